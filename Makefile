@@ -1,0 +1,162 @@
+# make              the module, its encoder and the dashboard, in build/
+# make run          a small site with the module, on http://127.0.0.1:8151
+# make test         every test; one of them: make test T=t/010-name.t
+# make style        the style checker alone
+# make bench        what the README's figures come from
+# make install      into the distribution's directories, DESTDIR honoured
+# make clean
+#
+# NGINX_SRC=dir     build against another nginx source tree
+# NGINX_BIN=file    run and test with that binary
+# BUILD=dir         another directory than build/
+# PORT=number       another port for make run than 8151
+# DEBUG=1           without optimisation
+# SANITIZE=list     for instance address,undefined
+# JOBS=number       compilers and tests at a time, 2
+# DEPS=no           leave the machine's packages alone
+
+CC        = gcc
+BUILD     = build
+NGINX_SRC = /usr/share/nginx/src
+NGINX_BIN =
+PORT      = 8151
+JOBS      = 2
+
+MODULES_DIR = /usr/lib/nginx/modules
+SHARE_DIR   = /usr/share/nginx
+CONF_DIR    = /etc/nginx
+
+build   := $(abspath $(BUILD))
+farm    := $(build)/nginx
+objs    := $(farm)/objs
+module  := $(build)/ngx_http_profiling_module.so
+encoder := $(if $(wildcard encoder/*.c),$(build)/ngx_http_profiling_encoder)
+html    := $(if $(wildcard html/index.html),$(build)/html.copied)
+
+nginx   := $(or $(NGINX_BIN),$(wildcard $(NGINX_SRC)/objs/nginx),\
+                /usr/sbin/nginx)
+
+sources := $(wildcard shm/*.c ngx_http_profiling_module/*.c)
+headers := $(wildcard shm/*.h ngx_http_profiling_module/*.h)
+pages   := $(if $(html),$(shell find html -name node_modules -prune \
+                                     -o -type f -print))
+
+groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
+                 $(if $(filter test bench,$(MAKECMDGOALS)),run test)
+
+
+sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
+              -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+optimise := $(if $(DEBUG),-O0 -g3,-O2 -g \
+              $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2))
+
+harden   := -fstack-protector-strong
+warnings := -Wall -Wextra -Wno-unused-parameter -Wformat -Werror
+
+MODULE_CFLAGS   := $(strip $(optimise) -fPIC $(harden) $(warnings) $(sanitize))
+MODULE_LDFLAGS  := $(strip -Wl,-z,relro -Wl,-z,now $(sanitize))
+ENCODER_CFLAGS  := $(strip -std=gnu11 $(optimise) -fPIE $(harden) $(warnings) \
+                     $(sanitize) -I encoder -I ngx_http_profiling_module)
+ENCODER_LDFLAGS := $(strip -pie -Wl,-z,relro -Wl,-z,now $(sanitize))
+
+export CC MODULE_CFLAGS MODULE_LDFLAGS SANITIZE
+
+# what asks for another configure, or for another build of the encoder
+
+settings := $(NGINX_SRC) $(NGINX_BIN) $(CC) $(MODULE_CFLAGS) \
+            $(MODULE_LDFLAGS) $(sources) $(headers)
+
+encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
+                    $(wildcard encoder/*.c)
+
+
+.PHONY: all deps run test style bench install clean FORCE
+.DELETE_ON_ERROR:
+
+all: $(module) $(encoder) $(html)
+
+
+ifeq ($(DEPS),no)
+deps:
+else
+deps:
+	@tools/install-deps $(groups)
+endif
+
+
+$(build)/settings: export text = $(settings)
+$(build)/encoder.settings: export text = $(encoder_settings)
+
+$(build)/settings $(build)/encoder.settings: FORCE
+	@mkdir -p $(@D)
+	@echo "$$text" | cmp -s - $@ || echo "$$text" > $@
+
+
+$(objs)/Makefile: config tools/configure $(build)/settings \
+		$(wildcard $(NGINX_SRC)/src/core/nginx.h) | deps
+	tools/configure $(CURDIR) $(farm) $(NGINX_SRC) $(NGINX_BIN)
+
+$(module): $(objs)/Makefile $(sources) $(headers)
+	+$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
+	    -C $(farm) -f objs/Makefile modules
+	@# a new file: a running nginx may have the old one mapped
+	install -m 644 $(objs)/$(@F) $@
+
+
+encoder_objects := $(patsubst encoder/%.c,$(build)/encoder/%.o,\
+                     $(wildcard encoder/*.c))
+
+$(build)/encoder/%.o: encoder/%.c $(build)/encoder.settings | deps
+	@mkdir -p $(@D)
+	$(CC) $(ENCODER_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(build)/ngx_http_profiling_encoder: $(encoder_objects)
+	$(CC) $(ENCODER_LDFLAGS) -o $@ $^ -ldw -lelf -lz -liberty -lm
+
+-include $(encoder_objects:.o=.d)
+
+
+$(build)/html.copied: $(pages)
+	@mkdir -p $(@D)
+	rm -rf $(build)/html
+	cp -R html $(build)/html
+	@touch $@
+
+
+# The site runs from a directory of its own, laid out as an installation:
+# the checkout may lie where the workers' user cannot go.
+
+run: all
+	@tools/run $(nginx) $(PORT)
+
+# The same holds for the tests.
+
+test: all
+	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
+
+style:
+	@t/style
+
+bench: all
+	@BUILD=$(build) BINARY=$(nginx) bench/run
+
+
+install: all
+	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(CONF_DIR)/snippets \
+	    $(DESTDIR)$(SHARE_DIR)/html
+	install -m 644 $(module) $(DESTDIR)$(MODULES_DIR)/
+ifneq ($(encoder),)
+	install -m 755 $(encoder) $(DESTDIR)$(MODULES_DIR)/
+endif
+ifneq ($(html),)
+	rm -rf $(DESTDIR)$(SHARE_DIR)/html/profiling
+	cp -R $(build)/html $(DESTDIR)$(SHARE_DIR)/html/profiling
+	chmod -R u=rwX,go=rX $(DESTDIR)$(SHARE_DIR)/html/profiling
+endif
+	@# an edited one stays
+	test -e $(DESTDIR)$(CONF_DIR)/snippets/profiling.conf \
+	    || install -m 644 conf/profiling.conf $(DESTDIR)$(CONF_DIR)/snippets/
+
+
+clean:
+	rm -rf $(build)
