@@ -1,0 +1,65 @@
+
+/*
+ * Words of shared memory that have one writer and any number of readers.
+ *
+ * Everything in the zone is read while it is written: by other processes,
+ * without a lock, and its writer may be killed between any two instructions.
+ * A single word is read and written atomically.  A record of several words
+ * is guarded by a sequence number: odd while it is written.
+ *
+ * Callable from workers, the master and signal handlers; the writing
+ * functions only by the one owner of the words.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_RECORD_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_RECORD_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* tries of a reader before it gives a record up as torn */
+#define NGX_HTTP_PROFILING_RECORD_TRIES  16
+
+
+#define ngx_http_profiling_load(p)                                            \
+    __atomic_load_n(p, __ATOMIC_RELAXED)
+
+#define ngx_http_profiling_load_acquire(p)                                    \
+    __atomic_load_n(p, __ATOMIC_ACQUIRE)
+
+#define ngx_http_profiling_store(p, v)                                        \
+    __atomic_store_n(p, v, __ATOMIC_RELAXED)
+
+#define ngx_http_profiling_store_release(p, v)                                \
+    __atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+/* by the only writer: a load, an addition and a store, without a lock */
+#define ngx_http_profiling_add(p, n)                                          \
+    __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n),           \
+                     __ATOMIC_RELAXED)
+
+
+/*
+ * Writes size bytes (a multiple of 8) from src to the record dst, whose
+ * sequence number is *seq.  A writer that died inside left *seq odd: the
+ * next write makes the record whole again.
+ */
+void ngx_http_profiling_record_write(uint64_t *seq, void *dst,
+    const void *src, size_t size);
+
+/*
+ * Copies a record to dst.  NGX_OK, or NGX_AGAIN if the writer was at work
+ * in each of the NGX_HTTP_PROFILING_RECORD_TRIES tries, or died at work:
+ * dst then has no meaning.
+ */
+ngx_int_t ngx_http_profiling_record_read(const uint64_t *seq, void *dst,
+    const void *src, size_t size);
+
+/* copies size bytes (a multiple of 8) word by word, each word atomically */
+void ngx_http_profiling_copy_words(void *dst, const void *src, size_t size);
+
+
+#endif /* _NGX_HTTP_PROFILING_RECORD_H_INCLUDED_ */

@@ -1,0 +1,296 @@
+
+/*
+ * A slot: what one worker writes about itself.
+ *
+ * A slot is claimed by a worker when it starts and written by it alone.
+ * Its counters are never reset: when a worker has ended, whoever claims the
+ * slot next goes on counting from there, after it has copied them to `base`.
+ * So the totals of ended workers need neither a fold nor a lock, a process
+ * killed at any instruction loses nothing, and no counter ever decreases.
+ * Sum over all slots: the zone since its start.  Slot minus base: the slot's
+ * present worker.  Gauges are valid only while the owner lives.
+ *
+ * Unless told otherwise a field is written by the owner; anyone may read.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_histogram.h"
+#include "ngx_http_profiling_ring.h"
+
+
+#define NGX_HTTP_PROFILING_LINE       64
+
+/* number of counted response codes, see ngx_http_profiling_code_index() */
+#define NGX_HTTP_PROFILING_CODES      80
+
+/* the latest pauses kept, a power of two */
+#define NGX_HTTP_PROFILING_PAUSES     256
+
+/* a slot's owner: its pid; this bit while the claim is being made */
+#define NGX_HTTP_PROFILING_CLAIMING   ((uint64_t) 1 << 63)
+
+/* figures that a worker may be unable to get: bits of gauges.unavailable */
+#define NGX_HTTP_PROFILING_NO_HEAP    0x0001
+#define NGX_HTTP_PROFILING_NO_ALLOC   0x0002  /* total_alloc */
+#define NGX_HTTP_PROFILING_NO_MEMORY  0x0004  /* anonymous and shared */
+#define NGX_HTTP_PROFILING_NO_STACKS  0x0008
+#define NGX_HTTP_PROFILING_NO_FDS     0x0010
+#define NGX_HTTP_PROFILING_NO_LOOP    0x0020  /* epoll_wait not interposed */
+#define NGX_HTTP_PROFILING_NO_TRIM    0x0040  /* next_gc */
+#define NGX_HTTP_PROFILING_NO_TASKS   0x0080
+#define NGX_HTTP_PROFILING_NO_ACCEPT  0x0100
+
+
+/* requests that have ended, of a worker or of one place of it */
+
+typedef struct {
+    uint64_t                   code[NGX_HTTP_PROFILING_CODES];
+    uint64_t                   bytes_in;
+    uint64_t                   bytes_out;
+    ngx_http_profiling_hist_t  latency;
+    ngx_http_profiling_hist_t  upstream;
+} ngx_http_profiling_counts_t;
+
+
+/* counters of a worker; all only grow */
+
+typedef struct {
+    uint64_t  iterations;       /* passes of the event loop */
+    uint64_t  events;           /* events that epoll_wait returned */
+    uint64_t  busy;             /* ns between two waits */
+    uint64_t  wait;             /* ns in epoll_wait */
+    uint64_t  pauses;
+    uint64_t  pause_total;      /* ns */
+    uint64_t  accepted;         /* connections */
+    uint64_t  dropped;          /* of these, for want of a free connection */
+    uint64_t  tasks;            /* handed to thread pools */
+    uint64_t  total_alloc;      /* bytes */
+    uint64_t  user;             /* us of CPU time */
+    uint64_t  system;           /* us of CPU time */
+    uint64_t  voluntary;        /* context switches */
+    uint64_t  involuntary;      /* context switches */
+    uint64_t  minor_faults;
+    uint64_t  major_faults;
+    uint64_t  trims;            /* forced collections */
+    uint64_t  ticks;
+    uint64_t  tick_time;        /* ns spent in the collector */
+} ngx_http_profiling_totals_t;
+
+
+/* what a worker found at its latest tick; valid while it lives */
+
+typedef struct {
+    uint64_t  time;             /* ms since the epoch, UTC */
+    uint64_t  clock;            /* ns of CLOCK_MONOTONIC */
+    uint64_t  unavailable;      /* NGX_HTTP_PROFILING_NO_* */
+    uint64_t  draining;         /* 1: finishes its connections, then exits */
+
+    uint64_t  heap_alloc;       /* bytes, as all below but the counts */
+    uint64_t  heap_sys;
+    uint64_t  next_gc;
+    uint64_t  anonymous;
+    uint64_t  shared;           /* shared memory, resident */
+    uint64_t  files;            /* mapped files, resident */
+    uint64_t  stack_inuse;
+    uint64_t  stack_sys;
+    uint64_t  threads;
+    uint64_t  descriptors;
+
+    uint64_t  connections;      /* client + upstream + idle ones + other */
+    uint64_t  active;           /* client connections */
+    uint64_t  reading;
+    uint64_t  writing;
+    uint64_t  waiting;
+    uint64_t  upstream;         /* in use */
+    uint64_t  keepalive;        /* upstream connections kept alive */
+    uint64_t  other;            /* resolvers, mail, stream and others */
+    uint64_t  free;
+
+    uint64_t  interval;         /* ns since the tick before; 0: the first */
+    uint64_t  requests;         /* in that interval */
+    uint64_t  errors;
+    uint64_t  busy;             /* ns in that interval */
+    uint64_t  cpu;              /* us in that interval */
+
+    uint64_t  collect;          /* ns that the latest tick took */
+} ngx_http_profiling_gauges_t;
+
+
+typedef enum {
+    NGX_HTTP_PROFILING_CAUSE_UNKNOWN = 0,
+    NGX_HTTP_PROFILING_CAUSE_TRIM
+} ngx_http_profiling_cause_e;
+
+
+/* one pause of the event loop; seq guards the rest */
+
+typedef struct {
+    uint64_t  seq;
+    uint64_t  number;           /* of the slot's pauses, from 1; 0: none */
+    uint64_t  time;             /* ms since the epoch, UTC: its end */
+    uint64_t  duration;         /* ns */
+    uint64_t  cause;            /* ngx_http_profiling_cause_e */
+    uint64_t  pid;              /* of the worker */
+} ngx_http_profiling_pause_t;
+
+/* bytes from number on: what seq guards */
+#define NGX_HTTP_PROFILING_PAUSE_BODY                                         \
+    (sizeof(ngx_http_profiling_pause_t)                                       \
+     - offsetof(ngx_http_profiling_pause_t, number))
+
+
+/* a request to trim, and its answer */
+
+typedef struct {
+    uint64_t  asked;            /* by any worker, atomically: + 1 each */
+    uint64_t  seq;              /* guards the rest, written by the owner */
+    uint64_t  done;             /* the `asked` that was answered */
+    uint64_t  duration;         /* ns */
+    uint64_t  before;           /* anonymous resident bytes, 0: unknown */
+    uint64_t  after;
+    uint64_t  alloc;            /* bytes handed out after it, 0: unknown */
+    uint64_t  sys;              /* bytes the allocator holds after it */
+} ngx_http_profiling_trim_t;
+
+/* bytes from done on: what seq guards */
+#define NGX_HTTP_PROFILING_TRIM_BODY                                          \
+    (sizeof(ngx_http_profiling_trim_t)                                        \
+     - offsetof(ngx_http_profiling_trim_t, done))
+
+
+typedef struct {
+
+    /* who: written when the slot is claimed or given back */
+
+    uint64_t                      owner;        /* pid, 0: free */
+    uint64_t                      start;        /* see process_start() */
+    uint64_t                      claimed;      /* ms since the epoch */
+    uint64_t                      tick;         /* the first of this owner */
+    uint64_t                      generation;
+    uint64_t                      process_slot; /* ngx_process_slot */
+    uint64_t                      worker;       /* ngx_worker */
+    uint64_t                      claims;       /* owners so far */
+
+    /* event loop: written in each pass */
+
+    uint64_t                      pass_start;   /* ns, CLOCK_MONOTONIC */
+    uint64_t                      wait_start;   /* ns, 0: not waiting */
+    uint64_t                      last_pause;   /* ns */
+    uint64_t                      last_pause_time;  /* ms since the epoch */
+    uint64_t                      pad0[4];
+
+    ngx_http_profiling_totals_t   totals;
+    ngx_http_profiling_hist_t     passes;
+    ngx_http_profiling_counts_t   all;
+
+    /* mailbox: written by others too, on cache lines of its own */
+
+    uint64_t                      pad1[NGX_HTTP_PROFILING_LINE / 8];
+    ngx_http_profiling_trim_t     trim;
+    uint64_t                      awaiting;     /* owner waits for answers */
+    uint64_t                      pad2[NGX_HTTP_PROFILING_LINE / 8];
+
+    uint64_t                      gauges_seq;
+    ngx_http_profiling_gauges_t   gauges;
+    ngx_http_profiling_pause_t    pause[NGX_HTTP_PROFILING_PAUSES];
+
+    /* the counters as the present owner found them */
+
+    ngx_http_profiling_totals_t   base;
+    ngx_http_profiling_hist_t     base_passes;
+    ngx_http_profiling_counts_t   base_all;
+
+} ngx_http_profiling_slot_t;
+
+
+/* in ngx_http_profiling_zone.h: the slot's history and places follow it */
+typedef struct ngx_http_profiling_zone_s  ngx_http_profiling_zone_t;
+
+
+/* who claims a slot */
+
+typedef struct {
+    ngx_pid_t                     pid;
+    uint64_t                      start;        /* process_start(pid) */
+    uint64_t                      time;         /* ms since the epoch */
+    uint64_t                      tick;
+    ngx_uint_t                    generation;
+    ngx_uint_t                    process_slot;
+    ngx_uint_t                    worker;
+} ngx_http_profiling_claim_t;
+
+
+/*
+ * Claims a slot for the calling process: the one of an ended worker if there
+ * is one, else a fresh one.  NULL: all slots belong to living processes.
+ */
+ngx_http_profiling_slot_t *ngx_http_profiling_slot_claim(
+    ngx_http_profiling_zone_t *zone, const ngx_http_profiling_claim_t *claim);
+
+/* by the owner, when it ends in good order */
+void ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot);
+
+/* the pid of the owner, 0 if the slot is free or being claimed; not a check */
+ngx_pid_t ngx_http_profiling_slot_pid(const ngx_http_profiling_slot_t *slot);
+
+/*
+ * 1 if the slot's owner lives.  A pid that the system has given to another
+ * process meanwhile is told by its start time, if /proc can be read.
+ */
+ngx_uint_t ngx_http_profiling_slot_alive(
+    const ngx_http_profiling_slot_t *slot);
+
+/*
+ * When a process was started, in clock ticks since the machine's start
+ * (field 22 of /proc/<pid>/stat, proc(5)), and its state letter.  0 if that
+ * cannot be read; state is then 0.  state may be NULL.
+ */
+uint64_t ngx_http_profiling_process_start(ngx_pid_t pid, u_char *state);
+
+/* by the owner: one more pause; time in ms since the epoch, duration in ns */
+void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
+    uint64_t time, uint64_t duration, ngx_uint_t cause);
+
+/*
+ * The index of a response status in counts.code: each status that nginx
+ * knows has its own, any other shares one with its class.  A status below
+ * 100 (the client left before any answer) counts as 0.
+ */
+ngx_uint_t ngx_http_profiling_code_index(ngx_uint_t status);
+
+/*
+ * The status of an index; *other is set if it stands for the remaining ones
+ * of its class (status is then 100, 200 .. 500; 0: no status at all).
+ * NGX_DECLINED: the index is not used.
+ */
+ngx_int_t ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
+    ngx_uint_t *other);
+
+/* by the owner: one ended request; latency and upstream in ns */
+void ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
+    ngx_uint_t code, uint64_t in, uint64_t out, ngx_uint_t bucket,
+    uint64_t latency);
+
+/* number of requests, of those with status >= 500, and of those with 4xx */
+uint64_t ngx_http_profiling_counts_requests(
+    const ngx_http_profiling_counts_t *counts);
+uint64_t ngx_http_profiling_counts_class(
+    const ngx_http_profiling_counts_t *counts, ngx_uint_t class);
+
+/* adds src, less base if that is not NULL, to the private dst */
+void ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
+    const ngx_http_profiling_counts_t *src,
+    const ngx_http_profiling_counts_t *base);
+void ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
+    const ngx_http_profiling_totals_t *src,
+    const ngx_http_profiling_totals_t *base);
+
+
+#endif /* _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_ */

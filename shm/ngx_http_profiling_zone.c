@@ -1,0 +1,284 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_zone.h"
+
+
+static size_t ngx_http_profiling_zone_slot_size(
+    const ngx_http_profiling_shape_t *shape);
+static size_t ngx_http_profiling_zone_slots_offset(
+    const ngx_http_profiling_shape_t *shape);
+static size_t ngx_http_profiling_zone_name(u_char *dst, size_t max,
+    const ngx_str_t *name);
+static uint32_t ngx_http_profiling_zone_hash(const ngx_str_t *server,
+    const ngx_str_t *location);
+
+
+static size_t
+ngx_http_profiling_zone_slot_size(const ngx_http_profiling_shape_t *shape)
+{
+    return ngx_http_profiling_round(sizeof(ngx_http_profiling_slot_t))
+           + ngx_http_profiling_round(shape->history
+                                      * sizeof(ngx_http_profiling_sample_t))
+           + 2 * shape->places * NGX_HTTP_PROFILING_COUNTS_SIZE;
+}
+
+
+static size_t
+ngx_http_profiling_zone_slots_offset(const ngx_http_profiling_shape_t *shape)
+{
+    return ngx_http_profiling_round(sizeof(ngx_http_profiling_zone_t))
+           + ngx_http_profiling_round(shape->places
+                                      * sizeof(ngx_http_profiling_place_t))
+           + ngx_http_profiling_round(shape->slots * sizeof(int32_t));
+}
+
+
+size_t
+ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape)
+{
+    size_t  size;
+
+    if (shape->slots > NGX_HTTP_PROFILING_SLOTS_MAX
+        || shape->places > NGX_HTTP_PROFILING_PLACES_MAX)
+    {
+        return 0;
+    }
+
+    if (__builtin_mul_overflow(ngx_http_profiling_zone_slot_size(shape),
+                               shape->slots, &size)
+        || __builtin_add_overflow(ngx_http_profiling_zone_slots_offset(shape),
+                                  size, &size))
+    {
+        return 0;
+    }
+
+    return size;
+}
+
+
+void
+ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_shape_t *shape, uint64_t time, uint64_t clock)
+{
+    int32_t     *wake;
+    ngx_uint_t   i;
+
+    zone->layout = NGX_HTTP_PROFILING_LAYOUT;
+    zone->size = ngx_http_profiling_zone_size(shape);
+    zone->slots = shape->slots;
+    zone->history = shape->history;
+    zone->places = shape->places;
+    zone->slot_size = ngx_http_profiling_zone_slot_size(shape);
+    zone->slots_offset = ngx_http_profiling_zone_slots_offset(shape);
+    zone->start_time = time;
+    zone->start_clock = clock;
+    zone->place_n = 1;
+
+    wake = ngx_http_profiling_zone_wake(zone);
+
+    for (i = 0; i < shape->slots; i++) {
+        wake[i] = -1;
+    }
+
+    ngx_http_profiling_store_release(&zone->magic, NGX_HTTP_PROFILING_MAGIC);
+}
+
+
+const char *
+ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
+    size_t size)
+{
+    ngx_http_profiling_shape_t  shape;
+
+    if (size < sizeof(ngx_http_profiling_zone_t)
+        || zone->magic != NGX_HTTP_PROFILING_MAGIC)
+    {
+        return "it does not hold profiling data";
+    }
+
+    if (zone->layout != NGX_HTTP_PROFILING_LAYOUT) {
+        return "it has the layout of another version of the module";
+    }
+
+    shape.slots = zone->slots;
+    shape.history = zone->history;
+    shape.places = zone->places;
+
+    if (zone->size > size
+        || zone->size != ngx_http_profiling_zone_size(&shape)
+        || zone->slot_size != ngx_http_profiling_zone_slot_size(&shape)
+        || zone->slots_offset != ngx_http_profiling_zone_slots_offset(&shape)
+        || zone->place_n > zone->places)
+    {
+        return "its header contradicts itself";
+    }
+
+    return NULL;
+}
+
+
+ngx_http_profiling_slot_t *
+ngx_http_profiling_zone_slot(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t i)
+{
+    return (ngx_http_profiling_slot_t *)
+               ((u_char *) zone + zone->slots_offset + i * zone->slot_size);
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_slot_index(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return ((u_char *) slot - (u_char *) zone - zone->slots_offset)
+           / zone->slot_size;
+}
+
+
+ngx_http_profiling_sample_t *
+ngx_http_profiling_zone_history(const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_sample_t *)
+               ((u_char *) slot
+                + ngx_http_profiling_round(sizeof(ngx_http_profiling_slot_t)));
+}
+
+
+ngx_http_profiling_counts_t *
+ngx_http_profiling_zone_counts(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t place)
+{
+    u_char  *p;
+
+    p = (u_char *) ngx_http_profiling_zone_history(slot)
+        + ngx_http_profiling_round(zone->history
+                                   * sizeof(ngx_http_profiling_sample_t));
+
+    return (ngx_http_profiling_counts_t *)
+               (p + place * NGX_HTTP_PROFILING_COUNTS_SIZE);
+}
+
+
+ngx_http_profiling_counts_t *
+ngx_http_profiling_zone_base_counts(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t place)
+{
+    return ngx_http_profiling_zone_counts(zone, slot, zone->places + place);
+}
+
+
+ngx_http_profiling_place_t *
+ngx_http_profiling_zone_place(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t place)
+{
+    return (ngx_http_profiling_place_t *)
+               ((u_char *) zone
+                + ngx_http_profiling_round(sizeof(ngx_http_profiling_zone_t)))
+           + place;
+}
+
+
+int32_t *
+ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone)
+{
+    return (int32_t *)
+               ((u_char *) ngx_http_profiling_zone_place(zone, 0)
+                + ngx_http_profiling_round(zone->places
+                                       * sizeof(ngx_http_profiling_place_t)));
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *server, const ngx_str_t *location)
+{
+    uint32_t                     hash;
+    ngx_uint_t                   i;
+    ngx_http_profiling_place_t  *place, name;
+
+    ngx_memzero(&name, sizeof(ngx_http_profiling_place_t));
+
+    name.server_len = ngx_http_profiling_zone_name(name.server,
+                                NGX_HTTP_PROFILING_SERVER_LEN, server);
+
+    if (location) {
+        name.has_location = 1;
+        name.location_len = ngx_http_profiling_zone_name(name.location,
+                                NGX_HTTP_PROFILING_LOCATION_LEN, location);
+    }
+
+    hash = ngx_http_profiling_zone_hash(server, location);
+
+    for (i = 1; i < zone->place_n; i++) {
+        place = ngx_http_profiling_zone_place(zone, i);
+
+        if (place->hash == hash
+            && place->has_location == name.has_location
+            && place->server_len == name.server_len
+            && place->location_len == name.location_len
+            && ngx_memcmp(place->server, name.server, name.server_len) == 0
+            && ngx_memcmp(place->location, name.location, name.location_len)
+               == 0)
+        {
+            ngx_http_profiling_store(&place->generation, zone->generation);
+            return i;
+        }
+    }
+
+    if (i == zone->places) {
+        ngx_http_profiling_add(&zone->place_lost, 1);
+        return NGX_HTTP_PROFILING_PLACE_OTHER;
+    }
+
+    name.hash = hash;
+    name.generation = zone->generation;
+    *ngx_http_profiling_zone_place(zone, i) = name;
+
+    /* readers see the name before its index */
+    ngx_http_profiling_store_release(&zone->place_n, i + 1);
+
+    return i;
+}
+
+
+static size_t
+ngx_http_profiling_zone_name(u_char *dst, size_t max, const ngx_str_t *name)
+{
+    if (name->len <= max) {
+        ngx_memcpy(dst, name->data, name->len);
+        return name->len;
+    }
+
+    /* names that differ behind the cut are told apart by the hash */
+
+    ngx_memcpy(dst, name->data, max - 3);
+    ngx_memcpy(dst + max - 3, "...", 3);
+
+    return max;
+}
+
+
+static uint32_t
+ngx_http_profiling_zone_hash(const ngx_str_t *server,
+    const ngx_str_t *location)
+{
+    size_t    i;
+    uint32_t  hash;
+
+    /* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+
+    hash = 2166136261U;
+
+    for (i = 0; i < server->len; i++) {
+        hash = (hash ^ server->data[i]) * 16777619U;
+    }
+
+    hash *= 16777619U;
+
+    for (i = 0; location && i < location->len; i++) {
+        hash = (hash ^ location->data[i]) * 16777619U;
+    }
+
+    return hash;
+}

@@ -1,0 +1,143 @@
+
+/*
+ * The layout of the shared-memory zone.
+ *
+ *     header | places | wake descriptors | slot 0 | slot 1 | ...
+ *
+ *     slot:  ngx_http_profiling_slot_t | history | places | base of places
+ *
+ * The header and the names of the places are written by the master only (or
+ * by the single process), while it starts or reloads; workers only read them.
+ * A zone lives as long as the master: a reload attaches to it, and is
+ * refused if it would have to be laid out in another way.
+ *
+ * A place is a location of a server, known by the names that stand in the
+ * configuration.  Places are never removed or renamed, so an index means the
+ * same place to the workers of all generations.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
+
+
+#define NGX_HTTP_PROFILING_MAGIC          0x676e696c69666f72ULL
+
+/* to be raised with every change of a structure in shared memory */
+#define NGX_HTTP_PROFILING_LAYOUT         1
+
+#define NGX_HTTP_PROFILING_SLOTS_MAX      4096
+#define NGX_HTTP_PROFILING_PLACES_MAX     65536
+
+#define NGX_HTTP_PROFILING_SERVER_LEN     120
+#define NGX_HTTP_PROFILING_LOCATION_LEN   375
+
+/* place 0 takes what found no place of its own in a full table */
+#define NGX_HTTP_PROFILING_PLACE_OTHER    0
+
+
+typedef struct {
+    uint64_t               generation;    /* the latest that has it */
+    uint16_t               server_len;
+    uint16_t               location_len;  /* of a named location: with @ */
+    uint32_t               hash;          /* of both names, uncut */
+    uint8_t                has_location;  /* 0: the server, no location yet */
+    u_char                 server[NGX_HTTP_PROFILING_SERVER_LEN];
+    u_char                 location[NGX_HTTP_PROFILING_LOCATION_LEN];
+} ngx_http_profiling_place_t;
+
+
+struct ngx_http_profiling_zone_s {
+    uint64_t               magic;
+    uint64_t               layout;        /* NGX_HTTP_PROFILING_LAYOUT */
+    uint64_t               size;          /* bytes, all */
+    uint64_t               slots;
+    uint64_t               history;       /* samples a slot */
+    uint64_t               places;        /* capacity */
+    uint64_t               slot_size;     /* bytes, with what follows it */
+    uint64_t               slots_offset;
+
+    uint64_t               start_time;    /* ms since the epoch, UTC */
+    uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
+
+    /* by the master at each start and reload */
+    uint64_t               generation;    /* from 1 */
+    uint64_t               reload_time;   /* ms since the epoch, 0: none */
+    uint64_t               place_n;       /* used places */
+    uint64_t               place_lost;    /* found the table full */
+
+    /* by any worker, atomically */
+    uint64_t               unprofiled;    /* workers that found no slot */
+};
+
+
+/* the parts of a slot begin on cache lines of their own */
+
+#define ngx_http_profiling_round(n)                                           \
+    (((n) + NGX_HTTP_PROFILING_LINE - 1)                                      \
+     & ~(size_t) (NGX_HTTP_PROFILING_LINE - 1))
+
+#define NGX_HTTP_PROFILING_COUNTS_SIZE                                        \
+    ngx_http_profiling_round(sizeof(ngx_http_profiling_counts_t))
+
+
+/* sizes a zone is made with */
+
+typedef struct {
+    ngx_uint_t             slots;
+    ngx_uint_t             history;
+    ngx_uint_t             places;
+} ngx_http_profiling_shape_t;
+
+
+/* bytes that a zone of this shape takes, 0 if that overflows */
+size_t ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape);
+
+/*
+ * Lays a zone out in fresh memory, which is zero and aligned to a page.
+ * time: ms since the epoch; clock: ns of CLOCK_MONOTONIC.
+ */
+void ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_shape_t *shape, uint64_t time, uint64_t clock);
+
+/*
+ * Whether memory holds a zone of this layout that fits into size bytes:
+ * NULL, or what is wrong with it.
+ */
+const char *ngx_http_profiling_zone_check(
+    const ngx_http_profiling_zone_t *zone, size_t size);
+
+ngx_http_profiling_slot_t *ngx_http_profiling_zone_slot(
+    const ngx_http_profiling_zone_t *zone, ngx_uint_t i);
+ngx_uint_t ngx_http_profiling_zone_slot_index(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot);
+ngx_http_profiling_sample_t *ngx_http_profiling_zone_history(
+    const ngx_http_profiling_slot_t *slot);
+ngx_http_profiling_counts_t *ngx_http_profiling_zone_counts(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t place);
+ngx_http_profiling_counts_t *ngx_http_profiling_zone_base_counts(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t place);
+
+/* the eventfd of each slot, -1: none; the same number in all processes */
+int32_t *ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone);
+
+ngx_http_profiling_place_t *ngx_http_profiling_zone_place(
+    const ngx_http_profiling_zone_t *zone, ngx_uint_t place);
+
+/*
+ * By the master: the index of a place, which is added if it is not known.
+ * location is NULL for the server itself.  PLACE_OTHER if the table is full.
+ */
+ngx_uint_t ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *server, const ngx_str_t *location);
+
+
+#endif /* _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_ */
