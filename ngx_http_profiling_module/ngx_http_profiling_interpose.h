@@ -1,0 +1,98 @@
+
+/*
+ * Interposing by import tables: calls that loaded objects make through their
+ * PLT, their GOT or a function pointer in their data are led to a hook.
+ *
+ * Runs in a worker, in normal context, in one thread; never in a signal
+ * handler.  Other threads may call the hooked functions meanwhile: each entry
+ * changes in one atomic step, and the original is known before the first one
+ * does.  No other thread may be inside dlopen() or dlclose().
+ *
+ * Hooks go on being called after a restore, by whoever copied their address,
+ * so that the object they live in must never be unmapped ("-z nodelete"), and
+ * they must always call through *original and never by name.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_INTERPOSE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_INTERPOSE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* all tables together */
+#define NGX_HTTP_PROFILING_HOOKS_MAX  64
+
+/* values of scope: whose calls are led to the hook */
+#define NGX_HTTP_PROFILING_HOOK_MAIN  0
+#define NGX_HTTP_PROFILING_HOOK_ALL   1
+
+
+/*
+ * name      as exported by its library, in its default version
+ * hook      has the type of the function
+ * original  where the address of the function is stored; the hook reads it.
+ *           It stays set after a restore, and NULL while nobody defines name
+ * scope     the main program, or all objects but the one with this code
+ */
+
+typedef struct {
+    const char  *name;
+    void        *hook;
+    void       **original;
+    ngx_uint_t   scope;
+} ngx_http_profiling_hook_t;
+
+
+/*
+ * The state after the last scan, in entries unless said otherwise.
+ *
+ * patched     hold one of our hooks
+ * forwarded   hold the PLT address that a non-PIE program lends to everybody:
+ *             left alone, they reach our hook through the program's own entry
+ * foreign     lead elsewhere: to another tool's hook, or to an old version of
+ *             the function; left alone
+ * failed      could not be changed: the page, or a corrupt table
+ * unresolved  hooks (not entries) whose function nobody defines
+ * objects     loaded objects (not entries) that were looked at
+ */
+
+typedef struct {
+    ngx_uint_t   patched;
+    ngx_uint_t   forwarded;
+    ngx_uint_t   foreign;
+    ngx_uint_t   failed;
+    ngx_uint_t   unresolved;
+    ngx_uint_t   objects;
+} ngx_http_profiling_interpose_stat_t;
+
+
+/*
+ * All take a log that may be NULL.
+ *
+ * interpose() adds a table of n hooks, which must stay in memory, and patches
+ * the entries of everything that is loaded.  A table may be added again: that
+ * only looks for new entries.  NGX_OK; NGX_DECLINED if a hook has no original
+ * or an entry failed, the rest being in force; NGX_ERROR if nothing was done:
+ * too many hooks, a name that another table has, an unknown machine.
+ *
+ * refresh() patches what was loaded since, and looks up again what was not
+ * defined before.  Costs one call of dl_iterate_phdr() if nothing was loaded
+ * or unloaded.  Returns as interpose() does, and NGX_OK if nothing was to do.
+ *
+ * restore() puts the originals back where our hooks still stand and drops the
+ * table; hooks == NULL means all tables.
+ */
+
+ngx_int_t ngx_http_profiling_interpose(ngx_http_profiling_hook_t *hooks,
+    ngx_uint_t n, ngx_log_t *log);
+ngx_int_t ngx_http_profiling_interpose_refresh(ngx_log_t *log);
+void ngx_http_profiling_interpose_restore(ngx_http_profiling_hook_t *hooks,
+    ngx_uint_t n, ngx_log_t *log);
+void ngx_http_profiling_interpose_stat(
+    ngx_http_profiling_interpose_stat_t *stat);
+
+
+#endif /* _NGX_HTTP_PROFILING_INTERPOSE_H_INCLUDED_ */
