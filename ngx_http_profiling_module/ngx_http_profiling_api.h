@@ -1,0 +1,28 @@
+
+/*
+ * The content handlers: who may ask, with which method, for what, with which
+ * parameters.  What is answered is made elsewhere.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_API_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_API_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+ngx_int_t ngx_http_profiling_api_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_profiling_pprof_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_profiling_prometheus_handler(ngx_http_request_t *r);
+
+
+/*
+ * Whether this client may see what the module tells, under profiling_access.
+ * NGX_OK or NGX_HTTP_FORBIDDEN; *why then says what is wrong.
+ */
+ngx_int_t ngx_http_profiling_access_check(ngx_http_request_t *r,
+    const char **why);
+
+
+#endif /* _NGX_HTTP_PROFILING_API_H_INCLUDED_ */

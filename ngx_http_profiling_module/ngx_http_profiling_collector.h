@@ -1,0 +1,23 @@
+
+/*
+ * The tick: every profiling_interval each worker writes how it is to its
+ * slot, at the same multiples of the interval in all of them.  The timer does
+ * not keep a draining worker alive.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+/* starts the timer and takes the first figures at once */
+void ngx_http_profiling_collector_init(ngx_cycle_t *cycle);
+
+/* the last figures of a worker that is about to exit */
+void ngx_http_profiling_collector_finish(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_ */

@@ -1,0 +1,93 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_connections.h"
+#include "ngx_http_profiling_request.h"
+
+
+static void ngx_http_profiling_connection_count(ngx_connection_t *c,
+    ngx_uint_t i, ngx_http_profiling_gauges_t *g);
+static void ngx_http_profiling_client_count(ngx_connection_t *c,
+    ngx_uint_t i, ngx_http_profiling_gauges_t *g);
+
+
+ngx_int_t
+ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
+    ngx_http_profiling_gauges_t *g)
+{
+    ngx_uint_t         i, last;
+    ngx_connection_t  *c;
+
+    c = cycle->connections;
+
+    last = ngx_min(*from + NGX_HTTP_PROFILING_CONNECTIONS_STEP,
+                   cycle->connection_n);
+
+    for (i = *from; i < last; i++) {
+
+        if (c[i].fd != (ngx_socket_t) -1) {
+            ngx_http_profiling_connection_count(&c[i], i, g);
+        }
+    }
+
+    *from = last;
+
+    if (last < cycle->connection_n) {
+        return NGX_AGAIN;
+    }
+
+    g->free = cycle->free_connection_n;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_connection_count(ngx_connection_t *c, ngx_uint_t i,
+    ngx_http_profiling_gauges_t *g)
+{
+    /* listening sockets, the master's channel and our own eventfd */
+
+    if (c->read == NULL || c->read->accept || c->read->channel) {
+        return;
+    }
+
+    g->connections++;
+
+    if (c->listening) {
+        ngx_http_profiling_client_count(c, i, g);
+
+    } else if (c->read->resolver) {
+        g->other++;
+
+    } else if (c->idle) {
+        g->keepalive++;
+
+    } else {
+        g->upstream++;
+    }
+}
+
+
+static void
+ngx_http_profiling_client_count(ngx_connection_t *c, ngx_uint_t i,
+    ngx_http_profiling_gauges_t *g)
+{
+    if (c->listening->handler != ngx_http_init_connection) {
+        g->other++;
+        return;
+    }
+
+    g->active++;
+
+    if (ngx_http_profiling_request_active(i)) {
+        g->writing++;
+
+    } else if (c->reusable) {
+        g->waiting++;
+
+    } else {
+        g->reading++;
+    }
+}

@@ -1,0 +1,205 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_health.h"
+
+
+static ngx_uint_t ngx_http_profiling_health_threshold(
+    ngx_http_profiling_health_t *h, double value, int64_t warning,
+    int64_t critical, const char *degraded, const char *unhealthy);
+static void ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
+    const ngx_http_profiling_worker_t *w);
+static void ngx_http_profiling_health_issue(ngx_http_profiling_health_t *h,
+    const char *format, ...);
+
+
+void
+ngx_http_profiling_health(ngx_http_profiling_snapshot_t *s,
+    ngx_http_profiling_health_t *h)
+{
+    ngx_uint_t                    i;
+    const int64_t                *setting;
+    ngx_http_profiling_worker_t  *w;
+
+    ngx_memzero(h, sizeof(ngx_http_profiling_health_t));
+
+    setting = s->conf->setting;
+
+    if (!(s->gauges.unavailable & NGX_HTTP_PROFILING_NO_MEMORY)) {
+        h->status = ngx_http_profiling_health_threshold(h,
+                              ngx_http_profiling_snapshot_usage(s),
+                              setting[NGX_HTTP_PROFILING_MEMORY_WARNING],
+                              setting[NGX_HTTP_PROFILING_MEMORY_CRITICAL],
+                              "elevated memory usage", "high memory usage");
+    }
+
+    i = ngx_http_profiling_health_threshold(h,
+                              (double) s->gauges.connections,
+                              setting[NGX_HTTP_PROFILING_GOROUTINE_WARNING],
+                              setting[NGX_HTTP_PROFILING_GOROUTINE_CRITICAL],
+                              "high goroutine count",
+                              "excessive goroutine count");
+
+    h->status = ngx_max(h->status, i);
+
+    w = s->workers.elts;
+
+    for (i = 0; i < s->workers.nelts; i++) {
+
+        if (w[i].state == NGX_HTTP_PROFILING_STUCK) {
+            h->status = NGX_HTTP_PROFILING_UNHEALTHY;
+            ngx_http_profiling_health_stuck(h, &w[i]);
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_health_threshold(ngx_http_profiling_health_t *h,
+    double value, int64_t warning, int64_t critical, const char *degraded,
+    const char *unhealthy)
+{
+    if (value > (double) critical) {
+        ngx_http_profiling_health_issue(h, "%s", unhealthy);
+        return NGX_HTTP_PROFILING_UNHEALTHY;
+    }
+
+    if (value > (double) warning) {
+        ngx_http_profiling_health_issue(h, "%s", degraded);
+        return NGX_HTTP_PROFILING_DEGRADED;
+    }
+
+    return NGX_HTTP_PROFILING_HEALTHY;
+}
+
+
+static void
+ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
+    const ngx_http_profiling_worker_t *w)
+{
+    const char  *doing;
+
+    switch (w->letter) {
+
+    case 'R':
+        doing = "it is running on the processor";
+        break;
+
+    case 'S':
+        doing = "it sleeps in a blocking call";
+        break;
+
+    case 'D':
+        doing = "it waits for the disk";
+        break;
+
+    case 'T':
+    case 't':
+        doing = "it has been stopped by a signal";
+        break;
+
+    default:
+        doing = "what it is doing is not known";
+    }
+
+    ngx_http_profiling_health_issue(h,
+                     "worker %P is stuck: its event loop has not run for "
+                     "%.1f s, %s", w->pid, (double) w->silent / 1e9, doing);
+}
+
+
+static void
+ngx_http_profiling_health_issue(ngx_http_profiling_health_t *h,
+    const char *format, ...)
+{
+    u_char   *p, *last;
+    va_list   args;
+
+    if (h->issues == NGX_HTTP_PROFILING_ISSUES) {
+        h->more++;
+        return;
+    }
+
+    p = h->issue[h->issues++];
+    last = p + NGX_HTTP_PROFILING_ISSUE_LEN - 1;
+
+    va_start(args, format);
+    p = ngx_vslprintf(p, last, format, args);
+    va_end(args);
+
+    *p = '\0';
+}
+
+
+const char *
+ngx_http_profiling_health_name(ngx_uint_t status)
+{
+    static const char *const  names[] = { "healthy", "degraded", "unhealthy" };
+
+    return names[status];
+}
+
+
+ngx_int_t
+ngx_http_profiling_view_health(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_json_t      *j;
+    ngx_http_profiling_health_t     h;
+    ngx_http_profiling_worker_t    *worker;
+    ngx_http_profiling_snapshot_t  *s;
+
+    j = &w->json;
+    s = w->snapshot;
+
+    ngx_http_profiling_health(s, &h);
+
+    if (h.status == NGX_HTTP_PROFILING_UNHEALTHY) {
+        w->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_cstring(j, "status",
+                                 ngx_http_profiling_health_name(h.status));
+    ngx_http_profiling_json_time(j, "timestamp", s->time);
+    ngx_http_profiling_json_double(j, "uptime_seconds",
+                                   ngx_http_profiling_snapshot_uptime(s));
+
+    if (s->gauges.unavailable & NGX_HTTP_PROFILING_NO_MEMORY) {
+        ngx_http_profiling_json_null(j, "memory_usage_pct");
+
+    } else {
+        ngx_http_profiling_json_double(j, "memory_usage_pct",
+                                       ngx_http_profiling_snapshot_usage(s));
+    }
+
+    ngx_http_profiling_json_uint(j, "num_goroutines", s->gauges.connections);
+
+    ngx_http_profiling_json_open(j, "issues", '[');
+
+    for (i = 0; i < h.issues; i++) {
+        ngx_http_profiling_json_cstring(j, NULL, h.issue[i]);
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_json_uint(j, "more_issues", h.more);
+
+    ngx_http_profiling_json_open(j, "workers", '[');
+    worker = s->workers.elts;
+
+    for (i = 0; i < s->workers.nelts; i++) {
+        ngx_http_profiling_json_open(j, NULL, '{');
+        ngx_http_profiling_view_worker(j, &worker[i]);
+        ngx_http_profiling_json_double(j, "silent_seconds",
+                                       (double) worker[i].silent / 1e9);
+        ngx_http_profiling_json_close(j, '}');
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
+    ngx_http_profiling_json_close(j, '}');
+
+    return NGX_DONE;
+}

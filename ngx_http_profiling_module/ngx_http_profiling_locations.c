@@ -1,0 +1,127 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_view.h"
+
+
+static void ngx_http_profiling_locations_print(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, ngx_uint_t i,
+    const ngx_http_profiling_counts_t *counts);
+static void ngx_http_profiling_locations_name(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, ngx_uint_t i);
+
+
+/* one place a step: it is summed over all slots, with its histograms */
+
+ngx_int_t
+ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_json_t      *j;
+    ngx_http_profiling_counts_t    *counts;
+    ngx_http_profiling_snapshot_t  *s;
+
+    j = &w->json;
+    s = w->snapshot;
+
+    if (w->next == 0) {
+        ngx_http_profiling_json_open(j, NULL, '{');
+        ngx_http_profiling_json_time(j, "timestamp", s->time);
+        ngx_http_profiling_json_double(j, "uptime",
+                                      ngx_http_profiling_snapshot_uptime(s));
+        ngx_http_profiling_json_open(j, "locations", '[');
+    }
+
+    i = w->next++;
+    counts = &s->scratch;
+
+    if (i < ngx_http_profiling_load_acquire(&s->zone->place_n)) {
+        ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
+
+        if (ngx_http_profiling_snapshot_place(s, i, counts) == NGX_OK
+            || (i && ngx_http_profiling_zone_place(s->zone, i)->has_location))
+        {
+            ngx_http_profiling_locations_print(j, s, i, counts);
+        }
+
+        return NGX_AGAIN;
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_json_uint(j, "lost",
+                              ngx_http_profiling_load(&s->zone->place_lost));
+    ngx_http_profiling_json_close(j, '}');
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_profiling_locations_print(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, ngx_uint_t i,
+    const ngx_http_profiling_counts_t *counts)
+{
+    ngx_http_profiling_quantiles_t  q;
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_locations_name(j, s, i);
+
+    ngx_http_profiling_json_uint(j, "requests",
+                                ngx_http_profiling_counts_requests(counts));
+    ngx_http_profiling_json_uint(j, "errors",
+                                ngx_http_profiling_counts_class(counts, 5));
+    ngx_http_profiling_view_by_status(j, counts);
+    ngx_http_profiling_json_uint(j, "bytes_in", counts->bytes_in);
+    ngx_http_profiling_json_uint(j, "bytes_out", counts->bytes_out);
+
+    ngx_http_profiling_quantiles(&counts->latency, &q);
+    ngx_http_profiling_view_quantiles(j, "latency", &q);
+    ngx_http_profiling_json_double(j, "seconds",
+                                   (double) counts->latency.sum / 1e9);
+
+    ngx_http_profiling_quantiles(&counts->upstream, &q);
+    ngx_http_profiling_json_open(j, "upstream", '{');
+    ngx_http_profiling_json_uint(j, "requests", q.number);
+    ngx_http_profiling_json_double(j, "seconds",
+                                   (double) counts->upstream.sum / 1e9);
+    ngx_http_profiling_view_quantiles(j, "latency", &q);
+    ngx_http_profiling_json_close(j, '}');
+
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+/* null for a location: the request ended before one was found */
+
+static void
+ngx_http_profiling_locations_name(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, ngx_uint_t i)
+{
+    ngx_http_profiling_place_t  *place;
+
+    if (i == NGX_HTTP_PROFILING_PLACE_OTHER) {
+        ngx_http_profiling_json_null(j, "server");
+        ngx_http_profiling_json_null(j, "location");
+        ngx_http_profiling_json_bool(j, "configured", 1);
+        return;
+    }
+
+    place = ngx_http_profiling_zone_place(s->zone, i);
+
+    ngx_http_profiling_json_string(j, "server", place->server,
+                                   place->server_len);
+
+    if (place->has_location) {
+        ngx_http_profiling_json_string(j, "location", place->location,
+                                       place->location_len);
+
+    } else {
+        ngx_http_profiling_json_null(j, "location");
+    }
+
+    ngx_http_profiling_json_bool(j, "configured",
+                              ngx_http_profiling_load(&place->generation)
+                              == ngx_http_profiling_load(
+                                                    &s->zone->generation));
+}

@@ -1,0 +1,35 @@
+
+/*
+ * The event loop of a worker, seen from epoll_wait(): its return begins a
+ * pass, its next call ends it.  Also what else the worker's main program
+ * imports and we count: accepted connections, tasks of thread pools.
+ *
+ * Worker only; the hooks run in the worker's main thread.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+/*
+ * Interposes.  What cannot be interposed is marked in
+ * ngx_http_profiling_process.unavailable and logged.
+ */
+void ngx_http_profiling_loop_init(ngx_cycle_t *cycle);
+
+/* a pause of known cause in this pass, in ns: it is not counted once more */
+void ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause);
+
+/* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
+static ngx_inline uint64_t
+ngx_http_profiling_loop_pass_start(void)
+{
+    return ngx_http_profiling_process.slot->pass_start;
+}
+
+
+#endif /* _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_ */

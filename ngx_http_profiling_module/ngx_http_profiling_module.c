@@ -1,0 +1,419 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_api.h"
+#include "ngx_http_profiling_memory.h"
+#include "ngx_http_profiling_place.h"
+#include "ngx_http_profiling_process.h"
+#include "ngx_http_profiling_request.h"
+
+
+static void *ngx_http_profiling_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_profiling_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static ngx_int_t ngx_http_profiling_postconfiguration(ngx_conf_t *cf);
+
+static char *ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_profiling_access_slot(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_profiling_handler(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+static ngx_conf_enum_t  ngx_http_profiling_access[] = {
+    { ngx_string("local"), NGX_HTTP_PROFILING_LOCAL },
+    { ngx_string("any"), NGX_HTTP_PROFILING_ANY },
+    { ngx_null_string, 0 }
+};
+
+
+#define ngx_http_profiling_setting(name)                                      \
+    { ngx_string(name),                                                       \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,                                      \
+      ngx_http_profiling_set,                                                 \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      0,                                                                      \
+      NULL }
+
+
+static ngx_command_t  ngx_http_profiling_commands[] = {
+
+    { ngx_string("profiling"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_profiling_enable,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_profiling_loc_conf_t, enable),
+      NULL },
+
+    { ngx_string("profiling_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_profiling_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    ngx_http_profiling_setting("profiling_interval"),
+    ngx_http_profiling_setting("profiling_history"),
+    ngx_http_profiling_setting("profiling_memory_limit"),
+    ngx_http_profiling_setting("profiling_memory_warning"),
+    ngx_http_profiling_setting("profiling_memory_critical"),
+    ngx_http_profiling_setting("profiling_goroutine_warning"),
+    ngx_http_profiling_setting("profiling_goroutine_critical"),
+    ngx_http_profiling_setting("profiling_pause_threshold"),
+    ngx_http_profiling_setting("profiling_cpu_rate"),
+    ngx_http_profiling_setting("profiling_heap_rate"),
+    ngx_http_profiling_setting("profiling_block_rate"),
+    ngx_http_profiling_setting("profiling_mutex_fraction"),
+
+    { ngx_string("profiling_access"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_profiling_access_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_profiling_loc_conf_t, access),
+      &ngx_http_profiling_access },
+
+    { ngx_string("profiling_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_profiling_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_profiling_api_handler },
+
+    { ngx_string("profiling_pprof"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_profiling_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_profiling_pprof_handler },
+
+    { ngx_string("profiling_prometheus"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_profiling_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_profiling_prometheus_handler },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_profiling_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_profiling_postconfiguration,  /* postconfiguration */
+
+    ngx_http_profiling_create_main_conf,   /* create main configuration */
+    ngx_http_profiling_init_main_conf,     /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_profiling_create_loc_conf,    /* create location configuration */
+    ngx_http_profiling_merge_loc_conf      /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_profiling_module = {
+    NGX_MODULE_V1,
+    &ngx_http_profiling_module_ctx,        /* module context */
+    ngx_http_profiling_commands,           /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    ngx_http_profiling_init_module,        /* init module */
+    ngx_http_profiling_init_process,       /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_profiling_exit_process,       /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_http_profiling_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_profiling_main_conf_t));
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    mcf->slots = NGX_CONF_UNSET;
+    ngx_http_profiling_settings_init(mcf->setting);
+
+    if (ngx_array_init(&mcf->locations, cf->pool, 16,
+                       sizeof(ngx_http_profiling_loc_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return mcf;
+}
+
+
+static char *
+ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_profiling_main_conf_t *mcf = conf;
+
+    ngx_flag_t                      enable;
+    ngx_uint_t                      failed;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    if (ngx_http_profiling_settings_finish(cf, mcf->setting) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    enable = ngx_http_profiling_settings_enabled(cf, &failed);
+
+    if (failed) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* the http level is the parent of all merges that follow */
+
+    lcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_profiling_module);
+
+    ngx_conf_init_value(lcf->enable, enable);
+    ngx_conf_init_value(lcf->enable, 1);
+    ngx_conf_init_uint_value(lcf->access, NGX_HTTP_PROFILING_LOCAL);
+
+    mcf->active = mcf->used && lcf->enable;
+
+    mcf->memory_limit = mcf->setting[NGX_HTTP_PROFILING_MEMORY_LIMIT];
+
+    if (mcf->active && mcf->memory_limit == 0) {
+        mcf->memory_limit = ngx_http_profiling_memory_limit();
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_profiling_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    lcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_profiling_loc_conf_t));
+    if (lcf == NULL) {
+        return NULL;
+    }
+
+    lcf->enable = NGX_CONF_UNSET;
+    lcf->access = NGX_CONF_UNSET_UINT;
+
+    if (ngx_http_profiling_place_name(cf, lcf) != NGX_OK) {
+        return NULL;
+    }
+
+    return lcf;
+}
+
+
+static char *
+ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_profiling_loc_conf_t *prev = parent;
+    ngx_http_profiling_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t         *clcf;
+    ngx_http_profiling_loc_conf_t   **lcfp;
+    ngx_http_profiling_main_conf_t   *mcf;
+
+    ngx_conf_merge_value(conf->enable, prev->enable, 1);
+    ngx_conf_merge_uint_value(conf->access, prev->access,
+                              NGX_HTTP_PROFILING_LOCAL);
+
+    if (conf->context == NGX_HTTP_PROFILING_IN_BLOCK && conf->handler == NULL)
+    {
+        /* "if" does not inherit the handler of its location by itself */
+
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+        conf->handler = prev->handler;
+
+        if (conf->handler) {
+            clcf->handler = conf->handler;
+        }
+    }
+
+    conf->parent = prev;
+    conf->server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+
+    lcfp = ngx_array_push(&mcf->locations);
+    if (lcfp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *lcfp = conf;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+
+    if (!mcf->active) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_profiling_place_labels(cf, mcf) != NGX_OK
+        || ngx_http_profiling_memory_add_zone(cf, mcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_profiling_request_init(cf);
+}
+
+
+static char *
+ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+    mcf->used = 1;
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_profiling_access_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+    mcf->used = 1;
+
+    return ngx_conf_set_enum_slot(cf, cmd, conf);
+}
+
+
+/* profiling_zone zone=name:size [slots=N]; */
+
+static char *
+ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_profiling_main_conf_t *mcf = conf;
+
+    u_char      *colon;
+    ssize_t      size;
+    ngx_str_t   *value, text;
+    ngx_uint_t   i;
+
+    if (mcf->zone_name.len) {
+        return "is duplicate";
+    }
+
+    mcf->used = 1;
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "zone=", 5) == 0) {
+            text.data = value[i].data + 5;
+            text.len = value[i].len - 5;
+
+            colon = ngx_strlchr(text.data, text.data + text.len, ':');
+
+            if (colon == NULL || colon == text.data) {
+                goto invalid;
+            }
+
+            mcf->zone_name.data = text.data;
+            mcf->zone_name.len = colon - text.data;
+
+            text.len -= mcf->zone_name.len + 1;
+            text.data = colon + 1;
+
+            size = ngx_parse_size(&text);
+
+            if (size == NGX_ERROR) {
+                goto invalid;
+            }
+
+            if (size < (ssize_t) (8 * ngx_pagesize)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "zone \"%V\" is too small", &value[i]);
+                return NGX_CONF_ERROR;
+            }
+
+            mcf->zone_size = size;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "slots=", 6) == 0) {
+            mcf->slots = ngx_atoi(value[i].data + 6, value[i].len - 6);
+
+            if (mcf->slots < 1
+                || mcf->slots > NGX_HTTP_PROFILING_SLOTS_MAX)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid value \"%V\", slots must be "
+                                   "from 1 to %d", &value[i],
+                                   NGX_HTTP_PROFILING_SLOTS_MAX);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+    invalid:
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", \"%V\" takes "
+                           "zone=name:size [slots=number]",
+                           &value[i], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (mcf->zone_name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_profiling_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_profiling_loc_conf_t *lcf = conf;
+
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+    mcf->used = 1;
+
+    if (lcf->handler) {
+        return "conflicts with another handler of the module";
+    }
+
+    lcf->handler = (ngx_http_handler_pt) cmd->post;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = lcf->handler;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,31 @@
+
+/*
+ * The life of a process with the module: what is made in the master before
+ * workers are forked, how a worker joins the zone and leaves it.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+/*
+ * Master (or single process), once a configuration is in force: counts the
+ * generation, registers the places, makes what the workers will inherit.
+ */
+ngx_int_t ngx_http_profiling_init_module(ngx_cycle_t *cycle);
+
+/*
+ * Worker: claims a slot and starts what watches the worker.  Never fails the
+ * worker: what cannot be had is logged, and the worker runs without it.
+ */
+ngx_int_t ngx_http_profiling_init_process(ngx_cycle_t *cycle);
+
+/* Worker, about to exit in good order: last figures, gives the slot back */
+void ngx_http_profiling_exit_process(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_ */

@@ -1,0 +1,351 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_loop.h"
+
+
+/*
+ * A connection's entry.  A request that has the connection for itself keeps
+ * its start here; streams of HTTP/2 and HTTP/3 have connections of their own
+ * outside nginx's table, and keep it in their pool.
+ */
+
+typedef struct {
+    ngx_http_request_t                 *request;    /* NULL: none, streams */
+    uint64_t                            start;      /* ns, monotonic */
+    ngx_uint_t                          active;     /* requests served now */
+} ngx_http_profiling_connection_t;
+
+
+typedef struct {
+    uint64_t                            start;
+    ngx_http_profiling_connection_t    *connection; /* NULL: not known */
+} ngx_http_profiling_stream_t;
+
+
+static ngx_int_t ngx_http_profiling_post_read_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_log_handler(ngx_http_request_t *r);
+static uint64_t ngx_http_profiling_request_start(ngx_http_request_t *r);
+static uint64_t ngx_http_profiling_request_finish(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_request_status(ngx_http_request_t *r);
+static void ngx_http_profiling_request_upstream(ngx_http_request_t *r,
+    ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place);
+static ngx_http_profiling_connection_t *
+    ngx_http_profiling_request_connection(ngx_connection_t *c);
+static ngx_connection_t *ngx_http_profiling_request_parent(
+    ngx_http_request_t *r);
+static void ngx_http_profiling_stream_cleanup(void *data);
+
+
+static ngx_http_profiling_connection_t  *ngx_http_profiling_connections;
+static ngx_connection_t                 *ngx_http_profiling_first_connection;
+static ngx_uint_t                        ngx_http_profiling_connection_n;
+static u_char                           *ngx_http_profiling_places;
+
+
+ngx_int_t
+ngx_http_profiling_request_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_profiling_post_read_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_profiling_log_handler;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_request_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_profiling_connections =
+        ngx_calloc(cycle->connection_n
+                   * sizeof(ngx_http_profiling_connection_t), cycle->log);
+
+    /* without it all connections count as reading, and times are coarse */
+
+    if (ngx_http_profiling_connections) {
+        ngx_http_profiling_first_connection = cycle->connections;
+        ngx_http_profiling_connection_n = cycle->connection_n;
+    }
+
+    ngx_http_profiling_places = (u_char *)
+        ngx_http_profiling_zone_counts(ngx_http_profiling_process.zone,
+                                       ngx_http_profiling_process.slot, 0);
+}
+
+
+ngx_uint_t
+ngx_http_profiling_request_active(ngx_uint_t i)
+{
+    return (i < ngx_http_profiling_connection_n)
+           ? ngx_http_profiling_connections[i].active : 0;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t               *cln;
+    ngx_http_profiling_stream_t      *stream;
+    ngx_http_profiling_connection_t  *connection;
+
+    if (ngx_http_profiling_process.slot == NULL) {
+        return NGX_DECLINED;
+    }
+
+    connection = ngx_http_profiling_request_connection(r->connection);
+
+    if (connection) {
+        connection->request = r;
+        connection->start = ngx_http_profiling_request_start(r);
+        connection->active = 1;
+        return NGX_DECLINED;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_profiling_stream_t));
+    if (cln == NULL) {
+        return NGX_DECLINED;
+    }
+
+    connection = ngx_http_profiling_request_connection(
+                                        ngx_http_profiling_request_parent(r));
+    if (connection) {
+        connection->active++;
+    }
+
+    stream = cln->data;
+    stream->start = ngx_http_profiling_request_start(r);
+    stream->connection = connection;
+
+    cln->handler = ngx_http_profiling_stream_cleanup;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_log_handler(ngx_http_request_t *r)
+{
+    uint64_t                        start, latency;
+    ngx_uint_t                      code, bucket;
+    ngx_http_profiling_slot_t      *slot;
+    ngx_http_profiling_counts_t    *place;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot == NULL || r != r->main) {
+        return NGX_OK;
+    }
+
+    start = ngx_http_profiling_request_finish(r);
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    if (!lcf->enable || lcf->handler) {
+        return NGX_OK;
+    }
+
+    latency = ngx_http_profiling_clock() - start;
+    bucket = ngx_http_profiling_hist_bucket(latency);
+    code = ngx_http_profiling_code_index(ngx_http_profiling_request_status(r));
+
+    place = (ngx_http_profiling_counts_t *)
+                (ngx_http_profiling_places
+                 + lcf->place * NGX_HTTP_PROFILING_COUNTS_SIZE);
+
+    ngx_http_profiling_counts_add(&slot->all, code, r->request_length,
+                                  r->connection->sent, bucket, latency);
+    ngx_http_profiling_counts_add(place, code, r->request_length,
+                                  r->connection->sent, bucket, latency);
+
+    if (r->upstream_states) {
+        ngx_http_profiling_request_upstream(r, &slot->all, place);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A request begins with the pass of the event loop in which its first bytes
+ * came: time that it waited for other events of that pass is time that its
+ * client waited.  If earlier passes read its first bytes, nginx's own start,
+ * in ms, tells how long ago.
+ */
+
+static uint64_t
+ngx_http_profiling_request_start(ngx_http_request_t *r)
+{
+    uint64_t     now;
+    ngx_time_t  *tp;
+    int64_t      ms;
+
+    now = ngx_http_profiling_loop_pass_start();
+
+    if (now == 0) {
+        now = ngx_http_profiling_clock();
+    }
+
+    tp = ngx_timeofday();
+
+    if (tp->sec == r->start_sec && tp->msec == r->start_msec) {
+        return now;
+    }
+
+    ms = (int64_t) (tp->sec - r->start_sec) * 1000
+         + ((int64_t) tp->msec - (int64_t) r->start_msec);
+
+    /* the clock of the day may have been set back meanwhile */
+
+    return now - (uint64_t) ngx_max(ms, 0) * 1000000;
+}
+
+
+/* the request's start; it is no longer served */
+
+static uint64_t
+ngx_http_profiling_request_finish(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t               *cln;
+    ngx_http_profiling_stream_t      *stream;
+    ngx_http_profiling_connection_t  *connection;
+
+    connection = ngx_http_profiling_request_connection(r->connection);
+
+    if (connection && connection->request == r) {
+        connection->request = NULL;
+        connection->active = 0;
+        return connection->start;
+    }
+
+    if (connection == NULL) {
+
+        for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+            if (cln->handler == ngx_http_profiling_stream_cleanup) {
+                stream = cln->data;
+                return stream->start;
+            }
+        }
+    }
+
+    /* it ended before its headers were complete */
+
+    return ngx_http_profiling_request_start(r);
+}
+
+
+static void
+ngx_http_profiling_stream_cleanup(void *data)
+{
+    ngx_http_profiling_stream_t *stream = data;
+
+    if (stream->connection && stream->connection->active) {
+        stream->connection->active--;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_request_status(ngx_http_request_t *r)
+{
+    if (r->err_status) {
+        return r->err_status;
+    }
+
+    return r->headers_out.status;
+}
+
+
+static void
+ngx_http_profiling_request_upstream(ngx_http_request_t *r,
+    ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place)
+{
+    uint64_t                    ns;
+    ngx_uint_t                  i, bucket, known;
+    ngx_http_upstream_state_t  *state;
+
+    ns = 0;
+    known = 0;
+    state = r->upstream_states->elts;
+
+    for (i = 0; i < r->upstream_states->nelts; i++) {
+
+        if (state[i].peer
+            && state[i].response_time != (ngx_msec_t) -1)
+        {
+            ns += (uint64_t) state[i].response_time * 1000000;
+            known = 1;
+        }
+    }
+
+    if (!known) {
+        return;
+    }
+
+    bucket = ngx_http_profiling_hist_bucket(ns);
+
+    ngx_http_profiling_hist_count(&all->upstream, bucket, ns);
+    ngx_http_profiling_hist_count(&place->upstream, bucket, ns);
+}
+
+
+/* the entry of a connection of nginx's table, else NULL */
+
+static ngx_http_profiling_connection_t *
+ngx_http_profiling_request_connection(ngx_connection_t *c)
+{
+    uintptr_t  offset;
+
+    offset = (uintptr_t) c - (uintptr_t) ngx_http_profiling_first_connection;
+
+    if (offset >= ngx_http_profiling_connection_n * sizeof(ngx_connection_t))
+    {
+        return NULL;
+    }
+
+    return &ngx_http_profiling_connections[offset / sizeof(ngx_connection_t)];
+}
+
+
+/* the connection that carries the stream of a request; NULL: not known */
+
+static ngx_connection_t *
+ngx_http_profiling_request_parent(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_V2)
+
+    if (r->stream) {
+        return r->stream->connection->connection;
+    }
+
+#endif
+
+#if (NGX_HTTP_V3)
+
+    if (r->connection->quic) {
+        return r->connection->quic->parent;
+    }
+
+#endif
+
+    return NULL;
+}

@@ -1,0 +1,88 @@
+
+/*
+ * The settings of http{} that are one number: parsed, checked, completed
+ * from the environment, and told again in /api/profiling/runtime.
+ *
+ * A directive beats the environment variable of the original, which beats
+ * the default.  Used by the master while it reads the configuration.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* indices of ngx_http_profiling_main_conf_t.setting */
+
+typedef enum {
+    NGX_HTTP_PROFILING_INTERVAL = 0,        /* ms */
+    NGX_HTTP_PROFILING_HISTORY,             /* samples */
+    NGX_HTTP_PROFILING_MEMORY_LIMIT,        /* bytes, 0: auto */
+    NGX_HTTP_PROFILING_MEMORY_WARNING,      /* percent */
+    NGX_HTTP_PROFILING_MEMORY_CRITICAL,
+    NGX_HTTP_PROFILING_GOROUTINE_WARNING,   /* connections */
+    NGX_HTTP_PROFILING_GOROUTINE_CRITICAL,
+    NGX_HTTP_PROFILING_PAUSE_THRESHOLD,     /* ms */
+    NGX_HTTP_PROFILING_CPU_RATE,            /* hertz */
+    NGX_HTTP_PROFILING_HEAP_RATE,           /* bytes, 0: off */
+    NGX_HTTP_PROFILING_BLOCK_RATE,          /* ms, 0: off */
+    NGX_HTTP_PROFILING_MUTEX_FRACTION,      /* 0: off */
+    NGX_HTTP_PROFILING_SETTINGS
+} ngx_http_profiling_setting_e;
+
+
+typedef enum {
+    NGX_HTTP_PROFILING_NUMBER = 0,
+    NGX_HTTP_PROFILING_PERCENT,
+    NGX_HTTP_PROFILING_TIME,                /* ms */
+    NGX_HTTP_PROFILING_SIZE                 /* bytes */
+} ngx_http_profiling_kind_e;
+
+
+typedef struct {
+    const char                *name;        /* of the directive */
+    const char                *variable;    /* NULL: none */
+    ngx_http_profiling_kind_e  kind;
+    const char                *zero;        /* the word for 0, NULL: none */
+    int64_t                    min;
+    int64_t                    max;
+    int64_t                    value;       /* default */
+} ngx_http_profiling_setting_t;
+
+
+extern const ngx_http_profiling_setting_t
+    ngx_http_profiling_settings[NGX_HTTP_PROFILING_SETTINGS];
+
+
+/* all values unset */
+void ngx_http_profiling_settings_init(int64_t *values);
+
+/* the handler of the directives; conf is a main conf, cmd->name tells which */
+char *ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/*
+ * Completes the unset values from the environment and the defaults, and
+ * checks that they agree.  NGX_ERROR: logged, with the variable or the
+ * directives named.
+ */
+ngx_int_t ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values);
+
+/*
+ * ENABLE_PROFILING: 1, 0, or NGX_CONF_UNSET if it is not set.  A value that
+ * cannot be read is logged and sets *failed.
+ */
+ngx_flag_t ngx_http_profiling_settings_enabled(ngx_conf_t *cf,
+    ngx_uint_t *failed);
+
+/*
+ * The memory the server may use, in bytes: the smallest limit of its cgroups
+ * (v2 or v1), else the machine's memory.
+ */
+uint64_t ngx_http_profiling_memory_limit(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_ */

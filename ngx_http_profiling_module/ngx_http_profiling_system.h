@@ -1,0 +1,35 @@
+
+/*
+ * What the system says of this process: memory, threads and descriptors from
+ * /proc, CPU time and faults from getrusage(2).  Files of /proc are opened
+ * once, when the worker starts, and read again.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+/* worker, when it starts */
+void ngx_http_profiling_system_init(ngx_log_t *log);
+
+/*
+ * Fills anonymous, shared, files, threads and descriptors of g; what cannot
+ * be had is added to g->unavailable.
+ */
+void ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g);
+
+/* CPU time, context switches and faults of this process since its start */
+void ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t);
+
+/*
+ * The state letter of a process from /proc (R, S, D, T, ...), 0: it cannot
+ * be known.
+ */
+u_char ngx_http_profiling_system_state(ngx_pid_t pid);
+
+
+#endif /* _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_ */

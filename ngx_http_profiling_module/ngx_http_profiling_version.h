@@ -1,0 +1,21 @@
+
+/*
+ * The versions of the libraries that this process runs with, asked from the
+ * libraries themselves; NULL: not loaded.  Any process, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_VERSION_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_VERSION_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+const char *ngx_http_profiling_version_pcre(void);
+const char *ngx_http_profiling_version_openssl(void);
+const char *ngx_http_profiling_version_zlib(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_VERSION_H_INCLUDED_ */

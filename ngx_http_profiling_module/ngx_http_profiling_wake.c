@@ -1,0 +1,140 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_channel.h>
+#include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_gc.h"
+
+
+static void ngx_http_profiling_wake_handler(ngx_event_t *ev);
+
+
+void
+ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
+{
+    int          fd;
+    int32_t     *wake;
+    ngx_uint_t   i;
+
+    wake = ngx_http_profiling_zone_wake(zone);
+
+    for (i = 0; i < zone->slots; i++) {
+
+        if (wake[i] != -1) {
+            continue;
+        }
+
+        fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+        if (fd == -1) {
+            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                          "eventfd() failed, %uL workers cannot be asked",
+                          zone->slots - i);
+            return;
+        }
+
+        ngx_http_profiling_store(&wake[i], fd);
+    }
+}
+
+
+void
+ngx_http_profiling_wake_init(ngx_cycle_t *cycle)
+{
+    int         fd;
+    ngx_uint_t  i;
+
+    i = ngx_http_profiling_zone_slot_index(ngx_http_profiling_process.zone,
+                                           ngx_http_profiling_process.slot);
+    fd = ngx_http_profiling_zone_wake(ngx_http_profiling_process.zone)[i];
+
+    /*
+     * added as a channel: nginx then neither waits for it nor complains of
+     * it when the worker exits
+     */
+
+    if (fd == -1
+        || ngx_add_channel_event(cycle, fd, NGX_READ_EVENT,
+                                 ngx_http_profiling_wake_handler)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "this worker cannot be asked for profiles");
+        return;
+    }
+}
+
+
+static void
+ngx_http_profiling_wake_handler(ngx_event_t *ev)
+{
+    uint64_t           n;
+    ngx_connection_t  *c;
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        return;
+    }
+
+    c = ev->data;
+
+    if (read(c->fd, &n, sizeof(uint64_t)) == -1 && ngx_errno != NGX_EAGAIN) {
+        ngx_log_error(NGX_LOG_ALERT, ev->log, ngx_errno,
+                      "read() of an eventfd failed");
+    }
+
+    if (ngx_http_profiling_process.slot == NULL) {
+        return;
+    }
+
+    ngx_http_profiling_gc_answer();
+    ngx_http_profiling_gc_check();
+}
+
+
+ngx_int_t
+ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot)
+{
+    int         fd;
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    i = ngx_http_profiling_zone_slot_index(ngx_http_profiling_process.zone,
+                                           slot);
+    fd = ngx_http_profiling_zone_wake(ngx_http_profiling_process.zone)[i];
+
+    if (fd == -1) {
+        return NGX_ERROR;
+    }
+
+    n = 1;
+
+    /* EAGAIN: the counter is full, so the worker is to be woken already */
+
+    if (write(fd, &n, sizeof(uint64_t)) == -1 && ngx_errno != NGX_EAGAIN) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_wake_awaiting(void)
+{
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims)
+            && ngx_http_profiling_load_acquire(&slot->awaiting))
+        {
+            (void) ngx_http_profiling_wake(slot);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+
+/*
+ * Waking workers: one eventfd a slot, made by the master before it forks and
+ * kept over reloads, so that its number means the same in all processes.  A
+ * worker polls its own by its event loop: an idle worker stays asleep until
+ * somebody asks it for something.
+ *
+ * What is asked stands in the slot's mailbox, never in the eventfd: a wake-up
+ * that is lost or comes twice does no harm.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+/* master: makes the eventfds that are missing */
+void ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone,
+    ngx_log_t *log);
+
+/* worker: polls its own */
+void ngx_http_profiling_wake_init(ngx_cycle_t *cycle);
+
+/* worker: wakes the worker of a slot; NGX_ERROR: it cannot be reached */
+ngx_int_t ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot);
+
+/* worker: wakes all those that wait for an answer of another */
+void ngx_http_profiling_wake_awaiting(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_ */

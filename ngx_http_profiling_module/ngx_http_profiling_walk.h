@@ -1,0 +1,135 @@
+
+/*
+ * What the parts of a walk share.  Internal to ngx_http_profiling_unwind*.c;
+ * all of it is for signal handlers.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_WALK_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_WALK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_unwind.h"
+
+
+/* bytes of stack that are searched for a return address */
+#define NGX_HTTP_PROFILING_UNWIND_SCAN   (64 * 1024)
+
+#define NGX_HTTP_PROFILING_UNWIND_EXPR   16    /* depth of its stack */
+
+
+#if defined(__aarch64__)
+
+#define NGX_HTTP_PROFILING_UNWIND_SP     31
+#define NGX_HTTP_PROFILING_UNWIND_FP     29
+#define NGX_HTTP_PROFILING_UNWIND_LR     30
+#define NGX_HTTP_PROFILING_UNWIND_RED    0
+
+/* what stays known of the registers in a caller: x29, sp */
+#define NGX_HTTP_PROFILING_UNWIND_KEPT   0xa0000000
+
+/* addresses of user space have 48 bits; above are authentication and tags */
+#define ngx_http_profiling_unwind_strip(addr)                                 \
+    ((addr) & 0x0000ffffffffffffull)
+
+#else
+
+#define NGX_HTTP_PROFILING_UNWIND_SP     7
+#define NGX_HTTP_PROFILING_UNWIND_FP     6
+#define NGX_HTTP_PROFILING_UNWIND_RED    128   /* red zone below rsp */
+
+/* rbx, rbp, rsp, r12..r15 */
+#define NGX_HTTP_PROFILING_UNWIND_KEPT   0x0000f0c8
+
+#define ngx_http_profiling_unwind_strip(addr)  (addr)
+
+#endif
+
+
+/* the walk may read what a sanitizer believes to be nobody's */
+
+#if defined(__clang__) || defined(__GNUC__)
+#define ngx_http_profiling_unwind_unchecked                                   \
+    __attribute__((no_sanitize("address", "thread")))
+#else
+#define ngx_http_profiling_unwind_unchecked
+#endif
+
+
+typedef struct {
+    const ngx_http_profiling_objects_t  *objects;
+    const ngx_http_profiling_object_t   *object;   /* that has pc, or NULL */
+
+    uintptr_t                            lo;       /* what may be loaded */
+    uintptr_t                            top;
+
+    uint64_t                             pc;
+    ngx_uint_t                           exact;    /* not a return address */
+
+    uint32_t                             valid;    /* bits: reg[] is known */
+    uint64_t                             reg[NGX_HTTP_PROFILING_CFI_REGS];
+
+    ngx_http_profiling_unwind_t         *result;
+} ngx_http_profiling_walk_t;
+
+
+/*
+ * Runs an expression of the table of walk->object; n values, 0 or 1, are on
+ * its stack to begin with.  NGX_ERROR: there is no value.
+ */
+ngx_int_t ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
+    ngx_uint_t number, uint64_t first, ngx_uint_t n, uint64_t *value);
+
+/* to the caller of code without CFI; NGX_ERROR: none was found */
+ngx_int_t ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk);
+
+/*
+ * Whether a call instruction ends just before addr.  A direct call has to lead
+ * into [start, end), the text that it is in (0, 0: any place).
+ */
+ngx_uint_t ngx_http_profiling_unwind_called(uint64_t addr, uint64_t start,
+    uint64_t end);
+
+
+#define ngx_http_profiling_unwind_knows(walk, r)                              \
+    ((walk)->valid & ((uint32_t) 1 << (r)))
+
+
+ngx_http_profiling_unwind_unchecked
+static ngx_inline ngx_int_t
+ngx_http_profiling_unwind_load(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, uint64_t *value)
+{
+    if (addr < walk->lo || addr > walk->top - sizeof(uint64_t)
+        || (addr & (sizeof(uint64_t) - 1)))
+    {
+        return NGX_ERROR;
+    }
+
+    *value = *(const volatile uint64_t *) (uintptr_t) addr;
+
+    return NGX_OK;
+}
+
+
+static ngx_inline const ngx_http_profiling_object_t *
+ngx_http_profiling_unwind_object(ngx_http_profiling_walk_t *walk,
+    uint64_t addr)
+{
+    const ngx_http_profiling_object_t  *object;
+
+    object = walk->object;
+
+    if (object && addr >= object->start && addr < object->end) {
+        return object;
+    }
+
+    return ngx_http_profiling_objects_find(walk->objects, (uintptr_t) addr);
+}
+
+
+#endif /* _NGX_HTTP_PROFILING_WALK_H_INCLUDED_ */

@@ -1,0 +1,70 @@
+
+/*
+ * Answers that are made in steps, so that no pass of the event loop is held
+ * up by the module: as many steps as fit into a slice of time, the rest in
+ * the next pass, other events served between.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_WORK_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_WORK_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_json.h"
+
+
+/* ns of one slice */
+#define NGX_HTTP_PROFILING_SLICE  300000
+
+
+typedef struct ngx_http_profiling_work_s  ngx_http_profiling_work_t;
+
+struct ngx_http_profiling_work_s {
+    ngx_http_request_t               *request;
+    ngx_http_profiling_snapshot_t    *snapshot;
+    ngx_http_profiling_json_t         json;     /* or its text alone */
+
+    /* one step of at most some 100 us: NGX_AGAIN, NGX_DONE or NGX_ERROR */
+    ngx_int_t                       (*step)(ngx_http_profiling_work_t *w);
+    ngx_uint_t                        next;     /* of the step, from 0 */
+
+    /* parameters */
+    ngx_pid_t                         worker;   /* 0: all */
+    ngx_uint_t                        count;
+    uint64_t                          since;    /* ms since the epoch */
+    ngx_uint_t                        open;     /* OpenMetrics */
+
+    ngx_uint_t                        status;   /* of the answer */
+    ngx_str_t                         type;
+    void                             *data;     /* of the step */
+
+    ngx_event_t                       event;
+    ngx_connection_t                  connection;
+};
+
+
+/* a work for a request, with an empty text and status 200 */
+ngx_http_profiling_work_t *ngx_http_profiling_work_create(
+    ngx_http_request_t *r);
+
+/*
+ * Reads all slots into w->snapshot, then runs w->step until it is done, and
+ * sends the text.  Returns what a content handler returns.
+ */
+ngx_int_t ngx_http_profiling_work_run(ngx_http_profiling_work_t *w);
+
+/*
+ * Sends a text as the whole answer: status, Content-Type, length, no-store.
+ * Returns what a content handler returns.
+ */
+ngx_int_t ngx_http_profiling_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_http_profiling_text_t *text);
+
+/* adds a header whose name and value stay in memory */
+ngx_int_t ngx_http_profiling_header(ngx_http_request_t *r, const char *name,
+    const char *value);
+
+
+#endif /* _NGX_HTTP_PROFILING_WORK_H_INCLUDED_ */
