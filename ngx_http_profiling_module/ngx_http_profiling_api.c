@@ -3,7 +3,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_api.h"
+#include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_view.h"
 
 
@@ -11,18 +13,21 @@
 #define NGX_HTTP_PROFILING_TAKES_COUNT   1
 
 
+/* seconds of a CPU profile */
+#define NGX_HTTP_PROFILING_DURATION      30
+#define NGX_HTTP_PROFILING_DURATION_MAX  300
+
 /* samples told if count is not given */
 #define NGX_HTTP_PROFILING_COUNT         100
-
-/* bytes of a parameter's value that are looked at */
-#define NGX_HTTP_PROFILING_VALUE         64
-
 
 typedef struct {
     ngx_str_t     name;
     ngx_uint_t    methods;
     ngx_uint_t    takes;
-    ngx_int_t   (*step)(ngx_http_profiling_work_t *w);   /* NULL: force-gc */
+
+    /* one of the two: a text made in steps, or another answer */
+    ngx_int_t   (*step)(ngx_http_profiling_work_t *w);
+    ngx_int_t   (*handler)(ngx_http_request_t *r, ngx_pid_t worker);
 } ngx_http_profiling_endpoint_t;
 
 
@@ -35,15 +40,16 @@ static ngx_int_t ngx_http_profiling_api_allow(ngx_http_request_t *r,
     ngx_uint_t methods);
 static ngx_int_t ngx_http_profiling_api_arguments(
     ngx_http_profiling_work_t *w, ngx_uint_t takes);
-static ngx_int_t ngx_http_profiling_api_argument(ngx_http_request_t *r,
-    const char *name, ngx_str_t *value);
-static ngx_int_t ngx_http_profiling_api_worker(ngx_http_profiling_work_t *w);
 static ngx_int_t ngx_http_profiling_api_date(const ngx_str_t *text,
     uint64_t *ms);
 static ngx_int_t ngx_http_profiling_api_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
 static ngx_int_t ngx_http_profiling_text_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
+static ngx_int_t ngx_http_profiling_body_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *format, ...);
+static ngx_int_t ngx_http_profiling_api_cpu(ngx_http_request_t *r,
+    ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_force(ngx_http_request_t *r,
     ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_index(ngx_http_profiling_work_t *w);
@@ -52,33 +58,37 @@ static ngx_int_t ngx_http_profiling_api_index(ngx_http_profiling_work_t *w);
 static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
 
     { ngx_string("metrics"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_metrics },
+      ngx_http_profiling_view_metrics, NULL },
 
     { ngx_string("metrics/history"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_HTTP_PROFILING_TAKES_COUNT, ngx_http_profiling_view_history },
+      NGX_HTTP_PROFILING_TAKES_COUNT, ngx_http_profiling_view_history, NULL },
 
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_memory },
+      ngx_http_profiling_view_memory, NULL },
 
     { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_gc },
+      ngx_http_profiling_view_gc, NULL },
 
     { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_goroutines },
+      ngx_http_profiling_view_goroutines, NULL },
 
     { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_runtime },
+      ngx_http_profiling_view_runtime, NULL },
 
     { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_health },
+      ngx_http_profiling_view_health, NULL },
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_locations },
+      ngx_http_profiling_view_locations, NULL },
 
-    { ngx_string("force-gc"), NGX_HTTP_POST, 0, NULL },
+    { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      NULL, ngx_http_profiling_api_cpu },
+
+    { ngx_string("force-gc"), NGX_HTTP_POST, 0,
+      NULL, ngx_http_profiling_api_force },
 
     { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_api_index }
+      ngx_http_profiling_api_index, NULL }
 };
 
 
@@ -94,9 +104,15 @@ ngx_http_profiling_api_handler(ngx_http_request_t *r)
     ngx_http_profiling_work_t      *w;
     ngx_http_profiling_endpoint_t  *endpoint;
 
-    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_api_error);
+    rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_api_error);
+
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -118,12 +134,12 @@ ngx_http_profiling_api_handler(ngx_http_request_t *r)
 
     rc = ngx_http_profiling_api_arguments(w, endpoint->takes);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    if (endpoint->step == NULL) {
-        return ngx_http_profiling_api_force(r, w->worker);
+    if (endpoint->handler) {
+        return endpoint->handler(r, w->worker);
     }
 
     w->step = endpoint->step;
@@ -138,9 +154,15 @@ ngx_http_profiling_prometheus_handler(ngx_http_request_t *r)
     ngx_int_t                   rc;
     ngx_http_profiling_work_t  *w;
 
-    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_text_error);
+    rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_text_error);
+
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -169,32 +191,26 @@ ngx_http_profiling_pprof_handler(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_text_error);
+    /* a client that is refused may have sent a body all the same */
 
-    if (rc != NGX_OK) {
+    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_body_error);
+
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    return ngx_http_profiling_text_error(r, NGX_HTTP_NOT_FOUND,
-                                         "Unknown profile");
+    return ngx_http_profiling_pprof_tree(r, ngx_http_profiling_text_error);
 }
 
 
-/* what all handlers do first */
+/* what all handlers do first; NGX_DECLINED: no answer was given yet, go on */
 
 static ngx_int_t
 ngx_http_profiling_api_enter(ngx_http_request_t *r,
     ngx_int_t (*error)(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...))
 {
-    ngx_int_t    rc;
     const char  *why;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     if (ngx_http_profiling_access_check(r, &why) != NGX_OK) {
         return error(r, NGX_HTTP_FORBIDDEN, "%s", why);
@@ -204,7 +220,7 @@ ngx_http_profiling_api_enter(ngx_http_request_t *r,
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profiling is off");
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -221,13 +237,15 @@ ngx_http_profiling_api_find(ngx_http_request_t *r)
     ngx_uint_t                      i, prefix;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_profiling_endpoint_t  *found;
+    ngx_http_profiling_loc_conf_t  *lcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
     rest = r->uri;
     prefix = 0;
 
-    if (!clcf->exact_match
+    if (lcf->prefix
         && clcf->name.len <= r->uri.len
         && ngx_strncmp(clcf->name.data, r->uri.data, clcf->name.len) == 0)
     {
@@ -238,6 +256,9 @@ ngx_http_profiling_api_find(ngx_http_request_t *r)
         if (rest.len && rest.data[0] == '/') {
             rest.data++;
             rest.len--;
+
+        } else if (rest.len && rest.data[-1] != '/') {
+            return NULL;
         }
     }
 
@@ -281,40 +302,32 @@ ngx_http_profiling_api_allow(ngx_http_request_t *r, ngx_uint_t methods)
 }
 
 
+/* NGX_DECLINED: they are good, no answer was given yet */
+
 static ngx_int_t
 ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
     ngx_uint_t takes)
 {
-    ngx_int_t            n, max;
+    ngx_int_t            rc, n, max;
     ngx_str_t            value;
     ngx_http_request_t  *r;
 
     r = w->request;
 
-    if (ngx_http_profiling_api_argument(r, "worker", &value) == NGX_OK) {
-        w->worker = (ngx_pid_t) ngx_atoi(value.data, value.len);
-
-        if (w->worker <= 0) {
-            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
-                                     "worker must be the pid of a worker, "
-                                     "not \"%V\"", &value);
-        }
-
-        if (ngx_http_profiling_api_worker(w) != NGX_OK) {
-            return ngx_http_profiling_api_error(r, NGX_HTTP_NOT_FOUND,
-                                                "there is no worker %P",
-                                                w->worker);
-        }
+    rc = ngx_http_profiling_argument_worker(r, &w->worker,
+                                            ngx_http_profiling_api_error);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     max = ngx_http_profiling_process.conf->setting[NGX_HTTP_PROFILING_HISTORY];
     w->count = ngx_min(NGX_HTTP_PROFILING_COUNT, max);
 
     if (!(takes & NGX_HTTP_PROFILING_TAKES_COUNT)) {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
-    if (ngx_http_profiling_api_argument(r, "since", &value) == NGX_OK) {
+    if (ngx_http_profiling_argument(r, "since", &value) == NGX_OK) {
         w->count = max;
 
         if (ngx_http_profiling_api_date(&value, &w->since) != NGX_OK) {
@@ -325,7 +338,7 @@ ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
         }
     }
 
-    if (ngx_http_profiling_api_argument(r, "count", &value) == NGX_OK) {
+    if (ngx_http_profiling_argument(r, "count", &value) == NGX_OK) {
         n = ngx_atoi(value.data, value.len);
 
         if (n < 1 || n > max) {
@@ -337,59 +350,6 @@ ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
         w->count = n;
     }
 
-    return NGX_OK;
-}
-
-
-/* the value of a parameter, unescaped and cut; NGX_DECLINED: not given */
-
-static ngx_int_t
-ngx_http_profiling_api_argument(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
-{
-    u_char  *dst, *src;
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), value) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    value->len = ngx_min(value->len, NGX_HTTP_PROFILING_VALUE);
-
-    src = value->data;
-    dst = ngx_pnalloc(r->pool, value->len + 1);
-
-    if (dst == NULL) {
-        return NGX_DECLINED;
-    }
-
-    value->data = dst;
-    ngx_unescape_uri(&dst, &src, value->len, 0);
-    value->len = dst - value->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_profiling_api_worker(ngx_http_profiling_work_t *w)
-{
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
-
-    zone = ngx_http_profiling_process.zone;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
-
-        if (ngx_http_profiling_load(&slot->claims)
-            && ngx_http_profiling_slot_pid(slot) == w->worker
-            && ngx_http_profiling_slot_alive(slot))
-        {
-            return NGX_OK;
-        }
-    }
-
     return NGX_DECLINED;
 }
 
@@ -399,50 +359,73 @@ ngx_http_profiling_api_worker(ngx_http_profiling_work_t *w)
 static ngx_int_t
 ngx_http_profiling_api_date(const ngx_str_t *text, uint64_t *ms)
 {
-    int         used;
-    char       *p, buf[NGX_HTTP_PROFILING_VALUE + 1];
+    int         day, leap;
+    u_char     *p, *last;
     time_t      time;
     uint64_t    fraction, scale;
+    ngx_uint_t  i;
     struct tm   tm;
 
-    (void) ngx_cpystrn((u_char *) buf, text->data, text->len + 1);
-    ngx_memzero(&tm, sizeof(struct tm));
-    used = 0;
+    static const char  pattern[] = "0000-00-00T00:00:00";
 
-    if (sscanf(buf, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon,
-               &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used)
-        != 6
-        || used != 19)
-    {
+    if (text->len < sizeof(pattern)) {
         return NGX_ERROR;
     }
 
-    p = buf + used;
+    p = text->data;
+    last = p + text->len;
+
+    for (i = 0; i < sizeof(pattern) - 1; i++) {
+
+        if ((pattern[i] == '0') ? (p[i] < '0' || p[i] > '9')
+                                : (p[i] != pattern[i]))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_memzero(&tm, sizeof(struct tm));
+
+    tm.tm_year = (int) ngx_atoi(p, 4) - 1900;
+    tm.tm_mon = (int) ngx_atoi(p + 5, 2) - 1;
+    tm.tm_mday = (int) ngx_atoi(p + 8, 2);
+    tm.tm_hour = (int) ngx_atoi(p + 11, 2);
+    tm.tm_min = (int) ngx_atoi(p + 14, 2);
+    tm.tm_sec = (int) ngx_atoi(p + 17, 2);
+
+    p += sizeof(pattern) - 1;
     fraction = 0;
 
     if (*p == '.') {
 
-        for (p++, scale = 100; *p >= '0' && *p <= '9'; p++, scale /= 10) {
+        for (p++, scale = 100;
+             p < last && *p >= '0' && *p <= '9';
+             p++, scale /= 10)
+        {
             fraction += (*p - '0') * scale;
+        }
+
+        if (p[-1] == '.') {
+            return NGX_ERROR;
         }
     }
 
-    if ((*p != 'Z' && *p != 'z') || p[1] != '\0'
-        || tm.tm_mon < 1 || tm.tm_mon > 12
-        || tm.tm_mday < 1 || tm.tm_mday > 31
-        || tm.tm_hour < 0 || tm.tm_hour > 23
-        || tm.tm_min < 0 || tm.tm_min > 59
-        || tm.tm_sec < 0 || tm.tm_sec > 60)
+    if (p != last - 1 || *p != 'Z'
+        || tm.tm_mon < 0 || tm.tm_mon > 11
+        || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
     {
         return NGX_ERROR;
     }
 
-    tm.tm_year -= 1900;
-    tm.tm_mon--;
+    leap = (tm.tm_sec == 60);
+    tm.tm_sec -= leap;
 
-    time = timegm(&tm);
+    day = tm.tm_mday;
+    time = timegm(&tm) + leap;
 
-    if (time < 0) {
+    /* timegm() makes another day of one that its month does not have */
+
+    if (time < 0 || tm.tm_mday != day) {
         return NGX_ERROR;
     }
 
@@ -508,6 +491,70 @@ ngx_http_profiling_text_error(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_set(&type, "text/plain; charset=utf-8");
 
     return ngx_http_profiling_send(r, status, &type, &text);
+}
+
+
+/* as text_error(), for a request whose body was not read yet */
+
+static ngx_int_t
+ngx_http_profiling_body_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...)
+{
+    u_char      *p, message[512];
+    va_list      args;
+    ngx_int_t    rc;
+    ngx_str_t    text;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    va_start(args, format);
+    p = ngx_vslprintf(message, message + sizeof(message), format, args);
+    va_end(args);
+
+    text.data = message;
+    text.len = p - message;
+
+    return ngx_http_profiling_text_error(r, status, "%V", &text);
+}
+
+
+/* duration is checked, unlike the "seconds" of /debug/pprof/profile */
+
+static ngx_int_t
+ngx_http_profiling_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    u_char     *p;
+    ngx_int_t   duration;
+    ngx_str_t   value;
+
+    duration = NGX_HTTP_PROFILING_DURATION;
+
+    if (ngx_http_profiling_argument(r, "duration", &value) == NGX_OK) {
+        duration = ngx_atoi(value.data, value.len);
+
+        if (duration < 1 || duration > NGX_HTTP_PROFILING_DURATION_MAX) {
+            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                     "duration must be an integer from 1 to "
+                                     "%d, not \"%V\"",
+                                     NGX_HTTP_PROFILING_DURATION_MAX, &value);
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("attachment; filename=cpu-.prof")
+                             + NGX_TIME_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "attachment; filename=cpu-%T.prof%Z", ngx_time());
+
+    return ngx_http_profiling_pprof_cpu(r, duration, worker,
+                                        (const char *) p,
+                                        ngx_http_profiling_api_error);
 }
 
 

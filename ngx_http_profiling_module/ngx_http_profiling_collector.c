@@ -4,7 +4,9 @@
 #include <ngx_event.h>
 #include "ngx_http_profiling_collector.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_connections.h"
+#include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_thread.h"
@@ -59,9 +61,7 @@ ngx_http_profiling_collector_init(ngx_cycle_t *cycle)
     col = &ngx_http_profiling_collector;
     ngx_memzero(col, sizeof(ngx_http_profiling_collector_t));
 
-    ngx_http_profiling_allocator_init();
     ngx_http_profiling_system_init(cycle->log);
-    ngx_http_profiling_thread_init();
 
     col->connection.fd = (ngx_socket_t) -1;
     col->event.handler = ngx_http_profiling_collector_handler;
@@ -166,6 +166,9 @@ ngx_http_profiling_collector_begin(uint64_t clock)
                               | NGX_HTTP_PROFILING_NO_ALLOC;
 
     (void) ngx_http_profiling_interpose_refresh(ngx_cycle->log);
+
+    ngx_http_profiling_capture_reap();
+    ngx_http_profiling_cpu_update();
 
     ngx_http_profiling_system_memory(&col->gauges);
     ngx_http_profiling_thread_stacks(&col->gauges);

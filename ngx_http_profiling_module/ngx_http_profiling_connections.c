@@ -21,6 +21,14 @@ ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
 
     c = cycle->connections;
 
+    if (c == NULL) {
+
+        /* a single process that was reloaded: nginx makes no new table */
+
+        *from = cycle->connection_n;
+        return NGX_OK;
+    }
+
     last = ngx_min(*from + NGX_HTTP_PROFILING_CONNECTIONS_STEP,
                    cycle->connection_n);
 

@@ -26,6 +26,9 @@ static void ngx_http_profiling_history_print(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_sample_t *before, ngx_uint_t workers);
 static void ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
     ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum);
+static void ngx_http_profiling_history_pauses(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before, ngx_uint_t workers);
 static void ngx_http_profiling_history_rates(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_sample_t *sum,
     const ngx_http_profiling_sample_t *before);
@@ -157,6 +160,7 @@ ngx_http_profiling_history_print(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_uint(j, "pause_total_ns", sum->pause_total);
     ngx_http_profiling_json_uint(j, "last_pause_ns",
                                  (uint64_t) sum->last_pause * 1000);
+    ngx_http_profiling_history_pauses(j, s, sum, before, workers);
     ngx_http_profiling_json_close(j, '}');
 
     ngx_http_profiling_json_uint(j, "requests", sum->requests);
@@ -198,6 +202,43 @@ ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
     f.usage = 100.0 * (double) f.sys / (double) s->conf->memory_limit;
 
     ngx_http_profiling_view_memory_object(j, &f);
+}
+
+
+/*
+ * The share of pauses is that of the time since the sample before.  A trim
+ * threshold is not in the history: it is what the workers have now.
+ */
+
+static void
+ngx_http_profiling_history_pauses(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before, ngx_uint_t workers)
+{
+    double    lived;
+    uint64_t  threshold;
+
+    if ((s->gauges.unavailable & NGX_HTTP_PROFILING_NO_LOOP)
+        || before->time == 0 || before->time >= sum->time)
+    {
+        ngx_http_profiling_json_null(j, "pause_percent");
+
+    } else {
+        lived = (double) (sum->time - before->time) * 1e6 * (double) workers;
+
+        ngx_http_profiling_json_double(j, "pause_percent",
+                                       100.0 * (double) (int64_t)
+                                           (sum->pause_total
+                                            - before->pause_total) / lived);
+    }
+
+    if (s->gauges.unavailable & NGX_HTTP_PROFILING_NO_TRIM) {
+        ngx_http_profiling_json_null(j, "next_gc");
+        return;
+    }
+
+    threshold = s->gauges.next_gc - s->gauges.heap_alloc;
+    ngx_http_profiling_json_uint(j, "next_gc", sum->heap_alloc + threshold);
 }
 
 

@@ -5,6 +5,8 @@
 #include "ngx_http_profiling_view.h"
 
 
+static ngx_uint_t ngx_http_profiling_locations_listed(
+    ngx_http_profiling_snapshot_t *s, ngx_uint_t i);
 static void ngx_http_profiling_locations_print(ngx_http_profiling_json_t *j,
     ngx_http_profiling_snapshot_t *s, ngx_uint_t i,
     const ngx_http_profiling_counts_t *counts);
@@ -40,7 +42,7 @@ ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w)
         ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
 
         if (ngx_http_profiling_snapshot_place(s, i, counts) == NGX_OK
-            || (i && ngx_http_profiling_zone_place(s->zone, i)->has_location))
+            || ngx_http_profiling_locations_listed(s, i))
         {
             ngx_http_profiling_locations_print(j, s, i, counts);
         }
@@ -54,6 +56,20 @@ ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w)
     ngx_http_profiling_json_close(j, '}');
 
     return NGX_DONE;
+}
+
+
+/* whether a place is told even if it had no requests */
+
+static ngx_uint_t
+ngx_http_profiling_locations_listed(ngx_http_profiling_snapshot_t *s,
+    ngx_uint_t i)
+{
+    ngx_http_profiling_place_t  *place;
+
+    place = ngx_http_profiling_zone_place(s->zone, i);
+
+    return place->counted && place->has_location;
 }
 
 

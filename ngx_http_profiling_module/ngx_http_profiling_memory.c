@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <sys/random.h>
 #include "ngx_http_profiling_memory.h"
 #include "ngx_http_profiling_place.h"
 
@@ -151,6 +152,7 @@ ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
     shape.slots = mcf->slot_n;
     shape.history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
     shape.places = 2 * ngx_http_profiling_place_number(mcf) + 30;
+    shape.stacks = NGX_HTTP_PROFILING_STACKS_MAX;
 
     size = ngx_http_profiling_zone_size(&shape);
 
@@ -268,6 +270,15 @@ ngx_http_profiling_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_http_profiling_zone_init(mcf->zone, &shape, ngx_http_profiling_time(),
                                  ngx_http_profiling_clock());
+
+    /* without it nobody can be signalled: 0 is never a valid cookie */
+
+    if (getrandom(&mcf->zone->cookie, sizeof(uint64_t), 0)
+        != sizeof(uint64_t))
+    {
+        mcf->zone->cookie = 0;
+    }
+
     shpool->data = mcf->zone;
 
     return NGX_OK;
@@ -324,7 +335,7 @@ ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
 }
 
 
-/* what fits into the zone: all its room beyond the slots is for places */
+/* what fits into the zone: its room is for tables of stacks and for places */
 
 static ngx_int_t
 ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
@@ -342,6 +353,7 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
     shape->slots = mcf->slot_n;
     shape->history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
     shape->places = needed;
+    shape->stacks = NGX_HTTP_PROFILING_STACKS_MIN;
 
     least = ngx_http_profiling_zone_size(shape);
 
@@ -354,6 +366,19 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
                       shape->history, needed, least);
         return NGX_ERROR;
     }
+
+    /* at most half of what is left goes to the stacks */
+
+    while (shape->stacks < NGX_HTTP_PROFILING_STACKS_MAX) {
+        shape->stacks *= 2;
+
+        if (ngx_http_profiling_zone_size(shape) > least + (room - least) / 2) {
+            shape->stacks /= 2;
+            break;
+        }
+    }
+
+    least = ngx_http_profiling_zone_size(shape);
 
     shape->places++;
     more = ngx_http_profiling_zone_size(shape) - least;

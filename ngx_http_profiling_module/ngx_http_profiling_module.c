@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_module.h"
 #include "ngx_http_profiling_api.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_memory.h"
 #include "ngx_http_profiling_place.h"
 #include "ngx_http_profiling_process.h"
@@ -15,6 +16,8 @@ static char *ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_profiling_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_uint_t ngx_http_profiling_is_prefix(
+    ngx_http_core_loc_conf_t *clcf);
 static ngx_int_t ngx_http_profiling_postconfiguration(ngx_conf_t *cf);
 
 static char *ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -168,6 +171,12 @@ ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t                      failed;
     ngx_http_profiling_loc_conf_t  *lcf;
 
+    /* variables with such names may be meant for others */
+
+    if (!mcf->used) {
+        return NGX_CONF_OK;
+    }
+
     if (ngx_http_profiling_settings_finish(cf, mcf->setting) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
@@ -233,11 +242,16 @@ ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->access, prev->access,
                               NGX_HTTP_PROFILING_LOCAL);
 
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    conf->prefix = (conf->context == NGX_HTTP_PROFILING_IN_BLOCK)
+                   ? prev->prefix
+                   : ngx_http_profiling_is_prefix(clcf);
+
     if (conf->context == NGX_HTTP_PROFILING_IN_BLOCK && conf->handler == NULL)
     {
         /* "if" does not inherit the handler of its location by itself */
 
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
         conf->handler = prev->handler;
 
         if (conf->handler) {
@@ -261,6 +275,21 @@ ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
+static ngx_uint_t
+ngx_http_profiling_is_prefix(ngx_http_core_loc_conf_t *clcf)
+{
+#if (NGX_PCRE)
+
+    if (clcf->regex) {
+        return 0;
+    }
+
+#endif
+
+    return !clcf->exact_match && !clcf->named;
+}
+
+
 static ngx_int_t
 ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
 {
@@ -273,7 +302,8 @@ ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_profiling_place_labels(cf, mcf) != NGX_OK
-        || ngx_http_profiling_memory_add_zone(cf, mcf) != NGX_OK)
+        || ngx_http_profiling_memory_add_zone(cf, mcf) != NGX_OK
+        || ngx_http_profiling_context_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -333,7 +363,7 @@ ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             colon = ngx_strlchr(text.data, text.data + text.len, ':');
 
-            if (colon == NULL || colon == text.data) {
+            if (colon == NULL || colon == text.data || mcf->zone_name.len) {
                 goto invalid;
             }
 

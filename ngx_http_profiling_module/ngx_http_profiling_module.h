@@ -45,6 +45,7 @@ struct ngx_http_profiling_loc_conf_s {
     ngx_uint_t                       access;      /* LOCAL, ANY */
     ngx_uint_t                       place;       /* index in the zone */
     ngx_uint_t                       context;
+    ngx_uint_t                       prefix;      /* neither exact nor regex */
     ngx_http_handler_pt              handler;     /* of ours, or NULL */
     ngx_str_t                        name;        /* as configured */
     ngx_str_t                        label;       /* of the server */
@@ -68,6 +69,7 @@ typedef struct {
 
     ngx_array_t                      locations;
                                     /* of ngx_http_profiling_loc_conf_t * */
+    ngx_array_t                      peers;       /* see context.c */
 } ngx_http_profiling_main_conf_t;
 
 

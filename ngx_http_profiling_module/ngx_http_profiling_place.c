@@ -5,8 +5,6 @@
 #include "ngx_http_profiling_place.h"
 
 
-static ngx_uint_t ngx_http_profiling_place_counted(
-    ngx_http_profiling_loc_conf_t *lcf);
 static void ngx_http_profiling_place_address(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf, ngx_str_t *label);
 static ngx_uint_t ngx_http_profiling_place_listens(ngx_http_conf_addr_t *addr,
@@ -153,15 +151,6 @@ ngx_http_profiling_place_listens(ngx_http_conf_addr_t *addr,
 }
 
 
-static ngx_uint_t
-ngx_http_profiling_place_counted(ngx_http_profiling_loc_conf_t *lcf)
-{
-    return lcf->enable
-           && lcf->handler == NULL
-           && lcf->context != NGX_HTTP_PROFILING_IN_BLOCK;
-}
-
-
 ngx_uint_t
 ngx_http_profiling_place_number(ngx_http_profiling_main_conf_t *mcf)
 {
@@ -172,7 +161,7 @@ ngx_http_profiling_place_number(ngx_http_profiling_main_conf_t *mcf)
     lcf = mcf->locations.elts;
 
     for (i = 0; i < mcf->locations.nelts; i++) {
-        n += ngx_http_profiling_place_counted(lcf[i]);
+        n += (lcf[i]->context != NGX_HTTP_PROFILING_IN_BLOCK);
     }
 
     return n;
@@ -200,12 +189,12 @@ ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
             continue;
         }
 
-        if (ngx_http_profiling_place_counted(lcf)) {
-            lcf->place = ngx_http_profiling_zone_register(mcf->zone,
-                               &lcf->label,
+        /* those that are not counted are still named in profiles */
+
+        lcf->place = ngx_http_profiling_zone_register(mcf->zone, &lcf->label,
                                lcf->context == NGX_HTTP_PROFILING_IN_LOCATION
-                               ? &lcf->name : NULL);
-        }
+                               ? &lcf->name : NULL,
+                               lcf->enable && lcf->handler == NULL);
     }
 
     lost = mcf->zone->place_lost - lost;

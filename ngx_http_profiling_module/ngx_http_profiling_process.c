@@ -3,11 +3,17 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_process.h"
+#include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_collector.h"
+#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_place.h"
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wake.h"
 
 
@@ -43,7 +49,18 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
     }
 
     ngx_http_profiling_place_register(mcf, cycle->log);
+    ngx_http_profiling_context_register(cycle, zone);
     ngx_http_profiling_wake_open(zone, cycle->log);
+    ngx_http_profiling_encode_init_module(cycle);
+
+    /* the workers inherit both; unwind tables are shared by copy-on-write */
+
+    ngx_http_profiling_thread_init_module(cycle->log);
+
+    if (ngx_http_profiling_objects_refresh() == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "unwind tables cannot be made, profiles have no stacks");
+    }
 
     if (ngx_http_profiling_process.slot) {
 
@@ -81,6 +98,7 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_profiling_configure(mcf);
+    ngx_http_profiling_allocator_init();
 
     if (ngx_http_profiling_claim(mcf, cycle->log) != NGX_OK) {
 
@@ -91,6 +109,9 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
 
     ngx_http_profiling_loop_init(cycle);
     ngx_http_profiling_request_init_process(cycle);
+    ngx_http_profiling_context_init_process(cycle,
+                                 (uintptr_t) __builtin_frame_address(0));
+    ngx_http_profiling_cpu_init(cycle);
     ngx_http_profiling_wake_init(cycle);
     ngx_http_profiling_collector_init(cycle);
 
@@ -181,6 +202,7 @@ ngx_http_profiling_keep_zone(ngx_log_t *log)
     if (p == MAP_FAILED) {
         ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
                       "mremap() of the profiling zone failed");
+        ngx_http_profiling_process.zone = NULL;
         return NGX_ERROR;
     }
 

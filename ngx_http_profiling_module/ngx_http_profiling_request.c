@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_loop.h"
 
 
@@ -21,11 +22,14 @@ typedef struct {
 
 typedef struct {
     uint64_t                            start;
+    ngx_http_request_t                 *request;
+    ngx_connection_t                   *parent;
     ngx_http_profiling_connection_t    *connection; /* NULL: not known */
 } ngx_http_profiling_stream_t;
 
 
 static ngx_int_t ngx_http_profiling_post_read_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_profiling_log_handler(ngx_http_request_t *r);
 static uint64_t ngx_http_profiling_request_start(ngx_http_request_t *r);
 static uint64_t ngx_http_profiling_request_finish(ngx_http_request_t *r);
@@ -59,6 +63,15 @@ ngx_http_profiling_request_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_profiling_post_read_handler;
+
+    /* later modules are called first: before rewrite's own "return" */
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_profiling_rewrite_handler;
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
     if (h == NULL) {
@@ -104,18 +117,23 @@ ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t               *cln;
     ngx_http_profiling_stream_t      *stream;
+    ngx_http_profiling_loc_conf_t    *lcf;
     ngx_http_profiling_connection_t  *connection;
 
     if (ngx_http_profiling_process.slot == NULL) {
         return NGX_DECLINED;
     }
 
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
     connection = ngx_http_profiling_request_connection(r->connection);
 
     if (connection) {
         connection->request = r;
         connection->start = ngx_http_profiling_request_start(r);
         connection->active = 1;
+
+        ngx_http_profiling_context_note(r->connection, r, lcf->place, 1);
+
         return NGX_DECLINED;
     }
 
@@ -124,17 +142,49 @@ ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    connection = ngx_http_profiling_request_connection(
-                                        ngx_http_profiling_request_parent(r));
-    if (connection) {
-        connection->active++;
-    }
-
     stream = cln->data;
     stream->start = ngx_http_profiling_request_start(r);
-    stream->connection = connection;
+    stream->request = r;
+    stream->parent = ngx_http_profiling_request_parent(r);
+    stream->connection = ngx_http_profiling_request_connection(
+                                                             stream->parent);
+    if (stream->connection) {
+        stream->connection->active++;
+    }
 
     cln->handler = ngx_http_profiling_stream_cleanup;
+
+    return ngx_http_profiling_rewrite_handler(r);
+}
+
+
+/* the location is found, for the first time or anew */
+
+static ngx_int_t
+ngx_http_profiling_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_connection_t                 *c;
+    ngx_http_profiling_loc_conf_t    *lcf;
+    ngx_http_profiling_connection_t  *connection;
+
+    if (ngx_http_profiling_process.slot == NULL) {
+        return NGX_DECLINED;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    c = r->connection;
+    connection = ngx_http_profiling_request_connection(c);
+
+    if (connection == NULL) {
+        c = ngx_http_profiling_request_parent(r);
+        connection = ngx_http_profiling_request_connection(c);
+    }
+
+    if (connection) {
+        ngx_http_profiling_context_note(c, r->main, lcf->place,
+                                        connection->active);
+    }
 
     return NGX_DECLINED;
 }
@@ -233,6 +283,7 @@ ngx_http_profiling_request_finish(ngx_http_request_t *r)
     if (connection && connection->request == r) {
         connection->request = NULL;
         connection->active = 0;
+        ngx_http_profiling_context_clear(r->connection, r, 0);
         return connection->start;
     }
 
@@ -260,6 +311,8 @@ ngx_http_profiling_stream_cleanup(void *data)
 
     if (stream->connection && stream->connection->active) {
         stream->connection->active--;
+        ngx_http_profiling_context_clear(stream->parent, stream->request,
+                                         stream->connection->active);
     }
 }
 

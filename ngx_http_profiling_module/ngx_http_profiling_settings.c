@@ -14,11 +14,17 @@ static u_char *ngx_http_profiling_setting_range(u_char *p, u_char *last,
     const ngx_http_profiling_setting_t *s);
 static ngx_int_t ngx_http_profiling_setting_variable(ngx_conf_t *cf,
     const ngx_http_profiling_setting_t *s, int64_t *value);
+static char *ngx_http_profiling_setting_environment(const char *name);
 static ngx_int_t ngx_http_profiling_settings_agree(ngx_conf_t *cf,
-    const int64_t *values, ngx_uint_t low, ngx_uint_t high);
+    const int64_t *values, const char *const *names, ngx_uint_t low,
+    ngx_uint_t high);
 
 
 #define NGX_HTTP_PROFILING_UNSET  (-1)
+
+
+/* as the process was given it; a single process replaces it once it runs */
+static char  **ngx_http_profiling_environ;
 
 
 const ngx_http_profiling_setting_t
@@ -118,17 +124,24 @@ ngx_int_t
 ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values)
 {
     ngx_uint_t                           i;
+    const char                          *names[NGX_HTTP_PROFILING_SETTINGS];
     const ngx_http_profiling_setting_t  *s;
 
     for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
         s = &ngx_http_profiling_settings[i];
+        names[i] = s->name;
 
-        if (values[i] == NGX_HTTP_PROFILING_UNSET
-            && s->variable
-            && ngx_http_profiling_setting_variable(cf, s, &values[i])
-               != NGX_OK)
-        {
-            return NGX_ERROR;
+        if (values[i] == NGX_HTTP_PROFILING_UNSET && s->variable) {
+
+            if (ngx_http_profiling_setting_variable(cf, s, &values[i])
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            if (values[i] != NGX_HTTP_PROFILING_UNSET) {
+                names[i] = s->variable;
+            }
         }
 
         if (values[i] == NGX_HTTP_PROFILING_UNSET) {
@@ -136,7 +149,7 @@ ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values)
         }
     }
 
-    if (ngx_http_profiling_settings_agree(cf, values,
+    if (ngx_http_profiling_settings_agree(cf, values, names,
                                      NGX_HTTP_PROFILING_MEMORY_WARNING,
                                      NGX_HTTP_PROFILING_MEMORY_CRITICAL)
         != NGX_OK)
@@ -144,7 +157,7 @@ ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values)
         return NGX_ERROR;
     }
 
-    return ngx_http_profiling_settings_agree(cf, values,
+    return ngx_http_profiling_settings_agree(cf, values, names,
                                      NGX_HTTP_PROFILING_GOROUTINE_WARNING,
                                      NGX_HTTP_PROFILING_GOROUTINE_CRITICAL);
 }
@@ -163,7 +176,7 @@ ngx_http_profiling_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
 
     *failed = 0;
 
-    text = getenv("ENABLE_PROFILING");
+    text = ngx_http_profiling_setting_environment("ENABLE_PROFILING");
 
     if (text == NULL || *text == '\0') {
         return NGX_CONF_UNSET;
@@ -337,7 +350,7 @@ ngx_http_profiling_setting_variable(ngx_conf_t *cf,
     u_char     *p, range[128];
     ngx_str_t   text;
 
-    text.data = (u_char *) getenv(s->variable);
+    text.data = (u_char *) ngx_http_profiling_setting_environment(s->variable);
 
     if (text.data == NULL || *text.data == '\0') {
         return NGX_OK;
@@ -360,18 +373,40 @@ ngx_http_profiling_setting_variable(ngx_conf_t *cf,
 }
 
 
+static char *
+ngx_http_profiling_setting_environment(const char *name)
+{
+    char    **p;
+    size_t    len;
+
+    if (ngx_http_profiling_environ == NULL) {
+        ngx_http_profiling_environ = environ;
+    }
+
+    len = ngx_strlen(name);
+
+    for (p = ngx_http_profiling_environ; p && *p; p++) {
+
+        if (ngx_strncmp(*p, name, len) == 0 && (*p)[len] == '=') {
+            return *p + len + 1;
+        }
+    }
+
+    return NULL;
+}
+
+
 static ngx_int_t
 ngx_http_profiling_settings_agree(ngx_conf_t *cf, const int64_t *values,
-    ngx_uint_t low, ngx_uint_t high)
+    const char *const *names, ngx_uint_t low, ngx_uint_t high)
 {
     if (values[low] <= values[high]) {
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"%s\" (%L) is above \"%s\" (%L)",
-                  ngx_http_profiling_settings[low].name, values[low],
-                  ngx_http_profiling_settings[high].name, values[high]);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%s\" (%L) is above \"%s\" (%L)",
+                       names[low], values[low], names[high], values[high]);
 
     return NGX_ERROR;
 }

@@ -71,6 +71,22 @@ ngx_http_profiling_text_write(ngx_http_profiling_text_t *t, const void *data,
 }
 
 
+void *
+ngx_http_profiling_text_reserve(ngx_http_profiling_text_t *t, size_t len)
+{
+    u_char  *p;
+
+    p = ngx_http_profiling_text_room(t, len);
+
+    if (p) {
+        t->buf->last += len;
+        t->size += len;
+    }
+
+    return p;
+}
+
+
 void
 ngx_http_profiling_text_printf(ngx_http_profiling_text_t *t,
     const char *format, ...)

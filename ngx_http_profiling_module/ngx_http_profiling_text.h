@@ -29,6 +29,13 @@ void ngx_http_profiling_text_init(ngx_http_profiling_text_t *t,
 void ngx_http_profiling_text_write(ngx_http_profiling_text_t *t,
     const void *data, size_t len);
 
+/*
+ * Room for len bytes in one piece, which the caller fills, now or later; NULL:
+ * out of memory.
+ */
+void *ngx_http_profiling_text_reserve(ngx_http_profiling_text_t *t,
+    size_t len);
+
 /* as ngx_sprintf(); what it prints must fit into 512 bytes */
 void ngx_http_profiling_text_printf(ngx_http_profiling_text_t *t,
     const char *format, ...);

@@ -1,234 +1,415 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <sys/resource.h>
+#include <pthread.h>
+#include <sys/syscall.h>
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_interpose.h"
 
-
-#define NGX_HTTP_PROFILING_THREADS    256
 
 /* pages asked for in one mincore(): 32 MiB of 4 KiB pages */
 #define NGX_HTTP_PROFILING_PAGES      8192
 
-
-typedef struct {
-    uintptr_t   low;
-    uintptr_t   high;
-    uint64_t    reserved;   /* bytes */
-    uint64_t    resident;   /* bytes, when last measured */
-} ngx_http_profiling_stack_t;
+/* the CPU clock of any thread of the process: include/linux/posix-timers.h */
+#define ngx_http_profiling_thread_clock(tid)                                  \
+    ((clockid_t) ((~(unsigned int) (tid) << 3) | 6))
 
 
-static void ngx_http_profiling_thread_scan(uint64_t threads);
-static uintptr_t ngx_http_profiling_thread_pointer(const char *tid);
-static ngx_uint_t ngx_http_profiling_thread_map(FILE *maps, uintptr_t sp,
-    ngx_http_profiling_stack_t *stack);
-static void ngx_http_profiling_thread_measure(
-    ngx_http_profiling_stack_t *stack);
+static int ngx_http_profiling_thread_create(pthread_t *thread,
+    const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+static int ngx_http_profiling_thread_sigmask(int how, const sigset_t *set,
+    sigset_t *old);
+static void *ngx_http_profiling_thread_start(void *arg);
+static void ngx_http_profiling_thread_end(void *arg);
+static ngx_http_profiling_thread_t *ngx_http_profiling_thread_claim(void);
+static ngx_int_t ngx_http_profiling_thread_begin(
+    ngx_http_profiling_thread_t *t);
+static void ngx_http_profiling_thread_release(ngx_http_profiling_thread_t *t);
+static uint64_t ngx_http_profiling_thread_resident(
+    const ngx_http_profiling_thread_t *t);
+static void ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
+    uint64_t period);
 
 
-static ngx_http_profiling_stack_t
-    ngx_http_profiling_stacks[NGX_HTTP_PROFILING_THREADS];
+static int (*ngx_http_profiling_pthread_create)(pthread_t *,
+    const pthread_attr_t *, void *(*)(void *), void *);
+static int (*ngx_http_profiling_pthread_sigmask)(int, const sigset_t *,
+    sigset_t *);
 
-static ngx_uint_t  ngx_http_profiling_stack_n;      /* 0: not known */
-static ngx_uint_t  ngx_http_profiling_stack_next;
-static uint64_t    ngx_http_profiling_thread_n;     /* when last scanned */
+
+static ngx_http_profiling_hook_t  ngx_http_profiling_thread_hooks[] = {
+
+    { "pthread_create", (void *) ngx_http_profiling_thread_create,
+      (void **) &ngx_http_profiling_pthread_create,
+      NGX_HTTP_PROFILING_HOOK_ALL },
+
+    { "pthread_sigmask", (void *) ngx_http_profiling_thread_sigmask,
+      (void **) &ngx_http_profiling_pthread_sigmask,
+      NGX_HTTP_PROFILING_HOOK_MAIN }
+};
+
+
+ngx_http_profiling_thread_t
+    ngx_http_profiling_threads[NGX_HTTP_PROFILING_THREADS];
+
+static uint64_t    ngx_http_profiling_thread_measured[
+                       NGX_HTTP_PROFILING_THREADS];
+static ngx_uint_t  ngx_http_profiling_thread_next;
 
 
 void
-ngx_http_profiling_thread_init(void)
+ngx_http_profiling_thread_init_module(ngx_log_t *log)
 {
-    ngx_http_profiling_stack_n = 0;
-    ngx_http_profiling_thread_n = 0;
+    ngx_uint_t  n;
+
+    n = sizeof(ngx_http_profiling_thread_hooks)
+        / sizeof(ngx_http_profiling_hook_t);
+
+    if (ngx_http_profiling_interpose(ngx_http_profiling_thread_hooks, n, log)
+        == NGX_ERROR)
+    {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "profiling does not see threads of the workers");
+    }
+}
+
+
+ngx_int_t
+ngx_http_profiling_thread_init(ngx_log_t *log)
+{
+    ngx_http_profiling_thread_t  *t;
+
+    t = ngx_http_profiling_thread_claim();
+
+    if (t == NULL || ngx_http_profiling_thread_begin(t) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
+                      "this worker's CPU time cannot be sampled");
+        return NGX_ERROR;
+    }
+
+    t->main = 1;
+
+    return NGX_OK;
+}
+
+
+static int
+ngx_http_profiling_thread_create(pthread_t *thread,
+    const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+    int                           rc;
+    ngx_http_profiling_thread_t  *t;
+
+    t = ngx_http_profiling_thread_claim();
+
+    if (t == NULL) {
+        return ngx_http_profiling_pthread_create(thread, attr, start, arg);
+    }
+
+    t->start = start;
+    t->arg = arg;
+
+    rc = ngx_http_profiling_pthread_create(thread, attr,
+                                           ngx_http_profiling_thread_start,
+                                           t);
+    if (rc != 0) {
+        ngx_http_profiling_store_release(&t->state,
+                                         NGX_HTTP_PROFILING_THREAD_FREE);
+    }
+
+    return rc;
+}
+
+
+static void *
+ngx_http_profiling_thread_start(void *arg)
+{
+    void                         *rc;
+    ngx_http_profiling_thread_t  *t;
+
+    t = arg;
+
+    /* a thread that cannot be sampled runs all the same */
+
+    (void) ngx_http_profiling_thread_begin(t);
+
+    pthread_cleanup_push(ngx_http_profiling_thread_end, t);
+
+    rc = t->start(t->arg);
+
+    pthread_cleanup_pop(1);
+
+    return rc;
+}
+
+
+static void
+ngx_http_profiling_thread_end(void *arg)
+{
+    ngx_http_profiling_thread_release(arg);
+}
+
+
+/*
+ * A pool of nginx blocks what it can; SIGPROF is taken out of the set.  Who
+ * blocks signals and asks for the old mask puts it back soon, and is left
+ * alone.
+ */
+
+static int
+ngx_http_profiling_thread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    sigset_t  mine;
+
+    if (set == NULL || old != NULL || how == SIG_UNBLOCK) {
+        return ngx_http_profiling_pthread_sigmask(how, set, old);
+    }
+
+    mine = *set;
+    (void) sigdelset(&mine, SIGPROF);
+
+    return ngx_http_profiling_pthread_sigmask(how, &mine, old);
+}
+
+
+/* entries of another process were inherited by fork(), without threads */
+
+static ngx_http_profiling_thread_t *
+ngx_http_profiling_thread_claim(void)
+{
+    uint32_t                      state;
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+        state = ngx_http_profiling_load_acquire(&t->state);
+
+        if (state != NGX_HTTP_PROFILING_THREAD_FREE && t->pid == getpid()) {
+            continue;
+        }
+
+        if (__atomic_compare_exchange_n(&t->state, &state,
+                                        NGX_HTTP_PROFILING_THREAD_CLAIMED, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        {
+            t->pid = getpid();
+            t->main = 0;
+            t->armed = 0;
+            t->timer = -1;
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t)
+{
+    struct sigevent  sev;
+
+    t->tid = (pid_t) syscall(SYS_gettid);
+
+    if (ngx_http_profiling_unwind_stack(&t->stack) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    t->reserved = t->stack.top - t->stack.lo;
+
+    ngx_memzero(&sev, sizeof(struct sigevent));
+
+    sev.sigev_notify = SIGEV_THREAD_ID;
+    sev.sigev_signo = SIGPROF;
+    sev.sigev_value.sival_ptr = t;
+    sev._sigev_un._tid = t->tid;
+
+    /* the kernel's own call: the library's may allocate */
+
+    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev, &t->timer)
+        == -1)
+    {
+        t->timer = -1;
+        return NGX_ERROR;
+    }
+
+    ngx_http_profiling_store_release(&t->state,
+                                     NGX_HTTP_PROFILING_THREAD_RUNNING);
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_thread_release(ngx_http_profiling_thread_t *t)
+{
+    int  timer;
+
+    timer = t->timer;
+    t->timer = -1;
+
+    ngx_http_profiling_store_release(&t->state,
+                                     NGX_HTTP_PROFILING_THREAD_FREE);
+
+    if (timer != -1) {
+        (void) syscall(SYS_timer_delete, timer);
+    }
 }
 
 
 void
 ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g)
 {
-    ngx_uint_t                   i;
-    ngx_http_profiling_stack_t  *stack;
+    uint64_t                      seen;
+    ngx_uint_t                    i, turn;
+    ngx_http_profiling_thread_t  *t;
 
-    if (g->threads != ngx_http_profiling_thread_n
-        || ngx_http_profiling_stack_n == 0)
-    {
-        ngx_http_profiling_thread_scan(g->threads);
-    }
+    seen = 0;
+    turn = ngx_http_profiling_thread_next++ % NGX_HTTP_PROFILING_THREADS;
 
-    if (ngx_http_profiling_stack_n == 0) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_STACKS;
-        return;
-    }
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
 
-    stack = ngx_http_profiling_stacks;
-
-    ngx_http_profiling_thread_measure(&stack[0]);
-
-    if (ngx_http_profiling_stack_n > 1) {
-        i = 1 + ngx_http_profiling_stack_next++
-                % (ngx_http_profiling_stack_n - 1);
-        ngx_http_profiling_thread_measure(&stack[i]);
-    }
-
-    for (i = 0; i < ngx_http_profiling_stack_n; i++) {
-        g->stack_inuse += stack[i].resident;
-        g->stack_sys += stack[i].reserved;
-    }
-}
-
-
-static void
-ngx_http_profiling_thread_scan(uint64_t threads)
-{
-    DIR                         *dir;
-    FILE                        *maps;
-    uintptr_t                    sp;
-    ngx_uint_t                   n;
-    struct dirent               *de;
-    struct rlimit                limit;
-    ngx_http_profiling_stack_t  *stack;
-
-    ngx_http_profiling_stack_n = 0;
-    stack = ngx_http_profiling_stacks;
-
-    dir = opendir("/proc/self/task");
-    if (dir == NULL) {
-        return;
-    }
-
-    maps = fopen("/proc/self/maps", "re");
-    if (maps == NULL) {
-        (void) closedir(dir);
-        return;
-    }
-
-    /* the main thread is this one; the system lets its stack grow */
-
-    n = ngx_http_profiling_thread_map(maps, (uintptr_t) &limit, &stack[0]);
-
-    if (n
-        && getrlimit(RLIMIT_STACK, &limit) == 0
-        && limit.rlim_cur != RLIM_INFINITY
-        && limit.rlim_cur > stack[0].reserved)
-    {
-        stack[0].reserved = limit.rlim_cur;
-    }
-
-    while (n && n < NGX_HTTP_PROFILING_THREADS) {
-
-        de = readdir(dir);
-        if (de == NULL) {
-            break;
-        }
-
-        if (de->d_name[0] == '.' || atoi(de->d_name) == ngx_pid) {
+        if (ngx_http_profiling_load_acquire(&t->state)
+            != NGX_HTTP_PROFILING_THREAD_RUNNING
+            || t->pid != ngx_pid)
+        {
+            ngx_http_profiling_thread_measured[i] = 0;
             continue;
         }
 
-        sp = ngx_http_profiling_thread_pointer(de->d_name);
+        seen++;
 
-        if (sp == 0 || !ngx_http_profiling_thread_map(maps, sp, &stack[n])) {
-            n = 0;
-            break;
-        }
-
-        ngx_http_profiling_thread_measure(&stack[n++]);
-    }
-
-    (void) fclose(maps);
-    (void) closedir(dir);
-
-    ngx_http_profiling_stack_n = n;
-    ngx_http_profiling_thread_n = threads;
-}
-
-
-/* proc(5): "number arguments.. sp pc" of a waiting thread; 0: it runs */
-
-static uintptr_t
-ngx_http_profiling_thread_pointer(const char *tid)
-{
-    int      fd;
-    char    *p, path[64], text[256];
-    ssize_t  n;
-
-    (void) snprintf(path, sizeof(path), "/proc/self/task/%s/syscall", tid);
-
-    fd = open(path, O_RDONLY|O_CLOEXEC);
-    if (fd == -1) {
-        return 0;
-    }
-
-    n = read(fd, text, sizeof(text) - 1);
-    (void) close(fd);
-
-    text[n > 0 ? n : 0] = '\0';
-
-    p = strrchr(text, ' ');
-
-    if (p == NULL || p == text) {
-        return 0;
-    }
-
-    *p = '\0';
-    p = strrchr(text, ' ');
-
-    return p ? (uintptr_t) strtoull(p + 1, NULL, 16) : 0;
-}
-
-
-/* the mapping that holds sp; 0: none */
-
-static ngx_uint_t
-ngx_http_profiling_thread_map(FILE *maps, uintptr_t sp,
-    ngx_http_profiling_stack_t *stack)
-{
-    char                text[NGX_MAX_PATH + 128];
-    unsigned long long  low, high;
-
-    rewind(maps);
-
-    while (fgets(text, sizeof(text), maps)) {
-
-        if (sscanf(text, "%llx-%llx ", &low, &high) == 2
-            && sp >= low && sp < high)
+        if (t->main || i == turn
+            || ngx_http_profiling_thread_measured[i] == 0)
         {
-            stack->low = low;
-            stack->high = high;
-            stack->reserved = high - low;
-            stack->resident = 0;
-
-            return 1;
+            ngx_http_profiling_thread_measured[i] =
+                ngx_http_profiling_thread_resident(t);
         }
+
+        g->stack_inuse += ngx_http_profiling_thread_measured[i];
+        g->stack_sys += t->reserved;
     }
 
-    return 0;
+    if (g->threads != seen) {
+        g->unavailable |= NGX_HTTP_PROFILING_NO_STACKS;
+    }
+}
+
+
+/*
+ * Below the main stack's mapping nothing is mapped yet, and mincore() fails
+ * as a whole: the lower end is looked for by halves.
+ */
+
+static uint64_t
+ngx_http_profiling_thread_resident(const ngx_http_profiling_thread_t *t)
+{
+    size_t         i, n;
+    uint64_t       resident;
+    uintptr_t      top;
+    static u_char  pages[NGX_HTTP_PROFILING_PAGES];
+
+    top = t->stack.top & ~(uintptr_t) (ngx_pagesize - 1);
+    n = ngx_min((top - t->stack.lo) / ngx_pagesize,
+                NGX_HTTP_PROFILING_PAGES);
+
+    while (n && mincore((void *) (top - n * ngx_pagesize), n * ngx_pagesize,
+                        pages)
+                == -1)
+    {
+        n /= 2;
+    }
+
+    resident = 0;
+
+    for (i = 0; i < n; i++) {
+        resident += (pages[i] & 1) * ngx_pagesize;
+    }
+
+    return resident;
+}
+
+
+void
+ngx_http_profiling_thread_arm(ngx_uint_t rate)
+{
+    pid_t                         pid;
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    pid = (pid_t) syscall(SYS_getpid);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&t->state)
+            == NGX_HTTP_PROFILING_THREAD_RUNNING
+            && t->pid == pid)
+        {
+            ngx_http_profiling_thread_arm_one(t, 1000000000 / rate);
+        }
+    }
 }
 
 
 static void
-ngx_http_profiling_thread_measure(ngx_http_profiling_stack_t *stack)
+ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
+    uint64_t period)
 {
-    size_t         i, n;
-    uintptr_t      low;
-    static u_char  pages[NGX_HTTP_PROFILING_PAGES];
+    uint64_t           first;
+    struct timespec    ts;
+    struct itimerspec  its;
 
-    /* a stack is used from its top: of a huge one, the upper part */
-
-    n = ngx_min((stack->high - stack->low) / ngx_pagesize,
-                NGX_HTTP_PROFILING_PAGES);
-    low = stack->high - n * ngx_pagesize;
-
-    /* ENOMEM: the thread has ended, and its stack with it */
-
-    if (mincore((void *) low, n * ngx_pagesize, pages) == -1) {
-        stack->resident = 0;
+    if (__atomic_exchange_n(&t->armed, 1, __ATOMIC_ACQ_REL)) {
         return;
     }
 
-    stack->resident = 0;
-
-    for (i = 0; i < n; i++) {
-        stack->resident += (pages[i] & 1) * ngx_pagesize;
+    if (clock_gettime(ngx_http_profiling_thread_clock(t->tid), &ts) == -1) {
+        t->armed = 0;
+        return;
     }
+
+    t->last = (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+
+    /* at random, or threads that start together would be sampled together */
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    first = ((uint64_t) ts.tv_nsec * 0x9e3779b97f4a7c15ULL
+             ^ (uint64_t) t->tid * 0xff51afd7ed558ccdULL) >> 16;
+    first = 1 + first % period;
+
+    its.it_value.tv_sec = first / 1000000000;
+    its.it_value.tv_nsec = first % 1000000000;
+    its.it_interval.tv_sec = period / 1000000000;
+    its.it_interval.tv_nsec = period % 1000000000;
+
+    if (syscall(SYS_timer_settime, t->timer, 0, &its, NULL) == -1) {
+        t->armed = 0;
+    }
+}
+
+
+void
+ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t)
+{
+    struct itimerspec  its;
+
+    ngx_memzero(&its, sizeof(struct itimerspec));
+
+    (void) syscall(SYS_timer_settime, t->timer, 0, &its, NULL);
+
+    ngx_http_profiling_store_release(&t->armed, 0);
+}
+
+
+uint64_t
+ngx_http_profiling_thread_cpu(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }

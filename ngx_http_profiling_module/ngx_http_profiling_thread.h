@@ -1,12 +1,12 @@
 
 /*
- * The threads of this worker and their stacks: how much address space they
- * reserve and how much of it is resident.  Worker, normal context.
+ * The threads of a worker: where their stacks are, and a timer on the CPU
+ * clock of each, made disarmed.
  *
- * Threads are found from outside, without a hook: /proc/self/task tells
- * them, /proc/self/task/<tid>/syscall where the stack pointer of a waiting
- * one stands, /proc/self/maps what is mapped there, mincore(2) what of that
- * is resident.
+ * Threads are seen from their start on, by interposing pthread_create(); this
+ * is done in the master, since nginx makes its thread pools before modules of
+ * ours are called in the worker.  pthread_sigmask() is interposed too: the
+ * threads of nginx's pools block all signals, and would never be sampled.
  */
 
 
@@ -15,17 +15,68 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_unwind.h"
 
 
-/* worker, when it starts */
-void ngx_http_profiling_thread_init(void);
+#define NGX_HTTP_PROFILING_THREADS    256
+
 
 /*
- * Fills stack_inuse and stack_sys of g, or marks them unavailable.  Looks for
- * threads only if their number, g->threads, changed; measures the main stack
- * and one other stack a call.
+ * An entry is claimed by setting state, filled by its thread, and released by
+ * it.  Handlers on other threads read only entries that are RUNNING.
+ */
+
+typedef enum {
+    NGX_HTTP_PROFILING_THREAD_FREE = 0,
+    NGX_HTTP_PROFILING_THREAD_CLAIMED,
+    NGX_HTTP_PROFILING_THREAD_RUNNING
+} ngx_http_profiling_thread_state_e;
+
+
+typedef struct {
+    uint32_t                        state;
+    uint32_t                        main;           /* the worker's own */
+    pid_t                           pid;            /* of the process */
+    pid_t                           tid;
+    ngx_http_profiling_stack_t      stack;
+    uint64_t                        reserved;       /* bytes of stack */
+    int                             timer;          /* of the kernel, -1 */
+    uint32_t                        armed;
+    uint64_t                        last;           /* CPU ns at the last
+                                                       sample */
+    void                         *(*start)(void *arg);
+    void                           *arg;
+} ngx_http_profiling_thread_t;
+
+
+extern ngx_http_profiling_thread_t
+    ngx_http_profiling_threads[NGX_HTTP_PROFILING_THREADS];
+
+
+/* master or single process: from now on threads are seen */
+void ngx_http_profiling_thread_init_module(ngx_log_t *log);
+
+/* worker: registers its main thread; NGX_ERROR: it cannot be sampled */
+ngx_int_t ngx_http_profiling_thread_init(ngx_log_t *log);
+
+/*
+ * Worker, normal context: fills stack_inuse and stack_sys of g, or marks them
+ * unavailable if there are threads that were not seen.  Measures the main
+ * stack and one other a call.
  */
 void ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g);
+
+/*
+ * Arms the timers of all threads, at a rate in hertz; those that are armed go
+ * on.  The first expiry is at random within the period.  Signal-safe.
+ */
+void ngx_http_profiling_thread_arm(ngx_uint_t rate);
+
+/* disarms the timer of one thread, by that thread or its sampler */
+void ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t);
+
+/* ns of CPU time of the calling thread.  Signal-safe. */
+uint64_t ngx_http_profiling_thread_cpu(void);
 
 
 #endif /* _NGX_HTTP_PROFILING_THREAD_H_INCLUDED_ */

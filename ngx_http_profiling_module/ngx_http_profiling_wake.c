@@ -3,9 +3,15 @@
 #include <ngx_core.h>
 #include <ngx_channel.h>
 #include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_gc.h"
 
 
+/* descriptors that are left to nginx, or half of them if there are few */
+#define NGX_HTTP_PROFILING_WAKE_RESERVE  64
+
+
+static int ngx_http_profiling_wake_descriptor(void);
 static void ngx_http_profiling_wake_handler(ngx_event_t *ev);
 
 
@@ -24,7 +30,7 @@ ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
             continue;
         }
 
-        fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+        fd = ngx_http_profiling_wake_descriptor();
 
         if (fd == -1) {
             ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
@@ -35,6 +41,33 @@ ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
 
         ngx_http_profiling_store(&wake[i], fd);
     }
+}
+
+
+/* without one of ours a worker cannot be asked, without its own none starts */
+
+static int
+ngx_http_profiling_wake_descriptor(void)
+{
+    int            fd;
+    rlim_t         reserve;
+    struct rlimit  limit;
+
+    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+    if (fd == -1 || getrlimit(RLIMIT_NOFILE, &limit) == -1) {
+        return fd;
+    }
+
+    reserve = ngx_min(limit.rlim_cur / 2, NGX_HTTP_PROFILING_WAKE_RESERVE);
+
+    if ((rlim_t) fd >= limit.rlim_cur - reserve) {
+        (void) close(fd);
+        ngx_set_errno(EMFILE);
+        return -1;
+    }
+
+    return fd;
 }
 
 
@@ -87,6 +120,7 @@ ngx_http_profiling_wake_handler(ngx_event_t *ev)
         return;
     }
 
+    ngx_http_profiling_cpu_update();
     ngx_http_profiling_gc_answer();
     ngx_http_profiling_gc_check();
 }

@@ -21,6 +21,12 @@
 
 #define NGX_HTTP_PROFILING_UNWIND_EXPR   16    /* depth of its stack */
 
+/* nothing is ever mapped below */
+#define NGX_HTTP_PROFILING_UNWIND_LOWEST 4096
+
+/* frames that have to follow one that was found without CFI */
+#define NGX_HTTP_PROFILING_UNWIND_AHEAD  8
+
 
 #if defined(__aarch64__)
 
@@ -71,8 +77,12 @@ typedef struct {
     ngx_uint_t                           exact;    /* not a return address */
 
     uint32_t                             valid;    /* bits: reg[] is known */
+    uint32_t                             guess;    /* bits: or may have been
+                                                      changed by code without
+                                                      CFI */
     uint64_t                             reg[NGX_HTTP_PROFILING_CFI_REGS];
 
+    ngx_uint_t                           strict;   /* see recover */
     ngx_http_profiling_unwind_t         *result;
 } ngx_http_profiling_walk_t;
 
@@ -86,6 +96,15 @@ ngx_int_t ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
 
 /* to the caller of code without CFI; NGX_ERROR: none was found */
 ngx_int_t ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk);
+
+/* whether the code at pc returns from a signal handler */
+ngx_uint_t ngx_http_profiling_unwind_sigreturn(uint64_t pc);
+
+/*
+ * Whether the frames from walk->pc on hold together: the next few lead by CFI
+ * to addresses of code, or to the thread's start.  Spoils *walk.
+ */
+ngx_uint_t ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk);
 
 /*
  * Whether a call instruction ends just before addr.  A direct call has to lead

@@ -31,7 +31,7 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
     const ngx_http_profiling_hist_t *src,
     const ngx_http_profiling_hist_t *base)
 {
-    uint64_t    n, max, used;
+    uint64_t    n, less, max, used;
     ngx_uint_t  i, top;
 
     top = ngx_http_profiling_load(&src->top);
@@ -42,12 +42,11 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
 
     used = 0;
 
-    for (i = 0; i < top; i++) {
-        n = ngx_http_profiling_load(&src->bucket[i]);
+    /* base first: it may be set to src meanwhile, but is never above it */
 
-        if (base) {
-            n -= base->bucket[i];
-        }
+    for (i = 0; i < top; i++) {
+        less = base ? ngx_http_profiling_load_acquire(&base->bucket[i]) : 0;
+        n = ngx_http_profiling_load(&src->bucket[i]) - less;
 
         if (n) {
             dst->bucket[i] += n;
@@ -59,11 +58,13 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
         return;
     }
 
-    dst->sum += ngx_http_profiling_load(&src->sum) - (base ? base->sum : 0);
+    less = base ? ngx_http_profiling_load_acquire(&base->sum) : 0;
+    dst->sum += ngx_http_profiling_load(&src->sum) - less;
 
+    less = base ? ngx_http_profiling_load_acquire(&base->max) : 0;
     max = ngx_http_profiling_load(&src->max);
 
-    if (base && max == base->max) {
+    if (base && max == less) {
         max = ngx_min(max, ngx_http_profiling_hist_upper(used - 1));
     }
 

@@ -119,15 +119,20 @@ ngx_http_profiling_slot_base(ngx_http_profiling_zone_t *zone,
     ngx_uint_t                    i;
     ngx_http_profiling_counts_t  *counts;
 
-    slot->base = slot->totals;
-    slot->base_passes = slot->passes;
-    slot->base_all = slot->all;
+    ngx_http_profiling_copy_words(&slot->base, &slot->totals,
+                                  sizeof(ngx_http_profiling_totals_t));
+    ngx_http_profiling_copy_words(&slot->base_passes, &slot->passes,
+                                  sizeof(ngx_http_profiling_hist_t));
+    ngx_http_profiling_copy_words(&slot->base_all, &slot->all,
+                                  sizeof(ngx_http_profiling_counts_t));
 
     for (i = 0; i < zone->place_n; i++) {
         counts = ngx_http_profiling_zone_counts(zone, slot, i);
 
         if (counts->latency.top) {
-            *ngx_http_profiling_zone_base_counts(zone, slot, i) = *counts;
+            ngx_http_profiling_copy_words(
+                          ngx_http_profiling_zone_base_counts(zone, slot, i),
+                          counts, sizeof(ngx_http_profiling_counts_t));
         }
     }
 }
@@ -165,15 +170,17 @@ ngx_http_profiling_slot_alive(const ngx_http_profiling_slot_t *slot)
         return 0;
     }
 
-    if (owner & NGX_HTTP_PROFILING_CLAIMING) {
-        return 1;
-    }
-
     start = ngx_http_profiling_load(&slot->start);
     now = ngx_http_profiling_process_start(pid, &state);
 
     if (state == 'Z' || state == 'X') {
         return 0;
+    }
+
+    /* while a claim is made, start may still be that of the owner before */
+
+    if (owner & NGX_HTTP_PROFILING_CLAIMING) {
+        return 1;
     }
 
     if (start && now && start != now) {
@@ -373,17 +380,21 @@ ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
     const ngx_http_profiling_counts_t *src,
     const ngx_http_profiling_counts_t *base)
 {
+    uint64_t    less;
     ngx_uint_t  i;
 
+    /* base first: it may be set to src meanwhile, but is never above it */
+
     for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
-        dst->code[i] += ngx_http_profiling_load(&src->code[i])
-                        - (base ? base->code[i] : 0);
+        less = base ? ngx_http_profiling_load_acquire(&base->code[i]) : 0;
+        dst->code[i] += ngx_http_profiling_load(&src->code[i]) - less;
     }
 
-    dst->bytes_in += ngx_http_profiling_load(&src->bytes_in)
-                     - (base ? base->bytes_in : 0);
-    dst->bytes_out += ngx_http_profiling_load(&src->bytes_out)
-                      - (base ? base->bytes_out : 0);
+    less = base ? ngx_http_profiling_load_acquire(&base->bytes_in) : 0;
+    dst->bytes_in += ngx_http_profiling_load(&src->bytes_in) - less;
+
+    less = base ? ngx_http_profiling_load_acquire(&base->bytes_out) : 0;
+    dst->bytes_out += ngx_http_profiling_load(&src->bytes_out) - less;
 
     ngx_http_profiling_hist_sum(&dst->latency, &src->latency,
                                 base ? &base->latency : NULL);
@@ -397,18 +408,19 @@ ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
     const ngx_http_profiling_totals_t *src,
     const ngx_http_profiling_totals_t *base)
 {
-    uint64_t        *to;
+    uint64_t        *to, less;
     ngx_uint_t       i;
-    const uint64_t  *from, *less;
+    const uint64_t  *from, *words;
 
     to = (uint64_t *) dst;
     from = (const uint64_t *) src;
-    less = (const uint64_t *) base;
+    words = (const uint64_t *) base;
 
     for (i = 0;
          i < sizeof(ngx_http_profiling_totals_t) / sizeof(uint64_t);
          i++)
     {
-        to[i] += ngx_http_profiling_load(&from[i]) - (less ? less[i] : 0);
+        less = words ? ngx_http_profiling_load_acquire(&words[i]) : 0;
+        to[i] += ngx_http_profiling_load(&from[i]) - less;
     }
 }

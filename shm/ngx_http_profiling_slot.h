@@ -165,6 +165,16 @@ typedef struct {
      - offsetof(ngx_http_profiling_trim_t, done))
 
 
+/* whether a worker can sample its CPU time */
+
+typedef enum {
+    NGX_HTTP_PROFILING_SAMPLER_NONE = 0,    /* not tried yet */
+    NGX_HTTP_PROFILING_SAMPLER_READY,
+    NGX_HTTP_PROFILING_SAMPLER_TAKEN,       /* SIGPROF is another's */
+    NGX_HTTP_PROFILING_SAMPLER_FAILED
+} ngx_http_profiling_sampler_e;
+
+
 typedef struct {
 
     /* who: written when the slot is claimed or given back */
@@ -185,6 +195,17 @@ typedef struct {
     uint64_t                      last_pause;   /* ns */
     uint64_t                      last_pause_time;  /* ms since the epoch */
     uint64_t                      pad0[4];
+
+    /* CPU sampler: written by the owner's threads */
+
+    uint64_t                      sample_until; /* ns, CLOCK_MONOTONIC */
+    uint64_t                      samples;
+    uint64_t                      sample_time;  /* ns spent in the handler */
+    uint64_t                      sample_jit;   /* with code of no object */
+    uint64_t                      sample_broken;
+    uint64_t                      sample_truncated;
+    uint64_t                      sampler;      /* ngx_..._sampler_e */
+    uint64_t                      pad3;
 
     ngx_http_profiling_totals_t   totals;
     ngx_http_profiling_hist_t     passes;

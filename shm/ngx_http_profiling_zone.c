@@ -20,7 +20,8 @@ ngx_http_profiling_zone_slot_size(const ngx_http_profiling_shape_t *shape)
     return ngx_http_profiling_round(sizeof(ngx_http_profiling_slot_t))
            + ngx_http_profiling_round(shape->history
                                       * sizeof(ngx_http_profiling_sample_t))
-           + 2 * shape->places * NGX_HTTP_PROFILING_COUNTS_SIZE;
+           + 2 * shape->places * NGX_HTTP_PROFILING_COUNTS_SIZE
+           + ngx_http_profiling_stacks_size(shape->stacks);
 }
 
 
@@ -40,7 +41,9 @@ ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape)
     size_t  size;
 
     if (shape->slots > NGX_HTTP_PROFILING_SLOTS_MAX
-        || shape->places > NGX_HTTP_PROFILING_PLACES_MAX)
+        || shape->places > NGX_HTTP_PROFILING_PLACES_MAX
+        || shape->stacks > NGX_HTTP_PROFILING_STACKS_MAX
+        || (shape->stacks & (shape->stacks - 1)))
     {
         return 0;
     }
@@ -69,11 +72,13 @@ ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
     zone->slots = shape->slots;
     zone->history = shape->history;
     zone->places = shape->places;
+    zone->stacks = shape->stacks;
     zone->slot_size = ngx_http_profiling_zone_slot_size(shape);
     zone->slots_offset = ngx_http_profiling_zone_slots_offset(shape);
     zone->start_time = time;
     zone->start_clock = clock;
     zone->place_n = 1;
+    zone->upstream_n = 1;
 
     wake = ngx_http_profiling_zone_wake(zone);
 
@@ -104,12 +109,14 @@ ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
     shape.slots = zone->slots;
     shape.history = zone->history;
     shape.places = zone->places;
+    shape.stacks = zone->stacks;
 
     if (zone->size > size
         || zone->size != ngx_http_profiling_zone_size(&shape)
         || zone->slot_size != ngx_http_profiling_zone_slot_size(&shape)
         || zone->slots_offset != ngx_http_profiling_zone_slots_offset(&shape)
-        || zone->place_n > zone->places)
+        || zone->place_n > zone->places
+        || zone->upstream_n > NGX_HTTP_PROFILING_UPSTREAMS)
     {
         return "its header contradicts itself";
     }
@@ -179,6 +186,15 @@ ngx_http_profiling_zone_place(const ngx_http_profiling_zone_t *zone,
 }
 
 
+ngx_http_profiling_stacks_t *
+ngx_http_profiling_zone_stacks(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_stacks_t *)
+               ngx_http_profiling_zone_counts(zone, slot, 2 * zone->places);
+}
+
+
 int32_t *
 ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone)
 {
@@ -191,7 +207,7 @@ ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone)
 
 ngx_uint_t
 ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
-    const ngx_str_t *server, const ngx_str_t *location)
+    const ngx_str_t *server, const ngx_str_t *location, ngx_uint_t counted)
 {
     uint32_t                     hash;
     ngx_uint_t                   i;
@@ -222,6 +238,7 @@ ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
                == 0)
         {
             ngx_http_profiling_store(&place->generation, zone->generation);
+            place->counted |= counted;
             return i;
         }
     }
@@ -232,11 +249,50 @@ ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
     }
 
     name.hash = hash;
+    name.counted = counted;
     name.generation = zone->generation;
     *ngx_http_profiling_zone_place(zone, i) = name;
 
     /* readers see the name before its index */
     ngx_http_profiling_store_release(&zone->place_n, i + 1);
+
+    return i;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_register_upstream(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_upstream_t  *upstream, cut;
+
+    ngx_memzero(&cut, sizeof(ngx_http_profiling_upstream_t));
+
+    cut.len = ngx_http_profiling_zone_name(cut.name,
+                                       NGX_HTTP_PROFILING_UPSTREAM_LEN, name);
+
+    for (i = 1; i < zone->upstream_n; i++) {
+        upstream = &zone->upstream[i];
+
+        if (ngx_memcmp(upstream, &cut, sizeof(ngx_http_profiling_upstream_t))
+            == 0)
+        {
+            return i;
+        }
+    }
+
+    if (i == NGX_HTTP_PROFILING_UPSTREAMS) {
+        return i - 1;
+    }
+
+    if (i == NGX_HTTP_PROFILING_UPSTREAMS - 1) {
+        cut.len = sizeof("(other)") - 1;
+        ngx_memcpy(cut.name, "(other)", cut.len);
+    }
+
+    zone->upstream[i] = cut;
+    ngx_http_profiling_store_release(&zone->upstream_n, i + 1);
 
     return i;
 }

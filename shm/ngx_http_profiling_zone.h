@@ -5,6 +5,7 @@
  *     header | places | wake descriptors | slot 0 | slot 1 | ...
  *
  *     slot:  ngx_http_profiling_slot_t | history | places | base of places
+ *            | stacks of the CPU sampler
  *
  * The header and the names of the places are written by the master only (or
  * by the single process), while it starts or reloads; workers only read them.
@@ -24,18 +25,19 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 
 
 #define NGX_HTTP_PROFILING_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_HTTP_PROFILING_LAYOUT         1
+#define NGX_HTTP_PROFILING_LAYOUT         2
 
 #define NGX_HTTP_PROFILING_SLOTS_MAX      4096
 #define NGX_HTTP_PROFILING_PLACES_MAX     65536
 
 #define NGX_HTTP_PROFILING_SERVER_LEN     120
-#define NGX_HTTP_PROFILING_LOCATION_LEN   375
+#define NGX_HTTP_PROFILING_LOCATION_LEN   374
 
 /* place 0 takes what found no place of its own in a full table */
 #define NGX_HTTP_PROFILING_PLACE_OTHER    0
@@ -47,9 +49,36 @@ typedef struct {
     uint16_t               location_len;  /* of a named location: with @ */
     uint32_t               hash;          /* of both names, uncut */
     uint8_t                has_location;  /* 0: the server, no location yet */
+    uint8_t                counted;       /* its requests are */
     u_char                 server[NGX_HTTP_PROFILING_SERVER_LEN];
     u_char                 location[NGX_HTTP_PROFILING_LOCATION_LEN];
 } ngx_http_profiling_place_t;
+
+
+/* upstream 0 is none; the last one takes what found the table full */
+
+#define NGX_HTTP_PROFILING_UPSTREAMS      1024
+#define NGX_HTTP_PROFILING_UPSTREAM_LEN   62
+
+typedef struct {
+    uint16_t               len;
+    u_char                 name[NGX_HTTP_PROFILING_UPSTREAM_LEN];
+} ngx_http_profiling_upstream_t;
+
+
+/*
+ * A CPU profile that somebody waits for.  Claimed by setting owner from 0,
+ * atomically; the rest is written by the owner, until last: the workers
+ * sample while the clock is below it.
+ */
+
+#define NGX_HTTP_PROFILING_CAPTURES       16
+
+typedef struct {
+    uint64_t               owner;         /* pid, 0: free */
+    uint64_t               until;         /* ns, CLOCK_MONOTONIC */
+    uint64_t               worker;        /* pid, 0: all */
+} ngx_http_profiling_capture_slot_t;
 
 
 struct ngx_http_profiling_zone_s {
@@ -59,20 +88,28 @@ struct ngx_http_profiling_zone_s {
     uint64_t               slots;
     uint64_t               history;       /* samples a slot */
     uint64_t               places;        /* capacity */
+    uint64_t               stacks;        /* capacity of each table */
     uint64_t               slot_size;     /* bytes, with what follows it */
     uint64_t               slots_offset;
 
     uint64_t               start_time;    /* ms since the epoch, UTC */
     uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
+    uint64_t               cookie;        /* random: in our signals */
 
     /* by the master at each start and reload */
     uint64_t               generation;    /* from 1 */
     uint64_t               reload_time;   /* ms since the epoch, 0: none */
     uint64_t               place_n;       /* used places */
     uint64_t               place_lost;    /* found the table full */
+    uint64_t               upstream_n;    /* used ones, 0 included */
 
     /* by any worker, atomically */
     uint64_t               unprofiled;    /* workers that found no slot */
+
+    ngx_http_profiling_capture_slot_t
+                           capture[NGX_HTTP_PROFILING_CAPTURES];
+    ngx_http_profiling_upstream_t
+                           upstream[NGX_HTTP_PROFILING_UPSTREAMS];
 };
 
 
@@ -92,6 +129,7 @@ typedef struct {
     ngx_uint_t             slots;
     ngx_uint_t             history;
     ngx_uint_t             places;
+    ngx_uint_t             stacks;        /* a power of two */
 } ngx_http_profiling_shape_t;
 
 
@@ -126,6 +164,10 @@ ngx_http_profiling_counts_t *ngx_http_profiling_zone_base_counts(
     const ngx_http_profiling_zone_t *zone,
     const ngx_http_profiling_slot_t *slot, ngx_uint_t place);
 
+ngx_http_profiling_stacks_t *ngx_http_profiling_zone_stacks(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot);
+
 /* the eventfd of each slot, -1: none; the same number in all processes */
 int32_t *ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone);
 
@@ -134,10 +176,15 @@ ngx_http_profiling_place_t *ngx_http_profiling_zone_place(
 
 /*
  * By the master: the index of a place, which is added if it is not known.
- * location is NULL for the server itself.  PLACE_OTHER if the table is full.
+ * location is NULL for the server itself; counted: whether its requests are.
+ * PLACE_OTHER if the table is full.
  */
 ngx_uint_t ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
-    const ngx_str_t *server, const ngx_str_t *location);
+    const ngx_str_t *server, const ngx_str_t *location, ngx_uint_t counted);
+
+/* by the master: the index of an upstream, added if it is not known */
+ngx_uint_t ngx_http_profiling_zone_register_upstream(
+    ngx_http_profiling_zone_t *zone, const ngx_str_t *name);
 
 
 #endif /* _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_ */

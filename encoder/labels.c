@@ -1,0 +1,254 @@
+
+/*
+ * Labels of samples.
+ */
+
+
+#include <string.h>
+
+#include "profile.h"
+
+
+typedef struct {
+    uint32_t           process;
+    uint32_t           sample;
+    profiling_tags_t  *tags;
+} profiling_pair_t;
+
+
+static void profiling_labels_add(profiling_profile_t *p,
+    profiling_tags_t *tags, profiling_labelset_t *set);
+static uint32_t profiling_labels_key(profiling_profile_t *p,
+    profiling_str_t *key);
+static profiling_tags_t *profiling_labels_unique(profiling_profile_t *p,
+    profiling_tags_t *tags);
+static void profiling_labels_sort(profiling_profile_t *p,
+    profiling_tags_t *tags);
+static int profiling_labels_equal(void *item, void *key);
+static int profiling_labels_pair_equal(void *item, void *key);
+
+
+profiling_tags_t *
+profiling_labels_merge(profiling_profile_t *p, uint32_t process,
+    uint32_t sample)
+{
+    void              **place;
+    uint64_t            hash;
+    profiling_pair_t    key, *pair;
+    profiling_tags_t    tags;
+
+    key.process = process;
+    key.sample = sample;
+
+    hash = profiling_hash(PROFILING_HASH, &process, sizeof(process));
+    hash = profiling_hash(hash, &sample, sizeof(sample));
+
+    place = profiling_table_place(&p->pairs_table, hash,
+                                  profiling_labels_pair_equal, &key);
+
+    if (*place != NULL) {
+        pair = *place;
+        return pair->tags;
+    }
+
+    pair = profiling_alloc(sizeof(profiling_pair_t));
+    *place = pair;
+
+    tags.ntags = 0;
+    tags.tags = profiling_calloc(p->raw->labelsets[process].count
+                                 + p->raw->labelsets[sample].count,
+                                 sizeof(profiling_tag_t));
+
+    profiling_labels_add(p, &tags, &p->raw->labelsets[sample]);
+    profiling_labels_add(p, &tags, &p->raw->labelsets[process]);
+    profiling_labels_sort(p, &tags);
+
+    pair->process = process;
+    pair->sample = sample;
+    pair->tags = profiling_labels_unique(p, &tags);
+
+    return pair->tags;
+}
+
+
+static void
+profiling_labels_add(profiling_profile_t *p, profiling_tags_t *tags,
+    profiling_labelset_t *set)
+{
+    uint32_t            i, k, key;
+    profiling_tag_t    *tag;
+    profiling_label_t  *label;
+
+    for (i = 0; i < set->count; i++) {
+        label = &set->labels[i];
+
+        /* a label without a value would be read as the number 0 */
+
+        if (label->key.len == 0 || (!label->numeric && label->str.len == 0)) {
+            continue;
+        }
+
+        key = profiling_labels_key(p, &label->key);
+
+        for (k = 0; k < tags->ntags; k++) {
+            if (tags->tags[k].key == key) {
+                break;
+            }
+        }
+
+        if (k != tags->ntags) {
+            continue;
+        }
+
+        tag = &tags->tags[tags->ntags++];
+        tag->key = key;
+        tag->str = 0;
+        tag->unit = 0;
+        tag->num = 0;
+
+        if (!label->numeric) {
+            tag->str = profiling_strings_add(&p->strings, label->str.data,
+                                             label->str.len,
+                                             PROFILING_MAX_LABEL);
+            continue;
+        }
+
+        /*
+         * A number 0 without a unit is no label for pprof.  It takes the key
+         * for the unit where none is given, so that changes nothing else.
+         */
+
+        tag->num = label->num;
+        tag->unit = profiling_strings_add(&p->strings, label->unit.data,
+                                          label->unit.len,
+                                          PROFILING_MAX_LABEL);
+
+        if (tag->unit == 0) {
+            tag->unit = key;
+        }
+    }
+}
+
+
+/* keys are of [A-Za-z_][A-Za-z0-9_.]*: this also rules "pprof::" out */
+
+static uint32_t
+profiling_labels_key(profiling_profile_t *p, profiling_str_t *key)
+{
+    char      *copy, c;
+    uint32_t   i;
+
+    copy = profiling_strdup(key->data, key->len);
+
+    for (i = 0; i < key->len; i++) {
+        c = copy[i];
+
+        if (c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+            || (i != 0 && (c == '.' || (c >= '0' && c <= '9'))))
+        {
+            continue;
+        }
+
+        copy[i] = '_';
+    }
+
+    return profiling_strings_add(&p->strings, copy, key->len,
+                                 PROFILING_MAX_LABEL);
+}
+
+
+static profiling_tags_t *
+profiling_labels_unique(profiling_profile_t *p, profiling_tags_t *tags)
+{
+    void              **place;
+    uint32_t            i;
+    uint64_t            hash;
+    profiling_tag_t    *tag;
+    profiling_tags_t   *copy;
+
+    hash = PROFILING_HASH;
+
+    for (i = 0; i < tags->ntags; i++) {
+        tag = &tags->tags[i];
+        hash = profiling_hash(hash, &tag->key, sizeof(tag->key));
+        hash = profiling_hash(hash, &tag->str, sizeof(tag->str));
+        hash = profiling_hash(hash, &tag->num, sizeof(tag->num));
+    }
+
+    place = profiling_table_place(&p->tags_table, hash,
+                                  profiling_labels_equal, tags);
+
+    if (*place == NULL) {
+        copy = profiling_alloc(sizeof(profiling_tags_t));
+        *copy = *tags;
+        *place = copy;
+    }
+
+    return *place;
+}
+
+
+static void
+profiling_labels_sort(profiling_profile_t *p, profiling_tags_t *tags)
+{
+    uint32_t         i, k;
+    profiling_tag_t  tag;
+
+    for (i = 1; i < tags->ntags; i++) {
+        tag = tags->tags[i];
+
+        for (k = i; k > 0; k--) {
+            if (strcmp(profiling_profile_string(p, tags->tags[k - 1].key),
+                       profiling_profile_string(p, tag.key))
+                <= 0)
+            {
+                break;
+            }
+
+            tags->tags[k] = tags->tags[k - 1];
+        }
+
+        tags->tags[k] = tag;
+    }
+}
+
+
+static int
+profiling_labels_equal(void *item, void *key)
+{
+    uint32_t           i;
+    profiling_tag_t   *one, *two;
+    profiling_tags_t  *a, *b;
+
+    a = item;
+    b = key;
+
+    if (a->ntags != b->ntags) {
+        return 0;
+    }
+
+    for (i = 0; i < a->ntags; i++) {
+        one = &a->tags[i];
+        two = &b->tags[i];
+
+        if (one->key != two->key || one->str != two->str
+            || one->unit != two->unit || one->num != two->num)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+profiling_labels_pair_equal(void *item, void *key)
+{
+    profiling_pair_t  *a, *b;
+
+    a = item;
+    b = key;
+
+    return a->process == b->process && a->sample == b->sample;
+}

@@ -1,0 +1,604 @@
+
+/*
+ * Lines and inlined calls, from the debug information.
+ *
+ * libdw's dwarf_getscopes() walks all entries of a unit for each address.
+ * Units here are listed once with the functions in them, so that an address
+ * is looked up in two sorted arrays, and only its function's entries are read.
+ */
+
+
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <elfutils/libdwelf.h>
+
+#include "symbols.h"
+#include "file.h"
+
+
+#define PROFILING_MAX_UNITS   (1024 * 1024)
+#define PROFILING_MAX_DIES    (8 * 1024 * 1024)
+#define PROFILING_MAX_NESTING 16
+
+
+typedef struct {
+    uint64_t             start;
+    uint64_t             end;
+    Dwarf_Off            offset;     /* of the entry in .debug_info */
+} profiling_die_t;
+
+
+typedef struct {
+    profiling_die_t     *dies;       /* sorted by start */
+    size_t               ndies;
+    size_t               room;
+} profiling_dies_t;
+
+
+typedef struct {
+    Dwarf_Off            offset;
+    profiling_dies_t     functions;
+    unsigned             listed;
+} profiling_unit_t;
+
+
+struct profiling_lines_s {
+    Dwarf               *dwarf;
+    Dwarf_Addr           bias;
+    profiling_dies_t     ranges;     /* die.offset is an index of units */
+    profiling_unit_t    *units;
+    size_t               nunits;
+    size_t               units_room;
+    size_t               seen;       /* entries read, to bound the work */
+};
+
+
+static profiling_unit_t *profiling_lines_unit(profiling_lines_t *l,
+    uint64_t address, Dwarf_Die *unit);
+static void profiling_lines_innermost(Dwarf_Die *unit, uint64_t address,
+    profiling_frame_t *frame);
+static void profiling_lines_file(profiling_frame_t *frame, const char *file);
+static profiling_lines_t *profiling_lines_open(profiling_symbols_t *s);
+static void profiling_lines_alternate(Dwarf *dwarf, Dwfl_Module *module);
+static void profiling_lines_units(profiling_lines_t *l);
+static void profiling_lines_functions(profiling_lines_t *l, Dwarf_Die *parent,
+    profiling_dies_t *functions, unsigned depth);
+static void profiling_lines_ranges(Dwarf_Die *die, profiling_dies_t *dies,
+    Dwarf_Off offset);
+static void profiling_lines_sort(profiling_dies_t *dies);
+static int profiling_lines_compare(const void *one, const void *two);
+static profiling_die_t *profiling_lines_find(profiling_dies_t *dies,
+    uint64_t address);
+static unsigned profiling_lines_chain(profiling_lines_t *l,
+    Dwarf_Die *function, uint64_t address, Dwarf_Die *chain);
+static int profiling_lines_inner(profiling_lines_t *l, Dwarf_Die *parent,
+    uint64_t address, Dwarf_Die *inner);
+static void profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame);
+static void profiling_lines_call(Dwarf_Die *unit, Dwarf_Die *die,
+    profiling_frame_t *frame);
+
+
+unsigned
+profiling_lines_frames(profiling_symbols_t *s, uint64_t address,
+    profiling_frame_t *frames)
+{
+    unsigned            i, count;
+    Dwarf_Die           unit, function, chain[PROFILING_MAX_INLINED];
+    profiling_die_t    *die;
+    profiling_unit_t   *u;
+    profiling_lines_t  *l;
+
+    if (s->lines == NULL) {
+        s->lines = profiling_lines_open(s);
+    }
+
+    l = s->lines;
+
+    if (l->dwarf == NULL) {
+        return 0;
+    }
+
+    if (profiling_options.lines_deadline != 0
+        && profiling_now() > profiling_options.lines_deadline)
+    {
+        profiling_options.note = "encoder: lines and inlined calls left out "
+                                 "in part: it took too long";
+        return 0;
+    }
+
+    address -= l->bias;
+
+    u = profiling_lines_unit(l, address, &unit);
+    if (u == NULL) {
+        return 0;
+    }
+
+    memset(frames, 0, sizeof(profiling_frame_t));
+    frames[0].file = "";
+
+    count = 1;
+
+    die = profiling_lines_find(&u->functions, address);
+
+    if (die != NULL
+        && dwarf_offdie(l->dwarf, die->offset, &function) != NULL)
+    {
+        count = profiling_lines_chain(l, &function, address, chain);
+
+        for (i = 0; i < count; i++) {
+            profiling_lines_frame(&chain[i], &frames[i]);
+        }
+
+        /* the line of a frame is where the one before was called */
+
+        for (i = 1; i < count; i++) {
+            profiling_lines_call(&unit, &chain[i - 1], &frames[i]);
+        }
+    }
+
+    profiling_lines_innermost(&unit, address, &frames[0]);
+
+    return count;
+}
+
+
+static profiling_unit_t *
+profiling_lines_unit(profiling_lines_t *l, uint64_t address, Dwarf_Die *unit)
+{
+    profiling_die_t   *die;
+    profiling_unit_t  *u;
+
+    die = profiling_lines_find(&l->ranges, address);
+    if (die == NULL) {
+        return NULL;
+    }
+
+    u = &l->units[die->offset];
+
+    if (dwarf_offdie(l->dwarf, u->offset, unit) == NULL) {
+        return NULL;
+    }
+
+    if (!u->listed) {
+        u->listed = 1;
+        profiling_lines_functions(l, unit, &u->functions, 0);
+        profiling_lines_sort(&u->functions);
+    }
+
+    return u;
+}
+
+
+static void
+profiling_lines_innermost(Dwarf_Die *unit, uint64_t address,
+    profiling_frame_t *frame)
+{
+    int          n;
+    Dwarf_Line  *line;
+    const char  *file;
+
+    line = dwarf_getsrc_die(unit, address);
+    if (line == NULL) {
+        return;
+    }
+
+    file = dwarf_linesrc(line, NULL, NULL);
+
+    if (dwarf_lineno(line, &n) == 0 && n > 0 && file != NULL) {
+        frame->line = n;
+        profiling_lines_file(frame, file);
+    }
+}
+
+
+/*
+ * The file of a frame is the one of its line: with a macro or an included
+ * file that is not where the function begins.
+ */
+
+static void
+profiling_lines_file(profiling_frame_t *frame, const char *file)
+{
+    if (strcmp(frame->file, file) == 0) {
+        return;
+    }
+
+    if (frame->file[0] != '\0') {
+        frame->start_line = 0;
+    }
+
+    frame->file = file;
+}
+
+
+static profiling_lines_t *
+profiling_lines_open(profiling_symbols_t *s)
+{
+    profiling_lines_t  *l;
+
+    l = profiling_alloc(sizeof(profiling_lines_t));
+
+    if (s->module == NULL
+        || profiling_options.level != PROFILING_NAMES_LINES)
+    {
+        return l;
+    }
+
+    l->dwarf = dwfl_module_getdwarf(s->module, &l->bias);
+
+    if (l->dwarf != NULL) {
+        profiling_lines_alternate(l->dwarf, s->module);
+        profiling_lines_units(l);
+    }
+
+    return l;
+}
+
+
+/*
+ * Debian's debug files have been through dwz, which moves what several files
+ * share to another one.  libdw would open it by itself, any file it is.
+ */
+
+static void
+profiling_lines_alternate(Dwarf *dwarf, Dwfl_Module *module)
+{
+    int          fd;
+    char        *hex;
+    Dwarf       *alternate;
+    ssize_t      n, i;
+    const char  *name, *path, *base;
+    const void  *id;
+
+    n = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id);
+
+    if (n <= 0 || n > 64) {
+        dwarf_setalt(dwarf, NULL);
+        return;
+    }
+
+    hex = profiling_alloc(n * 2 + 1);
+
+    for (i = 0; i < n; i++) {
+        hex[i * 2] = "0123456789abcdef"[((const uint8_t *) id)[i] >> 4];
+        hex[i * 2 + 1] = "0123456789abcdef"[((const uint8_t *) id)[i] & 15];
+    }
+
+    dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, &base);
+
+    alternate = NULL;
+
+    fd = profiling_file_alternate(base ? base : "", name, hex, &path);
+    if (fd != -1) {
+        alternate = dwarf_begin(fd, DWARF_C_READ);
+    }
+
+    dwarf_setalt(dwarf, alternate);
+}
+
+
+static void
+profiling_lines_units(profiling_lines_t *l)
+{
+    uint8_t     type;
+    Dwarf_CU   *cu;
+    Dwarf_Die   die;
+
+    cu = NULL;
+
+    while (dwarf_get_units(l->dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
+
+        if (l->nunits == PROFILING_MAX_UNITS) {
+            break;
+        }
+
+        if (dwarf_tag(&die) != DW_TAG_compile_unit) {
+            continue;
+        }
+
+        if (l->nunits == l->units_room) {
+            l->units = profiling_grow(l->units, l->nunits,
+                                      sizeof(profiling_unit_t),
+                                      &l->units_room);
+        }
+
+        l->units[l->nunits].offset = dwarf_dieoffset(&die);
+
+        profiling_lines_ranges(&die, &l->ranges, l->nunits);
+
+        l->nunits++;
+    }
+
+    profiling_lines_sort(&l->ranges);
+}
+
+
+/* functions lie in a unit, or in its name spaces and classes */
+
+static void
+profiling_lines_functions(profiling_lines_t *l, Dwarf_Die *parent,
+    profiling_dies_t *functions, unsigned depth)
+{
+    Dwarf_Die  die, next;
+
+    if (depth == PROFILING_MAX_NESTING
+        || dwarf_child(parent, &die) != 0)
+    {
+        return;
+    }
+
+    for ( ;; ) {
+
+        if (++l->seen > PROFILING_MAX_DIES) {
+            return;
+        }
+
+        switch (dwarf_tag(&die)) {
+
+        case DW_TAG_subprogram:
+            profiling_lines_ranges(&die, functions, dwarf_dieoffset(&die));
+            break;
+
+        case DW_TAG_namespace:
+        case DW_TAG_module:
+        case DW_TAG_class_type:
+        case DW_TAG_structure_type:
+            profiling_lines_functions(l, &die, functions, depth + 1);
+            break;
+
+        default:
+            break;
+        }
+
+        if (dwarf_siblingof(&die, &next) != 0) {
+            return;
+        }
+
+        die = next;
+    }
+}
+
+
+static void
+profiling_lines_ranges(Dwarf_Die *die, profiling_dies_t *dies,
+    Dwarf_Off offset)
+{
+    ptrdiff_t         next;
+    Dwarf_Addr        base, start, end;
+    profiling_die_t  *d;
+
+    next = 0;
+
+    for ( ;; ) {
+        next = dwarf_ranges(die, next, &base, &start, &end);
+
+        if (next <= 0 || dies->ndies >= PROFILING_MAX_DIES) {
+            return;
+        }
+
+        /* a function that the linker has dropped starts at 0 */
+
+        if (start == 0 || start >= end) {
+            continue;
+        }
+
+        if (dies->ndies == dies->room) {
+            dies->dies = profiling_grow(dies->dies, dies->ndies,
+                                        sizeof(profiling_die_t),
+                                        &dies->room);
+        }
+
+        d = &dies->dies[dies->ndies++];
+        d->start = start;
+        d->end = end;
+        d->offset = offset;
+    }
+}
+
+
+static void
+profiling_lines_sort(profiling_dies_t *dies)
+{
+    if (dies->ndies != 0) {
+        qsort(dies->dies, dies->ndies, sizeof(profiling_die_t),
+              profiling_lines_compare);
+    }
+}
+
+
+static int
+profiling_lines_compare(const void *one, const void *two)
+{
+    const profiling_die_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    if (a->start != b->start) {
+        return (a->start < b->start) ? -1 : 1;
+    }
+
+    if (a->offset != b->offset) {
+        return (a->offset < b->offset) ? -1 : 1;
+    }
+
+    return 0;
+}
+
+
+static profiling_die_t *
+profiling_lines_find(profiling_dies_t *dies, uint64_t address)
+{
+    size_t  low, high, mid;
+
+    low = 0;
+    high = dies->ndies;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+
+        if (dies->dies[mid].start <= address) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
+        }
+    }
+
+    if (low == 0 || address >= dies->dies[low - 1].end) {
+        return NULL;
+    }
+
+    return &dies->dies[low - 1];
+}
+
+
+/* the function and the calls inlined in it, innermost first */
+
+static unsigned
+profiling_lines_chain(profiling_lines_t *l, Dwarf_Die *function,
+    uint64_t address, Dwarf_Die *chain)
+{
+    unsigned   n, i, steps;
+    Dwarf_Die  die, inner;
+
+    chain[0] = *function;
+    n = 1;
+
+    die = *function;
+
+    /* blocks count as steps too, so that broken entries end */
+
+    for (steps = 0; steps < 256; steps++) {
+
+        if (!profiling_lines_inner(l, &die, address, &inner)) {
+            break;
+        }
+
+        die = inner;
+
+        if (dwarf_tag(&die) == DW_TAG_inlined_subroutine) {
+            if (n == PROFILING_MAX_INLINED) {
+                break;
+            }
+
+            chain[n++] = die;
+        }
+    }
+
+    for (i = 0; i < n / 2; i++) {
+        die = chain[i];
+        chain[i] = chain[n - 1 - i];
+        chain[n - 1 - i] = die;
+    }
+
+    return n;
+}
+
+
+static int
+profiling_lines_inner(profiling_lines_t *l, Dwarf_Die *parent,
+    uint64_t address, Dwarf_Die *inner)
+{
+    int        tag;
+    Dwarf_Die  die, next;
+
+    if (dwarf_child(parent, &die) != 0) {
+        return 0;
+    }
+
+    for ( ;; ) {
+
+        if (++l->seen > PROFILING_MAX_DIES) {
+            return 0;
+        }
+
+        tag = dwarf_tag(&die);
+
+        if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block)
+            && dwarf_haspc(&die, address) == 1)
+        {
+            *inner = die;
+            return 1;
+        }
+
+        if (dwarf_siblingof(&die, &next) != 0) {
+            return 0;
+        }
+
+        die = next;
+    }
+}
+
+
+static void
+profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame)
+{
+    int              n;
+    const char      *name;
+    Dwarf_Attribute  attr;
+
+    memset(frame, 0, sizeof(profiling_frame_t));
+
+    name = NULL;
+
+    if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) != NULL
+        || dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr) != NULL)
+    {
+        name = dwarf_formstring(&attr);
+    }
+
+    if (name == NULL) {
+        name = dwarf_diename(die);
+    }
+
+    if (name == NULL) {
+        name = "[unknown]";
+    }
+
+    frame->system_name = name;
+    frame->name = profiling_symbols_demangle(name);
+
+    frame->file = dwarf_decl_file(die);
+
+    if (frame->file == NULL) {
+        frame->file = "";
+    }
+
+    if (dwarf_decl_line(die, &n) == 0 && n > 0) {
+        frame->start_line = n;
+    }
+}
+
+
+static void
+profiling_lines_call(Dwarf_Die *unit, Dwarf_Die *die,
+    profiling_frame_t *frame)
+{
+    size_t            nfiles;
+    const char       *file;
+    Dwarf_Word        n;
+    Dwarf_Files      *files;
+    Dwarf_Attribute   attr;
+
+    if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &n) == 0
+        && n <= INT32_MAX)
+    {
+        frame->line = n;
+    }
+
+    if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &n) != 0
+        || dwarf_getsrcfiles(unit, &files, &nfiles) != 0 || n >= nfiles)
+    {
+        return;
+    }
+
+    file = dwarf_filesrc(files, n, NULL, NULL);
+
+    if (file != NULL) {
+        profiling_lines_file(frame, file);
+    }
+}

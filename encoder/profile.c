@@ -1,0 +1,486 @@
+
+/*
+ * Adding up of samples.
+ */
+
+
+#include <string.h>
+
+#include "profile.h"
+
+
+/* named frames lie above the fixed ones */
+
+#define PROFILING_NAMED        (PROFILING_SYNTHETIC + 0x1000)
+#define PROFILING_NAMED_COUNT  (PROFILING_SYNTHETIC_LIMIT - PROFILING_NAMED)
+
+
+static void profiling_profile_sample(profiling_profile_t *p,
+    profiling_sample_t *sample);
+static profiling_total_t *profiling_profile_new(profiling_profile_t *p,
+    profiling_total_t *key, void **place);
+static void profiling_profile_total(profiling_profile_t *p,
+    profiling_total_t *total, profiling_sample_t *sample);
+static void profiling_profile_zeros(profiling_profile_t *p);
+static void profiling_profile_used(profiling_profile_t *p);
+static profiling_location_t *profiling_profile_synthetic(
+    profiling_profile_t *p, uint64_t pc);
+static void profiling_profile_lines(profiling_profile_t *p,
+    profiling_location_t *location);
+static profiling_location_t *profiling_profile_at(profiling_profile_t *p,
+    uint64_t address);
+static profiling_function_t *profiling_profile_function(
+    profiling_profile_t *p, profiling_frame_t *frame);
+static int profiling_profile_location_equal(void *item, void *key);
+static int profiling_profile_function_equal(void *item, void *key);
+static int profiling_profile_sample_equal(void *item, void *key);
+
+
+static const char  *profiling_profile_names[] = {
+    "[unknown]",
+    "[truncated]",
+    "[broken]",
+    "[jit]",
+    "[unknown]",
+    "[kernel]"
+};
+
+
+profiling_profile_t *
+profiling_profile_make(profiling_raw_t *raw)
+{
+    size_t                i;
+    profiling_profile_t  *p;
+
+    p = profiling_alloc(sizeof(profiling_profile_t));
+
+    p->raw = raw;
+    p->maps = profiling_maps_merge(raw);
+    p->frames = profiling_calloc(NGX_HTTP_PROFILING_RAW_MAX_FRAMES,
+                                 sizeof(profiling_location_t *));
+
+    /* string 0 */
+    profiling_strings_add(&p->strings, "", 0, 0);
+
+    for (i = 0; i < raw->nsamples; i++) {
+        profiling_profile_sample(p, &raw->samples[i]);
+    }
+
+    profiling_profile_zeros(p);
+    profiling_profile_used(p);
+
+    return p;
+}
+
+
+static void
+profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
+{
+    void               **place;
+    uint32_t             i, labels;
+    uint64_t             hash;
+    unsigned             exact;
+    profiling_stack_t   *stack;
+    profiling_total_t    key;
+
+    stack = &p->raw->stacks[sample->stack];
+
+    labels = (sample->process == NGX_HTTP_PROFILING_RAW_NONE)
+             ? 0 : p->raw->processes[sample->process].labels;
+
+    key.tags = profiling_labels_merge(p, labels, sample->labels);
+    key.nlocations = stack->depth ? stack->depth : 1;
+    key.locations = p->frames;
+    key.values = NULL;
+
+    hash = profiling_hash(PROFILING_HASH, &key.tags, sizeof(key.tags));
+
+    for (i = 0; i < stack->depth; i++) {
+        exact = (stack->flags & NGX_HTTP_PROFILING_RAW_ALL_EXACT)
+                || (i == 0
+                    && (stack->flags & NGX_HTTP_PROFILING_RAW_LEAF_EXACT));
+
+        key.locations[i] = profiling_profile_location(p, sample->process,
+                                                profiling_raw_pc(stack, i),
+                                                exact);
+
+        hash = profiling_hash(hash, &key.locations[i]->id, sizeof(uint64_t));
+    }
+
+    if (stack->depth == 0) {
+        key.locations[0] = profiling_profile_synthetic(p,
+                                            NGX_HTTP_PROFILING_RAW_UNKNOWN);
+    }
+
+    /* goroutines are dumped one by one */
+
+    if (p->raw->header.output != NGX_HTTP_PROFILING_RAW_DUMP) {
+
+        place = profiling_table_place(&p->sample_table, hash,
+                                      profiling_profile_sample_equal, &key);
+
+        if (*place != NULL) {
+            profiling_profile_total(p, *place, sample);
+            return;
+        }
+
+    } else {
+        place = NULL;
+    }
+
+    profiling_profile_total(p, profiling_profile_new(p, &key, place), sample);
+}
+
+
+/* a sample that is none of those before; "place" is where to find it again */
+
+static profiling_total_t *
+profiling_profile_new(profiling_profile_t *p, profiling_total_t *key,
+    void **place)
+{
+    profiling_total_t  *total;
+
+    total = profiling_alloc(sizeof(profiling_total_t));
+    *total = *key;
+
+    total->locations = profiling_calloc(key->nlocations,
+                                        sizeof(profiling_location_t *));
+    memcpy(total->locations, key->locations,
+           key->nlocations * sizeof(profiling_location_t *));
+
+    if (place != NULL) {
+        *place = total;
+    }
+
+    total->values = profiling_calloc(p->raw->ntypes, sizeof(int64_t));
+
+    if (p->nsamples == p->samples_room) {
+        p->samples = profiling_grow(p->samples, p->nsamples,
+                                    sizeof(profiling_total_t *),
+                                    &p->samples_room);
+    }
+
+    p->samples[p->nsamples++] = total;
+
+    return total;
+}
+
+
+static void
+profiling_profile_total(profiling_profile_t *p, profiling_total_t *total,
+    profiling_sample_t *sample)
+{
+    size_t   i;
+    int64_t  value;
+
+    for (i = 0; i < p->raw->ntypes; i++) {
+        value = profiling_raw_value(sample, i);
+
+        if (__builtin_add_overflow(total->values[i], value,
+                                   &total->values[i]))
+        {
+            total->values[i] = (value < 0) ? INT64_MIN : INT64_MAX;
+        }
+    }
+}
+
+
+static void
+profiling_profile_zeros(profiling_profile_t *p)
+{
+    size_t              i, k, n;
+    profiling_total_t  *total;
+
+    for (n = 0, i = 0; i < p->nsamples; i++) {
+        total = p->samples[i];
+
+        for (k = 0; k < p->raw->ntypes; k++) {
+            if (total->values[k] != 0) {
+                p->samples[n++] = total;
+                break;
+            }
+        }
+    }
+
+    p->nsamples = n;
+}
+
+
+/* names are looked for only where a sample that is left needs them */
+
+static void
+profiling_profile_used(profiling_profile_t *p)
+{
+    size_t                 i, n;
+    uint32_t               k;
+    profiling_location_t  *location;
+
+    for (i = 0; i < p->nsamples; i++) {
+        for (k = 0; k < p->samples[i]->nlocations; k++) {
+            p->samples[i]->locations[k]->used = 1;
+        }
+    }
+
+    for (n = 0, i = 0; i < p->nlocations; i++) {
+        location = p->locations[i];
+
+        if (!location->used) {
+            continue;
+        }
+
+        p->locations[n++] = location;
+        location->id = n;
+
+        profiling_profile_lines(p, location);
+    }
+
+    p->nlocations = n;
+}
+
+
+profiling_location_t *
+profiling_profile_location(profiling_profile_t *p, uint32_t process,
+    uint64_t pc, unsigned exact)
+{
+    profiling_place_t      place;
+    profiling_location_t  *location;
+
+    if (pc <= NGX_HTTP_PROFILING_RAW_RESERVED
+        || (pc & NGX_HTTP_PROFILING_RAW_NAMED))
+    {
+        return profiling_profile_synthetic(p, pc);
+    }
+
+    profiling_maps_place(p->maps, process, exact ? pc : pc - 1, &place);
+
+    if (place.anonymous) {
+        return profiling_profile_synthetic(p, NGX_HTTP_PROFILING_RAW_JIT);
+    }
+
+    if (place.mapping == NULL) {
+        return profiling_profile_synthetic(p, NGX_HTTP_PROFILING_RAW_UNKNOWN);
+    }
+
+    location = profiling_profile_at(p, place.address);
+
+    location->mapping = place.mapping;
+    location->offset = place.offset;
+
+    return location;
+}
+
+
+static profiling_location_t *
+profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
+{
+    uint64_t               i, hash;
+    const char            *name;
+    profiling_str_t       *str;
+    profiling_location_t  *location;
+
+    str = profiling_raw_name(p->raw, pc);
+
+    if (str == NULL) {
+
+        if (pc == 0 || pc > NGX_HTTP_PROFILING_RAW_KERNEL) {
+            pc = NGX_HTTP_PROFILING_RAW_UNKNOWN;
+        }
+
+        location = profiling_profile_at(p, PROFILING_SYNTHETIC + pc);
+        location->name = profiling_profile_names[pc];
+
+        return location;
+    }
+
+    name = str->data;
+
+    if (name[0] == '\0') {
+        name = profiling_profile_names[NGX_HTTP_PROFILING_RAW_UNKNOWN];
+    }
+
+    /*
+     * The address depends on the name only, so that it is the same in the
+     * next profile, unless two names of one profile meet.
+     */
+
+    hash = profiling_hash(PROFILING_HASH, name, strlen(name));
+
+    for (i = 0; /* void */ ; i++) {
+        location = profiling_profile_at(p, PROFILING_NAMED
+                                           + (hash + i)
+                                             % PROFILING_NAMED_COUNT);
+
+        if (location->name == NULL) {
+            location->name = name;
+            return location;
+        }
+
+        if (strcmp(location->name, name) == 0) {
+            return location;
+        }
+    }
+}
+
+
+static void
+profiling_profile_lines(profiling_profile_t *p,
+    profiling_location_t *location)
+{
+    unsigned            i;
+    profiling_line_t   *line;
+    profiling_frame_t   frames[PROFILING_MAX_INLINED];
+
+    if (location->name != NULL) {
+        memset(frames, 0, sizeof(profiling_frame_t));
+
+        frames[0].name = location->name;
+        frames[0].system_name = location->name;
+        frames[0].file = "";
+
+        location->nlines = 1;
+        p->synthetic = 1;
+
+    } else {
+        location->nlines = profiling_symbols_frames(location->mapping->object,
+                                                    location->offset, frames,
+                                                    &location->into);
+    }
+
+    location->lines = profiling_calloc(location->nlines,
+                                       sizeof(profiling_line_t));
+
+    for (i = 0; i < location->nlines; i++) {
+        line = &location->lines[i];
+
+        line->function = profiling_profile_function(p, &frames[i]);
+        line->line = frames[i].line;
+    }
+}
+
+
+static profiling_location_t *
+profiling_profile_at(profiling_profile_t *p, uint64_t address)
+{
+    void                 **place;
+    uint64_t               hash;
+    profiling_location_t  *location;
+
+    hash = profiling_hash(PROFILING_HASH, &address, sizeof(address));
+
+    place = profiling_table_place(&p->location_table, hash,
+                                  profiling_profile_location_equal, &address);
+
+    if (*place != NULL) {
+        return *place;
+    }
+
+    location = profiling_alloc(sizeof(profiling_location_t));
+    *place = location;
+
+    if (p->nlocations == p->locations_room) {
+        p->locations = profiling_grow(p->locations, p->nlocations,
+                                      sizeof(profiling_location_t *),
+                                      &p->locations_room);
+    }
+
+    p->locations[p->nlocations++] = location;
+
+    location->id = p->nlocations;
+    location->address = address;
+
+    return location;
+}
+
+
+static profiling_function_t *
+profiling_profile_function(profiling_profile_t *p, profiling_frame_t *frame)
+{
+    void                 **place;
+    uint64_t               hash;
+    profiling_function_t   key, *function;
+
+    key.id = 0;
+    key.name = profiling_strings_add(&p->strings, frame->name,
+                                     strlen(frame->name),
+                                     PROFILING_MAX_STRING);
+    key.system_name = profiling_strings_add(&p->strings, frame->system_name,
+                                            strlen(frame->system_name),
+                                            PROFILING_MAX_STRING);
+    key.file = profiling_strings_add(&p->strings, frame->file,
+                                     strlen(frame->file),
+                                     PROFILING_MAX_STRING);
+    key.start_line = frame->start_line;
+
+    hash = profiling_hash(PROFILING_HASH, &key.name, sizeof(key.name));
+    hash = profiling_hash(hash, &key.system_name, sizeof(key.system_name));
+    hash = profiling_hash(hash, &key.file, sizeof(key.file));
+    hash = profiling_hash(hash, &key.start_line, sizeof(key.start_line));
+
+    place = profiling_table_place(&p->function_table, hash,
+                                  profiling_profile_function_equal, &key);
+
+    if (*place != NULL) {
+        return *place;
+    }
+
+    function = profiling_alloc(sizeof(profiling_function_t));
+    *place = function;
+    *function = key;
+
+    if (p->nfunctions == p->functions_room) {
+        p->functions = profiling_grow(p->functions, p->nfunctions,
+                                      sizeof(profiling_function_t *),
+                                      &p->functions_room);
+    }
+
+    p->functions[p->nfunctions++] = function;
+    function->id = p->nfunctions;
+
+    return function;
+}
+
+
+const char *
+profiling_profile_string(profiling_profile_t *p, uint32_t index)
+{
+    return p->strings.items[index]->data;
+}
+
+
+static int
+profiling_profile_location_equal(void *item, void *key)
+{
+    profiling_location_t  *location;
+
+    location = item;
+
+    return location->address == *(uint64_t *) key;
+}
+
+
+static int
+profiling_profile_function_equal(void *item, void *key)
+{
+    profiling_function_t  *a, *b;
+
+    a = item;
+    b = key;
+
+    return a->name == b->name && a->system_name == b->system_name
+           && a->file == b->file && a->start_line == b->start_line;
+}
+
+
+static int
+profiling_profile_sample_equal(void *item, void *key)
+{
+    profiling_total_t  *a, *b;
+
+    a = item;
+    b = key;
+
+    return a->tags == b->tags && a->nlocations == b->nlocations
+           && memcmp(a->locations, b->locations,
+                     a->nlocations * sizeof(profiling_location_t *))
+              == 0;
+}

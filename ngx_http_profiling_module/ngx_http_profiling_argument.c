@@ -1,0 +1,89 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_argument.h"
+
+
+static ngx_uint_t ngx_http_profiling_argument_alive(ngx_pid_t pid);
+
+
+ngx_int_t
+ngx_http_profiling_argument(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    u_char  *dst, *src;
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    value->len = ngx_min(value->len, NGX_HTTP_PROFILING_VALUE);
+
+    src = value->data;
+    dst = ngx_pnalloc(r->pool, value->len + 1);
+
+    if (dst == NULL) {
+        return NGX_DECLINED;
+    }
+
+    value->data = dst;
+    ngx_unescape_uri(&dst, &src, value->len, 0);
+    value->len = dst - value->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_profiling_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
+    ngx_http_profiling_error_pt error)
+{
+    ngx_int_t  pid;
+    ngx_str_t  value;
+
+    *worker = 0;
+
+    if (ngx_http_profiling_argument(r, "worker", &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    pid = ngx_atoi(value.data, value.len);
+
+    if (pid <= 0 || pid > NGX_MAX_INT32_VALUE) {
+        return error(r, NGX_HTTP_BAD_REQUEST,
+                     "worker must be the pid of a worker, not \"%V\"", &value);
+    }
+
+    if (!ngx_http_profiling_argument_alive((ngx_pid_t) pid)) {
+        return error(r, NGX_HTTP_NOT_FOUND, "there is no worker %i", pid);
+    }
+
+    *worker = (ngx_pid_t) pid;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_argument_alive(ngx_pid_t pid)
+{
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims)
+            && ngx_http_profiling_slot_pid(slot) == pid
+            && ngx_http_profiling_slot_alive(slot))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

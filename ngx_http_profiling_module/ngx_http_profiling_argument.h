@@ -1,0 +1,34 @@
+
+/*
+ * Parameters of a request's query.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_ARGUMENT_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_ARGUMENT_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_pprof.h"
+
+
+/* bytes of a parameter's value that are looked at */
+#define NGX_HTTP_PROFILING_VALUE  64
+
+
+/*
+ * The value of a parameter, unescaped and cut; the first one if it is given
+ * several times.  NGX_DECLINED: not given.
+ */
+ngx_int_t ngx_http_profiling_argument(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value);
+
+/*
+ * The parameter "worker": the pid of a living worker, or 0 if it is not given.
+ * NGX_DECLINED: go on; else what error() returned for a value that is wrong.
+ */
+ngx_int_t ngx_http_profiling_argument_worker(ngx_http_request_t *r,
+    ngx_pid_t *worker, ngx_http_profiling_error_pt error);
+
+
+#endif /* _NGX_HTTP_PROFILING_ARGUMENT_H_INCLUDED_ */

@@ -1,0 +1,536 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_http_profiling_capture.h"
+#include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_wake.h"
+
+
+/* ms after which a worker that does not answer is stuck in a handler */
+#define NGX_HTTP_PROFILING_ANSWER    200
+
+/* entries of a table read in one step */
+#define NGX_HTTP_PROFILING_ENTRIES   2048
+
+/* ns of one pass of the event loop */
+#define NGX_HTTP_PROFILING_TURN      300000
+
+/* a table that is fuller than this share is emptied before a capture */
+#define NGX_HTTP_PROFILING_FULL      2
+
+
+struct ngx_http_profiling_capture_s {
+    ngx_pool_t                          *pool;
+    ngx_log_t                           *log;
+    ngx_msec_t                           duration;
+    ngx_pid_t                            worker;    /* 0: all */
+    ngx_http_profiling_capture_pt        done;
+    void                                *data;
+
+    ngx_http_profiling_capture_slot_t   *claim;     /* NULL: given back */
+    ngx_int_t                          (*step)(
+                                         ngx_http_profiling_capture_t *c);
+    ngx_uint_t                           slot;      /* being read */
+    ngx_uint_t                           entry;     /* next one of its table */
+
+    ngx_http_profiling_reading_t        *readings;  /* one a slot */
+    ngx_http_profiling_rawfile_t        *raw;
+    uint64_t                             start;     /* ns, monotonic */
+
+    ngx_event_t                          event;     /* timer, and posted */
+    ngx_connection_t                     connection;
+};
+
+
+static ngx_http_profiling_capture_slot_t *ngx_http_profiling_capture_claim(
+    ngx_pid_t worker);
+static ngx_uint_t ngx_http_profiling_capture_others(void);
+static void ngx_http_profiling_capture_empty(void);
+static void ngx_http_profiling_capture_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_capture_base(
+    ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_base_slot(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+static void ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c);
+static void ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_chase(
+    ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_finish(
+    ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_finish_slot(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+static ngx_uint_t ngx_http_profiling_capture_wanted(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot);
+static void ngx_http_profiling_capture_release(
+    ngx_http_profiling_capture_t *c);
+static void ngx_http_profiling_capture_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, void *data)
+{
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_profiling_zone_t     *zone;
+    ngx_http_profiling_capture_t  *c;
+
+    zone = ngx_http_profiling_process.zone;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_capture_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    c = cln->data;
+    ngx_memzero(c, sizeof(ngx_http_profiling_capture_t));
+
+    c->readings = ngx_pcalloc(pool, zone->slots
+                                    * sizeof(ngx_http_profiling_reading_t));
+    if (c->readings == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->pool = pool;
+    c->log = log;
+    c->duration = duration;
+    c->worker = worker;
+    c->done = done;
+    c->data = data;
+    c->step = ngx_http_profiling_capture_base;
+    c->connection.fd = (ngx_socket_t) -1;
+    c->event.handler = ngx_http_profiling_capture_handler;
+    c->event.data = &c->connection;
+    c->event.log = log;
+
+    if (!ngx_http_profiling_capture_others()) {
+        ngx_http_profiling_capture_empty();
+    }
+
+    c->claim = ngx_http_profiling_capture_claim(worker);
+
+    if (c->claim == NULL) {
+        return NGX_BUSY;
+    }
+
+    cln->handler = ngx_http_profiling_capture_cleanup;
+
+    ngx_post_event(&c->event, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static ngx_http_profiling_capture_slot_t *
+ngx_http_profiling_capture_claim(ngx_pid_t worker)
+{
+    uint64_t                            owner;
+    ngx_uint_t                          i;
+    ngx_http_profiling_capture_slot_t  *claim;
+
+    ngx_http_profiling_capture_reap();
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+        claim = &ngx_http_profiling_process.zone->capture[i];
+        owner = 0;
+
+        if (__atomic_compare_exchange_n(&claim->owner, &owner, ngx_pid, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        {
+            ngx_http_profiling_store(&claim->until, 0);
+            ngx_http_profiling_store(&claim->worker, (uint64_t) worker);
+            return claim;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_capture_others(void)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+
+        if (ngx_http_profiling_load_acquire(
+                    &ngx_http_profiling_process.zone->capture[i].owner))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* owners are workers: they have slots, and those tell who is alive */
+
+void
+ngx_http_profiling_capture_reap(void)
+{
+    uint64_t                            owner;
+    ngx_uint_t                          i;
+    ngx_http_profiling_capture_slot_t  *claim;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+        claim = &ngx_http_profiling_process.zone->capture[i];
+        owner = ngx_http_profiling_load_acquire(&claim->owner);
+
+        if (owner
+            && owner != (uint64_t) ngx_pid
+            && kill((ngx_pid_t) owner, 0) == -1
+            && ngx_errno == NGX_ESRCH)
+        {
+            (void) __atomic_compare_exchange_n(&claim->owner, &owner, 0, 0,
+                                               __ATOMIC_ACQ_REL,
+                                               __ATOMIC_RELAXED);
+        }
+    }
+}
+
+
+/*
+ * Nobody reads differences now: this worker's own table can begin anew if it
+ * has become full.  The others do so when they are the ones asked.
+ */
+
+static void
+ngx_http_profiling_capture_empty(void)
+{
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    slot = ngx_http_profiling_process.slot;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (slot->sample_until < ngx_http_profiling_clock()
+        && (stacks->node_n > zone->stacks / NGX_HTTP_PROFILING_FULL
+            || stacks->tally_n > zone->stacks / NGX_HTTP_PROFILING_FULL))
+    {
+        (void) ngx_http_profiling_stacks_empty(stacks, zone->stacks);
+    }
+}
+
+
+static void
+ngx_http_profiling_capture_handler(ngx_event_t *ev)
+{
+    uint64_t                       end;
+    ngx_int_t                      rc;
+    ngx_http_profiling_capture_t  *c;
+
+    c = (ngx_http_profiling_capture_t *)
+            ((u_char *) ev - offsetof(ngx_http_profiling_capture_t, event));
+
+    ev->timedout = 0;
+    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_TURN;
+
+    do {
+        rc = c->step(c);
+
+    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_DONE) {
+
+        /* it waits for its timer */
+
+        return;
+    }
+
+    ngx_http_profiling_capture_release(c);
+
+    c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
+}
+
+
+/* a slot is in a capture if it was ever used, and is the one asked for */
+
+static ngx_uint_t
+ngx_http_profiling_capture_wanted(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot)
+{
+    return ngx_http_profiling_load(&slot->claims)
+           && (c->worker == 0
+               || ngx_http_profiling_slot_pid(slot) == c->worker);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_base(ngx_http_profiling_capture_t *c)
+{
+    ngx_int_t                      rc;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_zone_t     *zone;
+    ngx_http_profiling_reading_t  *reading;
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (c->slot == zone->slots) {
+        ngx_http_profiling_capture_start(c);
+        return NGX_DONE;
+    }
+
+    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    reading = &c->readings[c->slot];
+
+    if (ngx_http_profiling_capture_wanted(c, slot)) {
+        rc = ngx_http_profiling_capture_base_slot(c, slot, reading);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    c->slot++;
+    c->entry = 0;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+{
+    ngx_uint_t                    last;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t    tally;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (c->entry == 0) {
+        reading->wanted = 1;
+        reading->pid = ngx_http_profiling_slot_pid(slot);
+        reading->worker = ngx_http_profiling_load(&slot->worker);
+        reading->claims = ngx_http_profiling_load(&slot->claims);
+        reading->epoch = ngx_http_profiling_load(&stacks->epoch);
+        reading->dropped = ngx_http_profiling_load(&stacks->dropped);
+        reading->n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
+
+        reading->base = ngx_palloc(c->pool,
+                           reading->n * sizeof(ngx_http_profiling_base_t));
+        if (reading->base == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES, reading->n);
+
+    for ( /* void */ ; c->entry < last; c->entry++) {
+        (void) ngx_http_profiling_stacks_tally(stacks, zone->stacks,
+                                               c->entry, &tally);
+        reading->base[c->entry].count = tally.count;
+        reading->base[c->entry].value = tally.value;
+    }
+
+    return (last < reading->n) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c)
+{
+    c->start = ngx_http_profiling_clock();
+
+    ngx_http_profiling_store_release(&c->claim->until,
+                                     c->start + (uint64_t) c->duration
+                                                * 1000000);
+
+    ngx_http_profiling_capture_wake(c);
+
+    c->step = ngx_http_profiling_capture_chase;
+
+    ngx_add_timer(&c->event, ngx_min(c->duration, NGX_HTTP_PROFILING_ANSWER));
+}
+
+
+static void
+ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c)
+{
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_capture_wanted(c, slot)
+            && ngx_http_profiling_slot_pid(slot))
+        {
+            (void) ngx_http_profiling_wake(slot);
+        }
+    }
+}
+
+
+/* workers that do not sample yet, though they were woken, get a signal */
+
+static ngx_int_t
+ngx_http_profiling_capture_chase(ngx_http_profiling_capture_t *c)
+{
+    uint64_t                    until, spent;
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    until = c->claim->until;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_capture_wanted(c, slot)
+            && ngx_http_profiling_slot_pid(slot)
+            && ngx_http_profiling_load(&slot->sample_until) < until)
+        {
+            (void) ngx_http_profiling_cpu_signal(slot);
+        }
+    }
+
+    c->step = ngx_http_profiling_capture_finish;
+    c->slot = 0;
+    c->entry = 0;
+
+    spent = (ngx_http_profiling_clock() - c->start) / 1000000;
+
+    ngx_add_timer(&c->event, c->duration - ngx_min(spent, c->duration) + 1);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_finish(ngx_http_profiling_capture_t *c)
+{
+    ngx_int_t                      rc;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_zone_t     *zone;
+    ngx_http_profiling_reading_t  *reading;
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (c->raw == NULL) {
+        c->raw = ngx_http_profiling_rawfile_create(c->pool,
+                                     ngx_http_profiling_clock() - c->start);
+        return c->raw ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    if (c->slot == zone->slots) {
+        return ngx_http_profiling_rawfile_finish(c->raw);
+    }
+
+    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    reading = &c->readings[c->slot];
+
+    if (ngx_http_profiling_capture_wanted(c, slot) || reading->wanted) {
+        rc = ngx_http_profiling_capture_finish_slot(c, slot, reading);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    c->slot++;
+    c->entry = 0;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_finish_slot(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+{
+    ngx_pid_t                     pid;
+    ngx_uint_t                    n, last;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (c->entry == 0) {
+        pid = ngx_http_profiling_slot_pid(slot);
+
+        /* the slot may have come to another worker meanwhile */
+
+        if (pid && (reading->pid == 0
+                    || reading->claims
+                       != ngx_http_profiling_load(&slot->claims)))
+        {
+            reading->pid = pid;
+            reading->worker = ngx_http_profiling_load(&slot->worker);
+        }
+
+        if (reading->epoch != ngx_http_profiling_load(&stacks->epoch)) {
+            reading->n = 0;
+        }
+
+        ngx_http_profiling_rawfile_process(c->raw, slot, reading, stacks);
+    }
+
+    n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES / 8, n);
+
+    ngx_http_profiling_rawfile_samples(c->raw, stacks, reading, c->entry,
+                                       last);
+    c->entry = last;
+
+    return (last < n) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_capture_release(ngx_http_profiling_capture_t *c)
+{
+    if (c->claim == NULL) {
+        return;
+    }
+
+    ngx_http_profiling_store_release(&c->claim->owner, 0);
+    c->claim = NULL;
+}
+
+
+/* also when the client goes away: the workers then stop before the time */
+
+static void
+ngx_http_profiling_capture_cleanup(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    if (c->event.timer_set) {
+        ngx_del_timer(&c->event);
+    }
+
+    if (c->event.posted) {
+        ngx_delete_posted_event(&c->event);
+    }
+
+    if (c->claim == NULL) {
+        return;
+    }
+
+    ngx_http_profiling_capture_release(c);
+
+    if (ngx_http_profiling_process.slot) {
+        ngx_http_profiling_capture_wake(c);
+    }
+}

@@ -1,0 +1,491 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_loop.h"
+
+
+/* connections found on a stack that are looked at, from the outermost on */
+#define NGX_HTTP_PROFILING_CONTEXT_HITS   4
+
+/* words above the base that are scanned too: frames are not all alike */
+#define NGX_HTTP_PROFILING_CONTEXT_ABOVE  64
+
+/* requests with an upstream that are remembered, a power of two */
+#define NGX_HTTP_PROFILING_CONTEXT_CACHE  16384
+
+
+/* the latest request of a connection */
+
+typedef struct {
+    uint32_t    place;          /* + 1, 0: no request */
+    uint32_t    active;         /* requests that the connection carries */
+    uint64_t    pass;           /* start of the pass that noted it */
+    uintptr_t   request;        /* its address, never followed */
+} ngx_http_profiling_context_t;
+
+
+/*
+ * Requests by address, for the connections of their upstreams, whose data is
+ * the request.  An entry is never removed: a request that uses the address
+ * anew, and has an upstream, writes it anew.
+ */
+
+typedef struct {
+    uintptr_t   request;
+    uint32_t    place;          /* + 1 */
+    uint32_t    upstream;
+} ngx_http_profiling_request_t;
+
+
+/* the upstreams of this configuration, sorted by address */
+
+typedef struct {
+    ngx_http_upstream_srv_conf_t   *upstream;
+    ngx_http_upstream_init_peer_pt  init;
+    ngx_uint_t                      index;
+} ngx_http_profiling_peer_t;
+
+
+static int ngx_libc_cdecl ngx_http_profiling_context_compare(const void *one,
+    const void *two);
+static ngx_http_profiling_peer_t *ngx_http_profiling_context_peer(
+    ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us);
+static ngx_int_t ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static ngx_http_profiling_request_t *ngx_http_profiling_context_request(
+    uintptr_t r);
+static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
+static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i);
+static ngx_uint_t ngx_http_profiling_context_state(
+    const ngx_connection_t *c, const ngx_http_profiling_context_t *context);
+
+
+static ngx_http_profiling_context_t  *ngx_http_profiling_contexts;
+static ngx_http_profiling_request_t  *ngx_http_profiling_requests;
+static ngx_connection_t              *ngx_http_profiling_array;
+static ngx_event_t                   *ngx_http_profiling_reads;
+static ngx_event_t                   *ngx_http_profiling_writes;
+static ngx_uint_t                     ngx_http_profiling_array_n;
+static uintptr_t                      ngx_http_profiling_base;
+
+
+const char *
+ngx_http_profiling_request_state_name(ngx_uint_t state)
+{
+    static const char *const  names[] = {
+        "idle", "accept", "tls", "read", "phase", "upstream", "write",
+        "keepalive", "thread-pool", "other"
+    };
+
+    return state < NGX_HTTP_PROFILING_STATES ? names[state] : "unknown";
+}
+
+
+/*
+ * The choice of a peer is where a request and its upstream meet: the function
+ * of each upstream that begins it is called through ours.
+ */
+
+ngx_int_t
+ngx_http_profiling_context_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                        i;
+    ngx_http_profiling_peer_t        *peer;
+    ngx_http_upstream_srv_conf_t    **us;
+    ngx_http_upstream_main_conf_t    *umcf;
+    ngx_http_profiling_main_conf_t   *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+
+    if (ngx_array_init(&mcf->peers, cf->pool,
+                       ngx_max(umcf->upstreams.nelts, 1),
+                       sizeof(ngx_http_profiling_peer_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    us = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+
+        if (us[i]->peer.init == NULL) {
+            continue;
+        }
+
+        peer = ngx_array_push(&mcf->peers);
+        if (peer == NULL) {
+            return NGX_ERROR;
+        }
+
+        peer->upstream = us[i];
+        peer->init = us[i]->peer.init;
+        peer->index = 0;
+
+        us[i]->peer.init = ngx_http_profiling_context_init_peer;
+    }
+
+    ngx_qsort(mcf->peers.elts, mcf->peers.nelts,
+              sizeof(ngx_http_profiling_peer_t),
+              ngx_http_profiling_context_compare);
+
+    return NGX_OK;
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_profiling_context_compare(const void *one, const void *two)
+{
+    const ngx_http_profiling_peer_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    return (a->upstream > b->upstream) - (a->upstream < b->upstream);
+}
+
+
+void
+ngx_http_profiling_context_register(ngx_cycle_t *cycle,
+    ngx_http_profiling_zone_t *zone)
+{
+    ngx_uint_t                       i;
+    ngx_http_profiling_peer_t       *peer;
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_profiling_module);
+    peer = mcf->peers.elts;
+
+    for (i = 0; i < mcf->peers.nelts; i++) {
+        peer[i].index = ngx_http_profiling_zone_register_upstream(zone,
+                                                    &peer[i].upstream->host);
+    }
+}
+
+
+static ngx_http_profiling_peer_t *
+ngx_http_profiling_context_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_uint_t                       low, high, middle;
+    ngx_http_profiling_peer_t       *peer;
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_profiling_module);
+
+    peer = mcf->peers.elts;
+    low = 0;
+    high = mcf->peers.nelts;
+
+    while (low < high) {
+        middle = (low + high) / 2;
+
+        if (peer[middle].upstream == us) {
+            return &peer[middle];
+        }
+
+        if (peer[middle].upstream < us) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_profiling_peer_t      *peer;
+    ngx_http_profiling_request_t   *request;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    peer = ngx_http_profiling_context_peer(r, us);
+
+    if (peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_profiling_requests) {
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+        request = ngx_http_profiling_context_request((uintptr_t) r);
+
+        /* a handler between these lines sees no request, or the whole */
+
+        request->request = 0;
+        ngx_memory_barrier();
+        request->place = lcf->place + 1;
+        request->upstream = (uint32_t) peer->index;
+        ngx_memory_barrier();
+        request->request = (uintptr_t) r;
+    }
+
+    return peer->init(r, us);
+}
+
+
+void
+ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
+{
+    ngx_http_profiling_contexts =
+        ngx_calloc(cycle->connection_n * sizeof(ngx_http_profiling_context_t),
+                   cycle->log);
+
+    ngx_http_profiling_requests =
+        ngx_calloc(NGX_HTTP_PROFILING_CONTEXT_CACHE
+                   * sizeof(ngx_http_profiling_request_t), cycle->log);
+
+    if (ngx_http_profiling_contexts == NULL
+        || ngx_http_profiling_requests == NULL)
+    {
+        return;
+    }
+
+    ngx_http_profiling_array = cycle->connections;
+    ngx_http_profiling_reads = cycle->read_events;
+    ngx_http_profiling_writes = cycle->write_events;
+    ngx_http_profiling_array_n = cycle->connection_n;
+    ngx_http_profiling_base = base;
+}
+
+
+void
+ngx_http_profiling_context_note(ngx_connection_t *c, ngx_http_request_t *r,
+    ngx_uint_t place, ngx_uint_t active)
+{
+    ngx_int_t                      i;
+    ngx_http_profiling_context_t  *context;
+
+    i = ngx_http_profiling_context_index((uintptr_t) c);
+
+    if (i == NGX_ERROR) {
+        return;
+    }
+
+    context = &ngx_http_profiling_contexts[i];
+
+    context->place = place + 1;
+    context->active = active;
+    context->pass = ngx_http_profiling_loop_pass_start();
+    context->request = (uintptr_t) r;
+}
+
+
+void
+ngx_http_profiling_context_clear(ngx_connection_t *c, ngx_http_request_t *r,
+    ngx_uint_t active)
+{
+    ngx_int_t                      i;
+    ngx_http_profiling_context_t  *context;
+
+    i = ngx_http_profiling_context_index((uintptr_t) c);
+
+    if (i == NGX_ERROR) {
+        return;
+    }
+
+    context = &ngx_http_profiling_contexts[i];
+
+    context->active = active;
+
+    if (context->request == (uintptr_t) r) {
+        context->place = 0;
+    }
+}
+
+
+/* the entry that a request has, or would take: 4 places to choose from */
+
+static ngx_http_profiling_request_t *
+ngx_http_profiling_context_request(uintptr_t r)
+{
+    ngx_uint_t                     i, at;
+    ngx_http_profiling_request_t  *free, *request;
+
+    at = (r >> 4) * 0x9e3779b97f4a7c15ULL >> 40
+         & (NGX_HTTP_PROFILING_CONTEXT_CACHE - 4);
+    free = &ngx_http_profiling_requests[at + (r >> 8 & 3)];
+
+    for (i = 0; i < 4; i++) {
+        request = &ngx_http_profiling_requests[at + i];
+
+        if (request->request == r) {
+            return request;
+        }
+
+        if (request->request == 0) {
+            free = request;
+        }
+    }
+
+    return free;
+}
+
+
+/* the index of the connection that a word points to, or to whose event */
+
+static ngx_int_t
+ngx_http_profiling_context_index(uintptr_t word)
+{
+    uintptr_t  offset, size;
+
+    size = ngx_http_profiling_array_n * sizeof(ngx_connection_t);
+    offset = word - (uintptr_t) ngx_http_profiling_array;
+
+    if (offset < size) {
+        return (offset % sizeof(ngx_connection_t) == 0)
+               ? (ngx_int_t) (offset / sizeof(ngx_connection_t)) : NGX_ERROR;
+    }
+
+    size = ngx_http_profiling_array_n * sizeof(ngx_event_t);
+    offset = word - (uintptr_t) ngx_http_profiling_reads;
+
+    if (offset >= size) {
+        offset = word - (uintptr_t) ngx_http_profiling_writes;
+    }
+
+    if (offset < size && offset % sizeof(ngx_event_t) == 0) {
+        return offset / sizeof(ngx_event_t);
+    }
+
+    return NGX_ERROR;
+}
+
+
+uint32_t
+ngx_http_profiling_context_label(uintptr_t sp)
+{
+    uint32_t          label, first;
+    ngx_int_t         i, seen;
+    ngx_uint_t        hits;
+    const uintptr_t  *word, *last;
+
+    first = ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
+
+    if (ngx_http_profiling_array_n == 0 || sp >= ngx_http_profiling_base) {
+        return first;
+    }
+
+    last = (const uintptr_t *) ((sp + 7) & ~(uintptr_t) 7);
+    word = (const uintptr_t *) ngx_http_profiling_base
+           + NGX_HTTP_PROFILING_CONTEXT_ABOVE;
+
+    hits = 0;
+    seen = NGX_ERROR;
+
+    while (--word >= last) {
+
+        i = ngx_http_profiling_context_index(*word);
+
+        if (i == NGX_ERROR || i == seen) {
+            continue;
+        }
+
+        label = ngx_http_profiling_context_connection(i);
+
+        if (hits++ == 0) {
+            first = label;
+        }
+
+        if (ngx_http_profiling_label_place(label)) {
+
+            /* the outermost tells the state, the first request the place */
+
+            return (label & ~(uint32_t) 0xf)
+                   | (hits > 1 && ngx_http_profiling_label_state(first)
+                                  == NGX_HTTP_PROFILING_STATE_UPSTREAM
+                      ? NGX_HTTP_PROFILING_STATE_UPSTREAM
+                      : ngx_http_profiling_label_state(label));
+        }
+
+        if (hits == NGX_HTTP_PROFILING_CONTEXT_HITS) {
+            break;
+        }
+
+        seen = i;
+    }
+
+    return first;
+}
+
+
+static uint32_t
+ngx_http_profiling_context_connection(ngx_uint_t i)
+{
+    uint32_t                             place;
+    const ngx_connection_t              *c;
+    const ngx_http_profiling_context_t  *context;
+    const ngx_http_profiling_request_t  *request;
+
+    c = &ngx_http_profiling_array[i];
+    context = &ngx_http_profiling_contexts[i];
+
+    if (c->listening == NULL && c->fd != (ngx_socket_t) -1) {
+
+        request = ngx_http_profiling_context_request((uintptr_t) c->data);
+
+        if (request->request == (uintptr_t) c->data && request->request) {
+            return ngx_http_profiling_label(request->place,
+                                          request->upstream,
+                                          NGX_HTTP_PROFILING_STATE_UPSTREAM);
+        }
+
+        return ngx_http_profiling_label(0, 0,
+                                        NGX_HTTP_PROFILING_STATE_OTHER);
+    }
+
+    /*
+     * Of several requests on one connection only the one that this pass has
+     * noted is known to be served now
+     */
+
+    place = (context->active <= 1
+             || context->pass == ngx_http_profiling_loop_pass_start())
+            ? context->place : 0;
+
+    return ngx_http_profiling_label(place, 0,
+                              ngx_http_profiling_context_state(c, context));
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_context_state(const ngx_connection_t *c,
+    const ngx_http_profiling_context_t *context)
+{
+    if (context->place) {
+        return (context->pass == ngx_http_profiling_loop_pass_start())
+               ? NGX_HTTP_PROFILING_STATE_PHASE
+               : NGX_HTTP_PROFILING_STATE_WRITE;
+    }
+
+    /*
+     * A listening socket's connection serves none; its read event is the
+     * accept flag's, in the array beside
+     */
+
+    if (ngx_http_profiling_reads[c - ngx_http_profiling_array].accept) {
+        return NGX_HTTP_PROFILING_STATE_ACCEPT;
+    }
+
+    if (c->listening && c->listening->handler != ngx_http_init_connection) {
+        return NGX_HTTP_PROFILING_STATE_OTHER;
+    }
+
+    if (c->requests == 0) {
+        return (c->ssl != NULL) ? NGX_HTTP_PROFILING_STATE_TLS
+                                : NGX_HTTP_PROFILING_STATE_READ;
+    }
+
+    return c->reusable ? NGX_HTTP_PROFILING_STATE_KEEPALIVE
+                       : NGX_HTTP_PROFILING_STATE_READ;
+}

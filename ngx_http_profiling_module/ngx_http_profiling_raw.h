@@ -1,0 +1,237 @@
+
+/*
+ * The raw capture: what the module hands to the encoder's standard input.
+ *
+ * Written by the worker that answers a request, in one pass over the slots
+ * of all workers; read by the encoder and by nobody else.  Needs no nginx
+ * header, so that the encoder and the tests can include it.
+ *
+ * Layout: one header, then sections until total_size is reached.  A section
+ * is a section header and "size" bytes of payload, padded with zeros to the
+ * next multiple of 8 that the size does not count.  Sections of one type may
+ * come several times (say once a worker) and in any order; their records are
+ * numbered on through all of them, in the order of the file.  A record may
+ * name a record that comes later.
+ *
+ * All integers are little-endian.  A producer that does not yet know the
+ * number of records may write the header first and patch total_size, and a
+ * section header first and patch count and size.
+ *
+ * A change of meaning, size or order raises the version: module and encoder
+ * are built together, and the encoder refuses any version but its own.  The
+ * header may grow at its end: header_size tells where the sections begin.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_RAW_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_RAW_H_INCLUDED_
+
+
+#include <stdint.h>
+
+
+#define NGX_HTTP_PROFILING_RAW_MAGIC       "\x93NGXPRF\n"
+#define NGX_HTTP_PROFILING_RAW_MAGIC_LEN   8
+#define NGX_HTTP_PROFILING_RAW_VERSION     1
+
+
+/* header.output */
+
+#define NGX_HTTP_PROFILING_RAW_PPROF       1    /* gzip profile.proto */
+#define NGX_HTTP_PROFILING_RAW_TEXT        2    /* Go's debug=1 */
+#define NGX_HTTP_PROFILING_RAW_DUMP        3    /* Go's debug=2: goroutine */
+#define NGX_HTTP_PROFILING_RAW_SYMBOL      4    /* answer of /symbol */
+
+
+/* header.kind; values[] of a sample are as in header types */
+
+#define NGX_HTTP_PROFILING_RAW_CPU           1
+#define NGX_HTTP_PROFILING_RAW_HEAP          2    /* heap and allocs */
+#define NGX_HTTP_PROFILING_RAW_BLOCK         3
+#define NGX_HTTP_PROFILING_RAW_MUTEX         4
+#define NGX_HTTP_PROFILING_RAW_GOROUTINE     5
+#define NGX_HTTP_PROFILING_RAW_THREADCREATE  6
+
+
+/* section.type; an unknown type with the optional bit is skipped */
+
+#define NGX_HTTP_PROFILING_RAW_STRINGS     1
+#define NGX_HTTP_PROFILING_RAW_TYPES       2
+#define NGX_HTTP_PROFILING_RAW_COMMENTS    3
+#define NGX_HTTP_PROFILING_RAW_MAPSETS     4
+#define NGX_HTTP_PROFILING_RAW_PROCESSES   5
+#define NGX_HTTP_PROFILING_RAW_LABELSETS   6
+#define NGX_HTTP_PROFILING_RAW_STACKS      7
+#define NGX_HTTP_PROFILING_RAW_SAMPLES     8
+#define NGX_HTTP_PROFILING_RAW_OPTIONAL    0x80000000
+
+
+/*
+ * Frames are return addresses as the walk found them, leaf first; the encoder
+ * subtracts 1 from them.  Flags of a stack say which are exact instead: the
+ * leaf (the PC a signal interrupted), or all of them (entries of functions).
+ */
+
+#define NGX_HTTP_PROFILING_RAW_LEAF_EXACT  0x00000001
+#define NGX_HTTP_PROFILING_RAW_ALL_EXACT   0x00000002
+
+/*
+ * Frames that are no addresses.  Small numbers have a fixed name; with the
+ * top bit, what is left is the number of a string that names the frame.  An
+ * address in no mapping is [unknown].
+ */
+
+#define NGX_HTTP_PROFILING_RAW_TRUNCATED   1    /* [truncated] */
+#define NGX_HTTP_PROFILING_RAW_BROKEN      2    /* [broken] */
+#define NGX_HTTP_PROFILING_RAW_JIT         3    /* [jit] */
+#define NGX_HTTP_PROFILING_RAW_UNKNOWN     4    /* [unknown] */
+#define NGX_HTTP_PROFILING_RAW_KERNEL      5    /* [kernel] */
+#define NGX_HTTP_PROFILING_RAW_RESERVED    15   /* 5 < pc <= 15: [unknown] */
+#define NGX_HTTP_PROFILING_RAW_NAMED       0x8000000000000000ULL
+
+
+#define NGX_HTTP_PROFILING_RAW_MAX_TYPES   8
+#define NGX_HTTP_PROFILING_RAW_MAX_FRAMES  4096
+#define NGX_HTTP_PROFILING_RAW_MAX_LABELS  64
+#define NGX_HTTP_PROFILING_RAW_NONE        0xffffffff
+
+
+typedef struct {
+    uint8_t   magic[NGX_HTTP_PROFILING_RAW_MAGIC_LEN];
+    uint32_t  version;
+    uint32_t  header_size;        /* bytes, multiple of 8: first section */
+    uint64_t  total_size;         /* bytes, this header included */
+    uint32_t  output;
+    uint32_t  kind;
+    uint32_t  flags;              /* stack flags that hold for every stack */
+    uint32_t  default_type;       /* string, 0: none */
+    uint32_t  period_type;        /* string */
+    uint32_t  period_unit;        /* string */
+    int64_t   period;             /* in period_unit; heap: bytes a sample */
+    int64_t   time_nanos;         /* wall clock, end of a delta */
+    int64_t   duration_nanos;     /* 0 for cumulative profiles */
+    uint32_t  program;            /* string: path of the main program or 0 */
+    uint32_t  reserved;           /* 0 */
+} ngx_http_profiling_raw_header_t;
+
+
+typedef struct {
+    uint32_t  type;
+    uint32_t  count;              /* records in the payload */
+    uint64_t  size;               /* bytes of payload, without the padding */
+} ngx_http_profiling_raw_section_t;
+
+
+/*
+ * STRINGS: this header, then len bytes, padded with zeros to a multiple of 4.
+ * Strings are numbered from 1; 0 is the empty string and is never written.
+ * Any bytes are allowed: the encoder repairs what is no UTF-8.
+ */
+
+typedef struct {
+    uint32_t  len;                /* bytes, without the padding */
+} ngx_http_profiling_raw_string_t;
+
+
+/* TYPES: one for each value of a sample, in the order of the values */
+
+typedef struct {
+    uint32_t  type;               /* string */
+    uint32_t  unit;               /* string */
+} ngx_http_profiling_raw_type_t;
+
+
+/* COMMENTS: a uint32_t each, a string: what was dropped, and why */
+
+
+/*
+ * MAPSETS: this header, then nmappings mappings.  Numbered from 0; processes
+ * with identical mappings share one.
+ *
+ * The rows may be given as mappings, as the text of /proc/<pid>/maps, or as
+ * both: a mapping then lends its build id to the row that holds its start.
+ */
+
+typedef struct {
+    uint32_t  nmappings;
+    uint32_t  maps;               /* string: text of /proc/<pid>/maps, or 0 */
+} ngx_http_profiling_raw_mapset_t;
+
+
+typedef struct {
+    uint64_t  start;
+    uint64_t  limit;              /* first address behind the mapping */
+    uint64_t  offset;             /* in the file, bytes */
+    uint32_t  major;              /* device of the file, 0: not known */
+    uint32_t  minor;
+    uint64_t  inode;              /* 0: not known */
+    uint32_t  path;               /* string, may end in " (deleted)" */
+    uint32_t  build_id;           /* string: lower-case hex, or 0 */
+} ngx_http_profiling_raw_mapping_t;
+
+
+/* PROCESSES: numbered from 0 */
+
+typedef struct {
+    uint32_t  pid;
+    uint32_t  mapset;
+    uint32_t  labels;             /* label set that all its samples carry */
+    uint32_t  reserved;           /* 0 */
+} ngx_http_profiling_raw_process_t;
+
+
+/*
+ * LABELSETS: this header, then count labels.  Numbered from 1; 0 is the empty
+ * set and is never written.  One value a key: a sample's own label beats that
+ * of its process.
+ */
+
+typedef struct {
+    uint32_t  count;
+    uint32_t  reserved;           /* 0 */
+} ngx_http_profiling_raw_labelset_t;
+
+
+typedef struct {
+    uint32_t  key;                /* string */
+    uint32_t  str;                /* string, or _RAW_NONE: numeric label */
+    uint32_t  unit;               /* string, of num; may be 0 */
+    uint32_t  reserved;           /* 0 */
+    int64_t   num;
+} ngx_http_profiling_raw_label_t;
+
+
+/*
+ * The dump of goroutines (_RAW_DUMP) reads three labels that it does not
+ * print as labels: "goroutine" (number), "state", "wait" (seconds).
+ */
+
+#define NGX_HTTP_PROFILING_RAW_LABEL_ID     "goroutine"
+#define NGX_HTTP_PROFILING_RAW_LABEL_STATE  "state"
+#define NGX_HTTP_PROFILING_RAW_LABEL_WAIT   "wait"
+
+
+/* STACKS: this header, then depth frames of uint64_t.  Numbered from 0 */
+
+typedef struct {
+    uint32_t  depth;
+    uint32_t  flags;              /* _RAW_LEAF_EXACT, _RAW_ALL_EXACT */
+} ngx_http_profiling_raw_stack_t;
+
+
+/*
+ * SAMPLES: this header, then one int64_t for each of the TYPES.  Samples with
+ * the same frames and labels are added up, so a difference of two readings
+ * may be given as the second reading and the first with its values negated;
+ * what comes out as all zeros is left out.
+ */
+
+typedef struct {
+    uint32_t  process;            /* or _RAW_NONE: only synthetic frames */
+    uint32_t  stack;
+    uint32_t  labels;             /* 0: none */
+    uint32_t  reserved;           /* 0 */
+} ngx_http_profiling_raw_sample_t;
+
+
+#endif /* _NGX_HTTP_PROFILING_RAW_H_INCLUDED_ */

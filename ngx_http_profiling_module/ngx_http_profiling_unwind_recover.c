@@ -1,0 +1,443 @@
+
+/*
+ * The caller of code that has no CFI: JIT code, hand-written assembly.
+ *
+ * Tried in this order: the word at the stack pointer or the link register (a
+ * leaf, a PLT stub); the frame pointer; the first word up the stack that is a
+ * return address.  What is found has to follow a call instruction in the text
+ * of a loaded object, and its own CFI has to lead to another such address.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <sys/syscall.h>
+
+#include "ngx_http_profiling_walk.h"
+
+
+/*
+ * Loads the 8 bytes before an address of text.  The object may be gone since
+ * the list was made, and the file behind it may have been cut short, so the
+ * kernel is asked first: rt_sigprocmask reads the set before it finds that
+ * "how" is not valid, and answers EFAULT if it cannot.  Nothing changes.
+ */
+
+ngx_http_profiling_unwind_unchecked
+static ngx_int_t
+ngx_http_profiling_unwind_text(uint64_t addr, u_char *bytes)
+{
+    ngx_uint_t  i;
+
+    /* no code is there, and a null pointer would not be looked at */
+
+    if (addr < NGX_HTTP_PROFILING_UNWIND_LOWEST) {
+        return NGX_ERROR;
+    }
+
+#if defined(__aarch64__)
+
+    register long  x8 __asm__("x8") = SYS_rt_sigprocmask;
+    register long  x0 __asm__("x0") = -1;
+    register long  x1 __asm__("x1") = (long) (addr - 8);
+    register long  x2 __asm__("x2") = 0;
+    register long  x3 __asm__("x3") = 8;
+
+    __asm__ volatile ("svc #0" : "+r" (x0)
+                      : "r" (x8), "r" (x1), "r" (x2), "r" (x3) : "memory");
+
+    if (x0 == -EFAULT) {
+        return NGX_ERROR;
+    }
+
+#else
+
+    long           rc;
+    register long  r10 __asm__("r10") = 8;
+
+    __asm__ volatile ("syscall" : "=a" (rc)
+                      : "a" ((long) SYS_rt_sigprocmask), "D" (-1L),
+                        "S" (addr - 8), "d" (0L), "r" (r10)
+                      : "rcx", "r11", "memory");
+
+    if (rc == -EFAULT) {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    for (i = 0; i < 8; i++) {
+        bytes[i] = ((const volatile u_char *) (uintptr_t) (addr - 8))[i];
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_unwind_called(uint64_t addr, uint64_t start, uint64_t end)
+{
+    u_char    b[8];
+    int32_t   rel;
+    uint64_t  target;
+
+    if (ngx_http_profiling_unwind_text(addr, b) != NGX_OK) {
+        return 0;
+    }
+
+#if defined(__aarch64__)
+
+    uint32_t  insn;
+
+    if (addr & 3) {
+        return 0;
+    }
+
+    ngx_memcpy(&insn, b + 4, sizeof(insn));
+
+    if ((insn & 0xfc000000) == 0x94000000) {               /* bl */
+        rel = (int32_t) (insn << 6) >> 4;
+        target = addr - 4 + (int64_t) rel;
+
+        return end == 0 || (target >= start && target < end);
+    }
+
+    /* blr, blraa, blrab, blraaz, blrabz */
+
+    return (insn & 0xfefff000) == 0xd63f0000;
+
+#else
+
+    if (b[3] == 0xe8) {                                    /* call rel32 */
+        ngx_memcpy(&rel, b + 4, sizeof(rel));
+        target = addr + (int64_t) rel;
+
+        if (end == 0 || (target >= start && target < end)) {
+            return 1;
+        }
+    }
+
+    /* ff /2, by the form of its operand: 2, 3, 4, 6 or 7 bytes */
+
+    return (b[6] == 0xff && (b[7] & 0xf8) == 0xd0)
+           || (b[6] == 0xff && (b[7] & 0xf8) == 0x10
+               && b[7] != 0x14 && b[7] != 0x15)
+           || (b[5] == 0xff && b[6] == 0x14)
+           || (b[5] == 0xff && (b[6] & 0xf8) == 0x50 && b[6] != 0x54)
+           || (b[4] == 0xff && b[5] == 0x54)
+           || (b[2] == 0xff && (b[3] & 0xf8) == 0x90 && b[3] != 0x94)
+           || (b[2] == 0xff && b[3] == 0x15)
+           || (b[1] == 0xff && b[2] == 0x14 && (b[3] & 0x07) == 0x05)
+           || (b[1] == 0xff && b[2] == 0x94);
+
+#endif
+}
+
+
+ngx_uint_t
+ngx_http_profiling_unwind_sigreturn(uint64_t pc)
+{
+    u_char  b[8];
+
+#if defined(__aarch64__)
+
+    /* mov x8, #139; svc #0 */
+
+    static const u_char  code[] = {
+        0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4
+    };
+
+#else
+
+    /* mov $15, %rax; the first byte of syscall */
+
+    static const u_char  code[] = {
+        0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f
+    };
+
+#endif
+
+    return ngx_http_profiling_unwind_text(pc + 8, b) == NGX_OK
+           && ngx_memcmp(b, code, sizeof(code)) == 0;
+}
+
+
+/* the object if addr is a return address in its text, else NULL */
+
+static const ngx_http_profiling_object_t *
+ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
+    uint64_t addr)
+{
+    const ngx_http_profiling_object_t  *object;
+
+    object = ngx_http_profiling_unwind_object(walk, addr - 1);
+
+    if (object == NULL
+        || !object->readable
+        || addr - object->start < 8
+        || !ngx_http_profiling_unwind_called(addr, object->start,
+                                             object->end))
+    {
+        return NULL;
+    }
+
+    return object;
+}
+
+
+/*
+ * Whether the call before ra can have led to walk->pc: what a direct call
+ * leads to has to lie before pc, with no CFI between.  A stale return address
+ * in dead stack mostly is that of another call.  PLT stubs, indirect calls
+ * and JIT code cannot be told.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
+{
+#if !defined(__aarch64__)
+
+    u_char                              b[8];
+    int32_t                             rel;
+    uint64_t                            target;
+    const ngx_http_profiling_object_t  *object;
+
+    object = walk->object;
+
+    if (object == NULL
+        || ngx_http_profiling_unwind_text(ra, b) != NGX_OK
+        || b[3] != 0xe8)
+    {
+        return 1;
+    }
+
+    ngx_memcpy(&rel, b + 4, sizeof(rel));
+    target = ra + (int64_t) rel;
+
+    if (target > walk->pc || target < object->start) {
+        return 0;
+    }
+
+    return object->cfi == NULL
+           || ngx_http_profiling_cfi_row(object->cfi, target)
+              == ngx_http_profiling_cfi_row(object->cfi, walk->pc);
+
+#else
+
+    (void) walk;
+    (void) ra;
+
+    return 1;
+
+#endif
+}
+
+
+/*
+ * Whether ra is the address that the code at walk->pc returns to, when the
+ * stack pointer and, if fp is not 0, the frame pointer are as given then: a
+ * return address, from which CFI leads on.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
+    uint64_t ra, uint64_t sp, uint64_t fp)
+{
+    ngx_http_profiling_walk_t  next;
+
+    if (ngx_http_profiling_unwind_return(walk, ra) == NULL
+        || (walk->strict && !ngx_http_profiling_unwind_leads(walk, ra)))
+    {
+        return 0;
+    }
+
+    next = *walk;
+
+    next.pc = ra;
+    next.exact = 0;
+    next.lo = sp;
+    next.reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    next.valid = (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP;
+    next.guess = 0;
+
+    if (fp) {
+        next.reg[NGX_HTTP_PROFILING_UNWIND_FP] = fp;
+        next.valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
+    }
+
+    return ngx_http_profiling_unwind_holds(&next);
+}
+
+
+/* tries the frame record (frame pointer, return address) at an address */
+
+static ngx_int_t
+ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
+    uint64_t at)
+{
+    uint64_t  ra, fp, sp;
+
+    if (at < walk->reg[NGX_HTTP_PROFILING_UNWIND_SP]
+        || ngx_http_profiling_unwind_load(walk, at, &fp) != NGX_OK
+        || ngx_http_profiling_unwind_load(walk, at + 8, &ra) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+#if defined(__aarch64__)
+
+    /* compilers put the record at the stack pointer, so fp is the caller's */
+
+    sp = fp;
+
+    if (fp < at + 16 || fp >= walk->top) {
+        return NGX_DECLINED;
+    }
+
+#else
+
+    sp = at + 16;
+
+#endif
+
+    ra = ngx_http_profiling_unwind_strip(ra);
+
+    if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
+        return NGX_DECLINED;
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] = fp;
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
+    walk->guess = ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP);
+    walk->pc = ra;
+
+    return NGX_OK;
+}
+
+
+/* the first return address up the stack */
+
+static ngx_int_t
+ngx_http_profiling_unwind_scan(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  at, sp, end;
+
+    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    end = ngx_min(walk->top, sp + NGX_HTTP_PROFILING_UNWIND_SCAN);
+
+#if defined(__aarch64__)
+
+    for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
+        if (ngx_http_profiling_unwind_record(walk, at) == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+#else
+
+    for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
+        uint64_t  v;
+
+        if (ngx_http_profiling_unwind_load(walk, at, &v) == NGX_OK
+            && ngx_http_profiling_unwind_plausible(walk, v, at + 8, 0))
+        {
+            walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = at + 8;
+            walk->guess = ~(uint32_t) 0;
+            walk->pc = v;
+
+            return NGX_OK;
+        }
+    }
+
+#endif
+
+    return NGX_DECLINED;
+}
+
+
+/* a leaf that has not touched the stack: a PLT stub, small assembly */
+
+static ngx_int_t
+ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  sp, ra;
+
+    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+
+#if defined(__aarch64__)
+
+    if (!ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR)) {
+        return NGX_DECLINED;
+    }
+
+    ra = ngx_http_profiling_unwind_strip(
+                               walk->reg[NGX_HTTP_PROFILING_UNWIND_LR]);
+
+#else
+
+    if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    sp += 8;
+
+#endif
+
+    if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
+        return NGX_DECLINED;
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = ra;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  fp;
+
+    /* tail calls and PLT stubs are why a second round takes any call */
+
+    for (walk->strict = 2; walk->strict--; /* void */) {
+
+        if (walk->exact && ngx_http_profiling_unwind_leaf(walk) == NGX_OK) {
+            goto found;
+        }
+
+        fp = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP];
+
+        if (ngx_http_profiling_unwind_knows(walk,
+                                            NGX_HTTP_PROFILING_UNWIND_FP)
+            && ngx_http_profiling_unwind_record(walk, fp) == NGX_OK)
+        {
+            goto found;
+        }
+    }
+
+    for (walk->strict = 2; walk->strict--; /* void */) {
+        if (ngx_http_profiling_unwind_scan(walk) == NGX_OK) {
+            goto found;
+        }
+    }
+
+    walk->result->cause = NGX_HTTP_PROFILING_UNWIND_NO_CALLER;
+
+    return NGX_ERROR;
+
+found:
+
+    /* the other registers may still serve; what they lead to is checked */
+
+    walk->guess &= ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP);
+    walk->result->recovered++;
+    walk->lo = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    walk->exact = 0;
+
+    return NGX_OK;
+}

@@ -1,0 +1,329 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_stacks.h"
+
+
+static ngx_http_profiling_node_t *ngx_http_profiling_stacks_nodes(
+    const ngx_http_profiling_stacks_t *stacks);
+static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_tally_table(
+    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size);
+static uint32_t *ngx_http_profiling_stacks_hash(
+    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    ngx_uint_t tallies);
+static uint32_t ngx_http_profiling_stacks_mix(uint64_t one, uint64_t two);
+static uint32_t ngx_http_profiling_stacks_reserve(uint64_t *n,
+    ngx_uint_t size);
+static uint32_t ngx_http_profiling_stacks_node(
+    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size, uint64_t pc,
+    uint32_t parent);
+static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_find(
+    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size, uint32_t node,
+    uint32_t label);
+static ngx_int_t ngx_http_profiling_stacks_insert(
+    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    const uint64_t *pcs, ngx_uint_t n, uint32_t label, uint64_t count,
+    uint64_t value);
+
+
+size_t
+ngx_http_profiling_stacks_size(ngx_uint_t size)
+{
+    return (sizeof(ngx_http_profiling_stacks_t)
+            + size * (sizeof(ngx_http_profiling_node_t)
+                      + sizeof(ngx_http_profiling_tally_t)
+                      + 4 * sizeof(uint32_t))
+            + 63) & ~(size_t) 63;
+}
+
+
+static ngx_http_profiling_node_t *
+ngx_http_profiling_stacks_nodes(const ngx_http_profiling_stacks_t *stacks)
+{
+    return (ngx_http_profiling_node_t *) (stacks + 1);
+}
+
+
+static ngx_http_profiling_tally_t *
+ngx_http_profiling_stacks_tally_table(
+    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size)
+{
+    return (ngx_http_profiling_tally_t *)
+               (ngx_http_profiling_stacks_nodes(stacks) + size);
+}
+
+
+static uint32_t *
+ngx_http_profiling_stacks_hash(const ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_uint_t tallies)
+{
+    uint32_t  *hash;
+
+    hash = (uint32_t *)
+               (ngx_http_profiling_stacks_tally_table(stacks, size) + size);
+
+    return tallies ? hash + 2 * size : hash;
+}
+
+
+/* the finalizer of MurmurHash3, https://github.com/aappleby/smhasher */
+
+static uint32_t
+ngx_http_profiling_stacks_mix(uint64_t one, uint64_t two)
+{
+    uint64_t  h;
+
+    h = one ^ (two * 0x9e3779b97f4a7c15ULL);
+    h = (h ^ (h >> 33)) * 0xff51afd7ed558ccdULL;
+    h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+
+    return (uint32_t) (h ^ (h >> 33));
+}
+
+
+/* the next free index, 0: none is left */
+
+static uint32_t
+ngx_http_profiling_stacks_reserve(uint64_t *n, ngx_uint_t size)
+{
+    uint64_t  i;
+
+    if (ngx_http_profiling_load(n) + 1 >= size) {
+        return 0;
+    }
+
+    i = __atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
+
+    return (i < size) ? (uint32_t) i : 0;
+}
+
+
+ngx_int_t
+ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value)
+{
+    ngx_int_t  rc;
+
+    (void) __atomic_add_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
+
+    rc = __atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)
+         ? NGX_DECLINED
+         : ngx_http_profiling_stacks_insert(stacks, size, pcs, n, label,
+                                            count, value);
+
+    if (rc != NGX_OK) {
+        (void) __atomic_add_fetch(&stacks->dropped, count, __ATOMIC_RELAXED);
+        (void) __atomic_add_fetch(&stacks->dropped_value, value,
+                                  __ATOMIC_RELAXED);
+    }
+
+    (void) __atomic_sub_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value)
+{
+    uint32_t                     node;
+    ngx_http_profiling_tally_t  *tally;
+
+    node = 0;
+
+    while (n) {
+        node = ngx_http_profiling_stacks_node(stacks, size, pcs[--n], node);
+
+        if (node == 0) {
+            return NGX_DECLINED;
+        }
+    }
+
+    if (node == 0) {
+        return NGX_DECLINED;
+    }
+
+    tally = ngx_http_profiling_stacks_find(stacks, size, node, label);
+
+    if (tally == NULL) {
+        return NGX_DECLINED;
+    }
+
+    (void) __atomic_add_fetch(&tally->count, count, __ATOMIC_RELAXED);
+    (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
+
+    return NGX_OK;
+}
+
+
+static uint32_t
+ngx_http_profiling_stacks_node(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, uint64_t pc, uint32_t parent)
+{
+    uint32_t                    i, at, fresh, *hash;
+    ngx_uint_t                  probe;
+    ngx_http_profiling_node_t  *nodes;
+
+    nodes = ngx_http_profiling_stacks_nodes(stacks);
+    hash = ngx_http_profiling_stacks_hash(stacks, size, 0);
+    at = ngx_http_profiling_stacks_mix(pc, parent);
+    fresh = 0;
+
+    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++, at++) {
+
+        at &= 2 * size - 1;
+        i = ngx_http_profiling_load_acquire(&hash[at]);
+
+        if (i == 0) {
+
+            if (fresh == 0) {
+                fresh = ngx_http_profiling_stacks_reserve(&stacks->node_n,
+                                                          size);
+                if (fresh == 0) {
+                    return 0;
+                }
+
+                ngx_http_profiling_store(&nodes[fresh].pc, pc);
+                ngx_http_profiling_store(&nodes[fresh].parent, parent);
+            }
+
+            if (__atomic_compare_exchange_n(&hash[at], &i, fresh, 0,
+                                            __ATOMIC_ACQ_REL,
+                                            __ATOMIC_ACQUIRE))
+            {
+                return fresh;
+            }
+
+            /* another thread was faster: i is its entry */
+        }
+
+        if (i < size && nodes[i].pc == pc && nodes[i].parent == parent) {
+            return i;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_http_profiling_tally_t *
+ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, uint32_t node, uint32_t label)
+{
+    uint32_t                     i, at, fresh, *hash;
+    ngx_uint_t                   probe;
+    ngx_http_profiling_tally_t  *tallies;
+
+    tallies = ngx_http_profiling_stacks_tally_table(stacks, size);
+    hash = ngx_http_profiling_stacks_hash(stacks, size, 1);
+    at = ngx_http_profiling_stacks_mix(node, label);
+    fresh = 0;
+
+    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++, at++) {
+
+        at &= 2 * size - 1;
+        i = ngx_http_profiling_load_acquire(&hash[at]);
+
+        if (i == 0) {
+
+            if (fresh == 0) {
+                fresh = ngx_http_profiling_stacks_reserve(&stacks->tally_n,
+                                                          size);
+                if (fresh == 0) {
+                    return NULL;
+                }
+
+                ngx_http_profiling_store(&tallies[fresh].label, label);
+                ngx_http_profiling_store_release(&tallies[fresh].node, node);
+            }
+
+            if (__atomic_compare_exchange_n(&hash[at], &i, fresh, 0,
+                                            __ATOMIC_ACQ_REL,
+                                            __ATOMIC_ACQUIRE))
+            {
+                return &tallies[fresh];
+            }
+        }
+
+        if (i < size && tallies[i].node == node && tallies[i].label == label)
+        {
+            return &tallies[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_profiling_stacks_empty(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size)
+{
+    __atomic_store_n(&stacks->closed, 1, __ATOMIC_SEQ_CST);
+
+    if (__atomic_load_n(&stacks->writers, __ATOMIC_SEQ_CST) != 0) {
+        __atomic_store_n(&stacks->closed, 0, __ATOMIC_SEQ_CST);
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(ngx_http_profiling_stacks_tally_table(stacks, size),
+                ngx_min(stacks->tally_n + 1, size)
+                * sizeof(ngx_http_profiling_tally_t));
+    ngx_memzero(ngx_http_profiling_stacks_hash(stacks, size, 0),
+                4 * size * sizeof(uint32_t));
+
+    ngx_http_profiling_store(&stacks->node_n, 0);
+    ngx_http_profiling_store(&stacks->tally_n, 0);
+    ngx_http_profiling_add(&stacks->epoch, 1);
+
+    __atomic_store_n(&stacks->closed, 0, __ATOMIC_SEQ_CST);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_stacks_tallies(const ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size)
+{
+    return ngx_min(ngx_http_profiling_load_acquire(&stacks->tally_n) + 1,
+                   size);
+}
+
+
+ngx_int_t
+ngx_http_profiling_stacks_tally(const ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_uint_t i, ngx_http_profiling_tally_t *tally)
+{
+    const ngx_http_profiling_tally_t  *from;
+
+    from = &ngx_http_profiling_stacks_tally_table(stacks, size)[i];
+
+    tally->node = ngx_http_profiling_load_acquire(&from->node);
+    tally->label = ngx_http_profiling_load(&from->label);
+    tally->count = ngx_http_profiling_load(&from->count);
+    tally->value = ngx_http_profiling_load(&from->value);
+
+    return (tally->node == 0 || tally->node >= size) ? NGX_DECLINED : NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_stacks_frames(const ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, uint32_t node, uint64_t *pcs, ngx_uint_t max)
+{
+    ngx_uint_t                        n;
+    const ngx_http_profiling_node_t  *nodes;
+
+    nodes = ngx_http_profiling_stacks_nodes(stacks);
+
+    for (n = 0; n < max && node && node < size; n++) {
+        pcs[n] = ngx_http_profiling_load(&nodes[node].pc);
+        node = ngx_http_profiling_load(&nodes[node].parent);
+    }
+
+    return n;
+}

@@ -1,0 +1,130 @@
+
+/*
+ * libFuzzer harness of the .eh_frame parser.
+ *
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined <includes>
+ *         t/fuzz/fuzz_cfi.c ngx_http_profiling_module/ngx_http_profiling_cfi*.c
+ *
+ * The first byte of the input chooses the architecture and how the data is
+ * given; what can be built is looked into at every place.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <stdlib.h>
+
+#include "ngx_http_profiling_cfi.h"
+
+
+#define TEXT  0x10000
+#define SPAN  0x20000
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+
+
+static ngx_int_t
+bounds(uint64_t start, uint64_t end, void *data)
+{
+    (void) data;
+
+    if (start < TEXT || start >= end || end > TEXT + SPAN) {
+        abort();
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+look(const ngx_http_profiling_cfi_t *cfi)
+{
+    uint64_t                              pc;
+    uint32_t                              i;
+    int64_t                               operand;
+    const u_char                         *p, *end;
+    const ngx_http_profiling_cfi_rule_t  *rule;
+
+    for (pc = TEXT - 16; pc < TEXT + SPAN + 16; pc += 7) {
+        rule = ngx_http_profiling_cfi_lookup(cfi, pc);
+
+        if ((rule == NULL) != (pc < TEXT || pc >= TEXT + SPAN)) {
+            abort();
+        }
+
+        if (rule == NULL) {
+            continue;
+        }
+
+        if (rule < cfi->rules || rule >= cfi->rules + cfi->nrules
+            || rule->cfa_reg >= NGX_HTTP_PROFILING_CFI_REGS
+            || (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_EXPR
+                && (uint32_t) rule->cfa >= cfi->nexprs))
+        {
+            abort();
+        }
+    }
+
+    for (i = 0; i < cfi->nexprs; i++) {
+        end = cfi->code + cfi->expr[i + 1];
+
+        for (p = cfi->code + cfi->expr[i]; p < end; /* void */) {
+            if (ngx_http_profiling_cfi_operand(&p, end, &operand) != NGX_OK) {
+                abort();
+            }
+        }
+    }
+
+    for (i = 1; i < cfi->nrows; i++) {
+        if (cfi->rows[i].rule == cfi->rows[i - 1].rule) {
+            abort();
+        }
+    }
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+    u_char                        *data;
+    uint64_t                       start, end;
+    ngx_http_profiling_cfi_t      *cfi;
+    ngx_http_profiling_cfi_src_t   src;
+
+    if (size < 1) {
+        return 0;
+    }
+
+    /* memory of the exact length, so that a byte too many is seen */
+
+    data = malloc(size);
+    memcpy(data, input, size);
+
+    src.data = data + 1;
+    src.len = size - 1;
+    src.addr = 0x40000;
+    src.start = TEXT;
+    src.end = TEXT + SPAN;
+    src.arch = data[0] & 1;
+    src.exact = (data[0] >> 1) & 1;
+
+    if (!(data[0] & 4)
+        || ngx_http_profiling_cfi_locate(data + 1, size - 1, src.addr,
+                                         data + 1, size - 1, src.addr, &src)
+           == NGX_OK)
+    {
+        if (ngx_http_profiling_cfi_build(&src, &cfi, NULL) == NGX_OK) {
+            look(cfi);
+            ngx_http_profiling_cfi_free(cfi);
+        }
+
+        (void) ngx_http_profiling_cfi_functions(&src, bounds, NULL);
+        (void) ngx_http_profiling_cfi_function(&src, TEXT + 5, &start, &end);
+    }
+
+    free(data);
+
+    return 0;
+}

@@ -1,0 +1,85 @@
+
+/*
+ * What the tests of shm/ share: zones in shared memory, random numbers,
+ * child processes, and a child that is looked at after each instruction.
+ */
+
+
+#ifndef _SHM_TEST_H_INCLUDED_
+#define _SHM_TEST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "ngx_http_profiling_zone.h"
+
+
+#define TEST_MAX     ((uint64_t) -1)
+
+/* the tables of stacks are not looked at here */
+#define TEST_STACKS  16
+
+
+/* prints the seed; the environment variable TEST_SEED repeats a run */
+void test_seed(void);
+uint64_t test_random(void);
+
+/* a number below n, n > 0 */
+uint64_t test_below(uint64_t n);
+
+/* seconds of CLOCK_MONOTONIC */
+double test_clock(void);
+
+/* lets some time go by, without the system's help */
+void test_spin(uint64_t n);
+
+/* zeroed memory that children share */
+void *test_share(size_t size);
+
+ngx_http_profiling_zone_t *test_zone(ngx_uint_t slots, ngx_uint_t history,
+    ngx_uint_t places);
+void test_zone_free(ngx_http_profiling_zone_t *zone);
+
+/* claims as this process would */
+ngx_http_profiling_slot_t *test_claim(ngx_http_profiling_zone_t *zone,
+    uint32_t tick);
+
+/* runs fn in a child, which ends with 0 when fn returns */
+pid_t test_fork(void (*fn)(void *), void *data);
+
+/*
+ * The same without a copy of this process's memory: fast enough to be killed
+ * thousands of times.  fn must do nothing but write to memory; one at a time.
+ */
+pid_t test_spawn(void (*fn)(void *), void *data);
+
+/* waits for a child: its exit code, or 128 + the signal that ended it */
+int test_wait(pid_t pid);
+
+/* the pid of a process that has ended and was waited for */
+pid_t test_dead_pid(void);
+
+/*
+ * Runs fn in a child and calls look after each of its instructions, from
+ * which on it might have been killed.  The number of these; 0: it is not
+ * allowed to trace processes here.
+ */
+ngx_uint_t test_step(void (*fn)(void *), void *data, void (*look)(void *));
+
+/*
+ * Words that tell from which number they were made, to find mixtures.
+ * TEST_MAX: they are from more than one.
+ */
+void test_fill(uint64_t *words, ngx_uint_t n, uint64_t number);
+uint64_t test_whole(const uint64_t *words, ngx_uint_t n);
+
+
+#endif /* _SHM_TEST_H_INCLUDED_ */

@@ -1,0 +1,776 @@
+
+/*
+ * Walks: at every instruction of known code against a shadow stack, under a
+ * profiling timer in assembly and in JIT code, over broken stacks.
+ */
+
+/* sources: t/unit/unwind_code.S t/unit/unwind_work.c t/unit/unwind_step.c ngx_http_profiling_module/ngx_http_profiling_cfi.c ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c ngx_http_profiling_module/ngx_http_profiling_cfi_table.c ngx_http_profiling_module/ngx_http_profiling_objects.c ngx_http_profiling_module/ngx_http_profiling_unwind.c ngx_http_profiling_module/ngx_http_profiling_unwind_expr.c ngx_http_profiling_module/ngx_http_profiling_unwind_recover.c */
+/* libs: -lcrypto -lpcre2-8 -lz -lm -ldl -lpthread */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <cmocka.h>
+
+#include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_unwind.h"
+#include "unwind_work.h"
+
+
+#define MAX  NGX_HTTP_PROFILING_FRAMES
+
+
+static ngx_http_profiling_stack_t  stack;
+
+/* what the handler of the profiling timer saw */
+
+static volatile unsigned           samples;
+static volatile unsigned           causes[NGX_HTTP_PROFILING_UNWIND_CAUSES];
+static volatile unsigned           in_main;
+static volatile unsigned           recovered;
+static volatile unsigned           jit;
+static volatile uint64_t           walk_ns;
+static volatile uint64_t           walk_frames;
+static uint64_t                    example[MAX];
+static volatile unsigned           nexample;
+
+
+static uint64_t
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
+}
+
+
+static void
+on_prof(int signo, siginfo_t *si, void *uc)
+{
+    uint64_t                     pcs[MAX], t;
+    ngx_uint_t                   i, n;
+    ngx_http_profiling_unwind_t  result;
+
+    (void) signo;
+    (void) si;
+
+    if (!unwind_inside) {
+        return;
+    }
+
+    t = now();
+    n = ngx_http_profiling_unwind(&stack, uc, pcs, MAX, &result);
+    walk_ns += now() - t;
+    walk_frames += n;
+
+    samples++;
+    causes[result.cause]++;
+    recovered += (unsigned) result.recovered;
+    jit += (unsigned) result.jit;
+
+    /* unwind_profiled() is the root of what is profiled, beneath main() */
+
+    for (i = 0; i < n; i++) {
+        if (pcs[i] == unwind_profiled_return) {
+            in_main++;
+            break;
+        }
+    }
+
+    if (result.cause != NGX_HTTP_PROFILING_UNWIND_COMPLETE || i == n) {
+        for (i = 0; i < n; i++) {
+            example[i] = pcs[i];
+        }
+
+        nexample = (unsigned) n;
+    }
+}
+
+
+static void
+print_frames(const uint64_t *pcs, unsigned n)
+{
+    unsigned                             i;
+    const ngx_http_profiling_object_t   *object;
+    const ngx_http_profiling_objects_t  *objects;
+
+    objects = ngx_http_profiling_objects_acquire();
+
+    for (i = 0; i < n; i++) {
+        object = ngx_http_profiling_objects_find(objects, pcs[i]);
+        printf("    %lx %s+%lx\n", pcs[i], object ? object->path : "-",
+               object ? pcs[i] - object->base : 0);
+    }
+
+    ngx_http_profiling_objects_release();
+}
+
+
+/* runs work under a timer of 1 ms for some time; returns the good share */
+
+static double
+profile(const char *name, void (*work)(void), unsigned ms)
+{
+    double            share;
+    unsigned          i;
+    struct sigaction  sa;
+    struct itimerval  it;
+
+    samples = in_main = recovered = jit = nexample = 0;
+    walk_ns = walk_frames = 0;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_UNWIND_CAUSES; i++) {
+        causes[i] = 0;
+    }
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_sigaction = on_prof;
+    sa.sa_flags = SA_SIGINFO|SA_RESTART;
+    sigaction(SIGPROF, &sa, NULL);
+
+    memset(&it, 0, sizeof(it));
+    it.it_interval.tv_usec = 1000;
+    it.it_value.tv_usec = 1000;
+    setitimer(ITIMER_PROF, &it, NULL);
+
+    unwind_profiled(work, ms);
+
+    memset(&it, 0, sizeof(it));
+    setitimer(ITIMER_PROF, &it, NULL);
+
+    assert_true(samples > 10);
+
+    share = 100.0 * ngx_min(in_main,
+                            causes[NGX_HTTP_PROFILING_UNWIND_COMPLETE])
+            / samples;
+
+    printf("%-12s %5u samples, %.2f%% whole, recovered %u, jit %u, "
+           "%.0f ns a walk, %.0f a frame, causes", name, samples, share,
+           recovered, jit, (double) walk_ns / samples,
+           (double) walk_ns / (double) walk_frames);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_UNWIND_CAUSES; i++) {
+        printf(" %u", causes[i]);
+    }
+
+    printf("\n");
+
+    if (nexample) {
+        print_frames(example, nexample);
+    }
+
+    return share;
+}
+
+
+static void
+test_stepping(void **state)
+{
+    unsigned             i;
+    double               share;
+    unwind_step_t        r;
+    const unwind_work_t *w;
+
+    (void) state;
+
+    for (i = 0; unwind_works[i].name; i++) {
+        w = &unwind_works[i];
+
+        w->once();
+        unwind_step(&stack, w->once, w->steps, &r);
+
+        share = 100.0 * (r.steps - r.wrong) / r.steps;
+
+        printf("%-12s %7u instructions, %u calls deep, %u wrong (%.3f%% "
+               "right), %u recovered\n", w->name, r.steps, r.deepest, r.wrong,
+               share, r.recovered);
+
+        if (r.wrong) {
+            print_frames(r.got, (unsigned) r.ngot);
+            printf("    instead of\n");
+            print_frames(r.expected, (unsigned) r.nexpected);
+        }
+
+        assert_true(r.steps > 100);
+        assert_true(share >= w->least);
+    }
+}
+
+
+static void
+test_profile(void **state)
+{
+    unsigned  i;
+
+    (void) state;
+
+    for (i = 0; unwind_works[i].name; i++) {
+        assert_true(profile(unwind_works[i].name, unwind_works[i].once, 250)
+                    >= 99.5);
+    }
+}
+
+
+/* a handler on top of a handler */
+
+static uint64_t     nested[MAX];
+static ngx_uint_t   n_nested;
+static uint64_t     interrupted;
+
+
+static void
+on_inner(int signo, siginfo_t *si, void *uc)
+{
+    ngx_http_profiling_unwind_t  result;
+
+    (void) signo;
+    (void) si;
+
+    n_nested = ngx_http_profiling_unwind(&stack, uc, nested, MAX, &result);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+}
+
+
+static void
+on_outer(int signo, siginfo_t *si, void *uc)
+{
+    (void) signo;
+    (void) si;
+
+    interrupted = (uint64_t) ((ucontext_t *) uc)->uc_mcontext.gregs[REG_RIP];
+    raise(SIGUSR2);
+}
+
+
+static void
+test_signal_frame(void **state)
+{
+    ngx_uint_t        i;
+    struct sigaction  sa;
+
+    (void) state;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_flags = SA_SIGINFO;
+    sa.sa_sigaction = on_inner;
+    sigaction(SIGUSR2, &sa, NULL);
+    sa.sa_sigaction = on_outer;
+    sigaction(SIGUSR1, &sa, NULL);
+
+    /* the assembly is interrupted with its CFA in a register nobody saves */
+
+    unwind_code_scratch_cfa();
+
+    for (i = 0; i < n_nested; i++) {
+        if (nested[i] == interrupted) {
+            break;
+        }
+    }
+
+    assert_true(i < n_nested - 2);
+    assert_true(nested[i + 1] == unwind_code_scratch_return);
+}
+
+
+static unsigned deep(unsigned n, ngx_http_profiling_unwind_t *result,
+    uint64_t *pcs);
+
+/* through a pointer that may change, recursion stays recursion */
+
+static unsigned (*volatile deeper)(unsigned n,
+    ngx_http_profiling_unwind_t *result, uint64_t *pcs) = deep;
+
+
+__attribute__((noinline))
+static unsigned
+deep(unsigned n, ngx_http_profiling_unwind_t *result, uint64_t *pcs)
+{
+    volatile unsigned  rc;
+
+    if (n == 0) {
+        rc = (unsigned) ngx_http_profiling_unwind_here(&stack, pcs, MAX, 0,
+                                                       result);
+    } else {
+        rc = deeper(n - 1, result, pcs);
+    }
+
+    return rc;
+}
+
+
+static void
+test_truncated(void **state)
+{
+    unsigned                     n, base;
+    uint64_t                     pcs[MAX + 1];
+    ngx_http_profiling_unwind_t  result;
+
+    (void) state;
+
+    pcs[MAX] = 0x5a5a;
+
+    base = deep(0, &result, pcs);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+
+    /* as many as there is room for are not too many */
+
+    n = deep(MAX - base, &result, pcs);
+    assert_int_equal(n, MAX);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+    assert_true(pcs[MAX - 1] > NGX_HTTP_PROFILING_FRAME_RESERVED);
+
+    n = deep(MAX - base + 1, &result, pcs);
+    assert_int_equal(n, MAX);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_TRUNCATED);
+    assert_int_equal(pcs[MAX - 1], NGX_HTTP_PROFILING_FRAME_TRUNCATED);
+
+    n = deep(5000, &result, pcs);
+    assert_int_equal(n, MAX);
+    assert_int_equal(pcs[MAX - 1], NGX_HTTP_PROFILING_FRAME_TRUNCATED);
+    assert_int_equal(pcs[MAX], 0x5a5a);
+}
+
+
+__attribute__((noinline))
+static ngx_uint_t
+skipping(uint64_t *pcs, ngx_uint_t skip)
+{
+    ngx_http_profiling_unwind_t  result;
+
+    return ngx_http_profiling_unwind_here(&stack, pcs, MAX, skip, &result);
+}
+
+
+static void
+test_skip(void **state)
+{
+    uint64_t    a[MAX], b[MAX];
+    ngx_uint_t  i, n, m;
+
+    (void) state;
+
+    n = 0;
+    m = 0;
+
+    for (i = 0; i < 2; i++) {
+        m = i ? skipping(b, 2) : skipping(a, 1);
+        n = i ? n : m;
+    }
+
+    assert_int_equal(m, n - 1);
+    assert_true(a[1] == b[0]);
+    assert_true(a[n - 1] == b[m - 1]);
+
+    /* more than there are */
+
+    assert_int_equal(skipping(a, 100000), 0);
+}
+
+
+/* a copy of the real stack with damage, walked from a copied context */
+
+static ucontext_t   snapshot;
+static char         saved[256 * 1024];
+static char        *image, *mapping;
+static size_t       image_size;
+static uintptr_t    image_low;
+
+
+__attribute__((no_sanitize("address")))
+static void
+on_snapshot(int signo, siginfo_t *si, void *uc)
+{
+    size_t  i;
+
+    (void) signo;
+    (void) si;
+
+    snapshot = *(ucontext_t *) uc;
+
+    image_low = (uintptr_t) snapshot.uc_mcontext.gregs[REG_RSP];
+    image_size = ngx_min(stack.top - image_low, sizeof(saved));
+
+    /* not memcpy(), which a sanitizer would stop */
+
+    for (i = 0; i < image_size; i++) {
+        saved[i] = ((volatile char *) image_low)[i];
+    }
+}
+
+
+/*
+ * Walks a copy that was written over.  The copy is a stack of its own, the
+ * walk runs at its lower end, and what follows its top cannot be read.
+ */
+
+static ngx_uint_t
+damaged(unsigned seed, ngx_http_profiling_unwind_t *result)
+{
+    uint64_t    *p, pcs[MAX];
+    size_t       i, n;
+    ngx_uint_t   frames;
+
+    p = (uint64_t *) image;
+    n = image_size / 8;
+
+    for (i = 0; i < n; i++) {
+        if (rand_r(&seed) % 4 == 0) {
+            switch (rand_r(&seed) % 5) {
+            case 0: p[i] = 0; break;
+            case 1: p[i] = (uint64_t) -1; break;
+            case 2: p[i] = (uint64_t) (uintptr_t) &p[rand_r(&seed) % n];
+                break;
+            case 3: p[i] = (uint64_t) rand_r(&seed) << 20; break;
+            default: p[i] = (uint64_t) (uintptr_t) test_truncated
+                            + rand_r(&seed) % 64;
+            }
+        }
+    }
+
+    frames = unwind_on_copy(mapping, image, image_size, &snapshot, pcs, MAX,
+                            result);
+
+    assert_true(frames >= 1 && frames <= MAX);
+
+    if (result->cause == NGX_HTTP_PROFILING_UNWIND_TRUNCATED) {
+        assert_int_equal(pcs[frames - 1], NGX_HTTP_PROFILING_FRAME_TRUNCATED);
+
+    } else if (result->cause != NGX_HTTP_PROFILING_UNWIND_COMPLETE) {
+        assert_int_equal(pcs[frames - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+    }
+
+    return frames;
+}
+
+
+static void
+test_broken(void **state)
+{
+    unsigned                     i, broken;
+    struct sigaction             sa;
+    ngx_http_profiling_unwind_t  result;
+
+    (void) state;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_flags = SA_SIGINFO;
+    sa.sa_sigaction = on_snapshot;
+    sigaction(SIGUSR1, &sa, NULL);
+    raise(SIGUSR1);
+
+    assert_true(image_size > 512);
+
+    broken = 0;
+
+    for (i = 1; i < 3000; i++) {
+
+        image = unwind_copy_stack(saved, image_low, image_size, &snapshot,
+                                  &mapping);
+
+        (void) damaged(i, &result);
+
+        broken += (result.cause >= NGX_HTTP_PROFILING_UNWIND_FOREIGN);
+        unwind_free_stack(mapping);
+    }
+
+    printf("%u of %u damaged stacks were noticed\n", broken, i - 1);
+    assert_true(broken > (i - 1) / 2);
+}
+
+
+/* with damage in a known place */
+
+static void
+test_bad_return(void **state)
+{
+    uint64_t                     ra, pcs[MAX];
+    ngx_uint_t                   n;
+    ngx_http_profiling_unwind_t  result;
+
+    (void) state;
+
+    n = unwind_code_walk_with_return(0x4141414141414141, &stack, pcs, MAX,
+                                     &result);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_BAD_RA);
+    assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+
+    /* around zero, where there is nothing to look at */
+
+    for (ra = (uint64_t) -9; ra != 17; ra++) {
+        n = unwind_code_walk_with_return(ra, &stack, pcs, MAX, &result);
+        assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_BAD_RA);
+        assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+    }
+
+    /* data is no code */
+
+    n = unwind_code_walk_with_return((uint64_t) (uintptr_t) &stack, &stack,
+                                     pcs, MAX, &result);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_BAD_RA);
+    assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+}
+
+
+static void
+test_bounds(void **state)
+{
+    ucontext_t                   uc;
+    uint64_t                     pcs[MAX];
+    ngx_uint_t                   n;
+    struct sigaction             sa;
+    ngx_http_profiling_stack_t   narrow;
+    ngx_http_profiling_unwind_t  result;
+
+    (void) state;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_flags = SA_SIGINFO;
+    sa.sa_sigaction = on_snapshot;
+    sigaction(SIGUSR1, &sa, NULL);
+    raise(SIGUSR1);
+    uc = snapshot;
+
+    /* another stack's pointer */
+
+    uc.uc_mcontext.gregs[REG_RSP] = (greg_t) (uintptr_t) &snapshot;
+    n = ngx_http_profiling_unwind(&stack, &uc, pcs, MAX, &result);
+    assert_int_equal(n, 2);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_FOREIGN);
+
+    uc.uc_mcontext.gregs[REG_RSP] = (greg_t) stack.top;
+    n = ngx_http_profiling_unwind(&stack, &uc, pcs, MAX, &result);
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_FOREIGN);
+
+    /* frames beyond the top that was given must not be looked at */
+
+    narrow = stack;
+    narrow.top = (uintptr_t) __builtin_frame_address(0) + 64;
+    n = ngx_http_profiling_unwind_here(&narrow, pcs, MAX, 0, &result);
+    assert_true(result.cause == NGX_HTTP_PROFILING_UNWIND_BAD_CFA
+                || result.cause == NGX_HTTP_PROFILING_UNWIND_BAD_RA);
+    assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+}
+
+
+static void
+test_no_cfi(void **state)
+{
+    (void) state;
+
+    /* with a frame pointer, as a leaf, and with neither */
+
+    assert_true(profile("no-cfi-fp", unwind_code_frame_pointer, 100)
+                >= 99.5);
+    assert_true(recovered > samples / 2);
+
+    assert_true(profile("no-cfi-leaf", unwind_code_leaf, 100) >= 99.5);
+    assert_true(profile("no-cfi-none", unwind_code_nothing, 100) >= 99.5);
+    assert_int_equal(jit, 0);
+}
+
+
+static void
+test_pcre2_jit(void **state)
+{
+    (void) state;
+
+    assert_true(profile("pcre2-jit", unwind_pcre2_jit, 500) >= 99.5);
+    assert_true(jit > samples / 2);
+}
+
+
+static void *
+thread(void *data)
+{
+    uint64_t                     pcs[MAX];
+    ngx_uint_t                   n;
+    ngx_http_profiling_stack_t   own;
+    ngx_http_profiling_unwind_t  result;
+
+    (void) data;
+
+    if (ngx_http_profiling_unwind_stack(&own) != NGX_OK) {
+        return NULL;
+    }
+
+    n = ngx_http_profiling_unwind_here(&own, pcs, MAX, 0, &result);
+
+    return (n > 1 && result.cause == NGX_HTTP_PROFILING_UNWIND_COMPLETE)
+           ? &stack : NULL;
+}
+
+
+static void
+test_thread(void **state)
+{
+    void       *rc;
+    pthread_t   tid;
+
+    (void) state;
+
+    assert_int_equal(pthread_create(&tid, NULL, thread, NULL), 0);
+    pthread_join(tid, &rc);
+    assert_non_null(rc);
+}
+
+
+static void
+test_objects(void **state)
+{
+    void                                *handle, *f;
+    ngx_uint_t                           i, before;
+    const ngx_http_profiling_cfi_t      *cfi;
+    const ngx_http_profiling_object_t   *object;
+    const ngx_http_profiling_objects_t  *objects;
+
+    (void) state;
+
+    (void) ngx_http_profiling_objects_refresh();
+    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_DECLINED);
+
+    objects = ngx_http_profiling_objects_acquire();
+    before = objects->n;
+    object = ngx_http_profiling_objects_find(objects,
+                                             (uintptr_t) test_objects);
+    assert_non_null(object);
+    assert_true(object->main);
+    assert_true(object->build_id_len == 20 || object->build_id_len == 0);
+    cfi = object->cfi;
+
+    for (i = 1; i < objects->n; i++) {
+        assert_true(objects->text[i - 1].end <= objects->text[i].start);
+    }
+
+    ngx_http_profiling_objects_release();
+
+    /* one comes */
+
+    handle = dlopen("libexpat.so.1", RTLD_NOW);
+
+    if (handle == NULL) {
+        handle = dlopen("libbz2.so.1.0", RTLD_NOW);
+    }
+
+    if (handle == NULL) {
+        skip();
+    }
+
+    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_OK);
+
+    objects = ngx_http_profiling_objects_acquire();
+    assert_int_equal(objects->n, before + 1);
+
+    /* and the tables of the others are the same memory */
+
+    object = ngx_http_profiling_objects_find(objects,
+                                             (uintptr_t) test_objects);
+    assert_ptr_equal(object->cfi, cfi);
+
+    f = dlsym(handle, "XML_ParserCreate");
+    f = f ? f : dlsym(handle, "BZ2_bzCompress");
+    object = ngx_http_profiling_objects_find(objects, (uintptr_t) f);
+    assert_non_null(object);
+    assert_non_null(object->cfi);
+    ngx_http_profiling_objects_release();
+
+    /* and goes */
+
+    dlclose(handle);
+    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_OK);
+    objects = ngx_http_profiling_objects_acquire();
+    assert_int_equal(objects->n, before);
+    assert_null(ngx_http_profiling_objects_find(objects, (uintptr_t) f));
+    ngx_http_profiling_objects_release();
+}
+
+
+/* a list in use by a walk outlives any number of refreshes */
+
+static void
+test_objects_in_use(void **state)
+{
+    void                                *handle;
+    ngx_int_t                            rc;
+    ngx_uint_t                           i, n;
+    const ngx_http_profiling_objects_t  *objects;
+
+    (void) state;
+
+    objects = ngx_http_profiling_objects_acquire();
+    n = objects->n;
+
+    for (i = 0; i < 40; i++) {
+        handle = dlopen("libexpat.so.1", RTLD_NOW);
+
+        if (handle == NULL) {
+            break;
+        }
+
+        rc = ngx_http_profiling_objects_refresh();
+        dlclose(handle);
+        assert_int_equal(rc, (i < 32) ? NGX_OK : NGX_ERROR);
+        assert_int_equal(ngx_http_profiling_objects_refresh(), rc);
+    }
+
+    /* no more than 64 lists may wait; this one is still what it was */
+
+    assert_int_equal(objects->n, n);
+    assert_non_null(objects->object[0].path);
+
+    ngx_http_profiling_objects_release();
+
+    if (i) {
+        (void) ngx_http_profiling_objects_refresh();
+        assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_DECLINED);
+    }
+}
+
+
+static int
+setup(void **state)
+{
+    (void) state;
+
+    if (ngx_http_profiling_unwind_stack(&stack) != NGX_OK) {
+        return -1;
+    }
+
+    return (ngx_http_profiling_objects_refresh() == NGX_OK) ? 0 : -1;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_stepping),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_signal_frame),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_skip),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_bad_return),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_no_cfi),
+        cmocka_unit_test(test_pcre2_jit),
+        cmocka_unit_test(test_thread),
+        cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_objects_in_use)
+    };
+
+#if !defined(__x86_64__)
+    printf("skipped: these walks are those of x86_64\n");
+    return 0;
+#endif
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,173 @@
+
+/*
+ * Steps through work with the processor's trap flag.  What calls and returns
+ * do to the stack pointer is watched, so the true stack is known.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <string.h>
+
+#include "unwind_work.h"
+
+
+#define DEEP    4096
+#define SEEN    65536            /* places, by a hash of the address */
+#define VISITS  6
+
+
+static struct {
+    uint64_t                           slot;      /* of the return address */
+    uint64_t                           ra;
+} shadow[DEEP];
+
+static unsigned                        depth;
+static uint64_t                        last_pc;
+static uint64_t                        last_sp;
+static unsigned                        left;
+static unsigned char                   seen[SEEN];
+static uint64_t                        base[NGX_HTTP_PROFILING_FRAMES];
+static ngx_uint_t                      nbase;
+static const ngx_http_profiling_stack_t  *bounds;
+static unwind_step_t                  *out;
+
+
+static void
+check(const ucontext_t *uc, uint64_t pc)
+{
+    unsigned                     i, k;
+    uint64_t                     pcs[NGX_HTTP_PROFILING_FRAMES];
+    uint64_t                     want[NGX_HTTP_PROFILING_FRAMES];
+    ngx_uint_t                   n, nwant;
+    ngx_http_profiling_unwind_t  result;
+
+    n = ngx_http_profiling_unwind(bounds, uc, pcs, NGX_HTTP_PROFILING_FRAMES,
+                                  &result);
+    nwant = 0;
+    want[nwant++] = pc;
+
+    for (i = depth; i > 0 && nwant < NGX_HTTP_PROFILING_FRAMES; i--) {
+        want[nwant++] = shadow[i - 1].ra;
+    }
+
+    for (k = 1; k < nbase && nwant < NGX_HTTP_PROFILING_FRAMES; k++) {
+        want[nwant++] = base[k];
+    }
+
+    out->steps++;
+    out->recovered += (unsigned) result.recovered;
+    out->deepest = ngx_max(out->deepest, depth);
+
+    if (n == nwant && memcmp(pcs, want, n * sizeof(uint64_t)) == 0) {
+        return;
+    }
+
+    if (out->wrong++ == 0) {
+        memcpy(out->got, pcs, sizeof(pcs));
+        memcpy(out->expected, want, sizeof(want));
+        out->ngot = n;
+        out->nexpected = nwant;
+    }
+}
+
+
+static void
+on_trap(int signo, siginfo_t *si, void *data)
+{
+    uint64_t                      pc, sp, v;
+    ucontext_t                   *uc = data;
+    unsigned char                *s;
+    ngx_http_profiling_unwind_t   result;
+
+    (void) signo;
+    (void) si;
+
+    pc = (uint64_t) uc->uc_mcontext.gregs[REG_RIP];
+    sp = (uint64_t) uc->uc_mcontext.gregs[REG_RSP];
+
+    if (last_pc == 0) {
+        nbase = ngx_http_profiling_unwind(bounds, uc, base,
+                                          NGX_HTTP_PROFILING_FRAMES, &result);
+
+    } else {
+        while (depth && sp > shadow[depth - 1].slot) {
+            depth--;
+        }
+
+        v = *(uint64_t *) (uintptr_t) sp;
+
+        /* a call leaves the address behind it at the stack pointer */
+
+        if (sp == last_sp - 8 && v - last_pc >= 2 && v - last_pc <= 8
+            && pc != v && depth < DEEP)
+        {
+            shadow[depth].slot = sp;
+            shadow[depth].ra = v;
+            depth++;
+        }
+    }
+
+    last_pc = pc;
+    last_sp = sp;
+
+    if (depth) {
+        s = &seen[(pc * 0x9e3779b97f4a7c15ull) >> 48];
+
+        if (*s < VISITS) {
+            (*s)++;
+            check(uc, pc);
+        }
+    }
+
+    if (--left == 0) {
+        uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t) 0x100;
+    }
+}
+
+
+void
+unwind_step(const ngx_http_profiling_stack_t *stack, void (*work)(void),
+    unsigned limit, unwind_step_t *result)
+{
+    struct sigaction  sa;
+
+    memset(result, 0, sizeof(*result));
+    memset(seen, 0, sizeof(seen));
+
+    bounds = stack;
+    out = result;
+    left = limit;
+    depth = 0;
+    last_pc = 0;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_sigaction = on_trap;
+    sa.sa_flags = SA_SIGINFO;
+    sigaction(SIGTRAP, &sa, NULL);
+
+#if defined(__x86_64__)
+
+    __asm__ volatile ("subq $128, %%rsp\n\t"
+                      "pushfq\n\t"
+                      "orq $0x100, (%%rsp)\n\t"
+                      "popfq\n\t"
+                      "addq $128, %%rsp" : : : "memory", "cc");
+
+    work();
+
+    __asm__ volatile ("subq $128, %%rsp\n\t"
+                      "pushfq\n\t"
+                      "andq $~0x100, (%%rsp)\n\t"
+                      "popfq\n\t"
+                      "addq $128, %%rsp" : : : "memory", "cc");
+
+#else
+
+    (void) work;
+
+#endif
+
+    signal(SIGTRAP, SIG_DFL);
+}

@@ -1,0 +1,76 @@
+
+/*
+ * Code to walk in: work of the libraries that nginx uses, assembly without
+ * CFI, and a stepper that knows the true stack at each instruction.
+ */
+
+
+#ifndef _UNWIND_WORK_H_INCLUDED_
+#define _UNWIND_WORK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_profiling_unwind.h"
+
+
+typedef struct {
+    const char   *name;
+    void        (*once)(void);
+    unsigned      steps;         /* instructions to look at */
+    double        least;         /* percent of them to be right at */
+} unwind_work_t;
+
+
+typedef struct {
+    unsigned      steps;         /* that were compared */
+    unsigned      wrong;
+    unsigned      deepest;
+    unsigned      recovered;     /* without CFI */
+
+    uint64_t      got[NGX_HTTP_PROFILING_FRAMES];        /* first wrong one */
+    uint64_t      expected[NGX_HTTP_PROFILING_FRAMES];
+    ngx_uint_t    ngot;
+    ngx_uint_t    nexpected;
+} unwind_step_t;
+
+
+extern const unwind_work_t  unwind_works[];         /* ends with name NULL */
+
+void unwind_pcre2_jit(void);
+
+/* calls work again and again for ms milliseconds */
+void unwind_profiled(void (*work)(void), unsigned ms);
+extern volatile uint64_t          unwind_profiled_return;
+extern volatile sig_atomic_t      unwind_inside;
+
+/*
+ * Runs work instruction by instruction, at most limit of them, and walks at
+ * each of the first visits of a place.
+ */
+void unwind_step(const ngx_http_profiling_stack_t *stack, void (*work)(void),
+    unsigned limit, unwind_step_t *result);
+
+/* a stack of its own whose upper part is a copy; uc is made to fit */
+char *unwind_copy_stack(const char *saved, uintptr_t low, size_t size,
+    ucontext_t *uc, char **mapping);
+void unwind_free_stack(char *mapping);
+ngx_uint_t unwind_on_copy(char *mapping, char *image, size_t size,
+    const ucontext_t *uc, uint64_t *pcs, ngx_uint_t max,
+    ngx_http_profiling_unwind_t *result);
+
+/* unwind_code.S */
+
+void unwind_code_frame_pointer(void);
+void unwind_code_leaf(void);
+void unwind_code_nothing(void);
+void unwind_code_scratch_cfa(void);
+extern uint64_t  unwind_code_scratch_return;
+
+ngx_uint_t unwind_code_walk_with_return(uint64_t ra,
+    const ngx_http_profiling_stack_t *stack, uint64_t *pcs, ngx_uint_t max,
+    ngx_http_profiling_unwind_t *result);
+
+
+#endif /* _UNWIND_WORK_H_INCLUDED_ */
