@@ -8,8 +8,9 @@
 static ngx_uint_t ngx_http_profiling_access_loopback(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_profiling_address_loopback(struct sockaddr *sa);
 static ngx_uint_t ngx_http_profiling_access_foreign(ngx_http_request_t *r);
-static ngx_str_t *ngx_http_profiling_access_header(ngx_http_request_t *r,
-    const char *name, size_t len);
+static ngx_uint_t ngx_http_profiling_access_site(ngx_str_t *site);
+static ngx_uint_t ngx_http_profiling_access_origin(ngx_http_request_t *r,
+    ngx_str_t *origin);
 
 
 ngx_int_t
@@ -113,52 +114,6 @@ ngx_http_profiling_address_loopback(struct sockaddr *sa)
 static ngx_uint_t
 ngx_http_profiling_access_foreign(ngx_http_request_t *r)
 {
-    u_char     *p;
-    ngx_str_t  *site, *origin, *host;
-
-    site = ngx_http_profiling_access_header(r, "sec-fetch-site",
-                                            sizeof("sec-fetch-site") - 1);
-
-    if (site
-        && (site->len != 4 || ngx_strncasecmp(site->data, (u_char *) "none", 4)
-                              != 0)
-        && (site->len != 11
-            || ngx_strncasecmp(site->data, (u_char *) "same-origin", 11)
-               != 0))
-    {
-        return 1;
-    }
-
-    origin = ngx_http_profiling_access_header(r, "origin",
-                                              sizeof("origin") - 1);
-
-    if (origin == NULL) {
-        return 0;
-    }
-
-    if (r->headers_in.host == NULL) {
-        return 1;
-    }
-
-    host = &r->headers_in.host->value;
-    p = ngx_strlcasestrn(origin->data, origin->data + origin->len,
-                         (u_char *) "://", 3 - 1);
-
-    if (p == NULL) {
-        return 1;
-    }
-
-    p += 3;
-
-    return (size_t) (origin->data + origin->len - p) != host->len
-           || ngx_strncasecmp(p, host->data, host->len) != 0;
-}
-
-
-static ngx_str_t *
-ngx_http_profiling_access_header(ngx_http_request_t *r, const char *name,
-    size_t len)
-{
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
@@ -168,13 +123,62 @@ ngx_http_profiling_access_header(ngx_http_request_t *r, const char *name,
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            if (h[i].key.len == sizeof("sec-fetch-site") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "sec-fetch-site",
+                                   h[i].key.len)
+                   == 0
+                && !ngx_http_profiling_access_site(&h[i].value))
             {
-                return &h[i].value;
+                return 1;
+            }
+
+            if (h[i].key.len == sizeof("origin") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "origin",
+                                   h[i].key.len)
+                   == 0
+                && !ngx_http_profiling_access_origin(r, &h[i].value))
+            {
+                return 1;
             }
         }
     }
 
-    return NULL;
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_access_site(ngx_str_t *site)
+{
+    return (site->len == sizeof("none") - 1
+            && ngx_strncasecmp(site->data, (u_char *) "none", site->len) == 0)
+           || (site->len == sizeof("same-origin") - 1
+               && ngx_strncasecmp(site->data, (u_char *) "same-origin",
+                                  site->len)
+                  == 0);
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_access_origin(ngx_http_request_t *r, ngx_str_t *origin)
+{
+    u_char     *p;
+    ngx_str_t  *host;
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    host = &r->headers_in.host->value;
+    p = ngx_strlcasestrn(origin->data, origin->data + origin->len,
+                         (u_char *) "://", 3 - 1);
+
+    if (p == NULL || p == origin->data) {
+        return 0;
+    }
+
+    p += 3;
+
+    return (size_t) (origin->data + origin->len - p) == host->len
+           && ngx_strncasecmp(p, host->data, host->len) == 0;
 }

@@ -27,8 +27,11 @@ static void ngx_http_profiling_snapshot_counters(
 static void ngx_http_profiling_snapshot_less(
     ngx_http_profiling_sample_t *sample,
     const ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_snapshot_ended(
+static void ngx_http_profiling_snapshot_missed(
     ngx_http_profiling_snapshot_t *s, ngx_http_profiling_slot_t *slot,
+    uint32_t tick, ngx_http_profiling_sample_t *sample);
+static void ngx_http_profiling_snapshot_ended(
+    const ngx_http_profiling_totals_t *t, const ngx_http_profiling_counts_t *c,
     ngx_http_profiling_sample_t *sample);
 
 
@@ -413,8 +416,8 @@ ngx_http_profiling_snapshot_sample(ngx_http_profiling_snapshot_t *s,
             carry[i] = sample;
             (*workers)++;
 
-        } else if (carry[i].tick == 0) {
-            ngx_http_profiling_snapshot_ended(s, slot, &carry[i]);
+        } else if (carry[i].tick == 0 && s->filter == 0) {
+            ngx_http_profiling_snapshot_missed(s, slot, tick, &carry[i]);
         }
 
         ngx_http_profiling_snapshot_counters(sum, &carry[i]);
@@ -487,31 +490,51 @@ ngx_http_profiling_snapshot_less(ngx_http_profiling_sample_t *sample,
 
 
 /*
- * A slot without a sample in the history that is left: if its worker ended
- * before, its counters stand where they stood all the time.  If it began
- * later, they are those it began with.
+ * A slot without a sample of the first tick that is asked for.  Its counters
+ * then were at most those of its next sample.  Are these of an owner that
+ * began later, or is there none and the owner lives, they are known better:
+ * as the owner found them.  If its last worker ended before, they stand where
+ * they stood all the time.
  */
 
 static void
-ngx_http_profiling_snapshot_ended(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_slot_t *slot, ngx_http_profiling_sample_t *sample)
+ngx_http_profiling_snapshot_missed(ngx_http_profiling_snapshot_t *s,
+    ngx_http_profiling_slot_t *slot, uint32_t tick,
+    ngx_http_profiling_sample_t *sample)
 {
-    ngx_http_profiling_totals_t  *t;
-    ngx_http_profiling_counts_t  *c;
+    uint32_t    first, next;
+    ngx_int_t   rc;
+    ngx_uint_t  i;
 
-    if (s->filter) {
+    first = (uint32_t) ngx_http_profiling_load(&slot->tick);
+    rc = NGX_DECLINED;
+    next = tick;
+
+    for (i = 1; i < s->zone->history && rc != NGX_OK; i++) {
+        next = tick + (uint32_t) i;
+        rc = ngx_http_profiling_ring_read(
+                                       ngx_http_profiling_zone_history(slot),
+                                       s->zone->history, next, sample);
+    }
+
+    if (rc == NGX_OK && (next <= first || tick >= first)) {
         return;
     }
 
-    if (ngx_http_profiling_slot_alive(slot)) {
-        t = &slot->base;
-        c = &slot->base_all;
-
-    } else {
-        t = &slot->totals;
-        c = &slot->all;
+    if (rc == NGX_OK || ngx_http_profiling_slot_alive(slot)) {
+        ngx_http_profiling_snapshot_ended(&slot->base, &slot->base_all,
+                                          sample);
+        return;
     }
 
+    ngx_http_profiling_snapshot_ended(&slot->totals, &slot->all, sample);
+}
+
+
+static void
+ngx_http_profiling_snapshot_ended(const ngx_http_profiling_totals_t *t,
+    const ngx_http_profiling_counts_t *c, ngx_http_profiling_sample_t *sample)
+{
     ngx_memzero(sample, sizeof(ngx_http_profiling_sample_t));
 
     sample->tick = 1;

@@ -231,6 +231,11 @@ ngx_http_profiling_capture_handler(ngx_event_t *ev)
             ((u_char *) ev - offsetof(ngx_http_profiling_capture_t, event));
 
     ev->timedout = 0;
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
     end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_TURN;
 
     do {
@@ -240,6 +245,13 @@ ngx_http_profiling_capture_handler(ngx_event_t *ev)
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
+
+        /* a worker that shall exit does so when it has no timers left */
+
+        if (!ev->timer_set) {
+            ngx_add_timer(ev, NGX_HTTP_PROFILING_ANSWER);
+        }
+
         return;
     }
 
@@ -248,6 +260,10 @@ ngx_http_profiling_capture_handler(ngx_event_t *ev)
         /* it waits for its timer */
 
         return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
     }
 
     ngx_http_profiling_capture_release(c);
@@ -317,7 +333,6 @@ ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
         reading->wanted = 1;
         reading->pid = ngx_http_profiling_slot_pid(slot);
         reading->worker = ngx_http_profiling_load(&slot->worker);
-        reading->claims = ngx_http_profiling_load(&slot->claims);
         reading->epoch = ngx_http_profiling_load(&stacks->epoch);
         reading->dropped = ngx_http_profiling_load(&stacks->dropped);
         reading->n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
@@ -458,7 +473,6 @@ static ngx_int_t
 ngx_http_profiling_capture_finish_slot(ngx_http_profiling_capture_t *c,
     ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
 {
-    ngx_pid_t                     pid;
     ngx_uint_t                    n, last;
     ngx_http_profiling_zone_t    *zone;
     ngx_http_profiling_stacks_t  *stacks;
@@ -467,30 +481,18 @@ ngx_http_profiling_capture_finish_slot(ngx_http_profiling_capture_t *c,
     stacks = ngx_http_profiling_zone_stacks(zone, slot);
 
     if (c->entry == 0) {
-        pid = ngx_http_profiling_slot_pid(slot);
-
-        /* the slot may have come to another worker meanwhile */
-
-        if (pid && (reading->pid == 0
-                    || reading->claims
-                       != ngx_http_profiling_load(&slot->claims)))
-        {
-            reading->pid = pid;
-            reading->worker = ngx_http_profiling_load(&slot->worker);
-        }
-
         if (reading->epoch != ngx_http_profiling_load(&stacks->epoch)) {
             reading->n = 0;
         }
 
-        ngx_http_profiling_rawfile_process(c->raw, slot, reading, stacks);
+        ngx_http_profiling_rawfile_slot(c->raw, slot, reading, stacks);
     }
 
     n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
     last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES / 8, n);
 
-    ngx_http_profiling_rawfile_samples(c->raw, stacks, reading, c->entry,
-                                       last);
+    ngx_http_profiling_rawfile_samples(c->raw, slot, stacks, reading,
+                                       c->entry, last);
     c->entry = last;
 
     return (last < n) ? NGX_AGAIN : NGX_OK;

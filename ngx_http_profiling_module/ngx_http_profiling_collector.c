@@ -42,6 +42,7 @@ static void ngx_http_profiling_collector_arm(void);
 static void ngx_http_profiling_collector_begin(uint64_t clock);
 static void ngx_http_profiling_collector_end(uint64_t clock);
 static void ngx_http_profiling_collector_heap(uint64_t clock);
+static uint64_t ngx_http_profiling_collector_cpu(void);
 static void ngx_http_profiling_collector_usage(
     ngx_http_profiling_slot_t *slot);
 static void ngx_http_profiling_collector_rates(
@@ -225,12 +226,12 @@ ngx_http_profiling_collector_heap(uint64_t clock)
     g = &col->gauges;
 
     if (clock >= col->heap_clock) {
-        start = ngx_http_profiling_clock();
+        start = ngx_http_profiling_collector_cpu();
 
         col->heap_known =
             ngx_http_profiling_allocator_read(&col->heap) == NGX_OK;
 
-        spent = ngx_http_profiling_clock() - start;
+        spent = ngx_http_profiling_collector_cpu() - start;
         col->heap_clock = clock + spent * NGX_HTTP_PROFILING_HEAP_SHARE;
     }
 
@@ -247,6 +248,19 @@ ngx_http_profiling_collector_heap(uint64_t clock)
     if (g->next_gc == 0) {
         g->unavailable |= NGX_HTTP_PROFILING_NO_TRIM;
     }
+}
+
+
+/* ns on the processor: a preempted question must not put off the next one */
+
+static uint64_t
+ngx_http_profiling_collector_cpu(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 

@@ -7,9 +7,9 @@
 
 
 static void ngx_http_profiling_connection_count(ngx_connection_t *c,
-    ngx_uint_t i, ngx_http_profiling_gauges_t *g);
+    ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_client_count(ngx_connection_t *c,
-    ngx_uint_t i, ngx_http_profiling_gauges_t *g);
+    ngx_http_profiling_gauges_t *g);
 
 
 ngx_int_t
@@ -35,7 +35,7 @@ ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     for (i = *from; i < last; i++) {
 
         if (c[i].fd != (ngx_socket_t) -1) {
-            ngx_http_profiling_connection_count(&c[i], i, g);
+            ngx_http_profiling_connection_count(&c[i], g);
         }
     }
 
@@ -52,7 +52,7 @@ ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
 
 
 static void
-ngx_http_profiling_connection_count(ngx_connection_t *c, ngx_uint_t i,
+ngx_http_profiling_connection_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g)
 {
     /* listening sockets, the master's channel and our own eventfd */
@@ -64,7 +64,7 @@ ngx_http_profiling_connection_count(ngx_connection_t *c, ngx_uint_t i,
     g->connections++;
 
     if (c->listening) {
-        ngx_http_profiling_client_count(c, i, g);
+        ngx_http_profiling_client_count(c, g);
 
     } else if (c->read->resolver) {
         g->other++;
@@ -79,7 +79,7 @@ ngx_http_profiling_connection_count(ngx_connection_t *c, ngx_uint_t i,
 
 
 static void
-ngx_http_profiling_client_count(ngx_connection_t *c, ngx_uint_t i,
+ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g)
 {
     if (c->listening->handler != ngx_http_init_connection) {
@@ -89,7 +89,7 @@ ngx_http_profiling_client_count(ngx_connection_t *c, ngx_uint_t i,
 
     g->active++;
 
-    if (ngx_http_profiling_request_active(i)) {
+    if (ngx_http_profiling_request_active(c)) {
         g->writing++;
 
     } else if (c->reusable) {

@@ -16,15 +16,8 @@
 /* requests with an upstream that are remembered, a power of two */
 #define NGX_HTTP_PROFILING_CONTEXT_CACHE  16384
 
-
-/* the latest request of a connection */
-
-typedef struct {
-    uint32_t    place;          /* + 1, 0: no request */
-    uint32_t    active;         /* requests that the connection carries */
-    uint64_t    pass;           /* start of the pass that noted it */
-    uintptr_t   request;        /* its address, never followed */
-} ngx_http_profiling_context_t;
+/* and streams */
+#define NGX_HTTP_PROFILING_CONTEXT_CARRY  4096
 
 
 /*
@@ -38,6 +31,18 @@ typedef struct {
     uint32_t    place;          /* + 1 */
     uint32_t    upstream;
 } ngx_http_profiling_request_t;
+
+
+/*
+ * Streams by their own connections, which lie outside nginx's array.  Events
+ * of upstreams and timers go on with a stream without passing by the
+ * connection that carries it.
+ */
+
+typedef struct {
+    uintptr_t   connection;     /* its address, never followed */
+    uint32_t    place;          /* + 1 */
+} ngx_http_profiling_carried_t;
 
 
 /* the upstreams of this configuration, sorted by address */
@@ -57,15 +62,22 @@ static ngx_int_t ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_http_profiling_request_t *ngx_http_profiling_context_request(
     uintptr_t r);
+static ngx_http_profiling_carried_t *ngx_http_profiling_context_carried(
+    uintptr_t c);
+static uint32_t ngx_http_profiling_context_stream(const uintptr_t *word,
+    const uintptr_t *last);
 static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
 static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i);
 static ngx_uint_t ngx_http_profiling_context_state(
     const ngx_connection_t *c, const ngx_http_profiling_context_t *context);
 
 
-static ngx_http_profiling_context_t  *ngx_http_profiling_contexts;
+ngx_http_profiling_context_t         *ngx_http_profiling_contexts;
+ngx_connection_t                     *ngx_http_profiling_array;
+size_t                                ngx_http_profiling_array_size;
+
 static ngx_http_profiling_request_t  *ngx_http_profiling_requests;
-static ngx_connection_t              *ngx_http_profiling_array;
+static ngx_http_profiling_carried_t  *ngx_http_profiling_streams;
 static ngx_event_t                   *ngx_http_profiling_reads;
 static ngx_event_t                   *ngx_http_profiling_writes;
 static ngx_uint_t                     ngx_http_profiling_array_n;
@@ -245,8 +257,13 @@ ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
         ngx_calloc(NGX_HTTP_PROFILING_CONTEXT_CACHE
                    * sizeof(ngx_http_profiling_request_t), cycle->log);
 
+    ngx_http_profiling_streams =
+        ngx_calloc(NGX_HTTP_PROFILING_CONTEXT_CARRY
+                   * sizeof(ngx_http_profiling_carried_t), cycle->log);
+
     if (ngx_http_profiling_contexts == NULL
-        || ngx_http_profiling_requests == NULL)
+        || ngx_http_profiling_requests == NULL
+        || ngx_http_profiling_streams == NULL)
     {
         return;
     }
@@ -255,51 +272,44 @@ ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
     ngx_http_profiling_reads = cycle->read_events;
     ngx_http_profiling_writes = cycle->write_events;
     ngx_http_profiling_array_n = cycle->connection_n;
+    ngx_http_profiling_array_size = cycle->connection_n
+                                    * sizeof(ngx_connection_t);
     ngx_http_profiling_base = base;
 }
 
 
 void
-ngx_http_profiling_context_note(ngx_connection_t *c, ngx_http_request_t *r,
-    ngx_uint_t place, ngx_uint_t active)
+ngx_http_profiling_context_carry(const ngx_connection_t *c, ngx_uint_t place)
 {
-    ngx_int_t                      i;
-    ngx_http_profiling_context_t  *context;
+    ngx_http_profiling_carried_t  *stream;
 
-    i = ngx_http_profiling_context_index((uintptr_t) c);
-
-    if (i == NGX_ERROR) {
+    if (ngx_http_profiling_array_size == 0) {
         return;
     }
 
-    context = &ngx_http_profiling_contexts[i];
+    stream = ngx_http_profiling_context_carried((uintptr_t) c);
 
-    context->place = place + 1;
-    context->active = active;
-    context->pass = ngx_http_profiling_loop_pass_start();
-    context->request = (uintptr_t) r;
+    stream->connection = 0;
+    ngx_memory_barrier();
+    stream->place = place + 1;
+    ngx_memory_barrier();
+    stream->connection = (uintptr_t) c;
 }
 
 
 void
-ngx_http_profiling_context_clear(ngx_connection_t *c, ngx_http_request_t *r,
-    ngx_uint_t active)
+ngx_http_profiling_context_drop(const ngx_connection_t *c)
 {
-    ngx_int_t                      i;
-    ngx_http_profiling_context_t  *context;
+    ngx_http_profiling_carried_t  *stream;
 
-    i = ngx_http_profiling_context_index((uintptr_t) c);
-
-    if (i == NGX_ERROR) {
+    if (ngx_http_profiling_array_size == 0) {
         return;
     }
 
-    context = &ngx_http_profiling_contexts[i];
+    stream = ngx_http_profiling_context_carried((uintptr_t) c);
 
-    context->active = active;
-
-    if (context->request == (uintptr_t) r) {
-        context->place = 0;
+    if (stream->connection == (uintptr_t) c) {
+        stream->connection = 0;
     }
 }
 
@@ -332,6 +342,36 @@ ngx_http_profiling_context_request(uintptr_t r)
 }
 
 
+/* a newer stream may take the entry of another: that one is then unknown */
+
+static ngx_http_profiling_carried_t *
+ngx_http_profiling_context_carried(uintptr_t c)
+{
+    return &ngx_http_profiling_streams[(c >> 4) * 0x9e3779b97f4a7c15ULL >> 40
+                                     & (NGX_HTTP_PROFILING_CONTEXT_CARRY - 1)];
+}
+
+
+/* the place + 1 of the outermost stream on the stack, 0: there is none */
+
+static uint32_t
+ngx_http_profiling_context_stream(const uintptr_t *word,
+    const uintptr_t *last)
+{
+    const ngx_http_profiling_carried_t  *stream;
+
+    while (--word >= last) {
+        stream = ngx_http_profiling_context_carried(*word);
+
+        if (stream->connection == *word && *word) {
+            return stream->place;
+        }
+    }
+
+    return 0;
+}
+
+
 /* the index of the connection that a word points to, or to whose event */
 
 static ngx_int_t
@@ -339,7 +379,7 @@ ngx_http_profiling_context_index(uintptr_t word)
 {
     uintptr_t  offset, size;
 
-    size = ngx_http_profiling_array_n * sizeof(ngx_connection_t);
+    size = ngx_http_profiling_array_size;
     offset = word - (uintptr_t) ngx_http_profiling_array;
 
     if (offset < size) {
@@ -415,6 +455,15 @@ ngx_http_profiling_context_label(uintptr_t sp)
         seen = i;
     }
 
+    label = ngx_http_profiling_context_stream(
+                        (const uintptr_t *) ngx_http_profiling_base
+                        + NGX_HTTP_PROFILING_CONTEXT_ABOVE, last);
+
+    if (label) {
+        return ngx_http_profiling_label(label, 0,
+                                        NGX_HTTP_PROFILING_STATE_PHASE);
+    }
+
     return first;
 }
 
@@ -481,10 +530,13 @@ ngx_http_profiling_context_state(const ngx_connection_t *c,
         return NGX_HTTP_PROFILING_STATE_OTHER;
     }
 
-    if (c->requests == 0) {
-        return (c->ssl != NULL) ? NGX_HTTP_PROFILING_STATE_TLS
-                                : NGX_HTTP_PROFILING_STATE_READ;
+#if (NGX_SSL || NGX_COMPAT)
+
+    if (c->requests == 0 && c->ssl != NULL) {
+        return NGX_HTTP_PROFILING_STATE_TLS;
     }
+
+#endif
 
     return c->reusable ? NGX_HTTP_PROFILING_STATE_KEEPALIVE
                        : NGX_HTTP_PROFILING_STATE_READ;

@@ -46,6 +46,26 @@ typedef enum {
 #define ngx_http_profiling_label_state(label)     ((label) & 0xf)
 
 
+/*
+ * A connection's entry.  Of HTTP/2 and HTTP/3 it tells of the stream that was
+ * served last; streams keep their start in their pools.
+ */
+
+typedef struct {
+    uint32_t                      place;    /* + 1, 0: no request */
+    uint32_t                      active;   /* requests being served */
+    uint64_t                      pass;     /* start of that which noted it */
+    uint64_t                      start;    /* ns, monotonic, of the request */
+    uintptr_t                     request;  /* never followed; 0: none */
+} ngx_http_profiling_context_t;
+
+
+/* by the worker, when it starts; the size is in bytes */
+extern ngx_http_profiling_context_t  *ngx_http_profiling_contexts;
+extern ngx_connection_t              *ngx_http_profiling_array;
+extern size_t                         ngx_http_profiling_array_size;
+
+
 const char *ngx_http_profiling_request_state_name(ngx_uint_t state);
 
 
@@ -61,16 +81,57 @@ void ngx_http_profiling_context_register(ngx_cycle_t *cycle,
 void ngx_http_profiling_context_init_process(ngx_cycle_t *cycle,
     uintptr_t base);
 
-/*
- * Worker: the request has come to a place.  c is the connection that carries
- * it, active the number of requests that c carries now.
- */
-void ngx_http_profiling_context_note(ngx_connection_t *c,
-    ngx_http_request_t *r, ngx_uint_t place, ngx_uint_t active);
 
-/* worker: a request has ended; active: those that c still carries */
-void ngx_http_profiling_context_clear(ngx_connection_t *c,
-    ngx_http_request_t *r, ngx_uint_t active);
+/* worker: the entry of a connection of nginx's table, else NULL */
+
+static ngx_inline ngx_http_profiling_context_t *
+ngx_http_profiling_context(const ngx_connection_t *c)
+{
+    uintptr_t  offset;
+
+    offset = (uintptr_t) c - (uintptr_t) ngx_http_profiling_array;
+
+    if (offset >= ngx_http_profiling_array_size) {
+        return NULL;
+    }
+
+    return &ngx_http_profiling_contexts[offset / sizeof(ngx_connection_t)];
+}
+
+
+/* worker: a request of the connection has come to a place */
+
+static ngx_inline void
+ngx_http_profiling_context_note(ngx_http_profiling_context_t *context,
+    const ngx_http_request_t *r, ngx_uint_t place)
+{
+    context->place = place + 1;
+    context->pass = ngx_http_profiling_process.slot->pass_start;
+    context->request = (uintptr_t) r;
+}
+
+
+/* worker: a request of the connection has ended */
+
+static ngx_inline void
+ngx_http_profiling_context_clear(ngx_http_profiling_context_t *context,
+    const ngx_http_request_t *r)
+{
+    if (context->request == (uintptr_t) r) {
+        context->place = 0;
+        context->request = 0;
+    }
+}
+
+
+/*
+ * Worker: a stream, by its own connection outside nginx's table, has come to
+ * a place, or has ended.
+ */
+void ngx_http_profiling_context_carry(const ngx_connection_t *c,
+    ngx_uint_t place);
+void ngx_http_profiling_context_drop(const ngx_connection_t *c);
+
 
 /* the label of what the main thread does, from its stack.  Signal-safe. */
 uint32_t ngx_http_profiling_context_label(uintptr_t sp);

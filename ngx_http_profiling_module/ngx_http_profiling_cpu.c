@@ -221,7 +221,7 @@ static void
 ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
 {
     uint64_t                      now, cpu, value;
-    uint64_t                      pcs[NGX_HTTP_PROFILING_FRAMES];
+    uint64_t                      pcs[NGX_HTTP_PROFILING_FRAMES + 1];
     ngx_uint_t                    n;
     ngx_http_profiling_slot_t    *slot;
     ngx_http_profiling_zone_t    *zone;
@@ -252,6 +252,10 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
 
     n = ngx_http_profiling_unwind(&t->stack, uc, pcs,
                                   NGX_HTTP_PROFILING_FRAMES, &result);
+
+    /* the root: a slot and its table may come to another worker */
+
+    pcs[n++] = (uint64_t) ngx_pid;
 
     (void) ngx_http_profiling_stacks_add(
                             ngx_http_profiling_zone_stacks(zone, slot),

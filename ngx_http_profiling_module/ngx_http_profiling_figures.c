@@ -17,7 +17,7 @@ const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
       "allocations are not counted" },
 
     { NGX_HTTP_PROFILING_NO_MEMORY,
-      "memory.sys memory.usage_percent",
+      "memory.sys memory.usage_percent cpu.threads",
       "/proc/self/status cannot be read or has no RssAnon (Linux 4.5)" },
 
     { NGX_HTTP_PROFILING_NO_STACKS,

@@ -110,8 +110,8 @@ ngx_http_profiling_json_string(ngx_http_profiling_json_t *j, const char *key,
     ngx_http_profiling_json_key(j, key);
 
     ngx_http_profiling_text_write(&j->text, "\"", 1);
-    ngx_http_profiling_text_utf8(&j->text, data, len,
-                                 ngx_http_profiling_json_escape);
+    (void) ngx_http_profiling_text_utf8(&j->text, data, len,
+                                        ngx_http_profiling_json_escape);
     ngx_http_profiling_text_write(&j->text, "\"", 1);
 }
 

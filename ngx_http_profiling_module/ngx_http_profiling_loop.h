@@ -24,6 +24,7 @@ void ngx_http_profiling_loop_init(ngx_cycle_t *cycle);
 /* a pause of known cause in this pass, in ns: it is not counted once more */
 void ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause);
 
+
 /* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
 static ngx_inline uint64_t
 ngx_http_profiling_loop_pass_start(void)

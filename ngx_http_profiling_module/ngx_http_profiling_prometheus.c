@@ -306,9 +306,12 @@ ngx_http_profiling_expose_memory(ngx_http_profiling_work_t *w)
                                         (double) g->descriptors);
     }
 
-    ngx_http_profiling_expose_family(w, "threads", "gauge",
-                                     "Threads of the workers.");
-    ngx_http_profiling_expose_value(w, "threads", "", (double) g->threads);
+    if (!(none & NGX_HTTP_PROFILING_NO_MEMORY)) {
+        ngx_http_profiling_expose_family(w, "threads", "gauge",
+                                         "Threads of the workers.");
+        ngx_http_profiling_expose_value(w, "threads", "",
+                                        (double) g->threads);
+    }
 }
 
 
@@ -603,19 +606,29 @@ static void
 ngx_http_profiling_expose_labels(ngx_http_profiling_work_t *w,
     ngx_uint_t place)
 {
+    ngx_uint_t                   changed;
     ngx_http_profiling_text_t   *t;
     ngx_http_profiling_place_t  *p;
 
     t = &w->json.text;
     p = ngx_http_profiling_zone_place(w->snapshot->zone, place);
 
+    changed = (p->server_len == NGX_HTTP_PROFILING_SERVER_LEN
+               || p->location_len == NGX_HTTP_PROFILING_LOCATION_LEN);
+
     ngx_http_profiling_text_puts(t, "server=\"");
-    ngx_http_profiling_text_utf8(t, p->server, p->server_len,
-                                 ngx_http_profiling_expose_escape);
+    changed |= ngx_http_profiling_text_utf8(t, p->server, p->server_len,
+                                            ngx_http_profiling_expose_escape);
     ngx_http_profiling_text_puts(t, "\",location=\"");
-    ngx_http_profiling_text_utf8(t, p->location, p->location_len,
-                                 ngx_http_profiling_expose_escape);
+    changed |= ngx_http_profiling_text_utf8(t, p->location, p->location_len,
+                                            ngx_http_profiling_expose_escape);
     ngx_http_profiling_text_puts(t, "\"");
+
+    /* cut or without bytes that are no UTF-8, two names may look the same */
+
+    if (changed) {
+        ngx_http_profiling_text_printf(t, ",hash=\"%08xD\"", p->hash);
+    }
 }
 
 

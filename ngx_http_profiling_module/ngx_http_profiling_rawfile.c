@@ -39,6 +39,7 @@ static const char *const  ngx_http_profiling_strings[] = {
 typedef struct {
     uint32_t                      node;
     uint32_t                      labels;
+    uint32_t                      process;
     int64_t                       count;
     int64_t                       value;
 } ngx_http_profiling_difference_t;
@@ -59,6 +60,10 @@ static void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
 static ngx_int_t ngx_http_profiling_rawfile_read_maps(
     ngx_http_profiling_rawfile_t *f, ngx_pid_t pid, ngx_str_t *maps);
 static void ngx_http_profiling_rawfile_executable(ngx_str_t *maps);
+static uint32_t ngx_http_profiling_rawfile_process(
+    ngx_http_profiling_rawfile_t *f, ngx_pid_t pid,
+    ngx_http_profiling_slot_t *slot,
+    const ngx_http_profiling_reading_t *reading);
 static void ngx_http_profiling_rawfile_comment(
     ngx_http_profiling_rawfile_t *f, const char *format, ...);
 static uint32_t ngx_http_profiling_rawfile_labels(
@@ -67,8 +72,10 @@ static uint32_t ngx_http_profiling_rawfile_labelset(
     ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_raw_label_t *labels, uint32_t n);
 static void ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
+    ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_difference_t *d, ngx_uint_t n);
+    const ngx_http_profiling_reading_t *reading,
+    ngx_http_profiling_difference_t *d, ngx_uint_t n);
 
 
 ngx_http_profiling_rawfile_t *
@@ -84,7 +91,10 @@ ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
         return NULL;
     }
 
-    if (ngx_array_init(&f->comments, pool, 4, sizeof(uint32_t)) != NGX_OK) {
+    if (ngx_array_init(&f->comments, pool, 4, sizeof(uint32_t)) != NGX_OK
+        || ngx_array_init(&f->processes, pool, 4, sizeof(ngx_pid_t))
+           != NGX_OK)
+    {
         return NULL;
     }
 
@@ -113,7 +123,8 @@ ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
     h->period = 1000000000
                 / ngx_http_profiling_process.conf->setting[
                                                 NGX_HTTP_PROFILING_CPU_RATE];
-    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
+    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000
+                    - (int64_t) duration;
     h->duration_nanos = (int64_t) duration;
 
     f->header = h;
@@ -276,44 +287,76 @@ ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
 
 
 void
-ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
+ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_reading_t *reading,
     const ngx_http_profiling_stacks_t *stacks)
 {
-    off_t                              start;
-    uint64_t                           sampler;
-    ngx_http_profiling_raw_label_t     labels[2];
-    ngx_http_profiling_raw_process_t   process;
-    ngx_http_profiling_raw_section_t  *section;
+    uint64_t   sampler;
+    ngx_pid_t  pid;
 
     f->dropped += ngx_http_profiling_load(&stacks->dropped)
                   - reading->dropped;
 
     sampler = ngx_http_profiling_load(&slot->sampler);
+    pid = ngx_http_profiling_slot_pid(slot);
 
-    if (sampler > NGX_HTTP_PROFILING_SAMPLER_READY
-        && ngx_http_profiling_slot_pid(slot))
-    {
+    if (sampler > NGX_HTTP_PROFILING_SAMPLER_READY && pid) {
         ngx_http_profiling_rawfile_comment(f,
-                        "worker %P was not sampled: %s", reading->pid,
+                        "worker %P was not sampled: %s", pid,
                         sampler == NGX_HTTP_PROFILING_SAMPLER_TAKEN
                         ? "SIGPROF has a handler of another tool"
                         : "its timers could not be made");
     }
+}
 
-    ngx_http_profiling_rawfile_maps(f, reading->pid);
+
+/* the number of a process, which is written when it is first met */
+
+static uint32_t
+ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
+    const ngx_http_profiling_reading_t *reading)
+{
+    off_t                              start;
+    ngx_pid_t                         *known;
+    ngx_uint_t                         i;
+    ngx_http_profiling_raw_label_t     labels[2];
+    ngx_http_profiling_raw_process_t   process;
+    ngx_http_profiling_raw_section_t  *section;
+
+    known = f->processes.elts;
+
+    for (i = f->processes.nelts; i > 0; i--) {
+
+        if (known[i - 1] == pid) {
+            return (uint32_t) i - 1;
+        }
+    }
+
+    known = ngx_array_push(&f->processes);
+
+    if (known == NULL) {
+        f->text.failed = 1;
+        return 0;
+    }
+
+    *known = pid;
+
+    ngx_http_profiling_rawfile_maps(f, pid);
 
     ngx_memzero(labels, sizeof(labels));
 
     labels[0].key = NGX_HTTP_PROFILING_S_PID;
     labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
-    labels[0].num = reading->pid;
+    labels[0].num = pid;
     labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
     labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
-    labels[1].num = (int64_t) reading->worker;
+    labels[1].num = (int64_t) (pid == reading->pid
+                               ? reading->worker
+                               : ngx_http_profiling_load(&slot->worker));
 
-    process.pid = (uint32_t) reading->pid;
+    process.pid = (uint32_t) pid;
     process.mapset = f->mapsets - 1;
     process.labels = ngx_http_profiling_rawfile_labelset(f, labels, 2);
     process.reserved = 0;
@@ -325,7 +368,7 @@ ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_text_write(&f->text, &process, sizeof(process));
     ngx_http_profiling_rawfile_close(f, section, start, 1);
 
-    f->processes++;
+    return (uint32_t) f->processes.nelts - 1;
 }
 
 
@@ -458,6 +501,7 @@ ngx_http_profiling_rawfile_executable(ngx_str_t *maps)
 
 void
 ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
+    ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_stacks_t *stacks,
     const ngx_http_profiling_reading_t *reading, ngx_uint_t from,
     ngx_uint_t to)
@@ -502,14 +546,14 @@ ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
         return;
     }
 
-    ngx_http_profiling_rawfile_stacks(f, stacks, d, n);
+    ngx_http_profiling_rawfile_stacks(f, slot, stacks, reading, d, n);
 
     section = ngx_http_profiling_rawfile_section(f,
                                           NGX_HTTP_PROFILING_RAW_SAMPLES);
     start = f->text.size;
 
     for (i = 0; i < n; i++) {
-        sample.process = f->processes - 1;
+        sample.process = d[i].process;
         sample.stack = f->stacks - n + i;
         sample.labels = d[i].labels;
         sample.reserved = 0;
@@ -526,16 +570,29 @@ ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
 }
 
 
+/* the root of a stack is the pid of its process */
+
 static void
 ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
+    ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_difference_t *d, ngx_uint_t n)
+    const ngx_http_profiling_reading_t *reading,
+    ngx_http_profiling_difference_t *d, ngx_uint_t n)
 {
     off_t                              start;
-    uint64_t                           pcs[NGX_HTTP_PROFILING_FRAMES];
-    ngx_uint_t                         i;
+    uint64_t                           pcs[NGX_HTTP_PROFILING_FRAMES + 1];
+    ngx_uint_t                         i, depth;
     ngx_http_profiling_raw_stack_t     stack;
     ngx_http_profiling_raw_section_t  *section;
+
+    for (i = 0; i < n; i++) {
+        depth = ngx_http_profiling_stacks_frames(stacks, f->zone->stacks,
+                                          d[i].node, pcs,
+                                          NGX_HTTP_PROFILING_FRAMES + 1);
+        d[i].process = ngx_http_profiling_rawfile_process(f,
+                                          (ngx_pid_t) pcs[depth - 1], slot,
+                                          reading);
+    }
 
     section = ngx_http_profiling_rawfile_section(f,
                                           NGX_HTTP_PROFILING_RAW_STACKS);
@@ -544,7 +601,7 @@ ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
     for (i = 0; i < n; i++) {
         stack.depth = (uint32_t) ngx_http_profiling_stacks_frames(stacks,
                                           f->zone->stacks, d[i].node, pcs,
-                                          NGX_HTTP_PROFILING_FRAMES);
+                                          NGX_HTTP_PROFILING_FRAMES + 1) - 1;
         stack.flags = 0;
 
         ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));

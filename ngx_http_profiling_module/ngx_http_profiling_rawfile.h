@@ -33,9 +33,8 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                    wanted;       /* it was read */
-    ngx_pid_t                     pid;
+    ngx_pid_t                     pid;          /* of its owner then */
     uint64_t                      worker;       /* ngx_worker */
-    uint64_t                      claims;
     uint64_t                      epoch;
     uint64_t                      dropped;
     ngx_uint_t                    n;            /* entries in base */
@@ -52,7 +51,7 @@ typedef struct {
     uint32_t                      upstreams;
     uint32_t                      strings;      /* written so far */
     uint32_t                      mapsets;
-    uint32_t                      processes;
+    ngx_array_t                   processes;    /* pid_t */
     uint32_t                      labelsets;
     uint32_t                      stacks;
     ngx_str_t                     maps;         /* of the latest mapset */
@@ -67,18 +66,19 @@ typedef struct {
 } ngx_http_profiling_rawfile_t;
 
 
-/* duration in ns; NULL: out of memory */
+/* of the duration, in ns, that ends now; NULL: out of memory */
 ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_create(
     ngx_pool_t *pool, uint64_t duration);
 
-/* a worker; the samples that follow are its */
-void ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
+/* a slot; the samples that follow are of its owners */
+void ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_reading_t *reading,
     const ngx_http_profiling_stacks_t *stacks);
 
 /* entries from .. to - 1 of its table, at most CHUNK of them */
 void ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
+    ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_stacks_t *stacks,
     const ngx_http_profiling_reading_t *reading, ngx_uint_t from,
     ngx_uint_t to);

@@ -7,46 +7,35 @@
 #include "ngx_http_profiling_loop.h"
 
 
-/*
- * A connection's entry.  A request that has the connection for itself keeps
- * its start here; streams of HTTP/2 and HTTP/3 have connections of their own
- * outside nginx's table, and keep it in their pool.
- */
+/* of HTTP/2 and HTTP/3, which have connections outside nginx's table */
 
 typedef struct {
-    ngx_http_request_t                 *request;    /* NULL: none, streams */
-    uint64_t                            start;      /* ns, monotonic */
-    ngx_uint_t                          active;     /* requests served now */
-} ngx_http_profiling_connection_t;
-
-
-typedef struct {
-    uint64_t                            start;
-    ngx_http_request_t                 *request;
-    ngx_connection_t                   *parent;
-    ngx_http_profiling_connection_t    *connection; /* NULL: not known */
+    uint64_t                       start;
+    ngx_http_request_t            *request;
+    ngx_http_profiling_context_t  *context;     /* NULL: not known */
 } ngx_http_profiling_stream_t;
 
 
 static ngx_int_t ngx_http_profiling_post_read_handler(ngx_http_request_t *r);
+
+/* what is rare stays out of what each request passes */
+
+static ngx_int_t ngx_http_profiling_stream_handler(ngx_http_request_t *r)
+    __attribute__((noinline));
 static ngx_int_t ngx_http_profiling_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_profiling_log_handler(ngx_http_request_t *r);
-static uint64_t ngx_http_profiling_request_start(ngx_http_request_t *r);
+static uint64_t ngx_http_profiling_request_earlier(ngx_http_request_t *r)
+    __attribute__((noinline));
 static uint64_t ngx_http_profiling_request_finish(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_profiling_request_status(ngx_http_request_t *r);
 static void ngx_http_profiling_request_upstream(ngx_http_request_t *r,
     ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place);
-static ngx_http_profiling_connection_t *
-    ngx_http_profiling_request_connection(ngx_connection_t *c);
 static ngx_connection_t *ngx_http_profiling_request_parent(
     ngx_http_request_t *r);
 static void ngx_http_profiling_stream_cleanup(void *data);
 
 
-static ngx_http_profiling_connection_t  *ngx_http_profiling_connections;
-static ngx_connection_t                 *ngx_http_profiling_first_connection;
-static ngx_uint_t                        ngx_http_profiling_connection_n;
-static u_char                           *ngx_http_profiling_places;
+static u_char  *ngx_http_profiling_places;
 
 
 ngx_int_t
@@ -87,17 +76,6 @@ ngx_http_profiling_request_init(ngx_conf_t *cf)
 void
 ngx_http_profiling_request_init_process(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_connections =
-        ngx_calloc(cycle->connection_n
-                   * sizeof(ngx_http_profiling_connection_t), cycle->log);
-
-    /* without it all connections count as reading, and times are coarse */
-
-    if (ngx_http_profiling_connections) {
-        ngx_http_profiling_first_connection = cycle->connections;
-        ngx_http_profiling_connection_n = cycle->connection_n;
-    }
-
     ngx_http_profiling_places = (u_char *)
         ngx_http_profiling_zone_counts(ngx_http_profiling_process.zone,
                                        ngx_http_profiling_process.slot, 0);
@@ -105,37 +83,72 @@ ngx_http_profiling_request_init_process(ngx_cycle_t *cycle)
 
 
 ngx_uint_t
-ngx_http_profiling_request_active(ngx_uint_t i)
+ngx_http_profiling_request_active(const ngx_connection_t *c)
 {
-    return (i < ngx_http_profiling_connection_n)
-           ? ngx_http_profiling_connections[i].active : 0;
+    ngx_http_profiling_context_t  *context;
+
+    context = ngx_http_profiling_context(c);
+
+    return context ? context->active : 0;
+}
+
+
+/*
+ * A request begins with the pass of the event loop in which its first bytes
+ * came: time that it waited for other events of that pass is time that its
+ * client waited.  If earlier passes read its first bytes, nginx's own start,
+ * in ms, tells how long ago.
+ */
+
+static ngx_inline uint64_t
+ngx_http_profiling_request_start(ngx_http_request_t *r)
+{
+    uint64_t     now;
+    ngx_time_t  *tp;
+
+    now = ngx_http_profiling_loop_pass_start();
+    tp = ngx_timeofday();
+
+    if (now && tp->sec == r->start_sec && tp->msec == r->start_msec) {
+        return now;
+    }
+
+    return ngx_http_profiling_request_earlier(r);
 }
 
 
 static ngx_int_t
 ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t               *cln;
-    ngx_http_profiling_stream_t      *stream;
-    ngx_http_profiling_loc_conf_t    *lcf;
-    ngx_http_profiling_connection_t  *connection;
+    ngx_http_profiling_context_t   *context;
+    ngx_http_profiling_loc_conf_t  *lcf;
 
     if (ngx_http_profiling_process.slot == NULL) {
         return NGX_DECLINED;
     }
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
-    connection = ngx_http_profiling_request_connection(r->connection);
+    context = ngx_http_profiling_context(r->connection);
 
-    if (connection) {
-        connection->request = r;
-        connection->start = ngx_http_profiling_request_start(r);
-        connection->active = 1;
+    if (context) {
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-        ngx_http_profiling_context_note(r->connection, r, lcf->place, 1);
+        context->start = ngx_http_profiling_request_start(r);
+        context->active = 1;
+
+        ngx_http_profiling_context_note(context, r, lcf->place);
 
         return NGX_DECLINED;
     }
+
+    return ngx_http_profiling_stream_handler(r);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_stream_handler(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_profiling_stream_t  *stream;
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_profiling_stream_t));
     if (cln == NULL) {
@@ -145,11 +158,10 @@ ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
     stream = cln->data;
     stream->start = ngx_http_profiling_request_start(r);
     stream->request = r;
-    stream->parent = ngx_http_profiling_request_parent(r);
-    stream->connection = ngx_http_profiling_request_connection(
-                                                             stream->parent);
-    if (stream->connection) {
-        stream->connection->active++;
+    stream->context = ngx_http_profiling_context(
+                                        ngx_http_profiling_request_parent(r));
+    if (stream->context) {
+        stream->context->active++;
     }
 
     cln->handler = ngx_http_profiling_stream_cleanup;
@@ -163,27 +175,25 @@ ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_profiling_rewrite_handler(ngx_http_request_t *r)
 {
-    ngx_connection_t                 *c;
-    ngx_http_profiling_loc_conf_t    *lcf;
-    ngx_http_profiling_connection_t  *connection;
+    ngx_http_profiling_context_t   *context;
+    ngx_http_profiling_loc_conf_t  *lcf;
 
     if (ngx_http_profiling_process.slot == NULL) {
         return NGX_DECLINED;
     }
 
+    context = ngx_http_profiling_context(r->connection);
+
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    c = r->connection;
-    connection = ngx_http_profiling_request_connection(c);
-
-    if (connection == NULL) {
-        c = ngx_http_profiling_request_parent(r);
-        connection = ngx_http_profiling_request_connection(c);
+    if (context == NULL) {
+        context = ngx_http_profiling_context(
+                                        ngx_http_profiling_request_parent(r));
+        ngx_http_profiling_context_carry(r->connection, lcf->place);
     }
 
-    if (connection) {
-        ngx_http_profiling_context_note(c, r->main, lcf->place,
-                                        connection->active);
+    if (context) {
+        ngx_http_profiling_context_note(context, r->main, lcf->place);
     }
 
     return NGX_DECLINED;
@@ -234,15 +244,8 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r)
 }
 
 
-/*
- * A request begins with the pass of the event loop in which its first bytes
- * came: time that it waited for other events of that pass is time that its
- * client waited.  If earlier passes read its first bytes, nginx's own start,
- * in ms, tells how long ago.
- */
-
 static uint64_t
-ngx_http_profiling_request_start(ngx_http_request_t *r)
+ngx_http_profiling_request_earlier(ngx_http_request_t *r)
 {
     uint64_t     now;
     ngx_time_t  *tp;
@@ -255,11 +258,6 @@ ngx_http_profiling_request_start(ngx_http_request_t *r)
     }
 
     tp = ngx_timeofday();
-
-    if (tp->sec == r->start_sec && tp->msec == r->start_msec) {
-        return now;
-    }
-
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
 
@@ -274,20 +272,19 @@ ngx_http_profiling_request_start(ngx_http_request_t *r)
 static uint64_t
 ngx_http_profiling_request_finish(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t               *cln;
-    ngx_http_profiling_stream_t      *stream;
-    ngx_http_profiling_connection_t  *connection;
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_profiling_stream_t   *stream;
+    ngx_http_profiling_context_t  *context;
 
-    connection = ngx_http_profiling_request_connection(r->connection);
+    context = ngx_http_profiling_context(r->connection);
 
-    if (connection && connection->request == r) {
-        connection->request = NULL;
-        connection->active = 0;
-        ngx_http_profiling_context_clear(r->connection, r, 0);
-        return connection->start;
+    if (context && context->request == (uintptr_t) r) {
+        context->active = 0;
+        ngx_http_profiling_context_clear(context, r);
+        return context->start;
     }
 
-    if (connection == NULL) {
+    if (context == NULL) {
 
         for (cln = r->pool->cleanup; cln; cln = cln->next) {
 
@@ -309,10 +306,11 @@ ngx_http_profiling_stream_cleanup(void *data)
 {
     ngx_http_profiling_stream_t *stream = data;
 
-    if (stream->connection && stream->connection->active) {
-        stream->connection->active--;
-        ngx_http_profiling_context_clear(stream->parent, stream->request,
-                                         stream->connection->active);
+    ngx_http_profiling_context_drop(stream->request->connection);
+
+    if (stream->context && stream->context->active) {
+        stream->context->active--;
+        ngx_http_profiling_context_clear(stream->context, stream->request);
     }
 }
 
@@ -358,24 +356,6 @@ ngx_http_profiling_request_upstream(ngx_http_request_t *r,
 
     ngx_http_profiling_hist_count(&all->upstream, bucket, ns);
     ngx_http_profiling_hist_count(&place->upstream, bucket, ns);
-}
-
-
-/* the entry of a connection of nginx's table, else NULL */
-
-static ngx_http_profiling_connection_t *
-ngx_http_profiling_request_connection(ngx_connection_t *c)
-{
-    uintptr_t  offset;
-
-    offset = (uintptr_t) c - (uintptr_t) ngx_http_profiling_first_connection;
-
-    if (offset >= ngx_http_profiling_connection_n * sizeof(ngx_connection_t))
-    {
-        return NULL;
-    }
-
-    return &ngx_http_profiling_connections[offset / sizeof(ngx_connection_t)];
 }
 
 

@@ -18,11 +18,11 @@
 /* master: the phase handlers */
 ngx_int_t ngx_http_profiling_request_init(ngx_conf_t *cf);
 
-/* worker: the table */
+/* worker: where its slot counts */
 void ngx_http_profiling_request_init_process(ngx_cycle_t *cycle);
 
-/* worker: how many requests connection i serves; many with HTTP/2 */
-ngx_uint_t ngx_http_profiling_request_active(ngx_uint_t i);
+/* worker: how many requests a connection serves; many with HTTP/2 */
+ngx_uint_t ngx_http_profiling_request_active(const ngx_connection_t *c);
 
 
 #endif /* _NGX_HTTP_PROFILING_REQUEST_H_INCLUDED_ */

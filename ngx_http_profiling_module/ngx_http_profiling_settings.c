@@ -14,17 +14,12 @@ static u_char *ngx_http_profiling_setting_range(u_char *p, u_char *last,
     const ngx_http_profiling_setting_t *s);
 static ngx_int_t ngx_http_profiling_setting_variable(ngx_conf_t *cf,
     const ngx_http_profiling_setting_t *s, int64_t *value);
-static char *ngx_http_profiling_setting_environment(const char *name);
 static ngx_int_t ngx_http_profiling_settings_agree(ngx_conf_t *cf,
     const int64_t *values, const char *const *names, ngx_uint_t low,
     ngx_uint_t high);
 
 
 #define NGX_HTTP_PROFILING_UNSET  (-1)
-
-
-/* as the process was given it; a single process replaces it once it runs */
-static char  **ngx_http_profiling_environ;
 
 
 const ngx_http_profiling_setting_t
@@ -34,7 +29,8 @@ const ngx_http_profiling_setting_t
       NGX_HTTP_PROFILING_TIME, NULL, 100, 3600000, 2000 },
 
     { "profiling_history", "METRICS_MAX_SIZE",
-      NGX_HTTP_PROFILING_NUMBER, NULL, 1, 100000, 1000 },
+      NGX_HTTP_PROFILING_NUMBER, NULL, 1, NGX_HTTP_PROFILING_HISTORY_MAX,
+      1000 },
 
     { "profiling_memory_limit", NULL,
       NGX_HTTP_PROFILING_SIZE, "auto", 1048576, NGX_MAX_OFF_T_VALUE, 0 },
@@ -176,7 +172,7 @@ ngx_http_profiling_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
 
     *failed = 0;
 
-    text = ngx_http_profiling_setting_environment("ENABLE_PROFILING");
+    text = getenv("ENABLE_PROFILING");
 
     if (text == NULL || *text == '\0') {
         return NGX_CONF_UNSET;
@@ -312,7 +308,9 @@ ngx_http_profiling_setting_duration(ngx_str_t *text, int64_t *value)
 
     whole = ngx_parse_time(&head, 0);
 
-    if (whole < 0 || dot + 1 == last - 1) {
+    if (whole < 0 || whole > NGX_MAX_INT_T_VALUE - fraction
+        || dot + 1 == last - 1)
+    {
         return NGX_ERROR;
     }
 
@@ -350,7 +348,7 @@ ngx_http_profiling_setting_variable(ngx_conf_t *cf,
     u_char     *p, range[128];
     ngx_str_t   text;
 
-    text.data = (u_char *) ngx_http_profiling_setting_environment(s->variable);
+    text.data = (u_char *) getenv(s->variable);
 
     if (text.data == NULL || *text.data == '\0') {
         return NGX_OK;
@@ -370,29 +368,6 @@ ngx_http_profiling_setting_variable(ngx_conf_t *cf,
                   &text, s->variable, (size_t) (p - range), range);
 
     return NGX_ERROR;
-}
-
-
-static char *
-ngx_http_profiling_setting_environment(const char *name)
-{
-    char    **p;
-    size_t    len;
-
-    if (ngx_http_profiling_environ == NULL) {
-        ngx_http_profiling_environ = environ;
-    }
-
-    len = ngx_strlen(name);
-
-    for (p = ngx_http_profiling_environ; p && *p; p++) {
-
-        if (ngx_strncmp(*p, name, len) == 0 && (*p)[len] == '=') {
-            return *p + len + 1;
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -7,6 +7,10 @@
 
 static int64_t ngx_http_profiling_system_field(const char *text,
     const char *name);
+static void ngx_http_profiling_system_status(
+    ngx_http_profiling_gauges_t *g);
+static ngx_int_t ngx_http_profiling_system_statm(uint64_t *resident,
+    uint64_t *shared);
 static uint64_t ngx_http_profiling_system_descriptors(void);
 static uint64_t ngx_http_profiling_cgroup_limit(const char *root,
     const char *path, const char *file);
@@ -18,14 +22,28 @@ static uint64_t ngx_http_profiling_number_file(const char *path);
 #define NGX_HTTP_PROFILING_CGROUP_V1   "/sys/fs/cgroup/memory"
 
 
-static int  ngx_http_profiling_status_fd = -1;
+/* calls of system_memory() between two readings of /proc/self/status */
+#define NGX_HTTP_PROFILING_STATUS_EACH  8
+
+
+static int                          ngx_http_profiling_status_fd = -1;
+static int                          ngx_http_profiling_statm_fd = -1;
+static int                          ngx_http_profiling_fd_fd = -1;
+static ngx_uint_t                   ngx_http_profiling_status_age;
+static ngx_http_profiling_gauges_t  ngx_http_profiling_status;
 
 
 void
 ngx_http_profiling_system_init(ngx_log_t *log)
 {
+    ngx_http_profiling_status_age = 0;
+
     ngx_http_profiling_status_fd = open("/proc/self/status",
                                         O_RDONLY|O_CLOEXEC);
+    ngx_http_profiling_statm_fd = open("/proc/self/statm",
+                                       O_RDONLY|O_CLOEXEC);
+    ngx_http_profiling_fd_fd = open("/proc/self/fd",
+                                    O_PATH|O_DIRECTORY|O_CLOEXEC);
 
     if (ngx_http_profiling_status_fd == -1) {
         ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno,
@@ -37,6 +55,41 @@ ngx_http_profiling_system_init(ngx_log_t *log)
 
 void
 ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
+{
+    uint64_t                      resident, shared;
+    ngx_http_profiling_gauges_t  *status;
+
+    status = &ngx_http_profiling_status;
+
+    if (ngx_http_profiling_status_age++ % NGX_HTTP_PROFILING_STATUS_EACH == 0)
+    {
+        ngx_memzero(status, sizeof(ngx_http_profiling_gauges_t));
+        ngx_http_profiling_system_status(status);
+    }
+
+    g->unavailable |= status->unavailable;
+    g->anonymous = status->anonymous;
+    g->shared = status->shared;
+    g->files = status->files;
+    g->threads = status->threads;
+    g->stack_main = status->stack_main;
+
+    /* what is not shared is anonymous: RssAnon of the present moment */
+
+    if (ngx_http_profiling_system_statm(&resident, &shared) == NGX_OK) {
+        g->anonymous = resident - ngx_min(resident, shared);
+    }
+
+    g->descriptors = ngx_http_profiling_system_descriptors();
+
+    if (g->descriptors == 0) {
+        g->unavailable |= NGX_HTTP_PROFILING_NO_FDS;
+    }
+}
+
+
+static void
+ngx_http_profiling_system_status(ngx_http_profiling_gauges_t *g)
 {
     char      text[4096];
     int64_t   anonymous, shared, files;
@@ -62,12 +115,33 @@ ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
 
     g->threads = ngx_max(ngx_http_profiling_system_field(text, "\nThreads:"),
                          0);
+    g->stack_main = 1024 * (uint64_t)
+               ngx_max(ngx_http_profiling_system_field(text, "\nVmStk:"), 0);
+}
 
-    g->descriptors = ngx_http_profiling_system_descriptors();
 
-    if (g->descriptors == 0) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_FDS;
+/* pages that are resident, and those of files and shared memory: proc(5) */
+
+static ngx_int_t
+ngx_http_profiling_system_statm(uint64_t *resident, uint64_t *shared)
+{
+    char     *p, text[128];
+    ssize_t   n;
+
+    n = (ngx_http_profiling_statm_fd == -1) ? -1
+        : pread(ngx_http_profiling_statm_fd, text, sizeof(text) - 1, 0);
+
+    if (n <= 0) {
+        return NGX_ERROR;
     }
+
+    text[n] = '\0';
+
+    (void) strtoull(text, &p, 10);
+    *resident = strtoull(p, &p, 10) * ngx_pagesize;
+    *shared = strtoull(p, &p, 10) * ngx_pagesize;
+
+    return NGX_OK;
 }
 
 
@@ -92,7 +166,9 @@ ngx_http_profiling_system_descriptors(void)
 {
     struct stat  sb;
 
-    if (stat("/proc/self/fd", &sb) == -1) {
+    if (ngx_http_profiling_fd_fd == -1
+        || fstat(ngx_http_profiling_fd_fd, &sb) == -1)
+    {
         return 0;
     }
 

@@ -17,8 +17,10 @@
 void ngx_http_profiling_system_init(ngx_log_t *log);
 
 /*
- * Fills anonymous, shared, files, threads and descriptors of g; what cannot
- * be had is added to g->unavailable.
+ * Fills anonymous, shared, files, stack_main, threads, descriptors of g; what
+ * cannot be had is added to g->unavailable.  Anonymous memory and descriptors
+ * are as of now; the others, which cost ten times as much to ask for and move
+ * slowly, are asked for at every eighth call.
  */
 void ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g);
 

@@ -109,14 +109,16 @@ ngx_http_profiling_text_printf(ngx_http_profiling_text_t *t,
 }
 
 
-void
+ngx_uint_t
 ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t, const u_char *p,
     size_t len, ngx_uint_t (*escape)(ngx_http_profiling_text_t *t, u_char ch))
 {
     size_t         n;
+    ngx_uint_t     replaced;
     const u_char  *last;
 
     last = p + len;
+    replaced = 0;
 
     while (p < last) {
 
@@ -134,6 +136,7 @@ ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t, const u_char *p,
 
         if (n == 0) {
             ngx_http_profiling_text_write(t, "\xef\xbf\xbd", 3);
+            replaced++;
             p++;
             continue;
         }
@@ -141,6 +144,8 @@ ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t, const u_char *p,
         ngx_http_profiling_text_write(t, p, n);
         p += n;
     }
+
+    return replaced;
 }
 
 

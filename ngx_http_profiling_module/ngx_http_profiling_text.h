@@ -46,8 +46,9 @@ void ngx_http_profiling_text_printf(ngx_http_profiling_text_t *t,
 /*
  * Writes bytes as UTF-8: what is no UTF-8 becomes U+FFFD.  escape() writes
  * the replacement of an ASCII character and returns 1, or returns 0.
+ * Returns the number of bytes that were no UTF-8.
  */
-void ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t,
+ngx_uint_t ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t,
     const u_char *p, size_t len,
     ngx_uint_t (*escape)(ngx_http_profiling_text_t *t, u_char ch));
 

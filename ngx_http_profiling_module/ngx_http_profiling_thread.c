@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_profiling_thread_begin(
     ngx_http_profiling_thread_t *t);
 static void ngx_http_profiling_thread_release(ngx_http_profiling_thread_t *t);
 static uint64_t ngx_http_profiling_thread_resident(
-    const ngx_http_profiling_thread_t *t);
+    const ngx_http_profiling_thread_t *t, uint64_t size);
 static void ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
     uint64_t period);
 
@@ -77,6 +77,7 @@ ngx_http_profiling_thread_init_module(ngx_log_t *log)
 ngx_int_t
 ngx_http_profiling_thread_init(ngx_log_t *log)
 {
+    u_char                        page;
     ngx_http_profiling_thread_t  *t;
 
     t = ngx_http_profiling_thread_claim();
@@ -88,6 +89,12 @@ ngx_http_profiling_thread_init(ngx_log_t *log)
     }
 
     t->main = 1;
+
+    /* arguments and environment lie above what counts as the stack */
+
+    while (mincore((void *) t->end, ngx_pagesize, &page) == 0) {
+        t->end += ngx_pagesize;
+    }
 
     return NGX_OK;
 }
@@ -217,6 +224,8 @@ ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t)
     }
 
     t->reserved = t->stack.top - t->stack.lo;
+    t->end = (t->stack.top + ngx_pagesize - 1)
+             & ~(uintptr_t) (ngx_pagesize - 1);
 
     ngx_memzero(&sev, sizeof(struct sigevent));
 
@@ -265,7 +274,10 @@ ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g)
     ngx_http_profiling_thread_t  *t;
 
     seen = 0;
-    turn = ngx_http_profiling_thread_next++ % NGX_HTTP_PROFILING_THREADS;
+
+    /* one stack a call, and each of the first ones every eighth call */
+
+    turn = ngx_http_profiling_thread_next++ % ngx_max(g->threads, 8);
 
     for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
         t = &ngx_http_profiling_threads[i];
@@ -280,45 +292,41 @@ ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g)
 
         seen++;
 
-        if (t->main || i == turn
-            || ngx_http_profiling_thread_measured[i] == 0)
-        {
+        if (i == turn || ngx_http_profiling_thread_measured[i] == 0) {
             ngx_http_profiling_thread_measured[i] =
-                ngx_http_profiling_thread_resident(t);
+                ngx_http_profiling_thread_resident(t, t->main
+                                                      ? g->stack_main
+                                                      : t->reserved);
         }
 
         g->stack_inuse += ngx_http_profiling_thread_measured[i];
         g->stack_sys += t->reserved;
     }
 
-    if (g->threads != seen) {
+    if (seen == 0 || g->threads != seen) {
         g->unavailable |= NGX_HTTP_PROFILING_NO_STACKS;
     }
 }
 
 
-/*
- * Below the main stack's mapping nothing is mapped yet, and mincore() fails
- * as a whole: the lower end is looked for by halves.
- */
+/* size: bytes below the top that are mapped; of a huge stack the upper part */
 
 static uint64_t
-ngx_http_profiling_thread_resident(const ngx_http_profiling_thread_t *t)
+ngx_http_profiling_thread_resident(const ngx_http_profiling_thread_t *t,
+    uint64_t size)
 {
     size_t         i, n;
     uint64_t       resident;
     uintptr_t      top;
     static u_char  pages[NGX_HTTP_PROFILING_PAGES];
 
-    top = t->stack.top & ~(uintptr_t) (ngx_pagesize - 1);
-    n = ngx_min((top - t->stack.lo) / ngx_pagesize,
-                NGX_HTTP_PROFILING_PAGES);
+    top = t->end;
+    n = ngx_min(size / ngx_pagesize, NGX_HTTP_PROFILING_PAGES);
 
-    while (n && mincore((void *) (top - n * ngx_pagesize), n * ngx_pagesize,
-                        pages)
-                == -1)
+    if (mincore((void *) (top - n * ngx_pagesize), n * ngx_pagesize, pages)
+        == -1)
     {
-        n /= 2;
+        return 0;
     }
 
     resident = 0;

@@ -40,6 +40,7 @@ typedef struct {
     pid_t                           tid;
     ngx_http_profiling_stack_t      stack;
     uint64_t                        reserved;       /* bytes of stack */
+    uintptr_t                       end;            /* of its mapping */
     int                             timer;          /* of the kernel, -1 */
     uint32_t                        armed;
     uint64_t                        last;           /* CPU ns at the last
@@ -61,8 +62,8 @@ ngx_int_t ngx_http_profiling_thread_init(ngx_log_t *log);
 
 /*
  * Worker, normal context: fills stack_inuse and stack_sys of g, or marks them
- * unavailable if there are threads that were not seen.  Measures the main
- * stack and one other a call.
+ * unavailable if there are threads that were not seen.  Measures one stack a
+ * call, in turn.
  */
 void ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g);
 

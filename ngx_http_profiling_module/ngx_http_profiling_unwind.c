@@ -145,6 +145,7 @@ ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
 
     at = sp + offsetof(ucontext_t, uc_mcontext)
          + offsetof(mcontext_t, gregs);
+    v[7] = 0;
 
     for (i = 0; i < 17; i++) {
         if (ngx_http_profiling_unwind_load(walk,
@@ -178,72 +179,18 @@ ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
 
 
 /*
- * To the caller, by the rule.  NGX_DONE: there is none; NGX_DECLINED: the rule
- * does not serve; NGX_ERROR: the stack is broken, walk->result has the cause.
+ * The caller's registers.  Rules may refer to other registers: none is set
+ * before all are found.
  */
 
-static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_step(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule)
+static ngx_inline void
+ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
+    const ngx_http_profiling_cfi_rule_t *rule, uint64_t cfa)
 {
     uint32_t        changed, valid, kept, found;
-    uint64_t        cfa, ra, sp, v[NGX_HTTP_PROFILING_CFI_SAVED];
-    ngx_int_t       rc;
+    uint64_t        v[NGX_HTTP_PROFILING_CFI_SAVED];
     ngx_uint_t      i, r;
     const uint8_t  *slots;
-
-    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
-
-    if (rule->ra == ngx_http_profiling_cfi_how(NGX_HTTP_PROFILING_CFI_UNDEF,
-                                               0))
-    {
-        return NGX_DONE;
-    }
-
-    if ((rule->flags & NGX_HTTP_PROFILING_CFI_SIGNAL)
-        && ngx_http_profiling_unwind_signal(walk, sp) == NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    rc = ngx_http_profiling_unwind_cfa(walk, rule, &cfa);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    /* only a leaf of aarch64 may leave the stack pointer as it was */
-
-    if (cfa > walk->top || cfa < sp
-#if defined(__aarch64__)
-        || (cfa == sp && !walk->exact)
-#else
-        || cfa == sp
-#endif
-        )
-    {
-        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_CFA;
-        return NGX_ERROR;
-    }
-
-#if defined(__aarch64__)
-
-    if (rule->ra == NGX_HTTP_PROFILING_CFI_SAME
-        && walk->exact
-        && ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR))
-    {
-        ra = walk->reg[NGX_HTTP_PROFILING_UNWIND_LR];
-
-    } else
-
-#endif
-
-    if (ngx_http_profiling_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK) {
-        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_RA;
-        return NGX_ERROR;
-    }
-
-    /* rules may refer to other registers: set none before all are found */
 
     slots = ngx_http_profiling_cfi_slots(NGX_HTTP_PROFILING_CFI_NATIVE);
     valid = walk->valid;
@@ -297,6 +244,74 @@ ngx_http_profiling_unwind_step(ngx_http_profiling_walk_t *walk,
     walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = cfa;
     walk->guess &= valid & ~found;
     walk->valid = kept;
+}
+
+
+/*
+ * To the caller, by the rule.  NGX_DONE: there is none; NGX_DECLINED: the rule
+ * does not serve; NGX_ERROR: the stack is broken, walk->result has the cause.
+ */
+
+static ngx_inline ngx_int_t
+ngx_http_profiling_unwind_step(ngx_http_profiling_walk_t *walk,
+    const ngx_http_profiling_cfi_rule_t *rule)
+{
+    uint64_t   cfa, ra, sp;
+    ngx_int_t  rc;
+
+    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+
+    if (rule->ra == ngx_http_profiling_cfi_how(NGX_HTTP_PROFILING_CFI_UNDEF,
+                                               0))
+    {
+        return NGX_DONE;
+    }
+
+    if ((rule->flags & NGX_HTTP_PROFILING_CFI_SIGNAL)
+        && ngx_http_profiling_unwind_signal(walk, sp) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_profiling_unwind_cfa(walk, rule, &cfa);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* only a leaf of aarch64 may leave the stack pointer as it was */
+
+    if (cfa > walk->top || cfa < sp
+#if defined(__aarch64__)
+        || (cfa == sp && !walk->exact)
+#else
+        || cfa == sp
+#endif
+        )
+    {
+        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_CFA;
+        return NGX_ERROR;
+    }
+
+#if defined(__aarch64__)
+
+    if (rule->ra == NGX_HTTP_PROFILING_CFI_SAME
+        && walk->exact
+        && ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR))
+    {
+        ra = walk->reg[NGX_HTTP_PROFILING_UNWIND_LR];
+
+    } else
+
+#endif
+
+    if (ngx_http_profiling_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK) {
+        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_RA;
+        return NGX_ERROR;
+    }
+
+    ngx_http_profiling_unwind_registers(walk, rule, cfa);
+
     walk->lo = cfa;
     walk->pc = ngx_http_profiling_unwind_strip(ra);
     walk->exact = rule->flags & NGX_HTTP_PROFILING_CFI_SIGNAL;
@@ -431,6 +446,14 @@ ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk)
 
         if (object == NULL) {
             return ngx_http_profiling_unwind_called(walk->pc, 0, 0);
+        }
+
+        if (!walk->exact
+            && !ngx_http_profiling_unwind_called(walk->pc, object->start,
+                                                 object->end)
+            && !ngx_http_profiling_unwind_sigreturn(walk->pc))
+        {
+            return 0;
         }
 
         if (object->cfi == NULL) {

@@ -23,6 +23,7 @@ static void ngx_http_profiling_view_loop(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_figures_t *f);
 static void ngx_http_profiling_view_overhead(ngx_http_profiling_json_t *j,
     ngx_http_profiling_snapshot_t *s);
+static void ngx_http_profiling_view_sampler(ngx_http_profiling_json_t *j);
 
 
 ngx_int_t
@@ -167,7 +168,8 @@ ngx_http_profiling_view_cpu(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_double(j, "system_seconds",
                                    (double) t->system / 1e6);
     ngx_http_profiling_json_double(j, "usage_percent", f->cpu_usage);
-    ngx_http_profiling_json_uint(j, "threads", f->gauges->threads);
+    ngx_http_profiling_view_figure(j, "threads", f->gauges->threads,
+                           f->unavailable & NGX_HTTP_PROFILING_NO_MEMORY);
     ngx_http_profiling_json_uint(j, "voluntary_switches", t->voluntary);
     ngx_http_profiling_json_uint(j, "involuntary_switches", t->involuntary);
     ngx_http_profiling_json_uint(j, "minor_faults", t->minor_faults);
@@ -380,6 +382,44 @@ ngx_http_profiling_view_overhead(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_uint(j, "zone_bytes", s->zone->size);
     ngx_http_profiling_json_uint(j, "unprofiled_workers",
                               ngx_http_profiling_load(&s->zone->unprofiled));
+    ngx_http_profiling_view_sampler(j);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+/* the handlers of CPU samples, of all workers that had a slot */
+
+static void
+ngx_http_profiling_view_sampler(ngx_http_profiling_json_t *j)
+{
+    uint64_t                    samples, ns, jit, broken, truncated;
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    samples = 0;
+    ns = 0;
+    jit = 0;
+    broken = 0;
+    truncated = 0;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        samples += ngx_http_profiling_load(&slot->samples);
+        ns += ngx_http_profiling_load(&slot->sample_time);
+        jit += ngx_http_profiling_load(&slot->sample_jit);
+        broken += ngx_http_profiling_load(&slot->sample_broken);
+        truncated += ngx_http_profiling_load(&slot->sample_truncated);
+    }
+
+    ngx_http_profiling_json_open(j, "sampler", '{');
+    ngx_http_profiling_json_uint(j, "samples", samples);
+    ngx_http_profiling_json_double(j, "seconds", (double) ns / 1e9);
+    ngx_http_profiling_json_uint(j, "jit", jit);
+    ngx_http_profiling_json_uint(j, "broken", broken);
+    ngx_http_profiling_json_uint(j, "truncated", truncated);
     ngx_http_profiling_json_close(j, '}');
 }
 

@@ -274,7 +274,7 @@ ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot, uint64_t time,
 
 
 ngx_uint_t
-ngx_http_profiling_code_index(ngx_uint_t status)
+ngx_http_profiling_code_find(ngx_uint_t status)
 {
     ngx_uint_t  low, high, middle;
 
@@ -324,18 +324,6 @@ ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
     *other = (index >= NGX_HTTP_PROFILING_CODE_OTHER && index <= 5);
 
     return NGX_OK;
-}
-
-
-void
-ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
-    ngx_uint_t code, uint64_t in, uint64_t out, ngx_uint_t bucket,
-    uint64_t latency)
-{
-    ngx_http_profiling_add(&counts->code[code], 1);
-    ngx_http_profiling_add(&counts->bytes_in, in);
-    ngx_http_profiling_add(&counts->bytes_out, out);
-    ngx_http_profiling_hist_count(&counts->latency, bucket, latency);
 }
 
 

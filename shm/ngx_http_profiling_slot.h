@@ -30,6 +30,9 @@
 /* number of counted response codes, see ngx_http_profiling_code_index() */
 #define NGX_HTTP_PROFILING_CODES      80
 
+/* the index of the most frequent one */
+#define NGX_HTTP_PROFILING_CODE_200   9
+
 /* the latest pauses kept, a power of two */
 #define NGX_HTTP_PROFILING_PAUSES     256
 
@@ -100,6 +103,7 @@ typedef struct {
     uint64_t  files;            /* mapped files, resident */
     uint64_t  stack_inuse;
     uint64_t  stack_sys;
+    uint64_t  stack_main;       /* mapped for the main thread's stack */
     uint64_t  threads;
     uint64_t  descriptors;
 
@@ -284,7 +288,16 @@ void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
  * knows has its own, any other shares one with its class.  A status below
  * 100 (the client left before any answer) counts as 0.
  */
-ngx_uint_t ngx_http_profiling_code_index(ngx_uint_t status);
+ngx_uint_t ngx_http_profiling_code_find(ngx_uint_t status);
+
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_code_index(ngx_uint_t status)
+{
+    return (status == 200) ? NGX_HTTP_PROFILING_CODE_200
+                           : ngx_http_profiling_code_find(status);
+}
+
 
 /*
  * The status of an index; *other is set if it stands for the remaining ones
@@ -294,10 +307,19 @@ ngx_uint_t ngx_http_profiling_code_index(ngx_uint_t status);
 ngx_int_t ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
     ngx_uint_t *other);
 
+
 /* by the owner: one ended request; latency and upstream in ns */
-void ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
+static ngx_inline void
+ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
     ngx_uint_t code, uint64_t in, uint64_t out, ngx_uint_t bucket,
-    uint64_t latency);
+    uint64_t latency)
+{
+    ngx_http_profiling_add(&counts->code[code], 1);
+    ngx_http_profiling_add(&counts->bytes_in, in);
+    ngx_http_profiling_add(&counts->bytes_out, out);
+    ngx_http_profiling_hist_count(&counts->latency, bucket, latency);
+}
+
 
 /* number of requests, of those with status >= 500, and of those with 4xx */
 uint64_t ngx_http_profiling_counts_requests(

@@ -40,7 +40,11 @@ ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape)
 {
     size_t  size;
 
-    if (shape->slots > NGX_HTTP_PROFILING_SLOTS_MAX
+    /* with these limits the size of one slot cannot overflow */
+
+    if (shape->slots == 0 || shape->history == 0 || shape->places == 0
+        || shape->slots > NGX_HTTP_PROFILING_SLOTS_MAX
+        || shape->history > NGX_HTTP_PROFILING_HISTORY_MAX
         || shape->places > NGX_HTTP_PROFILING_PLACES_MAX
         || shape->stacks > NGX_HTTP_PROFILING_STACKS_MAX
         || (shape->stacks & (shape->stacks - 1)))
@@ -115,7 +119,7 @@ ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
         || zone->size != ngx_http_profiling_zone_size(&shape)
         || zone->slot_size != ngx_http_profiling_zone_slot_size(&shape)
         || zone->slots_offset != ngx_http_profiling_zone_slots_offset(&shape)
-        || zone->place_n > zone->places
+        || zone->place_n == 0 || zone->place_n > zone->places
         || zone->upstream_n > NGX_HTTP_PROFILING_UPSTREAMS)
     {
         return "its header contradicts itself";

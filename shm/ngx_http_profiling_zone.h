@@ -34,6 +34,7 @@
 #define NGX_HTTP_PROFILING_LAYOUT         2
 
 #define NGX_HTTP_PROFILING_SLOTS_MAX      4096
+#define NGX_HTTP_PROFILING_HISTORY_MAX    100000
 #define NGX_HTTP_PROFILING_PLACES_MAX     65536
 
 #define NGX_HTTP_PROFILING_SERVER_LEN     120
@@ -133,7 +134,7 @@ typedef struct {
 } ngx_http_profiling_shape_t;
 
 
-/* bytes that a zone of this shape takes, 0 if that overflows */
+/* bytes that a zone of this shape takes, 0 if it is out of the limits */
 size_t ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape);
 
 /*

@@ -42,7 +42,7 @@ static void
 look(const ngx_http_profiling_cfi_t *cfi)
 {
     uint64_t                              pc;
-    uint32_t                              i;
+    uint32_t                              b, i;
     int64_t                               operand;
     const u_char                         *p, *end;
     const ngx_http_profiling_cfi_rule_t  *rule;
@@ -77,9 +77,13 @@ look(const ngx_http_profiling_cfi_t *cfi)
         }
     }
 
-    for (i = 1; i < cfi->nrows; i++) {
-        if (cfi->rows[i].rule == cfi->rows[i - 1].rule) {
-            abort();
+    for (b = 0; b < cfi->nbuckets; b++) {
+        for (i = cfi->index[b] + 1; i < cfi->index[b + 1]; i++) {
+            if (cfi->rows[i].addr <= cfi->rows[i - 1].addr
+                || cfi->rows[i].rule == cfi->rows[i - 1].rule)
+            {
+                abort();
+            }
         }
     }
 }

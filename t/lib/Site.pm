@@ -56,7 +56,7 @@ our $fast = 'profiling_interval 100ms;';
 
 # main, events, http, server: pieces of the configuration; conf: all of it
 # instead; workers: 0 for a single process without a master; port: a fixed
-# one; env: variables; level: of the error log; modules: more of them;
+# one; env: variables; level: of the error log; access: the access log; modules: more of them;
 # noise: a pattern of complaints that the test asks for.
 
 sub new {
@@ -65,7 +65,7 @@ sub new {
     my $self = bless {
         workers => 1, main => '', events => '', http => $fast, server => '',
         handlers => $handlers, modules => [], env => {}, level => 'info',
-        port => $port, listen => '127.0.0.1:PORT', module => 1, noise => undef,
+        port => $port, access => 'off', listen => '127.0.0.1:PORT', module => 1, noise => undef,
         %o,
     }, $class;
 
@@ -110,10 +110,10 @@ error_log DIR/error.log $self->{level};
 events { worker_connections 512; $self->{events} }
 
 http {
-    access_log off;
     $temp
     default_type text/plain;
     $self->{http}
+    access_log $self->{access};
 
     server {
         listen $self->{listen};
@@ -305,9 +305,14 @@ sub request {
     push @headers, 'Content-Length: ' . length $body
         if length $body || $method eq 'POST';
 
-    my $answer = $self->raw(join("\r\n", "$method $path HTTP/1.1", @headers,
+    return parse($self->raw(join("\r\n", "$method $path HTTP/1.1", @headers,
                                  'Connection: close', '', '') . $body,
-                            to => $o{to}, seconds => $o{seconds});
+                            to => $o{to}, seconds => $o{seconds}));
+}
+
+
+sub parse {
+    my $answer = shift;
 
     my ($head, $rest) = split /\r\n\r\n/, $answer, 2;
     my ($line, @lines) = split /\r\n/, $head // '';

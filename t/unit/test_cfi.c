@@ -4,7 +4,11 @@
  * cut and broken data.
  */
 
-/* sources: t/unit/unwind_oracle.c t/unit/unwind_arm64.c ngx_http_profiling_module/ngx_http_profiling_cfi.c ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c ngx_http_profiling_module/ngx_http_profiling_cfi_table.c */
+/* sources: t/unit/unwind_oracle.c */
+/* sources: t/unit/unwind_arm64.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_table.c */
 /* libs: -ldw -lelf */
 
 
@@ -169,6 +173,7 @@ static ngx_http_profiling_cfi_src_t    src;
 static ngx_http_profiling_cfi_t *
 build_n(size_t len, ngx_uint_t arch, ngx_uint_t exact)
 {
+    uint32_t                   b, i;
     ngx_int_t                  rc;
     static u_char             *page;
     ngx_http_profiling_cfi_t  *cfi;
@@ -194,6 +199,14 @@ build_n(size_t len, ngx_uint_t arch, ngx_uint_t exact)
     rc = ngx_http_profiling_cfi_build(&src, &cfi, &stats);
 
     assert_true((rc == NGX_OK) == (cfi != NULL));
+
+    /* rows ascend in each bucket, or searches would go astray */
+
+    for (b = 0; cfi && b < cfi->nbuckets; b++) {
+        for (i = cfi->index[b] + 1; i < cfi->index[b + 1]; i++) {
+            assert_true(cfi->rows[i].addr > cfi->rows[i - 1].addr);
+        }
+    }
 
     return cfi;
 }
@@ -539,13 +552,15 @@ test_duplicates(void **state)
     fde_lit(TEXT + 0x100, 0x20, "\x41\x0e\x20");
     fde_lit(TEXT + 0x100, 0x20, "\x41\x0e\x30");
     fde_lit(TEXT + 0x110, 0x40, "\x41\x0e\x40\x5f\x0e\x48");
+    fde_lit(TEXT + 0x280, 0x40, "\x41\x0e\x10");
+    fde_lit(TEXT + 0x288, 0x10, "\x41\x0e\x20");
     fde_lit(TEXT + TEXT_LEN, 0x20, "\x41\x0e\x50");
     fde_lit(TEXT + 0x300, 0, "\x41\x0e\x50");
     fde_lit(TEXT + 0x400, 0xffffff00, "\x41\x0e\x50");
     cfi = build();
 
     assert_non_null(cfi);
-    assert_int_equal(stats.overlapping, 2);
+    assert_int_equal(stats.overlapping, 3);
     assert_int_equal(stats.out_of_text, 3);
     expect(cfi, TEXT + 0x100, 7, 8);
     expect(cfi, TEXT + 0x101, 7, 32);
@@ -555,6 +570,10 @@ test_duplicates(void **state)
     expect(cfi, TEXT + 0x130, 7, 72);
     expect(cfi, TEXT + 0x150, 7, -1);
     expect(cfi, TEXT + 0x201, 7, 16);
+    expect(cfi, TEXT + 0x289, 7, 16);
+    expect(cfi, TEXT + 0x298, 7, 16);
+    expect(cfi, TEXT + 0x2bf, 7, 16);
+    expect(cfi, TEXT + 0x2c0, 7, -1);
     expect(cfi, TEXT + 0x300, 7, -1);
     ngx_http_profiling_cfi_free(cfi);
 }

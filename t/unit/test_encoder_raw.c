@@ -5,6 +5,25 @@
  * encoder but main.c, under ASan and UBSan; prints TAP.
  */
 
+/* sources: encoder/cfi.c */
+/* sources: encoder/dump.c */
+/* sources: encoder/encode.c */
+/* sources: encoder/file.c */
+/* sources: encoder/gzip.c */
+/* sources: encoder/labels.c */
+/* sources: encoder/lines.c */
+/* sources: encoder/maps.c */
+/* sources: encoder/memory.c */
+/* sources: encoder/pprof.c */
+/* sources: encoder/procmaps.c */
+/* sources: encoder/profile.c */
+/* sources: encoder/raw.c */
+/* sources: encoder/supervise.c */
+/* sources: encoder/symbols.c */
+/* sources: encoder/table.c */
+/* sources: encoder/text.c */
+/* libs: -ldw -lelf -lz -liberty -lm */
+
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -154,16 +173,15 @@ test_samples(test_raw_t *raw, uint32_t process, uint32_t stack)
 }
 
 
+static void test_capture_maps(test_raw_t *raw);
+static void test_capture_rest(test_raw_t *raw);
+
+
 static void
 test_capture(test_raw_t *raw)
 {
     size_t                             start;
-    ngx_http_profiling_raw_label_t     label;
     ngx_http_profiling_raw_header_t    h;
-    ngx_http_profiling_raw_mapset_t    set;
-    ngx_http_profiling_raw_mapping_t   map;
-    ngx_http_profiling_raw_process_t   process;
-    ngx_http_profiling_raw_labelset_t  labels;
 
     memset(raw, 0, sizeof(test_raw_t));
     memset(&h, 0, sizeof(h));
@@ -183,6 +201,22 @@ test_capture(test_raw_t *raw)
 
     test_samples(raw, 0, 0);
     test_samples(raw, 1, 2);
+    test_capture_maps(raw);
+    test_capture_rest(raw);
+
+    start = raw->len;
+    memcpy(raw->data + offsetof(ngx_http_profiling_raw_header_t, total_size),
+           &start, sizeof(uint64_t));
+}
+
+
+static void
+test_capture_maps(test_raw_t *raw)
+{
+    size_t                             start;
+    ngx_http_profiling_raw_mapset_t    set;
+    ngx_http_profiling_raw_mapping_t   map;
+    ngx_http_profiling_raw_process_t   process;
 
     start = test_begin(raw, NGX_HTTP_PROFILING_RAW_MAPSETS, 2);
 
@@ -213,6 +247,15 @@ test_capture(test_raw_t *raw)
     test_put(raw, &process, sizeof(process));
 
     test_end(raw, start);
+}
+
+
+static void
+test_capture_rest(test_raw_t *raw)
+{
+    size_t                             start;
+    ngx_http_profiling_raw_label_t     label;
+    ngx_http_profiling_raw_labelset_t  labels;
 
     start = test_begin(raw, NGX_HTTP_PROFILING_RAW_LABELSETS, 1);
 
@@ -259,10 +302,6 @@ test_capture(test_raw_t *raw)
     start = test_begin(raw, NGX_HTTP_PROFILING_RAW_OPTIONAL | 77, 1);
     test_u32(raw, 7);
     test_end(raw, start);
-
-    start = raw->len;
-    memcpy(raw->data + offsetof(ngx_http_profiling_raw_header_t, total_size),
-           &start, sizeof(uint64_t));
 }
 
 

@@ -213,10 +213,11 @@ test_quantiles_at_the_edges(void **state)
 
     ngx_memzero(h, sizeof(ngx_http_profiling_hist_t));
     test_count(h, 1ULL << 50);
+    test_count(h, (1ULL << 50) + 1);
 
     assert_in_range(ngx_http_profiling_hist_quantile(h, 0.99),
                     test_lower(LAST), 1ULL << 42);
-    assert_int_equal(h->max, 1ULL << 50);
+    assert_int_equal(h->max, (1ULL << 50) + 1);
 
     free(h);
 }

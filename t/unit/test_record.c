@@ -183,7 +183,7 @@ test_reader(void *data)
         }
     }
 
-    if (ok < 100) {
+    if (ok < 10) {
         _exit(3);
     }
 }
@@ -211,7 +211,7 @@ test_readers_of_other_processes_see_whole_records(void **state)
         assert_int_equal(test_wait(pid[i]), 0);
     }
 
-    assert_true(r->written > 10000);
+    assert_true(r->written > 1000);
     assert_int_equal(test_read(r), r->written);
 
     munmap(r, sizeof(test_record_t));
@@ -243,7 +243,7 @@ test_writer_killed_at_random(void **state)
     r = test_record(1);
     kills = torn = whole = 0;
 
-    for (end = test_clock() + 2; test_clock() < end; kills++) {
+    for (end = test_clock() + 2; kills < 30 || test_clock() < end; kills++) {
         r->before = kills * 1000000 + 1;
         test_write(r, r->before);
         r->written = 0;

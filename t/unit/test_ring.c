@@ -293,7 +293,7 @@ test_reader(void *data)
         }
     }
 
-    if (ok < 100 || declined == 0) {
+    if (ok < 10 || declined == 0) {
         _exit(3);
     }
 }
@@ -320,7 +320,7 @@ test_readers_of_other_processes_see_whole_samples(void **state)
         assert_int_equal(test_wait(pid[i]), 0);
     }
 
-    assert_true(r->latest > 10000);
+    assert_true(r->latest > 1000);
 
     munmap(r, sizeof(test_ring_t));
 }
@@ -342,7 +342,7 @@ test_writer_killed_at_random(void **state)
 
     end = test_clock() + 2;
 
-    for (kills = 0; test_clock() < end; kills++) {
+    for (kills = 0; kills < 30 || test_clock() < end; kills++) {
         r->latest = 0;
         pid = test_spawn(test_writer, r);
 

@@ -4,7 +4,16 @@
  * profiling timer in assembly and in JIT code, over broken stacks.
  */
 
-/* sources: t/unit/unwind_code.S t/unit/unwind_work.c t/unit/unwind_step.c ngx_http_profiling_module/ngx_http_profiling_cfi.c ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c ngx_http_profiling_module/ngx_http_profiling_cfi_table.c ngx_http_profiling_module/ngx_http_profiling_objects.c ngx_http_profiling_module/ngx_http_profiling_unwind.c ngx_http_profiling_module/ngx_http_profiling_unwind_expr.c ngx_http_profiling_module/ngx_http_profiling_unwind_recover.c */
+/* sources: t/unit/unwind_code.S */
+/* sources: t/unit/unwind_work.c */
+/* sources: t/unit/unwind_step.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_table.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_objects.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind_expr.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind_recover.c */
 /* libs: -lcrypto -lpcre2-8 -lz -lm -ldl -lpthread */
 
 
@@ -520,6 +529,28 @@ test_bad_return(void **state)
 }
 
 
+/* the return address of a last call belongs to the function after it */
+
+static void
+test_last_call(void **state)
+{
+    uint64_t                     pcs[MAX], here[MAX];
+    ngx_uint_t                   n, m;
+    ngx_http_profiling_unwind_t  result;
+
+    (void) state;
+
+    m = ngx_http_profiling_unwind_here(&stack, here, MAX, 0, &result);
+    n = unwind_code_last_call(&stack, pcs, MAX, &result);
+
+    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+    assert_int_equal(result.recovered, 0);
+    assert_int_equal(n, m + 2);
+    assert_true(pcs[1] == (uint64_t) (uintptr_t) unwind_code_after);
+    assert_true(pcs[3] == here[1]);
+}
+
+
 static void
 test_bounds(void **state)
 {
@@ -759,6 +790,7 @@ main(void)
         cmocka_unit_test(test_skip),
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_bad_return),
+        cmocka_unit_test(test_last_call),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_no_cfi),
         cmocka_unit_test(test_pcre2_jit),

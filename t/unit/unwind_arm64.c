@@ -14,12 +14,13 @@
 
 
 static const char  *script =
-    "command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || exit 1;"
+    "command -v apt-get >/dev/null || exit 1;"
     "d=$1; mkdir -p $d/lists/partial $d/archives/partial && cd $d || exit 1;"
     "chmod 755 $d; s=/etc/apt/sources.list;"
     "[ -f $s ] || s=/etc/apt/sources.list.d/debian.sources;"
     "a='-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64';"
-    "a=\"$a -o Dir::State=$d -o Dir::Cache=$d -o Dir::State::status=/dev/null\";"
+    "a=\"$a -o Dir::State=$d -o Dir::Cache=$d\";"
+    "a=\"$a -o Dir::State::status=/dev/null\";"
     "a=\"$a -o Dir::Etc::sourcelist=$s -o Dir::Etc::sourceparts=/dev/null\";"
     "a=\"$a -o APT::Sandbox::User=root\";"
     "timeout 120 apt-get $a update || exit 1;"

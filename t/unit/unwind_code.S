@@ -38,6 +38,13 @@ unwind_code_nothing:
     pushq   %rbp
     pushq   %rbx
     subq    $1000, %rsp
+
+    /* a scan cannot tell an old return address in a local from a live one */
+    movq    %rsp, %rdi
+    xorl    %eax, %eax
+    movl    $125, %ecx
+    rep stosq
+
     leaq    -8(%rsp), %rbp
     movl    $100000, %ecx
 1:
@@ -95,6 +102,41 @@ unwind_code_walk_with_return:
     ret
     .cfi_endproc
     .size   unwind_code_walk_with_return, . - unwind_code_walk_with_return
+
+    /* (stack, pcs, max, result): a call is the function's last instruction */
+
+    .globl  unwind_code_last_call
+    .type   unwind_code_last_call, @function
+unwind_code_last_call:
+    .cfi_startproc
+    subq    $40, %rsp
+    .cfi_def_cfa_offset 48
+    call    unwind_code_callee
+    .cfi_endproc
+    .size   unwind_code_last_call, . - unwind_code_last_call
+
+    .globl  unwind_code_after
+    .type   unwind_code_after, @function
+unwind_code_after:
+    .cfi_startproc
+    nop
+    ret
+    .cfi_endproc
+    .size   unwind_code_after, . - unwind_code_after
+
+    .type   unwind_code_callee, @function
+unwind_code_callee:
+    .cfi_startproc
+    subq    $8, %rsp
+    .cfi_def_cfa_offset 16
+    movq    %rcx, %r8
+    xorl    %ecx, %ecx
+    call    ngx_http_profiling_unwind_here
+    addq    $56, %rsp
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size   unwind_code_callee, . - unwind_code_callee
 
     .bss
     .balign 8

@@ -160,7 +160,12 @@ our_expr(const ngx_http_profiling_cfi_t *cfi, int number, uint64_t cfa,
             abort();
         }
 
-        run(op, (uint64_t) operand, 0, s, &n);
+        if (op >= DW_OP_lit0 && op <= DW_OP_lit31) {
+            s[n++] = operand;
+
+        } else {
+            run(op, (uint64_t) operand, 0, s, &n);
+        }
     }
 
     return (uint64_t) s[n - 1];
@@ -249,21 +254,26 @@ their_register(Dwarf_Frame *frame, int reg, uint64_t cfa)
 }
 
 
+static int compare_registers(const char *name, Dwarf_Frame *frame,
+    const ngx_http_profiling_cfi_t *cfi,
+    const ngx_http_profiling_cfi_rule_t *rule, uint64_t pc, uint64_t cfa,
+    int quiet);
+
+
 /* the number of differences at pc; *next is where libdw's row ends */
 
 static int
 compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
     uint64_t pc, uint64_t *next, int quiet)
 {
-    int                                   i, bad, reg;
+    int                                   bad;
     bool                                  sig;
-    loc_t                                 a, b;
+    loc_t                                 b;
     size_t                                nops;
     Dwarf_Op                             *ops;
     uint64_t                              cfa;
     Dwarf_Addr                            start, end;
     Dwarf_Frame                          *frame;
-    const uint8_t                        *slots;
     const ngx_http_profiling_cfi_rule_t  *rule;
 
     rule = ngx_http_profiling_cfi_lookup(cfi, pc);
@@ -319,6 +329,25 @@ compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
         }
     }
 
+    bad += compare_registers(name, frame, cfi, rule, pc, cfa, quiet);
+
+    free(frame);
+
+    return bad;
+}
+
+
+static int
+compare_registers(const char *name, Dwarf_Frame *frame,
+    const ngx_http_profiling_cfi_t *cfi,
+    const ngx_http_profiling_cfi_rule_t *rule, uint64_t pc, uint64_t cfa,
+    int quiet)
+{
+    int             i, bad, reg;
+    loc_t           a, b;
+    const uint8_t  *slots;
+
+    bad = 0;
     slots = ngx_http_profiling_cfi_slots(cfi->arch);
 
     for (i = -1; i < NGX_HTTP_PROFILING_CFI_SAVED; i++) {
@@ -352,8 +381,6 @@ compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
             bad++;
         }
     }
-
-    free(frame);
 
     return bad;
 }

@@ -40,7 +40,7 @@ extern const unwind_work_t  unwind_works[];         /* ends with name NULL */
 
 void unwind_pcre2_jit(void);
 
-/* calls work again and again for ms milliseconds */
+/* calls work again and again for ms milliseconds of processor time */
 void unwind_profiled(void (*work)(void), unsigned ms);
 extern volatile uint64_t          unwind_profiled_return;
 extern volatile sig_atomic_t      unwind_inside;
@@ -68,6 +68,9 @@ void unwind_code_nothing(void);
 void unwind_code_scratch_cfa(void);
 extern uint64_t  unwind_code_scratch_return;
 
+void unwind_code_after(void);
+ngx_uint_t unwind_code_last_call(const ngx_http_profiling_stack_t *stack,
+    uint64_t *pcs, ngx_uint_t max, ngx_http_profiling_unwind_t *result);
 ngx_uint_t unwind_code_walk_with_return(uint64_t ra,
     const ngx_http_profiling_stack_t *stack, uint64_t *pcs, ngx_uint_t max,
     ngx_http_profiling_unwind_t *result);

@@ -1,0 +1,83 @@
+// Numbers to text; null for what is no number, which is shown as "n/a".
+
+const number = (f) => (value) => Number.isFinite(value) ? f(value) : null;
+
+const plain = (value, digits = 0) => value.toLocaleString('en', {
+  minimumFractionDigits: digits,
+  maximumFractionDigits: digits,
+});
+
+// three digits, or more before the point
+const short = (value) =>
+  plain(value, value >= 99.95 || value === 0 ? 0 : value >= 9.995 ? 1 : 2);
+
+const scaled = (value, units, factor, enough) => {
+  let i = 0;
+
+  while (i < units.length - 1 && enough(value)) {
+    value *= factor;
+    i++;
+  }
+
+  return `${short(value)} ${units[i]}`;
+};
+
+export const count = number((value) => plain(value));
+
+export const rate = number(short);
+
+export const percent = number((value) =>
+  value > 0 && value < 0.005 ? '< 0.01%' : `${short(value)}%`);
+
+export const fraction = number((value) => percent(value * 100));
+
+export const bytes = number((value) => value < 1023.5 ? `${plain(value)} B`
+  : scaled(value / 1024, ['KiB', 'MiB', 'GiB', 'TiB'], 1 / 1024,
+           (v) => v >= 1023.5));
+
+export const megabytes = number((value) => bytes(value * 1048576));
+
+export const seconds = number((value) => value
+  ? scaled(value, ['s', 'ms', 'µs'], 1000, (v) => v < 0.9995) : '0 s');
+
+export const milliseconds = number((value) => seconds(value / 1e3));
+
+export const nanoseconds = number((value) => seconds(value / 1e9));
+
+// the two largest units
+export const uptime = number((value) => {
+  const parts = [
+    [value / 86400, 'd'],
+    [value / 3600 % 24, 'h'],
+    [value / 60 % 60, 'min'],
+    [value % 60, 's'],
+  ];
+
+  const first = parts.findIndex(([n]) => n >= 1);
+
+  return parts.slice(first, first + 2).filter(([n]) => n >= 1)
+              .map(([n, unit]) => `${Math.floor(n)} ${unit}`)
+              .join(' ') || '0 s';
+});
+
+export const text = (value) => value == null ? null : String(value);
+
+// "unavailable" names fields from some part of the answer on: memory.alloc
+
+function reason(answer, path) {
+  const keys = Object.keys(answer.unavailable ?? {});
+
+  const key = keys.find((k) => `.${path}.`.includes(`.${k}.`));
+
+  return key ? String(answer.unavailable[key]) : 'there is no value yet';
+}
+
+// What to show of a field: {text, title}.  "answer" tells why a value is
+// missing from "object", a part of it.
+
+export function field(object, path, format = text, answer = object) {
+  const shown = format(path.split('.').reduce((at, key) => at?.[key], object));
+
+  return shown === null ? { text: 'n/a', title: reason(answer, path) }
+                        : { text: shown };
+}

@@ -1,0 +1,335 @@
+#!/usr/bin/perl
+
+# Every directive at nginx -t: what is refused, and with which words; where a
+# directive may stand; and each environment variable.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Site;
+
+my $site = Site->new;
+my $conf = $site->dir . '/nginx.conf';
+my $log = qr/\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[emerg\] \d+#\d+: /;
+
+
+# The directive stands alone in its line; nginx tells the line's number.
+
+sub said {
+    my ($text, %env) = @_;
+
+    my ($status, $said) = $site->check(conf => $text, env => \%env);
+
+    # what comes before and after what a module says
+    $said =~ s/^nginx: \[emerg\] //;
+    $said =~ s/^nginx: configuration file .* test failed\n//m;
+
+    return ($status, $said);
+}
+
+
+sub in_http {
+    my $directives = shift;
+
+    return <<"END";
+load_module MODULE;
+events {}
+http {
+$directives
+    server {
+        listen 127.0.0.1:PORT;
+        location /api/profiling/ { profiling_api; }
+    }
+}
+END
+}
+
+
+sub refused {
+    my ($directives, $message, $line) = @_;
+
+    $line ||= 4;
+
+    my ($status, $said) = said(in_http($directives));
+
+    is("$status $said", "1 $message in $conf:$line\n",
+       "refused: " . $directives =~ s/\s+/ /gr);
+}
+
+
+sub accepted {
+    my $directives = shift;
+
+    my ($status, $said) = said(in_http($directives));
+
+    is("$status $said", '0 ', "accepted: $directives");
+}
+
+
+# values
+
+my $time = 'it must be a time from %dms to 3600000ms%s';
+
+my @settings = (
+    [ profiling_interval => sprintf($time, 100, ''),
+      [qw(100ms 2s 60m 1h 2 1.5s 1m2.5s 3600.000s 0.1s 1m30s)],
+      [qw(99ms 0 0s 3600001ms 61m 2h 0.0999s -1s 1.5 1.5ms .5m 1..5s 1.s
+          abc 2x 1.5sx 99999999999999999999s), '""'] ],
+
+    [ profiling_history => 'it must be a number from 1 to 100000',
+      [qw(1 1000 100000)], [qw(0 100001 -1 1k 10.5 abc), '""'] ],
+
+    [ profiling_memory_limit => 'it must be a size from 1048576 to '
+                                . '9223372036854775807, or "auto"',
+      [qw(auto 1m 1048576 1024k 2G)],
+      [qw(1048575 0 1023k off -1m 1t 99999999999g)] ],
+
+    [ profiling_memory_warning => 'it must be a percentage from 1% to 100%',
+      [qw(1 75 75% 90)], [qw(0 101 0% 101% 75%% % 7.5)] ],
+
+    [ profiling_memory_critical => 'it must be a percentage from 1% to 100%',
+      [qw(75 90% 100)], [qw(0 101 all)] ],
+
+    [ profiling_goroutine_warning => 'it must be a number from 1 to '
+                                     . '1000000000',
+      [qw(1 5000 10000)], [qw(0 1000000001 5k off)] ],
+
+    [ profiling_goroutine_critical => 'it must be a number from 1 to '
+                                      . '1000000000',
+      [qw(5000 1000000000)], [qw(0 1000000001 -5)] ],
+
+    [ profiling_pause_threshold => sprintf($time, 1, ''),
+      [qw(1ms 10ms 1h 0.25s)], [qw(0 0ms 3600001ms off)] ],
+
+    [ profiling_cpu_rate => 'it must be a number from 1 to 1000',
+      [qw(1 100 1000)], [qw(0 1001 off 99.5)] ],
+
+    [ profiling_heap_rate => 'it must be a size from 1 to 1073741824, or '
+                             . '"off"',
+      [qw(1 512k 1g 1024m off)], [qw(0 1025m 2g auto on)] ],
+
+    [ profiling_block_rate => sprintf($time, 1, ', or "off"'),
+      [qw(1ms 2s off)], [qw(0 61m auto)] ],
+
+    [ profiling_mutex_fraction => 'it must be a number from 1 to 1000000, or '
+                                  . '"off"',
+      [qw(1 1000000 off)], [qw(0 1000001 OFF)] ],
+);
+
+for my $setting (@settings) {
+    my ($name, $must, $good, $bad) = @$setting;
+
+    for (@$good) {
+        accepted("$name $_;");
+    }
+
+    for (@$bad) {
+        (my $value = $_) =~ s/^""$//;
+        refused("$name $_;",
+                qq{invalid value "$value" of "$name", $must});
+    }
+
+    refused("$name $good->[0];\n$name $good->[0];",
+            qq{"$name" directive is duplicate}, 5);
+    refused("$name;",
+            qq{invalid number of arguments in "$name" directive});
+    refused("$name 1 2;",
+            qq{invalid number of arguments in "$name" directive});
+}
+
+accepted('profiling_interval "1m 30s";');
+
+# warning and critical
+
+refused("profiling_memory_warning 80;\nprofiling_memory_critical 79;",
+        '"profiling_memory_warning" (80) is above '
+        . '"profiling_memory_critical" (79)', 10);
+refused('profiling_memory_warning 91;',
+        '"profiling_memory_warning" (91) is above '
+        . '"profiling_memory_critical" (90)', 9);
+refused('profiling_goroutine_critical 4999;',
+        '"profiling_goroutine_warning" (5000) is above '
+        . '"profiling_goroutine_critical" (4999)', 9);
+accepted("profiling_memory_warning 80;\nprofiling_memory_critical 80;");
+
+# flags and enumerations
+
+for my $value (qw(on off)) {
+    accepted("profiling $value;");
+}
+
+refused('profiling maybe;',
+        'invalid value "maybe" in "profiling" directive, it must be "on" or '
+        . '"off"');
+refused("profiling on;\nprofiling on;", '"profiling" directive is duplicate',
+        5);
+
+for my $value (qw(local any)) {
+    accepted("profiling_access $value;");
+}
+
+refused('profiling_access all;', 'invalid value "all"');
+refused("profiling_access any;\nprofiling_access any;",
+        '"profiling_access" directive is duplicate', 5);
+
+# the zone
+
+my $takes = '"profiling_zone" takes zone=name:size [slots=number]';
+
+accepted('profiling_zone zone=p:8m;');
+accepted('profiling_zone zone=p:8m slots=4;');
+accepted('profiling_zone slots=4 zone=p:8m;');
+refused('profiling_zone zone=p:1k;', 'zone "zone=p:1k" is too small');
+refused('profiling_zone zone=p:;', "invalid parameter \"zone=p:\", $takes");
+refused('profiling_zone zone=p;', "invalid parameter \"zone=p\", $takes");
+refused('profiling_zone zone=:1m;', "invalid parameter \"zone=:1m\", $takes");
+refused('profiling_zone zone=p:x;', "invalid parameter \"zone=p:x\", $takes");
+refused('profiling_zone p:1m;', "invalid parameter \"p:1m\", $takes");
+refused('profiling_zone zone=p:8m zone=q:8m;',
+        "invalid parameter \"zone=q:8m\", $takes");
+refused('profiling_zone slots=4;',
+        '"profiling_zone" must have "zone" parameter');
+refused('profiling_zone slots=4 slots=5;',
+        '"profiling_zone" must have "zone" parameter');
+
+for my $slots (qw(0 4097 -1 x), '') {
+    refused("profiling_zone zone=p:8m slots=$slots;",
+            "invalid value \"slots=$slots\", slots must be from 1 to 4096");
+}
+
+refused("profiling_zone zone=p:8m;\nprofiling_zone zone=p:8m;",
+        '"profiling_zone" directive is duplicate', 5);
+refused('profiling_zone;',
+        'invalid number of arguments in "profiling_zone" directive');
+
+# handlers
+
+for my $name (qw(profiling_api profiling_pprof profiling_prometheus)) {
+    refused("server { listen 127.0.0.1:PORT1; location / {\n$name on; } }",
+            "invalid number of arguments in \"$name\" directive", 5);
+
+    refused("$name;", "\"$name\" directive is not allowed here");
+
+    refused("server {\n$name; }", "\"$name\" directive is not allowed here",
+            5);
+}
+
+refused("server { location / { profiling_api;\nprofiling_prometheus; } }",
+        '"profiling_prometheus" directive conflicts with another handler of '
+        . 'the module', 5);
+refused("server { location / { profiling_api;\nprofiling_api; } }",
+        '"profiling_api" directive conflicts with another handler of '
+        . 'the module', 5);
+
+# places where a directive may not stand
+
+for my $directive ('profiling_zone zone=p:8m',
+                   map { "$_->[0] $_->[2][0]" } @settings)
+{
+    my ($name) = split ' ', $directive;
+
+    refused("server {\n$directive; }",
+            "\"$name\" directive is not allowed here", 5);
+    refused("server { location / {\n$directive; } }",
+            "\"$name\" directive is not allowed here", 5);
+}
+
+for my $name (qw(profiling profiling_access profiling_zone profiling_api
+                 profiling_interval))
+{
+    my ($status, $said) = said("load_module MODULE;\nevents {}\n$name on;\n");
+
+    is("$status $said",
+       "1 \"$name\" directive is not allowed here in $conf:3\n",
+       "$name outside of http");
+}
+
+accepted("server { profiling off; profiling_access any;\n"
+         . "location / { profiling on; profiling_access local; } }");
+
+
+# variables
+
+sub variable {
+    my ($name, $value, $message) = @_;
+
+    my ($status, $said) = said(in_http(''), $name => $value);
+
+    if (defined $message) {
+        my $end = $message eq '' ? '' : ", $message";
+        is("$status $said",
+           "1 invalid value \"$value\" of the environment variable "
+           . "\"$name\"$end\n", "refused: $name=$value");
+
+    } else {
+        is("$status $said", '0 ', "accepted: $name=$value");
+    }
+}
+
+my @variables = (
+    [ METRICS_INTERVAL => sprintf($time, 100, ''),
+      [qw(2s 1.5s 2m0s 100ms 1h), ''], [qw(99ms abc 2h 1.5)] ],
+    [ METRICS_MAX_SIZE => 'it must be a number from 1 to 100000',
+      [qw(1 1000), ''], [qw(0 1e3 100001)] ],
+    [ MEMORY_WARNING_PCT => 'it must be a percentage from 1% to 100%',
+      [qw(1 90 75%), ''], [qw(0 101 high)] ],
+    [ MEMORY_CRITICAL_PCT => 'it must be a percentage from 1% to 100%',
+      [qw(75 100), ''], [qw(0 101)] ],
+    [ GOROUTINE_WARNING => 'it must be a number from 1 to 1000000000',
+      [qw(1 10000), ''], [qw(0 many)] ],
+    [ GOROUTINE_CRITICAL => 'it must be a number from 1 to 1000000000',
+      [qw(5000 1000000000), ''], [qw(0 -1)] ],
+    [ ENABLE_PROFILING => 'it must be true or false',
+      [qw(true false TRUE False 1 0 t f on off yes no), ''],
+      [qw(maybe 2 tru)] ],
+);
+
+for (@variables) {
+    my ($name, $must, $good, $bad) = @$_;
+
+    variable($name, $_) for @$good;
+    variable($name, $_, $must) for @$bad;
+}
+
+for (['MEMORY_WARNING_PCT', 91, '"profiling_memory_critical" (90)'],
+     ['GOROUTINE_WARNING', 10001, '"profiling_goroutine_critical" (10000)'])
+{
+    my ($name, $value, $other) = @$_;
+    my ($status, $said) = said(in_http(''), $name => $value);
+
+    is("$status $said", "1 \"$name\" ($value) is above $other in $conf:9\n",
+       "the variable is named: $name=$value");
+}
+
+my ($status, $said) = said(in_http('profiling_interval 5s;'),
+                           METRICS_INTERVAL => 'abc');
+is("$status $said", '0 ', 'a variable that a directive overrides is not read');
+
+($status, $said) = said(<<'END', METRICS_INTERVAL => 'abc');
+load_module MODULE;
+events {}
+http { server { listen 127.0.0.1:PORT; } }
+END
+
+is("$status $said", '0 ', 'nor is one if the module is not used');
+
+
+# configurations that are whole
+
+for my $handler (qw(profiling_api profiling_pprof profiling_prometheus)) {
+    my ($status, $said) = said(<<"END");
+load_module MODULE;
+events {}
+http { server { listen 127.0.0.1:PORT; location / { $handler; } } }
+END
+
+    is("$status $said", '0 ', "$handler and nothing else");
+}
+
+($status, $said) = said(in_http('profiling_zone zone=p:64k slots=4096;'));
+is($status, 1, 'a zone without room for its slots');
+like($said, qr/^profiling zone "p" of 65536 bytes is too small: 4096 slots with 1000 samples and \d+ locations take \d+ bytes\n$/,
+     'says what does not fit');
+
+done_testing;

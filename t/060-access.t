@@ -1,0 +1,192 @@
+#!/usr/bin/perl
+
+# profiling_access: who may ask.  The machine's own addresses stand for those
+# of others: a connection to one of them comes from it.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Test::More;
+use Site;
+
+my @own = map { m{^\d+: (\S+)\s+inet6? ([^ /]+)/\d+ .*scope global} ? $2 : () }
+          grep { !/ tentative| dadfailed/ }
+          split /\n/, run('ip', '-o', 'addr');
+my ($own) = grep { !/:/ } @own;
+my ($own6) = grep { /:/ } @own;
+
+my $listen = $own ? "listen $own:PORT1;" : '';
+$listen .= $own6 ? "listen [$own6]:PORT1;" : '';
+
+my $handlers = <<'END';
+    location /api/profiling/ { profiling_api; }
+    location = /metrics { profiling_prometheus; }
+    location /debug/pprof/ { profiling_pprof; }
+    location /any/ { profiling_access any; profiling_api; }
+    location /any/local/ { profiling_access local; profiling_api; }
+    location /sub { echo_location /api/profiling/gc; }
+END
+
+my $site = Site->new(
+    modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so'],
+    handlers => $handlers,
+    http => $Site::fast . <<'END',
+    set_real_ip_from 0.0.0.0/0;
+    set_real_ip_from ::/0;
+    set_real_ip_from unix:;
+    real_ip_header X-Forwarded-For;
+    real_ip_recursive on;
+    log_format peer '$remote_addr';
+    access_log DIR/peers.log peer;
+END
+    access => 'DIR/peers.log peer',
+    server => "listen [::1]:PORT2; listen unix:DIR/socket;"
+              . "listen [::]:PORT3 ipv6only=off; $listen")->start;
+
+my %to = (
+    v4     => '127.0.0.1:' . $site->port,
+    v6     => '[::1]:' . $site->port(2),
+    unix   => $site->dir . '/socket',
+    mapped => '127.0.0.1:' . $site->port(3),
+    double => '[::1]:' . $site->port(3),
+);
+
+
+sub status {
+    my ($to, $path, @headers) = @_;
+
+    return $site->request($path, to => $to, headers => \@headers)->{status};
+}
+
+
+# loopback, with whatever a header makes of it
+
+for my $name (sort keys %to) {
+    is(status($to{$name}, '/api/profiling/gc'), 200, "$name: allowed");
+
+    for my $forged (qw(8.8.8.8 127.0.0.1 2001:db8::1), '10.0.0.1, 8.8.8.8') {
+        is(status($to{$name}, '/api/profiling/gc',
+                  "X-Forwarded-For: $forged"), 200,
+           "$name: allowed, X-Forwarded-For: $forged");
+    }
+
+    like(slurp($site->dir . '/peers.log'), qr/^8\.8\.8\.8$/m,
+         'realip did its work') if $name eq 'v4';
+}
+
+my $s = IO::Socket::INET->new(PeerAddr => $to{v4}, LocalAddr => '127.3.2.1');
+print $s "GET /api/profiling/gc HTTP/1.0\r\n\r\n";
+$s->flush;
+like(Site::read_all($s, 5), qr{^HTTP/1.1 200}, 'all of 127/8');
+
+# other addresses
+
+SKIP: {
+    skip 'no address but loopback', 1 unless @own;
+
+    my @foreign = ((map { "$own:" . $site->port($_) } $own ? (1, 3) : ()),
+                   (map { "[$own6]:" . $site->port($_) } $own6 ? (1, 3) : ()));
+
+    my $forced = $site->json('gc')->{forced};
+
+    for my $to (@foreign) {
+        for my $headers ([], ['X-Forwarded-For: 127.0.0.1'],
+                         ['X-Forwarded-For: ::1'],
+                         ['X-Forwarded-For: unix:'],
+                         ['X-Real-IP: 127.0.0.1', 'Forwarded: for=127.0.0.1'])
+        {
+            my $got = $site->request('/api/profiling/gc', to => $to,
+                                     headers => $headers);
+
+            is($got->{status}, 403, "$to: 403, @$headers");
+            is_deeply(eval { decode_json($got->{body}) },
+                      { error => { status => 403,
+                                   message => 'only local clients may ask '
+                                              . '(profiling_access local)' } },
+                      'it says why');
+            is($got->{headers}{'cache-control'}, 'no-store', 'not cached');
+        }
+
+        for my $path (qw(/api/profiling/metrics /api/profiling/nothing
+                         /api/profiling/metrics/history?count=x
+                         /api/profiling/ /metrics /debug/pprof/
+                         /debug/pprof/cmdline /debug/pprof/profile?seconds=1
+                         /any/local/gc))
+        {
+            my $got = $site->request($path, to => $to);
+            is($got->{status}, 403, "$to: $path is a 403");
+            unlike($got->{body}, qr/nginx_profiling|"metrics"|"num_gc"/,
+                   'and tells nothing');
+        }
+
+        is($site->request('/api/profiling/force-gc', method => 'POST',
+                          to => $to)->{status}, 403, 'nor may it force');
+
+        is(status($to, '/any/gc'), 200, "$to: profiling_access any lets it");
+        is(status($to, '/any/gc', 'Sec-Fetch-Site: cross-site',
+                  'Origin: http://evil'), 200, 'from any page');
+    }
+
+    is($site->json('gc')->{forced}, $forced, 'what is refused is not done');
+}
+
+# pages of others, in a browser of this machine
+
+my $port = $site->port;
+
+for (
+    ['Sec-Fetch-Site: none', 200], ['Sec-Fetch-Site: same-origin', 200],
+    ['Sec-Fetch-Site: SAME-ORIGIN', 200],
+    ['Sec-Fetch-Site: same-site', 403], ['Sec-Fetch-Site: cross-site', 403],
+    ['sec-fetch-site: cross-site', 403], ['Sec-Fetch-Site: ', 403],
+    ['Sec-Fetch-Site: nonesuch', 403],
+    ["Origin: http://localhost:$port", 200, "localhost:$port"],
+    ["Origin: https://localhost:$port", 200, "localhost:$port"],
+    ["Origin: http://LOCALHOST:$port", 200, "localhost:$port"],
+    ['Origin: http://localhost', 403, "localhost:$port"],
+    ["Origin: http://127.0.0.1:$port", 403, "localhost:$port"],
+    ['Origin: http://localhost:1', 403, "localhost:$port"],
+    ["Origin: http://localhost:${port}0", 403, "localhost:$port"],
+    ["Origin: http://evil/localhost:$port", 403, "localhost:$port"],
+    ["Origin: http://evil.localhost:$port", 403, "localhost:$port"],
+    ["Origin: http://evil://localhost:$port", 403, "localhost:$port"],
+    ['Origin: null', 403], ['Origin: ', 403], ['Origin: main', 403],
+    ['Origin: ://main', 403], ['Origin: http://main', 200],
+    ["Origin: http://main\r\nSec-Fetch-Site: same-origin", 200],
+    ["Origin: http://main\r\nSec-Fetch-Site: cross-site", 403],
+    ["Origin: http://evil\r\nSec-Fetch-Site: same-origin", 403],
+    ["Origin: http://main\r\nOrigin: http://evil", 403],
+    ["Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site", 403],
+)
+{
+    my ($header, $status, $host) = @$_;
+    my @host = $host ? ("Host: $host") : ();
+    my $name = $header =~ s/\r\n/, /gr;
+
+    my $got = $site->request('/api/profiling/gc',
+                             headers => [$header, @host]);
+
+    is($got->{status}, $status, "$name" . ($host ? " to $host" : ''));
+    is(eval { decode_json($got->{body})->{error}{message} },
+       'pages of other sites may not ask (profiling_access local)',
+       'it says why') if $status == 403;
+
+    is($site->request('/metrics', headers => [$header, @host])->{status},
+       $status, 'the same for /metrics');
+    is($site->request('/any/gc', headers => [$header, @host])->{status}, 200,
+       'profiling_access any lifts it');
+}
+
+my $forced = $site->json('gc')->{forced};
+is($site->request('/api/profiling/force-gc', method => 'POST',
+                  headers => ['Sec-Fetch-Site: cross-site'])->{status}, 403,
+   'a form of another site');
+is($site->json('gc')->{forced}, $forced, 'forces nothing');
+
+is(Site::parse($site->raw("GET /api/profiling/gc HTTP/1.0\r\n"
+                          . "Origin: http://a\r\n\r\n"))->{status}, 403,
+   'an origin without a host');
+
+$site->stop;
+done_testing;

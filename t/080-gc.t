@@ -1,0 +1,260 @@
+#!/usr/bin/perl
+
+# Pauses of event loops, force-gc, and a worker that does not answer.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(time);
+use Site;
+
+my $site = Site->new(
+    workers => 2,
+    modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so'],
+    http    => <<'END',
+    profiling_interval 100ms;
+    profiling_pause_threshold 30ms;
+    profiling_memory_limit 64g;
+    client_body_buffer_size 100k;
+END
+    server  => <<'END')->start;
+    location = /block { echo_blocking_sleep 0.06; echo ok; }
+    location = /short { echo_blocking_sleep 0.005; echo ok; }
+    location = /stuck { echo_blocking_sleep 2.5; echo ok; }
+    location = /body { proxy_pass http://127.0.0.1:PORT9; }
+    location = /ok { return 200; }
+END
+
+
+sub gc { return $site->json('gc' . ($_[0] // '')) }
+
+sub force {
+    return $site->json('force-gc' . ($_[0] // ''), method => 'POST');
+}
+
+
+ok(until_true(5, sub { @{ $site->json('memory')->{workers} } == 2
+                       && !grep { !$_->{memory} }
+                               @{ $site->json('memory')->{workers} } }),
+   'both workers have had a tick');
+
+# pauses: passes of an event loop above the threshold
+
+my $before = gc();
+is($before->{threshold_ms}, 30, 'the threshold');
+
+for my $n (1 .. 3) {
+    my $start = time();
+    $site->request('/block');
+    my $took = time() - $start;
+
+    my $now = gc();
+
+    # a busy machine may add some that nobody asked for
+    cmp_ok($now->{num_gc}, '>=', $before->{num_gc} + $n, "$n pauses");
+    cmp_ok($now->{recent_pauses_ns}[0], '>=', 58e6, 'as long as it slept');
+    cmp_ok($now->{recent_pauses_ns}[0], '<=', $took * 1e9,
+           'and no longer than it was seen to be');
+    cmp_ok(abs(epoch($now->{last_gc}) - time()), '<', 1, 'just now');
+}
+
+my $now = gc();
+my $sum = 0;
+$sum += $_ for @{ $now->{recent_pauses_ns} };
+
+is(scalar @{ $now->{recent_pauses_ns} }, $now->{num_gc},
+   'all of them are recent');
+is($now->{pause_total}, $sum, 'the total is their sum');
+cmp_ok(abs($now->{pause_total_ms} - $sum / 1e6), '<', 0.001, 'also in ms');
+is($now->{avg_pause_ns}, int($sum / $now->{num_gc}), 'and the average');
+cmp_ok($now->{gc_cpu_fraction}, '>', 0, 'the fraction');
+cmp_ok($now->{gc_cpu_fraction}, '<', 1, 'is one');
+
+is_deeply([map { $_->{duration_ns} } @{ $now->{recent} }],
+          $now->{recent_pauses_ns}, 'recent has the same');
+is(scalar(grep { defined $_->{cause} } @{ $now->{recent} }), 0,
+   'without a cause that is known');
+
+my %workers = map { $_ => 1 } $site->workers;
+is(scalar(grep { !$workers{$_->{worker}} } @{ $now->{recent} }), 0,
+   'each names its worker');
+
+my $metrics = $site->json('metrics')->{metrics};
+is($metrics->{gc}{num_gc}, $now->{num_gc}, 'metrics tells the same');
+is($metrics->{gc}{pause_total_ns}, $now->{pause_total}, 'the same total');
+cmp_ok($metrics->{event_loop}{latency}{max}, '>=', 0.058,
+       'the event loop has seen it');
+
+my @sums = (0, 0);
+
+for my $pid (keys %workers) {
+    my $one = gc("?worker=$pid");
+    $sums[0] += $one->{num_gc};
+    $sums[1] += $one->{pause_total};
+    is(scalar(grep { $_->{worker} != $pid } @{ $one->{recent} }), 0,
+       'the view of a worker has its own pauses');
+}
+
+is_deeply(\@sums, [@$now{qw(num_gc pause_total)}], 'they add up');
+
+my $short = gc()->{num_gc};
+$site->request('/short');
+is(gc()->{num_gc}, $short, 'a pass below the threshold is none');
+
+# force-gc, with nothing to do
+
+$before = gc();
+my $forced = force();
+
+is($forced->{success}, 1, 'force-gc succeeds');
+cmp_ok($forced->{gc_duration_ms}, '>', 0, 'it takes time');
+cmp_ok($forced->{gc_duration_ms}, '<', 1000, 'but not too much');
+cmp_ok($forced->{heap_alloc_mb}, '>', 0.1, 'there is a heap');
+cmp_ok($forced->{heap_freed_mb}, '>=', 0, 'nothing negative');
+cmp_ok($forced->{num_gc}, '>=', $before->{num_gc} + 2, 'it is a pause of each');
+
+is_deeply([sort map { $_->{pid} } @{ $forced->{workers} }],
+          [sort keys %workers], 'all workers answer');
+is(scalar(grep { $_->{success} && defined $_->{duration_ms}
+                 && $_->{heap_alloc_mb} > 0 } @{ $forced->{workers} }), 2,
+   'each with its figures');
+
+$now = gc();
+is($now->{num_gc}, $forced->{num_gc}, 'the number is gc\'s');
+is($now->{forced}, $before->{forced} + 2, 'they are counted');
+is_deeply([sort map { $_->{worker} }
+           grep { ($_->{cause} // '') eq 'force-gc' } @{ $now->{recent} }],
+          [sort keys %workers], 'recent tells the cause');
+
+# one worker
+
+my ($pid) = sort keys %workers;
+my $one = force("?worker=$pid");
+
+is($one->{success}, 1, 'force-gc of one worker');
+is_deeply([map { $_->{pid} } @{ $one->{workers} }], [$pid],
+          'the other is left alone');
+is(gc()->{forced}, $now->{forced} + 1, 'one is counted');
+
+# with a body, and on a connection that goes on
+
+my $answer = $site->raw("POST /api/profiling/force-gc HTTP/1.1\r\nHost: a\r\n"
+                        . "Content-Length: 200000\r\n\r\n" . 'x' x 200_000
+                        . "GET /ok HTTP/1.1\r\nHost: a\r\n"
+                        . "Connection: close\r\n\r\n");
+is(scalar(() = $answer =~ m{HTTP/1\.1 200 OK\r\n}g), 2,
+   'a body is discarded, the connection goes on') or diag($answer);
+
+is(scalar(grep { $_->{status} != 200 }
+          map { $site->request('/api/profiling/force-gc', method => 'POST') }
+          1 .. 20), 0, 'many of them');
+
+my @clients = map { $site->connect } 1 .. 8;
+
+for (@clients) {
+    print $_ "POST /api/profiling/force-gc HTTP/1.1\r\nHost: a\r\n"
+             . "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    $_->flush;
+}
+
+is(scalar(grep { !/"success":true/ } map { Site::read_all($_, 5) } @clients),
+   0, 'several at once');
+
+# memory that was allocated and is free: buffers below one that stays
+
+my @sent = map { $site->connect } 1 .. 240;
+
+for (@sent) {
+    print $_ "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+             . 'x' x 80_000;
+    $_->flush;
+}
+
+ok(until_true(10, sub {
+    $site->json('memory')->{memory}{heap_inuse} > 240 * 80_000
+}), 'buffers take memory');
+
+my @pins = map { $site->connect } 1 .. 20;
+
+for (@pins) {
+    print $_ "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+             . 'x' x 80_000;
+    $_->flush;
+}
+
+ok(until_true(10, sub {
+    $site->json('memory')->{memory}{heap_inuse} > 258 * 80_000
+}), 'and some more');
+
+close $_ for @sent;
+
+my $memory;
+
+ok(until_true(10, sub {
+    $memory = $site->json('memory')->{memory};
+    return $memory->{heap_idle} > 200 * 80_000;
+}), 'they are free, and not given back') or diag(explain($memory));
+
+$forced = force();
+
+cmp_ok($forced->{heap_freed_mb}, '>', 10, 'force-gc gives them back');
+
+my $after;
+
+ok(until_true(5, sub {
+    $after = $site->json('memory')->{memory};
+    return $memory->{anonymous} - $after->{anonymous} > 10 * 1048576;
+}), 'and it shows') or diag(explain([$memory, $after]));
+
+close $_ for @pins;
+
+# a worker that is stuck: the other one answers, and says so
+
+my $stuck = $site->connect;
+print $stuck "GET /stuck HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+$stuck->flush;
+my $since = time();
+
+# one that the stuck worker accepts just before it begins is not answered
+
+my $got;
+
+ok(until_true(1.5, sub {
+    $got = $site->request('/api/profiling/health', seconds => 0.2);
+    return $got->{status} == 503;
+}), 'a stuck worker is unhealthy') or diag($got->{body});
+
+my $health = eval { JSON::PP->new->utf8->decode($got->{body}) }
+             || {};
+my ($victim) = grep { $_->{state} eq 'stuck' } @{ $health->{workers} };
+
+is($health->{status}, 'unhealthy', 'by name');
+like($health->{issues}[0], qr/^worker $victim->{pid} is stuck: its event loop has not run for \d\.\d s, it sleeps in a blocking call$/,
+     'the issue says which, for how long, and what it does');
+
+$forced = force();
+
+ok(defined $forced->{success} && !$forced->{success},
+   'force-gc does not succeed');
+is_deeply([sort { $a->[0] <=> $b->[0] }
+           map { [$_->{pid}, !!$_->{success}, $_->{error}] }
+           @{ $forced->{workers} }],
+          [sort { $a->[0] <=> $b->[0] }
+           map { [$_, $_ != $victim->{pid},
+                  $_ == $victim->{pid} ? 'the worker did not answer in time'
+                                       : undef] } keys %workers],
+          'and says whose fault it is');
+cmp_ok($forced->{gc_duration_ms}, '>=', 990, 'it waited for an answer');
+cmp_ok($forced->{gc_duration_ms}, '<', 1900, 'until its deadline');
+
+like(Site::read_all($stuck, 5), qr/ok/, 'the stuck one goes on');
+cmp_ok(time() - $since, '>=', 2.4, 'after its time');
+
+ok(until_true(5, sub { $site->json('health')->{status} eq 'healthy' }),
+   'all is well again');
+is(force()->{success}, 1, 'force-gc too');
+
+$site->stop;
+done_testing;

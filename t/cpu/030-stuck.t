@@ -1,0 +1,142 @@
+#!/usr/bin/perl
+
+# Workers that spin for ever, in Lua and in C, are profiled through another
+# one; one that is stopped does no harm.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+
+my $site = Site->new(
+    workers  => 3,
+    modules  => [ Profile::test_module(), Profile::lua_modules() ],
+    handlers => $Profile::handlers,
+    noise    => qr/exited on signal 9/,
+    server   => <<'END',
+        location = /lua {
+            content_by_lua_block {
+                local x = 0
+                while true do x = (x + 1) % 1000003 end
+            }
+        }
+        location /c/ { location /c/spin { profiling_test spin; } }
+END
+);
+
+$site->start;
+
+my %pid = map { $_ => stuck($_) } '/lua', '/c/spin';
+my ($other) = grep { $_ != $pid{'/lua'} && $_ != $pid{'/c/spin'} }
+              $site->workers;
+
+ok($other, 'two workers spin, one does not');
+
+both();
+one();
+stopped();
+
+kill 'KILL', @pid{'/lua', '/c/spin'};
+until_true(10, sub { @{ [ $site->workers ] } == 3 });
+
+$site->stop;
+
+done_testing();
+
+
+# the worker that a request has got stuck
+
+sub stuck {
+    my $path = shift;
+
+    my %before = map { $_ => cpu_ns($_) } $site->workers;
+    my $s = $site->connect;
+
+    print $s "GET $path HTTP/1.1\r\nHost: main\r\n\r\n";
+    $s->flush;
+    $site->{"connection $path"} = $s;
+    sleep 0.5;
+
+    my ($pid) = sort { cpu_ns($b) - $before{$b} <=> cpu_ns($a) - $before{$a} }
+                grep { my $p = $_; !grep { $p == $_ } values %{ $site->{stuck} } }
+                keys %before;
+
+    return $site->{stuck}{$path} = $pid;
+}
+
+
+sub both {
+    my %before = map { $_ => cpu_ns($pid{$_}) } keys %pid;
+    my $began = time();
+    my $p = Profile::take($site, seconds => 3);
+    my $took = time() - $began;
+
+    cmp_ok($took, '<', 12, 'the answer comes in time');
+
+    my %spent = map { $_ => (cpu_ns($pid{$_}) - $before{$_}) * 3 / $took }
+                keys %pid;
+
+    is_valid($p, 'workers that spin');
+
+    my %place = ('/lua' => '= /lua', '/c/spin' => '/c/spin');
+
+    for my $path (sort keys %pid) {
+        my $of = labelled(pid => $pid{$path});
+
+        # it is reached 200 ms after the others
+        about(sum($p, $of), $spent{$path} * 2.8 / 3, 0.15,
+              "$path: its CPU time is in the profile");
+        cmp_ok(share($p, $of, labelled(server => 'main', state => 'phase',
+                                       location => $place{$path})) // 0,
+               '>=', 0.99, "$path: has its location");
+        cmp_ok(share($p, $of, \&thread_start) // 0, '>=', 0.99,
+               "$path: stacks reach the start");
+    }
+
+    cmp_ok(share($p, labelled(pid => $pid{'/c/spin'}),
+                 has('profiling_test_one_cfi')) // 0, '>=', 0.98,
+           'the function that spins is named');
+    cmp_ok(share($p, labelled(pid => $pid{'/lua'}), has('[jit]')) // 0, '>=',
+           0.9, 'compiled Lua is shown as such');
+}
+
+
+sub one {
+    my $p = Profile::take_measured($site, [ $pid{'/lua'} ], seconds => 2,
+                                   args => "&worker=$pid{'/lua'}");
+
+    is(join(' ', sort keys %{ { map { $_->{labels}{pid} => 1 }
+                                @{ $p->{samples} } } }), $pid{'/lua'},
+       'one of them can be asked for alone');
+    about($p->{cpu}, $p->{spent} * 1.8 / 2, 0.2, '... with its CPU time');
+}
+
+
+sub stopped {
+    kill 'STOP', $pid{'/lua'};
+    sleep 0.1;
+
+    my $p = Profile::take($site, seconds => 1);
+
+    cmp_ok(sum($p, labelled(pid => $pid{'/lua'})), '<', 0.03e9,
+           'a stopped worker takes no CPU time');
+    cmp_ok(sum($p, labelled(pid => $pid{'/c/spin'})), '>', 0.03e9,
+           '... and the others are profiled');
+
+    # the signal that was sent to it comes now, after the capture
+    kill 'CONT', $pid{'/lua'};
+    sleep 0.2;
+
+    is($site->request('/debug/pprof/cmdline')->{status}, 200, 'all goes on');
+
+    my $before = sampled($site);
+    sleep 0.5;
+    cmp_ok(sampled($site) - $before, '<=', 1, '... and nothing is sampled');
+
+    $p = Profile::take($site, seconds => 1);
+    cmp_ok(sum($p, labelled(pid => $pid{'/lua'}, location => '= /lua')), '>',
+           0.03e9, 'when it goes on it is profiled again');
+}

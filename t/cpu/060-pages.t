@@ -1,0 +1,266 @@
+#!/usr/bin/perl
+
+# /debug/pprof and /api/profiling/cpu-profile as clients see them: methods,
+# arguments, headers, errors, and go tool pprof against the live address.
+
+use strict;
+use warnings;
+
+use Test::More;
+use JSON::PP;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+
+my $site = Site->new(
+    workers  => 2,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    http     => 'profiling_interval 1s;',
+    server   => <<'END',
+        location = /three { profiling_test three 2000000; }
+        location = /debug/pprof { return 301 pprof/; }
+END
+)->start;
+
+my $load = load($site, { pause => 0.01 }, '/three');
+my $url = 'http://127.0.0.1:' . $site->port;
+my %nosniff = ('x-content-type-options' => 'nosniff');
+
+index_page();
+cmdline();
+profile();
+head();
+errors();
+worker();
+cpu_profile();
+live();
+symbol();
+
+Profile::end($load);
+$site->stop;
+
+done_testing();
+
+
+sub answers {
+    my ($got, $status, %headers) = @_;
+
+    my $name = delete $headers{name};
+
+    is($got->{status}, $status, "$name: $status") or diag($got->{body});
+
+    for my $key (sort keys %headers) {
+        is($got->{headers}{$key}, $headers{$key}, "$name: $key");
+    }
+}
+
+
+sub index_page {
+    my $got = $site->request('/debug/pprof/');
+
+    answers($got, 200, %nosniff, name => 'index',
+            'content-type' => 'text/html; charset=utf-8');
+    like($got->{body}, qr{<a href="$_\?debug=1">$_</a>}, "... has $_")
+        for qw(cmdline profile);
+    like($got->{body}, qr{<li>profile: CPU}, '... and says what they are');
+
+    answers($site->request('/debug/pprof'), 301, name => 'without a slash');
+}
+
+
+sub cmdline {
+    my $got = $site->request('/debug/pprof/cmdline');
+
+    answers($got, 200, %nosniff, name => 'cmdline',
+            'content-type' => 'text/plain; charset=utf-8');
+    is($got->{body}, join("\0", $site->command), '... is how nginx was started');
+}
+
+
+# what is no positive integer means the default, so only this is waited for
+
+sub profile {
+    for my $query ('seconds=1', 'seconds=01', 'x=2&seconds=1&seconds=50') {
+        my $began = time();
+        my $got = $site->request("/debug/pprof/profile?$query");
+
+        answers($got, 200, %nosniff, name => $query,
+                'content-type' => 'application/octet-stream',
+                'content-disposition' => 'attachment; filename="profile"',
+                'content-encoding' => undef);
+        cmp_ok(time() - $began, '>=', 1, "$query: a second");
+        cmp_ok(time() - $began, '<', 5, "$query: not many");
+    }
+
+    my %open = map { $_ => $site->connect } '', '?seconds=0', '?seconds=-1',
+               '?seconds=x', '?seconds=1.5', '?seconds=';
+
+    for my $query (sort keys %open) {
+        my $s = $open{$query};
+        print $s "GET /debug/pprof/profile$query HTTP/1.1\r\n"
+                 . "Host: main\r\n\r\n";
+        $s->flush;
+    }
+
+    sleep 2.5;
+
+    for my $query (sort keys %open) {
+        is(Site::read_all($open{$query}, 0.05), '',
+           "\"$query\": the default is longer");
+    }
+}
+
+
+sub head {
+    my $began = time();
+
+    for my $path ('/debug/pprof/profile?seconds=20',
+                  '/api/profiling/cpu-profile?duration=20')
+    {
+        my $got = $site->request($path, method => 'HEAD');
+
+        answers($got, 200, %nosniff, name => "HEAD $path",
+                'content-type' => 'application/octet-stream');
+        is($got->{body}, '', '... has no body');
+    }
+
+    answers($site->request('/debug/pprof/', method => 'HEAD'), 200,
+            name => 'HEAD of the index');
+    cmp_ok(time() - $began, '<', 2, '... answers at once');
+}
+
+
+sub errors {
+    my %text = (%nosniff, 'content-type' => 'text/plain; charset=utf-8',
+                'x-go-pprof' => 1, 'content-disposition' => undef);
+
+    my $got = $site->request('/debug/pprof/nothing');
+    answers($got, 404, %text, name => 'an unknown profile');
+    is($got->{body}, "Unknown profile\n", '... in words of Go');
+
+    $got = $site->request('/debug/pprof/profile?seconds=100000');
+    answers($got, 400, %text, name => 'too long');
+    like($got->{body}, qr/^profile duration exceeds.*\n\z/, '... says so');
+
+    $got = $site->request('/debug/pprof/profile?seconds=1', method => 'POST',
+                          body => 'x=1');
+    answers($got, 405, %text, name => 'POST', allow => 'GET, HEAD');
+
+    $got = $site->request('/debug/pprof/profile?seconds=1&worker=x');
+    answers($got, 400, %text, name => 'worker=x');
+
+    $got = $site->request("/debug/pprof/profile?seconds=1&worker=$$");
+    answers($got, 404, %text, name => 'a pid of another');
+}
+
+
+sub worker {
+    my ($pid) = $site->workers;
+    my $p = Profile::take($site, seconds => 1, args => "&worker=$pid");
+
+    is_valid($p, 'one worker');
+    is(scalar(grep { $_->{labels}{pid} != $pid } @{ $p->{samples} }), 0,
+       '... and no other');
+}
+
+
+sub cpu_profile {
+    my $path = '/api/profiling/cpu-profile';
+    my $got = $site->request("$path?duration=1");
+    my $now = time();
+
+    answers($got, 200, %nosniff, name => 'cpu-profile',
+            'content-type' => 'application/octet-stream');
+
+    my ($stamp) = ($got->{headers}{'content-disposition'} // '')
+                  =~ /^attachment; filename="?cpu-(\d+)\.prof"?$/;
+    ok(defined $stamp && abs($stamp - $now) < 10, '... its file has the time')
+        or diag($got->{headers}{'content-disposition'});
+    is_valid(Profile::decode($got->{body}), 'cpu-profile');
+
+    for my $bad (qw(0 -1 301 x 1.5 1s 99999999999999999999), '') {
+        my $got = $site->request("$path?duration=$bad");
+
+        answers($got, 400, name => "duration=$bad", %nosniff,
+                'content-type' => 'application/json; charset=utf-8');
+        my $error = eval { decode_json($got->{body})->{error} } || {};
+        is($error->{status}, 400, '... in JSON');
+        like($error->{message} // '', qr/duration must be .* 1 to 300/,
+             '... says what is allowed');
+    }
+
+    answers($site->request("$path?duration=1&worker=1"), 404,
+            name => 'no worker', 'content-type' =>
+            'application/json; charset=utf-8');
+}
+
+
+# without -symbolize=none: it asks the server for names if it needs them
+
+sub live {
+    local $ENV{HOME} = $Profile::dir;
+    local $ENV{PPROF_TMPDIR} = "$Profile::dir/live";
+
+    my $top = run(qw(go tool pprof -top), "$url/debug/pprof/profile?seconds=1");
+    is($?, 0, 'go tool pprof of the live address') or diag($top);
+    like($top, qr/profiling_test_three_cfi/, '... has names');
+
+    $top = run(qw(go tool pprof -seconds 1 -top), '127.0.0.1:' . $site->port);
+    like($top, qr/^Type: cpu$/m, '... of host:port alone');
+
+    for my $how (qw(remote force)) {
+        my $said = run(qw(go tool pprof), "-symbolize=$how", '-top',
+                       "$url/debug/pprof/profile?seconds=1");
+        is($?, 0, "-symbolize=$how");
+        like($said, qr/profiling_test_three_cfi/, '... keeps the names')
+            or diag($said);
+        unlike($said, qr/Unrecognized|cannot|error/i, '... without a word')
+            or diag($said);
+    }
+}
+
+
+sub symbol {
+    my $p = Profile::take($site, seconds => 1);
+    my $d = $p->{decoded};
+    my %name;
+
+    for my $l (@{ $d->{locations} }) {
+        my $f = $d->{functions}[$l->{line}[-1]{function} - 1];
+        $name{ sprintf '0x%x', $l->{address} } = $f->{name}
+            if $f->{name} !~ /^\[/;
+    }
+
+    my @pcs = (sort keys %name)[0 .. 9];
+    my $list = join '+', @pcs;
+
+    my $empty = $site->request('/debug/pprof/symbol');
+    answers($empty, 200, %nosniff, name => 'symbol',
+            'content-type' => 'text/plain; charset=utf-8');
+    is($empty->{body}, "num_symbols: 1\n", '... says that there are names');
+
+    for my $got ($site->request("/debug/pprof/symbol?$list"),
+                 $site->request('/debug/pprof/symbol', method => 'POST',
+                                body => $list))
+    {
+        is($got->{status}, 200, 'symbol');
+        my ($first, @rows) = split /\n/, $got->{body};
+        is($first, 'num_symbols: 1', '... first line');
+
+        my %got = map { split / /, $_, 2 } @rows;
+        is(scalar(grep { ($got{$_} // '') eq $name{$_} } @pcs), scalar @pcs,
+           '... and the names')
+            or diag(map { "$_: $name{$_}, " . ($got{$_} // 'none') . "\n" }
+                    @pcs);
+    }
+
+    my $got = $site->request('/debug/pprof/symbol?0x1+junk++0xfffffffffffff');
+    answers($got, 200, name => 'addresses of nothing');
+
+    # larger than nginx keeps in memory
+    $got = $site->request('/debug/pprof/symbol', method => 'POST',
+                          body => join '+', ($list) x 300);
+    answers($got, 200, name => 'many addresses');
+    like($got->{body}, qr/^\Q$pcs[0]\E \Q$name{$pcs[0]}\E$/m, '... with names');
+}

@@ -1,0 +1,190 @@
+#!/usr/bin/perl
+
+# Twenty reloads under load: totals and history are kept, old workers are
+# shown as draining and then gone, slots are used again.
+
+use strict;
+use warnings;
+
+use Fault;
+use IO::Socket::INET;
+use Test::More;
+
+my $reloads = 20;
+
+my $with = Fault->new(name => 'with',
+                      profiling => 'profiling_interval 300ms;',
+                      server => <<'END');
+        location /slow {
+            set $long $request_id$request_id$request_id$request_id;
+            limit_rate 100;
+            return 200 $long$long$long$long$long$long;
+        }
+END
+my $without = Fault->new(name => 'without', module => 0);
+
+my %kinds;
+
+for my $n ($with, $without) {
+    $n->start;
+
+    my $poller = $n->{module} ? $n->poller : undef;
+    my $prober = $n->prober;
+    my $wrk = background($n->dir . '/wrk', 'wrk', '-t1', '-c10', '-d60s',
+                         'http://127.0.0.1:' . $n->port . '/empty');
+
+    my $start = $n->{module} ? $n->api('runtime')->{start_time} : '';
+    my $since = time;
+
+    wait_for(10, sub { $n->api('metrics/history')->{count} > 3 })
+        if $n->{module};
+
+    for my $i (1 .. $reloads) {
+        ok($n->reload, "$n->{name}: reload $i");
+
+        next unless $n->{module};
+
+        my $m = $n->until('metrics', 10, sub {
+            my @new = grep { $_->{generation} == $i + 1 } @{ $_[0]{workers} };
+            return @new == 2;
+        });
+
+        ok($m->{met}, "... both workers of generation " . ($i + 1));
+    }
+
+    if ($n->{module}) {
+        my $runtime = $n->api('runtime');
+
+        is($runtime->{generation}, $reloads + 1, 'the generation is counted');
+        is($runtime->{start_time}, $start, 'the start is not reset');
+        cmp_ok(Fault::stamp($runtime->{reload_time}), '>', $since,
+               'reload_time is set');
+        cmp_ok(Fault::stamp($runtime->{reload_time}), '<=', time,
+               '... to a time that has been');
+    }
+
+    reap($wrk, 'TERM');
+    $kinds{ $n->{name} } = $n->prober_result($prober);
+
+    if (!$n->{module}) {
+        $n->stop;
+        next;
+    }
+
+    my $seen = $n->poller_result($poller);
+
+    cmp_ok($seen->{answers}, '>', 100, 'metrics were polled all the time');
+    is_deeply($seen->{fallen}, [], 'no counter ever fell')
+        or diag(explain([ @{ $seen->{fallen} }[0 .. 5] ]));
+    is_deeply($seen->{odd}, [], 'no answer but 200 with JSON');
+    delete @{ $seen->{errors} }{qw(reset closed)};
+    is_deeply($seen->{errors}, {}, 'no failure but a connection reset');
+
+    my ($highest) = sort { $b <=> $a } keys %{ $seen->{slots} };
+    cmp_ok($highest, '<', 8, 'slots are used again');
+    ok(!$seen->{states}{stuck}, 'no worker seemed stuck');
+
+    my $m = $n->until('metrics', 10, sub {
+        my $c = $_[0]{metrics}{connections};
+        return $c->{active} == 0 && @{ $_[0]{workers} } == 2;
+    });
+
+    ok($m->{met}, 'two workers and no connection are left')
+        or diag(explain($m->{metrics}{connections}, $m->{workers}));
+
+    my $total = 0;
+    $total += $_->{requests} for @{ $n->api('locations')->{locations} };
+    is($total, $m->{metrics}{requests}{total},
+       'the locations have as many requests as the whole');
+
+    my $samples = $n->api('metrics/history?count=1000')->{samples};
+    my @times = map { Fault::stamp($_->{timestamp}) } @$samples;
+
+    cmp_ok($times[0], '<', $since + 1, 'the history goes back to the start');
+    is(scalar(grep { $times[$_] - $times[$_ - 1] > 1 } 1 .. $#times), 0,
+       '... without a gap');
+
+    unlike($n->log, qr/\[(?:alert|emerg|crit|error)\]/, 'no error in the log');
+}
+
+for my $kind (grep { !/^(?:200|reset|closed)$/ } keys %{ $kinds{with} }) {
+    ok($kinds{without}{$kind}, "clients see \"$kind\" without the module too");
+}
+
+my ($lost, $usual) = map {
+    ($kinds{$_}{reset} || 0) + ($kinds{$_}{closed} || 0)
+} qw(with without);
+
+cmp_ok($lost, '<=', $reloads, "$lost resets with the module, $usual without");
+
+
+# a draining worker, for as long as its client reads
+
+my $slow = IO::Socket::INET->new('127.0.0.1:' . $with->port);
+syswrite $slow, "GET /slow HTTP/1.0\r\n\r\n";
+
+my $m = $with->until('metrics', 10, sub {
+    return $_[0]{metrics}{connections}{writing} == 1;
+});
+ok($m->{met}, 'a slow client is being served');
+
+my ($busy) = grep { $_->{connections}{writing} } @{ $m->{workers} };
+my $before = $m->{metrics}{requests}{total};
+
+ok($with->reload, 'reload');
+
+$m = $with->until('metrics', 10, sub {
+    my ($old) = grep { $_->{pid} == $busy->{pid} } @{ $_[0]{workers} };
+    return $old && $old->{state} eq 'draining' && @{ $_[0]{workers} } == 3;
+});
+
+ok($m->{met}, 'its worker is shown as draining, beside the two new ones');
+ok($with->until('health', 10, sub { $_[0]{status} eq 'healthy' })->{met},
+   '... which is healthy');
+
+# it goes on ticking
+my ($old) = grep { $_->{pid} == $busy->{pid} } @{ $m->{workers} };
+$m = $with->until('metrics', 10, sub {
+    my ($now) = grep { $_->{pid} == $busy->{pid} } @{ $_[0]{workers} };
+    return $now && $now->{collected} gt $old->{collected};
+});
+ok($m->{met}, '... and still collects its figures');
+
+undef $slow;
+
+$m = $with->until('metrics', 10, sub {
+    return !grep { $_->{pid} == $busy->{pid} } @{ $_[0]{workers} };
+});
+
+ok($m->{met}, 'it is gone when its client is gone');
+$m = $with->until('metrics', 10, sub {
+    return $_[0]{metrics}{requests}{total} == $before + 1;
+});
+ok($m->{met}, '... and its last request is counted')
+    or diag($before, explain($m->{metrics}{requests}));
+
+
+# worker_shutdown_timeout ends what drains too long
+
+$with->reload(main => 'worker_shutdown_timeout 1s;');
+
+my $silent = IO::Socket::INET->new('127.0.0.1:' . $with->port);
+syswrite $silent, "GET /slow HTTP/1.0\r\n\r\n";
+
+$with->until('metrics', 10, sub {
+    return $_[0]{metrics}{connections}{writing} == 1;
+});
+
+ok($with->reload, 'reload with worker_shutdown_timeout');
+
+$m = $with->until('metrics', 10, sub {
+    return @{ $_[0]{workers} } == 2
+           && $_[0]{metrics}{connections}{active} == 0;
+});
+
+ok($m->{met}, 'a worker that was cut short leaves nothing behind')
+    or diag(explain($m->{metrics}{connections}));
+
+ok($with->stop('QUIT'), 'nginx ends');
+
+done_testing();

@@ -1,0 +1,159 @@
+#!/usr/bin/perl
+
+# Configurations that the zone does not allow, at start and at reload, and
+# workers that find no slot.
+
+use strict;
+use warnings;
+
+use Fault;
+use IO::Socket::INET;
+use Test::More;
+
+my $zone = 'profiling_interval 200ms;
+            profiling_zone zone=prof:16m slots=6; profiling_history 200;';
+
+my $n = Fault->new(name => 'zone', profiling => $zone);
+
+$n->start;
+$n->get('/empty') for 1 .. 5;
+$n->until('metrics', 5, sub { $_[0]{metrics}{requests}{total} == 5 });
+$n->until('metrics/history', 5, sub { $_[0]{count} > 2 });
+
+for my $case (['another size', qr/slots=6/, 'zone=prof:20m', 'zone=prof:16m',
+               qr/size 20971520 .*"prof".* 16777216 bytes/],
+              ['fewer slots', qr/x/, 'slots=5', 'slots=6',
+               qr/slots=5 .*"prof".* 6 slots/],
+              ['another history', qr/x/, 'profiling_history 300',
+               'profiling_history 200',
+               qr/profiling_history 300 .*200 samples.*"prof"/])
+{
+    my ($name, undef, $new, $old, $message) = @$case;
+
+    (my $changed = $zone) =~ s/\Q$old\E/$new/;
+
+    my $length = length $n->log;
+    my @before = sort $n->workers;
+
+    $n->configure(profiling => $changed);
+    $n->signal('HUP');
+
+    my $said = wait_for(10, sub {
+        my ($line) = substr($n->log, $length) =~ /^(.*\[emerg\].*)$/m;
+        return $line;
+    });
+
+    like($said, $message, "$name is refused, and both are named");
+
+    is_deeply([ sort $n->workers ], \@before, '... the workers go on');
+    is($n->api('metrics')->{metrics}{requests}{total}, 5, '... with totals');
+    is($n->api('runtime')->{generation}, 1, '... and no new generation');
+}
+
+ok($n->reload(profiling => $zone . 'profiling_pause_threshold 33ms;'),
+   'another setting is taken over');
+is($n->api('runtime')->{settings}{profiling_pause_threshold_ms}, 33,
+   '... and is in force');
+is($n->api('metrics')->{metrics}{requests}{total}, 5, '... totals are kept');
+is($n->api('runtime')->{generation}, 2, '... in generation 2');
+
+# another name is another zone
+
+ok($n->reload(profiling => 'profiling_interval 200ms;
+                            profiling_zone zone=other:16m;'),
+   'a zone of another name is taken');
+is($n->api('metrics')->{metrics}{requests}{total}, 0, '... and starts at 0');
+
+unlike($n->log, qr/\[(?:alert|crit)\]/, 'no alert in the log');
+$n->stop;
+
+
+# too small at the start
+
+my $small = Fault->new(name => 'small',
+                       profiling => 'profiling_zone zone=tiny:1m slots=64;');
+
+$small->configure;
+my $said = run_command($small->command);
+my $status = $?;
+
+isnt($status, 0, 'a zone that is too small stops the start');
+
+my ($line) = ($said . $small->log) =~ /^(.*"tiny".*too small.*)$/m;
+like($line, qr/\[emerg\].*1048576 bytes.*take (\d+) bytes/,
+     '... by a message with what it has and what is needed');
+
+my ($needed) = ($line // '') =~ /take (\d+) bytes/;
+
+# the slab allocator's own pages are on top
+my $enough = int(($needed || 0) * 1.01 / 1024) + 64;
+
+$small->start(profiling => "profiling_zone zone=tiny:${enough}k slots=64;");
+is($small->api('health')->{status}, 'healthy', '... which is enough');
+$small->stop;
+
+
+# slots exhausted
+
+my $two = Fault->new(name => 'two', server => <<'END',
+        location /slow { limit_rate 10; return 200 "$request_id$request_id"; }
+END
+    profiling => 'profiling_interval 200ms;
+                  profiling_zone zone=two:16m slots=2;');
+
+$two->start;
+
+# both workers have to drain when they are told to exit: each serves clients
+
+my @slow;
+
+wait_for(10, sub {
+    push @slow, IO::Socket::INET->new('127.0.0.1:' . $two->port);
+    syswrite $slow[-1], "GET /slow HTTP/1.0\r\n\r\n";
+    my $m = $two->ticked;
+    return 2 == grep { $_->{connections}{writing} } @{ $m->{workers} };
+}) or fail('both workers serve a slow client');
+
+my @old = $two->workers;
+
+$two->signal('HUP');
+ok(wait_for(10, sub { $two->workers == 4 && $two->running == 2 }),
+   'new workers run beside the draining ones');
+
+my $m = $two->until('metrics', 10, sub {
+    return $_[0]{overhead}{unprofiled_workers} == 2;
+});
+ok($m->{met}, '... and are counted as not profiled');
+
+is_deeply([ sort { $a <=> $b } map { $_->{pid} } @{ $m->{workers} } ],
+          [ sort { $a <=> $b } @old ], '... and not shown');
+
+is($two->get('/empty')->{status}, 200, '... but serve requests');
+
+for my $endpoint ('metrics', 'metrics/history', 'memory', 'gc', 'goroutines',
+                  'runtime', 'health', 'locations')
+{
+    is($two->api($endpoint)->{http}, 200, "... and $endpoint");
+}
+
+is($two->get('/metrics')->{status}, 200, '... and the text for Prometheus');
+
+my $r = $two->get('/api/profiling/force-gc', method => 'POST');
+like($r->{status}, qr/^(?:200|503)$/, '... and refuse force-gc') or
+    diag(explain($r));
+
+my @lines = $two->log =~ /^.*slots of profiling zone "two" are taken.*$/mg;
+is(@lines, 2, 'one line each in the log') or diag(@lines);
+
+@slow = ();
+
+ok(wait_for(10, sub { $two->workers == 2 }), 'the old ones have gone');
+ok($two->reload, 'reload');
+$m = $two->until('metrics', 10, sub { @{ $_[0]{workers} } == 2 });
+ok($m->{met}, 'the next workers have the slots again')
+    or diag(explain($m->{workers}), $two->log);
+
+ok($two->stop('QUIT'), 'nginx ends');
+unlike($two->log, qr/\[(?:alert|crit|emerg)\]|signal 11/, 'no alert');
+
+done_testing();

@@ -1,0 +1,460 @@
+
+/*
+ * What the tests profile: a location that does one known thing.
+ *
+ *     profiling_test one 10000;         burns in profiling_test_one_cfi()
+ *     profiling_test three_fp 10000;    the same for the other kinds
+ *     profiling_test spin;              never comes back
+ *     profiling_test sleep 100;         holds the worker up, ms
+ *     profiling_test thread 1000000;    burns in a task of a thread pool
+ *     profiling_test malloc 1000;       so many random malloc() and free()
+ *     profiling_test dlopen 10 file;    loads, calls and unloads an object
+ *     profiling_test fork 3;            children that end at once
+ *     profiling_test spawn 3;           the same by posix_spawn()
+ *     profiling_test touch 100;         MiB that are allocated and kept
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <dlfcn.h>
+#include <spawn.h>
+#include "burn.h"
+
+
+typedef struct ngx_http_profiling_test_conf_s  ngx_http_profiling_test_conf_t;
+
+struct ngx_http_profiling_test_conf_s {
+    void                  (*act)(ngx_http_profiling_test_conf_t *conf);
+    profiling_test_burn_pt  burn;
+    ngx_int_t               n;
+    ngx_str_t               file;
+};
+
+
+typedef struct {
+    ngx_str_t               name;
+    void                  (*act)(ngx_http_profiling_test_conf_t *conf);
+    profiling_test_burn_pt  burn;
+} ngx_http_profiling_test_act_t;
+
+
+static ngx_int_t ngx_http_profiling_test_handler(ngx_http_request_t *r);
+static void ngx_http_profiling_test_burn(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_spin(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_sleep(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_malloc(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_dlopen(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_fork(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_spawn(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_touch(
+    ngx_http_profiling_test_conf_t *conf);
+static ngx_int_t ngx_http_profiling_test_thread(ngx_http_request_t *r,
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_task(void *data, ngx_log_t *log);
+static void ngx_http_profiling_test_task_done(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_test_send(ngx_http_request_t *r);
+static void *ngx_http_profiling_test_create_conf(ngx_conf_t *cf);
+static char *ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *dummy);
+
+
+static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
+
+    { ngx_string("one"), ngx_http_profiling_test_burn,
+      profiling_test_one_cfi },
+    { ngx_string("three"), ngx_http_profiling_test_burn,
+      profiling_test_three_cfi },
+    { ngx_string("deep"), ngx_http_profiling_test_burn,
+      profiling_test_deep_cfi },
+    { ngx_string("one_fp"), ngx_http_profiling_test_burn,
+      profiling_test_one_fp },
+    { ngx_string("three_fp"), ngx_http_profiling_test_burn,
+      profiling_test_three_fp },
+    { ngx_string("deep_fp"), ngx_http_profiling_test_burn,
+      profiling_test_deep_fp },
+    { ngx_string("one_nocfi"), ngx_http_profiling_test_burn,
+      profiling_test_one_nocfi },
+    { ngx_string("three_nocfi"), ngx_http_profiling_test_burn,
+      profiling_test_three_nocfi },
+    { ngx_string("deep_nocfi"), ngx_http_profiling_test_burn,
+      profiling_test_deep_nocfi },
+    { ngx_string("spin"), ngx_http_profiling_test_spin, NULL },
+    { ngx_string("sleep"), ngx_http_profiling_test_sleep, NULL },
+    { ngx_string("malloc"), ngx_http_profiling_test_malloc, NULL },
+    { ngx_string("dlopen"), ngx_http_profiling_test_dlopen, NULL },
+    { ngx_string("fork"), ngx_http_profiling_test_fork, NULL },
+    { ngx_string("spawn"), ngx_http_profiling_test_spawn, NULL },
+    { ngx_string("touch"), ngx_http_profiling_test_touch, NULL },
+    { ngx_string("thread"), NULL, NULL },
+    { ngx_null_string, NULL, NULL }
+};
+
+
+static ngx_command_t  ngx_http_profiling_test_commands[] = {
+
+    { ngx_string("profiling_test"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE123,
+      ngx_http_profiling_test,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_profiling_test_module_ctx = {
+    NULL,                                    /* preconfiguration */
+    NULL,                                    /* postconfiguration */
+
+    NULL,                                    /* create main configuration */
+    NULL,                                    /* init main configuration */
+
+    NULL,                                    /* create server configuration */
+    NULL,                                    /* merge server configuration */
+
+    ngx_http_profiling_test_create_conf,     /* create location config */
+    NULL                                     /* merge location config */
+};
+
+
+ngx_module_t  ngx_http_profiling_test_module = {
+    NGX_MODULE_V1,
+    &ngx_http_profiling_test_module_ctx,     /* module context */
+    ngx_http_profiling_test_commands,        /* module directives */
+    NGX_HTTP_MODULE,                         /* module type */
+    NULL,                                    /* init master */
+    NULL,                                    /* init module */
+    NULL,                                    /* init process */
+    NULL,                                    /* init thread */
+    NULL,                                    /* exit thread */
+    NULL,                                    /* exit process */
+    NULL,                                    /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* what nginx looks for in an object; its configure writes the same */
+
+ngx_module_t *ngx_modules[] = {
+    &ngx_http_profiling_test_module,
+    NULL
+};
+
+char *ngx_module_names[] = {
+    (char *) "ngx_http_profiling_test_module",
+    NULL
+};
+
+char *ngx_module_order[] = {
+    NULL
+};
+
+
+static ngx_int_t
+ngx_http_profiling_test_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                        rc;
+    ngx_http_profiling_test_conf_t  *conf;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_test_module);
+
+    if (conf->act == NULL) {
+        return ngx_http_profiling_test_thread(r, conf);
+    }
+
+    conf->act(conf);
+
+    return ngx_http_profiling_test_send(r);
+}
+
+
+static void
+ngx_http_profiling_test_burn(ngx_http_profiling_test_conf_t *conf)
+{
+    conf->burn(conf->n);
+}
+
+
+static void
+ngx_http_profiling_test_spin(ngx_http_profiling_test_conf_t *conf)
+{
+    for ( ;; ) {
+        profiling_test_one_cfi(1000000);
+    }
+}
+
+
+static void
+ngx_http_profiling_test_sleep(ngx_http_profiling_test_conf_t *conf)
+{
+    ngx_msleep(conf->n);
+}
+
+
+static void
+ngx_http_profiling_test_malloc(ngx_http_profiling_test_conf_t *conf)
+{
+    void       *p[256];
+    ngx_int_t   i;
+    ngx_uint_t  at;
+
+    ngx_memzero(p, sizeof(p));
+
+    for (i = 0; i < conf->n; i++) {
+        at = ngx_random() % 256;
+
+        free(p[at]);
+        p[at] = malloc(1 + ngx_random() % 20000);
+    }
+
+    for (at = 0; at < 256; at++) {
+        free(p[at]);
+    }
+}
+
+
+static void
+ngx_http_profiling_test_dlopen(ngx_http_profiling_test_conf_t *conf)
+{
+    void                    *handle;
+    ngx_int_t                i;
+    profiling_test_burn_pt   burn;
+
+    for (i = 0; i < conf->n; i++) {
+        handle = dlopen((char *) conf->file.data, RTLD_NOW|RTLD_LOCAL);
+
+        if (handle == NULL) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                          "dlopen() failed (%s)", dlerror());
+            return;
+        }
+
+        *(void **) &burn = dlsym(handle, "profiling_test_one_plugin");
+
+        if (burn) {
+            burn(20000);
+        }
+
+        (void) dlclose(handle);
+    }
+}
+
+
+/* the worker's own handler of SIGCHLD waits for them */
+
+static void
+ngx_http_profiling_test_fork(ngx_http_profiling_test_conf_t *conf)
+{
+    ngx_int_t  i;
+
+    for (i = 0; i < conf->n; i++) {
+
+        switch (fork()) {
+
+        case -1:
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                          "fork() failed");
+            return;
+
+        case 0:
+            profiling_test_one_cfi(1000000);
+            _exit(0);
+        }
+    }
+}
+
+
+static void
+ngx_http_profiling_test_spawn(ngx_http_profiling_test_conf_t *conf)
+{
+    int         rc;
+    char       *argv[2];
+    pid_t       pid;
+    ngx_int_t   i;
+
+    argv[0] = (char *) "/bin/true";
+    argv[1] = NULL;
+
+    for (i = 0; i < conf->n; i++) {
+        rc = posix_spawn(&pid, argv[0], NULL, NULL, argv, environ);
+
+        if (rc != 0) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, rc,
+                          "posix_spawn() failed");
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_profiling_test_touch(ngx_http_profiling_test_conf_t *conf)
+{
+    u_char  *p;
+
+    p = malloc((size_t) conf->n << 20);
+
+    if (p) {
+        ngx_memset(p, 1, (size_t) conf->n << 20);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_profiling_test_thread(ngx_http_request_t *r,
+    ngx_http_profiling_test_conf_t *conf)
+{
+    ngx_str_t            name;
+    ngx_thread_pool_t   *pool;
+    ngx_thread_task_t   *task;
+
+    ngx_str_set(&name, "default");
+
+    pool = ngx_thread_pool_get((ngx_cycle_t *) ngx_cycle, &name);
+    task = ngx_thread_task_alloc(r->pool, sizeof(ngx_int_t));
+
+    if (pool == NULL || task == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *(ngx_int_t *) task->ctx = conf->n;
+
+    task->handler = ngx_http_profiling_test_task;
+    task->event.handler = ngx_http_profiling_test_task_done;
+    task->event.data = r;
+
+    if (ngx_thread_task_post(pool, task) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->main->blocked++;
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_profiling_test_task(void *data, ngx_log_t *log)
+{
+    profiling_test_deep_cfi(*(ngx_int_t *) data);
+}
+
+
+static void
+ngx_http_profiling_test_task_done(ngx_event_t *ev)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ev->data;
+    c = r->connection;
+
+    r->main->blocked--;
+
+    ngx_http_finalize_request(r, ngx_http_profiling_test_send(r));
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_test_send(ngx_http_request_t *r)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    static u_char  body[] = "done\n";
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = sizeof(body) - 1;
+    ngx_str_set(&r->headers_out.content_type, "text/plain");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = body;
+    b->last = body + sizeof(body) - 1;
+    b->memory = 1;
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static void *
+ngx_http_profiling_test_create_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_profiling_test_conf_t));
+}
+
+
+static char *
+ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
+{
+    ngx_http_profiling_test_conf_t *conf = dummy;
+
+    ngx_str_t                      *value;
+    ngx_http_core_loc_conf_t       *clcf;
+    ngx_http_profiling_test_act_t  *act;
+
+    value = cf->args->elts;
+
+    for (act = ngx_http_profiling_test_acts; act->name.len; act++) {
+
+        if (act->name.len == value[1].len
+            && ngx_strcmp(act->name.data, value[1].data) == 0)
+        {
+            break;
+        }
+    }
+
+    if (act->name.len == 0) {
+        return "does not know that";
+    }
+
+    conf->act = act->act;
+    conf->burn = act->burn;
+
+    if (cf->args->nelts > 2) {
+        conf->n = ngx_atoi(value[2].data, value[2].len);
+    }
+
+    if (cf->args->nelts > 3) {
+        conf->file = value[3];
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_profiling_test_handler;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,526 @@
+
+/*
+ * The settings: times, sizes, percentages and numbers as directives and as
+ * environment variables, their ranges, what beats what, what is logged.
+ */
+
+/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
+/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
+/* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
+/* sources: t/unit/shm_pool.c */
+/* libs: -ldl */
+
+#include "shm_test.h"
+#include "shm_pool.h"
+
+#include "ngx_http_profiling_settings.c"
+
+
+#define BAD  ((int64_t) -12345)
+
+
+static ngx_log_t   test_log;
+static ngx_conf_t  test_cf;
+static char        test_logged[1024];
+static ngx_uint_t  test_logs;
+
+
+static void
+test_note(const char *fmt, va_list args)
+{
+    u_char  *p;
+
+    p = ngx_vslprintf((u_char *) test_logged,
+                      (u_char *) test_logged + sizeof(test_logged) - 1, fmt,
+                      args);
+    *p = '\0';
+    test_logs++;
+}
+
+
+void
+ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
+    const char *fmt, ...)
+{
+    va_list  args;
+
+    assert_int_equal(level, NGX_LOG_EMERG);
+
+    va_start(args, fmt);
+    test_note(fmt, args);
+    va_end(args);
+}
+
+
+void ngx_cdecl
+ngx_conf_log_error(ngx_uint_t level, ngx_conf_t *cf, ngx_err_t err,
+    const char *fmt, ...)
+{
+    va_list  args;
+
+    assert_int_equal(level, NGX_LOG_EMERG);
+
+    va_start(args, fmt);
+    test_note(fmt, args);
+    va_end(args);
+}
+
+
+static int
+test_setup(void **state)
+{
+    ngx_uint_t  i;
+
+    test_log.log_level = NGX_LOG_DEBUG;
+    test_cf.log = &test_log;
+    test_logs = 0;
+    test_logged[0] = '\0';
+
+    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
+
+        if (ngx_http_profiling_settings[i].variable) {
+            (void) unsetenv(ngx_http_profiling_settings[i].variable);
+        }
+    }
+
+    (void) unsetenv("ENABLE_PROFILING");
+
+    return 0;
+}
+
+
+/* the value of a directive's argument, BAD: it is refused, with a reason */
+
+static int64_t
+test_set(ngx_uint_t i, const char *text)
+{
+    char                            *rc;
+    int64_t                          value;
+    ngx_str_t                        args[2];
+    ngx_array_t                      array;
+    ngx_command_t                    cmd;
+    ngx_http_profiling_main_conf_t   mcf;
+
+    ngx_memzero(&mcf, sizeof(mcf));
+    ngx_memzero(&cmd, sizeof(cmd));
+    ngx_http_profiling_settings_init(mcf.setting);
+
+    cmd.name.data = (u_char *) ngx_http_profiling_settings[i].name;
+    cmd.name.len = ngx_strlen(cmd.name.data);
+
+    /* with its zero, as nginx's parser gives it; nothing before or behind */
+
+    args[0] = cmd.name;
+    args[1].len = ngx_strlen(text);
+    args[1].data = (u_char *) strdup(text);
+
+    array.elts = args;
+    array.nelts = 2;
+    test_cf.args = &array;
+    test_logs = 0;
+
+    rc = ngx_http_profiling_set(&test_cf, &cmd, &mcf);
+    value = mcf.setting[i];
+
+    if (rc != NGX_CONF_OK) {
+        assert_ptr_equal(rc, NGX_CONF_ERROR);
+        assert_int_equal(value, -1);
+        assert_int_equal(test_logs, 1);
+        assert_non_null(strstr(test_logged, (char *) cmd.name.data));
+        value = BAD;
+
+    } else {
+        assert_int_equal(test_logs, 0);
+        assert_string_equal(ngx_http_profiling_set(&test_cf, &cmd, &mcf),
+                            "is duplicate");
+        assert_int_equal(mcf.setting[i], value);
+    }
+
+    assert_int_equal(mcf.used, 1);
+    free(args[1].data);
+
+    return value;
+}
+
+
+static void
+test_times(void **state)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        const char  *text;
+        int64_t      ms;
+    } cases[] = {
+        { "2s", 2000 }, { "500ms", 500 }, { "2", 2000 }, { "1m30s", 90000 },
+        { "1m 30s", 90000 }, { "2m0s", 120000 }, { "1h", 3600000 },
+        { "1h0m0s", 3600000 }, { "100ms", 100 }, { "1s500ms", 1500 },
+
+        /* as Go writes them */
+        { "1.5s", 1500 }, { "0.1s", 100 }, { "1m1.5s", 61500 },
+        { "1.005s", 1005 }, { "1.0009s", 1000 }, { "1.123456789s", 1123 },
+        { "59m59.999s", 3599999 },
+
+        /* out of the range, which ends with 1h */
+        { "0", BAD }, { "0s", BAD }, { "99ms", BAD }, { "0.099s", BAD },
+        { "1h1s", BAD }, { "3600.001s", BAD }, { "2h", BAD },
+        { "1h0m0.001s", BAD },
+
+        /* no times */
+        { "", BAD }, { "s", BAD }, { "2x", BAD }, { "-1s", BAD },
+        { "1.5", BAD }, { "1.5m", BAD }, { "1.5ms", BAD }, { "1.5h", BAD },
+        { ".5s", BAD }, { "1.s", BAD }, { ".s", BAD }, { ".", BAD },
+        { "1..5s", BAD }, { "1.5.5s", BAD }, { "1.5s ", BAD }, { "1.xs", BAD },
+        { "1.5s1m", BAD }, { "1s1m", BAD }, { "off", BAD }, { "2 x", BAD },
+        { "1.-5s", BAD }, { "+1s", BAD }, { "1.s5s", BAD },
+
+        /* huge, some of them to a small number if they overflowed */
+        { "99999999999999999999s", BAD }, { "9223372036854775807s", BAD },
+        { "9223372036854775.999s", BAD }, { "9223372036854775.5s", BAD },
+        { "18446744073709553s", BAD }, { "99999999999999999999.5s", BAD },
+        { "9223372036854775807ms", BAD }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t  value = test_set(NGX_HTTP_PROFILING_INTERVAL, cases[i].text);
+
+        if (value != cases[i].ms) {
+            fail_msg("\"%s\" is %lld, not %lld", cases[i].text,
+                     (long long) value, (long long) cases[i].ms);
+        }
+    }
+
+    assert_int_equal(test_set(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, "1ms"), 1);
+    assert_int_equal(test_set(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, "0.001s"),
+                     1);
+    assert_int_equal(test_set(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, "0.0001s"),
+                     BAD);
+}
+
+
+static void
+test_sizes(void **state)
+{
+    const ngx_uint_t  limit = NGX_HTTP_PROFILING_MEMORY_LIMIT,
+                      rate = NGX_HTTP_PROFILING_HEAP_RATE;
+
+    assert_int_equal(test_set(limit, "auto"), 0);
+    assert_int_equal(test_set(limit, "1m"), 1048576);
+    assert_int_equal(test_set(limit, "1M"), 1048576);
+    assert_int_equal(test_set(limit, "2g"), (int64_t) 2 << 30);
+    assert_int_equal(test_set(limit, "1048576"), 1048576);
+    assert_int_equal(test_set(limit, "1048575"), BAD);
+    assert_int_equal(test_set(limit, "0"), BAD);
+    assert_int_equal(test_set(limit, "off"), BAD);
+    assert_int_equal(test_set(limit, ""), BAD);
+    assert_int_equal(test_set(limit, "m"), BAD);
+    assert_int_equal(test_set(limit, "1mb"), BAD);
+    assert_int_equal(test_set(limit, "1.5g"), BAD);
+    assert_int_equal(test_set(limit, "-1m"), BAD);
+    assert_int_equal(test_set(limit, "99999999999999999999"), BAD);
+    assert_int_equal(test_set(limit, "9223372036854775807g"), BAD);
+
+    assert_int_equal(test_set(rate, "off"), 0);
+    assert_int_equal(test_set(rate, "512k"), 524288);
+    assert_int_equal(test_set(rate, "1"), 1);
+    assert_int_equal(test_set(rate, "1g"), 1 << 30);
+    assert_int_equal(test_set(rate, "1073741825"), BAD);
+    assert_int_equal(test_set(rate, "auto"), BAD);
+    assert_int_equal(test_set(rate, "0"), BAD);
+}
+
+
+static void
+test_percentages(void **state)
+{
+    const ngx_uint_t  i = NGX_HTTP_PROFILING_MEMORY_WARNING;
+
+    assert_int_equal(test_set(i, "75"), 75);
+    assert_int_equal(test_set(i, "75%"), 75);
+    assert_int_equal(test_set(i, "1%"), 1);
+    assert_int_equal(test_set(i, "100%"), 100);
+    assert_int_equal(test_set(i, "0%"), BAD);
+    assert_int_equal(test_set(i, "101"), BAD);
+    assert_int_equal(test_set(i, "%"), BAD);
+    assert_int_equal(test_set(i, "75%%"), BAD);
+    assert_int_equal(test_set(i, "%75"), BAD);
+    assert_int_equal(test_set(i, ""), BAD);
+    assert_int_equal(test_set(i, "-5%"), BAD);
+    assert_int_equal(test_set(i, "off"), BAD);
+
+    assert_string_equal(test_logged,
+                        "invalid value \"off\" of "
+                        "\"profiling_memory_warning\", it must be "
+                        "a percentage from 1% to 100%");
+}
+
+
+static void
+test_numbers(void **state)
+{
+    const ngx_uint_t  history = NGX_HTTP_PROFILING_HISTORY,
+                      mutex = NGX_HTTP_PROFILING_MUTEX_FRACTION;
+
+    assert_int_equal(test_set(history, "1"), 1);
+    assert_int_equal(test_set(history, "100000"), 100000);
+    assert_int_equal(test_set(history, "100001"), BAD);
+    assert_int_equal(test_set(history, "0"), BAD);
+    assert_int_equal(test_set(history, "-1"), BAD);
+    assert_int_equal(test_set(history, "1k"), BAD);
+    assert_int_equal(test_set(history, "10%"), BAD);
+    assert_int_equal(test_set(history, ""), BAD);
+    assert_int_equal(test_set(history, "99999999999999999999999"), BAD);
+
+    assert_int_equal(test_set(mutex, "off"), 0);
+    assert_int_equal(test_set(mutex, "1000000"), 1000000);
+    assert_int_equal(test_set(mutex, "offf"), BAD);
+    assert_int_equal(test_set(mutex, "OFF"), BAD);
+
+    assert_string_equal(test_logged,
+                        "invalid value \"OFF\" of "
+                        "\"profiling_mutex_fraction\", it must be "
+                        "a number from 1 to 1000000, or \"off\"");
+}
+
+
+static void
+test_every_directive_takes_its_ends(void **state)
+{
+    char                                 text[64];
+    int64_t                              below, above;
+    ngx_uint_t                           i;
+    const char                          *unit;
+    const ngx_http_profiling_setting_t  *s;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
+        s = &ngx_http_profiling_settings[i];
+        unit = (s->kind == NGX_HTTP_PROFILING_TIME) ? "ms" : "";
+
+        (void) snprintf(text, sizeof(text), "%lld%s", (long long) s->min,
+                        unit);
+        assert_int_equal(test_set(i, text), s->min);
+
+        (void) snprintf(text, sizeof(text), "%lld%s", (long long) s->max,
+                        unit);
+        assert_int_equal(test_set(i, text), s->max);
+
+        below = s->min - 1;
+        (void) snprintf(text, sizeof(text), "%lld%s", (long long) below,
+                        unit);
+        assert_int_equal(test_set(i, text), BAD);
+
+        above = (s->max < NGX_MAX_OFF_T_VALUE) ? s->max + 1 : s->min - 1;
+        (void) snprintf(text, sizeof(text), "%lld%s", (long long) above,
+                        unit);
+        assert_int_equal(test_set(i, text), BAD);
+
+        /* the default is one that could be set, or the word for none */
+
+        assert_true((s->value >= s->min && s->value <= s->max)
+                    || (s->value == 0 && s->zero));
+        assert_true(i != NGX_HTTP_PROFILING_HISTORY
+                    || s->max <= NGX_HTTP_PROFILING_HISTORY_MAX);
+
+        if (s->zero) {
+            assert_int_equal(test_set(i, s->zero), 0);
+        }
+    }
+}
+
+
+static ngx_int_t
+test_finish(int64_t *values)
+{
+    test_logs = 0;
+    ngx_http_profiling_settings_init(values);
+
+    return ngx_http_profiling_settings_finish(&test_cf, values);
+}
+
+
+static void
+test_defaults(void **state)
+{
+    int64_t     values[NGX_HTTP_PROFILING_SETTINGS];
+    ngx_uint_t  i;
+
+    assert_int_equal(test_finish(values), NGX_OK);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
+        assert_int_equal(values[i], ngx_http_profiling_settings[i].value);
+    }
+
+    assert_int_equal(values[NGX_HTTP_PROFILING_INTERVAL], 2000);
+    assert_int_equal(values[NGX_HTTP_PROFILING_HISTORY], 1000);
+    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_WARNING], 75);
+    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_CRITICAL], 90);
+    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_WARNING], 5000);
+    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_CRITICAL], 10000);
+}
+
+
+static void
+test_variables_beat_defaults(void **state)
+{
+    int64_t  values[NGX_HTTP_PROFILING_SETTINGS];
+
+    setenv("METRICS_INTERVAL", "2m0s", 1);
+    setenv("METRICS_MAX_SIZE", "50", 1);
+    setenv("MEMORY_WARNING_PCT", "60", 1);
+    setenv("MEMORY_CRITICAL_PCT", "60%", 1);
+    setenv("GOROUTINE_WARNING", "7", 1);
+    setenv("GOROUTINE_CRITICAL", "", 1);
+
+    assert_int_equal(test_finish(values), NGX_OK);
+
+    assert_int_equal(values[NGX_HTTP_PROFILING_INTERVAL], 120000);
+    assert_int_equal(values[NGX_HTTP_PROFILING_HISTORY], 50);
+    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_WARNING], 60);
+    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_CRITICAL], 60);
+    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_WARNING], 7);
+    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_CRITICAL], 10000);
+    assert_int_equal(test_logs, 0);
+}
+
+
+static void
+test_directives_beat_variables(void **state)
+{
+    int64_t  values[NGX_HTTP_PROFILING_SETTINGS];
+
+    /* the one that is not read is not judged either */
+
+    setenv("METRICS_INTERVAL", "nonsense", 1);
+    setenv("METRICS_MAX_SIZE", "50", 1);
+
+    ngx_http_profiling_settings_init(values);
+    values[NGX_HTTP_PROFILING_INTERVAL] = 500;
+
+    assert_int_equal(ngx_http_profiling_settings_finish(&test_cf, values),
+                     NGX_OK);
+    assert_int_equal(values[NGX_HTTP_PROFILING_INTERVAL], 500);
+    assert_int_equal(values[NGX_HTTP_PROFILING_HISTORY], 50);
+}
+
+
+static void
+test_bad_variables_are_named(void **state)
+{
+    int64_t     values[NGX_HTTP_PROFILING_SETTINGS];
+    ngx_uint_t  i;
+
+    static const struct {
+        const char  *name;
+        const char  *text;
+    } cases[] = {
+        { "METRICS_INTERVAL", "2x" }, { "METRICS_INTERVAL", "0" },
+        { "METRICS_INTERVAL", "1.5m" },
+        { "METRICS_INTERVAL", "9223372036854775.999s" },
+        { "METRICS_MAX_SIZE", "0" }, { "METRICS_MAX_SIZE", "-5" },
+        { "MEMORY_WARNING_PCT", "200" }, { "MEMORY_CRITICAL_PCT", "x" },
+        { "GOROUTINE_WARNING", " " }, { "GOROUTINE_CRITICAL", "1e3" }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        setenv(cases[i].name, cases[i].text, 1);
+
+        assert_int_equal(test_finish(values), NGX_ERROR);
+        assert_int_equal(test_logs, 1);
+        assert_non_null(strstr(test_logged, cases[i].name));
+        assert_non_null(strstr(test_logged, cases[i].text));
+        assert_non_null(strstr(test_logged, " from "));
+
+        unsetenv(cases[i].name);
+    }
+
+    assert_int_equal(test_finish(values), NGX_OK);
+}
+
+
+static void
+test_warning_above_critical_is_refused(void **state)
+{
+    int64_t  values[NGX_HTTP_PROFILING_SETTINGS];
+
+    setenv("MEMORY_WARNING_PCT", "95", 1);
+    assert_int_equal(test_finish(values), NGX_ERROR);
+    assert_string_equal(test_logged,
+                        "\"MEMORY_WARNING_PCT\" (95) is above "
+                        "\"profiling_memory_critical\" (90)");
+
+    setenv("MEMORY_WARNING_PCT", "90", 1);
+    assert_int_equal(test_finish(values), NGX_OK);
+
+    setenv("GOROUTINE_CRITICAL", "4999", 1);
+    assert_int_equal(test_finish(values), NGX_ERROR);
+    assert_string_equal(test_logged,
+                        "\"profiling_goroutine_warning\" (5000) is above "
+                        "\"GOROUTINE_CRITICAL\" (4999)");
+}
+
+
+static void
+test_enabled_by_the_environment(void **state)
+{
+    ngx_uint_t  i, failed;
+
+    static const struct {
+        const char  *text;
+        ngx_flag_t   flag;
+        ngx_uint_t   failed;
+    } cases[] = {
+        { "1", 1, 0 }, { "t", 1, 0 }, { "T", 1, 0 }, { "TRUE", 1, 0 },
+        { "true", 1, 0 }, { "True", 1, 0 }, { "on", 1, 0 }, { "yes", 1, 0 },
+        { "0", 0, 0 }, { "f", 0, 0 }, { "F", 0, 0 }, { "FALSE", 0, 0 },
+        { "false", 0, 0 }, { "off", 0, 0 }, { "no", 0, 0 },
+        { "", NGX_CONF_UNSET, 0 }, { "2", NGX_CONF_UNSET, 1 },
+        { "truee", NGX_CONF_UNSET, 1 }, { " 1", NGX_CONF_UNSET, 1 }
+    };
+
+    assert_int_equal(ngx_http_profiling_settings_enabled(&test_cf, &failed),
+                     NGX_CONF_UNSET);
+    assert_int_equal(failed, 0);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        setenv("ENABLE_PROFILING", cases[i].text, 1);
+        test_logs = 0;
+
+        assert_int_equal(ngx_http_profiling_settings_enabled(&test_cf,
+                                                             &failed),
+                         cases[i].flag);
+        assert_int_equal(failed, cases[i].failed);
+        assert_int_equal(test_logs, cases[i].failed);
+    }
+
+    assert_non_null(strstr(test_logged, "ENABLE_PROFILING"));
+}
+
+
+int
+main(void)
+{
+    const char  *why;
+
+    static const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_times, test_setup),
+        cmocka_unit_test_setup(test_sizes, test_setup),
+        cmocka_unit_test_setup(test_percentages, test_setup),
+        cmocka_unit_test_setup(test_numbers, test_setup),
+        cmocka_unit_test_setup(test_every_directive_takes_its_ends,
+                               test_setup),
+        cmocka_unit_test_setup(test_defaults, test_setup),
+        cmocka_unit_test_setup(test_variables_beat_defaults, test_setup),
+        cmocka_unit_test_setup(test_directives_beat_variables, test_setup),
+        cmocka_unit_test_setup(test_bad_variables_are_named, test_setup),
+        cmocka_unit_test_setup(test_warning_above_critical_is_refused,
+                               test_setup),
+        cmocka_unit_test_setup(test_enabled_by_the_environment, test_setup)
+    };
+
+    if (!test_nginx(&why)) {
+        printf("1..0 # SKIP %s\n", why);
+        return 0;
+    }
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

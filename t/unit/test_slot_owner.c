@@ -1,0 +1,240 @@
+
+/*
+ * Whether the owner of a slot lives: pids that were given to others, zombies,
+ * claims that were not finished, other users, names that imitate /proc.
+ */
+
+/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
+/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
+/* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
+
+#include "shm_test.h"
+
+#include <grp.h>
+#include <sys/prctl.h>
+
+
+static void
+test_leave(void *data)
+{
+    (void) data;
+}
+
+
+static void
+test_pid_of_another_process_is_told_by_its_start(void **state)
+{
+    uint64_t                    start;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = test_zone(1, 1, 1);
+    slot = test_claim(zone, 1);
+    start = slot->start;
+
+    assert_int_not_equal(start, 0);
+
+    slot->start = start - 1;
+    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+
+    /* unknown when it was claimed: the pid has to do */
+
+    slot->start = 0;
+    assert_int_equal(ngx_http_profiling_slot_alive(slot), 1);
+    assert_null(test_claim(zone, 1));
+
+    slot->start = start + 1;
+    assert_ptr_equal(test_claim(zone, 1), slot);
+    assert_int_equal(slot->start, start);
+
+    test_zone_free(zone);
+}
+
+
+static void
+test_zombie_is_not_alive(void **state)
+{
+    pid_t                       pid;
+    u_char                      letter;
+    siginfo_t                   info;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = test_zone(1, 1, 1);
+    slot = test_claim(zone, 1);
+
+    pid = test_fork(test_leave, NULL);
+    assert_int_equal(waitid(P_PID, pid, &info, WEXITED|WNOWAIT), 0);
+
+    (void) ngx_http_profiling_process_start(pid, &letter);
+    assert_int_equal(letter, 'Z');
+
+    slot->owner = pid;
+    slot->start = 0;
+    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+
+    slot->owner = pid | NGX_HTTP_PROFILING_CLAIMING;
+    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+
+    assert_ptr_equal(test_claim(zone, 1), slot);
+    assert_int_equal(test_wait(pid), 0);
+
+    test_zone_free(zone);
+}
+
+
+static void
+test_claim_that_was_not_finished(void **state)
+{
+    pid_t                       pid;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = test_zone(1, 1, 1);
+    slot = ngx_http_profiling_zone_slot(zone, 0);
+
+    /* a living process makes it: it is nobody else's, and no worker yet */
+
+    pid = test_dead_pid();
+
+    slot->owner = (uint64_t) getppid() | NGX_HTTP_PROFILING_CLAIMING;
+    slot->start = 1;
+
+    assert_int_equal(ngx_http_profiling_slot_pid(slot), 0);
+    assert_int_equal(ngx_http_profiling_slot_alive(slot), 1);
+    assert_null(test_claim(zone, 1));
+
+    /* it is dead */
+
+    slot->owner = pid | NGX_HTTP_PROFILING_CLAIMING;
+
+    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+    assert_ptr_equal(test_claim(zone, 1), slot);
+    assert_int_equal(slot->claims, 1);
+
+    test_zone_free(zone);
+}
+
+
+static void
+test_look_as_nobody(void *data)
+{
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = data;
+
+    if (getuid() == 0
+        && (setgroups(0, NULL) == -1 || setgid(65534) == -1
+            || setuid(65534) == -1))
+    {
+        _exit(3);
+    }
+
+    if (kill((pid_t) slot->owner, 0) != -1 || errno != EPERM) {
+        _exit(4);
+    }
+
+    _exit(ngx_http_profiling_slot_alive(slot) ? 5 : 6);
+}
+
+
+static void
+test_owner_of_another_user_is_alive(void **state)
+{
+    int                         code;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = test_zone(1, 1, 1);
+    slot = test_claim(zone, 1);
+    slot->owner = getuid() ? 1 : getpid();
+    slot->start = 0;
+
+    code = test_wait(test_fork(test_look_as_nobody, slot));
+    test_zone_free(zone);
+
+    if (code == 3 || code == 4) {
+        printf("# no process of another user here\n");
+        skip();
+    }
+
+    assert_int_equal(code, 5);
+}
+
+
+/* field 22 by another way than the code under test */
+
+static uint64_t
+test_start_of_self(void)
+{
+    char                 text[4096], *p;
+    FILE                *f;
+    size_t               n;
+    unsigned long long   start;
+
+    f = fopen("/proc/self/stat", "r");
+    assert_non_null(f);
+    n = fread(text, 1, sizeof(text) - 1, f);
+    (void) fclose(f);
+
+    text[n] = '\0';
+
+    for (p = text + n; *p != ')'; p--) { /* void */ }
+
+    assert_int_equal(sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+                            "%*u %*u %*d %*d %*d %*d %*d %*d %llu", &start),
+                     1);
+
+    return start;
+}
+
+
+static void
+test_start_of_a_process_with_any_name(void **state)
+{
+    u_char      letter;
+    uint64_t    start;
+    char        before[16];
+    ngx_uint_t  i;
+
+    static const char  *names[] = {
+        ") R (", "a b c", "))))", "( 1 2 3 4", ") Z 1 1 1 1", "\n", " ", ""
+    };
+
+    (void) prctl(PR_GET_NAME, before, 0, 0, 0);
+    start = test_start_of_self();
+    assert_int_not_equal(start, 0);
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void) prctl(PR_SET_NAME, names[i], 0, 0, 0);
+
+        assert_int_equal(ngx_http_profiling_process_start(getpid(), &letter),
+                         start);
+        assert_int_equal(letter, 'R');
+        assert_int_equal(ngx_http_profiling_process_start(getpid(), NULL),
+                         start);
+    }
+
+    (void) prctl(PR_SET_NAME, before, 0, 0, 0);
+
+    letter = 'x';
+    assert_int_equal(ngx_http_profiling_process_start(test_dead_pid(),
+                                                      &letter),
+                     0);
+    assert_int_equal(letter, 0);
+}
+
+
+int
+main(void)
+{
+    static const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_pid_of_another_process_is_told_by_its_start),
+        cmocka_unit_test(test_zombie_is_not_alive),
+        cmocka_unit_test(test_claim_that_was_not_finished),
+        cmocka_unit_test(test_owner_of_another_user_is_alive),
+        cmocka_unit_test(test_start_of_a_process_with_any_name)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
