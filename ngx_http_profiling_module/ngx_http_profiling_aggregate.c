@@ -146,7 +146,14 @@ ngx_http_profiling_snapshot_worker(ngx_http_profiling_snapshot_t *s,
     silence = s->conf->setting[NGX_HTTP_PROFILING_INTERVAL]
               * (uint64_t) 1000000 * NGX_HTTP_PROFILING_STUCK_INTERVALS;
 
-    /* a loop that ran a moment ago proves its process alive: no system call */
+    /*
+     * A pid whose loop ran a moment ago was not given to another process
+     * meanwhile, so that its start time need not be read
+     */
+
+    if (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH) {
+        return NULL;
+    }
 
     if ((seen == 0 || seen + silence < s->clock)
         && !ngx_http_profiling_slot_alive(slot))

@@ -12,11 +12,15 @@ static void ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g);
 
 
+/* in the steps so far */
+static ngx_uint_t  ngx_http_profiling_connections_found;
+
+
 ngx_int_t
 ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     ngx_http_profiling_gauges_t *g)
 {
-    ngx_uint_t         i, last;
+    ngx_uint_t         i, last, used;
     ngx_connection_t  *c;
 
     c = cycle->connections;
@@ -32,16 +36,30 @@ ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     last = ngx_min(*from + NGX_HTTP_PROFILING_CONNECTIONS_STEP,
                    cycle->connection_n);
 
-    for (i = *from; i < last; i++) {
+    if (*from == 0) {
+        ngx_http_profiling_connections_found = 0;
+    }
 
+    /* nginx hands out the lowest ones first: behind the last one in use
+     * there is nothing to be seen */
+
+    used = cycle->connection_n - cycle->free_connection_n;
+
+    for (i = *from;
+         i < last && ngx_http_profiling_connections_found < used;
+         i++)
+    {
         if (c[i].fd != (ngx_socket_t) -1) {
+            ngx_http_profiling_connections_found++;
             ngx_http_profiling_connection_count(&c[i], g);
         }
     }
 
     *from = last;
 
-    if (last < cycle->connection_n) {
+    if (last < cycle->connection_n
+        && ngx_http_profiling_connections_found < used)
+    {
         return NGX_AGAIN;
     }
 

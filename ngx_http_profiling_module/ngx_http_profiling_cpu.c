@@ -21,6 +21,10 @@ static void ngx_http_profiling_cpu_count(ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_unwind_t *result);
 
 
+static ngx_http_profiling_path_t
+    ngx_http_profiling_cpu_paths[NGX_HTTP_PROFILING_THREADS];
+
+
 void
 ngx_http_profiling_cpu_init(ngx_cycle_t *cycle)
 {
@@ -47,6 +51,13 @@ ngx_http_profiling_cpu_init(ngx_cycle_t *cycle)
         ngx_http_profiling_store(&slot->sampler,
                                  NGX_HTTP_PROFILING_SAMPLER_FAILED);
         return;
+    }
+
+    if (sa.sa_sigaction != ngx_http_profiling_cpu_handler) {
+        ngx_http_profiling_stacks_take(
+              ngx_http_profiling_zone_stacks(ngx_http_profiling_process.zone,
+                                             slot),
+              ngx_http_profiling_process.zone->stacks);
     }
 
     ngx_memzero(&sa, sizeof(struct sigaction));
@@ -257,9 +268,12 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
 
     pcs[n++] = (uint64_t) ngx_pid;
 
-    (void) ngx_http_profiling_stacks_add(
+    (void) ngx_http_profiling_stacks_add_path(
                             ngx_http_profiling_zone_stacks(zone, slot),
-                            zone->stacks, pcs, n,
+                            zone->stacks,
+                            &ngx_http_profiling_cpu_paths[
+                                            t - ngx_http_profiling_threads],
+                            pcs, n,
                             ngx_http_profiling_cpu_label(t, uc),
                             1 + (uint64_t) ngx_max(info->si_overrun, 0),
                             value);

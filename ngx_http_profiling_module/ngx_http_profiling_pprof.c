@@ -42,6 +42,8 @@ static void ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw);
 static void ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *out, ngx_str_t *error);
+static ngx_uint_t ngx_http_profiling_pprof_whole(
+    const ngx_http_profiling_text_t *out);
 static ngx_int_t ngx_http_profiling_pprof_send(
     ngx_http_profiling_profile_t *p, ngx_http_profiling_text_t *out);
 static ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,
@@ -344,7 +346,16 @@ ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
     r = p->request;
     c = r->connection;
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK && p->disposition
+        && !ngx_http_profiling_pprof_whole(out))
+    {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "profile not encoded: the encoder wrote no profile");
+
+        rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                      "profile not encoded: the encoder wrote no profile");
+
+    } else if (rc == NGX_OK) {
         rc = ngx_http_profiling_pprof_send(p, out);
 
     } else {
@@ -354,6 +365,19 @@ ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
+}
+
+
+/* profiles are gzip: RFC 1952, 2.3 */
+
+static ngx_uint_t
+ngx_http_profiling_pprof_whole(const ngx_http_profiling_text_t *out)
+{
+    const ngx_buf_t  *b;
+
+    b = out->first->buf;
+
+    return b->last - b->pos > 18 && b->pos[0] == 0x1f && b->pos[1] == 0x8b;
 }
 
 

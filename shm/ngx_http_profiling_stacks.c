@@ -22,8 +22,11 @@ static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_find(
     uint32_t label);
 static ngx_int_t ngx_http_profiling_stacks_insert(
     ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    const uint64_t *pcs, ngx_uint_t n, uint32_t label, uint64_t count,
-    uint64_t value);
+    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
+    uint32_t label, uint64_t count, uint64_t value);
+static uint32_t ngx_http_profiling_stacks_walk(
+    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n);
 
 
 size_t
@@ -103,14 +106,24 @@ ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
     uint64_t count, uint64_t value)
 {
+    return ngx_http_profiling_stacks_add_path(stacks, size, NULL, pcs, n,
+                                              label, count, value);
+}
+
+
+ngx_int_t
+ngx_http_profiling_stacks_add_path(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
+    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+{
     ngx_int_t  rc;
 
     (void) __atomic_add_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
 
     rc = __atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)
          ? NGX_DECLINED
-         : ngx_http_profiling_stacks_insert(stacks, size, pcs, n, label,
-                                            count, value);
+         : ngx_http_profiling_stacks_insert(stacks, size, path, pcs, n,
+                                            label, count, value);
 
     if (rc != NGX_OK) {
         (void) __atomic_add_fetch(&stacks->dropped, count, __ATOMIC_RELAXED);
@@ -126,21 +139,13 @@ ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
 
 static ngx_int_t
 ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
-    uint64_t count, uint64_t value)
+    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
+    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
 {
     uint32_t                     node;
     ngx_http_profiling_tally_t  *tally;
 
-    node = 0;
-
-    while (n) {
-        node = ngx_http_profiling_stacks_node(stacks, size, pcs[--n], node);
-
-        if (node == 0) {
-            return NGX_DECLINED;
-        }
-    }
+    node = ngx_http_profiling_stacks_walk(stacks, size, path, pcs, n);
 
     if (node == 0) {
         return NGX_DECLINED;
@@ -156,6 +161,52 @@ ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
     (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
 
     return NGX_OK;
+}
+
+
+/* the node of a stack's innermost frame; 0: there is no room */
+
+static uint32_t
+ngx_http_profiling_stacks_walk(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
+    ngx_uint_t n)
+{
+    uint32_t    node;
+    uint64_t    epoch;
+    ngx_uint_t  depth;
+
+    node = 0;
+    depth = 0;
+    epoch = ngx_http_profiling_load(&stacks->epoch);
+
+    if (path && path->stacks == stacks && path->epoch == epoch) {
+
+        while (n && depth < path->n && path->pc[depth] == pcs[n - 1]) {
+            node = path->node[depth++];
+            n--;
+        }
+    }
+
+    if (path) {
+        path->stacks = stacks;
+        path->epoch = epoch;
+        path->n = depth;
+    }
+
+    while (n) {
+        node = ngx_http_profiling_stacks_node(stacks, size, pcs[--n], node);
+
+        if (node == 0) {
+            return 0;
+        }
+
+        if (path && path->n < NGX_HTTP_PROFILING_STACKS_PATH) {
+            path->pc[path->n] = pcs[n];
+            path->node[path->n++] = node;
+        }
+    }
+
+    return node;
 }
 
 
@@ -255,6 +306,18 @@ ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
     }
 
     return NULL;
+}
+
+
+void
+ngx_http_profiling_stacks_take(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size)
+{
+    __atomic_store_n(&stacks->writers, 0, __ATOMIC_SEQ_CST);
+
+    if (__atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)) {
+        (void) ngx_http_profiling_stacks_empty(stacks, size);
+    }
 }
 
 

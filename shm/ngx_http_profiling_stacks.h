@@ -61,6 +61,25 @@ typedef struct {
 } ngx_http_profiling_stacks_t;
 
 
+/* frames of a stack that its successor may be found by */
+#define NGX_HTTP_PROFILING_STACKS_PATH    130
+
+
+/*
+ * The latest stack that a thread has added, from its root on.  The next one
+ * has most callers in common with it, and these are not looked for again.
+ * Private to one thread; zeroed: none.
+ */
+
+typedef struct {
+    const ngx_http_profiling_stacks_t  *stacks;
+    uint64_t                            epoch;
+    ngx_uint_t                          n;
+    uint64_t                            pc[NGX_HTTP_PROFILING_STACKS_PATH];
+    uint32_t                            node[NGX_HTTP_PROFILING_STACKS_PATH];
+} ngx_http_profiling_path_t;
+
+
 /* bytes of a table, a multiple of 64 */
 size_t ngx_http_profiling_stacks_size(ngx_uint_t size);
 
@@ -72,6 +91,19 @@ size_t ngx_http_profiling_stacks_size(ngx_uint_t size);
 ngx_int_t ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
     uint64_t count, uint64_t value);
+
+/* the same, with the path of the thread that calls it */
+ngx_int_t ngx_http_profiling_stacks_add_path(
+    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
+    uint32_t label, uint64_t count, uint64_t value);
+
+/*
+ * Takes over the table of an owner that is no more, and may have been killed
+ * while it wrote or emptied it.  New owner, before its threads add.
+ */
+void ngx_http_profiling_stacks_take(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size);
 
 /*
  * Empties the table; by the owner in normal context, while no reader needs a

@@ -74,6 +74,8 @@ sub site {
     my %o = @_;
 
     return Site->new(workers => 2, handlers => $Profile::handlers,
+                     # encoders, in nginx's own words
+                     noise => qr/unknown process \d+ exited on signal/,
                      port => ($ENV{TEST_NGINX_PORT} || 24000) + $ports++,
                      server => 'location = /ok { return 200 "ok\n"; }', %o);
 }

@@ -9,6 +9,7 @@
  *     profiling_test thread 1000000;    burns in a task of a thread pool
  *     profiling_test malloc 1000;       so many random malloc() and free()
  *     profiling_test dlopen 10 file;    loads, calls and unloads an object
+ *     profiling_test load 10 file;      loads it, calls it so often, keeps it
  *     profiling_test fork 3;            children that end at once
  *     profiling_test spawn 3;           the same by posix_spawn()
  *     profiling_test touch 100;         MiB that are allocated and kept
@@ -51,6 +52,8 @@ static void ngx_http_profiling_test_malloc(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_dlopen(
     ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_load(
+    ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_fork(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_spawn(
@@ -91,6 +94,7 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
     { ngx_string("sleep"), ngx_http_profiling_test_sleep, NULL },
     { ngx_string("malloc"), ngx_http_profiling_test_malloc, NULL },
     { ngx_string("dlopen"), ngx_http_profiling_test_dlopen, NULL },
+    { ngx_string("load"), ngx_http_profiling_test_load, NULL },
     { ngx_string("fork"), ngx_http_profiling_test_fork, NULL },
     { ngx_string("spawn"), ngx_http_profiling_test_spawn, NULL },
     { ngx_string("touch"), ngx_http_profiling_test_touch, NULL },
@@ -252,6 +256,24 @@ ngx_http_profiling_test_dlopen(ngx_http_profiling_test_conf_t *conf)
         }
 
         (void) dlclose(handle);
+    }
+}
+
+
+static void
+ngx_http_profiling_test_load(ngx_http_profiling_test_conf_t *conf)
+{
+    void                    *handle;
+    ngx_int_t                i;
+    profiling_test_burn_pt   burn;
+
+    handle = dlopen((char *) conf->file.data, RTLD_NOW|RTLD_LOCAL);
+
+    *(void **) &burn = handle ? dlsym(handle, "profiling_test_deep_plugin")
+                              : NULL;
+
+    for (i = 0; burn && i < conf->n; i++) {
+        burn(100000);
     }
 }
 

@@ -91,6 +91,54 @@ test_stacks_share_their_callers(void **state)
 }
 
 
+/* like samples of one worker: callers in common, down to any depth */
+
+static void
+test_a_path_finds_the_same_nodes(void **state)
+{
+    uint64_t                    n, pcs[TEST_DEPTH];
+    ngx_uint_t                  i, depth;
+    test_stacks_t              *t, *u;
+    ngx_http_profiling_path_t   path;
+
+    t = test_stacks_create(16384);
+    u = test_stacks_create(16384);
+    ngx_memzero(&path, sizeof(path));
+    ngx_memzero(pcs, sizeof(pcs));
+
+    for (n = 0; n < 20000; n++) {
+        depth = 1 + test_below(TEST_DEPTH);
+
+        for (i = 0; i < depth && i < 4; i++) {
+            pcs[i] = 1 + test_below(3);
+        }
+
+        for ( /* void */ ; i < depth; i++) {
+            pcs[i] = 100 + depth - i + (test_below(50) == 0);
+        }
+
+        assert_int_equal(ngx_http_profiling_stacks_add_path(t->stacks,
+                                  t->size, &path, pcs, depth, n % 3, 1, n),
+                         ngx_http_profiling_stacks_add(u->stacks, u->size,
+                                  pcs, depth, n % 3, 1, n));
+
+        /* one that is emptied is not remembered */
+
+        if (n % 3000 == 2999) {
+            (void) ngx_http_profiling_stacks_empty(t->stacks, t->size);
+            (void) ngx_http_profiling_stacks_empty(u->stacks, u->size);
+        }
+    }
+
+    assert_true(u->stacks->node_n > 100);
+    assert_memory_equal(t->stacks, u->stacks,
+                        ngx_http_profiling_stacks_size(t->size));
+
+    test_stacks_free(t);
+    test_stacks_free(u);
+}
+
+
 static void
 test_what_finds_no_room_is_counted(void **state)
 {
@@ -214,7 +262,7 @@ test_write_for_ever(void *data)
     t = data;
 
     for (n = ngx_http_profiling_load(&t->added); /* void */ ; n++) {
-        (void) test_stacks_add(t, n * 7919 % 3000, n % 5, 1, 10);
+        (void) test_stacks_add(t, n * 7919 % 300, n % 5, 1, 10);
         ngx_http_profiling_store(&t->added, n);
     }
 }
@@ -227,8 +275,9 @@ test_a_killed_writer_leaves_whole_entries(void **state)
 {
     pid_t       pid;
     uint64_t    before;
-    ngx_uint_t  i;
+    ngx_uint_t  i, inside;
 
+    inside = 0;
     table = test_stacks_create(8192);
     before = 0;
 
@@ -244,15 +293,68 @@ test_a_killed_writer_leaves_whole_entries(void **state)
         assert_true(test_stacks_sum(table) >= before);
         before = test_stacks_sum(table);
 
+        inside += table->stacks->writers;
+        ngx_http_profiling_stacks_take(table->stacks, table->size);
+
         assert_int_equal(test_stacks_add(table, 1, 1, 1, 10), NGX_OK);
     }
+
+    assert_int_equal(ngx_http_profiling_stacks_empty(table->stacks,
+                                                     table->size), NGX_OK);
 
     assert_true(before > KILLS);
 
     printf("# %u kills, %u counted, %u inside\n", (unsigned) KILLS,
-           (unsigned) before, (unsigned) table->stacks->writers);
+           (unsigned) before, (unsigned) inside);
 
     test_stacks_free(table);
+}
+
+
+static void
+test_empty_for_ever(void *data)
+{
+    test_stacks_t  *t;
+
+    t = data;
+
+    for ( ;; ) {
+        (void) test_stacks_add(t, 5, 1, 1, 10);
+        (void) ngx_http_profiling_stacks_empty(t->stacks, t->size);
+    }
+}
+
+
+static void
+test_who_is_killed_while_it_empties_is_followed(void **state)
+{
+    pid_t           pid;
+    ngx_uint_t      i, closed;
+    test_stacks_t  *t;
+
+    closed = 0;
+    t = test_stacks_create(1024);
+
+    for (i = 0; i < KILLS; i++) {
+        pid = test_spawn(test_empty_for_ever, t);
+        test_spin(test_below(100000));
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(test_wait(pid), 128 + SIGKILL);
+
+        closed += t->stacks->closed;
+        ngx_http_profiling_stacks_take(t->stacks, t->size);
+
+        assert_int_equal(test_stacks_add(t, 9, 1, 1, 10), NGX_OK);
+        assert_int_equal(test_stacks_read(t), 0);
+        assert_int_equal(ngx_http_profiling_stacks_empty(t->stacks, t->size),
+                         NGX_OK);
+    }
+
+    printf("# %u of %u were killed amid\n", (unsigned) closed,
+           (unsigned) KILLS);
+    assert_true(closed > 0);
+
+    test_stacks_free(t);
 }
 
 
@@ -301,12 +403,14 @@ main(void)
     static const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_a_stack_is_counted_under_its_label),
         cmocka_unit_test(test_stacks_share_their_callers),
+        cmocka_unit_test(test_a_path_finds_the_same_nodes),
         cmocka_unit_test(test_what_finds_no_room_is_counted),
         cmocka_unit_test(test_an_emptied_table_begins_anew),
         cmocka_unit_test(test_a_table_in_use_is_not_emptied),
         cmocka_unit_test(test_threads_and_handlers_lose_nothing),
         cmocka_unit_test(test_emptying_amid_writers_leaves_whole_entries),
         cmocka_unit_test(test_a_killed_writer_leaves_whole_entries),
+        cmocka_unit_test(test_who_is_killed_while_it_empties_is_followed),
         cmocka_unit_test(test_every_instruction_leaves_whole_entries)
     };
 

@@ -6,7 +6,6 @@
 
 /* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
 /* sources: shm/ngx_http_profiling_slot.c shm/ngx_http_profiling_zone.c */
-/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_ring.c */
 /* sanitize: thread */
 
 /*
@@ -19,6 +18,9 @@
 #endif
 
 #include "test_stacks.h"
+
+#include "ngx_http_profiling_record.c"
+#include "ngx_http_profiling_ring.c"
 
 
 static void *
