@@ -197,19 +197,41 @@ sub asker_killed {
 }
 
 
+# loads, until this worker is known to have done something
+
+sub busy {
+    my $pid = shift;
+
+    my @loads;
+    my $before = cpu_ns($pid);
+
+    until_true(4, sub {
+        push @loads, load($site, '/one') if @loads < 8;
+        sleep 0.15;
+        return cpu_ns($pid) - $before > 80e6;
+    });
+
+    return @loads;
+}
+
+
 # what it did before it died is there, and its successor too
 
 sub killed {
-    my @loads = map { load($site, '/one') } 1 .. 4;
-    my ($asked, $s) = asked(4);
+    my ($asked, $s) = asked(6);
     my ($victim) = grep { $_ != $asked } $site->workers;
+    my @loads = busy($victim);
 
-    sleep 1.2;
-    my $of_victim = cpu_ns($victim);
     kill 'KILL', $victim;
 
-    my $p = Profile::decode(Site::parse(Site::read_all($s, 12))->{body})
-        if $s;
+    my ($heir) = @{ until_true(5, sub {
+        my @now = grep { $_ != $asked && $_ != $victim } $site->workers;
+        return @now ? \@now : undef;
+    }) };
+
+    push @loads, busy($heir);
+
+    my $p = Profile::decode(Site::parse(Site::read_all($s, 20))->{body});
 
     Profile::end($_) for @loads;
 
@@ -217,8 +239,6 @@ sub killed {
     $cpu{ $_->{labels}{pid} } += $_->{cpu} for @{ $p->{samples} };
 
     is_valid($p, 'a worker was killed');
-
-    my ($heir) = grep { $_ != $asked } $site->workers;
 
     cmp_ok($cpu{$victim} // 0, '>', 0.05e9, 'the killed worker is in it');
     cmp_ok($cpu{$heir} // 0, '>', 0.05e9, '... the one in its place too');
@@ -229,25 +249,30 @@ sub killed {
 
 
 sub reloaded {
-    my @loads = map { load($site, '/one') } 1 .. 3;
     my @old = $site->workers;
-    my ($asked, $s) = asked(5);
+    my ($asked, $s) = asked(6);
+    my @loads = busy(grep { $_ != $asked } @old);
 
-    sleep 1;
     kill 'HUP', $site->{pid};
 
-    my $p = Profile::decode(Site::parse(Site::read_all($s, 14))->{body});
+    my @heirs = @{ until_true(5, sub {
+        my @now = grep { my $pid = $_; !grep { $_ == $pid } @old }
+                  $site->workers;
+        return @now == 2 ? \@now : undef;
+    }) };
+
+    push @loads, busy($heirs[0]);
+
+    my $p = Profile::decode(Site::parse(Site::read_all($s, 20))->{body});
 
     Profile::end($_) for @loads;
 
     my %cpu;
     $cpu{ $_->{labels}{pid} } += $_->{cpu} for @{ $p->{samples} };
 
-    my @new = $site->workers;
-
     is_valid($p, 'a reload in the middle');
     ok((grep { $cpu{$_} } @old), 'the old workers are in it');
-    ok((grep { $cpu{$_} } grep { $_ != $asked } @new), 'and the new ones');
-    is(scalar(grep { my $pid = $_; !grep { $_ == $pid } @old, @new } keys %cpu),
-       0, '... under their own pids');
+    ok((grep { $cpu{$_} } @heirs), 'and the new ones');
+    is(scalar(grep { my $pid = $_; !grep { $_ == $pid } @old, @heirs }
+              keys %cpu), 0, '... under their own pids');
 }
