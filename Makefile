@@ -63,7 +63,7 @@ export CC MODULE_CFLAGS MODULE_LDFLAGS SANITIZE
 
 # what asks for another configure, or for another build of the encoder
 
-settings := $(NGINX_SRC) $(NGINX_BIN) $(CC) $(MODULE_CFLAGS) \
+settings := $(CURDIR) $(NGINX_SRC) $(NGINX_BIN) $(CC) $(MODULE_CFLAGS) \
             $(MODULE_LDFLAGS) $(sources) $(headers)
 
 encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_http.h>
+#include <sys/epoll.h>
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_loop.h"
 
@@ -10,8 +11,8 @@
 /* connections found on a stack that are looked at, from the outermost on */
 #define NGX_HTTP_PROFILING_CONTEXT_HITS   4
 
-/* words above the base that are scanned too: frames are not all alike */
-#define NGX_HTTP_PROFILING_CONTEXT_ABOVE  64
+/* bytes that the function which waits for events may have */
+#define NGX_HTTP_PROFILING_CONTEXT_CODE   4096
 
 /* requests with an upstream that are remembered, a power of two */
 #define NGX_HTTP_PROFILING_CONTEXT_CACHE  16384
@@ -67,6 +68,10 @@ static ngx_http_profiling_carried_t *ngx_http_profiling_context_carried(
 static uint32_t ngx_http_profiling_context_stream(const uintptr_t *word,
     const uintptr_t *last);
 static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
+static ngx_uint_t ngx_http_profiling_context_dispatched(void);
+static ngx_uint_t ngx_http_profiling_context_listed(ngx_uint_t i);
+static uint32_t ngx_http_profiling_context_scan(const uintptr_t *last,
+    ngx_uint_t listed, ngx_uint_t *hits);
 static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i);
 static ngx_uint_t ngx_http_profiling_context_state(
     const ngx_connection_t *c, const ngx_http_profiling_context_t *context);
@@ -279,6 +284,13 @@ ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
 
 
 void
+ngx_http_profiling_context_base(uintptr_t base)
+{
+    ngx_http_profiling_base = base & ~(uintptr_t) 7;
+}
+
+
+void
 ngx_http_profiling_context_carry(const ngx_connection_t *c, ngx_uint_t place)
 {
     ngx_http_profiling_carried_t  *stream;
@@ -402,25 +414,109 @@ ngx_http_profiling_context_index(uintptr_t word)
 }
 
 
+/*
+ * Is the handler of one of the pass's events running?  Its return address
+ * then lies where that of epoll_wait() did, and leads to the same function.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_context_dispatched(void)
+{
+    uintptr_t  caller, address;
+
+    caller = ngx_http_profiling_dispatch.caller;
+    address = ((const uintptr_t *) ngx_http_profiling_base)[-1];
+
+    return ngx_http_profiling_dispatch.n > 0
+           && caller
+           && address - caller + NGX_HTTP_PROFILING_CONTEXT_CODE
+              < 2 * NGX_HTTP_PROFILING_CONTEXT_CODE;
+}
+
+
+/* is a connection among those that this pass has events for? */
+
+static ngx_uint_t
+ngx_http_profiling_context_listed(ngx_uint_t i)
+{
+    ngx_int_t  n;
+    uintptr_t  c;
+
+    c = (uintptr_t) &ngx_http_profiling_array[i];
+
+    for (n = 0; n < ngx_http_profiling_dispatch.n; n++) {
+
+        /* the lowest bit tells instances of an event apart */
+
+        if (((uintptr_t) ngx_http_profiling_dispatch.events[n].data.ptr
+             & ~(uintptr_t) 1)
+            == c)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Frames have holes, in which words of former frames are left.  When a
+ * handler of one of the pass's events runs, the pass's connections alone are
+ * believed to be the one served, and a client's needs no further search.
+ * Posted events and timers are told by the outermost connection.
+ */
+
 uint32_t
 ngx_http_profiling_context_label(uintptr_t sp)
 {
-    uint32_t          label, first;
-    ngx_int_t         i, seen;
+    uint32_t          label, place;
     ngx_uint_t        hits;
-    const uintptr_t  *word, *last;
+    const uintptr_t  *last;
 
-    first = ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
+    label = ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
 
-    if (ngx_http_profiling_array_n == 0 || sp >= ngx_http_profiling_base) {
-        return first;
+    if (ngx_http_profiling_array_n == 0
+        || sp >= ngx_http_profiling_base
+        || ngx_http_profiling_process.slot->wait_start)
+    {
+        return label;
     }
 
     last = (const uintptr_t *) ((sp + 7) & ~(uintptr_t) 7);
-    word = (const uintptr_t *) ngx_http_profiling_base
-           + NGX_HTTP_PROFILING_CONTEXT_ABOVE;
-
     hits = 0;
+
+    if (ngx_http_profiling_context_dispatched()) {
+        label = ngx_http_profiling_context_scan(last, 1, &hits);
+    }
+
+    if (hits == 0) {
+        label = ngx_http_profiling_context_scan(last, 0, &hits);
+    }
+
+    if (ngx_http_profiling_label_place(label)) {
+        return label;
+    }
+
+    place = ngx_http_profiling_context_stream(
+                          (const uintptr_t *) ngx_http_profiling_base, last);
+
+    return place ? ngx_http_profiling_label(place, 0,
+                                            NGX_HTTP_PROFILING_STATE_PHASE)
+                 : label;
+}
+
+
+static uint32_t
+ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
+    ngx_uint_t *hits)
+{
+    uint32_t          label, first, place;
+    ngx_int_t         i, seen;
+    const uintptr_t  *word;
+
+    first = ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
+    word = (const uintptr_t *) ngx_http_profiling_base;
     seen = NGX_ERROR;
 
     while (--word >= last) {
@@ -431,10 +527,29 @@ ngx_http_profiling_context_label(uintptr_t sp)
             continue;
         }
 
+        if (listed && *hits == 0 && !ngx_http_profiling_context_listed(i)) {
+            continue;
+        }
+
         label = ngx_http_profiling_context_connection(i);
 
-        if (hits++ == 0) {
+        if ((*hits)++ == 0) {
             first = label;
+
+            if (listed && ngx_http_profiling_array[i].listening) {
+                break;
+            }
+        }
+
+        /* the latest of several streams need not be the one */
+
+        if (ngx_http_profiling_contexts[i].active > 1) {
+            place = ngx_http_profiling_context_stream(word, last);
+
+            if (place) {
+                return ngx_http_profiling_label(place, 0,
+                                          NGX_HTTP_PROFILING_STATE_PHASE);
+            }
         }
 
         if (ngx_http_profiling_label_place(label)) {
@@ -442,26 +557,17 @@ ngx_http_profiling_context_label(uintptr_t sp)
             /* the outermost tells the state, the first request the place */
 
             return (label & ~(uint32_t) 0xf)
-                   | (hits > 1 && ngx_http_profiling_label_state(first)
-                                  == NGX_HTTP_PROFILING_STATE_UPSTREAM
+                   | (*hits > 1 && ngx_http_profiling_label_state(first)
+                                   == NGX_HTTP_PROFILING_STATE_UPSTREAM
                       ? NGX_HTTP_PROFILING_STATE_UPSTREAM
                       : ngx_http_profiling_label_state(label));
         }
 
-        if (hits == NGX_HTTP_PROFILING_CONTEXT_HITS) {
+        if (*hits == NGX_HTTP_PROFILING_CONTEXT_HITS) {
             break;
         }
 
         seen = i;
-    }
-
-    label = ngx_http_profiling_context_stream(
-                        (const uintptr_t *) ngx_http_profiling_base
-                        + NGX_HTTP_PROFILING_CONTEXT_ABOVE, last);
-
-    if (label) {
-        return ngx_http_profiling_label(label, 0,
-                                        NGX_HTTP_PROFILING_STATE_PHASE);
     }
 
     return first;
@@ -479,7 +585,14 @@ ngx_http_profiling_context_connection(ngx_uint_t i)
     c = &ngx_http_profiling_array[i];
     context = &ngx_http_profiling_contexts[i];
 
-    if (c->listening == NULL && c->fd != (ngx_socket_t) -1) {
+    if (c->listening == NULL) {
+
+        /* what is closed has no request any more */
+
+        if (c->fd == (ngx_socket_t) -1) {
+            return ngx_http_profiling_label(0, 0,
+                                            NGX_HTTP_PROFILING_STATE_OTHER);
+        }
 
         request = ngx_http_profiling_context_request((uintptr_t) c->data);
 

@@ -75,11 +75,18 @@ void ngx_http_profiling_context_register(ngx_cycle_t *cycle,
     ngx_http_profiling_zone_t *zone);
 
 /*
- * Worker: base is the address of a frame below that of the event loop's
- * caller; what is above it on the stack does not change any more.
+ * Worker: base is where the scan of the stack begins until the event loop has
+ * told a better place: the address of a frame that handlers are called below.
  */
 void ngx_http_profiling_context_init_process(ngx_cycle_t *cycle,
     uintptr_t base);
+
+/*
+ * Worker: the address up to which the stack belongs to what the event loop
+ * calls.  What lies above is the loop's own frame, whose unused places keep
+ * connections of earlier events.
+ */
+void ngx_http_profiling_context_base(uintptr_t base);
 
 
 /* worker: the entry of a connection of nginx's table, else NULL */

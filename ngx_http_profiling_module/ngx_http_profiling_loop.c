@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <pthread.h>
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_interpose.h"
 
 
@@ -49,6 +50,8 @@ static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
       NGX_HTTP_PROFILING_HOOK_MAIN }
 };
 
+
+ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch;
 
 /* the descriptor of the worker's event loop, and time in this pass that is
  * counted as a pause already */
@@ -108,11 +111,19 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
 
     if (ngx_http_profiling_loop_ep == -1) {
         ngx_http_profiling_loop_ep = ep;
+
+        /* event handlers are called from where this function is */
+
+        ngx_http_profiling_context_base(
+                                 (uintptr_t) __builtin_frame_address(0)
+                                 + 2 * sizeof(uintptr_t));
     }
 
     if (slot == NULL || ep != ngx_http_profiling_loop_ep) {
         return ngx_http_profiling_epoll_wait(ep, events, n, timeout);
     }
+
+    ngx_http_profiling_dispatch.n = 0;
 
     then = ngx_http_profiling_clock();
 
@@ -123,6 +134,14 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     ngx_http_profiling_store(&slot->wait_start, then);
 
     rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+
+#if defined(__x86_64__)
+    ngx_http_profiling_dispatch.caller =
+                                     (uintptr_t) __builtin_return_address(0);
+#endif
+
+    ngx_http_profiling_dispatch.events = events;
+    ngx_http_profiling_dispatch.n = rc;
 
     now = ngx_http_profiling_clock();
 

@@ -15,6 +15,25 @@
 #include "ngx_http_profiling_module.h"
 
 
+struct epoll_event;
+
+
+/*
+ * What a pass works on, for signal handlers of the main thread.  The function
+ * of nginx that waits for events also calls their handlers.
+ */
+
+typedef struct {
+    const struct epoll_event  *events;
+    ngx_int_t                  n;               /* 0: none, or it waits */
+    uintptr_t                  caller;          /* an address in it, 0: not
+                                                   known */
+} ngx_http_profiling_dispatch_t;
+
+
+extern ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch;
+
+
 /*
  * Interposes.  What cannot be interposed is marked in
  * ngx_http_profiling_process.unavailable and logged.

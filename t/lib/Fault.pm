@@ -711,6 +711,10 @@ sub poller {
         until ($end) {
             my $r = $self->get('/api/profiling/metrics', timeout => 5);
 
+            # the signal that ends it may have interrupted the last one
+
+            last if $end && $r->{error};
+
             if ($r->{error}) {
                 $seen{errors}{ $r->{error} }++;
                 next;
@@ -769,7 +773,10 @@ sub prober {
 
         until ($end) {
             my $r = request($self->{port}, $path || '/empty', timeout => 5);
-            $seen{ $r->{error} || $r->{status} }++;
+
+            # the signal that ends it may have interrupted the last one
+
+            $seen{ $r->{error} || $r->{status} }++ unless $end;
             Time::HiRes::sleep(0.002);
         }
 

@@ -255,7 +255,7 @@ sub sum {
 sub share {
     my ($p, @conditions) = @_;
 
-    my $of = @conditions > 1 ? sum($p, shift @conditions) : $p->{cpu};
+    my $of = @conditions > 1 ? sum($p, $conditions[0]) : $p->{cpu};
 
     return $of ? sum($p, @conditions) / $of : undef;
 }
