@@ -31,9 +31,10 @@ typedef struct {
 } ngx_http_profiling_endpoint_t;
 
 
+static ngx_int_t ngx_http_profiling_api_begin(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
 static ngx_int_t ngx_http_profiling_api_enter(ngx_http_request_t *r,
-    ngx_int_t (*error)(ngx_http_request_t *r, ngx_uint_t status,
-    const char *format, ...));
+    ngx_http_profiling_error_pt error);
 static ngx_http_profiling_endpoint_t *ngx_http_profiling_api_find(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_profiling_api_allow(ngx_http_request_t *r,
@@ -104,13 +105,7 @@ ngx_http_profiling_api_handler(ngx_http_request_t *r)
     ngx_http_profiling_work_t      *w;
     ngx_http_profiling_endpoint_t  *endpoint;
 
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_api_error);
+    rc = ngx_http_profiling_api_begin(r, ngx_http_profiling_api_error);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -154,13 +149,7 @@ ngx_http_profiling_prometheus_handler(ngx_http_request_t *r)
     ngx_int_t                   rc;
     ngx_http_profiling_work_t  *w;
 
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_text_error);
+    rc = ngx_http_profiling_api_begin(r, ngx_http_profiling_text_error);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -203,12 +192,29 @@ ngx_http_profiling_pprof_handler(ngx_http_request_t *r)
 }
 
 
+/* what handlers without a use for a body do first; as api_enter() */
+
+static ngx_int_t
+ngx_http_profiling_api_begin(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_profiling_api_enter(r, error);
+}
+
+
 /* what all handlers do first; NGX_DECLINED: no answer was given yet, go on */
 
 static ngx_int_t
 ngx_http_profiling_api_enter(ngx_http_request_t *r,
-    ngx_int_t (*error)(ngx_http_request_t *r, ngx_uint_t status,
-    const char *format, ...))
+    ngx_http_profiling_error_pt error)
 {
     const char  *why;
 

@@ -24,9 +24,6 @@
 #define NGX_HTTP_PROFILING_LOCAL      0
 #define NGX_HTTP_PROFILING_ANY        1
 
-/* a status nginx has no name for: RFC 6585 */
-#define NGX_HTTP_PROFILING_TOO_MANY   429
-
 
 /* where a location configuration was created */
 
