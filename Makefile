@@ -50,7 +50,7 @@ sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
 optimise := $(if $(DEBUG),-O0 -g3,-O2 -g \
               $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2))
 
-harden   := -fstack-protector-strong
+harden   := -fstack-protector-strong -fno-plt
 warnings := -Wall -Wextra -Wno-unused-parameter -Wformat -Werror
 
 MODULE_CFLAGS   := $(strip $(optimise) -fPIC $(harden) $(warnings) $(sanitize))

@@ -1,7 +1,9 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_channel.h>
 #include <ngx_event.h>
+#include <sys/timerfd.h>
 #include "ngx_http_profiling_collector.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_capture.h"
@@ -19,7 +21,9 @@
 /* a tick under way; with many connections it takes several passes */
 
 typedef struct {
-    ngx_event_t                   event;        /* timer, and posted */
+    int                           fd;           /* timer; -1: nginx's own */
+    ngx_msec_t                    interval;     /* that the timer is set to */
+    ngx_event_t                   event;        /* posted, or nginx's timer */
     ngx_connection_t              connection;   /* for nginx's debug log */
     ngx_uint_t                    from;         /* next connection to count */
     uint64_t                      spent;        /* ns in this tick so far */
@@ -37,6 +41,8 @@ typedef struct {
 } ngx_http_profiling_collector_t;
 
 
+static ngx_int_t ngx_http_profiling_collector_open(ngx_cycle_t *cycle);
+static void ngx_http_profiling_collector_timer(ngx_event_t *ev);
 static void ngx_http_profiling_collector_handler(ngx_event_t *ev);
 static void ngx_http_profiling_collector_arm(void);
 static void ngx_http_profiling_collector_begin(uint64_t clock);
@@ -70,9 +76,65 @@ ngx_http_profiling_collector_init(ngx_cycle_t *cycle)
     col->event.log = cycle->log;
     col->event.cancelable = 1;
 
+    if (ngx_http_profiling_collector_open(cycle) != NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                      "profiling has no timer of its own, "
+                      "it uses one of nginx");
+    }
+
     /* figures from the start, then at the multiples of the interval */
 
     ngx_http_profiling_collector_handler(&col->event);
+}
+
+
+/*
+ * A timer of the kernel, in the event loop like a socket: one among nginx's
+ * own would make each request's timers go deeper into their tree.  As a
+ * channel nginx neither waits for it nor complains of it when it exits.
+ */
+
+static ngx_int_t
+ngx_http_profiling_collector_open(ngx_cycle_t *cycle)
+{
+    ngx_http_profiling_collector_t  *col;
+
+    col = &ngx_http_profiling_collector;
+
+    col->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
+
+    if (col->fd == -1) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_add_channel_event(cycle, col->fd, NGX_READ_EVENT,
+                              ngx_http_profiling_collector_timer)
+        != NGX_OK)
+    {
+        (void) close(col->fd);
+        col->fd = -1;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_collector_timer(ngx_event_t *ev)
+{
+    uint64_t                         n;
+    ngx_http_profiling_collector_t  *col;
+
+    col = &ngx_http_profiling_collector;
+
+    /* a tick that takes several passes may still be under way */
+
+    if (read(col->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t)
+        && col->from == 0)
+    {
+        ngx_http_profiling_collector_handler(&col->event);
+    }
 }
 
 
@@ -137,18 +199,45 @@ ngx_http_profiling_collector_handler(ngx_event_t *ev)
 }
 
 
+/* at the multiples of the interval, so that all workers agree */
+
 static void
 ngx_http_profiling_collector_arm(void)
 {
-    ngx_msec_t  interval;
+    uint64_t                         ms;
+    ngx_msec_t                       interval;
+    struct itimerspec                its;
+    ngx_http_profiling_collector_t  *col;
+
+    col = &ngx_http_profiling_collector;
 
     interval = ngx_http_profiling_process.conf->setting[
                                                  NGX_HTTP_PROFILING_INTERVAL];
+    ms = ngx_http_profiling_clock() / 1000000;
 
-    /* ngx_current_msec is CLOCK_MONOTONIC too, so all workers agree */
+    if (col->fd == -1) {
+        ngx_add_timer(&col->event, interval - ms % interval);
+        return;
+    }
 
-    ngx_add_timer(&ngx_http_profiling_collector.event,
-                  interval - ngx_current_msec % interval);
+    if (interval == col->interval) {
+        return;
+    }
+
+    ms += interval - ms % interval;
+
+    its.it_value.tv_sec = ms / 1000;
+    its.it_value.tv_nsec = ms % 1000 * 1000000;
+    its.it_interval.tv_sec = interval / 1000;
+    its.it_interval.tv_nsec = interval % 1000 * 1000000;
+
+    if (timerfd_settime(col->fd, TFD_TIMER_ABSTIME, &its, NULL) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                      "timerfd_settime() failed");
+        return;
+    }
+
+    col->interval = interval;
 }
 
 

@@ -28,9 +28,11 @@
  */
 
 typedef struct {
-    uintptr_t   request;
-    uint32_t    place;          /* + 1 */
-    uint32_t    upstream;
+    uintptr_t                  request;     /* followed if main is alive */
+    const ngx_http_request_t  *main;
+    const ngx_connection_t    *client;      /* in whose entry main is, if so */
+    uint32_t                   place;       /* + 1, when it took a peer */
+    uint32_t                   upstream;
 } ngx_http_profiling_request_t;
 
 
@@ -41,8 +43,9 @@ typedef struct {
  */
 
 typedef struct {
-    uintptr_t   connection;     /* its address, never followed */
-    uint32_t    place;          /* + 1 */
+    uintptr_t            connection;    /* its address, never followed */
+    ngx_http_request_t  *request;       /* main, alive */
+    ngx_http_request_t  *sub;           /* of it, located last; or NULL */
 } ngx_http_profiling_carried_t;
 
 
@@ -65,17 +68,31 @@ static ngx_http_profiling_request_t *ngx_http_profiling_context_request(
     uintptr_t r);
 static ngx_http_profiling_carried_t *ngx_http_profiling_context_carried(
     uintptr_t c);
+static ngx_uint_t ngx_http_profiling_context_count(const void *p,
+    const uintptr_t *last);
 static uint32_t ngx_http_profiling_context_stream(const uintptr_t *word,
     const uintptr_t *last);
+static uint32_t ngx_http_profiling_context_place(const ngx_http_request_t *r,
+    const ngx_http_request_t *sub, const uintptr_t *last);
 static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
 static ngx_uint_t ngx_http_profiling_context_dispatched(void);
 static ngx_uint_t ngx_http_profiling_context_listed(ngx_uint_t i);
 static uint32_t ngx_http_profiling_context_scan(const uintptr_t *last,
     ngx_uint_t listed, ngx_uint_t *hits);
-static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i);
-static ngx_uint_t ngx_http_profiling_context_state(
-    const ngx_connection_t *c, const ngx_http_profiling_context_t *context);
+static ngx_uint_t ngx_http_profiling_context_served(ngx_uint_t i,
+    const uintptr_t *last);
+static uint32_t ngx_http_profiling_context_state_of(uint32_t label,
+    uint32_t first);
+static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i,
+    const uintptr_t *last);
+static uint32_t ngx_http_profiling_context_client(ngx_uint_t i,
+    const uintptr_t *last);
+static ngx_uint_t ngx_http_profiling_context_state(const ngx_connection_t *c);
 
+
+ngx_http_profiling_context_t          ngx_http_profiling_latest = {
+    NGX_HTTP_PROFILING_NO_REQUEST, NULL, 0, 0
+};
 
 ngx_http_profiling_context_t         *ngx_http_profiling_contexts;
 ngx_connection_t                     *ngx_http_profiling_array;
@@ -240,10 +257,12 @@ ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
         /* a handler between these lines sees no request, or the whole */
 
         request->request = 0;
-        ngx_memory_barrier();
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        request->main = r->main;
+        request->client = r->connection;
         request->place = lcf->place + 1;
         request->upstream = (uint32_t) peer->index;
-        ngx_memory_barrier();
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
         request->request = (uintptr_t) r;
     }
 
@@ -280,6 +299,8 @@ ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
     ngx_http_profiling_array_size = cycle->connection_n
                                     * sizeof(ngx_connection_t);
     ngx_http_profiling_base = base;
+
+    ngx_http_profiling_latest.request = NULL;
 }
 
 
@@ -291,7 +312,8 @@ ngx_http_profiling_context_base(uintptr_t base)
 
 
 void
-ngx_http_profiling_context_carry(const ngx_connection_t *c, ngx_uint_t place)
+ngx_http_profiling_context_carry(const ngx_connection_t *c,
+    ngx_http_request_t *r, ngx_http_request_t *sub)
 {
     ngx_http_profiling_carried_t  *stream;
 
@@ -302,9 +324,10 @@ ngx_http_profiling_context_carry(const ngx_connection_t *c, ngx_uint_t place)
     stream = ngx_http_profiling_context_carried((uintptr_t) c);
 
     stream->connection = 0;
-    ngx_memory_barrier();
-    stream->place = place + 1;
-    ngx_memory_barrier();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    stream->request = r;
+    stream->sub = sub;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     stream->connection = (uintptr_t) c;
 }
 
@@ -364,23 +387,79 @@ ngx_http_profiling_context_carried(uintptr_t c)
 }
 
 
-/* the place + 1 of the outermost stream on the stack, 0: there is none */
+/*
+ * How often a word is on the stack.  What runs is there more often than what
+ * holes of frames have kept.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_context_count(const void *p, const uintptr_t *last)
+{
+    ngx_uint_t        n;
+    const uintptr_t  *word;
+
+    n = 0;
+    word = (const uintptr_t *) ngx_http_profiling_base;
+
+    while (--word >= last) {
+        n += (*word == (uintptr_t) p);
+    }
+
+    return n;
+}
+
+
+/* the place + 1 of the stream that runs, 0: there is none */
 
 static uint32_t
 ngx_http_profiling_context_stream(const uintptr_t *word,
     const uintptr_t *last)
 {
-    const ngx_http_profiling_carried_t  *stream;
+    ngx_uint_t                           n, most;
+    const ngx_http_profiling_carried_t  *stream, *best;
+
+    best = NULL;
+    most = 0;
 
     while (--word >= last) {
         stream = ngx_http_profiling_context_carried(*word);
 
-        if (stream->connection == *word && *word) {
-            return stream->place;
+        if (stream->connection != *word || *word == 0 || stream == best) {
+            continue;
+        }
+
+        n = ngx_http_profiling_context_count(stream->request, last);
+
+        if (best == NULL || n > most) {
+            best = stream;
+            most = n;
         }
     }
 
-    return 0;
+    return best ? ngx_http_profiling_context_place(best->request, best->sub,
+                                                   last)
+                : 0;
+}
+
+
+/*
+ * The place + 1 where a request is: that of its subrequest, if the stack
+ * shows that it runs.
+ */
+
+static uint32_t
+ngx_http_profiling_context_place(const ngx_http_request_t *r,
+    const ngx_http_request_t *sub, const uintptr_t *last)
+{
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    if (sub && ngx_http_profiling_context_count(sub, last)) {
+        r = sub;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    return lcf->place + 1;
 }
 
 
@@ -511,15 +590,18 @@ static uint32_t
 ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
     ngx_uint_t *hits)
 {
-    uint32_t          label, first, place;
+    uint32_t          label, first, best, place;
     ngx_int_t         i, seen;
+    ngx_uint_t        n, most;
     const uintptr_t  *word;
 
     first = ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
+    best = 0;
+    most = 0;
     word = (const uintptr_t *) ngx_http_profiling_base;
     seen = NGX_ERROR;
 
-    while (--word >= last) {
+    while (--word >= last && *hits < NGX_HTTP_PROFILING_CONTEXT_HITS) {
 
         i = ngx_http_profiling_context_index(*word);
 
@@ -531,7 +613,8 @@ ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
             continue;
         }
 
-        label = ngx_http_profiling_context_connection(i);
+        seen = i;
+        label = ngx_http_profiling_context_connection(i, last);
 
         if ((*hits)++ == 0) {
             first = label;
@@ -543,7 +626,7 @@ ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
 
         /* the latest of several streams need not be the one */
 
-        if (ngx_http_profiling_contexts[i].active > 1) {
+        if (ngx_http_profiling_contexts[i].streams > 1) {
             place = ngx_http_profiling_context_stream(word, last);
 
             if (place) {
@@ -552,30 +635,61 @@ ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
             }
         }
 
-        if (ngx_http_profiling_label_place(label)) {
-
-            /* the outermost tells the state, the first request the place */
-
-            return (label & ~(uint32_t) 0xf)
-                   | (*hits > 1 && ngx_http_profiling_label_state(first)
-                                   == NGX_HTTP_PROFILING_STATE_UPSTREAM
-                      ? NGX_HTTP_PROFILING_STATE_UPSTREAM
-                      : ngx_http_profiling_label_state(label));
+        if (ngx_http_profiling_label_place(label) == 0) {
+            continue;
         }
 
-        if (*hits == NGX_HTTP_PROFILING_CONTEXT_HITS) {
-            break;
+        if (*hits == 1) {
+            return label;
         }
 
-        seen = i;
+        n = ngx_http_profiling_context_served(i, last);
+
+        if (best == 0 || n > most) {
+            best = label;
+            most = n;
+        }
     }
 
-    return first;
+    return best ? ngx_http_profiling_context_state_of(best, first) : first;
+}
+
+
+/* how often the request of a connection is on the stack */
+
+static ngx_uint_t
+ngx_http_profiling_context_served(ngx_uint_t i, const uintptr_t *last)
+{
+    const void                          *r;
+    const ngx_connection_t              *c;
+    const ngx_http_profiling_context_t  *context;
+
+    c = &ngx_http_profiling_array[i];
+    context = ngx_http_profiling_context_find(c);
+
+    r = c->listening ? context->request : c->data;
+
+    return ngx_http_profiling_context_count(r, last);
+}
+
+
+/* the outermost connection tells the state, the request the place */
+
+static uint32_t
+ngx_http_profiling_context_state_of(uint32_t label, uint32_t first)
+{
+    if (ngx_http_profiling_label_state(first)
+        != NGX_HTTP_PROFILING_STATE_UPSTREAM)
+    {
+        return label;
+    }
+
+    return (label & ~(uint32_t) 0xf) | NGX_HTTP_PROFILING_STATE_UPSTREAM;
 }
 
 
 static uint32_t
-ngx_http_profiling_context_connection(ngx_uint_t i)
+ngx_http_profiling_context_connection(ngx_uint_t i, const uintptr_t *last)
 {
     uint32_t                             place;
     const ngx_connection_t              *c;
@@ -583,63 +697,88 @@ ngx_http_profiling_context_connection(ngx_uint_t i)
     const ngx_http_profiling_request_t  *request;
 
     c = &ngx_http_profiling_array[i];
-    context = &ngx_http_profiling_contexts[i];
 
-    if (c->listening == NULL) {
-
-        /* what is closed has no request any more */
-
-        if (c->fd == (ngx_socket_t) -1) {
-            return ngx_http_profiling_label(0, 0,
-                                            NGX_HTTP_PROFILING_STATE_OTHER);
-        }
-
-        request = ngx_http_profiling_context_request((uintptr_t) c->data);
-
-        if (request->request == (uintptr_t) c->data && request->request) {
-            return ngx_http_profiling_label(request->place,
-                                          request->upstream,
-                                          NGX_HTTP_PROFILING_STATE_UPSTREAM);
-        }
-
-        return ngx_http_profiling_label(0, 0,
-                                        NGX_HTTP_PROFILING_STATE_OTHER);
+    if (c->listening) {
+        return ngx_http_profiling_context_client(i, last);
     }
 
-    /*
-     * Of several requests on one connection only the one that this pass has
-     * noted is known to be served now
-     */
+    /* what is closed has no request any more */
 
-    place = (context->active <= 1
-             || context->pass == ngx_http_profiling_loop_pass_start())
-            ? context->place : 0;
+    if (c->fd == (ngx_socket_t) -1) {
+        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
+    }
 
-    return ngx_http_profiling_label(place, 0,
-                              ngx_http_profiling_context_state(c, context));
+    request = ngx_http_profiling_context_request((uintptr_t) c->data);
+
+    if (request->request != (uintptr_t) c->data || request->request == 0) {
+        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
+    }
+
+    place = request->place;
+    context = ngx_http_profiling_context_find(request->client);
+
+    if (context && context->request == request->main) {
+
+        /* it may have been redirected since */
+
+        place = ngx_http_profiling_context_place(c->data, NULL, last);
+    }
+
+    return ngx_http_profiling_label(place, request->upstream,
+                                    NGX_HTTP_PROFILING_STATE_UPSTREAM);
 }
 
 
-static ngx_uint_t
-ngx_http_profiling_context_state(const ngx_connection_t *c,
-    const ngx_http_profiling_context_t *context)
+static uint32_t
+ngx_http_profiling_context_client(ngx_uint_t i, const uintptr_t *last)
 {
-    if (context->place) {
-        return (context->pass == ngx_http_profiling_loop_pass_start())
-               ? NGX_HTTP_PROFILING_STATE_PHASE
-               : NGX_HTTP_PROFILING_STATE_WRITE;
+    uint32_t                             place;
+    ngx_uint_t                           begun, state;
+    const ngx_connection_t              *c;
+    const ngx_http_request_t            *r;
+    const ngx_http_profiling_context_t  *context;
+
+    c = &ngx_http_profiling_array[i];
+    context = ngx_http_profiling_context_find(c);
+    r = context->request;
+
+    if (r == NULL) {
+        return ngx_http_profiling_label(0, 0,
+                                        ngx_http_profiling_context_state(c));
     }
 
+    begun = (context->start == ngx_http_profiling_loop_pass_start());
+
+    state = (begun || !r->header_sent) ? NGX_HTTP_PROFILING_STATE_PHASE
+                                       : NGX_HTTP_PROFILING_STATE_WRITE;
+
     /*
-     * A listening socket's connection serves none; its read event is the
-     * accept flag's, in the array beside
+     * Of several requests on one connection only the one that has begun in
+     * this pass is known to be served now
+     */
+
+    place = (ngx_http_profiling_contexts[i].streams <= 1 || begun)
+            ? ngx_http_profiling_context_place(r, context->sub, last) : 0;
+
+    return ngx_http_profiling_label(place, 0, state);
+}
+
+
+/* of a client's connection that serves no request */
+
+static ngx_uint_t
+ngx_http_profiling_context_state(const ngx_connection_t *c)
+{
+    /*
+     * A listening socket's connection has the accept flag in its read event,
+     * in the array beside
      */
 
     if (ngx_http_profiling_reads[c - ngx_http_profiling_array].accept) {
         return NGX_HTTP_PROFILING_STATE_ACCEPT;
     }
 
-    if (c->listening && c->listening->handler != ngx_http_init_connection) {
+    if (c->listening->handler != ngx_http_init_connection) {
         return NGX_HTTP_PROFILING_STATE_OTHER;
     }
 

@@ -2,12 +2,12 @@
 /*
  * Which request is on the processor.
  *
- * A table beside nginx's connections, indexed like them, says which place
- * the request of a connection is at; it is written by the module's phase
- * handlers.  The signal handler finds the connection by a word on the live
- * stack that points into nginx's arrays of connections or events, and reads
- * nothing but these arrays and this table: no pointer is followed that could
- * dangle.
+ * A table beside nginx's connections, indexed like them, names the request
+ * that a connection serves: from its first phase until it is logged, before
+ * nginx frees it.  The signal handler finds the connection by a word on the
+ * live stack that points into nginx's arrays of connections or events, and
+ * reads these arrays, this table and the request that it names: no pointer is
+ * followed that could dangle.
  */
 
 
@@ -47,23 +47,35 @@ typedef enum {
 
 
 /*
- * A connection's entry.  Of HTTP/2 and HTTP/3 it tells of the stream that was
- * served last; streams keep their start in their pools.
+ * A connection's entry.  Of HTTP/2 and HTTP/3 it tells of the stream that has
+ * come last; streams keep their start in their pools.
  */
 
 typedef struct {
-    uint32_t                      place;    /* + 1, 0: no request */
-    uint32_t                      active;   /* requests being served */
-    uint64_t                      pass;     /* start of that which noted it */
-    uint64_t                      start;    /* ns, monotonic, of the request */
-    uintptr_t                     request;  /* never followed; 0: none */
+    ngx_http_request_t           *request;  /* main, alive; NULL: none */
+    ngx_http_request_t           *sub;      /* of it, located last; or NULL */
+    uint64_t                      start;    /* ns, of the pass it began in */
+    uint64_t                      streams;  /* being served */
 } ngx_http_profiling_context_t;
 
 
+/*
+ * The request that began last.  It goes to the table when another begins:
+ * most have ended by then.  In a worker that is not profiled the request is
+ * NGX_HTTP_PROFILING_NO_REQUEST, so that none begins.
+ */
+#define NGX_HTTP_PROFILING_NO_REQUEST  ((ngx_http_request_t *) -1)
+
+extern ngx_http_profiling_context_t   ngx_http_profiling_latest
+    NGX_HTTP_PROFILING_HIDDEN;
+
 /* by the worker, when it starts; the size is in bytes */
-extern ngx_http_profiling_context_t  *ngx_http_profiling_contexts;
-extern ngx_connection_t              *ngx_http_profiling_array;
-extern size_t                         ngx_http_profiling_array_size;
+extern ngx_http_profiling_context_t  *ngx_http_profiling_contexts
+    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_connection_t              *ngx_http_profiling_array
+    NGX_HTTP_PROFILING_HIDDEN;
+extern size_t                         ngx_http_profiling_array_size
+    NGX_HTTP_PROFILING_HIDDEN;
 
 
 const char *ngx_http_profiling_request_state_name(ngx_uint_t state);
@@ -89,7 +101,7 @@ void ngx_http_profiling_context_init_process(ngx_cycle_t *cycle,
 void ngx_http_profiling_context_base(uintptr_t base);
 
 
-/* worker: the entry of a connection of nginx's table, else NULL */
+/* worker: the table's entry of a connection of nginx's, else NULL */
 
 static ngx_inline ngx_http_profiling_context_t *
 ngx_http_profiling_context(const ngx_connection_t *c)
@@ -102,41 +114,52 @@ ngx_http_profiling_context(const ngx_connection_t *c)
         return NULL;
     }
 
-    return &ngx_http_profiling_contexts[offset / sizeof(ngx_connection_t)];
-}
-
-
-/* worker: a request of the connection has come to a place */
-
-static ngx_inline void
-ngx_http_profiling_context_note(ngx_http_profiling_context_t *context,
-    const ngx_http_request_t *r, ngx_uint_t place)
-{
-    context->place = place + 1;
-    context->pass = ngx_http_profiling_process.slot->pass_start;
-    context->request = (uintptr_t) r;
-}
-
-
-/* worker: a request of the connection has ended */
-
-static ngx_inline void
-ngx_http_profiling_context_clear(ngx_http_profiling_context_t *context,
-    const ngx_http_request_t *r)
-{
-    if (context->request == (uintptr_t) r) {
-        context->place = 0;
-        context->request = 0;
-    }
+    return &ngx_http_profiling_contexts[c - ngx_http_profiling_array];
 }
 
 
 /*
- * Worker: a stream, by its own connection outside nginx's table, has come to
- * a place, or has ended.
+ * Worker, and its signal handlers: what is noted of a connection of nginx's
+ * table, else NULL.
+ */
+
+static ngx_inline ngx_http_profiling_context_t *
+ngx_http_profiling_context_find(const ngx_connection_t *c)
+{
+    ngx_http_profiling_context_t  *latest;
+
+    latest = &ngx_http_profiling_latest;
+
+    return (latest->request
+            && latest->request != NGX_HTTP_PROFILING_NO_REQUEST
+            && latest->request->connection == c)
+           ? latest : ngx_http_profiling_context(c);
+}
+
+
+/* worker: a connection begins to serve a request */
+
+static ngx_inline void
+ngx_http_profiling_context_note(ngx_http_profiling_context_t *context,
+    ngx_http_request_t *r)
+{
+    context->sub = NULL;
+    context->start = ngx_http_profiling_process.slot->pass_start;
+
+    /* a signal handler that finds the request finds the rest set */
+
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    context->request = r;
+}
+
+
+/*
+ * Worker: a stream, by its own connection outside nginx's table, has begun
+ * (sub is NULL) or has a subrequest that has come to its location; or it has
+ * ended.
  */
 void ngx_http_profiling_context_carry(const ngx_connection_t *c,
-    ngx_uint_t place);
+    ngx_http_request_t *r, ngx_http_request_t *sub);
 void ngx_http_profiling_context_drop(const ngx_connection_t *c);
 
 

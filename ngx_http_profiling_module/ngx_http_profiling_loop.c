@@ -11,8 +11,12 @@
 
 static int ngx_http_profiling_loop_wait(int ep, struct epoll_event *events,
     int n, int timeout);
-static void ngx_http_profiling_loop_pass(ngx_http_profiling_slot_t *slot,
-    uint64_t busy);
+static ngx_int_t ngx_http_profiling_loop_begin(int ep, uintptr_t caller,
+    uintptr_t cfa)
+    __attribute__((noinline));
+static void ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot,
+    uint64_t busy)
+    __attribute__((noinline));
 static int ngx_http_profiling_loop_accept(int s, struct sockaddr *sa,
     socklen_t *len);
 static int ngx_http_profiling_loop_accept4(int s, struct sockaddr *sa,
@@ -52,12 +56,16 @@ static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
 
 
 ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch;
+struct timespec                ngx_http_profiling_loop_time;
 
-/* the descriptor of the worker's event loop, and time in this pass that is
- * counted as a pause already */
+/*
+ * The descriptor of the worker's event loop, -1 until its first pass; ns that
+ * are counted as a pause already, and the pass that they belong to.
+ */
 
 static int       ngx_http_profiling_loop_ep;
-static uint64_t  ngx_http_profiling_loop_paused;
+static uint64_t  ngx_http_profiling_loop_known;
+static uint64_t  ngx_http_profiling_loop_known_pass;
 
 
 void
@@ -99,51 +107,49 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
 }
 
 
+/* each pass goes through here: what is rare stands in functions of its own */
+
 static int
 ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     int timeout)
 {
     int                         rc;
-    uint64_t                    now, then;
+    uint64_t                    now, then, busy;
+    ngx_uint_t                  bucket;
     ngx_http_profiling_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
-
-    if (ngx_http_profiling_loop_ep == -1) {
-        ngx_http_profiling_loop_ep = ep;
-
-        /* event handlers are called from where this function is */
-
-        ngx_http_profiling_context_base(
-                                 (uintptr_t) __builtin_frame_address(0)
-                                 + 2 * sizeof(uintptr_t));
-    }
-
-    if (slot == NULL || ep != ngx_http_profiling_loop_ep) {
+    if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_loop_ep)
+        && ngx_http_profiling_loop_begin(ep,
+                                      (uintptr_t) __builtin_return_address(0),
+                                      (uintptr_t) __builtin_dwarf_cfa())
+           != NGX_OK)
+    {
         return ngx_http_profiling_epoll_wait(ep, events, n, timeout);
     }
 
-    ngx_http_profiling_dispatch.n = 0;
+    slot = ngx_http_profiling_process.slot;
+    then = ngx_http_profiling_loop_clock();
 
-    then = ngx_http_profiling_clock();
+    busy = then - slot->pass_start;
+    bucket = ngx_http_profiling_hist_bucket(busy);
 
-    if (slot->pass_start) {
-        ngx_http_profiling_loop_pass(slot, then - slot->pass_start);
+    ngx_http_profiling_add(&slot->totals.busy, busy);
+    ngx_http_profiling_hist_count(&slot->passes, bucket, busy);
+
+    if (ngx_http_profiling_unlikely(
+            busy >= ngx_http_profiling_process.pause_threshold))
+    {
+        ngx_http_profiling_loop_paused(slot, busy);
     }
 
     ngx_http_profiling_store(&slot->wait_start, then);
 
     rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
 
-#if defined(__x86_64__)
-    ngx_http_profiling_dispatch.caller =
-                                     (uintptr_t) __builtin_return_address(0);
-#endif
-
     ngx_http_profiling_dispatch.events = events;
     ngx_http_profiling_dispatch.n = rc;
 
-    now = ngx_http_profiling_clock();
+    now = ngx_http_profiling_loop_clock();
 
     ngx_http_profiling_store(&slot->pass_start, now);
     ngx_http_profiling_store(&slot->wait_start, 0);
@@ -159,22 +165,50 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
 }
 
 
+/*
+ * The first descriptor that the worker waits for is that of its event loop.
+ * NGX_DECLINED: this is another, or the worker has no slot.
+ */
+
+static ngx_int_t
+ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
+{
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot == NULL || ngx_http_profiling_loop_ep != -1) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_profiling_store(&slot->pass_start, ngx_http_profiling_clock());
+
+#if defined(__x86_64__)
+    ngx_http_profiling_dispatch.caller = caller;
+#endif
+
+    /* event handlers are called from where the hook is */
+
+    ngx_http_profiling_context_base(cfa);
+
+    ngx_http_profiling_loop_ep = ep;
+
+    return NGX_OK;
+}
+
+
+/* the part of a long pass whose cause is not known already is a pause */
+
 static void
-ngx_http_profiling_loop_pass(ngx_http_profiling_slot_t *slot, uint64_t busy)
+ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot, uint64_t busy)
 {
     uint64_t  rest;
 
-    ngx_http_profiling_add(&slot->totals.busy, busy);
-    ngx_http_profiling_hist_count(&slot->passes,
-                                  ngx_http_profiling_hist_bucket(busy), busy);
+    rest = busy;
 
-    if (busy < ngx_http_profiling_process.pause_threshold) {
-        ngx_http_profiling_loop_paused = 0;
-        return;
+    if (ngx_http_profiling_loop_known_pass == slot->pass_start) {
+        rest -= ngx_min(busy, ngx_http_profiling_loop_known);
     }
-
-    rest = busy - ngx_min(busy, ngx_http_profiling_loop_paused);
-    ngx_http_profiling_loop_paused = 0;
 
     if (rest >= ngx_http_profiling_process.pause_threshold) {
         ngx_http_profiling_slot_pause(slot, ngx_http_profiling_time(), rest,
@@ -190,7 +224,13 @@ ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause)
 
     slot = ngx_http_profiling_process.slot;
 
-    ngx_http_profiling_loop_paused += duration;
+    if (ngx_http_profiling_loop_known_pass != slot->pass_start) {
+        ngx_http_profiling_loop_known_pass = slot->pass_start;
+        ngx_http_profiling_loop_known = 0;
+    }
+
+    ngx_http_profiling_loop_known += duration;
+
     ngx_http_profiling_slot_pause(slot, ngx_http_profiling_time(), duration,
                                   cause);
 }

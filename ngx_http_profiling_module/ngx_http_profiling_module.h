@@ -41,6 +41,7 @@ struct ngx_http_profiling_loc_conf_s {
     ngx_flag_t                       enable;
     ngx_uint_t                       access;      /* LOCAL, ANY */
     ngx_uint_t                       place;       /* index in the zone */
+    ngx_uint_t                       counted;     /* its requests are */
     ngx_uint_t                       context;
     ngx_uint_t                       prefix;      /* neither exact nor regex */
     ngx_http_handler_pt              handler;     /* of ours, or NULL */
@@ -86,7 +87,18 @@ typedef struct {
 
 extern ngx_module_t                  ngx_http_profiling_core_module;
 extern ngx_module_t                  ngx_http_profiling_module;
-extern ngx_http_profiling_process_t  ngx_http_profiling_process;
+
+/*
+ * What each request passes reads its own object's data directly, not through
+ * the table of what other objects define.
+ */
+#define NGX_HTTP_PROFILING_HIDDEN  __attribute__((visibility("hidden")))
+
+#define ngx_http_profiling_likely(e)    __builtin_expect(e, 1)
+#define ngx_http_profiling_unlikely(e)  __builtin_expect(e, 0)
+
+extern ngx_http_profiling_process_t  ngx_http_profiling_process
+    NGX_HTTP_PROFILING_HIDDEN;
 
 
 /* ns of CLOCK_MONOTONIC, which all processes of the machine share */

@@ -182,6 +182,8 @@ ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
     for (i = 0; i < mcf->locations.nelts; i++) {
         lcf = lcfp[i];
 
+        lcf->counted = lcf->enable && lcf->handler == NULL;
+
         if (lcf->context == NGX_HTTP_PROFILING_IN_BLOCK) {
 
             /* parents were merged, and so listed, before */
@@ -194,7 +196,7 @@ ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
         lcf->place = ngx_http_profiling_zone_register(mcf->zone, &lcf->label,
                                lcf->context == NGX_HTTP_PROFILING_IN_LOCATION
                                ? &lcf->name : NULL,
-                               lcf->enable && lcf->handler == NULL);
+                               lcf->counted);
     }
 
     lost = mcf->zone->place_lost - lost;

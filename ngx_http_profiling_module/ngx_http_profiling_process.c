@@ -50,6 +50,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
     ngx_http_profiling_place_register(mcf, cycle->log);
     ngx_http_profiling_context_register(cycle, zone);
+    ngx_http_profiling_request_init_module(cycle);
     ngx_http_profiling_wake_open(zone, cycle->log);
     ngx_http_profiling_encode_init_module(cycle);
 

@@ -7,35 +7,156 @@
 #include "ngx_http_profiling_loop.h"
 
 
+/*
+ * What each request passes is counted in instructions: no phase has a handler
+ * of ours but that of the log.  Instead the checkers of two phases of nginx's
+ * engine are called through ours, which note the request on their way.
+ */
+
+#define ngx_http_profiling_checker(note, checker)                             \
+                                                                              \
+static ngx_int_t                                                              \
+ngx_http_profiling_##note##_##checker(ngx_http_request_t *r,                  \
+    ngx_http_phase_handler_t *ph)                                             \
+{                                                                             \
+    ngx_http_profiling_request_##note(r);                                     \
+                                                                              \
+    return ngx_http_core_##checker##_phase(r, ph);                            \
+}
+
+
+typedef struct {
+    ngx_http_phase_handler_pt      checker;     /* nginx's */
+    ngx_http_phase_handler_pt      wrapper;     /* ours, calls it */
+} ngx_http_profiling_checker_t;
+
+
 /* of HTTP/2 and HTTP/3, which have connections outside nginx's table */
 
 typedef struct {
-    uint64_t                       start;
+    uint64_t                       start;       /* ns, of the pass */
     ngx_http_request_t            *request;
     ngx_http_profiling_context_t  *context;     /* NULL: not known */
 } ngx_http_profiling_stream_t;
 
 
-static ngx_int_t ngx_http_profiling_post_read_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_log_handler(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_request_status(ngx_http_request_t *r);
+static void ngx_http_profiling_stream_cleanup(void *data);
 
 /* what is rare stays out of what each request passes */
 
-static ngx_int_t ngx_http_profiling_stream_handler(ngx_http_request_t *r)
+static ngx_int_t ngx_http_profiling_request_wrap(ngx_http_phase_handler_t *ph,
+    const ngx_http_profiling_checker_t *checker, ngx_log_t *log);
+static void ngx_http_profiling_request_another(ngx_http_request_t *r)
     __attribute__((noinline));
-static ngx_int_t ngx_http_profiling_rewrite_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_profiling_log_handler(ngx_http_request_t *r);
-static uint64_t ngx_http_profiling_request_earlier(ngx_http_request_t *r)
+static void ngx_http_profiling_request_stream(ngx_http_request_t *r);
+static void ngx_http_profiling_request_subrequest(ngx_http_request_t *r)
     __attribute__((noinline));
-static uint64_t ngx_http_profiling_request_finish(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_request_status(ngx_http_request_t *r);
+static uint64_t ngx_http_profiling_request_stream_start(ngx_http_request_t *r)
+    __attribute__((noinline));
+static uint64_t ngx_http_profiling_request_earlier(ngx_http_request_t *r,
+    uint64_t start)
+    __attribute__((noinline));
+static ngx_http_profiling_context_t *ngx_http_profiling_request_context(
+    ngx_http_request_t *r)
+    __attribute__((noinline));
 static void ngx_http_profiling_request_upstream(ngx_http_request_t *r,
-    ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place);
+    ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place)
+    __attribute__((noinline));
 static ngx_connection_t *ngx_http_profiling_request_parent(
     ngx_http_request_t *r);
-static void ngx_http_profiling_stream_cleanup(void *data);
 
 
 static u_char  *ngx_http_profiling_places;
+
+
+/* HTTP/2 and HTTP/3: its connection is none of nginx's table */
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_is_stream(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_V2)
+
+    if (r->stream) {
+        return 1;
+    }
+
+#endif
+
+#if (NGX_HTTP_V3)
+
+    if (r->connection->quic) {
+        return 1;
+    }
+
+#endif
+
+    return 0;
+}
+
+
+/*
+ * A request comes to its first phase.  It begins with the pass of the event
+ * loop in which that is: time that it waited for other events of that pass is
+ * time that its client waited.
+ */
+
+static ngx_inline void
+ngx_http_profiling_request_begin(ngx_http_request_t *r)
+{
+    ngx_http_profiling_context_t  *latest;
+
+    latest = &ngx_http_profiling_latest;
+
+    if (ngx_http_profiling_unlikely(latest->request != NULL
+                                    || ngx_http_profiling_is_stream(r)))
+    {
+        ngx_http_profiling_request_another(r);
+
+    } else if (ngx_http_profiling_likely(r == r->main)) {
+        ngx_http_profiling_context_note(latest, r);
+    }
+}
+
+
+/* the location of a request is found, for the first time or anew */
+
+static ngx_inline void
+ngx_http_profiling_request_locate(ngx_http_request_t *r)
+{
+    if (ngx_http_profiling_unlikely(r != r->main)) {
+        ngx_http_profiling_request_subrequest(r);
+    }
+}
+
+
+ngx_http_profiling_checker(begin, generic)
+ngx_http_profiling_checker(begin, rewrite)
+ngx_http_profiling_checker(begin, find_config)
+
+ngx_http_profiling_checker(locate, generic)
+ngx_http_profiling_checker(locate, rewrite)
+ngx_http_profiling_checker(locate, access)
+ngx_http_profiling_checker(locate, content)
+
+
+/* what may be the first phase, and the first after the location was found */
+
+static const ngx_http_profiling_checker_t  ngx_http_profiling_begins[] = {
+    { ngx_http_core_generic_phase, ngx_http_profiling_begin_generic },
+    { ngx_http_core_rewrite_phase, ngx_http_profiling_begin_rewrite },
+    { ngx_http_core_find_config_phase, ngx_http_profiling_begin_find_config },
+    { NULL, NULL }
+};
+
+static const ngx_http_profiling_checker_t  ngx_http_profiling_locates[] = {
+    { ngx_http_core_generic_phase, ngx_http_profiling_locate_generic },
+    { ngx_http_core_rewrite_phase, ngx_http_profiling_locate_rewrite },
+    { ngx_http_core_access_phase, ngx_http_profiling_locate_access },
+    { ngx_http_core_content_phase, ngx_http_profiling_locate_content },
+    { NULL, NULL }
+};
 
 
 ngx_int_t
@@ -46,22 +167,6 @@ ngx_http_profiling_request_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_profiling_post_read_handler;
-
-    /* later modules are called first: before rewrite's own "return" */
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_profiling_rewrite_handler;
-
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
@@ -70,6 +175,49 @@ ngx_http_profiling_request_init(ngx_conf_t *cf)
     *h = ngx_http_profiling_log_handler;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_request_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_phase_engine_t    *engine;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+    engine = &cmcf->phase_engine;
+
+    if (ngx_http_profiling_request_wrap(&engine->handlers[0],
+                                        ngx_http_profiling_begins,
+                                        cycle->log)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    (void) ngx_http_profiling_request_wrap(
+                           &engine->handlers[engine->location_rewrite_index],
+                           ngx_http_profiling_locates, cycle->log);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_request_wrap(ngx_http_phase_handler_t *ph,
+    const ngx_http_profiling_checker_t *checker, ngx_log_t *log)
+{
+    for ( /* void */ ; checker->checker; checker++) {
+
+        if (ph->checker == checker->checker) {
+            ph->checker = checker->wrapper;
+            return NGX_OK;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "profiling does not know a phase of this nginx, "
+                  "times and labels of requests are inexact");
+
+    return NGX_DECLINED;
 }
 
 
@@ -87,156 +235,176 @@ ngx_http_profiling_request_active(const ngx_connection_t *c)
 {
     ngx_http_profiling_context_t  *context;
 
-    context = ngx_http_profiling_context(c);
+    context = ngx_http_profiling_context_find(c);
 
-    return context ? context->active : 0;
+    return context ? context->streams + (context->request != NULL) : 0;
 }
 
 
-/*
- * A request begins with the pass of the event loop in which its first bytes
- * came: time that it waited for other events of that pass is time that its
- * client waited.  If earlier passes read its first bytes, nginx's own start,
- * in ms, tells how long ago.
- */
+/* the latest request has not ended yet, or this is a stream */
 
-static ngx_inline uint64_t
-ngx_http_profiling_request_start(ngx_http_request_t *r)
+static void
+ngx_http_profiling_request_another(ngx_http_request_t *r)
 {
-    uint64_t     now;
-    ngx_time_t  *tp;
+    ngx_http_profiling_context_t  *latest, *context;
 
-    now = ngx_http_profiling_loop_pass_start();
-    tp = ngx_timeofday();
+    latest = &ngx_http_profiling_latest;
 
-    if (now && tp->sec == r->start_sec && tp->msec == r->start_msec) {
-        return now;
+    if (latest->request == NGX_HTTP_PROFILING_NO_REQUEST || r != r->main) {
+        return;
     }
 
-    return ngx_http_profiling_request_earlier(r);
+    if (ngx_http_profiling_is_stream(r)) {
+        ngx_http_profiling_request_stream(r);
+        return;
+    }
+
+    context = ngx_http_profiling_context_find(r->connection);
+
+    if (context == NULL || context->request == r) {
+
+        /* it has come to its first phase anew */
+
+        return;
+    }
+
+    context = ngx_http_profiling_context(latest->request->connection);
+
+    context->start = latest->start;
+    context->sub = latest->sub;
+    context->request = latest->request;
+
+    latest->request = NULL;
+
+    ngx_http_profiling_context_note(latest, r);
 }
 
 
-static ngx_int_t
-ngx_http_profiling_post_read_handler(ngx_http_request_t *r)
-{
-    ngx_http_profiling_context_t   *context;
-    ngx_http_profiling_loc_conf_t  *lcf;
-
-    if (ngx_http_profiling_process.slot == NULL) {
-        return NGX_DECLINED;
-    }
-
-    context = ngx_http_profiling_context(r->connection);
-
-    if (context) {
-        lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
-
-        context->start = ngx_http_profiling_request_start(r);
-        context->active = 1;
-
-        ngx_http_profiling_context_note(context, r, lcf->place);
-
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_profiling_stream_handler(r);
-}
-
-
-static ngx_int_t
-ngx_http_profiling_stream_handler(ngx_http_request_t *r)
+static void
+ngx_http_profiling_request_stream(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t           *cln;
     ngx_http_profiling_stream_t  *stream;
 
+    if (ngx_http_profiling_request_stream_start(r)) {
+        return;
+    }
+
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_profiling_stream_t));
     if (cln == NULL) {
-        return NGX_DECLINED;
+        return;
     }
 
     stream = cln->data;
-    stream->start = ngx_http_profiling_request_start(r);
+    stream->start = ngx_http_profiling_loop_pass_start();
     stream->request = r;
     stream->context = ngx_http_profiling_context(
                                         ngx_http_profiling_request_parent(r));
     if (stream->context) {
-        stream->context->active++;
+        stream->context->streams++;
+        ngx_http_profiling_context_note(stream->context, r);
     }
+
+    ngx_http_profiling_context_carry(r->connection, r, NULL);
 
     cln->handler = ngx_http_profiling_stream_cleanup;
-
-    return ngx_http_profiling_rewrite_handler(r);
 }
 
 
-/* the location is found, for the first time or anew */
-
-static ngx_int_t
-ngx_http_profiling_rewrite_handler(ngx_http_request_t *r)
+static void
+ngx_http_profiling_request_subrequest(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t   *context;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_http_profiling_context_t  *context;
 
     if (ngx_http_profiling_process.slot == NULL) {
-        return NGX_DECLINED;
+        return;
     }
 
-    context = ngx_http_profiling_context(r->connection);
+    if (ngx_http_profiling_is_stream(r)) {
+        ngx_http_profiling_context_carry(r->connection, r->main, r);
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
-
-    if (context == NULL) {
         context = ngx_http_profiling_context(
                                         ngx_http_profiling_request_parent(r));
-        ngx_http_profiling_context_carry(r->connection, lcf->place);
+    } else {
+        context = ngx_http_profiling_context_find(r->connection);
     }
 
-    if (context) {
-        ngx_http_profiling_context_note(context, r->main, lcf->place);
+    if (context && context->request == r->main) {
+        context->sub = r;
     }
-
-    return NGX_DECLINED;
 }
 
+
+/* when the request began, in ns; it is no longer served */
+
+static ngx_inline uint64_t
+ngx_http_profiling_request_finish(ngx_http_request_t *r)
+{
+    uint64_t                       start;
+    ngx_time_t                    *tp;
+    ngx_http_profiling_context_t  *context;
+
+    context = &ngx_http_profiling_latest;
+
+    if (ngx_http_profiling_unlikely(context->request != r)) {
+        context = ngx_http_profiling_request_context(r);
+    }
+
+    context->request = NULL;
+    start = context->start;
+
+    tp = ngx_timeofday();
+
+    if (ngx_http_profiling_unlikely(tp->msec != r->start_msec
+                                    || tp->sec != r->start_sec))
+    {
+        return ngx_http_profiling_request_earlier(r, start);
+    }
+
+    return start;
+}
+
+
+/* all that calls stands before the reading of the clock: it ends the request */
 
 static ngx_int_t
 ngx_http_profiling_log_handler(ngx_http_request_t *r)
 {
+    off_t                           in, out;
     uint64_t                        start, latency;
     ngx_uint_t                      code, bucket;
     ngx_http_profiling_slot_t      *slot;
     ngx_http_profiling_counts_t    *place;
     ngx_http_profiling_loc_conf_t  *lcf;
 
-    slot = ngx_http_profiling_process.slot;
-
-    if (slot == NULL || r != r->main) {
+    if (r != r->main || ngx_http_profiling_process.slot == NULL) {
         return NGX_OK;
     }
 
     start = ngx_http_profiling_request_finish(r);
+    code = ngx_http_profiling_code_index(ngx_http_profiling_request_status(r));
+
+    latency = ngx_http_profiling_loop_clock() - start;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    if (!lcf->enable || lcf->handler) {
+    if (ngx_http_profiling_unlikely(!lcf->counted)) {
         return NGX_OK;
     }
 
-    latency = ngx_http_profiling_clock() - start;
     bucket = ngx_http_profiling_hist_bucket(latency);
-    code = ngx_http_profiling_code_index(ngx_http_profiling_request_status(r));
+    in = r->request_length;
+    out = r->connection->sent;
 
+    slot = ngx_http_profiling_process.slot;
     place = (ngx_http_profiling_counts_t *)
                 (ngx_http_profiling_places
                  + lcf->place * NGX_HTTP_PROFILING_COUNTS_SIZE);
 
-    ngx_http_profiling_counts_add(&slot->all, code, r->request_length,
-                                  r->connection->sent, bucket, latency);
-    ngx_http_profiling_counts_add(place, code, r->request_length,
-                                  r->connection->sent, bucket, latency);
+    ngx_http_profiling_counts_add(&slot->all, code, in, out, bucket, latency);
+    ngx_http_profiling_counts_add(place, code, in, out, bucket, latency);
 
-    if (r->upstream_states) {
+    if (ngx_http_profiling_unlikely(r->upstream_states != NULL)) {
         ngx_http_profiling_request_upstream(r, &slot->all, place);
     }
 
@@ -244,60 +412,78 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r)
 }
 
 
-static uint64_t
-ngx_http_profiling_request_earlier(ngx_http_request_t *r)
+/* where a request is noted that is not the one which began last */
+
+static ngx_http_profiling_context_t *
+ngx_http_profiling_request_context(ngx_http_request_t *r)
 {
-    uint64_t     now;
-    ngx_time_t  *tp;
-    int64_t      ms;
+    ngx_http_profiling_context_t         *context;
+    static ngx_http_profiling_context_t   unknown;
 
-    now = ngx_http_profiling_loop_pass_start();
+    context = ngx_http_profiling_context(r->connection);
 
-    if (now == 0) {
-        now = ngx_http_profiling_clock();
+    if (context && context->request == r) {
+        return context;
     }
 
+    unknown.start = context ? 0 : ngx_http_profiling_request_stream_start(r);
+
+    if (unknown.start == 0) {
+
+        /* it ended before its headers were complete */
+
+        unknown.start = ngx_http_profiling_loop_pass_start();
+    }
+
+    return &unknown;
+}
+
+
+/*
+ * A request that was not begun in the present millisecond.  If earlier passes
+ * than that of its first phase read its first bytes, nginx's own start, in
+ * ms, tells how long ago; both ends of that difference were rounded down.
+ */
+
+static uint64_t
+ngx_http_profiling_request_earlier(ngx_http_request_t *r, uint64_t start)
+{
+    int64_t      ms;
+    uint64_t     now;
+    ngx_time_t  *tp;
+
+    now = ngx_http_profiling_loop_pass_start();
     tp = ngx_timeofday();
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
 
     /* the clock of the day may have been set back meanwhile */
 
-    return now - (uint64_t) ngx_max(ms, 0) * 1000000;
+    if (ms <= 1 || now - start >= (uint64_t) (ms - 1) * 1000000) {
+        return start;
+    }
+
+    return now - (uint64_t) ms * 1000000;
 }
 
 
-/* the request's start; it is no longer served */
+/* 0: it was not noted */
 
 static uint64_t
-ngx_http_profiling_request_finish(ngx_http_request_t *r)
+ngx_http_profiling_request_stream_start(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t            *cln;
-    ngx_http_profiling_stream_t   *stream;
-    ngx_http_profiling_context_t  *context;
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_profiling_stream_t  *stream;
 
-    context = ngx_http_profiling_context(r->connection);
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
 
-    if (context && context->request == (uintptr_t) r) {
-        context->active = 0;
-        ngx_http_profiling_context_clear(context, r);
-        return context->start;
-    }
-
-    if (context == NULL) {
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-
-            if (cln->handler == ngx_http_profiling_stream_cleanup) {
-                stream = cln->data;
-                return stream->start;
-            }
+        if (cln->handler == ngx_http_profiling_stream_cleanup) {
+            stream = cln->data;
+            return stream->start;
         }
     }
 
-    /* it ended before its headers were complete */
-
-    return ngx_http_profiling_request_start(r);
+    return 0;
 }
 
 
@@ -308,9 +494,12 @@ ngx_http_profiling_stream_cleanup(void *data)
 
     ngx_http_profiling_context_drop(stream->request->connection);
 
-    if (stream->context && stream->context->active) {
-        stream->context->active--;
-        ngx_http_profiling_context_clear(stream->context, stream->request);
+    if (stream->context && stream->context->streams) {
+        stream->context->streams--;
+
+        if (stream->context->request == stream->request) {
+            stream->context->request = NULL;
+        }
     }
 }
 

@@ -1,10 +1,6 @@
 
 /*
  * Requests: when they began and where they are counted when they end.
- *
- * A table beside nginx's connections, indexed like them, says which of them
- * serve a request.  It is private to the worker and written by the module's
- * own phase handlers only.
  */
 
 
@@ -15,8 +11,11 @@
 #include "ngx_http_profiling_module.h"
 
 
-/* master: the phase handlers */
+/* master: the log handler, in postconfiguration */
 ngx_int_t ngx_http_profiling_request_init(ngx_conf_t *cf);
+
+/* master, when nginx has made the engine of its phases: wraps two of them */
+void ngx_http_profiling_request_init_module(ngx_cycle_t *cycle);
 
 /* worker: where its slot counts */
 void ngx_http_profiling_request_init_process(ngx_cycle_t *cycle);

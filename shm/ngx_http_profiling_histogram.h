@@ -40,26 +40,30 @@ typedef struct {
 } ngx_http_profiling_hist_t;
 
 
-/* the bucket of a duration in ns */
+/*
+ * The bucket of a duration in ns.  The exponent of a double (IEEE 754,
+ * binary64) and the first bits of its fraction, which follow each other, are
+ * the power of two and the bucket in it; below 2^53 no duration is rounded.
+ */
 static ngx_inline ngx_uint_t
 ngx_http_profiling_hist_bucket(uint64_t ns)
 {
-    ngx_uint_t  e;
+    double      d;
+    uint64_t    i;
 
-    if (ns < ((uint64_t) 1 << NGX_HTTP_PROFILING_HIST_MIN_BITS)) {
-        return 0;
+    d = (double) (int64_t) ns;
+    ngx_memcpy(&i, &d, sizeof(uint64_t));
+
+    i = (i >> (52 - NGX_HTTP_PROFILING_HIST_SUB_BITS))
+        - ((1023 + NGX_HTTP_PROFILING_HIST_MIN_BITS)
+           << NGX_HTTP_PROFILING_HIST_SUB_BITS);
+
+    if (__builtin_expect(i < NGX_HTTP_PROFILING_HIST_BUCKETS - 1, 1)) {
+        return i + 1;
     }
 
-    e = 63 - __builtin_clzll(ns);
-
-    if (e > NGX_HTTP_PROFILING_HIST_MAX_BITS) {
-        return NGX_HTTP_PROFILING_HIST_BUCKETS - 1;
-    }
-
-    return 1 + ((e - NGX_HTTP_PROFILING_HIST_MIN_BITS)
-                << NGX_HTTP_PROFILING_HIST_SUB_BITS)
-           + ((ns >> (e - NGX_HTTP_PROFILING_HIST_SUB_BITS))
-              & ((1 << NGX_HTTP_PROFILING_HIST_SUB_BITS) - 1));
+    return (ns < ((uint64_t) 1 << NGX_HTTP_PROFILING_HIST_MIN_BITS))
+           ? 0 : NGX_HTTP_PROFILING_HIST_BUCKETS - 1;
 }
 
 
@@ -71,11 +75,8 @@ ngx_http_profiling_hist_count(ngx_http_profiling_hist_t *h, ngx_uint_t bucket,
     ngx_http_profiling_add(&h->bucket[bucket], 1);
     ngx_http_profiling_add(&h->sum, ns);
 
-    if (ns > h->max) {
+    if (ns >= h->max) {
         ngx_http_profiling_store(&h->max, ns);
-    }
-
-    if (bucket >= h->top) {
         ngx_http_profiling_store(&h->top, bucket + 1);
     }
 }
