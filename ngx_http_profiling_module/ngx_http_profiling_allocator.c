@@ -153,6 +153,7 @@ ngx_http_profiling_glibc_read(ngx_http_profiling_heap_t *heap)
 
     heap->alloc = info.uordblks + info.hblkhd;
     heap->sys = info.arena + info.hblkhd;
+    heap->resident = 0;
     heap->next_gc = heap->alloc + NGX_HTTP_PROFILING_TRIM_THRESHOLD;
 
     return NGX_OK;
@@ -179,7 +180,7 @@ ngx_http_profiling_glibc_trim(void)
 static ngx_int_t
 ngx_http_profiling_jemalloc_read(ngx_http_profiling_heap_t *heap)
 {
-    size_t     size, alloc, mapped;
+    size_t     size, alloc, mapped, resident;
     uint64_t   epoch;
     int      (*control)(const char *, void *, size_t *, void *, size_t);
 
@@ -191,13 +192,15 @@ ngx_http_profiling_jemalloc_read(ngx_http_profiling_heap_t *heap)
 
     if (control("epoch", NULL, NULL, &epoch, sizeof(uint64_t)) != 0
         || control("stats.allocated", &alloc, &size, NULL, 0) != 0
-        || control("stats.mapped", &mapped, &size, NULL, 0) != 0)
+        || control("stats.mapped", &mapped, &size, NULL, 0) != 0
+        || control("stats.resident", &resident, &size, NULL, 0) != 0)
     {
         return NGX_DECLINED;
     }
 
     heap->alloc = alloc;
     heap->sys = mapped;
+    heap->resident = resident;
     heap->next_gc = 0;
 
     return NGX_OK;
@@ -228,7 +231,7 @@ ngx_http_profiling_jemalloc_trim(void)
 static ngx_int_t
 ngx_http_profiling_tcmalloc_read(ngx_http_profiling_heap_t *heap)
 {
-    size_t   alloc, sys;
+    size_t   alloc, sys, resident;
     int    (*property)(const char *, size_t *);
 
     property = (int (*)(const char *, size_t *))
@@ -240,8 +243,15 @@ ngx_http_profiling_tcmalloc_read(ngx_http_profiling_heap_t *heap)
         return NGX_DECLINED;
     }
 
+    /* older ones have no such property */
+
+    if (!property("generic.total_physical_bytes", &resident)) {
+        resident = 0;
+    }
+
     heap->alloc = alloc;
     heap->sys = sys;
+    heap->resident = resident;
     heap->next_gc = 0;
 
     return NGX_OK;
@@ -251,12 +261,20 @@ ngx_http_profiling_tcmalloc_read(ngx_http_profiling_heap_t *heap)
 static ngx_int_t
 ngx_http_profiling_tcmalloc_trim(void)
 {
-    void  (*release)(void);
+    void  (*release)(void), (*idle)(void);
 
     release = (void (*)(void)) dlsym(RTLD_DEFAULT,
                                      "MallocExtension_ReleaseFreeMemory");
     if (release == NULL) {
         return NGX_DECLINED;
+    }
+
+    /* what the thread keeps for itself is not free for the others yet */
+
+    idle = (void (*)(void)) dlsym(RTLD_DEFAULT,
+                                  "MallocExtension_MarkThreadTemporarilyIdle");
+    if (idle) {
+        idle();
     }
 
     release();

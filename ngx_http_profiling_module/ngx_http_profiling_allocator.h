@@ -16,6 +16,7 @@
 typedef struct {
     uint64_t  alloc;        /* bytes handed out */
     uint64_t  sys;          /* bytes held */
+    uint64_t  resident;     /* of these in memory, as it says; 0: untold */
     uint64_t  next_gc;      /* alloc at which a trim would begin, 0: unknown */
 } ngx_http_profiling_heap_t;
 

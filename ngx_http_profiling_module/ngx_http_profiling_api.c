@@ -573,6 +573,16 @@ ngx_http_profiling_api_force(ngx_http_request_t *r, ngx_pid_t worker)
                                  "cannot wait for others");
     }
 
+    if (ngx_http_profiling_gc_reserve() != NGX_OK) {
+
+        if (ngx_http_profiling_header(r, "Retry-After", "1") != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_profiling_api_error(r, NGX_HTTP_TOO_MANY_REQUESTS,
+                                 "force-gc may be asked for once a second");
+    }
+
     return ngx_http_profiling_gc_request(r, worker);
 }
 

@@ -10,17 +10,6 @@
 #include "ngx_http_profiling_work.h"
 
 
-/* a worker that was asked */
-
-typedef struct {
-    ngx_http_profiling_slot_t  *slot;
-    ngx_pid_t                   pid;
-    uint64_t                    asked;
-    ngx_uint_t                  answered;
-    ngx_http_profiling_trim_t   trim;
-} ngx_http_profiling_gc_worker_t;
-
-
 /* a request that waits for answers */
 
 typedef struct {
@@ -38,20 +27,36 @@ static ngx_http_profiling_gc_t *ngx_http_profiling_gc_create(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_profiling_gc_ask(ngx_http_profiling_gc_t *gc,
     ngx_pid_t worker);
-static uint64_t ngx_http_profiling_gc_resident(void);
+static void ngx_http_profiling_gc_read(ngx_http_profiling_trim_heap_t *heap);
 static ngx_uint_t ngx_http_profiling_gc_complete(ngx_http_profiling_gc_t *gc);
 static void ngx_http_profiling_gc_timeout(ngx_event_t *ev);
 static void ngx_http_profiling_gc_finish(ngx_http_profiling_gc_t *gc);
 static ngx_int_t ngx_http_profiling_gc_send(ngx_http_profiling_gc_t *gc);
-static uint64_t ngx_http_profiling_gc_pauses(void);
-static void ngx_http_profiling_gc_megabytes(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t bytes, uint64_t known);
-static void ngx_http_profiling_gc_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gc_worker_t *w);
 static void ngx_http_profiling_gc_cleanup(void *data);
 
 
 static ngx_queue_t  ngx_http_profiling_gc_waiting;
+
+
+ngx_int_t
+ngx_http_profiling_gc_reserve(void)
+{
+    uint64_t                    last, now;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    last = ngx_http_profiling_load(&zone->trim_clock);
+    now = ngx_http_profiling_clock();
+
+    if ((last && now < last + NGX_HTTP_PROFILING_GC_INTERVAL * 1000000)
+        || !__atomic_compare_exchange_n(&zone->trim_clock, &last, now, 0,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    {
+        return NGX_BUSY;
+    }
+
+    return NGX_OK;
+}
 
 
 ngx_int_t
@@ -161,7 +166,7 @@ ngx_http_profiling_gc_ask(ngx_http_profiling_gc_t *gc, ngx_pid_t worker)
 
         /* itself too: the answer comes by the same way, in a later pass */
 
-        (void) ngx_http_profiling_wake(slot);
+        w->reached = (ngx_http_profiling_wake(slot) == NGX_OK);
     }
 
     return NGX_OK;
@@ -173,7 +178,6 @@ ngx_http_profiling_gc_answer(void)
 {
     uint64_t                    start;
     ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_heap_t   heap;
     ngx_http_profiling_trim_t   trim;
 
     slot = ngx_http_profiling_process.slot;
@@ -187,17 +191,13 @@ ngx_http_profiling_gc_answer(void)
 
     start = ngx_http_profiling_clock();
 
-    trim.before = ngx_http_profiling_gc_resident();
+    ngx_http_profiling_gc_read(&trim.before);
 
-    (void) ngx_http_profiling_allocator_trim();
+    trim.trimmed = (ngx_http_profiling_allocator_trim() == NGX_OK);
 
-    trim.after = ngx_http_profiling_gc_resident();
+    ngx_http_profiling_gc_read(&trim.after);
 
-    if (ngx_http_profiling_allocator_read(&heap) == NGX_OK) {
-        trim.alloc = heap.alloc;
-        trim.sys = heap.sys;
-    }
-
+    trim.pid = ngx_pid;
     trim.duration = ngx_http_profiling_clock() - start;
 
     ngx_http_profiling_add(&slot->totals.trims, 1);
@@ -212,20 +212,18 @@ ngx_http_profiling_gc_answer(void)
 }
 
 
-/*
- * What a trim gives back is seen in the resident memory only: pages that are
- * free between others stay part of the allocator's arenas.
- */
-
-static uint64_t
-ngx_http_profiling_gc_resident(void)
+static void
+ngx_http_profiling_gc_read(ngx_http_profiling_trim_heap_t *heap)
 {
-    ngx_http_profiling_gauges_t  g;
+    ngx_http_profiling_heap_t  h;
 
-    ngx_memzero(&g, sizeof(ngx_http_profiling_gauges_t));
-    ngx_http_profiling_system_memory(&g);
+    if (ngx_http_profiling_allocator_read(&h) == NGX_OK) {
+        heap->alloc = h.alloc;
+        heap->sys = h.sys;
+        heap->resident = h.resident;
+    }
 
-    return g.anonymous;
+    heap->anonymous = ngx_http_profiling_system_anonymous();
 }
 
 
@@ -258,7 +256,7 @@ ngx_http_profiling_gc_check(void)
 }
 
 
-/* whether all that were asked have answered; a worker that ended never will */
+/* whether all that can answer have; a worker that ended never will */
 
 static ngx_uint_t
 ngx_http_profiling_gc_complete(ngx_http_profiling_gc_t *gc)
@@ -271,7 +269,7 @@ ngx_http_profiling_gc_complete(ngx_http_profiling_gc_t *gc)
 
     for (i = 0; i < gc->workers.nelts; i++) {
 
-        if (w[i].answered) {
+        if (w[i].answered || !w[i].reached) {
             continue;
         }
 
@@ -280,7 +278,8 @@ ngx_http_profiling_gc_complete(ngx_http_profiling_gc_t *gc)
                                            &w[i].slot->trim.done,
                                            NGX_HTTP_PROFILING_TRIM_BODY)
             == NGX_OK
-            && w[i].trim.done >= w[i].asked)
+            && w[i].trim.done >= w[i].asked
+            && w[i].trim.pid == (uint64_t) w[i].pid)
         {
             w[i].answered = 1;
             continue;
@@ -325,124 +324,18 @@ ngx_http_profiling_gc_finish(ngx_http_profiling_gc_t *gc)
 static ngx_int_t
 ngx_http_profiling_gc_send(ngx_http_profiling_gc_t *gc)
 {
-    ngx_str_t                        type;
-    ngx_uint_t                       i, answered;
-    ngx_http_profiling_json_t        j;
-    ngx_http_profiling_trim_t        sum;
-    ngx_http_profiling_gc_worker_t  *w;
+    ngx_str_t                   type;
+    ngx_http_profiling_json_t   j;
 
     ngx_memzero(&j, sizeof(ngx_http_profiling_json_t));
-    ngx_memzero(&sum, sizeof(ngx_http_profiling_trim_t));
     ngx_http_profiling_text_init(&j.text, gc->request->pool);
 
-    answered = 0;
-    w = gc->workers.elts;
-
-    for (i = 0; i < gc->workers.nelts; i++) {
-
-        if (w[i].answered) {
-            answered++;
-            sum.alloc += w[i].trim.alloc;
-            sum.before += w[i].trim.before;
-            sum.after += w[i].trim.after;
-        }
-    }
-
-    ngx_http_profiling_json_open(&j, NULL, '{');
-    ngx_http_profiling_json_bool(&j, "success",
-                                 answered == gc->workers.nelts);
-    ngx_http_profiling_json_double(&j, "gc_duration_ms",
-                         (double) (ngx_http_profiling_clock() - gc->start)
-                         / 1e6);
-    ngx_http_profiling_json_uint(&j, "num_gc",
-                                 ngx_http_profiling_gc_pauses());
-    ngx_http_profiling_gc_megabytes(&j, "heap_alloc_mb", sum.alloc, sum.alloc);
-    ngx_http_profiling_gc_megabytes(&j, "heap_freed_mb",
-                                    sum.before - ngx_min(sum.before,
-                                                         sum.after),
-                                    sum.before);
-    ngx_http_profiling_json_open(&j, "workers", '[');
-
-    for (i = 0; i < gc->workers.nelts; i++) {
-        ngx_http_profiling_gc_print(&j, &w[i]);
-    }
-
-    ngx_http_profiling_json_close(&j, ']');
-    ngx_http_profiling_json_close(&j, '}');
+    ngx_http_profiling_gc_view(&j, &gc->workers,
+                               ngx_http_profiling_clock() - gc->start);
 
     ngx_str_set(&type, "application/json; charset=utf-8");
 
     return ngx_http_profiling_send(gc->request, NGX_HTTP_OK, &type, &j.text);
-}
-
-
-/* of all workers, ended ones included */
-
-static uint64_t
-ngx_http_profiling_gc_pauses(void)
-{
-    uint64_t                    n;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
-
-    n = 0;
-    zone = ngx_http_profiling_process.zone;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
-
-        if (ngx_http_profiling_load(&slot->claims)) {
-            n += ngx_http_profiling_load(&slot->totals.pauses);
-        }
-    }
-
-    return n;
-}
-
-
-/* null if `known` is 0: the figure could not be had */
-
-static void
-ngx_http_profiling_gc_megabytes(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t bytes, uint64_t known)
-{
-    if (known == 0) {
-        ngx_http_profiling_json_null(j, key);
-        return;
-    }
-
-    ngx_http_profiling_json_double(j, key, (double) bytes / 1048576);
-}
-
-
-static void
-ngx_http_profiling_gc_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gc_worker_t *w)
-{
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_int(j, "pid", w->pid);
-    ngx_http_profiling_json_bool(j, "success", w->answered);
-
-    if (w->answered) {
-        ngx_http_profiling_json_double(j, "duration_ms",
-                                       (double) w->trim.duration / 1e6);
-        ngx_http_profiling_gc_megabytes(j, "heap_alloc_mb", w->trim.alloc,
-                                        w->trim.alloc);
-        ngx_http_profiling_gc_megabytes(j, "heap_sys_mb", w->trim.sys,
-                                        w->trim.sys);
-        ngx_http_profiling_gc_megabytes(j, "heap_freed_mb",
-                                        w->trim.before
-                                        - ngx_min(w->trim.before,
-                                                  w->trim.after),
-                                        w->trim.before);
-
-    } else {
-        ngx_http_profiling_json_cstring(j, "error",
-                                        "the worker did not answer in time");
-    }
-
-    ngx_http_profiling_json_close(j, '}');
 }
 
 

@@ -11,11 +11,33 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_json.h"
 
 
 /* how long a worker has to answer, in ms */
 #define NGX_HTTP_PROFILING_GC_DEADLINE  1000
 
+/* forced collections of all workers together are at least so far apart, ms */
+#define NGX_HTTP_PROFILING_GC_INTERVAL  1000
+
+
+/* a worker that was asked */
+
+typedef struct {
+    ngx_http_profiling_slot_t  *slot;
+    ngx_pid_t                   pid;
+    uint64_t                    asked;
+    ngx_uint_t                  reached;    /* it was woken */
+    ngx_uint_t                  answered;
+    ngx_http_profiling_trim_t   trim;       /* its answer */
+} ngx_http_profiling_gc_worker_t;
+
+
+/*
+ * Whoever asks has to ask this first.  NGX_BUSY: the latest collection is
+ * too near, and this one may not be.
+ */
+ngx_int_t ngx_http_profiling_gc_reserve(void);
 
 /*
  * Content handler's work: asks the workers, or one of them.  Returns
@@ -29,6 +51,10 @@ void ngx_http_profiling_gc_answer(void);
 
 /* when this worker is woken: answers the requests that are complete */
 void ngx_http_profiling_gc_check(void);
+
+/* the answer: of ngx_http_profiling_gc_worker_t, and ns since it was asked */
+void ngx_http_profiling_gc_view(ngx_http_profiling_json_t *j,
+    const ngx_array_t *workers, uint64_t duration);
 
 
 #endif /* _NGX_HTTP_PROFILING_GC_H_INCLUDED_ */

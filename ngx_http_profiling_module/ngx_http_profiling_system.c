@@ -56,7 +56,7 @@ ngx_http_profiling_system_init(ngx_log_t *log)
 void
 ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
 {
-    uint64_t                      resident, shared;
+    uint64_t                      anonymous;
     ngx_http_profiling_gauges_t  *status;
 
     status = &ngx_http_profiling_status;
@@ -74,10 +74,10 @@ ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
     g->threads = status->threads;
     g->stack_main = status->stack_main;
 
-    /* what is not shared is anonymous: RssAnon of the present moment */
+    anonymous = ngx_http_profiling_system_anonymous();
 
-    if (ngx_http_profiling_system_statm(&resident, &shared) == NGX_OK) {
-        g->anonymous = resident - ngx_min(resident, shared);
+    if (anonymous) {
+        g->anonymous = anonymous;
     }
 
     g->descriptors = ngx_http_profiling_system_descriptors();
@@ -85,6 +85,21 @@ ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
     if (g->descriptors == 0) {
         g->unavailable |= NGX_HTTP_PROFILING_NO_FDS;
     }
+}
+
+
+/* what is not shared is anonymous: RssAnon of the present moment */
+
+uint64_t
+ngx_http_profiling_system_anonymous(void)
+{
+    uint64_t  resident, shared;
+
+    if (ngx_http_profiling_system_statm(&resident, &shared) != NGX_OK) {
+        return 0;
+    }
+
+    return resident - ngx_min(resident, shared);
 }
 
 

@@ -24,6 +24,9 @@ void ngx_http_profiling_system_init(ngx_log_t *log);
  */
 void ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g);
 
+/* anonymous resident bytes as of now, 0: they cannot be had */
+uint64_t ngx_http_profiling_system_anonymous(void);
+
 /* CPU time, context switches and faults of this process since its start */
 void ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t);
 

@@ -150,17 +150,27 @@ typedef struct {
      - offsetof(ngx_http_profiling_pause_t, number))
 
 
-/* a request to trim, and its answer */
+/*
+ * A request to trim, and its answer: bytes before and after it, 0: unknown.
+ * A later owner of the slot does not answer for the one that was asked.
+ */
+
+typedef struct {
+    uint64_t  alloc;            /* handed out by the allocator */
+    uint64_t  sys;              /* held by the allocator */
+    uint64_t  resident;         /* of these, by its own account, in memory */
+    uint64_t  anonymous;        /* of the process, in memory */
+} ngx_http_profiling_trim_heap_t;
 
 typedef struct {
     uint64_t  asked;            /* by any worker, atomically: + 1 each */
     uint64_t  seq;              /* guards the rest, written by the owner */
     uint64_t  done;             /* the `asked` that was answered */
+    uint64_t  pid;              /* who answered */
+    uint64_t  trimmed;          /* 0: the allocator cannot */
     uint64_t  duration;         /* ns */
-    uint64_t  before;           /* anonymous resident bytes, 0: unknown */
-    uint64_t  after;
-    uint64_t  alloc;            /* bytes handed out after it, 0: unknown */
-    uint64_t  sys;              /* bytes the allocator holds after it */
+    ngx_http_profiling_trim_heap_t  before;
+    ngx_http_profiling_trim_heap_t  after;
 } ngx_http_profiling_trim_t;
 
 /* bytes from done on: what seq guards */

@@ -106,6 +106,8 @@ struct ngx_http_profiling_zone_s {
 
     /* by any worker, atomically */
     uint64_t               unprofiled;    /* workers that found no slot */
+    uint64_t               trim_clock;    /* ns, monotonic, of the latest
+                                             forced trim; 0: none */
 
     ngx_http_profiling_capture_slot_t
                            capture[NGX_HTTP_PROFILING_CAPTURES];

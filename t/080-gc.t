@@ -6,12 +6,14 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 use Site;
 
 my $site = Site->new(
     workers => 2,
+    noise => qr/exited on signal 9/,
     modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so'],
     http    => <<'END',
     profiling_interval 100ms;
@@ -30,8 +32,56 @@ END
 
 sub gc { return $site->json('gc' . ($_[0] // '')) }
 
+# it may be asked for once a second, over all workers
+
 sub force {
-    return $site->json('force-gc' . ($_[0] // ''), method => 'POST');
+    my $query = $_[0] // '';
+    my $got;
+
+    until_true(5, sub {
+        $got = $site->request("/api/profiling/force-gc$query",
+                              method => 'POST');
+        return $got->{status} != 429;
+    });
+
+    return JSON::PP->new->utf8->decode($got->{body});
+}
+
+
+# Until the next one may be asked for: a second after one that was done.
+
+sub force_is_due {
+    force();
+
+    my $done = time();
+    until_true(5, sub { time() - $done > 1 });
+}
+
+
+# What an answer says of one heap: itself, or one of its workers.
+
+sub heap_is_told {
+    my ($heap, $name) = @_;
+
+    for my $when (qw(before after)) {
+        my $h = $heap->{$when};
+
+        cmp_ok($h->{heap_alloc_mb}, '>', 0.1, "$name: handed out, $when");
+        cmp_ok($h->{heap_sys_mb}, '>=', $h->{heap_alloc_mb},
+               "$name: held, $when");
+        cmp_ok($h->{anonymous_mb}, '>', 0.1, "$name: in memory, $when");
+        ok(exists $h->{heap_resident_mb} && !defined $h->{heap_resident_mb},
+           "$name: glibc does not tell how much of its own, $when");
+    }
+
+    is($heap->{heap_alloc_mb}, $heap->{after}{heap_alloc_mb},
+       "$name: heap_alloc_mb is what is handed out now");
+    cmp_ok(abs($heap->{before}{anonymous_mb} - $heap->{after}{anonymous_mb}
+               - $heap->{anonymous_freed_mb}), '<', 1e-3,
+           "$name: freed is the difference");
+    is($heap->{heap_freed_mb}, $heap->{anonymous_freed_mb},
+       "$name: which is what the heap has given back");
+    is($heap->{heap_freed_by}, 'resident memory', "$name: known from /proc");
 }
 
 
@@ -117,15 +167,61 @@ cmp_ok($forced->{num_gc}, '>=', $before->{num_gc} + 2, 'it is a pause of each');
 
 is_deeply([sort map { $_->{pid} } @{ $forced->{workers} }],
           [sort keys %workers], 'all workers answer');
-is(scalar(grep { $_->{success} && defined $_->{duration_ms}
-                 && $_->{heap_alloc_mb} > 0 } @{ $forced->{workers} }), 2,
-   'each with its figures');
+is(scalar(grep { $_->{success} && defined $_->{duration_ms} }
+          @{ $forced->{workers} }), 2, 'each with its time');
+
+heap_is_told($forced, 'all');
+heap_is_told($_, "worker $_->{pid}") for @{ $forced->{workers} };
+
+for my $path ([qw(before heap_alloc_mb)], [qw(after heap_sys_mb)],
+              [qw(before anonymous_mb)])
+{
+    my ($when, $name) = @$path;
+    my $sum = 0;
+
+    $sum += $_->{$when}{$name} for @{ $forced->{workers} };
+    cmp_ok(abs($forced->{$when}{$name} - $sum), '<', 1e-3,
+           "$when.$name is the sum of the workers'");
+}
+
+is_deeply([keys %{ $forced->{unavailable} }], ['heap_resident_mb'],
+          'what is null has its reason');
+
+# once a second, whoever is asked
+
+my $busy;
+
+ok(until_true(5, sub {
+    my $first = $site->request('/api/profiling/force-gc', method => 'POST');
+    return if $first->{status} != 200;
+    $busy = $site->request('/api/profiling/force-gc', method => 'POST');
+    return $busy->{status} == 429;
+}), 'a second one at once is 429');
+
+is($busy->{headers}{'retry-after'}, 1, 'with the time to wait');
+is_deeply(JSON::PP->new->utf8->decode($busy->{body}),
+          { error => { status => 429, message =>
+                       'force-gc may be asked for once a second' } },
+          'and says why');
+
+my $counted = gc()->{forced};
+is($site->request('/api/profiling/force-gc?worker=' . (keys %workers)[0],
+                  method => 'POST')->{status}, 429, 'one worker neither');
+is(gc()->{forced}, $counted, 'and nothing was done');
+
+my $again = time();
+is(force()->{success}, 1, 'then it may again');
+cmp_ok(time() - $again, '<', 4, 'after a second');
+
+$before = gc();
+$forced = force();
 
 $now = gc();
 is($now->{num_gc}, $forced->{num_gc}, 'the number is gc\'s');
 is($now->{forced}, $before->{forced} + 2, 'they are counted');
 is_deeply([sort map { $_->{worker} }
-           grep { ($_->{cause} // '') eq 'force-gc' } @{ $now->{recent} }],
+           (grep { ($_->{cause} // '') eq 'force-gc' }
+                 @{ $now->{recent} })[0, 1]],
           [sort keys %workers], 'recent tells the cause');
 
 # one worker
@@ -140,6 +236,8 @@ is(gc()->{forced}, $now->{forced} + 1, 'one is counted');
 
 # with a body, and on a connection that goes on
 
+force_is_due();
+
 my $answer = $site->raw("POST /api/profiling/force-gc HTTP/1.1\r\nHost: a\r\n"
                         . "Content-Length: 200000\r\n\r\n" . 'x' x 200_000
                         . "GET /ok HTTP/1.1\r\nHost: a\r\n"
@@ -147,20 +245,21 @@ my $answer = $site->raw("POST /api/profiling/force-gc HTTP/1.1\r\nHost: a\r\n"
 is(scalar(() = $answer =~ m{HTTP/1\.1 200 OK\r\n}g), 2,
    'a body is discarded, the connection goes on') or diag($answer);
 
-is(scalar(grep { $_->{status} != 200 }
-          map { $site->request('/api/profiling/force-gc', method => 'POST') }
-          1 .. 20), 0, 'many of them');
+# of many at once, one is done
 
 my @clients = map { $site->connect } 1 .. 8;
 
+force_is_due();
+
 for (@clients) {
-    print $_ "POST /api/profiling/force-gc HTTP/1.1\r\nHost: a\r\n"
+    print $_ "POST /api/profiling/force-gc HTTP/1.1\r\nHost: main\r\n"
              . "Content-Length: 0\r\nConnection: close\r\n\r\n";
     $_->flush;
 }
 
-is(scalar(grep { !/"success":true/ } map { Site::read_all($_, 5) } @clients),
-   0, 'several at once');
+my %came;
+$came{ Site::parse(Site::read_all($_, 5))->{status} }++ for @clients;
+is_deeply(\%came, { 200 => 1, 429 => 7 }, 'of several at once, one is done');
 
 # memory that was allocated and is free: buffers below one that stays
 
@@ -200,6 +299,8 @@ ok(until_true(10, sub {
 $forced = force();
 
 cmp_ok($forced->{heap_freed_mb}, '>', 10, 'force-gc gives them back');
+cmp_ok($forced->{before}{heap_alloc_mb} - $forced->{after}{heap_alloc_mb},
+       '<', 1, 'and nothing that is in use');
 
 my $after;
 
@@ -248,6 +349,9 @@ is_deeply([sort { $a->[0] <=> $b->[0] }
           'and says whose fault it is');
 cmp_ok($forced->{gc_duration_ms}, '>=', 990, 'it waited for an answer');
 cmp_ok($forced->{gc_duration_ms}, '<', 1900, 'until its deadline');
+is($forced->{before}{heap_alloc_mb},
+   (grep { $_->{success} } @{ $forced->{workers} })[0]{before}{heap_alloc_mb},
+   'the sum is of those that answered');
 
 like(Site::read_all($stuck, 5), qr/ok/, 'the stuck one goes on');
 cmp_ok(time() - $since, '>=', 2.4, 'after its time');
@@ -255,6 +359,40 @@ cmp_ok(time() - $since, '>=', 2.4, 'after its time');
 ok(until_true(5, sub { $site->json('health')->{status} eq 'healthy' }),
    'all is well again');
 is(force()->{success}, 1, 'force-gc too');
+
+# one that ends while it is waited for, and one that takes its slot
+
+force_is_due();
+
+$stuck = $site->connect;
+print $stuck "GET /stuck HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+$stuck->flush;
+
+ok(until_true(2, sub {
+    $got = $site->request('/api/profiling/health', seconds => 0.2);
+    return $got->{status} == 503;
+}), 'a worker is stuck again');
+
+($victim) = grep { $_->{state} eq 'stuck' }
+            @{ JSON::PP->new->utf8->decode($got->{body})->{workers} };
+
+my $killer = fork() // die "fork() failed: $!\n";
+
+if (!$killer) {
+    # while the others wait for it
+    select undef, undef, undef, 0.3;
+    kill 'KILL', $victim->{pid};
+    POSIX::_exit(0);
+}
+
+$forced = force();
+waitpid $killer, 0;
+
+is_deeply([map { $_->{error} } grep { !$_->{success} }
+           @{ $forced->{workers} }], ['the worker has ended'],
+          'a worker that was killed meanwhile has ended');
+is_deeply([map { $_->{pid} } grep { !$_->{success} }
+           @{ $forced->{workers} }], [$victim->{pid}], 'and is named');
 
 $site->stop;
 done_testing;

@@ -50,6 +50,11 @@ SKIP: {
     cmp_ok($m->{metrics}{cpu}{user_seconds} + $m->{metrics}{cpu}{system_seconds},
            '>', 0, '... CPU time is known');
 
+    my $gc = $n->api('force-gc', method => 'POST');
+    ok($gc->{success}, '... force-gc trims');
+    ok(!defined $gc->{heap_freed_mb}, '... how much is null');
+    like($gc->{unavailable}{heap_freed_mb}, qr/statm/, '... and why');
+
     my $h = $n->api('health');
     is($h->{http}, 200, '... the health check says so');
     ok(!defined $h->{memory_usage_pct}, '... memory in percent is null');
@@ -120,7 +125,9 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
     skip('the sanitizer brings an allocator', 1) if $sanitized;
 
     my $n = Fault->new(name => $name, workers => 1,
-                       env => $library ? { LD_PRELOAD => $path } : {},
+                       env => { $library ? (LD_PRELOAD => $path) : (),
+                                # jemalloc gives nothing back by itself
+                                MALLOC_CONF => 'dirty_decay_ms:-1' },
                        http => 'connection_pool_size 64k;
                                 large_client_header_buffers 4 64k;
                                 client_header_timeout 600s;');
@@ -160,10 +167,63 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
     ok($m->{met}, '... and shrinks when they are gone')
         or diag(explain($before, $m->{memory}));
 
+    # what is free between others stays with the allocator until it is asked
+
+    @clients = map { IO::Socket::INET->new('127.0.0.1:' . $n->port) }
+               1 .. 200;
+    syswrite $_, "GET /empty HTTP/1.1\r\nX: " . 'x' x 60000 for @clients;
+
+    $m = $n->until('memory', 20, sub {
+        return $_[0]{memory}{heap_alloc} > $before->{heap_alloc} + 24e6;
+    });
+    ok($m->{met}, '... long headers take more')
+        or diag(explain($before, $m->{memory}));
+
+    @clients = @clients[grep { $_ % 10 == 9 } 0 .. $#clients];
+
+    $m = $n->until('memory', 20, sub {
+        return $_[0]{memory}{heap_alloc} < $before->{heap_alloc} + 5e6;
+    });
+    ok($m->{met}, '... most of them go')
+        or diag(explain($before, $m->{memory}));
+
     my $gc = $n->api('force-gc', method => 'POST');
     ok($gc->{success}, '... force-gc succeeds');
-    cmp_ok($gc->{heap_alloc_mb} || 0, '>', 0, '... with a figure');
     is($n->api('gc')->{forced}, 1, '... and is counted');
+
+    my ($was, $is) = @$gc{qw(before after)};
+
+    cmp_ok($was->{heap_alloc_mb}, '>', 0, '... with the heap before it');
+    cmp_ok(abs($is->{heap_alloc_mb} - $was->{heap_alloc_mb}), '<', 0.2,
+           '... of which nothing was in vain');
+    cmp_ok($was->{anonymous_mb} - $is->{anonymous_mb}, '>', 5,
+           '... what the connections took goes back to the system')
+        or diag(explain($gc));
+    cmp_ok(abs($was->{anonymous_mb} - $is->{anonymous_mb}
+               - $gc->{anonymous_freed_mb}), '<', 0.01,
+           '... and is told as freed');
+
+    if ($library) {
+        is($gc->{heap_freed_by}, 'allocator', '... the allocator tells too');
+        cmp_ok(abs($was->{heap_resident_mb} - $is->{heap_resident_mb}
+                   - $gc->{heap_freed_mb}), '<', 0.01,
+               '... how much it holds less');
+
+        # it counts pages that it gave back and nobody had touched
+        cmp_ok($gc->{heap_freed_mb}, '>', $gc->{anonymous_freed_mb} - 0.5,
+               '... not less than the system sees') or diag(explain($gc));
+        cmp_ok($is->{heap_resident_mb}, '<', $was->{heap_resident_mb} / 2,
+               '... and keeps little') or diag(explain($gc));
+
+    } else {
+        is($gc->{heap_freed_by}, 'resident memory',
+           '... the allocator does not tell');
+        is($gc->{heap_freed_mb}, $gc->{anonymous_freed_mb}, '... /proc does');
+        like($gc->{unavailable}{heap_resident_mb}, qr/allocator/,
+             '... and says why');
+    }
+
+    @clients = ();
 
     ok($n->stop('QUIT'), '... nginx ends');
     clean($n);
