@@ -20,6 +20,9 @@ static void ngx_http_profiling_snapshot_counts(
     ngx_http_profiling_snapshot_t *s, ngx_http_profiling_worker_t *w);
 static void ngx_http_profiling_snapshot_gauges(
     ngx_http_profiling_snapshot_t *s, ngx_http_profiling_gauges_t *g);
+static ngx_int_t ngx_http_profiling_snapshot_read(
+    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_slot_t *slot,
+    uint32_t tick, ngx_http_profiling_sample_t *sample);
 static void ngx_http_profiling_snapshot_live(
     ngx_http_profiling_sample_t *sum, const ngx_http_profiling_sample_t *from);
 static void ngx_http_profiling_snapshot_counters(
@@ -349,10 +352,7 @@ ngx_http_profiling_snapshot_place(ngx_http_profiling_snapshot_t *s,
     for (i = 0; i < s->zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(s->zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims) == 0
-            || (s->filter
-                && ngx_http_profiling_slot_pid(slot) != s->filter))
-        {
+        if (!ngx_http_profiling_slot_of(slot, s->filter)) {
             continue;
         }
 
@@ -401,17 +401,13 @@ ngx_http_profiling_snapshot_sample(ngx_http_profiling_snapshot_t *s,
     for (i = 0; i < s->zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(s->zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims) == 0
-            || (s->filter
-                && (ngx_http_profiling_slot_pid(slot) != s->filter
-                    || tick < ngx_http_profiling_load(&slot->tick))))
+        if (!ngx_http_profiling_slot_of(slot, s->filter)
+            || (s->filter && tick < ngx_http_profiling_load(&slot->tick)))
         {
             continue;
         }
 
-        if (ngx_http_profiling_ring_read(
-                                       ngx_http_profiling_zone_history(slot),
-                                       s->zone->history, tick, &sample)
+        if (ngx_http_profiling_snapshot_read(s, slot, tick, &sample)
             == NGX_OK)
         {
             ngx_http_profiling_snapshot_live(sum, &sample);
@@ -437,6 +433,24 @@ ngx_http_profiling_snapshot_sample(ngx_http_profiling_snapshot_t *s,
     sum->tick = tick;
 
     return NGX_OK;
+}
+
+
+/* samples of another interval are of other times than their ticks say */
+
+static ngx_int_t
+ngx_http_profiling_snapshot_read(ngx_http_profiling_snapshot_t *s,
+    ngx_http_profiling_slot_t *slot, uint32_t tick,
+    ngx_http_profiling_sample_t *sample)
+{
+    if (ngx_http_profiling_load_acquire(&slot->interval)
+        != (uint64_t) s->conf->setting[NGX_HTTP_PROFILING_INTERVAL])
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_profiling_ring_read(ngx_http_profiling_zone_history(slot),
+                                        s->zone->history, tick, sample);
 }
 
 
@@ -519,9 +533,7 @@ ngx_http_profiling_snapshot_missed(ngx_http_profiling_snapshot_t *s,
 
     for (i = 1; i < s->zone->history && rc != NGX_OK; i++) {
         next = tick + (uint32_t) i;
-        rc = ngx_http_profiling_ring_read(
-                                       ngx_http_profiling_zone_history(slot),
-                                       s->zone->history, next, sample);
+        rc = ngx_http_profiling_snapshot_read(s, slot, next, sample);
     }
 
     if (rc == NGX_OK && (next <= first || tick >= first)) {

@@ -17,6 +17,10 @@ ngx_int_t ngx_http_profiling_pprof_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_profiling_prometheus_handler(ngx_http_request_t *r);
 
 
+/* postconfiguration: keeps the names of servers that handlers are in */
+ngx_int_t ngx_http_profiling_access_init(ngx_conf_t *cf,
+    ngx_http_profiling_main_conf_t *mcf);
+
 /*
  * Whether this client may see what the module tells, under profiling_access.
  * NGX_OK or NGX_HTTP_FORBIDDEN; *why then says what is wrong.

@@ -35,6 +35,35 @@ ngx_http_profiling_argument(ngx_http_request_t *r, const char *name,
 }
 
 
+ngx_uint_t
+ngx_http_profiling_any_header(ngx_http_request_t *r, const char *name,
+    ngx_http_profiling_header_pt test)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
+                && test(r, &h[i].value))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_http_profiling_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
     ngx_http_profiling_error_pt error)
@@ -77,10 +106,7 @@ ngx_http_profiling_argument_alive(ngx_pid_t pid)
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims)
-            && ngx_http_profiling_slot_pid(slot) == pid
-            && ngx_http_profiling_slot_alive(slot))
-        {
+        if (ngx_http_profiling_slot_worker(slot, pid)) {
             return 1;
         }
     }

@@ -23,6 +23,14 @@
 ngx_int_t ngx_http_profiling_argument(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 
+/* whether a test holds for any header of a name */
+
+typedef ngx_uint_t (*ngx_http_profiling_header_pt)(ngx_http_request_t *r,
+    ngx_str_t *value);
+
+ngx_uint_t ngx_http_profiling_any_header(ngx_http_request_t *r,
+    const char *name, ngx_http_profiling_header_pt test);
+
 /*
  * The parameter "worker": the pid of a living worker, or 0 if it is not given.
  * NGX_DECLINED: go on; else what error() returned for a value that is wrong.

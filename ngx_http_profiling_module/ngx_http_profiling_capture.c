@@ -63,8 +63,6 @@ static ngx_int_t ngx_http_profiling_capture_finish(
 static ngx_int_t ngx_http_profiling_capture_finish_slot(
     ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
     ngx_http_profiling_reading_t *reading);
-static ngx_uint_t ngx_http_profiling_capture_wanted(
-    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot);
 static void ngx_http_profiling_capture_release(
     ngx_http_profiling_capture_t *c);
 static void ngx_http_profiling_capture_cleanup(void *data);
@@ -272,18 +270,6 @@ ngx_http_profiling_capture_handler(ngx_event_t *ev)
 }
 
 
-/* a slot is in a capture if it was ever used, and is the one asked for */
-
-static ngx_uint_t
-ngx_http_profiling_capture_wanted(ngx_http_profiling_capture_t *c,
-    ngx_http_profiling_slot_t *slot)
-{
-    return ngx_http_profiling_load(&slot->claims)
-           && (c->worker == 0
-               || ngx_http_profiling_slot_pid(slot) == c->worker);
-}
-
-
 static ngx_int_t
 ngx_http_profiling_capture_base(ngx_http_profiling_capture_t *c)
 {
@@ -302,7 +288,7 @@ ngx_http_profiling_capture_base(ngx_http_profiling_capture_t *c)
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
     reading = &c->readings[c->slot];
 
-    if (ngx_http_profiling_capture_wanted(c, slot)) {
+    if (ngx_http_profiling_slot_of(slot, c->worker)) {
         rc = ngx_http_profiling_capture_base_slot(c, slot, reading);
 
         if (rc != NGX_OK) {
@@ -386,7 +372,7 @@ ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c)
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
-        if (ngx_http_profiling_capture_wanted(c, slot)
+        if (ngx_http_profiling_slot_of(slot, c->worker)
             && ngx_http_profiling_slot_pid(slot))
         {
             (void) ngx_http_profiling_wake(slot);
@@ -411,7 +397,7 @@ ngx_http_profiling_capture_chase(ngx_http_profiling_capture_t *c)
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
-        if (ngx_http_profiling_capture_wanted(c, slot)
+        if (ngx_http_profiling_slot_of(slot, c->worker)
             && ngx_http_profiling_slot_pid(slot)
             && ngx_http_profiling_load(&slot->sample_until) < until)
         {
@@ -454,7 +440,7 @@ ngx_http_profiling_capture_finish(ngx_http_profiling_capture_t *c)
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
     reading = &c->readings[c->slot];
 
-    if (ngx_http_profiling_capture_wanted(c, slot) || reading->wanted) {
+    if (ngx_http_profiling_slot_of(slot, c->worker) || reading->wanted) {
         rc = ngx_http_profiling_capture_finish_slot(c, slot, reading);
 
         if (rc != NGX_OK) {

@@ -45,6 +45,22 @@ const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
       "connections.accepted connections.handled",
       "the import tables of nginx cannot be patched" },
 
+    { NGX_HTTP_PROFILING_NO_REQUEST,
+      "requests.latency",
+      "no request that is counted has ended" },
+
+    { NGX_HTTP_PROFILING_NO_PASS,
+      "event_loop.latency",
+      "no pass of the event loop has ended" },
+
+    { NGX_HTTP_PROFILING_NO_UPSTREAM,
+      "upstream.latency",
+      "no request of the location was answered by an upstream" },
+
+    { NGX_HTTP_PROFILING_NO_PLACE,
+      "latency",
+      "no request of the location has ended" },
+
     { 0, NULL, NULL }
 };
 

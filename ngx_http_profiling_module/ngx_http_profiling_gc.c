@@ -140,16 +140,9 @@ ngx_http_profiling_gc_ask(ngx_http_profiling_gc_t *gc, ngx_pid_t worker)
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims) == 0) {
-            continue;
-        }
+        pid = ngx_http_profiling_slot_worker(slot, worker);
 
-        pid = ngx_http_profiling_slot_pid(slot);
-
-        if (pid == 0
-            || (worker && pid != worker)
-            || !ngx_http_profiling_slot_alive(slot))
-        {
+        if (pid == 0) {
             continue;
         }
 

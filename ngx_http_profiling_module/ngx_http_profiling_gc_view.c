@@ -289,9 +289,7 @@ ngx_http_profiling_gc_error(const ngx_http_profiling_gc_worker_t *w)
         return "the worker cannot be woken: there was no descriptor for it";
     }
 
-    if (ngx_http_profiling_slot_pid(w->slot) != w->pid
-        || !ngx_http_profiling_slot_alive(w->slot))
-    {
+    if (!ngx_http_profiling_slot_worker(w->slot, w->pid)) {
         return "the worker has ended";
     }
 

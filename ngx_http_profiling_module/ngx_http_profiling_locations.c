@@ -7,9 +7,11 @@
 
 static ngx_uint_t ngx_http_profiling_locations_listed(
     ngx_http_profiling_snapshot_t *s, ngx_uint_t i);
-static void ngx_http_profiling_locations_print(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, ngx_uint_t i,
-    const ngx_http_profiling_counts_t *counts);
+static void ngx_http_profiling_locations_print(ngx_http_profiling_work_t *w,
+    ngx_uint_t i, const ngx_http_profiling_counts_t *counts);
+static void ngx_http_profiling_locations_latency(
+    ngx_http_profiling_work_t *w, const ngx_http_profiling_hist_t *h,
+    uint64_t none);
 static void ngx_http_profiling_locations_name(ngx_http_profiling_json_t *j,
     ngx_http_profiling_snapshot_t *s, ngx_uint_t i);
 
@@ -44,7 +46,7 @@ ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w)
         if (ngx_http_profiling_snapshot_place(s, i, counts) == NGX_OK
             || ngx_http_profiling_locations_listed(s, i))
         {
-            ngx_http_profiling_locations_print(j, s, i, counts);
+            ngx_http_profiling_locations_print(w, i, counts);
         }
 
         return NGX_AGAIN;
@@ -53,6 +55,7 @@ ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w)
     ngx_http_profiling_json_close(j, ']');
     ngx_http_profiling_json_uint(j, "lost",
                               ngx_http_profiling_load(&s->zone->place_lost));
+    ngx_http_profiling_view_unavailable(j, w->unavailable);
     ngx_http_profiling_json_close(j, '}');
 
     return NGX_DONE;
@@ -74,14 +77,15 @@ ngx_http_profiling_locations_listed(ngx_http_profiling_snapshot_t *s,
 
 
 static void
-ngx_http_profiling_locations_print(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, ngx_uint_t i,
+ngx_http_profiling_locations_print(ngx_http_profiling_work_t *w, ngx_uint_t i,
     const ngx_http_profiling_counts_t *counts)
 {
-    ngx_http_profiling_quantiles_t  q;
+    ngx_http_profiling_json_t  *j;
+
+    j = &w->json;
 
     ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_locations_name(j, s, i);
+    ngx_http_profiling_locations_name(j, w->snapshot, i);
 
     ngx_http_profiling_json_uint(j, "requests",
                                 ngx_http_profiling_counts_requests(counts));
@@ -91,20 +95,36 @@ ngx_http_profiling_locations_print(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_uint(j, "bytes_in", counts->bytes_in);
     ngx_http_profiling_json_uint(j, "bytes_out", counts->bytes_out);
 
-    ngx_http_profiling_quantiles(&counts->latency, &q);
-    ngx_http_profiling_view_quantiles(j, "latency", &q);
+    ngx_http_profiling_locations_latency(w, &counts->latency,
+                                         NGX_HTTP_PROFILING_NO_PLACE);
     ngx_http_profiling_json_double(j, "seconds",
                                    (double) counts->latency.sum / 1e9);
 
-    ngx_http_profiling_quantiles(&counts->upstream, &q);
     ngx_http_profiling_json_open(j, "upstream", '{');
-    ngx_http_profiling_json_uint(j, "requests", q.number);
+    ngx_http_profiling_json_uint(j, "requests",
+                         ngx_http_profiling_hist_number(&counts->upstream));
     ngx_http_profiling_json_double(j, "seconds",
                                    (double) counts->upstream.sum / 1e9);
-    ngx_http_profiling_view_quantiles(j, "latency", &q);
+    ngx_http_profiling_locations_latency(w, &counts->upstream,
+                                         NGX_HTTP_PROFILING_NO_UPSTREAM);
     ngx_http_profiling_json_close(j, '}');
 
     ngx_http_profiling_json_close(j, '}');
+}
+
+
+static void
+ngx_http_profiling_locations_latency(ngx_http_profiling_work_t *w,
+    const ngx_http_profiling_hist_t *h, uint64_t none)
+{
+    ngx_http_profiling_quantiles_t  q;
+
+    ngx_http_profiling_quantiles(h, &q);
+    ngx_http_profiling_view_quantiles(&w->json, "latency", &q);
+
+    if (q.number == 0) {
+        w->unavailable |= none;
+    }
 }
 
 

@@ -303,6 +303,7 @@ ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_http_profiling_place_labels(cf, mcf) != NGX_OK
         || ngx_http_profiling_memory_add_zone(cf, mcf) != NGX_OK
+        || ngx_http_profiling_access_init(cf, mcf) != NGX_OK
         || ngx_http_profiling_context_init(cf) != NGX_OK)
     {
         return NGX_ERROR;

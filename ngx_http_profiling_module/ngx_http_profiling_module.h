@@ -47,6 +47,7 @@ struct ngx_http_profiling_loc_conf_s {
     ngx_http_handler_pt              handler;     /* of ours, or NULL */
     ngx_str_t                        name;        /* as configured */
     ngx_str_t                        label;       /* of the server */
+    ngx_array_t                     *names;       /* ngx_str_t, of it too */
     ngx_http_profiling_loc_conf_t   *parent;
     ngx_http_core_srv_conf_t        *server;
 };

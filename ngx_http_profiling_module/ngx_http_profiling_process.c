@@ -143,6 +143,19 @@ ngx_http_profiling_exit_process(ngx_cycle_t *cycle)
 static void
 ngx_http_profiling_configure(ngx_http_profiling_main_conf_t *mcf)
 {
+    int64_t                     interval;
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+    interval = mcf->setting[NGX_HTTP_PROFILING_INTERVAL];
+
+    if (slot && slot->interval != (uint64_t) interval) {
+        ngx_http_profiling_slot_renumber(ngx_http_profiling_process.zone,
+                       slot, interval,
+                       ngx_http_profiling_tick(ngx_http_profiling_clock(),
+                                               interval));
+    }
+
     ngx_http_profiling_process.conf = mcf;
     ngx_http_profiling_process.pause_threshold =
         mcf->setting[NGX_HTTP_PROFILING_PAUSE_THRESHOLD]
@@ -163,6 +176,7 @@ ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf, ngx_log_t *log)
     claim.generation = mcf->zone->generation;
     claim.process_slot = ngx_process_slot;
     claim.worker = ngx_worker;
+    claim.interval = mcf->setting[NGX_HTTP_PROFILING_INTERVAL];
 
     ngx_http_profiling_process.slot =
         ngx_http_profiling_slot_claim(ngx_http_profiling_process.zone, &claim);

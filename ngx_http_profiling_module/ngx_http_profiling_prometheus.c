@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_health.h"
 
@@ -74,7 +75,8 @@ static void ngx_http_profiling_expose_value(ngx_http_profiling_work_t *w,
     const char *name, const char *labels, double value);
 static ngx_uint_t ngx_http_profiling_expose_escape(
     ngx_http_profiling_text_t *t, u_char ch);
-static ngx_uint_t ngx_http_profiling_expose_open(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_expose_open(ngx_http_request_t *r,
+    ngx_str_t *accept);
 
 
 static const ngx_http_profiling_family_t  ngx_http_profiling_families[] = {
@@ -151,7 +153,8 @@ ngx_http_profiling_view_prometheus(ngx_http_profiling_work_t *w)
 static void
 ngx_http_profiling_expose(ngx_http_profiling_work_t *w)
 {
-    w->open = ngx_http_profiling_expose_open(w->request);
+    w->open = ngx_http_profiling_any_header(w->request, "accept",
+                                            ngx_http_profiling_expose_open);
 
     if (w->open) {
         ngx_str_set(&w->type, "application/openmetrics-text; version=1.0.0; "
@@ -697,35 +700,13 @@ ngx_http_profiling_expose_value(ngx_http_profiling_work_t *w,
 }
 
 
+/* whether an Accept header asks for OpenMetrics */
+
 static ngx_uint_t
-ngx_http_profiling_expose_open(ngx_http_request_t *r)
+ngx_http_profiling_expose_open(ngx_http_request_t *r, ngx_str_t *accept)
 {
-    u_char           *last;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len != 6
-                || ngx_strncasecmp(h[i].key.data, (u_char *) "accept", 6) != 0)
-            {
-                continue;
-            }
-
-            last = h[i].value.data + h[i].value.len;
-
-            if (ngx_strlcasestrn(h[i].value.data, last,
-                                 (u_char *) "application/openmetrics-text",
-                                 sizeof("application/openmetrics-text") - 2))
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
+    return ngx_strlcasestrn(accept->data, accept->data + accept->len,
+                            (u_char *) "application/openmetrics-text",
+                            sizeof("application/openmetrics-text") - 2)
+           != NULL;
 }

@@ -21,6 +21,12 @@ static void ngx_http_profiling_view_requests(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_counts_t *counts);
 static void ngx_http_profiling_view_loop(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_figures_t *f);
+static void ngx_http_profiling_view_classes(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_counts_t *counts);
+static void ngx_http_profiling_view_codes(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_counts_t *counts);
+static uint64_t ngx_http_profiling_view_empty(
+    ngx_http_profiling_snapshot_t *s);
 static void ngx_http_profiling_view_overhead(ngx_http_profiling_json_t *j,
     ngx_http_profiling_snapshot_t *s);
 static void ngx_http_profiling_view_sampler(ngx_http_profiling_json_t *j);
@@ -72,10 +78,46 @@ ngx_http_profiling_view_metrics(ngx_http_profiling_work_t *w)
 
     ngx_http_profiling_json_close(j, ']');
     ngx_http_profiling_view_overhead(j, s);
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
+    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable
+                                           | ngx_http_profiling_view_empty(s));
     ngx_http_profiling_json_close(j, '}');
 
     return NGX_DONE;
+}
+
+
+/* latencies of nothing, of all workers or of one of them */
+
+static uint64_t
+ngx_http_profiling_view_empty(ngx_http_profiling_snapshot_t *s)
+{
+    uint64_t                      none;
+    ngx_uint_t                    i;
+    ngx_http_profiling_worker_t  *worker;
+
+    none = 0;
+    worker = s->workers.elts;
+
+    if (ngx_http_profiling_hist_number(&s->all.latency) == 0) {
+        none |= NGX_HTTP_PROFILING_NO_REQUEST;
+    }
+
+    if (ngx_http_profiling_hist_number(&s->passes) == 0) {
+        none |= NGX_HTTP_PROFILING_NO_PASS;
+    }
+
+    for (i = 0; i < s->workers.nelts; i++) {
+
+        if (worker[i].latency.number == 0) {
+            none |= NGX_HTTP_PROFILING_NO_REQUEST;
+        }
+
+        if (worker[i].passes.number == 0) {
+            none |= NGX_HTTP_PROFILING_NO_PASS;
+        }
+    }
+
+    return none;
 }
 
 
@@ -315,41 +357,64 @@ ngx_http_profiling_view_quantiles(ngx_http_profiling_json_t *j,
 }
 
 
-/* classes first, then each status that came; "4xx other": unnamed ones */
+/*
+ * Each request twice: in its class, so that 1xx to 5xx and none add up to
+ * all, and then by its status, if that has a name of its own.
+ */
 
 void
 ngx_http_profiling_view_by_status(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_counts_t *counts)
 {
-    char        name[sizeof("none")];
-    ngx_uint_t  i, status, other;
-
     ngx_http_profiling_json_open(j, "by_status", '{');
+    ngx_http_profiling_view_classes(j, counts);
+    ngx_http_profiling_view_codes(j, counts);
+    ngx_http_profiling_json_close(j, '}');
+}
 
-    for (i = 1; i <= 5; i++) {
-        (void) snprintf(name, sizeof(name), "%dxx", (int) i);
+
+static void
+ngx_http_profiling_view_classes(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_counts_t *counts)
+{
+    char        name[sizeof("1xx")];
+    uint64_t    none;
+    ngx_uint_t  class;
+
+    for (class = 1; class <= 5; class++) {
+        (void) snprintf(name, sizeof(name), "%dxx", (int) class);
         ngx_http_profiling_json_uint(j, name,
-                                 ngx_http_profiling_counts_class(counts, i));
+                              ngx_http_profiling_counts_class(counts, class));
     }
+
+    none = ngx_http_profiling_counts_class(counts, 0);
+
+    if (none) {
+        ngx_http_profiling_json_uint(j, "none", none);
+    }
+}
+
+
+static void
+ngx_http_profiling_view_codes(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_counts_t *counts)
+{
+    char        name[NGX_INT_T_LEN + 1];
+    ngx_uint_t  i, status, other;
 
     for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
 
         if (counts->code[i] == 0
-            || ngx_http_profiling_code_status(i, &status, &other) != NGX_OK)
+            || ngx_http_profiling_code_status(i, &status, &other) != NGX_OK
+            || status == 0
+            || other)
         {
             continue;
         }
 
-        if (status == 0) {
-            ngx_http_profiling_json_uint(j, "none", counts->code[i]);
-
-        } else if (!other) {
-            (void) snprintf(name, sizeof(name), "%d", (int) status);
-            ngx_http_profiling_json_uint(j, name, counts->code[i]);
-        }
+        (void) snprintf(name, sizeof(name), "%d", (int) status);
+        ngx_http_profiling_json_uint(j, name, counts->code[i]);
     }
-
-    ngx_http_profiling_json_close(j, '}');
 }
 
 

@@ -37,7 +37,15 @@ typedef struct {
 } ngx_http_profiling_figures_t;
 
 
-/* why a figure is null; a table that ends with a bit of 0 */
+/*
+ * Why a figure is null: NGX_HTTP_PROFILING_NO_* of the gauges, and what has
+ * no value yet.  A table that ends with a bit of 0.
+ */
+
+#define NGX_HTTP_PROFILING_NO_REQUEST   ((uint64_t) 1 << 48)
+#define NGX_HTTP_PROFILING_NO_PASS      ((uint64_t) 1 << 49)
+#define NGX_HTTP_PROFILING_NO_PLACE     ((uint64_t) 1 << 50)
+#define NGX_HTTP_PROFILING_NO_UPSTREAM  ((uint64_t) 1 << 51)
 
 typedef struct {
     uint64_t                             bit;

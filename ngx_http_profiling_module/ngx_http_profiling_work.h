@@ -36,6 +36,7 @@ struct ngx_http_profiling_work_s {
     uint64_t                          since;    /* ms since the epoch */
     ngx_uint_t                        open;     /* OpenMetrics */
 
+    uint64_t                          unavailable;  /* found by the steps */
     ngx_uint_t                        status;   /* of the answer */
     ngx_str_t                         type;
     void                             *data;     /* of the step */

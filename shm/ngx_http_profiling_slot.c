@@ -90,7 +90,8 @@ ngx_http_profiling_slot_take(ngx_http_profiling_zone_t *zone,
 
     ngx_http_profiling_store(&slot->start, claim->start);
     ngx_http_profiling_store(&slot->claimed, claim->time);
-    ngx_http_profiling_store(&slot->tick, claim->tick);
+    ngx_http_profiling_slot_renumber(zone, slot, claim->interval,
+                                     claim->tick);
     ngx_http_profiling_store(&slot->generation, claim->generation);
     ngx_http_profiling_store(&slot->process_slot, claim->process_slot);
     ngx_http_profiling_store(&slot->worker, claim->worker);
@@ -109,6 +110,31 @@ ngx_http_profiling_slot_take(ngx_http_profiling_zone_t *zone,
                                     sizeof(ngx_http_profiling_gauges_t));
 
     ngx_http_profiling_store_release(&slot->owner, (uint64_t) claim->pid);
+}
+
+
+void
+ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
+    ngx_http_profiling_slot_t *slot, uint64_t interval, uint64_t tick)
+{
+    ngx_uint_t                    i;
+    ngx_http_profiling_sample_t  *ring;
+
+    ngx_http_profiling_store(&slot->tick, tick);
+
+    if (slot->interval == interval) {
+        return;
+    }
+
+    ring = ngx_http_profiling_zone_history(slot);
+
+    /* killed in between, the next owner does it again */
+
+    for (i = 0; slot->claims && i < zone->history; i++) {
+        ngx_http_profiling_store(&ring[i].tick, 0);
+    }
+
+    ngx_http_profiling_store_release(&slot->interval, interval);
 }
 
 
@@ -188,6 +214,31 @@ ngx_http_profiling_slot_alive(const ngx_http_profiling_slot_t *slot)
     }
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_slot_of(const ngx_http_profiling_slot_t *slot,
+    ngx_pid_t pid)
+{
+    return ngx_http_profiling_load(&slot->claims)
+           && (pid == 0 || ngx_http_profiling_slot_pid(slot) == pid);
+}
+
+
+ngx_pid_t
+ngx_http_profiling_slot_worker(const ngx_http_profiling_slot_t *slot,
+    ngx_pid_t pid)
+{
+    ngx_pid_t  owner;
+
+    if (!ngx_http_profiling_slot_of(slot, pid)) {
+        return 0;
+    }
+
+    owner = ngx_http_profiling_slot_pid(slot);
+
+    return (owner && ngx_http_profiling_slot_alive(slot)) ? owner : 0;
 }
 
 
@@ -278,8 +329,14 @@ ngx_http_profiling_code_find(ngx_uint_t status)
 {
     ngx_uint_t  low, high, middle;
 
-    if (status < 100 || status > 599) {
+    if (status < 100) {
         return 0;
+    }
+
+    /* what has no class is to be treated as 5xx, RFC 9110, 15 */
+
+    if (status > 599) {
+        return 5;
     }
 
     if (status == 200) {

@@ -219,7 +219,9 @@ typedef struct {
     uint64_t                      sample_broken;
     uint64_t                      sample_truncated;
     uint64_t                      sampler;      /* ngx_..._sampler_e */
-    uint64_t                      pad3;
+
+    uint64_t                      interval;     /* ms from tick to tick, by
+                                                   which they are numbered */
 
     ngx_http_profiling_totals_t   totals;
     ngx_http_profiling_hist_t     passes;
@@ -259,6 +261,7 @@ typedef struct {
     ngx_uint_t                    generation;
     ngx_uint_t                    process_slot;
     ngx_uint_t                    worker;
+    uint64_t                      interval;     /* ms */
 } ngx_http_profiling_claim_t;
 
 
@@ -268,6 +271,14 @@ typedef struct {
  */
 ngx_http_profiling_slot_t *ngx_http_profiling_slot_claim(
     ngx_http_profiling_zone_t *zone, const ngx_http_profiling_claim_t *claim);
+
+/*
+ * By the owner: from tick on ticks are numbered by another interval (ms).
+ * The history begins anew: samples that are numbered otherwise would pass for
+ * those of other times.
+ */
+void ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
+    ngx_http_profiling_slot_t *slot, uint64_t interval, uint64_t tick);
 
 /* by the owner, when it ends in good order */
 void ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot);
@@ -289,14 +300,26 @@ ngx_uint_t ngx_http_profiling_slot_alive(
  */
 uint64_t ngx_http_profiling_process_start(ngx_pid_t pid, u_char *state);
 
+/*
+ * Whether the slot was ever used, and belongs to the worker pid; 0: to any,
+ * one that has ended included.
+ */
+ngx_uint_t ngx_http_profiling_slot_of(const ngx_http_profiling_slot_t *slot,
+    ngx_pid_t pid);
+
+/* the pid of its living worker if that is the one asked for (0: any), or 0 */
+ngx_pid_t ngx_http_profiling_slot_worker(
+    const ngx_http_profiling_slot_t *slot, ngx_pid_t pid);
+
 /* by the owner: one more pause; time in ms since the epoch, duration in ns */
 void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
     uint64_t time, uint64_t duration, ngx_uint_t cause);
 
 /*
  * The index of a response status in counts.code: each status that nginx
- * knows has its own, any other shares one with its class.  A status below
- * 100 (the client left before any answer) counts as 0.
+ * knows has its own, any other shares one with its class, and one of 600 or
+ * more is an error of class 5.  A status below 100 (the client left before
+ * any answer) counts as 0.
  */
 ngx_uint_t ngx_http_profiling_code_find(ngx_uint_t status);
 
@@ -331,7 +354,7 @@ ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
 }
 
 
-/* number of requests, of those with status >= 500, and of those with 4xx */
+/* number of requests, and of those of a class: 5 is status 500 and more */
 uint64_t ngx_http_profiling_counts_requests(
     const ngx_http_profiling_counts_t *counts);
 uint64_t ngx_http_profiling_counts_class(

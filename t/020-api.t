@@ -76,7 +76,24 @@ main::types(map({ "metrics.connections.$_:integer" }
 
 
 
-=== TEST 3: history
+=== TEST 3: latencies of nothing are null, and why
+--- http_config eval: $main::fast
+--- config
+    location /api/profiling/ { profiling_api; }
+    location = /ok { return 200; }
+--- request eval
+["GET /api/profiling/metrics", "GET /api/profiling/locations", "GET /ok",
+ "GET /api/profiling/metrics"]
+--- response_body_filters eval: main::reasons(qw(requests.latency latency upstream.latency))
+--- response_body eval
+["requests.latency: no request that is counted has ended\n",
+ "latency: no request of the location has ended\n"
+ . "upstream.latency: no request of the location was answered by an upstream\n",
+ "", ""]
+
+
+
+=== TEST 4: history
 --- http_config eval: $main::fast
 --- config
     location /api/profiling/ { profiling_api; }
@@ -103,7 +120,7 @@ sub { $_[0] eq "ok\n" ? '' : $types->($_[0]) }
 
 
 
-=== TEST 4: memory
+=== TEST 5: memory
 --- http_config eval: $main::fast
 --- config eval: $main::api
 --- request
@@ -120,7 +137,7 @@ main::types(map({ "details.$_:number" }
 
 
 
-=== TEST 5: gc
+=== TEST 6: gc
 --- http_config eval: $main::fast
 --- config eval: $main::api
 --- request
@@ -134,7 +151,7 @@ main::types(qw(num_gc:integer pause_total:integer pause_total_ms:number
 
 
 
-=== TEST 6: goroutines
+=== TEST 7: goroutines
 --- http_config eval: $main::fast
 --- config eval: $main::api
 --- request
@@ -146,7 +163,7 @@ main::types(qw(count:integer timestamp:time))
 
 
 
-=== TEST 7: runtime
+=== TEST 8: runtime
 --- http_config eval: $main::fast
 --- config eval: $main::api
 --- request
@@ -164,7 +181,7 @@ main::types(qw(uptime_seconds:number uptime:string start_time:time
 
 
 
-=== TEST 8: health
+=== TEST 9: health
 --- http_config eval: $main::fast
 --- config eval: $main::api
 --- request
@@ -178,7 +195,7 @@ main::types(qw(status:string timestamp:time uptime_seconds:number
 
 
 
-=== TEST 9: health is healthy
+=== TEST 10: health is healthy
 --- http_config
 profiling_memory_limit 64g;
 --- config eval: $main::api
@@ -192,7 +209,7 @@ GET /api/profiling/health
 
 
 
-=== TEST 10: health is unhealthy, and is 503, above the critical value
+=== TEST 11: health is unhealthy, and is 503, above the critical value
 --- http_config
 profiling_interval 100ms;
 profiling_memory_limit 1m;
@@ -208,7 +225,7 @@ GET /api/profiling/health
 
 
 
-=== TEST 11: the tree describes itself
+=== TEST 12: the tree describes itself
 --- config eval: $main::api
 --- request
 GET /api/profiling/
@@ -220,7 +237,7 @@ GET /api/profiling/
 
 
 
-=== TEST 12: HEAD has the headers and no body
+=== TEST 13: HEAD has the headers and no body
 --- config eval: $main::api
 --- raw_request eval
 "HEAD /api/profiling/metrics HTTP/1.1\r
@@ -237,7 +254,7 @@ Cache-Control: no-store
 
 
 
-=== TEST 13: HEAD of every endpoint
+=== TEST 14: HEAD of every endpoint
 --- config eval: $main::api
 --- request eval
 [map { "HEAD /api/profiling/$_" } '', qw(metrics metrics/history memory gc
@@ -249,7 +266,7 @@ Cache-Control: no-store
 
 
 
-=== TEST 14: other methods are 405 with Allow
+=== TEST 15: other methods are 405 with Allow
 --- config eval: $main::api
 --- request eval
 [map { ("POST /api/profiling/$_\nx=1", "DELETE /api/profiling/$_") }
@@ -266,7 +283,7 @@ Cache-Control: no-store
 
 
 
-=== TEST 15: force-gc takes POST only
+=== TEST 16: force-gc takes POST only
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/force-gc", "HEAD /api/profiling/force-gc",
@@ -283,7 +300,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { $_[0] eq '' ? '' : 
 
 
 
-=== TEST 16: an unknown method
+=== TEST 17: an unknown method
 --- config eval: $main::api
 --- raw_request eval
 "BREW /api/profiling/gc HTTP/1.1\r
@@ -300,7 +317,7 @@ Allow: GET, HEAD
 
 
 
-=== TEST 17: unknown paths are 404, whatever the method
+=== TEST 18: unknown paths are 404, whatever the method
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/metric", "GET /api/profiling/metricss",
@@ -322,7 +339,7 @@ my $pick = main::pick(qw(error)); sub { $_[0] =~ /^<html>/ ? '' : $pick->($_[0])
 
 
 
-=== TEST 18: a bad count
+=== TEST 19: a bad count
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?count=$_" }
@@ -339,7 +356,7 @@ my $pick = main::pick(qw(error.message)); sub { $_[0] =~ /"error"/ ? $pick->($_[
 
 
 
-=== TEST 19: the original's count values
+=== TEST 20: the original's count values
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?count=$_" } qw(1 100 1000 %31)]
@@ -348,7 +365,7 @@ my $pick = main::pick(qw(error.message)); sub { $_[0] =~ /"error"/ ? $pick->($_[
 
 
 
-=== TEST 20: profiling_history bounds count
+=== TEST 21: profiling_history bounds count
 --- http_config
 profiling_history 50;
 --- config eval: $main::api
@@ -362,7 +379,7 @@ profiling_history 50;
 
 
 
-=== TEST 21: a bad since
+=== TEST 22: a bad since
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?since=$_" }
@@ -381,7 +398,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 22: a good since
+=== TEST 23: a good since
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?since=$_" }
@@ -392,7 +409,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 23: a bad worker, at every endpoint
+=== TEST 24: a bad worker, at every endpoint
 --- config eval: $main::api
 --- request eval
 [(map { "GET /api/profiling/$_?worker=1x" }
@@ -406,7 +423,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 24: more bad workers
+=== TEST 25: more bad workers
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/gc?worker=$_" } '', qw(-1 0 0x1 %3Cscript%3E)]
@@ -419,7 +436,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 25: an unknown worker
+=== TEST 26: an unknown worker
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/gc?worker=1", "GET /api/profiling/metrics?worker=99999999",
@@ -435,7 +452,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 26: parameters that are not known are left alone
+=== TEST 27: parameters that are not known are left alone
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/gc?count=x&since=y&_=1", "GET /api/profiling/gc?",
@@ -445,7 +462,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 27: profiling off in http
+=== TEST 28: profiling off in http
 --- http_config
 profiling off;
 --- config
@@ -464,7 +481,7 @@ profiling off;
 
 
 
-=== TEST 28: other prefixes than /api/profiling/
+=== TEST 29: other prefixes than /api/profiling/
 --- config
     location /p/ { profiling_api; }
     location /q { profiling_api; }
@@ -484,7 +501,7 @@ profiling off;
 
 
 
-=== TEST 29: a handler in "if" and in limit_except
+=== TEST 30: a handler in "if" and in limit_except
 --- config
     location /if/ {
         if ($arg_x) { set $y 1; }
@@ -515,7 +532,7 @@ my $pick = main::pick(qw(num_gc status)); sub { my $s = $_[0] =~ /^\{/ ? $pick->
 
 
 
-=== TEST 30: auth_basic and deny come first
+=== TEST 31: auth_basic and deny come first
 --- config
     location /closed/ { deny all; profiling_api; }
     location /secret/ { auth_basic "x"; auth_basic_user_file passwd; profiling_api; }
@@ -531,7 +548,7 @@ user:{PLAIN}word
 
 
 
-=== TEST 31: the pprof tree speaks text
+=== TEST 32: the pprof tree speaks text
 --- config
     location /debug/pprof/ { profiling_pprof; }
 --- request
@@ -545,7 +562,7 @@ Unknown profile
 
 
 
-=== TEST 32: gzip compresses the answers
+=== TEST 33: gzip compresses the answers
 --- config
     gzip on;
     gzip_types application/json;

@@ -41,7 +41,8 @@ my $site = Site->new(
     access_log DIR/peers.log peer;
 END
     access => 'DIR/peers.log peer',
-    server => "listen [::1]:PORT2; listen unix:DIR/socket;"
+    server => "server_name *.wild.test .dot.test tail.* ~^regex;"
+              . "listen [::1]:PORT2; listen unix:DIR/socket;"
               . "listen [::]:PORT3 ipv6only=off; $listen")->start;
 
 my %to = (
@@ -79,6 +80,64 @@ my $s = IO::Socket::INET->new(PeerAddr => $to{v4}, LocalAddr => '127.3.2.1');
 print $s "GET /api/profiling/gc HTTP/1.0\r\n\r\n";
 $s->flush;
 like(Site::read_all($s, 5), qr{^HTTP/1.1 200}, 'all of 127/8');
+
+# a name that its owner lets point to this machine (DNS rebinding): only what
+# can be no one else's, and what the server block names
+
+my $port = $site->port;
+
+for (
+    ['localhost', 200], ["localhost:$port", 200], ['LocalHost', 200],
+    ['localhost.', 200], ['127.0.0.1', 200], ["127.0.0.1:$port", 200],
+    ['127.8.9.1', 200], ['[::1]', 200], ["[::1]:$port", 200],
+    ['[::ffff:127.0.0.1]', 200], ['main', 200], ["MAIN:$port", 200],
+    ['a.wild.test', 200], ['a.b.wild.test:1', 200], ['dot.test', 200],
+    ['a.dot.test', 200],
+    ['evil.test', 403], ["evil.test:$port", 403], ['localhost.evil.test', 403],
+    ['evil-localhost', 403], ['localhos', 403], ['127.0.0.1.evil.test', 403],
+    ['127.0.0.1x', 403], ['127.1', 403], ['2130706433', 403],
+    ['0.0.0.0', 403], ['[::]', 403], ['10.0.0.1', 403], ['[2001:db8::1]', 403],
+    ['main.evil.test', 403], ['notmain', 403], ['mai', 403],
+    ['wild.test', 403], ['xwild.test', 403], ['a.wild.test.evil.test', 403],
+    ['adot.test', 403], ['tail.evil.test', 403], ['regex.evil.test', 403],
+    ['*.wild.test', 200], ['.dot.test', 200],
+)
+{
+    my ($host, $status) = @$_;
+
+    my $got = $site->request('/api/profiling/gc', headers => ["Host: $host"]);
+
+    is($got->{status}, $status, "Host: $host");
+    is(eval { decode_json($got->{body})->{error}{message} },
+       'this host is neither localhost nor a server_name here '
+       . '(profiling_access local)', 'it says why') if $status == 403;
+
+    # a page of that name, which is its own origin
+    is($site->request('/metrics', headers => ["Host: $host",
+                                              "Origin: http://$host",
+                                              'Sec-Fetch-Site: same-origin'])
+            ->{status}, $status, 'a page of it');
+
+    is(status($to{unix}, '/api/profiling/gc', "Host: $host"), 200,
+       'over a unix socket any name');
+    is(status($to{v4}, '/any/gc', "Host: $host"), 200,
+       'profiling_access any lifts it');
+}
+
+is(status($to{v6}, '/api/profiling/gc', 'Host: evil.test'), 403,
+   'over IPv6 too');
+is(status($to{mapped}, '/api/profiling/gc', 'Host: evil.test'), 403,
+   'and mapped');
+is($site->request('/api/profiling/force-gc', method => 'POST',
+                  headers => ['Host: evil.test'])->{status}, 403,
+   'nothing can be forced');
+
+for my $line ("GET http://evil.test/api/profiling/gc HTTP/1.1\r\nHost: main",
+              "GET http://evil.test/api/profiling/gc HTTP/1.0")
+{
+    is(Site::parse($site->raw("$line\r\nConnection: close\r\n\r\n"))
+           ->{status}, 403, 'nor by a whole URI');
+}
 
 # other addresses
 
@@ -132,8 +191,6 @@ SKIP: {
 }
 
 # pages of others, in a browser of this machine
-
-my $port = $site->port;
 
 for (
     ['Sec-Fetch-Site: none', 200], ['Sec-Fetch-Site: same-origin', 200],

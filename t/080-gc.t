@@ -238,8 +238,8 @@ is(gc()->{forced}, $now->{forced} + 1, 'one is counted');
 
 force_is_due();
 
-my $answer = $site->raw("POST /api/profiling/force-gc HTTP/1.1\r\nHost: a\r\n"
-                        . "Content-Length: 200000\r\n\r\n" . 'x' x 200_000
+my $answer = $site->raw("POST /api/profiling/force-gc HTTP/1.1\r\n"
+                        . "Host: main\r\nContent-Length: 200000\r\n\r\n" . 'x' x 200_000
                         . "GET /ok HTTP/1.1\r\nHost: a\r\n"
                         . "Connection: close\r\n\r\n");
 is(scalar(() = $answer =~ m{HTTP/1\.1 200 OK\r\n}g), 2,

@@ -9,7 +9,7 @@ use warnings;
 use Exporter qw(import);
 use JSON::PP;
 
-our @EXPORT = qw(types pick);
+our @EXPORT = qw(types pick reasons);
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
@@ -83,6 +83,20 @@ sub types {
             $got eq $type || ($got eq 'null' && excused($data, $path))
                 ? () : "$path: $got, not $type\n"
         } @wanted;
+    };
+}
+
+
+# a filter: why these are null, one a line
+
+sub reasons {
+    my @names = @_;
+
+    return sub {
+        my $data = eval { $json->decode($_[0]) } or return '';
+
+        return join '', map { "$_: $data->{unavailable}{$_}\n" }
+                        grep { defined $data->{unavailable}{$_} } @names;
     };
 }
 

@@ -48,6 +48,9 @@ ngx_http_profiling_zone_t *test_zone(ngx_uint_t slots, ngx_uint_t history,
     ngx_uint_t places);
 void test_zone_free(ngx_http_profiling_zone_t *zone);
 
+/* ms from tick to tick */
+#define TEST_INTERVAL  2000
+
 /* claims as this process would */
 ngx_http_profiling_slot_t *test_claim(ngx_http_profiling_zone_t *zone,
     uint32_t tick);

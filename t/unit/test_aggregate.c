@@ -58,7 +58,7 @@ test_setup(void **state)
     zone->place_n = PLACES;
     zone->generation = 1;
 
-    test_conf.setting[NGX_HTTP_PROFILING_INTERVAL] = 2000;
+    test_conf.setting[NGX_HTTP_PROFILING_INTERVAL] = TEST_INTERVAL;
     test_conf.memory_limit = 1 << 30;
 
     ngx_http_profiling_process.zone = zone;
@@ -351,6 +351,72 @@ test_one_worker_alone(void **state)
 }
 
 
+/*
+ * A reload with another interval: the samples of workers that ended have the
+ * numbers of other times, and the present reaches these numbers later.
+ */
+
+static void
+test_another_interval_has_other_ticks(void **state)
+{
+    ngx_http_profiling_slot_t      *one, *two;
+    ngx_http_profiling_zone_t      *zone;
+    ngx_http_profiling_sample_t     sample;
+    ngx_http_profiling_snapshot_t  *s;
+
+    zone = *state;
+    one = test_claim(zone, 1);
+    test_work(zone, one, 100);
+    test_tick(zone, one, 20, 7);
+    test_end(one);
+
+    test_conf.setting[NGX_HTTP_PROFILING_INTERVAL] = 2 * TEST_INTERVAL;
+
+    two = test_claim(zone, 10);
+    assert_ptr_equal(one, two);
+    two->owner = test_gone;
+
+    one = test_claim(zone, 1);
+    test_tick(zone, one, 21, 7);
+    two = test_claim(zone, 10);
+    assert_ptr_not_equal(one, two);
+
+    /* one goes on with the old interval, two has the new one */
+
+    ngx_http_profiling_slot_renumber(zone, two, 2 * TEST_INTERVAL, 10);
+    test_work(zone, two, 5);
+    test_tick(zone, two, 20, 1);
+    test_tick(zone, two, 21, 1);
+
+    s = test_snapshot(0);
+
+    assert_int_equal(test_requests(s, 20), 105);
+    assert_int_equal(test_workers, 1);
+    assert_int_equal(test_sum.connections, 1);
+    assert_int_equal(test_requests(s, 21), 105);
+    assert_int_equal(test_workers, 1);
+    assert_int_equal(test_sum.connections, 1);
+
+    /* a single process goes on under another one: its history begins anew */
+
+    ngx_http_profiling_slot_renumber(zone, two, 3 * TEST_INTERVAL, 12);
+    assert_int_equal(two->tick, 12);
+    assert_int_equal(ngx_http_profiling_ring_read(
+                                      ngx_http_profiling_zone_history(two),
+                                      HISTORY, 20, &sample),
+                     NGX_DECLINED);
+
+    /* and stays where the interval does */
+
+    test_tick(zone, two, 13, 1);
+    ngx_http_profiling_slot_renumber(zone, two, 3 * TEST_INTERVAL, 14);
+    assert_int_equal(ngx_http_profiling_ring_read(
+                                      ngx_http_profiling_zone_history(two),
+                                      HISTORY, 13, &sample),
+                     NGX_OK);
+}
+
+
 static void
 test_never_falls(ngx_http_profiling_zone_t *zone, uint32_t from, uint32_t to)
 {
@@ -548,6 +614,8 @@ main(void)
                                     test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_one_worker_alone, test_setup,
                                         test_teardown),
+        cmocka_unit_test_setup_teardown(test_another_interval_has_other_ticks,
+                                        test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_missed_tick_of_an_ended_worker,
                                         test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_no_sum_falls_whatever_happens,

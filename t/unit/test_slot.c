@@ -112,6 +112,7 @@ test_claim_and_release(void **state)
     claim.generation = 3;
     claim.process_slot = 7;
     claim.worker = 2;
+    claim.interval = 2000;
 
     slot = ngx_http_profiling_slot_claim(zone, &claim);
 
@@ -726,10 +727,14 @@ test_codes_and_statuses(void **state)
         assert_int_equal(ngx_http_profiling_code_status(index, &code, &other),
                          NGX_OK);
 
-        if (i < 100 || i > 599) {
+        if (i < 100) {
             assert_int_equal(index, 0);
             assert_int_equal(code, 0);
             assert_int_equal(other, 0);
+
+        } else if (i > 599) {
+            assert_int_equal(index, 5);
+            assert_int_equal(other, 1);
 
         } else if (other) {
             assert_int_equal(code, i / 100 * 100);
@@ -780,7 +785,7 @@ test_requests_of_a_class(void **state)
 
     for (class = 0; class <= 5; class++) {
         assert_int_equal(ngx_http_profiling_counts_class(counts, class),
-                         class ? 100 : 100 + 401);
+                         class == 5 ? 100 + 401 : 100);
         all += ngx_http_profiling_counts_class(counts, class);
     }
 
