@@ -19,6 +19,43 @@ END
 
 our $fast = "profiling_interval 100ms;";
 
+# endpoint, then field:type
+
+our @shapes = (
+    ['memory', split(' ', $memory),
+     map({ "details.$_:number" } qw(alloc_mb total_alloc_mb sys_mb
+                                    heap_alloc_mb heap_sys_mb stack_mb)),
+     qw(memory.usage_percent:number workers.*.memory:object
+        zones.*.name:string zones.*.size:integer zones.*.free:integer)],
+
+    ['gc', qw(num_gc:integer pause_total:integer pause_total_ms:number
+              last_gc:null next_gc_mb:number gc_cpu_fraction:number
+              recent_pauses_ns:list avg_pause_ns:integer recent:list)],
+
+    ['goroutines', qw(count:integer timestamp:time)],
+
+    ['runtime', qw(uptime_seconds:number uptime:string start_time:time
+                   go_version:string num_cpu:integer num_goroutine:integer
+                   num_cgo_call:integer request_count:integer
+                   error_count:integer request_rate:number error_rate:number
+                   nginx_version:string module_version:string
+                   pcre_version:string openssl_version:string
+                   zlib_version:string generation:integer reload_time:null
+                   workers.*.pid:integer settings:object)],
+
+    ['health', qw(status:string timestamp:time uptime_seconds:number
+                  memory_usage_pct:number num_goroutines:integer issues:list
+                  workers.*.pid:integer workers.*.state:string)],
+);
+
+# those of the n-th endpoint asked
+
+sub fields {
+    my ($endpoint, @fields) = @{ $shapes[$_[0] % @shapes] };
+
+    return @fields;
+}
+
 run_tests();
 
 __DATA__
@@ -120,82 +157,22 @@ sub { $_[0] eq "ok\n" ? '' : $types->($_[0]) }
 
 
 
-=== TEST 5: memory
+=== TEST 5: the fields of the others
 --- http_config eval: $main::fast
 --- config eval: $main::api
---- request
-GET /api/profiling/memory
+--- request eval
+[map { "GET /api/profiling/$_->[0]" } @main::shapes]
 --- response_body_filters eval
-main::types(map({ "details.$_:number" }
-          qw(alloc_mb total_alloc_mb sys_mb heap_alloc_mb heap_sys_mb
-             stack_mb)),
-      qw(memory.usage_percent:number workers.*.memory:object
-         zones.*.name:string zones.*.size:integer zones.*.free:integer),
-      split ' ', $main::memory)
---- response_body chomp
---- error_code: 200
+my $n = 0;
+sub { main::types(main::fields($n++))->($_[0]) }
+--- response_body eval
+[map { '' } @main::shapes]
+--- error_code eval
+[map { 200 } @main::shapes]
 
 
 
-=== TEST 6: gc
---- http_config eval: $main::fast
---- config eval: $main::api
---- request
-GET /api/profiling/gc
---- response_body_filters eval
-main::types(qw(num_gc:integer pause_total:integer pause_total_ms:number
-         last_gc:null next_gc_mb:number gc_cpu_fraction:number
-         recent_pauses_ns:list avg_pause_ns:integer recent:list))
---- response_body chomp
---- error_code: 200
-
-
-
-=== TEST 7: goroutines
---- http_config eval: $main::fast
---- config eval: $main::api
---- request
-GET /api/profiling/goroutines
---- response_body_filters eval
-main::types(qw(count:integer timestamp:time))
---- response_body chomp
---- error_code: 200
-
-
-
-=== TEST 8: runtime
---- http_config eval: $main::fast
---- config eval: $main::api
---- request
-GET /api/profiling/runtime
---- response_body_filters eval
-main::types(qw(uptime_seconds:number uptime:string start_time:time
-         go_version:string num_cpu:integer num_goroutine:integer
-         num_cgo_call:integer request_count:integer error_count:integer
-         request_rate:number error_rate:number nginx_version:string
-         module_version:string pcre_version:string openssl_version:string
-         zlib_version:string generation:integer reload_time:null
-         workers.*.pid:integer settings:object))
---- response_body chomp
---- error_code: 200
-
-
-
-=== TEST 9: health
---- http_config eval: $main::fast
---- config eval: $main::api
---- request
-GET /api/profiling/health
---- response_body_filters eval
-main::types(qw(status:string timestamp:time uptime_seconds:number
-         memory_usage_pct:number num_goroutines:integer issues:list
-         workers.*.pid:integer workers.*.state:string))
---- response_body chomp
---- error_code: 200
-
-
-
-=== TEST 10: health is healthy
+=== TEST 6: health is healthy
 --- http_config
 profiling_memory_limit 64g;
 --- config eval: $main::api
@@ -209,7 +186,7 @@ GET /api/profiling/health
 
 
 
-=== TEST 11: health is unhealthy, and is 503, above the critical value
+=== TEST 7: health is unhealthy, and is 503, above the critical value
 --- http_config
 profiling_interval 100ms;
 profiling_memory_limit 1m;
@@ -225,7 +202,7 @@ GET /api/profiling/health
 
 
 
-=== TEST 12: the tree describes itself
+=== TEST 8: the tree describes itself
 --- config eval: $main::api
 --- request
 GET /api/profiling/
@@ -237,7 +214,7 @@ GET /api/profiling/
 
 
 
-=== TEST 13: HEAD has the headers and no body
+=== TEST 9: HEAD has the headers and no body
 --- config eval: $main::api
 --- raw_request eval
 "HEAD /api/profiling/metrics HTTP/1.1\r
@@ -254,7 +231,7 @@ Cache-Control: no-store
 
 
 
-=== TEST 14: HEAD of every endpoint
+=== TEST 10: HEAD of every endpoint
 --- config eval: $main::api
 --- request eval
 [map { "HEAD /api/profiling/$_" } '', qw(metrics metrics/history memory gc
@@ -266,7 +243,7 @@ Cache-Control: no-store
 
 
 
-=== TEST 15: other methods are 405 with Allow
+=== TEST 11: other methods are 405 with Allow
 --- config eval: $main::api
 --- request eval
 [map { ("POST /api/profiling/$_\nx=1", "DELETE /api/profiling/$_") }
@@ -283,7 +260,7 @@ Cache-Control: no-store
 
 
 
-=== TEST 16: force-gc takes POST only
+=== TEST 12: force-gc takes POST only
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/force-gc", "HEAD /api/profiling/force-gc",
@@ -300,7 +277,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { $_[0] eq '' ? '' : 
 
 
 
-=== TEST 17: an unknown method
+=== TEST 13: an unknown method
 --- config eval: $main::api
 --- raw_request eval
 "BREW /api/profiling/gc HTTP/1.1\r
@@ -317,7 +294,7 @@ Allow: GET, HEAD
 
 
 
-=== TEST 18: unknown paths are 404, whatever the method
+=== TEST 14: unknown paths are 404, whatever the method
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/metric", "GET /api/profiling/metricss",
@@ -339,7 +316,7 @@ my $pick = main::pick(qw(error)); sub { $_[0] =~ /^<html>/ ? '' : $pick->($_[0])
 
 
 
-=== TEST 19: a bad count
+=== TEST 15: a bad count
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?count=$_" }
@@ -356,7 +333,7 @@ my $pick = main::pick(qw(error.message)); sub { $_[0] =~ /"error"/ ? $pick->($_[
 
 
 
-=== TEST 20: the original's count values
+=== TEST 16: the original's count values
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?count=$_" } qw(1 100 1000 %31)]
@@ -365,7 +342,7 @@ my $pick = main::pick(qw(error.message)); sub { $_[0] =~ /"error"/ ? $pick->($_[
 
 
 
-=== TEST 21: profiling_history bounds count
+=== TEST 17: profiling_history bounds count
 --- http_config
 profiling_history 50;
 --- config eval: $main::api
@@ -379,7 +356,7 @@ profiling_history 50;
 
 
 
-=== TEST 22: a bad since
+=== TEST 18: a bad since
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?since=$_" }
@@ -398,7 +375,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 23: a good since
+=== TEST 19: a good since
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/metrics/history?since=$_" }
@@ -409,7 +386,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 24: a bad worker, at every endpoint
+=== TEST 20: a bad worker, at every endpoint
 --- config eval: $main::api
 --- request eval
 [(map { "GET /api/profiling/$_?worker=1x" }
@@ -423,7 +400,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 25: more bad workers
+=== TEST 21: more bad workers
 --- config eval: $main::api
 --- request eval
 [map { "GET /api/profiling/gc?worker=$_" } '', qw(-1 0 0x1 %3Cscript%3E)]
@@ -436,7 +413,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 26: an unknown worker
+=== TEST 22: an unknown worker
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/gc?worker=1", "GET /api/profiling/metrics?worker=99999999",
@@ -452,7 +429,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 27: parameters that are not known are left alone
+=== TEST 23: parameters that are not known are left alone
 --- config eval: $main::api
 --- request eval
 ["GET /api/profiling/gc?count=x&since=y&_=1", "GET /api/profiling/gc?",
@@ -462,7 +439,7 @@ my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[
 
 
 
-=== TEST 28: profiling off in http
+=== TEST 24: profiling off in http
 --- http_config
 profiling off;
 --- config
@@ -481,7 +458,7 @@ profiling off;
 
 
 
-=== TEST 29: other prefixes than /api/profiling/
+=== TEST 25: other prefixes than /api/profiling/
 --- config
     location /p/ { profiling_api; }
     location /q { profiling_api; }
@@ -501,7 +478,7 @@ profiling off;
 
 
 
-=== TEST 30: a handler in "if" and in limit_except
+=== TEST 26: a handler in "if" and in limit_except
 --- config
     location /if/ {
         if ($arg_x) { set $y 1; }
@@ -532,7 +509,7 @@ my $pick = main::pick(qw(num_gc status)); sub { my $s = $_[0] =~ /^\{/ ? $pick->
 
 
 
-=== TEST 31: auth_basic and deny come first
+=== TEST 27: auth_basic and deny come first
 --- config
     location /closed/ { deny all; profiling_api; }
     location /secret/ { auth_basic "x"; auth_basic_user_file passwd; profiling_api; }
@@ -548,7 +525,7 @@ user:{PLAIN}word
 
 
 
-=== TEST 32: the pprof tree speaks text
+=== TEST 28: the pprof tree speaks text
 --- config
     location /debug/pprof/ { profiling_pprof; }
 --- request
@@ -562,7 +539,7 @@ Unknown profile
 
 
 
-=== TEST 33: gzip compresses the answers
+=== TEST 29: gzip compresses the answers
 --- config
     gzip on;
     gzip_types application/json;

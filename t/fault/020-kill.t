@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Fault;
+use Load;
 use Test::More;
 
 my $kills = 20;
@@ -16,25 +17,34 @@ my $with = Fault->new(name => 'with',
                       profiling => 'profiling_interval 100ms;');
 my $without = Fault->new(name => 'without', module => 0);
 
-my %kinds;
+my %saw;
 
 for my $n ($with, $without) {
     $n->start;
 
-    my $poller = $n->{module} ? $n->poller : undef;
-    my $prober = $n->prober;
-    my $wrk = background($n->dir . '/wrk', 'wrk', '-t1', '-c10', '-d60s',
-                         'http://127.0.0.1:' . $n->port . '/empty');
+    $saw{ $n->{name} } = under_load($n, sub { kill_each($n) });
 
-    my @killed;
+    after_kills($n) if $n->{module};
+
+    $n->stop;
+}
+
+# one client at a time: at most one connection a kill
+is_no_worse(@saw{qw(with without)}, $kills);
+
+done_testing();
+
+
+# kills the worker that lives longest, again and again: each in turn
+
+sub kill_each {
+    my $n = shift;
 
     for (1 .. $kills) {
         my @workers = $n->workers;
 
-        # the one that lives longest: each in turn
         my ($victim) = sort { $a <=> $b } @workers;
         kill 'KILL', $victim;
-        push @killed, $victim;
 
         my $back = wait_for(10, sub {
             my @now = $n->workers;
@@ -56,26 +66,13 @@ for my $n ($with, $without) {
             } @{ $_[0]{workers} };
         })->{met} or fail('the new worker is seen');
     }
+}
 
-    reap($wrk, 'TERM');
 
-    $kinds{ $n->{name} } = $n->prober_result($prober);
+sub after_kills {
+    my $n = shift;
 
-    if (!$n->{module}) {
-        $n->stop;
-        next;
-    }
-
-    my $seen = $n->poller_result($poller);
-
-    cmp_ok($seen->{answers}, '>', 100, 'metrics were polled all the time');
-    is_deeply($seen->{fallen}, [], 'no counter ever fell')
-        or diag(explain([ @{ $seen->{fallen} }[0 .. 5] ]));
-    is_deeply($seen->{odd}, [], 'no answer but 200 with JSON')
-        or diag(explain($seen->{odd}));
-
-    delete @{ $seen->{errors} }{qw(reset closed)};
-    is_deeply($seen->{errors}, {}, 'no failure but a connection reset');
+    nothing_fell($saw{with}{polled});
 
     # nothing is left of the killed
 
@@ -95,10 +92,7 @@ for my $n ($with, $without) {
     ok($n->until('health', 10, sub { $_[0]{status} eq 'healthy' })->{met},
        'nothing is held against them');
 
-    my $total = 0;
-    $total += $_->{requests} for @{ $n->api('locations')->{locations} };
-    is($total, $m->{metrics}{requests}{total},
-       'the locations have as many requests as the whole');
+    adds_up($n, $m->{metrics}{requests}{total});
 
     my $samples = $n->api('metrics/history?count=1000')->{samples};
     my @gaps = grep {
@@ -113,24 +107,4 @@ for my $n ($with, $without) {
     unlike($log, qr/\[(?:emerg|crit|error)\]/, 'no error in the log');
     my @alerts = grep { !/exited on signal 9/ } $log =~ /^.*\[alert\].*$/mg;
     is_deeply(\@alerts, [], '... and no alert but of the kills');
-
-    $n->stop;
 }
-
-# "closed" and "reset" are the same thing, told by chance: whether the
-# kernel had something unread when the worker was killed
-
-for my $kind (grep { !/^(?:200|reset|closed)$/ } keys %{ $kinds{with} }) {
-    ok($kinds{without}{$kind}, "clients see \"$kind\" without the module too");
-}
-
-cmp_ok($kinds{with}{200}, '>', 100, 'clients were served all the time');
-
-my ($lost, $usual) = map {
-    ($kinds{$_}{reset} || 0) + ($kinds{$_}{closed} || 0)
-} qw(with without);
-
-# one client at a time: at most one connection a kill
-cmp_ok($lost, '<=', $kills, "$lost resets with the module, $usual without");
-
-done_testing();

@@ -8,6 +8,7 @@ use warnings;
 
 use Fault;
 use IO::Socket::INET;
+use Load;
 use Test::More;
 
 my $reloads = 20;
@@ -23,18 +24,25 @@ my $with = Fault->new(name => 'with',
 END
 my $without = Fault->new(name => 'without', module => 0);
 
-my %kinds;
+my %saw;
+my $since;
 
 for my $n ($with, $without) {
     $n->start;
+    $since = time if $n->{module};
 
-    my $poller = $n->{module} ? $n->poller : undef;
-    my $prober = $n->prober;
-    my $wrk = background($n->dir . '/wrk', 'wrk', '-t1', '-c10', '-d60s',
-                         'http://127.0.0.1:' . $n->port . '/empty');
+    $saw{ $n->{name} } = under_load($n, sub { reload_often($n) });
+
+    $n->{module} ? after_reloads($n) : $n->stop;
+}
+
+is_no_worse(@saw{qw(with without)}, $reloads);
+
+
+sub reload_often {
+    my $n = shift;
 
     my $start = $n->{module} ? $n->api('runtime')->{start_time} : '';
-    my $since = time;
 
     wait_for(10, sub { $n->api('metrics/history')->{count} > 3 })
         if $n->{module};
@@ -52,33 +60,25 @@ for my $n ($with, $without) {
         ok($m->{met}, "... both workers of generation " . ($i + 1));
     }
 
-    if ($n->{module}) {
-        my $runtime = $n->api('runtime');
+    return unless $n->{module};
 
-        is($runtime->{generation}, $reloads + 1, 'the generation is counted');
-        is($runtime->{start_time}, $start, 'the start is not reset');
-        cmp_ok(Fault::stamp($runtime->{reload_time}), '>', $since,
-               'reload_time is set');
-        cmp_ok(Fault::stamp($runtime->{reload_time}), '<=', time,
-               '... to a time that has been');
-    }
+    my $runtime = $n->api('runtime');
 
-    reap($wrk, 'TERM');
-    $kinds{ $n->{name} } = $n->prober_result($prober);
+    is($runtime->{generation}, $reloads + 1, 'the generation is counted');
+    is($runtime->{start_time}, $start, 'the start is not reset');
+    cmp_ok(Fault::stamp($runtime->{reload_time}), '>', $since,
+           'reload_time is set');
+    cmp_ok(Fault::stamp($runtime->{reload_time}), '<=', time,
+           '... to a time that has been');
+}
 
-    if (!$n->{module}) {
-        $n->stop;
-        next;
-    }
 
-    my $seen = $n->poller_result($poller);
+sub after_reloads {
+    my $n = shift;
 
-    cmp_ok($seen->{answers}, '>', 100, 'metrics were polled all the time');
-    is_deeply($seen->{fallen}, [], 'no counter ever fell')
-        or diag(explain([ @{ $seen->{fallen} }[0 .. 5] ]));
-    is_deeply($seen->{odd}, [], 'no answer but 200 with JSON');
-    delete @{ $seen->{errors} }{qw(reset closed)};
-    is_deeply($seen->{errors}, {}, 'no failure but a connection reset');
+    my $seen = $saw{with}{polled};
+
+    nothing_fell($seen);
 
     my ($highest) = sort { $b <=> $a } keys %{ $seen->{slots} };
     cmp_ok($highest, '<', 8, 'slots are used again');
@@ -92,10 +92,7 @@ for my $n ($with, $without) {
     ok($m->{met}, 'two workers and no connection are left')
         or diag(explain($m->{metrics}{connections}, $m->{workers}));
 
-    my $total = 0;
-    $total += $_->{requests} for @{ $n->api('locations')->{locations} };
-    is($total, $m->{metrics}{requests}{total},
-       'the locations have as many requests as the whole');
+    adds_up($n, $m->{metrics}{requests}{total});
 
     my $samples = $n->api('metrics/history?count=1000')->{samples};
     my @times = map { Fault::stamp($_->{timestamp}) } @$samples;
@@ -106,16 +103,6 @@ for my $n ($with, $without) {
 
     unlike($n->log, qr/\[(?:alert|emerg|crit|error)\]/, 'no error in the log');
 }
-
-for my $kind (grep { !/^(?:200|reset|closed)$/ } keys %{ $kinds{with} }) {
-    ok($kinds{without}{$kind}, "clients see \"$kind\" without the module too");
-}
-
-my ($lost, $usual) = map {
-    ($kinds{$_}{reset} || 0) + ($kinds{$_}{closed} || 0)
-} qw(with without);
-
-cmp_ok($lost, '<=', $reloads, "$lost resets with the module, $usual without");
 
 
 # a draining worker, for as long as its client reads
