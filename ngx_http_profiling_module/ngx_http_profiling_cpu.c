@@ -6,13 +6,15 @@
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_unwind.h"
 
 
 static void ngx_http_profiling_cpu_handler(int signo, siginfo_t *info,
     void *context);
-static void ngx_http_profiling_cpu_asked(siginfo_t *info);
+static void ngx_http_profiling_cpu_asked(siginfo_t *info,
+    const ucontext_t *uc);
 static void ngx_http_profiling_cpu_sample(siginfo_t *info,
     const ucontext_t *uc);
 static uint32_t ngx_http_profiling_cpu_label(
@@ -191,11 +193,16 @@ ngx_http_profiling_cpu_handler(int signo, siginfo_t *info, void *context)
 
     if (ngx_http_profiling_process.slot) {
 
-        if (info->si_code == SI_TIMER) {
+        if (info->si_code == SI_TIMER
+            && ngx_http_profiling_stall_timer(info->si_value.sival_ptr))
+        {
+            ngx_http_profiling_stall_tick(context);
+
+        } else if (info->si_code == SI_TIMER) {
             ngx_http_profiling_cpu_sample(info, context);
 
         } else if (info->si_code == SI_QUEUE) {
-            ngx_http_profiling_cpu_asked(info);
+            ngx_http_profiling_cpu_asked(info, context);
         }
     }
 
@@ -204,7 +211,7 @@ ngx_http_profiling_cpu_handler(int signo, siginfo_t *info, void *context)
 
 
 static void
-ngx_http_profiling_cpu_asked(siginfo_t *info)
+ngx_http_profiling_cpu_asked(siginfo_t *info, const ucontext_t *uc)
 {
     uint64_t                    until;
     ngx_http_profiling_slot_t  *slot;
@@ -215,6 +222,8 @@ ngx_http_profiling_cpu_asked(siginfo_t *info)
     {
         return;
     }
+
+    ngx_http_profiling_stall_asked(uc);
 
     slot = ngx_http_profiling_process.slot;
     until = ngx_http_profiling_cpu_until();

@@ -23,7 +23,7 @@
 
 
 /* all tables together */
-#define NGX_HTTP_PROFILING_HOOKS_MAX  64
+#define NGX_HTTP_PROFILING_HOOKS_MAX  128
 
 /* values of scope: whose calls are led to the hook */
 #define NGX_HTTP_PROFILING_HOOK_MAIN  0

@@ -5,8 +5,10 @@
 #include <sys/epoll.h>
 #include <pthread.h>
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_stall.h"
 
 
 static int ngx_http_profiling_loop_wait(int ep, struct epoll_event *events,
@@ -211,8 +213,7 @@ ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot, uint64_t busy)
     }
 
     if (rest >= ngx_http_profiling_process.pause_threshold) {
-        ngx_http_profiling_slot_pause(slot, ngx_http_profiling_time(), rest,
-                                      NGX_HTTP_PROFILING_CAUSE_UNKNOWN);
+        ngx_http_profiling_stall_end(slot, busy, rest);
     }
 }
 
@@ -245,6 +246,7 @@ ngx_http_profiling_loop_accept4(int s, struct sockaddr *sa, socklen_t *len,
     fd = ngx_http_profiling_accept4(s, sa, len, flags);
 
     if (fd != -1) {
+        ngx_http_profiling_block_socket(fd);
         ngx_http_profiling_loop_accepted();
     }
 

@@ -4,16 +4,20 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_process.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_collector.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_mutex.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_place.h"
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_wake.h"
 
 
@@ -51,6 +55,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
     ngx_http_profiling_place_register(mcf, cycle->log);
     ngx_http_profiling_context_register(cycle, zone);
     ngx_http_profiling_request_init_module(cycle);
+    ngx_http_profiling_mutex_register(cycle, zone);
     ngx_http_profiling_wake_open(zone, cycle->log);
     ngx_http_profiling_encode_init_module(cycle);
 
@@ -68,6 +73,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
         /* a single process: it goes on under the new configuration */
 
         ngx_http_profiling_configure(mcf);
+        ngx_http_profiling_stall_configure();
     }
 
     return NGX_OK;
@@ -113,6 +119,13 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
     ngx_http_profiling_context_init_process(cycle,
                                  (uintptr_t) __builtin_frame_address(0));
     ngx_http_profiling_cpu_init(cycle);
+
+    if (ngx_http_profiling_wait_init(cycle) == NGX_OK) {
+        ngx_http_profiling_block_init(cycle);
+        ngx_http_profiling_mutex_init(cycle);
+        ngx_http_profiling_stall_init(cycle);
+    }
+
     ngx_http_profiling_wake_init(cycle);
     ngx_http_profiling_collector_init(cycle);
 

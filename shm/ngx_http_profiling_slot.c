@@ -303,24 +303,40 @@ void
 ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot, uint64_t time,
     uint64_t duration, ngx_uint_t cause)
 {
-    ngx_http_profiling_pause_t   pause;
+    ngx_http_profiling_pause_t  pause;
+
+    ngx_memzero(&pause, sizeof(ngx_http_profiling_pause_t));
+
+    pause.duration = duration;
+    pause.cause = cause;
+
+    ngx_http_profiling_slot_stall(slot, time, &pause);
+}
+
+
+void
+ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot, uint64_t time,
+    ngx_http_profiling_pause_t *pause)
+{
     ngx_http_profiling_pause_t  *p;
 
     ngx_http_profiling_add(&slot->totals.pauses, 1);
-    ngx_http_profiling_add(&slot->totals.pause_total, duration);
-    ngx_http_profiling_store(&slot->last_pause, duration);
+    ngx_http_profiling_add(&slot->totals.pause_total, pause->duration);
+    ngx_http_profiling_store(&slot->last_pause, pause->duration);
     ngx_http_profiling_store(&slot->last_pause_time, time);
 
-    pause.number = slot->totals.pauses;
-    pause.time = time;
-    pause.duration = duration;
-    pause.cause = cause;
-    pause.pid = slot->owner;
+    pause->number = slot->totals.pauses;
+    pause->time = time;
+    pause->pid = slot->owner;
 
-    p = &slot->pause[pause.number % NGX_HTTP_PROFILING_PAUSES];
+    p = &slot->pause[pause->number % NGX_HTTP_PROFILING_PAUSES];
 
-    ngx_http_profiling_record_write(&p->seq, &p->number, &pause.number,
+    ngx_http_profiling_record_write(&p->seq, &p->number, &pause->number,
                                     NGX_HTTP_PROFILING_PAUSE_BODY);
+
+    if (pause->duration >= NGX_HTTP_PROFILING_STALL) {
+        ngx_http_profiling_store_release(&slot->last_stall, pause->number);
+    }
 }
 
 

@@ -36,6 +36,12 @@
 /* the latest pauses kept, a power of two */
 #define NGX_HTTP_PROFILING_PAUSES     256
 
+/* frames of a pause, the innermost ones */
+#define NGX_HTTP_PROFILING_PAUSE_FRAMES  32
+
+/* ns after which a pause is told by health */
+#define NGX_HTTP_PROFILING_STALL      1000000000
+
 /* a slot's owner: its pid; this bit while the claim is being made */
 #define NGX_HTTP_PROFILING_CLAIMING   ((uint64_t) 1 << 63)
 
@@ -129,7 +135,9 @@ typedef struct {
 
 typedef enum {
     NGX_HTTP_PROFILING_CAUSE_UNKNOWN = 0,
-    NGX_HTTP_PROFILING_CAUSE_TRIM
+    NGX_HTTP_PROFILING_CAUSE_TRIM,
+    NGX_HTTP_PROFILING_CAUSE_CPU,       /* frames: on the processor */
+    NGX_HTTP_PROFILING_CAUSE_BLOCKED    /* frames: in a call that waited */
 } ngx_http_profiling_cause_e;
 
 
@@ -142,12 +150,39 @@ typedef struct {
     uint64_t  duration;         /* ns */
     uint64_t  cause;            /* ngx_http_profiling_cause_e */
     uint64_t  pid;              /* of the worker */
+    uint64_t  cpu;              /* ns on the processor, at most duration */
+    uint64_t  blocked;          /* ns in calls that waited */
+    uint64_t  label;            /* ngx_http_profiling_label() */
+    uint64_t  n;                /* of frames, 0: no stack was taken */
+    uint64_t  frames[NGX_HTTP_PROFILING_PAUSE_FRAMES];
+                                /* innermost first, see frame.h */
 } ngx_http_profiling_pause_t;
 
 /* bytes from number on: what seq guards */
 #define NGX_HTTP_PROFILING_PAUSE_BODY                                         \
     (sizeof(ngx_http_profiling_pause_t)                                       \
      - offsetof(ngx_http_profiling_pause_t, number))
+
+
+/*
+ * What the owner's main thread does in a pass that has gone on for too long,
+ * seen from a signal handler; seq guards the rest.
+ */
+
+typedef struct {
+    uint64_t  seq;
+    uint64_t  pass;             /* its pass_start */
+    uint64_t  time;             /* ns, CLOCK_MONOTONIC: when it was seen */
+    uint64_t  blocked;          /* 1: off the processor, in a call */
+    uint64_t  label;            /* as the rest: see the pause */
+    uint64_t  n;
+    uint64_t  frames[NGX_HTTP_PROFILING_PAUSE_FRAMES];
+} ngx_http_profiling_stall_t;
+
+/* bytes from pass on: what seq guards */
+#define NGX_HTTP_PROFILING_STALL_BODY                                         \
+    (sizeof(ngx_http_profiling_stall_t)                                       \
+     - offsetof(ngx_http_profiling_stall_t, pass))
 
 
 /*
@@ -208,7 +243,10 @@ typedef struct {
     uint64_t                      wait_start;   /* ns, 0: not waiting */
     uint64_t                      last_pause;   /* ns */
     uint64_t                      last_pause_time;  /* ms since the epoch */
-    uint64_t                      pad0[4];
+    uint64_t                      last_stall;   /* number of the latest pause
+                                                   of NGX_..._STALL, 0: none */
+    uint64_t                      image;        /* hash of what is mapped */
+    uint64_t                      pad0[2];
 
     /* CPU sampler: written by the owner's threads */
 
@@ -237,6 +275,7 @@ typedef struct {
     uint64_t                      gauges_seq;
     ngx_http_profiling_gauges_t   gauges;
     ngx_http_profiling_pause_t    pause[NGX_HTTP_PROFILING_PAUSES];
+    ngx_http_profiling_stall_t    stall;
 
     /* the counters as the present owner found them */
 
@@ -314,6 +353,12 @@ ngx_pid_t ngx_http_profiling_slot_worker(
 /* by the owner: one more pause; time in ms since the epoch, duration in ns */
 void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
     uint64_t time, uint64_t duration, ngx_uint_t cause);
+
+/*
+ * The same with a place: all but number, time and pid is taken from pause.
+ */
+void ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot,
+    uint64_t time, ngx_http_profiling_pause_t *pause);
 
 /*
  * The index of a response status in counts.code: each status that nginx

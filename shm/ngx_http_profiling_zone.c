@@ -4,6 +4,7 @@
 #include "ngx_http_profiling_zone.h"
 
 
+static size_t ngx_http_profiling_zone_wait_bytes(ngx_uint_t stacks);
 static size_t ngx_http_profiling_zone_slot_size(
     const ngx_http_profiling_shape_t *shape);
 static size_t ngx_http_profiling_zone_slots_offset(
@@ -14,6 +15,28 @@ static uint32_t ngx_http_profiling_zone_hash(const ngx_str_t *server,
     const ngx_str_t *location);
 
 
+/* a wait is far rarer than a sample of the CPU */
+
+ngx_uint_t
+ngx_http_profiling_zone_wait_size(ngx_uint_t stacks)
+{
+    return ngx_max(stacks / 32, 512);
+}
+
+
+static size_t
+ngx_http_profiling_zone_wait_bytes(ngx_uint_t stacks)
+{
+    ngx_uint_t  n;
+
+    n = ngx_http_profiling_zone_wait_size(stacks);
+
+    return ngx_http_profiling_stacks_size(n)
+           + ngx_http_profiling_round(n
+                                    * sizeof(ngx_http_profiling_wait_base_t));
+}
+
+
 static size_t
 ngx_http_profiling_zone_slot_size(const ngx_http_profiling_shape_t *shape)
 {
@@ -21,7 +44,9 @@ ngx_http_profiling_zone_slot_size(const ngx_http_profiling_shape_t *shape)
            + ngx_http_profiling_round(shape->history
                                       * sizeof(ngx_http_profiling_sample_t))
            + 2 * shape->places * NGX_HTTP_PROFILING_COUNTS_SIZE
-           + ngx_http_profiling_stacks_size(shape->stacks);
+           + ngx_http_profiling_stacks_size(shape->stacks)
+           + NGX_HTTP_PROFILING_WAITS
+             * ngx_http_profiling_zone_wait_bytes(shape->stacks);
 }
 
 
@@ -83,6 +108,7 @@ ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
     zone->start_clock = clock;
     zone->place_n = 1;
     zone->upstream_n = 1;
+    zone->name_n = 1;
 
     wake = ngx_http_profiling_zone_wake(zone);
 
@@ -120,7 +146,8 @@ ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
         || zone->slot_size != ngx_http_profiling_zone_slot_size(&shape)
         || zone->slots_offset != ngx_http_profiling_zone_slots_offset(&shape)
         || zone->place_n == 0 || zone->place_n > zone->places
-        || zone->upstream_n > NGX_HTTP_PROFILING_UPSTREAMS)
+        || zone->upstream_n > NGX_HTTP_PROFILING_UPSTREAMS
+        || zone->name_n > NGX_HTTP_PROFILING_ZONES)
     {
         return "its header contradicts itself";
     }
@@ -196,6 +223,28 @@ ngx_http_profiling_zone_stacks(const ngx_http_profiling_zone_t *zone,
 {
     return (ngx_http_profiling_stacks_t *)
                ngx_http_profiling_zone_counts(zone, slot, 2 * zone->places);
+}
+
+
+ngx_http_profiling_stacks_t *
+ngx_http_profiling_zone_waits(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait)
+{
+    return (ngx_http_profiling_stacks_t *)
+               ((u_char *) ngx_http_profiling_zone_stacks(zone, slot)
+                + ngx_http_profiling_stacks_size(zone->stacks)
+                + wait * ngx_http_profiling_zone_wait_bytes(zone->stacks));
+}
+
+
+ngx_http_profiling_wait_base_t *
+ngx_http_profiling_zone_wait_base(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait)
+{
+    return (ngx_http_profiling_wait_base_t *)
+               ((u_char *) ngx_http_profiling_zone_waits(zone, slot, wait)
+                + ngx_http_profiling_stacks_size(
+                        ngx_http_profiling_zone_wait_size(zone->stacks)));
 }
 
 
@@ -297,6 +346,39 @@ ngx_http_profiling_zone_register_upstream(ngx_http_profiling_zone_t *zone,
 
     zone->upstream[i] = cut;
     ngx_http_profiling_store_release(&zone->upstream_n, i + 1);
+
+    return i;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_register_name(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_upstream_t  *known, cut;
+
+    ngx_memzero(&cut, sizeof(ngx_http_profiling_upstream_t));
+
+    cut.len = ngx_http_profiling_zone_name(cut.name,
+                                       NGX_HTTP_PROFILING_UPSTREAM_LEN, name);
+
+    for (i = 1; i < zone->name_n; i++) {
+        known = &zone->name[i];
+
+        if (ngx_memcmp(known, &cut, sizeof(ngx_http_profiling_upstream_t))
+            == 0)
+        {
+            return i;
+        }
+    }
+
+    if (i == NGX_HTTP_PROFILING_ZONES) {
+        return 0;
+    }
+
+    zone->name[i] = cut;
+    ngx_http_profiling_store_release(&zone->name_n, i + 1);
 
     return i;
 }

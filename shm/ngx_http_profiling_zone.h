@@ -6,6 +6,7 @@
  *
  *     slot:  ngx_http_profiling_slot_t | history | places | base of places
  *            | stacks of the CPU sampler
+ *            | stacks and their base: of blocking, of locks
  *
  * The header and the names of the places are written by the master only (or
  * by the single process), while it starts or reloads; workers only read them.
@@ -67,6 +68,30 @@ typedef struct {
 } ngx_http_profiling_upstream_t;
 
 
+/* zones of shared memory by name, for locks; as the upstreams */
+
+#define NGX_HTTP_PROFILING_ZONES          256
+
+
+/*
+ * Two cumulative tables of stacks a slot.  Their counts go on through all
+ * owners; a base has what the present owner found.  The root of a stack is
+ * the owner's slot->image.
+ */
+
+typedef enum {
+    NGX_HTTP_PROFILING_BLOCK = 0,
+    NGX_HTTP_PROFILING_MUTEX,
+    NGX_HTTP_PROFILING_WAITS
+} ngx_http_profiling_wait_e;
+
+
+typedef struct {
+    uint64_t               count;
+    uint64_t               value;
+} ngx_http_profiling_wait_base_t;
+
+
 /*
  * A CPU profile that somebody waits for.  Claimed by setting owner from 0,
  * atomically; the rest is written by the owner, until last: the workers
@@ -113,6 +138,10 @@ struct ngx_http_profiling_zone_s {
                            capture[NGX_HTTP_PROFILING_CAPTURES];
     ngx_http_profiling_upstream_t
                            upstream[NGX_HTTP_PROFILING_UPSTREAMS];
+
+    uint64_t               name_n;        /* used ones, 0 included */
+    ngx_http_profiling_upstream_t
+                           name[NGX_HTTP_PROFILING_ZONES];
 };
 
 
@@ -171,6 +200,15 @@ ngx_http_profiling_stacks_t *ngx_http_profiling_zone_stacks(
     const ngx_http_profiling_zone_t *zone,
     const ngx_http_profiling_slot_t *slot);
 
+/* capacity of the tables of blocking and of locks, and the two parts of one */
+ngx_uint_t ngx_http_profiling_zone_wait_size(ngx_uint_t stacks);
+ngx_http_profiling_stacks_t *ngx_http_profiling_zone_waits(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait);
+ngx_http_profiling_wait_base_t *ngx_http_profiling_zone_wait_base(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait);
+
 /* the eventfd of each slot, -1: none; the same number in all processes */
 int32_t *ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone);
 
@@ -187,6 +225,10 @@ ngx_uint_t ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
 
 /* by the master: the index of an upstream, added if it is not known */
 ngx_uint_t ngx_http_profiling_zone_register_upstream(
+    ngx_http_profiling_zone_t *zone, const ngx_str_t *name);
+
+/* by the master: the same for a zone of shared memory; 0: the table is full */
+ngx_uint_t ngx_http_profiling_zone_register_name(
     ngx_http_profiling_zone_t *zone, const ngx_str_t *name);
 
 

@@ -1,0 +1,644 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/syscall.h>
+#include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_wait.h"
+
+
+/* the shortest period of the timer, ns of CPU time */
+#define NGX_HTTP_PROFILING_STALL_PERIOD  2000000
+
+
+/* a stack that was taken in the pass */
+
+typedef struct {
+    uint64_t    label;
+    ngx_uint_t  n;
+    uint64_t    pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+} ngx_http_profiling_look_t;
+
+
+/*
+ * What is known of the present pass.  Written by the main thread and by
+ * handlers on it, which keep away while busy is set.
+ */
+
+typedef struct {
+    volatile ngx_uint_t        busy;
+    uint64_t                   pass;      /* the slot's pass_start */
+    uint64_t                   blocked;   /* ns in calls that have ended */
+    uint64_t                   ticked;    /* other ns that are counted in the
+                                             table of blocking */
+    uint64_t                   until;     /* when the latest of these ended */
+    uint64_t                   next;      /* age at which to look again, ns */
+    uint64_t                   longest;   /* of the call in `call`, ns */
+    ngx_http_profiling_look_t  call;
+    ngx_http_profiling_look_t  cpu;
+
+    /* the CPU clock at the last tick, and at the last one before this pass */
+    uint64_t                   tick_pass;
+    uint64_t                   tick;
+    uint64_t                   before;
+} ngx_http_profiling_passing_t;
+
+
+static void ngx_http_profiling_stall_begin(uint64_t pass);
+static void ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
+    ngx_uint_t asked);
+static void ngx_http_profiling_stall_tell(
+    const ngx_http_profiling_look_t *look, uint64_t now, ngx_uint_t blocked);
+static ngx_uint_t ngx_http_profiling_stall_called(const ucontext_t *uc);
+static void ngx_http_profiling_stall_count(uint64_t busy);
+static void ngx_http_profiling_stall_log(
+    const ngx_http_profiling_pause_t *pause);
+
+
+volatile uint64_t  ngx_http_profiling_stall_signals;
+
+static ngx_http_profiling_passing_t  ngx_http_profiling_stall;
+static int                           ngx_http_profiling_stall_id = -1;
+
+
+void
+ngx_http_profiling_stall_init(ngx_cycle_t *cycle)
+{
+    struct sigevent  sev;
+
+    if (ngx_http_profiling_process.slot->sampler
+        != NGX_HTTP_PROFILING_SAMPLER_READY)
+    {
+        return;
+    }
+
+    ngx_memzero(&sev, sizeof(struct sigevent));
+
+    sev.sigev_notify = SIGEV_THREAD_ID;
+    sev.sigev_signo = SIGPROF;
+    sev.sigev_value.sival_ptr = &ngx_http_profiling_stall;
+    sev._sigev_un._tid = (pid_t) syscall(SYS_gettid);
+
+    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
+                &ngx_http_profiling_stall_id)
+        == -1)
+    {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
+                      "timer_create() failed, pauses of this worker have "
+                      "no stack");
+        ngx_http_profiling_stall_id = -1;
+        return;
+    }
+
+    ngx_http_profiling_stall_configure();
+}
+
+
+/*
+ * With a period of half the threshold a pass is looked at twice before it is
+ * a pause; a pass that ends before costs a comparison.
+ */
+
+void
+ngx_http_profiling_stall_configure(void)
+{
+    uint64_t           period;
+    struct itimerspec  its;
+
+    if (ngx_http_profiling_stall_id == -1) {
+        return;
+    }
+
+    period = ngx_max(ngx_http_profiling_process.pause_threshold / 2,
+                     NGX_HTTP_PROFILING_STALL_PERIOD);
+
+    its.it_interval.tv_sec = period / 1000000000;
+    its.it_interval.tv_nsec = period % 1000000000;
+    its.it_value = its.it_interval;
+
+    (void) syscall(SYS_timer_settime, ngx_http_profiling_stall_id, 0, &its,
+                   NULL);
+}
+
+
+ngx_uint_t
+ngx_http_profiling_stall_timer(const void *value)
+{
+    return value == (const void *) &ngx_http_profiling_stall;
+}
+
+
+static void
+ngx_http_profiling_stall_begin(uint64_t pass)
+{
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+
+    if (p->pass == pass) {
+        return;
+    }
+
+    p->pass = pass;
+    p->blocked = 0;
+    p->ticked = 0;
+    p->until = pass;
+    p->next = ngx_http_profiling_process.pause_threshold / 2;
+    p->longest = 0;
+    p->call.n = 0;
+    p->cpu.n = 0;
+}
+
+
+void
+ngx_http_profiling_stall_tick(const ucontext_t *uc)
+{
+    uint64_t                       now, pass;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    slot = ngx_http_profiling_process.slot;
+
+    pass = slot->pass_start;
+
+    if (p->tick_pass != pass) {
+        p->tick_pass = pass;
+        p->before = p->tick;
+    }
+
+    p->tick = ngx_http_profiling_thread_cpu();
+
+    if (pass == 0 || slot->wait_start || p->busy) {
+        return;
+    }
+
+    now = ngx_http_profiling_clock();
+
+    if (now - pass < ngx_http_profiling_process.pause_threshold / 2) {
+        return;
+    }
+
+    ngx_http_profiling_stall_begin(pass);
+
+    if (now - pass >= p->next) {
+        ngx_http_profiling_stall_look(uc, now, 0);
+    }
+}
+
+
+void
+ngx_http_profiling_stall_asked(const ucontext_t *uc)
+{
+    uint64_t                    now, pass;
+    ngx_http_profiling_slot_t  *slot;
+
+    ngx_http_profiling_stall_signals++;
+
+    slot = ngx_http_profiling_process.slot;
+    pass = slot->pass_start;
+    now = ngx_http_profiling_clock();
+
+    if (pass == 0
+        || slot->wait_start
+        || ngx_http_profiling_stall.busy
+        || now - pass < NGX_HTTP_PROFILING_STALL)
+    {
+        return;
+    }
+
+    ngx_http_profiling_stall_begin(pass);
+    ngx_http_profiling_stall_look(uc, now, 1);
+}
+
+
+/* in a handler */
+
+static void
+ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
+    ngx_uint_t asked)
+{
+    uint64_t                       age;
+    ngx_uint_t                     hooked;
+    ngx_http_profiling_look_t      called, *look;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    age = now - p->pass;
+
+    p->next = age + ngx_max(ngx_http_profiling_process.pause_threshold / 2,
+                            ngx_min(age, NGX_HTTP_PROFILING_STALL));
+
+    look = &called;
+    look->n = ngx_http_profiling_wait_interrupted(uc, look->pcs, &hooked);
+
+#if defined(__aarch64__)
+    look->label = ngx_http_profiling_context_label(uc->uc_mcontext.sp);
+#else
+    look->label = ngx_http_profiling_context_label(
+                                         uc->uc_mcontext.gregs[REG_RSP]);
+#endif
+
+    /* a hook that goes on will tell of its call by itself */
+
+    if (!hooked) {
+        p->cpu = called;
+    }
+
+    if (age >= ngx_http_profiling_process.pause_threshold) {
+        ngx_http_profiling_stall_tell(look, now, asked
+                                && (hooked
+                                    || ngx_http_profiling_stall_called(uc)));
+    }
+}
+
+
+/* the time up to now goes to this stack, in the slot and in the table */
+
+static void
+ngx_http_profiling_stall_tell(const ngx_http_profiling_look_t *look,
+    uint64_t now, ngx_uint_t blocked)
+{
+    uint64_t                       rest, told;
+    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_stall_t     stall;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    slot = ngx_http_profiling_process.slot;
+
+    stall.pass = p->pass;
+    stall.time = now;
+    stall.blocked = blocked;
+    stall.label = look->label;
+    stall.n = ngx_http_profiling_frame_pack(stall.frames,
+                                      NGX_HTTP_PROFILING_PAUSE_FRAMES,
+                                      look->pcs, look->n);
+
+    ngx_http_profiling_record_write(&slot->stall.seq, &slot->stall.pass,
+                                    &stall.pass,
+                                    NGX_HTTP_PROFILING_STALL_BODY);
+
+    told = p->blocked + p->ticked;
+    rest = now - p->pass;
+
+    if (rest <= told
+        || ngx_http_profiling_process.conf->setting[
+                                            NGX_HTTP_PROFILING_BLOCK_RATE]
+           == 0)
+    {
+        return;
+    }
+
+    rest -= told;
+
+    ngx_memcpy(pcs, look->pcs, look->n * sizeof(uint64_t));
+    ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, look->n,
+                                (uint32_t) look->label, p->ticked == 0, rest);
+
+    p->ticked += rest;
+    p->until = now;
+}
+
+
+/* has a system call been interrupted? */
+
+static ngx_uint_t
+ngx_http_profiling_stall_called(const ucontext_t *uc)
+{
+#if (__x86_64__)
+
+    const u_char  *pc;
+
+    pc = (const u_char *) uc->uc_mcontext.gregs[REG_RIP];
+
+    /* "syscall", which lies in the page that is executed, or before it */
+
+    return ((uintptr_t) pc & 0xfff) > 1 && pc[-2] == 0x0f && pc[-1] == 0x05;
+
+#elif (__aarch64__)
+
+    const uint32_t  *pc;
+
+    pc = (const uint32_t *) uc->uc_mcontext.pc;
+
+    return ((uintptr_t) pc & 0xfff) > 3 && pc[-1] == 0xd4000001;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+void
+ngx_http_profiling_stall_call(const void *function, uint64_t d)
+{
+    uint64_t                       now, pass, part, rate, count, value;
+    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    uint32_t                       label;
+    ngx_uint_t                     n, sampled;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    slot = ngx_http_profiling_process.slot;
+
+    pass = slot->pass_start;
+    now = ngx_http_profiling_clock();
+    rate = (uint64_t) ngx_http_profiling_process.conf->setting[
+                                             NGX_HTTP_PROFILING_BLOCK_RATE]
+           * 1000000;
+
+    p->busy = 1;
+    ngx_http_profiling_stall_begin(pass);
+
+    /* what a handler has told of this call while it went on */
+
+    part = (pass && p->until > now - d) ? p->until - (now - d) : 0;
+    part = ngx_min(part, ngx_min(d, p->ticked));
+
+    p->ticked -= part;
+    p->blocked += d;
+
+    if (part) {
+        sampled = (rate != 0);
+        count = 0;
+        value = d - part;
+
+    } else {
+        sampled = ngx_http_profiling_wait_sample(d, rate, &count, &value);
+    }
+
+    n = 0;
+
+    if (sampled
+        || (d > p->longest
+            && d > ngx_http_profiling_process.pause_threshold / 4))
+    {
+        n = ngx_http_profiling_wait_stack(
+                          (uintptr_t) __builtin_frame_address(0), function,
+                          pcs);
+        label = ngx_http_profiling_context_label(
+                          (uintptr_t) __builtin_frame_address(0));
+
+        if (n && d > p->longest) {
+            p->longest = d;
+            p->call.label = label;
+            p->call.n = n;
+            ngx_memcpy(p->call.pcs, pcs, n * sizeof(uint64_t));
+        }
+    }
+
+    if (sampled && n) {
+        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
+                                    count, value);
+    }
+
+    p->busy = 0;
+}
+
+
+void
+ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
+    uint64_t rest)
+{
+    uint64_t                       cpu;
+    ngx_http_profiling_pause_t     pause;
+    ngx_http_profiling_look_t     *look;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+
+    p->busy = 1;
+    ngx_http_profiling_stall_begin(slot->pass_start);
+
+    ngx_memzero(&pause, sizeof(ngx_http_profiling_pause_t));
+
+    pause.duration = rest;
+    pause.blocked = ngx_min(p->blocked, rest);
+
+    /* at most what the thread has run since the last tick before the pass */
+
+    cpu = ngx_http_profiling_thread_cpu()
+          - (p->tick_pass == p->pass ? p->before : p->tick);
+    pause.cpu = ngx_min(cpu, rest - pause.blocked);
+
+    look = NULL;
+
+    if (p->call.n && pause.blocked >= rest / 2) {
+        look = &p->call;
+        pause.cause = NGX_HTTP_PROFILING_CAUSE_BLOCKED;
+
+    } else if (p->cpu.n) {
+        look = &p->cpu;
+        pause.cause = NGX_HTTP_PROFILING_CAUSE_CPU;
+    }
+
+    if (look) {
+        pause.label = look->label;
+        pause.n = ngx_http_profiling_frame_pack(pause.frames,
+                                            NGX_HTTP_PROFILING_PAUSE_FRAMES,
+                                            look->pcs, look->n);
+    }
+
+    ngx_http_profiling_slot_stall(slot, ngx_http_profiling_time(), &pause);
+    ngx_http_profiling_stall_count(busy - (busy - rest));
+
+    p->busy = 0;
+
+    ngx_http_profiling_stall_log(&pause);
+}
+
+
+/* what of the pass no call and no tick has counted goes to its last stack */
+
+static void
+ngx_http_profiling_stall_count(uint64_t busy)
+{
+    uint64_t                       rest, told, rate, count, value;
+    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    uint32_t                       label;
+    ngx_uint_t                     n;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+
+    told = p->blocked + p->ticked;
+    rest = busy - ngx_min(busy, told);
+    rate = (uint64_t) ngx_http_profiling_process.conf->setting[
+                                             NGX_HTTP_PROFILING_BLOCK_RATE]
+           * 1000000;
+
+    if (p->ticked && rate) {
+        count = 0;
+        value = rest;
+
+    } else if (!ngx_http_profiling_wait_sample(rest, rate, &count, &value)) {
+        return;
+    }
+
+    if (p->cpu.n) {
+        n = p->cpu.n;
+        label = (uint32_t) p->cpu.label;
+        ngx_memcpy(pcs, p->cpu.pcs, n * sizeof(uint64_t));
+
+    } else {
+
+        /* nobody saw it: the loop itself */
+
+        n = ngx_http_profiling_wait_stack(
+                        (uintptr_t) __builtin_frame_address(0), NULL, pcs) - 1;
+        ngx_memmove(pcs, &pcs[1], n * sizeof(uint64_t));
+        label = ngx_http_profiling_label(0, 0,
+                                         NGX_HTTP_PROFILING_STATE_OTHER);
+    }
+
+    if (n) {
+        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
+                                    count, value);
+    }
+}
+
+
+static void
+ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
+{
+    char           name[NGX_HTTP_PROFILING_NAME_LEN];
+    u_char        *p, place[512];
+    uint64_t       now;
+    ngx_int_t      i;
+
+    static uint64_t    minute;
+    static ngx_uint_t  lines;
+
+    now = ngx_http_profiling_clock();
+
+    if (minute == 0 || now - minute >= (uint64_t) 60 * 1000000000) {
+        minute = now;
+        lines = 0;
+    }
+
+    if (lines++ >= NGX_HTTP_PROFILING_STALL_LINES) {
+        return;
+    }
+
+    i = ngx_http_profiling_frame_cause(pause->frames, pause->n);
+
+    if (i == NGX_ERROR) {
+        ngx_memcpy(name, "an unknown place", sizeof("an unknown place"));
+
+    } else {
+        (void) ngx_http_profiling_frame_name(pause->frames[i], name);
+    }
+
+    p = ngx_http_profiling_stall_place(place, place + sizeof(place),
+                                       pause->label);
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "the event loop was held up for %.1f ms in %s "
+                  "(%.1f ms on the processor, %.1f ms in blocking calls)%*s",
+                  (double) pause->duration / 1e6, name,
+                  (double) pause->cpu / 1e6, (double) pause->blocked / 1e6,
+                  (size_t) (p - place), place);
+}
+
+
+u_char *
+ngx_http_profiling_stall_place(u_char *p, u_char *last, uint64_t label)
+{
+    uint32_t                     place;
+    ngx_http_profiling_zone_t   *zone;
+    ngx_http_profiling_place_t  *name;
+
+    zone = ngx_http_profiling_process.zone;
+    place = ngx_http_profiling_label_place((uint32_t) label);
+
+    if (place == 0
+        || place > ngx_http_profiling_load_acquire(&zone->place_n))
+    {
+        return p;
+    }
+
+    name = ngx_http_profiling_zone_place(zone, place - 1);
+
+    if (name->server_len) {
+        p = ngx_slprintf(p, last, ", server %*s", (size_t) name->server_len,
+                         name->server);
+    }
+
+    if (name->has_location) {
+        p = ngx_slprintf(p, last, ", location %*s",
+                         (size_t) name->location_len, name->location);
+    }
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_http_profiling_stall_read(const ngx_http_profiling_slot_t *slot,
+    uint64_t age, ngx_http_profiling_stall_t *stall, uint64_t *duration)
+{
+    uint64_t  pass, now;
+
+    pass = ngx_http_profiling_load_acquire(&slot->pass_start);
+    now = ngx_http_profiling_clock();
+
+    if (pass == 0
+        || ngx_http_profiling_load(&slot->wait_start)
+        || now < pass + age
+        || ngx_http_profiling_slot_pid(slot) == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    *duration = now - pass;
+
+    if (ngx_http_profiling_record_read(&slot->stall.seq, &stall->pass,
+                                       &slot->stall.pass,
+                                       NGX_HTTP_PROFILING_STALL_BODY)
+        != NGX_OK
+        || stall->pass != pass
+        || stall->n > NGX_HTTP_PROFILING_PAUSE_FRAMES)
+    {
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_stall_chase(void)
+{
+    uint64_t                     duration;
+    ngx_uint_t                   i, n;
+    ngx_http_profiling_slot_t   *slot;
+    ngx_http_profiling_zone_t   *zone;
+    ngx_http_profiling_stall_t   stall;
+
+    n = 0;
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims)
+            && slot != ngx_http_profiling_process.slot
+            && ngx_http_profiling_stall_read(slot, NGX_HTTP_PROFILING_STALL,
+                                             &stall, &duration)
+               == NGX_AGAIN
+            && ngx_http_profiling_cpu_signal(slot) == NGX_OK)
+        {
+            n++;
+        }
+    }
+
+    return n;
+}

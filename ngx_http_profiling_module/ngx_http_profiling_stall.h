@@ -1,0 +1,80 @@
+
+/*
+ * Pauses: passes of the event loop that take longer than
+ * profiling_pause_threshold, and where that time went.
+ *
+ *     on the processor   a timer on the main thread's CPU clock, which ticks
+ *                        only while that burns CPU time, finds the same pass
+ *                        again and takes the stack
+ *     in a call          the hooks of block.c tell calls that took long
+ *     neither            counted, without a stack
+ *
+ * A pass that does not end is seen by other workers in the slot: they ask it
+ * for its stack by a signal.  Worker's main thread, unless told otherwise.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_STALL_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_STALL_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_unwind.h"
+
+
+/* lines in the log a minute */
+#define NGX_HTTP_PROFILING_STALL_LINES  5
+
+
+/* worker, when its slot is claimed: makes the timer */
+void ngx_http_profiling_stall_init(ngx_cycle_t *cycle);
+
+/* when the configuration of a single process has changed */
+void ngx_http_profiling_stall_configure(void);
+
+/* signal handler: si_value of the timer; whether a timer's value is that */
+ngx_uint_t ngx_http_profiling_stall_timer(const void *value);
+
+/* signal handler: the timer ticks; another worker asks */
+void ngx_http_profiling_stall_tick(const ucontext_t *uc);
+void ngx_http_profiling_stall_asked(const ucontext_t *uc);
+
+/* how often another worker has asked: calls that this broke off go on */
+extern volatile uint64_t  ngx_http_profiling_stall_signals;
+
+/*
+ * The event loop, at the end of a pass: busy is its length and rest what of
+ * it is not counted as a pause of known cause yet, in ns.
+ */
+void ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot,
+    uint64_t busy, uint64_t rest);
+
+/*
+ * The hooks: a call to `function` that ends now has taken d ns.
+ */
+void ngx_http_profiling_stall_call(const void *function, uint64_t d);
+
+/*
+ * Any worker: reads what a worker does in a pass of more than `age` ns that
+ * goes on.  NGX_OK: it is known where; NGX_AGAIN: it is not yet; NGX_DECLINED:
+ * there is no such pass.  *duration is set unless that is returned.
+ */
+ngx_int_t ngx_http_profiling_stall_read(
+    const ngx_http_profiling_slot_t *slot, uint64_t age,
+    ngx_http_profiling_stall_t *stall, uint64_t *duration);
+
+/*
+ * Any worker, normal context: asks all others whose pass is older than a
+ * second, and is not known, for their stack.  Their number.
+ */
+ngx_uint_t ngx_http_profiling_stall_chase(void);
+
+/*
+ * "name for 6.2 s, server main, location /spin" of a stall, where name is
+ * what the loaded objects tell.  Returns the end; at most last - p bytes.
+ */
+u_char *ngx_http_profiling_stall_place(u_char *p, u_char *last,
+    uint64_t label);
+
+
+#endif /* _NGX_HTTP_PROFILING_STALL_H_INCLUDED_ */
