@@ -5,12 +5,17 @@
 #include "ngx_http_profiling_api.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_view.h"
 
 
 /* parameters that an endpoint takes, besides worker */
 #define NGX_HTTP_PROFILING_TAKES_COUNT   1
+
+/* names of functions that its answer needs */
+#define NGX_HTTP_PROFILING_NEEDS_PLACES  2
+#define NGX_HTTP_PROFILING_NEEDS_STACKS  4
 
 
 /* seconds of a CPU profile */
@@ -67,8 +72,8 @@ static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_http_profiling_view_memory, NULL },
 
-    { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_gc, NULL },
+    { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_HTTP_PROFILING_NEEDS_STACKS, ngx_http_profiling_view_gc, NULL },
 
     { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_http_profiling_view_goroutines, NULL },
@@ -76,8 +81,9 @@ static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
     { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_http_profiling_view_runtime, NULL },
 
-    { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_health, NULL },
+    { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_HTTP_PROFILING_NEEDS_PLACES, ngx_http_profiling_view_health,
+      NULL },
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_http_profiling_view_locations, NULL },
@@ -138,6 +144,13 @@ ngx_http_profiling_api_handler(ngx_http_request_t *r)
     }
 
     w->step = endpoint->step;
+
+    if (endpoint->takes & (NGX_HTTP_PROFILING_NEEDS_PLACES
+                           |NGX_HTTP_PROFILING_NEEDS_STACKS))
+    {
+        return ngx_http_profiling_names_run(w,
+                       endpoint->takes & NGX_HTTP_PROFILING_NEEDS_STACKS);
+    }
 
     return ngx_http_profiling_work_run(w);
 }

@@ -4,6 +4,8 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_health.h"
+#include "ngx_http_profiling_names.h"
+#include "ngx_http_profiling_stall.h"
 
 
 static ngx_uint_t ngx_http_profiling_health_threshold(
@@ -11,6 +13,11 @@ static ngx_uint_t ngx_http_profiling_health_threshold(
     int64_t critical, const char *degraded, const char *unhealthy);
 static void ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
     const ngx_http_profiling_worker_t *w);
+static ngx_uint_t ngx_http_profiling_health_stall(
+    ngx_http_profiling_health_t *h, const ngx_http_profiling_worker_t *w);
+static ngx_uint_t ngx_http_profiling_health_over(
+    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_health_t *h,
+    ngx_http_profiling_slot_t *slot);
 static void ngx_http_profiling_health_issue(ngx_http_profiling_health_t *h,
     const char *format, ...);
 
@@ -51,6 +58,18 @@ ngx_http_profiling_health(ngx_http_profiling_snapshot_t *s,
         if (w[i].state == NGX_HTTP_PROFILING_STUCK) {
             h->status = NGX_HTTP_PROFILING_UNHEALTHY;
             ngx_http_profiling_health_stuck(h, &w[i]);
+
+        } else if (ngx_http_profiling_health_stall(h, &w[i])) {
+            h->status = ngx_max(h->status, NGX_HTTP_PROFILING_DEGRADED);
+        }
+    }
+
+    for (i = 0; i < s->zone->slots; i++) {
+
+        if (ngx_http_profiling_health_over(s, h,
+                                   ngx_http_profiling_zone_slot(s->zone, i)))
+        {
+            h->status = ngx_max(h->status, NGX_HTTP_PROFILING_DEGRADED);
         }
     }
 }
@@ -79,7 +98,11 @@ static void
 ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
     const ngx_http_profiling_worker_t *w)
 {
-    const char  *doing;
+    u_char                      *p, place[512];
+    uint64_t                     duration;
+    ngx_int_t                    i;
+    const char                  *doing;
+    ngx_http_profiling_stall_t   stall;
 
     switch (w->letter) {
 
@@ -104,9 +127,120 @@ ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
         doing = "what it is doing is not known";
     }
 
-    ngx_http_profiling_health_issue(h,
+    i = NGX_ERROR;
+
+    if (ngx_http_profiling_stall_read(w->slot, 0, &stall, &duration)
+        == NGX_OK)
+    {
+        i = ngx_http_profiling_frame_cause(stall.frames, stall.n);
+    }
+
+    if (i == NGX_ERROR) {
+        ngx_http_profiling_health_issue(h,
                      "worker %P is stuck: its event loop has not run for "
                      "%.1f s, %s", w->pid, (double) w->silent / 1e9, doing);
+        return;
+    }
+
+    p = ngx_http_profiling_stall_place(place, place + sizeof(place),
+                                       stall.label);
+
+    ngx_http_profiling_health_issue(h,
+                     "worker %P is stuck: it has been in %s for %.1f s%*s, "
+                     "%s", w->pid,
+                     ngx_http_profiling_names_get(stall.frames[i]),
+                     (double) duration / 1e9, (size_t) (p - place), place,
+                     doing);
+}
+
+
+/* a pass of more than a second that goes on */
+
+static ngx_uint_t
+ngx_http_profiling_health_stall(ngx_http_profiling_health_t *h,
+    const ngx_http_profiling_worker_t *w)
+{
+    u_char                      *p, place[512];
+    uint64_t                     duration;
+    ngx_int_t                    rc, i;
+    ngx_http_profiling_stall_t   stall;
+
+    rc = ngx_http_profiling_stall_read(w->slot, NGX_HTTP_PROFILING_STALL,
+                                       &stall, &duration);
+    if (rc == NGX_DECLINED) {
+        return 0;
+    }
+
+    i = (rc == NGX_OK) ? ngx_http_profiling_frame_cause(stall.frames, stall.n)
+                       : NGX_ERROR;
+
+    p = (rc == NGX_OK)
+        ? ngx_http_profiling_stall_place(place, place + sizeof(place),
+                                         stall.label)
+        : place;
+
+    ngx_http_profiling_health_issue(h, "worker %P has been in %s for "
+                     "%.1f s%*s", w->pid,
+                     i == NGX_ERROR
+                     ? "one pass of its event loop"
+                     : ngx_http_profiling_names_get(stall.frames[i]),
+                     (double) duration / 1e9, (size_t) (p - place), place);
+
+    return 1;
+}
+
+
+/* the latest one of a slot that is over, by its present worker or another */
+
+static ngx_uint_t
+ngx_http_profiling_health_over(ngx_http_profiling_snapshot_t *s,
+    ngx_http_profiling_health_t *h, ngx_http_profiling_slot_t *slot)
+{
+    u_char                            *p, place[512];
+    uint64_t                           last;
+    ngx_int_t                          i;
+    ngx_http_profiling_pause_t         pause;
+    const ngx_http_profiling_pause_t  *from;
+
+    if (ngx_http_profiling_load(&slot->claims) == 0) {
+        return 0;
+    }
+
+    last = ngx_http_profiling_load_acquire(&slot->last_stall);
+    from = &slot->pause[last % NGX_HTTP_PROFILING_PAUSES];
+
+    if (last == 0
+        || ngx_http_profiling_record_read(&from->seq, &pause.number,
+                                          &from->number,
+                                          NGX_HTTP_PROFILING_PAUSE_BODY)
+           != NGX_OK
+        || pause.number != last
+        || (s->filter && s->filter != (ngx_pid_t) pause.pid)
+        || s->time > pause.time + NGX_HTTP_PROFILING_STALL_TOLD)
+    {
+        return 0;
+    }
+
+    i = ngx_http_profiling_frame_cause(pause.frames,
+                                       ngx_min(pause.n,
+                                           NGX_HTTP_PROFILING_PAUSE_FRAMES));
+
+    p = ngx_http_profiling_stall_place(place, place + sizeof(place),
+                                       pause.label);
+
+    ngx_http_profiling_health_issue(h, "worker %P was held up for %.1f s in "
+                     "%s%*s, %.0f s ago", (ngx_pid_t) pause.pid,
+                     (double) pause.duration / 1e9,
+                     pause.cause == NGX_HTTP_PROFILING_CAUSE_TRIM
+                     ? "a forced collection"
+                     : i == NGX_ERROR
+                     ? "one pass of its event loop"
+                     : ngx_http_profiling_names_get(pause.frames[i]),
+                     (size_t) (p - place), place,
+                     (double) (s->time - ngx_min(s->time, pause.time))
+                     / 1000);
+
+    return 1;
 }
 
 

@@ -13,7 +13,10 @@
 
 
 #define NGX_HTTP_PROFILING_ISSUES     32
-#define NGX_HTTP_PROFILING_ISSUE_LEN  160
+
+/* ms for which a stall that is over is told */
+#define NGX_HTTP_PROFILING_STALL_TOLD  60000
+#define NGX_HTTP_PROFILING_ISSUE_LEN  800
 
 
 typedef enum {

@@ -18,11 +18,11 @@
 
 /* an answer that is being made */
 
-typedef struct {
+struct ngx_http_profiling_profile_s {
     ngx_http_request_t           *request;
     const char                   *disposition;  /* NULL: text */
     ngx_http_profiling_error_pt   error;
-} ngx_http_profiling_profile_t;
+};
 
 
 typedef struct {
@@ -34,20 +34,12 @@ typedef struct {
 } ngx_http_profiling_page_t;
 
 
-static ngx_http_profiling_profile_t *ngx_http_profiling_pprof_create(
-    ngx_http_request_t *r, const char *disposition,
-    ngx_http_profiling_error_pt error);
-static void ngx_http_profiling_pprof_wait(ngx_http_request_t *r);
-static void ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw);
 static void ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *out, ngx_str_t *error);
 static ngx_uint_t ngx_http_profiling_pprof_whole(
     const ngx_http_profiling_text_t *out);
 static ngx_int_t ngx_http_profiling_pprof_send(
     ngx_http_profiling_profile_t *p, ngx_http_profiling_text_t *out);
-static ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,
-    const char *disposition);
 static ngx_int_t ngx_http_profiling_pprof_redirect(ngx_http_request_t *r);
 static ngx_http_profiling_page_t *ngx_http_profiling_pprof_find(
     ngx_http_request_t *r, ngx_uint_t *root);
@@ -70,9 +62,21 @@ static ngx_int_t ngx_http_profiling_pprof_error(ngx_http_request_t *r,
 
 static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
 
+    { ngx_string("block"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Stacks that held up the event loops of workers: blocking calls, and "
+      "passes above the threshold of pauses. \"seconds\" makes it the "
+      "difference over that time.",
+      ngx_http_profiling_pprof_block },
+
     { ngx_string("cmdline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "The command line of nginx, its arguments separated by NUL.",
       ngx_http_profiling_pprof_cmdline },
+
+    { ngx_string("mutex"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Stacks that waited for locks: of zones in shared memory, with the "
+      "name of the zone, and of threads. \"seconds\" makes it the "
+      "difference over that time.",
+      ngx_http_profiling_pprof_mutex },
 
     { ngx_string("profile"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "CPU profile of all workers. \"seconds\" sets the duration (30), "
@@ -275,7 +279,7 @@ ngx_http_profiling_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
 }
 
 
-static ngx_http_profiling_profile_t *
+ngx_http_profiling_profile_t *
 ngx_http_profiling_pprof_create(ngx_http_request_t *r,
     const char *disposition, ngx_http_profiling_error_pt error)
 {
@@ -295,7 +299,7 @@ ngx_http_profiling_pprof_create(ngx_http_request_t *r,
 
 /* a client that goes away ends the request, and with its pool what is made */
 
-static void
+void
 ngx_http_profiling_pprof_wait(ngx_http_request_t *r)
 {
     r->read_event_handler = ngx_http_test_reading;
@@ -304,7 +308,7 @@ ngx_http_profiling_pprof_wait(ngx_http_request_t *r)
 }
 
 
-static void
+void
 ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw)
 {
@@ -409,11 +413,12 @@ ngx_http_profiling_pprof_send(ngx_http_profiling_profile_t *p,
 
 /* at once, and without a length: nobody knows it */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_profiling_pprof_head(ngx_http_request_t *r, const char *disposition)
 {
-    if (ngx_http_profiling_header(r, "Content-Disposition", disposition)
-        != NGX_OK
+    if ((disposition
+         && ngx_http_profiling_header(r, "Content-Disposition", disposition)
+            != NGX_OK)
         || ngx_http_profiling_header(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
     {
@@ -422,6 +427,11 @@ ngx_http_profiling_pprof_head(ngx_http_request_t *r, const char *disposition)
 
     r->headers_out.status = NGX_HTTP_OK;
     ngx_str_set(&r->headers_out.content_type, "application/octet-stream");
+
+    if (disposition == NULL) {
+        ngx_str_set(&r->headers_out.content_type, "text/plain; charset=utf-8");
+    }
+
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_length_n = -1;
 

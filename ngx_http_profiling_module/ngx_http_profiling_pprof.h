@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_text.h"
 
 
 /* the longest capture that is taken, in seconds */
@@ -31,6 +32,30 @@ ngx_int_t ngx_http_profiling_pprof_cpu(ngx_http_request_t *r,
 
 /* the tree below /debug/pprof, for a client that may see it */
 ngx_int_t ngx_http_profiling_pprof_tree(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+
+
+/*
+ * For handlers of the tree.  disposition: NULL for a text.  create() is for a
+ * capture that ends with captured(), and wait() for when it has begun; head()
+ * answers HEAD.
+ */
+
+typedef struct ngx_http_profiling_profile_s  ngx_http_profiling_profile_t;
+
+ngx_http_profiling_profile_t *ngx_http_profiling_pprof_create(
+    ngx_http_request_t *r, const char *disposition,
+    ngx_http_profiling_error_pt error);
+void ngx_http_profiling_pprof_wait(ngx_http_request_t *r);
+void ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
+    ngx_http_profiling_text_t *raw);
+ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,
+    const char *disposition);
+
+/* in pprof_wait.c */
+ngx_int_t ngx_http_profiling_pprof_block(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_http_profiling_pprof_mutex(ngx_http_request_t *r,
     ngx_http_profiling_error_pt error);
 
 

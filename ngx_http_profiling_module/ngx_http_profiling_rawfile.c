@@ -3,29 +3,10 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_raw.h"
 
 
 /* bytes of /proc/<pid>/maps that are looked at */
 #define NGX_HTTP_PROFILING_MAPS      1048576
-
-
-/* strings that each capture has, in their order */
-
-typedef enum {
-    NGX_HTTP_PROFILING_S_NONE = 0,
-    NGX_HTTP_PROFILING_S_SAMPLES,
-    NGX_HTTP_PROFILING_S_COUNT,
-    NGX_HTTP_PROFILING_S_CPU,
-    NGX_HTTP_PROFILING_S_NANOSECONDS,
-    NGX_HTTP_PROFILING_S_SERVER,
-    NGX_HTTP_PROFILING_S_LOCATION,
-    NGX_HTTP_PROFILING_S_UPSTREAM,
-    NGX_HTTP_PROFILING_S_STATE,
-    NGX_HTTP_PROFILING_S_PID,
-    NGX_HTTP_PROFILING_S_WORKER,
-    NGX_HTTP_PROFILING_S_STATES          /* the first of the states' names */
-} ngx_http_profiling_string_e;
 
 
 static const char *const  ngx_http_profiling_strings[] = {
@@ -45,18 +26,9 @@ typedef struct {
 } ngx_http_profiling_difference_t;
 
 
-static ngx_http_profiling_raw_section_t *ngx_http_profiling_rawfile_section(
-    ngx_http_profiling_rawfile_t *f, uint32_t type);
-static void ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_raw_section_t *section, off_t start, uint32_t count);
 static void ngx_http_profiling_rawfile_string(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len);
 static void ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f);
-static void ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f);
-static uint32_t ngx_http_profiling_rawfile_one(
-    ngx_http_profiling_rawfile_t *f, const void *data, size_t len);
-static void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid);
 static ngx_int_t ngx_http_profiling_rawfile_read_maps(
     ngx_http_profiling_rawfile_t *f, ngx_pid_t pid, ngx_str_t *maps);
 static void ngx_http_profiling_rawfile_executable(ngx_str_t *maps);
@@ -64,13 +36,8 @@ static uint32_t ngx_http_profiling_rawfile_process(
     ngx_http_profiling_rawfile_t *f, ngx_pid_t pid,
     ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_reading_t *reading);
-static void ngx_http_profiling_rawfile_comment(
-    ngx_http_profiling_rawfile_t *f, const char *format, ...);
 static uint32_t ngx_http_profiling_rawfile_labels(
     ngx_http_profiling_rawfile_t *f, uint32_t label);
-static uint32_t ngx_http_profiling_rawfile_labelset(
-    ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_raw_label_t *labels, uint32_t n);
 static void ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_stacks_t *stacks,
@@ -80,6 +47,41 @@ static void ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
 
 ngx_http_profiling_rawfile_t *
 ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
+{
+    ngx_http_profiling_rawfile_t     *f;
+    ngx_http_profiling_raw_type_t     types[2];
+    ngx_http_profiling_raw_header_t  *h;
+
+    f = ngx_http_profiling_rawfile_open(pool, NGX_HTTP_PROFILING_RAW_CPU);
+    if (f == NULL) {
+        return NULL;
+    }
+
+    h = f->header;
+
+    h->flags = NGX_HTTP_PROFILING_RAW_LEAF_EXACT;
+    h->period_type = NGX_HTTP_PROFILING_S_CPU;
+    h->period_unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
+    h->period = 1000000000
+                / ngx_http_profiling_process.conf->setting[
+                                                NGX_HTTP_PROFILING_CPU_RATE];
+    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000
+                    - (int64_t) duration;
+    h->duration_nanos = (int64_t) duration;
+
+    types[0].type = NGX_HTTP_PROFILING_S_SAMPLES;
+    types[0].unit = NGX_HTTP_PROFILING_S_COUNT;
+    types[1].type = NGX_HTTP_PROFILING_S_CPU;
+    types[1].unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
+
+    ngx_http_profiling_rawfile_types(f, types, 2);
+
+    return f;
+}
+
+
+ngx_http_profiling_rawfile_t *
+ngx_http_profiling_rawfile_open(ngx_pool_t *pool, uint32_t kind)
 {
     char                              path[NGX_MAX_PATH];
     ssize_t                           n;
@@ -116,21 +118,11 @@ ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
     h->version = NGX_HTTP_PROFILING_RAW_VERSION;
     h->header_size = sizeof(ngx_http_profiling_raw_header_t);
     h->output = NGX_HTTP_PROFILING_RAW_PPROF;
-    h->kind = NGX_HTTP_PROFILING_RAW_CPU;
-    h->flags = NGX_HTTP_PROFILING_RAW_LEAF_EXACT;
-    h->period_type = NGX_HTTP_PROFILING_S_CPU;
-    h->period_unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
-    h->period = 1000000000
-                / ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_CPU_RATE];
-    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000
-                    - (int64_t) duration;
-    h->duration_nanos = (int64_t) duration;
+    h->kind = kind;
 
     f->header = h;
 
     ngx_http_profiling_rawfile_names(f);
-    ngx_http_profiling_rawfile_types(f);
 
     /* the main program is the first mapping of a profile */
 
@@ -144,7 +136,7 @@ ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
 }
 
 
-static ngx_http_profiling_raw_section_t *
+ngx_http_profiling_raw_section_t *
 ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
     uint32_t type)
 {
@@ -162,7 +154,7 @@ ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
 
 /* start: the text's size behind the section's header */
 
-static void
+void
 ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_raw_section_t *section, off_t start, uint32_t count)
 {
@@ -245,30 +237,26 @@ ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f)
 }
 
 
-static void
-ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f)
+void
+ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f,
+    const ngx_http_profiling_raw_type_t *types, uint32_t n)
 {
     off_t                              start;
-    ngx_http_profiling_raw_type_t      types[2];
     ngx_http_profiling_raw_section_t  *section;
-
-    types[0].type = NGX_HTTP_PROFILING_S_SAMPLES;
-    types[0].unit = NGX_HTTP_PROFILING_S_COUNT;
-    types[1].type = NGX_HTTP_PROFILING_S_CPU;
-    types[1].unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
 
     section = ngx_http_profiling_rawfile_section(f,
                                           NGX_HTTP_PROFILING_RAW_TYPES);
     start = f->text.size;
 
-    ngx_http_profiling_text_write(&f->text, types, sizeof(types));
-    ngx_http_profiling_rawfile_close(f, section, start, 2);
+    ngx_http_profiling_text_write(&f->text, types,
+                                  n * sizeof(ngx_http_profiling_raw_type_t));
+    ngx_http_profiling_rawfile_close(f, section, start, n);
 }
 
 
 /* a string in a section of its own; its number */
 
-static uint32_t
+uint32_t
 ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len)
 {
@@ -374,7 +362,7 @@ ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
 
 /* workers with the same mappings as the one before share its set */
 
-static void
+void
 ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
     ngx_pid_t pid)
 {
@@ -615,38 +603,15 @@ ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
 }
 
 
-/* the label set of a label, written when it is first met */
-
-static uint32_t
-ngx_http_profiling_rawfile_labels(ngx_http_profiling_rawfile_t *f,
-    uint32_t label)
+ngx_uint_t
+ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
+    uint32_t label, ngx_http_profiling_raw_label_t *labels)
 {
-    uint32_t                         set, at, place, upstream, n;
-    ngx_uint_t                       probe;
-    ngx_http_profiling_place_t      *p;
-    ngx_http_profiling_raw_label_t   labels[4];
+    uint32_t                     place, upstream;
+    ngx_uint_t                   n;
+    ngx_http_profiling_place_t  *p;
 
-    at = label * 0x9e3779b1U >> 19;
-
-    for (probe = 0; probe < 16; probe++, at++) {
-        at &= NGX_HTTP_PROFILING_LABELS - 1;
-
-        if (f->known[at].set == 0) {
-            break;
-        }
-
-        if (f->known[at].label == label) {
-            return f->known[at].set;
-        }
-    }
-
-    ngx_memzero(labels, sizeof(labels));
     n = 0;
-
-    labels[n].key = NGX_HTTP_PROFILING_S_STATE;
-    labels[n++].str = NGX_HTTP_PROFILING_S_STATES
-                      + ngx_http_profiling_label_state(label);
-
     place = ngx_http_profiling_label_place(label);
 
     if (place && place <= (f->upstreams - f->places) / 2) {
@@ -670,7 +635,44 @@ ngx_http_profiling_rawfile_labels(ngx_http_profiling_rawfile_t *f,
         labels[n++].str = f->upstreams + upstream + 1;
     }
 
-    set = ngx_http_profiling_rawfile_labelset(f, labels, n);
+    return n;
+}
+
+
+/* the label set of a label, written when it is first met */
+
+static uint32_t
+ngx_http_profiling_rawfile_labels(ngx_http_profiling_rawfile_t *f,
+    uint32_t label)
+{
+    uint32_t                         set, at;
+    ngx_uint_t                       probe, n;
+    ngx_http_profiling_raw_label_t   labels[4];
+
+    at = label * 0x9e3779b1U >> 19;
+
+    for (probe = 0; probe < 16; probe++, at++) {
+        at &= NGX_HTTP_PROFILING_LABELS - 1;
+
+        if (f->known[at].set == 0) {
+            break;
+        }
+
+        if (f->known[at].label == label) {
+            return f->known[at].set;
+        }
+    }
+
+    ngx_memzero(labels, sizeof(labels));
+    n = 0;
+
+    labels[n].key = NGX_HTTP_PROFILING_S_STATE;
+    labels[n++].str = NGX_HTTP_PROFILING_S_STATES
+                      + ngx_http_profiling_label_state(label);
+
+    n += ngx_http_profiling_rawfile_place(f, label, &labels[n]);
+
+    set = ngx_http_profiling_rawfile_labelset(f, labels, (uint32_t) n);
 
     if (probe < 16) {
         f->known[at].label = label;
@@ -681,7 +683,7 @@ ngx_http_profiling_rawfile_labels(ngx_http_profiling_rawfile_t *f,
 }
 
 
-static uint32_t
+uint32_t
 ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_raw_label_t *labels, uint32_t n)
 {
@@ -705,7 +707,7 @@ ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,
 }
 
 
-static void
+void
 ngx_http_profiling_rawfile_comment(ngx_http_profiling_rawfile_t *f,
     const char *format, ...)
 {

@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_raw.h"
 #include "ngx_http_profiling_text.h"
 
 
@@ -19,6 +20,24 @@
 
 /* distinct labels that are found again, a power of two */
 #define NGX_HTTP_PROFILING_LABELS    8192
+
+
+/* strings that each capture has, in their order */
+
+typedef enum {
+    NGX_HTTP_PROFILING_S_NONE = 0,
+    NGX_HTTP_PROFILING_S_SAMPLES,
+    NGX_HTTP_PROFILING_S_COUNT,
+    NGX_HTTP_PROFILING_S_CPU,
+    NGX_HTTP_PROFILING_S_NANOSECONDS,
+    NGX_HTTP_PROFILING_S_SERVER,
+    NGX_HTTP_PROFILING_S_LOCATION,
+    NGX_HTTP_PROFILING_S_UPSTREAM,
+    NGX_HTTP_PROFILING_S_STATE,
+    NGX_HTTP_PROFILING_S_PID,
+    NGX_HTTP_PROFILING_S_WORKER,
+    NGX_HTTP_PROFILING_S_STATES          /* the first of the states' names */
+} ngx_http_profiling_string_e;
 
 
 /* an entry of a table at the first reading */
@@ -92,6 +111,43 @@ ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_symbols(
 
 /* NGX_OK: f->text is complete; NGX_ERROR: out of memory */
 ngx_int_t ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f);
+
+
+
+/*
+ * For writers of other kinds of profiles.  open() begins a capture and leaves
+ * types, period and times to the caller, who fills f->header, a
+ * ngx_http_profiling_raw_header_t.
+ */
+ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_open(
+    ngx_pool_t *pool, uint32_t kind);
+void ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f,
+    const ngx_http_profiling_raw_type_t *types, uint32_t n);
+
+/* a section's header, and its end; start: f->text.size behind the header */
+ngx_http_profiling_raw_section_t *ngx_http_profiling_rawfile_section(
+    ngx_http_profiling_rawfile_t *f, uint32_t type);
+void ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
+    ngx_http_profiling_raw_section_t *section, off_t start, uint32_t count);
+
+/* a string in a section of its own; its number */
+uint32_t ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
+    const void *data, size_t len);
+
+/* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
+void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid);
+
+/* labels of a place and an upstream, at most 3; their number */
+ngx_uint_t ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
+    uint32_t label, ngx_http_profiling_raw_label_t *labels);
+
+/* the number of a set that is written */
+uint32_t ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,
+    const ngx_http_profiling_raw_label_t *labels, uint32_t n);
+
+void ngx_http_profiling_rawfile_comment(ngx_http_profiling_rawfile_t *f,
+    const char *format, ...);
 
 
 #endif /* _NGX_HTTP_PROFILING_RAWFILE_H_INCLUDED_ */

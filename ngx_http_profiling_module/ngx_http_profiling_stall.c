@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wait.h"
 
@@ -54,6 +55,7 @@ static void ngx_http_profiling_stall_tell(
     const ngx_http_profiling_look_t *look, uint64_t now, ngx_uint_t blocked);
 static ngx_uint_t ngx_http_profiling_stall_called(const ucontext_t *uc);
 static void ngx_http_profiling_stall_count(uint64_t busy);
+static ngx_uint_t ngx_http_profiling_stall_loop(uint64_t *pcs);
 static void ngx_http_profiling_stall_log(
     const ngx_http_profiling_pause_t *pause);
 
@@ -448,7 +450,7 @@ ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
     }
 
     ngx_http_profiling_slot_stall(slot, ngx_http_profiling_time(), &pause);
-    ngx_http_profiling_stall_count(busy - (busy - rest));
+    ngx_http_profiling_stall_count(rest);
 
     p->busy = 0;
 
@@ -490,11 +492,9 @@ ngx_http_profiling_stall_count(uint64_t busy)
 
     } else {
 
-        /* nobody saw it: the loop itself */
+        /* nobody saw it: the loop itself, without our hook */
 
-        n = ngx_http_profiling_wait_stack(
-                        (uintptr_t) __builtin_frame_address(0), NULL, pcs) - 1;
-        ngx_memmove(pcs, &pcs[1], n * sizeof(uint64_t));
+        n = ngx_http_profiling_stall_loop(pcs);
         label = ngx_http_profiling_label(0, 0,
                                          NGX_HTTP_PROFILING_STATE_OTHER);
     }
@@ -503,6 +503,27 @@ ngx_http_profiling_stall_count(uint64_t busy)
         ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
                                     count, value);
     }
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_stall_loop(uint64_t *pcs)
+{
+    ngx_uint_t  i, n;
+
+    n = ngx_http_profiling_wait_stack((uintptr_t) __builtin_frame_address(0),
+                                      NULL, pcs);
+
+    for (i = 1; i < n; i++) {
+
+        if (pcs[i] == ngx_http_profiling_dispatch.caller) {
+            n -= i;
+            ngx_memmove(pcs, &pcs[i], n * sizeof(uint64_t));
+            return n;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -617,7 +638,8 @@ ngx_http_profiling_stall_read(const ngx_http_profiling_slot_t *slot,
 ngx_uint_t
 ngx_http_profiling_stall_chase(void)
 {
-    uint64_t                     duration;
+    uint64_t                     now, duration;
+    ngx_int_t                    rc;
     ngx_uint_t                   i, n;
     ngx_http_profiling_slot_t   *slot;
     ngx_http_profiling_zone_t   *zone;
@@ -625,17 +647,28 @@ ngx_http_profiling_stall_chase(void)
 
     n = 0;
     zone = ngx_http_profiling_process.zone;
+    now = ngx_http_profiling_clock();
 
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims)
-            && slot != ngx_http_profiling_process.slot
-            && ngx_http_profiling_stall_read(slot, NGX_HTTP_PROFILING_STALL,
-                                             &stall, &duration)
-               == NGX_AGAIN
-            && ngx_http_profiling_cpu_signal(slot) == NGX_OK)
+        if (ngx_http_profiling_load(&slot->claims) == 0
+            || slot == ngx_http_profiling_process.slot)
         {
+            continue;
+        }
+
+        rc = ngx_http_profiling_stall_read(slot, NGX_HTTP_PROFILING_STALL,
+                                           &stall, &duration);
+        if (rc == NGX_DECLINED
+            || (rc == NGX_OK
+                && now - ngx_min(now, stall.time)
+                   < NGX_HTTP_PROFILING_STALL))
+        {
+            continue;
+        }
+
+        if (ngx_http_profiling_cpu_signal(slot) == NGX_OK) {
             n++;
         }
     }

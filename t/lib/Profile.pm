@@ -96,7 +96,8 @@ sub test_module {
                       http/modules http/v2 http/v3);
 
     sh($cc, @flags, @includes, '-shared', '-o', $out,
-       "$root/t/module/ngx_http_profiling_test_module.c", @objects);
+       "$root/t/module/ngx_http_profiling_test_module.c",
+       "$root/t/module/block.c", @objects);
 
     return $out;
 }

@@ -13,6 +13,7 @@
  *     profiling_test fork 3;            children that end at once
  *     profiling_test spawn 3;           the same by posix_spawn()
  *     profiling_test touch 100;         MiB that are allocated and kept
+ *     profiling_test wait_read 0 file;  waits, see block.c
  */
 
 
@@ -21,6 +22,7 @@
 #include <ngx_http.h>
 #include <dlfcn.h>
 #include <spawn.h>
+#include "block.h"
 #include "burn.h"
 
 
@@ -29,6 +31,7 @@ typedef struct ngx_http_profiling_test_conf_s  ngx_http_profiling_test_conf_t;
 struct ngx_http_profiling_test_conf_s {
     void                  (*act)(ngx_http_profiling_test_conf_t *conf);
     profiling_test_burn_pt  burn;
+    profiling_test_wait_pt  wait;
     ngx_int_t               n;
     ngx_str_t               file;
 };
@@ -45,6 +48,8 @@ static ngx_int_t ngx_http_profiling_test_handler(ngx_http_request_t *r);
 static void ngx_http_profiling_test_burn(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_spin(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_wait(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_sleep(
     ngx_http_profiling_test_conf_t *conf);
@@ -201,6 +206,13 @@ ngx_http_profiling_test_spin(ngx_http_profiling_test_conf_t *conf)
     for ( ;; ) {
         profiling_test_one_cfi(1000000);
     }
+}
+
+
+static void
+ngx_http_profiling_test_wait(ngx_http_profiling_test_conf_t *conf)
+{
+    conf->wait(conf->n, (char *) conf->file.data);
 }
 
 
@@ -448,8 +460,16 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
     ngx_str_t                      *value;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_profiling_test_act_t  *act;
+    const profiling_test_wait_t    *w;
 
     value = cf->args->elts;
+
+    for (w = profiling_test_waits; w->name; w++) {
+
+        if (ngx_strcmp(w->name, value[1].data) == 0) {
+            conf->wait = w->wait;
+        }
+    }
 
     for (act = ngx_http_profiling_test_acts; act->name.len; act++) {
 
@@ -460,11 +480,11 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         }
     }
 
-    if (act->name.len == 0) {
+    if (act->name.len == 0 && conf->wait == NULL) {
         return "does not know that";
     }
 
-    conf->act = act->act;
+    conf->act = conf->wait ? ngx_http_profiling_test_wait : act->act;
     conf->burn = act->burn;
 
     if (cf->args->nelts > 2) {

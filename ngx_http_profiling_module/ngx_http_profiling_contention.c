@@ -1,0 +1,703 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_http_profiling_contention.h"
+#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_wait.h"
+
+
+/* ns of one pass of the event loop */
+#define NGX_HTTP_PROFILING_CONTENTION_TURN     300000
+
+/* entries of a table that are read or written in one step */
+#define NGX_HTTP_PROFILING_CONTENTION_ENTRIES  128
+
+/* ms in which workers that are stuck tell where */
+#define NGX_HTTP_PROFILING_CONTENTION_ANSWER   50
+
+/* kinds of processes that are told apart */
+#define NGX_HTTP_PROFILING_CONTENTION_IMAGES   64
+
+
+/* a slot at the first reading */
+
+typedef struct {
+    ngx_uint_t                        taken;
+    ngx_pid_t                         pid;
+    uint64_t                          claims;
+    uint64_t                          dropped;
+    ngx_uint_t                        n;
+    ngx_http_profiling_wait_base_t   *base;
+} ngx_http_profiling_first_t;
+
+
+/* the processes of the capture: what is mapped, and whose it is */
+
+typedef struct {
+    uint64_t                          image;
+    ngx_pid_t                         pid;      /* of the label, 0: none */
+} ngx_http_profiling_image_t;
+
+
+typedef struct ngx_http_profiling_contention_s
+    ngx_http_profiling_contention_t;
+
+struct ngx_http_profiling_contention_s {
+    ngx_pool_t                       *pool;
+    ngx_log_t                        *log;
+    ngx_uint_t                        wait;
+    ngx_uint_t                        seconds;
+    ngx_pid_t                         worker;
+    ngx_uint_t                        text;
+    ngx_http_profiling_capture_pt     done;
+    void                             *data;
+
+    ngx_int_t                       (*step)(
+                                         ngx_http_profiling_contention_t *c);
+    ngx_uint_t                        slot;
+    ngx_uint_t                        entry;
+    uint64_t                          start;    /* ns, monotonic */
+    ngx_http_profiling_first_t       *first;    /* one a slot */
+
+    ngx_http_profiling_rawfile_t     *raw;
+    uint32_t                          key;      /* string: "zone" */
+    uint32_t                          zones;    /* string of the first name */
+    ngx_uint_t                        nzones;
+    ngx_http_profiling_image_t        image[
+                                        NGX_HTTP_PROFILING_CONTENTION_IMAGES];
+    ngx_uint_t                        nimages;
+
+    ngx_event_t                       event;
+    ngx_connection_t                  connection;
+};
+
+
+/* a sample that is being written */
+
+typedef struct {
+    uint32_t                          process;
+    uint32_t                          labels;
+    uint32_t                          node;
+    int64_t                           count;
+    int64_t                           value;
+} ngx_http_profiling_row_t;
+
+
+static void ngx_http_profiling_contention_handler(ngx_event_t *ev);
+static void ngx_http_profiling_contention_cleanup(void *data);
+static ngx_int_t ngx_http_profiling_contention_first(
+    ngx_http_profiling_contention_t *c);
+static ngx_int_t ngx_http_profiling_contention_chase(
+    ngx_http_profiling_contention_t *c);
+static ngx_int_t ngx_http_profiling_contention_open(
+    ngx_http_profiling_contention_t *c);
+static ngx_int_t ngx_http_profiling_contention_read(
+    ngx_http_profiling_contention_t *c);
+static ngx_uint_t ngx_http_profiling_contention_wanted(
+    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot);
+static void ngx_http_profiling_contention_rows(
+    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_uint_t last);
+static void ngx_http_profiling_contention_less(
+    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_uint_t i, ngx_http_profiling_row_t *row);
+static void ngx_http_profiling_contention_write(
+    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_row_t *rows, ngx_uint_t n);
+static uint32_t ngx_http_profiling_contention_process(
+    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
+    uint64_t image, ngx_pid_t pid);
+static ngx_pid_t ngx_http_profiling_contention_pid(uint64_t image);
+static uint32_t ngx_http_profiling_contention_labels(
+    ngx_http_profiling_contention_t *c, uint32_t label);
+
+
+ngx_int_t
+ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_uint_t wait, ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
+    ngx_http_profiling_capture_pt done, void *data)
+{
+    ngx_pool_cleanup_t               *cln;
+    ngx_http_profiling_contention_t  *c;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_contention_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    c = cln->data;
+    ngx_memzero(c, sizeof(ngx_http_profiling_contention_t));
+
+    c->first = ngx_pcalloc(pool, ngx_http_profiling_process.zone->slots
+                                 * sizeof(ngx_http_profiling_first_t));
+    if (c->first == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->pool = pool;
+    c->log = log;
+    c->wait = wait;
+    c->seconds = seconds;
+    c->worker = worker;
+    c->text = text;
+    c->done = done;
+    c->data = data;
+    c->start = ngx_http_profiling_clock();
+    c->step = seconds ? ngx_http_profiling_contention_first
+                      : ngx_http_profiling_contention_chase;
+    c->connection.fd = (ngx_socket_t) -1;
+    c->event.handler = ngx_http_profiling_contention_handler;
+    c->event.data = &c->connection;
+    c->event.log = log;
+
+    cln->handler = ngx_http_profiling_contention_cleanup;
+
+    ngx_post_event(&c->event, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_contention_handler(ngx_event_t *ev)
+{
+    uint64_t                          end;
+    ngx_int_t                         rc;
+    ngx_http_profiling_contention_t  *c;
+
+    c = (ngx_http_profiling_contention_t *)
+            ((u_char *) ev - offsetof(ngx_http_profiling_contention_t,
+                                      event));
+    ev->timedout = 0;
+
+    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_CONTENTION_TURN;
+
+    do {
+        rc = c->step(c);
+
+    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_DONE) {
+
+        /* it waits for its timer */
+
+        return;
+    }
+
+    c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
+}
+
+
+static void
+ngx_http_profiling_contention_cleanup(void *data)
+{
+    ngx_http_profiling_contention_t *c = data;
+
+    if (c->event.timer_set) {
+        ngx_del_timer(&c->event);
+    }
+
+    if (c->event.posted) {
+        ngx_delete_posted_event(&c->event);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_contention_wanted(ngx_http_profiling_contention_t *c,
+    ngx_http_profiling_slot_t *slot)
+{
+    return ngx_http_profiling_load(&slot->claims)
+           && (c->worker == 0
+               || ngx_http_profiling_slot_pid(slot) == c->worker);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_contention_first(ngx_http_profiling_contention_t *c)
+{
+    ngx_uint_t                    i, size;
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_first_t   *first;
+    ngx_http_profiling_tally_t    tally;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (c->slot == zone->slots) {
+        c->step = ngx_http_profiling_contention_chase;
+        c->start = ngx_http_profiling_clock();
+        ngx_add_timer(&c->event, c->seconds * 1000);
+        return NGX_DONE;
+    }
+
+    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    first = &c->first[c->slot++];
+
+    if (!ngx_http_profiling_contention_wanted(c, slot)) {
+        return NGX_AGAIN;
+    }
+
+    stacks = ngx_http_profiling_zone_waits(zone, slot, c->wait);
+    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+
+    first->taken = 1;
+    first->pid = ngx_http_profiling_slot_pid(slot);
+    first->claims = ngx_http_profiling_load(&slot->claims);
+    first->dropped = ngx_http_profiling_load(&stacks->dropped);
+    first->n = ngx_http_profiling_stacks_tallies(stacks, size);
+    first->base = ngx_palloc(c->pool,
+                       first->n * sizeof(ngx_http_profiling_wait_base_t));
+
+    if (first->base == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < first->n; i++) {
+        (void) ngx_http_profiling_stacks_tally(stacks, size, i, &tally);
+        first->base[i].count = tally.count;
+        first->base[i].value = tally.value;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* a wait that goes on is told by who waits, if need be when asked */
+
+static ngx_int_t
+ngx_http_profiling_contention_chase(ngx_http_profiling_contention_t *c)
+{
+    c->step = ngx_http_profiling_contention_open;
+    c->slot = 0;
+
+    if (ngx_http_profiling_stall_chase()) {
+        ngx_add_timer(&c->event, NGX_HTTP_PROFILING_CONTENTION_ANSWER);
+        return NGX_DONE;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_contention_open(ngx_http_profiling_contention_t *c)
+{
+    ngx_uint_t                        i;
+    ngx_http_profiling_zone_t        *zone;
+    ngx_http_profiling_raw_type_t     types[2];
+    ngx_http_profiling_raw_header_t  *h;
+
+    c->raw = ngx_http_profiling_rawfile_open(c->pool,
+                                       c->wait == NGX_HTTP_PROFILING_BLOCK
+                                       ? NGX_HTTP_PROFILING_RAW_BLOCK
+                                       : NGX_HTTP_PROFILING_RAW_MUTEX);
+    if (c->raw == NULL) {
+        return NGX_ERROR;
+    }
+
+    types[0].type = ngx_http_profiling_rawfile_one(c->raw, "contentions", 11);
+    types[0].unit = NGX_HTTP_PROFILING_S_COUNT;
+    types[1].type = ngx_http_profiling_rawfile_one(c->raw, "delay", 5);
+    types[1].unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
+
+    ngx_http_profiling_rawfile_types(c->raw, types, 2);
+
+    h = c->raw->header;
+
+    if (c->text) {
+        h->output = NGX_HTTP_PROFILING_RAW_TEXT;
+    }
+
+    h->period_type = types[0].type;
+    h->period_unit = types[0].unit;
+    h->period = 1;
+    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
+
+    if (c->seconds) {
+        h->duration_nanos = (int64_t) (ngx_http_profiling_clock() - c->start);
+    }
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (c->wait == NGX_HTTP_PROFILING_MUTEX) {
+        c->key = ngx_http_profiling_rawfile_one(c->raw, "zone", 4);
+        c->zones = c->key + 1;
+        c->nzones = ngx_http_profiling_load_acquire(&zone->name_n);
+
+        for (i = 0; i < c->nzones; i++) {
+            (void) ngx_http_profiling_rawfile_one(c->raw, zone->name[i].name,
+                                                  zone->name[i].len);
+        }
+    }
+
+    c->step = ngx_http_profiling_contention_read;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_contention_read(ngx_http_profiling_contention_t *c)
+{
+    ngx_uint_t                    n, last, size;
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (c->slot == zone->slots) {
+        return ngx_http_profiling_rawfile_finish(c->raw);
+    }
+
+    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+
+    if (!ngx_http_profiling_contention_wanted(c, slot)) {
+        c->slot++;
+        return NGX_AGAIN;
+    }
+
+    stacks = ngx_http_profiling_zone_waits(zone, slot, c->wait);
+    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+
+    if (c->entry == 0) {
+        c->raw->dropped += ngx_http_profiling_load(&stacks->dropped)
+                           - c->first[c->slot].dropped;
+    }
+
+    n = ngx_http_profiling_stacks_tallies(stacks, size);
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_CONTENTION_ENTRIES, n);
+
+    ngx_http_profiling_contention_rows(c, slot, last);
+
+    c->entry = last;
+
+    if (last == n) {
+        c->entry = 0;
+        c->slot++;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_uint_t last)
+{
+    ngx_uint_t                    i, n, size;
+    ngx_http_profiling_row_t      rows[NGX_HTTP_PROFILING_CONTENTION_ENTRIES];
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t    tally;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    stacks = ngx_http_profiling_zone_waits(zone, slot, c->wait);
+    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+
+    n = 0;
+
+    for (i = c->entry; i < last; i++) {
+
+        if (ngx_http_profiling_stacks_tally(stacks, size, i, &tally)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        rows[n].node = tally.node;
+        rows[n].count = (int64_t) tally.count;
+        rows[n].value = (int64_t) tally.value;
+
+        ngx_http_profiling_contention_less(c, slot, i, &rows[n]);
+
+        if (rows[n].count <= 0 && rows[n].value <= 0) {
+            continue;
+        }
+
+        rows[n].labels = ngx_http_profiling_contention_labels(c, tally.label);
+        n++;
+    }
+
+    if (n) {
+        ngx_http_profiling_contention_write(c, slot, rows, n);
+    }
+}
+
+
+/* what was there at the first reading, or what is not this worker's */
+
+static void
+ngx_http_profiling_contention_less(ngx_http_profiling_contention_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_uint_t i,
+    ngx_http_profiling_row_t *row)
+{
+    const ngx_http_profiling_first_t      *first;
+    const ngx_http_profiling_wait_base_t  *base;
+
+    first = &c->first[c->slot];
+    base = NULL;
+
+    if (first->taken) {
+        base = (i < first->n) ? &first->base[i] : NULL;
+
+    } else if (c->worker) {
+        base = &ngx_http_profiling_zone_wait_base(
+                         ngx_http_profiling_process.zone, slot, c->wait)[i];
+    }
+
+    if (base) {
+        row->count -= (int64_t) ngx_http_profiling_load(&base->count);
+        row->value -= (int64_t) ngx_http_profiling_load(&base->value);
+    }
+}
+
+
+static void
+ngx_http_profiling_contention_write(ngx_http_profiling_contention_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_row_t *rows,
+    ngx_uint_t n)
+{
+    off_t                              start;
+    int64_t                            values[2];
+    uint64_t                           pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    ngx_pid_t                          pid;
+    ngx_uint_t                         i, depth, size;
+    ngx_http_profiling_stacks_t       *stacks;
+    ngx_http_profiling_rawfile_t      *f;
+    ngx_http_profiling_raw_stack_t     stack;
+    ngx_http_profiling_raw_sample_t    sample;
+    ngx_http_profiling_raw_section_t  *section;
+
+    f = c->raw;
+    stacks = ngx_http_profiling_zone_waits(f->zone, slot, c->wait);
+    size = ngx_http_profiling_zone_wait_size(f->zone->stacks);
+
+    /* in a time, or of one worker, the owner of the slot is known */
+
+    pid = c->worker;
+
+    if (pid == 0
+        && c->first[c->slot].taken
+        && c->first[c->slot].claims == ngx_http_profiling_load(&slot->claims))
+    {
+        pid = c->first[c->slot].pid;
+    }
+
+    for (i = 0; i < n; i++) {
+        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
+                                       pcs, NGX_HTTP_PROFILING_WAIT_FRAMES);
+        rows[i].process = ngx_http_profiling_contention_process(c, slot,
+                                                        pcs[depth - 1], pid);
+    }
+
+    section = ngx_http_profiling_rawfile_section(f,
+                                          NGX_HTTP_PROFILING_RAW_STACKS);
+    start = f->text.size;
+
+    for (i = 0; i < n; i++) {
+        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
+                                       pcs, NGX_HTTP_PROFILING_WAIT_FRAMES);
+        stack.depth = (uint32_t) depth - 1;
+        stack.flags = 0;
+
+        ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
+        ngx_http_profiling_text_write(&f->text, pcs,
+                                      stack.depth * sizeof(uint64_t));
+    }
+
+    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
+
+    f->stacks += (uint32_t) n;
+
+    section = ngx_http_profiling_rawfile_section(f,
+                                          NGX_HTTP_PROFILING_RAW_SAMPLES);
+    start = f->text.size;
+
+    for (i = 0; i < n; i++) {
+        sample.process = rows[i].process;
+        sample.stack = f->stacks - n + i;
+        sample.labels = rows[i].labels;
+        sample.reserved = 0;
+        values[0] = rows[i].count;
+        values[1] = rows[i].value;
+
+        ngx_http_profiling_text_write(&f->text, &sample, sizeof(sample));
+        ngx_http_profiling_text_write(&f->text, values, sizeof(values));
+    }
+
+    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
+}
+
+
+/* the number of a process, which is written when it is first met */
+
+static uint32_t
+ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
+    ngx_http_profiling_slot_t *slot, uint64_t image, ngx_pid_t pid)
+{
+    off_t                              start;
+    ngx_pid_t                          mapped;
+    ngx_uint_t                         i;
+    ngx_http_profiling_rawfile_t      *f;
+    ngx_http_profiling_raw_label_t     labels[2];
+    ngx_http_profiling_raw_process_t   process;
+    ngx_http_profiling_raw_section_t  *section;
+
+    f = c->raw;
+
+    for (i = 0; i < c->nimages; i++) {
+
+        if (c->image[i].image == image && c->image[i].pid == pid) {
+            return (uint32_t) i;
+        }
+    }
+
+    if (c->nimages == NGX_HTTP_PROFILING_CONTENTION_IMAGES) {
+        return NGX_HTTP_PROFILING_CONTENTION_IMAGES - 1;
+    }
+
+    c->image[c->nimages].image = image;
+    c->image[c->nimages].pid = pid;
+    c->nimages++;
+
+    mapped = (pid && ngx_http_profiling_load(&slot->image) == image)
+             ? pid : ngx_http_profiling_contention_pid(image);
+
+    if (mapped == 0) {
+        ngx_http_profiling_rawfile_comment(f,
+                        "some addresses are of objects that no worker has "
+                        "loaded any more");
+    }
+
+    ngx_http_profiling_rawfile_maps(f, mapped);
+
+    ngx_memzero(labels, sizeof(labels));
+    ngx_memzero(&process, sizeof(process));
+
+    process.pid = (uint32_t) (mapped ? mapped : ngx_pid);
+    process.mapset = f->mapsets - 1;
+
+    if (pid) {
+        labels[0].key = NGX_HTTP_PROFILING_S_PID;
+        labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
+        labels[0].num = pid;
+        labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
+        labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
+        labels[1].num = (int64_t) ngx_http_profiling_load(&slot->worker);
+
+        process.labels = ngx_http_profiling_rawfile_labelset(f, labels, 2);
+    }
+
+    section = ngx_http_profiling_rawfile_section(f,
+                                          NGX_HTTP_PROFILING_RAW_PROCESSES);
+    start = f->text.size;
+
+    ngx_http_profiling_text_write(&f->text, &process, sizeof(process));
+    ngx_http_profiling_rawfile_close(f, section, start, 1);
+
+    return (uint32_t) c->nimages - 1;
+}
+
+
+/* a worker that has this mapped, 0: none has */
+
+static ngx_pid_t
+ngx_http_profiling_contention_pid(uint64_t image)
+{
+    ngx_pid_t                   pid;
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    if (image == ngx_http_profiling_waiter.image) {
+        return ngx_pid;
+    }
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+        pid = ngx_http_profiling_slot_pid(slot);
+
+        if (pid
+            && ngx_http_profiling_load_acquire(&slot->image) == image
+            && ngx_http_profiling_slot_alive(slot))
+        {
+            return pid;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the label set of a label, written when it is first met */
+
+static uint32_t
+ngx_http_profiling_contention_labels(ngx_http_profiling_contention_t *c,
+    uint32_t label)
+{
+    uint32_t                         at, set, zone;
+    ngx_uint_t                       n, probe;
+    ngx_http_profiling_rawfile_t    *f;
+    ngx_http_profiling_raw_label_t   labels[5];
+
+    f = c->raw;
+    at = label * 0x9e3779b1U >> 19;
+
+    for (probe = 0; probe < 16; probe++, at++) {
+        at &= NGX_HTTP_PROFILING_LABELS - 1;
+
+        if (f->known[at].set == 0) {
+            break;
+        }
+
+        if (f->known[at].label == label) {
+            return f->known[at].set;
+        }
+    }
+
+    ngx_memzero(labels, sizeof(labels));
+
+    labels[0].key = NGX_HTTP_PROFILING_S_STATE;
+    labels[0].str = NGX_HTTP_PROFILING_S_STATES
+                    + ngx_http_profiling_label_state(label);
+
+    if (c->wait == NGX_HTTP_PROFILING_MUTEX) {
+        n = 1 + ngx_http_profiling_rawfile_place(f,
+                            ngx_http_profiling_label(
+                                       ngx_http_profiling_label_place(label),
+                                       0, 0),
+                            &labels[1]);
+
+        zone = ngx_http_profiling_label_upstream(label);
+
+        if (zone && zone < c->nzones) {
+            labels[n].key = c->key;
+            labels[n++].str = c->zones + zone;
+        }
+
+    } else {
+        n = 1 + ngx_http_profiling_rawfile_place(f, label, &labels[1]);
+    }
+
+    set = ngx_http_profiling_rawfile_labelset(f, labels, (uint32_t) n);
+
+    if (probe < 16) {
+        f->known[at].label = label;
+        f->known[at].set = set;
+    }
+
+    return set;
+}

@@ -1,0 +1,51 @@
+
+/*
+ * Names of frames for answers: looked up by the encoder, which knows static
+ * functions too, and remembered in the worker.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_NAMES_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_NAMES_H_INCLUDED_
+
+
+#include "ngx_http_profiling_frame.h"
+
+
+/* frames that are remembered, a power of two */
+#define NGX_HTTP_PROFILING_NAMES      2048
+
+/* frames that may be asked for at a time */
+#define NGX_HTTP_PROFILING_NAMES_MAX  1024
+
+
+typedef void (*ngx_http_profiling_names_pt)(void *data);
+
+
+/*
+ * Looks names up.  NGX_OK: all are known; NGX_AGAIN: done is called when they
+ * are, unless the pool is destroyed before; NGX_ERROR: the encoder cannot be
+ * asked.  What it does not know either has the name that frame_name() gives.
+ */
+ngx_int_t ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
+    const uint64_t *frames, ngx_uint_t n, ngx_http_profiling_names_pt done,
+    void *data);
+
+/* whether a name is remembered */
+ngx_uint_t ngx_http_profiling_names_known(uint64_t frame);
+
+/* the name of a frame, in memory that is kept until the next lookup */
+const char *ngx_http_profiling_names_get(uint64_t frame);
+
+/*
+ * Runs a work when the names that its answer needs are there: of the stacks
+ * of pauses (stacks is 1), or only of where they happened.  Workers that are
+ * stuck are asked where before.  Returns what a content handler returns.
+ */
+struct ngx_http_profiling_work_s;
+
+ngx_int_t ngx_http_profiling_names_run(struct ngx_http_profiling_work_s *w,
+    ngx_uint_t stacks);
+
+
+#endif /* _NGX_HTTP_PROFILING_NAMES_H_INCLUDED_ */

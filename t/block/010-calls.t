@@ -1,0 +1,195 @@
+#!/usr/bin/perl
+
+# Calls of a worker that wait, each for a known time: the profile of blocking
+# and the pauses tell the place, the location, the time and where it went.
+
+use strict;
+use warnings;
+
+use POSIX qw(mkfifo);
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+
+my $ms = 60;
+
+# name of the wait, what the profile calls the function waited in
+my %function = (
+    usleep    => qr/usleep/,
+    nanosleep => qr/nanosleep/,
+    poll      => qr/poll/,
+    select    => qr/select/,
+    read      => qr/read/,
+    open      => qr/open/,
+    flock     => qr/flock/,
+    waitpid   => qr/waitpid/,
+    system    => qr/system/,
+    cond      => qr/pthread_cond_timedwait/,
+);
+
+my $site = Site->new(
+    workers  => 2,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    http     => 'profiling_interval 100ms;',
+    server   => join('', map { "location /of/$_ { profiling_test wait_$_ "
+                               . file($_) . "; }\n" }
+                     sort keys %function)
+);
+
+mkfifo($site->dir . "/$_", 0666) for qw(read open);
+spew($site->dir . '/flock', '');
+chmod 0666, map { $site->dir . "/$_" } qw(read open flock);
+
+$site->start;
+
+for my $name (sort keys %function) {
+    waited($name);
+}
+
+my $p = Profile::take($site, path => '/debug/pprof/block');
+
+for my $name (sort keys %function) {
+    profiled($name);
+}
+
+pauses();
+in_tools();
+logged();
+
+$site->stop;
+
+done_testing();
+
+
+sub file {
+    my $name = shift;
+
+    return $name eq 'system' ? '0 "sleep 0.06"' : "$ms DIR/$name";
+}
+
+
+# One request for it; what has to be done by somebody else is done by us.
+
+sub waited {
+    my $name = shift;
+
+    my $path = $site->dir . "/$name";
+    my ($lock, $s);
+
+    if ($name eq 'flock') {
+        open $lock, '>', $path;
+        flock $lock, 2;
+    }
+
+    $s = $site->connect;
+    print $s "GET /of/$name HTTP/1.1\r\nHost: main\r\n"
+             . "Connection: close\r\n\r\n";
+    $s->flush;
+
+    if ($name eq 'read' || $name eq 'open' || $name eq 'flock') {
+        sleep $ms / 1000;
+
+        if ($name eq 'flock') {
+            close $lock;
+
+        } else {
+            open my $fifo, '+<', $path;
+            syswrite $fifo, 'x';
+            close $fifo if $name eq 'open';
+            $lock = $fifo;
+        }
+    }
+
+    like(Site::read_all($s, 10), qr/done/, "$name: the request is answered");
+}
+
+
+sub profiled {
+    my $name = shift;
+
+    my @samples = grep { has("profiling_test_$name")->($_)
+                         && $_->{frames}[0] =~ $function{$name} }
+                  @{ $p->{samples} };
+    my ($delay, $count) = (0, 0);
+
+    for my $s (@samples) {
+        $delay += $s->{cpu};
+        $count += $s->{count};
+    }
+
+    my ($pause) = grep { ($_->{location} // '') eq "/of/$name" }
+                  @{ $site->json('gc')->{recent} };
+
+    ok($pause, "$name: is a pause of its location") or return;
+
+    is($count, 1, "$name: is one contention");
+    cmp_ok($delay, '>=', 0.9 * $ms * 1e6, '... of at least its time');
+
+    # a machine that is busy makes both longer
+    about($delay, $pause->{duration_ns}, 0.1, '... the one of the pause');
+    is($samples[0]{labels}{location} // '', "/of/$name", '... of its location');
+    is($samples[0]{labels}{server}, 'main', '... and server');
+    is($samples[0]{labels}{pid}, undef, '... without a pid');
+    is($pause->{cause}, "profiling_test_$name", '... named as the cause');
+    is($pause->{server}, 'main', '... on its server');
+    cmp_ok($pause->{blocked_ns}, '>', 0.9 * $pause->{duration_ns},
+           '... blocked');
+    cmp_ok($pause->{on_cpu_ns}, '<', 0.1 * $pause->{duration_ns},
+           '... not on the processor');
+    like($pause->{stack}[0], $function{$name}, '... in the function');
+    ok((grep { $_ eq 'main' || /^nginx\+0x|^_start$/ }
+        @{ $pause->{stack} }), '... with its callers')
+        or diag(explain $pause);
+}
+
+
+sub pauses {
+    my $gc = $site->json('gc');
+
+    is($gc->{num_gc}, scalar @{ $gc->{recent} }, 'no pause is left out');
+
+    for my $r (@{ $gc->{recent} }) {
+        is($r->{on_cpu_ns} + $r->{blocked_ns} + $r->{other_ns},
+           $r->{duration_ns}, 'the parts are the whole');
+    }
+}
+
+
+sub in_tools {
+    my $top = go('-top', '-sample_index=delay', '-cum', $p->{file});
+
+    like($top, qr/Type: delay/, 'go tool pprof reads the delay');
+    like($top, qr/profiling_test_usleep/, '... and names');
+
+    my $tags = go('-tags', $p->{file});
+    like($tags, qr{location:.*/of/usleep}s, '... and locations');
+
+    my $text = $site->request('/debug/pprof/block?debug=1');
+    is($text->{headers}{'content-type'}, 'text/plain; charset=utf-8',
+       'debug=1 is a text');
+    like($text->{body}, qr{\A---\ contention:\ncycles/second=1000000000\n
+                           \d+\ \d+\ @(\ 0x[0-9a-f]+)+\n}x, '... as of Go');
+    is_deeply($p->{decoded}{types},
+              ['contentions/count', 'delay/nanoseconds'], 'types are Go\'s');
+    is($p->{decoded}{duration}, 0, 'a cumulative profile has no duration');
+}
+
+
+# at most 5 a minute of a worker
+
+sub logged {
+    my %lines;
+
+    my $log = $site->log;
+
+    $lines{$1}++ while $log =~ /\[warn\] (\d+)#.*event loop was held up/g;
+
+    ok(keys %lines, 'pauses are in the log');
+    ok(!(grep { $_ > 5 } values %lines), '... at most 5 a minute of a worker');
+    like($log, qr{held\ up\ for\ \d+\.\d\ ms\ in\ profiling_test_\w+\s
+                        \(\d\.\d\ ms\ on\ the\ processor,\s
+                        \d+\.\d\ ms\ in\ blocking\ calls\),\s
+                        server\ main,\ location\ /of/}x, '... with the place');
+}
