@@ -1,0 +1,188 @@
+#!/usr/bin/perl
+
+# A worker that hangs, in a Lua loop or in a read that nobody answers: within
+# a second of the threshold another worker's health, pauses, profiles of
+# blocking and of the CPU name the place; when it is over, health tells for a
+# minute, and what the worker did was not changed by being asked.
+
+use strict;
+use warnings;
+
+use POSIX qw(mkfifo);
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+
+my $site = Site->new(
+    workers  => 3,
+    modules  => [ Profile::test_module(), Profile::lua_modules() ],
+    handlers => $Profile::handlers,
+    http     => 'profiling_interval 500ms;',
+    noise    => qr/exited on signal 9/,
+    server   => <<'END',
+        location = /lua {
+            content_by_lua_block {
+                local x = 0
+                while true do x = (x + 1) % 1000003 end
+            }
+        }
+        location = /read { profiling_test wait_read 0 DIR/fifo; }
+        location = /sleep { profiling_test wait_usleep 2500; }
+        location = /poll { profiling_test wait_poll 2500; }
+        location = /raw { profiling_test wait_raw 2500; }
+END
+);
+
+mkfifo($site->dir . '/fifo', 0666);
+chmod 0666, $site->dir . '/fifo';
+
+$site->start;
+
+hangs('/read', qr/profiling_test_read/, qr/read/);
+hangs('/lua', qr/lua|\[jit\]|lj_/i, undef);
+over();
+
+for my $name (qw(sleep poll raw)) {
+    undisturbed($name);
+}
+
+kill 'KILL', map { $site->{pid_of}{$_} } keys %{ $site->{pid_of} };
+until_true(10, sub { @{ [ $site->workers ] } == 3 });
+
+$site->stop;
+
+done_testing();
+
+
+sub ask {
+    my $path = shift;
+
+    my $s = $site->connect;
+    print $s "GET $path HTTP/1.1\r\nHost: main\r\nConnection: close\r\n\r\n";
+    $s->flush;
+
+    return $s;
+}
+
+
+# The health of the others; a connection that was taken by the one that hangs
+# is given up.
+
+sub health {
+    my $got = $site->request('/api/profiling/health', seconds => 0.4);
+
+    return $got->{status} ? JSON::PP::decode_json($got->{body}) : undef;
+}
+
+
+sub issue {
+    my $like = shift;
+
+    my $h = health() or return;
+
+    return (grep { $_ =~ $like } @{ $h->{issues} })[0];
+}
+
+
+sub hangs {
+    my ($path, $place, $function) = @_;
+
+    my $began = time();
+    $site->{asked}{$path} = ask($path);
+
+    my $issue = until_true(10, sub {
+        issue(qr/^worker \d+ (?:has been|is stuck: it has been) in $place/);
+    });
+    my $took = time() - $began;
+
+    ok($issue, "$path: health names the place")
+        or diag(explain health()), return;
+    cmp_ok($took, '<', 2.2, '... within a second of the threshold');
+    like($issue, qr/, server main, location = \Q$path\E/,
+         '... and the location');
+
+    my ($pid, $seconds) = $issue =~ /^worker (\d+) .* for (\d+\.\d) s/;
+    $site->{pid_of}{$path} = $pid;
+
+    cmp_ok(abs($seconds - $took), '<', 0.5, '... and for how long');
+
+    my $block = Profile::take($site, path => '/debug/pprof/block');
+    my @where = ($place, $function || ());
+
+    cmp_ok(sum($block, labelled(location => "= $path"),
+               map { has($_) } @where),
+           '>', 0.9e9, "$path: the profile of blocking has it as it goes on");
+
+    my $more = Profile::take($site, seconds => 2,
+                             path => '/debug/pprof/block?seconds=2');
+
+    about(sum($more, labelled(location => "= $path", pid => $pid)), 2e9, 0.6,
+          '... and what it grows by, with its pid');
+
+    my $stuck = until_true(10, sub { issue(qr/^worker $pid is stuck/) });
+
+    like($stuck // '', qr/^worker\ $pid\ is\ stuck:\ it\ has\ been\ in\ $place
+                          .*\ for\ \d+\.\d\ s,\ server\ main,
+                          \ location\ =\ \Q$path\E,\ it\ /x,
+         "$path: then the worker is stuck, and it is told where");
+
+    my $cpu = Profile::take($site, seconds => 1);
+
+    if ($function) {
+        ok((grep { /worker $pid .*profiling_test_read/ }
+            @{ $cpu->{comments} }),
+           "$path: the CPU profile says where it waits")
+            or diag(explain $cpu->{comments});
+
+    } else {
+        cmp_ok(sum($cpu, labelled(pid => $pid, location => "= $path")), '>',
+               0.1e9, "$path: the CPU profile has it");
+    }
+}
+
+
+# the one that reads gets its byte
+
+sub over {
+    open my $fifo, '+<', $site->dir . '/fifo';
+    syswrite $fifo, 'x';
+
+    like(Site::read_all($site->{asked}{'/read'}, 5), qr/done/,
+         'what was hung goes on');
+
+    my $pid = delete $site->{pid_of}{'/read'};
+    my $issue = until_true(10, sub { issue(qr/^worker $pid was held up/) });
+
+    like($issue // '', qr/^worker\ \d+\ was\ held\ up\ for\ \d+\.\d\ s\ in\s
+                          profiling_test_read,\ server\ main,
+                          \ location\ =\ \/read,\ \d+\ s\ ago$/x,
+         'a long stall that is over is told');
+
+    my ($pause) = grep { ($_->{location} // '') eq '= /read' }
+                  @{ $site->json('gc')->{recent} };
+    my $block = Profile::take($site, path => '/debug/pprof/block');
+
+    about(sum($block, has('profiling_test_read')), $pause->{duration_ns},
+          0.05, '... with its time counted once');
+    cmp_ok($pause->{blocked_ns}, '>', 0.95 * $pause->{duration_ns},
+           '... as blocked');
+}
+
+
+# a call that a signal would end takes the time that it was told to
+
+sub undisturbed {
+    my $name = shift;
+
+    my $began = time();
+    my $s = ask("/$name");
+    my $place = 'profiling_test_' . ($name eq 'sleep' ? 'usleep' : $name);
+
+    my $issue = until_true(10, sub { issue(qr/location = \/$name\b/) });
+
+    like($issue // '', qr/^worker \d+ (?:is stuck: it )?has been in $place for/,
+         "$name: the worker is asked where it is");
+    like(Site::read_all($s, 10), qr/done/, '... and answers its client');
+    cmp_ok(time() - $began, '>=', 2.5, '... not before its time');
+}
