@@ -10,6 +10,7 @@
 #include "ngx_http_profiling_connections.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_thread.h"
 
@@ -259,6 +260,10 @@ ngx_http_profiling_collector_begin(uint64_t clock)
 
     ngx_http_profiling_capture_reap();
     ngx_http_profiling_cpu_update();
+
+    /* one that hangs tells where, before anybody asks */
+
+    (void) ngx_http_profiling_stall_chase(0);
 
     ngx_http_profiling_system_memory(&col->gauges);
     ngx_http_profiling_thread_stacks(&col->gauges);

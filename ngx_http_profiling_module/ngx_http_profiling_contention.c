@@ -69,6 +69,7 @@ struct ngx_http_profiling_contention_s {
     ngx_http_profiling_image_t        image[
                                         NGX_HTTP_PROFILING_CONTENTION_IMAGES];
     ngx_uint_t                        nimages;
+    ngx_uint_t                        ended;    /* that was told */
 
     ngx_event_t                       event;
     ngx_connection_t                  connection;
@@ -280,7 +281,7 @@ ngx_http_profiling_contention_chase(ngx_http_profiling_contention_t *c)
     c->step = ngx_http_profiling_contention_open;
     c->slot = 0;
 
-    if (ngx_http_profiling_stall_chase()) {
+    if (ngx_http_profiling_stall_chase(1)) {
         ngx_add_timer(&c->event, NGX_HTTP_PROFILING_CONTENTION_ANSWER);
         return NGX_DONE;
     }
@@ -567,25 +568,34 @@ ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
         return NGX_HTTP_PROFILING_CONTENTION_IMAGES - 1;
     }
 
-    c->image[c->nimages].image = image;
-    c->image[c->nimages].pid = pid;
-    c->nimages++;
-
     mapped = (pid && ngx_http_profiling_load(&slot->image) == image)
              ? pid : ngx_http_profiling_contention_pid(image);
 
     if (mapped == 0) {
-        ngx_http_profiling_rawfile_comment(f,
-                        "some addresses are of objects that no worker has "
-                        "loaded any more");
+
+        /* mostly a reload has loaded one more object, all others stay */
+
+        if (!c->ended) {
+            c->ended = 1;
+            ngx_http_profiling_rawfile_comment(f,
+                        "some stacks are of workers that had other objects "
+                        "loaded: they are named by what is loaded now");
+        }
+
+        return ngx_http_profiling_contention_process(c, slot,
+                                        ngx_http_profiling_waiter.image, pid);
     }
+
+    c->image[c->nimages].image = image;
+    c->image[c->nimages].pid = pid;
+    c->nimages++;
 
     ngx_http_profiling_rawfile_maps(f, mapped);
 
     ngx_memzero(labels, sizeof(labels));
     ngx_memzero(&process, sizeof(process));
 
-    process.pid = (uint32_t) (mapped ? mapped : ngx_pid);
+    process.pid = (uint32_t) mapped;
     process.mapset = f->mapsets - 1;
 
     if (pid) {

@@ -20,7 +20,7 @@ static const ngx_http_profiling_object_t *ngx_http_profiling_frame_object(
     const ngx_http_profiling_objects_t *objects, uint64_t frame);
 static const char *ngx_http_profiling_frame_file(
     const ngx_http_profiling_object_t *object);
-static ngx_uint_t ngx_http_profiling_frame_exported(uint64_t address,
+static ngx_uint_t ngx_http_profiling_frame_symbol(uint64_t address,
     char *name);
 
 
@@ -201,7 +201,7 @@ ngx_http_profiling_frame_name(uint64_t frame, char *name)
     } else {
         pc = object->base + (frame & NGX_HTTP_PROFILING_FRAME_OFFSET);
 
-        if (!ngx_http_profiling_frame_exported(pc, name)) {
+        if (!ngx_http_profiling_frame_symbol(pc, name)) {
             (void) snprintf(name, NGX_HTTP_PROFILING_NAME_LEN, "%s+0x%llx",
                             ngx_http_profiling_frame_file(object),
                             (unsigned long long)
@@ -215,10 +215,21 @@ ngx_http_profiling_frame_name(uint64_t frame, char *name)
 }
 
 
+ngx_uint_t
+ngx_http_profiling_frame_exported(uint64_t frame, char *name)
+{
+    uint64_t  pc;
+
+    pc = ngx_http_profiling_frame_address(frame);
+
+    return pc && ngx_http_profiling_frame_symbol(pc, name);
+}
+
+
 /* a static function must not get the name of the one before it */
 
 static ngx_uint_t
-ngx_http_profiling_frame_exported(uint64_t address, char *name)
+ngx_http_profiling_frame_symbol(uint64_t address, char *name)
 {
     void             *extra;
     Dl_info           info;

@@ -46,6 +46,9 @@ ngx_int_t ngx_http_profiling_frame_cause(const uint64_t *frames,
  */
 size_t ngx_http_profiling_frame_name(uint64_t frame, char *name);
 
+/* whether it is an exported function; then name is its */
+ngx_uint_t ngx_http_profiling_frame_exported(uint64_t frame, char *name);
+
 /* the hash of all objects that are loaded now and where.  Normal context */
 uint64_t ngx_http_profiling_frame_image(void);
 

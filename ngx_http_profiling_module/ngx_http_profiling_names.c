@@ -80,8 +80,9 @@ ngx_http_profiling_names_find(uint64_t frame, ngx_uint_t claim)
 
 
 ngx_uint_t
-ngx_http_profiling_names_known(uint64_t frame)
+ngx_http_profiling_names_known(uint64_t frame, ngx_uint_t quick)
 {
+    char                              name[NGX_HTTP_PROFILING_NAME_LEN];
     ngx_http_profiling_known_name_t  *known;
 
     if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
@@ -90,7 +91,18 @@ ngx_http_profiling_names_known(uint64_t frame)
 
     known = ngx_http_profiling_names_find(frame, 0);
 
-    return known && known->name[0];
+    if (known && known->name[0]) {
+        return 1;
+    }
+
+    if (!quick || !ngx_http_profiling_frame_exported(frame, name)) {
+        return 0;
+    }
+
+    known = ngx_http_profiling_names_find(frame, 1);
+    ngx_memcpy(known->name, name, NGX_HTTP_PROFILING_NAME_LEN);
+
+    return 1;
 }
 
 
@@ -145,7 +157,7 @@ ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
 
     for (i = 0; i < n; i++) {
 
-        if (ngx_http_profiling_names_known(frames[i])) {
+        if (ngx_http_profiling_names_known(frames[i], 0)) {
             continue;
         }
 

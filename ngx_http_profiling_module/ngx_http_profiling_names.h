@@ -31,8 +31,8 @@ ngx_int_t ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
     const uint64_t *frames, ngx_uint_t n, ngx_http_profiling_names_pt done,
     void *data);
 
-/* whether a name is remembered */
-ngx_uint_t ngx_http_profiling_names_known(uint64_t frame);
+/* whether a name is remembered; quick: exported ones are, from now on */
+ngx_uint_t ngx_http_profiling_names_known(uint64_t frame, ngx_uint_t quick);
 
 /* the name of a frame, in memory that is kept until the next lookup */
 const char *ngx_http_profiling_names_get(uint64_t frame);

@@ -68,7 +68,7 @@ ngx_http_profiling_names_run(ngx_http_profiling_work_t *w, ngx_uint_t stacks)
     n->event.log = r->connection->log;
 
     asked = ngx_http_profiling_process.slot
-            ? ngx_http_profiling_stall_chase() : 0;
+            ? ngx_http_profiling_stall_chase(0) : 0;
 
     if (asked == 0) {
 
@@ -226,7 +226,9 @@ ngx_http_profiling_names_frames(ngx_http_profiling_waiting_t *n,
             return;
         }
 
-        if (ngx_http_profiling_names_known(frames[i])) {
+        /* health is asked by those who do not wait for long */
+
+        if (ngx_http_profiling_names_known(frames[i], !n->stacks)) {
             continue;
         }
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_stall.h"
 
 
 /* bytes of /proc/<pid>/maps that are looked at */
@@ -280,6 +281,7 @@ ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_reading_t *reading,
     const ngx_http_profiling_stacks_t *stacks)
 {
+    char       waits[256];
     uint64_t   sampler;
     ngx_pid_t  pid;
 
@@ -295,6 +297,10 @@ ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
                         sampler == NGX_HTTP_PROFILING_SAMPLER_TAKEN
                         ? "SIGPROF has a handler of another tool"
                         : "its timers could not be made");
+    }
+
+    if (ngx_http_profiling_stall_waits(slot, waits, sizeof(waits))) {
+        ngx_http_profiling_rawfile_comment(f, "%s", waits);
     }
 }
 

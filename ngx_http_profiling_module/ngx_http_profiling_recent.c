@@ -3,8 +3,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
-#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_names.h"
+#include "ngx_http_profiling_stall.h"
 
 
 /* pauses that are printed in one step */
@@ -268,25 +268,19 @@ ngx_http_profiling_gc_cause(ngx_http_profiling_json_t *j,
 static void
 ngx_http_profiling_gc_place(ngx_http_profiling_json_t *j, uint64_t label)
 {
-    uint32_t                     i;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_place_t  *place;
+    const ngx_http_profiling_place_t  *place;
 
-    zone = ngx_http_profiling_process.zone;
-    i = ngx_http_profiling_label_place((uint32_t) label);
+    place = ngx_http_profiling_stall_where(label);
 
-    if (i == 0 || i > ngx_http_profiling_load_acquire(&zone->place_n)) {
+    if (place && place->server_len) {
+        ngx_http_profiling_json_string(j, "server", place->server,
+                                       place->server_len);
+
+    } else {
         ngx_http_profiling_json_null(j, "server");
-        ngx_http_profiling_json_null(j, "location");
-        return;
     }
 
-    place = ngx_http_profiling_zone_place(zone, i - 1);
-
-    ngx_http_profiling_json_string(j, "server", place->server,
-                                   place->server_len);
-
-    if (place->has_location) {
+    if (place && place->has_location) {
         ngx_http_profiling_json_string(j, "location", place->location,
                                        place->location_len);
 

@@ -232,7 +232,7 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
     age = now - p->pass;
 
     p->next = age + ngx_max(ngx_http_profiling_process.pause_threshold / 2,
-                            ngx_min(age, NGX_HTTP_PROFILING_STALL));
+                            ngx_min(age / 4, NGX_HTTP_PROFILING_STALL));
 
     look = &called;
     look->n = ngx_http_profiling_wait_interrupted(uc, look->pcs, &hooked);
@@ -570,32 +570,35 @@ ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
 }
 
 
+const ngx_http_profiling_place_t *
+ngx_http_profiling_stall_where(uint64_t label)
+{
+    uint32_t                    i;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    i = ngx_http_profiling_label_place((uint32_t) label);
+
+    return (i && i <= ngx_http_profiling_load_acquire(&zone->place_n))
+           ? ngx_http_profiling_zone_place(zone, i - 1) : NULL;
+}
+
+
 u_char *
 ngx_http_profiling_stall_place(u_char *p, u_char *last, uint64_t label)
 {
-    uint32_t                     place;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_place_t  *name;
+    const ngx_http_profiling_place_t  *place;
 
-    zone = ngx_http_profiling_process.zone;
-    place = ngx_http_profiling_label_place((uint32_t) label);
+    place = ngx_http_profiling_stall_where(label);
 
-    if (place == 0
-        || place > ngx_http_profiling_load_acquire(&zone->place_n))
-    {
-        return p;
+    if (place && place->server_len) {
+        p = ngx_slprintf(p, last, ", server %*s", (size_t) place->server_len,
+                         place->server);
     }
 
-    name = ngx_http_profiling_zone_place(zone, place - 1);
-
-    if (name->server_len) {
-        p = ngx_slprintf(p, last, ", server %*s", (size_t) name->server_len,
-                         name->server);
-    }
-
-    if (name->has_location) {
+    if (place && place->has_location) {
         p = ngx_slprintf(p, last, ", location %*s",
-                         (size_t) name->location_len, name->location);
+                         (size_t) place->location_len, place->location);
     }
 
     return p;
@@ -636,7 +639,7 @@ ngx_http_profiling_stall_read(const ngx_http_profiling_slot_t *slot,
 
 
 ngx_uint_t
-ngx_http_profiling_stall_chase(void)
+ngx_http_profiling_stall_chase(ngx_uint_t again)
 {
     uint64_t                     now, duration;
     ngx_int_t                    rc;
@@ -662,8 +665,8 @@ ngx_http_profiling_stall_chase(void)
                                            &stall, &duration);
         if (rc == NGX_DECLINED
             || (rc == NGX_OK
-                && now - ngx_min(now, stall.time)
-                   < NGX_HTTP_PROFILING_STALL))
+                && (!again || now - ngx_min(now, stall.time)
+                              < NGX_HTTP_PROFILING_STALL)))
         {
             continue;
         }
@@ -674,4 +677,43 @@ ngx_http_profiling_stall_chase(void)
     }
 
     return n;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_stall_waits(const ngx_http_profiling_slot_t *slot,
+    char *text, size_t size)
+{
+    char                         name[NGX_HTTP_PROFILING_NAME_LEN];
+    u_char                      *p, *last;
+    uint64_t                     duration;
+    ngx_int_t                    i;
+    ngx_http_profiling_stall_t   stall;
+
+    if (ngx_http_profiling_stall_read(slot, NGX_HTTP_PROFILING_STALL, &stall,
+                                      &duration)
+        != NGX_OK
+        || !stall.blocked)
+    {
+        return 0;
+    }
+
+    i = ngx_http_profiling_frame_cause(stall.frames, stall.n);
+
+    if (i == NGX_ERROR) {
+        return 0;
+    }
+
+    (void) ngx_http_profiling_frame_name(stall.frames[i], name);
+
+    p = (u_char *) text;
+    last = p + size - 1;
+
+    p = ngx_slprintf(p, last, "worker %P takes no CPU time: it has been in %s "
+                     "for %.1f s", ngx_http_profiling_slot_pid(slot), name,
+                     (double) duration / 1e9);
+    p = ngx_http_profiling_stall_place(p, last, stall.label);
+    *p = '\0';
+
+    return 1;
 }

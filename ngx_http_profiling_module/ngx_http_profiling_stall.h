@@ -65,14 +65,23 @@ ngx_int_t ngx_http_profiling_stall_read(
 
 /*
  * Any worker, normal context: asks all others whose pass is older than a
- * second, and is not known, for their stack.  Their number.
+ * second for their stack; again: those too that were asked a second ago, for
+ * what they have waited since.  Their number.
  */
-ngx_uint_t ngx_http_profiling_stall_chase(void);
+ngx_uint_t ngx_http_profiling_stall_chase(ngx_uint_t again);
 
 /*
- * "name for 6.2 s, server main, location /spin" of a stall, where name is
- * what the loaded objects tell.  Returns the end; at most last - p bytes.
+ * Any worker, normal context: says of a worker that takes no CPU time, since
+ * it waits in a call for more than a second, where; 0: it does not.
  */
+ngx_uint_t ngx_http_profiling_stall_waits(
+    const ngx_http_profiling_slot_t *slot, char *text, size_t size);
+
+/* the place of a label, NULL: it has none */
+const ngx_http_profiling_place_t *ngx_http_profiling_stall_where(
+    uint64_t label);
+
+/* ", server main, location /spin" of a label; returns the end */
 u_char *ngx_http_profiling_stall_place(u_char *p, u_char *last,
     uint64_t label);
 

@@ -40,7 +40,7 @@ chmod 0666, $site->dir . '/fifo';
 $site->start;
 
 hangs('/read', qr/profiling_test_read/, qr/read/);
-hangs('/lua', qr/lua|\[jit\]|lj_/i, undef);
+hangs('/lua', qr/(?:ngx_http_)?lua\w+/i, undef);
 over();
 
 for my $name (qw(sleep poll raw)) {
@@ -96,8 +96,7 @@ sub hangs {
     });
     my $took = time() - $began;
 
-    ok($issue, "$path: health names the place")
-        or diag(explain health()), return;
+    ok($issue, "$path: health names the place") or return;
     cmp_ok($took, '<', 2.2, '... within a second of the threshold');
     like($issue, qr/, server main, location = \Q$path\E/,
          '... and the location');
@@ -112,7 +111,7 @@ sub hangs {
 
     cmp_ok(sum($block, labelled(location => "= $path"),
                map { has($_) } @where),
-           '>', 0.9e9, "$path: the profile of blocking has it as it goes on");
+           '>', 0.7e9, "$path: the profile of blocking has it as it goes on");
 
     my $more = Profile::take($site, seconds => 2,
                              path => '/debug/pprof/block?seconds=2');
@@ -130,7 +129,7 @@ sub hangs {
     my $cpu = Profile::take($site, seconds => 1);
 
     if ($function) {
-        ok((grep { /worker $pid .*profiling_test_read/ }
+        ok((grep { /^worker $pid takes no CPU time: .* in profiling_test_read for / }
             @{ $cpu->{comments} }),
            "$path: the CPU profile says where it waits")
             or diag(explain $cpu->{comments});

@@ -1,0 +1,195 @@
+#!/usr/bin/perl
+
+# What was counted never falls: workers are killed, reloaded and replaced, and
+# the profile since the start has it all, in samples that keep their labels.
+# One worker can be asked for alone, and a time.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+
+my $site = Site->new(
+    workers  => 2,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    http     => 'profiling_interval 100ms;',
+    noise    => qr/exited on signal 9/,
+    server   => <<'END',
+        location = /sleep { profiling_test wait_usleep 30; }
+        location = /mutex { profiling_test wait_mutex 30; }
+END
+);
+
+$site->start;
+
+my %seen;
+my $asked = 0;
+
+grows('at the start', 3);
+
+my ($victim) = $site->workers;
+kill 'KILL', $victim;
+ok(until_true(10, sub { my @w = $site->workers;
+                        @w == 2 && !grep { $_ == $victim } @w }),
+   'a worker was killed and replaced');
+grows('after a kill', 2);
+
+my %old = map { $_ => 1 } $site->workers;
+kill 'HUP', $site->{pid};
+ok(until_true(10, sub { my @w = $site->workers;
+                        @w == 2 && !grep { $old{$_} } @w }),
+   'all workers were replaced by a reload');
+grows('after a reload', 2);
+
+one();
+delta();
+errors();
+
+$site->stop;
+
+done_testing();
+
+
+# a worker that is being replaced may reset a connection
+
+sub sleeps {
+    my ($path, $n) = @_;
+
+    for (1 .. $n) {
+        until_true(5, sub { ($site->request($path)->{status} // 0) == 200 });
+        $asked++ if $path eq '/sleep';
+    }
+
+    # it is counted at the end of the call, before the answer
+}
+
+
+sub grows {
+    my ($name, $n) = @_;
+
+    sleeps('/sleep', $n);
+    sleeps('/mutex', 1);
+
+    for my $kind (qw(block mutex)) {
+        my $p = Profile::take($site, path => "/debug/pprof/$kind");
+        my (%now, @fallen);
+
+        for my $s (@{ $p->{samples} }) {
+            my $key = join ';', @{ $s->{frames} },
+                      map { "$_=$s->{labels}{$_}" } sort keys %{ $s->{labels} };
+            $now{$key}[0] += $s->{count};
+            $now{$key}[1] += $s->{cpu};
+        }
+
+        for my $key (keys %{ $seen{$kind} }) {
+            push @fallen, $key
+                if !$now{$key} || $now{$key}[0] < $seen{$kind}{$key}[0]
+                   || $now{$key}[1] < $seen{$kind}{$key}[1];
+        }
+
+        is_deeply(\@fallen, [], "$name: $kind: no sample has fallen");
+        $seen{$kind} = \%now;
+
+        next if $kind eq 'mutex';
+
+        my @own = grep { has('profiling_test_usleep')->($_) }
+                  @{ $p->{samples} };
+        my ($count, $delay) = (0, 0);
+
+        for (@own) {
+            $count += $_->{count};
+            $delay += $_->{cpu};
+        }
+
+        is($count, $asked, '... all calls are counted');
+        cmp_ok($delay, '>=', $asked * 29e6, '... with their time');
+        ok(!(grep { defined $_->{labels}{pid} } @own), '... and no pid');
+
+        # who was started in another way has another stack
+        my %labels = map { my $l = $_->{labels};
+                           join(' ', map { "$_=$l->{$_}" } sort keys %$l) => 1 }
+                     @own;
+        is(join('; ', keys %labels),
+           'location== /sleep server=main state=phase',
+           '... with the same labels, whoever it was');
+    }
+}
+
+
+sub one {
+    my %by;
+
+    for my $pid ($site->workers) {
+        my $p = Profile::take($site, path => "/debug/pprof/block?worker=$pid");
+
+        for my $s (grep { has('profiling_test_usleep')->($_) }
+                   @{ $p->{samples} })
+        {
+            is($s->{labels}{pid}, $pid, 'one worker: has its pid');
+            ok(defined $s->{labels}{worker}, '... and number');
+            $by{$pid} += $s->{count};
+        }
+    }
+
+    my $sum = 0;
+    $sum += $_ for values %by;
+
+    is($sum, 2, '... what they did since their start, not those before');
+    is($site->request('/debug/pprof/block?worker=1')->{status}, 404,
+       '... and no process that is none');
+}
+
+
+sub delta {
+    my $b = Profile::background(sub {
+        Profile::bytes($site, seconds => 2, path => '/debug/pprof/block?seconds=2')
+    });
+
+    sleep 0.5;
+    sleeps('/sleep', 3);
+
+    my $p = Profile::decode(Profile::finish($b));
+    my @own = grep { has('profiling_test_usleep')->($_) } @{ $p->{samples} };
+    my $count = 0;
+
+    $count += $_->{count} for @own;
+
+    is($count, 3, 'in a time: what happened in it');
+    about($p->{decoded}{duration}, 2e9, 0.1, '... which is told');
+    ok(!(grep { !$_->{labels}{pid} } @own), '... with the pids');
+
+    my $r = $site->request('/debug/pprof/mutex?seconds=1');
+    is($r->{headers}{'content-disposition'},
+       'attachment; filename="mutex-delta"', '... as Go names it');
+}
+
+
+sub errors {
+    my %of = (
+        'seconds=0'         => 'invalid value for "seconds" - must be a '
+                               . 'positive integer',
+        'seconds=x'         => 'invalid value for "seconds" - must be a '
+                               . 'positive integer',
+        'seconds=1&debug=1' => 'seconds and debug params are incompatible',
+    );
+
+    for my $args (sort keys %of) {
+        my $r = $site->request("/debug/pprof/block?$args");
+
+        is($r->{status}, 400, "$args is refused");
+        is($r->{body}, "$of{$args}\n", '... in Go\'s words');
+        is($r->{headers}{'x-go-pprof'}, '1', '... for go tool pprof');
+    }
+
+    my $r = $site->request('/debug/pprof/block', method => 'HEAD');
+
+    is($r->{status}, 200, 'HEAD is answered');
+    is($r->{headers}{'content-disposition'}, 'attachment; filename="block"',
+       '... as GET would be');
+    like($site->request('/debug/pprof/')->{body},
+         qr/block\?debug=1.*mutex\?debug=1/s, 'both are in the index');
+}
