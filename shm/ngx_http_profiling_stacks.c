@@ -137,6 +137,21 @@ ngx_http_profiling_stacks_add_path(ngx_http_profiling_stacks_t *stacks,
 }
 
 
+void
+ngx_http_profiling_stacks_prefetch(const ngx_http_profiling_stacks_t *stacks,
+    const ngx_http_profiling_path_t *path)
+{
+    ngx_uint_t  i;
+
+    __builtin_prefetch(stacks, 1);
+
+    for (i = 0; i < path->n; i += 8) {
+        __builtin_prefetch(&path->pc[i], 1);
+        __builtin_prefetch(&path->node[i], 1);
+    }
+}
+
+
 static ngx_int_t
 ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
@@ -210,25 +225,38 @@ ngx_http_profiling_stacks_walk(ngx_http_profiling_stacks_t *stacks,
 }
 
 
+/* the n-th place to look at for a key that belongs to a node */
+
+static ngx_inline uint32_t
+ngx_http_profiling_stacks_at(ngx_uint_t size, uint32_t node, uint32_t key,
+    ngx_uint_t n)
+{
+    return (uint32_t) ((n < NGX_HTTP_PROFILING_STACKS_NEAR ? 2 * node + n
+                                                           : key + n)
+                       & (2 * size - 1));
+}
+
+
 static uint32_t
 ngx_http_profiling_stacks_node(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, uint64_t pc, uint32_t parent)
 {
-    uint32_t                    i, at, fresh, *hash;
+    uint32_t                    i, at, is, key, tag, fresh, *hash;
     ngx_uint_t                  probe;
     ngx_http_profiling_node_t  *nodes;
 
     nodes = ngx_http_profiling_stacks_nodes(stacks);
     hash = ngx_http_profiling_stacks_hash(stacks, size, 0);
-    at = ngx_http_profiling_stacks_mix(pc, parent);
+    key = ngx_http_profiling_stacks_mix(pc, parent);
+    tag = key & ~(uint32_t) NGX_HTTP_PROFILING_STACKS_INDEX;
     fresh = 0;
 
-    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++, at++) {
+    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++) {
 
-        at &= 2 * size - 1;
-        i = ngx_http_profiling_load_acquire(&hash[at]);
+        at = ngx_http_profiling_stacks_at(size, parent, key, probe);
+        is = ngx_http_profiling_load_acquire(&hash[at]);
 
-        if (i == 0) {
+        if (is == 0) {
 
             if (fresh == 0) {
                 fresh = ngx_http_profiling_stacks_reserve(&stacks->node_n,
@@ -241,17 +269,23 @@ ngx_http_profiling_stacks_node(ngx_http_profiling_stacks_t *stacks,
                 ngx_http_profiling_store(&nodes[fresh].parent, parent);
             }
 
-            if (__atomic_compare_exchange_n(&hash[at], &i, fresh, 0,
+            if (__atomic_compare_exchange_n(&hash[at], &is, tag | fresh, 0,
                                             __ATOMIC_ACQ_REL,
                                             __ATOMIC_ACQUIRE))
             {
                 return fresh;
             }
 
-            /* another thread was faster: i is its entry */
+            /* another thread was faster: it is that one's entry */
         }
 
-        if (i < size && nodes[i].pc == pc && nodes[i].parent == parent) {
+        i = is & NGX_HTTP_PROFILING_STACKS_INDEX;
+
+        if ((is ^ i) == tag
+            && i < size
+            && nodes[i].pc == pc
+            && nodes[i].parent == parent)
+        {
             return i;
         }
     }
@@ -264,21 +298,22 @@ static ngx_http_profiling_tally_t *
 ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, uint32_t node, uint32_t label)
 {
-    uint32_t                     i, at, fresh, *hash;
+    uint32_t                     i, at, is, key, tag, fresh, *hash;
     ngx_uint_t                   probe;
     ngx_http_profiling_tally_t  *tallies;
 
     tallies = ngx_http_profiling_stacks_tally_table(stacks, size);
     hash = ngx_http_profiling_stacks_hash(stacks, size, 1);
-    at = ngx_http_profiling_stacks_mix(node, label);
+    key = ngx_http_profiling_stacks_mix(node, label);
+    tag = key & ~(uint32_t) NGX_HTTP_PROFILING_STACKS_INDEX;
     fresh = 0;
 
-    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++, at++) {
+    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++) {
 
-        at &= 2 * size - 1;
-        i = ngx_http_profiling_load_acquire(&hash[at]);
+        at = ngx_http_profiling_stacks_at(size, node, key, probe);
+        is = ngx_http_profiling_load_acquire(&hash[at]);
 
-        if (i == 0) {
+        if (is == 0) {
 
             if (fresh == 0) {
                 fresh = ngx_http_profiling_stacks_reserve(&stacks->tally_n,
@@ -291,7 +326,7 @@ ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
                 ngx_http_profiling_store_release(&tallies[fresh].node, node);
             }
 
-            if (__atomic_compare_exchange_n(&hash[at], &i, fresh, 0,
+            if (__atomic_compare_exchange_n(&hash[at], &is, tag | fresh, 0,
                                             __ATOMIC_ACQ_REL,
                                             __ATOMIC_ACQUIRE))
             {
@@ -299,7 +334,12 @@ ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
             }
         }
 
-        if (i < size && tallies[i].node == node && tallies[i].label == label)
+        i = is & NGX_HTTP_PROFILING_STACKS_INDEX;
+
+        if ((is ^ i) == tag
+            && i < size
+            && tallies[i].node == node
+            && tallies[i].label == label)
         {
             return &tallies[i];
         }

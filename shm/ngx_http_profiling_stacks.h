@@ -26,8 +26,17 @@
 #define NGX_HTTP_PROFILING_STACKS_MIN     1024
 #define NGX_HTTP_PROFILING_STACKS_MAX     131072
 
-/* places of the hash looked at before an entry counts as not fitting */
+/*
+ * Places of the hash looked at before an entry counts as not fitting.  The
+ * first ones are beside those of the entry's parent, which was used just
+ * before and was made at about the same time: a sample touches few pages.
+ */
+
+#define NGX_HTTP_PROFILING_STACKS_NEAR    8
 #define NGX_HTTP_PROFILING_STACKS_PROBES  128
+
+/* a place of the hash: an index, and above it bits of the key, 0: free */
+#define NGX_HTTP_PROFILING_STACKS_INDEX   (NGX_HTTP_PROFILING_STACKS_MAX - 1)
 
 
 typedef struct {
@@ -97,6 +106,14 @@ ngx_int_t ngx_http_profiling_stacks_add_path(
     ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
     ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
     uint32_t label, uint64_t count, uint64_t value);
+
+/*
+ * Has what add_path() will need fetched from memory, as far as it can be
+ * known.  Some time before that call; signal-safe.
+ */
+void ngx_http_profiling_stacks_prefetch(
+    const ngx_http_profiling_stacks_t *stacks,
+    const ngx_http_profiling_path_t *path);
 
 /*
  * Takes over the table of an owner that is no more, and may have been killed
