@@ -243,4 +243,33 @@ ngx_http_profiling_cfi_lookup(const ngx_http_profiling_cfi_t *cfi,
 }
 
 
+/*
+ * The bytes of text from pc on, and before it, for which the lookup has the
+ * same result; of a large function not all.  Only where there is a rule.
+ * Signal safe.
+ */
+
+static ngx_inline void
+ngx_http_profiling_cfi_reach(const ngx_http_profiling_cfi_t *cfi,
+    uint64_t pc, uint32_t *before, uint32_t *after)
+{
+    uint32_t                             low, mask, bucket;
+    const ngx_http_profiling_cfi_row_t  *row;
+
+    mask = ((uint32_t) 1 << NGX_HTTP_PROFILING_CFI_BUCKET) - 1;
+    low = (uint32_t) (pc - cfi->start);
+    bucket = low >> NGX_HTTP_PROFILING_CFI_BUCKET;
+
+    row = ngx_http_profiling_cfi_row(cfi, pc);
+
+    /* rows of other buckets may be anywhere: not beyond this one */
+
+    *before = (row > cfi->rows + cfi->index[bucket])
+              ? (uint16_t) (low - row[-1].addr) : low & mask;
+    *after = (row < cfi->rows + cfi->index[bucket + 1])
+             ? (uint16_t) (row->addr - low)
+             : ngx_min(mask + 1 - (low & mask), cfi->len - low);
+}
+
+
 #endif /* _NGX_HTTP_PROFILING_CFI_H_INCLUDED_ */

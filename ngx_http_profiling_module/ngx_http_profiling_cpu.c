@@ -23,8 +23,19 @@ static void ngx_http_profiling_cpu_count(ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_unwind_t *result);
 
 
-static ngx_http_profiling_path_t
-    ngx_http_profiling_cpu_paths[NGX_HTTP_PROFILING_THREADS];
+/*
+ * What a thread's samples have in common: memory that is touched together, and
+ * not before the thread is sampled
+ */
+
+typedef struct {
+    ngx_http_profiling_unwind_cache_t  cache;
+    ngx_http_profiling_path_t          path;
+} ngx_http_profiling_cpu_thread_t;
+
+
+static ngx_http_profiling_cpu_thread_t
+    ngx_http_profiling_cpu_threads[NGX_HTTP_PROFILING_THREADS];
 
 
 void
@@ -240,13 +251,15 @@ ngx_http_profiling_cpu_asked(siginfo_t *info, const ucontext_t *uc)
 static void
 ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
 {
-    uint64_t                      now, cpu, value;
-    uint64_t                      pcs[NGX_HTTP_PROFILING_FRAMES + 1];
-    ngx_uint_t                    n;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_thread_t  *t;
-    ngx_http_profiling_unwind_t   result;
+    uint64_t                          now, cpu, value;
+    uint64_t                          pcs[NGX_HTTP_PROFILING_FRAMES + 1];
+    ngx_uint_t                        n;
+    ngx_http_profiling_slot_t        *slot;
+    ngx_http_profiling_zone_t        *zone;
+    ngx_http_profiling_thread_t      *t;
+    ngx_http_profiling_unwind_t       result;
+    ngx_http_profiling_stacks_t      *stacks;
+    ngx_http_profiling_cpu_thread_t  *own;
 
     t = info->si_value.sival_ptr;
 
@@ -256,8 +269,16 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
         return;
     }
 
+    own = &ngx_http_profiling_cpu_threads[t - ngx_http_profiling_threads];
+
     slot = ngx_http_profiling_process.slot;
     zone = ngx_http_profiling_process.zone;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    /* it comes while the clocks are read */
+
+    ngx_http_profiling_unwind_prefetch(&own->cache);
+    ngx_http_profiling_stacks_prefetch(stacks, &own->path);
 
     now = ngx_http_profiling_clock();
     cpu = ngx_http_profiling_thread_cpu();
@@ -270,19 +291,15 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
         return;
     }
 
-    n = ngx_http_profiling_unwind(&t->stack, uc, pcs,
-                                  NGX_HTTP_PROFILING_FRAMES, &result);
+    n = ngx_http_profiling_unwind_cached(&t->stack, uc, &own->cache, pcs,
+                                         NGX_HTTP_PROFILING_FRAMES, &result);
 
     /* the root: a slot and its table may come to another worker */
 
     pcs[n++] = (uint64_t) ngx_pid;
 
-    (void) ngx_http_profiling_stacks_add_path(
-                            ngx_http_profiling_zone_stacks(zone, slot),
-                            zone->stacks,
-                            &ngx_http_profiling_cpu_paths[
-                                            t - ngx_http_profiling_threads],
-                            pcs, n,
+    (void) ngx_http_profiling_stacks_add_path(stacks, zone->stacks,
+                            &own->path, pcs, n,
                             ngx_http_profiling_cpu_label(t, uc),
                             1 + (uint64_t) ngx_max(info->si_overrun, 0),
                             value);

@@ -55,6 +55,7 @@ static void ngx_http_profiling_objects_reap(void);
 
 static ngx_http_profiling_objects_t  *ngx_http_profiling_objects;
 static ngx_uint_t                     ngx_http_profiling_objects_walks;
+static uint32_t                       ngx_http_profiling_objects_generation;
 
 static ngx_http_profiling_objects_t
     *ngx_http_profiling_objects_old[NGX_HTTP_PROFILING_OBJECTS_RETIRED];
@@ -84,6 +85,7 @@ ngx_http_profiling_objects_refresh(void)
     }
 
     list = &ctx.map->list;
+    list->generation = ++ngx_http_profiling_objects_generation;
 
     (void) mprotect(ctx.map, list->size, PROT_READ);
 

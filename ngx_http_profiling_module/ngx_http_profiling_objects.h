@@ -58,6 +58,9 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                           n;
+    uint32_t                             generation; /* no two lists of a
+                                                        process share one,
+                                                        not 0 */
     ngx_http_profiling_range_t           *text;      /* sorted by address */
     ngx_http_profiling_object_t         *object;    /* in the same order */
 

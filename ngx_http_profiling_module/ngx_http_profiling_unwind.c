@@ -26,33 +26,107 @@ static const uint8_t  ngx_http_profiling_unwind_gregs[] = {
 #endif
 
 
-/* the CFA; NGX_DECLINED: it depends on a register that is not known */
+/* not found in the cache, or there is none: see the header */
 
-static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_cfa(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule, uint64_t *cfa)
+ngx_http_profiling_unwind_seldom
+static void
+ngx_http_profiling_unwind_search(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, ngx_http_profiling_unwind_entry_t *entry)
 {
-    if (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_REG) {
+    uint32_t  before, after;
 
-        if (!ngx_http_profiling_unwind_knows(walk, rule->cfa_reg)) {
-            return NGX_DECLINED;
+    walk->object = ngx_http_profiling_unwind_object(walk, addr);
+    walk->rule = (walk->object && walk->object->cfi)
+                 ? ngx_http_profiling_cfi_lookup(walk->object->cfi, addr)
+                 : NULL;
+
+    if (entry && walk->rule) {
+        ngx_http_profiling_cfi_reach(walk->object->cfi, addr, &before, &after);
+
+        entry->addr = addr - before;
+        entry->len = before + after;
+        entry->generation = walk->objects->generation;
+        entry->object = walk->object;
+        entry->rule = *walk->rule;
+
+        walk->rule = &entry->rule;
+    }
+}
+
+
+void
+ngx_http_profiling_unwind_find(ngx_http_profiling_walk_t *walk, uint64_t addr)
+{
+    uint32_t                            slot;
+    ngx_http_profiling_unwind_entry_t  *entry;
+    ngx_http_profiling_unwind_cache_t  *cache;
+
+    cache = walk->cache;
+    entry = NULL;
+
+    if (cache) {
+        /* the same callers come again, but interrupted code is anywhere */
+
+        slot = ngx_http_profiling_unwind_slot(walk->exact ? addr >> 6 : addr,
+                                              NGX_HTTP_PROFILING_UNWIND_CACHE);
+        entry = &cache->entry[slot];
+
+        if (cache->n < NGX_HTTP_PROFILING_FRAMES) {
+            cache->used[cache->n] = (uint16_t) slot;
+            cache->sp[cache->n++] = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
         }
 
-        *cfa = walk->reg[rule->cfa_reg] + (uint64_t) (int64_t) rule->cfa;
-
-        return NGX_OK;
+        if (addr - entry->addr < entry->len
+            && entry->generation == walk->objects->generation)
+        {
+            walk->object = entry->object;
+            walk->rule = &entry->rule;
+            return;
+        }
     }
 
+    ngx_http_profiling_unwind_search(walk, addr, entry);
+}
+
+
+/* a CFA that is not a register with an offset; NGX_DECLINED: see below */
+
+ngx_http_profiling_unwind_seldom
+static ngx_int_t
+ngx_http_profiling_unwind_cfa_expr(ngx_http_profiling_walk_t *walk,
+    const ngx_http_profiling_cfi_rule_t *rule, uint64_t *cfa)
+{
     return (ngx_http_profiling_unwind_expr(walk, (ngx_uint_t) rule->cfa, 0, 0,
                                            cfa)
             == NGX_OK) ? NGX_OK : NGX_DECLINED;
 }
 
 
-/* a register of the caller; NGX_ERROR: it cannot be known */
+/* the CFA; NGX_DECLINED: it depends on a register that is not known */
 
 static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_value(ngx_http_profiling_walk_t *walk, int32_t how,
+ngx_http_profiling_unwind_cfa(ngx_http_profiling_walk_t *walk,
+    const ngx_http_profiling_cfi_rule_t *rule, uint64_t *cfa)
+{
+    if (rule->cfa_kind != NGX_HTTP_PROFILING_CFI_CFA_REG) {
+        return ngx_http_profiling_unwind_cfa_expr(walk, rule, cfa);
+    }
+
+    if (!ngx_http_profiling_unwind_knows(walk, rule->cfa_reg)) {
+        return NGX_DECLINED;
+    }
+
+    *cfa = walk->reg[rule->cfa_reg] + (uint64_t) (int64_t) rule->cfa;
+
+    return NGX_OK;
+}
+
+
+/* a register of the caller that is not on the stack at a known place */
+
+ngx_http_profiling_unwind_seldom
+static ngx_int_t
+ngx_http_profiling_unwind_other(ngx_http_profiling_walk_t *walk, int32_t how,
     uint64_t cfa, uint64_t *value)
 {
     int64_t  arg;
@@ -60,10 +134,6 @@ ngx_http_profiling_unwind_value(ngx_http_profiling_walk_t *walk, int32_t how,
     arg = ngx_http_profiling_cfi_arg(how);
 
     switch (ngx_http_profiling_cfi_kind(how)) {
-
-    case NGX_HTTP_PROFILING_CFI_AT:
-        return ngx_http_profiling_unwind_load(walk, cfa + (uint64_t) arg,
-                                              value);
 
     case NGX_HTTP_PROFILING_CFI_VAL:
         *value = cfa + (uint64_t) arg;
@@ -97,12 +167,30 @@ ngx_http_profiling_unwind_value(ngx_http_profiling_walk_t *walk, int32_t how,
 }
 
 
+/* a register of the caller; NGX_ERROR: it cannot be known */
+
+static ngx_inline ngx_int_t
+ngx_http_profiling_unwind_value(ngx_http_profiling_walk_t *walk, int32_t how,
+    uint64_t cfa, uint64_t *value)
+{
+    if (ngx_http_profiling_cfi_kind(how) == NGX_HTTP_PROFILING_CFI_AT) {
+        return ngx_http_profiling_unwind_load(walk,
+                                 cfa + (uint64_t) (int64_t)
+                                       ngx_http_profiling_cfi_arg(how),
+                                 value);
+    }
+
+    return ngx_http_profiling_unwind_other(walk, how, cfa, value);
+}
+
+
 /*
  * Above a signal frame all registers are those of the interrupted code: they
  * are in the context that the kernel left at the handler's stack pointer.
  * NGX_DECLINED: there is no context that fits.
  */
 
+ngx_http_profiling_unwind_seldom
 static ngx_int_t
 ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
     uint64_t sp)
@@ -343,16 +431,13 @@ ngx_http_profiling_unwind_try(ngx_http_profiling_walk_t *walk,
     }
 
     if (rc == NGX_OK) {
-        object = ngx_http_profiling_unwind_object(walk, walk->pc - 1);
+        ngx_http_profiling_unwind_find(walk, walk->pc - 1);
+        object = walk->object;
 
         /* to look at the text costs a system call, so not without need */
 
         if ((object && before.exact)
-            || (object && ngx_http_profiling_unwind_called(walk->pc,
-                                                           object->start,
-                                                           object->end))
-            || (object == NULL
-                && ngx_http_profiling_unwind_called(walk->pc, 0, 0)))
+            || ngx_http_profiling_unwind_called(walk, walk->pc, object))
         {
             return NGX_OK;
         }
@@ -376,17 +461,17 @@ static ngx_inline ngx_int_t
 ngx_http_profiling_unwind_next(ngx_http_profiling_walk_t *walk)
 {
     ngx_int_t                             rc;
-    const ngx_http_profiling_object_t    *object;
     const ngx_http_profiling_cfi_rule_t  *rule;
 
-    object = walk->object;
+    rule = walk->rule;
 
-    if (object == NULL || object->cfi == NULL) {
+    if (rule == NULL) {
         return ngx_http_profiling_unwind_recover(walk);
     }
 
-    if (object->sigreturn
-        && walk->pc == object->sigreturn
+#if defined(__aarch64__)
+
+    if (walk->pc == walk->object->sigreturn
         && ngx_http_profiling_unwind_signal(walk,
                               walk->reg[NGX_HTTP_PROFILING_UNWIND_SP])
            == NGX_OK)
@@ -394,10 +479,9 @@ ngx_http_profiling_unwind_next(ngx_http_profiling_walk_t *walk)
         return NGX_OK;
     }
 
-    rule = ngx_http_profiling_cfi_lookup(object->cfi,
-                                         walk->pc - !walk->exact);
+#endif
 
-    if (rule && rule->cfa_kind != NGX_HTTP_PROFILING_CFI_NONE) {
+    if (rule->cfa_kind != NGX_HTTP_PROFILING_CFI_NONE) {
 
         if (walk->exact
             || (walk->guess
@@ -435,33 +519,24 @@ ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk)
 {
     ngx_int_t                             rc;
     ngx_uint_t                            n;
-    const ngx_http_profiling_object_t    *object;
     const ngx_http_profiling_cfi_rule_t  *rule;
 
     for (n = 0; n < NGX_HTTP_PROFILING_UNWIND_AHEAD; n++) {
 
-        object = ngx_http_profiling_unwind_object(walk,
-                                                  walk->pc - !walk->exact);
-        walk->object = object;
+        ngx_http_profiling_unwind_find(walk, walk->pc - !walk->exact);
 
-        if (object == NULL) {
-            return ngx_http_profiling_unwind_called(walk->pc, 0, 0);
+        if (walk->object == NULL) {
+            return ngx_http_profiling_unwind_called(walk, walk->pc, NULL);
         }
 
         if (!walk->exact
-            && !ngx_http_profiling_unwind_called(walk->pc, object->start,
-                                                 object->end)
+            && !ngx_http_profiling_unwind_called(walk, walk->pc, walk->object)
             && !ngx_http_profiling_unwind_sigreturn(walk->pc))
         {
             return 0;
         }
 
-        if (object->cfi == NULL) {
-            return 1;
-        }
-
-        rule = ngx_http_profiling_cfi_lookup(object->cfi,
-                                             walk->pc - !walk->exact);
+        rule = walk->rule;
 
         if (rule == NULL || rule->cfa_kind == NGX_HTTP_PROFILING_CFI_NONE) {
             return 1;
@@ -491,8 +566,7 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
 
     for ( ;; ) {
         pc = walk->pc;
-        walk->object = ngx_http_profiling_unwind_object(walk,
-                                                        pc - !walk->exact);
+        ngx_http_profiling_unwind_find(walk, pc - !walk->exact);
 
         if (walk->object == NULL) {
 
@@ -509,7 +583,9 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
 
             /* a caller of no object has to be code that makes calls */
 
-            if (!walk->exact && !ngx_http_profiling_unwind_called(pc, 0, 0)) {
+            if (!walk->exact
+                && !ngx_http_profiling_unwind_called(walk, pc, NULL))
+            {
                 walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_RA;
                 break;
             }
@@ -562,6 +638,7 @@ ngx_http_profiling_unwind_start(ngx_http_profiling_walk_t *walk,
     ngx_uint_t  n;
 
     walk->object = NULL;
+    walk->rule = NULL;
     walk->guess = 0;
     walk->top = stack->top & ~(uintptr_t) 7;
     walk->result->jit = 0;
@@ -607,6 +684,28 @@ ngx_http_profiling_unwind(const ngx_http_profiling_stack_t *stack,
     const ucontext_t *uc, uint64_t *pcs, ngx_uint_t max,
     ngx_http_profiling_unwind_t *result)
 {
+    return ngx_http_profiling_unwind_cached(stack, uc, NULL, pcs, max, result);
+}
+
+
+void
+ngx_http_profiling_unwind_prefetch(
+    const ngx_http_profiling_unwind_cache_t *cache)
+{
+    uint32_t  i;
+
+    for (i = 0; i < cache->n; i++) {
+        __builtin_prefetch(&cache->entry[cache->used[i]]);
+        __builtin_prefetch((void *) (cache->sp[i] - sizeof(uint64_t)));
+    }
+}
+
+
+ngx_uint_t
+ngx_http_profiling_unwind_cached(const ngx_http_profiling_stack_t *stack,
+    const ucontext_t *uc, ngx_http_profiling_unwind_cache_t *cache,
+    uint64_t *pcs, ngx_uint_t max, ngx_http_profiling_unwind_t *result)
+{
     ngx_uint_t                 i;
     ngx_http_profiling_walk_t  walk;
 
@@ -633,7 +732,12 @@ ngx_http_profiling_unwind(const ngx_http_profiling_stack_t *stack,
 #endif
 
     walk.exact = 1;
+    walk.cache = cache;
     walk.result = result;
+
+    if (cache) {
+        cache->n = 0;
+    }
 
     return ngx_http_profiling_unwind_start(&walk, stack, pcs, max, 0);
 }
@@ -675,6 +779,7 @@ ngx_http_profiling_unwind_here(const ngx_http_profiling_stack_t *stack,
 
     walk.valid = NGX_HTTP_PROFILING_UNWIND_KEPT;
     walk.exact = 1;
+    walk.cache = NULL;
     walk.result = result;
 
     return ngx_http_profiling_unwind_start(&walk, stack, pcs, max, skip + 1);

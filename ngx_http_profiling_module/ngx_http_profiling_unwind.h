@@ -20,8 +20,14 @@
 
 #include <ucontext.h>
 
+#include "ngx_http_profiling_objects.h"
+
 
 #define NGX_HTTP_PROFILING_FRAMES           128
+
+/* entries of a cache, powers of two; mixed loads have some 500 callers */
+#define NGX_HTTP_PROFILING_UNWIND_CACHE     512
+#define NGX_HTTP_PROFILING_UNWIND_TEXTS     64
 
 
 /*
@@ -63,6 +69,43 @@ typedef struct {
 
 
 /*
+ * What former walks have found in the tables: object and rule of an address
+ * are of one list, so they hold as long as that list is in use.  One walk at
+ * a time may use a cache: each thread's sampler has its own.  Zeroed: empty.
+ */
+
+typedef struct {
+    uint64_t                             addr;         /* the first one */
+    uint32_t                             len;          /* bytes of text */
+    uint32_t                             generation;   /* of the list */
+    const ngx_http_profiling_object_t   *object;
+    ngx_http_profiling_cfi_rule_t        rule;
+} ngx_http_profiling_unwind_entry_t;
+
+
+typedef struct {
+    uint64_t                             addr;
+    uint32_t                             generation;
+    u_char                               before[8];    /* bytes of code */
+} ngx_http_profiling_unwind_text_t;
+
+
+typedef struct {
+    ngx_http_profiling_unwind_entry_t    entry[
+                                             NGX_HTTP_PROFILING_UNWIND_CACHE]
+                                         __attribute__((aligned(64)));
+    ngx_http_profiling_unwind_text_t     text[
+                                             NGX_HTTP_PROFILING_UNWIND_TEXTS];
+
+    /* the last walk: entries and stack pointers */
+
+    uint32_t                             n;
+    uint16_t                             used[NGX_HTTP_PROFILING_FRAMES];
+    uint64_t                             sp[NGX_HTTP_PROFILING_FRAMES];
+} ngx_http_profiling_unwind_cache_t;
+
+
+/*
  * Writes at most max (2 or more) frames to pcs, the innermost first, and
  * returns their number, which is at least 1.  pcs[0] is the exact pc; all
  * others are return addresses, of which a reader subtracts 1 (not of
@@ -71,6 +114,19 @@ typedef struct {
 ngx_uint_t ngx_http_profiling_unwind(const ngx_http_profiling_stack_t *stack,
     const ucontext_t *uc, uint64_t *pcs, ngx_uint_t max,
     ngx_http_profiling_unwind_t *result);
+
+/* the same, with a cache that no other walk uses meanwhile */
+ngx_uint_t ngx_http_profiling_unwind_cached(
+    const ngx_http_profiling_stack_t *stack, const ucontext_t *uc,
+    ngx_http_profiling_unwind_cache_t *cache, uint64_t *pcs, ngx_uint_t max,
+    ngx_http_profiling_unwind_t *result);
+
+/*
+ * Has what the last walk needed fetched from memory: most of it will serve
+ * the next one.  Some time before that walk.
+ */
+void ngx_http_profiling_unwind_prefetch(
+    const ngx_http_profiling_unwind_cache_t *cache);
 
 /*
  * The same from the place of the call on: pcs[0] is the return address into

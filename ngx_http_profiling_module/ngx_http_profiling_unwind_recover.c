@@ -75,14 +75,50 @@ ngx_http_profiling_unwind_text(uint64_t addr, u_char *bytes)
 }
 
 
+/*
+ * The same of an object's text, which stays as it is: what was read once
+ * needs no system call.  Of code that is made at run time it may not.
+ */
+
+static ngx_int_t
+ngx_http_profiling_unwind_code(ngx_http_profiling_walk_t *walk, uint64_t addr,
+    const ngx_http_profiling_object_t *object, u_char *bytes)
+{
+    ngx_http_profiling_unwind_text_t  *text;
+
+    if (object == NULL || walk->cache == NULL) {
+        return ngx_http_profiling_unwind_text(addr, bytes);
+    }
+
+    text = &walk->cache->text[ngx_http_profiling_unwind_slot(addr,
+                                           NGX_HTTP_PROFILING_UNWIND_TEXTS)];
+
+    if (text->addr != addr || text->generation != walk->objects->generation) {
+
+        if (ngx_http_profiling_unwind_text(addr, bytes) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        text->addr = addr;
+        text->generation = walk->objects->generation;
+        ngx_memcpy(text->before, bytes, 8);
+    }
+
+    ngx_memcpy(bytes, text->before, 8);
+
+    return NGX_OK;
+}
+
+
 ngx_uint_t
-ngx_http_profiling_unwind_called(uint64_t addr, uint64_t start, uint64_t end)
+ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, const ngx_http_profiling_object_t *object)
 {
     u_char    b[8];
     int32_t   rel;
     uint64_t  target;
 
-    if (ngx_http_profiling_unwind_text(addr, b) != NGX_OK) {
+    if (ngx_http_profiling_unwind_code(walk, addr, object, b) != NGX_OK) {
         return 0;
     }
 
@@ -100,7 +136,8 @@ ngx_http_profiling_unwind_called(uint64_t addr, uint64_t start, uint64_t end)
         rel = (int32_t) (insn << 6) >> 4;
         target = addr - 4 + (int64_t) rel;
 
-        return end == 0 || (target >= start && target < end);
+        return object == NULL
+               || (target >= object->start && target < object->end);
     }
 
     /* blr, blraa, blrab, blraaz, blrabz */
@@ -113,7 +150,9 @@ ngx_http_profiling_unwind_called(uint64_t addr, uint64_t start, uint64_t end)
         ngx_memcpy(&rel, b + 4, sizeof(rel));
         target = addr + (int64_t) rel;
 
-        if (end == 0 || (target >= start && target < end)) {
+        if (object == NULL
+            || (target >= object->start && target < object->end))
+        {
             return 1;
         }
     }
@@ -176,8 +215,7 @@ ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
     if (object == NULL
         || !object->readable
         || addr - object->start < 8
-        || !ngx_http_profiling_unwind_called(addr, object->start,
-                                             object->end))
+        || !ngx_http_profiling_unwind_called(walk, addr, object))
     {
         return NULL;
     }
@@ -194,7 +232,8 @@ ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
  */
 
 static ngx_uint_t
-ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
+ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra,
+    const ngx_http_profiling_object_t *from)
 {
 #if !defined(__aarch64__)
 
@@ -206,7 +245,7 @@ ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
     object = walk->object;
 
     if (object == NULL
-        || ngx_http_profiling_unwind_text(ra, b) != NGX_OK
+        || ngx_http_profiling_unwind_code(walk, ra, from, b) != NGX_OK
         || b[3] != 0xe8)
     {
         return 1;
@@ -227,6 +266,7 @@ ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
 
     (void) walk;
     (void) ra;
+    (void) from;
 
     return 1;
 
@@ -244,10 +284,13 @@ static ngx_uint_t
 ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
     uint64_t ra, uint64_t sp, uint64_t fp)
 {
-    ngx_http_profiling_walk_t  next;
+    ngx_http_profiling_walk_t           next;
+    const ngx_http_profiling_object_t  *from;
 
-    if (ngx_http_profiling_unwind_return(walk, ra) == NULL
-        || (walk->strict && !ngx_http_profiling_unwind_leads(walk, ra)))
+    from = ngx_http_profiling_unwind_return(walk, ra);
+
+    if (from == NULL
+        || (walk->strict && !ngx_http_profiling_unwind_leads(walk, ra, from)))
     {
         return 0;
     }

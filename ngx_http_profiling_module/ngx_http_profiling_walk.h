@@ -66,9 +66,15 @@
 #endif
 
 
+/* what a walk mostly has no need of: not between what it does at each frame */
+#define ngx_http_profiling_unwind_seldom  __attribute__((noinline, cold))
+
+
 typedef struct {
     const ngx_http_profiling_objects_t  *objects;
     const ngx_http_profiling_object_t   *object;   /* that has pc, or NULL */
+    const ngx_http_profiling_cfi_rule_t *rule;     /* of pc, NULL: none */
+    ngx_http_profiling_unwind_cache_t   *cache;    /* may be NULL */
 
     uintptr_t                            lo;       /* what may be loaded */
     uintptr_t                            top;
@@ -108,10 +114,18 @@ ngx_uint_t ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk);
 
 /*
  * Whether a call instruction ends just before addr.  A direct call has to lead
- * into [start, end), the text that it is in (0, 0: any place).
+ * into the text of the object that it is in (NULL: any place).
  */
-ngx_uint_t ngx_http_profiling_unwind_called(uint64_t addr, uint64_t start,
-    uint64_t end);
+ngx_uint_t ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, const ngx_http_profiling_object_t *object);
+
+/* object and rule of an address, which is pc or the one before it */
+void ngx_http_profiling_unwind_find(ngx_http_profiling_walk_t *walk,
+    uint64_t addr);
+
+/* where an address is kept in a table of n entries */
+#define ngx_http_profiling_unwind_slot(addr, n)                               \
+    ((uint32_t) (((addr) * 0x9e3779b97f4a7c15ull) >> 48) & ((n) - 1))
 
 
 #define ngx_http_profiling_unwind_knows(walk, r)                              \

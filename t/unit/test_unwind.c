@@ -45,6 +45,8 @@ static volatile unsigned           causes[NGX_HTTP_PROFILING_UNWIND_CAUSES];
 static volatile unsigned           in_main;
 static volatile unsigned           recovered;
 static volatile unsigned           jit;
+static volatile unsigned           changed;      /* by the cache */
+static ngx_http_profiling_unwind_cache_t  cache;
 static volatile uint64_t           walk_ns;
 static volatile uint64_t           walk_frames;
 static uint64_t                    example[MAX];
@@ -65,7 +67,7 @@ now(void)
 static void
 on_prof(int signo, siginfo_t *si, void *uc)
 {
-    uint64_t                     pcs[MAX], t;
+    uint64_t                     pcs[MAX], cached[MAX], t;
     ngx_uint_t                   i, n;
     ngx_http_profiling_unwind_t  result;
 
@@ -76,10 +78,16 @@ on_prof(int signo, siginfo_t *si, void *uc)
         return;
     }
 
+    ngx_http_profiling_unwind_prefetch(&cache);
+
     t = now();
-    n = ngx_http_profiling_unwind(&stack, uc, pcs, MAX, &result);
+    n = ngx_http_profiling_unwind_cached(&stack, uc, &cache, cached, MAX,
+                                         &result);
     walk_ns += now() - t;
     walk_frames += n;
+
+    changed += (ngx_http_profiling_unwind(&stack, uc, pcs, MAX, &result) != n
+                || memcmp(pcs, cached, n * sizeof(uint64_t)) != 0);
 
     samples++;
     causes[result.cause]++;
@@ -134,7 +142,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
     struct sigaction  sa;
     struct itimerval  it;
 
-    samples = in_main = recovered = jit = nexample = 0;
+    samples = in_main = recovered = jit = nexample = changed = 0;
     walk_ns = walk_frames = 0;
 
     for (i = 0; i < NGX_HTTP_PROFILING_UNWIND_CAUSES; i++) {
@@ -157,6 +165,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
     setitimer(ITIMER_PROF, &it, NULL);
 
     assert_true(samples > 10);
+    assert_int_equal(changed, 0);
 
     share = 100.0 * ngx_min(in_main,
                             causes[NGX_HTTP_PROFILING_UNWIND_COMPLETE])
@@ -211,6 +220,7 @@ test_stepping(void **state)
 
         assert_true(r.steps > 100);
         assert_true(share >= w->least);
+        assert_int_equal(r.changed, 0);
     }
 }
 
@@ -654,6 +664,34 @@ test_thread(void **state)
 }
 
 
+/* the innermost frame, if this thread were interrupted at pc */
+
+static uint64_t
+first_frame(uintptr_t pc)
+{
+    uint64_t                     pcs[MAX];
+    ucontext_t                   uc;
+    struct sigaction             sa;
+    ngx_http_profiling_unwind_t  result;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_flags = SA_SIGINFO;
+    sa.sa_sigaction = on_snapshot;
+    sigaction(SIGUSR1, &sa, NULL);
+    raise(SIGUSR1);
+
+    uc = snapshot;
+    uc.uc_mcontext.gregs[REG_RIP] = (greg_t) pc;
+    uc.uc_mcontext.gregs[REG_RSP] = (greg_t) (uintptr_t)
+                                    __builtin_frame_address(0);
+
+    (void) ngx_http_profiling_unwind_cached(&stack, &uc, &cache, pcs, MAX,
+                                            &result);
+
+    return pcs[0];
+}
+
+
 static void
 test_objects(void **state)
 {
@@ -713,10 +751,15 @@ test_objects(void **state)
     assert_non_null(object->cfi);
     ngx_http_profiling_objects_release();
 
-    /* and goes */
+    assert_true(first_frame((uintptr_t) f) == (uintptr_t) f);
+    assert_true(first_frame((uintptr_t) f) == (uintptr_t) f);
+
+    /* and goes, from caches as well */
 
     dlclose(handle);
     assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_OK);
+    assert_int_equal(first_frame((uintptr_t) f), NGX_HTTP_PROFILING_FRAME_JIT);
+
     objects = ngx_http_profiling_objects_acquire();
     assert_int_equal(objects->n, before);
     assert_null(ngx_http_profiling_objects_find(objects, (uintptr_t) f));

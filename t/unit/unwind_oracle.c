@@ -441,6 +441,35 @@ now(void)
 }
 
 
+/*
+ * What holds at an address holds from pc to end, its row: for at most the
+ * bucket it is in, but for all that the lookup would say the same of.
+ */
+
+static unsigned
+reach(const ngx_http_profiling_cfi_t *cfi, uint64_t pc, uint64_t end)
+{
+    unsigned  wrong;
+    uint32_t  before, after;
+    uint64_t  at, low, high, bucket;
+
+    wrong = 0;
+    bucket = 1 << NGX_HTTP_PROFILING_CFI_BUCKET;
+
+    for (at = pc; at <= end; at += 1 + (end - at) / 3) {
+        low = at - (at - cfi->start) % bucket;
+        high = ngx_min(low + bucket, end + 1);
+        low = ngx_max(low, pc);
+
+        ngx_http_profiling_cfi_reach(cfi, at, &before, &after);
+
+        wrong += (at - before != low || at + after != high);
+    }
+
+    return wrong;
+}
+
+
 int
 unwind_oracle(const char *name, char *image, size_t size,
     unwind_oracle_t *result)
@@ -522,6 +551,8 @@ unwind_oracle(const char *name, char *image, size_t size,
                                      result->wrong > 8);
             continue;
         }
+
+        result->wrong += reach(cfi, pc, end);
 
         /* each row of libdw within this one, and the last byte of each */
 

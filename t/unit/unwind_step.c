@@ -32,6 +32,7 @@ static uint64_t                        base[NGX_HTTP_PROFILING_FRAMES];
 static ngx_uint_t                      nbase;
 static const ngx_http_profiling_stack_t  *bounds;
 static unwind_step_t                  *out;
+static ngx_http_profiling_unwind_cache_t  cache;
 
 
 static void
@@ -41,10 +42,24 @@ check(const ucontext_t *uc, uint64_t pc)
     uint64_t                     pcs[NGX_HTTP_PROFILING_FRAMES];
     uint64_t                     want[NGX_HTTP_PROFILING_FRAMES];
     ngx_uint_t                   n, nwant;
-    ngx_http_profiling_unwind_t  result;
+    ngx_http_profiling_unwind_t  result, cached;
 
     n = ngx_http_profiling_unwind(bounds, uc, pcs, NGX_HTTP_PROFILING_FRAMES,
                                   &result);
+
+    /* what is remembered of other walks changes none */
+
+    nwant = ngx_http_profiling_unwind_cached(bounds, uc, &cache, want,
+                                             NGX_HTTP_PROFILING_FRAMES,
+                                             &cached);
+
+    if (n != nwant
+        || memcmp(pcs, want, n * sizeof(uint64_t)) != 0
+        || memcmp(&result, &cached, sizeof(result)) != 0)
+    {
+        out->changed++;
+    }
+
     nwant = 0;
     want[nwant++] = pc;
 

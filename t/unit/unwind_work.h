@@ -28,6 +28,7 @@ typedef struct {
     unsigned      wrong;
     unsigned      deepest;
     unsigned      recovered;     /* without CFI */
+    unsigned      changed;       /* another walk with a cache */
 
     uint64_t      got[NGX_HTTP_PROFILING_FRAMES];        /* first wrong one */
     uint64_t      expected[NGX_HTTP_PROFILING_FRAMES];
