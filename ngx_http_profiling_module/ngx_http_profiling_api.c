@@ -54,6 +54,8 @@ static ngx_int_t ngx_http_profiling_text_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
 static ngx_int_t ngx_http_profiling_body_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
+static ngx_int_t ngx_http_profiling_api_heap(ngx_http_request_t *r,
+    ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_cpu(ngx_http_request_t *r,
     ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_force(ngx_http_request_t *r,
@@ -90,6 +92,9 @@ static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_http_profiling_api_cpu },
+
+    { ngx_string("heap-dump"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      NULL, ngx_http_profiling_api_heap },
 
     { ngx_string("force-gc"), NGX_HTTP_POST, 0,
       NULL, ngx_http_profiling_api_force },
@@ -574,6 +579,24 @@ ngx_http_profiling_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
     return ngx_http_profiling_pprof_cpu(r, duration, worker,
                                         (const char *) p,
                                         ngx_http_profiling_api_error);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(r->pool, sizeof("attachment; filename=heap-.prof")
+                             + NGX_TIME_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "attachment; filename=heap-%T.prof%Z", ngx_time());
+
+    return ngx_http_profiling_pprof_dump(r, worker, (const char *) p,
+                                         ngx_http_profiling_api_error);
 }
 
 

@@ -9,6 +9,7 @@
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_connections.h"
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_system.h"
@@ -253,13 +254,13 @@ ngx_http_profiling_collector_begin(uint64_t clock)
     col->from = 0;
     col->spent = 0;
 
-    col->gauges.unavailable = ngx_http_profiling_process.unavailable
-                              | NGX_HTTP_PROFILING_NO_ALLOC;
+    col->gauges.unavailable = ngx_http_profiling_process.unavailable;
 
     (void) ngx_http_profiling_interpose_refresh(ngx_cycle->log);
 
     ngx_http_profiling_capture_reap();
     ngx_http_profiling_cpu_update();
+    ngx_http_profiling_heap_tick();
 
     /* one that hangs tells where, before anybody asks */
 

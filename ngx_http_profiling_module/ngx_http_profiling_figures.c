@@ -13,8 +13,9 @@ const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
       "the allocator of the workers does not tell" },
 
     { NGX_HTTP_PROFILING_NO_ALLOC,
-      "memory.total_alloc",
-      "allocations are not counted" },
+      "memory.total_alloc memory.mallocs memory.frees",
+      "allocations are not counted: profiling_heap_rate is off, or malloc() "
+      "cannot be interposed" },
 
     { NGX_HTTP_PROFILING_NO_MEMORY,
       "memory.sys memory.usage_percent cpu.threads",

@@ -23,6 +23,7 @@
 #include "ngx_http_profiling_interpose_elf.h"
 
 #include <linux/futex.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -70,6 +71,7 @@ typedef struct {
     unsigned                             main:1;   /* in the main program */
     unsigned                             main_seen:1;  /* it comes first */
     unsigned                             lazy:1;   /* stubs were replaced */
+    unsigned                             libc:1;   /* in the C library */
 } ngx_http_profiling_interpose_scan_t;
 
 
@@ -476,6 +478,8 @@ ngx_http_profiling_interpose_patch(struct dl_phdr_info *info, size_t size,
     }
 
     scan->stat.objects++;
+    scan->libc = ngx_http_profiling_elf_room(&obj, (uintptr_t) &strtoull, 0)
+                 != 0;
 
     for (i = 0; i < obj.nrela; i++) {
         type = ELF64_R_TYPE(obj.rela[i].r_info);
@@ -515,7 +519,10 @@ ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
 
     if (slot == NULL
         || slot->drop != scan->restore
-        || (slot->hook->scope != NGX_HTTP_PROFILING_HOOK_ALL && !scan->main)
+        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_MAIN && !scan->main)
+        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_CALLERS
+            && !scan->libc
+            && ngx_http_profiling_elf_room(obj, slot->symbol.address, 0))
         || rela->r_addend != 0)
     {
         return;

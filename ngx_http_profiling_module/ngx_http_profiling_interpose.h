@@ -26,8 +26,9 @@
 #define NGX_HTTP_PROFILING_HOOKS_MAX  128
 
 /* values of scope: whose calls are led to the hook */
-#define NGX_HTTP_PROFILING_HOOK_MAIN  0
-#define NGX_HTTP_PROFILING_HOOK_ALL   1
+#define NGX_HTTP_PROFILING_HOOK_MAIN     0
+#define NGX_HTTP_PROFILING_HOOK_ALL      1
+#define NGX_HTTP_PROFILING_HOOK_CALLERS  2
 
 
 /*
@@ -35,7 +36,9 @@
  * hook      has the type of the function
  * original  where the address of the function is stored; the hook reads it.
  *           It stays set after a restore, and NULL while nobody defines name
- * scope     the main program, or all objects but the one with this code
+ * scope     the main program, or all objects but the one with this code;
+ *           callers: also without the one that defines the function, unless
+ *           it is the C library.  An allocator may call itself
  */
 
 typedef struct {

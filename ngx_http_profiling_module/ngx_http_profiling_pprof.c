@@ -62,6 +62,11 @@ static ngx_int_t ngx_http_profiling_pprof_error(ngx_http_request_t *r,
 
 static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
 
+    { ngx_string("allocs"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Memory that was allocated since the start, as sampled: the heap "
+      "profile, which shows what was allocated first.",
+      ngx_http_profiling_pprof_allocs },
+
     { ngx_string("block"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Stacks that held up the event loops of workers: blocking calls, and "
       "passes above the threshold of pauses. \"seconds\" makes it the "
@@ -71,6 +76,12 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
     { ngx_string("cmdline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "The command line of nginx, its arguments separated by NUL.",
       ngx_http_profiling_pprof_cmdline },
+
+    { ngx_string("heap"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Memory in use, as sampled. \"gc=1\" makes the allocators give free "
+      "memory back before; \"seconds\" makes it the difference over that "
+      "time.",
+      ngx_http_profiling_pprof_heap },
 
     { ngx_string("mutex"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Stacks that waited for locks: of zones in shared memory, with the "
@@ -85,6 +96,10 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
 
     { ngx_string("symbol"), NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST, NULL,
       ngx_http_profiling_pprof_symbol },
+
+    { ngx_string("threadcreate"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "The stacks that made the threads of the workers.",
+      ngx_http_profiling_pprof_threadcreate },
 
     { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, NULL,
       ngx_http_profiling_pprof_index }

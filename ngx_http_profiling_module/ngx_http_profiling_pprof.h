@@ -30,6 +30,11 @@ ngx_int_t ngx_http_profiling_pprof_cpu(ngx_http_request_t *r,
     ngx_uint_t seconds, ngx_pid_t worker, const char *disposition,
     ngx_http_profiling_error_pt error);
 
+/* the same of the heap, at this moment */
+ngx_int_t ngx_http_profiling_pprof_dump(ngx_http_request_t *r,
+    ngx_pid_t worker, const char *disposition,
+    ngx_http_profiling_error_pt error);
+
 /* the tree below /debug/pprof, for a client that may see it */
 ngx_int_t ngx_http_profiling_pprof_tree(ngx_http_request_t *r,
     ngx_http_profiling_error_pt error);
@@ -56,6 +61,14 @@ ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,
 ngx_int_t ngx_http_profiling_pprof_block(ngx_http_request_t *r,
     ngx_http_profiling_error_pt error);
 ngx_int_t ngx_http_profiling_pprof_mutex(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+
+/* in pprof_heap.c */
+ngx_int_t ngx_http_profiling_pprof_heap(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_http_profiling_pprof_allocs(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_http_profiling_pprof_threadcreate(ngx_http_request_t *r,
     ngx_http_profiling_error_pt error);
 
 

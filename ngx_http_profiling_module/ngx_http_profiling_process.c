@@ -9,6 +9,7 @@
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_mutex.h"
@@ -74,6 +75,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
         ngx_http_profiling_configure(mcf);
         ngx_http_profiling_stall_configure();
+        ngx_http_profiling_heap_configure(cycle->log);
     }
 
     return NGX_OK;
@@ -126,6 +128,7 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
         ngx_http_profiling_stall_init(cycle);
     }
 
+    ngx_http_profiling_heap_init(cycle);
     ngx_http_profiling_wake_init(cycle);
     ngx_http_profiling_collector_init(cycle);
 

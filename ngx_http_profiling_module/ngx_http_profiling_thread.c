@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 
 
@@ -19,6 +20,7 @@ static int ngx_http_profiling_thread_create(pthread_t *thread,
     const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 static int ngx_http_profiling_thread_sigmask(int how, const sigset_t *set,
     sigset_t *old);
+static void ngx_http_profiling_thread_maker(ngx_http_profiling_thread_t *t);
 static void *ngx_http_profiling_thread_start(void *arg);
 static void ngx_http_profiling_thread_end(void *arg);
 static ngx_http_profiling_thread_t *ngx_http_profiling_thread_claim(void);
@@ -90,6 +92,8 @@ ngx_http_profiling_thread_init(ngx_log_t *log)
 
     t->main = 1;
 
+    ngx_http_profiling_thread_maker(t);
+
     /* arguments and environment lie above what counts as the stack */
 
     while (mincore((void *) t->end, ngx_pagesize, &page) == 0) {
@@ -116,15 +120,85 @@ ngx_http_profiling_thread_create(pthread_t *thread,
     t->start = start;
     t->arg = arg;
 
+    ngx_http_profiling_thread_maker(t);
+
     rc = ngx_http_profiling_pthread_create(thread, attr,
                                            ngx_http_profiling_thread_start,
                                            t);
     if (rc != 0) {
+        ngx_http_profiling_heap_thread_gone(t->tally);
         ngx_http_profiling_store_release(&t->state,
                                          NGX_HTTP_PROFILING_THREAD_FREE);
     }
 
     return rc;
+}
+
+
+/*
+ * The stack that makes a thread, which is the calling one's.  Threads are made
+ * before the worker has a slot: then they are counted when it has.
+ */
+
+__attribute__((noinline))
+static void
+ngx_http_profiling_thread_maker(ngx_http_profiling_thread_t *t)
+{
+    uintptr_t                     sp;
+    ngx_uint_t                    i;
+    ngx_http_profiling_stack_t    stack;
+    ngx_http_profiling_unwind_t   result;
+    ngx_http_profiling_thread_t  *self;
+
+    t->made_n = 0;
+    sp = (uintptr_t) __builtin_frame_address(0);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        self = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&self->state)
+            == NGX_HTTP_PROFILING_THREAD_RUNNING
+            && self->pid == t->pid
+            && sp >= self->stack.lo && sp < self->stack.top)
+        {
+            break;
+        }
+    }
+
+    if (i < NGX_HTTP_PROFILING_THREADS) {
+        stack = self->stack;
+
+    } else if (ngx_http_profiling_unwind_stack(&stack) != NGX_OK) {
+        return;
+    }
+
+    /* without this function and the hook that calls it */
+
+    t->made_n = ngx_http_profiling_unwind_here(&stack, t->made,
+                                               NGX_HTTP_PROFILING_MADE, 2,
+                                               &result);
+
+    t->tally = ngx_http_profiling_heap_thread_made(t->made, t->made_n);
+}
+
+
+void
+ngx_http_profiling_thread_made(void)
+{
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&t->state)
+            != NGX_HTTP_PROFILING_THREAD_FREE
+            && t->pid == ngx_pid)
+        {
+            t->tally = ngx_http_profiling_heap_thread_made(t->made,
+                                                           t->made_n);
+        }
+    }
 }
 
 
@@ -204,6 +278,8 @@ ngx_http_profiling_thread_claim(void)
             t->main = 0;
             t->armed = 0;
             t->timer = -1;
+            t->tally = 0;
+            t->made_n = 0;
             return t;
         }
     }
@@ -256,6 +332,8 @@ ngx_http_profiling_thread_release(ngx_http_profiling_thread_t *t)
 
     timer = t->timer;
     t->timer = -1;
+
+    ngx_http_profiling_heap_thread_gone(t->tally);
 
     ngx_http_profiling_store_release(&t->state,
                                      NGX_HTTP_PROFILING_THREAD_FREE);

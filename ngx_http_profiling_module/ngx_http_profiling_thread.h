@@ -20,6 +20,9 @@
 
 #define NGX_HTTP_PROFILING_THREADS    256
 
+/* frames kept of the stack that made a thread */
+#define NGX_HTTP_PROFILING_MADE       48
+
 
 /*
  * An entry is claimed by setting state, filled by its thread, and released by
@@ -47,6 +50,10 @@ typedef struct {
                                                        sample */
     void                         *(*start)(void *arg);
     void                           *arg;
+    ngx_uint_t                      tally;          /* of its maker, 0: it is
+                                                       not counted */
+    ngx_uint_t                      made_n;
+    uint64_t                        made[NGX_HTTP_PROFILING_MADE];
 } ngx_http_profiling_thread_t;
 
 
@@ -75,6 +82,9 @@ void ngx_http_profiling_thread_arm(ngx_uint_t rate);
 
 /* disarms the timer of one thread, by that thread or its sampler */
 void ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t);
+
+/* worker, once its slot has a table of the heap: counts the threads it has */
+void ngx_http_profiling_thread_made(void);
 
 /* ns of CPU time of the calling thread.  Signal-safe. */
 uint64_t ngx_http_profiling_thread_cpu(void);

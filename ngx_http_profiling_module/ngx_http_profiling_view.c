@@ -170,6 +170,8 @@ ngx_http_profiling_view_memory_object(ngx_http_profiling_json_t *j,
     ngx_http_profiling_view_figure(j, "alloc", g->heap_alloc, heap);
     ngx_http_profiling_view_figure(j, "total_alloc", f->totals->total_alloc,
                                    alloc);
+    ngx_http_profiling_view_figure(j, "mallocs", f->totals->mallocs, alloc);
+    ngx_http_profiling_view_figure(j, "frees", f->totals->frees, alloc);
     ngx_http_profiling_view_figure(j, "sys", f->sys, memory);
     ngx_http_profiling_view_figure(j, "heap_alloc", g->heap_alloc, heap);
     ngx_http_profiling_view_figure(j, "heap_sys", g->heap_sys, heap);

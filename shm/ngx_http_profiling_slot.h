@@ -81,6 +81,8 @@ typedef struct {
     uint64_t  dropped;          /* of these, for want of a free connection */
     uint64_t  tasks;            /* handed to thread pools */
     uint64_t  total_alloc;      /* bytes */
+    uint64_t  mallocs;          /* allocations, of these bytes */
+    uint64_t  frees;
     uint64_t  user;             /* us of CPU time */
     uint64_t  system;           /* us of CPU time */
     uint64_t  voluntary;        /* context switches */
@@ -224,6 +226,21 @@ typedef enum {
 } ngx_http_profiling_sampler_e;
 
 
+/* whether a worker samples its heap */
+
+typedef enum {
+    NGX_HTTP_PROFILING_HEAP_OFF = 0,
+    NGX_HTTP_PROFILING_HEAP_ON,
+    NGX_HTTP_PROFILING_HEAP_PART,           /* calls that belong to another
+                                               tool are not seen */
+    NGX_HTTP_PROFILING_HEAP_FAILED
+} ngx_http_profiling_heap_state_e;
+
+
+/* sets of loaded objects that the addresses of one owner may belong to */
+#define NGX_HTTP_PROFILING_ROOTS  11
+
+
 typedef struct {
 
     /* who: written when the slot is claimed or given back */
@@ -260,6 +277,17 @@ typedef struct {
 
     uint64_t                      interval;     /* ms from tick to tick, by
                                                    which they are numbered */
+
+    /* heap: by the owner, when it starts, and when objects are loaded */
+
+    uint64_t                      heap_owner;   /* pid that has taken the
+                                                   heap's table over */
+    uint64_t                      heap_rate;    /* bytes, 0: off */
+    uint64_t                      heap_state;   /* ngx_..._heap_state_e */
+    uint64_t                      heap_lost;    /* found no room in the table
+                                                   of live samples */
+    uint64_t                      heap_roots;   /* that are set */
+    uint64_t                      heap_root[NGX_HTTP_PROFILING_ROOTS];
 
     ngx_http_profiling_totals_t   totals;
     ngx_http_profiling_hist_t     passes;

@@ -20,10 +20,16 @@ static uint32_t ngx_http_profiling_stacks_node(
 static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_find(
     ngx_http_profiling_stacks_t *stacks, ngx_uint_t size, uint32_t node,
     uint32_t label);
-static ngx_int_t ngx_http_profiling_stacks_insert(
+static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_insert(
+    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
+    uint32_t label);
+static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_enter(
     ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
     ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
     uint32_t label, uint64_t count, uint64_t value);
+static void ngx_http_profiling_stacks_leave(
+    ngx_http_profiling_stacks_t *stacks);
 static uint32_t ngx_http_profiling_stacks_walk(
     ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
     ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n);
@@ -116,24 +122,83 @@ ngx_http_profiling_stacks_add_path(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
     ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
 {
-    ngx_int_t  rc;
+    ngx_http_profiling_tally_t  *tally;
+
+    tally = ngx_http_profiling_stacks_enter(stacks, size, path, pcs, n, label,
+                                            count, value);
+
+    if (tally) {
+        (void) __atomic_add_fetch(&tally->count, count, __ATOMIC_RELAXED);
+        (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
+    }
+
+    ngx_http_profiling_stacks_leave(stacks);
+
+    return tally ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_stacks_put(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
+    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+{
+    ngx_http_profiling_tally_t  *tally;
+
+    tally = ngx_http_profiling_stacks_enter(stacks, size, path, pcs, n, label,
+                                            count, value);
+
+    ngx_http_profiling_stacks_leave(stacks);
+
+    return tally ? (ngx_uint_t) (tally
+                       - ngx_http_profiling_stacks_tally_table(stacks, size))
+                 : 0;
+}
+
+
+void
+ngx_http_profiling_stacks_count(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_uint_t i, uint64_t count, uint64_t value)
+{
+    ngx_http_profiling_tally_t  *tally;
+
+    tally = &ngx_http_profiling_stacks_tally_table(stacks, size)[i];
+
+    (void) __atomic_add_fetch(&tally->count, count, __ATOMIC_RELAXED);
+    (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
+}
+
+
+/* the table cannot be emptied before leave(); NULL: it was dropped */
+
+static ngx_http_profiling_tally_t *
+ngx_http_profiling_stacks_enter(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
+    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+{
+    ngx_http_profiling_tally_t  *tally;
 
     (void) __atomic_add_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
 
-    rc = __atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)
-         ? NGX_DECLINED
-         : ngx_http_profiling_stacks_insert(stacks, size, path, pcs, n,
-                                            label, count, value);
+    tally = __atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)
+            ? NULL
+            : ngx_http_profiling_stacks_insert(stacks, size, path, pcs, n,
+                                               label);
 
-    if (rc != NGX_OK) {
+    if (tally == NULL) {
         (void) __atomic_add_fetch(&stacks->dropped, count, __ATOMIC_RELAXED);
         (void) __atomic_add_fetch(&stacks->dropped_value, value,
                                   __ATOMIC_RELAXED);
     }
 
-    (void) __atomic_sub_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
+    return tally;
+}
 
-    return rc;
+
+static void
+ngx_http_profiling_stacks_leave(ngx_http_profiling_stacks_t *stacks)
+{
+    (void) __atomic_sub_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
 }
 
 
@@ -152,30 +217,17 @@ ngx_http_profiling_stacks_prefetch(const ngx_http_profiling_stacks_t *stacks,
 }
 
 
-static ngx_int_t
+static ngx_http_profiling_tally_t *
 ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+    ngx_uint_t n, uint32_t label)
 {
-    uint32_t                     node;
-    ngx_http_profiling_tally_t  *tally;
+    uint32_t  node;
 
     node = ngx_http_profiling_stacks_walk(stacks, size, path, pcs, n);
 
-    if (node == 0) {
-        return NGX_DECLINED;
-    }
-
-    tally = ngx_http_profiling_stacks_find(stacks, size, node, label);
-
-    if (tally == NULL) {
-        return NGX_DECLINED;
-    }
-
-    (void) __atomic_add_fetch(&tally->count, count, __ATOMIC_RELAXED);
-    (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
-
-    return NGX_OK;
+    return node ? ngx_http_profiling_stacks_find(stacks, size, node, label)
+                : NULL;
 }
 
 

@@ -108,6 +108,19 @@ ngx_int_t ngx_http_profiling_stacks_add_path(
     uint32_t label, uint64_t count, uint64_t value);
 
 /*
+ * For owners that count by themselves: the index of the tally of a stack
+ * under a label, made if it is not known; 0: there is no room, count and
+ * value are then added to dropped.  Signal-safe.
+ */
+ngx_uint_t ngx_http_profiling_stacks_put(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
+    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value);
+
+/* adds to a tally that put() has returned.  Signal-safe. */
+void ngx_http_profiling_stacks_count(ngx_http_profiling_stacks_t *stacks,
+    ngx_uint_t size, ngx_uint_t i, uint64_t count, uint64_t value);
+
+/*
  * Has what add_path() will need fetched from memory, as far as it can be
  * known.  Some time before that call; signal-safe.
  */

@@ -46,7 +46,12 @@ ngx_http_profiling_zone_slot_size(const ngx_http_profiling_shape_t *shape)
            + 2 * shape->places * NGX_HTTP_PROFILING_COUNTS_SIZE
            + ngx_http_profiling_stacks_size(shape->stacks)
            + NGX_HTTP_PROFILING_WAITS
-             * ngx_http_profiling_zone_wait_bytes(shape->stacks);
+             * ngx_http_profiling_zone_wait_bytes(shape->stacks)
+           + ngx_http_profiling_stacks_size(
+                               ngx_http_profiling_zone_heap_n(shape->stacks))
+           + ngx_http_profiling_round(
+                               ngx_http_profiling_zone_heap_n(shape->stacks)
+                               * sizeof(ngx_http_profiling_freed_t));
 }
 
 
@@ -245,6 +250,27 @@ ngx_http_profiling_zone_wait_base(const ngx_http_profiling_zone_t *zone,
                ((u_char *) ngx_http_profiling_zone_waits(zone, slot, wait)
                 + ngx_http_profiling_stacks_size(
                         ngx_http_profiling_zone_wait_size(zone->stacks)));
+}
+
+
+ngx_http_profiling_stacks_t *
+ngx_http_profiling_zone_heap(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_stacks_t *)
+               ngx_http_profiling_zone_waits(zone, slot,
+                                             NGX_HTTP_PROFILING_WAITS);
+}
+
+
+ngx_http_profiling_freed_t *
+ngx_http_profiling_zone_freed(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_freed_t *)
+               ((u_char *) ngx_http_profiling_zone_heap(zone, slot)
+                + ngx_http_profiling_stacks_size(
+                               ngx_http_profiling_zone_heap_n(zone->stacks)));
 }
 
 

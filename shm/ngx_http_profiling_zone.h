@@ -7,6 +7,7 @@
  *     slot:  ngx_http_profiling_slot_t | history | places | base of places
  *            | stacks of the CPU sampler
  *            | stacks and their base: of blocking, of locks
+ *            | stacks of the heap, with what was freed
  *
  * The header and the names of the places are written by the master only (or
  * by the single process), while it starts or reloads; workers only read them.
@@ -208,6 +209,27 @@ ngx_http_profiling_stacks_t *ngx_http_profiling_zone_waits(
 ngx_http_profiling_wait_base_t *ngx_http_profiling_zone_wait_base(
     const ngx_http_profiling_zone_t *zone,
     const ngx_http_profiling_slot_t *slot, ngx_uint_t wait);
+
+/*
+ * Of the heap: the table of stacks, and beside it what each tally had when
+ * the slot's present owner came and what that owner has freed since.
+ */
+
+typedef struct {
+    uint64_t               base_count;    /* units as the tally's */
+    uint64_t               base_value;
+    uint64_t               freed_count;
+    uint64_t               freed_value;
+} ngx_http_profiling_freed_t;
+
+#define ngx_http_profiling_zone_heap_n(stacks)  ((stacks) / 2)
+
+ngx_http_profiling_stacks_t *ngx_http_profiling_zone_heap(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot);
+ngx_http_profiling_freed_t *ngx_http_profiling_zone_freed(
+    const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot);
 
 /* the eventfd of each slot, -1: none; the same number in all processes */
 int32_t *ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone);

@@ -17,7 +17,8 @@ plan(skip_all => 'no valgrind') unless grep { -x "$_/valgrind" }
 
 {
     my $n = Fault->new(name => 'memcheck', workers => 1, ports => 3,
-                       profiling => 'profiling_interval 100ms;',
+                       profiling => 'profiling_interval 100ms; '
+                                    . 'profiling_heap_rate 4k;',
                        http => <<'END', server => <<'END2');
     server {
         listen 127.0.0.1:PORT1;
@@ -25,6 +26,7 @@ plan(skip_all => 'no valgrind') unless grep { -x "$_/valgrind" }
     }
 END
         listen 127.0.0.1:PORT2 http2;
+        location /debug/pprof/ { profiling_pprof; }
         location /proxy/ { proxy_pass http://127.0.0.1:PORT1; }
         location /gzip/ { alias DIR/html/; gzip on; gzip_types text/plain;
                           gzip_min_length 1; }
@@ -39,6 +41,7 @@ END2
     $n->{wrapper} = ['valgrind', '--tool=memcheck', '--leak-check=full',
                      '--show-leak-kinds=definite', '--num-callers=20',
                      '--track-origins=no', '--error-exitcode=0',
+                     '--suppressions=t/fault/valgrind.supp',
                      "--log-file=$dir/valgrind.%p"];
 
     Fault::spew("$dir/html/page.txt", "page of text\n" x 500);
@@ -55,7 +58,11 @@ END2
                             metrics/history?count=0
                             metrics/history?since=2026-02-10T09:59:58Z),
                          ''),
-                     '/metrics');
+                     '/metrics',
+                     map({ "/debug/pprof/$_" }
+                         qw(heap heap?debug=1 heap?gc=1 allocs threadcreate
+                            threadcreate?debug=1)),
+                     '/api/profiling/heap-dump');
 
     for my $generation (1, 2) {
         my $m = $n->until('metrics', 60, sub {
@@ -70,6 +77,7 @@ END2
             my $r = $n->get($path, timeout => 30,
                             headers => "Accept-Encoding: gzip\r\n");
             $failed++ if $r->{error};
+            diag("$path: $r->{error}") if $r->{error};
         }
 
         is($failed, 0, '... all is answered');
@@ -82,6 +90,7 @@ END2
             my $sign = $endpoint =~ /\?/ ? '&' : '?';
             my $r = $n->get("$endpoint${sign}worker=$pid", timeout => 30);
             $failed++ if $r->{error};
+            diag("$endpoint: $r->{error}") if $r->{error};
 
             $r = $n->get($endpoint, timeout => 30, method => 'HEAD');
             $r = $n->get($endpoint, timeout => 30, method => 'POST',

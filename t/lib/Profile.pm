@@ -95,6 +95,10 @@ sub test_module {
                    qw(core event event/modules event/quic os/unix http
                       http/modules http/v2 http/v3);
 
+    push @objects, "$dir/heap.o";
+    sh($cc, @flags, '-D_GNU_SOURCE', '-Wno-alloc-size-larger-than', '-c',
+       "$root/t/module/heap.c", '-o', $objects[-1]);
+
     sh($cc, @flags, @includes, '-shared', '-o', $out,
        "$root/t/module/ngx_http_profiling_test_module.c",
        "$root/t/module/block.c", @objects);
@@ -180,6 +184,7 @@ sub decode {
             labels => { map { $_->[0] => $_->[1] } @{ $s->{labels} } },
             count  => $s->{values}[0],
             cpu    => $s->{values}[1],
+            values => $s->{values},
         };
 
         $p{count} += $s->{values}[0];

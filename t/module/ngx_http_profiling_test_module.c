@@ -14,6 +14,7 @@
  *     profiling_test spawn 3;           the same by posix_spawn()
  *     profiling_test touch 100;         MiB that are allocated and kept
  *     profiling_test wait_read 0 file;  waits, see block.c
+ *     profiling_test leak 1000000;      and the others of heap.h
  */
 
 
@@ -24,6 +25,7 @@
 #include <spawn.h>
 #include "block.h"
 #include "burn.h"
+#include "heap.h"
 
 
 typedef struct ngx_http_profiling_test_conf_s  ngx_http_profiling_test_conf_t;
@@ -32,6 +34,7 @@ struct ngx_http_profiling_test_conf_s {
     void                  (*act)(ngx_http_profiling_test_conf_t *conf);
     profiling_test_burn_pt  burn;
     profiling_test_wait_pt  wait;
+    profiling_test_heap_pt  heap;
     ngx_int_t               n;
     ngx_str_t               file;
 };
@@ -41,6 +44,7 @@ typedef struct {
     ngx_str_t               name;
     void                  (*act)(ngx_http_profiling_test_conf_t *conf);
     profiling_test_burn_pt  burn;
+    profiling_test_heap_pt  heap;
 } ngx_http_profiling_test_act_t;
 
 
@@ -65,6 +69,8 @@ static void ngx_http_profiling_test_spawn(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_touch(
     ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_heap(
+    ngx_http_profiling_test_conf_t *conf);
 static ngx_int_t ngx_http_profiling_test_thread(ngx_http_request_t *r,
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_task(void *data, ngx_log_t *log);
@@ -78,33 +84,49 @@ static char *ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
 
     { ngx_string("one"), ngx_http_profiling_test_burn,
-      profiling_test_one_cfi },
+      profiling_test_one_cfi, NULL },
     { ngx_string("three"), ngx_http_profiling_test_burn,
-      profiling_test_three_cfi },
+      profiling_test_three_cfi, NULL },
     { ngx_string("deep"), ngx_http_profiling_test_burn,
-      profiling_test_deep_cfi },
+      profiling_test_deep_cfi, NULL },
     { ngx_string("one_fp"), ngx_http_profiling_test_burn,
-      profiling_test_one_fp },
+      profiling_test_one_fp, NULL },
     { ngx_string("three_fp"), ngx_http_profiling_test_burn,
-      profiling_test_three_fp },
+      profiling_test_three_fp, NULL },
     { ngx_string("deep_fp"), ngx_http_profiling_test_burn,
-      profiling_test_deep_fp },
+      profiling_test_deep_fp, NULL },
     { ngx_string("one_nocfi"), ngx_http_profiling_test_burn,
-      profiling_test_one_nocfi },
+      profiling_test_one_nocfi, NULL },
     { ngx_string("three_nocfi"), ngx_http_profiling_test_burn,
-      profiling_test_three_nocfi },
+      profiling_test_three_nocfi, NULL },
     { ngx_string("deep_nocfi"), ngx_http_profiling_test_burn,
-      profiling_test_deep_nocfi },
-    { ngx_string("spin"), ngx_http_profiling_test_spin, NULL },
-    { ngx_string("sleep"), ngx_http_profiling_test_sleep, NULL },
-    { ngx_string("malloc"), ngx_http_profiling_test_malloc, NULL },
-    { ngx_string("dlopen"), ngx_http_profiling_test_dlopen, NULL },
-    { ngx_string("load"), ngx_http_profiling_test_load, NULL },
-    { ngx_string("fork"), ngx_http_profiling_test_fork, NULL },
-    { ngx_string("spawn"), ngx_http_profiling_test_spawn, NULL },
-    { ngx_string("touch"), ngx_http_profiling_test_touch, NULL },
-    { ngx_string("thread"), NULL, NULL },
-    { ngx_null_string, NULL, NULL }
+      profiling_test_deep_nocfi, NULL },
+    { ngx_string("spin"), ngx_http_profiling_test_spin, NULL, NULL },
+    { ngx_string("sleep"), ngx_http_profiling_test_sleep, NULL, NULL },
+    { ngx_string("malloc"), ngx_http_profiling_test_malloc, NULL, NULL },
+    { ngx_string("dlopen"), ngx_http_profiling_test_dlopen, NULL, NULL },
+    { ngx_string("load"), ngx_http_profiling_test_load, NULL, NULL },
+    { ngx_string("fork"), ngx_http_profiling_test_fork, NULL, NULL },
+    { ngx_string("spawn"), ngx_http_profiling_test_spawn, NULL, NULL },
+    { ngx_string("touch"), ngx_http_profiling_test_touch, NULL, NULL },
+    { ngx_string("leak"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_leak },
+    { ngx_string("keep"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_keep },
+    { ngx_string("drop"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_drop },
+    { ngx_string("mixed"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_mixed },
+    { ngx_string("chain"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_chain },
+    { ngx_string("family"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_family },
+    { ngx_string("cross"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_cross },
+    { ngx_string("pairs"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_pairs },
+    { ngx_string("thread"), NULL, NULL, NULL },
+    { ngx_null_string, NULL, NULL, NULL }
 };
 
 
@@ -350,6 +372,21 @@ ngx_http_profiling_test_touch(ngx_http_profiling_test_conf_t *conf)
 }
 
 
+static void
+ngx_http_profiling_test_heap(ngx_http_profiling_test_conf_t *conf)
+{
+    const char  *wrong;
+
+    wrong = conf->heap(conf->n);
+
+    /* tests find it in the log */
+
+    if (wrong) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "%s", wrong);
+    }
+}
+
+
 static ngx_int_t
 ngx_http_profiling_test_thread(ngx_http_request_t *r,
     ngx_http_profiling_test_conf_t *conf)
@@ -486,6 +523,7 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 
     conf->act = conf->wait ? ngx_http_profiling_test_wait : act->act;
     conf->burn = act->burn;
+    conf->heap = act->heap;
 
     if (cf->args->nelts > 2) {
         conf->n = ngx_atoi(value[2].data, value[2].len);

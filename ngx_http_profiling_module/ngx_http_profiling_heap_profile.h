@@ -1,0 +1,48 @@
+
+/*
+ * Profiles of the heap and of the making of threads, as raw captures: one
+ * reading of the tables of all slots, or the difference of two.  Made in
+ * steps; each pass of the event loop is held up for a slice of time at most.
+ * Worker, normal context.
+ *
+ * What was allocated is told of all workers since the start, those that have
+ * ended included, and carries no pid: it never falls.  What is in use is told
+ * of living workers, with their pid and worker.  Of one worker alone both are
+ * its own.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_capture.h"
+
+
+typedef enum {
+    NGX_HTTP_PROFILING_OF_HEAP = 0,
+    NGX_HTTP_PROFILING_OF_ALLOCS,
+    NGX_HTTP_PROFILING_OF_THREADS
+} ngx_http_profiling_heap_kind_e;
+
+
+typedef struct {
+    ngx_uint_t                     kind;
+    ngx_pid_t                      worker;      /* 0: all */
+    ngx_uint_t                     text;        /* Go's debug=1 */
+    ngx_uint_t                     trim;        /* the allocators first */
+    ngx_msec_t                     delta;       /* 0: none */
+} ngx_http_profiling_heap_query_t;
+
+
+/*
+ * done is called once, later, unless the pool is destroyed before.  NGX_OK, or
+ * NGX_ERROR: out of memory.
+ */
+ngx_int_t ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_http_profiling_heap_query_t *query,
+    ngx_http_profiling_capture_pt done, void *data);
+
+
+#endif /* _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_ */

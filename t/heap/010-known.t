@@ -1,0 +1,324 @@
+#!/usr/bin/perl
+
+# Heap profiles of programs that allocate what is known: sizes that are mixed
+# on one stack, a leak, blocks that are kept and freed, chains of realloc(),
+# frees in other threads.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Site;
+use Profile;
+use Heap;
+
+my $site = Site->new(
+    workers  => 1,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    main     => 'thread_pool default threads=2;',
+    http     => 'profiling_interval 100ms; profiling_heap_rate 16k;',
+    server   => <<'END',
+        location = /leak { profiling_test leak 65536; }
+        location = /keep { profiling_test keep 2000; }
+        location = /keep_much { profiling_test keep 20000; }
+        location = /drop { profiling_test drop; }
+        location = /mixed { profiling_test mixed 20; }
+        location = /chain { profiling_test chain 10; }
+        location = /family { profiling_test family 2000; }
+        location = /cross { profiling_test cross 1000; }
+        location = /pairs { profiling_test pairs 100000; }
+        location = /none { return 200 "none"; }
+END
+);
+
+my %sizes = (16 => 2000, 112 => 1000, 1024 => 300, 10240 => 60,
+             98304 => 8, 1048576 => 2);
+
+$site->start;
+
+mixed();
+leak();
+threads();
+gaps();
+counters();
+
+reload(1);
+
+everything();
+balance();
+allocator();
+
+reload(524288);
+
+confidence();
+
+$site->stop;
+
+done_testing();
+
+
+sub ask {
+    my ($path, $n) = @_;
+
+    for (1 .. $n || 1) {
+        my $got = $site->request($path, seconds => 60);
+        die "$path: status $got->{status}\n" if $got->{status} != 200;
+    }
+}
+
+
+sub reload {
+    my $rate = shift;
+
+    my @old = $site->workers;
+
+    $site->write(http => "profiling_interval 100ms; "
+                         . "profiling_heap_rate $rate;");
+    kill 'HUP', $site->{pid};
+
+    until_true(10, sub { my @now = $site->workers;
+                         return @now == 1 && $now[0] != $old[0] });
+}
+
+
+# Each size is estimated without bias: the sum of squares of the differences,
+# each in units of its standard deviation, is distributed as chi-square.
+
+sub mixed {
+    ask('/mixed', 5);
+
+    my $p = Heap::take($site, of => 'allocs');
+
+    is_heap($p, 'allocs', rate => 16384, default => 'alloc_space');
+
+    my $one = has('profiling_test_mixed');
+    my ($chi, @said) = (0);
+    my ($bytes, $sampled) = (0, 0);
+
+    for my $size (sort { $a <=> $b } keys %sizes) {
+        my $n = 100 * $sizes{$size};
+        my $is = total($p, 'alloc_objects', $one, labelled(bytes => $size));
+        my $p = 1 - exp(-$size / 16384);
+
+        # whole numbers are told
+        my $sigma = sqrt($n * (1 - $p) / $p) + 0.5;
+
+        $chi += (($is - $n) / $sigma) ** 2;
+        $bytes += $n * $size;
+        push @said, "$size: $is of $n (" . int($sigma) . ')';
+    }
+
+    diag(sprintf('chi-square %.1f of 6: ', $chi), join ', ', @said);
+
+    # 36 is exceeded once in 300,000 runs
+    cmp_ok($chi, '<', 36, 'sizes mixed on one stack: each is right')
+        or diag("@said");
+    about(total($p, 'alloc_space', $one), $bytes, 0.1, '... the bytes too');
+    is(total($p, 'inuse_objects', $one), 0, '... all of it was freed');
+    is(total($p, 'inuse_space', $one), 0, '... of the bytes too');
+}
+
+
+sub leak {
+    my $before = total(Heap::take($site), 'inuse_space');
+
+    ask('/leak', 200);
+    ask('/none', 20);
+
+    my $p = Heap::take($site);
+    my $leak = has('profiling_test_leak');
+
+    is_heap($p, 'heap', rate => 16384);
+    about(total($p, 'inuse_space', $leak), 200 * 65536, 0.02,
+          'a leak is found');
+    about(total($p, 'inuse_objects', $leak), 200, 0.02, '... in blocks');
+    is(total($p, 'inuse_space', $leak,
+             labelled(server => 'main', location => '= /leak',
+                      bytes => 65536, pid => $site->workers)),
+       total($p, 'inuse_space', $leak), '... by server, location and pid');
+    is(total($p, 'inuse_space', $leak, \&thread_start),
+       total($p, 'inuse_space', $leak), '... with its whole stack');
+
+    my $top = go('-top', '-tagroot=location', '-inuse_space', '-cum',
+                 $p->{file});
+    my ($first) = grep { m{ (?:=|\^~|~) /} } split /\n/, $top;
+    like($first // $top, qr/= \/leak$/, '... the first for go tool pprof');
+
+    # "return" has the response of a request in the request's pool
+    my $a = Heap::take($site, of => 'allocs');
+    cmp_ok(total($a, 'alloc_space', has('ngx_create_pool'),
+                 has('ngx_http_create_request')), '>', 0,
+           'a pool is told by who made it grow');
+}
+
+
+# what one thread has allocated and another frees
+
+sub threads {
+    ask('/cross', 5);
+
+    my $p = Heap::take($site);
+    my @cross = (has(qr/^profiling_test_cross/));
+
+    about(total($p, 'alloc_space', @cross), 5 * 2 * 1000 * 5000, 0.25,
+          'two threads: what was allocated');
+    is(total($p, 'inuse_space', @cross), 0, '... all is freed');
+    cmp_ok(total($p, 'alloc_objects', has('profiling_test_cross_thread')),
+           '>', 0, '... the other thread has its stack');
+
+    my $t = Heap::take($site, of => 'threadcreate');
+    my %made;
+
+    for my $s (@{ $t->{samples} }) {
+        $made{pool} += $s->{values}[0] if has(qr/^ngx_thread_pool/)->($s)
+                                          || grep { /^nginx\+/ }
+                                             @{ $s->{frames} };
+        $made{all} += $s->{values}[0];
+        $made{cross} += $s->{values}[0]
+            if has('profiling_test_cross')->($s);
+    }
+
+    is("@{ $t->{decoded}{types} }", 'threadcreate/count', 'threadcreate');
+    is($made{all}, 3, '... the main thread and a pool of two');
+    is($made{cross} // 0, 0, '... threads that ended do not count');
+
+    my $text = $site->request('/debug/pprof/threadcreate?debug=1')->{body};
+    like($text, qr/^threadcreate profile: total 3\n\d @ 0x/,
+         '... as a text');
+}
+
+
+# Go's text, which tells samples, not estimates
+
+sub gaps {
+    my $got = $site->request('/debug/pprof/heap?debug=1');
+
+    like($got->{headers}{'content-type'}, qr/^text\/plain/, 'heap as a text');
+    like($got->{body}, qr/^heap profile: \d+: \d+ \[\d+: \d+\] @ heap\/32768$/m,
+         '... as Go begins it');
+    like($got->{body}, qr/^\d+: \d+ \[\d+: \d+\] @ 0x[0-9a-f]+/m,
+         '... with stacks');
+}
+
+
+sub counters {
+    my @m = counted($site);
+
+    ask('/pairs');
+    push @m, counted($site);
+    ask('/none');
+    push @m, counted($site);
+
+    my %of = map {
+        my $key = $_;
+        $key => ($m[1]{$key} - $m[0]{$key}) - ($m[2]{$key} - $m[1]{$key});
+    } qw(mallocs frees total_alloc);
+
+    about($of{mallocs}, 100000, 0.002, 'allocations are counted');
+    about($of{frees}, 100000, 0.002, '... and frees');
+    about($of{total_alloc}, 100000 * 100, 0.02, '... and bytes');
+
+    ok($m[$_]{$_[0] // 'mallocs'} <= $m[$_ + 1]{mallocs}, '... they grow')
+        for 0, 1;
+}
+
+
+# each function of the family, once a call, with its size
+
+sub everything {
+    my $cross = has(qr/^profiling_test_cross/);
+    my $before = Heap::take($site);
+
+    ask('/family');
+    ask('/chain');
+    ask('/cross');
+
+    my $p = Heap::take($site);
+
+    is_heap($p, 'rate 1', rate => 1);
+
+    my @family = (has('profiling_test_family'));
+
+    is(total($p, 'alloc_objects', @family), 2000 * 10,
+       'rate 1: ten functions, each counted once');
+    is(total($p, 'alloc_space', @family),
+       2000 * (8 * 1000 + 1024 + 1000), '... with the size asked for');
+    is(total($p, 'alloc_objects', @family, has(qr/strdup/)), 2000,
+       '... one that calls malloc() inside the C library too');
+    is(total($p, 'inuse_objects', has(qr/^profiling_test_(?:family|chain)/)),
+       0, 'chains of realloc(): nothing is left');
+    cmp_ok(total($p, 'alloc_objects', has('profiling_test_chain')), '>=',
+           10 * 20, '... all of it was seen');
+    is(total($p, 'alloc_objects', $cross)
+       - total($before, 'alloc_objects', $cross), 2000,
+       'threads: each block once');
+    is(total($p, 'inuse_objects', $cross), 0, '... and freed');
+}
+
+
+sub balance {
+    ask('/keep');
+
+    my $kept = has('profiling_test_keep');
+    my $p = Heap::take($site);
+
+    is(total($p, 'inuse_objects', $kept), 2000, 'rate 1: all that is kept');
+
+    ask('/drop');
+
+    $p = Heap::take($site);
+
+    is(total($p, 'inuse_objects', $kept), 0, '... balances to zero');
+    is(total($p, 'inuse_space', $kept), 0, '... in bytes');
+    is(total($p, 'alloc_objects', $kept), 2000, '... and was allocated');
+}
+
+
+# What the profile has in use more is what the allocator handed out more; it
+# is asked rarely.
+
+sub allocator {
+    my $m = counted($site);
+    my $p = Heap::take($site);
+    my $n;
+
+    ask('/keep_much');
+
+    my $grown = total(Heap::take($site), 'inuse_space')
+                - total($p, 'inuse_space');
+
+    until_true(30, sub {
+        $n = counted($site);
+        return $n->{heap_alloc} > $m->{heap_alloc} + 10e6;
+    });
+
+    about($grown, $n->{heap_alloc} - $m->{heap_alloc}, 0.05,
+          'rate 1: in use is what the allocator says');
+
+    ask('/drop');
+}
+
+
+# 200 MB are some 380 samples: a standard deviation of 5%
+
+sub confidence {
+    ask('/keep_much');
+
+    my $kept = has('profiling_test_keep');
+    my $p = Heap::take($site);
+
+    is_heap($p, 'rate 512k');
+    about(total($p, 'inuse_space', $kept), 20000 * 10000, 0.22,
+          'rate 512k: in use within its bounds');
+    about(total($p, 'inuse_objects', $kept), 20000, 0.4, '... objects too');
+
+    # of the rate before, by a worker that has ended
+    is(total($p, 'alloc_objects', has('profiling_test_family')), 2000 * 10,
+       'samples of another rate keep their weights');
+
+    ask('/drop');
+
+    is(total(Heap::take($site), 'inuse_space', $kept), 0,
+       '... all is freed');
+}
