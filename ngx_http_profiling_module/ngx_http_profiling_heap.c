@@ -20,11 +20,12 @@
 
 
 static void ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot);
+static ngx_int_t ngx_http_profiling_heap_open(ngx_log_t *log);
 static void ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t);
 static void ngx_http_profiling_heap_start(
     ngx_http_profiling_heap_thread_t *t);
-static void ngx_http_profiling_heap_sample(
-    ngx_http_profiling_heap_thread_t *t, void *p, size_t size, void *caller);
+static void ngx_http_profiling_heap_sample(void *p, size_t size,
+    void *caller);
 static ngx_uint_t ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller,
     uintptr_t sp, ngx_uint_t *main);
 static ngx_uint_t ngx_http_profiling_heap_stack(uintptr_t sp,
@@ -44,14 +45,45 @@ static ngx_http_profiling_stack_t  ngx_http_profiling_heap_main_stack;
 static ngx_http_profiling_path_t   ngx_http_profiling_heap_path;
 static uint64_t                    ngx_http_profiling_heap_rate;
 static uint64_t                    ngx_http_profiling_heap_root;
-static ngx_uint_t                  ngx_http_profiling_heap_hooked;
 
 
 void
 ngx_http_profiling_heap_init(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_heap_take(ngx_http_profiling_process.slot);
-    ngx_http_profiling_heap_configure(cycle->log);
+    uint64_t                    state;
+    ngx_int_t                   rc;
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    ngx_http_profiling_heap_rate =
+        ngx_http_profiling_process.conf->setting[NGX_HTTP_PROFILING_HEAP_RATE];
+
+    ngx_http_profiling_heap_take(slot);
+
+    state = NGX_HTTP_PROFILING_HEAP_OFF;
+
+    if (ngx_http_profiling_heap_rate) {
+        rc = ngx_http_profiling_heap_open(cycle->log);
+
+        state = (rc == NGX_OK) ? NGX_HTTP_PROFILING_HEAP_ON
+                : (rc == NGX_DECLINED) ? NGX_HTTP_PROFILING_HEAP_PART
+                : NGX_HTTP_PROFILING_HEAP_FAILED;
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "profiling does not see %s calls of malloc()",
+                          (rc == NGX_ERROR) ? "the" : "all");
+        }
+    }
+
+    if (state == NGX_HTTP_PROFILING_HEAP_OFF
+        || state == NGX_HTTP_PROFILING_HEAP_FAILED)
+    {
+        ngx_http_profiling_process.unavailable |= NGX_HTTP_PROFILING_NO_ALLOC;
+    }
+
+    ngx_http_profiling_store(&slot->heap_state, state);
 }
 
 
@@ -154,77 +186,26 @@ ngx_http_profiling_heap_objects(void)
 }
 
 
-void
-ngx_http_profiling_heap_configure(ngx_log_t *log)
+/* NGX_DECLINED: not all calls are seen */
+
+static ngx_int_t
+ngx_http_profiling_heap_open(ngx_log_t *log)
 {
-    uint64_t                           rate, state;
-    ngx_int_t                          rc;
-    ngx_http_profiling_slot_t         *slot;
     ngx_http_profiling_heap_thread_t  *t;
 
-    slot = ngx_http_profiling_process.slot;
-    rate = ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_HEAP_RATE];
-
-    ngx_http_profiling_process.unavailable &= ~NGX_HTTP_PROFILING_NO_ALLOC;
-    state = NGX_HTTP_PROFILING_HEAP_ON;
+    if (ngx_http_profiling_heap_live_init() != NGX_OK
+        || ngx_http_profiling_unwind_stack(&ngx_http_profiling_heap_main_stack)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     t = &ngx_http_profiling_heap_main;
-    ngx_http_profiling_store(&ngx_http_profiling_heap_rate, rate);
 
-    if (rate && !ngx_http_profiling_heap_hooked) {
+    t->self = ngx_http_profiling_heap_self();
+    ngx_http_profiling_heap_start(t);
 
-        if (ngx_http_profiling_heap_live_init() != NGX_OK
-            || ngx_http_profiling_unwind_stack(
-                                        &ngx_http_profiling_heap_main_stack)
-               != NGX_OK)
-        {
-            rc = NGX_ERROR;
-
-        } else {
-            t->self = ngx_http_profiling_heap_self();
-            ngx_http_profiling_heap_start(t);
-
-            rc = ngx_http_profiling_heap_hook(log);
-            ngx_http_profiling_heap_hooked = (rc != NGX_ERROR);
-        }
-
-        if (rc != NGX_OK) {
-            state = (rc == NGX_ERROR) ? NGX_HTTP_PROFILING_HEAP_FAILED
-                                      : NGX_HTTP_PROFILING_HEAP_PART;
-            ngx_log_error(NGX_LOG_WARN, log, 0,
-                          "profiling does not see %s calls of malloc()",
-                          (rc == NGX_ERROR) ? "the" : "all");
-        }
-
-    } else if (rate) {
-        state = slot->heap_state;
-        t->bytes += t->drawn - t->gap;
-        ngx_http_profiling_heap_draw(t);
-    }
-
-    if (rate == 0 && ngx_http_profiling_heap_hooked) {
-
-        /* whatever is freed from now on is not seen */
-
-        ngx_http_profiling_heap_unhook(log);
-        ngx_http_profiling_heap_live_clear();
-        ngx_http_profiling_heap_take(slot);
-        ngx_http_profiling_heap_hooked = 0;
-    }
-
-    if (rate == 0) {
-        state = NGX_HTTP_PROFILING_HEAP_OFF;
-    }
-
-    if (state == NGX_HTTP_PROFILING_HEAP_OFF
-        || state == NGX_HTTP_PROFILING_HEAP_FAILED)
-    {
-        ngx_http_profiling_process.unavailable |= NGX_HTTP_PROFILING_NO_ALLOC;
-    }
-
-    ngx_http_profiling_store(&slot->heap_rate, rate);
-    ngx_http_profiling_store(&slot->heap_state, state);
+    return ngx_http_profiling_heap_hook(log);
 }
 
 
@@ -260,16 +241,11 @@ ngx_http_profiling_heap_random(ngx_http_profiling_heap_thread_t *t)
 static void
 ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t)
 {
-    double    gap;
-    uint64_t  rate;
+    double  gap;
 
-    rate = ngx_http_profiling_load(&ngx_http_profiling_heap_rate);
-
-    t->rate = rate;
-
-    if (rate <= 1) {
-        t->drawn = rate ? 1 : NGX_HTTP_PROFILING_HEAP_NEVER;
-        t->gap = t->drawn;
+    if (ngx_http_profiling_heap_rate == 1) {
+        t->drawn = 1;
+        t->gap = 1;
         return;
     }
 
@@ -277,7 +253,7 @@ ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t)
 
     gap = (double) ((ngx_http_profiling_heap_random(t) >> 11) + 1)
           * (1.0 / 9007199254740992.0);
-    gap = ceil(-log(gap) * (double) rate);
+    gap = ceil(-log(gap) * (double) ngx_http_profiling_heap_rate);
 
     t->drawn = (gap < 1) ? 1
                : (gap > 1e18) ? (uint64_t) 1e18 : (uint64_t) gap;
@@ -410,7 +386,7 @@ ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
         t->bytes += before->drawn - before->gap;
     }
 
-    ngx_http_profiling_heap_sample(t, p, size, caller);
+    ngx_http_profiling_heap_sample(p, size, caller);
 
     t->mallocs = before->mallocs + 1;
     ngx_http_profiling_heap_draw(t);
@@ -420,8 +396,7 @@ ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
 
 
 static void
-ngx_http_profiling_heap_sample(ngx_http_profiling_heap_thread_t *t, void *p,
-    size_t size, void *caller)
+ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
 {
     double                           weight;
     uint32_t                         label;
@@ -440,8 +415,9 @@ ngx_http_profiling_heap_sample(ngx_http_profiling_heap_thread_t *t, void *p,
         return;
     }
 
-    weight = (t->rate <= 1) ? 1
-             : -1 / expm1(-(double) size / (double) t->rate);
+    weight = (ngx_http_profiling_heap_rate == 1) ? 1
+             : -1 / expm1(-(double) size
+                          / (double) ngx_http_profiling_heap_rate);
 
     /* an entry of this address: whoever freed it went by no hook */
 

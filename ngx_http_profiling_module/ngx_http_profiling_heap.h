@@ -46,14 +46,13 @@ typedef struct {
     uint64_t   mallocs;
     uint64_t   frees;
     uint64_t   bytes;
-    uint64_t   drawn;           /* the gap, as it was drawn .. */
-    uint64_t   rate;            /* .. at this rate */
+    uint64_t   drawn;           /* the gap, as it was drawn */
     uint64_t   random;
 } ngx_http_profiling_heap_thread_t;
 
 
 extern ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_main
-    ngx_http_profiling_hidden;
+    NGX_HTTP_PROFILING_HIDDEN;
 
 
 /* an address that each thread has another one of, by the machine's ABI */
@@ -81,9 +80,6 @@ ngx_http_profiling_heap_self(void)
 
 /* worker: takes the slot's table over, puts the hooks in unless it is off */
 void ngx_http_profiling_heap_init(ngx_cycle_t *cycle);
-
-/* single process, after a reload: the rate may be another one, or off */
-void ngx_http_profiling_heap_configure(ngx_log_t *log);
 
 /* worker, at each tick: counters to the slot, objects that were loaded */
 void ngx_http_profiling_heap_tick(void);
@@ -123,7 +119,6 @@ void ngx_http_profiling_heap_thread_gone(ngx_uint_t tally);
 
 /* heap_hooks.c: NGX_OK; NGX_DECLINED: not all calls are seen; NGX_ERROR */
 ngx_int_t ngx_http_profiling_heap_hook(ngx_log_t *log);
-void ngx_http_profiling_heap_unhook(ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_PROFILING_HEAP_H_INCLUDED_ */

@@ -108,14 +108,6 @@ ngx_http_profiling_heap_hook(ngx_log_t *log)
 }
 
 
-void
-ngx_http_profiling_heap_unhook(ngx_log_t *log)
-{
-    ngx_http_profiling_interpose_restore(ngx_http_profiling_heap_hooks,
-                                         NGX_HTTP_PROFILING_HEAP_HOOKS, log);
-}
-
-
 /* 1 and counted, if the calling thread is the main one and does not sample */
 
 static ngx_inline ngx_uint_t

@@ -43,10 +43,6 @@ ngx_http_profiling_heap_live_init(void)
     ngx_uint_t                       i, bits;
     ngx_http_profiling_heap_live_t  *p;
 
-    if (ngx_http_profiling_live[0]) {
-        return NGX_OK;
-    }
-
     size = 0;
     bits = NGX_HTTP_PROFILING_LIVE_FIRST;
 
@@ -77,28 +73,6 @@ ngx_http_profiling_heap_live_init(void)
     ngx_http_profiling_heap_filter[0] = 255;
 
     return NGX_OK;
-}
-
-
-void
-ngx_http_profiling_heap_live_clear(void)
-{
-    ngx_uint_t                       i, k, n;
-    ngx_http_profiling_heap_live_t   live;
-    ngx_http_profiling_heap_live_t  *p;
-
-    for (i = 0; i < ngx_http_profiling_live_n; i++) {
-        p = ngx_http_profiling_live[i];
-        n = (ngx_uint_t) 1 << (NGX_HTTP_PROFILING_LIVE_FIRST
-                               + i * NGX_HTTP_PROFILING_LIVE_GROWTH);
-
-        for (k = 0; k < n; k++) {
-            if (p[k].address > NGX_HTTP_PROFILING_LIVE_FILLED) {
-                (void) ngx_http_profiling_heap_live_take(
-                                               (void *) p[k].address, &live);
-            }
-        }
-    }
 }
 
 

@@ -15,6 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_profiling_module.h"
 
 
 /*
@@ -27,8 +28,6 @@
 #define ngx_http_profiling_heap_filter_of(p)                                  \
     ((uintptr_t) (p) >> 4 & (NGX_HTTP_PROFILING_FILTER - 1))
 
-#define ngx_http_profiling_hidden        __attribute__((visibility("hidden")))
-
 
 typedef struct {
     uintptr_t  address;         /* 0: free, 1: being filled */
@@ -40,14 +39,11 @@ typedef struct {
 
 
 extern u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER]
-    ngx_http_profiling_hidden;
+    NGX_HTTP_PROFILING_HIDDEN;
 
 
 /* once a process; NGX_ERROR: no memory */
 ngx_int_t ngx_http_profiling_heap_live_init(void);
-
-/* forgets all */
-void ngx_http_profiling_heap_live_clear(void);
 
 /* NGX_DECLINED: there is no room */
 ngx_int_t ngx_http_profiling_heap_live_insert(

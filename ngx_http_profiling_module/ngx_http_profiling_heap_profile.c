@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_http_profiling_heap_profile.h"
+#include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_heap_rows.h"
 #include "ngx_http_profiling_wake.h"
 
@@ -164,28 +165,6 @@ ngx_http_profiling_heap_wait(ngx_http_profiling_heap_profile_t *h,
 }
 
 
-/* the owner of a slot that is asked for, if it lives */
-
-static ngx_pid_t
-ngx_http_profiling_heap_owner(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot)
-{
-    ngx_pid_t  pid;
-
-    pid = ngx_http_profiling_load(&slot->claims)
-          ? ngx_http_profiling_slot_pid(slot) : 0;
-
-    if (pid == 0
-        || (h->query.worker && pid != h->query.worker)
-        || !ngx_http_profiling_slot_alive(slot))
-    {
-        return 0;
-    }
-
-    return pid;
-}
-
-
 static ngx_int_t
 ngx_http_profiling_heap_ask(void *data)
 {
@@ -197,10 +176,17 @@ ngx_http_profiling_heap_ask(void *data)
 
     zone = ngx_http_profiling_process.zone;
 
+    /* just after a collection there is nothing to give back */
+
+    if (ngx_http_profiling_gc_reserve() != NGX_OK) {
+        h->step = ngx_http_profiling_heap_open;
+        return NGX_AGAIN;
+    }
+
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
-        if (ngx_http_profiling_heap_owner(h, slot)) {
+        if (ngx_http_profiling_slot_worker(slot, h->query.worker)) {
             h->asked[i] = __atomic_add_fetch(&slot->trim.asked, 1,
                                              __ATOMIC_SEQ_CST);
             (void) ngx_http_profiling_wake(slot);
@@ -439,7 +425,7 @@ ngx_http_profiling_heap_slot(ngx_http_profiling_heap_profile_t *h,
         return NGX_DECLINED;
     }
 
-    h->pid = ngx_http_profiling_heap_owner(h, slot);
+    h->pid = ngx_http_profiling_slot_worker(slot, h->query.worker);
 
     /* between the claim and the takeover what is in use is another's */
 

@@ -75,7 +75,6 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
         ngx_http_profiling_configure(mcf);
         ngx_http_profiling_stall_configure();
-        ngx_http_profiling_heap_configure(cycle->log);
     }
 
     return NGX_OK;

@@ -238,7 +238,7 @@ typedef enum {
 
 
 /* sets of loaded objects that the addresses of one owner may belong to */
-#define NGX_HTTP_PROFILING_ROOTS  11
+#define NGX_HTTP_PROFILING_ROOTS  12
 
 
 typedef struct {
@@ -282,7 +282,6 @@ typedef struct {
 
     uint64_t                      heap_owner;   /* pid that has taken the
                                                    heap's table over */
-    uint64_t                      heap_rate;    /* bytes, 0: off */
     uint64_t                      heap_state;   /* ngx_..._heap_state_e */
     uint64_t                      heap_lost;    /* found no room in the table
                                                    of live samples */

@@ -71,11 +71,15 @@ sub sh {
 }
 
 
-# The module of t/module, built against the tree of the build.
+# The module of t/module, built against the tree of the build; shifted: with
+# its functions at other addresses.
 
 sub test_module {
+    my %o = @_;
+
     my $tree = "$build/nginx";
-    my $out = "$dir/ngx_http_profiling_test_module.so";
+    my $out = "$dir/ngx_http_profiling_test_module"
+              . ($o{shifted} ? '_shifted' : '') . '.so';
 
     return $out if -e $out;
 
@@ -97,7 +101,8 @@ sub test_module {
 
     push @objects, "$dir/heap.o";
     sh($cc, @flags, '-D_GNU_SOURCE', '-Wno-alloc-size-larger-than', '-c',
-       "$root/t/module/heap.c", '-o', $objects[-1]);
+       "$root/t/module/heap.c", '-o', $objects[-1],
+       $o{shifted} ? '-DSHIFTED' : ());
 
     sh($cc, @flags, @includes, '-shared', '-o', $out,
        "$root/t/module/ngx_http_profiling_test_module.c",

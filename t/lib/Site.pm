@@ -57,7 +57,8 @@ our $fast = 'profiling_interval 100ms;';
 # main, events, http, server: pieces of the configuration; conf: all of it
 # instead; workers: 0 for a single process without a master; port: a fixed
 # one; env: variables; level: of the error log; access: the access log; modules: more of them;
-# noise: a pattern of complaints that the test asks for.
+# noise: a pattern of complaints that the test asks for.  wrapper: a command
+# that nginx is run by; seconds: that it may take to start and to end.
 
 sub new {
     my ($class, %o) = @_;
@@ -149,7 +150,7 @@ sub write {
 sub command {
     my $self = shift;
 
-    return ($binary, '-p', $self->{dir}, '-e', "$self->{dir}/error.log",
+    return (@{ $self->{wrapper} || [] }, $binary, '-p', $self->{dir}, '-e', "$self->{dir}/error.log",
             '-c', "$self->{dir}/nginx.conf", @_);
 }
 
@@ -185,7 +186,7 @@ sub start {
         exec($self->command) or POSIX::_exit(127);
     }
 
-    my $up = until_true(15, sub {
+    my $up = until_true($self->{seconds} || 15, sub {
         return -1 if waitpid($self->{pid}, WNOHANG) > 0;
         return -s "$self->{dir}/nginx.pid"
                && (@{ [ $self->workers ] } == $self->{workers});
@@ -207,7 +208,8 @@ sub stop {
 
     kill $signal || 'TERM', $pid;
 
-    my $gone = until_true(15, sub { waitpid($pid, WNOHANG) != 0 });
+    my $gone = until_true($self->{seconds} || 15,
+                          sub { waitpid($pid, WNOHANG) != 0 });
 
     if (!$gone) {
         kill 'KILL', $pid;

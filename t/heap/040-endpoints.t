@@ -1,0 +1,210 @@
+#!/usr/bin/perl
+
+# The endpoints of heap profiles: parameters, headers and errors as Go has
+# them; differences; the download of the API.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(time);
+use Site;
+use Profile;
+use Heap;
+
+my $site = Site->new(
+    workers  => 2,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    # an encoder whose client went away
+    noise    => qr/unknown process \d+ exited on signal 9/,
+    http     => 'profiling_interval 200ms; profiling_heap_rate 8k;',
+    server   => <<'END',
+        location = /leak { profiling_test leak 65536; }
+        location = /mixed { profiling_test mixed 1; }
+END
+);
+
+$site->start;
+
+$site->request('/leak') for 1 .. 20;
+
+headers();
+errors();
+delta();
+trimmed();
+pages();
+together();
+gone();
+
+$site->stop;
+
+done_testing();
+
+
+sub headers {
+    my %type = (
+        'heap'                  => 'filename="heap"',
+        'allocs'                => 'filename="allocs"',
+        'threadcreate'          => 'filename="threadcreate"',
+        'heap?seconds=1'        => 'filename="heap-delta"',
+        'allocs?seconds=1'      => 'filename="allocs-delta"',
+    );
+
+    for my $path (sort keys %type) {
+        for my $method ('HEAD', 'GET') {
+            my $start = time();
+            my $got = $site->request("/debug/pprof/$path",
+                                     method => $method);
+            my $h = $got->{headers};
+
+            is("$got->{status} $h->{'content-type'} "
+               . $h->{'content-disposition'},
+               "200 application/octet-stream attachment; $type{$path}",
+               "$method $path");
+            is($h->{'x-content-type-options'}, 'nosniff', '... nosniff');
+            cmp_ok(time() - $start, '<', 0.9, '... at once')
+                if $method eq 'HEAD';
+        }
+    }
+
+    for my $path ('heap?debug=1', 'allocs?debug=2', 'threadcreate?debug=1') {
+        my $got = $site->request("/debug/pprof/$path");
+
+        is("$got->{status} $got->{headers}{'content-type'}",
+           '200 text/plain; charset=utf-8', $path);
+        is($got->{headers}{'content-disposition'}, undef, '... no file');
+    }
+
+    my $got = $site->request('/api/profiling/heap-dump');
+    like($got->{headers}{'content-disposition'},
+         qr/^attachment; filename=heap-(\d{10})\.prof$/, 'heap-dump: name');
+    is($got->{headers}{'content-type'}, 'application/octet-stream',
+       '... type');
+    is_heap(Profile::decode($got->{body}), 'heap-dump', rate => 8192);
+
+    is($site->request('/api/profiling/heap-dump', method => 'POST')->{status},
+       405, '... GET only');
+}
+
+
+sub errors {
+    my @errors = (
+        [ 'heap?seconds=x', 400, 'invalid value for "seconds" - must be a '
+                                 . 'positive integer' ],
+        [ 'allocs?seconds=-1', 400, 'invalid value for "seconds" - must be a '
+                                    . 'positive integer' ],
+        [ 'heap?seconds=0', 400, 'invalid value for "seconds" - must be a '
+                                 . 'positive integer' ],
+        [ 'heap?seconds=1&debug=1', 400, 'seconds and debug params are '
+                                         . 'incompatible' ],
+        [ 'heap?worker=1', 404, 'there is no worker 1' ],
+        [ 'heap?worker=x', 400, 'worker must be the pid of a worker, not '
+                                . '"x"' ],
+    );
+
+    for (@errors) {
+        my ($path, $status, $text) = @$_;
+        my $got = $site->request("/debug/pprof/$path");
+
+        is("$got->{status} $got->{body}", "$status $text\n", $path);
+        is($got->{headers}{'x-go-pprof'}, 1, '... as Go marks it');
+    }
+
+    is($site->request("/debug/pprof/$_")->{status}, 200, "$_ is answered")
+        for 'heap?debug=x', 'heap?gc=x', 'heap?seconds=', 'allocs?gc=1',
+            'threadcreate?seconds=1';
+}
+
+
+sub delta {
+    my $leak = has('profiling_test_leak');
+    my $b = Profile::background(sub { Profile::bytes($site,
+                          path => '/debug/pprof/heap?seconds=2',
+                          seconds => 2) });
+
+    Time::HiRes::sleep(0.7);
+    $site->request('/leak') for 1 .. 50;
+    $site->request('/mixed');
+
+    my $p = Profile::decode(finish($b));
+
+    is_heap($p, 'delta', rate => 8192, delta => 1);
+    about(total($p, 'inuse_objects', $leak), 50, 0.05,
+          '... what came in that time');
+    about(total($p, 'alloc_objects', $leak), 50, 0.05, '... allocated too');
+    is(total($p, 'inuse_objects', has('profiling_test_mixed')), 0,
+       '... what is freed is not in use');
+    about($p->{decoded}{duration}, 2e9, 0.2, '... the duration');
+    cmp_ok(abs($p->{decoded}{time} / 1e9 - time()), '<', 1.5,
+           '... the time is that of its end');
+}
+
+
+sub trimmed {
+    my $gc = sub { return $site->json('gc')->{num_gc} };
+
+    Time::HiRes::sleep(1);
+
+    my $before = $gc->();
+
+    is_heap(Heap::take($site, args => 'gc=1'), 'gc=1', rate => 8192);
+
+    ok(until_true(10, sub { return $gc->() >= $before + 2 }),
+       '... both workers have trimmed');
+}
+
+
+sub pages {
+    my $index = $site->request('/debug/pprof/')->{body};
+
+    like($index, qr/href="$_\?debug=1"/, "the index has $_")
+        for qw(heap allocs threadcreate);
+
+    my $p = Heap::take($site);
+    my $raw = go('-raw', $p->{file});
+
+    is($?, 0, 'go tool pprof reads it') or diag($raw);
+    like($raw, qr/inuse_space\/bytes\[dflt\]/, '... its default');
+    like($raw, qr/bytes:\[65536/, '... its sizes');
+
+    my $text = $site->request('/debug/pprof/heap?debug=1')->{body};
+    Encoder::spew("$Profile::dir/heap.txt", $text);
+
+    my $top = go('-top', '-inuse_space', "$Profile::dir/heap.txt");
+    my ($size) = $top =~ /accounting for ([\d.]+)MB/;
+
+    about($size * 1048576, total($p, 'inuse_space'), 0.1,
+          'the text, read by go tool pprof, tells the same')
+        or diag($top);
+}
+
+
+# any number at once, and all the same
+
+sub together {
+    my @b = map { Profile::background(sub { Profile::bytes($site,
+                          path => '/debug/pprof/heap') }) } 1 .. 8;
+    my @n = map { total(Profile::decode(finish($_)), 'inuse_objects',
+                        has('profiling_test_leak')) } @b;
+
+    is("@n", join(' ', ($n[0]) x 8), 'eight at once');
+}
+
+
+# a client that goes away leaves nothing behind
+
+sub gone {
+    for (1 .. 5) {
+        my $s = $site->connect;
+        print $s "GET /debug/pprof/heap?seconds=1 HTTP/1.0\r\n\r\n";
+        $s->flush;
+        Time::HiRes::sleep(0.05);
+        close $s;
+    }
+
+    Time::HiRes::sleep(1.2);
+
+    is_heap(Heap::take($site), 'after clients that went away',
+            rate => 8192);
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/perl
+
+# Load with sampling on under valgrind's memcheck: TLS, gzip, a proxy, blocks
+# that are reallocated and freed in other threads, profiles all the while, and
+# a reload.  A finding counts if a function of the module is in its stack.
+#
+# HEAP_SECONDS=600 makes it ten minutes.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+use Heap;
+
+my $seconds = $ENV{HEAP_SECONDS} || 6;
+
+my @wrapper;
+
+if (!$ENV{SANITIZE}) {
+    plan(skip_all => 'no valgrind') unless Encoder::have('valgrind');
+
+    @wrapper = ('valgrind', '--tool=memcheck', '--num-callers=25',
+                '--suppressions=t/fault/valgrind.supp', '--error-exitcode=0');
+}
+
+my $site = Site->new(
+    workers  => 1,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    main     => 'thread_pool default threads=2;',
+    noise    => qr/unknown process \d+ exited on signal 9/,
+    http     => <<'END',
+    profiling_interval 100ms;
+    profiling_heap_rate 2k;
+    keepalive_requests 1000;
+    ssl_certificate DIR/tls.crt;
+    ssl_certificate_key DIR/tls.key;
+
+    upstream back {
+        server 127.0.0.1:PORT1;
+        keepalive 4;
+    }
+
+    server {
+        listen 127.0.0.1:PORT1;
+        location / { alias DIR/html/; }
+    }
+END
+    server   => <<'END',
+        listen 127.0.0.1:PORT2 ssl http2;
+        location /gzip/ { gzip on; gzip_types *; alias DIR/html/; }
+        location /proxy/ { proxy_pass http://back/; proxy_http_version 1.1;
+                           proxy_set_header Connection ""; }
+        location = /chain { profiling_test chain 1; }
+        location = /family { profiling_test family 5; }
+        location = /cross { profiling_test cross 50; }
+        location = /keep { profiling_test keep 20; }
+        location = /thread { profiling_test thread 1000; }
+END
+);
+
+my $dir = $site->dir;
+
+Profile::certificate($site);
+spew("$dir/html/text", join '', map { "line $_\n" } 1 .. 2000);
+
+$site->{wrapper} = [ @wrapper, @wrapper ? "--log-file=$dir/valgrind.%p"
+                                        : () ];
+$site->{seconds} = 60;
+
+$site->start;
+
+my @loads = (
+    load($site, '/gzip/text', '/proxy/text', '/chain', '/cross', '/thread'),
+    load($site, '/family', '/keep', '/proxy/text'),
+    Profile::command('bash', '-c', 'while :; do curl -sk -o /dev/null '
+                     . 'https://127.0.0.1:' . $site->port(2)
+                     . '/gzip/text; done'),
+);
+
+# valgrind does not let the encoder begin; its input is made all the same
+my $encodes = !@wrapper;
+my $taken = 0;
+my $end = time() + $seconds;
+my $reloaded;
+
+while (time() < $end) {
+    my $path = (qw(heap allocs threadcreate))[$taken % 3];
+    my $got = $site->request("/debug/pprof/$path", seconds => 30);
+
+    diag("$path $got->{status} " . (time() - $end + $seconds) . " $got->{body}") if $got->{status} != 200;
+    $taken += $got->{status} == ($encodes ? 200 : 500);
+
+    if (!$reloaded && time() > $end - $seconds / 2) {
+        kill 'HUP', $site->{pid};
+        $reloaded = 1;
+    }
+
+    sleep 0.2;
+}
+
+Profile::end($_) for @loads;
+
+cmp_ok($taken, '>=', 3, 'profiles are taken under load');
+ok($reloaded, '... and nginx has reloaded');
+
+SKIP: {
+    skip('no encoder', 1) unless $encodes;
+
+    my $freed = has(qr/^profiling_test_(?:chain|family)/);
+
+    is(total(Heap::take($site), 'inuse_objects', $freed), 0,
+       '... what is freed is not in use');
+}
+
+$site->stop('QUIT');
+
+SKIP: {
+    skip('no valgrind with a sanitizer', 2) unless @wrapper;
+
+    my @logs = glob "$dir/valgrind.*";
+    my @findings = map { findings($_) } @logs;
+
+    cmp_ok(scalar(grep { slurp($_) =~ /ERROR SUMMARY/ } @logs), '>=', 3,
+           'valgrind has reported all processes');
+    is(scalar @findings, 0, '... and found nothing in the module')
+        or diag(join "\n", @findings[0 .. ($#findings > 3 ? 3
+                                                          : $#findings)]);
+}
+
+done_testing();
+
+
+# Blocks of lines "==pid== ...", apart by empty ones.
+
+sub findings {
+    my $text = slurp(shift);
+
+    $text =~ s/^==\d+==[ ]?//mg;
+
+    return grep {
+        /ngx_http_profiling_(?!test)|profiling_module\.so/
+        && /Invalid|uninit|Mismatched|overlap|points to|illegal/i
+    } split /\n\s*\n/, $text;
+}
