@@ -3,6 +3,7 @@
 # make test         every test; one of them: make test T=t/010-name.t
 # make style        the style checker alone
 # make bench        what the README's figures come from
+# make screenshots  the dashboard's, in build/screenshots/
 # make install      into the distribution's directories, DESTDIR honoured
 # make clean
 #
@@ -31,7 +32,7 @@ farm    := $(build)/nginx
 objs    := $(farm)/objs
 module  := $(build)/ngx_http_profiling_module.so
 encoder := $(if $(wildcard encoder/*.c),$(build)/ngx_http_profiling_encoder)
-html    := $(if $(wildcard html/index.html),$(build)/html.copied)
+html    := $(if $(wildcard html/index.html),$(build)/html.built)
 
 nginx   := $(or $(NGINX_BIN),$(wildcard $(NGINX_SRC)/objs/nginx),\
                 /usr/sbin/nginx)
@@ -42,7 +43,7 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
                                      -o -type f -print))
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
-                 $(if $(filter test bench,$(MAKECMDGOALS)),run test)
+                 $(if $(filter test bench screenshots,$(MAKECMDGOALS)),run test)
 
 
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
@@ -70,7 +71,7 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(wildcard encoder/*.c)
 
 
-.PHONY: all deps run test style bench install clean FORCE
+.PHONY: all deps run test style bench screenshots install clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -116,10 +117,25 @@ $(build)/ngx_http_profiling_encoder: $(encoder_objects)
 -include $(encoder_objects:.o=.d)
 
 
-$(build)/html.copied: $(pages)
-	@mkdir -p $(@D)
-	rm -rf $(build)/html
-	cp -R html $(build)/html
+# npm's packages, as the lock file has them: below the build directory, so
+# that the checkout stays as it is.  No script of theirs is run.
+
+npm_packages = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error \
+    || { echo "make: npm could not install what $< names: is its registry" \
+              "reachable?  (npm config get registry)" >&2; exit 1; }
+
+$(build)/npm/html.installed: html/package-lock.json html/package.json | deps
+$(build)/npm/ui.installed: t/ui/package-lock.json t/ui/package.json | deps
+
+$(build)/npm/html.installed $(build)/npm/ui.installed:
+	@mkdir -p $(basename $@)
+	@cp $^ $(basename $@)/
+	@echo npm ci of $(<D)
+	@cd $(basename $@) && $(npm_packages)
+	@touch $@
+
+$(build)/html.built: $(pages) $(build)/npm/html.installed
+	node html/build.mjs $(build)/npm/html/node_modules $(build)/html
 	@touch $@
 
 
@@ -131,8 +147,12 @@ run: all
 
 # The same holds for the tests.
 
-test: all
+test: all $(build)/npm/ui.installed
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
+
+screenshots: all $(build)/npm/ui.installed
+	@BUILD=$(build) BINARY=$(nginx) t/run t/ui/screenshots.mjs
+	@ls $(build)/screenshots/*
 
 style:
 	@t/style

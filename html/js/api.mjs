@@ -2,6 +2,13 @@
 
 const patience = 5;  // seconds
 
+export class ApiError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;  // of HTTP; undefined without an answer
+  }
+}
+
 async function json(response) {
   const body = await response.json().catch(() => null);
 
@@ -10,43 +17,95 @@ async function json(response) {
     return body;
   }
 
-  throw new Error(body?.error?.message ?? `HTTP status ${response.status}`);
+  throw new ApiError(body?.error?.message ?? `HTTP status ${response.status}`,
+                     response.status);
 }
 
-// "base" is the URL of /api/profiling/, below whatever prefix
+const absent = [404, 405, 501];
 
-export function connect(base) {
+// What is below /debug/pprof answers errors as text
+
+async function failed(response) {
+  const text = await response.text().catch(() => '');
+  let message = text.trim().split('\n')[0].slice(0, 200);
+
+  try {
+    message = JSON.parse(text).error.message;
+
+  } catch {
+    // not JSON: HTML of nginx itself says less than the status
+    if (!message || message.startsWith('<')) {
+      message = `HTTP status ${response.status}`;
+    }
+  }
+
+  if (absent.includes(response.status) && !/worker/.test(message)) {
+    message = `not in this build (${message})`;
+  }
+
+  return new ApiError(message, response.status);
+}
+
+// "base" is the URL of the directory above /api/profiling/ and /debug/pprof/,
+// whatever prefix it has.  "scope" gives the pid of the one worker to ask
+// about, or null.
+
+export function connect(base, scope = () => null) {
+  const place = (path) => {
+    const url = new URL(path, base);
+
+    if (scope() !== null) {
+      url.searchParams.set('worker', scope());
+    }
+
+    return url;
+  };
+
   const ask = async (path, read, options) => {
     try {
-      return await read(await fetch(new URL(path, base),
+      return await read(await fetch(place(path),
                                     { cache: 'no-store', ...options }));
 
     } catch (error) {
       throw error.name === 'TimeoutError'
-              ? new Error(`no answer within ${patience} s`)
-            : error.name === 'TypeError' ? new Error('no connection')
+              ? new ApiError(`no answer within ${patience} s`)
+            : error.name === 'TypeError' ? new ApiError('no connection')
             : error;
     }
   };
 
   const soon = (path, method) =>
-    ask(path, json, { method, signal: AbortSignal.timeout(patience * 1000) });
+    ask(`api/profiling/${path}`, json,
+        { method, signal: AbortSignal.timeout(patience * 1000) });
 
-  // a file: {name, blob}
   const file = async (response) => {
     if (!response.ok) {
-      await json(response);
+      throw await failed(response);
     }
 
     const header = response.headers.get('Content-Disposition');
-    const name = /filename="?([\w.-]+)/.exec(header)?.[1] ?? 'profile.prof';
+    const name = /filename="?([\w.-]+)/.exec(header)?.[1] ?? 'profile';
 
-    return { name, blob: await response.blob() };
+    return { name, bytes: await response.arrayBuffer() };
+  };
+
+  const text = async (response) => {
+    if (!response.ok) {
+      throw await failed(response);
+    }
+
+    return response.text();
   };
 
   return {
+    place,
     get: (path) => soon(path, 'GET'),
     post: (path) => soon(path, 'POST'),
+
+    // {name, bytes}; takes as long as the capture does
     download: (path, signal) => ask(path, file, { signal }),
+
+    text: (path) => ask(path, text,
+                        { signal: AbortSignal.timeout(patience * 1000) }),
   };
 }

@@ -81,3 +81,37 @@ export function field(object, path, format = text, answer = object) {
   return shown === null ? { text: 'n/a', title: reason(answer, path) }
                         : { text: shown };
 }
+
+// A difference of two values, with its sign
+
+export const signed = (format) => number((value) =>
+  (value > 0 ? '+' : value < 0 ? '\u2212' : '') + format(Math.abs(value)));
+
+export const date = (value) =>
+  value ? new Date(value).toLocaleString() : null;
+
+export const clock = (value) =>
+  value ? new Date(value).toLocaleTimeString() : null;
+
+// Values of profiles, by the unit that the profile names
+
+export const ofUnit = (unit) => unit === 'bytes' ? bytes
+  : unit === 'nanoseconds' ? nanoseconds : count;
+
+// A frame of a stack: text, or an object of a function and its place
+
+export function frame(value) {
+  if (value === null || typeof value !== 'object') {
+    return String(value);
+  }
+
+  const { file, line } = value;
+  const place = file ? ` ${file}${line ? `:${line}` : ''}` : '';
+
+  return (value.function ?? value.name ?? value.symbol ?? '?') + place;
+}
+
+export const perSecond = number((value) => `${short(value)}/s`);
+
+// ms of pause in a second
+export const pauses = number((value) => `${milliseconds(value)}/s`);

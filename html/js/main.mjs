@@ -1,65 +1,141 @@
 // When what is asked for, and the buttons.
 
 import { connect } from './api.mjs';
-import { megabytes, milliseconds, field } from './format.mjs';
-import { createStore, delay, merge, points } from './store.mjs';
-import { show, showAge } from './views.mjs';
+import { cancel, capture } from './capture.mjs';
+import { $, save } from './dom.mjs';
+import { count, field, megabytes, milliseconds } from './format.mjs';
+import { createStore, delay, endedWorkers, locationRates, merge, points }
+  from './store.mjs';
+import { repaint, show, showAge, wire } from './views.mjs';
 
-const $ = (id) => document.getElementById(id);
+const base = new URL('../', document.baseURI);
 
-const api = connect(new URL('../api/profiling/', document.baseURI));
+let fresh = null;   // names of the answers to show
+
 const store = createStore((now) => {
-  show(now);
+  show(now, fresh);
   showAge(now, Date.now());
 });
 
 const { state } = store;
+const api = connect(base, () => state.worker);
+
+const say = (text) => {
+  $('message').textContent = text;
+};
+
+const update = (patch, names) => {
+  fresh = names;
+  store.set(patch);
+  fresh = null;
+};
+
 
 let timer;
-let busy = false;
+let polling = null;
 
-async function poll() {
-  if (busy) {
+// The first answers fill the figures and the charts, the others follow.
+
+const waves = [['metrics', 'history'], ['health', 'locations', 'gc']];
+
+function path(name) {
+  const last = state.history.at(-1)?.timestamp;
+
+  return name !== 'history' ? name
+    : `metrics/history?count=${points}`
+      + (last ? `&since=${encodeURIComponent(last)}` : '');
+}
+
+function take(answers, { metrics, history, locations }) {
+  const old = state.answers;
+  const patch = { answers: { ...old, ...answers } };
+
+  if (metrics && old.metrics && state.worker === null) {
+    patch.ended = endedWorkers(state.ended, old.metrics.workers,
+                               metrics.workers, Date.parse(metrics.timestamp));
+  }
+
+  if (history) {
+    // with its clock set back, the server would have nothing newer for long
+    const last = state.history.at(-1)?.timestamp;
+    const kept = patch.answers.metrics?.timestamp < last ? [] : state.history;
+
+    patch.history = merge(kept, history.samples ?? []);
+
+    // what is kept is in state.history
+    patch.answers.history = { interval_ms: history.interval_ms };
+  }
+
+  if (locations) {
+    patch.rates = locationRates(locations, old.locations);
+  }
+
+  return patch;
+}
+
+async function ask(names, turn, errors) {
+  const results = await Promise.allSettled(names.map((n) => api.get(path(n))));
+
+  if (turn !== polling) {
     return;
   }
 
-  busy = true;
-
-  const last = state.history.at(-1)?.timestamp;
-  const since = last ? `&since=${encodeURIComponent(last)}` : '';
-
-  const names = ['metrics', 'history', 'health', 'locations', 'runtime'];
-  const results = await Promise.allSettled(names.map((name) =>
-    api.get(name === 'history' ? `metrics/history?count=${points}${since}`
-                               : name)));
-
-  const answers = { ...state.answers };
-  const errors = new Set();
+  const answers = {};
 
   results.forEach(({ value, reason }, i) => {
     if (value) {
       answers[names[i]] = value;
 
     } else {
-      errors.add(reason.message);
+      errors.push(reason);
     }
   });
 
-  // with its clock set back, the server would have nothing newer for long
-  const old = answers.metrics?.timestamp < last ? [] : state.history;
+  update(take(answers, answers), new Set(Object.keys(answers)));
+}
 
-  busy = false;
+async function poll() {
+  if (polling) {
+    return;
+  }
 
-  store.set({
-    answers,
-    history: merge(old, results[1].value?.samples ?? []),
-    errors: [...errors],
-    failures: errors.size ? state.failures + 1 : 0,
-    updated: errors.size ? state.updated : Date.now(),
-  });
+  const turn = polling = {};
+  const errors = [];
+  const { runtime, metrics } = state.answers;
+
+  for (const names of waves) {
+    await ask(names, turn, errors);
+  }
+
+  const now = state.answers.metrics;
+
+  // what changes with a reload only, and its counts
+  if (!runtime || now !== metrics && turns++ % 5 === 0) {
+    await ask(['runtime'], turn, errors);
+  }
+
+  if (turn !== polling) {
+    return;
+  }
+
+  polling = null;
+
+  if (state.worker !== null && errors.some(({ status }) => status === 404)) {
+    say(`Worker ${state.worker} is gone: all workers are shown`);
+    scope(null);
+    return;
+  }
+
+  update({
+    errors: [...new Set(errors.map(({ message }) => message))],
+    failures: errors.length ? state.failures + 1 : 0,
+    updated: errors.length ? state.updated : Date.now(),
+  }, new Set());
 
   schedule(delay(state.failures));
 }
+
+let turns = 0;
 
 function schedule(ms) {
   clearTimeout(timer);
@@ -69,18 +145,40 @@ function schedule(ms) {
   }
 }
 
+// One worker alone, or all of them (null)
 
-const say = (text) => {
-  $('message').textContent = text;
-};
+function scope(worker) {
+  const url = new URL(location.href);
+
+  if (worker === null) {
+    url.searchParams.delete('worker');
+
+  } else {
+    url.searchParams.set('worker', worker);
+  }
+
+  history.replaceState(null, '', url);
+
+  // answers under way are those of another view
+  polling = null;
+  store.set({ worker, history: [], rates: new Map(), ended: new Map(),
+              cpu: null });
+  clearTimeout(timer);
+  poll();
+}
+
 
 async function forceGc() {
-  $('gc').disabled = true;
+  if ($('gc').getAttribute('aria-disabled') === 'true') {
+    return;
+  }
+
+  $('gc').setAttribute('aria-disabled', true);
   say('Force GC: running');
 
   try {
     const answer = await api.post('force-gc');
-    const get = (path, format) => field(answer, path, format).text;
+    const get = (name, format) => field(answer, name, format).text;
 
     say(`Force GC: ${answer.success ? 'done' : 'not by all workers'} in `
         + `${get('gc_duration_ms', milliseconds)}, `
@@ -91,73 +189,208 @@ async function forceGc() {
     say(`Force GC failed: ${error.message}`);
   }
 
-  $('gc').disabled = false;
+  $('gc').setAttribute('aria-disabled', false);
   schedule(0);
 }
 
 
-let capture = null;
+// The code for profiles and connections comes when it is wanted.
 
-function running(on) {
-  $('cancel').hidden = $('progress').hidden = !on;
-  $('progress').value = 0;
-  $('cpu').setAttribute('aria-disabled', on);
+let loaded;
+
+const more = () => {
+  loaded ??= import(new URL('profiles.js', import.meta.url)).then((module) =>
+    module.start({ api, say, measured }));
+
+  loaded.catch(() => {
+    loaded = null;
+  });
+
+  return loaded;
+};
+
+function measured(cpu) {
+  store.set({ cpu });
 }
 
-async function cpuProfile(event) {
-  event.preventDefault();
+const labels = {
+  profile: 'CPU profile',
+  heap: 'Heap profile',
+  allocs: 'Allocation profile',
+  block: 'Block profile',
+  mutex: 'Mutex profile',
+  goroutine: 'Goroutine profile',
+};
 
-  if (capture) {
+// Takes a profile and shows it; the file too if "keep"
+
+async function profile(kind, seconds, { keep = false, go = true } = {}) {
+  const label = labels[kind] + (seconds ? `, ${count(seconds)} s` : '');
+  const worker = state.worker;
+  const query = seconds ? `?seconds=${seconds}` : '';
+
+  const file = await capture(api, {
+    path: keep && kind === 'profile'
+            ? `api/profiling/cpu-profile?duration=${seconds}`
+            : `debug/pprof/${kind}${query}`,
+    label,
+    seconds,
+  }, say);
+
+  if (!file) {
     return;
   }
 
-  capture = new AbortController();
-  say('CPU profile: running for 30 s');
-
-  running(true);
-
-  const started = Date.now();
-  const clock = setInterval(() => {
-    $('progress').value = (Date.now() - started) / 1e3;
-  }, 500);
+  if (keep) {
+    save(new Blob([file.bytes]), file.name);
+    say(`${label}: saved as ${file.name}`);
+  }
 
   try {
-    const { name, blob } = await api.download($('cpu').href, capture.signal);
-    const link = document.createElement('a');
+    const { panel } = await more();
 
-    link.href = URL.createObjectURL(blob);
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    say(`CPU profile: saved as ${name}`);
+    await panel.add({ kind, label, worker, seconds, bytes: file.bytes,
+                      time: Date.now() });
+
+    if (go) {
+      $('profiles-part').scrollIntoView();
+    }
 
   } catch (error) {
-    say(capture.signal.aborted ? 'CPU profile: cancelled'
-                               : `CPU profile failed: ${error.message}`);
+    say(`${label}: cannot be shown: ${error.message}`);
+  }
+}
+
+async function heapDump() {
+  const file = await capture(api, { path: 'api/profiling/heap-dump',
+                                    label: 'Heap dump' }, say);
+
+  if (file) {
+    save(new Blob([file.bytes]), file.name);
+    say(`Heap dump: saved as ${file.name}`);
+  }
+}
+
+function takeProfile() {
+  const over = $('over').value;
+  const seconds = Number(over === 'custom' ? $('seconds').value : over);
+
+  if (over === 'custom' && !$('seconds').reportValidity()) {
+    return;
   }
 
-  // Cancel is about to go, and may have the focus
-  if (document.activeElement === $('cancel')) {
-    $('cpu').focus();
+  profile($('kind').value, seconds);
+}
+
+function kindChanged() {
+  const cpu = $('kind').value === 'profile';
+  const dump = $('kind').value === 'goroutine';
+
+  const [start, ...spans] = $('over').options;
+
+  start.hidden = start.disabled = cpu;
+  start.text = dump ? 'now' : 'the time since the start';
+  spans.forEach((option) => {
+    option.hidden = option.disabled = dump;
+  });
+
+  if (cpu ? $('over').value === '' : dump) {
+    $('over').value = cpu ? '5' : '';
   }
 
-  clearInterval(clock);
-  running(false);
-  capture = null;
+  $('custom').hidden = $('over').value !== 'custom';
+}
+
+async function listConnections() {
+  $('list').setAttribute('aria-disabled', true);
+
+  try {
+    const { connections } = await more();
+
+    await connections.load();
+
+  } catch (error) {
+    say(`List of connections: ${error.message}`);
+  }
+
+  $('list').setAttribute('aria-disabled', false);
 }
 
 
-setInterval(() => showAge(state, Date.now()), 1000);
+const themes = ['Auto', 'Light', 'Dark'];
 
-$('pause').addEventListener('click', () => {
-  store.set({ paused: !state.paused, failures: 0, errors: [] });
+function paint(theme) {
+  document.documentElement.dataset.theme = theme.toLowerCase();
+  $('theme').textContent = theme;
+  repaint();
+  loaded?.then(({ panel }) => panel.repaint());
+}
+
+// storage may be forbidden
+const remembered = {
+  get() {
+    try {
+      return localStorage.getItem('theme');
+
+    } catch {
+      return null;
+    }
+  },
+  set(theme) {
+    try {
+      localStorage.setItem('theme', theme);
+
+    } catch {
+      // it lasts as long as the page does
+    }
+  },
+};
+
+function nextTheme() {
+  const i = themes.indexOf($('theme').textContent);
+  const theme = themes[(i + 1) % themes.length];
+
+  remembered.set(theme);
+  paint(theme);
+}
+
+
+const on = (id, event, f) => $(id).addEventListener(event, f);
+
+on('pause', 'click', () => {
+  update({ paused: !state.paused, failures: 0, errors: [] }, new Set());
   schedule(0);
 });
 
-$('gc').addEventListener('click', forceGc);
-$('cpu').addEventListener('click', cpuProfile);
-$('cancel').addEventListener('click', () => capture.abort());
+on('gc', 'click', forceGc);
+on('heap', 'click', heapDump);
+on('cpu', 'click', () => profile('profile', 30, { keep: true }));
+on('measure', 'click', () => profile('profile', 5, { go: false }));
+on('take', 'click', takeProfile);
+on('kind', 'change', kindChanged);
+on('over', 'change', kindChanged);
+on('list', 'click', listConnections);
+on('cancel', 'click', cancel);
+on('theme', 'click', nextTheme);
+on('scope-all', 'click', () => scope(null));
+on('retry', 'click', () => schedule(0));
+
+wire({ worker: scope });
+kindChanged();
+paint(themes.includes(remembered.get()) ? remembered.get() : 'Auto');
+
+matchMedia('(prefers-color-scheme: dark)')
+  .addEventListener('change', () => paint($('theme').textContent));
 
 document.addEventListener('visibilitychange', () => schedule(0));
+addEventListener('online', () => schedule(0));
+setInterval(() => showAge(state, Date.now()), 1000);
 
-poll();
+const asked = /^\d+$/.exec(new URL(location.href).searchParams.get('worker'));
+
+if (asked) {
+  scope(Number(asked[0]));
+
+} else {
+  poll();
+}

@@ -2,15 +2,20 @@
 
 export const interval = 2000;  // ms
 export const points = 60;
+const remembered = 60000;      // ms that a worker is shown after its end
 
 export function createStore(listener) {
   const state = {
     answers: {},    // the last good one of each endpoint
     history: [],    // samples, oldest first
+    rates: new Map(),   // of locations: requests a second, by key
+    ended: new Map(),   // workers that went, by pid
+    cpu: null,      // CPU time by location, from the last CPU profile
     errors: [],     // of the last poll
     failures: 0,    // polls in a row
     updated: null,  // when all endpoints last answered, ms
     paused: false,
+    worker: null,   // the pid that is looked at alone
   };
 
   return {
@@ -33,100 +38,162 @@ export function merge(old, samples) {
 }
 
 export const heapPercent = (memory) =>
-  memory?.heap_sys > 0 && memory.heap_inuse !== null
-  ? 100 * memory.heap_inuse / memory.heap_sys : null;
+  memory?.heap_sys > 0 ? memory.heap_inuse / memory.heap_sys * 100 : null;
 
-// A chart's {time in ms, value or null}, one for each sample.  A counter that
-// fell has no difference.
+// Of a sample, the one before it and the seconds between.  A counter that
+// fell, as it does when nginx was started anew, gives no value.
 
-const values = {
-  memory: (now) => now.memory?.alloc,
+const grown = (now, before) => now - before >= 0 ? now - before : null;
+
+const per = (grown, seconds, unit = 1) =>
+  grown === null ? null : grown / unit / seconds;
+
+export const values = {
+  alloc: (now) => now.memory?.alloc,
+  sys: (now) => now.memory?.sys,
   connections: (now) => now.goroutines,
   heap: (now) => heapPercent(now.memory),
 
   // ms in a second
-  pauses(now, before, seconds) {
-    const ns = now.gc?.pause_total_ns - before?.gc?.pause_total_ns;
+  pauses: (now, before, seconds) =>
+    per(grown(now.gc?.pause_total_ns, before?.gc?.pause_total_ns), seconds,
+        1e6),
 
-    return ns >= 0 ? ns / 1e6 / seconds : null;
-  },
+  requests: (now, before, seconds) =>
+    per(grown(now.requests, before?.requests), seconds),
+
+  errors: (now, before, seconds) =>
+    per(grown(now.errors, before?.errors), seconds),
+
+  // percent of one processor
+  cpu: (now, before, seconds) =>
+    per(grown(now.cpu?.seconds, before?.cpu?.seconds), seconds, 0.01),
 };
 
-export const series = (history, name) => history.map((now, i) => {
-  const before = history[i - 1];
-  const time = Date.parse(now.timestamp);
-  const passed = (time - Date.parse(before?.timestamp)) / 1000;
-  const value = values[name](now, before, passed);
+// [times in seconds, values of the first name, of the second, ...], as the
+// charts want them.  Where samples are missing stands one more point without a
+// value, so that the line is broken.
 
-  return { time, value: Number.isFinite(value) ? value : null };
-});
+export function table(history, names, step) {
+  const rows = [[], ...names.map(() => [])];
 
-// A series as paths in a box, {line, area, low, high}, or null without a
-// value.  Samples that are missing leave a gap; "step" is the ms between two.
+  history.forEach((now, i) => {
+    const before = history[i - 1];
+    const time = Date.parse(now.timestamp) / 1000;
+    const passed = time - Date.parse(before?.timestamp) / 1000;
 
-export function curve(list, { width, height, step, zero }) {
-  const known = list.map((p) => p.value).filter((v) => v !== null);
+    if (passed > step / 1000 * 1.5) {
+      rows.forEach((row, k) => row.push(k ? null : time - passed / 2));
+    }
 
-  if (!known.length) {
-    return null;
+    rows[0].push(time);
+
+    names.forEach((name, k) => {
+      const value = values[name](now, before, passed);
+
+      rows[k + 1].push(Number.isFinite(value) ? value : null);
+    });
+  });
+
+  return rows;
+}
+
+
+export const keyOf = ({ server, location }) =>
+  JSON.stringify([server, location]);
+
+// Requests a second of each location between two answers
+
+export function locationRates(answer, before) {
+  const seconds = (Date.parse(answer?.timestamp)
+                   - Date.parse(before?.timestamp)) / 1000;
+  const rates = new Map();
+
+  if (!(seconds > 0)) {
+    return rates;
   }
 
-  let high = Math.max(...known);
-  let low = zero ? 0 : Math.min(...known);
+  const old = new Map((before.locations ?? []).map((l) =>
+    [keyOf(l), l.requests]));
 
-  // noise must not fill the box
-  const more = Math.max(high / 20, 1e-3) - (high - low);
+  for (const location of answer.locations ?? []) {
+    const key = keyOf(location);
+    const rate = per(grown(location.requests, old.get(key)), seconds);
 
-  if (more > 0) {
-    low = Math.max(0, low - more / 2);
-    high += more / 2;
-  }
-
-  const end = list.at(-1).time;
-  const span = step * (points - 1);
-  const runs = [];
-  let last = -Infinity;
-
-  for (const { time, value } of list) {
-    if (value !== null && end - time <= span) {
-      if (time - last > step * 1.5) {
-        runs.push([]);
-      }
-
-      runs.at(-1).push([
-        (width * (1 - (end - time) / span)).toFixed(1),
-        (height * (high - value) / (high - low)).toFixed(1),
-      ]);
-
-      last = time;
-
-    } else {
-      last = -Infinity;
+    if (Number.isFinite(rate)) {
+      rates.set(key, rate);
     }
   }
 
-  const line = (run) => run.map((p) => p.join(' ')).join('L');
-
-  return {
-    low,
-    high,
-    // a point alone is a dot, by its round ends
-    line: runs.map((run) => `M${line(run)}${run[1] ? '' : 'h0'}`).join(''),
-    area: runs.map((run) => `M${run[0][0]} ${height}L${line(run)}`
-                            + `V${height}Z`).join(''),
-  };
+  return rates;
 }
 
-// Locations with requests, by time
+// Locations with requests, each with its rate and its shares of the time and
+// of the CPU of the last profile
 
-export function rank(locations, limit = 50) {
-  const used = locations.filter((l) => l.requests > 0);
+export function locations(list, rates, cpu) {
+  const used = list.filter((l) => l.requests > 0);
   const all = used.reduce((sum, l) => sum + l.seconds, 0);
 
   return {
-    rows: used.map((l) => ({ ...l, share: all ? l.seconds / all : null }))
-              .sort((a, b) => b.seconds - a.seconds).slice(0, limit),
-    hidden: Math.max(0, used.length - limit),
-    unused: locations.length - used.length,
+    rows: used.map((l) => ({
+      ...l,
+      rate: rates.get(keyOf(l)) ?? null,
+      share: all ? l.seconds / all : null,
+      cpu: cpu ? (cpu.values.get(keyOf(l)) ?? 0) / cpu.total : null,
+    })),
+    unused: list.length - used.length,
   };
+}
+
+
+const at = (object, path) =>
+  path.split('.').reduce((value, key) => value?.[key], object);
+
+// What has no value comes last, whatever the direction
+
+export function sorted(rows, { path, down }) {
+  const sign = down ? -1 : 1;
+
+  return rows.map((row, i) => [at(row, path), i, row]).sort(([a, i], [b, k]) =>
+    a == null || b == null ? (a == null) - (b == null) || i - k
+    : (typeof a === 'number' && typeof b === 'number' ? a - b
+       : String(a).localeCompare(String(b), 'en', { numeric: true })) * sign
+      || i - k).map(([, , row]) => row);
+}
+
+
+// Workers that are not in the answer any more, for a minute; "now" in ms
+
+export function endedWorkers(ended, before, workers, now) {
+  const next = new Map();
+
+  for (const [pid, worker] of ended) {
+    if (now - worker.ended < remembered) {
+      next.set(pid, worker);
+    }
+  }
+
+  for (const { pid, worker, generation, state } of before ?? []) {
+    if (!next.has(pid)) {
+      next.set(pid, { pid, worker, generation, ended: now,
+                      state: state === 'draining' ? 'drained' : 'died' });
+    }
+  }
+
+  workers.forEach(({ pid }) => next.delete(pid));
+
+  return next;
+}
+
+// A worker that was started neither with nginx nor by a reload took the place
+// of one that died: ms since then, or null
+
+export function restarted(worker, runtime, now) {
+  const started = Date.parse(worker.started);
+  const begun = Date.parse(runtime?.reload_time ?? runtime?.start_time);
+
+  return worker.state === 'running'
+         && worker.generation === runtime?.generation
+         && started - begun > 2000 ? Math.max(0, now - started) : null;
 }

@@ -1,11 +1,13 @@
-// State to document.  Whatever a name holds goes in as text.  Nodes stay, and
-// so do the focus, a selection and a scroll position.
+// State to document.
 
+import { repaint, showCharts } from './charts.mjs';
+import { $, children, el, pairs, put, putClass } from './dom.mjs';
 import * as format from './format.mjs';
-import { curve, heapPercent, interval, points, rank, series }
+import { heapPercent, keyOf, locations, restarted, sorted }
   from './store.mjs';
+import { bar, createTable, stack } from './tables.mjs';
 
-const $ = (id) => document.getElementById(id);
+export { repaint };
 
 const { field } = format;
 
@@ -16,97 +18,29 @@ const marks = {
   draining: '◆ warn',
   unhealthy: '■ bad',
   stuck: '■ bad',
+  drained: '○ quiet',
+  died: '✕ bad',
 };
-
-function put(node, { text, title = '' }) {
-  if (node.textContent !== text) {
-    node.textContent = text;
-  }
-
-  node.title = title;
-}
-
-const copy = (id) => () => $(id).content.firstElementChild.cloneNode(true);
 
 const mark = (word) => (marks[word] ?? '? warn').split(' ');
 
-const shape = (word) => `${mark(word)[0]} ${word}`;
+export const shape = (word) => `${mark(word)[0]} ${word}`;
 
-const colour = (word) => mark(word)[1];
-
-// as many children as there are items
-
-function children(parent, { length }, make) {
-  while (parent.children.length < length) {
-    parent.append(make());
-  }
-
-  while (parent.children.length > length) {
-    parent.lastElementChild.remove();
-  }
-
-  return [...parent.children];
-}
-
-function putPairs(parent, list) {
-  children(parent, list, copy('pair')).forEach(({ children: parts }, i) => {
-    const [name, value, note] = list[i];
-
-    put(parts[0], { text: name });
-    put(parts[1], value);
-    put(parts[2], note ?? { text: '' });
-    parts[2].hidden = !note;
-  });
-}
-
-// columns: [title, path, format]; those with names come first
-
-function putTable(id, columns, names, items, answer) {
-  const make = (tag, scope) => () => {
-    const row = document.createElement('tr');
-
-    columns.forEach((_, i) => {
-      const cell = document.createElement(i ? tag : 'th');
-
-      cell.className = i < names ? 'left' : '';
-      row.append(cell);
-
-      if (cell.tagName === 'TH') {
-        cell.scope = scope;
-      }
-    });
-
-    return row;
-  };
-
-  children($(`${id}-head`), [''], make('th', 'col')).forEach((row) =>
-    columns.forEach(([text], i) => put(row.children[i], { text })));
-
-  return children($(id), items, make('td', 'row')).map((row, i) => {
-    columns.forEach(([, path, f], k) => {
-      const shown = field(items[i], path, f, answer);
-
-      // a long name is cut short
-      put(row.children[k], k < names ? { title: shown.text, ...shown } : shown);
-    });
-
-    return row;
-  });
-}
+const look = (word) => mark(word)[1];
 
 
-function showStats({ metrics }) {
+const note = (...parts) => ({
+  text: parts.map((part) => part.text ?? part).join(''),
+  title: parts.map((part) => part.title).find(Boolean),
+});
+
+function showStats({ answers: { metrics } }) {
   const get = (path, f) => field(metrics, `metrics.${path}`, f);
-
-  const note = (...parts) => ({
-    text: parts.map((part) => part.text ?? part).join(''),
-    title: parts.map((part) => part.title).find(Boolean),
-  });
 
   const heap = format.percent(heapPercent(metrics.metrics?.memory));
   const inuse = get('memory.heap_inuse', format.bytes);
 
-  putPairs($('stats'), [
+  pairs($('stats'), [
     ['Memory', get('memory.alloc', format.bytes),
      note(get('memory.sys', format.bytes), ' held, ',
           get('memory.usage_percent', format.percent), ' of limit')],
@@ -120,130 +54,340 @@ function showStats({ metrics }) {
      note(inuse, ' of ', get('memory.heap_sys', format.bytes))],
     ['Uptime', field(metrics, 'uptime', format.uptime),
      note(get('requests.total', format.count), ' requests')],
-    ['Request rate', note(get('request_rate', format.rate), '/s'),
-     note(get('error_rate', format.rate), ' errors/s')],
+    ['Request rate', get('request_rate', format.perSecond),
+     note(get('error_rate', format.perSecond), ' errors, p99 ',
+          get('requests.latency.p99', format.seconds))],
   ]);
 }
 
 
-const charts = [
-  ['memory', 'Memory allocated', format.bytes, false],
-  ['connections', 'Connections', format.count, true],
-  ['pauses', 'Paused per second', format.milliseconds, true],
-  ['heap', 'Heap usage', format.percent, false],
-];
-
-const box = { width: 240, height: 60 };
-
-function showCharts({ history: answer }, { history }) {
-  const step = answer.interval_ms ?? interval;
-  const figures = children($('charts'), charts, copy('chart'));
-
-  put($('h-charts'), { text: `Last ${format.uptime(step * points / 1e3)}` });
-
-  charts.forEach(([name, title, show, zero], i) => {
-    const [caption, svg, axis] = figures[i].children;
-    const list = series(history, name);
-    const drawn = curve(list, { ...box, step, zero });
-    const last = show(list.at(-1)?.value) ?? 'n/a';
-    const range = drawn ? `axis ${show(drawn.low)} to ${show(drawn.high)}`
-                        : 'no samples yet';
-
-    put(caption.children[0], { text: title });
-    put(caption.children[1], { text: last });
-    put(axis, { text: range });
-
-    svg.setAttribute('aria-label', `${title}: now ${last}, ${range}`);
-    svg.children[0].setAttribute('d', drawn?.area ?? '');
-    svg.children[1].setAttribute('d', drawn?.line ?? '');
-  });
-}
-
-
-function showHealth({ health }) {
+function showHealth({ answers: { health } }) {
   const issues = (health.issues ?? []).map(String);
 
   if (health.more_issues > 0) {
     issues.push(`and ${health.more_issues} more`);
   }
 
-  put($('health'), { text: shape(health.status) });
-  $('health').className = colour(health.status);
-  $('issues').hidden = !issues.length;
+  const known = Object.hasOwn(marks, health.status);
+  const icon = known ? health.status : 'unknown';
 
-  children($('issues'), issues, () => document.createElement('li'))
-    .forEach((item, i) => put(item, { text: `▲ ${issues[i]}` }));
+  put($('health'), { text: shape(health.status) });
+  putClass($('health'), `status ${look(health.status)}`);
+  putClass($('issues'), `banner ${look(health.status)}-edge`);
+  $('issues').hidden = !issues.length;
+  children($('issues'), issues, () => el('li'))
+    .forEach((item, i) => put(item, { text: issues[i] }));
+
+  const title = `${shape(health.status)} – nginx performance`;
+  const link = document.querySelector('link[rel=icon]');
+  const href = `icons/${icon}.svg`;
+
+  if (document.title !== title) {
+    document.title = title;
+  }
+
+  if (link.getAttribute('href') !== href) {
+    link.setAttribute('href', href);
+  }
 }
 
 
-function showWorkers({ metrics }) {
-  const workers = metrics.workers ?? [];
+let workers;
+let onWorker;
 
-  putTable('workers', [
-    ['PID', 'pid'],
-    ['State', 'state', shape],
-    ['CPU', 'cpu.usage_percent', format.percent],
-    ['Memory', 'memory.sys', format.bytes],
-    ['Connections', 'goroutines', format.count],
-    ['Requests', 'requests.total', format.count],
-    ['Loop busy', 'event_loop.utilization', format.fraction],
-    ['Pass p99', 'event_loop.latency.p99', format.seconds],
-    ['Pauses', 'gc.num_gc', format.count],
-  ], 2, workers, metrics).forEach((row, i) => {
-    row.children[1].className = `left ${colour(workers[i].state)}`;
+function workerState(cell, item) {
+  if (!cell.firstElementChild) {
+    cell.append(el('span'), el('small'));
+  }
+
+  const { state, since, silent } = item;
+  const ago = format.uptime(since / 1e3);
+
+  put(cell.firstElementChild, { text: shape(state) });
+  putClass(cell.firstElementChild, `status ${look(state)}`);
+  put(cell.lastElementChild, {
+    text: state === 'stuck' ? ` silent for ${format.seconds(silent) ?? 'n/a'}`
+        : item.ended ? ` ${ago} ago`
+        : item.again ? ` restarted ${ago} ago`
+        : state === 'draining' ? ' old generation' : '',
+    title: item.issue ?? '',
   });
 }
 
+function workerPid(cell, { pid, ended }) {
+  if (!cell.firstElementChild) {
+    cell.append(el('button', { class: 'link' }));
+  }
 
-function showLocations({ locations }) {
-  const { rows, hidden, unused } = rank(locations.locations ?? []);
+  const button = cell.firstElementChild;
 
-  putTable('locations', [
-    ['Location', 'location'],
-    ['Server', 'server'],
-    ['Requests', 'requests', format.count],
-    ['Errors', 'errors', format.count],
-    ['p50', 'latency.p50', format.seconds],
-    ['p99', 'latency.p99', format.seconds],
-    ['Share of time', 'share', format.fraction],
-  ], 2, rows, locations)
-    .forEach(({ lastChild: cell }, i) => {
-      cell.className = 'share';
-      cell.style.setProperty('--share', `${100 * rows[i].share}% 100%`);
-    });
+  put(button, { text: String(pid), title: 'Show this worker alone' });
+  button.setAttribute('aria-label', `Show worker ${pid} alone`);
+  button.disabled = Boolean(ended);
+}
+
+const workerColumns = [
+  { title: 'PID', path: 'pid', left: true, render: workerPid },
+  { title: 'State', path: 'state', left: true, render: workerState },
+  { title: 'Gen', path: 'generation', format: format.count,
+    hint: 'Generation: grows with each reload' },
+  { title: 'CPU', path: 'cpu.usage_percent', format: format.percent,
+    render: (cell, item, answer) => bar(cell, item.cpu?.usage_percent / 100,
+      field(item, 'cpu.usage_percent', format.percent, answer)),
+    hint: 'Of one processor, over the last interval' },
+  { title: 'Memory', path: 'memory.sys', format: format.bytes,
+    hint: 'What the worker holds from the operating system' },
+  { title: 'Connections', path: 'goroutines', format: format.count },
+  { title: 'Requests', path: 'requests.total', format: format.count },
+  { title: 'Rate', path: 'request_rate', format: format.perSecond,
+    hint: 'Requests a second over the last interval' },
+  { title: 'p99', path: 'requests.latency.p99', format: format.seconds,
+    hint: '99 of 100 requests took no longer' },
+  { title: 'Loop busy', path: 'event_loop.utilization',
+    render: (cell, item, answer) => bar(cell, item.event_loop?.utilization,
+      field(item, 'event_loop.utilization', format.fraction, answer)),
+    hint: 'Share of the time in which the event loop was not waiting' },
+  { title: 'Pass p99', path: 'event_loop.latency.p99', format: format.seconds,
+    hint: '99 of 100 passes of the event loop took no longer' },
+  { title: 'Pauses', path: 'gc.num_gc', format: format.count,
+    hint: 'Passes that kept all other connections waiting for too long' },
+];
+
+function showWorkers(state) {
+  const { metrics, health, runtime } = state.answers;
+  const now = Date.parse(metrics.timestamp);
+  const issues = health?.issues ?? [];
+
+  const silent = new Map((health?.workers ?? []).map((w) =>
+    [w.pid, w.silent_seconds]));
+
+  const rows = (metrics.workers ?? []).map((worker) => {
+    const again = restarted(worker, runtime, now);
+
+    return {
+      ...worker,
+      again: again !== null && again < 600000,
+      since: again,
+      silent: silent.get(worker.pid),
+      issue: issues.find((text) => String(text).includes(worker.pid)),
+    };
+  });
+
+  rows.sort((a, b) => b.generation - a.generation || a.worker - b.worker);
+
+  for (const gone of state.ended.values()) {
+    rows.push({ ...gone, since: now - gone.ended });
+  }
+
+  workers ??= createTable($('workers'), {
+    columns: workerColumns,
+    key: ({ pid }) => pid,
+    row: (tr, { pid, ended }) => {
+      tr.onclick = ended ? null : () => onWorker(pid);
+      putClass(tr, ended ? 'quiet' : 'pick');
+    },
+  });
+
+  workers.show(rows, metrics);
+}
+
+
+let places;
+const order = { path: 'seconds', down: true };
+let all = false;
+const few = 25;
+
+const locationColumns = [
+  { title: 'Location', path: 'location', left: true },
+  { title: 'Server', path: 'server', left: true },
+  { title: 'Requests', path: 'requests', format: format.count },
+  { title: 'Rate', path: 'rate', format: format.perSecond,
+    hint: 'Requests a second since the last update' },
+  { title: 'Errors', path: 'errors', format: format.count,
+    hint: 'Answers of status 500 or more' },
+  { title: '4xx', path: 'by_status.4xx', format: format.count },
+  { title: 'Sent', path: 'bytes_out', format: format.bytes },
+  { title: 'p50', path: 'latency.p50', format: format.seconds },
+  { title: 'p99', path: 'latency.p99', format: format.seconds },
+  { title: 'Upstream p99', path: 'upstream.latency.p99',
+    format: format.seconds, hint: 'Of the requests that had an upstream' },
+  { title: 'Share of time', path: 'seconds',
+    hint: 'Of the time that all requests took, waiting included',
+    render: (cell, item, answer) => bar(cell, item.share,
+      field(item, 'share', format.fraction, answer)) },
+  { title: 'Share of CPU', path: 'cpu',
+    hint: 'Of the CPU time in the last CPU profile; sort by it to see '
+          + 'who burns the processor',
+    render: (cell, item) => bar(cell, item.cpu, item.cpu === null
+      ? { text: 'n/a', title: 'Press "Measure CPU": a profile tells it' }
+      : { text: format.fraction(item.cpu) }) },
+];
+
+function showLocations(state) {
+  const { locations: answer } = state.answers;
+
+  const { rows, unused } =
+    locations(answer.locations ?? [], state.rates, state.cpu);
+
+  const wanted = $('locations-filter').value.toLowerCase();
+
+  const found = rows.filter(({ server, location }) =>
+    `${server} ${location}`.toLowerCase().includes(wanted));
+
+  const list = sorted(found, order).slice(0, all ? Infinity : few);
+
+  places ??= createTable($('locations'), {
+    columns: locationColumns,
+    key: keyOf,
+    order,
+    onsort: () => showLocations(current),
+  });
+
+  places.show(list, answer);
+
+  const more = found.length - list.length;
+
+  $('locations-all').hidden = !more && !all;
+  put($('locations-all'), { text: all ? `Show ${few}` : `Show ${more} more` });
+
+  const lost = field(answer, 'lost', format.count).text;
 
   put($('locations-note'), {
-    text: `Not shown: ${hidden} more, ${unused} without a request. `
-          + `Requests without a place in the zone: ${locations.lost}.`,
+    text: [
+      'Since the start of nginx.',
+      state.cpu && `CPU: ${state.cpu.title}, ${state.cpu.outside} in no `
+                   + 'location.',
+      wanted && `${found.length} of ${rows.length} match.`,
+      unused && `${unused} without a request are left out.`,
+      lost !== '0' && `${lost} requests had no place in the zone.`,
+    ].filter(Boolean).join(' '),
   });
 }
 
 
-function showRuntime({ runtime }) {
-  const date = (value) => value ? new Date(value).toLocaleString() : null;
-  const { bytes, milliseconds: ms, percent } = format;
-  const units = { bytes, ms, percent };
+// The list changes seldom, and then by a few rows at its top.
 
-  const settings = Object.keys(runtime.settings ?? {}).map((key) =>
-    [`settings.${key}`, units[key.split('_').pop()]]);
+let pausesAll = false;
 
-  putPairs($('runtime'), [
-    ...['nginx', 'module', 'openssl', 'pcre', 'zlib'].map((part) =>
-      [`${part}_version`]),
-    ['allocator'],
-    ['num_cpu'],
-    ['generation'],
-    ['start_time', date],
-    ['reload_time', date],
-    ...settings,
-  ].map(([path, f]) => [path.replace('settings.profiling_', ''),
-                        field(runtime, path, f)]));
+function pauseRow({ worker, time, duration_ns: ns, cause, stack: frames,
+                    ...rest }, longest) {
+  const list = (frames ?? []).map(format.frame);
+  const cell = el('td', { class: 'share' });
+
+  bar(cell, ns / longest, { text: format.nanoseconds(ns) ?? 'n/a' });
+
+  const what = cause ?? rest.call ?? null;
+
+  return el('tr', {},
+    el('th', { scope: 'row', class: 'left', title: time },
+       format.clock(time)),
+    el('td', {}, String(worker)),
+    cell,
+    el('td', { class: 'left' }, what === null ? 'n/a' : String(what)),
+    el('td', { class: 'left wide' },
+       list.length ? stack(list, list[0])
+                   : el('span', { class: 'quiet' },
+                        'no stack was taken in this pause')));
+}
+
+let pausesShown = '';
+
+function showPauses({ answers: { gc } }) {
+  const list = gc.recent ?? [];
+  const longest = Math.max(...list.map((p) => p.duration_ns), 1);
+  const limit = pausesAll ? Infinity : 8;
+  const rows = list.slice(0, limit);
+  const now = JSON.stringify(rows) + longest;
+
+  const get = (path, f) => field(gc, path, f);
+
+  put($('pauses-note'), note(
+    get('num_gc', format.count), ' passes of an event loop took longer than ',
+    get('threshold_ms', format.milliseconds), ', ',
+    get('pause_total', format.nanoseconds), ' in all, ',
+    get('gc_cpu_fraction', format.fraction), ' of the workers\u2019 time.'));
+
+  $('pauses-panel').hidden = !list.length;
+  $('pauses-all').hidden = list.length <= 8;
+  put($('pauses-all'), {
+    text: pausesAll ? 'Show 8' : `Show ${list.length - 8} more`,
+  });
+
+  if (now === pausesShown) {
+    return;
+  }
+
+  pausesShown = now;
+
+  // the stacks that are open stay open
+  const open = new Set([...$('pauses').querySelectorAll('details[open]')]
+    .map((d) => d.closest('tr').dataset.key));
+
+  $('pauses').replaceChildren(...rows.map((pause) => {
+    const row = pauseRow(pause, longest);
+
+    row.dataset.key = `${pause.worker} ${pause.time} ${pause.duration_ns}`;
+
+    if (open.has(row.dataset.key)) {
+      row.querySelector('details')?.setAttribute('open', '');
+    }
+
+    return row;
+  }));
+}
+
+
+const units = {
+  bytes: format.bytes,
+  ms: format.milliseconds,
+  percent: format.percent,
+};
+
+function showRuntime({ answers: { runtime, metrics } }) {
+  const settings = Object.keys(runtime.settings ?? {}).map((key) => {
+    const unit = key.split('_').pop();
+    const bare = key.slice(0, -unit.length - 1);
+
+    return [!Object.hasOwn(units, unit) ? key
+              : Object.hasOwn(runtime.settings, bare) ? `${bare} size` : bare,
+            `settings.${key}`, units[unit]];
+  });
+
+  const rows = [
+    ['nginx', 'nginx_version'],
+    ['module', 'module_version'],
+    ['openssl', 'openssl_version'],
+    ['pcre', 'pcre_version'],
+    ['zlib', 'zlib_version'],
+    ['allocator', 'allocator'],
+    ['uptime', 'uptime_seconds', format.uptime],
+    ['processors', 'num_cpu', format.count],
+    ['thread pool tasks', 'num_cgo_call', format.count],
+    ['requests', 'request_count', format.count],
+    ['errors', 'error_count', format.count],
+    ['mean request rate', 'request_rate', format.perSecond],
+    ['mean error rate', 'error_rate', format.perSecond],
+    ['started', 'start_time', format.date],
+    ['reloaded', 'reload_time', (value) => format.date(value) ?? 'never'],
+    ['generation', 'generation', format.count],
+  ];
+
+  const collect = field(metrics ?? {}, 'overhead.collect_ns',
+                        format.nanoseconds);
+
+  pairs($('runtime'), [
+    ...rows.map(([name, path, f]) => [name, field(runtime, path, f)]),
+    ...(metrics?.overhead ? [['cost of a tick', collect]] : []),
+  ]);
+
+  pairs($('settings'), settings.map(([name, path, f]) =>
+    [name.replace('profiling_', '').replaceAll('_', ' '), field(runtime, path, f)]));
 }
 
 
 // also called when no answer came; "now" is in ms
 
-export function showAge({ errors, updated, paused }, now) {
+export function showAge({ errors, updated, paused, worker }, now) {
   const why = errors.join('; ');
   const age = format.uptime((now - updated) / 1e3);
 
@@ -259,17 +403,48 @@ export function showAge({ errors, updated, paused }, now) {
   });
 
   put($('pause'), { text: paused ? 'Resume' : 'Pause' });
+  $('scope').hidden = worker === null;
+  put($('scope-text'), { text: `Worker ${worker} alone` });
 }
 
 
 const views = [
-  ['health', showHealth],
   ['metrics', showStats],
-  ['history', showCharts],
+  ['history', ({ answers, history }) => showCharts(answers.history, history)],
+  ['health', showHealth],
   ['metrics', showWorkers],
   ['locations', showLocations],
+  ['gc', showPauses],
   ['runtime', showRuntime],
 ];
 
-export const show = (state) => views.forEach(([name, view]) =>
-  state.answers[name] && view(state.answers, state));
+let current;
+
+// "names": of the answers that are new; all of them without it
+
+export function show(state, names) {
+  current = state;
+
+  views.forEach(([name, view]) =>
+    state.answers[name] && (!names || names.has(name)) && view(state));
+
+  document.body.classList.toggle('waiting', !state.answers.metrics);
+}
+
+export function wire({ worker }) {
+  onWorker = worker;
+
+  $('locations-filter').addEventListener('input',
+                                         () => show(current,
+                                                    new Set(['locations'])));
+
+  $('locations-all').addEventListener('click', () => {
+    all = !all;
+    show(current, new Set(['locations']));
+  });
+
+  $('pauses-all').addEventListener('click', () => {
+    pausesAll = !pausesAll;
+    show(current, new Set(['gc']));
+  });
+}

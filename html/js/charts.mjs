@@ -1,0 +1,241 @@
+// The live charts: one time axis and one cursor for all of them.
+
+import uPlot from 'uplot';
+
+import { $, children, colour, el, put } from './dom.mjs';
+import * as format from './format.mjs';
+import { interval, points, table } from './store.mjs';
+
+const height = 96;
+
+// What a line looks like says which it is, with colour or without.
+
+const strokes = [
+  { colour: '--series-1', width: 1.75 },
+  { colour: '--series-2', width: 1.75, dash: [5, 3] },
+];
+
+// series: [name, what it is]; "floor": whether the axis begins at 0
+
+const charts = [
+  { title: 'Memory', format: format.bytes, scale: 'bytes',
+    series: [['alloc', 'allocated'], ['sys', 'held']] },
+  { title: 'Connections', format: format.count, floor: true,
+    series: [['connections', 'open']] },
+  { title: 'Pauses', format: format.pauses, floor: true,
+    series: [['pauses', 'paused']] },
+  { title: 'Heap usage', format: format.percent,
+    series: [['heap', 'of the heap in use']] },
+  { title: 'Requests', format: format.perSecond, floor: true,
+    series: [['requests', 'served'], ['errors', 'errors']] },
+  { title: 'CPU', format: format.percent, floor: true,
+    series: [['cpu', 'of one processor']] },
+];
+
+// The range of an axis: noise must not fill the box
+
+export function range(low, high, floor) {
+  if (low === null || high === null) {
+    return [0, 1];
+  }
+
+  const bottom = floor ? 0 : low;
+  const least = Math.max(Math.abs(high) / 20, 1e-3);
+  const more = Math.max(0, least - (high - bottom));
+  const room = (high - bottom + more) * 0.08;
+
+  return [floor ? 0 : Math.max(0, bottom - more / 2 - room),
+          high + (floor ? more : more / 2) + room];
+}
+
+// Steps that read well in the unit of the axis
+
+const decimal = [...Array(24).keys()].flatMap((i) =>
+  [1, 2, 5].map((n) => n * 10 ** (i - 9)));
+
+const binary = [...Array(24).keys()].flatMap((i) =>
+  [1, 2, 5, 10, 20, 50, 100, 200, 500]
+    .map((n) => n * 1024 ** i)).slice(0, 50);
+
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+
+function options(chart, width, moved) {
+  const font = '11px system-ui, sans-serif';
+
+  const axis = {
+    stroke: () => colour('--quiet'),
+    grid: { stroke: () => colour('--line'), width: 1 },
+    ticks: { show: false },
+    font,
+  };
+
+  return {
+    width,
+    height,
+    padding: [6, 8, 0, 0],
+    legend: { show: false },
+    cursor: {
+      sync: { key: 'time', setSeries: false },
+      drag: { x: false, y: false },
+      y: false,
+      points: { size: 7 },
+    },
+    hooks: { setCursor: [(plot) => moved(plot.cursor.idx)] },
+    scales: {
+      x: { range: (plot) => plot.span ?? [0, 1] },
+      y: { range: (plot, low, high) => range(low, high, chart.floor) },
+    },
+    axes: [
+      { ...axis, size: 20, space: 70, gap: 2, grid: { show: false },
+        values: (plot, splits) => splits.map((s) => clock(s)) },
+      { ...axis, size: 62, space: 20, gap: 4,
+        incrs: chart.scale === 'bytes' ? binary : decimal,
+        values: (plot, splits) => splits.map((v) => chart.format(v)) },
+    ],
+    series: [
+      {},
+      ...chart.series.map(([, label], i) => ({
+        label,
+        stroke: () => colour(strokes[i].colour),
+        width: strokes[i].width,
+        dash: strokes[i].dash,
+        fill: i ? undefined : () => colour('--area'),
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
+  };
+}
+
+const plots = [];
+let shown = null;   // the index under the cursor
+let waiting = false;
+
+function captions() {
+  waiting = false;
+
+  plots.forEach(({ plot, chart, keys, time }) => {
+    const last = plot.data[0].length - 1;
+    const index = shown ?? last;
+
+    put(time, { text: shown === null ? '' : clock(plot.data[0][shown]) });
+
+    keys.forEach((value, i) => put(value, {
+      text: chart.format(plot.data[i + 1]?.[index]) ?? 'n/a',
+    }));
+  });
+}
+
+function moved(index) {
+  const next = index ?? null;
+
+  if (next !== shown) {
+    shown = next;
+
+    if (!waiting) {
+      waiting = true;
+      requestAnimationFrame(captions);
+    }
+  }
+}
+
+// The cursor by keyboard, in all charts
+
+function step(event) {
+  const { plot } = plots[0];
+  const last = plot.data[0].length - 1;
+  const to = { ArrowLeft: (shown ?? last + 1) - 1, ArrowRight: (shown ?? last) + 1,
+               Home: 0, End: last, Escape: null }[event.key];
+
+  if (to === undefined || last < 0) {
+    return;
+  }
+
+  event.preventDefault();
+
+  const index = to === null ? null : Math.min(last, Math.max(0, to));
+
+  plots.forEach(({ plot: { data, valToPos, setCursor } }) =>
+    setCursor(index === null ? { left: -10, top: -10 }
+                             : { left: valToPos(data[0][index], 'x'), top: 0 },
+              false));
+  moved(index);
+  captions();
+}
+
+function make(chart) {
+  const keys = chart.series.map(() => el('strong'));
+
+  const legend = chart.series.map(([, label], i) =>
+    el('span', { class: 'key' }, el('i', { class: `line line-${i + 1}` }),
+       keys[i], ` ${label}`));
+
+  const time = el('time', { class: 'quiet' });
+  const box = el('div', { class: 'plot' });
+
+  const figure = el('figure', { class: 'panel' },
+    el('figcaption', {}, el('b', {}, chart.title), ...legend, time), box);
+
+  box.tabIndex = 0;
+  box.setAttribute('role', 'img');
+  box.addEventListener('keydown', step);
+  box.addEventListener('blur', () => step(new KeyboardEvent('keydown',
+                                                            { key: 'Escape' })));
+  $('charts').append(figure);
+
+  const plot = new uPlot(options(chart, 300, moved),
+                         [[], ...chart.series.map(() => [])], box);
+
+  plots.push({ chart, plot, box, keys, time });
+
+  new ResizeObserver(([{ contentRect }]) => {
+    const width = Math.floor(contentRect.width);
+
+    if (width > 0 && width !== plot.width) {
+      plot.setSize({ width, height });
+    }
+  }).observe(box);
+}
+
+// For those who do not see the curve
+
+function summary({ title, series, format: f }, data) {
+  const parts = series.map(([, label], i) => {
+    const known = data[i + 1].filter((v) => v !== null);
+
+    return known.length
+      ? `${label}: now ${f(data[i + 1].at(-1)) ?? 'n/a'}, lowest `
+        + `${f(Math.min(...known))}, highest ${f(Math.max(...known))}`
+      : `${label}: no values yet`;
+  });
+
+  return `${title}. ${parts.join('; ')}. Arrow keys move the cursor.`;
+}
+
+export function showCharts(answer, history) {
+  const every = answer?.interval_ms ?? interval;
+  const span = every * (points - 1) / 1000;
+
+  if (!plots.length) {
+    charts.forEach(make);
+  }
+
+  put($('h-charts'), { text: `Last ${format.uptime(every * points / 1e3)}` });
+
+  plots.forEach(({ plot, chart, box }) => {
+    const data = table(history, chart.series.map(([name]) => name), every);
+    const end = data[0].at(-1) ?? Date.now() / 1000;
+
+    plot.span = [end - span, end];
+    plot.setData(data);
+    box.setAttribute('aria-label', summary(chart, data));
+  });
+
+  if (shown !== null) {
+    shown = Math.min(shown, plots[0].plot.data[0].length - 1);
+  }
+
+  captions();
+}
+
+export const repaint = () => plots.forEach(({ plot }) => plot.redraw());

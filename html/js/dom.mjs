@@ -1,0 +1,95 @@
+// Small helpers.  Whatever a name holds goes in as text, never as markup;
+// nodes stay, and so do the focus, a selection and a scroll position.
+
+export const $ = (id) => document.getElementById(id);
+
+// An element: el('p', { class: 'quiet', onclick: f }, 'text', otherElement)
+
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') {
+      node.addEventListener(name.slice(2), value);
+
+    } else if (value === true) {
+      node.setAttribute(name, '');
+
+    } else if (value !== false && value != null) {
+      node.setAttribute(name, value);
+    }
+  }
+
+  node.append(...children.filter((child) => child != null));
+
+  return node;
+}
+
+// {text, title}, as format.field() gives them
+
+export function put(node, { text, title = '' }) {
+  if (node.textContent !== text) {
+    node.textContent = text;
+  }
+
+  if (node.title !== title) {
+    node.title = title;
+  }
+}
+
+export function putClass(node, name) {
+  if (node.className !== name) {
+    node.className = name;
+  }
+}
+
+// As many children as there are items, made when they are missing
+
+export function children(parent, { length }, make) {
+  while (parent.children.length < length) {
+    parent.append(make());
+  }
+
+  while (parent.children.length > length) {
+    parent.lastElementChild.remove();
+  }
+
+  return [...parent.children];
+}
+
+// Pairs of a <dl>: [name, {text, title}, note or nothing]
+
+export function pairs(parent, list) {
+  const make = () => el('div', {}, el('dt'), el('dd', { class: 'value' }),
+                        el('dd', { class: 'quiet' }));
+
+  children(parent, list, make).forEach(({ children: parts }, i) => {
+    const [name, value, note] = list[i];
+
+    put(parts[0], { text: name });
+    put(parts[1], value);
+    put(parts[2], note ?? { text: '' });
+    parts[2].hidden = !note;
+  });
+}
+
+export function save(blob, name) {
+  const link = el('a', { href: URL.createObjectURL(blob), download: name });
+
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+// The colour of a custom property, as a canvas wants it
+
+const probe = el('i', { hidden: true });
+
+export function colour(name) {
+  if (!probe.isConnected) {
+    document.body.append(probe);
+  }
+
+  probe.style.color = `var(${name})`;
+
+  return getComputedStyle(probe).color;
+}
