@@ -1,6 +1,11 @@
 // The one place that talks to the server.
 
-const patience = 5;  // seconds
+// Seconds to wait for an answer.  One that does not come soon is asked for
+// again, over another connection: the first may belong to a worker that hangs.
+
+const tries = [2, 5];
+const patience = tries.at(-1);
+const late = `no answer within ${patience} s`;
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -68,15 +73,15 @@ export function connect(base, scope = () => null) {
 
     } catch (error) {
       throw error.name === 'TimeoutError'
-              ? new ApiError(`no answer within ${patience} s`)
+              ? new ApiError(late)
             : error.name === 'TypeError' ? new ApiError('no connection')
             : error;
     }
   };
 
-  const soon = (path, method) =>
+  const soon = (path, method, seconds) =>
     ask(`api/profiling/${path}`, json,
-        { method, signal: AbortSignal.timeout(patience * 1000) });
+        { method, signal: AbortSignal.timeout(seconds * 1000) });
 
   const file = async (response) => {
     if (!response.ok) {
@@ -89,23 +94,19 @@ export function connect(base, scope = () => null) {
     return { name, bytes: await response.arrayBuffer() };
   };
 
-  const text = async (response) => {
-    if (!response.ok) {
-      throw await failed(response);
-    }
-
-    return response.text();
-  };
-
   return {
     place,
-    get: (path) => soon(path, 'GET'),
-    post: (path) => soon(path, 'POST'),
+    get: (path) => soon(path, 'GET', tries[0]).catch((error) => {
+      if (error.message !== late) {
+        throw error;
+      }
+
+      return soon(path, 'GET', patience);
+    }),
+
+    post: (path) => soon(path, 'POST', patience),
 
     // {name, bytes}; takes as long as the capture does
     download: (path, signal) => ask(path, file, { signal }),
-
-    text: (path) => ask(path, text,
-                        { signal: AbortSignal.timeout(patience * 1000) }),
   };
 }

@@ -4,7 +4,7 @@ import uPlot from 'uplot';
 
 import { $, children, colour, el, put } from './dom.mjs';
 import * as format from './format.mjs';
-import { interval, points, table } from './store.mjs';
+import { interval, points, range, table } from './store.mjs';
 
 const height = 96;
 
@@ -32,22 +32,6 @@ const charts = [
     series: [['cpu', 'of one processor']] },
 ];
 
-// The range of an axis: noise must not fill the box
-
-export function range(low, high, floor) {
-  if (low === null || high === null) {
-    return [0, 1];
-  }
-
-  const bottom = floor ? 0 : low;
-  const least = Math.max(Math.abs(high) / 20, 1e-3);
-  const more = Math.max(0, least - (high - bottom));
-  const room = (high - bottom + more) * 0.08;
-
-  return [floor ? 0 : Math.max(0, bottom - more / 2 - room),
-          high + (floor ? more : more / 2) + room];
-}
-
 // Steps that read well in the unit of the axis
 
 const decimal = [...Array(24).keys()].flatMap((i) =>
@@ -57,7 +41,8 @@ const binary = [...Array(24).keys()].flatMap((i) =>
   [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .map((n) => n * 1024 ** i)).slice(0, 50);
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+const clock = (seconds) =>
+  new Date(seconds * 1000).toLocaleTimeString([], { hourCycle: 'h23' });
 
 function options(chart, width, moved) {
   const font = '11px system-ui, sans-serif';

@@ -82,10 +82,11 @@ export function save(blob, name) {
 
 // The colour of a custom property, as a canvas wants it
 
-const probe = el('i', { hidden: true });
+let probe;
 
 export function colour(name) {
-  if (!probe.isConnected) {
+  if (!probe) {
+    probe = el('i', { hidden: true });
     document.body.append(probe);
   }
 

@@ -282,7 +282,7 @@ function takeProfile() {
   profile($('kind').value, seconds);
 }
 
-function kindChanged() {
+function kindChanged(event) {
   const cpu = $('kind').value === 'profile';
   const dump = $('kind').value === 'goroutine';
 
@@ -294,7 +294,8 @@ function kindChanged() {
     option.hidden = option.disabled = dump;
   });
 
-  if (cpu ? $('over').value === '' : dump) {
+  // what is held, and what is seen since the start, need no waiting
+  if (event?.target === $('kind') || cpu && $('over').value === '') {
     $('over').value = cpu ? '5' : '';
   }
 
@@ -321,7 +322,8 @@ const themes = ['Auto', 'Light', 'Dark'];
 
 function paint(theme) {
   document.documentElement.dataset.theme = theme.toLowerCase();
-  $('theme').textContent = theme;
+  $('theme').textContent = `Colours: ${theme.toLowerCase()}`;
+  $('theme').value = theme;
   repaint();
   loaded?.then(({ panel }) => panel.repaint());
 }
@@ -347,7 +349,7 @@ const remembered = {
 };
 
 function nextTheme() {
-  const i = themes.indexOf($('theme').textContent);
+  const i = themes.indexOf($('theme').value);
   const theme = themes[(i + 1) % themes.length];
 
   remembered.set(theme);
@@ -380,7 +382,7 @@ kindChanged();
 paint(themes.includes(remembered.get()) ? remembered.get() : 'Auto');
 
 matchMedia('(prefers-color-scheme: dark)')
-  .addEventListener('change', () => paint($('theme').textContent));
+  .addEventListener('change', () => paint($('theme').value));
 
 document.addEventListener('visibilitychange', () => schedule(0));
 addEventListener('online', () => schedule(0));

@@ -37,13 +37,19 @@ export function merge(old, samples) {
   return [...old, ...samples.filter((s) => s.timestamp > last)].slice(-points);
 }
 
+// null is no number to calculate with: it would count as 0
+
+const known = (...numbers) => numbers.every(Number.isFinite);
+
 export const heapPercent = (memory) =>
-  memory?.heap_sys > 0 ? memory.heap_inuse / memory.heap_sys * 100 : null;
+  known(memory?.heap_sys, memory?.heap_inuse) && memory.heap_sys > 0
+    ? memory.heap_inuse / memory.heap_sys * 100 : null;
 
 // Of a sample, the one before it and the seconds between.  A counter that
 // fell, as it does when nginx was started anew, gives no value.
 
-const grown = (now, before) => now - before >= 0 ? now - before : null;
+const grown = (now, before) =>
+  known(now, before) && now >= before ? now - before : null;
 
 const per = (grown, seconds, unit = 1) =>
   grown === null ? null : grown / unit / seconds;
@@ -96,6 +102,22 @@ export function table(history, names, step) {
   });
 
   return rows;
+}
+
+// The range of an axis: noise must not fill the box
+
+export function range(low, high, floor) {
+  if (low === null || high === null) {
+    return [0, 1];
+  }
+
+  const bottom = floor ? 0 : low;
+  const least = Math.max(Math.abs(high) / 20, 1e-3);
+  const more = Math.max(0, least - (high - bottom));
+  const room = (high - bottom + more) * 0.08;
+
+  return [floor ? 0 : Math.max(0, bottom - more / 2 - room),
+          high + (floor ? more : more / 2) + room];
 }
 
 
@@ -163,10 +185,12 @@ export function sorted(rows, { path, down }) {
 }
 
 
-// Workers that are not in the answer any more, for a minute; "now" in ms
+// Workers that are not in the answer any more, for a minute; "now" in ms.  One
+// of an older generation has ended after a reload, as it should.
 
 export function endedWorkers(ended, before, workers, now) {
   const next = new Map();
+  const newest = Math.max(...workers.map((w) => w.generation));
 
   for (const [pid, worker] of ended) {
     if (now - worker.ended < remembered) {
@@ -177,7 +201,8 @@ export function endedWorkers(ended, before, workers, now) {
   for (const { pid, worker, generation, state } of before ?? []) {
     if (!next.has(pid)) {
       next.set(pid, { pid, worker, generation, ended: now,
-                      state: state === 'draining' ? 'drained' : 'died' });
+                      state: state === 'draining' || generation < newest
+                               ? 'ended' : 'died' });
     }
   }
 

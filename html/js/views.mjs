@@ -18,7 +18,7 @@ const marks = {
   draining: '◆ warn',
   unhealthy: '■ bad',
   stuck: '■ bad',
-  drained: '○ quiet',
+  ended: '○ quiet',
   died: '✕ bad',
 };
 

@@ -1,573 +1,453 @@
-// The page at /performance: that a real nginx serves all of it in a way that
-// a browser accepts, at any path; that what it reads is in the API; what its
-// modules compute.  In a browser only where there is /usr/bin/chromium.
+// The page in a browser, under nginx's real policy: its figures, its buttons,
+// and what it does when workers are reloaded, killed, stopped.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import fs from 'node:fs';
-import http from 'node:http';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 
-const env = process.env;
+import * as format from '../../html/js/format.mjs';
+import { api, axe, below, direct, hostile, launch, load, locked, open, port,
+         reload, sleep, start, stop, until, workers }
+  from './lib/site.mjs';
 
-if (!env.TEST_PROFILING_DIR) {
-  throw new Error('run this by make test T=t/ui/page.test.mjs');
-}
+const limits = { timeout: 60000 };
 
-const root = env.TEST_NGINX_SERVROOT;
-const port = Number(env.TEST_NGINX_PORT);
-const pages = path.join(env.TEST_PROFILING_DIR, 'html/profiling');
-
-const direct = `http://127.0.0.1:${port}/performance/`;
-const below = `http://127.0.0.1:${port + 1}/some/where/performance/`;
-
-const load = (name) => import(path.join(pages, 'js', name));
-
-const format = await load('format.mjs');
-const store = await load('store.mjs');
-const { connect } = await load('api.mjs');
-
-const hostile = '<img src=x onerror=document.title=1>';
-
-// The types are those of nginx 1.22: they know no .mjs.
-
-const conf = `
-daemon off;
-worker_processes 2;
-pid ${root}/logs/nginx.pid;
-error_log ${root}/logs/error.log;
-load_module ${env.TEST_NGINX_LOAD_MODULES};
-
-events { }
-
-http {
-    types {
-        text/html html;
-        text/css css;
-        application/javascript js;
-        image/svg+xml svg;
-    }
-
-    default_type application/octet-stream;
-    access_log off;
-    profiling_interval 100ms;
-
-    ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-        .map((name) => `${name}_temp_path ${root}/${name};`).join('\n    ')}
-
-    server {
-        listen 127.0.0.1:${port};
-        server_name "${hostile}";
-        include ${env.TEST_PROFILING_DIR}/conf/snippets/profiling.conf;
-
-        location = /hello { return 200 hello; }
-    }
-
-    server {
-        listen 127.0.0.1:${port + 1};
-        server_name proxy;
-
-        location /some/where/ {
-            proxy_set_header Host $http_host;
-            proxy_pass http://127.0.0.1:${port}/;
-        }
-    }
-}
-`;
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what, seconds, f) {
-  const end = Date.now() + seconds * 1000;
-
-  for (;;) {
-    const value = await f().catch(() => null);
-
-    if (value) {
-      return value;
-    }
-
-    assert.ok(Date.now() < end, `not within ${seconds} s: ${what}`);
-    await sleep(100);
-  }
-}
-
-let nginx;
-
-async function start() {
-  nginx = spawn(env.TEST_NGINX_BINARY,
-                ['-p', env.TEST_PROFILING_DIR, '-e', `${root}/logs/error.log`,
-                 '-c', `${root}/nginx.conf`],
-                { stdio: ['ignore', 'inherit', 'inherit'] });
-
-  await until('nginx answers', 10, () => fetch(direct));
-}
-
-async function stop() {
-  if (nginx.exitCode === null) {
-    const ended = new Promise((resolve) => nginx.once('exit', resolve));
-
-    nginx.kill('SIGTERM');
-    await ended;
-  }
-}
+let browser;
 
 before(async () => {
-  fs.mkdirSync(`${root}/logs`, { recursive: true });
-  fs.writeFileSync(`${root}/nginx.conf`, conf);
   await start();
+  browser = await launch();
+  await fetch(new URL('/hello', direct));
+  await fetch(new URL('/fail', direct));
 });
 
-after(stop);
-
-
-test('the page comes with a policy that allows its own files only', async () => {
-  const response = await fetch(direct);
-  const html = await response.text();
-  const policy = response.headers.get('Content-Security-Policy');
-
-  assert.equal(response.status, 200);
-  assert.match(response.headers.get('Content-Type'), /^text\/html/);
-  assert.match(policy, /default-src 'self'/);
-  assert.doesNotMatch(policy, /unsafe|data:|blob:|https?:|\*/);
-  assert.equal(response.headers.get('X-Content-Type-Options'), 'nosniff');
-
-  assert.doesNotMatch(html, /<script(?![^>]*\ssrc=)/);
-  assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|javascript:/);
+after(async () => {
+  await browser?.close();
+  await stop();
 });
 
+const rowOf = (page, table, name) =>
+  page.locator(`#${table} tbody tr`).filter({ hasText: name }).first();
 
-// every file that the page names, and the ones that these name
+const cells = (page, table) => page.locator(`#${table} tbody tr`)
+  .evaluateAll((rows) => rows.map((row) =>
+    [...row.cells].map((cell) => cell.textContent.trim())));
 
-async function assets(page) {
-  const types = {
-    '.mjs': /^(text|application)\/javascript/,
-    '.css': /^text\/css/,
-    '.svg': /^image\/svg\+xml/,
-  };
+const pairsOf = (page, id) => page.locator(`#${id} > div`)
+  .evaluateAll((all) => Object.fromEntries(all.map((div) =>
+    [div.children[0].textContent, div.children[1].textContent])));
 
-  const found = [];
-  const queue = [[page, /(?:src|href)="((?:css|js)\/[^"]+)"/g]];
+const press = (page, name) => page.getByRole('button', { name }).click();
 
-  while (queue.length) {
-    const [url, pattern] = queue.shift();
-    const text = await (await fetch(url)).text();
+// Captures are asked for with another time than the buttons say
+const hasten = (page) => page.route(/seconds=\d+|duration=\d+/, (route) =>
+  route.continue({
+    url: route.request().url().replace(/(seconds|duration)=\d+/, '$1=1'),
+  }));
 
-    for (const [, name] of text.matchAll(pattern)) {
-      const to = new URL(name, url);
+async function clean(page) {
+  await page.evaluate(axe);
 
-      assert.ok(to.href.startsWith(page), `${name} stays below the page`);
+  const { violations } = await page.evaluate(() => window.axe.run());
 
-      if (found.includes(to.href)) {
-        continue;
-      }
-
-      found.push(to.href);
-
-      const response = await fetch(to);
-      const type = response.headers.get('Content-Type');
-
-      assert.equal(response.status, 200, to.href);
-      assert.match(type, types[path.extname(to.pathname)], to.href);
-      queue.push([to.href, /(?:from|url\()\s*['"]?(\.[^'")]+)/g]);
-    }
-  }
-
-  return found.map((href) => href.slice(page.length)).sort();
+  assert.deepEqual(violations.map(({ id, nodes }) =>
+    `${id}: ${nodes.map(({ html }) => html).join(' ')}`), []);
 }
 
-test('every file that the page names exists and has its type', async () => {
-  const files = fs.readdirSync(pages, { recursive: true })
-    .filter((name) => /\.\w+$/.test(name) && name !== 'index.html').sort();
 
-  assert.deepEqual(await assets(direct), files);
-});
+test('the first figures and curves need six requests', limits, async () => {
+  let before_ = null;
 
+  const { page, asked, context, complaints } = await open(browser, below, {
+    init: (p) => p.route(/health|locations|api\/profiling\/gc/, () => {
+      before_ ??= asked_().length;
+    }),
+  });
 
-test('all of it works below another path', async () => {
-  const response = await fetch(below.slice(0, -1));
-
-  assert.equal(response.url, below);
-  assert.equal((await assets(below)).length, (await assets(direct)).length);
-
-  const html = await response.text();
-  const links = [...html.matchAll(/href="(\.\.[^"]*)"/g)].map((m) => m[1]);
-
-  assert.equal(links.length, 3);
-
-  for (const link of links) {
-    const url = new URL(link.replace('duration=30', 'duration=1'), below);
-
-    assert.equal((await fetch(url)).status, 200, url.href);
+  function asked_() {
+    return asked.filter((url) => !/health|locations|profiling\/gc/.test(url));
   }
 
-  const api = connect(new URL('../api/profiling/', below));
-
-  assert.ok((await api.get('metrics')).metrics);
+  await until('the second wave', 10, () => before_);
+  assert.ok(before_ <= 6, asked.join('\n'));
+  assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
+  assert.equal(await page.locator('#charts canvas').count(), 6);
+  assert.match(await page.locator('.plot').first().getAttribute('aria-label'),
+               /allocated: now [\d.]+ MiB, lowest/);
+  assert.deepEqual(complaints, []);
+  await context.close();
 });
 
 
-test('the first load has less than 25 KiB', () => {
-  const bytes = fs.readdirSync(pages, { recursive: true })
-    .map((name) => fs.statSync(path.join(pages, name)))
-    .filter((stat) => stat.isFile())
-    .reduce((sum, stat) => sum + stat.size, 0);
-
-  assert.ok(bytes < 25 * 1024, `${bytes} bytes`);
-});
-
-
-test('what the page shows is in the answers', async () => {
-  const api = connect(new URL('../api/profiling/', direct));
-
-  await fetch(new URL('/hello', direct));
-  await until('two samples', 10, async () =>
-    (await api.get('metrics/history')).samples.length > 1);
-
-  const has = (answer, list) => {
-    for (const field of list.split(' ')) {
-      const value = field.split('.').reduce((at, key) => at?.[key], answer);
-
-      assert.notEqual(value, undefined, field);
-    }
-  };
-
-  const worker = 'memory.sys goroutines gc.num_gc requests.total '
-                 + 'event_loop.utilization event_loop.latency.p99 '
-                 + 'cpu.usage_percent';
-
-  const metrics = await api.get('metrics');
-
-  has(metrics, 'timestamp uptime');
-  has(metrics.metrics, `${worker} memory.alloc memory.heap_inuse `
-      + 'memory.heap_sys memory.usage_percent gc.pause_percent '
-      + 'gc.last_pause_ns request_rate error_rate connections.active '
-      + 'connections.upstream');
-  assert.equal(metrics.workers.length, 2);
-  metrics.workers.forEach((w) => has(w, `${worker} pid state`));
-
-  const history = await api.get('metrics/history?count=60');
-
-  has(history, 'interval_ms');
-  has(history.samples[0], 'timestamp memory.alloc goroutines '
-      + 'memory.heap_sys memory.heap_inuse gc.pause_total_ns');
-
-  const since = history.samples.at(-2).timestamp;
-  const newer = await api.get('metrics/history?count=60&since='
-                              + encodeURIComponent(since));
-
-  assert.equal(newer.samples[0].timestamp, history.samples.at(-1).timestamp);
-
-  has(await api.get('health'), 'status issues.length');
-  has(await api.get('runtime'), 'nginx_version module_version pcre_version '
-      + 'openssl_version zlib_version allocator num_cpu generation '
-      + 'start_time reload_time settings.profiling_interval_ms');
-
-  const { locations, lost } = await api.get('locations');
-  const hello = locations.find((l) => l.location === '= /hello');
-
-  assert.equal(typeof lost, 'number');
-  assert.equal(hello.server, hostile);
-  has(hello, 'requests errors seconds latency.p50 latency.p99');
-
-  has(await api.post('force-gc'),
-      'success gc_duration_ms heap_freed_mb heap_alloc_mb');
-});
-
-
-test('errors come in words, and a 503 of health is an answer', async () => {
-  const api = connect(new URL('../api/profiling/', direct));
-
-  await assert.rejects(api.get('nothing'), /unknown endpoint/);
-  await assert.rejects(api.get('metrics/history?count=x'), /count must be/);
-
-  const server = http.createServer((request, response) => {
-    if (request.url === '/health') {
-      response.writeHead(503).end('{"status":"unhealthy","issues":["a"]}');
-
-    } else if (request.url === '/text') {
-      response.end('<html>');
-
-    } else if (request.url === '/file') {
-      response.writeHead(200, {
-        'Content-Disposition': 'attachment; filename=cpu-17.prof',
-      }).end('abc');
-
-    } else {
-      response.writeHead(502).end('Bad Gateway');
-    }
-  });
-
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-
-  const base = `http://127.0.0.1:${server.address().port}/`;
-  const other = connect(base);
-
-  assert.equal((await other.get('health')).status, 'unhealthy');
-  await assert.rejects(other.get('metrics'), /HTTP status 502/);
-  await assert.rejects(other.get('text'), /HTTP status 200/);
-
-  const file = await other.download('file');
-
-  assert.equal(file.name, 'cpu-17.prof');
-  assert.equal(await file.blob.text(), 'abc');
-
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-  await assert.rejects(other.get('metrics'), /no connection/);
-});
-
-
-test('formats', () => {
-  const cases = [
-    [format.bytes, [0, '0 B'], [1023, '1,023 B'], [1024, '1.00 KiB'],
-     [1048575, '1.00 MiB'], [7290880, '6.95 MiB'], [25276514304, '23.5 GiB'],
-     [2 ** 60, '1,048,576 TiB']],
-    [format.megabytes, [0.71875, '736 KiB']],
-    [format.seconds, [0, '0 s'], [0.000211, '211 µs'], [0.0143, '14.3 ms'],
-     [0.9999, '1.00 s'], [1.5, '1.50 s'], [90, '90.0 s'], [1e-9, '0.00 µs']],
-    [format.milliseconds, [16.762815, '16.8 ms']],
-    [format.nanoseconds, [14341418, '14.3 ms']],
-    [format.uptime, [0, '0 s'], [59.9, '59 s'], [60, '1 min'],
-     [3661, '1 h 1 min'], [3601, '1 h'], [90000, '1 d 1 h']],
-    [format.percent, [0, '0%'], [0.001, '< 0.01%'], [0.0288, '0.03%'],
-     [75.5, '75.5%'], [100, '100%']],
-    [format.fraction, [0.964, '96.4%']],
-    [format.count, [1176740, '1,176,740'], [0, '0']],
-    [format.rate, [2409.8, '2,410'], [0.5, '0.50']],
-  ];
-
-  for (const [f, ...pairs] of cases) {
-    for (const [value, text] of pairs) {
-      assert.equal(f(value), text);
-    }
-
-    for (const value of [null, undefined, NaN, Infinity, '1', {}]) {
-      assert.equal(f(value), null);
-    }
-  }
-});
-
-
-test('a missing value is n/a, with its reason', () => {
-  const answer = {
-    metrics: { memory: { alloc: null, sys: 0 }, gc: { num_gc: null } },
-    workers: [{ memory: { alloc: null } }],
-    unavailable: { 'memory.alloc': 'no allocator', gc: 'no pauses' },
-  };
-
-  const bytes = format.bytes;
-
-  assert.deepEqual(format.field(answer, 'metrics.memory.sys', bytes),
-                   { text: '0 B' });
-  assert.deepEqual(format.field(answer, 'metrics.memory.alloc', bytes),
-                   { text: 'n/a', title: 'no allocator' });
-  assert.deepEqual(format.field(answer, 'metrics.gc.num_gc', bytes),
-                   { text: 'n/a', title: 'no pauses' });
-  assert.deepEqual(
-    format.field(answer.workers[0], 'memory.alloc', bytes, answer),
-    { text: 'n/a', title: 'no allocator' });
-  assert.deepEqual(format.field(answer, 'a.b.c'),
-                   { text: 'n/a', title: 'there is no value yet' });
-});
-
-
-const sample = (second, ns) => ({
-  timestamp: new Date(1e12 + second * 1000).toISOString(),
-  memory: { alloc: 100, heap_sys: 200, heap_inuse: second === 4 ? null : 50 },
-  goroutines: second,
-  gc: { pause_total_ns: ns },
-});
-
-test('history: samples are merged, differences are over real time', () => {
-  const many = Array.from({ length: 70 }, (_, i) => sample(i, 0));
-
-  const merged = store.merge(many.slice(0, 50), many.slice(40));
-
-  assert.equal(merged.length, 60);
-  assert.deepEqual(merged, many.slice(10));
-
-  const list = [sample(0, 5e6), sample(2, 9e6), sample(6, 13e6), sample(8, 1)];
-  const of = (name) => store.series(list, name).map((p) => p.value);
-
-  // the last counter fell
-  assert.deepEqual(of('pauses'), [null, 2, 1, null]);
-  assert.deepEqual(of('connections'), [0, 2, 6, 8]);
-  assert.deepEqual(of('memory'), [100, 100, 100, 100]);
-  assert.deepEqual(store.series([sample(2), sample(4)], 'heap')
-                     .map((p) => p.value), [25, null]);
-  assert.equal(store.heapPercent({ heap_sys: 0, heap_inuse: 0 }), null);
-});
-
-
-test('curves: gaps are gaps, and noise does not fill the box', () => {
-  const box = { width: 59, height: 10, step: 2000, zero: true };
-  const at = (...list) => list.map(([s, value]) => ({ time: s * 1000, value }));
-  const line = (...list) => store.curve(at(...list), box)?.line;
-
-  assert.equal(line([0, 0], [2, 10], [4, 5]),
-               'M57.0 10.0L58.0 0.0L59.0 5.0');
-
-  // a sample is missing; a value is; one stands alone
-  assert.equal(line([0, 0], [2, 10], [6, 5], [8, 5]),
-               'M55.0 10.0L56.0 0.0M58.0 5.0L59.0 5.0');
-  assert.equal(line([0, 0], [2, null], [4, 10]),
-               'M57.0 10.0h0M59.0 0.0h0');
-  assert.equal(line([0, null]), undefined);
-  assert.equal(line(), undefined);
-
-  // what is older than the box is not drawn
-  assert.equal(line([0, 10], [200, 10]), 'M59.0 0.0h0');
-
-  const flat = store.curve(at([0, 100], [2, 100.1]), { ...box, zero: false });
-
-  assert.ok(flat.high - flat.low >= 5);
-  assert.ok(flat.low <= 100 && flat.high >= 100.1);
-});
-
-
-test('locations are ranked by time, and polls back off', () => {
-  const location = (name, requests, seconds) =>
-    ({ location: name, requests, seconds });
-
-  const all = [location('a', 5, 1), location('b', 0, 0), location('c', 1, 3)];
-  const { rows, hidden, unused } = store.rank(all);
-
-  assert.deepEqual(rows.map((r) => [r.location, r.share]),
-                   [['c', 0.75], ['a', 0.25]]);
-  assert.deepEqual([hidden, unused], [0, 1]);
-  assert.equal(store.rank(all, 1).hidden, 1);
-  assert.equal(store.rank([location('a', 1, 0)]).rows[0].share, null);
-
-  assert.deepEqual([0, 1, 2, 3, 4, 5000].map(store.delay),
-                   [2000, 4000, 8000, 16000, 30000, 30000]);
-});
-
-
-// Chromium over its debugging pipe: messages end with a NUL.
-
-const chromium = '/usr/bin/chromium';
-
-async function browse(t) {
-  const child = spawn(chromium, [
-    '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
-    '--disable-dev-shm-usage', '--remote-debugging-pipe',
-    `--user-data-dir=${root}/chromium`, 'about:blank',
-  ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-
-  t.after(async () => {
-    child.kill();
-    await ended;
-  });
-
-  const calls = new Map();
-  const complaints = [];
-  let rest = '';
-
-  child.stdio[4].setEncoding('utf8').on('data', (data) => {
-    const parts = (rest + data).split('\0');
-
-    rest = parts.pop();
-
-    for (const { id, result, error, method, params } of parts.map(JSON.parse)) {
-      if (id) {
-        calls.get(id)(error ? Promise.reject(new Error(error.message))
-                            : result);
-
-      } else if (/exceptionThrown|entryAdded|consoleAPI/.test(method)) {
-        complaints.push(JSON.stringify(params));
-      }
-    }
-  });
-
-  const call = (method, params, sessionId) => new Promise((resolve) => {
-    const id = calls.size + 1;
-
-    calls.set(id, resolve);
-    child.stdio[3].write(`${JSON.stringify({ id, method, params,
-                                             sessionId })}\0`);
-  });
-
-  const { targetInfos } = await call('Target.getTargets');
-  const { targetId } = targetInfos.find(({ type }) => type === 'page');
-  const { sessionId } = await call('Target.attachToTarget',
-                                   { targetId, flatten: true });
-
-  const ask = (method, params = {}) => call(method, params, sessionId);
-
-  for (const domain of ['Page', 'Runtime', 'Log']) {
-    await ask(`${domain}.enable`);
-  }
-
-  const evaluate = async (expression) => {
-    const { result } = await ask('Runtime.evaluate', {
-      expression, awaitPromise: true, returnByValue: true,
+test('figures on the screen are those of the API', limits, async () => {
+  const answers = {};
+  const { page, context, shows, complaints, asked } =
+    await open(browser, below, {
+      init: (p) => p.on('response', async (response) => {
+        const name = /api\/profiling\/(\w+)$/.exec(response.url())?.[1];
+
+        if (name) {
+          answers[name] = await response.json();
+        }
+      }),
     });
 
-    return result.value;
-  };
+  await shows('#health', /^● healthy$/);
+  await shows('#locations', /fail/);
+  await press(page, 'Pause');
+  await shows('#poll', /^paused/);
+  await sleep(300);
 
-  return { ask, evaluate, complaints };
-}
+  const { metrics: { metrics, workers: list, uptime }, runtime, gc,
+          locations: { locations } } = answers;
 
-test('in a browser', {
-  skip: !fs.existsSync(chromium) && `there is no ${chromium}`,
-  timeout: 120000,
-}, async (t) => {
-  const { ask, evaluate, complaints } = await browse(t);
+  const stats = await pairsOf(page, 'stats');
 
-  const text = (id) =>
-    evaluate(`document.getElementById('${id}').textContent`);
+  assert.deepEqual(stats, {
+    Memory: format.bytes(metrics.memory.alloc),
+    Connections: format.count(metrics.goroutines),
+    Pauses: format.count(metrics.gc.num_gc),
+    'Heap usage': format.percent(metrics.memory.heap_inuse
+                                 / metrics.memory.heap_sys * 100),
+    Uptime: format.uptime(uptime),
+    'Request rate': format.perSecond(metrics.request_rate),
+  });
 
-  const shows = (id, pattern) => until(`${id} shows ${pattern}`, 30,
-    async () => pattern.test(await text(id)));
+  const rows = await cells(page, 'workers');
 
-  await ask('Page.navigate', { url: below });
-  await shows('health', /^● healthy$/);
+  assert.deepEqual(rows, list.sort((a, b) => a.worker - b.worker).map((w) => [
+    String(w.pid), '● running', '1', format.percent(w.cpu.usage_percent)
+      ?? 'n/a', format.bytes(w.memory.sys), format.count(w.goroutines),
+    format.count(w.requests.total), format.perSecond(w.request_rate),
+    format.seconds(w.requests.latency.p99) ?? 'n/a',
+    format.fraction(w.event_loop.utilization),
+    format.seconds(w.event_loop.latency.p99), format.count(w.gc.num_gc),
+  ]));
 
-  assert.equal(await evaluate("document.querySelectorAll('#workers tr').length"),
-               2);
-  await shows('stats', /Memory[\d.]+ MiB.*Uptime.*Request rate/);
-  await shows('charts', /Memory allocated/);
-  await until('a curve', 20, () =>
-    evaluate("/L/.test(document.querySelector('.curve').getAttribute('d'))"));
-  await shows('runtime', /nginx_version1\./);
+  const fail = locations.find((l) => l.location === '= /fail');
+  const shown = (await cells(page, 'locations')).find(([name]) =>
+    name === '= /fail');
 
-  // a name stays text
-  await fetch(new URL('/hello', direct));
-  await until('the location', 20, async () =>
-    (await text('locations')).includes(hostile));
-  assert.equal(await evaluate('document.images.length'), 0);
+  assert.deepEqual([...shown.slice(1, 3), ...shown.slice(4, 9)], [
+    hostile, format.count(fail.requests), '1', '0',
+    format.bytes(fail.bytes_out), format.seconds(fail.latency.p50),
+    format.seconds(fail.latency.p99),
+  ]);
+  assert.equal(shown[11], 'n/a');
 
-  await evaluate("document.getElementById('gc').click()");
-  await shows('message', /^Force GC: done in .*B freed, .*B in use$/);
+  const facts = await pairsOf(page, 'runtime');
 
-  await evaluate("document.getElementById('pause').click()");
-  await shows('pause', /^Resume$/);
-  await sleep(500);
+  assert.equal(facts.nginx, runtime.nginx_version);
+  assert.equal(facts.generation, '1');
+  assert.equal(facts.reloaded, 'never');
+  assert.equal((await pairsOf(page, 'settings')).interval, '200 ms');
+  assert.match(await page.textContent('#pauses-note'),
+               new RegExp(`^${format.count(gc.num_gc)} passes`));
 
-  const requests = "performance.getEntriesByType('resource').length";
-  const asked = await evaluate(requests);
+  // a name is a text
+  assert.equal(await page.locator('main img').count(), 0);
 
-  await sleep(3000);
-  assert.equal(await evaluate(requests), asked, 'no request while paused');
+  assert.ok(asked.every((url) => url.startsWith(`http://127.0.0.1:${port + 1}`
+                                                + '/some/where/')));
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
 
-  await evaluate("document.getElementById('pause').click()");
-  await until('requests again', 10, async () =>
-    await evaluate(requests) > asked);
+
+test('the actions: force GC, dumps, a CPU profile', limits, async () => {
+  const done = load('/work');
+  const { page, context, shows, complaints } = await open(browser, below, {
+    init: hasten,
+    // what a build without heap profiles answers
+    expected: /404 \(Not Found\)/,
+  });
+
+  await press(page, 'Force GC');
+  await shows('#message', /^Force GC: done in .*B freed, .*B in use$/);
+
+  const heap = await fetch(new URL('../api/profiling/heap-dump', direct));
+
+  if (heap.ok) {
+    const [download] = await Promise.all([page.waitForEvent('download'),
+                                          press(page, 'Heap dump')]);
+
+    assert.match(download.suggestedFilename(), /^heap-\d+\.prof$/);
+    await shows('#message', /^Heap dump: saved as heap-\d+\.prof$/);
+
+  } else {
+    await press(page, 'Heap dump');
+    await shows('#message', /^Heap dump failed: not in this build/);
+  }
+
+  const link = page.locator('#goroutines');
+  const [window_] = await Promise.all([context.waitForEvent('page'),
+                                       link.click()]);
+
+  assert.match(window_.url(), /where\/debug\/pprof\/goroutine\?debug=2$/);
+  await window_.close();
+
+  const [download] = await Promise.all([
+    page.waitForEvent('download', { timeout: 20000 }),
+    press(page, 'CPU profile, 30 s'),
+  ]);
+
+  assert.match(download.suggestedFilename(), /^cpu-\d+\.prof$/);
+  await shows('#message', /^CPU profile, 30 s: saved as cpu-\d+\.prof$/);
+  await shows('.tabs', /CPU profile, 30 s/);
 
   assert.deepEqual(complaints, []);
+  await context.close();
+  await done();
+});
 
-  await stop();
-  await shows('banner-text', /No data from the server: no connection/);
-  await shows('banner-age', /^What is shown is .* s old\.$/);
-  assert.equal(await evaluate("document.getElementById('banner').hidden"),
-               false);
 
-  await start();
-  await until('the banner goes', 40, () =>
-    evaluate("document.getElementById('banner').hidden"));
+test('a capture can be cancelled, and there is one at a time', limits,
+     async () => {
+  const { page, context, shows, complaints } = await open(browser, direct);
+
+  await press(page, 'CPU profile, 30 s');
+  await shows('#capture-text', /^CPU profile, 30 s: 2\d s left$/);
+  await until('progress', 5, async () =>
+    await page.locator('#progress').evaluate((p) => p.value) > 0.5);
+
+  await page.locator('#take').click({ force: true });
+  await shows('#message', /^One capture is running/);
+
+  await press(page, 'Cancel');
+  await shows('#message', /^CPU profile, 30 s: cancelled$/);
+  assert.equal(await page.isHidden('#capture'), true);
+
+  // the server has ended it too: the wait for it would be half a minute
+  await page.selectOption('#over', 'custom');
+  await page.fill('#seconds', '1');
+  await press(page, 'Take profile');
+  await shows('.tabs', /CPU profile, 1 s/);
+
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+
+test('profiles: what burns CPU is found', limits, async () => {
+  const done = load('/work', 3);
+  const { page, context, shows, complaints } = await open(browser, below, {
+    init: hasten, acceptDownloads: true,
+  });
+
+  let bytes;
+
+  page.on('response', async (response) => {
+    if (response.url().includes('debug/pprof/profile')) {
+      bytes = await response.body();
+    }
+  });
+
+  const panel = page.locator('#profiles');
+
+  await shows('#locations', /work/);
+  await press(page, 'Measure CPU');
+  await shows('.tabs', /CPU profile, 5 s/);
+
+  // sorted by it, the location comes first
+  await page.locator('#locations').getByRole('button', { name: 'Share of CPU' })
+    .click();
+
+  const [first] = await cells(page, 'locations');
+
+  assert.equal(first[0], '= /work');
+  assert.ok(parseFloat(first[11]) > 50, first[11]);
+
+  // one more, to compare with
+  await page.selectOption('#over', '5');
+  await press(page, 'Take profile');
+  await until('two captures', 20, async () =>
+    await page.locator('.tab').count() === 2);
+
+  const total = /cpu ([\d.]+ m?s) /.exec(await page.textContent('.summary'))[1];
+  const { decode } = await import('../../html/js/profiles/proto.mjs');
+  const got = await decode(bytes);
+
+  assert.equal(total, format.nanoseconds(got.samples.reduce((sum, s) =>
+    sum + s.values[1], 0)));
+
+  // the table, its order, and the search
+  const table = panel.locator('table').first();
+  const rows = await table.locator('tbody tr').allTextContents();
+
+  assert.ok(rows.length > 3);
+  await panel.getByLabel('Search functions').fill('deflate');
+  assert.match(await panel.locator('[role=status]').textContent(),
+               /^(100|[5-9]\d\.\d)% is in what matches$/);
+  assert.ok((await table.locator('tbody tr').allTextContents())
+    .every((row) => /deflate/.test(row)));
+  await panel.getByLabel('Search functions').fill('');
+
+  // by label
+  await panel.getByLabel('Group by').selectOption('server,location');
+  await panel.locator('canvas').focus();
+
+  for (const key of ['Home', 'ArrowDown', 'ArrowDown']) {
+    await page.keyboard.press(key);
+  }
+
+  assert.match(await panel.locator('.detail').textContent(),
+               /^location: = \/work · [\d.]+ m?s \(\d/);
+
+  // zoom, by keyboard and by pointer
+  await page.keyboard.press('Enter');
+  assert.equal(await page.isEnabled('text=Reset zoom'), true);
+  await page.keyboard.press('Escape');
+  assert.equal(await page.isEnabled('text=Reset zoom'), false);
+  await panel.locator('canvas').click({ position: { x: 40, y: 28 } });
+  assert.equal(await page.isEnabled('text=Reset zoom'), true);
+  await press(page, 'Reset zoom');
+  await table.locator('tbody button').first().click();
+  assert.equal(await page.isEnabled('text=Reset zoom'), true);
+
+  const only = panel.getByLabel('Only');
+  const label = { key: 'state', value: got.samples[0].labels.get('state') };
+
+  await only.selectOption(JSON.stringify(label));
+  assert.equal(/cpu ([\d.]+ m?s) /.exec(await page.textContent('.summary'))[1],
+               format.nanoseconds(got.samples.reduce((sum, s) => sum
+                 + (s.labels.get('state') === label.value && s.values[1]), 0)));
+  await only.selectOption('');
+
+  // compared
+  await panel.getByLabel('Compare with').selectOption({ index: 1 });
+  assert.match(await page.textContent('.summary'),
+               /cpu .*s\/s · before .*s\/s, [+−].*s\/s/);
+  assert.match(await page.textContent('.legend'), /orange: grew/);
+  assert.ok(await page.getByLabel('Functions, compared').locator('tbody tr')
+    .count() > 3);
+  await panel.getByLabel('Compare with').selectOption('');
+
+  // the very bytes are saved, and given to speedscope
+  const [download] = await Promise.all([page.waitForEvent('download'),
+                                        press(page, 'Download')]);
+  const chunks = [];
+
+  for await (const chunk of await download.createReadStream()) {
+    chunks.push(chunk);
+  }
+
+  assert.ok(Buffer.concat(chunks).equals(bytes));
+
+  const [other] = await Promise.all([context.waitForEvent('page'),
+                                     press(page, 'Open in speedscope')]);
+  const said = [];
+
+  other.on('console', (message) => {
+    if (message.type() === 'error') {
+      said.push(message.text());
+    }
+  });
+  other.on('pageerror', (error) => said.push(error.message));
+  await until('the profile in speedscope', 20, async () =>
+    /Left Heavy/.test(await other.textContent('body')));
+  assert.deepEqual(said, []);
+  await other.close();
+
+  // forgotten
+  await page.getByRole('button', { name: /^Forget/ }).first().click();
+  assert.equal(await page.locator('.tab').count(), 1);
+
+  assert.deepEqual(complaints, []);
+  await context.close();
+  await done();
+});
+
+
+test('the other profiles, and connections', limits, async () => {
+  const { page, context, shows, complaints } = await open(browser, direct, {
+    init: hasten, expected: /404 \(Not Found\)|501/,
+  });
+
+  for (const kind of ['heap', 'allocs', 'block', 'mutex', 'goroutine']) {
+    const { status } = await fetch(new URL(`../debug/pprof/${kind}`, direct));
+
+    await page.selectOption('#kind', kind);
+    await press(page, 'Take profile');
+
+    if (status === 200) {
+      await shows('#message', /: done$/);
+      await shows('.tab [aria-pressed=true]', new RegExp(kind.slice(0, 5),
+                                                         'i'));
+
+    } else {
+      await shows('#message', /profile failed: not in this build/);
+    }
+  }
+
+  await press(page, 'List connections');
+
+  const { count, goroutines } = await api('goroutines');
+
+  assert.ok(count > 0);
+
+  if (goroutines) {
+    await shows('#connections [role=status]', /^\d+ connections at /);
+    await page.locator('#connections summary').first().click();
+    await until('rows', 5, () =>
+      page.locator('#connections tbody tr').count());
+    await page.fill('#connections-filter', 'no such thing');
+    await shows('#connections [role=status]', /, 0 match$/);
+
+  } else {
+    await shows('#connections [role=status]', /^\d+ connections\. /);
+  }
+
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+
+test('the cursor of one chart is in all, by pointer and by keyboard', limits,
+     async () => {
+  const { page, context, shows } = await open(browser, direct);
+
+  await shows('#poll', /^updated/);
+  await press(page, 'Pause');
+
+  const times = () => page.locator('figcaption time').allTextContents();
+
+  await page.locator('.plot').first().focus();
+  await page.keyboard.press('End');
+  await page.keyboard.press('ArrowLeft');
+
+  const [first, ...others] = await times();
+
+  assert.match(first, /\d:\d\d:\d\d/);
+  assert.ok(others.length === 5 && others.every((time) => time === first));
+
+  await page.keyboard.press('Escape');
+  assert.equal((await times()).join(''), '');
+
+  await page.locator('.plot .u-over').nth(3).hover();
+  await until('the time', 5, async () =>
+    (await times()).every((time) => /\d:\d\d:\d\d/.test(time)));
+  await context.close();
+});
+
+
+test('tables are sorted and filtered', limits, async () => {
+  const { page, context, shows } = await open(browser, direct);
+
+  await shows('#locations', /fail/);
+
+  const table = page.locator('#locations');
+  const header = table.getByRole('button', { name: 'Location' });
+
+  await header.click();
+
+  const names = (await cells(page, 'locations')).map(([name]) => name);
+
+  assert.deepEqual(names, [...names].sort((a, b) =>
+    a.localeCompare(b, 'en', { numeric: true })));
+  assert.equal(await table.locator('th').first().getAttribute('aria-sort'),
+               'ascending');
+
+  await page.getByLabel('Filter locations').fill('FAIL');
+  assert.deepEqual((await cells(page, 'locations')).map(([name]) => name),
+                   ['= /fail']);
+  await context.close();
 });

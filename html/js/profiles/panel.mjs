@@ -118,6 +118,9 @@ export function createPanel(root, { say, measured }) {
 
   const show = (value) => (unit()(value) ?? 'n/a') + (view.perSecond ? '/s' : '');
 
+  const rise = (value) => (format.signed(unit())(value) ?? 'n/a')
+                          + (view.perSecond ? '/s' : '');
+
   const share = (value, of) => of ? format.fraction(value / of) : 'n/a';
 
   // What stands above the graph: the frame under the pointer
@@ -138,7 +141,7 @@ export function createPanel(root, { say, measured }) {
         name,
         `${show(total)} (${share(total, of.total)})`,
         view.compared && `before ${show(before)} (${share(before, of.before)}),`
-                         + ` ${format.signed(unit())(total - before)}`,
+                         + ` ${rise(total - before)}`,
         !view.compared && self && `${show(self)} in itself`,
         module,
         file,
@@ -215,8 +218,7 @@ export function createPanel(root, { say, measured }) {
         const d = row.self - row.beforeSelf;
 
         put(node, { text: (d > 0 ? '▲ ' : d < 0 ? '▼ ' : '')
-                          + format.signed(unit())(d)
-                          + (view.perSecond ? '/s' : '') });
+                          + rise(d) });
         putClass(node, d > 0 ? 'grew' : d < 0 ? 'shrank' : '');
       }, hint: 'Of the function itself; sorted by its size' },
       { title: 'Total now', path: 'total', render: value('total') },
@@ -322,7 +324,7 @@ export function createPanel(root, { say, measured }) {
     const parts = [
       `${used ? used.type.replaceAll('_', ' ') : ''} ${show(total)}`.trim(),
       view.compared && `before ${show(before)}, `
-        + format.signed(unit())(total - before),
+        + rise(total - before),
       span && `taken over ${format.seconds(span)}`,
       kind === 'profile' && !view.compared && span
         && `${format.fraction(total / 1e9 / span)} of one processor`,

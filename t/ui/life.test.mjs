@@ -1,0 +1,258 @@
+// The page in a browser: what it does when it is paused, narrow, dark, behind a
+// password; when workers are reloaded, killed, stopped.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import * as format from '../../html/js/format.mjs';
+import { api, axe, below, direct, hostile, launch, load, locked, open, port,
+         reload, sleep, start, stop, until, workers }
+  from './lib/site.mjs';
+
+const limits = { timeout: 60000 };
+
+let browser;
+
+before(async () => {
+  await start();
+  browser = await launch();
+  await fetch(new URL('/hello', direct));
+  await fetch(new URL('/fail', direct));
+});
+
+after(async () => {
+  await browser?.close();
+  await stop();
+});
+
+const rowOf = (page, table, name) =>
+  page.locator(`#${table} tbody tr`).filter({ hasText: name }).first();
+
+const cells = (page, table) => page.locator(`#${table} tbody tr`)
+  .evaluateAll((rows) => rows.map((row) =>
+    [...row.cells].map((cell) => cell.textContent.trim())));
+
+const pairsOf = (page, id) => page.locator(`#${id} > div`)
+  .evaluateAll((all) => Object.fromEntries(all.map((div) =>
+    [div.children[0].textContent, div.children[1].textContent])));
+
+const press = (page, name) => page.getByRole('button', { name }).click();
+
+// Captures are asked for with another time than the buttons say
+const hasten = (page) => page.route(/seconds=\d+|duration=\d+/, (route) =>
+  route.continue({
+    url: route.request().url().replace(/(seconds|duration)=\d+/, '$1=1'),
+  }));
+
+async function clean(page) {
+  await page.evaluate(axe);
+
+  const { violations } = await page.evaluate(() => window.axe.run());
+
+  assert.deepEqual(violations.map(({ id, nodes }) =>
+    `${id}: ${nodes.map(({ html }) => html).join(' ')}`), []);
+}
+
+
+test('pause, resume, and a page that nobody sees', limits, async () => {
+  const { page, context, shows, asked } = await open(browser, direct);
+
+  await shows('#poll', /^updated/);
+  await press(page, 'Pause');
+  await shows('#pause', /^Resume$/);
+  await sleep(300);
+
+  let count = asked.length;
+
+  await sleep(2500);
+  assert.equal(asked.length, count, 'no request while paused');
+
+  await press(page, 'Resume');
+  await until('requests again', 5, () => asked.length > count);
+
+  const hide = (hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden',
+                          { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+
+  await sleep(500);
+  await hide(true);
+  count = asked.length;
+  await sleep(2500);
+  assert.equal(asked.length, count, 'no request while hidden');
+
+  await hide(false);
+  await until('requests again', 1.5, () => asked.length > count);
+
+  // the gap is filled from the history
+  assert.match(asked.slice(count).find((url) => url.includes('history')),
+               /count=60&since=/);
+  await context.close();
+});
+
+
+test('one worker alone', limits, async () => {
+  const { page, context, shows, asked, complaints } =
+    await open(browser, direct);
+
+  const [pid] = await workers();
+
+  await rowOf(page, 'workers', String(pid)).getByRole('button').click();
+  await shows('#scope', new RegExp(`Worker ${pid} alone`));
+  assert.match(page.url(), new RegExp(`\\?worker=${pid}$`));
+  await until('its answers alone', 10, async () =>
+    await page.locator('#workers tbody tr').count() === 1);
+
+  const since = asked.findIndex((url) => url.includes('worker='));
+
+  assert.ok(asked.slice(since).filter((url) => url.includes('/api/'))
+    .every((url) => url.includes(`worker=${pid}`)));
+
+  // the address is enough to come back
+  await page.reload();
+  await shows('#scope', new RegExp(`Worker ${pid} alone`));
+  await press(page, 'Show all');
+  await until('all workers', 10, async () =>
+    await page.locator('#workers tbody tr').count() === 2);
+  assert.equal(new URL(page.url()).search, '');
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+
+test('no finding of axe, in light and dark, wide and narrow', limits,
+     async () => {
+  for (const [colorScheme, width] of [['light', 1280], ['dark', 390]]) {
+    const done = load('/work');
+    const { page, context, shows } = await open(browser, direct, {
+      colorScheme, viewport: { width, height: 800 }, init: hasten,
+    });
+
+    await shows('#locations', /work/);
+    await press(page, 'Measure CPU');
+    await shows('.tabs', /CPU profile/);
+    await press(page, 'List connections');
+    await done();
+    await clean(page);
+
+    // nothing makes the page itself wider than the screen
+    assert.ok(await page.evaluate(() =>
+      document.documentElement.scrollWidth <= innerWidth));
+
+    await press(page, /^Colours/);
+    await press(page, /^Colours/);
+
+    const scheme = await page.evaluate(() =>
+      getComputedStyle(document.documentElement).colorScheme);
+
+    assert.equal(scheme, 'dark');
+    await page.reload();
+    await shows('#theme', /^Colours: dark$/);
+    await context.close();
+  }
+});
+
+
+test('behind a password', limits, async () => {
+  const { page, context, shows, complaints } = await open(browser, locked, {
+    httpCredentials: { username: 'me', password: 'secret' },
+  });
+
+  await shows('#health', /healthy/);
+  assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+
+test('a reload and a killed worker, while it is open', limits, async () => {
+  const { page, context, shows, complaints } = await open(browser, direct);
+  const old = await workers();
+
+  await shows('#workers', new RegExp(old[0]));
+
+  const uptime = (await api('metrics')).uptime;
+
+  reload();
+
+  const now = await until('new workers', 10, async () => {
+    const pids = await workers();
+
+    return pids.length === 2 && !pids.some((pid) => old.includes(pid)) && pids;
+  });
+
+  await shows('#workers', new RegExp(now[0]));
+
+  // the old ones have ended as they should
+  await shows('#workers', new RegExp(`${old[0]}[^✕]*(ended|draining)`));
+  assert.ok((await api('metrics')).uptime > uptime);
+
+  process.kill(now[0], 'SIGKILL');
+  await shows('#workers', new RegExp(`${now[0]}✕ died`));
+
+  const [fresh] = await until('another worker', 10, async () =>
+    (await workers()).filter((pid) => !now.includes(pid)));
+
+  await until('it is told', 20, async () =>
+    /restarted/.test(await rowOf(page, 'workers', String(fresh))
+      .textContent()));
+
+  // the one that is looked at alone
+  await rowOf(page, 'workers', String(fresh)).getByRole('button').click();
+  await shows('#scope', new RegExp(`Worker ${fresh} alone`));
+  process.kill(fresh, 'SIGKILL');
+  await shows('#message', new RegExp(`Worker ${fresh} is gone`));
+  await until('all workers', 10, () => page.isHidden('#scope'));
+
+  assert.equal(await page.isHidden('#banner'), true);
+  assert.deepEqual(complaints.filter((text) => !/404/.test(text)), []);
+  await context.close();
+});
+
+
+test('a worker that is stuck is named', limits, async () => {
+  const { page, context, shows } = await open(browser, direct);
+  const [pid] = await workers();
+
+  await shows('#health', /healthy/);
+  process.kill(pid, 'SIGSTOP');
+
+  try {
+    await shows('#health', /^■ unhealthy$/);
+    await shows('#issues', new RegExp(pid));
+    assert.match(await page.title(), /^■ unhealthy – /);
+    assert.equal(await page.locator('link[rel=icon]').getAttribute('href'),
+                 'icons/unhealthy.svg');
+
+    const row = rowOf(page, 'workers', String(pid));
+
+    await until('the row', 10, async () =>
+      /■ stuck silent for [\d.]+ m?s/.test(await row.textContent()));
+
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+
+  await shows('#health', /^● healthy$/);
+  assert.equal(await page.locator('link[rel=icon]').getAttribute('href'),
+               'icons/healthy.svg');
+  await context.close();
+});
+
+
+test('a server that does not answer, and comes back', limits, async () => {
+  const { page, context, shows } = await open(browser, direct);
+
+  await shows('#poll', /^updated/);
+  await stop();
+  await shows('#banner-text', /No data from the server: no connection/);
+  await shows('#banner-age', /^What is shown is [1-9]\d* s old\.$/);
+  assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
+
+  await start();
+  await press(page, 'Try now');
+  await until('the banner goes', 10, () => page.isHidden('#banner'));
+  await shows('#health', /healthy/);
+  await context.close();
+});
