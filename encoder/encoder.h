@@ -48,6 +48,7 @@ typedef struct {
     unsigned     dump;
     unsigned     single;             /* no child, no second attempt */
     unsigned     quiet;              /* errors are not printed */
+    unsigned     confirm;            /* a whole answer is told as such */
     const char  *debug_dirs[PROFILING_MAX_DEBUG_DIRS + 1];
     const char  *debuginfod_cache;   /* NULL: from the environment */
     const char  *note;               /* comment to add to the profile */

@@ -75,6 +75,8 @@ static const char  profiling_main_usage[] =
     "  --max-input=MIB             size of a capture (256)\n"
     "  --single                    one process: no second attempt with fewer\n"
     "                              names when files are broken\n"
+    "  --confirm                   write \"complete\" to standard error when\n"
+    "                              the answer is whole\n"
     "  --dump                      print the capture as text\n"
     "  --version                   print versions\n"
     "  --help                      print this\n"
@@ -133,6 +135,10 @@ main(int argc, char **argv)
                        strerror(errno));
     }
 
+    if (profiling_options.confirm) {
+        fputs("complete\n", stderr);
+    }
+
     _exit(PROFILING_OK);
 }
 
@@ -155,6 +161,9 @@ profiling_main_option(const char *arg)
 
     if (strcmp(arg, "--dump") == 0) {
         profiling_options.dump = 1;
+
+    } else if (strcmp(arg, "--confirm") == 0) {
+        profiling_options.confirm = 1;
 
     } else if (strcmp(arg, "--single") == 0) {
         profiling_options.single = 1;

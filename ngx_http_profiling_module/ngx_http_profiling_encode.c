@@ -14,6 +14,9 @@
 #define NGX_HTTP_PROFILING_ENCODE_BUF    65536
 #define NGX_HTTP_PROFILING_ENCODE_ERROR  256
 
+/* what it says behind an answer that is whole */
+#define NGX_HTTP_PROFILING_ENCODE_WHOLE  "complete\n"
+
 /* bytes that a pipe to the encoder holds, if the system allows it */
 #define NGX_HTTP_PROFILING_ENCODE_PIPE   1048576
 
@@ -226,13 +229,14 @@ static int
 ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
 {
     int                          rc, i;
-    char                        *argv[2], *env[2];
+    char                        *argv[3], *env[2];
     sigset_t                     set;
     posix_spawnattr_t            attr;
     posix_spawn_file_actions_t   actions;
 
     argv[0] = ngx_http_profiling_encoder_path;
-    argv[1] = NULL;
+    argv[1] = (char *) "--confirm";
+    argv[2] = NULL;
     env[0] = (char *) "LC_ALL=C";
     env[1] = NULL;
 
@@ -457,6 +461,18 @@ ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
     text.data = (u_char *) error;
     text.len = error ? ngx_strlen(error) : 0;
 
+    /* it may have been killed anywhere: nginx takes its exit status */
+
+    if (error == NULL
+        && e->out.size
+        && e->error_len == sizeof(NGX_HTTP_PROFILING_ENCODE_WHOLE) - 1
+        && ngx_memcmp(e->error, NGX_HTTP_PROFILING_ENCODE_WHOLE, e->error_len)
+           == 0)
+    {
+        e->done(e->data, NGX_OK, &e->out, NULL);
+        return;
+    }
+
     if (error == NULL && e->error_len) {
         end = ngx_strlchr(e->error, e->error + e->error_len, '\n');
         text.data = e->error;
@@ -464,16 +480,14 @@ ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
 
     } else if (error == NULL && e->out.size == 0) {
         ngx_str_set(&text, "the encoder ended without an answer");
+
+    } else if (error == NULL) {
+        ngx_str_set(&text, "the encoder ended amid its answer");
     }
 
-    if (text.len) {
-        ngx_log_error(NGX_LOG_ERR, e->log, 0, "profile not encoded: %V",
-                      &text);
-        e->done(e->data, NGX_ERROR, NULL, &text);
-        return;
-    }
+    ngx_log_error(NGX_LOG_ERR, e->log, 0, "profile not encoded: %V", &text);
 
-    e->done(e->data, NGX_OK, &e->out, NULL);
+    e->done(e->data, NGX_ERROR, NULL, &text);
 }
 
 

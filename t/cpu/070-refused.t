@@ -52,7 +52,9 @@ bad('complains', qr/no rhyme nor reason/, '#!/bin/sh',
     'echo no rhyme nor reason >&2; cat > /dev/null; exit 1');
 bad('crashes', qr/without an answer/, '#!/bin/sh', 'kill -SEGV $$');
 bad('writes no profile', qr/no profile/, '#!/bin/sh',
-    'cat > /dev/null; echo garbage');
+    'cat > /dev/null; echo garbage; echo complete >&2');
+bad('is killed amid its answer', qr/amid its answer/, '#!/bin/sh',
+    "$ENV{ENCODER} | head -c 300; kill -KILL \$\$");
 bad('is no program', qr/cannot be started|without an answer/,
     "\x7fELF", 'no');
 hangs();
@@ -76,7 +78,9 @@ sub site {
     return Site->new(workers => 2, handlers => $Profile::handlers,
                      # encoders, in nginx's own words
                      noise => qr/unknown process \d+ exited on signal/,
-                     port => ($ENV{TEST_NGINX_PORT} || 24000) + $ports++,
+                     # one that waits in the background, and the others
+                     port => ($ENV{TEST_NGINX_PORT} || 24000)
+                             + ($ports++ ? 1 : 0),
                      server => 'location = /ok { return 200 "ok\n"; }', %o);
 }
 
@@ -200,7 +204,7 @@ sub hangs {
     # a client that goes away takes it along
 
     my $s = $hangs->connect;
-    print $s "GET /debug/pprof/profile?seconds=1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    print $s "GET /debug/pprof/profile?seconds=1 HTTP/1.1\r\nHost: main\r\n\r\n";
     $s->flush;
 
     ok(until_true(5, $find), 'an encoder runs');
