@@ -174,8 +174,10 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
         profiling_raw_invalid("wrong header size");
     }
 
-    if (h->output < NGX_HTTP_PROFILING_RAW_PPROF
-        || h->output > NGX_HTTP_PROFILING_RAW_SYMBOL)
+    if ((h->output < NGX_HTTP_PROFILING_RAW_PPROF
+         || h->output > NGX_HTTP_PROFILING_RAW_SYMBOL)
+        && h->output != NGX_HTTP_PROFILING_RAW_LEGACY
+        && h->output != NGX_HTTP_PROFILING_RAW_NAMES)
     {
         profiling_raw_invalid("unknown output");
     }

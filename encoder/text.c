@@ -54,7 +54,9 @@ profiling_text_put(profiling_profile_t *p, profiling_buf_t *out)
 
     unsigned  kind;
 
-    if (p->raw->header.output == NGX_HTTP_PROFILING_RAW_SYMBOL) {
+    if (p->raw->header.output == NGX_HTTP_PROFILING_RAW_SYMBOL
+        || p->raw->header.output == NGX_HTTP_PROFILING_RAW_NAMES)
+    {
         profiling_text_symbols(p, out);
         return;
     }
@@ -532,13 +534,18 @@ profiling_text_tag(profiling_profile_t *p, profiling_total_t *sample,
 }
 
 
-/* addresses are answered as they were asked for */
+/*
+ * Addresses are answered as they were asked for, those that profiles have for
+ * synthetic frames too.
+ */
 
 static void
 profiling_text_symbols(profiling_profile_t *p, profiling_buf_t *out)
 {
     size_t                 i;
     uint32_t               k;
+    uint64_t               pc, synthetic;
+    unsigned               n;
     profiling_stack_t     *stack;
     profiling_sample_t    *sample;
     profiling_location_t  *location;
@@ -550,22 +557,40 @@ profiling_text_symbols(profiling_profile_t *p, profiling_buf_t *out)
         stack = &p->raw->stacks[sample->stack];
 
         for (k = 0; k < stack->depth; k++) {
+            pc = profiling_raw_pc(stack, k);
+            synthetic = pc - PROFILING_SYNTHETIC;
+
             location = profiling_profile_location(p, sample->process,
-                                                profiling_raw_pc(stack, k),
-                                                stack->flags
-                                            & NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+                            synthetic <= NGX_HTTP_PROFILING_RAW_KERNEL
+                            ? synthetic : pc,
+                            stack->flags & NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+
+            if (location->mapping == NULL
+                && location->address == pc
+                && location->name)
+            {
+                profiling_buf_printf(out, "0x%llx %s\n",
+                                     (unsigned long long) pc, location->name);
+                continue;
+            }
 
             if (location->mapping == NULL || location->nlines == 0) {
                 continue;
             }
 
-            profiling_buf_printf(out, "0x%llx ",
-                                 (unsigned long long)
-                                 profiling_raw_pc(stack, k));
-            profiling_text_plain(profiling_profile_string(p,
-                                        location->lines[0].function->name),
-                                 out);
-            profiling_buf_put(out, "\n", 1);
+            profiling_buf_printf(out, "0x%llx ", (unsigned long long) pc);
+
+            /* google-pprof takes inlined calls, the outermost first */
+
+            for (n = p->raw->header.output == NGX_HTTP_PROFILING_RAW_NAMES
+                     ? location->nlines : 1;
+                 n-- > 0;
+                 profiling_buf_printf(out, n ? "--" : "\n"))
+            {
+                profiling_text_plain(profiling_profile_string(p,
+                                         location->lines[n].function->name),
+                                     out);
+            }
         }
     }
 }

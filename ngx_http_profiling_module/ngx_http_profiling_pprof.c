@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_raw.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_work.h"
 
@@ -21,6 +22,8 @@
 struct ngx_http_profiling_profile_s {
     ngx_http_request_t           *request;
     const char                   *disposition;  /* NULL: text */
+    uint32_t                      output;       /* of the raw capture, 0: as
+                                                   it is */
     ngx_http_profiling_error_pt   error;
 };
 
@@ -34,6 +37,9 @@ typedef struct {
 } ngx_http_profiling_page_t;
 
 
+static ngx_uint_t ngx_http_profiling_pprof_legacy(ngx_http_request_t *r);
+static void ngx_http_profiling_pprof_output(ngx_http_profiling_text_t *raw,
+    uint32_t output);
 static void ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *out, ngx_str_t *error);
 static ngx_uint_t ngx_http_profiling_pprof_whole(
@@ -91,7 +97,8 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
 
     { ngx_string("profile"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "CPU profile of all workers. \"seconds\" sets the duration (30), "
-      "\"worker\" narrows it to the worker of that pid.",
+      "\"worker\" narrows it to the worker of that pid, "
+      "\"format=legacy\" is what gperftools reads.",
       ngx_http_profiling_pprof_profile },
 
     { ngx_string("symbol"), NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST, NULL,
@@ -275,6 +282,10 @@ ngx_http_profiling_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ngx_http_profiling_pprof_legacy(r)) {
+        p->output = NGX_HTTP_PROFILING_RAW_LEGACY;
+    }
+
     rc = ngx_http_profiling_capture_cpu(r->pool, r->connection->log,
                                         seconds * 1000, worker,
                                         ngx_http_profiling_pprof_captured, p);
@@ -305,10 +316,44 @@ ngx_http_profiling_pprof_create(ngx_http_request_t *r,
     if (p) {
         p->request = r;
         p->disposition = disposition;
+        p->output = 0;
         p->error = error;
     }
 
     return p;
+}
+
+
+/*
+ * What google-pprof of gperftools reads.  It adds "/pprof/profile" and
+ * "/pprof/symbol" to the URL that it is given, and no parameter can be.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_pprof_legacy(ngx_http_request_t *r)
+{
+    ngx_str_t  value;
+
+    if (ngx_strlcasestrn(r->uri.data, r->uri.data + r->uri.len,
+                         (u_char *) "/legacy/pprof/", 14 - 1))
+    {
+        return 1;
+    }
+
+    return ngx_http_profiling_argument(r, "format", &value) == NGX_OK
+           && value.len == 6
+           && ngx_memcmp(value.data, "legacy", 6) == 0;
+}
+
+
+static void
+ngx_http_profiling_pprof_output(ngx_http_profiling_text_t *raw,
+    uint32_t output)
+{
+    ngx_http_profiling_raw_header_t  *h;
+
+    h = (ngx_http_profiling_raw_header_t *) raw->first->buf->pos;
+    h->output = output;
 }
 
 
@@ -338,6 +383,10 @@ ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
 
     ngx_str_set(&error, "out of memory");
 
+    if (rc == NGX_OK && p->output) {
+        ngx_http_profiling_pprof_output(raw, p->output);
+    }
+
     if (rc == NGX_OK
         && ngx_http_profiling_encode(r->pool, c->log, raw,
                                      ngx_http_profiling_pprof_encoded, p,
@@ -365,7 +414,7 @@ ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
     r = p->request;
     c = r->connection;
 
-    if (rc == NGX_OK && p->disposition
+    if (rc == NGX_OK && p->disposition && p->output == 0
         && !ngx_http_profiling_pprof_whole(out))
     {
         ngx_log_error(NGX_LOG_ERR, c->log, 0,
@@ -617,6 +666,11 @@ ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
 
     if (f == NULL || profile == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_profiling_pprof_legacy(r)) {
+        ngx_http_profiling_pprof_output(&f->text,
+                                        NGX_HTTP_PROFILING_RAW_NAMES);
     }
 
     if (ngx_http_profiling_encode(r->pool, r->connection->log, &f->text,
