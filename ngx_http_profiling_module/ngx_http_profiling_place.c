@@ -20,6 +20,13 @@ ngx_http_profiling_place_name(ngx_conf_t *cf,
     ngx_str_t   *value;
     ngx_uint_t   i, n;
 
+    /* Lua's init_worker_by_lua makes configurations of no block at all */
+
+    if (cf->args == NULL) {
+        lcf->context = NGX_HTTP_PROFILING_IN_BLOCK;
+        return NGX_OK;
+    }
+
     value = cf->args->elts;
     n = cf->args->nelts;
 
