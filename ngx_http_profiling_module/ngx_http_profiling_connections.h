@@ -1,8 +1,8 @@
 
 /*
- * The connections of this worker, counted from nginx's own table: exact, and
- * without drift, since nothing is kept in shared memory that a killed worker
- * could leave behind.  Worker, normal context.
+ * The connections of this worker by kind and state: exact, and without drift,
+ * since nothing is kept in shared memory that a killed worker could leave
+ * behind.  Worker, normal context.
  */
 
 
@@ -13,14 +13,14 @@
 #include "ngx_http_profiling_module.h"
 
 
-/* connections looked at in one step: about 30 us */
-#define NGX_HTTP_PROFILING_CONNECTIONS_STEP  4096
+/* connections, and entries beside them, looked at in one pass: about 30 us */
+#define NGX_HTTP_PROFILING_CONNECTIONS_STEP  2048
+#define NGX_HTTP_PROFILING_CONTEXTS_STEP     8192
 
 
 /*
- * Counts the next step of the table into g, from connection *from, which it
- * moves on.  NGX_OK: the table is done; NGX_AGAIN: call again in a later
- * pass of the loop.
+ * Counts the next step into g, which is zero at first.  *from is 0 to begin.
+ * NGX_OK: it is done; NGX_AGAIN: call again in a later pass of the loop.
  */
 ngx_int_t ngx_http_profiling_connections_count(ngx_cycle_t *cycle,
     ngx_uint_t *from, ngx_http_profiling_gauges_t *g);

@@ -46,7 +46,7 @@ const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
       "connections.accepted connections.handled",
       "the import tables of nginx cannot be patched" },
 
-    { NGX_HTTP_PROFILING_NO_REQUEST,
+    { NGX_HTTP_PROFILING_NO_LATENCY,
       "requests.latency",
       "no request that is counted has ended" },
 

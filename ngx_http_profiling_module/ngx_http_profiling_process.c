@@ -16,6 +16,7 @@
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_place.h"
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_roster.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wait.h"
@@ -129,6 +130,7 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
 
     ngx_http_profiling_heap_init(cycle);
     ngx_http_profiling_wake_init(cycle);
+    ngx_http_profiling_roster_init(cycle);
     ngx_http_profiling_collector_init(cycle);
 
     return NGX_OK;

@@ -99,7 +99,7 @@ ngx_http_profiling_view_empty(ngx_http_profiling_snapshot_t *s)
     worker = s->workers.elts;
 
     if (ngx_http_profiling_hist_number(&s->all.latency) == 0) {
-        none |= NGX_HTTP_PROFILING_NO_REQUEST;
+        none |= NGX_HTTP_PROFILING_NO_LATENCY;
     }
 
     if (ngx_http_profiling_hist_number(&s->passes) == 0) {
@@ -109,7 +109,7 @@ ngx_http_profiling_view_empty(ngx_http_profiling_snapshot_t *s)
     for (i = 0; i < s->workers.nelts; i++) {
 
         if (worker[i].latency.number == 0) {
-            none |= NGX_HTTP_PROFILING_NO_REQUEST;
+            none |= NGX_HTTP_PROFILING_NO_LATENCY;
         }
 
         if (worker[i].passes.number == 0) {

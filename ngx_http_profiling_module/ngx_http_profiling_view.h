@@ -42,7 +42,7 @@ typedef struct {
  * no value yet.  A table that ends with a bit of 0.
  */
 
-#define NGX_HTTP_PROFILING_NO_REQUEST   ((uint64_t) 1 << 48)
+#define NGX_HTTP_PROFILING_NO_LATENCY   ((uint64_t) 1 << 48)
 #define NGX_HTTP_PROFILING_NO_PASS      ((uint64_t) 1 << 49)
 #define NGX_HTTP_PROFILING_NO_PLACE     ((uint64_t) 1 << 50)
 #define NGX_HTTP_PROFILING_NO_UPSTREAM  ((uint64_t) 1 << 51)
