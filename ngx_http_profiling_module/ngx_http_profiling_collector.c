@@ -7,6 +7,7 @@
 #include "ngx_http_profiling_collector.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_capture.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_connections.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_heap.h"
@@ -255,6 +256,8 @@ ngx_http_profiling_collector_begin(uint64_t clock)
     col->spent = 0;
 
     col->gauges.unavailable = ngx_http_profiling_process.unavailable;
+
+    ngx_http_profiling_clock_adjust();
 
     (void) ngx_http_profiling_interpose_refresh(ngx_cycle->log);
 

@@ -6,13 +6,16 @@
 #include <pthread.h>
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_block.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_stall.h"
 
 
-static int ngx_http_profiling_loop_wait(int ep, struct epoll_event *events,
-    int n, int timeout);
+static int ngx_http_profiling_loop_wait_counted(int ep,
+    struct epoll_event *events, int n, int timeout);
+static int ngx_http_profiling_loop_wait_clock(int ep,
+    struct epoll_event *events, int n, int timeout);
 static ngx_int_t ngx_http_profiling_loop_begin(int ep, uintptr_t caller,
     uintptr_t cfa)
     __attribute__((noinline));
@@ -37,7 +40,7 @@ static int (*ngx_http_profiling_cond_signal)(pthread_cond_t *);
 
 static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
 
-    { "epoll_wait", (void *) ngx_http_profiling_loop_wait,
+    { "epoll_wait", (void *) ngx_http_profiling_loop_wait_counted,
       (void **) &ngx_http_profiling_epoll_wait,
       NGX_HTTP_PROFILING_HOOK_MAIN },
 
@@ -58,7 +61,6 @@ static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
 
 
 ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch;
-struct timespec                ngx_http_profiling_loop_time;
 
 /*
  * The descriptor of the worker's event loop, -1 until its first pass; ns that
@@ -78,6 +80,11 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
     ngx_http_profiling_interpose_stat_t  stat;
 
     ngx_http_profiling_loop_ep = -1;
+
+    if (!ngx_http_profiling_clock_counted()) {
+        ngx_http_profiling_loop_hooks[0].hook =
+                                 (void *) ngx_http_profiling_loop_wait_clock;
+    }
 
     n = sizeof(ngx_http_profiling_loop_hooks)
         / sizeof(ngx_http_profiling_hook_t);
@@ -111,9 +118,9 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
 
 /* each pass goes through here: what is rare stands in functions of its own */
 
-static int
+static ngx_http_profiling_always_inline int
 ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
-    int timeout)
+    int timeout, ngx_uint_t counted)
 {
     int                         rc;
     uint64_t                    now, then, busy;
@@ -130,7 +137,7 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     }
 
     slot = ngx_http_profiling_process.slot;
-    then = ngx_http_profiling_loop_clock();
+    then = ngx_http_profiling_loop_clock(counted);
 
     busy = then - slot->pass_start;
     bucket = ngx_http_profiling_hist_bucket(busy);
@@ -151,7 +158,7 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     ngx_http_profiling_dispatch.events = events;
     ngx_http_profiling_dispatch.n = rc;
 
-    now = ngx_http_profiling_loop_clock();
+    now = ngx_http_profiling_loop_clock(counted);
 
     ngx_http_profiling_store(&slot->pass_start, now);
     ngx_http_profiling_store(&slot->wait_start, 0);
@@ -164,6 +171,22 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     }
 
     return rc;
+}
+
+
+static int
+ngx_http_profiling_loop_wait_counted(int ep, struct epoll_event *events, int n,
+    int timeout)
+{
+    return ngx_http_profiling_loop_wait(ep, events, n, timeout, 1);
+}
+
+
+static int
+ngx_http_profiling_loop_wait_clock(int ep, struct epoll_event *events, int n,
+    int timeout)
+{
+    return ngx_http_profiling_loop_wait(ep, events, n, timeout, 0);
 }
 
 
@@ -183,7 +206,9 @@ ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
         return NGX_DECLINED;
     }
 
-    ngx_http_profiling_store(&slot->pass_start, ngx_http_profiling_clock());
+    ngx_http_profiling_store(&slot->pass_start,
+                             ngx_http_profiling_loop_clock(
+                                       ngx_http_profiling_clock_counted()));
 
 #if defined(__x86_64__)
     ngx_http_profiling_dispatch.caller = caller;

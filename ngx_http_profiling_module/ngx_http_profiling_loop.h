@@ -34,9 +34,6 @@ typedef struct {
 extern ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch
     NGX_HTTP_PROFILING_HIDDEN;
 
-/* where the main thread's clock readings are left; by no signal handler */
-extern struct timespec  ngx_http_profiling_loop_time
-    NGX_HTTP_PROFILING_HIDDEN;
 
 
 /*
@@ -54,23 +51,6 @@ static ngx_inline uint64_t
 ngx_http_profiling_loop_pass_start(void)
 {
     return ngx_http_profiling_process.slot->pass_start;
-}
-
-
-/*
- * ngx_http_profiling_clock() for what the main thread runs in each pass: a
- * fixed place for the reading spares the guard of the stack.
- */
-static ngx_inline uint64_t
-ngx_http_profiling_loop_clock(void)
-{
-    struct timespec  *ts;
-
-    ts = &ngx_http_profiling_loop_time;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, ts);
-
-    return (uint64_t) ts->tv_sec * 1000000000 + ts->tv_nsec;
 }
 
 

@@ -95,6 +95,9 @@ extern ngx_module_t                  ngx_http_profiling_module;
  */
 #define NGX_HTTP_PROFILING_HIDDEN  __attribute__((visibility("hidden")))
 
+#define ngx_http_profiling_always_inline                                      \
+    ngx_inline __attribute__((always_inline))
+
 #define ngx_http_profiling_likely(e)    __builtin_expect(e, 1)
 #define ngx_http_profiling_unlikely(e)  __builtin_expect(e, 0)
 

@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_process.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_block.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_collector.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
@@ -116,6 +117,7 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_profiling_clock_init();
     ngx_http_profiling_loop_init(cycle);
     ngx_http_profiling_request_init_process(cycle);
     ngx_http_profiling_context_init_process(cycle,

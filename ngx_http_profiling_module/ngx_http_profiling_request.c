@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_loop.h"
 
@@ -40,7 +41,8 @@ typedef struct {
 } ngx_http_profiling_stream_t;
 
 
-static ngx_int_t ngx_http_profiling_log_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_log_counted(ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_log_clock(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_profiling_request_status(ngx_http_request_t *r);
 static void ngx_http_profiling_stream_cleanup(void *data);
 
@@ -172,7 +174,8 @@ ngx_http_profiling_request_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    *h = ngx_http_profiling_log_handler;
+    *h = ngx_http_profiling_clock_choose() ? ngx_http_profiling_log_counted
+                                           : ngx_http_profiling_log_clock;
 
     return NGX_OK;
 }
@@ -367,8 +370,8 @@ ngx_http_profiling_request_finish(ngx_http_request_t *r)
 
 /* all that calls stands before the reading of the clock: it ends the request */
 
-static ngx_int_t
-ngx_http_profiling_log_handler(ngx_http_request_t *r)
+static ngx_http_profiling_always_inline ngx_int_t
+ngx_http_profiling_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 {
     off_t                           in, out;
     uint64_t                        start, latency;
@@ -384,7 +387,7 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r)
     start = ngx_http_profiling_request_finish(r);
     code = ngx_http_profiling_code_index(ngx_http_profiling_request_status(r));
 
-    latency = ngx_http_profiling_loop_clock() - start;
+    latency = ngx_http_profiling_loop_clock(counted) - start;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
@@ -409,6 +412,20 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_log_counted(ngx_http_request_t *r)
+{
+    return ngx_http_profiling_log_handler(r, 1);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_log_clock(ngx_http_request_t *r)
+{
+    return ngx_http_profiling_log_handler(r, 0);
 }
 
 

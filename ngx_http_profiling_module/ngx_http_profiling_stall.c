@@ -509,21 +509,20 @@ ngx_http_profiling_stall_count(uint64_t busy)
 static ngx_uint_t
 ngx_http_profiling_stall_loop(uint64_t *pcs)
 {
-    ngx_uint_t  i, n;
+    ngx_uint_t  i, n, rest;
 
     n = ngx_http_profiling_wait_stack((uintptr_t) __builtin_frame_address(0),
                                       NULL, pcs);
+    rest = 0;
 
     for (i = 1; i < n; i++) {
 
-        if (pcs[i] == ngx_http_profiling_dispatch.caller) {
-            n -= i;
-            ngx_memmove(pcs, &pcs[i], n * sizeof(uint64_t));
-            return n;
+        if (rest || pcs[i] == ngx_http_profiling_dispatch.caller) {
+            pcs[rest++] = pcs[i];
         }
     }
 
-    return 0;
+    return rest;
 }
 
 
