@@ -60,22 +60,22 @@ ngx_http_profiling_block_##name params                                        \
 }
 
 
-/* one that is timed if its descriptor may block */
+/*
+ * One that is timed if its descriptor may block.  What needs registers of its
+ * own stands apart: a hook that only looks saves none.
+ */
 
 #define ngx_http_profiling_block_io(type, name, params, args)                 \
                                                                               \
 static type (*ngx_http_profiling_real_##name) params;                         \
                                                                               \
 static NGX_HTTP_PROFILING_HOOK_CODE type                                      \
-ngx_http_profiling_block_##name params                                        \
+ngx_http_profiling_timed_##name params                                        \
 {                                                                             \
     type      rc;                                                             \
     uint64_t  told, start;                                                    \
                                                                               \
-    if (((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS                 \
-         && ngx_http_profiling_block_kind[fd]                                 \
-            == NGX_HTTP_PROFILING_BLOCK_NEVER)                                \
-        || !ngx_http_profiling_block_timed()                                  \
+    if (!ngx_http_profiling_block_timed()                                     \
         || ngx_http_profiling_block_look(fd))                                 \
     {                                                                         \
         return ngx_http_profiling_real_##name args;                           \
@@ -88,6 +88,20 @@ ngx_http_profiling_block_##name params                                        \
     ngx_http_profiling_block_end(told, start,                                 \
                                  ngx_http_profiling_real_##name);             \
     return rc;                                                                \
+}                                                                             \
+                                                                              \
+                                                                              \
+static NGX_HTTP_PROFILING_HOOK_CODE type                                      \
+ngx_http_profiling_block_##name params                                        \
+{                                                                             \
+    if ((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS                  \
+        && ngx_http_profiling_block_kind[fd]                                  \
+           == NGX_HTTP_PROFILING_BLOCK_NEVER)                                 \
+    {                                                                         \
+        return ngx_http_profiling_real_##name args;                           \
+    }                                                                         \
+                                                                              \
+    return ngx_http_profiling_timed_##name args;                              \
 }
 
 

@@ -15,6 +15,10 @@
 #define NGX_HTTP_PROFILING_STALL_PERIOD  2000000
 
 
+/* passing.next of a pass that has been told */
+#define NGX_HTTP_PROFILING_STALL_OVER    ((uint64_t) -1)
+
+
 /* a stack that was taken in the pass */
 
 typedef struct {
@@ -213,7 +217,10 @@ ngx_http_profiling_stall_asked(const ucontext_t *uc)
     }
 
     ngx_http_profiling_stall_begin(pass);
-    ngx_http_profiling_stall_look(uc, now, 1);
+
+    if (ngx_http_profiling_stall.next != NGX_HTTP_PROFILING_STALL_OVER) {
+        ngx_http_profiling_stall_look(uc, now, 1);
+    }
 }
 
 
@@ -452,6 +459,7 @@ ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
     ngx_http_profiling_slot_stall(slot, ngx_http_profiling_time(), &pause);
     ngx_http_profiling_stall_count(rest);
 
+    p->next = NGX_HTTP_PROFILING_STALL_OVER;
     p->busy = 0;
 
     ngx_http_profiling_stall_log(&pause);

