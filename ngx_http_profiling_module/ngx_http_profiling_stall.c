@@ -517,20 +517,19 @@ ngx_http_profiling_stall_count(uint64_t busy)
 static ngx_uint_t
 ngx_http_profiling_stall_loop(uint64_t *pcs)
 {
-    ngx_uint_t  i, n, rest;
+    ngx_uint_t  i, n;
 
     n = ngx_http_profiling_wait_stack((uintptr_t) __builtin_frame_address(0),
                                       NULL, pcs);
-    rest = 0;
 
     for (i = 1; i < n; i++) {
 
-        if (rest || pcs[i] == ngx_http_profiling_dispatch.caller) {
-            pcs[rest++] = pcs[i];
+        if (pcs[i] == ngx_http_profiling_dispatch.caller) {
+            return ngx_http_profiling_wait_cut(pcs, n, 0, i);
         }
     }
 
-    return rest;
+    return 0;
 }
 
 

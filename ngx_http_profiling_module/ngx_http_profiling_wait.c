@@ -182,16 +182,17 @@ ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
         last++;
     }
 
+    n++;
+
     if (last > 1) {
-        n -= last - 1;
-        ngx_memmove(&pcs[1], &pcs[last], n * sizeof(uint64_t));
+        n = ngx_http_profiling_wait_cut(pcs, n, 1, last);
     }
 
     /* an address inside the function, as if it were a return address */
 
     pcs[0] = (uint64_t) (uintptr_t) function + 1;
 
-    return n + 1;
+    return n;
 }
 
 
@@ -223,10 +224,8 @@ ngx_http_profiling_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
 
     /* the hook goes out from between the call and its caller */
 
-    if (last < n && first > 0) {
-        n -= last + 1;
-        ngx_memmove(&pcs[first], &pcs[last + 1], n * sizeof(uint64_t));
-        n += first;
+    if (*hooked && first > 0) {
+        n = ngx_http_profiling_wait_cut(pcs, n, first, last + 1);
     }
 
     return n;

@@ -111,6 +111,21 @@ ngx_uint_t ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
 ngx_uint_t ngx_http_profiling_wait_interrupted(const ucontext_t *uc,
     uint64_t *pcs, ngx_uint_t *hooked);
 
+/* takes pcs from .. to - 1 out of n; the new n.  Without a library call */
+static ngx_inline ngx_uint_t
+ngx_http_profiling_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from,
+    ngx_uint_t to)
+{
+    volatile uint64_t  *pc;
+
+    for (pc = pcs; to < n; from++, to++) {
+        pc[from] = pc[to];
+    }
+
+    return from;
+}
+
+
 /*
  * Go's sampling by duration: an event of d ns is taken with probability
  * d / rate and stands for rate / d of its kind.  0: it is not taken.
