@@ -150,6 +150,6 @@ sub findings {
     return grep {
         /ngx_http_profiling_|profiling_module\.so/
         && /Invalid|uninit|lost|Mismatched|overlap|points to|illegal/i
-        && !/uninit.*\n\s+at .*ngx_http_profiling_(?:context|unwind|walk)_/
+        && !/uninit.*\n\s+at .*ngx_http_profiling_(?:context|unwind|walk)/
     } split /\n\s*\n/, $text;
 }
