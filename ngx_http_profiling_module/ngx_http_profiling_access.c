@@ -253,6 +253,13 @@ ngx_http_profiling_access_named(ngx_http_request_t *r, ngx_str_t *host)
     ngx_http_profiling_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    /* profiling is off: no names were gathered, and nothing is told */
+
+    if (lcf->names == NULL) {
+        return 1;
+    }
+
     name = lcf->names->elts;
 
     for (i = 0; i < lcf->names->nelts; i++) {

@@ -111,6 +111,7 @@ ngx_uint_t ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
 ngx_uint_t ngx_http_profiling_wait_interrupted(const ucontext_t *uc,
     uint64_t *pcs, ngx_uint_t *hooked);
 
+
 /* takes pcs from .. to - 1 out of n; the new n.  Without a library call */
 static ngx_inline ngx_uint_t
 ngx_http_profiling_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from,
