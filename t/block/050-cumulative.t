@@ -29,14 +29,22 @@ $site->start;
 my %seen;
 my $asked = 0;
 
-grows('at the start', 3);
+grows('at the start', 10);
 
-my ($victim) = $site->workers;
+my %before = map { $_ => 1 } $site->workers;
+
+# one that has counted something: its successor takes the slot with it
+my ($victim) = sort { own($b) <=> own($a) } $site->workers;
+cmp_ok(own($victim), '>', 0, 'a worker has counted');
 kill 'KILL', $victim;
 ok(until_true(10, sub { my @w = $site->workers;
                         @w == 2 && !grep { $_ == $victim } @w }),
    'a worker was killed and replaced');
 grows('after a kill', 2);
+
+my $most = 0;
+$most = own($_) > $most ? own($_) : $most for grep { !$before{$_} } $site->workers;
+cmp_ok($most, '<=', 2, 'the new worker has its own counts alone');
 
 my %old = map { $_ => 1 } $site->workers;
 kill 'HUP', $site->{pid};
@@ -52,6 +60,21 @@ errors();
 $site->stop;
 
 done_testing();
+
+
+# what a worker alone has counted
+
+sub own {
+    my $pid = shift;
+
+    my $p = Profile::take($site, path => "/debug/pprof/block?worker=$pid");
+    my $n = 0;
+
+    $n += $_->{count} for grep { has('profiling_test_usleep')->($_) }
+                          @{ $p->{samples} };
+
+    return $n;
+}
 
 
 # a worker that is being replaced may reset a connection
