@@ -159,6 +159,7 @@ style:
 
 bench: all
 	@BUILD=$(build) BINARY=$(nginx) bench/run
+	@BUILD=$(build) BINARY=$(nginx) bench/cpu
 
 
 install: all
