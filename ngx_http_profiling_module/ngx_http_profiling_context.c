@@ -14,6 +14,10 @@
 /* bytes that the function which waits for events may have */
 #define NGX_HTTP_PROFILING_CONTEXT_CODE   4096
 
+/* the stack is read where a sanitizer believes it to be nobody's */
+#define ngx_http_profiling_unchecked                                          \
+    __attribute__((no_sanitize("address", "thread")))
+
 /* requests with an upstream that are remembered, a power of two */
 #define NGX_HTTP_PROFILING_CONTEXT_CACHE  16384
 
@@ -392,6 +396,7 @@ ngx_http_profiling_context_carried(uintptr_t c)
  * holes of frames have kept.
  */
 
+ngx_http_profiling_unchecked
 static ngx_uint_t
 ngx_http_profiling_context_count(const void *p, const uintptr_t *last)
 {
@@ -411,6 +416,7 @@ ngx_http_profiling_context_count(const void *p, const uintptr_t *last)
 
 /* the place + 1 of the stream that runs, 0: there is none */
 
+ngx_http_profiling_unchecked
 static uint32_t
 ngx_http_profiling_context_stream(const uintptr_t *word,
     const uintptr_t *last)
@@ -498,6 +504,7 @@ ngx_http_profiling_context_index(uintptr_t word)
  * then lies where that of epoll_wait() did, and leads to the same function.
  */
 
+ngx_http_profiling_unchecked
 static ngx_uint_t
 ngx_http_profiling_context_dispatched(void)
 {
@@ -586,6 +593,7 @@ ngx_http_profiling_context_label(uintptr_t sp)
 }
 
 
+ngx_http_profiling_unchecked
 static uint32_t
 ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
     ngx_uint_t *hits)

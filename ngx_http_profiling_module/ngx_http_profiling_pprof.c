@@ -188,9 +188,11 @@ ngx_http_profiling_pprof_find(ngx_http_request_t *r, ngx_uint_t *root)
     for (i = 0; i < NGX_HTTP_PROFILING_PAGES; i++) {
 
         if (name.len == ngx_http_profiling_pages[i].name.len
-            && ngx_memcmp(name.data, ngx_http_profiling_pages[i].name.data,
-                          name.len)
-               == 0)
+            && (name.len == 0
+                || ngx_memcmp(name.data,
+                              ngx_http_profiling_pages[i].name.data,
+                              name.len)
+                   == 0))
         {
             return &ngx_http_profiling_pages[i];
         }

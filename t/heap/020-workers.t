@@ -27,6 +27,7 @@ my $site = Site->new(
     workers  => 2,
     modules  => [ $test_module ],
     handlers => $Profile::handlers,
+    env      => { ASAN_OPTIONS => 'allocator_may_return_null=1' },
     http     => $rate,
     server   => $server,
 );

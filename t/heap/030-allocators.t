@@ -11,6 +11,8 @@ use Site;
 use Profile;
 use Heap;
 
+plan(skip_all => 'a sanitizer brings its own allocator') if $ENV{SANITIZE};
+
 my @allocators = (
     [ glibc    => undef ],
     [ jemalloc => 'libjemalloc.so.2' ],
@@ -27,8 +29,6 @@ for (@allocators) {
 
     SKIP: {
         skip("no $library", 1) if $library && !$path;
-        skip('a sanitizer brings its own', 1)
-            if $library && $ENV{SANITIZE};
 
         allocator($name, $path);
     }

@@ -30,6 +30,7 @@ my $site = Site->new(
     workers  => 1,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
+    env      => { ASAN_OPTIONS => 'allocator_may_return_null=1' },
     main     => 'thread_pool default threads=2;',
     noise    => qr/unknown process \d+ exited on signal 9/,
     http     => <<'END',
@@ -54,8 +55,8 @@ END
         location /gzip/ { gzip on; gzip_types *; alias DIR/html/; }
         location /proxy/ { proxy_pass http://back/; proxy_http_version 1.1;
                            proxy_set_header Connection ""; }
-        location = /chain { profiling_test chain 1; }
-        location = /family { profiling_test family 5; }
+        location = /grow { profiling_test grow 1; }
+        location = /malloc { profiling_test malloc 300; }
         location = /cross { profiling_test cross 50; }
         location = /keep { profiling_test keep 20; }
         location = /thread { profiling_test thread 1000; }
@@ -73,25 +74,28 @@ $site->{seconds} = 60;
 
 $site->start;
 
+# valgrind does not let the encoder begin, nor do limits a sanitizer; its
+# input is made all the same
+my $encodes = !@wrapper && !$ENV{SANITIZE};
+
 my @loads = (
-    load($site, '/gzip/text', '/proxy/text', '/chain', '/cross', '/thread'),
-    load($site, '/family', '/keep', '/proxy/text'),
+    load($site, { pause => $encodes ? 0 : 0.1 }, '/gzip/text', '/proxy/text',
+         '/grow', '/cross', '/thread'),
+    load($site, { pause => $encodes ? 0 : 0.1 }, '/malloc', '/keep',
+         '/proxy/text'),
     Profile::command('bash', '-c', 'while :; do curl -sk -o /dev/null '
                      . 'https://127.0.0.1:' . $site->port(2)
-                     . '/gzip/text; done'),
+                     . '/gzip/text; sleep 0.3; done'),
 );
 
-# valgrind does not let the encoder begin; its input is made all the same
-my $encodes = !@wrapper;
 my $taken = 0;
 my $end = time() + $seconds;
 my $reloaded;
 
-while (time() < $end) {
+while (time() < $end || ($taken < 2 && time() < $end + 60)) {
     my $path = (qw(heap allocs threadcreate))[$taken % 3];
     my $got = $site->request("/debug/pprof/$path", seconds => 30);
 
-    diag("$path $got->{status} " . (time() - $end + $seconds) . " $got->{body}") if $got->{status} != 200;
     $taken += $got->{status} == ($encodes ? 200 : 500);
 
     if (!$reloaded && time() > $end - $seconds / 2) {
@@ -104,13 +108,13 @@ while (time() < $end) {
 
 Profile::end($_) for @loads;
 
-cmp_ok($taken, '>=', 3, 'profiles are taken under load');
+cmp_ok($taken, '>=', 2, 'profiles are taken under load');
 ok($reloaded, '... and nginx has reloaded');
 
 SKIP: {
     skip('no encoder', 1) unless $encodes;
 
-    my $freed = has(qr/^profiling_test_(?:chain|family)/);
+    my $freed = has(qr/^profiling_test_(?:grow|cross)/);
 
     is(total(Heap::take($site), 'inuse_objects', $freed), 0,
        '... what is freed is not in use');
@@ -143,6 +147,8 @@ sub findings {
 
     return grep {
         /ngx_http_profiling_(?!test)|profiling_module\.so/
+        # valgrind takes memmove() for memcpy() where they are the same code
+        && !/memmove \(string_fortified/
         && /Invalid|uninit|Mismatched|overlap|points to|illegal/i
     } split /\n\s*\n/, $text;
 }

@@ -168,9 +168,8 @@ profiling_test_mixed(long n)
 }
 
 
-profiling_test_noinline
-const char *
-profiling_test_chain(long n)
+static const char *
+profiling_test_chains(long n, int fail)
 {
     char    *p, *q;
     size_t   size, huge;
@@ -191,6 +190,10 @@ profiling_test_chain(long n)
             p = q;
             p[0] = 'a';
             p[size - 1] = 'z';
+
+            if (!fail) {
+                continue;
+            }
 
             errno = 0;
             q = realloc(p, huge);
@@ -216,6 +219,22 @@ profiling_test_chain(long n)
     }
 
     return NULL;
+}
+
+
+profiling_test_noinline
+const char *
+profiling_test_chain(long n)
+{
+    return profiling_test_chains(n, 1);
+}
+
+
+profiling_test_noinline
+const char *
+profiling_test_grow(long n)
+{
+    return profiling_test_chains(n, 0);
 }
 
 
@@ -386,7 +405,7 @@ profiling_test_pairs(long n)
     void  *p;
 
     while (n-- > 0) {
-        p = malloc(100);
+        p = malloc(1000);
         profiling_test_hide(p);
         free(p);
     }

@@ -29,13 +29,16 @@ const char *profiling_test_mixed(long n);
 /* n times: a chain of realloc() up and down, one that fails between */
 const char *profiling_test_chain(long n);
 
+/* the same without failures, which valgrind takes for the end of memory */
+const char *profiling_test_grow(long n);
+
 /* n times each function that allocates, with what it fails for; all freed */
 const char *profiling_test_family(long n);
 
 /* n blocks each that are allocated in one thread and freed in another */
 const char *profiling_test_cross(long n);
 
-/* n malloc() and free() of 100 bytes */
+/* n malloc() and free() of 1000 bytes */
 const char *profiling_test_pairs(long n);
 
 

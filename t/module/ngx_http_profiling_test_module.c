@@ -119,6 +119,8 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
       profiling_test_mixed },
     { ngx_string("chain"), ngx_http_profiling_test_heap, NULL,
       profiling_test_chain },
+    { ngx_string("grow"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_grow },
     { ngx_string("family"), ngx_http_profiling_test_heap, NULL,
       profiling_test_family },
     { ngx_string("cross"), ngx_http_profiling_test_heap, NULL,
