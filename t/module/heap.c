@@ -412,3 +412,19 @@ profiling_test_pairs(long n)
 
     return NULL;
 }
+
+
+profiling_test_noinline
+const char *
+profiling_test_small(long n)
+{
+    void  *p;
+
+    while (n-- > 0) {
+        p = malloc(32);
+        profiling_test_hide(p);
+        free(p);
+    }
+
+    return NULL;
+}

@@ -41,5 +41,8 @@ const char *profiling_test_cross(long n);
 /* n malloc() and free() of 1000 bytes */
 const char *profiling_test_pairs(long n);
 
+/* the same of 32 bytes */
+const char *profiling_test_small(long n);
+
 
 #endif /* _PROFILING_TEST_HEAP_H_INCLUDED_ */

@@ -127,6 +127,8 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
       profiling_test_cross },
     { ngx_string("pairs"), ngx_http_profiling_test_heap, NULL,
       profiling_test_pairs },
+    { ngx_string("small"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_small },
     { ngx_string("thread"), NULL, NULL, NULL },
     { ngx_null_string, NULL, NULL, NULL }
 };
