@@ -5,6 +5,7 @@
 
 
 #include "profile.h"
+#include "trace.h"
 
 
 void
@@ -12,6 +13,11 @@ profiling_encode(profiling_raw_t *raw, profiling_buf_t *out)
 {
     profiling_buf_t       plain;
     profiling_profile_t  *p;
+
+    if (raw->header.output == NGX_HTTP_PROFILING_RAW_TRACE) {
+        profiling_trace_encode(raw, out);
+        return;
+    }
 
     p = profiling_profile_make(raw);
 

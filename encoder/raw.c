@@ -16,12 +16,12 @@
 #define PROFILING_MAX_ROWS     262144
 
 
-typedef struct {
+struct profiling_section_s {
     const uint8_t  *pos;
     const uint8_t  *last;
     uint32_t        count;
     uint32_t        type;
-} profiling_section_t;
+};
 
 
 typedef void (*profiling_section_pt)(profiling_raw_t *raw,
@@ -52,11 +52,6 @@ static void profiling_raw_label(profiling_raw_t *raw, const uint8_t *p,
     profiling_label_t *label);
 static void profiling_raw_check(profiling_raw_t *raw);
 static profiling_str_t profiling_raw_string(profiling_raw_t *raw, uint32_t n);
-static const uint8_t *profiling_raw_take(profiling_section_t *s,
-    uint64_t size);
-static void *profiling_raw_append(void *old, size_t *used, uint32_t count,
-    size_t size);
-static void profiling_raw_invalid(const char *what) __attribute__ ((noreturn));
 
 
 /*
@@ -73,7 +68,10 @@ static const profiling_section_pt  profiling_raw_readers[] = {
     profiling_raw_processes,
     profiling_raw_labelsets,
     profiling_raw_stacks,
-    profiling_raw_samples
+    profiling_raw_samples,
+    profiling_raw_trace_info,
+    profiling_raw_trace_chunks,
+    profiling_raw_trace_samples
 };
 
 #define PROFILING_NSECTIONS                                                   \
@@ -97,6 +95,7 @@ profiling_raw_read(const uint8_t *data, size_t len)
     profiling_raw_header(raw, data, len);
     profiling_raw_sections(raw, data);
     profiling_raw_check(raw);
+    profiling_raw_trace_check(raw);
 
     return raw;
 }
@@ -113,7 +112,7 @@ profiling_raw_u64(const uint8_t *p)
 }
 
 
-static uint32_t
+uint32_t
 profiling_raw_u32(const uint8_t *p)
 {
     uint32_t  v;
@@ -174,10 +173,8 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
         profiling_raw_invalid("wrong header size");
     }
 
-    if ((h->output < NGX_HTTP_PROFILING_RAW_PPROF
-         || h->output > NGX_HTTP_PROFILING_RAW_SYMBOL)
-        && h->output != NGX_HTTP_PROFILING_RAW_LEGACY
-        && h->output != NGX_HTTP_PROFILING_RAW_NAMES)
+    if (h->output < NGX_HTTP_PROFILING_RAW_PPROF
+        || h->output > NGX_HTTP_PROFILING_RAW_NAMES)
     {
         profiling_raw_invalid("unknown output");
     }
@@ -660,7 +657,7 @@ profiling_raw_string(profiling_raw_t *raw, uint32_t n)
 }
 
 
-static const uint8_t *
+const uint8_t *
 profiling_raw_take(profiling_section_t *s, uint64_t size)
 {
     const uint8_t  *p;
@@ -676,12 +673,32 @@ profiling_raw_take(profiling_section_t *s, uint64_t size)
 }
 
 
+const uint8_t *
+profiling_raw_rest(profiling_section_t *s, size_t *size)
+{
+    const uint8_t  *p;
+
+    p = s->pos;
+    *size = s->last - s->pos;
+    s->pos = s->last;
+
+    return p;
+}
+
+
+uint32_t
+profiling_raw_count(profiling_section_t *s)
+{
+    return s->count;
+}
+
+
 /*
  * Room for "count" more records.  An array always has a power of two of
  * room, so that a capture of many small sections is not copied each time.
  */
 
-static void *
+void *
 profiling_raw_append(void *old, size_t *used, uint32_t count, size_t size)
 {
     void    *p;
@@ -712,7 +729,7 @@ profiling_raw_append(void *old, size_t *used, uint32_t count, size_t size)
 }
 
 
-static void
+void
 profiling_raw_invalid(const char *what)
 {
     profiling_fail(PROFILING_CAPTURE, "capture is not valid: %s", what);

@@ -12,6 +12,7 @@
 
 #include "encoder.h"
 #include "ngx_http_profiling_raw.h"
+#include "ngx_http_profiling_raw_trace.h"
 
 
 typedef struct {
@@ -77,6 +78,22 @@ typedef struct {
 
 
 typedef struct {
+    const uint8_t   *data;            /* of the stream of a slot */
+    size_t           len;
+    uint32_t         slot;
+} profiling_chunk_t;
+
+
+typedef struct {
+    uint64_t         time;
+    uint32_t         slot;
+    uint32_t         goroutine;
+    uint32_t         process;
+    uint32_t         stack;
+} profiling_moment_t;
+
+
+typedef struct {
     ngx_http_profiling_raw_header_t   header;     /* host byte order */
 
     profiling_str_t                  *strings;    /* [0] is empty */
@@ -87,6 +104,9 @@ typedef struct {
     profiling_labelset_t             *labelsets;  /* [0] is empty */
     profiling_stack_t                *stacks;
     profiling_sample_t               *samples;
+    ngx_http_profiling_raw_trace_t   *trace;      /* NULL: none */
+    profiling_chunk_t                *chunks;
+    profiling_moment_t               *moments;
 
     size_t                            nstrings;
     size_t                            ntypes;
@@ -97,11 +117,31 @@ typedef struct {
     size_t                            nlabelsets;
     size_t                            nstacks;
     size_t                            nsamples;
+    size_t                            nchunks;
+    size_t                            nmoments;
 } profiling_raw_t;
 
 
 /* ends the program with PROFILING_CAPTURE if the capture is not valid */
 profiling_raw_t *profiling_raw_read(const uint8_t *data, size_t len);
+
+/* raw_trace.c: readers of the sections of a trace, and their checks */
+typedef struct profiling_section_s  profiling_section_t;
+
+void profiling_raw_trace_info(profiling_raw_t *raw, profiling_section_t *s);
+void profiling_raw_trace_chunks(profiling_raw_t *raw, profiling_section_t *s);
+void profiling_raw_trace_samples(profiling_raw_t *raw,
+    profiling_section_t *s);
+void profiling_raw_trace_check(profiling_raw_t *raw);
+
+/* for these readers: the next bytes of a section, room for more records */
+const uint8_t *profiling_raw_take(profiling_section_t *s, uint64_t size);
+const uint8_t *profiling_raw_rest(profiling_section_t *s, size_t *size);
+uint32_t profiling_raw_count(profiling_section_t *s);
+void *profiling_raw_append(void *old, size_t *used, uint32_t count,
+    size_t size);
+void profiling_raw_invalid(const char *what) __attribute__ ((noreturn));
+uint32_t profiling_raw_u32(const uint8_t *p);
 
 /* rows of a mapset from the text of /proc/<pid>/maps: executable ones only */
 void profiling_raw_maps(profiling_mapset_t *set, profiling_str_t *text);

@@ -1,0 +1,686 @@
+package Trace;
+
+# Execution traces for tests: raw captures made by hand, readers of both
+# versions of Go's format that share no code with the encoder and check every
+# rule that Go's own reader has, and the stock tools.
+#
+#   my $t = Trace::read($file);      # dies with the rule that is broken
+#   $t->{gs}{$id}{name}, {slices}, {blocked}{network}, {regions}, {logs} ..
+#   Trace::tool('1.22', '-pprof=net', $file)
+#
+# Times are ns.  A goroutine has: name, created, ended, slices [from, to],
+# waits [reason, from, to], regions [name, from, to], logs {key => [values]},
+# task [name, from, to].
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Temp qw(tempdir);
+use List::Util qw(sum0 first);
+
+our @EXPORT_OK = qw(raw stream read_trace tool have_go leb requests);
+
+no warnings qw(portable);
+
+our %TYPE = (
+    start => 1, pass => 2, event => 3, timer => 4, accept => 5, wait => 6,
+    connection => 7, request => 8, switch => 9, place => 10, end => 11,
+    close => 12, phase_end => 13, sub => 14, sub_end => 15, redirect => 16,
+    upstream => 17, tls => 18, blocked => 19, heap => 20, lost => 21,
+    existing => 22, map { ("phase$_" => 64 + $_) } 0 .. 15,
+);
+
+our %FORMAT = (v2 => 1, v1 => 2, perfetto => 3);
+
+my $dir = tempdir(CLEANUP => 1);
+
+
+# ---- captures
+
+sub leb {
+    my $n = shift;
+    my $s = '';
+
+    while ($n >= 0x80) {
+        $s .= chr($n & 0x7f | 0x80);
+        $n >>= 7;
+    }
+
+    return $s . chr $n;
+}
+
+
+# events [name, ns since the one before, arguments ...]
+
+sub stream {
+    return join '', map {
+        my ($name, @n) = @$_;
+        chr($TYPE{$name} // die "no event $name") . join '', map { leb($_) } @n
+    } @_;
+}
+
+
+sub section {
+    my ($type, $count, $data) = @_;
+
+    return pack('VVQ<', $type, $count, length $data) . $data
+           . "\0" x (-length($data) % 8);
+}
+
+
+# places: [server, location] ...; upstreams: names; streams: [slot, bytes] ...
+
+sub raw {
+    my (%o) = @_;
+
+    my @strings = ('samples', 'count');
+    my $places = @strings;
+    push @strings, map { @$_ } @{ $o{places} || [] };
+    my $upstreams = @strings;
+    push @strings, '', @{ $o{upstreams} || [] };
+
+    my $name = sub { push @strings, $_[0]; return scalar @strings };
+
+    my $info = pack 'VVQ<Q<VVVVVVQ<', 1, $FORMAT{$o{format} || 'v2'},
+        $o{from} || 0, $o{to} || 0, $places, scalar @{ $o{places} || [] },
+        $upstreams, 1 + @{ $o{upstreams} || [] },
+        defined $o{server} ? $name->($o{server}) : 0,
+        defined $o{location} ? $name->($o{location}) : 0, $o{min} || 0;
+
+    my $body = section(1, scalar @strings, join '', map {
+                   pack('V', length) . $_ . "\0" x (-length($_) % 4)
+               } @strings)
+               . section(2, 1, pack 'VV', 1, 2)
+               . section(9, 1, $info)
+               . join '', map { section(10, 1, pack('VV', $_->[0], 0) . $_->[1])
+                              } @{ $o{streams} || [] };
+
+    return pack('a8VVQ<VVVVVVq<q<q<VV', "\x93NGXPRF\n", 1, 80,
+                80 + length $body, 5, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0) . $body;
+}
+
+
+# ---- readers
+
+sub read_trace {
+    my $data = shift;
+
+    return read_v2($data) if $data =~ /^go 1\.22 trace\0\0\0/;
+    return read_v1($data) if $data =~ /^go 1\.19 trace\0\0\0/;
+    die "no header of a trace\n";
+}
+
+
+sub number {
+    my ($data, $pos) = @_;
+
+    my ($v, $shift) = (0, 0);
+
+    while (1) {
+        die "number is cut off at $$pos\n" if $$pos >= length $$data;
+        my $c = ord substr $$data, $$pos++, 1;
+        $v |= ($c & 0x7f) << $shift;
+        return $v if $c < 0x80;
+        $shift += 7;
+        die "number is too long at $$pos\n" if $shift > 63;
+    }
+}
+
+
+# arguments behind the time, of version 2
+
+my %v2 = (
+    9 => 2, 10 => 2, 11 => 0, 13 => 2, 14 => 3, 16 => 2, 17 => 0, 19 => 2,
+    20 => 2, 21 => 3, 22 => 2, 23 => 0, 25 => 3, 37 => 1, 38 => 1, 39 => 1,
+    40 => 4, 41 => 2, 42 => 3, 43 => 3, 44 => 4,
+);
+
+
+sub read_v2 {
+    my $data = shift;
+
+    my $pos = 16;
+    my (@generations, $now);
+
+    while ($pos < length $data) {
+        my $type = ord substr $data, $pos++, 1;
+        die "no batch but $type at $pos\n" if $type != 1;
+
+        my ($gen, $m, $time, $size) = map { number(\$data, \$pos) } 1 .. 4;
+        die "batch of $size bytes\n" if $size > 65536 || $size < 1;
+        die "batch is cut off\n" if $size > length($data) - $pos;
+
+        if ($gen == @generations + 1) {
+            $now = { strings => {}, stacks => {}, batches => [],
+                     samples => [], pcs => {} };
+            push @generations, $now;
+
+        } elsif ($gen != @generations) {
+            die "generation $gen in the middle of " . @generations . "\n";
+        }
+
+        batch($now, $m, $time, substr $data, $pos, $size);
+        $pos += $size;
+    }
+
+    die "no generation\n" if !@generations;
+
+    my $t = { gs => {}, procs => {}, tasks => {}, events => 0, heap => [],
+              samples => [], bytes => length $data, version => 2 };
+
+    for my $g (@generations) {
+        die "no frequency\n" if !$g->{hz};
+        generation($t, $g);
+    }
+
+    return $t;
+}
+
+
+sub batch {
+    my ($g, $m, $time, $b) = @_;
+
+    my $pos = 0;
+    my $kind = ord $b;
+
+    if ($kind == 8) {
+        die "second frequency\n" if $g->{hz};
+        $pos = 1;
+        $g->{hz} = number(\$b, \$pos);
+        die "more than a frequency\n" if $pos != length $b;
+
+    } elsif ($kind == 2) {
+        $pos = 1;
+
+        while ($pos < length $b) {
+            die "no stack\n" if ord(substr $b, $pos++, 1) != 3;
+            my $id = number(\$b, \$pos);
+            my $n = number(\$b, \$pos);
+            die "stack of $n frames\n" if $n > 128 || $n < 1;
+            die "stack $id twice\n" if !$id || $g->{stacks}{$id};
+            $g->{stacks}{$id} = [map { [map { number(\$b, \$pos) } 1 .. 4]
+                                     } 1 .. $n];
+        }
+
+    } elsif ($kind == 4) {
+        $pos = 1;
+
+        while ($pos < length $b) {
+            die "no string\n" if ord(substr $b, $pos++, 1) != 5;
+            my $id = number(\$b, \$pos);
+            my $n = number(\$b, \$pos);
+            die "string of $n bytes\n" if $n > 1024 || $n < 1;
+            die "string $id twice\n" if !$id || defined $g->{strings}{$id};
+            $g->{strings}{$id} = substr $b, $pos, $n;
+            $pos += $n;
+        }
+
+    } elsif ($kind == 6) {
+        $pos = 1;
+
+        while ($pos < length $b) {
+            die "no sample\n" if ord(substr $b, $pos++, 1) != 7;
+            push @{ $g->{samples} }, [map { number(\$b, \$pos) } 1 .. 5];
+        }
+
+    } else {
+        my @events;
+
+        while ($pos < length $b) {
+            my $type = ord substr $b, $pos++, 1;
+            die "no event $type\n" if !exists $v2{$type};
+            $time += number(\$b, \$pos);
+            push @events, [$type, $time, map { number(\$b, \$pos) }
+                                             1 .. $v2{$type}];
+        }
+
+        push @{ $g->{batches} }, [$m, \@events];
+    }
+}
+
+
+# the rules of a generation, thread by thread: a goroutine never changes its
+
+sub generation {
+    my ($t, $gen) = @_;
+
+    my $string = sub {
+        my $id = shift;
+        return '' if !$id;
+        return $gen->{strings}{$id} // die "no string $id\n";
+    };
+
+    my $root = sub {
+        my $id = shift;
+        return '' if !$id;
+        my $stack = $gen->{stacks}{$id} // die "no stack $id\n";
+
+        for my $f (@$stack) {
+            my $name = $string->($f->[1]);
+            $string->($f->[2]);
+            my $known = $gen->{pcs}{$f->[0]} //= $name;
+            die "two frames at an address\n" if $known ne $name;
+        }
+
+        return $string->($stack->[-1][1]);
+    };
+
+    my (%ms, %seen, %status);
+
+    for my $batch (@{ $gen->{batches} }) {
+        my ($m, $events) = @$batch;
+
+        my $s = $ms{$m} //= { time => 0, p => undef, g => 0 };
+
+        for my $e (@$events) {
+            my ($type, $time, @a) = @$e;
+
+            die "time goes back\n" if $time < $s->{time};
+            $s->{time} = $time;
+            $t->{events}++;
+
+            event_v2($t, $m, $s, $type, $time, \@a, $string, $root, \%status);
+        }
+    }
+
+    # who is stated must be all who live and move in this generation
+    for my $x (@{ $gen->{samples} }) {
+        my ($time, $m, $p, $g, $stack) = @$x;
+        $root->($stack);
+        push @{ $t->{samples} }, { time => $time, pid => $m, g => $g,
+                                   stack => [map { $string->($_->[1]) }
+                                             @{ $gen->{stacks}{$stack} }] };
+    }
+}
+
+
+sub event_v2 {
+    my ($t, $m, $s, $type, $time, $a, $string, $root, $status) = @_;
+
+    my $gs = $t->{gs};
+    my $g = $s->{g} ? $gs->{$s->{g}} : undef;
+    my $p = defined $s->{p} ? $t->{procs}{$s->{p}} : undef;
+
+    my $running = sub { die "event $type, nothing runs\n" if !$g };
+    my $proc = sub { die "event $type without a proc\n"
+                         if !$p || $p->{state} != 1 };
+
+    if ($type == 13) {
+        my ($id, $state) = @$a;
+        die "proc $id is stated twice\n" if $status->{"p$id"}++;
+        my $known = $t->{procs}{$id};
+        die "proc $id is not in state $state\n"
+            if $known && $known->{state} != $state;
+        $t->{procs}{$id} = { state => $state, seq => 0, m => $m };
+        $s->{p} = $id if $state == 1;
+
+    } elsif ($type == 10) {
+        my $q = $t->{procs}{$a->[0]} or die "no proc $a->[0]\n";
+        die "proc $a->[0] is not stated\n" if !$status->{"p$a->[0]"};
+        die "proc $a->[0] runs already\n" if $q->{state} == 1 || $p;
+        die "sequence of proc $a->[0]\n" if $a->[1] != ++$q->{seq};
+        $q->{state} = 1;
+        $s->{p} = $a->[0];
+
+    } elsif ($type == 11) {
+        $proc->();
+        die "a proc stops below a goroutine\n" if $g;
+        $p->{state} = 2;
+        undef $s->{p};
+
+    } elsif ($type == 25) {
+        my ($id, $on, $state) = @$a;
+        die "goroutine $id is stated twice\n" if $status->{$id}++;
+        die "goroutine $id is not waiting\n"
+            if $gs->{$id} && $gs->{$id}{state} != $state;
+        $gs->{$id} //= { existed => 1, created => $time, waiting => $time,
+                         reason => '' };
+        $gs->{$id}{state} = $state;
+        $gs->{$id}{seq} = 0;
+        $gs->{$id}{m} //= $m;
+
+    } elsif ($type == 14) {
+        $proc->();
+        die "goroutine $a->[0] twice\n" if $gs->{$a->[0]};
+        $status->{$a->[0]}++;
+        $gs->{$a->[0]} = { created => $time, state => 1, seq => 0, m => $m,
+                           name => $root->($a->[1]), ready => $time };
+        $root->($a->[2]);
+
+    } elsif ($type == 16) {
+        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
+        $proc->();
+        die "goroutine $a->[0] is not stated\n" if !$status->{$a->[0]};
+        die "two goroutines run\n" if $g;
+        die "goroutine $a->[0] is not runnable\n" if $q->{state} != 1;
+        die "goroutine $a->[0] has sequence $a->[1]\n"
+            if $a->[1] != ++$q->{seq};
+        die "goroutine $a->[0] moves\n" if $q->{m} != $m;
+        $q->{state} = 2;
+        $q->{since} = $time;
+        $s->{g} = $a->[0];
+
+    } elsif ($type == 21) {
+        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
+        die "goroutine $a->[0] is not stated\n" if !$status->{$a->[0]};
+        die "goroutine $a->[0] does not wait\n" if $q->{state} != 4;
+        die "goroutine $a->[0] has sequence $a->[1]\n"
+            if $a->[1] != ++$q->{seq};
+        my $name = $root->($a->[2]);
+        $q->{name} //= $name;
+        push @{ $q->{waits} }, [$q->{reason}, $q->{waiting}, $time];
+        $q->{state} = 1;
+
+    } elsif ($type == 20) {
+        $running->();
+        $proc->();
+        my $name = $root->($a->[1]);
+        die "goroutine $s->{g} has two names\n"
+            if ($g->{name} //= $name) ne $name;
+        push @{ $g->{slices} }, [$g->{since}, $time];
+        $g->{reason} = $string->($a->[0]);
+        $g->{waiting} = $time;
+        $g->{state} = 4;
+        $s->{g} = 0;
+
+    } elsif ($type == 17) {
+        $running->();
+        push @{ $g->{slices} }, [$g->{since}, $time];
+        die "regions of $s->{g} are open\n" if @{ $g->{open} || [] };
+        die "task of $s->{g} is open\n" if $t->{tasks}{$s->{g}};
+        $g->{state} = 0;
+        $g->{ended} = $time;
+        $s->{g} = 0;
+
+    } elsif ($type == 22) {
+        $running->();
+        $proc->();
+        die "sequence of a proc\n" if $a->[0] != ++$p->{seq};
+        die "call in a call\n" if $g->{call};
+        $root->($a->[1]);
+        $g->{call} = $time;
+
+    } elsif ($type == 23) {
+        $running->();
+        die "end of no call\n" if !$g->{call};
+        push @{ $g->{calls} }, [delete $g->{call}, $time];
+
+    } elsif ($type == 40) {
+        $running->();
+        die "task $a->[0] twice\n" if $t->{tasks}{$a->[0]};
+        $t->{tasks}{$a->[0]} = $g->{task} = [$string->($a->[2]), $time];
+
+    } elsif ($type == 41) {
+        $running->();
+        my $task = delete $t->{tasks}{$a->[0]} or die "no task $a->[0]\n";
+        push @$task, $time;
+
+    } elsif ($type == 42) {
+        $running->();
+        push @{ $g->{open} }, [$string->($a->[1]), $time, $a->[0]];
+
+    } elsif ($type == 43) {
+        $running->();
+        my $region = pop @{ $g->{open} } or die "end of no region\n";
+        die "regions do not nest\n" if $region->[0] ne $string->($a->[1])
+                                       || $region->[2] != $a->[0];
+        push @{ $g->{regions} }, [$region->[0], $region->[1], $time];
+
+    } elsif ($type == 44) {
+        $running->();
+        push @{ $g->{logs}{ $string->($a->[1]) } }, $string->($a->[2]);
+
+    } elsif ($type == 37) {
+        $proc->();
+        push @{ $t->{heap} }, $a->[0];
+
+    } elsif ($type == 9) {
+        $running->();
+    }
+}
+
+
+# ---- version 1
+
+my %v1 = (
+    4 => [1, 1], 5 => [1, 0], 6 => [0, 0], 13 => [2, 1], 15 => [0, 0],
+    19 => [0, 1], 25 => [0, 1], 27 => [0, 1], 28 => [0, 1], 31 => [1, 0],
+    33 => [1, 0], 38 => [1, 0], 39 => [1, 1], 45 => [3, 1], 46 => [1, 1],
+    47 => [3, 1], 48 => [2, 1], 49 => [3, 1],
+);
+
+
+sub read_v1 {
+    my $data = shift;
+
+    my $pos = 16;
+    my (%strings, %stacks, @events, $hz, $p, $time);
+
+    while ($pos < length $data) {
+        my $byte = ord substr $data, $pos++, 1;
+        my ($type, $n) = ($byte & 0x3f, ($byte >> 6) + 1);
+
+        if ($type == 37) {
+            my $id = number(\$data, \$pos);
+            my $len = number(\$data, \$pos);
+            die "string $id twice\n" if !$id || defined $strings{$id};
+            die "string $id is empty\n" if !$len;
+            $strings{$id} = substr $data, $pos, $len;
+            $pos += $len;
+            next;
+        }
+
+        my @a;
+
+        if ($n < 4) {
+            @a = map { number(\$data, \$pos) } 1 .. $n;
+
+        } else {
+            my $len = number(\$data, \$pos);
+            my $end = $pos + $len;
+            push @a, number(\$data, \$pos) while $pos < $end;
+            die "event $type has a wrong length\n" if $pos != $end;
+        }
+
+        if ($type == 1) {
+            die "batch with " . @a . " arguments\n" if @a != 2;
+            ($p, $time) = @a;
+
+        } elsif ($type == 2) {
+            $hz = $a[0];
+
+        } elsif ($type == 3) {
+            die "stack $a[0] twice\n" if $stacks{$a[0]};
+            die "stack $a[0] is cut\n" if @a != 2 + 4 * $a[1];
+            $stacks{$a[0]} = [map { [@a[2 + 4 * $_ .. 5 + 4 * $_]] }
+                              0 .. $a[1] - 1];
+        } else {
+            my $args = $v1{$type} or die "no event $type\n";
+            die "event $type has " . @a . " arguments\n"
+                if @a != 1 + $args->[0] + $args->[1];
+            die "event before a batch\n" if !defined $p;
+            $time += shift @a;
+            my $text;
+
+            if ($type == 48) {
+                my $len = number(\$data, \$pos);
+                $text = substr $data, $pos, $len;
+                $pos += $len;
+            }
+
+            push @events, [$p, $type, $time, \@a, $text];
+        }
+    }
+
+    die "no frequency\n" if !$hz;
+
+    my $t = { gs => {}, procs => {}, tasks => {}, events => scalar @events,
+              heap => [], samples => [], bytes => length $data, version => 1 };
+
+    my $root = sub {
+        my $id = shift;
+        return '' if !$id;
+        my $stack = $stacks{$id} // die "no stack $id\n";
+        return $strings{$stack->[-1][1]} // die "no string\n";
+    };
+
+    for my $e (@events) {
+        event_v1($t, $root, \%strings, \%stacks, @$e);
+    }
+
+    return $t;
+}
+
+
+sub event_v1 {
+    my ($t, $root, $strings, $stacks, $p, $type, $time, $a, $text) = @_;
+
+    my $gs = $t->{gs};
+    my $s = $t->{procs}{$p} //= { run => 0, g => 0 };
+    my $g = $s->{g} ? $gs->{$s->{g}} : undef;
+    my $running = sub { die "event $type, nothing runs\n" if !$g };
+
+    if ($type == 5) {
+        die "proc $p runs already\n" if $s->{run}++;
+
+    } elsif ($type == 6) {
+        die "proc $p does not run\n" if !$s->{run};
+        die "proc $p stops below a goroutine\n" if $g;
+        $s->{run} = 0;
+
+    } elsif ($type == 13) {
+        die "goroutine $a->[0] twice\n" if $gs->{$a->[0]};
+        $gs->{$a->[0]} = { state => 1, created => $time, m => $p,
+                           name => $root->($a->[1]) };
+
+    } elsif ($type == 31) {
+        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
+        die "goroutine $a->[0] is not runnable\n" if $q->{state} != 1;
+        $q->{state} = 4;
+        $q->{existed} = 1;
+        $q->{waiting} = $time;
+        $q->{reason} = '';
+
+    } elsif ($type == 38) {
+        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
+        die "goroutine $a->[0] is not runnable\n" if $q->{state} != 1;
+        die "two goroutines run\n" if $g;
+        die "goroutine $a->[0] moves\n" if $q->{m} != $p;
+        die "proc $p does not run\n" if !$s->{run};
+        $q->{state} = 2;
+        $q->{since} = $time;
+        $s->{g} = $a->[0];
+
+    } elsif ($type == 39) {
+        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
+        die "goroutine $a->[0] does not wait\n" if $q->{state} != 4;
+        push @{ $q->{waits} }, [$q->{reason}, $q->{waiting}, $time];
+        $root->($a->[1]);
+        $q->{state} = 1;
+
+    } elsif ($type == 19 || $type == 25 || $type == 27) {
+        $running->();
+        $root->($a->[0]);
+        push @{ $g->{slices} }, [$g->{since}, $time];
+        @$g{qw(state reason waiting)} =
+            (4, { 19 => 'sleep', 25 => 'sync', 27 => 'network' }->{$type},
+             $time);
+        $s->{g} = 0;
+
+    } elsif ($type == 15) {
+        $running->();
+        push @{ $g->{slices} }, [$g->{since}, $time];
+        die "regions are open\n" if @{ $g->{open} || [] };
+        $g->{state} = 0;
+        $g->{ended} = $time;
+        $s->{g} = 0;
+
+    } elsif ($type == 45) {
+        $running->();
+        die "task $a->[0] twice\n" if $t->{tasks}{$a->[0]};
+        $t->{tasks}{$a->[0]} = $g->{task} = [$strings->{$a->[2]}, $time];
+
+    } elsif ($type == 46) {
+        my $task = delete $t->{tasks}{$a->[0]} or die "no task\n";
+        push @$task, $time;
+
+    } elsif ($type == 47 && $a->[1] == 0) {
+        $running->();
+        push @{ $g->{open} }, [$strings->{$a->[2]}, $time];
+
+    } elsif ($type == 47) {
+        $running->();
+        my $region = pop @{ $g->{open} } or die "end of no region\n";
+        die "regions do not nest\n" if $region->[0] ne $strings->{$a->[2]};
+        push @{ $g->{regions} }, [@$region, $time];
+
+    } elsif ($type == 48) {
+        $running->();
+        push @{ $g->{logs}{ $strings->{$a->[1]} } }, $text;
+
+    } elsif ($type == 28) {
+        $running->();
+        push @{ $g->{calls} }, [$time];
+
+    } elsif ($type == 33) {
+        push @{ $t->{heap} }, $a->[0];
+
+    } elsif ($type == 49) {
+        push @{ $t->{samples} }, { time => $a->[0], p => $a->[1],
+            g => $a->[2], stack => [map { $strings->{$_->[1]} }
+                                    @{ $stacks->{$a->[3]} }] };
+    }
+}
+
+
+# the goroutines that are requests, and have ended, by name
+
+sub requests {
+    my ($t, $name) = @_;
+
+    return grep { ($_->{name} // '') =~ /^nginx\.request /
+                  && $_->{ended}
+                  && (!defined $name || $_->{name} eq "nginx.request $name")
+                } values %{ $t->{gs} };
+}
+
+
+# ---- the stock tools
+
+my %go = ('1.19' => '/usr/bin/go', '1.22' => '/usr/lib/go-1.22/bin/go');
+
+
+sub have_go {
+    my $version = shift;
+
+    my $go = $go{$version};
+    return 0 if !$go || !-x $go;
+
+    my $said = `$go version 2>/dev/null` // '';
+    return $said =~ /go\Q$version\E\b/ ? $go : 0;
+}
+
+
+# (exit code, output, what it said)
+
+sub tool {
+    my ($version, $option, $data) = @_;
+
+    my $go = have_go($version) or die "no go $version\n";
+
+    open my $f, '>:raw', "$dir/trace" or die "$dir/trace: $!";
+    print $f $data;
+    close $f or die;
+
+    my $out = `HOME=$dir $go tool trace $option $dir/trace 2>$dir/error`;
+    my $code = $? >> 8;
+
+    open $f, '<', "$dir/error" or die;
+    local $/;
+
+    return ($code, $out, scalar <$f>);
+}
+
+
+1;
