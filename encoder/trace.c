@@ -70,7 +70,8 @@ profiling_trace_encode(profiling_raw_t *raw, profiling_buf_t *out)
         until = from + step;
 
         if (form->generation != NULL) {
-            form->generation(t, ++number, from, until, out);
+            t->generation = ++number;
+            form->generation(t, number, from, until, out);
         }
 
         profiling_trace_generation(t, from, until, until > to, form, out);

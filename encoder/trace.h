@@ -167,6 +167,8 @@ typedef struct {
     profiling_raw_t                *raw;
     ngx_http_profiling_raw_trace_t  info;
 
+    unsigned                        generation;  /* from 1; 0: no such */
+
     profiling_trace_event_t        *events;
     size_t                          nevents;
     size_t                          events_room;

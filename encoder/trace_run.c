@@ -329,6 +329,15 @@ profiling_run_existing(profiling_run_t *r, uint32_t n)
         return;
     }
 
+    /* Go knows of all that was there in the first generation */
+
+    if (r->t->generation > 1) {
+        profiling_run_awake(r);
+        profiling_run_switch(r, n);
+        profiling_run_stop(r, PROFILING_REASON_NETWORK);
+        return;
+    }
+
     g->created = 1;
     g->reason = PROFILING_REASON_NETWORK;
 

@@ -171,6 +171,7 @@ sub read_v2 {
 
     for my $g (@generations) {
         die "no frequency\n" if !$g->{hz};
+        $t->{generation}++;
         generation($t, $g);
     }
 
@@ -332,6 +333,8 @@ sub event_v2 {
     } elsif ($type == 25) {
         my ($id, $on, $state) = @$a;
         die "goroutine $id is stated twice\n" if $status->{$id}++;
+        die "goroutine $id was there, but not in the first generation\n"
+            if !$gs->{$id} && $t->{generation} > 1;
         die "goroutine $id is not waiting\n"
             if $gs->{$id} && $gs->{$id}{state} != $state;
         $gs->{$id} //= { existed => 1, created => $time, waiting => $time,
