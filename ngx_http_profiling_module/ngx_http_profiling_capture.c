@@ -4,7 +4,6 @@
 #include <ngx_event.h>
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_cpu.h"
-#include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_wake.h"
 
 
@@ -27,6 +26,7 @@ struct ngx_http_profiling_capture_s {
     ngx_msec_t                           duration;
     ngx_pid_t                            worker;    /* 0: all */
     ngx_http_profiling_capture_pt        done;
+    ngx_http_profiling_more_pt           more;      /* NULL: none */
     void                                *data;
 
     ngx_http_profiling_capture_slot_t   *claim;     /* NULL: given back */
@@ -73,6 +73,17 @@ ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker,
     ngx_http_profiling_capture_pt done, void *data)
 {
+    return ngx_http_profiling_capture_trace(pool, log, duration, worker, done,
+                                            NULL, data, NULL);
+}
+
+
+ngx_int_t
+ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, ngx_http_profiling_more_pt more,
+    void *data, ngx_uint_t *number)
+{
     ngx_pool_cleanup_t            *cln;
     ngx_http_profiling_zone_t     *zone;
     ngx_http_profiling_capture_t  *c;
@@ -98,6 +109,7 @@ ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
     c->duration = duration;
     c->worker = worker;
     c->done = done;
+    c->more = more;
     c->data = data;
     c->step = ngx_http_profiling_capture_base;
     c->connection.fd = (ngx_socket_t) -1;
@@ -113,6 +125,10 @@ ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
 
     if (c->claim == NULL) {
         return NGX_BUSY;
+    }
+
+    if (number) {
+        *number = c->claim - zone->capture;
     }
 
     cln->handler = ngx_http_profiling_capture_cleanup;
@@ -434,6 +450,15 @@ ngx_http_profiling_capture_finish(ngx_http_profiling_capture_t *c)
     }
 
     if (c->slot == zone->slots) {
+
+        if (c->more) {
+            rc = c->more(c->data, c->raw);
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+
         return ngx_http_profiling_rawfile_finish(c->raw);
     }
 

@@ -19,6 +19,7 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_text.h"
 
 
@@ -29,6 +30,9 @@ typedef struct ngx_http_profiling_capture_s  ngx_http_profiling_capture_t;
 typedef void (*ngx_http_profiling_capture_pt)(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw);
 
+typedef ngx_int_t (*ngx_http_profiling_more_pt)(void *data,
+    ngx_http_profiling_rawfile_t *raw);
+
 
 /*
  * Begins a CPU capture of some ms, of one worker or (0) of all.  done is
@@ -38,6 +42,16 @@ typedef void (*ngx_http_profiling_capture_pt)(void *data, ngx_int_t rc,
 ngx_int_t ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker,
     ngx_http_profiling_capture_pt done, void *data);
+
+/*
+ * The same for an execution trace; more is called with the raw capture before
+ * it is finished, until it does not return NGX_AGAIN; number tells which of
+ * the zone's captures it is.
+ */
+ngx_int_t ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, ngx_http_profiling_more_pt more,
+    void *data, ngx_uint_t *number);
 
 /* worker, at each tick: frees captures whose owner has died */
 void ngx_http_profiling_capture_reap(void);

@@ -8,6 +8,7 @@
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_unwind.h"
 
 
@@ -19,6 +20,8 @@ static void ngx_http_profiling_cpu_sample(siginfo_t *info,
     const ucontext_t *uc);
 static uint32_t ngx_http_profiling_cpu_label(
     const ngx_http_profiling_thread_t *t, const ucontext_t *uc);
+static void ngx_http_profiling_cpu_trace(uint64_t now,
+    const ngx_http_profiling_thread_t *t);
 static void ngx_http_profiling_cpu_count(ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_unwind_t *result);
 
@@ -304,6 +307,10 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
                             1 + (uint64_t) ngx_max(info->si_overrun, 0),
                             value);
 
+    if (ngx_http_profiling_tracing.on) {
+        ngx_http_profiling_cpu_trace(now, t);
+    }
+
     ngx_http_profiling_cpu_count(slot, &result);
 
     (void) __atomic_add_fetch(&slot->sample_time,
@@ -327,6 +334,23 @@ ngx_http_profiling_cpu_label(const ngx_http_profiling_thread_t *t,
     return ngx_http_profiling_context_label(
                                         uc->uc_mcontext.gregs[REG_RSP]);
 #endif
+}
+
+
+/* its stack was the latest that the thread added */
+
+static void
+ngx_http_profiling_cpu_trace(uint64_t now,
+    const ngx_http_profiling_thread_t *t)
+{
+    const ngx_http_profiling_path_t  *path;
+
+    path = &ngx_http_profiling_cpu_paths[t - ngx_http_profiling_threads];
+
+    if (path->n) {
+        ngx_http_profiling_trace_sample(now, path->node[path->n - 1],
+                                        t->main);
+    }
 }
 
 

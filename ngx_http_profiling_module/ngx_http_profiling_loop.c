@@ -10,6 +10,7 @@
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_trace.h"
 
 
 static int ngx_http_profiling_loop_wait_counted(int ep,
@@ -153,6 +154,10 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
 
     ngx_http_profiling_store(&slot->wait_start, then);
 
+    if (ngx_http_profiling_tracing.on) {
+        n = ngx_http_profiling_trace_wait(then, n);
+    }
+
     rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
 
     ngx_http_profiling_dispatch.events = events;
@@ -168,6 +173,10 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
 
     if (rc > 0) {
         ngx_http_profiling_add(&slot->totals.events, rc);
+    }
+
+    if (ngx_http_profiling_tracing.on) {
+        ngx_http_profiling_trace_pass(now, events, rc);
     }
 
     return rc;

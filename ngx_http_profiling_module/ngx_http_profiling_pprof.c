@@ -108,6 +108,13 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
       "The stacks that made the threads of the workers.",
       ngx_http_profiling_pprof_threadcreate },
 
+    { ngx_string("trace"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Execution trace of all workers, for \"go tool trace\". \"seconds\" "
+      "sets the duration (1), \"version=1\" is for Go before 1.22, "
+      "\"format=perfetto\" for Perfetto; \"server\", \"location\", "
+      "\"min_ms\" keep only such requests.",
+      ngx_http_profiling_pprof_trace },
+
     { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, NULL,
       ngx_http_profiling_pprof_index }
 };
@@ -356,6 +363,14 @@ ngx_http_profiling_pprof_output(ngx_http_profiling_text_t *raw,
 
     h = (ngx_http_profiling_raw_header_t *) raw->first->buf->pos;
     h->output = output;
+}
+
+
+void
+ngx_http_profiling_pprof_form(ngx_http_profiling_profile_t *p,
+    uint32_t output)
+{
+    p->output = output;
 }
 
 

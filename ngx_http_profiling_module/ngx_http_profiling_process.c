@@ -20,6 +20,7 @@
 #include "ngx_http_profiling_roster.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_wake.h"
 
@@ -61,6 +62,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
     ngx_http_profiling_mutex_register(cycle, zone);
     ngx_http_profiling_wake_open(zone, cycle->log);
     ngx_http_profiling_encode_init_module(cycle);
+    ngx_http_profiling_trace_init_module(cycle, zone);
 
     /* the workers inherit both; unwind tables are shared by copy-on-write */
 
@@ -75,6 +77,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
         /* a single process: it goes on under the new configuration */
 
+        ngx_http_profiling_trace_stop();
         ngx_http_profiling_configure(mcf);
         ngx_http_profiling_stall_configure();
     }
@@ -132,6 +135,7 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
 
     ngx_http_profiling_heap_init(cycle);
     ngx_http_profiling_wake_init(cycle);
+    ngx_http_profiling_trace_update();
     ngx_http_profiling_roster_init(cycle);
     ngx_http_profiling_collector_init(cycle);
 
@@ -151,6 +155,7 @@ ngx_http_profiling_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_profiling_collector_finish();
+    ngx_http_profiling_trace_stop();
 
     ngx_http_profiling_process.slot = NULL;
     ngx_http_profiling_interpose_restore(NULL, 0, cycle->log);

@@ -33,10 +33,6 @@ static void ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f);
 static ngx_int_t ngx_http_profiling_rawfile_read_maps(
     ngx_http_profiling_rawfile_t *f, ngx_pid_t pid, ngx_str_t *maps);
 static void ngx_http_profiling_rawfile_executable(ngx_str_t *maps);
-static uint32_t ngx_http_profiling_rawfile_process(
-    ngx_http_profiling_rawfile_t *f, ngx_pid_t pid,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading);
 static uint32_t ngx_http_profiling_rawfile_labels(
     ngx_http_profiling_rawfile_t *f, uint32_t label);
 static void ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
@@ -228,6 +224,7 @@ ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f)
 
     f->upstreams = f->strings;
     n = (uint32_t) ngx_http_profiling_load_acquire(&f->zone->upstream_n);
+    f->upstream_n = n;
 
     for (i = 0; i < n; i++) {
         ngx_http_profiling_rawfile_string(f, f->zone->upstream[i].name,
@@ -307,7 +304,7 @@ ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
 
 /* the number of a process, which is written when it is first met */
 
-static uint32_t
+uint32_t
 ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
     ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_reading_t *reading)

@@ -68,6 +68,7 @@ typedef struct {
     void                         *header;
     uint32_t                      places;       /* string before the first */
     uint32_t                      upstreams;
+    uint32_t                      upstream_n;   /* names behind it */
     uint32_t                      strings;      /* written so far */
     uint32_t                      mapsets;
     ngx_array_t                   processes;    /* pid_t */
@@ -133,6 +134,11 @@ void ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
 /* a string in a section of its own; its number */
 uint32_t ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len);
+
+/* the number of a process, which is written when it is first met */
+uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
+    const ngx_http_profiling_reading_t *reading);
 
 /* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
 void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,

@@ -60,7 +60,10 @@ const ngx_http_profiling_setting_t
       NGX_HTTP_PROFILING_TIME, "off", 1, 3600000, 1 },
 
     { "profiling_mutex_fraction", NULL,
-      NGX_HTTP_PROFILING_NUMBER, "off", 1, 1000000, 1 }
+      NGX_HTTP_PROFILING_NUMBER, "off", 1, 1000000, 1 },
+
+    { "profiling_trace_buffer", NULL,
+      NGX_HTTP_PROFILING_SIZE, NULL, 262144, 1073741824, 4194304 }
 };
 
 

@@ -31,6 +31,7 @@ typedef enum {
     NGX_HTTP_PROFILING_HEAP_RATE,           /* bytes, 0: off */
     NGX_HTTP_PROFILING_BLOCK_RATE,          /* ms, 0: off */
     NGX_HTTP_PROFILING_MUTEX_FRACTION,      /* 0: off */
+    NGX_HTTP_PROFILING_TRACE_BUFFER,        /* bytes */
     NGX_HTTP_PROFILING_SETTINGS
 } ngx_http_profiling_setting_e;
 

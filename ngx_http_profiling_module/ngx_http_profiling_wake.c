@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_trace.h"
 
 
 /* descriptors that are left to nginx, or half of them if there are few */
@@ -121,6 +122,7 @@ ngx_http_profiling_wake_handler(ngx_event_t *ev)
     }
 
     ngx_http_profiling_cpu_update();
+    ngx_http_profiling_trace_update();
     ngx_http_profiling_gc_answer();
     ngx_http_profiling_gc_check();
 }

@@ -108,6 +108,23 @@ typedef struct {
 } ngx_http_profiling_capture_slot_t;
 
 
+/*
+ * The execution trace that somebody waits for: one at a time.  Claimed as a
+ * capture is, by setting owner; seq and capture are then written by the owner
+ * before the capture has its time.  The rings are not part of the zone.
+ */
+
+typedef struct {
+    uint64_t               owner;         /* pid, 0: free */
+    uint64_t               seq;           /* + 1 with each trace */
+    uint64_t               capture;       /* index in zone.capture */
+    uint64_t               base;          /* by the master: address of the
+                                             rings, the same in all processes;
+                                             0: there are none */
+    uint64_t               size;          /* bytes of a ring, with its header */
+} ngx_http_profiling_trace_zone_t;
+
+
 struct ngx_http_profiling_zone_s {
     uint64_t               magic;
     uint64_t               layout;        /* NGX_HTTP_PROFILING_LAYOUT */
@@ -137,6 +154,8 @@ struct ngx_http_profiling_zone_s {
 
     ngx_http_profiling_capture_slot_t
                            capture[NGX_HTTP_PROFILING_CAPTURES];
+    ngx_http_profiling_trace_zone_t
+                           trace;
     ngx_http_profiling_upstream_t
                            upstream[NGX_HTTP_PROFILING_UPSTREAMS];
 

@@ -1,0 +1,466 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <sys/mman.h>
+#include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_raw_trace.h"
+
+
+/* ns between two readings of the heap, and what one may take of that */
+#define NGX_HTTP_PROFILING_TRACE_HEAP_GAP    100000000
+#define NGX_HTTP_PROFILING_TRACE_HEAP_SHARE  500
+
+
+typedef struct {
+    ngx_http_profiling_trace_ring_t  *ring;
+    u_char                           *data;
+    size_t                            size;
+    uint64_t                          seq;      /* 0: none was recorded */
+    uint64_t                          until;    /* ns */
+    uint64_t                          time;     /* of the latest event */
+    uint64_t                          head;
+    size_t                            at;       /* head, in the data */
+    uint64_t                          tail;     /* as it was last seen */
+    uint64_t                          lost;     /* not yet told */
+    uint64_t                          heap;     /* ns, when to look again */
+} ngx_http_profiling_recorder_t;
+
+
+static uint64_t ngx_http_profiling_trace_until(uint64_t now);
+static void ngx_http_profiling_trace_start(uint64_t now, uint64_t until);
+static ngx_int_t ngx_http_profiling_trace_room(void);
+static void ngx_http_profiling_trace_write(const u_char *p, size_t len);
+static size_t ngx_http_profiling_trace_number(u_char *p, uint64_t value);
+static void ngx_http_profiling_trace_heap(uint64_t now);
+
+
+ngx_http_profiling_tracing_t  ngx_http_profiling_tracing;
+
+static ngx_http_profiling_recorder_t  ngx_http_profiling_recorder;
+
+
+void
+ngx_http_profiling_trace_init_module(ngx_cycle_t *cycle,
+    ngx_http_profiling_zone_t *zone)
+{
+    void                            *p;
+    size_t                           size, total;
+    ngx_http_profiling_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_profiling_module);
+
+    size = ngx_align((size_t)
+                     mcf->setting[NGX_HTTP_PROFILING_TRACE_BUFFER],
+                     ngx_pagesize);
+
+    if (zone->trace.base) {
+
+        if (zone->trace.size != size) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "a new profiling_trace_buffer takes effect when "
+                          "nginx is started anew, it stays %uLk",
+                          zone->trace.size / 1024);
+        }
+
+        return;
+    }
+
+    p = MAP_FAILED;
+
+    if (!__builtin_mul_overflow(size, (size_t) zone->slots, &total)) {
+        p = mmap(NULL, total, PROT_READ|PROT_WRITE,
+                 MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+    }
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                      "there will be no execution traces: mmap() of %uL "
+                      "buffers of %uz bytes failed", zone->slots, size);
+        return;
+    }
+
+    ngx_http_profiling_store(&zone->trace.size, size);
+    ngx_http_profiling_store_release(&zone->trace.base,
+                                     (uint64_t) (uintptr_t) p);
+}
+
+
+ngx_http_profiling_trace_ring_t *
+ngx_http_profiling_trace_ring(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t slot)
+{
+    return (ngx_http_profiling_trace_ring_t *)
+               ((uintptr_t) zone->trace.base + slot * zone->trace.size);
+}
+
+
+u_char *
+ngx_http_profiling_trace_data(ngx_http_profiling_trace_ring_t *ring)
+{
+    return (u_char *) ring + sizeof(ngx_http_profiling_trace_ring_t);
+}
+
+
+size_t
+ngx_http_profiling_trace_size(const ngx_http_profiling_zone_t *zone)
+{
+    return zone->trace.size - sizeof(ngx_http_profiling_trace_ring_t);
+}
+
+
+/* the end of the trace that is to be recorded, 0: there is none */
+
+static uint64_t
+ngx_http_profiling_trace_until(uint64_t now)
+{
+    uint64_t                            owner, until, worker, capture;
+    ngx_http_profiling_zone_t          *zone;
+    ngx_http_profiling_capture_slot_t  *claim;
+
+    zone = ngx_http_profiling_process.zone;
+
+    owner = ngx_http_profiling_load_acquire(&zone->trace.owner);
+    capture = ngx_http_profiling_load(&zone->trace.capture);
+
+    if (owner == 0
+        || zone->trace.base == 0
+        || capture >= NGX_HTTP_PROFILING_CAPTURES)
+    {
+        return 0;
+    }
+
+    claim = &zone->capture[capture];
+
+    if (ngx_http_profiling_load_acquire(&claim->owner) != owner) {
+        return 0;
+    }
+
+    until = ngx_http_profiling_load(&claim->until);
+    worker = ngx_http_profiling_load(&claim->worker);
+
+    return (until > now
+            && (worker == 0
+                || worker == ngx_http_profiling_process.slot->owner))
+           ? until : 0;
+}
+
+
+void
+ngx_http_profiling_trace_update(void)
+{
+    uint64_t                        now, until;
+    ngx_http_profiling_recorder_t  *r;
+
+    if (ngx_http_profiling_process.slot == NULL) {
+        return;
+    }
+
+    r = &ngx_http_profiling_recorder;
+
+    now = ngx_http_profiling_clock();
+    until = ngx_http_profiling_trace_until(now);
+
+    if (ngx_http_profiling_tracing.on
+        && (until == 0
+            || r->seq != ngx_http_profiling_load(
+                             &ngx_http_profiling_process.zone->trace.seq)))
+    {
+        ngx_http_profiling_trace_stop();
+    }
+
+    if (until && !ngx_http_profiling_tracing.on) {
+        ngx_http_profiling_trace_start(now, until);
+    }
+}
+
+
+/*
+ * A slot's new owner goes on behind what the one before has written in the
+ * same trace.
+ */
+
+static void
+ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
+{
+    uint64_t                          args[2];
+    ngx_uint_t                        i;
+    ngx_http_profiling_zone_t        *zone;
+    ngx_http_profiling_recorder_t    *r;
+    ngx_http_profiling_trace_ring_t  *ring;
+
+    zone = ngx_http_profiling_process.zone;
+    r = &ngx_http_profiling_recorder;
+
+    i = ngx_http_profiling_zone_slot_index(zone,
+                                           ngx_http_profiling_process.slot);
+    ring = ngx_http_profiling_trace_ring(zone, i);
+
+    r->ring = ring;
+    r->data = ngx_http_profiling_trace_data(ring);
+    r->size = ngx_http_profiling_trace_size(zone);
+    r->seq = ngx_http_profiling_load(&zone->trace.seq);
+    r->until = until;
+    r->head = ring->head;
+    r->at = r->head % r->size;
+    r->lost = 0;
+    r->heap = 0;
+
+    if (ngx_http_profiling_trace_requests_start() != NGX_OK) {
+        return;
+    }
+
+    if (ring->seq != r->seq) {
+        ngx_http_profiling_store(&ring->lost, 0);
+        ngx_http_profiling_store(&ring->moment_n, 0);
+        ngx_http_profiling_store(&ring->start, r->head);
+        ngx_http_profiling_store(&ring->tail, r->head);
+        ngx_http_profiling_store_release(&ring->seq, r->seq);
+    }
+
+    r->tail = ngx_http_profiling_load_acquire(&ring->tail);
+    r->time = 0;
+
+    args[0] = (uint64_t) ngx_pid;
+    args[1] = ngx_worker;
+
+    if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_START, now, 2,
+                                     args)
+        != NGX_OK)
+    {
+        ngx_http_profiling_trace_requests_stop();
+        return;
+    }
+
+    ngx_http_profiling_tracing.goroutine = 0;
+    ngx_http_profiling_tracing.on = 1;
+}
+
+
+void
+ngx_http_profiling_trace_stop(void)
+{
+    if (!ngx_http_profiling_tracing.on) {
+        return;
+    }
+
+    ngx_http_profiling_tracing.on = 0;
+    ngx_http_profiling_tracing.goroutine = 0;
+    ngx_http_profiling_trace_requests_stop();
+}
+
+
+/*
+ * One event at a time while a trace runs: a pass then belongs to one
+ * connection, and where its time begins and ends is exact.
+ */
+
+int
+ngx_http_profiling_trace_wait(uint64_t now, int n)
+{
+    ngx_http_profiling_trace_requests_wait(now);
+
+    if (now >= ngx_http_profiling_recorder.until) {
+        ngx_http_profiling_trace_stop();
+        return n;
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_profiling_trace_pass(uint64_t now, const struct epoll_event *event,
+    int n)
+{
+    if (now >= ngx_http_profiling_recorder.until) {
+        ngx_http_profiling_trace_stop();
+        return;
+    }
+
+    ngx_http_profiling_trace_requests_pass(now, event, n);
+
+    if (now >= ngx_http_profiling_recorder.heap) {
+        ngx_http_profiling_trace_heap(now);
+    }
+}
+
+
+/* allocators may have to walk over what is free: not too often then */
+
+static void
+ngx_http_profiling_trace_heap(uint64_t now)
+{
+    uint64_t                    took;
+    ngx_http_profiling_heap_t   heap;
+
+    if (ngx_http_profiling_allocator_read(&heap) == NGX_OK) {
+        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_HEAP,
+                                            now, 1, &heap.alloc);
+    }
+
+    took = ngx_http_profiling_clock() - now;
+
+    ngx_http_profiling_recorder.heap = now
+              + ngx_max(took * NGX_HTTP_PROFILING_TRACE_HEAP_SHARE,
+                        NGX_HTTP_PROFILING_TRACE_HEAP_GAP);
+}
+
+
+void
+ngx_http_profiling_trace_blocked(ngx_uint_t call, uint64_t duration)
+{
+    uint64_t  args[2];
+
+    if (!ngx_http_profiling_tracing.on) {
+        return;
+    }
+
+    args[0] = call;
+    args[1] = duration;
+
+    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_BLOCKED,
+                                        ngx_http_profiling_clock(), 2, args);
+}
+
+
+/* signal-safe: one atomic addition, and stores */
+
+void
+ngx_http_profiling_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main)
+{
+    uint64_t                            i;
+    ngx_http_profiling_trace_ring_t    *ring;
+    ngx_http_profiling_trace_moment_t  *moment;
+
+    if (!ngx_http_profiling_tracing.on) {
+        return;
+    }
+
+    ring = ngx_http_profiling_recorder.ring;
+
+    i = __atomic_fetch_add(&ring->moment_n, 1, __ATOMIC_RELAXED);
+
+    if (i >= NGX_HTTP_PROFILING_TRACE_MOMENTS) {
+        return;
+    }
+
+    moment = &ring->moment[i];
+
+    moment->goroutine = main ? ngx_http_profiling_tracing.goroutine : 0;
+    moment->node = node;
+    ngx_http_profiling_store_release(&moment->time, now);
+}
+
+
+ngx_int_t
+ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
+    const uint64_t *args)
+{
+    u_char                         *p, buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
+    uint64_t                        lost;
+    ngx_uint_t                      i;
+    ngx_http_profiling_recorder_t  *r;
+
+    r = &ngx_http_profiling_recorder;
+
+    if (ngx_http_profiling_trace_room() != NGX_OK) {
+        r->lost++;
+        ngx_http_profiling_store(&r->ring->lost, r->ring->lost + 1);
+        return NGX_DECLINED;
+    }
+
+    if (time < r->time) {
+        time = r->time;
+    }
+
+    if (r->lost) {
+        lost = r->lost;
+        r->lost = 0;
+        return (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_LOST,
+                                             time, 1, &lost) == NGX_OK)
+               ? ngx_http_profiling_trace_put(type, time, n, args)
+               : NGX_DECLINED;
+    }
+
+    p = buf;
+    *p++ = (u_char) type;
+    p += ngx_http_profiling_trace_number(p, time - r->time);
+
+    for (i = 0; i < n; i++) {
+        p += ngx_http_profiling_trace_number(p, args[i]);
+    }
+
+    r->time = time;
+
+    ngx_http_profiling_trace_write(buf, p - buf);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_trace_room(void)
+{
+    ngx_http_profiling_recorder_t  *r;
+
+    r = &ngx_http_profiling_recorder;
+
+    if (r->size - (size_t) (r->head - r->tail)
+        >= NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
+    {
+        return NGX_OK;
+    }
+
+    r->tail = ngx_http_profiling_load_acquire(&r->ring->tail);
+
+    return (r->size - (size_t) (r->head - r->tail)
+            >= NGX_HTTP_PROFILING_TRACE_EVENT_MAX) ? NGX_OK : NGX_DECLINED;
+}
+
+
+static size_t
+ngx_http_profiling_trace_number(u_char *p, uint64_t value)
+{
+    size_t  n;
+
+    for (n = 0; value >= 0x80; n++) {
+        p[n] = (u_char) (value | 0x80);
+        value >>= 7;
+    }
+
+    p[n] = (u_char) value;
+
+    return n + 1;
+}
+
+
+/* readers see the whole event or nothing of it */
+
+static void
+ngx_http_profiling_trace_write(const u_char *p, size_t len)
+{
+    size_t                          part;
+    ngx_http_profiling_recorder_t  *r;
+
+    r = &ngx_http_profiling_recorder;
+
+    part = ngx_min(len, r->size - r->at);
+
+    ngx_memcpy(r->data + r->at, p, part);
+
+    if (part < len) {
+        ngx_memcpy(r->data, p + part, len - part);
+    }
+
+    r->at += len;
+
+    if (r->at >= r->size) {
+        r->at -= r->size;
+    }
+
+    r->head += len;
+    ngx_http_profiling_store_release(&r->ring->head, r->head);
+}
