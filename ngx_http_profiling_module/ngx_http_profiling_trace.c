@@ -234,6 +234,8 @@ ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
         return;
     }
 
+    ngx_http_profiling_trace_requests_existing(now);
+
     ngx_http_profiling_tracing.goroutine = 0;
     ngx_http_profiling_tracing.on = 1;
 }

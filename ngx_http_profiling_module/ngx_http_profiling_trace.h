@@ -112,6 +112,7 @@ ngx_int_t ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time,
     ngx_uint_t n, const uint64_t *args);
 
 ngx_int_t ngx_http_profiling_trace_requests_start(void);
+void ngx_http_profiling_trace_requests_existing(uint64_t now);
 void ngx_http_profiling_trace_requests_stop(void);
 void ngx_http_profiling_trace_requests_pass(uint64_t now,
     const struct epoll_event *event, int n);

@@ -1,0 +1,419 @@
+
+/*
+ * The passes of a worker's event loop while a trace runs: to which connection
+ * or request each belongs, and what has changed when it is over.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <sys/epoll.h>
+#include "ngx_http_profiling_trace_request.h"
+
+
+static ngx_uint_t ngx_http_profiling_trace_target(
+    const struct epoll_event *event, int n, ngx_uint_t *timer);
+static void ngx_http_profiling_trace_event(ngx_connection_t *c,
+    ngx_uint_t timer, uint64_t now);
+static void ngx_http_profiling_trace_connection(ngx_connection_t *c,
+    ngx_http_profiling_wire_t *wire, uint64_t now);
+static void ngx_http_profiling_trace_tls(ngx_uint_t connection, uint64_t now);
+static void ngx_http_profiling_trace_closed(ngx_uint_t connection,
+    uint64_t now);
+static ngx_uint_t ngx_http_profiling_trace_upstream(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_trace_name(
+    ngx_http_upstream_srv_conf_t *us);
+static void ngx_http_profiling_trace_subs(ngx_http_profiling_traced_t *t,
+    uint64_t now);
+
+
+void
+ngx_http_profiling_trace_requests_pass(uint64_t now,
+    const struct epoll_event *event, int n)
+{
+    ngx_uint_t                   i, timer;
+    ngx_connection_t            *c;
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+
+    w->pass = now;
+    w->target = 0;
+    w->client = 0;
+    w->current = NULL;
+    w->request = NULL;
+    ngx_http_profiling_tracing.goroutine = 0;
+
+    i = ngx_http_profiling_trace_target(event, n, &timer);
+
+    if (i == 0) {
+        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PASS,
+                                            now, 0, NULL);
+        return;
+    }
+
+    c = &w->cycle->connections[i - 1];
+
+    if (c->fd == (ngx_socket_t) -1 || c->read->channel) {
+        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PASS,
+                                            now, 0, NULL);
+        return;
+    }
+
+    if (c->read->accept) {
+        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_ACCEPT,
+                                            now, 0, NULL);
+        return;
+    }
+
+    w->target = i;
+    ngx_http_profiling_trace_event(c, timer, now);
+}
+
+
+/* the connection of an event or, without one, of the next timer; index + 1 */
+
+static ngx_uint_t
+ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
+    ngx_uint_t *timer)
+{
+    uintptr_t           offset, size;
+    ngx_cycle_t        *cycle;
+    ngx_event_t        *ev;
+    ngx_rbtree_node_t  *root, *node;
+
+    cycle = ngx_http_profiling_watch.cycle;
+    *timer = 0;
+
+    if (n > 0) {
+
+        /* the lowest bit tells instances of an event apart */
+
+        offset = ((uintptr_t) event[0].data.ptr & ~(uintptr_t) 1)
+                 - (uintptr_t) cycle->connections;
+        size = sizeof(ngx_connection_t);
+
+    } else if (n == 0) {
+        *timer = 1;
+        root = ngx_event_timer_rbtree.root;
+
+        if (root == ngx_event_timer_rbtree.sentinel) {
+            return 0;
+        }
+
+        node = ngx_rbtree_min(root, ngx_event_timer_rbtree.sentinel);
+        ev = (ngx_event_t *) ((char *) node - offsetof(ngx_event_t, timer));
+
+        offset = (uintptr_t) ev - (uintptr_t) cycle->read_events;
+        size = sizeof(ngx_event_t);
+
+        if (offset >= cycle->connection_n * size) {
+            offset = (uintptr_t) ev - (uintptr_t) cycle->write_events;
+        }
+
+    } else {
+        return 0;
+    }
+
+    return (offset < cycle->connection_n * size) ? offset / size + 1 : 0;
+}
+
+
+static void
+ngx_http_profiling_trace_event(ngx_connection_t *c, ngx_uint_t timer,
+    uint64_t now)
+{
+    ngx_uint_t                       type;
+    ngx_http_profiling_wire_t       *wire;
+    ngx_http_profiling_watch_t      *w;
+    ngx_http_profiling_trace_key_t  *key;
+
+    w = &ngx_http_profiling_watch;
+
+    wire = &w->wires[c - w->cycle->connections];
+    type = timer ? NGX_HTTP_PROFILING_TRACE_TIMER
+                 : NGX_HTTP_PROFILING_TRACE_EVENT;
+
+    /* that of a client, or of an upstream, whose data is the request */
+
+    key = ngx_http_profiling_trace_find(wire->request ? wire->request
+                                                      : c->data);
+
+    if (wire->goroutine && wire->number != c->number) {
+        (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_CLOSE,
+                                             now, wire->goroutine);
+        ngx_memzero(wire, sizeof(ngx_http_profiling_wire_t));
+        key = ngx_http_profiling_trace_find(c->data);
+    }
+
+    if (key) {
+        w->current = key->traced;
+        w->request = key->request;
+        w->client = key->traced->connection;
+        ngx_http_profiling_tracing.goroutine = key->traced->goroutine;
+
+        (void) ngx_http_profiling_trace_tell(type, now,
+                                             key->traced->goroutine);
+        return;
+    }
+
+    if (wire->goroutine == 0) {
+        ngx_http_profiling_trace_connection(c, wire, now);
+        return;
+    }
+
+    ngx_http_profiling_tracing.goroutine = wire->goroutine;
+    (void) ngx_http_profiling_trace_tell(type, now, wire->goroutine);
+}
+
+
+static void
+ngx_http_profiling_trace_connection(ngx_connection_t *c,
+    ngx_http_profiling_wire_t *wire, uint64_t now)
+{
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+
+    if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_CONNECTION, now,
+                                     0, NULL)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    wire->goroutine = ++w->goroutines;
+    wire->number = c->number;
+    wire->handshake = 1;
+
+    ngx_http_profiling_tracing.goroutine = wire->goroutine;
+
+#if (NGX_SSL)
+
+    if (c->ssl && c->ssl->handshaked) {
+        wire->handshake = 0;
+    }
+
+#endif
+}
+
+
+/* the pass is over */
+
+void
+ngx_http_profiling_trace_requests_wait(uint64_t now)
+{
+    uint64_t                      reason;
+    ngx_event_t                  *wev;
+    ngx_http_profiling_watch_t   *w;
+    ngx_http_profiling_traced_t  *t;
+
+    w = &ngx_http_profiling_watch;
+    t = w->current;
+    reason = NGX_HTTP_PROFILING_TRACE_WAIT_NETWORK;
+
+    if (w->pass == 0) {
+
+        /* the trace began in the middle of it */
+
+        return;
+    }
+
+    if (t) {
+        ngx_http_profiling_trace_stage(t, w->request, now);
+        ngx_http_profiling_trace_subs(t, now);
+
+        wev = t->key.request->connection->write;
+
+        if (wev->delayed && wev->timer_set) {
+            reason = NGX_HTTP_PROFILING_TRACE_WAIT_TIMER;
+        }
+    }
+
+    if (w->target) {
+        ngx_http_profiling_trace_tls(w->target - 1, now);
+        ngx_http_profiling_trace_closed(w->target - 1, now);
+    }
+
+    if (w->client && w->client != w->target) {
+        ngx_http_profiling_trace_closed(w->client - 1, now);
+    }
+
+    (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_WAIT, now,
+                                         reason);
+
+    w->current = NULL;
+    ngx_http_profiling_tracing.goroutine = 0;
+}
+
+
+/* a pass of a handshake is known as one when it is over */
+
+static void
+ngx_http_profiling_trace_tls(ngx_uint_t connection, uint64_t now)
+{
+#if (NGX_SSL)
+
+    ngx_connection_t           *c;
+    ngx_http_profiling_wire_t  *wire;
+
+    wire = &ngx_http_profiling_watch.wires[connection];
+
+    if (!wire->handshake) {
+        return;
+    }
+
+    c = &ngx_http_profiling_watch.cycle->connections[connection];
+
+    if (c->ssl && ngx_http_profiling_tracing.goroutine == wire->goroutine) {
+        wire->handshake = !c->ssl->handshaked;
+        (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_TLS,
+                                             now, !wire->handshake);
+    }
+
+#endif
+}
+
+
+static void
+ngx_http_profiling_trace_closed(ngx_uint_t connection, uint64_t now)
+{
+    ngx_connection_t            *c;
+    ngx_http_profiling_wire_t   *wire;
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+    wire = &w->wires[connection];
+    c = &w->cycle->connections[connection];
+
+    if (wire->goroutine
+        && (c->fd == (ngx_socket_t) -1 || c->number != wire->number))
+    {
+        (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_CLOSE,
+                                             now, wire->goroutine);
+        ngx_memzero(wire, sizeof(ngx_http_profiling_wire_t));
+    }
+}
+
+
+void
+ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, uint64_t now)
+{
+    uint64_t    args[2];
+    ngx_uint_t  stage;
+
+    stage = ngx_http_profiling_trace_upstream(r);
+
+    if (stage == t->stage) {
+        return;
+    }
+
+    t->stage = stage;
+
+    args[0] = stage;
+    args[1] = stage ? ngx_http_profiling_trace_name(r->upstream->upstream)
+                    : 0;
+
+    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_UPSTREAM,
+                                        now, 2, args);
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_trace_upstream(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    /* without a cleanup it is not begun, or over */
+
+    if (u == NULL || u->cleanup == NULL) {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE;
+    }
+
+    if (u->header_sent) {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_BODY;
+    }
+
+    if (u->peer.connection == NULL
+        || u->state == NULL
+        || u->state->connect_time == (ngx_msec_t) -1)
+    {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_CONNECT;
+    }
+
+    return u->request_body_sent ? NGX_HTTP_PROFILING_TRACE_UPSTREAM_HEADER
+                                : NGX_HTTP_PROFILING_TRACE_UPSTREAM_SEND;
+}
+
+
+/* its number in the zone, 0: not known */
+
+static ngx_uint_t
+ngx_http_profiling_trace_name(ngx_http_upstream_srv_conf_t *us)
+{
+    size_t                      len;
+    ngx_uint_t                  i, at, n;
+    ngx_http_profiling_zone_t  *zone;
+
+    if (us == NULL) {
+        return 0;
+    }
+
+    at = ((uintptr_t) us >> 6) & (NGX_HTTP_PROFILING_TRACE_NAMES - 1);
+
+    if (ngx_http_profiling_watch.names[at].upstream == us) {
+        return ngx_http_profiling_watch.names[at].index;
+    }
+
+    zone = ngx_http_profiling_process.zone;
+    len = ngx_min(us->host.len, NGX_HTTP_PROFILING_UPSTREAM_LEN);
+    n = ngx_http_profiling_load_acquire(&zone->upstream_n);
+
+    for (i = 1; i < n; i++) {
+
+        /* a name that was cut ends in dots */
+
+        if (zone->upstream[i].len == len
+            && ngx_memcmp(zone->upstream[i].name, us->host.data,
+                          (us->host.len > len) ? len - 3 : len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    ngx_http_profiling_watch.names[at].upstream = us;
+    ngx_http_profiling_watch.names[at].index = (i < n) ? i : 0;
+
+    return ngx_http_profiling_watch.names[at].index;
+}
+
+
+/* subrequests live as long as their main request: its memory is theirs */
+
+static void
+ngx_http_profiling_trace_subs(ngx_http_profiling_traced_t *t, uint64_t now)
+{
+    ngx_uint_t                       i;
+    ngx_http_profiling_trace_key_t  *key;
+
+    if (t->subs == 0) {
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_PROFILING_TRACE_SUBS; i++) {
+        key = &t->sub[i];
+
+        if (key->request && key->request->done) {
+            (void) ngx_http_profiling_trace_tell(
+                                          NGX_HTTP_PROFILING_TRACE_SUB_END,
+                                          now, key->number);
+            ngx_http_profiling_trace_remove(key);
+        }
+    }
+}
