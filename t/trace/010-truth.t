@@ -1,0 +1,437 @@
+#!/usr/bin/perl
+
+# A trace tells what was sent: every request of a load of all kinds once, for
+# as long as nginx's own log says, waiting where it waited, in its phases; and
+# Go's tools say the same of it.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use List::Util qw(sum0 max min);
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+use Trace qw(read_trace tool have_go requests);
+
+my @echo = map { "$Profile::modules/$_" } 'ngx_http_echo_module.so';
+
+my $site = Site->new(
+    workers  => 2,
+    modules  => [ Profile::test_module(), @echo ],
+    handlers => $Profile::handlers,
+    access   => 'DIR/access.log timed',
+    http     => <<'END',
+    log_format timed '$request_time $status $body_bytes_sent $request_uri';
+    profiling_interval 1s;
+    ssl_certificate DIR/tls.crt;
+    ssl_certificate_key DIR/tls.key;
+    limit_req_zone $server_name zone=slow:64k rate=4r/s;
+    upstream backend { server 127.0.0.1:PORT1; keepalive 4; }
+
+    server {
+        listen 127.0.0.1:PORT1;
+        server_name behind;
+        access_log off;
+        location /quick { return 200 "quick\n"; }
+        location /late { echo_sleep 0.3; echo late; }
+        location /accel {
+            add_header X-Accel-Redirect /internal;
+            return 200 "";
+        }
+        location /drip/ { limit_rate 2000; alias DIR/html/; }
+    }
+END
+    server => <<'END',
+        location = /return { return 200 "hello\n"; }
+        location = /static.txt { }
+        location = /busy { profiling_test one 40000000; }
+        location /proxy/ { proxy_pass http://backend/quick; proxy_http_version 1.1;
+                           proxy_set_header Connection ""; }
+        location = /late { proxy_pass http://backend/late; }
+        location = /drip { proxy_pass http://backend/drip/large; }
+        location = /accel { proxy_pass http://backend/accel; }
+        location = /internal { internal; return 200 "inside\n"; }
+        location = /rewritten { return 204; }
+        location /rewrite { rewrite ^ /rewritten last; }
+        location = /delayed { limit_req zone=slow burst=20; try_files /static.txt =404; }
+        location = /subs { echo_location /return; echo_location /proxy/x; }
+        location = /missing { return 404; }
+        listen 127.0.0.1:PORT2 ssl;
+        listen 127.0.0.1:PORT3 ssl http2;
+END
+);
+
+Profile::certificate($site);
+Site::spew($site->dir . '/html/static.txt', 'x' x 1000);
+Site::spew($site->dir . '/html/large', 'x' x 3000);
+chmod 0644, $site->dir . '/html/large', $site->dir . '/html/static.txt';
+$site->start;
+
+# what is sent: location, path, how often
+my @sent = (
+    ['= /return', '/return', 40], ['= /static.txt', '/static.txt', 11],
+    ['/proxy/', '/proxy/a', 12], ['= /late', '/late', 3],
+    ['= /drip', '/drip', 2], ['= /internal', '/accel', 4],
+    ['= /rewritten', '/rewrite', 5], ['= /delayed', '/delayed', 3],
+    ['= /subs', '/subs', 6], ['= /missing', '/missing', 7],
+    ['= /busy', '/busy', 3],
+);
+
+my (%trace, %took);
+
+taken('version=2', sub { load_all() });
+taken('version=1', sub { load_all() });
+taken('format=perfetto', sub { load_all() });
+
+go_tools();
+viewer();
+filters();
+existing();
+
+$site->stop;
+
+done_testing();
+
+
+# A trace of what a piece of code does: its bytes, what the log says of it
+
+sub traced {
+    my ($query, $code) = @_;
+
+    my $log = $site->dir . '/access.log';
+    my $size = -s $log || 0;
+
+    # it may find a probe's trace running
+    my $b = Profile::background(sub {
+        my $got;
+
+        do {
+            $got = $site->request("/debug/pprof/trace?$query", seconds => 60);
+        } while ($got->{status} == 500);
+
+        return "$got->{status}\n$got->{body}";
+    });
+
+    # another one is refused from when on this one runs
+    until_true(10, sub {
+        sleep 0.2;
+        $site->request('/debug/pprof/trace?seconds=0.001')->{status} == 500;
+    }) or die "no trace runs\n";
+
+    # workers are woken within a pass of their event loop
+    sleep 0.1;
+    $code->();
+
+    my ($status, $data) = split /\n/, Profile::finish($b) // "none\n", 2;
+    die "trace: $status $data\n" if $status != 200;
+
+    my @lines = grep { !/ .debug/ }
+                split /\n/, substr Site::slurp($log), $size;
+
+    return ($data, [map { [split / /, $_, 4] } @lines]);
+}
+
+
+sub load_all {
+    my @children;
+    my $at = sub {
+        my $code = shift;
+        push @children, Profile::background(sub { $code->(); return 'done' });
+    };
+
+    # kept connections, one after the other, and one for each
+    $at->(sub {
+        my $s = $site->connect;
+        Profile::ask($s, ('/return') x 10, undef);
+        Profile::ask($s, ('/proxy/a') x 12, undef);
+        Profile::ask($s, ('/static.txt') x 11, undef);
+        Profile::ask($s, ('/rewrite') x 5, undef);
+    });
+    $at->(sub { $site->request('/accel') for 1 .. 4;
+                $site->request('/missing') for 1 .. 7;
+                $site->request('/subs') for 1 .. 6;
+                $site->request('/busy') for 1 .. 3 });
+    $at->(sub { $site->request('/late') for 1 .. 3 });
+    $at->(sub { $site->request('/drip') for 1 .. 2 });
+
+    # three at once, of which two are held up
+    for (1 .. 3) { $at->(sub { $site->request('/delayed') }) }
+
+    # TLS, and HTTP/2
+    $at->(sub {
+        run('curl', '-sk', '-o', '/dev/null',
+            'https://127.0.0.1:' . $site->port(2) . '/return') for 1 .. 10;
+        run('h2load', '-n', 20, '-c', 2, '-m', 5,
+            'https://127.0.0.1:' . $site->port(3) . '/return');
+    });
+
+    Profile::finish($_) for @children;
+}
+
+
+sub taken {
+    my ($query, $load) = @_;
+
+    my ($data, $log) = traced("seconds=3.5&$query", $load);
+    $trace{$query} = $data;
+
+    return perfetto($data, $log) if $query =~ /perfetto/;
+
+    my $t = eval { read_trace($data) };
+    ok($t, "$query: a load of all kinds is a valid trace") or return diag($@);
+
+    for my $sent (@sent) {
+        my ($location, $path, $n) = @$sent;
+
+        my @g = requests($t, "GET $location");
+        my @l = grep { $_->[3] eq $path } @$log;
+
+        is(scalar @g, $n, "$query: $path: each request is told of once");
+        is(scalar @l, $n, '... as nginx logged it');
+
+        is_deeply([sort map { @{ $_->{logs}{status} || [] } } @g],
+                  [sort map { $_->[1] } @l], '... with its status');
+
+        # nginx's clock stands still while a request runs
+        my @took = sort { $a->[0] <=> $b->[0] }
+                   map { [($_->{ended} - $_->{created}) / 1e9,
+                          sum0(map { $_->[1] - $_->[0] } @{ $_->{slices} })
+                          / 1e9] } @g;
+        my @time = sort { $a <=> $b } map { $_->[0] } @l;
+        my @off = grep { my ($all, $ran) = @{ $took[$_] };
+                         $all > 1.05 * $time[$_] + .005 + $ran
+                         || $all < 0.95 * $time[$_] - .005 }
+                  0 .. min($#took, $#time);
+        is_deeply([map { "@{ $took[$_] } $time[$_]" } @off], [],
+                  '... and took as long as $request_time');
+    }
+
+    my $late = sum0(map { $_->[0] } grep { $_->[3] eq '/late' } @$log);
+
+    waits($t, $query, $late * 1e9);
+    phases($t, $query, $late * 1e9);
+    runs($t, $query);
+}
+
+
+sub waits {
+    my ($t, $query, $late) = @_;
+
+    my $waited = sub {
+        my ($name, $reason) = @_;
+        return sum0(map { $_->[2] - $_->[1] } grep { $_->[0] eq $reason }
+                    map { @{ $_->{waits} || [] } } requests($t, "GET $name"));
+    };
+
+    $took{$query} = $late / 1e6;
+    about($waited->('= /late', 'network'), $late, 0.05,
+          "$query: the wait for a late upstream");
+    cmp_ok($waited->('= /delayed', 'sleep'), '>', 6e8,
+           "$query: the wait of requests that are held up");
+    cmp_ok($waited->('= /return', 'network'), '<', 1e8,
+           "$query: no wait where there is none");
+}
+
+
+sub phases {
+    my ($t, $query, $late) = @_;
+
+    my %regions;
+
+    for my $g (requests($t)) {
+        for my $r (@{ $g->{regions} || [] }) {
+            push @{ $regions{$g->{name}}{$r->[0]} }, $r->[2] - $r->[1];
+        }
+    }
+
+    my $of = sub { return $regions{"nginx.request GET $_[0]"} || {} };
+
+    about(sum0(@{ $of->('= /late')->{'upstream header'} || [] }), $late, 0.05,
+          "$query: an upstream's header is a region");
+    cmp_ok(sum0(@{ $of->('= /drip')->{'upstream body'} || [] }), '>', 5e8,
+           "$query: ... and its body");
+    ok($of->('= /static.txt')->{content}, "$query: phases are regions");
+    ok($of->('= /missing')->{rewrite} && !$of->('= /missing')->{content},
+       "$query: ... those that a request comes to");
+    cmp_ok(scalar @{ $of->('= /subs')->{subrequest} || [] }, '>=', 12,
+           "$query: subrequests are regions");
+
+    my ($tls) = grep { @$_ } map {
+        [grep { $_->[0] eq 'TLS handshake' } @{ $_->{regions} || [] }]
+    } grep { ($_->{name} // '') eq 'nginx.connection' } values %{ $t->{gs} };
+    ok($tls, "$query: a TLS handshake is a region");
+
+    my @redirected = grep { $_->{logs}{redirect} }
+                     requests($t, 'GET = /internal');
+    is(scalar @redirected, 4, "$query: internal redirects are logged");
+
+    is_deeply([map { @{ $_->{logs}{upstream} } } requests($t, 'GET = /late')],
+              [('backend') x 3], "$query: the upstream is logged");
+}
+
+
+# what burns the processor runs, and is sampled
+
+sub runs {
+    my ($t, $query) = @_;
+
+    my @busy = requests($t, 'GET = /busy');
+    my $ran = sum0(map { $_->[1] - $_->[0] } map { @{ $_->{slices} } } @busy);
+    my $life = sum0(map { $_->{ended} - $_->{created} } @busy);
+
+    about($ran, $life, 0.02, "$query: what burns runs all the time");
+
+    my %id = map { $t->{gs}{$_}{name} // '' => 1 } keys %{ $t->{gs} };
+    my @samples = grep {
+        ($t->{gs}{$_->{g}}{name} // '') eq 'nginx.request GET = /busy'
+    } @{ $t->{samples} };
+
+    # it had a share of a processor, nobody knows which
+    cmp_ok(scalar @samples, '>=', 5, "$query: CPU samples of it");
+    ok(!(grep { !grep { /profiling_test_one/ } @{ $_->{stack} } } @samples),
+       '... with its function');
+
+    cmp_ok(scalar @{ $t->{heap} }, '>', 10, "$query: the heap's size");
+    cmp_ok($t->{bytes} / $t->{events}, '<=', 8,
+           "$query: " . sprintf('%.1f', $t->{bytes} / $t->{events})
+           . ' bytes an event') if $t->{version} == 2;
+}
+
+
+sub perfetto {
+    my ($data, $log) = @_;
+
+    my $t = eval { decode_json($data) };
+    ok($t, 'perfetto: it is JSON') or return diag($@);
+
+    my @e = @{ $t->{traceEvents} };
+
+    for my $sent (@sent) {
+        my ($location, $path, $n) = @$sent;
+        my $name = "nginx.request GET $location";
+
+        is(scalar(grep { $_->{ph} eq 'b' && $_->{name} eq $name } @e), $n,
+           "perfetto: $path: each request is told of once");
+    }
+
+    my %open;
+
+    for my $e (@e) {
+        $open{"$e->{id} $e->{name}"}++ if $e->{ph} eq 'b';
+        $open{"$e->{id} $e->{name}"}-- if $e->{ph} eq 'e';
+    }
+
+    is_deeply([grep { $open{$_} } keys %open], [],
+              'perfetto: what begins ends');
+}
+
+
+# what Go's own tools make of it
+
+sub go_tools {
+    for my $case (['1.22', 'version=2'], ['1.19', 'version=1'],
+                  ['1.22', 'version=1'])
+    {
+        my ($version, $query) = @$case;
+
+        SKIP: {
+            skip "go $version is not installed", 3 if !have_go($version);
+
+            my ($code, $out, $said) = tool($version, '-pprof=net',
+                                           $trace{$query});
+            is($code, 0, "go $version reads $query") or diag($said);
+
+            my $file = $site->dir . '/net.prof';
+            Site::spew($file, $out);
+
+            my $top = go('-top', '-cum', '-nodefraction=0', '-unit=ms', $file);
+            my ($late) = $top =~ /([\d.]+)ms\s+[\d.]+%\s+
+                                  nginx\.request\ GET\ =\ \/late/x;
+
+            about($late // 0, $took{$query}, 0.05,
+                  "... and finds the wait for the upstream") or diag($top);
+
+            ($code, $out) = tool($version, '-pprof=sched', $trace{$query});
+            is($code, 0, '... and the latency of the scheduler');
+        }
+    }
+}
+
+
+# the pages of the tool: goroutines by name
+
+sub viewer {
+    SKIP: {
+        my $go = have_go('1.22');
+        skip 'go 1.22 is not installed', 2 if !$go;
+
+        my $file = $site->dir . '/trace';
+        Site::spew($file, $trace{'version=2'});
+
+        my $port = $site->port(9);
+        my $tool = Profile::command('sh', '-c',
+            "HOME=$Profile::dir BROWSER=none exec $go tool trace "
+            . "-http=127.0.0.1:$port $file");
+        my $page = '';
+
+        until_true(20, sub {
+            $page = run('curl', '-s', "http://127.0.0.1:$port/goroutines");
+            $page =~ /nginx/;
+        });
+
+        my %n = $page =~ m{>([^<>]*nginx[^<>]*)</a>.*?(?:N=)?(\d+)\s*</t}gs;
+        my ($return) = map { $n{$_} } grep { /GET = \/return/ } keys %n;
+        is($return, 40, 'a page of the tool counts a location\'s requests')
+            or diag(substr $page, 0, 3000);
+
+        my $tasks = run('curl', '-s', "http://127.0.0.1:$port/usertasks");
+        like($tasks, qr/nginx\.request GET = \/late/,
+             '... and has them as tasks');
+
+        Profile::end($tool);
+    }
+}
+
+
+sub filters {
+    my ($data) = traced('seconds=2.2&location=%3D%20/late', sub {
+        $site->request($_) for qw(/return /late /static.txt /late);
+    });
+    my $t = read_trace($data);
+
+    is_deeply([map { $_->{name} } values %{ $t->{gs} }],
+              [('nginx.request GET = /late') x 2], 'a location alone');
+
+    ($data) = traced('seconds=2.2&min_ms=100&server=main', sub {
+        $site->request($_) for qw(/return /late /static.txt);
+    });
+    $t = read_trace($data);
+
+    is_deeply([map { $_->{name} } requests($t)],
+              ['nginx.request GET = /late'], 'slow requests alone');
+}
+
+
+# a request that was there before the trace
+
+sub existing {
+    my $late = Profile::background(sub {
+        $site->request('/drip?early', seconds => 30)->{status};
+    });
+
+    until_true(5, sub { Site::slurp($site->dir . '/access.log') ne ''
+                        && $site->json('/api/profiling/metrics')
+                                ->{metrics}{connections}{upstream} > 0 });
+
+    my ($data, $log) = traced('seconds=3', sub { Profile::finish($late) });
+    my $t = read_trace($data);
+
+    my ($g) = grep { $_->{existed}
+                     && ($_->{name} // '') eq 'nginx.request GET = /drip' }
+              values %{ $t->{gs} };
+
+    ok($g, 'a request that was there before the trace');
+    ok($g && $g->{ended}, '... ends in it');
+}
