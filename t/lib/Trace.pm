@@ -19,7 +19,7 @@ use Exporter qw(import);
 use File::Temp qw(tempdir);
 use List::Util qw(sum0 first);
 
-our @EXPORT_OK = qw(raw stream read_trace tool have_go leb requests);
+our @EXPORT_OK = qw(raw stream read_trace tool have_go leb requests traced);
 
 no warnings qw(portable);
 
@@ -646,6 +646,51 @@ sub requests {
                   && $_->{ended}
                   && (!defined $name || $_->{name} eq "nginx.request $name")
                 } values %{ $t->{gs} };
+}
+
+
+# ---- a trace of a site, taken while a piece of code runs
+
+# (bytes, what the access log says meanwhile: lists of its words)
+
+sub traced {
+    my ($site, $query, $code) = @_;
+
+    require Profile;
+    require Site;
+
+    my $log = $site->dir . '/access.log';
+    my $size = -s $log || 0;
+
+    # it may find a probe's trace running
+    my $b = Profile::background(sub {
+        my $got;
+
+        do {
+            $got = $site->request("/debug/pprof/trace?$query", seconds => 90);
+        } while ($got->{status} == 500);
+
+        return "$got->{status}\n$got->{body}";
+    });
+
+    # another one is refused from when on this one runs
+    Site::until_true(10, sub {
+        select undef, undef, undef, 0.2;
+        $site->request('/debug/pprof/trace?seconds=0.001')->{status} == 500;
+    }) or die "no trace runs\n";
+
+    # workers are woken within a pass of their event loop
+    select undef, undef, undef, 0.1;
+    $code->();
+
+    my ($status, $data) = split /\n/, Profile::finish($b) // "none\n", 2;
+    die "trace: $status $data\n" if $status ne '200';
+
+    my @lines = -e $log ? grep { !/ .debug/ }
+                          split /\n/, substr Site::slurp($log), $size
+                        : ();
+
+    return ($data, [map { [split / /, $_, 4] } @lines]);
 }
 
 

@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
-use Trace qw(read_trace tool have_go requests);
+use Trace qw(read_trace tool have_go requests traced);
 
 my @echo = map { "$Profile::modules/$_" } 'ngx_http_echo_module.so';
 
@@ -95,45 +95,6 @@ $site->stop;
 done_testing();
 
 
-# A trace of what a piece of code does: its bytes, what the log says of it
-
-sub traced {
-    my ($query, $code) = @_;
-
-    my $log = $site->dir . '/access.log';
-    my $size = -s $log || 0;
-
-    # it may find a probe's trace running
-    my $b = Profile::background(sub {
-        my $got;
-
-        do {
-            $got = $site->request("/debug/pprof/trace?$query", seconds => 60);
-        } while ($got->{status} == 500);
-
-        return "$got->{status}\n$got->{body}";
-    });
-
-    # another one is refused from when on this one runs
-    until_true(10, sub {
-        sleep 0.2;
-        $site->request('/debug/pprof/trace?seconds=0.001')->{status} == 500;
-    }) or die "no trace runs\n";
-
-    # workers are woken within a pass of their event loop
-    sleep 0.1;
-    $code->();
-
-    my ($status, $data) = split /\n/, Profile::finish($b) // "none\n", 2;
-    die "trace: $status $data\n" if $status != 200;
-
-    my @lines = grep { !/ .debug/ }
-                split /\n/, substr Site::slurp($log), $size;
-
-    return ($data, [map { [split / /, $_, 4] } @lines]);
-}
-
-
 sub load_all {
     my @children;
     my $at = sub {
@@ -174,7 +135,7 @@ sub load_all {
 sub taken {
     my ($query, $load) = @_;
 
-    my ($data, $log) = traced("seconds=3.5&$query", $load);
+    my ($data, $log) = traced($site, "seconds=3.5&$query", $load);
     $trace{$query} = $data;
 
     return perfetto($data, $log) if $query =~ /perfetto/;
@@ -396,7 +357,7 @@ sub viewer {
 
 
 sub filters {
-    my ($data) = traced('seconds=2.2&location=%3D%20/late', sub {
+    my ($data) = traced($site, 'seconds=2.2&location=%3D%20/late', sub {
         $site->request($_) for qw(/return /late /static.txt /late);
     });
     my $t = read_trace($data);
@@ -404,7 +365,7 @@ sub filters {
     is_deeply([map { $_->{name} } values %{ $t->{gs} }],
               [('nginx.request GET = /late') x 2], 'a location alone');
 
-    ($data) = traced('seconds=2.2&min_ms=100&server=main', sub {
+    ($data) = traced($site, 'seconds=2.2&min_ms=100&server=main', sub {
         $site->request($_) for qw(/return /late /static.txt);
     });
     $t = read_trace($data);
@@ -425,7 +386,7 @@ sub existing {
                         && $site->json('/api/profiling/metrics')
                                 ->{metrics}{connections}{upstream} > 0 });
 
-    my ($data, $log) = traced('seconds=3', sub { Profile::finish($late) });
+    my ($data, $log) = traced($site, 'seconds=3', sub { Profile::finish($late) });
     my $t = read_trace($data);
 
     my ($g) = grep { $_->{existed}
