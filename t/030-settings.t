@@ -22,6 +22,7 @@ my %defaults = (
     profiling_heap_rate_bytes         => 524288,
     profiling_block_rate_ms           => 1,
     profiling_mutex_fraction          => 1,
+    profiling_trace_buffer_bytes      => 4194304,
     profiling_zone                    => 'profiling',
 );
 
