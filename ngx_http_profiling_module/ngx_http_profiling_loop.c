@@ -154,11 +154,13 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
 
     ngx_http_profiling_store(&slot->wait_start, then);
 
-    if (ngx_http_profiling_tracing.on) {
-        n = ngx_http_profiling_trace_wait(then, n);
-    }
+    if (ngx_http_profiling_unlikely(ngx_http_profiling_tracing.polls)) {
+        rc = ngx_http_profiling_trace_poll(then, ep, events, n, timeout,
+                                           ngx_http_profiling_epoll_wait);
 
-    rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+    } else {
+        rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+    }
 
     ngx_http_profiling_dispatch.events = events;
     ngx_http_profiling_dispatch.n = rc;

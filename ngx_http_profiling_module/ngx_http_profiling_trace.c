@@ -2,11 +2,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_raw_trace.h"
 
+
+/* events that the kernel is asked for at a time */
+#define NGX_HTTP_PROFILING_TRACE_EVENTS      64
 
 /* ns between two readings of the heap, and what one may take of that */
 #define NGX_HTTP_PROFILING_TRACE_HEAP_GAP    100000000
@@ -28,17 +32,40 @@ typedef struct {
 } ngx_http_profiling_recorder_t;
 
 
+/* events that the kernel has told of, and the loop does not know yet */
+
+typedef struct {
+    int                               next;
+    int                               n;
+    struct epoll_event                event[NGX_HTTP_PROFILING_TRACE_EVENTS];
+} ngx_http_profiling_polled_t;
+
+
 static uint64_t ngx_http_profiling_trace_until(uint64_t now);
 static void ngx_http_profiling_trace_start(uint64_t now, uint64_t until);
 static ngx_int_t ngx_http_profiling_trace_room(void);
 static void ngx_http_profiling_trace_write(const u_char *p, size_t len);
-static size_t ngx_http_profiling_trace_number(u_char *p, uint64_t value);
 static void ngx_http_profiling_trace_heap(uint64_t now);
 
 
 ngx_http_profiling_tracing_t  ngx_http_profiling_tracing;
 
 static ngx_http_profiling_recorder_t  ngx_http_profiling_recorder;
+static ngx_http_profiling_polled_t    ngx_http_profiling_polled;
+
+
+static ngx_inline u_char *
+ngx_http_profiling_trace_number(u_char *p, uint64_t value)
+{
+    while (ngx_http_profiling_unlikely(value >= 0x80)) {
+        *p++ = (u_char) (value | 0x80);
+        value >>= 7;
+    }
+
+    *p++ = (u_char) value;
+
+    return p;
+}
 
 
 void
@@ -238,6 +265,7 @@ ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
 
     ngx_http_profiling_tracing.goroutine = 0;
     ngx_http_profiling_tracing.on = 1;
+    ngx_http_profiling_tracing.polls = 1;
 }
 
 
@@ -255,21 +283,59 @@ ngx_http_profiling_trace_stop(void)
 
 
 /*
- * One event at a time while a trace runs: a pass then belongs to one
- * connection, and where its time begins and ends is exact.
+ * The loop gets one event at a time while a trace runs: a pass then belongs to
+ * one connection, and where its time begins and ends is exact.  The kernel is
+ * asked for some at once, as each call costs a good part of a short request;
+ * what is left when the trace ends is handed out before the kernel is asked
+ * again.  nginx knows by itself of events whose connection is gone meanwhile,
+ * as it has to within the events of one call.
  */
 
 int
-ngx_http_profiling_trace_wait(uint64_t now, int n)
+ngx_http_profiling_trace_poll(uint64_t now, int ep,
+    struct epoll_event *events, int n, int timeout,
+    int (*wait)(int, struct epoll_event *, int, int))
 {
-    ngx_http_profiling_trace_requests_wait(now);
+    ngx_http_profiling_polled_t  *p;
 
-    if (now >= ngx_http_profiling_recorder.until) {
-        ngx_http_profiling_trace_stop();
-        return n;
+    p = &ngx_http_profiling_polled;
+
+    if (ngx_http_profiling_tracing.on) {
+        ngx_http_profiling_trace_requests_wait(now);
+
+        if (now >= ngx_http_profiling_recorder.until) {
+            ngx_http_profiling_trace_stop();
+        }
     }
 
-    return 1;
+    if (p->next == p->n) {
+
+        if (!ngx_http_profiling_tracing.on) {
+            ngx_http_profiling_tracing.polls = 0;
+            return wait(ep, events, n, timeout);
+        }
+
+        p->next = 0;
+        p->n = wait(ep, p->event, NGX_HTTP_PROFILING_TRACE_EVENTS, timeout);
+
+        if (p->n <= 0) {
+            n = p->n;
+            p->n = 0;
+            return n;
+        }
+    }
+
+    if (ngx_http_profiling_tracing.on) {
+        n = 1;
+
+    } else {
+        n = ngx_min(n, p->n - p->next);
+    }
+
+    ngx_memcpy(events, p->event + p->next, n * sizeof(struct epoll_event));
+    p->next += n;
+
+    return n;
 }
 
 
@@ -357,89 +423,94 @@ ngx_http_profiling_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main)
 }
 
 
+/* near the end of the ring an event is put together beside it */
+
 ngx_int_t
 ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
     const uint64_t *args)
 {
-    u_char                         *p, buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
-    uint64_t                        lost;
+    u_char                         *p, *first;
+    u_char                          buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
     ngx_uint_t                      i;
     ngx_http_profiling_recorder_t  *r;
 
     r = &ngx_http_profiling_recorder;
 
-    if (ngx_http_profiling_trace_room() != NGX_OK) {
-        r->lost++;
-        ngx_http_profiling_store(&r->ring->lost, r->ring->lost + 1);
+    if (ngx_http_profiling_unlikely(
+            r->size - (size_t) (r->head - r->tail)
+            < 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX || r->lost)
+        && ngx_http_profiling_trace_room() != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
-    if (time < r->time) {
-        time = r->time;
-    }
+    first = (r->size - r->at >= NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
+            ? r->data + r->at : buf;
 
-    if (r->lost) {
-        lost = r->lost;
-        r->lost = 0;
-        return (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_LOST,
-                                             time, 1, &lost) == NGX_OK)
-               ? ngx_http_profiling_trace_put(type, time, n, args)
-               : NGX_DECLINED;
-    }
+    time = ngx_max(time, r->time);
 
-    p = buf;
+    p = first;
     *p++ = (u_char) type;
-    p += ngx_http_profiling_trace_number(p, time - r->time);
+    p = ngx_http_profiling_trace_number(p, time - r->time);
 
     for (i = 0; i < n; i++) {
-        p += ngx_http_profiling_trace_number(p, args[i]);
+        p = ngx_http_profiling_trace_number(p, args[i]);
     }
 
     r->time = time;
 
-    ngx_http_profiling_trace_write(buf, p - buf);
+    if (ngx_http_profiling_unlikely(first == buf)) {
+        ngx_http_profiling_trace_write(buf, p - buf);
+
+    } else {
+        r->at += p - first;
+    }
+
+    r->head += p - first;
+
+    /* readers see the whole event or nothing of it */
+
+    ngx_http_profiling_store_release(&r->ring->head, r->head);
 
     return NGX_OK;
 }
 
 
+/* for this event, and one before it that tells how many found none */
+
 static ngx_int_t
 ngx_http_profiling_trace_room(void)
 {
+    u_char                         *p;
+    u_char                          buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
     ngx_http_profiling_recorder_t  *r;
 
     r = &ngx_http_profiling_recorder;
 
-    if (r->size - (size_t) (r->head - r->tail)
-        >= NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
-    {
-        return NGX_OK;
-    }
-
     r->tail = ngx_http_profiling_load_acquire(&r->ring->tail);
 
-    return (r->size - (size_t) (r->head - r->tail)
-            >= NGX_HTTP_PROFILING_TRACE_EVENT_MAX) ? NGX_OK : NGX_DECLINED;
-}
-
-
-static size_t
-ngx_http_profiling_trace_number(u_char *p, uint64_t value)
-{
-    size_t  n;
-
-    for (n = 0; value >= 0x80; n++) {
-        p[n] = (u_char) (value | 0x80);
-        value >>= 7;
+    if (r->size - (size_t) (r->head - r->tail)
+        < 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
+    {
+        r->lost++;
+        ngx_http_profiling_store(&r->ring->lost, r->ring->lost + 1);
+        return NGX_DECLINED;
     }
 
-    p[n] = (u_char) value;
+    if (r->lost) {
+        p = buf;
+        *p++ = NGX_HTTP_PROFILING_TRACE_LOST;
+        *p++ = 0;
+        p = ngx_http_profiling_trace_number(p, r->lost);
 
-    return n + 1;
+        ngx_http_profiling_trace_write(buf, p - buf);
+        r->head += p - buf;
+        r->lost = 0;
+    }
+
+    return NGX_OK;
 }
 
-
-/* readers see the whole event or nothing of it */
 
 static void
 ngx_http_profiling_trace_write(const u_char *p, size_t len)
@@ -462,7 +533,4 @@ ngx_http_profiling_trace_write(const u_char *p, size_t len)
     if (r->at >= r->size) {
         r->at -= r->size;
     }
-
-    r->head += len;
-    ngx_http_profiling_store_release(&r->ring->head, r->head);
 }

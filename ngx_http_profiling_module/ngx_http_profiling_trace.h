@@ -64,6 +64,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                    on;       /* it records */
+    ngx_uint_t                    polls;    /* events pass through here */
     uint32_t                      goroutine;    /* that runs, 0: the worker */
 } ngx_http_profiling_tracing_t;
 
@@ -82,10 +83,12 @@ void ngx_http_profiling_trace_update(void);
 void ngx_http_profiling_trace_stop(void);
 
 /*
- * Worker, around epoll_wait(), while it records: at its call, which asks for
- * as many events as it returns; and at its return.  Times in ns.
+ * Worker, in place of epoll_wait() while `polls` is set, and at its return
+ * while it records.  Times in ns.
  */
-int ngx_http_profiling_trace_wait(uint64_t now, int n);
+int ngx_http_profiling_trace_poll(uint64_t now, int ep,
+    struct epoll_event *events, int n, int timeout,
+    int (*wait)(int, struct epoll_event *, int, int));
 void ngx_http_profiling_trace_pass(uint64_t now,
     const struct epoll_event *event, int n);
 

@@ -79,7 +79,7 @@ static ngx_uint_t
 ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
     ngx_uint_t *timer)
 {
-    uintptr_t           offset, size;
+    uintptr_t           i;
     ngx_cycle_t        *cycle;
     ngx_event_t        *ev;
     ngx_rbtree_node_t  *root, *node;
@@ -91,9 +91,9 @@ ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
 
         /* the lowest bit tells instances of an event apart */
 
-        offset = ((uintptr_t) event[0].data.ptr & ~(uintptr_t) 1)
-                 - (uintptr_t) cycle->connections;
-        size = sizeof(ngx_connection_t);
+        i = (((uintptr_t) event[0].data.ptr & ~(uintptr_t) 1)
+             - (uintptr_t) cycle->connections)
+            / sizeof(ngx_connection_t);
 
     } else if (n == 0) {
         *timer = 1;
@@ -106,18 +106,19 @@ ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
         node = ngx_rbtree_min(root, ngx_event_timer_rbtree.sentinel);
         ev = (ngx_event_t *) ((char *) node - offsetof(ngx_event_t, timer));
 
-        offset = (uintptr_t) ev - (uintptr_t) cycle->read_events;
-        size = sizeof(ngx_event_t);
+        i = ((uintptr_t) ev - (uintptr_t) cycle->read_events)
+            / sizeof(ngx_event_t);
 
-        if (offset >= cycle->connection_n * size) {
-            offset = (uintptr_t) ev - (uintptr_t) cycle->write_events;
+        if (i >= cycle->connection_n) {
+            i = ((uintptr_t) ev - (uintptr_t) cycle->write_events)
+                / sizeof(ngx_event_t);
         }
 
     } else {
         return 0;
     }
 
-    return (offset < cycle->connection_n * size) ? offset / size + 1 : 0;
+    return (i < cycle->connection_n) ? i + 1 : 0;
 }
 
 

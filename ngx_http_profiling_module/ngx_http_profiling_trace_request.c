@@ -20,10 +20,10 @@ static ngx_int_t ngx_http_profiling_trace_checker(ngx_http_request_t *r,
     ngx_http_phase_handler_t *ph);
 static void ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t);
 static void ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, ngx_int_t handler);
+    ngx_http_request_t *r, ngx_int_t handler, uint64_t now);
 static ngx_int_t ngx_http_profiling_trace_log(ngx_http_request_t *r);
 static ngx_http_profiling_traced_t *ngx_http_profiling_trace_enter(
-    ngx_http_request_t *r);
+    ngx_http_request_t *r, uint64_t *now);
 static ngx_http_profiling_traced_t *ngx_http_profiling_trace_request(
     ngx_http_request_t *r, uint64_t now);
 static ngx_http_profiling_traced_t *ngx_http_profiling_trace_alloc(void);
@@ -259,8 +259,9 @@ static ngx_int_t
 ngx_http_profiling_trace_checker(ngx_http_request_t *r,
     ngx_http_phase_handler_t *ph)
 {
-    ngx_int_t                     rc, handler;
+    uint64_t                      now;
     uint32_t                      goroutine;
+    ngx_int_t                     rc, handler;
     ngx_http_phase_handler_pt     checker;
     ngx_http_profiling_watch_t   *w;
     ngx_http_profiling_traced_t  *t;
@@ -270,13 +271,14 @@ ngx_http_profiling_trace_checker(ngx_http_request_t *r,
     handler = ph - w->handlers;
     checker = w->checkers[handler];
 
-    t = ngx_http_profiling_trace_enter(r);
+    now = 0;
+    t = ngx_http_profiling_trace_enter(r, &now);
 
     if (t == NULL) {
         return checker(r, ph);
     }
 
-    ngx_http_profiling_trace_phase(t, r, handler);
+    ngx_http_profiling_trace_phase(t, r, handler, now);
     goroutine = t->goroutine;
 
     rc = checker(r, ph);
@@ -332,20 +334,18 @@ ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t)
 
 static void
 ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, ngx_int_t handler)
+    ngx_http_request_t *r, ngx_int_t handler, uint64_t now)
 {
-    uint64_t                        now;
     ngx_uint_t                      phase;
     ngx_http_profiling_loc_conf_t  *lcf;
 
     phase = ngx_http_profiling_watch.phases[handler];
-    now = 0;
 
     if (r == r->main) {
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
         if (handler < t->handler) {
-            now = ngx_http_profiling_clock();
+            now = now ? now : ngx_http_profiling_clock();
             (void) ngx_http_profiling_trace_put(
                                          NGX_HTTP_PROFILING_TRACE_REDIRECT,
                                          now, 0, NULL);
@@ -353,7 +353,11 @@ ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
 
         t->handler = handler;
 
-        if (t->place != lcf->place) {
+        /* the server alone is told of at the end, if nothing else is */
+
+        if (t->place != lcf->place
+            && lcf->context != NGX_HTTP_PROFILING_IN_SERVER)
+        {
             now = now ? now : ngx_http_profiling_clock();
             t->place = lcf->place;
             (void) ngx_http_profiling_trace_tell(
@@ -389,10 +393,11 @@ ngx_http_profiling_trace_log(ngx_http_request_t *r)
         return log(r);
     }
 
-    t = ngx_http_profiling_trace_enter(r);
+    now = 0;
+    t = ngx_http_profiling_trace_enter(r, &now);
 
     if (t) {
-        now = ngx_http_profiling_clock();
+        now = now ? now : ngx_http_profiling_clock();
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
         if (t->place != lcf->place) {
@@ -413,12 +418,14 @@ ngx_http_profiling_trace_log(ngx_http_request_t *r)
 }
 
 
-/* the request that nginx works on now; NULL: there is no room for it */
+/*
+ * The request that nginx works on now; NULL: there is no room for it.  now is
+ * set if the clock was read.
+ */
 
 static ngx_http_profiling_traced_t *
-ngx_http_profiling_trace_enter(ngx_http_request_t *r)
+ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
 {
-    uint64_t                         now;
     ngx_http_profiling_watch_t      *w;
     ngx_http_profiling_traced_t     *t;
     ngx_http_profiling_trace_key_t  *key;
@@ -428,8 +435,8 @@ ngx_http_profiling_trace_enter(ngx_http_request_t *r)
     key = ngx_http_profiling_trace_find(r->main);
 
     if (key == NULL) {
-        now = ngx_http_profiling_clock();
-        t = ngx_http_profiling_trace_request(r->main, now);
+        *now = ngx_http_profiling_clock();
+        t = ngx_http_profiling_trace_request(r->main, *now);
 
         if (t == NULL) {
             return NULL;
@@ -439,10 +446,10 @@ ngx_http_profiling_trace_enter(ngx_http_request_t *r)
         t = key->traced;
 
         if (w->current != t) {
-            now = ngx_http_profiling_clock();
+            *now = ngx_http_profiling_clock();
             (void) ngx_http_profiling_trace_tell(
                                             NGX_HTTP_PROFILING_TRACE_SWITCH,
-                                            now, t->goroutine);
+                                            *now, t->goroutine);
         }
     }
 
