@@ -10,7 +10,9 @@
 #include <sys/wait.h>
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_raw_trace.h"
 #include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_wait.h"
 
 
@@ -678,6 +680,9 @@ ngx_http_profiling_block_ended(uint64_t ticks, uint64_t told,
             ngx_http_profiling_block_told += d;
 
             ngx_http_profiling_stall_call(function, d);
+            ngx_http_profiling_trace_blocked(
+                                       NGX_HTTP_PROFILING_TRACE_CALL_OTHER,
+                                       d);
         }
     }
 

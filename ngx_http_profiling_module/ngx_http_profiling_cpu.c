@@ -345,7 +345,7 @@ ngx_http_profiling_cpu_trace(uint64_t now,
 {
     const ngx_http_profiling_path_t  *path;
 
-    path = &ngx_http_profiling_cpu_paths[t - ngx_http_profiling_threads];
+    path = &ngx_http_profiling_cpu_threads[t - ngx_http_profiling_threads].path;
 
     if (path->n) {
         ngx_http_profiling_trace_sample(now, path->node[path->n - 1],
