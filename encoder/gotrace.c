@@ -190,6 +190,8 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 {
     uint64_t  g, args[4];
 
+    memset(args, 0, sizeof(args));
+
     g = s->g ? (uint64_t) (s->g - t->gs) + 1 : 0;
 
     switch (s->step) {
