@@ -11,6 +11,7 @@
 /* sources: encoder/file.c */
 /* sources: encoder/gzip.c */
 /* sources: encoder/labels.c */
+/* sources: encoder/legacy.c */
 /* sources: encoder/lines.c */
 /* sources: encoder/maps.c */
 /* sources: encoder/memory.c */
