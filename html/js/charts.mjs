@@ -41,8 +41,7 @@ const binary = [...Array(24).keys()].flatMap((i) =>
   [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .map((n) => n * 1024 ** i)).slice(0, 50);
 
-const clock = (seconds) =>
-  new Date(seconds * 1000).toLocaleTimeString([], { hourCycle: 'h23' });
+const clock = (seconds) => format.shortClock(seconds * 1000);
 
 function options(chart, width, moved) {
   const font = '11px system-ui, sans-serif';

@@ -80,8 +80,10 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-// The colour of a custom property, as a canvas wants it
+// The colour of a custom property, as a canvas wants it; kept, since to ask the
+// browser for it makes it style the whole page.
 
+const colours = new Map();
 let probe;
 
 export function colour(name) {
@@ -90,7 +92,12 @@ export function colour(name) {
     document.body.append(probe);
   }
 
-  probe.style.color = `var(${name})`;
+  if (!colours.has(name)) {
+    probe.style.color = `var(${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
 
-  return getComputedStyle(probe).color;
+  return colours.get(name);
 }
+
+export const forgetColours = () => colours.clear();

@@ -2,7 +2,7 @@
 
 import { connect } from './api.mjs';
 import { cancel, capture } from './capture.mjs';
-import { $, save } from './dom.mjs';
+import { $, forgetColours, save } from './dom.mjs';
 import { count, field, megabytes, milliseconds } from './format.mjs';
 import { createStore, delay, endedWorkers, locationRates, merge, points }
   from './store.mjs';
@@ -324,6 +324,7 @@ function paint(theme) {
   document.documentElement.dataset.theme = theme.toLowerCase();
   $('theme').textContent = `Colours: ${theme.toLowerCase()}`;
   $('theme').value = theme;
+  forgetColours();
   repaint();
   loaded?.then(({ panel }) => panel.repaint());
 }

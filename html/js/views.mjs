@@ -399,7 +399,7 @@ export function showAge({ errors, updated, paused, worker }, now) {
 
   put($('poll'), {
     text: updated ? (paused ? 'paused ' : 'updated ')
-                    + new Date(updated).toLocaleTimeString() : '',
+                    + format.clock(updated) : '',
   });
 
   put($('pause'), { text: paused ? 'Resume' : 'Pause' });

@@ -1,7 +1,7 @@
 // The captures of this visit: flame graph and table of one of them, or of the
 // difference of two.
 
-import { children, el, put, putClass, save } from '../dom.mjs';
+import { children, el, forgetColours, put, putClass, save } from '../dom.mjs';
 import * as format from '../format.mjs';
 import { keyOf, sorted } from '../store.mjs';
 import { bar, createTable } from '../tables.mjs';
@@ -443,6 +443,7 @@ export function createPanel(root, { say, measured }) {
     },
 
     repaint() {
+      forgetColours();
       flame.repaint();
 
       if (view) {
