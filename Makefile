@@ -151,8 +151,7 @@ test: all $(build)/npm/ui.installed
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
 
 screenshots: all $(build)/npm/ui.installed
-	@BUILD=$(build) BINARY=$(nginx) t/run t/ui/screenshots.mjs
-	@ls $(build)/screenshots/*
+	@BUILD=$(build) node t/ui/screenshots.mjs $(nginx)
 
 style:
 	@t/style

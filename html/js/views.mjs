@@ -269,25 +269,36 @@ function showLocations(state) {
 
 let pausesAll = false;
 
-function pauseRow({ worker, time, duration_ns: ns, cause, stack: frames,
-                    ...rest }, longest) {
-  const list = (frames ?? []).map(format.frame);
+// "9.80 ms on the processor, 1.00 ms blocked"
+const split = (pause) => [['on_cpu_ns', 'on the processor'],
+                          ['blocked_ns', 'blocked'],
+                          ['other_ns', 'elsewhere']]
+  .filter(([name]) => pause[name] > 0)
+  .map(([name, what]) => `${format.nanoseconds(pause[name])} ${what}`)
+  .join(', ');
+
+function pauseRow(pause, longest) {
+  const { worker, time, duration_ns: ns, cause, location, server } = pause;
+  const list = (pause.stack ?? []).map(format.frame);
   const cell = el('td', { class: 'share' });
 
   bar(cell, ns / longest, { text: format.nanoseconds(ns) ?? 'n/a' });
 
-  const what = cause ?? rest.call ?? null;
+  const where = [server, location].filter((v) => v != null).join(' ');
+  const none = 'not known: no stack was taken in this pause';
 
   return el('tr', {},
     el('th', { scope: 'row', class: 'left', title: time },
        format.clock(time)),
     el('td', {}, String(worker)),
     cell,
-    el('td', { class: 'left' }, what === null ? 'n/a' : String(what)),
+    el('td', { class: 'left' }, split(pause) || 'n/a'),
+    el('td', { class: 'left', title: where || null }, where || 'none'),
+    el('td', { class: 'left', title: cause == null ? none : null },
+       cause == null ? 'n/a' : String(cause)),
     el('td', { class: 'left wide' },
        list.length ? stack(list, list[0])
-                   : el('span', { class: 'quiet' },
-                        'no stack was taken in this pause')));
+                   : el('span', { class: 'quiet' }, 'no stack')));
 }
 
 let pausesShown = '';
