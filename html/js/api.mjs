@@ -15,7 +15,14 @@ export class ApiError extends Error {
 }
 
 async function json(response) {
-  const body = await response.json().catch(() => null);
+  // what is no JSON is no answer; one that ends in the middle is another matter
+  const body = await response.json().catch((error) => {
+    if (error.name !== 'SyntaxError') {
+      throw error;
+    }
+
+    return null;
+  });
 
   // an unhealthy server says so with a 503
   if (response.ok ? body : typeof body?.status === 'string') {

@@ -70,7 +70,7 @@ function options(chart, width, moved) {
       y: { range: (plot, low, high) => range(low, high, chart.floor) },
     },
     axes: [
-      { ...axis, size: 20, space: 70, gap: 2, grid: { show: false },
+      { ...axis, size: 22, space: 70, gap: 5, grid: { show: false },
         values: (plot, splits) => splits.map((s) => clock(s)) },
       { ...axis, size: 62, space: 20, gap: 4,
         incrs: chart.scale === 'bytes' ? binary : decimal,

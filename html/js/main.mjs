@@ -289,7 +289,7 @@ function kindChanged(event) {
   const [start, ...spans] = $('over').options;
 
   start.hidden = start.disabled = cpu;
-  start.text = dump ? 'now' : 'the time since the start';
+  start.text = dump || $('kind').value === 'heap' ? 'now' : 'the time since the start';
   spans.forEach((option) => {
     option.hidden = option.disabled = dump;
   });

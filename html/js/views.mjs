@@ -292,7 +292,7 @@ function pauseRow(pause, longest) {
        format.clock(time)),
     el('td', {}, String(worker)),
     cell,
-    el('td', { class: 'left' }, split(pause) || 'n/a'),
+    el('td', { class: 'left', title: split(pause) }, split(pause) || 'n/a'),
     el('td', { class: 'left', title: where || null }, where || 'none'),
     el('td', { class: 'left', title: cause == null ? none : null },
        cause == null ? 'n/a' : String(cause)),

@@ -228,6 +228,13 @@ test('errors come in words, and a 503 of health is an answer', async () => {
   let waited = 0;
 
   const server = http.createServer(({ url }, response) => {
+    // an answer that ends in the middle is none of 200
+    if (url === '/api/profiling/half') {
+      response.writeHead(200, { 'Content-Length': 100 }).write('{"a":');
+      setTimeout(() => response.destroy(), 50);
+      return;
+    }
+
     // one worker hangs, the other does not
     if (url === '/api/profiling/slow' && !waited++) {
       return;
@@ -261,6 +268,7 @@ test('errors come in words, and a 503 of health is an answer', async () => {
   await assert.rejects(connect(base, () => 7).download('debug/pprof/heap'),
                        { message: 'there is no worker 7' });
 
+  await assert.rejects(api.get('half'), /no connection/);
   assert.deepEqual(await api.get('slow'), { a: 1 });
   assert.equal(waited, 2);
 

@@ -1,7 +1,7 @@
 // A flame graph on one canvas, the root at its top.
 
 import { colour } from '../dom.mjs';
-import { change, layout, weight } from './model.mjs';
+import { change, layout } from './model.mjs';
 
 const row = 19;      // px
 const least = 0.6;   // px, the narrowest rectangle that is drawn
@@ -28,7 +28,7 @@ export function createFlame(canvas, { onhover, onzoom }) {
   const context = canvas.getContext('2d');
 
   let boxes = [];
-  let modules = [];
+  let modules = [];      // of the tree, the largest first
   let compared = false;
   let found = null;      // a test of frames
   let zoomed = null;     // a box
@@ -52,8 +52,18 @@ export function createFlame(canvas, { onhover, onzoom }) {
       return grouped[side];
     }
 
-    return (night ? dark : light)[modules.indexOf(frame.module)]
-           ?? others[side];
+    return hue(frame.module);
+  };
+
+  // the same in all captures of a visit
+  const hues = new Map([['nginx', 0]]);
+
+  const hue = (module) => {
+    if (!hues.has(module)) {
+      hues.set(module, hues.size);
+    }
+
+    return (night ? dark : light)[hues.get(module)] ?? others[night ? 1 : 0];
   };
 
   // [left, width] in px
@@ -264,6 +274,7 @@ export function createFlame(canvas, { onhover, onzoom }) {
 
       modules = [...sums].sort((a, b) => b[1] - a[1]).map(([name]) => name)
         .slice(0, light.length);
+      modules.forEach(hue);
       draw();
     },
 
@@ -291,13 +302,7 @@ export function createFlame(canvas, { onhover, onzoom }) {
     },
 
     // what colours stand for: [[name, colour]]
-    legend: () => compared ? [] : modules.map((name, i) =>
-      [name || 'unknown', (night ? dark : light)[i]]),
-
-    get size() {
-      return boxes.length;
-    },
-
-    weight,
+    legend: () => compared ? [] : modules.map((name) =>
+      [name || 'unknown', hue(name)]),
   };
 }
