@@ -1,11 +1,13 @@
 // The one place that talks to the server.
 
-// Seconds to wait for an answer.  One that does not come soon is asked for
-// again, over another connection: the first may belong to a worker that hangs.
+// Seconds to wait for an answer.  One that does not come soon, or breaks off, is
+// asked for again over another connection: the first may belong to a worker
+// that hangs, or to one that has just died.
 
 const tries = [2, 5];
 const patience = tries.at(-1);
 const late = `no answer within ${patience} s`;
+const broken = 'no connection';
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -81,7 +83,7 @@ export function connect(base, scope = () => null) {
     } catch (error) {
       throw error.name === 'TimeoutError'
               ? new ApiError(late)
-            : error.name === 'TypeError' ? new ApiError('no connection')
+            : error.name === 'TypeError' ? new ApiError(broken)
             : error;
     }
   };
@@ -104,7 +106,7 @@ export function connect(base, scope = () => null) {
   return {
     place,
     get: (path) => soon(path, 'GET', tries[0]).catch((error) => {
-      if (error.message !== late) {
+      if (error.message !== late && error.message !== broken) {
         throw error;
       }
 
