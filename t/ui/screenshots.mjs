@@ -52,9 +52,9 @@ let browser;
 try {
   await until(async () => (await fetch(site)).ok);
 
-  load(90, 16, '/backend/assets/catalog.json');
-  load(90, 6, '/users/somebody/home');
-  load(90, 2, '/assets/random.bin');
+  load(140, 16, '/backend/assets/catalog.json');
+  load(140, 6, '/users/somebody/home');
+  load(140, 2, '/assets/random.bin');
 
   browser = await chromium.launch({
     executablePath: '/usr/bin/chromium',
@@ -91,7 +91,7 @@ try {
   const light = await open({ colorScheme: 'light' });
 
   // the curves need something to show
-  await sleep(30000);
+  await sleep(60000);
   await measured(light);
   await light.evaluate(() => scrollTo(0, 0));
   await shot(light, 'light');

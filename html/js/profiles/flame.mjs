@@ -10,9 +10,9 @@ const least = 0.6;   // px, the narrowest rectangle that is drawn
 // is pale, or dark, so that text on it stays readable.  After these eight all
 // others are grey; which is which stands below the graph.
 
-const light = ['#f7c98b', '#a9d6f2', '#a5dfc9', '#f0b6d4', '#f3e59a',
+const light = ['#a9d6f2', '#f7c98b', '#a5dfc9', '#f0b6d4', '#f3e59a',
                '#c9c3ef', '#f2b8a5', '#c7dba0'];
-const dark = ['#7a4e12', '#1d5678', '#12604a', '#773f5f', '#69601a',
+const dark = ['#1d5678', '#7a4e12', '#12604a', '#773f5f', '#69601a',
               '#4a4587', '#7a3d29', '#4b6125'];
 
 const others = ['#d5d8dc', '#454b53'];
