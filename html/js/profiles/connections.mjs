@@ -10,6 +10,7 @@ const shown = 200;   // rows of a group
 const columns = [
   ['Worker', 'worker', String],
   ['State', 'state', String],
+  ['Action', 'action', String],
   ['For', 'wait_seconds', format.seconds],
   ['Kind', 'kind', String],
   ['Client', 'client', String],
@@ -23,7 +24,7 @@ const columns = [
 const request = ({ method, uri }) =>
   [method, uri].filter((v) => v != null).join(' ');
 
-const left = new Set(['State', 'Kind', 'Client', 'Server', 'Location',
+const left = new Set(['Worker', 'State', 'Action', 'Kind', 'Client', 'Server', 'Location',
                       'Request', 'Upstream']);
 
 // Groups of one stack: {frames, list}, the largest first
@@ -57,11 +58,15 @@ export function matching(list, text) {
 function rowOf(item) {
   return el('tr', {}, ...columns.map(([title, field, f], i) => {
     const value = field ? item[field] : request(item);
-    const text = value == null || value === '' ? '' : (f ?? String)(value);
+
+    // a worker that hangs cannot be asked; else there is none of it
+    const none = item.state === 'stuck' ? 'n/a' : '';
+    const text = value == null || value === '' ? none : (f ?? String)(value);
 
     return el(i ? 'td' : 'th', {
       class: left.has(title) ? 'left' : '', scope: i ? null : 'row',
-      title: left.has(title) ? text : null,
+      title: text === 'n/a' ? 'the worker does not answer'
+           : left.has(title) ? text : null,
     }, text);
   }));
 }
@@ -164,7 +169,10 @@ export function createConnections(root, { api }) {
         + (list.length < answer.count
            ? `, ${format.count(list.length)} of them listed` : '')
         + (found.length < list.length
-           ? `, ${format.count(found.length)} match` : ''),
+           ? `, ${format.count(found.length)} match` : '')
+        + (answer.workers ?? []).filter(({ answer: a }) =>
+          a && a !== 'answered').map(({ pid, answer: a }) =>
+          `; worker ${pid} is ${a}`).join(''),
     });
   }
 
