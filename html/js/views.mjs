@@ -153,6 +153,10 @@ const workerColumns = [
     hint: 'Passes that kept all other connections waiting for too long' },
 ];
 
+const replaces = (worker, ended) => [...ended.values()].some((gone) =>
+  gone.state === 'died' && gone.worker === worker.worker
+  && gone.generation === worker.generation);
+
 function showWorkers(state) {
   const { metrics, health, runtime } = state.answers;
   const now = Date.parse(metrics.timestamp);
@@ -162,7 +166,11 @@ function showWorkers(state) {
     [w.pid, w.silent_seconds]));
 
   const rows = (metrics.workers ?? []).map((worker) => {
-    const again = restarted(worker, runtime, now);
+    // one that took the place of another that was seen to die, or of one that
+    // died before this page was opened
+    const again = replaces(worker, state.ended)
+      ? Math.max(0, now - Date.parse(worker.started))
+      : restarted(worker, runtime, now);
 
     return {
       ...worker,
