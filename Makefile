@@ -1,6 +1,7 @@
 # make              the module, its encoder and the dashboard, in build/
 # make run          a small site with the module, on http://127.0.0.1:8151
 # make test         every test; one of them: make test T=t/010-name.t
+# make fleet        what agents ask for, at their pace, for three minutes
 # make style        the style checker alone
 # make bench        what the README's figures come from
 # make screenshots  the dashboard's, in build/screenshots/
@@ -43,7 +44,8 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
                                      -o -type f -print))
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
-                 $(if $(filter test bench screenshots,$(MAKECMDGOALS)),run test)
+                 $(if $(filter test bench screenshots fleet, \
+                       $(MAKECMDGOALS)),run test)
 
 
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
@@ -71,7 +73,7 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(wildcard encoder/*.c)
 
 
-.PHONY: all deps run test style bench screenshots install clean FORCE
+.PHONY: all deps run test fleet style bench screenshots install clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -152,6 +154,10 @@ test: all $(build)/npm/ui.installed
 
 screenshots: all $(build)/npm/ui.installed
 	@BUILD=$(build) node t/ui/screenshots.mjs $(nginx)
+
+fleet: all
+	@FLEET=180 BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) \
+	    t/run t/fleet/020-agents.t
 
 style:
 	@t/style

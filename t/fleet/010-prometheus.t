@@ -1,0 +1,131 @@
+#!/usr/bin/perl
+
+# The examples of conf/fleet: promtool accepts them, Debian's real Prometheus
+# scrapes by them, an alert fires when a worker is stuck, and each query of
+# the Grafana dashboard is answered.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Test::More;
+use Site;
+
+my $fleet = 'conf/fleet';
+
+for my $check (['check config', 'prometheus.yml'],
+               ['check rules', 'rules.yml'], ['test rules', 'rules.test.yml'])
+{
+    my ($what, $file) = @$check;
+
+    my $said = run('promtool', split(' ', $what), "$fleet/$file");
+    is($?, 0, "promtool $what") or diag($said);
+}
+
+my $site = Site->new(workers => 2, server => <<'END')->start;
+        location = /ok { return 200; }
+        location = /upstream { proxy_pass http://127.0.0.1:PORT/ok; }
+END
+my $dir = $site->dir . '/prometheus';
+
+mkdir $dir;
+spew("$dir/rules.yml", slurp("$fleet/rules.yml"));
+
+# as it stands, but for the port and the pace
+my $config = slurp("$fleet/prometheus.yml");
+
+like($config, qr/127\.0\.0\.1:8151/, 'the address of make run');
+$config =~ s/127\.0\.0\.1:8151/'127.0.0.1:' . $site->port/e;
+$config =~ s/_interval: 15s/_interval: 1s/g;
+spew("$dir/prometheus.yml", $config);
+
+my $server = fork() // die "fork() failed: $!\n";
+
+if (!$server) {
+    open STDOUT, '>', "$dir/output";
+    open STDERR, '>&', \*STDOUT;
+    exec('prometheus', "--config.file=$dir/prometheus.yml",
+         "--storage.tsdb.path=$dir/data",
+         '--web.listen-address=127.0.0.1:' . $site->port(8))
+        or POSIX::_exit(127);
+}
+
+END { kill 'KILL', $server if $server }
+
+$site->request('/upstream') for 1 .. 5;
+
+ok(until_true(60, sub { value('up{job="nginx"}') }), 'Prometheus scrapes')
+    or diag(slurp("$dir/output"));
+
+ok(until_true(20, sub {
+    return defined value('instance:nginx_profiling_memory:ratio')
+           && defined value('instance:nginx_profiling_requests:rate1m')
+           && defined value('instance:nginx_profiling_pause:ratio_rate1m');
+}), 'and records');
+
+is(value('count(ALERTS)'), undef, 'no alert while all is well');
+
+# the dashboard's queries
+
+my $dashboard = decode_json(slurp("$fleet/grafana.json"));
+my $exposed = $site->request('/metrics')->{body};
+
+for my $panel (@{ $dashboard->{panels} }) {
+    for my $query (map { $_->{expr} } @{ $panel->{targets} }) {
+        $query =~ s/\$__rate_interval/1m/g;
+        $query =~ s/\$instance/.*/g;
+
+        is(query($query)->{status}, 'success', $panel->{title})
+            or diag($query);
+
+        my @unknown = grep { $exposed !~ /^$_[{ ]/m }
+                      $query =~ /(nginx_profiling_\w+)/g;
+        is_deeply(\@unknown, [], 'by what nginx tells')
+            or diag($query);
+    }
+}
+
+# a worker that is stuck
+
+my ($victim) = $site->workers;
+kill 'STOP', $victim;
+
+ok(until_true(30, sub {
+    (value('ALERTS{alertname="NginxWorkerStuck",alertstate="firing"}') // 0)
+        == 1;
+}), 'a stuck worker fires an alert');
+
+kill 'CONT', $victim;
+
+ok(until_true(30, sub {
+    !defined value('ALERTS{alertname="NginxWorkerStuck"}');
+}), 'which ends when it goes on');
+
+kill 'TERM', $server;
+ok(until_true(20, sub { waitpid($server, POSIX::WNOHANG()) != 0 }),
+   'the server ends');
+undef $server;
+
+$site->stop;
+done_testing;
+
+
+sub query {
+    my $query = shift;
+
+    $query =~ s/([^\w.-])/sprintf '%%%02x', ord $1/ge;
+
+    my $got = $site->request("/api/v1/query?query=$query",
+                             to => '127.0.0.1:' . $site->port(8));
+
+    return eval { decode_json($got->{body}) } || { status => $got->{status} };
+}
+
+
+# the first value of what a query gives
+
+sub value {
+    my $data = query(@_)->{data} or return;
+
+    return $data->{result}[0] ? $data->{result}[0]{value}[1] : undef;
+}
