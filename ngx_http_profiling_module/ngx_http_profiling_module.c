@@ -298,13 +298,18 @@ ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
 
+    /* handlers answer, and refuse, when profiling is off, too */
+
+    if (ngx_http_profiling_access_init(cf, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (!mcf->active) {
         return NGX_OK;
     }
 
     if (ngx_http_profiling_place_labels(cf, mcf) != NGX_OK
         || ngx_http_profiling_memory_add_zone(cf, mcf) != NGX_OK
-        || ngx_http_profiling_access_init(cf, mcf) != NGX_OK
         || ngx_http_profiling_context_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
