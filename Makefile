@@ -1,6 +1,8 @@
 # make              the module, its encoder and the dashboard, in build/
 # make run          a small site with the module, on http://127.0.0.1:8151
 # make test         every test; one of them: make test T=t/010-name.t
+# make dist         a tarball of the sources, in build/
+# make package      the Debian package, tried in a fresh Debian (root)
 # make fleet        what agents ask for, at their pace, for three minutes
 # make style        the style checker alone
 # make bench        what the README's figures come from
@@ -45,7 +47,8 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet, \
-                       $(MAKECMDGOALS)),run test)
+                       $(MAKECMDGOALS)),run test) \
+                 $(if $(filter package,$(MAKECMDGOALS)),package)
 
 
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
@@ -73,7 +76,8 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(wildcard encoder/*.c)
 
 
-.PHONY: all deps run test fleet style bench screenshots install clean FORCE
+.PHONY: all deps run test fleet style bench screenshots install dist package \
+        clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -182,6 +186,19 @@ endif
 	@# an edited one stays
 	test -e $(DESTDIR)$(CONF_DIR)/snippets/profiling.conf \
 	    || install -m 644 conf/profiling.conf $(DESTDIR)$(CONF_DIR)/snippets/
+
+
+version := $(shell sed -n 's/.*PROFILING_VERSION  *"\(.*\)"/\1/p' \
+             ngx_http_profiling_module/ngx_http_profiling_module.h)
+
+dist:
+	@mkdir -p $(build)
+	git archive --format=tar.gz \
+	    --prefix=ngx_http_profiling_module-$(version)/ \
+	    -o $(build)/ngx_http_profiling_module-$(version).tar.gz HEAD
+
+package: | deps
+	tools/package $(build)/package
 
 
 clean:
