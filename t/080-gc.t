@@ -104,9 +104,10 @@ for my $n (1 .. 3) {
 
     # a busy machine may add some that nobody asked for
     cmp_ok($now->{num_gc}, '>=', $before->{num_gc} + $n, "$n pauses");
-    cmp_ok($now->{recent_pauses_ns}[0], '>=', 58e6, 'as long as it slept');
-    cmp_ok($now->{recent_pauses_ns}[0], '<=', $took * 1e9,
-           'and no longer than it was seen to be');
+    ok((grep { $_ >= 58e6 && $_ <= $took * 1e9 }
+             @{ $now->{recent_pauses_ns} }[0 .. 1]),
+       'as long as it slept, and no longer than it was seen to be')
+        or diag("@{ $now->{recent_pauses_ns} }, $took s");
     cmp_ok(abs(epoch($now->{last_gc}) - time()), '<', 1, 'just now');
 }
 
@@ -125,7 +126,7 @@ cmp_ok($now->{gc_cpu_fraction}, '<', 1, 'is one');
 is_deeply([map { $_->{duration_ns} } @{ $now->{recent} }],
           $now->{recent_pauses_ns}, 'recent has the same');
 is(scalar(grep { ($_->{cause} // '') eq 'force-gc' } @{ $now->{recent} }), 0,
-   'none of them forced');
+   'none was forced');
 
 my %workers = map { $_ => 1 } $site->workers;
 is(scalar(grep { !$workers{$_->{worker}} } @{ $now->{recent} }), 0,
@@ -189,25 +190,27 @@ is_deeply([keys %{ $forced->{unavailable} }], ['heap_resident_mb'],
 
 # once a second, whoever is asked
 
-my $busy;
+my ($busy, $one_busy, $counted);
 
-ok(until_true(5, sub {
-    my $first = $site->request('/api/profiling/force-gc', method => 'POST');
-    return if $first->{status} != 200;
-    $busy = $site->request('/api/profiling/force-gc', method => 'POST');
-    return $busy->{status} == 429;
-}), 'a second one at once is 429');
+ok(until_true(10, sub {
+    $counted = gc()->{forced};
+    my $path = '/api/profiling/force-gc';
+    my $first = $site->request($path, method => 'POST');
+
+    $busy = $site->request($path, method => 'POST');
+    $one_busy = $site->request("$path?worker=" . (keys %workers)[0],
+                               method => 'POST');
+
+    return "$first->{status} $busy->{status} $one_busy->{status}"
+           eq '200 429 429';
+}), 'a second one at once is 429, and of one worker, too');
 
 is($busy->{headers}{'retry-after'}, 1, 'with the time to wait');
 is_deeply(JSON::PP->new->utf8->decode($busy->{body}),
           { error => { status => 429, message =>
                        'force-gc may be asked for once a second' } },
           'and says why');
-
-my $counted = gc()->{forced};
-is($site->request('/api/profiling/force-gc?worker=' . (keys %workers)[0],
-                  method => 'POST')->{status}, 429, 'one worker neither');
-is(gc()->{forced}, $counted, 'and nothing was done');
+is(gc()->{forced}, $counted + 2, 'and nothing was done');
 
 my $again = time();
 is(force()->{success}, 1, 'then it may again');
@@ -291,7 +294,7 @@ close $_ for @sent;
 
 my $memory;
 
-ok(until_true(10, sub {
+ok(until_true(30, sub {
     $memory = $site->json('memory')->{memory};
     return $memory->{heap_idle} > 200 * 80_000;
 }), 'they are free, and not given back') or diag(explain($memory));
@@ -332,7 +335,12 @@ my $health = eval { JSON::PP->new->utf8->decode($got->{body}) }
 my ($victim) = grep { $_->{state} eq 'stuck' } @{ $health->{workers} };
 
 is($health->{status}, 'unhealthy', 'by name');
-like($health->{issues}[0], qr/^worker $victim->{pid} is stuck: (?:its event loop has not run|it has been in ngx_http_echo_\w+) for \d\.\d s,.* it sleeps in a blocking call$/,
+like($health->{issues}[0],
+     qr/^worker\ $victim->{pid}\ is\ stuck:\ (?:
+            its\ event\ loop\ has\ not\ run\ for\ \d\.\d\ s
+            | it\ has\ been\ in\ \S+\ for\ \d\.\d\ s,
+              \ server\ main,\ location\ =\ \/stuck),
+            \ it\ sleeps\ in\ a\ blocking\ call$/x,
      'the issue says which, for how long, and what it does');
 
 $forced = force();
@@ -356,8 +364,10 @@ is($forced->{before}{heap_alloc_mb},
 like(Site::read_all($stuck, 5), qr/ok/, 'the stuck one goes on');
 cmp_ok(time() - $since, '>=', 2.4, 'after its time');
 
-ok(until_true(5, sub { $site->json('health')->{status} ne 'unhealthy' }),
-   'all is well again');
+ok(until_true(20, sub {
+    $health = $site->json('health');
+    return !grep { $_->{state} ne 'running' } @{ $health->{workers} };
+}), 'all is well again') or diag(explain($health));
 is(force()->{success}, 1, 'force-gc too');
 
 # one that ends while it is waited for, and one that takes its slot
