@@ -153,6 +153,7 @@ ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
     shape.history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
     shape.places = 2 * ngx_http_profiling_place_number(mcf) + 30;
     shape.stacks = NGX_HTTP_PROFILING_STACKS_MAX;
+    shape.dump = NGX_HTTP_PROFILING_DUMP_MAX;
 
     size = ngx_http_profiling_zone_size(&shape);
 
@@ -335,7 +336,7 @@ ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
 }
 
 
-/* what fits into the zone: its room is for tables of stacks and for places */
+/* what fits: the room is for dumps, for tables of stacks, and for places */
 
 static ngx_int_t
 ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
@@ -354,6 +355,7 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
     shape->history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
     shape->places = needed;
     shape->stacks = NGX_HTTP_PROFILING_STACKS_MIN;
+    shape->dump = 0;
 
     least = ngx_http_profiling_zone_size(shape);
 
@@ -367,7 +369,18 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
         return NGX_ERROR;
     }
 
-    /* at most half of what is left goes to the stacks */
+    /* at most a quarter of what is left is for dumps, half for the stacks */
+
+    shape->dump = NGX_HTTP_PROFILING_DUMP_MAX;
+
+    while (shape->dump
+           && ngx_http_profiling_zone_size(shape) > least + (room - least) / 4)
+    {
+        shape->dump = (shape->dump > NGX_HTTP_PROFILING_DUMP_MIN)
+                      ? shape->dump / 2 : 0;
+    }
+
+    least = ngx_http_profiling_zone_size(shape);
 
     while (shape->stacks < NGX_HTTP_PROFILING_STACKS_MAX) {
         shape->stacks *= 2;

@@ -115,7 +115,8 @@ typedef struct {
     uint64_t  threads;
     uint64_t  descriptors;
 
-    uint64_t  connections;      /* client + upstream + idle ones + other */
+    uint64_t  connections;      /* client + upstream + idle ones + other,
+                                   + streams */
     uint64_t  active;           /* client connections */
     uint64_t  reading;
     uint64_t  writing;
@@ -123,6 +124,7 @@ typedef struct {
     uint64_t  upstream;         /* in use */
     uint64_t  keepalive;        /* upstream connections kept alive */
     uint64_t  other;            /* resolvers, mail, stream and others */
+    uint64_t  streams;          /* of HTTP/2, being served */
     uint64_t  free;
 
     uint64_t  interval;         /* ns since the tick before; 0: the first */

@@ -7,6 +7,7 @@
 static size_t ngx_http_profiling_zone_wait_bytes(ngx_uint_t stacks);
 static size_t ngx_http_profiling_zone_slot_size(
     const ngx_http_profiling_shape_t *shape);
+static size_t ngx_http_profiling_zone_dump_size(size_t dump);
 static size_t ngx_http_profiling_zone_slots_offset(
     const ngx_http_profiling_shape_t *shape);
 static size_t ngx_http_profiling_zone_name(u_char *dst, size_t max,
@@ -65,6 +66,15 @@ ngx_http_profiling_zone_slots_offset(const ngx_http_profiling_shape_t *shape)
 }
 
 
+static size_t
+ngx_http_profiling_zone_dump_size(size_t dump)
+{
+    return dump
+           ? ngx_http_profiling_round(ngx_http_profiling_dump_area_size(dump))
+           : 0;
+}
+
+
 size_t
 ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape)
 {
@@ -77,12 +87,16 @@ ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape)
         || shape->history > NGX_HTTP_PROFILING_HISTORY_MAX
         || shape->places > NGX_HTTP_PROFILING_PLACES_MAX
         || shape->stacks > NGX_HTTP_PROFILING_STACKS_MAX
-        || (shape->stacks & (shape->stacks - 1)))
+        || (shape->stacks & (shape->stacks - 1))
+        || shape->dump > NGX_HTTP_PROFILING_DUMP_MAX
+        || shape->dump % NGX_HTTP_PROFILING_LINE)
     {
         return 0;
     }
 
-    if (__builtin_mul_overflow(ngx_http_profiling_zone_slot_size(shape),
+    if (__builtin_mul_overflow(ngx_http_profiling_zone_slot_size(shape)
+                               + ngx_http_profiling_zone_dump_size(
+                                                                shape->dump),
                                shape->slots, &size)
         || __builtin_add_overflow(ngx_http_profiling_zone_slots_offset(shape),
                                   size, &size))
@@ -109,6 +123,8 @@ ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
     zone->stacks = shape->stacks;
     zone->slot_size = ngx_http_profiling_zone_slot_size(shape);
     zone->slots_offset = ngx_http_profiling_zone_slots_offset(shape);
+    zone->dump = shape->dump;
+    zone->dumps_offset = zone->slots_offset + zone->slots * zone->slot_size;
     zone->start_time = time;
     zone->start_clock = clock;
     zone->place_n = 1;
@@ -145,11 +161,14 @@ ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
     shape.history = zone->history;
     shape.places = zone->places;
     shape.stacks = zone->stacks;
+    shape.dump = zone->dump;
 
     if (zone->size > size
         || zone->size != ngx_http_profiling_zone_size(&shape)
         || zone->slot_size != ngx_http_profiling_zone_slot_size(&shape)
         || zone->slots_offset != ngx_http_profiling_zone_slots_offset(&shape)
+        || zone->dumps_offset != zone->slots_offset
+                                 + zone->slots * zone->slot_size
         || zone->place_n == 0 || zone->place_n > zone->places
         || zone->upstream_n > NGX_HTTP_PROFILING_UPSTREAMS
         || zone->name_n > NGX_HTTP_PROFILING_ZONES)
@@ -271,6 +290,20 @@ ngx_http_profiling_zone_freed(const ngx_http_profiling_zone_t *zone,
                ((u_char *) ngx_http_profiling_zone_heap(zone, slot)
                 + ngx_http_profiling_stacks_size(
                                ngx_http_profiling_zone_heap_n(zone->stacks)));
+}
+
+
+ngx_http_profiling_dump_area_t *
+ngx_http_profiling_zone_dump(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t i)
+{
+    if (zone->dump == 0) {
+        return NULL;
+    }
+
+    return (ngx_http_profiling_dump_area_t *)
+               ((u_char *) zone + zone->dumps_offset
+                + i * ngx_http_profiling_zone_dump_size(zone->dump));
 }
 
 

@@ -3,6 +3,7 @@
  * The layout of the shared-memory zone.
  *
  *     header | places | wake descriptors | slot 0 | slot 1 | ...
+ *            | dump area of slot 0 | of slot 1 | ...
  *
  *     slot:  ngx_http_profiling_slot_t | history | places | base of places
  *            | stacks of the CPU sampler
@@ -28,6 +29,7 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
+#include "ngx_http_profiling_dump_area.h"
 
 
 #define NGX_HTTP_PROFILING_MAGIC          0x676e696c69666f72ULL
@@ -135,6 +137,8 @@ struct ngx_http_profiling_zone_s {
     uint64_t               stacks;        /* capacity of each table */
     uint64_t               slot_size;     /* bytes, with what follows it */
     uint64_t               slots_offset;
+    uint64_t               dump;          /* bytes of a dump, 0: none */
+    uint64_t               dumps_offset;
 
     uint64_t               start_time;    /* ms since the epoch, UTC */
     uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
@@ -182,6 +186,7 @@ typedef struct {
     ngx_uint_t             history;
     ngx_uint_t             places;
     ngx_uint_t             stacks;        /* a power of two */
+    ngx_uint_t             dump;          /* bytes of a dump, 0: none */
 } ngx_http_profiling_shape_t;
 
 
@@ -249,6 +254,10 @@ ngx_http_profiling_stacks_t *ngx_http_profiling_zone_heap(
 ngx_http_profiling_freed_t *ngx_http_profiling_zone_freed(
     const ngx_http_profiling_zone_t *zone,
     const ngx_http_profiling_slot_t *slot);
+
+/* of the slot with this index; NULL: the zone has no room for dumps */
+ngx_http_profiling_dump_area_t *ngx_http_profiling_zone_dump(
+    const ngx_http_profiling_zone_t *zone, ngx_uint_t i);
 
 /* the eventfd of each slot, -1: none; the same number in all processes */
 int32_t *ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone);

@@ -1,0 +1,175 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_dump_area.h"
+
+
+/* of a copy's bytes, the part for groups */
+#define NGX_HTTP_PROFILING_DUMP_SHARE  4
+
+/* bytes of a head without its sequence number */
+#define NGX_HTTP_PROFILING_DUMP_HEAD                                          \
+    (sizeof(ngx_http_profiling_dump_copy_t)                                   \
+     - offsetof(ngx_http_profiling_dump_copy_t, number))
+
+
+ngx_uint_t
+ngx_http_profiling_dump_groups(size_t size)
+{
+    return size / NGX_HTTP_PROFILING_DUMP_SHARE
+           / sizeof(ngx_http_profiling_dump_group_t);
+}
+
+
+size_t
+ngx_http_profiling_dump_room(size_t size)
+{
+    return size - ngx_http_profiling_dump_groups(size)
+                  * sizeof(ngx_http_profiling_dump_group_t);
+}
+
+
+ngx_http_profiling_dump_group_t *
+ngx_http_profiling_dump_group(const ngx_http_profiling_dump_area_t *area,
+    size_t size, ngx_uint_t copy)
+{
+    return (ngx_http_profiling_dump_group_t *)
+               ((u_char *) area + sizeof(ngx_http_profiling_dump_area_t)
+                + copy * size);
+}
+
+
+u_char *
+ngx_http_profiling_dump_details(const ngx_http_profiling_dump_area_t *area,
+    size_t size, ngx_uint_t copy)
+{
+    return (u_char *) (ngx_http_profiling_dump_group(area, size, copy)
+                       + ngx_http_profiling_dump_groups(size));
+}
+
+
+uint64_t
+ngx_http_profiling_dump_ask(ngx_http_profiling_dump_area_t *area,
+    ngx_uint_t limit)
+{
+    uint64_t  asked, next;
+
+    asked = ngx_http_profiling_load(&area->asked);
+
+    do {
+        next = (ngx_http_profiling_dump_number(asked) + 1)
+               << NGX_HTTP_PROFILING_DUMP_BITS
+               | ngx_max(ngx_http_profiling_dump_limit(asked), limit);
+
+    } while (!__atomic_compare_exchange_n(&area->asked, &asked, next, 0,
+                                          __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+
+    return ngx_http_profiling_dump_number(next);
+}
+
+
+/* number and limit change in one step, or a limit could get lost */
+
+uint64_t
+ngx_http_profiling_dump_take(ngx_http_profiling_dump_area_t *area,
+    ngx_uint_t *limit)
+{
+    uint64_t  asked, next, number;
+
+    asked = ngx_http_profiling_load_acquire(&area->asked);
+
+    do {
+        number = ngx_http_profiling_dump_number(asked);
+
+        if (number == ngx_http_profiling_load(&area->begun)) {
+            return 0;
+        }
+
+        next = number << NGX_HTTP_PROFILING_DUMP_BITS;
+
+    } while (!__atomic_compare_exchange_n(&area->asked, &asked, next, 0,
+                                          __ATOMIC_SEQ_CST,
+                                          __ATOMIC_ACQUIRE));
+
+    *limit = ngx_http_profiling_dump_limit(asked);
+
+    ngx_http_profiling_store_release(&area->begun, number);
+
+    return number;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_dump_begin(ngx_http_profiling_dump_area_t *area)
+{
+    uint64_t    seq;
+    ngx_uint_t  i;
+
+    i = (area->copy[0].number > area->copy[1].number);
+
+    /* one that a killed owner left behind is older than any */
+
+    if ((area->copy[0].seq ^ area->copy[1].seq) & 1) {
+        i = area->copy[1].seq & 1;
+    }
+
+    seq = area->copy[i].seq;
+
+    __atomic_store_n(&area->copy[i].seq, seq + 1 + (seq & 1),
+                     __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+    return i;
+}
+
+
+void
+ngx_http_profiling_dump_end(ngx_http_profiling_dump_area_t *area,
+    ngx_uint_t copy, const ngx_http_profiling_dump_copy_t *head)
+{
+    ngx_http_profiling_copy_words(&area->copy[copy].number, &head->number,
+                                  NGX_HTTP_PROFILING_DUMP_HEAD);
+
+    ngx_http_profiling_store_release(&area->copy[copy].seq,
+                                     area->copy[copy].seq + 1);
+}
+
+
+ngx_int_t
+ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
+    uint64_t number, ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+        head->seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
+
+        if (head->seq & 1) {
+            continue;
+        }
+
+        ngx_http_profiling_copy_words(&head->number, &area->copy[i].number,
+                                      NGX_HTTP_PROFILING_DUMP_HEAD);
+
+        if (ngx_http_profiling_dump_same(area, i, head)
+            && head->number >= number
+            && head->number
+            && head->pid == (uint64_t) pid)
+        {
+            return i;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_dump_same(const ngx_http_profiling_dump_area_t *area,
+    ngx_uint_t copy, const ngx_http_profiling_dump_copy_t *head)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+    return ngx_http_profiling_load(&area->copy[copy].seq) == head->seq;
+}
