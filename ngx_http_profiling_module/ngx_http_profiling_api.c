@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_api.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_goroutines.h"
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_view.h"
@@ -58,6 +59,8 @@ static ngx_int_t ngx_http_profiling_api_heap(ngx_http_request_t *r,
     ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_cpu(ngx_http_request_t *r,
     ngx_pid_t worker);
+static ngx_int_t ngx_http_profiling_api_goroutines(ngx_http_request_t *r,
+    ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_force(ngx_http_request_t *r,
     ngx_pid_t worker);
 static ngx_int_t ngx_http_profiling_api_index(ngx_http_profiling_work_t *w);
@@ -78,7 +81,7 @@ static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
       NGX_HTTP_PROFILING_NEEDS_STACKS, ngx_http_profiling_view_gc, NULL },
 
     { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_goroutines, NULL },
+      NULL, ngx_http_profiling_api_goroutines },
 
     { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_http_profiling_view_runtime, NULL },
@@ -597,6 +600,30 @@ ngx_http_profiling_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
 
     return ngx_http_profiling_pprof_dump(r, worker, (const char *) p,
                                          ngx_http_profiling_api_error);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_goroutines(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    ngx_int_t  limit;
+    ngx_str_t  value;
+
+    limit = NGX_HTTP_PROFILING_DUMP_LIMIT;
+
+    if (ngx_http_profiling_argument(r, "limit", &value) == NGX_OK) {
+        limit = ngx_atoi(value.data, value.len);
+
+        if (limit < 0 || limit > NGX_HTTP_PROFILING_DUMP_LIMIT_MAX) {
+            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                     "limit must be an integer from 0 to %d, "
+                                     "not \"%V\"",
+                                     NGX_HTTP_PROFILING_DUMP_LIMIT_MAX,
+                                     &value);
+        }
+    }
+
+    return ngx_http_profiling_goroutines_request(r, worker, limit);
 }
 
 

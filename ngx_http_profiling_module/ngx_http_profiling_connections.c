@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_connections.h"
+#include "ngx_http_profiling_entry.h"
 #include "ngx_http_profiling_request.h"
 #include "ngx_http_profiling_roster.h"
 
@@ -33,6 +34,7 @@ static void ngx_http_profiling_peer_count(ngx_connection_t *c,
     ngx_http_profiling_peer_e peer, ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g);
+static ngx_uint_t ngx_http_profiling_stream_count(ngx_connection_t *c);
 
 
 static ngx_http_profiling_count_t  ngx_http_profiling_count;
@@ -258,12 +260,21 @@ static void
 ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g)
 {
+    ngx_uint_t  streams;
+
     if (c->listening->handler != ngx_http_init_connection) {
         g->other++;
         return;
     }
 
     g->active++;
+
+    /* one that is reusable serves none, and its data stay out of the cache */
+
+    streams = c->reusable ? 0 : ngx_http_profiling_stream_count(c);
+
+    g->streams += streams;
+    g->connections += streams;
 
     if (ngx_http_profiling_request_active(c)) {
         g->writing++;
@@ -274,4 +285,27 @@ ngx_http_profiling_client_count(ngx_connection_t *c,
     } else {
         g->reading++;
     }
+}
+
+
+/* each has a connection of its own outside of nginx's table */
+
+static ngx_uint_t
+ngx_http_profiling_stream_count(ngx_connection_t *c)
+{
+#if (NGX_HTTP_V2)
+    ngx_http_v2_connection_t  *h2c;
+
+    h2c = ngx_http_profiling_entry_v2(c);
+
+    if (h2c) {
+#if (nginx_version < 1025001)
+        return h2c->processing + h2c->pushing;
+#else
+        return h2c->processing;
+#endif
+    }
+#endif
+
+    return 0;
 }

@@ -5,6 +5,7 @@
 #include <ucontext.h>
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
@@ -16,6 +17,7 @@ static void ngx_http_profiling_cpu_handler(int signo, siginfo_t *info,
     void *context);
 static void ngx_http_profiling_cpu_asked(siginfo_t *info,
     const ucontext_t *uc);
+static void ngx_http_profiling_cpu_native(const ucontext_t *uc);
 static void ngx_http_profiling_cpu_sample(siginfo_t *info,
     const ucontext_t *uc);
 static uint32_t ngx_http_profiling_cpu_label(
@@ -247,6 +249,34 @@ ngx_http_profiling_cpu_asked(siginfo_t *info, const ucontext_t *uc)
         ngx_http_profiling_thread_arm(
                            ngx_http_profiling_process.conf->setting[
                                                 NGX_HTTP_PROFILING_CPU_RATE]);
+    }
+
+    ngx_http_profiling_cpu_native(uc);
+}
+
+
+/* the kernel gives a signal of the process to its main thread, if it can */
+
+static void
+ngx_http_profiling_cpu_native(const ucontext_t *uc)
+{
+    pid_t                         tid;
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    tid = (pid_t) syscall(SYS_gettid);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (t->main
+            && t->tid == tid
+            && ngx_http_profiling_load_acquire(&t->state)
+               == NGX_HTTP_PROFILING_THREAD_RUNNING)
+        {
+            ngx_http_profiling_dump_native(&t->stack, uc);
+            return;
+        }
     }
 }
 

@@ -107,11 +107,32 @@ void
 ngx_http_profiling_json_string(ngx_http_profiling_json_t *j, const char *key,
     const u_char *data, size_t len)
 {
-    ngx_http_profiling_json_key(j, key);
+    ngx_http_profiling_json_begin(j, key);
+    ngx_http_profiling_json_part(j, data, len);
+    ngx_http_profiling_json_end(j);
+}
 
+
+void
+ngx_http_profiling_json_begin(ngx_http_profiling_json_t *j, const char *key)
+{
+    ngx_http_profiling_json_key(j, key);
     ngx_http_profiling_text_write(&j->text, "\"", 1);
+}
+
+
+void
+ngx_http_profiling_json_part(ngx_http_profiling_json_t *j,
+    const u_char *data, size_t len)
+{
     (void) ngx_http_profiling_text_utf8(&j->text, data, len,
                                         ngx_http_profiling_json_escape);
+}
+
+
+void
+ngx_http_profiling_json_end(ngx_http_profiling_json_t *j)
+{
     ngx_http_profiling_text_write(&j->text, "\"", 1);
 }
 

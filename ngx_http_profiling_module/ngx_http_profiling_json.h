@@ -47,6 +47,13 @@ void ngx_http_profiling_json_string(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_string(j, key, (const u_char *) (s),              \
                                    ngx_strlen(s))
 
+/* a long string in parts; a part ends at the end of a character */
+void ngx_http_profiling_json_begin(ngx_http_profiling_json_t *j,
+    const char *key);
+void ngx_http_profiling_json_part(ngx_http_profiling_json_t *j,
+    const u_char *data, size_t len);
+void ngx_http_profiling_json_end(ngx_http_profiling_json_t *j);
+
 /* a time in ms since the epoch as RFC 3339 in UTC; 0: null */
 void ngx_http_profiling_json_time(ngx_http_profiling_json_t *j,
     const char *key, uint64_t ms);

@@ -75,6 +75,7 @@ static ngx_command_t  ngx_http_profiling_commands[] = {
     ngx_http_profiling_setting("profiling_block_rate"),
     ngx_http_profiling_setting("profiling_mutex_fraction"),
     ngx_http_profiling_setting("profiling_trace_buffer"),
+    ngx_http_profiling_setting("profiling_anonymize"),
 
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

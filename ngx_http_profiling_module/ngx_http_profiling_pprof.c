@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_goroutines.h"
 #include "ngx_http_profiling_raw.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_work.h"
@@ -82,6 +83,11 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
     { ngx_string("cmdline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "The command line of nginx, its arguments separated by NUL.",
       ngx_http_profiling_pprof_cmdline },
+
+    { ngx_string("goroutine"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Connections of all workers, with the handlers that come next. "
+      "\"debug=2\" lists them one by one, up to \"limit\" (10000).",
+      ngx_http_profiling_goroutine_pprof },
 
     { ngx_string("heap"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Memory in use, as sampled. \"gc=1\" makes the allocators give free "
@@ -544,13 +550,17 @@ ngx_http_profiling_pprof_index(ngx_http_request_t *r,
 
         if (page->help) {
             ngx_http_profiling_text_printf(&text,
-                "<tr><td>0</td><td><a href=\"%V?debug=1\">%V</a></td></tr>\n",
+                "<tr><td>%uL</td><td><a href=\"%V?debug=1\">%V</a></td>"
+                "</tr>\n",
+                (page->handler == ngx_http_profiling_goroutine_pprof)
+                ? ngx_http_profiling_goroutine_count() : (uint64_t) 0,
                 &page->name, &page->name);
         }
     }
 
     ngx_http_profiling_text_puts(&text,
-        "</table>\n<p>Profile descriptions:</p>\n<ul>\n");
+        "</table>\n<p><a href=\"goroutine?debug=2\">full goroutine stack "
+        "dump</a></p>\n<p>Profile descriptions:</p>\n<ul>\n");
 
     for (i = 0; i < NGX_HTTP_PROFILING_PAGES; i++) {
         page = &ngx_http_profiling_pages[i];

@@ -114,7 +114,6 @@ ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_symbols(
 ngx_int_t ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f);
 
 
-
 /*
  * For writers of other kinds of profiles.  open() begins a capture and leaves
  * types, period and times to the caller, who fills f->header, a
@@ -143,6 +142,11 @@ uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
 /* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
 void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
     ngx_pid_t pid);
+
+/* the number of a process, of which pid and worker of the reading are used */
+uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
+    const ngx_http_profiling_reading_t *reading);
 
 /* labels of a place and an upstream, at most 3; their number */
 ngx_uint_t ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,

@@ -16,42 +16,6 @@ static size_t ngx_http_profiling_runtime_duration(u_char *buf, size_t size,
 
 
 ngx_int_t
-ngx_http_profiling_view_goroutines(ngx_http_profiling_work_t *w)
-{
-    ngx_http_profiling_json_t      *j;
-    ngx_http_profiling_gauges_t    *g;
-    ngx_http_profiling_snapshot_t  *s;
-
-    j = &w->json;
-    s = w->snapshot;
-    g = &s->gauges;
-
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_uint(j, "count", g->connections);
-    ngx_http_profiling_json_time(j, "timestamp", s->time);
-
-    ngx_http_profiling_json_open(j, "states", '{');
-    ngx_http_profiling_json_uint(j, "reading", g->reading);
-    ngx_http_profiling_json_uint(j, "writing", g->writing);
-    ngx_http_profiling_json_uint(j, "waiting", g->waiting);
-    ngx_http_profiling_json_uint(j, "upstream", g->upstream);
-    ngx_http_profiling_json_uint(j, "upstream_idle", g->keepalive);
-    ngx_http_profiling_json_uint(j, "other", g->other);
-    ngx_http_profiling_json_close(j, '}');
-
-    ngx_http_profiling_json_null(j, "stack_trace");
-    ngx_http_profiling_json_open(j, "unavailable", '{');
-    ngx_http_profiling_json_cstring(j, "stack_trace",
-                              "this version counts connections, it does not "
-                              "list them");
-    ngx_http_profiling_json_close(j, '}');
-    ngx_http_profiling_json_close(j, '}');
-
-    return NGX_DONE;
-}
-
-
-ngx_int_t
 ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w)
 {
     double                          uptime;
@@ -168,7 +132,8 @@ ngx_http_profiling_runtime_settings(ngx_http_profiling_json_t *j,
     ngx_uint_t                           i;
     const ngx_http_profiling_setting_t  *setting;
 
-    static const char *const  units[] = { "", "_percent", "_ms", "_bytes" };
+    static const char *const  units[] = { "", "_percent", "_ms", "_bytes",
+                                           "" };
 
     char                                 name[64];
 
@@ -182,6 +147,11 @@ ngx_http_profiling_runtime_settings(ngx_http_profiling_json_t *j,
 
         if (i == NGX_HTTP_PROFILING_MEMORY_LIMIT) {
             ngx_http_profiling_json_uint(j, name, s->conf->memory_limit);
+            continue;
+        }
+
+        if (setting->kind == NGX_HTTP_PROFILING_FLAG) {
+            ngx_http_profiling_json_bool(j, name, s->conf->setting[i]);
             continue;
         }
 

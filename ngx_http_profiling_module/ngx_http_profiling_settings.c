@@ -63,12 +63,15 @@ const ngx_http_profiling_setting_t
       NGX_HTTP_PROFILING_NUMBER, "off", 1, 1000000, 1 },
 
     { "profiling_trace_buffer", NULL,
-      NGX_HTTP_PROFILING_SIZE, NULL, 262144, 1073741824, 4194304 }
+      NGX_HTTP_PROFILING_SIZE, NULL, 262144, 1073741824, 4194304 },
+
+    { "profiling_anonymize", NULL,
+      NGX_HTTP_PROFILING_FLAG, "off", 0, 1, 0 }
 };
 
 
 static const char *const  ngx_http_profiling_kinds[] = {
-    "a number", "a percentage", "a time", "a size"
+    "a number", "a percentage", "a time", "a size", "a flag"
 };
 
 
@@ -247,6 +250,10 @@ ngx_http_profiling_setting_parse(const ngx_http_profiling_setting_t *s,
         *value = ngx_parse_offset(&number);
         break;
 
+    case NGX_HTTP_PROFILING_FLAG:
+        *value = (ngx_strcmp(text->data, "on") == 0) ? 1 : NGX_ERROR;
+        break;
+
     case NGX_HTTP_PROFILING_PERCENT:
 
         if (number.len && number.data[number.len - 1] == '%') {
@@ -328,6 +335,10 @@ ngx_http_profiling_setting_range(u_char *p, u_char *last,
     const ngx_http_profiling_setting_t *s)
 {
     const char  *unit;
+
+    if (s->kind == NGX_HTTP_PROFILING_FLAG) {
+        return ngx_slprintf(p, last, "\"on\" or \"off\"");
+    }
 
     unit = (s->kind == NGX_HTTP_PROFILING_TIME) ? "ms"
            : (s->kind == NGX_HTTP_PROFILING_PERCENT) ? "%" : "";

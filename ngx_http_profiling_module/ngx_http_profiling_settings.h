@@ -32,6 +32,7 @@ typedef enum {
     NGX_HTTP_PROFILING_BLOCK_RATE,          /* ms, 0: off */
     NGX_HTTP_PROFILING_MUTEX_FRACTION,      /* 0: off */
     NGX_HTTP_PROFILING_TRACE_BUFFER,        /* bytes */
+    NGX_HTTP_PROFILING_ANONYMIZE,           /* 1 or 0 */
     NGX_HTTP_PROFILING_SETTINGS
 } ngx_http_profiling_setting_e;
 
@@ -40,7 +41,8 @@ typedef enum {
     NGX_HTTP_PROFILING_NUMBER = 0,
     NGX_HTTP_PROFILING_PERCENT,
     NGX_HTTP_PROFILING_TIME,                /* ms */
-    NGX_HTTP_PROFILING_SIZE                 /* bytes */
+    NGX_HTTP_PROFILING_SIZE,                /* bytes */
+    NGX_HTTP_PROFILING_FLAG                 /* on, off */
 } ngx_http_profiling_kind_e;
 
 

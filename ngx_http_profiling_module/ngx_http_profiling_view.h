@@ -81,7 +81,6 @@ ngx_int_t ngx_http_profiling_view_metrics(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_history(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_gc(ngx_http_profiling_work_t *w);
-ngx_int_t ngx_http_profiling_view_goroutines(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_health(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w);

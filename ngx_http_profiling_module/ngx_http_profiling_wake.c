@@ -4,6 +4,8 @@
 #include <ngx_channel.h>
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_dump.h"
+#include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_trace.h"
 
@@ -125,6 +127,8 @@ ngx_http_profiling_wake_handler(ngx_event_t *ev)
     ngx_http_profiling_trace_update();
     ngx_http_profiling_gc_answer();
     ngx_http_profiling_gc_check();
+    ngx_http_profiling_dump_answer();
+    ngx_http_profiling_gather_check();
 }
 
 

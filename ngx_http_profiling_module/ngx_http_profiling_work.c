@@ -89,6 +89,10 @@ ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w)
     do {
         rc = ngx_http_profiling_work_step(w);
 
+        if (rc == NGX_DONE && w->finish) {
+            return w->finish(w);
+        }
+
         if (rc == NGX_DONE) {
             return ngx_http_profiling_send(w->request, w->status, &w->type,
                                            &w->json.text);

@@ -30,6 +30,9 @@ struct ngx_http_profiling_work_s {
     ngx_int_t                       (*step)(ngx_http_profiling_work_t *w);
     ngx_uint_t                        next;     /* of the step, from 0 */
 
+    /* when it is done, instead of sending the text; NULL: send it */
+    ngx_int_t                       (*finish)(ngx_http_profiling_work_t *w);
+
     /* parameters */
     ngx_pid_t                         worker;   /* 0: all */
     ngx_uint_t                        count;

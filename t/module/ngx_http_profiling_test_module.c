@@ -7,6 +7,7 @@
  *     profiling_test spin;              never comes back
  *     profiling_test sleep 100;         holds the worker up, ms
  *     profiling_test thread 1000000;    burns in a task of a thread pool
+ *     profiling_test doze 1000;         sleeps in such a task, ms
  *     profiling_test malloc 1000;       so many random malloc() and free()
  *     profiling_test dlopen 10 file;    loads, calls and unloads an object
  *     profiling_test load 10 file;      loads it, calls it so often, keeps it
@@ -74,6 +75,7 @@ static void ngx_http_profiling_test_heap(
 static ngx_int_t ngx_http_profiling_test_thread(ngx_http_request_t *r,
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_task(void *data, ngx_log_t *log);
+static void ngx_http_profiling_test_doze(uint64_t ms);
 static void ngx_http_profiling_test_task_done(ngx_event_t *ev);
 static ngx_int_t ngx_http_profiling_test_send(ngx_http_request_t *r);
 static void *ngx_http_profiling_test_create_conf(ngx_conf_t *cf);
@@ -129,7 +131,8 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
       profiling_test_pairs },
     { ngx_string("small"), ngx_http_profiling_test_heap, NULL,
       profiling_test_small },
-    { ngx_string("thread"), NULL, NULL, NULL },
+    { ngx_string("thread"), NULL, profiling_test_deep_cfi, NULL },
+    { ngx_string("doze"), NULL, ngx_http_profiling_test_doze, NULL },
     { ngx_null_string, NULL, NULL, NULL }
 };
 
@@ -402,13 +405,14 @@ ngx_http_profiling_test_thread(ngx_http_request_t *r,
     ngx_str_set(&name, "default");
 
     pool = ngx_thread_pool_get((ngx_cycle_t *) ngx_cycle, &name);
-    task = ngx_thread_task_alloc(r->pool, sizeof(ngx_int_t));
+    task = ngx_thread_task_alloc(r->pool,
+                                 sizeof(ngx_http_profiling_test_conf_t));
 
     if (pool == NULL || task == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    *(ngx_int_t *) task->ctx = conf->n;
+    *(ngx_http_profiling_test_conf_t *) task->ctx = *conf;
 
     task->handler = ngx_http_profiling_test_task;
     task->event.handler = ngx_http_profiling_test_task_done;
@@ -428,7 +432,16 @@ ngx_http_profiling_test_thread(ngx_http_request_t *r,
 static void
 ngx_http_profiling_test_task(void *data, ngx_log_t *log)
 {
-    profiling_test_deep_cfi(*(ngx_int_t *) data);
+    ngx_http_profiling_test_conf_t *conf = data;
+
+    conf->burn(conf->n);
+}
+
+
+static void
+ngx_http_profiling_test_doze(uint64_t ms)
+{
+    ngx_msleep(ms);
 }
 
 

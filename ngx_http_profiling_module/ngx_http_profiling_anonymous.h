@@ -1,0 +1,32 @@
+
+/*
+ * Names for what shall not be told: the same text has the same name until
+ * nginx is started anew, and nobody can try texts out, since the names depend
+ * on a secret.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_ANONYMOUS_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_ANONYMOUS_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+
+
+/* bytes that a name takes, for a prefix of 8 */
+#define NGX_HTTP_PROFILING_ANONYMOUS_LEN  (8 + 1 + 16)
+
+
+/* SipHash-2-4 of Aumasson and Bernstein, https://www.aumasson.jp/siphash/ */
+uint64_t ngx_http_profiling_siphash(const uint64_t key[2],
+    const u_char *data, size_t len);
+
+/* "prefix-0123456789abcdef"; the end of what was written to dst */
+u_char *ngx_http_profiling_anonymous(u_char *dst, const char *prefix,
+    const u_char *data, size_t len);
+
+/* whether a name of an upstream is one of a machine: an address or a path */
+ngx_uint_t ngx_http_profiling_is_address(const u_char *data, size_t len);
+
+
+#endif /* _NGX_HTTP_PROFILING_ANONYMOUS_H_INCLUDED_ */

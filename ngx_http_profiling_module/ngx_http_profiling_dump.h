@@ -1,0 +1,46 @@
+
+/*
+ * The dump of a worker's connections, by the worker itself: into its area of
+ * the zone (ngx_http_profiling_dump_area.h), when it is asked.
+ *
+ * The table of connections is walked in steps, one a pass of the event loop,
+ * so that no pass is held up however many there are.  A connection is read
+ * whole in one step; between two steps others may come and go.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_
+
+
+#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_dump_area.h"
+#include "ngx_http_profiling_unwind.h"
+
+
+/* ns of one step, and connections that are read before the clock is */
+#define NGX_HTTP_PROFILING_DUMP_STEP   200000
+#define NGX_HTTP_PROFILING_DUMP_CHECK  16
+
+
+/* worker: its area in the zone, NULL: there is none */
+ngx_http_profiling_dump_area_t *ngx_http_profiling_dump_own(void);
+
+/* worker, when it is woken: answers what was asked since, in later passes */
+void ngx_http_profiling_dump_answer(void);
+
+/*
+ * Signal handler of the main thread: writes the stack, for those who did not
+ * get an answer.  stack: of that thread.
+ */
+void ngx_http_profiling_dump_native(const ngx_http_profiling_stack_t *stack,
+    const ucontext_t *uc);
+
+/* names for people and labels; all are constants */
+const char *ngx_http_profiling_dump_kind_name(ngx_uint_t kind);
+const char *ngx_http_profiling_dump_state_name(ngx_uint_t state);
+const char *ngx_http_profiling_dump_timer_name(ngx_uint_t kind,
+    ngx_uint_t state, ngx_uint_t timer);
+
+
+#endif /* _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_ */

@@ -1,0 +1,303 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_goroutines.h"
+#include "ngx_http_profiling_argument.h"
+#include "ngx_http_profiling_work.h"
+
+
+typedef struct {
+    ngx_http_request_t                  *request;
+    ngx_http_profiling_error_pt          error;
+    ngx_pid_t                            worker;
+    ngx_uint_t                           output;
+    ngx_uint_t                           limit;
+    ngx_msec_t                           delay;     /* of a delta, 0: none */
+    const char                          *disposition;
+
+    ngx_http_profiling_gather_t         *base;
+    ngx_http_profiling_gather_t         *gather;
+    ngx_http_profiling_goroutine_raw_t  *raw;
+
+    ngx_event_t                          timer;
+    ngx_connection_t                     connection;
+} ngx_http_profiling_goroutine_ctx_t;
+
+
+static ngx_int_t ngx_http_profiling_goroutine_arguments(
+    ngx_http_profiling_goroutine_ctx_t *ctx);
+static ngx_int_t ngx_http_profiling_goroutine_number(ngx_http_request_t *r,
+    const char *name, ngx_int_t *n);
+static ngx_int_t ngx_http_profiling_goroutine_ask(
+    ngx_http_profiling_goroutine_ctx_t *ctx);
+static void ngx_http_profiling_goroutine_gathered(void *data);
+static void ngx_http_profiling_goroutine_timer(ngx_event_t *ev);
+static void ngx_http_profiling_goroutine_cleanup(void *data);
+static ngx_int_t ngx_http_profiling_goroutine_write(
+    ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_http_profiling_goroutine_encode(
+    ngx_http_profiling_work_t *w);
+
+
+ngx_int_t
+ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error)
+{
+    ngx_int_t                            rc;
+    ngx_pool_cleanup_t                  *cln;
+    ngx_http_profiling_goroutine_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool,
+                               sizeof(ngx_http_profiling_goroutine_ctx_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_profiling_goroutine_ctx_t));
+
+    cln->handler = ngx_http_profiling_goroutine_cleanup;
+
+    ctx->request = r;
+    ctx->error = error;
+    ctx->connection.fd = (ngx_socket_t) -1;
+    ctx->timer.handler = ngx_http_profiling_goroutine_timer;
+    ctx->timer.data = &ctx->connection;
+    ctx->timer.log = r->connection->log;
+
+    rc = ngx_http_profiling_goroutine_arguments(ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (r->method == NGX_HTTP_HEAD) {
+        return ngx_http_profiling_pprof_head(r, ctx->disposition);
+    }
+
+    if (ngx_http_profiling_process.zone->dump == 0) {
+        return error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                     "the profiling zone has no room for dumps");
+    }
+
+    if (ngx_http_profiling_goroutine_ask(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_profiling_pprof_wait(r);
+
+    return NGX_DONE;
+}
+
+
+/* in the order, and with the words, of Go; NGX_DECLINED: they are good */
+
+static ngx_int_t
+ngx_http_profiling_goroutine_arguments(
+    ngx_http_profiling_goroutine_ctx_t *ctx)
+{
+    ngx_int_t            rc, n, debug, seconds;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_http_profiling_goroutine_number(r, "debug", &debug) != NGX_OK) {
+        debug = 0;
+    }
+
+    rc = ngx_http_profiling_goroutine_number(r, "seconds", &seconds);
+
+    if (rc == NGX_ERROR || (rc == NGX_OK && seconds <= 0)) {
+        return ctx->error(r, NGX_HTTP_BAD_REQUEST,
+                          "invalid value for \"seconds\" - must be a positive "
+                          "integer");
+    }
+
+    if (rc == NGX_OK && debug) {
+        return ctx->error(r, NGX_HTTP_BAD_REQUEST,
+                          "seconds and debug params are incompatible");
+    }
+
+    if (rc == NGX_OK && seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
+        return ctx->error(r, NGX_HTTP_BAD_REQUEST,
+                          "profile duration exceeds the limit of %d seconds",
+                          NGX_HTTP_PROFILING_SECONDS_MAX);
+    }
+
+    ctx->delay = (rc == NGX_OK) ? seconds * 1000 : 0;
+    ctx->disposition = ctx->delay
+                       ? "attachment; filename=\"goroutine-delta\""
+                       : "attachment; filename=\"goroutine\"";
+    ctx->output = NGX_HTTP_PROFILING_RAW_PPROF;
+
+    if (debug) {
+        ctx->disposition = NULL;
+        ctx->output = (debug >= 2) ? NGX_HTTP_PROFILING_RAW_DUMP
+                                   : NGX_HTTP_PROFILING_RAW_TEXT;
+    }
+
+    if (debug >= 2) {
+        ctx->limit = NGX_HTTP_PROFILING_DUMP_LIMIT_MAX;
+
+        if (ngx_http_profiling_goroutine_number(r, "limit", &n) == NGX_OK
+            && n >= 0)
+        {
+            ctx->limit = ngx_min(n, NGX_HTTP_PROFILING_DUMP_LIMIT_MAX);
+        }
+    }
+
+    return ngx_http_profiling_argument_worker(r, &ctx->worker, ctx->error);
+}
+
+
+/* NGX_DECLINED: not given, or empty; NGX_ERROR: not a number */
+
+static ngx_int_t
+ngx_http_profiling_goroutine_number(ngx_http_request_t *r, const char *name,
+    ngx_int_t *n)
+{
+    ngx_str_t   value;
+    ngx_uint_t  minus;
+
+    if (ngx_http_profiling_argument(r, name, &value) != NGX_OK
+        || value.len == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    minus = (value.data[0] == '-');
+
+    if (minus || value.data[0] == '+') {
+        value.data++;
+        value.len--;
+    }
+
+    *n = ngx_atoi(value.data, value.len);
+
+    if (*n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (minus) {
+        *n = -*n;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutine_ask(ngx_http_profiling_goroutine_ctx_t *ctx)
+{
+    ctx->gather = ngx_http_profiling_gather(ctx->request->pool,
+                                   ctx->request->connection->log, ctx->worker,
+                                   ctx->limit, 0,
+                                   ngx_http_profiling_goroutine_gathered,
+                                   ctx);
+
+    return ctx->gather ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_profiling_goroutine_gathered(void *data)
+{
+    ngx_int_t                            rc;
+    ngx_connection_t                    *c;
+    ngx_http_request_t                  *r;
+    ngx_http_profiling_work_t           *w;
+    ngx_http_profiling_goroutine_ctx_t  *ctx;
+
+    ctx = data;
+    r = ctx->request;
+    c = r->connection;
+
+    if (ctx->delay && ctx->base == NULL) {
+        ctx->base = ctx->gather;
+        ngx_add_timer(&ctx->timer, ctx->delay);
+        return;
+    }
+
+    rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    ctx->raw = ngx_http_profiling_goroutine_raw_create(r->pool, ctx->output,
+                                           ctx->gather, ctx->base,
+                                           ctx->limit);
+    w = ngx_http_profiling_work_create(r);
+
+    if (ctx->raw && w) {
+        w->worker = ctx->worker;
+        w->step = ngx_http_profiling_goroutine_write;
+        w->finish = ngx_http_profiling_goroutine_encode;
+        w->data = ctx;
+
+        rc = ngx_http_profiling_work_run(w);
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_profiling_goroutine_timer(ngx_event_t *ev)
+{
+    ngx_connection_t                    *c;
+    ngx_http_request_t                  *r;
+    ngx_http_profiling_goroutine_ctx_t  *ctx;
+
+    ctx = (ngx_http_profiling_goroutine_ctx_t *)
+              ((u_char *) ev - offsetof(ngx_http_profiling_goroutine_ctx_t,
+                                        timer));
+    r = ctx->request;
+    c = r->connection;
+
+    if (ngx_http_profiling_goroutine_ask(ctx) != NGX_OK) {
+        ngx_http_finalize_request(r, ctx->error(r,
+                                            NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                            "failed to collect profile"));
+        ngx_http_run_posted_requests(c);
+    }
+}
+
+
+static void
+ngx_http_profiling_goroutine_cleanup(void *data)
+{
+    ngx_http_profiling_goroutine_ctx_t *ctx = data;
+
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutine_write(ngx_http_profiling_work_t *w)
+{
+    ngx_http_profiling_goroutine_ctx_t *ctx = w->data;
+
+    return ngx_http_profiling_goroutine_raw_step(ctx->raw);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutine_encode(ngx_http_profiling_work_t *w)
+{
+    ngx_http_profiling_profile_t        *p;
+    ngx_http_profiling_goroutine_ctx_t  *ctx;
+
+    ctx = w->data;
+
+    p = ngx_http_profiling_pprof_create(w->request, ctx->disposition,
+                                        ctx->error);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_profiling_pprof_wait(w->request);
+    ngx_http_profiling_pprof_captured(p, NGX_OK, &ctx->raw->file->text);
+
+    return NGX_DONE;
+}
