@@ -1,0 +1,326 @@
+#!/usr/bin/perl
+
+# Connections of every kind, each in a state that is known beforehand: the
+# dump finds them with their state, place, peer, and how long they wait.
+
+use strict;
+use warnings;
+
+use Fcntl qw(F_SETFL O_NONBLOCK);
+use Socket;
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+use Dump;
+
+my $site = Site->new(
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    main     => 'thread_pool default threads=4;',
+    http     => <<'END',
+    profiling_interval 100ms;
+    client_header_timeout 50s;
+    client_body_timeout 40s;
+    keepalive_timeout 70s;
+    proxy_http_version 1.1;
+    proxy_connect_timeout 55s;
+    proxy_read_timeout 45s;
+    limit_req_zone $server_name zone=slow:1m rate=1r/m;
+
+    upstream quiet { server 127.0.0.1:PORT3; }
+    upstream kept  { server 127.0.0.1:PORT1; keepalive 4; }
+
+    server {
+        listen 127.0.0.1:PORT1;
+        server_name backend;
+        location / { return 200 "ok"; }
+    }
+
+    server {
+        listen 127.0.0.1:PORT2 http2;
+        server_name two;
+        location /stream/ { proxy_pass http://quiet; }
+    }
+END
+    server   => <<'END',
+        location / { return 200 "ok"; }
+        location /body { proxy_pass http://quiet; }
+        location /quiet/ { proxy_pass http://quiet; }
+        location /kept { proxy_pass http://kept; proxy_set_header Connection ""; }
+        location /connect { proxy_pass http://127.0.0.1:PORT4; }
+        location /upgrade {
+            proxy_pass http://127.0.0.1:PORT5;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+        }
+        location /resolve {
+            resolver 127.0.0.1:PORT6;
+            set $name quiet.example.com;
+            proxy_pass http://$name;
+        }
+        location /auth { auth_request /check; root DIR/html; }
+        location = /check { internal; proxy_pass http://quiet; }
+        location /ssi/ { ssi on; ssi_types text/plain; alias DIR/html/; }
+        location /part { proxy_pass http://quiet; }
+        location /doze { profiling_test doze 6000; }
+        location /delayed { limit_req zone=slow burst=5; }
+        location /big { alias DIR/html/big; }
+END
+);
+
+# nothing is accepted: the kernel takes the connections, and the bytes
+my $quiet = Dump::quiet($site->port(3));
+my $upgrade = Dump::quiet($site->port(5));
+my $names = IO::Socket::INET->new(Proto => 'udp',
+                                  LocalAddr => '127.0.0.1:' . $site->port(6));
+my ($full, @fill) = full($site->port(4));
+
+spew($site->dir . '/html/page', '<!--#include virtual="/part?x=1" --> end');
+spew($site->dir . '/html/big', 'x' x 20e6);
+
+$site->start;
+
+my $get = sub { "GET $_[0] HTTP/1.1\r\nHost: main\r\n\r\n" };
+my %c = (
+    fresh   => opened($site),
+    header  => opened($site, "GET /slow?secret HTTP/1.1\r\nHo"),
+    body    => opened($site, "POST /body?x HTTP/1.1\r\nHost: main\r\n"
+                             . "Content-Length: 100\r\n\r\n0123456789"),
+    idle    => opened($site, $get->('/')),
+    quiet   => opened($site, $get->('/quiet/a?secret=1')),
+    kept    => opened($site, $get->('/kept')),
+    connect => opened($site, $get->('/connect')),
+    upgrade => opened($site, "GET /upgrade HTTP/1.1\r\nHost: main\r\n"
+                             . "Upgrade: websocket\r\n"
+                             . "Connection: upgrade\r\n\r\n"),
+    resolve => opened($site, $get->('/resolve')),
+    auth    => opened($site, $get->('/auth')),
+    ssi     => opened($site, $get->('/ssi/page')),
+    doze    => opened($site, $get->('/doze')),
+    big     => opened($site, $get->('/big')),
+);
+
+# the first one is let through
+my @delayed = map { opened($site, $get->('/delayed/none')) } 1, 2;
+
+my $switched = $upgrade->accept;
+read_head($switched);
+Dump::send_to($switched, "HTTP/1.1 101 Switching Protocols\r\n"
+                         . "Upgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+read_head($c{upgrade});
+
+my $two = h2('127.0.0.1:' . $site->port(2), 100, '/stream/*?q');
+
+ok(until_true(5, sub { (dump_of($site)->{by_kind}{upstream} // 0) >= 105 }),
+   'all connections are there');
+
+my $begin = time();
+sleep 3;
+my $dump = dump_of($site);
+my $waited = time() - $begin;
+
+is_dump($dump, 'all kinds');
+
+my %kinds = %{ $dump->{by_kind} };
+is($kinds{'http2 stream'}, 100, 'streams are counted');
+is($kinds{'thread task'}, 1, 'the thread task is');
+is($kinds{keepalive}, 1, 'the connection kept alive is');
+is($kinds{resolver}, 1, 'the connection of the resolver is');
+
+my $g = one($dump, 'accepted, nothing came', state => 'waiting');
+is($g->{timer}, 'client_header_timeout', '... with its timer');
+is($g->{server}, 'main', '... and the server that it came to');
+is($g->{location}, undef, '... but no location');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'slow headers', state => 'reading header');
+is($g->{uri}, '/slow', '... the path is known');
+is($g->{kind}, 'client', '... a client');
+is($g->{client}, '127.0.0.1', '... from here');
+is($g->{timer}, 'client_header_timeout', '... with its timer');
+cmp_ok(abs($g->{timer_seconds} - 50 + $waited), '<', 1, '... which runs');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'slow body', state => 'reading body');
+is($g->{location}, '/body', '... location');
+is($g->{method}, 'POST', '... method');
+is($g->{uri}, '/body', '... uri without its query');
+is($g->{timer}, 'client_body_timeout', '... timer');
+within($g, $waited, '... waits as long as it should');
+
+my @idle = find($dump, state => 'keepalive', server => 'main');
+is(scalar @idle, 3, 'clients kept alive');
+
+for $g (@idle) {
+    is($g->{timer}, 'keepalive_timeout', '... timer');
+    is($g->{uri}, undef, '... no request');
+    within($g, $waited, '... waits as long as it should');
+}
+
+$g = one($dump, 'client of a slow upstream', kind => 'client',
+         location => '/quiet/');
+is($g->{state}, 'waiting for response', '... state');
+is($g->{uri}, '/quiet/a', '... uri without its query');
+is($g->{method}, 'GET', '... method');
+is($g->{upstream}, '127.0.0.1:' . $site->port(3), '... peer');
+is($g->{upstream_name}, 'quiet', '... upstream');
+is($g->{timer}, 'upstream_read_timeout', '... timer');
+cmp_ok(abs($g->{timer_seconds} - 45 + $waited), '<', 1, '... which runs');
+within($g, $waited, '... waits as long as it should');
+cmp_ok($g->{pool_bytes}, '>=', 4096, '... holds pools');
+is($g->{stack}[-1], '[client]', '... below the root of its kind');
+is(scalar grep({ $_ eq 'ngx_http_request_empty_handler' } @{ $g->{stack} }),
+   0, '... with its handlers');
+cmp_ok(scalar @{ $g->{stack} }, '>=', 4, '... several');
+
+$g = one($dump, 'its upstream', kind => 'upstream', location => '/quiet/');
+is($g->{state}, 'waiting for response', '... state');
+is($g->{uri}, '/quiet/a', '... uri');
+is($g->{client}, '127.0.0.1', '... client');
+cmp_ok($g->{bytes_out}, '>', 20, '... the request was sent');
+is($g->{bytes_in}, 0, '... nothing came');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'connection kept alive', kind => 'keepalive');
+is($g->{state}, 'idle', '... state');
+is($g->{upstream}, '127.0.0.1:' . $site->port(1), '... peer');
+is($g->{timer}, 'keepalive_timeout', '... timer');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'client of an upstream that does not accept',
+         kind => 'client', location => '/connect');
+is($g->{state}, 'connecting', '... state');
+is($g->{timer}, 'upstream_connect_timeout', '... timer');
+within($g, $waited, '... waits as long as it should');
+
+for my $kind (qw(client upstream)) {
+    $g = one($dump, "upgraded: $kind", kind => $kind, location => '/upgrade');
+    is($g->{state}, 'upgraded', '... state');
+    within($g, $waited, '... waits as long as it should');
+}
+
+$g = one($dump, 'client of a name', kind => 'client', location => '/resolve');
+is($g->{state}, 'resolving', '... state');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'the resolver', kind => 'resolver');
+is($g->{upstream}, '127.0.0.1:' . $site->port(6), '... its server');
+
+$g = one($dump, 'client of a subrequest', kind => 'client',
+         location => '/auth');
+is($g->{state}, 'waiting for response', '... waits for it');
+is($g->{uri}, '/auth', '... its own uri');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'subrequest', kind => 'upstream', location => '= /check');
+is($g->{uri}, '/check', '... uri');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'client of a postponed subrequest', kind => 'client',
+         location => '/ssi/');
+is($g->{state}, 'waiting for response', '... waits for it');
+$g = one($dump, 'postponed subrequest', kind => 'upstream',
+         location => '/part');
+is($g->{uri}, '/part', '... uri without its query');
+
+$g = one($dump, 'thread task', kind => 'thread task');
+is($g->{state}, 'thread-pool', '... state');
+is($g->{location}, '/doze', '... location');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'delayed', state => 'delayed');
+is($g->{location}, '/delayed', '... location');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'client that does not read', state => 'sending');
+is($g->{location}, '/big', '... location');
+is($g->{timer}, 'send_timeout', '... timer');
+cmp_ok($g->{bytes_out}, '>', 10000, '... what it took');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'the connection of streams', state => 'streams');
+is($g->{kind}, 'client', '... kind');
+is($g->{server}, 'two', '... server');
+
+my @streams = find($dump, kind => 'http2 stream', server => 'two',
+                   location => '/stream/', state => 'waiting for response',
+                   method => 'GET');
+is(scalar @streams, 100, '100 streams, each with its place and state');
+is(join(' ', sort { $a <=> $b } map { $_->{uri} =~ m{^/stream/(\d+)$} }
+             @streams), join(' ', 1 .. 100), '... and its uri');
+within($_, $waited, '... waits as long as it should')
+    for $streams[0], $streams[99];
+
+is(scalar(() = find($dump, kind => 'upstream', location => '/stream/')), 100,
+   'and their upstreams');
+
+# metrics say the same; asked on one connection, which both of them count
+
+my $same = opened($site);
+
+ok(until_true(3, sub {
+       my ($dumped, $metrics) = map { ask($same, "/api/profiling/$_") }
+                                qw(goroutines?limit=0 metrics);
+       return $dumped->{count} == $metrics->{metrics}{goroutines};
+   }), 'metrics count the same');
+
+$site->{noise} = qr/no live upstreams|could not be resolved/;
+close $_ for values %c, @delayed, $two;
+
+ok(until_true(5, sub { ($dump = dump_of($site))->{by_kind}{client} <= 3 }),
+   'clients that left are gone');
+
+$site->stop;
+
+done_testing();
+
+
+sub read_head {
+    my $s = shift;
+    my $got = '';
+
+    until ($got =~ /\r\n\r\n/) {
+        sysread($s, $got, 1, length $got) or die "read() failed: $!\n";
+    }
+
+    return $got;
+}
+
+
+# a request on a connection that is kept
+
+sub ask {
+    my ($s, $path) = @_;
+
+    Dump::send_to($s, "GET $path HTTP/1.1\r\nHost: main\r\n\r\n");
+
+    my ($length) = read_head($s) =~ /^Content-Length: (\d+)/mi;
+    my $body = '';
+
+    while (length $body < $length) {
+        sysread($s, $body, $length - length $body, length $body)
+            or die "read() failed: $!\n";
+    }
+
+    return JSON::PP->new->utf8->decode($body);
+}
+
+
+# a server whose queue of connections is full: it answers no more SYN
+
+sub full {
+    my $port = shift;
+
+    my $s = Dump::quiet($port, backlog => 1);
+    my @fill;
+
+    for (1 .. 5) {
+        socket my $c, PF_INET, SOCK_STREAM, 0 or die "socket() failed: $!\n";
+        fcntl $c, F_SETFL, O_NONBLOCK;
+        connect $c, pack_sockaddr_in($port, inet_aton('127.0.0.1'));
+        push @fill, $c;
+    }
+
+    return ($s, @fill);
+}
