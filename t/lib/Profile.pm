@@ -188,12 +188,12 @@ sub decode {
             frames => \@frames,
             labels => { map { $_->[0] => $_->[1] } @{ $s->{labels} } },
             count  => $s->{values}[0],
-            cpu    => $s->{values}[1],
+            cpu    => $s->{values}[1] // 0,
             values => $s->{values},
         };
 
         $p{count} += $s->{values}[0];
-        $p{cpu} += $s->{values}[1];
+        $p{cpu} += $s->{values}[1] // 0;
     }
 
     $p{samples} ||= [];
