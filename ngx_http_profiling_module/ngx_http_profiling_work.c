@@ -94,8 +94,12 @@ ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w)
         }
 
         if (rc == NGX_DONE) {
-            return ngx_http_profiling_send(w->request, w->status, &w->type,
-                                           &w->json.text);
+            rc = ngx_http_profiling_send(w->request, w->status, &w->type,
+                                         &w->json.text);
+
+            /* what the client has not taken yet is nginx's, not ours */
+
+            return (rc == NGX_AGAIN) ? NGX_OK : rc;
         }
 
         if (rc != NGX_AGAIN) {
