@@ -285,6 +285,7 @@ ngx_http_profiling_snapshot_gauges(ngx_http_profiling_snapshot_t *s,
     sum->upstream += g->upstream;
     sum->keepalive += g->keepalive;
     sum->other += g->other;
+    sum->streams += g->streams;
     sum->free += g->free;
     sum->collect = ngx_max(sum->collect, g->collect);
     sum->time = ngx_max(sum->time, g->time);

@@ -7,6 +7,7 @@
 #include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_goroutines.h"
 #include "ngx_http_profiling_names.h"
+#include "ngx_http_profiling_pools.h"
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_view.h"
 
@@ -75,7 +76,7 @@ static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
       NGX_HTTP_PROFILING_TAKES_COUNT, ngx_http_profiling_view_history, NULL },
 
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_memory, NULL },
+      NULL, ngx_http_profiling_pools_request },
 
     { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_HTTP_PROFILING_NEEDS_STACKS, ngx_http_profiling_view_gc, NULL },

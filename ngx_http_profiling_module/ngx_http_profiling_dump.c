@@ -40,7 +40,6 @@ typedef struct {
 
     ngx_uint_t                        full;         /* no further details */
     ngx_uint_t                        next;         /* connection */
-    ngx_uint_t                        found;        /* used ones so far */
     ngx_uint_t                        bucket;       /* of HTTP/2 streams */
     ngx_atomic_uint_t                 number;       /* of that connection */
 
@@ -140,7 +139,6 @@ ngx_http_profiling_dump_start(ngx_http_profiling_dump_t *d, uint64_t number,
     d->room = ngx_http_profiling_dump_room(size);
     d->full = 0;
     d->next = 0;
-    d->found = 0;
     d->bucket = 0;
     d->number = 0;
 
@@ -216,7 +214,7 @@ static ngx_int_t
 ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
 {
     uint64_t           end;
-    ngx_uint_t         i, n, used;
+    ngx_uint_t         i, n;
     ngx_cycle_t       *cycle;
     ngx_connection_t  *c;
 
@@ -233,28 +231,29 @@ ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
         return NGX_OK;
     }
 
-    used = cycle->connection_n - cycle->free_connection_n;
     n = 0;
 
-    for (i = d->next; i < cycle->connection_n && d->found < used; i++) {
+    for (i = d->next; i < cycle->connection_n; i++) {
 
-        if (c[i].fd == (ngx_socket_t) -1) {
-            continue;
+        if (c[i].fd != (ngx_socket_t) -1) {
+
+            if (ngx_http_profiling_dump_streams(d, &c[i], end) == NGX_AGAIN) {
+                d->next = i;
+                return NGX_AGAIN;
+            }
+
+            n++;
         }
 
-        if (ngx_http_profiling_dump_streams(d, &c[i], end) == NGX_AGAIN) {
-            d->next = i;
-            return NGX_AGAIN;
-        }
-
-        d->found++;
-
-        if (++n % NGX_HTTP_PROFILING_DUMP_CHECK == 0
+        if ((n == NGX_HTTP_PROFILING_DUMP_CHECK
+             || i % NGX_HTTP_PROFILING_DUMP_FREE == 0)
             && ngx_http_profiling_clock() >= end)
         {
             d->next = i + 1;
             return NGX_AGAIN;
         }
+
+        n %= NGX_HTTP_PROFILING_DUMP_CHECK;
     }
 
     return NGX_OK;

@@ -18,9 +18,10 @@
 #include "ngx_http_profiling_unwind.h"
 
 
-/* ns of one step, and connections that are read before the clock is */
+/* ns of one step, and connections, or places, that are read before the clock */
 #define NGX_HTTP_PROFILING_DUMP_STEP   200000
 #define NGX_HTTP_PROFILING_DUMP_CHECK  16
+#define NGX_HTTP_PROFILING_DUMP_FREE   1024
 
 
 /* worker: its area in the zone, NULL: there is none */

@@ -60,6 +60,7 @@ ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
     }
 
     g->pool = pool;
+    g->limit = limit;
     g->time = ngx_http_profiling_time();
     g->start = ngx_http_profiling_clock();
     g->done = done;
@@ -268,6 +269,14 @@ ngx_http_profiling_gather_look(ngx_http_profiling_gather_t *g,
     }
 
     w->copied = 0;
+
+    if (g->limit == 0) {
+
+        /* others may have asked for details */
+
+        w->head.used = 0;
+        w->head.details = 0;
+    }
 
     groups = w->head.groups * sizeof(ngx_http_profiling_dump_group_t);
 

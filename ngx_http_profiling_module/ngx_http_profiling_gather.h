@@ -73,6 +73,7 @@ struct ngx_http_profiling_gather_s {
     ngx_array_t                        workers;
                                        /* ngx_http_profiling_gathered_t */
     uint64_t                           time;        /* ms since the epoch */
+    ngx_uint_t                         limit;       /* details */
 
     ngx_queue_t                        queue;
     ngx_event_t                        event;       /* timer, and posted */

@@ -106,6 +106,9 @@ ngx_int_t ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
 ngx_int_t ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
     ngx_http_profiling_error_pt error);
 
+/* what dumps have cost since the zone was made: "dumps" */
+void ngx_http_profiling_goroutines_overhead(ngx_http_profiling_json_t *j);
+
 /* connections of all living workers at their latest ticks */
 uint64_t ngx_http_profiling_goroutine_count(void);
 

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_pools.h"
 
 
 static void ngx_http_profiling_view_details(ngx_http_profiling_json_t *j,
@@ -48,10 +49,12 @@ ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w)
             ngx_http_profiling_view_memory_object(j, &f);
         }
 
+        ngx_http_profiling_pools_worker(j, w->data, worker[i].pid);
         ngx_http_profiling_json_close(j, '}');
     }
 
     ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_pools_print(j, w->data);
     ngx_http_profiling_view_zones(j);
     ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
     ngx_http_profiling_json_close(j, '}');

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_goroutines.h"
 
 
 static void ngx_http_profiling_view_figure(ngx_http_profiling_json_t *j,
@@ -450,6 +451,7 @@ ngx_http_profiling_view_overhead(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_uint(j, "unprofiled_workers",
                               ngx_http_profiling_load(&s->zone->unprofiled));
     ngx_http_profiling_view_sampler(j);
+    ngx_http_profiling_goroutines_overhead(j);
     ngx_http_profiling_json_close(j, '}');
 }
 

@@ -76,7 +76,7 @@ void ngx_http_profiling_view_worker(ngx_http_profiling_json_t *j,
 void ngx_http_profiling_view_unavailable(ngx_http_profiling_json_t *j,
     uint64_t unavailable);
 
-/* answers */
+/* answers; that of memory has an ngx_http_profiling_pools_t as data */
 ngx_int_t ngx_http_profiling_view_metrics(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_history(ngx_http_profiling_work_t *w);
 ngx_int_t ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w);

@@ -140,28 +140,34 @@ ngx_int_t
 ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
     uint64_t number, ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head)
 {
-    ngx_uint_t  i;
+    ngx_int_t                       found;
+    ngx_uint_t                      i;
+    ngx_http_profiling_dump_copy_t  copy;
+
+    found = NGX_DECLINED;
 
     for (i = 0; i < 2; i++) {
-        head->seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
+        copy.seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
 
-        if (head->seq & 1) {
+        if (copy.seq & 1) {
             continue;
         }
 
-        ngx_http_profiling_copy_words(&head->number, &area->copy[i].number,
+        ngx_http_profiling_copy_words(&copy.number, &area->copy[i].number,
                                       NGX_HTTP_PROFILING_DUMP_HEAD);
 
-        if (ngx_http_profiling_dump_same(area, i, head)
-            && head->number >= number
-            && head->number
-            && head->pid == (uint64_t) pid)
+        if (ngx_http_profiling_dump_same(area, i, &copy)
+            && copy.number >= number
+            && copy.number
+            && copy.pid == (uint64_t) pid
+            && (found == NGX_DECLINED || copy.number > head->number))
         {
-            return i;
+            found = i;
+            *head = copy;
         }
     }
 
-    return NGX_DECLINED;
+    return found;
 }
 
 

@@ -234,8 +234,8 @@ void ngx_http_profiling_dump_end(ngx_http_profiling_dump_area_t *area,
     ngx_uint_t copy, const ngx_http_profiling_dump_copy_t *head);
 
 /*
- * By any worker: the index of a copy that answers a number, made by a process,
- * with its head in *head; NGX_DECLINED: there is none.
+ * By any worker: the index of the latest copy that answers a number, made by
+ * a process, with its head in *head; NGX_DECLINED: there is none.
  */
 ngx_int_t ngx_http_profiling_dump_find(
     const ngx_http_profiling_dump_area_t *area, uint64_t number,

@@ -55,7 +55,7 @@ our $fast = 'profiling_interval 100ms;';
 
 
 # main, events, http, server: pieces of the configuration; conf: all of it
-# instead; workers: 0 for a single process without a master; port: a fixed
+# instead; connections: of a worker; workers: 0 for a single process without a master; port: a fixed
 # one; env: variables; level: of the error log; access: the access log; modules: more of them;
 # noise: a pattern of complaints that the test asks for.  wrapper: a command
 # that nginx is run by; seconds: that it may take to start and to end.
@@ -66,7 +66,7 @@ sub new {
     my $self = bless {
         workers => 1, main => '', events => '', http => $fast, server => '',
         handlers => $handlers, modules => [], env => {}, level => 'info',
-        port => $port, access => 'off', listen => '127.0.0.1:PORT', module => 1, noise => undef,
+        port => $port, connections => 512, access => 'off', listen => '127.0.0.1:PORT', module => 1, noise => undef,
         %o,
     }, $class;
 
@@ -108,7 +108,7 @@ master_process $master;
 worker_processes $workers;
 pid DIR/nginx.pid;
 error_log DIR/error.log $self->{level};
-events { worker_connections 512; $self->{events} }
+events { worker_connections $self->{connections}; $self->{events} }
 
 http {
     $temp

@@ -13,6 +13,8 @@
  *     profiling_test load 10 file;      loads it, calls it so often, keeps it
  *     profiling_test fork 3;            children that end at once
  *     profiling_test spawn 3;           the same by posix_spawn()
+ *     profiling_test crowd 100000;      connections of clients that wait, with
+ *                                       no descriptors of their own
  *     profiling_test touch 100;         MiB that are allocated and kept
  *     profiling_test wait_read 0 file;  waits, see block.c
  *     profiling_test leak 1000000;      and the others of heap.h
@@ -68,6 +70,9 @@ static void ngx_http_profiling_test_fork(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_spawn(
     ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_crowd(
+    ngx_http_profiling_test_conf_t *conf);
+static ngx_int_t ngx_http_profiling_test_guest(const ngx_connection_t *like);
 static void ngx_http_profiling_test_touch(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_heap(
@@ -131,6 +136,7 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
       profiling_test_pairs },
     { ngx_string("small"), ngx_http_profiling_test_heap, NULL,
       profiling_test_small },
+    { ngx_string("crowd"), ngx_http_profiling_test_crowd, NULL, NULL },
     { ngx_string("thread"), NULL, profiling_test_deep_cfi, NULL },
     { ngx_string("doze"), NULL, ngx_http_profiling_test_doze, NULL },
     { ngx_null_string, NULL, NULL, NULL }
@@ -391,6 +397,92 @@ ngx_http_profiling_test_heap(ngx_http_profiling_test_conf_t *conf)
     if (wrong) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "%s", wrong);
     }
+}
+
+
+/* as ngx_event_accept() and ngx_http_init_connection() leave them */
+
+static void
+ngx_http_profiling_test_crowd(ngx_http_profiling_test_conf_t *conf)
+{
+    ngx_int_t          i;
+    ngx_uint_t         n;
+    ngx_connection_t  *like;
+
+    like = NULL;
+
+    for (n = 0; n < ngx_cycle->connection_n; n++) {
+        like = &ngx_cycle->connections[n];
+
+        if (like->fd != (ngx_socket_t) -1 && like->listening
+            && !like->read->accept
+            && ((ngx_http_request_t *) like->data)->signature
+               == NGX_HTTP_MODULE)
+        {
+            break;
+        }
+    }
+
+    for (i = 0; n < ngx_cycle->connection_n && i < conf->n; i++) {
+
+        if (ngx_http_profiling_test_guest(like) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                          "only %i connections wait", i);
+            return;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_profiling_test_guest(const ngx_connection_t *like)
+{
+    ngx_log_t              *log;
+    ngx_connection_t       *c;
+    ngx_http_request_t     *r;
+    ngx_http_log_ctx_t     *ctx;
+    ngx_http_connection_t  *hc;
+
+    c = ngx_get_connection(like->fd, ngx_cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->pool = ngx_create_pool(512, ngx_cycle->log);
+    if (c->pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
+    ctx = ngx_palloc(c->pool, sizeof(ngx_http_log_ctx_t));
+    hc = ngx_pcalloc(c->pool, sizeof(ngx_http_connection_t));
+
+    if (log == NULL || ctx == NULL || hc == NULL) {
+        return NGX_ERROR;
+    }
+
+    r = like->data;
+    *hc = *r->http_connection;
+
+    ctx->connection = c;
+    ctx->request = NULL;
+    ctx->current_request = NULL;
+
+    *log = *like->log;
+    log->data = ctx;
+    log->action = (char *) "waiting for request";
+
+    c->data = hc;
+    c->log = log;
+    c->type = like->type;
+    c->listening = like->listening;
+    c->addr_text = like->addr_text;
+    c->start_time = ngx_current_msec;
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->read->handler = like->read->handler;
+    c->write->handler = like->write->handler;
+
+    return NGX_OK;
 }
 
 

@@ -1,0 +1,260 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_pools.h"
+#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_view.h"
+
+
+static ngx_int_t ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p);
+static void ngx_http_profiling_pools_gathered(void *data);
+static ngx_int_t ngx_http_profiling_pools_step(ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
+    const ngx_http_profiling_gathered_t *w, ngx_http_profiling_held_t *held);
+static void ngx_http_profiling_pools_held(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_held_t *held);
+static void ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
+    ngx_uint_t place, const ngx_http_profiling_held_t *held);
+
+
+ngx_int_t
+ngx_http_profiling_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    ngx_http_profiling_pools_t  *p;
+
+    p = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_pools_t));
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p->request = r;
+    p->filter = worker;
+
+    if (ngx_http_profiling_process.zone->dump == 0) {
+        return ngx_http_profiling_pools_run(p);
+    }
+
+    p->gather = ngx_http_profiling_gather(r->pool, r->connection->log, worker,
+                                          0, NGX_HTTP_PROFILING_POOLS_AGE,
+                                          ngx_http_profiling_pools_gathered,
+                                          p);
+    if (p->gather == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_profiling_pprof_wait(r);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p)
+{
+    ngx_http_profiling_work_t  *w;
+
+    w = ngx_http_profiling_work_create(p->request);
+    if (w == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w->worker = p->filter;
+    w->step = ngx_http_profiling_pools_step;
+    w->data = p;
+
+    return ngx_http_profiling_work_run(w);
+}
+
+
+static void
+ngx_http_profiling_pools_gathered(void *data)
+{
+    ngx_int_t                    rc;
+    ngx_pool_t                  *pool;
+    ngx_connection_t            *c;
+    ngx_http_request_t          *r;
+    ngx_http_profiling_pools_t  *p;
+
+    p = data;
+    r = p->request;
+    c = r->connection;
+    pool = r->pool;
+
+    rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    p->places = ngx_http_profiling_load_acquire(
+                                 &ngx_http_profiling_process.zone->place_n);
+
+    p->place = ngx_pcalloc(pool, (p->places + 1)
+                                 * sizeof(ngx_http_profiling_held_t));
+    p->worker = ngx_pcalloc(pool, (p->gather->workers.nelts + 1)
+                                  * sizeof(ngx_http_profiling_held_t));
+
+    if (p->place && p->worker) {
+        rc = ngx_http_profiling_pools_run(p);
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_pools_step(ngx_http_profiling_work_t *w)
+{
+    ngx_http_profiling_pools_t     *p;
+    ngx_http_profiling_gathered_t  *worker;
+
+    p = w->data;
+
+    if (p->gather && p->next < p->gather->workers.nelts) {
+        worker = p->gather->workers.elts;
+
+        ngx_http_profiling_pools_add(p, &worker[p->next],
+                                     &p->worker[p->next]);
+        p->next++;
+
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_profiling_view_memory(w);
+}
+
+
+static void
+ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
+    const ngx_http_profiling_gathered_t *w, ngx_http_profiling_held_t *held)
+{
+    ngx_uint_t                              i, n, place;
+    ngx_http_profiling_held_t              *to[3];
+    const ngx_http_profiling_dump_group_t  *g;
+
+    if (w->state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+        return;
+    }
+
+    to[0] = held;
+    to[1] = &p->all;
+
+    for (i = 0; i < w->head.groups; i++) {
+        g = &w->groups[i];
+
+        place = ngx_http_profiling_label_place(g->label);
+        to[2] = &p->place[(place <= p->places) ? place : 0];
+
+        for (n = 0; n < 3; n++) {
+            to[n]->connections += g->count;
+            to[n]->connection += g->connection_pools;
+            to[n]->request += g->request_pools;
+        }
+    }
+
+    p->configuration = ngx_max(p->configuration, w->head.configuration);
+    p->cut += w->head.cut;
+}
+
+
+void
+ngx_http_profiling_pools_print(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_pools_t *p)
+{
+    ngx_uint_t  i;
+
+    if (p->gather == NULL) {
+        ngx_http_profiling_json_null(j, "pools");
+        return;
+    }
+
+    ngx_http_profiling_json_open(j, "pools", '{');
+    ngx_http_profiling_pools_held(j, &p->all);
+    ngx_http_profiling_json_uint(j, "configuration_bytes", p->configuration);
+    ngx_http_profiling_json_uint(j, "not_measured_whole", p->cut);
+    ngx_http_profiling_json_open(j, "locations", '[');
+
+    for (i = 0; i <= p->places; i++) {
+
+        if (p->place[i].connections) {
+            ngx_http_profiling_pools_place(j, i, &p->place[i]);
+        }
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+static void
+ngx_http_profiling_pools_held(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_held_t *held)
+{
+    ngx_http_profiling_json_uint(j, "connections", held->connections);
+    ngx_http_profiling_json_uint(j, "connection_bytes", held->connection);
+    ngx_http_profiling_json_uint(j, "request_bytes", held->request);
+}
+
+
+/* place: as in a label, 0: connections without a server */
+
+static void
+ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
+    ngx_uint_t place, const ngx_http_profiling_held_t *held)
+{
+    ngx_http_profiling_place_t  *name;
+
+    name = place ? ngx_http_profiling_zone_place(
+                           ngx_http_profiling_process.zone, place - 1) : NULL;
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+
+    if (name && name->server_len) {
+        ngx_http_profiling_json_string(j, "server", name->server,
+                                       name->server_len);
+
+    } else {
+        ngx_http_profiling_json_null(j, "server");
+    }
+
+    if (name && name->has_location) {
+        ngx_http_profiling_json_string(j, "location", name->location,
+                                       name->location_len);
+
+    } else {
+        ngx_http_profiling_json_null(j, "location");
+    }
+
+    ngx_http_profiling_pools_held(j, held);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+void
+ngx_http_profiling_pools_worker(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_pools_t *p, ngx_pid_t pid)
+{
+    ngx_uint_t                            i;
+    const ngx_http_profiling_gathered_t  *w;
+
+    for (i = 0; p->gather && i < p->gather->workers.nelts; i++) {
+        w = p->gather->workers.elts;
+        w += i;
+
+        if (w->pid != pid || w->state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+            continue;
+        }
+
+        ngx_http_profiling_json_open(j, "pools", '{');
+        ngx_http_profiling_pools_held(j, &p->worker[i]);
+        ngx_http_profiling_json_uint(j, "configuration_bytes",
+                                     w->head.configuration);
+        ngx_http_profiling_json_time(j, "time", w->head.time);
+        ngx_http_profiling_json_close(j, '}');
+
+        return;
+    }
+
+    /* it did not answer, or came later */
+
+    ngx_http_profiling_json_null(j, "pools");
+}
