@@ -32,6 +32,7 @@ static ngx_int_t ngx_http_profiling_goroutine_number(ngx_http_request_t *r,
 static ngx_int_t ngx_http_profiling_goroutine_ask(
     ngx_http_profiling_goroutine_ctx_t *ctx);
 static void ngx_http_profiling_goroutine_gathered(void *data);
+static ngx_int_t ngx_http_profiling_goroutine_nothing(ngx_http_request_t *r);
 static void ngx_http_profiling_goroutine_timer(ngx_event_t *ev);
 static void ngx_http_profiling_goroutine_cleanup(void *data);
 static ngx_int_t ngx_http_profiling_goroutine_write(
@@ -221,6 +222,13 @@ ngx_http_profiling_goroutine_gathered(void *data)
 
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
+    if (ctx->output == NGX_HTTP_PROFILING_RAW_DUMP
+        && ngx_http_profiling_goroutines_none(ctx->gather, ctx->limit))
+    {
+        rc = ngx_http_profiling_goroutine_nothing(r);
+        goto done;
+    }
+
     ctx->raw = ngx_http_profiling_goroutine_raw_create(r->pool, ctx->output,
                                            ctx->gather, ctx->base,
                                            ctx->limit);
@@ -235,8 +243,27 @@ ngx_http_profiling_goroutine_gathered(void *data)
         rc = ngx_http_profiling_work_run(w);
     }
 
+done:
+
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
+}
+
+
+/* a worker may have no connection at all */
+
+static ngx_int_t
+ngx_http_profiling_goroutine_nothing(ngx_http_request_t *r)
+{
+    ngx_str_t                  type;
+    ngx_http_profiling_text_t  text;
+
+    ngx_http_profiling_text_init(&text, r->pool);
+    ngx_http_profiling_text_puts(&text, "\n");
+
+    ngx_str_set(&type, "text/plain; charset=utf-8");
+
+    return ngx_http_profiling_send(r, NGX_HTTP_OK, &type, &text);
 }
 
 

@@ -132,6 +132,20 @@ ngx_http_profiling_goroutines_next(const ngx_http_profiling_gather_t *g,
 }
 
 
+ngx_uint_t
+ngx_http_profiling_goroutines_none(const ngx_http_profiling_gather_t *g,
+    ngx_uint_t limit)
+{
+    ngx_http_profiling_item_t    item;
+    ngx_http_profiling_cursor_t  cursor;
+
+    ngx_memzero(&cursor, sizeof(ngx_http_profiling_cursor_t));
+
+    return ngx_http_profiling_goroutines_next(g, limit, &cursor, &item)
+           == NGX_DONE;
+}
+
+
 uint64_t
 ngx_http_profiling_goroutine_count(void)
 {
@@ -172,6 +186,7 @@ ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
     ctx->request = r;
     ctx->worker = worker;
     ctx->limit = limit;
+    ngx_str_set(&ctx->text, "");
 
     if (ngx_http_profiling_process.zone->dump == 0) {
         ctx->error = "the profiling zone has no room for it: it needs a "
@@ -209,6 +224,13 @@ ngx_http_profiling_goroutines_gathered(void *data)
     c = r->connection;
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
+    if (ngx_http_profiling_goroutines_none(ctx->gather, ctx->limit)) {
+        rc = ngx_http_profiling_goroutines_run(ctx,
+                                         ngx_http_profiling_goroutines_step,
+                                         NULL);
+        goto done;
+    }
+
     ctx->raw = ngx_http_profiling_goroutine_raw_create(r->pool,
                                              NGX_HTTP_PROFILING_RAW_DUMP,
                                              ctx->gather, NULL, ctx->limit);
@@ -217,6 +239,8 @@ ngx_http_profiling_goroutines_gathered(void *data)
                                         ngx_http_profiling_goroutines_write,
                                         ngx_http_profiling_goroutines_encode);
     }
+
+done:
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
@@ -294,6 +318,7 @@ static void
 ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *out, ngx_str_t *error)
 {
+    u_char                           *text;
     ngx_connection_t                 *c;
     ngx_http_request_t               *r;
     ngx_http_profiling_goroutines_t  *ctx;
@@ -304,9 +329,10 @@ ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
 
     if (rc == NGX_OK) {
         ctx->chain = ngx_http_profiling_text_finish(out);
-        ctx->text.data = ngx_pnalloc(r->pool, out->size + 1);
+        text = ngx_pnalloc(r->pool, out->size + 1);
 
-        if (ctx->text.data) {
+        if (text) {
+            ctx->text.data = text;
             ctx->text.len = out->size;
         }
     }

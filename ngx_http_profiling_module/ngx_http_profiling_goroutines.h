@@ -44,6 +44,10 @@ ngx_int_t ngx_http_profiling_goroutines_next(
     const ngx_http_profiling_gather_t *g, ngx_uint_t limit,
     ngx_http_profiling_cursor_t *cursor, ngx_http_profiling_item_t *item);
 
+/* 1: there is nothing to be told one by one */
+ngx_uint_t ngx_http_profiling_goroutines_none(
+    const ngx_http_profiling_gather_t *g, ngx_uint_t limit);
+
 
 /* a raw capture of connections, that is made in steps */
 
