@@ -1,0 +1,266 @@
+
+/*
+ * The area of a dump: questions are not lost, a copy is read whole or not at
+ * all, while it is written and when its writer is killed at any instruction.
+ */
+
+/* sources: shm/ngx_http_profiling_dump_area.c shm/ngx_http_profiling_record.c */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include "ngx_http_profiling_dump_area.h"
+
+
+#define TEST_SIZE     65536
+#define TEST_WRITERS  60
+#define TEST_ROUNDS   20000
+
+
+static ngx_http_profiling_dump_area_t *
+test_area(void)
+{
+    void  *p;
+
+    p = mmap(NULL, ngx_http_profiling_dump_area_size(TEST_SIZE),
+             PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+
+    assert_true(p != MAP_FAILED);
+
+    return p;
+}
+
+
+/* a copy in which all words are its number */
+
+static void
+test_write(ngx_http_profiling_dump_area_t *area, uint64_t number)
+{
+    size_t                           size;
+    uint64_t                        *word;
+    ngx_uint_t                       i, copy;
+    ngx_http_profiling_dump_copy_t   head;
+
+    copy = ngx_http_profiling_dump_begin(area);
+
+    word = (uint64_t *) ngx_http_profiling_dump_group(area, TEST_SIZE, copy);
+    size = TEST_SIZE / sizeof(uint64_t);
+
+    for (i = 0; i < size; i++) {
+        ngx_http_profiling_store(&word[i], number);
+    }
+
+    ngx_memzero(&head, sizeof(head));
+    head.number = number;
+    head.pid = getpid();
+    head.count = number;
+
+    ngx_http_profiling_dump_end(area, copy, &head);
+}
+
+
+/* 1: a copy was read, and was whole; 0: there was none, or it changed */
+
+static ngx_uint_t
+test_read(ngx_http_profiling_dump_area_t *area, ngx_pid_t pid)
+{
+    ngx_int_t                        copy;
+    ngx_uint_t                       i;
+    static uint64_t                  words[TEST_SIZE / sizeof(uint64_t)];
+    ngx_http_profiling_dump_copy_t   head;
+
+    copy = ngx_http_profiling_dump_find(area, 1, pid, &head);
+
+    if (copy == NGX_DECLINED) {
+        return 0;
+    }
+
+    ngx_http_profiling_copy_words(words,
+                  ngx_http_profiling_dump_group(area, TEST_SIZE, copy),
+                  TEST_SIZE);
+
+    if (!ngx_http_profiling_dump_same(area, copy, &head)) {
+        return 0;
+    }
+
+    assert_int_equal(head.count, head.number);
+
+    for (i = 0; i < TEST_SIZE / sizeof(uint64_t); i++) {
+        assert_int_equal(words[i], head.number);
+    }
+
+    return 1;
+}
+
+
+static void
+test_parts_do_not_overlap(void **state)
+{
+    u_char                          *end;
+    size_t                           size;
+    ngx_http_profiling_dump_area_t  *area;
+
+    area = test_area();
+
+    for (size = NGX_HTTP_PROFILING_DUMP_MIN;
+         size <= NGX_HTTP_PROFILING_DUMP_MAX;
+         size *= 2)
+    {
+        assert_true(ngx_http_profiling_dump_groups(size)
+                    > 2 * NGX_HTTP_PROFILING_DUMP_REST);
+
+        end = ngx_http_profiling_dump_details(area, size, 0)
+              + ngx_http_profiling_dump_room(size);
+
+        assert_true(end == (u_char *) ngx_http_profiling_dump_group(area,
+                                                                    size, 1));
+
+        end = ngx_http_profiling_dump_details(area, size, 1)
+              + ngx_http_profiling_dump_room(size);
+
+        assert_true(end == (u_char *) area
+                           + ngx_http_profiling_dump_area_size(size));
+    }
+}
+
+
+static void
+test_questions_and_limits(void **state)
+{
+    ngx_uint_t                       limit;
+    ngx_http_profiling_dump_area_t  *area;
+
+    area = test_area();
+
+    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 0);
+
+    assert_int_equal(ngx_http_profiling_dump_ask(area, 10), 1);
+    assert_int_equal(ngx_http_profiling_dump_ask(area, 1000), 2);
+    assert_int_equal(ngx_http_profiling_dump_ask(area, 0), 3);
+
+    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 3);
+    assert_int_equal(limit, 1000);
+    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 0);
+
+    /* a limit is forgotten with its answer */
+
+    assert_int_equal(ngx_http_profiling_dump_ask(area, 5), 4);
+    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 4);
+    assert_int_equal(limit, 5);
+}
+
+
+static void
+test_the_latest_copy_is_found(void **state)
+{
+    ngx_int_t                        copy;
+    ngx_uint_t                       number;
+    ngx_http_profiling_dump_area_t  *area;
+    ngx_http_profiling_dump_copy_t   head;
+
+    area = test_area();
+
+    assert_int_equal(ngx_http_profiling_dump_find(area, 0, getpid(), &head),
+                     NGX_DECLINED);
+
+    for (number = 1; number < 6; number++) {
+        test_write(area, number);
+
+        copy = ngx_http_profiling_dump_find(area, 1, getpid(), &head);
+        assert_true(copy != NGX_DECLINED);
+        assert_int_equal(head.number, number);
+
+        assert_int_equal(ngx_http_profiling_dump_find(area, number + 1,
+                                                      getpid(), &head),
+                         NGX_DECLINED);
+
+        /* of another process */
+
+        assert_int_equal(ngx_http_profiling_dump_find(area, 1, getpid() + 1,
+                                                      &head),
+                         NGX_DECLINED);
+    }
+
+    /* the one before stays readable while the next is written */
+
+    (void) ngx_http_profiling_dump_begin(area);
+
+    copy = ngx_http_profiling_dump_find(area, 1, getpid(), &head);
+    assert_true(copy != NGX_DECLINED);
+    assert_int_equal(head.number, 5);
+}
+
+
+static void
+test_writers_that_are_killed(void **state)
+{
+    int                              status;
+    pid_t                            pid;
+    uint64_t                         number;
+    ngx_uint_t                       i, n, whole, killed;
+    ngx_http_profiling_dump_area_t  *area;
+
+    area = test_area();
+    whole = 0;
+    killed = 0;
+
+    for (i = 0; i < TEST_WRITERS; i++) {
+        pid = fork();
+        assert_true(pid != -1);
+
+        if (pid == 0) {
+            number = ngx_max(area->copy[0].number, area->copy[1].number);
+
+            for (n = 0; n < TEST_ROUNDS; n++) {
+                test_write(area, ++number);
+            }
+
+            _exit(0);
+        }
+
+        for (n = 0; n < 40 + i; n++) {
+            whole += test_read(area, pid);
+        }
+
+        (void) kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        killed += WIFSIGNALED(status);
+
+        /* never more than one copy is lost */
+
+        assert_true(((area->copy[0].seq & 1) && (area->copy[1].seq & 1)) == 0);
+    }
+
+    assert_true(killed > TEST_WRITERS / 2);
+    assert_true(whole > TEST_WRITERS);
+
+    /* and the next owner makes the area whole */
+
+    number = ngx_max(area->copy[0].number, area->copy[1].number);
+
+    test_write(area, number + 1);
+    test_write(area, number + 2);
+
+    assert_int_equal(area->copy[0].seq & 1, 0);
+    assert_int_equal(area->copy[1].seq & 1, 0);
+    assert_int_equal(test_read(area, getpid()), 1);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_parts_do_not_overlap),
+        cmocka_unit_test(test_questions_and_limits),
+        cmocka_unit_test(test_the_latest_copy_is_found),
+        cmocka_unit_test(test_writers_that_are_killed)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
