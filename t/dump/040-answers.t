@@ -214,8 +214,9 @@ sub anonymous {
     kill 'HUP', $hidden->{pid};
 
     ok(until_true(10, sub {
-           $body = $hidden->request('/api/profiling/goroutines')->{body};
-           return $body !~ /secret/;
+           my $got = $hidden->request('/api/profiling/goroutines');
+           $body = $got->{body};
+           return $got->{status} == 200 && $body !~ /secret/;
        }), 'and with it again nothing');
     like($body, qr/\Q$one->{uri}\E/, 'names stay the same over reloads');
 
@@ -232,7 +233,7 @@ sub anonymous {
 
 sub small {
     my $small = Site->new(%conf, port => $site->port,
-                          http => 'profiling_zone zone=p:2m slots=4; '
+                          http => 'profiling_zone zone=p:3m slots=4; '
                                   . 'profiling_history 10;' . $conf{http});
 
     $small->start;

@@ -110,6 +110,7 @@ test_zone(ngx_uint_t slots, ngx_uint_t history, ngx_uint_t places)
     shape.history = history;
     shape.places = places;
     shape.stacks = TEST_STACKS;
+    shape.dump = TEST_DUMP;
 
     size = ngx_http_profiling_zone_size(&shape);
     assert_int_not_equal(size, 0);

@@ -27,6 +27,9 @@
 /* the tables of stacks are not looked at here */
 #define TEST_STACKS  16
 
+/* bytes of a dump */
+#define TEST_DUMP    4096
+
 
 /* prints the seed; the environment variable TEST_SEED repeats a run */
 void test_seed(void);

@@ -4,7 +4,8 @@
  * all, while it is written and when its writer is killed at any instruction.
  */
 
-/* sources: shm/ngx_http_profiling_dump_area.c shm/ngx_http_profiling_record.c */
+/* sources: shm/ngx_http_profiling_dump_area.c */
+/* sources: shm/ngx_http_profiling_record.c */
 
 #include <ngx_config.h>
 #include <ngx_core.h>

@@ -34,6 +34,7 @@ test_shape(ngx_http_profiling_shape_t *shape, ngx_uint_t slots,
     shape->history = history;
     shape->places = places;
     shape->stacks = TEST_STACKS;
+    shape->dump = TEST_DUMP;
 }
 
 
@@ -308,6 +309,10 @@ test_collect_parts(ngx_http_profiling_zone_t *zone)
 
         test_part(ngx_http_profiling_zone_stacks(zone, slot),
                   ngx_http_profiling_stacks_size(zone->stacks),
+                  NGX_HTTP_PROFILING_LINE);
+
+        test_part(ngx_http_profiling_zone_dump(zone, i),
+                  ngx_http_profiling_dump_area_size(zone->dump),
                   NGX_HTTP_PROFILING_LINE);
     }
 }
