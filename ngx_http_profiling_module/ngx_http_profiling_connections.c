@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_connections.h"
-#include "ngx_http_profiling_entry.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_request.h"
 #include "ngx_http_profiling_roster.h"
 
@@ -34,7 +34,8 @@ static void ngx_http_profiling_peer_count(ngx_connection_t *c,
     ngx_http_profiling_peer_e peer, ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g);
-static ngx_uint_t ngx_http_profiling_stream_count(ngx_connection_t *c);
+static void ngx_http_profiling_stream_count(const ngx_connection_t *c,
+    ngx_http_profiling_gauges_t *g);
 
 
 static ngx_http_profiling_count_t  ngx_http_profiling_count;
@@ -151,7 +152,11 @@ ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
 
     while (count->next < last && g->writing < busy) {
         c = &cycle->connections[count->next++];
-        g->writing += (ngx_http_profiling_request_active(c) != 0);
+
+        if (ngx_http_profiling_request_active(c)) {
+            g->writing++;
+            ngx_http_profiling_stream_count(c, g);
+        }
     }
 
     if (g->writing < busy && last < high) {
@@ -213,6 +218,7 @@ ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g)
     g->upstream = 0;
     g->keepalive = 0;
     g->other = 0;
+    g->streams = 0;
 }
 
 
@@ -260,8 +266,6 @@ static void
 ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g)
 {
-    ngx_uint_t  streams;
-
     if (c->listening->handler != ngx_http_init_connection) {
         g->other++;
         return;
@@ -269,12 +273,7 @@ ngx_http_profiling_client_count(ngx_connection_t *c,
 
     g->active++;
 
-    /* one that is reusable serves none, and its data stay out of the cache */
-
-    streams = c->reusable ? 0 : ngx_http_profiling_stream_count(c);
-
-    g->streams += streams;
-    g->connections += streams;
+    ngx_http_profiling_stream_count(c, g);
 
     if (ngx_http_profiling_request_active(c)) {
         g->writing++;
@@ -288,24 +287,18 @@ ngx_http_profiling_client_count(ngx_connection_t *c,
 }
 
 
-/* each has a connection of its own outside of nginx's table */
+/* of HTTP/2: each has a connection of its own outside of nginx's table */
 
-static ngx_uint_t
-ngx_http_profiling_stream_count(ngx_connection_t *c)
+static void
+ngx_http_profiling_stream_count(const ngx_connection_t *c,
+    ngx_http_profiling_gauges_t *g)
 {
-#if (NGX_HTTP_V2)
-    ngx_http_v2_connection_t  *h2c;
+    ngx_http_profiling_context_t  *context;
 
-    h2c = ngx_http_profiling_entry_v2(c);
+    context = ngx_http_profiling_context(c);
 
-    if (h2c) {
-#if (nginx_version < 1025001)
-        return h2c->processing + h2c->pushing;
-#else
-        return h2c->processing;
-#endif
+    if (context) {
+        g->streams += context->streams;
+        g->connections += context->streams;
     }
-#endif
-
-    return 0;
 }

@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_entry.h"
 #include "ngx_http_profiling_pool.h"
+#include "ngx_http_profiling_roster.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wake.h"
 
@@ -235,7 +236,7 @@ ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
 
     for (i = d->next; i < cycle->connection_n; i++) {
 
-        if (c[i].fd != (ngx_socket_t) -1) {
+        if (ngx_http_profiling_is_open(&c[i])) {
 
             if (ngx_http_profiling_dump_streams(d, &c[i], end) == NGX_AGAIN) {
                 d->next = i;

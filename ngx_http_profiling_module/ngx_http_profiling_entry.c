@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_entry.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_pool.h"
+#include "ngx_http_profiling_roster.h"
 
 
 /* blocks of one pool that are looked at: a bound of the time it takes */
@@ -86,7 +87,7 @@ ngx_http_profiling_entry_begin(ngx_cycle_t *cycle, ngx_uint_t max)
     for (i = 0; i < cycle->connection_n && i < max; i++) {
         c = &cycle->connections[i];
 
-        if (c->fd != (ngx_socket_t) -1
+        if (ngx_http_profiling_is_open(c)
             && c->listening
             && c->listening->handler == ngx_http_init_connection
             && c->read
