@@ -15,7 +15,7 @@ use Profile;
 use Dump;
 
 my $site = Site->new(
-    modules  => [ Profile::test_module() ],
+    modules  => [ Profile::test_module(), Profile::lua_modules() ],
     handlers => $Profile::handlers,
     main     => 'thread_pool default threads=4;',
     http     => <<'END',
@@ -65,6 +65,13 @@ END
         location /part { proxy_pass http://quiet; }
         location /doze { profiling_test doze 6000; }
         location /delayed { limit_req zone=slow burst=5; }
+        location /cosocket {
+            content_by_lua_block {
+                local s = ngx.socket.tcp()
+                s:connect("127.0.0.1", PORT3)
+                s:receive("*l")
+            }
+        }
         location /big { alias DIR/html/big; }
 END
 );
@@ -98,6 +105,7 @@ my %c = (
     auth    => opened($site, $get->('/auth')),
     ssi     => opened($site, $get->('/ssi/page')),
     doze    => opened($site, $get->('/doze')),
+    lua     => opened($site, $get->('/cosocket')),
     big     => opened($site, $get->('/big')),
 );
 
@@ -112,7 +120,7 @@ read_head($c{upgrade});
 
 my $two = h2('127.0.0.1:' . $site->port(2), 100, '/stream/*?q');
 
-ok(until_true(5, sub { (dump_of($site)->{by_kind}{upstream} // 0) >= 105 }),
+ok(until_true(5, sub { (dump_of($site)->{by_kind}{upstream} // 0) >= 106 }),
    'all connections are there');
 
 my $begin = time();
@@ -200,6 +208,15 @@ for my $kind (qw(client upstream)) {
     within($g, $waited, '... waits as long as it should');
 }
 
+$g = one($dump, 'client of a cosocket', kind => 'client',
+         location => '/cosocket');
+is($g->{state}, 'processing', '... state');
+within($g, $waited, '... waits as long as it should');
+
+$g = one($dump, 'the cosocket', kind => 'upstream', location => '/cosocket');
+is($g->{upstream}, '127.0.0.1:' . $site->port(3), '... its peer');
+is($g->{uri}, '/cosocket', '... and the uri of its client');
+
 $g = one($dump, 'client of a name', kind => 'client', location => '/resolve');
 is($g->{state}, 'resolving', '... state');
 within($g, $waited, '... waits as long as it should');
@@ -268,7 +285,7 @@ ok(until_true(3, sub {
 $site->{noise} = qr/no live upstreams|could not be resolved/;
 close $_ for values %c, @delayed, $two;
 
-ok(until_true(5, sub { ($dump = dump_of($site))->{by_kind}{client} <= 3 }),
+ok(until_true(5, sub { ($dump = dump_of($site))->{by_kind}{client} <= 4 }),
    'clients that left are gone');
 
 $site->stop;
