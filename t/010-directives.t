@@ -115,6 +115,9 @@ my @settings = (
     [ profiling_mutex_fraction => 'it must be a number from 1 to 1000000, or '
                                   . '"off"',
       [qw(1 1000000 off)], [qw(0 1000001 OFF)] ],
+
+    [ profiling_anonymize => 'it must be "on" or "off"',
+      [qw(on off)], [qw(1 0 yes ON)] ],
 );
 
 for my $setting (@settings) {

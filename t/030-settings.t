@@ -23,6 +23,7 @@ my %defaults = (
     profiling_block_rate_ms           => 1,
     profiling_mutex_fraction          => 1,
     profiling_trace_buffer_bytes      => 4194304,
+    profiling_anonymize               => JSON::PP::false,
     profiling_zone                    => 'profiling',
 );
 
@@ -96,6 +97,7 @@ in_force('a directive beats the variable', {
     profiling_heap_rate_bytes         => 1048576,
     profiling_block_rate_ms           => 2,
     profiling_mutex_fraction          => 5,
+    profiling_anonymize               => JSON::PP::true,
     profiling_zone                    => 'mine',
     profiling_zone_bytes              => 16777216,
     profiling_zone_slots              => 3,
@@ -112,6 +114,7 @@ in_force('a directive beats the variable', {
     profiling_heap_rate 1m;
     profiling_block_rate 2ms;
     profiling_mutex_fraction 5;
+    profiling_anonymize on;
     profiling_zone zone=mine:16m slots=3;
 END
 
