@@ -296,6 +296,14 @@ test_every_directive_takes_its_ends(void **state)
         s = &ngx_http_profiling_settings[i];
         unit = (s->kind == NGX_HTTP_PROFILING_TIME) ? "ms" : "";
 
+        if (s->kind == NGX_HTTP_PROFILING_FLAG) {
+            assert_int_equal(test_set(i, "on"), 1);
+            assert_int_equal(test_set(i, "off"), 0);
+            assert_int_equal(test_set(i, "1"), BAD);
+            assert_int_equal(test_set(i, "ON"), BAD);
+            continue;
+        }
+
         (void) snprintf(text, sizeof(text), "%lld%s", (long long) s->min,
                         unit);
         assert_int_equal(test_set(i, text), s->min);
