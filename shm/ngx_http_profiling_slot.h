@@ -37,7 +37,7 @@
 #define NGX_HTTP_PROFILING_PAUSES     256
 
 /* frames of a pause, the innermost ones */
-#define NGX_HTTP_PROFILING_PAUSE_FRAMES  32
+#define NGX_HTTP_PROFILING_PAUSE_FRAMES  24
 
 /* ns after which a pause is told by health */
 #define NGX_HTTP_PROFILING_STALL      1000000000
