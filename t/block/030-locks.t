@@ -109,7 +109,8 @@ sub threads {
 
         is(@own, 1, "$name: is one sample");
         is($own[0]{count}, 1, '... one contention');
-        cmp_ok($own[0]{cpu}, '>=', 0.9 * $ms * 1e6, '... of its time');
+        # the thread that holds it may begin before we can wait
+        cmp_ok($own[0]{cpu}, '>=', 0.5 * $ms * 1e6, '... of its time');
         cmp_ok($own[0]{cpu}, '<=', $pause->{blocked_ns},
                '... which is of the pause');
         is($own[0]{labels}{location}, "= /$name", '... and location');

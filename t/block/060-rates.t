@@ -63,7 +63,8 @@ sub rate {
     my ($count, $delay) = counted($site, 'block', 'profiling_test_usleep');
 
     about($count, 201, 0.65, 'short calls count for all of their kind');
-    about($delay - 60e6, 200 * 5.2e6, 0.65, '... with their time');
+    # which is longer on a machine that is busy
+    cmp_ok($delay - 60e6, '>=', 0.35 * 200 * 5e6, '... with their time');
 
     my $p = Profile::take($site, path => '/debug/pprof/block');
     my $all = sum($p, has('profiling_test_usleep'),
