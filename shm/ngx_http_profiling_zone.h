@@ -35,7 +35,7 @@
 #define NGX_HTTP_PROFILING_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_HTTP_PROFILING_LAYOUT         2
+#define NGX_HTTP_PROFILING_LAYOUT         3
 
 #define NGX_HTTP_PROFILING_SLOTS_MAX      4096
 #define NGX_HTTP_PROFILING_HISTORY_MAX    100000
