@@ -543,16 +543,23 @@ ngx_http_profiling_block_ioctl(int fd, unsigned long request, void *arg)
       (void **) &ngx_http_profiling_real_##name,                              \
       NGX_HTTP_PROFILING_HOOK_ALL }
 
+/* nginx's own sockets never block: only other objects call these for long */
+
+#define ngx_http_profiling_block_socket_hook(name)                            \
+    { #name, (void *) ngx_http_profiling_block_##name,                        \
+      (void **) &ngx_http_profiling_real_##name,                              \
+      NGX_HTTP_PROFILING_HOOK_OTHERS }
+
 
 static ngx_http_profiling_hook_t  ngx_http_profiling_block_hooks[] = {
     ngx_http_profiling_block_hook(read),
     ngx_http_profiling_block_hook(write),
-    ngx_http_profiling_block_hook(readv),
-    ngx_http_profiling_block_hook(writev),
-    ngx_http_profiling_block_hook(recv),
-    ngx_http_profiling_block_hook(send),
-    ngx_http_profiling_block_hook(recvmsg),
-    ngx_http_profiling_block_hook(sendmsg),
+    ngx_http_profiling_block_socket_hook(readv),
+    ngx_http_profiling_block_socket_hook(writev),
+    ngx_http_profiling_block_socket_hook(recv),
+    ngx_http_profiling_block_socket_hook(send),
+    ngx_http_profiling_block_socket_hook(recvmsg),
+    ngx_http_profiling_block_socket_hook(sendmsg),
     ngx_http_profiling_block_hook(pread),
     ngx_http_profiling_block_hook(pread64),
     ngx_http_profiling_block_hook(pwrite),

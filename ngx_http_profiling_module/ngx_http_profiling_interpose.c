@@ -520,6 +520,7 @@ ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
     if (slot == NULL
         || slot->drop != scan->restore
         || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_MAIN && !scan->main)
+        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_OTHERS && scan->main)
         || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_CALLERS
             && !scan->libc
             && ngx_http_profiling_elf_room(obj, slot->symbol.address, 0))

@@ -29,6 +29,7 @@
 #define NGX_HTTP_PROFILING_HOOK_MAIN     0
 #define NGX_HTTP_PROFILING_HOOK_ALL      1
 #define NGX_HTTP_PROFILING_HOOK_CALLERS  2
+#define NGX_HTTP_PROFILING_HOOK_OTHERS   3
 
 
 /*
@@ -36,7 +37,8 @@
  * hook      has the type of the function
  * original  where the address of the function is stored; the hook reads it.
  *           It stays set after a restore, and NULL while nobody defines name
- * scope     the main program, or all objects but the one with this code;
+ * scope     the main program, or all objects but the one with this code, or
+ *           all others but the main program too;
  *           callers: also without the one that defines the function, unless
  *           it is the C library.  An allocator may call itself
  */

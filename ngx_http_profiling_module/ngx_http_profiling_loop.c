@@ -17,9 +17,11 @@ static int ngx_http_profiling_loop_wait_counted(int ep,
     struct epoll_event *events, int n, int timeout);
 static int ngx_http_profiling_loop_wait_clock(int ep,
     struct epoll_event *events, int n, int timeout);
-static ngx_int_t ngx_http_profiling_loop_begin(int ep, uintptr_t caller,
-    uintptr_t cfa)
+static int ngx_http_profiling_loop_other(int ep, struct epoll_event *events,
+    int n, int timeout, uintptr_t caller, uintptr_t cfa)
     __attribute__((noinline));
+static void ngx_http_profiling_loop_begin(int ep, uintptr_t caller,
+    uintptr_t cfa);
 static void ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot,
     uint64_t busy)
     __attribute__((noinline));
@@ -64,10 +66,12 @@ static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
 ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch;
 
 /*
- * The descriptor of the worker's event loop, -1 until its first pass; ns that
- * are counted as a pause already, and the pass that they belong to.
+ * The descriptor of the worker's event loop, -1 until its first pass; the same
+ * as each pass compares it, -1 too while a trace is on.  Then ns that are
+ * counted as a pause already, and the pass that they belong to.
  */
 
+static int       ngx_http_profiling_loop_own;
 static int       ngx_http_profiling_loop_ep;
 static uint64_t  ngx_http_profiling_loop_known;
 static uint64_t  ngx_http_profiling_loop_known_pass;
@@ -80,6 +84,7 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
     ngx_event_conf_t                    *ecf;
     ngx_http_profiling_interpose_stat_t  stat;
 
+    ngx_http_profiling_loop_own = -1;
     ngx_http_profiling_loop_ep = -1;
 
     if (!ngx_http_profiling_clock_counted()) {
@@ -117,30 +122,18 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
 }
 
 
-/* each pass goes through here: what is rare stands in functions of its own */
+/* a pass ends; the clock in ns */
 
-static ngx_http_profiling_always_inline int
-ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
-    int timeout, ngx_uint_t counted)
+static ngx_http_profiling_always_inline uint64_t
+ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot,
+    ngx_uint_t counted)
 {
-    int                         rc;
-    uint64_t                    now, then, busy;
-    ngx_uint_t                  bucket;
-    ngx_http_profiling_slot_t  *slot;
+    uint64_t    now, busy;
+    ngx_uint_t  bucket;
 
-    if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_loop_ep)
-        && ngx_http_profiling_loop_begin(ep,
-                                      (uintptr_t) __builtin_return_address(0),
-                                      (uintptr_t) __builtin_dwarf_cfa())
-           != NGX_OK)
-    {
-        return ngx_http_profiling_epoll_wait(ep, events, n, timeout);
-    }
+    now = ngx_http_profiling_loop_clock(counted);
 
-    slot = ngx_http_profiling_process.slot;
-    then = ngx_http_profiling_loop_clock(counted);
-
-    busy = then - slot->pass_start;
+    busy = now - slot->pass_start;
     bucket = ngx_http_profiling_hist_bucket(busy);
 
     ngx_http_profiling_add(&slot->totals.busy, busy);
@@ -152,15 +145,19 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
         ngx_http_profiling_loop_paused(slot, busy);
     }
 
-    ngx_http_profiling_store(&slot->wait_start, then);
+    ngx_http_profiling_store(&slot->wait_start, now);
 
-    if (ngx_http_profiling_unlikely(ngx_http_profiling_tracing.polls)) {
-        rc = ngx_http_profiling_trace_poll(then, ep, events, n, timeout,
-                                           ngx_http_profiling_epoll_wait);
+    return now;
+}
 
-    } else {
-        rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
-    }
+
+/* epoll_wait() that was called at `then` has returned rc: the next begins */
+
+static ngx_http_profiling_always_inline uint64_t
+ngx_http_profiling_loop_next(ngx_http_profiling_slot_t *slot, uint64_t then,
+    const struct epoll_event *events, int rc, ngx_uint_t counted)
+{
+    uint64_t  now;
 
     ngx_http_profiling_dispatch.events = events;
     ngx_http_profiling_dispatch.n = rc;
@@ -177,9 +174,32 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
         ngx_http_profiling_add(&slot->totals.events, rc);
     }
 
-    if (ngx_http_profiling_tracing.on) {
-        ngx_http_profiling_trace_pass(now, events, rc);
+    return now;
+}
+
+
+/* each pass goes through here: what is rare stands in other() */
+
+static ngx_http_profiling_always_inline int
+ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
+    int timeout, ngx_uint_t counted)
+{
+    int                         rc;
+    uint64_t                    then;
+    ngx_http_profiling_slot_t  *slot;
+
+    if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_loop_ep)) {
+        return ngx_http_profiling_loop_other(ep, events, n, timeout,
+                                     (uintptr_t) __builtin_return_address(0),
+                                     (uintptr_t) __builtin_dwarf_cfa());
     }
+
+    slot = ngx_http_profiling_process.slot;
+    then = ngx_http_profiling_loop_end(slot, counted);
+
+    rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+
+    (void) ngx_http_profiling_loop_next(slot, then, events, rc, counted);
 
     return rc;
 }
@@ -202,22 +222,57 @@ ngx_http_profiling_loop_wait_clock(int ep, struct epoll_event *events, int n,
 
 
 /*
- * The first descriptor that the worker waits for is that of its event loop.
- * NGX_DECLINED: this is another, or the worker has no slot.
+ * The worker's first pass, whose descriptor is that of its event loop; a pass
+ * while a trace is on; or another descriptor, or no slot.
  */
 
-static ngx_int_t
-ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
+static int
+ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
+    int timeout, uintptr_t caller, uintptr_t cfa)
 {
+    int                         rc;
+    uint64_t                    then, now;
+    ngx_uint_t                  counted;
     ngx_http_profiling_slot_t  *slot;
 
     slot = ngx_http_profiling_process.slot;
 
-    if (slot == NULL || ngx_http_profiling_loop_ep != -1) {
-        return NGX_DECLINED;
+    if (slot == NULL
+        || (ep != ngx_http_profiling_loop_own
+            && ngx_http_profiling_loop_own != -1))
+    {
+        return ngx_http_profiling_epoll_wait(ep, events, n, timeout);
     }
 
-    ngx_http_profiling_store(&slot->pass_start,
+    if (ngx_http_profiling_loop_own == -1) {
+        ngx_http_profiling_loop_begin(ep, caller, cfa);
+    }
+
+    counted = ngx_http_profiling_clock_counted();
+    then = ngx_http_profiling_loop_end(slot, counted);
+
+    if (ngx_http_profiling_tracing.polls) {
+        rc = ngx_http_profiling_trace_poll(then, ep, events, n, timeout,
+                                           ngx_http_profiling_epoll_wait);
+
+    } else {
+        rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+    }
+
+    now = ngx_http_profiling_loop_next(slot, then, events, rc, counted);
+
+    if (ngx_http_profiling_tracing.on) {
+        ngx_http_profiling_trace_pass(now, events, rc);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
+{
+    ngx_http_profiling_store(&ngx_http_profiling_process.slot->pass_start,
                              ngx_http_profiling_loop_clock(
                                        ngx_http_profiling_clock_counted()));
 
@@ -229,9 +284,16 @@ ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
 
     ngx_http_profiling_context_base(cfa);
 
-    ngx_http_profiling_loop_ep = ep;
+    ngx_http_profiling_loop_own = ep;
 
-    return NGX_OK;
+    ngx_http_profiling_loop_divert(ngx_http_profiling_tracing.polls);
+}
+
+
+void
+ngx_http_profiling_loop_divert(ngx_uint_t on)
+{
+    ngx_http_profiling_loop_ep = on ? -1 : ngx_http_profiling_loop_own;
 }
 
 

@@ -46,6 +46,10 @@ void ngx_http_profiling_loop_init(ngx_cycle_t *cycle);
 void ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause);
 
 
+/* on: passes go through trace.h's functions; off: no more */
+void ngx_http_profiling_loop_divert(ngx_uint_t on);
+
+
 /* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
 static ngx_inline uint64_t
 ngx_http_profiling_loop_pass_start(void)

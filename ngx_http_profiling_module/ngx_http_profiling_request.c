@@ -341,17 +341,11 @@ ngx_http_profiling_request_subrequest(ngx_http_request_t *r)
 /* when the request began, in ns; it is no longer served */
 
 static ngx_inline uint64_t
-ngx_http_profiling_request_finish(ngx_http_request_t *r)
+ngx_http_profiling_request_finish(ngx_http_profiling_context_t *context,
+    ngx_http_request_t *r)
 {
-    uint64_t                       start;
-    ngx_time_t                    *tp;
-    ngx_http_profiling_context_t  *context;
-
-    context = &ngx_http_profiling_latest;
-
-    if (ngx_http_profiling_unlikely(context->request != r)) {
-        context = ngx_http_profiling_request_context(r);
-    }
+    uint64_t     start;
+    ngx_time_t  *tp;
 
     context->request = NULL;
     start = context->start;
@@ -378,13 +372,24 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
     ngx_uint_t                      code, bucket;
     ngx_http_profiling_slot_t      *slot;
     ngx_http_profiling_counts_t    *place;
+    ngx_http_profiling_context_t   *context;
     ngx_http_profiling_loc_conf_t  *lcf;
 
-    if (r != r->main || ngx_http_profiling_process.slot == NULL) {
+    if (r != r->main) {
         return NGX_OK;
     }
 
-    start = ngx_http_profiling_request_finish(r);
+    context = &ngx_http_profiling_latest;
+
+    if (ngx_http_profiling_unlikely(context->request != r)) {
+        context = ngx_http_profiling_request_context(r);
+
+        if (context == NULL) {
+            return NGX_OK;
+        }
+    }
+
+    start = ngx_http_profiling_request_finish(context, r);
     code = ngx_http_profiling_code_index(ngx_http_profiling_request_status(r));
 
     latency = ngx_http_profiling_loop_clock(counted) - start;
@@ -429,13 +434,20 @@ ngx_http_profiling_log_clock(ngx_http_request_t *r)
 }
 
 
-/* where a request is noted that is not the one which began last */
+/*
+ * Where a request is noted that is not the one which began last.  NULL: this
+ * worker has no slot.
+ */
 
 static ngx_http_profiling_context_t *
 ngx_http_profiling_request_context(ngx_http_request_t *r)
 {
     ngx_http_profiling_context_t         *context;
     static ngx_http_profiling_context_t   unknown;
+
+    if (ngx_http_profiling_process.slot == NULL) {
+        return NULL;
+    }
 
     context = ngx_http_profiling_context(r->connection);
 

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_raw_trace.h"
 
@@ -266,6 +267,7 @@ ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
     ngx_http_profiling_tracing.goroutine = 0;
     ngx_http_profiling_tracing.on = 1;
     ngx_http_profiling_tracing.polls = 1;
+    ngx_http_profiling_loop_divert(1);
 }
 
 
@@ -312,6 +314,7 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
 
         if (!ngx_http_profiling_tracing.on) {
             ngx_http_profiling_tracing.polls = 0;
+            ngx_http_profiling_loop_divert(0);
             return wait(ep, events, n, timeout);
         }
 
