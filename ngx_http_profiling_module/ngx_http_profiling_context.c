@@ -564,7 +564,7 @@ ngx_http_profiling_context_label(uintptr_t sp)
 
     if (ngx_http_profiling_array_n == 0
         || sp >= ngx_http_profiling_base
-        || ngx_http_profiling_process.slot->wait_start)
+        || ngx_http_profiling_slot_waiting(ngx_http_profiling_process.slot))
     {
         return label;
     }

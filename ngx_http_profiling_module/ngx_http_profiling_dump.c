@@ -557,7 +557,8 @@ ngx_http_profiling_dump_native(const ngx_http_profiling_stack_t *stack,
     native.number = number;
     native.pid = ngx_pid;
     native.clock = ngx_http_profiling_clock();
-    native.since = slot->wait_start ? 0 : slot->pass_start;
+    native.since = ngx_http_profiling_slot_waiting(slot) ? 0
+                                                         : slot->pass_start;
 
     if (slot->wait_start == 0 && slot->pass_start == 0) {
 

@@ -20,8 +20,11 @@ static int ngx_http_profiling_loop_wait_clock(int ep,
 static int ngx_http_profiling_loop_other(int ep, struct epoll_event *events,
     int n, int timeout, uintptr_t caller, uintptr_t cfa)
     __attribute__((noinline));
-static void ngx_http_profiling_loop_begin(int ep, uintptr_t caller,
-    uintptr_t cfa);
+static int ngx_http_profiling_loop_long(int ep, struct epoll_event *events,
+    int n, int timeout, uint64_t then, uint64_t busy)
+    __attribute__((noinline));
+static void ngx_http_profiling_loop_begin(int ep,
+    const struct epoll_event *events, uintptr_t caller, uintptr_t cfa);
 static void ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot,
     uint64_t busy)
     __attribute__((noinline));
@@ -122,32 +125,17 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
 }
 
 
-/* a pass ends; the clock in ns */
+/* a pass that ends now has taken so many ns */
 
-static ngx_http_profiling_always_inline uint64_t
-ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot,
-    ngx_uint_t counted)
+static ngx_http_profiling_always_inline void
+ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot, uint64_t busy)
 {
-    uint64_t    now, busy;
     ngx_uint_t  bucket;
 
-    now = ngx_http_profiling_loop_clock(counted);
-
-    busy = now - slot->pass_start;
     bucket = ngx_http_profiling_hist_bucket(busy);
 
     ngx_http_profiling_add(&slot->totals.busy, busy);
     ngx_http_profiling_hist_count(&slot->passes, bucket, busy);
-
-    if (ngx_http_profiling_unlikely(
-            busy >= ngx_http_profiling_process.pause_threshold))
-    {
-        ngx_http_profiling_loop_paused(slot, busy);
-    }
-
-    ngx_http_profiling_store(&slot->wait_start, now);
-
-    return now;
 }
 
 
@@ -155,17 +143,15 @@ ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot,
 
 static ngx_http_profiling_always_inline uint64_t
 ngx_http_profiling_loop_next(ngx_http_profiling_slot_t *slot, uint64_t then,
-    const struct epoll_event *events, int rc, ngx_uint_t counted)
+    int rc, ngx_uint_t counted)
 {
     uint64_t  now;
 
-    ngx_http_profiling_dispatch.events = events;
     ngx_http_profiling_dispatch.n = rc;
 
     now = ngx_http_profiling_loop_clock(counted);
 
     ngx_http_profiling_store(&slot->pass_start, now);
-    ngx_http_profiling_store(&slot->wait_start, 0);
 
     ngx_http_profiling_add(&slot->totals.wait, now - then);
     ngx_http_profiling_add(&slot->totals.iterations, 1);
@@ -185,7 +171,7 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     int timeout, ngx_uint_t counted)
 {
     int                         rc;
-    uint64_t                    then;
+    uint64_t                    then, busy;
     ngx_http_profiling_slot_t  *slot;
 
     if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_loop_ep)) {
@@ -195,11 +181,23 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     }
 
     slot = ngx_http_profiling_process.slot;
-    then = ngx_http_profiling_loop_end(slot, counted);
+    then = ngx_http_profiling_loop_clock(counted);
+    busy = then - slot->pass_start;
+
+    ngx_http_profiling_loop_end(slot, busy);
+
+    if (ngx_http_profiling_unlikely(
+            busy >= ngx_http_profiling_process.pause_threshold))
+    {
+        return ngx_http_profiling_loop_long(ep, events, n, timeout, then,
+                                            busy);
+    }
+
+    ngx_http_profiling_store(&slot->wait_start, then);
 
     rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
 
-    (void) ngx_http_profiling_loop_next(slot, then, events, rc, counted);
+    (void) ngx_http_profiling_loop_next(slot, then, rc, counted);
 
     return rc;
 }
@@ -222,6 +220,31 @@ ngx_http_profiling_loop_wait_clock(int ep, struct epoll_event *events, int n,
 
 
 /*
+ * The same after a pass that was long: apart from it, and its last call, it
+ * costs the others no register.
+ */
+
+static int
+ngx_http_profiling_loop_long(int ep, struct epoll_event *events, int n,
+    int timeout, uint64_t then, uint64_t busy)
+{
+    int                         rc;
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    ngx_http_profiling_loop_paused(slot, busy);
+    ngx_http_profiling_store(&slot->wait_start, then);
+
+    rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+
+    (void) ngx_http_profiling_loop_next(slot, then, rc,
+                                        ngx_http_profiling_clock_counted());
+    return rc;
+}
+
+
+/*
  * The worker's first pass, whose descriptor is that of its event loop; a pass
  * while a trace is on; or another descriptor, or no slot.
  */
@@ -231,7 +254,7 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
     int timeout, uintptr_t caller, uintptr_t cfa)
 {
     int                         rc;
-    uint64_t                    then, now;
+    uint64_t                    then, now, busy;
     ngx_uint_t                  counted;
     ngx_http_profiling_slot_t  *slot;
 
@@ -245,11 +268,20 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
     }
 
     if (ngx_http_profiling_loop_own == -1) {
-        ngx_http_profiling_loop_begin(ep, caller, cfa);
+        ngx_http_profiling_loop_begin(ep, events, caller, cfa);
     }
 
     counted = ngx_http_profiling_clock_counted();
-    then = ngx_http_profiling_loop_end(slot, counted);
+    then = ngx_http_profiling_loop_clock(counted);
+    busy = then - slot->pass_start;
+
+    ngx_http_profiling_loop_end(slot, busy);
+
+    if (busy >= ngx_http_profiling_process.pause_threshold) {
+        ngx_http_profiling_loop_paused(slot, busy);
+    }
+
+    ngx_http_profiling_store(&slot->wait_start, then);
 
     if (ngx_http_profiling_tracing.polls) {
         rc = ngx_http_profiling_trace_poll(then, ep, events, n, timeout,
@@ -259,7 +291,7 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
         rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
     }
 
-    now = ngx_http_profiling_loop_next(slot, then, events, rc, counted);
+    now = ngx_http_profiling_loop_next(slot, then, rc, counted);
 
     if (ngx_http_profiling_tracing.on) {
         ngx_http_profiling_trace_pass(now, events, rc);
@@ -270,7 +302,8 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
 
 
 static void
-ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
+ngx_http_profiling_loop_begin(int ep, const struct epoll_event *events,
+    uintptr_t caller, uintptr_t cfa)
 {
     ngx_http_profiling_store(&ngx_http_profiling_process.slot->pass_start,
                              ngx_http_profiling_loop_clock(
@@ -283,6 +316,10 @@ ngx_http_profiling_loop_begin(int ep, uintptr_t caller, uintptr_t cfa)
     /* event handlers are called from where the hook is */
 
     ngx_http_profiling_context_base(cfa);
+
+    /* nginx has the same array of events in each pass */
+
+    ngx_http_profiling_dispatch.events = events;
 
     ngx_http_profiling_loop_own = ep;
 

@@ -178,13 +178,17 @@ ngx_http_profiling_stall_tick(const ucontext_t *uc)
 
     p->tick = ngx_http_profiling_thread_cpu();
 
-    if (pass == 0 || slot->wait_start || p->busy) {
+    if (pass == 0 || ngx_http_profiling_slot_waiting(slot) || p->busy) {
         return;
     }
 
     now = ngx_http_profiling_clock();
 
-    if (now - pass < ngx_http_profiling_process.pause_threshold / 2) {
+    /* the loop's own clock may be some us before this one */
+
+    if (now < pass
+        || now - pass < ngx_http_profiling_process.pause_threshold / 2)
+    {
         return;
     }
 
@@ -209,9 +213,9 @@ ngx_http_profiling_stall_asked(const ucontext_t *uc)
     now = ngx_http_profiling_clock();
 
     if (pass == 0
-        || slot->wait_start
+        || ngx_http_profiling_slot_waiting(slot)
         || ngx_http_profiling_stall.busy
-        || now - pass < NGX_HTTP_PROFILING_STALL)
+        || now < pass + NGX_HTTP_PROFILING_STALL)
     {
         return;
     }
@@ -621,7 +625,7 @@ ngx_http_profiling_stall_read(const ngx_http_profiling_slot_t *slot,
     now = ngx_http_profiling_clock();
 
     if (pass == 0
-        || ngx_http_profiling_load(&slot->wait_start)
+        || ngx_http_profiling_slot_waiting(slot)
         || now < pass + age
         || ngx_http_profiling_slot_pid(slot) == 0)
     {

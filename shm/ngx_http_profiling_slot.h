@@ -259,7 +259,7 @@ typedef struct {
     /* event loop: written in each pass */
 
     uint64_t                      pass_start;   /* ns, CLOCK_MONOTONIC */
-    uint64_t                      wait_start;   /* ns, 0: not waiting */
+    uint64_t                      wait_start;   /* ns: when it waited last */
     uint64_t                      last_pause;   /* ns */
     uint64_t                      last_pause_time;  /* ms since the epoch */
     uint64_t                      last_stall;   /* number of the latest pause
@@ -350,6 +350,17 @@ void ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
 
 /* by the owner, when it ends in good order */
 void ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot);
+
+
+/* whether the owner waits for events: no pass has begun since */
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_slot_waiting(const ngx_http_profiling_slot_t *slot)
+{
+    return ngx_http_profiling_load(&slot->wait_start)
+           > ngx_http_profiling_load(&slot->pass_start);
+}
+
 
 /* the pid of the owner, 0 if the slot is free or being claimed; not a check */
 ngx_pid_t ngx_http_profiling_slot_pid(const ngx_http_profiling_slot_t *slot);
