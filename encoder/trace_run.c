@@ -151,6 +151,12 @@ profiling_run_event(profiling_run_t *r, profiling_trace_event_t *e)
     switch (e->type) {
 
     case NGX_HTTP_PROFILING_TRACE_START:
+
+        /* it was there: without a goroutine Go's tools refuse a trace */
+
+        profiling_run_existing(r, e->g);
+        break;
+
     case NGX_HTTP_PROFILING_TRACE_LOST:
         break;
 
@@ -321,6 +327,7 @@ profiling_run_awake(profiling_run_t *r)
 static void
 profiling_run_existing(profiling_run_t *r, uint32_t n)
 {
+    unsigned              reason;
     profiling_trace_g_t  *g;
 
     g = &r->t->gs[n];
@@ -329,17 +336,20 @@ profiling_run_existing(profiling_run_t *r, uint32_t n)
         return;
     }
 
+    reason = (g->kind == PROFILING_G_WORKER) ? PROFILING_REASON_SYNC
+                                             : PROFILING_REASON_NETWORK;
+
     /* Go knows of all that was there in the first generation */
 
     if (r->t->generation > 1) {
         profiling_run_awake(r);
         profiling_run_switch(r, n);
-        profiling_run_stop(r, PROFILING_REASON_NETWORK);
+        profiling_run_stop(r, reason);
         return;
     }
 
     g->created = 1;
-    g->reason = PROFILING_REASON_NETWORK;
+    g->reason = reason;
 
     profiling_run_step(r, PROFILING_STEP_EXISTING, g, 0, 0, 0);
 }
