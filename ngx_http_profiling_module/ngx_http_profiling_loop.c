@@ -139,17 +139,16 @@ ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot, uint64_t busy)
 }
 
 
-/* epoll_wait() that was called at `then` has returned rc: the next begins */
+/*
+ * epoll_wait() that was called at `then` has returned rc: the next begins,
+ * `now`
+ */
 
-static ngx_http_profiling_always_inline uint64_t
+static ngx_http_profiling_always_inline void
 ngx_http_profiling_loop_next(ngx_http_profiling_slot_t *slot, uint64_t then,
-    int rc, ngx_uint_t counted)
+    uint64_t now, int rc)
 {
-    uint64_t  now;
-
     ngx_http_profiling_dispatch.n = rc;
-
-    now = ngx_http_profiling_loop_clock(counted);
 
     ngx_http_profiling_store(&slot->pass_start, now);
 
@@ -159,8 +158,6 @@ ngx_http_profiling_loop_next(ngx_http_profiling_slot_t *slot, uint64_t then,
     if (rc > 0) {
         ngx_http_profiling_add(&slot->totals.events, rc);
     }
-
-    return now;
 }
 
 
@@ -197,7 +194,8 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
 
     rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
 
-    (void) ngx_http_profiling_loop_next(slot, then, rc, counted);
+    ngx_http_profiling_loop_next(slot, then,
+                                 ngx_http_profiling_loop_clock(counted), rc);
 
     return rc;
 }
@@ -238,8 +236,10 @@ ngx_http_profiling_loop_long(int ep, struct epoll_event *events, int n,
 
     rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
 
-    (void) ngx_http_profiling_loop_next(slot, then, rc,
-                                        ngx_http_profiling_clock_counted());
+    ngx_http_profiling_loop_next(slot, then,
+                                 ngx_http_profiling_loop_clock(
+                                       ngx_http_profiling_clock_counted()),
+                                 rc);
     return rc;
 }
 
@@ -283,15 +283,22 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
 
     ngx_http_profiling_store(&slot->wait_start, then);
 
+    now = then;
+
     if (ngx_http_profiling_tracing.polls) {
         rc = ngx_http_profiling_trace_poll(then, ep, events, n, timeout,
                                            ngx_http_profiling_epoll_wait);
 
+        if (ngx_http_profiling_tracing.asked) {
+            now = ngx_http_profiling_loop_clock(counted);
+        }
+
     } else {
         rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+        now = ngx_http_profiling_loop_clock(counted);
     }
 
-    now = ngx_http_profiling_loop_next(slot, then, rc, counted);
+    ngx_http_profiling_loop_next(slot, then, now, rc);
 
     if (ngx_http_profiling_tracing.on) {
         ngx_http_profiling_trace_pass(now, events, rc);

@@ -27,6 +27,8 @@ typedef struct {
     uint64_t                          time;     /* of the latest event */
     uint64_t                          head;
     size_t                            at;       /* head, in the data */
+    size_t                            stop;     /* up to there an event finds
+                                                   room as it is */
     uint64_t                          tail;     /* as it was last seen */
     uint64_t                          lost;     /* not yet told */
     uint64_t                          heap;     /* ns, when to look again */
@@ -44,6 +46,9 @@ typedef struct {
 
 static uint64_t ngx_http_profiling_trace_until(uint64_t now);
 static void ngx_http_profiling_trace_start(uint64_t now, uint64_t until);
+static ngx_int_t ngx_http_profiling_trace_put_checked(ngx_uint_t type,
+    uint64_t time, ngx_uint_t n, const uint64_t *args)
+    __attribute__((noinline));
 static ngx_int_t ngx_http_profiling_trace_room(void);
 static void ngx_http_profiling_trace_write(const u_char *p, size_t len);
 static void ngx_http_profiling_trace_heap(uint64_t now);
@@ -55,7 +60,7 @@ static ngx_http_profiling_recorder_t  ngx_http_profiling_recorder;
 static ngx_http_profiling_polled_t    ngx_http_profiling_polled;
 
 
-static ngx_inline u_char *
+static ngx_http_profiling_always_inline u_char *
 ngx_http_profiling_trace_number(u_char *p, uint64_t value)
 {
     while (ngx_http_profiling_unlikely(value >= 0x80)) {
@@ -233,6 +238,7 @@ ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
     r->until = until;
     r->head = ring->head;
     r->at = r->head % r->size;
+    r->stop = 0;
     r->lost = 0;
     r->heap = 0;
 
@@ -310,7 +316,9 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
         }
     }
 
-    if (p->next == p->n) {
+    ngx_http_profiling_tracing.asked = (p->next == p->n);
+
+    if (ngx_http_profiling_tracing.asked) {
 
         if (!ngx_http_profiling_tracing.on) {
             ngx_http_profiling_tracing.polls = 0;
@@ -335,7 +343,14 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
         n = ngx_min(n, p->n - p->next);
     }
 
-    ngx_memcpy(events, p->event + p->next, n * sizeof(struct epoll_event));
+    if (ngx_http_profiling_likely(n == 1)) {
+        events[0] = p->event[p->next];
+
+    } else {
+        ngx_memcpy(events, p->event + p->next,
+                   n * sizeof(struct epoll_event));
+    }
+
     p->next += n;
 
     return n;
@@ -426,54 +441,96 @@ ngx_http_profiling_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main)
 }
 
 
-/* near the end of the ring an event is put together beside it */
-
-ngx_int_t
-ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
-    const uint64_t *args)
+static ngx_http_profiling_always_inline u_char *
+ngx_http_profiling_trace_encode(u_char *p, ngx_uint_t type, uint64_t time,
+    ngx_uint_t n, const uint64_t *args)
 {
-    u_char                         *p, *first;
-    u_char                          buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
+    uint64_t                        since;
     ngx_uint_t                      i;
     ngx_http_profiling_recorder_t  *r;
 
     r = &ngx_http_profiling_recorder;
 
-    if (ngx_http_profiling_unlikely(
-            r->size - (size_t) (r->head - r->tail)
-            < 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX || r->lost)
-        && ngx_http_profiling_trace_room() != NGX_OK)
-    {
-        return NGX_DECLINED;
+    since = 0;
+
+    if (time > r->time) {
+        since = time - r->time;
+        r->time = time;
     }
 
-    first = (r->size - r->at >= NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
-            ? r->data + r->at : buf;
-
-    time = ngx_max(time, r->time);
-
-    p = first;
     *p++ = (u_char) type;
-    p = ngx_http_profiling_trace_number(p, time - r->time);
+    p = ngx_http_profiling_trace_number(p, since);
 
     for (i = 0; i < n; i++) {
         p = ngx_http_profiling_trace_number(p, args[i]);
     }
 
-    r->time = time;
+    return p;
+}
 
-    if (ngx_http_profiling_unlikely(first == buf)) {
-        ngx_http_profiling_trace_write(buf, p - buf);
 
-    } else {
-        r->at += p - first;
+/* a good part of what a trace costs: all that is rare stands elsewhere */
+
+ngx_int_t
+ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
+    const uint64_t *args)
+{
+    size_t                          len;
+    u_char                         *p;
+    ngx_http_profiling_recorder_t  *r;
+
+    r = &ngx_http_profiling_recorder;
+
+    if (ngx_http_profiling_unlikely(r->at >= r->stop)) {
+        return ngx_http_profiling_trace_put_checked(type, time, n, args);
     }
 
-    r->head += p - first;
+    p = r->data + r->at;
+
+    len = ngx_http_profiling_trace_encode(p, type, time, n, args) - p;
+
+    r->at += len;
+    r->head += len;
 
     /* readers see the whole event or nothing of it */
 
     ngx_http_profiling_store_release(&r->ring->head, r->head);
+
+    return NGX_OK;
+}
+
+
+/* near the end of the ring an event is put together beside it */
+
+static ngx_int_t
+ngx_http_profiling_trace_put_checked(ngx_uint_t type, uint64_t time,
+    ngx_uint_t n, const uint64_t *args)
+{
+    size_t                          len, room;
+    u_char                          buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
+    ngx_http_profiling_recorder_t  *r;
+
+    r = &ngx_http_profiling_recorder;
+
+    if (ngx_http_profiling_trace_room() != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    len = ngx_http_profiling_trace_encode(buf, type, time, n, args) - buf;
+
+    ngx_http_profiling_trace_write(buf, len);
+    r->head += len;
+
+    ngx_http_profiling_store_release(&r->ring->head, r->head);
+
+    /* the next ones: neither over the end nor over what was not read yet */
+
+    room = r->size - (size_t) (r->head - r->tail);
+    room = (room > 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
+           ? room - 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX : 0;
+
+    r->stop = ngx_min(r->at + room,
+                      r->size - NGX_HTTP_PROFILING_TRACE_EVENT_MAX);
 
     return NGX_OK;
 }
@@ -495,6 +552,7 @@ ngx_http_profiling_trace_room(void)
     if (r->size - (size_t) (r->head - r->tail)
         < 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
     {
+        r->stop = 0;
         r->lost++;
         ngx_http_profiling_store(&r->ring->lost, r->ring->lost + 1);
         return NGX_DECLINED;

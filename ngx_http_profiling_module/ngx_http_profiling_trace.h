@@ -65,6 +65,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t                    on;       /* it records */
     ngx_uint_t                    polls;    /* events pass through here */
+    ngx_uint_t                    asked;    /* the kernel, for the latest */
     uint32_t                      goroutine;    /* that runs, 0: the worker */
 } ngx_http_profiling_tracing_t;
 

@@ -62,6 +62,7 @@ ngx_http_profiling_trace_requests_start(void)
     ngx_memzero(w, sizeof(ngx_http_profiling_watch_t));
 
     w->cycle = cycle;
+    w->counted = ngx_http_profiling_clock_counted();
     w->cmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                   ngx_http_core_module);
 
@@ -272,10 +273,14 @@ ngx_http_profiling_trace_checker(ngx_http_request_t *r,
     checker = w->checkers[handler];
 
     now = 0;
-    t = ngx_http_profiling_trace_enter(r, &now);
+    t = w->current;
 
-    if (t == NULL) {
-        return checker(r, ph);
+    if (t == NULL || w->request != r) {
+        t = ngx_http_profiling_trace_enter(r, &now);
+
+        if (t == NULL) {
+            return checker(r, ph);
+        }
     }
 
     ngx_http_profiling_trace_phase(t, r, handler, now);
@@ -306,7 +311,7 @@ ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t)
     ngx_http_profiling_watch_t  *w;
 
     w = &ngx_http_profiling_watch;
-    now = ngx_http_profiling_clock();
+    now = ngx_http_profiling_trace_clock();
 
     t->phase = NGX_HTTP_PROFILING_TRACE_NO_PHASE;
 
@@ -345,7 +350,7 @@ ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
         if (handler < t->handler) {
-            now = now ? now : ngx_http_profiling_clock();
+            now = now ? now : ngx_http_profiling_trace_clock();
             (void) ngx_http_profiling_trace_put(
                                          NGX_HTTP_PROFILING_TRACE_REDIRECT,
                                          now, 0, NULL);
@@ -358,7 +363,7 @@ ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
         if (t->place != lcf->place
             && lcf->context != NGX_HTTP_PROFILING_IN_SERVER)
         {
-            now = now ? now : ngx_http_profiling_clock();
+            now = now ? now : ngx_http_profiling_trace_clock();
             t->place = lcf->place;
             (void) ngx_http_profiling_trace_tell(
                                          NGX_HTTP_PROFILING_TRACE_PLACE, now,
@@ -367,7 +372,7 @@ ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
     }
 
     if (phase != t->phase) {
-        now = now ? now : ngx_http_profiling_clock();
+        now = now ? now : ngx_http_profiling_trace_clock();
         t->phase = phase;
         (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PHASE
                                             + phase, now, 0, NULL);
@@ -397,7 +402,7 @@ ngx_http_profiling_trace_log(ngx_http_request_t *r)
     t = ngx_http_profiling_trace_enter(r, &now);
 
     if (t) {
-        now = now ? now : ngx_http_profiling_clock();
+        now = now ? now : ngx_http_profiling_trace_clock();
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
         if (t->place != lcf->place) {
@@ -435,7 +440,7 @@ ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
     key = ngx_http_profiling_trace_find(r->main);
 
     if (key == NULL) {
-        *now = ngx_http_profiling_clock();
+        *now = ngx_http_profiling_trace_clock();
         t = ngx_http_profiling_trace_request(r->main, *now);
 
         if (t == NULL) {
@@ -446,7 +451,7 @@ ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
         t = key->traced;
 
         if (w->current != t) {
-            *now = ngx_http_profiling_clock();
+            *now = ngx_http_profiling_trace_clock();
             (void) ngx_http_profiling_trace_tell(
                                             NGX_HTTP_PROFILING_TRACE_SWITCH,
                                             *now, t->goroutine);
@@ -632,7 +637,7 @@ ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
     ngx_http_profiling_trace_insert(free, r);
 
     (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_SUB,
-                                         ngx_http_profiling_clock(),
+                                         ngx_http_profiling_trace_clock(),
                                          free->number);
 }
 

@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_raw_trace.h"
 #include "ngx_http_profiling_trace.h"
 
@@ -84,6 +85,7 @@ typedef struct {
     ngx_http_profiling_traced_t      *free;
     ngx_uint_t                        traced_n;
     uint32_t                          goroutines;   /* handed out */
+    ngx_uint_t                        counted;      /* see loop_clock() */
 
     /* of this pass */
 
@@ -109,6 +111,15 @@ static ngx_inline ngx_int_t
 ngx_http_profiling_trace_tell(ngx_uint_t type, uint64_t time, uint64_t arg)
 {
     return ngx_http_profiling_trace_put(type, time, 1, &arg);
+}
+
+
+/* ns */
+
+static ngx_inline uint64_t
+ngx_http_profiling_trace_clock(void)
+{
+    return ngx_http_profiling_loop_clock(ngx_http_profiling_watch.counted);
 }
 
 
