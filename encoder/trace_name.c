@@ -44,7 +44,7 @@ static const char *const  profiling_trace_reasons[] = {
 
 
 static const char *const  profiling_trace_calls[] = {
-    "blocking call", "file", "lock", "resolve"
+    NGX_HTTP_PROFILING_TRACE_CALL_NAMES
 };
 
 

@@ -669,6 +669,28 @@ ngx_http_profiling_block_look(int fd)
 }
 
 
+/* several names of a function are one to the linker: the first of them */
+
+static const char *
+ngx_http_profiling_block_name(const void *function)
+{
+    ngx_uint_t                  n;
+    ngx_http_profiling_hook_t  *h;
+
+    h = ngx_http_profiling_block_hooks;
+    n = sizeof(ngx_http_profiling_block_hooks)
+        / sizeof(ngx_http_profiling_hook_t);
+
+    for ( /* void */ ; n > 0; h++, n--) {
+        if (*h->original == function) {
+            return h->name;
+        }
+    }
+
+    return "";
+}
+
+
 NGX_HTTP_PROFILING_HOOK_CODE void
 ngx_http_profiling_block_ended(uint64_t ticks, uint64_t told,
     const void *function)
@@ -688,8 +710,7 @@ ngx_http_profiling_block_ended(uint64_t ticks, uint64_t told,
 
             ngx_http_profiling_stall_call(function, d);
             ngx_http_profiling_trace_blocked(
-                                       NGX_HTTP_PROFILING_TRACE_CALL_OTHER,
-                                       d);
+                                  ngx_http_profiling_block_name(function), d);
         }
     }
 

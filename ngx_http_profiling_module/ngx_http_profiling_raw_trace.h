@@ -87,7 +87,7 @@
 /* done: this pass of a connection was one of its TLS handshake, the last */
 #define NGX_HTTP_PROFILING_TRACE_TLS            18
 
-/* call (..._CALL_*), ns: a call that blocked the worker has returned */
+/* call (of ..._CALL_NAMES), ns: a call that blocked the worker has returned */
 #define NGX_HTTP_PROFILING_TRACE_BLOCKED        19
 
 /* bytes: handed out by the allocator */
@@ -116,11 +116,18 @@
 #define NGX_HTTP_PROFILING_TRACE_UPSTREAM_BODY     4
 #define NGX_HTTP_PROFILING_TRACE_UPSTREAM_STAGES   5
 
-#define NGX_HTTP_PROFILING_TRACE_CALL_OTHER     0
-#define NGX_HTTP_PROFILING_TRACE_CALL_FILE      1
-#define NGX_HTTP_PROFILING_TRACE_CALL_LOCK      2
-#define NGX_HTTP_PROFILING_TRACE_CALL_RESOLVE   3
-#define NGX_HTTP_PROFILING_TRACE_CALLS          4
+/* functions that block, by their numbers; 0 is any other */
+
+#define NGX_HTTP_PROFILING_TRACE_CALL_NAMES                                   \
+    "blocking call", "read", "write", "readv", "writev", "recv", "send",      \
+    "recvmsg", "sendmsg", "pread", "pread64", "pwrite", "pwrite64",           \
+    "pwritev64", "sendfile", "sendfile64", "open", "open64", "openat",        \
+    "openat64", "stat", "stat64", "lstat", "lstat64", "fstatat64", "fsync",   \
+    "fdatasync", "rename", "unlink", "flock", "getaddrinfo",                  \
+    "gethostbyname", "waitpid", "system", "pthread_cond_wait",                \
+    "pthread_cond_timedwait", "pthread_join", "nanosleep",                    \
+    "clock_nanosleep", "usleep", "sleep", "poll", "select", "connect",        \
+    "close", "dup2", "ioctl"
 
 
 /* the longest event: type, time, and three arguments */

@@ -396,15 +396,24 @@ ngx_http_profiling_trace_heap(uint64_t now)
 
 
 void
-ngx_http_profiling_trace_blocked(ngx_uint_t call, uint64_t duration)
+ngx_http_profiling_trace_blocked(const char *name, uint64_t duration)
 {
-    uint64_t  args[2];
+    uint64_t    args[2];
+    ngx_uint_t  i, n;
+
+    static const char *const  names[] = {
+        NGX_HTTP_PROFILING_TRACE_CALL_NAMES
+    };
 
     if (!ngx_http_profiling_tracing.on) {
         return;
     }
 
-    args[0] = call;
+    n = sizeof(names) / sizeof(names[0]);
+
+    for (i = 1; i < n && ngx_strcmp(names[i], name) != 0; i++) { /* void */ }
+
+    args[0] = (i < n) ? i : 0;
     args[1] = duration;
 
     (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_BLOCKED,

@@ -93,8 +93,8 @@ int ngx_http_profiling_trace_poll(uint64_t now, int ep,
 void ngx_http_profiling_trace_pass(uint64_t now,
     const struct epoll_event *event, int n);
 
-/* worker's main thread: a call (..._CALL_*) has blocked for some ns */
-void ngx_http_profiling_trace_blocked(ngx_uint_t call, uint64_t duration);
+/* worker's main thread: a function of this name has blocked for some ns */
+void ngx_http_profiling_trace_blocked(const char *name, uint64_t duration);
 
 /* any thread, signal handlers: a CPU sample, with its node of the stacks */
 void ngx_http_profiling_trace_sample(uint64_t now, uint32_t node,

@@ -111,6 +111,7 @@ sub one_request {
                                 bytes => [777] }, '... its logs');
         is($g->{task}[0], 'nginx.request GET /api', '... it is a task');
         is($g->{calls}[0][0], 1000131420, '... a blocking call began');
+        is($g->{calls}[0][2], 'read', '... which has its name');
         is($t->{heap}[0], 123456789012, 'the heap');
 
         my $c = g($t, 'nginx.connection');

@@ -264,7 +264,7 @@ sub generation {
             die "two frames at an address\n" if $known ne $name;
         }
 
-        return $string->($stack->[-1][1]);
+        return $string->($stack->[$_[0] ? 0 : -1][1]);
     };
 
     my (%ms, %seen, %status);
@@ -402,12 +402,13 @@ sub event_v2 {
         die "sequence of a proc\n" if $a->[0] != ++$p->{seq};
         die "call in a call\n" if $g->{call};
         $root->($a->[1]);
-        $g->{call} = $time;
+        $g->{call} = [$time, $root->($a->[1], 'leaf')];
 
     } elsif ($type == 23) {
         $running->();
         die "end of no call\n" if !$g->{call};
-        push @{ $g->{calls} }, [delete $g->{call}, $time];
+        my ($from, $name) = @{ delete $g->{call} };
+        push @{ $g->{calls} }, [$from, $time, $name];
 
     } elsif ($type == 40) {
         $running->();
@@ -624,7 +625,8 @@ sub event_v1 {
 
     } elsif ($type == 28) {
         $running->();
-        push @{ $g->{calls} }, [$time];
+        push @{ $g->{calls} }, [$time, undef,
+                                $strings->{ $stacks->{$a->[0]}[0][1] }];
 
     } elsif ($type == 33) {
         push @{ $t->{heap} }, $a->[0];

@@ -47,6 +47,7 @@ END
         location = /return { return 200 "hello\n"; }
         location = /static.txt { }
         location = /busy { profiling_test one 40000000; }
+        location = /blocked { profiling_test wait_usleep 20; }
         location /proxy/ { proxy_pass http://backend/quick; proxy_http_version 1.1;
                            proxy_set_header Connection ""; }
         location = /late { proxy_pass http://backend/late; }
@@ -76,7 +77,7 @@ my @sent = (
     ['= /drip', '/drip', 2], ['= /internal', '/accel', 4],
     ['= /rewritten', '/rewrite', 5], ['= /delayed', '/delayed', 3],
     ['= /subs', '/subs', 6], ['= /missing', '/missing', 7],
-    ['= /busy', '/busy', 3],
+    ['= /busy', '/busy', 3], ['= /blocked', '/blocked', 2],
 );
 
 my (%trace, %took);
@@ -113,7 +114,8 @@ sub load_all {
     $at->(sub { $site->request('/accel') for 1 .. 4;
                 $site->request('/missing') for 1 .. 7;
                 $site->request('/subs') for 1 .. 6;
-                $site->request('/busy') for 1 .. 3 });
+                $site->request('/busy') for 1 .. 3;
+                $site->request('/blocked') for 1 .. 2 });
     $at->(sub { $site->request('/late') for 1 .. 3 });
     $at->(sub { $site->request('/drip') for 1 .. 2 });
 
@@ -168,6 +170,10 @@ sub taken {
         is_deeply([map { "@{ $took[$_] } $time[$_]" } @off], [],
                   '... and took as long as $request_time');
     }
+
+    is_deeply([map { map { $_->[2] } @{ $_->{calls} } }
+               requests($t, 'GET = /blocked')], [('usleep') x 2],
+              "$query: what blocks is named");
 
     my $late = sum0(map { $_->[0] } grep { $_->[3] eq '/late' } @$log);
 
@@ -251,8 +257,12 @@ sub runs {
 
     # it had a share of a processor, nobody knows which
     cmp_ok(scalar @samples, '>=', 5, "$query: CPU samples of it");
-    ok(!(grep { !grep { /profiling_test_one/ } @{ $_->{stack} } } @samples),
-       '... with its function');
+
+    # one may fall before or behind it
+    my @other = grep { !grep { /profiling_test_one/ } @$_ }
+                map { $_->{stack} } @samples;
+    cmp_ok(scalar @other, '<=', 1, '... with its function')
+        or diag(map { "@$_\n" } @other);
 
     cmp_ok(scalar @{ $t->{heap} }, '>', 10, "$query: the heap's size");
     cmp_ok($t->{bytes} / $t->{events}, '<=', 8,
