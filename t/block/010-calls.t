@@ -6,6 +6,8 @@
 use strict;
 use warnings;
 
+use IO::Select;
+use IO::Socket::INET;
 use POSIX qw(mkfifo);
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -25,8 +27,12 @@ my %function = (
     flock     => qr/flock/,
     waitpid   => qr/waitpid/,
     system    => qr/system/,
+    resolve   => qr/getaddrinfo/,
     cond      => qr/pthread_cond_timedwait/,
 );
+
+my $dns = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1')
+    or die "no socket: $!\n";
 
 my $site = Site->new(
     workers  => 2,
@@ -66,7 +72,9 @@ done_testing();
 sub file {
     my $name = shift;
 
-    return $name eq 'system' ? '0 "sleep 0.06"' : "$ms DIR/$name";
+    return $name eq 'system' ? '0 "sleep 0.06"'
+         : $name eq 'resolve' ? "$ms " . $dns->sockport
+         : "$ms DIR/$name";
 }
 
 
@@ -102,7 +110,26 @@ sub waited {
         }
     }
 
+    answer() if $name eq 'resolve';
+
     like(Site::read_all($s, 10), qr/done/, "$name: the request is answered");
+}
+
+
+# The name server's part: an address, once the worker has waited for it.
+
+sub answer {
+    IO::Select->new($dns)->can_read(10) or return;
+
+    my $from = recv $dns, my $query, 512, 0;
+
+    sleep $ms / 1000;
+
+    my ($question) = substr($query, 12) =~ /^(.*?\0.{4})/s;
+
+    send $dns, substr($query, 0, 2)
+               . pack('n5', 0x8180, 1, 1, 0, 0) . $question
+               . pack('nnnNna4', 0xc00c, 1, 1, 60, 4, "\x7f\0\0\1"), 0, $from;
 }
 
 

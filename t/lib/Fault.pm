@@ -186,6 +186,15 @@ sub start {
 
     $self->{pid} = $self->pid_file;
 
+    # the port is open before there are workers, and they before their titles;
+    # below a wrapper they have none
+
+    if ($self->{master} eq 'on' && !$self->{wrapper}
+        && $self->{workers} =~ /^\d+$/)
+    {
+        wait_for(10, sub { $self->workers >= $self->{workers} });
+    }
+
     return $self->{pid};
 }
 

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <sys/file.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -116,13 +117,29 @@ waits(system)
 }
 
 
+/* of a name server on this machine, whose port `file` says */
+
 waits(resolve)
 {
-    struct addrinfo  *res;
+    struct addrinfo   hints, *res;
 
-    if (getaddrinfo(file, "80", NULL, &res) == 0) {
-        freeaddrinfo(res);
+    res_init();
+
+    _res.nscount = 1;
+    _res.nsaddr_list[0].sin_family = AF_INET;
+    _res.nsaddr_list[0].sin_port = htons((in_port_t) atoi(file));
+    _res.nsaddr_list[0].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    memset(&hints, 0, sizeof(struct addrinfo));
+    hints.ai_family = AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+
+    if (getaddrinfo("slow.test.", "80", &hints, &res) != 0) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "nothing resolved");
+        return;
     }
+
+    freeaddrinfo(res);
 }
 
 
