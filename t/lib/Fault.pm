@@ -189,7 +189,7 @@ sub start {
     # the port is open before there are workers, and they before their titles;
     # below a wrapper they have none
 
-    if ($self->{master} eq 'on' && !$self->{wrapper}
+    if ($self->{master} eq 'on' && !@{ $self->{wrapper} }
         && $self->{workers} =~ /^\d+$/)
     {
         wait_for(10, sub { $self->workers >= $self->{workers} });
