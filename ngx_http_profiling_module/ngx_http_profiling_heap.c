@@ -36,7 +36,16 @@ static void ngx_http_profiling_heap_set_root(
     ngx_http_profiling_slot_t *slot);
 
 
-ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_main;
+/* of threads that are to go the long way: samples at any address */
+
+static const u_char
+    ngx_http_profiling_heap_all[NGX_HTTP_PROFILING_FILTER_QUICK] = {
+        [0 ... NGX_HTTP_PROFILING_FILTER_QUICK - 1] = 1
+    };
+
+__thread ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_own = {
+    .filter = ngx_http_profiling_heap_all
+};
 
 static ngx_http_profiling_heap_thread_t
     ngx_http_profiling_heap_threads[NGX_HTTP_PROFILING_HEAP_THREADS];
@@ -200,9 +209,10 @@ ngx_http_profiling_heap_open(ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    t = &ngx_http_profiling_heap_main;
+    t = &ngx_http_profiling_heap_own;
 
     t->self = ngx_http_profiling_heap_self();
+    t->filter = ngx_http_profiling_heap_quick_filter;
     ngx_http_profiling_heap_start(t);
 
     return ngx_http_profiling_heap_hook(log);
@@ -268,12 +278,11 @@ ngx_http_profiling_heap_thread(void)
     ngx_uint_t                         i, at;
     ngx_http_profiling_heap_thread_t  *t;
 
-    self = ngx_http_profiling_heap_self();
-
-    if (self == ngx_http_profiling_heap_main.self) {
-        return &ngx_http_profiling_heap_main;
+    if (ngx_http_profiling_heap_own.self) {
+        return &ngx_http_profiling_heap_own;
     }
 
+    self = ngx_http_profiling_heap_self();
     at = (uint64_t) self * 0x9e3779b97f4a7c15ULL >> 40;
 
     for (i = 0; i < NGX_HTTP_PROFILING_HEAP_THREADS; i++, at++) {
@@ -328,7 +337,7 @@ ngx_http_profiling_heap_tick(void)
         ngx_http_profiling_heap_set_root(slot);
     }
 
-    t = &ngx_http_profiling_heap_main;
+    t = &ngx_http_profiling_heap_own;
 
     mallocs = t->mallocs;
     frees = t->frees;
@@ -382,7 +391,7 @@ ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
     t->mallocs++;
     t->bytes += size;
 
-    if (t == &ngx_http_profiling_heap_main) {
+    if (t == &ngx_http_profiling_heap_own) {
         t->bytes += before->drawn - before->gap;
     }
 
@@ -421,7 +430,7 @@ ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
 
     /* an entry of this address: whoever freed it went by no hook */
 
-    if (ngx_http_profiling_heap_filter[ngx_http_profiling_heap_filter_of(p)]
+    if (ngx_http_profiling_heap_live_may(p)
         && ngx_http_profiling_heap_live_take(p, &live) == NGX_OK)
     {
         ngx_http_profiling_heap_freed(&live);

@@ -41,18 +41,25 @@
  */
 
 typedef struct {
-    uintptr_t  self;            /* of the thread, 0: free */
-    uint64_t   gap;             /* bytes to the next sample, 1: this one */
-    uint64_t   mallocs;
-    uint64_t   frees;
-    uint64_t   bytes;
-    uint64_t   drawn;           /* the gap, as it was drawn */
-    uint64_t   random;
+    uint64_t       gap;         /* bytes to the next sample, 1: this one */
+    uint64_t       mallocs;
+    const u_char  *filter;      /* of heap_live.h, or one that lets none by */
+    uint64_t       frees;
+    uintptr_t      self;        /* of the thread, 0: free */
+    uint64_t       bytes;
+    uint64_t       drawn;       /* the gap, as it was drawn */
+    uint64_t       random;
 } ngx_http_profiling_heap_thread_t;
 
 
-extern ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_main
-    NGX_HTTP_PROFILING_HIDDEN;
+/*
+ * The entry of the main thread, in its own storage.  What other threads have
+ * here stays as it was made: with no gap and no way by the filter they never
+ * go the short way of the hooks, which need not ask who calls.
+ */
+
+extern __thread ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_own
+    NGX_HTTP_PROFILING_HIDDEN __attribute__((tls_model("initial-exec")));
 
 
 /* an address that each thread has another one of, by the machine's ABI */
@@ -72,10 +79,6 @@ ngx_http_profiling_heap_self(void)
 
     return self;
 }
-
-
-#define ngx_http_profiling_heap_in_main()                                     \
-    (ngx_http_profiling_heap_self() == ngx_http_profiling_heap_main.self)
 
 
 /* worker: takes the slot's table over, puts the hooks in unless it is off */

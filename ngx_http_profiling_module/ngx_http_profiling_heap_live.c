@@ -25,8 +25,11 @@ static ngx_http_profiling_heap_live_t *ngx_http_profiling_heap_live_place(
     ngx_uint_t table, uintptr_t address, ngx_uint_t i);
 static void ngx_http_profiling_heap_live_count(uintptr_t address,
     ngx_int_t n);
+static void ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n);
 
 
+u_char
+    ngx_http_profiling_heap_quick_filter[NGX_HTTP_PROFILING_FILTER_QUICK];
 u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER];
 
 static ngx_http_profiling_heap_live_t
@@ -70,7 +73,7 @@ ngx_http_profiling_heap_live_init(void)
 
     /* NULL has no entry, but is to be told from blocks that are freed */
 
-    ngx_http_profiling_heap_filter[0] = 255;
+    ngx_http_profiling_heap_quick_filter[0] = 255;
 
     return NGX_OK;
 }
@@ -95,10 +98,20 @@ ngx_http_profiling_heap_live_place(ngx_uint_t table, uintptr_t address,
 static void
 ngx_http_profiling_heap_live_count(uintptr_t address, ngx_int_t n)
 {
-    u_char  *p, v;
+    ngx_http_profiling_heap_live_add(&ngx_http_profiling_heap_quick_filter[
+                            ngx_http_profiling_heap_quick_filter_of(address)],
+                                     n);
+    ngx_http_profiling_heap_live_add(&ngx_http_profiling_heap_filter[
+                                  ngx_http_profiling_heap_filter_of(address)],
+                                     n);
+}
 
-    p = &ngx_http_profiling_heap_filter[
-                                  ngx_http_profiling_heap_filter_of(address)];
+
+static void
+ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n)
+{
+    u_char  v;
+
     v = ngx_http_profiling_load(p);
 
     do {

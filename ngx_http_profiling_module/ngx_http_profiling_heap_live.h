@@ -19,14 +19,22 @@
 
 
 /*
- * Looked at by every free(): how many live samples have an address with
- * these bits.  A count that reaches 255 stays there.
+ * Filters: how many live samples have an address with these bits.  A count
+ * that reaches 255 stays there.  Every free() looks at the quick one, which
+ * takes an address's last 16 bits as they are: one instruction.  Whom it
+ * stops is asked by the finer one.
  */
 
+#define NGX_HTTP_PROFILING_FILTER_QUICK  (1 << 16)
 #define NGX_HTTP_PROFILING_FILTER        (1 << 18)
 
+#define ngx_http_profiling_heap_quick_filter_of(p)                            \
+    ((uint16_t) (uintptr_t) (p))
 #define ngx_http_profiling_heap_filter_of(p)                                  \
     ((uintptr_t) (p) >> 4 & (NGX_HTTP_PROFILING_FILTER - 1))
+
+#define ngx_http_profiling_heap_live_may(p)                                   \
+    (ngx_http_profiling_heap_filter[ngx_http_profiling_heap_filter_of(p)])
 
 
 typedef struct {
@@ -38,6 +46,9 @@ typedef struct {
 } ngx_http_profiling_heap_live_t;
 
 
+extern u_char
+    ngx_http_profiling_heap_quick_filter[NGX_HTTP_PROFILING_FILTER_QUICK]
+    NGX_HTTP_PROFILING_HIDDEN;
 extern u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER]
     NGX_HTTP_PROFILING_HIDDEN;
 
