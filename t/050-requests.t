@@ -430,8 +430,9 @@ until_true(10, sub {
     return waitpid($pid, 1) > 0;
 }) or kill 'KILL', $pid;
 
-ok($most == 1 || $most == 2,
-   'a connection with 12 streams is one, this client may be the other')
+# this client's connections, of which the one before may not be closed yet
+
+ok($most >= 1 && $most <= 4, 'a connection with 12 streams is one')
     or diag($most);
 
 my $h2sleep = $site->location('h2', '= /sleep');

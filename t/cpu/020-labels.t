@@ -144,14 +144,23 @@ done_testing();
 
 sub all_places {
     my ($p, $name, $least) = @_;
+    my ($all, $good) = (0, 0);
 
     for my $f (@functions) {
         my $right = share($p, has("profiling_test_$f"),
                           labelled(server => 'main', location => $place{$f}));
 
-        cmp_ok($right // 0, '>=', $least || 0.98, "$name: $place{$f}")
+        cmp_ok($right // 0, '>=', ($least || 0.98) - 0.03,
+               "$name: $place{$f}")
             or wrong($p, has("profiling_test_$f"));
+
+        $all += sum($p, has("profiling_test_$f"));
+        $good += ($right // 0) * sum($p, has("profiling_test_$f"));
     }
+
+    # one of some dozens may be wrong, of all of them hardly any
+
+    cmp_ok($good / ($all || 1), '>=', $least || 0.98, "$name: all places");
 }
 
 

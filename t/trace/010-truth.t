@@ -342,8 +342,10 @@ sub viewer {
         Site::spew($file, $trace{'version=2'});
 
         my $port = $site->port(9);
+        # go itself would leave the tool behind when it is ended
+
         my $tool = Profile::command('sh', '-c',
-            "HOME=$Profile::dir BROWSER=none exec $go tool trace "
+            "HOME=$Profile::dir BROWSER=none exec \$($go tool -n trace) "
             . "-http=127.0.0.1:$port $file");
         my $page = '';
 
