@@ -150,7 +150,7 @@ sub all_places {
         my $right = share($p, has("profiling_test_$f"),
                           labelled(server => 'main', location => $place{$f}));
 
-        cmp_ok($right // 0, '>=', ($least || 0.98) - 0.03,
+        cmp_ok($right // 0, '>=', ($least || 0.98) - 0.1,
                "$name: $place{$f}")
             or wrong($p, has("profiling_test_$f"));
 
