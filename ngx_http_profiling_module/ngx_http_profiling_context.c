@@ -74,8 +74,7 @@ static ngx_http_profiling_carried_t *ngx_http_profiling_context_carried(
     uintptr_t c);
 static ngx_uint_t ngx_http_profiling_context_count(const void *p,
     const uintptr_t *last);
-static uint32_t ngx_http_profiling_context_stream(const uintptr_t *word,
-    const uintptr_t *last);
+static uint32_t ngx_http_profiling_context_stream(const uintptr_t *last);
 static uint32_t ngx_http_profiling_context_place(const ngx_http_request_t *r,
     const ngx_http_request_t *sub, const uintptr_t *last);
 static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
@@ -418,14 +417,15 @@ ngx_http_profiling_context_count(const void *p, const uintptr_t *last)
 
 ngx_http_profiling_unchecked
 static uint32_t
-ngx_http_profiling_context_stream(const uintptr_t *word,
-    const uintptr_t *last)
+ngx_http_profiling_context_stream(const uintptr_t *last)
 {
     ngx_uint_t                           n, most;
+    const uintptr_t                     *word;
     const ngx_http_profiling_carried_t  *stream, *best;
 
     best = NULL;
     most = 0;
+    word = (const uintptr_t *) ngx_http_profiling_base;
 
     while (--word >= last) {
         stream = ngx_http_profiling_context_carried(*word);
@@ -584,8 +584,7 @@ ngx_http_profiling_context_label(uintptr_t sp)
         return label;
     }
 
-    place = ngx_http_profiling_context_stream(
-                          (const uintptr_t *) ngx_http_profiling_base, last);
+    place = ngx_http_profiling_context_stream(last);
 
     return place ? ngx_http_profiling_label(place, 0,
                                             NGX_HTTP_PROFILING_STATE_PHASE)
@@ -635,7 +634,7 @@ ngx_http_profiling_context_scan(const uintptr_t *last, ngx_uint_t listed,
         /* the latest of several streams need not be the one */
 
         if (ngx_http_profiling_contexts[i].streams > 1) {
-            place = ngx_http_profiling_context_stream(word, last);
+            place = ngx_http_profiling_context_stream(last);
 
             if (place) {
                 return ngx_http_profiling_label(place, 0,
