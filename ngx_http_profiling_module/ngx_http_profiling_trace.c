@@ -7,11 +7,9 @@
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_poll.h"
 #include "ngx_http_profiling_raw_trace.h"
 
-
-/* events that the kernel is asked for at a time */
-#define NGX_HTTP_PROFILING_TRACE_EVENTS      64
 
 /* ns between two readings of the heap, and what one may take of that */
 #define NGX_HTTP_PROFILING_TRACE_HEAP_GAP    100000000
@@ -35,15 +33,6 @@ typedef struct {
 } ngx_http_profiling_recorder_t;
 
 
-/* events that the kernel has told of, and the loop does not know yet */
-
-typedef struct {
-    int                               next;
-    int                               n;
-    struct epoll_event                event[NGX_HTTP_PROFILING_TRACE_EVENTS];
-} ngx_http_profiling_polled_t;
-
-
 static uint64_t ngx_http_profiling_trace_until(uint64_t now);
 static void ngx_http_profiling_trace_start(uint64_t now, uint64_t until);
 static ngx_int_t ngx_http_profiling_trace_put_checked(ngx_uint_t type,
@@ -57,7 +46,7 @@ static void ngx_http_profiling_trace_heap(uint64_t now);
 ngx_http_profiling_tracing_t  ngx_http_profiling_tracing;
 
 static ngx_http_profiling_recorder_t  ngx_http_profiling_recorder;
-static ngx_http_profiling_polled_t    ngx_http_profiling_polled;
+static ngx_http_profiling_poll_t      ngx_http_profiling_polled;
 
 
 static ngx_http_profiling_always_inline u_char *
@@ -295,8 +284,7 @@ ngx_http_profiling_trace_stop(void)
  * one connection, and where its time begins and ends is exact.  The kernel is
  * asked for some at once, as each call costs a good part of a short request;
  * what is left when the trace ends is handed out before the kernel is asked
- * again.  nginx knows by itself of events whose connection is gone meanwhile,
- * as it has to within the events of one call.
+ * again.
  */
 
 int
@@ -304,7 +292,8 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
     struct epoll_event *events, int n, int timeout,
     int (*wait)(int, struct epoll_event *, int, int))
 {
-    ngx_http_profiling_polled_t  *p;
+    int                         rc;
+    ngx_http_profiling_poll_t  *p;
 
     p = &ngx_http_profiling_polled;
 
@@ -316,9 +305,16 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
         }
     }
 
-    ngx_http_profiling_tracing.asked = (p->next == p->n);
+    ngx_http_profiling_tracing.asked = 0;
 
-    if (ngx_http_profiling_tracing.asked) {
+    for ( ;; ) {
+        rc = ngx_http_profiling_poll_next(p, events,
+                                     ngx_http_profiling_tracing.on ? 1 : n);
+        if (rc > 0) {
+            return rc;
+        }
+
+        ngx_http_profiling_tracing.asked = 1;
 
         if (!ngx_http_profiling_tracing.on) {
             ngx_http_profiling_tracing.polls = 0;
@@ -326,34 +322,12 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
             return wait(ep, events, n, timeout);
         }
 
-        p->next = 0;
-        p->n = wait(ep, p->event, NGX_HTTP_PROFILING_TRACE_EVENTS, timeout);
+        rc = ngx_http_profiling_poll_ask(p, ep, timeout, wait);
 
-        if (p->n <= 0) {
-            n = p->n;
-            p->n = 0;
-            return n;
+        if (rc <= 0) {
+            return rc;
         }
     }
-
-    if (ngx_http_profiling_tracing.on) {
-        n = 1;
-
-    } else {
-        n = ngx_min(n, p->n - p->next);
-    }
-
-    if (ngx_http_profiling_likely(n == 1)) {
-        events[0] = p->event[p->next];
-
-    } else {
-        ngx_memcpy(events, p->event + p->next,
-                   n * sizeof(struct epoll_event));
-    }
-
-    p->next += n;
-
-    return n;
 }
 
 
