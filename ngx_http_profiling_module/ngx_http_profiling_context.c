@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_loop.h"
 
@@ -273,27 +274,33 @@ ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
 }
 
 
+/* the kernel gives pages as they are written: most of these never are */
+
 void
 ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
 {
-    ngx_http_profiling_contexts =
-        ngx_calloc(cycle->connection_n * sizeof(ngx_http_profiling_context_t),
-                   cycle->log);
+    u_char  *p;
+    size_t   contexts, requests, streams;
 
-    ngx_http_profiling_requests =
-        ngx_calloc(NGX_HTTP_PROFILING_CONTEXT_CACHE
-                   * sizeof(ngx_http_profiling_request_t), cycle->log);
+    contexts = cycle->connection_n * sizeof(ngx_http_profiling_context_t);
+    requests = NGX_HTTP_PROFILING_CONTEXT_CACHE
+               * sizeof(ngx_http_profiling_request_t);
+    streams = NGX_HTTP_PROFILING_CONTEXT_CARRY
+              * sizeof(ngx_http_profiling_carried_t);
 
-    ngx_http_profiling_streams =
-        ngx_calloc(NGX_HTTP_PROFILING_CONTEXT_CARRY
-                   * sizeof(ngx_http_profiling_carried_t), cycle->log);
+    p = mmap(NULL, contexts + requests + streams, PROT_READ|PROT_WRITE,
+             MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
 
-    if (ngx_http_profiling_contexts == NULL
-        || ngx_http_profiling_requests == NULL
-        || ngx_http_profiling_streams == NULL)
-    {
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
+                      "mmap() of %uz bytes failed, profiles of this worker "
+                      "have no labels", contexts + requests + streams);
         return;
     }
+
+    ngx_http_profiling_contexts = (void *) p;
+    ngx_http_profiling_requests = (void *) (p + contexts);
+    ngx_http_profiling_streams = (void *) (p + contexts + requests);
 
     ngx_http_profiling_array = cycle->connections;
     ngx_http_profiling_reads = cycle->read_events;
