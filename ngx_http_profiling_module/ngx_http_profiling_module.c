@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_module.h"
 #include "ngx_http_profiling_api.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_hold.h"
 #include "ngx_http_profiling_memory.h"
 #include "ngx_http_profiling_place.h"
 #include "ngx_http_profiling_process.h"
@@ -257,7 +258,7 @@ ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->handler = prev->handler;
 
         if (conf->handler) {
-            clcf->handler = conf->handler;
+            clcf->handler = ngx_http_profiling_hold_handler;
         }
     }
 
@@ -451,7 +452,7 @@ ngx_http_profiling_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     lcf->handler = (ngx_http_handler_pt) cmd->post;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = lcf->handler;
+    clcf->handler = ngx_http_profiling_hold_handler;
 
     return NGX_CONF_OK;
 }

@@ -17,6 +17,7 @@ plan(skip_all => 'no valgrind') unless grep { -x "$_/valgrind" }
 
 {
     my $n = Fault->new(name => 'memcheck', workers => 1, ports => 3,
+                       timeout => 60,
                        profiling => 'profiling_interval 100ms; '
                                     . 'profiling_heap_rate 4k;',
                        http => <<'END', server => <<'END2');
@@ -71,36 +72,36 @@ END2
         });
         ok($m->{met}, "a worker of generation $generation");
 
-        my $failed = 0;
+        my @failed;
 
         for my $path (@paths, @endpoints) {
-            my $r = $n->get($path, timeout => 30,
-                            headers => "Accept-Encoding: gzip\r\n");
-            $failed++ if $r->{error};
-            diag("$path: $r->{error}") if $r->{error};
+            my $r = $n->get($path, headers => "Accept-Encoding: gzip\r\n");
+            push @failed, failure($path, $r) if $r->{error};
         }
 
-        is($failed, 0, '... all is answered');
+        is("@failed", '', '... all is answered');
 
         my ($pid) = map { $_->{pid} }
                     grep { $_->{generation} == $generation }
                     @{ $m->{workers} };
 
+        @failed = ();
+
         for my $endpoint (@endpoints) {
             my $sign = $endpoint =~ /\?/ ? '&' : '?';
-            my $r = $n->get("$endpoint${sign}worker=$pid", timeout => 30);
-            $failed++ if $r->{error};
-            diag("$endpoint: $r->{error}") if $r->{error};
+            my $r = $n->get("$endpoint${sign}worker=$pid");
+            push @failed, failure("$endpoint${sign}worker=$pid", $r)
+                if $r->{error};
 
-            $r = $n->get($endpoint, timeout => 30, method => 'HEAD');
-            $r = $n->get($endpoint, timeout => 30, method => 'POST',
+            $r = $n->get($endpoint, method => 'HEAD');
+            $r = $n->get($endpoint, method => 'POST',
                          body => 'x' x 100);
-            $r = $n->get($endpoint, timeout => 30,
+            $r = $n->get($endpoint,
                          headers => "Accept: application/openmetrics-text\r\n"
                                     . "Sec-Fetch-Site: cross-site\r\n");
         }
 
-        is($failed, 0, '... for one worker too');
+        is("@failed", '', '... for one worker too');
 
         my $said = run_command('h2load', '-n', 40, '-c', 2, '-m', 4,
                                'http://127.0.0.1:' . $n->port(2) . '/empty');
@@ -111,7 +112,7 @@ END2
         my $gc;
 
         wait_for(30, sub {
-            $gc = $n->api('force-gc', method => 'POST', timeout => 30);
+            $gc = $n->api('force-gc', method => 'POST');
             return $gc->{http} != 429;
         });
 
@@ -125,13 +126,14 @@ END2
             close $s;
         }
 
-        $n->get('/empty', timeout => 30);
+        $n->get('/empty');
         $n->ticked;
 
         $n->signal('HUP') if $generation == 1;
     }
 
-    ok($n->stop('QUIT'), 'nginx ends');
+    # valgrind looks for leaks then
+    ok($n->stop('QUIT', 60), 'nginx ends');
 
     my @logs = glob "$dir/valgrind.*";
     my @findings = map { findings($_) } @logs;
@@ -144,6 +146,16 @@ END2
 }
 
 done_testing();
+
+
+# Which request was not answered, how, and what came of it.
+
+sub failure {
+    my ($path, $r) = @_;
+
+    return sprintf('%s: %s after %d bytes;', $path, $r->{error},
+                   length($r->{got} // ''));
+}
 
 
 # Blocks of lines "==pid== ...", apart by empty ones.  The walk up a stack and

@@ -52,7 +52,8 @@ $SIG{PIPE} = 'IGNORE';
 # name, workers, module (its path, or 0: nginx alone), main, events, http,
 # server: pieces of nginx.conf, in which PORT, PORT1 .. and DIR are replaced;
 # profiling: the directives in http; master, daemon: on or off; env: a hash;
-# wrapper: a list of words before nginx; ports: how many of the ten.
+# wrapper: a list of words before nginx; ports: how many of the ten; timeout:
+# seconds to wait for an answer at most.
 
 sub new {
     my ($class, %o) = @_;
@@ -72,6 +73,7 @@ sub new {
         daemon    => 'off',
         level     => 'info',
         access_log => 'off',
+        timeout   => 10,
         env       => {},
         wrapper   => [],
         %o,
@@ -250,7 +252,7 @@ sub test {
 
 
 sub stop {
-    my ($self, $signal) = @_;
+    my ($self, $signal, $seconds) = @_;
 
     my @pids = grep { $_ && kill 0, $_ } $self->{pid}, $self->{child};
     my @workers = map { children($_) } @pids;
@@ -258,7 +260,7 @@ sub stop {
     kill 'CONT', @workers if @workers;
     kill $signal || 'TERM', $_ for $self->{pid} || $self->{child} || ();
 
-    my $gone = wait_for(15, sub {
+    my $gone = wait_for($seconds || 15, sub {
         waitpid($self->{child}, WNOHANG) if $self->{child};
         return !grep { alive($_) } @pids;
     });
@@ -300,21 +302,21 @@ sub log { return slurp("$_[0]{dir}/error.log") }
 
 # The workers that run now, told from helpers by their title.
 
-sub workers {
-    my ($self, $master) = @_;
-
-    return grep { slurp("/proc/$_/cmdline") =~ /worker process/ }
-                children($master || $self->{pid});
-}
+sub workers { return titled(@_, qr/worker process/) }
 
 
 # those that have not been told to exit
 
-sub running {
-    my $self = shift;
+sub running { return titled(@_, qr/worker process(?! is shutting down)/) }
 
-    return grep { slurp("/proc/$_/cmdline") !~ /shutting down/ }
-                $self->workers(@_);
+
+# the title is read once: a process that ends between two readings has none
+
+sub titled {
+    my ($self, $master, $title) = @_ > 2 ? @_ : ($_[0], undef, $_[1]);
+
+    return grep { slurp("/proc/$_/cmdline") =~ $title }
+                children($master || $self->{pid});
 }
 
 
@@ -341,7 +343,7 @@ sub reload {
 sub get {
     my ($self, $path, %o) = @_;
 
-    return request($self->{port}, $path, %o);
+    return request($self->{port}, $path, timeout => $self->{timeout}, %o);
 }
 
 
@@ -353,7 +355,7 @@ sub api {
 
     my ($answer, $error);
 
-    wait_for($o{seconds} || 10, sub {
+    wait_for($o{seconds} || $self->{timeout}, sub {
         my $r = $self->get("/api/profiling/$endpoint", %o);
         $error = $r->{error};
         return 0 if $error;
@@ -395,7 +397,7 @@ sub ticked {
 
     my $after = Time::HiRes::time();
 
-    return $self->until($endpoint || 'metrics', 10, sub {
+    return $self->until($endpoint || 'metrics', $self->{timeout}, sub {
         my $m = shift;
         my @workers = @{ $m->{workers} };
         return @workers && !grep { stamp($_->{collected}) <= $after } @workers;
