@@ -193,7 +193,12 @@ ngx_http_profiling_cpu_signal(const ngx_http_profiling_slot_t *slot)
     info.si_value.sival_ptr =
                          (void *) ngx_http_profiling_process.zone->cookie;
 
-    return syscall(SYS_rt_sigqueueinfo, pid, SIGPROF, &info) == -1
+    /*
+     * To the main thread, whose number is that of the process: a thread of a
+     * pool would take it while that one has signals blocked or pending
+     */
+
+    return syscall(SYS_rt_tgsigqueueinfo, pid, pid, SIGPROF, &info) == -1
            ? NGX_ERROR : NGX_OK;
 }
 
@@ -239,6 +244,13 @@ ngx_http_profiling_cpu_asked(siginfo_t *info, const ucontext_t *uc)
         return;
     }
 
+    /* another thread knows nothing of the loop, and its stack is not the one
+       that is searched */
+
+    if ((ngx_pid_t) syscall(SYS_gettid) != ngx_pid) {
+        return;
+    }
+
     ngx_http_profiling_stall_asked(uc);
 
     slot = ngx_http_profiling_process.slot;
@@ -254,8 +266,6 @@ ngx_http_profiling_cpu_asked(siginfo_t *info, const ucontext_t *uc)
     ngx_http_profiling_cpu_native(uc);
 }
 
-
-/* the kernel gives a signal of the process to its main thread, if it can */
 
 static void
 ngx_http_profiling_cpu_native(const ucontext_t *uc)

@@ -171,6 +171,22 @@ waits(raw)
 }
 
 
+/* the same while the thread takes no SIGPROF, as posix_spawn() has it */
+
+waits(masked)
+{
+    uint64_t         set, old;
+    struct timespec  ts = { n / 1000, n % 1000 * 1000000 };
+
+    set = (uint64_t) 1 << (SIGPROF - 1);
+
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, &old, sizeof(set));
+    while (syscall(SYS_nanosleep, &ts, &ts) == -1) { /* void */ }
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(set));
+    __asm__ volatile ("");
+}
+
+
 /* the worker holds a zone's mutex, and another one waits for it */
 
 static ngx_slab_pool_t *
@@ -326,6 +342,7 @@ const profiling_test_wait_t  profiling_test_waits[] = {
     wait_of(resolve),
     wait_of(cond),
     wait_of(raw),
+    wait_of(masked),
     wait_of(hold),
     wait_of(lock),
     wait_of(mutex),

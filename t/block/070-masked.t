@@ -1,0 +1,77 @@
+#!/usr/bin/perl
+
+# A worker hangs and takes no signal, as in posix_spawn(); its threads would.
+# The one that is sent to see where it hangs is for the thread that hangs, and
+# waits for it.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Site;
+use Profile;
+
+my $site = Site->new(
+    workers  => 2,
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    main     => 'thread_pool default threads=2;',
+    http     => 'profiling_interval 200ms;',
+    server   => 'location = /masked { profiling_test wait_masked 3000; }',
+);
+
+$site->start;
+
+my @pids = sort $site->workers;
+
+ok(until_true(10, sub { !grep { taken($_) != 2 } @pids }),
+   'workers have threads that take the signal');
+
+my $client = $site->connect;
+print $client "GET /masked HTTP/1.1\r\nHost: main\r\nConnection: close\r\n\r\n";
+$client->flush;
+
+my $hangs;
+
+ok(until_true(10, sub { ($hangs) = grep { blocks($_, $_) } @pids }),
+   'one hangs, and takes none');
+
+# the other one sends it a second later, and at each tick from then on
+
+ok(until_true(10, sub { pending($hangs) }), 'it waits for the main thread');
+
+like(Site::read_all($client, 20), qr{^HTTP/1\.1 200 },
+     'the worker goes on, and answers');
+
+is_deeply([ sort $site->workers ], \@pids, 'both live');
+
+$site->stop;
+
+done_testing();
+
+
+# what a thread's status says of SIGPROF
+
+sub masked {
+    my ($pid, $tid, $what) = @_;
+
+    my ($mask) = slurp("/proc/$pid/task/$tid/status") =~ /^$what:\s+(\w+)/m;
+
+    return hex(substr $mask // '0', -8) >> 26 & 1;
+}
+
+
+sub blocks { return masked(@_, 'SigBlk') }
+
+sub pending { return masked($_[0], $_[0], 'SigPnd') }
+
+
+# how many threads beside the main one take it
+
+sub taken {
+    my $pid = shift;
+
+    return scalar grep { $_ != $pid && !blocks($pid, $_) }
+                  map { m{(\d+)$} } glob "/proc/$pid/task/*";
+}
