@@ -376,14 +376,18 @@ sub location {
 }
 
 
-# location => requests, of all that have any; "-" for none
+# location => requests, of all that have any, in all servers; "-" for none
 
 sub counts {
     my $self = shift;
 
-    return { map { ($_->{location} // '-') => $_->{requests} }
-             grep { $_->{requests} }
-             @{ $self->json('locations')->{locations} } };
+    my %counts;
+
+    $counts{ $_->{location} // '-' } += $_->{requests}
+        for grep { $_->{requests} }
+            @{ $self->json('locations')->{locations} };
+
+    return \%counts;
 }
 
 
