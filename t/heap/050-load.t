@@ -14,6 +14,7 @@ use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
 use Heap;
+use Memcheck qw(findings);
 
 my $seconds = $ENV{HEAP_SECONDS} || 6;
 
@@ -136,23 +137,3 @@ SKIP: {
 }
 
 done_testing();
-
-
-# Blocks of lines "==pid== ...", apart by empty ones.
-
-sub findings {
-    my $text = slurp(shift);
-
-    $text =~ s/^==\d+==[ ]?//mg;
-
-    return grep {
-        /ngx_http_profiling_(?!test)|profiling_module\.so/
-        # valgrind takes memmove() for memcpy() where they are the same code
-        && !/memmove \(string_fortified/
-        # what a search on the stack reads, it reads above the stack pointer
-        # of the thread; valgrind has other bounds while a signal is handled
-        && !/Invalid.read.*\n\s+at.*ngx_http_profiling_(?:context|unwind)[^\0]*
-             on.thread.\d+'s.stack/x
-        && /Invalid|uninit|Mismatched|overlap|points to|illegal/i
-    } split /\n\s*\n/, $text;
-}
