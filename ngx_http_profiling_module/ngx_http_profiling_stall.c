@@ -15,6 +15,9 @@
 #define NGX_HTTP_PROFILING_STALL_PERIOD  2000000
 
 
+/* stacks of a pass that are kept, the latest */
+#define NGX_HTTP_PROFILING_STALL_LOOKS  8
+
 /* passing.next of a pass that has been told */
 #define NGX_HTTP_PROFILING_STALL_OVER    ((uint64_t) -1)
 
@@ -23,6 +26,8 @@
 
 typedef struct {
     uint64_t    label;
+    uint64_t    weight;    /* ns that it stands for: of CPU time since the one
+                              before; of time if another worker has asked */
     ngx_uint_t  n;
     uint64_t    pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
 } ngx_http_profiling_look_t;
@@ -43,7 +48,11 @@ typedef struct {
     uint64_t                   next;      /* age at which to look again, ns */
     uint64_t                   longest;   /* of the call in `call`, ns */
     ngx_http_profiling_look_t  call;
-    ngx_http_profiling_look_t  cpu;
+    ngx_http_profiling_look_t  looks[NGX_HTTP_PROFILING_STALL_LOOKS];
+    ngx_uint_t                 seen;      /* of them; the latest is the last */
+    ngx_uint_t                 asked;     /* one of them at least was */
+    uint64_t                   age;       /* of the pass at the latest, ns */
+    uint64_t                   run;       /* the CPU clock then */
 
     /* the CPU clock at the last tick, and at the last one before this pass */
     uint64_t                   tick_pass;
@@ -55,9 +64,17 @@ typedef struct {
 static void ngx_http_profiling_stall_begin(uint64_t pass);
 static void ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
     ngx_uint_t asked);
+static void ngx_http_profiling_stall_keep(
+    const ngx_http_profiling_look_t *look, uint64_t age, ngx_uint_t asked);
 static void ngx_http_profiling_stall_tell(
     const ngx_http_profiling_look_t *look, uint64_t now, ngx_uint_t blocked);
 static ngx_uint_t ngx_http_profiling_stall_called(const ucontext_t *uc);
+static const ngx_http_profiling_look_t *ngx_http_profiling_stall_latest(void);
+static const ngx_http_profiling_look_t *ngx_http_profiling_stall_choose(
+    const ngx_http_profiling_pause_t *pause);
+static uint64_t ngx_http_profiling_stall_alike(
+    const ngx_http_profiling_look_t *one,
+    const ngx_http_profiling_look_t *two);
 static void ngx_http_profiling_stall_count(uint64_t busy);
 static ngx_uint_t ngx_http_profiling_stall_loop(uint64_t *pcs);
 static void ngx_http_profiling_stall_log(
@@ -155,7 +172,10 @@ ngx_http_profiling_stall_begin(uint64_t pass)
     p->next = ngx_http_profiling_process.pause_threshold / 2;
     p->longest = 0;
     p->call.n = 0;
-    p->cpu.n = 0;
+    p->seen = 0;
+    p->asked = 0;
+    p->age = 0;
+    p->run = (p->tick_pass == pass) ? p->before : p->tick;
 }
 
 
@@ -257,8 +277,8 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
 
     /* a hook that goes on will tell of its call by itself */
 
-    if (!hooked) {
-        p->cpu = called;
+    if (!hooked && look->n) {
+        ngx_http_profiling_stall_keep(look, age, asked);
     }
 
     if (age >= ngx_http_profiling_process.pause_threshold) {
@@ -266,6 +286,36 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
                                 && (hooked
                                     || ngx_http_profiling_stall_called(uc)));
     }
+}
+
+
+/* in a handler; the clock of the CPU is that of the tick that has called */
+
+static void
+ngx_http_profiling_stall_keep(const ngx_http_profiling_look_t *look,
+    uint64_t age, ngx_uint_t asked)
+{
+    ngx_http_profiling_look_t     *kept;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    kept = &p->looks[p->seen % NGX_HTTP_PROFILING_STALL_LOOKS];
+
+    kept->label = look->label;
+    kept->n = look->n;
+    ngx_memcpy(kept->pcs, look->pcs, look->n * sizeof(uint64_t));
+
+    if (asked) {
+        kept->weight = age - p->age;
+        p->asked = 1;
+
+    } else {
+        kept->weight = p->tick - p->run;
+        p->run = p->tick;
+    }
+
+    p->age = age;
+    p->seen++;
 }
 
 
@@ -421,10 +471,10 @@ void
 ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
     uint64_t rest)
 {
-    uint64_t                       cpu;
-    ngx_http_profiling_pause_t     pause;
-    ngx_http_profiling_look_t     *look;
-    ngx_http_profiling_passing_t  *p;
+    uint64_t                          cpu;
+    ngx_http_profiling_pause_t        pause;
+    ngx_http_profiling_passing_t     *p;
+    const ngx_http_profiling_look_t  *look;
 
     p = &ngx_http_profiling_stall;
 
@@ -442,18 +492,19 @@ ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
           - (p->tick_pass == p->pass ? p->before : p->tick);
     pause.cpu = ngx_min(cpu, rest - pause.blocked);
 
-    look = NULL;
-
     if (p->call.n && pause.blocked >= rest / 2) {
         look = &p->call;
         pause.cause = NGX_HTTP_PROFILING_CAUSE_BLOCKED;
 
-    } else if (p->cpu.n) {
-        look = &p->cpu;
-        pause.cause = NGX_HTTP_PROFILING_CAUSE_CPU;
+    } else {
+        look = ngx_http_profiling_stall_choose(&pause);
     }
 
     if (look) {
+        if (look != &p->call) {
+            pause.cause = NGX_HTTP_PROFILING_CAUSE_CPU;
+        }
+
         pause.label = look->label;
         pause.n = ngx_http_profiling_frame_pack(pause.frames,
                                             NGX_HTTP_PROFILING_PAUSE_FRAMES,
@@ -470,18 +521,97 @@ ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
 }
 
 
+static const ngx_http_profiling_look_t *
+ngx_http_profiling_stall_latest(void)
+{
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+
+    return p->seen ? &p->looks[(p->seen - 1) % NGX_HTTP_PROFILING_STALL_LOOKS]
+                   : NULL;
+}
+
+
+/*
+ * The stack that most of the time was spent in, or in calls from near it: the
+ * latest may be of what came after.  A single tick in a pass that hardly ran
+ * tells only that it did run then.
+ */
+
+static const ngx_http_profiling_look_t *
+ngx_http_profiling_stall_choose(const ngx_http_profiling_pause_t *pause)
+{
+    uint64_t                          score, most;
+    ngx_uint_t                        i, j, n;
+    ngx_http_profiling_passing_t     *p;
+    const ngx_http_profiling_look_t  *best;
+
+    p = &ngx_http_profiling_stall;
+
+    if (p->seen == 1
+        && !p->asked
+        && pause->cpu < (pause->duration - pause->blocked) / 2)
+    {
+        return NULL;
+    }
+
+    n = ngx_min(p->seen, NGX_HTTP_PROFILING_STALL_LOOKS);
+    best = NULL;
+    most = 0;
+
+    for (i = 0; i < n; i++) {
+        score = 0;
+
+        for (j = 0; j < n; j++) {
+            score += p->looks[j].weight / 1000
+                     * ngx_http_profiling_stall_alike(&p->looks[i],
+                                                      &p->looks[j]);
+        }
+
+        if (best == NULL || score > most) {
+            best = &p->looks[i];
+            most = score;
+        }
+    }
+
+    return best;
+}
+
+
+/* from 0 to 256: how much of both, from the outermost frame on, is the same */
+
+static uint64_t
+ngx_http_profiling_stall_alike(const ngx_http_profiling_look_t *one,
+    const ngx_http_profiling_look_t *two)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < one->n && i < two->n; i++) {
+
+        if (one->pcs[one->n - 1 - i] != two->pcs[two->n - 1 - i]) {
+            break;
+        }
+    }
+
+    return i * 256 / ngx_max(one->n, two->n);
+}
+
+
 /* what of the pass no call and no tick has counted goes to its last stack */
 
 static void
 ngx_http_profiling_stall_count(uint64_t busy)
 {
-    uint64_t                       rest, told, rate, count, value;
-    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-    uint32_t                       label;
-    ngx_uint_t                     n;
-    ngx_http_profiling_passing_t  *p;
+    uint64_t                          rest, told, rate, count, value;
+    uint64_t                          pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    uint32_t                          label;
+    ngx_uint_t                        n;
+    ngx_http_profiling_passing_t     *p;
+    const ngx_http_profiling_look_t  *look;
 
     p = &ngx_http_profiling_stall;
+    look = ngx_http_profiling_stall_latest();
 
     told = p->blocked + p->ticked;
     rest = busy - ngx_min(busy, told);
@@ -497,10 +627,10 @@ ngx_http_profiling_stall_count(uint64_t busy)
         return;
     }
 
-    if (p->cpu.n) {
-        n = p->cpu.n;
-        label = (uint32_t) p->cpu.label;
-        ngx_memcpy(pcs, p->cpu.pcs, n * sizeof(uint64_t));
+    if (look) {
+        n = look->n;
+        label = (uint32_t) look->label;
+        ngx_memcpy(pcs, look->pcs, n * sizeof(uint64_t));
 
     } else {
 

@@ -22,6 +22,7 @@ my $site = Site->new(
     http     => 'profiling_interval 100ms; profiling_pause_threshold 5ms;',
     server   => <<'END',
         location = /burn { profiling_test one 30000000; }
+        location = /tail { profiling_test wait_tail 30000000; }
         location = /raw { profiling_test wait_raw 40; }
         location = /short { return 200 ok; }
         location /regex {
@@ -34,6 +35,7 @@ END
 $site->start;
 
 burns();
+tail();
 regex();
 neither();
 short();
@@ -91,6 +93,21 @@ sub burns {
 }
 
 
+# it ends elsewhere, and is looked at there too
+
+sub tail {
+    $site->request('/tail') for 1 .. 4;
+
+    my @pauses = recent('= /tail');
+
+    is(@pauses, 4, 'tail: each is a pause');
+    is_deeply([ map { $_->{stack} }
+                grep { $_->{cause} !~ $burning
+                       || grep { /_descend_/ } @{ $_->{stack} } } @pauses ],
+              [], '... by the function that took most of the time');
+}
+
+
 sub regex {
     my $subject = 'a' x 19 . '!';
 
@@ -103,12 +120,9 @@ sub regex {
     my @known = grep { $_->{stack}[0] } @pauses;
     cmp_ok(scalar @known, '>=', 0.9 * @pauses, '... with a stack');
 
-    # a match that others interrupt may end before its stack is taken
-
     my @outside = grep { !grep { /regex|pcre/ } @{ $_->{stack} } } @known;
 
-    cmp_ok(scalar @outside, '<=', 1, '... in the expression')
-        or diag(explain \@outside);
+    is_deeply(\@outside, [], '... in the expression');
 
     diag("$pauses[0]{cause}, ", $pauses[0]{duration_ns} / 1e6, ' ms');
 }
@@ -117,10 +131,14 @@ sub regex {
 # a call that is not interposed: some of the pause, and no place
 
 sub neither {
+    my $start = time();
     $site->request('/raw');
 
-    my $gc = $site->json('gc');
-    my ($r) = @{ $gc->{recent} };
+    # others may stop the worker before and after; it is written in ms
+
+    my ($r) = sort { $b->{duration_ns} <=> $a->{duration_ns} }
+              grep { epoch($_->{time}) > $start - 0.001 }
+              @{ $site->json('gc')->{recent} };
 
     cmp_ok($r->{duration_ns}, '>=', 38e6, 'neither: it is a pause');
     cmp_ok($r->{other_ns}, '>=', 0.6 * $r->{duration_ns},

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "block.h"
+#include "burn.h"
 
 
 #define waits(name)                                                           \
@@ -187,6 +188,16 @@ waits(masked)
 }
 
 
+/* n rounds on the processor, and half as many in another place */
+
+waits(tail)
+{
+    profiling_test_one_cfi((uint64_t) n);
+    profiling_test_deep_cfi((uint64_t) n / 2);
+    __asm__ volatile ("");
+}
+
+
 /* the worker holds a zone's mutex, and another one waits for it */
 
 static ngx_slab_pool_t *
@@ -343,6 +354,7 @@ const profiling_test_wait_t  profiling_test_waits[] = {
     wait_of(cond),
     wait_of(raw),
     wait_of(masked),
+    wait_of(tail),
     wait_of(hold),
     wait_of(lock),
     wait_of(mutex),
