@@ -10,31 +10,37 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
+use Sampled;
+
+my @kinds = map { my $kind = $_; map { "${_}_$kind" } qw(one three deep) }
+            qw(cfi fp nocfi);
+
+# the module calls the first kind by no name; two workers burn, and the third
+# one is free to answer
 
 my $site = Site->new(
-    workers  => 2,
+    workers  => 3,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
     main     => 'thread_pool default threads=2;',
-    http     => 'profiling_interval 1s;',
-    server   => join('', map { <<"END" } qw(cfi fp nocfi)),
-        location = /one_$_ { profiling_test one_$_ 8000000; }
-        location = /three_$_ { profiling_test three_$_ 8000000; }
-        location = /deep_$_ { profiling_test deep_$_ 8000000; }
-END
+    http     => 'profiling_interval 1s; profiling_cpu_rate 1000;',
+    server   => join('', map { "location = /$_ { profiling_test "
+                               . s/_cfi$//r . " 16000000 DIR/burnt; }\n" }
+                         @kinds)
+                . 'location = /thread { profiling_test thread 4000000; }',
 );
 
-# the module calls the first kind by no name
-$site->{server} =~ s/profiling_test (\w+)_cfi/profiling_test $1/g;
-$site->{server} .= 'location = /thread { profiling_test thread 4000000; }';
+my $burnt = $site->dir . '/burnt';
+
+spew($burnt, '');
+chmod 0666, $burnt;
 
 $site->start;
 
-my @paths = map { ("/one_$_", "/three_$_", "/deep_$_") } qw(cfi fp nocfi);
 my @workers = $site->workers;
-my @loads = spread($site, \@workers, @paths);
-my $p = Profile::take_measured($site, \@workers, seconds => 8);
-my $spent = $p->{spent};
+my ($loads, $busy) = spread($site, \@workers, 2, map { "/$_" } @kinds);
+my $armed = Profile::armed($site, @$busy);
+my $p = Profile::take_measured($site, \@workers, seconds => 8, armed => 1);
 
 is_valid($p, 'known answer');
 
@@ -43,7 +49,8 @@ known_sum();
 known_stacks();
 tools();
 
-Profile::end($_) for @loads;
+Profile::end($_) for @$loads;
+close $armed;
 
 threads();
 idle();
@@ -54,47 +61,56 @@ $site->stop;
 done_testing();
 
 
-# one, three and deep were called equally often, and burn 1 : 3 : 1
+# each has the CPU time that it burnt, and its location
 
 sub known_shares {
-    for my $kind (qw(cfi fp nocfi)) {
-        my %ns = map { $_ => sum($p, has("profiling_test_${_}_$kind")) }
-                 qw(one three deep);
+    my $truth = burnt($p, $burnt);
 
-        about($ns{one} && $ns{three} / $ns{one}, 3, 0.2,
-              "$kind: three has three times the CPU time of one");
-        about($ns{one} && $ns{deep} / $ns{one}, 1, 0.25,
-              "$kind: deep has as much as one");
+    diag(sprintf '%.1f ms of CPU time from one sample to the next',
+                 $p->{gap} / 1e6);
 
-        for my $what (qw(one three deep)) {
-            my $name = "profiling_test_${what}_$kind";
-            my $right = share($p, has($name),
-                              labelled(server => 'main',
-                                       location => "= /${what}_$kind"));
+    for my $what (@kinds) {
+        my $function = has("profiling_test_$what");
 
-            cmp_ok($right // 0, '>=', 0.99, "$name() has its location");
-        }
+        is_burnt($p, $truth, "/$what", $function);
+        is_mostly($p, 0.99, "profiling_test_$what() has its location",
+                  $function, labelled(server => 'main',
+                                      location => "= /$what"));
     }
 
+    # more of them have a tighter bound
+    for my $what (qw(one three deep)) {
+        is_burnt($p, $truth, join(' ', map { "/$_" } grep { /^$what/ } @kinds),
+                 has(qr/^profiling_test_${what}_/));
+    }
+
+    my $right = 0;
+
+    $right += sum($p, has("profiling_test_$_"),
+                  labelled(server => 'main', location => "= /$_")) for @kinds;
+
+    cmp_ok($right / sum($p, has(qr/^profiling_test/)), '>=', 0.99,
+           'all of them together have their locations');
     cmp_ok(share($p, labelled(state => 'phase')), '>=', 0.95,
            'all this is the phases of requests');
 }
 
 
 sub known_sum {
-    my $off = $p->{cpu} / $spent - 1;
-
     diag(sprintf 'CPU time in the profile: %.3f s, of the workers: %.3f s '
-                 . '(%+.2f%%)', $p->{cpu} / 1e9, $spent / 1e9, 100 * $off);
+                 . '(%+.2f%%)', $p->{cpu} / 1e9, $p->{spent} / 1e9,
+                 100 * ($p->{cpu} / $p->{spent} - 1));
 
-    cmp_ok(abs $off, '<', 0.02, 'the sum is the CPU time of the workers');
-    about($p->{decoded}{duration}, 8e9, 0.05, 'the duration is told');
-    about($p->{count} * $p->{decoded}{period}, $p->{cpu}, 0.05,
-          'a sample stands for a period');
+    is_all_cpu($p, 'the sum is the CPU time of the workers', threads => 3);
+    is_counted($p, 'a sample stands for the periods since the one before',
+               threads => 3);
+    cmp_ok($p->{decoded}{duration}, '>=', 8e9, 'the duration is told');
+    cmp_ok($p->{decoded}{duration}, '<', 9e9, '... which is not much more');
 
     my %pid = map { $_->{labels}{pid} => 1 } @{ $p->{samples} };
-    is(join(' ', sort keys %pid), join(' ', sort @workers),
-       'all workers are in it');
+    is(scalar(grep { $pid{$_} } @$busy), 2, 'both workers are in it');
+    delete @pid{@workers};
+    is(join(' ', keys %pid), '', '... and nobody else');
 }
 
 
@@ -119,9 +135,9 @@ sub known_stacks {
 
     is(share($p, has($name), under($name, 'profiling_test_inlined_cfi')), 1,
        'inlined calls are shown as calls');
-    cmp_ok(share($p, has('profiling_test_one_nocfi'),
-                 has('ngx_http_core_content_phase')), '>=', 0.99,
-           'code without unwind tables is walked by frame pointers');
+    is_mostly($p, 0.99, 'code without unwind tables is walked by frame '
+                        . 'pointers', has('profiling_test_one_nocfi'),
+              has('ngx_http_core_content_phase'));
 }
 
 
@@ -151,7 +167,7 @@ sub tools {
     unlike($focus, qr/profiling_test_three/, '... and drops the others');
 
     my ($all) = $tags =~ /^\s*pid:.*\n\s*(?:\S+\s+)*?(\d+)/m;
-    like(go('-top', "-tagfocus=$workers[0]", $p->{file}),
+    like(go('-top', "-tagfocus=$busy->[0]", $p->{file}),
          qr/profiling_test_one/, 'a pid can be asked for');
     unlike(go('-tags', '-tagshow=state', $p->{file}), qr/location:/,
            '-tagshow hides the others');
@@ -169,22 +185,23 @@ sub tools {
 # the threads of nginx's pools block signals
 
 sub threads {
-    my @loads = map { load($site, '/thread') } 1 .. 2;
+    my ($loads, $busy) = spread($site, \@workers, 2, '/thread');
+    my $armed = Profile::armed($site, @$busy);
+    my $p = Profile::take_measured($site, \@workers, seconds => 2, armed => 1);
 
-    sleep 0.2;
+    Profile::end($_) for @$loads;
+    close $armed;
 
-    my $p = Profile::take_measured($site, \@workers, seconds => 2);
-
-    Profile::end($_) for @loads;
+    my $deep = has('profiling_test_deep_cfi');
 
     cmp_ok(share($p, labelled(state => 'thread-pool')) // 0, '>', 0.9,
            'threads of a pool are sampled');
-    cmp_ok(share($p, has('profiling_test_deep_cfi'),
-                 labelled(state => 'thread-pool')) // 0, '>', 0.99,
-           '... and known as such');
-    cmp_ok(share($p, has('profiling_test_deep_cfi'), \&thread_start) // 0,
-           '>=', 0.99, '... up to their start');
-    about($p->{cpu}, $p->{spent}, 0.04, '... with all of their CPU time');
+    is_mostly($p, 0.99, '... and known as such', $deep,
+              labelled(state => 'thread-pool'));
+    is_mostly($p, 0.99, '... up to their start', $deep, \&thread_start);
+
+    # each worker has two, and its own
+    is_all_cpu($p, '... with all of their CPU time', threads => 6);
 }
 
 
@@ -209,31 +226,31 @@ sub idle {
 }
 
 
-# 1000 Hz is more than a kernel of 250 Hz gives: overruns are counted
+# 1000 Hz is more than a kernel of 250 Hz gives, and overruns are counted; as
+# it is by itself there are none.  Nobody has armed the timers.
 
 sub rate {
     my @old = $site->workers;
 
-    $site->write(http => 'profiling_interval 1s; profiling_cpu_rate 1000;');
+    $site->write(http => 'profiling_interval 1s;');
     kill 'HUP', $site->{pid};
 
     until_true(10, sub {
         my %now = map { $_ => 1 } $site->workers;
-        return keys %now == 2 && !grep { $now{$_} } @old;
+        return keys %now == 3 && !grep { $now{$_} } @old;
     });
 
-    my $load = load($site, '/one_cfi', '/three_cfi');
-    sleep 0.3;
-
     my @workers = $site->workers;
-    my $p = Profile::take_measured($site, \@workers, seconds => 3);
+    my ($loads) = spread($site, \@workers, 2, '/one_cfi', '/three_cfi');
+    my $p = Profile::take_measured($site, \@workers, seconds => 4);
+    my $truth = burnt($p, $burnt);
 
-    Profile::end($load);
+    Profile::end($_) for @$loads;
 
-    is($p->{decoded}{period}, 1e6, '1000 Hz: the period is told');
-    about($p->{count} * 1e6, $p->{cpu}, 0.05, '... overruns are counted');
-    about($p->{cpu}, $p->{spent}, 0.03, '... the sum is right');
-    about(sum($p, has('profiling_test_three_cfi'))
-          / (sum($p, has('profiling_test_one_cfi')) || 1), 3, 0.15,
-          '... and the shares are');
+    is($p->{decoded}{period}, 1e7, '100 Hz: the period is told');
+    is_counted($p, '... a sample stands for it', threads => 3);
+    is_all_cpu($p, '... the sum is right', threads => 3,
+               late => $truth->{late});
+    is_burnt($p, $truth, "/$_", has("profiling_test_$_"))
+        for qw(one_cfi three_cfi);
 }

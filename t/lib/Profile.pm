@@ -22,9 +22,10 @@ use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use List::Util qw(max shuffle sum0);
 use POSIX qw(:sys_wait_h);
 use Test::More ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(clock_gettime sleep time);
 
 use lib dirname(abs_path(__FILE__)) . '/../encoder/lib';
 use Encoder ();
@@ -340,80 +341,186 @@ sub about {
 }
 
 
-# ns of CPU time of processes, with all their threads: user and system, from
-# the scheduler's own clock
+# ns of CPU time of processes, with all their threads, to the moment: by the
+# clocks that the kernel has for each, of which the number is made of the pid.
 
 sub cpu_ns {
     my $ns = 0;
 
     for my $pid (@_) {
-        for my $file (glob "/proc/$pid/task/*/schedstat") {
-            my ($ran) = split ' ', slurp($file) || '0';
-            $ns += $ran;
-        }
+        my $seconds = clock_gettime(-8 * ($pid + 1) + 2);
+        $ns += 1e9 * $seconds if $seconds > 0;
     }
 
     return $ns;
 }
 
 
-# A profile, with what the workers' CPU time was over the same time, {spent}:
-# read all the while, since the answer comes some time after the capture.
+# A profile, with what the workers spent over the same time by their own
+# clocks, which are read all the while: see measure().  armed: the timers run
+# already, see armed().
 
 sub take_measured {
     my ($site, $workers, %o) = @_;
 
-    my @read = ([time(), cpu_ns(@$workers)]);
+    my $signals = sampled($site);
     my $b = background(sub { bytes($site, %o) });
+    my @read = watch($workers, $b);
 
-    until (waitpid($b->{pid}, WNOHANG)) {
-        push @read, [time(), cpu_ns(@$workers)];
-        sleep 0.02;
-    }
-
-    delete $children{$b->{pid}};
+    $signals = sampled($site) - $signals;
 
     my $p = decode(Encoder::slurp($b->{file}));
-    my $from = $p->{decoded}{time} / 1e9;
 
-    $p->{spent} = at($from + $p->{decoded}{duration} / 1e9, @read)
-                  - at($from, @read);
+    return measure($p, $workers, \@read, $signals, %o);
+}
+
+
+# The clocks of the workers from now on until these answers are there.
+
+sub watch {
+    my ($workers, @b) = @_;
+
+    my @read = clocks(@$workers);
+
+    while (@b) {
+        sleep 0.005;
+        push @read, clocks(@$workers);
+        @b = grep { !waitpid($_->{pid}, WNOHANG)
+                    || !delete $children{$_->{pid}} } @b;
+    }
+
+    return (@read, clocks(@$workers));
+}
+
+
+# {spent}: ns of CPU time of all workers; {range}: what it is at least and at
+# most, of each by its pid; {had}: clocks of each at the ends; {gap}: ns of CPU
+# time from one signal to the next; {each}: periods of a signal.
+
+sub measure {
+    my ($p, $workers, $read, $signals, %o) = @_;
+
+    # what is over after some seconds may be told later, of which others have
+    # what they sample until then
+
+    my $from = $p->{decoded}{time} / 1e9;
+    my $over = $from + $o{seconds};
+    my $told = $from + $p->{decoded}{duration} / 1e9;
+    my @from = clocks_at($from, @$read);
+    my ($over_least, $over_most) = clocks_at($over, @$read);
+    my ($told_least, $told_most) = clocks_at($told, @$read);
+
+    for my $pid (@$workers) {
+        my $least = $over_least->{$pid} - $from[1]{$pid};
+        my $most = $told_most->{$pid} - $from[0]{$pid};
+        my $end = $o{armed} ? $told_least->{$pid} + $told_most->{$pid}
+                            : $over_least->{$pid} + $over_most->{$pid};
+
+        $p->{range}{$pid} = [ max(0, $least), $most ];
+        $p->{spent} += ($least + $most) / 2;
+        $p->{had}{$pid} = [ ($from[0]{$pid} + $from[1]{$pid}) / 2, $end / 2 ];
+    }
+
+    # the timers were armed for longer than the capture
+
+    my $all = $o{armed} ? sum0(map { $read->[-1]{$_} - $read->[0]{$_} }
+                               @$workers)
+                        : $p->{cpu};
+
+    $p->{gap} = $all / ($signals || 1);
+    $p->{each} = max(1, $p->{gap} / $p->{decoded}{period});
+    $p->{armed} = $o{armed};
 
     return $p;
 }
 
 
-sub at {
-    my ($time, @read) = @_;
+# Profiles put together until there is enough for a judgement, of `seconds`
+# each, and no more than `tries`.
 
-    for my $i (1 .. $#read) {
-        my ($x, $y) = @read[$i - 1, $i];
+sub take_until {
+    my ($site, $enough, %o) = @_;
 
-        return $x->[1] + ($y->[1] - $x->[1])
-                         * ($time - $x->[0]) / (($y->[0] - $x->[0]) || 1)
-            if $y->[0] >= $time;
+    my $p;
+
+    for (1 .. $o{tries} || 6) {
+        my $more = take($site, %o);
+
+        if ($p) {
+            push @{ $p->{samples} }, @{ $more->{samples} };
+            $p->{$_} += $more->{$_} for qw(cpu count);
+
+        } else {
+            $p = $more;
+        }
+
+        last if $enough->($p);
     }
 
-    return $read[-1][1];
+    return $p;
 }
 
 
-# What the samplers have done so far, all workers together.
+sub clocks {
+    my %read = (began => time());
+
+    $read{$_} = cpu_ns($_) for @_;
+    $read{ended} = time();
+
+    return \%read;
+}
+
+
+# the last reading before a time, the first one after it
+
+sub clocks_at {
+    my ($time, @read) = @_;
+
+    my ($before) = grep { $_->{ended} <= $time } reverse @read;
+    my ($after) = grep { $_->{began} >= $time } @read;
+
+    return ($before || $read[0], $after || $read[-1]);
+}
+
+
+# Samples are taken by these workers from now on, for a minute: captures that
+# begin meanwhile need not arm a timer.  Ends with the connection.
+
+sub armed {
+    my ($site, @workers) = @_;
+
+    my $s = $site->connect;
+    my %had = map { $_ => sampled($site, $_) } @workers;
+
+    print $s "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\n"
+             . "Host: main\r\n\r\n";
+    $s->flush;
+
+    until_true(10, sub { !grep { sampled($site, $_) == $had{$_} } @workers })
+        or die "workers are not sampled\n";
+
+    return $s;
+}
+
+
+# What the samplers have done so far, of all workers together or of one.
 
 sub sampler {
-    my $site = shift;
+    my ($site, $worker) = @_;
 
-    return $site->json('metrics')->{overhead}{sampler};
+    return $site->json('metrics' . ($worker ? "?worker=$worker" : ''))
+                ->{overhead}{sampler};
 }
 
 
-sub sampled { return sampler($_[0])->{samples} }
+sub sampled { return sampler(@_)->{samples} }
 
 
-# Loads of the same paths, until each of the workers has one to do.
+# Loads of the same paths, until so many of the workers have one to do: a list
+# of the loads and one of these workers.
 
 sub spread {
-    my ($site, $workers, @paths) = @_;
+    my ($site, $workers, $wanted, @paths) = @_;
 
     my @loads;
     my %busy;
@@ -422,23 +529,24 @@ sub spread {
         my %before = map { $_ => cpu_ns($_) } @$workers;
         my $load = load($site, @paths);
 
-        sleep 0.2;
+        # one that others keep from the processor needs some time for it
+        my $worker = until_true(1, sub {
+            my ($w) = grep { !$busy{$_} && cpu_ns($_) - $before{$_} > 30e6 }
+                      @$workers;
+            return $w;
+        });
 
-        my ($worker) = sort { cpu_ns($b) - $before{$b}
-                              <=> cpu_ns($a) - $before{$a} }
-                       grep { !$busy{$_} } @$workers;
-
-        if (cpu_ns($worker) - $before{$worker} > 50e6) {
+        if ($worker) {
             push @loads, $load;
             $busy{$worker} = 1;
-            last if keys %busy == @$workers;
+            return (\@loads, [ keys %busy ]) if keys %busy == $wanted;
 
         } else {
             end($load);
         }
     }
 
-    return @loads;
+    die "not all workers got something to do\n";
 }
 
 
@@ -498,8 +606,9 @@ sub end {
 }
 
 
-# A client that asks for paths in turn, over and over, on a connection that
-# is kept, as fast as it is answered or `pause` seconds apart.  It goes on
+# A client that asks for paths over and over, each once a round, in no order,
+# since a cycle and the period of a sampler may stay in step.  On a connection
+# that is kept, as fast as it is answered or `pause` seconds apart.  It goes on
 # with a new connection when the old one fails.
 
 sub load {
@@ -514,6 +623,7 @@ sub load {
     }
 
     $SIG{TERM} = 'DEFAULT';
+    srand;
 
     while (getppid() == $owner) {
         my $s = $site->connect($o{to});
@@ -523,7 +633,8 @@ sub load {
             next;
         }
 
-        ask($s, @paths, $o{pause}) while getppid() == $owner && $s->opened;
+        ask($s, shuffle(@paths), $o{pause})
+            while getppid() == $owner && $s->opened;
     }
 
     POSIX::_exit(0);

@@ -3,6 +3,9 @@
  * What the tests profile: a location that does one known thing.
  *
  *     profiling_test one 10000;         burns in profiling_test_one_cfi()
+ *     profiling_test one 10000 file;    burns 5000 to 15000, and tells: pid,
+ *                                       CPU time of the worker before and
+ *                                       after, ns, location
  *     profiling_test three_fp 10000;    the same for the other kinds
  *     profiling_test spin;              never comes back
  *     profiling_test sleep 100;         holds the worker up, ms
@@ -26,6 +29,7 @@
 #include <ngx_http.h>
 #include <dlfcn.h>
 #include <spawn.h>
+#include <time.h>
 #include "block.h"
 #include "burn.h"
 #include "heap.h"
@@ -40,6 +44,7 @@ struct ngx_http_profiling_test_conf_s {
     profiling_test_heap_pt  heap;
     ngx_int_t               n;
     ngx_str_t               file;
+    ngx_str_t               location;
 };
 
 
@@ -54,6 +59,7 @@ typedef struct {
 static ngx_int_t ngx_http_profiling_test_handler(ngx_http_request_t *r);
 static void ngx_http_profiling_test_burn(
     ngx_http_profiling_test_conf_t *conf);
+static uint64_t ngx_http_profiling_test_clock(void);
 static void ngx_http_profiling_test_spin(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_wait(
@@ -231,7 +237,45 @@ ngx_http_profiling_test_handler(ngx_http_request_t *r)
 static void
 ngx_http_profiling_test_burn(ngx_http_profiling_test_conf_t *conf)
 {
-    conf->burn(conf->n);
+    u_char    line[NGX_MAX_PATH], *last;
+    uint64_t  before, after;
+    ngx_fd_t  fd;
+
+    if (conf->file.len == 0) {
+        conf->burn(conf->n);
+        return;
+    }
+
+    /* calls that end anywhere between two samples */
+
+    before = ngx_http_profiling_test_clock();
+    conf->burn(conf->n / 2 + ngx_random() % conf->n);
+    after = ngx_http_profiling_test_clock();
+
+    fd = ngx_open_file(conf->file.data, NGX_FILE_APPEND, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                      "open() \"%V\" failed", &conf->file);
+        return;
+    }
+
+    last = ngx_slprintf(line, line + NGX_MAX_PATH, "%P %uL %uL %V\n",
+                        ngx_pid, before, after, &conf->location);
+
+    (void) ngx_write_fd(fd, line, last - line);
+    (void) ngx_close_file(fd);
+}
+
+
+static uint64_t
+ngx_http_profiling_test_clock(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 
@@ -644,6 +688,8 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_profiling_test_handler;
+
+    conf->location = clcf->name;
 
     return NGX_CONF_OK;
 }
