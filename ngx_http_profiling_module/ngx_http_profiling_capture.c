@@ -436,6 +436,7 @@ ngx_http_profiling_capture_chase(ngx_http_profiling_capture_t *c)
 static ngx_int_t
 ngx_http_profiling_capture_finish(ngx_http_profiling_capture_t *c)
 {
+    uint64_t                       now, until;
     ngx_int_t                      rc;
     ngx_http_profiling_slot_t     *slot;
     ngx_http_profiling_zone_t     *zone;
@@ -444,8 +445,18 @@ ngx_http_profiling_capture_finish(ngx_http_profiling_capture_t *c)
     zone = ngx_http_profiling_process.zone;
 
     if (c->raw == NULL) {
-        c->raw = ngx_http_profiling_rawfile_create(c->pool,
-                                     ngx_http_profiling_clock() - c->start);
+        now = ngx_http_profiling_clock();
+        until = c->start + (uint64_t) c->duration * 1000000;
+
+        /* nginx's timers count from the pass's begin, which may be long ago */
+
+        if (now < until) {
+            ngx_add_timer(&c->event,
+                          (ngx_msec_t) ((until - now) / 1000000) + 1);
+            return NGX_DONE;
+        }
+
+        c->raw = ngx_http_profiling_rawfile_create(c->pool, now - c->start);
         return c->raw ? NGX_AGAIN : NGX_ERROR;
     }
 

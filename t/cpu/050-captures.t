@@ -10,18 +10,27 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
+use Sampled;
 
 my $site = Site->new(
     workers  => 2,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
     noise    => qr/exited on signal 9/,
-    http     => 'profiling_interval 1s;',
+    http     => 'profiling_interval 1s; profiling_cpu_rate 1000;',
     server   => <<'END',
         location = /one { profiling_test one 4000000; }
-        location = /three { profiling_test three 4000000; }
+        location = /burnt/one { profiling_test one 8000000 DIR/burnt; }
+        location = /burnt/three { profiling_test three 8000000 DIR/burnt; }
 END
-)->start;
+);
+
+my $burnt = $site->dir . '/burnt';
+
+spew($burnt, '');
+chmod 0666, $burnt;
+
+$site->start;
 
 my $profile = '/debug/pprof/profile?seconds=';
 
@@ -48,7 +57,8 @@ sub answer { return split /\n/, Profile::finish($_[0]) // "none\n\n\n", 4 }
 
 
 sub many {
-    my $load = load($site, '/one');
+    my @workers = $site->workers;
+    my $load = load($site, '/burnt/one');
     my @all = map { get($profile . 3) } 1 .. 16;
 
     sleep 1;
@@ -64,53 +74,103 @@ sub many {
     my $tool = go('-top', 'http://127.0.0.1:' . $site->port . $profile . 1);
     like($tool, qr/cpu profiling already in use/, '... which its tool tells');
 
-    my @p = map { Profile::decode((answer($_))[3]) } @all;
-    my @cpu = sort { $a <=> $b } map { $_->{cpu} } @p;
+    answer($_) for @all;
+
+    # each of them by the clocks of the workers over its own time
+
+    @all = map { get($profile . 2) } 1 .. 16;
+
+    my @read = Profile::watch(\@workers, @all);
+    my @p = map { known($_, \@workers, \@read, 2) } @all;
 
     Profile::end($load);
 
-    cmp_ok($cpu[0], '>', 0, '16 captures at once have samples');
-    about($cpu[0], $cpu[-1], 0.05, '... and agree');
+    is(scalar(grep { $_->{cpu} > 0 } @p), 16,
+       '16 captures at once have samples');
+
+    # they arm the timers, or one has before them; a worker serves a request
+    my $late = late($burnt);
+
+    is_all_cpu($_, '... and all of the CPU time', late => $late) for @p;
     is(Profile::take($site)->{decoded}{types}[0], 'samples/count',
        '... and then there is room again');
+}
+
+
+# an answer that is there, with the CPU time of the workers
+
+sub known {
+    my ($b, $workers, $read, $seconds) = @_;
+
+    my $p = Profile::decode((split /\n/, slurp($b->{file}), 4)[3]);
+
+    return Profile::measure($p, $workers, $read, 0, seconds => $seconds);
+}
+
+
+# the longest call of all, for each of two workers
+
+sub late {
+    my @took = sort { $b <=> $a }
+               map { my @w = split ' '; $w[2] - $w[1] }
+               split /\n/, slurp($_[0]);
+
+    return 2 * ($took[0] // 0);
 }
 
 
 # a person's, another one's, and a scraper that never stops
 
 sub overlapping {
-    my @loads = map { load($site, '/one', '/three') } 1 .. 2;
+    my @workers = $site->workers;
+    my @loads = map { load($site, '/burnt/one', '/burnt/three') } 1 .. 2;
 
-    my $long = get($profile . 7);
-    my $scraper = Profile::background(sub {
-        return join '', map {
-            my $p = Profile::take($site, seconds => 2);
-            pack 'Q>Q>Q>', $p->{decoded}{time}, $p->{decoded}{duration},
-                           $p->{cpu}
-        } 1 .. 3;
-    });
+    my %seconds = (long => 7, other => 4, map { $_ => 2 } 1 .. 3);
+    my @order = ([ 0, 'long' ], [ 0, 1 ], [ 1.5, 'other' ], [ 2.2, 2 ],
+                 [ 4.4, 3 ]);
+    my $began = time();
+    my %b;
 
-    sleep 1.5;
-    my $other = get($profile . 4);
+    # captures that begin while others run
 
-    my $p = Profile::decode((answer($long))[3]);
-    my $q = Profile::decode((answer($other))[3]);
-    my @s = unpack 'Q>*', Profile::finish($scraper);
+    my $signals = sampled($site);
+
+    for my $begin (@order) {
+        my ($at, $name) = @$begin;
+
+        $b{$name} = Profile::background(sub {
+            sleep $at;
+            my $got = $site->request($profile . $seconds{$name},
+                                     seconds => 60);
+            return "$got->{status}\n-\n-\n$got->{body}";
+        });
+    }
+
+    my @read = Profile::watch(\@workers, values %b);
+
+    $signals = sampled($site) - $signals;
+
+    my %p = map { $_ => known($b{$_}, \@workers, \@read, $seconds{$_}) }
+            keys %b;
+
+    my $p = $p{long};
+    my $truth = burnt($p, $burnt);
 
     Profile::end($_) for @loads;
 
-    is_valid($p, 'an overlapped capture');
+    my $late = late($burnt);
 
-    my $rate = sub { $_[0]{cpu} / $_[0]{decoded}{duration} };
-    my ($cpu, $duration) = ($s[2] + $s[5] + $s[8], $s[1] + $s[4] + $s[7]);
+    is(scalar(grep { $p{$_}{decoded}{duration} < 1e9 * $seconds{$_} } keys %p),
+       0, 'captures last as long as asked, on busy workers too');
+    is_valid($p{long}, 'an overlapped capture');
+    is_all_cpu($p{long}, '... has all of the CPU time', late => $late);
+    is_all_cpu($p{other}, 'another one in between has', late => $late);
+    is_all_cpu($p{$_}, "a scraper has: $_", late => $late) for 1 .. 3;
 
-    about($cpu / $duration, $rate->($p), 0.1,
-          'a scraper sees what a longer capture does');
-    about($rate->($q), $rate->($p), 0.15, '... and another one in between');
+    $p->{gap} = $p->{cpu} / $signals;
 
-    about(sum($p, has('profiling_test_three_cfi'))
-          / (sum($p, has('profiling_test_one_cfi')) || 1), 3, 0.25,
-          'the shares are right');
+    is_burnt($p, $truth, "/burnt/$_", has("profiling_test_${_}_cfi"))
+        for qw(one three);
 }
 
 
@@ -242,9 +302,8 @@ sub killed {
 
     cmp_ok($cpu{$victim} // 0, '>', 0.05e9, 'the killed worker is in it');
     cmp_ok($cpu{$heir} // 0, '>', 0.05e9, '... the one in its place too');
-    is(join(' ', sort { $a <=> $b } keys %cpu),
-       join(' ', sort { $a <=> $b } $asked, $victim, $heir),
-       '... and no other');
+    delete @cpu{$asked, $victim, $heir};
+    is(join(' ', keys %cpu), '', '... and no other');
 }
 
 
