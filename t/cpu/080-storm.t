@@ -54,12 +54,17 @@ my @loads = map { load($site, @$_) } (
 );
 
 my $before = sampler($site);
+my $spent = cpu_ns(@workers);
 my $end = time() + $seconds;
 my ($samples, $ns, $captures, $whole, $start) = (0, 0, 0, 1, 0);
 my %seen;
 my @comments;
 
-while (time() < $end) {
+# what takes little CPU time may have to be waited for
+
+while (time() < $end
+       || time() < $end + 20 && grep { !$seen{$_} } keys %seen)
+{
     my $n = $end - time() > 40 ? 20 : 2;
     my $p = Profile::take($site, seconds => $n);
     my @bad = Encoder::check_profile($p->{decoded});
@@ -80,6 +85,8 @@ while (time() < $end) {
 
 my $after = sampler($site);
 
+$spent = cpu_ns(@workers) - $spent;
+
 Profile::end($_) for @loads;
 
 my $n = $after->{samples} - $before->{samples};
@@ -94,7 +101,8 @@ diag(sprintf '%d samples (%d signals) in %d captures, %.2f s of CPU time; '
 is("@{ [ $site->workers ] }", "@workers", 'the workers are the same');
 is($site->request('/lua')->{status}, 200, '... and answer');
 ok($whole, 'all profiles are valid');
-cmp_ok($samples, '>', 200 * $seconds, 'there are samples');
+# a profile is finished before the next one begins
+cmp_ok($samples * 1e6, '>', 0.4 * $spent, 'there are samples');
 cmp_ok($start / ($ns || 1), '>=', 0.995, '... that reach the start');
 is(scalar(grep { /dropped|not sampled/ } @comments), 0,
    '... and none was dropped') or diag(@comments);
