@@ -11,11 +11,12 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
+use Sampled;
 
 my $server = <<'END';
-        location = /short { profiling_test wait_usleep 5; }
+        location = /short { profiling_test wait_usleep 1; }
         location = /long { profiling_test wait_usleep 60; }
-        location = /mutex { profiling_test wait_mutex 2; }
+        location = /mutex { profiling_test wait_mutex 1; }
 END
 
 rate();
@@ -51,26 +52,54 @@ sub counted {
 }
 
 
-# 200 calls of 5 ms, each taken with a probability of 0.1: 20 of them, give or
-# take three times 4.2
+sub ask {
+    my ($site, $path, $n) = @_;
+
+    my $s = $site->connect;
+    Profile::ask($s, $path, undef) for 1 .. $n;
+}
+
+
+sub pause_of {
+    my ($site, $location) = @_;
+
+    my ($pause) = grep { ($_->{location} // '') eq $location }
+                  @{ $site->json('gc')->{recent} };
+
+    return $pause;
+}
+
+
+# 1000 calls of 1 ms or a little more, each taken with a probability of a
+# third and then counted three times: what is not taken makes the variance.
+# Those that a busy machine makes longer are taken more often.
 
 sub rate {
-    my $site = site('profiling_interval 100ms; profiling_block_rate 50ms;');
+    my $site = site('profiling_interval 100ms; profiling_block_rate 3ms;
+                     keepalive_requests 10000;');
+    my $n = 1000;
+    my $p = 1 / 3;
 
-    $site->request('/short') for 1 .. 200;
-    $site->request('/long');
+    ask($site, '/short', $n);
 
     my ($count, $delay) = counted($site, 'block', 'profiling_test_usleep');
 
-    about($count, 201, 0.65, 'short calls count for all of their kind');
-    # which is longer on a machine that is busy
-    cmp_ok($delay - 60e6, '>=', 0.35 * 200 * 5e6, '... with their time');
+    is_near($count, $n, sqrt($n * (1 - $p) / $p),
+            'short calls count for all of their kind');
 
-    my $p = Profile::take($site, path => '/debug/pprof/block');
-    my $all = sum($p, has('profiling_test_usleep'),
+    # ms; nobody knows by how much a busy machine has made them longer
+    cmp_ok($delay / 1e6, '>=', $n - 5 * sqrt($n * 1 * (3 - 1)),
+           '... with their time');
+
+    ask($site, '/long', 1);
+
+    my $q = Profile::take($site, path => '/debug/pprof/block');
+    my $all = sum($q, has('profiling_test_usleep'),
                   labelled(location => '= /long'));
 
-    about($all, 60e6, 0.2, 'long ones are all taken, with their own time');
+    cmp_ok($all, '>=', 60e6, 'long ones are all taken');
+    about($all, pause_of($site, '= /long')->{blocked_ns}, 0.01,
+          '... with their own time');
 
     $site->stop;
 }
@@ -87,26 +116,28 @@ sub off {
     $p = Profile::take($site, path => '/debug/pprof/mutex');
     is(@{ $p->{samples} }, 0, 'off: no locks');
 
-    my ($pause) = grep { ($_->{location} // '') eq '= /long' }
-                  @{ $site->json('gc')->{recent} };
-    is($pause->{cause}, 'profiling_test_usleep', '... but pauses are placed');
+    is(pause_of($site, '= /long')->{cause}, 'profiling_test_usleep',
+       '... but pauses are placed');
 
     $site->stop;
 }
 
 
-# 60 waits, of which one in three is taken: 20, give or take three times 3.7
+# 600 waits, of which one in three is taken and counted as three
 
 sub fraction {
-    my $site = site('profiling_interval 100ms; profiling_mutex_fraction 3;');
+    my $site = site('profiling_interval 100ms; profiling_mutex_fraction 3;
+                     keepalive_requests 10000;');
+    my $n = 600;
+    my $p = 1 / 3;
 
-    $site->request('/mutex') for 1 .. 60;
+    ask($site, '/mutex', $n);
 
     my ($count, $delay) = counted($site, 'mutex', 'profiling_test_mutex');
 
-    about($count, 60, 0.55, 'a fraction counts for all');
+    is_near($count, $n, sqrt($n * (1 - $p) / $p), 'a fraction counts for all');
     is($count % 3, 0, '... in steps of it');
-    cmp_ok($delay, '>=', $count * 1.2e6, '... with their time');
+    cmp_ok($delay, '>=', $count * 0.5e6, '... with their time');
 
     $site->stop;
 }

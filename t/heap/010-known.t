@@ -7,9 +7,11 @@
 use strict;
 use warnings;
 
+use List::Util qw(sum0);
 use Test::More;
 use Site;
 use Profile;
+use Sampled;
 use Heap;
 
 my $site = Site->new(
@@ -83,6 +85,32 @@ sub reload {
 }
 
 
+# The standard deviation of an estimate of bytes, or of a number of blocks, of
+# what is sampled once in `rate` bytes: a block of size s is taken with the
+# probability p = 1 - exp(-s / rate) and then stands for 1 / p of them.
+
+sub sigma {
+    my ($rate, @blocks) = @_;
+
+    my $variance = 0;
+
+    $variance += $_ ** 2 / (exp($_ / $rate) - 1) for @blocks;
+
+    return sqrt $variance;
+}
+
+
+sub sigma_of_number {
+    my ($rate, @blocks) = @_;
+
+    my $variance = 0;
+
+    $variance += 1 / (exp($_ / $rate) - 1) for @blocks;
+
+    return sqrt $variance;
+}
+
+
 # Each size is estimated without bias: the sum of squares of the differences,
 # each in units of its standard deviation, is distributed as chi-square.
 
@@ -112,28 +140,31 @@ sub mixed {
 
     diag(sprintf('chi-square %.1f of 6: ', $chi), join ', ', @said);
 
-    # 36 is exceeded once in 300,000 runs
-    cmp_ok($chi, '<', 36, 'sizes mixed on one stack: each is right')
+    # 40 is exceeded once in two million runs
+    cmp_ok($chi, '<', 40, 'sizes mixed on one stack: each is right')
         or diag("@said");
-    about(total($p, 'alloc_space', $one), $bytes, 0.1, '... the bytes too');
+    is_near(total($p, 'alloc_space', $one), $bytes,
+            sigma(16384, map { ($_) x (100 * $sizes{$_}) } keys %sizes),
+            '... the bytes too');
     is(total($p, 'inuse_objects', $one), 0, '... all of it was freed');
     is(total($p, 'inuse_space', $one), 0, '... of the bytes too');
 }
 
 
 sub leak {
-    my $before = total(Heap::take($site), 'inuse_space');
+    my $n = 200;
 
-    ask('/leak', 200);
+    ask('/leak', $n);
     ask('/none', 20);
 
     my $p = Heap::take($site);
     my $leak = has('profiling_test_leak');
 
     is_heap($p, 'heap', rate => 16384);
-    about(total($p, 'inuse_space', $leak), 200 * 65536, 0.02,
-          'a leak is found');
-    about(total($p, 'inuse_objects', $leak), 200, 0.02, '... in blocks');
+    is_near(total($p, 'inuse_space', $leak), $n * 65536,
+            sigma(16384, (65536) x $n), 'a leak is found');
+    is_near(total($p, 'inuse_objects', $leak), $n,
+            sigma_of_number(16384, (65536) x $n), '... in blocks');
     is(total($p, 'inuse_space', $leak,
              labelled(server => 'main', location => '= /leak',
                       bytes => 65536, pid => $site->workers)),
@@ -268,6 +299,7 @@ sub balance {
     my $p = Heap::take($site);
 
     is(total($p, 'inuse_objects', $kept), 2000, 'rate 1: all that is kept');
+    is(total($p, 'inuse_space', $kept), sum0(sizes(2000)), '... of its size');
 
     ask('/drop');
 
@@ -312,18 +344,41 @@ sub allocator {
 }
 
 
-# 200 MB are some 380 samples: a standard deviation of 5%
+# The sizes of keep() in a new process.
+
+sub sizes {
+    my $n = shift;
+
+    my $seed = 1;
+    my @sizes;
+
+    for (1 .. $n) {
+        { use integer; $seed = $seed * 6364136223846793005
+                               + 1442695040888963407; }
+        push @sizes, 1 + ($seed >> 33 & 0x7fffffff) % 20000;
+    }
+
+    return @sizes;
+}
+
+
+# 200 MB are some 380 samples.  A small block that is sampled stands for many:
+# of blocks those of a page or more are counted.
 
 sub confidence {
     ask('/keep_much');
 
     my $kept = has('profiling_test_keep');
+    my $large = sub { return $_[0]{labels}{bytes} >= 4096 };
+    my @sizes = sizes(20000);
+    my @large = grep { $_ >= 4096 } @sizes;
     my $p = Heap::take($site);
 
     is_heap($p, 'rate 512k');
-    about(total($p, 'inuse_space', $kept), 20000 * 10000, 0.22,
-          'rate 512k: in use within its bounds');
-    about(total($p, 'inuse_objects', $kept), 20000, 0.4, '... objects too');
+    is_near(total($p, 'inuse_space', $kept), sum0(@sizes), sigma(524288, @sizes),
+            'rate 512k: in use within its bounds');
+    is_near(total($p, 'inuse_objects', $kept, $large), scalar @large,
+            sigma_of_number(524288, @large), '... objects too');
 
     # of the rate before, by a worker that has ended
     is(total($p, 'alloc_objects', has('profiling_test_family')),
@@ -333,4 +388,16 @@ sub confidence {
 
     is(total(Heap::take($site), 'inuse_space', $kept), 0,
        '... all is freed');
+
+    # as many as a tighter bound needs, by a worker that begins anew
+    my $before = total(Heap::take($site, of => 'allocs'), 'alloc_space',
+                       $kept);
+
+    reload(524287);
+    ask($_) for ('/keep_much', '/drop') x 8;
+
+    is_near(total(Heap::take($site, of => 'allocs'), 'alloc_space', $kept)
+            - $before, $_, sigma(524287, sizes(160000)),
+            '... what was allocated within tighter ones')
+        for sum0(sizes(160000));
 }

@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes qw(time);
 use Site;
 use Profile;
+use Sampled;
 use Heap;
 
 my $site = Site->new(
@@ -123,16 +124,27 @@ sub delta {
                           path => '/debug/pprof/heap?seconds=2',
                           seconds => 2) });
 
+    # begun by then, if the machine is not too busy: it is told when it was
     Time::HiRes::sleep(0.7);
-    $site->request('/leak') for 1 .. 50;
+
+    my @asked = map { my $began = time(); $site->request('/leak');
+                      [ $began, time() ] } 1 .. 50;
+
     $site->request('/mixed');
 
     my $p = Profile::decode(finish($b));
+    my $end = $p->{decoded}{time} / 1e9;
+    my $begin = $end - $p->{decoded}{duration} / 1e9;
+    my $n = grep { $_->[0] >= $begin && $_->[1] <= $end } @asked;
 
     is_heap($p, 'delta', rate => 8192, delta => 1);
-    about(total($p, 'inuse_objects', $leak), 50, 0.05,
-          '... what came in that time');
-    about(total($p, 'alloc_objects', $leak), 50, 0.05, '... allocated too');
+
+    # one in 3000 of that size is missed: more than three of fifty never are
+    cmp_ok($n, '>=', 5, '... something came in that time');
+    is_near(total($p, 'inuse_objects', $leak), $n, 0, '... which is in it',
+            more => 3);
+    is_near(total($p, 'alloc_objects', $leak), $n, 0, '... allocated too',
+            more => 3);
     is(total($p, 'inuse_objects', has('profiling_test_mixed')), 0,
        '... what is freed is not in use');
     about($p->{decoded}{duration}, 2e9, 0.2, '... the duration');

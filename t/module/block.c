@@ -250,11 +250,11 @@ waits(lock)
 }
 
 
-/* a thread holds it for n ms */
+/* a thread holds it until n ms after it was asked for */
 
 static pthread_mutex_t   mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t  rwlock = PTHREAD_RWLOCK_INITIALIZER;
-static volatile int      held;
+static volatile int      held, asked;
 
 
 static void *
@@ -263,10 +263,16 @@ holder(void *data)
     long  *n = data;
 
     struct timespec  ts = { *n / 1000, *n % 1000 * 1000000 };
+    struct timespec  soon = { 0, 50000 };
 
     pthread_mutex_lock(&mutex);
     pthread_rwlock_wrlock(&rwlock);
     held = 1;
+
+    while (!asked) {
+        syscall(SYS_nanosleep, &soon, NULL);
+    }
+
     syscall(SYS_nanosleep, &ts, NULL);
     pthread_rwlock_unlock(&rwlock);
     pthread_mutex_unlock(&mutex);
@@ -281,6 +287,7 @@ hold(long *n)
     pthread_t  thread;
 
     held = 0;
+    asked = 0;
     pthread_create(&thread, NULL, holder, n);
 
     while (!held) { /* void */ }
@@ -294,6 +301,7 @@ waits(mutex)
     pthread_t  thread;
 
     thread = hold(&n);
+    asked = 1;
     pthread_mutex_lock(&mutex);
     pthread_mutex_unlock(&mutex);
     pthread_join(thread, NULL);
@@ -305,6 +313,7 @@ waits(rdlock)
     pthread_t  thread;
 
     thread = hold(&n);
+    asked = 1;
     pthread_rwlock_rdlock(&rwlock);
     pthread_rwlock_unlock(&rwlock);
     pthread_join(thread, NULL);
