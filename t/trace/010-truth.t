@@ -192,13 +192,28 @@ sub waits {
                     map { @{ $_->{waits} || [] } } requests($t, "GET $name"));
     };
 
-    $took{$query} = $late / 1e6;
-    about($waited->('= /late', 'network'), $late, 0.05,
-          "$query: the wait for a late upstream");
+    # what a worker had to do with them is no wait, and took as long as others
+    # on a busy machine let it; nginx's clock stands still meanwhile
+    my $network = $waited->('= /late', 'network');
+    my $ran = ran($t, '= /late');
+
+    $took{$query} = $network / 1e6;
+    cmp_ok(abs($network - $late), '<=', $ran + 3 * 5e6,
+           "$query: the wait for a late upstream");
     cmp_ok($waited->('= /delayed', 'sleep'), '>', 6e8,
            "$query: the wait of requests that are held up");
     cmp_ok($waited->('= /return', 'network'), '<', 1e8,
            "$query: no wait where there is none");
+}
+
+
+# ns in which requests of a location ran
+
+sub ran {
+    my ($t, $location) = @_;
+
+    return sum0(map { $_->[1] - $_->[0] } map { @{ $_->{slices} } }
+                requests($t, "GET $location"));
 }
 
 
@@ -215,8 +230,9 @@ sub phases {
 
     my $of = sub { return $regions{"nginx.request GET $_[0]"} || {} };
 
-    about(sum0(@{ $of->('= /late')->{'upstream header'} || [] }), $late, 0.05,
-          "$query: an upstream's header is a region");
+    cmp_ok(abs(sum0(@{ $of->('= /late')->{'upstream header'} || [] }) - $late),
+           '<=', ran($t, '= /late') + 3 * 5e6,
+           "$query: an upstream's header is a region");
     cmp_ok(sum0(@{ $of->('= /drip')->{'upstream body'} || [] }), '>', 5e8,
            "$query: ... and its body");
     ok($of->('= /static.txt')->{content}, "$query: phases are regions");
@@ -245,7 +261,7 @@ sub runs {
     my ($t, $query) = @_;
 
     my @busy = requests($t, 'GET = /busy');
-    my $ran = sum0(map { $_->[1] - $_->[0] } map { @{ $_->{slices} } } @busy);
+    my $ran = ran($t, '= /busy');
     my $life = sum0(map { $_->{ended} - $_->{created} } @busy);
 
     about($ran, $life, 0.02, "$query: what burns runs all the time");
@@ -321,7 +337,7 @@ sub go_tools {
             my ($late) = $top =~ /([\d.]+)ms\s+[\d.]+%\s+
                                   nginx\.request\ GET\ =\ \/late/x;
 
-            about($late // 0, $took{$query}, 0.05,
+            about($late // 0, $took{$query}, 0.01,
                   "... and finds the wait for the upstream") or diag($top);
 
             ($code, $out) = tool($version, '-pprof=sched', $trace{$query});
