@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_wake.h"
 
 
@@ -13,16 +14,12 @@
 /* entries of a table read in one step */
 #define NGX_HTTP_PROFILING_ENTRIES   2048
 
-/* ns of one pass of the event loop */
-#define NGX_HTTP_PROFILING_TURN      300000
-
 /* a table that is fuller than this share is emptied before a capture */
 #define NGX_HTTP_PROFILING_FULL      2
 
 
 struct ngx_http_profiling_capture_s {
     ngx_pool_t                          *pool;
-    ngx_log_t                           *log;
     ngx_msec_t                           duration;
     ngx_pid_t                            worker;    /* 0: all */
     ngx_http_profiling_capture_pt        done;
@@ -30,8 +27,6 @@ struct ngx_http_profiling_capture_s {
     void                                *data;
 
     ngx_http_profiling_capture_slot_t   *claim;     /* NULL: given back */
-    ngx_int_t                          (*step)(
-                                         ngx_http_profiling_capture_t *c);
     ngx_uint_t                           slot;      /* being read */
     ngx_uint_t                           entry;     /* next one of its table */
 
@@ -39,8 +34,7 @@ struct ngx_http_profiling_capture_s {
     ngx_http_profiling_rawfile_t        *raw;
     uint64_t                             start;     /* ns, monotonic */
 
-    ngx_event_t                          event;     /* timer, and posted */
-    ngx_connection_t                     connection;
+    ngx_http_profiling_job_t             job;
 };
 
 
@@ -48,18 +42,16 @@ static ngx_http_profiling_capture_slot_t *ngx_http_profiling_capture_claim(
     ngx_pid_t worker);
 static ngx_uint_t ngx_http_profiling_capture_others(void);
 static void ngx_http_profiling_capture_empty(void);
-static void ngx_http_profiling_capture_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_capture_base(
-    ngx_http_profiling_capture_t *c);
+static void ngx_http_profiling_capture_done(void *data, ngx_int_t rc);
+static ngx_int_t ngx_http_profiling_capture_base(void *data);
 static ngx_int_t ngx_http_profiling_capture_base_slot(
     ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
     ngx_http_profiling_reading_t *reading);
-static void ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_start(
+    ngx_http_profiling_capture_t *c);
 static void ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c);
-static ngx_int_t ngx_http_profiling_capture_chase(
-    ngx_http_profiling_capture_t *c);
-static ngx_int_t ngx_http_profiling_capture_finish(
-    ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_chase(void *data);
+static ngx_int_t ngx_http_profiling_capture_finish(void *data);
 static ngx_int_t ngx_http_profiling_capture_finish_slot(
     ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
     ngx_http_profiling_reading_t *reading);
@@ -105,17 +97,14 @@ ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
     }
 
     c->pool = pool;
-    c->log = log;
     c->duration = duration;
     c->worker = worker;
     c->done = done;
     c->more = more;
     c->data = data;
-    c->step = ngx_http_profiling_capture_base;
-    c->connection.fd = (ngx_socket_t) -1;
-    c->event.handler = ngx_http_profiling_capture_handler;
-    c->event.data = &c->connection;
-    c->event.log = log;
+    c->job.step = ngx_http_profiling_capture_base;
+    c->job.done = ngx_http_profiling_capture_done;
+    c->job.data = c;
 
     if (!ngx_http_profiling_capture_others()) {
         ngx_http_profiling_capture_empty();
@@ -133,7 +122,7 @@ ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
 
     cln->handler = ngx_http_profiling_capture_cleanup;
 
-    ngx_post_event(&c->event, &ngx_posted_events);
+    ngx_http_profiling_job_start(&c->job, log);
 
     return NGX_OK;
 }
@@ -235,50 +224,9 @@ ngx_http_profiling_capture_empty(void)
 
 
 static void
-ngx_http_profiling_capture_handler(ngx_event_t *ev)
+ngx_http_profiling_capture_done(void *data, ngx_int_t rc)
 {
-    uint64_t                       end;
-    ngx_int_t                      rc;
-    ngx_http_profiling_capture_t  *c;
-
-    c = (ngx_http_profiling_capture_t *)
-            ((u_char *) ev - offsetof(ngx_http_profiling_capture_t, event));
-
-    ev->timedout = 0;
-
-    if (ev->posted) {
-        ngx_delete_posted_event(ev);
-    }
-
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_TURN;
-
-    do {
-        rc = c->step(c);
-
-    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
-
-    if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
-
-        /* a worker that shall exit does so when it has no timers left */
-
-        if (!ev->timer_set) {
-            ngx_add_timer(ev, NGX_HTTP_PROFILING_ANSWER);
-        }
-
-        return;
-    }
-
-    if (rc == NGX_DONE) {
-
-        /* it waits for its timer */
-
-        return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
-    }
+    ngx_http_profiling_capture_t *c = data;
 
     ngx_http_profiling_capture_release(c);
 
@@ -287,8 +235,10 @@ ngx_http_profiling_capture_handler(ngx_event_t *ev)
 
 
 static ngx_int_t
-ngx_http_profiling_capture_base(ngx_http_profiling_capture_t *c)
+ngx_http_profiling_capture_base(void *data)
 {
+    ngx_http_profiling_capture_t *c = data;
+
     ngx_int_t                      rc;
     ngx_http_profiling_slot_t     *slot;
     ngx_http_profiling_zone_t     *zone;
@@ -297,8 +247,7 @@ ngx_http_profiling_capture_base(ngx_http_profiling_capture_t *c)
     zone = ngx_http_profiling_process.zone;
 
     if (c->slot == zone->slots) {
-        ngx_http_profiling_capture_start(c);
-        return NGX_DONE;
+        return ngx_http_profiling_capture_start(c);
     }
 
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
@@ -359,7 +308,7 @@ ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
 }
 
 
-static void
+static ngx_int_t
 ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c)
 {
     c->start = ngx_http_profiling_clock();
@@ -370,9 +319,11 @@ ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c)
 
     ngx_http_profiling_capture_wake(c);
 
-    c->step = ngx_http_profiling_capture_chase;
+    c->job.step = ngx_http_profiling_capture_chase;
 
-    ngx_add_timer(&c->event, ngx_min(c->duration, NGX_HTTP_PROFILING_ANSWER));
+    return ngx_http_profiling_job_wait(&c->job,
+                                       ngx_min(c->duration,
+                                               NGX_HTTP_PROFILING_ANSWER));
 }
 
 
@@ -400,8 +351,10 @@ ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c)
 /* workers that do not sample yet, though they were woken, get a signal */
 
 static ngx_int_t
-ngx_http_profiling_capture_chase(ngx_http_profiling_capture_t *c)
+ngx_http_profiling_capture_chase(void *data)
 {
+    ngx_http_profiling_capture_t *c = data;
+
     uint64_t                    until, spent;
     ngx_uint_t                  i;
     ngx_http_profiling_slot_t  *slot;
@@ -421,21 +374,23 @@ ngx_http_profiling_capture_chase(ngx_http_profiling_capture_t *c)
         }
     }
 
-    c->step = ngx_http_profiling_capture_finish;
+    c->job.step = ngx_http_profiling_capture_finish;
     c->slot = 0;
     c->entry = 0;
 
     spent = (ngx_http_profiling_clock() - c->start) / 1000000;
 
-    ngx_add_timer(&c->event, c->duration - ngx_min(spent, c->duration) + 1);
-
-    return NGX_DONE;
+    return ngx_http_profiling_job_wait(&c->job,
+                                       c->duration
+                                       - ngx_min(spent, c->duration) + 1);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_capture_finish(ngx_http_profiling_capture_t *c)
+ngx_http_profiling_capture_finish(void *data)
 {
+    ngx_http_profiling_capture_t *c = data;
+
     uint64_t                       now, until;
     ngx_int_t                      rc;
     ngx_http_profiling_slot_t     *slot;
@@ -540,13 +495,7 @@ ngx_http_profiling_capture_cleanup(void *data)
 {
     ngx_http_profiling_capture_t *c = data;
 
-    if (c->event.timer_set) {
-        ngx_del_timer(&c->event);
-    }
-
-    if (c->event.posted) {
-        ngx_delete_posted_event(&c->event);
-    }
+    ngx_http_profiling_job_stop(&c->job);
 
     if (c->claim == NULL) {
         return;

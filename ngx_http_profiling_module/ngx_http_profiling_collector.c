@@ -10,6 +10,7 @@
 #include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_connections.h"
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_stall.h"
@@ -73,10 +74,9 @@ ngx_http_profiling_collector_init(ngx_cycle_t *cycle)
 
     ngx_http_profiling_system_init(cycle->log);
 
-    col->connection.fd = (ngx_socket_t) -1;
-    col->event.handler = ngx_http_profiling_collector_handler;
-    col->event.data = &col->connection;
-    col->event.log = cycle->log;
+    ngx_http_profiling_event_init(&col->event, &col->connection,
+                                  ngx_http_profiling_collector_handler,
+                                  cycle->log);
     col->event.cancelable = 1;
 
     if (ngx_http_profiling_collector_open(cycle) != NGX_OK) {
@@ -149,13 +149,7 @@ ngx_http_profiling_collector_finish(void)
 
     col = &ngx_http_profiling_collector;
 
-    if (col->event.timer_set) {
-        ngx_del_timer(&col->event);
-    }
-
-    if (col->event.posted) {
-        ngx_delete_posted_event(&col->event);
-    }
+    ngx_http_profiling_event_stop(&col->event);
 
     clock = ngx_http_profiling_clock();
 

@@ -4,13 +4,11 @@
 #include <ngx_event.h>
 #include "ngx_http_profiling_contention.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_wait.h"
 
-
-/* ns of one pass of the event loop */
-#define NGX_HTTP_PROFILING_CONTENTION_TURN     300000
 
 /* entries of a table that are read or written in one step */
 #define NGX_HTTP_PROFILING_CONTENTION_ENTRIES  128
@@ -47,7 +45,6 @@ typedef struct ngx_http_profiling_contention_s
 
 struct ngx_http_profiling_contention_s {
     ngx_pool_t                       *pool;
-    ngx_log_t                        *log;
     ngx_uint_t                        wait;
     ngx_uint_t                        seconds;
     ngx_pid_t                         worker;
@@ -55,8 +52,6 @@ struct ngx_http_profiling_contention_s {
     ngx_http_profiling_capture_pt     done;
     void                             *data;
 
-    ngx_int_t                       (*step)(
-                                         ngx_http_profiling_contention_t *c);
     ngx_uint_t                        slot;
     ngx_uint_t                        entry;
     uint64_t                          start;    /* ns, monotonic */
@@ -71,8 +66,7 @@ struct ngx_http_profiling_contention_s {
     ngx_uint_t                        nimages;
     ngx_uint_t                        ended;    /* that was told */
 
-    ngx_event_t                       event;
-    ngx_connection_t                  connection;
+    ngx_http_profiling_job_t          job;
 };
 
 
@@ -87,16 +81,12 @@ typedef struct {
 } ngx_http_profiling_row_t;
 
 
-static void ngx_http_profiling_contention_handler(ngx_event_t *ev);
+static void ngx_http_profiling_contention_done(void *data, ngx_int_t rc);
 static void ngx_http_profiling_contention_cleanup(void *data);
-static ngx_int_t ngx_http_profiling_contention_first(
-    ngx_http_profiling_contention_t *c);
-static ngx_int_t ngx_http_profiling_contention_chase(
-    ngx_http_profiling_contention_t *c);
-static ngx_int_t ngx_http_profiling_contention_open(
-    ngx_http_profiling_contention_t *c);
-static ngx_int_t ngx_http_profiling_contention_read(
-    ngx_http_profiling_contention_t *c);
+static ngx_int_t ngx_http_profiling_contention_first(void *data);
+static ngx_int_t ngx_http_profiling_contention_chase(void *data);
+static ngx_int_t ngx_http_profiling_contention_open(void *data);
+static ngx_int_t ngx_http_profiling_contention_read(void *data);
 static ngx_uint_t ngx_http_profiling_contention_wanted(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot);
 static void ngx_http_profiling_contention_rows(
@@ -139,7 +129,6 @@ ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
     }
 
     c->pool = pool;
-    c->log = log;
     c->wait = wait;
     c->seconds = seconds;
     c->worker = worker;
@@ -147,51 +136,23 @@ ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
     c->done = done;
     c->data = data;
     c->start = ngx_http_profiling_clock();
-    c->step = seconds ? ngx_http_profiling_contention_first
-                      : ngx_http_profiling_contention_chase;
-    c->connection.fd = (ngx_socket_t) -1;
-    c->event.handler = ngx_http_profiling_contention_handler;
-    c->event.data = &c->connection;
-    c->event.log = log;
+    c->job.step = seconds ? ngx_http_profiling_contention_first
+                          : ngx_http_profiling_contention_chase;
+    c->job.done = ngx_http_profiling_contention_done;
+    c->job.data = c;
 
     cln->handler = ngx_http_profiling_contention_cleanup;
 
-    ngx_post_event(&c->event, &ngx_posted_events);
+    ngx_http_profiling_job_start(&c->job, log);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_contention_handler(ngx_event_t *ev)
+ngx_http_profiling_contention_done(void *data, ngx_int_t rc)
 {
-    uint64_t                          end;
-    ngx_int_t                         rc;
-    ngx_http_profiling_contention_t  *c;
-
-    c = (ngx_http_profiling_contention_t *)
-            ((u_char *) ev - offsetof(ngx_http_profiling_contention_t,
-                                      event));
-    ev->timedout = 0;
-
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_CONTENTION_TURN;
-
-    do {
-        rc = c->step(c);
-
-    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
-
-    if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
-        return;
-    }
-
-    if (rc == NGX_DONE) {
-
-        /* it waits for its timer */
-
-        return;
-    }
+    ngx_http_profiling_contention_t *c = data;
 
     c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
 }
@@ -202,13 +163,7 @@ ngx_http_profiling_contention_cleanup(void *data)
 {
     ngx_http_profiling_contention_t *c = data;
 
-    if (c->event.timer_set) {
-        ngx_del_timer(&c->event);
-    }
-
-    if (c->event.posted) {
-        ngx_delete_posted_event(&c->event);
-    }
+    ngx_http_profiling_job_stop(&c->job);
 }
 
 
@@ -223,8 +178,10 @@ ngx_http_profiling_contention_wanted(ngx_http_profiling_contention_t *c,
 
 
 static ngx_int_t
-ngx_http_profiling_contention_first(ngx_http_profiling_contention_t *c)
+ngx_http_profiling_contention_first(void *data)
 {
+    ngx_http_profiling_contention_t *c = data;
+
     ngx_uint_t                    i, size;
     ngx_http_profiling_slot_t    *slot;
     ngx_http_profiling_zone_t    *zone;
@@ -235,10 +192,9 @@ ngx_http_profiling_contention_first(ngx_http_profiling_contention_t *c)
     zone = ngx_http_profiling_process.zone;
 
     if (c->slot == zone->slots) {
-        c->step = ngx_http_profiling_contention_chase;
+        c->job.step = ngx_http_profiling_contention_chase;
         c->start = ngx_http_profiling_clock();
-        ngx_add_timer(&c->event, c->seconds * 1000);
-        return NGX_DONE;
+        return ngx_http_profiling_job_wait(&c->job, c->seconds * 1000);
     }
 
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
@@ -276,14 +232,16 @@ ngx_http_profiling_contention_first(ngx_http_profiling_contention_t *c)
 /* a wait that goes on is told by who waits, if need be when asked */
 
 static ngx_int_t
-ngx_http_profiling_contention_chase(ngx_http_profiling_contention_t *c)
+ngx_http_profiling_contention_chase(void *data)
 {
-    c->step = ngx_http_profiling_contention_open;
+    ngx_http_profiling_contention_t *c = data;
+
+    c->job.step = ngx_http_profiling_contention_open;
     c->slot = 0;
 
     if (ngx_http_profiling_stall_chase(1)) {
-        ngx_add_timer(&c->event, NGX_HTTP_PROFILING_CONTENTION_ANSWER);
-        return NGX_DONE;
+        return ngx_http_profiling_job_wait(&c->job,
+                                      NGX_HTTP_PROFILING_CONTENTION_ANSWER);
     }
 
     return NGX_AGAIN;
@@ -291,8 +249,10 @@ ngx_http_profiling_contention_chase(ngx_http_profiling_contention_t *c)
 
 
 static ngx_int_t
-ngx_http_profiling_contention_open(ngx_http_profiling_contention_t *c)
+ngx_http_profiling_contention_open(void *data)
 {
+    ngx_http_profiling_contention_t *c = data;
+
     ngx_uint_t                        i;
     ngx_http_profiling_zone_t        *zone;
     ngx_http_profiling_raw_type_t     types[2];
@@ -341,15 +301,17 @@ ngx_http_profiling_contention_open(ngx_http_profiling_contention_t *c)
         }
     }
 
-    c->step = ngx_http_profiling_contention_read;
+    c->job.step = ngx_http_profiling_contention_read;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_contention_read(ngx_http_profiling_contention_t *c)
+ngx_http_profiling_contention_read(void *data)
 {
+    ngx_http_profiling_contention_t *c = data;
+
     ngx_uint_t                    n, last, size;
     ngx_http_profiling_slot_t    *slot;
     ngx_http_profiling_zone_t    *zone;

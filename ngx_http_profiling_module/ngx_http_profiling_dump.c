@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_entry.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_pool.h"
 #include "ngx_http_profiling_roster.h"
 #include "ngx_http_profiling_thread.h"
@@ -161,10 +162,9 @@ ngx_http_profiling_dump_start(ngx_http_profiling_dump_t *d, uint64_t number,
         d->groups[i].kind = i;
     }
 
-    d->connection.fd = (ngx_socket_t) -1;
-    d->event.handler = ngx_http_profiling_dump_handler;
-    d->event.data = &d->connection;
-    d->event.log = ngx_cycle->log;
+    ngx_http_profiling_event_init(&d->event, &d->connection,
+                                  ngx_http_profiling_dump_handler,
+                                  ngx_cycle->log);
 
     ngx_http_profiling_entry_begin((ngx_cycle_t *) ngx_cycle,
                                    NGX_HTTP_PROFILING_DUMP_LEARN);

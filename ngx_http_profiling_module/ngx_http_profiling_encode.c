@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_event.h"
 
 
 #define NGX_HTTP_PROFILING_ENCODER       "ngx_http_profiling_encoder"
@@ -164,10 +165,9 @@ ngx_http_profiling_encode_create(ngx_pool_t *pool, ngx_log_t *log)
     e->pool = pool;
     e->log = log;
     e->pidfd = -1;
-    e->connection.fd = (ngx_socket_t) -1;
-    e->timer.handler = ngx_http_profiling_encode_timeout;
-    e->timer.data = &e->connection;
-    e->timer.log = log;
+
+    ngx_http_profiling_event_init(&e->timer, &e->connection,
+                                  ngx_http_profiling_encode_timeout, log);
 
     ngx_http_profiling_text_init(&e->out, pool);
 

@@ -65,10 +65,9 @@ ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
     g->start = ngx_http_profiling_clock();
     g->done = done;
     g->data = data;
-    g->connection.fd = (ngx_socket_t) -1;
-    g->event.handler = ngx_http_profiling_gather_handler;
-    g->event.data = &g->connection;
-    g->event.log = log;
+
+    ngx_http_profiling_event_init(&g->event, &g->connection,
+                                  ngx_http_profiling_gather_handler, log);
 
     if (ngx_http_profiling_gather_waiting.next == NULL) {
         ngx_queue_init(&ngx_http_profiling_gather_waiting);
@@ -478,13 +477,7 @@ ngx_http_profiling_gather_cleanup(void *data)
     ngx_queue_remove(&g->queue);
     g->queue.next = NULL;
 
-    if (g->event.timer_set) {
-        ngx_del_timer(&g->event);
-    }
-
-    if (g->event.posted) {
-        ngx_delete_posted_event(&g->event);
-    }
+    ngx_http_profiling_event_stop(&g->event);
 
     if (ngx_http_profiling_process.slot) {
         (void) __atomic_fetch_sub(&ngx_http_profiling_process.slot->awaiting,

@@ -107,10 +107,10 @@ ngx_http_profiling_gc_create(ngx_http_request_t *r)
 
     gc->request = r;
     gc->start = ngx_http_profiling_clock();
-    gc->connection.fd = (ngx_socket_t) -1;
-    gc->timer.handler = ngx_http_profiling_gc_timeout;
-    gc->timer.data = &gc->connection;
-    gc->timer.log = r->connection->log;
+
+    ngx_http_profiling_event_init(&gc->timer, &gc->connection,
+                                  ngx_http_profiling_gc_timeout,
+                                  r->connection->log);
 
     if (ngx_http_profiling_gc_waiting.next == NULL) {
         ngx_queue_init(&ngx_http_profiling_gc_waiting);

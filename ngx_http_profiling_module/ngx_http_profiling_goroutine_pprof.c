@@ -62,10 +62,10 @@ ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
 
     ctx->request = r;
     ctx->error = error;
-    ctx->connection.fd = (ngx_socket_t) -1;
-    ctx->timer.handler = ngx_http_profiling_goroutine_timer;
-    ctx->timer.data = &ctx->connection;
-    ctx->timer.log = r->connection->log;
+
+    ngx_http_profiling_event_init(&ctx->timer, &ctx->connection,
+                                  ngx_http_profiling_goroutine_timer,
+                                  r->connection->log);
 
     rc = ngx_http_profiling_goroutine_arguments(ctx);
 

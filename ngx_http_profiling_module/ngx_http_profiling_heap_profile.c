@@ -8,9 +8,6 @@
 #include "ngx_http_profiling_wake.h"
 
 
-/* ns of one pass of the event loop */
-#define NGX_HTTP_PROFILING_HEAP_TURN     300000
-
 /* ms that workers have to trim, and between two looks at that */
 #define NGX_HTTP_PROFILING_HEAP_TRIM     1000
 #define NGX_HTTP_PROFILING_HEAP_LOOK     5
@@ -18,7 +15,7 @@
 #define NGX_HTTP_PROFILING_HEAP_ENDED    "[ended workers]"
 
 
-static void ngx_http_profiling_heap_handler(ngx_event_t *ev);
+static void ngx_http_profiling_heap_done(void *data, ngx_int_t rc);
 static void ngx_http_profiling_heap_cleanup(void *data);
 static ngx_int_t ngx_http_profiling_heap_ask(void *data);
 static ngx_int_t ngx_http_profiling_heap_answers(void *data);
@@ -66,71 +63,26 @@ ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
 
     h->query = *query;
     h->pool = pool;
-    h->log = log;
     h->done = done;
     h->data = data;
     h->sign = query->delta ? -1 : 1;
-    h->step = query->trim ? ngx_http_profiling_heap_ask
-                          : ngx_http_profiling_heap_open;
-    h->connection.fd = (ngx_socket_t) -1;
-    h->event.handler = ngx_http_profiling_heap_handler;
-    h->event.data = &h->connection;
-    h->event.log = log;
+    h->job.step = query->trim ? ngx_http_profiling_heap_ask
+                              : ngx_http_profiling_heap_open;
+    h->job.done = ngx_http_profiling_heap_done;
+    h->job.data = h;
 
     cln->handler = ngx_http_profiling_heap_cleanup;
 
-    ngx_post_event(&h->event, &ngx_posted_events);
+    ngx_http_profiling_job_start(&h->job, log);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_heap_handler(ngx_event_t *ev)
+ngx_http_profiling_heap_done(void *data, ngx_int_t rc)
 {
-    uint64_t                            end;
-    ngx_int_t                           rc;
-    ngx_http_profiling_heap_profile_t  *h;
-
-    h = (ngx_http_profiling_heap_profile_t *)
-            ((u_char *) ev
-             - offsetof(ngx_http_profiling_heap_profile_t, event));
-
-    ev->timedout = 0;
-
-    if (ev->posted) {
-        ngx_delete_posted_event(ev);
-    }
-
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_HEAP_TURN;
-
-    do {
-        rc = h->step(h);
-
-    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
-
-    if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
-
-        /* a worker that shall exit does so when it has no timers left */
-
-        if (!ev->timer_set) {
-            ngx_add_timer(ev, NGX_HTTP_PROFILING_HEAP_TRIM);
-        }
-
-        return;
-    }
-
-    if (rc == NGX_DONE) {
-
-        /* it waits for its timer */
-
-        return;
-    }
-
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
-    }
+    ngx_http_profiling_heap_profile_t *h = data;
 
     h->done(h->data, rc, (rc == NGX_OK) ? &h->raw->text : NULL);
 }
@@ -143,25 +95,7 @@ ngx_http_profiling_heap_cleanup(void *data)
 {
     ngx_http_profiling_heap_profile_t *h = data;
 
-    if (h->event.timer_set) {
-        ngx_del_timer(&h->event);
-    }
-
-    if (h->event.posted) {
-        ngx_delete_posted_event(&h->event);
-    }
-}
-
-
-static void
-ngx_http_profiling_heap_wait(ngx_http_profiling_heap_profile_t *h,
-    ngx_msec_t timer)
-{
-    if (h->event.timer_set) {
-        ngx_del_timer(&h->event);
-    }
-
-    ngx_add_timer(&h->event, timer);
+    ngx_http_profiling_job_stop(&h->job);
 }
 
 
@@ -179,7 +113,7 @@ ngx_http_profiling_heap_ask(void *data)
     /* just after a collection there is nothing to give back */
 
     if (ngx_http_profiling_gc_reserve() != NGX_OK) {
-        h->step = ngx_http_profiling_heap_open;
+        h->job.step = ngx_http_profiling_heap_open;
         return NGX_AGAIN;
     }
 
@@ -195,11 +129,9 @@ ngx_http_profiling_heap_ask(void *data)
 
     h->deadline = ngx_http_profiling_clock()
                   + NGX_HTTP_PROFILING_HEAP_TRIM * (uint64_t) 1000000;
-    h->step = ngx_http_profiling_heap_answers;
+    h->job.step = ngx_http_profiling_heap_answers;
 
-    ngx_http_profiling_heap_wait(h, NGX_HTTP_PROFILING_HEAP_LOOK);
-
-    return NGX_DONE;
+    return ngx_http_profiling_job_wait(&h->job, NGX_HTTP_PROFILING_HEAP_LOOK);
 }
 
 
@@ -222,12 +154,12 @@ ngx_http_profiling_heap_answers(void *data)
         if (ngx_http_profiling_load_acquire(&slot->trim.done) < h->asked[i]
             && ngx_http_profiling_clock() < h->deadline)
         {
-            ngx_http_profiling_heap_wait(h, NGX_HTTP_PROFILING_HEAP_LOOK);
-            return NGX_DONE;
+            return ngx_http_profiling_job_wait(&h->job,
+                                               NGX_HTTP_PROFILING_HEAP_LOOK);
         }
     }
 
-    h->step = ngx_http_profiling_heap_open;
+    h->job.step = ngx_http_profiling_heap_open;
 
     return NGX_AGAIN;
 }
@@ -255,7 +187,7 @@ ngx_http_profiling_heap_open(void *data)
     h->ended = ngx_http_profiling_heap_string(h,
                                               NGX_HTTP_PROFILING_HEAP_ENDED);
     h->start = ngx_http_profiling_clock();
-    h->step = ngx_http_profiling_heap_read;
+    h->job.step = ngx_http_profiling_heap_read;
 
     return NGX_AGAIN;
 }
@@ -336,14 +268,12 @@ ngx_http_profiling_heap_read(void *data)
         h->entry = 0;
 
         if (h->sign == 1) {
-            h->step = ngx_http_profiling_heap_finish;
+            h->job.step = ngx_http_profiling_heap_finish;
             return NGX_AGAIN;
         }
 
-        h->step = ngx_http_profiling_heap_second;
-        ngx_http_profiling_heap_wait(h, h->query.delta);
-
-        return NGX_DONE;
+        h->job.step = ngx_http_profiling_heap_second;
+        return ngx_http_profiling_job_wait(&h->job, h->query.delta);
     }
 
     slot = ngx_http_profiling_zone_slot(zone, h->slot);
@@ -392,7 +322,7 @@ ngx_http_profiling_heap_second(void *data)
                                         - h->start);
 
     h->sign = 1;
-    h->step = ngx_http_profiling_heap_read;
+    h->job.step = ngx_http_profiling_heap_read;
 
     return NGX_AGAIN;
 }

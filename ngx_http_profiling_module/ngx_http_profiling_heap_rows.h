@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_profiling_heap_profile.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_rawfile.h"
 
@@ -32,11 +33,9 @@ typedef struct {
 typedef struct {
     ngx_http_profiling_heap_query_t   query;
     ngx_pool_t                       *pool;
-    ngx_log_t                        *log;
     ngx_http_profiling_capture_pt     done;
     void                             *data;
 
-    ngx_int_t                       (*step)(void *data);
     ngx_uint_t                        slot;     /* being read */
     ngx_uint_t                        entry;    /* next one of its table */
     int64_t                           sign;     /* -1: the first reading */
@@ -57,8 +56,7 @@ typedef struct {
     uint64_t                          roots[NGX_HTTP_PROFILING_ROOTS];
     ngx_uint_t                        nroots;
 
-    ngx_event_t                       event;    /* timer, and posted */
-    ngx_connection_t                  connection;
+    ngx_http_profiling_job_t          job;
 } ngx_http_profiling_heap_profile_t;
 
 

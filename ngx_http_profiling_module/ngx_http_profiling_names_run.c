@@ -62,10 +62,10 @@ ngx_http_profiling_names_run(ngx_http_profiling_work_t *w, ngx_uint_t stacks)
 
     n->work = w;
     n->stacks = stacks;
-    n->connection.fd = (ngx_socket_t) -1;
-    n->event.handler = ngx_http_profiling_names_handler;
-    n->event.data = &n->connection;
-    n->event.log = r->connection->log;
+
+    ngx_http_profiling_event_init(&n->event, &n->connection,
+                                  ngx_http_profiling_names_handler,
+                                  r->connection->log);
 
     asked = ngx_http_profiling_process.slot
             ? ngx_http_profiling_stall_chase(0) : 0;
@@ -264,11 +264,5 @@ ngx_http_profiling_names_cleanup(void *data)
 {
     ngx_http_profiling_waiting_t *n = data;
 
-    if (n->event.timer_set) {
-        ngx_del_timer(&n->event);
-    }
-
-    if (n->event.posted) {
-        ngx_delete_posted_event(&n->event);
-    }
+    ngx_http_profiling_event_stop(&n->event);
 }

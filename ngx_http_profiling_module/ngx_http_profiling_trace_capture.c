@@ -4,14 +4,14 @@
 #include <ngx_event.h>
 #include <sys/mman.h>
 #include "ngx_http_profiling_trace_capture.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_raw_trace.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_unwind.h"
 
 
-/* ms between two readings of the rings, ns of one pass of the event loop */
+/* ms between two readings of the rings */
 #define NGX_HTTP_PROFILING_TRACE_DRAIN   20
-#define NGX_HTTP_PROFILING_TRACE_TURN    300000
 
 /* bytes read in one piece, and of one trace: what is more is lost */
 #define NGX_HTTP_PROFILING_TRACE_PIECE   32768
@@ -44,8 +44,7 @@ typedef struct {
 static ngx_int_t ngx_http_profiling_trace_claim(
     ngx_http_profiling_trace_capture_t *c);
 static void ngx_http_profiling_trace_drain(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_trace_read(
-    ngx_http_profiling_trace_capture_t *c);
+static ngx_int_t ngx_http_profiling_trace_read(void *data);
 static ngx_http_profiling_trace_ring_t *ngx_http_profiling_trace_own(
     ngx_http_profiling_trace_capture_t *c, ngx_uint_t slot);
 static size_t ngx_http_profiling_trace_piece(
@@ -102,11 +101,9 @@ ngx_http_profiling_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
     c->done = done;
     c->data = data;
     c->start = ngx_http_profiling_clock();
-    c->connection.fd = (ngx_socket_t) -1;
-    c->event.handler = ngx_http_profiling_trace_drain;
-    c->event.data = &c->connection;
-    c->event.log = log;
 
+    ngx_http_profiling_event_init(&c->event, &c->connection,
+                                  ngx_http_profiling_trace_drain, log);
     ngx_http_profiling_text_init(&c->text, pool);
 
     if (ngx_http_profiling_trace_claim(c) != NGX_OK) {
@@ -186,7 +183,6 @@ ngx_http_profiling_trace_reap(void)
 static void
 ngx_http_profiling_trace_drain(ngx_event_t *ev)
 {
-    uint64_t                             end;
     ngx_int_t                            rc;
     ngx_http_profiling_trace_capture_t  *c;
 
@@ -196,12 +192,7 @@ ngx_http_profiling_trace_drain(ngx_event_t *ev)
 
     ev->timedout = 0;
 
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_TRACE_TURN;
-
-    do {
-        rc = ngx_http_profiling_trace_read(c);
-
-    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
+    rc = ngx_http_profiling_slice(ngx_http_profiling_trace_read, c);
 
     if (!ev->timer_set) {
         ngx_add_timer(ev, (rc == NGX_AGAIN) ? 1
@@ -213,8 +204,10 @@ ngx_http_profiling_trace_drain(ngx_event_t *ev)
 /* the next piece; NGX_OK: no ring has more */
 
 static ngx_int_t
-ngx_http_profiling_trace_read(ngx_http_profiling_trace_capture_t *c)
+ngx_http_profiling_trace_read(void *data)
 {
+    ngx_http_profiling_trace_capture_t *c = data;
+
     ngx_http_profiling_zone_t        *zone;
     ngx_http_profiling_trace_ring_t  *ring;
 

@@ -6,7 +6,7 @@
 
 
 static ngx_int_t ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w);
-static ngx_int_t ngx_http_profiling_work_step(ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_http_profiling_work_step(void *data);
 static void ngx_http_profiling_work_handler(ngx_event_t *ev);
 static void ngx_http_profiling_work_cleanup(void *data);
 
@@ -59,10 +59,9 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
     cln->handler = ngx_http_profiling_work_cleanup;
     cln->data = w;
 
-    w->connection.fd = (ngx_socket_t) -1;
-    w->event.handler = ngx_http_profiling_work_handler;
-    w->event.data = &w->connection;
-    w->event.log = r->connection->log;
+    ngx_http_profiling_event_init(&w->event, &w->connection,
+                                  ngx_http_profiling_work_handler,
+                                  r->connection->log);
 
     /* a client that goes away ends the work: the cleanup is then called */
 
@@ -81,40 +80,32 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
 static ngx_int_t
 ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w)
 {
-    uint64_t   end;
     ngx_int_t  rc;
 
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_SLICE;
+    rc = ngx_http_profiling_slice(ngx_http_profiling_work_step, w);
 
-    do {
-        rc = ngx_http_profiling_work_step(w);
+    if (rc == NGX_DONE && w->finish) {
+        return w->finish(w);
+    }
 
-        if (rc == NGX_DONE && w->finish) {
-            return w->finish(w);
-        }
+    if (rc == NGX_DONE) {
+        rc = ngx_http_profiling_send(w->request, w->status, &w->type,
+                                     &w->json.text);
 
-        if (rc == NGX_DONE) {
-            rc = ngx_http_profiling_send(w->request, w->status, &w->type,
-                                         &w->json.text);
+        /* what the client has not taken yet is nginx's, not ours */
 
-            /* what the client has not taken yet is nginx's, not ours */
+        return (rc == NGX_AGAIN) ? NGX_OK : rc;
+    }
 
-            return (rc == NGX_AGAIN) ? NGX_OK : rc;
-        }
-
-        if (rc != NGX_AGAIN) {
-            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
-        }
-
-    } while (ngx_http_profiling_clock() < end);
-
-    return NGX_AGAIN;
+    return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_work_step(ngx_http_profiling_work_t *w)
+ngx_http_profiling_work_step(void *data)
 {
+    ngx_http_profiling_work_t *w = data;
+
     if (ngx_http_profiling_snapshot_next(w->snapshot) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
@@ -153,9 +144,7 @@ ngx_http_profiling_work_cleanup(void *data)
 {
     ngx_http_profiling_work_t *w = data;
 
-    if (w->event.posted) {
-        ngx_delete_posted_event(&w->event);
-    }
+    ngx_http_profiling_event_stop(&w->event);
 }
 
 

@@ -1,8 +1,7 @@
 
 /*
- * Answers that are made in steps, so that no pass of the event loop is held
- * up by the module: as many steps as fit into a slice of time, the rest in
- * the next pass, other events served between.  Worker, normal context.
+ * Answers that are made in steps, slice by slice: see event.h.  Worker,
+ * normal context.
  */
 
 
@@ -12,11 +11,8 @@
 
 #include "ngx_http_profiling_module.h"
 #include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_json.h"
-
-
-/* ns of one slice */
-#define NGX_HTTP_PROFILING_SLICE  300000
 
 
 typedef struct ngx_http_profiling_work_s  ngx_http_profiling_work_t;
