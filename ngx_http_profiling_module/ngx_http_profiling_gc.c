@@ -76,9 +76,7 @@ ngx_http_profiling_gc_request(ngx_http_request_t *r, ngx_pid_t worker)
 
     ngx_add_timer(&gc->timer, NGX_HTTP_PROFILING_GC_DEADLINE);
 
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-    r->main->count++;
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }
@@ -301,16 +299,13 @@ ngx_http_profiling_gc_timeout(ngx_event_t *ev)
 static void
 ngx_http_profiling_gc_finish(ngx_http_profiling_gc_t *gc)
 {
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = gc->request;
-    c = r->connection;
 
     ngx_http_profiling_gc_cleanup(gc);
 
-    ngx_http_finalize_request(r, ngx_http_profiling_gc_send(gc));
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, ngx_http_profiling_gc_send(gc));
 }
 
 

@@ -86,7 +86,7 @@ ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }
@@ -205,14 +205,12 @@ static void
 ngx_http_profiling_goroutine_gathered(void *data)
 {
     ngx_int_t                            rc;
-    ngx_connection_t                    *c;
     ngx_http_request_t                  *r;
     ngx_http_profiling_work_t           *w;
     ngx_http_profiling_goroutine_ctx_t  *ctx;
 
     ctx = data;
     r = ctx->request;
-    c = r->connection;
 
     if (ctx->delay && ctx->base == NULL) {
         ctx->base = ctx->gather;
@@ -245,8 +243,7 @@ ngx_http_profiling_goroutine_gathered(void *data)
 
 done:
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, rc);
 }
 
 
@@ -270,7 +267,6 @@ ngx_http_profiling_goroutine_nothing(ngx_http_request_t *r)
 static void
 ngx_http_profiling_goroutine_timer(ngx_event_t *ev)
 {
-    ngx_connection_t                    *c;
     ngx_http_request_t                  *r;
     ngx_http_profiling_goroutine_ctx_t  *ctx;
 
@@ -278,13 +274,11 @@ ngx_http_profiling_goroutine_timer(ngx_event_t *ev)
               ((u_char *) ev - offsetof(ngx_http_profiling_goroutine_ctx_t,
                                         timer));
     r = ctx->request;
-    c = r->connection;
 
     if (ngx_http_profiling_goroutine_ask(ctx) != NGX_OK) {
-        ngx_http_finalize_request(r, ctx->error(r,
+        ngx_http_profiling_answer(r, ctx->error(r,
                                             NGX_HTTP_INTERNAL_SERVER_ERROR,
                                             "failed to collect profile"));
-        ngx_http_run_posted_requests(c);
     }
 }
 
@@ -323,7 +317,7 @@ ngx_http_profiling_goroutine_encode(ngx_http_profiling_work_t *w)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(w->request);
+    ngx_http_profiling_answer_later(w->request);
     ngx_http_profiling_pprof_captured(p, NGX_OK, &ctx->raw->file->text);
 
     return NGX_DONE;

@@ -205,7 +205,7 @@ ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }
@@ -215,13 +215,11 @@ static void
 ngx_http_profiling_goroutines_gathered(void *data)
 {
     ngx_int_t                         rc;
-    ngx_connection_t                 *c;
     ngx_http_request_t               *r;
     ngx_http_profiling_goroutines_t  *ctx;
 
     ctx = data;
     r = ctx->request;
-    c = r->connection;
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (ngx_http_profiling_goroutines_none(ctx->gather, ctx->limit)) {
@@ -242,8 +240,7 @@ ngx_http_profiling_goroutines_gathered(void *data)
 
 done:
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, rc);
 }
 
 
@@ -296,7 +293,7 @@ ngx_http_profiling_goroutines_encode(ngx_http_profiling_work_t *w)
                                   &error)
         == NGX_OK)
     {
-        ngx_http_profiling_pprof_wait(r);
+        ngx_http_profiling_answer_later(r);
         return NGX_DONE;
     }
 
@@ -319,13 +316,11 @@ ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *out, ngx_str_t *error)
 {
     u_char                           *text;
-    ngx_connection_t                 *c;
     ngx_http_request_t               *r;
     ngx_http_profiling_goroutines_t  *ctx;
 
     ctx = data;
     r = ctx->request;
-    c = r->connection;
 
     if (rc == NGX_OK) {
         ctx->chain = ngx_http_profiling_text_finish(out);
@@ -342,10 +337,9 @@ ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
         ctx->error = "the encoder failed, see the error log";
     }
 
-    ngx_http_finalize_request(r, ngx_http_profiling_goroutines_run(ctx,
+    ngx_http_profiling_answer(r, ngx_http_profiling_goroutines_run(ctx,
                                          ngx_http_profiling_goroutines_step,
                                          NULL));
-    ngx_http_run_posted_requests(c);
 }
 
 

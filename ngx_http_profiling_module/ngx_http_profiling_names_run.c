@@ -90,9 +90,7 @@ ngx_http_profiling_names_run(ngx_http_profiling_work_t *w, ngx_uint_t stacks)
 
     cln->handler = ngx_http_profiling_names_cleanup;
 
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-    r->main->count++;
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }
@@ -248,14 +246,11 @@ ngx_http_profiling_names_ready(void *data)
 {
     ngx_http_profiling_waiting_t *n = data;
 
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = n->work->request;
-    c = r->connection;
 
-    ngx_http_finalize_request(r, ngx_http_profiling_work_run(n->work));
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, ngx_http_profiling_work_run(n->work));
 }
 
 

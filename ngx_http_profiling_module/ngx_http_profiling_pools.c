@@ -44,7 +44,7 @@ ngx_http_profiling_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }
@@ -73,13 +73,11 @@ ngx_http_profiling_pools_gathered(void *data)
 {
     ngx_int_t                    rc;
     ngx_pool_t                  *pool;
-    ngx_connection_t            *c;
     ngx_http_request_t          *r;
     ngx_http_profiling_pools_t  *p;
 
     p = data;
     r = p->request;
-    c = r->connection;
     pool = r->pool;
 
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -96,8 +94,7 @@ ngx_http_profiling_pools_gathered(void *data)
         rc = ngx_http_profiling_pools_run(p);
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, rc);
 }
 
 

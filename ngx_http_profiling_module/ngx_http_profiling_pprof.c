@@ -314,7 +314,7 @@ ngx_http_profiling_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }
@@ -380,17 +380,6 @@ ngx_http_profiling_pprof_form(ngx_http_profiling_profile_t *p,
 }
 
 
-/* a client that goes away ends the request, and with its pool what is made */
-
-void
-ngx_http_profiling_pprof_wait(ngx_http_request_t *r)
-{
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-    r->main->count++;
-}
-
-
 void
 ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw)
@@ -419,9 +408,8 @@ ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
         return;
     }
 
-    ngx_http_finalize_request(r, p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+    ngx_http_profiling_answer(r, p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                                           "profile not encoded: %V", &error));
-    ngx_http_run_posted_requests(c);
 }
 
 
@@ -454,8 +442,7 @@ ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
                       "profile not encoded: %V", error);
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, rc);
 }
 
 
@@ -709,7 +696,7 @@ ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
                      "names not looked up: %V", &why);
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }

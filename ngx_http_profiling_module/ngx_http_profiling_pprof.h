@@ -42,8 +42,8 @@ ngx_int_t ngx_http_profiling_pprof_tree(ngx_http_request_t *r,
 
 /*
  * For handlers of the tree.  disposition: NULL for a text.  create() is for a
- * capture that ends with captured(), form() if its output is no pprof (an
- * output of ..._raw.h), and wait() for when it has begun; head() answers HEAD.
+ * capture that ends with captured(), which answers, and form() if its output
+ * is no pprof (an output of ..._raw.h); head() answers HEAD.
  */
 
 typedef struct ngx_http_profiling_profile_s  ngx_http_profiling_profile_t;
@@ -53,7 +53,6 @@ ngx_http_profiling_profile_t *ngx_http_profiling_pprof_create(
     ngx_http_profiling_error_pt error);
 void ngx_http_profiling_pprof_form(ngx_http_profiling_profile_t *p,
     uint32_t output);
-void ngx_http_profiling_pprof_wait(ngx_http_request_t *r);
 void ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw);
 ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,

@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_heap_profile.h"
+#include "ngx_http_profiling_work.h"
 
 
 static ngx_int_t ngx_http_profiling_pprof_named(ngx_http_request_t *r,
@@ -198,7 +199,7 @@ ngx_http_profiling_pprof_heap_send(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }

@@ -7,6 +7,7 @@
 #include "ngx_http_profiling_raw.h"
 #include "ngx_http_profiling_raw_trace.h"
 #include "ngx_http_profiling_trace_capture.h"
+#include "ngx_http_profiling_work.h"
 
 
 /* seconds */
@@ -74,7 +75,7 @@ ngx_http_profiling_pprof_trace(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }

@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_contention.h"
+#include "ngx_http_profiling_work.h"
 
 
 static ngx_int_t ngx_http_profiling_pprof_waits(ngx_http_request_t *r,
@@ -102,7 +103,7 @@ ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_pprof_wait(r);
+    ngx_http_profiling_answer_later(r);
 
     return NGX_DONE;
 }

@@ -63,11 +63,7 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
                                   ngx_http_profiling_work_handler,
                                   r->connection->log);
 
-    /* a client that goes away ends the work: the cleanup is then called */
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-    r->main->count++;
+    ngx_http_profiling_answer_later(r);
 
     ngx_post_event(&w->event, &ngx_posted_next_events);
 
@@ -118,14 +114,12 @@ static void
 ngx_http_profiling_work_handler(ngx_event_t *ev)
 {
     ngx_int_t                   rc;
-    ngx_connection_t           *c;
     ngx_http_request_t         *r;
     ngx_http_profiling_work_t  *w;
 
     w = (ngx_http_profiling_work_t *)
             ((u_char *) ev - offsetof(ngx_http_profiling_work_t, event));
     r = w->request;
-    c = r->connection;
 
     rc = ngx_http_profiling_work_slice(w);
 
@@ -134,8 +128,7 @@ ngx_http_profiling_work_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_http_profiling_answer(r, rc);
 }
 
 
@@ -145,6 +138,27 @@ ngx_http_profiling_work_cleanup(void *data)
     ngx_http_profiling_work_t *w = data;
 
     ngx_http_profiling_event_stop(&w->event);
+}
+
+
+void
+ngx_http_profiling_answer_later(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+    r->main->count++;
+}
+
+
+void
+ngx_http_profiling_answer(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
 }
 
 

@@ -56,6 +56,14 @@ ngx_http_profiling_work_t *ngx_http_profiling_work_create(
 ngx_int_t ngx_http_profiling_work_run(ngx_http_profiling_work_t *w);
 
 /*
+ * A content handler that returns NGX_DONE answers later: by answer(), once,
+ * with what a content handler returns.  A client that goes away before ends
+ * the request, and with its pool what is made for it.
+ */
+void ngx_http_profiling_answer_later(ngx_http_request_t *r);
+void ngx_http_profiling_answer(ngx_http_request_t *r, ngx_int_t rc);
+
+/*
  * Sends a text as the whole answer: status, Content-Type, length, no-store.
  * Returns what a content handler returns.
  */
