@@ -70,17 +70,6 @@ struct ngx_http_profiling_contention_s {
 };
 
 
-/* a sample that is being written */
-
-typedef struct {
-    uint32_t                          process;
-    uint32_t                          labels;
-    uint32_t                          node;
-    int64_t                           count;
-    int64_t                           value;
-} ngx_http_profiling_row_t;
-
-
 static void ngx_http_profiling_contention_done(void *data, ngx_int_t rc);
 static void ngx_http_profiling_contention_cleanup(void *data);
 static ngx_int_t ngx_http_profiling_contention_first(void *data);
@@ -95,9 +84,9 @@ static void ngx_http_profiling_contention_rows(
 static void ngx_http_profiling_contention_less(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
     ngx_uint_t i, ngx_http_profiling_row_t *row);
-static void ngx_http_profiling_contention_write(
+static uint32_t ngx_http_profiling_contention_owner(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_http_profiling_row_t *rows, ngx_uint_t n);
+    const ngx_http_profiling_stacks_t *stacks, uint32_t node);
 static uint32_t ngx_http_profiling_contention_process(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
     uint64_t image, ngx_pid_t pid);
@@ -360,6 +349,7 @@ ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
 {
     ngx_uint_t                    i, n, size;
     ngx_http_profiling_row_t      rows[NGX_HTTP_PROFILING_CONTENTION_ENTRIES];
+    ngx_http_profiling_row_t     *row;
     ngx_http_profiling_zone_t    *zone;
     ngx_http_profiling_tally_t    tally;
     ngx_http_profiling_stacks_t  *stacks;
@@ -371,6 +361,7 @@ ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
     n = 0;
 
     for (i = c->entry; i < last; i++) {
+        row = &rows[n];
 
         if (ngx_http_profiling_stacks_tally(stacks, size, i, &tally)
             != NGX_OK)
@@ -378,22 +369,24 @@ ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
             continue;
         }
 
-        rows[n].node = tally.node;
-        rows[n].count = (int64_t) tally.count;
-        rows[n].value = (int64_t) tally.value;
+        row->node = tally.node;
+        row->values[0] = (int64_t) tally.count;
+        row->values[1] = (int64_t) tally.value;
 
-        ngx_http_profiling_contention_less(c, slot, i, &rows[n]);
+        ngx_http_profiling_contention_less(c, slot, i, row);
 
-        if (rows[n].count <= 0 && rows[n].value <= 0) {
+        if (row->values[0] <= 0 && row->values[1] <= 0) {
             continue;
         }
 
-        rows[n].labels = ngx_http_profiling_contention_labels(c, tally.label);
+        row->labels = ngx_http_profiling_contention_labels(c, tally.label);
+        row->process = ngx_http_profiling_contention_owner(c, slot, stacks,
+                                                           tally.node);
         n++;
     }
 
     if (n) {
-        ngx_http_profiling_contention_write(c, slot, rows, n);
+        ngx_http_profiling_rawfile_rows(c->raw, stacks, size, rows, n);
     }
 }
 
@@ -420,86 +413,43 @@ ngx_http_profiling_contention_less(ngx_http_profiling_contention_t *c,
     }
 
     if (base) {
-        row->count -= (int64_t) ngx_http_profiling_load(&base->count);
-        row->value -= (int64_t) ngx_http_profiling_load(&base->value);
+        row->values[0] -= (int64_t) ngx_http_profiling_load(&base->count);
+        row->values[1] -= (int64_t) ngx_http_profiling_load(&base->value);
     }
 }
 
 
-static void
-ngx_http_profiling_contention_write(ngx_http_profiling_contention_t *c,
-    ngx_http_profiling_slot_t *slot, ngx_http_profiling_row_t *rows,
-    ngx_uint_t n)
+/* the process of a stack, whose root is its image */
+
+static uint32_t
+ngx_http_profiling_contention_owner(ngx_http_profiling_contention_t *c,
+    ngx_http_profiling_slot_t *slot, const ngx_http_profiling_stacks_t *stacks,
+    uint32_t node)
 {
-    off_t                              start;
-    int64_t                            values[2];
     uint64_t                           pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
     ngx_pid_t                          pid;
-    ngx_uint_t                         i, depth, size;
-    ngx_http_profiling_stacks_t       *stacks;
-    ngx_http_profiling_rawfile_t      *f;
-    ngx_http_profiling_raw_stack_t     stack;
-    ngx_http_profiling_raw_sample_t    sample;
-    ngx_http_profiling_raw_section_t  *section;
+    ngx_uint_t                         depth, size;
+    const ngx_http_profiling_first_t  *first;
 
-    f = c->raw;
-    stacks = ngx_http_profiling_zone_waits(f->zone, slot, c->wait);
-    size = ngx_http_profiling_zone_wait_size(f->zone->stacks);
+    size = ngx_http_profiling_zone_wait_size(c->raw->zone->stacks);
+    first = &c->first[c->slot];
 
     /* in a time, or of one worker, the owner of the slot is known */
 
     pid = c->worker;
 
     if (pid == 0
-        && c->first[c->slot].taken
-        && c->first[c->slot].claims == ngx_http_profiling_load(&slot->claims))
+        && first->taken
+        && first->claims == ngx_http_profiling_load(&slot->claims))
     {
-        pid = c->first[c->slot].pid;
+        pid = first->pid;
     }
 
-    for (i = 0; i < n; i++) {
-        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
-                                       pcs, NGX_HTTP_PROFILING_WAIT_FRAMES);
-        rows[i].process = ngx_http_profiling_contention_process(c, slot,
-                                                        pcs[depth - 1], pid);
-    }
+    depth = ngx_http_profiling_stacks_frames(stacks, size, node, pcs,
+                                             NGX_HTTP_PROFILING_WAIT_FRAMES);
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_STACKS);
-    start = f->text.size;
-
-    for (i = 0; i < n; i++) {
-        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
-                                       pcs, NGX_HTTP_PROFILING_WAIT_FRAMES);
-        stack.depth = (uint32_t) depth - 1;
-        stack.flags = 0;
-
-        ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
-        ngx_http_profiling_text_write(&f->text, pcs,
-                                      stack.depth * sizeof(uint64_t));
-    }
-
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
-
-    f->stacks += (uint32_t) n;
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_SAMPLES);
-    start = f->text.size;
-
-    for (i = 0; i < n; i++) {
-        sample.process = rows[i].process;
-        sample.stack = f->stacks - n + i;
-        sample.labels = rows[i].labels;
-        sample.reserved = 0;
-        values[0] = rows[i].count;
-        values[1] = rows[i].value;
-
-        ngx_http_profiling_text_write(&f->text, &sample, sizeof(sample));
-        ngx_http_profiling_text_write(&f->text, values, sizeof(values));
-    }
-
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
+    return ngx_http_profiling_contention_process(c, slot, pcs[depth - 1],
+                                                 pid);
 }
 
 
@@ -509,13 +459,10 @@ static uint32_t
 ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
     ngx_http_profiling_slot_t *slot, uint64_t image, ngx_pid_t pid)
 {
-    off_t                              start;
     ngx_pid_t                          mapped;
     ngx_uint_t                         i;
     ngx_http_profiling_rawfile_t      *f;
-    ngx_http_profiling_raw_label_t     labels[2];
     ngx_http_profiling_raw_process_t   process;
-    ngx_http_profiling_raw_section_t  *section;
 
     f = c->raw;
 
@@ -554,29 +501,18 @@ ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
 
     ngx_http_profiling_rawfile_maps(f, mapped);
 
-    ngx_memzero(labels, sizeof(labels));
     ngx_memzero(&process, sizeof(process));
 
     process.pid = (uint32_t) mapped;
     process.mapset = f->mapsets - 1;
 
     if (pid) {
-        labels[0].key = NGX_HTTP_PROFILING_S_PID;
-        labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
-        labels[0].num = pid;
-        labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
-        labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
-        labels[1].num = (int64_t) ngx_http_profiling_load(&slot->worker);
-
-        process.labels = ngx_http_profiling_rawfile_labelset(f, labels, 2);
+        process.labels = ngx_http_profiling_rawfile_worker(f, pid,
+                                     ngx_http_profiling_load(&slot->worker));
     }
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_PROCESSES);
-    start = f->text.size;
-
-    ngx_http_profiling_text_write(&f->text, &process, sizeof(process));
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
+                                   &process, sizeof(process), 1);
 
     return (uint32_t) c->nimages - 1;
 }
@@ -620,24 +556,17 @@ static uint32_t
 ngx_http_profiling_contention_labels(ngx_http_profiling_contention_t *c,
     uint32_t label)
 {
-    uint32_t                         at, set, zone;
-    ngx_uint_t                       n, probe;
+    uint32_t                         zone;
+    ngx_uint_t                       n;
+    ngx_http_profiling_known_t      *known;
     ngx_http_profiling_rawfile_t    *f;
     ngx_http_profiling_raw_label_t   labels[5];
 
     f = c->raw;
-    at = label * 0x9e3779b1U >> 19;
+    known = ngx_http_profiling_rawfile_known(f, label, 0);
 
-    for (probe = 0; probe < 16; probe++, at++) {
-        at &= NGX_HTTP_PROFILING_LABELS - 1;
-
-        if (f->known[at].set == 0) {
-            break;
-        }
-
-        if (f->known[at].label == label) {
-            return f->known[at].set;
-        }
+    if (known->set) {
+        return known->set;
     }
 
     ngx_memzero(labels, sizeof(labels));
@@ -664,12 +593,7 @@ ngx_http_profiling_contention_labels(ngx_http_profiling_contention_t *c,
         n = 1 + ngx_http_profiling_rawfile_place(f, label, &labels[1]);
     }
 
-    set = ngx_http_profiling_rawfile_labelset(f, labels, (uint32_t) n);
+    known->set = ngx_http_profiling_rawfile_labelset(f, labels, (uint32_t) n);
 
-    if (probe < 16) {
-        f->known[at].label = label;
-        f->known[at].set = set;
-    }
-
-    return set;
+    return known->set;
 }

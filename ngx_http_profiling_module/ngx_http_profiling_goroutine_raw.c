@@ -225,13 +225,8 @@ static void
 ngx_http_profiling_goroutine_raw_begin(
     ngx_http_profiling_goroutine_raw_t *raw, ngx_http_profiling_gathered_t *w)
 {
-    ngx_http_profiling_reading_t  reading;
-
-    reading.pid = w->pid;
-    reading.worker = w->worker;
-
     raw->process = ngx_http_profiling_rawfile_process(raw->file, w->pid,
-                                                      w->slot, &reading);
+                                                      w->worker);
 
     if (raw->worker < raw->gather->workers.nelts) {
         raw->stacks[raw->worker] = raw->file->stacks;
@@ -326,17 +321,13 @@ ngx_http_profiling_goroutine_raw_single(
 {
     uint32_t                          stack, labels;
     ngx_uint_t                        i;
-    ngx_http_profiling_reading_t      reading;
     ngx_http_profiling_dump_group_t  *g;
     ngx_http_profiling_gathered_t    *w;
 
     w = item->worker;
 
-    reading.pid = w->pid;
-    reading.worker = w->worker;
-
     raw->process = ngx_http_profiling_rawfile_process(raw->file, w->pid,
-                                                      w->slot, &reading);
+                                                      w->worker);
 
     if (item->detail == NULL) {
         stack = ngx_http_profiling_goroutine_raw_native(raw, w);
@@ -377,21 +368,17 @@ ngx_http_profiling_goroutine_raw_stack(
     ngx_http_profiling_goroutine_raw_t *raw, const uint64_t *frames,
     ngx_uint_t n, uint32_t outer, uint32_t root, uint32_t flags)
 {
-    off_t                              start;
-    uint64_t                           named;
-    ngx_http_profiling_text_t         *text;
-    ngx_http_profiling_raw_stack_t     stack;
-    ngx_http_profiling_raw_section_t  *section;
+    uint64_t                         named;
+    ngx_http_profiling_text_t       *text;
+    ngx_http_profiling_raw_stack_t   stack;
 
     text = &raw->file->text;
-
-    section = ngx_http_profiling_rawfile_section(raw->file,
-                                          NGX_HTTP_PROFILING_RAW_STACKS);
-    start = text->size;
 
     stack.depth = (uint32_t) n + (outer ? 2 : 1);
     stack.flags = flags;
 
+    ngx_http_profiling_rawfile_section(raw->file,
+                                       NGX_HTTP_PROFILING_RAW_STACKS);
     ngx_http_profiling_text_write(text, &stack, sizeof(stack));
 
     if (n) {
@@ -406,7 +393,7 @@ ngx_http_profiling_goroutine_raw_stack(
     named = NGX_HTTP_PROFILING_RAW_NAMED | root;
     ngx_http_profiling_text_write(text, &named, sizeof(named));
 
-    ngx_http_profiling_rawfile_close(raw->file, section, start, 1);
+    ngx_http_profiling_rawfile_close(raw->file, 1);
 
     return raw->file->stacks++;
 }
@@ -417,22 +404,11 @@ ngx_http_profiling_goroutine_raw_sample(
     ngx_http_profiling_goroutine_raw_t *raw, uint32_t stack, uint32_t labels,
     int64_t value)
 {
-    off_t                              start;
-    ngx_http_profiling_raw_sample_t    sample;
-    ngx_http_profiling_raw_section_t  *section;
-
-    section = ngx_http_profiling_rawfile_section(raw->file,
-                                          NGX_HTTP_PROFILING_RAW_SAMPLES);
-    start = raw->file->text.size;
-
-    sample.process = raw->process;
-    sample.stack = stack;
-    sample.labels = labels;
-    sample.reserved = 0;
-
-    ngx_http_profiling_text_write(&raw->file->text, &sample, sizeof(sample));
-    ngx_http_profiling_text_write(&raw->file->text, &value, sizeof(value));
-    ngx_http_profiling_rawfile_close(raw->file, section, start, 1);
+    ngx_http_profiling_rawfile_section(raw->file,
+                                       NGX_HTTP_PROFILING_RAW_SAMPLES);
+    ngx_http_profiling_rawfile_sample(raw->file, raw->process, stack, labels,
+                                      &value, 1);
+    ngx_http_profiling_rawfile_close(raw->file, 1);
 }
 
 

@@ -52,12 +52,9 @@ ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
     h = cln->data;
     ngx_memzero(h, sizeof(ngx_http_profiling_heap_profile_t));
 
-    h->sets = ngx_pcalloc(pool, NGX_HTTP_PROFILING_HEAP_SETS
-                                * sizeof(ngx_http_profiling_heap_set_t));
     h->asked = ngx_pcalloc(pool, ngx_http_profiling_process.zone->slots
                                  * sizeof(uint64_t));
-
-    if (h->sets == NULL || h->asked == NULL) {
+    if (h->asked == NULL) {
         return NGX_ERROR;
     }
 
@@ -396,35 +393,20 @@ static void
 ngx_http_profiling_heap_process(ngx_http_profiling_heap_profile_t *h,
     ngx_http_profiling_slot_t *slot)
 {
-    off_t                              start;
-    ngx_http_profiling_raw_label_t     labels[2];
-    ngx_http_profiling_raw_process_t   process[2];
-    ngx_http_profiling_raw_section_t  *section;
+    ngx_http_profiling_raw_process_t  process[2];
 
     ngx_http_profiling_rawfile_maps(h->raw, h->pid);
 
-    ngx_memzero(labels, sizeof(labels));
     ngx_memzero(process, sizeof(process));
-
-    labels[0].key = NGX_HTTP_PROFILING_S_PID;
-    labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
-    labels[0].num = h->pid;
-    labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
-    labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
-    labels[1].num = (int64_t) ngx_http_profiling_load(&slot->worker);
 
     process[0].pid = (uint32_t) (h->pid ? h->pid : ngx_pid);
     process[0].mapset = h->raw->mapsets - 1;
     process[1] = process[0];
-    process[1].labels = ngx_http_profiling_rawfile_labelset(h->raw, labels,
-                                                            2);
+    process[1].labels = ngx_http_profiling_rawfile_worker(h->raw, h->pid,
+                                     ngx_http_profiling_load(&slot->worker));
 
-    section = ngx_http_profiling_rawfile_section(h->raw,
-                                          NGX_HTTP_PROFILING_RAW_PROCESSES);
-    start = h->raw->text.size;
-
-    ngx_http_profiling_text_write(&h->raw->text, process, sizeof(process));
-    ngx_http_profiling_rawfile_close(h->raw, section, start, 2);
+    ngx_http_profiling_rawfile_put(h->raw, NGX_HTTP_PROFILING_RAW_PROCESSES,
+                                   process, sizeof(process), 2);
 
     h->plain = h->processes++;
     h->labelled = h->processes++;

@@ -154,25 +154,14 @@ static uint32_t
 ngx_http_profiling_heap_set(ngx_http_profiling_heap_profile_t *h,
     uint32_t label, uint64_t size)
 {
-    uint32_t                         written;
-    uint64_t                         at;
-    ngx_uint_t                       n, probe;
-    ngx_http_profiling_heap_set_t   *set;
+    ngx_uint_t                       n;
+    ngx_http_profiling_known_t      *known;
     ngx_http_profiling_raw_label_t   labels[4];
 
-    at = (label ^ size << 32 ^ size) * 0x9e3779b97f4a7c15ULL >> 40;
-    set = NULL;
+    known = ngx_http_profiling_rawfile_known(h->raw, label, size);
 
-    for (probe = 0; probe < 16; probe++, at++) {
-        set = &h->sets[at & (NGX_HTTP_PROFILING_HEAP_SETS - 1)];
-
-        if (set->set == 0) {
-            break;
-        }
-
-        if (set->label == label && set->size == size) {
-            return set->set;
-        }
+    if (known->set) {
+        return known->set;
     }
 
     ngx_memzero(labels, sizeof(labels));
@@ -184,15 +173,9 @@ ngx_http_profiling_heap_set(ngx_http_profiling_heap_profile_t *h,
     labels[n].unit = h->bytes;
     labels[n].num = (int64_t) size;
 
-    written = ngx_http_profiling_rawfile_labelset(h->raw, labels,
-                                                  (uint32_t) n + 1);
-    if (probe < 16) {
-        set->label = label;
-        set->size = size;
-        set->set = written;
-    }
-
-    return written;
+    known->set = ngx_http_profiling_rawfile_labelset(h->raw, labels,
+                                                     (uint32_t) n + 1);
+    return known->set;
 }
 
 
@@ -203,45 +186,32 @@ ngx_http_profiling_heap_stacks(ngx_http_profiling_heap_profile_t *h,
     ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_heap_row_t *rows, ngx_uint_t n)
 {
-    off_t                              start;
-    uint64_t                           pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
-    uint64_t                          *frames;
-    ngx_uint_t                         i, size;
-    ngx_http_profiling_zone_t         *zone;
-    ngx_http_profiling_stacks_t       *stacks;
-    ngx_http_profiling_raw_stack_t     stack;
-    ngx_http_profiling_raw_section_t  *section;
+    uint64_t                      pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
+    ngx_uint_t                    i, depth, size;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
 
     zone = ngx_http_profiling_process.zone;
     stacks = ngx_http_profiling_zone_heap(zone, slot);
     size = ngx_http_profiling_zone_heap_n(zone->stacks);
 
-    section = ngx_http_profiling_rawfile_section(h->raw,
-                                          NGX_HTTP_PROFILING_RAW_STACKS);
-    start = h->raw->text.size;
+    ngx_http_profiling_rawfile_section(h->raw, NGX_HTTP_PROFILING_RAW_STACKS);
 
     for (i = 0; i < n; i++) {
-        frames = pcs;
-        stack.depth = 1;
-        stack.flags = 0;
-        pcs[0] = NGX_HTTP_PROFILING_RAW_NAMED | h->ended;
 
-        if (rows[i].node) {
-            stack.depth = (uint32_t) ngx_http_profiling_stacks_frames(stacks,
-                                               size, rows[i].node, pcs,
-                                               NGX_HTTP_PROFILING_HEAP_DEPTH)
-                          - 2;
-            frames = &pcs[1];
+        if (rows[i].node == 0) {
+            pcs[0] = NGX_HTTP_PROFILING_RAW_NAMED | h->ended;
+            (void) ngx_http_profiling_rawfile_stack(h->raw, pcs, 1, 0);
+            continue;
         }
 
-        ngx_http_profiling_text_write(&h->raw->text, &stack, sizeof(stack));
-        ngx_http_profiling_text_write(&h->raw->text, frames,
-                                      stack.depth * sizeof(uint64_t));
+        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
+                                         pcs, NGX_HTTP_PROFILING_HEAP_DEPTH);
+        (void) ngx_http_profiling_rawfile_stack(h->raw, &pcs[1], depth - 2,
+                                                0);
     }
 
-    ngx_http_profiling_rawfile_close(h->raw, section, start, (uint32_t) n);
-
-    h->raw->stacks += (uint32_t) n;
+    ngx_http_profiling_rawfile_close(h->raw, (uint32_t) n);
 }
 
 
@@ -249,14 +219,11 @@ static void
 ngx_http_profiling_heap_samples(ngx_http_profiling_heap_profile_t *h,
     const ngx_http_profiling_heap_row_t *rows, ngx_uint_t n)
 {
-    off_t                              start;
-    uint32_t                           stack;
-    ngx_uint_t                         i, count;
-    ngx_http_profiling_raw_section_t  *section;
+    uint32_t    stack;
+    ngx_uint_t  i, count;
 
-    section = ngx_http_profiling_rawfile_section(h->raw,
-                                          NGX_HTTP_PROFILING_RAW_SAMPLES);
-    start = h->raw->text.size;
+    ngx_http_profiling_rawfile_section(h->raw,
+                                       NGX_HTTP_PROFILING_RAW_SAMPLES);
     count = 0;
 
     for (i = 0; i < n; i++) {
@@ -276,8 +243,7 @@ ngx_http_profiling_heap_samples(ngx_http_profiling_heap_profile_t *h,
         }
     }
 
-    ngx_http_profiling_rawfile_close(h->raw, section, start,
-                                     (uint32_t) count);
+    ngx_http_profiling_rawfile_close(h->raw, (uint32_t) count);
 }
 
 
@@ -286,28 +252,21 @@ ngx_http_profiling_heap_put(ngx_http_profiling_heap_profile_t *h,
     uint32_t process, uint32_t stack, uint32_t set, const int64_t *alloc,
     const int64_t *inuse)
 {
-    int64_t                          values[4];
-    ngx_http_profiling_raw_sample_t  sample;
-
-    sample.process = process;
-    sample.stack = stack;
-    sample.labels = set;
-    sample.reserved = 0;
-
-    ngx_http_profiling_text_write(&h->raw->text, &sample, sizeof(sample));
-
-    if (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS) {
-        values[0] = h->sign * inuse[0];
-        ngx_http_profiling_text_write(&h->raw->text, values, sizeof(int64_t));
-        return 1;
-    }
+    int64_t     values[4];
+    ngx_uint_t  n;
 
     values[0] = h->sign * alloc[0];
     values[1] = h->sign * alloc[1];
     values[2] = h->sign * inuse[0];
     values[3] = h->sign * inuse[1];
+    n = 4;
 
-    ngx_http_profiling_text_write(&h->raw->text, values, sizeof(values));
+    if (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS) {
+        values[0] = values[2];
+        n = 1;
+    }
+
+    ngx_http_profiling_rawfile_sample(h->raw, process, stack, set, values, n);
 
     return 1;
 }

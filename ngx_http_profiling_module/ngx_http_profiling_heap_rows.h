@@ -19,16 +19,6 @@
 /* tallies of a table that are written in one step */
 #define NGX_HTTP_PROFILING_HEAP_CHUNK    64
 
-/* sets of labels that are found again, a power of two */
-#define NGX_HTTP_PROFILING_HEAP_SETS     8192
-
-
-typedef struct {
-    uint64_t                          size;     /* class */
-    uint32_t                          label;
-    uint32_t                          set;      /* 0: free */
-} ngx_http_profiling_heap_set_t;
-
 
 typedef struct {
     ngx_http_profiling_heap_query_t   query;
@@ -47,7 +37,6 @@ typedef struct {
     uint32_t                          processes;
     uint32_t                          bytes;    /* strings */
     uint32_t                          ended;
-    ngx_http_profiling_heap_set_t    *sets;
 
     /* of the slot that is read */
     ngx_pid_t                         pid;      /* 0: its owner has ended */

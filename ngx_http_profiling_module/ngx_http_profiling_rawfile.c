@@ -3,11 +3,10 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_stall.h"
 
 
-/* bytes of /proc/<pid>/maps that are looked at */
-#define NGX_HTTP_PROFILING_MAPS      1048576
+/* places of the table of label sets that are looked at */
+#define NGX_HTTP_PROFILING_PROBES  16
 
 
 static const char *const  ngx_http_profiling_strings[] = {
@@ -16,65 +15,9 @@ static const char *const  ngx_http_profiling_strings[] = {
 };
 
 
-/* a sample of a chunk */
-
-typedef struct {
-    uint32_t                      node;
-    uint32_t                      labels;
-    uint32_t                      process;
-    int64_t                       count;
-    int64_t                       value;
-} ngx_http_profiling_difference_t;
-
-
 static void ngx_http_profiling_rawfile_string(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len);
 static void ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f);
-static ngx_int_t ngx_http_profiling_rawfile_read_maps(
-    ngx_http_profiling_rawfile_t *f, ngx_pid_t pid, ngx_str_t *maps);
-static void ngx_http_profiling_rawfile_executable(ngx_str_t *maps);
-static uint32_t ngx_http_profiling_rawfile_labels(
-    ngx_http_profiling_rawfile_t *f, uint32_t label);
-static void ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_reading_t *reading,
-    ngx_http_profiling_difference_t *d, ngx_uint_t n);
-
-
-ngx_http_profiling_rawfile_t *
-ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
-{
-    ngx_http_profiling_rawfile_t     *f;
-    ngx_http_profiling_raw_type_t     types[2];
-    ngx_http_profiling_raw_header_t  *h;
-
-    f = ngx_http_profiling_rawfile_open(pool, NGX_HTTP_PROFILING_RAW_CPU);
-    if (f == NULL) {
-        return NULL;
-    }
-
-    h = f->header;
-
-    h->flags = NGX_HTTP_PROFILING_RAW_LEAF_EXACT;
-    h->period_type = NGX_HTTP_PROFILING_S_CPU;
-    h->period_unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
-    h->period = 1000000000
-                / ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_CPU_RATE];
-    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000
-                    - (int64_t) duration;
-    h->duration_nanos = (int64_t) duration;
-
-    types[0].type = NGX_HTTP_PROFILING_S_SAMPLES;
-    types[0].unit = NGX_HTTP_PROFILING_S_COUNT;
-    types[1].type = NGX_HTTP_PROFILING_S_CPU;
-    types[1].unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
-
-    ngx_http_profiling_rawfile_types(f, types, 2);
-
-    return f;
-}
 
 
 ngx_http_profiling_rawfile_t *
@@ -133,38 +76,44 @@ ngx_http_profiling_rawfile_open(ngx_pool_t *pool, uint32_t kind)
 }
 
 
-ngx_http_profiling_raw_section_t *
+void
 ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
     uint32_t type)
 {
-    ngx_http_profiling_raw_section_t  *section;
-
-    section = ngx_http_profiling_text_reserve(&f->text,
+    f->section = ngx_http_profiling_text_reserve(&f->text,
                                    sizeof(ngx_http_profiling_raw_section_t));
-    if (section) {
-        section->type = type;
+    if (f->section) {
+        f->section->type = type;
     }
 
-    return section;
+    f->start = f->text.size;
 }
 
 
-/* start: the text's size behind the section's header */
-
 void
 ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_raw_section_t *section, off_t start, uint32_t count)
+    uint32_t count)
 {
     static const u_char  zeros[8];
 
-    if (section == NULL) {
+    if (f->section == NULL) {
         return;
     }
 
-    section->count = count;
-    section->size = f->text.size - start;
+    f->section->count = count;
+    f->section->size = f->text.size - f->start;
 
-    ngx_http_profiling_text_write(&f->text, zeros, -section->size & 7);
+    ngx_http_profiling_text_write(&f->text, zeros, -f->section->size & 7);
+}
+
+
+void
+ngx_http_profiling_rawfile_put(ngx_http_profiling_rawfile_t *f, uint32_t type,
+    const void *data, size_t size, uint32_t count)
+{
+    ngx_http_profiling_rawfile_section(f, type);
+    ngx_http_profiling_text_write(&f->text, data, size);
+    ngx_http_profiling_rawfile_close(f, count);
 }
 
 
@@ -190,16 +139,12 @@ ngx_http_profiling_rawfile_string(ngx_http_profiling_rawfile_t *f,
 static void
 ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f)
 {
-    off_t                              start;
-    uint32_t                           n;
-    ngx_uint_t                         i;
-    const char                        *name;
-    ngx_http_profiling_place_t        *place;
-    ngx_http_profiling_raw_section_t  *section;
+    uint32_t                     n;
+    ngx_uint_t                   i;
+    const char                  *name;
+    ngx_http_profiling_place_t  *place;
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_STRINGS);
-    start = f->text.size;
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STRINGS);
 
     for (i = 0; i < NGX_HTTP_PROFILING_S_STATES - 1; i++) {
         name = ngx_http_profiling_strings[i];
@@ -231,7 +176,7 @@ ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f)
                                           f->zone->upstream[i].len);
     }
 
-    ngx_http_profiling_rawfile_close(f, section, start, f->strings);
+    ngx_http_profiling_rawfile_close(f, f->strings);
 }
 
 
@@ -239,370 +184,21 @@ void
 ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_raw_type_t *types, uint32_t n)
 {
-    off_t                              start;
-    ngx_http_profiling_raw_section_t  *section;
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_TYPES);
-    start = f->text.size;
-
-    ngx_http_profiling_text_write(&f->text, types,
-                                  n * sizeof(ngx_http_profiling_raw_type_t));
-    ngx_http_profiling_rawfile_close(f, section, start, n);
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_TYPES, types,
+                                   n * sizeof(ngx_http_profiling_raw_type_t),
+                                   n);
 }
 
-
-/* a string in a section of its own; its number */
 
 uint32_t
 ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len)
 {
-    off_t                              start;
-    ngx_http_profiling_raw_section_t  *section;
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_STRINGS);
-    start = f->text.size;
-
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STRINGS);
     ngx_http_profiling_rawfile_string(f, data, len);
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
+    ngx_http_profiling_rawfile_close(f, 1);
 
     return f->strings;
-}
-
-
-void
-ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading,
-    const ngx_http_profiling_stacks_t *stacks)
-{
-    char       waits[256];
-    uint64_t   sampler;
-    ngx_pid_t  pid;
-
-    f->dropped += ngx_http_profiling_load(&stacks->dropped)
-                  - reading->dropped;
-
-    sampler = ngx_http_profiling_load(&slot->sampler);
-    pid = ngx_http_profiling_slot_pid(slot);
-
-    if (sampler > NGX_HTTP_PROFILING_SAMPLER_READY && pid) {
-        ngx_http_profiling_rawfile_comment(f,
-                        "worker %P was not sampled: %s", pid,
-                        sampler == NGX_HTTP_PROFILING_SAMPLER_TAKEN
-                        ? "SIGPROF has a handler of another tool"
-                        : "its timers could not be made");
-    }
-
-    if (ngx_http_profiling_stall_waits(slot, waits, sizeof(waits))) {
-        ngx_http_profiling_rawfile_comment(f, "%s", waits);
-    }
-}
-
-
-/* the number of a process, which is written when it is first met */
-
-uint32_t
-ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading)
-{
-    off_t                              start;
-    ngx_pid_t                         *known;
-    ngx_uint_t                         i;
-    ngx_http_profiling_raw_label_t     labels[2];
-    ngx_http_profiling_raw_process_t   process;
-    ngx_http_profiling_raw_section_t  *section;
-
-    known = f->processes.elts;
-
-    for (i = f->processes.nelts; i > 0; i--) {
-
-        if (known[i - 1] == pid) {
-            return (uint32_t) i - 1;
-        }
-    }
-
-    known = ngx_array_push(&f->processes);
-
-    if (known == NULL) {
-        f->text.failed = 1;
-        return 0;
-    }
-
-    *known = pid;
-
-    ngx_http_profiling_rawfile_maps(f, pid);
-
-    ngx_memzero(labels, sizeof(labels));
-
-    labels[0].key = NGX_HTTP_PROFILING_S_PID;
-    labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
-    labels[0].num = pid;
-    labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
-    labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
-    labels[1].num = (int64_t) (pid == reading->pid
-                               ? reading->worker
-                               : ngx_http_profiling_load(&slot->worker));
-
-    process.pid = (uint32_t) pid;
-    process.mapset = f->mapsets - 1;
-    process.labels = ngx_http_profiling_rawfile_labelset(f, labels, 2);
-    process.reserved = 0;
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_PROCESSES);
-    start = f->text.size;
-
-    ngx_http_profiling_text_write(&f->text, &process, sizeof(process));
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
-
-    return (uint32_t) f->processes.nelts - 1;
-}
-
-
-/* workers with the same mappings as the one before share its set */
-
-void
-ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid)
-{
-    off_t                              start;
-    ngx_str_t                          maps;
-    ngx_http_profiling_raw_mapset_t    mapset;
-    ngx_http_profiling_raw_section_t  *section;
-
-    /* a worker that has ended had the mappings of its siblings */
-
-    if ((pid == 0
-         || ngx_http_profiling_rawfile_read_maps(f, pid, &maps) != NGX_OK)
-        && ngx_http_profiling_rawfile_read_maps(f, ngx_pid, &maps) != NGX_OK)
-    {
-        ngx_str_null(&maps);
-    }
-
-    if (f->mapsets
-        && maps.len == f->maps.len
-        && ngx_memcmp(maps.data, f->maps.data, maps.len) == 0)
-    {
-        return;
-    }
-
-    mapset.nmappings = 0;
-    mapset.maps = ngx_http_profiling_rawfile_one(f, maps.data, maps.len);
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_MAPSETS);
-    start = f->text.size;
-
-    ngx_http_profiling_text_write(&f->text, &mapset, sizeof(mapset));
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
-
-    f->maps = maps;
-    f->mapsets++;
-}
-
-
-static ngx_int_t
-ngx_http_profiling_rawfile_read_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, ngx_str_t *maps)
-{
-    int      fd;
-    char     path[sizeof("/proc//maps") + NGX_INT64_LEN];
-    size_t   size;
-    u_char  *buf;
-    ssize_t  n;
-
-    (void) snprintf(path, sizeof(path), "/proc/%d/maps", (int) pid);
-
-    fd = open(path, O_RDONLY|O_CLOEXEC);
-    if (fd == -1) {
-        return NGX_ERROR;
-    }
-
-    size = 65536;
-    maps->len = 0;
-    maps->data = ngx_palloc(f->pool, size);
-
-    while (maps->data) {
-        n = read(fd, maps->data + maps->len, size - maps->len);
-
-        if (n <= 0) {
-            break;
-        }
-
-        maps->len += n;
-
-        if (maps->len < size) {
-            continue;
-        }
-
-        if (size == NGX_HTTP_PROFILING_MAPS) {
-            break;
-        }
-
-        buf = ngx_palloc(f->pool, 2 * size);
-
-        if (buf) {
-            ngx_memcpy(buf, maps->data, size);
-        }
-
-        maps->data = buf;
-        size *= 2;
-    }
-
-    (void) close(fd);
-
-    if (maps->data == NULL || maps->len == 0) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_profiling_rawfile_executable(maps);
-
-    return NGX_OK;
-}
-
-
-/* keeps the rows of executable mappings: "start-end r-xp ...", proc(5) */
-
-static void
-ngx_http_profiling_rawfile_executable(ngx_str_t *maps)
-{
-    u_char  *p, *last, *to, *end, *space;
-
-    to = maps->data;
-    last = maps->data + maps->len;
-
-    for (p = maps->data; p < last; p = end) {
-        end = ngx_strlchr(p, last, '\n');
-        end = end ? end + 1 : last;
-        space = ngx_strlchr(p, end, ' ');
-
-        if (space && end - space > 4 && space[3] == 'x') {
-            ngx_memmove(to, p, end - p);
-            to += end - p;
-        }
-    }
-
-    maps->len = to - maps->data;
-}
-
-
-void
-ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_reading_t *reading, ngx_uint_t from,
-    ngx_uint_t to)
-{
-    off_t                              start;
-    int64_t                            values[2];
-    ngx_uint_t                         i, n;
-    ngx_http_profiling_tally_t         tally;
-    ngx_http_profiling_difference_t    d[NGX_HTTP_PROFILING_CHUNK];
-    ngx_http_profiling_raw_sample_t    sample;
-    ngx_http_profiling_raw_section_t  *section;
-
-    n = 0;
-
-    for (i = from; i < to; i++) {
-
-        if (ngx_http_profiling_stacks_tally(stacks, f->zone->stacks, i,
-                                            &tally)
-            != NGX_OK)
-        {
-            continue;
-        }
-
-        d[n].count = tally.count;
-        d[n].value = tally.value;
-
-        if (i < reading->n) {
-            d[n].count -= reading->base[i].count;
-            d[n].value -= reading->base[i].value;
-        }
-
-        if (d[n].count <= 0) {
-            continue;
-        }
-
-        d[n].node = tally.node;
-        d[n].labels = ngx_http_profiling_rawfile_labels(f, tally.label);
-        n++;
-    }
-
-    if (n == 0) {
-        return;
-    }
-
-    ngx_http_profiling_rawfile_stacks(f, slot, stacks, reading, d, n);
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_SAMPLES);
-    start = f->text.size;
-
-    for (i = 0; i < n; i++) {
-        sample.process = d[i].process;
-        sample.stack = f->stacks - n + i;
-        sample.labels = d[i].labels;
-        sample.reserved = 0;
-        values[0] = d[i].count;
-        values[1] = d[i].value;
-
-        ngx_http_profiling_text_write(&f->text, &sample, sizeof(sample));
-        ngx_http_profiling_text_write(&f->text, values, sizeof(values));
-
-        f->samples += d[i].count;
-    }
-
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
-}
-
-
-/* the root of a stack is the pid of its process */
-
-static void
-ngx_http_profiling_rawfile_stacks(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_reading_t *reading,
-    ngx_http_profiling_difference_t *d, ngx_uint_t n)
-{
-    off_t                              start;
-    uint64_t                           pcs[NGX_HTTP_PROFILING_FRAMES + 1];
-    ngx_uint_t                         i, depth;
-    ngx_http_profiling_raw_stack_t     stack;
-    ngx_http_profiling_raw_section_t  *section;
-
-    for (i = 0; i < n; i++) {
-        depth = ngx_http_profiling_stacks_frames(stacks, f->zone->stacks,
-                                          d[i].node, pcs,
-                                          NGX_HTTP_PROFILING_FRAMES + 1);
-        d[i].process = ngx_http_profiling_rawfile_process(f,
-                                          (ngx_pid_t) pcs[depth - 1], slot,
-                                          reading);
-    }
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_STACKS);
-    start = f->text.size;
-
-    for (i = 0; i < n; i++) {
-        stack.depth = (uint32_t) ngx_http_profiling_stacks_frames(stacks,
-                                          f->zone->stacks, d[i].node, pcs,
-                                          NGX_HTTP_PROFILING_FRAMES + 1) - 1;
-        stack.flags = 0;
-
-        ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
-        ngx_http_profiling_text_write(&f->text, pcs,
-                                      stack.depth * sizeof(uint64_t));
-    }
-
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
-
-    f->stacks += (uint32_t) n;
 }
 
 
@@ -642,47 +238,37 @@ ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
 }
 
 
-/* the label set of a label, written when it is first met */
-
-static uint32_t
-ngx_http_profiling_rawfile_labels(ngx_http_profiling_rawfile_t *f,
-    uint32_t label)
+ngx_http_profiling_known_t *
+ngx_http_profiling_rawfile_known(ngx_http_profiling_rawfile_t *f,
+    uint32_t label, uint64_t size)
 {
-    uint32_t                         set, at;
-    ngx_uint_t                       probe, n;
-    ngx_http_profiling_raw_label_t   labels[4];
+    uint64_t                     at;
+    ngx_uint_t                   probe;
+    ngx_http_profiling_known_t  *known;
 
-    at = label * 0x9e3779b1U >> 19;
+    at = (label ^ size << 32 ^ size) * 0x9e3779b97f4a7c15ULL >> 40;
 
-    for (probe = 0; probe < 16; probe++, at++) {
-        at &= NGX_HTTP_PROFILING_LABELS - 1;
+    for (probe = 1; /* void */ ; probe++, at++) {
+        known = &f->known[at & (NGX_HTTP_PROFILING_LABELS - 1)];
 
-        if (f->known[at].set == 0) {
+        if (known->set == 0) {
             break;
         }
 
-        if (f->known[at].label == label) {
-            return f->known[at].set;
+        if (known->label == label && known->size == size) {
+            return known;
+        }
+
+        if (probe == NGX_HTTP_PROFILING_PROBES) {
+            break;
         }
     }
 
-    ngx_memzero(labels, sizeof(labels));
-    n = 0;
+    known->label = label;
+    known->size = size;
+    known->set = 0;
 
-    labels[n].key = NGX_HTTP_PROFILING_S_STATE;
-    labels[n++].str = NGX_HTTP_PROFILING_S_STATES
-                      + ngx_http_profiling_label_state(label);
-
-    n += ngx_http_profiling_rawfile_place(f, label, &labels[n]);
-
-    set = ngx_http_profiling_rawfile_labelset(f, labels, (uint32_t) n);
-
-    if (probe < 16) {
-        f->known[at].label = label;
-        f->known[at].set = set;
-    }
-
-    return set;
+    return known;
 }
 
 
@@ -690,23 +276,84 @@ uint32_t
 ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_raw_label_t *labels, uint32_t n)
 {
-    off_t                               start;
-    ngx_http_profiling_raw_section_t   *section;
-    ngx_http_profiling_raw_labelset_t   set;
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_LABELSETS);
-    start = f->text.size;
+    ngx_http_profiling_raw_labelset_t  set;
 
     set.count = n;
     set.reserved = 0;
 
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_LABELSETS);
     ngx_http_profiling_text_write(&f->text, &set, sizeof(set));
     ngx_http_profiling_text_write(&f->text, labels,
                                   n * sizeof(ngx_http_profiling_raw_label_t));
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
+    ngx_http_profiling_rawfile_close(f, 1);
 
     return ++f->labelsets;
+}
+
+
+uint32_t
+ngx_http_profiling_rawfile_stack(ngx_http_profiling_rawfile_t *f,
+    const uint64_t *pcs, ngx_uint_t depth, uint32_t flags)
+{
+    ngx_http_profiling_raw_stack_t  stack;
+
+    stack.depth = (uint32_t) depth;
+    stack.flags = flags;
+
+    ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
+    ngx_http_profiling_text_write(&f->text, pcs, depth * sizeof(uint64_t));
+
+    return f->stacks++;
+}
+
+
+void
+ngx_http_profiling_rawfile_sample(ngx_http_profiling_rawfile_t *f,
+    uint32_t process, uint32_t stack, uint32_t labels, const int64_t *values,
+    ngx_uint_t n)
+{
+    ngx_http_profiling_raw_sample_t  sample;
+
+    sample.process = process;
+    sample.stack = stack;
+    sample.labels = labels;
+    sample.reserved = 0;
+
+    ngx_http_profiling_text_write(&f->text, &sample, sizeof(sample));
+    ngx_http_profiling_text_write(&f->text, values, n * sizeof(int64_t));
+}
+
+
+void
+ngx_http_profiling_rawfile_rows(ngx_http_profiling_rawfile_t *f,
+    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    const ngx_http_profiling_row_t *rows, ngx_uint_t n)
+{
+    uint32_t    first;
+    uint64_t    pcs[NGX_HTTP_PROFILING_ROW_FRAMES];
+    ngx_uint_t  i, depth;
+
+    first = f->stacks;
+
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
+
+    for (i = 0; i < n; i++) {
+        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
+                                         pcs, NGX_HTTP_PROFILING_ROW_FRAMES);
+        (void) ngx_http_profiling_rawfile_stack(f, pcs, depth - 1, 0);
+    }
+
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_profiling_rawfile_sample(f, rows[i].process,
+                                          first + (uint32_t) i,
+                                          rows[i].labels, rows[i].values, 2);
+    }
+
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
 }
 
 
@@ -739,65 +386,43 @@ ngx_http_profiling_rawfile_t *
 ngx_http_profiling_rawfile_symbols(ngx_pool_t *pool, const uint64_t *pcs,
     ngx_uint_t n)
 {
-    off_t                              start;
-    int64_t                            values[2];
     ngx_uint_t                         i;
     ngx_http_profiling_rawfile_t      *f;
-    ngx_http_profiling_raw_stack_t     stack;
-    ngx_http_profiling_raw_header_t   *h;
-    ngx_http_profiling_raw_sample_t    sample;
     ngx_http_profiling_raw_process_t   process;
-    ngx_http_profiling_raw_section_t  *section;
+
+    static const int64_t  values[] = { 1, 1 };
 
     f = ngx_http_profiling_rawfile_create(pool, 0);
     if (f == NULL) {
         return NULL;
     }
 
-    h = f->header;
-    h->output = NGX_HTTP_PROFILING_RAW_SYMBOL;
+    f->header->output = NGX_HTTP_PROFILING_RAW_SYMBOL;
 
     ngx_http_profiling_rawfile_maps(f, ngx_pid);
 
     ngx_memzero(&process, sizeof(process));
-    ngx_memzero(&sample, sizeof(sample));
-
     process.pid = (uint32_t) ngx_pid;
-    values[0] = 1;
-    values[1] = 1;
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_PROCESSES);
-    start = f->text.size;
-    ngx_http_profiling_text_write(&f->text, &process, sizeof(process));
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
+                                   &process, sizeof(process), 1);
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_STACKS);
-    start = f->text.size;
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
 
     for (i = 0; i < n; i++) {
-        stack.depth = 1;
-        stack.flags = NGX_HTTP_PROFILING_RAW_ALL_EXACT;
-
-        ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
-        ngx_http_profiling_text_write(&f->text, &pcs[i], sizeof(uint64_t));
+        (void) ngx_http_profiling_rawfile_stack(f, &pcs[i], 1,
+                                            NGX_HTTP_PROFILING_RAW_ALL_EXACT);
     }
 
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                          NGX_HTTP_PROFILING_RAW_SAMPLES);
-    start = f->text.size;
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
 
     for (i = 0; i < n; i++) {
-        sample.stack = (uint32_t) i;
-
-        ngx_http_profiling_text_write(&f->text, &sample, sizeof(sample));
-        ngx_http_profiling_text_write(&f->text, values, sizeof(values));
+        ngx_http_profiling_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
     }
 
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
 
     return (ngx_http_profiling_rawfile_finish(f) == NGX_OK) ? f : NULL;
 }
@@ -806,10 +431,6 @@ ngx_http_profiling_rawfile_symbols(ngx_pool_t *pool, const uint64_t *pcs,
 ngx_int_t
 ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f)
 {
-    off_t                              start;
-    ngx_http_profiling_raw_header_t   *h;
-    ngx_http_profiling_raw_section_t  *section;
-
     if (f->dropped) {
         ngx_http_profiling_rawfile_comment(f,
                         "%uL samples were dropped: the table of stacks in "
@@ -817,18 +438,13 @@ ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f)
     }
 
     if (f->comments.nelts) {
-        section = ngx_http_profiling_rawfile_section(f,
-                                           NGX_HTTP_PROFILING_RAW_COMMENTS);
-        start = f->text.size;
-
-        ngx_http_profiling_text_write(&f->text, f->comments.elts,
-                                      f->comments.nelts * sizeof(uint32_t));
-        ngx_http_profiling_rawfile_close(f, section, start,
-                                         (uint32_t) f->comments.nelts);
+        ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_COMMENTS,
+                                       f->comments.elts,
+                                       f->comments.nelts * sizeof(uint32_t),
+                                       (uint32_t) f->comments.nelts);
     }
 
-    h = f->header;
-    h->total_size = f->text.size;
+    f->header->total_size = f->text.size;
 
     return f->text.failed ? NGX_ERROR : NGX_OK;
 }

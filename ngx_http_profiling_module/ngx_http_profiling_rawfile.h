@@ -1,8 +1,11 @@
 
 /*
- * Writes raw captures (ngx_http_profiling_raw.h): the differences of two
- * readings of the tables of stacks, with all that is needed to name them.
- * Worker, normal context.
+ * Writes raw captures (ngx_http_profiling_raw.h), with all that is needed to
+ * name what is in them.  Worker, normal context.
+ *
+ *     rawfile.c       the format: sections, strings, labels, stacks, samples
+ *     rawfile_maps.c  processes and what they have mapped
+ *     rawfile_cpu.c   the differences of two readings of a table of CPU time
  */
 
 
@@ -20,6 +23,9 @@
 
 /* distinct labels that are found again, a power of two */
 #define NGX_HTTP_PROFILING_LABELS    8192
+
+/* frames of a row with its root, and with the function that waits */
+#define NGX_HTTP_PROFILING_ROW_FRAMES  (NGX_HTTP_PROFILING_FRAMES + 2)
 
 
 /* strings that each capture has, in their order */
@@ -61,11 +67,30 @@ typedef struct {
 } ngx_http_profiling_reading_t;
 
 
+/* a sample of a table, with its number and its time */
+
+typedef struct {
+    uint32_t                      node;         /* of the stack */
+    uint32_t                      labels;
+    uint32_t                      process;
+    int64_t                       values[2];
+} ngx_http_profiling_row_t;
+
+
+/* a set of labels that is found again */
+
+typedef struct {
+    uint64_t                      size;         /* class of a block, or 0 */
+    uint32_t                      label;
+    uint32_t                      set;          /* 0: it is to be written */
+} ngx_http_profiling_known_t;
+
+
 typedef struct {
     ngx_http_profiling_text_t     text;
     ngx_http_profiling_zone_t    *zone;
     ngx_pool_t                   *pool;
-    void                         *header;
+    off_t                         start;        /* of the open section */
     uint32_t                      places;       /* string before the first */
     uint32_t                      upstreams;
     uint32_t                      upstream_n;   /* names behind it */
@@ -76,13 +101,11 @@ typedef struct {
     uint32_t                      stacks;
     ngx_str_t                     maps;         /* of the latest mapset */
     uint64_t                      dropped;
-    uint64_t                      samples;
     ngx_array_t                   comments;     /* uint32_t, strings */
+    ngx_http_profiling_known_t    known[NGX_HTTP_PROFILING_LABELS];
 
-    struct {
-        uint32_t                  label;
-        uint32_t                  set;          /* 0: free */
-    }                             known[NGX_HTTP_PROFILING_LABELS];
+    ngx_http_profiling_raw_header_t   *header;
+    ngx_http_profiling_raw_section_t  *section; /* the open one */
 } ngx_http_profiling_rawfile_t;
 
 
@@ -116,41 +139,69 @@ ngx_int_t ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f);
 
 /*
  * For writers of other kinds of profiles.  open() begins a capture and leaves
- * types, period and times to the caller, who fills f->header, a
- * ngx_http_profiling_raw_header_t.
+ * types, period and times to the caller, who fills f->header.
  */
 ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_open(
     ngx_pool_t *pool, uint32_t kind);
 void ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_raw_type_t *types, uint32_t n);
 
-/* a section's header, and its end; start: f->text.size behind the header */
-ngx_http_profiling_raw_section_t *ngx_http_profiling_rawfile_section(
-    ngx_http_profiling_rawfile_t *f, uint32_t type);
+/* begins a section, and ends it; between them its text is written */
+void ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
+    uint32_t type);
 void ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_raw_section_t *section, off_t start, uint32_t count);
+    uint32_t count);
+
+/* a whole section */
+void ngx_http_profiling_rawfile_put(ngx_http_profiling_rawfile_t *f,
+    uint32_t type, const void *data, size_t size, uint32_t count);
+
+/* within a section of stacks; the number of the stack */
+uint32_t ngx_http_profiling_rawfile_stack(ngx_http_profiling_rawfile_t *f,
+    const uint64_t *pcs, ngx_uint_t depth, uint32_t flags);
+
+/* within a section of samples; n: as many values as there are types */
+void ngx_http_profiling_rawfile_sample(ngx_http_profiling_rawfile_t *f,
+    uint32_t process, uint32_t stack, uint32_t labels, const int64_t *values,
+    ngx_uint_t n);
+
+/*
+ * Sections of the stacks and of the samples of rows of a table; the roots of
+ * the stacks are left out, they tell the process.
+ */
+void ngx_http_profiling_rawfile_rows(ngx_http_profiling_rawfile_t *f,
+    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
+    const ngx_http_profiling_row_t *rows, ngx_uint_t n);
 
 /* a string in a section of its own; its number */
 uint32_t ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len);
 
-/* the number of a process, which is written when it is first met */
+/*
+ * The number of a process, which is written with the labels pid and worker
+ * when it is first met; worker: ngx_worker.
+ */
 uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading);
+    ngx_pid_t pid, uint64_t worker);
+
+/* for those who number processes themselves: the set of these two labels */
+uint32_t ngx_http_profiling_rawfile_worker(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, uint64_t worker);
 
 /* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
 void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
     ngx_pid_t pid);
 
-/* the number of a process, of which pid and worker of the reading are used */
-uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading);
-
 /* labels of a place and an upstream, at most 3; their number */
 ngx_uint_t ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
     uint32_t label, ngx_http_profiling_raw_label_t *labels);
+
+/*
+ * The set of a label and, of memory, the class of a block's size, or 0.  If
+ * its set is 0, the caller writes one and puts its number there at once.
+ */
+ngx_http_profiling_known_t *ngx_http_profiling_rawfile_known(
+    ngx_http_profiling_rawfile_t *f, uint32_t label, uint64_t size);
 
 /* the number of a set that is written */
 uint32_t ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,

@@ -375,25 +375,18 @@ static void
 ngx_http_profiling_trace_moments(ngx_http_profiling_trace_capture_t *c,
     ngx_http_profiling_rawfile_t *f, ngx_http_profiling_trace_ring_t *ring)
 {
-    off_t                                   start;
-    ngx_uint_t                              n;
-    ngx_http_profiling_raw_section_t       *section;
-    ngx_http_profiling_raw_trace_sample_t   samples[
+    ngx_uint_t                             n;
+    ngx_http_profiling_raw_trace_sample_t  samples[
                                               NGX_HTTP_PROFILING_TRACE_CHUNK];
 
     n = ngx_http_profiling_trace_stacks(c, f, ring, samples);
 
-    if (n == 0) {
-        return;
+    if (n) {
+        ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_TRACE_SAMPLES,
+                        samples,
+                        n * sizeof(ngx_http_profiling_raw_trace_sample_t),
+                        (uint32_t) n);
     }
-
-    section = ngx_http_profiling_rawfile_section(f,
-                                     NGX_HTTP_PROFILING_RAW_TRACE_SAMPLES);
-    start = f->text.size;
-
-    ngx_http_profiling_text_write(&f->text, samples,
-                      n * sizeof(ngx_http_profiling_raw_trace_sample_t));
-    ngx_http_profiling_rawfile_close(f, section, start, (uint32_t) n);
 }
 
 
@@ -405,21 +398,13 @@ ngx_http_profiling_trace_stacks(ngx_http_profiling_trace_capture_t *c,
     ngx_http_profiling_raw_trace_sample_t *samples)
 {
     uint64_t                            pcs[NGX_HTTP_PROFILING_FRAMES + 1];
-    off_t                               start;
     ngx_uint_t                          n, depth, last;
     ngx_http_profiling_slot_t          *slot;
     ngx_http_profiling_stacks_t        *stacks;
-    ngx_http_profiling_reading_t        reading;
-    ngx_http_profiling_raw_stack_t      stack;
-    ngx_http_profiling_raw_section_t   *section;
     ngx_http_profiling_trace_moment_t   m;
 
     slot = ngx_http_profiling_zone_slot(f->zone, c->slot);
     stacks = ngx_http_profiling_zone_stacks(f->zone, slot);
-
-    ngx_memzero(&reading, sizeof(ngx_http_profiling_reading_t));
-    reading.pid = ngx_http_profiling_slot_pid(slot);
-    reading.worker = ngx_http_profiling_load(&slot->worker);
 
     last = ngx_min(c->moment + NGX_HTTP_PROFILING_TRACE_CHUNK,
                    ngx_http_profiling_load(&ring->moment_n));
@@ -446,22 +431,15 @@ ngx_http_profiling_trace_stacks(ngx_http_profiling_trace_capture_t *c,
         samples[n].slot = (uint32_t) c->slot;
         samples[n].goroutine = m.goroutine;
         samples[n].process = ngx_http_profiling_rawfile_process(f,
-                                            (ngx_pid_t) pcs[depth - 1],
-                                            slot, &reading);
-        samples[n].stack = f->stacks++;
+                                     (ngx_pid_t) pcs[depth - 1],
+                                     ngx_http_profiling_load(&slot->worker));
+
+        ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
+        samples[n].stack = ngx_http_profiling_rawfile_stack(f, pcs, depth - 1,
+                                                            0);
+        ngx_http_profiling_rawfile_close(f, 1);
+
         n++;
-
-        section = ngx_http_profiling_rawfile_section(f,
-                                            NGX_HTTP_PROFILING_RAW_STACKS);
-        start = f->text.size;
-
-        stack.depth = (uint32_t) depth - 1;
-        stack.flags = 0;
-
-        ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
-        ngx_http_profiling_text_write(&f->text, pcs,
-                                      stack.depth * sizeof(uint64_t));
-        ngx_http_profiling_rawfile_close(f, section, start, 1);
     }
 
     return n;
@@ -487,10 +465,7 @@ static void
 ngx_http_profiling_trace_info(ngx_http_profiling_trace_capture_t *c,
     ngx_http_profiling_rawfile_t *f)
 {
-    off_t                              start;
-    ngx_http_profiling_raw_trace_t     info;
-    ngx_http_profiling_raw_header_t   *header;
-    ngx_http_profiling_raw_section_t  *section;
+    ngx_http_profiling_raw_trace_t  info;
 
     ngx_memzero(&info, sizeof(ngx_http_profiling_raw_trace_t));
 
@@ -516,15 +491,10 @@ ngx_http_profiling_trace_info(ngx_http_profiling_trace_capture_t *c,
                                                    c->options.location.len);
     }
 
-    section = ngx_http_profiling_rawfile_section(f,
-                                        NGX_HTTP_PROFILING_RAW_TRACE_INFO);
-    start = f->text.size;
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_TRACE_INFO,
+                                   &info, sizeof(info), 1);
 
-    ngx_http_profiling_text_write(&f->text, &info, sizeof(info));
-    ngx_http_profiling_rawfile_close(f, section, start, 1);
-
-    header = f->header;
-    header->output = NGX_HTTP_PROFILING_RAW_TRACE;
+    f->header->output = NGX_HTTP_PROFILING_RAW_TRACE;
 
     if (c->text.first) {
         *f->text.last = c->text.first;
