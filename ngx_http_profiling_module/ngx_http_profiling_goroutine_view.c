@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_anonymous.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump.h"
+#include "ngx_http_profiling_view.h"
 
 
 static void ngx_http_profiling_goroutines_where(ngx_http_profiling_json_t *j,
@@ -227,33 +228,11 @@ ngx_http_profiling_goroutines_where(ngx_http_profiling_json_t *j,
 {
     uint32_t                        n;
     ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_place_t     *place;
     ngx_http_profiling_upstream_t  *u;
 
+    ngx_http_profiling_view_place(j, label);
+
     zone = ngx_http_profiling_process.zone;
-    n = ngx_http_profiling_label_place(label);
-    place = NULL;
-
-    if (n && n <= ngx_http_profiling_load_acquire(&zone->place_n)) {
-        place = ngx_http_profiling_zone_place(zone, n - 1);
-    }
-
-    if (place && place->server_len) {
-        ngx_http_profiling_json_string(j, "server", place->server,
-                                       place->server_len);
-
-    } else {
-        ngx_http_profiling_json_null(j, "server");
-    }
-
-    if (place && place->has_location) {
-        ngx_http_profiling_json_string(j, "location", place->location,
-                                       place->location_len);
-
-    } else {
-        ngx_http_profiling_json_null(j, "location");
-    }
-
     n = ngx_http_profiling_label_upstream(label);
 
     if (n == 0 || n >= ngx_http_profiling_load_acquire(&zone->upstream_n)) {

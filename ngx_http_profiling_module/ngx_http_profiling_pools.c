@@ -198,29 +198,8 @@ static void
 ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
     ngx_uint_t place, const ngx_http_profiling_held_t *held)
 {
-    ngx_http_profiling_place_t  *name;
-
-    name = place ? ngx_http_profiling_zone_place(
-                           ngx_http_profiling_process.zone, place - 1) : NULL;
-
     ngx_http_profiling_json_open(j, NULL, '{');
-
-    if (name && name->server_len) {
-        ngx_http_profiling_json_string(j, "server", name->server,
-                                       name->server_len);
-
-    } else {
-        ngx_http_profiling_json_null(j, "server");
-    }
-
-    if (name && name->has_location) {
-        ngx_http_profiling_json_string(j, "location", name->location,
-                                       name->location_len);
-
-    } else {
-        ngx_http_profiling_json_null(j, "location");
-    }
-
+    ngx_http_profiling_view_place(j, ngx_http_profiling_label(place, 0, 0));
     ngx_http_profiling_pools_held(j, held);
     ngx_http_profiling_json_close(j, '}');
 }

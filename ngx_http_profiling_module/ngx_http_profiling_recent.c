@@ -30,8 +30,6 @@ static void ngx_http_profiling_gc_print(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_pause_t *p);
 static void ngx_http_profiling_gc_cause(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_pause_t *p);
-static void ngx_http_profiling_gc_place(ngx_http_profiling_json_t *j,
-    uint64_t label);
 
 
 ngx_int_t
@@ -209,7 +207,7 @@ ngx_http_profiling_gc_print(ngx_http_profiling_json_t *j,
     ngx_http_profiling_json_uint(j, "duration_ns", p->duration);
 
     ngx_http_profiling_gc_cause(j, p);
-    ngx_http_profiling_gc_place(j, p->label);
+    ngx_http_profiling_view_place(j, p->label);
 
     /* a trim is on the processor, but nobody has measured it */
 
@@ -262,29 +260,4 @@ ngx_http_profiling_gc_cause(ngx_http_profiling_json_t *j,
 
     name = ngx_http_profiling_names_get(p->frames[i]);
     ngx_http_profiling_json_cstring(j, "cause", name);
-}
-
-
-static void
-ngx_http_profiling_gc_place(ngx_http_profiling_json_t *j, uint64_t label)
-{
-    const ngx_http_profiling_place_t  *place;
-
-    place = ngx_http_profiling_stall_where(label);
-
-    if (place && place->server_len) {
-        ngx_http_profiling_json_string(j, "server", place->server,
-                                       place->server_len);
-
-    } else {
-        ngx_http_profiling_json_null(j, "server");
-    }
-
-    if (place && place->has_location) {
-        ngx_http_profiling_json_string(j, "location", place->location,
-                                       place->location_len);
-
-    } else {
-        ngx_http_profiling_json_null(j, "location");
-    }
 }

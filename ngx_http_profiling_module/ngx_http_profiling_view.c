@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_goroutines.h"
+#include "ngx_http_profiling_stall.h"
 
 
 static void ngx_http_profiling_view_figure(ngx_http_profiling_json_t *j,
@@ -436,6 +437,31 @@ ngx_http_profiling_view_worker(ngx_http_profiling_json_t *j,
                                  ngx_http_profiling_time()
                                  - w->silent / 1000000);
     ngx_http_profiling_json_time(j, "collected", w->gauges.time);
+}
+
+
+void
+ngx_http_profiling_view_place(ngx_http_profiling_json_t *j, uint64_t label)
+{
+    const ngx_http_profiling_place_t  *place;
+
+    place = ngx_http_profiling_stall_where(label);
+
+    if (place && place->server_len) {
+        ngx_http_profiling_json_string(j, "server", place->server,
+                                       place->server_len);
+
+    } else {
+        ngx_http_profiling_json_null(j, "server");
+    }
+
+    if (place && place->has_location) {
+        ngx_http_profiling_json_string(j, "location", place->location,
+                                       place->location_len);
+
+    } else {
+        ngx_http_profiling_json_null(j, "location");
+    }
 }
 
 

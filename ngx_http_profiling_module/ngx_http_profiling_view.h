@@ -73,6 +73,9 @@ void ngx_http_profiling_view_by_status(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_counts_t *counts);
 void ngx_http_profiling_view_worker(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_worker_t *w);
+/* server and location of a label, or null */
+void ngx_http_profiling_view_place(ngx_http_profiling_json_t *j,
+    uint64_t label);
 void ngx_http_profiling_view_unavailable(ngx_http_profiling_json_t *j,
     uint64_t unavailable);
 
