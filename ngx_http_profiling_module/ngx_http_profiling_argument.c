@@ -35,6 +35,86 @@ ngx_http_profiling_argument(ngx_http_request_t *r, const char *name,
 }
 
 
+ngx_int_t
+ngx_http_profiling_argument_number(ngx_http_request_t *r, const char *name,
+    ngx_int_t *n)
+{
+    ngx_str_t   value;
+    ngx_uint_t  minus;
+
+    if (ngx_http_profiling_argument(r, name, &value) != NGX_OK
+        || value.len == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    minus = (value.data[0] == '-');
+
+    if (minus || value.data[0] == '+') {
+        value.data++;
+        value.len--;
+    }
+
+    *n = ngx_atoi(value.data, value.len);
+
+    if (*n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (minus) {
+        *n = -*n;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_profiling_argument_delta(ngx_http_request_t *r, ngx_int_t *debug,
+    ngx_int_t *seconds, ngx_http_profiling_error_pt error)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_profiling_argument_number(r, "debug", debug) != NGX_OK) {
+        *debug = 0;
+    }
+
+    rc = ngx_http_profiling_argument_number(r, "seconds", seconds);
+
+    if (rc == NGX_DECLINED) {
+        *seconds = 0;
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_ERROR || *seconds <= 0) {
+        return error(r, NGX_HTTP_BAD_REQUEST,
+                     "invalid value for \"seconds\" - "
+                     "must be a positive integer");
+    }
+
+    if (*debug) {
+        return error(r, NGX_HTTP_BAD_REQUEST,
+                     "seconds and debug params are incompatible");
+    }
+
+    return ngx_http_profiling_argument_seconds(r, *seconds, error);
+}
+
+
+ngx_int_t
+ngx_http_profiling_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
+    ngx_http_profiling_error_pt error)
+{
+    if (seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
+        return error(r, NGX_HTTP_BAD_REQUEST,
+                     "profile duration exceeds the limit of %d seconds",
+                     NGX_HTTP_PROFILING_SECONDS_MAX);
+    }
+
+    return NGX_DECLINED;
+}
+
+
 ngx_uint_t
 ngx_http_profiling_any_header(ngx_http_request_t *r, const char *name,
     ngx_http_profiling_header_pt test)

@@ -23,6 +23,25 @@
 ngx_int_t ngx_http_profiling_argument(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 
+/*
+ * An integer as Go's strconv.Atoi() reads it.  NGX_DECLINED: not given, or
+ * empty; NGX_ERROR: no integer.
+ */
+ngx_int_t ngx_http_profiling_argument_number(ngx_http_request_t *r,
+    const char *name, ngx_int_t *n);
+
+/*
+ * "debug" and "seconds", 0 if it is not given, of a profile with a name, in
+ * the order and with the words of Go: net/http/pprof, handler.ServeHTTP().
+ * NGX_DECLINED: go on; else what error() returned.
+ */
+ngx_int_t ngx_http_profiling_argument_delta(ngx_http_request_t *r,
+    ngx_int_t *debug, ngx_int_t *seconds, ngx_http_profiling_error_pt error);
+
+/* the same of seconds that were read otherwise: not too many of them */
+ngx_int_t ngx_http_profiling_argument_seconds(ngx_http_request_t *r,
+    ngx_int_t seconds, ngx_http_profiling_error_pt error);
+
 /* whether a test holds for any header of a name */
 
 typedef ngx_uint_t (*ngx_http_profiling_header_pt)(ngx_http_request_t *r,

@@ -27,8 +27,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_profiling_goroutine_arguments(
     ngx_http_profiling_goroutine_ctx_t *ctx);
-static ngx_int_t ngx_http_profiling_goroutine_number(ngx_http_request_t *r,
-    const char *name, ngx_int_t *n);
 static ngx_int_t ngx_http_profiling_goroutine_ask(
     ngx_http_profiling_goroutine_ctx_t *ctx);
 static void ngx_http_profiling_goroutine_gathered(void *data);
@@ -92,7 +90,7 @@ ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
 }
 
 
-/* in the order, and with the words, of Go; NGX_DECLINED: they are good */
+/* NGX_DECLINED: they are good */
 
 static ngx_int_t
 ngx_http_profiling_goroutine_arguments(
@@ -103,30 +101,13 @@ ngx_http_profiling_goroutine_arguments(
 
     r = ctx->request;
 
-    if (ngx_http_profiling_goroutine_number(r, "debug", &debug) != NGX_OK) {
-        debug = 0;
+    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, ctx->error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
-    rc = ngx_http_profiling_goroutine_number(r, "seconds", &seconds);
-
-    if (rc == NGX_ERROR || (rc == NGX_OK && seconds <= 0)) {
-        return ctx->error(r, NGX_HTTP_BAD_REQUEST,
-                          "invalid value for \"seconds\" - must be a positive "
-                          "integer");
-    }
-
-    if (rc == NGX_OK && debug) {
-        return ctx->error(r, NGX_HTTP_BAD_REQUEST,
-                          "seconds and debug params are incompatible");
-    }
-
-    if (rc == NGX_OK && seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
-        return ctx->error(r, NGX_HTTP_BAD_REQUEST,
-                          "profile duration exceeds the limit of %d seconds",
-                          NGX_HTTP_PROFILING_SECONDS_MAX);
-    }
-
-    ctx->delay = (rc == NGX_OK) ? seconds * 1000 : 0;
+    ctx->delay = seconds * 1000;
     ctx->disposition = ctx->delay
                        ? "attachment; filename=\"goroutine-delta\""
                        : "attachment; filename=\"goroutine\"";
@@ -141,7 +122,7 @@ ngx_http_profiling_goroutine_arguments(
     if (debug >= 2) {
         ctx->limit = NGX_HTTP_PROFILING_DUMP_LIMIT_MAX;
 
-        if (ngx_http_profiling_goroutine_number(r, "limit", &n) == NGX_OK
+        if (ngx_http_profiling_argument_number(r, "limit", &n) == NGX_OK
             && n >= 0)
         {
             ctx->limit = ngx_min(n, NGX_HTTP_PROFILING_DUMP_LIMIT_MAX);
@@ -149,42 +130,6 @@ ngx_http_profiling_goroutine_arguments(
     }
 
     return ngx_http_profiling_argument_worker(r, &ctx->worker, ctx->error);
-}
-
-
-/* NGX_DECLINED: not given, or empty; NGX_ERROR: not a number */
-
-static ngx_int_t
-ngx_http_profiling_goroutine_number(ngx_http_request_t *r, const char *name,
-    ngx_int_t *n)
-{
-    ngx_str_t   value;
-    ngx_uint_t  minus;
-
-    if (ngx_http_profiling_argument(r, name, &value) != NGX_OK
-        || value.len == 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    minus = (value.data[0] == '-');
-
-    if (minus || value.data[0] == '+') {
-        value.data++;
-        value.len--;
-    }
-
-    *n = ngx_atoi(value.data, value.len);
-
-    if (*n == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (minus) {
-        *n = -*n;
-    }
-
-    return NGX_OK;
 }
 
 

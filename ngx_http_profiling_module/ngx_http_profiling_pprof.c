@@ -257,10 +257,10 @@ ngx_http_profiling_pprof_profile(ngx_http_request_t *r,
         }
     }
 
-    if (seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
-        return error(r, NGX_HTTP_BAD_REQUEST,
-                     "profile duration exceeds the limit of %d seconds",
-                     NGX_HTTP_PROFILING_SECONDS_MAX);
+    rc = ngx_http_profiling_argument_seconds(r, seconds, error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     rc = ngx_http_profiling_argument_worker(r, &worker, error);

@@ -13,8 +13,6 @@ static ngx_int_t ngx_http_profiling_pprof_named(ngx_http_request_t *r,
 static ngx_int_t ngx_http_profiling_pprof_query(ngx_http_request_t *r,
     ngx_http_profiling_heap_query_t *query,
     ngx_http_profiling_error_pt error);
-static ngx_int_t ngx_http_profiling_pprof_number(ngx_http_request_t *r,
-    const char *name);
 static ngx_int_t ngx_http_profiling_pprof_heap_send(ngx_http_request_t *r,
     const ngx_http_profiling_heap_query_t *query, const char *disposition,
     ngx_http_profiling_error_pt error);
@@ -102,73 +100,29 @@ ngx_http_profiling_pprof_named(ngx_http_request_t *r, ngx_uint_t kind,
 }
 
 
-/*
- * As Go reads them: net/http/pprof, handler.ServeHTTP().  NGX_DECLINED: they
- * are good, no answer was given yet.
- */
+/* NGX_DECLINED: they are good, no answer was given yet */
 
 static ngx_int_t
 ngx_http_profiling_pprof_query(ngx_http_request_t *r,
     ngx_http_profiling_heap_query_t *query, ngx_http_profiling_error_pt error)
 {
-    ngx_int_t  seconds;
-    ngx_str_t  value;
+    ngx_int_t  rc, n, debug, seconds;
 
-    query->text = (ngx_http_profiling_pprof_number(r, "debug") != 0);
+    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, error);
 
-    if (ngx_http_profiling_argument(r, "seconds", &value) == NGX_OK
-        && value.len)
-    {
-        seconds = ngx_atoi(value.data, value.len);
-
-        if (seconds <= 0) {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "invalid value for \"seconds\" - must be a positive "
-                         "integer");
-        }
-
-        if (query->text) {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "seconds and debug params are incompatible");
-        }
-
-        if (seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "profile duration exceeds the limit of %d seconds",
-                         NGX_HTTP_PROFILING_SECONDS_MAX);
-        }
-
-        query->delta = (ngx_msec_t) seconds * 1000;
-
-    } else {
-        query->trim = (query->kind == NGX_HTTP_PROFILING_OF_HEAP
-                       && ngx_http_profiling_pprof_number(r, "gc") > 0);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
+
+    query->text = (debug != 0);
+    query->delta = (ngx_msec_t) seconds * 1000;
+
+    query->trim = (query->kind == NGX_HTTP_PROFILING_OF_HEAP
+                   && seconds == 0
+                   && ngx_http_profiling_argument_number(r, "gc", &n) == NGX_OK
+                   && n > 0);
 
     return ngx_http_profiling_argument_worker(r, &query->worker, error);
-}
-
-
-/* what is no number is 0 */
-
-static ngx_int_t
-ngx_http_profiling_pprof_number(ngx_http_request_t *r, const char *name)
-{
-    ngx_int_t  n;
-    ngx_str_t  value;
-
-    if (ngx_http_profiling_argument(r, name, &value) != NGX_OK) {
-        return 0;
-    }
-
-    if (value.len && value.data[0] == '-') {
-        n = ngx_atoi(value.data + 1, value.len - 1);
-        return (n > 0) ? -n : 0;
-    }
-
-    n = ngx_atoi(value.data, value.len);
-
-    return (n == NGX_ERROR) ? 0 : n;
 }
 
 

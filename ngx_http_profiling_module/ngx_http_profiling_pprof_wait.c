@@ -28,15 +28,12 @@ ngx_http_profiling_pprof_mutex(ngx_http_request_t *r,
 }
 
 
-/* parameters as Go reads them; a debug that is no number means 0 */
-
 static ngx_int_t
 ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
     ngx_http_profiling_error_pt error)
 {
     ngx_int_t                      rc, seconds, debug;
     ngx_pid_t                      worker;
-    ngx_str_t                      value;
     const char                    *disposition;
     ngx_http_profiling_profile_t  *p;
 
@@ -47,35 +44,10 @@ ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
           "attachment; filename=\"mutex-delta\"" }
     };
 
-    debug = 0;
-    seconds = 0;
+    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, error);
 
-    if (ngx_http_profiling_argument(r, "debug", &value) == NGX_OK) {
-        debug = ngx_atoi(value.data, value.len);
-        debug = ngx_max(debug, 0);
-    }
-
-    if (ngx_http_profiling_argument(r, "seconds", &value) == NGX_OK
-        && value.len)
-    {
-        seconds = ngx_atoi(value.data, value.len);
-
-        if (seconds <= 0) {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "invalid value for \"seconds\" - "
-                         "must be a positive integer");
-        }
-
-        if (debug) {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "seconds and debug params are incompatible");
-        }
-
-        if (seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "profile duration exceeds the limit of %d seconds",
-                         NGX_HTTP_PROFILING_SECONDS_MAX);
-        }
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     rc = ngx_http_profiling_argument_worker(r, &worker, error);
