@@ -167,8 +167,9 @@ style:
 	@t/style
 
 bench: all
-	@BUILD=$(build) BINARY=$(nginx) bench/run
-	@BUILD=$(build) BINARY=$(nginx) bench/cpu
+	@for name in run cpu heap block trace; do \
+	    BUILD=$(build) BINARY=$(nginx) bench/$$name || exit 1; \
+	done
 
 
 install: all

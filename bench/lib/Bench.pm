@@ -1,0 +1,128 @@
+package Bench;
+
+# What the benches share: where the build and nginx are, a directory for the
+# time of a run, the choice of parts, callgrind, medians.
+#
+# BUILD is the build directory, BINARY the nginx to measure with.  Loaded
+# before t/lib is: it goes to the top of the checkout, and sets what the sites
+# of t/lib find in the environment, see t/run.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
+
+our @EXPORT = qw($build $dir parts with_encoder callgrind total functions
+                 median quartiles);
+
+our $build = abs_path($ENV{BUILD} || 'build');
+our $dir = tempdir('bench.XXXXXX', TMPDIR => 1, CLEANUP => 1);
+
+chdir dirname(abs_path(__FILE__)) . '/../..' or die "chdir() failed: $!\n";
+
+$ENV{BUILD} = $build;
+$ENV{ENCODER} = "$build/ngx_http_profiling_encoder";
+$ENV{TEST_NGINX_BINARY} = $ENV{BINARY} || '/usr/sbin/nginx';
+$ENV{TEST_NGINX_LOAD_MODULES} = "$build/ngx_http_profiling_module.so";
+$ENV{TEST_NGINX_SERVROOT} = $dir;
+
+unshift @INC, 't/lib';
+
+$| = 1;
+
+
+# runs those that are asked for, or all in their order
+
+sub parts {
+    my @parts = @_;
+
+    my %part = @parts;
+    my @all = map { $parts[2 * $_] } 0 .. $#parts / 2;
+
+    for my $name (@ARGV ? @ARGV : @all) {
+        my $run = $part{$name} or die "no such part: $name\n";
+        $run->();
+    }
+}
+
+
+# the module lies where the encoder is beside it and workers can go
+
+sub with_encoder {
+    mkdir "$dir/modules" or die "mkdir() failed: $!\n";
+
+    system('cp', (map { "$build/ngx_http_profiling_$_" }
+                  'module.so', 'encoder'), "$dir/modules") == 0 or exit 1;
+
+    $ENV{TEST_NGINX_LOAD_MODULES} =
+        "$dir/modules/ngx_http_profiling_module.so";
+}
+
+
+# the wrapper of an nginx whose instructions are counted; a file a process
+
+sub callgrind {
+    my $dir = shift;
+
+    return ['valgrind', '-q', '--tool=callgrind',
+            "--callgrind-out-file=$dir/temp/callgrind.%p"];
+}
+
+
+# instructions of a process
+
+sub total {
+    my $file = shift;
+
+    open my $fh, '<', $file or die "open() \"$file\" failed: $!\n";
+
+    while (my $line = <$fh>) {
+        return $1 if $line =~ /^(?:summary|totals): (\d+)/;
+    }
+
+    return 0;
+}
+
+
+# the same of the module's functions, each alone; with a true second argument
+# with all that they call
+
+sub functions {
+    my ($file, $inclusive) = @_;
+
+    open my $fh, '-|', 'callgrind_annotate', '--auto=no', '--threshold=100',
+                 $inclusive ? '--inclusive=yes' : (), $file
+        or die "callgrind_annotate: $!\n";
+
+    my %count;
+
+    while (my $line = <$fh>) {
+        my ($number, $name) =
+            $line =~ /^\s*([\d,]+)\s.*?[^\s:]*:(ngx_http_profiling_\w+)/
+            or next;
+
+        $count{$name} += $number =~ tr/,//dr;
+    }
+
+    return \%count;
+}
+
+
+sub median {
+    my @sorted = sort { $a <=> $b } @_;
+
+    return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
+}
+
+
+sub quartiles {
+    my @sorted = sort { $a <=> $b } @_;
+
+    return ($sorted[$#sorted / 4], $sorted[$#sorted - int($#sorted / 4)]);
+}
+
+
+1;
