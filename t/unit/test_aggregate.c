@@ -185,6 +185,32 @@ test_requests(ngx_http_profiling_snapshot_t *s, uint32_t tick)
 }
 
 
+/* what n requests leave behind, see test_work(), in the sum of a tick */
+
+static void
+test_sum_is_of(uint64_t n, uint64_t errors)
+{
+    assert_int_equal(test_sum.errors, errors);
+    assert_int_equal(test_sum.tasks, n);
+    assert_int_equal(test_sum.total_alloc, n * 4096);
+    assert_int_equal(test_sum.cpu, n * 50);
+    assert_int_equal(test_sum.pauses, n);
+    assert_int_equal(test_sum.pause_total, n * 11000000ULL);
+}
+
+
+/* the sum of a tick: requests, connections, workers that have a sample */
+
+static void
+test_tick_is(ngx_http_profiling_snapshot_t *s, uint32_t tick,
+    uint64_t requests, uint64_t connections, ngx_uint_t workers)
+{
+    assert_int_equal(test_requests(s, tick), requests);
+    assert_int_equal(test_sum.connections, connections);
+    assert_int_equal(test_workers, workers);
+}
+
+
 static void
 test_workers_of_a_tick_are_added(void **state)
 {
@@ -204,19 +230,12 @@ test_workers_of_a_tick_are_added(void **state)
     s = test_snapshot(0);
 
     assert_int_equal(test_requests(s, 9), NONE);
-    assert_int_equal(test_requests(s, 10), 600);
-    assert_int_equal(test_workers, 3);
-    assert_int_equal(test_sum.errors, 60);
-    assert_int_equal(test_sum.tasks, 600);
-    assert_int_equal(test_sum.total_alloc, 600 * 4096);
-    assert_int_equal(test_sum.cpu, 600 * 50);
-    assert_int_equal(test_sum.pauses, 600);
-    assert_int_equal(test_sum.pause_total, 600 * 11000000ULL);
+    test_tick_is(s, 10, 600, 6, 3);
+    test_sum_is_of(600, 60);
     assert_int_equal(test_sum.last_pause, 11000);
     assert_int_equal(test_sum.heap_alloc, 6);
     assert_int_equal(test_sum.heap_sys, 6);
     assert_int_equal(test_sum.anonymous, 6);
-    assert_int_equal(test_sum.connections, 6);
     assert_int_equal(ngx_http_profiling_sample_stack_inuse(&test_sum),
                      6 * 1024);
     assert_int_equal(ngx_http_profiling_sample_stack_sys(&test_sum),
@@ -247,11 +266,8 @@ test_ended_workers_keep_their_counters(void **state)
 
     s = test_snapshot(0);
 
-    assert_int_equal(test_requests(s, 2), 55);
-    assert_int_equal(test_sum.connections, 8);
-    assert_int_equal(test_requests(s, 3), 60);
-    assert_int_equal(test_sum.connections, 1);
-    assert_int_equal(test_workers, 1);
+    test_tick_is(s, 2, 55, 8, 2);
+    test_tick_is(s, 3, 60, 1, 1);
 
     /* its sample is not in the part that is asked for */
 
@@ -287,14 +303,10 @@ test_later_workers_begin_where_they_began(void **state)
 
     s = test_snapshot(0);
 
-    assert_int_equal(test_requests(s, 39), 1003);
-    assert_int_equal(test_sum.tasks, 1003);
-    assert_int_equal(test_sum.cpu, 1003 * 50);
-    assert_int_equal(test_sum.pauses, 1003);
-    assert_int_equal(test_sum.errors, 101);
+    test_tick_is(s, 39, 1003, 1, 1);
+    test_sum_is_of(1003, 101);
     assert_int_equal(test_requests(s, 40), NONE);
-    assert_int_equal(test_requests(s, 41), 1023);
-    assert_int_equal(test_workers, 2);
+    test_tick_is(s, 41, 1023, 2, 2);
 
     /* it has no sample yet */
 
@@ -338,14 +350,8 @@ test_one_worker_alone(void **state)
     /* what the slot's owner before had is not this worker's */
 
     assert_int_equal(test_requests(s, 5), NONE);
-    assert_int_equal(test_requests(s, 6), 30);
-    assert_int_equal(test_sum.errors, 3);
-    assert_int_equal(test_sum.tasks, 30);
-    assert_int_equal(test_sum.cpu, 1500);
-    assert_int_equal(test_sum.total_alloc, 30 * 4096);
-    assert_int_equal(test_sum.pauses, 30);
-    assert_int_equal(test_sum.pause_total, 30 * 11000000ULL);
-    assert_int_equal(test_sum.connections, 2);
+    test_tick_is(s, 6, 30, 2, 1);
+    test_sum_is_of(30, 3);
     assert_int_equal(test_requests(s, 7), NONE);
     assert_int_equal(test_requests(s, 8), 34);
 }
@@ -390,12 +396,8 @@ test_another_interval_has_other_ticks(void **state)
 
     s = test_snapshot(0);
 
-    assert_int_equal(test_requests(s, 20), 105);
-    assert_int_equal(test_workers, 1);
-    assert_int_equal(test_sum.connections, 1);
-    assert_int_equal(test_requests(s, 21), 105);
-    assert_int_equal(test_workers, 1);
-    assert_int_equal(test_sum.connections, 1);
+    test_tick_is(s, 20, 105, 1, 1);
+    test_tick_is(s, 21, 105, 1, 1);
 
     /* a single process goes on under another one: its history begins anew */
 

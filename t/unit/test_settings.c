@@ -143,15 +143,36 @@ test_set(ngx_uint_t i, const char *text)
 }
 
 
+/* an argument, and the value that it sets; a table ends with NULL */
+
+typedef struct {
+    const char  *text;
+    int64_t      value;
+} test_case_t;
+
+
+static void
+test_cases(ngx_uint_t i, const test_case_t *cases)
+{
+    int64_t             value;
+    const test_case_t  *c;
+
+    for (c = cases; c->text; c++) {
+        value = test_set(i, c->text);
+
+        if (value != c->value) {
+            fail_msg("%s \"%s\" is %lld, not %lld",
+                     ngx_http_profiling_settings[i].name, c->text,
+                     (long long) value, (long long) c->value);
+        }
+    }
+}
+
+
 static void
 test_times(void **state)
 {
-    ngx_uint_t  i;
-
-    static const struct {
-        const char  *text;
-        int64_t      ms;
-    } cases[] = {
+    static const test_case_t  interval[] = {
         { "2s", 2000 }, { "500ms", 500 }, { "2", 2000 }, { "1m30s", 90000 },
         { "1m 30s", 90000 }, { "2m0s", 120000 }, { "1h", 3600000 },
         { "1h0m0s", 3600000 }, { "100ms", 100 }, { "1s500ms", 1500 },
@@ -178,75 +199,51 @@ test_times(void **state)
         { "99999999999999999999s", BAD }, { "9223372036854775807s", BAD },
         { "9223372036854775.999s", BAD }, { "9223372036854775.5s", BAD },
         { "18446744073709553s", BAD }, { "99999999999999999999.5s", BAD },
-        { "9223372036854775807ms", BAD }
+        { "9223372036854775807ms", BAD }, { NULL, 0 }
     };
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int64_t  value = test_set(NGX_HTTP_PROFILING_INTERVAL, cases[i].text);
+    static const test_case_t  threshold[] = {
+        { "1ms", 1 }, { "0.001s", 1 }, { "0.0001s", BAD }, { NULL, 0 }
+    };
 
-        if (value != cases[i].ms) {
-            fail_msg("\"%s\" is %lld, not %lld", cases[i].text,
-                     (long long) value, (long long) cases[i].ms);
-        }
-    }
-
-    assert_int_equal(test_set(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, "1ms"), 1);
-    assert_int_equal(test_set(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, "0.001s"),
-                     1);
-    assert_int_equal(test_set(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, "0.0001s"),
-                     BAD);
+    test_cases(NGX_HTTP_PROFILING_INTERVAL, interval);
+    test_cases(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, threshold);
 }
 
 
 static void
 test_sizes(void **state)
 {
-    const ngx_uint_t  limit = NGX_HTTP_PROFILING_MEMORY_LIMIT,
-                      rate = NGX_HTTP_PROFILING_HEAP_RATE;
+    static const test_case_t  limit[] = {
+        { "auto", 0 }, { "1m", 1048576 }, { "1M", 1048576 },
+        { "2g", (int64_t) 2 << 30 }, { "1048576", 1048576 },
+        { "1048575", BAD }, { "0", BAD }, { "off", BAD }, { "", BAD },
+        { "m", BAD }, { "1mb", BAD }, { "1.5g", BAD }, { "-1m", BAD },
+        { "99999999999999999999", BAD }, { "9223372036854775807g", BAD },
+        { NULL, 0 }
+    };
 
-    assert_int_equal(test_set(limit, "auto"), 0);
-    assert_int_equal(test_set(limit, "1m"), 1048576);
-    assert_int_equal(test_set(limit, "1M"), 1048576);
-    assert_int_equal(test_set(limit, "2g"), (int64_t) 2 << 30);
-    assert_int_equal(test_set(limit, "1048576"), 1048576);
-    assert_int_equal(test_set(limit, "1048575"), BAD);
-    assert_int_equal(test_set(limit, "0"), BAD);
-    assert_int_equal(test_set(limit, "off"), BAD);
-    assert_int_equal(test_set(limit, ""), BAD);
-    assert_int_equal(test_set(limit, "m"), BAD);
-    assert_int_equal(test_set(limit, "1mb"), BAD);
-    assert_int_equal(test_set(limit, "1.5g"), BAD);
-    assert_int_equal(test_set(limit, "-1m"), BAD);
-    assert_int_equal(test_set(limit, "99999999999999999999"), BAD);
-    assert_int_equal(test_set(limit, "9223372036854775807g"), BAD);
+    static const test_case_t  rate[] = {
+        { "off", 0 }, { "512k", 524288 }, { "1", 1 }, { "1g", 1 << 30 },
+        { "1073741825", BAD }, { "auto", BAD }, { "0", BAD }, { NULL, 0 }
+    };
 
-    assert_int_equal(test_set(rate, "off"), 0);
-    assert_int_equal(test_set(rate, "512k"), 524288);
-    assert_int_equal(test_set(rate, "1"), 1);
-    assert_int_equal(test_set(rate, "1g"), 1 << 30);
-    assert_int_equal(test_set(rate, "1073741825"), BAD);
-    assert_int_equal(test_set(rate, "auto"), BAD);
-    assert_int_equal(test_set(rate, "0"), BAD);
+    test_cases(NGX_HTTP_PROFILING_MEMORY_LIMIT, limit);
+    test_cases(NGX_HTTP_PROFILING_HEAP_RATE, rate);
 }
 
 
 static void
 test_percentages(void **state)
 {
-    const ngx_uint_t  i = NGX_HTTP_PROFILING_MEMORY_WARNING;
+    static const test_case_t  warning[] = {
+        { "75", 75 }, { "75%", 75 }, { "1%", 1 }, { "100%", 100 },
+        { "0%", BAD }, { "101", BAD }, { "%", BAD }, { "75%%", BAD },
+        { "%75", BAD }, { "", BAD }, { "-5%", BAD }, { "off", BAD },
+        { NULL, 0 }
+    };
 
-    assert_int_equal(test_set(i, "75"), 75);
-    assert_int_equal(test_set(i, "75%"), 75);
-    assert_int_equal(test_set(i, "1%"), 1);
-    assert_int_equal(test_set(i, "100%"), 100);
-    assert_int_equal(test_set(i, "0%"), BAD);
-    assert_int_equal(test_set(i, "101"), BAD);
-    assert_int_equal(test_set(i, "%"), BAD);
-    assert_int_equal(test_set(i, "75%%"), BAD);
-    assert_int_equal(test_set(i, "%75"), BAD);
-    assert_int_equal(test_set(i, ""), BAD);
-    assert_int_equal(test_set(i, "-5%"), BAD);
-    assert_int_equal(test_set(i, "off"), BAD);
+    test_cases(NGX_HTTP_PROFILING_MEMORY_WARNING, warning);
 
     assert_string_equal(test_logged,
                         "invalid value \"off\" of "
@@ -258,23 +255,19 @@ test_percentages(void **state)
 static void
 test_numbers(void **state)
 {
-    const ngx_uint_t  history = NGX_HTTP_PROFILING_HISTORY,
-                      mutex = NGX_HTTP_PROFILING_MUTEX_FRACTION;
+    static const test_case_t  history[] = {
+        { "1", 1 }, { "100000", 100000 }, { "100001", BAD }, { "0", BAD },
+        { "-1", BAD }, { "1k", BAD }, { "10%", BAD }, { "", BAD },
+        { "99999999999999999999999", BAD }, { NULL, 0 }
+    };
 
-    assert_int_equal(test_set(history, "1"), 1);
-    assert_int_equal(test_set(history, "100000"), 100000);
-    assert_int_equal(test_set(history, "100001"), BAD);
-    assert_int_equal(test_set(history, "0"), BAD);
-    assert_int_equal(test_set(history, "-1"), BAD);
-    assert_int_equal(test_set(history, "1k"), BAD);
-    assert_int_equal(test_set(history, "10%"), BAD);
-    assert_int_equal(test_set(history, ""), BAD);
-    assert_int_equal(test_set(history, "99999999999999999999999"), BAD);
+    static const test_case_t  mutex[] = {
+        { "off", 0 }, { "1000000", 1000000 }, { "offf", BAD }, { "OFF", BAD },
+        { NULL, 0 }
+    };
 
-    assert_int_equal(test_set(mutex, "off"), 0);
-    assert_int_equal(test_set(mutex, "1000000"), 1000000);
-    assert_int_equal(test_set(mutex, "offf"), BAD);
-    assert_int_equal(test_set(mutex, "OFF"), BAD);
+    test_cases(NGX_HTTP_PROFILING_HISTORY, history);
+    test_cases(NGX_HTTP_PROFILING_MUTEX_FRACTION, mutex);
 
     assert_string_equal(test_logged,
                         "invalid value \"OFF\" of "
@@ -283,18 +276,29 @@ test_numbers(void **state)
 }
 
 
+/* a number, in ms if it is a time, and what it sets */
+
+static void
+test_number(ngx_uint_t i, int64_t number, int64_t value)
+{
+    char  text[64];
+
+    (void) snprintf(text, sizeof(text), "%lld%s", (long long) number,
+                    ngx_http_profiling_settings[i].kind
+                    == NGX_HTTP_PROFILING_TIME ? "ms" : "");
+
+    assert_int_equal(test_set(i, text), value);
+}
+
+
 static void
 test_every_directive_takes_its_ends(void **state)
 {
-    char                                 text[64];
-    int64_t                              below, above;
     ngx_uint_t                           i;
-    const char                          *unit;
     const ngx_http_profiling_setting_t  *s;
 
     for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
         s = &ngx_http_profiling_settings[i];
-        unit = (s->kind == NGX_HTTP_PROFILING_TIME) ? "ms" : "";
 
         if (s->kind == NGX_HTTP_PROFILING_FLAG) {
             assert_int_equal(test_set(i, "on"), 1);
@@ -304,23 +308,13 @@ test_every_directive_takes_its_ends(void **state)
             continue;
         }
 
-        (void) snprintf(text, sizeof(text), "%lld%s", (long long) s->min,
-                        unit);
-        assert_int_equal(test_set(i, text), s->min);
+        test_number(i, s->min, s->min);
+        test_number(i, s->max, s->max);
+        test_number(i, s->min - 1, BAD);
 
-        (void) snprintf(text, sizeof(text), "%lld%s", (long long) s->max,
-                        unit);
-        assert_int_equal(test_set(i, text), s->max);
-
-        below = s->min - 1;
-        (void) snprintf(text, sizeof(text), "%lld%s", (long long) below,
-                        unit);
-        assert_int_equal(test_set(i, text), BAD);
-
-        above = (s->max < NGX_MAX_OFF_T_VALUE) ? s->max + 1 : s->min - 1;
-        (void) snprintf(text, sizeof(text), "%lld%s", (long long) above,
-                        unit);
-        assert_int_equal(test_set(i, text), BAD);
+        if (s->max < NGX_MAX_OFF_T_VALUE) {
+            test_number(i, s->max + 1, BAD);
+        }
 
         /* the default is one that could be set, or the word for none */
 
