@@ -382,7 +382,7 @@ ngx_http_profiling_capture_chase(void *data)
 
     return ngx_http_profiling_job_wait(&c->job,
                                        c->duration
-                                       - ngx_min(spent, c->duration) + 1);
+                                       - ngx_min(spent, c->duration));
 }
 
 
@@ -391,7 +391,6 @@ ngx_http_profiling_capture_finish(void *data)
 {
     ngx_http_profiling_capture_t *c = data;
 
-    uint64_t                       now, until;
     ngx_int_t                      rc;
     ngx_http_profiling_slot_t     *slot;
     ngx_http_profiling_zone_t     *zone;
@@ -400,18 +399,9 @@ ngx_http_profiling_capture_finish(void *data)
     zone = ngx_http_profiling_process.zone;
 
     if (c->raw == NULL) {
-        now = ngx_http_profiling_clock();
-        until = c->start + (uint64_t) c->duration * 1000000;
-
-        /* nginx's timers count from the pass's begin, which may be long ago */
-
-        if (now < until) {
-            ngx_add_timer(&c->event,
-                          (ngx_msec_t) ((until - now) / 1000000) + 1);
-            return NGX_DONE;
-        }
-
-        c->raw = ngx_http_profiling_rawfile_create(c->pool, now - c->start);
+        c->raw = ngx_http_profiling_rawfile_create(c->pool,
+                                                   ngx_http_profiling_clock()
+                                                   - c->start);
         return c->raw ? NGX_AGAIN : NGX_ERROR;
     }
 

@@ -38,6 +38,19 @@ ngx_http_profiling_event_stop(ngx_event_t *ev)
 }
 
 
+void
+ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer)
+{
+    /*
+     * nginx counts from the begin of the pass, which may be long ago, and in
+     * whole milliseconds
+     */
+
+    ngx_time_update();
+    ngx_add_timer(ev, timer + 1);
+}
+
+
 ngx_int_t
 ngx_http_profiling_slice(ngx_http_profiling_step_pt step, void *data)
 {
@@ -74,7 +87,7 @@ ngx_http_profiling_job_wait(ngx_http_profiling_job_t *job, ngx_msec_t timer)
         ngx_del_timer(&job->event);
     }
 
-    ngx_add_timer(&job->event, timer);
+    ngx_http_profiling_event_timer(&job->event, timer);
 
     return NGX_DONE;
 }

@@ -44,6 +44,9 @@ void ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
 /* it is neither a timer nor posted any more */
 void ngx_http_profiling_event_stop(ngx_event_t *ev);
 
+/* in so many ms, counted from now, and never before */
+void ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer);
+
 /* steps until they take no more, or for one slice; what the last returned */
 ngx_int_t ngx_http_profiling_slice(ngx_http_profiling_step_pt step,
     void *data);

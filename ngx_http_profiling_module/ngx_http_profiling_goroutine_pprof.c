@@ -159,7 +159,7 @@ ngx_http_profiling_goroutine_gathered(void *data)
 
     if (ctx->delay && ctx->base == NULL) {
         ctx->base = ctx->gather;
-        ngx_add_timer(&ctx->timer, ctx->delay);
+        ngx_http_profiling_event_timer(&ctx->timer, ctx->delay);
         return;
     }
 

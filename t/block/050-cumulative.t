@@ -183,6 +183,7 @@ sub delta {
 
     is($count, 3, 'in a time: what happened in it');
     about($p->{decoded}{duration}, 2e9, 0.1, '... which is told');
+    cmp_ok($p->{decoded}{duration}, '>=', 2e9, '... all of it');
     ok(!(grep { !$_->{labels}{pid} } @own), '... with the pids');
 
     my $r = $site->request('/debug/pprof/mutex?seconds=1');
