@@ -2,11 +2,13 @@
 
 import uPlot from 'uplot';
 
-import { $, children, colour, el, put } from './dom.mjs';
+import { $, colour, el, put, putAttribute } from './dom.mjs';
 import * as format from './format.mjs';
 import { interval, points, range, table } from './store.mjs';
 
-const height = 96;
+const height = 96;    // px, as the others
+const left = 62;      // of the axis on the left
+const sides = left + 24;
 
 // What a line looks like says which it is, with colour or without.
 
@@ -32,6 +34,8 @@ const charts = [
     series: [['cpu', 'of one processor']] },
 ];
 
+const names = charts.flatMap(({ series }) => series.map(([name]) => name));
+
 // Steps that read well in the unit of the axis
 
 const decimal = [...Array(24).keys()].flatMap((i) =>
@@ -41,7 +45,20 @@ const binary = [...Array(24).keys()].flatMap((i) =>
   [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .map((n) => n * 1024 ** i)).slice(0, 50);
 
-const clock = (seconds) => format.shortClock(seconds * 1000);
+// the charts have the same axis, and most of it a moment later too
+const clocks = new Map();
+
+function clock(seconds) {
+  if (!clocks.has(seconds)) {
+    if (clocks.size > 200) {
+      clocks.clear();
+    }
+
+    clocks.set(seconds, format.shortClock(seconds * 1000));
+  }
+
+  return clocks.get(seconds);
+}
 
 function options(chart, width, moved) {
   const font = '11px system-ui, sans-serif';
@@ -71,8 +88,10 @@ function options(chart, width, moved) {
     },
     axes: [
       { ...axis, size: 22, space: 70, gap: 5, grid: { show: false },
-        values: (plot, splits) => splits.map((s) => clock(s)) },
-      { ...axis, size: 62, space: 20, gap: 4,
+        // one that would be cut off at the edge is left out
+        values: (plot, splits) => splits.map((s) =>
+          plot.valToPos(s, 'x') < plot.width - sides ? clock(s) : null) },
+      { ...axis, size: left, space: 20, gap: 4,
         incrs: chart.scale === 'bytes' ? binary : decimal,
         values: (plot, splits) => splits.map((v) => chart.format(v)) },
     ],
@@ -98,14 +117,13 @@ let waiting = false;
 function captions() {
   waiting = false;
 
-  plots.forEach(({ plot, chart, keys, time }) => {
-    const last = plot.data[0].length - 1;
-    const index = shown ?? last;
+  plots.forEach(({ data, chart, keys, time }) => {
+    const index = shown ?? data[0].length - 1;
 
-    put(time, { text: shown === null ? '' : clock(plot.data[0][shown]) });
+    put(time, { text: shown === null ? '' : clock(data[0][shown]) });
 
     keys.forEach((value, i) => put(value, {
-      text: chart.format(plot.data[i + 1]?.[index]) ?? 'n/a',
+      text: chart.format(data[i + 1][index]) ?? 'n/a',
     }));
   });
 }
@@ -126,8 +144,7 @@ function moved(index) {
 // The cursor by keyboard, in all charts
 
 function step(event) {
-  const { plot } = plots[0];
-  const last = plot.data[0].length - 1;
+  const last = plots[0].data[0].length - 1;
   const to = { ArrowLeft: (shown ?? last + 1) - 1, ArrowRight: (shown ?? last) + 1,
                Home: 0, End: last, Escape: null }[event.key];
 
@@ -139,7 +156,7 @@ function step(event) {
 
   const index = to === null ? null : Math.min(last, Math.max(0, to));
 
-  plots.forEach(({ plot: { data, valToPos, setCursor } }) =>
+  plots.forEach(({ data, plot: { valToPos, setCursor } }) =>
     setCursor(index === null ? { left: -10, top: -10 }
                              : { left: valToPos(data[0][index], 'x'), top: 0 },
               false));
@@ -167,10 +184,17 @@ function make(chart) {
                                                             { key: 'Escape' })));
   $('charts').append(figure);
 
-  const plot = new uPlot(options(chart, 300, moved),
-                         [[], ...chart.series.map(() => [])], box);
+  const data = [[], ...chart.series.map(() => [])];
+  const plot = new uPlot(options(chart, 300, moved), data, box);
+  const one = { chart, plot, data, box, keys, time, visible: true };
 
-  plots.push({ chart, plot, box, keys, time });
+  plots.push(one);
+
+  // what is not in sight is drawn when it comes there
+  new IntersectionObserver((entries) => {
+    one.visible = entries.at(-1).isIntersecting;
+    draw(one);
+  }).observe(box);
 
   new ResizeObserver(([{ contentRect }]) => {
     const width = Math.floor(contentRect.width);
@@ -179,6 +203,12 @@ function make(chart) {
       plot.setSize({ width, height });
     }
   }).observe(box);
+}
+
+function draw({ plot, data, visible }) {
+  if (visible && plot.data !== data) {
+    plot.setData(data);
+  }
 }
 
 // For those who do not see the curve
@@ -206,17 +236,22 @@ export function showCharts(answer, history) {
 
   put($('h-charts'), { text: `Last ${format.uptime(every * points / 1e3)}` });
 
-  plots.forEach(({ plot, chart, box }) => {
-    const data = table(history, chart.series.map(([name]) => name), every);
-    const end = data[0].at(-1) ?? Date.now() / 1000;
+  const [time, ...columns] = table(history, names, every);
+  const end = time.at(-1) ?? Date.now() / 1000;
 
+  plots.forEach((one) => {
+    const { plot, chart, box } = one;
+    const data = [time, ...chart.series.map(([name]) =>
+      columns[names.indexOf(name)])];
+
+    one.data = data;
     plot.span = [end - span, end];
-    plot.setData(data);
-    box.setAttribute('aria-label', summary(chart, data));
+    draw(one);
+    putAttribute(box, 'aria-label', summary(chart, data));
   });
 
   if (shown !== null) {
-    shown = Math.min(shown, plots[0].plot.data[0].length - 1);
+    shown = Math.min(shown, plots[0].data[0].length - 1);
   }
 
   captions();

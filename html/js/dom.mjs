@@ -25,21 +25,51 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-// {text, title}, as format.field() gives them
+// What was put into a node last is kept with it: to ask the document, for all
+// figures in every update, costs more than to work them out.
+
+const last = Symbol('last');
+
+const changed = (node, name, value) => {
+  const kept = node[last] ??= {};
+
+  if (kept[name] === value) {
+    return false;
+  }
+
+  kept[name] = value;
+
+  return true;
+};
+
+// {text, title}, as format.field() gives them.  A node that has been given to
+// one of these is changed by them alone.
 
 export function put(node, { text, title = '' }) {
-  if (node.textContent !== text) {
+  if (changed(node, 'text', text)) {
     node.textContent = text;
   }
 
-  if (node.title !== title) {
+  if (changed(node, 'title', title) && (title || node.title)) {
     node.title = title;
   }
 }
 
 export function putClass(node, name) {
-  if (node.className !== name) {
+  if (changed(node, 'class', name)) {
     node.className = name;
+  }
+}
+
+export function putToggle(node, name, on) {
+  if (changed(node, name, on)) {
+    node.classList.toggle(name, on);
+  }
+}
+
+export function putAttribute(node, name, value) {
+  if (changed(node, name, value)) {
+    node.setAttribute(name, value);
   }
 }
 

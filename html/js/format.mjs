@@ -9,7 +9,9 @@ const plains = [0, 1, 2].map((digits) => new Intl.NumberFormat('en', {
   maximumFractionDigits: digits,
 }));
 
-const plain = (value, digits = 0) => plains[digits].format(value);
+// most need no commas
+const plain = (value, digits = 0) =>
+  Math.abs(value) < 999 ? value.toFixed(digits) : plains[digits].format(value);
 
 const times = new Intl.DateTimeFormat([], { timeStyle: 'medium' });
 
@@ -86,11 +88,21 @@ function reason(answer, path) {
   return key ? String(answer.unavailable[key]) : 'there is no value yet';
 }
 
+const paths = new Map();
+
+const parts = (path) => {
+  if (!paths.has(path)) {
+    paths.set(path, path.split('.'));
+  }
+
+  return paths.get(path);
+};
+
 // What to show of a field: {text, title}.  "answer" tells why a value is
 // missing from "object", a part of it.
 
 export function field(object, path, format = text, answer = object) {
-  const shown = format(path.split('.').reduce((at, key) => at?.[key], object));
+  const shown = format(parts(path).reduce((at, key) => at?.[key], object));
 
   return shown === null ? { text: 'n/a', title: reason(answer, path) }
                         : { text: shown };

@@ -14,7 +14,11 @@ let fresh = null;   // names of the answers to show
 
 const store = createStore((now) => {
   show(now, fresh);
-  showAge(now, Date.now());
+
+  // the last of an update tells its age
+  if (!fresh?.size) {
+    showAge(now, Date.now());
+  }
 });
 
 const { state } = store;
@@ -36,7 +40,10 @@ let polling = null;
 
 // The first answers fill the figures and the charts, the others follow.
 
-const waves = [['metrics', 'history'], ['health', 'locations', 'gc']];
+const waves = [['metrics', 'history'], ['health', 'locations', 'gc'],
+               ['runtime']];
+
+const known = new Set();   // names of answers of this view
 
 function path(name) {
   const last = state.history.at(-1)?.timestamp;
@@ -85,6 +92,7 @@ async function ask(names, turn, errors) {
   results.forEach(({ value, reason }, i) => {
     if (value) {
       answers[names[i]] = value;
+      known.add(names[i]);
 
     } else {
       errors.push(reason);
@@ -101,21 +109,19 @@ async function poll() {
 
   const turn = polling = {};
   const errors = [];
-  const { runtime, metrics } = state.answers;
+
+  turns++;
 
   for (const names of waves) {
-    await ask(names, turn, errors);
-  }
+    const now = names.filter(due);
 
-  const now = state.answers.metrics;
+    if (now.length) {
+      await ask(now, turn, errors);
+    }
 
-  // what changes with a reload only, and its counts
-  if (!runtime || now !== metrics && turns++ % 5 === 0) {
-    await ask(['runtime'], turn, errors);
-  }
-
-  if (turn !== polling) {
-    return;
+    if (turn !== polling) {
+      return;
+    }
   }
 
   polling = null;
@@ -135,7 +141,33 @@ async function poll() {
   schedule(delay(state.failures));
 }
 
+// To ask is the larger part of an update.  What is not in sight, or changes with
+// a reload only, is asked for in every fifth, each in another one; the list of
+// pauses also when there is a new one.
+
 let turns = 0;
+
+const at = { locations: 1, gc: 2, runtime: 3 };
+
+const wanted = {
+  locations: () => seen,
+  gc: () => state.answers.gc.num_gc !== state.answers.metrics?.metrics.gc.num_gc,
+};
+
+const due = (name) => !(name in at) || !known.has(name)
+                      || turns % 5 === at[name] || wanted[name]?.();
+
+let seen = false;
+
+new IntersectionObserver((entries) => {
+  const before = seen;
+
+  seen = entries.at(-1).isIntersecting;
+
+  if (seen && !before && state.answers.locations) {
+    schedule(0);
+  }
+}).observe($('locations-part'));
 
 function schedule(ms) {
   clearTimeout(timer);
@@ -161,6 +193,7 @@ function scope(worker) {
 
   // answers under way are those of another view
   polling = null;
+  known.clear();
   store.set({ worker, history: [], rates: new Map(), ended: new Map(),
               cpu: null });
   clearTimeout(timer);

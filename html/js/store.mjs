@@ -76,6 +76,18 @@ export const values = {
     per(grown(now.cpu?.seconds, before?.cpu?.seconds), seconds, 0.01),
 };
 
+// Samples stay for two minutes: their times are read once
+
+const times = new WeakMap();
+
+function timeOf(sample) {
+  if (!times.has(sample)) {
+    times.set(sample, Date.parse(sample.timestamp) / 1000);
+  }
+
+  return times.get(sample);
+}
+
 // [times in seconds, values of the first name, of the second, ...], as the
 // charts want them.  Where samples are missing stands one more point without a
 // value, so that the line is broken.
@@ -85,8 +97,8 @@ export function table(history, names, step) {
 
   history.forEach((now, i) => {
     const before = history[i - 1];
-    const time = Date.parse(now.timestamp) / 1000;
-    const passed = time - Date.parse(before?.timestamp) / 1000;
+    const time = timeOf(now);
+    const passed = before ? time - timeOf(before) : NaN;
 
     if (passed > step / 1000 * 1.5) {
       rows.forEach((row, k) => row.push(k ? null : time - passed / 2));

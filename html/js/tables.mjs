@@ -1,7 +1,7 @@
 // Tables of rows that stay what they are: a row belongs to a key, and moves
 // when the order changes.
 
-import { children, el, put, putClass } from './dom.mjs';
+import { children, el, put, putToggle } from './dom.mjs';
 import { field } from './format.mjs';
 
 // columns: {title, path, format, hint, left, render(cell, item), sort}
@@ -44,18 +44,16 @@ export function createTable(node, { columns, key, order, onsort, row }) {
   }
 
   const make = () => {
-    const tr = el('tr');
+    const cells = columns.map(({ left }, i) =>
+      el(i ? 'td' : 'th', { class: left ? 'left' : '',
+                            scope: i ? null : 'row' }));
 
-    columns.forEach(({ left }, i) =>
-      tr.append(el(i ? 'td' : 'th', { class: left ? 'left' : '',
-                                      scope: i ? null : 'row' })));
-
-    return tr;
+    return { tr: el('tr', {}, ...cells), cells };
   };
 
-  const fill = (tr, item, answer) => {
+  const fill = ({ tr, cells }, item, answer) => {
     columns.forEach(({ path, format, left, render }, i) => {
-      const cell = tr.children[i];
+      const cell = cells[i];
 
       if (render) {
         render(cell, item, answer);
@@ -66,7 +64,7 @@ export function createTable(node, { columns, key, order, onsort, row }) {
 
       // a long name is cut short
       put(cell, left ? { title: shown.text, ...shown } : shown);
-      cell.classList.toggle('none', shown.text === 'n/a');
+      putToggle(cell, 'none', shown.text === 'n/a');
     });
 
     row?.(tr, item);
@@ -76,51 +74,63 @@ export function createTable(node, { columns, key, order, onsort, row }) {
 
   return {
     show(items, answer) {
-      const gone = new Set(rows.keys());
+      const names = items.map(key);
+      const wanted = new Set(names);
+
+      // first, so that those that stay need not move
+      rows.forEach(({ tr }, name) => {
+        if (!wanted.has(name)) {
+          tr.remove();
+          rows.delete(name);
+        }
+      });
+
+      let next = body.firstElementChild;
 
       items.forEach((item, i) => {
-        const name = key(item);
-
-        gone.delete(name);
+        const name = names[i];
 
         if (!rows.has(name)) {
           rows.set(name, make());
         }
 
-        const tr = rows.get(name);
+        const one = rows.get(name);
 
-        fill(tr, item, answer);
+        fill(one, item, answer);
 
-        if (body.children[i] !== tr) {
-          body.insertBefore(tr, body.children[i] ?? null);
+        if (next === one.tr) {
+          next = next.nextElementSibling;
+
+        } else {
+          body.insertBefore(one.tr, next);
         }
       });
-
-      for (const name of gone) {
-        rows.get(name).remove();
-        rows.delete(name);
-      }
     },
   };
 }
 
 // A cell with a bar as wide as its part of one
 
+const bars = new WeakMap();
+
 export function bar(cell, part, shown) {
-  if (!cell.firstElementChild) {
-    cell.append(el('i', { class: 'bar' }), el('span'));
+  if (!bars.has(cell)) {
+    const [line, text] = [el('i', { class: 'bar' }), el('span')];
+
+    cell.append(line, text);
     cell.classList.add('share');
+    bars.set(cell, { line, text, width: '' });
   }
 
-  const width = `${(100 * (part ?? 0)).toFixed(1)}%`;
+  const kept = bars.get(cell);
+  const width = `${Math.min(100, 100 * (part ?? 0)).toFixed(1)}%`;
 
-  if (cell.dataset.width !== width) {
-    cell.dataset.width = width;
-    cell.firstElementChild.style.width = width;
+  if (kept.width !== width) {
+    kept.line.style.width = kept.width = width;
   }
 
-  put(cell.lastElementChild, shown);
-  cell.classList.toggle('none', shown.text === 'n/a');
+  put(kept.text, shown);
+  putToggle(cell, 'none', shown.text === 'n/a');
 }
 
 // A list of lines that is shown when it is asked for

@@ -1,7 +1,8 @@
 // State to document.
 
 import { repaint, showCharts } from './charts.mjs';
-import { $, children, el, pairs, put, putClass } from './dom.mjs';
+import { $, children, el, pairs, put, putAttribute, putClass }
+  from './dom.mjs';
 import * as format from './format.mjs';
 import { heapPercent, keyOf, locations, restarted, sorted }
   from './store.mjs';
@@ -78,17 +79,8 @@ function showHealth({ answers: { health } }) {
   children($('issues'), issues, () => el('li'))
     .forEach((item, i) => put(item, { text: issues[i] }));
 
-  const title = `${shape(health.status)} – nginx performance`;
-  const link = document.querySelector('link[rel=icon]');
-  const href = `icons/${icon}.svg`;
-
-  if (document.title !== title) {
-    document.title = title;
-  }
-
-  if (link.getAttribute('href') !== href) {
-    link.setAttribute('href', href);
-  }
+  put($('title'), { text: `${shape(health.status)} – nginx performance` });
+  putAttribute($('icon'), 'href', `icons/${icon}.svg`);
 }
 
 

@@ -1,13 +1,16 @@
-// What an update of the page costs with 16 workers, and what eight hours of
-// them leave behind: answers are those of a real nginx, the clock is not.
+// Eight hours of updates of the page: answers are those of a real nginx, and
+// change as its would; the clock is not.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { api, direct, launch, load, open, sleep, start, stop, until }
-  from './lib/site.mjs';
+import { api, direct, launch, open, start, stop, until } from './lib/site.mjs';
 
-const limits = { timeout: 280000 };
+const hours = Number(process.env.UI_HOURS || 8);
+const updates = (hours - 1) * 1800;
+
+// t/run has a limit of its own: TEST_TIMEOUT, 300 s
+const limits = { timeout: 60000 + hours * 1800 * 25 };
 
 let browser;
 
@@ -19,39 +22,6 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await stop();
-});
-
-
-
-test('an update takes at most 4 ms of script', limits, async () => {
-  const done = load('/hello', 1);
-  const { page, context } = await open(browser, direct);
-  const session = await context.newCDPSession(page);
-
-  await session.send('Performance.enable');
-
-  const script = async () => (await session.send('Performance.getMetrics'))
-    .metrics.find(({ name }) => name === 'ScriptDuration').value * 1000;
-
-  await until('16 workers', 20, async () =>
-    await page.locator('#workers tbody tr').count() === 16);
-
-  const costs = [];
-
-  // What else the machine does can only add to it: the least is what it costs.
-  for (let i = 0; i < 9; i++) {
-    const from = await script();
-
-    await sleep(2100);
-    costs.push(await script() - from);
-  }
-
-  await context.close();
-  await done();
-
-  console.log(`# script of an update, ms: ${costs.map((ms) => ms.toFixed(1))}`);
-  assert.ok(Math.min(...costs) <= 4, costs.join());
-  assert.ok(Math.min(...costs) > 0.1, 'there was an update each time');
 });
 
 
@@ -189,7 +159,7 @@ function replay(answers) {
     const { searchParams } = new URL(url);
 
     make[name]?.(answer, Date.now(), searchParams.get('since'));
-    asked++;
+    asked += name === 'metrics';
 
     return { ok: true, status: 200, json: async () => answer };
   };
@@ -197,12 +167,8 @@ function replay(answers) {
   window.asked = () => asked;
 }
 
-// Eight hours, or as much of them as a busy machine manages in this time, but
-// an hour at least.
 
-const seconds = Number(process.env.UI_SECONDS || 45);
-
-test('eight hours of updates do not grow its memory', limits, async () => {
+test(`${hours} hours of updates do not grow its memory`, limits, async () => {
   const names = ['metrics', 'health', 'locations', 'gc', 'runtime'];
   const answers = Object.fromEntries(await Promise.all(names.map(
     async (name) => [name, await api(name)])));
@@ -214,8 +180,7 @@ test('eight hours of updates do not grow its memory', limits, async () => {
   });
 
   const { page, context, complaints } = await open(browser, direct, {
-    // what is not in sight is not painted: that is not what is looked at here
-    viewport: { width: 400, height: 80 },
+    viewport: { width: 400, height: 300 },
     init: async (p) => {
       await p.addInitScript(holdClock);
       await p.addInitScript(replay, answers);
@@ -234,34 +199,44 @@ test('eight hours of updates do not grow its memory', limits, async () => {
     return { bytes: usedSize, nodes };
   };
 
-  const pass = async (minutes) => {
-    for (let i = 0; i < minutes; i += 10) {
-      await page.evaluate(() => window.advance(600000));
+  // a simulated hour: ten minutes with the charts in sight, since it is drawing
+  // that takes the time, and fifty with the tables
+  const pass = async () => {
+    for (const [part, minutes] of [['charts', 10], ['workers', 50]]) {
+      await page.evaluate(async ([id, ms]) => {
+        document.getElementById(id).scrollIntoView();
+        await new Promise((resolve) =>
+          requestAnimationFrame(() => requestAnimationFrame(resolve)));
+        await window.advance(ms);
+      }, [part, minutes * 60000]);
     }
   };
 
-  await pass(20);
+  const asked = () => page.evaluate(() => window.asked());
+
+  // what is made once has been made after the first hour
+  await pass();
 
   const first = await settled();
-  const asked = await page.evaluate(() => window.asked());
-  const end = Date.now() + seconds * 1000;
-  let minutes = 20;
+  const before_ = await asked();
+  const from = Date.now();
 
-  while (minutes < 480 && (Date.now() < end || minutes < 60)) {
-    await pass(10);
-    minutes += 10;
+  for (let i = 1; i < hours; i++) {
+    await pass();
   }
 
+  const spent = Date.now() - from;
   const last = await settled();
-  const updates = (await page.evaluate(() => window.asked()) - asked) / 5;
+  const done = await asked() - before_;
 
-  console.log(`# after 20 minutes ${JSON.stringify(first)}, after ${minutes} `
-              + `${JSON.stringify(last)}, ${Math.round(updates)} updates`);
+  console.log(`# after an hour ${JSON.stringify(first)}, after ${hours} hours `
+              + `${JSON.stringify(last)}, ${done} updates, `
+              + `${(spent / done).toFixed(1)} ms each`);
 
-  assert.ok(updates > (minutes - 20) * 25, `${updates} updates`);
-  assert.ok(last.bytes < first.bytes * 1.1 + 200000,
+  assert.ok(Math.abs(done - updates) <= hours + 1, `${done} updates`);
+  assert.ok(last.bytes < first.bytes * 1.1,
             `${first.bytes} and ${last.bytes} bytes`);
-  assert.ok(last.nodes < first.nodes * 1.2 + 200,
+  assert.ok(last.nodes < first.nodes * 1.1,
             `${first.nodes} and ${last.nodes} nodes`);
   assert.deepEqual(complaints, []);
   await context.close();

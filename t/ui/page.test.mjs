@@ -5,8 +5,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import * as format from '../../html/js/format.mjs';
-import { api, axe, below, direct, hostile, launch, load, locked, open, port,
-         reload, sleep, start, stop, until, workers }
+import { cells, hasten, pairsOf, press } from './lib/page.mjs';
+import { api, below, direct, hostile, launch, load, open, port, sleep, start,
+         stop, until }
   from './lib/site.mjs';
 
 const limits = { timeout: 60000 };
@@ -24,34 +25,6 @@ after(async () => {
   await browser?.close();
   await stop();
 });
-
-const rowOf = (page, table, name) =>
-  page.locator(`#${table} tbody tr`).filter({ hasText: name }).first();
-
-const cells = (page, table) => page.locator(`#${table} tbody tr`)
-  .evaluateAll((rows) => rows.map((row) =>
-    [...row.cells].map((cell) => cell.textContent.trim())));
-
-const pairsOf = (page, id) => page.locator(`#${id} > div`)
-  .evaluateAll((all) => Object.fromEntries(all.map((div) =>
-    [div.children[0].textContent, div.children[1].textContent])));
-
-const press = (page, name) => page.getByRole('button', { name }).click();
-
-// Captures are asked for with another time than the buttons say
-const hasten = (page) => page.route(/seconds=\d+|duration=\d+/, (route) =>
-  route.continue({
-    url: route.request().url().replace(/(seconds|duration)=\d+/, '$1=1'),
-  }));
-
-async function clean(page) {
-  await page.evaluate(axe);
-
-  const { violations } = await page.evaluate(() => window.axe.run());
-
-  assert.deepEqual(violations.map(({ id, nodes }) =>
-    `${id}: ${nodes.map(({ html }) => html).join(' ')}`), []);
-}
 
 
 test('the first figures and curves need six requests', limits, async () => {
