@@ -8,7 +8,9 @@ import { interval, points, range, table } from './store.mjs';
 
 const height = 96;    // px, as the others
 const left = 62;      // of the axis on the left
-const sides = left + 24;
+
+// Whether a label has room, px from the left of so many
+const beside = (at, width) => at > 16 && at < width - 24;
 
 // What a line looks like says which it is, with colour or without.
 
@@ -90,7 +92,8 @@ function options(chart, width, moved) {
       { ...axis, size: 22, space: 70, gap: 5, grid: { show: false },
         // one that would be cut off at the edge is left out
         values: (plot, splits) => splits.map((s) =>
-          plot.valToPos(s, 'x') < plot.width - sides ? clock(s) : null) },
+          beside(plot.valToPos(s, 'x'), plot.width - left) ? clock(s)
+                                                           : null) },
       { ...axis, size: left, space: 20, gap: 4,
         incrs: chart.scale === 'bytes' ? binary : decimal,
         values: (plot, splits) => splits.map((v) => chart.format(v)) },

@@ -89,6 +89,7 @@ async function ask(names, turn, errors) {
 
   const answers = {};
 
+  turn.answered ||= results.some(({ value }) => value);
   results.forEach(({ value, reason }, i) => {
     if (value) {
       answers[names[i]] = value;
@@ -135,6 +136,7 @@ async function poll() {
   update({
     errors: [...new Set(errors.map(({ message }) => message))],
     failures: errors.length ? state.failures + 1 : 0,
+    down: !turn.answered,
     updated: errors.length ? state.updated : Date.now(),
   }, new Set());
 

@@ -13,6 +13,7 @@ export function createStore(listener) {
     cpu: null,      // CPU time by location, from the last CPU profile
     errors: [],     // of the last poll
     failures: 0,    // polls in a row
+    down: false,    // there was no answer at all
     updated: null,  // when all endpoints last answered, ms
     paused: false,
     worker: null,   // the pid that is looked at alone

@@ -73,6 +73,12 @@ export function createTable(node, { columns, key, order, onsort, row }) {
   mark();
 
   return {
+    // by this column from now on, the largest first
+    sort(path) {
+      Object.assign(order, { path, down: true });
+      mark();
+    },
+
     show(items, answer) {
       const names = items.map(key);
       const wanted = new Set(names);

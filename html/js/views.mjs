@@ -62,6 +62,13 @@ function showStats({ answers: { metrics } }) {
 }
 
 
+function showStatus(status, icon) {
+  put($('health'), { text: shape(status) });
+  putClass($('health'), `status ${look(status)}`);
+  put($('title'), { text: `${shape(status)} – nginx performance` });
+  putAttribute($('icon'), 'href', `icons/${icon}.svg`);
+}
+
 function showHealth({ answers: { health } }) {
   const issues = (health.issues ?? []).map(String);
 
@@ -72,15 +79,27 @@ function showHealth({ answers: { health } }) {
   const known = Object.hasOwn(marks, health.status);
   const icon = known ? health.status : 'unknown';
 
-  put($('health'), { text: shape(health.status) });
-  putClass($('health'), `status ${look(health.status)}`);
+  showStatus(health.status, icon);
   putClass($('issues'), `banner ${look(health.status)}-edge`);
   $('issues').hidden = !issues.length;
   children($('issues'), issues, () => el('li'))
     .forEach((item, i) => put(item, { text: issues[i] }));
 
-  put($('title'), { text: `${shape(health.status)} – nginx performance` });
-  putAttribute($('icon'), 'href', `icons/${icon}.svg`);
+}
+
+
+// A worker that hangs makes no samples: what it holds is in the figures above,
+// which are of its last one, and not in the end of the curves.
+
+function showCurves(list, sample) {
+  const silent = list.filter(({ state }) => state === 'stuck')
+    .map(({ pid }) => pid);
+
+  put($('curves-note'), {
+    text: silent.length && sample?.workers < list.length
+      ? `worker ${silent.join(', ')} is silent: its part is missing at the end`
+      : '',
+  });
 }
 
 
@@ -98,7 +117,8 @@ function workerState(cell, item) {
   put(cell.firstElementChild, { text: shape(state) });
   putClass(cell.firstElementChild, `status ${look(state)}`);
   put(cell.lastElementChild, {
-    text: state === 'stuck' ? ` silent for ${format.seconds(silent) ?? 'n/a'}`
+    text: state === 'stuck'
+            ? ` silent for ${format.seconds(silent) ?? 'n/a'}, figures from before`
         : item.ended ? ` ${ago} ago`
         : item.again ? ` restarted ${ago} ago`
         : state === 'draining' ? ' old generation' : '',
@@ -154,8 +174,11 @@ function showWorkers(state) {
   const now = Date.parse(metrics.timestamp);
   const issues = health?.issues ?? [];
 
+  // health is asked for after this, and so is of the update before
+  const later = Math.max(0, now - Date.parse(health?.timestamp)) / 1e3 || 0;
+
   const silent = new Map((health?.workers ?? []).map((w) =>
-    [w.pid, w.silent_seconds]));
+    [w.pid, w.silent_seconds + later]));
 
   const rows = (metrics.workers ?? []).map((worker) => {
     // one that took the place of another that was seen to die, or of one that
@@ -182,9 +205,9 @@ function showWorkers(state) {
   workers ??= createTable($('workers'), {
     columns: workerColumns,
     key: ({ pid }) => pid,
-    row: (tr, { pid, ended }) => {
+    row: (tr, { pid, ended, state }) => {
       tr.onclick = ended ? null : () => onWorker(pid);
-      putClass(tr, ended ? 'quiet' : 'pick');
+      putClass(tr, ended ? 'quiet' : state === 'stuck' ? 'pick old' : 'pick');
     },
   });
 
@@ -193,6 +216,7 @@ function showWorkers(state) {
 
 
 let places;
+let measured = null;
 const order = { path: 'seconds', down: true };
 let all = false;
 const few = 25;
@@ -200,6 +224,16 @@ const few = 25;
 const locationColumns = [
   { title: 'Location', path: 'location', left: true },
   { title: 'Server', path: 'server', left: true },
+  { title: 'Share of CPU', path: 'cpu',
+    hint: 'Of the CPU time in the last CPU profile; sort by it to see '
+          + 'who burns the processor',
+    render: (cell, item) => bar(cell, item.cpu, item.cpu === null
+      ? { text: 'n/a', title: 'Press "Measure CPU": a profile tells it' }
+      : { text: format.fraction(item.cpu) }) },
+  { title: 'Share of time', path: 'seconds',
+    hint: 'Of the time that all requests took, waiting included',
+    render: (cell, item, answer) => bar(cell, item.share,
+      field(item, 'share', format.fraction, answer)) },
   { title: 'Requests', path: 'requests', format: format.count },
   { title: 'Rate', path: 'rate', format: format.perSecond,
     hint: 'Requests a second since the last update' },
@@ -211,20 +245,23 @@ const locationColumns = [
   { title: 'p99', path: 'latency.p99', format: format.seconds },
   { title: 'Upstream p99', path: 'upstream.latency.p99',
     format: format.seconds, hint: 'Of the requests that had an upstream' },
-  { title: 'Share of time', path: 'seconds',
-    hint: 'Of the time that all requests took, waiting included',
-    render: (cell, item, answer) => bar(cell, item.share,
-      field(item, 'share', format.fraction, answer)) },
-  { title: 'Share of CPU', path: 'cpu',
-    hint: 'Of the CPU time in the last CPU profile; sort by it to see '
-          + 'who burns the processor',
-    render: (cell, item) => bar(cell, item.cpu, item.cpu === null
-      ? { text: 'n/a', title: 'Press "Measure CPU": a profile tells it' }
-      : { text: format.fraction(item.cpu) }) },
 ];
 
 function showLocations(state) {
   const { locations: answer } = state.answers;
+
+  places ??= createTable($('locations'), {
+    columns: locationColumns,
+    key: keyOf,
+    order,
+    onsort: () => showLocations(current),
+  });
+
+  // who asks for the CPU wants to see what uses most of it
+  if (state.cpu !== measured) {
+    measured = state.cpu;
+    places.sort(measured ? 'cpu' : 'seconds');
+  }
 
   const { rows, unused } =
     locations(answer.locations ?? [], state.rates, state.cpu);
@@ -235,13 +272,6 @@ function showLocations(state) {
     `${server} ${location}`.toLowerCase().includes(wanted));
 
   const list = sorted(found, order).slice(0, all ? Infinity : few);
-
-  places ??= createTable($('locations'), {
-    columns: locationColumns,
-    key: keyOf,
-    order,
-    onsort: () => showLocations(current),
-  });
 
   places.show(list, answer);
 
@@ -258,7 +288,7 @@ function showLocations(state) {
       state.cpu && `CPU: ${state.cpu.title}, ${state.cpu.outside} in no `
                    + 'location.',
       wanted && `${found.length} of ${rows.length} match.`,
-      unused && `${unused} without a request are left out.`,
+      unused && `${unused} without a request ${unused > 1 ? 'are' : 'is'} left out.`,
       lost !== '0' && `${lost} requests had no place in the zone.`,
     ].filter(Boolean).join(' '),
   });
@@ -301,6 +331,23 @@ function pauseRow(pause, longest) {
                    : el('span', { class: 'quiet' }, 'no stack')));
 }
 
+// "backend / 45%, site /assets/ 20%, not known 35%"
+
+function blame(list) {
+  const sums = new Map();
+  const all = list.reduce((sum, { duration_ns: ns }) => sum + ns, 0);
+
+  for (const { server, location, duration_ns: ns } of list) {
+    const place = server == null ? 'no location'
+      : [server, location].filter((v) => v != null).join(' ');
+
+    sums.set(place, (sums.get(place) ?? 0) + ns);
+  }
+
+  return [...sums].sort((a, b) => b[1] - a[1]).slice(0, 4)
+    .map(([place, ns]) => `${place} ${format.fraction(ns / all)}`).join(', ');
+}
+
 let pausesShown = '';
 
 function showPauses({ answers: { gc } }) {
@@ -316,7 +363,8 @@ function showPauses({ answers: { gc } }) {
     get('num_gc', format.count), ' passes of an event loop took longer than ',
     get('threshold_ms', format.milliseconds), ', ',
     get('pause_total', format.nanoseconds), ' in all, ',
-    get('gc_cpu_fraction', format.fraction), ' of the workers\u2019 time.'));
+    get('gc_cpu_fraction', format.fraction), ' of the workers\u2019 time.',
+    list.length ? ` Time of the latest ${list.length}: ${blame(list)}.` : ''));
 
   $('pauses-panel').hidden = !list.length;
   $('pauses-all').hidden = list.length <= 8;
@@ -398,7 +446,7 @@ function showRuntime({ answers: { runtime, metrics } }) {
 
 // also called when no answer came; "now" is in ms
 
-export function showAge({ errors, updated, paused, worker }, now) {
+export function showAge({ errors, updated, paused, worker, down }, now) {
   const why = errors.join('; ');
   const age = format.uptime((now - updated) / 1e3);
 
@@ -407,6 +455,10 @@ export function showAge({ errors, updated, paused, worker }, now) {
   put($('banner-age'), {
     text: updated ? `What is shown is ${age} old.` : '',
   });
+
+  if (down) {
+    showStatus('unknown', 'unknown');
+  }
 
   put($('poll'), {
     text: updated ? (paused ? 'paused ' : 'updated ')
@@ -421,7 +473,10 @@ export function showAge({ errors, updated, paused, worker }, now) {
 
 const views = [
   ['metrics', showStats],
-  ['history', ({ answers, history }) => showCharts(answers.history, history)],
+  ['history', ({ answers, history }) => {
+    showCharts(answers.history, history);
+    showCurves(answers.metrics?.workers ?? [], history.at(-1));
+  }],
   ['health', showHealth],
   ['metrics', showWorkers],
   ['locations', showLocations],

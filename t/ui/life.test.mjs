@@ -139,7 +139,11 @@ test('behind a password', limits, async () => {
 
 
 test('a reload and a killed worker, while it is open', limits, async () => {
-  const { page, context, shows, complaints } = await open(browser, direct);
+  // a worker that is killed may have had a request in its hands, which is then
+  // asked for again; the one that was looked at alone is not found
+  const { page, context, shows, complaints } = await open(browser, direct, {
+    expected: /404|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/,
+  });
   const old = await workers();
 
   await shows('#workers', new RegExp(old[0]));
@@ -178,7 +182,7 @@ test('a reload and a killed worker, while it is open', limits, async () => {
   await until('all workers', 10, () => page.isHidden('#scope'));
 
   assert.equal(await page.isHidden('#banner'), true);
-  assert.deepEqual(complaints.filter((text) => !/404/.test(text)), []);
+  assert.deepEqual(complaints, []);
   await context.close();
 });
 
@@ -200,7 +204,9 @@ test('a worker that is stuck is named', limits, async () => {
     const row = rowOf(page, 'workers', String(pid));
 
     await until('the row', 10, async () =>
-      /■ stuck silent for [\d.]+ m?s/.test(await row.textContent()));
+      /■ stuck silent for [\d.]+ m?s, figures from before/
+        .test(await row.textContent()));
+    await shows('#curves-note', new RegExp(`^worker ${pid} is silent`));
 
   } finally {
     process.kill(pid, 'SIGCONT');
@@ -220,6 +226,7 @@ test('a server that does not answer, and comes back', limits, async () => {
   await stop();
   await shows('#banner-text', /No data from the server: no connection/);
   await shows('#banner-age', /^What is shown is [1-9]\d* s old\.$/);
+  await shows('#health', /^\? unknown$/);
   assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
 
   await start();

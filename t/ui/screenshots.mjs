@@ -83,8 +83,6 @@ try {
   const measured = async (page) => {
     await page.click('#measure');
     await page.locator('.tab').first().waitFor({ timeout: 30000 });
-    await page.locator('#locations').getByRole('button',
-                                              { name: 'Share of CPU' }).click();
     await sleep(2500);
   };
 

@@ -14,10 +14,22 @@ import { openSpeedscope } from './speedscope.mjs';
 const most = 10;    // captures that are kept
 const few = 12;     // rows of the table
 
+// the first that there are labels for is what is shown first
 const groupings = [
-  ['nothing', []],
   ['server, location', ['server', 'location']],
+  ['nothing', []],
 ];
+
+// what a profile without a time of its own is of, and what was sampled
+
+const spans = {
+  heap: 'in use when it was taken, of what the workers allocated themselves',
+  allocs: 'since the start of nginx',
+  block: 'since the start of nginx',
+  mutex: 'since the start of nginx',
+};
+
+const rates = { heap: 'allocated, on average', allocs: 'on average' };
 
 const fileName = ({ kind, time }) =>
   `${kind === 'profile' ? 'cpu' : kind}-${Math.floor(time / 1000)}.prof`;
@@ -31,11 +43,11 @@ const select = (label, onchange) => {
 // [value, text] of each option; the value that was chosen stays, if it can
 
 function options(node, list) {
-  const { value } = node;
+  const { value, length } = node;
 
   node.replaceChildren(...list.map(([v, text]) => el('option', { value: v },
                                                      text)));
-  node.value = list.some(([v]) => v === value) ? value : list[0][0];
+  node.value = length && list.some(([v]) => v === value) ? value : list[0][0];
 }
 
 export function createPanel(root, { say, measured }) {
@@ -325,7 +337,9 @@ export function createPanel(root, { say, measured }) {
       `${used ? used.type.replaceAll('_', ' ') : ''} ${show(total)}`.trim(),
       view.compared && `before ${show(before)}, `
         + rise(total - before),
-      span && `taken over ${format.seconds(span)}`,
+      span ? `taken over ${format.seconds(span)}` : spans[kind],
+      profile.period > 1 && kind in rates
+        && `one sample every ${format.bytes(profile.period)} ${rates[kind]}`,
       kind === 'profile' && !view.compared && span
         && `${format.fraction(total / 1e9 / span)} of one processor`,
       ...profile.comments.slice(0, 3),

@@ -252,6 +252,7 @@ export async function decode(buffer) {
     })),
     time: raw.time / 1e6,
     duration: raw.duration / 1e9,
+    period: raw.period,
     comments: raw.comments.map(text).filter(Boolean),
     defaultType: text(raw.defaultType),
   };
