@@ -132,7 +132,7 @@ test('behind a password', limits, async () => {
   });
 
   await shows('#health', /healthy/);
-  assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
+  assert.match((await pairsOf(page, 'stats')).Memory, /[KM]iB$/);
   assert.deepEqual(complaints, []);
   await context.close();
 });
@@ -227,7 +227,7 @@ test('a server that does not answer, and comes back', limits, async () => {
   await shows('#banner-text', /No data from the server: no connection/);
   await shows('#banner-age', /^What is shown is [1-9]\d* s old\.$/);
   await shows('#health', /^\? unknown$/);
-  assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
+  assert.match((await pairsOf(page, 'stats')).Memory, /[KM]iB$/);
 
   await start();
   await press(page, 'Try now');

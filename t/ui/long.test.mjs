@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 import { api, direct, launch, open, start, stop, until } from './lib/site.mjs';
 
 const hours = Number(process.env.UI_HOURS || 8);
-const updates = (hours - 1) * 1800;
+const warm = 2;
+const updates = (hours - warm) * 1800;
 
 // t/run has a limit of its own: TEST_TIMEOUT, 300 s
 const limits = { timeout: 60000 + hours * 1800 * 25 };
@@ -219,14 +220,16 @@ test(`${hours} hours of updates do not grow its memory`, limits, async () => {
 
   const asked = () => page.evaluate(() => window.asked());
 
-  // what is made once has been made after the first hour
-  await pass();
+  // what is made once, the compiler's code too, has been made after two hours
+  for (let i = 0; i < warm; i++) {
+    await pass();
+  }
 
   const first = await settled();
   const before_ = await asked();
   const from = Date.now();
 
-  for (let i = 1; i < hours; i++) {
+  for (let i = warm; i < hours; i++) {
     await pass();
   }
 
@@ -234,11 +237,12 @@ test(`${hours} hours of updates do not grow its memory`, limits, async () => {
   const last = await settled();
   const done = await asked() - before_;
 
-  console.log(`# after an hour ${JSON.stringify(first)}, after ${hours} hours `
+  console.log(`# after ${warm} hours ${JSON.stringify(first)}, after ${hours} hours `
               + `${JSON.stringify(last)}, ${done} updates, `
               + `${(spent / done).toFixed(1)} ms each`);
 
-  assert.ok(Math.abs(done - updates) <= hours + 1, `${done} updates`);
+  assert.ok(updates > 0 && Math.abs(done - updates) <= hours + 1,
+            `${done} updates`);
   assert.ok(last.bytes < first.bytes * 1.1,
             `${first.bytes} and ${last.bytes} bytes`);
   assert.ok(last.nodes < first.nodes * 1.1,

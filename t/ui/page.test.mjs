@@ -41,10 +41,10 @@ test('the first figures and curves need six requests', limits, async () => {
 
   await until('the second wave', 10, () => before_);
   assert.ok(before_ <= 6, asked.join('\n'));
-  assert.match((await pairsOf(page, 'stats')).Memory, /MiB$/);
+  assert.match((await pairsOf(page, 'stats')).Memory, /[KM]iB$/);
   assert.equal(await page.locator('#charts canvas').count(), 6);
   assert.match(await page.locator('.plot').first().getAttribute('aria-label'),
-               /allocated: now [\d.]+ MiB, lowest/);
+               /allocated: now [\d.,]+ [KM]iB, lowest/);
   assert.deepEqual(complaints, []);
   await context.close();
 });
