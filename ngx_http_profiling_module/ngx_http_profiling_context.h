@@ -163,8 +163,63 @@ void ngx_http_profiling_context_carry(const ngx_connection_t *c,
 void ngx_http_profiling_context_drop(const ngx_connection_t *c);
 
 
-/* the label of what the main thread does, from its stack.  Signal-safe. */
-uint32_t ngx_http_profiling_context_label(uintptr_t sp);
+/*
+ * The label of what the main thread does, from its stack.  `walk`: a cache
+ * whose last walk was that of this stack; or NULL, then words that are left in
+ * unused places of frames may mislead.  Signal-safe.
+ */
+uint32_t ngx_http_profiling_context_label(uintptr_t sp,
+    const ngx_http_profiling_unwind_cache_t *walk);
+
+
+/* between the files of this header */
+
+/*
+ * Requests by address, for the connections of their upstreams, whose data is
+ * the request.  An entry is never removed: a request that uses the address
+ * anew, and has an upstream, writes it anew.
+ */
+
+typedef struct {
+    uintptr_t                  request;     /* followed if main is alive */
+    const ngx_http_request_t  *main;
+    const ngx_connection_t    *client;      /* in whose entry main is, if so */
+    uint32_t                   place;       /* + 1, when it took a peer */
+    uint32_t                   upstream;
+} ngx_http_profiling_request_t;
+
+
+/*
+ * Streams by their own connections, which lie outside nginx's array.  Events
+ * of upstreams and timers go on with a stream without passing by the
+ * connection that carries it.
+ */
+
+typedef struct {
+    uintptr_t            connection;    /* its address, never followed */
+    ngx_http_request_t  *request;       /* main, alive */
+    ngx_http_request_t  *sub;           /* of it, located last; or NULL */
+} ngx_http_profiling_carried_t;
+
+
+extern ngx_event_t                   *ngx_http_profiling_reads
+    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_event_t                   *ngx_http_profiling_writes
+    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_uint_t                     ngx_http_profiling_array_n
+    NGX_HTTP_PROFILING_HIDDEN;
+
+/* where the stack begins to belong to what the event loop calls */
+extern uintptr_t                      ngx_http_profiling_base
+    NGX_HTTP_PROFILING_HIDDEN;
+
+
+/*
+ * Signal-safe: the entry that a request has, or would take; and of a stream,
+ * by the address of its connection.
+ */
+ngx_http_profiling_request_t *ngx_http_profiling_context_request(uintptr_t r);
+ngx_http_profiling_carried_t *ngx_http_profiling_context_carried(uintptr_t c);
 
 
 #endif /* _NGX_HTTP_PROFILING_CONTEXT_H_INCLUDED_ */

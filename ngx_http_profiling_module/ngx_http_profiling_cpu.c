@@ -21,7 +21,8 @@ static void ngx_http_profiling_cpu_native(const ucontext_t *uc);
 static void ngx_http_profiling_cpu_sample(siginfo_t *info,
     const ucontext_t *uc);
 static uint32_t ngx_http_profiling_cpu_label(
-    const ngx_http_profiling_thread_t *t, const ucontext_t *uc);
+    const ngx_http_profiling_thread_t *t, const ucontext_t *uc,
+    const ngx_http_profiling_unwind_cache_t *walk);
 static void ngx_http_profiling_cpu_trace(uint64_t now,
     const ngx_http_profiling_thread_t *t);
 static void ngx_http_profiling_cpu_count(ngx_http_profiling_slot_t *slot,
@@ -343,7 +344,7 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
 
     (void) ngx_http_profiling_stacks_add_path(stacks, zone->stacks,
                             &own->path, pcs, n,
-                            ngx_http_profiling_cpu_label(t, uc),
+                            ngx_http_profiling_cpu_label(t, uc, &own->cache),
                             1 + (uint64_t) ngx_max(info->si_overrun, 0),
                             value);
 
@@ -361,7 +362,7 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
 
 static uint32_t
 ngx_http_profiling_cpu_label(const ngx_http_profiling_thread_t *t,
-    const ucontext_t *uc)
+    const ucontext_t *uc, const ngx_http_profiling_unwind_cache_t *walk)
 {
     if (!t->main) {
         return ngx_http_profiling_label(0, 0,
@@ -369,10 +370,10 @@ ngx_http_profiling_cpu_label(const ngx_http_profiling_thread_t *t,
     }
 
 #if defined(__aarch64__)
-    return ngx_http_profiling_context_label(uc->uc_mcontext.sp);
+    return ngx_http_profiling_context_label(uc->uc_mcontext.sp, walk);
 #else
-    return ngx_http_profiling_context_label(
-                                        uc->uc_mcontext.gregs[REG_RSP]);
+    return ngx_http_profiling_context_label(uc->uc_mcontext.gregs[REG_RSP],
+                                            walk);
 #endif
 }
 

@@ -568,10 +568,10 @@ ngx_http_profiling_dump_native(const ngx_http_profiling_stack_t *stack,
     }
 
 #if defined(__aarch64__)
-    native.label = ngx_http_profiling_context_label(uc->uc_mcontext.sp);
+    native.label = ngx_http_profiling_context_label(uc->uc_mcontext.sp, NULL);
 #else
     native.label = ngx_http_profiling_context_label(
-                                          uc->uc_mcontext.gregs[REG_RSP]);
+                                          uc->uc_mcontext.gregs[REG_RSP], NULL);
 #endif
 
     native.depth = ngx_http_profiling_unwind(stack, uc, native.stack,

@@ -447,7 +447,7 @@ ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
     pcs[n++] = ngx_http_profiling_load(&ngx_http_profiling_heap_root);
 
     label = main ? ngx_http_profiling_context_label(
-                                     (uintptr_t) __builtin_frame_address(0))
+                               (uintptr_t) __builtin_frame_address(0), NULL)
                  : 0;
     label &= ~(uint32_t) 0xf;
 

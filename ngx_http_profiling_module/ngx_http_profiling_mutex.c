@@ -310,7 +310,7 @@ ngx_http_profiling_mutex_label(uintptr_t sp, uintptr_t lock)
     uint32_t  label;
 
     label = ngx_http_profiling_wait_main(sp)
-            ? ngx_http_profiling_context_label(sp)
+            ? ngx_http_profiling_context_label(sp, NULL)
             : ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_THREAD);
 
     return ngx_http_profiling_label(ngx_http_profiling_label_place(label),

@@ -269,10 +269,10 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
     look->n = ngx_http_profiling_wait_interrupted(uc, look->pcs, &hooked);
 
 #if defined(__aarch64__)
-    look->label = ngx_http_profiling_context_label(uc->uc_mcontext.sp);
+    look->label = ngx_http_profiling_context_label(uc->uc_mcontext.sp, NULL);
 #else
     look->label = ngx_http_profiling_context_label(
-                                         uc->uc_mcontext.gregs[REG_RSP]);
+                                         uc->uc_mcontext.gregs[REG_RSP], NULL);
 #endif
 
     /* a hook that goes on will tell of its call by itself */
@@ -448,7 +448,7 @@ ngx_http_profiling_stall_call(const void *function, uint64_t d)
                           (uintptr_t) __builtin_frame_address(0), function,
                           pcs);
         label = ngx_http_profiling_context_label(
-                          (uintptr_t) __builtin_frame_address(0));
+                          (uintptr_t) __builtin_frame_address(0), NULL);
 
         if (n && d > p->longest) {
             p->longest = d;
