@@ -105,6 +105,11 @@ ngx_http_profiling_slot_take(ngx_http_profiling_zone_t *zone,
     ngx_http_profiling_store(&slot->wait_start, 0);
     ngx_http_profiling_store(&slot->awaiting, 0);
 
+    /* it has no handler of signals yet, and one would end it */
+
+    ngx_http_profiling_store(&slot->sampler, NGX_HTTP_PROFILING_SAMPLER_NONE);
+    ngx_http_profiling_store(&slot->sample_until, 0);
+
     ngx_memzero(&gauges, sizeof(ngx_http_profiling_gauges_t));
     ngx_http_profiling_record_write(&slot->gauges_seq, &slot->gauges, &gauges,
                                     sizeof(ngx_http_profiling_gauges_t));

@@ -116,6 +116,29 @@ test_claim_that_was_not_finished(void **state)
 }
 
 
+/* a signal to a worker that has no handler yet would end it */
+
+static void
+test_new_owner_cannot_be_signalled_yet(void **state)
+{
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = test_zone(1, 1, 1);
+    slot = test_claim(zone, 1);
+
+    slot->sampler = NGX_HTTP_PROFILING_SAMPLER_READY;
+    slot->sample_until = 1;
+    slot->owner = test_dead_pid();
+
+    assert_ptr_equal(test_claim(zone, 1), slot);
+    assert_int_equal(slot->sampler, NGX_HTTP_PROFILING_SAMPLER_NONE);
+    assert_int_equal(slot->sample_until, 0);
+
+    test_zone_free(zone);
+}
+
+
 static void
 test_look_as_nobody(void *data)
 {
@@ -232,6 +255,7 @@ main(void)
         cmocka_unit_test(test_pid_of_another_process_is_told_by_its_start),
         cmocka_unit_test(test_zombie_is_not_alive),
         cmocka_unit_test(test_claim_that_was_not_finished),
+        cmocka_unit_test(test_new_owner_cannot_be_signalled_yet),
         cmocka_unit_test(test_owner_of_another_user_is_alive),
         cmocka_unit_test(test_start_of_a_process_with_any_name)
     };
