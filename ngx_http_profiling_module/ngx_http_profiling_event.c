@@ -5,10 +5,6 @@
 #include "ngx_http_profiling_event.h"
 
 
-/* ms of the timer that stands for a job between two slices */
-#define NGX_HTTP_PROFILING_JOB_TIMER  1000
-
-
 static void ngx_http_profiling_job_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_profiling_job_step(void *data);
 
@@ -34,6 +30,17 @@ ngx_http_profiling_event_stop(ngx_event_t *ev)
 
     if (ev->posted) {
         ngx_delete_posted_event(ev);
+    }
+}
+
+
+void
+ngx_http_profiling_event_again(ngx_event_t *ev, ngx_msec_t timer)
+{
+    ngx_post_event(ev, &ngx_posted_next_events);
+
+    if (!ev->timer_set) {
+        ngx_add_timer(ev, timer);
     }
 }
 
@@ -118,14 +125,7 @@ ngx_http_profiling_job_handler(ngx_event_t *ev)
     rc = ngx_http_profiling_slice(ngx_http_profiling_job_step, job);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
-
-        /* a worker that shall exit does so when it has no timers left */
-
-        if (!ev->timer_set) {
-            ngx_add_timer(ev, NGX_HTTP_PROFILING_JOB_TIMER);
-        }
-
+        ngx_http_profiling_event_again(ev, NGX_HTTP_PROFILING_AGAIN);
         return;
     }
 

@@ -82,6 +82,7 @@ ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
     }
 
     if (ngx_http_profiling_gather_ask(g, worker, limit, age) != NGX_OK) {
+        ngx_http_profiling_gather_cleanup(g);
         return NULL;
     }
 
@@ -215,7 +216,8 @@ ngx_http_profiling_gather_handler(ngx_event_t *ev)
             rc = ngx_http_profiling_gather_look(g, &w[g->next]);
 
             if (rc == NGX_AGAIN && ngx_http_profiling_clock() >= end) {
-                ngx_post_event(ev, &ngx_posted_next_events);
+                ngx_http_profiling_event_again(ev,
+                                             NGX_HTTP_PROFILING_GATHER_LOOK);
                 return;
             }
 

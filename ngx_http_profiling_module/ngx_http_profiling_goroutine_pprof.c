@@ -251,6 +251,7 @@ ngx_http_profiling_goroutine_write(ngx_http_profiling_work_t *w)
 static ngx_int_t
 ngx_http_profiling_goroutine_encode(ngx_http_profiling_work_t *w)
 {
+    ngx_int_t                            rc;
     ngx_http_profiling_profile_t        *p;
     ngx_http_profiling_goroutine_ctx_t  *ctx;
 
@@ -262,8 +263,13 @@ ngx_http_profiling_goroutine_encode(ngx_http_profiling_work_t *w)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(w->request);
-    ngx_http_profiling_pprof_captured(p, NGX_OK, &ctx->raw->file->text);
+    /* the caller answers: it must not be done here */
 
-    return NGX_DONE;
+    rc = ngx_http_profiling_pprof_encode(p, NGX_OK, &ctx->raw->file->text);
+
+    if (rc == NGX_DONE) {
+        ngx_http_profiling_answer_later(w->request);
+    }
+
+    return rc;
 }

@@ -81,7 +81,8 @@ ngx_http_profiling_names_run(ngx_http_profiling_work_t *w, ngx_uint_t stacks)
         }
 
         if (rc == NGX_AGAIN) {
-            ngx_post_event(&n->event, &ngx_posted_next_events);
+            ngx_http_profiling_event_again(&n->event,
+                                           NGX_HTTP_PROFILING_AGAIN);
         }
 
     } else {
@@ -105,12 +106,12 @@ ngx_http_profiling_names_handler(ngx_event_t *ev)
     n = (ngx_http_profiling_waiting_t *)
             ((u_char *) ev - offsetof(ngx_http_profiling_waiting_t, event));
 
-    ev->timedout = 0;
+    ngx_http_profiling_event_stop(ev);
 
     rc = ngx_http_profiling_names_gather(n);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
+        ngx_http_profiling_event_again(ev, NGX_HTTP_PROFILING_AGAIN);
         return;
     }
 

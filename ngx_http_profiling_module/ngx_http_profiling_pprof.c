@@ -384,14 +384,24 @@ void
 ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw)
 {
-    ngx_str_t                      error;
-    ngx_connection_t              *c;
-    ngx_http_request_t            *r;
-    ngx_http_profiling_profile_t  *p;
+    ngx_http_profiling_profile_t *p = data;
 
-    p = data;
+    rc = ngx_http_profiling_pprof_encode(p, rc, raw);
+
+    if (rc != NGX_DONE) {
+        ngx_http_profiling_answer(p->request, rc);
+    }
+}
+
+
+ngx_int_t
+ngx_http_profiling_pprof_encode(ngx_http_profiling_profile_t *p, ngx_int_t rc,
+    ngx_http_profiling_text_t *raw)
+{
+    ngx_str_t            error;
+    ngx_http_request_t  *r;
+
     r = p->request;
-    c = r->connection;
 
     ngx_str_set(&error, "out of memory");
 
@@ -400,16 +410,20 @@ ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     }
 
     if (rc == NGX_OK
-        && ngx_http_profiling_encode(r->pool, c->log, raw,
+        && ngx_http_profiling_encode(r->pool, r->connection->log, raw,
                                      ngx_http_profiling_pprof_encoded, p,
                                      &error)
            == NGX_OK)
     {
-        return;
+        return NGX_DONE;
     }
 
-    ngx_http_profiling_answer(r, p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                                          "profile not encoded: %V", &error));
+    rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                  "profile not encoded: %V", &error);
+
+    /* what the client has not taken yet is nginx's, not ours */
+
+    return (rc == NGX_AGAIN) ? NGX_OK : rc;
 }
 
 

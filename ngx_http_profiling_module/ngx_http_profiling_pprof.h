@@ -55,6 +55,14 @@ void ngx_http_profiling_pprof_form(ngx_http_profiling_profile_t *p,
     uint32_t output);
 void ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
     ngx_http_profiling_text_t *raw);
+
+/*
+ * What captured() does, for those who answer themselves: NGX_DONE, if the
+ * encoder has been started, or else what to answer with.
+ */
+ngx_int_t ngx_http_profiling_pprof_encode(ngx_http_profiling_profile_t *p,
+    ngx_int_t rc, ngx_http_profiling_text_t *raw);
+
 ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,
     const char *disposition);
 

@@ -65,7 +65,7 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
 
     ngx_http_profiling_answer_later(r);
 
-    ngx_post_event(&w->event, &ngx_posted_next_events);
+    ngx_http_profiling_event_again(&w->event, NGX_HTTP_PROFILING_AGAIN);
 
     return NGX_DONE;
 }
@@ -121,10 +121,12 @@ ngx_http_profiling_work_handler(ngx_event_t *ev)
             ((u_char *) ev - offsetof(ngx_http_profiling_work_t, event));
     r = w->request;
 
+    ngx_http_profiling_event_stop(ev);
+
     rc = ngx_http_profiling_work_slice(w);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(&w->event, &ngx_posted_next_events);
+        ngx_http_profiling_event_again(ev, NGX_HTTP_PROFILING_AGAIN);
         return;
     }
 
@@ -147,6 +149,12 @@ ngx_http_profiling_answer_later(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
     r->main->count++;
+
+    /* it may have gone with its request: no other event will tell */
+
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
 }
 
 
