@@ -4,6 +4,7 @@
 # make dist         a tarball of the sources, in build/
 # make package      the Debian package, tried in a fresh Debian (root)
 # make fleet        what agents ask for, at their pace, for three minutes
+# make soak         an hour of load, reloads and kills: SOAK_SECONDS=3600
 # make style        the style checker alone
 # make bench        what the README's figures come from
 # make screenshots  the dashboard's, in build/screenshots/
@@ -26,6 +27,8 @@ NGINX_BIN =
 PORT      = 8151
 JOBS      = 2
 
+SOAK_SECONDS = 3600
+
 MODULES_DIR = /usr/lib/nginx/modules
 SHARE_DIR   = /usr/share/nginx
 CONF_DIR    = /etc/nginx
@@ -46,7 +49,7 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
                                      -o -type f -print))
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
-                 $(if $(filter test bench screenshots fleet, \
+                 $(if $(filter test bench screenshots fleet soak, \
                        $(MAKECMDGOALS)),run test) \
                  $(if $(filter package,$(MAKECMDGOALS)),package)
 
@@ -76,7 +79,7 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(wildcard encoder/*.c)
 
 
-.PHONY: all deps run test fleet style bench screenshots install dist package \
+.PHONY: all deps run test fleet soak style bench screenshots install dist package \
         clean FORCE
 .DELETE_ON_ERROR:
 
@@ -162,6 +165,13 @@ screenshots: all $(build)/npm/ui.installed
 fleet: all
 	@FLEET=180 BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) \
 	    t/run t/fleet/020-agents.t
+
+soak: all
+	@rm -f $(build)/soak.txt
+	@SOAK_SECONDS=$(SOAK_SECONDS) SOAK_REPORT=$(build)/soak.txt \
+	    TEST_TIMEOUT=$$(($(SOAK_SECONDS) + 600)) BUILD=$(build) \
+	    BINARY=$(nginx) JOBS=1 t/run t/soak/long.pl; status=$$?; \
+	    cat $(build)/soak.txt; exit $$status
 
 style:
 	@t/style

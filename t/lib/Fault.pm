@@ -142,7 +142,7 @@ END
 
     if (!$self->{module}) {
         # the same site without us
-        $text =~ s/\bprofiling\w* [^;{}]*;//g;
+        $text =~ s/\bprofiling(?!_test)\w* [^;{}]*;//g;
     }
 
     return $text;

@@ -20,6 +20,8 @@
  *                                       no descriptors of their own
  *     profiling_test touch 100;         MiB that are allocated and kept
  *     profiling_test wait_read 0 file;  waits, see block.c
+ *     profiling_test hold 0;            takes the mutexes of all zones, and
+ *                                       never comes back
  *     profiling_test leak 1000000;      and the others of heap.h
  */
 
@@ -61,6 +63,8 @@ static void ngx_http_profiling_test_burn(
     ngx_http_profiling_test_conf_t *conf);
 static uint64_t ngx_http_profiling_test_clock(void);
 static void ngx_http_profiling_test_spin(
+    ngx_http_profiling_test_conf_t *conf);
+static void ngx_http_profiling_test_hold(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_wait(
     ngx_http_profiling_test_conf_t *conf);
@@ -115,6 +119,7 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
     { ngx_string("deep_nocfi"), ngx_http_profiling_test_burn,
       profiling_test_deep_nocfi, NULL },
     { ngx_string("spin"), ngx_http_profiling_test_spin, NULL, NULL },
+    { ngx_string("hold"), ngx_http_profiling_test_hold, NULL, NULL },
     { ngx_string("sleep"), ngx_http_profiling_test_sleep, NULL, NULL },
     { ngx_string("malloc"), ngx_http_profiling_test_malloc, NULL, NULL },
     { ngx_string("dlopen"), ngx_http_profiling_test_dlopen, NULL, NULL },
@@ -284,6 +289,30 @@ ngx_http_profiling_test_spin(ngx_http_profiling_test_conf_t *conf)
 {
     for ( ;; ) {
         profiling_test_one_cfi(1000000);
+    }
+}
+
+
+static void
+ngx_http_profiling_test_hold(ngx_http_profiling_test_conf_t *conf)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *zone;
+    ngx_list_part_t  *part;
+
+    for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            ngx_shmtx_lock(&((ngx_slab_pool_t *) zone[i].shm.addr)->mutex);
+        }
+    }
+
+    for ( ;; ) {
+        pause();
     }
 }
 

@@ -1,0 +1,182 @@
+#!/usr/bin/perl
+
+# The clock of the day is set, by a day ahead, two back, an hour ahead, to
+# 1971, in the middle of a profile, a trace and collections: captures last as
+# long as they should, uptime and counters go on, ages are right, nothing is
+# locked out until the day comes back.
+#
+# The clock is the one of the processes of nginx alone: a library answers for
+# it.  Time namespaces do not have this clock, and setting the machine's is
+# not for a test.
+
+use strict;
+use warnings;
+
+use Fault;
+use Profile;
+use Sound;
+use Test::More;
+
+my $n = Fault->new(name => 'clock', profiling => 'profiling_interval 100ms;',
+                   server => <<'END');
+        location ^~ /debug/pprof/ { profiling_pprof; }
+END
+
+my $offset = $n->dir . '/offset';
+Fault::spew($offset, pack 'q', 0);
+
+$n->{env} = { OFFSET => $offset, LD_PRELOAD => preload($n->dir, <<'END') };
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static long zero, *offset = &zero;
+
+static __attribute__((constructor)) void
+start(void)
+{
+    int    fd = open(getenv("OFFSET") ? getenv("OFFSET") : "", O_RDONLY);
+    void  *p = mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (p != MAP_FAILED) {
+        offset = p;
+    }
+
+    close(fd);
+}
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    int  rc = (int) syscall(SYS_clock_gettime, clock, ts);
+
+    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) {
+        ts->tv_sec += *(volatile long *) offset;
+    }
+
+    return rc;
+}
+
+int
+gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    tv->tv_sec = ts.tv_sec;
+    tv->tv_usec = ts.tv_nsec / 1000;
+
+    return 0;
+}
+
+time_t
+time(time_t *t)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+
+    if (t) {
+        *t = ts.tv_sec;
+    }
+
+    return ts.tv_sec;
+}
+END
+
+$n->start;
+$n->get('/empty') for 1 .. 5;
+$n->ticked;
+all_answers_valid($n, 'before');
+
+my $before = usage($n);
+my $prober = $n->prober;
+my $m = $n->api('metrics');
+
+for my $step (['a day ahead', 86400], ['two days back', -86400],
+              ['an hour ahead', 3600], ['to 1971', 40e6 - time],
+              ['back to the truth', 0])
+{
+    stepped(@$step);
+}
+
+is_deeply([ keys %{ $n->prober_result($prober) } ], [ 200 ],
+          'no other client noticed');
+nothing_left($n, $before, 'after all');
+ok($n->reload, 'a reload');
+all_answers_valid($n, 'after it');
+is_sound($n);
+ok($n->stop('QUIT'), 'nginx ends');
+
+done_testing();
+
+
+sub stepped {
+    my ($name, $seconds) = @_;
+
+    my @running = map { captured($_) } '/debug/pprof/profile?seconds=3',
+                                       '/debug/pprof/trace?seconds=3',
+                                       '/debug/pprof/block?seconds=3';
+
+    # they have begun
+    ok($n->until('goroutines', 20, sub {
+        return 3 == grep { ($_->{uri} // '') =~ m{^/debug/pprof/} }
+                    @{ $_[0]{goroutines} };
+    })->{met}, "$name: captures run");
+
+    my $began = time;
+
+    open my $fh, '+<', $offset or die "open() failed: $!\n";
+    syswrite $fh, pack 'q', $seconds;
+    close $fh;
+
+    for my $running (@running) {
+        my ($path, $answer) = @$running;
+        my ($status, $body) = split /\n/, Profile::finish($answer), 2;
+
+        is($status, 200, "$name: $path is answered");
+        is(invalid($path, $status,
+                   "Content-Type: application/octet-stream\r\n", $body), '',
+           '... rightly');
+    }
+
+    cmp_ok(time - $began, '<', 60, '... in its time');
+
+    my $now;
+    ok(wait_for(10, sub {
+        $now = $n->api('metrics');
+        return 2 == grep {
+            abs(Fault::stamp($_->{collected}) - time - $seconds) < 5
+        } @{ $now->{workers} };
+    }), "$name: the workers tell the new time") or diag(explain($now));
+
+    is_deeply([ monotonic_errors($m, $now) ], [], '... no counter fell');
+    cmp_ok($now->{uptime} - $m->{uptime}, '<', 120, '... nor leapt the uptime');
+    is_deeply([ grep { $_->{state} ne 'running' } @{ $now->{workers} } ], [],
+              '... nobody seems stuck');
+    ok($n->until('health', 10, sub { $_[0]{status} eq 'healthy' })->{met},
+       '... all are healthy');
+
+    ok(wait_for(10, sub {
+        return $n->get('/api/profiling/force-gc', method => 'POST',
+                       body => '')->{status} == 200;
+    }), '... collections are possible');
+
+    my $h = $n->api('metrics/history?count=1000');
+    cmp_ok($h->{count}, '>', 0, '... there is a history');
+    $m = $now;
+}
+
+
+sub captured {
+    my $path = shift;
+
+    return [$path, Profile::background(sub {
+        my $r = $n->get($path, timeout => 60);
+        return ($r->{status} // $r->{error}) . "\n" . ($r->{body} // '');
+    })];
+}

@@ -1,0 +1,305 @@
+#!/usr/bin/perl
+
+# What SECURITY.md promises and no other test looks at: which files the
+# encoder opens, whatever a client asks for; that it has no network, and no
+# descriptor of the worker's; signals from strangers; what no answer tells;
+# access rules behind realip with the PROXY protocol, and of other methods.
+
+use strict;
+use warnings;
+
+use Compress::Raw::Zlib;
+use Fault;
+use File::Copy qw(copy);
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use Sound;
+use Test::More;
+
+files();
+strangers();
+secrets();
+rules();
+
+done_testing();
+
+
+# The encoder below strace, beside a copy of the module.
+
+sub files {
+  SKIP: {
+    run_command('strace', '-o', '/dev/null', 'true');
+    skip('no strace, or it may not trace', 1) if $?;
+    skip('a sanitizer opens files of its own', 1) if $ENV{SANITIZE};
+
+    my $n = Fault->new(name => 'files', server => <<'END');
+        location ^~ /debug/pprof/ { profiling_pprof; }
+        location = /work { return 200 "ok"; }
+END
+    my $dir = $n->dir . '/modules';
+
+    mkdir $dir;
+    chmod 0755, $dir;
+    copy($ENV{TEST_NGINX_LOAD_MODULES}, "$dir/module.so") or die "$!\n";
+    chmod 0777, $n->dir;
+
+    # it lets nobody look at it: here it does
+
+    my $shim = preload($dir, <<'END');
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int option, ...)
+{
+    va_list  args;
+    long     value;
+
+    va_start(args, option);
+    value = va_arg(args, long);
+    va_end(args);
+
+    return option == PR_SET_DUMPABLE ? 0
+           : (int) syscall(SYS_prctl, option, value, 0, 0, 0);
+}
+END
+
+    my $encoder = "$dir/ngx_http_profiling_encoder";
+
+    Fault::spew($encoder, join "\n", '#!/bin/sh',
+        'ls -l /proc/self/fd > ' . $n->dir . '/fds.$$',
+        'env > ' . $n->dir . '/env.$$',
+        'exec strace -f -qq -e trace=%file,%network,prctl,prlimit64'
+        . " -E LD_PRELOAD=$shim -o " . $n->dir . '/strace.$$'
+        . " $ENV{ENCODER} \"\$@\"", '');
+    chmod 0755, $encoder;
+
+    $n->{module} = "$dir/module.so";
+    $n->start;
+
+    my %mapped = map { $_ => 1 } $ENV{ENCODER}, $shim,
+                 map { slurp("/proc/$_/maps") =~ m{(/\S+)$}mg } $n->workers;
+    my $evil = '/etc/hostname';
+
+    for my $path (qw(profile?seconds=1 heap allocs block mutex goroutine
+                     goroutine?debug=2 trace?seconds=0.05
+                     symbol?0x401000+/etc/hostname))
+    {
+        my $query = join '&', map { "$_=$evil" }
+                    qw(file path binary debug_dir server location format
+                       worker exe symbols);
+
+        # one that is refused, and one with what it does not know
+        $n->get("/debug/pprof/$path" . ($path =~ /\?/ ? '&' : '?') . $query);
+
+        my $r = $n->get("/debug/pprof/$path" . ($path =~ /\?/ ? '&' : '?')
+                        . "file=$evil&x=$evil&server=$evil&location=$evil",
+                        headers => "X-File: $evil\r\nReferer: $evil\r\n");
+        is($r->{status}, 200, "$path is answered");
+    }
+
+    my $text = join '', map { slurp($_) } glob $n->dir . '/strace.*';
+    my @opened = $text =~ /\bopen(?:at)?\([^"]*"([^"]*)"/g;
+    my @odd = grep {
+        !$mapped{$_} && !m{^/usr/lib/debug/|\.debug$|/debuginfod|^/proc/
+                           |^/etc/ld\.so\.|/lib[^/]*\.so[.\d]*$
+                           |glibc-hwcaps|/locale|gconv}x
+    } @opened;
+    my %odd = map { $_ => 1 } @odd;
+
+    cmp_ok(scalar @opened, '>', 20, 'the encoder has opened files');
+    is(join(' ', sort keys %odd), '',
+       '... what the workers have mapped, debug files, its own libraries');
+    is(scalar(grep { /hostname/ } @opened), 0,
+       '... and none that a client names');
+    unlike($text, qr/^\d+ +(?:socket|connect|bind|sendto)\(/m,
+           '... it uses no network');
+    my @runs = $text =~ /\bexecve\("([^"]*)"/g;
+    is(scalar(grep { $_ ne $ENV{ENCODER} } @runs), 0, '... and runs nothing')
+        or diag("@runs");
+
+    is(scalar(() = $text =~ /\bopen(?:at)?\([^)]*O_(?:WRONLY|RDWR|CREAT)/g),
+       0, '... nor writes a file');
+    like($text, qr/\bprctl\(PR_SET_NO_NEW_PRIVS, 1/, '... it has no way up');
+    cmp_ok(scalar(grep { $mapped{$_} && m{/nginx$} } @opened), '>', 0,
+           '... nginx itself among them');
+    like($text, qr/\bprlimit64\(0, $_, \{/, "... it limits itself: $_")
+        for qw(RLIMIT_AS RLIMIT_CPU RLIMIT_CORE);
+
+    my $fds = join '', map { slurp($_) } glob $n->dir . '/fds.*';
+    unlike($fds, qr/ (?:[4-9]|\d\d) -> |socket:|anon_inode/,
+           '... it inherits no descriptor but three');
+
+    # a shell adds PWD and its like
+    my $env = join '', map { slurp($_) } glob $n->dir . '/env.*';
+    is(join(' ', grep { !/^(?:LC_ALL|PWD|OLDPWD|SHLVL|_)=/ }
+                 split /\n/, $env), '', '... nor the environment');
+
+    ok($n->stop('QUIT'), 'nginx ends');
+  }
+}
+
+
+# Signals that others of the same user, or root, send.
+
+sub strangers {
+    my $n = Fault->new(name => 'strangers');
+
+    $n->start;
+
+    my @workers = $n->workers;
+    my $sampled = $n->ticked->{overhead}{sampler}{samples};
+
+    for my $pid (@workers) {
+        kill 'PROF', $pid for 1 .. 20;
+
+        # rt_sigqueueinfo(): SI_QUEUE with values that are no cookie
+        for my $value (0, 1, -1, 4702111234474983745) {
+            my $info = pack 'iiix4iix![8]q x80', 27, 0, -1, $$, 0, $value;
+            syscall(129, $pid, 27, $info);
+        }
+    }
+
+    my $m = $n->ticked;
+
+    is_deeply([ $n->workers ], \@workers, 'strangers\' signals end no worker');
+    is($m->{overhead}{sampler}{samples}, $sampled,
+       '... and nothing is sampled by them');
+
+    is($n->get('/empty')->{status}, 200, '... which serve');
+    is_sound($n);
+    ok($n->stop('QUIT'), 'nginx ends');
+}
+
+
+# A token that is in all parts of requests, and in the answers, of connections
+# that are under way while everything is asked.
+
+sub secrets {
+    my $token = 'zyTOKENqx4711';
+    my $n = Fault->new(name => 'secrets', ports => 2, server => <<'END');
+        location ^~ /debug/pprof/ { profiling_pprof; }
+        location /hold/ { proxy_pass http://127.0.0.1:PORT1; }
+        location /told { return 200 "told"; }
+END
+    my $quiet = IO::Socket::INET->new(Listen => 50, ReuseAddr => 1,
+                                      LocalAddr => '127.0.0.1:' . $n->port(1))
+        or die "listen() failed: $!\n";
+
+    $n->{env} = { PASSWORD => $token };
+    $n->start;
+
+    my $head = "Host: main\r\nAuthorization: Basic $token\r\n"
+               . "Cookie: session=$token\r\nX-$token: $token\r\n"
+               . "Referer: http://x/?$token\r\nUser-Agent: $token\r\n";
+
+    my @held = map {
+        my $s = IO::Socket::INET->new('127.0.0.1:' . $n->port);
+        syswrite $s, "POST /hold/$_?key=$token HTTP/1.1\r\n$head"
+                     . "Content-Length: 20\r\n\r\n$token...";
+        $s;
+    } 1 .. 8;
+
+    $n->get("/told?key=$token", headers => $head =~ s/^Host.*\r\n//r)
+        for 1 .. 20;
+    $n->until('goroutines', 10, sub {
+        return 8 <= grep { ($_->{uri} // '') =~ m{^/hold/} }
+                    @{ $_[0]{goroutines} };
+    })->{met} or fail('the connections are shown');
+
+    my @told;
+
+    for my $path (@endpoints, '/debug/pprof/trace?seconds=0.1',
+                  '/debug/pprof/trace?seconds=0.1&format=perfetto',
+                  '/debug/pprof/legacy')
+    {
+        my $body = $n->get($path, timeout => 40)->{body} // '';
+
+        push @told, $path if plain($body) =~ /TOKEN/i;
+    }
+
+    is("@told", '', 'no answer tells headers, queries, bodies, environment');
+    unlike($n->log =~ s/request: "[^"]*"|upstream: "[^"]*"//gr, qr/TOKEN/,
+           '... nor does the log more than nginx\'s own lines');
+    @held = ();
+    undef $quiet;
+    ok($n->stop('QUIT'), 'nginx ends');
+}
+
+
+sub plain {
+    my $body = shift;
+
+    return $body if $body !~ /^\x1f\x8b/;
+
+    my $z = Compress::Raw::Zlib::Inflate->new(-WindowBits => WANT_GZIP);
+    my $out = '';
+    $z->inflate($body, $out);
+
+    return $out;
+}
+
+
+# realip that believes everybody: the peer of the socket counts, whatever the
+# PROXY protocol or a header claim; and each method is refused alike.
+
+sub rules {
+    my ($own) = run_command('ip', '-o', '-4', 'addr', 'show', 'scope',
+                            'global') =~ /inet (\S+?)\//;
+
+  SKIP: {
+    skip('no address but loopback', 1) unless $own;
+
+    my $n = Fault->new(name => 'rules', ports => 3, http => <<'END',
+    set_real_ip_from 0.0.0.0/0;
+    set_real_ip_from unix:;
+END
+                       server => <<"END");
+        listen $own:PORT;
+        listen $own:PORT1 proxy_protocol;
+        listen 127.0.0.1:PORT1 proxy_protocol;
+        listen unix:DIR/sock proxy_protocol;
+        real_ip_header proxy_protocol;
+        location ^~ /debug/pprof/ { profiling_pprof; }
+        location /denied/ { deny all; profiling_api; }
+END
+
+    $n->start;
+
+    my $to = sub {
+        my ($s, $line, $method, $path) = @_;
+
+        syswrite $s, "$line$method $path HTTP/1.0\r\n"
+                     . "Content-Length: 0\r\n\r\n";
+
+        my $got = '';
+        1 while sysread $s, $got, 65536, length $got;
+
+        return $got =~ m{^HTTP/1\.1 (\d+)} ? $1 : $got eq '' ? 'closed' : $got;
+    };
+    my $inet = sub {
+        return IO::Socket::INET->new(PeerAddr => "$_[0]:" . $n->port($_[1]));
+    };
+    my $claims = 'PROXY TCP4 127.0.0.1 127.0.0.1 1 2' . "\r\n";
+    my $foreign = 'PROXY TCP4 8.8.8.8 127.0.0.1 1 2' . "\r\n";
+
+    for my $path ('/api/profiling/gc', '/metrics', '/debug/pprof/cmdline') {
+        is($to->($inet->($own, 1), $claims, 'GET', $path), 403,
+           "$path: another host that claims to be this one");
+        is($to->($inet->('127.0.0.1', 1), $foreign, 'GET', $path), 200,
+           '... a local proxy is local, for whomever it asks');
+        is($to->(IO::Socket::UNIX->new(Peer => $n->dir . '/sock'), $foreign,
+                 'GET', $path), 200, '... over a unix socket too');
+
+        for my $method (qw(HEAD POST PUT DELETE OPTIONS PATCH)) {
+            is($to->($inet->($own, 0), '', $method, $path), 403,
+               "... $method of another host");
+        }
+    }
+
+    is($to->($inet->('127.0.0.1', 0), '', 'GET', '/denied/gc'), 403,
+       'deny of nginx holds for local clients too');
+    is($n->api('gc')->{http}, 200, 'and others are answered');
+    ok($n->stop('QUIT'), 'nginx ends');
+  }
+}
