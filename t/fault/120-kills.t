@@ -108,7 +108,13 @@ sub killed {
     is(scalar @bad, 0, 'no answer meanwhile was wrong')
         or diag(map { substr($_, 0, 300) . "\n" } @bad);
 
-    Load::nothing_fell($n->poller_result($poller)) if $poller;
+    if ($poller) {
+        my $polled = $n->poller_result($poller);
+
+        cmp_ok($polled->{answers}, '>', 0, 'metrics were polled meanwhile');
+        is_deeply($polled->{fallen}, [], '... no counter ever fell');
+        is_deeply($polled->{odd}, [], '... no answer but 200 with JSON');
+    }
 
     return { clients => $n->prober_result($prober) };
 }

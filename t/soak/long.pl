@@ -206,9 +206,8 @@ sub shared {
 
     my $blocks = 0;
 
-    for my $range (slurp("/proc/$pid/maps") =~ m{^(\S+) \S+ \S+ \S+ \S+
-                                                 \s+/dev/zero}mgx)
-    {
+    for my $line (grep { m{/dev/zero} } split /\n/, slurp("/proc/$pid/maps")) {
+        my ($range) = split ' ', $line;
         my @stat = stat "/proc/$pid/map_files/$range" or return;
         $blocks += $stat[12];
     }
