@@ -3,6 +3,10 @@
 # make test         every test; one of them: make test T=t/010-name.t
 # make dist         a tarball of the sources, in build/
 # make package      the Debian package, tried in a fresh Debian (root)
+# make fuzz         the fuzzers of t/fuzz, ten million executions each
+# make sanitize     every test with ASan and UBSan
+# make coverage     every test, and which lines of the C code it has executed
+# make analyze      gcc -fanalyzer, clang-tidy and cppcheck
 # make fleet        what agents ask for, at their pace, for three minutes
 # make soak         an hour of load, reloads and kills: SOAK_SECONDS=3600
 # make style        the style checker alone
@@ -18,6 +22,7 @@
 # DEBUG=1           without optimisation
 # SANITIZE=list     for instance address,undefined
 # JOBS=number       compilers and tests at a time, 2
+# FUZZ=names        of fuzzers, all; FUZZ_RUNS=number of their executions
 # DEPS=no           leave the machine's packages alone
 
 CC        = gcc
@@ -49,26 +54,30 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
                                      -o -type f -print))
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
-                 $(if $(filter test bench screenshots fleet soak, \
-                       $(MAKECMDGOALS)),run test) \
+                 $(if $(filter test bench screenshots fleet soak fuzz \
+                       sanitize coverage,$(MAKECMDGOALS)),run test) \
+                 $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
                  $(if $(filter package,$(MAKECMDGOALS)),package)
 
 
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
               -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-optimise := $(if $(DEBUG),-O0 -g3,-O2 -g \
-              $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2))
+comma    := ,
+cover    := $(if $(COVERAGE),--coverage -fprofile-update=atomic)
+optimise := $(if $(COVERAGE),-O0 -g $(cover),$(if $(DEBUG),-O0 -g3,-O2 -g \
+              $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)))
 
 harden   := -fstack-protector-strong -fno-plt
 warnings := -Wall -Wextra -Wno-unused-parameter -Wformat -Werror
 
 MODULE_CFLAGS   := $(strip $(optimise) -fPIC $(harden) $(warnings) $(sanitize))
-MODULE_LDFLAGS  := $(strip -Wl,-z,relro -Wl,-z,now $(sanitize))
+MODULE_LDFLAGS  := $(strip -Wl,-z,relro -Wl,-z,now $(sanitize) $(cover))
 ENCODER_CFLAGS  := $(strip -std=gnu11 $(optimise) -fPIE $(harden) $(warnings) \
                      $(sanitize) -I encoder -I ngx_http_profiling_module)
-ENCODER_LDFLAGS := $(strip -pie -Wl,-z,relro -Wl,-z,now $(sanitize))
+ENCODER_LDFLAGS := $(strip -pie -Wl,-z,relro -Wl,-z,now $(sanitize) \
+                     $(if $(COVERAGE),$(cover) -Wl$(comma)--wrap=_exit))
 
-export CC MODULE_CFLAGS MODULE_LDFLAGS SANITIZE
+export CC MODULE_CFLAGS MODULE_LDFLAGS SANITIZE COVERAGE
 
 # what asks for another configure, or for another build of the encoder
 
@@ -79,8 +88,8 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(wildcard encoder/*.c)
 
 
-.PHONY: all deps run test fleet soak style bench screenshots install dist package \
-        clean FORCE
+.PHONY: all deps run test sanitize coverage analyze fleet soak style bench \
+        screenshots install dist package clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -121,7 +130,8 @@ $(build)/encoder/%.o: encoder/%.c $(build)/encoder.settings | deps
 	$(CC) $(ENCODER_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(build)/ngx_http_profiling_encoder: $(encoder_objects)
-	$(CC) $(ENCODER_LDFLAGS) -o $@ $^ -ldw -lelf -lz -liberty -lm
+	$(CC) $(ENCODER_LDFLAGS) -o $@ $^ \
+	    $(if $(COVERAGE),t/lib/coverage.c) -ldw -lelf -lz -liberty -lm
 
 -include $(encoder_objects:.o=.d)
 
@@ -157,6 +167,7 @@ run: all
 # The same holds for the tests.
 
 test: all $(build)/npm/ui.installed
+	@$(fuzz_for_test)
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
 
 screenshots: all $(build)/npm/ui.installed
@@ -180,6 +191,31 @@ bench: all
 	@for name in run cpu heap block trace; do \
 	    BUILD=$(build) BINARY=$(nginx) bench/$$name || exit 1; \
 	done
+
+
+include t/fuzz/rules.mk
+
+
+# The same tests on other builds.  Unit tests have their sanitizers at all
+# times: those of threads the one for threads, the others ASan and UBSan.
+
+sanitize:
+	+@$(MAKE) --no-print-directory SANITIZE=address,undefined \
+	    BUILD=$(build)/sanitize test
+
+# Workers run as another user, and write their counters into the build: it has
+# to lie where they can go.  What fails here, where nothing is optimised, is
+# told by "make test"; it is printed, and the lines all the same.
+
+coverage:
+	@mkdir -p $(build)/coverage
+	@find $(build)/coverage -name '*.gcda' -delete
+	-+@umask 0; $(MAKE) --no-print-directory COVERAGE=1 \
+	    BUILD=$(build)/coverage test
+	@tools/coverage $(build)/coverage 90
+
+analyze: $(objs)/Makefile
+	@BUILD=$(build) JOBS=$(JOBS) tools/analyze
 
 
 install: all

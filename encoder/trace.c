@@ -15,7 +15,9 @@
 #define PROFILING_TRACE_SHORT       1500000000ULL
 
 /* a broken stream may tell of centuries */
+#ifndef PROFILING_TRACE_GENERATIONS
 #define PROFILING_TRACE_GENERATIONS 600
+#endif
 
 
 static void profiling_trace_time(profiling_trace_t *t, uint64_t *from,

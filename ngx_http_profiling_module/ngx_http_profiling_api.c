@@ -301,7 +301,8 @@ ngx_http_profiling_api_find(ngx_http_request_t *r)
 
         start = rest.data + rest.len - name->len;
 
-        if (ngx_memcmp(start, name->data, name->len) == 0
+        if ((name->len == 0
+             || ngx_memcmp(start, name->data, name->len) == 0)
             && (start == rest.data || start[-1] == '/')
             && (found == NULL || name->len > found->name.len))
         {

@@ -271,6 +271,14 @@ ngx_http_profiling_gather_look(ngx_http_profiling_gather_t *g,
 
     w->copied = 0;
 
+    if (!ngx_http_profiling_dump_fits(&w->head,
+                                      ngx_http_profiling_process.zone->dump))
+    {
+        ngx_http_profiling_gather_silent(w,
+                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+        return NGX_OK;
+    }
+
     if (g->limit == 0) {
 
         /* others may have asked for details */
@@ -334,6 +342,8 @@ ngx_http_profiling_gather_copy(ngx_http_profiling_gather_t *g,
     if (w->copied < groups + w->head.used) {
         return NGX_AGAIN;
     }
+
+    ngx_http_profiling_dump_mend(w->groups, w->head.groups);
 
     w->state = NGX_HTTP_PROFILING_GATHER_ANSWERED;
 

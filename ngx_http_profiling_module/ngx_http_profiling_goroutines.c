@@ -112,14 +112,14 @@ ngx_http_profiling_goroutines_next(const ngx_http_profiling_gather_t *g,
             continue;
         }
 
-        if (w->state == NGX_HTTP_PROFILING_GATHER_ANSWERED
-            && cursor->offset < w->head.used)
-        {
-            item->detail = (ngx_http_profiling_dump_detail_t *)
-                               (w->details + cursor->offset);
-            item->id = item->detail->id;
-            cursor->offset += item->detail->size;
-            break;
+        if (w->state == NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+            item->detail = ngx_http_profiling_dump_next(w->details,
+                                              w->head.used, w->head.groups,
+                                              &cursor->offset);
+            if (item->detail) {
+                item->id = item->detail->id;
+                break;
+            }
         }
 
         cursor->worker++;

@@ -168,12 +168,16 @@ ngx_http_profiling_elf_tables(ngx_http_profiling_elf_object_t *obj,
                                             sizeof(ElfW(Rela)), &n);
     obj->nplt = ngx_min(n, value[DT_PLTRELSZ] / sizeof(ElfW(Rela)));
 
-    /* some linkers let DT_RELA cover DT_JMPREL: nothing is seen twice */
+    /*
+     * some linkers let DT_RELA cover DT_JMPREL: nothing is seen twice; in a
+     * damaged object it may begin amidst an element
+     */
 
     if (obj->nplt && obj->nrela
         && obj->plt >= obj->rela && obj->plt < obj->rela + obj->nrela)
     {
-        obj->nrela = obj->plt - obj->rela;
+        obj->nrela = ((uintptr_t) obj->plt - (uintptr_t) obj->rela)
+                     / sizeof(ElfW(Rela));
     }
 }
 

@@ -86,6 +86,14 @@ ngx_http_profiling_json_double(ngx_http_profiling_json_t *j, const char *key,
 {
     u_char  *p, text[NGX_INT64_LEN + 8];
 
+    /* nginx prints the whole part as an integer of 64 bits */
+
+    if (!(n > -NGX_HTTP_PROFILING_JSON_MAX && n < NGX_HTTP_PROFILING_JSON_MAX))
+    {
+        ngx_http_profiling_json_null(j, key);
+        return;
+    }
+
     ngx_http_profiling_json_key(j, key);
 
     p = ngx_snprintf(text, sizeof(text), "%s%.6f", n < 0 ? "-" : "",

@@ -36,7 +36,9 @@ void ngx_http_profiling_json_bool(ngx_http_profiling_json_t *j,
 void ngx_http_profiling_json_null(ngx_http_profiling_json_t *j,
     const char *key);
 
-/* with 6 digits after the point, zeros at the end left out; finite */
+/* with 6 digits after the point, zeros at the end left out; null from MAX on */
+#define NGX_HTTP_PROFILING_JSON_MAX  9223372036854775808.0
+
 void ngx_http_profiling_json_double(ngx_http_profiling_json_t *j,
     const char *key, double n);
 

@@ -20,6 +20,9 @@
 #define NGX_HTTP_PROFILING_LE_LAST   36
 #define NGX_HTTP_PROFILING_LE_STEP   2
 
+/* what nginx can print of a number: its whole part is an integer of 64 bits */
+#define NGX_HTTP_PROFILING_EXPOSE_MAX  9223372036854775808.0
+
 
 /* a family with one series a place; the places are its steps */
 
@@ -690,7 +693,16 @@ ngx_http_profiling_expose_value(ngx_http_profiling_work_t *w,
     ngx_http_profiling_text_printf(&w->json.text, "nginx_profiling_%s%s ",
                                    name, labels);
 
-    if (value == (double) (uint64_t) value) {
+    /* what is no figure that can be, in a zone that something has overwritten */
+
+    if (!(value > -NGX_HTTP_PROFILING_EXPOSE_MAX
+          && value < NGX_HTTP_PROFILING_EXPOSE_MAX))
+    {
+        ngx_http_profiling_text_puts(&w->json.text, "NaN\n");
+        return;
+    }
+
+    if (value >= 0 && value == (double) (uint64_t) value) {
         ngx_http_profiling_text_printf(&w->json.text, "%uL\n",
                                        (uint64_t) value);
         return;

@@ -39,13 +39,19 @@ ngx_http_profiling_text_room(ngx_http_profiling_text_t *t, size_t len)
     cl = ngx_alloc_chain_link(t->pool);
 
     t->buf = cl ? ngx_create_temp_buf(t->pool,
-                                 ngx_max(len, NGX_HTTP_PROFILING_TEXT_BUF))
+                                 ngx_max(len, NGX_HTTP_PROFILING_TEXT_BUF)
+                                 + sizeof(uint64_t))
                 : NULL;
 
     if (t->buf == NULL) {
         t->failed = 1;
         return NULL;
     }
+
+    /* what is aligned in the whole text is aligned in memory as well */
+
+    t->buf->pos += (size_t) t->size & (sizeof(uint64_t) - 1);
+    t->buf->last = t->buf->pos;
 
     cl->buf = t->buf;
     cl->next = NULL;

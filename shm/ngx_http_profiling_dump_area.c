@@ -179,3 +179,68 @@ ngx_http_profiling_dump_same(const ngx_http_profiling_dump_area_t *area,
 
     return ngx_http_profiling_load(&area->copy[copy].seq) == head->seq;
 }
+
+
+ngx_uint_t
+ngx_http_profiling_dump_fits(const ngx_http_profiling_dump_copy_t *head,
+    size_t size)
+{
+    return head->groups <= ngx_http_profiling_dump_groups(size)
+           && head->used <= ngx_http_profiling_dump_room(size)
+           && head->used % sizeof(uint64_t) == 0;
+}
+
+
+void
+ngx_http_profiling_dump_mend(ngx_http_profiling_dump_group_t *groups,
+    ngx_uint_t n)
+{
+    ngx_uint_t                        i;
+    ngx_http_profiling_dump_group_t  *g;
+
+    for (i = 0; i < n; i++) {
+        g = &groups[i];
+
+        if (g->kind >= NGX_HTTP_PROFILING_KINDS) {
+            g->kind = NGX_HTTP_PROFILING_KIND_OTHER;
+        }
+
+        if (g->state >= NGX_HTTP_PROFILING_DUMP_STATES) {
+            g->state = NGX_HTTP_PROFILING_DUMP_OTHER;
+        }
+
+        g->depth = ngx_min(g->depth, NGX_HTTP_PROFILING_DUMP_STACK);
+    }
+}
+
+
+ngx_http_profiling_dump_detail_t *
+ngx_http_profiling_dump_next(u_char *details, size_t used,
+    ngx_uint_t groups, size_t *offset)
+{
+    size_t                             len;
+    ngx_uint_t                         i;
+    ngx_http_profiling_dump_detail_t  *d;
+
+    len = sizeof(ngx_http_profiling_dump_detail_t);
+
+    if (*offset > used || used - *offset < len) {
+        return NULL;
+    }
+
+    d = (ngx_http_profiling_dump_detail_t *) (details + *offset);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_TEXTS; i++) {
+        len += d->len[i];
+    }
+
+    if (d->size < len || d->size > used - *offset
+        || d->size % sizeof(uint64_t) || d->group >= groups)
+    {
+        return NULL;
+    }
+
+    *offset += d->size;
+
+    return d;
+}

@@ -241,6 +241,19 @@ ngx_int_t ngx_http_profiling_dump_find(
     const ngx_http_profiling_dump_area_t *area, uint64_t number,
     ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head);
 
+/*
+ * A copy is believed as far as it fits into its area of size bytes.  mend()
+ * makes what groups say of themselves sound, in a private copy of them; then
+ * next() gives the detail at *offset of `used` bytes and moves on, NULL:
+ * there is none that is sound.
+ */
+ngx_uint_t ngx_http_profiling_dump_fits(
+    const ngx_http_profiling_dump_copy_t *head, size_t size);
+void ngx_http_profiling_dump_mend(ngx_http_profiling_dump_group_t *groups,
+    ngx_uint_t n);
+ngx_http_profiling_dump_detail_t *ngx_http_profiling_dump_next(
+    u_char *details, size_t used, ngx_uint_t groups, size_t *offset);
+
 /* whether a copy that was found is still what it was; after its bytes */
 ngx_uint_t ngx_http_profiling_dump_same(
     const ngx_http_profiling_dump_area_t *area, ngx_uint_t copy,

@@ -10,6 +10,8 @@ static size_t ngx_http_profiling_zone_slot_size(
 static size_t ngx_http_profiling_zone_dump_size(size_t dump);
 static size_t ngx_http_profiling_zone_slots_offset(
     const ngx_http_profiling_shape_t *shape);
+static ngx_uint_t ngx_http_profiling_zone_check_names(
+    const ngx_http_profiling_zone_t *zone);
 static size_t ngx_http_profiling_zone_name(u_char *dst, size_t max,
     const ngx_str_t *name);
 static uint32_t ngx_http_profiling_zone_hash(const ngx_str_t *server,
@@ -176,7 +178,45 @@ ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
         return "its header contradicts itself";
     }
 
+    if (!ngx_http_profiling_zone_check_names(zone)) {
+        return "its names do not fit";
+    }
+
     return NULL;
+}
+
+
+/* they are read by their lengths, by all workers */
+
+static ngx_uint_t
+ngx_http_profiling_zone_check_names(const ngx_http_profiling_zone_t *zone)
+{
+    ngx_uint_t                         i;
+    const ngx_http_profiling_place_t  *place;
+
+    for (i = 0; i < zone->place_n; i++) {
+        place = ngx_http_profiling_zone_place(zone, i);
+
+        if (place->server_len > NGX_HTTP_PROFILING_SERVER_LEN
+            || place->location_len > NGX_HTTP_PROFILING_LOCATION_LEN)
+        {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < zone->upstream_n; i++) {
+        if (zone->upstream[i].len > NGX_HTTP_PROFILING_UPSTREAM_LEN) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < zone->name_n; i++) {
+        if (zone->name[i].len > NGX_HTTP_PROFILING_UPSTREAM_LEN) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

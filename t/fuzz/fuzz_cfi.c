@@ -1,12 +1,10 @@
 
 /*
- * libFuzzer harness of the .eh_frame parser.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined <includes>
- *         t/fuzz/fuzz_cfi.c ngx_http_profiling_module/ngx_http_profiling_cfi*.c
+ * Any bytes as .eh_frame, or as the segment that it is to be found in.
  *
  * The first byte of the input chooses the architecture and how the data is
- * given; what can be built is looked into at every place.
+ * given; what can be built is looked into at the ends and on both sides of
+ * each row.
  */
 
 
@@ -39,33 +37,44 @@ bounds(uint64_t start, uint64_t end, void *data)
 
 
 static void
-look(const ngx_http_profiling_cfi_t *cfi)
+look_at(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
 {
-    uint64_t                              pc;
-    uint32_t                              b, i;
-    int64_t                               operand;
-    const u_char                         *p, *end;
     const ngx_http_profiling_cfi_rule_t  *rule;
 
-    for (pc = TEXT - 16; pc < TEXT + SPAN + 16; pc += 7) {
-        rule = ngx_http_profiling_cfi_lookup(cfi, pc);
+    rule = ngx_http_profiling_cfi_lookup(cfi, pc);
 
-        if ((rule == NULL) != (pc < TEXT || pc >= TEXT + SPAN)) {
-            abort();
-        }
-
-        if (rule == NULL) {
-            continue;
-        }
-
-        if (rule < cfi->rules || rule >= cfi->rules + cfi->nrules
-            || rule->cfa_reg >= NGX_HTTP_PROFILING_CFI_REGS
-            || (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_EXPR
-                && (uint32_t) rule->cfa >= cfi->nexprs))
-        {
-            abort();
-        }
+    if ((rule == NULL) != (pc < TEXT || pc >= TEXT + SPAN)) {
+        abort();
     }
+
+    if (rule == NULL) {
+        return;
+    }
+
+    if (rule < cfi->rules || rule >= cfi->rules + cfi->nrules
+        || rule->cfa_reg >= NGX_HTTP_PROFILING_CFI_REGS
+        || (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_EXPR
+            && (uint32_t) rule->cfa >= cfi->nexprs))
+    {
+        abort();
+    }
+}
+
+
+static void
+look(const ngx_http_profiling_cfi_t *cfi)
+{
+    int64_t        operand;
+    uint32_t       b, i;
+    uint64_t       pc;
+    const u_char  *p, *end;
+
+    for (pc = TEXT - 16; pc < TEXT + SPAN + 16; pc += SPAN / 16) {
+        look_at(cfi, pc);
+    }
+
+    look_at(cfi, TEXT + SPAN - 1);
+    look_at(cfi, TEXT + SPAN);
 
     for (i = 0; i < cfi->nexprs; i++) {
         end = cfi->code + cfi->expr[i + 1];
@@ -78,9 +87,16 @@ look(const ngx_http_profiling_cfi_t *cfi)
     }
 
     for (b = 0; b < cfi->nbuckets; b++) {
-        for (i = cfi->index[b] + 1; i < cfi->index[b + 1]; i++) {
-            if (cfi->rows[i].addr <= cfi->rows[i - 1].addr
-                || cfi->rows[i].rule == cfi->rows[i - 1].rule)
+        for (i = cfi->index[b]; i < cfi->index[b + 1]; i++) {
+            pc = TEXT + ((uint64_t) b << NGX_HTTP_PROFILING_CFI_BUCKET)
+                 + cfi->rows[i].addr;
+
+            look_at(cfi, pc - 1);
+            look_at(cfi, pc);
+
+            if (i > cfi->index[b]
+                && (cfi->rows[i].addr <= cfi->rows[i - 1].addr
+                    || cfi->rows[i].rule == cfi->rows[i - 1].rule))
             {
                 abort();
             }

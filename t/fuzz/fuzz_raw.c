@@ -1,14 +1,7 @@
 
 /*
- * libFuzzer: any bytes as a capture, read, printed and encoded in all output
- * forms.  No symbol file is opened: paths come from the fuzzer.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined
- *           -fno-sanitize-recover=undefined
- *           -I ngx_http_profiling_module t/fuzz/fuzz_encoder.c
- *           (encoder without main.c) -ldw -lelf -lz -liberty -lm
- *
- * mkraw makes seeds of t/encoder/seeds/.
+ * Any bytes as a capture, read, printed and encoded in all output forms.  No
+ * symbol file is opened: paths come from the fuzzer.
  */
 
 

@@ -1,0 +1,36 @@
+#!/usr/bin/perl
+
+# The fuzzers of t/fuzz/, for a moment: all inputs of their corpora, which hold
+# what was found once, and the same few thousand new ones each time.  The long
+# run is "make fuzz".
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use Test::More;
+
+my $dir = "$ENV{BUILD}/fuzz";
+my $runs = 1500;
+
+plan(skip_all => 'no clang that can build fuzzers')
+    if system('t/fuzz/have') != 0;
+
+my @names = map { m{fuzz_(\w+)\.c$} } sort glob 't/fuzz/fuzz_*.c';
+
+plan(tests => 2 * @names);
+
+for my $name (@names) {
+    my @inputs = glob "t/fuzz/corpus/$name/*";
+    my $new = tempdir(CLEANUP => 1);
+    my $n = @inputs + $runs;
+
+    my $out = `$dir/fuzz_$name -runs=$n -seed=1 -timeout=60 -max_len=1024 \\
+                   -print_final_stats=1 -artifact_prefix=$new/ $new \\
+                   t/fuzz/corpus/$name 2>&1`;
+
+    my ($done) = $out =~ /^stat::number_of_executed_units: (\d+)/m;
+
+    is($?, 0, "$name: nothing is found") or diag(substr $out, -4000);
+    cmp_ok($done // 0, '>=', $runs, '... in some thousand executions');
+}

@@ -1,0 +1,409 @@
+
+/*
+ * The zone with any bytes anywhere, read by all that reads it: the answers of
+ * all endpoints, and the functions of shm/ themselves, which also write.
+ *
+ * The first byte chooses the reader; then follow writes into the zone: what
+ * part of it, where in that part, how many bytes, the bytes.  A zone whose
+ * header contradicts itself has to be refused, and is not read further.
+ */
+
+
+#include "worker.h"
+
+
+#define FUZZ_WRITES  64
+#define FUZZ_PARTS   32
+
+
+typedef struct {
+    u_char  *start;
+    size_t   size;
+} fuzz_part_t;
+
+
+typedef struct {
+    ngx_http_handler_pt   handler;
+    ngx_uint_t            method;
+    const char           *uri;
+    const char           *args;
+} fuzz_reader_t;
+
+
+static void fuzz_tables(ngx_uint_t seed);
+static void fuzz_slots(ngx_uint_t seed);
+static void fuzz_names(ngx_uint_t seed);
+static void fuzz_dumps(ngx_uint_t seed);
+
+
+static const fuzz_reader_t  fuzz_readers[] = {
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "metrics", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "metrics/history", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "memory", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "gc", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "runtime", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "health", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "locations", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "goroutines", "" },
+    { ngx_http_profiling_api_handler, NGX_HTTP_POST, "force-gc", "" },
+    { ngx_http_profiling_prometheus_handler, NGX_HTTP_GET, "metrics", "" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "heap", "" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "allocs", "debug=1" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "block", "" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "mutex", "seconds=1" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "goroutine", "" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "goroutine",
+      "debug=2" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "profile",
+      "seconds=1" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "threadcreate", "" },
+    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "", "" }
+};
+
+#define FUZZ_READERS  (sizeof(fuzz_readers) / sizeof(fuzz_readers[0]))
+
+
+static void  (*const fuzz_writers[])(ngx_uint_t seed) = {
+    fuzz_tables, fuzz_slots, fuzz_names, fuzz_dumps
+};
+
+#define FUZZ_WRITERS  (sizeof(fuzz_writers) / sizeof(fuzz_writers[0]))
+
+
+static ngx_http_profiling_zone_t  *fuzz_good;      /* the zone as it was */
+static fuzz_part_t                 fuzz_parts[FUZZ_PARTS];
+
+
+/*
+ * Parts of the zone; not those that hold descriptors and addresses of this
+ * process, which only the master writes: of the eventfds and the trace's
+ * rings.
+ */
+
+static void
+fuzz_part(ngx_uint_t n, fuzz_part_t *part)
+{
+    u_char                     *end;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    slot = ngx_http_profiling_zone_slot(zone, n & 1);
+    end = (u_char *) ngx_http_profiling_zone_slot(zone, (n & 1) + 1);
+
+#define fuzz_between(a, b)                                                    \
+    part->start = (u_char *) (a);                                             \
+    part->size = (u_char *) (b) - (u_char *) (a);                             \
+    break
+
+    switch (n >> 1 & 15) {
+
+    case 0: fuzz_between(zone, &zone->trace);
+    case 1: fuzz_between(zone->upstream, zone + 1);
+    case 2: fuzz_between(ngx_http_profiling_zone_place(zone, 0),
+                         ngx_http_profiling_zone_wake(zone));
+    case 3: fuzz_between(slot, &slot->totals);
+    case 4: fuzz_between(&slot->totals, &slot->all);
+    case 5: fuzz_between(&slot->all, &slot->trim);
+    case 6: fuzz_between(&slot->trim, slot->pause);
+    case 7: fuzz_between(slot->pause, &slot->stall);
+    case 8: fuzz_between(&slot->stall, &slot->base);
+    case 9: fuzz_between(&slot->base, slot + 1);
+    case 10: fuzz_between(ngx_http_profiling_zone_history(slot),
+                          ngx_http_profiling_zone_counts(zone, slot, 0));
+    case 11: fuzz_between(ngx_http_profiling_zone_counts(zone, slot, 0),
+                          ngx_http_profiling_zone_stacks(zone, slot));
+    case 12: fuzz_between(ngx_http_profiling_zone_stacks(zone, slot),
+                          ngx_http_profiling_zone_waits(zone, slot, 0));
+    case 13: fuzz_between(ngx_http_profiling_zone_waits(zone, slot, 0),
+                          ngx_http_profiling_zone_heap(zone, slot));
+    case 14: fuzz_between(ngx_http_profiling_zone_heap(zone, slot), end);
+    default: fuzz_between(ngx_http_profiling_zone_dump(zone, n & 1),
+                          ngx_http_profiling_zone_dump(zone, (n & 1) + 1));
+    }
+
+#undef fuzz_between
+}
+
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    ngx_uint_t  i;
+
+    fuzz_worker();
+
+    for (i = 0; i < FUZZ_PARTS; i++) {
+        fuzz_part(i, &fuzz_parts[i]);
+    }
+
+    fuzz_good = malloc(fuzz_zone_size());
+
+    if (fuzz_good == NULL) {
+        abort();
+    }
+
+    memcpy(fuzz_good, ngx_http_profiling_process.zone, fuzz_zone_size());
+
+    return 0;
+}
+
+
+static void
+fuzz_write(fuzz_input_t *in)
+{
+    size_t        offset, len, i;
+    fuzz_part_t  *part;
+
+    part = &fuzz_parts[fuzz_take(in, 1) % FUZZ_PARTS];
+
+    offset = fuzz_take(in, 2) % part->size;
+    len = fuzz_take(in, 1) & 63;
+
+    len = ngx_min(len, part->size - offset);
+    len = ngx_min(len, (size_t) (in->last - in->p));
+
+    for (i = 0; i < len; i++) {
+        part->start[offset + i] = *in->p++;
+    }
+}
+
+
+static void
+fuzz_read(const fuzz_reader_t *reader)
+{
+    u_char          uri[64];
+    fuzz_request_t  request;
+
+    ngx_memzero(&request, sizeof(request));
+
+    request.uri.data = uri;
+    request.uri.len = snprintf((char *) uri, sizeof(uri),
+                               "/api/profiling/%s", reader->uri);
+    request.args.data = (u_char *) reader->args;
+    request.args.len = ngx_strlen(reader->args);
+    request.handler = reader->handler;
+    request.method = reader->method;
+    request.access = NGX_HTTP_PROFILING_ANY;
+    request.fd = -1;
+
+    fuzz_request(&request, 64);
+}
+
+
+/* a table of stacks that its owner goes on with, or takes over */
+
+static void
+fuzz_tables(ngx_uint_t seed)
+{
+    uint64_t                      pcs[8];
+    ngx_uint_t                    i, n, k;
+    ngx_http_profiling_path_t     path;
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t    tally;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    slot = ngx_http_profiling_zone_slot(zone, seed & 1);
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (seed & 2) {
+        ngx_http_profiling_stacks_take(stacks, zone->stacks);
+    }
+
+    ngx_memzero(&path, sizeof(path));
+
+    for (i = 1; i < 8; i++) {
+        pcs[i - 1] = seed * i;
+
+        k = ngx_http_profiling_stacks_put(stacks, zone->stacks, &path, pcs, i,
+                                          seed, 1, 2);
+
+        if (k >= zone->stacks) {
+            abort();
+        }
+
+        ngx_http_profiling_stacks_count(stacks, zone->stacks, k, 1, 2);
+    }
+
+    n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
+
+    if (n > zone->stacks) {
+        abort();
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_profiling_stacks_tally(stacks, zone->stacks, i, &tally)
+            == NGX_OK
+            && ngx_http_profiling_stacks_frames(stacks, zone->stacks,
+                                                tally.node, pcs, 8)
+               > 8)
+        {
+            abort();
+        }
+    }
+
+    (void) ngx_http_profiling_stacks_empty(stacks, zone->stacks);
+}
+
+
+static void
+fuzz_slots(ngx_uint_t seed)
+{
+    ngx_uint_t                    i;
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_claim_t    claim;
+    ngx_http_profiling_pause_t    pause;
+    ngx_http_profiling_sample_t   sample;
+
+    zone = ngx_http_profiling_process.zone;
+
+    ngx_memzero(&claim, sizeof(claim));
+    claim.pid = ngx_pid;
+    claim.tick = seed;
+    claim.interval = 1 + (seed & 3);
+
+    slot = ngx_http_profiling_slot_claim(zone, &claim);
+
+    if (slot == NULL) {
+        slot = ngx_http_profiling_zone_slot(zone, seed & 1);
+        ngx_http_profiling_slot_release(slot);
+
+        slot = ngx_http_profiling_slot_claim(zone, &claim);
+    }
+
+    if (slot == NULL
+        || ngx_http_profiling_zone_slot_index(zone, slot) >= zone->slots)
+    {
+        abort();
+    }
+
+    ngx_memzero(&pause, sizeof(pause));
+    pause.duration = NGX_HTTP_PROFILING_STALL;
+    ngx_http_profiling_slot_stall(slot, seed, &pause);
+
+    for (i = 0; i < 4; i++) {
+        ngx_memzero(&sample, sizeof(sample));
+        sample.tick = seed + i + 1;
+        ngx_http_profiling_ring_write(ngx_http_profiling_zone_history(slot),
+                                      zone->history, &sample);
+
+        if (ngx_http_profiling_ring_read(
+                                       ngx_http_profiling_zone_history(slot),
+                                       zone->history, sample.tick, &sample)
+            != NGX_OK)
+        {
+            abort();
+        }
+    }
+}
+
+
+static void
+fuzz_names(ngx_uint_t seed)
+{
+    u_char                      text[256];
+    ngx_str_t                   name, location;
+    ngx_uint_t                  n;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    ngx_memset(text, 'a' + (seed & 15), sizeof(text));
+    name.data = text;
+    name.len = seed & 0xff;
+    location = name;
+    location.len /= 2;
+
+    n = ngx_http_profiling_zone_register(zone, &name,
+                                         (seed & 0x100) ? &location : NULL,
+                                         1);
+
+    if (n >= zone->places) {
+        abort();
+    }
+
+    if (ngx_http_profiling_zone_register_upstream(zone, &name)
+        >= NGX_HTTP_PROFILING_UPSTREAMS
+        || ngx_http_profiling_zone_register_name(zone, &name)
+           >= NGX_HTTP_PROFILING_ZONES)
+    {
+        abort();
+    }
+}
+
+
+static void
+fuzz_dumps(ngx_uint_t seed)
+{
+    ngx_uint_t                       limit, copy;
+    ngx_http_profiling_zone_t       *zone;
+    ngx_http_profiling_dump_area_t  *area;
+    ngx_http_profiling_dump_copy_t   head;
+
+    zone = ngx_http_profiling_process.zone;
+    area = ngx_http_profiling_zone_dump(zone, seed & 1);
+
+    (void) ngx_http_profiling_dump_ask(area, seed);
+    (void) ngx_http_profiling_dump_take(area, &limit);
+
+    copy = ngx_http_profiling_dump_begin(area);
+
+    if (copy > 1) {
+        abort();
+    }
+
+    ngx_memzero(&head, sizeof(head));
+    head.number = (uint64_t) -1;
+    head.pid = ngx_pid;
+
+    ngx_http_profiling_dump_end(area, copy, &head);
+
+    if (ngx_http_profiling_dump_find(area, (uint64_t) -1, ngx_pid, &head)
+        == NGX_DECLINED)
+    {
+        abort();
+    }
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    ngx_uint_t                  i, n, seed;
+    fuzz_input_t                in;
+    ngx_http_profiling_zone_t  *zone;
+
+    if (size < 3) {
+        return 0;
+    }
+
+    zone = ngx_http_profiling_process.zone;
+
+    in.p = data;
+    in.last = data + size;
+
+    n = fuzz_take(&in, 1) % (FUZZ_READERS + FUZZ_WRITERS);
+    seed = fuzz_take(&in, 2);
+
+    for (i = 0; i < FUZZ_WRITES && in.p < in.last; i++) {
+        fuzz_write(&in);
+    }
+
+    if (ngx_http_profiling_zone_check(zone, fuzz_zone_size()) == NULL) {
+
+        if (n < FUZZ_READERS) {
+            fuzz_read(&fuzz_readers[n]);
+
+        } else {
+            fuzz_writers[n - FUZZ_READERS](seed);
+        }
+    }
+
+    memcpy(zone, fuzz_good, fuzz_zone_size());
+
+    return 0;
+}

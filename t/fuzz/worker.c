@@ -1,0 +1,445 @@
+
+#include "worker.h"
+
+#include <sys/mman.h>
+
+#include "ngx_http_profiling_allocator.h"
+
+
+/* an allocation of a pool, followed by its bytes */
+
+typedef struct fuzz_block_s  fuzz_block_t;
+
+struct fuzz_block_s {
+    fuzz_block_t  *next;
+    size_t         size;
+};
+
+
+const char *__asan_default_options(void);
+
+static void fuzz_log(ngx_log_t *log, ngx_uint_t level, u_char *buf,
+    size_t len);
+static void fuzz_slot(ngx_http_profiling_zone_t *zone, ngx_uint_t worker);
+static void fuzz_dump(ngx_http_profiling_dump_area_t *area, uint64_t number);
+
+
+ngx_http_profiling_main_conf_t  fuzz_conf;
+
+static ngx_log_t                fuzz_cycle_log;
+static ngx_cycle_t              fuzz_cycle;
+static ngx_shm_zone_t           fuzz_shm_zone;
+
+static const ngx_http_profiling_shape_t  fuzz_shape = {
+    FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP
+};
+
+
+/* memory that is taken anew for each input is to be taken quickly */
+
+const char *
+__asan_default_options(void)
+{
+    return "quarantine_size_mb=8";
+}
+
+
+static void
+fuzz_log(ngx_log_t *log, ngx_uint_t level, u_char *buf, size_t len)
+{
+    /* void */
+}
+
+
+void
+fuzz_worker(void)
+{
+    void                       *memory;
+    ngx_str_t                   server, location;
+    ngx_uint_t                  i;
+    ngx_http_profiling_zone_t  *zone;
+
+    fuzz_cycle_log.writer = fuzz_log;
+    fuzz_cycle_log.log_level = NGX_LOG_EMERG;
+    fuzz_cycle.log = &fuzz_cycle_log;
+    fuzz_cycle.shared_memory.part.elts = NULL;
+    ngx_cycle = &fuzz_cycle;
+
+    /* nothing is to be written to the standard error */
+    ngx_use_stderr = 0;
+
+    ngx_pid = getpid();
+    ngx_ncpu = 2;
+    ngx_pagesize = 4096;
+    ngx_cacheline_size = 64;
+    ngx_time_init();
+
+    ngx_http_profiling_allocator_init();
+
+    ngx_queue_init(&ngx_posted_events);
+    ngx_queue_init(&ngx_posted_next_events);
+    (void) ngx_event_timer_init(&fuzz_cycle_log);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
+        fuzz_conf.setting[i] = ngx_http_profiling_settings[i].value;
+    }
+
+    fuzz_conf.active = 1;
+    fuzz_conf.memory_limit = 1073741824;
+    fuzz_conf.slot_n = FUZZ_SLOTS;
+    fuzz_conf.shm_zone = &fuzz_shm_zone;
+    fuzz_shm_zone.shm.size = fuzz_zone_size();
+
+    if (posix_memalign(&memory, 4096, fuzz_zone_size()) != 0) {
+        abort();
+    }
+
+    zone = memory;
+
+    ngx_memzero(zone, fuzz_zone_size());
+    ngx_http_profiling_zone_init(zone, &fuzz_shape, 1700000000000, 1000);
+    zone->generation = 1;
+    zone->cookie = 1;
+
+    ngx_str_set(&server, "main.example");
+    ngx_str_set(&location, "/api");
+    (void) ngx_http_profiling_zone_register(zone, &server, NULL, 1);
+    (void) ngx_http_profiling_zone_register(zone, &server, &location, 1);
+    ngx_str_set(&location, "127.0.0.1:80");
+    (void) ngx_http_profiling_zone_register_upstream(zone, &location);
+    (void) ngx_http_profiling_zone_register_name(zone, &server);
+
+    ngx_http_profiling_process.zone = zone;
+    ngx_http_profiling_process.conf = &fuzz_conf;
+
+    for (i = 0; i < FUZZ_SLOTS; i++) {
+        fuzz_slot(zone, i);
+    }
+}
+
+
+size_t
+fuzz_zone_size(void)
+{
+    return ngx_http_profiling_zone_size(&fuzz_shape);
+}
+
+
+/* all slots belong to this process, so that their owners live */
+
+static void
+fuzz_slot(ngx_http_profiling_zone_t *zone, ngx_uint_t worker)
+{
+    uint64_t                      now, pcs[4], gauges[2];
+    uint32_t                      tick;
+    ngx_uint_t                    i;
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_claim_t    claim;
+    ngx_http_profiling_sample_t   sample;
+
+    now = ngx_http_profiling_clock();
+
+    ngx_memzero(&claim, sizeof(claim));
+    claim.pid = ngx_pid;
+    claim.time = ngx_http_profiling_time();
+    claim.generation = 1;
+    claim.worker = worker;
+    claim.interval = fuzz_conf.setting[NGX_HTTP_PROFILING_INTERVAL];
+    claim.tick = 1;
+
+    slot = ngx_http_profiling_slot_claim(zone, &claim);
+
+    if (slot == NULL) {
+        abort();
+    }
+
+    ngx_http_profiling_process.slot = slot;
+
+    ngx_memzero(&sample, sizeof(sample));
+    tick = ngx_http_profiling_tick(now, (int64_t) claim.interval);
+
+    for (i = 1; i <= FUZZ_HISTORY && i < tick; i++) {
+        sample.tick = tick - i;
+        sample.time = claim.time - i * claim.interval;
+        sample.requests = 100 - i;
+        sample.heap_alloc = 1000000;
+        ngx_http_profiling_ring_write(ngx_http_profiling_zone_history(slot),
+                                      FUZZ_HISTORY, &sample);
+    }
+
+    ngx_http_profiling_hist_count(&slot->passes,
+                              ngx_http_profiling_hist_bucket(5000), 5000);
+    ngx_http_profiling_hist_count(&slot->all.latency,
+                              ngx_http_profiling_hist_bucket(70000), 70000);
+    slot->all.code[NGX_HTTP_PROFILING_CODE_200] = 1;
+    *ngx_http_profiling_zone_counts(zone, slot, 1) = slot->all;
+    slot->pass_start = now;
+    slot->gauges.time = claim.time;
+    slot->gauges.clock = now;
+    slot->gauges.interval = 2000000000;
+
+    ngx_http_profiling_slot_pause(slot, claim.time, 20000000,
+                                  NGX_HTTP_PROFILING_CAUSE_TRIM);
+
+    for (i = 0; i < 4; i++) {
+        pcs[i] = (uintptr_t) fuzz_worker + i * 16;
+    }
+
+    gauges[0] = 1;
+    gauges[1] = 1000;
+
+    for (i = 1; i <= 4; i++) {
+        (void) ngx_http_profiling_stacks_add(
+                   ngx_http_profiling_zone_stacks(zone, slot),
+                   FUZZ_STACKS, pcs, i, 0x101, gauges[0], gauges[1]);
+        (void) ngx_http_profiling_stacks_add(
+                   ngx_http_profiling_zone_waits(zone, slot, i & 1),
+                   ngx_http_profiling_zone_wait_size(FUZZ_STACKS), pcs, i,
+                   0x101, gauges[0], gauges[1]);
+        (void) ngx_http_profiling_stacks_add(
+                   ngx_http_profiling_zone_heap(zone, slot),
+                   ngx_http_profiling_zone_heap_n(FUZZ_STACKS), pcs, i,
+                   0x101, gauges[0], gauges[1]);
+    }
+
+    fuzz_dump(ngx_http_profiling_zone_dump(zone, worker), 1 << 30);
+}
+
+
+/* a dump of one group more than there are by themselves, and two details */
+
+static void
+fuzz_dump(ngx_http_profiling_dump_area_t *area, uint64_t number)
+{
+    ngx_uint_t                         i, copy;
+    ngx_http_profiling_dump_copy_t     head;
+    ngx_http_profiling_dump_group_t   *group;
+    ngx_http_profiling_dump_detail_t  *d;
+
+    copy = ngx_http_profiling_dump_begin(area);
+
+    ngx_memzero(&head, sizeof(head));
+    /* it answers any question */
+    head.number = number;
+    head.pid = ngx_pid;
+    head.clock = ngx_http_profiling_clock();
+    head.time = ngx_http_profiling_time();
+    head.count = 2;
+    head.groups = ngx_min(NGX_HTTP_PROFILING_DUMP_REST + 1,
+                          ngx_http_profiling_dump_groups(FUZZ_DUMP));
+    head.details = 2;
+
+    group = ngx_http_profiling_dump_group(area, FUZZ_DUMP, copy);
+
+    for (i = 0; i < head.groups; i++) {
+        ngx_memzero(&group[i], sizeof(*group));
+        group[i].kind = i % NGX_HTTP_PROFILING_KINDS;
+        group[i].depth = 2;
+        group[i].stack[0] = (uintptr_t) fuzz_dump;
+        group[i].stack[1] = (uintptr_t) fuzz_slot;
+    }
+
+    group[0].count = 2;
+
+    for (i = 0; i < 2; i++) {
+        d = (ngx_http_profiling_dump_detail_t *)
+                (ngx_http_profiling_dump_details(area, FUZZ_DUMP, copy)
+                 + head.used);
+
+        ngx_memzero(d, sizeof(*d));
+        d->id = i + 1;
+        d->len[NGX_HTTP_PROFILING_DUMP_METHOD] = 3;
+        d->len[NGX_HTTP_PROFILING_DUMP_URI] = 4;
+        d->size = sizeof(*d) + 8;
+        ngx_memcpy(d + 1, "GET/api", 8);
+        head.used += d->size;
+    }
+
+    ngx_http_profiling_dump_end(area, copy, &head);
+}
+
+
+/*
+ * nginx's own functions take from a pool as they always do; what is asked for
+ * here hangs on the list of spare links, which they do not need.
+ */
+
+ngx_pool_t *
+fuzz_pool(void)
+{
+    ngx_pool_t  *pool;
+
+    pool = ngx_create_pool(1024, &fuzz_cycle_log);
+
+    if (pool == NULL) {
+        abort();
+    }
+
+    return pool;
+}
+
+
+void
+fuzz_pool_free(ngx_pool_t *pool)
+{
+    fuzz_block_t  *block, *next;
+
+    block = (fuzz_block_t *) pool->chain;
+
+    ngx_destroy_pool(pool);
+
+    for ( /* void */ ; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+}
+
+
+void *
+ngx_palloc(ngx_pool_t *pool, size_t size)
+{
+    fuzz_block_t  *block;
+
+    block = malloc(sizeof(fuzz_block_t) + size);
+
+    if (block == NULL) {
+        return NULL;
+    }
+
+    block->next = (fuzz_block_t *) pool->chain;
+    block->size = size;
+    pool->chain = (ngx_chain_t *) block;
+
+    return block + 1;
+}
+
+
+void *
+ngx_pnalloc(ngx_pool_t *pool, size_t size)
+{
+    return ngx_palloc(pool, size);
+}
+
+
+void *
+ngx_pcalloc(ngx_pool_t *pool, size_t size)
+{
+    void  *p;
+
+    p = ngx_palloc(pool, size);
+
+    return p ? memset(p, 0, size) : NULL;
+}
+
+
+ngx_pool_cleanup_t *
+ngx_pool_cleanup_add(ngx_pool_t *pool, size_t size)
+{
+    ngx_pool_cleanup_t  *c;
+
+    c = ngx_pcalloc(pool, sizeof(ngx_pool_cleanup_t));
+
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->data = size ? ngx_palloc(pool, size) : NULL;
+    c->next = pool->cleanup;
+    pool->cleanup = c;
+
+    return c;
+}
+
+
+ngx_chain_t *
+ngx_alloc_chain_link(ngx_pool_t *pool)
+{
+    return ngx_palloc(pool, sizeof(ngx_chain_t));
+}
+
+
+ngx_buf_t *
+ngx_create_temp_buf(ngx_pool_t *pool, size_t size)
+{
+    ngx_buf_t  *b;
+
+    b = ngx_pcalloc(pool, sizeof(ngx_buf_t));
+
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->start = ngx_palloc(pool, size);
+    b->pos = b->start;
+    b->last = b->start;
+    b->end = b->start + size;
+    b->temporary = 1;
+
+    return b->start ? b : NULL;
+}
+
+
+void *
+ngx_array_push(ngx_array_t *a)
+{
+    void  *elts;
+
+    if (a->nelts == a->nalloc) {
+        elts = ngx_palloc(a->pool, 2 * a->nalloc * a->size);
+
+        if (elts == NULL) {
+            return NULL;
+        }
+
+        ngx_memcpy(elts, a->elts, a->nelts * a->size);
+
+        a->elts = elts;
+        a->nalloc *= 2;
+    }
+
+    return (u_char *) a->elts + a->size * a->nelts++;
+}
+
+
+void *
+ngx_list_push(ngx_list_t *list)
+{
+    ngx_list_part_t  *last;
+
+    last = list->last;
+
+    if (last->nelts == list->nalloc) {
+        last = ngx_pcalloc(list->pool, sizeof(ngx_list_part_t));
+
+        if (last == NULL) {
+            return NULL;
+        }
+
+        last->elts = ngx_palloc(list->pool, list->nalloc * list->size);
+
+        if (last->elts == NULL) {
+            return NULL;
+        }
+
+        list->last->next = last;
+        list->last = last;
+    }
+
+    return (char *) last->elts + list->size * last->nelts++;
+}
+
+
+uint64_t
+fuzz_take(fuzz_input_t *in, size_t bytes)
+{
+    size_t    i;
+    uint64_t  n;
+
+    n = 0;
+
+    for (i = 0; i < bytes && in->p < in->last; i++) {
+        n |= (uint64_t) *in->p++ << (8 * i);
+    }
+
+    return n;
+}
