@@ -73,7 +73,8 @@ warnings := -Wall -Wextra -Wno-unused-parameter -Wformat -Werror
 MODULE_CFLAGS   := $(strip $(optimise) -fPIC $(harden) $(warnings) $(sanitize))
 MODULE_LDFLAGS  := $(strip -Wl,-z,relro -Wl,-z,now $(sanitize) $(cover))
 ENCODER_CFLAGS  := $(strip -std=gnu11 $(optimise) -fPIE $(harden) $(warnings) \
-                     $(sanitize) -I encoder -I ngx_http_profiling_module)
+                     $(sanitize) $(if $(SANITIZE),-DPROFILING_SANITIZED) \
+                     -I encoder -I ngx_http_profiling_module)
 ENCODER_LDFLAGS := $(strip -pie -Wl,-z,relro -Wl,-z,now $(sanitize) \
                      $(if $(COVERAGE),$(cover) -Wl$(comma)--wrap=_exit))
 

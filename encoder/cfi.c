@@ -287,7 +287,7 @@ profiling_cfi_fde(profiling_eh_frame_t *f, Dwarf_FDE *fde,
     p = fde->start;
 
     if (width == 0 || p < f->data || fde->end > f->data + f->size
-        || fde->end - p < (ptrdiff_t) (2 * width))
+        || fde->end - p < 2 * (ptrdiff_t) width)
     {
         return 0;
     }

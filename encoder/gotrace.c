@@ -225,6 +225,7 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_UNBLOCK:
         args[0] = g;
+        /* such steps have one; NOLINTNEXTLINE */
         args[1] = ++s->g->seq;
         args[2] = gotrace_stack(t, s->stack);
         gotrace_event(out, GOTRACE_GO_UNBLOCK, s->time, 3, args);
@@ -232,6 +233,7 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_START:
         args[0] = g;
+        /* such steps have one; NOLINTNEXTLINE */
         args[1] = ++s->g->seq;
         gotrace_event(out, GOTRACE_GO_START, s->time, 2, args);
 
@@ -290,6 +292,7 @@ gotrace_user(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_REGION:
     case PROFILING_STEP_REGION_END:
+        /* such steps have one; NOLINTNEXTLINE */
         args[0] = s->g->task ? g : 0;
         args[1] = gotrace_string(t, s->name);
         gotrace_event(out, (s->step == PROFILING_STEP_REGION)

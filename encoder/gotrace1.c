@@ -159,6 +159,7 @@ gotrace1_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_REGION:
     case PROFILING_STEP_REGION_END:
+        /* such steps have one; NOLINTNEXTLINE */
         args[0] = s->g->task ? g : 0;
         args[1] = (s->step == PROFILING_STEP_REGION_END);
         args[2] = s->name;

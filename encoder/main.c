@@ -346,9 +346,15 @@ profiling_main_limits(void)
     profiling_main_limit(RLIMIT_NOFILE, 1024);
     profiling_main_limit(RLIMIT_CPU, (uint64_t) profiling_options.time + 2);
 
+#ifndef PROFILING_SANITIZED
+
+    /* a sanitizer reserves more addresses than any limit has */
+
     if (profiling_options.max_memory != 0) {
         profiling_main_limit(RLIMIT_AS, profiling_options.max_memory);
     }
+
+#endif
 
     alarm(profiling_options.time);
 }

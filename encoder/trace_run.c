@@ -403,6 +403,10 @@ profiling_run_go(profiling_run_t *r, profiling_trace_g_t *g)
 static void
 profiling_run_stop(profiling_run_t *r, unsigned reason)
 {
+    if (r->g == NULL) {
+        return;
+    }
+
     r->g->reason = reason;
     profiling_run_step(r, PROFILING_STEP_BLOCK, r->g, reason, 0, 0);
     r->g = NULL;

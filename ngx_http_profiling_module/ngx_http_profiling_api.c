@@ -395,7 +395,7 @@ ngx_http_profiling_api_date(const ngx_str_t *text, uint64_t *ms)
     ngx_uint_t  i;
     struct tm   tm;
 
-    static const char  pattern[] = "0000-00-00T00:00:00";
+    static const u_char  pattern[] = "0000-00-00T00:00:00";
 
     if (text->len < sizeof(pattern)) {
         return NGX_ERROR;

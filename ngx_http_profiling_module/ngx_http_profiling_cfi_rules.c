@@ -65,7 +65,7 @@ ngx_http_profiling_cfi_intern(ngx_http_profiling_cfi_parser_t *p,
     ngx_http_profiling_cfi_rule_t *rule)
 {
     uint32_t   i;
-    uint64_t   hash, w[sizeof(*rule) / sizeof(uint64_t) + 1];
+    uint64_t   hash, w[(sizeof(*rule) + 7) / 8];
     uint16_t  *head;
 
     if (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_NONE) {

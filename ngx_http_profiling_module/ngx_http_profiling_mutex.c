@@ -260,6 +260,7 @@ ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
     n = sizeof(ngx_http_profiling_mutex_hooks)
         / sizeof(ngx_http_profiling_hook_t);
 
+    /* there is a cycle; NOLINTNEXTLINE */
     if (ngx_http_profiling_interpose(ngx_http_profiling_mutex_hooks, n,
                                      cycle->log)
         == NGX_ERROR)

@@ -693,7 +693,7 @@ ngx_http_profiling_expose_value(ngx_http_profiling_work_t *w,
     ngx_http_profiling_text_printf(&w->json.text, "nginx_profiling_%s%s ",
                                    name, labels);
 
-    /* what is no figure that can be, in a zone that something has overwritten */
+    /* no figure that can be: something has overwritten the zone */
 
     if (!(value > -NGX_HTTP_PROFILING_EXPOSE_MAX
           && value < NGX_HTTP_PROFILING_EXPOSE_MAX))

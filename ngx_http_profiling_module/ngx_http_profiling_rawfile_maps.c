@@ -92,7 +92,8 @@ ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
 
     if (f->mapsets
         && maps.len == f->maps.len
-        && ngx_memcmp(maps.data, f->maps.data, maps.len) == 0)
+        && (maps.len == 0
+            || ngx_memcmp(maps.data, f->maps.data, maps.len) == 0))
     {
         return;
     }

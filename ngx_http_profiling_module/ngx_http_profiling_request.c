@@ -188,6 +188,11 @@ ngx_http_profiling_request_init_module(ngx_cycle_t *cycle)
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    if (cmcf == NULL) {
+        return;
+    }
+
     engine = &cmcf->phase_engine;
 
     if (ngx_http_profiling_request_wrap(&engine->handlers[0],

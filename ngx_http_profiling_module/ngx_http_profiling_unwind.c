@@ -326,6 +326,7 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
 
     for (changed = rule->changed; changed; changed &= changed - 1) {
         i = (ngx_uint_t) __builtin_ctz(changed);
+        /* cppcheck-suppress uninitvar: the same ones were set above */
         walk->reg[slots[i]] = v[i];
     }
 
@@ -644,6 +645,7 @@ ngx_http_profiling_unwind_start(ngx_http_profiling_walk_t *walk,
     walk->result->jit = 0;
     walk->result->recovered = 0;
 
+    /* it is set; NOLINTNEXTLINE */
     sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
     here = (uintptr_t) __builtin_frame_address(0);
 

@@ -146,7 +146,8 @@ static ngx_uint_t
 ngx_http_profiling_wait_hook(uint64_t pc)
 {
     return pc - (uintptr_t) __start_profiling_hooks
-           <= (uintptr_t) (__stop_profiling_hooks - __start_profiling_hooks);
+           <= (uintptr_t) __stop_profiling_hooks
+              - (uintptr_t) __start_profiling_hooks;
 }
 
 

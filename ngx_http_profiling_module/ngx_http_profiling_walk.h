@@ -143,6 +143,7 @@ ngx_http_profiling_unwind_load(ngx_http_profiling_walk_t *walk,
         return NGX_ERROR;
     }
 
+    /* it is on the stack; NOLINTNEXTLINE */
     *value = *(const volatile uint64_t *) (uintptr_t) addr;
 
     return NGX_OK;

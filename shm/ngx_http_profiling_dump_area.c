@@ -140,11 +140,13 @@ ngx_int_t
 ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
     uint64_t number, ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head)
 {
+    uint64_t                        latest;
     ngx_int_t                       found;
     ngx_uint_t                      i;
     ngx_http_profiling_dump_copy_t  copy;
 
     found = NGX_DECLINED;
+    latest = 0;
 
     for (i = 0; i < 2; i++) {
         copy.seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
@@ -158,11 +160,11 @@ ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
 
         if (ngx_http_profiling_dump_same(area, i, &copy)
             && copy.number >= number
-            && copy.number
-            && copy.pid == (uint64_t) pid
-            && (found == NGX_DECLINED || copy.number > head->number))
+            && copy.number > latest
+            && copy.pid == (uint64_t) pid)
         {
             found = i;
+            latest = copy.number;
             *head = copy;
         }
     }

@@ -259,6 +259,58 @@ test_writers_that_are_killed(void **state)
 }
 
 
+/* of a copy that something has overwritten no more is read than it has */
+
+static void
+test_what_does_not_fit_is_not_believed(void **state)
+{
+    size_t                             offset;
+    uint64_t                           bytes[64];
+    ngx_http_profiling_dump_copy_t     head;
+    ngx_http_profiling_dump_group_t    group;
+    ngx_http_profiling_dump_detail_t  *d;
+
+    ngx_memzero(&head, sizeof(head));
+    head.groups = ngx_http_profiling_dump_groups(TEST_SIZE);
+    head.used = ngx_http_profiling_dump_room(TEST_SIZE) & ~(size_t) 7;
+    assert_true(ngx_http_profiling_dump_fits(&head, TEST_SIZE));
+
+    head.groups++;
+    assert_false(ngx_http_profiling_dump_fits(&head, TEST_SIZE));
+    head.groups--;
+    head.used += 8;
+    assert_false(ngx_http_profiling_dump_fits(&head, TEST_SIZE));
+
+    ngx_memset(&group, 0xff, sizeof(group));
+    ngx_http_profiling_dump_mend(&group, 1);
+    assert_int_equal(group.kind, NGX_HTTP_PROFILING_KIND_OTHER);
+    assert_int_equal(group.state, NGX_HTTP_PROFILING_DUMP_OTHER);
+    assert_int_equal(group.depth, NGX_HTTP_PROFILING_DUMP_STACK);
+
+    ngx_memzero(bytes, sizeof(bytes));
+    d = (ngx_http_profiling_dump_detail_t *) bytes;
+    d->size = sizeof(*d) + 8;
+    d->len[NGX_HTTP_PROFILING_DUMP_URI] = 8;
+
+#define test_next(used, groups)                                               \
+    (offset = 0, ngx_http_profiling_dump_next((u_char *) bytes, used, groups, \
+                                              &offset))
+
+    assert_ptr_equal(test_next(sizeof(bytes), 1), d);
+    assert_int_equal(offset, d->size);
+
+    assert_null(test_next(d->size - 8, 1));
+    assert_null(test_next(sizeof(bytes), 0));
+    assert_null(test_next(8, 1));
+
+    d->len[NGX_HTTP_PROFILING_DUMP_URI] = 9;
+    assert_null(test_next(sizeof(bytes), 1));
+
+    d->size = 0;
+    assert_null(test_next(sizeof(bytes), 1));
+}
+
+
 int
 main(void)
 {
@@ -266,7 +318,8 @@ main(void)
         cmocka_unit_test(test_parts_do_not_overlap),
         cmocka_unit_test(test_questions_and_limits),
         cmocka_unit_test(test_the_latest_copy_is_found),
-        cmocka_unit_test(test_writers_that_are_killed)
+        cmocka_unit_test(test_writers_that_are_killed),
+        cmocka_unit_test(test_what_does_not_fit_is_not_believed)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,41 @@ test_garbage_is_refused(void **state)
 
 
 static void
+test_names_that_are_too_long_are_refused(void **state)
+{
+    ngx_str_t                      name;
+    ngx_http_profiling_zone_t     *zone;
+    ngx_http_profiling_place_t    *place;
+    ngx_http_profiling_upstream_t *upstream;
+
+    zone = test_zone(2, 10, 3);
+
+    ngx_str_set(&name, "name");
+    place = ngx_http_profiling_zone_place(zone,
+                ngx_http_profiling_zone_register(zone, &name, &name, 1));
+    upstream = &zone->upstream[
+                ngx_http_profiling_zone_register_upstream(zone, &name)];
+
+    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
+
+    place->server_len = NGX_HTTP_PROFILING_SERVER_LEN + 1;
+    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size));
+    place->server_len = 4;
+    place->location_len = NGX_HTTP_PROFILING_LOCATION_LEN + 1;
+    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size));
+    place->location_len = 4;
+
+    upstream->len = NGX_HTTP_PROFILING_UPSTREAM_LEN + 1;
+    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size));
+    upstream->len = 4;
+
+    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
+
+    test_zone_free(zone);
+}
+
+
+static void
 test_memory_that_is_too_small_is_refused(void **state)
 {
     void                       *small;
@@ -615,6 +650,7 @@ main(void)
         cmocka_unit_test(test_fresh_zone_is_accepted),
         cmocka_unit_test(test_garbage_is_refused),
         cmocka_unit_test(test_memory_that_is_too_small_is_refused),
+        cmocka_unit_test(test_names_that_are_too_long_are_refused),
         cmocka_unit_test(test_other_layout_is_named),
         cmocka_unit_test(test_header_that_contradicts_itself_is_refused),
         cmocka_unit_test(test_parts_do_not_overlap),
