@@ -121,15 +121,19 @@ ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
     r = e->request;
     wait = NGX_HTTP_PROFILING_DUMP_UNKNOWN;
 
-    clcf = r ? ngx_http_get_module_loc_conf(r, ngx_http_core_module) : NULL;
+    if (e->state == NGX_HTTP_PROFILING_DUMP_TLS
+        || e->state == NGX_HTTP_PROFILING_DUMP_WAITING)
+    {
+        return (ngx_msec_int_t) (ngx_current_msec - c->start_time);
+    }
 
-    /* states of requests have one; NOLINTBEGIN(clang-analyzer-core.*) */
+    if (r == NULL) {
+        return ngx_http_profiling_entry_quiet(c);
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     switch (e->state) {
-
-    case NGX_HTTP_PROFILING_DUMP_TLS:
-    case NGX_HTTP_PROFILING_DUMP_WAITING:
-        return (ngx_msec_int_t) (ngx_current_msec - c->start_time);
 
     case NGX_HTTP_PROFILING_DUMP_READING:
     case NGX_HTTP_PROFILING_DUMP_RESOLVING:
@@ -157,18 +161,16 @@ ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
         break;
     }
 
-    /* NOLINTEND(clang-analyzer-core.*) */
-
     if (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN
 #if (NGX_HTTP_V2)
-        && !(r && r->stream)
+        && !r->stream
 #endif
        )
     {
         wait = ngx_http_profiling_entry_quiet(c);
     }
 
-    if (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN && r) {
+    if (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN) {
         wait = ngx_http_profiling_entry_age(r);
     }
 
@@ -231,7 +233,6 @@ ngx_http_profiling_entry_age(ngx_http_request_t *r)
 
     tp = ngx_timeofday();
 
-    /* its callers have one; NOLINTNEXTLINE */
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
 
