@@ -215,7 +215,7 @@ ngx_http_profiling_health_over(ngx_http_profiling_snapshot_t *s,
                                           NGX_HTTP_PROFILING_PAUSE_BODY)
            != NGX_OK
         || pause.number != last
-        /* cppcheck-suppress uninitvar: it was read, see above */
+        /* cppcheck-suppress uninitvar ; it was read, see above */
         || (s->filter && s->filter != (ngx_pid_t) pause.pid)
         || s->time > pause.time + NGX_HTTP_PROFILING_STALL_TOLD)
     {

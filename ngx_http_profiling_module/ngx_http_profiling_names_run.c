@@ -192,7 +192,7 @@ ngx_http_profiling_names_slot(ngx_http_profiling_waiting_t *n,
             continue;
         }
 
-        /* cppcheck-suppress uninitvar: it was read, see above */
+        /* cppcheck-suppress uninitvar ; it was read, see above */
         ngx_http_profiling_names_frames(n, pause.frames, pause.n);
     }
 }

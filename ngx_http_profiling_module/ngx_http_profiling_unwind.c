@@ -326,7 +326,7 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
 
     for (changed = rule->changed; changed; changed &= changed - 1) {
         i = (ngx_uint_t) __builtin_ctz(changed);
-        /* cppcheck-suppress uninitvar: the same ones were set above */
+        /* cppcheck-suppress uninitvar ; the same ones were set above */
         walk->reg[slots[i]] = v[i];
     }
 

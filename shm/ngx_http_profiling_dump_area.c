@@ -179,6 +179,7 @@ ngx_http_profiling_dump_same(const ngx_http_profiling_dump_area_t *area,
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
+    /* cppcheck-suppress ctuuninitvar ; seq is set before the rest */
     return ngx_http_profiling_load(&area->copy[copy].seq) == head->seq;
 }
 
