@@ -231,8 +231,11 @@ ngx_http_profiling_frame_exported(uint64_t frame, char *name)
 static ngx_uint_t
 ngx_http_profiling_frame_symbol(uint64_t address, char *name)
 {
+    Dl_info  info;
+
+#if (NGX_HTTP_PROFILING_HAVE_DLADDR1)
+
     void             *extra;
-    Dl_info           info;
     const ElfW(Sym)  *sym;
 
     extra = NULL;
@@ -249,6 +252,18 @@ ngx_http_profiling_frame_symbol(uint64_t address, char *name)
     if (address - (uintptr_t) info.dli_saddr >= sym->st_size) {
         return 0;
     }
+
+#else
+
+    /* musl, whose dladdr() finds nothing beyond a symbol's end */
+
+    if (dladdr((void *) (uintptr_t) address, &info) == 0
+        || info.dli_sname == NULL)
+    {
+        return 0;
+    }
+
+#endif
 
     (void) snprintf(name, NGX_HTTP_PROFILING_NAME_LEN, "%s", info.dli_sname);
 

@@ -103,7 +103,7 @@ ngx_http_profiling_stall_init(ngx_cycle_t *cycle)
     sev.sigev_notify = SIGEV_THREAD_ID;
     sev.sigev_signo = SIGPROF;
     sev.sigev_value.sival_ptr = &ngx_http_profiling_stall;
-    sev._sigev_un._tid = (pid_t) syscall(SYS_gettid);
+    sev.sigev_notify_thread_id = (pid_t) syscall(SYS_gettid);
 
     if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
                 &ngx_http_profiling_stall_id)

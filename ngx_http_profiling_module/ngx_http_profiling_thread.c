@@ -308,7 +308,7 @@ ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t)
     sev.sigev_notify = SIGEV_THREAD_ID;
     sev.sigev_signo = SIGPROF;
     sev.sigev_value.sival_ptr = t;
-    sev._sigev_un._tid = t->tid;
+    sev.sigev_notify_thread_id = t->tid;
 
     /* the kernel's own call: the library's may allocate */
 

@@ -20,6 +20,11 @@
 
 #define NGX_HTTP_PROFILING_THREADS    256
 
+/* glibc has the field, and in older versions no name for it */
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id        _sigev_un._tid
+#endif
+
 /* frames kept of the stack that made a thread */
 #define NGX_HTTP_PROFILING_MADE       48
 
