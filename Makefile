@@ -7,6 +7,9 @@
 # make sanitize     every test with ASan and UBSan
 # make coverage     every test, and which lines of the C code it has executed
 # make analyze      gcc -fanalyzer, clang-tidy and cppcheck
+# make matrix       the tests with other nginxes; some: make matrix T=next
+# make musl         compile with musl, run the unit tests
+# make arm64        compile for aarch64, run the unit tests
 # make fleet        what agents ask for, at their pace, for three minutes
 # make soak         an hour of load, reloads and kills: SOAK_SECONDS=3600
 # make style        the style checker alone
@@ -37,6 +40,7 @@ SOAK_SECONDS = 3600
 MODULES_DIR = /usr/lib/nginx/modules
 SHARE_DIR   = /usr/share/nginx
 CONF_DIR    = /etc/nginx
+MAN_DIR     = /usr/share/man
 
 build   := $(abspath $(BUILD))
 farm    := $(build)/nginx
@@ -57,7 +61,9 @@ groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet soak fuzz \
                        sanitize coverage,$(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
-                 $(if $(filter package,$(MAKECMDGOALS)),package)
+                 $(if $(filter package,$(MAKECMDGOALS)),package) \
+                 $(if $(filter matrix,$(MAKECMDGOALS)),run test) \
+                 $(filter matrix musl arm64,$(MAKECMDGOALS))
 
 
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) \
@@ -90,7 +96,7 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
 
 
 .PHONY: all deps run test sanitize coverage analyze fleet soak style bench \
-        screenshots install dist package clean FORCE
+        screenshots install dist package matrix musl arm64 clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -185,6 +191,15 @@ soak: all
 	    BINARY=$(nginx) JOBS=1 t/run t/soak/long.pl; status=$$?; \
 	    cat $(build)/soak.txt; exit $$status
 
+# The module for other nginxes, and for other systems.
+
+matrix: all $(build)/npm/ui.installed
+	@JOBS=$(JOBS) tools/matrix $(build) $(T)
+
+musl arm64: | deps
+	@mkdir -p $(build)
+	@JOBS=$(JOBS) tools/cross $@ $(build) $(T)
+
 style:
 	@t/style
 
@@ -231,6 +246,9 @@ ifneq ($(html),)
 	cp -R $(build)/html $(DESTDIR)$(SHARE_DIR)/html/profiling
 	chmod -R u=rwX,go=rX $(DESTDIR)$(SHARE_DIR)/html/profiling
 endif
+	install -d $(DESTDIR)$(MAN_DIR)/man8
+	install -m 644 docs/ngx_http_profiling_encoder.8 \
+	    $(DESTDIR)$(MAN_DIR)/man8/
 	@# an edited one stays
 	test -e $(DESTDIR)$(CONF_DIR)/snippets/profiling.conf \
 	    || install -m 644 conf/profiling.conf $(DESTDIR)$(CONF_DIR)/snippets/

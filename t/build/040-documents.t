@@ -1,0 +1,187 @@
+#!/usr/bin/perl
+
+# What the documents say can be done: each command of README.md and docs/ is
+# run against a live nginx, or, if it builds something, is a target of make
+# with variables and files that there are.  The configuration that they show
+# is one, and what they link to is there.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
+use Test::More;
+use Modules ();
+use Site;
+use Trace ();
+
+my @documents = ('README.md', 'conf/fleet/README.md', glob 'docs/*.md');
+my $dir = tempdir(CLEANUP => 1);
+
+my $site = Site->new(
+    workers  => 2,
+    handlers => "include $ENV{TEST_PROFILING_DIR}/conf/snippets/profiling.conf;",
+    server   => <<'END')->start;
+        location = /backend/assets/catalog.json {
+            proxy_pass http://127.0.0.1:PORT/data;
+        }
+        location = /data { return 200 "data"; }
+END
+
+my $url = 'http://127.0.0.1:' . $site->port;
+my %seen;
+
+for my $document (@documents) {
+    my $text = slurp($document);
+
+    do_as_said($document, $_) for grep { !$seen{$_}++ } commands($text);
+    links($document, $text);
+}
+
+cmp_ok(scalar keys %seen, '>', 25, 'there are commands in the documents');
+configuration(slurp('README.md') =~ /^```nginx\n(.*?)^```/ms);
+
+$site->stop;
+
+done_testing;
+
+
+# Lines of blocks that are for a shell, and what is set as code in the text
+# and begins with the name of a tool.
+
+sub commands {
+    my $text = shift;
+
+    my @found;
+
+    $text =~ s{^[ ]*```(\w*)\n(.*?)^[ ]*```}{
+        my ($kind, $block) = ($1, $2);
+        $block =~ s/\\\n\s*//g;
+        push @found, grep { /\S/ && !/^\s*#/ } split /\n/, $block
+            if $kind eq 'sh';
+        '';
+    }gmse;
+
+    # with arguments: the name of a tool alone is no command
+    push @found, grep { /^(?:make|curl|go tool \w+|wrk|google-pprof) \S/ }
+                 map { s/\s+/ /gr } $text =~ /`([^`]+)`/g;
+
+    return map { s/\s+#.*//r =~ s/^\s+|\s+$//gr =~ s/\\\|/|/gr } @found;
+}
+
+
+sub do_as_said {
+    my ($document, $command) = @_;
+
+    my $name = "$document: $command";
+
+    return make($name, $1) if $command =~ /^make\b *(.*)/;
+
+    # what it would take, and whom it would ask
+    $command =~ s{http://127\.0\.0\.1:8151}{$url}g;
+    $command =~ s{\bURL\b}{$url/debug/pprof/heap}g;
+    $command =~ s/\bseconds=\d+/seconds=1/g;
+    $command =~ s/-d60s/-d1s/g;
+    $command =~ s/^curl /curl -f /;
+    $command =~ s/^google-pprof /google-pprof --seconds=1 /;
+
+    if ($command =~ s{go tool trace}{GO tool trace -pprof=net}) {
+        my $go = Trace::have_go('1.22');
+
+        SKIP: { skip("$name: no go 1.22", 1) if !$go }
+        return if !$go;
+
+        $command =~ s/GO/$go/;
+    }
+
+    if ($command !~ m{^(?:curl|go tool pprof|wrk|google-pprof)\b}) {
+        fail("$name: not known to this test");
+        return;
+    }
+
+    my $said = run('env', "HOME=$dir", "PPROF_TMPDIR=$dir", 'timeout', 30,
+                   'bash', '-o', 'pipefail', '-c',
+                   "cd $dir && { $command; } < /dev/null");
+    my $status = $?;
+
+    ok($status == 0 && (length $said || $command =~ / -o \S/), $name)
+        or diag("$command: $status\n", $said);
+
+    # wrk and google-pprof are content with any answer
+    unlike($said, qr/^(?:error|.*parsing profile|curl:|Non-2xx)/m, '... works')
+        or diag($said);
+}
+
+
+# Nothing is built again here: targets, variables, files.
+
+sub make {
+    my ($name, $words) = @_;
+
+    my $makefile = slurp('Makefile');
+    my ($configurations) = slurp('tools/matrix') =~ /^all="(.*?)"/ms;
+    my @wrong;
+
+    while ($words =~ /\G\s*(?:(\w+)=("[^"]*"|\S*)|(\S+))/g) {
+        my ($variable, $value, $target) = ($1, $2, $3);
+
+        if (defined $target) {
+            push @wrong, "no target $target"
+                if $makefile !~ /^(?:[\w ]+ )?\Q$target\E(?: [\w ]+)?:/m;
+            next;
+        }
+
+        push @wrong, "no variable $variable"
+            if $makefile !~ /\$\((?:\w+ )?$variable\b/;
+
+        next if $variable ne 'T';
+
+        for my $one (grep { length } split /[\s"]+/, $value) {
+            my $there = $words =~ /^matrix/ ? $configurations =~ /\b\Q$one\E\b/
+                                            : -e $one;
+            push @wrong, "no $one" if !$there;
+        }
+    }
+
+    is("@wrong", '', $name);
+}
+
+
+sub links {
+    my ($document, $text) = @_;
+
+    for my $link ($text =~ /\]\(([^)\s]+)\)/g) {
+        next if $link =~ /^https?:/;
+
+        my ($file, $anchor) = split /#/, $link;
+        my $path = length $file ? dirname($document) . "/$file" : $document;
+
+        ok(-e $path, "$document: $link is there");
+
+        next if !defined $anchor;
+
+        my %anchors = map { lc =~ s/[^\w -]//gr =~ s/ /-/gr => 1 }
+                      slurp($path) =~ /^#+ +(.*)$/mg;
+        ok($anchors{$anchor}, '... and its chapter');
+    }
+}
+
+
+# in the directory of the installation, where its paths are
+
+sub configuration {
+    my $text = shift;
+
+    my $root = $ENV{TEST_PROFILING_DIR};
+    my $file = "$root/conf/readme.conf";
+    my $port = $site->port(1);
+
+    $text =~ s/^load_module.*\n//m if Modules::static();
+    $text =~ s/:8151/:$port/;
+    spew($file, "$text\nevents {}\npid $dir/pid;\n");
+
+    my $said = run($ENV{TEST_NGINX_BINARY}, '-t', '-q', '-e', "$dir/error.log",
+                   '-p', $root, '-c', $file);
+    is("$? $said", '0 ', 'the configuration of the README is one');
+    unlink $file;
+}
