@@ -135,8 +135,8 @@ main::types(map({ "metrics.connections.$_:integer" }
 --- config
     location /api/profiling/ { profiling_api; }
     location = /sleep { echo_sleep 0.4; echo ok; }
---- main_config
-load_module /usr/lib/nginx/modules/ngx_http_echo_module.so;
+--- main_config eval: "load_module $main::echo;"
+--- skip_eval: 4: !-e $main::echo
 --- request eval
 ["GET /sleep", "GET /api/profiling/metrics/history"]
 --- response_body_filters eval

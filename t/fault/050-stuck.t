@@ -10,15 +10,10 @@ use warnings;
 use Fault;
 use Test::More;
 
-my ($lua) = grep { -e } map { "$_/ngx_http_lua_module.so" }
-            '/usr/lib/nginx/modules', '/usr/share/nginx/modules';
+my @lua = map { "/usr/lib/nginx/modules/$_.so" }
+          qw(ndk_http_module ngx_http_lua_module);
 
-plan(skip_all => 'no lua module for nginx') unless $lua;
-
-(my $ndk = $lua) =~ s/ngx_http_lua/ndk_http/;
-
-my $n = Fault->new(name => 'stuck', workers => 3,
-                   main => "load_module $ndk; load_module $lua;",
+my $n = Fault->new(name => 'stuck', workers => 3, modules => \@lua,
                    profiling => 'profiling_interval 200ms;', server => <<'END');
         location /spin {
             content_by_lua_block {

@@ -21,6 +21,7 @@ use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use JSON::PP;
+use Modules ();
 use POSIX qw(:sys_wait_h _exit);
 use Socket qw(SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO);
 use Test::More ();
@@ -31,8 +32,7 @@ our @EXPORT = qw(wait_for request slurp background reap run_command
                  time sleep);
 
 my $binary = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
-my $module = $ENV{TEST_NGINX_LOAD_MODULES}
-             or die "run this by make test T=$0\n";
+my $module = Modules::ours() || 'static';
 
 my $root = $ENV{TEST_NGINX_SERVROOT}
            || tempdir('fault.XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -49,11 +49,11 @@ $SIG{TERM} = $SIG{INT} = $SIG{HUP} = sub { exit 130 };
 $SIG{PIPE} = 'IGNORE';
 
 
-# name, workers, module (its path, or 0: nginx alone), main, events, http,
-# server: pieces of nginx.conf, in which PORT, PORT1 .. and DIR are replaced;
-# profiling: the directives in http; master, daemon: on or off; env: a hash;
-# wrapper: a list of words before nginx; ports: how many of the ten; timeout:
-# seconds to wait for an answer at most.
+# name, workers, module (another one's path, or 0: nginx alone), modules (more
+# of them), main, events, http, server: pieces of nginx.conf, in which PORT,
+# PORT1 .. and DIR are replaced; profiling: the directives in http; master,
+# daemon: on or off; env: a hash; wrapper: a list of words before nginx; ports:
+# how many of the ten; timeout: seconds to wait for an answer at most.
 
 sub new {
     my ($class, %o) = @_;
@@ -64,6 +64,7 @@ sub new {
         name      => 'nginx',
         workers   => 2,
         module    => $module,
+        modules   => [],
         main      => '',
         events    => '',
         http      => '',
@@ -78,6 +79,8 @@ sub new {
         wrapper   => [],
         %o,
     }, $class;
+
+    Modules::need(@{ $self->{modules} });
 
     $self->{dir} = "$root/" . $number . "-$self->{name}";
     $self->{port} = $base + $number;
@@ -99,7 +102,9 @@ sub dir { return $_[0]{dir} }
 sub configuration {
     my $self = shift;
 
-    my $load = $self->{module} ? "load_module $self->{module};" : '';
+    my $load = !$self->{module} ? ''
+               : $self->{module} eq $module ? Modules::load(@{ $self->{modules} })
+               : "load_module $self->{module};";
     my $profiling = $self->{module} ? $self->{profiling} : '';
     my $handlers = $self->{module} && !$self->{no_handlers} ? <<'END' : '';
             location /api/profiling/ { profiling_api; access_log off; }

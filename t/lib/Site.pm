@@ -23,6 +23,7 @@ use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP;
+use Modules ();
 use POSIX qw(:sys_wait_h);
 use Test::More ();
 use Time::HiRes qw(sleep time);
@@ -30,8 +31,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(until_true slurp spew run epoch);
 
 my $binary = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
-my $module = $ENV{TEST_NGINX_LOAD_MODULES}
-             or die "run this by make test T=$0\n";
+my $module = Modules::ours();
 my $root = $ENV{TEST_NGINX_SERVROOT} || tempdir(CLEANUP => 1);
 my $port = $ENV{TEST_NGINX_PORT} || 20000 + $$ % 900 * 10;
 
@@ -70,6 +70,8 @@ sub new {
         %o,
     }, $class;
 
+    Modules::need(@{ $self->{modules} });
+
     $self->{dir} = "$root/site" . @sites;
     make_path("$self->{dir}/html", "$self->{dir}/temp");
     chmod 0755, $root, $self->{dir}, "$self->{dir}/html";
@@ -95,8 +97,8 @@ sub text {
 
     my $master = $self->{workers} ? 'on' : 'off';
     my $workers = $self->{workers} || 1;
-    my $load = join "\n", ($self->{module} ? 'load_module MODULE;' : ()),
-                          map { "load_module $_;" } @{ $self->{modules} };
+    my $load = $self->{module} ? "load_module MODULE;\n"
+               : join '', map { "load_module $_;\n" } @{ $self->{modules} };
     my $temp = join "\n    ", map { "${_}_temp_path DIR/temp/$_;" }
                    qw(client_body proxy fastcgi uwsgi scgi);
 
@@ -132,6 +134,8 @@ sub expand {
     my ($self, $text) = @_;
 
     $text =~ s/\bDIR\b/$self->{dir}/g;
+    $text =~ s/^[ \t]*load_module MODULE;\n/
+               Modules::load(@{ $self->{modules} })/gem;
     $text =~ s/\bMODULE\b/$module/g;
     $text =~ s/\bPORT(\d?)\b/$self->{port} + ($1 || 0)/ge;
 

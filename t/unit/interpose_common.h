@@ -100,7 +100,7 @@ test_run(const char *fmt, ...)
 static void
 test_build(const char *name, const char *options)
 {
-    assert_int_equal(test_run("cc -shared -fPIC -O1 %s -o %s/%s.so "
+    assert_int_equal(test_run("${CC:-cc} -shared -fPIC -O1 %s -o %s/%s.so "
                               "%s/interpose_caller.c %s/target.so",
                               options, test_dir, name, test_source, test_dir),
                      0);

@@ -799,31 +799,33 @@ test_program(void **state)
     assert_int_equal(test_run("printf '#include \"interpose_nginx.h\"\\n' "
                               "> %s/ngx_core.h && : > %s/ngx_config.h",
                               test_dir, test_dir), 0);
-    assert_int_equal(test_run("cc -D_GNU_SOURCE -shared -fPIC -O1 -I%s -I%s "
-                              "-I%s/../../ngx_http_profiling_module "
+    assert_int_equal(test_run("${CC:-cc} -D_GNU_SOURCE -shared -fPIC -O1 "
+                              "-I%s -I%s -I%s/../../ngx_http_profiling_module "
                               "-o %s/own.so %s/interpose_own.c "
                               "%s/../../ngx_http_profiling_module/"
                               "ngx_http_profiling_interpose*.c %s/target.so",
                               test_dir, test_source, test_source, test_dir,
                               test_source, test_source, test_dir), 0);
-    assert_int_equal(test_run("cc -shared -fPIC -o %s/preload.so "
+    assert_int_equal(test_run("${CC:-cc} -shared -fPIC -o %s/preload.so "
                               "%s/interpose_preload.c",
                               test_dir, test_source), 0);
 
     for (i = 0; i < 2; i++) {
 
-        assert_int_equal(test_run("cc -O1 %s -o %s/program%lu "
+        assert_int_equal(test_run("${CC:-cc} -O1 %s -o %s/program%lu "
                                   "%s/interpose_program.c %s/own.so "
                                   "%s/program.so %s/target.so",
                                   pie[i], test_dir, (unsigned long) i,
                                   test_source, test_dir, test_dir, test_dir),
                          0);
 
-        assert_int_equal(test_run("%s/program%lu 1 %d", test_dir,
+        assert_int_equal(test_run("$CROSS_RUN %s/program%lu 1 %d", test_dir,
                                   (unsigned long) i, i == 0), 0);
-        assert_int_equal(test_run("LD_BIND_NOW=1 %s/program%lu 1", test_dir,
+        assert_int_equal(test_run("LD_BIND_NOW=1 $CROSS_RUN "
+                                  "%s/program%lu 1", test_dir,
                                   (unsigned long) i), 0);
-        assert_int_equal(test_run("LD_PRELOAD=%s/preload.so %s/program%lu 101",
+        assert_int_equal(test_run("LD_PRELOAD=%s/preload.so $CROSS_RUN "
+                                  "%s/program%lu 101",
                                   test_dir, test_dir, (unsigned long) i), 0);
     }
 }
@@ -846,7 +848,8 @@ test_group_setup(void **state)
 
     script = "PROFILING_1 { }; PROFILING_2 { } PROFILING_1;";
 
-    return test_run("echo '%s' > %s/target.map && cc -shared -fPIC -O1 "
+    return test_run("echo '%s' > %s/target.map && ${CC:-cc} -shared -fPIC "
+                    "-O1 "
                     "-Wl,--version-script=%s/target.map -Wl,--hash-style=both "
                     "-o %s/target.so %s/interpose_target.c",
                     script, test_dir, test_dir, test_dir, test_source);

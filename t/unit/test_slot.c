@@ -610,7 +610,17 @@ test_many_claims_at_once(void **state)
 {
     pid_t          pid[CLAIMS];
     uint64_t       owners[SLOTS], i, n, round;
+    const char    *run;
     test_slots_t  *t;
+
+    run = getenv("CROSS_RUN");
+
+    if (run && strstr(run, "qemu")) {
+
+        /* it makes /proc/self/stat up: others see another start than oneself */
+
+        skip();
+    }
 
     t = test_share(sizeof(test_slots_t));
     t->zone = test_slot_zone(SLOTS);

@@ -1,0 +1,41 @@
+#!/usr/bin/perl
+
+# The module linked into an nginx that is built from source: the next
+# release's, from Debian's source package, with few modules of its own.  It
+# serves every endpoint (010-endpoints.t is run with it).  make matrix does
+# the same with many configurations.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+my $build = $ENV{BUILD} or plan(skip_all => 'run this by make test');
+
+plan(skip_all => 'a sanitized module needs its run-time library first')
+    if $ENV{SANITIZE};
+
+# none of the run that we are part of
+delete @ENV{grep { /^(?:TEST_|LINK$|INSTALLED$|BINARY$|MODULES_|OTHER_)/ }
+            keys %ENV};
+
+$ENV{MATRIX_TESTS} = 't/build/010-endpoints.t';
+
+# half of the time goes into optimising
+$ENV{MODULE_CFLAGS} = '-O1 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';
+
+my $said = `tools/matrix '$build' source 2>&1`;
+my $status = $?;
+
+plan(skip_all => "sources of nginx are not to be had here: $1")
+    if $said =~ /^not ok source: .*(no sources of nginx in \w+)/m;
+
+is($status, 0, 'nginx is built with the module, and serves its endpoints')
+    or diag($said);
+
+my ($version, $passed) =
+    $said =~ m{^ok source: nginx/(\S+), static, (\d+) passed, 0 failed}m;
+
+cmp_ok($passed // 0, '>', 30, 'nginx ' . ($version // 'none'));
+
+done_testing;
