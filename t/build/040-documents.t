@@ -119,6 +119,9 @@ sub make {
     my ($name, $words) = @_;
 
     my $makefile = slurp('Makefile');
+
+    $makefile =~ s/^include (\S+)$/slurp($1)/meg;
+
     my ($configurations) = slurp('tools/matrix') =~ /^all="(.*?)"/ms;
     my @wrong;
 
