@@ -28,7 +28,10 @@
 #include "supervise.h"
 
 
-#define PROFILING_MIB  ((uint64_t) 1024 * 1024)
+#define PROFILING_MIB   ((uint64_t) 1024 * 1024)
+
+/* a quarter of a processor that a worker wants too */
+#define PROFILING_NICE  5
 
 
 static void profiling_main_option(const char *arg);
@@ -336,9 +339,13 @@ profiling_main_signals(void)
 }
 
 
+/* workers come first, where all of them want the processors */
+
 static void
 profiling_main_limits(void)
 {
+    (void) setpriority(PRIO_PROCESS, 0, PROFILING_NICE);
+
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 

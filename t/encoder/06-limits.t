@@ -55,6 +55,22 @@ ok(slurp("$Encoder::dir/rc") == 5, 'no input: time limit');
 like(slurp("$Encoder::dir/e"), qr/\A[^\n]*time limit exceeded\n\z/,
     'one line');
 
+# it waits for its input
+
+my $pid = open(my $input, '|-', $encoder) or die "$encoder: $!";
+my $niceness;
+
+for (1 .. 500) {
+    my @stat = split / /, slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
+    $niceness = $stat[16];
+    last if $niceness;
+    sleep 0.01;
+}
+
+is($niceness, 5, 'workers come first');
+kill 'KILL', $pid;
+close $input;
+
 # a small limit on input and memory
 
 my $big = "$Encoder::dir/big";
