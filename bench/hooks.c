@@ -30,7 +30,8 @@ ngx_uint_t ngx_http_profiling_wait_stack(uintptr_t sp, const void *f,
     uint64_t *pcs) { return 0; }
 void ngx_http_profiling_wait_add(ngx_uint_t w, uint64_t *pcs, ngx_uint_t n,
     uint32_t l, uint64_t c, uint64_t v) { abort(); }
-uint32_t ngx_http_profiling_context_label(uintptr_t sp) { return 0; }
+uint32_t ngx_http_profiling_context_label(uintptr_t sp,
+    const ngx_http_profiling_unwind_cache_t *walk) { return 0; }
 ngx_uint_t ngx_http_profiling_zone_register_name(
     ngx_http_profiling_zone_t *z, const ngx_str_t *name) { return 0; }
 ngx_int_t ngx_http_profiling_interpose(ngx_http_profiling_hook_t *h,
