@@ -67,6 +67,7 @@ $(fuzz_dir)/encoder.a $(fuzz_dir)/module.a:
 	ar rc $@ $^
 
 $(fuzz_dir)/nginx.so: t/fuzz/library $(nginx)
+	@mkdir -p $(@D)
 	t/fuzz/library $(nginx) $@
 
 $(addprefix $(fuzz_dir)/fuzz_,$(fuzz_encoder)): $(fuzz_dir)/fuzz_%: \
