@@ -82,7 +82,9 @@ sub is_no_worse {
            "clients see \"$kind\" without the module too");
     }
 
-    cmp_ok($with->{clients}{200}, '>', 100,
+    # how many in that time is the machine's, but some between any two
+
+    cmp_ok($with->{clients}{200}, '>=', 2 * $most,
            'clients were served all the time');
 
     my ($lost, $usual) = map {

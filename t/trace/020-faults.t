@@ -110,18 +110,16 @@ sub small_buffer {
 
 sub kills {
     my $load = load($site, { pause => 0.005 }, '/return', '/proxy');
-    my %pids;
 
     my ($data) = traced($site, 'seconds=4', sub {
-        for (1 .. 3) {
-            my @workers = $site->workers;
+        my $asked = asked();
 
-            # not the one that answers: it has the most descriptors
-            my @by = sort { fds($a) <=> fds($b) } @workers;
-            $pids{$by[0]} = 1;
-            kill 'KILL', $by[0];
+        for (1 .. 3) {
+            my ($victim) = grep { $_ != $asked } $site->workers;
+
+            kill 'KILL', $victim;
             until_true(5, sub { $site->workers == 2
-                                && !grep { $_ == $by[0] } $site->workers });
+                                && !grep { $_ == $victim } $site->workers });
             sleep 0.4;
         }
     });
@@ -135,9 +133,19 @@ sub kills {
 }
 
 
-sub fds {
-    my @fds = glob "/proc/$_[0]/fd/*";
-    return scalar @fds;
+# the worker that answers
+
+sub asked {
+    my $worker;
+
+    until_true(5, sub {
+        ($worker) = map { $_->{worker} }
+                    grep { ($_->{uri} // '') eq '/debug/pprof/trace' }
+                    @{ $site->json('goroutines')->{goroutines} };
+        return $worker;
+    });
+
+    return $worker // die "no worker answers\n";
 }
 
 
