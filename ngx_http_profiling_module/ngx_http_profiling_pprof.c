@@ -616,44 +616,56 @@ ngx_http_profiling_pprof_symbol(ngx_http_request_t *r,
                                                 r->args.len);
     }
 
-    r->request_body_in_single_buf = 1;
-
     rc = ngx_http_read_client_request_body(r, ngx_http_profiling_pprof_body);
 
     return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
 }
 
 
-/* go tool pprof asks for some dozens of addresses at a time */
+/*
+ * The tools ask for some dozens of addresses at a time.  nginx has the body in
+ * several buffers: what came with the header, the rest, or a file.
+ */
 
 static void
 ngx_http_profiling_pprof_body(ngx_http_request_t *r)
 {
-    size_t     len;
-    ssize_t    n;
-    u_char    *body;
-    ngx_buf_t *b;
+    size_t        len;
+    u_char       *body, *p;
+    ngx_buf_t    *b;
+    ngx_chain_t  *in, *cl;
 
-    b = (r->request_body && r->request_body->bufs)
-        ? r->request_body->bufs->buf : NULL;
+    in = r->request_body ? r->request_body->bufs : NULL;
+    len = 0;
 
-    if (b == NULL) {
-        body = NULL;
-        len = 0;
+    for (cl = in; cl; cl = cl->next) {
+        len += (size_t) ngx_buf_size(cl->buf);
+    }
 
-    } else if (b->in_file) {
-        len = (size_t) (b->file_last - b->file_pos);
-        body = ngx_palloc(r->pool, len);
-        n = body ? ngx_read_file(b->file, body, len, b->file_pos) : NGX_ERROR;
+    body = ngx_pnalloc(r->pool, len + 1);
+    if (body == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
 
-        if (n != (ssize_t) len) {
+    p = body;
+
+    for (cl = in; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+            continue;
+        }
+
+        if (ngx_read_file(b->file, p, (size_t) ngx_buf_size(b), b->file_pos)
+            != (ssize_t) ngx_buf_size(b))
+        {
             ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
             return;
         }
 
-    } else {
-        body = b->pos;
-        len = b->last - b->pos;
+        p += ngx_buf_size(b);
     }
 
     ngx_http_finalize_request(r,

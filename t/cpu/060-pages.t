@@ -263,4 +263,13 @@ sub symbol {
                           body => join '+', ($list) x 300);
     answers($got, 200, name => 'many addresses');
     like($got->{body}, qr/^\Q$pcs[0]\E \Q$name{$pcs[0]}\E$/m, '... with names');
+
+    # nginx has the part that came with the header in a buffer of its own, and
+    # what is large in a file
+    for my $before (300, 3000) {
+        $got = $site->request('/debug/pprof/symbol', method => 'POST',
+                              body => join '+', ('0x00001') x $before, $pcs[0]);
+        like($got->{body}, qr/^\Q$pcs[0]\E \Q$name{$pcs[0]}\E$/m,
+             "... the last one behind $before others");
+    }
 }
