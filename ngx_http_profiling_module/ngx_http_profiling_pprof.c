@@ -624,7 +624,8 @@ ngx_http_profiling_pprof_symbol(ngx_http_request_t *r,
 
 /*
  * The tools ask for some dozens of addresses at a time.  nginx has the body in
- * several buffers: what came with the header, the rest, or a file.
+ * several buffers: what came with the header, the rest, a file, and one that
+ * has nothing and marks the end.
  */
 
 static void
@@ -655,6 +656,10 @@ ngx_http_profiling_pprof_body(ngx_http_request_t *r)
 
         if (ngx_buf_in_memory(b)) {
             p = ngx_cpymem(p, b->pos, b->last - b->pos);
+            continue;
+        }
+
+        if (!b->in_file) {
             continue;
         }
 

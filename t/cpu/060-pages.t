@@ -272,4 +272,17 @@ sub symbol {
         like($got->{body}, qr/^\Q$pcs[0]\E \Q$name{$pcs[0]}\E$/m,
              "... the last one behind $before others");
     }
+
+    # an end that nginx tells by a buffer of its own
+
+    for ([ [], qr/^num_symbols: 1\n\z/ ],
+         [ ['0x1+', $pcs[0]], qr/^\Q$pcs[0]\E \Q$name{$pcs[0]}\E$/m ])
+    {
+        my ($pieces, $is) = @$_;
+
+        $got = $site->request('/debug/pprof/symbol', method => 'POST',
+                              pieces => $pieces);
+        answers($got, 200, name => 'a body of ' . @$pieces . ' chunks');
+        like($got->{body}, $is, '... is read');
+    }
 }

@@ -298,7 +298,8 @@ sub read_all {
 
 
 # One request of its own connection: {status, headers (by lower-case name),
-# body}.  headers: a list of lines; body; method; version; to.
+# body}.  headers: a list of lines; body, or pieces: a list of chunks; method;
+# to.
 
 sub request {
     my ($self, $path, %o) = @_;
@@ -308,8 +309,15 @@ sub request {
     my @headers = @{ $o{headers} || [] };
 
     push @headers, "Host: main" unless grep { /^host:/i } @headers;
-    push @headers, 'Content-Length: ' . length $body
-        if length $body || $method eq 'POST';
+
+    if ($o{pieces}) {
+        push @headers, 'Transfer-Encoding: chunked';
+        $body = join '', map { sprintf "%x\r\n%s\r\n", length, $_ }
+                         @{ $o{pieces} }, '';
+
+    } elsif (length $body || $method eq 'POST') {
+        push @headers, 'Content-Length: ' . length $body;
+    }
 
     return parse($self->raw(join("\r\n", "$method $path HTTP/1.1", @headers,
                                  'Connection: close', '', '') . $body,
