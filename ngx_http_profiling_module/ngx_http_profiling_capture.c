@@ -32,10 +32,18 @@ struct ngx_http_profiling_capture_s {
 
     ngx_http_profiling_reading_t        *readings;  /* one a slot */
     ngx_http_profiling_rawfile_t        *raw;
-    uint64_t                             start;     /* ns, monotonic */
+    uint64_t                             begin;     /* ns, monotonic: of the
+                                                       first reading */
+    uint64_t                             until;     /* of all samplers */
 
     ngx_http_profiling_job_t             job;
 };
+
+
+/* of one slot; NGX_AGAIN: it has more to do */
+typedef ngx_int_t (*ngx_http_profiling_each_pt)(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
 
 
 static ngx_http_profiling_capture_slot_t *ngx_http_profiling_capture_claim(
@@ -44,6 +52,8 @@ static ngx_uint_t ngx_http_profiling_capture_others(void);
 static void ngx_http_profiling_capture_empty(void);
 static void ngx_http_profiling_capture_done(void *data, ngx_int_t rc);
 static ngx_int_t ngx_http_profiling_capture_base(void *data);
+static ngx_int_t ngx_http_profiling_capture_each(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_each_pt step);
 static ngx_int_t ngx_http_profiling_capture_base_slot(
     ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
     ngx_http_profiling_reading_t *reading);
@@ -51,10 +61,15 @@ static ngx_int_t ngx_http_profiling_capture_start(
     ngx_http_profiling_capture_t *c);
 static void ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c);
 static ngx_int_t ngx_http_profiling_capture_chase(void *data);
-static ngx_int_t ngx_http_profiling_capture_finish(void *data);
-static ngx_int_t ngx_http_profiling_capture_finish_slot(
+static ngx_int_t ngx_http_profiling_capture_last(void *data);
+static ngx_int_t ngx_http_profiling_capture_last_slot(
     ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
     ngx_http_profiling_reading_t *reading);
+static ngx_int_t ngx_http_profiling_capture_write(void *data);
+static ngx_int_t ngx_http_profiling_capture_write_slot(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+static ngx_int_t ngx_http_profiling_capture_finish(void *data);
 static void ngx_http_profiling_capture_release(
     ngx_http_profiling_capture_t *c);
 static void ngx_http_profiling_capture_cleanup(void *data);
@@ -234,11 +249,35 @@ ngx_http_profiling_capture_done(void *data, ngx_int_t rc)
 }
 
 
+/*
+ * What others have sampled until now.  All samples are of the time from before
+ * it is read to behind the last reading: that is the time the profile tells.
+ */
+
 static ngx_int_t
 ngx_http_profiling_capture_base(void *data)
 {
     ngx_http_profiling_capture_t *c = data;
 
+    ngx_int_t  rc;
+
+    if (c->begin == 0) {
+        c->begin = ngx_http_profiling_clock();
+    }
+
+    rc = ngx_http_profiling_capture_each(c,
+                                         ngx_http_profiling_capture_base_slot);
+
+    return (rc == NGX_OK) ? ngx_http_profiling_capture_start(c) : rc;
+}
+
+
+/* one step for the slot that is its turn; NGX_OK: all of them are done */
+
+static ngx_int_t
+ngx_http_profiling_capture_each(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_each_pt step)
+{
     ngx_int_t                      rc;
     ngx_http_profiling_slot_t     *slot;
     ngx_http_profiling_zone_t     *zone;
@@ -247,14 +286,15 @@ ngx_http_profiling_capture_base(void *data)
     zone = ngx_http_profiling_process.zone;
 
     if (c->slot == zone->slots) {
-        return ngx_http_profiling_capture_start(c);
+        c->slot = 0;
+        return NGX_OK;
     }
 
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
     reading = &c->readings[c->slot];
 
-    if (ngx_http_profiling_slot_of(slot, c->worker)) {
-        rc = ngx_http_profiling_capture_base_slot(c, slot, reading);
+    if (ngx_http_profiling_slot_of(slot, c->worker) || reading->wanted) {
+        rc = step(c, slot, reading);
 
         if (rc != NGX_OK) {
             return rc;
@@ -311,11 +351,9 @@ ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
 static ngx_int_t
 ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c)
 {
-    c->start = ngx_http_profiling_clock();
+    c->until = ngx_http_profiling_clock() + (uint64_t) c->duration * 1000000;
 
-    ngx_http_profiling_store_release(&c->claim->until,
-                                     c->start + (uint64_t) c->duration
-                                                * 1000000);
+    ngx_http_profiling_store_release(&c->claim->until, c->until);
 
     ngx_http_profiling_capture_wake(c);
 
@@ -355,93 +393,74 @@ ngx_http_profiling_capture_chase(void *data)
 {
     ngx_http_profiling_capture_t *c = data;
 
-    uint64_t                    until, spent;
+    uint64_t                    now;
     ngx_uint_t                  i;
     ngx_http_profiling_slot_t  *slot;
     ngx_http_profiling_zone_t  *zone;
 
     zone = ngx_http_profiling_process.zone;
-    until = c->claim->until;
 
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_http_profiling_zone_slot(zone, i);
 
         if (ngx_http_profiling_slot_of(slot, c->worker)
             && ngx_http_profiling_slot_pid(slot)
-            && ngx_http_profiling_load(&slot->sample_until) < until)
+            && ngx_http_profiling_load(&slot->sample_until) < c->until)
         {
             (void) ngx_http_profiling_cpu_signal(slot);
         }
     }
 
-    c->job.step = ngx_http_profiling_capture_finish;
-    c->slot = 0;
-    c->entry = 0;
+    c->job.step = ngx_http_profiling_capture_last;
 
-    spent = (ngx_http_profiling_clock() - c->start) / 1000000;
+    now = ngx_http_profiling_clock();
+
+    /* up to the next ms: not before the time is over */
 
     return ngx_http_profiling_job_wait(&c->job,
-                                       c->duration
-                                       - ngx_min(spent, c->duration));
+                                       (now < c->until)
+                                       ? (c->until - now + 999999) / 1000000
+                                       : 0);
 }
 
 
+/*
+ * Others may go on to sample while this one is written, which takes several
+ * passes of a loop that is busy: what is to be told is read before.
+ */
+
 static ngx_int_t
-ngx_http_profiling_capture_finish(void *data)
+ngx_http_profiling_capture_last(void *data)
 {
     ngx_http_profiling_capture_t *c = data;
 
-    ngx_int_t                      rc;
-    ngx_http_profiling_slot_t     *slot;
-    ngx_http_profiling_zone_t     *zone;
-    ngx_http_profiling_reading_t  *reading;
+    ngx_int_t  rc;
 
-    zone = ngx_http_profiling_process.zone;
+    rc = ngx_http_profiling_capture_each(c,
+                                         ngx_http_profiling_capture_last_slot);
 
-    if (c->raw == NULL) {
-        c->raw = ngx_http_profiling_rawfile_create(c->pool,
-                                                   ngx_http_profiling_clock()
-                                                   - c->start);
-        return c->raw ? NGX_AGAIN : NGX_ERROR;
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    if (c->slot == zone->slots) {
+    c->raw = ngx_http_profiling_rawfile_create(c->pool,
+                                               ngx_http_profiling_clock()
+                                               - c->begin);
+    c->job.step = ngx_http_profiling_capture_write;
 
-        if (c->more) {
-            rc = c->more(c->data, c->raw);
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
-        }
-
-        return ngx_http_profiling_rawfile_finish(c->raw);
-    }
-
-    slot = ngx_http_profiling_zone_slot(zone, c->slot);
-    reading = &c->readings[c->slot];
-
-    if (ngx_http_profiling_slot_of(slot, c->worker) || reading->wanted) {
-        rc = ngx_http_profiling_capture_finish_slot(c, slot, reading);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    c->slot++;
-    c->entry = 0;
-
-    return NGX_AGAIN;
+    return c->raw ? NGX_AGAIN : NGX_ERROR;
 }
 
 
+/* what an entry has more than at the first reading, or nothing */
+
 static ngx_int_t
-ngx_http_profiling_capture_finish_slot(ngx_http_profiling_capture_t *c,
+ngx_http_profiling_capture_last_slot(ngx_http_profiling_capture_t *c,
     ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
 {
-    ngx_uint_t                    n, last;
+    ngx_uint_t                    last;
     ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t   *tally;
     ngx_http_profiling_stacks_t  *stacks;
 
     zone = ngx_http_profiling_process.zone;
@@ -452,17 +471,110 @@ ngx_http_profiling_capture_finish_slot(ngx_http_profiling_capture_t *c,
             reading->n = 0;
         }
 
-        ngx_http_profiling_rawfile_slot(c->raw, slot, reading, stacks);
+        reading->dropped = ngx_http_profiling_load(&stacks->dropped)
+                           - reading->dropped;
+        reading->last = ngx_http_profiling_stacks_tallies(stacks,
+                                                          zone->stacks);
+        reading->tally = ngx_palloc(c->pool,
+                         reading->last * sizeof(ngx_http_profiling_tally_t));
+        if (reading->tally == NULL) {
+            return NGX_ERROR;
+        }
     }
 
-    n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
-    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES / 8, n);
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES, reading->last);
 
-    ngx_http_profiling_rawfile_samples(c->raw, slot, stacks, reading,
-                                       c->entry, last);
+    for ( /* void */ ; c->entry < last; c->entry++) {
+        tally = &reading->tally[reading->tallies];
+
+        if (ngx_http_profiling_stacks_tally(stacks, zone->stacks, c->entry,
+                                            tally)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        if (c->entry < reading->n) {
+            tally->count -= reading->base[c->entry].count;
+            tally->value -= reading->base[c->entry].value;
+        }
+
+        if ((int64_t) tally->count > 0) {
+            reading->tallies++;
+        }
+    }
+
+    return (last < reading->last) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_write(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_int_t  rc;
+
+    rc = ngx_http_profiling_capture_each(c,
+                                        ngx_http_profiling_capture_write_slot);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    c->job.step = ngx_http_profiling_capture_finish;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+{
+    ngx_uint_t  last;
+
+    /* a worker that came after the last reading has its own beginning */
+
+    if (reading->tally == NULL) {
+        return NGX_OK;
+    }
+
+    if (c->entry == 0) {
+        ngx_http_profiling_rawfile_slot(c->raw, slot, reading);
+    }
+
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_CHUNK, reading->tallies);
+
+    if (last > c->entry) {
+        ngx_http_profiling_rawfile_samples(c->raw, slot,
+                  ngx_http_profiling_zone_stacks(ngx_http_profiling_process.zone,
+                                                 slot),
+                  reading, c->entry, last);
+    }
+
     c->entry = last;
 
-    return (last < n) ? NGX_AGAIN : NGX_OK;
+    return (last < reading->tallies) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_finish(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_int_t  rc;
+
+    if (c->more) {
+        rc = c->more(c->data, c->raw);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_http_profiling_rawfile_finish(c->raw);
 }
 
 

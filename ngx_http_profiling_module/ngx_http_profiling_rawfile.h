@@ -5,7 +5,7 @@
  *
  *     rawfile.c       the format: sections, strings, labels, stacks, samples
  *     rawfile_maps.c  processes and what they have mapped
- *     rawfile_cpu.c   the differences of two readings of a table of CPU time
+ *     rawfile_cpu.c   the differences of two readings of tables of CPU time
  */
 
 
@@ -54,16 +54,19 @@ typedef struct {
 } ngx_http_profiling_base_t;
 
 
-/* a slot at the first reading */
+/* a slot at the first reading, and what its table has more at the last one */
 
 typedef struct {
     ngx_uint_t                    wanted;       /* it was read */
     ngx_pid_t                     pid;          /* of its owner then */
     uint64_t                      worker;       /* ngx_worker */
     uint64_t                      epoch;
-    uint64_t                      dropped;
+    uint64_t                      dropped;      /* first, then the difference */
     ngx_uint_t                    n;            /* entries in base */
     ngx_http_profiling_base_t    *base;
+    ngx_uint_t                    last;         /* entries at the last one */
+    ngx_uint_t                    tallies;      /* in tally */
+    ngx_http_profiling_tally_t   *tally;        /* NULL: not read again */
 } ngx_http_profiling_reading_t;
 
 
@@ -116,10 +119,9 @@ ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_create(
 /* a slot; the samples that follow are of its owners */
 void ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading,
-    const ngx_http_profiling_stacks_t *stacks);
+    const ngx_http_profiling_reading_t *reading);
 
-/* entries from .. to - 1 of its table, at most CHUNK of them */
+/* from .. to - 1 of the reading's tallies, at most CHUNK of them */
 void ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_slot_t *slot,
     const ngx_http_profiling_stacks_t *stacks,

@@ -52,15 +52,13 @@ ngx_http_profiling_rawfile_create(ngx_pool_t *pool, uint64_t duration)
 void
 ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
     ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading,
-    const ngx_http_profiling_stacks_t *stacks)
+    const ngx_http_profiling_reading_t *reading)
 {
     char       waits[256];
     uint64_t   sampler;
     ngx_pid_t  pid;
 
-    f->dropped += ngx_http_profiling_load(&stacks->dropped)
-                  - reading->dropped;
+    f->dropped += reading->dropped;
 
     sampler = ngx_http_profiling_load(&slot->sampler);
     pid = ngx_http_profiling_slot_pid(slot);
@@ -86,44 +84,24 @@ ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
     const ngx_http_profiling_reading_t *reading, ngx_uint_t from,
     ngx_uint_t to)
 {
-    ngx_uint_t                  i, n;
-    ngx_http_profiling_row_t   *row, rows[NGX_HTTP_PROFILING_CHUNK];
-    ngx_http_profiling_tally_t  tally;
-
-    n = 0;
+    ngx_uint_t                         i;
+    ngx_http_profiling_row_t          *row, rows[NGX_HTTP_PROFILING_CHUNK];
+    const ngx_http_profiling_tally_t  *tally;
 
     for (i = from; i < to; i++) {
-        row = &rows[n];
+        tally = &reading->tally[i];
+        row = &rows[i - from];
 
-        if (ngx_http_profiling_stacks_tally(stacks, f->zone->stacks, i,
-                                            &tally)
-            != NGX_OK)
-        {
-            continue;
-        }
-
-        row->values[0] = (int64_t) tally.count;
-        row->values[1] = (int64_t) tally.value;
-
-        if (i < reading->n) {
-            row->values[0] -= (int64_t) reading->base[i].count;
-            row->values[1] -= (int64_t) reading->base[i].value;
-        }
-
-        if (row->values[0] <= 0) {
-            continue;
-        }
-
-        row->node = tally.node;
-        row->labels = ngx_http_profiling_rawfile_labels(f, tally.label);
+        row->node = tally->node;
+        row->labels = ngx_http_profiling_rawfile_labels(f, tally->label);
         row->process = ngx_http_profiling_rawfile_owner(f, slot, reading,
-                                                        stacks, tally.node);
-        n++;
+                                                        stacks, tally->node);
+        row->values[0] = (int64_t) tally->count;
+        row->values[1] = (int64_t) tally->value;
     }
 
-    if (n) {
-        ngx_http_profiling_rawfile_rows(f, stacks, f->zone->stacks, rows, n);
-    }
+    ngx_http_profiling_rawfile_rows(f, stacks, f->zone->stacks, rows,
+                                    to - from);
 }
 
 

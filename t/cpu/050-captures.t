@@ -12,17 +12,21 @@ use Site;
 use Profile;
 use Sampled;
 
+# so many that a profile takes several passes of the loop to be written
+my $labels = 400;
+
 my $site = Site->new(
     workers  => 2,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
     noise    => qr/exited on signal 9/,
     http     => 'profiling_interval 1s; profiling_cpu_rate 1000;',
-    server   => <<'END',
+    server   => join '', <<'END', map
         location = /one { profiling_test one 4000000; }
         location = /burnt/one { profiling_test one 8000000 DIR/burnt; }
         location = /burnt/three { profiling_test three 8000000 DIR/burnt; }
 END
+        { "location = /label/$_ { profiling_test one 200000; }\n" } 1 .. $labels,
 );
 
 my $burnt = $site->dir . '/burnt';
@@ -36,6 +40,7 @@ my $profile = '/debug/pprof/profile?seconds=';
 
 many();
 overlapping();
+written();
 gone();
 asker_killed();
 killed();
@@ -171,6 +176,48 @@ sub overlapping {
 
     is_burnt($p, $truth, "/burnt/$_", has("profiling_test_${_}_cfi"))
         for qw(one three);
+}
+
+
+# A profile is written while another one goes on, in several passes of a loop
+# that others make long: it has nothing of what is sampled meanwhile.
+
+sub written {
+    my @workers = $site->workers;
+    my @loads = map { load($site, '/burnt/one') } 1 .. 2;
+    my $crowd = Profile::background(sub { return crowd(60, 7) });
+    my $long = get($profile . 6);
+
+    sleep 1.5;
+
+    my @all = map { get($profile . 1) } 1 .. 8;
+    my @read = Profile::watch(\@workers, @all);
+    my @p = map { known($_, \@workers, \@read, 1) } @all;
+
+    Profile::end($_) for @loads;
+    answer($long);
+
+    is(Profile::finish($crowd), 'served', 'a crowd is served meanwhile');
+    cmp_ok(scalar @{ $_->{samples} }, '>', 50, 'many samples') for @p;
+    is_all_cpu($_, '... of no more CPU time than there was') for @p;
+}
+
+
+# requests of many connections at once, which a worker has in one pass
+
+sub crowd {
+    my ($n, $seconds) = @_;
+
+    my @s = map { $site->connect } 1 .. $n;
+    my $end = time() + $seconds;
+    my $i = 0;
+
+    while (time() < $end) {
+        Profile::send_get($_, '/label/' . (1 + $i++ % $labels)) for @s;
+        Profile::receive($_) || return 'lost' for @s;
+    }
+
+    return 'served';
 }
 
 

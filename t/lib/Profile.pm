@@ -647,32 +647,41 @@ sub ask {
     my $pause = pop @paths;
 
     for my $path (@paths) {
-        syswrite $s, "GET $path HTTP/1.1\r\nHost: main\r\n\r\n"
-            or return $s->close;
-
-        my $got = '';
-
-        until ($got =~ /\r\n\r\n/) {
-            sysread($s, $got, 65536, length $got) or return $s->close;
-        }
-
-        my ($head, $body) = split /\r\n\r\n/, $got, 2;
-
-        if ($head =~ /^Content-Length: (\d+)/mi) {
-            while (length $body < $1) {
-                sysread($s, $body, 65536, length $body) or return $s->close;
-            }
-
-        } elsif ($head =~ /^Transfer-Encoding: chunked/mi) {
-            until ($body =~ /(?:^|\r\n)0\r\n\r\n\z/) {
-                sysread($s, $body, 65536, length $body) or return $s->close;
-            }
-        }
-
-        return $s->close if $head =~ /^Connection: close/mi;
+        send_get($s, $path) && receive($s) or return $s->close;
 
         sleep $pause if $pause;
     }
+}
+
+
+sub send_get { return syswrite $_[0], "GET $_[1] HTTP/1.1\r\nHost: main\r\n\r\n" }
+
+
+# an answer is read to its end; whether another one may follow
+
+sub receive {
+    my $s = shift;
+
+    my $got = '';
+
+    until ($got =~ /\r\n\r\n/) {
+        sysread($s, $got, 65536, length $got) or return;
+    }
+
+    my ($head, $body) = split /\r\n\r\n/, $got, 2;
+
+    if ($head =~ /^Content-Length: (\d+)/mi) {
+        while (length $body < $1) {
+            sysread($s, $body, 65536, length $body) or return;
+        }
+
+    } elsif ($head =~ /^Transfer-Encoding: chunked/mi) {
+        until ($body =~ /(?:^|\r\n)0\r\n\r\n\z/) {
+            sysread($s, $body, 65536, length $body) or return;
+        }
+    }
+
+    return $head !~ /^Connection: close/mi;
 }
 
 
