@@ -35,17 +35,6 @@ ngx_http_profiling_event_stop(ngx_event_t *ev)
 
 
 void
-ngx_http_profiling_event_again(ngx_event_t *ev, ngx_msec_t timer)
-{
-    ngx_post_event(ev, &ngx_posted_next_events);
-
-    if (!ev->timer_set) {
-        ngx_add_timer(ev, timer);
-    }
-}
-
-
-void
 ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 {
     /*
@@ -125,7 +114,7 @@ ngx_http_profiling_job_handler(ngx_event_t *ev)
     rc = ngx_http_profiling_slice(ngx_http_profiling_job_step, job);
 
     if (rc == NGX_AGAIN) {
-        ngx_http_profiling_event_again(ev, NGX_HTTP_PROFILING_AGAIN);
+        ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 

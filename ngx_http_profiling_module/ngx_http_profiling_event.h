@@ -4,7 +4,8 @@
  * events.  Jobs: captures and answers that are made in steps by such an event,
  * so that no pass of the event loop is held up by the module: as many steps as
  * fit into a slice of time, the rest in the next pass, other events served
- * between.  Worker, normal context.
+ * between.  They are below a request of the module, which keeps a worker that
+ * shall exit (ngx_http_profiling_hold.h).  Worker, normal context.
  */
 
 
@@ -17,9 +18,6 @@
 
 /* ns of one slice */
 #define NGX_HTTP_PROFILING_SLICE  300000
-
-/* ms of the timer that stands for a job between two slices */
-#define NGX_HTTP_PROFILING_AGAIN  1000
 
 
 /* one step of at most some 100 us; NGX_AGAIN: there is more to do now */
@@ -46,13 +44,6 @@ void ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
 
 /* it is neither a timer nor posted any more */
 void ngx_http_profiling_event_stop(ngx_event_t *ev);
-
-/*
- * Runs its handler again in the next pass of the loop.  A worker that shall
- * exit does so when it has no timers left, whatever is posted: one of so many
- * ms, that is to be stopped when the handler runs, holds it.
- */
-void ngx_http_profiling_event_again(ngx_event_t *ev, ngx_msec_t timer);
 
 /* in so many ms, counted from now, and never before */
 void ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer);

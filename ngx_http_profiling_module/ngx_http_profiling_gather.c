@@ -216,8 +216,7 @@ ngx_http_profiling_gather_handler(ngx_event_t *ev)
             rc = ngx_http_profiling_gather_look(g, &w[g->next]);
 
             if (rc == NGX_AGAIN && ngx_http_profiling_clock() >= end) {
-                ngx_http_profiling_event_again(ev,
-                                             NGX_HTTP_PROFILING_GATHER_LOOK);
+                ngx_post_event(ev, &ngx_posted_next_events);
                 return;
             }
 

@@ -81,8 +81,7 @@ ngx_http_profiling_names_run(ngx_http_profiling_work_t *w, ngx_uint_t stacks)
         }
 
         if (rc == NGX_AGAIN) {
-            ngx_http_profiling_event_again(&n->event,
-                                           NGX_HTTP_PROFILING_AGAIN);
+            ngx_post_event(&n->event, &ngx_posted_next_events);
         }
 
     } else {
@@ -111,7 +110,7 @@ ngx_http_profiling_names_handler(ngx_event_t *ev)
     rc = ngx_http_profiling_names_gather(n);
 
     if (rc == NGX_AGAIN) {
-        ngx_http_profiling_event_again(ev, NGX_HTTP_PROFILING_AGAIN);
+        ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 

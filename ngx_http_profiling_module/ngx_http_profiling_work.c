@@ -65,7 +65,7 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
 
     ngx_http_profiling_answer_later(r);
 
-    ngx_http_profiling_event_again(&w->event, NGX_HTTP_PROFILING_AGAIN);
+    ngx_post_event(&w->event, &ngx_posted_next_events);
 
     return NGX_DONE;
 }
@@ -126,7 +126,7 @@ ngx_http_profiling_work_handler(ngx_event_t *ev)
     rc = ngx_http_profiling_work_slice(w);
 
     if (rc == NGX_AGAIN) {
-        ngx_http_profiling_event_again(ev, NGX_HTTP_PROFILING_AGAIN);
+        ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 
