@@ -532,7 +532,9 @@ static ngx_int_t
 ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
     ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
 {
-    ngx_uint_t  last;
+    ngx_uint_t                    last;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
 
     /* a worker that came after the last reading has its own beginning */
 
@@ -547,10 +549,11 @@ ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
     last = ngx_min(c->entry + NGX_HTTP_PROFILING_CHUNK, reading->tallies);
 
     if (last > c->entry) {
-        ngx_http_profiling_rawfile_samples(c->raw, slot,
-                  ngx_http_profiling_zone_stacks(ngx_http_profiling_process.zone,
-                                                 slot),
-                  reading, c->entry, last);
+        zone = ngx_http_profiling_process.zone;
+        stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+        ngx_http_profiling_rawfile_samples(c->raw, slot, stacks, reading,
+                                           c->entry, last);
     }
 
     c->entry = last;
