@@ -8,7 +8,6 @@ use strict;
 use warnings;
 
 use Fault;
-use IO::Select;
 use IO::Socket::INET;
 use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF);
 use Sound;
@@ -126,27 +125,7 @@ sub vanish {
 # All at once, some bytes at a time in turn.
 
 sub slow {
-    my $select = IO::Select->new;
-    my (%path, %got);
-
-    for my $path (@whole) {
-        my $s = asked($path);
-        $path{$s} = $path;
-        $got{$s} = '';
-        $select->add($s);
-    }
-
-    while ($select->count) {
-        my @ready = $select->can_read(60) or last;
-
-        for my $s (@ready) {
-            next if sysread $s, $got{$s}, 1400, length $got{$s};
-
-            $select->remove($s);
-            judge($path{$s}, $got{$s});
-            close $s;
-        }
-    }
+    Fault::in_turn(1400, \&judge, map { [ asked($_), $_ ] } @whole);
 }
 
 

@@ -9,7 +9,6 @@ use strict;
 use warnings;
 
 use Fault;
-use IO::Select;
 use IO::Socket::INET;
 use Profile;
 use Sound;
@@ -131,8 +130,7 @@ sub busy {
 sub ask {
     my ($n, $dumps, $seen) = @_;
 
-    my $select = IO::Select->new;
-    my (%path, %got);
+    my @asked;
 
     for my $ask (@flood) {
         my ($method, $path) = $ask =~ /^(?:(POST) )?(.*)/;
@@ -143,21 +141,10 @@ sub ask {
                      . ($method ? "Content-Length: 0\r\n" : '')
                      . "Connection: close\r\n\r\n";
 
-        $path{$s} = $path;
-        $got{$s} = '';
-        $select->add($s);
+        push @asked, [ $s, $path ];
     }
 
-    while ($select->count) {
-        my @ready = $select->can_read(60) or last;
-
-        for my $s (@ready) {
-            next if sysread $s, $got{$s}, 65536, length $got{$s};
-
-            $select->remove($s);
-            judge($path{$s}, $got{$s}, $dumps, $seen);
-        }
-    }
+    Fault::in_turn(65536, sub { judge(@_, $dumps, $seen) }, @asked);
 }
 
 

@@ -30,6 +30,7 @@ fuzz_flags := -std=gnu11 -g -O1 -fPIC -fno-omit-frame-pointer \
 fuzz_coverage := -fsanitize-coverage=inline-8bit-counters,pc-table
 
 fuzz_includes := -I shm -I ngx_http_profiling_module -I encoder -I t/fuzz \
+                 -I t/unit \
                  -I $(objs) $(addprefix -I $(farm)/src/,core event \
                    event/modules event/quic os/unix http http/modules \
                    http/v2 http/v3)
@@ -77,7 +78,7 @@ $(addprefix $(fuzz_dir)/fuzz_,$(fuzz_encoder)): $(fuzz_dir)/fuzz_%: \
 
 $(addprefix $(fuzz_dir)/fuzz_,$(filter-out $(fuzz_encoder),$(fuzz_names))): \
 $(fuzz_dir)/fuzz_%: $(fuzz_dir)/t/fuzz/fuzz_%.o $(fuzz_dir)/t/fuzz/worker.o \
-		$(fuzz_dir)/t/fuzz/request.o \
+		$(fuzz_dir)/t/fuzz/request.o $(fuzz_dir)/t/unit/pool.o \
 		$(fuzz_dir)/module.a $(fuzz_dir)/nginx.so
 	$(FUZZ_CC) $(fuzz_flags) -fsanitize=fuzzer -o $@ $^ \
 	    -Wl,--allow-multiple-definition -Wl,--allow-shlib-undefined \

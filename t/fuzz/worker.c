@@ -4,16 +4,7 @@
 #include <sys/mman.h>
 
 #include "ngx_http_profiling_allocator.h"
-
-
-/* an allocation of a pool, followed by its bytes */
-
-typedef struct fuzz_block_s  fuzz_block_t;
-
-struct fuzz_block_s {
-    fuzz_block_t  *next;
-    size_t         size;
-};
+#include "pool.h"
 
 
 const char *__asan_default_options(void);
@@ -259,10 +250,7 @@ fuzz_dump(ngx_http_profiling_dump_area_t *area, uint64_t number)
 }
 
 
-/*
- * nginx's own functions take from a pool as they always do; what is asked for
- * here hangs on the list of spare links, which they do not need.
- */
+/* nginx's own functions take from a pool as they always do */
 
 ngx_pool_t *
 fuzz_pool(void)
@@ -282,150 +270,12 @@ fuzz_pool(void)
 void
 fuzz_pool_free(ngx_pool_t *pool)
 {
-    fuzz_block_t  *block, *next;
+    ngx_chain_t  *blocks;
 
-    block = (fuzz_block_t *) pool->chain;
+    blocks = pool->chain;
 
     ngx_destroy_pool(pool);
-
-    for ( /* void */ ; block; block = next) {
-        next = block->next;
-        free(block);
-    }
-}
-
-
-void *
-ngx_palloc(ngx_pool_t *pool, size_t size)
-{
-    fuzz_block_t  *block;
-
-    block = malloc(sizeof(fuzz_block_t) + size);
-
-    if (block == NULL) {
-        return NULL;
-    }
-
-    block->next = (fuzz_block_t *) pool->chain;
-    block->size = size;
-    pool->chain = (ngx_chain_t *) block;
-
-    return block + 1;
-}
-
-
-void *
-ngx_pnalloc(ngx_pool_t *pool, size_t size)
-{
-    return ngx_palloc(pool, size);
-}
-
-
-void *
-ngx_pcalloc(ngx_pool_t *pool, size_t size)
-{
-    void  *p;
-
-    p = ngx_palloc(pool, size);
-
-    return p ? memset(p, 0, size) : NULL;
-}
-
-
-ngx_pool_cleanup_t *
-ngx_pool_cleanup_add(ngx_pool_t *pool, size_t size)
-{
-    ngx_pool_cleanup_t  *c;
-
-    c = ngx_pcalloc(pool, sizeof(ngx_pool_cleanup_t));
-
-    if (c == NULL) {
-        return NULL;
-    }
-
-    c->data = size ? ngx_palloc(pool, size) : NULL;
-    c->next = pool->cleanup;
-    pool->cleanup = c;
-
-    return c;
-}
-
-
-ngx_chain_t *
-ngx_alloc_chain_link(ngx_pool_t *pool)
-{
-    return ngx_palloc(pool, sizeof(ngx_chain_t));
-}
-
-
-ngx_buf_t *
-ngx_create_temp_buf(ngx_pool_t *pool, size_t size)
-{
-    ngx_buf_t  *b;
-
-    b = ngx_pcalloc(pool, sizeof(ngx_buf_t));
-
-    if (b == NULL) {
-        return NULL;
-    }
-
-    b->start = ngx_palloc(pool, size);
-    b->pos = b->start;
-    b->last = b->start;
-    b->end = b->start + size;
-    b->temporary = 1;
-
-    return b->start ? b : NULL;
-}
-
-
-void *
-ngx_array_push(ngx_array_t *a)
-{
-    void  *elts;
-
-    if (a->nelts == a->nalloc) {
-        elts = ngx_palloc(a->pool, 2 * a->nalloc * a->size);
-
-        if (elts == NULL) {
-            return NULL;
-        }
-
-        ngx_memcpy(elts, a->elts, a->nelts * a->size);
-
-        a->elts = elts;
-        a->nalloc *= 2;
-    }
-
-    return (u_char *) a->elts + a->size * a->nelts++;
-}
-
-
-void *
-ngx_list_push(ngx_list_t *list)
-{
-    ngx_list_part_t  *last;
-
-    last = list->last;
-
-    if (last->nelts == list->nalloc) {
-        last = ngx_pcalloc(list->pool, sizeof(ngx_list_part_t));
-
-        if (last == NULL) {
-            return NULL;
-        }
-
-        last->elts = ngx_palloc(list->pool, list->nalloc * list->size);
-
-        if (last->elts == NULL) {
-            return NULL;
-        }
-
-        list->last->next = last;
-        list->last = last;
-    }
-
-    return (char *) last->elts + list->size * last->nelts++;
+    test_pool_blocks_free(blocks);
 }
 
 

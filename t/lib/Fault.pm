@@ -19,6 +19,7 @@ use Errno qw(ECONNRESET ECONNREFUSED EPIPE EAGAIN);
 use Exporter qw(import);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
+use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
 use Modules ();
@@ -461,6 +462,30 @@ sub request {
     }
 
     return { status => $status, head => $head, body => $rest };
+}
+
+
+# Many answers, some bytes of each in turn: each whole one, [socket, path], is
+# told by its path and text.
+
+sub in_turn {
+    my ($bytes, $told, @asked) = @_;
+
+    my %path = map { ($_->[0] => $_->[1]) } @asked;
+    my %got = map { ($_->[0] => '') } @asked;
+    my $select = IO::Select->new(map { $_->[0] } @asked);
+
+    while ($select->count) {
+        my @ready = $select->can_read(60) or last;
+
+        for my $s (@ready) {
+            next if sysread $s, $got{$s}, $bytes, length $got{$s};
+
+            $select->remove($s);
+            $told->($path{$s}, $got{$s});
+            close $s;
+        }
+    }
 }
 
 

@@ -223,19 +223,7 @@ open(const char *path, int flags, ...)
            : (int) syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-int
-open64(const char *path, int flags, ...)
-{
-    va_list  args;
-    int      mode;
-
-    va_start(args, flags);
-    mode = va_arg(args, int);
-    va_end(args);
-
-    return fails(OPEN, ENFILE) ? -1
-           : (int) syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
+int open64(const char *, int, ...) __attribute__((alias("open")));
 
 int
 pipe2(int fds[2], int flags)

@@ -7,12 +7,14 @@
 /* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
 /* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
 /* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
-/* sources: shm/ngx_http_profiling_ring.c t/unit/shm_pool.c */
+/* sources: shm/ngx_http_profiling_ring.c t/unit/pool.c */
+/* sources: t/unit/nginx_functions.c */
 /* sources: ngx_http_profiling_module/ngx_http_profiling_aggregate.c */
 /* libs: -ldl -lm */
 
 #include "shm_test.h"
-#include "shm_pool.h"
+#include "nginx_functions.h"
+#include "pool.h"
 
 #include <math.h>
 

@@ -7,11 +7,12 @@
 /* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
 /* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
 /* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
-/* sources: t/unit/shm_pool.c */
+/* sources: t/unit/pool.c t/unit/nginx_functions.c */
 /* libs: -ldl */
 
 #include "shm_test.h"
-#include "shm_pool.h"
+#include "nginx_functions.h"
+#include "pool.h"
 
 #include "ngx_http_profiling_settings.c"
 

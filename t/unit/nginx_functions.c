@@ -1,5 +1,5 @@
 
-#include "shm_pool.h"
+#include "nginx_functions.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -18,21 +18,8 @@ typedef Elf32_Dyn   test_dyn_t;
 #endif
 
 
-/* an allocation of a pool, followed by its bytes */
-
-typedef struct test_block_s  test_block_t;
-
-struct test_block_s {
-    test_block_t  *next;
-    uint64_t       align;
-};
-
-
 static ngx_uint_t test_nginx_copy(const char *name, char *path);
 
-
-static ngx_uint_t   test_failing;
-static ngx_uint_t   test_fail_in;
 
 static u_char    *(*test_vslprintf)(u_char *, u_char *, const char *,
                                     va_list);
@@ -221,127 +208,4 @@ ngx_int_t
 ngx_strcasecmp(u_char *s1, u_char *s2)
 {
     return test_strcasecmp(s1, s2);
-}
-
-
-ngx_pool_t *
-test_pool(void)
-{
-    test_pool_fail(0);
-
-    return calloc(1, sizeof(ngx_pool_t));
-}
-
-
-void
-test_pool_free(ngx_pool_t *pool)
-{
-    test_block_t  *block, *next;
-
-    for (block = (test_block_t *) pool->chain; block; block = next) {
-        next = block->next;
-        free(block);
-    }
-
-    free(pool);
-}
-
-
-void
-test_pool_fail(ngx_uint_t n)
-{
-    test_failing = (n != 0);
-    test_fail_in = n;
-}
-
-
-/* each allocation is one of the system's, so that none may be overrun */
-
-void *
-ngx_palloc(ngx_pool_t *pool, size_t size)
-{
-    test_block_t  *block;
-
-    if (test_failing && (test_fail_in == 0 || --test_fail_in == 0)) {
-        return NULL;
-    }
-
-    block = malloc(sizeof(test_block_t) + size);
-
-    if (block == NULL) {
-        return NULL;
-    }
-
-    memset(block, 0xa5, sizeof(test_block_t) + size);
-
-    block->next = (test_block_t *) pool->chain;
-    pool->chain = (ngx_chain_t *) block;
-
-    return block + 1;
-}
-
-
-void *
-ngx_pcalloc(ngx_pool_t *pool, size_t size)
-{
-    void  *p;
-
-    p = ngx_palloc(pool, size);
-
-    return p ? memset(p, 0, size) : NULL;
-}
-
-
-ngx_chain_t *
-ngx_alloc_chain_link(ngx_pool_t *pool)
-{
-    return ngx_palloc(pool, sizeof(ngx_chain_t));
-}
-
-
-ngx_buf_t *
-ngx_create_temp_buf(ngx_pool_t *pool, size_t size)
-{
-    ngx_buf_t  *b;
-
-    b = ngx_pcalloc(pool, sizeof(ngx_buf_t));
-
-    if (b == NULL) {
-        return NULL;
-    }
-
-    b->start = ngx_palloc(pool, size);
-
-    if (b->start == NULL) {
-        return NULL;
-    }
-
-    b->pos = b->start;
-    b->last = b->start;
-    b->end = b->start + size;
-    b->temporary = 1;
-
-    return b;
-}
-
-
-void *
-ngx_array_push(ngx_array_t *a)
-{
-    void  *elts;
-
-    if (a->nelts == a->nalloc) {
-        elts = ngx_palloc(a->pool, 2 * a->nalloc * a->size);
-
-        if (elts == NULL) {
-            return NULL;
-        }
-
-        memcpy(elts, a->elts, a->nelts * a->size);
-
-        a->elts = elts;
-        a->nalloc *= 2;
-    }
-
-    return (u_char *) a->elts + a->size * a->nelts++;
 }
