@@ -198,7 +198,6 @@ sub written {
     answer($long);
 
     is(Profile::finish($crowd), 'served', 'a crowd is served meanwhile');
-    cmp_ok(scalar @{ $_->{samples} }, '>', 50, 'many samples') for @p;
     is_all_cpu($_, '... of no more CPU time than there was') for @p;
 }
 
