@@ -264,28 +264,41 @@ sub asked {
     print $s "GET $profile$seconds HTTP/1.1\r\nHost: main\r\n"
              . "Connection: close\r\n\r\n";
     $s->flush;
-    sleep 0.3;
 
-    my ($inode) = grep { $_ } map {
-        my ($local, $remote, $i) = (split ' ')[1, 2, 9];
-        hex((split /:/, $remote)[1]) == $s->sockport
-            && hex((split /:/, $local)[1]) == $site->port ? $i : ()
-    } grep { /:/ } split /\n/, slurp('/proc/net/tcp');
+    # what no process has accepted has no inode
+    my $pid = until_true(10, sub {
+        my ($inode) = grep { $_ } map {
+            my ($local, $remote, $i) = (split ' ')[1, 2, 9];
+            hex((split /:/, $remote)[1]) == $s->sockport
+                && hex((split /:/, $local)[1]) == $site->port ? $i : ()
+        } grep { /:/ } split /\n/, slurp('/proc/net/tcp');
 
-    my ($pid) = grep {
-        my $p = $_;
-        grep { (readlink $_ // '') eq "socket:[$inode]" } glob "/proc/$p/fd/*"
-    } $site->workers;
+        return $inode && has_socket($inode);
+    });
 
     return ($pid, $s);
 }
 
 
+sub has_socket {
+    my $inode = shift;
+
+    for my $pid ($site->workers) {
+        return $pid if grep { (readlink $_ // '') eq "socket:[$inode]" }
+                            glob "/proc/$pid/fd/*";
+    }
+
+    return;
+}
+
+
 sub asker_killed {
     my $load = load($site, '/one');
+    my $before = sampled($site);
     my ($pid, $s) = asked(60);
 
     ok($pid, 'the worker that captures is known');
+    ok(until_true(10, sub { sampled($site) > $before }), '... and captures');
 
     kill 'KILL', $pid;
     ok(until_true(10, sub {

@@ -192,7 +192,7 @@ sub start {
         die "nginx did not start\n";
     }
 
-    $self->{pid} = $self->pid_file;
+    $self->{pid} = $self->pid_file($o{seconds});
 
     # the port is open before there are workers, and they before their titles;
     # below a wrapper they have none
@@ -234,10 +234,10 @@ sub launch {
 
 
 sub pid_file {
-    my $self = shift;
+    my ($self, $seconds) = @_;
 
     my $pid;
-    wait_for(5, sub { ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/ });
+    wait_for($seconds || 20, sub { ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/ });
 
     return $pid;
 }
