@@ -10,6 +10,7 @@
 static void *ngx_http_profiling_core_create_conf(ngx_cycle_t *cycle);
 static char *ngx_http_profiling_core_init_conf(ngx_cycle_t *cycle,
     void *conf);
+static size_t ngx_http_profiling_memory_with_slab(size_t size);
 static ngx_shm_zone_t *ngx_http_profiling_memory_old_zone(
     ngx_cycle_t *cycle, ngx_str_t *name);
 static ngx_uint_t ngx_http_profiling_memory_slots(ngx_cycle_t *cycle,
@@ -121,7 +122,7 @@ ngx_int_t
 ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
     ngx_http_profiling_main_conf_t *mcf)
 {
-    size_t                       size, pages;
+    size_t                       size;
     ngx_shm_zone_t              *old;
     ngx_http_profiling_shape_t   shape;
 
@@ -163,15 +164,27 @@ ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
         return NGX_ERROR;
     }
 
-    /* the slab allocator keeps a header, and a structure a page */
-
-    pages = size / ngx_pagesize + 4;
-    pages += pages * sizeof(ngx_slab_page_t) / ngx_pagesize
-             + sizeof(ngx_slab_pool_t) / ngx_pagesize + 4;
-
-    mcf->shm_zone->shm.size = pages * ngx_pagesize;
+    mcf->shm_zone->shm.size = ngx_http_profiling_memory_with_slab(size);
 
     return NGX_OK;
+}
+
+
+/*
+ * The size of a shared zone with room for so many bytes: the slab allocator
+ * keeps a header and lists of small sizes, both in less than a page, and a
+ * structure a page, and begins at a page.
+ */
+
+static size_t
+ngx_http_profiling_memory_with_slab(size_t size)
+{
+    size_t  pages;
+
+    pages = (size + ngx_pagesize - 1) / ngx_pagesize;
+
+    return (pages + pages * sizeof(ngx_slab_page_t) / ngx_pagesize + 3)
+           * ngx_pagesize;
 }
 
 
@@ -359,13 +372,20 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
 
     least = ngx_http_profiling_zone_size(shape);
 
-    if (least == 0 || least > room) {
+    if (least == 0) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "profiling cannot hold %ui locations", needed);
+        return NGX_ERROR;
+    }
+
+    if (least > room) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "profiling zone \"%V\" of %uz bytes is too small: "
                       "%ui slots with %ui samples and %ui locations "
                       "take %uz bytes",
                       &shm_zone->shm.name, shm_zone->shm.size, shape->slots,
-                      shape->history, needed, least);
+                      shape->history, needed,
+                      ngx_http_profiling_memory_with_slab(least));
         return NGX_ERROR;
     }
 

@@ -85,10 +85,7 @@ like($line, qr/\[emerg\].*1048576 bytes.*take (\d+) bytes/,
 
 my ($needed) = ($line // '') =~ /take (\d+) bytes/;
 
-# the slab allocator's own pages are on top
-my $enough = int(($needed || 0) * 1.01 / 1024) + 64;
-
-$small->start(profiling => "profiling_zone zone=tiny:${enough}k slots=64;");
+$small->start(profiling => "profiling_zone zone=tiny:$needed slots=64;");
 is($small->api('health')->{status}, 'healthy', '... which is enough');
 $small->stop;
 

@@ -62,16 +62,16 @@ sub smallest {
     my ($bytes) = $said =~ /too small: .* take (\d+) bytes/
         or die "not refused: $said\n";
 
-    # the pages of nginx's allocator come on top
+    # what it tells is enough, and up to some pages too much
 
     for (1 .. 64) {
         my ($status) = $n->test(profiling =>
             "profiling_history 10; profiling_zone zone=prof:$bytes slots=3;");
-        return $bytes if $status == 0;
-        $bytes += 4096;
+        return $bytes + 4096 if $status != 0;
+        $bytes -= 4096;
     }
 
-    die "no size is enough\n";
+    die "all sizes are enough\n";
 }
 
 
