@@ -13,6 +13,7 @@
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_thread.h"
@@ -393,15 +394,18 @@ ngx_http_profiling_collector_rates(ngx_http_profiling_slot_t *slot,
 
     requests = ngx_http_profiling_counts_requests(&slot->all);
     errors = ngx_http_profiling_counts_class(&slot->all, 5);
-    busy = slot->totals.busy;
+    busy = ngx_http_profiling_loop_busy(clock);
     cpu = slot->totals.user + slot->totals.system;
 
     if (col->clock) {
         g->interval = clock - col->clock;
         g->requests = requests - col->requests;
         g->errors = errors - col->errors;
-        g->busy = busy - col->busy;
         g->cpu = cpu - col->cpu;
+
+        /* two clocks: passes are timed by the processor's counter, clock.h */
+        g->busy = (busy > col->busy) ? ngx_min(busy - col->busy, g->interval)
+                                     : 0;
     }
 
     col->clock = clock;

@@ -58,4 +58,17 @@ ngx_http_profiling_loop_pass_start(void)
 }
 
 
+/* ns that the loop has been busy until now, with those of this pass */
+static ngx_inline uint64_t
+ngx_http_profiling_loop_busy(uint64_t now)
+{
+    uint64_t  start;
+
+    start = ngx_http_profiling_loop_pass_start();
+
+    return ngx_http_profiling_process.slot->totals.busy
+           + ((start && start < now) ? now - start : 0);
+}
+
+
 #endif /* _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_ */
