@@ -21,6 +21,14 @@
 /* bytes that a pipe to the encoder holds, if the system allows it */
 #define NGX_HTTP_PROFILING_ENCODE_PIPE   1048576
 
+/*
+ * The answer is held in memory until it is complete: bytes of it, and for each
+ * byte of the capture.  The most known is 35 for one, a trace for Perfetto.
+ */
+#define NGX_HTTP_PROFILING_ENCODE_MOST   536870912
+#define NGX_HTTP_PROFILING_ENCODE_LEAST  16777216
+#define NGX_HTTP_PROFILING_ENCODE_RATIO  64
+
 
 typedef struct {
     ngx_pool_t                    *pool;
@@ -29,6 +37,7 @@ typedef struct {
     void                          *data;
     ngx_chain_t                   *in;          /* not yet written */
     ngx_http_profiling_text_t      out;
+    off_t                          most;        /* bytes of it */
     u_char                         error[NGX_HTTP_PROFILING_ENCODE_ERROR];
     size_t                         error_len;
     ngx_connection_t              *pipe[3];     /* as its descriptors, or
@@ -50,9 +59,9 @@ static int ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e,
 static ngx_int_t ngx_http_profiling_encode_connect(
     ngx_http_profiling_encode_t *e, ngx_uint_t i, int fd);
 static void ngx_http_profiling_encode_write(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_encode_write_some(void *data);
 static void ngx_http_profiling_encode_read(ngx_event_t *ev);
-static ssize_t ngx_http_profiling_encode_read_some(
-    ngx_http_profiling_encode_t *e, ngx_connection_t *c);
+static ngx_int_t ngx_http_profiling_encode_read_some(void *data);
 static void ngx_http_profiling_encode_ignore(ngx_event_t *ev);
 static void ngx_http_profiling_encode_timeout(ngx_event_t *ev);
 static void ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
@@ -116,6 +125,9 @@ ngx_http_profiling_encode(ngx_pool_t *pool, ngx_log_t *log,
 
     e->done = done;
     e->data = data;
+    e->most = ngx_min(NGX_HTTP_PROFILING_ENCODE_MOST,
+                      NGX_HTTP_PROFILING_ENCODE_LEAST
+                      + NGX_HTTP_PROFILING_ENCODE_RATIO * raw->size);
     e->in = ngx_http_profiling_text_finish(raw);
 
     if (e->in == NULL) {
@@ -330,64 +342,99 @@ ngx_http_profiling_encode_ignore(ngx_event_t *ev)
 }
 
 
+/*
+ * The encoder may take, and give, as fast as this goes on: slices of it, as of
+ * all else that is long.
+ */
+
 static void
 ngx_http_profiling_encode_write(ngx_event_t *ev)
 {
-    ssize_t                       n;
-    ngx_buf_t                    *b;
-    ngx_connection_t             *c;
-    ngx_http_profiling_encode_t  *e;
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
 
     c = ev->data;
-    e = c->data;
 
-    while (e->in) {
-        b = e->in->buf;
+    rc = ngx_http_profiling_slice(ngx_http_profiling_encode_write_some, c);
 
-        if (b->pos == b->last) {
-            e->in = e->in->next;
-            continue;
-        }
-
-        n = write(c->fd, b->pos, b->last - b->pos);
-
-        if (n == -1) {
-
-            if (ngx_errno == NGX_EAGAIN) {
-                ev->ready = 0;
-
-                if (ngx_handle_write_event(ev, 0) == NGX_OK) {
-                    return;
-                }
-            }
-
-            /* it has ended: what it says of it comes by the other pipes */
-
-            break;
-        }
-
-        b->pos += n;
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
     }
 
-    ngx_http_profiling_encode_close_pipe(e, 0);
+    if (rc == NGX_DONE) {
+        ev->ready = 0;
+
+        if (ngx_handle_write_event(ev, 0) == NGX_OK) {
+            return;
+        }
+    }
+
+    /* if it has ended, what it says of that comes by the other pipes */
+
+    ngx_http_profiling_encode_close_pipe(c->data, 0);
+}
+
+
+/* NGX_DONE: the pipe is full; NGX_OK: there is no more to write, or nobody */
+
+static ngx_int_t
+ngx_http_profiling_encode_write_some(void *data)
+{
+    ngx_connection_t *c = data;
+
+    ssize_t                       n;
+    ngx_buf_t                    *b;
+    ngx_http_profiling_encode_t  *e;
+
+    e = c->data;
+
+    if (e->in == NULL) {
+        return NGX_OK;
+    }
+
+    b = e->in->buf;
+
+    if (b->pos == b->last) {
+        e->in = e->in->next;
+        return NGX_AGAIN;
+    }
+
+    n = write(c->fd, b->pos, b->last - b->pos);
+
+    if (n == -1) {
+        return (ngx_errno == NGX_EAGAIN) ? NGX_DONE : NGX_OK;
+    }
+
+    b->pos += n;
+
+    return NGX_AGAIN;
 }
 
 
 static void
 ngx_http_profiling_encode_read(ngx_event_t *ev)
 {
-    ssize_t                       n;
+    ngx_int_t                     rc;
     ngx_connection_t             *c;
     ngx_http_profiling_encode_t  *e;
 
     c = ev->data;
     e = c->data;
 
-    do {
-        n = ngx_http_profiling_encode_read_some(e, c);
-    } while (n > 0);
+    rc = ngx_http_profiling_slice(ngx_http_profiling_encode_read_some, c);
 
-    if (n == -1 && ngx_errno == NGX_EAGAIN) {
+    if (e->out.size > e->most) {
+        ngx_http_profiling_encode_finish(e, "it would be too large");
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_DONE) {
         ev->ready = 0;
 
         if (ngx_handle_read_event(ev, 0) == NGX_OK) {
@@ -403,22 +450,28 @@ ngx_http_profiling_encode_read(ngx_event_t *ev)
 }
 
 
-static ssize_t
-ngx_http_profiling_encode_read_some(ngx_http_profiling_encode_t *e,
-    ngx_connection_t *c)
+/* NGX_DONE: the pipe is empty; NGX_OK: the other end is closed */
+
+static ngx_int_t
+ngx_http_profiling_encode_read_some(void *data)
 {
-    ssize_t  n, room;
-    u_char   buf[NGX_HTTP_PROFILING_ENCODE_BUF];
+    ngx_connection_t *c = data;
+
+    u_char                        buf[NGX_HTTP_PROFILING_ENCODE_BUF];
+    ssize_t                       n, room;
+    ngx_http_profiling_encode_t  *e;
+
+    e = c->data;
 
     n = read(c->fd, buf, sizeof(buf));
 
     if (n <= 0) {
-        return n;
+        return (n == -1 && ngx_errno == NGX_EAGAIN) ? NGX_DONE : NGX_OK;
     }
 
     if (c == e->pipe[1]) {
         ngx_http_profiling_text_write(&e->out, buf, n);
-        return n;
+        return NGX_AGAIN;
     }
 
     room = NGX_HTTP_PROFILING_ENCODE_ERROR - e->error_len;
@@ -427,7 +480,7 @@ ngx_http_profiling_encode_read_some(ngx_http_profiling_encode_t *e,
     ngx_memcpy(e->error + e->error_len, buf, room);
     e->error_len += room;
 
-    return n;
+    return NGX_AGAIN;
 }
 
 

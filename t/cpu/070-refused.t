@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use File::Copy qw(copy);
+use List::Util qw(sum0);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
@@ -55,6 +56,7 @@ bad('writes no profile', qr/no profile/, '#!/bin/sh',
     'cat > /dev/null; echo garbage; echo complete >&2');
 bad('is killed amid its answer', qr/amid its answer/, '#!/bin/sh',
     "$ENV{ENCODER} | head -c 300; kill -KILL \$\$");
+endless('cat /dev/zero');
 bad('is no program', qr/cannot be started|without an answer/,
     "\x7fELF", 'no');
 hangs();
@@ -179,6 +181,49 @@ sub bad {
            '... and none at the start');
 
     $site->stop;
+}
+
+
+# one that writes as fast as it is read fills no memory and holds nobody up
+
+sub endless {
+    my @zeros = @_;
+    my ($site) = encoder('#!/bin/sh', "exec @zeros");
+    my $before = peak($site);
+
+    is_error($site, 'an encoder without an end', qr/would be too large/);
+    cmp_ok(peak($site) - $before, '<', 64 * 1024, '... takes few MB');
+
+    # a busy machine may make any pass long
+
+    ok(until_true(20, sub {
+        my $long = long_passes($site);
+        $site->request('/debug/pprof/profile?seconds=1');
+        return long_passes($site) == $long;
+    }), '... in passes of less than 17 ms');
+
+    $site->stop;
+}
+
+
+# kB that the workers have had at most
+
+sub peak {
+    my $site = shift;
+
+    return sum0(map { slurp("/proc/$_/status") =~ /^VmHWM:\s+(\d+)/m }
+                $site->workers);
+}
+
+
+sub long_passes {
+    my $metrics = $_[0]->request('/metrics')->{body};
+    my $name = 'nginx_profiling_event_loop_pass_seconds';
+
+    my ($all) = $metrics =~ /^${name}_count\S* (\d+)/m;
+    my ($short) = $metrics =~ /^${name}_bucket\{[^}]*le="0.016777215"\} (\d+)/m;
+
+    return $all - $short;
 }
 
 
