@@ -54,7 +54,8 @@ struct ngx_http_profiling_contention_s {
 
     ngx_uint_t                        slot;
     ngx_uint_t                        entry;
-    uint64_t                          start;    /* ns, monotonic */
+    uint64_t                          start;    /* ns, monotonic: before the
+                                                   first reading */
     ngx_http_profiling_first_t       *first;    /* one a slot */
 
     ngx_http_profiling_rawfile_t     *raw;
@@ -78,6 +79,8 @@ static ngx_int_t ngx_http_profiling_contention_open(void *data);
 static ngx_int_t ngx_http_profiling_contention_read(void *data);
 static ngx_uint_t ngx_http_profiling_contention_wanted(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot);
+static ngx_int_t ngx_http_profiling_contention_finish(
+    ngx_http_profiling_contention_t *c);
 static void ngx_http_profiling_contention_rows(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
     ngx_uint_t last);
@@ -182,7 +185,6 @@ ngx_http_profiling_contention_first(void *data)
 
     if (c->slot == zone->slots) {
         c->job.step = ngx_http_profiling_contention_chase;
-        c->start = ngx_http_profiling_clock();
         return ngx_http_profiling_job_wait(&c->job, c->seconds * 1000);
     }
 
@@ -271,11 +273,6 @@ ngx_http_profiling_contention_open(void *data)
     h->period_type = types[0].type;
     h->period_unit = types[0].unit;
     h->period = 1;
-    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
-
-    if (c->seconds) {
-        h->duration_nanos = (int64_t) (ngx_http_profiling_clock() - c->start);
-    }
 
     zone = ngx_http_profiling_process.zone;
 
@@ -309,7 +306,7 @@ ngx_http_profiling_contention_read(void *data)
     zone = ngx_http_profiling_process.zone;
 
     if (c->slot == zone->slots) {
-        return ngx_http_profiling_rawfile_finish(c->raw);
+        return ngx_http_profiling_contention_finish(c);
     }
 
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
@@ -340,6 +337,24 @@ ngx_http_profiling_contention_read(void *data)
     }
 
     return NGX_AGAIN;
+}
+
+
+/* a delta's time has all that was read in it, in however many passes */
+
+static ngx_int_t
+ngx_http_profiling_contention_finish(ngx_http_profiling_contention_t *c)
+{
+    ngx_http_profiling_raw_header_t  *h;
+
+    h = c->raw->header;
+    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
+
+    if (c->seconds) {
+        h->duration_nanos = (int64_t) (ngx_http_profiling_clock() - c->start);
+    }
+
+    return ngx_http_profiling_rawfile_finish(c->raw);
 }
 
 

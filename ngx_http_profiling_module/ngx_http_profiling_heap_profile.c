@@ -312,12 +312,6 @@ ngx_http_profiling_heap_second(void *data)
 {
     ngx_http_profiling_heap_profile_t *h = data;
 
-    ngx_http_profiling_raw_header_t  *header;
-
-    header = h->raw->header;
-    header->duration_nanos = (int64_t) (ngx_http_profiling_clock()
-                                        - h->start);
-
     h->sign = 1;
     h->job.step = ngx_http_profiling_heap_read;
 
@@ -334,6 +328,13 @@ ngx_http_profiling_heap_finish(void *data)
 
     header = h->raw->header;
     header->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
+
+    /* all that was read is in it, in however many passes */
+
+    if (h->query.delta) {
+        header->duration_nanos = (int64_t) (ngx_http_profiling_clock()
+                                            - h->start);
+    }
 
     return ngx_http_profiling_rawfile_finish(h->raw);
 }
