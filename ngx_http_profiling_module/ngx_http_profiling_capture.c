@@ -504,7 +504,14 @@ ngx_http_profiling_capture_last_slot(ngx_http_profiling_capture_t *c,
         }
     }
 
-    return (last < reading->last) ? NGX_AGAIN : NGX_OK;
+    if (last < reading->last) {
+        return NGX_AGAIN;
+    }
+
+    /* many stacks are some MB a worker */
+    (void) ngx_pfree(c->pool, reading->base);
+
+    return NGX_OK;
 }
 
 
