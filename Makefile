@@ -3,6 +3,7 @@
 # make test         every test; one of them: make test T=t/010-name.t
 # make dist         a tarball of the sources, in build/
 # make package      the Debian package, tried in a fresh Debian (root)
+# make packaging    the RPM and the APKBUILD, as far as Debian can build them
 # make fuzz         the fuzzers of t/fuzz, ten million executions each
 # make sanitize     every test with ASan and UBSan
 # make coverage     every test, and which lines of the C code it has executed
@@ -61,7 +62,7 @@ groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet soak fuzz \
                        sanitize coverage,$(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
-                 $(if $(filter package,$(MAKECMDGOALS)),package) \
+                 $(filter package packaging,$(MAKECMDGOALS)) \
                  $(if $(filter matrix,$(MAKECMDGOALS)),run test) \
                  $(filter matrix musl arm64,$(MAKECMDGOALS))
 
@@ -96,7 +97,7 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
 
 
 .PHONY: all deps run test sanitize coverage analyze fleet soak style bench \
-        screenshots install dist package matrix musl arm64 clean FORCE
+        screenshots install dist package packaging matrix musl arm64 clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -265,6 +266,9 @@ dist:
 
 package: | deps
 	tools/package $(build)/package
+
+packaging: | deps
+	tools/package-others $(build)/packaging
 
 
 clean:
