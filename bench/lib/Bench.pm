@@ -1,9 +1,10 @@
 package Bench;
 
 # What the benches share: where the build and nginx are, a directory for the
-# time of a run, the choice of parts, callgrind, medians.
+# time of a run, the choice of parts, rows of the table, callgrind, medians.
 #
-# BUILD is the build directory, BINARY the nginx to measure with.  Loaded
+# BUILD is the build directory, BINARY the nginx to measure with, BENCH_SHARE
+# how many seconds the turns of a script may take, see bench/table.  Loaded
 # before t/lib is: it goes to the top of the checkout, and sets what the sites
 # of t/lib find in the environment, see t/run.
 
@@ -14,9 +15,10 @@ use Cwd qw(abs_path);
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
+use Time::HiRes ();
 
-our @EXPORT = qw($build $dir parts with_encoder callgrind total functions
-                 median quartiles);
+our @EXPORT = qw($build $dir parts row middle until_over with_encoder callgrind
+                 total functions median quartiles);
 
 our $build = abs_path($ENV{BUILD} || 'build');
 our $dir = tempdir('bench.XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -45,6 +47,40 @@ sub parts {
     for my $name (@ARGV ? @ARGV : @all) {
         my $run = $part{$name} or die "no such part: $name\n";
         $run->();
+    }
+}
+
+
+# A row of the table: what was measured, its value, and how it spreads.
+
+sub row {
+    my ($what, $value, $spread) = @_;
+
+    printf "| %s | %s | %s |\n", $what, $value, $spread // '';
+}
+
+
+# the middle half of some values, and how many there were
+
+sub middle {
+    my ($format, @values) = @_;
+
+    return sprintf "$format to $format, %d runs", quartiles(@values),
+                   scalar @values;
+}
+
+
+# Calls code over and over, for a part of what this script may take: no less
+# than `least` times, and no more than `most`.
+
+sub until_over {
+    my ($part, $least, $most, $code) = @_;
+
+    my $end = Time::HiRes::time() + $part * ($ENV{BENCH_SHARE} || 60);
+
+    for my $turn (1 .. $most) {
+        last if $turn > $least && Time::HiRes::time() > $end;
+        $code->($turn);
     }
 }
 
