@@ -37,8 +37,8 @@ NGINX_BIN =
 PORT      = 8151
 JOBS      = 2
 
-SOAK_SECONDS  = 3600
-BENCH_SECONDS = 480
+SOAK_SECONDS = 3600
+BENCH_SECONDS ?= 480
 
 MODULES_DIR = /usr/lib/nginx/modules
 SHARE_DIR   = /usr/share/nginx

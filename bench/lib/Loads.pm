@@ -90,8 +90,8 @@ sub pids {
 }
 
 
-# By 16 clients, in so many seconds: {rate}, requests a second; {us}, CPU time
-# of the workers for one; {p99}, us.
+# By 16 clients, in so many seconds: {requests}; {rate}, of them a second; {us},
+# CPU time of the workers for one; {p99}, us.
 
 sub ask {
     my ($site, $load, $seconds) = @_;
@@ -113,7 +113,7 @@ sub ask {
     die "not all answers are as they should be: $said"
         if $said =~ /Non-2xx/;
 
-    return { rate => $rate, us => $ns / 1e3 / $n,
+    return { rate => $rate, us => $ns / 1e3 / $n, requests => $n,
              p99 => $p99 * { us => 1, ms => 1e3, s => 1e6 }->{$unit} };
 }
 

@@ -238,8 +238,9 @@ sub heaptrack {
             my $pipe = "$out/heaptrack.pipe";
 
             POSIX::mkfifo($pipe, 0600) or die "mkfifo() failed: $!\n";
-            Profile::command('sh', '-c', "$heaptrack/libexec/heaptrack_interpret"
-                             . " < $pipe | gzip -c > $out/heaptrack.gz");
+            Profile::command('sh', '-c',
+                             "$heaptrack/libexec/heaptrack_interpret "
+                             . "< $pipe | gzip -c > $out/heaptrack.gz");
 
             return preloaded("$heaptrack/libheaptrack_preload.so",
                              { DUMP_HEAPTRACK_OUTPUT => $pipe },

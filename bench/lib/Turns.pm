@@ -9,10 +9,10 @@ package Turns;
 #
 # The first one is what the others are compared with: it runs before and after
 # every third of them, and its mean there counts.  One that names another as
-# `against` is compared with that, of the same turn.  site: starts it; begin: what is
-# to be measured begins, end: and ends, with what begin returned; check: was
-# it in force?, called when all sites have stopped.  A variant that dies is out,
-# and {failed} says why.
+# `against` is compared with that, of the same turn.  site: starts it; begin:
+# what is to be measured begins, end: and ends, with what begin returned; check:
+# was it in force?, called when all sites have stopped.  A variant that dies is
+# out, and {failed} says why.
 
 use strict;
 use warnings;
@@ -63,8 +63,9 @@ sub a_turn {
         my $after = $first->{saw}[-1];
 
         for my $v (@some) {
-            $v->{base}[$turn] = { map { $_ => ($before->{$_} + $after->{$_}) / 2 }
-                                  qw(rate us) };
+            $v->{base}[$turn] = {
+                map { $_ => ($before->{$_} + $after->{$_}) / 2 } qw(rate us)
+            };
         }
     }
 }
