@@ -87,10 +87,13 @@ sub record {
 
     # it has opened what it needs, or it has said why it cannot
 
-    until_true(10, sub {
-        return grep { (readlink($_) // '') =~ /perf_event/ }
-               glob "/proc/$perf->{pid}/fd/*";
-    }) or die 'not possible here: ', said($perf), "\n";
+    my $open = until_true(10, sub {
+        return -1 if slurp("/proc/$perf->{pid}/stat") =~ /\) Z/;
+        return scalar grep { (readlink($_) // '') =~ /perf_event/ }
+                      glob "/proc/$perf->{pid}/fd/*";
+    });
+
+    die 'not possible here: ', said($perf), "\n" if !$open || $open < 0;
 
     Time::HiRes::sleep(0.2);
 
@@ -104,9 +107,9 @@ sub said {
     kill 'INT', $perf->{pid};
     waitpid $perf->{pid}, 0;
 
-    my ($line) = grep { /\S/ } split /\n/, slurp($perf->{file});
+    my $text = slurp($perf->{file}) =~ s/[\s|]+/ /gr;
 
-    return $line // 'perf says nothing';
+    return length $text ? substr($text, 0, 150) : 'perf says nothing';
 }
 
 
