@@ -56,6 +56,8 @@ static uint64_t gotrace_thread(profiling_trace_t *t,
     profiling_trace_worker_t *w);
 static void gotrace_step(profiling_trace_t *t,
     const profiling_trace_step_t *s, profiling_buf_t *out);
+static void gotrace_goroutine(profiling_trace_t *t,
+    const profiling_trace_step_t *s, uint64_t g, profiling_buf_t *out);
 static void gotrace_user(profiling_trace_t *t,
     const profiling_trace_step_t *s, uint64_t g, profiling_buf_t *out);
 static void gotrace_syscall(profiling_trace_t *t,
@@ -188,11 +190,7 @@ static void
 gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
     profiling_buf_t *out)
 {
-    uint64_t  g, args[4];
-
-    memset(args, 0, sizeof(args));
-
-    g = s->g ? (uint64_t) (s->g - t->gs) + 1 : 0;
+    uint64_t  args[2];
 
     switch (s->step) {
 
@@ -206,8 +204,27 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
         break;
 
     case PROFILING_STEP_PROC_STOP:
-        gotrace_event(out, GOTRACE_PROC_STOP, s->time, 0, args);
+        gotrace_event(out, GOTRACE_PROC_STOP, s->time, 0, NULL);
         break;
+
+    case PROFILING_STEP_HEAP:
+        args[0] = s->value;
+        gotrace_event(out, GOTRACE_HEAP_ALLOC, s->time, 1, args);
+        break;
+
+    default:
+        gotrace_goroutine(t, s, (uint64_t) (s->g - t->gs) + 1, out);
+    }
+}
+
+
+static void
+gotrace_goroutine(profiling_trace_t *t, const profiling_trace_step_t *s,
+    uint64_t g, profiling_buf_t *out)
+{
+    uint64_t  args[3];
+
+    switch (s->step) {
 
     case PROFILING_STEP_CREATE:
         args[0] = g;
@@ -225,7 +242,6 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_UNBLOCK:
         args[0] = g;
-        /* such steps have one; NOLINTNEXTLINE */
         args[1] = ++s->g->seq;
         args[2] = gotrace_stack(t, s->stack);
         gotrace_event(out, GOTRACE_GO_UNBLOCK, s->time, 3, args);
@@ -233,7 +249,6 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_START:
         args[0] = g;
-        /* such steps have one; NOLINTNEXTLINE */
         args[1] = ++s->g->seq;
         gotrace_event(out, GOTRACE_GO_START, s->time, 2, args);
 
@@ -254,12 +269,7 @@ gotrace_step(profiling_trace_t *t, const profiling_trace_step_t *s,
         break;
 
     case PROFILING_STEP_DESTROY:
-        gotrace_event(out, GOTRACE_GO_DESTROY, s->time, 0, args);
-        break;
-
-    case PROFILING_STEP_HEAP:
-        args[0] = s->value;
-        gotrace_event(out, GOTRACE_HEAP_ALLOC, s->time, 1, args);
+        gotrace_event(out, GOTRACE_GO_DESTROY, s->time, 0, NULL);
         break;
 
     default:
@@ -292,7 +302,6 @@ gotrace_user(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_REGION:
     case PROFILING_STEP_REGION_END:
-        /* such steps have one; NOLINTNEXTLINE */
         args[0] = s->g->task ? g : 0;
         args[1] = gotrace_string(t, s->name);
         gotrace_event(out, (s->step == PROFILING_STEP_REGION)

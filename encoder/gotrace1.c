@@ -40,6 +40,8 @@ static void gotrace1_worker(profiling_trace_t *t,
     profiling_trace_worker_t *w, uint64_t time, profiling_buf_t *out);
 static void gotrace1_step(profiling_trace_t *t,
     const profiling_trace_step_t *s, profiling_buf_t *out);
+static void gotrace1_goroutine(profiling_trace_t *t,
+    const profiling_trace_step_t *s, uint64_t g, profiling_buf_t *out);
 static void gotrace1_create(const profiling_trace_step_t *s, uint64_t g,
     profiling_buf_t *out);
 static void gotrace1_procs(profiling_trace_t *t, uint64_t time,
@@ -102,24 +104,42 @@ static void
 gotrace1_step(profiling_trace_t *t, const profiling_trace_step_t *s,
     profiling_buf_t *out)
 {
-    uint64_t  g, args[4];
-
-    g = s->g ? (uint64_t) (s->g - t->gs) + 1 : 0;
-
-    memset(args, 0, sizeof(args));
-    args[0] = g;
+    uint64_t  value;
 
     switch (s->step) {
 
     case PROFILING_STEP_PROC_START:
         gotrace1_procs(t, s->time, out);
-        args[0] = s->w->pid;
-        gotrace1_timed(out, GOTRACE1_PROC_START, s->time, 1, args);
+        value = s->w->pid;
+        gotrace1_timed(out, GOTRACE1_PROC_START, s->time, 1, &value);
         break;
 
     case PROFILING_STEP_PROC_STOP:
-        gotrace1_timed(out, GOTRACE1_PROC_STOP, s->time, 0, args);
+        value = 0;
+        gotrace1_timed(out, GOTRACE1_PROC_STOP, s->time, 0, &value);
         break;
+
+    case PROFILING_STEP_HEAP:
+        value = s->value;
+        gotrace1_timed(out, GOTRACE1_HEAP_ALLOC, s->time, 1, &value);
+        break;
+
+    default:
+        gotrace1_goroutine(t, s, (uint64_t) (s->g - t->gs) + 1, out);
+    }
+}
+
+
+static void
+gotrace1_goroutine(profiling_trace_t *t, const profiling_trace_step_t *s,
+    uint64_t g, profiling_buf_t *out)
+{
+    uint64_t  args[4];
+
+    memset(args, 0, sizeof(args));
+    args[0] = g;
+
+    switch (s->step) {
 
     case PROFILING_STEP_CREATE:
     case PROFILING_STEP_EXISTING:
@@ -159,7 +179,6 @@ gotrace1_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 
     case PROFILING_STEP_REGION:
     case PROFILING_STEP_REGION_END:
-        /* such steps have one; NOLINTNEXTLINE */
         args[0] = s->g->task ? g : 0;
         args[1] = (s->step == PROFILING_STEP_REGION_END);
         args[2] = s->name;
@@ -176,9 +195,7 @@ gotrace1_step(profiling_trace_t *t, const profiling_trace_step_t *s,
         gotrace1_timed(out, GOTRACE1_GO_SYSCALL, s->time - s->value, 1, args);
         break;
 
-    case PROFILING_STEP_HEAP:
-        args[0] = s->value;
-        gotrace1_timed(out, GOTRACE1_HEAP_ALLOC, s->time, 1, args);
+    default:
         break;
     }
 }

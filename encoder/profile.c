@@ -93,7 +93,8 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
     key.locations = p->frames;
     key.values = NULL;
 
-    hash = profiling_hash(PROFILING_HASH, &key.tags, sizeof(key.tags));
+    hash = profiling_hash(PROFILING_HASH, &key.tags,
+                          sizeof(profiling_tags_t *));
 
     for (i = 0; i < stack->depth; i++) {
         exact = (stack->flags & NGX_HTTP_PROFILING_RAW_ALL_EXACT)

@@ -236,6 +236,7 @@ profiling_trace_stack(profiling_trace_t *t, profiling_trace_frame_t **frames,
     uint32_t n)
 {
     void                    **place;
+    size_t                    size;
     uint64_t                  hash;
     profiling_trace_stack_t   key, *stack;
 
@@ -246,7 +247,9 @@ profiling_trace_stack(profiling_trace_t *t, profiling_trace_frame_t **frames,
     key.n = n;
     key.frames = frames;
 
-    hash = profiling_hash(PROFILING_HASH, frames, n * sizeof(frames[0]));
+    size = sizeof(profiling_trace_frame_t *);
+
+    hash = profiling_hash(PROFILING_HASH, frames, n * size);
     place = profiling_table_place(&t->stack_table, hash,
                                   profiling_trace_stack_equal, &key);
 
@@ -257,8 +260,8 @@ profiling_trace_stack(profiling_trace_t *t, profiling_trace_frame_t **frames,
 
     stack = profiling_alloc(sizeof(profiling_trace_stack_t));
     stack->n = n;
-    stack->frames = profiling_calloc(n, sizeof(frames[0]));
-    memcpy(stack->frames, frames, n * sizeof(frames[0]));
+    stack->frames = profiling_calloc(n, size);
+    memcpy(stack->frames, frames, n * size);
 
     if (t->nstacks == t->stacks_room) {
         t->stacks = profiling_grow(t->stacks, t->nstacks,
@@ -284,7 +287,7 @@ profiling_trace_stack_equal(void *item, void *key)
 
     return one->n == two->n
            && memcmp(one->frames, two->frames,
-                     one->n * sizeof(one->frames[0])) == 0;
+                     one->n * sizeof(profiling_trace_frame_t *)) == 0;
 }
 
 

@@ -245,7 +245,7 @@ ngx_http_profiling_cfi_lookup(const ngx_http_profiling_cfi_t *cfi,
 
 /*
  * The bytes of text from pc on, and before it, for which the lookup has the
- * same result; of a large function not all.  Only where there is a rule.
+ * same result; of a large function not all.  None where there is no rule.
  * Signal safe.
  */
 
@@ -261,6 +261,12 @@ ngx_http_profiling_cfi_reach(const ngx_http_profiling_cfi_t *cfi,
     bucket = low >> NGX_HTTP_PROFILING_CFI_BUCKET;
 
     row = ngx_http_profiling_cfi_row(cfi, pc);
+
+    if (row == NULL) {
+        *before = 0;
+        *after = 0;
+        return;
+    }
 
     /* rows of other buckets may be anywhere: not beyond this one */
 

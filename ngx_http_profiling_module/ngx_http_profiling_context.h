@@ -118,6 +118,19 @@ ngx_http_profiling_context(const ngx_connection_t *c)
 }
 
 
+/* worker, and its signal handlers: does it serve the request above? */
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_context_is_latest(const ngx_connection_t *c)
+{
+    const ngx_http_request_t  *r;
+
+    r = ngx_http_profiling_latest.request;
+
+    return r && r != NGX_HTTP_PROFILING_NO_REQUEST && r->connection == c;
+}
+
+
 /*
  * Worker, and its signal handlers: what is noted of a connection of nginx's
  * table, else NULL.
@@ -126,14 +139,18 @@ ngx_http_profiling_context(const ngx_connection_t *c)
 static ngx_inline ngx_http_profiling_context_t *
 ngx_http_profiling_context_find(const ngx_connection_t *c)
 {
-    ngx_http_profiling_context_t  *latest;
+    return ngx_http_profiling_context_is_latest(c)
+           ? &ngx_http_profiling_latest : ngx_http_profiling_context(c);
+}
 
-    latest = &ngx_http_profiling_latest;
 
-    return (latest->request
-            && latest->request != NGX_HTTP_PROFILING_NO_REQUEST
-            && latest->request->connection == c)
-           ? latest : ngx_http_profiling_context(c);
+/* the same of the connection with an index in nginx's table, never NULL */
+
+static ngx_inline ngx_http_profiling_context_t *
+ngx_http_profiling_context_at(ngx_uint_t i)
+{
+    return ngx_http_profiling_context_is_latest(&ngx_http_profiling_array[i])
+           ? &ngx_http_profiling_latest : &ngx_http_profiling_contexts[i];
 }
 
 

@@ -509,7 +509,7 @@ ngx_http_profiling_context_found(uintptr_t word,
     found->request = (uintptr_t) c->data;
 
     if (c->listening) {
-        context = ngx_http_profiling_context_find(c);
+        context = ngx_http_profiling_context_at(i);
         found->request = (uintptr_t) context->request;
         found->sub = (uintptr_t) context->sub;
     }
@@ -605,7 +605,7 @@ ngx_http_profiling_context_client(ngx_uint_t i,
     const ngx_http_profiling_context_t  *context;
 
     c = &ngx_http_profiling_array[i];
-    context = ngx_http_profiling_context_find(c);
+    context = ngx_http_profiling_context_at(i);
     r = context->request;
 
     if (r == NULL) {

@@ -13,11 +13,12 @@ void
 ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
     ngx_event_handler_pt handler, ngx_log_t *log)
 {
-    c->fd = (ngx_socket_t) -1;
-
     ev->handler = handler;
     ev->data = c;
     ev->log = log;
+    ev->posted = 0;
+
+    c->fd = (ngx_socket_t) -1;
 }
 
 

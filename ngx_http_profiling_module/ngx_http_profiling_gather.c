@@ -330,7 +330,7 @@ ngx_http_profiling_gather_copy(ngx_http_profiling_gather_t *g,
                                   len);
     w->copied += len;
 
-    if (!ngx_http_profiling_dump_same(w->area, w->copy, &w->head)) {
+    if (!ngx_http_profiling_dump_same(w->area, w->copy, w->head.seq)) {
 
         /* there is a newer one */
 

@@ -210,12 +210,8 @@ ngx_http_profiling_health_over(ngx_http_profiling_snapshot_t *s,
     from = &slot->pause[last % NGX_HTTP_PROFILING_PAUSES];
 
     if (last == 0
-        || ngx_http_profiling_record_read(&from->seq, &pause.number,
-                                          &from->number,
-                                          NGX_HTTP_PROFILING_PAUSE_BODY)
-           != NGX_OK
+        || ngx_http_profiling_pause_read(from, &pause) != NGX_OK
         || pause.number != last
-        /* cppcheck-suppress uninitvar ; it was read, see above */
         || (s->filter && s->filter != (ngx_pid_t) pause.pid)
         || s->time > pause.time + NGX_HTTP_PROFILING_STALL_TOLD)
     {

@@ -24,15 +24,6 @@
 #define ngx_http_profiling_cold      __attribute__((noinline, cold))
 
 
-/* the allocator's functions with all that they can be given */
-
-typedef struct {
-    void       *(*one)(size_t size);
-    void       *(*two)(size_t align, size_t size);
-    size_t        align;        /* of two, or number of calloc() */
-} ngx_http_profiling_heap_call_t;
-
-
 static void *ngx_http_profiling_heap_malloc(size_t size);
 static void *ngx_http_profiling_heap_calloc(size_t n, size_t size);
 static void *ngx_http_profiling_heap_realloc(void *p, size_t size);
@@ -201,21 +192,18 @@ ngx_http_profiling_heap_slow(size_t size,
 
 ngx_http_profiling_cold
 static void *
-ngx_http_profiling_heap_allocate(const ngx_http_profiling_heap_call_t *call,
-    size_t size, void *caller)
+ngx_http_profiling_heap_one(void *(*one)(size_t), size_t size, void *caller)
 {
     void                              *p;
     ngx_http_profiling_heap_thread_t  *t, before;
 
     if (ngx_http_profiling_heap_slow(size, &t)) {
-        /* one of both is set; NOLINTNEXTLINE */
-        return call->one ? call->one(size) : call->two(call->align, size);
+        return one(size);
     }
 
     ngx_http_profiling_heap_begin(t, &before);
 
-    /* one of both is set; NOLINTNEXTLINE */
-    p = call->one ? call->one(size) : call->two(call->align, size);
+    p = one(size);
 
     ngx_http_profiling_heap_end(t, &before, p, size, caller);
 
@@ -225,30 +213,23 @@ ngx_http_profiling_heap_allocate(const ngx_http_profiling_heap_call_t *call,
 
 ngx_http_profiling_cold
 static void *
-ngx_http_profiling_heap_one(void *(*one)(size_t), size_t size, void *caller)
-{
-    ngx_http_profiling_heap_call_t  call;
-
-    call.one = one;
-    call.two = NULL;
-    call.align = 0;
-
-    return ngx_http_profiling_heap_allocate(&call, size, caller);
-}
-
-
-ngx_http_profiling_cold
-static void *
 ngx_http_profiling_heap_two(void *(*two)(size_t, size_t), size_t align,
     size_t size, void *caller)
 {
-    ngx_http_profiling_heap_call_t  call;
+    void                              *p;
+    ngx_http_profiling_heap_thread_t  *t, before;
 
-    call.one = NULL;
-    call.two = two;
-    call.align = align;
+    if (ngx_http_profiling_heap_slow(size, &t)) {
+        return two(align, size);
+    }
 
-    return ngx_http_profiling_heap_allocate(&call, size, caller);
+    ngx_http_profiling_heap_begin(t, &before);
+
+    p = two(align, size);
+
+    ngx_http_profiling_heap_end(t, &before, p, size, caller);
+
+    return p;
 }
 
 

@@ -238,7 +238,9 @@ ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
 
     n = 0;
 
-    for (part = &cycle->shared_memory.part; part; part = part->next) {
+    part = &cycle->shared_memory.part;
+
+    do {
         shm_zone = part->elts;
 
         for (i = 0; i < part->nelts && n < NGX_HTTP_PROFILING_ZONES; i++) {
@@ -253,14 +255,16 @@ ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
                                               ngx_http_profiling_process.zone,
                                               &shm_zone[i].shm.name);
         }
-    }
+
+        part = part->next;
+
+    } while (part);
 
     ngx_http_profiling_mutex_nzones = n;
 
     n = sizeof(ngx_http_profiling_mutex_hooks)
         / sizeof(ngx_http_profiling_hook_t);
 
-    /* there is a cycle; NOLINTNEXTLINE */
     if (ngx_http_profiling_interpose(ngx_http_profiling_mutex_hooks, n,
                                      cycle->log)
         == NGX_ERROR)

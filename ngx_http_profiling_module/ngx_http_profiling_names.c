@@ -237,7 +237,7 @@ ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l, u_char *p,
 
     space = ngx_strlchr(p, last, ' ');
 
-    if (space == NULL || space - p < 3 || p[0] != '0' || p[1] != 'x') {
+    if (space == NULL || space - p < 3 || ngx_strncmp(p, "0x", 2) != 0) {
         return;
     }
 

@@ -183,15 +183,11 @@ ngx_http_profiling_names_slot(ngx_http_profiling_waiting_t *n,
 
         if (ngx_http_profiling_load(&p->n) == 0
             || (!n->stacks && ngx_http_profiling_load(&p->number) != last)
-            || ngx_http_profiling_record_read(&p->seq, &pause.number,
-                                              &p->number,
-                                              NGX_HTTP_PROFILING_PAUSE_BODY)
-               != NGX_OK)
+            || ngx_http_profiling_pause_read(p, &pause) != NGX_OK)
         {
             continue;
         }
 
-        /* cppcheck-suppress uninitvar ; it was read, see above */
         ngx_http_profiling_names_frames(n, pause.frames, pause.n);
     }
 }

@@ -153,10 +153,7 @@ ngx_http_profiling_gc_slot(ngx_http_profiling_snapshot_t *s, ngx_uint_t n,
         from = &slot->pause[i];
         to = &recent->pause[recent->n];
 
-        if (ngx_http_profiling_record_read(&from->seq, &to->number,
-                                           &from->number,
-                                           NGX_HTTP_PROFILING_PAUSE_BODY)
-            != NGX_OK
+        if (ngx_http_profiling_pause_read(from, to) != NGX_OK
             || to->number == 0
             || (s->filter && (ngx_pid_t) to->pid != s->filter))
         {

@@ -278,9 +278,11 @@ ngx_http_profiling_request_another(ngx_http_request_t *r)
 
     context = ngx_http_profiling_context(latest->request->connection);
 
-    context->start = latest->start;
-    context->sub = latest->sub;
-    context->request = latest->request;
+    if (context) {
+        context->start = latest->start;
+        context->sub = latest->sub;
+        context->request = latest->request;
+    }
 
     latest->request = NULL;
 

@@ -585,7 +585,7 @@ static uint64_t
 ngx_http_profiling_stall_alike(const ngx_http_profiling_look_t *one,
     const ngx_http_profiling_look_t *two)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, n;
 
     for (i = 0; i < one->n && i < two->n; i++) {
 
@@ -594,7 +594,9 @@ ngx_http_profiling_stall_alike(const ngx_http_profiling_look_t *one,
         }
     }
 
-    return i * 256 / ngx_max(one->n, two->n);
+    n = ngx_max(one->n, two->n);
+
+    return n ? i * 256 / n : 256;
 }
 
 

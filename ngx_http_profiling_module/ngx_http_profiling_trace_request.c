@@ -684,10 +684,6 @@ ngx_http_profiling_trace_find(const void *r)
 {
     ngx_http_profiling_trace_key_t  *key;
 
-    if (r == NULL) {
-        return NULL;
-    }
-
     for (key = *ngx_http_profiling_trace_bucket(r); key; key = key->next) {
         if (key->request == r) {
             return key;

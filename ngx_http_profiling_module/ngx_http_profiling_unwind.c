@@ -645,7 +645,6 @@ ngx_http_profiling_unwind_start(ngx_http_profiling_walk_t *walk,
     walk->result->jit = 0;
     walk->result->recovered = 0;
 
-    /* it is set; NOLINTNEXTLINE */
     sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
     here = (uintptr_t) __builtin_frame_address(0);
 
@@ -758,24 +757,26 @@ ngx_http_profiling_unwind_here(const ngx_http_profiling_stack_t *stack,
 #if defined(__aarch64__)
 
     __asm__ volatile ("adr x9, .\n\t"
-                      "str x9, [%0]\n\t"
-                      "str x29, [%1, #232]\n\t"
+                      "str x9, [%2]\n\t"
+                      "str x29, [%3, #232]\n\t"
                       "mov x9, sp\n\t"
-                      "str x9, [%1, #248]"
-                      : : "r" (&walk.pc), "r" (walk.reg) : "x9", "memory");
+                      "str x9, [%3, #248]"
+                      : "=m" (walk.pc), "=m" (walk.reg)
+                      : "r" (&walk.pc), "r" (walk.reg) : "x9", "memory");
 
 #else
 
     __asm__ volatile ("leaq 0(%%rip), %%rax\n\t"
-                      "movq %%rax, (%0)\n\t"
-                      "movq %%rbx, 24(%1)\n\t"
-                      "movq %%rbp, 48(%1)\n\t"
-                      "movq %%rsp, 56(%1)\n\t"
-                      "movq %%r12, 96(%1)\n\t"
-                      "movq %%r13, 104(%1)\n\t"
-                      "movq %%r14, 112(%1)\n\t"
-                      "movq %%r15, 120(%1)"
-                      : : "r" (&walk.pc), "r" (walk.reg) : "rax", "memory");
+                      "movq %%rax, (%2)\n\t"
+                      "movq %%rbx, 24(%3)\n\t"
+                      "movq %%rbp, 48(%3)\n\t"
+                      "movq %%rsp, 56(%3)\n\t"
+                      "movq %%r12, 96(%3)\n\t"
+                      "movq %%r13, 104(%3)\n\t"
+                      "movq %%r14, 112(%3)\n\t"
+                      "movq %%r15, 120(%3)"
+                      : "=m" (walk.pc), "=m" (walk.reg)
+                      : "r" (&walk.pc), "r" (walk.reg) : "rax", "memory");
 
 #endif
 

@@ -344,7 +344,6 @@ ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
 
 #endif
 
-    /* cppcheck-suppress selfAssignment ; it is one on x86-64 only */
     ra = ngx_http_profiling_unwind_strip(ra);
 
     if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {

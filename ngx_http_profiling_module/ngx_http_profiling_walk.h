@@ -39,8 +39,7 @@
 #define NGX_HTTP_PROFILING_UNWIND_KEPT   0xa0000000
 
 /* addresses of user space have 48 bits; above are authentication and tags */
-#define ngx_http_profiling_unwind_strip(addr)                                 \
-    ((addr) & 0x0000ffffffffffffull)
+#define NGX_HTTP_PROFILING_UNWIND_MASK   0x0000ffffffffffffull
 
 #else
 
@@ -51,9 +50,13 @@
 /* rbx, rbp, rsp, r12..r15 */
 #define NGX_HTTP_PROFILING_UNWIND_KEPT   0x0000f0c8
 
-#define ngx_http_profiling_unwind_strip(addr)  (addr)
+#define NGX_HTTP_PROFILING_UNWIND_MASK   0xffffffffffffffffull
 
 #endif
+
+
+#define ngx_http_profiling_unwind_strip(addr)                                 \
+    ((addr) & NGX_HTTP_PROFILING_UNWIND_MASK)
 
 
 /* the walk may read what a sanitizer believes to be nobody's */
@@ -143,7 +146,7 @@ ngx_http_profiling_unwind_load(ngx_http_profiling_walk_t *walk,
         return NGX_ERROR;
     }
 
-    /* it is on the stack; NOLINTNEXTLINE */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): on the stack */
     *value = *(const volatile uint64_t *) (uintptr_t) addr;
 
     return NGX_OK;

@@ -140,7 +140,7 @@ ngx_int_t
 ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
     uint64_t number, ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head)
 {
-    uint64_t                        latest;
+    uint64_t                        seq, latest;
     ngx_int_t                       found;
     ngx_uint_t                      i;
     ngx_http_profiling_dump_copy_t  copy;
@@ -149,16 +149,16 @@ ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
     latest = 0;
 
     for (i = 0; i < 2; i++) {
-        copy.seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
+        seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
 
-        if (copy.seq & 1) {
+        if (seq & 1) {
             continue;
         }
 
-        ngx_http_profiling_copy_words(&copy.number, &area->copy[i].number,
-                                      NGX_HTTP_PROFILING_DUMP_HEAD);
+        ngx_http_profiling_copy_words(&copy, &area->copy[i],
+                                      sizeof(ngx_http_profiling_dump_copy_t));
 
-        if (ngx_http_profiling_dump_same(area, i, &copy)
+        if (ngx_http_profiling_dump_same(area, i, seq)
             && copy.number >= number
             && copy.number > latest
             && copy.pid == (uint64_t) pid)
@@ -175,12 +175,11 @@ ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
 
 ngx_uint_t
 ngx_http_profiling_dump_same(const ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t copy, const ngx_http_profiling_dump_copy_t *head)
+    ngx_uint_t copy, uint64_t seq)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
-    /* cppcheck-suppress ctuuninitvar ; seq is set before the rest */
-    return ngx_http_profiling_load(&area->copy[copy].seq) == head->seq;
+    return ngx_http_profiling_load(&area->copy[copy].seq) == seq;
 }
 
 

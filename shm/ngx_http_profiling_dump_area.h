@@ -254,10 +254,10 @@ void ngx_http_profiling_dump_mend(ngx_http_profiling_dump_group_t *groups,
 ngx_http_profiling_dump_detail_t *ngx_http_profiling_dump_next(
     u_char *details, size_t used, ngx_uint_t groups, size_t *offset);
 
-/* whether a copy that was found is still what it was; after its bytes */
+/* whether a copy found with this seq is still what it was; after its bytes */
 ngx_uint_t ngx_http_profiling_dump_same(
     const ngx_http_profiling_dump_area_t *area, ngx_uint_t copy,
-    const ngx_http_profiling_dump_copy_t *head);
+    uint64_t seq);
 
 
 #endif /* _NGX_HTTP_PROFILING_DUMP_AREA_H_INCLUDED_ */

@@ -4,6 +4,12 @@
 #include "ngx_http_profiling_zone.h"
 
 
+/* bytes of a pause from number on: what seq guards */
+#define NGX_HTTP_PROFILING_PAUSE_BODY                                         \
+    (sizeof(ngx_http_profiling_pause_t)                                       \
+     - offsetof(ngx_http_profiling_pause_t, number))
+
+
 static ngx_uint_t ngx_http_profiling_slot_try(
     ngx_http_profiling_slot_t *slot, uint64_t owner,
     const ngx_http_profiling_claim_t *claim);
@@ -342,6 +348,16 @@ ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot, uint64_t time,
     if (pause->duration >= NGX_HTTP_PROFILING_STALL) {
         ngx_http_profiling_store_release(&slot->last_stall, pause->number);
     }
+}
+
+
+ngx_int_t
+ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
+    ngx_http_profiling_pause_t *to)
+{
+    return ngx_http_profiling_record_read(&from->seq, &to->number,
+                                          &from->number,
+                                          NGX_HTTP_PROFILING_PAUSE_BODY);
 }
 
 

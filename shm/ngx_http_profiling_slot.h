@@ -162,11 +162,6 @@ typedef struct {
                                 /* innermost first, see frame.h */
 } ngx_http_profiling_pause_t;
 
-/* bytes from number on: what seq guards */
-#define NGX_HTTP_PROFILING_PAUSE_BODY                                         \
-    (sizeof(ngx_http_profiling_pause_t)                                       \
-     - offsetof(ngx_http_profiling_pause_t, number))
-
 
 /*
  * What the owner's main thread does in a pass that has gone on for too long,
@@ -399,6 +394,10 @@ void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
  */
 void ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot,
     uint64_t time, ngx_http_profiling_pause_t *pause);
+
+/* by anyone: a slot's pause, without seq; errors as of record_read() */
+ngx_int_t ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
+    ngx_http_profiling_pause_t *to);
 
 /*
  * The index of a response status in counts.code: each status that nginx

@@ -85,7 +85,7 @@ test_read(ngx_http_profiling_dump_area_t *area, ngx_pid_t pid)
                   ngx_http_profiling_dump_group(area, TEST_SIZE, copy),
                   TEST_SIZE);
 
-    if (!ngx_http_profiling_dump_same(area, copy, &head)) {
+    if (!ngx_http_profiling_dump_same(area, copy, head.seq)) {
         return 0;
     }
 

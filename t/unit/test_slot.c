@@ -696,10 +696,7 @@ test_latest_pauses_are_kept(void **state)
     for (i = 0; i < NGX_HTTP_PROFILING_PAUSES; i++) {
         p = &slot->pause[i];
 
-        assert_int_equal(ngx_http_profiling_record_read(&p->seq,
-                                 &pause.number, &p->number,
-                                 NGX_HTTP_PROFILING_PAUSE_BODY),
-                         NGX_OK);
+        assert_int_equal(ngx_http_profiling_pause_read(p, &pause), NGX_OK);
 
         n = pause.number;
 
