@@ -29,6 +29,16 @@ my %function = (
     system    => qr/system/,
     resolve   => qr/getaddrinfo/,
     cond      => qr/pthread_cond_timedwait/,
+    recv      => qr/recv/,
+    readv     => qr/readv/,
+    recvmsg   => qr/recvmsg/,
+    send      => qr/send/,
+    writev    => qr/writev/,
+    sendmsg   => qr/sendmsg/,
+    connect   => qr/connect/,
+    sleep     => qr/sleep/,
+
+    clock_nanosleep => qr/clock_nanosleep/,
 );
 
 my $dns = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1')
@@ -42,11 +52,15 @@ my $site = Site->new(
     server   => join('', map { "location /of/$_ { profiling_test wait_$_ "
                                . file($_) . "; }\n" }
                      sort keys %function)
+              . 'location = /calls { profiling_test wait_calls 0 DIR/calls/a; }'
 );
 
 mkfifo($site->dir . "/$_", 0666) for qw(read open);
 spew($site->dir . '/flock', '');
 chmod 0666, map { $site->dir . "/$_" } qw(read open flock);
+
+mkdir $site->dir . '/calls';
+chmod 0777, $site->dir . '/calls';
 
 $site->start;
 
@@ -63,6 +77,7 @@ for my $name (sort keys %function) {
 pauses();
 in_tools();
 logged();
+same();
 
 $site->stop;
 
@@ -201,6 +216,17 @@ sub in_tools {
     is_deeply($p->{decoded}{types},
               ['contentions/count', 'delay/nanoseconds'], 'types are Go\'s');
     is($p->{decoded}{duration}, 0, 'a cumulative profile has no duration');
+}
+
+
+# Calls that hardly wait, by all their names: with the results that they have
+# without us.
+
+sub same {
+    like($site->request('/calls')->{body}, qr/done/, 'calls of all names');
+
+    my ($what) = $site->log =~ /\[alert\] .*?((?:differs|did not wait).*)/;
+    is($what, undef, '... do what they do');
 }
 
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include "block.h"
 #include "burn.h"
+#include "calls.h"
 
 
 #define waits(name)                                                           \
@@ -346,6 +347,132 @@ waits(kinds)
 }
 
 
+/* sockets that give up after n ms: one that is empty, one that is full */
+
+static int
+pair(int *other, long n)
+{
+    int             fds[2];
+    static char     buf[65536];
+    struct timeval  tv = { n / 1000, n % 1000 * 1000 };
+
+    if (socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, fds) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                      "socketpair() failed");
+        return -1;
+    }
+
+    setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+
+    while (syscall(SYS_sendto, fds[0], buf, sizeof(buf), MSG_DONTWAIT, NULL, 0)
+           > 0)
+    {
+        /* void */
+    }
+
+    *other = fds[1];
+
+    return fds[0];
+}
+
+
+#define waits_for(name, call)                                                 \
+                                                                              \
+waits(name)                                                                   \
+{                                                                             \
+    int            fd, other;                                                 \
+    char           buf[16] = "";                                              \
+    struct iovec   iov = { buf, sizeof(buf) };                                \
+    struct msghdr  msg = { .msg_iov = &iov, .msg_iovlen = 1 };                \
+                                                                              \
+    (void) msg;                                                               \
+    fd = pair(&other, n);                                                     \
+                                                                              \
+    if ((call) != -1 || ngx_errno != NGX_EAGAIN) {                            \
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,               \
+                      #name "() did not wait");                               \
+    }                                                                         \
+                                                                              \
+    close(fd);                                                                \
+    close(other);                                                             \
+}
+
+
+waits_for(recv, recv(fd, buf, sizeof(buf), 0))
+waits_for(readv, readv(fd, &iov, 1))
+waits_for(recvmsg, recvmsg(fd, &msg, 0))
+waits_for(send, send(fd, buf, sizeof(buf), 0))
+waits_for(writev, writev(fd, &iov, 1))
+waits_for(sendmsg, sendmsg(fd, &msg, 0))
+
+
+/* nobody accepts, and no more may wait */
+
+waits(connect)
+{
+    int                 fd, listening, first;
+    socklen_t           len;
+    struct timeval      tv = { n / 1000, n % 1000 * 1000 };
+    struct sockaddr_un  sun = { .sun_family = AF_UNIX };
+
+    listening = socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0);
+    first = socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0);
+
+    /* an address of the kernel's choice */
+
+    len = sizeof(sun);
+    bind(listening, (struct sockaddr *) &sun, sizeof(sa_family_t));
+    getsockname(listening, (struct sockaddr *) &sun, &len);
+    listen(listening, 0);
+    syscall(SYS_connect, first, &sun, len);
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+
+    if (connect(fd, (struct sockaddr *) &sun, len) != -1
+        || ngx_errno != NGX_EAGAIN)
+    {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                      "connect() did not wait");
+    }
+
+    close(fd);
+    close(first);
+    close(listening);
+}
+
+
+waits(clock_nanosleep)
+{
+    struct timespec  ts = { n / 1000, n % 1000 * 1000000 };
+
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+    __asm__ volatile ("");
+}
+
+
+/* it knows of whole seconds only */
+
+waits(sleep)
+{
+    sleep(1);
+    __asm__ volatile ("");
+}
+
+
+waits(calls)
+{
+    const char  *what;
+
+    what = profiling_test_differs(file);
+
+    if (what) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "differs: %s", what);
+    }
+}
+
+
 #define wait_of(name)  { "wait_" #name, profiling_test_##name }
 
 
@@ -369,5 +496,15 @@ const profiling_test_wait_t  profiling_test_waits[] = {
     wait_of(mutex),
     wait_of(rdlock),
     wait_of(kinds),
+    wait_of(recv),
+    wait_of(readv),
+    wait_of(recvmsg),
+    wait_of(send),
+    wait_of(writev),
+    wait_of(sendmsg),
+    wait_of(connect),
+    wait_of(clock_nanosleep),
+    wait_of(sleep),
+    wait_of(calls),
     { NULL, NULL }
 };
