@@ -111,7 +111,7 @@ sub test_module {
 
     sh($cc, @flags, @includes, '-shared', '-o', $out,
        "$root/t/module/ngx_http_profiling_test_module.c",
-       "$root/t/module/block.c", @objects);
+       "$root/t/module/block.c", "$root/t/module/foreign.c", @objects);
 
     return $out;
 }

@@ -12,6 +12,7 @@
 #include "block.h"
 #include "burn.h"
 #include "calls.h"
+#include "foreign.h"
 
 
 #define waits(name)                                                           \
@@ -506,5 +507,6 @@ const profiling_test_wait_t  profiling_test_waits[] = {
     wait_of(clock_nanosleep),
     wait_of(sleep),
     wait_of(calls),
+    wait_of(foreign),
     { NULL, NULL }
 };
