@@ -20,6 +20,7 @@ my $site = Site->new(
     server   => <<'END',
         location = /three { profiling_test three 2000000; }
         location = /debug/pprof { return 301 pprof/; }
+        location /below/any/pprof { profiling_pprof; }
 END
 )->start;
 
@@ -66,6 +67,9 @@ sub index_page {
     like($got->{body}, qr{<li>profile: CPU}, '... and says what they are');
 
     answers($site->request('/debug/pprof'), 301, name => 'without a slash');
+    answers($site->request('/below/any/pprof'), 301, location => 'pprof/',
+            name => 'the same below any path');
+    answers($site->request('/below/any/pprof/'), 200, name => 'what is there');
 }
 
 
