@@ -507,7 +507,9 @@ ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
     p = (u_char *) (to + 1);
 
     for (i = 0; i < NGX_HTTP_PROFILING_DUMP_TEXTS; i++) {
-        p = ngx_cpymem(p, e->text[i].data, detail.len[i]);
+        if (detail.len[i] != 0) {
+            p = ngx_cpymem(p, e->text[i].data, detail.len[i]);
+        }
     }
 
     d->head.used += size;

@@ -68,6 +68,12 @@ ngx_http_profiling_text_write(ngx_http_profiling_text_t *t, const void *data,
 {
     u_char  *p;
 
+    /* what is empty may have no address */
+
+    if (len == 0) {
+        return;
+    }
+
     p = ngx_http_profiling_text_room(t, len);
 
     if (p) {

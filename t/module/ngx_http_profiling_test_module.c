@@ -549,7 +549,8 @@ ngx_http_profiling_test_guest(const ngx_connection_t *like)
     c->log = log;
     c->type = like->type;
     c->listening = like->listening;
-    c->addr_text = like->addr_text;
+    c->addr_text.len = like->addr_text.len;
+    c->addr_text.data = ngx_pstrdup(c->pool, (ngx_str_t *) &like->addr_text);
     c->start_time = ngx_current_msec;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->read->handler = like->read->handler;
