@@ -141,7 +141,7 @@ ngx_http_profiling_frame_cause(const uint64_t *frames, ngx_uint_t n)
 
     static const char *const  system[] = {
         "libc.", "libc-", "libpthread", "ld-linux", "ld-2", "libm.",
-        "libresolv", "[vdso]", NULL
+        "libresolv", "[vdso]", "libasan.", "libtsan.", NULL
     };
 
     rc = NGX_ERROR;
