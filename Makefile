@@ -6,6 +6,7 @@
 # make packaging    the RPM and the APKBUILD, as far as Debian can build them
 # make fuzz         the fuzzers of t/fuzz, ten million executions each
 # make sanitize     every test with ASan and UBSan
+# make tsan         unit tests with threads, with TSan
 # make coverage     every test, and which lines of the C code it has executed
 # make analyze      gcc -fanalyzer, clang-tidy and cppcheck
 # make matrix       the tests with other nginxes; some: make matrix T=next
@@ -62,7 +63,7 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet soak fuzz \
-                       sanitize coverage,$(MAKECMDGOALS)),run test) \
+                       sanitize tsan coverage,$(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
                  $(filter package packaging bench,$(MAKECMDGOALS)) \
                  $(if $(filter matrix,$(MAKECMDGOALS)),run test) \
@@ -98,8 +99,9 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(wildcard encoder/*.c)
 
 
-.PHONY: all deps run test sanitize coverage analyze fleet soak style bench \
-        screenshots install dist package packaging matrix musl arm64 clean FORCE
+.PHONY: all deps run test sanitize tsan coverage analyze fleet soak style \
+        bench screenshots install dist package packaging matrix musl arm64 \
+        clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -219,6 +221,16 @@ include t/fuzz/rules.mk
 sanitize:
 	+@$(MAKE) --no-print-directory SANITIZE=address,undefined \
 	    BUILD=$(build)/sanitize test
+
+# Of the others that make threads, one interrupts itself by a timer, and TSan
+# keeps such signals back.
+
+tsan_tests = $(shell grep -l 'sanitize: thread' t/unit/test_*.c) \
+             t/unit/test_interpose.c
+
+tsan: all
+	@UNIT_SANITIZE=thread BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) \
+	    t/run $(tsan_tests)
 
 # Workers run as another user, and write their counters into the build: it has
 # to lie where they can go.  What fails here, where nothing is optimised, is

@@ -374,6 +374,7 @@ ngx_http_profiling_interpose_report(ngx_http_profiling_interpose_scan_t *scan,
 static ngx_uint_t
 ngx_http_profiling_interpose_publish(void)
 {
+    void                                 *original;
     ngx_uint_t                            i, unresolved;
     ngx_http_profiling_interpose_slot_t  *slot;
 
@@ -382,12 +383,17 @@ ngx_http_profiling_interpose_publish(void)
     for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
         slot = &ngx_http_profiling_interpose_slots[i];
 
-        if (slot->symbol.address) {
-            __atomic_store_n(slot->hook->original,
-                             (void *) slot->symbol.address, __ATOMIC_SEQ_CST);
-
-        } else {
+        if (slot->symbol.address == 0) {
             unresolved++;
+            continue;
+        }
+
+        /* hooks that are reachable already may be reading it */
+
+        original = (void *) slot->symbol.address;
+
+        if (*slot->hook->original != original) {
+            __atomic_store_n(slot->hook->original, original, __ATOMIC_SEQ_CST);
         }
     }
 
