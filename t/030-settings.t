@@ -7,6 +7,7 @@ use strict;
 use warnings;
 no warnings qw(portable);
 
+use Sanitized;
 use Test::More;
 use Site;
 
@@ -268,12 +269,18 @@ for my $pid (@pids) {
     my ($status) = slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
     my $memory = $site->json("memory?worker=$pid")->{memory};
 
-    cmp_ok(abs($memory->{anonymous} / 1024 - $status), '<', 300,
-           'its memory is what /proc says') or diag("$status KB");
     is($memory->{sys}, $memory->{anonymous} + $memory->{shared},
        'sys is anonymous and shared');
+
+  SKIP: {
+    skip_sanitized('memory that is freed is not used again, so that it grows '
+                   . 'between two readings, and the heap has no figures', 2);
+
+    cmp_ok(abs($memory->{anonymous} / 1024 - $status), '<', 300,
+           'its memory is what /proc says') or diag("$status KB");
     is($memory->{heap_sys}, $memory->{heap_inuse} + $memory->{heap_idle},
        'the heap is in use or idle');
+  }
 
     my @places = grep { $_->{requests} }
                  @{ $site->json("locations?worker=$pid")->{locations} };

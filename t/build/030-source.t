@@ -8,12 +8,12 @@
 use strict;
 use warnings;
 
+use Sanitized;
 use Test::More;
 
 my $build = $ENV{BUILD} or plan(skip_all => 'run this by make test');
 
-plan(skip_all => 'a sanitized module needs its run-time library first')
-    if $ENV{SANITIZE};
+skip_all_sanitized('its run-time library has to come first');
 
 # none of the run that we are part of
 delete @ENV{grep { /^(?:TEST_|LINK$|INSTALLED$|BINARY$|MODULES_|OTHER_)/ }

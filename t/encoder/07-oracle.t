@@ -196,7 +196,7 @@ EOC
 
 # the installed nginx has no symbols but those that it exports
 
-my ($nginx) = grep { -x } $ENV{TEST_NGINX_BINARY} || (),
+my ($nginx) = grep { -x } $ENV{BINARY} || $ENV{TEST_NGINX_BINARY} || (),
     '/usr/sbin/nginx', '/usr/local/nginx/sbin/nginx';
 
 SKIP: {

@@ -8,9 +8,8 @@ use warnings;
 
 use Fault;
 use IO::Socket::INET;
+use Sanitized;
 use Test::More;
-
-my $sanitized = $ENV{SANITIZE};
 
 SKIP: {
     # nginx sees an empty /proc
@@ -46,12 +45,18 @@ SKIP: {
         like($m->{unavailable}{$name}, qr{/proc/}, "... the reason for $name");
     }
 
-    ok($memory->{heap_alloc}, '... the allocator tells its figures');
     cmp_ok($m->{metrics}{cpu}{user_seconds} + $m->{metrics}{cpu}{system_seconds},
            '>', 0, '... CPU time is known');
 
     my $gc = $n->api('force-gc', method => 'POST');
+
+  SKIP: {
+    skip_sanitized('it brings an allocator', 2);
+
+    ok($memory->{heap_alloc}, '... the allocator tells its figures');
     ok($gc->{success}, '... force-gc trims');
+  }
+
     ok(!defined $gc->{heap_freed_mb}, '... how much is null');
     like($gc->{unavailable}{heap_freed_mb}, qr/statm/, '... and why');
 
@@ -122,7 +127,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
 
   SKIP: {
     skip("no $library", 1) unless $path;
-    skip('the sanitizer brings an allocator', 1) if $sanitized;
+    skip_sanitized('it brings an allocator', 1);
 
     my $n = Fault->new(name => $name, workers => 1,
                        env => { $library ? (LD_PRELOAD => $path) : (),

@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Fault;
+use Sanitized;
 use Test::More;
 
 my $locations = join "\n", map {
@@ -82,9 +83,14 @@ for my $try (1 .. 4) {
     last if $best->{max} < 0.001;
 }
 
-cmp_ok($best->{p99}, '<', 0.001, 'p99 of the passes is below 1 ms');
-cmp_ok($best->{p999}, '<', 0.001, '... p999 too');
-cmp_ok($best->{max}, '<', 0.001, '... and the longest');
+
+SKIP: {
+    skip_sanitized('its code is slower', 3);
+
+    cmp_ok($best->{p99}, '<', 0.001, 'p99 of the passes is below 1 ms');
+    cmp_ok($best->{p999}, '<', 0.001, '... p999 too');
+    cmp_ok($best->{max}, '<', 0.001, '... and the longest');
+}
 
 ok($n->stop('QUIT'), 'nginx ends');
 

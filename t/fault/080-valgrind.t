@@ -9,10 +9,10 @@ use warnings;
 
 use Fault;
 use Memcheck qw(findings found);
+use Sanitized;
 use Test::More;
 
-plan(skip_all => 'a sanitizer and valgrind do not go together')
-    if $ENV{SANITIZE};
+skip_all_sanitized('it and valgrind do not go together');
 plan(skip_all => 'no valgrind') unless grep { -x "$_/valgrind" }
                                        split /:/, $ENV{PATH};
 

@@ -11,9 +11,10 @@ use warnings;
 use Fault;
 use Shortage;
 use Sound;
+use Sanitized;
 use Test::More;
 
-plan(skip_all => 'the sanitizer brings an allocator') if $ENV{SANITIZE};
+skip_all_sanitized('it brings an allocator');
 
 my $n = Fault->new(name => 'short', workers => 1,
                    # so that no tick takes what is counted

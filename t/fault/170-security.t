@@ -14,6 +14,7 @@ use File::Copy qw(copy);
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Sound;
+use Sanitized;
 use Test::More;
 
 files();
@@ -30,7 +31,7 @@ sub files {
   SKIP: {
     run_command('strace', '-o', '/dev/null', 'true');
     skip('no strace, or it may not trace', 1) if $?;
-    skip('a sanitizer opens files of its own', 1) if $ENV{SANITIZE};
+    skip_sanitized('it opens files of its own', 1);
 
     my $n = Fault->new(name => 'files', server => <<'END');
         location ^~ /debug/pprof/ { profiling_pprof; }

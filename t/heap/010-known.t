@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use List::Util qw(sum0);
+use Sanitized;
 use Test::More;
 use Site;
 use Profile;
@@ -273,7 +274,7 @@ sub everything {
     my @family = (has('profiling_test_family'));
 
     # a sanitizer has a strdup() of its own, which calls no malloc()
-    my $n = $ENV{SANITIZE} ? 9 : 10;
+    my $n = sanitized() ? 9 : 10;
 
     is(total($p, 'alloc_objects', @family), 2000 * $n,
        'rate 1: ten functions, each counted once');
@@ -382,7 +383,7 @@ sub confidence {
 
     # of the rate before, by a worker that has ended
     is(total($p, 'alloc_objects', has('profiling_test_family')),
-       2000 * ($ENV{SANITIZE} ? 9 : 10), 'samples of another rate keep their weights');
+       2000 * (sanitized() ? 9 : 10), 'samples of another rate keep their weights');
 
     ask('/drop');
 

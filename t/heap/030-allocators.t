@@ -6,12 +6,13 @@
 use strict;
 use warnings;
 
+use Sanitized;
 use Test::More;
 use Site;
 use Profile;
 use Heap;
 
-plan(skip_all => 'a sanitizer brings its own allocator') if $ENV{SANITIZE};
+skip_all_sanitized('it brings an allocator');
 
 my @allocators = (
     [ glibc    => undef ],

@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 
+use Sanitized;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
@@ -20,7 +21,7 @@ my $seconds = $ENV{HEAP_SECONDS} || 6;
 
 my @wrapper;
 
-if (!$ENV{SANITIZE}) {
+if (!sanitized()) {
     plan(skip_all => 'no valgrind') unless Encoder::have('valgrind');
 
     @wrapper = ('valgrind', '--tool=memcheck', '--num-callers=25',
@@ -77,7 +78,7 @@ $site->start;
 
 # valgrind does not let the encoder begin, nor do limits a sanitizer; its
 # input is made all the same
-my $encodes = !@wrapper && !$ENV{SANITIZE};
+my $encodes = !@wrapper && !sanitized();
 
 my @loads = (
     load($site, { pause => $encodes ? 0 : 0.1 }, '/gzip/text', '/proxy/text',

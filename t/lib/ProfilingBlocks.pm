@@ -57,6 +57,7 @@ sub excused {
 
     (my $tail = $path) =~ s/^(?:metrics|samples\.\*|workers\.\*)\.//;
     $tail =~ s/^details\.(\w+)_mb$/memory.$1/;
+    $tail =~ s/^(next_gc)_mb$/gc.$1/;
 
     return $data->{unavailable}{$tail};
 }

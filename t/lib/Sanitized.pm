@@ -1,0 +1,42 @@
+package Sanitized;
+
+# What a build with sanitizers cannot show, and why; make sanitize.
+#
+#   SKIP: {
+#       skip_sanitized('its allocator has no figures', 1);
+#       ...
+#   }
+#
+# Only for what the sanitizer itself changes: it brings an allocator that keeps
+# what is freed, wrappers around libc's functions, files and addresses of its
+# own, and is several times slower.  The plain build has all checks.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use Test::More ();
+
+our @EXPORT = qw(sanitized skip_sanitized skip_all_sanitized);
+
+
+sub sanitized { return $ENV{SANITIZE} || '' }
+
+
+# within a block that is labelled SKIP
+
+sub skip_sanitized {
+    my ($why, $count) = @_;
+
+    Test::More::skip("sanitized: $why", $count) if sanitized();
+}
+
+
+sub skip_all_sanitized {
+    my $why = shift;
+
+    Test::More::plan(skip_all => "sanitized: $why") if sanitized();
+}
+
+
+1;
