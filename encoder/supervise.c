@@ -50,6 +50,9 @@ profiling_supervise(profiling_raw_t *raw, profiling_buf_t *out)
 
     profiling_options.level = PROFILING_NAMES_NONE;
 
+    /* what an attempt has written before it failed */
+    out->len = 0;
+
     profiling_encode(raw, out);
 }
 

@@ -135,8 +135,10 @@ $ENV{ASAN_OPTIONS} = 'verify_asan_link_order=0:handle_segv=0'
     if sanitized();
 
 my $breaker = build_file('breaker.c', <<'END',
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 static int on(const char *what)
 {
@@ -159,6 +161,12 @@ int dwfl_module_getsymtab(void *m)
     (void) m;
     if (on("symbols")) fail();
     return 0;
+}
+ssize_t write(int fd, const void *data, size_t size)
+{
+    ssize_t n = syscall(SYS_write, fd, data, size);
+    if (fd > STDERR_FILENO && on("written")) fail();
+    return n;
 }
 END
     'cc -shared -fPIC -O1 -o %o.so %s') . '.so';
@@ -187,6 +195,10 @@ $x = attempt('symbols');
 is_deeply($x->{p}{comments}, ['encoder: names left out: signal 11'],
     'a crash in symbols, too, costs the names');
 like($x->{p}{functions}[0]{name}, qr/^large\+0x/, 'file and offset');
+
+$x = attempt('written');
+is_deeply($x->{p}{comments}, ['encoder: names left out: signal 11'],
+    'a crash after all was written: nothing of that is kept');
 
 $start = time;
 $x = attempt('hang', '--time=2');
