@@ -76,9 +76,8 @@ $site->{seconds} = 60;
 
 $site->start;
 
-# valgrind does not let the encoder begin, nor do limits a sanitizer; its
-# input is made all the same
-my $encodes = !@wrapper && !sanitized();
+# valgrind does not let the encoder begin; its input is made all the same
+my $encodes = !@wrapper;
 
 my @loads = (
     load($site, { pause => $encodes ? 0 : 0.1 }, '/gzip/text', '/proxy/text',
@@ -125,7 +124,7 @@ SKIP: {
 $site->stop('QUIT');
 
 SKIP: {
-    skip('no valgrind with a sanitizer', 2) unless @wrapper;
+    skip_sanitized('valgrind does not go with it', 2);
 
     my @logs = glob "$dir/valgrind.*";
     my @findings = map { findings($_) } @logs;
