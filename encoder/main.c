@@ -344,7 +344,12 @@ profiling_main_signals(void)
 static void
 profiling_main_limits(void)
 {
-    (void) setpriority(PRIO_PROCESS, 0, PROFILING_NICE);
+    int  own;
+
+    own = getpriority(PRIO_PROCESS, 0);
+
+    (void) setpriority(PRIO_PROCESS, 0,
+                       (own > 0 ? own : 0) + PROFILING_NICE);
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

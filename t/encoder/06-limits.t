@@ -59,16 +59,19 @@ like(slurp("$Encoder::dir/e"), qr/\A[^\n]*time limit exceeded\n\z/,
 # it waits for its input
 
 my $pid = open(my $input, '|-', $encoder) or die "$encoder: $!";
+my $ours = getpriority(0, 0);
+my $nicer = ($ours > 0 ? $ours : 0) + 5;
+$nicer = 19 if $nicer > 19;
 my $niceness;
 
 for (1 .. 500) {
     my @stat = split / /, slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
     $niceness = $stat[16];
-    last if $niceness;
+    last if $niceness == $nicer;
     sleep 0.01;
 }
 
-is($niceness, 5, 'workers come first');
+is($niceness, $nicer, 'workers come first');
 kill 'KILL', $pid;
 close $input;
 
