@@ -86,8 +86,11 @@ ngx_http_profiling_mutex_lock(pthread_mutex_t *mutex)
 
     rc = ngx_http_profiling_real_mutex_lock(mutex);
 
-    ngx_http_profiling_mutex_waited(start, told, (uintptr_t) mutex,
+    if (rc != EDEADLK) {
+        ngx_http_profiling_mutex_waited(start, told, (uintptr_t) mutex,
                                 (void *) ngx_http_profiling_real_mutex_lock);
+    }
+
     return rc;
 }
 
@@ -108,8 +111,11 @@ ngx_http_profiling_mutex_rdlock(pthread_rwlock_t *lock)
 
     rc = ngx_http_profiling_real_rdlock(lock);
 
-    ngx_http_profiling_mutex_waited(start, told, (uintptr_t) lock,
+    if (rc != EDEADLK) {
+        ngx_http_profiling_mutex_waited(start, told, (uintptr_t) lock,
                                     (void *) ngx_http_profiling_real_rdlock);
+    }
+
     return rc;
 }
 
@@ -130,8 +136,11 @@ ngx_http_profiling_mutex_wrlock(pthread_rwlock_t *lock)
 
     rc = ngx_http_profiling_real_wrlock(lock);
 
-    ngx_http_profiling_mutex_waited(start, told, (uintptr_t) lock,
+    if (rc != EDEADLK) {
+        ngx_http_profiling_mutex_waited(start, told, (uintptr_t) lock,
                                     (void *) ngx_http_profiling_real_wrlock);
+    }
+
     return rc;
 }
 

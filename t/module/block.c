@@ -339,8 +339,18 @@ waits(kinds)
         || pthread_mutex_unlock(&one) != 0
         || pthread_mutex_unlock(&one) != 0
         || pthread_mutex_lock(&two) != 0
-        || pthread_mutex_lock(&two) != EDEADLK
-        || pthread_mutex_unlock(&two) != 0
+        || pthread_mutex_lock(&two) != EDEADLK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "locks differ");
+    }
+
+    /* each may be taken for a wait, with a small chance */
+
+    for (n = 10000; n; n--) {
+        (void) pthread_mutex_lock(&two);
+    }
+
+    if (pthread_mutex_unlock(&two) != 0
         || pthread_mutex_unlock(&two) != EPERM)
     {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "locks differ");
