@@ -219,8 +219,8 @@ include t/fuzz/rules.mk
 # times: those of threads the one for threads, the others ASan and UBSan.
 
 sanitize:
-	+@$(MAKE) --no-print-directory SANITIZE=address,undefined \
-	    BUILD=$(build)/sanitize test
+	+@TEST_TIMEOUT=900 $(MAKE) --no-print-directory \
+	    SANITIZE=address,undefined BUILD=$(build)/sanitize test
 
 # Of the others that make threads, one interrupts itself by a timer, and TSan
 # keeps such signals back.

@@ -104,7 +104,8 @@ sub tail {
     is_deeply([ map { $_->{stack} }
                 grep { $_->{cause} !~ $burning
                        || grep { /_descend_/ } @{ $_->{stack} } } @pauses ],
-              [], '... by the function that took most of the time');
+              [], '... by the function that took most of the time')
+        or diag(explain(\@pauses));
 }
 
 

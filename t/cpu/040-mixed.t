@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use Sanitized;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
@@ -197,9 +198,15 @@ sub figures {
 
     cmp_ok($start, '>=', 0.995, '99.5% of the stacks reach the start')
         or ends();
+
+  SKIP: {
+    skip_sanitized('what is done behind a request takes longer', 1);
+
     cmp_ok(share($p, $served, $place), '>=', 0.98,
            '98% of what is served has a location')
         or nowhere($served, $place);
+  }
+
     cmp_ok($right / ($known || 1), '>=', 0.98, '98% have the right one');
     is_all_cpu($p, 'the sum is the CPU time of the workers');
 }
