@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { clean, hasten, pairsOf, press, rowOf } from './lib/page.mjs';
-import { api, direct, launch, load, locked, open, reload, sleep, start, stop,
-         until, workers }
+import { api, bytes, direct, launch, load, locked, open, reload, sleep, start,
+         stop, until, workers }
   from './lib/site.mjs';
 
 const limits = { timeout: 60000 };
@@ -132,7 +132,7 @@ test('behind a password', limits, async () => {
   });
 
   await shows('#health', /^[●▲■] /);
-  assert.match((await pairsOf(page, 'stats')).Memory, /[KM]iB$/);
+  assert.match((await pairsOf(page, 'stats')).Memory, bytes);
   assert.deepEqual(complaints, []);
   await context.close();
 });
@@ -227,7 +227,7 @@ test('a server that does not answer, and comes back', limits, async () => {
   await shows('#banner-text', /No data from the server: no connection/);
   await shows('#banner-age', /^What is shown is [1-9]\d* s old\.$/);
   await shows('#health', /^\? unknown$/);
-  assert.match((await pairsOf(page, 'stats')).Memory, /[KM]iB$/);
+  assert.match((await pairsOf(page, 'stats')).Memory, bytes);
 
   await start();
   await press(page, 'Try now');

@@ -19,6 +19,11 @@ export const direct = `http://127.0.0.1:${port}/performance/`;
 export const below = `http://127.0.0.1:${port + 1}/some/where/performance/`;
 export const locked = `http://127.0.0.1:${port + 3}/performance/`;
 
+// what is shown of the heap: a sanitizer's allocator has no figures
+export const heapless = env.SANITIZE
+  ? 'sanitized: its allocator has no figures' : false;
+export const bytes = env.SANITIZE ? /^n\/a$/ : /[KM]iB$/;
+
 export const hostile = '<img src=x onerror=document.title=1>';
 
 const require = createRequire(`${path.resolve(env.BUILD)}/npm/ui/`);
