@@ -43,8 +43,8 @@ typedef struct {
 } ngx_http_profiling_long_wait_t;
 
 
-static void ngx_http_profiling_mutex_waited(uint64_t start, uint64_t told,
-    uintptr_t lock, const void *function);
+static void ngx_http_profiling_mutex_waited(int rc, uint64_t start,
+    uint64_t told, uintptr_t lock, const void *function);
 static uint64_t ngx_http_profiling_mutex_fraction(void);
 static uint32_t ngx_http_profiling_mutex_zone(uintptr_t lock);
 static uint32_t ngx_http_profiling_mutex_label(uintptr_t sp, uintptr_t lock);
@@ -86,10 +86,8 @@ ngx_http_profiling_mutex_lock(pthread_mutex_t *mutex)
 
     rc = ngx_http_profiling_real_mutex_lock(mutex);
 
-    if (rc != EDEADLK) {
-        ngx_http_profiling_mutex_waited(start, told, (uintptr_t) mutex,
+    ngx_http_profiling_mutex_waited(rc, start, told, (uintptr_t) mutex,
                                 (void *) ngx_http_profiling_real_mutex_lock);
-    }
 
     return rc;
 }
@@ -111,10 +109,8 @@ ngx_http_profiling_mutex_rdlock(pthread_rwlock_t *lock)
 
     rc = ngx_http_profiling_real_rdlock(lock);
 
-    if (rc != EDEADLK) {
-        ngx_http_profiling_mutex_waited(start, told, (uintptr_t) lock,
+    ngx_http_profiling_mutex_waited(rc, start, told, (uintptr_t) lock,
                                     (void *) ngx_http_profiling_real_rdlock);
-    }
 
     return rc;
 }
@@ -136,10 +132,8 @@ ngx_http_profiling_mutex_wrlock(pthread_rwlock_t *lock)
 
     rc = ngx_http_profiling_real_wrlock(lock);
 
-    if (rc != EDEADLK) {
-        ngx_http_profiling_mutex_waited(start, told, (uintptr_t) lock,
+    ngx_http_profiling_mutex_waited(rc, start, told, (uintptr_t) lock,
                                     (void *) ngx_http_profiling_real_wrlock);
-    }
 
     return rc;
 }
@@ -334,13 +328,15 @@ ngx_http_profiling_mutex_label(uintptr_t sp, uintptr_t lock)
 
 
 /*
+ * A lock that is the caller's own already was no wait: rc of its function.
+ *
  * A short wait is taken with the probability of its share of BLOCK_MIN, as in
  * the profile of blocking: a lock that is fought for must not cost more time
  * than it takes.
  */
 
 static NGX_HTTP_PROFILING_HOOK_CODE void
-ngx_http_profiling_mutex_waited(uint64_t start, uint64_t told,
+ngx_http_profiling_mutex_waited(int rc, uint64_t start, uint64_t told,
     uintptr_t lock, const void *function)
 {
     int         err;
@@ -354,7 +350,8 @@ ngx_http_profiling_mutex_waited(uint64_t start, uint64_t told,
     ticks = ngx_http_profiling_ticks() - start;
     sp = (uintptr_t) __builtin_frame_address(0);
 
-    if (ngx_http_profiling_process.slot == NULL
+    if (rc == EDEADLK
+        || ngx_http_profiling_process.slot == NULL
         || !ngx_http_profiling_wait_owner())
     {
         errno = err;
