@@ -20,6 +20,7 @@ volatile ngx_cycle_t          *ngx_cycle;
 volatile uint64_t              ngx_http_profiling_stall_signals;
 ngx_http_profiling_process_t   ngx_http_profiling_process;
 ngx_http_profiling_waiter_t    ngx_http_profiling_waiter;
+ngx_http_profiling_counter_t   ngx_http_profiling_counter;
 
 void ngx_http_profiling_stall_call(const void *f, uint64_t d) { abort(); }
 ngx_uint_t ngx_http_profiling_wait_owner(void) { return 0; }

@@ -351,7 +351,8 @@ ngx_http_profiling_block_left(uint64_t start, uint64_t ns)
 {
     uint64_t  spent;
 
-    spent = ngx_http_profiling_ticks_ns(ngx_http_profiling_ticks() - start);
+    spent = ngx_http_profiling_counter_took(
+                                 ngx_http_profiling_counter_read() - start);
 
     return ns - ngx_min(ns, spent);
 }
@@ -610,8 +611,8 @@ ngx_http_profiling_block_init(ngx_cycle_t *cycle)
         / sizeof(ngx_http_profiling_hook_t);
 
     ngx_http_profiling_block_ticks =
-        (uint64_t) (NGX_HTTP_PROFILING_BLOCK_MIN
-                    / ngx_http_profiling_waiter.tick);
+        ((uint64_t) NGX_HTTP_PROFILING_BLOCK_MIN
+         << NGX_HTTP_PROFILING_CLOCK_BITS) / ngx_http_profiling_counter.rate;
 
     if (ngx_http_profiling_interpose(ngx_http_profiling_block_hooks, n,
                                      cycle->log)
@@ -701,7 +702,7 @@ ngx_http_profiling_block_ended(uint64_t ticks, uint64_t told,
     err = errno;
 
     if (ngx_http_profiling_process.slot && ngx_http_profiling_wait_owner()) {
-        d = ngx_http_profiling_ticks_ns(ticks);
+        d = ngx_http_profiling_counter_took(ticks);
         inner = ngx_http_profiling_block_told - told;
 
         if (d > inner) {

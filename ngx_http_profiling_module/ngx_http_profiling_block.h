@@ -33,11 +33,11 @@ extern uint64_t  ngx_http_profiling_block_ticks;
 
 #define ngx_http_profiling_block_begin(told, start)                           \
     told = ngx_http_profiling_block_told;                                     \
-    start = ngx_http_profiling_ticks()
+    start = ngx_http_profiling_counter_read()
 
 
 #define ngx_http_profiling_block_end(told, start, function)                   \
-    start = ngx_http_profiling_ticks() - start;                               \
+    start = ngx_http_profiling_counter_read() - start;                        \
                                                                               \
     if (start >= ngx_http_profiling_block_ticks) {                            \
         ngx_http_profiling_block_ended(start, told, (const void *) function); \

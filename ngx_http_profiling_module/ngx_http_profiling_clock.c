@@ -89,10 +89,6 @@ ngx_http_profiling_clock_init(void)
     uint64_t                       ticks, ns;
     ngx_http_profiling_counter_t  *counter;
 
-    if (!ngx_http_profiling_clock_chosen) {
-        return;
-    }
-
     counter = &ngx_http_profiling_counter;
 
     ngx_http_profiling_clock_pair(&counter->ticks, &counter->ns);
@@ -106,6 +102,7 @@ ngx_http_profiling_clock_init(void)
                          (((ngx_http_profiling_wide_t) (ns - counter->ns)
                            << NGX_HTTP_PROFILING_CLOCK_BITS)
                           / (ticks - counter->ticks));
+    counter->rate = counter->scale;
     counter->seen_ticks = ticks;
     counter->seen_ns = ns;
 }
@@ -115,10 +112,6 @@ void
 ngx_http_profiling_clock_adjust(void)
 {
     uint64_t  ticks, ns;
-
-    if (!ngx_http_profiling_clock_chosen) {
-        return;
-    }
 
     ngx_http_profiling_clock_pair(&ticks, &ns);
 
@@ -167,6 +160,7 @@ ngx_http_profiling_counter_adjust(ngx_http_profiling_counter_t *counter,
         slew = ngx_min(slew, scale / NGX_HTTP_PROFILING_CLOCK_SLEW);
         slew = ngx_max(slew, -scale / NGX_HTTP_PROFILING_CLOCK_SLEW);
 
+        counter->rate = (uint64_t) scale;
         counter->scale = (uint64_t) (scale + slew);
     }
 

@@ -33,6 +33,7 @@ typedef struct {
     uint64_t  ticks;        /* the counter when it was set */
     uint64_t  ns;
     uint64_t  scale;
+    uint64_t  rate;         /* the scale without what an error is spread by */
     uint64_t  seen_ticks;   /* as read last: counter and clock, unspread */
     uint64_t  seen_ns;
 } ngx_http_profiling_counter_t;
@@ -52,7 +53,7 @@ extern ngx_http_profiling_counter_t  ngx_http_profiling_counter
 ngx_uint_t ngx_http_profiling_clock_choose(void);
 ngx_uint_t ngx_http_profiling_clock_counted(void);
 
-/* worker, at its start; takes 0.2 ms if there is a counter to measure */
+/* worker, at its start; takes 0.2 ms: the counter is measured */
 void ngx_http_profiling_clock_init(void);
 
 /* worker, at every tick */
@@ -83,9 +84,20 @@ ngx_http_profiling_counter_read(void)
 
 #else
 
-    return 0;
+    return ngx_http_profiling_clock();
 
 #endif
+}
+
+
+/* ns of a difference of two readings, to some millionths behind a tick */
+
+static ngx_inline uint64_t
+ngx_http_profiling_counter_took(uint64_t ticks)
+{
+    return (uint64_t) (((ngx_http_profiling_wide_t) ticks
+                        * ngx_http_profiling_counter.rate)
+                       >> NGX_HTTP_PROFILING_CLOCK_BITS);
 }
 
 

@@ -347,7 +347,7 @@ ngx_http_profiling_mutex_waited(int rc, uint64_t start, uint64_t told,
 
     err = errno;
 
-    ticks = ngx_http_profiling_ticks() - start;
+    ticks = ngx_http_profiling_counter_read() - start;
     sp = (uintptr_t) __builtin_frame_address(0);
 
     if (rc == EDEADLK
@@ -361,9 +361,10 @@ ngx_http_profiling_mutex_waited(int rc, uint64_t start, uint64_t told,
     n = ngx_http_profiling_mutex_fraction();
 
     if (n
-        && ngx_http_profiling_wait_sample(ngx_http_profiling_ticks_ns(ticks),
-                                          NGX_HTTP_PROFILING_BLOCK_MIN,
-                                          &count, &value))
+        && ngx_http_profiling_wait_sample(
+                                    ngx_http_profiling_counter_took(ticks),
+                                    NGX_HTTP_PROFILING_BLOCK_MIN,
+                                    &count, &value))
     {
         depth = ngx_http_profiling_wait_stack(sp, function, pcs);
 
@@ -410,14 +411,14 @@ ngx_http_profiling_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
         return;
     }
 
-    now = ngx_http_profiling_ticks();
+    now = ngx_http_profiling_counter_read();
     pass = ngx_http_profiling_process.slot->pass_start;
 
     again = w->open
             && w->lock == lock
             && w->sp == sp
             && w->pass == pass
-            && ngx_http_profiling_ticks_ns(start - w->last)
+            && ngx_http_profiling_counter_took(start - w->last)
                < NGX_HTTP_PROFILING_MUTEX_SPIN;
 
     ticks = now - (again ? w->last : start);
@@ -430,7 +431,7 @@ ngx_http_profiling_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
     if (w->weight && w->n) {
         ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_MUTEX, w->pcs, w->n,
                                     w->label, again ? 0 : w->weight,
-                                    ngx_http_profiling_ticks_ns(ticks)
+                                    ngx_http_profiling_counter_took(ticks)
                                     * w->weight);
     }
 
@@ -438,7 +439,7 @@ ngx_http_profiling_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
         ngx_http_profiling_block_ended(ticks, told, function);
     }
 
-    w->last = ngx_http_profiling_ticks();
+    w->last = ngx_http_profiling_counter_read();
     w->open = lock ? ngx_http_profiling_mutex_held(lock) : 1;
 
     errno = err;

@@ -10,9 +10,6 @@
 /* frames among which those of hooks are looked for */
 #define NGX_HTTP_PROFILING_WAIT_INNER  24
 
-/* ns for which the tick is measured */
-#define NGX_HTTP_PROFILING_WAIT_TICK   100000
-
 
 static void ngx_http_profiling_wait_take(ngx_uint_t wait);
 static const ngx_http_profiling_stack_t *ngx_http_profiling_wait_bounds(
@@ -37,7 +34,6 @@ static uint64_t                   ngx_http_profiling_wait_seed;
 ngx_int_t
 ngx_http_profiling_wait_init(ngx_cycle_t *cycle)
 {
-    uint64_t                      start, now, ticks;
     ngx_uint_t                    i;
     ngx_http_profiling_waiter_t  *w;
 
@@ -53,20 +49,11 @@ ngx_http_profiling_wait_init(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    ticks = ngx_http_profiling_ticks();
-    start = ngx_http_profiling_clock();
-
-    do {
-        now = ngx_http_profiling_clock();
-    } while (now - start < NGX_HTTP_PROFILING_WAIT_TICK);
-
-    ticks = ngx_http_profiling_ticks() - ticks;
-
-    w->tick = (double) (now - start) / (double) ngx_max(ticks, 1);
     w->image = ngx_http_profiling_frame_image();
     w->pid = ngx_pid;
 
-    ngx_http_profiling_wait_seed = now ^ (uint64_t) ngx_pid << 32;
+    ngx_http_profiling_wait_seed = ngx_http_profiling_clock()
+                                   ^ (uint64_t) ngx_pid << 32;
 
     for (i = 0; i < NGX_HTTP_PROFILING_WAITS; i++) {
         ngx_http_profiling_wait_take(i);

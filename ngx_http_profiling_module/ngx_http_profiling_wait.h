@@ -14,11 +14,9 @@
 
 
 #include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_unwind.h"
 
-#if (__x86_64__)
-#include <x86intrin.h>
-#endif
 
 
 /*
@@ -34,7 +32,6 @@
 
 typedef struct {
     ngx_http_profiling_stack_t   stack;      /* of the main thread */
-    double                       tick;       /* ns */
     uint64_t                     image;
     ngx_pid_t                    pid;
 } ngx_http_profiling_waiter_t;
@@ -48,38 +45,6 @@ extern ngx_http_profiling_waiter_t  ngx_http_profiling_waiter;
  * over the tables of the slot.  NGX_ERROR: there are no bounds of the stack.
  */
 ngx_int_t ngx_http_profiling_wait_init(ngx_cycle_t *cycle);
-
-
-/* a clock that takes some ns to read; only its differences have a meaning */
-
-static ngx_inline uint64_t
-ngx_http_profiling_ticks(void)
-{
-#if (__x86_64__)
-
-    return __rdtsc();
-
-#elif (__aarch64__)
-
-    uint64_t  t;
-
-    __asm__ volatile ("mrs %0, cntvct_el0" : "=r" (t));
-
-    return t;
-
-#else
-
-    return ngx_http_profiling_clock();
-
-#endif
-}
-
-
-static ngx_inline uint64_t
-ngx_http_profiling_ticks_ns(uint64_t ticks)
-{
-    return (uint64_t) ((double) ticks * ngx_http_profiling_waiter.tick);
-}
 
 
 /* is this address on the stack of the worker's main thread? */

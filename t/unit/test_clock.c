@@ -120,6 +120,31 @@ test_never_goes_back(void **state)
 }
 
 
+/* an error is spread over the times that are told, and not over durations */
+
+static void
+test_durations(void **state)
+{
+    uint64_t                       ns, second;
+    ngx_http_profiling_counter_t  *counter;
+
+    counter = &ngx_http_profiling_counter;
+
+    test_begin(counter, 2e9, 0.01);
+
+    for (ns = SECOND + INTERVAL; ns < 20 * SECOND; ns += INTERVAL) {
+        ngx_http_profiling_counter_adjust(counter, test_ticks(ns, 2e9),
+                                          ns + 500000);
+
+        second = ngx_http_profiling_counter_took(2000000000);
+
+        if (ns > SECOND + INTERVAL) {
+            assert_in_range(second, SECOND - 10, SECOND + 10);
+        }
+    }
+}
+
+
 /* the counter stood still, or began anew, while the clock went on */
 
 static void
@@ -188,6 +213,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_follows),
         cmocka_unit_test(test_never_goes_back),
+        cmocka_unit_test(test_durations),
         cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_real),
     };
