@@ -79,8 +79,6 @@ static ngx_int_t ngx_http_profiling_contention_open(void *data);
 static ngx_int_t ngx_http_profiling_contention_read(void *data);
 static ngx_uint_t ngx_http_profiling_contention_wanted(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot);
-static ngx_int_t ngx_http_profiling_contention_finish(
-    ngx_http_profiling_contention_t *c);
 static void ngx_http_profiling_contention_rows(
     ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
     ngx_uint_t last);
@@ -306,7 +304,8 @@ ngx_http_profiling_contention_read(void *data)
     zone = ngx_http_profiling_process.zone;
 
     if (c->slot == zone->slots) {
-        return ngx_http_profiling_contention_finish(c);
+        ngx_http_profiling_rawfile_ended(c->raw, c->seconds ? c->start : 0);
+        return ngx_http_profiling_rawfile_finish(c->raw);
     }
 
     slot = ngx_http_profiling_zone_slot(zone, c->slot);
@@ -337,24 +336,6 @@ ngx_http_profiling_contention_read(void *data)
     }
 
     return NGX_AGAIN;
-}
-
-
-/* a delta's time has all that was read in it, in however many passes */
-
-static ngx_int_t
-ngx_http_profiling_contention_finish(ngx_http_profiling_contention_t *c)
-{
-    ngx_http_profiling_raw_header_t  *h;
-
-    h = c->raw->header;
-    h->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
-
-    if (c->seconds) {
-        h->duration_nanos = (int64_t) (ngx_http_profiling_clock() - c->start);
-    }
-
-    return ngx_http_profiling_rawfile_finish(c->raw);
 }
 
 

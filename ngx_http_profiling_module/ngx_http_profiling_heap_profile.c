@@ -324,17 +324,7 @@ ngx_http_profiling_heap_finish(void *data)
 {
     ngx_http_profiling_heap_profile_t *h = data;
 
-    ngx_http_profiling_raw_header_t  *header;
-
-    header = h->raw->header;
-    header->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
-
-    /* all that was read is in it, in however many passes */
-
-    if (h->query.delta) {
-        header->duration_nanos = (int64_t) (ngx_http_profiling_clock()
-                                            - h->start);
-    }
+    ngx_http_profiling_rawfile_ended(h->raw, h->query.delta ? h->start : 0);
 
     return ngx_http_profiling_rawfile_finish(h->raw);
 }

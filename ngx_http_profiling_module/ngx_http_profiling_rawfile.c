@@ -428,6 +428,19 @@ ngx_http_profiling_rawfile_symbols(ngx_pool_t *pool, const uint64_t *pcs,
 }
 
 
+void
+ngx_http_profiling_rawfile_ended(ngx_http_profiling_rawfile_t *f,
+    uint64_t start)
+{
+    f->header->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
+
+    if (start) {
+        f->header->duration_nanos = (int64_t) (ngx_http_profiling_clock()
+                                               - start);
+    }
+}
+
+
 ngx_int_t
 ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f)
 {

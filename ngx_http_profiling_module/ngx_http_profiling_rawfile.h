@@ -135,6 +135,13 @@ void ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
 ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_symbols(
     ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n);
 
+/*
+ * All is read: the time of the profile is now, and if it is a delta that has
+ * begun at start, monotonic ns, not 0, it lasted since then.
+ */
+void ngx_http_profiling_rawfile_ended(ngx_http_profiling_rawfile_t *f,
+    uint64_t start);
+
 /* NGX_OK: f->text is complete; NGX_ERROR: out of memory */
 ngx_int_t ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f);
 
