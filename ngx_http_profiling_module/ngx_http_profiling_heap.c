@@ -4,6 +4,7 @@
 #include <math.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_heap.h"
+#include "ngx_http_profiling_heap_root.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_thread.h"
@@ -14,9 +15,6 @@
 
 /* frames of the module and of the hook itself that a walk begins with */
 #define NGX_HTTP_PROFILING_HEAP_OWN      8
-
-#define NGX_HTTP_PROFILING_FNV_BASIS     0xcbf29ce484222325ULL
-#define NGX_HTTP_PROFILING_FNV_PRIME     0x100000001b3ULL
 
 
 static void ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot);
@@ -31,9 +29,6 @@ static ngx_uint_t ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller,
 static ngx_uint_t ngx_http_profiling_heap_stack(uintptr_t sp,
     ngx_http_profiling_stack_t *stack);
 static uint64_t ngx_http_profiling_heap_class(uint64_t size);
-static uint64_t ngx_http_profiling_heap_objects(void);
-static void ngx_http_profiling_heap_set_root(
-    ngx_http_profiling_slot_t *slot);
 
 
 /* of threads that are to go the long way: samples at any address */
@@ -53,7 +48,6 @@ static ngx_http_profiling_heap_thread_t
 static ngx_http_profiling_stack_t  ngx_http_profiling_heap_main_stack;
 static ngx_http_profiling_path_t   ngx_http_profiling_heap_path;
 static uint64_t                    ngx_http_profiling_heap_rate;
-static uint64_t                    ngx_http_profiling_heap_root;
 
 
 void
@@ -131,67 +125,11 @@ ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot)
     }
 
     ngx_http_profiling_store(&slot->heap_roots, 0);
-    ngx_http_profiling_heap_set_root(slot);
+    ngx_http_profiling_heap_root_set(slot);
 
     ngx_http_profiling_thread_made();
 
     ngx_http_profiling_store_release(&slot->heap_owner, slot->owner);
-}
-
-
-/* the sets of objects that this owner has had; of too many the last stays */
-
-static void
-ngx_http_profiling_heap_set_root(ngx_http_profiling_slot_t *slot)
-{
-    uint64_t    root, n;
-    ngx_uint_t  i;
-
-    root = ngx_http_profiling_heap_objects();
-    n = slot->heap_roots;
-
-    for (i = 0; i < n; i++) {
-        if (slot->heap_root[i] == root) {
-            ngx_http_profiling_store(&ngx_http_profiling_heap_root, root);
-            return;
-        }
-    }
-
-    if (n == NGX_HTTP_PROFILING_ROOTS) {
-        return;
-    }
-
-    ngx_http_profiling_store(&slot->heap_root[n], root);
-    ngx_http_profiling_store_release(&slot->heap_roots, n + 1);
-    ngx_http_profiling_store(&ngx_http_profiling_heap_root, root);
-}
-
-
-/* a hash of what is loaded, and where: FNV-1a by words */
-
-static uint64_t
-ngx_http_profiling_heap_objects(void)
-{
-    uint64_t                             hash;
-    ngx_uint_t                           i;
-    const ngx_http_profiling_object_t   *o;
-    const ngx_http_profiling_objects_t  *objects;
-
-    hash = NGX_HTTP_PROFILING_FNV_BASIS;
-    objects = ngx_http_profiling_objects_acquire();
-
-    for (i = 0; objects && i < objects->n; i++) {
-        o = &objects->object[i];
-
-        hash = (hash ^ o->start) * NGX_HTTP_PROFILING_FNV_PRIME;
-        hash = (hash ^ o->end) * NGX_HTTP_PROFILING_FNV_PRIME;
-        hash = (hash ^ o->identity) * NGX_HTTP_PROFILING_FNV_PRIME;
-        hash ^= hash >> 32;
-    }
-
-    ngx_http_profiling_objects_release();
-
-    return hash;
 }
 
 
@@ -334,7 +272,7 @@ ngx_http_profiling_heap_tick(void)
     slot = ngx_http_profiling_process.slot;
 
     if (ngx_http_profiling_objects_refresh() == NGX_OK) {
-        ngx_http_profiling_heap_set_root(slot);
+        ngx_http_profiling_heap_root_set(slot);
     }
 
     t = &ngx_http_profiling_heap_own;
@@ -444,7 +382,8 @@ ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
     n = 1 + ngx_http_profiling_heap_walk(&pcs[1], caller,
                                      (uintptr_t) __builtin_frame_address(0),
                                      &main);
-    pcs[n++] = ngx_http_profiling_load(&ngx_http_profiling_heap_root);
+    pcs[n] = ngx_http_profiling_heap_root(&pcs[1], n - 1);
+    n++;
 
     label = main ? ngx_http_profiling_context_label(
                                (uintptr_t) __builtin_frame_address(0), NULL)
@@ -606,7 +545,7 @@ ngx_http_profiling_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
 
     pcs[0] = NGX_HTTP_PROFILING_HEAP_THREAD;
     ngx_memcpy(&pcs[1], frames, n * sizeof(uint64_t));
-    pcs[n + 1] = ngx_http_profiling_load(&ngx_http_profiling_heap_root);
+    pcs[n + 1] = ngx_http_profiling_heap_root(frames, n);
 
     table = ngx_http_profiling_zone_heap_n(zone->stacks);
     stacks = ngx_http_profiling_zone_heap(zone, slot);

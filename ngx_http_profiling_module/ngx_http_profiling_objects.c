@@ -21,9 +21,6 @@
 #define NGX_HTTP_PROFILING_OBJECTS_PATHS    (256 * 1024)
 #define NGX_HTTP_PROFILING_OBJECTS_RETIRED  64
 
-#define NGX_HTTP_PROFILING_FNV_BASIS        0xcbf29ce484222325ull
-#define NGX_HTTP_PROFILING_FNV_PRIME        0x100000001b3ull
-
 
 /* a list while it is made; lives in one mapping, pages come when written */
 
@@ -56,6 +53,7 @@ static void ngx_http_profiling_objects_reap(void);
 static ngx_http_profiling_objects_t  *ngx_http_profiling_objects;
 static ngx_uint_t                     ngx_http_profiling_objects_walks;
 static uint32_t                       ngx_http_profiling_objects_generation;
+static ngx_uint_t                     ngx_http_profiling_objects_fork;
 
 static ngx_http_profiling_objects_t
     *ngx_http_profiling_objects_old[NGX_HTTP_PROFILING_OBJECTS_RETIRED];
@@ -98,6 +96,13 @@ ngx_http_profiling_objects_refresh(void)
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_objects_forked(void)
+{
+    ngx_http_profiling_objects_fork = 1;
 }
 
 
@@ -475,9 +480,9 @@ ngx_http_profiling_objects_sigreturn(ngx_http_profiling_object_t *object)
 }
 
 
-/* the table of the same segment of the same file in the list before, or NULL */
+/* the same segment of the same file in the list before, or NULL */
 
-static const ngx_http_profiling_cfi_t *
+static const ngx_http_profiling_object_t *
 ngx_http_profiling_objects_same(ngx_http_profiling_objects_t *old,
     ngx_http_profiling_object_t *object)
 {
@@ -499,7 +504,7 @@ ngx_http_profiling_objects_same(ngx_http_profiling_objects_t *old,
             && o->src.len == object->src.len
             && ngx_strcmp(o->path, object->path) == 0)
         {
-            return o->cfi;
+            return o;
         }
     }
 
@@ -530,10 +535,11 @@ ngx_http_profiling_objects_segment(ngx_http_profiling_objects_ctx_t *ctx,
     struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
     ngx_http_profiling_object_t *found)
 {
-    ngx_uint_t                     i;
-    ngx_http_profiling_cfi_t      *cfi;
-    ngx_http_profiling_object_t    object;
-    ngx_http_profiling_objects_t  *list;
+    ngx_uint_t                          i;
+    ngx_http_profiling_cfi_t           *cfi;
+    ngx_http_profiling_object_t         object;
+    ngx_http_profiling_objects_t       *list;
+    const ngx_http_profiling_object_t  *same;
 
     list = &ctx->map->list;
 
@@ -558,8 +564,13 @@ ngx_http_profiling_objects_segment(ngx_http_profiling_objects_ctx_t *ctx,
     object.src.end = object.end;
     object.src.arch = NGX_HTTP_PROFILING_CFI_NATIVE;
 
+    same = ngx_http_profiling_objects_same(ctx->old, &object);
+
+    object.later = same ? same->later : ngx_http_profiling_objects_fork;
+    list->later += object.later;
+
     if (object.src.data) {
-        object.cfi = ngx_http_profiling_objects_same(ctx->old, &object);
+        object.cfi = same ? same->cfi : NULL;
 
         if (object.cfi == NULL
             && ngx_http_profiling_cfi_build(&object.src, &cfi, NULL) == NGX_OK)

@@ -24,6 +24,10 @@
 #define NGX_HTTP_PROFILING_OBJECTS_MAX   1024    /* executable segments */
 #define NGX_HTTP_PROFILING_BUILD_ID_MAX  32      /* bytes */
 
+/* FNV-1a of 64 bits, for hashes of objects */
+#define NGX_HTTP_PROFILING_FNV_BASIS     0xcbf29ce484222325ULL
+#define NGX_HTTP_PROFILING_FNV_PRIME     0x100000001b3ULL
+
 
 /* one executable segment; addresses are those of the running process */
 
@@ -47,6 +51,7 @@ typedef struct {
     unsigned                             readable:1;
     unsigned                             vdso:1;
     unsigned                             main:1;    /* the program itself */
+    unsigned                             later:1;   /* loaded after fork() */
 } ngx_http_profiling_object_t;
 
 
@@ -69,6 +74,7 @@ typedef struct {
     ngx_uint_t                           dropped;   /* more than the limit */
     ngx_http_profiling_cfi_stats_t       stats;     /* of all tables */
 
+    ngx_uint_t                           later;     /* objects that are */
     size_t                               size;      /* of the mapping */
 } ngx_http_profiling_objects_t;
 
@@ -79,6 +85,12 @@ typedef struct {
  * NGX_ERROR: no memory, the old list stays.  One thread at a time.
  */
 ngx_int_t ngx_http_profiling_objects_refresh(void);
+
+/*
+ * What is found from now on was not loaded when this process was forked: other
+ * workers may have it at another place, or not at all.
+ */
+void ngx_http_profiling_objects_forked(void);
 
 /* unmaps everything, for an owner that no handler can interrupt any more */
 void ngx_http_profiling_objects_done(void);

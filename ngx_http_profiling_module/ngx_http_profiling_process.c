@@ -110,6 +110,10 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    if (ngx_process == NGX_PROCESS_WORKER) {
+        ngx_http_profiling_objects_forked();
+    }
+
     ngx_http_profiling_configure(mcf);
     ngx_http_profiling_allocator_init();
 

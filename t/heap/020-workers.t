@@ -21,7 +21,12 @@ my $server = <<'END';
         location = /pairs { profiling_test pairs 1000; }
         location = /fork { profiling_test fork 2; }
         location = /plain { return 200 "plain"; }
+        location = /load { profiling_test load 1 PLUGIN; }
 END
+
+my $plugin = Profile::plugin();
+
+$server =~ s/PLUGIN/$plugin/;
 
 my $site = Site->new(
     workers  => 2,
@@ -139,8 +144,17 @@ sub forked {
 }
 
 
+# Workers load objects of their own, which no other has at the same place.
+
 sub reloaded {
-    ask('/family', 5);
+    ask('/load', 10);
+
+    my $before = $site->json('metrics')->{overhead}{samples};
+
+    until_true(10, sub {
+        return $site->json('metrics')->{overhead}{samples} >= $before + 6;
+    });
+    ask('/family', 20);
 
     my $p = Heap::take($site);
     my @n = (total($p, 'alloc_objects', $leak),
