@@ -102,6 +102,12 @@ ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
                               ngx_http_profiling_zone_heap_n(zone->stacks),
                               tally.node, pcs, NGX_HTTP_PROFILING_HEAP_DEPTH);
 
+    /* a size and a root at least, unless the zone is broken */
+
+    if (n < 2) {
+        return NGX_DECLINED;
+    }
+
     threads = (pcs[0] == NGX_HTTP_PROFILING_HEAP_THREAD);
 
     if (threads != (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS)) {
@@ -199,14 +205,19 @@ ngx_http_profiling_heap_stacks(ngx_http_profiling_heap_profile_t *h,
 
     for (i = 0; i < n; i++) {
 
-        if (rows[i].node == 0) {
+        depth = rows[i].node ? ngx_http_profiling_stacks_frames(stacks, size,
+                                          rows[i].node, pcs,
+                                          NGX_HTTP_PROFILING_HEAP_DEPTH)
+                             : 0;
+
+        /* what a broken zone has may be another stack by now */
+
+        if (depth < 2) {
             pcs[0] = NGX_HTTP_PROFILING_RAW_NAMED | h->ended;
             (void) ngx_http_profiling_rawfile_stack(h->raw, pcs, 1, 0);
             continue;
         }
 
-        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
-                                         pcs, NGX_HTTP_PROFILING_HEAP_DEPTH);
         (void) ngx_http_profiling_rawfile_stack(h->raw, &pcs[1], depth - 2,
                                                 0);
     }
