@@ -237,6 +237,27 @@ ngx_http_profiling_encode_spawn(ngx_http_profiling_encode_t *e, int fds[3])
 }
 
 
+/*
+ * The end of an encoder is a signal, for which nginx does not have calls
+ * restarted: one of another module, in which the worker waits by then, would
+ * be broken off.  Sleeps, and waits with a timeout, are all the same.
+ */
+
+static void
+ngx_http_profiling_encode_restart(void)
+{
+    struct sigaction  sa;
+
+    if (sigaction(SIGCHLD, NULL, &sa) == -1 || sa.sa_flags & SA_RESTART) {
+        return;
+    }
+
+    sa.sa_flags |= SA_RESTART;
+
+    (void) sigaction(SIGCHLD, &sa, NULL);
+}
+
+
 static int
 ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
 {
@@ -277,6 +298,8 @@ ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
     rc |= posix_spawnattr_setsigdefault(&attr, &set);
     rc |= posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK
                                           |POSIX_SPAWN_SETSIGDEF);
+
+    ngx_http_profiling_encode_restart();
 
     if (rc == 0) {
         rc = posix_spawn(&e->pid, argv[0], &actions, &attr, argv, env);
