@@ -2,7 +2,8 @@
 # make run          a small site with the module, on http://127.0.0.1:8151
 # make test         every test; one of them: make test T=t/010-name.t
 # make dist         a tarball of the sources, in build/
-# make package      the Debian package, tried in a fresh Debian (root)
+# make package      the Debian package, built and tried in a fresh Debian (root)
+# make fresh        every test in a fresh Debian (root); make fresh T=bench
 # make packaging    the RPM and the APKBUILD, as far as Debian can build them
 # make fuzz         the fuzzers of t/fuzz, ten million executions each
 # make sanitize     every test with ASan and UBSan
@@ -65,7 +66,7 @@ groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet soak fuzz \
                        sanitize tsan coverage,$(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
-                 $(filter package packaging bench,$(MAKECMDGOALS)) \
+                 $(filter package packaging bench fresh,$(MAKECMDGOALS)) \
                  $(if $(filter matrix,$(MAKECMDGOALS)),run test) \
                  $(filter matrix musl arm64,$(MAKECMDGOALS))
 
@@ -100,8 +101,8 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
 
 
 .PHONY: all deps run test sanitize tsan coverage analyze fleet soak style \
-        bench screenshots install dist package packaging matrix musl arm64 \
-        clean FORCE
+        bench screenshots install dist package packaging fresh matrix musl \
+        arm64 clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -278,6 +279,11 @@ dist:
 
 package: | deps
 	tools/package $(build)/package
+
+fresh: | deps
+	@rm -rf $(build)/fresh/build
+	tools/fresh $(build)/fresh make $(or $(T),test) JOBS=$(JOBS) \
+	    BENCH_SECONDS=$(BENCH_SECONDS) BUILD=/out/build
 
 packaging: | deps
 	tools/package-others $(build)/packaging
