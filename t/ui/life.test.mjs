@@ -5,16 +5,18 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { clean, hasten, pairsOf, press, rowOf } from './lib/page.mjs';
-import { api, bytes, direct, launch, load, locked, open, reload, sleep, start,
+import { api, direct, heapTold, launch, load, locked, open, reload, sleep, start,
          stop, until, workers }
   from './lib/site.mjs';
 
 const limits = { timeout: 60000 };
 
 let browser;
+let bytes;
 
 before(async () => {
   await start();
+  bytes = await heapTold() ? /[KM]iB$/ : /^n\/a$/;
   browser = await launch();
   await fetch(new URL('/hello', direct));
   await fetch(new URL('/fail', direct));

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 
-import { root } from './site.mjs';
+import { end, root } from './site.mjs';
 
 // {send(method, params), on(method, f), close()} of a page that is at no address
 
@@ -15,7 +15,6 @@ export async function bare() {
   ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
 
   const [, , , input, output] = child.stdio;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
   const waiting = new Map();
   const listeners = new Map();
   let last = 0;
@@ -56,9 +55,6 @@ export async function bare() {
     send: (method, params = {}) => ask(method, params, sessionId),
     on: (method, f) => listeners.set(method, f),
 
-    async close() {
-      await ask('Browser.close').catch(() => {});
-      await ended;
-    },
+    close: () => end(child, () => ask('Browser.close').catch(() => {})),
   };
 }

@@ -19,11 +19,6 @@ export const direct = `http://127.0.0.1:${port}/performance/`;
 export const below = `http://127.0.0.1:${port + 1}/some/where/performance/`;
 export const locked = `http://127.0.0.1:${port + 3}/performance/`;
 
-// what is shown of the heap: a sanitizer's allocator has no figures
-export const heapless = env.SANITIZE
-  ? 'sanitized: its allocator has no figures' : false;
-export const bytes = env.SANITIZE ? /^n\/a$/ : /[KM]iB$/;
-
 export const hostile = '<img src=x onerror=document.title=1>';
 
 const require = createRequire(`${path.resolve(env.BUILD)}/npm/ui/`);
@@ -133,6 +128,9 @@ http {
 
 let nginx = null;
 
+// those that run
+const loads = new Set();
+
 export async function start(options = {}) {
   fs.mkdirSync(`${root}/logs`, { recursive: true });
   fs.writeFileSync(`${root}/nginx.conf`,
@@ -153,12 +151,32 @@ export async function start(options = {}) {
   await until('nginx answers', 15, () => fetch(direct));
 }
 
-export async function stop() {
-  if (nginx?.exitCode === null) {
-    const ended = new Promise((resolve) => nginx.once('exit', resolve));
+// What a test that failed has left behind ends too
 
-    nginx.kill('SIGTERM');
-    await ended;
+export async function stop() {
+  await Promise.all([...loads].map((done) => done()));
+
+  if (nginx) {
+    await end(nginx, () => nginx.kill('SIGTERM'));
+  }
+}
+
+// A child that is asked to end, by "ask", and made to where that does not help
+
+export async function end(child, ask) {
+  const ended = () => child.exitCode !== null || child.signalCode !== null;
+
+  if (ended()) {
+    return;
+  }
+
+  ask();
+
+  try {
+    await until(`the end of ${child.spawnfile}`, 20, ended);
+
+  } finally {
+    child.kill('SIGKILL');
   }
 }
 
@@ -166,6 +184,22 @@ export const reload = () => nginx.kill('SIGHUP');
 
 export const api = async (name, options) =>
   (await fetch(new URL(`../api/profiling/${name}`, direct), options)).json();
+
+// Whether the workers' allocator has figures, as the server says; the one of a
+// sanitizer has none.
+
+export async function heapTold() {
+  const told = await until('what is known of the heap', 10, async () => {
+    const { metrics: { memory }, unavailable } = await api('metrics');
+
+    return memory.alloc !== null ? { heap: true }
+      : /allocator/.test(unavailable['memory.alloc']) && { heap: false };
+  });
+
+  assert.equal(told.heap, !env.SANITIZE, 'only a sanitizer hides the heap');
+
+  return told.heap;
+}
 
 // The pids of the workers that run
 
@@ -189,10 +223,15 @@ export function load(where, clients = 2) {
 
   const all = Promise.all(Array.from({ length: clients }, ask));
 
-  return async () => {
+  const done = async () => {
     on = false;
+    loads.delete(done);
     await all;
   };
+
+  loads.add(done);
+
+  return done;
 }
 
 export const launch = () => chromium.launch({
