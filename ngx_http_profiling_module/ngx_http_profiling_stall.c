@@ -275,13 +275,15 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
                                          uc->uc_mcontext.gregs[REG_RSP], NULL);
 #endif
 
-    /* a hook that goes on will tell of its call by itself */
+    /* a hook that goes on will tell of its call by itself, when it ends */
 
     if (!hooked && look->n) {
         ngx_http_profiling_stall_keep(look, age, asked);
     }
 
-    if (age >= ngx_http_profiling_process.pause_threshold) {
+    if (age >= ngx_http_profiling_process.pause_threshold
+        && (asked || !hooked))
+    {
         ngx_http_profiling_stall_tell(look, now, asked
                                 && (hooked
                                     || ngx_http_profiling_stall_called(uc)));

@@ -52,6 +52,7 @@ my $site = Site->new(
     server   => join('', map { "location /of/$_ { profiling_test wait_$_ "
                                . file($_) . "; }\n" }
                      sort keys %function)
+              . 'location = /often { profiling_test wait_system 400 :; }'
               . 'location = /calls { profiling_test wait_calls 0 DIR/calls/a; }'
 );
 
@@ -74,6 +75,7 @@ for my $name (sort keys %function) {
     profiled($name);
 }
 
+within();
 pauses();
 in_tools();
 logged();
@@ -184,6 +186,26 @@ sub profiled {
     ok((grep { $_ eq 'main' || /^nginx\+0x|^_start$/ }
         @{ $pause->{stack} }), '... with its callers')
         or diag(explain $pause);
+}
+
+
+# The timer of the CPU now and then meets the worker in a call: 400 of them in
+# one pass, which is a pause before the last begins.  In some of them nginx
+# takes the signal of another child, and writes to its log.
+
+sub within {
+    $site->request('/often', seconds => 60);
+
+    my $q = Profile::take($site, path => '/debug/pprof/block');
+    my @often = grep { ($_->{labels}{location} // '') eq '= /often'
+                       && has('profiling_test_system')->($_)
+                       && !has('ngx_log_error_core')->($_) }
+                @{ $q->{samples} };
+
+    cmp_ok(scalar @often, '>', 0, 'calls in a row are in the profile');
+    is_deeply([ map { join ' < ', @{ $_->{frames} }[0 .. 3] }
+                grep { $_->{frames}[0] !~ $function{system} } @often ],
+              [], '... each with its own time, wherever it was met');
 }
 
 
