@@ -7,6 +7,9 @@ package Sanitized;
 #       ...
 #   }
 #
+#
+#   grep { !sanitizing($_) } @{ $p->{samples} }
+#
 # Only for what the sanitizer itself changes: it brings an allocator that keeps
 # what is freed, wrappers around libc's functions, files and addresses of its
 # own, and is several times slower.  The plain build has all checks.
@@ -17,7 +20,7 @@ use warnings;
 use Exporter qw(import);
 use Test::More ();
 
-our @EXPORT = qw(sanitized skip_sanitized skip_all_sanitized);
+our @EXPORT = qw(sanitized skip_sanitized skip_all_sanitized sanitizing);
 
 
 sub sanitized { return $ENV{SANITIZE} || '' }
@@ -36,6 +39,18 @@ sub skip_all_sanitized {
     my $why = shift;
 
     Test::More::plan(skip_all => "sanitized: $why") if sanitized();
+}
+
+
+# Whether a sample of a profile is of what only the sanitizer makes take time:
+# its functions, which put off what is freed, and those compiled with it.
+
+sub sanitizing {
+    my $sample = shift;
+
+    return sanitized()
+           && grep { /^__(?:asan|sanitizer|interceptor|lsan|ubsan)/
+                     || /^ngx_http_profiling_/ } @{ $sample->{frames} };
 }
 
 
