@@ -45,7 +45,7 @@ typedef struct {
     uint64_t                   ticked;    /* other ns that are counted in the
                                              table of blocking */
     uint64_t                   until;     /* when the latest of these ended */
-    uint64_t                   next;      /* age at which to look again, ns */
+    uint64_t                   next;      /* CPU clock when to look again */
     uint64_t                   longest;   /* of the call in `call`, ns */
     ngx_http_profiling_look_t  call;
     ngx_http_profiling_look_t  looks[NGX_HTTP_PROFILING_STALL_LOOKS];
@@ -53,6 +53,7 @@ typedef struct {
     ngx_uint_t                 asked;     /* one of them at least was */
     uint64_t                   age;       /* of the pass at the latest, ns */
     uint64_t                   run;       /* the CPU clock then */
+    uint64_t                   from;      /* ... and when the pass began */
 
     /* the CPU clock at the last tick, and at the last one before this pass */
     uint64_t                   tick_pass;
@@ -169,13 +170,14 @@ ngx_http_profiling_stall_begin(uint64_t pass)
     p->blocked = 0;
     p->ticked = 0;
     p->until = pass;
-    p->next = ngx_http_profiling_process.pause_threshold / 2;
+    p->next = 0;
     p->longest = 0;
     p->call.n = 0;
     p->seen = 0;
     p->asked = 0;
     p->age = 0;
     p->run = (p->tick_pass == pass) ? p->before : p->tick;
+    p->from = p->run;
 }
 
 
@@ -214,7 +216,7 @@ ngx_http_profiling_stall_tick(const ucontext_t *uc)
 
     ngx_http_profiling_stall_begin(pass);
 
-    if (now - pass >= p->next) {
+    if (p->tick >= p->next) {
         ngx_http_profiling_stall_look(uc, now, 0);
     }
 }
@@ -254,7 +256,7 @@ static void
 ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
     ngx_uint_t asked)
 {
-    uint64_t                       age;
+    uint64_t                       age, gap;
     ngx_uint_t                     hooked;
     ngx_http_profiling_look_t      called, *look;
     ngx_http_profiling_passing_t  *p;
@@ -262,8 +264,14 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
     p = &ngx_http_profiling_stall;
     age = now - p->pass;
 
-    p->next = age + ngx_max(ngx_http_profiling_process.pause_threshold / 2,
-                            ngx_min(age / 4, NGX_HTTP_PROFILING_STALL));
+    /* of the time that it runs: a machine that is busy stops it for long */
+
+    if (!asked) {
+        gap = ngx_min((p->tick - p->from) / 4, NGX_HTTP_PROFILING_STALL);
+        gap = ngx_max(gap, ngx_http_profiling_process.pause_threshold / 2);
+
+        p->next = p->tick + gap;
+    }
 
     look = &called;
     look->n = ngx_http_profiling_wait_interrupted(uc, look->pcs, &hooked);
@@ -302,6 +310,13 @@ ngx_http_profiling_stall_keep(const ngx_http_profiling_look_t *look,
 
     p = &ngx_http_profiling_stall;
     kept = &p->looks[p->seen % NGX_HTTP_PROFILING_STALL_LOOKS];
+
+    /* the time up to one that goes is part of that up to the next */
+
+    if (p->seen >= NGX_HTTP_PROFILING_STALL_LOOKS) {
+        p->looks[(p->seen + 1) % NGX_HTTP_PROFILING_STALL_LOOKS].weight +=
+                                                                kept->weight;
+    }
 
     kept->label = look->label;
     kept->n = look->n;
