@@ -188,14 +188,15 @@ test_owner_of_another_user_is_alive(void **state)
 /* field 22 by another way than the code under test */
 
 static uint64_t
-test_start_of_self(void)
+test_start_of(pid_t pid)
 {
     char                 text[4096], *p;
     FILE                *f;
     size_t               n;
     unsigned long long   start;
 
-    f = fopen("/proc/self/stat", "r");
+    (void) snprintf(text, sizeof(text), "/proc/%d/stat", (int) pid);
+    f = fopen(text, "r");
     assert_non_null(f);
     n = fread(text, 1, sizeof(text) - 1, f);
     (void) fclose(f);
@@ -213,32 +214,54 @@ test_start_of_self(void)
 
 
 static void
+test_stop_named(void *data)
+{
+    if (prctl(PR_SET_NAME, data, 0, 0, 0) == -1) {
+        _exit(3);
+    }
+
+    (void) raise(SIGSTOP);
+}
+
+
+/*
+ * Another process, as the owner of a slot is one: what a process reads of
+ * itself qemu makes up, without its name and its state.
+ */
+
+static void
 test_start_of_a_process_with_any_name(void **state)
 {
+    int         status;
+    pid_t       pid;
     u_char      letter;
     uint64_t    start;
-    char        before[16];
     ngx_uint_t  i;
 
-    static const char  *names[] = {
+    static char  *names[] = {
         ") R (", "a b c", "))))", "( 1 2 3 4", ") Z 1 1 1 1", "\n", " ", ""
     };
 
-    (void) prctl(PR_GET_NAME, before, 0, 0, 0);
-    start = test_start_of_self();
-    assert_int_not_equal(start, 0);
-
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void) prctl(PR_SET_NAME, names[i], 0, 0, 0);
+        pid = test_fork(test_stop_named, names[i]);
 
-        assert_int_equal(ngx_http_profiling_process_start(getpid(), &letter),
+        assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+        assert_true(WIFSTOPPED(status));
+
+        start = test_start_of(pid);
+        assert_int_not_equal(start, 0);
+
+        assert_int_equal(ngx_http_profiling_process_start(pid, &letter),
                          start);
-        assert_int_equal(letter, 'R');
-        assert_int_equal(ngx_http_profiling_process_start(getpid(), NULL),
-                         start);
+        assert_int_equal(letter, 'T');
+        assert_int_equal(ngx_http_profiling_process_start(pid, NULL), start);
+
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
     }
 
-    (void) prctl(PR_SET_NAME, before, 0, 0, 0);
+    assert_int_equal(ngx_http_profiling_process_start(getpid(), NULL),
+                     test_start_of(getpid()));
 
     letter = 'x';
     assert_int_equal(ngx_http_profiling_process_start(test_dead_pid(),
