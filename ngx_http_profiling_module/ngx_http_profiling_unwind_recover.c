@@ -224,6 +224,139 @@ ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
 }
 
 
+#if defined(__aarch64__)
+
+/*
+ * The stack pointer of the caller at ra, whose frame pointer is known: its CFI
+ * tells how far below its frame record that is, which is not at the stack
+ * pointer where locals lie below what is saved, as GCC's stack protector has
+ * them.  0: CFI does not tell.
+ */
+
+static uint64_t
+ngx_http_profiling_unwind_framed(ngx_http_profiling_walk_t *walk, uint64_t ra,
+    uint64_t fp)
+{
+    uint64_t                              sp;
+    ngx_http_profiling_walk_t             next;
+    const ngx_http_profiling_cfi_rule_t  *rule;
+
+    next = *walk;
+    next.exact = 0;
+    ngx_http_profiling_unwind_find(&next, ra - 1);
+    rule = next.rule;
+
+    if (rule == NULL
+        || rule->cfa_kind != NGX_HTTP_PROFILING_CFI_CFA_REG
+        || rule->cfa_reg != NGX_HTTP_PROFILING_UNWIND_SP
+        || ngx_http_profiling_cfi_kind(rule->saved[0])
+           != NGX_HTTP_PROFILING_CFI_AT)
+    {
+        return 0;
+    }
+
+    sp = fp - (uint64_t) (int64_t) ngx_http_profiling_cfi_arg(rule->saved[0])
+         - (uint64_t) (int64_t) rule->cfa;
+
+    return (sp < walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] || sp >= walk->top)
+           ? 0 : sp;
+}
+
+
+/* whether a function ends between two addresses of one text */
+
+ngx_http_profiling_unwind_unchecked
+static ngx_uint_t
+ngx_http_profiling_unwind_ends(uint64_t from, uint64_t to)
+{
+    u_char    b[8];
+    uint32_t  insn;
+    uint64_t  addr;
+
+    if (to - from > NGX_HTTP_PROFILING_UNWIND_HELPER) {
+        return 1;
+    }
+
+    for (addr = from; addr < to; addr += 4) {
+
+        if ((addr == from || (addr & 4095) == 0)
+            && ngx_http_profiling_unwind_text(addr + 8, b) != NGX_OK)
+        {
+            return 1;
+        }
+
+        insn = *(const volatile uint32_t *) (uintptr_t) addr;
+
+        if ((insn & 0xfffff000) == 0xd65f0000) {           /* ret, retaa */
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Whether the code at walk->pc still returns to what the link register has.
+ * After a call of its own that is an address in this very code.  Code with CFI
+ * is never left so, but of two places in one piece of assembly only a direct
+ * call tells whether the one is in a helper of the other.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
+{
+    u_char                              b[8];
+    uint32_t                            insn;
+    uint64_t                            v, target;
+    const ngx_http_profiling_object_t  *object;
+
+    /* it was saved: the frame record knows more */
+
+    v = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] + 8;
+
+    if (ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+        && v >= walk->reg[NGX_HTTP_PROFILING_UNWIND_SP]
+        && ngx_http_profiling_unwind_load(walk, v, &v) == NGX_OK
+        && ngx_http_profiling_unwind_strip(v) == ra)
+    {
+        return 0;
+    }
+
+    object = walk->object;
+
+    if (object == NULL
+        || ra - object->start >= object->end - object->start
+        || (object->cfi
+            && ngx_http_profiling_cfi_row(object->cfi, ra)
+               != ngx_http_profiling_cfi_row(object->cfi, walk->pc)))
+    {
+        return 1;
+    }
+
+    if (ngx_http_profiling_unwind_code(walk, ra, object, b) != NGX_OK) {
+        return 0;
+    }
+
+    ngx_memcpy(&insn, b + 4, sizeof(insn));
+
+    if ((insn & 0xfc000000) != 0x94000000) {
+        return 0;
+    }
+
+    target = ra - 4 + (uint64_t) (int64_t) ((int32_t) (insn << 6) >> 4);
+
+    /* code that begins before the call and goes on behind it holds it */
+
+    if (target > walk->pc || (target < ra && ra <= walk->pc)) {
+        return 0;
+    }
+
+    return !ngx_http_profiling_unwind_ends(target, walk->pc);
+}
+
+#else
+
 /*
  * Whether the call before ra can have led to walk->pc: what a direct call
  * leads to has to lie before pc, with no CFI between.  A stale return address
@@ -235,8 +368,6 @@ static ngx_uint_t
 ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra,
     const ngx_http_profiling_object_t *from)
 {
-#if !defined(__aarch64__)
-
     u_char                              b[8];
     int32_t                             rel;
     uint64_t                            target;
@@ -261,17 +392,9 @@ ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra,
     return object->cfi == NULL
            || ngx_http_profiling_cfi_row(object->cfi, target)
               == ngx_http_profiling_cfi_row(object->cfi, walk->pc);
-
-#else
-
-    (void) walk;
-    (void) ra;
-    (void) from;
-
-    return 1;
+}
 
 #endif
-}
 
 
 /*
@@ -289,11 +412,17 @@ ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
 
     from = ngx_http_profiling_unwind_return(walk, ra);
 
-    if (from == NULL
-        || (walk->strict && !ngx_http_profiling_unwind_leads(walk, ra, from)))
-    {
+    if (from == NULL) {
         return 0;
     }
+
+#if !defined(__aarch64__)
+
+    if (walk->strict && !ngx_http_profiling_unwind_leads(walk, ra, from)) {
+        return 0;
+    }
+
+#endif
 
     next = *walk;
 
@@ -330,21 +459,19 @@ ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
 
 #if defined(__aarch64__)
 
-    /* compilers put the record at the stack pointer, so fp is the caller's */
-
-    sp = fp;
-
     if (fp < at + 16 || fp >= walk->top) {
         return NGX_DECLINED;
     }
+
+    ra = ngx_http_profiling_unwind_strip(ra);
+    sp = ngx_http_profiling_unwind_framed(walk, ra, fp);
+    sp = sp ? sp : fp;
 
 #else
 
     sp = at + 16;
 
 #endif
-
-    ra = ngx_http_profiling_unwind_strip(ra);
 
     if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
         return NGX_DECLINED;
@@ -400,6 +527,51 @@ ngx_http_profiling_unwind_scan(ngx_http_profiling_walk_t *walk)
 }
 
 
+#if defined(__aarch64__)
+
+/*
+ * By the link register: a leaf, a PLT stub, code that has not saved it yet or
+ * has it again.  What such code keeps on the stack is told by its caller's
+ * frame pointer, else there is nothing.
+ */
+
+static ngx_int_t
+ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  sp, fp, ra;
+
+    if (!ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR)) {
+        return NGX_DECLINED;
+    }
+
+    ra = ngx_http_profiling_unwind_strip(
+                               walk->reg[NGX_HTTP_PROFILING_UNWIND_LR]);
+
+    if (walk->strict && !ngx_http_profiling_unwind_linked(walk, ra)) {
+        return NGX_DECLINED;
+    }
+
+    fp = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP];
+    sp = ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+         ? ngx_http_profiling_unwind_framed(walk, ra, fp) : 0;
+
+    if (sp == 0 || !ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
+        sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+
+        if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
+            return NGX_DECLINED;
+        }
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = ra;
+
+    return NGX_OK;
+}
+
+#else
+
 /* a leaf that has not touched the stack: a PLT stub, small assembly */
 
 static ngx_int_t
@@ -409,24 +581,11 @@ ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
 
     sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
 
-#if defined(__aarch64__)
-
-    if (!ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR)) {
-        return NGX_DECLINED;
-    }
-
-    ra = ngx_http_profiling_unwind_strip(
-                               walk->reg[NGX_HTTP_PROFILING_UNWIND_LR]);
-
-#else
-
     if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
         return NGX_DECLINED;
     }
 
     sp += 8;
-
-#endif
 
     if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
         return NGX_DECLINED;
@@ -438,6 +597,8 @@ ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
 
     return NGX_OK;
 }
+
+#endif
 
 
 ngx_int_t

@@ -35,6 +35,9 @@
 #define NGX_HTTP_PROFILING_UNWIND_LR     30
 #define NGX_HTTP_PROFILING_UNWIND_RED    0
 
+/* bytes of a helper within assembly, whose end is looked for */
+#define NGX_HTTP_PROFILING_UNWIND_HELPER 8192
+
 /* what stays known of the registers in a caller: x29, sp */
 #define NGX_HTTP_PROFILING_UNWIND_KEPT   0xa0000000
 
