@@ -1,5 +1,5 @@
 
-/* Code with no CFI, and code whose CFI says odd things.  x86_64. */
+/* Code with no CFI, and code whose CFI says odd things. */
 
 #if defined(__x86_64__)
 
@@ -138,14 +138,176 @@ unwind_code_callee:
     .cfi_endproc
     .size   unwind_code_callee, . - unwind_code_callee
 
+#else
+
+    .text
+
+    .globl  unwind_code_frame_pointer
+    .type   unwind_code_frame_pointer, %function
+unwind_code_frame_pointer:
+    stp     x29, x30, [sp, #-272]!
+    mov     x29, sp
+    bl      1f
+    mov     w9, #34464
+    movk    w9, #1, lsl #16
+2:
+    str     x9, [sp, #64]
+    subs    w9, w9, #1
+    b.ne    2b
+    ldp     x29, x30, [sp], #272
+    ret
+    .size   unwind_code_frame_pointer, . - unwind_code_frame_pointer
+
+    /* leaves the caller's own address in the link register */
+1:
+    ret
+
+    .globl  unwind_code_leaf
+    .type   unwind_code_leaf, %function
+unwind_code_leaf:
+    mov     w9, #34464
+    movk    w9, #1, lsl #16
+1:
+    subs    w9, w9, #1
+    b.ne    1b
+    ret
+    .size   unwind_code_leaf, . - unwind_code_leaf
+
+    /* neither in the link register nor by a frame pointer, which is wrong */
+
+    .globl  unwind_code_nothing
+    .type   unwind_code_nothing, %function
+unwind_code_nothing:
+    stp     x29, x30, [sp, #-16]!
+    sub     sp, sp, #1008
+
+    /* a scan cannot tell an old frame record in a local from a live one */
+    mov     x9, sp
+    mov     w10, #63
+1:
+    stp     xzr, xzr, [x9], #16
+    subs    w10, w10, #1
+    b.ne    1b
+
+    mov     x30, xzr
+    sub     x29, sp, #8
+    mov     w9, #34464
+    movk    w9, #1, lsl #16
+1:
+    subs    w9, w9, #1
+    b.ne    1b
+    add     sp, sp, #1008
+    ldp     x29, x30, [sp], #16
+    ret
+    .size   unwind_code_nothing, . - unwind_code_nothing
+
+    /* interrupted in a system call, which keeps x9 */
+
+    .globl  unwind_code_scratch_cfa
+    .type   unwind_code_scratch_cfa, %function
+unwind_code_scratch_cfa:
+    .cfi_startproc
+    adrp    x10, unwind_code_scratch_return
+    str     x30, [x10, #:lo12:unwind_code_scratch_return]
+    mov     x9, sp
+    .cfi_def_cfa x9, 0
+    sub     x10, x9, #512
+    and     sp, x10, #-64
+    mov     x8, #172
+    svc     #0
+    mov     x1, #10
+    mov     x8, #129
+    svc     #0
+    mov     sp, x9
+    .cfi_def_cfa sp, 0
+    ret
+    .cfi_endproc
+    .size   unwind_code_scratch_cfa, . - unwind_code_scratch_cfa
+
+    /* (ra, stack, pcs, max, result): walks while ra is its return address */
+
+    .globl  unwind_code_walk_with_return
+    .type   unwind_code_walk_with_return, %function
+unwind_code_walk_with_return:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-32]!
+    .cfi_def_cfa_offset 32
+    .cfi_offset x29, -32
+    .cfi_offset x30, -24
+    str     x19, [sp, #16]
+    .cfi_offset x19, -16
+    mov     x29, sp
+    mov     x19, x30
+    str     x0, [sp, #8]
+    mov     x0, x1
+    mov     x1, x2
+    mov     x2, x3
+    mov     x3, xzr
+    bl      ngx_http_profiling_unwind_here
+    mov     x30, x19
+    .cfi_register x30, x19
+    ldr     x19, [sp, #16]
+    .cfi_restore x19
+    .cfi_restore x30
+    ldr     x29, [sp], #32
+    .cfi_restore x29
+    .cfi_def_cfa_offset 0
+    ret
+    .cfi_endproc
+    .size   unwind_code_walk_with_return, . - unwind_code_walk_with_return
+
+    /* (stack, pcs, max, result): a call is the function's last instruction */
+
+    .globl  unwind_code_last_call
+    .type   unwind_code_last_call, %function
+unwind_code_last_call:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-48]!
+    .cfi_def_cfa_offset 48
+    .cfi_offset x29, -48
+    .cfi_offset x30, -40
+    mov     x29, sp
+    bl      unwind_code_callee
+    .cfi_endproc
+    .size   unwind_code_last_call, . - unwind_code_last_call
+
+    .globl  unwind_code_after
+    .type   unwind_code_after, %function
+unwind_code_after:
+    .cfi_startproc
+    nop
+    ret
+    .cfi_endproc
+    .size   unwind_code_after, . - unwind_code_after
+
+    .type   unwind_code_callee, %function
+unwind_code_callee:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-16]!
+    .cfi_def_cfa_offset 16
+    .cfi_offset x29, -16
+    .cfi_offset x30, -8
+    mov     x29, sp
+    mov     x4, x3
+    mov     x3, xzr
+    bl      ngx_http_profiling_unwind_here
+    ldp     x29, x30, [sp], #16
+    .cfi_restore x29
+    .cfi_restore x30
+    .cfi_def_cfa_offset 0
+    ldp     x29, x30, [sp], #48
+    ret
+    .cfi_endproc
+    .size   unwind_code_callee, . - unwind_code_callee
+
+#endif
+
     .bss
     .balign 8
     .globl  unwind_code_scratch_return
-    .type   unwind_code_scratch_return, @object
+    .type   unwind_code_scratch_return, %object
 unwind_code_scratch_return:
     .zero   8
     .size   unwind_code_scratch_return, 8
-
-#endif
 
     .section .note.GNU-stack, "", @progbits

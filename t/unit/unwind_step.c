@@ -1,7 +1,7 @@
 
 /*
- * Steps through work with the processor's trap flag.  What calls and returns
- * do to the stack pointer is watched, so the true stack is known.
+ * Steps through work, with the processor's trap flag or a brk at a time.  What
+ * calls and returns do is watched, so the true stack is known.
  */
 
 
@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "unwind_trap_arm64.h"
 #include "unwind_work.h"
 
 
@@ -19,13 +20,13 @@
 
 
 static struct {
-    uint64_t                           slot;      /* of the return address */
+    uint64_t                           slot;      /* of the return address;
+                                                     aarch64: the caller's sp */
     uint64_t                           ra;
 } shadow[DEEP];
 
 static unsigned                        depth;
-static uint64_t                        last_pc;
-static uint64_t                        last_sp;
+static unsigned                        begun;
 static unsigned                        left;
 static unsigned char                   seen[SEEN];
 static uint64_t                        base[NGX_HTTP_PROFILING_FRAMES];
@@ -88,23 +89,106 @@ check(const ucontext_t *uc, uint64_t pc)
 }
 
 
+/* walks at the first visits of a place */
+
+static void
+visit(const ucontext_t *uc, uint64_t pc)
+{
+    unsigned char  *s;
+
+    if (depth == 0) {
+        return;
+    }
+
+    s = &seen[(pc * 0x9e3779b97f4a7c15ull) >> 48];
+
+    if (*s < VISITS) {
+        (*s)++;
+        check(uc, pc);
+    }
+}
+
+
+static void
+call(uint64_t slot, uint64_t ra)
+{
+    if (depth < DEEP) {
+        shadow[depth].slot = slot;
+        shadow[depth].ra = ra;
+        depth++;
+    }
+}
+
+
+static void
+begin(const ucontext_t *uc)
+{
+    ngx_http_profiling_unwind_t  result;
+
+    nbase = ngx_http_profiling_unwind(bounds, uc, base,
+                                      NGX_HTTP_PROFILING_FRAMES, &result);
+    begun = 1;
+}
+
+
+#if defined(__aarch64__)
+
+
 static void
 on_trap(int signo, siginfo_t *si, void *data)
 {
-    uint64_t                      pc, sp, v;
-    ucontext_t                   *uc = data;
-    unsigned char                *s;
-    ngx_http_profiling_unwind_t   result;
+    uint64_t     pc, sp;
+    ucontext_t  *uc = data;
 
     (void) signo;
     (void) si;
 
-    pc = (uint64_t) uc->uc_mcontext.gregs[REG_RIP];
-    sp = (uint64_t) uc->uc_mcontext.gregs[REG_RSP];
+    if (!unwind_trap_met(uc)) {
+        return;
+    }
 
-    if (last_pc == 0) {
-        nbase = ngx_http_profiling_unwind(bounds, uc, base,
-                                          NGX_HTTP_PROFILING_FRAMES, &result);
+    pc = unwind_pc(uc);
+    sp = unwind_sp(uc);
+
+    if (!begun) {
+        begin(uc);
+
+    } else {
+        while (depth
+               && (sp > shadow[depth - 1].slot
+                   || (sp == shadow[depth - 1].slot
+                       && pc == shadow[depth - 1].ra)))
+        {
+            depth--;
+        }
+    }
+
+    visit(uc, pc);
+
+    if (--left && unwind_trap_next(uc)) {
+        call(sp, pc + 4);
+    }
+}
+
+
+#else
+
+
+static void
+on_trap(int signo, siginfo_t *si, void *data)
+{
+    uint64_t          pc, sp, v;
+    ucontext_t       *uc = data;
+    static uint64_t   last_pc, last_sp;
+
+    (void) signo;
+    (void) si;
+
+    pc = (uint64_t) unwind_pc(uc);
+    sp = (uint64_t) unwind_sp(uc);
+
+    if (!begun) {
+        begin(uc);
 
     } else {
         while (depth && sp > shadow[depth - 1].slot) {
@@ -116,30 +200,24 @@ on_trap(int signo, siginfo_t *si, void *data)
         /* a call leaves the address behind it at the stack pointer */
 
         if (sp == last_sp - 8 && v - last_pc >= 2 && v - last_pc <= 8
-            && pc != v && depth < DEEP)
+            && pc != v)
         {
-            shadow[depth].slot = sp;
-            shadow[depth].ra = v;
-            depth++;
+            call(sp, v);
         }
     }
 
     last_pc = pc;
     last_sp = sp;
 
-    if (depth) {
-        s = &seen[(pc * 0x9e3779b97f4a7c15ull) >> 48];
-
-        if (*s < VISITS) {
-            (*s)++;
-            check(uc, pc);
-        }
-    }
+    visit(uc, pc);
 
     if (--left == 0) {
         uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t) 0x100;
     }
 }
+
+
+#endif
 
 
 void
@@ -155,14 +233,24 @@ unwind_step(const ngx_http_profiling_stack_t *stack, void (*work)(void),
     out = result;
     left = limit;
     depth = 0;
-    last_pc = 0;
+    begun = 0;
 
     memset(&sa, 0, sizeof(sa));
     sa.sa_sigaction = on_trap;
     sa.sa_flags = SA_SIGINFO;
     sigaction(SIGTRAP, &sa, NULL);
 
-#if defined(__x86_64__)
+#if defined(__aarch64__)
+
+    __asm__ volatile ("brk #1" : : : "memory");
+
+    work();
+
+    __asm__ volatile ("brk #2" : : : "memory");
+
+    unwind_trap_end();
+
+#else
 
     __asm__ volatile ("subq $128, %%rsp\n\t"
                       "pushfq\n\t"
@@ -177,10 +265,6 @@ unwind_step(const ngx_http_profiling_stack_t *stack, void (*work)(void),
                       "andq $~0x100, (%%rsp)\n\t"
                       "popfq\n\t"
                       "addq $128, %%rsp" : : : "memory", "cc");
-
-#else
-
-    (void) work;
 
 #endif
 

@@ -15,6 +15,21 @@
 #include "ngx_http_profiling_unwind.h"
 
 
+/* of an interrupted thread */
+
+#if defined(__aarch64__)
+
+#define unwind_pc(uc)  ((uc)->uc_mcontext.pc)
+#define unwind_sp(uc)  ((uc)->uc_mcontext.sp)
+
+#else
+
+#define unwind_pc(uc)  ((uc)->uc_mcontext.gregs[REG_RIP])
+#define unwind_sp(uc)  ((uc)->uc_mcontext.gregs[REG_RSP])
+
+#endif
+
+
 typedef struct {
     const char   *name;
     void        (*once)(void);
