@@ -75,8 +75,8 @@ pid_t test_dead_pid(void);
 
 /*
  * Runs fn in a child and calls look after each of its instructions, from
- * which on it might have been killed.  The number of these; 0: it is not
- * allowed to trace processes here.
+ * which on it might have been killed.  The number of these.  The test is
+ * skipped where processes must not be traced.  In shm_step.c.
  */
 ngx_uint_t test_step(void (*fn)(void *), void *data, void (*look)(void *));
 

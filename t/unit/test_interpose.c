@@ -8,6 +8,7 @@
 /* sources: ngx_http_profiling_module/ngx_http_profiling_interpose.c */
 /* sources: ngx_http_profiling_module/ngx_http_profiling_interpose_elf.c */
 /* libs: -ldl -lpthread */
+/* needs: ifunc */
 
 #include "interpose_common.h"
 
