@@ -605,7 +605,27 @@ test_bounds(void **state)
 static void
 test_no_cfi(void **state)
 {
+    unwind_step_t  r;
+
     (void) state;
+
+    unwind_step(&stack, unwind_code_frame_pointer, 200, &r);
+    assert_true(r.steps > 20);
+
+#if defined(__x86_64__)
+
+    /* behind its push, nothing tells that the frame pointer is its caller's */
+
+    assert_true(r.wrong <= 1);
+    assert_true(r.wrong == 0 || r.got[0]
+                == (uintptr_t) unwind_code_frame_pointer + 1);
+
+#else
+
+    assert_int_equal(r.wrong, 0);
+
+#endif
+
 
     /* with a frame pointer, as a leaf, and with neither */
 

@@ -142,24 +142,31 @@ unwind_code_callee:
 
     .text
 
+    /*
+     * helpers before it and behind it leave an address of its own in the link
+     * register, which is before the rest of the loop and behind its start
+     */
+1:
+    ret
+
     .globl  unwind_code_frame_pointer
     .type   unwind_code_frame_pointer, %function
 unwind_code_frame_pointer:
     stp     x29, x30, [sp, #-272]!
     mov     x29, sp
-    bl      1f
     mov     w9, #34464
     movk    w9, #1, lsl #16
 2:
     str     x9, [sp, #64]
+    bl      3f
     subs    w9, w9, #1
+    bl      1b
     b.ne    2b
     ldp     x29, x30, [sp], #272
     ret
     .size   unwind_code_frame_pointer, . - unwind_code_frame_pointer
-
-    /* leaves the caller's own address in the link register */
-1:
+3:
+    nop
     ret
 
     .globl  unwind_code_leaf
