@@ -91,6 +91,8 @@ sub rate {
     cmp_ok($delay / 1e6, '>=', $n - 5 * sqrt($n * 1 * (3 - 1)),
            '... with their time');
 
+    # the end of an encoder would end a sleep
+    Profile::encoders_ended($site);
     ask($site, '/long', 1);
 
     my $q = Profile::take($site, path => '/debug/pprof/block');

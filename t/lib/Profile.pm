@@ -172,6 +172,19 @@ sub bytes {
 }
 
 
+# The workers have no children: a signal of the end of one may break off what
+# they do.
+
+sub encoders_ended {
+    my $site = shift;
+
+    return until_true(30, sub {
+        return !grep { slurp("/proc/$_/task/$_/children") =~ /\d/ }
+                     $site->workers;
+    });
+}
+
+
 sub decode {
     my $bytes = shift;
 
