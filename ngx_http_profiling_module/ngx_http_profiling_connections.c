@@ -141,22 +141,28 @@ static ngx_int_t
 ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
     ngx_http_profiling_gauges_t *g)
 {
-    ngx_uint_t                   last, busy, high;
-    ngx_connection_t            *c;
-    ngx_http_profiling_count_t  *count;
+    ngx_uint_t                     last, busy, high;
+    ngx_http_profiling_count_t    *count;
+    ngx_http_profiling_context_t  *context;
 
     count = &ngx_http_profiling_count;
     busy = g->active - g->waiting;
-    high = ngx_http_profiling_roster()->high;
+    high = ngx_http_profiling_array_size ? ngx_http_profiling_roster()->high
+                                         : 0;
     last = ngx_min(count->next + NGX_HTTP_PROFILING_CONTEXTS_STEP, high);
 
-    while (count->next < last && g->writing < busy) {
-        c = &cycle->connections[count->next++];
+    /* of thousands that have sent half a request, each is one too many */
 
-        if (ngx_http_profiling_request_active(c)) {
-            g->writing++;
-            ngx_http_profiling_stream_count(c, g);
+    while (count->next < last && g->writing < busy) {
+        context = ngx_http_profiling_context_at(count->next++);
+
+        if (context->request == NULL && context->streams == 0) {
+            continue;
         }
+
+        g->writing++;
+        g->streams += context->streams;
+        g->connections += context->streams;
     }
 
     if (g->writing < busy && last < high) {
