@@ -2,11 +2,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include <dlfcn.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_objects.h"
 
 
 #define NGX_HTTP_PROFILING_ENCODER       "ngx_http_profiling_encoder"
@@ -78,15 +78,27 @@ static char  ngx_http_profiling_encoder_path[NGX_MAX_PATH];
 void
 ngx_http_profiling_encode_init_module(ngx_cycle_t *cycle)
 {
-    char     *p, file[NGX_MAX_PATH];
-    int       n;
-    Dl_info   info;
+    char                                *p, file[NGX_MAX_PATH];
+    int                                  n;
+    const ngx_http_profiling_object_t   *o;
+    const ngx_http_profiling_objects_t  *objects;
 
-    if (dladdr((void *) ngx_http_profiling_encode, &info) == 0
-        || realpath(info.dli_fname, file) == NULL)
-    {
-        file[0] = '\0';
+    /*
+     * Beside the object with this code.  If that is nginx itself, the name it
+     * was started by is no help: it is gone with the title of the process.
+     */
+
+    objects = ngx_http_profiling_objects_acquire();
+
+    o = objects ? ngx_http_profiling_objects_find(objects,
+                                         (uintptr_t) ngx_http_profiling_encode)
+                : NULL;
+
+    if (o == NULL || realpath(o->path, file) == NULL) {
+        (void) snprintf(file, NGX_MAX_PATH, "%s", o ? o->path : "");
     }
+
+    ngx_http_profiling_objects_release();
 
     p = strrchr(file, '/');
 

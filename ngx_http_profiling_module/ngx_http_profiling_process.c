@@ -61,7 +61,6 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
     ngx_http_profiling_request_init_module(cycle);
     ngx_http_profiling_mutex_register(cycle, zone);
     ngx_http_profiling_wake_open(zone, cycle->log);
-    ngx_http_profiling_encode_init_module(cycle);
     ngx_http_profiling_trace_init_module(cycle, zone);
 
     /* the workers inherit both; unwind tables are shared by copy-on-write */
@@ -72,6 +71,8 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "unwind tables cannot be made, profiles have no stacks");
     }
+
+    ngx_http_profiling_encode_init_module(cycle);
 
     if (ngx_http_profiling_process.slot) {
 

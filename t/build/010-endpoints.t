@@ -165,4 +165,6 @@ sub replaced {
        'a reload');
     cmp_ok($site->json('metrics')->{metrics}{requests}{total}, '>=', $before,
            '... nor does it forget');
+    is($site->request('/debug/pprof/heap')->{status}, 200,
+       '... and it still finds its encoder');
 }
