@@ -52,7 +52,7 @@ my $site = Site->new(
     server   => join('', map { "location /of/$_ { profiling_test wait_$_ "
                                . file($_) . "; }\n" }
                      sort keys %function)
-              . 'location = /often { profiling_test wait_system 400 :; }'
+              . 'location = /often { profiling_test wait_system 200 :; }'
               . 'location = /calls { profiling_test wait_calls 0 DIR/calls/a; }'
 );
 
@@ -189,12 +189,12 @@ sub profiled {
 }
 
 
-# The timer of the CPU now and then meets the worker in a call: 400 of them in
+# The timer of the CPU now and then meets the worker in a call: 200 of them in
 # one pass, which is a pause before the last begins.  In some of them nginx
 # takes the signal of another child, and writes to its log.
 
 sub within {
-    $site->request('/often', seconds => 60);
+    $site->request('/often', seconds => 60) for 1 .. 4;
 
     my $q = Profile::take($site, path => '/debug/pprof/block');
     my @often = grep { ($_->{labels}{location} // '') eq '= /often'
@@ -203,9 +203,17 @@ sub within {
                 @{ $q->{samples} };
 
     cmp_ok(scalar @often, '>', 0, 'calls in a row are in the profile');
+
+  SKIP: {
+    # another worker asks where it is, and is told
+    skip('a pass took more than a second', 1)
+        if grep { ($_->{location} // '') eq '= /often'
+                  && $_->{duration_ns} > 1e9 } @{ $site->json('gc')->{recent} };
+
     is_deeply([ map { join ' < ', @{ $_->{frames} }[0 .. 3] }
                 grep { $_->{frames}[0] !~ $function{system} } @often ],
               [], '... each with its own time, wherever it was met');
+  }
 }
 
 
