@@ -62,6 +62,18 @@ const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
       "latency",
       "no request of the location has ended" },
 
+    { NGX_HTTP_PROFILING_NO_PCRE,
+      "pcre_version",
+      "nginx runs without the library" },
+
+    { NGX_HTTP_PROFILING_NO_OPENSSL,
+      "openssl_version",
+      "nginx runs without the library" },
+
+    { NGX_HTTP_PROFILING_NO_ZLIB,
+      "zlib_version",
+      "nginx runs without the library" },
+
     { 0, NULL, NULL }
 };
 

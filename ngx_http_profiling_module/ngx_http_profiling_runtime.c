@@ -7,9 +7,16 @@
 #include "ngx_http_profiling_version.h"
 
 
+typedef struct {
+    const char  *key;
+    const char  *(*version)(void);
+    uint64_t     none;
+} ngx_http_profiling_library_t;
+
+
 static void ngx_http_profiling_runtime_settings(ngx_http_profiling_json_t *j,
     ngx_http_profiling_snapshot_t *s);
-static void ngx_http_profiling_runtime_versions(
+static uint64_t ngx_http_profiling_runtime_versions(
     ngx_http_profiling_json_t *j);
 static size_t ngx_http_profiling_runtime_duration(u_char *buf, size_t size,
     double seconds);
@@ -21,7 +28,7 @@ ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w)
     double                          uptime;
     u_char                          text[64];
     size_t                          len;
-    uint64_t                        requests, errors;
+    uint64_t                        requests, errors, none;
     ngx_uint_t                      i;
     ngx_http_profiling_json_t      *j;
     ngx_http_profiling_worker_t    *worker;
@@ -59,7 +66,7 @@ ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w)
     ngx_http_profiling_json_double(j, "error_rate",
                             uptime > 0 ? (double) errors / uptime : 0);
 
-    ngx_http_profiling_runtime_versions(j);
+    none = ngx_http_profiling_runtime_versions(j);
 
     ngx_http_profiling_json_uint(j, "generation",
                               ngx_http_profiling_load(&s->zone->generation));
@@ -77,51 +84,54 @@ ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w)
 
     ngx_http_profiling_json_close(j, ']');
     ngx_http_profiling_runtime_settings(j, s);
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
+    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable | none);
     ngx_http_profiling_json_close(j, '}');
 
     return NGX_DONE;
 }
 
 
-static void
+/* says which of them there are none of */
+
+static uint64_t
 ngx_http_profiling_runtime_versions(ngx_http_profiling_json_t *j)
 {
-    const char  *version;
+    uint64_t                              none;
+    const char                           *version;
+    const ngx_http_profiling_library_t   *lib;
+
+    static const ngx_http_profiling_library_t  libraries[] = {
+        { "pcre_version", ngx_http_profiling_version_pcre,
+          NGX_HTTP_PROFILING_NO_PCRE },
+        { "openssl_version", ngx_http_profiling_version_openssl,
+          NGX_HTTP_PROFILING_NO_OPENSSL },
+        { "zlib_version", ngx_http_profiling_version_zlib,
+          NGX_HTTP_PROFILING_NO_ZLIB },
+        { NULL, NULL, 0 }
+    };
 
     ngx_http_profiling_json_cstring(j, "nginx_version", NGINX_VERSION);
     ngx_http_profiling_json_cstring(j, "module_version",
                                     NGX_HTTP_PROFILING_VERSION);
 
-    version = ngx_http_profiling_version_pcre();
+    none = 0;
 
-    if (version) {
-        ngx_http_profiling_json_cstring(j, "pcre_version", version);
+    for (lib = libraries; lib->key; lib++) {
+        version = lib->version();
 
-    } else {
-        ngx_http_profiling_json_null(j, "pcre_version");
-    }
+        if (version) {
+            ngx_http_profiling_json_cstring(j, lib->key, version);
 
-    version = ngx_http_profiling_version_openssl();
-
-    if (version) {
-        ngx_http_profiling_json_cstring(j, "openssl_version", version);
-
-    } else {
-        ngx_http_profiling_json_null(j, "openssl_version");
-    }
-
-    version = ngx_http_profiling_version_zlib();
-
-    if (version) {
-        ngx_http_profiling_json_cstring(j, "zlib_version", version);
-
-    } else {
-        ngx_http_profiling_json_null(j, "zlib_version");
+        } else {
+            ngx_http_profiling_json_null(j, lib->key);
+            none |= lib->none;
+        }
     }
 
     ngx_http_profiling_json_cstring(j, "allocator",
                                     ngx_http_profiling_allocator_name());
+
+    return none;
 }
 
 

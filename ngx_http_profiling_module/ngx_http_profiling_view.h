@@ -46,6 +46,9 @@ typedef struct {
 #define NGX_HTTP_PROFILING_NO_PASS      ((uint64_t) 1 << 49)
 #define NGX_HTTP_PROFILING_NO_PLACE     ((uint64_t) 1 << 50)
 #define NGX_HTTP_PROFILING_NO_UPSTREAM  ((uint64_t) 1 << 51)
+#define NGX_HTTP_PROFILING_NO_PCRE      ((uint64_t) 1 << 52)
+#define NGX_HTTP_PROFILING_NO_OPENSSL   ((uint64_t) 1 << 53)
+#define NGX_HTTP_PROFILING_NO_ZLIB      ((uint64_t) 1 << 54)
 
 typedef struct {
     uint64_t                             bit;
