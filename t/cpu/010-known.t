@@ -9,6 +9,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Site;
+use Modules qw(built skip_unbuilt thread_pool);
 use Profile;
 use Sampled;
 
@@ -22,12 +23,14 @@ my $site = Site->new(
     workers  => 3,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
-    main     => 'thread_pool default threads=2;',
+    main     => thread_pool(2),
     http     => 'profiling_interval 1s; profiling_cpu_rate 1000;',
     server   => join('', map { "location = /$_ { profiling_test "
                                . s/_cfi$//r . " 16000000 DIR/burnt; }\n" }
                          @kinds)
-                . 'location = /thread { profiling_test thread 4000000; }',
+                . (built('threads')
+                   ? 'location = /thread { profiling_test thread 4000000; }'
+                   : ''),
 );
 
 my $burnt = $site->dir . '/burnt';
@@ -52,7 +55,12 @@ tools();
 Profile::end($_) for @$loads;
 close $armed;
 
-threads();
+SKIP: {
+    skip_unbuilt('threads', 4);
+
+    threads();
+}
+
 idle();
 rate();
 
@@ -208,6 +216,8 @@ sub threads {
 # nothing to do: a profile of nothing is one too
 
 sub idle {
+    rested();
+
     my $p = Profile::take($site, seconds => 1);
 
     is_valid($p, 'idle workers');
@@ -223,6 +233,23 @@ sub idle {
     Profile::end($load);
 
     is(sampled($site), $before, 'without a capture nothing is sampled');
+}
+
+
+# Clients that are gone leave requests that burn to their end.
+
+sub rested {
+    my $before = -1;
+
+    ok(until_true(20, sub {
+        my $now = cpu_ns(@workers);
+        my $spent = $now - $before;
+        $before = $now;
+
+        # a little is the tick of each interval
+        sleep 0.2;
+        return $spent < 5e6;
+    }), 'the workers have done all that they were asked for');
 }
 
 

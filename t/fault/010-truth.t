@@ -9,14 +9,16 @@ use warnings;
 
 use Fault;
 use IO::Socket::INET;
+use Modules qw(built skip_unbuilt);
 use Test::More;
 
 my $text = join '', map { "line $_ of a page that compresses\n" } 1 .. 400;
 
+my $gzip = built('gzip') ? 'gzip on; gzip_types text/plain;' : '';
+my $http2 = built('http2') ? 'listen 127.0.0.1:PORT2 http2;' : '';
+
 my $n = Fault->new(name => 'truth', ports => 4,
-                   access_log => 'DIR/access.log', http => <<'END',
-    gzip on;
-    gzip_types text/plain;
+                   access_log => 'DIR/access.log', http => $gzip . <<'END',
     keepalive_requests 1000000;
     keepalive_timeout 120s;
 
@@ -29,8 +31,7 @@ my $n = Fault->new(name => 'truth', ports => 4,
         location / { return 200 "from behind\n"; }
     }
 END
-    server => <<'END');
-        listen 127.0.0.1:PORT2 http2;
+    server => $http2 . <<'END');
         location /static/ { alias DIR/html/; }
         location /gzip/ { alias DIR/html/; }
         location /silent/ { proxy_pass http://127.0.0.1:PORT3; }
@@ -62,6 +63,10 @@ for my $load (['static', '/static/page.txt', 'http/1.1', 6000, 8, ()],
 {
     my ($name, $path, $protocol, $number, $clients, @more) = @$load;
 
+  SKIP: {
+    skip_unbuilt('gzip', 1) if $name eq 'gzip';
+    skip_unbuilt('http2', 1) if $protocol eq 'h2c';
+
     my $port = $n->port($protocol eq 'h2c' ? 2 : 0);
     my $said = run_command('h2load', '-n', $number, '-c', $clients,
                            $protocol eq 'h2c' ? ('-m', 10) : '--h1', @more,
@@ -71,6 +76,7 @@ for my $load (['static', '/static/page.txt', 'http/1.1', 6000, 8, ()],
     is($done, $number, "$name: h2load has made its requests") or diag($said);
 
     $total += $number;
+  }
 }
 
 my $m = $n->ticked;

@@ -10,7 +10,8 @@
  *     profiling_test spin;              never comes back
  *     profiling_test sleep 100;         holds the worker up, ms
  *     profiling_test thread 1000000;    burns in a task of a thread pool
- *     profiling_test doze 1000;         sleeps in such a task, ms
+ *     profiling_test doze 1000;         sleeps in such a task, ms; nginx knows
+ *                                       these two if it has thread pools
  *     profiling_test malloc 1000;       so many random malloc() and free()
  *     profiling_test dlopen 10 file;    loads, calls and unloads an object
  *     profiling_test load 10 file;      loads it, calls it so often, keeps it
@@ -87,11 +88,13 @@ static void ngx_http_profiling_test_touch(
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_heap(
     ngx_http_profiling_test_conf_t *conf);
+#if (NGX_THREADS)
 static ngx_int_t ngx_http_profiling_test_thread(ngx_http_request_t *r,
     ngx_http_profiling_test_conf_t *conf);
 static void ngx_http_profiling_test_task(void *data, ngx_log_t *log);
 static void ngx_http_profiling_test_doze(uint64_t ms);
 static void ngx_http_profiling_test_task_done(ngx_event_t *ev);
+#endif
 static ngx_int_t ngx_http_profiling_test_send(ngx_http_request_t *r);
 static void *ngx_http_profiling_test_create_conf(ngx_conf_t *cf);
 static char *ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -148,8 +151,10 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
     { ngx_string("small"), ngx_http_profiling_test_heap, NULL,
       profiling_test_small },
     { ngx_string("crowd"), ngx_http_profiling_test_crowd, NULL, NULL },
+#if (NGX_THREADS)
     { ngx_string("thread"), NULL, profiling_test_deep_cfi, NULL },
     { ngx_string("doze"), NULL, ngx_http_profiling_test_doze, NULL },
+#endif
     { ngx_null_string, NULL, NULL, NULL }
 };
 
@@ -229,9 +234,13 @@ ngx_http_profiling_test_handler(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_test_module);
 
+#if (NGX_THREADS)
+
     if (conf->act == NULL) {
         return ngx_http_profiling_test_thread(r, conf);
     }
+
+#endif
 
     conf->act(conf);
 
@@ -560,6 +569,8 @@ ngx_http_profiling_test_guest(const ngx_connection_t *like)
 }
 
 
+#if (NGX_THREADS)
+
 static ngx_int_t
 ngx_http_profiling_test_thread(ngx_http_request_t *r,
     ngx_http_profiling_test_conf_t *conf)
@@ -625,6 +636,8 @@ ngx_http_profiling_test_task_done(ngx_event_t *ev)
     ngx_http_finalize_request(r, ngx_http_profiling_test_send(r));
     ngx_http_run_posted_requests(c);
 }
+
+#endif
 
 
 static ngx_int_t
