@@ -3,11 +3,15 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use Modules ();
 use ProfilingBlocks;
 
 log_level('info');
 no_shuffle();
 no_long_string();
+
+# more memory than the least profiling_memory_limit, however small nginx is
+worker_connections(8192);
 
 our $memory = join ' ', map { "memory.$_:integer" }
     qw(alloc total_alloc sys heap_alloc heap_sys heap_inuse heap_idle
@@ -18,6 +22,8 @@ our $api = <<'END';
 END
 
 our $fast = "profiling_interval 100ms;";
+
+our $echo = Modules::other('/usr/lib/nginx/modules/ngx_http_echo_module.so');
 
 # endpoint, then field:type
 
@@ -540,6 +546,7 @@ Unknown profile
 
 
 === TEST 29: gzip compresses the answers
+--- skip_eval: 3: !Modules::built('gzip')
 --- config
     gzip on;
     gzip_types application/json;
