@@ -198,7 +198,10 @@ sub written {
     answer($long);
 
     is(Profile::finish($crowd), 'served', 'a crowd is served meanwhile');
-    is_all_cpu($_, '... of no more CPU time than there was') for @p;
+
+    # what was once in it were 70 ms; all have the same beginning
+    is_all_cpu($_, '... of no more CPU time than there was', ticks => 6)
+        for @p;
 }
 
 

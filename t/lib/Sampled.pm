@@ -169,7 +169,8 @@ sub is_burnt {
 # the capture it is not known of a thread what passed since its last sample: a
 # period and the tick that looks at it, and others that did not meet the thread.
 # When timers have to be armed first, workers are late by up to `late` ns of
-# their own, all together.  Half a percent is what a machine may do besides.
+# their own, all together.  Half a percent is what a machine may do besides.  A
+# virtual processor that does not run at one of the ends has its `ticks` late.
 
 sub is_all_cpu {
     my ($p, $name, %o) = @_;
@@ -179,7 +180,8 @@ sub is_all_cpu {
     my $least = sum0(map { $p->{range}{$_}[0] } @pids);
     my $most = sum0(map { $p->{range}{$_}[1] } @pids);
     my $late = $o{late} // 0;
-    my $edge = ($o{threads} // @pids) * ($p->{decoded}{period} + 3 * $tick);
+    my $edge = ($o{threads} // @pids)
+               * ($p->{decoded}{period} + ($o{ticks} // 3) * $tick);
     my $part = 0.005 * $most;
     my $said = sprintf '%s: %.1f ms, should be %.1f to %.1f ms, less up to '
                        . '%.1f ms to be late, +- %.1f ms at the ends, '
