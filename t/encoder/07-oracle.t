@@ -201,6 +201,8 @@ my ($nginx) = grep { -x } $ENV{BINARY} || $ENV{TEST_NGINX_BINARY} || (),
 
 SKIP: {
     skip 'no nginx', 4 if !$nginx;
+    skip 'an nginx with all its symbols', 4
+        if qx(readelf -SW $nginx) =~ /\.symtab\b/;
 
     my $e = elf($nginx);
     my (%symbol, @fde);

@@ -6,6 +6,8 @@
 
 /* sources: ngx_http_profiling_module/ngx_http_profiling_clock.c */
 
+#include <ngx_config.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
