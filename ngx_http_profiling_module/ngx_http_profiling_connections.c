@@ -34,7 +34,8 @@ static void ngx_http_profiling_peer_count(ngx_connection_t *c,
     ngx_http_profiling_peer_e peer, ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g);
-static void ngx_http_profiling_stream_count(const ngx_connection_t *c,
+static void ngx_http_profiling_stream_count(
+    const ngx_http_profiling_context_t *context,
     ngx_http_profiling_gauges_t *g);
 
 
@@ -151,18 +152,13 @@ ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
                                          : 0;
     last = ngx_min(count->next + NGX_HTTP_PROFILING_CONTEXTS_STEP, high);
 
-    /* of thousands that have sent half a request, each is one too many */
-
     while (count->next < last && g->writing < busy) {
         context = ngx_http_profiling_context_at(count->next++);
 
-        if (context->request == NULL && context->streams == 0) {
-            continue;
+        if (ngx_http_profiling_context_active(context)) {
+            g->writing++;
+            ngx_http_profiling_stream_count(context, g);
         }
-
-        g->writing++;
-        g->streams += context->streams;
-        g->connections += context->streams;
     }
 
     if (g->writing < busy && last < high) {
@@ -272,6 +268,8 @@ static void
 ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g)
 {
+    ngx_http_profiling_context_t  *context;
+
     if (c->listening->handler != ngx_http_init_connection) {
         g->other++;
         return;
@@ -279,7 +277,11 @@ ngx_http_profiling_client_count(ngx_connection_t *c,
 
     g->active++;
 
-    ngx_http_profiling_stream_count(c, g);
+    context = ngx_http_profiling_context(c);
+
+    if (context) {
+        ngx_http_profiling_stream_count(context, g);
+    }
 
     if (ngx_http_profiling_request_active(c)) {
         g->writing++;
@@ -296,15 +298,9 @@ ngx_http_profiling_client_count(ngx_connection_t *c,
 /* of HTTP/2: each has a connection of its own outside of nginx's table */
 
 static void
-ngx_http_profiling_stream_count(const ngx_connection_t *c,
+ngx_http_profiling_stream_count(const ngx_http_profiling_context_t *context,
     ngx_http_profiling_gauges_t *g)
 {
-    ngx_http_profiling_context_t  *context;
-
-    context = ngx_http_profiling_context(c);
-
-    if (context) {
-        g->streams += context->streams;
-        g->connections += context->streams;
-    }
+    g->streams += context->streams;
+    g->connections += context->streams;
 }

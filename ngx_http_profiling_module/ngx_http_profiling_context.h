@@ -154,6 +154,15 @@ ngx_http_profiling_context_at(ngx_uint_t i)
 }
 
 
+/* worker: whether a connection serves a request, or streams */
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_context_active(const ngx_http_profiling_context_t *context)
+{
+    return context->request != NULL || context->streams;
+}
+
+
 /* worker: a connection begins to serve a request */
 
 static ngx_inline void

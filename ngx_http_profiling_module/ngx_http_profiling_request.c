@@ -245,7 +245,7 @@ ngx_http_profiling_request_active(const ngx_connection_t *c)
 
     context = ngx_http_profiling_context_find(c);
 
-    return context ? context->streams + (context->request != NULL) : 0;
+    return context ? ngx_http_profiling_context_active(context) : 0;
 }
 
 
