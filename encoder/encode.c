@@ -21,11 +21,6 @@ profiling_encode(profiling_raw_t *raw, profiling_buf_t *out)
 
     p = profiling_profile_make(raw);
 
-    if (raw->header.output == NGX_HTTP_PROFILING_RAW_LEGACY) {
-        profiling_legacy_put(p, out);
-        return;
-    }
-
     if (raw->header.output != NGX_HTTP_PROFILING_RAW_PPROF) {
         profiling_text_put(p, out);
         return;

@@ -79,7 +79,7 @@ static uint64_t gotrace_string(profiling_trace_t *t, uint32_t string);
 static uint64_t gotrace_stack(profiling_trace_t *t, uint32_t stack);
 
 
-const profiling_trace_form_t  profiling_gotrace_v2 = {
+const profiling_trace_form_t  profiling_gotrace = {
     gotrace_begin,
     gotrace_generation,
     gotrace_worker,

@@ -116,10 +116,9 @@ profiling_tags_t *profiling_labels_merge(profiling_profile_t *p,
     uint32_t process, uint32_t sample);
 
 
-/* output forms: pprof.c, text.c, legacy.c; what is put is not compressed */
+/* output forms: pprof.c, text.c; what is put is not compressed */
 void profiling_pprof_put(profiling_profile_t *p, profiling_buf_t *out);
 void profiling_text_put(profiling_profile_t *p, profiling_buf_t *out);
-void profiling_legacy_put(profiling_profile_t *p, profiling_buf_t *out);
 
 /* one gzip member: gzip.c */
 void profiling_gzip(profiling_buf_t *in, profiling_buf_t *out);

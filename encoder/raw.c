@@ -174,7 +174,7 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
     }
 
     if (h->output < NGX_HTTP_PROFILING_RAW_PPROF
-        || h->output > NGX_HTTP_PROFILING_RAW_NAMES)
+        || h->output > NGX_HTTP_PROFILING_RAW_TRACE)
     {
         profiling_raw_invalid("unknown output");
     }

@@ -41,7 +41,7 @@ profiling_raw_trace_info(profiling_raw_t *raw, profiling_section_t *s)
         profiling_raw_invalid("a trace of another version");
     }
 
-    if (info->format < NGX_HTTP_PROFILING_TRACE_GO_V2
+    if (info->format < NGX_HTTP_PROFILING_TRACE_GO
         || info->format > NGX_HTTP_PROFILING_TRACE_PERFETTO)
     {
         profiling_raw_invalid("unknown format of a trace");

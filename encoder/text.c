@@ -54,9 +54,7 @@ profiling_text_put(profiling_profile_t *p, profiling_buf_t *out)
 
     unsigned  kind;
 
-    if (p->raw->header.output == NGX_HTTP_PROFILING_RAW_SYMBOL
-        || p->raw->header.output == NGX_HTTP_PROFILING_RAW_NAMES)
-    {
+    if (p->raw->header.output == NGX_HTTP_PROFILING_RAW_SYMBOL) {
         profiling_text_symbols(p, out);
         return;
     }
@@ -545,7 +543,6 @@ profiling_text_symbols(profiling_profile_t *p, profiling_buf_t *out)
     size_t                 i;
     uint32_t               k;
     uint64_t               pc, synthetic;
-    unsigned               n;
     profiling_stack_t     *stack;
     profiling_sample_t    *sample;
     profiling_location_t  *location;
@@ -579,18 +576,9 @@ profiling_text_symbols(profiling_profile_t *p, profiling_buf_t *out)
             }
 
             profiling_buf_printf(out, "0x%llx ", (unsigned long long) pc);
-
-            /* google-pprof takes inlined calls, the outermost first */
-
-            for (n = p->raw->header.output == NGX_HTTP_PROFILING_RAW_NAMES
-                     ? location->nlines : 1;
-                 n-- > 0;
-                 profiling_buf_printf(out, n ? "--" : "\n"))
-            {
-                profiling_text_plain(profiling_profile_string(p,
-                                         location->lines[n].function->name),
-                                     out);
-            }
+            profiling_text_plain(profiling_profile_string(p,
+                                     location->lines[0].function->name), out);
+            profiling_buf_printf(out, "\n");
         }
     }
 }

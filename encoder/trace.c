@@ -46,10 +46,8 @@ profiling_trace_encode(profiling_raw_t *raw, profiling_buf_t *out)
     profiling_trace_read(t);
     profiling_trace_samples(t);
 
-    form = (t->info.format == NGX_HTTP_PROFILING_TRACE_GO_V2)
-           ? &profiling_gotrace_v2
-           : (t->info.format == NGX_HTTP_PROFILING_TRACE_GO_V1)
-           ? &profiling_gotrace_v1 : &profiling_perfetto;
+    form = (t->info.format == NGX_HTTP_PROFILING_TRACE_GO)
+           ? &profiling_gotrace : &profiling_perfetto;
 
     profiling_trace_time(t, &from, &to);
 

@@ -6,7 +6,7 @@
  *     trace_read.c  streams -> events and goroutines, filters
  *     trace_run.c   events of a worker -> steps, valid whatever is missing
  *     trace.c       generations; which workers run when
- *     gotrace.c, gotrace1.c, perfetto.c     steps -> a file
+ *     gotrace.c, perfetto.c                 steps -> a file
  */
 
 
@@ -215,8 +215,7 @@ typedef struct {
 } profiling_trace_form_t;
 
 
-extern const profiling_trace_form_t  profiling_gotrace_v2;
-extern const profiling_trace_form_t  profiling_gotrace_v1;
+extern const profiling_trace_form_t  profiling_gotrace;
 extern const profiling_trace_form_t  profiling_perfetto;
 
 

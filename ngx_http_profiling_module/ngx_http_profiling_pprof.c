@@ -38,7 +38,6 @@ typedef struct {
 } ngx_http_profiling_page_t;
 
 
-static ngx_uint_t ngx_http_profiling_pprof_legacy(ngx_http_request_t *r);
 static void ngx_http_profiling_pprof_output(ngx_http_profiling_text_t *raw,
     uint32_t output);
 static void ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
@@ -103,8 +102,7 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
 
     { ngx_string("profile"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "CPU profile of all workers. \"seconds\" sets the duration (30), "
-      "\"worker\" narrows it to the worker of that pid, "
-      "\"format=legacy\" is what gperftools reads.",
+      "\"worker\" narrows it to the worker of that pid.",
       ngx_http_profiling_pprof_profile },
 
     { ngx_string("symbol"), NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST, NULL,
@@ -116,9 +114,8 @@ static ngx_http_profiling_page_t  ngx_http_profiling_pages[] = {
 
     { ngx_string("trace"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Execution trace of all workers, for \"go tool trace\". \"seconds\" "
-      "sets the duration (1), \"version=1\" is for Go before 1.22, "
-      "\"format=perfetto\" for Perfetto; \"server\", \"location\", "
-      "\"min_ms\" keep only such requests.",
+      "sets the duration (1), \"format=perfetto\" is for Perfetto; \"server\", "
+      "\"location\", \"min_ms\" keep only such requests.",
       ngx_http_profiling_pprof_trace },
 
     { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, NULL,
@@ -263,6 +260,14 @@ ngx_http_profiling_pprof_profile(ngx_http_request_t *r,
         return rc;
     }
 
+    if (ngx_http_profiling_argument(r, "format", &value) == NGX_OK
+        && (value.len != 5 || ngx_strncmp(value.data, "pprof", 5) != 0))
+    {
+        return error(r, NGX_HTTP_BAD_REQUEST,
+                     "format must be pprof, which \"go tool pprof\" reads, "
+                     "not \"%V\"", &value);
+    }
+
     rc = ngx_http_profiling_argument_worker(r, &worker, error);
 
     if (rc != NGX_DECLINED) {
@@ -295,10 +300,6 @@ ngx_http_profiling_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
     p = ngx_http_profiling_pprof_create(r, disposition, error);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_http_profiling_pprof_legacy(r)) {
-        p->output = NGX_HTTP_PROFILING_RAW_LEGACY;
     }
 
     rc = ngx_http_profiling_capture_cpu(r->pool, r->connection->log,
@@ -336,28 +337,6 @@ ngx_http_profiling_pprof_create(ngx_http_request_t *r,
     }
 
     return p;
-}
-
-
-/*
- * What google-pprof of gperftools reads.  It adds "/pprof/profile" and
- * "/pprof/symbol" to the URL that it is given, and no parameter can be.
- */
-
-static ngx_uint_t
-ngx_http_profiling_pprof_legacy(ngx_http_request_t *r)
-{
-    ngx_str_t  value;
-
-    if (ngx_strlcasestrn(r->uri.data, r->uri.data + r->uri.len,
-                         (u_char *) "/legacy/pprof/", 14 - 1))
-    {
-        return 1;
-    }
-
-    return ngx_http_profiling_argument(r, "format", &value) == NGX_OK
-           && value.len == 6
-           && ngx_memcmp(value.data, "legacy", 6) == 0;
 }
 
 
@@ -711,11 +690,6 @@ ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
 
     if (f == NULL || profile == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_http_profiling_pprof_legacy(r)) {
-        ngx_http_profiling_pprof_output(&f->text,
-                                        NGX_HTTP_PROFILING_RAW_NAMES);
     }
 
     if (ngx_http_profiling_encode(r->pool, r->connection->log, &f->text,

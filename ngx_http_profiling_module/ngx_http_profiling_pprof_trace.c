@@ -140,17 +140,14 @@ ngx_http_profiling_pprof_format(ngx_http_request_t *r,
 {
     ngx_str_t  value;
 
-    o->format = NGX_HTTP_PROFILING_TRACE_GO_V2;
+    o->format = NGX_HTTP_PROFILING_TRACE_GO;
 
-    if (ngx_http_profiling_argument(r, "version", &value) == NGX_OK) {
-
-        if (value.len == 1 && value.data[0] == '1') {
-            o->format = NGX_HTTP_PROFILING_TRACE_GO_V1;
-
-        } else if (value.len != 1 || value.data[0] != '2') {
-            return error(r, NGX_HTTP_BAD_REQUEST,
-                         "version must be 1 or 2, not \"%V\"", &value);
-        }
+    if (ngx_http_profiling_argument(r, "version", &value) == NGX_OK
+        && (value.len != 1 || value.data[0] != '2'))
+    {
+        return error(r, NGX_HTTP_BAD_REQUEST,
+                     "version must be 2, which Go 1.22 and later read, "
+                     "not \"%V\"", &value);
     }
 
     if (ngx_http_profiling_argument(r, "format", &value) == NGX_OK) {

@@ -42,8 +42,6 @@
 #define NGX_HTTP_PROFILING_RAW_DUMP        3    /* Go's debug=2: goroutine */
 #define NGX_HTTP_PROFILING_RAW_SYMBOL      4    /* answer of /symbol */
 #define NGX_HTTP_PROFILING_RAW_TRACE       5    /* see .._raw_trace.h */
-#define NGX_HTTP_PROFILING_RAW_LEGACY      6    /* gperftools: CPU */
-#define NGX_HTTP_PROFILING_RAW_NAMES       7    /* gperftools: /symbol */
 
 
 /* header.kind; values[] of a sample are as in header types */

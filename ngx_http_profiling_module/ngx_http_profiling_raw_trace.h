@@ -143,9 +143,8 @@
 
 /* what is made of it: info.format */
 
-#define NGX_HTTP_PROFILING_TRACE_GO_V2          1    /* "go 1.22 trace" */
-#define NGX_HTTP_PROFILING_TRACE_GO_V1          2    /* "go 1.19 trace" */
-#define NGX_HTTP_PROFILING_TRACE_PERFETTO       3    /* Chrome's JSON */
+#define NGX_HTTP_PROFILING_TRACE_GO             1    /* "go 1.22 trace" */
+#define NGX_HTTP_PROFILING_TRACE_PERFETTO       2    /* Chrome's JSON */
 
 
 /* TRACE_INFO: one record */

@@ -17,7 +17,7 @@
 typedef struct {
     ngx_msec_t                    duration;
     ngx_pid_t                     worker;       /* 0: all */
-    ngx_uint_t                    format;       /* NGX_..._TRACE_GO_V2 .. */
+    ngx_uint_t                    format;       /* NGX_..._TRACE_GO .. */
     ngx_str_t                     server;       /* only its requests; may */
     ngx_str_t                     location;     /* be empty: all */
     ngx_uint_t                    min;          /* ms that they took */

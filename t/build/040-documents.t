@@ -86,7 +86,7 @@ sub do_as_said {
     $command =~ s/^google-pprof /google-pprof --seconds=1 /;
 
     if ($command =~ s{go tool trace}{GO tool trace -pprof=net}) {
-        my $go = Trace::have_go('1.22');
+        my $go = Trace::have_go();
 
         SKIP: { skip("$name: no go 1.22", 1) if !$go }
         return if !$go;

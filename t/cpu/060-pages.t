@@ -154,6 +154,11 @@ sub errors {
     $got = $site->request('/debug/pprof/profile?seconds=1&worker=x');
     answers($got, 400, %text, name => 'worker=x');
 
+    $got = $site->request('/debug/pprof/profile?seconds=1&format=legacy');
+    answers($got, 400, %text, name => 'a format that there is none of');
+    like($got->{body}, qr/^format must be pprof.*"legacy"\n\z/,
+         '... says which there is');
+
     $got = $site->request("/debug/pprof/profile?seconds=1&worker=$$");
     answers($got, 404, %text, name => 'a pid of another');
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Traces: what streams of events become, in all three formats; and that any
+# Traces: what streams of events become, in both formats; and that any
 # stream at all, random, cut off, with holes, becomes a file that is valid, to
 # readers of our own and to Go's own tools.
 
@@ -22,7 +22,7 @@ my @places = (['main', ''], ['main', '/api'], ['main', '= /x "y"'],
               ['other', '/api']);
 my @names = (places => \@places, upstreams => ['backend']);
 
-my %go = map { $_ => have_go($_) } qw(1.19 1.22);
+my $go = have_go();
 
 one_request();
 several_generations();
@@ -63,13 +63,13 @@ sub g {
 
 
 sub tool_accepts {
-    my ($version, $data, $name) = @_;
+    my ($data, $name) = @_;
 
     SKIP: {
-        skip "go $version is not installed", 1 if !$go{$version};
+        skip 'go 1.22 is not installed', 1 if !$go;
 
-        my ($code, $out, $said) = tool($version, '-pprof=net', $data);
-        ok($code == 0 && length $out, "$name: go $version reads it")
+        my ($code, $out, $said) = tool('-pprof=net', $data);
+        ok($code == 0 && length $out, "$name: go 1.22 reads it")
             or diag($said);
     }
 }
@@ -92,34 +92,31 @@ sub one_request {
         ['event', 30000, 1], ['close', 20, 1], ['wait', 100, 0],
     );
 
-    for my $format (qw(v2 v1)) {
-        my $data = make($format, streams => [[0, stream(@request)]]);
-        my $t = read_trace($data);
-        my $g = g($t, 'nginx.request GET /api');
+    my $data = make('go', streams => [[0, stream(@request)]]);
+    my $t = read_trace($data);
+    my $g = g($t, 'nginx.request GET /api');
 
-        ok($g, "$format: a goroutine has the request's name");
-        is($g->{ended} - $g->{created}, 133940,
-           '... and lives as long as the request');
-        is_deeply($g->{waits}, [['network', 1000000810, 1000040810],
-                                ['network', 1000040920, 1000130920]],
-                  '... waits as long as its connections did');
-        is_deeply([map { $_->[0] } @{ $g->{regions} }],
-                  ['server rewrite', 'find config', 'rewrite', 'content',
-                   'upstream connect', 'upstream header'],
-                  '... its phases are regions');
-        is_deeply($g->{logs}, { upstream => ['backend'], status => [200],
-                                bytes => [777] }, '... its logs');
-        is($g->{task}[0], 'nginx.request GET /api', '... it is a task');
-        is($g->{calls}[0][0], 1000131420, '... a blocking call began');
-        is($g->{calls}[0][2], 'read', '... which has its name');
-        is($t->{heap}[0], 123456789012, 'the heap');
+    ok($g, "a goroutine has the request's name");
+    is($g->{ended} - $g->{created}, 133940,
+       '... and lives as long as the request');
+    is_deeply($g->{waits}, [['network', 1000000810, 1000040810],
+                            ['network', 1000040920, 1000130920]],
+              '... waits as long as its connections did');
+    is_deeply([map { $_->[0] } @{ $g->{regions} }],
+              ['server rewrite', 'find config', 'rewrite', 'content',
+               'upstream connect', 'upstream header'],
+              '... its phases are regions');
+    is_deeply($g->{logs}, { upstream => ['backend'], status => [200],
+                            bytes => [777] }, '... its logs');
+    is($g->{task}[0], 'nginx.request GET /api', '... it is a task');
+    is($g->{calls}[0][0], 1000131420, '... a blocking call began');
+    is($g->{calls}[0][2], 'read', '... which has its name');
+    is($t->{heap}[0], 123456789012, 'the heap');
 
-        my $c = g($t, 'nginx.connection');
-        is($c->{ended}, 1000164160, 'the connection ends');
+    my $c = g($t, 'nginx.connection');
+    is($c->{ended}, 1000164160, 'the connection ends');
 
-        tool_accepts($format eq 'v2' ? '1.22' : '1.19', $data, 'a request');
-        tool_accepts('1.22', $data, 'a request') if $format eq 'v1';
-    }
+    tool_accepts($data, 'a request');
 
     my $p = decode_json(make('perfetto', streams => [[0, stream(@request)]]));
     my @e = @{ $p->{traceEvents} };
@@ -146,7 +143,7 @@ sub several_generations {
         ['end', 1.1e9, 200, 1], ['wait', 9, 0],
         ['event', 9e4, 1], ['place', 9, 1], ['end', 9, 404, 2], ['wait', 9, 0],
     );
-    my $data = make('v2', streams => [[0, stream(@s)], [1, stream(
+    my $data = make('go', streams => [[0, stream(@s)], [1, stream(
         ['start', 5e9 + 20, 8, 1], ['pass', 100], ['wait', 10, 0])]]);
     my $t = read_trace($data);
 
@@ -165,12 +162,12 @@ sub several_generations {
     my ($old) = grep { $_->{logs}{status}[0] == 404 } requests($t);
     ok($old->{existed}, 'a request was there before');
 
-    tool_accepts('1.22', $data, 'generations');
+    tool_accepts($data, 'generations');
 }
 
 
 sub headers_in_pieces {
-    my $t = made('v2', streams => [[0, stream(
+    my $t = made('go', streams => [[0, stream(
         ['start', 5e9, 7, 0],
         ['connection', 1000], ['wait', 10, 0],
         ['event', 1e6, 1], ['wait', 10, 0],
@@ -196,7 +193,7 @@ sub headers_in_pieces {
 
 
 sub streams_of_one_connection {
-    my $t = made('v2', streams => [[0, stream(
+    my $t = made('go', streams => [[0, stream(
         ['start', 5e9, 7, 0], ['connection', 1000],
         ['request', 10, 1, 1, 10], ['place', 1, 1], ['end', 10, 200, 9],
         ['request', 10, 1, 1, 30], ['place', 1, 1], ['switch', 10, 1],
@@ -214,32 +211,27 @@ sub workers_that_end {
     my @one = (['start', 5e9, 7, 0], ['connection', 1000],
                ['request', 10, 1, 0, 10], ['phase9', 5]);
 
-    for my $format (qw(v2 v1)) {
-        my $data = make($format, streams => [[3, stream(@one,
-            ['start', 6e9, 8, 0], ['connection', 1000],
-            ['request', 10, 1, 0, 10], ['place', 9, 1], ['end', 10, 200, 9])]]);
-        my $t = read_trace($data);
+    my $data = make('go', streams => [[3, stream(@one,
+        ['start', 6e9, 8, 0], ['connection', 1000],
+        ['request', 10, 1, 0, 10], ['place', 9, 1], ['end', 10, 200, 9])]]);
+    my $t = read_trace($data);
 
-        is(scalar(requests($t)), 1,
-           "$format: a worker that was killed has a successor");
-        tool_accepts($format eq 'v2' ? '1.22' : '1.19', $data, 'a kill');
-    }
+    is(scalar(requests($t)), 1,
+       "a worker that was killed has a successor");
+    tool_accepts($data, 'a kill');
 }
 
 
 # Go's tools refuse a trace in which there is nothing at all
 
 sub idle_workers {
-    for my $format (qw(v2 v1)) {
-        my $data = make($format, streams => [[0, stream(['start', 1e9, 7, 0])]]);
+    my $data = make('go', streams => [[0, stream(['start', 1e9, 7, 0])]]);
 
-        is(scalar(keys %{ read_trace($data)->{gs} }), 1,
-           "$format: a worker that did nothing is there");
-        tool_accepts($_, $data, 'an idle worker')
-            for $format eq 'v2' ? '1.22' : ('1.22', '1.19');
-    }
+    is(scalar(keys %{ read_trace($data)->{gs} }), 1,
+       "a worker that did nothing is there");
+    tool_accepts($data, 'an idle worker');
 
-    my $t = made('v2', streams => [
+    my $t = made('go', streams => [
         [0, stream(['start', 1e9, 7, 0], ['pass', 2e9], ['wait', 1e9, 0])],
         [1, stream(['start', 3e9, 8, 1])],
     ]);
@@ -260,7 +252,7 @@ sub filters {
     );
     my $names = sub {
         return [sort map { $_->{name} . ' ' . ($_->{ended} - $_->{created}) }
-                values %{ made('v2', streams => [[0, stream(@s)]],
+                values %{ made('go', streams => [[0, stream(@s)]],
                                to => 6e9, @_)->{gs} }];
     };
     my $r = 'nginx.request GET ';
@@ -327,7 +319,7 @@ sub random {
                            [$slot, substr $s, $cut];
         }
 
-        for my $format (qw(v2 v1 perfetto)) {
+        for my $format (qw(go perfetto)) {
             my $data = eval { make($format, streams => \@streams) };
 
             if (defined $data && $format eq 'perfetto') {
@@ -340,31 +332,28 @@ sub random {
                 next;
             }
 
-            push @kept, [$format, $data, $i] if $i < $seed + 12;
+            push @kept, [$data, $i] if $i < $seed + 12;
         }
     }
 
     is_deeply([sort keys %bad], [], "$n random traces are valid, seeds from "
               . $seed);
 
-    for my $version (qw(1.22 1.19)) {
-        SKIP: {
-            skip "go $version is not installed", 1 if !$go{$version};
+    SKIP: {
+        skip 'go 1.22 is not installed', 1 if !$go;
 
-            my @refused;
+        my @refused;
 
-            for (@kept) {
-                my ($format, $data, $i) = @$_;
-                next if $format eq 'v2' && $version eq '1.19';
-                # Go has no trace without a worker
-                next if !keys %{ read_trace($data)->{procs} };
+        for (@kept) {
+            my ($data, $i) = @$_;
+            # Go has no trace without a worker
+            next if !keys %{ read_trace($data)->{procs} };
 
-                my ($code, undef, $said) = tool($version, '-pprof=net', $data);
-                push @refused, "$format $i: $said" if $code;
-            }
-
-            is_deeply(\@refused, [], "... and go $version reads them");
+            my ($code, undef, $said) = tool('-pprof=net', $data);
+            push @refused, "$i: $said" if $code;
         }
+
+        is_deeply(\@refused, [], '... and go 1.22 reads them');
     }
 }
 

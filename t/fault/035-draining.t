@@ -32,7 +32,7 @@ my @paths = (
         qw(profile?seconds=1 heap heap?debug=1 heap?gc=1 heap?seconds=1
            allocs goroutine goroutine?debug=1 goroutine?debug=2
            goroutine?seconds=1 threadcreate block block?seconds=1 mutex
-           trace?seconds=1 profile?seconds=1&format=legacy cmdline symbol)),
+           trace?seconds=1 cmdline symbol)),
 );
 
 my @lost = grep { defined } map { lost('GET', $_) } @paths;

@@ -28,8 +28,6 @@ my @encoded = grep { m{heap|/allocs|/goroutine$|create|block|mutex|trace} }
 my %heavy = map { $_ => 1 } @slow, @encoded;
 my @light = grep { !$heavy{$_} } @endpoints;
 
-push @slow, '/debug/pprof/profile?format=legacy&seconds=1';
-
 # names that no text format may be led astray by
 my $odd = "\x{22}\\\x01<\x{2f}script>\xff\xc3\x28{}%0a";
 
@@ -287,8 +285,7 @@ sub path {
     my $path = $dice < 0.02 ? one_of(@slow) : $dice < 0.12 ? one_of(@encoded)
              : one_of(@light, @light, @light,
                       '/api/profiling/', '/api/profiling/force-gc',
-                      '/api/profiling/nothing', '/debug/pprof/legacy',
-                      '/debug/pprof/symbol?0x1+0x2+zz',
+                      '/api/profiling/nothing', '/debug/pprof/symbol?0x1+0x2+zz',
                       '/debug/pprof/../pprof/cmdline', '/metrics/x',
                       '/api/profiling//metrics', '/api/profiling/%6detrics',
                       '/odd"\\<b>');

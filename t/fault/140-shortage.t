@@ -40,7 +40,7 @@ my @wrong;
 my @slow = grep { /(?:seconds|duration)=1$/ } @endpoints;
 my %slow = map { $_ => 1 } @slow;
 my @quick = (grep({ !$slow{$_} } @endpoints),
-             map({ "/debug/pprof/$_" } qw(legacy symbol?0x1000+0x2000
+             map({ "/debug/pprof/$_" } qw(symbol?0x1000+0x2000
                                           pprof/symbol?0x1000
                                           trace?seconds=0.01&format=perfetto)),
              '/api/profiling/metrics?worker=1', '/api/profiling/none');

@@ -215,8 +215,7 @@ END
     my @told;
 
     for my $path (@endpoints, '/debug/pprof/trace?seconds=0.1',
-                  '/debug/pprof/trace?seconds=0.1&format=perfetto',
-                  '/debug/pprof/legacy')
+                  '/debug/pprof/trace?seconds=0.1&format=perfetto')
     {
         my $body = $n->get($path, timeout => 40)->{body} // '';
 

@@ -111,7 +111,7 @@ fuzz_begin(fuzz_capture_t *c, unsigned how)
 
     memset(&info, 0, sizeof(info));
     info.version = NGX_HTTP_PROFILING_TRACE_VERSION;
-    info.format = how % 3 + 1;
+    info.format = how % 2 + 1;
     info.start = 1000000000;
     info.end = 3000000000;
     info.places = 1;
@@ -317,9 +317,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     if (code == 0) {
-        switch (data[0] % 3 + 1) {
+        switch (data[0] % 2 + 1) {
 
-        case NGX_HTTP_PROFILING_TRACE_GO_V2:
+        case NGX_HTTP_PROFILING_TRACE_GO:
             fuzz_batches(&run.out);
             break;
 

@@ -229,15 +229,12 @@ sub is_profile {
 
     return 'empty' if $body eq '';
 
-    # the words of gperftools' own format
-    return '' if $body =~ /\A\0{8}\x03\0{7}/;
-
     if ($path =~ /perfetto/) {
         $json->decode($body);
         return '';
     }
 
-    if ($body =~ /^go 1\.(?:19|22) trace/) {
+    if ($body =~ /^go 1\.22 trace/) {
         Trace::read_trace($body);
         return '';
     }

@@ -1,12 +1,12 @@
 package Trace;
 
-# Execution traces for tests: raw captures made by hand, readers of both
-# versions of Go's format that share no code with the encoder and check every
-# rule that Go's own reader has, and the stock tools.
+# Execution traces for tests: raw captures made by hand, a reader of Go's
+# format that shares no code with the encoder and checks every rule that Go's
+# own reader has, and the stock tool.
 #
 #   my $t = Trace::read($file);      # dies with the rule that is broken
 #   $t->{gs}{$id}{name}, {slices}, {blocked}{network}, {regions}, {logs} ..
-#   Trace::tool('1.22', '-pprof=net', $file)
+#   Trace::tool('-pprof=net', $data)
 #
 # Times are ns.  A goroutine has: name, created, ended, slices [from, to],
 # waits [reason, from, to], regions [name, from, to], logs {key => [values]},
@@ -31,7 +31,7 @@ our %TYPE = (
     existing => 22, map { ("phase$_" => 64 + $_) } 0 .. 15,
 );
 
-our %FORMAT = (v2 => 1, v1 => 2, perfetto => 3);
+our %FORMAT = (go => 1, perfetto => 2);
 
 my $dir = tempdir(CLEANUP => 1);
 
@@ -82,7 +82,7 @@ sub raw {
 
     my $name = sub { push @strings, $_[0]; return scalar @strings };
 
-    my $info = pack 'VVQ<Q<VVVVVVQ<', 1, $FORMAT{$o{format} || 'v2'},
+    my $info = pack 'VVQ<Q<VVVVVVQ<', 1, $FORMAT{$o{format} || 'go'},
         $o{from} || 0, $o{to} || 0, $places, scalar @{ $o{places} || [] },
         $upstreams, 1 + @{ $o{upstreams} || [] },
         defined $o{server} ? $name->($o{server}) : 0,
@@ -106,8 +106,7 @@ sub raw {
 sub read_trace {
     my $data = shift;
 
-    return read_v2($data) if $data =~ /^go 1\.22 trace\0\0\0/;
-    return read_v1($data) if $data =~ /^go 1\.19 trace\0\0\0/;
+    return read_go($data) if $data =~ /^go 1\.22 trace\0\0\0/;
     die "no header of a trace\n";
 }
 
@@ -128,16 +127,16 @@ sub number {
 }
 
 
-# arguments behind the time, of version 2
+# arguments behind the time
 
-my %v2 = (
+my %arguments = (
     9 => 2, 10 => 2, 11 => 0, 13 => 2, 14 => 3, 16 => 2, 17 => 0, 19 => 2,
     20 => 2, 21 => 3, 22 => 2, 23 => 0, 25 => 3, 37 => 1, 38 => 1, 39 => 1,
     40 => 4, 41 => 2, 42 => 3, 43 => 3, 44 => 4,
 );
 
 
-sub read_v2 {
+sub read_go {
     my $data = shift;
 
     my $pos = 16;
@@ -167,7 +166,7 @@ sub read_v2 {
     die "no generation\n" if !@generations;
 
     my $t = { gs => {}, procs => {}, tasks => {}, events => 0, heap => [],
-              samples => [], bytes => length $data, version => 2 };
+              samples => [], bytes => length $data };
 
     for my $g (@generations) {
         die "no frequency\n" if !$g->{hz};
@@ -230,10 +229,10 @@ sub batch {
 
         while ($pos < length $b) {
             my $type = ord substr $b, $pos++, 1;
-            die "no event $type\n" if !exists $v2{$type};
+            die "no event $type\n" if !exists $arguments{$type};
             $time += number(\$b, \$pos);
             push @events, [$type, $time, map { number(\$b, \$pos) }
-                                             1 .. $v2{$type}];
+                                             1 .. $arguments{$type}];
         }
 
         push @{ $g->{batches} }, [$m, \@events];
@@ -281,7 +280,7 @@ sub generation {
             $s->{time} = $time;
             $t->{events}++;
 
-            event_v2($t, $m, $s, $type, $time, \@a, $string, $root, \%status);
+            event($t, $m, $s, $type, $time, \@a, $string, $root, \%status);
         }
     }
 
@@ -296,7 +295,7 @@ sub generation {
 }
 
 
-sub event_v2 {
+sub event {
     my ($t, $m, $s, $type, $time, $a, $string, $root, $status) = @_;
 
     my $gs = $t->{gs};
@@ -445,200 +444,6 @@ sub event_v2 {
 }
 
 
-# ---- version 1
-
-my %v1 = (
-    4 => [1, 1], 5 => [1, 0], 6 => [0, 0], 13 => [2, 1], 15 => [0, 0],
-    19 => [0, 1], 25 => [0, 1], 27 => [0, 1], 28 => [0, 1], 31 => [1, 0],
-    33 => [1, 0], 38 => [1, 0], 39 => [1, 1], 45 => [3, 1], 46 => [1, 1],
-    47 => [3, 1], 48 => [2, 1], 49 => [3, 1],
-);
-
-
-sub read_v1 {
-    my $data = shift;
-
-    my $pos = 16;
-    my (%strings, %stacks, @events, $hz, $p, $time);
-
-    while ($pos < length $data) {
-        my $byte = ord substr $data, $pos++, 1;
-        my ($type, $n) = ($byte & 0x3f, ($byte >> 6) + 1);
-
-        if ($type == 37) {
-            my $id = number(\$data, \$pos);
-            my $len = number(\$data, \$pos);
-            die "string $id twice\n" if !$id || defined $strings{$id};
-            die "string $id is empty\n" if !$len;
-            $strings{$id} = substr $data, $pos, $len;
-            $pos += $len;
-            next;
-        }
-
-        my @a;
-
-        if ($n < 4) {
-            @a = map { number(\$data, \$pos) } 1 .. $n;
-
-        } else {
-            my $len = number(\$data, \$pos);
-            my $end = $pos + $len;
-            push @a, number(\$data, \$pos) while $pos < $end;
-            die "event $type has a wrong length\n" if $pos != $end;
-        }
-
-        if ($type == 1) {
-            die "batch with " . @a . " arguments\n" if @a != 2;
-            ($p, $time) = @a;
-
-        } elsif ($type == 2) {
-            $hz = $a[0];
-
-        } elsif ($type == 3) {
-            die "stack $a[0] twice\n" if $stacks{$a[0]};
-            die "stack $a[0] is cut\n" if @a != 2 + 4 * $a[1];
-            $stacks{$a[0]} = [map { [@a[2 + 4 * $_ .. 5 + 4 * $_]] }
-                              0 .. $a[1] - 1];
-        } else {
-            my $args = $v1{$type} or die "no event $type\n";
-            die "event $type has " . @a . " arguments\n"
-                if @a != 1 + $args->[0] + $args->[1];
-            die "event before a batch\n" if !defined $p;
-            $time += shift @a;
-            my $text;
-
-            if ($type == 48) {
-                my $len = number(\$data, \$pos);
-                $text = substr $data, $pos, $len;
-                $pos += $len;
-            }
-
-            push @events, [$p, $type, $time, \@a, $text];
-        }
-    }
-
-    die "no frequency\n" if !$hz;
-
-    my $t = { gs => {}, procs => {}, tasks => {}, events => scalar @events,
-              heap => [], samples => [], bytes => length $data, version => 1 };
-
-    my $root = sub {
-        my $id = shift;
-        return '' if !$id;
-        my $stack = $stacks{$id} // die "no stack $id\n";
-        return $strings{$stack->[-1][1]} // die "no string\n";
-    };
-
-    for my $e (@events) {
-        event_v1($t, $root, \%strings, \%stacks, @$e);
-    }
-
-    return $t;
-}
-
-
-sub event_v1 {
-    my ($t, $root, $strings, $stacks, $p, $type, $time, $a, $text) = @_;
-
-    my $gs = $t->{gs};
-    my $s = $t->{procs}{$p} //= { run => 0, g => 0 };
-    my $g = $s->{g} ? $gs->{$s->{g}} : undef;
-    my $running = sub { die "event $type, nothing runs\n" if !$g };
-
-    if ($type == 5) {
-        die "proc $p runs already\n" if $s->{run}++;
-
-    } elsif ($type == 6) {
-        die "proc $p does not run\n" if !$s->{run};
-        die "proc $p stops below a goroutine\n" if $g;
-        $s->{run} = 0;
-
-    } elsif ($type == 13) {
-        die "goroutine $a->[0] twice\n" if $gs->{$a->[0]};
-        $gs->{$a->[0]} = { state => 1, created => $time, m => $p,
-                           name => $root->($a->[1]) };
-
-    } elsif ($type == 31) {
-        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
-        die "goroutine $a->[0] is not runnable\n" if $q->{state} != 1;
-        $q->{state} = 4;
-        $q->{existed} = 1;
-        $q->{waiting} = $time;
-        $q->{reason} = '';
-
-    } elsif ($type == 38) {
-        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
-        die "goroutine $a->[0] is not runnable\n" if $q->{state} != 1;
-        die "two goroutines run\n" if $g;
-        die "goroutine $a->[0] moves\n" if $q->{m} != $p;
-        die "proc $p does not run\n" if !$s->{run};
-        $q->{state} = 2;
-        $q->{since} = $time;
-        $s->{g} = $a->[0];
-
-    } elsif ($type == 39) {
-        my $q = $gs->{$a->[0]} or die "no goroutine $a->[0]\n";
-        die "goroutine $a->[0] does not wait\n" if $q->{state} != 4;
-        push @{ $q->{waits} }, [$q->{reason}, $q->{waiting}, $time];
-        $root->($a->[1]);
-        $q->{state} = 1;
-
-    } elsif ($type == 19 || $type == 25 || $type == 27) {
-        $running->();
-        $root->($a->[0]);
-        push @{ $g->{slices} }, [$g->{since}, $time];
-        @$g{qw(state reason waiting)} =
-            (4, { 19 => 'sleep', 25 => 'sync', 27 => 'network' }->{$type},
-             $time);
-        $s->{g} = 0;
-
-    } elsif ($type == 15) {
-        $running->();
-        push @{ $g->{slices} }, [$g->{since}, $time];
-        die "regions are open\n" if @{ $g->{open} || [] };
-        $g->{state} = 0;
-        $g->{ended} = $time;
-        $s->{g} = 0;
-
-    } elsif ($type == 45) {
-        $running->();
-        die "task $a->[0] twice\n" if $t->{tasks}{$a->[0]};
-        $t->{tasks}{$a->[0]} = $g->{task} = [$strings->{$a->[2]}, $time];
-
-    } elsif ($type == 46) {
-        my $task = delete $t->{tasks}{$a->[0]} or die "no task\n";
-        push @$task, $time;
-
-    } elsif ($type == 47 && $a->[1] == 0) {
-        $running->();
-        push @{ $g->{open} }, [$strings->{$a->[2]}, $time];
-
-    } elsif ($type == 47) {
-        $running->();
-        my $region = pop @{ $g->{open} } or die "end of no region\n";
-        die "regions do not nest\n" if $region->[0] ne $strings->{$a->[2]};
-        push @{ $g->{regions} }, [@$region, $time];
-
-    } elsif ($type == 48) {
-        $running->();
-        push @{ $g->{logs}{ $strings->{$a->[1]} } }, $text;
-
-    } elsif ($type == 28) {
-        $running->();
-        push @{ $g->{calls} }, [$time, undef,
-                                $strings->{ $stacks->{$a->[0]}[0][1] }];
-
-    } elsif ($type == 33) {
-        push @{ $t->{heap} }, $a->[0];
-
-    } elsif ($type == 49) {
-        push @{ $t->{samples} }, { time => $a->[0], p => $a->[1],
-            g => $a->[2], stack => [map { $strings->{$_->[1]} }
-                                    @{ $stacks->{$a->[3]} }] };
-    }
-}
-
-
 # the goroutines that are requests, and have ended, by name
 
 sub requests {
@@ -721,28 +526,23 @@ sub background_trace {
 }
 
 
-# ---- the stock tools
-
-my %go = ('1.19' => '/usr/bin/go', '1.22' => '/usr/lib/go-1.22/bin/go');
+# ---- the stock tool: Go 1.22
 
 
 sub have_go {
-    my $version = shift;
+    my $go = '/usr/lib/go-1.22/bin/go';
 
-    my $go = $go{$version};
-    return 0 if !$go || !-x $go;
-
-    my $said = `$go version 2>/dev/null` // '';
-    return $said =~ /go\Q$version\E\b/ ? $go : 0;
+    my $said = -x $go ? `$go version 2>/dev/null` // '' : '';
+    return $said =~ /go1\.22\b/ ? $go : 0;
 }
 
 
 # (exit code, output, what it said)
 
 sub tool {
-    my ($version, $option, $data) = @_;
+    my ($option, $data) = @_;
 
-    my $go = have_go($version) or die "no go $version\n";
+    my $go = have_go() or die "no go 1.22\n";
 
     open my $f, '>:raw', "$dir/trace" or die "$dir/trace: $!";
     print $f $data;

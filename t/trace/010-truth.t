@@ -83,11 +83,10 @@ my @sent = (
 
 my (%trace, %took);
 
-taken('version=2', sub { load_all() });
-taken('version=1', sub { load_all() });
+taken('format=go', sub { load_all() });
 taken('format=perfetto', sub { load_all() });
 
-go_tools();
+go_tool();
 viewer();
 filters();
 existing();
@@ -293,7 +292,7 @@ sub runs {
 
     cmp_ok($t->{bytes} / $t->{events}, '<=', 8,
            "$query: " . sprintf('%.1f', $t->{bytes} / $t->{events})
-           . ' bytes an event') if $t->{version} == 2;
+           . ' bytes an event');
 }
 
 
@@ -325,34 +324,27 @@ sub perfetto {
 }
 
 
-# what Go's own tools make of it
+# what Go's own tool makes of it
 
-sub go_tools {
-    for my $case (['1.22', 'version=2'], ['1.19', 'version=1'],
-                  ['1.22', 'version=1'])
-    {
-        my ($version, $query) = @$case;
+sub go_tool {
+    SKIP: {
+        skip 'go 1.22 is not installed', 3 if !have_go();
 
-        SKIP: {
-            skip "go $version is not installed", 3 if !have_go($version);
+        my ($code, $out, $said) = tool('-pprof=net', $trace{'format=go'});
+        is($code, 0, 'go 1.22 reads it') or diag($said);
 
-            my ($code, $out, $said) = tool($version, '-pprof=net',
-                                           $trace{$query});
-            is($code, 0, "go $version reads $query") or diag($said);
+        my $file = $site->dir . '/net.prof';
+        Site::spew($file, $out);
 
-            my $file = $site->dir . '/net.prof';
-            Site::spew($file, $out);
+        my $top = go('-top', '-cum', '-nodefraction=0', '-unit=ms', $file);
+        my ($late) = $top =~ /([\d.]+)ms\s+[\d.]+%\s+
+                              nginx\.request\ GET\ =\ \/late/x;
 
-            my $top = go('-top', '-cum', '-nodefraction=0', '-unit=ms', $file);
-            my ($late) = $top =~ /([\d.]+)ms\s+[\d.]+%\s+
-                                  nginx\.request\ GET\ =\ \/late/x;
+        about($late // 0, $took{'format=go'}, 0.01,
+              "... and finds the wait for the upstream") or diag($top);
 
-            about($late // 0, $took{$query}, 0.01,
-                  "... and finds the wait for the upstream") or diag($top);
-
-            ($code, $out) = tool($version, '-pprof=sched', $trace{$query});
-            is($code, 0, '... and the latency of the scheduler');
-        }
+        ($code, $out) = tool('-pprof=sched', $trace{'format=go'});
+        is($code, 0, '... and the latency of the scheduler');
     }
 }
 
@@ -361,11 +353,11 @@ sub go_tools {
 
 sub viewer {
     SKIP: {
-        my $go = have_go('1.22');
+        my $go = have_go();
         skip 'go 1.22 is not installed', 2 if !$go;
 
         my $file = $site->dir . '/trace';
-        Site::spew($file, $trace{'version=2'});
+        Site::spew($file, $trace{'format=go'});
 
         my $port = $site->port(9);
         # go itself would leave the tool behind when it is ended

@@ -52,9 +52,9 @@ sub valid {
     ok($t, "$name: the trace is valid") or diag($@);
 
     SKIP: {
-        skip 'go 1.22 is not installed', 1 if !have_go('1.22');
+        skip 'go 1.22 is not installed', 1 if !have_go();
 
-        my ($code, undef, $said) = tool('1.22', '-pprof=net', $data);
+        my ($code, undef, $said) = tool('-pprof=net', $data);
         is($code, 0, "$name: ... and go 1.22 reads it") or diag($said);
     }
 
