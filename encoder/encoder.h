@@ -1,6 +1,6 @@
 
 /*
- * What all files of the encoder share: options, errors, memory.
+ * What all files of the encoder share: options and errors.
  *
  * The encoder is a program of its own with one thread that reads one capture,
  * writes one answer and ends.  Nothing here runs inside nginx.
@@ -38,6 +38,8 @@
 
 #define PROFILING_MAX_DEBUG_DIRS  8
 
+#define PROFILING_MIB  ((uint64_t) 1024 * 1024)
+
 
 typedef struct {
     uint64_t     max_input;          /* bytes */
@@ -62,53 +64,17 @@ typedef struct {
 } profiling_str_t;
 
 
-typedef struct {
-    uint8_t     *data;
-    size_t       len;
-    size_t       size;
-} profiling_buf_t;
-
-
 extern profiling_options_t  profiling_options;
 
 
 /*
- * Ends the program with a code and one line on standard error; a test that
- * has set profiling_catch gets a longjmp() instead.
+ * Ends the program with a code and one line on standard error.  Inside of
+ * profiling_try(), which only tests and fuzzers call, the code is what
+ * profiling_try() returns.
  */
 void profiling_fail(int code, const char *fmt, ...)
     __attribute__ ((noreturn, format(printf, 2, 3)));
 int profiling_try(void (*run)(void *data), void *data);
-
-
-/*
- * Memory that is never freed one by one: the program ends soon.  The blocks
- * are zeroed; too much is profiling_fail(PROFILING_MEMORY).
- */
-void *profiling_alloc(size_t size);
-void *profiling_calloc(size_t n, size_t size);
-void profiling_release(void);
-
-/* a larger copy of an array that is full; "n" is set to the new room */
-void *profiling_grow(void *old, size_t used, size_t size, size_t *n);
-
-char *profiling_strdup(const char *s, size_t len);
-char *profiling_printf(const char *fmt, ...)
-    __attribute__ ((format(printf, 1, 2)));
-
-void profiling_buf_put(profiling_buf_t *b, const void *data, size_t len);
-void profiling_buf_free(profiling_buf_t *b);
-void profiling_buf_printf(profiling_buf_t *b, const char *fmt, ...)
-    __attribute__ ((format(printf, 2, 3)));
-
-/* FNV-1a, to be continued with the value of the call before */
-
-#define PROFILING_HASH  0xcbf29ce484222325ULL
-
-uint64_t profiling_hash(uint64_t hash, const void *data, size_t len);
-
-/* nanoseconds of CLOCK_MONOTONIC */
-int64_t profiling_now(void);
 
 
 #endif /* _PROFILING_ENCODER_H_INCLUDED_ */

@@ -28,8 +28,6 @@
 #include "supervise.h"
 
 
-#define PROFILING_MIB   ((uint64_t) 1024 * 1024)
-
 /* a quarter of a processor that a worker wants too */
 #define PROFILING_NICE  5
 
@@ -47,15 +45,6 @@ static void profiling_main_limits(void);
 static void profiling_main_limit(int resource, uint64_t value);
 static void profiling_main_alarm(int signo);
 static void profiling_main_input(profiling_buf_t *in);
-
-
-profiling_options_t  profiling_options = {
-    .max_input = 256 * PROFILING_MIB,
-    .max_memory = 1024 * PROFILING_MIB,
-    .max_file = 1024 * PROFILING_MIB,
-    .time = 8,
-    .level = PROFILING_NAMES_LINES
-};
 
 
 static unsigned  profiling_main_dirs;

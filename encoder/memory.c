@@ -1,18 +1,11 @@
 
-/*
- * Memory, growing buffers and errors of the encoder.
- */
-
-
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "encoder.h"
+#include "memory.h"
 
 
 #define PROFILING_BLOCK      65536
@@ -35,62 +28,6 @@ static profiling_block_t *profiling_block(size_t size);
 
 
 static profiling_block_t  *profiling_blocks;
-static jmp_buf            *profiling_catch;
-
-
-void
-profiling_fail(int code, const char *fmt, ...)
-{
-    int      n;
-    char     line[1024];
-    va_list  args;
-
-    if (profiling_catch != NULL) {
-        longjmp(*profiling_catch, code);
-    }
-
-    if (profiling_options.quiet) {
-        _exit(code);
-    }
-
-    n = snprintf(line, sizeof(line), "ngx_http_profiling_encoder: ");
-
-    va_start(args, fmt);
-    n += vsnprintf(line + n, sizeof(line) - n - 1, fmt, args);
-    va_end(args);
-
-    if (n > (int) sizeof(line) - 2) {
-        n = sizeof(line) - 2;
-    }
-
-    line[n++] = '\n';
-
-    if (write(STDERR_FILENO, line, n) != n) {
-        /* the exit code has to do */
-    }
-
-    _exit(code);
-}
-
-
-int
-profiling_try(void (*run)(void *data), void *data)
-{
-    int      code;
-    jmp_buf  env;
-
-    profiling_catch = &env;
-
-    code = setjmp(env);
-
-    if (code == 0) {
-        run(data);
-    }
-
-    profiling_catch = NULL;
-
-    return code;
-}
 
 
 static profiling_block_t *
@@ -290,6 +227,23 @@ profiling_buf_printf(profiling_buf_t *b, const char *fmt, ...)
     va_end(args);
 
     profiling_buf_put(b, p, n);
+}
+
+
+void
+profiling_leb(profiling_buf_t *b, uint64_t value)
+{
+    size_t   n;
+    uint8_t  bytes[10];
+
+    for (n = 0; value >= 0x80; n++) {
+        bytes[n] = (uint8_t) value | 0x80;
+        value >>= 7;
+    }
+
+    bytes[n++] = (uint8_t) value;
+
+    profiling_buf_put(b, bytes, n);
 }
 
 

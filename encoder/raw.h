@@ -10,7 +10,7 @@
 #define _PROFILING_RAW_H_INCLUDED_
 
 
-#include "encoder.h"
+#include "memory.h"
 #include "ngx_http_profiling_raw.h"
 #include "ngx_http_profiling_raw_trace.h"
 

@@ -8,7 +8,7 @@
 #define _PROFILING_TABLE_H_INCLUDED_
 
 
-#include "encoder.h"
+#include "memory.h"
 
 
 typedef struct {

@@ -145,20 +145,3 @@ profiling_trace_generation(profiling_trace_t *t, uint64_t from,
         form->worker_end(t, w, out);
     }
 }
-
-
-void
-profiling_leb(profiling_buf_t *b, uint64_t value)
-{
-    size_t   n;
-    uint8_t  bytes[10];
-
-    for (n = 0; value >= 0x80; n++) {
-        bytes[n] = (uint8_t) value | 0x80;
-        value >>= 7;
-    }
-
-    bytes[n++] = (uint8_t) value;
-
-    profiling_buf_put(b, bytes, n);
-}

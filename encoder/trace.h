@@ -259,8 +259,5 @@ uint32_t profiling_trace_stack_of(profiling_trace_t *t, uint32_t leaf,
 /* trace_sample.c: CPU samples of the capture, with named stacks */
 void profiling_trace_samples(profiling_trace_t *t);
 
-/* trace.c: a LEB128 number */
-void profiling_leb(profiling_buf_t *b, uint64_t value);
-
 
 #endif /* _PROFILING_TRACE_H_INCLUDED_ */

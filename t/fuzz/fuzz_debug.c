@@ -30,13 +30,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 const char *__asan_default_options(void);
 
 
-profiling_options_t  profiling_options = {
-    .level = PROFILING_NAMES_LINES,
-    .max_file = 1024 * 1024,
-    .debuginfod_cache = "/nonexistent"
-};
-
-
 static int   fuzz_fd;
 static char  fuzz_path[64];
 
@@ -53,6 +46,9 @@ __asan_default_options(void)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    profiling_options.max_file = PROFILING_MIB;
+    profiling_options.debuginfod_cache = "/nonexistent";
+
     fuzz_fd = memfd_create("fuzz", MFD_CLOEXEC);
 
     if (fuzz_fd == -1 || elf_version(EV_CURRENT) == EV_NONE) {

@@ -26,11 +26,6 @@ typedef struct {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-profiling_options_t  profiling_options = {
-    .level = PROFILING_NAMES_NONE
-};
-
-
 static void
 fuzz_encode(void *data)
 {
@@ -38,6 +33,8 @@ fuzz_encode(void *data)
     profiling_raw_t  *raw;
 
     run = data;
+
+    profiling_options.level = PROFILING_NAMES_NONE;
 
     raw = profiling_raw_read(run->data, run->len);
 

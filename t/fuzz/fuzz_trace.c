@@ -36,11 +36,6 @@ typedef struct {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-profiling_options_t  profiling_options = {
-    .level = PROFILING_NAMES_NONE
-};
-
-
 static void
 fuzz_put(fuzz_capture_t *c, const void *data, size_t len)
 {
@@ -172,6 +167,8 @@ fuzz_encode(void *data)
     profiling_raw_t  *raw;
 
     run = data;
+
+    profiling_options.level = PROFILING_NAMES_NONE;
 
     raw = profiling_raw_read(run->capture->data, run->capture->len);
     profiling_encode(raw, &run->out);

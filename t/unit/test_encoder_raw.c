@@ -8,6 +8,7 @@
 /* sources: encoder/cfi.c */
 /* sources: encoder/dump.c */
 /* sources: encoder/encode.c */
+/* sources: encoder/encoder.c */
 /* sources: encoder/file.c */
 /* sources: encoder/gzip.c */
 /* sources: encoder/labels.c */
@@ -58,12 +59,6 @@ typedef struct {
     size_t             len;
     profiling_buf_t    out;
 } test_run_t;
-
-
-profiling_options_t  profiling_options = {
-    .max_file = 1024 * 1024,
-    .level = PROFILING_NAMES_NONE
-};
 
 
 static unsigned  test_number;
@@ -587,6 +582,9 @@ int
 main(void)
 {
     test_raw_t  raw;
+
+    profiling_options.max_file = PROFILING_MIB;
+    profiling_options.level = PROFILING_NAMES_NONE;
 
     test_capture(&raw);
 
