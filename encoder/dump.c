@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "dump.h"
 #include "raw.h"
 
 

@@ -24,6 +24,7 @@
 
 #include <libelf.h>
 
+#include "dump.h"
 #include "profile.h"
 #include "supervise.h"
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "raw.h"
+#include "procmaps.h"
 
 
 static int profiling_procmaps_row(profiling_row_t *row, const char *p,

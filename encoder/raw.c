@@ -1,6 +1,6 @@
 
 /*
- * Reader of raw captures.  The capture may come from a broken or a hostile
+ * The capture may come from a broken or a hostile
  * producer: each record is checked to lie within its section before it is
  * read, and each index is checked once all sections are known.
  */
@@ -10,18 +10,12 @@
 #include <string.h>
 
 #include "raw.h"
+#include "procmaps.h"
+#include "raw_trace.h"
 
 
 #define PROFILING_MAX_MAPSETS  1024
 #define PROFILING_MAX_ROWS     262144
-
-
-struct profiling_section_s {
-    const uint8_t  *pos;
-    const uint8_t  *last;
-    uint32_t        count;
-    uint32_t        type;
-};
 
 
 typedef void (*profiling_section_pt)(profiling_raw_t *raw,
@@ -51,7 +45,6 @@ static void profiling_raw_mapping(profiling_raw_t *raw, const uint8_t *p,
 static void profiling_raw_label(profiling_raw_t *raw, const uint8_t *p,
     profiling_label_t *label);
 static void profiling_raw_check(profiling_raw_t *raw);
-static profiling_str_t profiling_raw_string(profiling_raw_t *raw, uint32_t n);
 
 
 /*
@@ -98,28 +91,6 @@ profiling_raw_read(const uint8_t *data, size_t len)
     profiling_raw_trace_check(raw);
 
     return raw;
-}
-
-
-uint64_t
-profiling_raw_u64(const uint8_t *p)
-{
-    uint64_t  v;
-
-    memcpy(&v, p, sizeof(v));
-
-    return le64toh(v);
-}
-
-
-uint32_t
-profiling_raw_u32(const uint8_t *p)
-{
-    uint32_t  v;
-
-    memcpy(&v, p, sizeof(v));
-
-    return le32toh(v);
 }
 
 
@@ -643,94 +614,4 @@ profiling_raw_name(profiling_raw_t *raw, uint64_t pc)
     pc ^= NGX_HTTP_PROFILING_RAW_NAMED;
 
     return (pc < raw->nstrings) ? &raw->strings[pc] : NULL;
-}
-
-
-static profiling_str_t
-profiling_raw_string(profiling_raw_t *raw, uint32_t n)
-{
-    if (n >= raw->nstrings) {
-        profiling_raw_invalid("string out of range");
-    }
-
-    return raw->strings[n];
-}
-
-
-const uint8_t *
-profiling_raw_take(profiling_section_t *s, uint64_t size)
-{
-    const uint8_t  *p;
-
-    if (size > (uint64_t) (s->last - s->pos)) {
-        profiling_raw_invalid("record is cut off");
-    }
-
-    p = s->pos;
-    s->pos += size;
-
-    return p;
-}
-
-
-const uint8_t *
-profiling_raw_rest(profiling_section_t *s, size_t *size)
-{
-    const uint8_t  *p;
-
-    p = s->pos;
-    *size = s->last - s->pos;
-    s->pos = s->last;
-
-    return p;
-}
-
-
-uint32_t
-profiling_raw_count(profiling_section_t *s)
-{
-    return s->count;
-}
-
-
-/*
- * Room for "count" more records.  An array always has a power of two of
- * room, so that a capture of many small sections is not copied each time.
- */
-
-void *
-profiling_raw_append(void *old, size_t *used, uint32_t count, size_t size)
-{
-    void    *p;
-    size_t   n, room;
-
-    for (room = 1; room < *used; room *= 2) { /* void */ }
-
-    n = *used + count;
-
-    if (n <= room && *used != 0) {
-        *used = n;
-        return old;
-    }
-
-    while (room < n) {
-        room *= 2;
-    }
-
-    p = profiling_calloc(room, size);
-
-    if (*used != 0) {
-        memcpy(p, old, *used * size);
-    }
-
-    *used = n;
-
-    return p;
-}
-
-
-void
-profiling_raw_invalid(const char *what)
-{
-    profiling_fail(PROFILING_CAPTURE, "capture is not valid: %s", what);
 }

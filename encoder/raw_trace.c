@@ -1,13 +1,8 @@
 
-/*
- * Reader of the sections of a trace in a raw capture.
- */
-
-
 #include <endian.h>
 #include <string.h>
 
-#include "raw.h"
+#include "raw_trace.h"
 
 
 void
@@ -97,8 +92,6 @@ profiling_raw_trace_samples(profiling_raw_t *raw, profiling_section_t *s)
     }
 }
 
-
-/* indices, once all sections are known */
 
 void
 profiling_raw_trace_check(profiling_raw_t *raw)

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../encoder/profile.h"
+#include "profile.h"
 
 
 #define FUZZ_PLACES  12

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../encoder/profile.h"
+#include "dump.h"
+#include "profile.h"
 
 
 #define FUZZ_HEADER  sizeof(ngx_http_profiling_raw_header_t)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../encoder/profile.h"
+#include "profile.h"
 #include "ngx_http_profiling_raw_trace.h"
 
 

@@ -20,6 +20,7 @@
 /* sources: encoder/profile.c */
 /* sources: encoder/raw.c */
 /* sources: encoder/raw_trace.c */
+/* sources: encoder/section.c */
 /* sources: encoder/trace.c */
 /* sources: encoder/trace_name.c */
 /* sources: encoder/trace_read.c */
@@ -42,7 +43,9 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "../../encoder/profile.h"
+#include "dump.h"
+#include "procmaps.h"
+#include "profile.h"
 
 
 #define TEST_TYPES  2

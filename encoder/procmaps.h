@@ -1,0 +1,18 @@
+
+/*
+ * The text of /proc/<pid>/maps.
+ */
+
+
+#ifndef _PROFILING_PROCMAPS_H_INCLUDED_
+#define _PROFILING_PROCMAPS_H_INCLUDED_
+
+
+#include "raw_types.h"
+
+
+/* rows of a mapset from the text of /proc/<pid>/maps: executable ones only */
+void profiling_raw_maps(profiling_mapset_t *set, profiling_str_t *text);
+
+
+#endif /* _PROFILING_PROCMAPS_H_INCLUDED_ */
