@@ -8,12 +8,14 @@
 
 
 #include <dwarf.h>
+#include <elfutils/libdw.h>
 #include <endian.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "symbols.h"
+#include "cfi.h"
+#include "memory.h"
 
 
 #define PROFILING_MAX_FUNCTIONS  (4 * 1024 * 1024)
@@ -33,11 +35,10 @@ typedef struct {
     profiling_cie_t  *cies;          /* sorted by offset, as they come */
     size_t            ncies;
     size_t            cies_room;
-    size_t            room;          /* for functions */
 } profiling_eh_frame_t;
 
 
-static void profiling_cfi_add(profiling_symbols_t *s,
+static void profiling_cfi_add(profiling_ranges_t *functions,
     profiling_eh_frame_t *f, Dwarf_FDE *fde);
 static int profiling_cfi_section(Elf *elf, profiling_eh_frame_t *f);
 static void profiling_cfi_cie(profiling_eh_frame_t *f, Dwarf_Off offset,
@@ -52,7 +53,7 @@ static int profiling_cfi_compare(const void *one, const void *two);
 
 
 void
-profiling_cfi_functions(profiling_symbols_t *s, Elf *elf)
+profiling_cfi_functions(profiling_ranges_t *functions, Elf *elf)
 {
     int                    rc;
     char                  *ident;
@@ -93,35 +94,36 @@ profiling_cfi_functions(profiling_symbols_t *s, Elf *elf)
             profiling_cfi_cie(&f, offset, &entry.cie);
 
         } else {
-            profiling_cfi_add(s, &f, &entry.fde);
+            profiling_cfi_add(functions, &f, &entry.fde);
         }
     }
 
-    if (s->nfunctions != 0) {
-        qsort(s->functions, s->nfunctions, sizeof(profiling_range_t),
+    if (functions->n != 0) {
+        qsort(functions->ranges, functions->n, sizeof(profiling_range_t),
               profiling_cfi_compare);
     }
 }
 
 
 static void
-profiling_cfi_add(profiling_symbols_t *s, profiling_eh_frame_t *f,
+profiling_cfi_add(profiling_ranges_t *functions, profiling_eh_frame_t *f,
     Dwarf_FDE *fde)
 {
     profiling_range_t  range;
 
     if (!profiling_cfi_fde(f, fde, &range)
-        || s->nfunctions == PROFILING_MAX_FUNCTIONS)
+        || functions->n == PROFILING_MAX_FUNCTIONS)
     {
         return;
     }
 
-    if (s->nfunctions == f->room) {
-        s->functions = profiling_grow(s->functions, s->nfunctions,
-                                      sizeof(profiling_range_t), &f->room);
+    if (functions->n == functions->room) {
+        functions->ranges = profiling_grow(functions->ranges, functions->n,
+                                           sizeof(profiling_range_t),
+                                           &functions->room);
     }
 
-    s->functions[s->nfunctions++] = range;
+    functions->ranges[functions->n++] = range;
 }
 
 

@@ -1,10 +1,8 @@
 
-/*
- * From a capture to the answer.
- */
-
-
-#include "profile.h"
+#include "encode.h"
+#include "gzip.h"
+#include "pprof.h"
+#include "text.h"
 #include "trace.h"
 
 

@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include "file.h"
+#include "memory.h"
 
 
 static int profiling_file_regular(const char *path, struct stat *st);

@@ -14,7 +14,7 @@
 #define _PROFILING_FILE_H_INCLUDED_
 
 
-#include "maps.h"
+#include "object.h"
 
 
 /* sets object->build_id from the file, if that is the one that was mapped */

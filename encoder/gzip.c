@@ -1,14 +1,9 @@
 
-/*
- * gzip: one member, without a name or a time in its header.
- */
-
-
 #include <limits.h>
 #include <string.h>
 #include <zlib.h>
 
-#include "profile.h"
+#include "gzip.h"
 
 
 #define PROFILING_GZIP        (15 + 16)    /* largest window, gzip header */

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#include "profile.h"
+#include "labels.h"
+#include "raw.h"
 
 
 typedef struct {
@@ -16,20 +17,20 @@ typedef struct {
 } profiling_pair_t;
 
 
-static void profiling_labels_add(profiling_profile_t *p,
+static void profiling_labels_add(profiling_labels_t *l,
     profiling_tags_t *tags, profiling_labelset_t *set);
-static uint32_t profiling_labels_key(profiling_profile_t *p,
+static uint32_t profiling_labels_key(profiling_labels_t *l,
     profiling_str_t *key);
-static profiling_tags_t *profiling_labels_unique(profiling_profile_t *p,
+static profiling_tags_t *profiling_labels_unique(profiling_labels_t *l,
     profiling_tags_t *tags);
-static void profiling_labels_sort(profiling_profile_t *p,
+static void profiling_labels_sort(profiling_labels_t *l,
     profiling_tags_t *tags);
 static int profiling_labels_equal(void *item, void *key);
 static int profiling_labels_pair_equal(void *item, void *key);
 
 
 profiling_tags_t *
-profiling_labels_merge(profiling_profile_t *p, uint32_t process,
+profiling_labels_merge(profiling_labels_t *l, uint32_t process,
     uint32_t sample)
 {
     void              **place;
@@ -43,7 +44,7 @@ profiling_labels_merge(profiling_profile_t *p, uint32_t process,
     hash = profiling_hash(PROFILING_HASH, &process, sizeof(process));
     hash = profiling_hash(hash, &sample, sizeof(sample));
 
-    place = profiling_table_place(&p->pairs_table, hash,
+    place = profiling_table_place(&l->pairs, hash,
                                   profiling_labels_pair_equal, &key);
 
     if (*place != NULL) {
@@ -55,24 +56,24 @@ profiling_labels_merge(profiling_profile_t *p, uint32_t process,
     *place = pair;
 
     tags.ntags = 0;
-    tags.tags = profiling_calloc(p->raw->labelsets[process].count
-                                 + p->raw->labelsets[sample].count,
+    tags.tags = profiling_calloc(l->raw->labelsets[process].count
+                                 + l->raw->labelsets[sample].count,
                                  sizeof(profiling_tag_t));
 
-    profiling_labels_add(p, &tags, &p->raw->labelsets[sample]);
-    profiling_labels_add(p, &tags, &p->raw->labelsets[process]);
-    profiling_labels_sort(p, &tags);
+    profiling_labels_add(l, &tags, &l->raw->labelsets[sample]);
+    profiling_labels_add(l, &tags, &l->raw->labelsets[process]);
+    profiling_labels_sort(l, &tags);
 
     pair->process = process;
     pair->sample = sample;
-    pair->tags = profiling_labels_unique(p, &tags);
+    pair->tags = profiling_labels_unique(l, &tags);
 
     return pair->tags;
 }
 
 
 static void
-profiling_labels_add(profiling_profile_t *p, profiling_tags_t *tags,
+profiling_labels_add(profiling_labels_t *l, profiling_tags_t *tags,
     profiling_labelset_t *set)
 {
     uint32_t            i, k, key;
@@ -88,7 +89,7 @@ profiling_labels_add(profiling_profile_t *p, profiling_tags_t *tags,
             continue;
         }
 
-        key = profiling_labels_key(p, &label->key);
+        key = profiling_labels_key(l, &label->key);
 
         for (k = 0; k < tags->ntags; k++) {
             if (tags->tags[k].key == key) {
@@ -107,7 +108,7 @@ profiling_labels_add(profiling_profile_t *p, profiling_tags_t *tags,
         tag->num = 0;
 
         if (!label->numeric) {
-            tag->str = profiling_strings_add(&p->strings, label->str.data,
+            tag->str = profiling_strings_add(l->strings, label->str.data,
                                              label->str.len,
                                              PROFILING_MAX_LABEL);
             continue;
@@ -119,7 +120,7 @@ profiling_labels_add(profiling_profile_t *p, profiling_tags_t *tags,
          */
 
         tag->num = label->num;
-        tag->unit = profiling_strings_add(&p->strings, label->unit.data,
+        tag->unit = profiling_strings_add(l->strings, label->unit.data,
                                           label->unit.len,
                                           PROFILING_MAX_LABEL);
 
@@ -133,7 +134,7 @@ profiling_labels_add(profiling_profile_t *p, profiling_tags_t *tags,
 /* keys are of [A-Za-z_][A-Za-z0-9_.]*: this also rules "pprof::" out */
 
 static uint32_t
-profiling_labels_key(profiling_profile_t *p, profiling_str_t *key)
+profiling_labels_key(profiling_labels_t *l, profiling_str_t *key)
 {
     char      *copy, c;
     uint32_t   i;
@@ -152,13 +153,13 @@ profiling_labels_key(profiling_profile_t *p, profiling_str_t *key)
         copy[i] = '_';
     }
 
-    return profiling_strings_add(&p->strings, copy, key->len,
+    return profiling_strings_add(l->strings, copy, key->len,
                                  PROFILING_MAX_LABEL);
 }
 
 
 static profiling_tags_t *
-profiling_labels_unique(profiling_profile_t *p, profiling_tags_t *tags)
+profiling_labels_unique(profiling_labels_t *l, profiling_tags_t *tags)
 {
     void              **place;
     uint32_t            i;
@@ -175,7 +176,7 @@ profiling_labels_unique(profiling_profile_t *p, profiling_tags_t *tags)
         hash = profiling_hash(hash, &tag->num, sizeof(tag->num));
     }
 
-    place = profiling_table_place(&p->tags_table, hash,
+    place = profiling_table_place(&l->known, hash,
                                   profiling_labels_equal, tags);
 
     if (*place == NULL) {
@@ -189,7 +190,7 @@ profiling_labels_unique(profiling_profile_t *p, profiling_tags_t *tags)
 
 
 static void
-profiling_labels_sort(profiling_profile_t *p, profiling_tags_t *tags)
+profiling_labels_sort(profiling_labels_t *l, profiling_tags_t *tags)
 {
     uint32_t         i, k;
     profiling_tag_t  tag;
@@ -198,8 +199,8 @@ profiling_labels_sort(profiling_profile_t *p, profiling_tags_t *tags)
         tag = tags->tags[i];
 
         for (k = i; k > 0; k--) {
-            if (strcmp(profiling_profile_string(p, tags->tags[k - 1].key),
-                       profiling_profile_string(p, tag.key))
+            if (strcmp(l->strings->items[tags->tags[k - 1].key]->data,
+                       l->strings->items[tag.key]->data)
                 <= 0)
             {
                 break;

@@ -15,8 +15,10 @@
 
 #include <elfutils/libdwelf.h>
 
-#include "symbols.h"
+#include "demangle.h"
 #include "file.h"
+#include "lines.h"
+#include "memory.h"
 
 
 #define PROFILING_MAX_UNITS   (1024 * 1024)
@@ -560,7 +562,7 @@ profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame)
     }
 
     frame->system_name = name;
-    frame->name = profiling_symbols_demangle(name);
+    frame->name = profiling_demangle(name);
 
     frame->file = dwarf_decl_file(die);
 

@@ -25,7 +25,8 @@
 #include <libelf.h>
 
 #include "dump.h"
-#include "profile.h"
+#include "encode.h"
+#include "raw.h"
 #include "supervise.h"
 
 

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "maps.h"
 #include "file.h"
+#include "maps.h"
 
 
 static void profiling_maps_set(profiling_maps_t *maps, uint32_t process,

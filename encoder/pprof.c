@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "profile.h"
+#include "pprof.h"
 
 
 /* wire types */

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "names.h"
 #include "profile.h"
+#include "raw.h"
 
 
 /* named frames lie above the fixed ones */
@@ -59,6 +61,9 @@ profiling_profile_make(profiling_raw_t *raw)
     p->frames = profiling_calloc(NGX_HTTP_PROFILING_RAW_MAX_FRAMES,
                                  sizeof(profiling_location_t *));
 
+    p->labels.raw = raw;
+    p->labels.strings = &p->strings;
+
     /* string 0 */
     profiling_strings_add(&p->strings, "", 0, 0);
 
@@ -88,7 +93,7 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
     labels = (sample->process == NGX_HTTP_PROFILING_RAW_NONE)
              ? 0 : p->raw->processes[sample->process].labels;
 
-    key.tags = profiling_labels_merge(p, labels, sample->labels);
+    key.tags = profiling_labels_merge(&p->labels, labels, sample->labels);
     key.nlocations = stack->depth ? stack->depth : 1;
     key.locations = p->frames;
     key.values = NULL;
@@ -342,7 +347,7 @@ profiling_profile_lines(profiling_profile_t *p,
         p->synthetic = 1;
 
     } else {
-        location->nlines = profiling_symbols_frames(location->mapping->object,
+        location->nlines = profiling_names_frames(location->mapping->object,
                                                     location->offset, frames,
                                                     &location->into);
     }

@@ -10,13 +10,10 @@
 #define _PROFILING_PROFILE_H_INCLUDED_
 
 
+#include "labels.h"
 #include "maps.h"
-#include "raw.h"
-#include "symbols.h"
-#include "table.h"
 
 
-#define PROFILING_MAX_LABEL   2048
 #define PROFILING_MAX_STRING  4096
 
 
@@ -49,20 +46,6 @@ typedef struct {
 
 
 typedef struct {
-    uint32_t               key;
-    uint32_t               str;        /* 0: numeric */
-    uint32_t               unit;
-    int64_t                num;
-} profiling_tag_t;
-
-
-typedef struct {
-    profiling_tag_t       *tags;       /* sorted by the text of the key */
-    unsigned               ntags;
-} profiling_tags_t;
-
-
-typedef struct {
     profiling_location_t **locations;  /* leaf first */
     profiling_tags_t      *tags;       /* equal tags are one object */
     int64_t               *values;
@@ -74,6 +57,7 @@ typedef struct {
     profiling_raw_t       *raw;
     profiling_maps_t      *maps;
     profiling_strings_t    strings;
+    profiling_labels_t     labels;
 
     profiling_location_t **locations;
     size_t                 nlocations;
@@ -90,8 +74,6 @@ typedef struct {
     profiling_table_t      location_table;
     profiling_table_t      function_table;
     profiling_table_t      sample_table;
-    profiling_table_t      tags_table;
-    profiling_table_t      pairs_table;
 
     profiling_location_t **frames;     /* of the sample that is read */
 
@@ -110,21 +92,6 @@ profiling_location_t *profiling_profile_location(profiling_profile_t *p,
     uint32_t process, uint64_t pc, unsigned exact);
 
 const char *profiling_profile_string(profiling_profile_t *p, uint32_t index);
-
-/* labels.c: the labels of a process and of a sample, one value a key */
-profiling_tags_t *profiling_labels_merge(profiling_profile_t *p,
-    uint32_t process, uint32_t sample);
-
-
-/* output forms: pprof.c, text.c; what is put is not compressed */
-void profiling_pprof_put(profiling_profile_t *p, profiling_buf_t *out);
-void profiling_text_put(profiling_profile_t *p, profiling_buf_t *out);
-
-/* one gzip member: gzip.c */
-void profiling_gzip(profiling_buf_t *in, profiling_buf_t *out);
-
-/* encode.c: the whole way from a capture to the answer */
-void profiling_encode(profiling_raw_t *raw, profiling_buf_t *out);
 
 
 #endif /* _PROFILING_PROFILE_H_INCLUDED_ */

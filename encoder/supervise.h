@@ -8,7 +8,7 @@
 #define _PROFILING_SUPERVISE_H_INCLUDED_
 
 
-#include "raw.h"
+#include "raw_types.h"
 
 
 /*

@@ -14,22 +14,16 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include <libiberty/demangle.h>
-
-#include "symbols.h"
 #include "file.h"
+#include "memory.h"
+#include "symbols.h"
 
 
-#define PROFILING_MAX_NAME     4096
 #define PROFILING_MAX_SYMBOLS  (4 * 1024 * 1024)
 #define PROFILING_MAX_NESTED   32
 #define PROFILING_MAX_VDSO     (1024 * 1024)
 
 
-static unsigned profiling_symbols_part(profiling_frame_t *frame,
-    profiling_symbol_t *symbol);
-static profiling_symbols_t *profiling_symbols_load(
-    profiling_object_t *object);
 static void profiling_symbols_file(profiling_symbols_t *s,
     profiling_object_t *object);
 static int profiling_symbols_debuginfo(Dwfl_Module *module, void **data,
@@ -46,14 +40,8 @@ static profiling_segment_t *profiling_symbols_segment(profiling_symbols_t *s,
 static unsigned profiling_symbols_rank(const char *name, GElf_Sym *sym);
 static void profiling_symbols_sort(profiling_symbols_t *s);
 static int profiling_symbols_compare(const void *one, const void *two);
-static int profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
-    uint64_t *address);
-static profiling_symbol_t *profiling_symbols_find(profiling_symbols_t *s,
-    uint64_t address);
 static profiling_symbol_t *profiling_symbols_sizeless(profiling_symbols_t *s,
     size_t n, uint64_t address);
-static profiling_range_t *profiling_symbols_function(profiling_symbols_t *s,
-    uint64_t address);
 static size_t profiling_symbols_below(profiling_symbols_t *s,
     uint64_t address);
 
@@ -69,89 +57,7 @@ static const Dwfl_Callbacks  profiling_symbols_callbacks = {
 };
 
 
-unsigned
-profiling_symbols_frames(profiling_object_t *object, uint64_t offset,
-    profiling_frame_t *frames, uint64_t *into)
-{
-    unsigned              n;
-    uint64_t              address;
-    profiling_range_t    *function;
-    profiling_symbol_t   *symbol;
-    profiling_frame_t    *frame;
-    profiling_symbols_t  *s;
-
-    if (object->symbols == NULL) {
-        object->symbols = profiling_symbols_load(object);
-    }
-
-    s = object->symbols;
-    *into = 0;
-
-    memset(frames, 0, sizeof(profiling_frame_t));
-    frames[0].file = "";
-
-    if (!profiling_symbols_address(s, offset, &address)) {
-        frames[0].name = profiling_printf("%s+0x%llx", object->name,
-                                          (unsigned long long) offset);
-        frames[0].system_name = frames[0].name;
-        return 1;
-    }
-
-    n = profiling_lines_frames(s, address, frames);
-    frame = &frames[n ? n - 1 : 0];
-
-    function = profiling_symbols_function(s, address);
-    symbol = profiling_symbols_find(s, address);
-
-    if (symbol != NULL) {
-        *into = address - symbol->start;
-
-        if (n == 0 || !profiling_symbols_part(frame, symbol)) {
-            frame->system_name = symbol->name;
-            frame->name = profiling_symbols_demangle(symbol->name);
-        }
-
-        return n ? n : 1;
-    }
-
-    if (function != NULL) {
-        *into = address - function->start;
-    }
-
-    if (n != 0 && frame->name != NULL) {
-        return n;
-    }
-
-    frame->name = profiling_printf("%s+0x%llx", object->name,
-                                   (unsigned long long) (address - *into));
-    frame->system_name = frame->name;
-
-    return n ? n : 1;
-}
-
-
-/*
- * Compilers split functions: name.cold, name.part.0, name.constprop.0.  The
- * debug information knows whose part it is.
- */
-
-static unsigned
-profiling_symbols_part(profiling_frame_t *frame, profiling_symbol_t *symbol)
-{
-    size_t  len;
-
-    if (frame->system_name == NULL) {
-        return 0;
-    }
-
-    len = strlen(frame->system_name);
-
-    return strncmp(symbol->name, frame->system_name, len) == 0
-           && symbol->name[len] == '.';
-}
-
-
-static profiling_symbols_t *
+profiling_symbols_t *
 profiling_symbols_load(profiling_object_t *object)
 {
     profiling_symbols_t  *s;
@@ -213,7 +119,7 @@ profiling_symbols_file(profiling_symbols_t *s, profiling_object_t *object)
     profiling_symbols_object = object;
     profiling_symbols_module(s);
 
-    profiling_cfi_functions(s, elf);
+    profiling_cfi_functions(&s->functions, elf);
 
     /*
      * The debug information is opened while it is known whose it is; it is
@@ -286,7 +192,7 @@ profiling_symbols_vdso(profiling_symbols_t *s)
 
     profiling_symbols_segments(s, elf);
     profiling_symbols_section(s, elf);
-    profiling_cfi_functions(s, elf);
+    profiling_cfi_functions(&s->functions, elf);
 }
 
 
@@ -549,7 +455,7 @@ profiling_symbols_compare(const void *one, const void *two)
 }
 
 
-static int
+int
 profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
     uint64_t *address)
 {
@@ -576,7 +482,7 @@ profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
  * has no symbol in a stripped file and must not get its neighbour's name.
  */
 
-static profiling_symbol_t *
+profiling_symbol_t *
 profiling_symbols_find(profiling_symbols_t *s, uint64_t address)
 {
     size_t               low, high, mid, i;
@@ -642,7 +548,7 @@ profiling_symbols_sizeless(profiling_symbols_t *s, size_t n, uint64_t address)
 
     k = profiling_symbols_below(s, address);
 
-    if (k != 0 && s->functions[k - 1].end > symbol->start) {
+    if (k != 0 && s->functions.ranges[k - 1].end > symbol->start) {
         return NULL;
     }
 
@@ -650,18 +556,18 @@ profiling_symbols_sizeless(profiling_symbols_t *s, size_t n, uint64_t address)
 }
 
 
-static profiling_range_t *
+profiling_range_t *
 profiling_symbols_function(profiling_symbols_t *s, uint64_t address)
 {
     size_t  n;
 
     n = profiling_symbols_below(s, address);
 
-    if (n == 0 || address >= s->functions[n - 1].end) {
+    if (n == 0 || address >= s->functions.ranges[n - 1].end) {
         return NULL;
     }
 
-    return &s->functions[n - 1];
+    return &s->functions.ranges[n - 1];
 }
 
 
@@ -673,12 +579,12 @@ profiling_symbols_below(profiling_symbols_t *s, uint64_t address)
     size_t  low, high, mid;
 
     low = 0;
-    high = s->nfunctions;
+    high = s->functions.n;
 
     while (low < high) {
         mid = low + (high - low) / 2;
 
-        if (s->functions[mid].start <= address) {
+        if (s->functions.ranges[mid].start <= address) {
             low = mid + 1;
 
         } else {
@@ -687,31 +593,4 @@ profiling_symbols_below(profiling_symbols_t *s, uint64_t address)
     }
 
     return low;
-}
-
-
-const char *
-profiling_symbols_demangle(const char *name)
-{
-    char        *demangled;
-    const char  *copy;
-
-    if (strlen(name) > PROFILING_MAX_NAME
-        || name[0] != '_' || (name[1] != 'Z' && name[1] != 'R'))
-    {
-        return name;
-    }
-
-    /* without arguments, which make frames wide; the raw name has them */
-
-    demangled = cplus_demangle(name, DMGL_AUTO);
-
-    if (demangled == NULL) {
-        return name;
-    }
-
-    copy = profiling_strdup(demangled, strlen(demangled));
-    free(demangled);
-
-    return copy;
 }

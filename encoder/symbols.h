@@ -1,6 +1,6 @@
 
 /*
- * Names for addresses in a file.
+ * Symbol tables of a file.
  */
 
 
@@ -11,19 +11,8 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 
-#include "maps.h"
-
-
-#define PROFILING_MAX_INLINED  64
-
-
-typedef struct {
-    const char      *name;           /* demangled */
-    const char      *system_name;
-    const char      *file;           /* "" if not known */
-    uint64_t         line;           /* 0 if not known */
-    uint64_t         start_line;     /* of the function, 0 if not known */
-} profiling_frame_t;
+#include "cfi.h"
+#include "object.h"
 
 
 typedef struct {
@@ -32,12 +21,6 @@ typedef struct {
     const char      *name;
     unsigned         rank;           /* lower is the better name */
 } profiling_symbol_t;
-
-
-typedef struct {
-    uint64_t         start;
-    uint64_t         end;
-} profiling_range_t;
 
 
 typedef struct {
@@ -61,8 +44,7 @@ struct profiling_symbols_s {
     size_t                nsymbols;
     size_t                symbols_room;
 
-    profiling_range_t    *functions; /* of .eh_frame, sorted by start */
-    size_t                nfunctions;
+    profiling_ranges_t    functions; /* of .eh_frame, sorted by start */
 
     Dwfl                 *dwfl;
     Dwfl_Module          *module;
@@ -70,23 +52,17 @@ struct profiling_symbols_s {
 };
 
 
-/*
- * The calls that are at one place of a file, innermost first; always at least
- * one.  *into is set to the distance from the start of the function.
- */
-unsigned profiling_symbols_frames(profiling_object_t *object, uint64_t offset,
-    profiling_frame_t *frames, uint64_t *into);
+profiling_symbols_t *profiling_symbols_load(profiling_object_t *object);
 
-/* demangles names of C++ and Rust; others are returned as they are */
-const char *profiling_symbols_demangle(const char *name);
+/* 0: the offset lies in no executable segment of the file */
+int profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
+    uint64_t *address);
 
-
-/* cfi.c: ranges of the functions that .eh_frame describes */
-void profiling_cfi_functions(profiling_symbols_t *s, Elf *elf);
-
-/* lines.c: as profiling_symbols_frames(), 0 if there is no debug information */
-unsigned profiling_lines_frames(profiling_symbols_t *s, uint64_t address,
-    profiling_frame_t *frames);
+/* the symbol, and the function of .eh_frame, that an address is in; or NULL */
+profiling_symbol_t *profiling_symbols_find(profiling_symbols_t *s,
+    uint64_t address);
+profiling_range_t *profiling_symbols_function(profiling_symbols_t *s,
+    uint64_t address);
 
 
 #endif /* _PROFILING_SYMBOLS_H_INCLUDED_ */

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile.h"
+#include "raw.h"
+#include "text.h"
 
 
 #define PROFILING_MINUTE  60

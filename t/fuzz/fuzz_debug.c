@@ -19,7 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "profile.h"
+#include "file.h"
+#include "names.h"
 
 
 #define FUZZ_PLACES  12
@@ -69,7 +70,7 @@ fuzz_look(profiling_object_t *object, uint64_t offset)
     uint64_t           into;
     profiling_frame_t  frames[PROFILING_MAX_INLINED];
 
-    n = profiling_symbols_frames(object, offset, frames, &into);
+    n = profiling_names_frames(object, offset, frames, &into);
 
     if (n == 0 || n > PROFILING_MAX_INLINED) {
         abort();

@@ -10,7 +10,8 @@
 #include <string.h>
 
 #include "dump.h"
-#include "profile.h"
+#include "encode.h"
+#include "raw.h"
 
 
 #define FUZZ_HEADER  sizeof(ngx_http_profiling_raw_header_t)

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile.h"
+#include "encode.h"
+#include "raw.h"
 #include "ngx_http_profiling_raw_trace.h"
 
 

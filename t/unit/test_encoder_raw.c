@@ -6,6 +6,7 @@
  */
 
 /* sources: encoder/cfi.c */
+/* sources: encoder/demangle.c */
 /* sources: encoder/dump.c */
 /* sources: encoder/encode.c */
 /* sources: encoder/encoder.c */
@@ -15,6 +16,7 @@
 /* sources: encoder/lines.c */
 /* sources: encoder/maps.c */
 /* sources: encoder/memory.c */
+/* sources: encoder/names.c */
 /* sources: encoder/pprof.c */
 /* sources: encoder/procmaps.c */
 /* sources: encoder/profile.c */
@@ -44,8 +46,10 @@
 #include <zlib.h>
 
 #include "dump.h"
+#include "encode.h"
 #include "procmaps.h"
-#include "profile.h"
+#include "raw.h"
+#include "table.h"
 
 
 #define TEST_TYPES  2

@@ -1,0 +1,45 @@
+
+/*
+ * Labels of samples: those of the sample and of its process, one value a key.
+ */
+
+
+#ifndef _PROFILING_LABELS_H_INCLUDED_
+#define _PROFILING_LABELS_H_INCLUDED_
+
+
+#include "raw_types.h"
+#include "table.h"
+
+
+#define PROFILING_MAX_LABEL  2048
+
+
+typedef struct {
+    uint32_t               key;
+    uint32_t               str;        /* 0: numeric */
+    uint32_t               unit;
+    int64_t                num;
+} profiling_tag_t;
+
+
+typedef struct {
+    profiling_tag_t       *tags;       /* sorted by the text of the key */
+    unsigned               ntags;
+} profiling_tags_t;
+
+
+typedef struct {
+    profiling_raw_t       *raw;
+    profiling_strings_t   *strings;    /* keys, texts, units */
+    profiling_table_t      known;      /* tags, each set of them once */
+    profiling_table_t      pairs;      /* of label sets, with their tags */
+} profiling_labels_t;
+
+
+/* of two label sets of the capture; what a sample says comes first */
+profiling_tags_t *profiling_labels_merge(profiling_labels_t *l,
+    uint32_t process, uint32_t sample);
+
+
+#endif /* _PROFILING_LABELS_H_INCLUDED_ */
