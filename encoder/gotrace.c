@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-#include "trace.h"
+#include "gotrace.h"
+#include "trace_name.h"
 
 
 #define GOTRACE_EVENTS            1

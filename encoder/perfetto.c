@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#include "trace.h"
+#include "perfetto.h"
+#include "trace_name.h"
 
 
 static void perfetto_begin(profiling_trace_t *t, profiling_buf_t *out);

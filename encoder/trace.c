@@ -7,7 +7,12 @@
 
 #include <string.h>
 
+#include "gotrace.h"
+#include "perfetto.h"
 #include "trace.h"
+#include "trace_read.h"
+#include "trace_run.h"
+#include "trace_sample.h"
 
 
 /* ns of a generation, and of a trace that has only one */

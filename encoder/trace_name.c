@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "trace.h"
+#include "trace_name.h"
 
 
 static int profiling_trace_frame_equal(void *item, void *key);

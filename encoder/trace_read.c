@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "trace.h"
+#include "trace_read.h"
 
 
 /* of a request's beginning that is known in ms only, ns */

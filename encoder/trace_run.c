@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-#include "trace.h"
+#include "trace_name.h"
+#include "trace_run.h"
 
 
 /* a worker that waits longer for events than this, in ns, is shown idle */

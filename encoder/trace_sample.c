@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trace.h"
+#include "profile.h"
+#include "trace_name.h"
+#include "trace_sample.h"
 
 
 /* frames of a stack, WIRE: at most 128 */
