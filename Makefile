@@ -57,8 +57,12 @@ html    := $(if $(wildcard html/index.html),$(build)/html.built)
 nginx   := $(or $(NGINX_BIN),$(wildcard $(NGINX_SRC)/objs/nginx),\
                 /usr/sbin/nginx)
 
-sources := $(wildcard shm/*.c ngx_http_profiling_module/*.c)
-headers := $(wildcard shm/*.h ngx_http_profiling_module/*.h)
+sources := $(sort $(shell find shm ngx_http_profiling_module -name '*.c'))
+headers := $(sort $(shell find shm ngx_http_profiling_module -name '*.h'))
+
+encoder_folders := $(sort $(shell find encoder -type d))
+encoder_sources := $(sort $(shell find encoder -name '*.c'))
+
 pages   := $(if $(html),$(shell find html -name node_modules -prune \
                                      -o -type f -print))
 
@@ -85,7 +89,8 @@ MODULE_CFLAGS   := $(strip $(optimise) -fPIC $(harden) $(warnings) $(sanitize))
 MODULE_LDFLAGS  := $(strip -Wl,-z,relro -Wl,-z,now $(sanitize) $(cover))
 ENCODER_CFLAGS  := $(strip -std=gnu11 $(optimise) -fPIE $(harden) $(warnings) \
                      $(sanitize) $(if $(SANITIZE),-DPROFILING_SANITIZED) \
-                     -I encoder -I ngx_http_profiling_module)
+                     $(addprefix -iquote ,$(encoder_folders) \
+                       ngx_http_profiling_module))
 ENCODER_LDFLAGS := $(strip -pie -Wl,-z,relro -Wl,-z,now $(sanitize) \
                      $(if $(COVERAGE),$(cover) -Wl$(comma)--wrap=_exit))
 
@@ -97,7 +102,7 @@ settings := $(CURDIR) $(NGINX_SRC) $(NGINX_BIN) $(CC) $(MODULE_CFLAGS) \
             $(MODULE_LDFLAGS) $(sources) $(headers)
 
 encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
-                    $(wildcard encoder/*.c)
+                    $(encoder_sources)
 
 
 .PHONY: all deps run test sanitize tsan coverage analyze fleet soak style \
@@ -135,8 +140,7 @@ $(module): $(objs)/Makefile $(sources) $(headers)
 	install -m 644 $(objs)/$(@F) $@
 
 
-encoder_objects := $(patsubst encoder/%.c,$(build)/encoder/%.o,\
-                     $(wildcard encoder/*.c))
+encoder_objects := $(patsubst %.c,$(build)/%.o,$(encoder_sources))
 
 $(build)/encoder/%.o: encoder/%.c $(build)/encoder.settings | deps
 	@mkdir -p $(@D)

@@ -29,15 +29,15 @@ fuzz_flags := -std=gnu11 -g -O1 -fPIC -fno-omit-frame-pointer \
 
 fuzz_coverage := -fsanitize-coverage=inline-8bit-counters,pc-table
 
-fuzz_includes := -I shm -I ngx_http_profiling_module -I encoder -I t/fuzz \
-                 -I t/unit \
+fuzz_includes := -I shm -I ngx_http_profiling_module \
+                 $(addprefix -iquote ,$(encoder_folders)) -I t/fuzz -I t/unit \
                  -I $(objs) $(addprefix -I $(farm)/src/,core event \
                    event/modules event/quic os/unix http http/modules \
                    http/v2 http/v3)
 
 fuzz_encoder_objects := $(patsubst %.c,$(fuzz_dir)/%.o,\
-                          $(filter-out encoder/main.c encoder/supervise.c,\
-                            $(wildcard encoder/*.c)))
+                          $(filter-out encoder/main.c encoder/options.c \
+                            encoder/supervise.c,$(encoder_sources)))
 fuzz_module_objects  := $(patsubst %.c,$(fuzz_dir)/%.o,$(sources))
 fuzz_binaries        := $(addprefix $(fuzz_dir)/fuzz_,$(fuzz_names))
 
@@ -84,4 +84,4 @@ $(fuzz_dir)/fuzz_%: $(fuzz_dir)/t/fuzz/fuzz_%.o $(fuzz_dir)/t/fuzz/worker.o \
 	    -Wl,--allow-multiple-definition -Wl,--allow-shlib-undefined \
 	    -ldl -lm -lpthread
 
--include $(wildcard $(fuzz_dir)/*/*.d $(fuzz_dir)/t/fuzz/*.d)
+-include $(wildcard $(fuzz_dir)/*/*.d $(fuzz_dir)/*/*/*.d)

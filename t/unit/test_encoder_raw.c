@@ -5,35 +5,35 @@
  * encoder but main.c, under ASan and UBSan; prints TAP.
  */
 
-/* sources: encoder/cfi.c */
-/* sources: encoder/demangle.c */
-/* sources: encoder/dump.c */
+/* sources: encoder/base/encoder.c */
+/* sources: encoder/base/memory.c */
+/* sources: encoder/base/table.c */
 /* sources: encoder/encode.c */
-/* sources: encoder/encoder.c */
-/* sources: encoder/file.c */
-/* sources: encoder/gzip.c */
-/* sources: encoder/labels.c */
-/* sources: encoder/lines.c */
-/* sources: encoder/maps.c */
-/* sources: encoder/memory.c */
-/* sources: encoder/names.c */
-/* sources: encoder/pprof.c */
-/* sources: encoder/procmaps.c */
-/* sources: encoder/profile.c */
-/* sources: encoder/raw.c */
-/* sources: encoder/raw_trace.c */
-/* sources: encoder/section.c */
-/* sources: encoder/trace.c */
-/* sources: encoder/trace_name.c */
-/* sources: encoder/trace_read.c */
-/* sources: encoder/trace_run.c */
-/* sources: encoder/trace_sample.c */
-/* sources: encoder/gotrace.c */
-/* sources: encoder/perfetto.c */
+/* sources: encoder/names/cfi.c */
+/* sources: encoder/names/demangle.c */
+/* sources: encoder/names/file.c */
+/* sources: encoder/names/lines.c */
+/* sources: encoder/names/maps.c */
+/* sources: encoder/names/names.c */
+/* sources: encoder/names/symbols.c */
+/* sources: encoder/profile/gzip.c */
+/* sources: encoder/profile/labels.c */
+/* sources: encoder/profile/pprof.c */
+/* sources: encoder/profile/profile.c */
+/* sources: encoder/profile/text.c */
+/* sources: encoder/raw/dump.c */
+/* sources: encoder/raw/procmaps.c */
+/* sources: encoder/raw/raw.c */
+/* sources: encoder/raw/raw_trace.c */
+/* sources: encoder/raw/section.c */
 /* sources: encoder/supervise.c */
-/* sources: encoder/symbols.c */
-/* sources: encoder/table.c */
-/* sources: encoder/text.c */
+/* sources: encoder/trace/gotrace.c */
+/* sources: encoder/trace/perfetto.c */
+/* sources: encoder/trace/trace.c */
+/* sources: encoder/trace/trace_name.c */
+/* sources: encoder/trace/trace_read.c */
+/* sources: encoder/trace/trace_run.c */
+/* sources: encoder/trace/trace_sample.c */
 /* libs: -ldw -lelf -lz -liberty -lm */
 
 

@@ -78,8 +78,9 @@ sub encoder {
     if (!$encoders{$flags}) {
         my $file = "$dir/encoder" . scalar keys %encoders;
 
-        sh("cc -std=gnu11 -O1 -g $flags"
-           . " -I $root/ngx_http_profiling_module $root/encoder/*.c"
+        sh("cc -std=gnu11 -O1 -g $flags -iquote $root/ngx_http_profiling_module"
+           . ' $(find ' . "$root/encoder" . " -type d -printf '-iquote %p ')"
+           . ' $(find ' . "$root/encoder -name '*.c')"
            . " -o $file -ldw -lelf -lz -liberty -lm");
 
         $encoders{$flags} = $file;
