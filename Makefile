@@ -57,8 +57,9 @@ html    := $(if $(wildcard html/index.html),$(build)/html.built)
 nginx   := $(or $(NGINX_BIN),$(wildcard $(NGINX_SRC)/objs/nginx),\
                 /usr/sbin/nginx)
 
-sources := $(sort $(shell find shm ngx_http_profiling_module -name '*.c'))
-headers := $(sort $(shell find shm ngx_http_profiling_module -name '*.h'))
+folders := format shm ngx_http_profiling_module
+sources := $(sort $(shell find $(folders) -name '*.c'))
+headers := $(sort $(shell find $(folders) -name '*.h'))
 
 encoder_folders := $(sort $(shell find encoder -type d))
 encoder_sources := $(sort $(shell find encoder -name '*.c'))
@@ -89,8 +90,7 @@ MODULE_CFLAGS   := $(strip $(optimise) -fPIC $(harden) $(warnings) $(sanitize))
 MODULE_LDFLAGS  := $(strip -Wl,-z,relro -Wl,-z,now $(sanitize) $(cover))
 ENCODER_CFLAGS  := $(strip -std=gnu11 $(optimise) -fPIE $(harden) $(warnings) \
                      $(sanitize) $(if $(SANITIZE),-DPROFILING_SANITIZED) \
-                     $(addprefix -iquote ,$(encoder_folders) \
-                       ngx_http_profiling_module))
+                     $(addprefix -iquote ,format $(encoder_folders)))
 ENCODER_LDFLAGS := $(strip -pie -Wl,-z,relro -Wl,-z,now $(sanitize) \
                      $(if $(COVERAGE),$(cover) -Wl$(comma)--wrap=_exit))
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ngx_http_profiling_raw.h"
+#include "ngx_prof_raw.h"
 
 #include "encoder.h"
 #include "options.h"

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_interpose.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_trace.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_wait.h"

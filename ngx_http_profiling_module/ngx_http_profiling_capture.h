@@ -1,7 +1,7 @@
 
 /*
  * Captures: what all workers sampled between two moments, as one raw capture
- * (ngx_http_profiling_raw.h) for the encoder.
+ * (ngx_prof_raw.h) for the encoder.
  *
  *     begin   claims one of the zone's captures, reads the tables of all
  *             slots once, wakes the workers

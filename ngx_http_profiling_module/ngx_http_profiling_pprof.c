@@ -7,7 +7,7 @@
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_goroutines.h"
-#include "ngx_http_profiling_raw.h"
+#include "ngx_prof_raw.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_work.h"
 

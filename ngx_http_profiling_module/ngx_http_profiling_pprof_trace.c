@@ -4,8 +4,8 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_pprof.h"
-#include "ngx_http_profiling_raw.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_raw.h"
+#include "ngx_prof_trace.h"
 #include "ngx_http_profiling_trace_capture.h"
 #include "ngx_http_profiling_work.h"
 

@@ -1,6 +1,6 @@
 
 /*
- * Writes raw captures (ngx_http_profiling_raw.h), with all that is needed to
+ * Writes raw captures (ngx_prof_raw.h), with all that is needed to
  * name what is in them.  Worker, normal context.
  *
  *     rawfile.c       the format: sections, strings, labels, stacks, samples
@@ -14,7 +14,7 @@
 
 
 #include "ngx_http_profiling_module.h"
-#include "ngx_http_profiling_raw.h"
+#include "ngx_prof_raw.h"
 #include "ngx_http_profiling_text.h"
 
 

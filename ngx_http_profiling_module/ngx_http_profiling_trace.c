@@ -8,7 +8,7 @@
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_poll.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_trace.h"
 
 
 /* ns between two readings of the heap, and what one may take of that */

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include "ngx_http_profiling_trace_capture.h"
 #include "ngx_http_profiling_event.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_trace.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_unwind.h"
 

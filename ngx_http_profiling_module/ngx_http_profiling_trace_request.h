@@ -11,7 +11,7 @@
 
 #include "ngx_http_profiling_module.h"
 #include "ngx_http_profiling_clock.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_trace.h"
 #include "ngx_http_profiling_trace.h"
 
 

@@ -11,8 +11,8 @@
 
 
 #include "memory.h"
-#include "ngx_http_profiling_raw.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_raw.h"
+#include "ngx_prof_trace.h"
 
 
 typedef struct {

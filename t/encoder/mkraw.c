@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ngx_http_profiling_raw.h"
+#include "ngx_prof_raw.h"
 
 
 #define MKRAW_FIELDS  8192

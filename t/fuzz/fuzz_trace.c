@@ -15,7 +15,7 @@
 
 #include "encode.h"
 #include "raw.h"
-#include "ngx_http_profiling_raw_trace.h"
+#include "ngx_prof_trace.h"
 
 
 #define FUZZ_SLOTS    4

@@ -29,8 +29,8 @@ fuzz_flags := -std=gnu11 -g -O1 -fPIC -fno-omit-frame-pointer \
 
 fuzz_coverage := -fsanitize-coverage=inline-8bit-counters,pc-table
 
-fuzz_includes := -I shm -I ngx_http_profiling_module \
-                 $(addprefix -iquote ,$(encoder_folders)) -I t/fuzz -I t/unit \
+fuzz_includes := $(addprefix -iquote ,$(sort $(shell find $(folders) \
+                   -type d)) $(encoder_folders)) -I t/fuzz -I t/unit \
                  -I $(objs) $(addprefix -I $(farm)/src/,core event \
                    event/modules event/quic os/unix http http/modules \
                    http/v2 http/v3)

@@ -78,7 +78,7 @@ sub encoder {
     if (!$encoders{$flags}) {
         my $file = "$dir/encoder" . scalar keys %encoders;
 
-        sh("cc -std=gnu11 -O1 -g $flags -iquote $root/ngx_http_profiling_module"
+        sh("cc -std=gnu11 -O1 -g $flags -iquote $root/format"
            . ' $(find ' . "$root/encoder" . " -type d -printf '-iquote %p ')"
            . ' $(find ' . "$root/encoder -name '*.c')"
            . " -o $file -ldw -lelf -lz -liberty -lm");
@@ -114,7 +114,7 @@ sub mkraw {
 
     if (!$mkraw) {
         $mkraw = "$dir/mkraw";
-        sh("cc -O1 -I $root/ngx_http_profiling_module"
+        sh("cc -O1 -I $root/format"
            . " $root/t/encoder/mkraw.c -o $mkraw");
     }
 

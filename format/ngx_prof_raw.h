@@ -41,7 +41,7 @@
 #define NGX_HTTP_PROFILING_RAW_TEXT        2    /* Go's debug=1 */
 #define NGX_HTTP_PROFILING_RAW_DUMP        3    /* Go's debug=2: goroutine */
 #define NGX_HTTP_PROFILING_RAW_SYMBOL      4    /* answer of /symbol */
-#define NGX_HTTP_PROFILING_RAW_TRACE       5    /* see .._raw_trace.h */
+#define NGX_HTTP_PROFILING_RAW_TRACE       5    /* see ngx_prof_trace.h */
 
 
 /* header.kind; values[] of a sample are as in header types */

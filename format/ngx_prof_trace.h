@@ -1,7 +1,7 @@
 
 /*
  * Execution traces in a raw capture: three sections beside those of
- * ngx_http_profiling_raw.h.
+ * ngx_prof_raw.h.
  *
  * Written by the recorder of each worker (the stream of events) and by the
  * worker that answers (the rest); read by the encoder.  A capture of a trace
