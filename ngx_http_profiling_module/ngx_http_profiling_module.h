@@ -13,7 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_zone.h"
+#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_settings.h"
 
 

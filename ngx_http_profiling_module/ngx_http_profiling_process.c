@@ -199,6 +199,7 @@ ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf, ngx_log_t *log)
 
     claim.pid = ngx_pid;
     claim.start = ngx_http_profiling_process_start(ngx_pid, NULL);
+    claim.alive = ngx_http_profiling_slot_alive;
     claim.time = ngx_http_profiling_time();
     claim.tick = ngx_http_profiling_tick(ngx_http_profiling_clock(),
                                     mcf->setting[NGX_HTTP_PROFILING_INTERVAL]);

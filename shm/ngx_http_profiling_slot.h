@@ -42,9 +42,6 @@
 /* ns after which a pause is told by health */
 #define NGX_HTTP_PROFILING_STALL      1000000000
 
-/* a slot's owner: its pid; this bit while the claim is being made */
-#define NGX_HTTP_PROFILING_CLAIMING   ((uint64_t) 1 << 63)
-
 /* figures that a worker may be unable to get: bits of gauges.unavailable */
 #define NGX_HTTP_PROFILING_NO_HEAP    0x0001
 #define NGX_HTTP_PROFILING_NO_ALLOC   0x0002  /* total_alloc */
@@ -242,8 +239,10 @@ typedef struct {
 
     /* who: written when the slot is claimed or given back */
 
-    uint64_t                      owner;        /* pid, 0: free */
-    uint64_t                      start;        /* see process_start() */
+    uint64_t                      owner;        /* pid, 0: free; owner.h */
+    uint64_t                      start;        /* of the owner, in clock
+                                                   ticks since the machine's
+                                                   start, 0: not known */
     uint64_t                      claimed;      /* ms since the epoch */
     uint64_t                      tick;         /* the first of this owner */
     uint64_t                      generation;
@@ -310,43 +309,6 @@ typedef struct {
 } ngx_http_profiling_slot_t;
 
 
-/* in ngx_http_profiling_zone.h: the slot's history and places follow it */
-typedef struct ngx_http_profiling_zone_s  ngx_http_profiling_zone_t;
-
-
-/* who claims a slot */
-
-typedef struct {
-    ngx_pid_t                     pid;
-    uint64_t                      start;        /* process_start(pid) */
-    uint64_t                      time;         /* ms since the epoch */
-    uint64_t                      tick;
-    ngx_uint_t                    generation;
-    ngx_uint_t                    process_slot;
-    ngx_uint_t                    worker;
-    uint64_t                      interval;     /* ms */
-} ngx_http_profiling_claim_t;
-
-
-/*
- * Claims a slot for the calling process: the one of an ended worker if there
- * is one, else a fresh one.  NULL: all slots belong to living processes.
- */
-ngx_http_profiling_slot_t *ngx_http_profiling_slot_claim(
-    ngx_http_profiling_zone_t *zone, const ngx_http_profiling_claim_t *claim);
-
-/*
- * By the owner: from tick on ticks are numbered by another interval (ms).
- * The history begins anew: samples that are numbered otherwise would pass for
- * those of other times.
- */
-void ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot, uint64_t interval, uint64_t tick);
-
-/* by the owner, when it ends in good order */
-void ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot);
-
-
 /* whether the owner waits for events: no pass has begun since */
 
 static ngx_inline ngx_uint_t
@@ -356,34 +318,6 @@ ngx_http_profiling_slot_waiting(const ngx_http_profiling_slot_t *slot)
            > ngx_http_profiling_load(&slot->pass_start);
 }
 
-
-/* the pid of the owner, 0 if the slot is free or being claimed; not a check */
-ngx_pid_t ngx_http_profiling_slot_pid(const ngx_http_profiling_slot_t *slot);
-
-/*
- * 1 if the slot's owner lives.  A pid that the system has given to another
- * process meanwhile is told by its start time, if /proc can be read.
- */
-ngx_uint_t ngx_http_profiling_slot_alive(
-    const ngx_http_profiling_slot_t *slot);
-
-/*
- * When a process was started, in clock ticks since the machine's start
- * (field 22 of /proc/<pid>/stat, proc(5)), and its state letter.  0 if that
- * cannot be read; state is then 0.  state may be NULL.
- */
-uint64_t ngx_http_profiling_process_start(ngx_pid_t pid, u_char *state);
-
-/*
- * Whether the slot was ever used, and belongs to the worker pid; 0: to any,
- * one that has ended included.
- */
-ngx_uint_t ngx_http_profiling_slot_of(const ngx_http_profiling_slot_t *slot,
-    ngx_pid_t pid);
-
-/* the pid of its living worker if that is the one asked for (0: any), or 0 */
-ngx_pid_t ngx_http_profiling_slot_worker(
-    const ngx_http_profiling_slot_t *slot, ngx_pid_t pid);
 
 /* by the owner: one more pause; time in ms since the epoch, duration in ns */
 void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,

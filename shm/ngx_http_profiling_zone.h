@@ -127,7 +127,7 @@ typedef struct {
 } ngx_http_profiling_trace_zone_t;
 
 
-struct ngx_http_profiling_zone_s {
+typedef struct {
     uint64_t               magic;
     uint64_t               layout;        /* NGX_HTTP_PROFILING_LAYOUT */
     uint64_t               size;          /* bytes, all */
@@ -166,7 +166,7 @@ struct ngx_http_profiling_zone_s {
     uint64_t               name_n;        /* used ones, 0 included */
     ngx_http_profiling_upstream_t
                            name[NGX_HTTP_PROFILING_ZONES];
-};
+} ngx_http_profiling_zone_t;
 
 
 /* the parts of a slot begin on cache lines of their own */

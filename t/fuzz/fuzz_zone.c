@@ -263,6 +263,7 @@ fuzz_slots(ngx_uint_t seed)
 
     ngx_memzero(&claim, sizeof(claim));
     claim.pid = ngx_pid;
+    claim.alive = ngx_http_profiling_slot_alive;
     claim.tick = seed;
     claim.interval = 1 + (seed & 3);
 

@@ -132,6 +132,7 @@ fuzz_slot(ngx_http_profiling_zone_t *zone, ngx_uint_t worker)
 
     ngx_memzero(&claim, sizeof(claim));
     claim.pid = ngx_pid;
+    claim.alive = ngx_http_profiling_slot_alive;
     claim.time = ngx_http_profiling_time();
     claim.generation = 1;
     claim.worker = worker;

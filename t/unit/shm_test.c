@@ -137,6 +137,7 @@ test_claim(ngx_http_profiling_zone_t *zone, uint32_t tick)
 
     claim.pid = getpid();
     claim.start = ngx_http_profiling_process_start(claim.pid, NULL);
+    claim.alive = ngx_http_profiling_slot_alive;
     claim.time = 1600000000000;
     claim.tick = tick;
     claim.interval = TEST_INTERVAL;

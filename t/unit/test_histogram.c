@@ -5,6 +5,8 @@
  */
 
 /* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
+/* sources: shm/ngx_http_profiling_owner.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
 /* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
 /* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
 /* libs: -lm */

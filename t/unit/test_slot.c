@@ -6,6 +6,8 @@
 
 /* sources: t/unit/shm_step.c t/unit/unwind_trap_arm64.c */
 /* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
+/* sources: shm/ngx_http_profiling_owner.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
 /* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
 /* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
 
@@ -108,6 +110,7 @@ test_claim_and_release(void **state)
 
     claim.pid = getpid();
     claim.start = ngx_http_profiling_process_start(getpid(), NULL);
+    claim.alive = ngx_http_profiling_slot_alive;
     claim.time = 1234;
     claim.tick = 55;
     claim.generation = 3;
