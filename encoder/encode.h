@@ -1,6 +1,6 @@
 
 /*
- * The whole way from a capture to the answer.
+ * Makes the answer that a capture asks for.
  */
 
 

@@ -1,10 +1,11 @@
 
 /*
- * ngx_http_profiling_encoder: a raw capture on standard input, the finished
- * profile on standard output.
+ * ngx_http_profiling_encoder reads a raw capture from standard input and writes
+ * the finished profile to standard output.
  *
- * Started by a worker of nginx, as its user and for one answer.  It opens no
- * connection, writes no file, and limits itself in memory and time.
+ * A worker of nginx starts the encoder for one answer, as the worker's user.
+ * The encoder opens no connection, writes no file, and limits its own memory
+ * and time.
  */
 
 
@@ -30,7 +31,7 @@
 #include "supervise.h"
 
 
-/* a quarter of a processor that a worker wants too */
+/* nice 5: a quarter of the processor when a worker competes for it */
 #define PROFILING_NICE  5
 
 
@@ -55,7 +56,7 @@ main(int argc, char **argv)
 
     profiling_main_limits();
 
-    /* nothing is fetched over the network */
+    /* debuginfod must not fetch anything over the network */
     unsetenv("DEBUGINFOD_URLS");
 
     if (elf_version(EV_CURRENT) == EV_NONE) {
@@ -93,8 +94,8 @@ main(int argc, char **argv)
 
 
 /*
- * Standard descriptors that are closed would be given to files that are
- * opened; others that were left open are none of our business.
+ * A closed standard descriptor would be reused for the next opened file, so
+ * it is opened on /dev/null.  All other inherited descriptors are closed.
  */
 
 static void
@@ -127,7 +128,7 @@ profiling_main_descriptors(void)
 }
 
 
-/* a worker has handlers and blocks signals, and a child inherits that */
+/* the encoder inherits ignored and blocked signals from the worker */
 
 static void
 profiling_main_signals(void)
@@ -153,7 +154,7 @@ profiling_main_signals(void)
 }
 
 
-/* workers come first, where all of them want the processors */
+/* under load, workers take precedence over the encoder */
 
 static void
 profiling_main_limits(void)
@@ -174,7 +175,7 @@ profiling_main_limits(void)
 
 #ifndef PROFILING_SANITIZED
 
-    /* a sanitizer reserves more addresses than any limit has */
+    /* sanitizers reserve more address space than any limit allows */
 
     if (profiling_options.max_memory != 0) {
         profiling_main_limit(RLIMIT_AS, profiling_options.max_memory);
@@ -186,7 +187,7 @@ profiling_main_limits(void)
 }
 
 
-/* an outer limit that is lower stands */
+/* a lower limit from outside is kept */
 
 static void
 profiling_main_limit(int resource, uint64_t value)
@@ -220,7 +221,7 @@ profiling_main_alarm(int signo)
     (void) signo;
 
     if (write(STDERR_FILENO, text, sizeof(text) - 1) == -1) {
-        /* the exit code has to do */
+        /* nothing more can be done: the exit code reports the error */
     }
 
     _exit(PROFILING_TIME);

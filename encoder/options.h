@@ -8,7 +8,7 @@
 #define _PROFILING_OPTIONS_H_INCLUDED_
 
 
-/* sets profiling_options; what is wrong ends the program */
+/* sets profiling_options; a wrong option ends the program */
 void profiling_options_read(int argc, char **argv);
 
 

@@ -1,9 +1,4 @@
 
-/*
- * Attempts with fewer and fewer names.
- */
-
-
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -50,14 +45,14 @@ profiling_supervise(profiling_raw_t *raw, profiling_buf_t *out)
 
     profiling_options.level = PROFILING_NAMES_NONE;
 
-    /* what an attempt has written before it failed */
+    /* discard what the failed attempt has written */
     out->len = 0;
 
     profiling_encode(raw, out);
 }
 
 
-/* the status as waitpid() has it, or -1 */
+/* returns the status of waitpid(), or -1 */
 
 static int
 profiling_supervise_attempt(profiling_raw_t *raw, unsigned level,
@@ -115,7 +110,7 @@ profiling_supervise_child(profiling_raw_t *raw, unsigned level, pid_t parent,
     profiling_buf_t   out;
     struct itimerval  it;
 
-    /* whoever ends the encoder ends this process, too */
+    /* the child must not outlive the encoder */
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 
@@ -174,7 +169,7 @@ profiling_supervise_read(int fd, profiling_buf_t *out)
 }
 
 
-/* whoever reads the profile is told why names are missing */
+/* tells the reader of the profile why names are missing */
 
 static void
 profiling_supervise_note(unsigned level, int status)
@@ -208,8 +203,8 @@ profiling_supervise_note(unsigned level, int status)
 
 
 /*
- * Half of the time for lines, a quarter for symbols; what is left is by far
- * enough for an attempt that opens no file.
+ * Lines get half of the time, symbols a quarter.  The rest is ample for the
+ * last attempt, which opens no file.
  */
 
 static int64_t

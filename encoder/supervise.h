@@ -1,6 +1,6 @@
 
 /*
- * Encoding in a process of its own.
+ * Encodes in a child process.
  */
 
 
@@ -12,13 +12,13 @@
 
 
 /*
- * Encodes with as many names as can be had.  Files that are broken may bring
- * the reader of debug information down, or make it run for ever: it works in
- * a child, and if that fails a second one goes on with less.
+ * Encodes with as many names as possible.  A broken file may crash the reader
+ * of debug information or make it loop, so the reader runs in a child.  If the
+ * child fails, the next one looks up fewer names.
  */
 void profiling_supervise(profiling_raw_t *raw, profiling_buf_t *out);
 
-/* writes all of a buffer; -1 with errno on an error */
+/* writes a whole buffer; returns -1 and sets errno on error */
 int profiling_write(int fd, profiling_buf_t *buf);
 
 

@@ -1,21 +1,20 @@
 
 /*
- * The raw capture: what the module hands to the encoder's standard input.
+ * The raw capture, which the module writes to the encoder's standard input.
  *
- * Written by the worker that answers a request, in one pass over the slots
- * of all workers; read by the encoder and by nobody else.  Needs no nginx
+ * The worker that answers a request writes the capture in one pass over the
+ * slots of all workers; only the encoder reads it.  This file needs no nginx
  * header, so that the encoder and the tests can include it.
  *
  * Layout: one header, then sections until total_size is reached.  A section
  * is a section header and "size" bytes of payload, padded with zeros to the
- * next multiple of 8 that the size does not count.  Sections of one type may
- * come several times (say once a worker) and in any order; their records are
- * numbered on through all of them, in the order of the file.  A record may
- * name a record that comes later.
+ * next multiple of 8; the size does not include the padding.  Sections of one
+ * type may occur several times (say once a worker) and in any order; their
+ * records are numbered through all of them, in file order.  A record may refer
+ * to a later record.
  *
- * All integers are little-endian.  A producer that does not yet know the
- * number of records may write the header first and patch total_size, and a
- * section header first and patch count and size.
+ * All integers are little-endian.  A producer may write headers before it knows
+ * the number of records, and patch total_size, count and size afterwards.
  *
  * A change of meaning, size or order raises the version: module and encoder
  * are built together, and the encoder refuses any version but its own.  The
@@ -69,17 +68,17 @@
 
 /*
  * Frames are return addresses as the walk found them, leaf first; the encoder
- * subtracts 1 from them.  Flags of a stack say which are exact instead: the
- * leaf (the PC a signal interrupted), or all of them (entries of functions).
+ * subtracts 1.  Flags of a stack mark exact addresses instead: the leaf (the PC
+ * that a signal interrupted) or all frames (entries of functions).
  */
 
 #define NGX_HTTP_PROFILING_RAW_LEAF_EXACT  0x00000001
 #define NGX_HTTP_PROFILING_RAW_ALL_EXACT   0x00000002
 
 /*
- * Frames that are no addresses.  Small numbers have a fixed name; with the
- * top bit, what is left is the number of a string that names the frame.  An
- * address in no mapping is [unknown].
+ * Frames that are not addresses.  Small numbers have fixed names.  If the top
+ * bit is set, the other bits are the number of the string that names the
+ * frame.  An address in no mapping is [unknown].
  */
 
 #define NGX_HTTP_PROFILING_RAW_TRUNCATED   1    /* [truncated] */
@@ -150,7 +149,8 @@ typedef struct {
  * with identical mappings share one.
  *
  * The rows may be given as mappings, as the text of /proc/<pid>/maps, or as
- * both: a mapping then lends its build id to the row that holds its start.
+ * both: a row of the text then takes the build id of a mapping that starts in
+ * it.
  */
 
 typedef struct {
@@ -183,8 +183,8 @@ typedef struct {
 
 /*
  * LABELSETS: this header, then count labels.  Numbered from 1; 0 is the empty
- * set and is never written.  One value a key: a sample's own label beats that
- * of its process.
+ * set and is never written.  A key has one value: a sample's own label takes
+ * precedence over that of its process.
  */
 
 typedef struct {
@@ -221,10 +221,10 @@ typedef struct {
 
 
 /*
- * SAMPLES: this header, then one int64_t for each of the TYPES.  Samples with
- * the same frames and labels are added up, so a difference of two readings
- * may be given as the second reading and the first with its values negated;
- * what comes out as all zeros is left out.
+ * SAMPLES: this header, then one int64_t for each of the TYPES.  The encoder
+ * adds up samples with the same frames and labels and omits all-zero sums.  So
+ * a producer may write the difference of two readings as the second reading,
+ * and the first with negated values.
  */
 
 typedef struct {

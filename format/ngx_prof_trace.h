@@ -3,19 +3,18 @@
  * Execution traces in a raw capture: three sections beside those of
  * ngx_prof_raw.h.
  *
- * Written by the recorder of each worker (the stream of events) and by the
- * worker that answers (the rest); read by the encoder.  A capture of a trace
- * is one of a CPU profile as well: the samples of its sections are those that
- * TRACE_SAMPLES tells the moments of.
+ * The recorder of each worker writes the stream of events, and the worker that
+ * answers writes the rest; the encoder reads both.  A capture of a trace is
+ * also a capture of a CPU profile: TRACE_SAMPLES has the times of its samples.
  *
  * An event of the stream is a byte (its type), a LEB128 number (ns since the
- * event before; of START: ns of CLOCK_MONOTONIC), then its arguments, LEB128
- * numbers too.  A stream may end anywhere.  Events that found no room are
- * missing as a whole, and LOST tells how many they were.
+ * previous event; in START: ns of CLOCK_MONOTONIC), then its arguments, which
+ * are LEB128 numbers too.  A stream may end anywhere.  An event that does not
+ * fit into the buffer is omitted as a whole, and LOST has their number.
  *
- * What runs is a goroutine, numbered by its worker from 1 in the order in
- * which they appear; 0 is the worker itself, for all that belongs to nothing
- * else.  At any time one of them is the current one.
+ * Whatever runs is a goroutine.  Each worker numbers its goroutines from 1 in
+ * the order of appearance; 0 is the worker itself, for everything that belongs
+ * to no other goroutine.  One goroutine is the current one at any time.
  */
 
 
@@ -34,13 +33,13 @@
 /* pid, ngx_worker: a worker begins; what was before it has ended */
 #define NGX_HTTP_PROFILING_TRACE_START          1
 
-/* epoll_wait() has returned: nothing of it is known, the worker runs */
+/* epoll_wait() has returned, for a reason not known yet: the worker runs */
 #define NGX_HTTP_PROFILING_TRACE_PASS           2
 
-/* goroutine: the same with an event of it; it runs */
+/* goroutine: the same for its event; the goroutine runs */
 #define NGX_HTTP_PROFILING_TRACE_EVENT          3
 
-/* goroutine: the same with a timer of it */
+/* goroutine: the same for its timer */
 #define NGX_HTTP_PROFILING_TRACE_TIMER          4
 
 /* a listening socket has an event: the worker runs */
@@ -93,10 +92,10 @@
 /* bytes: handed out by the allocator */
 #define NGX_HTTP_PROFILING_TRACE_HEAP           20
 
-/* number: of events that found no room, just before this one */
+/* number: of events that did not fit, just before this one */
 #define NGX_HTTP_PROFILING_TRACE_LOST           21
 
-/* method, place + 1 or 0: the next goroutine, a request that was there */
+/* method, place + 1 or 0: the next goroutine, a request already there */
 #define NGX_HTTP_PROFILING_TRACE_EXISTING       22
 
 /* and from here on: the current request begins a phase, nginx's number */
@@ -141,7 +140,7 @@
 #define NGX_HTTP_PROFILING_RAW_TRACE_SAMPLES    11
 
 
-/* what is made of it: info.format */
+/* the output: info.format */
 
 #define NGX_HTTP_PROFILING_TRACE_GO             1    /* "go 1.22 trace" */
 #define NGX_HTTP_PROFILING_TRACE_PERFETTO       2    /* Chrome's JSON */
@@ -166,8 +165,8 @@ typedef struct {
 
 
 /*
- * TRACE_CHUNKS: one record, this header and then the rest of the section: the
- * next bytes of the stream of a slot, in order.  Slots may take turns.
+ * TRACE_CHUNKS: one record.  This header, then the next bytes of the stream of
+ * a slot, up to the end of the section.  Chunks of several slots may alternate.
  */
 
 typedef struct {

@@ -4,7 +4,7 @@
 #include "ngx_http_profiling_dump_area.h"
 
 
-/* of a copy's bytes, the part for groups */
+/* share of a copy's bytes that groups get */
 #define NGX_HTTP_PROFILING_DUMP_SHARE  4
 
 /* bytes of a head without its sequence number */
@@ -69,7 +69,7 @@ ngx_http_profiling_dump_ask(ngx_http_profiling_dump_area_t *area,
 }
 
 
-/* number and limit change in one step, or a limit could get lost */
+/* number and limit share a word, so that no limit is lost */
 
 uint64_t
 ngx_http_profiling_dump_take(ngx_http_profiling_dump_area_t *area,
@@ -108,7 +108,7 @@ ngx_http_profiling_dump_begin(ngx_http_profiling_dump_area_t *area)
 
     i = (area->copy[0].number > area->copy[1].number);
 
-    /* one that a killed owner left behind is older than any */
+    /* a copy that a killed owner left half written is the oldest */
 
     if ((area->copy[0].seq ^ area->copy[1].seq) & 1) {
         i = area->copy[1].seq & 1;

@@ -7,12 +7,11 @@
  * connections that wait for the same thing, and details of single ones, as
  * many as were asked for and have room.
  *
- * A copy and what tells about it are written by the slot's owner, in normal
- * context, over several passes of its event loop; its sequence number is odd
- * meanwhile.  An owner that is killed leaves a copy that nobody can read, and
- * the next owner makes it whole.  The stack of a worker that is stuck is
- * written by the owner's signal handler.  What is asked for is written by any
- * worker, atomically.
+ * The slot's owner writes a copy and its head in normal context, over several
+ * passes of its event loop; the sequence number is odd meanwhile.  If the owner
+ * is killed, nobody reads the unfinished copy until the next owner writes it
+ * again.  The signal handler of a stuck owner writes the owner's stack.  Any
+ * worker may ask for a dump, atomically.
  */
 
 
@@ -211,22 +210,22 @@ u_char *ngx_http_profiling_dump_details(
     const ngx_http_profiling_dump_area_t *area, size_t size, ngx_uint_t copy);
 
 /*
- * By any worker: asks for a dump with up to limit details; returns the number
- * that its answer will have, or a later one.
+ * By any worker: asks for a dump with up to "limit" details.  Returns a number;
+ * a copy with that number or a later one is the answer.
  */
 uint64_t ngx_http_profiling_dump_ask(ngx_http_profiling_dump_area_t *area,
     ngx_uint_t limit);
 
 /*
- * By the owner: takes up what was asked since; the number, and the largest
- * limit.  0: nothing was.
+ * By the owner: accepts all questions since the last call.  Returns the latest
+ * number and the largest limit; 0: there was no question.
  */
 uint64_t ngx_http_profiling_dump_take(ngx_http_profiling_dump_area_t *area,
     ngx_uint_t *limit);
 
 /*
- * By the owner: the copy to write next, which can no longer be read, until
- * end() is called.  It is the older one.
+ * By the owner: begins to write the older copy, which nobody can read until
+ * end() is called.
  */
 ngx_uint_t ngx_http_profiling_dump_begin(
     ngx_http_profiling_dump_area_t *area);
@@ -242,10 +241,9 @@ ngx_int_t ngx_http_profiling_dump_find(
     ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head);
 
 /*
- * A copy is believed as far as it fits into its area of size bytes.  mend()
- * makes what groups say of themselves sound, in a private copy of them; then
- * next() gives the detail at *offset of `used` bytes and moves on, NULL:
- * there is none that is sound.
+ * Readers do not trust a copy.  mend() corrects impossible values of groups in
+ * a private copy of an area of "size" bytes.  next() returns the detail at
+ * *offset of `used` bytes and advances *offset; NULL: no valid detail follows.
  */
 ngx_uint_t ngx_http_profiling_dump_fits(
     const ngx_http_profiling_dump_copy_t *head, size_t size);

@@ -42,7 +42,7 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
 
     used = 0;
 
-    /* base first: it may be set to src meanwhile, but is never above it */
+    /* read base first: a new owner may set base to src, but never above it */
 
     for (i = 0; i < top; i++) {
         less = base ? ngx_http_profiling_load_acquire(&base->bucket[i]) : 0;

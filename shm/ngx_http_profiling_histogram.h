@@ -86,10 +86,10 @@ ngx_http_profiling_hist_count(ngx_http_profiling_hist_t *h, ngx_uint_t bucket,
 uint64_t ngx_http_profiling_hist_upper(ngx_uint_t bucket);
 
 /*
- * Adds src (in shared memory, may be written meanwhile) to dst (private).
- * base is NULL, or an earlier copy of src: then only what came since then.
- * The largest value since base cannot be known if an earlier one was larger:
- * it is then the upper end of the highest bucket used since.
+ * Adds src (in shared memory, may be written meanwhile) to dst (private).  base
+ * is an earlier copy of src, to add only values since then, or NULL.  If a
+ * value before base was larger, the largest value since is not known exactly:
+ * it becomes the upper end of the highest bucket used since.
  */
 void ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
     const ngx_http_profiling_hist_t *src,

@@ -21,7 +21,7 @@ ngx_http_profiling_slot_claim(ngx_http_profiling_zone_t *zone,
     ngx_uint_t                  i, fresh;
     ngx_http_profiling_slot_t  *slot;
 
-    /* first the slots that were used before: their pages exist */
+    /* prefer slots that were used before, whose pages already exist */
 
     for (fresh = 0; fresh < 2; fresh++) {
 
@@ -85,7 +85,7 @@ ngx_http_profiling_slot_take(ngx_http_profiling_zone_t *zone,
     ngx_http_profiling_store(&slot->wait_start, 0);
     ngx_http_profiling_store(&slot->awaiting, 0);
 
-    /* it has no handler of signals yet, and one would end it */
+    /* a sampling signal would end the worker, which has no handler yet */
 
     ngx_http_profiling_store(&slot->sampler, NGX_HTTP_PROFILING_SAMPLER_NONE);
     ngx_http_profiling_store(&slot->sample_until, 0);
@@ -113,7 +113,7 @@ ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
 
     ring = ngx_http_profiling_zone_history(slot);
 
-    /* killed in between, the next owner does it again */
+    /* if this owner is killed meanwhile, the next one clears the ring again */
 
     for (i = 0; slot->claims && i < zone->history; i++) {
         ngx_http_profiling_store(&ring[i].tick, 0);

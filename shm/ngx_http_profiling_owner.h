@@ -1,9 +1,8 @@
 
 /*
- * Whose a slot is: a worker claims one when it starts, and gives it back when
- * it ends in good order.  The slot of a worker that was killed goes to whoever
- * claims a slot next; that the worker is dead is told by its pid and start
- * time, which the caller reads.
+ * Who owns a slot.  A worker claims a slot when it starts and releases it when
+ * it exits normally.  The slot of a killed worker goes to the next claim.  The
+ * caller of a claim decides whether an owner is alive, by pid and start time.
  */
 
 
@@ -14,11 +13,11 @@
 #include "ngx_http_profiling_zone.h"
 
 
-/* a slot's owner: its pid; this bit while the claim is being made */
+/* set beside the pid in slot->owner while a claim is being made */
 #define NGX_HTTP_PROFILING_CLAIMING   ((uint64_t) 1 << 63)
 
 
-/* who claims a slot */
+/* the process that claims a slot */
 
 typedef struct {
     ngx_pid_t                     pid;
@@ -39,29 +38,28 @@ typedef struct {
 
 
 /*
- * Claims a slot for the calling process: the one of an ended worker if there
- * is one, else a fresh one.  NULL: all slots belong to living processes.
+ * Claims a slot for the calling process: one that an ended worker had if there
+ * is any, else an unused one.  NULL: all slots belong to living processes.
  */
 ngx_http_profiling_slot_t *ngx_http_profiling_slot_claim(
     ngx_http_profiling_zone_t *zone, const ngx_http_profiling_claim_t *claim);
 
 /*
- * By the owner: from tick on ticks are numbered by another interval (ms).
- * The history begins anew: samples that are numbered otherwise would pass for
- * those of other times.
+ * By the owner: from "tick" on, ticks are numbered by another interval (ms).
+ * The history is cleared, because its samples would appear at wrong times.
  */
 void ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
     ngx_http_profiling_slot_t *slot, uint64_t interval, uint64_t tick);
 
-/* by the owner, when it ends in good order */
+/* by the owner, when it exits normally */
 void ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot);
 
-/* the pid of the owner, 0 if the slot is free or being claimed; not a check */
+/* the owner's pid, alive or not; 0 if the slot is free or being claimed */
 ngx_pid_t ngx_http_profiling_slot_pid(const ngx_http_profiling_slot_t *slot);
 
 /*
- * Whether the slot was ever used, and belongs to the worker pid; 0: to any,
- * one that has ended included.
+ * Whether the slot was ever used and its owner is the worker "pid".  If pid is
+ * 0, any owner will do, even one that has ended.
  */
 ngx_uint_t ngx_http_profiling_slot_of(const ngx_http_profiling_slot_t *slot,
     ngx_pid_t pid);

@@ -20,7 +20,7 @@
 #include <ngx_core.h>
 
 
-/* tries of a reader before it gives a record up as torn */
+/* attempts of a reader before it gives up */
 #define NGX_HTTP_PROFILING_RECORD_TRIES  16
 
 
@@ -37,8 +37,8 @@
     __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /*
- * By the only writer: a load, an addition and a store, without a lock.  The
- * compilers make three instructions of it, one has the same effect.
+ * By the only writer: a load, an addition and a store, without a lock.  One
+ * instruction does what would otherwise be compiled to three.
  */
 
 #if (__x86_64__ && !__SANITIZE_THREAD__)
@@ -65,9 +65,9 @@ void ngx_http_profiling_record_write(uint64_t *seq, void *dst,
     const void *src, size_t size);
 
 /*
- * Copies a record to dst.  NGX_OK, or NGX_AGAIN if the writer was at work
- * in each of the NGX_HTTP_PROFILING_RECORD_TRIES tries, or died at work:
- * dst then has no meaning.
+ * Copies a record to dst.  NGX_AGAIN: the writer was writing in each of the
+ * NGX_HTTP_PROFILING_RECORD_TRIES attempts, or was killed while writing; dst
+ * is then undefined.
  */
 ngx_int_t ngx_http_profiling_record_read(const uint64_t *seq, void *dst,
     const void *src, size_t size);

@@ -5,8 +5,8 @@
 
 
 /*
- * The tick is the sample's own sequence number: it is 0 while the rest is
- * written, and no number comes twice.
+ * The tick serves as the sample's sequence number: it is 0 while the sample is
+ * written, and no tick repeats.
  */
 
 #define ngx_http_profiling_sample_body(s)                                     \

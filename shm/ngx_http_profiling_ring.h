@@ -4,9 +4,9 @@
  *
  * Ticks are numbered by the monotonic clock (its milliseconds divided by the
  * interval), which all processes of a machine share: the samples of all
- * workers line up and can be added.  Sample T stands at place T modulo n;
- * a tick that a worker missed leaves an older sample there, which is told by
- * its number.  Written by the slot's owner only, read by any worker.
+ * workers line up and can be added.  Sample T is stored at T modulo n.  If a
+ * worker misses a tick, an older sample remains there, as its number shows.
+ * Written by the slot's owner only, read by any worker.
  */
 
 
@@ -59,8 +59,8 @@ void ngx_http_profiling_ring_write(ngx_http_profiling_sample_t *ring,
     ngx_uint_t n, const ngx_http_profiling_sample_t *s);
 
 /*
- * Copies the sample of a tick to s.  NGX_OK; NGX_DECLINED if the ring has
- * none of that tick (not yet, no longer, missed, or being written now).
+ * Copies the sample of a tick to s.  NGX_DECLINED: the ring does not have that
+ * tick (not yet, no longer, missed, or being written now).
  */
 ngx_int_t ngx_http_profiling_ring_read(
     const ngx_http_profiling_sample_t *ring, ngx_uint_t n, uint32_t tick,

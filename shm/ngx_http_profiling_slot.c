@@ -11,8 +11,8 @@
 
 
 /*
- * The statuses that nginx itself sends or knows by name, RFC 9110 and its
- * registry.  Indices are part of the zone's layout.
+ * Statuses that nginx sends or knows by name, and those of RFC 9110 and its
+ * registry.  The indices are part of the layout of the zone.
  */
 
 #define NGX_HTTP_PROFILING_CODE_OTHER  1
@@ -90,7 +90,7 @@ ngx_http_profiling_code_find(ngx_uint_t status)
         return 0;
     }
 
-    /* what has no class is to be treated as 5xx, RFC 9110, 15 */
+    /* RFC 9110, 15: a status of an invalid class is treated as 5xx */
 
     if (status > 599) {
         return 5;
@@ -185,7 +185,7 @@ ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
     uint64_t    less;
     ngx_uint_t  i;
 
-    /* base first: it may be set to src meanwhile, but is never above it */
+    /* read base first: a new owner may set base to src, but never above it */
 
     for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
         less = base ? ngx_http_profiling_load_acquire(&base->code[i]) : 0;

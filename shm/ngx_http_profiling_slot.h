@@ -2,11 +2,11 @@
 /*
  * A slot: what one worker writes about itself.
  *
- * A slot is claimed by a worker when it starts and written by it alone.
- * Its counters are never reset: when a worker has ended, whoever claims the
- * slot next goes on counting from there, after it has copied them to `base`.
- * So the totals of ended workers need neither a fold nor a lock, a process
- * killed at any instruction loses nothing, and no counter ever decreases.
+ * A worker claims a slot when it starts, and only that worker writes to it.
+ * Its counters are never reset: the next owner of the slot copies them to
+ * `base` and continues counting.  So totals of ended workers need neither a
+ * transfer nor a lock, a process killed at any instruction loses nothing, and
+ * no counter ever decreases.
  * Sum over all slots: the zone since its start.  Slot minus base: the slot's
  * present worker.  Gauges are valid only while the owner lives.
  *
@@ -39,7 +39,7 @@
 /* frames of a pause, the innermost ones */
 #define NGX_HTTP_PROFILING_PAUSE_FRAMES  24
 
-/* ns after which a pause is told by health */
+/* health reports pauses from this length on, ns */
 #define NGX_HTTP_PROFILING_STALL      1000000000
 
 /* figures that a worker may be unable to get: bits of gauges.unavailable */
@@ -161,8 +161,8 @@ typedef struct {
 
 
 /*
- * What the owner's main thread does in a pass that has gone on for too long,
- * seen from a signal handler; seq guards the rest.
+ * What the owner's main thread was doing in a pass that took too long, as a
+ * signal handler saw it; seq guards the rest.
  */
 
 typedef struct {
@@ -182,8 +182,8 @@ typedef struct {
 
 
 /*
- * A request to trim, and its answer: bytes before and after it, 0: unknown.
- * A later owner of the slot does not answer for the one that was asked.
+ * A request to trim, and its answer: bytes before and after, 0: unknown.  A new
+ * owner of the slot does not answer requests made to the previous one.
  */
 
 typedef struct {
@@ -300,7 +300,7 @@ typedef struct {
     ngx_http_profiling_pause_t    pause[NGX_HTTP_PROFILING_PAUSES];
     ngx_http_profiling_stall_t    stall;
 
-    /* the counters as the present owner found them */
+    /* the counters when the present owner claimed the slot */
 
     ngx_http_profiling_totals_t   base;
     ngx_http_profiling_hist_t     base_passes;
@@ -334,10 +334,9 @@ ngx_int_t ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
     ngx_http_profiling_pause_t *to);
 
 /*
- * The index of a response status in counts.code: each status that nginx
- * knows has its own, any other shares one with its class, and one of 600 or
- * more is an error of class 5.  A status below 100 (the client left before
- * any answer) counts as 0.
+ * The index of a response status in counts.code.  Each status that nginx knows
+ * has its own; the others share one a class.  A status of 600 or more belongs
+ * to class 5.  A status below 100 (the client left before any answer) is 0.
  */
 ngx_uint_t ngx_http_profiling_code_find(ngx_uint_t status);
 
@@ -351,9 +350,9 @@ ngx_http_profiling_code_index(ngx_uint_t status)
 
 
 /*
- * The status of an index; *other is set if it stands for the remaining ones
- * of its class (status is then 100, 200 .. 500; 0: no status at all).
- * NGX_DECLINED: the index is not used.
+ * The status of an index.  *other: the index counts all other statuses of its
+ * class; *status is then 100, 200 .. 500 (0: no status).  NGX_DECLINED: the
+ * index is not used.
  */
 ngx_int_t ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
     ngx_uint_t *other);

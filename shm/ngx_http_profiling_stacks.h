@@ -27,9 +27,9 @@
 #define NGX_HTTP_PROFILING_STACKS_MAX     131072
 
 /*
- * Places of the hash looked at before an entry counts as not fitting.  The
- * first ones are beside those of the entry's parent, which was used just
- * before and was made at about the same time: a sample touches few pages.
+ * Places of the hash that are probed before the table counts as full.  The
+ * first places are next to those of the entry's parent, which was touched just
+ * before, so a sample touches few pages.
  */
 
 #define NGX_HTTP_PROFILING_STACKS_NEAR    8
@@ -75,9 +75,9 @@ typedef struct {
 
 
 /*
- * The latest stack that a thread has added, from its root on.  The next one
- * has most callers in common with it, and these are not looked for again.
- * Private to one thread; zeroed: none.
+ * The latest stack that a thread has added, from its root on.  The next stack
+ * shares most of the callers, which are then not looked up again.  Private to
+ * one thread; all zeros: no stack yet.
  */
 
 typedef struct {
@@ -94,8 +94,8 @@ size_t ngx_http_profiling_stacks_size(ngx_uint_t size);
 
 /*
  * Adds count and value to a stack of n frames, innermost first, under a
- * label.  Owner's threads; signal-safe.  NGX_OK, or NGX_DECLINED: no room, it
- * is counted in dropped.
+ * label.  Owner's threads; signal-safe.  NGX_DECLINED: the table is full, and
+ * the stack is counted in dropped.
  */
 ngx_int_t ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
@@ -108,9 +108,9 @@ ngx_int_t ngx_http_profiling_stacks_add_path(
     uint32_t label, uint64_t count, uint64_t value);
 
 /*
- * For owners that count by themselves: the index of the tally of a stack
- * under a label, made if it is not known; 0: there is no room, count and
- * value are then added to dropped.  Signal-safe.
+ * For owners that update tallies themselves: returns the index of the tally of
+ * a stack under a label, and adds a new tally if needed.  0: the table is full;
+ * count and value are added to dropped.  Signal-safe.
  */
 ngx_uint_t ngx_http_profiling_stacks_put(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
@@ -121,23 +121,23 @@ void ngx_http_profiling_stacks_count(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size, ngx_uint_t i, uint64_t count, uint64_t value);
 
 /*
- * Has what add_path() will need fetched from memory, as far as it can be
- * known.  Some time before that call; signal-safe.
+ * Prefetches the memory that add_path() will probably need.  To be called some
+ * time before add_path(); signal-safe.
  */
 void ngx_http_profiling_stacks_prefetch(
     const ngx_http_profiling_stacks_t *stacks,
     const ngx_http_profiling_path_t *path);
 
 /*
- * Takes over the table of an owner that is no more, and may have been killed
- * while it wrote or emptied it.  New owner, before its threads add.
+ * Takes over the table of an ended owner, who may have been killed while
+ * writing or clearing it.  New owner, before its threads add stacks.
  */
 void ngx_http_profiling_stacks_take(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size);
 
 /*
- * Empties the table; by the owner in normal context, while no reader needs a
- * difference.  NGX_DECLINED: another thread is just adding.
+ * Clears the table.  By the owner in normal context, while no reader computes a
+ * difference.  NGX_DECLINED: another thread is adding a stack.
  */
 ngx_int_t ngx_http_profiling_stacks_empty(ngx_http_profiling_stacks_t *stacks,
     ngx_uint_t size);

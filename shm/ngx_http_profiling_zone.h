@@ -44,7 +44,7 @@
 #define NGX_HTTP_PROFILING_SERVER_LEN     120
 #define NGX_HTTP_PROFILING_LOCATION_LEN   374
 
-/* place 0 takes what found no place of its own in a full table */
+/* place 0 counts requests whose own place did not fit into the table */
 #define NGX_HTTP_PROFILING_PLACE_OTHER    0
 
 
@@ -77,9 +77,9 @@ typedef struct {
 
 
 /*
- * Two cumulative tables of stacks a slot.  Their counts go on through all
- * owners; a base has what the present owner found.  The root of a stack is
- * the owner's slot->image.
+ * Two cumulative tables of stacks a slot.  Counts continue through all owners;
+ * a base has the counts when the present owner claimed the slot.  The root of
+ * a stack is the owner's slot->image.
  */
 
 typedef enum {
@@ -235,8 +235,8 @@ ngx_http_profiling_wait_base_t *ngx_http_profiling_zone_wait_base(
     const ngx_http_profiling_slot_t *slot, ngx_uint_t wait);
 
 /*
- * Of the heap: the table of stacks, and beside it what each tally had when
- * the slot's present owner came and what that owner has freed since.
+ * Of the heap: the table of stacks, and for each tally its value when the
+ * present owner claimed the slot, and what that owner has freed since.
  */
 
 typedef struct {
@@ -266,7 +266,7 @@ ngx_http_profiling_place_t *ngx_http_profiling_zone_place(
     const ngx_http_profiling_zone_t *zone, ngx_uint_t place);
 
 /*
- * By the master: the index of a place, which is added if it is not known.
+ * By the master: the index of a place, which is added if it is new.
  * location is NULL for the server itself; counted: whether its requests are.
  * PLACE_OTHER if the table is full.
  */

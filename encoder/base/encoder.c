@@ -47,7 +47,7 @@ profiling_fail(int code, const char *fmt, ...)
     line[n++] = '\n';
 
     if (write(STDERR_FILENO, line, n) != n) {
-        /* the exit code has to do */
+        /* nothing more can be done: the exit code reports the error */
     }
 
     _exit(code);

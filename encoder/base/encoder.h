@@ -1,9 +1,9 @@
 
 /*
- * What all files of the encoder share: options and errors.
+ * Options and errors, which all files of the encoder share.
  *
- * The encoder is a program of its own with one thread that reads one capture,
- * writes one answer and ends.  Nothing here runs inside nginx.
+ * The encoder is a separate program with one thread.  It reads one capture,
+ * writes one answer and exits.  None of its code runs inside nginx.
  */
 
 
@@ -18,7 +18,7 @@
 #define PROFILING_ENCODER_VERSION  "0.1.0"
 
 
-/* exit codes: documented in --help */
+/* exit codes, as --help lists them */
 
 #define PROFILING_OK        0
 #define PROFILING_USAGE     2
@@ -29,7 +29,7 @@
 #define PROFILING_SYSTEM    7    /* a system call failed */
 
 
-/* how far names are looked for; each level is safer than the one before */
+/* how much is looked up for a name; each level is safer than the last */
 
 #define PROFILING_NAMES_LINES    0    /* symbols, lines, inlined calls */
 #define PROFILING_NAMES_SYMBOLS  1    /* symbols */
@@ -50,7 +50,7 @@ typedef struct {
     unsigned     dump;
     unsigned     single;             /* no child, no second attempt */
     unsigned     quiet;              /* errors are not printed */
-    unsigned     confirm;            /* a whole answer is told as such */
+    unsigned     confirm;            /* say so when the answer is complete */
     const char  *debug_dirs[PROFILING_MAX_DEBUG_DIRS + 1];
     const char  *debuginfod_cache;   /* NULL: from the environment */
     const char  *note;               /* comment to add to the profile */
@@ -59,7 +59,7 @@ typedef struct {
 
 
 typedef struct {
-    const char  *data;               /* always followed by a zero byte */
+    const char  *data;               /* a zero byte follows it */
     uint32_t     len;
 } profiling_str_t;
 

@@ -1,6 +1,6 @@
 
 /*
- * Memory, buffers that grow, hashes and the clock.
+ * Memory, growing buffers, hashes and the clock.
  */
 
 
@@ -19,14 +19,14 @@ typedef struct {
 
 
 /*
- * Memory that is never freed one by one: the program ends soon.  The blocks
- * are zeroed; too much is profiling_fail(PROFILING_MEMORY).
+ * Zeroed memory.  Blocks are not freed one by one, because the program exits
+ * soon.  Without memory the program ends with PROFILING_MEMORY.
  */
 void *profiling_alloc(size_t size);
 void *profiling_calloc(size_t n, size_t size);
 void profiling_release(void);
 
-/* a larger copy of an array that is full; "n" is set to the new room */
+/* copies a full array to a larger one; sets "n" to the new capacity */
 void *profiling_grow(void *old, size_t used, size_t size, size_t *n);
 
 char *profiling_strdup(const char *s, size_t len);
@@ -41,7 +41,7 @@ void profiling_buf_printf(profiling_buf_t *b, const char *fmt, ...)
 /* a LEB128 number */
 void profiling_leb(profiling_buf_t *b, uint64_t value);
 
-/* FNV-1a, to be continued with the value of the call before */
+/* FNV-1a; to continue a hash, pass the previous result */
 
 #define PROFILING_HASH  0xcbf29ce484222325ULL
 

@@ -1,9 +1,4 @@
 
-/*
- * Hash table and table of strings.
- */
-
-
 #include <string.h>
 
 #include "table.h"
@@ -152,8 +147,8 @@ profiling_strings_equal(void *item, void *key)
 
 
 /*
- * Without "out", the number of good bytes at the start: all of them if there
- * is nothing to repair.
+ * Without "out", returns the number of valid bytes at the start; this is the
+ * whole length if nothing needs repair.
  */
 
 static size_t
@@ -189,7 +184,7 @@ profiling_strings_repair(const char *data, size_t len, size_t max, char *out)
 }
 
 
-/* bytes of the character at p, 0 if it is none: Unicode, table 3-7 */
+/* length of the UTF-8 character at p, 0 if invalid: Unicode, table 3-7 */
 
 static unsigned
 profiling_strings_character(const uint8_t *p, size_t left)

@@ -1,6 +1,6 @@
 
 /*
- * A hash table of pointers that only grows, and strings without doubles.
+ * A hash table of pointers that only grows, and strings stored once.
  */
 
 
@@ -28,9 +28,8 @@ typedef int (*profiling_equal_pt)(void *item, void *key);
 
 
 /*
- * The place of an item: where the one that equals the key is, or where it is
- * to be put (then *place is NULL and must be set by the caller).  The place is
- * valid until the next call.
+ * Returns the place of the item that equals the key.  If there is none, *place
+ * is NULL and the caller must set it.  The place is valid until the next call.
  */
 void **profiling_table_place(profiling_table_t *table, uint64_t hash,
     profiling_equal_pt equal, void *key);
@@ -52,8 +51,8 @@ typedef struct {
 
 
 /*
- * Index of a string.  What is no UTF-8 is replaced by U+FFFD, as is a zero
- * byte; what is longer than max bytes is cut between two characters.
+ * Index of a string.  U+FFFD replaces invalid UTF-8 and zero bytes; a string
+ * of more than max bytes is cut between two characters.
  */
 uint32_t profiling_strings_add(profiling_strings_t *strings, const char *data,
     size_t len, size_t max);

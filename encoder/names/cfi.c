@@ -1,9 +1,9 @@
 
 /*
- * Bounds of functions, from .eh_frame: a stripped file still has them.
+ * Reads the bounds of functions from .eh_frame, which stripped files keep.
  *
- * libdw cuts the section into entries; only the address range of each is
- * read here.  Pointer encodings: Linux Standard Base, "DWARF Extensions".
+ * libdw splits the section into entries; this file reads only their address
+ * ranges.  Pointer encodings: Linux Standard Base, "DWARF Extensions".
  */
 
 
@@ -142,7 +142,9 @@ profiling_cfi_section(Elf *elf, profiling_eh_frame_t *f)
         return 0;
     }
 
-    /* the pointers are read as they are: only files of this byte order */
+    /*
+     * pointers are not swapped: only files of the native byte order are read
+     */
 
     if (ident[EI_DATA]
         != (BYTE_ORDER == LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB))
@@ -181,7 +183,7 @@ profiling_cfi_section(Elf *elf, profiling_eh_frame_t *f)
 }
 
 
-/* remembers how the FDEs of a CIE write their addresses */
+/* records how the FDEs of a CIE encode addresses */
 
 static void
 profiling_cfi_cie(profiling_eh_frame_t *f, Dwarf_Off offset, Dwarf_CIE *cie)
@@ -230,7 +232,7 @@ profiling_cfi_cie(profiling_eh_frame_t *f, Dwarf_Off offset, Dwarf_CIE *cie)
 }
 
 
-/* bytes of an encoded pointer, 0 if it has no fixed length */
+/* size of an encoded pointer, 0 if it varies */
 
 static unsigned
 profiling_cfi_width(profiling_eh_frame_t *f, unsigned encoding)
@@ -310,7 +312,7 @@ profiling_cfi_fde(profiling_eh_frame_t *f, Dwarf_FDE *fde,
         return 0;
     }
 
-    /* the linker leaves the FDEs of dropped functions with nothing in them */
+    /* the linker leaves empty FDEs for functions that it has dropped */
 
     if ((encoding & DW_EH_PE_indirect) || size == 0
         || size > UINT64_MAX - start)

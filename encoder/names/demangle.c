@@ -23,7 +23,7 @@ profiling_demangle(const char *name)
         return name;
     }
 
-    /* without arguments, which make frames wide; the raw name has them */
+    /* argument lists would make frames wide; the raw name has them */
 
     demangled = cplus_demangle(name, DMGL_AUTO);
 

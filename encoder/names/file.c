@@ -1,9 +1,4 @@
 
-/*
- * Search for program and debug files.
- */
-
-
 #include <elfutils/libdwelf.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -72,7 +67,7 @@ profiling_file_open(profiling_object_t *object, const char **path)
         return fd;
     }
 
-    /* only the main program can still be opened when its name is gone */
+    /* a deleted main program can still be opened through /proc */
 
     if (!object->program || object->pid == 0) {
         return -1;
@@ -103,7 +98,10 @@ profiling_file_mapped(const char *path, profiling_object_t *object)
         return -1;
     }
 
-    /* the device is no help: stacked file systems show another in maps */
+    /*
+     * the device is not compared: stacked file systems show another one in
+     * maps
+     */
 
     if (st.st_ino != object->inode) {
         close(fd);
@@ -119,7 +117,7 @@ profiling_file_regular(const char *path, struct stat *st)
 {
     int  fd;
 
-    /* opening a device can do things, so look before */
+    /* opening a device may have side effects, so check the type first */
 
     if (stat(path, st) == -1 || !S_ISREG(st->st_mode)) {
         return -1;
@@ -251,7 +249,7 @@ profiling_file_by_id(const char *build_id, const char **path)
 }
 
 
-/* only what debuginfod has already fetched: nothing is asked of a server */
+/* uses only files that debuginfod has already fetched */
 
 static int
 profiling_file_cached(const char *build_id, const char **path)
@@ -291,7 +289,7 @@ profiling_file_cached(const char *build_id, const char **path)
 }
 
 
-/* beside the file, in .debug beside it, and below the debug directories */
+/* looks beside the file, in .debug, and below the debug directories */
 
 static int
 profiling_file_linked(profiling_object_t *object, const char *link,
@@ -331,8 +329,8 @@ profiling_file_linked(profiling_object_t *object, const char *link,
 
 
 /*
- * A link names the CRC-32 of the whole debug file, the one of zlib.  Reading
- * all of a large file is dear: an equal build id says as much.
+ * .gnu_debuglink has the CRC-32 of the whole debug file.  Reading a large file
+ * is expensive, so an equal build id is accepted instead.
  */
 
 static int

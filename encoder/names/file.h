@@ -1,12 +1,11 @@
 
 /*
- * Files on disk: which may be opened, and whether they are what a process has
+ * Opens program and debug files, and checks that they are what a process has
  * mapped.
  *
- * Paths come from /proc/<pid>/maps only, never from a client.  A file is
- * believed if its build id is the one of the mapping or, where that is not
- * known, if it has the inode that was mapped: an upgrade replaces the file
- * below a running process.
+ * Paths come only from /proc/<pid>/maps, never from a client.  An upgrade may
+ * have replaced a mapped file, so its build id must match the mapping's; if
+ * that is not known, the inode must match.
  */
 
 
@@ -17,20 +16,20 @@
 #include "object.h"
 
 
-/* sets object->build_id from the file, if that is the one that was mapped */
+/* sets object->build_id from the file if it is the mapped one */
 void profiling_file_build_id(profiling_object_t *object);
 
-/* descriptor of the file that was mapped, or -1; *path says which it is */
+/* descriptor of the mapped file, or -1; *path is set to its path */
 int profiling_file_open(profiling_object_t *object, const char **path);
 
 /*
- * Descriptor of the file with the debug information, or -1: by build id, then
- * in the debuginfod cache, then by .gnu_debuglink (NULL: none).
+ * Descriptor of the file with the debug information, or -1.  Looks by build
+ * id, then in the debuginfod cache, then by .gnu_debuglink (NULL: none).
  */
 int profiling_file_debug(profiling_object_t *object, const char *link,
     uint32_t crc, const char **path);
 
-/* descriptor of a file that dwz has moved common parts to, or -1 */
+/* descriptor of the file to which dwz moved common parts, or -1 */
 int profiling_file_alternate(const char *base, const char *name,
     const char *build_id, const char **path);
 

@@ -1,10 +1,10 @@
 
 /*
- * Lines and inlined calls, from the debug information.
+ * Finds lines and inlined calls in the debug information.
  *
- * libdw's dwarf_getscopes() walks all entries of a unit for each address.
- * Units here are listed once with the functions in them, so that an address
- * is looked up in two sorted arrays, and only its function's entries are read.
+ * libdw's dwarf_getscopes() walks all entries of a unit for each address.  This
+ * file lists units and their functions once, looks an address up in two sorted
+ * arrays, and reads only the entries of its function.
  */
 
 
@@ -134,7 +134,7 @@ profiling_lines_frames(profiling_symbols_t *s, uint64_t address,
             profiling_lines_frame(&chain[i], &frames[i]);
         }
 
-        /* the line of a frame is where the one before was called */
+        /* the line of a frame is where it calls the frame before it */
 
         for (i = 1; i < count; i++) {
             profiling_lines_call(&unit, &chain[i - 1], &frames[i]);
@@ -197,8 +197,8 @@ profiling_lines_innermost(Dwarf_Die *unit, uint64_t address,
 
 
 /*
- * The file of a frame is the one of its line: with a macro or an included
- * file that is not where the function begins.
+ * The file of a frame is that of its line.  A function may begin in another
+ * file, for instance if its body comes from a macro or an included file.
  */
 
 static void
@@ -241,8 +241,8 @@ profiling_lines_open(profiling_symbols_t *s)
 
 
 /*
- * Debian's debug files have been through dwz, which moves what several files
- * share to another one.  libdw would open it by itself, any file it is.
+ * dwz moves parts that several debug files share to an alternate file.  libdw
+ * would open any path given for it, so the file is opened here, with checks.
  */
 
 static void
@@ -318,7 +318,7 @@ profiling_lines_units(profiling_lines_t *l)
 }
 
 
-/* functions lie in a unit, or in its name spaces and classes */
+/* functions are in a unit, or in its namespaces and classes */
 
 static void
 profiling_lines_functions(profiling_lines_t *l, Dwarf_Die *parent,
@@ -381,7 +381,7 @@ profiling_lines_ranges(Dwarf_Die *die, profiling_dies_t *dies,
             return;
         }
 
-        /* a function that the linker has dropped starts at 0 */
+        /* functions that the linker has dropped start at 0 */
 
         if (start == 0 || start >= end) {
             continue;
@@ -458,7 +458,7 @@ profiling_lines_find(profiling_dies_t *dies, uint64_t address)
 }
 
 
-/* the function and the calls inlined in it, innermost first */
+/* the function and its inlined calls, innermost first */
 
 static unsigned
 profiling_lines_chain(profiling_lines_t *l, Dwarf_Die *function,
@@ -472,7 +472,7 @@ profiling_lines_chain(profiling_lines_t *l, Dwarf_Die *function,
 
     die = *function;
 
-    /* blocks count as steps too, so that broken entries end */
+    /* lexical blocks count as well, so that a broken tree ends */
 
     for (steps = 0; steps < 256; steps++) {
 

@@ -1,6 +1,6 @@
 
 /*
- * Merging of the processes' mappings.
+ * Merges the mappings of all processes.
  */
 
 
@@ -41,7 +41,7 @@ profiling_maps_merge(profiling_raw_t *raw)
     maps->rows = profiling_calloc(raw->nmapsets,
                                   sizeof(profiling_object_t **));
 
-    /* the main program comes first, wherever the kernel has put it */
+    /* the main program comes first, wherever it is mapped */
 
     for (i = 0; i < raw->nprocesses && maps->nmappings == 0; i++) {
         profiling_maps_set(maps, i, 1);
@@ -76,14 +76,16 @@ profiling_maps_set(profiling_maps_t *maps, uint32_t process, unsigned program)
         }
 
     } else {
-        /* another process has the same mappings */
+        /* a process with the same mappings was merged already */
         return;
     }
 
     for (i = 0; i < set->nrows; i++) {
         row = &set->rows[i];
 
-        /* anonymous memory: code made at run time, of no use to others */
+        /*
+         * anonymous memory holds code made at run time, private to its process
+         */
 
         if (row->path.len == 0
             || (row->path.data[0] != '/' && row->path.data[0] != '['))
@@ -212,7 +214,7 @@ profiling_maps_same(profiling_object_t *object, profiling_object_t *other)
 }
 
 
-/* makes sure that all of the row has a place in the merged address space */
+/* gives the whole row a place in the merged address space */
 
 static void
 profiling_maps_add(profiling_maps_t *maps, profiling_object_t *object,
@@ -253,8 +255,8 @@ profiling_maps_add(profiling_maps_t *maps, profiling_object_t *object,
 
 
 /*
- * An address that another file has taken is replaced by one that depends on
- * the file only, so that it is the same in the next profile.
+ * If another file occupies the address, the replacement depends only on the
+ * file, so that the next profile has the same address.
  */
 
 static uint64_t

@@ -2,9 +2,10 @@
 /*
  * Mappings of all processes merged into one address space.
  *
- * The same file may lie at other addresses in other processes.  An address is
- * therefore turned into file and offset, and put back where the first process
- * that was seen has it: so that two workers' samples of one function meet.
+ * Processes may map the same file at different addresses.  An address is
+ * therefore translated to file and offset, and back to the address in the first
+ * process that maps the file.  So samples of one function in several workers
+ * have the same address.
  */
 
 
@@ -16,13 +17,13 @@
 #include "raw.h"
 
 
-/* synthetic frames lie here: no process of today reaches these addresses,
- * and the numbers are exact in a double, as JavaScript has it */
+/* synthetic frames lie here: no process uses these addresses, and JavaScript
+ * can represent the numbers exactly */
 
 #define PROFILING_SYNTHETIC        0x0010000000000000ULL
 #define PROFILING_SYNTHETIC_LIMIT  0x0010010000000000ULL
 
-/* mappings whose addresses are taken move here */
+/* mappings whose addresses are occupied move here */
 
 #define PROFILING_MOVED            0x0008000000000000ULL
 #define PROFILING_MOVED_SLOTS      0x40000
@@ -54,7 +55,7 @@ typedef struct {
 
 profiling_maps_t *profiling_maps_merge(profiling_raw_t *raw);
 
-/* where an address of a process is: process is an index or _RAW_NONE */
+/* locates an address of a process, which is an index or _RAW_NONE */
 void profiling_maps_place(profiling_maps_t *maps, uint32_t process,
     uint64_t pc, profiling_place_t *place);
 

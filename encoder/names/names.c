@@ -1,8 +1,8 @@
 
 /*
- * Debug information has lines and inlined calls, a symbol table has names of
- * static functions that debug information may lack: both are asked, and the
- * better answer is taken.
+ * Names an address from the debug information, which has lines and inlined
+ * calls, and from the symbol table, which names functions that the debug
+ * information may lack.
  */
 
 
@@ -80,8 +80,8 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
 
 
 /*
- * Compilers split functions: name.cold, name.part.0, name.constprop.0.  The
- * debug information knows whose part it is.
+ * Compilers split functions into name.cold, name.part.0, name.constprop.0.
+ * The debug information has the name of the original function.
  */
 
 static unsigned

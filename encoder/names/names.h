@@ -12,8 +12,8 @@
 
 
 /*
- * The calls that are at one place of a file, innermost first; always at least
- * one.  *into is set to the distance from the start of the function.
+ * Names the calls at an offset of a file, innermost first, and returns their
+ * number, at least 1.  *into is set to the distance from the function's start.
  */
 unsigned profiling_names_frames(profiling_object_t *object, uint64_t offset,
     profiling_frame_t *frames, uint64_t *into);

@@ -1,10 +1,10 @@
 
 /*
- * Symbol tables.
+ * Reads symbol tables.
  *
- * elfutils finds them in the order that is wanted: .symtab, that of the debug
- * file, .gnu_debugdata, .dynsym.  Its own look-up walks all symbols for each
- * address, so they are put into a sorted array here.
+ * elfutils takes the first table it finds of .symtab, the debug file's,
+ * .gnu_debugdata and .dynsym.  Its look-up walks all symbols for each address,
+ * so this file keeps them in a sorted array.
  */
 
 
@@ -122,8 +122,8 @@ profiling_symbols_file(profiling_symbols_t *s, profiling_object_t *object)
     profiling_cfi_functions(&s->functions, elf);
 
     /*
-     * The debug information is opened while it is known whose it is; it is
-     * read when the first line is asked for.
+     * Debug information is opened now, while profiling_symbols_object is set,
+     * but read only when the first line is looked up.
      */
 
     if (profiling_options.level == PROFILING_NAMES_LINES) {
@@ -132,7 +132,7 @@ profiling_symbols_file(profiling_symbols_t *s, profiling_object_t *object)
 }
 
 
-/* called by elfutils when the file itself has no debug information */
+/* elfutils calls this if the file itself has no debug information */
 
 static int
 profiling_symbols_debuginfo(Dwfl_Module *module, void **data,
@@ -159,7 +159,7 @@ profiling_symbols_debuginfo(Dwfl_Module *module, void **data,
 }
 
 
-/* the kernel maps the same code into every process, this one too */
+/* the kernel maps the same vdso into every process, including this one */
 
 static void
 profiling_symbols_vdso(profiling_symbols_t *s)
@@ -311,7 +311,7 @@ profiling_symbols_add(profiling_symbols_t *s, const char *name,
         return;
     }
 
-    /* "$x" tells code from data on ARM, ".L" is a label within a function */
+    /* "$x" marks code or data on ARM, ".L" is a label within a function */
 
     if (name[0] == '\0' || name[0] == '$' || strncmp(name, ".L", 2) == 0) {
         return;
@@ -339,7 +339,7 @@ profiling_symbols_add(profiling_symbols_t *s, const char *name,
 
     symbol->rank = profiling_symbols_rank(name, sym);
 
-    /* the table of the debug file has versions: memcpy@@GLIBC_2.14 */
+    /* symbols of debug files carry versions: memcpy@@GLIBC_2.14 */
 
     version = strchr(name, '@');
 
@@ -368,7 +368,7 @@ profiling_symbols_segment(profiling_symbols_t *s, uint64_t address)
 }
 
 
-/* of several names for one address, people know the one without underscores */
+/* of several names for one address, one without underscores is preferred */
 
 static unsigned
 profiling_symbols_rank(const char *name, GElf_Sym *sym)
@@ -377,7 +377,7 @@ profiling_symbols_rank(const char *name, GElf_Sym *sym)
 
     for (rank = 0; rank < 15 && name[rank] == '_'; rank++) { /* void */ }
 
-    /* a mangled name is no worse than a plain one */
+    /* mangled names rank as plain ones */
 
     if (name[0] == '_' && (name[1] == 'Z' || name[1] == 'R')) {
         rank = 0;
@@ -478,8 +478,9 @@ profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
 
 
 /*
- * The symbol that holds an address, not the nearest one below: what is static
- * has no symbol in a stripped file and must not get its neighbour's name.
+ * The symbol must contain the address; the nearest symbol below is not enough.
+ * A stripped file has no symbols for static functions, and these must not get
+ * the name of a neighbour.
  */
 
 profiling_symbol_t *
@@ -502,7 +503,7 @@ profiling_symbols_find(profiling_symbols_t *s, uint64_t address)
         }
     }
 
-    /* symbols nest, in assembly mostly */
+    /* symbols may nest, mostly in assembly */
 
     for (i = 0; i < PROFILING_MAX_NESTED && i < low; i++) {
         symbol = &s->symbols[low - 1 - i];
@@ -517,8 +518,8 @@ profiling_symbols_find(profiling_symbols_t *s, uint64_t address)
 
 
 /*
- * A symbol without a size reaches to the next symbol, but not out of the
- * function that .eh_frame says is there.
+ * A symbol without a size extends to the next symbol, but not beyond its
+ * function in .eh_frame.
  */
 
 static profiling_symbol_t *
@@ -544,7 +545,7 @@ profiling_symbols_sizeless(profiling_symbols_t *s, size_t n, uint64_t address)
         return (function->start == symbol->start) ? symbol : NULL;
     }
 
-    /* nor may it reach over a function into a gap behind it */
+    /* nor may it extend over a whole function into the gap after it */
 
     k = profiling_symbols_below(s, address);
 

@@ -34,7 +34,7 @@ typedef struct {
 typedef struct profiling_lines_s  profiling_lines_t;
 
 
-/* addresses here are those of the file: of its program headers */
+/* addresses are those of the file, as its program headers have them */
 
 struct profiling_symbols_s {
     profiling_segment_t  *segments;
@@ -54,11 +54,11 @@ struct profiling_symbols_s {
 
 profiling_symbols_t *profiling_symbols_load(profiling_object_t *object);
 
-/* 0: the offset lies in no executable segment of the file */
+/* 0 if the offset is in no executable segment */
 int profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
     uint64_t *address);
 
-/* the symbol, and the function of .eh_frame, that an address is in; or NULL */
+/* the symbol, or the function of .eh_frame, with an address in it, or NULL */
 profiling_symbol_t *profiling_symbols_find(profiling_symbols_t *s,
     uint64_t address);
 profiling_range_t *profiling_symbols_function(profiling_symbols_t *s,

@@ -1,9 +1,4 @@
 
-/*
- * Labels of samples.
- */
-
-
 #include <string.h>
 
 #include "labels.h"
@@ -83,7 +78,7 @@ profiling_labels_add(profiling_labels_t *l, profiling_tags_t *tags,
     for (i = 0; i < set->count; i++) {
         label = &set->labels[i];
 
-        /* a label without a value would be read as the number 0 */
+        /* readers would take a label without a value for the number 0 */
 
         if (label->key.len == 0 || (!label->numeric && label->str.len == 0)) {
             continue;
@@ -115,8 +110,9 @@ profiling_labels_add(profiling_labels_t *l, profiling_tags_t *tags,
         }
 
         /*
-         * A number 0 without a unit is no label for pprof.  It takes the key
-         * for the unit where none is given, so that changes nothing else.
+         * pprof ignores a numeric label that is 0 and has no unit.  Without
+         * a unit pprof uses the key as the unit; writing that unit keeps the
+         * label and changes nothing else.
          */
 
         tag->num = label->num;
@@ -131,7 +127,7 @@ profiling_labels_add(profiling_labels_t *l, profiling_tags_t *tags,
 }
 
 
-/* keys are of [A-Za-z_][A-Za-z0-9_.]*: this also rules "pprof::" out */
+/* keys match [A-Za-z_][A-Za-z0-9_.]*, which also excludes "pprof::" */
 
 static uint32_t
 profiling_labels_key(profiling_labels_t *l, profiling_str_t *key)

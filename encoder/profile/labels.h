@@ -1,6 +1,6 @@
 
 /*
- * Labels of samples: those of the sample and of its process, one value a key.
+ * Labels of a sample: its own and those of its process, one value a key.
  */
 
 
@@ -37,7 +37,7 @@ typedef struct {
 } profiling_labels_t;
 
 
-/* of two label sets of the capture; what a sample says comes first */
+/* merges two label sets of the capture; those of the sample win */
 profiling_tags_t *profiling_labels_merge(profiling_labels_t *l,
     uint32_t process, uint32_t sample);
 

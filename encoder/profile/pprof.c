@@ -1,6 +1,6 @@
 
 /*
- * profile.proto, as pprof defines it: the fields are numbered there.
+ * Writes profile.proto; pprof's definition numbers the fields.
  */
 
 
@@ -42,7 +42,7 @@ static void profiling_pprof_bytes(profiling_buf_t *out, unsigned field,
     const void *data, size_t len);
 
 
-/* messages are put together here, one level each */
+/* buffers in which messages are composed, one for each level */
 
 static profiling_buf_t  profiling_pprof_message;
 static profiling_buf_t  profiling_pprof_inner;
@@ -72,7 +72,7 @@ profiling_pprof_put(profiling_profile_t *p, profiling_buf_t *out)
 
     profiling_pprof_times(p, out);
 
-    /* all strings are known only now */
+    /* the string table is complete only now */
 
     for (i = 0; i < p->strings.nitems; i++) {
         str = p->strings.items[i];
@@ -203,8 +203,8 @@ profiling_pprof_mapping(profiling_profile_t *p, uint64_t id,
                                                  PROFILING_MAX_STRING));
 
     /*
-     * has_functions, has_filenames, has_line_numbers, has_inline_frames: all
-     * that can be known has been looked for, so no client should try again.
+     * has_functions, has_filenames, has_line_numbers, has_inline_frames: the
+     * encoder has looked everything up, so clients should not try again.
      */
 
     for (field = 7; field <= 10; field++) {
@@ -319,7 +319,7 @@ profiling_pprof_value_type(unsigned field, uint32_t type, uint32_t unit,
 }
 
 
-/* pprof reads a comment that begins so as an instruction */
+/* pprof takes a comment with this prefix for an instruction */
 
 static void
 profiling_pprof_comment(profiling_profile_t *p, const char *data, size_t len,
@@ -363,7 +363,7 @@ profiling_pprof_varint(profiling_buf_t *out, uint64_t v)
 }
 
 
-/* 0 is what a reader takes for a field that is not there */
+/* absent fields read as 0, so 0 is not written */
 
 static void
 profiling_pprof_number(profiling_buf_t *out, unsigned field, uint64_t v)

@@ -1,6 +1,6 @@
 
 /*
- * Adding up of samples.
+ * Adds samples up.
  */
 
 
@@ -11,7 +11,7 @@
 #include "raw.h"
 
 
-/* named frames lie above the fixed ones */
+/* addresses of named frames follow those of the fixed ones */
 
 #define PROFILING_NAMED        (PROFILING_SYNTHETIC + 0x1000)
 #define PROFILING_NAMED_COUNT  (PROFILING_SYNTHETIC_LIMIT - PROFILING_NAMED)
@@ -64,7 +64,7 @@ profiling_profile_make(profiling_raw_t *raw)
     p->labels.raw = raw;
     p->labels.strings = &p->strings;
 
-    /* string 0 */
+    /* string 0 is empty */
     profiling_strings_add(&p->strings, "", 0, 0);
 
     for (i = 0; i < raw->nsamples; i++) {
@@ -118,7 +118,7 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
                                             NGX_HTTP_PROFILING_RAW_UNKNOWN);
     }
 
-    /* goroutines are dumped one by one */
+    /* a dump lists goroutines one by one, without merging */
 
     if (p->raw->header.output != NGX_HTTP_PROFILING_RAW_DUMP) {
 
@@ -138,7 +138,7 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
 }
 
 
-/* a sample that is none of those before; "place" is where to find it again */
+/* adds a new sample; "place" is its place in the table, or NULL */
 
 static profiling_total_t *
 profiling_profile_new(profiling_profile_t *p, profiling_total_t *key,
@@ -212,7 +212,7 @@ profiling_profile_zeros(profiling_profile_t *p)
 }
 
 
-/* names are looked for only where a sample that is left needs them */
+/* looks names up only for locations of the remaining samples */
 
 static void
 profiling_profile_used(profiling_profile_t *p)
@@ -305,8 +305,8 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
     }
 
     /*
-     * The address depends on the name only, so that it is the same in the
-     * next profile, unless two names of one profile meet.
+     * The address depends only on the name, so the next profile has the same
+     * one, unless two names of one profile collide.
      */
 
     hash = profiling_hash(PROFILING_HASH, name, strlen(name));

@@ -1,8 +1,8 @@
 
 /*
- * A profile as all output forms need it: the samples of all processes with
- * one stack and one set of labels added up, addresses in one address space,
- * names found.
+ * A profile as all output forms need it: samples with equal stacks and labels
+ * are added up over all processes, addresses are in one address space, and
+ * locations have names.
  */
 
 
@@ -47,7 +47,7 @@ typedef struct {
 
 typedef struct {
     profiling_location_t **locations;  /* leaf first */
-    profiling_tags_t      *tags;       /* equal tags are one object */
+    profiling_tags_t      *tags;       /* equal sets share one object */
     int64_t               *values;
     uint32_t               nlocations;
 } profiling_total_t;
@@ -81,12 +81,12 @@ typedef struct {
 } profiling_profile_t;
 
 
-/* adds up and names everything; samples that come out as zero are left out */
+/* adds samples up and names locations; omits samples whose sums are zero */
 profiling_profile_t *profiling_profile_make(profiling_raw_t *raw);
 
 /*
- * The location of a frame of a process; exact: it is no return address.  Its
- * lines are not known before the profile is made.
+ * The location of a frame of a process.  exact: pc is not a return address.
+ * profiling_profile_make() sets the lines at its end.
  */
 profiling_location_t *profiling_profile_location(profiling_profile_t *p,
     uint32_t process, uint64_t pc, unsigned exact);

@@ -1,8 +1,8 @@
 
 /*
- * Go's text forms: debug=1 and debug=2 of its profiles, and the answer of
- * /debug/pprof/symbol.  "go tool pprof" reads the first; it takes 1 from each
- * address and scales the heap's figures up by the rate of its header.
+ * Writes Go's text forms: debug=1 and debug=2 of its profiles, and the answer
+ * of /debug/pprof/symbol.  "go tool pprof" reads debug=1: it subtracts 1 from
+ * each address and scales figures of the heap up by the rate in the header.
  */
 
 
@@ -151,9 +151,9 @@ profiling_text_heap_row(profiling_profile_t *p, int64_t *values, int64_t *row)
 
 
 /*
- * The samples are scaled when they are taken; whoever reads the text scales
+ * Samples of the heap are already scaled, and a reader of the text scales
  * objects and bytes again, by 1 / (1 - exp(-size / rate)) of the mean size.
- * So that is taken back here.
+ * So the scaling is reversed here.
  */
 
 static void
@@ -201,7 +201,7 @@ profiling_text_contention(profiling_profile_t *p, profiling_buf_t *out)
         profiling_buf_printf(out, "--- contention:\n");
     }
 
-    /* the delay is in nanoseconds, and both values are scaled already */
+    /* the delay is in nanoseconds; both values are already scaled */
 
     profiling_buf_printf(out, "cycles/second=1000000000\n");
 
@@ -301,7 +301,7 @@ profiling_text_compare(const void *one, const void *two)
 }
 
 
-/* the reader takes 1 away */
+/* the reader subtracts 1 */
 
 static void
 profiling_text_addresses(profiling_total_t *sample, profiling_buf_t *out)
@@ -339,7 +339,7 @@ profiling_text_frames(profiling_profile_t *p, profiling_total_t *sample,
                                                       line->function->name),
                                  out);
 
-            /* distances are known for what is not inlined */
+            /* only functions that are not inlined have a known distance */
 
             profiling_buf_printf(out, "+0x%llx",
                                  (k + 1 == location->nlines)
@@ -421,7 +421,7 @@ profiling_text_quoted(const char *s, profiling_buf_t *out)
 }
 
 
-/* one line stays one line */
+/* replaces line breaks, so that one line stays one line */
 
 static void
 profiling_text_plain(const char *s, profiling_buf_t *out)
@@ -476,7 +476,7 @@ profiling_text_dump(profiling_profile_t *p, profiling_buf_t *out)
                              (long long) (id ? id->num : (int64_t) i + 1));
         profiling_text_plain(state[0] ? state : "running", out);
 
-        /* Go tells the time in whole minutes, too */
+        /* whole minutes, as in Go */
 
         if (wait != NULL && wait->num >= PROFILING_MINUTE) {
             profiling_buf_printf(out, ", %lld minutes",
@@ -534,8 +534,8 @@ profiling_text_tag(profiling_profile_t *p, profiling_total_t *sample,
 
 
 /*
- * Addresses are answered as they were asked for, those that profiles have for
- * synthetic frames too.
+ * The answer repeats addresses as they were asked for, including addresses of
+ * synthetic frames.
  */
 
 static void

@@ -1,9 +1,4 @@
 
-/*
- * A capture for people to read.
- */
-
-
 #include <string.h>
 
 #include "dump.h"

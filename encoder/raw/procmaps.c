@@ -1,11 +1,11 @@
 
 /*
- * Rows of /proc/<pid>/maps, as proc(5) describes them:
+ * Parses rows of /proc/<pid>/maps, as proc(5) describes them:
  *
  *     start-limit perms offset major:minor inode    path
  *
- * with a newline in the path written as \012.  A worker hands the text over
- * as it was read, so that it need not be parsed there.
+ * A newline in the path is written as \012.  Workers pass the text unparsed,
+ * because parsing would take time from their event loops.
  */
 
 
@@ -109,7 +109,7 @@ profiling_procmaps_row(profiling_row_t *row, const char *p, const char *last)
 }
 
 
-/* reads digits up to "end" or the end of the line; NULL is passed through */
+/* reads digits up to "end" or the end of the line; returns NULL for NULL */
 
 static const char *
 profiling_procmaps_number(const char *p, const char *last, unsigned base,

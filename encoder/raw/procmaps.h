@@ -11,7 +11,7 @@
 #include "raw_types.h"
 
 
-/* rows of a mapset from the text of /proc/<pid>/maps: executable ones only */
+/* sets the rows of a mapset from the text: executable mappings only */
 void profiling_raw_maps(profiling_mapset_t *set, profiling_str_t *text);
 
 

@@ -1,8 +1,8 @@
 
 /*
- * The capture may come from a broken or a hostile
- * producer: each record is checked to lie within its section before it is
- * read, and each index is checked once all sections are known.
+ * Reads a capture, whose producer may be broken or hostile: each record must
+ * lie within its section before it is read, and indices are checked after all
+ * sections have been read.
  */
 
 
@@ -48,8 +48,8 @@ static void profiling_raw_check(profiling_raw_t *raw);
 
 
 /*
- * Strings are read first, whatever the order of the file, so that the others
- * can be resolved at once.
+ * Strings are read first, wherever they are in the file, so that readers of
+ * other sections can resolve string numbers immediately.
  */
 
 static const profiling_section_pt  profiling_raw_readers[] = {
@@ -150,7 +150,7 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
         profiling_raw_invalid("unknown output");
     }
 
-    /* the heap's text has twice the period in it */
+    /* the text form of the heap prints twice the period */
 
     if (h->period < 0 || h->period > INT64_MAX / 2) {
         profiling_raw_invalid("wrong period");
@@ -197,7 +197,7 @@ profiling_raw_sections(profiling_raw_t *raw, const uint8_t *data)
             s.pos = p;
             s.last = p + size;
 
-            /* total_size is no multiple of 8 only if the padding is missing */
+            /* total_size is a multiple of 8 unless padding is missing */
 
             size += (8 - size % 8) % 8;
 
@@ -604,8 +604,8 @@ profiling_raw_check(profiling_raw_t *raw)
 
 
 /*
- * A broken walk may leave any number where an address should be, so one that
- * names no string is no reason to refuse all that is well.
+ * A broken stack walk may record any number as an address.  A number that
+ * names no string therefore does not invalidate the capture.
  */
 
 profiling_str_t *

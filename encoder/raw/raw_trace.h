@@ -16,7 +16,7 @@ void profiling_raw_trace_chunks(profiling_raw_t *raw, profiling_section_t *s);
 void profiling_raw_trace_samples(profiling_raw_t *raw,
     profiling_section_t *s);
 
-/* indices, once all sections are known */
+/* checks indices after all sections have been read */
 void profiling_raw_trace_check(profiling_raw_t *raw);
 
 

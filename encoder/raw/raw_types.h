@@ -1,8 +1,8 @@
 
 /*
- * A raw capture as read and checked.  Every index, count and length in here
- * has been checked against the capture: users need no checks of their own.
- * What is pointed to lies in the capture, which must stay in memory.
+ * A raw capture after reading.  Every index, count and length has been checked
+ * against the capture, so users need no checks of their own.  Pointers refer
+ * to the capture's bytes, which must stay in memory.
  */
 
 
@@ -59,7 +59,7 @@ typedef struct {
 typedef struct {
     const uint8_t   *pcs;             /* unaligned, little-endian */
     uint32_t         depth;
-    uint32_t         flags;           /* those of the header included */
+    uint32_t         flags;           /* including those of the header */
 } profiling_stack_t;
 
 

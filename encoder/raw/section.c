@@ -75,8 +75,8 @@ profiling_raw_string(profiling_raw_t *raw, uint32_t n)
 
 
 /*
- * Room for "count" more records.  An array always has a power of two of
- * room, so that a capture of many small sections is not copied each time.
+ * Capacities are powers of two, so that a capture of many small sections does
+ * not copy the array for each of them.
  */
 
 void *

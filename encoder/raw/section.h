@@ -1,7 +1,7 @@
 
 /*
- * The bytes of a section of a raw capture: each read is checked to lie within
- * the section, and what does not ends the program with PROFILING_CAPTURE.
+ * Reads the bytes of a section of a raw capture.  A read beyond the section
+ * ends the program with PROFILING_CAPTURE.
  */
 
 
@@ -20,7 +20,7 @@ typedef struct {
 } profiling_section_t;
 
 
-/* the next bytes; all that are left; the number of records */
+/* the next bytes; all remaining bytes; the number of records */
 const uint8_t *profiling_raw_take(profiling_section_t *s, uint64_t size);
 const uint8_t *profiling_raw_rest(profiling_section_t *s, size_t *size);
 uint32_t profiling_raw_count(profiling_section_t *s);

@@ -1,8 +1,8 @@
 
 /*
- * Go's execution traces, version 2: what "go tool trace" of Go 1.22 and later
- * reads.  The format is Go's internal/trace/v2: batches of events of a
- * thread (a worker's pid), and tables, again in each generation.
+ * Writes Go's execution traces, version 2, which "go tool trace" of Go 1.22 and
+ * later reads.  The format is that of Go's internal/trace/v2: each generation
+ * has batches of events, one thread (a worker's pid) a batch, and tables.
  */
 
 
@@ -42,7 +42,7 @@
 #define GOTRACE_RUNNING           1
 #define GOTRACE_WAITING           4
 
-/* bytes of a batch: at most 65536, and no event is longer than the rest */
+/* bytes of a batch, at most 65536; leaves room for the longest event */
 #define GOTRACE_BATCH             65000
 
 #define GOTRACE_MAX_STRING        1024
@@ -91,7 +91,7 @@ const profiling_trace_form_t  profiling_gotrace = {
 };
 
 
-/* the batch that is filled, and what its generation has named so far */
+/* the batch being filled, and what its generation has named so far */
 
 static struct {
     profiling_buf_t   batch;
@@ -135,7 +135,7 @@ gotrace_generation(profiling_trace_t *t, unsigned number, uint64_t time,
 }
 
 
-/* sequences start over in each generation */
+/* sequence numbers start over in each generation */
 
 static void
 gotrace_worker(profiling_trace_t *t, profiling_trace_worker_t *w,
@@ -170,7 +170,7 @@ gotrace_worker(profiling_trace_t *t, profiling_trace_worker_t *w,
 }
 
 
-/* its pid, unless the system has given that to another worker before */
+/* the pid, unless an earlier worker had the same one */
 
 static uint64_t
 gotrace_thread(profiling_trace_t *t, profiling_trace_worker_t *w)
@@ -279,7 +279,7 @@ gotrace_goroutine(profiling_trace_t *t, const profiling_trace_step_t *s,
 }
 
 
-/* what Go calls user annotations, and system calls */
+/* Go's user annotations, and system calls */
 
 static void
 gotrace_user(profiling_trace_t *t, const profiling_trace_step_t *s,
@@ -402,7 +402,7 @@ gotrace_flush(profiling_buf_t *out)
 }
 
 
-/* tables; a batch of one continues in the next with its first byte again */
+/* writes the tables; each further batch of a table repeats the type byte */
 
 static void
 gotrace_generation_end(profiling_trace_t *t, profiling_buf_t *out)
@@ -432,7 +432,7 @@ gotrace_end(profiling_trace_t *t, profiling_buf_t *out)
 }
 
 
-/* begins a batch of a table, if there is none or no room for len more bytes */
+/* begins a batch of a table if there is none, or no room for len bytes */
 
 static void
 gotrace_room(profiling_buf_t *out, uint8_t type, size_t len)
@@ -506,7 +506,7 @@ gotrace_stacks(profiling_trace_t *t, profiling_buf_t *out)
         for (k = 0; k < s->n; k++) {
             f = s->frames[k];
 
-            /* tools tell frames apart by their addresses */
+            /* tools distinguish frames by address */
 
             profiling_leb(&gotrace.batch, (uint64_t) f->number << 4);
             profiling_leb(&gotrace.batch, gotrace_string(t, f->function));
@@ -546,7 +546,7 @@ gotrace_strings(profiling_trace_t *t, profiling_buf_t *out)
 }
 
 
-/* marks it as used in this generation */
+/* marks an index as used in this generation */
 
 static void
 gotrace_mark(unsigned **marks, size_t *n, size_t i)

@@ -1,9 +1,9 @@
 
 /*
- * Chrome's trace-event JSON, which Perfetto and chrome://tracing open: a
- * track for each worker with what ran when, an asynchronous track for each
- * request with its regions, arrows from one slice of a request to the next,
- * the heap as a counter.  Times are in microseconds.
+ * Writes Chrome's trace-event JSON, which Perfetto and chrome://tracing open.
+ * A worker has a track that shows what ran when; a request has an asynchronous
+ * track with its regions; arrows connect the slices of a request; the heap is
+ * a counter.  Times are in microseconds.
  */
 
 
@@ -157,7 +157,7 @@ perfetto_step(profiling_trace_t *t, const profiling_trace_step_t *s,
 }
 
 
-/* what ran until now; an arrow leads from its slice before to this one */
+/* writes the slice that ends now, with an arrow from the previous slice */
 
 static void
 perfetto_slice(profiling_trace_t *t, const profiling_trace_step_t *s,
@@ -215,7 +215,7 @@ perfetto_log(profiling_trace_t *t, const profiling_trace_step_t *s,
 }
 
 
-/* asynchronous tracks have to end: so do those that were cut off */
+/* every asynchronous track must end, including those cut off */
 
 static void
 perfetto_worker_end(profiling_trace_t *t, profiling_trace_worker_t *w,
@@ -297,7 +297,7 @@ perfetto_samples(profiling_trace_t *t, profiling_buf_t *out)
 }
 
 
-/* the beginning of an event; time 0: it has none */
+/* writes the beginning of an event; time 0: without a time */
 
 static void
 perfetto_event(profiling_trace_t *t, profiling_buf_t *out, const char *phase,
@@ -325,7 +325,7 @@ perfetto_time(profiling_buf_t *out, const char *key, uint64_t ns)
 }
 
 
-/* strings are valid UTF-8 already */
+/* strings are already valid UTF-8 */
 
 static void
 perfetto_string(profiling_trace_t *t, profiling_buf_t *out, uint32_t string)

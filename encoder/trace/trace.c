@@ -1,7 +1,6 @@
 
 /*
- * A trace as a file: workers one after the other, and all of them again for
- * each generation.
+ * Writes a trace: for each generation all workers, one after the other.
  */
 
 
@@ -15,11 +14,11 @@
 #include "trace_sample.h"
 
 
-/* ns of a generation, and of a trace that has only one */
+/* length of a generation, and of a trace with only one, ns */
 #define PROFILING_TRACE_GENERATION  1000000000ULL
 #define PROFILING_TRACE_SHORT       1500000000ULL
 
-/* a broken stream may tell of centuries */
+/* a broken stream may span centuries */
 #ifndef PROFILING_TRACE_GENERATIONS
 #define PROFILING_TRACE_GENERATIONS 600
 #endif
@@ -45,7 +44,7 @@ profiling_trace_encode(profiling_raw_t *raw, profiling_buf_t *out)
     t->raw = raw;
     t->info = *raw->trace;
 
-    /* string 0 */
+    /* string 0 is empty */
     profiling_strings_add(&t->strings, "", 0, 0);
 
     profiling_trace_read(t);

@@ -1,6 +1,6 @@
 
 /*
- * A trace in a capture -> a file.
+ * Writes the trace of a capture.
  */
 
 

@@ -1,9 +1,4 @@
 
-/*
- * Names of what a trace tells of, and stacks made of names.
- */
-
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +10,7 @@ static int profiling_trace_frame_equal(void *item, void *key);
 static int profiling_trace_stack_equal(void *item, void *key);
 
 
-/* NGX_HTTP_GET and so on are bits, in this order from the second one on */
+/* NGX_HTTP_GET is bit 1; the other methods follow in this order */
 
 static const char *const  profiling_trace_methods[] = {
     "", "GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE",
@@ -103,7 +98,7 @@ profiling_trace_string(profiling_trace_t *t, const char *fmt, ...)
 }
 
 
-/* the same of a name that is constant */
+/* the same for a constant name */
 
 uint32_t
 profiling_trace_known_name(profiling_trace_t *t, const char *name)
@@ -120,7 +115,7 @@ profiling_trace_text(profiling_trace_t *t, uint32_t string)
 }
 
 
-/* its location, else its server */
+/* the location, or the server if there is none */
 
 uint32_t
 profiling_trace_place(profiling_trace_t *t, uint32_t place)

@@ -1,7 +1,7 @@
 
 /*
- * Names of what a trace tells of, as strings of t->strings, and stacks made of
- * names.
+ * Names of requests, places, stages and reasons, as strings of t->strings, and
+ * stacks made of names.
  */
 
 
@@ -30,7 +30,7 @@ profiling_trace_frame_t *profiling_trace_frame(profiling_trace_t *t,
 uint32_t profiling_trace_stack(profiling_trace_t *t,
     profiling_trace_frame_t **frames, uint32_t n);
 
-/* the same of names alone; those that are 0 are left out */
+/* the same from names alone; a name of 0 is omitted */
 uint32_t profiling_trace_stack_of(profiling_trace_t *t, uint32_t leaf,
     uint32_t middle, uint32_t root);
 

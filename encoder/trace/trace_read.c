@@ -1,7 +1,7 @@
 
 /*
- * The streams of a trace, read into events and goroutines.  A stream may be
- * broken or come from a hostile producer: it is read as far as it makes sense.
+ * Reads the streams of a trace into events and goroutines.  A stream may be
+ * broken or hostile, and is read up to the first event that makes no sense.
  */
 
 
@@ -10,10 +10,10 @@
 #include "trace_read.h"
 
 
-/* of a request's beginning that is known in ms only, ns */
+/* error of a request's start, which nginx keeps in ms; ns */
 #define PROFILING_TRACE_SLACK  2000000
 
-/* events and goroutines of one trace */
+/* limits of events and goroutines of a trace */
 #define PROFILING_TRACE_MAX    ((size_t) 1 << 26)
 
 
@@ -59,7 +59,7 @@ profiling_trace_read(profiling_trace_t *t)
 
     raw = t->raw;
 
-    /* events[0] is none */
+    /* event 0 means none */
 
     t->events = profiling_grow(NULL, 0, sizeof(profiling_trace_event_t),
                                &t->events_room);
@@ -85,7 +85,7 @@ profiling_trace_read(profiling_trace_t *t)
 }
 
 
-/* all chunks of the slot whose first one it is */
+/* joins all chunks of the slot to which this first chunk belongs */
 
 static void
 profiling_trace_slot(profiling_trace_t *t, size_t chunk)
@@ -126,7 +126,7 @@ profiling_trace_slot(profiling_trace_t *t, size_t chunk)
 }
 
 
-/* 0: the stream ends, or makes no sense from here on */
+/* returns 0 if the stream ends or makes no sense from here on */
 
 static int
 profiling_trace_event(profiling_trace_t *t, profiling_stream_t *s)
@@ -156,7 +156,7 @@ profiling_trace_event(profiling_trace_t *t, profiling_stream_t *s)
 
     if (s->type == NGX_HTTP_PROFILING_TRACE_START) {
 
-        /* the clock is the machine's: a successor cannot be earlier */
+        /* all workers share one clock, so a successor cannot start earlier */
 
         if (delta < s->time || delta > INT64_MAX / 2) {
             return 0;
@@ -215,7 +215,7 @@ profiling_trace_number(profiling_stream_t *s, uint64_t *value)
 }
 
 
-/* arguments of an event behind its time, -1: there is no such event */
+/* number of arguments after the time; -1: unknown event */
 
 static int
 profiling_trace_args(unsigned type)
@@ -261,7 +261,7 @@ profiling_trace_worker(profiling_trace_t *t, profiling_stream_t *s)
 }
 
 
-/* what an event means for the goroutines; 0: it makes no sense */
+/* applies an event to the goroutines; returns 0 if it makes no sense */
 
 static int
 profiling_trace_apply(profiling_trace_t *t, profiling_stream_t *s,
@@ -402,8 +402,8 @@ profiling_trace_new(profiling_trace_t *t, profiling_stream_t *s,
 
 
 /*
- * The passes of its connection since the request began are its own.  Of one
- * that began in this pass the beginning is exact.
+ * Passes of the connection since the request began belong to the request.  If
+ * the request began in this pass, its start is exact.
  */
 
 static void
@@ -468,7 +468,7 @@ profiling_trace_ended(profiling_trace_t *t, profiling_stream_t *s)
 
     s->current = g->parent;
 
-    /* its connection's next request cannot begin before */
+    /* the next request of the connection cannot begin earlier */
 
     if (!g->stream) {
         t->gs[g->parent].begin = s->time;
@@ -476,7 +476,7 @@ profiling_trace_ended(profiling_trace_t *t, profiling_stream_t *s)
 }
 
 
-/* a server, and then its location, which may change */
+/* first the server, then its location, which may change */
 
 static void
 profiling_trace_placed(profiling_trace_t *t, profiling_trace_g_t *g,
@@ -522,7 +522,7 @@ profiling_trace_same(profiling_str_t *one, profiling_str_t *two)
 }
 
 
-/* with a filter only requests are kept, and only those that pass it */
+/* a filter keeps only requests, and only those that match */
 
 static void
 profiling_trace_filter(profiling_trace_t *t)

@@ -1,6 +1,6 @@
 
 /*
- * Streams of a capture -> events and goroutines.
+ * Reads the streams of a capture into events and goroutines.
  */
 
 

@@ -1,8 +1,8 @@
 
 /*
- * The machine: events of a worker, of which any may be missing, become steps
- * that are always valid: nothing runs twice, ends twice or before it began,
- * regions nest.
+ * Turns the events of a worker into steps.  Any event may be missing, but the
+ * steps are always valid: nothing runs twice, ends twice or ends before it
+ * began, and regions nest.
  */
 
 
@@ -12,7 +12,7 @@
 #include "trace_run.h"
 
 
-/* a worker that waits longer for events than this, in ns, is shown idle */
+/* a worker that waits longer than this for events, in ns, is shown as idle */
 #define PROFILING_TRACE_IDLE  10000
 
 
@@ -153,7 +153,7 @@ profiling_run_event(profiling_run_t *r, profiling_trace_event_t *e)
 
     case NGX_HTTP_PROFILING_TRACE_START:
 
-        /* it was there: without a goroutine Go's tools refuse a trace */
+        /* Go's tools refuse a trace without a goroutine */
 
         profiling_run_existing(r, e->g);
         break;
@@ -201,7 +201,7 @@ profiling_run_event(profiling_run_t *r, profiling_trace_event_t *e)
 }
 
 
-/* events of the goroutine that runs */
+/* events of the running goroutine */
 
 static void
 profiling_run_inside(profiling_run_t *r, profiling_trace_event_t *e)
@@ -272,7 +272,7 @@ profiling_run_pass(profiling_run_t *r, profiling_trace_event_t *e)
 
     g = &r->t->gs[e->g];
 
-    /* a connection whose first pass began its first request */
+    /* the first request began in the first pass of the connection */
 
     if (e->type == NGX_HTTP_PROFILING_TRACE_CONNECTION && e->value
         && g->kept && !g->created)
@@ -340,7 +340,7 @@ profiling_run_existing(profiling_run_t *r, uint32_t n)
     reason = (g->kind == PROFILING_G_WORKER) ? PROFILING_REASON_SYNC
                                              : PROFILING_REASON_NETWORK;
 
-    /* Go knows of all that was there in the first generation */
+    /* Go learns of existing goroutines in the first generation */
 
     if (r->t->generation > 1) {
         profiling_run_awake(r);
@@ -356,7 +356,7 @@ profiling_run_existing(profiling_run_t *r, uint32_t n)
 }
 
 
-/* what is not kept, or is over, does not run: nothing does then */
+/* a goroutine that is filtered out, or has ended, does not run */
 
 static void
 profiling_run_switch(profiling_run_t *r, uint32_t n)
@@ -426,7 +426,7 @@ profiling_run_place(profiling_run_t *r, uint32_t place)
         return;
     }
 
-    /* the server alone says nothing: the location is still looked for */
+    /* a place may be a server, whose location becomes known later */
 
     at = r->t->info.places + 2 * place;
 
@@ -468,7 +468,7 @@ profiling_run_upstream(profiling_run_t *r, profiling_trace_event_t *e)
 }
 
 
-/* it cannot have begun before what was told last */
+/* a start earlier than the latest step is moved to that step */
 
 static void
 profiling_run_blocked(profiling_run_t *r, profiling_trace_event_t *e)
@@ -598,7 +598,7 @@ profiling_run_open(profiling_run_t *r, unsigned kind, uint32_t number,
 }
 
 
-/* those inside of it end, and begin again */
+/* regions inside end first, and begin again */
 
 static void
 profiling_run_shut(profiling_run_t *r, unsigned kind, uint32_t number)
@@ -669,7 +669,7 @@ profiling_run_step(profiling_run_t *r, profiling_trace_step_e step,
 }
 
 
-/* what it waits for, in what region, and as the root its own name */
+/* frames of a wait: reason, region, and the name as the root */
 
 static uint32_t
 profiling_run_stack(profiling_run_t *r, profiling_trace_step_e step,

@@ -1,6 +1,6 @@
 
 /*
- * Events of a worker -> steps.
+ * Turns the events of a worker into steps.
  */
 
 
@@ -11,11 +11,11 @@
 #include "trace_types.h"
 
 
-/* the events of a worker whose time is below `until` */
+/* runs the events of a worker before `until` */
 void profiling_trace_run(profiling_trace_t *t, profiling_trace_worker_t *w,
     uint64_t until, const profiling_trace_form_t *form, profiling_buf_t *out);
 
-/* ends what runs just before `until`, and goes on with it just after */
+/* stops what runs just before `until`, and resumes it just after */
 void profiling_trace_pause(profiling_trace_t *t, profiling_trace_worker_t *w,
     uint64_t until, const profiling_trace_form_t *form, profiling_buf_t *out);
 

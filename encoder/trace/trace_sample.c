@@ -1,7 +1,7 @@
 
 /*
- * CPU samples of a trace: the moments that workers were interrupted at, with
- * stacks that are named as those of a profile.
+ * CPU samples of a trace: when each worker was interrupted, with its stack,
+ * named as in a profile.
  */
 
 
@@ -13,7 +13,7 @@
 #include "trace_sample.h"
 
 
-/* frames of a stack, WIRE: at most 128 */
+/* frames of a stack: Go allows 128 */
 #define PROFILING_SAMPLE_FRAMES  127
 
 
@@ -76,7 +76,7 @@ profiling_trace_compare(const void *one, const void *two)
 }
 
 
-/* 0: of no worker of the trace, or not while it was traced */
+/* returns 0 if the sample belongs to no worker of the trace at that time */
 
 static int
 profiling_trace_owner(profiling_trace_t *t, profiling_moment_t *m,
@@ -146,7 +146,7 @@ profiling_trace_sampled(profiling_trace_t *t, profiling_profile_t *p,
 }
 
 
-/* inlined calls have a frame each */
+/* each inlined call is a frame */
 
 static uint32_t
 profiling_trace_location(profiling_trace_t *t, profiling_profile_t *p,

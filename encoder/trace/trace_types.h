@@ -1,12 +1,13 @@
 
 /*
- * Execution traces: what the streams of a capture tell, and the machine that
- * makes of it a sequence of steps which every output form accepts.
+ * Types of execution traces, on their way from the streams of a capture to a
+ * file:
  *
- *     trace_read.c  streams -> events and goroutines, filters
- *     trace_run.c   events of a worker -> steps, valid whatever is missing
- *     trace.c       generations; which workers run when
- *     gotrace.c, perfetto.c  steps -> a file
+ *     trace_read.c   streams to events and goroutines; filters
+ *     trace_run.c    events of a worker to steps, valid whatever is missing
+ *     trace.c        generations, and which worker runs when
+ *     gotrace.c      steps to Go's format
+ *     perfetto.c     steps to Chrome's
  */
 
 
@@ -18,7 +19,7 @@
 #include "table.h"
 
 
-/* regions of a goroutine that are open at a time */
+/* open regions of a goroutine, at most */
 #define PROFILING_MAX_REGIONS   24
 
 #define PROFILING_MAX_NAME      512
