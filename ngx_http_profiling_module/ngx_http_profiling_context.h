@@ -2,12 +2,14 @@
 /*
  * Which request is on the processor.
  *
- * A table beside nginx's connections, indexed like them, names the request
+ * A table beside nginx's connections, indexed like them, tells of the request
  * that a connection serves: from its first phase until it is logged, before
- * nginx frees it.  The signal handler finds the connection by a word on the
- * live stack that points into nginx's arrays of connections or events, and
- * reads these arrays, this table and the request that it names: no pointer is
- * followed that could dangle.
+ * nginx frees it.  Tables by address tell of streams, of subrequests and of
+ * requests that have an upstream.  The signal handler finds the connection by
+ * a word on the live stack that points into nginx's arrays of connections or
+ * events, and reads these arrays and these tables alone.  Addresses of what
+ * lies in nginx's pools are compared, and never followed: requests and
+ * connections end without telling, and others get their addresses.
  */
 
 
@@ -48,14 +50,21 @@ typedef enum {
 
 /*
  * A connection's entry.  Of HTTP/2 and HTTP/3 it tells of the stream that has
- * come last; streams keep their start in their pools.
+ * come last; streams have entries of their own, and keep their start in their
+ * pools.
  */
 
 typedef struct {
-    ngx_http_request_t           *request;  /* main, alive; NULL: none */
-    ngx_http_request_t           *sub;      /* of it, located last; or NULL */
+    uintptr_t                     request;  /* main, alive; 0: none */
+    uintptr_t                     connection;   /* of the request */
+    uint64_t                      number;   /* of nginx's connection, unless
+                                               it is the latest */
+    uint64_t                      life;     /* see below; 0: none yet */
     uint64_t                      start;    /* ns, of the pass it began in */
     uint64_t                      streams;  /* being served */
+    uint64_t                      place;    /* + 1 */
+    uint64_t                      sent;     /* of a stream: its header */
+    uint64_t                      subs;     /* noted, if there is a life */
 } ngx_http_profiling_context_t;
 
 
@@ -64,9 +73,13 @@ typedef struct {
  * most have ended by then.  In a worker that is not profiled the request is
  * NGX_HTTP_PROFILING_NO_REQUEST, so that none begins.
  */
-#define NGX_HTTP_PROFILING_NO_REQUEST  ((ngx_http_request_t *) -1)
+#define NGX_HTTP_PROFILING_NO_REQUEST  ((uintptr_t) -1)
 
 extern ngx_http_profiling_context_t   ngx_http_profiling_latest
+    NGX_HTTP_PROFILING_HIDDEN;
+
+/* the module's number, nearer than in its public structure */
+extern ngx_uint_t                     ngx_http_profiling_context_conf
     NGX_HTTP_PROFILING_HIDDEN;
 
 /* by the worker, when it starts; the size is in bytes */
@@ -123,11 +136,8 @@ ngx_http_profiling_context(const ngx_connection_t *c)
 static ngx_inline ngx_uint_t
 ngx_http_profiling_context_is_latest(const ngx_connection_t *c)
 {
-    const ngx_http_request_t  *r;
-
-    r = ngx_http_profiling_latest.request;
-
-    return r && r != NGX_HTTP_PROFILING_NO_REQUEST && r->connection == c;
+    return ngx_http_profiling_latest.request != 0
+           && ngx_http_profiling_latest.connection == (uintptr_t) c;
 }
 
 
@@ -159,7 +169,20 @@ ngx_http_profiling_context_at(ngx_uint_t i)
 static ngx_inline ngx_uint_t
 ngx_http_profiling_context_active(const ngx_http_profiling_context_t *context)
 {
-    return context->request != NULL || context->streams;
+    return context->request != 0 || context->streams;
+}
+
+
+/* worker: the place + 1 of a request, as labels have it */
+
+static ngx_inline uint64_t
+ngx_http_profiling_context_place(const ngx_http_request_t *r)
+{
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    lcf = r->loc_conf[ngx_http_profiling_context_conf];
+
+    return lcf->place + 1;
 }
 
 
@@ -169,24 +192,42 @@ static ngx_inline void
 ngx_http_profiling_context_note(ngx_http_profiling_context_t *context,
     ngx_http_request_t *r)
 {
-    context->sub = NULL;
+    context->connection = (uintptr_t) r->connection;
+    context->life = 0;
     context->start = ngx_http_profiling_process.slot->pass_start;
+    context->place = ngx_http_profiling_context_place(r);
 
     /* a signal handler that finds the request finds the rest set */
 
     __atomic_signal_fence(__ATOMIC_RELEASE);
-    context->request = r;
+    context->request = (uintptr_t) r;
 }
 
 
 /*
- * Worker: a stream, by its own connection outside nginx's table, has begun
- * (sub is NULL) or has a subrequest that has come to its location; or it has
- * ended.
+ * Worker: a stream, by its own connection outside nginx's table, has begun;
+ * or it has ended.
  */
-void ngx_http_profiling_context_carry(const ngx_connection_t *c,
-    ngx_http_request_t *r, ngx_http_request_t *sub);
+void ngx_http_profiling_context_carry(ngx_http_request_t *r);
 void ngx_http_profiling_context_drop(const ngx_connection_t *c);
+
+
+/*
+ * Worker, and its signal handlers: what is noted of the request that the
+ * connection of a client, or of a stream, serves, by its address; NULL: none.
+ */
+ngx_http_profiling_context_t *ngx_http_profiling_context_owner(
+    uintptr_t client);
+
+
+/*
+ * Worker: notes where a request is that is not the latest one: a subrequest
+ * is known from then on.
+ */
+void ngx_http_profiling_context_located(ngx_http_request_t *r);
+
+/* worker: a request is to be found by its own address */
+void ngx_http_profiling_context_known(ngx_http_profiling_context_t *owner);
 
 
 /*
@@ -201,31 +242,19 @@ uint32_t ngx_http_profiling_context_label(uintptr_t sp,
 /* between the files of this header */
 
 /*
- * Requests by address, for the connections of their upstreams, whose data is
- * the request.  An entry is never removed: a request that uses the address
- * anew, and has an upstream, writes it anew.
+ * Requests by address: subrequests, those that have, or had, an upstream, and
+ * those that have not ended when another began.  An entry is never removed.
+ * It holds as long as the main request has its life, a number that is never
+ * used twice.
  */
 
 typedef struct {
-    uintptr_t                  request;     /* followed if main is alive */
-    const ngx_http_request_t  *main;
-    const ngx_connection_t    *client;      /* in whose entry main is, if so */
-    uint32_t                   place;       /* + 1, when it took a peer */
-    uint32_t                   upstream;
+    uintptr_t            request;
+    uintptr_t            client;        /* its connection */
+    uint64_t             life;
+    uint32_t             place;         /* + 1, of a subrequest */
+    uint32_t             upstream;
 } ngx_http_profiling_request_t;
-
-
-/*
- * Streams by their own connections, which lie outside nginx's array.  Events
- * of upstreams and timers go on with a stream without passing by the
- * connection that carries it.
- */
-
-typedef struct {
-    uintptr_t            connection;    /* its address, never followed */
-    ngx_http_request_t  *request;       /* main, alive */
-    ngx_http_request_t  *sub;           /* of it, located last; or NULL */
-} ngx_http_profiling_carried_t;
 
 
 extern ngx_event_t                   *ngx_http_profiling_reads
@@ -240,12 +269,29 @@ extern uintptr_t                      ngx_http_profiling_base
     NGX_HTTP_PROFILING_HIDDEN;
 
 
+/* a listening socket, indexed like nginx's */
+
+typedef struct {
+    uint32_t             http;
+    uint32_t             place;         /* + 1, of its server if it is one */
+} ngx_http_profiling_listen_t;
+
+
+extern ngx_http_profiling_listen_t   *ngx_http_profiling_listens
+    NGX_HTTP_PROFILING_HIDDEN;
+extern uintptr_t                      ngx_http_profiling_listening
+    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_uint_t                     ngx_http_profiling_listen_n
+    NGX_HTTP_PROFILING_HIDDEN;
+
+
 /*
- * Signal-safe: the entry that a request has, or would take; and of a stream,
- * by the address of its connection.
+ * Signal-safe: the entry of a request that is alive, or NULL; and that which a
+ * stream has, or would take, by the address of its connection.
  */
-ngx_http_profiling_request_t *ngx_http_profiling_context_request(uintptr_t r);
-ngx_http_profiling_carried_t *ngx_http_profiling_context_carried(uintptr_t c);
+const ngx_http_profiling_request_t *ngx_http_profiling_context_request(
+    uintptr_t r);
+ngx_http_profiling_context_t *ngx_http_profiling_context_carried(uintptr_t c);
 
 
 #endif /* _NGX_HTTP_PROFILING_CONTEXT_H_INCLUDED_ */

@@ -43,17 +43,21 @@ typedef struct {
 /* a request whose connection, or stream's, is on the stack */
 
 typedef struct {
-    uintptr_t            request;
-    uintptr_t            sub;       /* of it, located last; or 0 */
+    uintptr_t            request;   /* main */
+    uint64_t             subs;      /* the life of its subrequests, 0: none */
     uint32_t             label;
     ngx_uint_t           n;         /* words of the stack that point to it */
 } ngx_http_profiling_found_t;
 
 
-static ngx_uint_t ngx_http_profiling_context_on_stack(const void *p,
+static uintptr_t ngx_http_profiling_context_running(
+    const ngx_http_profiling_context_t *owner,
+    const ngx_http_profiling_spans_t *spans, uintptr_t otherwise);
+static uint32_t ngx_http_profiling_context_place_of(
+    const ngx_http_profiling_context_t *owner, uintptr_t r);
+static uint32_t ngx_http_profiling_context_request_label(
+    const ngx_http_profiling_context_t *owner,
     const ngx_http_profiling_spans_t *spans);
-static uint32_t ngx_http_profiling_context_place(const ngx_http_request_t *r,
-    const ngx_http_request_t *sub, const ngx_http_profiling_spans_t *spans);
 static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
 static ngx_uint_t ngx_http_profiling_context_dispatched(void);
 static ngx_uint_t ngx_http_profiling_context_listed(ngx_uint_t i);
@@ -78,56 +82,92 @@ static ngx_uint_t ngx_http_profiling_context_found(uintptr_t word,
     ngx_http_profiling_found_t *found);
 static uint32_t ngx_http_profiling_context_state_of(uint32_t label,
     uint32_t first);
+static const ngx_http_profiling_context_t *ngx_http_profiling_context_served(
+    ngx_uint_t i);
 static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i,
     const ngx_http_profiling_spans_t *spans);
-static ngx_uint_t ngx_http_profiling_context_alive(
-    const ngx_http_profiling_request_t *request);
 static uint32_t ngx_http_profiling_context_client(ngx_uint_t i,
     const ngx_http_profiling_spans_t *spans);
-static ngx_uint_t ngx_http_profiling_context_state(const ngx_connection_t *c);
+static uint32_t ngx_http_profiling_context_state(const ngx_connection_t *c);
 
+
+/*
+ * Of a request and its subrequests, that which runs: the innermost frame that
+ * has one of them has this one.  Frames further out keep those that have
+ * called it, or have woken it.
+ */
 
 ngx_http_profiling_unchecked
-static ngx_uint_t
-ngx_http_profiling_context_on_stack(const void *p,
-    const ngx_http_profiling_spans_t *spans)
+static uintptr_t
+ngx_http_profiling_context_running(const ngx_http_profiling_context_t *owner,
+    const ngx_http_profiling_spans_t *spans, uintptr_t otherwise)
 {
-    ngx_uint_t        i;
-    const uintptr_t  *word;
+    ngx_uint_t                           k;
+    const uintptr_t                     *word;
+    const ngx_http_profiling_request_t  *request;
 
-    for (i = 0; i < spans->n; i++) {
-        word = spans->span[i].hi;
+    if (owner->life == 0 || owner->subs == 0) {
+        return otherwise;
+    }
 
-        while (--word >= spans->span[i].lo) {
+    for (k = spans->n; k-- > 0; /* void */ ) {
 
-            if (*word == (uintptr_t) p) {
-                return 1;
+        for (word = spans->span[k].lo; word < spans->span[k].hi; word++) {
+
+            if (*word == owner->request) {
+                return owner->request;
+            }
+
+            request = ngx_http_profiling_context_request(*word);
+
+            if (request && request->life == owner->life) {
+                return request->request;
             }
         }
     }
 
-    return 0;
+    return otherwise;
 }
 
 
-/*
- * The place + 1 where a request is: that of its subrequest, if the stack
- * shows that it runs.
- */
+static uint32_t
+ngx_http_profiling_context_place_of(const ngx_http_profiling_context_t *owner,
+    uintptr_t r)
+{
+    const ngx_http_profiling_request_t  *request;
+
+    request = (r == owner->request) ? NULL
+                                    : ngx_http_profiling_context_request(r);
+
+    return request ? request->place : (uint32_t) owner->place;
+}
+
+
+/* of one that no upstream's event serves */
 
 static uint32_t
-ngx_http_profiling_context_place(const ngx_http_request_t *r,
-    const ngx_http_request_t *sub, const ngx_http_profiling_spans_t *spans)
+ngx_http_profiling_context_request_label(
+    const ngx_http_profiling_context_t *owner,
+    const ngx_http_profiling_spans_t *spans)
 {
-    ngx_http_profiling_loc_conf_t  *lcf;
+    uintptr_t                r;
+    ngx_uint_t               sent;
+    const ngx_connection_t  *c;
 
-    if (sub && ngx_http_profiling_context_on_stack(sub, spans)) {
-        r = sub;
+    r = ngx_http_profiling_context_running(owner, spans, owner->request);
+
+    if (owner->start == ngx_http_profiling_loop_pass_start()) {
+        sent = 0;
+
+    } else {
+        c = (const ngx_connection_t *) owner->connection;
+        sent = ngx_http_profiling_context(c) ? c->sent > 0 : owner->sent > 0;
     }
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
-
-    return lcf->place + 1;
+    return ngx_http_profiling_label(
+                               ngx_http_profiling_context_place_of(owner, r),
+                               0, sent ? NGX_HTTP_PROFILING_STATE_WRITE
+                                       : NGX_HTTP_PROFILING_STATE_PHASE);
 }
 
 
@@ -379,21 +419,31 @@ ngx_http_profiling_unchecked
 static uint32_t
 ngx_http_profiling_context_elect(const ngx_http_profiling_spans_t *spans)
 {
-    ngx_uint_t                   i, k, n;
-    const uintptr_t             *word;
-    ngx_http_profiling_found_t   found[NGX_HTTP_PROFILING_CONTEXT_FOUND + 1],
-                                *best;
+    uint64_t                             subs;
+    ngx_uint_t                           i, k, n;
+    const uintptr_t                     *word;
+    ngx_http_profiling_found_t          *best;
+    ngx_http_profiling_found_t           found[NGX_HTTP_PROFILING_CONTEXT_FOUND
+                                               + 1];
+    const ngx_http_profiling_request_t  *request;
 
     n = ngx_http_profiling_context_gather(spans, found);
+    subs = 0;
+
+    for (i = 0; i < n; i++) {
+        subs |= found[i].subs;
+    }
 
     for (k = 0; k < spans->n; k++) {
         word = spans->span[k].hi;
 
         while (--word >= spans->span[k].lo) {
+            request = subs ? ngx_http_profiling_context_request(*word) : NULL;
 
             for (i = 0; i < n; i++) {
-                found[i].n += (*word == found[i].request);
-                found[i].n += (*word == found[i].sub && found[i].sub);
+                found[i].n += (*word == found[i].request
+                               || (request
+                                   && request->life == found[i].subs));
             }
         }
     }
@@ -463,7 +513,7 @@ ngx_http_profiling_context_add(uintptr_t word,
 }
 
 
-/* the request of the connection, or stream, that a word points to */
+/* the request of the connection, or stream, that a word points to; or it */
 
 static ngx_uint_t
 ngx_http_profiling_context_found(uintptr_t word,
@@ -471,48 +521,43 @@ ngx_http_profiling_context_found(uintptr_t word,
     ngx_http_profiling_found_t *found)
 {
     ngx_int_t                            i;
-    const ngx_connection_t              *c;
-    const ngx_http_profiling_context_t  *context;
-    const ngx_http_profiling_carried_t  *stream;
-
-    found->n = 0;
-    found->sub = 0;
+    const ngx_http_profiling_context_t  *owner;
+    const ngx_http_profiling_request_t  *request;
 
     i = ngx_http_profiling_context_index(word);
 
     if (i == NGX_ERROR) {
-        stream = ngx_http_profiling_context_carried(word);
+        request = ngx_http_profiling_context_request(word);
 
-        if (word == 0 || stream->connection != word) {
-            return 0;
+        if (request) {
+            word = request->client;
+
+        } else if (word == ngx_http_profiling_latest.request) {
+            word = ngx_http_profiling_latest.connection;
         }
 
-        found->request = (uintptr_t) stream->request;
-        found->sub = (uintptr_t) stream->sub;
-        found->label = ngx_http_profiling_label(
-                           ngx_http_profiling_context_place(stream->request,
-                                                            stream->sub,
-                                                            spans),
-                           0, NGX_HTTP_PROFILING_STATE_PHASE);
-        return 1;
+        owner = word ? ngx_http_profiling_context_owner(word) : NULL;
+
+    } else if (ngx_http_profiling_contexts[i].streams > 1) {
+
+        /* one of several streams is found by itself */
+
+        return 0;
+
+    } else {
+        owner = ngx_http_profiling_context_served(i);
     }
 
-    /* one of several streams is found by itself */
-
-    if (ngx_http_profiling_contexts[i].streams > 1) {
+    if (owner == NULL) {
         return 0;
     }
 
-    c = &ngx_http_profiling_array[i];
-
-    found->label = ngx_http_profiling_context_connection(i, spans);
-    found->request = (uintptr_t) c->data;
-
-    if (c->listening) {
-        context = ngx_http_profiling_context_at(i);
-        found->request = (uintptr_t) context->request;
-        found->sub = (uintptr_t) context->sub;
-    }
+    found->n = 0;
+    found->request = owner->request;
+    found->subs = (owner->life && owner->subs) ? owner->life : 0;
+    found->label = (i == NGX_ERROR)
+                   ? ngx_http_profiling_context_request_label(owner, spans)
+                   : ngx_http_profiling_context_connection(i, spans);
 
     return ngx_http_profiling_label_place(found->label) != 0;
 }
@@ -533,12 +578,51 @@ ngx_http_profiling_context_state_of(uint32_t label, uint32_t first)
 }
 
 
+/* the request that a connection of nginx's table serves, NULL: none is known */
+
+static const ngx_http_profiling_context_t *
+ngx_http_profiling_context_served(ngx_uint_t i)
+{
+    const ngx_connection_t              *c;
+    const ngx_http_profiling_context_t  *context, *owner;
+    const ngx_http_profiling_request_t  *request;
+
+    c = &ngx_http_profiling_array[i];
+
+    /* what is closed has no request any more */
+
+    if (c->fd == (ngx_socket_t) -1) {
+        return NULL;
+    }
+
+    if (c->listening == NULL) {
+        request = ngx_http_profiling_context_request((uintptr_t) c->data);
+
+        return request ? ngx_http_profiling_context_owner(request->client)
+                       : NULL;
+    }
+
+    context = ngx_http_profiling_context_owner((uintptr_t) c);
+
+    if (context == NULL || context->connection == (uintptr_t) c) {
+        return context;
+    }
+
+    /* of a stream more is told by its own entry */
+
+    owner = ngx_http_profiling_context_owner(context->connection);
+
+    return owner ? owner : context;
+}
+
+
 static uint32_t
 ngx_http_profiling_context_connection(ngx_uint_t i,
     const ngx_http_profiling_spans_t *spans)
 {
-    uint32_t                             place;
+    uintptr_t                            r, data;
     const ngx_connection_t              *c;
+    const ngx_http_profiling_context_t  *owner;
     const ngx_http_profiling_request_t  *request;
 
     c = &ngx_http_profiling_array[i];
@@ -547,50 +631,24 @@ ngx_http_profiling_context_connection(ngx_uint_t i,
         return ngx_http_profiling_context_client(i, spans);
     }
 
-    /* what is closed has no request any more */
+    owner = ngx_http_profiling_context_served(i);
 
-    if (c->fd == (ngx_socket_t) -1) {
+    if (owner == NULL) {
         return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
     }
 
-    request = ngx_http_profiling_context_request((uintptr_t) c->data);
+    data = (uintptr_t) c->data;
+    r = ngx_http_profiling_context_running(owner, spans, data);
+    request = ngx_http_profiling_context_request(data);
 
-    if (request->request != (uintptr_t) c->data || request->request == 0) {
-        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
+    if (r != data || request == NULL) {
+        return ngx_http_profiling_context_request_label(owner, spans);
     }
 
-    place = request->place;
-
-    if (ngx_http_profiling_context_alive(request)) {
-
-        /* it may have been redirected since */
-
-        place = ngx_http_profiling_context_place(c->data, NULL, spans);
-    }
-
-    return ngx_http_profiling_label(place, request->upstream,
-                                    NGX_HTTP_PROFILING_STATE_UPSTREAM);
-}
-
-
-/* may a request that took a peer be followed? */
-
-static ngx_uint_t
-ngx_http_profiling_context_alive(const ngx_http_profiling_request_t *request)
-{
-    const ngx_http_profiling_context_t  *context;
-    const ngx_http_profiling_carried_t  *stream;
-
-    context = ngx_http_profiling_context_find(request->client);
-
-    if (context) {
-        return context->request == request->main;
-    }
-
-    stream = ngx_http_profiling_context_carried((uintptr_t) request->client);
-
-    return stream->connection == (uintptr_t) request->client
-           && stream->request == request->main;
+    return ngx_http_profiling_label(
+                               ngx_http_profiling_context_place_of(owner, r),
+                               request->upstream,
+                               NGX_HTTP_PROFILING_STATE_UPSTREAM);
 }
 
 
@@ -598,64 +656,75 @@ static uint32_t
 ngx_http_profiling_context_client(ngx_uint_t i,
     const ngx_http_profiling_spans_t *spans)
 {
-    uint32_t                             place;
-    ngx_uint_t                           begun, state;
-    const ngx_connection_t              *c;
-    const ngx_http_request_t            *r;
-    const ngx_http_profiling_context_t  *context;
+    uint32_t                             label;
+    const ngx_http_profiling_context_t  *owner;
 
-    c = &ngx_http_profiling_array[i];
-    context = ngx_http_profiling_context_at(i);
-    r = context->request;
+    owner = ngx_http_profiling_context_served(i);
 
-    if (r == NULL) {
-        return ngx_http_profiling_label(0, 0,
-                                        ngx_http_profiling_context_state(c));
+    if (owner == NULL) {
+        return ngx_http_profiling_context_state(&ngx_http_profiling_array[i]);
     }
 
-    begun = (context->start == ngx_http_profiling_loop_pass_start());
-
-    state = (begun || !r->header_sent) ? NGX_HTTP_PROFILING_STATE_PHASE
-                                       : NGX_HTTP_PROFILING_STATE_WRITE;
+    label = ngx_http_profiling_context_request_label(owner, spans);
 
     /*
      * Of several requests on one connection only the one that has begun in
      * this pass is known to be served now
      */
 
-    place = (ngx_http_profiling_contexts[i].streams <= 1 || begun)
-            ? ngx_http_profiling_context_place(r, context->sub, spans) : 0;
+    if (ngx_http_profiling_contexts[i].streams > 1
+        && owner->start != ngx_http_profiling_loop_pass_start())
+    {
+        label = ngx_http_profiling_label(0, 0,
+                                      ngx_http_profiling_label_state(label));
+    }
 
-    return ngx_http_profiling_label(place, 0, state);
+    return label;
 }
 
 
 /* of a client's connection that serves no request */
 
-static ngx_uint_t
+static uint32_t
 ngx_http_profiling_context_state(const ngx_connection_t *c)
 {
+    uintptr_t                           offset;
+    ngx_uint_t                          state;
+    const ngx_http_profiling_listen_t  *listen;
+
     /*
      * A listening socket's connection has the accept flag in its read event,
      * in the array beside
      */
 
     if (ngx_http_profiling_reads[c - ngx_http_profiling_array].accept) {
-        return NGX_HTTP_PROFILING_STATE_ACCEPT;
+        return ngx_http_profiling_label(0, 0,
+                                        NGX_HTTP_PROFILING_STATE_ACCEPT);
     }
 
-    if (c->listening->handler != ngx_http_init_connection) {
-        return NGX_HTTP_PROFILING_STATE_OTHER;
+    offset = ((uintptr_t) c->listening - ngx_http_profiling_listening)
+             / sizeof(ngx_listening_t);
+
+    if (c->fd == (ngx_socket_t) -1
+        || offset >= ngx_http_profiling_listen_n
+        || !ngx_http_profiling_listens[offset].http)
+    {
+        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
     }
+
+    listen = &ngx_http_profiling_listens[offset];
 
 #if (NGX_SSL || NGX_COMPAT)
 
     if (c->requests == 0 && c->ssl != NULL) {
-        return NGX_HTTP_PROFILING_STATE_TLS;
+        return ngx_http_profiling_label(listen->place, 0,
+                                        NGX_HTTP_PROFILING_STATE_TLS);
     }
 
 #endif
 
-    return c->reusable ? NGX_HTTP_PROFILING_STATE_KEEPALIVE
-                       : NGX_HTTP_PROFILING_STATE_READ;
+    state = c->reusable ? NGX_HTTP_PROFILING_STATE_KEEPALIVE
+                        : NGX_HTTP_PROFILING_STATE_READ;
+
+    return ngx_http_profiling_label(0, 0, state);
 }

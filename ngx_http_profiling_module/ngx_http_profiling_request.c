@@ -36,7 +36,8 @@ typedef struct {
 
 typedef struct {
     uint64_t                       start;       /* ns, of the pass */
-    ngx_http_request_t            *request;
+    uintptr_t                      request;
+    ngx_connection_t              *connection;
     ngx_http_profiling_context_t  *context;     /* NULL: not known */
 } ngx_http_profiling_stream_t;
 
@@ -53,8 +54,9 @@ static ngx_int_t ngx_http_profiling_request_wrap(ngx_http_phase_handler_t *ph,
 static void ngx_http_profiling_request_another(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_http_profiling_request_stream(ngx_http_request_t *r);
-static void ngx_http_profiling_request_subrequest(ngx_http_request_t *r)
+static void ngx_http_profiling_request_located(ngx_http_request_t *r)
     __attribute__((noinline));
+static ngx_int_t ngx_http_profiling_request_filter(ngx_http_request_t *r);
 static uint64_t ngx_http_profiling_request_stream_start(ngx_http_request_t *r)
     __attribute__((noinline));
 static uint64_t ngx_http_profiling_request_earlier(ngx_http_request_t *r,
@@ -70,7 +72,8 @@ static ngx_connection_t *ngx_http_profiling_request_parent(
     ngx_http_request_t *r);
 
 
-static u_char  *ngx_http_profiling_places;
+static u_char                        *ngx_http_profiling_places;
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
 /* HTTP/2 and HTTP/3: its connection is none of nginx's table */
@@ -111,7 +114,7 @@ ngx_http_profiling_request_begin(ngx_http_request_t *r)
 
     latest = &ngx_http_profiling_latest;
 
-    if (ngx_http_profiling_unlikely(latest->request != NULL
+    if (ngx_http_profiling_unlikely(latest->request != 0
                                     || ngx_http_profiling_is_stream(r)))
     {
         ngx_http_profiling_request_another(r);
@@ -127,8 +130,15 @@ ngx_http_profiling_request_begin(ngx_http_request_t *r)
 static ngx_inline void
 ngx_http_profiling_request_locate(ngx_http_request_t *r)
 {
-    if (ngx_http_profiling_unlikely(r != r->main)) {
-        ngx_http_profiling_request_subrequest(r);
+    ngx_http_profiling_context_t  *latest;
+
+    latest = &ngx_http_profiling_latest;
+
+    if (ngx_http_profiling_likely(latest->request == (uintptr_t) r)) {
+        latest->place = ngx_http_profiling_context_place(r);
+
+    } else {
+        ngx_http_profiling_request_located(r);
     }
 }
 
@@ -254,6 +264,7 @@ ngx_http_profiling_request_active(const ngx_connection_t *c)
 static void
 ngx_http_profiling_request_another(ngx_http_request_t *r)
 {
+    uint64_t                       streams;
     ngx_http_profiling_context_t  *latest, *context;
 
     latest = &ngx_http_profiling_latest;
@@ -269,22 +280,34 @@ ngx_http_profiling_request_another(ngx_http_request_t *r)
 
     context = ngx_http_profiling_context_find(r->connection);
 
-    if (context == NULL || context->request == r) {
-
-        /* it has come to its first phase anew */
-
+    if (context == NULL) {
         return;
     }
 
-    context = ngx_http_profiling_context(latest->request->connection);
+    if (context->request == (uintptr_t) r) {
 
-    if (context) {
-        context->start = latest->start;
-        context->sub = latest->sub;
-        context->request = latest->request;
+        /* it has come to its first phase anew: its server is known again */
+
+        context->place = ngx_http_profiling_context_place(r);
+        return;
     }
 
-    latest->request = NULL;
+    context = ngx_http_profiling_context(
+                                     (ngx_connection_t *) latest->connection);
+
+    if (context) {
+        streams = context->streams;
+        *context = *latest;
+        context->number = ((ngx_connection_t *) latest->connection)->number;
+        context->streams = streams;
+    }
+
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    latest->request = 0;
+
+    if (context) {
+        ngx_http_profiling_context_known(context);
+    }
 
     ngx_http_profiling_context_note(latest, r);
 }
@@ -293,10 +316,12 @@ ngx_http_profiling_request_another(ngx_http_request_t *r)
 static void
 ngx_http_profiling_request_stream(ngx_http_request_t *r)
 {
+    ngx_connection_t             *parent;
     ngx_pool_cleanup_t           *cln;
     ngx_http_profiling_stream_t  *stream;
 
     if (ngx_http_profiling_request_stream_start(r)) {
+        ngx_http_profiling_context_located(r);
         return;
     }
 
@@ -307,41 +332,56 @@ ngx_http_profiling_request_stream(ngx_http_request_t *r)
 
     stream = cln->data;
     stream->start = ngx_http_profiling_loop_pass_start();
-    stream->request = r;
-    stream->context = ngx_http_profiling_context(
-                                        ngx_http_profiling_request_parent(r));
+    stream->request = (uintptr_t) r;
+    stream->connection = r->connection;
+
+    parent = ngx_http_profiling_request_parent(r);
+    stream->context = ngx_http_profiling_context(parent);
+
     if (stream->context) {
         stream->context->streams++;
+        stream->context->number = parent->number;
         ngx_http_profiling_context_note(stream->context, r);
     }
 
-    ngx_http_profiling_context_carry(r->connection, r, NULL);
+    ngx_http_profiling_context_carry(r);
+
+    /* requests of other workers need no filter */
+
+    if (ngx_http_top_header_filter != ngx_http_profiling_request_filter) {
+        ngx_http_next_header_filter = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = ngx_http_profiling_request_filter;
+    }
 
     cln->handler = ngx_http_profiling_stream_cleanup;
 }
 
 
 static void
-ngx_http_profiling_request_subrequest(ngx_http_request_t *r)
+ngx_http_profiling_request_located(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t  *context;
+    if (ngx_http_profiling_process.slot) {
+        ngx_http_profiling_context_located(r);
+    }
+}
 
-    if (ngx_http_profiling_process.slot == NULL) {
-        return;
+
+/* the response to a stream begins: its connection cannot be asked for it */
+
+static ngx_int_t
+ngx_http_profiling_request_filter(ngx_http_request_t *r)
+{
+    ngx_http_profiling_context_t  *owner;
+
+    if (r == r->main && ngx_http_profiling_is_stream(r)) {
+        owner = ngx_http_profiling_context_owner((uintptr_t) r->connection);
+
+        if (owner) {
+            owner->sent = 1;
+        }
     }
 
-    if (ngx_http_profiling_is_stream(r)) {
-        ngx_http_profiling_context_carry(r->connection, r->main, r);
-
-        context = ngx_http_profiling_context(
-                                        ngx_http_profiling_request_parent(r));
-    } else {
-        context = ngx_http_profiling_context_find(r->connection);
-    }
-
-    if (context && context->request == r->main) {
-        context->sub = r;
-    }
+    return ngx_http_next_header_filter(r);
 }
 
 
@@ -354,7 +394,7 @@ ngx_http_profiling_request_finish(ngx_http_profiling_context_t *context,
     uint64_t     start;
     ngx_time_t  *tp;
 
-    context->request = NULL;
+    context->request = 0;
     start = context->start;
 
     tp = ngx_timeofday();
@@ -388,7 +428,7 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 
     context = &ngx_http_profiling_latest;
 
-    if (ngx_http_profiling_unlikely(context->request != r)) {
+    if (ngx_http_profiling_unlikely(context->request != (uintptr_t) r)) {
         context = ngx_http_profiling_request_context(r);
 
         if (context == NULL) {
@@ -458,7 +498,7 @@ ngx_http_profiling_request_context(ngx_http_request_t *r)
 
     context = ngx_http_profiling_context(r->connection);
 
-    if (context && context->request == r) {
+    if (context && context->request == (uintptr_t) r) {
         return context;
     }
 
@@ -528,13 +568,13 @@ ngx_http_profiling_stream_cleanup(void *data)
 {
     ngx_http_profiling_stream_t *stream = data;
 
-    ngx_http_profiling_context_drop(stream->request->connection);
+    ngx_http_profiling_context_drop(stream->connection);
 
     if (stream->context && stream->context->streams) {
         stream->context->streams--;
 
         if (stream->context->request == stream->request) {
-            stream->context->request = NULL;
+            stream->context->request = 0;
         }
     }
 }

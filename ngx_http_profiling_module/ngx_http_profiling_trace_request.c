@@ -26,7 +26,9 @@ static ngx_http_profiling_traced_t *ngx_http_profiling_trace_enter(
     ngx_http_request_t *r, uint64_t *now);
 static ngx_http_profiling_traced_t *ngx_http_profiling_trace_request(
     ngx_http_request_t *r, uint64_t now);
-static ngx_http_profiling_traced_t *ngx_http_profiling_trace_alloc(void);
+static ngx_http_profiling_traced_t *ngx_http_profiling_trace_alloc(
+    ngx_http_request_t *r);
+static void ngx_http_profiling_trace_gone(void *data);
 static void ngx_http_profiling_trace_known(ngx_http_profiling_traced_t *t,
     ngx_http_request_t *r, ngx_uint_t connection);
 static uint64_t ngx_http_profiling_trace_method(ngx_http_request_t *r);
@@ -121,14 +123,15 @@ ngx_http_profiling_trace_requests_existing(uint64_t now)
     for (i = 0; i < w->cycle->connection_n; i++) {
         c = &w->cycle->connections[i];
         context = ngx_http_profiling_context_find(c);
-        r = context ? context->request : NULL;
 
-        if (r == NULL
-            || r == NGX_HTTP_PROFILING_NO_REQUEST
-            || r->connection != c)
+        if (context == NULL
+            || context->connection != (uintptr_t) c
+            || ngx_http_profiling_context_owner((uintptr_t) c) == NULL)
         {
             continue;
         }
+
+        r = (ngx_http_request_t *) context->request;
 
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
@@ -136,7 +139,7 @@ ngx_http_profiling_trace_requests_existing(uint64_t now)
             continue;
         }
 
-        t = ngx_http_profiling_trace_alloc();
+        t = ngx_http_profiling_trace_alloc(r);
 
         if (t == NULL) {
             return;
@@ -481,7 +484,7 @@ ngx_http_profiling_trace_request(ngx_http_request_t *r, uint64_t now)
     ngx_http_profiling_traced_t  *t;
 
     w = &ngx_http_profiling_watch;
-    t = ngx_http_profiling_trace_alloc();
+    t = ngx_http_profiling_trace_alloc(r);
 
     if (t == NULL) {
         return NULL;
@@ -513,13 +516,22 @@ ngx_http_profiling_trace_request(ngx_http_request_t *r, uint64_t now)
 /* the first of the free ones, which it stays until the request is known */
 
 static ngx_http_profiling_traced_t *
-ngx_http_profiling_trace_alloc(void)
+ngx_http_profiling_trace_alloc(ngx_http_request_t *r)
 {
     ngx_uint_t                    i;
+    ngx_pool_cleanup_t           *cln;
     ngx_http_profiling_watch_t   *w;
     ngx_http_profiling_traced_t  *t;
 
     w = &ngx_http_profiling_watch;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_profiling_trace_gone;
+    cln->data = r;
 
     if (w->free) {
         return w->free;
@@ -543,6 +555,21 @@ ngx_http_profiling_trace_alloc(void)
     w->traced_n += NGX_HTTP_PROFILING_TRACE_BLOCK;
 
     return w->free;
+}
+
+
+/* a module may end a request of its own without logging it */
+
+static void
+ngx_http_profiling_trace_gone(void *data)
+{
+    ngx_http_profiling_trace_key_t  *key;
+
+    key = ngx_http_profiling_watch.pool ? ngx_http_profiling_trace_find(data)
+                                        : NULL;
+    if (key) {
+        ngx_http_profiling_trace_forget(key->traced);
+    }
 }
 
 
