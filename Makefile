@@ -15,6 +15,8 @@
 # make arm64        compile for aarch64, run the unit tests
 # make fleet        what agents ask for, at their pace, for three minutes
 # make soak         an hour of load, reloads and kills: SOAK_SECONDS=3600
+# make neighbours   ten minutes beside all modules of the distribution, under
+#                   valgrind: NEIGHBOURS_SECONDS=600
 # make style        the style checker alone
 # make bench        the README's table of costs, in build/bench.md; in about
 #                   twelve minutes, with BENCH_SECONDS=120 in fewer
@@ -40,6 +42,7 @@ PORT      = 8151
 JOBS      = 2
 
 SOAK_SECONDS = 3600
+NEIGHBOURS_SECONDS = 600
 BENCH_SECONDS ?= 600
 
 MODULES_DIR = /usr/lib/nginx/modules
@@ -69,9 +72,11 @@ pages   := $(if $(html),$(shell find html -name node_modules -prune \
 
 groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet soak fuzz \
-                       sanitize tsan coverage,$(MAKECMDGOALS)),run test) \
+                       neighbours sanitize tsan coverage,\
+                       $(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
-                 $(filter package packaging bench fresh,$(MAKECMDGOALS)) \
+                 $(filter package packaging bench fresh neighbours,\
+                   $(MAKECMDGOALS)) \
                  $(if $(filter matrix,$(MAKECMDGOALS)),run test) \
                  $(filter matrix musl arm64,$(MAKECMDGOALS))
 
@@ -105,9 +110,9 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(encoder_sources)
 
 
-.PHONY: all deps run test sanitize tsan coverage analyze fleet soak style \
-        bench screenshots install dist package packaging fresh matrix musl \
-        arm64 clean FORCE
+.PHONY: all deps run test sanitize tsan coverage analyze fleet soak \
+        neighbours style bench screenshots install dist package packaging \
+        fresh matrix musl arm64 clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(module) $(encoder) $(html)
@@ -200,6 +205,11 @@ soak: all
 	    TEST_TIMEOUT=$$(($(SOAK_SECONDS) + 600)) BUILD=$(build) \
 	    BINARY=$(nginx) JOBS=1 t/run t/soak/long.pl; status=$$?; \
 	    cat $(build)/soak.txt; exit $$status
+
+neighbours: all
+	@NEIGHBOURS_SECONDS=$(NEIGHBOURS_SECONDS) \
+	    TEST_TIMEOUT=$$(($(NEIGHBOURS_SECONDS) + 600)) BUILD=$(build) \
+	    BINARY=$(nginx) JOBS=1 t/run t/soak/neighbours.pl
 
 # The module for other nginxes, and for other systems.
 

@@ -395,9 +395,10 @@ ngx_http_profiling_context_owner(uintptr_t client)
     }
 
     c = (const ngx_connection_t *) client;
-    context = ngx_http_profiling_context(c);
 
-    if (context == NULL) {
+    if (client - (uintptr_t) ngx_http_profiling_array
+        >= ngx_http_profiling_array_size)
+    {
         context = ngx_http_profiling_context_is_latest(c)
                   ? &ngx_http_profiling_latest
                   : ngx_http_profiling_context_carried(client);
@@ -406,11 +407,19 @@ ngx_http_profiling_context_owner(uintptr_t client)
                                                                    : NULL;
     }
 
-    /* it lies in nginx's table */
+    /* it lies in nginx's table, perhaps amid a connection */
+
+    if ((client - (uintptr_t) ngx_http_profiling_array)
+        % sizeof(ngx_connection_t))
+    {
+        return NULL;
+    }
 
     if (ngx_http_profiling_context_is_latest(c)) {
         return &ngx_http_profiling_latest;
     }
+
+    context = ngx_http_profiling_context(c);
 
     return (context->request && context->number == c->number) ? context
                                                               : NULL;
