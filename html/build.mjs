@@ -34,12 +34,15 @@ fs.mkdirSync(out, { recursive: true });
 fs.copyFileSync(from('index.html'), to('index.html'));
 fs.cpSync(from('icons'), to('icons'), { recursive: true });
 
-const build = (entry, outfile) =>
-  buildSync({ ...options, entryPoints: [from(entry)], outfile: to(outfile) });
+const build = (entry, outfile, more = {}) =>
+  buildSync({ ...options, ...more, entryPoints: [from(entry)],
+              outfile: to(outfile) });
 
-build('js/main.mjs', 'page.js');
+const notice = '/*! uPlot is in here: LICENSES.txt has its notice. */';
+
+build('js/main.mjs', 'page.js', { banner: { js: notice } });
 build('js/profiles/main.mjs', 'profiles.js');
-build('css/all.css', 'page.css');
+build('css/all.css', 'page.css', { banner: { css: notice } });
 
 
 // speedscope comes built.  Its file names hold a hash; left out is what it
@@ -48,7 +51,7 @@ build('css/all.css', 'page.css');
 const release = path.join(modules, 'speedscope/dist/release');
 
 const names = fs.readdirSync(release).filter((name) =>
-  /^speedscope-.*\.(js|css)$|\.woff2$|^source-code-pro/.test(name));
+  /^speedscope-.*\.(js|css)$|\.woff2$/.test(name));
 
 const named = (pattern) => names.find((name) => pattern.test(name));
 
@@ -58,11 +61,23 @@ for (const name of names) {
   fs.copyFileSync(path.join(release, name), to(`speedscope/${name}`));
 }
 
-fs.copyFileSync(path.join(modules, 'speedscope/LICENSE'),
-                to('speedscope/LICENSE'));
-
 build('speedscope/open.mjs', 'speedscope/open.js');
 
 fs.writeFileSync(to('speedscope/index.html'),
   fs.readFileSync(from('speedscope/index.html'), 'utf8')
     .replace('STYLE', named(/\.css$/)).replace('SCRIPT', named(/\.js$/)));
+
+
+// What is served has the notices of what is served.
+
+const notices = [
+  ['The dashboard', path.join(here, '../LICENSE')],
+  ['uPlot, in page.js and page.css', path.join(modules, 'uplot/LICENSE')],
+  ['speedscope, in speedscope/', path.join(modules, 'speedscope/LICENSE')],
+  ['Source Code Pro, the font of speedscope',
+   path.join(release, 'source-code-pro.LICENSE.md')],
+];
+
+fs.writeFileSync(to('LICENSES.txt'), notices.map(([what, file]) =>
+  `${what}\n${'='.repeat(what.length)}\n\n`
+  + `${fs.readFileSync(file, 'utf8').trim()}\n`).join('\n\n'));

@@ -20,8 +20,7 @@ const types = {
   '.css': /^text\/css/,
   '.svg': /^image\/svg\+xml/,
   '.woff2': /^font\/woff2/,
-  '.md': /^text\/plain/,
-  '': /^application\/octet-stream/,
+  '.txt': /^text\/plain/,
 };
 
 const files = () => fs.readdirSync(pages, { recursive: true })
@@ -87,6 +86,23 @@ test('the first load takes at most 60 KB and 4 files', async () => {
   }
 
   assert.ok(sum > 20000 && sum < 60 * 1024, `${sum} bytes`);
+});
+
+test('what others have written is served with their notices', async () => {
+  const html = await (await fetch(direct)).text();
+  const [, link] = /<a href="([^"]+)">Licences/.exec(html);
+  const text = await (await fetch(new URL(link, direct))).text();
+
+  assert.match(text, /^uPlot.*\n=+\n\n.*MIT.*\n\nCopyright.*Leon Sorokin\n/m);
+  assert.match(text, /^speedscope.*\n=+\n\n.*MIT.*\n\nCopyright.*Jamie Wong\n/m);
+  assert.match(text, /^Source Code Pro.*\n=+\n\nCopyright.*Adobe/m);
+  assert.match(text, /SIL OPEN FONT LICENSE Version 1\.1/);
+
+  // the files that they are in name it
+  for (const name of ['page.js', 'page.css']) {
+    assert.match(await (await fetch(new URL(name, direct))).text(),
+                 /uPlot is in here: LICENSES\.txt/, name);
+  }
 });
 
 test('all of it works below another path', async () => {
