@@ -1,7 +1,10 @@
-# make              the module, its encoder and the dashboard, in build/
+# make              the module and its encoder, in build/
+# make html         the dashboard, in build/html/: the one part that needs node
+#                   and npm; run, test, dist and package build it too
 # make run          a small site with the module, on http://127.0.0.1:8151
 # make test         every test; one of them: make test T=t/010-name.t
-# make dist         a tarball of the sources, in build/
+# make dist         a tarball of the sources, in build/, with the dashboard
+#                   built: what is made of it needs no npm
 # make package      the Debian package, built and tried in a fresh Debian (root)
 # make fresh        every test in a fresh Debian (root); make fresh T=bench
 # make packaging    the RPM and the APKBUILD, as far as Debian can build them
@@ -21,18 +24,28 @@
 # make bench        the README's table of costs, in build/bench.md; in about
 #                   twelve minutes, with BENCH_SECONDS=120 in fewer
 # make screenshots  the dashboard's, in build/screenshots/
-# make install      into the distribution's directories, DESTDIR honoured
+# make install      into the distribution's directories, DESTDIR honoured; the
+#                   dashboard if it is built
+# make uninstall    removes what make install has installed, with the same
+#                   variables; an edited snippet stays
 # make clean
 #
 # NGINX_SRC=dir     build against another nginx source tree
 # NGINX_BIN=file    run and test with that binary
 # BUILD=dir         another directory than build/
-# PORT=number       another port for make run than 8151
+# PORT=number       another port for make run than 8151; the two after it are
+#                   taken as well
+# MODULES_DIR=dir   where make install puts the module and its encoder,
+#                   /usr/lib/nginx/modules
+# SHARE_DIR=dir     the dashboard goes to html/profiling below it,
+#                   /usr/share/nginx
+# CONF_DIR=dir      profiling.conf goes to snippets below it, /etc/nginx
+# MAN_DIR=dir       the manual page, /usr/share/man
 # DEBUG=1           without optimisation
 # SANITIZE=list     for instance address,undefined
 # JOBS=number       compilers and tests at a time, 2
 # FUZZ=names        of fuzzers, all; FUZZ_RUNS=number of their executions
-# DEPS=no           leave the machine's packages alone
+# DEPS=no           install no packages: all that is needed is there
 
 CC        = gcc
 BUILD     = build
@@ -55,7 +68,10 @@ farm    := $(build)/nginx
 objs    := $(farm)/objs
 module  := $(build)/ngx_http_profiling_module.so
 encoder := $(if $(wildcard encoder/*.c),$(build)/ngx_http_profiling_encoder)
-html    := $(if $(wildcard html/index.html),$(build)/html.built)
+html    := $(build)/html.built
+
+# the tarball of make dist has it
+prebuilt := $(wildcard html/built/index.html)
 
 nginx   := $(or $(NGINX_BIN),$(wildcard $(NGINX_SRC)/objs/nginx),\
                 /usr/sbin/nginx)
@@ -67,10 +83,11 @@ headers := $(sort $(shell find $(folders) -name '*.h'))
 encoder_folders := $(sort $(shell find encoder -type d))
 encoder_sources := $(sort $(shell find encoder -name '*.c'))
 
-pages   := $(if $(html),$(shell find html -name node_modules -prune \
-                                     -o -type f -print))
+pages   := $(shell find html -name node_modules -prune -o -type f -print)
 
-groups  := build $(if $(filter run,$(MAKECMDGOALS)),run) \
+groups  := build $(if $(filter html run test sanitize coverage screenshots \
+                       matrix dist packaging,$(MAKECMDGOALS)),html) \
+                 $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test bench screenshots fleet soak fuzz \
                        neighbours sanitize tsan coverage,\
                        $(MAKECMDGOALS)),run test) \
@@ -110,12 +127,14 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(encoder_sources)
 
 
-.PHONY: all deps run test sanitize tsan coverage analyze fleet soak \
-        neighbours style bench screenshots install dist package packaging \
-        fresh matrix musl arm64 clean FORCE
+.PHONY: all html deps run test sanitize tsan coverage analyze fleet soak \
+        neighbours style bench screenshots install uninstall dist package \
+        packaging fresh matrix musl arm64 clean FORCE
 .DELETE_ON_ERROR:
 
-all: $(module) $(encoder) $(html)
+all: $(module) $(encoder)
+
+html: $(html)
 
 
 ifeq ($(DEPS),no)
@@ -175,24 +194,32 @@ $(build)/npm/html.installed $(build)/npm/ui.installed:
 	@cd $(basename $@) && $(npm_packages)
 	@touch $@
 
+ifneq ($(prebuilt),)
+$(build)/html.built: $(pages)
+	@mkdir -p $(@D)
+	rm -rf $(build)/html
+	cp -R $(dir $(prebuilt)) $(build)/html
+	@touch $@
+else
 $(build)/html.built: $(pages) $(build)/npm/html.installed
 	node html/build.mjs $(build)/npm/html/node_modules $(build)/html
 	@touch $@
+endif
 
 
 # The site runs from a directory of its own, laid out as an installation:
 # the checkout may lie where the workers' user cannot go.
 
-run: all
+run: all html
 	@tools/run $(nginx) $(PORT)
 
 # The same holds for the tests.
 
-test: all $(build)/npm/ui.installed
+test: all html $(build)/npm/ui.installed
 	@$(fuzz_for_test)
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
 
-screenshots: all $(build)/npm/ui.installed
+screenshots: all html $(build)/npm/ui.installed
 	@BUILD=$(build) node t/ui/screenshots.mjs $(nginx)
 
 fleet: all
@@ -213,7 +240,7 @@ neighbours: all
 
 # The module for other nginxes, and for other systems.
 
-matrix: all $(build)/npm/ui.installed
+matrix: all html $(build)/npm/ui.installed
 	@JOBS=$(JOBS) tools/matrix $(build) $(T)
 
 musl arm64: | deps
@@ -262,34 +289,60 @@ analyze: $(objs)/Makefile
 	@BUILD=$(build) JOBS=$(JOBS) tools/analyze
 
 
-install: all
-	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(CONF_DIR)/snippets \
-	    $(DESTDIR)$(SHARE_DIR)/html
+installed_html := $(DESTDIR)$(SHARE_DIR)/html/profiling
+installed_conf := $(DESTDIR)$(CONF_DIR)/snippets/profiling.conf
+
+install: all $(if $(prebuilt),html)
+	install -d $(DESTDIR)$(MODULES_DIR) $(dir $(installed_conf))
 	install -m 644 $(module) $(DESTDIR)$(MODULES_DIR)/
 ifneq ($(encoder),)
 	install -m 755 $(encoder) $(DESTDIR)$(MODULES_DIR)/
 endif
-ifneq ($(html),)
-	rm -rf $(DESTDIR)$(SHARE_DIR)/html/profiling
-	cp -R $(build)/html $(DESTDIR)$(SHARE_DIR)/html/profiling
-	chmod -R u=rwX,go=rX $(DESTDIR)$(SHARE_DIR)/html/profiling
-endif
+	@if [ -e $(html) ]; then \
+	    set -e; \
+	    install -d $(dir $(installed_html)); \
+	    rm -rf $(installed_html); \
+	    cp -R $(build)/html $(installed_html); \
+	    chmod -R u=rwX,go=rX $(installed_html); \
+	    echo "the dashboard is in $(installed_html)"; \
+	else \
+	    echo "make: there is no dashboard to install: \"make html\" builds it"; \
+	fi
 	install -d $(DESTDIR)$(MAN_DIR)/man8
 	install -m 644 docs/ngx_http_profiling_encoder.8 \
 	    $(DESTDIR)$(MAN_DIR)/man8/
 	@# an edited one stays
-	test -e $(DESTDIR)$(CONF_DIR)/snippets/profiling.conf \
-	    || install -m 644 conf/profiling.conf $(DESTDIR)$(CONF_DIR)/snippets/
+	test -e $(installed_conf) \
+	    || install -m 644 conf/profiling.conf $(installed_conf)
+
+uninstall:
+	rm -f $(DESTDIR)$(MODULES_DIR)/ngx_http_profiling_module.so \
+	    $(DESTDIR)$(MODULES_DIR)/ngx_http_profiling_encoder \
+	    $(DESTDIR)$(MAN_DIR)/man8/ngx_http_profiling_encoder.8
+	rm -rf $(installed_html)
+	@if cmp -s conf/profiling.conf $(installed_conf); then \
+	    rm -f $(installed_conf); \
+	elif [ -e $(installed_conf) ]; then \
+	    echo "make: $(installed_conf) was edited: it stays"; \
+	fi
 
 
 version := $(shell sed -n 's/.*PROFILING_VERSION  *"\(.*\)"/\1/p' \
              ngx_http_profiling_module/ngx_http_profiling_module.h)
 
-dist:
-	@mkdir -p $(build)
-	git archive --format=tar.gz \
-	    --prefix=ngx_http_profiling_module-$(version)/ \
-	    -o $(build)/ngx_http_profiling_module-$(version).tar.gz HEAD
+release := ngx_http_profiling_module-$(version)
+
+# Sources and dashboard are those of the last commit.
+
+dist: $(build)/npm/html.installed
+	@rm -rf $(build)/dist && mkdir -p $(build)/dist
+	git archive --prefix=$(release)/ HEAD | tar -x -C $(build)/dist
+	node $(build)/dist/$(release)/html/build.mjs \
+	    $(build)/npm/html/node_modules $(build)/dist/$(release)/html/built
+	tar -cz --sort=name --owner=root:0 --group=root:0 --mode=u=rwX,go=rX \
+	    --mtime=@$$(git log -1 --format=%ct) \
+	    -f $(build)/$(release).tar.gz -C $(build)/dist $(release)
+	@rm -rf $(build)/dist
 
 package: | deps
 	tools/package $(build)/package
@@ -299,8 +352,8 @@ fresh: | deps
 	tools/fresh $(build)/fresh make $(or $(T),test) JOBS=$(JOBS) \
 	    BENCH_SECONDS=$(BENCH_SECONDS) BUILD=/out/build
 
-packaging: | deps
-	tools/package-others $(build)/packaging
+packaging: html | deps
+	tools/package-others $(build)/packaging $(build)/html
 
 
 clean:

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# What is given away: `make dist` puts all that git has into a tarball, the
-# module is built from that alone, and nginx takes it.
+# What is given away: `make dist` puts all that git has into a tarball, and the
+# dashboard built.  Module and dashboard are built and installed from that alone,
+# without node and npm, nginx takes them, and `make uninstall` leaves nothing.
 
 use strict;
 use warnings;
@@ -18,13 +19,17 @@ plan(skip_all => 'another nginx has the module in it, or its own')
 plan(skip_all => 'this is no checkout of git')
     if system('git rev-parse -q --verify HEAD > /dev/null 2>&1') != 0;
 
+# what npm has fetched already
+my $npm = "$ENV{BUILD}/npm";
+
 # none of the make that we are part of
 delete @ENV{grep { /^(?:MAKE|MFLAGS|BUILD$|MODULE_|COVERAGE$)/ } keys %ENV};
 
 my $dir = tempdir(CLEANUP => 1);
 
 chmod 0755, $dir;
-is(system("make -s dist BUILD=$dir"), 0, 'a tarball is made');
+symlink $npm, "$dir/npm" or die "symlink() failed: $!\n";
+is(system("make -s dist DEPS=no BUILD=$dir"), 0, 'a tarball is made');
 
 my ($tarball) = glob "$dir/*.tar.gz";
 my ($name) = ($tarball // '') =~ m{/([^/]+-\d[\d.]+)\.tar\.gz$};
@@ -35,15 +40,39 @@ is(system('tar', '-xzf', $tarball, '-C', $dir), 0, '... that can be read');
 my @has = map { s{^[^/]+/}{}r } grep { !m{/$} }
           split /\n/, run_quietly('tar', '-tzf', $tarball);
 
-is_deeply([ sort @has ],
+my %built = map { $_ => 1 } map { m{^html/built/(.*)} ? $1 : () } @has;
+
+is_deeply([ sort grep { !m{^html/built/} } @has ],
           [ sort split /\n/, run_quietly('git', 'ls-tree', '-r',
                                          '--name-only', 'HEAD') ],
           '... with every file that git has');
 
-# of the module alone, without what optimising takes
-my $made = run_quietly(qw(env -C), "$dir/$name", qw(make -s DEPS=no DEBUG=1),
-                       "BUILD=$dir/build",
-                       "$dir/build/ngx_http_profiling_module.so");
+is_deeply([ grep { !$built{$_} } qw(index.html page.js page.css profiles.js
+                                    speedscope/index.html LICENSES.txt) ],
+          [], '... and the dashboard, built');
+
+# node and npm that must not be called
+
+mkdir "$dir/bin";
+
+for my $tool (qw(node npm)) {
+    open my $fh, '>', "$dir/bin/$tool" or die "open() failed: $!\n";
+    print $fh "#!/bin/sh\necho \"\$0 was called\" | tee -a $dir/called\nexit 1\n";
+    close $fh;
+    chmod 0755, "$dir/bin/$tool";
+}
+
+$ENV{PATH} = "$dir/bin:$ENV{PATH}";
+
+# a checkout says what it would do
+unlike(run_quietly(qw(make -n DEPS=no), "BUILD=$dir/plain") // 'node',
+       qr/\b(?:node|npm)\b/, 'make needs neither node nor npm');
+
+# without what optimising takes
+my @make = (qw(env -C), "$dir/$name", qw(make -s DEPS=no DEBUG=1),
+            "BUILD=$dir/build", map { "${_}_DIR=$dir/root/\L$_" }
+                                    qw(MODULES SHARE CONF MAN));
+my $made = run_quietly(@make, 'install');
 
 ok(-s "$dir/build/ngx_http_profiling_module.so", 'the module is built of it')
     or diag($made // 'make has failed');
@@ -60,6 +89,30 @@ close $conf;
 
 like(run_quietly($ENV{TEST_NGINX_BINARY}, '-t', '-c', "$dir/nginx.conf") // '',
      qr/test is successful/, '... and nginx takes it');
+
+my $pages = "$dir/root/share/html/profiling";
+
+is_deeply([ grep { !-e "$pages/$_" } sort keys %built ], [],
+          'the dashboard is installed');
+ok(!-e "$dir/called", '... without node and npm');
+
+# a snippet that was edited is somebody's work
+my $snippet = "$dir/root/conf/snippets/profiling.conf";
+
+ok(-s $snippet, 'there is a snippet to include');
+run_quietly(@make, 'uninstall');
+is(run_quietly('find', "$dir/root", '!', '-type', 'd'), '',
+   'make uninstall removes all that was installed');
+
+run_quietly(@make, 'install');
+open my $edited, '>>', $snippet or die "open() failed: $!\n";
+print $edited "# mine\n";
+close $edited;
+
+like(run_quietly(@make, 'uninstall') // '', qr/snippet.* was edited: it stays/,
+     '... but a snippet that was edited');
+is(run_quietly('find', "$dir/root", '!', '-type', 'd'), "$snippet\n",
+   '... and nothing else');
 
 done_testing();
 
