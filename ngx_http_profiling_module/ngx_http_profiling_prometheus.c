@@ -485,7 +485,12 @@ ngx_http_profiling_expose_requests(ngx_http_profiling_work_t *w,
     for (class = 0; class <= 5; class++) {
         n = ngx_http_profiling_counts_class(counts, class);
 
-        if (n == 0) {
+        /*
+         * A counter that begins with 1 has not increased: rate() and alerts
+         * would miss the first error of a location.
+         */
+
+        if (n == 0 && class != 5) {
             continue;
         }
 

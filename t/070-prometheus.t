@@ -178,6 +178,11 @@ for my $format (['', $plain], ['text/plain', $plain], ['*/*', $plain],
                  location => "= $path"), $sent{$path}, "latency of $path");
     }
 
+    # the first one would be no increase of a series that begins with it
+    is(value($family, 'requests_total', location => "= $_", status => '5xx'),
+       $_ eq '/bad' ? $sent{$_} : 0, "5xx of $_ from the first request on")
+        for sort keys %sent;
+
     is(value($family, 'upstream_duration_seconds_count',
              location => '= /up'), $sent{'/up'}, 'time of the upstream');
     is(value($family, 'upstream_duration_seconds_count',
