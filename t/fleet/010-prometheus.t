@@ -73,7 +73,7 @@ my $exposed = $site->request('/metrics')->{body};
 for my $panel (@{ $dashboard->{panels} }) {
     for my $query (map { $_->{expr} } @{ $panel->{targets} }) {
         $query =~ s/\$__rate_interval/1m/g;
-        $query =~ s/\$instance/.*/g;
+        $query =~ s/\$(?:instance|location)/.*/g;
 
         is(query($query)->{status}, 'success', $panel->{title})
             or diag($query);
@@ -84,6 +84,75 @@ for my $panel (@{ $dashboard->{panels} }) {
             or diag($query);
     }
 }
+
+# what its variables, words and axes are
+
+my %variable = map { $_->{name} => $_ } @{ $dashboard->{templating}{list} };
+
+for my $name (qw(instance location)) {
+    my ($metric, $label) = $variable{$name}{query}
+        =~ /^label_values\((\w+)(?:\{.*\})?, (\w+)\)$/;
+
+    is($label, $name, "a variable: $name");
+    like($exposed, qr/^\Q$metric\E\{.*\b$label="/m, 'of labels that there are')
+        if $name ne 'instance';
+}
+
+my %panel = map { $_->{title} => $_ } @{ $dashboard->{panels} };
+
+for (grep { ($_->{targets}[0]{legendFormat} // '') =~ /\{location\}/ }
+     values %panel)
+{
+    like($_->{targets}[0]{expr}, qr/location=~"\$location"/,
+         "$_->{title}: of the location that is chosen");
+}
+
+my $words = $panel{Health}{fieldConfig}{defaults}{mappings}[0]{options};
+
+is_deeply([ map { $words->{$_}{text} } 0 .. 2 ],
+          [ $exposed =~ /^# HELP nginx_profiling_health_status 0 (\w+), 1 (\w+), 2 (\w+)\.$/m ],
+          'health is told in words');
+
+ok((grep { my $q = $_->{targets}[0]{expr};
+           $q =~ m{status="5xx".* / .*requests_total} } values %panel),
+   'there is a ratio of errors');
+
+my ($memory) = grep { $_->{targets}[1] } values %panel;
+my ($other) = @{ $memory->{fieldConfig}{overrides} };
+my ($pattern) = $other->{matcher}{options} =~ m{^/(.*)/$};
+my %set = map { $_->{id} => $_->{value} } @{ $other->{properties} };
+
+is_deeply([ map { $_->{legendFormat} =~ $pattern ? 1 : 0 }
+            @{ $memory->{targets} } ], [0, 1], 'the limit alone');
+is($set{'custom.axisPlacement'}, 'right', '... has an axis of its own');
+
+# bounds are those of health
+
+my $rules = slurp("$fleet/rules.yml");
+my $settings = $site->json('runtime')->{settings};
+
+for ([memory => 'percent', 100], [goroutine => undef, 1]) {
+    my ($what, $unit, $whole) = @$_;
+
+    for my $level (qw(warning critical)) {
+        my $name = "profiling_${what}_$level";
+        my ($bound) = $rules =~ /# $name\n.*\n +expr: \S+ > ([\d.]+)\n/;
+
+        is(($bound // 0) * $whole,
+           $settings->{ $unit ? "${name}_$unit" : $name }, "$name in the rules");
+    }
+}
+
+ok(until_true(20, sub {
+    my $now = $site->json('health')->{num_goroutines};
+    my %sum;
+    $site->request('/metrics')->{body}
+        =~ s/^nginx_profiling_connections\{state="(\w+)"\} (\d+)/$sum{$1} = $2/gemr;
+    delete $sum{free};
+    my $all = 0;
+    $all += $_ for values %sum;
+    return $all == $now;
+}), 'connections in all states but free are what health counts');
 
 # a worker that is stuck
 
