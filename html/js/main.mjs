@@ -1,12 +1,12 @@
 // When what is asked for, and the buttons.
 
-import { connect } from './api.mjs';
-import { cancel, capture } from './capture.mjs';
-import { $, forgetColours, save } from './dom.mjs';
-import { count, field, megabytes, milliseconds } from './format.mjs';
+import { connect } from './fetch/api.mjs';
+import { cancel, capture } from './control/capture.mjs';
+import { $, forgetColours, save } from './base/dom.mjs';
+import { count, field, megabytes, milliseconds } from './base/format.mjs';
 import { createStore, delay, endedWorkers, locationRates, merge, points }
-  from './store.mjs';
-import { repaint, show, showAge, wire } from './views.mjs';
+  from './store/store.mjs';
+import { repaint, show, showAge, wire } from './views/views.mjs';
 
 const base = new URL('../', document.baseURI);
 

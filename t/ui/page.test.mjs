@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import * as format from '../../html/js/format.mjs';
+import * as format from '../../html/js/base/format.mjs';
 import { cells, hasten, pairsOf, press } from './lib/page.mjs';
 import { api, below, direct, heapTold, hostile, launch, load, open, port, sleep,
          start, stop, until }

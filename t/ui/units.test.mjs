@@ -13,9 +13,9 @@ const source = path.join(path.dirname(fileURLToPath(import.meta.url)),
 
 const use = (name) => import(path.join(source, name));
 
-const format = await use('format.mjs');
-const store = await use('store.mjs');
-const { connect } = await use('api.mjs');
+const format = await use('base/format.mjs');
+const store = await use('store/store.mjs');
+const { connect } = await use('fetch/api.mjs');
 const model = await use('profiles/model.mjs');
 const { decode } = await use('profiles/proto.mjs');
 const { grouped, matching } = await use('profiles/connections.mjs');

@@ -1,8 +1,8 @@
 // The connections of all workers, those with the same stack together.
 
-import { el, put } from '../dom.mjs';
-import * as format from '../format.mjs';
-import { stack } from '../tables.mjs';
+import { el, put } from '../base/dom.mjs';
+import * as format from '../base/format.mjs';
+import { stack } from '../views/tables.mjs';
 
 const limit = 1000;
 const shown = 200;   // rows of a group

@@ -1,6 +1,6 @@
 // A flame graph on one canvas, the root at its top.
 
-import { colour } from '../dom.mjs';
+import { colour } from '../base/dom.mjs';
 import { change, layout } from './model.mjs';
 
 const row = 19;      // px

@@ -1,6 +1,6 @@
 // What the page loads when a profile or the list of connections is wanted.
 
-import { $ } from '../dom.mjs';
+import { $ } from '../base/dom.mjs';
 import { createConnections } from './connections.mjs';
 import { createPanel } from './panel.mjs';
 

@@ -1,10 +1,10 @@
 // The captures of this visit: flame graph and table of one of them, or of the
 // difference of two.
 
-import { children, el, forgetColours, put, putClass, save } from '../dom.mjs';
-import * as format from '../format.mjs';
-import { keyOf, sorted } from '../store.mjs';
-import { bar, createTable } from '../tables.mjs';
+import { children, el, forgetColours, put, putClass, save } from '../base/dom.mjs';
+import * as format from '../base/format.mjs';
+import { keyOf, sorted } from '../store/store.mjs';
+import { bar, createTable } from '../views/tables.mjs';
 import { createFlame } from './flame.mjs';
 import { byLocation, firstType, functions, labels, matched, search, tree }
   from './model.mjs';

@@ -2,10 +2,10 @@
 
 import { repaint, showCharts } from './charts.mjs';
 import { $, children, el, pairs, put, putAttribute, putClass }
-  from './dom.mjs';
-import * as format from './format.mjs';
+  from '../base/dom.mjs';
+import * as format from '../base/format.mjs';
 import { heapPercent, keyOf, locations, restarted, sorted }
-  from './store.mjs';
+  from '../store/store.mjs';
 import { bar, createTable, stack } from './tables.mjs';
 
 export { repaint };

@@ -2,9 +2,9 @@
 
 import uPlot from 'uplot';
 
-import { $, colour, el, put, putAttribute } from './dom.mjs';
-import * as format from './format.mjs';
-import { interval, points, range, table } from './store.mjs';
+import { $, colour, el, put, putAttribute } from '../base/dom.mjs';
+import * as format from '../base/format.mjs';
+import { interval, points, range, table } from '../store/store.mjs';
 
 const height = 96;    // px, as the others
 const left = 62;      // of the axis on the left

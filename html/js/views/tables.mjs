@@ -1,8 +1,8 @@
 // Tables of rows that stay what they are: a row belongs to a key, and moves
 // when the order changes.
 
-import { children, el, put, putToggle } from './dom.mjs';
-import { field } from './format.mjs';
+import { children, el, put, putToggle } from '../base/dom.mjs';
+import { field } from '../base/format.mjs';
 
 // columns: {title, path, format, hint, left, render(cell, item), sort}
 // options: {key(item), columns, order, onsort, row(tr, item)}

@@ -1,7 +1,7 @@
 // Captures: one at a time, with its progress, and a button that ends it.
 
-import { $ } from './dom.mjs';
-import * as format from './format.mjs';
+import { $ } from '../base/dom.mjs';
+import * as format from '../base/format.mjs';
 
 let running = null;
 
