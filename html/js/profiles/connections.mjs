@@ -2,7 +2,7 @@
 
 import { el, put } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
-import { stack } from '../views/tables.mjs';
+import { stack } from '../views/cells.mjs';
 
 const limit = 1000;
 const shown = 200;   // rows of a group

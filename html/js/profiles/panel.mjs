@@ -4,7 +4,8 @@
 import { children, el, forgetColours, put, putClass, save } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
 import { keyOf, sorted } from '../store/store.mjs';
-import { bar, createTable } from '../views/tables.mjs';
+import { bar } from '../views/cells.mjs';
+import { createTable } from '../views/table.mjs';
 import { createFlame } from './flame.mjs';
 import { byLocation, firstType, functions, labels, matched, search, tree }
   from './model.mjs';

@@ -260,4 +260,18 @@ export function showCharts(answer, history) {
   captions();
 }
 
+// A worker that hangs makes no samples: what it holds is in the figures above,
+// which are of its last one, and not in the end of the curves.
+
+export function showCurves(list, sample) {
+  const silent = list.filter(({ state }) => state === 'stuck')
+    .map(({ pid }) => pid);
+
+  put($('curves-note'), {
+    text: silent.length && sample?.workers < list.length
+      ? `worker ${silent.join(', ')} is silent: its part is missing at the end`
+      : '',
+  });
+}
+
 export const repaint = () => plots.forEach(({ plot }) => plot.redraw());

@@ -1,0 +1,100 @@
+// A row for each location with requests.
+
+import { $, put } from '../base/dom.mjs';
+import * as format from '../base/format.mjs';
+import { keyOf, locations, sorted } from '../store/store.mjs';
+import { bar } from './cells.mjs';
+import { createTable } from './table.mjs';
+
+const { field } = format;
+
+let current;
+let places;
+let measured = null;
+const order = { path: 'seconds', down: true };
+let all = false;
+const few = 25;
+
+const locationColumns = [
+  { title: 'Location', path: 'location', left: true },
+  { title: 'Server', path: 'server', left: true },
+  { title: 'Share of CPU', path: 'cpu',
+    hint: 'Of the CPU time in the last CPU profile; sort by it to see '
+          + 'who burns the processor',
+    render: (cell, item) => bar(cell, item.cpu, item.cpu === null
+      ? { text: 'n/a', title: 'Press "Measure CPU": a profile tells it' }
+      : { text: format.fraction(item.cpu) }) },
+  { title: 'Share of time', path: 'seconds',
+    hint: 'Of the time that all requests took, waiting included',
+    render: (cell, item, answer) => bar(cell, item.share,
+      field(item, 'share', format.fraction, answer)) },
+  { title: 'Requests', path: 'requests', format: format.count },
+  { title: 'Rate', path: 'rate', format: format.perSecond,
+    hint: 'Requests a second since the last update' },
+  { title: 'Errors', path: 'errors', format: format.count,
+    hint: 'Answers of status 500 or more' },
+  { title: '4xx', path: 'by_status.4xx', format: format.count },
+  { title: 'Sent', path: 'bytes_out', format: format.bytes },
+  { title: 'p50', path: 'latency.p50', format: format.seconds },
+  { title: 'p99', path: 'latency.p99', format: format.seconds },
+  { title: 'Upstream p99', path: 'upstream.latency.p99',
+    format: format.seconds, hint: 'Of the requests that had an upstream' },
+];
+
+export function showLocations(state) {
+  current = state;
+
+  const { locations: answer } = state.answers;
+
+  places ??= createTable($('locations'), {
+    columns: locationColumns,
+    key: keyOf,
+    order,
+    onsort: () => showLocations(current),
+  });
+
+  // who asks for the CPU wants to see what uses most of it
+  if (state.cpu !== measured) {
+    measured = state.cpu;
+    places.sort(measured ? 'cpu' : 'seconds');
+  }
+
+  const { rows, unused } =
+    locations(answer.locations ?? [], state.rates, state.cpu);
+
+  const wanted = $('locations-filter').value.toLowerCase();
+
+  const found = rows.filter(({ server, location }) =>
+    `${server} ${location}`.toLowerCase().includes(wanted));
+
+  const list = sorted(found, order).slice(0, all ? Infinity : few);
+
+  places.show(list, answer);
+
+  const more = found.length - list.length;
+
+  $('locations-all').hidden = !more && !all;
+  put($('locations-all'), { text: all ? `Show ${few}` : `Show ${more} more` });
+
+  const lost = field(answer, 'lost', format.count).text;
+
+  put($('locations-note'), {
+    text: [
+      'Since the start of nginx.',
+      state.cpu && `CPU: ${state.cpu.title}, ${state.cpu.outside} in no `
+                   + 'location.',
+      wanted && `${found.length} of ${rows.length} match.`,
+      unused && `${unused} without a request ${unused > 1 ? 'are' : 'is'} left out.`,
+      lost !== '0' && `${lost} requests had no place in the zone.`,
+    ].filter(Boolean).join(' '),
+  });
+}
+
+const again = () => current && showLocations(current);
+
+$('locations-filter').addEventListener('input', again);
+
+$('locations-all').addEventListener('click', () => {
+  all = !all;
+  again();
+});
