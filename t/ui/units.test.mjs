@@ -18,6 +18,7 @@ const store = await use('store/store.mjs');
 const { connect } = await use('fetch/api.mjs');
 const model = await use('profiles/model.mjs');
 const { decode } = await use('profiles/proto.mjs');
+const { caution } = await use('profiles/texts.mjs');
 const { grouped, matching } = await use('profiles/connections.mjs');
 
 
@@ -436,6 +437,94 @@ test('profiles: rectangles lie within those of their callers', async () => {
                                      Math.round(b.width * 100)]),
     [['all', 0, 0, 100], ['main', 1, 0, 100], ['0x7f0012345678', 2, 0, 50],
      ['outer', 2, 50, 30], ['inner', 3, 50, 30], ['müller', 2, 80, 15]]);
+});
+
+// what decode() gives, of stacks as texts
+
+const fake = (list, more = {}) => ({
+  types: [{ type: 'samples', unit: 'count' }],
+  samples: list.map(([stack, values, labels = []]) => ({
+    frames: stack.split(' ').map((name) => ({ name, module: 'm', file: '' })),
+    values: [values].flat(),
+    labels: new Map(labels),
+  })),
+  duration: 0,
+  ...more,
+});
+
+test('profiles: frames that all stacks share are one', () => {
+  const got = fake([
+    ['_start main cycle loop a b', 60, [['server', 'x']]],
+    ['_start main cycle loop a c', 30, [['server', 'y']]],
+    ['_start main cycle loop', 5],
+    ['clone3 thread_start pool task read', 3],
+    ['clone3 thread_start pool task write', 2],
+    ['lost', 1],
+  ]);
+  const shared = model.sharedFrames([got]);
+
+  assert.deepEqual([...shared.values()].map(({ name }) => name),
+                   ['_start … loop (4 frames)', 'clone3 … task (4 frames)']);
+
+  const { root } = model.tree(got, { type: 0, shared });
+
+  assert.deepEqual(flat(root), ['all', 101, 0, [
+    ['_start … loop (4 frames)', 95, 5, [
+      ['a', 90, 0, [['b', 60, 60, []], ['c', 30, 30, []]]],
+    ]],
+    ['clone3 … task (4 frames)', 5, 0, [['read', 3, 3, []],
+                                        ['write', 2, 2, []]]],
+    ['lost', 1, 1, []],
+  ]]);
+
+  // what one group shares more than the others stays to be seen
+  const by = model.tree(got, { type: 0, by: ['server'], shared }).root;
+
+  assert.deepEqual([...by.children.values()].map(flat)[0],
+    ['server: x', 60, 0, [['_start … loop (4 frames)', 60, 0, [
+      ['a', 60, 0, [['b', 60, 60, []]]]]]]]);
+
+  // what is folded is found all the same
+  const [frame] = [...root.children.values()].map((n) => n.frame);
+
+  assert.ok(model.passes(frame, model.search('cycle')));
+  assert.ok(!model.passes(frame, model.search('read')));
+
+  // a stack of the other capture counts too
+  assert.deepEqual([...model.sharedFrames([got, fake([['_start main x', 1]])])
+    .keys()], ['clone3']);
+  assert.equal(model.sharedFrames([fake([['', 1]])]).size, 0);
+});
+
+test('profiles: how many samples a profile is made of', () => {
+  const types = ['alloc_objects', 'alloc_space', 'inuse_objects',
+                 'inuse_space'].map((type) => ({ type, unit: '' }));
+
+  // one in 2,000 blocks of 1 byte at a rate of 2,000, each block of 100,000
+  const heap = fake([['a', [0, 0, 2e6, 2e6], [['server', 'x']]],
+                     ['b', [7, 7e5, 3, 3e5]]], { types, period: 2000 });
+
+  assert.equal(Math.round(model.sampled(heap, 3)), 1003);
+  assert.equal(Math.round(model.sampled(heap, 2)), 1003);
+  assert.equal(Math.round(model.sampled(heap, 1)), 7);
+  assert.equal(Math.round(model.sampled(heap, 3, { key: 'server', value: 'x' })),
+               1000);
+
+  const cpu = fake([['a', 3], ['b', 4]]);
+
+  assert.equal(model.sampled(cpu, 0), 7);
+  assert.equal(model.sampled(fake([['a', 1]], { types: [{ type: 'delay' }] }),
+                             0), null);
+
+  // and what is said of few
+  const said = (kind, samples) => caution({ samples }, { kind, profile: cpu });
+
+  assert.equal(said('heap', 13.7), '▲ Only about 14 samples: this profile proves '
+    + 'little. A smaller profiling_heap_rate takes more samples.');
+  assert.match(said('profile', 1), /^▲ Only 1 sample: .*profiling_cpu_rate/);
+  assert.equal(said('heap', 100), '');
+  assert.equal(said('block', 3), '');
+  assert.equal(said('profile', null), '');
 });
 
 test('profiles: two are compared by the second', async () => {

@@ -2,7 +2,7 @@
 // is shown: {boxes, width, compared, zoomed, chosen, found, palette}.
 
 import { colour } from '../base/dom.mjs';
-import { change } from './model.mjs';
+import { change, passes } from './model.mjs';
 
 export const row = 19;   // px
 const least = 0.6;       // px, the narrowest rectangle that is drawn
@@ -70,7 +70,7 @@ export function draw(context, view) {
 function drawBox(context, { zoomed, found, compared, chosen, palette }, box,
                  { left, wide, top, text, mark }) {
   const { frame } = box.node;
-  const hit = found?.(frame);
+  const hit = found && passes(frame, found);
 
   context.globalAlpha = zoomed && box.depth < zoomed.depth || found && !hit
     ? 0.45 : 1;

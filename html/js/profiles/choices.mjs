@@ -31,9 +31,13 @@ export function createChoices(onchange) {
   const by = select('Group by', onchange);
   const filter = select('Only', onchange);
   const other = select('Compare with', onchange);
+  const fold = el('input', { type: 'checkbox', checked: true, onchange });
+  const folds = el('label', {
+    title: 'From _start to the event loop, as one frame',
+  }, fold, ' Fold frames that all stacks share');
 
   return {
-    boxes: [type.box, by.box, filter.box, other.box],
+    boxes: [type.box, by.box, filter.box, other.box, folds],
 
     setType: (index) => {
       type.node.value = String(index);
@@ -59,12 +63,14 @@ export function createChoices(onchange) {
       other.box.hidden = !same.length;
     },
 
-    // as tree() takes it; "other" is the index of a capture
+    // as tree() takes it, but that "other" is the index of a capture, and
+    // "folded" whether shared frames are to be
     chosen: () => ({
       type: Number(type.node.value),
       by: by.node.value ? by.node.value.split(',') : [],
       filter: filter.node.value ? JSON.parse(filter.node.value) : null,
       other: other.node.value === '' ? null : Number(other.node.value),
+      folded: fold.checked,
     }),
   };
 }

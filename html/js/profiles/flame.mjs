@@ -1,7 +1,7 @@
 // A flame graph on one canvas, the root at its top.
 
 import { boxAt, draw as drawBoxes, isShown, row } from './boxes.mjs';
-import { layout } from './model.mjs';
+import { layout, passes } from './model.mjs';
 import { createPalette, hues } from './palette.mjs';
 
 export function createFlame(canvas, { onhover, onzoom }) {
@@ -62,7 +62,7 @@ export function createFlame(canvas, { onhover, onzoom }) {
 
     // shows the first place of a function
     zoomTo: (test) =>
-      actions.zoom(view.boxes.filter(({ node: { frame } }) => test(frame))
+      actions.zoom(view.boxes.filter((box) => passes(box.node.frame, test))
                      .sort((a, b) => b.width - a.width)[0] ?? null),
 
     reset: () => actions.zoom(null),

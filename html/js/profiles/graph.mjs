@@ -49,7 +49,7 @@ export function createGraph(whole) {
 
     show(of) {
       view = of;
-      flame.show(view.root, view.compared);
+      flame.show(view.drawn, view.compared);
       tell(null);
       reset.disabled = true;
       showLegend();

@@ -58,7 +58,7 @@ function group(key, value) {
 // Adds the samples of a profile to a tree.  "side" is where the values go:
 // "total", or "before" for what is compared with.
 
-function grow(root, profile, { type, by, filter, scale, side }) {
+function grow(root, profile, { type, by, filter, scale, side, shared }) {
   const self = side === 'total' ? 'self' : 'beforeSelf';
 
   for (const { frames, values, labels: of } of profile.samples) {
@@ -84,16 +84,56 @@ function grow(root, profile, { type, by, filter, scale, side }) {
 
     root[side] += value;
     by.forEach((key) => step(group(key, of.get(key))));
-    frames.forEach(step);
+    fold(frames, shared).forEach(step);
     at[self] += value;
   }
 }
 
+// The frames that all stacks share, from _start to the event loop, as one: by
+// the outermost frame, since threads begin elsewhere.  Map of that frame's name
+// to {name, module, file, folded: the frames}.
+
+const enough = 3;    // frames that are worth it
+
+export function sharedFrames(profiles) {
+  const shared = new Map();
+
+  for (const { frames } of profiles.flatMap(({ samples }) => samples)) {
+    const known = shared.get(frames[0]?.name);
+
+    if (!known) {
+      shared.set(frames[0]?.name, frames);
+      continue;
+    }
+
+    const end = known.findIndex(({ name, module }, i) =>
+      name !== frames[i]?.name || module !== frames[i]?.module);
+
+    if (end >= 0) {
+      shared.set(frames[0]?.name, known.slice(0, end));
+    }
+  }
+
+  return new Map([...shared].filter(([, { length }]) => length >= enough)
+    .map(([first, folded]) => [first, {
+      ...folded.at(-1),
+      name: `${first} … ${folded.at(-1).name} (${folded.length} frames)`,
+      folded,
+    }]));
+}
+
+const fold = (frames, shared) => {
+  const one = shared?.get(frames[0]?.name);
+
+  return one ? [one, ...frames.slice(one.folded.length)] : frames;
+};
+
 // {root, before}: the tree of a profile, with the values of another one to
-// compare it with.  CPU time is compared as CPU time in a second, since the
+// compare it with.  "shared" are frames to fold.  CPU time is compared as CPU time in a second, since the
 // two may have taken other times.
 
-export function tree(profile, { type, by = [], filter = null, other = null }) {
+export function tree(profile, { type, by = [], filter = null, other = null,
+                                shared = null }) {
   const root = node({ name: 'all', module: '', file: '', group: true });
 
   const name = profile.types[type]?.type;
@@ -101,13 +141,13 @@ export function tree(profile, { type, by = [], filter = null, other = null }) {
   const perSecond = than >= 0 && profile.duration > 0 && other.duration > 0;
 
   grow(root, profile, {
-    type, by, filter, side: 'total',
+    type, by, filter, shared, side: 'total',
     scale: perSecond ? 1 / profile.duration : 1,
   });
 
   if (than >= 0) {
     grow(root, other, {
-      type: than, by, filter, side: 'before',
+      type: than, by, filter, shared, side: 'before',
       scale: perSecond ? 1 / other.duration : 1,
     });
   }
@@ -182,6 +222,36 @@ export function search(text) {
   return wanted ? ({ name, module }) =>
     name.toLowerCase().includes(wanted)
     || module.toLowerCase().includes(wanted) : null;
+}
+
+// Whether a frame, or one that is folded in it, passes a test
+
+export const passes = (frame, test) => (frame.folded ?? [frame]).some(test);
+
+// How many samples a profile of a type is made of; null where they are not
+// counted.  What a heap profile tells was made from them by the chance that a
+// block is sampled, 1 - exp(-size / period).
+
+export function sampled({ types, samples, period }, type, filter = null) {
+  const index = (name) => types.findIndex((t) => t.type === name);
+  const own = samples.filter(({ labels: of }) =>
+    !filter || of.get(filter.key) === filter.value);
+
+  const [, which] = /^(inuse|alloc)_/.exec(types[type]?.type) ?? [];
+
+  if (which && period > 1) {
+    const [objects, space] = [index(`${which}_objects`),
+                              index(`${which}_space`)];
+
+    return own.reduce((sum, { values }) => sum + (values[objects]
+      ? Math.abs(values[objects])
+        * (1 - Math.exp(-values[space] / values[objects] / period)) : 0), 0);
+  }
+
+  const counts = index('samples');
+
+  return counts < 0 ? null
+    : own.reduce((sum, { values }) => sum + values[counts], 0);
 }
 
 // A tree as rectangles: {node, parent, depth, left, width}, left and width as

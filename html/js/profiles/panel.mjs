@@ -7,11 +7,12 @@ import { keyOf } from '../store/store.mjs';
 import { createChoices } from './choices.mjs';
 import { createFunctions } from './functions.mjs';
 import { createGraph } from './graph.mjs';
-import { byLocation, firstType, matched, search, tree } from './model.mjs';
+import { byLocation, firstType, matched, sampled, search, sharedFrames, tree }
+  from './model.mjs';
 import { decode } from './proto.mjs';
 import { openSpeedscope } from './speedscope.mjs';
 import { createTabs } from './tabs.mjs';
-import { fileName, summary } from './texts.mjs';
+import { caution, fileName, summary } from './texts.mjs';
 
 const most = 10;    // captures that are kept
 
@@ -27,6 +28,7 @@ export function createPanel(root, { say, measured }) {
   const found = createSearch(() => searched());
   const files = createFiles(() => current, say);
   const about = el('p', { class: 'summary', id: 'profile-summary' });
+  const few = el('p', { class: 'warn', id: 'profile-caution' });
 
   root.replaceChildren(
     tabs.node,
@@ -34,6 +36,7 @@ export function createPanel(root, { say, measured }) {
        ...found.parts),
     el('div', { class: 'bar-of-tools options' }, about, ...graph.buttons,
        ...files.buttons),
+    few,
     graph.node,
     ...table.parts);
 
@@ -55,6 +58,7 @@ export function createPanel(root, { say, measured }) {
     graph.show(view);
     files.show(current, view);
     put(about, { text: summary(view, current) });
+    put(few, { text: caution(view, current) });
     searched();
     tabs.show(captures, current);
   }
@@ -118,13 +122,17 @@ export function createPanel(root, { say, measured }) {
 
 // What is shown of a capture, by what is chosen
 
-function viewOf({ profile }, captures, { other, ...chosen }) {
+function viewOf({ profile }, captures, { other, folded, ...chosen }) {
+  const than = other === null ? null : captures[other].profile;
+  const shared = folded ? sharedFrames([profile, than ?? []].flat()) : null;
+  const whole = tree(profile, { ...chosen, other: than });
+
   return {
-    ...tree(profile, {
-      ...chosen,
-      other: other === null ? null : captures[other].profile,
-    }),
+    ...whole,
+    drawn: shared?.size ? tree(profile, { ...chosen, other: than, shared }).root
+                        : whole.root,
     type: chosen.type,
+    samples: sampled(profile, chosen.type, chosen.filter),
     unit: format.ofUnit(profile.types[chosen.type]?.unit),
   };
 }
@@ -143,8 +151,8 @@ function createSearch(oninput) {
       const part = test && matched(root, test);
 
       put(hits, {
-        text: !test ? '' : part ? `${format.fraction(part)} is in what matches`
-                                : 'nothing matches',
+        text: !test ? '' : part ? `${format.fraction(part)} in functions that match`
+                                : 'no function matches',
       });
 
       return test;

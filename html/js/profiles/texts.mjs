@@ -6,10 +6,10 @@ import * as format from '../base/format.mjs';
 // what a profile without a time of its own is of, and what was sampled
 
 const spans = {
-  heap: 'in use when it was taken, of what the workers allocated themselves',
-  allocs: 'since the start of nginx',
-  block: 'since the start of nginx',
-  mutex: 'since the start of nginx',
+  heap: 'in use when the profile was taken, of what the workers allocated',
+  allocs: 'since nginx started',
+  block: 'since nginx started',
+  mutex: 'since nginx started',
 };
 
 const rates = { heap: 'allocated, on average', allocs: 'on average' };
@@ -41,7 +41,7 @@ export function describe(view, node) {
                   + 'zooms, Escape shows all.' : '';
   }
 
-  const { frame: { name, module, file }, total, self, before } = node;
+  const { frame: { name, module, file, folded }, total, self, before } = node;
   const { root, compared } = view;
 
   return [
@@ -49,7 +49,8 @@ export function describe(view, node) {
     `${amount(view, total)} (${share(total, root.total)})`,
     compared && `before ${amount(view, before)} (${share(before, root.before)}),`
                 + ` ${rise(view, total - before)}`,
-    !compared && self && `${amount(view, self)} in itself`,
+    !compared && self && `${amount(view, self)} in the function itself`,
+    folded && `all stacks share ${folded.map((f) => f.name).join(', ')}`,
     module,
     file,
   ].filter(Boolean).join(' · ');
@@ -61,7 +62,7 @@ export function summary(view, { profile, kind, seconds }) {
   const span = profile.duration || seconds;
 
   if (!profile.samples.length) {
-    return 'There is no sample in this profile: nothing of that kind happened.';
+    return 'This profile has no samples: nothing of this kind was seen.';
   }
 
   return [
@@ -74,4 +75,24 @@ export function summary(view, { profile, kind, seconds }) {
       && `${format.fraction(total / 1e9 / span)} of one processor`,
     ...profile.comments.slice(0, 3),
   ].filter(Boolean).join(' · ');
+}
+
+// With so many samples the standard error of the total is a tenth of it.
+
+const enough = 100;
+
+const remedies = {
+  heap: 'A smaller profiling_heap_rate takes more samples.',
+  allocs: 'A smaller profiling_heap_rate takes more samples.',
+  profile: 'A longer profile, or a higher profiling_cpu_rate, takes more.',
+};
+
+export function caution({ samples }, { kind, profile }) {
+  const n = Math.round(samples);
+
+  return samples === null || n >= enough || !profile.samples.length
+         || !(kind in remedies) ? ''
+    : `▲ ${kind === 'profile' ? 'Only' : 'Only about'} ${format.count(n)} `
+      + `sample${n === 1 ? '' : 's'}: this profile proves little. `
+      + remedies[kind];
 }
