@@ -73,7 +73,7 @@ test('one worker alone', limits, async () => {
   const [pid] = await workers();
 
   await rowOf(page, 'workers', String(pid)).getByRole('button').click();
-  await shows('#scope', new RegExp(`Worker ${pid} alone`));
+  await shows('#scope', new RegExp(`Only worker ${pid}`));
   assert.match(page.url(), new RegExp(`\\?worker=${pid}$`));
   await until('its answers alone', 10, async () =>
     await page.locator('#workers tbody tr').count() === 1);
@@ -85,7 +85,7 @@ test('one worker alone', limits, async () => {
 
   // the address is enough to come back
   await page.reload();
-  await shows('#scope', new RegExp(`Worker ${pid} alone`));
+  await shows('#scope', new RegExp(`Only worker ${pid}`));
   await press(page, 'Show all');
   await until('all workers', 10, async () =>
     await page.locator('#workers tbody tr').count() === 2);
@@ -123,6 +123,38 @@ test('no finding of axe, in light and dark, wide and narrow', limits,
     assert.equal(scheme, 'dark');
     await page.reload();
     await shows('#theme', /^Colours: dark$/);
+    await context.close();
+  }
+});
+
+
+test('the buttons of the header stay on its line', limits, async () => {
+  for (const width of [1360, 1600]) {
+    const { page, context, shows } = await open(browser, direct, {
+      viewport: { width, height: 800 },
+    });
+
+    // with all that can stand there
+    await shows('#poll', /^updated/);
+    await rowOf(page, 'workers', '').getByRole('button').click();
+    await shows('#scope', /Only worker/);
+    await press(page, 'Pause');
+    await shows('#poll', /^paused/);
+
+    const middles = await page.evaluate(() => {
+      document.getElementById('health').textContent = '■ unhealthy';
+      document.getElementById('poll').textContent = 'updated 12:58:58 PM';
+      document.getElementById('theme').textContent = 'Colours: light';
+
+      return ['#pause', '#theme', '#poll', 'h1', '#health'].map((selector) => {
+        const { top, bottom } =
+          document.querySelector(selector).getBoundingClientRect();
+
+        return Math.round((top + bottom) / 2);
+      });
+    });
+
+    assert.ok(Math.max(...middles) - Math.min(...middles) < 4, `${middles}`);
     await context.close();
   }
 });
@@ -178,7 +210,7 @@ test('a reload and a killed worker, while it is open', limits, async () => {
 
   // the one that is looked at alone
   await rowOf(page, 'workers', String(fresh)).getByRole('button').click();
-  await shows('#scope', new RegExp(`Worker ${fresh} alone`));
+  await shows('#scope', new RegExp(`Only worker ${fresh}`));
   process.kill(fresh, 'SIGKILL');
   await shows('#message', new RegExp(`Worker ${fresh} is gone`));
   await until('all workers', 10, () => page.isHidden('#scope'));
@@ -207,7 +239,7 @@ test('a worker that is stuck is named', limits, async () => {
     const row = rowOf(page, 'workers', String(pid));
 
     await until('the row', 10, async () =>
-      /■ stuck silent for [\d.]+ m?s, figures from before/
+      /■ stuck silent for [\d.]+ m?s, figures are older/
         .test(await row.textContent()));
     await shows('#curves-note', new RegExp(`^worker ${pid} is silent`));
 
@@ -228,7 +260,7 @@ test('a server that does not answer, and comes back', limits, async () => {
   await shows('#poll', /^updated/);
   await stop();
   await shows('#banner-text', /No data from the server: no connection/);
-  await shows('#banner-age', /^What is shown is [1-9]\d* s old\.$/);
+  await shows('#banner-age', /^The figures below are [1-9]\d* s old\.$/);
   await shows('#health', /^\? unknown$/);
   assert.match((await pairsOf(page, 'stats')).Memory, bytes);
 

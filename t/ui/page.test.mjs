@@ -1,6 +1,7 @@
 // The page in a browser, under nginx's real policy: its figures, its buttons.
 
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { after, before, test } from 'node:test';
 
 import * as format from '../../html/js/base/format.mjs';
@@ -114,6 +115,9 @@ test('figures on the screen are those of the API', limits, async () => {
   const facts = await pairsOf(page, 'runtime');
 
   assert.equal(facts.nginx, runtime.nginx_version);
+
+  // there is one uptime: two would be of two answers, and differ
+  assert.equal((await page.textContent('main')).match(/uptime/gi).length, 1);
   assert.equal(facts.generation, '1');
   assert.equal(facts.reloaded, 'never');
   assert.equal((await pairsOf(page, 'settings')).interval, '200 ms');
@@ -141,7 +145,7 @@ test('the actions: force GC, dumps, a CPU profile', limits, async () => {
   await press(page, 'Force GC');
   await shows('#message',
               heap ? /^Force GC: done in .*B freed, .*B in use$/
-                   : /^Force GC: not by all workers in .*s, .* n\/a in use$/);
+                   : /^Force GC: not done by all workers in .*s, .* n\/a in use$/);
 
   const dump = await fetch(new URL('../api/profiling/heap-dump', direct));
 
@@ -156,13 +160,6 @@ test('the actions: force GC, dumps, a CPU profile', limits, async () => {
     await press(page, 'Heap dump');
     await shows('#message', /^Heap dump failed: not in this build/);
   }
-
-  const link = page.locator('#goroutines');
-  const [window_] = await Promise.all([context.waitForEvent('page'),
-                                       link.click()]);
-
-  assert.match(window_.url(), /where\/debug\/pprof\/goroutine\?debug=2$/);
-  await window_.close();
 
   const [download] = await Promise.all([
     page.waitForEvent('download', { timeout: 20000 }),
@@ -189,7 +186,7 @@ test('a capture can be cancelled, and there is one at a time', limits,
     await page.locator('#progress').evaluate((p) => p.value) > 0.5);
 
   await page.locator('#take').click({ force: true });
-  await shows('#message', /^One capture is running/);
+  await shows('#message', /^Another capture is running/);
 
   await press(page, 'Cancel');
   await shows('#message', /^CPU profile, 30 s: cancelled$/);
@@ -252,7 +249,7 @@ test('profiles: what burns CPU is found', limits, async () => {
   assert.ok(rows.length > 3);
   await panel.getByLabel('Search functions').fill('deflate');
   assert.match(await panel.locator('[role=status]').textContent(),
-               /^(100|[5-9]\d\.\d)% is in what matches$/);
+               /^(100|[5-9]\d\.\d)% in functions that match$/);
   assert.ok((await table.locator('tbody tr').allTextContents())
     .every((row) => /deflate/.test(row)));
   await panel.getByLabel('Search functions').fill('');
@@ -374,6 +371,59 @@ test('the other profiles, and connections', limits, async () => {
 
   assert.deepEqual(complaints, []);
   await context.close();
+});
+
+
+test('goroutines: client, location and waiting time of each', limits,
+     async () => {
+  const { page, context, shows, complaints } = await open(browser, below);
+
+  // a request that waits for its upstream
+  const answers = [];
+  const upstream = http.createServer((request, response) =>
+    answers.push(response)).listen(port + 4, '127.0.0.1');
+  const held = fetch(new URL('/held', direct));
+
+  await until('it waits', 10, () => answers.length);
+  await press(page, 'View goroutines');
+  await shows('#connections [role=status]', /^\d+ connections at /);
+
+  const open_ = page.locator('#connections details[open]').first();
+
+  await until('a group is open, and in sight', 10, () => open_.evaluate((node) =>
+    node.querySelector('tbody tr')
+    && node.getBoundingClientRect().top < innerHeight));
+
+  // what is searched for: the group of that one
+  await page.fill('#connections-filter', '/held');
+
+  const group = page.locator('#connections .group')
+    .filter({ has: page.locator('summary', { hasText: '· client ·' }) }).first();
+
+  await group.evaluate((node) => { node.open = true; });
+
+  const table = group.locator('table');
+  const heads = await table.locator('th[scope=col]').allTextContents();
+  const row = await table.locator('tbody tr').first().evaluate((tr) =>
+    [...tr.cells].map((cell) => cell.textContent));
+  const of = (name) => row[heads.indexOf(name)];
+
+  assert.equal(of('Client'), '127.0.0.1');
+  assert.equal(of('Location'), '= /held');
+  assert.match(of('Waiting'), /^[\d.]+ (s|ms|µs)$/);
+
+  // Go's own form is one click away
+  const [text] = await Promise.all([context.waitForEvent('page'),
+                                    page.click('text=As text')]);
+
+  assert.match(text.url(), /where\/debug\/pprof\/goroutine\?debug=2$/);
+  await text.close();
+  await context.close();
+  assert.deepEqual(complaints, []);
+
+  answers.forEach((response) => response.end());
+  assert.equal((await held).status, 200);
+  upstream.close();
 });
 
 

@@ -521,6 +521,7 @@ test('profiles: how many samples a profile is made of', () => {
 
   assert.equal(said('heap', 13.7), '▲ Only about 14 samples: this profile proves '
     + 'little. A smaller profiling_heap_rate takes more samples.');
+  assert.match(said('heap', 0.2), /^▲ There are no samples: /);
   assert.match(said('profile', 1), /^▲ Only 1 sample: .*profiling_cpu_rate/);
   assert.equal(said('heap', 100), '');
   assert.equal(said('block', 3), '');
@@ -553,14 +554,14 @@ test('profiles: two are compared by the second', async () => {
 
 test('connections are grouped by their stack, and searched', () => {
   const list = [
-    { id: 1, uri: '/a', stack: ['f', 'g'] },
+    { id: 1, uri: '/a', stack: ['f', 'g'], wait_seconds: 1 },
     { id: 2, uri: '/b', stack: ['h'] },
-    { id: 3, uri: '/c', stack: ['f', 'g'] },
+    { id: 3, uri: '/c', stack: ['f', 'g'], wait_seconds: 5 },
   ];
 
   assert.deepEqual(grouped(list).map(({ frames, list: of }) =>
     [frames, of.map(({ id }) => id)]),
-    [[['f', 'g'], [1, 3]], [['h'], [2]]]);
+    [[['f', 'g'], [3, 1]], [['h'], [2]]]);
   assert.deepEqual(matching(list, '/B').map(({ id }) => id), [2]);
   assert.equal(matching(list, ' ').length, 3);
 

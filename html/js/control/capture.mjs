@@ -26,7 +26,7 @@ function show(label, seconds) {
 
 export async function capture(api, { path, label, seconds }, say) {
   if (running) {
-    say('One capture is running: it can be cancelled');
+    say('Another capture is running: cancel it first');
     return null;
   }
 
@@ -44,7 +44,7 @@ export async function capture(api, { path, label, seconds }, say) {
     $('progress').value = passed;
     $('capture-text').textContent = passed < seconds
       ? `${label}: ${format.count(seconds - passed)} s left`
-      : `${label}: finding the names`;
+      : `${label}: looking up function names`;
   }, 250);
 
   try {

@@ -17,7 +17,7 @@ export async function forceGc() {
     const answer = await api.post('force-gc');
     const get = (name, format) => field(answer, name, format).text;
 
-    say(`Force GC: ${answer.success ? 'done' : 'not by all workers'} in `
+    say(`Force GC: ${answer.success ? 'done' : 'not done by all workers'} in `
         + `${get('gc_duration_ms', milliseconds)}, `
         + `${get('heap_freed_mb', megabytes)} freed, `
         + `${get('heap_alloc_mb', megabytes)} in use`);

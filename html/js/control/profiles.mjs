@@ -68,7 +68,7 @@ export async function profile(kind, seconds, { keep = false, go = true } = {}) {
     }
 
   } catch (error) {
-    say(`${label}: cannot be shown: ${error.message}`);
+    say(`${label} cannot be shown: ${error.message}`);
   }
 }
 
@@ -100,7 +100,8 @@ export function kindChanged(event) {
   const [start, ...spans] = $('over').options;
 
   start.hidden = start.disabled = cpu;
-  start.text = dump || $('kind').value === 'heap' ? 'now' : 'the time since the start';
+  start.text = dump || $('kind').value === 'heap' ? 'now'
+    : 'the time since nginx started';
   spans.forEach((option) => {
     option.hidden = option.disabled = dump;
   });
@@ -113,13 +114,20 @@ export function kindChanged(event) {
   $('custom').hidden = $('over').value !== 'custom';
 }
 
-export async function listConnections() {
+// "go" brings them into sight, the largest group open: with client, location and
+// waiting time of each
+
+export async function listConnections({ go = false } = {}) {
   $('list').setAttribute('aria-disabled', true);
 
   try {
     const { connections } = await more();
 
-    await connections.load();
+    await connections.load({ open: go });
+
+    if (go) {
+      $('connections-part').scrollIntoView();
+    }
 
   } catch (error) {
     say(`List of connections: ${error.message}`);

@@ -11,7 +11,7 @@ const columns = [
   ['Worker', 'worker', String],
   ['State', 'state', String],
   ['Action', 'action', String],
-  ['For', 'wait_seconds', format.seconds],
+  ['Waiting', 'wait_seconds', format.seconds],
   ['Kind', 'kind', String],
   ['Client', 'client', String],
   ['Server', 'server', String],
@@ -27,7 +27,8 @@ const request = ({ method, uri }) =>
 const left = new Set(['Worker', 'State', 'Action', 'Kind', 'Client', 'Server', 'Location',
                       'Request', 'Upstream']);
 
-// Groups of one stack: {frames, list}, the largest first
+// Groups of one stack: {frames, list}, the largest first; in each the one first
+// that waits longest
 
 export function grouped(list) {
   const groups = new Map();
@@ -42,6 +43,9 @@ export function grouped(list) {
 
     groups.get(key).list.push(item);
   }
+
+  groups.forEach(({ list: of }) => of.sort((a, b) =>
+    (b.wait_seconds ?? 0) - (a.wait_seconds ?? 0)));
 
   return [...groups.values()].sort((a, b) => b.list.length - a.list.length);
 }
@@ -94,7 +98,7 @@ function groupOf({ frames, list }, open) {
     tally(list, 'state'),
     tally(list, 'kind'),
     tally(list, 'location'),
-    `longest ${format.seconds(longest) ?? 'n/a'}`,
+    `longest wait ${format.seconds(longest) ?? 'n/a'}`,
   ].filter(Boolean).join(' · ');
 
   const details = el('details', { class: 'group', 'data-key': frames.join('\n') },
@@ -177,19 +181,24 @@ export function createConnections(root, { api }) {
   }
 
   return {
-    async load() {
+    // "open": the first group is
+    async load({ open = false } = {}) {
       root.replaceChildren(note, groups);
-      put(note, { text: 'asking the workers' });
+      put(note, { text: 'Asking the workers' });
 
       try {
         answer = await api.get(`goroutines?limit=${limit}`);
 
       } catch (error) {
-        put(note, { text: `The list could not be had: ${error.message}` });
+        put(note, { text: `The list could not be loaded: ${error.message}` });
         return;
       }
 
       show();
+
+      if (open) {
+        groups.firstElementChild?.setAttribute('open', '');
+      }
     },
   };
 }

@@ -28,7 +28,7 @@ const ofOne = [
     hint: 'In the function itself' },
   { title: 'Self %', path: 'self', sort: false, render: part('self') },
   { title: 'Total', path: 'total', render: value('total'),
-    hint: 'With all that it calls' },
+    hint: 'In the function and all that it calls' },
   { title: 'Total %', path: 'total', sort: false, render: part('total') },
 ];
 
@@ -36,7 +36,7 @@ const ofTwo = [
   { title: 'Self before', path: 'beforeSelf', render: value('beforeSelf') },
   { title: 'Self now', path: 'self', render: value('self') },
   { title: 'Change', path: 'size', render: change,
-    hint: 'Of the function itself; sorted by its size' },
+    hint: 'In the function itself; sorted by size' },
   { title: 'Total now', path: 'total', render: value('total') },
   { title: 'Total %', path: 'total', sort: false, render: part('total') },
 ];

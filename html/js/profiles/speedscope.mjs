@@ -9,7 +9,7 @@ export function openSpeedscope({ bytes, label }, say) {
   const opened = window.open(place);
 
   if (!opened) {
-    say('The browser did not open a window');
+    say('The browser did not open a new window');
     return;
   }
 

@@ -21,7 +21,9 @@ export const title = ({ label, time, worker }) =>
   `${label}${worker === null ? '' : `, worker ${worker}`}, `
   + format.clock(time);
 
-export const typeName = ({ type }) => type.replaceAll('_', ' ');
+// "in-use space": pprof writes inuse_space
+export const typeName = ({ type }) =>
+  type.replace('inuse_', 'in-use ').replace('alloc_', 'allocated ').replaceAll('_', ' ');
 
 const perSecond = (view) => view.perSecond ? '/s' : '';
 
@@ -90,9 +92,15 @@ const remedies = {
 export function caution({ samples }, { kind, profile }) {
   const n = Math.round(samples);
 
-  return samples === null || n >= enough || !profile.samples.length
-         || !(kind in remedies) ? ''
-    : `▲ ${kind === 'profile' ? 'Only' : 'Only about'} ${format.count(n)} `
-      + `sample${n === 1 ? '' : 's'}: this profile proves little. `
-      + remedies[kind];
+  if (samples === null || n >= enough || !profile.samples.length
+      || !(kind in remedies))
+  {
+    return '';
+  }
+
+  const how = !n ? 'There are no' : kind === 'profile' ? `Only ${n}`
+    : `Only about ${n}`;
+
+  return `▲ ${how} sample${n === 1 ? '' : 's'}: this profile proves little. `
+         + remedies[kind];
 }

@@ -13,7 +13,7 @@ export function showAge({ errors, updated, paused, worker, down }, now) {
   $('banner').hidden = !why;
   put($('banner-text'), { text: why && `▲ No data from the server: ${why}` });
   put($('banner-age'), {
-    text: updated ? `What is shown is ${age} old.` : '',
+    text: updated ? `The figures below are ${age} old.` : '',
   });
 
   if (down) {
@@ -27,5 +27,5 @@ export function showAge({ errors, updated, paused, worker, down }, now) {
 
   put($('pause'), { text: paused ? 'Resume' : 'Pause' });
   $('scope').hidden = worker === null;
-  put($('scope-text'), { text: `Worker ${worker} alone` });
+  put($('scope-text'), { text: `Only worker ${worker}` });
 }

@@ -269,7 +269,7 @@ export function showCurves(list, sample) {
 
   put($('curves-note'), {
     text: silent.length && sample?.workers < list.length
-      ? `worker ${silent.join(', ')} is silent: its part is missing at the end`
+      ? `worker ${silent.join(', ')} is silent: the end of the curves is without it`
       : '',
   });
 }

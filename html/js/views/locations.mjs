@@ -19,26 +19,25 @@ const locationColumns = [
   { title: 'Location', path: 'location', left: true },
   { title: 'Server', path: 'server', left: true },
   { title: 'Share of CPU', path: 'cpu',
-    hint: 'Of the CPU time in the last CPU profile; sort by it to see '
-          + 'who burns the processor',
+    hint: 'Share of the CPU time in the last CPU profile',
     render: (cell, item) => bar(cell, item.cpu, item.cpu === null
-      ? { text: 'n/a', title: 'Press "Measure CPU": a profile tells it' }
+      ? { text: 'n/a', title: 'Press "Measure CPU" to fill this in' }
       : { text: format.fraction(item.cpu) }) },
   { title: 'Share of time', path: 'seconds',
-    hint: 'Of the time that all requests took, waiting included',
+    hint: 'Share of the time that all requests took, waiting included',
     render: (cell, item, answer) => bar(cell, item.share,
       field(item, 'share', format.fraction, answer)) },
   { title: 'Requests', path: 'requests', format: format.count },
   { title: 'Rate', path: 'rate', format: format.perSecond,
-    hint: 'Requests a second since the last update' },
+    hint: 'Requests per second since the last update' },
   { title: 'Errors', path: 'errors', format: format.count,
-    hint: 'Answers of status 500 or more' },
+    hint: 'Responses with status 500 or higher' },
   { title: '4xx', path: 'by_status.4xx', format: format.count },
   { title: 'Sent', path: 'bytes_out', format: format.bytes },
   { title: 'p50', path: 'latency.p50', format: format.seconds },
   { title: 'p99', path: 'latency.p99', format: format.seconds },
   { title: 'Upstream p99', path: 'upstream.latency.p99',
-    format: format.seconds, hint: 'Of the requests that had an upstream' },
+    format: format.seconds, hint: 'Only of requests that went to an upstream' },
 ];
 
 export function showLocations(state) {
@@ -80,12 +79,12 @@ export function showLocations(state) {
 
   put($('locations-note'), {
     text: [
-      'Since the start of nginx.',
-      state.cpu && `CPU: ${state.cpu.title}, ${state.cpu.outside} in no `
-                   + 'location.',
+      'Since nginx started.',
+      state.cpu && `CPU: ${state.cpu.title}, ${state.cpu.outside} of it `
+                   + 'outside of all locations.',
       wanted && `${found.length} of ${rows.length} match.`,
-      unused && `${unused} without a request ${unused > 1 ? 'are' : 'is'} left out.`,
-      lost !== '0' && `${lost} requests had no place in the zone.`,
+      unused && `${unused} without requests ${unused > 1 ? 'are' : 'is'} not shown.`,
+      lost !== '0' && `${lost} are counted together: profiling_zone is too small for them.`,
     ].filter(Boolean).join(' '),
   });
 }

@@ -11,10 +11,10 @@ const { field } = format;
 let current;
 let pausesAll = false;
 
-// "9.80 ms on the processor, 1.00 ms blocked"
-const split = (pause) => [['on_cpu_ns', 'on the processor'],
+// "9.80 ms running, 1.00 ms blocked"
+const split = (pause) => [['on_cpu_ns', 'running'],
                           ['blocked_ns', 'blocked'],
-                          ['other_ns', 'elsewhere']]
+                          ['other_ns', 'other']]
   .filter(([name]) => pause[name] > 0)
   .map(([name, what]) => `${format.nanoseconds(pause[name])} ${what}`)
   .join(', ');
@@ -27,7 +27,7 @@ function pauseRow(pause, longest) {
   bar(cell, ns / longest, { text: format.nanoseconds(ns) ?? 'n/a' });
 
   const where = [server, location].filter((v) => v != null).join(' ');
-  const none = 'not known: no stack was taken in this pause';
+  const none = 'unknown: no stack was sampled in this pause';
 
   return el('tr', {},
     el('th', { scope: 'row', class: 'left', title: time },
@@ -77,9 +77,9 @@ export function showPauses(state) {
   put($('pauses-note'), note(
     get('num_gc', format.count), ' passes of an event loop took longer than ',
     get('threshold_ms', format.milliseconds), ', ',
-    get('pause_total', format.nanoseconds), ' in all, ',
+    get('pause_total', format.nanoseconds), ' in total, ',
     get('gc_cpu_fraction', format.fraction), ' of the workers\u2019 time.',
-    list.length ? ` Time of the latest ${list.length}: ${blame(list)}.` : ''));
+    list.length ? ` The latest ${list.length} by location: ${blame(list)}.` : ''));
 
   $('pauses-panel').hidden = !list.length;
   $('pauses-all').hidden = list.length <= 8;

@@ -28,7 +28,6 @@ export function showRuntime({ answers: { runtime, metrics } }) {
     ['pcre', 'pcre_version'],
     ['zlib', 'zlib_version'],
     ['allocator', 'allocator'],
-    ['uptime', 'uptime_seconds', format.uptime],
     ['processors', 'num_cpu', format.count],
     ['thread pool tasks', 'num_cgo_call', format.count],
     ['requests', 'request_count', format.count],
@@ -45,7 +44,7 @@ export function showRuntime({ answers: { runtime, metrics } }) {
 
   pairs($('runtime'), [
     ...rows.map(([name, path, f]) => [name, field(runtime, path, f)]),
-    ...(metrics?.overhead ? [['cost of a tick', collect]] : []),
+    ...(metrics?.overhead ? [['time of one collection', collect]] : []),
   ]);
 
   pairs($('settings'), settings.map(([name, path, f]) =>

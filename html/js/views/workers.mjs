@@ -30,7 +30,7 @@ function workerState(cell, item) {
   putClass(cell.firstElementChild, `status ${look(state)}`);
   put(cell.lastElementChild, {
     text: state === 'stuck'
-            ? ` silent for ${format.seconds(silent) ?? 'n/a'}, figures from before`
+            ? ` silent for ${format.seconds(silent) ?? 'n/a'}, figures are older`
         : item.ended ? ` ${ago} ago`
         : item.again ? ` restarted ${ago} ago`
         : state === 'draining' ? ' old generation' : '',
@@ -45,7 +45,7 @@ function workerPid(cell, { pid, ended }) {
 
   const button = cell.firstElementChild;
 
-  put(button, { text: String(pid), title: 'Show this worker alone' });
+  put(button, { text: String(pid), title: 'Show only this worker' });
   button.setAttribute('aria-label', `Show worker ${pid} alone`);
   button.disabled = Boolean(ended);
 }
@@ -60,7 +60,7 @@ const workerColumns = [
       field(item, 'cpu.usage_percent', format.percent, answer)),
     hint: 'Of one processor, over the last interval' },
   { title: 'Memory', path: 'memory.sys', format: format.bytes,
-    hint: 'What the worker holds from the operating system' },
+    hint: 'Memory that the worker holds from the operating system' },
   { title: 'Connections', path: 'goroutines', format: format.count },
   { title: 'Requests', path: 'requests.total', format: format.count },
   { title: 'Rate', path: 'request_rate', format: format.perSecond,
@@ -70,11 +70,11 @@ const workerColumns = [
   { title: 'Loop busy', path: 'event_loop.utilization',
     render: (cell, item, answer) => bar(cell, item.event_loop?.utilization,
       field(item, 'event_loop.utilization', format.fraction, answer)),
-    hint: 'Share of the time in which the event loop was not waiting' },
+    hint: 'Share of the time in which the event loop worked' },
   { title: 'Pass p99', path: 'event_loop.latency.p99', format: format.seconds,
     hint: '99 of 100 passes of the event loop took no longer' },
   { title: 'Pauses', path: 'gc.num_gc', format: format.count,
-    hint: 'Passes that kept all other connections waiting for too long' },
+    hint: 'Passes of the event loop longer than profiling_pause_threshold' },
 ];
 
 const replaces = (worker, ended) => [...ended.values()].some((gone) =>

@@ -95,6 +95,11 @@ http {
         location /back/ {
             proxy_pass http://127.0.0.1:${port + 2}/;
         }
+
+        # a server of the test's own, which answers when it likes to
+        location = /held {
+            proxy_pass http://127.0.0.1:${port + 4};
+        }
     }
 
     server {
