@@ -517,7 +517,7 @@ test('profiles: how many samples a profile is made of', () => {
                              0), null);
 
   // and what is said of few
-  const said = (kind, samples) => caution({ samples }, { kind, profile: cpu });
+  const said = (kind, samples) => caution({ samples }, { kind });
 
   assert.equal(said('heap', 13.7), '▲ Only about 14 samples: this profile proves '
     + 'little. A smaller profiling_heap_rate takes more samples.');

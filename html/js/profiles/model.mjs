@@ -129,8 +129,8 @@ const fold = (frames, shared) => {
 };
 
 // {root, before}: the tree of a profile, with the values of another one to
-// compare it with.  "shared" are frames to fold.  CPU time is compared as CPU time in a second, since the
-// two may have taken other times.
+// compare it with.  "shared" are frames to fold.  CPU time is compared as CPU
+// time in a second, since the two may have taken other times.
 
 export function tree(profile, { type, by = [], filter = null, other = null,
                                 shared = null }) {
