@@ -570,6 +570,43 @@ test('connections are grouped by their stack, and searched', () => {
 });
 
 
+// What a file imports, as paths below html/js
+
+const imports = (name) =>
+  [...fs.readFileSync(path.join(source, name), 'utf8')
+    .matchAll(/^(?:import\b[^;]*?|\s+)from '(\.[^']+)';/gm)]
+    .map(([, to]) => path.join(path.dirname(name), to));
+
+test('a file imports from lower floors or its own, without circles', () => {
+  const floors = ['base', 'fetch', 'store', 'views', 'profiles', 'control', '.'];
+  const floor = (name) => floors.indexOf(path.dirname(name));
+  const names = fs.readdirSync(source, { recursive: true })
+    .filter((name) => name.endsWith('.mjs'));
+
+  const wrong = [];
+  const visit = (name, way) => {
+    if (way.includes(name)) {
+      wrong.push(`a circle: ${[...way, name].join(' ')}`);
+      return;
+    }
+
+    for (const to of imports(name)) {
+      if (floor(to) > floor(name)) {
+        wrong.push(`${name} imports ${to}, which stands higher`);
+
+      } else {
+        visit(to, [...way, name]);
+      }
+    }
+  };
+
+  assert.ok(names.length > 20 && names.every((name) => floor(name) >= 0));
+  assert.ok(names.flatMap(imports).length > 60);
+  names.forEach((name) => visit(name, []));
+  assert.deepEqual([...new Set(wrong)], []);
+});
+
+
 test('the lock files name no registry, and pin what they name', () => {
   for (const name of ['../package-lock.json',
                       '../../t/ui/package-lock.json'])
