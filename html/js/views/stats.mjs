@@ -16,7 +16,7 @@ export function showStats({ answers: { metrics } }) {
   pairs($('stats'), [
     ['Memory', get('memory.alloc', format.bytes),
      note(get('memory.sys', format.bytes), ' held, ',
-          get('memory.usage_percent', format.percent), ' of the limit')],
+          get('memory.usage_percent', format.percent), ' of limit')],
     ['Connections', get('goroutines', format.count),
      note(get('connections.active', format.count), ' clients, ',
           get('connections.upstream', format.count), ' upstream')],
