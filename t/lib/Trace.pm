@@ -295,16 +295,35 @@ sub generation {
 }
 
 
-sub event {
-    my ($t, $m, $s, $type, $time, $a, $string, $root, $status) = @_;
+my %of_proc = map { $_ => 1 } 10, 11, 13;
+my %of_goroutine = map { $_ => 1 } 14, 16, 17, 20, 21, 25;
 
-    my $gs = $t->{gs};
-    my $g = $s->{g} ? $gs->{$s->{g}} : undef;
+sub event {
+    my $type = $_[3];
+
+    return $of_proc{$type} ? of_proc(@_)
+           : $of_goroutine{$type} ? of_goroutine(@_) : of_work(@_);
+}
+
+
+# the goroutine and the proc of a thread, and what demands them
+
+sub current {
+    my ($t, $s, $type) = @_;
+
+    my $g = $s->{g} ? $t->{gs}{$s->{g}} : undef;
     my $p = defined $s->{p} ? $t->{procs}{$s->{p}} : undef;
 
-    my $running = sub { die "event $type, nothing runs\n" if !$g };
-    my $proc = sub { die "event $type without a proc\n"
-                         if !$p || $p->{state} != 1 };
+    return ($g, $p, sub { die "event $type, nothing runs\n" if !$g },
+            sub { die "event $type without a proc\n"
+                      if !$p || $p->{state} != 1 });
+}
+
+
+sub of_proc {
+    my ($t, $m, $s, $type, $time, $a, $string, $root, $status) = @_;
+
+    my ($g, $p, $running, $proc) = current($t, $s, $type);
 
     if ($type == 13) {
         my ($id, $state) = @$a;
@@ -329,7 +348,17 @@ sub event {
         $p->{state} = 2;
         undef $s->{p};
 
-    } elsif ($type == 25) {
+    }
+}
+
+
+sub of_goroutine {
+    my ($t, $m, $s, $type, $time, $a, $string, $root, $status) = @_;
+
+    my $gs = $t->{gs};
+    my ($g, $p, $running, $proc) = current($t, $s, $type);
+
+    if ($type == 25) {
         my ($id, $on, $state) = @$a;
         die "goroutine $id is stated twice\n" if $status->{$id}++;
         die "goroutine $id was there, but not in the first generation\n"
@@ -394,8 +423,18 @@ sub event {
         $g->{state} = 0;
         $g->{ended} = $time;
         $s->{g} = 0;
+    }
+}
 
-    } elsif ($type == 22) {
+
+# what a goroutine does while it runs
+
+sub of_work {
+    my ($t, $m, $s, $type, $time, $a, $string, $root, $status) = @_;
+
+    my ($g, $p, $running, $proc) = current($t, $s, $type);
+
+    if ($type == 22) {
         $running->();
         $proc->();
         die "sequence of a proc\n" if $a->[0] != ++$p->{seq};
