@@ -332,7 +332,9 @@ END
 
 ($status, $said) = said(in_http('profiling_zone zone=p:64k slots=4096;'));
 is($status, 1, 'a zone without room for its slots');
-like($said, qr/^profiling zone "p" of 65536 bytes is too small: 4096 slots with 1000 samples and \d+ locations take \d+ bytes\n$/,
+like($said, qr/^profiling\ zone\ "p"\ of\ 65536\ bytes\ is\ too\ small:\ 4096
+               \ slots\ with\ 1000\ samples\ and\ \d+\ locations\ take\ \d+
+               \ bytes\n$/x,
      'says what does not fit');
 
 done_testing;

@@ -375,7 +375,8 @@ profiling_history 50;
 --- error_code eval
 [(400) x 17]
 --- response_body_filters eval
-my $pick = main::pick(qw(error.status error.message)); sub { my $s = $pick->($_[0]); $s =~ s/not .*/not .../; $s }
+my $pick = main::pick(qw(error.status error.message));
+sub { my $s = $pick->($_[0]); $s =~ s/not .*/not .../; $s }
 --- response_body eval
 [("400\n\"since must be a time such as 2026-02-10T09:59:58Z, not ...\n") x 17]
 
@@ -509,7 +510,8 @@ profiling off;
 --- error_code eval
 [200, 200, 200, 200, 200, 403, 200, 200, 404]
 --- response_body_filters eval
-my $pick = main::pick(qw(num_gc status)); sub { my $s = $_[0] =~ /^\{/ ? $pick->($_[0]) : ''; $s =~ s/^(\d+)$/n/m; $s }
+my $pick = main::pick(qw(num_gc status));
+sub { my $s = $_[0] =~ /^\{/ ? $pick->($_[0]) : ''; $s =~ s/^(\d+)$/n/m; $s }
 --- response_body eval
 ["n\n", "n\n", "\"healthy\"\n", "\"healthy\"\n", "n\n", "", "n\n", "n\n", ""]
 

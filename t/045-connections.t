@@ -120,6 +120,16 @@ END
     connections($_, 0) for keys %kinds;
     gauges("$name: none is left");
 
+    waits_for_nothing($name);
+
+    close $_ for $silent, $mute;
+    $site->stop;
+}
+
+
+sub waits_for_nothing {
+    my $name = shift;
+
     # an upstream connection that is kept: its other end is our client
 
     is($site->request('/kept')->{status}, 200, "$name: by a kept connection");
@@ -132,9 +142,6 @@ END
     syswrite $hidden, "GET /sleep HTTP/1.1\r\nHost: main\r\n\r\n";
     gauges("$name: a client that waits for no event",
            upstream_idle => 1, waiting => 1, writing => 1);
-
-    close $_ for $silent, $mute;
-    $site->stop;
 }
 
 

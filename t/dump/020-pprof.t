@@ -176,7 +176,8 @@ sub full {
         my ($head, @lines) = split /\n/, $block;
 
         push @bad, $head
-            if $head !~ /^goroutine (\d+) \[([^\],]+)(?:, (\d+) minutes)?(?:, locked to thread)?\]:$/
+            if $head !~ /^goroutine\ (\d+)\ \[([^\],]+)(?:,\ (\d+)\ minutes)?
+                         (?:,\ locked\ to\ thread)?\]:$/x
                || $ids{$1}++;
         push @bad, "odd: $block" if @lines % 2 || !@lines;
 

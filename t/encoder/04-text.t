@@ -135,7 +135,9 @@ sample 1 0 state=idle @ 0x400100 0x400200
 sample 2 0 state=reading @ 0x400300
 sample 2 0 state=reading @ 0x400300
 END
-    like($t, qr/^$kind profile: total 5\n4 \@ 0x400300\n# labels: \{"pid":"100", "state":"reading"\}\n#\t0x4002ff\tnginx/,
+    like($t, qr/^$kind\ profile:\ total\ 5\n4\ \@\ 0x400300\n
+                \#\ labels:\ \{"pid":"100",\ "state":"reading"\}\n
+                \#\t0x4002ff\tnginx/x,
         "$kind: header, most first");
 
     SKIP: {
@@ -153,7 +155,10 @@ sample 1 0 goroutine:18 state=running @ 0x400100 =handler
 END
 $dump =~ s/output text/output dump/;
 $t = run($dump)->{out};
-like($t, qr{^goroutine 17 \[IO wait, 3 minutes\]:\nnginx\+0x10ff\(\.\.\.\)\n\t/nonexistent/nginx:0 \+0x0\nhandler\?x\(\.\.\.\)\n\t\[synthetic\]:0 \+0x0\n\ngoroutine 18 \[running\]:\n},
+like($t, qr{^goroutine\ 17\ \[IO\ wait,\ 3\ minutes\]:\n
+            nginx\+0x10ff\(\.\.\.\)\n\t/nonexistent/nginx:0\ \+0x0\n
+            handler\?x\(\.\.\.\)\n\t\[synthetic\]:0\ \+0x0\n\n
+            goroutine\ 18\ \[running\]:\n}x,
     'debug=2') or diag $t;
 is(() = $t =~ /^goroutine /mg, 2, 'debug=2: not added up');
 

@@ -268,13 +268,54 @@ sub filters {
 }
 
 
+# a stream of a worker, in two parts
+
+sub random_stream {
+    my $slot = shift;
+
+    my @types = sort keys %Trace::TYPE;
+    my @s = (['start', 1e9 + int rand 1e6, 100 + $slot, $slot]);
+    my $gs = 1;
+
+    for (1 .. int rand 300) {
+        my $name = $types[rand @types];
+        next if $name eq 'start' && rand > 0.02;
+
+        $gs++ if $name =~ /^(connection|request|existing)$/;
+
+        my $g = int rand($gs + (rand > 0.99));
+        my %args = (
+            start => [4e9, 200 + int rand 9, 0], event => [$g],
+            timer => [$g], switch => [$g], close => [$g],
+            wait => [int rand 3],
+            request => [int rand 20, int rand 2, int rand 3e6],
+            place => [int rand 6], end => [int rand 600, int rand 1e6],
+            sub => [int rand 3], sub_end => [int rand 3],
+            upstream => [int rand 6, int rand 3], tls => [int rand 2],
+            blocked => [int rand 5, int rand 1e6],
+            heap => [int rand 1e10], lost => [int rand 99],
+            existing => [int rand 20, int rand 6],
+        );
+        my $dt = int exp rand(rand > 0.98 ? 20 : 12);
+        push @s, [$name, $name eq 'start' ? () : $dt,
+                  @{ $args{$name} || [] }];
+    }
+
+    my $s = stream(@s);
+    substr $s, rand length $s, 1 + rand 20, ''  if rand > 0.8;
+    $s = substr $s, 0, rand length $s           if rand > 0.8;
+
+    my $cut = int rand length $s;
+    return [$slot, substr $s, 0, $cut], [$slot, substr $s, $cut];
+}
+
+
 # Whatever a stream holds.  What fails is named by its seed, and comes again
 # with TRACE_SEED=that TRACE_RANDOM=1.
 
 sub random {
     my $seed = $ENV{TRACE_SEED} // time;
     my $n = $ENV{TRACE_RANDOM} || 60;
-    my @types = sort keys %Trace::TYPE;
     my (%bad, @kept);
 
     for my $i ($seed .. $seed + $n - 1) {
@@ -282,42 +323,7 @@ sub random {
 
         srand $i;
 
-        for my $slot (0 .. int rand 3) {
-            my @s = (['start', 1e9 + int rand 1e6, 100 + $slot, $slot]);
-            my $gs = 1;
-
-            for (1 .. int rand 300) {
-                my $name = $types[rand @types];
-                next if $name eq 'start' && rand > 0.02;
-
-                $gs++ if $name =~ /^(connection|request|existing)$/;
-
-                my $g = int rand($gs + (rand > 0.99));
-                my %args = (
-                    start => [4e9, 200 + int rand 9, 0], event => [$g],
-                    timer => [$g], switch => [$g], close => [$g],
-                    wait => [int rand 3],
-                    request => [int rand 20, int rand 2, int rand 3e6],
-                    place => [int rand 6], end => [int rand 600, int rand 1e6],
-                    sub => [int rand 3], sub_end => [int rand 3],
-                    upstream => [int rand 6, int rand 3], tls => [int rand 2],
-                    blocked => [int rand 5, int rand 1e6],
-                    heap => [int rand 1e10], lost => [int rand 99],
-                    existing => [int rand 20, int rand 6],
-                );
-                my $dt = int exp rand(rand > 0.98 ? 20 : 12);
-                push @s, [$name, $name eq 'start' ? () : $dt,
-                          @{ $args{$name} || [] }];
-            }
-
-            my $s = stream(@s);
-            substr $s, rand length $s, 1 + rand 20, ''  if rand > 0.8;
-            $s = substr $s, 0, rand length $s           if rand > 0.8;
-
-            my $cut = int rand length $s;
-            push @streams, [$slot, substr $s, 0, $cut],
-                           [$slot, substr $s, $cut];
-        }
+        push @streams, random_stream($_) for 0 .. int rand 3;
 
         for my $format (qw(go perfetto)) {
             my $data = eval { make($format, streams => \@streams) };

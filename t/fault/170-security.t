@@ -44,27 +44,7 @@ END
     copy($ENV{TEST_NGINX_LOAD_MODULES}, "$dir/module.so") or die "$!\n";
     chmod 0777, $n->dir;
 
-    # it lets nobody look at it: here it does
-
-    my $shim = preload($dir, <<'END');
-#include <stdarg.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int prctl(int option, ...)
-{
-    va_list  args;
-    long     value;
-
-    va_start(args, option);
-    value = va_arg(args, long);
-    va_end(args);
-
-    return option == PR_SET_DUMPABLE ? 0
-           : (int) syscall(SYS_prctl, option, value, 0, 0, 0);
-}
-END
-
+    my $shim = observable($dir);
     my $encoder = "$dir/ngx_http_profiling_encoder";
 
     Fault::spew($encoder, join "\n", '#!/bin/sh',
@@ -99,6 +79,42 @@ END
         is($r->{status}, 200, "$path is answered");
     }
 
+    opened($n, %mapped);
+    inherited($n);
+    ok($n->stop('QUIT'), 'nginx ends');
+  }
+}
+
+
+# The encoder lets nobody look at it: with this it does.
+
+sub observable {
+    my $dir = shift;
+
+    return preload($dir, <<'END');
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int option, ...)
+{
+    va_list  args;
+    long     value;
+
+    va_start(args, option);
+    value = va_arg(args, long);
+    va_end(args);
+
+    return option == PR_SET_DUMPABLE ? 0
+           : (int) syscall(SYS_prctl, option, value, 0, 0, 0);
+}
+END
+}
+
+
+sub opened {
+    my ($n, %mapped) = @_;
+
     my $text = join '', map { slurp($_) } glob $n->dir . '/strace.*';
 
     # the counters of make coverage are files
@@ -130,6 +146,11 @@ END
            '... nginx itself among them');
     like($text, qr/\bprlimit64\(0, $_, \{/, "... it limits itself: $_")
         for qw(RLIMIT_AS RLIMIT_CPU RLIMIT_CORE);
+}
+
+
+sub inherited {
+    my $n = shift;
 
     my $fds = join '', map { slurp($_) } glob $n->dir . '/fds.*';
     unlike($fds, qr/ (?:[4-9]|\d\d) -> |socket:|anon_inode/,
@@ -139,9 +160,6 @@ END
     my $env = join '', map { slurp($_) } glob $n->dir . '/env.*';
     is(join(' ', grep { !/^(?:LC_ALL|PWD|OLDPWD|SHLVL|_)=/ }
                  split /\n/, $env), '', '... nor the environment');
-
-    ok($n->stop('QUIT'), 'nginx ends');
-  }
 }
 
 

@@ -66,7 +66,8 @@ sub new {
     my $self = bless {
         workers => 1, main => '', events => '', http => $fast, server => '',
         handlers => $handlers, modules => [], env => {}, level => 'info',
-        port => $port, connections => 512, access => 'off', listen => '127.0.0.1:PORT', module => 1, noise => undef,
+        port => $port, connections => 512, access => 'off',
+        listen => '127.0.0.1:PORT', module => 1, noise => undef,
         %o,
     }, $class;
 
@@ -154,8 +155,8 @@ sub write {
 sub command {
     my $self = shift;
 
-    return (@{ $self->{wrapper} || [] }, $binary, '-p', $self->{dir}, '-e', "$self->{dir}/error.log",
-            '-c', "$self->{dir}/nginx.conf", @_);
+    return (@{ $self->{wrapper} || [] }, $binary, '-p', $self->{dir},
+            '-e', "$self->{dir}/error.log", '-c', "$self->{dir}/nginx.conf", @_);
 }
 
 

@@ -265,7 +265,7 @@ sub message {
 }
 
 
-sub decode {
+sub inflated {
     my ($gz) = @_;
 
     my ($z, $status) = Compress::Raw::Zlib::Inflate->new(
@@ -281,6 +281,14 @@ sub decode {
     die "gzip: $status" if $status != Z_STREAM_END;
     die 'more than one gzip member' if length $left;
 
+    return $plain;
+}
+
+
+sub decode {
+    my ($gz) = @_;
+
+    my $plain = inflated($gz);
     my $p = message($plain, 1 => '*sample_type', 2 => '*sample',
                     3 => '*mapping', 4 => '*location', 5 => '*function',
                     6 => '*string', 9 => 'time_nanos', 10 => 'duration_nanos',
@@ -347,31 +355,35 @@ sub decode {
         push @{ $r{locations} }, $m;
     }
 
-    for (@{ $p->{sample} || [] }) {
-        my $m = message($_, 1 => 'location', 2 => 'value', 3 => '*label');
-        my @labels;
-
-        for my $l (@{ $m->{label} || [] }) {
-            my $f = message($l, 1 => 'key', 2 => 'str', 3 => 'num',
-                            4 => 'unit');
-            die 'label is text and number' if $f->{str}
-                && ($f->{num} || $f->{unit});
-            push @labels, [ $string->($f->{key}),
-                            $f->{str} ? $string->($f->{str})
-                                      : signed($f->{num} || 0),
-                            $f->{str} ? undef : $string->($f->{unit}) ];
-        }
-
-        push @{ $r{samples} }, {
-            locations => [ packed($m->{location}) ],
-            values    => [ map { signed($_) } packed($m->{value}) ],
-            labels    => \@labels,
-        };
-    }
-
-    $r{$_} ||= [] for qw(mappings functions locations samples);
+    $r{samples} = [ map { sample($_, $string) } @{ $p->{sample} || [] } ];
+    $r{$_} ||= [] for qw(mappings functions locations);
 
     return \%r;
+}
+
+
+sub sample {
+    my ($data, $string) = @_;
+
+    my $m = message($data, 1 => 'location', 2 => 'value', 3 => '*label');
+    my @labels;
+
+    for my $l (@{ $m->{label} || [] }) {
+        my $f = message($l, 1 => 'key', 2 => 'str', 3 => 'num', 4 => 'unit');
+
+        die 'label is text and number' if $f->{str}
+            && ($f->{num} || $f->{unit});
+        push @labels, [ $string->($f->{key}),
+                        $f->{str} ? $string->($f->{str})
+                                  : signed($f->{num} || 0),
+                        $f->{str} ? undef : $string->($f->{unit}) ];
+    }
+
+    return {
+        locations => [ packed($m->{location}) ],
+        values    => [ map { signed($_) } packed($m->{value}) ],
+        labels    => \@labels,
+    };
 }
 
 
