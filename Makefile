@@ -3,6 +3,8 @@
 #                   and npm; run, test, dist and package build it too
 # make run          a small site with the module, on http://127.0.0.1:8151
 # make test         every test; one of them: make test T=t/010-name.t
+# make test-release what only a release needs: long forms of tests, fuzzers,
+#                   other nginxes, the package (root); an hour or two
 # make dist         a tarball of the sources, in build/, with the dashboard
 #                   built: what is made of it needs no npm
 # make package      the Debian package, built and tried in a fresh Debian (root)
@@ -85,10 +87,10 @@ encoder_sources := $(sort $(shell find encoder -name '*.c'))
 
 pages   := $(shell find html -name node_modules -prune -o -type f -print)
 
-groups  := build $(if $(filter html run test sanitize coverage screenshots \
+groups  := build $(if $(filter html run test test-release sanitize coverage screenshots \
                        matrix dist packaging,$(MAKECMDGOALS)),html) \
                  $(if $(filter run,$(MAKECMDGOALS)),run) \
-                 $(if $(filter test bench screenshots fleet soak fuzz \
+                 $(if $(filter test test-release bench screenshots fleet soak fuzz \
                        neighbours sanitize tsan coverage,\
                        $(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
@@ -127,8 +129,8 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(encoder_sources)
 
 
-.PHONY: all html deps run test sanitize tsan coverage analyze fleet soak \
-        neighbours style bench screenshots install uninstall dist package \
+.PHONY: all html deps run test test-release sanitize tsan coverage analyze \
+        fleet soak neighbours style bench screenshots install uninstall dist package \
         packaging fresh matrix musl arm64 clean FORCE
 .DELETE_ON_ERROR:
 
@@ -218,6 +220,14 @@ run: all html
 test: all html $(build)/npm/ui.installed
 	@$(fuzz_for_test)
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
+
+test-release: all html $(build)/npm/ui.installed
+	@UI_HOURS=8 TRACE_RANDOM=1000 FLEET=180 TEST_TIMEOUT=1200 \
+	    BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run \
+	    t/ui/long.test.mjs t/encoder/08-trace.t t/fleet/020-agents.t
+	@$(MAKE) --no-print-directory FUZZ_RUNS=100000 fuzz
+	@$(MAKE) --no-print-directory T="same-static next" matrix
+	@$(MAKE) --no-print-directory package
 
 screenshots: all html $(build)/npm/ui.installed
 	@BUILD=$(build) node t/ui/screenshots.mjs $(nginx)
