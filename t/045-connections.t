@@ -37,7 +37,7 @@ my $lua = '/usr/lib/nginx/modules/ngx_http_lua_module.so';
 run_all('of nginx itself', '', ());
 
 SKIP: {
-    skip('no Lua', 1) unless -e Modules::other($lua);
+    skip('no Lua: install libnginx-mod-http-lua', 1) unless -e Modules::other($lua);
 
     # a timer that is running has a connection without a descriptor
     run_all('beside a running timer of Lua', <<'END',

@@ -142,7 +142,7 @@ for my $line ("GET http://evil.test/api/profiling/gc HTTP/1.1\r\nHost: main",
 # other addresses
 
 SKIP: {
-    skip 'no address but loopback', 1 unless @own;
+    skip 'no address but loopback: it takes a network', 1 unless @own;
 
     my @foreign = ((map { "$own:" . $site->port($_) } $own ? (1, 3) : ()),
                    (map { "[$own6]:" . $site->port($_) } $own6 ? (1, 3) : ()));

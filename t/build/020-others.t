@@ -41,10 +41,10 @@ my @there = grep { my $o = $_;
             @others;
 my %there = map { $_->[0] => 1 } @there;
 
-plan(skip_all => 'no modules of others for this nginx') if !@there;
+plan(skip_all => 'no modules of others: tools/install-deps test matrix') if !@there;
 
 for my $o (grep { !$there{$_->[0]} } @others) {
-    SKIP: { skip("no $o->[0] module for this nginx", 1) }
+    SKIP: { skip("no $o->[0] module: tools/install-deps test matrix installs it", 1) }
 }
 
 # make matrix has an order of its own

@@ -14,7 +14,7 @@ use Test::More;
 my $build = $ENV{BUILD} or plan(skip_all => 'run this by make test');
 
 # its directory is no build of the makefile's, which would become one
-plan(skip_all => 'this is make matrix itself') if $ENV{INSTALLED};
+plan(skip_all => 'this is make matrix itself, make test has it') if $ENV{INSTALLED};
 
 skip_all_sanitized('its run-time library has to come first');
 
@@ -30,7 +30,7 @@ $ENV{MODULE_CFLAGS} = '-O1 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';
 my $said = `tools/matrix '$build' source 2>&1`;
 my $status = $?;
 
-plan(skip_all => "sources of nginx are not to be had here: $1")
+plan(skip_all => "$1: it takes the sources of a mirror of Debian")
     if $said =~ /^not ok source: .*(no sources of nginx in \w+)/m;
 
 is($status, 0, 'nginx is built with the module, and serves its endpoints')

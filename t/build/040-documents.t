@@ -88,7 +88,7 @@ sub do_as_said {
     if ($command =~ s{go tool trace}{GO tool trace -pprof=net}) {
         my $go = Trace::have_go();
 
-        SKIP: { skip("$name: no go 1.22", 1) if !$go }
+        SKIP: { skip("no go 1.22: install golang-1.22-go of backports", 1) if !$go }
         return if !$go;
 
         $command =~ s/GO/$go/;

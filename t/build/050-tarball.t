@@ -13,10 +13,10 @@ use Test::More;
 
 skip_all_sanitized('what is built here is not');
 
-plan(skip_all => 'another nginx has the module in it, or its own')
+plan(skip_all => 'make test has it, with the nginx of the system')
     if ($ENV{LINK} // 'stock') ne 'stock';
 
-plan(skip_all => 'this is no checkout of git')
+plan(skip_all => 'no git: it takes a checkout')
     if system('git rev-parse -q --verify HEAD > /dev/null 2>&1') != 0;
 
 # what npm has fetched already

@@ -244,7 +244,7 @@ for my $kind (qw(client upstream)) {
 }
 
 SKIP: {
-    skip("no $no_lua for this nginx", 6) if $no_lua;
+    skip("no $no_lua: tools/install-deps test installs it", 6) if $no_lua;
 
     $g = one($dump, 'client of a cosocket', kind => 'client',
              location => '/cosocket');

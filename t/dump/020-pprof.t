@@ -245,7 +245,7 @@ sub arguments {
 
 sub go_reads {
     SKIP: {
-        skip 'no go', 6 if system('command -v go > /dev/null') != 0;
+        skip 'no go: install golang-go', 6 if system('command -v go > /dev/null') != 0;
 
         my $url = 'http://127.0.0.1:' . $site->port . '/debug/pprof/goroutine';
         my $said = Profile::go('-raw', $url);

@@ -65,7 +65,7 @@ sub real {
     my $n = $wanted < $files - 1500 ? $wanted : $files - 1500;
 
     SKIP: {
-        skip "only $files descriptors", 1 if $n < 2000;
+        skip "only $files descriptors: raise ulimit -Hn", 1 if $n < 2000;
 
         diag("$n connections: of $files descriptors") if $n < $wanted;
 

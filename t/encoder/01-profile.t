@@ -171,7 +171,7 @@ $p = encode($cpu . "process 1\n$maps\nsample 1,1 0\n");
 is_deeply([sample_names($p, 0)], ['[unknown]'], 'a stack without frames');
 
 SKIP: {
-    skip 'no go', 6 if !have('go');
+    skip 'no go: install golang-go', 6 if !have('go');
 
     my $raw = pprof($r->{out}, '-raw');
     like($raw, qr/^Period: 10000000$/m, 'go tool pprof -raw: period');

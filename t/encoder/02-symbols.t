@@ -254,7 +254,7 @@ is_deeply(names($four, elf($four)->{pc}->($base, 'hidden_two', 1), @no),
     ['hidden_two'], 'DWARF 4');
 
 SKIP: {
-    skip 'no clang', 1 if !have('clang');
+    skip 'no clang: install it', 1 if !have('clang');
 
     my $clang = build_file('clang.c', $source,
         'clang -g -O2 -rdynamic -o %o %s');
@@ -295,7 +295,7 @@ $base = 0x555500000000;
 # C++
 
 SKIP: {
-    skip 'no g++', 4 if !have('g++');
+    skip 'no g++: install it', 4 if !have('g++');
 
     my $cc = build_file('plus.cc', <<'END', 'g++ -g -O1 -o %o %s');
 namespace { volatile int sink; }
@@ -342,7 +342,7 @@ is_deeply(names($rust, elf($rust)->{pc}->($base, '_RNvC6_123foo3bar'), @no),
 
 my ($start) = slurp('/proc/self/maps') =~ /^([0-9a-f]+)\S* r-xp .*\[vdso\]/m;
 SKIP: {
-    skip 'no vdso', 1 if !$start;
+    skip 'no vDSO: it takes a kernel that maps one', 1 if !$start;
 
     my $text = $header . "process 1\n";
     spew("$Encoder::dir/maps", "7ffd00000000-7ffd00002000 r-xp 00000000 "
@@ -358,7 +358,7 @@ SKIP: {
 # what the stock tool makes of it
 
 SKIP: {
-    skip 'no go', 4 if !have('go');
+    skip 'no go: install golang-go', 4 if !have('go');
 
     my $r = run($header . "process 1\n" . $e->{map}->($base)
         . "sample 5 0 \@ $inlined " . pc('main', 8) . "\n", @no);
@@ -374,7 +374,7 @@ SKIP: {
 }
 
 SKIP: {
-    skip 'no google-pprof', 1 if !have('google-pprof');
+    skip 'no google-pprof: install google-perftools', 1 if !have('google-pprof');
 
     my $text = "${header}kind heap\nperiod 1 space bytes\noutput text\n"
         . "type b bytes\ntype c count\ntype d bytes\nprocess 1\n"

@@ -93,7 +93,7 @@ like($t, qr{^#\t0x4000ff\tnginx\+0x10ff\+0x0\t/nonexistent/nginx$}m,
     'heap: frames');
 
 SKIP: {
-    skip 'no go', 3 if !have('go');
+    skip 'no go: install golang-go', 3 if !have('go');
 
     my $s = raw($t);
     is(scalar @$s, 3, 'heap: go tool pprof reads it');
@@ -113,7 +113,7 @@ like($t, qr/^--- contention:\ncycles\/second=1000000000\n9000000 7 \@ /,
 unlike($t, qr/sampling period/, 'block: no period');
 
 SKIP: {
-    skip 'no go', 1 if !have('go');
+    skip 'no go: install golang-go', 1 if !have('go');
     is_deeply(raw($t), [[[7, 9000000], ['0x4002ff', '0x4001ff']],
         [[3, 5000000], ['0x4000ff', '0x4001ff']]],
         'block: go tool pprof reads it');
@@ -124,7 +124,7 @@ like($t, qr/^--- mutex:\ncycles\/second=1000000000\nsampling period=1\n5/,
     'mutex: header');
 
 SKIP: {
-    skip 'no go', 1 if !have('go');
+    skip 'no go: install golang-go', 1 if !have('go');
     is_deeply(raw($t), [[[3, 5000000], ['0x4000ff', '0x4001ff']]],
         'mutex: go tool pprof reads it');
 }
@@ -141,7 +141,7 @@ END
         "$kind: header, most first");
 
     SKIP: {
-        skip 'no go', 1 if !have('go');
+        skip 'no go: install golang-go', 1 if !have('go');
         is_deeply(raw($t), [[[4], ['0x4002ff']],
             [[1], ['0x4000ff', '0x4001ff']]], "$kind: go tool pprof reads it");
     }

@@ -99,7 +99,7 @@ is(run($huge)->{code}, 0, 'enough memory');
 # standard output that is full or gone
 
 SKIP: {
-    skip 'no /dev/full', 2 if !-c '/dev/full';
+    skip 'no /dev/full: it takes a whole /dev', 2 if !-c '/dev/full';
 
     system("$encoder < $capture > /dev/full 2> $Encoder::dir/e");
     is($? >> 8, 6, 'output is full');

@@ -147,7 +147,7 @@ for my $o ('-O2 -g', '-O3 -gdwarf-4', '-Os -g -no-pie') {
 }
 
 SKIP: {
-    skip 'no g++', 3 if !have('g++');
+    skip 'no g++: install it', 3 if !have('g++');
 
     against_addr2line(build_file('oracle.cc', <<'END', 'g++ -O2 -g -o %o %s'),
 #include <map>
@@ -167,7 +167,7 @@ END
 }
 
 SKIP: {
-    skip 'no clang++', 3 if !have('clang++');
+    skip 'no clang++: install clang', 3 if !have('clang++');
 
     against_addr2line(build_file('space.cc', <<'EOC',
 #include <stdio.h>
@@ -200,8 +200,8 @@ my ($nginx) = grep { -x } $ENV{BINARY} || $ENV{TEST_NGINX_BINARY} || (),
     '/usr/sbin/nginx', '/usr/local/nginx/sbin/nginx';
 
 SKIP: {
-    skip 'no nginx', 4 if !$nginx;
-    skip 'an nginx with all its symbols', 4
+    skip 'no nginx: install it', 4 if !$nginx;
+    skip 'this nginx has all its symbols: it takes a stripped one', 4
         if qx(readelf -SW $nginx) =~ /\.symtab\b/;
 
     my $e = elf($nginx);

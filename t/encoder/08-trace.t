@@ -66,7 +66,7 @@ sub tool_accepts {
     my ($data, $name) = @_;
 
     SKIP: {
-        skip 'go 1.22 is not installed', 1 if !$go;
+        skip 'no go 1.22: install golang-1.22-go of backports', 1 if !$go;
 
         my ($code, $out, $said) = tool('-pprof=net', $data);
         ok($code == 0 && length $out, "$name: go 1.22 reads it")
@@ -346,7 +346,7 @@ sub random {
               . $seed);
 
     SKIP: {
-        skip 'go 1.22 is not installed', 1 if !$go;
+        skip 'no go 1.22: install golang-1.22-go of backports', 1 if !$go;
 
         my @refused;
 

@@ -14,7 +14,7 @@ use Test::More;
 SKIP: {
     # nginx sees an empty /proc
 
-    skip('not root, no mount namespace', 1) unless mounts('tmpfs');
+    skip('no mount namespace: run this as root', 1) unless mounts('tmpfs');
 
     my $n = Fault->new(name => 'no-proc', wrapper => [mounted('tmpfs')]);
 
@@ -90,7 +90,7 @@ SKIP: {
 }
 
 SKIP: {
-    skip('not root, no mount namespace', 1) unless mounts('hidepid');
+    skip('no mount namespace: run this as root', 1) unless mounts('hidepid');
 
     my $n = Fault->new(name => 'hidepid', wrapper => [mounted('hidepid')]);
 
@@ -126,7 +126,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
                  glob('/usr/lib/*-linux-gnu'), '/usr/lib', '/usr/lib64';
 
   SKIP: {
-    skip("no $library", 1) unless $path;
+    skip("no $library: tools/install-deps test installs it", 1) unless $path;
     skip_sanitized('it brings an allocator', 1);
 
     my $n = Fault->new(name => $name, workers => 1,
@@ -283,7 +283,7 @@ for my $limit (16, 24, 40) {
     my $serves = eval { $stock->start };
 
   SKIP: {
-    skip("nginx itself does not start with $limit descriptors", 1)
+    skip("nginx itself needs more than $limit descriptors here", 1)
         unless $serves;
 
     my $n = Fault->new(name => "limit-$limit", workers => 1,

@@ -13,7 +13,7 @@ use Sanitized;
 use Test::More;
 
 skip_all_sanitized('it and valgrind do not go together');
-plan(skip_all => 'no valgrind') unless grep { -x "$_/valgrind" }
+plan(skip_all => 'no valgrind: install it') unless grep { -x "$_/valgrind" }
                                        split /:/, $ENV{PATH};
 
 told_apart();

@@ -30,7 +30,7 @@ done_testing();
 sub files {
   SKIP: {
     run_command('strace', '-o', '/dev/null', 'true');
-    skip('no strace, or it may not trace', 1) if $?;
+    skip('no strace that may trace: install it, allow ptrace', 1) if $?;
     skip_sanitized('it opens files of its own', 1);
 
     my $n = Fault->new(name => 'files', server => <<'END');
@@ -270,7 +270,7 @@ sub rules {
                             'global') =~ /inet (\S+?)\//;
 
   SKIP: {
-    skip('no address but loopback', 1) unless $own;
+    skip('no address but loopback: it takes a network', 1) unless $own;
 
     my $n = Fault->new(name => 'rules', ports => 3, http => <<'END',
     set_real_ip_from 0.0.0.0/0;

@@ -29,7 +29,7 @@ for (@allocators) {
                             `gcc -print-multiarch` =~ /(\S+)/ : ();
 
     SKIP: {
-        skip("no $library", 1) if $library && !$path;
+        skip("no $library: tools/install-deps test installs it", 1) if $library && !$path;
 
         allocator($name, $path);
     }

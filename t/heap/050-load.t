@@ -22,7 +22,7 @@ my $seconds = $ENV{HEAP_SECONDS} || 6;
 my @wrapper;
 
 if (!sanitized()) {
-    plan(skip_all => 'no valgrind') unless Encoder::have('valgrind');
+    plan(skip_all => 'no valgrind: install it') unless Encoder::have('valgrind');
 
     @wrapper = ('valgrind', '--tool=memcheck', '--num-callers=25',
                 '--suppressions=t/fault/valgrind.supp', '--error-exitcode=0');
@@ -113,7 +113,7 @@ cmp_ok($taken, '>=', 2, 'profiles are taken under load');
 ok($reloaded, '... and nginx has reloaded');
 
 SKIP: {
-    skip('no encoder', 1) unless $encodes;
+    skip('no encoder: make builds it', 1) unless $encodes;
 
     my $freed = has(qr/^profiling_test_(?:grow|cross)/);
 

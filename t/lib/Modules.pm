@@ -90,7 +90,8 @@ sub missing { return grep { !-e other($_) } @_ }
 sub need {
     my @missing = missing(@_) or return;
 
-    my $why = "no @missing for this nginx";
+    my $why = "no @missing for this nginx: tools/install-deps test installs"
+              . " those of the system's";
     $why =~ s{\Q$distribution\E/}{}g;
 
     my $builder = Test::More->builder;
@@ -133,7 +134,7 @@ sub options {
 sub skip_unbuilt {
     my ($what, $count) = @_;
 
-    Test::More::skip("this nginx was built without $what", $count)
+    Test::More::skip("an nginx without $what: make test has one with it", $count)
         unless built($what);
 }
 

@@ -31,14 +31,14 @@ sub sanitized { return $ENV{SANITIZE} || '' }
 sub skip_sanitized {
     my ($why, $count) = @_;
 
-    Test::More::skip("sanitized: $why", $count) if sanitized();
+    Test::More::skip("sanitized, $why: make test has it", $count) if sanitized();
 }
 
 
 sub skip_all_sanitized {
     my $why = shift;
 
-    Test::More::plan(skip_all => "sanitized: $why") if sanitized();
+    Test::More::plan(skip_all => "sanitized, $why: make test has it") if sanitized();
 }
 
 

@@ -328,7 +328,7 @@ sub perfetto {
 
 sub go_tool {
     SKIP: {
-        skip 'go 1.22 is not installed', 3 if !have_go();
+        skip 'no go 1.22: install golang-1.22-go of backports', 3 if !have_go();
 
         my ($code, $out, $said) = tool('-pprof=net', $trace{'format=go'});
         is($code, 0, 'go 1.22 reads it') or diag($said);
@@ -354,7 +354,7 @@ sub go_tool {
 sub viewer {
     SKIP: {
         my $go = have_go();
-        skip 'go 1.22 is not installed', 2 if !$go;
+        skip 'no go 1.22: install golang-1.22-go of backports', 2 if !$go;
 
         my $file = $site->dir . '/trace';
         Site::spew($file, $trace{'format=go'});

@@ -52,7 +52,7 @@ sub valid {
     ok($t, "$name: the trace is valid") or diag($@);
 
     SKIP: {
-        skip 'go 1.22 is not installed', 1 if !have_go();
+        skip 'no go 1.22: install golang-1.22-go of backports', 1 if !have_go();
 
         my ($code, undef, $said) = tool('-pprof=net', $data);
         is($code, 0, "$name: ... and go 1.22 reads it") or diag($said);

@@ -71,7 +71,7 @@ test_step_here(void (*fn)(void *), void *data, void (*look)(void *))
 static ngx_uint_t
 test_step_here(void (*fn)(void *), void *data, void (*look)(void *))
 {
-    printf("# tracing is not allowed here\n");
+    printf("# no tracing here: allow ptrace\n");
     skip();
 
     return 0;

@@ -312,7 +312,7 @@ test_oracle_vdso(void **state)
     image = (const char *) getauxval(AT_SYSINFO_EHDR);
 
     if (image == NULL) {
-        printf("# the kernel has mapped no vDSO\n");
+        printf("# no vDSO: it takes a kernel that maps one\n");
         skip();
     }
 
@@ -334,7 +334,7 @@ test_oracle_arm64(void **state)
     n = unwind_arm64_files(files, 16);
 
     if (n == 0) {
-        printf("# Debian's arm64 packages cannot be had\n");
+        printf("# no arm64 packages: it takes a mirror of Debian\n");
         skip();
     }
 

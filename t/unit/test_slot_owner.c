@@ -179,7 +179,7 @@ test_owner_of_another_user_is_alive(void **state)
     test_zone_free(zone);
 
     if (code == 3 || code == 4) {
-        printf("# no process of another user here\n");
+        printf("# no process of another user here: run this as root\n");
         skip();
     }
 

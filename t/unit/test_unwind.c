@@ -758,7 +758,7 @@ test_objects(void **state)
     handle = test_open();
 
     if (handle == NULL) {
-        printf("# neither libexpat nor libbz2 is here\n");
+        printf("# neither libexpat nor libbz2 is here: install one\n");
         skip();
     }
 
@@ -816,7 +816,7 @@ test_objects_in_use(void **state)
 
         if (handle == NULL) {
             ngx_http_profiling_objects_release();
-            printf("# neither libexpat nor libbz2 is here\n");
+            printf("# neither libexpat nor libbz2 is here: install one\n");
             skip();
         }
 
