@@ -35,8 +35,8 @@ my @programs = (
         name => 'the encoder',
         shared => { 'format' => 0 },
         root => 'encoder',
-        folders => { base => 1, names => 2, raw => 2, profile => 3, trace => 3 },
-        files => { options => 4, encode => 4, supervise => 4, main => 5 },
+        folders => { base => 1, raw => 2, names => 3, profile => 4, trace => 5 },
+        files => { options => 6, encode => 6, supervise => 6, main => 7 },
     },
 );
 
@@ -80,8 +80,12 @@ sub faults_of {
     for my $need (@needs) {
         my ($from, $to, $how, $line) = @$need;
 
-        if (folder($from) eq folder($to)) {
-            push @{ $below{unit($from)} }, $need if unit($from) ne unit($to);
+        next if unit($from) eq unit($to);
+
+        if (folder($from) eq folder($to)
+            && $house{floor}{$from} == $house{floor}{$to})
+        {
+            push @{ $below{unit($from)} }, $need;
 
         } elsif ($house{floor}{$from} <= $house{floor}{$to}) {
             push @faults, sprintf '%s:%d: floor %s, %s of %s, floor %s', $from,
