@@ -76,8 +76,8 @@ for my $goal (qw(all html)) {
        $goal eq 'html' ? 'build html' : 'build', '... and would install');
 }
 
-# without what optimising takes
-my @make = (qw(env -C), "$dir/$name", qw(make -s DEPS=no DEBUG=1),
+# without what optimising and symbols take
+my @make = (qw(env -C), "$dir/$name", qw(make -s DEPS=no optimise=-O0),
             "BUILD=$dir/build", map { "${_}_DIR=$dir/root/\L$_" }
                                     qw(MODULES SHARE CONF MAN));
 my $made = run_quietly(@make, 'install');
