@@ -45,7 +45,7 @@
 # MAN_DIR=dir       the manual page, /usr/share/man
 # DEBUG=1           without optimisation
 # SANITIZE=list     for instance address,undefined
-# JOBS=number       compilers and tests at a time, 2
+# JOBS=number       processors for compilers and tests, 2
 # FUZZ=names        of fuzzers, all; FUZZ_RUNS=number of their executions
 # DEPS=no           install no packages: all that is needed is there
 
