@@ -63,7 +63,7 @@ sub commands {
     }gmse;
 
     # with arguments: the name of a tool alone is no command
-    push @found, grep { /^(?:make|curl|go tool \w+|wrk|google-pprof) \S/ }
+    push @found, grep { /^(?:make|curl|go tool \w+|wrk) \S/ }
                  map { s/\s+/ /gr } $text =~ /`([^`]+)`/g;
 
     return map { s/\s+#.*//r =~ s/^\s+|\s+$//gr =~ s/\\\|/|/gr } @found;
@@ -83,7 +83,6 @@ sub do_as_said {
     $command =~ s/\bseconds=\d+/seconds=1/g;
     $command =~ s/-d60s/-d1s/g;
     $command =~ s/^curl /curl -f /;
-    $command =~ s/^google-pprof /google-pprof --seconds=1 /;
 
     if ($command =~ s{go tool trace}{GO tool trace -pprof=net}) {
         my $go = Trace::have_go();
@@ -94,7 +93,7 @@ sub do_as_said {
         $command =~ s/GO/$go/;
     }
 
-    if ($command !~ m{^(?:curl|go tool pprof|wrk|google-pprof)\b}) {
+    if ($command !~ m{^(?:curl|go tool pprof|wrk)\b}) {
         fail("$name: not known to this test");
         return;
     }
@@ -107,9 +106,14 @@ sub do_as_said {
     ok($status == 0 && (length $said || $command =~ / -o \S/), $name)
         or diag("$command: $status\n", $said);
 
-    # wrk and google-pprof are content with any answer
+    # wrk is content with any answer
     unlike($said, qr/^(?:error|.*parsing profile|curl:|Non-2xx)/m, '... works')
         or diag($said);
+
+    # what a reader looks for stands at the top
+    my ($top) = $said =~ /\A((?:.*\n){0,10})/;
+    like($top, qr/^ *location: Total \S+\n.*: /m, '... and its location')
+        if $command =~ / -tags /;
 }
 
 

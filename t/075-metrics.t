@@ -1,0 +1,88 @@
+#!/usr/bin/perl
+
+# docs/METRICS.md is the reference of all metrics: each family that a server
+# tells has a row there, with its type and its labels, and each row is told.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Site;
+
+my %documented = rows('docs/METRICS.md');
+
+my $site = Site->new(
+    workers => 1,
+    http    => <<'END',
+    profiling_interval 100ms;
+
+    server {
+        listen 127.0.0.1:PORT1;
+        location / { return 200 "x"; }
+    }
+END
+    server  => <<'END')->start;
+    location = /up { proxy_pass http://127.0.0.1:PORT1; }
+END
+
+$site->request('/up');
+
+my (%type, %labels);
+
+# the gauges are there from the first tick on
+for (1 .. 600) {
+    last if defined $type{memory_bytes};
+    select undef, undef, undef, 0.1;
+    families($site->request('/metrics')->{body});
+}
+
+is_deeply([sort keys %documented], [sort keys %type],
+          'the reference has the families that are told, and no others');
+
+for my $name (sort keys %type) {
+    my $row = $documented{$name} or next;
+
+    is($row->{type}, $type{$name}, "$name: its type");
+    is_deeply($row->{labels}, $labels{$name} // [], "$name: its labels");
+    isnt($row->{unit}, '', "$name: a unit");
+}
+
+$site->stop;
+
+done_testing;
+
+
+sub rows {
+    my $file = shift;
+
+    open my $in, '<', $file or die "$file: $!\n";
+
+    my %rows;
+
+    while (my $line = <$in>) {
+        my ($name, $type, $labels, $unit)
+            = $line =~ /^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.*?) \| .+ \|$/
+            or next;
+
+        $rows{$name} = { type => $type, unit => $unit,
+                         labels => [sort $labels =~ /`(\w+)`/g] };
+    }
+
+    return %rows;
+}
+
+
+sub families {
+    my $text = shift;
+
+    $type{$1} = $2 while $text =~ /^# TYPE nginx_profiling_(\w+) (\w+)$/mg;
+
+    while ($text =~ /^nginx_profiling_(\w+)(?:\{(.*)\})? /mg) {
+        my ($name, $set) = ($1, $2 // '');
+
+        $name =~ s/_(?:bucket|sum|count)$// if !exists $type{$name};
+
+        my @found = sort grep { $_ ne 'le' } $set =~ /(\w+)="/g;
+        $labels{$name} = \@found;
+    }
+}
