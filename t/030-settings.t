@@ -133,7 +133,7 @@ END
 
 my $reload = Site->new(http => '', env => { METRICS_MAX_SIZE => 77 })->start;
 kill 'HUP', $reload->{pid};
-ok(until_true(5, sub { ($reload->json('runtime') || {})->{generation} == 2 }),
+ok(until_true(60, sub { ($reload->json('runtime') || {})->{generation} == 2 }),
    'a reload with a variable') or diag($reload->log);
 is($reload->json('runtime')->{settings}{profiling_history}, 77,
    'keeps its value');
@@ -228,7 +228,7 @@ END
 
 my @pids = sort { $a <=> $b } $site->workers;
 
-ok(until_true(5, sub {
+ok(until_true(60, sub {
     my @listed = sort { $a <=> $b } map { $_->{pid} }
                  @{ $site->json('metrics')->{workers} };
     return "@listed" eq "@pids";
@@ -238,7 +238,7 @@ is_deeply([map { $_->{state} } @{ $site->json('health')->{workers} }],
 
 $site->request('/ok') for 1 .. 40;
 
-ok(until_true(5, sub { 2 == grep { $_->{last_seen} && $_->{memory} }
+ok(until_true(60, sub { 2 == grep { $_->{last_seen} && $_->{memory} }
                             @{ $site->json('metrics')->{workers} } }),
    'both have had a tick');
 
@@ -301,7 +301,7 @@ is($all->{metrics}{memory}{heap_inuse}, $all->{metrics}{memory}{alloc},
 my @clients = map { $site->connect } 1 .. 3;
 my $health;
 
-ok(until_true(5, sub {
+ok(until_true(60, sub {
     $health = $site->json('health');
     return $health->{status} eq 'degraded' && $health->{num_goroutines} >= 3;
 }), 'above the warning it is degraded') or diag(explain($health));
@@ -311,7 +311,7 @@ is($site->request('/api/profiling/health')->{status}, 200, 'and is a 200');
 
 close $_ for @clients;
 
-ok(until_true(5, sub { $site->json('health')->{status} eq 'healthy' }),
+ok(until_true(60, sub { $site->json('health')->{status} eq 'healthy' }),
    'it gets better');
 
 $site->stop;
@@ -325,7 +325,7 @@ for ([1, 2, 'unhealthy', 503, 'high memory usage'],
     my ($warning, $critical, $status, $code, $issue) = @$_;
 
     my $site = Site->new(http => '')->start;
-    my $sys = until_true(5, sub { $site->json('memory')->{memory}{sys} });
+    my $sys = until_true(60, sub { $site->json('memory')->{memory}{sys} });
     $site->stop;
 
     # a tenth of the limit is in use
@@ -340,7 +340,7 @@ END
 
     my $got;
 
-    ok(until_true(5, sub {
+    ok(until_true(60, sub {
         $got = $site->json('health');
         return $got->{status} eq $status;
     }), "memory is $status") or diag(explain($got));

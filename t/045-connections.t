@@ -193,7 +193,7 @@ sub gauges {
 
     my (%got, $m);
 
-    my $met = until_true(10, sub {
+    my $met = until_true(60, sub {
         $m = $site->json('metrics')->{metrics};
         %got = map { $_ => $m->{connections}{$_} } keys %want;
 

@@ -200,7 +200,7 @@ sub streams {
              "http://127.0.0.1:" . $site->port(3) . '/sleep');
     }
 
-    until_true(10, sub {
+    until_true(60, sub {
         my $tick = tick();
 
         push @seen, $tick
@@ -380,7 +380,7 @@ $client->flush;
 select undef, undef, undef, 0.02;
 close $client;
 
-ok(until_true(5, sub { $site->location('main', '= /aborted')->{by_status}{499} }),
+ok(until_true(60, sub { $site->location('main', '= /aborted')->{by_status}{499} }),
    'a client that goes away is a 499');
 
 # servers
@@ -465,7 +465,7 @@ is($site->location('h2', '= /h2')->{requests}, 200, 'all are counted, once');
 
 my $gone = time();
 
-ok(until_true(10, sub {
+ok(until_true(60, sub {
     my $tick = tick();
     return $tick->{collected} > $gone && $tick->{goroutines} <= 1;
 }), 'their connections are closed');

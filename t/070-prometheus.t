@@ -335,7 +335,7 @@ for my $more (0, 5) {
     $site->request('/ok') for 1 .. $more;
     $total += $more;
 
-    ok(until_true(20, sub {
+    ok(until_true(60, sub {
         (query('nginx_profiling_requests_total{location="= /ok"}') // 0)
             == $total;
     }), "and has $total requests") or diag(slurp("$dir/output"));
@@ -350,7 +350,7 @@ is(query('count(scrape_samples_scraped > 100)'), 1, 'with all their samples');
 is(query('up'), 1, 'still');
 
 kill 'TERM', $server;
-ok(until_true(20, sub { waitpid($server, POSIX::WNOHANG()) != 0 }),
+ok(until_true(60, sub { waitpid($server, POSIX::WNOHANG()) != 0 }),
    'the server ends');
 undef $server;
 

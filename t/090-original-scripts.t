@@ -99,13 +99,13 @@ for ([10, 'degraded'], [20, 'unhealthy']) {
 
     connections($n);
 
-    ok(until_true(10, sub {
+    ok(until_true(60, sub {
         return once('health_monitor') eq "ALERT: System health is $status\n";
     }), "the monitor tells of a $status one");
 }
 
 connections(0);
-ok(until_true(10, sub { once('health_monitor') eq '' }), 'and when it is over');
+ok(until_true(60, sub { once('health_monitor') eq '' }), 'and when it is over');
 
 my $start = time();
 is(once('collect_metrics'), '', 'metrics are collected');

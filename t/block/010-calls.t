@@ -129,7 +129,7 @@ sub waited {
 
     answer() if $name eq 'resolve';
 
-    like(Site::read_all($s, 10), qr/done/, "$name: the request is answered");
+    like(Site::read_all($s, 60), qr/done/, "$name: the request is answered");
 }
 
 

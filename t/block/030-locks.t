@@ -57,7 +57,7 @@ sub zone {
         sleep 0.02;
         my $lock = ask('/lock');
 
-        Site::read_all($_, 5) for $hold, $lock;
+        Site::read_all($_, 60) for $hold, $lock;
 
         @pause = grep { ($_->{location} // '') eq '= /lock'
                         && $_->{blocked_ns} > 0.5 * $_->{duration_ns} }
@@ -98,7 +98,7 @@ sub threads {
         $site->request("/$name");
 
         # told when its pass ends, which is after its answer was sent
-        my $pause = until_true(5, sub {
+        my $pause = until_true(60, sub {
             my ($r) = grep { ($_->{location} // '') eq "= /$name" }
                       @{ $site->json('gc')->{recent} };
             return $r;

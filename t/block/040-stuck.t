@@ -48,7 +48,7 @@ for my $name (qw(sleep poll raw)) {
 }
 
 kill 'KILL', map { $site->{pid_of}{$_} } keys %{ $site->{pid_of} };
-until_true(10, sub { @{ [ $site->workers ] } == 3 });
+until_true(60, sub { @{ [ $site->workers ] } == 3 });
 
 $site->stop;
 
@@ -91,7 +91,7 @@ sub hangs {
     my $began = time();
     $site->{asked}{$path} = ask($path);
 
-    my $issue = until_true(10, sub {
+    my $issue = until_true(60, sub {
         issue(qr/^worker \d+ (?:has been|is stuck: it has been) in $place/);
     });
     my $took = time() - $began;
@@ -119,7 +119,7 @@ sub hangs {
     about(sum($more, labelled(location => "= $path", pid => $pid)), 2e9, 0.6,
           '... and what it grows by, with its pid');
 
-    my $stuck = until_true(10, sub { issue(qr/^worker $pid is stuck/) });
+    my $stuck = until_true(60, sub { issue(qr/^worker $pid is stuck/) });
 
     like($stuck // '', qr/^worker\ $pid\ is\ stuck:\ it\ has\ been\ in\ $place
                           .*\ for\ \d+\.\d\ s,\ server\ main,
@@ -147,11 +147,11 @@ sub over {
     open my $fifo, '+<', $site->dir . '/fifo';
     syswrite $fifo, 'x';
 
-    like(Site::read_all($site->{asked}{'/read'}, 5), qr/done/,
+    like(Site::read_all($site->{asked}{'/read'}, 60), qr/done/,
          'what was hung goes on');
 
     my $pid = delete $site->{pid_of}{'/read'};
-    my $issue = until_true(10, sub { issue(qr/^worker $pid was held up/) });
+    my $issue = until_true(60, sub { issue(qr/^worker $pid was held up/) });
 
     like($issue // '', qr/^worker\ \d+\ was\ held\ up\ for\ \d+\.\d\ s\ in\s
                           profiling_test_read,\ server\ main,
@@ -178,10 +178,10 @@ sub undisturbed {
     my $s = ask("/$name");
     my $place = 'profiling_test_' . ($name eq 'sleep' ? 'usleep' : $name);
 
-    my $issue = until_true(10, sub { issue(qr/location = \/$name\b/) });
+    my $issue = until_true(60, sub { issue(qr/location = \/$name\b/) });
 
     like($issue // '', qr/^worker \d+ (?:is stuck: it )?has been in $place for/,
          "$name: the worker is asked where it is");
-    like(Site::read_all($s, 10), qr/done/, '... and answers its client');
+    like(Site::read_all($s, 60), qr/done/, '... and answers its client');
     cmp_ok(time() - $began, '>=', 2.5, '... not before its time');
 }

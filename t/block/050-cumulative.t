@@ -37,7 +37,7 @@ my %before = map { $_ => 1 } $site->workers;
 my ($victim) = sort { own($b) <=> own($a) } $site->workers;
 cmp_ok(own($victim), '>', 0, 'a worker has counted');
 kill 'KILL', $victim;
-ok(until_true(10, sub { my @w = $site->workers;
+ok(until_true(60, sub { my @w = $site->workers;
                         @w == 2 && !grep { $_ == $victim } @w }),
    'a worker was killed and replaced');
 grows('after a kill', 2);
@@ -48,7 +48,7 @@ cmp_ok($most, '<=', 2, 'the new worker has its own counts alone');
 
 my %old = map { $_ => 1 } $site->workers;
 kill 'HUP', $site->{pid};
-ok(until_true(10, sub { my @w = $site->workers;
+ok(until_true(60, sub { my @w = $site->workers;
                         @w == 2 && !grep { $old{$_} } @w }),
    'all workers were replaced by a reload');
 grows('after a reload', 2);
@@ -83,7 +83,7 @@ sub sleeps {
     my ($path, $n) = @_;
 
     for (1 .. $n) {
-        until_true(5, sub { ($site->request($path)->{status} // 0) == 200 });
+        until_true(60, sub { ($site->request($path)->{status} // 0) == 200 });
         $asked++ if $path eq '/sleep';
     }
 

@@ -25,7 +25,7 @@ $site->start;
 
 my @pids = sort $site->workers;
 
-ok(until_true(10, sub { !grep { taken($_) != 2 } @pids }),
+ok(until_true(60, sub { !grep { taken($_) != 2 } @pids }),
    'workers have threads that take the signal');
 
 my $client = $site->connect;
@@ -34,14 +34,14 @@ $client->flush;
 
 my $hangs;
 
-ok(until_true(10, sub { ($hangs) = grep { blocks($_, $_) } @pids }),
+ok(until_true(60, sub { ($hangs) = grep { blocks($_, $_) } @pids }),
    'one hangs, and takes none');
 
 # the other one sends it a second later, and at each tick from then on
 
-ok(until_true(10, sub { pending($hangs) }), 'it waits for the main thread');
+ok(until_true(60, sub { pending($hangs) }), 'it waits for the main thread');
 
-like(Site::read_all($client, 20), qr{^HTTP/1\.1 200 },
+like(Site::read_all($client, 60), qr{^HTTP/1\.1 200 },
      'the worker goes on, and answers');
 
 is_deeply([ sort $site->workers ], \@pids, 'both live');

@@ -39,7 +39,7 @@ my $write;
 print $s "GET /read HTTP/1.1\r\nHost: main\r\nConnection: close\r\n\r\n";
 $s->flush;
 
-ok(until_true(10, sub {
+ok(until_true(60, sub {
     return sysopen $write, $fifo, O_WRONLY|O_NONBLOCK;
 }), 'the worker reads from a pipe, in which there is nothing');
 
@@ -53,7 +53,7 @@ for (1 .. 100) {
 ok(!IO::Select->new($s)->can_read(0), '... it goes on with it');
 
 syswrite $write, 'x';
-like(Site::read_all($s, 10), qr/done/, '... until there is something');
+like(Site::read_all($s, 60), qr/done/, '... until there is something');
 
 $site->stop;
 

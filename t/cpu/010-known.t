@@ -241,7 +241,7 @@ sub idle {
 sub rested {
     my $before = -1;
 
-    ok(until_true(20, sub {
+    ok(until_true(60, sub {
         my $now = cpu_ns(@workers);
         my $spent = $now - $before;
         $before = $now;
@@ -262,7 +262,7 @@ sub rate {
     $site->write(http => 'profiling_interval 1s;');
     kill 'HUP', $site->{pid};
 
-    until_true(10, sub {
+    until_true(60, sub {
         my %now = map { $_ => 1 } $site->workers;
         return keys %now == 3 && !grep { $now{$_} } @old;
     });

@@ -321,7 +321,7 @@ END
     my $long = Profile::background(sub {
         $site->request('/long', seconds => 60)->{body};
     });
-    until_true(10, sub { cpu_ns(keys %first) - $before > 0.1e9 });
+    until_true(60, sub { cpu_ns(keys %first) - $before > 0.1e9 });
 
     $site->write(server => <<"END");
         location = /another { return 204; }
@@ -330,7 +330,7 @@ END
 END
 
     kill 'HUP', $site->{pid};
-    until_true(10, sub { (grep { !$first{$_} } $site->workers) == 2 });
+    until_true(60, sub { (grep { !$first{$_} } $site->workers) == 2 });
 
     my $old = sub { return $first{ $_[0]{labels}{pid} } };
     my $new = sub { return !$first{ $_[0]{labels}{pid} } };
@@ -346,7 +346,7 @@ END
 
     like(Profile::finish($long) // '', qr/^\d+$/,
          'the old worker ends what it does');
-    ok(until_true(10, sub { $site->workers == 2 }), '... and then itself');
+    ok(until_true(60, sub { $site->workers == 2 }), '... and then itself');
 
     cmp_ok(sum($p, $old), '>', 0.3e9, 'a draining worker is profiled too');
     cmp_ok(share($p, $old, labelled(server => 'main', location => '= /long'))
@@ -363,7 +363,7 @@ END
 sub new_workers {
     my %old = map { $_ => 1 } @_;
 
-    return until_true(15, sub {
+    return until_true(60, sub {
         my @now = $site->workers;
         return @now == 2 && !grep { $old{$_} } @now;
     });

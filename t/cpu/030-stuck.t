@@ -41,7 +41,7 @@ one();
 stopped();
 
 kill 'KILL', @pid{'/lua', '/c/spin'};
-until_true(10, sub { @{ [ $site->workers ] } == 3 });
+until_true(60, sub { @{ [ $site->workers ] } == 3 });
 
 $site->stop;
 

@@ -249,7 +249,7 @@ sub gone {
     $s->flush;
 
     my $before = sampled($site);
-    ok(until_true(5, sub { sampled($site) > $before }), 'a capture runs');
+    ok(until_true(60, sub { sampled($site) > $before }), 'a capture runs');
 
     close $s;
     sleep 0.3;
@@ -269,7 +269,7 @@ sub asked {
     $s->flush;
 
     # what no process has accepted has no inode
-    my $pid = until_true(10, sub {
+    my $pid = until_true(60, sub {
         my ($inode) = grep { $_ } map {
             my ($local, $remote, $i) = (split ' ')[1, 2, 9];
             hex((split /:/, $remote)[1]) == $s->sockport
@@ -301,10 +301,10 @@ sub asker_killed {
     my ($pid, $s) = asked(60);
 
     ok($pid, 'the worker that captures is known');
-    ok(until_true(10, sub { sampled($site) > $before }), '... and captures');
+    ok(until_true(60, sub { sampled($site) > $before }), '... and captures');
 
     kill 'KILL', $pid;
-    ok(until_true(10, sub {
+    ok(until_true(60, sub {
         my @now = $site->workers;
         return @now == 2 && !grep { $_ == $pid } @now;
     }), 'it is killed');
@@ -346,14 +346,14 @@ sub killed {
 
     kill 'KILL', $victim;
 
-    my ($heir) = @{ until_true(5, sub {
+    my ($heir) = @{ until_true(60, sub {
         my @now = grep { $_ != $asked && $_ != $victim } $site->workers;
         return @now ? \@now : undef;
     }) };
 
     push @loads, busy($heir);
 
-    my $p = Profile::decode(Site::parse(Site::read_all($s, 20))->{body});
+    my $p = Profile::decode(Site::parse(Site::read_all($s, 60))->{body});
 
     Profile::end($_) for @loads;
 
@@ -376,7 +376,7 @@ sub reloaded {
 
     kill 'HUP', $site->{pid};
 
-    my @heirs = @{ until_true(5, sub {
+    my @heirs = @{ until_true(60, sub {
         my @now = grep { my $pid = $_; !grep { $_ == $pid } @old }
                   $site->workers;
         return @now == 2 ? \@now : undef;
@@ -384,7 +384,7 @@ sub reloaded {
 
     push @loads, busy($heirs[0]);
 
-    my $p = Profile::decode(Site::parse(Site::read_all($s, 20))->{body});
+    my $p = Profile::decode(Site::parse(Site::read_all($s, 60))->{body});
 
     Profile::end($_) for @loads;
 

@@ -148,7 +148,7 @@ if (built('http2')) {
     $upstreams += 100;
 }
 
-ok(until_true(5, sub {
+ok(until_true(60, sub {
        return (dump_of($site)->{by_kind}{upstream} // 0) >= $upstreams;
    }),
    'all connections are there');
@@ -329,7 +329,7 @@ SKIP: {
 
 my $same = opened($site);
 
-ok(until_true(3, sub {
+ok(until_true(60, sub {
        my ($dumped, $metrics) = map { ask($same, "/api/profiling/$_") }
                                 qw(goroutines?limit=0 metrics);
        return $dumped->{count} == $metrics->{metrics}{goroutines};
@@ -338,7 +338,7 @@ ok(until_true(3, sub {
 $site->{noise} = qr/no live upstreams|could not be resolved/;
 close $_ for values %c, @delayed, grep { $_ } $streams;
 
-ok(until_true(5, sub { ($dump = dump_of($site))->{by_kind}{client} <= 4 }),
+ok(until_true(60, sub { ($dump = dump_of($site))->{by_kind}{client} <= 4 }),
    'clients that left are gone');
 
 $site->stop;

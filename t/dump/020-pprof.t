@@ -36,7 +36,7 @@ my @idle = map { opened($site) } 1 .. 5;
 
 # one worker may have accepted all of them but the one that asks
 
-until_true(20, sub {
+until_true(60, sub {
     my %has = map { $_->{worker} => 1 }
               find(dump_of($site), kind => 'client', state => qr/^waiting/);
     push @idle, opened($site) if keys %has < 2;
@@ -45,7 +45,7 @@ until_true(20, sub {
 
 push @clients, @idle;
 
-ok(until_true(5, sub { my $d = dump_of($site);
+ok(until_true(60, sub { my $d = dump_of($site);
                        ($d->{by_kind}{upstream} // 0) == 21
                        && $d->{count} == 21 * 2 + @idle + 1 }),
    'all connections are there');
@@ -198,7 +198,7 @@ sub full {
 
 sub delta {
     my $b = Profile::background(sub { get('?seconds=2',
-                                          seconds => 20)->{body} });
+                                          seconds => 60)->{body} });
 
     sleep 0.7;
     # the one who asks has copies of them

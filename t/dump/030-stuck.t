@@ -45,7 +45,7 @@ my @held = map { $begun{$_} = time(); opened($site, "GET $_ HTTP/1.1\r\nHost: ma
 # each of them may have come to a worker that hangs already, and waits there
 my $dump;
 
-ok(until_true(10, sub { ask(); 3 == (() = find($dump, state => 'stuck')) }),
+ok(until_true(60, sub { ask(); 3 == (() = find($dump, state => 'stuck')) }),
    'three workers hang, another one tells') or diag(Dump::listed($dump));
 
 my $began = time();
@@ -91,9 +91,9 @@ is(scalar(grep { has('profiling_test_one_cfi')->($_)
 # a worker that waits for the processor is not stuck: all is well again
 
 kill 'KILL', map { $_->{worker} } find($dump, state => 'stuck');
-until_true(10, sub { @{ [ $site->workers ] } == 4 });
+until_true(60, sub { @{ [ $site->workers ] } == 4 });
 
-ok(until_true(5, sub { ask(); !find($dump, state => 'stuck')
+ok(until_true(60, sub { ask(); !find($dump, state => 'stuck')
                               && 4 == @{ $dump->{workers} } }),
    'workers that came instead of them answer');
 
@@ -112,7 +112,7 @@ sub ask {
 
         next unless IO::Select->new($s)->can_read(4);
 
-        my $got = Site::parse(Site::read_all($s, 10));
+        my $got = Site::parse(Site::read_all($s, 60));
         $dump = JSON::PP->new->utf8->decode($got->{body});
         return $dump;
     }

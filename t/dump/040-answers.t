@@ -57,7 +57,7 @@ sub get { return "GET $_[0] HTTP/1.1\r\nHost: main\r\n\r\n" }
 sub limits {
     my @clients = map { opened($site, get("/$_")) } 1 .. 20;
 
-    ok(until_true(5, sub { dump_of($site)->{count} == 41 }), '41 of them');
+    ok(until_true(60, sub { dump_of($site)->{count} == 41 }), '41 of them');
 
     my $dump = dump_of($site);
     is_dump($dump, 'without a limit');
@@ -127,7 +127,7 @@ sub hostile {
 
     my $dump;
 
-    ok(until_true(5, sub { $dump = dump_of($site);
+    ok(until_true(60, sub { $dump = dump_of($site);
                            $dump->{by_kind}{upstream} >= 5 }),
        'strange requests are there');
     is_dump($dump, 'strange requests');
@@ -177,7 +177,7 @@ sub anonymous {
                   ('/secret/a?x=1', '/secret/a?x=2', '/secret/b', '/direct');
     my $dump;
 
-    ok(until_true(5, sub { $dump = dump_of($hidden);
+    ok(until_true(60, sub { $dump = dump_of($hidden);
                            ($dump->{by_kind}{upstream} // 0) == 4 }),
        'anonymous: the connections are there');
 
@@ -206,14 +206,14 @@ sub anonymous {
     kill 'HUP', $hidden->{pid};
 
     # the old workers keep the connections, a new one tells of them
-    ok(until_true(10, sub { $hidden->request('/api/profiling/goroutines')
+    ok(until_true(60, sub { $hidden->request('/api/profiling/goroutines')
                             ->{body} =~ /secret/ }),
        'without the directive all is told');
 
     $hidden->write(http => "profiling_anonymize on; $conf{http}");
     kill 'HUP', $hidden->{pid};
 
-    ok(until_true(10, sub {
+    ok(until_true(60, sub {
            my $got = $hidden->request('/api/profiling/goroutines');
            $body = $got->{body};
            return $got->{status} == 200 && $body !~ /secret/;
@@ -262,7 +262,7 @@ sub single {
     my @clients = map { opened($single, get("/$_")) } 1 .. 5;
     my $dump;
 
-    ok(until_true(5, sub { $dump = dump_of($single);
+    ok(until_true(60, sub { $dump = dump_of($single);
                            $dump->{count} == 11 }),
        'a single process lists its connections');
     is_dump($dump, 'single process');
@@ -281,13 +281,13 @@ sub reload {
 
     my @clients = map { opened($reload, get("/$_")) } 1 .. 10;
 
-    ok(until_true(5, sub { dump_of($reload)->{count} == 21 }), 'before');
+    ok(until_true(60, sub { dump_of($reload)->{count} == 21 }), 'before');
 
     kill 'HUP', $reload->{pid};
 
     my $dump;
 
-    ok(until_true(10, sub {
+    ok(until_true(60, sub {
            $dump = dump_of($reload);
            my %generations = map { $_->{generation} => 1 }
                              @{ $dump->{workers} };

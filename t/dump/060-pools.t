@@ -44,13 +44,13 @@ my @large = map { opened($site, "POST /large/$_ HTTP/1.1\r\nHost: main\r\n"
                                 . "Content-Length: 900000\r\n\r\nx") } 1 .. 4;
 my @fresh = map { opened($site) } 1 .. 6;
 
-ok(until_true(5, sub { dump_of($site)->{count} == 10 * 2 + 4 + 6 + 1 }),
+ok(until_true(60, sub { dump_of($site)->{count} == 10 * 2 + 4 + 6 + 1 }),
    'the connections are there');
 
 # memory may be answered with a dump of up to 2 seconds ago; this one is new
 my ($memory, $pools);
 
-ok(until_true(5, sub {
+ok(until_true(60, sub {
        $memory = $site->json('memory');
        $pools = $memory->{pools};
        return ($pools->{connections} // 0) >= 31;
@@ -108,7 +108,7 @@ is($one->{pools}{connections}, $one->{workers}[0]{pools}{connections},
 
 close $_ for @large, @small;
 
-ok(until_true(8, sub {
+ok(until_true(60, sub {
        my $p = $site->json('memory')->{pools};
        return !grep { ($_->{location} // '') eq '/large' }
               @{ $p->{locations} };

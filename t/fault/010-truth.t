@@ -124,7 +124,7 @@ is($by_location, lines(), 'the locations have all of them together');
 # An answer touches pages of shared memory, after the tick that it tells of:
 # one that has touched nothing new.
 
-$m = $n->until('metrics', 10, sub {
+$m = $n->until('metrics', 60, sub {
     return !grep {
         my $status = proc_status($_->{pid});
         abs($_->{memory}{shared} - $status->{RssShmem} * 1024)
@@ -180,7 +180,7 @@ sysread $_, my $answer, 4096 for @waiting;
 
 my $behind = connections('sport', $n->port(1));
 
-$m = $n->until('metrics', 10, sub {
+$m = $n->until('metrics', 60, sub {
     my $c = $_[0]{metrics}{connections};
     return $c->{active} == 16 + $behind && $c->{waiting} == 7 + $behind
            && $c->{reading} == 5 && $c->{writing} == 4 && $c->{upstream} == 4;
@@ -200,7 +200,7 @@ is($open->{upstream_idle}, $behind,
 
 @waiting = @reading = @writing = ();
 
-$m = $n->until('metrics', 10, sub {
+$m = $n->until('metrics', 60, sub {
     my $c = $_[0]{metrics}{connections};
     return $c->{active} == $behind && $c->{upstream} == 0;
 });

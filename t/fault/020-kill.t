@@ -46,7 +46,7 @@ sub kill_each {
         my ($victim) = sort { $a <=> $b } @workers;
         kill 'KILL', $victim;
 
-        my $back = wait_for(10, sub {
+        my $back = wait_for(60, sub {
             my @now = $n->workers;
             return @now == 2 && !grep { $_ == $victim } @now;
         });
@@ -58,7 +58,7 @@ sub kill_each {
 
         # it has been at work: its timer has ticked, not only its start
         my %before = map { $_ => 1 } @workers;
-        $n->until('metrics', 10, sub {
+        $n->until('metrics', 60, sub {
             return grep {
                 !$before{ $_->{pid} }
                 && Fault::stamp($_->{collected})
@@ -76,7 +76,7 @@ sub after_kills {
 
     # nothing is left of the killed
 
-    my $m = $n->until('metrics', 10, sub {
+    my $m = $n->until('metrics', 60, sub {
         my $c = $_[0]{metrics}{connections};
         return $c->{active} + $c->{upstream} == 0
                && @{ $_[0]{workers} } == 2;
@@ -89,7 +89,7 @@ sub after_kills {
     is_deeply([ sort map { $_->{slot} } @{ $m->{workers} } ], [ 0, 1 ],
               'slots of the killed are used again');
     is($m->{overhead}{unprofiled_workers}, 0, 'no worker was left without');
-    ok($n->until('health', 10, sub { $_[0]{status} eq 'healthy' })->{met},
+    ok($n->until('health', 60, sub { $_[0]{status} eq 'healthy' })->{met},
        'nothing is held against them');
 
     adds_up($n, $m->{metrics}{requests}{total});

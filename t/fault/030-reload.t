@@ -44,7 +44,7 @@ sub reload_often {
 
     my $start = $n->{module} ? $n->api('runtime')->{start_time} : '';
 
-    wait_for(10, sub { $n->api('metrics/history')->{count} > 3 })
+    wait_for(60, sub { $n->api('metrics/history')->{count} > 3 })
         if $n->{module};
 
     for my $i (1 .. $reloads) {
@@ -52,7 +52,7 @@ sub reload_often {
 
         next unless $n->{module};
 
-        my $m = $n->until('metrics', 10, sub {
+        my $m = $n->until('metrics', 60, sub {
             my @new = grep { $_->{generation} == $i + 1 } @{ $_[0]{workers} };
             return @new == 2;
         });
@@ -84,7 +84,7 @@ sub after_reloads {
     cmp_ok($highest, '<', 8, 'slots are used again');
     ok(!$seen->{states}{stuck}, 'no worker seemed stuck');
 
-    my $m = $n->until('metrics', 10, sub {
+    my $m = $n->until('metrics', 60, sub {
         my $c = $_[0]{metrics}{connections};
         return $c->{active} == 0 && @{ $_[0]{workers} } == 2;
     });
@@ -110,7 +110,7 @@ sub after_reloads {
 my $slow = IO::Socket::INET->new('127.0.0.1:' . $with->port);
 syswrite $slow, "GET /slow HTTP/1.0\r\n\r\n";
 
-my $m = $with->until('metrics', 10, sub {
+my $m = $with->until('metrics', 60, sub {
     return $_[0]{metrics}{connections}{writing} == 1;
 });
 ok($m->{met}, 'a slow client is being served');
@@ -120,18 +120,18 @@ my $before = $m->{metrics}{requests}{total};
 
 ok($with->reload, 'reload');
 
-$m = $with->until('metrics', 10, sub {
+$m = $with->until('metrics', 60, sub {
     my ($old) = grep { $_->{pid} == $busy->{pid} } @{ $_[0]{workers} };
     return $old && $old->{state} eq 'draining' && @{ $_[0]{workers} } == 3;
 });
 
 ok($m->{met}, 'its worker is shown as draining, beside the two new ones');
-ok($with->until('health', 10, sub { $_[0]{status} eq 'healthy' })->{met},
+ok($with->until('health', 60, sub { $_[0]{status} eq 'healthy' })->{met},
    '... which is healthy');
 
 # it goes on ticking
 my ($old) = grep { $_->{pid} == $busy->{pid} } @{ $m->{workers} };
-$m = $with->until('metrics', 10, sub {
+$m = $with->until('metrics', 60, sub {
     my ($now) = grep { $_->{pid} == $busy->{pid} } @{ $_[0]{workers} };
     return $now && $now->{collected} gt $old->{collected};
 });
@@ -139,12 +139,12 @@ ok($m->{met}, '... and still collects its figures');
 
 undef $slow;
 
-$m = $with->until('metrics', 10, sub {
+$m = $with->until('metrics', 60, sub {
     return !grep { $_->{pid} == $busy->{pid} } @{ $_[0]{workers} };
 });
 
 ok($m->{met}, 'it is gone when its client is gone');
-$m = $with->until('metrics', 10, sub {
+$m = $with->until('metrics', 60, sub {
     return $_[0]{metrics}{requests}{total} == $before + 1;
 });
 ok($m->{met}, '... and its last request is counted')
@@ -158,13 +158,13 @@ $with->reload(main => 'worker_shutdown_timeout 1s;');
 my $silent = IO::Socket::INET->new('127.0.0.1:' . $with->port);
 syswrite $silent, "GET /slow HTTP/1.0\r\n\r\n";
 
-$with->until('metrics', 10, sub {
+$with->until('metrics', 60, sub {
     return $_[0]{metrics}{connections}{writing} == 1;
 });
 
 ok($with->reload, 'reload with worker_shutdown_timeout');
 
-$m = $with->until('metrics', 10, sub {
+$m = $with->until('metrics', 60, sub {
     return @{ $_[0]{workers} } == 2
            && $_[0]{metrics}{connections}{active} == 0;
 });

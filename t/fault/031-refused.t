@@ -17,8 +17,8 @@ my $n = Fault->new(name => 'zone', profiling => $zone);
 
 $n->start;
 $n->get('/empty') for 1 .. 5;
-$n->until('metrics', 5, sub { $_[0]{metrics}{requests}{total} == 5 });
-$n->until('metrics/history', 5, sub { $_[0]{count} > 2 });
+$n->until('metrics', 60, sub { $_[0]{metrics}{requests}{total} == 5 });
+$n->until('metrics/history', 60, sub { $_[0]{count} > 2 });
 
 for my $case (['another size', qr/slots=6/, 'zone=prof:20m', 'zone=prof:16m',
                qr/size 20971520 .*"prof".* 16777216 bytes/],
@@ -38,7 +38,7 @@ for my $case (['another size', qr/slots=6/, 'zone=prof:20m', 'zone=prof:16m',
     $n->configure(profiling => $changed);
     $n->signal('HUP');
 
-    my $said = wait_for(10, sub {
+    my $said = wait_for(60, sub {
         my ($line) = substr($n->log, $length) =~ /^(.*\[emerg\].*)$/m;
         return $line;
     });
@@ -104,7 +104,7 @@ $two->start;
 
 my @slow;
 
-wait_for(10, sub {
+wait_for(60, sub {
     push @slow, IO::Socket::INET->new('127.0.0.1:' . $two->port);
     syswrite $slow[-1], "GET /slow HTTP/1.0\r\n\r\n";
     my $m = $two->ticked;
@@ -114,10 +114,10 @@ wait_for(10, sub {
 my @old = $two->workers;
 
 $two->signal('HUP');
-ok(wait_for(10, sub { $two->workers == 4 && $two->running == 2 }),
+ok(wait_for(60, sub { $two->workers == 4 && $two->running == 2 }),
    'new workers run beside the draining ones');
 
-my $m = $two->until('metrics', 10, sub {
+my $m = $two->until('metrics', 60, sub {
     return $_[0]{overhead}{unprofiled_workers} == 2;
 });
 ok($m->{met}, '... and are counted as not profiled');
@@ -144,9 +144,9 @@ is(@lines, 2, 'one line each in the log') or diag(@lines);
 
 @slow = ();
 
-ok(wait_for(10, sub { $two->workers == 2 }), 'the old ones have gone');
+ok(wait_for(60, sub { $two->workers == 2 }), 'the old ones have gone');
 ok($two->reload, 'reload');
-$m = $two->until('metrics', 10, sub { @{ $_[0]{workers} } == 2 });
+$m = $two->until('metrics', 60, sub { @{ $_[0]{workers} } == 2 });
 ok($m->{met}, 'the next workers have the slots again')
     or diag(explain($m->{workers}), $two->log);
 

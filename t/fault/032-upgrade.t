@@ -31,7 +31,7 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
 
         ok($n->reload(module => $module), '... reload with the module');
 
-        my $m = $n->until('metrics', 10, sub { @{ $_[0]{workers} } == 2 });
+        my $m = $n->until('metrics', 60, sub { @{ $_[0]{workers} } == 2 });
         ok($m->{met}, '... it is at work again');
         is($n->api('runtime')->{generation}, 1,
            '... and starts anew, for the zone had gone');
@@ -55,8 +55,8 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
     # "file" is loaded by the path of its own copy
     $n->start(module => $file);
     $n->get('/empty') for 1 .. 3;
-    $n->until('metrics', 5, sub { $_[0]{metrics}{requests}{total} == 3 });
-    my $h = $n->until('metrics/history', 5, sub { $_[0]{count} > 3 });
+    $n->until('metrics', 60, sub { $_[0]{metrics}{requests}{total} == 3 });
+    my $h = $n->until('metrics/history', 60, sub { $_[0]{count} > 3 });
 
     for my $i (2 .. 4) {
         copy($module, "$file.new") or die "copy() failed: $!\n";
@@ -67,7 +67,7 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
 
         ok($n->reload, 'another file of the module, and a reload');
 
-        my $m = $n->until('metrics', 10, sub {
+        my $m = $n->until('metrics', 60, sub {
             my @new = grep { $_->{generation} == $i } @{ $_[0]{workers} };
             return @new == 2 && @{ $_[0]{workers} } == 2;
         });
@@ -83,7 +83,7 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
        '... from its first sample on');
 
     is($n->get('/empty')->{status}, 200, 'it still counts');
-    ok($n->until('metrics', 5, sub {
+    ok($n->until('metrics', 60, sub {
            return $_[0]{metrics}{requests}{total} == 4;
        })->{met}, '... all requests');
 
@@ -102,7 +102,7 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
 
     $n->signal('USR2');
 
-    my $new = wait_for(15, sub {
+    my $new = wait_for(60, sub {
         my ($pid) = Fault::slurp($n->dir . '/nginx.pid') =~ /(\d+)/;
         return $pid && $pid != $old && $n->workers($pid) == 2 && $pid;
     });
@@ -111,15 +111,15 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
     is(scalar $n->workers($old), 2, '... beside the first');
 
     kill 'WINCH', $old;
-    ok(wait_for(15, sub { $n->workers($old) == 0 }), 'old workers have gone');
+    ok(wait_for(60, sub { $n->workers($old) == 0 }), 'old workers have gone');
 
-    my $m = $n->until('metrics', 10, sub { @{ $_[0]{workers} } == 2 });
+    my $m = $n->until('metrics', 60, sub { @{ $_[0]{workers} } == 2 });
     is_deeply([ sort map { $_->{pid} } @{ $m->{workers} } ],
               [ sort $n->workers($new) ], 'the new ones are shown');
     is($n->api('runtime')->{generation}, 1, '... in generation 1');
 
     kill 'QUIT', $old;
-    ok(wait_for(15, sub { !Fault::alive($old) }), 'the old master has gone');
+    ok(wait_for(60, sub { !Fault::alive($old) }), 'the old master has gone');
 
     $n->{pid} = $new;
     is($n->api('health')->{status}, 'healthy', 'the new one is healthy');
@@ -142,16 +142,16 @@ my $module = $ENV{TEST_NGINX_LOAD_MODULES};
     $n->get('/empty') for 1 .. 3;
 
     $n->signal('USR2');
-    my $new = wait_for(15, sub {
+    my $new = wait_for(60, sub {
         my ($pid) = Fault::slurp($n->dir . '/nginx.pid') =~ /(\d+)/;
         return $pid && $pid != $old && $n->workers($pid) == 2 && $pid;
     });
     ok($new, 'a second master runs');
 
     kill 'TERM', $new;
-    ok(wait_for(15, sub { !Fault::alive($new) }), '... and is ended');
+    ok(wait_for(60, sub { !Fault::alive($new) }), '... and is ended');
 
-    my $m = $n->until('metrics', 10, sub { @{ $_[0]{workers} } == 2 });
+    my $m = $n->until('metrics', 60, sub { @{ $_[0]{workers} } == 2 });
     is($m->{metrics}{requests}{total}, 3, 'the old one has its totals');
     is($n->api('runtime')->{generation}, 1, '... in the same generation');
 
@@ -168,7 +168,7 @@ for my $daemon ('off', 'on') {
     my $pid = $n->start;
     $n->get('/empty') for 1 .. 3;
 
-    my $m = $n->until('metrics', 10, sub {
+    my $m = $n->until('metrics', 60, sub {
         return $_[0]{metrics}{requests}{total} == 3;
     });
     ok($m->{met}, "a single process, daemon $daemon: requests are counted");
@@ -176,7 +176,7 @@ for my $daemon ('off', 'on') {
               '... it is the only worker');
 
     my $tick = $m->{workers}[0]{collected};
-    ok($n->until('metrics', 10, sub {
+    ok($n->until('metrics', 60, sub {
            return $_[0]{workers}[0]{collected} gt $tick;
        })->{met}, '... and ticks on');
 
@@ -205,7 +205,7 @@ for my $case (['without the module', 0, 0],
     $n->configure(module => $after);
     $n->signal('HUP');
 
-    ok(wait_for(10, sub {
+    ok(wait_for(60, sub {
            return $n->log =~ /reconfiguring.*using the "epoll"/s;
        }), "a single process $name: reload");
 
@@ -230,13 +230,13 @@ for my $case (['without the module', 0, 0],
 
     $n->start;
     chomp(my $cpus = `nproc --all`);
-    my $m = $n->until('metrics', 10, sub { @{ $_[0]{workers} } == $cpus });
+    my $m = $n->until('metrics', 60, sub { @{ $_[0]{workers} } == $cpus });
     ok($m->{met}, "worker_processes auto: $cpus workers");
     is(scalar @{ $m->{workers} }, scalar(() = $n->workers), '... no others');
 
     for my $workers (1, 5) {
         $n->reload(workers => $workers);
-        $m = $n->until('metrics', 10, sub {
+        $m = $n->until('metrics', 60, sub {
             return @{ $_[0]{workers} } == $workers;
         });
         ok($m->{met}, "a reload to $workers workers")

@@ -43,7 +43,7 @@ is(join('; ', @lost), '', 'a draining worker answers every request');
 
 # the answer is given, and the worker does not wait for anything more
 
-ok(wait_for(20, sub { $n->workers == 1 }), 'workers that have answered end');
+ok(wait_for(60, sub { $n->workers == 1 }), 'workers that have answered end');
 
 unlike($n->log, qr/open socket|\[(?:alert|emerg|crit)\]/,
        'none left a connection behind');
@@ -65,12 +65,12 @@ sub lost {
 
     syswrite $s, "$method $path HTTP/1.1\r\nHost: main\r\n";
 
-    wait_for(10, sub { accepted($s, $pid) })
+    wait_for(60, sub { accepted($s, $pid) })
         or return "$path: not accepted by $pid";
 
     $n->reload or return "$path: no reload";
 
-    wait_for(10, sub { slurp("/proc/$pid/cmdline") =~ /shutting down/ })
+    wait_for(60, sub { slurp("/proc/$pid/cmdline") =~ /shutting down/ })
         or return "$path: worker $pid is not draining";
 
     syswrite $s, "Content-Length: 0\r\nConnection: close\r\n\r\n";

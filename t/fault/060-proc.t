@@ -21,7 +21,7 @@ SKIP: {
     $n->start;
     $n->get('/empty') for 1 .. 3;
 
-    my $m = $n->until('metrics', 10, sub {
+    my $m = $n->until('metrics', 60, sub {
         return $_[0]{metrics}{requests}{total} == 3
                && @{ $_[0]{workers} } == 2;
     });
@@ -76,14 +76,14 @@ SKIP: {
 
     my ($victim) = $n->workers;
     kill 'KILL', $victim;
-    $m = $n->until('metrics', 10, sub {
+    $m = $n->until('metrics', 60, sub {
         return @{ $_[0]{workers} } == 2
                && !grep { $_->{pid} == $victim } @{ $_[0]{workers} };
     });
     ok($m->{met}, '... a worker that is killed is replaced');
 
     ok($n->reload, '... reload');
-    $m = $n->until('metrics', 10, sub { @{ $_[0]{workers} } == 2 });
+    $m = $n->until('metrics', 60, sub { @{ $_[0]{workers} } == 2 });
     ok($m->{met}, '... old workers go');
     ok($n->stop('QUIT'), '... nginx ends');
     clean($n);
@@ -97,7 +97,7 @@ SKIP: {
     $n->start;
     $n->get('/empty') for 1 .. 3;
 
-    my $m = $n->until('metrics', 10, sub {
+    my $m = $n->until('metrics', 60, sub {
         return $_[0]{metrics}{requests}{total} == 3
                && @{ $_[0]{workers} } == 2;
     });
@@ -107,7 +107,7 @@ SKIP: {
     cmp_ok($m->{metrics}{memory}{stack_inuse}, '>', 4000, '... and stacks');
 
     ok($n->reload, '... reload');
-    $m = $n->until('metrics', 10, sub {
+    $m = $n->until('metrics', 60, sub {
         return @{ $_[0]{workers} } == 2
                && !grep { $_->{generation} != 2 } @{ $_[0]{workers} };
     });
@@ -156,7 +156,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
                   1 .. 200;
     syswrite $_, "GET /empty HTTP/1.1\r\nX" for @clients;
 
-    $m = $n->until('memory', 20, sub {
+    $m = $n->until('memory', 60, sub {
         return $_[0]{memory}{heap_alloc} > $before->{heap_alloc} + 12e6;
     });
     ok($m->{met}, '... which grows by what connections take')
@@ -166,7 +166,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
 
     @clients = ();
 
-    $m = $n->until('memory', 20, sub {
+    $m = $n->until('memory', 60, sub {
         return $_[0]{memory}{heap_alloc} < $before->{heap_alloc} + 2e6;
     });
     ok($m->{met}, '... and shrinks when they are gone')
@@ -178,7 +178,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
                1 .. 200;
     syswrite $_, "GET /empty HTTP/1.1\r\nX: " . 'x' x 60000 for @clients;
 
-    $m = $n->until('memory', 20, sub {
+    $m = $n->until('memory', 60, sub {
         return $_[0]{memory}{heap_alloc} > $before->{heap_alloc} + 24e6;
     });
     ok($m->{met}, '... long headers take more')
@@ -186,7 +186,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
 
     @clients = @clients[grep { $_ % 10 == 9 } 0 .. $#clients];
 
-    $m = $n->until('memory', 20, sub {
+    $m = $n->until('memory', 60, sub {
         return $_[0]{memory}{heap_alloc} < $before->{heap_alloc} + 5e6;
     });
     ok($m->{met}, '... most of them go')

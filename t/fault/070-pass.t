@@ -43,7 +43,7 @@ $n->ticked;
 is(scalar(grep { $_->{requests} } @{ $n->api('locations')->{locations} }),
    300, 'three hundred locations have been used');
 
-my $h = $n->until('metrics/history?count=1000', 30, sub {
+my $h = $n->until('metrics/history?count=1000', 60, sub {
     return $_[0]{count} >= 60;
 });
 ok($h->{met}, 'the history has sixty samples');
@@ -62,7 +62,7 @@ SKIP: {
 
         for (1 .. 40) {
             $n->reload;
-            $n->until('metrics', 10, sub { @{ $_[0]{workers} } == 1 });
+            $n->until('metrics', 60, sub { @{ $_[0]{workers} } == 1 });
 
             for (1 .. 10) {
                 $size = length($n->get($endpoint)->{body} // '');

@@ -114,7 +114,7 @@ END2
 
         my $gc;
 
-        wait_for(30, sub {
+        wait_for(60, sub {
             $gc = $n->api('force-gc', method => 'POST');
             return $gc->{http} != 429;
         });

@@ -23,7 +23,7 @@ $site->start;
 my @pids = $site->workers;
 
 like($site->request('/foreign')->{body}, qr/done/, 'a module makes a request');
-ok(until_true(10, sub { $site->log =~ /a foreign request has begun/ }),
+ok(until_true(60, sub { $site->log =~ /a foreign request has begun/ }),
    'it begins when no other is served');
 
 is($site->request('/plain')->{body}, "plain\n", "the next one is served $_")

@@ -91,13 +91,13 @@ sub killed {
 
         kill 'KILL', $victim;
 
-        wait_for(20, sub {
+        wait_for(60, sub {
             my @now = $n->workers;
             return @now == 2 && !grep { $_ == $victim } @now;
         }) or last;
 
         # until the new one serves
-        $done++ if wait_for(20, sub { !$n->get('/empty')->{error} });
+        $done++ if wait_for(60, sub { !$n->get('/empty')->{error} });
     }
 
     is($done, $kills, "$n->{name}: $kills workers were killed and replaced");
@@ -136,7 +136,7 @@ sub asker {
         $SIG{TERM} = sub { $end = 1 };
 
         until ($end) {
-            my $r = $n->get($path, timeout => 30);
+            my $r = $n->get($path, timeout => 60);
 
             # its own worker may have been killed
             next if $r->{error};
@@ -182,7 +182,7 @@ sub holders {
 
         my $holder;
 
-        wait_for(20, sub {
+        wait_for(60, sub {
             ($holder) = grep {
                 slurp("/proc/$_/syscall") =~ /^34 /
             } $n->workers;
@@ -190,7 +190,7 @@ sub holders {
 
         kill 'KILL', $holder;
 
-        ok(wait_for(20, sub {
+        ok(wait_for(60, sub {
             my @now = $n->workers;
             return @now == 2 && !grep { $_ == $holder } @now;
         }), "$n->{name}: one that held the mutexes was killed");

@@ -103,7 +103,7 @@ sub reloaded {
 
     my %saw = map { $_ => told($n, $_, $clients{$_}) } keys %clients;
 
-    nothing_left($n, $before, "$n->{name}: after reloads", seconds => 30);
+    nothing_left($n, $before, "$n->{name}: after reloads", seconds => 60);
 
     if ($n->{module}) {
         all_answers_valid($n, 'after');
@@ -133,7 +133,7 @@ sub asks {
 
         for (my $i = 0; !$end; $i++) {
             my $path = $paths[$i % @paths];
-            my $r = request($n->port, $path, timeout => 30);
+            my $r = request($n->port, $path, timeout => 60);
 
             # the signal that ends it may have interrupted the last one
             last if $end;

@@ -90,7 +90,7 @@ sub each_place {
     for (my $at = 0; $at < 400; $at += $step || 1) {
         $s->fail($call, $at, $fail, $worker);
 
-        my $r = $n->get($path, timeout => 30,
+        my $r = $n->get($path, timeout => 60,
                         $path eq $post ? (method => 'POST') : ());
         my $seen = $s->seen($call);
 
@@ -153,10 +153,10 @@ sub starts {
             kill 'KILL', $old;
             $kills++;
 
-            my $back = wait_for(10, sub {
+            my $back = wait_for(60, sub {
                 my ($now) = $n->workers;
                 return $now && $now != $old
-                       && !$n->get('/empty', timeout => 10)->{error};
+                       && !$n->get('/empty', timeout => 60)->{error};
             });
 
             my $seen = $s->seen($call);

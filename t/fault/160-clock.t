@@ -123,7 +123,7 @@ sub stepped {
                                        '/debug/pprof/block?seconds=3';
 
     # they have begun
-    ok($n->until('goroutines', 20, sub {
+    ok($n->until('goroutines', 60, sub {
         return 3 == grep { ($_->{uri} // '') =~ m{^/debug/pprof/} }
                     @{ $_[0]{goroutines} };
     })->{met}, "$name: captures run");
@@ -147,7 +147,7 @@ sub stepped {
     cmp_ok(time - $began, '<', 60, '... in its time');
 
     my $now;
-    ok(wait_for(10, sub {
+    ok(wait_for(60, sub {
         $now = $n->api('metrics');
         return 2 == grep {
             abs(Fault::stamp($_->{collected}) - time - $seconds) < 5
@@ -158,10 +158,10 @@ sub stepped {
     cmp_ok($now->{uptime} - $m->{uptime}, '<', 120, '... nor leapt the uptime');
     is_deeply([ grep { $_->{state} ne 'running' } @{ $now->{workers} } ], [],
               '... nobody seems stuck');
-    ok($n->until('health', 10, sub { $_[0]{status} eq 'healthy' })->{met},
+    ok($n->until('health', 60, sub { $_[0]{status} eq 'healthy' })->{met},
        '... all are healthy');
 
-    ok(wait_for(10, sub {
+    ok(wait_for(60, sub {
         return $n->get('/api/profiling/force-gc', method => 'POST',
                        body => '')->{status} == 200;
     }), '... collections are possible');

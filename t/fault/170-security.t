@@ -225,7 +225,7 @@ END
 
     $n->get("/told?key=$token", headers => $head =~ s/^Host.*\r\n//r)
         for 1 .. 20;
-    $n->until('goroutines', 10, sub {
+    $n->until('goroutines', 60, sub {
         return 8 <= grep { ($_->{uri} // '') =~ m{^/hold/} }
                     @{ $_[0]{goroutines} };
     })->{met} or fail('the connections are shown');
@@ -235,7 +235,7 @@ END
     for my $path (@endpoints, '/debug/pprof/trace?seconds=0.1',
                   '/debug/pprof/trace?seconds=0.1&format=perfetto')
     {
-        my $body = $n->get($path, timeout => 40)->{body} // '';
+        my $body = $n->get($path, timeout => 60)->{body} // '';
 
         push @told, $path if plain($body) =~ /TOKEN/i;
     }

@@ -57,7 +57,7 @@ $site->request('/upstream') for 1 .. 5;
 ok(until_true(60, sub { value('up{job="nginx"}') }), 'Prometheus scrapes')
     or diag(slurp("$dir/output"));
 
-ok(until_true(20, sub {
+ok(until_true(60, sub {
     return defined value('instance:nginx_profiling_memory:ratio')
            && defined value('instance:nginx_profiling_requests:rate1m')
            && defined value('instance:nginx_profiling_pause:ratio_rate1m');
@@ -159,19 +159,19 @@ ok(until_true(20, sub {
 my ($victim) = $site->workers;
 kill 'STOP', $victim;
 
-ok(until_true(30, sub {
+ok(until_true(60, sub {
     (value('ALERTS{alertname="NginxWorkerStuck",alertstate="firing"}') // 0)
         == 1;
 }), 'a stuck worker fires an alert');
 
 kill 'CONT', $victim;
 
-ok(until_true(30, sub {
+ok(until_true(60, sub {
     !defined value('ALERTS{alertname="NginxWorkerStuck"}');
 }), 'which ends when it goes on');
 
 kill 'TERM', $server;
-ok(until_true(20, sub { waitpid($server, POSIX::WNOHANG()) != 0 }),
+ok(until_true(60, sub { waitpid($server, POSIX::WNOHANG()) != 0 }),
    'the server ends');
 undef $server;
 

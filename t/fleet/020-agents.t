@@ -30,7 +30,7 @@ my %sure = (profile => 1, block => 1);
 
 # pace and length of a CPU profile: theirs, and the one of a short test; s
 my @agents = (
-    { name => 'Alloy', every => [15, 3], cpu => [14, 2], timeout => 10,
+    { name => 'Alloy', every => [15, 3], cpu => [14, 2], timeout => 60,
       agent => 'Alloy/v1.5.1', query => 'seconds=%d&seconds=%d' },
     { name => 'Parca', every => [10, 2], cpu => [10, 2], timeout => 13,
       agent => 'Go-http-client/1.1', query => 'seconds=%d' },
@@ -73,7 +73,7 @@ while (time() < $end - 4) {
     my %old = map { $_ => 1 } $site->workers;
     kill 'HUP', $site->{pid};
 
-    $reloads++ if until_true(20, sub {
+    $reloads++ if until_true(60, sub {
         return 2 <= grep { !$old{$_} } $site->workers;
     });
 }

@@ -82,7 +82,7 @@ sub reload {
                          . "profiling_heap_rate $rate;");
     kill 'HUP', $site->{pid};
 
-    until_true(10, sub { my @now = $site->workers;
+    until_true(60, sub { my @now = $site->workers;
                          return @now == 1 && $now[0] != $old[0] });
 }
 
@@ -324,7 +324,7 @@ sub allocator {
         my $got;
 
         # once a second at most
-        until_true(10, sub {
+        until_true(60, sub {
             $got = $site->request('/api/profiling/force-gc',
                                   method => 'POST');
             return $got->{status} == 200;

@@ -59,7 +59,7 @@ sub ask {
     my ($path, $n) = @_;
 
     for (1 .. $n || 1) {
-        my $got = $site->request($path, seconds => 30);
+        my $got = $site->request($path, seconds => 60);
         die "$path: status $got->{status}\n" if $got->{status} != 200;
     }
 }
@@ -71,7 +71,7 @@ sub reload {
     $site->write(@_);
     kill 'HUP', $site->{pid};
 
-    until_true(10, sub { my @now = $site->workers;
+    until_true(60, sub { my @now = $site->workers;
                          return @now && !grep { $old{$_} } @now })
         or die "no reload\n";
 }
@@ -83,7 +83,7 @@ sub several {
     # by one connection each, until both have had some
     my %of;
 
-    until_true(20, sub {
+    until_true(60, sub {
         ask('/leak');
         my $p = Heap::take($site);
 
@@ -117,7 +117,7 @@ sub killed {
 
     kill 'KILL', $workers[0];
 
-    until_true(10, sub { my @now = $site->workers;
+    until_true(60, sub { my @now = $site->workers;
                          return @now == 2 && $now[0] != $workers[0] });
 
     $p = Heap::take($site);
@@ -151,7 +151,7 @@ sub reloaded {
 
     my $before = $site->json('metrics')->{overhead}{samples};
 
-    until_true(10, sub {
+    until_true(60, sub {
         return $site->json('metrics')->{overhead}{samples} >= $before + 6;
     });
     ask('/family', 20);

@@ -164,7 +164,7 @@ sub trimmed {
 
     is_heap(Heap::take($site, args => 'gc=1'), 'gc=1', rate => 8192);
 
-    ok(until_true(10, sub { return $gc->() >= $before + 2 }),
+    ok(until_true(60, sub { return $gc->() >= $before + 2 }),
        '... both workers have trimmed');
 }
 

@@ -95,7 +95,7 @@ my $reloaded;
 
 while (time() < $end || ($taken < 2 && time() < $end + 60)) {
     my $path = (qw(heap allocs threadcreate))[$taken % 3];
-    my $got = $site->request("/debug/pprof/$path", seconds => 30);
+    my $got = $site->request("/debug/pprof/$path", seconds => 60);
 
     $taken += $got->{status} == ($encodes ? 200 : 500);
 

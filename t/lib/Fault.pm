@@ -7,7 +7,7 @@ package Fault;
 #   my $n = Fault->new(workers => 2, http => '...', server => '...');
 #   $n->start;
 #   my $m = $n->api('metrics');
-#   wait_for(10, sub { $n->workers == 2 });
+#   wait_for(60, sub { $n->workers == 2 });
 #
 # Everything that was started is stopped when the script ends.
 
@@ -75,7 +75,7 @@ sub new {
         daemon    => 'off',
         level     => 'info',
         access_log => 'off',
-        timeout   => 10,
+        timeout   => 60,
         env       => {},
         wrapper   => [],
         %o,
@@ -181,7 +181,7 @@ sub start {
     $self->configure(%o);
     $self->launch;
 
-    my $answers = wait_for($o{seconds} || 20, sub {
+    my $answers = wait_for($o{seconds} || 60, sub {
         return 1 if IO::Socket::INET->new("127.0.0.1:$self->{port}");
         return -1 if $self->{daemon} eq 'off'
                      && waitpid($self->{child}, WNOHANG) != 0;
@@ -200,7 +200,7 @@ sub start {
     if ($self->{master} eq 'on' && !@{ $self->{wrapper} }
         && $self->{workers} =~ /^\d+$/)
     {
-        wait_for(10, sub { $self->workers >= $self->{workers} });
+        wait_for(60, sub { $self->workers >= $self->{workers} });
     }
 
     return $self->{pid};
@@ -237,7 +237,7 @@ sub pid_file {
     my ($self, $seconds) = @_;
 
     my $pid;
-    wait_for($seconds || 20, sub { ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/ });
+    wait_for($seconds || 60, sub { ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/ });
 
     return $pid;
 }
@@ -266,7 +266,7 @@ sub stop {
     kill 'CONT', @workers if @workers;
     kill $signal || 'TERM', $_ for $self->{pid} || $self->{child} || ();
 
-    my $gone = wait_for($seconds || 15, sub {
+    my $gone = wait_for($seconds || 60, sub {
         waitpid($self->{child}, WNOHANG) if $self->{child};
         return !grep { alive($_) } @pids;
     });
@@ -339,7 +339,7 @@ sub reload {
 
     $self->signal('HUP');
 
-    return wait_for(20, sub {
+    return wait_for(60, sub {
         my @now = $self->running;
         return @now >= $workers && !grep { $old{$_} } @now;
     });
@@ -426,7 +426,7 @@ sub request {
     my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port");
     return { error => failure($!) } unless $s;
 
-    my $wait = pack('l!l!', $o{timeout} || 10, 0);
+    my $wait = pack('l!l!', $o{timeout} || 60, 0);
     setsockopt($s, SOL_SOCKET, SO_RCVTIMEO, $wait);
     setsockopt($s, SOL_SOCKET, SO_SNDTIMEO, $wait);
 
@@ -750,7 +750,7 @@ sub poller {
         $SIG{TERM} = sub { $end = 1 };
 
         until ($end) {
-            my $r = $self->get('/api/profiling/metrics', timeout => 5);
+            my $r = $self->get('/api/profiling/metrics', timeout => 60);
 
             # the signal that ends it may have interrupted the last one
 
@@ -813,7 +813,7 @@ sub prober {
         $SIG{TERM} = sub { $end = 1 };
 
         until ($end) {
-            my $r = request($self->{port}, $path || '/empty', timeout => 5);
+            my $r = request($self->{port}, $path || '/empty', timeout => 60);
 
             # the signal that ends it may have interrupted the last one
 

@@ -92,7 +92,7 @@ sub counted {
     my $after = Time::HiRes::time();
     my $m;
 
-    until_true(10, sub {
+    until_true(60, sub {
         $m = $site->json('metrics');
         return !grep { stamp($_->{collected}) <= $after }
                      @{ $m->{workers} };

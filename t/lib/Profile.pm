@@ -163,7 +163,7 @@ sub bytes {
     my $path = $o{path}
                || "/debug/pprof/profile?seconds=$seconds" . ($o{args} || '');
 
-    my $got = $site->request($path, to => $o{to}, seconds => $seconds + 30);
+    my $got = $site->request($path, to => $o{to}, seconds => $seconds + 60);
 
     die "$path: status $got->{status}: $got->{body}\n"
         unless $got->{status} == 200;
@@ -178,7 +178,7 @@ sub bytes {
 sub encoders_ended {
     my $site = shift;
 
-    return until_true(30, sub {
+    return until_true(60, sub {
         return !grep { slurp("/proc/$_/task/$_/children") =~ /\d/ }
                      $site->workers;
     });
@@ -513,7 +513,7 @@ sub armed {
              . "Host: main\r\n\r\n";
     $s->flush;
 
-    until_true(10, sub { !grep { sampled($site, $_) == $had{$_} } @workers })
+    until_true(60, sub { !grep { sampled($site, $_) == $had{$_} } @workers })
         or die "workers are not sampled\n";
 
     return $s;

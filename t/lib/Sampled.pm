@@ -123,7 +123,7 @@ sub lines {
 
     my @lines;
 
-    until_true(20, sub {
+    until_true(60, sub {
         my %waits = map { $_ => slurp("/proc/$_/stat") !~ /\) R / }
                     keys %{ $p->{had} };
         my %last;

@@ -7,7 +7,7 @@ package Site;
 #   my $site = Site->new(http => '...', workers => 2);
 #   $site->start;
 #   my $metrics = $site->json('/api/profiling/metrics');
-#   until_true(5, sub { ... });
+#   until_true(60, sub { ... });
 #
 # DIR, PORT, PORT1 .. PORT9 and MODULE stand for what they say in all pieces
 # of the configuration.  Everything is stopped when the script ends, and what
@@ -191,7 +191,7 @@ sub start {
         exec($self->command) or POSIX::_exit(127);
     }
 
-    my $up = until_true($self->{seconds} || 15, sub {
+    my $up = until_true($self->{seconds} || 60, sub {
         return -1 if waitpid($self->{pid}, WNOHANG) > 0;
         return -s "$self->{dir}/nginx.pid"
                && (@{ [ $self->workers ] } == $self->{workers});
@@ -213,7 +213,7 @@ sub stop {
 
     kill $signal || 'TERM', $pid;
 
-    my $gone = until_true($self->{seconds} || 15,
+    my $gone = until_true($self->{seconds} || 60,
                           sub { waitpid($pid, WNOHANG) != 0 });
 
     if (!$gone) {
@@ -245,7 +245,7 @@ END {
         for my $site (grep { $_->{pid} } @sites) {
             kill 'TERM', $site->{pid};
 
-            until_true(5, sub { waitpid($site->{pid}, WNOHANG) != 0 })
+            until_true(60, sub { waitpid($site->{pid}, WNOHANG) != 0 })
                 or kill 'KILL', $site->{pid};
         }
 
@@ -278,7 +278,7 @@ sub raw {
     print $s $bytes;
     $s->flush;
 
-    return read_all($s, $o{seconds} || 10);
+    return read_all($s, $o{seconds} || 60);
 }
 
 

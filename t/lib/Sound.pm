@@ -83,7 +83,7 @@ sub nothing_left {
     my ($model) = grep { /^worker/ } sort keys %$before;
     my $now;
 
-    my $same = wait_for($o{seconds} || 15, sub {
+    my $same = wait_for($o{seconds} || 60, sub {
         $now = usage($n);
         return !differences($before, $now, $model);
     });
@@ -171,7 +171,7 @@ sub all_answers_valid {
     my @bad;
 
     for my $path (@endpoints) {
-        my $r = $n->get($path, timeout => 40);
+        my $r = $n->get($path, timeout => 60);
         my $wrong = $r->{error} // ($r->{status} != 200 ? "$r->{status}" : 0)
                     || invalid($path, $r->{status}, $r->{head}, $r->{body});
 

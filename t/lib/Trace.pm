@@ -553,7 +553,7 @@ sub background_trace {
     });
 
     # another one is refused from when on this one runs
-    Site::until_true(10, sub {
+    Site::until_true(60, sub {
         select undef, undef, undef, 0.2;
         $site->request('/debug/pprof/trace?seconds=0.001')->{status} == 500;
     }) or die "no trace runs\n";

@@ -367,7 +367,7 @@ sub viewer {
             . "-http=127.0.0.1:$port $file");
         my $page = '';
 
-        until_true(20, sub {
+        until_true(60, sub {
             $page = run('curl', '-s', "http://127.0.0.1:$port/goroutines");
             $page =~ /nginx/;
         });
@@ -409,10 +409,10 @@ sub filters {
 
 sub existing {
     my $late = Profile::background(sub {
-        $site->request('/drip?early', seconds => 30)->{status};
+        $site->request('/drip?early', seconds => 60)->{status};
     });
 
-    until_true(5, sub { Site::slurp($site->dir . '/access.log') ne ''
+    until_true(60, sub { Site::slurp($site->dir . '/access.log') ne ''
                         && $site->json('/api/profiling/metrics')
                                 ->{metrics}{connections}{upstream} > 0 });
 

@@ -75,7 +75,7 @@ sub aborts {
         # headers that never end, and ones that make no sense
         my @half = map { my $s = $site->connect;
                          print $s "GET /half"; $s->flush; $s } 1 .. 3;
-        $site->raw("nonsense\r\n\r\n", seconds => 2) for 1 .. 3;
+        $site->raw("nonsense\r\n\r\n", seconds => 60) for 1 .. 3;
         sleep 0.3;
         close $_ for @half;
         sleep 0.7;
@@ -118,7 +118,7 @@ sub kills {
             my ($victim) = grep { $_ != $asked } $site->workers;
 
             kill 'KILL', $victim;
-            until_true(5, sub { $site->workers == 2
+            until_true(60, sub { $site->workers == 2
                                 && !grep { $_ == $victim } $site->workers });
             sleep 0.4;
         }
@@ -138,7 +138,7 @@ sub kills {
 sub asked {
     my $worker;
 
-    until_true(5, sub {
+    until_true(60, sub {
         ($worker) = map { $_->{worker} }
                     grep { ($_->{uri} // '') eq '/debug/pprof/trace' }
                     @{ $site->json('goroutines')->{goroutines} };
@@ -157,7 +157,7 @@ sub reloads {
         for (1 .. 3) {
             my @before = $site->workers;
             kill 'HUP', $site->{pid};
-            until_true(5, sub {
+            until_true(60, sub {
                 my %old = map { $_ => 1 } @before;
                 2 <= grep { !$old{$_} } $site->workers;
             });
@@ -180,7 +180,7 @@ sub reloads {
 sub free {
     my $name = shift;
 
-    ok(until_true(5, sub {
+    ok(until_true(60, sub {
         $site->request('/debug/pprof/trace?seconds=0.01')->{status} == 200;
     }), "$name: another trace may begin");
 }
@@ -191,7 +191,7 @@ sub asker_goes {
     print $s "GET /debug/pprof/trace?seconds=60 HTTP/1.1\r\nHost: main\r\n\r\n";
     $s->flush;
 
-    until_true(5, sub {
+    until_true(60, sub {
         sleep 0.2;
         $site->request('/debug/pprof/trace?seconds=0.001')->{status} == 500;
     }) or fail('a long trace runs');
@@ -203,17 +203,17 @@ sub asker_goes {
 
 sub asker_killed {
     my $b = Profile::background(sub {
-        $site->request('/debug/pprof/trace?seconds=60', seconds => 20)
+        $site->request('/debug/pprof/trace?seconds=60', seconds => 60)
              ->{status};
     });
 
-    until_true(5, sub {
+    until_true(60, sub {
         sleep 0.2;
         $site->request('/debug/pprof/trace?seconds=0.001')->{status} == 500;
     }) or fail('a long trace runs');
 
     kill 'KILL', $site->workers;
-    until_true(5, sub { $site->workers == 2 });
+    until_true(60, sub { $site->workers == 2 });
     Profile::finish($b);
 
     free('the asker\'s worker was killed');

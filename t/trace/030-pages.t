@@ -34,7 +34,7 @@ single();
 done_testing();
 
 
-sub get { return $site->request($trace . shift, seconds => 20, @_) }
+sub get { return $site->request($trace . shift, seconds => 60, @_) }
 
 
 sub headers {
@@ -119,7 +119,7 @@ sub busy {
     my $b = Profile::background(sub { get('?seconds=2')->{status} });
 
     my $got;
-    until_true(5, sub {
+    until_true(60, sub {
         sleep 0.2;
         $got = get('?seconds=0.001');
         $got->{status} != 200;
@@ -130,7 +130,7 @@ sub busy {
                      . "runtime error: tracing is already enabled\n",
        '... in Go\'s words');
     is($got->{headers}{'x-go-pprof'}, 1, '... with its header');
-    is($site->request('/debug/pprof/profile?seconds=1', seconds => 20)
+    is($site->request('/debug/pprof/profile?seconds=1', seconds => 60)
             ->{status}, 200, '... but not a profile');
     is(Profile::finish($b), 200, '... and the first goes on');
 }
