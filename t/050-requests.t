@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use List::Util qw(sum0);
 use Test::More;
 use Time::HiRes qw(time);
 use Site;
@@ -19,7 +20,7 @@ my $codes = join "\n", map { "location = /code/$_ { return $_; }" }
 my $http = <<'END';
     profiling_interval 100ms;
     log_format figures '$status $request_length $bytes_sent $request_time '
-                       '$upstream_response_time';
+                       '$server_protocol';
     large_client_header_buffers 2 1k;
 
     server {
@@ -184,6 +185,11 @@ sub tick {
     return { collected => epoch($m->{workers}[0]{collected}),
              goroutines => $m->{metrics}{cpu}{num_goroutine},
              active => $m->{metrics}{connections}{active} };
+}
+
+
+sub longest_pass {
+    return $site->json('metrics')->{metrics}{event_loop}{latency}{max};
 }
 
 
@@ -367,9 +373,14 @@ for my $code ($codes =~ m{/code/(\d+) }g) {
 
 counted('/none', { '= /none' => 1 }, status => 502);
 
+my %took;
+
 for (['/upstream', 200], ['/timeout', 504], ['/again', 200]) {
     my ($path, $status) = @$_;
+    my $start = time();
+
     is($site->request($path)->{status}, $status, "$path is answered $status");
+    $took{$path} = time() - $start;
     is($site->location('main', "= $path")->{requests}, 1,
        "$path is counted once");
 }
@@ -377,7 +388,7 @@ for (['/upstream', 200], ['/timeout', 504], ['/again', 200]) {
 my $client = $site->connect;
 print $client "GET /aborted HTTP/1.1\r\nHost: a\r\n\r\n";
 $client->flush;
-select undef, undef, undef, 0.02;
+was_read($client);
 close $client;
 
 ok(until_true(60, sub { $site->location('main', '= /aborted')->{by_status}{499} }),
@@ -421,15 +432,22 @@ for (1 .. 10) {
 
 @times = sort { $a <=> $b } @times;
 
+# nginx's clock stands still in a pass of the event loop: a timer that is set by
+# it may be early by the longest one, which others make longer
+
+my $early = longest_pass();
 my $sleep = $site->location('main', '= /sleep');
 
-cmp_ok($sleep->{latency}{p50}, '>=', 0.05 * 0.97, 'p50 is no less than slept');
+cmp_ok($sleep->{latency}{p50}, '>=', 0.97 * (0.05 - $early),
+       'p50 is no less than slept');
 cmp_ok($sleep->{latency}{p50}, '<=', $times[5] * 1.03,
        'p50 is no more than the clients saw');
 cmp_ok($sleep->{latency}{max}, '<=', $times[-1], 'nor is the maximum');
 cmp_ok($sleep->{latency}{p999}, '<=', $sleep->{latency}{max} * 1.03,
        'quantiles ascend');
-cmp_ok($sleep->{seconds}, '>=', 0.5 * 0.98, 'the sum is no less than slept');
+cmp_ok($sleep->{seconds}, '>=', 0.98 * 10 * (0.05 - $early),
+       'the sum is no less than slept');
+cmp_ok($sleep->{seconds}, '<=', sum0(@times), '... nor more than was seen');
 is($sleep->{latency}{unit}, 'seconds', 'the unit is told');
 
 my $start = time();
@@ -439,8 +457,10 @@ cmp_ok($limited, '<=', time() - $start, 'time of sending is less than seen');
 
 my $up = $site->location('main', '= /upstream')->{upstream};
 is($up->{requests}, 1, 'one request with an upstream');
-cmp_ok($up->{seconds}, '>=', 0.095, 'its time is the upstream\'s');
-cmp_ok($up->{seconds}, '<=', 2, 'and not absurd');
+cmp_ok($up->{seconds}, '>=', 0.97 * (0.1 - $early),
+       'its time is the upstream\'s');
+cmp_ok($up->{seconds}, '<=', $took{'/upstream'},
+       '... no more than its client saw');
 is($site->location('main', '= /sleep')->{upstream}{requests}, 0,
    'no upstream, no time of one');
 is($site->location('main', '= /sleep')->{upstream}{latency}{p50}, undef,
@@ -472,8 +492,17 @@ ok(until_true(60, sub {
 
 my @seen;
 my $rounds = 0;
+my $longest = 0;
 
-$rounds++, push @seen, streams() until @seen || $rounds == 20;
+until_true(60, sub {
+    my $start = time();
+
+    $rounds++;
+    push @seen, streams();
+    $longest = time() - $start if time() - $start > $longest;
+
+    return scalar @seen;
+});
 
 cmp_ok(scalar @seen, '>', 0, '12 streams are seen');
 is_deeply([ grep { $_->{active} != 1 && $_->{active} != 2 } @seen ], [],
@@ -483,8 +512,9 @@ is_deeply([ grep { $_->{goroutines} != $_->{active} + 12 } @seen ], [],
 
 my $h2sleep = $site->location('h2', '= /sleep');
 is($h2sleep->{requests}, 12 * $rounds, '12 streams are 12 requests');
-cmp_ok($h2sleep->{latency}{p50}, '>=', 0.29, 'that took as long as they took');
-cmp_ok($h2sleep->{latency}{max}, '<=', 2, 'and no longer');
+cmp_ok($h2sleep->{latency}{p50}, '>=', 0.97 * (0.3 - longest_pass()),
+       'that took as long as they took');
+cmp_ok($h2sleep->{latency}{max}, '<=', $longest, '... no longer than was seen');
 
 is(run('curl', '-s', '--http2-prior-knowledge', '-m', 10, '-o', '/dev/null',
        '-w', '%{http_code} %{http_version}', "http://$h2/none"),
@@ -497,12 +527,12 @@ is($site->location('h2', undef)->{by_status}{404}, 1,
 my (%log, %status);
 
 for (split /\n/, slurp($site->dir . '/access.log')) {
-    my ($status, $in, $out, $seconds, $upstream) = split ' ', $_, 5;
+    my ($status, $in, $out, $seconds, $protocol) = split ' ';
 
     $log{requests}++;
     $log{in} += $in;
     $log{out} += $out;
-    $log{seconds} += $seconds;
+    $log{one}++, $log{seconds} += $seconds if $protocol ne 'HTTP/2.0';
     $status{$status}++;
 }
 
@@ -513,7 +543,7 @@ for (@{ $site->json('locations')->{locations} }) {
     $sum->{requests} += $_->{requests};
     $sum->{in} += $_->{bytes_in};
     $sum->{out} += $_->{bytes_out};
-    $sum->{seconds} += $_->{seconds};
+    $sum->{seconds} += $_->{seconds} if ($_->{server} // '') ne 'h2';
 }
 
 is_deeply([@$sum{qw(requests in out)}],
@@ -531,13 +561,23 @@ for my $class (1 .. 5) {
     is($requests->{by_status}{"${class}xx"}, $n, "${class}xx are the log's");
 }
 
-# nginx takes the time at the begin of a pass of the event loop: of what the
-# machine holds a request up for within one it knows nothing
+# nginx takes the time at the begin of a pass of the event loop: what it takes of
+# a request that begins or ends in one is a part of that pass.  One request at a
+# time, so all of them together are no more than what the loop was busy twice.
 
-my $held = $site->json('metrics')->{metrics}{gc}{pause_total_ns} / 1e9;
+my $after = time();
+my $loop;
+
+until_true(60, sub {
+    my $m = $site->json('metrics');
+
+    $loop = $m->{metrics}{event_loop};
+    return !grep { epoch($_->{collected}) <= $after } @{ $m->{workers} };
+});
 
 cmp_ok(abs($sum->{seconds} - $log{seconds}), '<',
-       0.002 * $log{requests} + $held, 'seconds are $request_time, but finer');
+       0.002 * $log{one} + 2 * $loop->{busy_seconds},
+       'seconds are $request_time, but finer');
 
 my $runtime = $site->json('runtime');
 is($runtime->{request_count}, $requests->{total}, 'runtime counts the same');

@@ -7,7 +7,6 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(sleep);
 use Site;
 
 my $site = Site->new(
@@ -17,7 +16,35 @@ my $site = Site->new(
     server  => 'location = /busy { echo_blocking_sleep 0.35; echo ok; }',
 )->start;
 
+# A machine that is busy may hide the tick that tells of them: then once more.
+
 for (1 .. 3) {
+    my @seen;
+    my $refused = 0;
+
+    ok(until_true(60, sub {
+        push @seen, held(\$refused);
+
+        my ($idle, $busy) = (sort { $a <=> $b } @seen)[0, -1];
+        return $busy > 0.7 && $idle < $busy;
+    }), 'the interval with long passes is busy, others are not')
+        or diag("@seen");
+
+    is($refused, 0, '... they are answered');
+    is(scalar(grep { $_ > 1 } @seen), 0,
+       '... no loop is busier than all the time');
+}
+
+$site->stop;
+
+done_testing();
+
+
+# The shares that five ticks tell, with two long passes in them.
+
+sub held {
+    my $refused = shift;
+
     my $ticks = ticks();
     my @seen;
 
@@ -26,27 +53,19 @@ for (1 .. 3) {
     my @busy = map { $site->connect } 1 .. 2;
 
     say_to($_, "GET /busy HTTP/1.1\r\nHost: main\r\n") for @busy;
-    sleep 0.05;
-    say_to($_, "Connection: close\r\n\r\n"), sleep 0.01 for @busy;
+    was_read($_) for @busy;
+    say_to($_, "Connection: close\r\n\r\n") for @busy;
 
-    is(scalar(grep { Site::parse(Site::read_all($_, 60))->{status} == 200 }
-              @busy), 2, 'passes are long');
+    $$refused += grep { Site::parse(Site::read_all($_, 60))->{status} != 200 }
+                 @busy;
 
     until_true(60, sub {
         push @seen, $site->json('metrics')->{metrics}{event_loop}{utilization};
         return ticks() >= $ticks + 5;
     });
 
-    my ($idle, $busy) = (sort { $a <=> $b } @seen)[0, -1];
-
-    cmp_ok($busy, '<=', 1, '... no loop is busier than all the time');
-    cmp_ok($busy, '>', 0.7, '... the interval with them was busy');
-    cmp_ok($idle, '<', $busy, '... others were not');
+    return @seen;
 }
-
-$site->stop;
-
-done_testing();
 
 
 sub say_to {

@@ -28,7 +28,7 @@ use POSIX qw(:sys_wait_h);
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(until_true slurp spew run epoch);
+our @EXPORT = qw(until_true was_read slurp spew run epoch);
 
 my $binary = $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx';
 my $module = Modules::ours();
@@ -417,6 +417,40 @@ sub until_true {
         return if time() > $end;
         sleep 0.01;
     }
+}
+
+
+# Until what a client has sent has been read by who has accepted it.
+
+sub was_read {
+    my $s = shift;
+
+    return until_true(60, sub {
+        my ($peer) = grep { $_->{port} == $s->peerport
+                            && $_->{remote} == $s->sockport } sockets();
+        return $peer && $peer->{inode} && !$peer->{unread};
+    });
+}
+
+
+# The sockets of IPv4, in use: what no process has accepted has no inode.
+
+sub sockets {
+    my @sockets;
+
+    for (split /\n/, slurp('/proc/net/tcp')) {
+        my ($local, $remote, $queues, $inode) = (split ' ')[1, 2, 4, 9];
+
+        next unless $local =~ /:(\w+)$/;
+        my $port = hex $1;
+        my ($to) = $remote =~ /:(\w+)$/;
+        my ($unread) = $queues =~ /:(\w+)$/;
+
+        push @sockets, { port => $port, remote => hex $to, inode => $inode,
+                         unread => hex $unread };
+    }
+
+    return @sockets;
 }
 
 
