@@ -91,19 +91,32 @@ sub rate {
     cmp_ok($delay / 1e6, '>=', $n - 5 * sqrt($n * 1 * (3 - 1)),
            '... with their time');
 
-    # the end of an encoder would end a sleep
-    Profile::encoders_ended($site);
-    ask($site, '/long', 1);
+    # the end of an encoder would end a sleep; others may hold the worker up in
+    # another call of the pass
+    my ($least, $all) = (60e6, 0);
 
-    my $q = Profile::take($site, path => '/debug/pprof/block');
-    my $all = sum($q, has('profiling_test_usleep'),
-                  labelled(location => '= /long'));
+    ok(until_true(60, sub {
+        my $before = $all;
 
-    cmp_ok($all, '>=', 60e6, 'long ones are all taken');
-    about($all, pause_of($site, '= /long')->{blocked_ns}, 0.01,
-          '... with their own time');
+        Profile::encoders_ended($site);
+        ask($site, '/long', 1);
+        $all = long($site);
+        $least = $all - $before if $all - $before < $least;
+
+        return abs($all - $before - pause_of($site, '= /long')->{blocked_ns})
+               < 0.01 * ($all - $before);
+    }), 'long ones are taken with their own time');
+    cmp_ok($least, '>=', 60e6, '... each of them');
 
     $site->stop;
+}
+
+
+sub long {
+    my $site = shift;
+
+    return sum(Profile::take($site, path => '/debug/pprof/block'),
+               has('profiling_test_usleep'), labelled(location => '= /long'));
 }
 
 
@@ -139,7 +152,7 @@ sub fraction {
 
     is_near($count, $n, sqrt($n * (1 - $p) / $p), 'a fraction counts for all');
     is($count % 3, 0, '... in steps of it');
-    cmp_ok($delay, '>=', $count * 0.5e6, '... with their time');
+    cmp_ok($delay, '>=', $count * 1e6, '... with their time');
 
     $site->stop;
 }

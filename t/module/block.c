@@ -232,13 +232,22 @@ zone_of(const char *name)
 }
 
 
+/* until n ms after another one waits, a minute at most */
+
 waits(hold)
 {
+    int               i;
     ngx_slab_pool_t  *pool;
+    struct timespec   soon = { 0, 1000000 };
 
     pool = zone_of(file);
 
     ngx_shmtx_lock(&pool->mutex);
+
+    for (i = 0; i < 60000 && *pool->mutex.wait == 0; i++) {
+        syscall(SYS_nanosleep, &soon, NULL);
+    }
+
     usleep(n * 1000);
     ngx_shmtx_unlock(&pool->mutex);
 }
@@ -255,11 +264,37 @@ waits(lock)
 }
 
 
-/* a thread holds it until n ms after it was asked for */
+/* a thread holds it until n ms after the other one began to wait */
 
 static pthread_mutex_t   mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t  rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static volatile int      held, asked;
+
+
+/* does a thread sleep? */
+
+static int
+sleeps(int tid)
+{
+    int      fd;
+    char     name[64], buf[512], *p;
+    ssize_t  n;
+
+    (void) snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+
+    fd = (int) syscall(SYS_openat, AT_FDCWD, name, O_RDONLY);
+    if (fd == -1) {
+        return 0;
+    }
+
+    n = syscall(SYS_read, fd, buf, sizeof(buf) - 1);
+    (void) syscall(SYS_close, fd);
+
+    buf[n > 0 ? n : 0] = '\0';
+    p = strrchr(buf, ')');
+
+    return p != NULL && p[1] == ' ' && p[2] == 'S';
+}
 
 
 static void *
@@ -274,7 +309,7 @@ holder(void *data)
     pthread_rwlock_wrlock(&rwlock);
     held = 1;
 
-    while (!asked) {
+    while (!asked || !sleeps(asked)) {
         syscall(SYS_nanosleep, &soon, NULL);
     }
 
@@ -306,7 +341,7 @@ waits(mutex)
     pthread_t  thread;
 
     thread = hold(&n);
-    asked = 1;
+    asked = (int) syscall(SYS_gettid);
     pthread_mutex_lock(&mutex);
     pthread_mutex_unlock(&mutex);
     pthread_join(thread, NULL);
@@ -318,7 +353,7 @@ waits(rdlock)
     pthread_t  thread;
 
     thread = hold(&n);
-    asked = 1;
+    asked = (int) syscall(SYS_gettid);
     pthread_rwlock_rdlock(&rwlock);
     pthread_rwlock_unlock(&rwlock);
     pthread_join(thread, NULL);
