@@ -17,7 +17,7 @@ use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use Time::HiRes ();
 
-our @EXPORT = qw($build $dir parts row middle until_over with_encoder callgrind
+our @EXPORT = qw($build $dir parts row barred middle until_over with_encoder callgrind
                  total functions median quartiles);
 
 our $build = abs_path($ENV{BUILD} || 'build');
@@ -57,6 +57,20 @@ sub row {
     my ($what, $value, $spread) = @_;
 
     printf "| %s | %s | %s |\n", $what, $value, $spread // '';
+}
+
+
+# A row with its bar: a figure that is not to be above it.  What is, is told in
+# the row, and once more below the table.
+
+sub barred {
+    my ($what, $figure, $most, $unit, $spread) = @_;
+
+    my $missed = $figure > $most;
+
+    row($what, sprintf('%.2f %s, %s its bar of %g %s', $figure, $unit,
+                       $missed ? '**above**' : 'below', $most, $unit),
+        $spread);
 }
 
 

@@ -9,7 +9,7 @@ import { api, direct, heapTold, launch, load, locked, open, reload, sleep, start
          stop, until, workers }
   from './lib/site.mjs';
 
-const limits = { timeout: 60000 };
+const limits = { timeout: 280000 };
 
 let browser;
 let bytes;
@@ -29,12 +29,22 @@ after(async () => {
 
 
 test('pause, resume, and a page that nobody sees', limits, async () => {
-  const { page, context, shows, asked } = await open(browser, direct);
+  const { page, context, shows, asked, settled } = await open(browser, direct, {
+    init: (p) => p.addInitScript(() => {
+      const { fetch } = window;
+
+      window.asks = 0;
+      window.fetch = (...args) => {
+        window.asks++;
+        return fetch(...args);
+      };
+    }),
+  });
 
   await shows('#poll', /^updated/);
   await press(page, 'Pause');
   await shows('#pause', /^Resume$/);
-  await sleep(300);
+  await settled();
 
   let count = asked.length;
 
@@ -42,22 +52,28 @@ test('pause, resume, and a page that nobody sees', limits, async () => {
   assert.equal(asked.length, count, 'no request while paused');
 
   await press(page, 'Resume');
-  await until('requests again', 5, () => asked.length > count);
+  await until('requests again', 60, () => asked.length > count);
 
-  const hide = (hidden) => page.evaluate((value) => {
+  // how often it asks before it does anything else
+  const hide = (hidden) => page.evaluate(async (value) => {
+    const before_ = window.asks;
+
     Object.defineProperty(document, 'hidden',
                           { value, configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
+    await new Promise((resolve) => { setTimeout(resolve); });
+
+    return window.asks - before_;
   }, hidden);
 
-  await sleep(500);
   await hide(true);
+  await settled();
   count = asked.length;
   await sleep(2500);
   assert.equal(asked.length, count, 'no request while hidden');
 
-  await hide(false);
-  await until('requests again', 1.5, () => asked.length > count);
+  assert.ok(await hide(false) > 0, 'it asks at once');
+  await until('requests again', 60, () => asked.length > count);
 
   // the gap is filled from the history
   assert.match(asked.slice(count).find((url) => url.includes('history')),
@@ -75,7 +91,7 @@ test('one worker alone', limits, async () => {
   await rowOf(page, 'workers', String(pid)).getByRole('button').click();
   await shows('#scope', new RegExp(`Only worker ${pid}`));
   assert.match(page.url(), new RegExp(`\\?worker=${pid}$`));
-  await until('its answers alone', 10, async () =>
+  await until('its answers alone', 60, async () =>
     await page.locator('#workers tbody tr').count() === 1);
 
   const since = asked.findIndex((url) => url.includes('worker='));
@@ -87,7 +103,7 @@ test('one worker alone', limits, async () => {
   await page.reload();
   await shows('#scope', new RegExp(`Only worker ${pid}`));
   await press(page, 'Show all');
-  await until('all workers', 10, async () =>
+  await until('all workers', 60, async () =>
     await page.locator('#workers tbody tr').count() === 2);
   assert.equal(new URL(page.url()).search, '');
   assert.deepEqual(complaints, []);
@@ -186,7 +202,7 @@ test('a reload and a killed worker, while it is open', limits, async () => {
 
   reload();
 
-  const now = await until('new workers', 10, async () => {
+  const now = await until('new workers', 60, async () => {
     const pids = await workers();
 
     return pids.length === 2 && !pids.some((pid) => old.includes(pid)) && pids;
@@ -201,10 +217,10 @@ test('a reload and a killed worker, while it is open', limits, async () => {
   process.kill(now[0], 'SIGKILL');
   await shows('#workers', new RegExp(`${now[0]}✕ died`));
 
-  const [fresh] = await until('another worker', 10, async () =>
+  const [fresh] = await until('another worker', 60, async () =>
     (await workers()).filter((pid) => !now.includes(pid)));
 
-  await until('it is told', 20, async () =>
+  await until('it is told', 60, async () =>
     /restarted/.test(await rowOf(page, 'workers', String(fresh))
       .textContent()));
 
@@ -213,7 +229,7 @@ test('a reload and a killed worker, while it is open', limits, async () => {
   await shows('#scope', new RegExp(`Only worker ${fresh}`));
   process.kill(fresh, 'SIGKILL');
   await shows('#message', new RegExp(`Worker ${fresh} is gone`));
-  await until('all workers', 10, () => page.isHidden('#scope'));
+  await until('all workers', 60, () => page.isHidden('#scope'));
 
   assert.equal(await page.isHidden('#banner'), true);
   assert.deepEqual(complaints, []);
@@ -238,7 +254,7 @@ test('a worker that is stuck is named', limits, async () => {
 
     const row = rowOf(page, 'workers', String(pid));
 
-    await until('the row', 10, async () =>
+    await until('the row', 60, async () =>
       /■ stuck silent for [\d.]+ m?s, figures are older/
         .test(await row.textContent()));
     await shows('#curves-note', new RegExp(`^worker ${pid} is silent`));
@@ -266,7 +282,7 @@ test('a server that does not answer, and comes back', limits, async () => {
 
   await start();
   await press(page, 'Try now');
-  await until('the banner goes', 10, () => page.isHidden('#banner'));
+  await until('the banner goes', 60, () => page.isHidden('#banner'));
   await shows('#health', /healthy|degraded/);
   await context.close();
 });

@@ -6,11 +6,11 @@ import { after, before, test } from 'node:test';
 
 import * as format from '../../html/js/base/format.mjs';
 import { cells, hasten, pairsOf, press } from './lib/page.mjs';
-import { api, below, direct, heapTold, hostile, launch, load, open, port, sleep,
-         start, stop, until }
+import { api, below, direct, heapTold, hostile, launch, load, open, port, start,
+         stop, until }
   from './lib/site.mjs';
 
-const limits = { timeout: 60000 };
+const limits = { timeout: 280000 };
 
 let browser;
 let heap;
@@ -42,7 +42,7 @@ test('the first figures and curves need six requests', limits, async () => {
     return asked.filter((url) => !/health|locations|profiling\/gc/.test(url));
   }
 
-  await until('the second wave', 10, () => before_);
+  await until('the second wave', 60, () => before_);
   assert.ok(before_ <= 6, asked.join('\n'));
   assert.match((await pairsOf(page, 'stats')).Memory,
                heap ? /[KM]iB$/ : /^n\/a$/);
@@ -57,7 +57,7 @@ test('the first figures and curves need six requests', limits, async () => {
 
 test('figures on the screen are those of the API', limits, async () => {
   const answers = {};
-  const { page, context, shows, complaints, asked } =
+  const { page, context, shows, complaints, asked, settled } =
     await open(browser, below, {
       init: (p) => p.on('response', async (response) => {
         const name = /api\/profiling\/(\w+)$/.exec(response.url())?.[1];
@@ -72,7 +72,7 @@ test('figures on the screen are those of the API', limits, async () => {
   await shows('#locations', /fail/);
   await press(page, 'Pause');
   await shows('#poll', /^paused/);
-  await sleep(300);
+  await settled();
 
   const { metrics: { metrics, workers: list, uptime }, runtime, gc,
           locations: { locations } } = answers;
@@ -182,7 +182,7 @@ test('a capture can be cancelled, and there is one at a time', limits,
 
   await press(page, 'CPU profile, 30 s');
   await shows('#capture-text', /^CPU profile, 30 s: 2\d s left$/);
-  await until('progress', 5, async () =>
+  await until('progress', 60, async () =>
     await page.locator('#progress').evaluate((p) => p.value) > 0.5);
 
   await page.locator('#take').click({ force: true });
@@ -291,7 +291,7 @@ async function inSpeedscope(page, context) {
     }
   });
   other.on('pageerror', (error) => said.push(error.message));
-  await until('the profile in speedscope', 20, async () =>
+  await until('the profile in speedscope', 60, async () =>
     /Left Heavy/.test(await other.textContent('body')));
   assert.deepEqual(said, []);
   await other.close();
@@ -326,7 +326,7 @@ test('profiles: what burns CPU is found', limits, async () => {
   // one more, to compare with
   await page.selectOption('#over', '5');
   await press(page, 'Take profile');
-  await until('two captures', 20, async () =>
+  await until('two captures', 60, async () =>
     await page.locator('.tab').count() === 2);
 
   const total = /cpu ([\d.]+ m?s) /.exec(await page.textContent('.summary'))[1];
@@ -410,7 +410,7 @@ test('the other profiles, and connections', limits, async () => {
   if (goroutines) {
     await shows('#connections [role=status]', /^\d+ connections at /);
     await page.locator('#connections summary').first().click();
-    await until('rows', 5, () =>
+    await until('rows', 60, () =>
       page.locator('#connections tbody tr').count());
     await page.fill('#connections-filter', 'no such thing');
     await shows('#connections [role=status]', /, 0 match/);
@@ -438,13 +438,13 @@ test('goroutines: client, location and waiting time of each', limits,
 
   const held = fetch(new URL('/held', direct));
 
-  await until('it waits', 10, () => answers.length);
+  await until('it waits', 60, () => answers.length);
   await press(page, 'View goroutines');
   await shows('#connections [role=status]', /^\d+ connections at /);
 
   const open_ = page.locator('#connections details[open]').first();
 
-  await until('a group is open, and in sight', 10, () => open_.evaluate((node) =>
+  await until('a group is open, and in sight', 60, () => open_.evaluate((node) =>
     node.querySelector('tbody tr')
     && node.getBoundingClientRect().top < innerHeight));
 
@@ -503,7 +503,7 @@ test('the cursor of one chart is in all, by pointer and by keyboard', limits,
   assert.equal((await times()).join(''), '');
 
   await page.locator('.plot .u-over').nth(3).hover();
-  await until('the time', 5, async () =>
+  await until('the time', 60, async () =>
     (await times()).every((time) => /\d:\d\d:\d\d/.test(time)));
   await context.close();
 });

@@ -73,6 +73,12 @@ export function putAttribute(node, name, value) {
   }
 }
 
+export function putHidden(node, hidden) {
+  if (changed(node, 'hidden', hidden)) {
+    node.hidden = hidden;
+  }
+}
+
 // As many children as there are items, made when they are missing
 
 export function children(parent, { length }, make) {
@@ -99,7 +105,7 @@ export function pairs(parent, list) {
     put(parts[0], { text: name });
     put(parts[1], value);
     put(parts[2], note ?? { text: '' });
-    parts[2].hidden = !note;
+    putHidden(parts[2], !note);
   });
 }
 

@@ -1,6 +1,6 @@
 // How old is what the page shows, and why.
 
-import { $, put } from '../base/dom.mjs';
+import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
 import { showStatus } from './health.mjs';
 
@@ -10,7 +10,7 @@ export function showAge({ errors, updated, paused, worker, down }, now) {
   const why = errors.join('; ');
   const age = format.uptime((now - updated) / 1e3);
 
-  $('banner').hidden = !why;
+  putHidden($('banner'), !why);
   put($('banner-text'), { text: why && `▲ No data from the server: ${why}` });
   put($('banner-age'), {
     text: updated ? `The figures below are ${age} old.` : '',
@@ -26,6 +26,6 @@ export function showAge({ errors, updated, paused, worker, down }, now) {
   });
 
   put($('pause'), { text: paused ? 'Resume' : 'Pause' });
-  $('scope').hidden = worker === null;
+  putHidden($('scope'), worker === null);
   put($('scope-text'), { text: `Only worker ${worker}` });
 }

@@ -1,6 +1,7 @@
 // Health: on the page, in its title, as its icon.
 
-import { $, children, el, put, putAttribute, putClass } from '../base/dom.mjs';
+import { $, children, el, put, putAttribute, putClass, putHidden }
+  from '../base/dom.mjs';
 import { known, look, shape } from './status.mjs';
 
 export function showStatus(status, icon) {
@@ -19,7 +20,7 @@ export function showHealth({ answers: { health } }) {
 
   showStatus(health.status, known(health.status) ? health.status : 'unknown');
   putClass($('issues'), `banner ${look(health.status)}-edge`);
-  $('issues').hidden = !issues.length;
+  putHidden($('issues'), !issues.length);
   children($('issues'), issues, () => el('li'))
     .forEach((item, i) => put(item, { text: issues[i] }));
 }

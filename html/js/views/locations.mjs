@@ -1,6 +1,6 @@
 // A row for each location with requests.
 
-import { $, put } from '../base/dom.mjs';
+import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
 import { keyOf, locations, sorted } from '../store/store.mjs';
 import { bar } from './cells.mjs';
@@ -72,7 +72,7 @@ export function showLocations(state) {
 
   const more = found.length - list.length;
 
-  $('locations-all').hidden = !more && !all;
+  putHidden($('locations-all'), !more && !all);
   put($('locations-all'), { text: all ? `Show ${few}` : `Show ${more} more` });
 
   const lost = field(answer, 'lost', format.count).text;

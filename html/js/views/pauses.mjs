@@ -1,6 +1,6 @@
 // The latest pauses: how long, where, and what held the event loop up.
 
-import { $, el, put } from '../base/dom.mjs';
+import { $, el, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
 import { bar, note, stack } from './cells.mjs';
 
@@ -81,8 +81,8 @@ export function showPauses(state) {
     get('gc_cpu_fraction', format.fraction), ' of the workers\u2019 time.',
     list.length ? ` The latest ${list.length} by location: ${blame(list)}.` : ''));
 
-  $('pauses-panel').hidden = !list.length;
-  $('pauses-all').hidden = list.length <= 8;
+  putHidden($('pauses-panel'), !list.length);
+  putHidden($('pauses-all'), list.length <= 8);
   put($('pauses-all'), {
     text: pausesAll ? 'Show 8' : `Show ${list.length - 8} more`,
   });

@@ -1,6 +1,6 @@
 // A row for each worker.
 
-import { $, el, put, putClass } from '../base/dom.mjs';
+import { $, el, put, putAttribute, putClass } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
 import { restarted } from '../store/store.mjs';
 import { bar } from './cells.mjs';
@@ -46,7 +46,7 @@ function workerPid(cell, { pid, ended }) {
   const button = cell.firstElementChild;
 
   put(button, { text: String(pid), title: 'Show only this worker' });
-  button.setAttribute('aria-label', `Show worker ${pid} alone`);
+  putAttribute(button, 'aria-label', `Show worker ${pid} alone`);
   button.disabled = Boolean(ended);
 }
 

@@ -153,7 +153,7 @@ export async function start(options = {}) {
                  '-c', `${root}/nginx.conf`],
                 { stdio: ['ignore', 'inherit', 'inherit'] });
 
-  await until('nginx answers', 15, () => fetch(direct));
+  await until('nginx answers', 60, () => fetch(direct));
 }
 
 // What a test that failed has left behind ends too
@@ -178,7 +178,7 @@ export async function end(child, ask) {
   ask();
 
   try {
-    await until(`the end of ${child.spawnfile}`, 20, ended);
+    await until(`the end of ${child.spawnfile}`, 60, ended);
 
   } finally {
     child.kill('SIGKILL');
@@ -194,7 +194,7 @@ export const api = async (name, options) =>
 // sanitizer has none.
 
 export async function heapTold() {
-  const told = await until('what is known of the heap', 10, async () => {
+  const told = await until('what is known of the heap', 60, async () => {
     const { metrics: { memory }, unavailable } = await api('metrics');
 
     return memory.alloc !== null ? { heap: true }
@@ -254,7 +254,7 @@ export async function open(browser, url, options = {}) {
     viewport: { width: 1280, height: 900 }, ...rest,
   });
 
-  context.setDefaultTimeout(10000);
+  context.setDefaultTimeout(60000);
 
   const page = await context.newPage();
   const complaints = [];
@@ -272,7 +272,22 @@ export async function open(browser, url, options = {}) {
     }
   });
   page.on('pageerror', (error) => note(String(error.stack)));
-  page.on('request', (request) => asked.push(request.url()));
+  let waits = 0;
+
+  page.on('request', (request) => {
+    asked.push(request.url());
+    waits++;
+  });
+  page.on('requestfinished', () => waits--);
+  page.on('requestfailed', () => waits--);
+
+  // all that was asked for is there, and on the screen
+  const settled = async () => {
+    await until('all answers', 60, () => waits === 0);
+    await page.evaluate(() => new Promise((resolve) => {
+      requestAnimationFrame(() => setTimeout(resolve));
+    }));
+  };
 
   await page.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', (event) =>
@@ -287,9 +302,9 @@ export async function open(browser, url, options = {}) {
 
   const text = (selector) => page.locator(selector).innerText();
 
-  const shows = (selector, pattern, seconds = 20) =>
+  const shows = (selector, pattern, seconds = 60) =>
     until(`${selector} shows ${pattern}`, seconds, async () =>
       pattern.test(await page.locator(selector).textContent()));
 
-  return { page, context, complaints, asked, text, shows };
+  return { page, context, complaints, asked, settled, text, shows };
 }
