@@ -70,7 +70,9 @@ sub ask {
 # is given up.
 
 sub health {
-    my $got = $site->request('/api/profiling/health', seconds => 0.4);
+    $site->{health_asked} = time();
+
+    my $got = $site->request('/api/profiling/health', seconds => 2);
 
     return $got->{status} ? JSON::PP::decode_json($got->{body}) : undef;
 }
@@ -90,34 +92,41 @@ sub hangs {
 
     my $began = time();
     $site->{asked}{$path} = ask($path);
+    was_read($site->{asked}{$path});
 
+    my $read = time();
     my $issue = until_true(60, sub {
         issue(qr/^worker \d+ (?:has been|is stuck: it has been) in $place/);
     });
     my $took = time() - $began;
 
     ok($issue, "$path: health names the place") or return;
-    cmp_ok($took, '<', 2.2, '... within a second of the threshold');
     like($issue, qr/, server main, location = \Q$path\E/,
          '... and the location');
 
     my ($pid, $seconds) = $issue =~ /^worker (\d+) .* for (\d+\.\d) s/;
     $site->{pid_of}{$path} = $pid;
 
-    cmp_ok(abs($seconds - $took), '<', 0.5, '... and for how long');
+    # how soon is a figure of bench/stuck
+    ok($seconds >= $site->{health_asked} - $read - 0.1
+       && $seconds <= $took + 0.1, '... and for how long')
+        or diag("$seconds: ", $site->{health_asked} - $read, " to $took");
 
-    my $block = Profile::take($site, path => '/debug/pprof/block');
     my @where = ($place, $function || ());
 
-    cmp_ok(sum($block, labelled(location => "= $path"),
-               map { has($_) } @where),
-           '>', 0.7e9, "$path: the profile of blocking has it as it goes on");
+    # it grows as another worker looks at it, which others may keep from that
+    ok(until_true(60, sub {
+        my $block = Profile::take($site, path => '/debug/pprof/block');
+        return sum($block, labelled(location => "= $path"),
+                   map { has($_) } @where) > 0.7e9;
+    }), "$path: the profile of blocking has it as it goes on");
 
-    my $more = Profile::take($site, seconds => 2,
-                             path => '/debug/pprof/block?seconds=2');
-
-    about(sum($more, labelled(location => "= $path", pid => $pid)), 2e9, 0.6,
-          '... and what it grows by, with its pid');
+    ok(until_true(60, sub {
+        my $more = Profile::take($site, seconds => 2,
+                                 path => '/debug/pprof/block?seconds=2');
+        return abs(sum($more, labelled(location => "= $path", pid => $pid))
+                   - 2e9) < 0.6 * 2e9;
+    }), '... and what it grows by, with its pid');
 
     my $stuck = until_true(60, sub { issue(qr/^worker $pid is stuck/) });
 
@@ -135,8 +144,11 @@ sub hangs {
             or diag(explain $cpu->{comments});
 
     } else {
-        cmp_ok(sum($cpu, labelled(pid => $pid, location => "= $path")), '>',
-               0.02e9, "$path: the CPU profile has it");
+        my $of = labelled(pid => $pid, location => "= $path");
+
+        $cpu = Profile::take_until($site, sub { sum($_[0], $of) > 0.02e9 },
+                                   seconds => 1);
+        cmp_ok(sum($cpu, $of), '>', 0.02e9, "$path: the CPU profile has it");
     }
 }
 
@@ -174,14 +186,25 @@ sub over {
 sub undisturbed {
     my $name = shift;
 
-    my $began = time();
-    my $s = ask("/$name");
     my $place = 'profiling_test_' . ($name eq 'sleep' ? 'usleep' : $name);
+    my $least = 60;
+    my $issue;
 
-    my $issue = until_true(60, sub { issue(qr/location = \/$name\b/) });
+    # others may keep those who ask from it until it is over: then once more
+    ok(until_true(60, sub {
+        my $began = time();
+        my $s = ask("/$name");
+
+        was_read($s);
+        $issue = until_true(2.5, sub { issue(qr/location = \/$name\b/) });
+
+        like(Site::read_all($s, 60), qr/done/, "$name: the client is answered");
+        $least = time() - $began if time() - $began < $least;
+
+        return $issue;
+    }), '... and the worker is asked where it is');
 
     like($issue // '', qr/^worker \d+ (?:is stuck: it )?has been in $place for/,
-         "$name: the worker is asked where it is");
-    like(Site::read_all($s, 60), qr/done/, '... and answers its client');
-    cmp_ok(time() - $began, '>=', 2.5, '... not before its time');
+         '... which is told');
+    cmp_ok($least, '>=', 2.5, '... and goes on for its time');
 }
