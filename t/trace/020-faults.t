@@ -21,7 +21,7 @@ my $site = Site->new(
     noise    => qr/exited on signal 9|worker process \d+ exited/,
     http     => <<'END',
     log_format timed '$request_time $status $body_bytes_sent $request_uri';
-    profiling_interval 1s;
+    profiling_interval 100ms;
     profiling_trace_buffer 256k;
     keepalive_requests 1000000;
 END
@@ -68,7 +68,7 @@ sub aborts {
             my $s = $site->connect;
             print $s "GET $path HTTP/1.1\r\nHost: main\r\n\r\n";
             $s->flush;
-            sleep 0.05;
+            was_read($s);
             close $s;
         }
 
@@ -76,9 +76,17 @@ sub aborts {
         my @half = map { my $s = $site->connect;
                          print $s "GET /half"; $s->flush; $s } 1 .. 3;
         $site->raw("nonsense\r\n\r\n", seconds => 60) for 1 .. 3;
-        sleep 0.3;
+        was_read($_) for @half;
         close $_ for @half;
-        sleep 0.7;
+
+        # all of them have ended: whoever asks is one
+        my $after = time();
+        until_true(60, sub {
+            my $m = $site->json('metrics');
+            return $m->{metrics}{connections}{active} <= 1
+                   && !grep { epoch($_->{collected}) <= $after }
+                            @{ $m->{workers} };
+        });
     });
     my $t = valid($data, 'clients that go away');
 
@@ -97,14 +105,19 @@ sub aborts {
 
 sub small_buffer {
     my @loads = map { load($site, ('/return') x 20, '/proxy') } 1 .. 2;
+    my $seconds = 0.6;
 
-    my ($data) = traced($site, 'seconds=0.6', sub { });
-    my $t = valid($data, 'a small buffer under load');
+    # as long as others leave time for so much
+
+    ok(until_true(60, sub {
+        my ($data) = traced($site, "seconds=$seconds", sub { });
+        my $t = valid($data, 'a small buffer under load');
+
+        $seconds *= 2;
+        return requests($t, 'GET = /return') > 1000;
+    }), '... and tells of much');
 
     Profile::end($_) for @loads;
-
-    cmp_ok(scalar requests($t, 'GET = /return'), '>', 1000,
-           '... and tells of much');
 }
 
 
@@ -120,7 +133,7 @@ sub kills {
             kill 'KILL', $victim;
             until_true(60, sub { $site->workers == 2
                                 && !grep { $_ == $victim } $site->workers });
-            sleep 0.4;
+            at_work();
         }
     });
 
@@ -130,6 +143,20 @@ sub kills {
     my %m = map { ($_->{m} // 0) => 1 } values %{ $t->{gs} };
 
     cmp_ok(scalar keys %m, '>=', 3, '... their successors are in it');
+}
+
+
+# Until all workers that there are have been asked for something.
+
+sub at_work {
+    until_true(60, sub {
+        my %workers = map { $_ => 1 } $site->workers;
+        my $m = $site->json('metrics') or return;
+
+        delete $workers{ $_->{pid} }
+            for grep { $_->{requests}{total} } @{ $m->{workers} };
+        return !%workers;
+    });
 }
 
 
@@ -161,7 +188,7 @@ sub reloads {
                 my %old = map { $_ => 1 } @before;
                 2 <= grep { !$old{$_} } $site->workers;
             });
-            sleep 0.4;
+            at_work();
         }
     });
 

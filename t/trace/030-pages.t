@@ -16,7 +16,7 @@ my $site = Site->new(
     workers  => 1,
     handlers => $Profile::handlers,
     access   => 'DIR/access.log',
-    http     => 'profiling_interval 1s; profiling_trace_buffer 1m;',
+    http     => 'profiling_interval 100ms; profiling_trace_buffer 1m;',
     server   => 'location = /return { return 200 "hello\n"; }',
 )->start;
 
@@ -53,11 +53,9 @@ sub headers {
         or diag($@);
     like($got->{body}, qr/^go 1\.22 trace\0\0\0/, '... of version 2');
 
-    $start = time;
-    $got = get('?seconds=20', method => 'HEAD');
+    $got = get('?seconds=60', method => 'HEAD', seconds => 50);
 
-    is($got->{status}, 200, 'HEAD');
-    cmp_ok(time - $start, '<', 5, '... is answered at once');
+    is($got->{status}, 200, 'HEAD is answered at once');
     is($got->{headers}{'content-disposition'},
        'attachment; filename="trace"', '... as GET would be');
 
@@ -74,13 +72,22 @@ sub parameters {
     {
         my ($query, $seconds) = @$case;
 
-        my $start = time;
-        my $got = get($query);
-        my $took = time - $start;
+        my ($least, $status);
 
-        is($got->{status}, 200, "$query");
-        ok($took > 0.95 * $seconds && $took < $seconds + 2.5,
-           "... takes $seconds s: $took");
+        # what else the machine does may make it longer
+        ok(until_true(60, sub {
+            my $start = time;
+
+            $status = get($query)->{status};
+
+            my $took = time - $start;
+            $least = $took if !defined $least || $took < $least;
+
+            return $took < $seconds + 0.7;
+        }), "$query: not longer than $seconds s");
+
+        cmp_ok($least, '>', 0.95 * $seconds, '... nor shorter');
+        is($status, 200, '... an answer');
     }
 
     like(get('?seconds=0.1&version=2')->{body}, qr/^go 1\.22 trace\0\0\0/,
@@ -156,12 +163,16 @@ sub rings {
 
 sub nothing_left {
     my $load = load($site, '/return');
-    my ($data) = traced($site, 'seconds=1', sub { });
+    my $seconds = 1;
+
+    ok(until_true(60, sub {
+        my ($data) = traced($site, "seconds=$seconds", sub { });
+
+        $seconds *= 2;
+        return requests(read_trace($data), 'GET = /return') > 100;
+    }), 'a trace under load');
 
     Profile::end($load);
-
-    cmp_ok(scalar requests(read_trace($data), 'GET = /return'), '>', 100,
-           'a trace under load');
     cmp_ok(rings(), '<', 150, '... gives its memory back');
 
     # one event a time while a trace runs, as many as there are otherwise
@@ -209,6 +220,7 @@ sub settings {
 
 sub single {
     $site = Site->new(workers => 0, handlers => $Profile::handlers,
+                      http => 'profiling_interval 100ms;',
                       access => 'DIR/access.log',
                       server => 'location = /return { return 200 "x"; }')
             ->start;
@@ -219,15 +231,20 @@ sub single {
     is(scalar(requests(read_trace($data), 'GET = /return')), 5,
        'a single process');
 
-    my $b = Profile::background(sub { get('?seconds=2')->{status} });
-    sleep 0.5;
+    my $s = $site->connect;
+
+    print $s "GET ${trace}?seconds=2 HTTP/1.1\r\nHost: main\r\n"
+             . "Connection: close\r\n\r\n";
+    $s->flush;
+    was_read($s);
     $site->request('/return') for 1 .. 5;
     kill 'HUP', $site->{pid};
-    sleep 0.5;
+    ok(until_true(60, sub { $site->json('runtime')->{generation} == 2 }),
+       '... that reloads in a trace');
     $site->request('/return') for 1 .. 5;
-    Profile::finish($b);
+    Site::read_all($s, 60);
 
-    is($site->request('/return')->{status}, 200, '... that reloads in a trace goes on');
+    is($site->request('/return')->{status}, 200, '... goes on');
 
     $site->stop;
 }
