@@ -43,7 +43,9 @@ $site->start;
 my @workers = $site->workers;
 my ($loads, $busy) = spread($site, \@workers, 2, map { "/$_" } @kinds);
 my $armed = Profile::armed($site, @$busy);
+my $began = time();
 my $p = Profile::take_measured($site, \@workers, seconds => 8, armed => 1);
+my $took = time() - $began;
 
 is_valid($p, 'known answer');
 
@@ -113,7 +115,8 @@ sub known_sum {
     is_counted($p, 'a sample stands for the periods since the one before',
                threads => 3);
     cmp_ok($p->{decoded}{duration}, '>=', 8e9, 'the duration is told');
-    cmp_ok($p->{decoded}{duration}, '<', 9e9, '... which is not much more');
+    cmp_ok($p->{decoded}{duration}, '<=', 1e9 * $took,
+           '... no more than was seen');
 
     my %pid = map { $_->{labels}{pid} => 1 } @{ $p->{samples} };
     is(scalar(grep { $pid{$_} } @$busy), 2, 'both workers are in it');
@@ -218,21 +221,18 @@ sub threads {
 sub idle {
     rested();
 
+    my $before = cpu_ns(@workers);
     my $p = Profile::take($site, seconds => 1);
+    my $spent = cpu_ns(@workers) - $before;
 
     is_valid($p, 'idle workers');
-    cmp_ok($p->{cpu}, '<', 0.05e9, 'idle workers have next to no CPU time');
-
-    # a timer that is armed still ends with its next expiry
+    cmp_ok($p->{cpu}, '<=', $spent + @workers * $p->{decoded}{period},
+           'idle workers have no CPU time but their own');
 
     my $load = load($site, '/three_cfi');
-    sleep 0.3;
 
-    my $before = sampled($site);
-    sleep 0.7;
+    is_quiet($site, 'without a capture nothing is sampled');
     Profile::end($load);
-
-    is(sampled($site), $before, 'without a capture nothing is sampled');
 }
 
 

@@ -7,9 +7,9 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
+use Sampled;
 
 # burns, in the order of the locations
 my @functions = qw(one_cfi three_cfi deep_cfi one_fp three_fp deep_fp
@@ -163,20 +163,20 @@ sub all_places { places(@_[0 .. 2], @functions) }
 
 sub places {
     my ($p, $name, $least, @burning) = @_;
-    my ($all, $good) = (0, 0);
-
     for my $f (@burning) {
-        my $right = share($p, has("profiling_test_$f"),
-                          labelled(server => 'main', location => $place{$f}));
-
-        cmp_ok($right // 0, '>=', $least || 0.98, "$name: $place{$f}")
+        is_mostly($p, $least || 0.98, "$name: $place{$f}",
+                  has("profiling_test_$f"),
+                  labelled(server => 'main', location => $place{$f}))
             or wrong($p, has("profiling_test_$f"));
-
-        $all += sum($p, has("profiling_test_$f"));
-        $good += ($right // 0) * sum($p, has("profiling_test_$f"));
     }
 
-    cmp_ok($good / ($all || 1), '>=', 0.995, "$name: all places");
+    is_mostly($p, 0.995, "$name: all places",
+              sub { grep { has("profiling_test_$_")->($_[0]) } @burning },
+              sub {
+                  my ($f) = grep { has("profiling_test_$_")->($_[0]) } @burning;
+                  return labelled(server => 'main',
+                                  location => $place{$f})->($_[0]);
+              });
 }
 
 
@@ -189,8 +189,8 @@ sub http_1 {
     is_valid($p, 'labels');
     all_places($p, 'HTTP/1.1');
 
-    cmp_ok(share($p, has(qr/^profiling_test/), labelled(state => 'phase')),
-           '>=', 0.98, 'handlers are in the phases of their requests')
+    is_mostly($p, 0.98, 'handlers are in the phases of their requests',
+              has(qr/^profiling_test/), labelled(state => 'phase'))
         or wrong($p, has(qr/^profiling_test/));
 }
 
@@ -199,11 +199,9 @@ sub h2load {
     my ($name, $port, @args) = @_;
 
     my $load = Profile::command('h2load', @args, '-c', 2, '-m', @args ? 1 : 8,
-                                '-D', 30,
+                                '-D', 280,
                                 map { "https://127.0.0.1:"
                                       . $site->port($port) . $_ } @paths);
-    sleep 0.3;
-
     my $p = taken(@functions);
 
     Profile::end($load);
@@ -229,11 +227,9 @@ sub proxy {
 
 sub upstream {
     my $to = '127.0.0.1:' . $site->port(4);
-    my $load = Profile::command('wrk', '-c', 4, '-t', 1, '-d', 30,
+    my $load = Profile::command('wrk', '-c', 4, '-t', 1, '-d', 280,
                                 '-H', 'Accept-Encoding: gzip',
                                 "http://$to/large");
-    sleep 0.2;
-
     # the server behind the proxy has little to do: until it was seen
 
     my $p = Profile::take_until($site, sub {
@@ -246,23 +242,22 @@ sub upstream {
     Profile::end($load);
 
     for my $f ('deflate', 'ngx_event_pipe') {
-        cmp_ok(share($p, has($f), labelled(server => 'front',
-                                           location => '/large')) // 0,
-               '>=', 0.98, "$f() has its location") or wrong($p, has($f));
+        is_mostly($p, 0.98, "$f() has its location", has($f),
+                  labelled(server => 'front', location => '/large'))
+            or wrong($p, has($f));
 
         # the end of an answer is made when the upstream is done with
 
-        cmp_ok(share($p, has($f), labelled(upstream => 'files')) // 0,
-               '>=', 0.9, '... and its upstream') or wrong($p, has($f));
+        is_mostly($p, 0.9, '... and its upstream', has($f),
+                  labelled(upstream => 'files')) or wrong($p, has($f));
     }
 
-    cmp_ok(share($p, has('ngx_event_pipe'), labelled(state => 'upstream'))
-           // 0, '>=', 0.95, '... and in that state')
+    is_mostly($p, 0.95, '... and in that state', has('ngx_event_pipe'),
+              labelled(state => 'upstream'))
         or wrong($p, has('ngx_event_pipe'));
 
-    cmp_ok(share($p, labelled(server => 'application'),
-                 labelled(upstream => undef)) // 0, '>=', 0.98,
-           'the server behind it has none')
+    is_mostly($p, 0.98, 'the server behind it has none',
+              labelled(server => 'application'), labelled(upstream => undef))
         or wrong($p, labelled(server => 'application'));
 }
 
@@ -278,11 +273,10 @@ sub subrequests {
 
     # streams have a connection in common, and subrequests too
 
-    my $load = Profile::command('h2load', '-c', 2, '-m', 4, '-D', 30,
+    my $load = Profile::command('h2load', '-c', 2, '-m', 4, '-D', 280,
                                 map { "https://127.0.0.1:"
                                       . $site->port(3) . $_ }
                                 qw(/echo /added));
-    sleep 0.2;
     $p = taken(@burning);
     Profile::end($load);
 
@@ -349,13 +343,13 @@ END
     ok(until_true(60, sub { $site->workers == 2 }), '... and then itself');
 
     cmp_ok(sum($p, $old), '>', 0.3e9, 'a draining worker is profiled too');
-    cmp_ok(share($p, $old, labelled(server => 'main', location => '= /long'))
-           // 0, '>=', 0.9, '... with the location it had')
+    is_mostly($p, 0.9, '... with the location it had', $old,
+              labelled(server => 'main', location => '= /long'))
         or wrong($p, $old);
     cmp_ok(share($p, has('profiling_test_three_cfi'), $new) // 0, '==', 1,
            'the new ones are the others');
-    cmp_ok(share($p, $new, labelled(server => 'main', location => '= /new'))
-           // 0, '>=', 0.9, '... with the new location')
+    is_mostly($p, 0.9, '... with the new location', $new,
+              labelled(server => 'main', location => '= /new'))
         or wrong($p, $new);
 }
 

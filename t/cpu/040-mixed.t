@@ -9,7 +9,6 @@ use warnings;
 
 use Sanitized;
 use Test::More;
-use Time::HiRes qw(sleep time);
 use Site;
 use Profile;
 use Sampled;
@@ -99,9 +98,9 @@ my $regex = '/regex?' . 'a' x 15 . 'x=!';
 my @workers = $site->workers;
 
 my @loads = (
-    Profile::command('h2load', '-c', 4, '-m', 4, '-D', 120,
+    Profile::command('h2load', '-c', 4, '-m', 4, '-D', 280,
                      '-H', 'accept-encoding: gzip', urls(3)),
-    Profile::command('h2load', '--h1', '-c', 4, '-D', 120,
+    Profile::command('h2load', '--h1', '-c', 4, '-D', 280,
                      '-H', 'accept-encoding: gzip', urls(2)),
     load($site, { to => '127.0.0.1:' . $site->port }, paths()),
     # a handshake each
@@ -110,13 +109,29 @@ my @loads = (
                      . '/static/small; sleep 0.02; done'),
 );
 
-sleep 1;
+# functions of one location alone
 
-my $before = sampler($site);
+my %own = (
+    '/gzip/'   => [ 'deflate', 'deflateInit2_', 'crc32' ],
+    '= /regex' => [ qr/^pcre2_match/, qr/^nginx_pcre/,
+                    'ngx_http_script_regex_start_code' ],
+    '= /lua'   => [ qr/^lua_/, 'ngx_md5_update' ],
+    '/proxy/'  => [ 'ngx_event_pipe', 'ngx_http_upstream_create' ],
+);
+
 my $armed = Profile::armed($site, @workers);
-my $p = Profile::take_measured($site, \@workers, seconds => $seconds,
-                               armed => 1);
-my $after = sampler($site);
+my ($p, $before, $after);
+
+# once more, where others left no time for all of them
+
+ok(until_true(60, sub {
+    $before = sampler($site);
+    $p = Profile::take_measured($site, \@workers, seconds => $seconds,
+                                armed => 1);
+    $after = sampler($site);
+
+    return !grep { !sum($p, owned($_)) } keys %own;
+}), 'all of the load is in it');
 
 close $armed;
 
@@ -156,26 +171,14 @@ sub figures {
         return (!$none->($_[0]) || $place->($_[0])) && !sanitizing($_[0]);
     };
 
-    my %own = (
-        '/gzip/'   => [ 'deflate', 'deflateInit2_', 'crc32' ],
-        '= /regex' => [ qr/^pcre2_match/, qr/^nginx_pcre/,
-                        'ngx_http_script_regex_start_code' ],
-        '= /lua'   => [ qr/^lua_/, 'ngx_md5_update' ],
-        '/proxy/'  => [ 'ngx_event_pipe', 'ngx_http_upstream_create' ],
-    );
-
     my ($right, $known) = (0, 0);
 
     for my $name (sort keys %own) {
-        my $mine = sub {
-            my $s = shift;
-            return grep { has($_)->($s) } @{ $own{$name} };
-        };
+        my $mine = owned($name);
         my $of = sum($p, $mine);
         my $is = sum($p, $mine, labelled(server => 'main',
                                          location => $name));
 
-        cmp_ok($of, '>', 0, "$name is in it");
         is_mostly($p, 0.97, "$name is itself", $mine,
                   labelled(server => 'main', location => $name))
             or wrong($p, $mine);
@@ -199,14 +202,29 @@ sub figures {
 
     states();
 
-    cmp_ok($start, '>=', 0.995, '99.5% of the stacks reach the start')
+    is_mostly($p, 0.995, '99.5% of the stacks reach the start', sub { 1 },
+              \&thread_start)
         or ends();
 
-    cmp_ok(share($p, $served, $place), '>=', 0.98,
-           '98% of what is served has a location')
+    is_mostly($p, 0.98, '98% of what is served has a location', $served,
+              $place)
         or nowhere($served, $place);
-    cmp_ok($right / ($known || 1), '>=', 0.98, '98% have the right one');
+    is_mostly($p, 0.98, '98% have the right one',
+              sub { my $s = shift; grep { owned($_)->($s) } keys %own },
+              sub {
+                  my $s = shift;
+                  return grep { owned($_)->($s)
+                                && ($s->{labels}{location} // '') eq $_ }
+                         keys %own;
+              });
     is_all_cpu($p, 'the sum is the CPU time of the workers');
+}
+
+
+sub owned {
+    my $name = shift;
+
+    return sub { my $s = shift; grep { has($_)->($s) } @{ $own{$name} } };
 }
 
 
@@ -262,17 +280,15 @@ sub nowhere {
 
 sub catastrophe {
     my $path = '/regex?' . 'a' x 40 . 'x=!';
-    my $load = Profile::command('wrk', '-c', 2, '-t', 1, '-d', 60,
+    my $load = Profile::command('wrk', '-c', 2, '-t', 1, '-d', 280,
                                 'http://127.0.0.1:' . $site->port . $path);
-    sleep 0.3;
-
     my $jit = has('[jit]');
     my $p = Profile::take_until($site, sub { sum($_[0], $jit) > 1e9 },
                                 seconds => 2);
 
     Profile::end($load);
 
-    cmp_ok(share($p, $jit), '>=', 0.8, 'a bad pattern: it is machine code');
+    is_mostly($p, 0.8, 'a bad pattern: it is machine code', sub { 1 }, $jit);
     is_mostly($p, 0.995, '... whose callers are found', $jit, \&thread_start);
     is_mostly($p, 0.98, '... one by one', $jit,
               has('ngx_http_script_regex_start_code'));

@@ -24,7 +24,7 @@ my $site = Site->new(
 END
 )->start;
 
-my $load = load($site, { pause => 0.01 }, '/three');
+my $load = load($site, '/three');
 my $url = 'http://127.0.0.1:' . $site->port;
 my %nosniff = ('x-content-type-options' => 'nosniff');
 
@@ -94,7 +94,8 @@ sub profile {
                 'content-disposition' => 'attachment; filename="profile"',
                 'content-encoding' => undef);
         cmp_ok(time() - $began, '>=', 1, "$query: a second");
-        cmp_ok(time() - $began, '<', 5, "$query: not many");
+        cmp_ok(Profile::decode($got->{body})->{decoded}{duration}, '<', 30e9,
+               "$query: not the default");
     }
 
     my %open = map { $_ => $site->connect } '', '?seconds=0', '?seconds=-1',
@@ -117,10 +118,9 @@ sub profile {
 
 
 sub head {
-    my $began = time();
-
-    for my $path ('/debug/pprof/profile?seconds=20',
-                  '/api/profiling/cpu-profile?duration=20')
+    # at once: what lasts as long as they ask for is not waited for
+    for my $path ('/debug/pprof/profile?seconds=300',
+                  '/api/profiling/cpu-profile?duration=300')
     {
         my $got = $site->request($path, method => 'HEAD');
 
@@ -131,7 +131,6 @@ sub head {
 
     answers($site->request('/debug/pprof/', method => 'HEAD'), 200,
             name => 'HEAD of the index');
-    cmp_ok(time() - $began, '<', 2, '... answers at once');
 }
 
 
@@ -176,6 +175,7 @@ sub worker {
 
 sub cpu_profile {
     my $path = '/api/profiling/cpu-profile';
+    my $asked = time();
     my $got = $site->request("$path?duration=1");
     my $now = time();
 
@@ -184,7 +184,8 @@ sub cpu_profile {
 
     my ($stamp) = ($got->{headers}{'content-disposition'} // '')
                   =~ /^attachment; filename="?cpu-(\d+)\.prof"?$/;
-    ok(defined $stamp && abs($stamp - $now) < 10, '... its file has the time')
+    ok(defined $stamp && $stamp >= int $asked && $stamp <= $now,
+       '... its file has the time')
         or diag($got->{headers}{'content-disposition'});
     is_valid(Profile::decode($got->{body}), 'cpu-profile');
 

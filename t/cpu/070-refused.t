@@ -233,7 +233,6 @@ sub hangs {
     is($status, 500, 'an encoder that hangs: an error');
     like($body, qr/the encoder took too long/, '... that says so');
     cmp_ok($took, '>', 15, '... after a while');
-    cmp_ok($took, '<', 35, '... not a long one');
     is(() = $hangs->log =~ /\[error\].*took too long/g, 1, '... one line');
 
     my $find = sub {

@@ -31,7 +31,7 @@ use lib dirname(abs_path(__FILE__)) . '/../encoder/lib';
 use Encoder ();
 use Site;
 
-our @EXPORT = qw(has under labelled share sum is_valid about wrong cpu_ns sampled
+our @EXPORT = qw(has under labelled share sum is_valid is_quiet about wrong cpu_ns sampled
                  sampler spread load background finish go thread_start);
 
 my $root = abs_path(dirname(abs_path(__FILE__)) . '/../..');
@@ -163,12 +163,29 @@ sub bytes {
     my $path = $o{path}
                || "/debug/pprof/profile?seconds=$seconds" . ($o{args} || '');
 
-    my $got = $site->request($path, to => $o{to}, seconds => $seconds + 60);
+    my $got;
+
+    until_true(60, sub {
+        $got = $site->request($path, to => $o{to}, seconds => $seconds + 60);
+        return $o{once} || !late($got);
+    });
+
+    return '' if $o{once} && late($got);
 
     die "$path: status $got->{status}: $got->{body}\n"
         unless $got->{status} == 200;
 
     return $got->{body};
+}
+
+
+# A machine with too much to do, where the encoder has no time, is told as such.
+
+sub late {
+    my $got = shift;
+
+    return $got->{status} == 500
+           && $got->{body} =~ /time limit exceeded|took too long/;
 }
 
 
@@ -380,15 +397,20 @@ sub cpu_ns {
 sub take_measured {
     my ($site, $workers, %o) = @_;
 
-    my $signals = sampled($site);
-    my $b = background(sub { bytes($site, %o) });
-    my @read = watch($workers, $b);
+    my ($signals, $bytes, @read);
 
-    $signals = sampled($site) - $signals;
+    until_true(60, sub {
+        my $before = sampled($site);
+        my $b = background(sub { bytes($site, %o, once => 1) });
 
-    my $p = decode(Encoder::slurp($b->{file}));
+        @read = watch($workers, $b);
+        $signals = sampled($site) - $before;
+        $bytes = Encoder::slurp($b->{file});
 
-    return measure($p, $workers, \@read, $signals, %o);
+        return $bytes ne '';
+    }) or die "the encoder has no time\n";
+
+    return measure(decode($bytes), $workers, \@read, $signals, %o);
 }
 
 
@@ -452,6 +474,24 @@ sub measure {
 }
 
 
+# Nobody captures: while workers burn the processor nothing is sampled.  Of a
+# capture that has just ended a timer may still expire, with the CPU time of its
+# worker.
+
+sub is_quiet {
+    my ($site, $name) = @_;
+
+    Test::More::ok(until_true(60, sub {
+        my $before = sampled($site);
+        my @workers = $site->workers;
+        my $ns = cpu_ns(@workers);
+
+        return until_true(60, sub { cpu_ns(@workers) - $ns > 100e6 })
+               && sampled($site) == $before;
+    }), $name);
+}
+
+
 # Profiles put together until there is enough for a judgement, of `seconds`
 # each, and no more than `tries`.
 
@@ -460,7 +500,7 @@ sub take_until {
 
     my $p;
 
-    for (1 .. $o{tries} || 6) {
+    for (1 .. $o{tries} || 40) {
         my $more = take($site, %o);
 
         if ($p) {
@@ -547,7 +587,7 @@ sub spread {
         my $load = load($site, @paths);
 
         # one that others keep from the processor needs some time for it
-        my $worker = until_true(1, sub {
+        my $worker = until_true(5, sub {
             my ($w) = grep { !$busy{$_} && cpu_ns($_) - $before{$_} > 30e6 }
                       @$workers;
             return $w;

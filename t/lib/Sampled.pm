@@ -48,7 +48,7 @@ sub is_near {
     Test::More::note($said);
 
     return Test::More::ok(abs($is - $should) <= $bound, $name)
-           || !Test::More::diag($said);
+           || told($said);
 }
 
 
@@ -71,9 +71,15 @@ sub is_mostly {
     my $bound = $least * $n - $sigmas * sqrt($n * $least * (1 - $least));
 
     return Test::More::ok($n > 0 && $right / $each >= $bound, $name)
-           || !Test::More::diag(sprintf '%s: %.0f of %.0f samples, should be '
-                                . '%.1f%%, at least %.1f', $name,
-                                $right / $each, $n, 100 * $least, $bound);
+           || told(sprintf '%s: %.0f of %.0f samples, should be %.1f%%, at '
+                           . 'least %.1f', $name, $right / $each, $n,
+                           100 * $least, $bound);
+}
+
+
+sub told {
+    Test::More::diag(@_);
+    return 0;
 }
 
 
@@ -168,6 +174,9 @@ sub is_burnt {
 # The sum is the CPU time of the workers, or of one, `pid`.  At either end of
 # the capture it is not known of a thread what passed since its last sample: a
 # period and the tick that looks at it, and others that did not meet the thread.
+# Where others share its processor each tick of its CPU time meets it by chance,
+# and misses it as if those were exponential: of two threads more than eight are
+# missed once in a million.
 # When timers have to be armed first, workers are late by up to `late` ns of
 # their own, all together.  Half a percent is what a machine may do besides.  A
 # virtual processor that does not run at one of the ends has its `ticks` late.
@@ -181,7 +190,7 @@ sub is_all_cpu {
     my $most = sum0(map { $p->{range}{$_}[1] } @pids);
     my $late = $o{late} // 0;
     my $edge = ($o{threads} // @pids)
-               * ($p->{decoded}{period} + ($o{ticks} // 3) * $tick);
+               * ($p->{decoded}{period} + ($o{ticks} // 8) * $tick);
     my $part = 0.005 * $most;
     my $said = sprintf '%s: %.1f ms, should be %.1f to %.1f ms, less up to '
                        . '%.1f ms to be late, +- %.1f ms at the ends, '
@@ -192,7 +201,7 @@ sub is_all_cpu {
 
     return Test::More::ok($is >= $least - $late - $edge - $part
                           && $is <= $most + $edge + $part, $name)
-           || !Test::More::diag($said);
+           || told($said);
 }
 
 
@@ -205,7 +214,7 @@ sub is_counted {
 
     return is_near($p->{count} * $period / 1e6, $p->{cpu} / 1e6, 0,
                    "$name, ms", part => 0.001,
-                   more => ($o{threads} // keys %{ $p->{range} }) * ($period + 3 * $tick) / 1e6);
+                   more => ($o{threads} // keys %{ $p->{range} }) * ($period + 8 * $tick) / 1e6);
 }
 
 
