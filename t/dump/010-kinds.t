@@ -56,12 +56,12 @@ my $site = Site->new(
     main     => thread_pool(4),
     http     => <<'END' . (built('http2') ? $two : ''),
     profiling_interval 100ms;
-    client_header_timeout 50s;
-    client_body_timeout 40s;
-    keepalive_timeout 70s;
+    client_header_timeout 500s;
+    client_body_timeout 400s;
+    keepalive_timeout 700s;
     proxy_http_version 1.1;
-    proxy_connect_timeout 55s;
-    proxy_read_timeout 45s;
+    proxy_connect_timeout 550s;
+    proxy_read_timeout 450s;
     limit_req_zone $server_name zone=slow:1m rate=1r/m;
 
     upstream quiet { server 127.0.0.1:PORT3; }
@@ -180,7 +180,7 @@ is($g->{uri}, '/slow', '... the path is known');
 is($g->{kind}, 'client', '... a client');
 is($g->{client}, '127.0.0.1', '... from here');
 is($g->{timer}, 'client_header_timeout', '... with its timer');
-within({ wait_seconds => 50 - $g->{timer_seconds} }, \@waiting,
+within({ wait_seconds => 500 - $g->{timer_seconds} }, \@waiting,
        '... which runs');
 within($g, \@waiting, '... waits as long as it should');
 
@@ -208,7 +208,7 @@ is($g->{method}, 'GET', '... method');
 is($g->{upstream}, '127.0.0.1:' . $site->port(3), '... peer');
 is($g->{upstream_name}, 'quiet', '... upstream');
 is($g->{timer}, 'upstream_read_timeout', '... timer');
-within({ wait_seconds => 45 - $g->{timer_seconds} }, \@waiting,
+within({ wait_seconds => 450 - $g->{timer_seconds} }, \@waiting,
        '... which runs');
 within($g, \@waiting, '... waits as long as it should');
 cmp_ok($g->{pool_bytes}, '>=', 4096, '... holds pools');

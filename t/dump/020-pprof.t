@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 use Site;
 use Profile;
 use Dump;
@@ -16,6 +16,9 @@ my $site = Site->new(
     handlers => $Profile::handlers,
     http     => <<'END',
     profiling_interval 100ms;
+    client_header_timeout 600s;
+    keepalive_timeout 600s;
+    proxy_read_timeout 600s;
     upstream quiet { server 127.0.0.1:PORT3; }
 END
     server   => <<'END',
@@ -197,26 +200,52 @@ sub full {
 
 
 sub delta {
-    my $b = Profile::background(sub { get('?seconds=2',
-                                          seconds => 60)->{body} });
+    my ($p, $took);
 
-    sleep 0.7;
-    # the one who asks has copies of them
-    shutdown $_, 2 for splice @clients, 0, 20;
+    # once more, where others keep the clients from it until it has ended
 
-    my @more = map { opened($site, "GET /slow/$_ HTTP/1.1\r\nHost: main\r\n\r\n") }
-               1 .. 7;
+    ok(until_true(60, sub {
+        my @gone = map { slow($_) } 1 .. 20;
 
-    my $p = Profile::decode(Profile::finish($b));
+        until_true(60, sub {
+            dump_of($site)->{by_kind}{client} == @clients + @gone + 1;
+        }) or return;
+
+        my $began = time();
+        my $s = $site->connect;
+
+        print $s "GET /debug/pprof/goroutine?seconds=2 HTTP/1.1\r\n"
+                 . "Host: main\r\nConnection: close\r\n\r\n";
+        $s->flush;
+        was_read($s);
+
+        close $_ for @gone;
+
+        my @more = map { slow($_) } 1 .. 7;
+
+        push @clients, @more;
+        was_read($_) for @more;
+
+        my $in_time = time() - $began < 1.9;
+
+        $p = Profile::decode(Site::parse(Site::read_all($s, 60))->{body});
+        $took = time() - $began;
+        return $in_time;
+    }), 'a delta');
+
     my $here = labelled(location => '/slow/', kind => 'client');
 
-    is(count($p, $here), -13, 'a delta: 20 are gone, 7 came');
+    is(count($p, $here), -13, '... 20 are gone, 7 came');
     is(count($p, labelled(state => 'waiting')), 0,
        '... what stayed is not in it');
-    cmp_ok(abs($p->{decoded}{duration} / 1e9 - 2), '<', 0.5,
-           '... with its duration');
+    cmp_ok($p->{decoded}{duration}, '>=', 2e9, '... with its duration');
+    cmp_ok($p->{decoded}{duration}, '<=', 1e9 * $took,
+           '... no longer than was seen');
+}
 
-    push @clients, @more;
+
+sub slow {
+    return opened($site, "GET /slow/$_[0] HTTP/1.1\r\nHost: main\r\n\r\n");
 }
 
 

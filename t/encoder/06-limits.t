@@ -15,7 +15,7 @@ use Sanitized;
 use Test::More;
 use Encoder;
 use POSIX ();
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(sleep);
 
 my $text = <<'END';
 flags 1
@@ -49,7 +49,6 @@ for my $bad (qw(--x --time=0 --time=x --time= --memory=1g --names=all x
 
 # input that never comes: the time limit
 
-my $start = time;
 my $rc = system("sleep 5 | { $encoder --time=1 2>$Encoder::dir/e"
     . " >$Encoder::dir/o; echo \$? > $Encoder::dir/rc; }");
 ok(slurp("$Encoder::dir/rc") == 5, 'no input: time limit');
@@ -64,7 +63,7 @@ my $nicer = ($ours > 0 ? $ours : 0) + 5;
 $nicer = 19 if $nicer > 19;
 my $niceness;
 
-for (1 .. 500) {
+for (1 .. 6000) {
     my @stat = split / /, slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
     $niceness = $stat[16];
     last if $niceness == $nicer;
@@ -150,7 +149,7 @@ static int on(const char *what)
 }
 static void fail(void)
 {
-    if (on("hang")) { sleep(7); return; }
+    if (on("hang")) { sleep(600); return; }
     *(volatile int *) 0 = 0;
 }
 void *dwarf_getsrc_die(void *cu, unsigned long a)
@@ -182,6 +181,19 @@ sub attempt {
     return { p => decode($x->{out}), %$x };
 }
 
+# The same with a limit that leaves the attempts that do not hang their time on
+# a machine that is busy: it is told what was left out.
+
+sub in_time {
+    my ($break, $left_out) = @_;
+    my $x;
+    for my $seconds (1, 2, 4, 8, 16) {
+        $x = attempt($break, "--time=$seconds");
+        last if ($x->{p}{comments}[0] // '') =~ /: \Q$left_out\E: it took/;
+    }
+    return $x;
+}
+
 my $p = decode(run($large)->{out});
 is($p->{functions}[0]{name}, 'f77', 'nothing broken: a name');
 is_deeply($p->{comments}, [], 'no comment');
@@ -203,24 +215,24 @@ $x = attempt('written');
 is_deeply($x->{p}{comments}, ['encoder: names left out: signal 11'],
     'a crash after all was written: nothing of that is kept');
 
-$start = time;
-$x = attempt('hang', '--time=2');
+my $hung = children();
+$x = in_time('hang', 'lines and inlined calls left out');
 is_deeply($x->{p}{comments},
     ['encoder: lines and inlined calls left out: it took too long'],
     'a reader that hangs costs the lines');
-cmp_ok(time - $start, '<', 2, 'within the time limit');
+is(children(), $hung, 'of which nothing is left');
 
-$x = attempt('hang symbols', '--time=2');
+$x = in_time('hang symbols', 'names left out');
 is_deeply($x->{p}{comments}, ['encoder: names left out: it took too long'],
     'and the names');
-cmp_ok(time - $start, '<', 4.5, 'still within the limit');
+is(children(), $hung, 'nor then');
 
 # signals that a worker blocks, and a child that it ignores
 
 {
     my $set = POSIX::SigSet->new(POSIX::SIGALRM(), POSIX::SIGCHLD());
     POSIX::sigprocmask(POSIX::SIG_BLOCK(), $set);
-    $x = attempt('hang', '--time=1');
+    $x = in_time('hang', 'lines and inlined calls left out');
     is_deeply($x->{p}{comments},
         ['encoder: lines and inlined calls left out: it took too long'],
         'signals that are blocked');
@@ -249,17 +261,16 @@ is($x->{signal}, 11, '--single: no second attempt');
         exec $encoder, '--time=30' or die;
     }
     my @children;
-    for (1 .. 50) {
+    for (1 .. 600) {
         sleep 0.1;
         @children = split ' ', slurp("/proc/$pid/task/$pid/children");
         last if @children;
     }
     is(scalar @children, 1, 'one child');
-    sleep 0.3;
     kill 'KILL', $pid;
     waitpid $pid, 0;
     my $gone = 0;
-    for (1 .. 30) {
+    for (1 .. 600) {
         sleep 0.1;
         my $stat = eval { slurp("/proc/$children[0]/stat") } || 'x (x) Z';
         $gone = 1, last if $stat =~ /\) Z/;
@@ -283,10 +294,18 @@ is($x->{signal}, 11, '--single: no second attempt');
     close $to;
     my $in = '';
     vec($in, fileno($from), 1) = 1;
-    my $n = select(my $out = $in, undef, undef, 2);
+    my $n = select(my $out = $in, undef, undef, 60);
     ok($n, 'descriptors above 2 are closed at the start');
     kill 'KILL', $pid;
     waitpid $pid, 0;
 }
 
 done_testing();
+
+
+# encoders that were made to hang
+
+sub children {
+    return scalar grep { (eval { slurp($_) } // '') =~ /\0BREAK=hang/ }
+           glob '/proc/[0-9]*/environ';
+}

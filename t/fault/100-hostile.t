@@ -167,7 +167,7 @@ sub batch {
     my %seen = (bad => [], status => {});
     my $select = IO::Select->new;
     my %open;
-    my $end = time + 60 + $number / 20;
+    my $end = time + 200 + $number / 20;
 
     while (($number > 0 || %open) && time < $end) {
         while ($number > 0 && keys %open < 24) {

@@ -105,7 +105,7 @@ sub flooded {
 
     my $all = $rounds * @flood;
     is($seen{answered} + $seen{refused}, $all, "... all $all were answered");
-    cmp_ok($seen{$_}, '>', 20, "... some $_") for qw(answered refused);
+    cmp_ok($seen{$_}, '>', 0, "... some $_") for qw(answered refused);
 
     nothing_left($n, $before, "$name: when it is over");
     all_answers_valid($n, "$name: after") if $dumps;

@@ -128,8 +128,6 @@ sub stepped {
                     @{ $_[0]{goroutines} };
     })->{met}, "$name: captures run");
 
-    my $began = time;
-
     open my $fh, '+<', $offset or die "open() failed: $!\n";
     syswrite $fh, pack 'q', $seconds;
     close $fh;
@@ -143,8 +141,6 @@ sub stepped {
                    "Content-Type: application/octet-stream\r\n", $body), '',
            '... rightly');
     }
-
-    cmp_ok(time - $began, '<', 60, '... in its time');
 
     my $now;
     ok(wait_for(60, sub {

@@ -54,9 +54,12 @@ sub headers {
 
     for my $path (sort keys %type) {
         for my $method ('HEAD', 'GET') {
-            my $start = time();
-            my $got = $site->request("/debug/pprof/$path",
-                                     method => $method);
+            my $of = $path;
+
+            # what lasts as long as it asks for is not waited for
+            $of =~ s/seconds=1/seconds=300/ if $method eq 'HEAD';
+
+            my $got = $site->request("/debug/pprof/$of", method => $method);
             my $h = $got->{headers};
 
             is("$got->{status} $h->{'content-type'} "
@@ -64,8 +67,6 @@ sub headers {
                "200 application/octet-stream attachment; $type{$path}",
                "$method $path");
             is($h->{'x-content-type-options'}, 'nosniff', '... nosniff');
-            cmp_ok(time() - $start, '<', 0.9, '... at once')
-                if $method eq 'HEAD';
         }
     }
 
@@ -121,34 +122,46 @@ sub errors {
 sub delta {
     my $leak = has('profiling_test_leak');
     my $started = time();
-    my $b = Profile::background(sub { Profile::bytes($site,
-                          path => '/debug/pprof/heap?seconds=2',
-                          seconds => 2) });
+    my ($p, $begin, $end, $n);
 
-    # begun by then, if the machine is not too busy: it is told when it was
-    Time::HiRes::sleep(0.7);
+    # once more, where others leave no time for it
 
-    my @asked = map { my $began = time(); $site->request('/leak');
-                      [ $began, time() ] } 1 .. 50;
+    ok(until_true(60, sub {
+        my $s = $site->connect;
 
-    $site->request('/mixed');
+        $started = time();
+        print $s "GET /debug/pprof/heap?seconds=2 HTTP/1.1\r\nHost: main\r\n"
+                 . "Connection: close\r\n\r\n";
+        $s->flush;
+        was_read($s);
 
-    my $p = Profile::decode(finish($b));
-    my $end = $p->{decoded}{time} / 1e9;
-    my $begin = $end - $p->{decoded}{duration} / 1e9;
-    my $n = grep { $_->[0] >= $begin && $_->[1] <= $end } @asked;
+        my @asked = map { my $began = time(); $site->request('/leak');
+                          [ $began, time() ] } 1 .. 50;
+
+        $site->request('/mixed');
+
+        $p = Profile::decode(Site::parse(Site::read_all($s, 60))->{body});
+        $end = $p->{decoded}{time} / 1e9;
+        $begin = $end - $p->{decoded}{duration} / 1e9;
+        $n = grep { $_->[0] >= $begin && $_->[1] <= $end } @asked;
+
+        # those at its ends are in it or not
+        return $n >= 5 && 3 >= grep { $_->[0] < $begin && $_->[1] > $begin
+                                      || $_->[0] < $end && $_->[1] > $end }
+                               @asked;
+    }), 'something came in a time');
 
     is_heap($p, 'delta', rate => 8192, delta => 1);
 
     # one in 3000 of that size is missed: more than three of fifty never are
-    cmp_ok($n, '>=', 5, '... something came in that time');
     is_near(total($p, 'inuse_objects', $leak), $n, 0, '... which is in it',
             more => 3);
     is_near(total($p, 'alloc_objects', $leak), $n, 0, '... allocated too',
             more => 3);
     is(total($p, 'inuse_objects', has('profiling_test_mixed')), 0,
        '... what is freed is not in use');
-    about($p->{decoded}{duration}, 2e9, 0.2, '... the duration');
+    cmp_ok($p->{decoded}{duration}, '<=', 1e9 * (time() - $started),
+           '... no longer than was seen');
     cmp_ok($p->{decoded}{duration}, '>=', 2e9, '... all of it');
     ok($end >= $started + 2 && $end <= time(),
        '... the time is that of its end') or diag("$started $end");
@@ -213,11 +226,9 @@ sub gone {
         my $s = $site->connect;
         print $s "GET /debug/pprof/heap?seconds=1 HTTP/1.0\r\n\r\n";
         $s->flush;
-        Time::HiRes::sleep(0.05);
+        was_read($s);
         close $s;
     }
-
-    Time::HiRes::sleep(1.2);
 
     is_heap(Heap::take($site), 'after clients that went away',
             rate => 8192);

@@ -639,7 +639,7 @@ test_hash(void **state)
         assert_true(pid >= 0);
 
         if (pid == 0) {
-            (void) alarm(20);
+            (void) alarm(120);
 
             if (mprotect((void *) ((uintptr_t) word & ~(size - 1)), size,
                          PROT_READ|PROT_WRITE)

@@ -261,7 +261,7 @@ test_stacks_wait(test_stacks_t *t, double ms)
     double  end, last;
 
     end = test_clock() + ms / 1000;
-    last = end + 30;
+    last = end + 120;
 
     while (test_clock() < end
            || (!test_stacks_stormed(t) && test_clock() < last))
