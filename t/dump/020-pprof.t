@@ -228,7 +228,10 @@ sub delta {
 
         my $in_time = time() - $began < 1.9;
 
-        $p = Profile::decode(Site::parse(Site::read_all($s, 60))->{body});
+        my $got = Site::parse(Site::read_all($s, 60));
+        return if Profile::late($got);
+
+        $p = Profile::decode($got->{body});
         $took = time() - $began;
         return $in_time;
     }), 'a delta');

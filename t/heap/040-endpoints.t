@@ -140,7 +140,10 @@ sub delta {
 
         $site->request('/mixed');
 
-        $p = Profile::decode(Site::parse(Site::read_all($s, 60))->{body});
+        my $got = Site::parse(Site::read_all($s, 60));
+        return if Profile::late($got);
+
+        $p = Profile::decode($got->{body});
         $end = $p->{decoded}{time} / 1e9;
         $begin = $end - $p->{decoded}{duration} / 1e9;
         $n = grep { $_->[0] >= $begin && $_->[1] <= $end } @asked;

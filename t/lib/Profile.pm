@@ -17,6 +17,7 @@ package Profile;
 use strict;
 use warnings;
 
+use Compress::Zlib ();
 use Cwd qw(abs_path);
 use Exporter qw(import);
 use File::Basename qw(dirname);
@@ -179,13 +180,20 @@ sub bytes {
 }
 
 
-# A machine with too much to do, where the encoder has no time, is told as such.
+# A machine with too much to do, where the encoder has no time, is told as such:
+# there is no profile, or one without names, or without inlined calls.
 
 sub late {
     my $got = shift;
 
-    return $got->{status} == 500
-           && $got->{body} =~ /time limit exceeded|took too long/;
+    return $got->{body} =~ /time limit exceeded|took too long/
+        if $got->{status} == 500;
+
+    # it takes what it is given
+    my $bytes = $got->{body};
+
+    return $bytes =~ /\A\x1f\x8b/
+           && (Compress::Zlib::memGunzip($bytes) // '') =~ /it took too long/;
 }
 
 
