@@ -346,37 +346,6 @@ $site->stop;
 done_testing();
 
 
-sub read_head {
-    my $s = shift;
-    my $got = '';
-
-    until ($got =~ /\r\n\r\n/) {
-        sysread($s, $got, 1, length $got) or die "read() failed: $!\n";
-    }
-
-    return $got;
-}
-
-
-# a request on a connection that is kept
-
-sub ask {
-    my ($s, $path) = @_;
-
-    Dump::send_to($s, "GET $path HTTP/1.1\r\nHost: main\r\n\r\n");
-
-    my ($length) = read_head($s) =~ /^Content-Length: (\d+)/mi;
-    my $body = '';
-
-    while (length $body < $length) {
-        sysread($s, $body, $length - length $body, length $body)
-            or die "read() failed: $!\n";
-    }
-
-    return JSON::PP->new->utf8->decode($body);
-}
-
-
 # a server whose queue of connections is full: it answers no more SYN
 
 sub full {

@@ -18,7 +18,8 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 use Site;
 
-our @EXPORT = qw(dump_of find one is_dump opened send_to quiet h2 within);
+our @EXPORT = qw(dump_of find one is_dump opened send_to read_head ask quiet h2
+                 within);
 
 
 # The answer, which has to be whole.
@@ -167,6 +168,37 @@ sub send_to {
         my $n = syswrite $s, $bytes or die "write() failed: $!\n";
         substr($bytes, 0, $n) = '';
     }
+}
+
+
+sub read_head {
+    my $s = shift;
+    my $got = '';
+
+    until ($got =~ /\r\n\r\n/) {
+        sysread($s, $got, 1, length $got) or die "read() failed: $!\n";
+    }
+
+    return $got;
+}
+
+
+# a request on a connection that is kept
+
+sub ask {
+    my ($s, $path) = @_;
+
+    send_to($s, "GET $path HTTP/1.1\r\nHost: main\r\n\r\n");
+
+    my ($length) = read_head($s) =~ /^Content-Length: (\d+)/mi;
+    my $body = '';
+
+    while (length $body < $length) {
+        sysread($s, $body, $length - length $body, length $body)
+            or die "read() failed: $!\n";
+    }
+
+    return JSON::PP->new->utf8->decode($body);
 }
 
 
