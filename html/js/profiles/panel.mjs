@@ -17,19 +17,59 @@ import { caution, fileName, summary } from './texts.mjs';
 const most = 10;    // captures that are kept
 
 export function createPanel(root, { say, measured }) {
-  const captures = [];
-  let current = null;
-  let view = null;        // what is shown of it
+  const panel = {
+    root,
+    captures: [],
+    current: null,     // one of them
+    view: null,        // what is shown of it
+  };
 
-  const choices = createChoices(() => render());
-  const tabs = createTabs({ choose: (i) => choose(captures[i]), remove });
   const graph = createGraph(root);
-  const table = createFunctions({ zoomTo: graph.zoomTo });
-  const found = createSearch(() => searched());
-  const files = createFiles(() => current, say);
-  const about = el('p', { class: 'summary', id: 'profile-summary' });
-  const few = el('p', { class: 'warn', id: 'profile-caution' });
 
+  Object.assign(panel, {
+    graph,
+    choices: createChoices(() => render(panel)),
+    tabs: createTabs({ choose: (i) => choose(panel, panel.captures[i]),
+                       remove: (i) => remove(panel, i) }),
+    table: createFunctions({ zoomTo: graph.zoomTo }),
+    found: createSearch(() => searched(panel)),
+    files: createFiles(() => panel.current, say),
+    about: el('p', { class: 'summary', id: 'profile-summary' }),
+    few: el('p', { class: 'warn', id: 'profile-caution' }),
+  });
+
+  layOut(panel);
+
+  return {
+    // {kind, label, worker, seconds, time, bytes}
+    async add(capture) {
+      const { captures } = panel;
+
+      capture.profile = await decode(capture.bytes);
+      captures.push(capture);
+
+      if (captures.length > most) {
+        captures.shift();
+        panel.choices.compareWithNothing();
+      }
+
+      root.hidden = false;
+
+      if (capture.kind === 'profile') {
+        measured(locationsOf(capture));
+      }
+
+      choose(panel, capture);
+    },
+
+    repaint() {
+      forgetColours();
+      graph.repaint();
+    },
+  };
+}
+
+function layOut({ root, tabs, choices, found, about, graph, files, few, table }) {
   root.replaceChildren(
     tabs.node,
     el('div', { class: 'bar-of-tools options' }, ...choices.boxes,
@@ -39,85 +79,62 @@ export function createPanel(root, { say, measured }) {
     few,
     graph.node,
     ...table.parts);
+}
 
-  function searched() {
-    const test = found.test(view.root);
+function searched({ found, view, graph, table }) {
+  const test = found.test(view.root);
 
-    graph.find(test);
-    table.show(view, test);
+  graph.find(test);
+  table.show(view, test);
+}
+
+function render(panel) {
+  const { captures, current, choices, graph, files, about, few, tabs } = panel;
+
+  if (!current) {
+    return;
   }
 
-  function render() {
-    if (!current) {
-      return;
-    }
+  choices.show(current, captures);
+  panel.view = viewOf(current, captures, choices.chosen());
 
-    choices.show(current, captures);
-    view = viewOf(current, captures, choices.chosen());
+  graph.show(panel.view);
+  files.show(current, panel.view);
+  put(about, { text: summary(panel.view, current) });
+  put(few, { text: caution(panel.view, current) });
+  searched(panel);
+  tabs.show(captures, current);
+}
 
-    graph.show(view);
-    files.show(current, view);
-    put(about, { text: summary(view, current) });
-    put(few, { text: caution(view, current) });
-    searched();
-    tabs.show(captures, current);
+function choose(panel, capture) {
+  const another = panel.current?.kind !== capture.kind;
+
+  panel.current = capture;
+
+  if (another) {
+    panel.choices.show(capture, panel.captures);
+    panel.choices.setType(firstType(capture.profile, capture.kind));
   }
 
-  function choose(capture) {
-    const another = current?.kind !== capture.kind;
+  render(panel);
+}
 
-    current = capture;
+function remove(panel, i) {
+  const { captures } = panel;
+  const [capture] = captures.splice(i, 1);
 
-    if (another) {
-      choices.show(current, captures);
-      choices.setType(firstType(capture.profile, capture.kind));
-    }
+  panel.choices.compareWithNothing();
 
-    render();
+  if (!captures.length) {
+    panel.current = null;
+    panel.root.hidden = true;
+
+  } else if (capture === panel.current) {
+    choose(panel, captures[Math.max(0, i - 1)]);
+
+  } else {
+    render(panel);
   }
-
-  function remove(i) {
-    const [capture] = captures.splice(i, 1);
-
-    choices.compareWithNothing();
-
-    if (!captures.length) {
-      current = null;
-      root.hidden = true;
-
-    } else if (capture === current) {
-      choose(captures[Math.max(0, i - 1)]);
-
-    } else {
-      render();
-    }
-  }
-
-  return {
-    // {kind, label, worker, seconds, time, bytes}
-    async add(capture) {
-      capture.profile = await decode(capture.bytes);
-      captures.push(capture);
-
-      if (captures.length > most) {
-        captures.shift();
-        choices.compareWithNothing();
-      }
-
-      root.hidden = false;
-
-      if (capture.kind === 'profile') {
-        measured(locationsOf(capture));
-      }
-
-      choose(capture);
-    },
-
-    repaint() {
-      forgetColours();
-      graph.repaint();
-    },
-  };
 }
 
 // What is shown of a capture, by what is chosen
