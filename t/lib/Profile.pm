@@ -166,7 +166,7 @@ sub bytes {
 
     my $got;
 
-    until_true(60, sub {
+    until_true(240, sub {
         $got = $site->request($path, to => $o{to}, seconds => $seconds + 60);
         return $o{once} || !late($got);
     });
@@ -407,7 +407,7 @@ sub take_measured {
 
     my ($signals, $bytes, @read);
 
-    until_true(60, sub {
+    until_true(240, sub {
         my $before = sampled($site);
         my $b = background(sub { bytes($site, %o, once => 1) });
 

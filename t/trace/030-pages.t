@@ -239,7 +239,8 @@ sub single {
     was_read($s);
     $site->request('/return') for 1 .. 5;
     kill 'HUP', $site->{pid};
-    ok(until_true(60, sub { $site->json('runtime')->{generation} == 2 }),
+    ok(until_true(60, sub { $site->request("/api/profiling/runtime")->{body}
+                              =~ /"generation":\s*2\b/ }),
        '... that reloads in a trace');
     $site->request('/return') for 1 .. 5;
     Site::read_all($s, 60);
