@@ -260,7 +260,7 @@ musl arm64: | deps
 style:
 	@t/style
 
-bench: all $(build)/npm/ui.installed
+bench: all html $(build)/npm/ui.installed
 	@BUILD=$(build) BINARY=$(nginx) BENCH_SECONDS=$(BENCH_SECONDS) bench/table
 
 

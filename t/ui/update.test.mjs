@@ -99,24 +99,25 @@ function instruments() {
 }
 
 
+async function run(expression) {
+  const { result, exceptionDetails } = await page.send('Runtime.evaluate', {
+    expression, awaitPromise: true, returnByValue: true,
+  });
+
+  assert.equal(exceptionDetails, undefined);
+
+  return result.value;
+}
+
+async function laidOut() {
+  const { metrics } = await page.send('Performance.getMetrics');
+
+  return metrics.find(({ name }) => name === 'LayoutCount').value;
+}
+
+
 test('what an update does', limits, async () => {
   const done = load('/hello', 1);
-
-  const run = async (expression) => {
-    const { result, exceptionDetails } = await page.send('Runtime.evaluate', {
-      expression, awaitPromise: true, returnByValue: true,
-    });
-
-    assert.equal(exceptionDetails, undefined);
-
-    return result.value;
-  };
-
-  const counts = async () => {
-    const { metrics } = await page.send('Performance.getMetrics');
-
-    return metrics.find(({ name }) => name === 'LayoutCount').value;
-  };
 
   await page.send('Page.enable');
   await page.send('Performance.enable');
@@ -137,9 +138,9 @@ test('what an update does', limits, async () => {
   let figures = 0;
 
   for (let i = 0; i < 20; i++) {
-    const before_ = await counts();
+    const before_ = await laidOut();
     const did = await run('update()');
-    const layouts = await counts() - before_;
+    const layouts = await laidOut() - before_;
     const told = JSON.stringify({ ...did, layouts, cells });
 
     // metrics and history, and of the others what is due
