@@ -29,9 +29,7 @@ static ngx_int_t ngx_http_profiling_count_table(ngx_cycle_t *cycle,
     ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_connection_count(ngx_connection_t *c,
-    ngx_http_profiling_gauges_t *g);
-static void ngx_http_profiling_peer_count(ngx_connection_t *c,
-    ngx_http_profiling_peer_e peer, ngx_http_profiling_gauges_t *g);
+    ngx_http_profiling_sort_e sort, ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g);
 static void ngx_http_profiling_stream_count(
@@ -87,7 +85,7 @@ ngx_http_profiling_count_list(ngx_cycle_t *cycle,
 {
     ngx_uint_t                    last;
     ngx_connection_t             *c;
-    ngx_http_profiling_peer_e     peer;
+    ngx_http_profiling_sort_e     sort;
     ngx_http_profiling_count_t   *count;
     ngx_http_profiling_roster_t  *roster;
 
@@ -105,10 +103,10 @@ ngx_http_profiling_count_list(ngx_cycle_t *cycle,
             __builtin_prefetch(&c->requests);
         }
 
-        c = ngx_http_profiling_roster_entry(count->next, &peer);
+        c = ngx_http_profiling_roster_entry(count->next, &sort);
 
         if (c) {
-            ngx_http_profiling_peer_count(c, peer, g);
+            ngx_http_profiling_connection_count(c, sort, g);
             count->next++;
         }
     }
@@ -197,7 +195,9 @@ ngx_http_profiling_count_table(ngx_cycle_t *cycle,
     for (i = count->next; i < last && count->found < used; i++) {
         if (ngx_http_profiling_is_open(&c[i])) {
             count->found++;
-            ngx_http_profiling_connection_count(&c[i], g);
+            ngx_http_profiling_connection_count(&c[i],
+                                         ngx_http_profiling_roster_sort(&c[i]),
+                                         g);
         }
     }
 
@@ -226,41 +226,46 @@ ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g)
 
 static void
 ngx_http_profiling_connection_count(ngx_connection_t *c,
-    ngx_http_profiling_gauges_t *g)
+    ngx_http_profiling_sort_e sort, ngx_http_profiling_gauges_t *g)
 {
-    ngx_http_profiling_peer_e  peer;
+    switch (sort) {
 
-    peer = ngx_http_profiling_roster_peer(c);
-
-    if (c->listening && peer != NGX_HTTP_PROFILING_PEER_OWN) {
-        g->connections++;
+    case NGX_HTTP_PROFILING_SORT_HTTP:
+        ngx_http_profiling_stream_count(ngx_http_profiling_context(c), g);
         ngx_http_profiling_client_count(c, g);
-        return;
-    }
+        break;
 
-    ngx_http_profiling_peer_count(c, peer, g);
-}
+    case NGX_HTTP_PROFILING_SORT_QUIC:
+        ngx_http_profiling_client_count(c, g);
+        break;
 
+    case NGX_HTTP_PROFILING_SORT_STREAM:
+        g->streams++;
+        break;
 
-static void
-ngx_http_profiling_peer_count(ngx_connection_t *c,
-    ngx_http_profiling_peer_e peer, ngx_http_profiling_gauges_t *g)
-{
-    if (peer == NGX_HTTP_PROFILING_PEER_OWN) {
+    case NGX_HTTP_PROFILING_SORT_PEER:
+        if (c->idle) {
+            g->keepalive++;
+
+        } else {
+            g->upstream++;
+        }
+
+        break;
+
+    case NGX_HTTP_PROFILING_SORT_CLIENT:
+    case NGX_HTTP_PROFILING_SORT_RESOLVER:
+        g->other++;
+        break;
+
+    default:
+
+        /* nginx's own, and what a client of HTTP/3 needs beside */
+
         return;
     }
 
     g->connections++;
-
-    if (peer == NGX_HTTP_PROFILING_PEER_RESOLVER) {
-        g->other++;
-
-    } else if (c->idle) {
-        g->keepalive++;
-
-    } else {
-        g->upstream++;
-    }
 }
 
 
@@ -268,20 +273,7 @@ static void
 ngx_http_profiling_client_count(ngx_connection_t *c,
     ngx_http_profiling_gauges_t *g)
 {
-    ngx_http_profiling_context_t  *context;
-
-    if (c->listening->handler != ngx_http_init_connection) {
-        g->other++;
-        return;
-    }
-
     g->active++;
-
-    context = ngx_http_profiling_context(c);
-
-    if (context) {
-        ngx_http_profiling_stream_count(context, g);
-    }
 
     if (ngx_http_profiling_request_active(c)) {
         g->writing++;
@@ -301,6 +293,8 @@ static void
 ngx_http_profiling_stream_count(const ngx_http_profiling_context_t *context,
     ngx_http_profiling_gauges_t *g)
 {
-    g->streams += context->streams;
-    g->connections += context->streams;
+    if (context) {
+        g->streams += context->streams;
+        g->connections += context->streams;
+    }
 }

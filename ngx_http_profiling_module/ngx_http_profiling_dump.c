@@ -22,9 +22,6 @@
 /* blocks of the configuration's pool that are measured in one step */
 #define NGX_HTTP_PROFILING_DUMP_BLOCKS  1024
 
-/* connections that are looked at to learn what all have alike */
-#define NGX_HTTP_PROFILING_DUMP_LEARN   4096
-
 
 /* a walk that is under way */
 
@@ -41,7 +38,7 @@ typedef struct {
     size_t                            room;         /* bytes of details */
 
     ngx_uint_t                        full;         /* no further details */
-    ngx_uint_t                        next;         /* connection */
+    ngx_uint_t                        next;         /* connection, twice */
     ngx_uint_t                        bucket;       /* of HTTP/2 streams */
     ngx_atomic_uint_t                 number;       /* of that connection */
 
@@ -166,8 +163,7 @@ ngx_http_profiling_dump_start(ngx_http_profiling_dump_t *d, uint64_t number,
                                   ngx_http_profiling_dump_handler,
                                   ngx_cycle->log);
 
-    ngx_http_profiling_entry_begin((ngx_cycle_t *) ngx_cycle,
-                                   NGX_HTTP_PROFILING_DUMP_LEARN);
+    ngx_http_profiling_entry_begin();
 
     ngx_post_event(&d->event, &ngx_posted_next_events);
 }
@@ -226,19 +222,23 @@ ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
     }
 
     cycle = (ngx_cycle_t *) ngx_cycle;
-    c = cycle->connections;
 
-    if (c == NULL) {
+    if (cycle->connections == NULL) {
         return NGX_OK;
     }
 
     n = 0;
 
-    for (i = d->next; i < cycle->connection_n; i++) {
+    /* clients first: what others are for is known by them */
 
-        if (ngx_http_profiling_is_open(&c[i])) {
+    for (i = d->next; i < 2 * cycle->connection_n; i++) {
 
-            if (ngx_http_profiling_dump_streams(d, &c[i], end) == NGX_AGAIN) {
+        c = &cycle->connections[i % cycle->connection_n];
+
+        if (ngx_http_profiling_is_open(c)
+            && (c->listening == NULL) == (i >= cycle->connection_n))
+        {
+            if (ngx_http_profiling_dump_streams(d, c, end) == NGX_AGAIN) {
                 d->next = i;
                 return NGX_AGAIN;
             }
@@ -295,11 +295,7 @@ ngx_http_profiling_dump_streams(ngx_http_profiling_dump_t *d,
     ngx_http_v2_connection_t    *h2c;
     ngx_http_profiling_entry_t   e;
 
-    h2c = NULL;
-
-    if (c->read && !c->read->accept && c->listening) {
-        h2c = ngx_http_profiling_entry_v2(c);
-    }
+    h2c = ngx_http_profiling_entry_v2(c);
 
     if (h2c == NULL || d->bucket == 0 || d->number != c->number) {
         ngx_http_profiling_dump_connection(d, c);
@@ -591,7 +587,7 @@ ngx_http_profiling_dump_kind_name(ngx_uint_t kind)
 {
     static const char *const  names[] = {
         "other", "client", "http2 stream", "thread task", "upstream",
-        "keepalive", "resolver"
+        "keepalive", "resolver", "http3 stream"
     };
 
     return kind < NGX_HTTP_PROFILING_KINDS ? names[kind] : "unknown";

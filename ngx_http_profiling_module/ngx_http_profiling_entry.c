@@ -14,6 +14,9 @@
 /* requests of one connection, subrequests included, the same */
 #define NGX_HTTP_PROFILING_ENTRY_REQUESTS  64
 
+/* clients with a request that are remembered by their logs, a power of two */
+#define NGX_HTTP_PROFILING_ENTRY_LOGS      4096
+
 /* upstreams whose number is remembered, a power of two */
 #define NGX_HTTP_PROFILING_ENTRY_KNOWN     256
 
@@ -25,13 +28,17 @@
 static void ngx_http_profiling_entry_init(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c, ngx_uint_t kind);
 static void ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
+    ngx_connection_t *c, ngx_http_profiling_sort_e sort);
+static void ngx_http_profiling_entry_own(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c);
+static ngx_http_connection_t *ngx_http_profiling_entry_http(
+    const ngx_connection_t *c, void *data);
+static ngx_http_request_t *ngx_http_profiling_entry_served(
+    const ngx_connection_t *c);
 static void ngx_http_profiling_entry_idle(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c, ngx_http_connection_t *hc);
 static void ngx_http_profiling_entry_request(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c, ngx_http_request_t *r);
-static ngx_http_request_t *ngx_http_profiling_entry_is_request(
-    const ngx_connection_t *c);
 static ngx_uint_t ngx_http_profiling_entry_state(ngx_connection_t *c,
     ngx_http_request_t *r);
 static ngx_uint_t ngx_http_profiling_entry_is_reading(
@@ -42,6 +49,8 @@ static void ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c);
 static ngx_http_request_t *ngx_http_profiling_entry_owner(
     const ngx_connection_t *c, ngx_http_request_t **request);
+static ngx_http_request_t *ngx_http_profiling_entry_logs(
+    const ngx_log_t *log);
 static ngx_http_request_t *ngx_http_profiling_entry_next(
     ngx_http_request_t *r, ngx_uint_t *n);
 static void ngx_http_profiling_entry_handlers(ngx_http_profiling_entry_t *e,
@@ -55,9 +64,18 @@ static uint64_t ngx_http_profiling_entry_pool(ngx_http_profiling_entry_t *e,
     ngx_pool_t *pool);
 
 
-/* c->log->handler of clients, and the handler of connections to upstreams */
-static ngx_log_handler_pt    ngx_http_profiling_entry_log;
+/* of connections to upstreams, learned from a request that has one */
 static ngx_event_handler_pt  ngx_http_profiling_entry_handler;
+
+/*
+ * Upstreams, and connections of modules, write to the log of their client.
+ * What is here may be gone: both are compared, neither is followed.
+ */
+
+static struct {
+    const ngx_log_t         *log;
+    const ngx_connection_t  *client;
+} ngx_http_profiling_entry_log[NGX_HTTP_PROFILING_ENTRY_LOGS];
 
 static struct {
     const ngx_http_upstream_srv_conf_t  *upstream;
@@ -65,41 +83,26 @@ static struct {
 } ngx_http_profiling_entry_known[NGX_HTTP_PROFILING_ENTRY_KNOWN];
 
 
+#define ngx_http_profiling_entry_log_at(log)                                  \
+    ngx_http_profiling_entry_log[((uintptr_t) (log) >> 4)                     \
+                                 * 0x9e3779b97f4a7c15ULL >> 40                \
+                                 & (NGX_HTTP_PROFILING_ENTRY_LOGS - 1)]
+
+#define ngx_http_profiling_entry_stream_id(c, id)                             \
+    (NGX_HTTP_PROFILING_ID_STREAM                                             \
+     | (uint64_t) ((c)->number & 0x7fffffff) << 21 | ((id) & 0x1fffff))
+
 #define ngx_http_profiling_entry_handle(e, handler)                           \
     ngx_http_profiling_entry_push(e, (uintptr_t) (handler))
 
 
 void
-ngx_http_profiling_entry_begin(ngx_cycle_t *cycle, ngx_uint_t max)
+ngx_http_profiling_entry_begin(void)
 {
-    ngx_uint_t         i;
-    ngx_connection_t  *c;
-
     /* another configuration may have other upstreams at these addresses */
 
     ngx_memzero(ngx_http_profiling_entry_known,
                 sizeof(ngx_http_profiling_entry_known));
-
-    if (ngx_http_profiling_entry_log || cycle->connections == NULL) {
-        return;
-    }
-
-    for (i = 0; i < cycle->connection_n && i < max; i++) {
-        c = &cycle->connections[i];
-
-        if (ngx_http_profiling_is_open(c)
-            && c->listening
-            && c->listening->handler == ngx_http_init_connection
-            && c->read
-            && !c->read->accept
-            && c->log
-            && c->log->handler
-            && c->log->handler != c->listening->log.handler)
-        {
-            ngx_http_profiling_entry_log = c->log->handler;
-            return;
-        }
-    }
 }
 
 
@@ -107,27 +110,65 @@ ngx_int_t
 ngx_http_profiling_entry_read(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c)
 {
-    if (c->read == NULL || c->read->accept || c->read->channel) {
-        return NGX_DECLINED;
-    }
+    ngx_http_profiling_sort_e  sort;
 
-    if (c->listening) {
+    sort = ngx_http_profiling_roster_sort(c);
+
+    switch (sort) {
+
+    case NGX_HTTP_PROFILING_SORT_HTTP:
+    case NGX_HTTP_PROFILING_SORT_QUIC:
         ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_CLIENT);
-        ngx_http_profiling_entry_client(e, c);
+        ngx_http_profiling_entry_client(e, c, sort);
+        break;
 
-    } else if (c->read->resolver) {
+#if (NGX_QUIC)
+
+    case NGX_HTTP_PROFILING_SORT_STREAM:
+        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_HTTP3);
+        e->id = ngx_http_profiling_entry_stream_id(c->quic->parent,
+                                                   c->quic->id);
+        ngx_http_profiling_entry_client(e, c, sort);
+        break;
+
+#endif
+
+    case NGX_HTTP_PROFILING_SORT_CLIENT:
+        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_OTHER);
+
+        if (ngx_http_profiling_roster_handler(c->listening)) {
+            ngx_http_profiling_entry_own(e, c);
+
+        } else {
+            e->cut++;
+        }
+
+        break;
+
+    case NGX_HTTP_PROFILING_SORT_RESOLVER:
         ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_RESOLVER);
         e->state = NGX_HTTP_PROFILING_DUMP_RESOLVING;
+        break;
 
-    } else if (c->idle) {
-        ngx_http_profiling_entry_init(e, c,
-                                      NGX_HTTP_PROFILING_KIND_KEEPALIVE);
-        e->state = NGX_HTTP_PROFILING_DUMP_IDLE;
-        e->connection_pool = ngx_http_profiling_entry_pool(e, c->pool);
+    case NGX_HTTP_PROFILING_SORT_PEER:
 
-    } else {
+        if (c->idle) {
+
+            /* whose pool it has is not known */
+
+            ngx_http_profiling_entry_init(e, c,
+                                          NGX_HTTP_PROFILING_KIND_KEEPALIVE);
+            e->state = NGX_HTTP_PROFILING_DUMP_IDLE;
+            e->cut++;
+            break;
+        }
+
         ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_UPSTREAM);
         ngx_http_profiling_entry_upstream(e, c);
+        break;
+
+    default:
+        return NGX_DECLINED;
     }
 
     return NGX_OK;
@@ -139,6 +180,7 @@ ngx_http_profiling_entry_init(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c, ngx_uint_t kind)
 {
     e->connection = c;
+    e->log = NULL;
     e->request = NULL;
     e->owner = NULL;
     e->kind = kind;
@@ -178,21 +220,34 @@ ngx_http_profiling_entry_closing(const ngx_connection_t *c)
 }
 
 
+/* nginx has made its pool and its log, and ends both with it */
+
 static void
-ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
+ngx_http_profiling_entry_own(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c)
 {
+    e->connection_pool = ngx_http_profiling_entry_pool(e, c->pool);
+    e->log = c->log;
+}
+
+
+static void
+ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
+    ngx_connection_t *c, ngx_http_profiling_sort_e sort)
+{
     ngx_http_request_t        *r;
+    ngx_http_connection_t     *hc;
 #if (NGX_HTTP_V2)
     ngx_http_v2_connection_t  *h2c;
 #endif
 
-    e->connection_pool = ngx_http_profiling_entry_pool(e, c->pool);
+    ngx_http_profiling_entry_own(e, c);
 
-    if (c->listening->handler != ngx_http_init_connection
-        || c->type != SOCK_STREAM)
-    {
-        e->kind = NGX_HTTP_PROFILING_KIND_OTHER;
+    r = ngx_http_profiling_entry_served(c);
+
+    if (r) {
+        e->request_pool = ngx_http_profiling_entry_pool(e, r->main->pool);
+        ngx_http_profiling_entry_request(e, c, r);
         return;
     }
 
@@ -201,31 +256,118 @@ ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
         return;
     }
 
+    hc = c->data;
+
 #if (NGX_HTTP_V2)
 
     h2c = ngx_http_profiling_entry_v2(c);
 
     if (h2c) {
-        ngx_http_profiling_entry_idle(e, c, h2c->http_connection);
-        ngx_http_profiling_entry_handle(e, h2c->state.handler);
+        hc = h2c->http_connection;
 
+        ngx_http_profiling_entry_handle(e, h2c->state.handler);
         e->connection_pool += ngx_http_profiling_entry_pool(e, h2c->pool);
-        e->state = c->reusable ? NGX_HTTP_PROFILING_DUMP_KEEPALIVE
-                               : NGX_HTTP_PROFILING_DUMP_STREAMS;
-        return;
     }
 
 #endif
 
-    r = ngx_http_profiling_entry_is_request(c);
+    ngx_http_profiling_entry_idle(e, c, ngx_http_profiling_entry_http(c, hc));
 
-    if (r) {
-        e->request_pool = ngx_http_profiling_entry_pool(e, r->main->pool);
-        ngx_http_profiling_entry_request(e, c, r);
+    if (e->state == NGX_HTTP_PROFILING_DUMP_TLS) {
         return;
     }
 
-    ngx_http_profiling_entry_idle(e, c, c->data);
+    if (sort == NGX_HTTP_PROFILING_SORT_QUIC
+#if (NGX_HTTP_V2)
+        || h2c
+#endif
+       )
+    {
+        e->state = c->reusable ? NGX_HTTP_PROFILING_DUMP_KEEPALIVE
+                               : NGX_HTTP_PROFILING_DUMP_STREAMS;
+    }
+}
+
+
+/*
+ * What is kept of an HTTP connection: it lies in the connection's own pool,
+ * and has an address of its listening socket.  NULL: data is something else.
+ */
+
+static ngx_http_connection_t *
+ngx_http_profiling_entry_http(const ngx_connection_t *c, void *data)
+{
+    size_t                  offset, size, conf;
+    ngx_http_port_t        *port;
+    ngx_http_connection_t  *hc;
+
+    hc = data;
+    port = c->listening->servers;
+
+    if (!ngx_http_profiling_pool_has(c->pool, hc,
+                                     sizeof(ngx_http_connection_t),
+                                     NGX_HTTP_PROFILING_ENTRY_BLOCKS))
+    {
+        return NULL;
+    }
+
+    size = sizeof(ngx_http_in_addr_t);
+    conf = offsetof(ngx_http_in_addr_t, conf);
+
+#if (NGX_HAVE_INET6)
+
+    if (c->listening->sockaddr->sa_family == AF_INET6) {
+        size = sizeof(ngx_http_in6_addr_t);
+        conf = offsetof(ngx_http_in6_addr_t, conf);
+    }
+
+#endif
+
+    offset = (uintptr_t) hc->addr_conf - (uintptr_t) port->addrs;
+
+    return (offset < port->naddrs * size && offset % size == conf) ? hc : NULL;
+}
+
+
+/*
+ * The request that a connection serves, from its first byte on until nginx
+ * frees it; a subrequest, if that one sends now.  NULL: none.
+ */
+
+static ngx_http_request_t *
+ngx_http_profiling_entry_served(const ngx_connection_t *c)
+{
+    ngx_uint_t           n;
+    ngx_http_request_t  *r, *sr;
+    ngx_http_log_ctx_t  *ctx;
+
+    if (ngx_http_profiling_client_log == NULL
+        || c->log->handler != ngx_http_profiling_client_log
+        || c->log->data == NULL)
+    {
+        return NULL;
+    }
+
+    ctx = c->log->data;
+    r = ctx->request;
+
+    if (r == NULL || r->connection != c || r->pool == NULL) {
+        return NULL;
+    }
+
+    ngx_http_profiling_entry_log_at(c->log).log = c->log;
+    ngx_http_profiling_entry_log_at(c->log).client = c;
+
+    n = 0;
+
+    for (sr = r; sr; sr = ngx_http_profiling_entry_next(sr, &n)) {
+
+        if (sr == c->data) {
+            return sr;
+        }
+    }
+
+    return r;
 }
 
 
@@ -238,17 +380,20 @@ ngx_http_profiling_entry_v2(const ngx_connection_t *c)
 {
     ngx_http_v2_connection_t  *h2c;
 
-    if (c->listening->handler != ngx_http_init_connection
-        || c->type != SOCK_STREAM
-        || c->data == NULL
-        || ngx_http_profiling_entry_closing(c))
+    h2c = c->data;
+
+    if (ngx_http_profiling_roster_sort(c) != NGX_HTTP_PROFILING_SORT_HTTP
+        || ngx_http_profiling_entry_closing(c)
+        || !ngx_http_profiling_pool_has(c->pool, h2c,
+                                        sizeof(ngx_http_v2_connection_t),
+                                        NGX_HTTP_PROFILING_ENTRY_BLOCKS)
+        || h2c->connection != c
+        || ngx_http_profiling_entry_http(c, h2c->http_connection) == NULL)
     {
         return NULL;
     }
 
-    h2c = c->data;
-
-    return (h2c->connection == c) ? h2c : NULL;
+    return h2c;
 }
 
 
@@ -263,40 +408,18 @@ ngx_http_profiling_entry_stream(ngx_http_profiling_entry_t *e,
 
     ngx_http_profiling_entry_init(e, fc, NGX_HTTP_PROFILING_KIND_STREAM);
 
-    e->id = NGX_HTTP_PROFILING_ID_STREAM
-            | (uint64_t) (fc->number & 0x7fffffff) << 21
-            | (stream->node->id & 0x1fffff);
+    e->id = ngx_http_profiling_entry_stream_id(fc, stream->node->id);
+    e->log = fc->log;
 
     e->request_pool = ngx_http_profiling_entry_pool(e, stream->request->pool)
                       + ngx_http_profiling_entry_pool(e, stream->pool);
 
-    r = ngx_http_profiling_entry_is_request(fc);
+    r = ngx_http_profiling_entry_served(fc);
 
     ngx_http_profiling_entry_request(e, fc, r ? r : stream->request);
 }
 
 #endif
-
-
-/* the one that is served: a subrequest too; NULL: c->data is something else */
-
-static ngx_http_request_t *
-ngx_http_profiling_entry_is_request(const ngx_connection_t *c)
-{
-    ngx_http_request_t  *r;
-
-    r = c->data;
-
-    if (r == NULL
-        || r->signature != NGX_HTTP_MODULE
-        || r->connection != c
-        || r->pool == NULL)
-    {
-        return NULL;
-    }
-
-    return r;
-}
 
 
 static void
@@ -305,8 +428,10 @@ ngx_http_profiling_entry_idle(ngx_http_profiling_entry_t *e,
 {
     ngx_http_profiling_loc_conf_t  *lcf;
 
-    lcf = hc->conf_ctx->loc_conf[ngx_http_profiling_module.ctx_index];
-    e->label = ngx_http_profiling_label(lcf->place + 1, 0, 0);
+    if (hc) {
+        lcf = hc->conf_ctx->loc_conf[ngx_http_profiling_module.ctx_index];
+        e->label = ngx_http_profiling_label(lcf->place + 1, 0, 0);
+    }
 
     e->state = c->idle ? NGX_HTTP_PROFILING_DUMP_KEEPALIVE
                        : NGX_HTTP_PROFILING_DUMP_WAITING;
@@ -358,7 +483,12 @@ ngx_http_profiling_entry_request(ngx_http_profiling_entry_t *e,
             && u->peer.connection->read->handler
                == u->peer.connection->write->handler
             && u->state
-            && u->state->connect_time != (ngx_msec_t) -1)
+            && u->state->connect_time != (ngx_msec_t) -1
+#if (NGX_HTTP_SSL)
+            && (u->peer.connection->ssl == NULL
+                || u->peer.connection->ssl->handshaked)
+#endif
+           )
         {
             ngx_http_profiling_entry_handler =
                                           u->peer.connection->read->handler;
@@ -571,17 +701,22 @@ ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
 {
     ngx_http_request_t  *r;
 
-    e->connection_pool = ngx_http_profiling_entry_pool(e, c->pool);
     e->owner = ngx_http_profiling_entry_owner(c, &e->request);
+
+    if (e->request) {
+        e->log = c->log;
+        e->label = ngx_http_profiling_entry_place(e->request);
+    }
 
     if (e->owner == NULL) {
 
-        if (e->request) {
-            e->label = ngx_http_profiling_entry_place(e->request);
-        }
+        /* a module's, or one of stream: whose pool it has is not known */
 
+        e->cut++;
         return;
     }
+
+    ngx_http_profiling_entry_own(e, c);
 
     r = e->owner;
 
@@ -606,9 +741,8 @@ ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
 
 
 /*
- * The request whose upstream a connection leads to.  The connection writes to
- * the log of its client, and what stands there leads to the main request.
- * *request: that one, also if it is somebody else's connection, of a module.
+ * The request whose upstream a connection leads to.  *request: that of the
+ * client, also if the connection is a module's.
  */
 
 static ngx_http_request_t *
@@ -617,23 +751,14 @@ ngx_http_profiling_entry_owner(const ngx_connection_t *c,
 {
     ngx_uint_t           n;
     ngx_http_request_t  *r;
-    ngx_http_log_ctx_t  *ctx;
 
-    if (ngx_http_profiling_entry_log
-        && c->log
-        && c->log->handler == ngx_http_profiling_entry_log
-        && c->log->data)
-    {
-        ctx = c->log->data;
-        n = 0;
+    *request = ngx_http_profiling_entry_logs(c->log);
+    n = 0;
 
-        *request = ctx->request;
+    for (r = *request; r; r = ngx_http_profiling_entry_next(r, &n)) {
 
-        for (r = ctx->request; r; r = ngx_http_profiling_entry_next(r, &n)) {
-
-            if (r->upstream && r->upstream->peer.connection == c) {
-                return r;
-            }
+        if (r->upstream && r->upstream->peer.connection == c) {
+            return r;
         }
     }
 
@@ -650,6 +775,48 @@ ngx_http_profiling_entry_owner(const ngx_connection_t *c,
     }
 
     return NULL;
+}
+
+
+/* the main request of the client that has a log; NULL: none that is known */
+
+static ngx_http_request_t *
+ngx_http_profiling_entry_logs(const ngx_log_t *log)
+{
+    ngx_http_request_t            *r;
+    const ngx_connection_t        *c;
+    ngx_http_profiling_context_t  *stream;
+
+    c = ngx_http_profiling_entry_log_at(log).client;
+
+    if (log == NULL || ngx_http_profiling_entry_log_at(log).log != log) {
+        return NULL;
+    }
+
+    if (ngx_http_profiling_context(c) == NULL) {
+
+        /* a stream of HTTP/2 */
+
+        stream = ngx_http_profiling_context_owner((uintptr_t) c);
+
+        return (stream && c->log == log)
+               ? (ngx_http_request_t *) stream->request : NULL;
+    }
+
+    if (!ngx_http_profiling_is_open(c) || c->log != log) {
+        return NULL;
+    }
+
+    switch (ngx_http_profiling_roster_sort(c)) {
+
+    case NGX_HTTP_PROFILING_SORT_HTTP:
+    case NGX_HTTP_PROFILING_SORT_STREAM:
+        r = ngx_http_profiling_entry_served(c);
+        return r ? r->main : NULL;
+
+    default:
+        return NULL;
+    }
 }
 
 

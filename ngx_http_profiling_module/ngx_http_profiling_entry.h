@@ -3,10 +3,12 @@
  * One connection of this worker, read whole: of what kind it is, what it
  * waits for, for which request, and which of nginx's handlers come next.
  *
- * Nothing is followed but what nginx itself would follow at the next event:
- * c->data is taken for a request, or for what HTTP/2 keeps, only where it
- * points back to the connection.  Worker, normal context, from a handler of
- * an event of our own: no request is half-way through anything then.
+ * What a connection is, is told by its listening socket; which request it
+ * serves, by its log.  c->data is followed only where it is proved to be what
+ * it is taken for: it lies in the connection's own pool, and leads back to its
+ * listening socket.  Of what others made nothing is followed.  Worker, normal
+ * context, from a handler of an event of our own: no request is half-way
+ * through anything then.
  */
 
 
@@ -20,6 +22,7 @@
 
 typedef struct {
     ngx_connection_t    *connection;    /* or that of a stream */
+    ngx_log_t           *log;           /* NULL: not to be followed */
     ngx_http_request_t  *request;       /* that is told of, NULL: none */
     ngx_http_request_t  *owner;         /* of the upstream, NULL: none */
 
@@ -46,15 +49,12 @@ typedef struct {
 } ngx_http_profiling_entry_t;
 
 
-/*
- * Before a walk: looks for what all connections of HTTP clients have alike
- * and nginx does not name.  At most max connections are looked at.
- */
-void ngx_http_profiling_entry_begin(ngx_cycle_t *cycle, ngx_uint_t max);
+/* before a walk, which has clients first */
+void ngx_http_profiling_entry_begin(void);
 
 /*
- * NGX_DECLINED: a listening socket, or one that workers are asked through,
- * which is nobody's connection.
+ * NGX_DECLINED: a listening socket, one that workers are asked through, or a
+ * stream of HTTP/3 that has no request: nobody's connection.
  */
 ngx_int_t ngx_http_profiling_entry_read(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c);
@@ -75,7 +75,7 @@ void ngx_http_profiling_entry_stream(ngx_http_profiling_entry_t *e,
 #endif
 
 
-/* whether c->data, or what else there is, must not be followed any more */
+/* whether nginx has freed c->data already; of a client's connection */
 ngx_uint_t ngx_http_profiling_entry_closing(const ngx_connection_t *c);
 
 

@@ -27,6 +27,7 @@ static void ngx_http_profiling_entry_peer(ngx_http_profiling_entry_t *e);
 #define ngx_http_profiling_entry_is_client(e)                                 \
     ((e)->kind == NGX_HTTP_PROFILING_KIND_CLIENT                              \
      || (e)->kind == NGX_HTTP_PROFILING_KIND_STREAM                           \
+     || (e)->kind == NGX_HTTP_PROFILING_KIND_HTTP3                            \
      || (e)->kind == NGX_HTTP_PROFILING_KIND_TASK)
 
 
@@ -294,7 +295,7 @@ ngx_http_profiling_entry_texts(ngx_http_profiling_entry_t *e)
     r = e->request;
     c = r ? r->connection : e->connection;
 
-    if (r || c->listening) {
+    if (r || (e->log && c->listening)) {
         e->text[NGX_HTTP_PROFILING_DUMP_CLIENT] = c->addr_text;
     }
 
@@ -306,12 +307,9 @@ ngx_http_profiling_entry_texts(ngx_http_profiling_entry_t *e)
 
     ngx_http_profiling_entry_peer(e);
 
-    log = e->connection->log;
+    log = e->log;
 
-    if (log && log->action
-        && e->kind != NGX_HTTP_PROFILING_KIND_KEEPALIVE
-        && e->kind != NGX_HTTP_PROFILING_KIND_RESOLVER)
-    {
+    if (log && log->action) {
         for (len = 0; len < 64 && log->action[len]; len++) { /* void */ }
 
         e->text[NGX_HTTP_PROFILING_DUMP_ACTION].data = (u_char *) log->action;

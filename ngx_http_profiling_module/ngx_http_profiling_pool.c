@@ -42,3 +42,36 @@ ngx_http_profiling_pool_measure(ngx_http_profiling_pool_t *m,
 
     return NGX_OK;
 }
+
+
+ngx_uint_t
+ngx_http_profiling_pool_has(ngx_pool_t *pool, const void *p, size_t size,
+    ngx_uint_t max)
+{
+    uintptr_t          at;
+    ngx_uint_t         n;
+    ngx_pool_t        *block;
+    ngx_pool_large_t  *large;
+
+    at = (uintptr_t) p;
+    n = 0;
+
+    for (block = pool; block && n++ < max; block = block->d.next) {
+
+        if (at >= (uintptr_t) block
+            && at <= (uintptr_t) block->d.last
+            && size <= (uintptr_t) block->d.last - at)
+        {
+            return 1;
+        }
+    }
+
+    for (large = pool->large; large && n++ < max; large = large->next) {
+
+        if (large->alloc == p) {
+            return p && size <= malloc_usable_size(large->alloc);
+        }
+    }
+
+    return 0;
+}

@@ -32,5 +32,12 @@ typedef struct {
 ngx_int_t ngx_http_profiling_pool_measure(ngx_http_profiling_pool_t *m,
     ngx_pool_t *pool, ngx_uint_t max);
 
+/*
+ * Whether so many bytes are of a pool that is alive, so that they can be read;
+ * at most max blocks and large allocations are looked at.
+ */
+ngx_uint_t ngx_http_profiling_pool_has(ngx_pool_t *pool, const void *p,
+    size_t size, ngx_uint_t max);
+
 
 #endif /* _NGX_HTTP_PROFILING_POOL_H_INCLUDED_ */

@@ -10,7 +10,7 @@
 #define NGX_HTTP_PROFILING_CLIENT  0x1      /* its pool will tell of its end */
 #define NGX_HTTP_PROFILING_PEER    0x2      /* any other connection */
 #define NGX_HTTP_PROFILING_LISTED  0x4      /* it is in the list */
-#define NGX_HTTP_PROFILING_KIND    3        /* ngx_http_profiling_peer_e << */
+#define NGX_HTTP_PROFILING_KIND    3        /* ngx_http_profiling_sort_e << */
 
 
 static ngx_int_t ngx_http_profiling_roster_add(ngx_event_t *ev,
@@ -23,21 +23,29 @@ static void ngx_http_profiling_roster_client(ngx_connection_t *c,
     ngx_uint_t place);
 static void ngx_http_profiling_roster_list(ngx_uint_t place);
 static void ngx_http_profiling_roster_gone(void *data);
+static void ngx_http_profiling_roster_begin(ngx_connection_t *c);
+static void ngx_http_profiling_roster_learn(const ngx_connection_t *c);
 
+
+ngx_log_handler_pt                   ngx_http_profiling_client_log;
 
 static ngx_http_profiling_roster_t   ngx_http_profiling_open;
 static u_char                       *ngx_http_profiling_open_places;
 static ngx_connection_t             *ngx_http_profiling_open_table;
 static size_t                        ngx_http_profiling_open_size;
 static ngx_event_actions_t           ngx_http_profiling_open_actions;
+static ngx_listening_t              *ngx_http_profiling_open_listening;
+static ngx_uint_t                    ngx_http_profiling_open_listening_n;
+static ngx_connection_handler_pt    *ngx_http_profiling_open_handlers;
 
 
 void
 ngx_http_profiling_roster_init(ngx_cycle_t *cycle)
 {
-    u_char      *places;
-    uint32_t    *list;
-    ngx_uint_t   i;
+    u_char           *places;
+    uint32_t         *list;
+    ngx_uint_t        i, n;
+    ngx_listening_t  *ls;
 
     if (cycle->connections == NULL) {
         return;
@@ -46,9 +54,29 @@ ngx_http_profiling_roster_init(ngx_cycle_t *cycle)
     places = ngx_pcalloc(cycle->pool, cycle->connection_n);
     list = ngx_palloc(cycle->pool, cycle->connection_n * sizeof(uint32_t));
 
-    if (places == NULL || list == NULL) {
+    ls = cycle->listening.elts;
+    n = cycle->listening.nelts;
+
+    ngx_http_profiling_open_handlers = ngx_palloc(cycle->pool,
+                                       n * sizeof(ngx_connection_handler_pt));
+
+    if (places == NULL
+        || list == NULL
+        || ngx_http_profiling_open_handlers == NULL)
+    {
         return;
     }
+
+    for (i = 0; i < n; i++) {
+        ngx_http_profiling_open_handlers[i] = ls[i].handler;
+
+        if (ls[i].type == SOCK_DGRAM) {
+            ls[i].handler = ngx_http_profiling_roster_begin;
+        }
+    }
+
+    ngx_http_profiling_open_listening = ls;
+    ngx_http_profiling_open_listening_n = n;
 
     ngx_memzero(&ngx_http_profiling_open, sizeof(ngx_http_profiling_open));
 
@@ -132,7 +160,9 @@ ngx_http_profiling_roster_see(ngx_connection_t *c)
 static ngx_uint_t
 ngx_http_profiling_roster_is_client(const ngx_connection_t *c)
 {
-    return c->listening && c->pool;
+    return c->listening
+           && c->pool
+           && ngx_http_profiling_roster_handler(c->listening);
 }
 
 
@@ -147,13 +177,15 @@ ngx_http_profiling_roster_client(ngx_connection_t *c, ngx_uint_t place)
         return;
     }
 
-    http = (c->listening->handler == ngx_http_init_connection);
+    http = (ngx_http_profiling_roster_handler(c->listening)
+            == ngx_http_init_connection);
 
     cln->handler = ngx_http_profiling_roster_gone;
     cln->data = (void *) (uintptr_t) (place << 1 | http);
 
     if (http) {
         ngx_http_profiling_open.http++;
+        ngx_http_profiling_roster_learn(c);
 
     } else {
         ngx_http_profiling_open.clients++;
@@ -212,7 +244,7 @@ ngx_http_profiling_roster(void)
 
 
 ngx_connection_t *
-ngx_http_profiling_roster_entry(ngx_uint_t i, ngx_http_profiling_peer_e *peer)
+ngx_http_profiling_roster_entry(ngx_uint_t i, ngx_http_profiling_sort_e *sort)
 {
     u_char                       *known;
     ngx_uint_t                    place;
@@ -234,28 +266,114 @@ ngx_http_profiling_roster_entry(ngx_uint_t i, ngx_http_profiling_peer_e *peer)
         return NULL;
     }
 
-    *peer = *known >> NGX_HTTP_PROFILING_KIND;
+    *sort = *known >> NGX_HTTP_PROFILING_KIND;
 
-    if (*peer == NGX_HTTP_PROFILING_PEER_UNKNOWN) {
-        *peer = ngx_http_profiling_roster_peer(c);
-        *known |= *peer << NGX_HTTP_PROFILING_KIND;
+    if (*sort == NGX_HTTP_PROFILING_SORT_UNKNOWN) {
+        *sort = ngx_http_profiling_roster_sort(c);
+        *known |= *sort << NGX_HTTP_PROFILING_KIND;
     }
 
     return c;
 }
 
 
-ngx_http_profiling_peer_e
-ngx_http_profiling_roster_peer(const ngx_connection_t *c)
+ngx_http_profiling_sort_e
+ngx_http_profiling_roster_sort(const ngx_connection_t *c)
 {
     /* listening sockets, the master's channel and our own eventfd */
 
     if (c->read == NULL || c->read->accept || c->read->channel) {
-        return NGX_HTTP_PROFILING_PEER_OWN;
+        return NGX_HTTP_PROFILING_SORT_OWN;
     }
 
-    return c->read->resolver ? NGX_HTTP_PROFILING_PEER_RESOLVER
-                             : NGX_HTTP_PROFILING_PEER_UPSTREAM;
+    if (c->listening == NULL) {
+        return c->read->resolver ? NGX_HTTP_PROFILING_SORT_RESOLVER
+                                 : NGX_HTTP_PROFILING_SORT_PEER;
+    }
+
+    if (ngx_http_profiling_roster_handler(c->listening)
+        != ngx_http_init_connection)
+    {
+        return NGX_HTTP_PROFILING_SORT_CLIENT;
+    }
+
+    if (c->type == SOCK_DGRAM) {
+        return NGX_HTTP_PROFILING_SORT_QUIC;
+    }
+
+#if (NGX_QUIC)
+
+    if (c->quic) {
+        return (c->quic->id & NGX_QUIC_STREAM_UNIDIRECTIONAL)
+               ? NGX_HTTP_PROFILING_SORT_CONTROL
+               : NGX_HTTP_PROFILING_SORT_STREAM;
+    }
+
+#elif (NGX_COMPAT && nginx_version >= 1025000)
+
+    /* this nginx may have been built with what these headers were not */
+
+    if (c->quic) {
+        return NGX_HTTP_PROFILING_SORT_CONTROL;
+    }
+
+#endif
+
+    return NGX_HTTP_PROFILING_SORT_HTTP;
+}
+
+
+ngx_connection_handler_pt
+ngx_http_profiling_roster_handler(const ngx_listening_t *ls)
+{
+    size_t  offset, size;
+
+    size = sizeof(ngx_listening_t);
+    offset = (uintptr_t) ls - (uintptr_t) ngx_http_profiling_open_listening;
+
+    if (offset >= ngx_http_profiling_open_listening_n * size
+        || offset % size)
+    {
+        return NULL;
+    }
+
+    return ngx_http_profiling_open_handlers[offset / size];
+}
+
+
+/* a client of UDP; of QUIC, its streams pass by here too */
+
+static void
+ngx_http_profiling_roster_begin(ngx_connection_t *c)
+{
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot && c->type == SOCK_DGRAM) {
+        ngx_http_profiling_add(&slot->totals.accepted, 1);
+    }
+
+#if (NGX_QUIC)
+
+    if (c->quic) {
+        ngx_http_profiling_roster_learn(c->quic->parent);
+    }
+
+#endif
+
+    ngx_http_profiling_roster_handler(c->listening)(c);
+}
+
+
+/* of a client of HTTP that nginx has begun with */
+
+static void
+ngx_http_profiling_roster_learn(const ngx_connection_t *c)
+{
+    if (c->log->handler && c->log->handler != c->listening->log.handler) {
+        ngx_http_profiling_client_log = c->log->handler;
+    }
 }
 
 

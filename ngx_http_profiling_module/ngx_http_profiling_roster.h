@@ -4,7 +4,8 @@
  * up to date as connections come and go, so that they need not be looked for.
  *
  * A connection is seen when it is first added to the event method, through
- * nginx's own table of functions.  A client is gone when its pool is; others
+ * nginx's own table of functions; those that share a socket never are, and
+ * are walked for.  A client is gone when its pool is; others
  * are looked at again.  Whether that is all is told by nginx's number of free
  * places; if not, the table itself has to be walked.  Some modules take places
  * for connections that are none: their number is learned from such a walk.
@@ -35,25 +36,47 @@ void ngx_http_profiling_roster_init(ngx_cycle_t *cycle);
 /* the roster, or NULL: there is none */
 ngx_http_profiling_roster_t *ngx_http_profiling_roster(void);
 
-/* what is known of a connection that is no client's */
+/*
+ * What nginx has put into a place of its table.  The listening socket tells it
+ * of clients: c->data may be anything, and so may c->type.
+ */
 
 typedef enum {
-    NGX_HTTP_PROFILING_PEER_UNKNOWN = 0,
-    NGX_HTTP_PROFILING_PEER_OWN,            /* a listening socket, a channel */
-    NGX_HTTP_PROFILING_PEER_RESOLVER,
-    NGX_HTTP_PROFILING_PEER_UPSTREAM
-} ngx_http_profiling_peer_e;
+    NGX_HTTP_PROFILING_SORT_UNKNOWN = 0,
+    NGX_HTTP_PROFILING_SORT_OWN,            /* a listening socket, a channel */
+    NGX_HTTP_PROFILING_SORT_RESOLVER,
+    NGX_HTTP_PROFILING_SORT_PEER,           /* an upstream, or a module's */
+    NGX_HTTP_PROFILING_SORT_HTTP,           /* a client, over TCP */
+    NGX_HTTP_PROFILING_SORT_QUIC,           /* a client of HTTP/3 */
+    NGX_HTTP_PROFILING_SORT_STREAM,         /* of it, with a request */
+    NGX_HTTP_PROFILING_SORT_CONTROL,        /* of it, with none */
+    NGX_HTTP_PROFILING_SORT_CLIENT          /* of mail, stream and others */
+} ngx_http_profiling_sort_e;
 
 /*
- * The connection of an entry of the list, and what it is, or NULL: it is
+ * The connection of an entry of the list, and its sort, or NULL: it is
  * gone, and the last entry stands in its place.
  */
 ngx_connection_t *ngx_http_profiling_roster_entry(ngx_uint_t i,
-    ngx_http_profiling_peer_e *peer);
+    ngx_http_profiling_sort_e *sort);
 
-/* what a connection is that is no client's; it looks at its events */
-ngx_http_profiling_peer_e ngx_http_profiling_roster_peer(
+/*
+ * The handler of the logs of HTTP clients, which nginx does not name: with it
+ * log->data leads to the request as long as there is one.  NULL: none came.
+ */
+extern ngx_log_handler_pt  ngx_http_profiling_client_log
+    NGX_HTTP_PROFILING_HIDDEN;
+
+/* of an open connection of the table; it looks at its events */
+ngx_http_profiling_sort_e ngx_http_profiling_roster_sort(
     const ngx_connection_t *c);
+
+/*
+ * What a listening socket was configured with; NULL: it is none of nginx's.
+ * Those of UDP have another handler, of ours, in a worker.  Signal-safe.
+ */
+ngx_connection_handler_pt ngx_http_profiling_roster_handler(
+    const ngx_listening_t *ls);
 
 /* 1: it accounts for all places in use */
 ngx_uint_t ngx_http_profiling_roster_complete(void);

@@ -268,7 +268,10 @@ ngx_http_profiling_trace_tls(ngx_uint_t connection, uint64_t now)
 
     c = &ngx_http_profiling_watch.cycle->connections[connection];
 
-    if (c->ssl && ngx_http_profiling_tracing.goroutine == wire->goroutine) {
+    if (c->fd != (ngx_socket_t) -1
+        && c->ssl
+        && ngx_http_profiling_tracing.goroutine == wire->goroutine)
+    {
         wire->handshake = !c->ssl->handshaked;
         (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_TLS,
                                              now, !wire->handshake);

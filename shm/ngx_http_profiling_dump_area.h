@@ -61,6 +61,7 @@ typedef enum {
     NGX_HTTP_PROFILING_KIND_UPSTREAM,
     NGX_HTTP_PROFILING_KIND_KEEPALIVE,      /* to an upstream, idle */
     NGX_HTTP_PROFILING_KIND_RESOLVER,
+    NGX_HTTP_PROFILING_KIND_HTTP3,          /* a stream of it */
     NGX_HTTP_PROFILING_KINDS
 } ngx_http_profiling_dump_kind_e;
 

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # The module linked into an nginx that is built from source: the next
-# release's, from Debian's source package, with few modules of its own.  It
-# serves every endpoint (010-endpoints.t is run with it).  make matrix does
+# release's, from Debian's source package, with few modules of its own, but
+# every protocol.  It serves every endpoint (010-endpoints.t is run with it),
+# and what needs HTTP/3 is tested with it.  make matrix does
 # the same with many configurations.
 
 use strict;
@@ -22,7 +23,8 @@ skip_all_sanitized('its run-time library has to come first');
 delete @ENV{grep { /^(?:TEST_|LINK$|INSTALLED$|BINARY$|MODULES_|OTHER_)/ }
             keys %ENV};
 
-$ENV{MATRIX_TESTS} = 't/build/010-endpoints.t';
+$ENV{MATRIX_TESTS} = join ' ', qw(t/build/010-endpoints.t t/046-http3.t
+                                  t/dump/070-protocols.t);
 
 # half of the time goes into optimising
 $ENV{MODULE_CFLAGS} = '-O1 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';

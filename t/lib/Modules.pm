@@ -35,6 +35,10 @@ my %options = (
     threads      => '--with-threads',
     http2        => '--with-http_v2_module',
     auth_request => '--with-http_auth_request_module',
+    http3        => '--with-http_v3_module',
+    stub_status  => '--with-http_stub_status_module',
+    stream       => '--with-stream',
+    mail         => '--with-mail',
     gzip         => '--without-http_gzip_module',
 );
 

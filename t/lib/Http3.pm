@@ -1,0 +1,85 @@
+package Http3;
+
+# Clients of HTTP/3, each a process that keeps its connection: the tool that
+# comes with a library for QUIC.
+#
+#   my $client = Http3::opened($port);                    # no request
+#   my $client = Http3::opened($port, '/slow', '/fast');  # two of them
+#   $client->answers;       # how many have come
+#   $client->end('INT');    # says goodbye; KILL: leaves without it
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use Test::More ();
+use Modules ();
+use Site;
+
+my $tool = 'gtlsclient';
+my $dir = tempdir(CLEANUP => 1);
+my $owner = $$;
+my $number = 0;
+my @clients;
+
+
+# what is missing for clients; nothing: there can be some
+
+sub missing {
+    return 'nginx was built without http3' unless Modules::built('http3');
+
+    my ($found) = grep { -x "$_/$tool" } split /:/, $ENV{PATH};
+
+    return $found ? () : "no $tool here: the package ngtcp2-client has it";
+}
+
+
+sub opened {
+    my ($port, @paths) = @_;
+
+    my $self = bless { log => "$dir/" . ++$number };
+
+    $self->{pid} = fork() // die "fork() failed: $!\n";
+
+    if (!$self->{pid}) {
+        open STDOUT, '>', $self->{log};
+        open STDERR, '>&', \*STDOUT;
+        exec($tool, '--timeout=600s', '127.0.0.1', $port,
+             map { "https://127.0.0.1:$port$_" } @paths)
+            or POSIX::_exit(127);
+    }
+
+    push @clients, $self;
+
+    until_true(60, sub { $self->said =~ /QUIC handshake has been confirmed/ })
+        or die "no HTTP/3 client: ", $self->said;
+
+    return $self;
+}
+
+
+sub said { return slurp($_[0]{log}) }
+
+sub answers { return scalar(() = $_[0]->said =~ /\[:status: \d+\]/g) }
+
+
+sub end {
+    my ($self, $signal) = @_;
+
+    my $pid = delete $self->{pid} or return;
+
+    kill $signal, $pid;
+    waitpid $pid, 0;
+}
+
+
+END {
+    if ($$ == $owner) {
+        my $status = $?;
+        $_->end('KILL') for @clients;
+        $? = $status;
+    }
+}
+
+
+1;
