@@ -400,7 +400,7 @@ sub many {
     my ($few, $many) = map {
         my $s = stream(['start', 1e9, 1, 0], ['connection', 9],
                        (@request) x $_);
-        [$s, make('v2', streams => [map { [$_, $s] } 0 .. 4])];
+        [$s, make('go', streams => [map { [$_, $s] } 0 .. 4])];
     } 2000, 20000;
 
     my $bytes = length($few->[0]) / (2000 * @request);
