@@ -186,7 +186,7 @@ test_real(void **state)
     ngx_uint_t  i;
 
     if (!ngx_http_profiling_clock_choose()) {
-        printf("# the processor's counter is of no use: it takes an invariant one\n");
+        printf("# no invariant counter: it takes a processor that has one\n");
         skip();
     }
 

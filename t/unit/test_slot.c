@@ -648,7 +648,7 @@ test_many_claims_at_once(void **state)
     test_slots_t  *t;
 
     if (!test_start_is_one()) {
-        printf("# /proc/self/stat is made up here: it takes a Linux without an emulator\n");
+        printf("# /proc/self/stat is made up: it takes no emulator\n");
         skip();
     }
 
