@@ -132,8 +132,14 @@ for my $accept ('text/plain',
     my $valid = $text;
     ok(utf8::decode($valid), "$accept: it is UTF-8");
 
-    is(scalar(() = $text =~ /^nginx_profiling_requests_total\{server="main"/mg),
-       scalar @names, "$accept: a series for each location");
+    # what has answered, and 5xx, which is there before the first one
+    my %statuses;
+
+    $statuses{$_}++ for $text =~ /^nginx_profiling_requests_total\{server="main",
+                                 .*status="(\dxx)"\}/mgx;
+
+    is_deeply(\%statuses, { '2xx' => scalar @names, '5xx' => scalar @names },
+              "$accept: the series of each location") or diag(explain(\%statuses));
 
     next if $accept ne 'text/plain';
 
