@@ -2,10 +2,12 @@
 /*
  * The caller of code that has no CFI: JIT code, hand-written assembly.
  *
- * Tried in this order: the word at the stack pointer or the link register (a
- * leaf, a PLT stub); the frame pointer; the first word up the stack that is a
- * return address.  What is found has to follow a call instruction in the text
- * of a loaded object, and its own CFI has to lead to another such address.
+ * Tried in this order: a return address whose direct call leads to the start
+ * of this code, which proves it; the word at the stack pointer or the link
+ * register (a leaf, a PLT stub); the frame pointer; the first word up the stack
+ * that is a return address.  What is found has to follow a call instruction in
+ * the text of a loaded object, and its own CFI has to lead to another such
+ * address.
  */
 
 
@@ -110,12 +112,59 @@ ngx_http_profiling_unwind_code(ngx_http_profiling_walk_t *walk, uint64_t addr,
 }
 
 
+/* where a direct call before addr leads to; 0: it is none */
+
+static uint64_t
+ngx_http_profiling_unwind_target(uint64_t addr, const u_char *before)
+{
+    int32_t  rel;
+
+#if defined(__aarch64__)
+
+    uint32_t  insn;
+
+    ngx_memcpy(&insn, before + 4, sizeof(insn));
+
+    if ((insn & 0xfc000000) != 0x94000000) {               /* bl */
+        return 0;
+    }
+
+    rel = (int32_t) (insn << 6) >> 4;
+
+    return addr - 4 + (uint64_t) (int64_t) rel;
+
+#else
+
+    if (before[3] != 0xe8) {                               /* call rel32 */
+        return 0;
+    }
+
+    ngx_memcpy(&rel, before + 4, sizeof(rel));
+
+    return addr + (uint64_t) (int64_t) rel;
+
+#endif
+}
+
+
+/* the same, of text that has yet to be read */
+
+static uint64_t
+ngx_http_profiling_unwind_direct(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, const ngx_http_profiling_object_t *object)
+{
+    u_char  b[8];
+
+    return (ngx_http_profiling_unwind_code(walk, addr, object, b) == NGX_OK)
+           ? ngx_http_profiling_unwind_target(addr, b) : 0;
+}
+
+
 ngx_uint_t
 ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
     uint64_t addr, const ngx_http_profiling_object_t *object)
 {
     u_char    b[8];
-    int32_t   rel;
     uint64_t  target;
 
     if (ngx_http_profiling_unwind_code(walk, addr, object, b) != NGX_OK) {
@@ -132,30 +181,24 @@ ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
 
     ngx_memcpy(&insn, b + 4, sizeof(insn));
 
-    if ((insn & 0xfc000000) == 0x94000000) {               /* bl */
-        rel = (int32_t) (insn << 6) >> 4;
-        target = addr - 4 + (int64_t) rel;
+#endif
 
-        return object == NULL
-               || (target >= object->start && target < object->end);
+    target = ngx_http_profiling_unwind_target(addr, b);
+
+    if (target
+        && (object == NULL
+            || (target >= object->start && target < object->end)))
+    {
+        return 1;
     }
+
+#if defined(__aarch64__)
 
     /* blr, blraa, blrab, blraaz, blrabz */
 
     return (insn & 0xfefff000) == 0xd63f0000;
 
 #else
-
-    if (b[3] == 0xe8) {                                    /* call rel32 */
-        ngx_memcpy(&rel, b + 4, sizeof(rel));
-        target = addr + (int64_t) rel;
-
-        if (object == NULL
-            || (target >= object->start && target < object->end))
-        {
-            return 1;
-        }
-    }
 
     /* ff /2, by the form of its operand: 2, 3, 4, 6 or 7 bytes */
 
@@ -221,6 +264,43 @@ ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
     }
 
     return object;
+}
+
+
+/*
+ * Where the call before ra leads to, if it is a direct one, within the object
+ * of walk->pc, to a place from which code can go on to pc: not behind it, and
+ * with no CFI between.  Else 0.  What begins before ra and goes on behind it
+ * has made that call itself.
+ */
+
+static uint64_t
+ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
+{
+    uint64_t                            target;
+    const ngx_http_profiling_object_t  *object;
+
+    object = walk->object;
+
+    if (ra - object->start >= object->end - object->start
+        || ra - object->start < 8)
+    {
+        return 0;
+    }
+
+    target = ngx_http_profiling_unwind_direct(walk, ra, object);
+
+    if (target < object->start
+        || target > walk->pc
+        || (target < ra && ra <= walk->pc))
+    {
+        return 0;
+    }
+
+    return (object->cfi == NULL
+            || ngx_http_profiling_cfi_row(object->cfi, target)
+               == ngx_http_profiling_cfi_row(object->cfi, walk->pc))
+           ? target : 0;
 }
 
 
@@ -306,8 +386,6 @@ ngx_http_profiling_unwind_ends(uint64_t from, uint64_t to)
 static ngx_uint_t
 ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
 {
-    u_char                              b[8];
-    uint32_t                            insn;
     uint64_t                            v, target;
     const ngx_http_profiling_object_t  *object;
 
@@ -334,64 +412,17 @@ ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
         return 1;
     }
 
-    if (ngx_http_profiling_unwind_code(walk, ra, object, b) != NGX_OK) {
-        return 0;
-    }
-
-    ngx_memcpy(&insn, b + 4, sizeof(insn));
-
-    if ((insn & 0xfc000000) != 0x94000000) {
-        return 0;
-    }
-
-    target = ra - 4 + (uint64_t) (int64_t) ((int32_t) (insn << 6) >> 4);
+    target = ngx_http_profiling_unwind_direct(walk, ra, object);
 
     /* code that begins before the call and goes on behind it holds it */
 
-    if (target > walk->pc || (target < ra && ra <= walk->pc)) {
+    if (target == 0 || target > walk->pc
+        || (target < ra && ra <= walk->pc))
+    {
         return 0;
     }
 
     return !ngx_http_profiling_unwind_ends(target, walk->pc);
-}
-
-#else
-
-/*
- * Whether the call before ra can have led to walk->pc: what a direct call
- * leads to has to lie before pc, with no CFI between.  A stale return address
- * in dead stack mostly is that of another call.  PLT stubs, indirect calls
- * and JIT code cannot be told.
- */
-
-static ngx_uint_t
-ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra,
-    const ngx_http_profiling_object_t *from)
-{
-    u_char                              b[8];
-    int32_t                             rel;
-    uint64_t                            target;
-    const ngx_http_profiling_object_t  *object;
-
-    object = walk->object;
-
-    if (object == NULL
-        || ngx_http_profiling_unwind_code(walk, ra, from, b) != NGX_OK
-        || b[3] != 0xe8)
-    {
-        return 1;
-    }
-
-    ngx_memcpy(&rel, b + 4, sizeof(rel));
-    target = ra + (int64_t) rel;
-
-    if (target > walk->pc || target < object->start) {
-        return 0;
-    }
-
-    return object->cfi == NULL
-           || ngx_http_profiling_cfi_row(object->cfi, target)
-              == ngx_http_profiling_cfi_row(object->cfi, walk->pc);
 }
 
 #endif
@@ -418,7 +449,13 @@ ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
 
 #if !defined(__aarch64__)
 
-    if (walk->strict && !ngx_http_profiling_unwind_leads(walk, ra, from)) {
+    /* a direct call that leads elsewhere; PLT stubs and others cannot tell */
+
+    if (walk->strict
+        && walk->object
+        && ngx_http_profiling_unwind_direct(walk, ra, from)
+        && !ngx_http_profiling_unwind_leads(walk, ra))
+    {
         return 0;
     }
 
@@ -482,6 +519,114 @@ ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
     walk->valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
     walk->guess = ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP);
     walk->pc = ra;
+
+    return NGX_OK;
+}
+
+
+/* the caller's stack pointer, if ra at that address returns to it */
+
+static uint64_t
+ngx_http_profiling_unwind_above(ngx_http_profiling_walk_t *walk, uint64_t ra,
+    uint64_t at)
+{
+#if defined(__aarch64__)
+
+    uint64_t  sp;
+
+    if (ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)) {
+        sp = ngx_http_profiling_unwind_framed(walk, ra,
+                                  walk->reg[NGX_HTTP_PROFILING_UNWIND_FP]);
+
+        if (sp > at) {
+            return sp;
+        }
+    }
+
+    return ngx_align(at + 8, 16);
+
+#else
+
+    return at + 8;
+
+#endif
+}
+
+
+/*
+ * By proof: the return address whose direct call leads to where the code at
+ * walk->pc starts.  Functions without CFI may lie side by side, so that is the
+ * highest place at or before pc that a call from the stack leads to.  What lies
+ * beyond the frame that the frame pointer leads to is of other callers.
+ */
+
+ngx_http_profiling_unwind_unchecked
+static ngx_int_t
+ngx_http_profiling_unwind_proof(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t                            at, ra, sp, fp, pc, end, above;
+    uint64_t                            target, start, found;
+    const ngx_http_profiling_object_t  *object;
+
+    object = walk->object;
+
+    if (object == NULL || !object->readable) {
+        return NGX_DECLINED;
+    }
+
+    walk->strict = 0;
+    start = 0;
+    found = 0;
+    pc = 0;
+    sp = 0;
+
+    at = ngx_align(walk->reg[NGX_HTTP_PROFILING_UNWIND_SP], 8);
+    end = ngx_min(walk->top, at + NGX_HTTP_PROFILING_UNWIND_FRAME);
+
+    fp = ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+         ? walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] : 0;
+
+    if (fp >= at && fp < end) {
+        end = ngx_min(end, fp + 16);
+    }
+
+    for ( /* void */ ; at < end; at += 8) {
+        ra = ngx_http_profiling_unwind_strip(
+                               *(const volatile uint64_t *) (uintptr_t) at);
+
+        if (ra - object->start >= object->end - object->start) {
+            continue;
+        }
+
+        target = ngx_http_profiling_unwind_leads(walk, ra);
+
+        if (target <= start) {
+            continue;
+        }
+
+        above = ngx_http_profiling_unwind_above(walk, ra, at);
+
+        if (ngx_http_profiling_unwind_plausible(walk, ra, above, 0)) {
+            start = target;
+            found = at;
+            pc = ra;
+            sp = above;
+        }
+    }
+
+    if (found == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (fp == found - 8
+        && ngx_http_profiling_unwind_record(walk, fp) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = pc;
 
     return NGX_OK;
 }
@@ -572,11 +717,15 @@ ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
 
 #else
 
-/* a leaf that has not touched the stack: a PLT stub, small assembly */
+/*
+ * A leaf that has not touched the stack: a PLT stub, small assembly; or what
+ * has pushed the frame pointer this very moment, which is its caller's still.
+ */
 
 static ngx_int_t
 ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
 {
+    u_char    b[8];
     uint64_t  sp, ra;
 
     sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
@@ -586,6 +735,19 @@ ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
     }
 
     sp += 8;
+
+    if (ra == walk->reg[NGX_HTTP_PROFILING_UNWIND_FP]
+        && ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+        && ngx_http_profiling_unwind_code(walk, walk->pc, walk->object, b)
+           == NGX_OK
+        && b[7] == 0x55)                                   /* push %rbp */
+    {
+        if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        sp += 8;
+    }
 
     if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
         return NGX_DECLINED;
@@ -605,6 +767,22 @@ ngx_int_t
 ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk)
 {
     uint64_t  fp;
+
+#if defined(__aarch64__)
+
+    /* the stack tells nothing of a leaf, and what called its caller */
+
+    walk->strict = 1;
+
+    if (walk->exact && ngx_http_profiling_unwind_leaf(walk) == NGX_OK) {
+        goto found;
+    }
+
+#endif
+
+    if (ngx_http_profiling_unwind_proof(walk) == NGX_OK) {
+        goto found;
+    }
 
     /* tail calls and PLT stubs are why a second round takes any call */
 

@@ -19,6 +19,9 @@
 /* bytes of stack that are searched for a return address */
 #define NGX_HTTP_PROFILING_UNWIND_SCAN   (64 * 1024)
 
+/* bytes of a frame without CFI that are searched for a proof of its caller */
+#define NGX_HTTP_PROFILING_UNWIND_FRAME  1024
+
 #define NGX_HTTP_PROFILING_UNWIND_EXPR   16    /* depth of its stack */
 
 /* nothing is ever mapped below */

@@ -56,6 +56,36 @@ unwind_code_nothing:
     ret
     .size   unwind_code_nothing, . - unwind_code_nothing
 
+    /*
+     * Calls what aligns its frame, which a register leads out of; here a frame
+     * pointer leads past this very function.
+     */
+
+    .globl  unwind_code_aligned
+    .type   unwind_code_aligned, @function
+unwind_code_aligned:
+    pushq   %rbp
+    movq    %rsp, %rbp
+    subq    $64, %rsp
+    call    unwind_code_align
+    leave
+    ret
+    .size   unwind_code_aligned, . - unwind_code_aligned
+
+    .type   unwind_code_align, @function
+unwind_code_align:
+    leaq    (%rsp), %r10
+    subq    $0x108, %rsp
+    andq    $-16, %rsp
+    movl    $10, %ecx
+1:
+    movq    %rcx, (%rsp)
+    decl    %ecx
+    jnz     1b
+    leaq    (%r10), %rsp
+    ret
+    .size   unwind_code_align, . - unwind_code_align
+
     /* interrupted in a system call, which keeps r9 */
 
     .globl  unwind_code_scratch_cfa
@@ -207,6 +237,36 @@ unwind_code_nothing:
     ldp     x29, x30, [sp], #16
     ret
     .size   unwind_code_nothing, . - unwind_code_nothing
+
+    /*
+     * Calls what keeps its link register without a frame record, while the
+     * frame pointer leads past this very function.
+     */
+
+    .globl  unwind_code_aligned
+    .type   unwind_code_aligned, %function
+unwind_code_aligned:
+    stp     x29, x30, [sp, #-64]!
+    mov     x29, sp
+    bl      unwind_code_align
+    ldp     x29, x30, [sp], #64
+    ret
+    .size   unwind_code_aligned, . - unwind_code_aligned
+
+    .type   unwind_code_align, %function
+unwind_code_align:
+    str     x30, [sp, #-16]!
+    sub     sp, sp, #272
+    mov     x30, xzr
+    mov     w9, #10
+1:
+    str     x9, [sp]
+    subs    w9, w9, #1
+    b.ne    1b
+    add     sp, sp, #272
+    ldr     x30, [sp], #16
+    ret
+    .size   unwind_code_align, . - unwind_code_align
 
     /* interrupted in a system call, which keeps x9 */
 

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -32,7 +33,7 @@ volatile uint64_t      unwind_profiled_return;
 volatile sig_atomic_t  unwind_inside;
 
 
-static unsigned char   data[32768], cipher[32768 + 64];
+static unsigned char   data[4096], cipher[4096 + 64];
 
 
 /*
@@ -225,7 +226,7 @@ deflate_data(void)
     uLongf  n;
 
     n = sizeof(cipher);
-    compress2(cipher, &n, data, sizeof(data) / 4, 6);
+    compress2(cipher, &n, data, sizeof(data) / 2, 6);
 }
 
 
@@ -252,6 +253,36 @@ libc(void)
     snprintf(buf, sizeof(buf), "%d %s %.10f", v[3], "text", d);
     free(malloc(5000));
     (void) memchr(data, 0xff, sizeof(data));
+}
+
+
+/* what libc and libm choose by the processor, short and long */
+
+static void
+strings(void)
+{
+    size_t           i, n;
+    volatile double  d = 0.5;
+    volatile size_t  sum = 0;
+
+    static const size_t  sizes[] = { 3, 30, 70, 300, 4000 };
+    static char          a[4096], b[4096];
+
+    for (i = 0; i < 5; i++) {
+        n = sizes[i];
+        memset(a, 'a', n);
+        a[n] = '\0';
+        memcpy(b, a, n + 1);
+        memmove(b + 1, b, n - 1);
+
+        sum += strlen(a) + (size_t) memcmp(a, b, n) + (size_t) strcmp(a, b)
+               + (size_t) strncmp(a, b, n) + (size_t) strcasecmp(a, b)
+               + (strchr(a, 'x') != NULL) + (strrchr(a, 'x') != NULL)
+               + (memchr(a, 'x', n) != NULL) + (strstr(a, "ax") != NULL)
+               + strcspn(a, "xy") + strspn(b, "a");
+    }
+
+    d = exp(d) + log(d) + cos(d) + atan(d) + tan(d) + floor(d);
 }
 
 
@@ -295,19 +326,20 @@ unwind_pcre2_jit(void)
 
 
 const unwind_work_t  unwind_works[] = {
-    { "sha1", sha1, 60000, 100 },
-    { "sha256", sha256, 60000, 100 },
-    { "sha512", sha512, 60000, 100 },
-    { "aes-gcm", aes_gcm, 120000, 100 },
-    { "aes-cbc", aes_cbc, 60000, 100 },
-    { "chacha20", chacha20, 60000, 100 },
-    { "rsa", rsa, 250000, 100 },
-    { "ecdsa", ecdsa, 150000, 100 },
-    { "x25519", x25519, 120000, 100 },
-    { "modexp", modexp, 250000, 100 },
-    { "deflate", deflate_data, 150000, 100 },
-    { "libc", libc, 100000, 100 },
-    { "pcre2", pcre2, 60000, 100 },
+    { "sha1", sha1, 60000, UNWIND_WORK_CIPHER },
+    { "sha256", sha256, 60000, UNWIND_WORK_CIPHER },
+    { "sha512", sha512, 30000, UNWIND_WORK_CIPHER },
+    { "aes-gcm", aes_gcm, 120000, UNWIND_WORK_CIPHER },
+    { "aes-cbc", aes_cbc, 60000, UNWIND_WORK_CIPHER },
+    { "chacha20", chacha20, 60000, UNWIND_WORK_CIPHER },
+    { "rsa", rsa, 200000, UNWIND_WORK_BIGNUM },
+    { "ecdsa", ecdsa, 150000, UNWIND_WORK_BIGNUM },
+    { "x25519", x25519, 60000, UNWIND_WORK_BIGNUM },
+    { "modexp", modexp, 120000, UNWIND_WORK_BIGNUM },
+    { "strings", strings, 30000, UNWIND_WORK_LIBC },
+    { "deflate", deflate_data, 150000, UNWIND_WORK_PLAIN },
+    { "libc", libc, 100000, UNWIND_WORK_PLAIN },
+    { "pcre2", pcre2, 20000, UNWIND_WORK_PLAIN },
     { NULL, NULL, 0, 0 }
 };
 

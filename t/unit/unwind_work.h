@@ -30,11 +30,18 @@
 #endif
 
 
+/* by what the code for them is chosen */
+#define UNWIND_WORK_CIPHER  1
+#define UNWIND_WORK_BIGNUM  2
+#define UNWIND_WORK_LIBC    4
+#define UNWIND_WORK_PLAIN   8    /* nothing */
+
+
 typedef struct {
     const char   *name;
     void        (*once)(void);
     unsigned      steps;         /* instructions to look at */
-    double        least;         /* percent of them to be right at */
+    unsigned      kind;          /* UNWIND_WORK_* */
 } unwind_work_t;
 
 
@@ -80,6 +87,7 @@ ngx_uint_t unwind_on_copy(char *mapping, char *image, size_t size,
 
 void unwind_code_frame_pointer(void);
 void unwind_code_leaf(void);
+void unwind_code_aligned(void);
 void unwind_code_nothing(void);
 void unwind_code_scratch_cfa(void);
 extern uint64_t  unwind_code_scratch_return;
