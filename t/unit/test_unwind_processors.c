@@ -59,13 +59,13 @@ typedef struct {
 static const processor_t  processors[] = {
     { "all that it has", ALL,
       { 0, 0 }, 0, "", "" },
-    { "NEON alone", CHOSEN,
+    { "NEON alone", UNWIND_WORK_CIPHER | UNWIND_WORK_BIGNUM,
       { ~(uint64_t) 1, 0 }, 0, "", "" },
-    { "no NEON", CHOSEN,
+    { "no NEON", UNWIND_WORK_CIPHER | UNWIND_WORK_BIGNUM,
       { ~(uint64_t) 0, 0 }, 0, "", "" },
-    { "Cortex-A57", CHOSEN,
+    { "Cortex-A57", UNWIND_WORK_CIPHER | UNWIND_WORK_LIBC,
       { 0, 0 }, 0, "", "cortex-a57" },
-    { "A64FX", CHOSEN,
+    { "A64FX", UNWIND_WORK_LIBC,
       { 0, 0 }, 0, "", "a64fx" }
 };
 
