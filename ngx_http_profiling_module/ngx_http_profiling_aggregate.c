@@ -3,7 +3,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_system.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* a loop that has not run for so many intervals is stuck */

@@ -12,7 +12,13 @@
 #define _NGX_HTTP_PROFILING_AGGREGATE_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_conf.h"
+#include "ngx_http_profiling_histogram.h"
+#include "ngx_http_profiling_ring.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_zone.h"
 
 
 typedef enum {

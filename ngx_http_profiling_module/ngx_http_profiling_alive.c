@@ -2,6 +2,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
 
 
 ngx_uint_t

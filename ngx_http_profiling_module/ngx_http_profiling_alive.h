@@ -8,7 +8,9 @@
 #define _NGX_HTTP_PROFILING_ALIVE_H_INCLUDED_
 
 
-#include "ngx_http_profiling_owner.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
 
 
 /*

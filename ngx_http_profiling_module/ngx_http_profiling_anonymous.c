@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_anonymous.h"
+#include "ngx_http_profiling_worker.h"
 
 
 #define ngx_http_profiling_rotate(x, n)  ((x) << (n) | (x) >> (64 - (n)))

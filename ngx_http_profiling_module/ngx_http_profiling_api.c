@@ -4,12 +4,18 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_api.h"
 #include "ngx_http_profiling_argument.h"
+#include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_goroutines.h"
+#include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_pools.h"
 #include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* parameters that an endpoint takes, besides worker */

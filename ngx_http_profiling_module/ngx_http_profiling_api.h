@@ -9,7 +9,10 @@
 #define _NGX_HTTP_PROFILING_API_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_conf.h"
 
 
 ngx_int_t ngx_http_profiling_api_handler(ngx_http_request_t *r);

@@ -3,6 +3,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_argument.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static ngx_uint_t ngx_http_profiling_argument_alive(ngx_pid_t pid);

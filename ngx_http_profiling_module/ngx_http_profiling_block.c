@@ -10,10 +10,9 @@
 #include <sys/wait.h>
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_interpose.h"
-#include "ngx_prof_trace.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_trace.h"
-#include "ngx_http_profiling_wait.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* descriptors whose kind is remembered */

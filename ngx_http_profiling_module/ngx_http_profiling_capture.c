@@ -3,9 +3,16 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_http_profiling_capture.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* ms after which a worker that does not answer is stuck in a handler */

@@ -12,6 +12,7 @@
 
 #include <sys/mman.h>
 
+#include "ngx_http_profiling_cfi.h"
 #include "ngx_http_profiling_cfi_parser.h"
 
 

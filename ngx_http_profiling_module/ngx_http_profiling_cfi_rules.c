@@ -10,6 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_profiling_cfi.h"
 #include "ngx_http_profiling_cfi_parser.h"
 
 

@@ -6,6 +6,7 @@
 #include <sys/timerfd.h>
 #include "ngx_http_profiling_collector.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_connections.h"
@@ -13,10 +14,15 @@
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
-#include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_ring.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* the allocator is asked as often as keeps it below this share of time */

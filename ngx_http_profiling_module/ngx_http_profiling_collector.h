@@ -10,7 +10,8 @@
 #define _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
 
 
 /* starts the timer and takes the first figures at once */

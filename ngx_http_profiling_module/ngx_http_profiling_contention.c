@@ -3,11 +3,20 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_http_profiling_contention.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_wait.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_raw.h"
 
 
 /* entries of a table that are read or written in one step */

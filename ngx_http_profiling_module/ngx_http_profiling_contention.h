@@ -13,6 +13,8 @@
 #define _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include "ngx_http_profiling_capture.h"
 
 

@@ -17,8 +17,14 @@
 #define _NGX_HTTP_PROFILING_CONTEXT_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_unwind.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* what a thread was doing; 4 bits of a label */

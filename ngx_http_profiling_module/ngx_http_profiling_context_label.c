@@ -6,6 +6,9 @@
 #include <sys/epoll.h>
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_unwind.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* registers that a function has to save before it uses them, at most */

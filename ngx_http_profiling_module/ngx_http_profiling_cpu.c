@@ -4,13 +4,21 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_unwind.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static void ngx_http_profiling_cpu_handler(int signo, siginfo_t *info,

@@ -13,7 +13,9 @@
 #define _NGX_HTTP_PROFILING_CPU_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
 
 
 /* worker: installs the handler, unless SIGPROF is another's */

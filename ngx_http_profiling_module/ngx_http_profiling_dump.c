@@ -2,14 +2,19 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump.h"
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_entry.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_pool.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_roster.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 #if (NGX_HTTP_V2)
 #include <ngx_http_v2_module.h>

@@ -13,7 +13,8 @@
 #define _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_unwind.h"
 

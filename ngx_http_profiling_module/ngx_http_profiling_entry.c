@@ -3,9 +3,14 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_entry.h"
+#include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_pool.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_roster.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* blocks of one pool that are looked at: a bound of the time it takes */

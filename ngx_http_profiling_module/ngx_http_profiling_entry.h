@@ -16,7 +16,9 @@
 #define _NGX_HTTP_PROFILING_ENTRY_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
 #include "ngx_http_profiling_dump_area.h"
 
 

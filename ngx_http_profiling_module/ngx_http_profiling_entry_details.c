@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <netinet/tcp.h>
+#include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_entry.h"
 
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_base.h"
 
 
 static void ngx_http_profiling_job_handler(ngx_event_t *ev);

@@ -13,7 +13,9 @@
 #define _NGX_HTTP_PROFILING_EVENT_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
 
 
 /* ns of one slice */

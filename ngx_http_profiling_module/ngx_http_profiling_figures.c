@@ -2,6 +2,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_view.h"
 
 

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_interpose_elf.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_unwind.h"
 

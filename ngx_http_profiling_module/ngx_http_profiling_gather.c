@@ -3,9 +3,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_gather.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_wake.h"
-#include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* ms between two looks at workers that were late once */

@@ -12,8 +12,11 @@
 #define _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
 #include "ngx_http_profiling_dump_area.h"
+#include "ngx_http_profiling_slot.h"
 
 
 /*

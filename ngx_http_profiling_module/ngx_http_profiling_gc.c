@@ -3,11 +3,18 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_system.h"
+#include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* a request that waits for answers */

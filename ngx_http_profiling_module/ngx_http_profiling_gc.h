@@ -10,8 +10,11 @@
 #define _NGX_HTTP_PROFILING_GC_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
 #include "ngx_http_profiling_json.h"
+#include "ngx_http_profiling_slot.h"
 
 
 /* how long a worker has to answer, in ms */

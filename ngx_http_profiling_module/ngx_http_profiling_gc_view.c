@@ -2,7 +2,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_json.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* figures that may be unknown, as words of ngx_http_profiling_trim_heap_t */

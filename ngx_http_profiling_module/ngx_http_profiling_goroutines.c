@@ -3,11 +3,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_goroutines.h"
-#include "ngx_http_profiling_anonymous.h"
-#include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_dump.h"
+#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_encode.h"
-#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_text.h"
+#include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_raw.h"
 
 
 /* bytes of Go's text that are copied or escaped in one step */

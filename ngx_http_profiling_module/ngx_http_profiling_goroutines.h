@@ -9,10 +9,15 @@
 #define _NGX_HTTP_PROFILING_GOROUTINES_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_slot.h"
 
 
 /* ids of workers that are stuck, beside those of connections */

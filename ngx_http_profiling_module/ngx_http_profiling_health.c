@@ -2,10 +2,17 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_health.h"
+#include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_names.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static ngx_uint_t ngx_http_profiling_health_threshold(

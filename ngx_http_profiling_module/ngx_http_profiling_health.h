@@ -9,6 +9,8 @@
 #define _NGX_HTTP_PROFILING_HEALTH_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include "ngx_http_profiling_aggregate.h"
 
 

@@ -4,10 +4,16 @@
 #include <math.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_heap.h"
-#include "ngx_http_profiling_heap_root.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_heap_root.h"
 #include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* threads besides the main one that have entries, a power of two */

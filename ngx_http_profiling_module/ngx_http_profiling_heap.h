@@ -19,8 +19,10 @@
 #define _NGX_HTTP_PROFILING_HEAP_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include <pthread.h>
-#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_heap_live.h"
 #include "ngx_http_profiling_unwind.h"
 

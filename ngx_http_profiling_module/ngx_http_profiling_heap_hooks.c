@@ -15,7 +15,9 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_heap.h"
+#include "ngx_http_profiling_heap_live.h"
 #include "ngx_http_profiling_interpose.h"
 
 

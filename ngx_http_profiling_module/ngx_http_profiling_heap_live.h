@@ -15,7 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_base.h"
 
 
 /*

@@ -3,9 +3,21 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_http_profiling_heap_profile.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_heap_rows.h"
+#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_raw.h"
 
 
 /* ms that workers have to trim, and between two looks at that */

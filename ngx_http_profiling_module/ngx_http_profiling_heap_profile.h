@@ -16,7 +16,8 @@
 #define _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include "ngx_http_profiling_capture.h"
 
 

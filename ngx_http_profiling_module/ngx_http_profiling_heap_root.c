@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_heap_root.h"
 #include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_unwind.h"
 
 

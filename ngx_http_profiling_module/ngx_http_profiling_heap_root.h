@@ -16,7 +16,9 @@
 #define _NGX_HTTP_PROFILING_HEAP_ROOT_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
 
 
 /* when the slot is claimed, and when the list of objects has changed */

@@ -2,6 +2,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_heap_rows.h"
+#include "ngx_http_profiling_heap.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_stacks.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_raw.h"
 
 
 /* a tally as it is told */

@@ -10,10 +10,13 @@
 #define _NGX_HTTP_PROFILING_HEAP_ROWS_H_INCLUDED_
 
 
-#include "ngx_http_profiling_heap_profile.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_event.h"
-#include "ngx_http_profiling_heap.h"
+#include "ngx_http_profiling_heap_profile.h"
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_slot.h"
 
 
 /* tallies of a table that are written in one step */

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_hold.h"
+#include "ngx_http_profiling_conf.h"
 
 
 /* ms; nothing happens when they are over, but that they begin anew */

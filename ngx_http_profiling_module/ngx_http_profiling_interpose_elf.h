@@ -16,7 +16,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
 #include <elf.h>
 #include <link.h>
 

@@ -8,9 +8,13 @@
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_histogram.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_worker.h"
 
 
 static int ngx_http_profiling_loop_wait_counted(int ep,

@@ -12,7 +12,9 @@
 #define _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_base.h"
 
 
 struct epoll_event;
@@ -35,7 +37,6 @@ extern ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch
     NGX_HTTP_PROFILING_HIDDEN;
 
 
-
 /*
  * Interposes.  What cannot be interposed is marked in
  * ngx_http_profiling_process.unavailable and logged.
@@ -48,27 +49,6 @@ void ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause);
 
 /* on: passes go through trace.h's functions; off: no more */
 void ngx_http_profiling_loop_divert(ngx_uint_t on);
-
-
-/* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
-static ngx_inline uint64_t
-ngx_http_profiling_loop_pass_start(void)
-{
-    return ngx_http_profiling_process.slot->pass_start;
-}
-
-
-/* ns that the loop has been busy until now, with those of this pass */
-static ngx_inline uint64_t
-ngx_http_profiling_loop_busy(uint64_t now)
-{
-    uint64_t  start;
-
-    start = ngx_http_profiling_loop_pass_start();
-
-    return ngx_http_profiling_process.slot->totals.busy
-           + ((start && start < now) ? now - start : 0);
-}
 
 
 #endif /* _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_ */

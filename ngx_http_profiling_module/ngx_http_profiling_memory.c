@@ -4,7 +4,12 @@
 #include <ngx_http.h>
 #include <sys/random.h>
 #include "ngx_http_profiling_memory.h"
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_place.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_stacks.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static void *ngx_http_profiling_core_create_conf(ngx_cycle_t *cycle);

@@ -2,9 +2,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_pools.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_work.h"
 
 
 static void ngx_http_profiling_view_details(ngx_http_profiling_json_t *j,

@@ -2,14 +2,16 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_module.h"
 #include "ngx_http_profiling_api.h"
+#include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_hold.h"
 #include "ngx_http_profiling_memory.h"
 #include "ngx_http_profiling_place.h"
 #include "ngx_http_profiling_process.h"
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static void *ngx_http_profiling_create_main_conf(ngx_conf_t *cf);
@@ -22,6 +24,8 @@ static ngx_uint_t ngx_http_profiling_is_prefix(
 static ngx_int_t ngx_http_profiling_postconfiguration(ngx_conf_t *cf);
 
 static char *ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_profiling_access_slot(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
@@ -330,6 +334,17 @@ ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->used = 1;
 
     return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_profiling_main_conf_t *mcf = conf;
+
+    mcf->used = 1;
+
+    return ngx_http_profiling_settings_set(cf, cmd, mcf->setting);
 }
 
 

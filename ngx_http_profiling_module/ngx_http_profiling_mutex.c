@@ -6,10 +6,13 @@
 #include <semaphore.h>
 #include "ngx_http_profiling_mutex.h"
 #include "ngx_http_profiling_block.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_wait.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* ns between two calls of one wait: nginx spins between them */

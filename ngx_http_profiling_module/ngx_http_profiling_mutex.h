@@ -15,7 +15,9 @@
 #define _NGX_HTTP_PROFILING_MUTEX_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_zone.h"
 
 
 /* master: gives numbers to the names of the cycle's zones */

@@ -3,7 +3,9 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_unwind.h"
 
 

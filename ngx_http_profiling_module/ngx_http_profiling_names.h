@@ -9,7 +9,9 @@
 #define _NGX_HTTP_PROFILING_NAMES_H_INCLUDED_
 
 
-#include "ngx_http_profiling_frame.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_work.h"
 
 
 /* frames that are remembered, a power of two */

@@ -2,9 +2,16 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_names.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* ms in which workers that are stuck tell where */

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_interpose_elf.h"
 
 
 #define NGX_HTTP_PROFILING_OBJECTS_PATHS    (256 * 1024)

@@ -17,7 +17,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
 #include "ngx_http_profiling_cfi.h"
 
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_place.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static void ngx_http_profiling_place_address(ngx_conf_t *cf,

@@ -4,8 +4,11 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_pools.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_dump_area.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
 
 
 static ngx_int_t ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p);

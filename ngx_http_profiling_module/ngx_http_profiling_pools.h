@@ -10,6 +10,9 @@
 #define _NGX_HTTP_PROFILING_POOLS_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
 #include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_json.h"
 

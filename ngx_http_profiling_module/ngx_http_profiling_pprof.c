@@ -7,9 +7,10 @@
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_goroutines.h"
-#include "ngx_prof_raw.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_prof_raw.h"
 
 
 /* addresses that one request may ask the names of */

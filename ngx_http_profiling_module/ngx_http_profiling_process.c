@@ -3,10 +3,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_process.h"
+#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_collector.h"
+#include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_encode.h"
@@ -15,23 +18,26 @@
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_mutex.h"
 #include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_place.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_request.h"
 #include "ngx_http_profiling_roster.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static void ngx_http_profiling_configure(ngx_http_profiling_main_conf_t *mcf);
 static ngx_int_t ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf,
     ngx_log_t *log);
 static ngx_int_t ngx_http_profiling_keep_zone(ngx_log_t *log);
-
-
-ngx_http_profiling_process_t  ngx_http_profiling_process;
 
 
 ngx_int_t

@@ -9,7 +9,8 @@
 #define _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
 
 
 /*

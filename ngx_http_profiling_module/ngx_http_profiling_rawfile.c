@@ -2,7 +2,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* places of the table of label sets that are looked at */

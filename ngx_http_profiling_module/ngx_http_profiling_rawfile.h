@@ -13,9 +13,14 @@
 #define _NGX_HTTP_PROFILING_RAWFILE_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
-#include "ngx_prof_raw.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_text.h"
+#include "ngx_http_profiling_unwind.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_raw.h"
 
 
 /* samples written by one call of rawfile_samples() */

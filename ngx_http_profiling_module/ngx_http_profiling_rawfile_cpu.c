@@ -1,9 +1,18 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_unwind.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_prof_raw.h"
 
 
 static uint32_t ngx_http_profiling_rawfile_owner(

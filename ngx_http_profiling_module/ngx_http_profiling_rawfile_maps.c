@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_prof_raw.h"
 
 
 /* bytes of /proc/<pid>/maps that are looked at */

@@ -2,9 +2,16 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_names.h"
-#include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* pauses that are printed in one step */

@@ -3,9 +3,14 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_request.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_clock.h"
+#include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_histogram.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /*

@@ -8,7 +8,8 @@
 #define _NGX_HTTP_PROFILING_REQUEST_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
 
 
 /* master: the log handler, in postconfiguration */

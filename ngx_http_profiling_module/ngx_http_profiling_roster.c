@@ -4,6 +4,9 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_roster.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* what is known of a place of the table */

@@ -17,7 +17,9 @@
 #define _NGX_HTTP_PROFILING_ROSTER_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_base.h"
 
 
 typedef struct {

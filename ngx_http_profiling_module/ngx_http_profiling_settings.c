@@ -1,7 +1,8 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static const ngx_http_profiling_setting_t *ngx_http_profiling_setting_find(
@@ -87,23 +88,20 @@ ngx_http_profiling_settings_init(int64_t *values)
 
 
 char *
-ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_profiling_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    int64_t *values)
 {
     u_char                              *p, range[128];
     int64_t                              value;
     ngx_str_t                           *text;
     ngx_uint_t                           i;
-    ngx_http_profiling_main_conf_t      *mcf;
     const ngx_http_profiling_setting_t  *s;
-
-    mcf = conf;
-    mcf->used = 1;
 
     s = ngx_http_profiling_setting_find(&cmd->name, &i);
     text = cf->args->elts;
     text = &text[1];
 
-    if (mcf->setting[i] != NGX_HTTP_PROFILING_UNSET) {
+    if (values[i] != NGX_HTTP_PROFILING_UNSET) {
         return "is duplicate";
     }
 
@@ -116,7 +114,7 @@ ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    mcf->setting[i] = value;
+    values[i] = value;
 
     return NGX_CONF_OK;
 }

@@ -64,8 +64,9 @@ extern const ngx_http_profiling_setting_t
 /* all values unset */
 void ngx_http_profiling_settings_init(int64_t *values);
 
-/* the handler of the directives; conf is a main conf, cmd->name tells which */
-char *ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* for the handler of the directives; cmd->name tells which */
+char *ngx_http_profiling_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    int64_t *values);
 
 /*
  * Completes the unset values from the environment and the defaults, and

@@ -3,12 +3,17 @@
 #include <ngx_core.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wait.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* the shortest period of the timer, ns of CPU time */

@@ -18,8 +18,10 @@
 #define _NGX_HTTP_PROFILING_STALL_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
-#include "ngx_http_profiling_unwind.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* lines in the log a minute */

@@ -3,6 +3,8 @@
 #include <ngx_core.h>
 #include <sys/resource.h>
 #include "ngx_http_profiling_system.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_settings.h"
 
 
 static int64_t ngx_http_profiling_system_field(const char *text,

@@ -10,7 +10,9 @@
 #define _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_slot.h"
 
 
 /* worker, when it starts */

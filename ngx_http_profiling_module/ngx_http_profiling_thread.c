@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_record.h"
 
 
 /* pages asked for in one mincore(): 32 MiB of 4 KiB pages */

@@ -5,9 +5,14 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include "ngx_http_profiling_trace.h"
-#include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_allocator.h"
+#include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_conf.h"
+#include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_poll.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_worker.h"
 #include "ngx_prof_trace.h"
 
 

@@ -4,10 +4,19 @@
 #include <ngx_event.h>
 #include <sys/mman.h>
 #include "ngx_http_profiling_trace_capture.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
-#include "ngx_prof_trace.h"
+#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
+#include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_unwind.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_raw.h"
+#include "ngx_prof_trace.h"
 
 
 /* ms between two readings of the rings */

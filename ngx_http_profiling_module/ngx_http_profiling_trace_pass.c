@@ -10,7 +10,12 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sys/epoll.h>
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_trace_request.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_trace.h"
 
 
 static ngx_uint_t ngx_http_profiling_trace_target(

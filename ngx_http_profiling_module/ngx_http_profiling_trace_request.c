@@ -11,7 +11,9 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_trace_request.h"
+#include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_prof_trace.h"
 
 
 static ngx_int_t ngx_http_profiling_trace_phases(

@@ -9,9 +9,10 @@
 #define _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
 #include "ngx_http_profiling_clock.h"
-#include "ngx_prof_trace.h"
 #include "ngx_http_profiling_trace.h"
 
 

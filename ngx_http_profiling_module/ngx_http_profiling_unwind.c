@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_walk.h"
 
 

@@ -17,9 +17,8 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
 #include <ucontext.h>
-
+#include "ngx_http_profiling_cfi.h"
 #include "ngx_http_profiling_objects.h"
 
 

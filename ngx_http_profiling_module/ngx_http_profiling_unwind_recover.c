@@ -16,6 +16,9 @@
 
 #include <sys/syscall.h>
 
+#include "ngx_http_profiling_cfi.h"
+#include "ngx_http_profiling_objects.h"
+#include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_walk.h"
 
 

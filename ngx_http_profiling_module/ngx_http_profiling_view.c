@@ -3,8 +3,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_goroutines.h"
+#include "ngx_http_profiling_histogram.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 static void ngx_http_profiling_view_figure(ngx_http_profiling_json_t *j,

@@ -10,6 +10,11 @@
 #define _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_json.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_work.h"
 
 

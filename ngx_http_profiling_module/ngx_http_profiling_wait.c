@@ -3,8 +3,14 @@
 #include <ngx_core.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_wait.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* frames among which those of hooks are looked for */

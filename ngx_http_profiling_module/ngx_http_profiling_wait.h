@@ -13,10 +13,9 @@
 #define _NGX_HTTP_PROFILING_WAIT_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
-#include "ngx_http_profiling_clock.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include "ngx_http_profiling_unwind.h"
-
 
 
 /*

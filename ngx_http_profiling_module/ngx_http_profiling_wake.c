@@ -7,7 +7,9 @@
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_gc.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* descriptors that are left to nginx, or half of them if there are few */

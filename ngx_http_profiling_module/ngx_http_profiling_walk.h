@@ -11,7 +11,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
+#include "ngx_http_profiling_cfi.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_unwind.h"
 

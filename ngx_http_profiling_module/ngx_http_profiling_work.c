@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_work.h"
+#include "ngx_http_profiling_event.h"
 
 
 static ngx_int_t ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w);

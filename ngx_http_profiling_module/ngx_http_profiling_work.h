@@ -9,10 +9,13 @@
 #define _NGX_HTTP_PROFILING_WORK_H_INCLUDED_
 
 
-#include "ngx_http_profiling_module.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
 #include "ngx_http_profiling_aggregate.h"
-#include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_json.h"
+#include "ngx_http_profiling_text.h"
 
 
 typedef struct ngx_http_profiling_work_s  ngx_http_profiling_work_t;

@@ -55,7 +55,7 @@ fuzz_directive(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
     cf.pool = pool;
     cf.log = pool->log;
 
-    rc = ngx_http_profiling_set(&cf, &cmd, &mcf);
+    rc = ngx_http_profiling_settings_set(&cf, &cmd, mcf.setting);
 
     if (rc == NGX_CONF_OK) {
         fuzz_check(&ngx_http_profiling_settings[n], mcf.setting[n]);

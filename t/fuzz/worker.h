@@ -16,7 +16,8 @@
 #include <ngx_http.h>
 
 #include "ngx_http_profiling_api.h"
-#include "ngx_http_profiling_module.h"
+#include "ngx_http_profiling_conf.h"
+#include "ngx_http_profiling_worker.h"
 
 
 /* slots, samples, places of the zone that is made */

@@ -12,6 +12,7 @@
 /* sources: shm/ngx_http_profiling_ring.c t/unit/pool.c */
 /* sources: t/unit/nginx_functions.c */
 /* sources: ngx_http_profiling_module/ngx_http_profiling_aggregate.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_worker.c */
 /* libs: -ldl -lm */
 
 #include "shm_test.h"
@@ -22,6 +23,7 @@
 
 #include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_system.h"
+#include "ngx_http_profiling_worker.h"
 
 
 #define SLOTS      6
@@ -29,8 +31,6 @@
 #define PLACES     3
 #define NONE       ((uint64_t) -1)
 
-
-ngx_http_profiling_process_t  ngx_http_profiling_process;
 
 static ngx_http_profiling_main_conf_t  test_conf;
 static ngx_pool_t                     *test_memory;

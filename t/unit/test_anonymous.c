@@ -5,6 +5,7 @@
  */
 
 /* sources: ngx_http_profiling_module/ngx_http_profiling_anonymous.c */
+/* sources: ngx_http_profiling_module/ngx_http_profiling_worker.c */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -13,9 +14,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "ngx_http_profiling_anonymous.h"
-
-
-ngx_http_profiling_process_t  ngx_http_profiling_process;
+#include "ngx_http_profiling_worker.h"
 
 
 /* nginx's own, for "%s-%016xL" alone */

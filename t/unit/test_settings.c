@@ -97,16 +97,14 @@ test_setup(void **state)
 static int64_t
 test_set(ngx_uint_t i, const char *text)
 {
-    char                            *rc;
-    int64_t                          value;
-    ngx_str_t                        args[2];
-    ngx_array_t                      array;
-    ngx_command_t                    cmd;
-    ngx_http_profiling_main_conf_t   mcf;
+    char           *rc;
+    int64_t         value, values[NGX_HTTP_PROFILING_SETTINGS];
+    ngx_str_t       args[2];
+    ngx_array_t     array;
+    ngx_command_t   cmd;
 
-    ngx_memzero(&mcf, sizeof(mcf));
     ngx_memzero(&cmd, sizeof(cmd));
-    ngx_http_profiling_settings_init(mcf.setting);
+    ngx_http_profiling_settings_init(values);
 
     cmd.name.data = (u_char *) ngx_http_profiling_settings[i].name;
     cmd.name.len = ngx_strlen(cmd.name.data);
@@ -122,8 +120,8 @@ test_set(ngx_uint_t i, const char *text)
     test_cf.args = &array;
     test_logs = 0;
 
-    rc = ngx_http_profiling_set(&test_cf, &cmd, &mcf);
-    value = mcf.setting[i];
+    rc = ngx_http_profiling_settings_set(&test_cf, &cmd, values);
+    value = values[i];
 
     if (rc != NGX_CONF_OK) {
         assert_ptr_equal(rc, NGX_CONF_ERROR);
@@ -134,12 +132,12 @@ test_set(ngx_uint_t i, const char *text)
 
     } else {
         assert_int_equal(test_logs, 0);
-        assert_string_equal(ngx_http_profiling_set(&test_cf, &cmd, &mcf),
+        assert_string_equal(ngx_http_profiling_settings_set(&test_cf, &cmd,
+                                                            values),
                             "is duplicate");
-        assert_int_equal(mcf.setting[i], value);
+        assert_int_equal(values[i], value);
     }
 
-    assert_int_equal(mcf.used, 1);
     free(args[1].data);
 
     return value;

@@ -1,23 +1,19 @@
 
 /*
- * What the files of the module share: its configuration, and the state of
- * the process that it runs in.
+ * The module's configuration.
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_MODULE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_MODULE_H_INCLUDED_
+#ifndef _NGX_HTTP_PROFILING_CONF_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_CONF_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_event.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_zone.h"
 
-
-#define NGX_HTTP_PROFILING_VERSION    "0.1.0"
 
 #define NGX_HTTP_PROFILING_ZONE_NAME  "profiling"
 
@@ -72,69 +68,8 @@ typedef struct {
 } ngx_http_profiling_main_conf_t;
 
 
-/*
- * This process, if it is a worker (or the single process): written when it
- * starts, and on a reload of a single process.
- */
-
-typedef struct {
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_slot_t       *slot;        /* NULL: not profiled */
-    ngx_http_profiling_main_conf_t  *conf;
-    uint64_t                         pause_threshold;   /* ns */
-    uint64_t                         unavailable; /* bits that never change */
-} ngx_http_profiling_process_t;
+extern ngx_module_t  ngx_http_profiling_core_module;
+extern ngx_module_t  ngx_http_profiling_module;
 
 
-extern ngx_module_t                  ngx_http_profiling_core_module;
-extern ngx_module_t                  ngx_http_profiling_module;
-
-/*
- * What each request passes reads its own object's data directly, not through
- * the table of what other objects define.
- */
-#define NGX_HTTP_PROFILING_HIDDEN  __attribute__((visibility("hidden")))
-
-#define ngx_http_profiling_always_inline                                      \
-    ngx_inline __attribute__((always_inline))
-
-#define ngx_http_profiling_likely(e)    __builtin_expect(e, 1)
-#define ngx_http_profiling_unlikely(e)  __builtin_expect(e, 0)
-
-extern ngx_http_profiling_process_t  ngx_http_profiling_process
-    NGX_HTTP_PROFILING_HIDDEN;
-
-
-/* ns of CLOCK_MONOTONIC, which all processes of the machine share */
-static ngx_inline uint64_t
-ngx_http_profiling_clock(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-
-/* ms since the epoch, UTC, as of now */
-static ngx_inline uint64_t
-ngx_http_profiling_time(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-
-/* the number of the collector's tick at a clock reading; never 0 */
-static ngx_inline uint32_t
-ngx_http_profiling_tick(uint64_t clock, int64_t interval)
-{
-    return (uint32_t) (clock / 1000000 / (uint64_t) interval + 1);
-}
-
-
-#endif /* _NGX_HTTP_PROFILING_MODULE_H_INCLUDED_ */
+#endif /* _NGX_HTTP_PROFILING_CONF_H_INCLUDED_ */

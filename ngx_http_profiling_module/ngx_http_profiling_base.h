@@ -1,0 +1,63 @@
+
+/*
+ * What every file may use: the version, attributes, clocks.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_BASE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_BASE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_HTTP_PROFILING_VERSION  "0.1.0"
+
+
+/*
+ * What each request passes reads its own object's data directly, not through
+ * the table of what other objects define.
+ */
+#define NGX_HTTP_PROFILING_HIDDEN  __attribute__((visibility("hidden")))
+
+#define ngx_http_profiling_always_inline                                      \
+    ngx_inline __attribute__((always_inline))
+
+#define ngx_http_profiling_likely(e)    __builtin_expect(e, 1)
+#define ngx_http_profiling_unlikely(e)  __builtin_expect(e, 0)
+
+
+/* ns of CLOCK_MONOTONIC, which all processes of the machine share */
+static ngx_inline uint64_t
+ngx_http_profiling_clock(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+/* ms since the epoch, UTC, as of now */
+static ngx_inline uint64_t
+ngx_http_profiling_time(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+/* the number of the collector's tick at a clock reading; never 0 */
+static ngx_inline uint32_t
+ngx_http_profiling_tick(uint64_t clock, int64_t interval)
+{
+    return (uint32_t) (clock / 1000000 / (uint64_t) interval + 1);
+}
+
+
+#endif /* _NGX_HTTP_PROFILING_BASE_H_INCLUDED_ */
