@@ -17,7 +17,7 @@
 /* what the hooks call when something took long, or is asked for */
 
 volatile ngx_cycle_t          *ngx_cycle;
-volatile uint64_t              ngx_http_profiling_stall_signals;
+volatile uint64_t              ngx_http_profiling_signal_asks;
 ngx_http_profiling_process_t   ngx_http_profiling_process;
 ngx_http_profiling_waiter_t    ngx_http_profiling_waiter;
 ngx_http_profiling_counter_t   ngx_http_profiling_counter;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_signal.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_worker.h"
@@ -194,7 +195,7 @@ ngx_http_profiling_block_call(int, pthread_join,
 #define ngx_http_profiling_block_broken(rc, signals)                          \
     ((rc) == -1                                                               \
      && errno == EINTR                                                        \
-     && signals != ngx_http_profiling_stall_signals)
+     && signals != ngx_http_profiling_signal_asks)
 
 
 static int (*ngx_http_profiling_real_nanosleep)(const struct timespec *,
@@ -228,7 +229,7 @@ ngx_http_profiling_block_nanosleep(const struct timespec *time,
     ngx_http_profiling_block_begin(told, start);
 
     for ( ;; ) {
-        signals = ngx_http_profiling_stall_signals;
+        signals = ngx_http_profiling_signal_asks;
         rc = ngx_http_profiling_real_nanosleep(time, &rest);
 
         if (!ngx_http_profiling_block_broken(rc, signals)) {
@@ -265,11 +266,11 @@ ngx_http_profiling_block_clock_nanosleep(clockid_t clock, int flags,
     ngx_http_profiling_block_begin(told, start);
 
     for ( ;; ) {
-        signals = ngx_http_profiling_stall_signals;
+        signals = ngx_http_profiling_signal_asks;
         rc = ngx_http_profiling_real_clock_nanosleep(clock, flags, time,
                                                      &rest);
 
-        if (rc != EINTR || signals == ngx_http_profiling_stall_signals) {
+        if (rc != EINTR || signals == ngx_http_profiling_signal_asks) {
             break;
         }
 
@@ -301,7 +302,7 @@ ngx_http_profiling_block_usleep(useconds_t us)
 
     ngx_http_profiling_block_begin(told, start);
 
-    signals = ngx_http_profiling_stall_signals;
+    signals = ngx_http_profiling_signal_asks;
     rc = ngx_http_profiling_real_usleep(us);
 
     if (ngx_http_profiling_block_broken(rc, signals)) {
@@ -327,10 +328,10 @@ ngx_http_profiling_block_sleep(unsigned s)
 
     ngx_http_profiling_block_begin(told, start);
 
-    signals = ngx_http_profiling_stall_signals;
+    signals = ngx_http_profiling_signal_asks;
     rc = ngx_http_profiling_real_sleep(s);
 
-    if (rc && signals != ngx_http_profiling_stall_signals) {
+    if (rc && signals != ngx_http_profiling_signal_asks) {
         left = ngx_http_profiling_block_left(start, (uint64_t) s * 1000000000);
 
         rc = (ngx_http_profiling_block_rest(left) == 0) ? 0
@@ -370,7 +371,7 @@ ngx_http_profiling_block_rest(uint64_t ns)
     time.tv_nsec = ns % 1000000000;
 
     for ( ;; ) {
-        signals = ngx_http_profiling_stall_signals;
+        signals = ngx_http_profiling_signal_asks;
         rc = nanosleep(&time, &left);
 
         if (!ngx_http_profiling_block_broken(rc, signals)) {
@@ -397,7 +398,7 @@ ngx_http_profiling_block_poll(struct pollfd *fds, nfds_t n, int timeout)
     wait = timeout;
 
     for ( ;; ) {
-        signals = ngx_http_profiling_stall_signals;
+        signals = ngx_http_profiling_signal_asks;
         rc = ngx_http_profiling_real_poll(fds, n, wait);
 
         if (!ngx_http_profiling_block_broken(rc, signals)) {
@@ -433,7 +434,7 @@ ngx_http_profiling_block_select(int n, fd_set *in, fd_set *out, fd_set *error,
     ngx_http_profiling_block_begin(told, start);
 
     do {
-        signals = ngx_http_profiling_stall_signals;
+        signals = ngx_http_profiling_signal_asks;
         rc = ngx_http_profiling_real_select(n, in, out, error, timeout);
     } while (ngx_http_profiling_block_broken(rc, signals));
 
@@ -464,7 +465,7 @@ ngx_http_profiling_block_connect(int fd, const struct sockaddr *sa,
 
     ngx_http_profiling_block_begin(told, start);
 
-    signals = ngx_http_profiling_stall_signals;
+    signals = ngx_http_profiling_signal_asks;
     rc = ngx_http_profiling_real_connect(fd, sa, len);
 
     if (ngx_http_profiling_block_broken(rc, signals)) {
@@ -472,7 +473,7 @@ ngx_http_profiling_block_connect(int fd, const struct sockaddr *sa,
         pfd.events = POLLOUT;
 
         do {
-            signals = ngx_http_profiling_stall_signals;
+            signals = ngx_http_profiling_signal_asks;
             rc = poll(&pfd, 1, -1);
         } while (ngx_http_profiling_block_broken(rc, signals));
 

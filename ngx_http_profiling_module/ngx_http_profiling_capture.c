@@ -4,7 +4,6 @@
 #include <ngx_event.h>
 #include "ngx_http_profiling_capture.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
@@ -414,7 +413,7 @@ ngx_http_profiling_capture_chase(void *data)
             && ngx_http_profiling_slot_pid(slot)
             && ngx_http_profiling_load(&slot->sample_until) < c->until)
         {
-            (void) ngx_http_profiling_cpu_signal(slot);
+            (void) ngx_http_profiling_wake_signal(slot);
         }
     }
 

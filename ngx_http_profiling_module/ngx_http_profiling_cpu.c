@@ -7,13 +7,13 @@
 #include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_signal.h"
+#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_unwind.h"
@@ -21,12 +21,8 @@
 #include "ngx_http_profiling_zone.h"
 
 
-static void ngx_http_profiling_cpu_handler(int signo, siginfo_t *info,
-    void *context);
-static void ngx_http_profiling_cpu_asked(siginfo_t *info,
-    const ucontext_t *uc);
-static void ngx_http_profiling_cpu_native(const ucontext_t *uc);
-static void ngx_http_profiling_cpu_sample(siginfo_t *info,
+static void ngx_http_profiling_cpu_asked(const ucontext_t *uc);
+static void ngx_http_profiling_cpu_sample(const siginfo_t *info,
     const ucontext_t *uc);
 static uint32_t ngx_http_profiling_cpu_label(
     const ngx_http_profiling_thread_t *t, const ucontext_t *uc,
@@ -52,23 +48,22 @@ static ngx_http_profiling_cpu_thread_t
     ngx_http_profiling_cpu_threads[NGX_HTTP_PROFILING_THREADS];
 
 
+static const ngx_http_profiling_signal_t  ngx_http_profiling_cpu_signal = {
+    ngx_http_profiling_threads,
+    sizeof(ngx_http_profiling_threads),
+    ngx_http_profiling_cpu_sample,
+    ngx_http_profiling_cpu_asked
+};
+
+
 void
 ngx_http_profiling_cpu_init(ngx_cycle_t *cycle)
 {
-    struct sigaction            sa;
     ngx_http_profiling_slot_t  *slot;
 
     slot = ngx_http_profiling_process.slot;
 
-    if (sigaction(SIGPROF, NULL, &sa) == -1
-        || (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN
-            && sa.sa_sigaction != ngx_http_profiling_cpu_handler))
-    {
-        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                      "SIGPROF has a handler of another tool, "
-                      "CPU time of this worker is not profiled");
-        ngx_http_profiling_store(&slot->sampler,
-                                 NGX_HTTP_PROFILING_SAMPLER_TAKEN);
+    if (ngx_http_profiling_signal_init(cycle) != NGX_OK) {
         return;
     }
 
@@ -80,26 +75,12 @@ ngx_http_profiling_cpu_init(ngx_cycle_t *cycle)
         return;
     }
 
-    if (sa.sa_sigaction != ngx_http_profiling_cpu_handler) {
-        ngx_http_profiling_stacks_take(
+    ngx_http_profiling_stacks_take(
               ngx_http_profiling_zone_stacks(ngx_http_profiling_process.zone,
                                              slot),
               ngx_http_profiling_process.zone->stacks);
-    }
 
-    ngx_memzero(&sa, sizeof(struct sigaction));
-
-    sa.sa_sigaction = ngx_http_profiling_cpu_handler;
-    sa.sa_flags = SA_SIGINFO|SA_RESTART;
-    (void) sigfillset(&sa.sa_mask);
-
-    if (sigaction(SIGPROF, &sa, NULL) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
-                      "sigaction(SIGPROF) failed");
-        ngx_http_profiling_store(&slot->sampler,
-                                 NGX_HTTP_PROFILING_SAMPLER_FAILED);
-        return;
-    }
+    ngx_http_profiling_signal_register(&ngx_http_profiling_cpu_signal);
 
     ngx_http_profiling_store(&slot->sampler,
                              NGX_HTTP_PROFILING_SAMPLER_READY);
@@ -170,138 +151,27 @@ ngx_http_profiling_cpu_until(void)
 }
 
 
-/*
- * Only to the pid of a living slot, never to the master: the kernel lets us,
- * since workers have the same user, and carries a value.
- */
-
-ngx_int_t
-ngx_http_profiling_cpu_signal(const ngx_http_profiling_slot_t *slot)
-{
-    ngx_pid_t  pid;
-    siginfo_t  info;
-
-    pid = ngx_http_profiling_slot_pid(slot);
-
-    if (pid <= 1
-        || pid == ngx_parent
-        || ngx_http_profiling_process.zone->cookie == 0
-        || ngx_http_profiling_load(&slot->sampler)
-           != NGX_HTTP_PROFILING_SAMPLER_READY
-        || !ngx_http_profiling_slot_alive(slot))
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&info, sizeof(siginfo_t));
-
-    info.si_signo = SIGPROF;
-    info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value.sival_ptr =
-                         (void *) ngx_http_profiling_process.zone->cookie;
-
-    /*
-     * To the main thread, whose number is that of the process: a thread of a
-     * pool would take it while that one has signals blocked or pending
-     */
-
-    return syscall(SYS_rt_tgsigqueueinfo, pid, pid, SIGPROF, &info) == -1
-           ? NGX_ERROR : NGX_OK;
-}
-
-
-/* signal handler: no library calls but system calls, errno is kept */
+/* in a handler */
 
 static void
-ngx_http_profiling_cpu_handler(int signo, siginfo_t *info, void *context)
+ngx_http_profiling_cpu_asked(const ucontext_t *uc)
 {
-    int  err;
+    uint64_t  until;
 
-    err = errno;
-
-    if (ngx_http_profiling_process.slot) {
-
-        if (info->si_code == SI_TIMER
-            && ngx_http_profiling_stall_timer(info->si_value.sival_ptr))
-        {
-            ngx_http_profiling_stall_tick(context);
-
-        } else if (info->si_code == SI_TIMER) {
-            ngx_http_profiling_cpu_sample(info, context);
-
-        } else if (info->si_code == SI_QUEUE) {
-            ngx_http_profiling_cpu_asked(info, context);
-        }
-    }
-
-    errno = err;
-}
-
-
-static void
-ngx_http_profiling_cpu_asked(siginfo_t *info, const ucontext_t *uc)
-{
-    uint64_t                    until;
-    ngx_http_profiling_slot_t  *slot;
-
-    if ((uint64_t) (uintptr_t) info->si_value.sival_ptr
-        != ngx_http_profiling_process.zone->cookie
-        || (info->si_uid != getuid() && info->si_uid != 0))
-    {
-        return;
-    }
-
-    /* another thread knows nothing of the loop, and its stack is not the one
-       that is searched */
-
-    if ((ngx_pid_t) syscall(SYS_gettid) != ngx_pid) {
-        return;
-    }
-
-    ngx_http_profiling_stall_asked(uc);
-
-    slot = ngx_http_profiling_process.slot;
     until = ngx_http_profiling_cpu_until();
 
     if (until) {
-        ngx_http_profiling_store_release(&slot->sample_until, until);
+        ngx_http_profiling_store_release(
+                  &ngx_http_profiling_process.slot->sample_until, until);
         ngx_http_profiling_thread_arm(
                            ngx_http_profiling_process.conf->setting[
                                                 NGX_HTTP_PROFILING_CPU_RATE]);
     }
-
-    ngx_http_profiling_cpu_native(uc);
 }
 
 
 static void
-ngx_http_profiling_cpu_native(const ucontext_t *uc)
-{
-    pid_t                         tid;
-    ngx_uint_t                    i;
-    ngx_http_profiling_thread_t  *t;
-
-    tid = (pid_t) syscall(SYS_gettid);
-
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
-
-        if (t->main
-            && t->tid == tid
-            && ngx_http_profiling_load_acquire(&t->state)
-               == NGX_HTTP_PROFILING_THREAD_RUNNING)
-        {
-            ngx_http_profiling_dump_native(&t->stack, uc);
-            return;
-        }
-    }
-}
-
-
-static void
-ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
+ngx_http_profiling_cpu_sample(const siginfo_t *info, const ucontext_t *uc)
 {
     uint64_t                          now, cpu, value;
     uint64_t                          pcs[NGX_HTTP_PROFILING_FRAMES + 1];
@@ -314,12 +184,6 @@ ngx_http_profiling_cpu_sample(siginfo_t *info, const ucontext_t *uc)
     ngx_http_profiling_cpu_thread_t  *own;
 
     t = info->si_value.sival_ptr;
-
-    if (t < ngx_http_profiling_threads
-        || t >= ngx_http_profiling_threads + NGX_HTTP_PROFILING_THREADS)
-    {
-        return;
-    }
 
     own = &ngx_http_profiling_cpu_threads[t - ngx_http_profiling_threads];
 

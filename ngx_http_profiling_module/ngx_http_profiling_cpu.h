@@ -15,17 +15,13 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_slot.h"
 
 
-/* worker: installs the handler, unless SIGPROF is another's */
+/* worker: takes SIGPROF, unless it is another's */
 void ngx_http_profiling_cpu_init(ngx_cycle_t *cycle);
 
 /* worker, when it is woken and at each tick: does what captures ask for */
 void ngx_http_profiling_cpu_update(void);
-
-/* worker: asks the worker of a slot by a signal; NGX_ERROR: it cannot be */
-ngx_int_t ngx_http_profiling_cpu_signal(const ngx_http_profiling_slot_t *slot);
 
 /* ns, CLOCK_MONOTONIC, until when this worker shall sample; signal-safe */
 uint64_t ngx_http_profiling_cpu_until(void);

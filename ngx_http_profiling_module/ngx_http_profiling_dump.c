@@ -5,13 +5,16 @@
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_entry.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_pool.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_roster.h"
+#include "ngx_http_profiling_signal.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
@@ -52,6 +55,7 @@ typedef struct {
 } ngx_http_profiling_dump_t;
 
 
+static ngx_http_profiling_dump_area_t *ngx_http_profiling_dump_own(void);
 static void ngx_http_profiling_dump_start(ngx_http_profiling_dump_t *d,
     uint64_t number, ngx_uint_t limit);
 static void ngx_http_profiling_dump_handler(ngx_event_t *ev);
@@ -72,12 +76,27 @@ static ngx_uint_t ngx_http_profiling_dump_is_group(
 static void ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
     ngx_http_profiling_entry_t *e, ngx_uint_t group);
 static void ngx_http_profiling_dump_finish(ngx_http_profiling_dump_t *d);
+static void ngx_http_profiling_dump_native(const ucontext_t *uc);
 
 
 static ngx_http_profiling_dump_t  ngx_http_profiling_dump;
 
+static const ngx_http_profiling_signal_t  ngx_http_profiling_dump_signal = {
+    NULL,
+    0,
+    NULL,
+    ngx_http_profiling_dump_native
+};
 
-ngx_http_profiling_dump_area_t *
+
+void
+ngx_http_profiling_dump_init(void)
+{
+    ngx_http_profiling_signal_register(&ngx_http_profiling_dump_signal);
+}
+
+
+static ngx_http_profiling_dump_area_t *
 ngx_http_profiling_dump_own(void)
 {
     ngx_http_profiling_zone_t  *zone;
@@ -534,20 +553,23 @@ ngx_http_profiling_dump_finish(ngx_http_profiling_dump_t *d)
 }
 
 
-void
-ngx_http_profiling_dump_native(const ngx_http_profiling_stack_t *stack,
-    const ucontext_t *uc)
+/* in a handler: the stack, for those who did not get an answer */
+
+static void
+ngx_http_profiling_dump_native(const ucontext_t *uc)
 {
     uint64_t                            number;
     ngx_http_profiling_slot_t          *slot;
     ngx_http_profiling_unwind_t         result;
     ngx_http_profiling_dump_area_t     *area;
     ngx_http_profiling_dump_native_t    native;
+    const ngx_http_profiling_thread_t  *t;
 
     slot = ngx_http_profiling_process.slot;
     area = ngx_http_profiling_dump_own();
+    t = ngx_http_profiling_thread_main();
 
-    if (area == NULL) {
+    if (area == NULL || t == NULL) {
         return;
     }
 
@@ -577,7 +599,7 @@ ngx_http_profiling_dump_native(const ngx_http_profiling_stack_t *stack,
                                           uc->uc_mcontext.gregs[REG_RSP], NULL);
 #endif
 
-    native.depth = ngx_http_profiling_unwind(stack, uc, native.stack,
+    native.depth = ngx_http_profiling_unwind(&t->stack, uc, native.stack,
                                              NGX_HTTP_PROFILING_DUMP_NATIVE,
                                              &result);
 

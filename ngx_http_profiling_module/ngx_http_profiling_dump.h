@@ -15,8 +15,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_dump_area.h"
-#include "ngx_http_profiling_unwind.h"
 
 
 /* ns of one step, and connections, or places, that are read before the clock */
@@ -25,18 +23,11 @@
 #define NGX_HTTP_PROFILING_DUMP_FREE   1024
 
 
-/* worker: its area in the zone, NULL: there is none */
-ngx_http_profiling_dump_area_t *ngx_http_profiling_dump_own(void);
+/* worker: one whose loop does not come round is asked by a signal */
+void ngx_http_profiling_dump_init(void);
 
 /* worker, when it is woken: answers what was asked since, in later passes */
 void ngx_http_profiling_dump_answer(void);
-
-/*
- * Signal handler of the main thread: writes the stack, for those who did not
- * get an answer.  stack: of that thread.
- */
-void ngx_http_profiling_dump_native(const ngx_http_profiling_stack_t *stack,
-    const ucontext_t *uc);
 
 /* names for people and labels; all are constants */
 const char *ngx_http_profiling_dump_kind_name(ngx_uint_t kind);

@@ -5,7 +5,6 @@
 #include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
@@ -389,7 +388,7 @@ ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
     if (w->signalled == 0) {
         w->signalled = __atomic_add_fetch(&w->area->signalled, 1,
                                           __ATOMIC_SEQ_CST);
-        (void) ngx_http_profiling_cpu_signal(w->slot);
+        (void) ngx_http_profiling_wake_signal(w->slot);
         return;
     }
 

@@ -10,7 +10,7 @@
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_settings.h"
-#include "ngx_http_profiling_stall.h"
+#include "ngx_http_profiling_signal.h"
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_worker.h"
 
@@ -155,12 +155,12 @@ ngx_http_profiling_mutex_sem_wait(sem_t *sem)
     ngx_http_profiling_block_begin(told, start);
 
     do {
-        signals = ngx_http_profiling_stall_signals;
+        signals = ngx_http_profiling_signal_asks;
         rc = ngx_http_profiling_real_sem_wait(sem);
 
     } while (rc == -1
              && errno == EINTR
-             && signals != ngx_http_profiling_stall_signals);
+             && signals != ngx_http_profiling_signal_asks);
 
     ngx_http_profiling_mutex_step(start, told,
                                   (uintptr_t) __builtin_frame_address(0),

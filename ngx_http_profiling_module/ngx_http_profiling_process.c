@@ -12,7 +12,10 @@
 #include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_cpu.h"
+#include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_gather.h"
+#include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_loop.h"
@@ -38,6 +41,7 @@ static void ngx_http_profiling_configure(ngx_http_profiling_main_conf_t *mcf);
 static ngx_int_t ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf,
     ngx_log_t *log);
 static ngx_int_t ngx_http_profiling_keep_zone(ngx_log_t *log);
+static void ngx_http_profiling_asked(void);
 
 
 ngx_int_t
@@ -145,7 +149,8 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_profiling_heap_init(cycle);
-    ngx_http_profiling_wake_init(cycle);
+    ngx_http_profiling_dump_init();
+    ngx_http_profiling_wake_init(cycle, ngx_http_profiling_asked);
     ngx_http_profiling_trace_update();
     ngx_http_profiling_roster_init(cycle);
     ngx_http_profiling_collector_init(cycle);
@@ -261,4 +266,18 @@ ngx_http_profiling_keep_zone(ngx_log_t *log)
                                           (p + offset);
 
     return NGX_OK;
+}
+
+
+/* another process has woken this worker: what is asked stands in the zone */
+
+static void
+ngx_http_profiling_asked(void)
+{
+    ngx_http_profiling_cpu_update();
+    ngx_http_profiling_trace_update();
+    ngx_http_profiling_gc_answer();
+    ngx_http_profiling_gc_check();
+    ngx_http_profiling_dump_answer();
+    ngx_http_profiling_gather_check();
 }

@@ -5,14 +5,15 @@
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_signal.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_wait.h"
+#include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_worker.h"
 
 
@@ -67,6 +68,9 @@ typedef struct {
 } ngx_http_profiling_passing_t;
 
 
+static void ngx_http_profiling_stall_tick(const siginfo_t *info,
+    const ucontext_t *uc);
+static void ngx_http_profiling_stall_asked(const ucontext_t *uc);
 static void ngx_http_profiling_stall_begin(uint64_t pass);
 static void ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
     ngx_uint_t asked);
@@ -87,10 +91,16 @@ static void ngx_http_profiling_stall_log(
     const ngx_http_profiling_pause_t *pause);
 
 
-volatile uint64_t  ngx_http_profiling_stall_signals;
-
 static ngx_http_profiling_passing_t  ngx_http_profiling_stall;
 static int                           ngx_http_profiling_stall_id = -1;
+
+
+static const ngx_http_profiling_signal_t  ngx_http_profiling_stall_signal = {
+    &ngx_http_profiling_stall,
+    sizeof(ngx_http_profiling_stall),
+    ngx_http_profiling_stall_tick,
+    ngx_http_profiling_stall_asked
+};
 
 
 void
@@ -103,6 +113,8 @@ ngx_http_profiling_stall_init(ngx_cycle_t *cycle)
     {
         return;
     }
+
+    ngx_http_profiling_signal_register(&ngx_http_profiling_stall_signal);
 
     ngx_memzero(&sev, sizeof(struct sigevent));
 
@@ -153,13 +165,6 @@ ngx_http_profiling_stall_configure(void)
 }
 
 
-ngx_uint_t
-ngx_http_profiling_stall_timer(const void *value)
-{
-    return value == (const void *) &ngx_http_profiling_stall;
-}
-
-
 static void
 ngx_http_profiling_stall_begin(uint64_t pass)
 {
@@ -186,8 +191,8 @@ ngx_http_profiling_stall_begin(uint64_t pass)
 }
 
 
-void
-ngx_http_profiling_stall_tick(const ucontext_t *uc)
+static void
+ngx_http_profiling_stall_tick(const siginfo_t *info, const ucontext_t *uc)
 {
     uint64_t                       now, pass;
     ngx_http_profiling_slot_t     *slot;
@@ -227,13 +232,11 @@ ngx_http_profiling_stall_tick(const ucontext_t *uc)
 }
 
 
-void
+static void
 ngx_http_profiling_stall_asked(const ucontext_t *uc)
 {
     uint64_t                    now, pass;
     ngx_http_profiling_slot_t  *slot;
-
-    ngx_http_profiling_stall_signals++;
 
     slot = ngx_http_profiling_process.slot;
     pass = slot->pass_start;
@@ -835,7 +838,7 @@ ngx_http_profiling_stall_chase(ngx_uint_t again)
             continue;
         }
 
-        if (ngx_http_profiling_cpu_signal(slot) == NGX_OK) {
+        if (ngx_http_profiling_wake_signal(slot) == NGX_OK) {
             n++;
         }
     }

@@ -34,16 +34,6 @@ void ngx_http_profiling_stall_init(ngx_cycle_t *cycle);
 /* when the configuration of a single process has changed */
 void ngx_http_profiling_stall_configure(void);
 
-/* signal handler: si_value of the timer; whether a timer's value is that */
-ngx_uint_t ngx_http_profiling_stall_timer(const void *value);
-
-/* signal handler: the timer ticks; another worker asks */
-void ngx_http_profiling_stall_tick(const ucontext_t *uc);
-void ngx_http_profiling_stall_asked(const ucontext_t *uc);
-
-/* how often another worker has asked: calls that this broke off go on */
-extern volatile uint64_t  ngx_http_profiling_stall_signals;
-
 /*
  * The event loop, at the end of a pass: busy is its length and rest what of
  * it is not counted as a pause of known cause yet, in ns.

@@ -478,6 +478,28 @@ ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
 }
 
 
+const ngx_http_profiling_thread_t *
+ngx_http_profiling_thread_main(void)
+{
+    ngx_uint_t                          i;
+    const ngx_http_profiling_thread_t  *t;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (t->main
+            && t->tid == ngx_pid
+            && ngx_http_profiling_load_acquire(&t->state)
+               == NGX_HTTP_PROFILING_THREAD_RUNNING)
+        {
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
 void
 ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t)
 {

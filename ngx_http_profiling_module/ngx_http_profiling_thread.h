@@ -90,6 +90,9 @@ void ngx_http_profiling_thread_arm(ngx_uint_t rate);
 /* disarms the timer of one thread, by that thread or its sampler */
 void ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t);
 
+/* the main thread of this worker, NULL: it is not known.  Signal-safe. */
+const ngx_http_profiling_thread_t *ngx_http_profiling_thread_main(void);
+
 /* worker, once its slot has a table of the heap: counts the threads it has */
 void ngx_http_profiling_thread_made(void);
 

@@ -2,13 +2,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_channel.h>
+#include <sys/syscall.h>
 #include "ngx_http_profiling_wake.h"
-#include "ngx_http_profiling_cpu.h"
-#include "ngx_http_profiling_dump.h"
-#include "ngx_http_profiling_gather.h"
-#include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_record.h"
-#include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_worker.h"
 
 
@@ -18,6 +14,9 @@
 
 static int ngx_http_profiling_wake_descriptor(void);
 static void ngx_http_profiling_wake_handler(ngx_event_t *ev);
+
+
+static void (*ngx_http_profiling_wake_asked)(void);
 
 
 void
@@ -77,10 +76,12 @@ ngx_http_profiling_wake_descriptor(void)
 
 
 void
-ngx_http_profiling_wake_init(ngx_cycle_t *cycle)
+ngx_http_profiling_wake_init(ngx_cycle_t *cycle, void (*asked)(void))
 {
     int         fd;
     ngx_uint_t  i;
+
+    ngx_http_profiling_wake_asked = asked;
 
     i = ngx_http_profiling_zone_slot_index(ngx_http_profiling_process.zone,
                                            ngx_http_profiling_process.slot);
@@ -121,16 +122,9 @@ ngx_http_profiling_wake_handler(ngx_event_t *ev)
                       "read() of an eventfd failed");
     }
 
-    if (ngx_http_profiling_process.slot == NULL) {
-        return;
+    if (ngx_http_profiling_process.slot) {
+        ngx_http_profiling_wake_asked();
     }
-
-    ngx_http_profiling_cpu_update();
-    ngx_http_profiling_trace_update();
-    ngx_http_profiling_gc_answer();
-    ngx_http_profiling_gc_check();
-    ngx_http_profiling_dump_answer();
-    ngx_http_profiling_gather_check();
 }
 
 
@@ -179,4 +173,46 @@ ngx_http_profiling_wake_awaiting(void)
             (void) ngx_http_profiling_wake(slot);
         }
     }
+}
+
+
+/*
+ * Only to the pid of a living slot, never to the master: the kernel lets us,
+ * since workers have the same user, and carries a value.
+ */
+
+ngx_int_t
+ngx_http_profiling_wake_signal(const ngx_http_profiling_slot_t *slot)
+{
+    ngx_pid_t  pid;
+    siginfo_t  info;
+
+    pid = ngx_http_profiling_slot_pid(slot);
+
+    if (pid <= 1
+        || pid == ngx_parent
+        || ngx_http_profiling_process.zone->cookie == 0
+        || ngx_http_profiling_load(&slot->sampler)
+           != NGX_HTTP_PROFILING_SAMPLER_READY
+        || !ngx_http_profiling_slot_alive(slot))
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&info, sizeof(siginfo_t));
+
+    info.si_signo = SIGPROF;
+    info.si_code = SI_QUEUE;
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value.sival_ptr =
+                         (void *) ngx_http_profiling_process.zone->cookie;
+
+    /*
+     * To the main thread, whose number is that of the process: a thread of a
+     * pool would take it while that one has signals blocked or pending
+     */
+
+    return syscall(SYS_rt_tgsigqueueinfo, pid, pid, SIGPROF, &info) == -1
+           ? NGX_ERROR : NGX_OK;
 }

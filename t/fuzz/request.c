@@ -6,7 +6,6 @@
 
 #include "worker.h"
 
-#include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_wake.h"
@@ -321,7 +320,7 @@ ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot)
 
 
 ngx_int_t
-ngx_http_profiling_cpu_signal(const ngx_http_profiling_slot_t *slot)
+ngx_http_profiling_wake_signal(const ngx_http_profiling_slot_t *slot)
 {
     return NGX_OK;
 }

@@ -1,0 +1,51 @@
+
+/*
+ * SIGPROF, which one handler takes for all samplers of the worker: the timers
+ * of threads send it, and other workers do, to ask.  A sampler registers what
+ * the handler calls.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_SIGNAL_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_SIGNAL_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ucontext.h>
+
+
+/* samplers at most */
+#define NGX_HTTP_PROFILING_SIGNALS  4
+
+
+typedef struct {
+
+    /* the timers whose values are addresses of this memory */
+    const void  *timers;
+    size_t       size;
+
+    /* signal handler: one of these timers has expired; or NULL */
+    void       (*expired)(const siginfo_t *info, const ucontext_t *uc);
+
+    /* signal handler of the main thread: another worker asks; or NULL */
+    void       (*asked)(const ucontext_t *uc);
+} ngx_http_profiling_signal_t;
+
+
+/* how often another worker has asked: calls that this broke off go on */
+extern volatile uint64_t  ngx_http_profiling_signal_asks;
+
+
+/*
+ * Worker: installs the handler, unless SIGPROF is another's.  NGX_ERROR: it
+ * could not, which is logged and marked in the slot.
+ */
+ngx_int_t ngx_http_profiling_signal_init(ngx_cycle_t *cycle);
+
+/* worker: the structure stays as it is from now on */
+void ngx_http_profiling_signal_register(
+    const ngx_http_profiling_signal_t *sampler);
+
+
+#endif /* _NGX_HTTP_PROFILING_SIGNAL_H_INCLUDED_ */
