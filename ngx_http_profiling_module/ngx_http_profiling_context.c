@@ -56,6 +56,7 @@ uintptr_t                             ngx_http_profiling_base;
 ngx_http_profiling_listen_t          *ngx_http_profiling_listens;
 uintptr_t                             ngx_http_profiling_listening;
 ngx_uint_t                            ngx_http_profiling_listen_n;
+ngx_http_profiling_dispatch_t         ngx_http_profiling_dispatch;
 
 static ngx_http_profiling_request_t  *ngx_http_profiling_requests;
 static ngx_uint_t                     ngx_http_profiling_requests_n;

@@ -97,6 +97,42 @@ extern size_t                         ngx_http_profiling_array_size
     NGX_HTTP_PROFILING_HIDDEN;
 
 
+struct epoll_event;
+
+
+/*
+ * What a pass works on, for signal handlers of the main thread.  The function
+ * of nginx that waits for events also calls their handlers.
+ */
+
+typedef struct {
+    const struct epoll_event  *events;
+    ngx_int_t                  n;               /* of the latest pass */
+    uintptr_t                  caller;          /* an address in it, 0: not
+                                                   known */
+
+    /*
+     * The descriptor of the worker's event loop, -1 until its first pass; the
+     * same as each pass compares it, -1 too while a trace is on
+     */
+    int                        own;
+    int                        ep;
+} ngx_http_profiling_dispatch_t;
+
+
+extern ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch
+    NGX_HTTP_PROFILING_HIDDEN;
+
+
+/* on: passes are those of a trace; off: no more */
+
+static ngx_inline void
+ngx_http_profiling_dispatch_divert(ngx_uint_t on)
+{
+    ngx_http_profiling_dispatch.ep = on ? -1 : ngx_http_profiling_dispatch.own;
+}
+
+
 const char *ngx_http_profiling_request_state_name(ngx_uint_t state);
 
 
@@ -243,6 +279,14 @@ void ngx_http_profiling_context_known(ngx_http_profiling_context_t *owner);
  */
 uint32_t ngx_http_profiling_context_label(uintptr_t sp,
     const ngx_http_profiling_unwind_cache_t *walk);
+
+/* the place of a label, NULL: it has none */
+const ngx_http_profiling_place_t *ngx_http_profiling_label_where(
+    uint64_t label);
+
+/* ", server main, location /spin" of a label; returns the end */
+u_char *ngx_http_profiling_label_print(u_char *p, u_char *last,
+    uint64_t label);
 
 
 /* between the files of this header */

@@ -5,10 +5,11 @@
 #include <ngx_http.h>
 #include <sys/epoll.h>
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* registers that a function has to save before it uses them, at most */
@@ -730,4 +731,39 @@ ngx_http_profiling_context_state(const ngx_connection_t *c)
                         : NGX_HTTP_PROFILING_STATE_READ;
 
     return ngx_http_profiling_label(0, 0, state);
+}
+
+
+const ngx_http_profiling_place_t *
+ngx_http_profiling_label_where(uint64_t label)
+{
+    uint32_t                    i;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    i = ngx_http_profiling_label_place((uint32_t) label);
+
+    return (i && i <= ngx_http_profiling_load_acquire(&zone->place_n))
+           ? ngx_http_profiling_zone_place(zone, i - 1) : NULL;
+}
+
+
+u_char *
+ngx_http_profiling_label_print(u_char *p, u_char *last, uint64_t label)
+{
+    const ngx_http_profiling_place_t  *place;
+
+    place = ngx_http_profiling_label_where(label);
+
+    if (place && place->server_len) {
+        p = ngx_slprintf(p, last, ", server %*s", (size_t) place->server_len,
+                         place->server);
+    }
+
+    if (place && place->has_location) {
+        p = ngx_slprintf(p, last, ", location %*s",
+                         (size_t) place->location_len, place->location);
+    }
+
+    return p;
 }

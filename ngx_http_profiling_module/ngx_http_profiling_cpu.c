@@ -4,11 +4,9 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include "ngx_http_profiling_cpu.h"
-#include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_objects.h"
-#include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_signal.h"

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_health.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_names.h"
@@ -149,7 +150,7 @@ ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
         return;
     }
 
-    p = ngx_http_profiling_stall_place(place, place + sizeof(place),
+    p = ngx_http_profiling_label_print(place, place + sizeof(place),
                                        stall.label);
 
     ngx_http_profiling_health_issue(h,
@@ -182,7 +183,7 @@ ngx_http_profiling_health_stall(ngx_http_profiling_health_t *h,
                        : NGX_ERROR;
 
     p = (rc == NGX_OK)
-        ? ngx_http_profiling_stall_place(place, place + sizeof(place),
+        ? ngx_http_profiling_label_print(place, place + sizeof(place),
                                          stall.label)
         : place;
 
@@ -229,7 +230,7 @@ ngx_http_profiling_health_over(ngx_http_profiling_snapshot_t *s,
                                        ngx_min(pause.n,
                                            NGX_HTTP_PROFILING_PAUSE_FRAMES));
 
-    p = ngx_http_profiling_stall_place(place, place + sizeof(place),
+    p = ngx_http_profiling_label_print(place, place + sizeof(place),
                                        pause.label);
 
     ngx_http_profiling_health_issue(h, "worker %P was held up for %.1f s in "

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <pthread.h>
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_context.h"
@@ -70,16 +71,8 @@ static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
 };
 
 
-ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch;
+/* ns that are counted as a pause already, and the pass that they belong to */
 
-/*
- * The descriptor of the worker's event loop, -1 until its first pass; the same
- * as each pass compares it, -1 too while a trace is on.  Then ns that are
- * counted as a pause already, and the pass that they belong to.
- */
-
-static int       ngx_http_profiling_loop_own;
-static int       ngx_http_profiling_loop_ep;
 static uint64_t  ngx_http_profiling_loop_known;
 static uint64_t  ngx_http_profiling_loop_known_pass;
 
@@ -91,8 +84,8 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
     ngx_event_conf_t                    *ecf;
     ngx_http_profiling_interpose_stat_t  stat;
 
-    ngx_http_profiling_loop_own = -1;
-    ngx_http_profiling_loop_ep = -1;
+    ngx_http_profiling_dispatch.own = -1;
+    ngx_http_profiling_dispatch.ep = -1;
 
     if (!ngx_http_profiling_clock_counted()) {
         ngx_http_profiling_loop_hooks[0].hook =
@@ -175,7 +168,7 @@ ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
     uint64_t                    then, busy;
     ngx_http_profiling_slot_t  *slot;
 
-    if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_loop_ep)) {
+    if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_dispatch.ep)) {
         return ngx_http_profiling_loop_other(ep, events, n, timeout,
                                      (uintptr_t) __builtin_return_address(0),
                                      (uintptr_t) __builtin_dwarf_cfa());
@@ -265,13 +258,13 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
     slot = ngx_http_profiling_process.slot;
 
     if (slot == NULL
-        || (ep != ngx_http_profiling_loop_own
-            && ngx_http_profiling_loop_own != -1))
+        || (ep != ngx_http_profiling_dispatch.own
+            && ngx_http_profiling_dispatch.own != -1))
     {
         return ngx_http_profiling_epoll_wait(ep, events, n, timeout);
     }
 
-    if (ngx_http_profiling_loop_own == -1) {
+    if (ngx_http_profiling_dispatch.own == -1) {
         ngx_http_profiling_loop_begin(ep, events, caller, cfa);
     }
 
@@ -332,16 +325,9 @@ ngx_http_profiling_loop_begin(int ep, const struct epoll_event *events,
 
     ngx_http_profiling_dispatch.events = events;
 
-    ngx_http_profiling_loop_own = ep;
+    ngx_http_profiling_dispatch.own = ep;
 
-    ngx_http_profiling_loop_divert(ngx_http_profiling_tracing.polls);
-}
-
-
-void
-ngx_http_profiling_loop_divert(ngx_uint_t on)
-{
-    ngx_http_profiling_loop_ep = on ? -1 : ngx_http_profiling_loop_own;
+    ngx_http_profiling_dispatch_divert(ngx_http_profiling_tracing.polls);
 }
 
 

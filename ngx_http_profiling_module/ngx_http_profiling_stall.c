@@ -6,7 +6,6 @@
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_frame.h"
-#include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
@@ -15,6 +14,7 @@
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 /* the shortest period of the timer, ns of CPU time */
@@ -725,7 +725,7 @@ ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
         (void) ngx_http_profiling_frame_name(pause->frames[i], name);
     }
 
-    p = ngx_http_profiling_stall_place(place, place + sizeof(place),
+    p = ngx_http_profiling_label_print(place, place + sizeof(place),
                                        pause->label);
 
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
@@ -734,41 +734,6 @@ ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
                   (double) pause->duration / 1e6, name,
                   (double) pause->cpu / 1e6, (double) pause->blocked / 1e6,
                   (size_t) (p - place), place);
-}
-
-
-const ngx_http_profiling_place_t *
-ngx_http_profiling_stall_where(uint64_t label)
-{
-    uint32_t                    i;
-    ngx_http_profiling_zone_t  *zone;
-
-    zone = ngx_http_profiling_process.zone;
-    i = ngx_http_profiling_label_place((uint32_t) label);
-
-    return (i && i <= ngx_http_profiling_load_acquire(&zone->place_n))
-           ? ngx_http_profiling_zone_place(zone, i - 1) : NULL;
-}
-
-
-u_char *
-ngx_http_profiling_stall_place(u_char *p, u_char *last, uint64_t label)
-{
-    const ngx_http_profiling_place_t  *place;
-
-    place = ngx_http_profiling_stall_where(label);
-
-    if (place && place->server_len) {
-        p = ngx_slprintf(p, last, ", server %*s", (size_t) place->server_len,
-                         place->server);
-    }
-
-    if (place && place->has_location) {
-        p = ngx_slprintf(p, last, ", location %*s",
-                         (size_t) place->location_len, place->location);
-    }
-
-    return p;
 }
 
 
@@ -879,7 +844,7 @@ ngx_http_profiling_stall_waits(const ngx_http_profiling_slot_t *slot,
     p = ngx_slprintf(p, last, "worker %P takes no CPU time: it has been in %s "
                      "for %.1f s", ngx_http_profiling_slot_pid(slot), name,
                      (double) duration / 1e9);
-    p = ngx_http_profiling_stall_place(p, last, stall.label);
+    p = ngx_http_profiling_label_print(p, last, stall.label);
     *p = '\0';
 
     return 1;

@@ -21,7 +21,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_zone.h"
 
 
 /* lines in the log a minute */
@@ -68,14 +67,6 @@ ngx_uint_t ngx_http_profiling_stall_chase(ngx_uint_t again);
  */
 ngx_uint_t ngx_http_profiling_stall_waits(
     const ngx_http_profiling_slot_t *slot, char *text, size_t size);
-
-/* the place of a label, NULL: it has none */
-const ngx_http_profiling_place_t *ngx_http_profiling_stall_where(
-    uint64_t label);
-
-/* ", server main, location /spin" of a label; returns the end */
-u_char *ngx_http_profiling_stall_place(u_char *p, u_char *last,
-    uint64_t label);
 
 
 #endif /* _NGX_HTTP_PROFILING_STALL_H_INCLUDED_ */

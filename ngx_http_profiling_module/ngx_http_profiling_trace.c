@@ -8,7 +8,7 @@
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_conf.h"
-#include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_poll.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
@@ -267,7 +267,7 @@ ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
     ngx_http_profiling_tracing.goroutine = 0;
     ngx_http_profiling_tracing.on = 1;
     ngx_http_profiling_tracing.polls = 1;
-    ngx_http_profiling_loop_divert(1);
+    ngx_http_profiling_dispatch_divert(1);
 }
 
 
@@ -323,7 +323,7 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
 
         if (!ngx_http_profiling_tracing.on) {
             ngx_http_profiling_tracing.polls = 0;
-            ngx_http_profiling_loop_divert(0);
+            ngx_http_profiling_dispatch_divert(0);
             return wait(ep, events, n, timeout);
         }
 

@@ -4,10 +4,10 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_goroutines.h"
 #include "ngx_http_profiling_histogram.h"
 #include "ngx_http_profiling_record.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
 
@@ -450,7 +450,7 @@ ngx_http_profiling_view_place(ngx_http_profiling_json_t *j, uint64_t label)
 {
     const ngx_http_profiling_place_t  *place;
 
-    place = ngx_http_profiling_stall_where(label);
+    place = ngx_http_profiling_label_where(label);
 
     if (place && place->server_len) {
         ngx_http_profiling_json_string(j, "server", place->server,

@@ -4,6 +4,8 @@
 #include <ngx_channel.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_wake.h"
+#include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_worker.h"
 
