@@ -12,7 +12,7 @@
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_signal.h"
 #include "ngx_http_profiling_stall.h"
-#include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_trace_ring.h"
 #include "ngx_http_profiling_worker.h"
 
 

@@ -15,6 +15,7 @@
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_trace_ring.h"
 #include "ngx_http_profiling_worker.h"
 
 

@@ -31,6 +31,7 @@
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_trace_ring.h"
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_worker.h"

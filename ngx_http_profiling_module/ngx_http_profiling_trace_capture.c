@@ -11,7 +11,7 @@
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_text.h"
-#include "ngx_http_profiling_trace.h"
+#include "ngx_http_profiling_trace_ring.h"
 #include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"

@@ -11,8 +11,13 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_trace_request.h"
+#include "ngx_http_profiling_clock.h"
 #include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_trace_ring.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 #include "ngx_prof_trace.h"
 
 
@@ -41,9 +46,9 @@ static void ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
 static void ngx_http_profiling_trace_forget(ngx_http_profiling_traced_t *t);
 static void ngx_http_profiling_trace_insert(
     ngx_http_profiling_trace_key_t *key, ngx_http_request_t *r);
-
-
-ngx_http_profiling_watch_t  ngx_http_profiling_watch;
+static ngx_uint_t ngx_http_profiling_trace_upstream(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_trace_name(
+    ngx_http_upstream_srv_conf_t *us);
 
 
 #define ngx_http_profiling_trace_bucket(r)                                    \
@@ -750,4 +755,100 @@ ngx_http_profiling_trace_remove(ngx_http_profiling_trace_key_t *key)
 
     *p = key->next;
     key->request = NULL;
+}
+
+
+void
+ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, uint64_t now)
+{
+    uint64_t    args[2];
+    ngx_uint_t  stage;
+
+    stage = ngx_http_profiling_trace_upstream(r);
+
+    if (stage == t->stage) {
+        return;
+    }
+
+    t->stage = stage;
+
+    args[0] = stage;
+    args[1] = stage ? ngx_http_profiling_trace_name(r->upstream->upstream)
+                    : 0;
+
+    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_UPSTREAM,
+                                        now, 2, args);
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_trace_upstream(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    /* without a cleanup it is not begun, or over */
+
+    if (u == NULL || u->cleanup == NULL) {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE;
+    }
+
+    if (u->header_sent) {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_BODY;
+    }
+
+    if (u->peer.connection == NULL
+        || u->state == NULL
+        || u->state->connect_time == (ngx_msec_t) -1)
+    {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_CONNECT;
+    }
+
+    return u->request_body_sent ? NGX_HTTP_PROFILING_TRACE_UPSTREAM_HEADER
+                                : NGX_HTTP_PROFILING_TRACE_UPSTREAM_SEND;
+}
+
+
+/* its number in the zone, 0: not known */
+
+static ngx_uint_t
+ngx_http_profiling_trace_name(ngx_http_upstream_srv_conf_t *us)
+{
+    size_t                      len;
+    ngx_uint_t                  i, at, n;
+    ngx_http_profiling_zone_t  *zone;
+
+    if (us == NULL) {
+        return 0;
+    }
+
+    at = ((uintptr_t) us >> 6) & (NGX_HTTP_PROFILING_TRACE_NAMES - 1);
+
+    if (ngx_http_profiling_watch.names[at].upstream == us) {
+        return ngx_http_profiling_watch.names[at].index;
+    }
+
+    zone = ngx_http_profiling_process.zone;
+    len = ngx_min(us->host.len, NGX_HTTP_PROFILING_UPSTREAM_LEN);
+    n = ngx_http_profiling_load_acquire(&zone->upstream_n);
+
+    for (i = 1; i < n; i++) {
+
+        /* a name that was cut ends in dots */
+
+        if (zone->upstream[i].len == len
+            && ngx_memcmp(zone->upstream[i].name, us->host.data,
+                          (us->host.len > len) ? len - 3 : len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    ngx_http_profiling_watch.names[at].upstream = us;
+    ngx_http_profiling_watch.names[at].index = (i < n) ? i : 0;
+
+    return ngx_http_profiling_watch.names[at].index;
 }

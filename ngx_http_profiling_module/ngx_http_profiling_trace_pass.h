@@ -1,0 +1,25 @@
+
+/*
+ * The passes of the event loop while a trace runs: to which connection or
+ * request each belongs.  Worker, normal context; times in ns.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_TRACE_PASS_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_TRACE_PASS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+struct epoll_event;
+
+
+/* epoll_wait() has returned; it will be called */
+void ngx_http_profiling_trace_requests_pass(uint64_t now,
+    const struct epoll_event *event, int n);
+void ngx_http_profiling_trace_requests_wait(uint64_t now);
+
+
+#endif /* _NGX_HTTP_PROFILING_TRACE_PASS_H_INCLUDED_ */
