@@ -13,6 +13,7 @@
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_threads.h"
 #include "ngx_http_profiling_trace_ring.h"
 #include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
@@ -65,7 +66,7 @@ ngx_http_profiling_cpu_init(ngx_cycle_t *cycle)
         return;
     }
 
-    if (ngx_http_profiling_thread_init(cycle->log) != NGX_OK
+    if (ngx_http_profiling_threads_init(cycle->log) != NGX_OK
         || ngx_http_profiling_objects_refresh() == NGX_ERROR)
     {
         ngx_http_profiling_store(&slot->sampler,

@@ -83,8 +83,8 @@ ngx_http_profiling_heap_self(void)
 }
 
 
-/* worker: takes the slot's table over, puts the hooks in unless it is off */
-void ngx_http_profiling_heap_init(ngx_cycle_t *cycle);
+/* worker: the main thread begins to sample, with the mean gap in bytes */
+ngx_int_t ngx_http_profiling_heap_own_init(uint64_t rate);
 
 /* worker, at each tick: counters to the slot, objects that were loaded */
 void ngx_http_profiling_heap_tick(void);
@@ -120,10 +120,6 @@ void ngx_http_profiling_heap_freed(
 ngx_uint_t ngx_http_profiling_heap_thread_made(const uint64_t *frames,
     ngx_uint_t n);
 void ngx_http_profiling_heap_thread_gone(ngx_uint_t tally);
-
-
-/* heap_hooks.c: NGX_OK; NGX_DECLINED: not all calls are seen; NGX_ERROR */
-ngx_int_t ngx_http_profiling_heap_hook(ngx_log_t *log);
 
 
 #endif /* _NGX_HTTP_PROFILING_HEAP_H_INCLUDED_ */

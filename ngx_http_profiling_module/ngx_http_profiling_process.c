@@ -16,9 +16,9 @@
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_gc.h"
-#include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_loop.h"
+#include "ngx_http_profiling_malloc.h"
 #include "ngx_http_profiling_mutex.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_owner.h"
@@ -29,7 +29,7 @@
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stall.h"
-#include "ngx_http_profiling_thread.h"
+#include "ngx_http_profiling_threads.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_trace_ring.h"
 #include "ngx_http_profiling_wait.h"
@@ -76,7 +76,7 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
     /* the workers inherit both; unwind tables are shared by copy-on-write */
 
-    ngx_http_profiling_thread_init_module(cycle->log);
+    ngx_http_profiling_threads_init_module(cycle->log);
 
     if (ngx_http_profiling_objects_refresh() == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -149,7 +149,7 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
         ngx_http_profiling_stall_init(cycle);
     }
 
-    ngx_http_profiling_heap_init(cycle);
+    ngx_http_profiling_malloc_init(cycle);
     ngx_http_profiling_dump_init();
     ngx_http_profiling_wake_init(cycle, ngx_http_profiling_asked);
     ngx_http_profiling_trace_update();

@@ -1,12 +1,7 @@
 
 /*
  * The threads of a worker: where their stacks are, and a timer on the CPU
- * clock of each, made disarmed.
- *
- * Threads are seen from their start on, by interposing pthread_create(); this
- * is done in the master, since nginx makes its thread pools before modules of
- * ours are called in the worker.  pthread_sigmask() is interposed too: the
- * threads of nginx's pools block all signals, and would never be sampled.
+ * clock of each, made disarmed.  threads.c makes the entries.
  */
 
 
@@ -68,11 +63,12 @@ extern ngx_http_profiling_thread_t
     ngx_http_profiling_threads[NGX_HTTP_PROFILING_THREADS];
 
 
-/* master or single process: from now on threads are seen */
-void ngx_http_profiling_thread_init_module(ngx_log_t *log);
-
-/* worker: registers its main thread; NGX_ERROR: it cannot be sampled */
-ngx_int_t ngx_http_profiling_thread_init(ngx_log_t *log);
+/*
+ * A free entry, which its thread then makes RUNNING.  NULL: there is none;
+ * NGX_ERROR: the thread cannot be sampled.
+ */
+ngx_http_profiling_thread_t *ngx_http_profiling_thread_claim(void);
+ngx_int_t ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t);
 
 /*
  * Worker, normal context: fills stack_inuse and stack_sys of g, or marks them
@@ -92,9 +88,6 @@ void ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t);
 
 /* the main thread of this worker, NULL: it is not known.  Signal-safe. */
 const ngx_http_profiling_thread_t *ngx_http_profiling_thread_main(void);
-
-/* worker, once its slot has a table of the heap: counts the threads it has */
-void ngx_http_profiling_thread_made(void);
 
 /* ns of CPU time of the calling thread.  Signal-safe. */
 uint64_t ngx_http_profiling_thread_cpu(void);

@@ -15,10 +15,19 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_profiling_malloc.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_heap_live.h"
+#include "ngx_http_profiling_heap_root.h"
 #include "ngx_http_profiling_interpose.h"
+#include "ngx_http_profiling_record.h"
+#include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_slot.h"
+#include "ngx_http_profiling_stacks.h"
+#include "ngx_http_profiling_threads.h"
+#include "ngx_http_profiling_worker.h"
+#include "ngx_http_profiling_zone.h"
 
 
 #define ngx_http_profiling_caller()  __builtin_return_address(0)
@@ -26,6 +35,8 @@
 #define ngx_http_profiling_cold      __attribute__((noinline, cold))
 
 
+static void ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot);
+static ngx_int_t ngx_http_profiling_heap_hook(ngx_log_t *log);
 static void *ngx_http_profiling_heap_malloc(size_t size);
 static void *ngx_http_profiling_heap_calloc(size_t n, size_t size);
 static void *ngx_http_profiling_heap_realloc(void *p, size_t size);
@@ -76,7 +87,96 @@ static ngx_http_profiling_hook_t  ngx_http_profiling_heap_hooks[] = {
      / sizeof(ngx_http_profiling_hook_t))
 
 
-ngx_int_t
+void
+ngx_http_profiling_malloc_init(ngx_cycle_t *cycle)
+{
+    uint64_t                    rate, state;
+    ngx_int_t                   rc;
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    rate = ngx_http_profiling_process.conf->setting[
+                                                NGX_HTTP_PROFILING_HEAP_RATE];
+
+    ngx_http_profiling_heap_take(slot);
+
+    state = NGX_HTTP_PROFILING_HEAP_OFF;
+
+    if (rate) {
+        rc = ngx_http_profiling_heap_own_init(rate);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_profiling_heap_hook(cycle->log);
+        }
+
+        state = (rc == NGX_OK) ? NGX_HTTP_PROFILING_HEAP_ON
+                : (rc == NGX_DECLINED) ? NGX_HTTP_PROFILING_HEAP_PART
+                : NGX_HTTP_PROFILING_HEAP_FAILED;
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "profiling does not see %s calls of malloc()",
+                          (rc == NGX_ERROR) ? "the" : "all");
+        }
+    }
+
+    if (state == NGX_HTTP_PROFILING_HEAP_OFF
+        || state == NGX_HTTP_PROFILING_HEAP_FAILED)
+    {
+        ngx_http_profiling_process.unavailable |= NGX_HTTP_PROFILING_NO_ALLOC;
+    }
+
+    ngx_http_profiling_store(&slot->heap_state, state);
+}
+
+
+/*
+ * What was allocated stays; what was in use was its last owner's.  A stack
+ * keeps its meaning if it was walked among the objects that are loaded now.
+ */
+
+static void
+ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot)
+{
+    ngx_uint_t                    i, n, size;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t    tally;
+    ngx_http_profiling_freed_t   *freed;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    size = ngx_http_profiling_zone_heap_n(zone->stacks);
+    stacks = ngx_http_profiling_zone_heap(zone, slot);
+    freed = ngx_http_profiling_zone_freed(zone, slot);
+
+    ngx_http_profiling_store_release(&slot->heap_owner, 0);
+
+    ngx_http_profiling_stacks_take(stacks, size);
+
+    n = ngx_http_profiling_stacks_tallies(stacks, size);
+
+    for (i = 1; i < n; i++) {
+        (void) ngx_http_profiling_stacks_tally(stacks, size, i, &tally);
+
+        ngx_http_profiling_store(&freed[i].base_count, tally.count);
+        ngx_http_profiling_store(&freed[i].base_value, tally.value);
+        ngx_http_profiling_store(&freed[i].freed_count, 0);
+        ngx_http_profiling_store(&freed[i].freed_value, 0);
+    }
+
+    ngx_http_profiling_store(&slot->heap_roots, 0);
+    ngx_http_profiling_heap_root_set(slot);
+
+    ngx_http_profiling_threads_made();
+
+    ngx_http_profiling_store_release(&slot->heap_owner, slot->owner);
+}
+
+
+/* NGX_DECLINED: not all calls are seen */
+
+static ngx_int_t
 ngx_http_profiling_heap_hook(ngx_log_t *log)
 {
     ngx_uint_t                           patched, foreign;

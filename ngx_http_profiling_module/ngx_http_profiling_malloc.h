@@ -1,0 +1,19 @@
+
+/*
+ * malloc() and its family, interposed for the heap sampler.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_MALLOC_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_MALLOC_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* worker: takes the slot's table over, puts the hooks in unless it is off */
+void ngx_http_profiling_malloc_init(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_HTTP_PROFILING_MALLOC_H_INCLUDED_ */
