@@ -5,7 +5,6 @@
 #include "ngx_http_profiling_api.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_dump_area.h"
-#include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_goroutines.h"
 #include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_names.h"
@@ -13,6 +12,8 @@
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_text.h"
+#include "ngx_http_profiling_trim.h"
+#include "ngx_http_profiling_trim_view.h"
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_worker.h"
@@ -644,7 +645,7 @@ ngx_http_profiling_api_force(ngx_http_request_t *r, ngx_pid_t worker)
                                  "cannot wait for others");
     }
 
-    if (ngx_http_profiling_gc_reserve() != NGX_OK) {
+    if (ngx_http_profiling_trim_reserve() != NGX_OK) {
 
         if (ngx_http_profiling_header(r, "Retry-After", "1") != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -654,7 +655,7 @@ ngx_http_profiling_api_force(ngx_http_request_t *r, ngx_pid_t worker)
                                  "force-gc may be asked for once a second");
     }
 
-    return ngx_http_profiling_gc_request(r, worker);
+    return ngx_http_profiling_trim_request(r, worker);
 }
 
 

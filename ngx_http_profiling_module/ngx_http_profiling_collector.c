@@ -12,13 +12,13 @@
 #include "ngx_http_profiling_connections.h"
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_ring.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_thread.h"
 #include "ngx_http_profiling_worker.h"
@@ -268,7 +268,7 @@ ngx_http_profiling_collector_begin(uint64_t clock)
 
     /* one that hangs tells where, before anybody asks */
 
-    (void) ngx_http_profiling_stall_chase(0);
+    (void) ngx_http_profiling_hang_chase(0);
 
     ngx_http_profiling_system_memory(&col->gauges);
     ngx_http_profiling_thread_stacks(&col->gauges);

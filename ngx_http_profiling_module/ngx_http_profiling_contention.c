@@ -7,12 +7,12 @@
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_event.h"
+#include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
@@ -237,7 +237,7 @@ ngx_http_profiling_contention_chase(void *data)
     c->job.step = ngx_http_profiling_contention_open;
     c->slot = 0;
 
-    if (ngx_http_profiling_stall_chase(1)) {
+    if (ngx_http_profiling_hang_chase(1)) {
         return ngx_http_profiling_job_wait(&c->job,
                                       NGX_HTTP_PROFILING_CONTENTION_ANSWER);
     }

@@ -5,12 +5,12 @@
 #include "ngx_http_profiling_health.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_zone.h"
@@ -137,7 +137,7 @@ ngx_http_profiling_health_stuck(ngx_http_profiling_health_t *h,
 
     i = NGX_ERROR;
 
-    if (ngx_http_profiling_stall_read(w->slot, 0, &stall, &duration)
+    if (ngx_http_profiling_hang_read(w->slot, 0, &stall, &duration)
         == NGX_OK)
     {
         i = ngx_http_profiling_frame_cause(stall.frames, stall.n);
@@ -173,7 +173,7 @@ ngx_http_profiling_health_stall(ngx_http_profiling_health_t *h,
     ngx_int_t                    rc, i;
     ngx_http_profiling_stall_t   stall;
 
-    rc = ngx_http_profiling_stall_read(w->slot, NGX_HTTP_PROFILING_STALL,
+    rc = ngx_http_profiling_hang_read(w->slot, NGX_HTTP_PROFILING_STALL,
                                        &stall, &duration);
     if (rc == NGX_DECLINED) {
         return 0;

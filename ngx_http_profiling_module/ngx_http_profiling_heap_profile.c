@@ -6,7 +6,6 @@
 #include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
-#include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_heap.h"
 #include "ngx_http_profiling_heap_rows.h"
 #include "ngx_http_profiling_rawfile.h"
@@ -14,6 +13,7 @@
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
+#include "ngx_http_profiling_trim.h"
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
@@ -121,7 +121,7 @@ ngx_http_profiling_heap_ask(void *data)
 
     /* just after a collection there is nothing to give back */
 
-    if (ngx_http_profiling_gc_reserve() != NGX_OK) {
+    if (ngx_http_profiling_trim_reserve() != NGX_OK) {
         h->job.step = ngx_http_profiling_heap_open;
         return NGX_AGAIN;
     }

@@ -5,10 +5,10 @@
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_frame.h"
+#include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
@@ -75,7 +75,7 @@ ngx_http_profiling_names_run(ngx_http_profiling_work_t *w, ngx_uint_t stacks)
                                   r->connection->log);
 
     asked = ngx_http_profiling_process.slot
-            ? ngx_http_profiling_stall_chase(0) : 0;
+            ? ngx_http_profiling_hang_chase(0) : 0;
 
     if (asked == 0) {
 
@@ -176,7 +176,7 @@ ngx_http_profiling_names_slot(ngx_http_profiling_waiting_t *n,
     ngx_http_profiling_pause_t         pause;
     const ngx_http_profiling_pause_t  *p;
 
-    if (ngx_http_profiling_stall_read(slot, NGX_HTTP_PROFILING_STALL, &stall,
+    if (ngx_http_profiling_hang_read(slot, NGX_HTTP_PROFILING_STALL, &stall,
                                       &duration)
         == NGX_OK)
     {

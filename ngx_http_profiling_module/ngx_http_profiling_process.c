@@ -15,7 +15,6 @@
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_gather.h"
-#include "ngx_http_profiling_gc.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_loop.h"
 #include "ngx_http_profiling_malloc.h"
@@ -32,6 +31,8 @@
 #include "ngx_http_profiling_threads.h"
 #include "ngx_http_profiling_trace.h"
 #include "ngx_http_profiling_trace_ring.h"
+#include "ngx_http_profiling_trim.h"
+#include "ngx_http_profiling_trim_view.h"
 #include "ngx_http_profiling_wait.h"
 #include "ngx_http_profiling_wake.h"
 #include "ngx_http_profiling_worker.h"
@@ -277,8 +278,8 @@ ngx_http_profiling_asked(void)
 {
     ngx_http_profiling_cpu_update();
     ngx_http_profiling_trace_update();
-    ngx_http_profiling_gc_answer();
-    ngx_http_profiling_gc_check();
+    ngx_http_profiling_trim_answer();
+    ngx_http_profiling_trim_check();
     ngx_http_profiling_dump_answer();
     ngx_http_profiling_gather_check();
 }

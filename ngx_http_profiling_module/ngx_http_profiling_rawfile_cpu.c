@@ -3,13 +3,13 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
-#include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_prof_raw.h"
@@ -80,7 +80,7 @@ ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
                         : "its timers could not be made");
     }
 
-    if (ngx_http_profiling_stall_waits(slot, waits, sizeof(waits))) {
+    if (ngx_http_profiling_hang_waits(slot, waits, sizeof(waits))) {
         ngx_http_profiling_rawfile_comment(f, "%s", waits);
     }
 }

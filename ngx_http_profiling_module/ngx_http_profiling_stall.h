@@ -9,8 +9,9 @@
  *     in a call          the hooks of block.c tell calls that took long
  *     neither            counted, without a stack
  *
- * A pass that does not end is seen by other workers in the slot: they ask it
- * for its stack by a signal.  Worker's main thread, unless told otherwise.
+ * A pass that does not end is seen by other workers in the slot, see hang.h:
+ * they ask it for its stack by a signal.  Worker's main thread, unless told
+ * otherwise.
  */
 
 
@@ -44,29 +45,6 @@ void ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot,
  * The hooks: a call to `function` that ends now has taken d ns.
  */
 void ngx_http_profiling_stall_call(const void *function, uint64_t d);
-
-/*
- * Any worker: reads what a worker does in a pass of more than `age` ns that
- * goes on.  NGX_OK: it is known where; NGX_AGAIN: it is not yet; NGX_DECLINED:
- * there is no such pass.  *duration is set unless that is returned.
- */
-ngx_int_t ngx_http_profiling_stall_read(
-    const ngx_http_profiling_slot_t *slot, uint64_t age,
-    ngx_http_profiling_stall_t *stall, uint64_t *duration);
-
-/*
- * Any worker, normal context: asks all others whose pass is older than a
- * second for their stack; again: those too that were asked a second ago, for
- * what they have waited since.  Their number.
- */
-ngx_uint_t ngx_http_profiling_stall_chase(ngx_uint_t again);
-
-/*
- * Any worker, normal context: says of a worker that takes no CPU time, since
- * it waits in a call for more than a second, where; 0: it does not.
- */
-ngx_uint_t ngx_http_profiling_stall_waits(
-    const ngx_http_profiling_slot_t *slot, char *text, size_t size);
 
 
 #endif /* _NGX_HTTP_PROFILING_STALL_H_INCLUDED_ */
