@@ -2,9 +2,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_api.h"
+#include "ngx_http_profiling_access.h"
 #include "ngx_http_profiling_argument.h"
-#include "ngx_http_profiling_conf.h"
 
 
 static ngx_array_t *ngx_http_profiling_access_names(ngx_conf_t *cf,

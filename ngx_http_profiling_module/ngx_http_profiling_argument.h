@@ -11,8 +11,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_answer.h"
 
+
+/* the longest capture that is taken, in seconds */
+#define NGX_HTTP_PROFILING_SECONDS_MAX  3600
 
 /* bytes of a parameter's value that are looked at */
 #define NGX_HTTP_PROFILING_VALUE  64

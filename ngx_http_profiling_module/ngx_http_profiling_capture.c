@@ -6,6 +6,7 @@
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_owner.h"
+#include "ngx_http_profiling_rawfile_cpu.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"

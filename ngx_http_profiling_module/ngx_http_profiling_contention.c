@@ -10,6 +10,7 @@
 #include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"

@@ -7,6 +7,7 @@
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_entry.h"
+#include "ngx_http_profiling_entry_details.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_pool.h"
 #include "ngx_http_profiling_record.h"

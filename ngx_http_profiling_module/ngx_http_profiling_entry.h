@@ -61,9 +61,6 @@ void ngx_http_profiling_entry_begin(void);
 ngx_int_t ngx_http_profiling_entry_read(ngx_http_profiling_entry_t *e,
     ngx_connection_t *c);
 
-/* what the entry that was read is told with */
-void ngx_http_profiling_entry_details(ngx_http_profiling_entry_t *e);
-
 
 #if (NGX_HTTP_V2)
 

@@ -3,8 +3,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <netinet/tcp.h>
+#include "ngx_http_profiling_entry_details.h"
 #include "ngx_http_profiling_dump_area.h"
-#include "ngx_http_profiling_entry.h"
 
 
 static void ngx_http_profiling_entry_timer(ngx_http_profiling_entry_t *e,

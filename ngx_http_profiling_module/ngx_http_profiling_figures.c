@@ -2,9 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_aggregate.h"
-#include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_view.h"
+#include "ngx_http_profiling_figures.h"
 
 
 const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {

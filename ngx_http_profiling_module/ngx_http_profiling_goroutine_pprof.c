@@ -2,11 +2,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_goroutine_pprof.h"
 #include "ngx_http_profiling_argument.h"
+#include "ngx_http_profiling_connection_list.h"
 #include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_gather.h"
-#include "ngx_http_profiling_goroutines.h"
+#include "ngx_http_profiling_goroutine_raw.h"
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_work.h"

@@ -2,13 +2,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_goroutine_raw.h"
 #include "ngx_http_profiling_anonymous.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump.h"
-#include "ngx_http_profiling_dump_area.h"
-#include "ngx_http_profiling_gather.h"
-#include "ngx_http_profiling_goroutines.h"
-#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_text.h"

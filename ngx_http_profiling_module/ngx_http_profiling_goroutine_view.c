@@ -2,16 +2,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_goroutine_view.h"
 #include "ngx_http_profiling_anonymous.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_dump.h"
-#include "ngx_http_profiling_dump_area.h"
-#include "ngx_http_profiling_gather.h"
-#include "ngx_http_profiling_goroutines.h"
-#include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
-#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
@@ -294,45 +290,4 @@ ngx_http_profiling_goroutines_known(ngx_http_profiling_json_t *j,
     }
 
     ngx_http_profiling_json_int(j, key, n);
-}
-
-
-void
-ngx_http_profiling_goroutines_overhead(ngx_http_profiling_json_t *j)
-{
-    uint64_t                         dumps, steps, spent, longest;
-    ngx_uint_t                       i;
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_dump_area_t  *area;
-
-    zone = ngx_http_profiling_process.zone;
-
-    dumps = 0;
-    steps = 0;
-    spent = 0;
-    longest = 0;
-
-    for (i = 0; zone->dump && i < zone->slots; i++) {
-
-        if (ngx_http_profiling_load(
-                          &ngx_http_profiling_zone_slot(zone, i)->claims)
-            == 0)
-        {
-            continue;
-        }
-
-        area = ngx_http_profiling_zone_dump(zone, i);
-
-        dumps += ngx_http_profiling_load(&area->dumps);
-        steps += ngx_http_profiling_load(&area->steps);
-        spent += ngx_http_profiling_load(&area->spent);
-        longest = ngx_max(longest, ngx_http_profiling_load(&area->longest));
-    }
-
-    ngx_http_profiling_json_open(j, "dumps", '{');
-    ngx_http_profiling_json_uint(j, "dumps", dumps);
-    ngx_http_profiling_json_uint(j, "steps", steps);
-    ngx_http_profiling_json_uint(j, "cpu_ns", spent);
-    ngx_http_profiling_json_uint(j, "longest_step_ns", longest);
-    ngx_http_profiling_json_close(j, '}');
 }

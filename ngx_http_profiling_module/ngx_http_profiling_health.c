@@ -12,7 +12,6 @@
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_view.h"
-#include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_zone.h"
 
 

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_aggregate.h"
+#include "ngx_http_profiling_work.h"
 
 
 #define NGX_HTTP_PROFILING_ISSUES     32
@@ -42,6 +43,9 @@ void ngx_http_profiling_health(ngx_http_profiling_snapshot_t *s,
 
 /* "healthy", "degraded", "unhealthy" */
 const char *ngx_http_profiling_health_name(ngx_uint_t status);
+
+/* /api/profiling/health */
+ngx_int_t ngx_http_profiling_view_health(ngx_http_profiling_work_t *w);
 
 
 #endif /* _NGX_HTTP_PROFILING_HEALTH_H_INCLUDED_ */

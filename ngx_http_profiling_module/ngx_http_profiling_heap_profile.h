@@ -19,22 +19,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_profiling_capture.h"
-
-
-typedef enum {
-    NGX_HTTP_PROFILING_OF_HEAP = 0,
-    NGX_HTTP_PROFILING_OF_ALLOCS,
-    NGX_HTTP_PROFILING_OF_THREADS
-} ngx_http_profiling_heap_kind_e;
-
-
-typedef struct {
-    ngx_uint_t                     kind;
-    ngx_pid_t                      worker;      /* 0: all */
-    ngx_uint_t                     text;        /* Go's debug=1 */
-    ngx_uint_t                     trim;        /* the allocators first */
-    ngx_msec_t                     delta;       /* 0: none */
-} ngx_http_profiling_heap_query_t;
+#include "ngx_http_profiling_heap_rows.h"
 
 
 /*

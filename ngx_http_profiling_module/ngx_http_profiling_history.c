@@ -2,14 +2,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_history.h"
 #include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_figures.h"
 #include "ngx_http_profiling_json.h"
 #include "ngx_http_profiling_ring.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_view.h"
-#include "ngx_http_profiling_work.h"
 
 
 /* ticks added up and printed in one step */

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_access.h"
 #include "ngx_http_profiling_api.h"
 #include "ngx_http_profiling_conf.h"
 #include "ngx_http_profiling_context.h"
@@ -11,6 +12,7 @@
 #include "ngx_http_profiling_process.h"
 #include "ngx_http_profiling_request.h"
 #include "ngx_http_profiling_settings.h"
+#include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_zone.h"
 
 

@@ -11,7 +11,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_work.h"
 
 
 /* frames that are remembered, a power of two */
@@ -38,16 +37,6 @@ ngx_uint_t ngx_http_profiling_names_known(uint64_t frame, ngx_uint_t quick);
 
 /* the name of a frame, in memory that is kept until the next lookup */
 const char *ngx_http_profiling_names_get(uint64_t frame);
-
-/*
- * Runs a work when the names that its answer needs are there: of the stacks
- * of pauses (stacks is 1), or only of where they happened.  Workers that are
- * stuck are asked where before.  Returns what a content handler returns.
- */
-struct ngx_http_profiling_work_s;
-
-ngx_int_t ngx_http_profiling_names_run(struct ngx_http_profiling_work_s *w,
-    ngx_uint_t stacks);
 
 
 #endif /* _NGX_HTTP_PROFILING_NAMES_H_INCLUDED_ */

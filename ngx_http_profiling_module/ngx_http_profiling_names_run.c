@@ -2,6 +2,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_names_run.h"
+#include "ngx_http_profiling_answer.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_frame.h"
@@ -9,7 +11,6 @@
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
 

@@ -14,7 +14,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_profiling_gather.h"
-#include "ngx_http_profiling_json.h"
 
 
 /* ms that a dump may be old */
@@ -45,12 +44,6 @@ typedef struct {
 /* content handler's work: memory, with its pools */
 ngx_int_t ngx_http_profiling_pools_request(ngx_http_request_t *r,
     ngx_pid_t worker);
-
-/* parts of that answer */
-void ngx_http_profiling_pools_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pools_t *p);
-void ngx_http_profiling_pools_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pools_t *p, ngx_pid_t pid);
 
 
 #endif /* _NGX_HTTP_PROFILING_POOLS_H_INCLUDED_ */

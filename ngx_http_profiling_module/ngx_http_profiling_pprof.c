@@ -5,10 +5,10 @@
 #include "ngx_http_profiling_pprof.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_capture.h"
+#include "ngx_http_profiling_connection_list.h"
 #include "ngx_http_profiling_encode.h"
-#include "ngx_http_profiling_goroutines.h"
+#include "ngx_http_profiling_goroutine_pprof.h"
 #include "ngx_http_profiling_rawfile.h"
-#include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_prof_raw.h"
 

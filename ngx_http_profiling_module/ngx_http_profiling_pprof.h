@@ -12,16 +12,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_answer.h"
 #include "ngx_http_profiling_text.h"
-
-
-/* the longest capture that is taken, in seconds */
-#define NGX_HTTP_PROFILING_SECONDS_MAX  3600
-
-
-/* an error in the form of its tree: JSON, or Go's text */
-typedef ngx_int_t (*ngx_http_profiling_error_pt)(ngx_http_request_t *r,
-    ngx_uint_t status, const char *format, ...);
 
 
 /*

@@ -2,16 +2,16 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_prometheus.h"
 #include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_base.h"
+#include "ngx_http_profiling_figures.h"
 #include "ngx_http_profiling_health.h"
 #include "ngx_http_profiling_histogram.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_text.h"
-#include "ngx_http_profiling_view.h"
-#include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_zone.h"
 
 

@@ -4,6 +4,8 @@
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_rawfile_cpu.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_worker.h"
 

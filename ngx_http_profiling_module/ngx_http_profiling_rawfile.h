@@ -15,7 +15,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_unwind.h"
@@ -117,22 +116,6 @@ typedef struct {
 } ngx_http_profiling_rawfile_t;
 
 
-/* of the duration, in ns, that ends now; NULL: out of memory */
-ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_create(
-    ngx_pool_t *pool, uint64_t duration);
-
-/* a slot; the samples that follow are of its owners */
-void ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading);
-
-/* from .. to - 1 of the reading's tallies, at most CHUNK of them */
-void ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_reading_t *reading, ngx_uint_t from,
-    ngx_uint_t to);
-
 /*
  * A capture that asks for the names of addresses of this process; complete.
  * NULL: out of memory.
@@ -191,20 +174,6 @@ void ngx_http_profiling_rawfile_rows(ngx_http_profiling_rawfile_t *f,
 uint32_t ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
     const void *data, size_t len);
 
-/*
- * The number of a process, which is written with the labels pid and worker
- * when it is first met; worker: ngx_worker.
- */
-uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, uint64_t worker);
-
-/* for those who number processes themselves: the set of these two labels */
-uint32_t ngx_http_profiling_rawfile_worker(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, uint64_t worker);
-
-/* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
-void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid);
 
 /* labels of a place and an upstream, at most 3; their number */
 ngx_uint_t ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,

@@ -1,15 +1,14 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_profiling_rawfile_cpu.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_owner.h"
-#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"
-#include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_stacks.h"
 #include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_prof_raw.h"

@@ -1,7 +1,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_prof_raw.h"
 
 

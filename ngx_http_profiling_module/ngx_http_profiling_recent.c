@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_profiling_recent.h"
 #include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_json.h"
@@ -10,7 +11,6 @@
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_view.h"
-#include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_zone.h"
 
 

@@ -82,11 +82,5 @@ ngx_int_t ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values);
 ngx_flag_t ngx_http_profiling_settings_enabled(ngx_conf_t *cf,
     ngx_uint_t *failed);
 
-/*
- * The memory the server may use, in bytes: the smallest limit of its cgroups
- * (v2 or v1), else the machine's memory.
- */
-uint64_t ngx_http_profiling_memory_limit(void);
-
 
 #endif /* _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_ */

@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 #include "ngx_http_profiling_system.h"
 #include "ngx_http_profiling_alive.h"
-#include "ngx_http_profiling_settings.h"
 
 
 static int64_t ngx_http_profiling_system_field(const char *text,

@@ -38,5 +38,11 @@ void ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t);
  */
 u_char ngx_http_profiling_system_state(ngx_pid_t pid);
 
+/*
+ * The memory the server may use, in bytes: the smallest limit of its cgroups
+ * (v2 or v1), else the machine's memory.
+ */
+uint64_t ngx_http_profiling_memory_limit(void);
+
 
 #endif /* _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_ */

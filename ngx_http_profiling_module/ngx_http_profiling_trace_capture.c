@@ -7,6 +7,7 @@
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_stacks.h"

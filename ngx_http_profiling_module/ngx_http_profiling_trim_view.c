@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_trim_view.h"
 #include "ngx_http_profiling_alive.h"
+#include "ngx_http_profiling_answer.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_json.h"
@@ -11,7 +12,6 @@
 #include "ngx_http_profiling_slot.h"
 #include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_wake.h"
-#include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
 

@@ -5,18 +5,11 @@
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_goroutines.h"
-#include "ngx_http_profiling_histogram.h"
-#include "ngx_http_profiling_record.h"
-#include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
 
 
 static void ngx_http_profiling_view_figure(ngx_http_profiling_json_t *j,
     const char *key, uint64_t value, uint64_t unavailable);
-static void ngx_http_profiling_view_figures(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f,
-    const ngx_http_profiling_counts_t *counts);
 static void ngx_http_profiling_view_cpu(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_figures_t *f);
 static void ngx_http_profiling_view_pauses(ngx_http_profiling_json_t *j,
@@ -32,103 +25,9 @@ static void ngx_http_profiling_view_classes(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_counts_t *counts);
 static void ngx_http_profiling_view_codes(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_counts_t *counts);
-static uint64_t ngx_http_profiling_view_empty(
-    ngx_http_profiling_snapshot_t *s);
-static void ngx_http_profiling_view_overhead(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s);
-static void ngx_http_profiling_view_sampler(ngx_http_profiling_json_t *j);
 
 
-ngx_int_t
-ngx_http_profiling_view_metrics(ngx_http_profiling_work_t *w)
-{
-    ngx_uint_t                      i;
-    ngx_http_profiling_json_t      *j;
-    ngx_http_profiling_figures_t    f;
-    ngx_http_profiling_worker_t    *worker;
-    ngx_http_profiling_snapshot_t  *s;
-
-    j = &w->json;
-    s = w->snapshot;
-    worker = s->workers.elts;
-
-    if (w->next == 0) {
-        ngx_http_profiling_figures(s, &f);
-
-        ngx_http_profiling_json_open(j, NULL, '{');
-        ngx_http_profiling_json_time(j, "timestamp", s->time);
-
-        ngx_http_profiling_json_open(j, "metrics", '{');
-        ngx_http_profiling_view_figures(j, &f, &s->all);
-        ngx_http_profiling_json_close(j, '}');
-
-        ngx_http_profiling_json_double(j, "uptime",
-                                      ngx_http_profiling_snapshot_uptime(s));
-        ngx_http_profiling_json_open(j, "workers", '[');
-    }
-
-    i = w->next++;
-
-    if (i < s->workers.nelts) {
-        ngx_http_profiling_json_open(j, NULL, '{');
-        ngx_http_profiling_view_worker(j, &worker[i]);
-
-        if (worker[i].known) {
-            ngx_http_profiling_worker_figures(s, &worker[i], &f);
-            ngx_http_profiling_view_figures(j, &f, NULL);
-        }
-
-        ngx_http_profiling_json_close(j, '}');
-
-        return NGX_AGAIN;
-    }
-
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_view_overhead(j, s);
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable
-                                           | ngx_http_profiling_view_empty(s));
-    ngx_http_profiling_json_close(j, '}');
-
-    return NGX_DONE;
-}
-
-
-/* latencies of nothing, of all workers or of one of them */
-
-static uint64_t
-ngx_http_profiling_view_empty(ngx_http_profiling_snapshot_t *s)
-{
-    uint64_t                      none;
-    ngx_uint_t                    i;
-    ngx_http_profiling_worker_t  *worker;
-
-    none = 0;
-    worker = s->workers.elts;
-
-    if (ngx_http_profiling_hist_number(&s->all.latency) == 0) {
-        none |= NGX_HTTP_PROFILING_NO_LATENCY;
-    }
-
-    if (ngx_http_profiling_hist_number(&s->passes) == 0) {
-        none |= NGX_HTTP_PROFILING_NO_PASS;
-    }
-
-    for (i = 0; i < s->workers.nelts; i++) {
-
-        if (worker[i].latency.number == 0) {
-            none |= NGX_HTTP_PROFILING_NO_LATENCY;
-        }
-
-        if (worker[i].passes.number == 0) {
-            none |= NGX_HTTP_PROFILING_NO_PASS;
-        }
-    }
-
-    return none;
-}
-
-
-static void
+void
 ngx_http_profiling_view_figures(ngx_http_profiling_json_t *j,
     const ngx_http_profiling_figures_t *f,
     const ngx_http_profiling_counts_t *counts)
@@ -467,60 +366,6 @@ ngx_http_profiling_view_place(ngx_http_profiling_json_t *j, uint64_t label)
     } else {
         ngx_http_profiling_json_null(j, "location");
     }
-}
-
-
-static void
-ngx_http_profiling_view_overhead(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s)
-{
-    ngx_http_profiling_json_open(j, "overhead", '{');
-    ngx_http_profiling_json_uint(j, "collect_ns", s->gauges.collect);
-    ngx_http_profiling_json_uint(j, "samples", s->totals.ticks);
-    ngx_http_profiling_json_uint(j, "collect_total_ns", s->totals.tick_time);
-    ngx_http_profiling_json_uint(j, "zone_bytes", s->zone->size);
-    ngx_http_profiling_json_uint(j, "unprofiled_workers",
-                              ngx_http_profiling_load(&s->zone->unprofiled));
-    ngx_http_profiling_view_sampler(j);
-    ngx_http_profiling_goroutines_overhead(j);
-    ngx_http_profiling_json_close(j, '}');
-}
-
-
-/* the handlers of CPU samples, of all workers that had a slot */
-
-static void
-ngx_http_profiling_view_sampler(ngx_http_profiling_json_t *j)
-{
-    uint64_t                    samples, ns, jit, broken, truncated;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
-
-    zone = ngx_http_profiling_process.zone;
-    samples = 0;
-    ns = 0;
-    jit = 0;
-    broken = 0;
-    truncated = 0;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
-
-        samples += ngx_http_profiling_load(&slot->samples);
-        ns += ngx_http_profiling_load(&slot->sample_time);
-        jit += ngx_http_profiling_load(&slot->sample_jit);
-        broken += ngx_http_profiling_load(&slot->sample_broken);
-        truncated += ngx_http_profiling_load(&slot->sample_truncated);
-    }
-
-    ngx_http_profiling_json_open(j, "sampler", '{');
-    ngx_http_profiling_json_uint(j, "samples", samples);
-    ngx_http_profiling_json_double(j, "seconds", (double) ns / 1e9);
-    ngx_http_profiling_json_uint(j, "jit", jit);
-    ngx_http_profiling_json_uint(j, "broken", broken);
-    ngx_http_profiling_json_uint(j, "truncated", truncated);
-    ngx_http_profiling_json_close(j, '}');
 }
 
 

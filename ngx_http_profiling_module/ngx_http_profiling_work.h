@@ -15,7 +15,6 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_json.h"
-#include "ngx_http_profiling_text.h"
 
 
 typedef struct ngx_http_profiling_work_s  ngx_http_profiling_work_t;
@@ -57,25 +56,6 @@ ngx_http_profiling_work_t *ngx_http_profiling_work_create(
  * sends the text.  Returns what a content handler returns.
  */
 ngx_int_t ngx_http_profiling_work_run(ngx_http_profiling_work_t *w);
-
-/*
- * A content handler that returns NGX_DONE answers later: by answer(), once,
- * with what a content handler returns.  A client that goes away before ends
- * the request, and with its pool what is made for it.
- */
-void ngx_http_profiling_answer_later(ngx_http_request_t *r);
-void ngx_http_profiling_answer(ngx_http_request_t *r, ngx_int_t rc);
-
-/*
- * Sends a text as the whole answer: status, Content-Type, length, no-store.
- * Returns what a content handler returns.
- */
-ngx_int_t ngx_http_profiling_send(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, ngx_http_profiling_text_t *text);
-
-/* adds a header whose name and value stay in memory */
-ngx_int_t ngx_http_profiling_header(ngx_http_request_t *r, const char *name,
-    const char *value);
 
 
 #endif /* _NGX_HTTP_PROFILING_WORK_H_INCLUDED_ */
