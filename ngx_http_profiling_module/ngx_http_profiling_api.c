@@ -17,6 +17,8 @@
 #include "ngx_http_profiling_names_run.h"
 #include "ngx_http_profiling_pools.h"
 #include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_pprof_cpu.h"
+#include "ngx_http_profiling_pprof_heap.h"
 #include "ngx_http_profiling_prometheus.h"
 #include "ngx_http_profiling_recent.h"
 #include "ngx_http_profiling_runtime.h"

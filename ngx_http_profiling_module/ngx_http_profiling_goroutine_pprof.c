@@ -9,7 +9,7 @@
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_gather.h"
 #include "ngx_http_profiling_goroutine_raw.h"
-#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_pprof_profile.h"
 #include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_work.h"
 #include "ngx_http_profiling_worker.h"

@@ -2,11 +2,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_answer.h"
+#include "ngx_http_profiling_pprof_heap.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_heap_profile.h"
 #include "ngx_http_profiling_heap_rows.h"
-#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_pprof_profile.h"
 #include "ngx_http_profiling_worker.h"
 
 

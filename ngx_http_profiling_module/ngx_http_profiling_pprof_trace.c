@@ -2,9 +2,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_answer.h"
+#include "ngx_http_profiling_pprof_trace.h"
 #include "ngx_http_profiling_argument.h"
-#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_pprof_profile.h"
 #include "ngx_http_profiling_trace_capture.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_prof_raw.h"

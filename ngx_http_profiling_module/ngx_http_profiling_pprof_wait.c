@@ -2,10 +2,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_answer.h"
+#include "ngx_http_profiling_pprof_wait.h"
 #include "ngx_http_profiling_argument.h"
 #include "ngx_http_profiling_contention.h"
-#include "ngx_http_profiling_pprof.h"
+#include "ngx_http_profiling_pprof_profile.h"
 #include "ngx_http_profiling_zone.h"
 
 
