@@ -5,7 +5,7 @@
 #include "ngx_http_profiling_contention.h"
 #include "ngx_http_profiling_alive.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_event.h"
 #include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_owner.h"

@@ -64,18 +64,6 @@ static ngx_http_profiling_context_t  *ngx_http_profiling_streams;
 static uint64_t                       ngx_http_profiling_lives;
 
 
-const char *
-ngx_http_profiling_request_state_name(ngx_uint_t state)
-{
-    static const char *const  names[] = {
-        "idle", "accept", "tls", "read", "phase", "upstream", "write",
-        "keepalive", "thread-pool", "other"
-    };
-
-    return state < NGX_HTTP_PROFILING_STATES ? names[state] : "unknown";
-}
-
-
 /*
  * The choice of a peer is where a request and its upstream meet: the function
  * of each upstream that begins it is called through ours.

@@ -22,36 +22,8 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_conf.h"
-#include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
 #include "ngx_http_profiling_zone.h"
-
-
-/* what a thread was doing; 4 bits of a label */
-
-typedef enum {
-    NGX_HTTP_PROFILING_STATE_IDLE = 0,      /* the event loop itself */
-    NGX_HTTP_PROFILING_STATE_ACCEPT,
-    NGX_HTTP_PROFILING_STATE_TLS,           /* first bytes of a connection */
-    NGX_HTTP_PROFILING_STATE_READ,          /* request line and headers */
-    NGX_HTTP_PROFILING_STATE_PHASE,         /* phases, up to the response */
-    NGX_HTTP_PROFILING_STATE_UPSTREAM,
-    NGX_HTTP_PROFILING_STATE_WRITE,         /* the rest of a response */
-    NGX_HTTP_PROFILING_STATE_KEEPALIVE,
-    NGX_HTTP_PROFILING_STATE_THREAD,        /* another thread */
-    NGX_HTTP_PROFILING_STATE_OTHER,         /* mail, stream, resolver .. */
-    NGX_HTTP_PROFILING_STATES
-} ngx_http_profiling_request_state_e;
-
-
-/* a label: place + 1 (16 bits, 0: unknown), upstream (12), state (4) */
-
-#define ngx_http_profiling_label(place, upstream, state)                      \
-    ((uint32_t) (place) << 16 | (uint32_t) (upstream) << 4 | (state))
-
-#define ngx_http_profiling_label_place(label)     ((label) >> 16)
-#define ngx_http_profiling_label_upstream(label)  ((label) >> 4 & 0xfff)
-#define ngx_http_profiling_label_state(label)     ((label) & 0xf)
 
 
 /*
@@ -131,9 +103,6 @@ ngx_http_profiling_dispatch_divert(ngx_uint_t on)
 {
     ngx_http_profiling_dispatch.ep = on ? -1 : ngx_http_profiling_dispatch.own;
 }
-
-
-const char *ngx_http_profiling_request_state_name(ngx_uint_t state);
 
 
 /* master, in postconfiguration and when the configuration is in force */
@@ -272,24 +241,7 @@ void ngx_http_profiling_context_located(ngx_http_request_t *r);
 void ngx_http_profiling_context_known(ngx_http_profiling_context_t *owner);
 
 
-/*
- * The label of what the main thread does, from its stack.  `walk`: a cache
- * whose last walk was that of this stack; or NULL, then words that are left in
- * unused places of frames may mislead.  Signal-safe.
- */
-uint32_t ngx_http_profiling_context_label(uintptr_t sp,
-    const ngx_http_profiling_unwind_cache_t *walk);
-
-/* the place of a label, NULL: it has none */
-const ngx_http_profiling_place_t *ngx_http_profiling_label_where(
-    uint64_t label);
-
-/* ", server main, location /spin" of a label; returns the end */
-u_char *ngx_http_profiling_label_print(u_char *p, u_char *last,
-    uint64_t label);
-
-
-/* between the files of this header */
+/* for context_label.c */
 
 /*
  * Requests by address: subrequests, those that have, or had, an upstream, and

@@ -4,12 +4,11 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sys/epoll.h>
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_context.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_slot.h"
-#include "ngx_http_profiling_unwind.h"
 #include "ngx_http_profiling_worker.h"
-#include "ngx_http_profiling_zone.h"
 
 
 /* registers that a function has to save before it uses them, at most */
@@ -766,4 +765,16 @@ ngx_http_profiling_label_print(u_char *p, u_char *last, uint64_t label)
     }
 
     return p;
+}
+
+
+const char *
+ngx_http_profiling_request_state_name(ngx_uint_t state)
+{
+    static const char *const  names[] = {
+        "idle", "accept", "tls", "read", "phase", "upstream", "write",
+        "keepalive", "thread-pool", "other"
+    };
+
+    return state < NGX_HTTP_PROFILING_STATES ? names[state] : "unknown";
 }

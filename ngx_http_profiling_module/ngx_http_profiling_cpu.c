@@ -5,7 +5,7 @@
 #include <ucontext.h>
 #include "ngx_http_profiling_cpu.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"

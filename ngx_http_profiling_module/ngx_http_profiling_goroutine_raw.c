@@ -4,7 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_goroutine_raw.h"
 #include "ngx_http_profiling_anonymous.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_record.h"

@@ -4,7 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_goroutine_view.h"
 #include "ngx_http_profiling_anonymous.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_dump.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"

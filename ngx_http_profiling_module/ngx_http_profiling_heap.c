@@ -4,7 +4,7 @@
 #include <math.h>
 #include <sys/syscall.h>
 #include "ngx_http_profiling_heap.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_heap_root.h"
 #include "ngx_http_profiling_objects.h"
 #include "ngx_http_profiling_record.h"

@@ -7,7 +7,7 @@
 #include "ngx_http_profiling_mutex.h"
 #include "ngx_http_profiling_block.h"
 #include "ngx_http_profiling_clock.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_interpose.h"
 #include "ngx_http_profiling_settings.h"
 #include "ngx_http_profiling_signal.h"

@@ -4,9 +4,11 @@
 #include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_encode.h"
 #include "ngx_http_profiling_frame.h"
-#include "ngx_http_profiling_rawfile.h"
+#include "ngx_http_profiling_rawfile_cpu.h"
+#include "ngx_http_profiling_rawfile_maps.h"
 #include "ngx_http_profiling_text.h"
 #include "ngx_http_profiling_unwind.h"
+#include "ngx_prof_raw.h"
 
 
 /* places of the hash that are looked at */
@@ -175,7 +177,7 @@ ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
         return NGX_OK;
     }
 
-    f = ngx_http_profiling_rawfile_symbols(pool, l->pcs, l->n);
+    f = ngx_http_profiling_names_capture(pool, l->pcs, l->n);
 
     if (f == NULL
         || ngx_http_profiling_encode(pool, log, &f->text,
@@ -262,4 +264,52 @@ ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l, u_char *p,
             break;
         }
     }
+}
+
+
+/* one stack of one frame for each; a sample of nothing would be left out */
+
+ngx_http_profiling_rawfile_t *
+ngx_http_profiling_names_capture(ngx_pool_t *pool, const uint64_t *pcs,
+    ngx_uint_t n)
+{
+    ngx_uint_t                         i;
+    ngx_http_profiling_rawfile_t      *f;
+    ngx_http_profiling_raw_process_t   process;
+
+    static const int64_t  values[] = { 1, 1 };
+
+    f = ngx_http_profiling_rawfile_create(pool, 0);
+    if (f == NULL) {
+        return NULL;
+    }
+
+    f->header->output = NGX_HTTP_PROFILING_RAW_SYMBOL;
+
+    ngx_http_profiling_rawfile_maps(f, ngx_pid);
+
+    ngx_memzero(&process, sizeof(process));
+    process.pid = (uint32_t) ngx_pid;
+
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
+                                   &process, sizeof(process), 1);
+
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
+
+    for (i = 0; i < n; i++) {
+        (void) ngx_http_profiling_rawfile_stack(f, &pcs[i], 1,
+                                            NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+    }
+
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_profiling_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
+    }
+
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+
+    return (ngx_http_profiling_rawfile_finish(f) == NGX_OK) ? f : NULL;
 }

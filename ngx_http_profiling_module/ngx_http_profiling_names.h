@@ -11,6 +11,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_profiling_rawfile.h"
 
 
 /* frames that are remembered, a power of two */
@@ -37,6 +38,13 @@ ngx_uint_t ngx_http_profiling_names_known(uint64_t frame, ngx_uint_t quick);
 
 /* the name of a frame, in memory that is kept until the next lookup */
 const char *ngx_http_profiling_names_get(uint64_t frame);
+
+/*
+ * A capture that asks for the names of addresses of this process; complete.
+ * NULL: out of memory.
+ */
+ngx_http_profiling_rawfile_t *ngx_http_profiling_names_capture(
+    ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n);
 
 
 #endif /* _NGX_HTTP_PROFILING_NAMES_H_INCLUDED_ */

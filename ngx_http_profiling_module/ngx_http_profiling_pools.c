@@ -6,7 +6,7 @@
 #include "ngx_http_profiling_aggregate.h"
 #include "ngx_http_profiling_allocator.h"
 #include "ngx_http_profiling_answer.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_dump_area.h"
 #include "ngx_http_profiling_figures.h"
 #include "ngx_http_profiling_json.h"

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_pprof_symbol.h"
 #include "ngx_http_profiling_encode.h"
+#include "ngx_http_profiling_names.h"
 #include "ngx_http_profiling_pprof_profile.h"
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_text.h"
@@ -123,7 +124,7 @@ ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
         return ngx_http_profiling_send(r, NGX_HTTP_OK, &type, &text);
     }
 
-    f = ngx_http_profiling_rawfile_symbols(r->pool, pcs, n);
+    f = ngx_http_profiling_names_capture(r->pool, pcs, n);
     profile = ngx_http_profiling_pprof_create(r, NULL, error);
 
     if (f == NULL || profile == NULL) {

@@ -3,9 +3,7 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_rawfile_cpu.h"
-#include "ngx_http_profiling_rawfile_maps.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_worker.h"
 
@@ -382,54 +380,6 @@ ngx_http_profiling_rawfile_comment(ngx_http_profiling_rawfile_t *f,
     }
 
     *string = ngx_http_profiling_rawfile_one(f, text, p - text);
-}
-
-
-/* one stack of one frame for each; a sample of nothing would be left out */
-
-ngx_http_profiling_rawfile_t *
-ngx_http_profiling_rawfile_symbols(ngx_pool_t *pool, const uint64_t *pcs,
-    ngx_uint_t n)
-{
-    ngx_uint_t                         i;
-    ngx_http_profiling_rawfile_t      *f;
-    ngx_http_profiling_raw_process_t   process;
-
-    static const int64_t  values[] = { 1, 1 };
-
-    f = ngx_http_profiling_rawfile_create(pool, 0);
-    if (f == NULL) {
-        return NULL;
-    }
-
-    f->header->output = NGX_HTTP_PROFILING_RAW_SYMBOL;
-
-    ngx_http_profiling_rawfile_maps(f, ngx_pid);
-
-    ngx_memzero(&process, sizeof(process));
-    process.pid = (uint32_t) ngx_pid;
-
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
-                                   &process, sizeof(process), 1);
-
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
-
-    for (i = 0; i < n; i++) {
-        (void) ngx_http_profiling_rawfile_stack(f, &pcs[i], 1,
-                                            NGX_HTTP_PROFILING_RAW_ALL_EXACT);
-    }
-
-    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
-
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
-
-    for (i = 0; i < n; i++) {
-        ngx_http_profiling_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
-    }
-
-    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
-
-    return (ngx_http_profiling_rawfile_finish(f) == NGX_OK) ? f : NULL;
 }
 
 

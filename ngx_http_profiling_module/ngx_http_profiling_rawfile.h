@@ -117,13 +117,6 @@ typedef struct {
 
 
 /*
- * A capture that asks for the names of addresses of this process; complete.
- * NULL: out of memory.
- */
-ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_symbols(
-    ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n);
-
-/*
  * All is read: the time of the profile is now, and if it is a delta that has
  * begun at start, monotonic ns, not 0, it lasted since then.
  */

@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include "ngx_http_profiling_rawfile_cpu.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_hang.h"
 #include "ngx_http_profiling_owner.h"
 #include "ngx_http_profiling_rawfile_maps.h"

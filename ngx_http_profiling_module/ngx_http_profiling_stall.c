@@ -5,6 +5,7 @@
 #include "ngx_http_profiling_stall.h"
 #include "ngx_http_profiling_base.h"
 #include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_frame.h"
 #include "ngx_http_profiling_record.h"
 #include "ngx_http_profiling_settings.h"

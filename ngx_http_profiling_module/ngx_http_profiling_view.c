@@ -4,7 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_profiling_view.h"
 #include "ngx_http_profiling_base.h"
-#include "ngx_http_profiling_context.h"
+#include "ngx_http_profiling_context_label.h"
 #include "ngx_http_profiling_zone.h"
 
 
