@@ -338,7 +338,7 @@ uninstall:
 
 
 version := $(shell sed -n 's/.*PROFILING_VERSION  *"\(.*\)"/\1/p' \
-             ngx_http_profiling_module/ngx_http_profiling_base.h)
+             ngx_http_profiling_module/base/ngx_prof_base.h)
 
 release := ngx_http_profiling_module-$(version)
 

@@ -6,8 +6,8 @@
  */
 
 
-#include "../ngx_http_profiling_module/ngx_http_profiling_block.c"
-#include "../ngx_http_profiling_module/ngx_http_profiling_mutex.c"
+#include "../ngx_http_profiling_module/sampler/ngx_prof_block.c"
+#include "../ngx_http_profiling_module/sampler/ngx_prof_mutex.c"
 
 
 #define TURNS   51

@@ -2,18 +2,18 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_profiling_access.h"
-#include "ngx_http_profiling_api.h"
-#include "ngx_http_profiling_conf.h"
-#include "ngx_http_profiling_context.h"
-#include "ngx_http_profiling_hold.h"
-#include "ngx_http_profiling_memory.h"
-#include "ngx_http_profiling_place.h"
-#include "ngx_http_profiling_process.h"
-#include "ngx_http_profiling_request.h"
-#include "ngx_http_profiling_settings.h"
-#include "ngx_http_profiling_system.h"
-#include "ngx_http_profiling_zone.h"
+#include "ngx_prof_access.h"
+#include "ngx_prof_api.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_hold.h"
+#include "ngx_prof_conf_zone.h"
+#include "ngx_prof_place.h"
+#include "ngx_prof_process.h"
+#include "ngx_prof_request.h"
+#include "ngx_prof_settings.h"
+#include "ngx_prof_proc.h"
+#include "ngx_prof_zone.h"
 
 
 static void *ngx_http_profiling_create_main_conf(ngx_conf_t *cf);

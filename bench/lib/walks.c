@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "ngx_http_profiling_objects.h"
-#include "ngx_http_profiling_unwind.h"
+#include "ngx_prof_objects.h"
+#include "ngx_prof_unwind.h"
 #include "unwind_work.h"
 
 

@@ -128,7 +128,7 @@ done_testing();
 # as nginx itself would tell it
 
 sub version {
-    my $header = 'ngx_http_profiling_module/ngx_http_profiling_base.h';
+    my $header = 'ngx_http_profiling_module/base/ngx_prof_base.h';
 
     open my $fh, '<', $header or die "open() \"$header\" failed: $!\n";
 

@@ -21,11 +21,11 @@ static int fuzz_iterate(int (*callback)(struct dl_phdr_info *info, size_t size,
 
 #define dl_iterate_phdr  fuzz_iterate
 
-#include "ngx_http_profiling_objects.c"
+#include "ngx_prof_objects.c"
 
 #undef dl_iterate_phdr
 
-#include "ngx_http_profiling_interpose_elf.h"
+#include "ngx_prof_elf.h"
 
 
 #define FUZZ_SIZE     8192          /* of the data, before the page of code */

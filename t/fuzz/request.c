@@ -6,9 +6,9 @@
 
 #include "worker.h"
 
-#include "ngx_http_profiling_encode.h"
-#include "ngx_http_profiling_rawfile.h"
-#include "ngx_http_profiling_wake.h"
+#include "ngx_prof_encode.h"
+#include "ngx_prof_raw_file.h"
+#include "ngx_prof_wake.h"
 
 
 static void fuzz_headers(ngx_http_request_t *r, const ngx_str_t *text);

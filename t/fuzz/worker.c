@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-#include "ngx_http_profiling_allocator.h"
+#include "ngx_prof_allocator.h"
 #include "pool.h"
 
 

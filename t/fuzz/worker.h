@@ -15,9 +15,9 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
-#include "ngx_http_profiling_api.h"
-#include "ngx_http_profiling_conf.h"
-#include "ngx_http_profiling_worker.h"
+#include "ngx_prof_api.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_worker.h"
 
 
 /* slots, samples, places of the zone that is made */

@@ -11,7 +11,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_http_profiling_interpose.h"
+#include "ngx_prof_interpose.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

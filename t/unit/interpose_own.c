@@ -5,7 +5,7 @@
  * that a mistake ends in endless recursion.
  */
 
-#include "ngx_http_profiling_interpose.h"
+#include "ngx_prof_interpose.h"
 
 
 int profiling_target(int n);

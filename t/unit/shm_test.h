@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-#include "ngx_http_profiling_alive.h"
+#include "ngx_prof_alive.h"
 
 
 #define TEST_MAX     ((uint64_t) -1)

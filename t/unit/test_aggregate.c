@@ -4,15 +4,15 @@
  * stay, those of later ones begin where they began, no sum ever falls.
  */
 
-/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
-/* sources: shm/ngx_http_profiling_owner.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
-/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
-/* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
-/* sources: shm/ngx_http_profiling_ring.c t/unit/pool.c */
+/* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
+/* sources: shm/ngx_prof_owner.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
+/* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
+/* sources: shm/ngx_prof_zone.c shm/ngx_prof_stacks.c */
+/* sources: shm/ngx_prof_ring.c t/unit/pool.c */
 /* sources: t/unit/nginx_functions.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_aggregate.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_worker.c */
+/* sources: ngx_http_profiling_module/report/ngx_prof_snapshot.c */
+/* sources: ngx_http_profiling_module/worker/ngx_prof_worker.c */
 /* libs: -ldl -lm */
 
 #include "shm_test.h"
@@ -21,9 +21,9 @@
 
 #include <math.h>
 
-#include "ngx_http_profiling_aggregate.h"
-#include "ngx_http_profiling_system.h"
-#include "ngx_http_profiling_worker.h"
+#include "ngx_prof_snapshot.h"
+#include "ngx_prof_proc.h"
+#include "ngx_prof_worker.h"
 
 
 #define SLOTS      6

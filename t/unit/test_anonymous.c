@@ -4,8 +4,8 @@
  * what counts as the address of an upstream.
  */
 
-/* sources: ngx_http_profiling_module/ngx_http_profiling_anonymous.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_worker.c */
+/* sources: ngx_http_profiling_module/connection/ngx_prof_anonymous.c */
+/* sources: ngx_http_profiling_module/worker/ngx_prof_worker.c */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -13,8 +13,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "ngx_http_profiling_anonymous.h"
-#include "ngx_http_profiling_worker.h"
+#include "ngx_prof_anonymous.h"
+#include "ngx_prof_worker.h"
 
 
 /* nginx's own, for "%s-%016xL" alone */

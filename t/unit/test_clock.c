@@ -4,7 +4,7 @@
  * at any rate, never goes back, and catches up when the machine has slept.
  */
 
-/* sources: ngx_http_profiling_module/ngx_http_profiling_clock.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_clock.c */
 
 #include <ngx_config.h>
 
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "ngx_http_profiling_clock.h"
+#include "ngx_prof_clock.h"
 
 
 #define SECOND    1000000000ULL

@@ -4,8 +4,8 @@
  * all, while it is written and when its writer is killed at any instruction.
  */
 
-/* sources: shm/ngx_http_profiling_dump_area.c */
-/* sources: shm/ngx_http_profiling_record.c */
+/* sources: shm/ngx_prof_dump_area.c */
+/* sources: shm/ngx_prof_record.c */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include "ngx_http_profiling_dump_area.h"
+#include "ngx_prof_dump_area.h"
 
 
 #define TEST_SIZE     65536

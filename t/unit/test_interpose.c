@@ -5,8 +5,8 @@
  * hooks, versions, damaged tables, threads that call what is being patched.
  */
 
-/* sources: ngx_http_profiling_module/ngx_http_profiling_interpose.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_interpose_elf.c */
+/* sources: ngx_http_profiling_module/hook/ngx_prof_interpose.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_elf.c */
 /* libs: -ldl -lpthread */
 /* needs: ifunc */
 

@@ -4,14 +4,14 @@
  * bytes, numbers and times, judged by a strict reader of its own.
  */
 
-/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
-/* sources: shm/ngx_http_profiling_owner.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
-/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
-/* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
+/* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
+/* sources: shm/ngx_prof_owner.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
+/* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
+/* sources: shm/ngx_prof_zone.c shm/ngx_prof_stacks.c */
 /* sources: t/unit/pool.c t/unit/nginx_functions.c t/unit/shm_json.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_text.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_json.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_text.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_json.c */
 /* libs: -ldl -lm */
 
 #include "shm_test.h"
@@ -20,7 +20,7 @@
 
 #include <math.h>
 
-#include "ngx_http_profiling_json.h"
+#include "ngx_prof_json.h"
 #include "shm_json.h"
 
 

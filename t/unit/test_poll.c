@@ -4,7 +4,7 @@
  * order, and none to a connection that is not its own any more.
  */
 
-/* sources: ngx_http_profiling_module/ngx_http_profiling_poll.c */
+/* sources: ngx_http_profiling_module/trace/ngx_prof_poll.c */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -14,7 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "ngx_http_profiling_poll.h"
+#include "ngx_prof_poll.h"
 
 
 #define CONNECTIONS  8

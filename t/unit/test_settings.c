@@ -4,11 +4,11 @@
  * environment variables, their ranges, what beats what, what is logged.
  */
 
-/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
-/* sources: shm/ngx_http_profiling_owner.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
-/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_slot.c */
-/* sources: shm/ngx_http_profiling_zone.c shm/ngx_http_profiling_stacks.c */
+/* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
+/* sources: shm/ngx_prof_owner.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
+/* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
+/* sources: shm/ngx_prof_zone.c shm/ngx_prof_stacks.c */
 /* sources: t/unit/pool.c t/unit/nginx_functions.c */
 /* libs: -ldl */
 
@@ -16,7 +16,7 @@
 #include "nginx_functions.h"
 #include "pool.h"
 
-#include "ngx_http_profiling_settings.c"
+#include "ngx_prof_settings.c"
 
 
 #define BAD  ((int64_t) -12345)

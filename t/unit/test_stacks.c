@@ -6,11 +6,11 @@
  */
 
 /* sources: t/unit/shm_step.c t/unit/unwind_trap_arm64.c */
-/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
-/* sources: shm/ngx_http_profiling_owner.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
-/* sources: shm/ngx_http_profiling_slot.c shm/ngx_http_profiling_zone.c */
-/* sources: shm/ngx_http_profiling_record.c shm/ngx_http_profiling_ring.c */
+/* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
+/* sources: shm/ngx_prof_owner.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
+/* sources: shm/ngx_prof_slot.c shm/ngx_prof_zone.c */
+/* sources: shm/ngx_prof_record.c shm/ngx_prof_ring.c */
 
 #include "test_stacks.h"
 

@@ -15,7 +15,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
-#include "ngx_http_profiling_stacks.c"
+#include "ngx_prof_stacks.c"
 
 
 #define TEST_DEPTH    24

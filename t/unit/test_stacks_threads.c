@@ -4,10 +4,10 @@
  * accesses that are not atomic.
  */
 
-/* sources: t/unit/shm_test.c shm/ngx_http_profiling_histogram.c */
-/* sources: shm/ngx_http_profiling_owner.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_alive.c */
-/* sources: shm/ngx_http_profiling_slot.c shm/ngx_http_profiling_zone.c */
+/* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
+/* sources: shm/ngx_prof_owner.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
+/* sources: shm/ngx_prof_slot.c shm/ngx_prof_zone.c */
 /* sanitize: thread */
 
 /*
@@ -21,8 +21,8 @@
 
 #include "test_stacks.h"
 
-#include "ngx_http_profiling_record.c"
-#include "ngx_http_profiling_ring.c"
+#include "ngx_prof_record.c"
+#include "ngx_prof_ring.c"
 
 
 static void *

@@ -7,13 +7,13 @@
 /* sources: t/unit/unwind_code.S */
 /* sources: t/unit/unwind_work.c */
 /* sources: t/unit/unwind_step.c t/unit/unwind_trap_arm64.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_table.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_objects.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind_expr.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind_recover.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_rules.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_table.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_objects.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_unwind.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_expr.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_recover.c */
 /* libs: -lcrypto -lpcre2-8 -lz -lm -ldl -lpthread */
 
 
@@ -28,8 +28,8 @@
 #include <sys/time.h>
 #include <cmocka.h>
 
-#include "ngx_http_profiling_objects.h"
-#include "ngx_http_profiling_unwind.h"
+#include "ngx_prof_objects.h"
+#include "ngx_prof_unwind.h"
 #include "unwind_work.h"
 
 

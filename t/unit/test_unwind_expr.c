@@ -5,10 +5,10 @@
  * stack, too few values, too many, operators that are none.
  */
 
-/* sources: ngx_http_profiling_module/ngx_http_profiling_unwind_expr.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_rules.c */
-/* sources: ngx_http_profiling_module/ngx_http_profiling_cfi_table.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_expr.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_rules.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_table.c */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -16,7 +16,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "ngx_http_profiling_walk.h"
+#include "ngx_prof_walk.h"
 
 
 /* DWARF 5, table 7.9 */

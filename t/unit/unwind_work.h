@@ -12,7 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_profiling_unwind.h"
+#include "ngx_prof_unwind.h"
 
 
 /* of an interrupted thread */

@@ -1,0 +1,74 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_hold.h"
+#include "ngx_prof_conf.h"
+
+
+/* ms; nothing happens when they are over, but that they begin anew */
+#define NGX_HTTP_PROFILING_HOLD  60000
+
+
+static void ngx_http_profiling_hold_timer(ngx_event_t *ev);
+static void ngx_http_profiling_hold_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_profiling_hold_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    ngx_event_t                    *ev;
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    /* before the answer begins, where it can still be refused */
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_event_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = lcf->handler(r);
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    /* what has returned this has its share in the request: it is alive */
+
+    ev = cln->data;
+
+    ngx_memzero(ev, sizeof(ngx_event_t));
+
+    ev->handler = ngx_http_profiling_hold_timer;
+    ev->data = r->connection;
+    ev->log = r->connection->log;
+
+    cln->handler = ngx_http_profiling_hold_cleanup;
+
+    ngx_add_timer(ev, NGX_HTTP_PROFILING_HOLD);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_profiling_hold_timer(ngx_event_t *ev)
+{
+    ev->timedout = 0;
+    ngx_add_timer(ev, NGX_HTTP_PROFILING_HOLD);
+}
+
+
+static void
+ngx_http_profiling_hold_cleanup(void *data)
+{
+    ngx_event_t *ev = data;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+}

@@ -1,0 +1,114 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_alive.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_record.h"
+
+
+ngx_uint_t
+ngx_http_profiling_slot_alive(const ngx_http_profiling_slot_t *slot)
+{
+    u_char     state;
+    uint64_t   owner, start, now;
+    ngx_pid_t  pid;
+
+    owner = ngx_http_profiling_load_acquire(&slot->owner);
+    pid = (ngx_pid_t) (owner & ~NGX_HTTP_PROFILING_CLAIMING);
+
+    if (pid <= 0 || (kill(pid, 0) == -1 && errno == ESRCH)) {
+        return 0;
+    }
+
+    start = ngx_http_profiling_load(&slot->start);
+    now = ngx_http_profiling_process_start(pid, &state);
+
+    if (state == 'Z' || state == 'X') {
+        return 0;
+    }
+
+    /* while a claim is made, start may still be that of the owner before */
+
+    if (owner & NGX_HTTP_PROFILING_CLAIMING) {
+        return 1;
+    }
+
+    if (start && now && start != now) {
+        return 0;
+    }
+
+    return 1;
+}
+
+
+ngx_pid_t
+ngx_http_profiling_slot_worker(const ngx_http_profiling_slot_t *slot,
+    ngx_pid_t pid)
+{
+    ngx_pid_t  owner;
+
+    if (!ngx_http_profiling_slot_of(slot, pid)) {
+        return 0;
+    }
+
+    owner = ngx_http_profiling_slot_pid(slot);
+
+    return (owner && ngx_http_profiling_slot_alive(slot)) ? owner : 0;
+}
+
+
+uint64_t
+ngx_http_profiling_process_start(ngx_pid_t pid, u_char *state)
+{
+    int         fd;
+    char       *p, path[sizeof("/proc//stat") + NGX_INT64_LEN];
+    char        buf[1024];
+    ssize_t     n;
+    ngx_uint_t  field;
+
+    if (state) {
+        *state = 0;
+    }
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return 0;
+    }
+
+    n = read(fd, buf, sizeof(buf) - 1);
+    (void) close(fd);
+
+    if (n <= 0) {
+        return 0;
+    }
+
+    buf[n] = '\0';
+
+    /* field 2 is the name in parentheses and may hold any character */
+
+    p = strrchr(buf, ')');
+
+    if (p == NULL || p[1] != ' ') {
+        return 0;
+    }
+
+    p += 2;
+
+    if (state) {
+        *state = (u_char) *p;
+    }
+
+    for (field = 3; field < 22; field++) {
+        p = strchr(p, ' ');
+
+        if (p == NULL) {
+            return 0;
+        }
+
+        p++;
+    }
+
+    return strtoull(p, NULL, 10);
+}

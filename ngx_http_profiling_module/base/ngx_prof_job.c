@@ -1,0 +1,141 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_prof_job.h"
+#include "ngx_prof_base.h"
+
+
+static void ngx_http_profiling_job_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_job_step(void *data);
+
+
+void
+ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
+    ngx_event_handler_pt handler, ngx_log_t *log)
+{
+    ev->handler = handler;
+    ev->data = c;
+    ev->log = log;
+    ev->posted = 0;
+
+    c->fd = (ngx_socket_t) -1;
+}
+
+
+void
+ngx_http_profiling_event_stop(ngx_event_t *ev)
+{
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+}
+
+
+void
+ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer)
+{
+    /*
+     * nginx counts from the begin of the pass, which may be long ago, and in
+     * whole milliseconds
+     */
+
+    ngx_time_update();
+    ngx_add_timer(ev, timer + 1);
+}
+
+
+ngx_int_t
+ngx_http_profiling_slice(ngx_http_profiling_step_pt step, void *data)
+{
+    uint64_t   end;
+    ngx_int_t  rc;
+
+    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_SLICE;
+
+    do {
+        rc = step(data);
+
+    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
+
+    return rc;
+}
+
+
+void
+ngx_http_profiling_job_start(ngx_http_profiling_job_t *job, ngx_log_t *log)
+{
+    ngx_http_profiling_event_init(&job->event, &job->connection,
+                                  ngx_http_profiling_job_handler, log);
+
+    ngx_post_event(&job->event, &ngx_posted_events);
+}
+
+
+ngx_int_t
+ngx_http_profiling_job_wait(ngx_http_profiling_job_t *job, ngx_msec_t timer)
+{
+    /* nginx would keep one that is about to expire */
+
+    if (job->event.timer_set) {
+        ngx_del_timer(&job->event);
+    }
+
+    ngx_http_profiling_event_timer(&job->event, timer);
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_http_profiling_job_stop(ngx_http_profiling_job_t *job)
+{
+    ngx_http_profiling_event_stop(&job->event);
+}
+
+
+static void
+ngx_http_profiling_job_handler(ngx_event_t *ev)
+{
+    ngx_int_t                  rc;
+    ngx_http_profiling_job_t  *job;
+
+    job = (ngx_http_profiling_job_t *)
+              ((u_char *) ev - offsetof(ngx_http_profiling_job_t, event));
+
+    ev->timedout = 0;
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
+    rc = ngx_http_profiling_slice(ngx_http_profiling_job_step, job);
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_DONE) {
+        return;
+    }
+
+    ngx_http_profiling_job_stop(job);
+
+    job->done(job->data, rc);
+}
+
+
+/* a step may set the next one */
+
+static ngx_int_t
+ngx_http_profiling_job_step(void *data)
+{
+    ngx_http_profiling_job_t *job = data;
+
+    return job->step(job->data);
+}

@@ -1,0 +1,64 @@
+
+/*
+ * A writer of JSON, RFC 8259.  It knows where commas go; keys are C strings
+ * of our own and are not escaped, values are.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_JSON_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_JSON_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_text.h"
+
+
+typedef struct {
+    ngx_http_profiling_text_t   text;
+    ngx_uint_t                  comma;      /* before the next value */
+} ngx_http_profiling_json_t;
+
+
+/* key may be NULL in all of these: an element of an array, or the whole */
+
+void ngx_http_profiling_json_open(ngx_http_profiling_json_t *j,
+    const char *key, char bracket);
+void ngx_http_profiling_json_close(ngx_http_profiling_json_t *j,
+    char bracket);
+
+void ngx_http_profiling_json_uint(ngx_http_profiling_json_t *j,
+    const char *key, uint64_t n);
+void ngx_http_profiling_json_int(ngx_http_profiling_json_t *j,
+    const char *key, int64_t n);
+void ngx_http_profiling_json_bool(ngx_http_profiling_json_t *j,
+    const char *key, ngx_uint_t n);
+void ngx_http_profiling_json_null(ngx_http_profiling_json_t *j,
+    const char *key);
+
+/* with 6 digits after the point, zeros at the end left out; null from MAX on */
+#define NGX_HTTP_PROFILING_JSON_MAX  9223372036854775808.0
+
+void ngx_http_profiling_json_double(ngx_http_profiling_json_t *j,
+    const char *key, double n);
+
+void ngx_http_profiling_json_string(ngx_http_profiling_json_t *j,
+    const char *key, const u_char *data, size_t len);
+
+#define ngx_http_profiling_json_cstring(j, key, s)                            \
+    ngx_http_profiling_json_string(j, key, (const u_char *) (s),              \
+                                   ngx_strlen(s))
+
+/* a long string in parts; a part ends at the end of a character */
+void ngx_http_profiling_json_begin(ngx_http_profiling_json_t *j,
+    const char *key);
+void ngx_http_profiling_json_part(ngx_http_profiling_json_t *j,
+    const u_char *data, size_t len);
+void ngx_http_profiling_json_end(ngx_http_profiling_json_t *j);
+
+/* a time in ms since the epoch as RFC 3339 in UTC; 0: null */
+void ngx_http_profiling_json_time(ngx_http_profiling_json_t *j,
+    const char *key, uint64_t ms);
+
+
+#endif /* _NGX_HTTP_PROFILING_JSON_H_INCLUDED_ */

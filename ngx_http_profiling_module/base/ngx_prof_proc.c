@@ -1,0 +1,348 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/resource.h>
+#include "ngx_prof_proc.h"
+#include "ngx_prof_alive.h"
+
+
+static int64_t ngx_http_profiling_system_field(const char *text,
+    const char *name);
+static void ngx_http_profiling_system_status(
+    ngx_http_profiling_gauges_t *g);
+static ngx_int_t ngx_http_profiling_system_statm(uint64_t *resident,
+    uint64_t *shared);
+static uint64_t ngx_http_profiling_system_descriptors(void);
+static uint64_t ngx_http_profiling_cgroup_limit(const char *root,
+    const char *path, const char *file);
+static uint64_t ngx_http_profiling_number_file(const char *path);
+
+
+/* where the hierarchies of cgroups are mounted, cgroups(7) */
+#define NGX_HTTP_PROFILING_CGROUP      "/sys/fs/cgroup"
+#define NGX_HTTP_PROFILING_CGROUP_V1   "/sys/fs/cgroup/memory"
+
+
+/* calls of system_memory() between two readings of /proc/self/status */
+#define NGX_HTTP_PROFILING_STATUS_EACH  8
+
+
+static int                          ngx_http_profiling_status_fd = -1;
+static int                          ngx_http_profiling_statm_fd = -1;
+static int                          ngx_http_profiling_fd_fd = -1;
+static ngx_uint_t                   ngx_http_profiling_status_age;
+static ngx_http_profiling_gauges_t  ngx_http_profiling_status;
+
+
+void
+ngx_http_profiling_system_init(ngx_log_t *log)
+{
+    ngx_http_profiling_status_age = 0;
+
+    ngx_http_profiling_status_fd = open("/proc/self/status",
+                                        O_RDONLY|O_CLOEXEC);
+    ngx_http_profiling_statm_fd = open("/proc/self/statm",
+                                       O_RDONLY|O_CLOEXEC);
+    ngx_http_profiling_fd_fd = open("/proc/self/fd",
+                                    O_PATH|O_DIRECTORY|O_CLOEXEC);
+
+    if (ngx_http_profiling_status_fd == -1) {
+        ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno,
+                      "open() \"/proc/self/status\" failed, "
+                      "resident memory is not known");
+    }
+}
+
+
+void
+ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
+{
+    uint64_t                      anonymous;
+    ngx_http_profiling_gauges_t  *status;
+
+    status = &ngx_http_profiling_status;
+
+    if (ngx_http_profiling_status_age++ % NGX_HTTP_PROFILING_STATUS_EACH == 0)
+    {
+        ngx_memzero(status, sizeof(ngx_http_profiling_gauges_t));
+        ngx_http_profiling_system_status(status);
+    }
+
+    g->unavailable |= status->unavailable;
+    g->anonymous = status->anonymous;
+    g->shared = status->shared;
+    g->files = status->files;
+    g->threads = status->threads;
+    g->stack_main = status->stack_main;
+
+    anonymous = ngx_http_profiling_system_anonymous();
+
+    if (anonymous) {
+        g->anonymous = anonymous;
+    }
+
+    g->descriptors = ngx_http_profiling_system_descriptors();
+
+    if (g->descriptors == 0) {
+        g->unavailable |= NGX_HTTP_PROFILING_NO_FDS;
+    }
+}
+
+
+/* what is not shared is anonymous: RssAnon of the present moment */
+
+uint64_t
+ngx_http_profiling_system_anonymous(void)
+{
+    uint64_t  resident, shared;
+
+    if (ngx_http_profiling_system_statm(&resident, &shared) != NGX_OK) {
+        return 0;
+    }
+
+    return resident - ngx_min(resident, shared);
+}
+
+
+static void
+ngx_http_profiling_system_status(ngx_http_profiling_gauges_t *g)
+{
+    char      text[4096];
+    int64_t   anonymous, shared, files;
+    ssize_t   n;
+
+    n = (ngx_http_profiling_status_fd == -1) ? -1
+        : pread(ngx_http_profiling_status_fd, text, sizeof(text) - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+
+    anonymous = ngx_http_profiling_system_field(text, "\nRssAnon:");
+    files = ngx_http_profiling_system_field(text, "\nRssFile:");
+    shared = ngx_http_profiling_system_field(text, "\nRssShmem:");
+
+    if (anonymous == -1 || files == -1 || shared == -1) {
+        g->unavailable |= NGX_HTTP_PROFILING_NO_MEMORY;
+
+    } else {
+        g->anonymous = anonymous * 1024;
+        g->files = files * 1024;
+        g->shared = shared * 1024;
+    }
+
+    g->threads = ngx_max(ngx_http_profiling_system_field(text, "\nThreads:"),
+                         0);
+    g->stack_main = 1024 * (uint64_t)
+               ngx_max(ngx_http_profiling_system_field(text, "\nVmStk:"), 0);
+}
+
+
+/* pages that are resident, and those of files and shared memory: proc(5) */
+
+static ngx_int_t
+ngx_http_profiling_system_statm(uint64_t *resident, uint64_t *shared)
+{
+    char     *p, text[128];
+    ssize_t   n;
+
+    n = (ngx_http_profiling_statm_fd == -1) ? -1
+        : pread(ngx_http_profiling_statm_fd, text, sizeof(text) - 1, 0);
+
+    if (n <= 0) {
+        return NGX_ERROR;
+    }
+
+    text[n] = '\0';
+
+    (void) strtoull(text, &p, 10);
+    *resident = strtoull(p, &p, 10) * ngx_pagesize;
+    *shared = strtoull(p, &p, 10) * ngx_pagesize;
+
+    return NGX_OK;
+}
+
+
+static int64_t
+ngx_http_profiling_system_field(const char *text, const char *name)
+{
+    char  *p;
+
+    p = strstr(text, name);
+
+    return p ? (int64_t) strtoll(p + ngx_strlen(name), NULL, 10) : -1;
+}
+
+
+/*
+ * Since Linux 6.2 the size of the directory is the number of descriptors.
+ * Before that only a listing would tell, whose cost grows with them.
+ */
+
+static uint64_t
+ngx_http_profiling_system_descriptors(void)
+{
+    struct stat  sb;
+
+    if (ngx_http_profiling_fd_fd == -1
+        || fstat(ngx_http_profiling_fd_fd, &sb) == -1)
+    {
+        return 0;
+    }
+
+    return sb.st_size;
+}
+
+
+void
+ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t)
+{
+    struct rusage  ru;
+
+    if (getrusage(RUSAGE_SELF, &ru) == -1) {
+        return;
+    }
+
+    t->user = (uint64_t) ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec;
+    t->system = (uint64_t) ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec;
+    t->voluntary = ru.ru_nvcsw;
+    t->involuntary = ru.ru_nivcsw;
+    t->minor_faults = ru.ru_minflt;
+    t->major_faults = ru.ru_majflt;
+}
+
+
+u_char
+ngx_http_profiling_system_state(ngx_pid_t pid)
+{
+    u_char  state;
+
+    (void) ngx_http_profiling_process_start(pid, &state);
+
+    return state;
+}
+
+
+uint64_t
+ngx_http_profiling_memory_limit(void)
+{
+    char      *p, *line, *next, *path, text[8192];
+    FILE      *f;
+    size_t     n;
+    uint64_t   limit, found;
+
+    limit = (uint64_t) sysconf(_SC_PHYS_PAGES) * ngx_pagesize;
+
+    f = fopen("/proc/self/cgroup", "re");
+    if (f == NULL) {
+        return limit;
+    }
+
+    n = fread(text, 1, sizeof(text) - 1, f);
+    text[n] = '\0';
+    (void) fclose(f);
+
+    /* lines "0::/path" (v2) and "7:memory:/path" (v1), cgroups(7) */
+
+    for (line = text; *line; line = next) {
+        p = strchr(line, '\n');
+        next = p ? p + 1 : line + ngx_strlen(line);
+
+        if (p) {
+            *p = '\0';
+        }
+
+        path = strchr(line, '/');
+
+        if (path == NULL) {
+            continue;
+        }
+
+        found = 0;
+
+        if (ngx_strncmp(line, "0::", 3) == 0) {
+            found = ngx_http_profiling_cgroup_limit(NGX_HTTP_PROFILING_CGROUP,
+                                                    path, "memory.max");
+
+        } else if (ngx_strstr(line, ":memory:")) {
+            found = ngx_http_profiling_cgroup_limit(
+                                      NGX_HTTP_PROFILING_CGROUP_V1,
+                                      path, "memory.limit_in_bytes");
+        }
+
+        if (found) {
+            limit = ngx_min(limit, found);
+        }
+    }
+
+    return limit;
+}
+
+
+/* the smallest limit of a cgroup and of those above it; 0: none */
+
+static uint64_t
+ngx_http_profiling_cgroup_limit(const char *root, const char *path,
+    const char *file)
+{
+    char      *p, dir[NGX_MAX_PATH], name[NGX_MAX_PATH];
+    int        n;
+    uint64_t   limit, value;
+
+    limit = 0;
+
+    n = snprintf(dir, sizeof(dir), "%s", path);
+
+    if (n < 0 || n >= (int) sizeof(dir)) {
+        return 0;
+    }
+
+    /* in a container the path may be the host's: its root is ours then */
+
+    for ( ;; ) {
+        p = strrchr(dir, '/');
+
+        n = snprintf(name, sizeof(name), "%s%s%s%s", root, dir,
+                     (p && p[1]) ? "/" : "", file);
+
+        if (n > 0 && n < (int) sizeof(name)) {
+            value = ngx_http_profiling_number_file(name);
+
+            if (value && (limit == 0 || value < limit)) {
+                limit = value;
+            }
+        }
+
+        if (p == NULL) {
+            return limit;
+        }
+
+        if (p[1]) {
+            p[p == dir ? 1 : 0] = '\0';
+            continue;
+        }
+
+        return limit;
+    }
+}
+
+
+/* 0: no such file, or no number ("max") */
+
+static uint64_t
+ngx_http_profiling_number_file(const char *path)
+{
+    int      fd;
+    char     text[NGX_INT64_LEN + 2];
+    ssize_t  n;
+
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return 0;
+    }
+
+    n = read(fd, text, sizeof(text) - 1);
+    (void) close(fd);
+
+    text[n > 0 ? n : 0] = '\0';
+
+    return strtoull(text, NULL, 10);
+}

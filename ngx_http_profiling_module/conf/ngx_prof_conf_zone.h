@@ -1,0 +1,30 @@
+
+/*
+ * The zone as nginx sees it: a shared memory of ngx_cycle_t, sized before it
+ * is made, laid out at the first start, taken over by reloads.  Master only.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_MEMORY_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_MEMORY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_conf.h"
+
+
+/* in postconfiguration: asks for the zone, of a size that is set later */
+ngx_int_t ngx_http_profiling_memory_add_zone(ngx_conf_t *cf,
+    ngx_http_profiling_main_conf_t *mcf);
+
+/*
+ * When the whole configuration is read, so that the number of workers is
+ * known: sets the zone's size.  A reload keeps the size of the zone that is
+ * there, and is refused if another one is asked for.
+ */
+ngx_int_t ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
+    ngx_http_profiling_main_conf_t *mcf);
+
+
+#endif /* _NGX_HTTP_PROFILING_MEMORY_H_INCLUDED_ */

@@ -1,0 +1,300 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_connection_count.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_request.h"
+#include "ngx_prof_roster.h"
+
+
+/* entries of the roster's list whose connections are fetched ahead */
+#define NGX_HTTP_PROFILING_AHEAD  8
+
+
+/* a count under way; it may take several passes of the event loop */
+
+typedef struct {
+    ngx_int_t  (*step)(ngx_cycle_t *cycle, ngx_http_profiling_gauges_t *g);
+    ngx_uint_t   next;
+    ngx_uint_t   found;
+} ngx_http_profiling_count_t;
+
+
+static ngx_int_t ngx_http_profiling_count_list(ngx_cycle_t *cycle,
+    ngx_http_profiling_gauges_t *g);
+static ngx_int_t ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
+    ngx_http_profiling_gauges_t *g);
+static ngx_int_t ngx_http_profiling_count_table(ngx_cycle_t *cycle,
+    ngx_http_profiling_gauges_t *g);
+static void ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g);
+static void ngx_http_profiling_connection_count(ngx_connection_t *c,
+    ngx_http_profiling_sort_e sort, ngx_http_profiling_gauges_t *g);
+static void ngx_http_profiling_client_count(ngx_connection_t *c,
+    ngx_http_profiling_gauges_t *g);
+static void ngx_http_profiling_stream_count(
+    const ngx_http_profiling_context_t *context,
+    ngx_http_profiling_gauges_t *g);
+
+
+static ngx_http_profiling_count_t  ngx_http_profiling_count;
+
+
+ngx_int_t
+ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
+    ngx_http_profiling_gauges_t *g)
+{
+    ngx_int_t                    rc;
+    ngx_http_profiling_count_t  *count;
+
+    if (cycle->connections == NULL) {
+
+        /* a single process that was reloaded: nginx makes no new table */
+
+        return NGX_OK;
+    }
+
+    count = &ngx_http_profiling_count;
+
+    if (*from == 0) {
+        count->next = 0;
+        count->found = 0;
+        count->step = ngx_http_profiling_roster()
+                      ? ngx_http_profiling_count_list
+                      : ngx_http_profiling_count_table;
+    }
+
+    rc = count->step(cycle, g);
+
+    if (rc == NGX_AGAIN) {
+        *from = 1;
+        return NGX_AGAIN;
+    }
+
+    g->free = cycle->free_connection_n;
+
+    return NGX_OK;
+}
+
+
+/* all that are no clients; these the roster has counted */
+
+static ngx_int_t
+ngx_http_profiling_count_list(ngx_cycle_t *cycle,
+    ngx_http_profiling_gauges_t *g)
+{
+    ngx_uint_t                    last;
+    ngx_connection_t             *c;
+    ngx_http_profiling_sort_e     sort;
+    ngx_http_profiling_count_t   *count;
+    ngx_http_profiling_roster_t  *roster;
+
+    count = &ngx_http_profiling_count;
+    roster = ngx_http_profiling_roster();
+    last = count->next + NGX_HTTP_PROFILING_CONNECTIONS_STEP;
+
+    while (count->next < ngx_min(last, roster->n)) {
+
+        if (count->next + NGX_HTTP_PROFILING_AHEAD < roster->n) {
+            c = &cycle->connections[roster->list[count->next
+                                                 + NGX_HTTP_PROFILING_AHEAD]];
+            __builtin_prefetch(&c->fd);
+            __builtin_prefetch(&c->listening);
+            __builtin_prefetch(&c->requests);
+        }
+
+        c = ngx_http_profiling_roster_entry(count->next, &sort);
+
+        if (c) {
+            ngx_http_profiling_connection_count(c, sort, g);
+            count->next++;
+        }
+    }
+
+    if (count->next < roster->n) {
+        return NGX_AGAIN;
+    }
+
+    count->next = 0;
+
+    if (!ngx_http_profiling_roster_complete()) {
+        ngx_http_profiling_count_reset(g);
+        count->step = ngx_http_profiling_count_table;
+        return NGX_AGAIN;
+    }
+
+    g->connections += roster->http + roster->clients;
+    g->other += roster->clients;
+    g->active = roster->http;
+    g->waiting = ngx_min(cycle->reusable_connections_n, g->active);
+
+    count->step = ngx_http_profiling_count_clients;
+
+    return ngx_http_profiling_count_clients(cycle, g);
+}
+
+
+/* clients that do not wait for their next request are served, or read from */
+
+static ngx_int_t
+ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
+    ngx_http_profiling_gauges_t *g)
+{
+    ngx_uint_t                     last, busy, high;
+    ngx_http_profiling_count_t    *count;
+    ngx_http_profiling_context_t  *context;
+
+    count = &ngx_http_profiling_count;
+    busy = g->active - g->waiting;
+    high = ngx_http_profiling_array_size ? ngx_http_profiling_roster()->high
+                                         : 0;
+    last = ngx_min(count->next + NGX_HTTP_PROFILING_CONTEXTS_STEP, high);
+
+    while (count->next < last && g->writing < busy) {
+        context = ngx_http_profiling_context_at(count->next++);
+
+        if (ngx_http_profiling_context_active(context)) {
+            g->writing++;
+            ngx_http_profiling_stream_count(context, g);
+        }
+    }
+
+    if (g->writing < busy && last < high) {
+        return NGX_AGAIN;
+    }
+
+    g->reading = busy - g->writing;
+
+    return NGX_OK;
+}
+
+
+/* without a roster, or when it does not know all that take places */
+
+static ngx_int_t
+ngx_http_profiling_count_table(ngx_cycle_t *cycle,
+    ngx_http_profiling_gauges_t *g)
+{
+    ngx_uint_t                   i, last, used;
+    ngx_connection_t            *c;
+    ngx_http_profiling_count_t  *count;
+
+    count = &ngx_http_profiling_count;
+    c = cycle->connections;
+
+    last = ngx_min(count->next + NGX_HTTP_PROFILING_CONNECTIONS_STEP,
+                   cycle->connection_n);
+
+    /*
+     * nginx hands out the lowest ones first: behind the last one in use
+     * there is nothing to be seen
+     */
+
+    used = cycle->connection_n - cycle->free_connection_n;
+
+    for (i = count->next; i < last && count->found < used; i++) {
+        if (ngx_http_profiling_is_open(&c[i])) {
+            count->found++;
+            ngx_http_profiling_connection_count(&c[i],
+                                         ngx_http_profiling_roster_sort(&c[i]),
+                                         g);
+        }
+    }
+
+    count->next = last;
+
+    if (last < cycle->connection_n && count->found < used) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_profiling_roster_found(count->found);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g)
+{
+    g->connections = 0;
+    g->upstream = 0;
+    g->keepalive = 0;
+    g->other = 0;
+    g->streams = 0;
+}
+
+
+static void
+ngx_http_profiling_connection_count(ngx_connection_t *c,
+    ngx_http_profiling_sort_e sort, ngx_http_profiling_gauges_t *g)
+{
+    switch (sort) {
+
+    case NGX_HTTP_PROFILING_SORT_HTTP:
+        ngx_http_profiling_stream_count(ngx_http_profiling_context(c), g);
+        ngx_http_profiling_client_count(c, g);
+        break;
+
+    case NGX_HTTP_PROFILING_SORT_QUIC:
+        ngx_http_profiling_client_count(c, g);
+        break;
+
+    case NGX_HTTP_PROFILING_SORT_STREAM:
+        g->streams++;
+        break;
+
+    case NGX_HTTP_PROFILING_SORT_PEER:
+        if (c->idle) {
+            g->keepalive++;
+
+        } else {
+            g->upstream++;
+        }
+
+        break;
+
+    case NGX_HTTP_PROFILING_SORT_CLIENT:
+    case NGX_HTTP_PROFILING_SORT_RESOLVER:
+        g->other++;
+        break;
+
+    default:
+
+        /* nginx's own, and what a client of HTTP/3 needs beside */
+
+        return;
+    }
+
+    g->connections++;
+}
+
+
+static void
+ngx_http_profiling_client_count(ngx_connection_t *c,
+    ngx_http_profiling_gauges_t *g)
+{
+    g->active++;
+
+    if (ngx_http_profiling_request_active(c)) {
+        g->writing++;
+
+    } else if (c->reusable) {
+        g->waiting++;
+
+    } else {
+        g->reading++;
+    }
+}
+
+
+/* of HTTP/2: each has a connection of its own outside of nginx's table */
+
+static void
+ngx_http_profiling_stream_count(const ngx_http_profiling_context_t *context,
+    ngx_http_profiling_gauges_t *g)
+{
+    if (context) {
+        g->streams += context->streams;
+        g->connections += context->streams;
+    }
+}

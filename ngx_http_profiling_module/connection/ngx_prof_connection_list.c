@@ -1,0 +1,111 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_connection_list.h"
+#include "ngx_prof_alive.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+ngx_int_t
+ngx_http_profiling_goroutines_next(const ngx_http_profiling_gather_t *g,
+    ngx_uint_t limit, ngx_http_profiling_cursor_t *cursor,
+    ngx_http_profiling_item_t *item)
+{
+    ngx_http_profiling_gathered_t  *w;
+
+    if (cursor->n == limit) {
+        return NGX_DONE;
+    }
+
+    for ( ;; ) {
+
+        if (cursor->worker == g->workers.nelts) {
+
+            if (cursor->listed) {
+                return NGX_DONE;
+            }
+
+            cursor->listed = 1;
+            cursor->worker = 0;
+            continue;
+        }
+
+        w = g->workers.elts;
+        w += cursor->worker;
+
+        item->worker = w;
+
+        if (!cursor->listed) {
+            cursor->worker++;
+
+            if (w->state == NGX_HTTP_PROFILING_GATHER_STUCK) {
+                item->detail = NULL;
+                item->id = NGX_HTTP_PROFILING_ID_WORKER | (uint64_t) w->pid;
+                break;
+            }
+
+            continue;
+        }
+
+        if (w->state == NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+            item->detail = ngx_http_profiling_dump_next(w->details,
+                                              w->head.used, w->head.groups,
+                                              &cursor->offset);
+            if (item->detail) {
+                item->id = item->detail->id;
+                break;
+            }
+        }
+
+        cursor->worker++;
+        cursor->offset = 0;
+    }
+
+    cursor->n++;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_goroutines_none(const ngx_http_profiling_gather_t *g,
+    ngx_uint_t limit)
+{
+    ngx_http_profiling_item_t    item;
+    ngx_http_profiling_cursor_t  cursor;
+
+    ngx_memzero(&cursor, sizeof(ngx_http_profiling_cursor_t));
+
+    return ngx_http_profiling_goroutines_next(g, limit, &cursor, &item)
+           == NGX_DONE;
+}
+
+
+uint64_t
+ngx_http_profiling_goroutine_count(void)
+{
+    uint64_t                     n;
+    ngx_uint_t                   i;
+    ngx_http_profiling_slot_t   *slot;
+    ngx_http_profiling_zone_t   *zone;
+
+    n = 0;
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims)
+            && ngx_http_profiling_slot_pid(slot)
+            && ngx_http_profiling_slot_alive(slot))
+        {
+            n += ngx_http_profiling_load(&slot->gauges.connections);
+        }
+    }
+
+    return n;
+}

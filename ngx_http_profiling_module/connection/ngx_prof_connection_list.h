@@ -1,0 +1,55 @@
+
+/*
+ * Connections of a gathered dump one by one, and how many there are.  Worker,
+ * normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_CONNECTION_LIST_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_CONNECTION_LIST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_dump_area.h"
+#include "ngx_prof_gather.h"
+
+
+/* ids of workers that are stuck, beside those of connections */
+#define NGX_HTTP_PROFILING_ID_WORKER  ((uint64_t) 1 << 51)
+
+
+/*
+ * What is told one by one: workers that are stuck first, then connections, as
+ * many as the limit allows.  Zeroed: before the first one.
+ */
+
+typedef struct {
+    ngx_uint_t                         listed;      /* of the workers, stuck
+                                                       ones are */
+    ngx_uint_t                         worker;
+    size_t                             offset;      /* in its details */
+    ngx_uint_t                         n;           /* told so far */
+} ngx_http_profiling_cursor_t;
+
+typedef struct {
+    ngx_http_profiling_gathered_t     *worker;
+    ngx_http_profiling_dump_detail_t  *detail;      /* NULL: it is stuck */
+    uint64_t                           id;
+} ngx_http_profiling_item_t;
+
+
+/* NGX_OK, or NGX_DONE: there are no more */
+ngx_int_t ngx_http_profiling_goroutines_next(
+    const ngx_http_profiling_gather_t *g, ngx_uint_t limit,
+    ngx_http_profiling_cursor_t *cursor, ngx_http_profiling_item_t *item);
+
+/* 1: there is nothing to be told one by one */
+ngx_uint_t ngx_http_profiling_goroutines_none(
+    const ngx_http_profiling_gather_t *g, ngx_uint_t limit);
+
+/* connections of all living workers at their latest ticks */
+uint64_t ngx_http_profiling_goroutine_count(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_CONNECTION_LIST_H_INCLUDED_ */

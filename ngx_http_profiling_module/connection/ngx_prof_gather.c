@@ -1,0 +1,502 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_gather.h"
+#include "ngx_prof_alive.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_job.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_wake.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+/* ms between two looks at workers that were late once */
+#define NGX_HTTP_PROFILING_GATHER_LOOK   20
+
+/* bytes that are copied in one step */
+#define NGX_HTTP_PROFILING_GATHER_CHUNK  65536
+
+
+static ngx_int_t ngx_http_profiling_gather_ask(ngx_http_profiling_gather_t *g,
+    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age);
+static ngx_uint_t ngx_http_profiling_gather_fresh(
+    ngx_http_profiling_gathered_t *w, uint64_t age);
+static void ngx_http_profiling_gather_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_gather_look(
+    ngx_http_profiling_gather_t *g, ngx_http_profiling_gathered_t *w);
+static ngx_int_t ngx_http_profiling_gather_copy(
+    ngx_http_profiling_gather_t *g, ngx_http_profiling_gathered_t *w);
+static void ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
+    ngx_http_profiling_gathered_t *w);
+static ngx_int_t ngx_http_profiling_gather_native(
+    ngx_http_profiling_gathered_t *w);
+static void ngx_http_profiling_gather_silent(
+    ngx_http_profiling_gathered_t *w, ngx_uint_t state);
+static void ngx_http_profiling_gather_cleanup(void *data);
+
+
+static ngx_queue_t  ngx_http_profiling_gather_waiting;
+
+
+ngx_http_profiling_gather_t *
+ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
+    ngx_uint_t limit, ngx_msec_t age, ngx_http_profiling_gather_pt done,
+    void *data)
+{
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_profiling_gather_t  *g;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_gather_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    g = cln->data;
+    ngx_memzero(g, sizeof(ngx_http_profiling_gather_t));
+
+    if (ngx_array_init(&g->workers, pool, 8,
+                       sizeof(ngx_http_profiling_gathered_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    g->pool = pool;
+    g->limit = limit;
+    g->time = ngx_http_profiling_time();
+    g->start = ngx_http_profiling_clock();
+    g->done = done;
+    g->data = data;
+
+    ngx_http_profiling_event_init(&g->event, &g->connection,
+                                  ngx_http_profiling_gather_handler, log);
+
+    if (ngx_http_profiling_gather_waiting.next == NULL) {
+        ngx_queue_init(&ngx_http_profiling_gather_waiting);
+    }
+
+    ngx_queue_insert_tail(&ngx_http_profiling_gather_waiting, &g->queue);
+    cln->handler = ngx_http_profiling_gather_cleanup;
+
+    if (ngx_http_profiling_process.slot) {
+        (void) __atomic_fetch_add(&ngx_http_profiling_process.slot->awaiting,
+                                  1, __ATOMIC_SEQ_CST);
+    }
+
+    if (ngx_http_profiling_gather_ask(g, worker, limit, age) != NGX_OK) {
+        ngx_http_profiling_gather_cleanup(g);
+        return NULL;
+    }
+
+    ngx_add_timer(&g->event, ngx_http_profiling_process.slot
+                             ? NGX_HTTP_PROFILING_GATHER_BEGIN
+                             : NGX_HTTP_PROFILING_GATHER_LOOK);
+
+    ngx_post_event(&g->event, &ngx_posted_next_events);
+
+    return g;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_gather_ask(ngx_http_profiling_gather_t *g,
+    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age)
+{
+    ngx_pid_t                       pid;
+    ngx_uint_t                      i;
+    ngx_http_profiling_slot_t      *slot;
+    ngx_http_profiling_zone_t      *zone;
+    ngx_http_profiling_gathered_t  *w;
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (zone->dump == 0) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims) == 0) {
+            continue;
+        }
+
+        pid = ngx_http_profiling_slot_pid(slot);
+
+        if (pid == 0
+            || (worker && pid != worker)
+            || !ngx_http_profiling_slot_alive(slot))
+        {
+            continue;
+        }
+
+        w = ngx_array_push(&g->workers);
+        if (w == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(w, sizeof(ngx_http_profiling_gathered_t));
+
+        w->slot = slot;
+        w->area = ngx_http_profiling_zone_dump(zone, i);
+        w->pid = pid;
+        w->worker = ngx_http_profiling_load(&slot->worker);
+        w->generation = ngx_http_profiling_load(&slot->generation);
+        w->copy = NGX_DECLINED;
+
+        if (age && ngx_http_profiling_gather_fresh(w, age * 1000000)) {
+            continue;
+        }
+
+        w->asked = ngx_http_profiling_dump_ask(w->area, limit);
+
+        (void) ngx_http_profiling_wake(slot);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_gather_fresh(ngx_http_profiling_gathered_t *w,
+    uint64_t age)
+{
+    return ngx_http_profiling_dump_find(w->area, 0, w->pid, &w->head)
+           != NGX_DECLINED
+           && w->head.clock + age > ngx_http_profiling_clock();
+}
+
+
+void
+ngx_http_profiling_gather_check(void)
+{
+    ngx_queue_t                  *q;
+    ngx_http_profiling_gather_t  *g;
+
+    if (ngx_http_profiling_gather_waiting.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&ngx_http_profiling_gather_waiting);
+         q != ngx_queue_sentinel(&ngx_http_profiling_gather_waiting);
+         q = ngx_queue_next(q))
+    {
+        g = ngx_queue_data(q, ngx_http_profiling_gather_t, queue);
+
+        if (!g->event.posted) {
+            ngx_post_event(&g->event, &ngx_posted_next_events);
+        }
+    }
+}
+
+
+static void
+ngx_http_profiling_gather_handler(ngx_event_t *ev)
+{
+    uint64_t                        end;
+    ngx_int_t                       rc;
+    ngx_uint_t                      waiting;
+    ngx_http_profiling_gather_t    *g;
+    ngx_http_profiling_gathered_t  *w;
+
+    g = (ngx_http_profiling_gather_t *)
+            ((u_char *) ev - offsetof(ngx_http_profiling_gather_t, event));
+
+    ev->timedout = 0;
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
+    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_SLICE;
+    waiting = 0;
+    w = g->workers.elts;
+
+    for ( /* void */ ; g->next < g->workers.nelts; g->next++) {
+
+        do {
+            rc = ngx_http_profiling_gather_look(g, &w[g->next]);
+
+            if (rc == NGX_AGAIN && ngx_http_profiling_clock() >= end) {
+                ngx_post_event(ev, &ngx_posted_next_events);
+                return;
+            }
+
+        } while (rc == NGX_AGAIN);
+    }
+
+    g->next = 0;
+
+    for (rc = 0; rc < (ngx_int_t) g->workers.nelts; rc++) {
+        waiting |= (w[rc].state == NGX_HTTP_PROFILING_GATHER_WAITING);
+    }
+
+    if (waiting) {
+
+        if (!ev->timer_set) {
+            ngx_add_timer(ev, NGX_HTTP_PROFILING_GATHER_LOOK);
+        }
+
+        return;
+    }
+
+    ngx_http_profiling_gather_cleanup(g);
+
+    g->done(g->data);
+}
+
+
+/* NGX_AGAIN: there is more to be done now; NGX_OK: go on to the next worker */
+
+static ngx_int_t
+ngx_http_profiling_gather_look(ngx_http_profiling_gather_t *g,
+    ngx_http_profiling_gathered_t *w)
+{
+    size_t  groups;
+
+    if (w->state != NGX_HTTP_PROFILING_GATHER_WAITING) {
+        return NGX_OK;
+    }
+
+    if (w->copy != NGX_DECLINED) {
+        return ngx_http_profiling_gather_copy(g, w);
+    }
+
+    w->copy = ngx_http_profiling_dump_find(w->area, w->asked, w->pid,
+                                           &w->head);
+
+    if (w->copy == NGX_DECLINED) {
+        ngx_http_profiling_gather_late(g, w);
+        return NGX_OK;
+    }
+
+    w->copied = 0;
+
+    if (!ngx_http_profiling_dump_fits(&w->head,
+                                      ngx_http_profiling_process.zone->dump))
+    {
+        ngx_http_profiling_gather_silent(w,
+                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+        return NGX_OK;
+    }
+
+    if (g->limit == 0) {
+
+        /* others may have asked for details */
+
+        w->head.used = 0;
+        w->head.details = 0;
+    }
+
+    groups = w->head.groups * sizeof(ngx_http_profiling_dump_group_t);
+
+    w->groups = ngx_palloc(g->pool, groups + w->head.used + 1);
+
+    if (w->groups == NULL) {
+        ngx_http_profiling_gather_silent(w,
+                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+        return NGX_OK;
+    }
+
+    w->details = (u_char *) w->groups + groups;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_gather_copy(ngx_http_profiling_gather_t *g,
+    ngx_http_profiling_gathered_t *w)
+{
+    size_t         size, len, groups;
+    const u_char  *from;
+
+    size = ngx_http_profiling_process.zone->dump;
+    groups = w->head.groups * sizeof(ngx_http_profiling_dump_group_t);
+
+    if (w->copied < groups) {
+        from = (u_char *) ngx_http_profiling_dump_group(w->area, size,
+                                                        w->copy)
+               + w->copied;
+        len = groups - w->copied;
+
+    } else {
+        from = ngx_http_profiling_dump_details(w->area, size, w->copy)
+               + (w->copied - groups);
+        len = groups + w->head.used - w->copied;
+    }
+
+    len = ngx_min(len, NGX_HTTP_PROFILING_GATHER_CHUNK);
+
+    ngx_http_profiling_copy_words((u_char *) w->groups + w->copied, from,
+                                  len);
+    w->copied += len;
+
+    if (!ngx_http_profiling_dump_same(w->area, w->copy, w->head.seq)) {
+
+        /* there is a newer one */
+
+        w->copy = NGX_DECLINED;
+        return NGX_AGAIN;
+    }
+
+    if (w->copied < groups + w->head.used) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_profiling_dump_mend(w->groups, w->head.groups);
+
+    w->state = NGX_HTTP_PROFILING_GATHER_ANSWERED;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
+    ngx_http_profiling_gathered_t *w)
+{
+    uint64_t  ms, limit;
+
+    limit = NGX_HTTP_PROFILING_GATHER_SIGNAL;
+    ms = (ngx_http_profiling_clock() - g->start) / 1000000;
+
+    if (ms < NGX_HTTP_PROFILING_GATHER_BEGIN) {
+        return;
+    }
+
+    if (!ngx_http_profiling_slot_alive(w->slot)
+        || ngx_http_profiling_slot_pid(w->slot) != w->pid)
+    {
+        w->state = NGX_HTTP_PROFILING_GATHER_GONE;
+        return;
+    }
+
+    if (ngx_http_profiling_load_acquire(&w->area->begun) >= w->asked) {
+
+        if (ms >= NGX_HTTP_PROFILING_GATHER_END) {
+            ngx_http_profiling_gather_silent(w,
+                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+        }
+
+        return;
+    }
+
+    if (w->signalled == 0) {
+        w->signalled = __atomic_add_fetch(&w->area->signalled, 1,
+                                          __ATOMIC_SEQ_CST);
+        (void) ngx_http_profiling_wake_signal(w->slot);
+        return;
+    }
+
+    if (ngx_http_profiling_gather_native(w) == NGX_AGAIN) {
+
+        /* it waits for events: it will have its turn, if it can be woken */
+
+        limit = NGX_HTTP_PROFILING_GATHER_TURN;
+    }
+
+    if (w->state == NGX_HTTP_PROFILING_GATHER_WAITING && ms >= limit) {
+        ngx_http_profiling_gather_silent(w, NGX_HTTP_PROFILING_GATHER_SILENT);
+    }
+}
+
+
+/* NGX_AGAIN: it was not in a handler */
+
+static ngx_int_t
+ngx_http_profiling_gather_native(ngx_http_profiling_gathered_t *w)
+{
+    uint64_t                           now;
+    ngx_http_profiling_dump_native_t  *native;
+
+    native = &w->native;
+
+    if (ngx_http_profiling_record_read(&w->area->native.seq, &native->number,
+                                       &w->area->native.number,
+                                       NGX_HTTP_PROFILING_DUMP_NATIVE_BODY)
+        != NGX_OK
+        || native->number < w->signalled
+        || native->pid != (uint64_t) w->pid)
+    {
+        return NGX_DECLINED;
+    }
+
+    now = ngx_http_profiling_clock();
+
+    if (native->since == 0 || native->since > now) {
+        return NGX_AGAIN;
+    }
+
+    w->since = now - native->since;
+
+    ngx_http_profiling_gather_silent(w, NGX_HTTP_PROFILING_GATHER_STUCK);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_gather_silent(ngx_http_profiling_gathered_t *w,
+    ngx_uint_t state)
+{
+    ngx_http_profiling_gauges_t  gauges;
+
+    w->state = state;
+
+    if (ngx_http_profiling_record_read(&w->slot->gauges_seq, &gauges,
+                                       &w->slot->gauges,
+                                       sizeof(ngx_http_profiling_gauges_t))
+        == NGX_OK)
+    {
+        w->connections = gauges.connections;
+    }
+}
+
+
+uint64_t
+ngx_http_profiling_gather_count(const ngx_http_profiling_gathered_t *w)
+{
+    switch (w->state) {
+
+    case NGX_HTTP_PROFILING_GATHER_ANSWERED:
+        return w->head.count;
+
+    case NGX_HTTP_PROFILING_GATHER_STUCK:
+
+        /* the one that it hangs in may be younger than its latest tick */
+
+        return ngx_max(w->connections, 1);
+
+    case NGX_HTTP_PROFILING_GATHER_SILENT:
+        return w->connections;
+    }
+
+    return 0;
+}
+
+
+/* when it is done, or the client goes away */
+
+static void
+ngx_http_profiling_gather_cleanup(void *data)
+{
+    ngx_http_profiling_gather_t *g = data;
+
+    if (g->queue.next == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&g->queue);
+    g->queue.next = NULL;
+
+    ngx_http_profiling_event_stop(&g->event);
+
+    if (ngx_http_profiling_process.slot) {
+        (void) __atomic_fetch_sub(&ngx_http_profiling_process.slot->awaiting,
+                                  1, __ATOMIC_SEQ_CST);
+    }
+}

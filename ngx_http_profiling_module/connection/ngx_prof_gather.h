@@ -1,0 +1,110 @@
+
+/*
+ * Dumps of all workers, for one who asks: each is woken and writes its
+ * connections to the zone, from where they are copied.  A worker that does
+ * not begin within 200 ms is stuck in a handler, and is reached by a signal:
+ * its native stack stands for its connections then.  Nothing is waited for
+ * without a deadline.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_prof_dump_area.h"
+#include "ngx_prof_slot.h"
+
+
+/*
+ * ms from the question on: to begin; to have answered the signal, too; to
+ * begin for one that is not in a handler; to end a dump that was begun
+ */
+#define NGX_HTTP_PROFILING_GATHER_BEGIN   200
+#define NGX_HTTP_PROFILING_GATHER_SIGNAL  600
+#define NGX_HTTP_PROFILING_GATHER_TURN    2000
+#define NGX_HTTP_PROFILING_GATHER_END     10000
+
+
+typedef enum {
+    NGX_HTTP_PROFILING_GATHER_WAITING = 0,
+    NGX_HTTP_PROFILING_GATHER_ANSWERED,
+    NGX_HTTP_PROFILING_GATHER_STUCK,        /* native is its stack */
+    NGX_HTTP_PROFILING_GATHER_SILENT,       /* nothing is known of it */
+    NGX_HTTP_PROFILING_GATHER_GONE          /* it has ended meanwhile */
+} ngx_http_profiling_gather_state_e;
+
+
+/* a worker */
+
+typedef struct {
+    ngx_http_profiling_slot_t         *slot;
+    ngx_http_profiling_dump_area_t    *area;
+    ngx_pid_t                          pid;
+    uint64_t                           worker;      /* ngx_worker */
+    uint64_t                           generation;
+    ngx_uint_t                         state;
+    uint64_t                           asked;       /* 0: an old one will do */
+    uint64_t                           signalled;   /* 0: it was not */
+
+    /* answered */
+    ngx_http_profiling_dump_copy_t     head;
+    ngx_http_profiling_dump_group_t   *groups;
+    u_char                            *details;
+
+    /* being copied */
+    ngx_int_t                          copy;        /* NGX_DECLINED: none */
+    size_t                             copied;
+
+    /* not answered */
+    ngx_http_profiling_dump_native_t   native;
+    uint64_t                           since;       /* ns it hangs, if stuck */
+    uint64_t                           connections; /* at its latest tick */
+} ngx_http_profiling_gathered_t;
+
+
+typedef struct ngx_http_profiling_gather_s  ngx_http_profiling_gather_t;
+
+/* all that can be had is there */
+typedef void (*ngx_http_profiling_gather_pt)(void *data);
+
+
+struct ngx_http_profiling_gather_s {
+    ngx_array_t                        workers;
+                                       /* ngx_http_profiling_gathered_t */
+    uint64_t                           time;        /* ms since the epoch */
+    ngx_uint_t                         limit;       /* details */
+
+    ngx_queue_t                        queue;
+    ngx_event_t                        event;       /* timer, and posted */
+    ngx_connection_t                   connection;
+    ngx_pool_t                        *pool;
+    uint64_t                           start;       /* ns, CLOCK_MONOTONIC */
+    ngx_uint_t                         next;        /* worker to look at */
+    ngx_http_profiling_gather_pt       done;
+    void                              *data;
+};
+
+
+/*
+ * Asks one worker or (0) all for their connections, with up to limit details
+ * of each worker; dumps that are not older than age ms will do.  done is
+ * called once, later, unless the pool is destroyed before.  NULL: out of
+ * memory, or the zone has no room for dumps.
+ */
+ngx_http_profiling_gather_t *ngx_http_profiling_gather(ngx_pool_t *pool,
+    ngx_log_t *log, ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age,
+    ngx_http_profiling_gather_pt done, void *data);
+
+/* worker, when it is woken: there may be answers */
+void ngx_http_profiling_gather_check(void);
+
+/* connections of a worker, as far as they are known */
+uint64_t ngx_http_profiling_gather_count(
+    const ngx_http_profiling_gathered_t *w);
+
+
+#endif /* _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_ */

@@ -1,0 +1,406 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include "ngx_prof_roster.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_worker.h"
+
+
+/* what is known of a place of the table */
+#define NGX_HTTP_PROFILING_CLIENT  0x1      /* its pool will tell of its end */
+#define NGX_HTTP_PROFILING_PEER    0x2      /* any other connection */
+#define NGX_HTTP_PROFILING_LISTED  0x4      /* it is in the list */
+#define NGX_HTTP_PROFILING_KIND    3        /* ngx_http_profiling_sort_e << */
+
+
+static ngx_int_t ngx_http_profiling_roster_add(ngx_event_t *ev,
+    ngx_int_t event, ngx_uint_t flags);
+static ngx_int_t ngx_http_profiling_roster_add_conn(ngx_connection_t *c);
+static void ngx_http_profiling_roster_see(ngx_connection_t *c);
+static ngx_uint_t ngx_http_profiling_roster_is_client(
+    const ngx_connection_t *c);
+static void ngx_http_profiling_roster_client(ngx_connection_t *c,
+    ngx_uint_t place);
+static void ngx_http_profiling_roster_list(ngx_uint_t place);
+static void ngx_http_profiling_roster_gone(void *data);
+static void ngx_http_profiling_roster_begin(ngx_connection_t *c);
+static void ngx_http_profiling_roster_learn(const ngx_connection_t *c);
+
+
+ngx_log_handler_pt                   ngx_http_profiling_client_log;
+
+static ngx_http_profiling_roster_t   ngx_http_profiling_open;
+static u_char                       *ngx_http_profiling_open_places;
+static ngx_connection_t             *ngx_http_profiling_open_table;
+static size_t                        ngx_http_profiling_open_size;
+static ngx_event_actions_t           ngx_http_profiling_open_actions;
+static ngx_listening_t              *ngx_http_profiling_open_listening;
+static ngx_uint_t                    ngx_http_profiling_open_listening_n;
+static ngx_connection_handler_pt    *ngx_http_profiling_open_handlers;
+
+
+void
+ngx_http_profiling_roster_init(ngx_cycle_t *cycle)
+{
+    u_char           *places;
+    uint32_t         *list;
+    ngx_uint_t        i, n;
+    ngx_listening_t  *ls;
+
+    if (cycle->connections == NULL) {
+        return;
+    }
+
+    places = ngx_pcalloc(cycle->pool, cycle->connection_n);
+    list = ngx_palloc(cycle->pool, cycle->connection_n * sizeof(uint32_t));
+
+    ls = cycle->listening.elts;
+    n = cycle->listening.nelts;
+
+    ngx_http_profiling_open_handlers = ngx_palloc(cycle->pool,
+                                       n * sizeof(ngx_connection_handler_pt));
+
+    if (places == NULL
+        || list == NULL
+        || ngx_http_profiling_open_handlers == NULL)
+    {
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_http_profiling_open_handlers[i] = ls[i].handler;
+
+        if (ls[i].type == SOCK_DGRAM) {
+            ls[i].handler = ngx_http_profiling_roster_begin;
+        }
+    }
+
+    ngx_http_profiling_open_listening = ls;
+    ngx_http_profiling_open_listening_n = n;
+
+    ngx_memzero(&ngx_http_profiling_open, sizeof(ngx_http_profiling_open));
+
+    ngx_http_profiling_open.list = list;
+    ngx_http_profiling_open_places = places;
+    ngx_http_profiling_open_table = cycle->connections;
+    ngx_http_profiling_open_size = cycle->connection_n
+                                   * sizeof(ngx_connection_t);
+
+    /* listening sockets, and what other modules have begun with */
+
+    for (i = 0; i < cycle->connection_n; i++) {
+        if (ngx_http_profiling_is_open(&cycle->connections[i])) {
+            ngx_http_profiling_roster_see(&cycle->connections[i]);
+        }
+    }
+
+    ngx_http_profiling_open_actions = ngx_event_actions;
+
+    ngx_event_actions.add = ngx_http_profiling_roster_add;
+
+    if (ngx_event_actions.add_conn) {
+        ngx_event_actions.add_conn = ngx_http_profiling_roster_add_conn;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_profiling_roster_add(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags)
+{
+    ngx_http_profiling_roster_see(ev->data);
+
+    return ngx_http_profiling_open_actions.add(ev, event, flags);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_roster_add_conn(ngx_connection_t *c)
+{
+    ngx_http_profiling_roster_see(c);
+
+    return ngx_http_profiling_open_actions.add_conn(c);
+}
+
+
+/* streams of HTTP/2 and others have connections outside the table */
+
+static void
+ngx_http_profiling_roster_see(ngx_connection_t *c)
+{
+    u_char      known;
+    uintptr_t   offset;
+    ngx_uint_t  place, client;
+
+    offset = (uintptr_t) c - (uintptr_t) ngx_http_profiling_open_table;
+
+    if (offset >= ngx_http_profiling_open_size) {
+        return;
+    }
+
+    place = offset / sizeof(ngx_connection_t);
+    known = ngx_http_profiling_open_places[place];
+
+    client = ngx_http_profiling_roster_is_client(c);
+
+    if (client && !(known & NGX_HTTP_PROFILING_CLIENT)) {
+        ngx_http_profiling_roster_client(c, place);
+    }
+
+    /* a peer may be another one than the one before */
+
+    if (!client) {
+        ngx_http_profiling_roster_list(place);
+    }
+}
+
+
+/* a listening socket has a connection too, which has no pool */
+
+static ngx_uint_t
+ngx_http_profiling_roster_is_client(const ngx_connection_t *c)
+{
+    return c->listening
+           && c->pool
+           && ngx_http_profiling_roster_handler(c->listening);
+}
+
+
+static void
+ngx_http_profiling_roster_client(ngx_connection_t *c, ngx_uint_t place)
+{
+    ngx_uint_t           http;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(c->pool, 0);
+    if (cln == NULL) {
+        return;
+    }
+
+    http = (ngx_http_profiling_roster_handler(c->listening)
+            == ngx_http_init_connection);
+
+    cln->handler = ngx_http_profiling_roster_gone;
+    cln->data = (void *) (uintptr_t) (place << 1 | http);
+
+    if (http) {
+        ngx_http_profiling_open.http++;
+        ngx_http_profiling_roster_learn(c);
+
+    } else {
+        ngx_http_profiling_open.clients++;
+    }
+
+    ngx_http_profiling_open.high = ngx_max(ngx_http_profiling_open.high,
+                                           place + 1);
+
+    /* it may still be in the list for what was there before */
+
+    ngx_http_profiling_open_places[place] &= NGX_HTTP_PROFILING_LISTED;
+    ngx_http_profiling_open_places[place] |= NGX_HTTP_PROFILING_CLIENT;
+}
+
+
+static void
+ngx_http_profiling_roster_gone(void *data)
+{
+    uintptr_t  n;
+
+    n = (uintptr_t) data;
+
+    if (n & 1) {
+        ngx_http_profiling_open.http--;
+
+    } else {
+        ngx_http_profiling_open.clients--;
+    }
+
+    ngx_http_profiling_open_places[n >> 1] &= ~NGX_HTTP_PROFILING_CLIENT;
+}
+
+
+static void
+ngx_http_profiling_roster_list(ngx_uint_t place)
+{
+    u_char                       *known;
+    ngx_http_profiling_roster_t  *open;
+
+    open = &ngx_http_profiling_open;
+    known = &ngx_http_profiling_open_places[place];
+
+    if (!(*known & NGX_HTTP_PROFILING_LISTED)) {
+        open->list[open->n++] = (uint32_t) place;
+    }
+
+    *known = NGX_HTTP_PROFILING_PEER|NGX_HTTP_PROFILING_LISTED;
+}
+
+
+ngx_http_profiling_roster_t *
+ngx_http_profiling_roster(void)
+{
+    return ngx_http_profiling_open_places ? &ngx_http_profiling_open : NULL;
+}
+
+
+ngx_connection_t *
+ngx_http_profiling_roster_entry(ngx_uint_t i, ngx_http_profiling_sort_e *sort)
+{
+    u_char                       *known;
+    ngx_uint_t                    place;
+    ngx_connection_t             *c;
+    ngx_http_profiling_roster_t  *open;
+
+    open = &ngx_http_profiling_open;
+    place = open->list[i];
+    known = &ngx_http_profiling_open_places[place];
+    c = &ngx_http_profiling_open_table[place];
+
+    if (!(*known & NGX_HTTP_PROFILING_PEER)
+        || !ngx_http_profiling_is_open(c)
+        || ngx_http_profiling_roster_is_client(c))
+    {
+        *known &= NGX_HTTP_PROFILING_CLIENT;
+        open->list[i] = open->list[--open->n];
+
+        return NULL;
+    }
+
+    *sort = *known >> NGX_HTTP_PROFILING_KIND;
+
+    if (*sort == NGX_HTTP_PROFILING_SORT_UNKNOWN) {
+        *sort = ngx_http_profiling_roster_sort(c);
+        *known |= *sort << NGX_HTTP_PROFILING_KIND;
+    }
+
+    return c;
+}
+
+
+ngx_http_profiling_sort_e
+ngx_http_profiling_roster_sort(const ngx_connection_t *c)
+{
+    /* listening sockets, the master's channel and our own eventfd */
+
+    if (c->read == NULL || c->read->accept || c->read->channel) {
+        return NGX_HTTP_PROFILING_SORT_OWN;
+    }
+
+    if (c->listening == NULL) {
+        return c->read->resolver ? NGX_HTTP_PROFILING_SORT_RESOLVER
+                                 : NGX_HTTP_PROFILING_SORT_PEER;
+    }
+
+    if (ngx_http_profiling_roster_handler(c->listening)
+        != ngx_http_init_connection)
+    {
+        return NGX_HTTP_PROFILING_SORT_CLIENT;
+    }
+
+    if (c->type == SOCK_DGRAM) {
+        return NGX_HTTP_PROFILING_SORT_QUIC;
+    }
+
+#if (NGX_QUIC)
+
+    if (c->quic) {
+        return (c->quic->id & NGX_QUIC_STREAM_UNIDIRECTIONAL)
+               ? NGX_HTTP_PROFILING_SORT_CONTROL
+               : NGX_HTTP_PROFILING_SORT_STREAM;
+    }
+
+#elif (NGX_COMPAT && nginx_version >= 1025000)
+
+    /* this nginx may have been built with what these headers were not */
+
+    if (c->quic) {
+        return NGX_HTTP_PROFILING_SORT_CONTROL;
+    }
+
+#endif
+
+    return NGX_HTTP_PROFILING_SORT_HTTP;
+}
+
+
+ngx_connection_handler_pt
+ngx_http_profiling_roster_handler(const ngx_listening_t *ls)
+{
+    size_t  offset, size;
+
+    size = sizeof(ngx_listening_t);
+    offset = (uintptr_t) ls - (uintptr_t) ngx_http_profiling_open_listening;
+
+    if (offset >= ngx_http_profiling_open_listening_n * size
+        || offset % size)
+    {
+        return NULL;
+    }
+
+    return ngx_http_profiling_open_handlers[offset / size];
+}
+
+
+/* a client of UDP; of QUIC, its streams pass by here too */
+
+static void
+ngx_http_profiling_roster_begin(ngx_connection_t *c)
+{
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot && c->type == SOCK_DGRAM) {
+        ngx_http_profiling_add(&slot->totals.accepted, 1);
+    }
+
+#if (NGX_QUIC)
+
+    if (c->quic) {
+        ngx_http_profiling_roster_learn(c->quic->parent);
+    }
+
+#endif
+
+    ngx_http_profiling_roster_handler(c->listening)(c);
+}
+
+
+/* of a client of HTTP that nginx has begun with */
+
+static void
+ngx_http_profiling_roster_learn(const ngx_connection_t *c)
+{
+    if (c->log->handler && c->log->handler != c->listening->log.handler) {
+        ngx_http_profiling_client_log = c->log->handler;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_profiling_roster_complete(void)
+{
+    ngx_http_profiling_roster_t  *open;
+
+    open = &ngx_http_profiling_open;
+
+    return open->http + open->clients + open->n + open->strange
+           == ngx_cycle->connection_n - ngx_cycle->free_connection_n;
+}
+
+
+void
+ngx_http_profiling_roster_found(ngx_uint_t n)
+{
+    ngx_http_profiling_roster_t  *open;
+
+    open = &ngx_http_profiling_open;
+
+    if (n == open->http + open->clients + open->n) {
+        open->strange = ngx_cycle->connection_n - ngx_cycle->free_connection_n
+                        - n;
+    }
+}

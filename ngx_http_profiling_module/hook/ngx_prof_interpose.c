@@ -1,0 +1,844 @@
+
+/*
+ * Nothing is remembered about an entry: each scan walks the objects that are
+ * loaded at that moment, under the loader's lock, and a restore is a scan as
+ * well.  An object that is gone can therefore never be touched, and no memory
+ * is needed, which matters since malloc() itself gets hooked.
+ *
+ * An entry is changed only if it holds the original, or the object's own stub
+ * for binding it lazily.  Anything else belongs to somebody: it is neither
+ * overwritten nor called from our hook.  A tool that hooks the same function
+ * calls on through its own import table, where our hook sits.
+ *
+ * R_*_64 is patched too: libxml2's "xmlFree = free" in data is a call site
+ * like any other, and a heap profile that sees the malloc() but not the free()
+ * reports a leak.  Such a word may be changed by its program at any time; the
+ * compare-and-swap never overwrites that change.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_interpose.h"
+#include "ngx_prof_elf.h"
+
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+
+#if (defined __x86_64__ && defined __LP64__)
+
+#define NGX_HTTP_PROFILING_JUMP_SLOT  R_X86_64_JUMP_SLOT
+#define NGX_HTTP_PROFILING_GLOB_DAT   R_X86_64_GLOB_DAT
+#define NGX_HTTP_PROFILING_ABSOLUTE   R_X86_64_64
+
+#elif (defined __aarch64__ && defined __LP64__)
+
+#define NGX_HTTP_PROFILING_JUMP_SLOT  R_AARCH64_JUMP_SLOT
+#define NGX_HTTP_PROFILING_GLOB_DAT   R_AARCH64_GLOB_DAT
+#define NGX_HTTP_PROFILING_ABSOLUTE   R_AARCH64_ABS64
+
+#else
+
+/* numbers that no relocation has: nothing is patched */
+#define NGX_HTTP_PROFILING_NO_MACHINE  1
+#define NGX_HTTP_PROFILING_JUMP_SLOT  (NGX_MAX_UINT32_VALUE - 1)
+#define NGX_HTTP_PROFILING_GLOB_DAT   (NGX_MAX_UINT32_VALUE - 2)
+#define NGX_HTTP_PROFILING_ABSOLUTE   (NGX_MAX_UINT32_VALUE - 3)
+
+#endif
+
+
+/* an entry that others keep changing is given up after as many tries */
+#define NGX_HTTP_PROFILING_SWAP_MAX  8
+
+
+typedef struct {
+    ngx_http_profiling_hook_t       *hook;
+    ngx_http_profiling_elf_symbol_t  symbol;
+    unsigned                         drop:1;  /* being restored */
+} ngx_http_profiling_interpose_slot_t;
+
+
+typedef struct {
+    ngx_http_profiling_interpose_stat_t  stat;
+    uintptr_t                            page;     /* open for writing */
+    ngx_err_t                            err;      /* of the last failure */
+    unsigned                             protect:1;    /* page, when done */
+    unsigned                             restore:1;
+    unsigned                             main:1;   /* in the main program */
+    unsigned                             main_seen:1;  /* it comes first */
+    unsigned                             lazy:1;   /* stubs were replaced */
+    unsigned                             libc:1;   /* in the C library */
+} ngx_http_profiling_interpose_scan_t;
+
+
+static ngx_http_profiling_interpose_slot_t *ngx_http_profiling_interpose_slot(
+    const char *name);
+static void ngx_http_profiling_interpose_add(ngx_http_profiling_hook_t *hook);
+static void ngx_http_profiling_interpose_drop(void);
+static ngx_int_t ngx_http_profiling_interpose_scan(ngx_log_t *log);
+static void ngx_http_profiling_interpose_report(
+    ngx_http_profiling_interpose_scan_t *scan, ngx_log_t *log);
+static ngx_uint_t ngx_http_profiling_interpose_publish(void);
+static int ngx_http_profiling_interpose_changes(struct dl_phdr_info *info,
+    size_t size, void *data);
+static int ngx_http_profiling_interpose_lookup(struct dl_phdr_info *info,
+    size_t size, void *data);
+static int ngx_http_profiling_interpose_patch(struct dl_phdr_info *info,
+    size_t size, void *data);
+static void ngx_http_profiling_interpose_entry(
+    ngx_http_profiling_interpose_scan_t *scan,
+    ngx_http_profiling_elf_object_t *obj, const ElfW(Rela) *rela,
+    ngx_uint_t index);
+static uintptr_t ngx_http_profiling_interpose_next(
+    ngx_http_profiling_interpose_scan_t *scan,
+    ngx_http_profiling_elf_object_t *obj,
+    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
+    ngx_uint_t index, uintptr_t value);
+static ngx_http_profiling_interpose_slot_t *ngx_http_profiling_interpose_match(
+    ngx_http_profiling_elf_object_t *obj, ngx_uint_t sym);
+static ngx_uint_t ngx_http_profiling_interpose_lazy(
+    ngx_http_profiling_elf_object_t *obj,
+    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
+    ngx_uint_t index, uintptr_t value);
+static ngx_uint_t ngx_http_profiling_interpose_stub(
+    ngx_http_profiling_elf_object_t *obj, uintptr_t value, ngx_uint_t index);
+static ngx_int_t ngx_http_profiling_interpose_open(
+    ngx_http_profiling_interpose_scan_t *scan,
+    ngx_http_profiling_elf_object_t *obj, uintptr_t addr);
+static void ngx_http_profiling_interpose_close(
+    ngx_http_profiling_interpose_scan_t *scan);
+static ngx_int_t ngx_http_profiling_interpose_writable(uintptr_t addr);
+
+
+static ngx_http_profiling_interpose_slot_t
+    ngx_http_profiling_interpose_slots[NGX_HTTP_PROFILING_HOOKS_MAX];
+static ngx_uint_t  ngx_http_profiling_interpose_nslots;
+
+/* a bit for each first character of the hooked names, modulo 64 */
+static uint64_t  ngx_http_profiling_interpose_first;
+
+/* the loader's counters before the last scan */
+static unsigned long long  ngx_http_profiling_interpose_adds;
+static unsigned long long  ngx_http_profiling_interpose_subs;
+
+/* the last scan replaced stubs, and a thread may have been in one of them */
+static ngx_uint_t  ngx_http_profiling_interpose_again;
+
+static uintptr_t  ngx_http_profiling_interpose_pagesize;
+
+static ngx_http_profiling_interpose_stat_t  ngx_http_profiling_interpose_last;
+
+
+ngx_int_t
+ngx_http_profiling_interpose(ngx_http_profiling_hook_t *hooks, ngx_uint_t n,
+    ngx_log_t *log)
+{
+    ngx_uint_t                            i, fresh;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+#if (NGX_HTTP_PROFILING_NO_MACHINE)
+    return NGX_ERROR;
+#endif
+
+    fresh = 0;
+
+    for (i = 0; i < n; i++) {
+        slot = ngx_http_profiling_interpose_slot(hooks[i].name);
+
+        if (slot == NULL) {
+            fresh++;
+
+        } else if (slot->hook != &hooks[i]) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (fresh > NGX_HTTP_PROFILING_HOOKS_MAX
+                - ngx_http_profiling_interpose_nslots)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_profiling_interpose_pagesize = sysconf(_SC_PAGESIZE);
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_profiling_interpose_slot(hooks[i].name) == NULL) {
+            ngx_http_profiling_interpose_add(&hooks[i]);
+        }
+    }
+
+    return ngx_http_profiling_interpose_scan(log);
+}
+
+
+ngx_int_t
+ngx_http_profiling_interpose_refresh(ngx_log_t *log)
+{
+    if (ngx_http_profiling_interpose_nslots == 0) {
+        return NGX_OK;
+    }
+
+    if (!ngx_http_profiling_interpose_again
+        && dl_iterate_phdr(ngx_http_profiling_interpose_changes, NULL)
+           == NGX_DECLINED)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_profiling_interpose_scan(log);
+}
+
+
+void
+ngx_http_profiling_interpose_restore(ngx_http_profiling_hook_t *hooks,
+    ngx_uint_t n, ngx_log_t *log)
+{
+    ngx_uint_t                            i;
+    ngx_http_profiling_interpose_slot_t  *slot;
+    ngx_http_profiling_interpose_scan_t   scan;
+
+    if (hooks == NULL) {
+        for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+            ngx_http_profiling_interpose_slots[i].drop = 1;
+        }
+
+    } else {
+        for (i = 0; i < n; i++) {
+            slot = ngx_http_profiling_interpose_slot(hooks[i].name);
+
+            if (slot && slot->hook == &hooks[i]) {
+                slot->drop = 1;
+            }
+        }
+    }
+
+    ngx_memzero(&scan, sizeof(ngx_http_profiling_interpose_scan_t));
+
+    scan.restore = 1;
+
+    (void) dl_iterate_phdr(ngx_http_profiling_interpose_patch, &scan);
+
+    ngx_http_profiling_interpose_last = scan.stat;
+
+    ngx_http_profiling_interpose_drop();
+
+    ngx_http_profiling_interpose_report(&scan, log);
+}
+
+
+void
+ngx_http_profiling_interpose_stat(ngx_http_profiling_interpose_stat_t *stat)
+{
+    *stat = ngx_http_profiling_interpose_last;
+}
+
+
+static ngx_http_profiling_interpose_slot_t *
+ngx_http_profiling_interpose_slot(const char *name)
+{
+    ngx_uint_t                            i;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+    slot = ngx_http_profiling_interpose_slots;
+
+    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+        if (ngx_strcmp(slot[i].hook->name, name) == 0) {
+            return &slot[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_profiling_interpose_add(ngx_http_profiling_hook_t *hook)
+{
+    ngx_uint_t                            n;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+    n = ngx_http_profiling_interpose_nslots++;
+    slot = &ngx_http_profiling_interpose_slots[n];
+
+    slot->hook = hook;
+    slot->drop = 0;
+
+    ngx_http_profiling_elf_symbol(&slot->symbol, hook->name, hook->hook);
+
+    ngx_http_profiling_interpose_first |= (uint64_t) 1
+                                          << ((u_char) hook->name[0] & 63);
+}
+
+
+/* removes the slots that were restored, keeps the order of the others */
+
+static void
+ngx_http_profiling_interpose_drop(void)
+{
+    ngx_uint_t                            i, n;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+    slot = ngx_http_profiling_interpose_slots;
+    n = 0;
+
+    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+        if (!slot[i].drop) {
+            slot[n++] = slot[i];
+        }
+    }
+
+    ngx_http_profiling_interpose_nslots = n;
+}
+
+
+/*
+ * The counters are those from before the lookup: what another thread loads
+ * during the scan makes the next refresh scan again.
+ */
+
+static ngx_int_t
+ngx_http_profiling_interpose_scan(ngx_log_t *log)
+{
+    ngx_uint_t                            i;
+    ngx_http_profiling_elf_symbol_t      *symbol;
+    ngx_http_profiling_interpose_scan_t   scan;
+
+    ngx_memzero(&scan, sizeof(ngx_http_profiling_interpose_scan_t));
+
+    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+        symbol = &ngx_http_profiling_interpose_slots[i].symbol;
+
+        symbol->address = 0;
+        symbol->canonical = 0;
+        symbol->version = 0;
+    }
+
+    (void) dl_iterate_phdr(ngx_http_profiling_interpose_changes, NULL);
+    (void) dl_iterate_phdr(ngx_http_profiling_interpose_lookup, NULL);
+
+    scan.stat.unresolved = ngx_http_profiling_interpose_publish();
+
+    (void) dl_iterate_phdr(ngx_http_profiling_interpose_patch, &scan);
+
+    /* a binding under way may yet overwrite our hook with the original */
+
+    ngx_http_profiling_interpose_again = scan.lazy;
+
+    ngx_http_profiling_interpose_last = scan.stat;
+
+    ngx_http_profiling_interpose_report(&scan, log);
+
+    return (scan.stat.failed || scan.stat.unresolved) ? NGX_DECLINED : NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_interpose_report(ngx_http_profiling_interpose_scan_t *scan,
+    ngx_log_t *log)
+{
+    ngx_http_profiling_interpose_stat_t  *stat;
+
+    if (log == NULL) {
+        return;
+    }
+
+    stat = &scan->stat;
+
+    if (stat->failed) {
+        ngx_log_error(NGX_LOG_ALERT, log, scan->err,
+                      "%s %ui import table entries failed",
+                      scan->restore ? "restoring" : "patching", stat->failed);
+    }
+
+    if (scan->restore) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, log, 0,
+                  "import tables: %ui entries patched in %ui objects, "
+                  "%ui forwarded, %ui foreign, %ui functions not found",
+                  stat->patched, stat->objects, stat->forwarded,
+                  stat->foreign, stat->unresolved);
+}
+
+
+/*
+ * Makes what was found known to the hooks, before any of them is reachable.
+ * Returns how many functions nobody defines.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_interpose_publish(void)
+{
+    void                                 *original;
+    ngx_uint_t                            i, unresolved;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+    unresolved = 0;
+
+    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+        slot = &ngx_http_profiling_interpose_slots[i];
+
+        if (slot->symbol.address == 0) {
+            unresolved++;
+            continue;
+        }
+
+        /* hooks that are reachable already may be reading it */
+
+        original = (void *) slot->symbol.address;
+
+        if (*slot->hook->original != original) {
+            __atomic_store_n(slot->hook->original, original, __ATOMIC_SEQ_CST);
+        }
+    }
+
+    return unresolved;
+}
+
+
+/*
+ * NGX_DECLINED if no object came or went since the last call, 1 if some did or
+ * if the loader does not count them; both end the walk at the first object.
+ */
+
+static int
+ngx_http_profiling_interpose_changes(struct dl_phdr_info *info, size_t size,
+    void *data)
+{
+    (void) data;
+
+    if (size < offsetof(struct dl_phdr_info, dlpi_subs)
+               + sizeof(info->dlpi_subs))
+    {
+        return 1;
+    }
+
+    if (info->dlpi_adds == ngx_http_profiling_interpose_adds
+        && info->dlpi_subs == ngx_http_profiling_interpose_subs)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_profiling_interpose_adds = info->dlpi_adds;
+    ngx_http_profiling_interpose_subs = info->dlpi_subs;
+
+    return 1;
+}
+
+
+/* the objects come in link order: the first definition is the linker's */
+
+static int
+ngx_http_profiling_interpose_lookup(struct dl_phdr_info *info, size_t size,
+    void *data)
+{
+    ngx_uint_t                       i;
+    ngx_http_profiling_elf_object_t  obj;
+
+    (void) size;
+    (void) data;
+
+    if (ngx_http_profiling_elf_object(&obj, info) != NGX_OK) {
+        return 0;
+    }
+
+    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+        ngx_http_profiling_elf_lookup(&obj,
+                                &ngx_http_profiling_interpose_slots[i].symbol);
+    }
+
+    return 0;
+}
+
+
+static int
+ngx_http_profiling_interpose_patch(struct dl_phdr_info *info, size_t size,
+    void *data)
+{
+    uintptr_t                             self;
+    ngx_uint_t                            i, type;
+    ngx_http_profiling_elf_object_t       obj;
+    ngx_http_profiling_interpose_scan_t  *scan;
+
+    (void) size;
+
+    scan = data;
+    scan->main = !scan->main_seen;
+    scan->main_seen = 1;
+
+    if (ngx_http_profiling_elf_object(&obj, info) != NGX_OK) {
+        return 0;
+    }
+
+    /* our own calls are not to be seen; linked into nginx we cannot tell */
+
+    self = (uintptr_t) &ngx_http_profiling_interpose_nslots;
+
+    if (!scan->main && ngx_http_profiling_elf_room(&obj, self, 0)) {
+        return 0;
+    }
+
+    scan->stat.objects++;
+    scan->libc = ngx_http_profiling_elf_room(&obj, (uintptr_t) &strtoull, 0)
+                 != 0;
+
+    for (i = 0; i < obj.nrela; i++) {
+        type = ELF64_R_TYPE(obj.rela[i].r_info);
+
+        if (type == NGX_HTTP_PROFILING_GLOB_DAT
+            || type == NGX_HTTP_PROFILING_ABSOLUTE
+            || type == NGX_HTTP_PROFILING_JUMP_SLOT)
+        {
+            ngx_http_profiling_interpose_entry(scan, &obj, &obj.rela[i], i);
+        }
+    }
+
+    for (i = 0; i < obj.nplt; i++) {
+        if (ELF64_R_TYPE(obj.plt[i].r_info) == NGX_HTTP_PROFILING_JUMP_SLOT) {
+            ngx_http_profiling_interpose_entry(scan, &obj, &obj.plt[i], i);
+        }
+    }
+
+    ngx_http_profiling_interpose_close(scan);
+
+    return 0;
+}
+
+
+/* one relocation; index is its place in its table */
+
+static void
+ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
+    ngx_http_profiling_elf_object_t *obj, const ElfW(Rela) *rela,
+    ngx_uint_t index)
+{
+    uintptr_t                             addr, value, next;
+    ngx_uint_t                            i;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+    slot = ngx_http_profiling_interpose_match(obj, ELF64_R_SYM(rela->r_info));
+
+    if (slot == NULL
+        || slot->drop != scan->restore
+        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_MAIN && !scan->main)
+        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_OTHERS && scan->main)
+        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_CALLERS
+            && !scan->libc
+            && ngx_http_profiling_elf_room(obj, slot->symbol.address, 0))
+        || rela->r_addend != 0)
+    {
+        return;
+    }
+
+    addr = obj->base + rela->r_offset;
+
+    if (addr % sizeof(uintptr_t)
+        || ngx_http_profiling_elf_room(obj, addr, PF_R|PF_W)
+           < sizeof(uintptr_t))
+    {
+        scan->err = NGX_EINVAL;
+        scan->stat.failed++;
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_PROFILING_SWAP_MAX; i++) {
+        value = __atomic_load_n((uintptr_t *) addr, __ATOMIC_ACQUIRE);
+
+        next = ngx_http_profiling_interpose_next(scan, obj, slot, rela, index,
+                                                 value);
+        if (next == value) {
+            return;
+        }
+
+        if (ngx_http_profiling_interpose_open(scan, obj, addr) != NGX_OK) {
+            break;
+        }
+
+        if (__atomic_compare_exchange_n((uintptr_t *) addr, &value, next, 0,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        {
+            scan->stat.patched += !scan->restore;
+            return;
+        }
+    }
+
+    scan->stat.failed++;
+}
+
+
+/* what an entry shall hold instead of value: the same if it is not for us */
+
+static uintptr_t
+ngx_http_profiling_interpose_next(ngx_http_profiling_interpose_scan_t *scan,
+    ngx_http_profiling_elf_object_t *obj,
+    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
+    ngx_uint_t index, uintptr_t value)
+{
+    uintptr_t  hook;
+
+    hook = (uintptr_t) slot->hook->hook;
+
+    if (scan->restore) {
+        return (value == hook) ? (uintptr_t) *slot->hook->original : value;
+    }
+
+    if (value == hook) {
+        scan->stat.patched++;
+        return value;
+    }
+
+    /* a value of 0 is a weak symbol that nobody defined */
+
+    if (value == 0 || slot->symbol.address == 0) {
+        return value;
+    }
+
+    if (value == slot->symbol.address) {
+        return hook;
+    }
+
+    if (value == slot->symbol.canonical) {
+        scan->stat.forwarded++;
+        return value;
+    }
+
+    if (ngx_http_profiling_interpose_lazy(obj, slot, rela, index, value)) {
+        scan->lazy = 1;
+        return hook;
+    }
+
+    scan->stat.foreign++;
+
+    return value;
+}
+
+
+static ngx_http_profiling_interpose_slot_t *
+ngx_http_profiling_interpose_match(ngx_http_profiling_elf_object_t *obj,
+    ngx_uint_t sym)
+{
+    u_char                                c;
+    size_t                                offset;
+    ngx_uint_t                            i;
+    ngx_http_profiling_interpose_slot_t  *slot;
+
+    if (sym == 0 || sym >= obj->nsyms) {
+        return NULL;
+    }
+
+    offset = obj->symtab[sym].st_name;
+
+    if (offset >= obj->strsz) {
+        return NULL;
+    }
+
+    c = obj->strtab[offset];
+
+    if (!(ngx_http_profiling_interpose_first >> (c & 63) & 1)) {
+        return NULL;
+    }
+
+    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+        slot = &ngx_http_profiling_interpose_slots[i];
+
+        if (ngx_http_profiling_elf_name(obj, sym, slot->symbol.name,
+                                        slot->symbol.len))
+        {
+            return slot;
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Whether the entry still waits to be bound, and would be bound to the
+ * original.  It would not if it asks for another version, or if its object
+ * prefers a definition of its own.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_interpose_lazy(ngx_http_profiling_elf_object_t *obj,
+    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
+    ngx_uint_t index, uintptr_t value)
+{
+    uint32_t    version;
+    ngx_uint_t  sym;
+
+    if (ELF64_R_TYPE(rela->r_info) != NGX_HTTP_PROFILING_JUMP_SLOT
+        || !ngx_http_profiling_interpose_stub(obj, value, index))
+    {
+        return 0;
+    }
+
+    sym = ELF64_R_SYM(rela->r_info);
+
+    if (obj->symbolic && obj->symtab[sym].st_shndx != SHN_UNDEF) {
+        return 0;
+    }
+
+    version = ngx_http_profiling_elf_version(obj, sym);
+
+    return version == 0 || slot->symbol.version == 0
+           || version == slot->symbol.version;
+}
+
+
+/*
+ * The code that a lazy entry points at, as GNU ld, gold, lld and mold write
+ * it.  x86-64: "push $index", or the start of the table, "push GOT[1]", in
+ * mold's case after "push %r11"; an endbr64 may come first.  aarch64: the start
+ * of the table, "stp x16, x30, [sp, #-16]!", after a bti perhaps.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_interpose_stub(ngx_http_profiling_elf_object_t *obj,
+    uintptr_t value, ngx_uint_t index)
+{
+    int32_t        word;
+    const u_char  *p;
+
+    if (ngx_http_profiling_elf_room(obj, value, PF_R|PF_X) < 16) {
+        return 0;
+    }
+
+    p = (const u_char *) value;
+
+#if (defined __aarch64__)
+
+    if (ngx_memcmp(p, "\x5f\x24\x03\xd5", 4) == 0) {
+        p += 4;
+    }
+
+    (void) word;
+    (void) index;
+
+    return ngx_memcmp(p, "\xf0\x7b\xbf\xa9", 4) == 0;
+
+#else
+
+    if (ngx_memcmp(p, "\xf3\x0f\x1e\xfa", 4) == 0) {
+        p += 4;
+    }
+
+    if (p[0] == 0x68) {
+        ngx_memcpy(&word, &p[1], sizeof(int32_t));
+        return (ngx_uint_t) (uint32_t) word == index;
+    }
+
+    if (p[0] == 0x41 && p[1] == 0x53) {
+        p += 2;
+    }
+
+    if (p[0] != 0xff || p[1] != 0x35 || obj->pltgot == 0) {
+        return 0;
+    }
+
+    ngx_memcpy(&word, &p[2], sizeof(int32_t));
+
+    return (uintptr_t) p + 6 + (intptr_t) word == obj->pltgot + 8;
+
+#endif
+}
+
+
+/*
+ * Makes the page of an entry writable, unless it is.  Asked is the page and
+ * not PT_GNU_RELRO alone: its protection must be the same afterwards, whatever
+ * the loader and others made of it.
+ */
+
+static ngx_int_t
+ngx_http_profiling_interpose_open(ngx_http_profiling_interpose_scan_t *scan,
+    ngx_http_profiling_elf_object_t *obj, uintptr_t addr)
+{
+    uintptr_t   page;
+    ngx_int_t   rc;
+    ngx_uint_t  relro;
+
+    page = addr & ~(ngx_http_profiling_interpose_pagesize - 1);
+
+    if (scan->page == page) {
+        return NGX_OK;
+    }
+
+    ngx_http_profiling_interpose_close(scan);
+
+    rc = ngx_http_profiling_interpose_writable(addr);
+
+    relro = ngx_http_profiling_elf_relro(obj, page,
+                                        ngx_http_profiling_interpose_pagesize);
+
+    if (rc == NGX_DECLINED && !relro) {
+
+        /* how to protect it again is not known */
+
+        scan->err = NGX_EACCES;
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK && relro) {
+
+        if (mprotect((void *) page, ngx_http_profiling_interpose_pagesize,
+                     PROT_READ|PROT_WRITE)
+            == -1)
+        {
+            scan->err = ngx_errno;
+            return NGX_ERROR;
+        }
+
+        scan->protect = 1;
+    }
+
+    scan->page = page;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_interpose_close(ngx_http_profiling_interpose_scan_t *scan)
+{
+    if (scan->page && scan->protect
+        && mprotect((void *) scan->page, ngx_http_profiling_interpose_pagesize,
+                    PROT_READ)
+           == -1)
+    {
+        scan->err = ngx_errno;
+        scan->stat.failed++;
+    }
+
+    scan->page = 0;
+    scan->protect = 0;
+}
+
+
+/*
+ * NGX_OK, NGX_DECLINED if the page is read-only, NGX_ERROR if the kernel does
+ * not tell.  The futex operation adds nothing to the word, atomically, and is
+ * the one system call that tries a write and leaves the word as it was; nobody
+ * waits on either word.
+ */
+
+static ngx_int_t
+ngx_http_profiling_interpose_writable(uintptr_t addr)
+{
+    uint32_t  word;
+
+    word = 0;
+
+    if (syscall(SYS_futex, &word, FUTEX_WAKE_OP|FUTEX_PRIVATE_FLAG, 0, NULL,
+                (void *) addr, FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0))
+        != -1)
+    {
+        return NGX_OK;
+    }
+
+    return (ngx_errno == EFAULT) ? NGX_DECLINED : NGX_ERROR;
+}

@@ -1,0 +1,701 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_api.h"
+#include "ngx_prof_access.h"
+#include "ngx_prof_answer.h"
+#include "ngx_prof_argument.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_dump_area.h"
+#include "ngx_prof_connections.h"
+#include "ngx_prof_health.h"
+#include "ngx_prof_history.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_locations.h"
+#include "ngx_prof_metrics.h"
+#include "ngx_prof_names_run.h"
+#include "ngx_prof_memory.h"
+#include "ngx_prof_pprof.h"
+#include "ngx_prof_pprof_cpu.h"
+#include "ngx_prof_pprof_heap.h"
+#include "ngx_prof_prometheus.h"
+#include "ngx_prof_pauses.h"
+#include "ngx_prof_runtime.h"
+#include "ngx_prof_settings.h"
+#include "ngx_prof_text.h"
+#include "ngx_prof_trim.h"
+#include "ngx_prof_trim_view.h"
+#include "ngx_prof_work.h"
+#include "ngx_prof_worker.h"
+
+
+/* parameters that an endpoint takes, besides worker */
+#define NGX_HTTP_PROFILING_TAKES_COUNT   1
+
+/* names of functions that its answer needs */
+#define NGX_HTTP_PROFILING_NEEDS_PLACES  2
+#define NGX_HTTP_PROFILING_NEEDS_STACKS  4
+
+
+/* seconds of a CPU profile */
+#define NGX_HTTP_PROFILING_DURATION      30
+#define NGX_HTTP_PROFILING_DURATION_MAX  300
+
+/* samples told if count is not given */
+#define NGX_HTTP_PROFILING_COUNT         100
+
+typedef struct {
+    ngx_str_t     name;
+    ngx_uint_t    methods;
+    ngx_uint_t    takes;
+
+    /* one of the two: a text made in steps, or another answer */
+    ngx_int_t   (*step)(ngx_http_profiling_work_t *w);
+    ngx_int_t   (*handler)(ngx_http_request_t *r, ngx_pid_t worker);
+} ngx_http_profiling_endpoint_t;
+
+
+static ngx_int_t ngx_http_profiling_api_begin(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+static ngx_int_t ngx_http_profiling_api_enter(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+static ngx_http_profiling_endpoint_t *ngx_http_profiling_api_find(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_api_allow(ngx_http_request_t *r,
+    ngx_uint_t methods);
+static ngx_int_t ngx_http_profiling_api_arguments(
+    ngx_http_profiling_work_t *w, ngx_uint_t takes);
+static ngx_int_t ngx_http_profiling_api_date(const ngx_str_t *text,
+    uint64_t *ms);
+static ngx_int_t ngx_http_profiling_api_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *format, ...);
+static ngx_int_t ngx_http_profiling_text_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *format, ...);
+static ngx_int_t ngx_http_profiling_body_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *format, ...);
+static ngx_int_t ngx_http_profiling_api_heap(ngx_http_request_t *r,
+    ngx_pid_t worker);
+static ngx_int_t ngx_http_profiling_api_cpu(ngx_http_request_t *r,
+    ngx_pid_t worker);
+static ngx_int_t ngx_http_profiling_api_goroutines(ngx_http_request_t *r,
+    ngx_pid_t worker);
+static ngx_int_t ngx_http_profiling_api_force(ngx_http_request_t *r,
+    ngx_pid_t worker);
+static ngx_int_t ngx_http_profiling_api_index(ngx_http_profiling_work_t *w);
+
+
+static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
+
+    { ngx_string("metrics"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      ngx_http_profiling_view_metrics, NULL },
+
+    { ngx_string("metrics/history"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_HTTP_PROFILING_TAKES_COUNT, ngx_http_profiling_view_history, NULL },
+
+    { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      NULL, ngx_http_profiling_pools_request },
+
+    { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_HTTP_PROFILING_NEEDS_STACKS, ngx_http_profiling_view_gc, NULL },
+
+    { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      NULL, ngx_http_profiling_api_goroutines },
+
+    { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      ngx_http_profiling_view_runtime, NULL },
+
+    { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_HTTP_PROFILING_NEEDS_PLACES, ngx_http_profiling_view_health,
+      NULL },
+
+    { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      ngx_http_profiling_view_locations, NULL },
+
+    { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      NULL, ngx_http_profiling_api_cpu },
+
+    { ngx_string("heap-dump"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      NULL, ngx_http_profiling_api_heap },
+
+    { ngx_string("force-gc"), NGX_HTTP_POST, 0,
+      NULL, ngx_http_profiling_api_force },
+
+    { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      ngx_http_profiling_api_index, NULL }
+};
+
+
+#define NGX_HTTP_PROFILING_ENDPOINTS                                          \
+    (sizeof(ngx_http_profiling_endpoints)                                     \
+     / sizeof(ngx_http_profiling_endpoint_t))
+
+
+ngx_int_t
+ngx_http_profiling_api_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    ngx_http_profiling_work_t      *w;
+    ngx_http_profiling_endpoint_t  *endpoint;
+
+    rc = ngx_http_profiling_api_begin(r, ngx_http_profiling_api_error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    endpoint = ngx_http_profiling_api_find(r);
+
+    if (endpoint == NULL) {
+        return ngx_http_profiling_api_error(r, NGX_HTTP_NOT_FOUND,
+                                            "unknown endpoint");
+    }
+
+    if (!(r->method & endpoint->methods)) {
+        return ngx_http_profiling_api_allow(r, endpoint->methods);
+    }
+
+    w = ngx_http_profiling_work_create(r);
+    if (w == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_profiling_api_arguments(w, endpoint->takes);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (endpoint->handler) {
+        return endpoint->handler(r, w->worker);
+    }
+
+    w->step = endpoint->step;
+
+    if (endpoint->takes & (NGX_HTTP_PROFILING_NEEDS_PLACES
+                           |NGX_HTTP_PROFILING_NEEDS_STACKS))
+    {
+        return ngx_http_profiling_names_run(w,
+                       endpoint->takes & NGX_HTTP_PROFILING_NEEDS_STACKS);
+    }
+
+    return ngx_http_profiling_work_run(w);
+}
+
+
+ngx_int_t
+ngx_http_profiling_prometheus_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_profiling_work_t  *w;
+
+    rc = ngx_http_profiling_api_begin(r, ngx_http_profiling_text_error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        if (ngx_http_profiling_header(r, "Allow", "GET, HEAD") != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_profiling_text_error(r, NGX_HTTP_NOT_ALLOWED,
+                                             "only GET and HEAD");
+    }
+
+    w = ngx_http_profiling_work_create(r);
+    if (w == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w->step = ngx_http_profiling_view_prometheus;
+
+    return ngx_http_profiling_work_run(w);
+}
+
+
+ngx_int_t
+ngx_http_profiling_pprof_handler(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    /* a client that is refused may have sent a body all the same */
+
+    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_body_error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    return ngx_http_profiling_pprof_tree(r, ngx_http_profiling_text_error);
+}
+
+
+/* what handlers without a use for a body do first; as api_enter() */
+
+static ngx_int_t
+ngx_http_profiling_api_begin(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_profiling_api_enter(r, error);
+}
+
+
+/* what all handlers do first; NGX_DECLINED: no answer was given yet, go on */
+
+static ngx_int_t
+ngx_http_profiling_api_enter(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error)
+{
+    const char  *why;
+
+    if (ngx_http_profiling_access_check(r, &why) != NGX_OK) {
+        return error(r, NGX_HTTP_FORBIDDEN, "%s", why);
+    }
+
+    if (ngx_http_profiling_process.zone == NULL) {
+        return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profiling is off");
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * The endpoint is what follows the location's prefix; where the location is
+ * no prefix, the longest end of the path that is an endpoint's name.
+ */
+
+static ngx_http_profiling_endpoint_t *
+ngx_http_profiling_api_find(ngx_http_request_t *r)
+{
+    u_char                         *start;
+    ngx_str_t                       rest, *name;
+    ngx_uint_t                      i, prefix;
+    ngx_http_core_loc_conf_t       *clcf;
+    ngx_http_profiling_endpoint_t  *found;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    rest = r->uri;
+    prefix = 0;
+
+    if (lcf->prefix
+        && clcf->name.len <= r->uri.len
+        && ngx_strncmp(clcf->name.data, r->uri.data, clcf->name.len) == 0)
+    {
+        prefix = 1;
+        rest.data += clcf->name.len;
+        rest.len -= clcf->name.len;
+
+        if (rest.len && rest.data[0] == '/') {
+            rest.data++;
+            rest.len--;
+
+        } else if (rest.len && rest.data[-1] != '/') {
+            return NULL;
+        }
+    }
+
+    found = NULL;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_ENDPOINTS; i++) {
+        name = &ngx_http_profiling_endpoints[i].name;
+
+        if (name->len > rest.len || (prefix && name->len != rest.len)) {
+            continue;
+        }
+
+        start = rest.data + rest.len - name->len;
+
+        if ((name->len == 0
+             || ngx_memcmp(start, name->data, name->len) == 0)
+            && (start == rest.data || start[-1] == '/')
+            && (found == NULL || name->len > found->name.len))
+        {
+            found = &ngx_http_profiling_endpoints[i];
+        }
+    }
+
+    return found;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_allow(ngx_http_request_t *r, ngx_uint_t methods)
+{
+    const char  *allow;
+
+    allow = (methods & NGX_HTTP_POST) ? "POST" : "GET, HEAD";
+
+    if (ngx_http_profiling_header(r, "Allow", allow) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_profiling_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                                        "method %V is not allowed, use %s",
+                                        &r->method_name, allow);
+}
+
+
+/* NGX_DECLINED: they are good, no answer was given yet */
+
+static ngx_int_t
+ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
+    ngx_uint_t takes)
+{
+    ngx_int_t            rc, n, max;
+    ngx_str_t            value;
+    ngx_http_request_t  *r;
+
+    r = w->request;
+
+    rc = ngx_http_profiling_argument_worker(r, &w->worker,
+                                            ngx_http_profiling_api_error);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    max = ngx_http_profiling_process.conf->setting[NGX_HTTP_PROFILING_HISTORY];
+    w->count = ngx_min(NGX_HTTP_PROFILING_COUNT, max);
+
+    if (!(takes & NGX_HTTP_PROFILING_TAKES_COUNT)) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_profiling_argument(r, "since", &value) == NGX_OK) {
+        w->count = max;
+
+        if (ngx_http_profiling_api_date(&value, &w->since) != NGX_OK) {
+            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                     "since must be a time such as "
+                                     "2026-02-10T09:59:58Z, not \"%V\"",
+                                     &value);
+        }
+    }
+
+    if (ngx_http_profiling_argument(r, "count", &value) == NGX_OK) {
+        n = ngx_atoi(value.data, value.len);
+
+        if (n < 1 || n > max) {
+            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                     "count must be an integer from 1 to %i, "
+                                     "not \"%V\"", max, &value);
+        }
+
+        w->count = n;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* RFC 3339 in UTC, with or without a fraction: 2026-02-10T09:59:58.25Z */
+
+static ngx_int_t
+ngx_http_profiling_api_date(const ngx_str_t *text, uint64_t *ms)
+{
+    int         day, leap;
+    u_char     *p, *last;
+    time_t      time;
+    uint64_t    fraction, scale;
+    ngx_uint_t  i;
+    struct tm   tm;
+
+    static const u_char  pattern[] = "0000-00-00T00:00:00";
+
+    if (text->len < sizeof(pattern)) {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+    last = p + text->len;
+
+    for (i = 0; i < sizeof(pattern) - 1; i++) {
+
+        if ((pattern[i] == '0') ? (p[i] < '0' || p[i] > '9')
+                                : (p[i] != pattern[i]))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_memzero(&tm, sizeof(struct tm));
+
+    tm.tm_year = (int) ngx_atoi(p, 4) - 1900;
+    tm.tm_mon = (int) ngx_atoi(p + 5, 2) - 1;
+    tm.tm_mday = (int) ngx_atoi(p + 8, 2);
+    tm.tm_hour = (int) ngx_atoi(p + 11, 2);
+    tm.tm_min = (int) ngx_atoi(p + 14, 2);
+    tm.tm_sec = (int) ngx_atoi(p + 17, 2);
+
+    p += sizeof(pattern) - 1;
+    fraction = 0;
+
+    if (*p == '.') {
+
+        for (p++, scale = 100;
+             p < last && *p >= '0' && *p <= '9';
+             p++, scale /= 10)
+        {
+            fraction += (*p - '0') * scale;
+        }
+
+        if (p[-1] == '.') {
+            return NGX_ERROR;
+        }
+    }
+
+    if (p != last - 1 || *p != 'Z'
+        || tm.tm_mon < 0 || tm.tm_mon > 11
+        || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+    {
+        return NGX_ERROR;
+    }
+
+    leap = (tm.tm_sec == 60);
+    tm.tm_sec -= leap;
+
+    day = tm.tm_mday;
+    time = timegm(&tm) + leap;
+
+    /* timegm() makes another day of one that its month does not have */
+
+    if (time < 0 || tm.tm_mday != day) {
+        return NGX_ERROR;
+    }
+
+    *ms = (uint64_t) time * 1000 + fraction;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...)
+{
+    u_char                     *p, message[512];
+    va_list                     args;
+    ngx_str_t                   type;
+    ngx_http_profiling_json_t   j;
+
+    va_start(args, format);
+    p = ngx_vslprintf(message, message + sizeof(message), format, args);
+    va_end(args);
+
+    ngx_memzero(&j, sizeof(ngx_http_profiling_json_t));
+    ngx_http_profiling_text_init(&j.text, r->pool);
+
+    ngx_http_profiling_json_open(&j, NULL, '{');
+    ngx_http_profiling_json_open(&j, "error", '{');
+    ngx_http_profiling_json_uint(&j, "status", status);
+    ngx_http_profiling_json_string(&j, "message", message, p - message);
+    ngx_http_profiling_json_close(&j, '}');
+    ngx_http_profiling_json_close(&j, '}');
+
+    ngx_str_set(&type, "application/json; charset=utf-8");
+
+    return ngx_http_profiling_send(r, status, &type, &j.text);
+}
+
+
+/* as net/http/pprof does: go tool pprof prints the body of such an answer */
+
+static ngx_int_t
+ngx_http_profiling_text_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...)
+{
+    u_char                     *p, message[512];
+    va_list                     args;
+    ngx_str_t                   type;
+    ngx_http_profiling_text_t   text;
+
+    va_start(args, format);
+    p = ngx_vslprintf(message, message + sizeof(message) - 1, format, args);
+    va_end(args);
+
+    *p++ = '\n';
+
+    ngx_http_profiling_text_init(&text, r->pool);
+    ngx_http_profiling_text_write(&text, message, p - message);
+
+    if (ngx_http_profiling_header(r, "X-Go-Pprof", "1") != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&type, "text/plain; charset=utf-8");
+
+    return ngx_http_profiling_send(r, status, &type, &text);
+}
+
+
+/* as text_error(), for a request whose body was not read yet */
+
+static ngx_int_t
+ngx_http_profiling_body_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...)
+{
+    u_char      *p, message[512];
+    va_list      args;
+    ngx_int_t    rc;
+    ngx_str_t    text;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    va_start(args, format);
+    p = ngx_vslprintf(message, message + sizeof(message), format, args);
+    va_end(args);
+
+    text.data = message;
+    text.len = p - message;
+
+    return ngx_http_profiling_text_error(r, status, "%V", &text);
+}
+
+
+/* duration is checked, unlike the "seconds" of /debug/pprof/profile */
+
+static ngx_int_t
+ngx_http_profiling_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    u_char     *p;
+    ngx_int_t   duration;
+    ngx_str_t   value;
+
+    duration = NGX_HTTP_PROFILING_DURATION;
+
+    if (ngx_http_profiling_argument(r, "duration", &value) == NGX_OK) {
+        duration = ngx_atoi(value.data, value.len);
+
+        if (duration < 1 || duration > NGX_HTTP_PROFILING_DURATION_MAX) {
+            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                     "duration must be an integer from 1 to "
+                                     "%d, not \"%V\"",
+                                     NGX_HTTP_PROFILING_DURATION_MAX, &value);
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("attachment; filename=cpu-.prof")
+                             + NGX_TIME_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "attachment; filename=cpu-%T.prof%Z", ngx_time());
+
+    return ngx_http_profiling_pprof_cpu(r, duration, worker,
+                                        (const char *) p,
+                                        ngx_http_profiling_api_error);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(r->pool, sizeof("attachment; filename=heap-.prof")
+                             + NGX_TIME_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "attachment; filename=heap-%T.prof%Z", ngx_time());
+
+    return ngx_http_profiling_pprof_dump(r, worker, (const char *) p,
+                                         ngx_http_profiling_api_error);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_goroutines(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    ngx_int_t  limit;
+    ngx_str_t  value;
+
+    limit = NGX_HTTP_PROFILING_DUMP_LIMIT;
+
+    if (ngx_http_profiling_argument(r, "limit", &value) == NGX_OK) {
+        limit = ngx_atoi(value.data, value.len);
+
+        if (limit < 0 || limit > NGX_HTTP_PROFILING_DUMP_LIMIT_MAX) {
+            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                     "limit must be an integer from 0 to %d, "
+                                     "not \"%V\"",
+                                     NGX_HTTP_PROFILING_DUMP_LIMIT_MAX,
+                                     &value);
+        }
+    }
+
+    return ngx_http_profiling_goroutines_request(r, worker, limit);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_api_force(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    if (ngx_http_profiling_process.slot == NULL) {
+        return ngx_http_profiling_api_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                 "this worker has no slot in the zone and "
+                                 "cannot wait for others");
+    }
+
+    if (ngx_http_profiling_trim_reserve() != NGX_OK) {
+
+        if (ngx_http_profiling_header(r, "Retry-After", "1") != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_profiling_api_error(r, NGX_HTTP_TOO_MANY_REQUESTS,
+                                 "force-gc may be asked for once a second");
+    }
+
+    return ngx_http_profiling_trim_request(r, worker);
+}
+
+
+/* the tree describes itself */
+
+static ngx_int_t
+ngx_http_profiling_api_index(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                            i;
+    ngx_http_profiling_json_t            *j;
+    const ngx_http_profiling_endpoint_t  *e;
+
+    j = &w->json;
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_open(j, "endpoints", '[');
+
+    for (i = 0; i < NGX_HTTP_PROFILING_ENDPOINTS - 1; i++) {
+        e = &ngx_http_profiling_endpoints[i];
+
+        ngx_http_profiling_json_open(j, NULL, '{');
+        ngx_http_profiling_json_string(j, "name", e->name.data, e->name.len);
+        ngx_http_profiling_json_cstring(j, "method",
+                             (e->methods & NGX_HTTP_POST) ? "POST" : "GET");
+        ngx_http_profiling_json_close(j, '}');
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_json_close(j, '}');
+
+    return NGX_DONE;
+}

@@ -1,0 +1,30 @@
+
+/*
+ * Profiles of the heap and of the making of threads, as answers.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_PPROF_HEAP_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_PPROF_HEAP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_answer.h"
+
+
+/* content handler's work: the heap at this moment, as pprof_cpu() sends it */
+ngx_int_t ngx_http_profiling_pprof_dump(ngx_http_request_t *r,
+    ngx_pid_t worker, const char *disposition,
+    ngx_http_profiling_error_pt error);
+
+ngx_int_t ngx_http_profiling_pprof_heap(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_http_profiling_pprof_allocs(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_http_profiling_pprof_threadcreate(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+
+
+#endif /* _NGX_HTTP_PROFILING_PPROF_HEAP_H_INCLUDED_ */

@@ -1,0 +1,21 @@
+
+/*
+ * /debug/pprof/trace.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_PPROF_TRACE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_PPROF_TRACE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_answer.h"
+
+
+ngx_int_t ngx_http_profiling_pprof_trace(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error);
+
+
+#endif /* _NGX_HTTP_PROFILING_PPROF_TRACE_H_INCLUDED_ */

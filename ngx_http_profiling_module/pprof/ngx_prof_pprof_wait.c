@@ -1,0 +1,82 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_pprof_wait.h"
+#include "ngx_prof_argument.h"
+#include "ngx_prof_wait_profile.h"
+#include "ngx_prof_pprof_profile.h"
+#include "ngx_prof_zone.h"
+
+
+static ngx_int_t ngx_http_profiling_pprof_waits(ngx_http_request_t *r,
+    ngx_uint_t wait, ngx_http_profiling_error_pt error);
+
+
+ngx_int_t
+ngx_http_profiling_pprof_block(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error)
+{
+    return ngx_http_profiling_pprof_waits(r, NGX_HTTP_PROFILING_BLOCK, error);
+}
+
+
+ngx_int_t
+ngx_http_profiling_pprof_mutex(ngx_http_request_t *r,
+    ngx_http_profiling_error_pt error)
+{
+    return ngx_http_profiling_pprof_waits(r, NGX_HTTP_PROFILING_MUTEX, error);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
+    ngx_http_profiling_error_pt error)
+{
+    ngx_int_t                      rc, seconds, debug;
+    ngx_pid_t                      worker;
+    const char                    *disposition;
+    ngx_http_profiling_profile_t  *p;
+
+    static const char *const  names[][2] = {
+        { "attachment; filename=\"block\"",
+          "attachment; filename=\"block-delta\"" },
+        { "attachment; filename=\"mutex\"",
+          "attachment; filename=\"mutex-delta\"" }
+    };
+
+    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_profiling_argument_worker(r, &worker, error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    disposition = debug ? NULL : names[wait][seconds != 0];
+
+    if (r->method == NGX_HTTP_HEAD) {
+        return ngx_http_profiling_pprof_head(r, disposition);
+    }
+
+    p = ngx_http_profiling_pprof_create(r, disposition, error);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_profiling_contention(r->pool, r->connection->log, wait,
+                                      seconds, worker, debug != 0,
+                                      ngx_http_profiling_pprof_captured, p)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_profiling_answer_later(r);
+
+    return NGX_DONE;
+}

@@ -1,0 +1,628 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_prof_cpu_profile.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_job.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_raw_cpu.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_stacks.h"
+#include "ngx_prof_wake.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+/* ms after which a worker that does not answer is stuck in a handler */
+#define NGX_HTTP_PROFILING_ANSWER    200
+
+/* entries of a table read in one step */
+#define NGX_HTTP_PROFILING_ENTRIES   2048
+
+/* a table that is fuller than this share is emptied before a capture */
+#define NGX_HTTP_PROFILING_FULL      2
+
+
+struct ngx_http_profiling_capture_s {
+    ngx_pool_t                          *pool;
+    ngx_msec_t                           duration;
+    ngx_pid_t                            worker;    /* 0: all */
+    ngx_http_profiling_capture_pt        done;
+    ngx_http_profiling_more_pt           more;      /* NULL: none */
+    void                                *data;
+
+    ngx_http_profiling_capture_slot_t   *claim;     /* NULL: given back */
+    ngx_uint_t                           slot;      /* being read */
+    ngx_uint_t                           entry;     /* next one of its table */
+
+    ngx_http_profiling_reading_t        *readings;  /* one a slot */
+    ngx_http_profiling_rawfile_t        *raw;
+    uint64_t                             begin;     /* ns, monotonic: of the
+                                                       first reading */
+    uint64_t                             until;     /* of all samplers */
+
+    ngx_http_profiling_job_t             job;
+};
+
+
+/* of one slot; NGX_AGAIN: it has more to do */
+typedef ngx_int_t (*ngx_http_profiling_each_pt)(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+
+
+static ngx_http_profiling_capture_slot_t *ngx_http_profiling_capture_claim(
+    ngx_pid_t worker);
+static ngx_uint_t ngx_http_profiling_capture_others(void);
+static void ngx_http_profiling_capture_empty(void);
+static void ngx_http_profiling_capture_done(void *data, ngx_int_t rc);
+static ngx_int_t ngx_http_profiling_capture_base(void *data);
+static ngx_int_t ngx_http_profiling_capture_each(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_each_pt step);
+static ngx_int_t ngx_http_profiling_capture_base_slot(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+static ngx_int_t ngx_http_profiling_capture_start(
+    ngx_http_profiling_capture_t *c);
+static void ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c);
+static ngx_int_t ngx_http_profiling_capture_chase(void *data);
+static ngx_int_t ngx_http_profiling_capture_last(void *data);
+static ngx_int_t ngx_http_profiling_capture_last_slot(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+static ngx_int_t ngx_http_profiling_capture_write(void *data);
+static ngx_int_t ngx_http_profiling_capture_write_slot(
+    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
+    ngx_http_profiling_reading_t *reading);
+static ngx_int_t ngx_http_profiling_capture_finish(void *data);
+static void ngx_http_profiling_capture_release(
+    ngx_http_profiling_capture_t *c);
+static void ngx_http_profiling_capture_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, void *data)
+{
+    return ngx_http_profiling_capture_trace(pool, log, duration, worker, done,
+                                            NULL, data, NULL);
+}
+
+
+ngx_int_t
+ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, ngx_http_profiling_more_pt more,
+    void *data, ngx_uint_t *number)
+{
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_profiling_zone_t     *zone;
+    ngx_http_profiling_capture_t  *c;
+
+    zone = ngx_http_profiling_process.zone;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_capture_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    c = cln->data;
+    ngx_memzero(c, sizeof(ngx_http_profiling_capture_t));
+
+    c->readings = ngx_pcalloc(pool, zone->slots
+                                    * sizeof(ngx_http_profiling_reading_t));
+    if (c->readings == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->pool = pool;
+    c->duration = duration;
+    c->worker = worker;
+    c->done = done;
+    c->more = more;
+    c->data = data;
+    c->job.step = ngx_http_profiling_capture_base;
+    c->job.done = ngx_http_profiling_capture_done;
+    c->job.data = c;
+
+    if (!ngx_http_profiling_capture_others()) {
+        ngx_http_profiling_capture_empty();
+    }
+
+    c->claim = ngx_http_profiling_capture_claim(worker);
+
+    if (c->claim == NULL) {
+        return NGX_BUSY;
+    }
+
+    if (number) {
+        *number = c->claim - zone->capture;
+    }
+
+    cln->handler = ngx_http_profiling_capture_cleanup;
+
+    ngx_http_profiling_job_start(&c->job, log);
+
+    return NGX_OK;
+}
+
+
+static ngx_http_profiling_capture_slot_t *
+ngx_http_profiling_capture_claim(ngx_pid_t worker)
+{
+    uint64_t                            owner;
+    ngx_uint_t                          i;
+    ngx_http_profiling_capture_slot_t  *claim;
+
+    ngx_http_profiling_capture_reap();
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+        claim = &ngx_http_profiling_process.zone->capture[i];
+        owner = 0;
+
+        if (__atomic_compare_exchange_n(&claim->owner, &owner, ngx_pid, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        {
+            ngx_http_profiling_store(&claim->until, 0);
+            ngx_http_profiling_store(&claim->worker, (uint64_t) worker);
+            return claim;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_capture_others(void)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+
+        if (ngx_http_profiling_load_acquire(
+                    &ngx_http_profiling_process.zone->capture[i].owner))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* owners are workers: they have slots, and those tell who is alive */
+
+void
+ngx_http_profiling_capture_reap(void)
+{
+    uint64_t                            owner;
+    ngx_uint_t                          i;
+    ngx_http_profiling_capture_slot_t  *claim;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+        claim = &ngx_http_profiling_process.zone->capture[i];
+        owner = ngx_http_profiling_load_acquire(&claim->owner);
+
+        if (owner
+            && owner != (uint64_t) ngx_pid
+            && kill((ngx_pid_t) owner, 0) == -1
+            && ngx_errno == NGX_ESRCH)
+        {
+            (void) __atomic_compare_exchange_n(&claim->owner, &owner, 0, 0,
+                                               __ATOMIC_ACQ_REL,
+                                               __ATOMIC_RELAXED);
+        }
+    }
+}
+
+
+/*
+ * Nobody reads differences now: this worker's own table can begin anew if it
+ * has become full.  The others do so when they are the ones asked.
+ */
+
+static void
+ngx_http_profiling_capture_empty(void)
+{
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    slot = ngx_http_profiling_process.slot;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (slot->sample_until < ngx_http_profiling_clock()
+        && (stacks->node_n > zone->stacks / NGX_HTTP_PROFILING_FULL
+            || stacks->tally_n > zone->stacks / NGX_HTTP_PROFILING_FULL))
+    {
+        (void) ngx_http_profiling_stacks_empty(stacks, zone->stacks);
+    }
+}
+
+
+static void
+ngx_http_profiling_capture_done(void *data, ngx_int_t rc)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_http_profiling_capture_release(c);
+
+    c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
+}
+
+
+/*
+ * What others have sampled until now.  All samples are of the time from before
+ * it is read to behind the last reading: that is the time the profile tells.
+ */
+
+static ngx_int_t
+ngx_http_profiling_capture_base(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_int_t  rc;
+
+    if (c->begin == 0) {
+        c->begin = ngx_http_profiling_clock();
+    }
+
+    rc = ngx_http_profiling_capture_each(c,
+                                         ngx_http_profiling_capture_base_slot);
+
+    return (rc == NGX_OK) ? ngx_http_profiling_capture_start(c) : rc;
+}
+
+
+/* one step for the slot that is its turn; NGX_OK: all of them are done */
+
+static ngx_int_t
+ngx_http_profiling_capture_each(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_each_pt step)
+{
+    ngx_int_t                      rc;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_zone_t     *zone;
+    ngx_http_profiling_reading_t  *reading;
+
+    zone = ngx_http_profiling_process.zone;
+
+    if (c->slot == zone->slots) {
+        c->slot = 0;
+        return NGX_OK;
+    }
+
+    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    reading = &c->readings[c->slot];
+
+    if (ngx_http_profiling_slot_of(slot, c->worker) || reading->wanted) {
+        rc = step(c, slot, reading);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    c->slot++;
+    c->entry = 0;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+{
+    ngx_uint_t                    last;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t    tally;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (c->entry == 0) {
+        reading->wanted = 1;
+        reading->pid = ngx_http_profiling_slot_pid(slot);
+        reading->worker = ngx_http_profiling_load(&slot->worker);
+        reading->epoch = ngx_http_profiling_load(&stacks->epoch);
+        reading->dropped = ngx_http_profiling_load(&stacks->dropped);
+        reading->n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
+
+        reading->base = ngx_palloc(c->pool,
+                           reading->n * sizeof(ngx_http_profiling_base_t));
+        if (reading->base == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES, reading->n);
+
+    for ( /* void */ ; c->entry < last; c->entry++) {
+        (void) ngx_http_profiling_stacks_tally(stacks, zone->stacks,
+                                               c->entry, &tally);
+        reading->base[c->entry].count = tally.count;
+        reading->base[c->entry].value = tally.value;
+    }
+
+    return (last < reading->n) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c)
+{
+    c->until = ngx_http_profiling_clock() + (uint64_t) c->duration * 1000000;
+
+    ngx_http_profiling_store_release(&c->claim->until, c->until);
+
+    ngx_http_profiling_capture_wake(c);
+
+    c->job.step = ngx_http_profiling_capture_chase;
+
+    return ngx_http_profiling_job_wait(&c->job,
+                                       ngx_min(c->duration,
+                                               NGX_HTTP_PROFILING_ANSWER));
+}
+
+
+static void
+ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c)
+{
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_slot_of(slot, c->worker)
+            && ngx_http_profiling_slot_pid(slot))
+        {
+            (void) ngx_http_profiling_wake(slot);
+        }
+    }
+}
+
+
+/* workers that do not sample yet, though they were woken, get a signal */
+
+static ngx_int_t
+ngx_http_profiling_capture_chase(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    uint64_t                    now;
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_slot_of(slot, c->worker)
+            && ngx_http_profiling_slot_pid(slot)
+            && ngx_http_profiling_load(&slot->sample_until) < c->until)
+        {
+            (void) ngx_http_profiling_wake_signal(slot);
+        }
+    }
+
+    c->job.step = ngx_http_profiling_capture_last;
+
+    now = ngx_http_profiling_clock();
+
+    /* up to the next ms: not before the time is over */
+
+    return ngx_http_profiling_job_wait(&c->job,
+                                       (now < c->until)
+                                       ? (c->until - now + 999999) / 1000000
+                                       : 0);
+}
+
+
+/*
+ * Others may go on to sample while this one is written, which takes several
+ * passes of a loop that is busy: what is to be told is read before.
+ */
+
+static ngx_int_t
+ngx_http_profiling_capture_last(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_int_t  rc;
+
+    rc = ngx_http_profiling_capture_each(c,
+                                         ngx_http_profiling_capture_last_slot);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    c->raw = ngx_http_profiling_rawfile_create(c->pool,
+                                               ngx_http_profiling_clock()
+                                               - c->begin);
+    c->job.step = ngx_http_profiling_capture_write;
+
+    return c->raw ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+/* what an entry has more than at the first reading, or nothing */
+
+static ngx_int_t
+ngx_http_profiling_capture_last_slot(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+{
+    ngx_uint_t                    last;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_tally_t   *tally;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+    if (c->entry == 0) {
+        if (reading->epoch != ngx_http_profiling_load(&stacks->epoch)) {
+            reading->n = 0;
+        }
+
+        reading->dropped = ngx_http_profiling_load(&stacks->dropped)
+                           - reading->dropped;
+        reading->last = ngx_http_profiling_stacks_tallies(stacks,
+                                                          zone->stacks);
+        reading->tally = ngx_palloc(c->pool,
+                         reading->last * sizeof(ngx_http_profiling_tally_t));
+        if (reading->tally == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES, reading->last);
+
+    for ( /* void */ ; c->entry < last; c->entry++) {
+        tally = &reading->tally[reading->tallies];
+
+        if (ngx_http_profiling_stacks_tally(stacks, zone->stacks, c->entry,
+                                            tally)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        if (c->entry < reading->n) {
+            tally->count -= reading->base[c->entry].count;
+            tally->value -= reading->base[c->entry].value;
+        }
+
+        if ((int64_t) tally->count > 0) {
+            reading->tallies++;
+        }
+    }
+
+    if (last < reading->last) {
+        return NGX_AGAIN;
+    }
+
+    /* many stacks are some MB a worker */
+    (void) ngx_pfree(c->pool, reading->base);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_write(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_int_t  rc;
+
+    rc = ngx_http_profiling_capture_each(c,
+                                        ngx_http_profiling_capture_write_slot);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    c->job.step = ngx_http_profiling_capture_finish;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
+    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+{
+    ngx_uint_t                    last;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    /* a worker that came after the last reading has its own beginning */
+
+    if (reading->tally == NULL) {
+        return NGX_OK;
+    }
+
+    if (c->entry == 0) {
+        ngx_http_profiling_rawfile_slot(c->raw, slot, reading);
+    }
+
+    last = ngx_min(c->entry + NGX_HTTP_PROFILING_CHUNK, reading->tallies);
+
+    if (last > c->entry) {
+        zone = ngx_http_profiling_process.zone;
+        stacks = ngx_http_profiling_zone_stacks(zone, slot);
+
+        ngx_http_profiling_rawfile_samples(c->raw, slot, stacks, reading,
+                                           c->entry, last);
+    }
+
+    c->entry = last;
+
+    return (last < reading->tallies) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_capture_finish(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_int_t  rc;
+
+    if (c->more) {
+        rc = c->more(c->data, c->raw);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_http_profiling_rawfile_finish(c->raw);
+}
+
+
+static void
+ngx_http_profiling_capture_release(ngx_http_profiling_capture_t *c)
+{
+    if (c->claim == NULL) {
+        return;
+    }
+
+    ngx_http_profiling_store_release(&c->claim->owner, 0);
+    c->claim = NULL;
+}
+
+
+/* also when the client goes away: the workers then stop before the time */
+
+static void
+ngx_http_profiling_capture_cleanup(void *data)
+{
+    ngx_http_profiling_capture_t *c = data;
+
+    ngx_http_profiling_job_stop(&c->job);
+
+    if (c->claim == NULL) {
+        return;
+    }
+
+    ngx_http_profiling_capture_release(c);
+
+    if (ngx_http_profiling_process.slot) {
+        ngx_http_profiling_capture_wake(c);
+    }
+}

@@ -1,0 +1,61 @@
+
+/*
+ * Captures: what all workers sampled between two moments, as one raw capture
+ * (ngx_prof_raw.h) for the encoder.
+ *
+ *     begin   claims one of the zone's captures, reads the tables of all
+ *             slots once, wakes the workers
+ *     wait    200 ms later a worker that has not begun to sample is reached
+ *             by a signal; the rest of the time nothing is done
+ *     finish  reads the tables again and writes the differences
+ *
+ * Begin and finish are made in steps; each pass of the event loop is held up
+ * for a slice of time at most.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_CAPTURE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_CAPTURE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_raw_file.h"
+#include "ngx_prof_text.h"
+
+
+typedef struct ngx_http_profiling_capture_s  ngx_http_profiling_capture_t;
+
+
+/* NGX_OK and the raw capture, or NGX_ERROR; the capture has ended */
+typedef void (*ngx_http_profiling_capture_pt)(void *data, ngx_int_t rc,
+    ngx_http_profiling_text_t *raw);
+
+typedef ngx_int_t (*ngx_http_profiling_more_pt)(void *data,
+    ngx_http_profiling_rawfile_t *raw);
+
+
+/*
+ * Begins a CPU capture of some ms, of one worker or (0) of all.  done is
+ * called once, unless the pool is destroyed before: that ends the capture.
+ * NGX_OK; NGX_BUSY: too many are under way; NGX_ERROR.
+ */
+ngx_int_t ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, void *data);
+
+/*
+ * The same for an execution trace; more is called with the raw capture before
+ * it is finished, until it does not return NGX_AGAIN; number tells which of
+ * the zone's captures it is.
+ */
+ngx_int_t ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker,
+    ngx_http_profiling_capture_pt done, ngx_http_profiling_more_pt more,
+    void *data, ngx_uint_t *number);
+
+/* worker, at each tick: frees captures whose owner has died */
+void ngx_http_profiling_capture_reap(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_CAPTURE_H_INCLUDED_ */

@@ -1,0 +1,630 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include "ngx_prof_encode.h"
+#include "ngx_prof_job.h"
+#include "ngx_prof_objects.h"
+
+
+#define NGX_HTTP_PROFILING_ENCODER       "ngx_http_profiling_encoder"
+
+/* bytes read at once, and kept of what the encoder complains of */
+#define NGX_HTTP_PROFILING_ENCODE_BUF    65536
+#define NGX_HTTP_PROFILING_ENCODE_ERROR  256
+
+/* what it says behind an answer that is whole */
+#define NGX_HTTP_PROFILING_ENCODE_WHOLE  "complete\n"
+
+/* bytes that a pipe to the encoder holds, if the system allows it */
+#define NGX_HTTP_PROFILING_ENCODE_PIPE   1048576
+
+/*
+ * The answer is held in memory until it is complete: bytes of it, and for each
+ * byte of the capture.  The most known is 35 for one, a trace for Perfetto.
+ */
+#define NGX_HTTP_PROFILING_ENCODE_MOST   536870912
+#define NGX_HTTP_PROFILING_ENCODE_LEAST  16777216
+#define NGX_HTTP_PROFILING_ENCODE_RATIO  64
+
+
+typedef struct {
+    ngx_pool_t                    *pool;
+    ngx_log_t                     *log;
+    ngx_http_profiling_encode_pt   done;
+    void                          *data;
+    ngx_chain_t                   *in;          /* not yet written */
+    ngx_http_profiling_text_t      out;
+    off_t                          most;        /* bytes of it */
+    u_char                         error[NGX_HTTP_PROFILING_ENCODE_ERROR];
+    size_t                         error_len;
+    ngx_connection_t              *pipe[3];     /* as its descriptors, or
+                                                   NULL: closed */
+    pid_t                          pid;
+    int                            pidfd;
+    ngx_event_t                    timer;
+    ngx_connection_t               connection;
+    ngx_uint_t                     finished;
+} ngx_http_profiling_encode_t;
+
+
+static ngx_http_profiling_encode_t *ngx_http_profiling_encode_create(
+    ngx_pool_t *pool, ngx_log_t *log);
+static ngx_int_t ngx_http_profiling_encode_spawn(
+    ngx_http_profiling_encode_t *e, int fds[3]);
+static int ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e,
+    int ends[3]);
+static ngx_int_t ngx_http_profiling_encode_connect(
+    ngx_http_profiling_encode_t *e, ngx_uint_t i, int fd);
+static void ngx_http_profiling_encode_write(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_encode_write_some(void *data);
+static void ngx_http_profiling_encode_read(ngx_event_t *ev);
+static ngx_int_t ngx_http_profiling_encode_read_some(void *data);
+static void ngx_http_profiling_encode_ignore(ngx_event_t *ev);
+static void ngx_http_profiling_encode_timeout(ngx_event_t *ev);
+static void ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
+    const char *error);
+static void ngx_http_profiling_encode_close(ngx_http_profiling_encode_t *e);
+static void ngx_http_profiling_encode_close_pipe(
+    ngx_http_profiling_encode_t *e, ngx_uint_t i);
+static void ngx_http_profiling_encode_cleanup(void *data);
+
+
+static char  ngx_http_profiling_encoder_path[NGX_MAX_PATH];
+
+
+void
+ngx_http_profiling_encode_init_module(ngx_cycle_t *cycle)
+{
+    char                                *p, file[NGX_MAX_PATH];
+    int                                  n;
+    const ngx_http_profiling_object_t   *o;
+    const ngx_http_profiling_objects_t  *objects;
+
+    /*
+     * Beside the object with this code.  If that is nginx itself, the name it
+     * was started by is no help: it is gone with the title of the process.
+     */
+
+    objects = ngx_http_profiling_objects_acquire();
+
+    o = objects ? ngx_http_profiling_objects_find(objects,
+                                         (uintptr_t) ngx_http_profiling_encode)
+                : NULL;
+
+    if (o == NULL || realpath(o->path, file) == NULL) {
+        (void) snprintf(file, NGX_MAX_PATH, "%s", o ? o->path : "");
+    }
+
+    ngx_http_profiling_objects_release();
+
+    p = strrchr(file, '/');
+
+    if (p) {
+        *p = '\0';
+    }
+
+    n = snprintf(ngx_http_profiling_encoder_path, NGX_MAX_PATH, "%s/%s",
+                 file, NGX_HTTP_PROFILING_ENCODER);
+
+    if (n < 0 || n >= NGX_MAX_PATH
+        || access(ngx_http_profiling_encoder_path, X_OK) == -1)
+    {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                      "profiles cannot be encoded: \"%s\" cannot be executed",
+                      ngx_http_profiling_encoder_path);
+    }
+}
+
+
+ngx_int_t
+ngx_http_profiling_encode(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_http_profiling_text_t *raw, ngx_http_profiling_encode_pt done,
+    void *data, ngx_str_t *error)
+{
+    int                           fds[3];
+    ngx_uint_t                    i;
+    ngx_http_profiling_encode_t  *e;
+
+    ngx_str_set(error, "out of memory or connections");
+
+    e = ngx_http_profiling_encode_create(pool, log);
+    if (e == NULL) {
+        return NGX_ERROR;
+    }
+
+    e->done = done;
+    e->data = data;
+    e->most = ngx_min(NGX_HTTP_PROFILING_ENCODE_MOST,
+                      NGX_HTTP_PROFILING_ENCODE_LEAST
+                      + NGX_HTTP_PROFILING_ENCODE_RATIO * raw->size);
+    e->in = ngx_http_profiling_text_finish(raw);
+
+    if (e->in == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_profiling_encode_spawn(e, fds) != NGX_OK) {
+        ngx_str_set(error, "the encoder cannot be started");
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 3; i++) {
+
+        if (ngx_http_profiling_encode_connect(e, i, fds[i]) != NGX_OK) {
+
+            while (++i < 3) {
+                (void) close(fds[i]);
+            }
+
+            ngx_http_profiling_encode_close(e);
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_add_timer(&e->timer, NGX_HTTP_PROFILING_ENCODE_TIME);
+
+    return NGX_OK;
+}
+
+
+static ngx_http_profiling_encode_t *
+ngx_http_profiling_encode_create(ngx_pool_t *pool, ngx_log_t *log)
+{
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_profiling_encode_t  *e;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_encode_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    e = cln->data;
+    ngx_memzero(e, sizeof(ngx_http_profiling_encode_t));
+
+    cln->handler = ngx_http_profiling_encode_cleanup;
+
+    e->pool = pool;
+    e->log = log;
+    e->pidfd = -1;
+
+    ngx_http_profiling_event_init(&e->timer, &e->connection,
+                                  ngx_http_profiling_encode_timeout, log);
+
+    ngx_http_profiling_text_init(&e->out, pool);
+
+    return e;
+}
+
+
+/* fds: our ends of its standard input, output and error */
+
+static ngx_int_t
+ngx_http_profiling_encode_spawn(ngx_http_profiling_encode_t *e, int fds[3])
+{
+    int         rc, ends[3], p[2];
+    ngx_uint_t  i, n;
+
+    rc = 0;
+
+    for (n = 0; n < 3; n++) {
+
+        if (pipe2(p, O_CLOEXEC) == -1) {
+            ngx_log_error(NGX_LOG_ALERT, e->log, ngx_errno,
+                          "pipe2() failed");
+            rc = -1;
+            break;
+        }
+
+        /* the encoder reads the first pipe and writes the others */
+
+        ends[n] = n ? p[1] : p[0];
+        fds[n] = n ? p[0] : p[1];
+
+        (void) ngx_nonblocking(fds[n]);
+    }
+
+    if (rc == 0) {
+        (void) fcntl(fds[0], F_SETPIPE_SZ, NGX_HTTP_PROFILING_ENCODE_PIPE);
+
+        rc = ngx_http_profiling_encode_exec(e, ends);
+
+        if (rc != 0) {
+            ngx_log_error(NGX_LOG_ERR, e->log, rc, "posix_spawn() \"%s\" "
+                          "failed", ngx_http_profiling_encoder_path);
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        (void) close(ends[i]);
+
+        if (rc != 0) {
+            (void) close(fds[i]);
+        }
+    }
+
+    return rc ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * The end of an encoder is a signal, for which nginx does not have calls
+ * restarted: one of another module, in which the worker waits by then, would
+ * be broken off.  Sleeps, and waits with a timeout, are all the same.
+ */
+
+static void
+ngx_http_profiling_encode_restart(void)
+{
+    struct sigaction  sa;
+
+    if (sigaction(SIGCHLD, NULL, &sa) == -1 || sa.sa_flags & SA_RESTART) {
+        return;
+    }
+
+    sa.sa_flags |= SA_RESTART;
+
+    (void) sigaction(SIGCHLD, &sa, NULL);
+}
+
+
+static int
+ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
+{
+    int                          rc, i;
+    char                        *argv[3], *env[2];
+    sigset_t                     set;
+    posix_spawnattr_t            attr;
+    posix_spawn_file_actions_t   actions;
+
+    argv[0] = ngx_http_profiling_encoder_path;
+    argv[1] = (char *) "--confirm";
+    argv[2] = NULL;
+    env[0] = (char *) "LC_ALL=C";
+    env[1] = NULL;
+
+    rc = posix_spawn_file_actions_init(&actions);
+    if (rc != 0) {
+        return rc;
+    }
+
+    rc = posix_spawnattr_init(&attr);
+    if (rc != 0) {
+        (void) posix_spawn_file_actions_destroy(&actions);
+        return rc;
+    }
+
+    for (i = 0; i < 3; i++) {
+        rc |= posix_spawn_file_actions_adddup2(&actions, ends[i], i);
+    }
+
+#if (NGX_HTTP_PROFILING_HAVE_CLOSEFROM)
+    rc |= posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+#endif
+
+    (void) sigemptyset(&set);
+    rc |= posix_spawnattr_setsigmask(&attr, &set);
+    (void) sigfillset(&set);
+    rc |= posix_spawnattr_setsigdefault(&attr, &set);
+    rc |= posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK
+                                          |POSIX_SPAWN_SETSIGDEF);
+
+    ngx_http_profiling_encode_restart();
+
+    if (rc == 0) {
+        rc = posix_spawn(&e->pid, argv[0], &actions, &attr, argv, env);
+    }
+
+    if (rc == 0) {
+
+        /* nginx reaps all children, and a pid may then be another's */
+
+        e->pidfd = (int) syscall(SYS_pidfd_open, e->pid, 0);
+    }
+
+    (void) posix_spawn_file_actions_destroy(&actions);
+    (void) posix_spawnattr_destroy(&attr);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_encode_connect(ngx_http_profiling_encode_t *e,
+    ngx_uint_t i, int fd)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(fd, e->log);
+
+    if (c == NULL) {
+        (void) close(fd);
+        return NGX_ERROR;
+    }
+
+    e->pipe[i] = c;
+
+    c->data = e;
+    c->log = e->log;
+    c->read->log = e->log;
+    c->write->log = e->log;
+
+    /* neither counted as a connection nor complained of at exit */
+
+    c->read->channel = 1;
+    c->write->channel = 1;
+
+    if (i == 0) {
+        c->read->handler = ngx_http_profiling_encode_ignore;
+        c->write->handler = ngx_http_profiling_encode_write;
+
+        return ngx_handle_write_event(c->write, 0);
+    }
+
+    c->read->handler = ngx_http_profiling_encode_read;
+    c->write->handler = ngx_http_profiling_encode_ignore;
+
+    return ngx_handle_read_event(c->read, 0);
+}
+
+
+static void
+ngx_http_profiling_encode_ignore(ngx_event_t *ev)
+{
+    /* the other direction of a pipe: only errors, seen where it is used */
+}
+
+
+/*
+ * The encoder may take, and give, as fast as this goes on: slices of it, as of
+ * all else that is long.
+ */
+
+static void
+ngx_http_profiling_encode_write(ngx_event_t *ev)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    rc = ngx_http_profiling_slice(ngx_http_profiling_encode_write_some, c);
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_DONE) {
+        ev->ready = 0;
+
+        if (ngx_handle_write_event(ev, 0) == NGX_OK) {
+            return;
+        }
+    }
+
+    /* if it has ended, what it says of that comes by the other pipes */
+
+    ngx_http_profiling_encode_close_pipe(c->data, 0);
+}
+
+
+/* NGX_DONE: the pipe is full; NGX_OK: there is no more to write, or nobody */
+
+static ngx_int_t
+ngx_http_profiling_encode_write_some(void *data)
+{
+    ngx_connection_t *c = data;
+
+    ssize_t                       n;
+    ngx_buf_t                    *b;
+    ngx_http_profiling_encode_t  *e;
+
+    e = c->data;
+
+    if (e->in == NULL) {
+        return NGX_OK;
+    }
+
+    b = e->in->buf;
+
+    if (b->pos == b->last) {
+        e->in = e->in->next;
+        return NGX_AGAIN;
+    }
+
+    n = write(c->fd, b->pos, b->last - b->pos);
+
+    if (n == -1) {
+        return (ngx_errno == NGX_EAGAIN) ? NGX_DONE : NGX_OK;
+    }
+
+    b->pos += n;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_profiling_encode_read(ngx_event_t *ev)
+{
+    ngx_int_t                     rc;
+    ngx_connection_t             *c;
+    ngx_http_profiling_encode_t  *e;
+
+    c = ev->data;
+    e = c->data;
+
+    rc = ngx_http_profiling_slice(ngx_http_profiling_encode_read_some, c);
+
+    if (e->out.size > e->most) {
+        ngx_http_profiling_encode_finish(e, "it would be too large");
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_DONE) {
+        ev->ready = 0;
+
+        if (ngx_handle_read_event(ev, 0) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_http_profiling_encode_close_pipe(e, (c == e->pipe[1]) ? 1 : 2);
+
+    if (e->pipe[1] == NULL && e->pipe[2] == NULL) {
+        ngx_http_profiling_encode_finish(e, NULL);
+    }
+}
+
+
+/* NGX_DONE: the pipe is empty; NGX_OK: the other end is closed */
+
+static ngx_int_t
+ngx_http_profiling_encode_read_some(void *data)
+{
+    ngx_connection_t *c = data;
+
+    u_char                        buf[NGX_HTTP_PROFILING_ENCODE_BUF];
+    ssize_t                       n, room;
+    ngx_http_profiling_encode_t  *e;
+
+    e = c->data;
+
+    n = read(c->fd, buf, sizeof(buf));
+
+    if (n <= 0) {
+        return (n == -1 && ngx_errno == NGX_EAGAIN) ? NGX_DONE : NGX_OK;
+    }
+
+    if (c == e->pipe[1]) {
+        ngx_http_profiling_text_write(&e->out, buf, n);
+        return NGX_AGAIN;
+    }
+
+    room = NGX_HTTP_PROFILING_ENCODE_ERROR - e->error_len;
+    room = ngx_min(room, n);
+
+    ngx_memcpy(e->error + e->error_len, buf, room);
+    e->error_len += room;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_profiling_encode_timeout(ngx_event_t *ev)
+{
+    ngx_http_profiling_encode_t  *e;
+
+    e = (ngx_http_profiling_encode_t *)
+            ((u_char *) ev - offsetof(ngx_http_profiling_encode_t, timer));
+
+    ngx_http_profiling_encode_finish(e, "the encoder took too long");
+}
+
+
+static void
+ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
+    const char *error)
+{
+    u_char     *end;
+    ngx_str_t   text;
+
+    ngx_http_profiling_encode_close(e);
+
+    if (e->finished) {
+        return;
+    }
+
+    e->finished = 1;
+
+    text.data = (u_char *) error;
+    text.len = error ? ngx_strlen(error) : 0;
+
+    /* it may have been killed anywhere: nginx takes its exit status */
+
+    if (error == NULL
+        && e->out.size
+        && e->error_len == sizeof(NGX_HTTP_PROFILING_ENCODE_WHOLE) - 1
+        && ngx_memcmp(e->error, NGX_HTTP_PROFILING_ENCODE_WHOLE, e->error_len)
+           == 0)
+    {
+        e->done(e->data, NGX_OK, &e->out, NULL);
+        return;
+    }
+
+    if (error == NULL && e->error_len) {
+        end = ngx_strlchr(e->error, e->error + e->error_len, '\n');
+        text.data = e->error;
+        text.len = end ? (size_t) (end - e->error) : e->error_len;
+
+    } else if (error == NULL && e->out.size == 0) {
+        ngx_str_set(&text, "the encoder ended without an answer");
+
+    } else if (error == NULL) {
+        ngx_str_set(&text, "the encoder ended amid its answer");
+    }
+
+    ngx_log_error(NGX_LOG_ERR, e->log, 0, "profile not encoded: %V", &text);
+
+    e->done(e->data, NGX_ERROR, NULL, &text);
+}
+
+
+static void
+ngx_http_profiling_encode_close(ngx_http_profiling_encode_t *e)
+{
+    ngx_uint_t  i, running;
+
+    running = 0;
+
+    for (i = 0; i < 3; i++) {
+        running |= (e->pipe[i] != NULL);
+        ngx_http_profiling_encode_close_pipe(e, i);
+    }
+
+    if (e->timer.timer_set) {
+        ngx_del_timer(&e->timer);
+    }
+
+    if (e->pidfd != -1) {
+
+        if (running) {
+            (void) syscall(SYS_pidfd_send_signal, e->pidfd, SIGKILL, NULL, 0);
+        }
+
+        (void) close(e->pidfd);
+        e->pidfd = -1;
+    }
+}
+
+
+static void
+ngx_http_profiling_encode_close_pipe(ngx_http_profiling_encode_t *e,
+    ngx_uint_t i)
+{
+    if (e->pipe[i]) {
+        ngx_close_connection(e->pipe[i]);
+        e->pipe[i] = NULL;
+    }
+}
+
+
+/* the client went away, or the answer is sent */
+
+static void
+ngx_http_profiling_encode_cleanup(void *data)
+{
+    ngx_http_profiling_encode_t *e = data;
+
+    e->finished = 1;
+    ngx_http_profiling_encode_close(e);
+}

@@ -1,0 +1,34 @@
+
+/*
+ * Profiles of the heap and of the making of threads, as raw captures: one
+ * reading of the tables of all slots, or the difference of two.  Made in
+ * steps; each pass of the event loop is held up for a slice of time at most.
+ * Worker, normal context.
+ *
+ * What was allocated is told of all workers since the start, those that have
+ * ended included, and carries no pid: it never falls.  What is in use is told
+ * of living workers, with their pid and worker.  Of one worker alone both are
+ * its own.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_cpu_profile.h"
+#include "ngx_prof_heap_rows.h"
+
+
+/*
+ * done is called once, later, unless the pool is destroyed before.  NGX_OK, or
+ * NGX_ERROR: out of memory.
+ */
+ngx_int_t ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_http_profiling_heap_query_t *query,
+    ngx_http_profiling_capture_pt done, void *data);
+
+
+#endif /* _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_ */

@@ -1,0 +1,315 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_names.h"
+#include "ngx_prof_encode.h"
+#include "ngx_prof_frame.h"
+#include "ngx_prof_raw_cpu.h"
+#include "ngx_prof_raw_maps.h"
+#include "ngx_prof_text.h"
+#include "ngx_prof_unwind.h"
+#include "ngx_prof_raw.h"
+
+
+/* places of the hash that are looked at */
+#define NGX_HTTP_PROFILING_NAMES_PROBES  16
+
+
+typedef struct {
+    uint64_t                      frame;    /* 0: free */
+    char                          name[NGX_HTTP_PROFILING_NAME_LEN];
+} ngx_http_profiling_known_name_t;
+
+
+/* a lookup that is under way */
+
+typedef struct {
+    ngx_http_profiling_names_pt   done;
+    void                         *data;
+    ngx_uint_t                    n;
+    uint64_t                     *frames;
+    uint64_t                     *pcs;
+} ngx_http_profiling_lookup_t;
+
+
+static ngx_http_profiling_known_name_t *ngx_http_profiling_names_find(
+    uint64_t frame, ngx_uint_t claim);
+static void ngx_http_profiling_names_looked(void *data, ngx_int_t rc,
+    ngx_http_profiling_text_t *out, ngx_str_t *error);
+static void ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l,
+    u_char *p, u_char *last);
+
+
+static ngx_http_profiling_known_name_t
+    ngx_http_profiling_known_names[NGX_HTTP_PROFILING_NAMES];
+
+
+/* claim: an entry that has no name yet, which may replace another's */
+
+static ngx_http_profiling_known_name_t *
+ngx_http_profiling_names_find(uint64_t frame, ngx_uint_t claim)
+{
+    ngx_uint_t                        i, at, first;
+    ngx_http_profiling_known_name_t  *known;
+
+    first = (ngx_uint_t) ((frame * 0x9e3779b97f4a7c15ULL) >> 48);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_NAMES_PROBES; i++) {
+        at = (first + i) & (NGX_HTTP_PROFILING_NAMES - 1);
+        known = &ngx_http_profiling_known_names[at];
+
+        if (known->frame == frame) {
+            return known;
+        }
+
+        if (known->frame == 0) {
+            break;
+        }
+    }
+
+    if (!claim) {
+        return NULL;
+    }
+
+    if (i == NGX_HTTP_PROFILING_NAMES_PROBES) {
+        at = first & (NGX_HTTP_PROFILING_NAMES - 1);
+        known = &ngx_http_profiling_known_names[at];
+    }
+
+    known->frame = frame;
+    known->name[0] = '\0';
+
+    return known;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_names_known(uint64_t frame, ngx_uint_t quick)
+{
+    char                              name[NGX_HTTP_PROFILING_NAME_LEN];
+    ngx_http_profiling_known_name_t  *known;
+
+    if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+        return 1;
+    }
+
+    known = ngx_http_profiling_names_find(frame, 0);
+
+    if (known && known->name[0]) {
+        return 1;
+    }
+
+    if (!quick || !ngx_http_profiling_frame_exported(frame, name)) {
+        return 0;
+    }
+
+    known = ngx_http_profiling_names_find(frame, 1);
+    ngx_memcpy(known->name, name, NGX_HTTP_PROFILING_NAME_LEN);
+
+    return 1;
+}
+
+
+const char *
+ngx_http_profiling_names_get(uint64_t frame)
+{
+    ngx_http_profiling_known_name_t  *known;
+
+    static char  name[NGX_HTTP_PROFILING_NAME_LEN];
+
+    if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+        (void) ngx_http_profiling_frame_name(frame, name);
+        return name;
+    }
+
+    known = ngx_http_profiling_names_find(frame, 1);
+
+    if (known->name[0] == '\0') {
+        (void) ngx_http_profiling_frame_name(frame, known->name);
+    }
+
+    return known->name;
+}
+
+
+ngx_int_t
+ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
+    const uint64_t *frames, ngx_uint_t n, ngx_http_profiling_names_pt done,
+    void *data)
+{
+    uint64_t                       pc;
+    ngx_str_t                      error;
+    ngx_uint_t                     i;
+    ngx_http_profiling_lookup_t   *l;
+    ngx_http_profiling_rawfile_t  *f;
+
+    l = ngx_pcalloc(pool, sizeof(ngx_http_profiling_lookup_t));
+
+    if (l == NULL) {
+        return NGX_ERROR;
+    }
+
+    l->done = done;
+    l->data = data;
+    l->frames = ngx_palloc(pool, 2 * n * sizeof(uint64_t));
+
+    if (l->frames == NULL) {
+        return NGX_ERROR;
+    }
+
+    l->pcs = l->frames + n;
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_http_profiling_names_known(frames[i], 0)) {
+            continue;
+        }
+
+        pc = ngx_http_profiling_frame_address(frames[i]);
+
+        if (pc) {
+            l->frames[l->n] = frames[i];
+            l->pcs[l->n++] = pc;
+        }
+    }
+
+    if (l->n == 0) {
+        return NGX_OK;
+    }
+
+    f = ngx_http_profiling_names_capture(pool, l->pcs, l->n);
+
+    if (f == NULL
+        || ngx_http_profiling_encode(pool, log, &f->text,
+                                     ngx_http_profiling_names_looked, l,
+                                     &error)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* "0x4719ae name" a line, for each hit */
+
+static void
+ngx_http_profiling_names_looked(void *data, ngx_int_t rc,
+    ngx_http_profiling_text_t *out, ngx_str_t *error)
+{
+    ngx_http_profiling_lookup_t *l = data;
+
+    u_char       *p, *end, *line, *last, text[512];
+    ngx_chain_t  *cl;
+
+    last = text + sizeof(text);
+    line = text;
+
+    for (cl = (rc == NGX_OK) ? out->first : NULL; cl; cl = cl->next) {
+
+        end = cl->buf->last;
+
+        for (p = cl->buf->pos; p < end; p++) {
+
+            if (*p != '\n') {
+                if (line < last) {
+                    *line++ = *p;
+                }
+
+                continue;
+            }
+
+            ngx_http_profiling_names_line(l, text, line);
+            line = text;
+        }
+    }
+
+    l->done(l->data);
+}
+
+
+static void
+ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l, u_char *p,
+    u_char *last)
+{
+    u_char                           *space;
+    uint64_t                          pc;
+    ngx_int_t                         value;
+    ngx_uint_t                        i;
+    ngx_http_profiling_known_name_t  *known;
+
+    space = ngx_strlchr(p, last, ' ');
+
+    if (space == NULL || space - p < 3 || ngx_strncmp(p, "0x", 2) != 0) {
+        return;
+    }
+
+    value = ngx_hextoi(p + 2, space - p - 2);
+
+    if (value == NGX_ERROR) {
+        return;
+    }
+
+    pc = (uint64_t) value;
+
+    for (i = 0; i < l->n; i++) {
+
+        if (l->pcs[i] == pc) {
+            known = ngx_http_profiling_names_find(l->frames[i], 1);
+
+            (void) ngx_cpystrn((u_char *) known->name, space + 1,
+                               ngx_min((size_t) (last - space),
+                                       NGX_HTTP_PROFILING_NAME_LEN));
+            break;
+        }
+    }
+}
+
+
+/* one stack of one frame for each; a sample of nothing would be left out */
+
+ngx_http_profiling_rawfile_t *
+ngx_http_profiling_names_capture(ngx_pool_t *pool, const uint64_t *pcs,
+    ngx_uint_t n)
+{
+    ngx_uint_t                         i;
+    ngx_http_profiling_rawfile_t      *f;
+    ngx_http_profiling_raw_process_t   process;
+
+    static const int64_t  values[] = { 1, 1 };
+
+    f = ngx_http_profiling_rawfile_create(pool, 0);
+    if (f == NULL) {
+        return NULL;
+    }
+
+    f->header->output = NGX_HTTP_PROFILING_RAW_SYMBOL;
+
+    ngx_http_profiling_rawfile_maps(f, ngx_pid);
+
+    ngx_memzero(&process, sizeof(process));
+    process.pid = (uint32_t) ngx_pid;
+
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
+                                   &process, sizeof(process), 1);
+
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
+
+    for (i = 0; i < n; i++) {
+        (void) ngx_http_profiling_rawfile_stack(f, &pcs[i], 1,
+                                            NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+    }
+
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+
+    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_profiling_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
+    }
+
+    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+
+    return (ngx_http_profiling_rawfile_finish(f) == NGX_OK) ? f : NULL;
+}

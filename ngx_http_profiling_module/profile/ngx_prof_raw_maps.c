@@ -1,0 +1,195 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_raw_maps.h"
+#include "ngx_prof_raw.h"
+
+
+/* bytes of /proc/<pid>/maps that are looked at */
+#define NGX_HTTP_PROFILING_MAPS  1048576
+
+
+static ngx_int_t ngx_http_profiling_rawfile_read_maps(
+    ngx_http_profiling_rawfile_t *f, ngx_pid_t pid, ngx_str_t *maps);
+static void ngx_http_profiling_rawfile_executable(ngx_str_t *maps);
+
+
+uint32_t
+ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, uint64_t worker)
+{
+    ngx_pid_t                         *known;
+    ngx_uint_t                         i;
+    ngx_http_profiling_raw_process_t   process;
+
+    known = f->processes.elts;
+
+    for (i = f->processes.nelts; i > 0; i--) {
+
+        if (known[i - 1] == pid) {
+            return (uint32_t) i - 1;
+        }
+    }
+
+    known = ngx_array_push(&f->processes);
+
+    if (known == NULL) {
+        f->text.failed = 1;
+        return 0;
+    }
+
+    *known = pid;
+
+    ngx_http_profiling_rawfile_maps(f, pid);
+
+    process.pid = (uint32_t) pid;
+    process.mapset = f->mapsets - 1;
+    process.labels = ngx_http_profiling_rawfile_worker(f, pid, worker);
+    process.reserved = 0;
+
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
+                                   &process, sizeof(process), 1);
+
+    return (uint32_t) f->processes.nelts - 1;
+}
+
+
+uint32_t
+ngx_http_profiling_rawfile_worker(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, uint64_t worker)
+{
+    ngx_http_profiling_raw_label_t  labels[2];
+
+    ngx_memzero(labels, sizeof(labels));
+
+    labels[0].key = NGX_HTTP_PROFILING_S_PID;
+    labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
+    labels[0].num = pid;
+    labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
+    labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
+    labels[1].num = (int64_t) worker;
+
+    return ngx_http_profiling_rawfile_labelset(f, labels, 2);
+}
+
+
+/* workers with the same mappings as the one before share its set */
+
+void
+ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid)
+{
+    ngx_str_t                        maps;
+    ngx_http_profiling_raw_mapset_t  mapset;
+
+    /* a worker that has ended had the mappings of its siblings */
+
+    if ((pid == 0
+         || ngx_http_profiling_rawfile_read_maps(f, pid, &maps) != NGX_OK)
+        && ngx_http_profiling_rawfile_read_maps(f, ngx_pid, &maps) != NGX_OK)
+    {
+        ngx_str_null(&maps);
+    }
+
+    if (f->mapsets
+        && maps.len == f->maps.len
+        && (maps.len == 0
+            || ngx_memcmp(maps.data, f->maps.data, maps.len) == 0))
+    {
+        return;
+    }
+
+    mapset.nmappings = 0;
+    mapset.maps = ngx_http_profiling_rawfile_one(f, maps.data, maps.len);
+
+    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_MAPSETS, &mapset,
+                                   sizeof(mapset), 1);
+
+    f->maps = maps;
+    f->mapsets++;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_rawfile_read_maps(ngx_http_profiling_rawfile_t *f,
+    ngx_pid_t pid, ngx_str_t *maps)
+{
+    int      fd;
+    char     path[sizeof("/proc//maps") + NGX_INT64_LEN];
+    size_t   size;
+    u_char  *buf;
+    ssize_t  n;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/maps", (int) pid);
+
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return NGX_ERROR;
+    }
+
+    size = 65536;
+    maps->len = 0;
+    maps->data = ngx_palloc(f->pool, size);
+
+    while (maps->data) {
+        n = read(fd, maps->data + maps->len, size - maps->len);
+
+        if (n <= 0) {
+            break;
+        }
+
+        maps->len += n;
+
+        if (maps->len < size) {
+            continue;
+        }
+
+        if (size == NGX_HTTP_PROFILING_MAPS) {
+            break;
+        }
+
+        buf = ngx_palloc(f->pool, 2 * size);
+
+        if (buf) {
+            ngx_memcpy(buf, maps->data, size);
+        }
+
+        maps->data = buf;
+        size *= 2;
+    }
+
+    (void) close(fd);
+
+    if (maps->data == NULL || maps->len == 0) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_profiling_rawfile_executable(maps);
+
+    return NGX_OK;
+}
+
+
+/* keeps the rows of executable mappings: "start-end r-xp ...", proc(5) */
+
+static void
+ngx_http_profiling_rawfile_executable(ngx_str_t *maps)
+{
+    u_char  *p, *last, *to, *end, *space;
+
+    to = maps->data;
+    last = maps->data + maps->len;
+
+    for (p = maps->data; p < last; p = end) {
+        end = ngx_strlchr(p, last, '\n');
+        end = end ? end + 1 : last;
+        space = ngx_strlchr(p, end, ' ');
+
+        if (space && end - space > 4 && space[3] == 'x') {
+            ngx_memmove(to, p, end - p);
+            to += end - p;
+        }
+    }
+
+    maps->len = to - maps->data;
+}

@@ -1,0 +1,40 @@
+
+/*
+ * Execution traces as they are asked for: the rings of all workers are read
+ * while the trace runs, and become, with the CPU samples of a capture, one
+ * raw capture for the encoder.  One trace at a time.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_TRACE_CAPTURE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_TRACE_CAPTURE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_cpu_profile.h"
+
+
+typedef struct {
+    ngx_msec_t                    duration;
+    ngx_pid_t                     worker;       /* 0: all */
+    ngx_uint_t                    format;       /* NGX_..._TRACE_GO .. */
+    ngx_str_t                     server;       /* only its requests; may */
+    ngx_str_t                     location;     /* be empty: all */
+    ngx_uint_t                    min;          /* ms that they took */
+} ngx_http_profiling_trace_options_t;
+
+
+/*
+ * As ngx_http_profiling_capture_cpu().  NGX_BUSY: another trace runs, or too
+ * many captures do; NGX_DECLINED: there is no memory for traces.
+ */
+ngx_int_t ngx_http_profiling_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_http_profiling_trace_options_t *options,
+    ngx_http_profiling_capture_pt done, void *data);
+
+/* worker, at each tick: frees a trace whose owner has died */
+void ngx_http_profiling_trace_reap(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_TRACE_CAPTURE_H_INCLUDED_ */

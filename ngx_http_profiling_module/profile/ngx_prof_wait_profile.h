@@ -1,0 +1,31 @@
+
+/*
+ * The profiles of blocking and of locks as raw captures: what all workers
+ * have counted since the zone was made, ended ones included, or in a time.
+ *
+ * Counts since the start carry no pid: they go on when a worker ends and
+ * another takes its slot, and a series must not change its labels then.
+ * Worker, normal context; made in steps.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_cpu_profile.h"
+
+
+/*
+ * Begins a capture of a table (NGX_HTTP_PROFILING_BLOCK or _MUTEX); seconds:
+ * 0 for what was counted since the start; worker: 0 for all; text: 1 for Go's
+ * debug=1.  done is called once, later, unless the pool is destroyed before.
+ */
+ngx_int_t ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_uint_t wait, ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
+    ngx_http_profiling_capture_pt done, void *data);
+
+
+#endif /* _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_ */

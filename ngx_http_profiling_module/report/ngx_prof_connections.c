@@ -1,0 +1,559 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_connections.h"
+#include "ngx_prof_answer.h"
+#include "ngx_prof_connection_list.h"
+#include "ngx_prof_dump_area.h"
+#include "ngx_prof_encode.h"
+#include "ngx_prof_gather.h"
+#include "ngx_prof_connections_profile.h"
+#include "ngx_prof_connections_view.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_text.h"
+#include "ngx_prof_work.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_raw.h"
+
+
+/* bytes of Go's text that are copied or escaped in one step */
+#define NGX_HTTP_PROFILING_GOROUTINES_TEXT  8192
+
+
+/* what is done next */
+
+typedef enum {
+    NGX_HTTP_PROFILING_GOROUTINES_COLLECT = 0,  /* the text, in one piece */
+    NGX_HTTP_PROFILING_GOROUTINES_HEAD,
+    NGX_HTTP_PROFILING_GOROUTINES_ITEMS,
+    NGX_HTTP_PROFILING_GOROUTINES_TRACE,
+    NGX_HTTP_PROFILING_GOROUTINES_TAIL
+} ngx_http_profiling_goroutines_phase_e;
+
+
+typedef struct {
+    ngx_http_request_t                  *request;
+    ngx_pid_t                            worker;
+    ngx_uint_t                           limit;
+    ngx_http_profiling_gather_t         *gather;
+    ngx_http_profiling_goroutine_raw_t  *raw;
+    const char                          *error;     /* why there is no text */
+
+    ngx_uint_t                           phase;
+    ngx_http_profiling_cursor_t          cursor;
+    uint64_t                             count;
+    ngx_chain_t                         *chain;     /* of the text */
+    size_t                               copied;
+    ngx_str_t                            text;
+    u_char                              *pos;       /* next block in it */
+} ngx_http_profiling_goroutines_t;
+
+
+static void ngx_http_profiling_goroutines_gathered(void *data);
+static ngx_int_t ngx_http_profiling_goroutines_write(
+    ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_http_profiling_goroutines_encode(
+    ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
+    ngx_http_profiling_text_t *out, ngx_str_t *error);
+static ngx_int_t ngx_http_profiling_goroutines_run(
+    ngx_http_profiling_goroutines_t *ctx,
+    ngx_int_t (*step)(ngx_http_profiling_work_t *w),
+    ngx_int_t (*finish)(ngx_http_profiling_work_t *w));
+static ngx_int_t ngx_http_profiling_goroutines_step(
+    ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_http_profiling_goroutines_collect(
+    ngx_http_profiling_goroutines_t *ctx);
+static void ngx_http_profiling_goroutines_head(ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_goroutines_item(ngx_http_profiling_work_t *w,
+    const ngx_http_profiling_item_t *item);
+static void ngx_http_profiling_goroutines_stack(
+    ngx_http_profiling_goroutines_t *ctx, ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_item_t *item);
+static u_char *ngx_http_profiling_goroutines_block(
+    ngx_http_profiling_goroutines_t *ctx, uint64_t id);
+static ngx_int_t ngx_http_profiling_goroutines_trace(
+    ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_goroutines_tail(ngx_http_profiling_work_t *w);
+
+
+ngx_int_t
+ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
+    ngx_pid_t worker, ngx_uint_t limit)
+{
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_goroutines_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->request = r;
+    ctx->worker = worker;
+    ctx->limit = limit;
+    ngx_str_set(&ctx->text, "");
+
+    if (ngx_http_profiling_process.zone->dump == 0) {
+        ctx->error = "the profiling zone has no room for it: it needs a "
+                     "larger size and a restart";
+
+        return ngx_http_profiling_goroutines_run(ctx,
+                                     ngx_http_profiling_goroutines_step,
+                                     NULL);
+    }
+
+    ctx->gather = ngx_http_profiling_gather(r->pool, r->connection->log,
+                                    worker, limit, 0,
+                                    ngx_http_profiling_goroutines_gathered,
+                                    ctx);
+    if (ctx->gather == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_profiling_answer_later(r);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_profiling_goroutines_gathered(void *data)
+{
+    ngx_int_t                         rc;
+    ngx_http_request_t               *r;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    ctx = data;
+    r = ctx->request;
+    rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (ngx_http_profiling_goroutines_none(ctx->gather, ctx->limit)) {
+        rc = ngx_http_profiling_goroutines_run(ctx,
+                                         ngx_http_profiling_goroutines_step,
+                                         NULL);
+        goto done;
+    }
+
+    ctx->raw = ngx_http_profiling_goroutine_raw_create(r->pool,
+                                             NGX_HTTP_PROFILING_RAW_DUMP,
+                                             ctx->gather, NULL, ctx->limit);
+    if (ctx->raw) {
+        rc = ngx_http_profiling_goroutines_run(ctx,
+                                        ngx_http_profiling_goroutines_write,
+                                        ngx_http_profiling_goroutines_encode);
+    }
+
+done:
+
+    ngx_http_profiling_answer(r, rc);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutines_run(ngx_http_profiling_goroutines_t *ctx,
+    ngx_int_t (*step)(ngx_http_profiling_work_t *w),
+    ngx_int_t (*finish)(ngx_http_profiling_work_t *w))
+{
+    ngx_http_profiling_work_t  *w;
+
+    w = ngx_http_profiling_work_create(ctx->request);
+    if (w == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w->worker = ctx->worker;
+    w->step = step;
+    w->finish = finish;
+    w->data = ctx;
+
+    return ngx_http_profiling_work_run(w);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutines_write(ngx_http_profiling_work_t *w)
+{
+    ngx_http_profiling_goroutines_t *ctx = w->data;
+
+    return ngx_http_profiling_goroutine_raw_step(ctx->raw);
+}
+
+
+/* without names the answer still has addresses */
+
+static ngx_int_t
+ngx_http_profiling_goroutines_encode(ngx_http_profiling_work_t *w)
+{
+    u_char                           *p;
+    ngx_str_t                         error;
+    ngx_http_request_t               *r;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    r = w->request;
+    ctx = w->data;
+
+    if (ngx_http_profiling_encode(r->pool, r->connection->log,
+                                  &ctx->raw->file->text,
+                                  ngx_http_profiling_goroutines_encoded, ctx,
+                                  &error)
+        == NGX_OK)
+    {
+        ngx_http_profiling_answer_later(r);
+        return NGX_DONE;
+    }
+
+    p = ngx_pnalloc(r->pool, error.len + 1);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *ngx_cpymem(p, error.data, error.len) = '\0';
+    ctx->error = (char *) p;
+
+    return ngx_http_profiling_goroutines_run(ctx,
+                                     ngx_http_profiling_goroutines_step,
+                                     NULL);
+}
+
+
+static void
+ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
+    ngx_http_profiling_text_t *out, ngx_str_t *error)
+{
+    u_char                           *text;
+    ngx_http_request_t               *r;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    ctx = data;
+    r = ctx->request;
+
+    if (rc == NGX_OK) {
+        ctx->chain = ngx_http_profiling_text_finish(out);
+        text = ngx_pnalloc(r->pool, out->size + 1);
+
+        if (text) {
+            ctx->text.data = text;
+            ctx->text.len = out->size;
+        }
+    }
+
+    if (ctx->text.len == 0) {
+        ctx->chain = NULL;
+        ctx->error = "the encoder failed, see the error log";
+    }
+
+    ngx_http_profiling_answer(r, ngx_http_profiling_goroutines_run(ctx,
+                                         ngx_http_profiling_goroutines_step,
+                                         NULL));
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutines_step(ngx_http_profiling_work_t *w)
+{
+    ngx_http_profiling_item_t         item;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    ctx = w->data;
+
+    switch (ctx->phase) {
+
+    case NGX_HTTP_PROFILING_GOROUTINES_COLLECT:
+
+        if (ngx_http_profiling_goroutines_collect(ctx) == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        ctx->pos = ctx->text.data;
+        break;
+
+    case NGX_HTTP_PROFILING_GOROUTINES_HEAD:
+        ngx_http_profiling_goroutines_head(w);
+        break;
+
+    case NGX_HTTP_PROFILING_GOROUTINES_ITEMS:
+
+        if (ctx->gather
+            && ngx_http_profiling_goroutines_next(ctx->gather, ctx->limit,
+                                                  &ctx->cursor, &item)
+               == NGX_OK)
+        {
+            ngx_http_profiling_goroutines_item(w, &item);
+            return NGX_AGAIN;
+        }
+
+        ctx->pos = NULL;
+        break;
+
+    case NGX_HTTP_PROFILING_GOROUTINES_TRACE:
+
+        if (ngx_http_profiling_goroutines_trace(w) == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        break;
+
+    default:
+        ngx_http_profiling_goroutines_tail(w);
+        return NGX_DONE;
+    }
+
+    ctx->phase++;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutines_collect(ngx_http_profiling_goroutines_t *ctx)
+{
+    size_t      n;
+    ngx_buf_t  *b;
+
+    if (ctx->chain == NULL) {
+        return NGX_OK;
+    }
+
+    b = ctx->chain->buf;
+    n = ngx_min(b->last - b->pos, NGX_HTTP_PROFILING_GOROUTINES_TEXT);
+    n = ngx_min(n, ctx->text.len - ctx->copied);
+
+    ngx_memcpy(ctx->text.data + ctx->copied, b->pos, n);
+    ctx->copied += n;
+    b->pos += n;
+
+    if (b->pos == b->last) {
+        ctx->chain = ctx->chain->next;
+    }
+
+    return ctx->chain ? NGX_AGAIN : NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_goroutines_head(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                        i;
+    ngx_http_profiling_json_t        *j;
+    ngx_http_profiling_gathered_t    *worker;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    j = &w->json;
+    ctx = w->data;
+
+    ctx->count = w->snapshot->gauges.connections;
+
+    if (ctx->gather) {
+        ctx->count = 0;
+        worker = ctx->gather->workers.elts;
+
+        for (i = 0; i < ctx->gather->workers.nelts; i++) {
+            ctx->count += ngx_http_profiling_gather_count(&worker[i]);
+        }
+    }
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_uint(j, "count", ctx->count);
+    ngx_http_profiling_json_time(j, "timestamp", w->snapshot->time);
+    ngx_http_profiling_json_uint(j, "limit", ctx->limit);
+
+    ngx_http_profiling_goroutines_states(j, &w->snapshot->gauges);
+
+    if (ctx->gather == NULL) {
+        ngx_http_profiling_json_null(j, "goroutines");
+        return;
+    }
+
+    ngx_http_profiling_goroutines_sums(j, ctx->gather);
+    ngx_http_profiling_goroutines_workers(j, ctx->gather);
+    ngx_http_profiling_json_open(j, "goroutines", '[');
+}
+
+
+static void
+ngx_http_profiling_goroutines_item(ngx_http_profiling_work_t *w,
+    const ngx_http_profiling_item_t *item)
+{
+    ngx_http_profiling_json_t  *j;
+
+    j = &w->json;
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_uint(j, "id", item->id);
+    ngx_http_profiling_json_uint(j, "worker", item->worker->pid);
+
+    if (item->detail) {
+        ngx_http_profiling_goroutines_detail(j, item->detail,
+                               &item->worker->groups[item->detail->group]);
+
+    } else {
+        ngx_http_profiling_goroutines_stuck(j, item->worker);
+    }
+
+    ngx_http_profiling_goroutines_stack(w->data, j, item);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+/*
+ * The names stand in Go's text: two lines a frame, "name(...)" and a file.
+ * The outermost frame is the kind.
+ */
+
+static void
+ngx_http_profiling_goroutines_stack(ngx_http_profiling_goroutines_t *ctx,
+    ngx_http_profiling_json_t *j, const ngx_http_profiling_item_t *item)
+{
+    u_char                           *p, *end, *last;
+    ngx_uint_t                        i;
+    ngx_http_profiling_dump_group_t  *g;
+
+    u_char  address[2 + NGX_INT64_LEN];
+
+    ngx_http_profiling_json_open(j, "stack", '[');
+
+    p = ngx_http_profiling_goroutines_block(ctx, item->id);
+    last = ctx->text.data + ctx->text.len;
+
+    while (p && p < last && *p != '\n') {
+        end = ngx_strlchr(p, last, '\n');
+        end = end ? end : last;
+
+        ngx_http_profiling_json_string(j, NULL, p,
+                           (end - p > 5 && ngx_strncmp(end - 5, "(...)", 5)
+                            == 0) ? end - p - 5 : end - p);
+
+        p = ngx_strlchr(ngx_min(end + 1, last), last, '\n');
+        p = p ? p + 1 : last;
+    }
+
+    if (p) {
+        ctx->pos = p;
+
+    } else if (item->detail) {
+        g = &item->worker->groups[item->detail->group];
+
+        for (i = 0; i < g->depth; i++) {
+            end = ngx_sprintf(address, "0x%xL", g->stack[i]);
+            ngx_http_profiling_json_string(j, NULL, address, end - address);
+        }
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+}
+
+
+/* blocks come in the order of the items; NULL: it is not there */
+
+static u_char *
+ngx_http_profiling_goroutines_block(ngx_http_profiling_goroutines_t *ctx,
+    uint64_t id)
+{
+    u_char  *p, *last, *end, head[sizeof("goroutine  [") + NGX_INT64_LEN];
+    size_t   len;
+
+    p = ctx->pos;
+    last = ctx->text.data + ctx->text.len;
+
+    if (p == NULL) {
+        return NULL;
+    }
+
+    while (p < last && *p == '\n') {
+        p++;
+    }
+
+    len = ngx_sprintf(head, "goroutine %uL [", id) - head;
+
+    if ((size_t) (last - p) < len || ngx_memcmp(p, head, len) != 0) {
+        return NULL;
+    }
+
+    end = ngx_strlchr(p, last, '\n');
+
+    return end ? end + 1 : NULL;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_goroutines_trace(ngx_http_profiling_work_t *w)
+{
+    u_char                           *end, *last;
+    ngx_http_profiling_json_t        *j;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    j = &w->json;
+    ctx = w->data;
+
+    if (ctx->pos == NULL) {
+
+        if (ctx->gather) {
+            ngx_http_profiling_json_close(j, ']');
+        }
+
+        ngx_http_profiling_json_bool(j, "truncated",
+                                     ctx->gather == NULL
+                                     || ctx->cursor.n < ctx->count);
+
+        if (ctx->error) {
+            ngx_http_profiling_json_null(j, "stack_trace");
+            return NGX_OK;
+        }
+
+        ngx_http_profiling_json_begin(j, "stack_trace");
+        ctx->pos = ctx->text.data;
+    }
+
+    last = ctx->text.data + ctx->text.len;
+    end = ngx_min(ctx->pos + NGX_HTTP_PROFILING_GOROUTINES_TEXT, last);
+
+    if (end < last) {
+        end = ngx_strlchr(end, last, '\n');
+        end = end ? end : last;
+    }
+
+    ngx_http_profiling_json_part(j, ctx->pos, end - ctx->pos);
+    ctx->pos = end;
+
+    if (end < last) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_profiling_json_end(j);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_goroutines_tail(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                        i;
+    ngx_http_profiling_json_t        *j;
+    ngx_http_profiling_gathered_t    *worker;
+    ngx_http_profiling_goroutines_t  *ctx;
+
+    j = &w->json;
+    ctx = w->data;
+
+    ngx_http_profiling_json_open(j, "unavailable", '{');
+
+    if (ctx->error) {
+        ngx_http_profiling_json_cstring(j, "stack_trace", ctx->error);
+    }
+
+    for (i = 0; ctx->gather && i < ctx->gather->workers.nelts; i++) {
+        worker = ctx->gather->workers.elts;
+
+        if (worker[i].state == NGX_HTTP_PROFILING_GATHER_SILENT) {
+            ngx_http_profiling_json_cstring(j, "goroutines",
+                         "a worker does not answer, see workers: its count "
+                         "is of its latest tick");
+            break;
+        }
+    }
+
+    ngx_http_profiling_json_close(j, '}');
+    ngx_http_profiling_json_close(j, '}');
+}

@@ -1,0 +1,34 @@
+
+/*
+ * Parts of /api/profiling/goroutines.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_GOROUTINE_VIEW_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_GOROUTINE_VIEW_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_dump_area.h"
+#include "ngx_prof_gather.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_slot.h"
+
+
+/* parts of the answer in JSON: states are of the latest ticks */
+void ngx_http_profiling_goroutines_states(
+    ngx_http_profiling_json_t *j, const ngx_http_profiling_gauges_t *g);
+void ngx_http_profiling_goroutines_sums(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_gather_t *g);
+void ngx_http_profiling_goroutines_workers(
+    ngx_http_profiling_json_t *j, const ngx_http_profiling_gather_t *g);
+void ngx_http_profiling_goroutines_stuck(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_gathered_t *w);
+void ngx_http_profiling_goroutines_detail(
+    ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_dump_detail_t *d,
+    const ngx_http_profiling_dump_group_t *g);
+
+
+#endif /* _NGX_HTTP_PROFILING_GOROUTINE_VIEW_H_INCLUDED_ */

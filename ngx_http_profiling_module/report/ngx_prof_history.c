@@ -1,0 +1,276 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_history.h"
+#include "ngx_prof_snapshot.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_figures.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_ring.h"
+#include "ngx_prof_settings.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_view.h"
+
+
+/* ticks added up and printed in one step */
+#define NGX_HTTP_PROFILING_HISTORY_STEP  8
+
+
+typedef struct {
+    uint32_t                      tick;         /* the next one */
+    uint32_t                      last;
+    uint32_t                      print;        /* from this one on */
+    ngx_uint_t                    printed;
+    ngx_http_profiling_sample_t   before;       /* sum of the tick before */
+    ngx_http_profiling_sample_t  *carry;        /* one a slot */
+} ngx_http_profiling_history_t;
+
+
+static ngx_http_profiling_history_t *ngx_http_profiling_history_begin(
+    ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_history_print(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before, ngx_uint_t workers);
+static void ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum);
+static void ngx_http_profiling_history_pauses(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before, ngx_uint_t workers);
+static void ngx_http_profiling_history_rates(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before);
+
+
+ngx_int_t
+ngx_http_profiling_view_history(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                      i, workers;
+    ngx_http_profiling_json_t      *j;
+    ngx_http_profiling_sample_t     sum;
+    ngx_http_profiling_history_t   *h;
+    ngx_http_profiling_snapshot_t  *s;
+
+    j = &w->json;
+    s = w->snapshot;
+
+    if (w->data == NULL) {
+        w->data = ngx_http_profiling_history_begin(w);
+        if (w->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    h = w->data;
+
+    for (i = 0;
+         i < NGX_HTTP_PROFILING_HISTORY_STEP && h->tick <= h->last;
+         i++, h->tick++)
+    {
+        if (ngx_http_profiling_snapshot_sample(s, h->tick, h->carry, &sum,
+                                               &workers)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        if (h->tick >= h->print && sum.time > w->since) {
+            ngx_http_profiling_history_print(j, s, &sum, &h->before, workers);
+            h->printed++;
+        }
+
+        h->before = sum;
+    }
+
+    if (h->tick <= h->last) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_json_uint(j, "count", h->printed);
+    ngx_http_profiling_json_double(j, "uptime",
+                                   ngx_http_profiling_snapshot_uptime(s));
+    ngx_http_profiling_json_uint(j, "interval_ms",
+                              s->conf->setting[NGX_HTTP_PROFILING_INTERVAL]);
+    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
+    ngx_http_profiling_json_close(j, '}');
+
+    return NGX_DONE;
+}
+
+
+/*
+ * The last tick is the one before the present: all workers have had a whole
+ * interval to write their sample of it.
+ */
+
+static ngx_http_profiling_history_t *
+ngx_http_profiling_history_begin(ngx_http_profiling_work_t *w)
+{
+    uint64_t                        ticks;
+    ngx_http_profiling_history_t   *h;
+    ngx_http_profiling_snapshot_t  *s;
+
+    s = w->snapshot;
+
+    h = ngx_pcalloc(s->pool, sizeof(ngx_http_profiling_history_t));
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->carry = ngx_pcalloc(s->pool, s->zone->slots
+                                    * sizeof(ngx_http_profiling_sample_t));
+    if (h->carry == NULL) {
+        return NULL;
+    }
+
+    h->last = ngx_http_profiling_tick(s->clock,
+                              s->conf->setting[NGX_HTTP_PROFILING_INTERVAL])
+              - 1;
+
+    /* one tick more than is printed: rates need the one before */
+
+    ticks = ngx_min(s->zone->history, h->last);
+    h->tick = h->last - (uint32_t) ticks + 1;
+
+    ticks = ngx_min(w->count, h->last);
+    h->print = h->last - (uint32_t) ticks + 1;
+    h->tick = ngx_max(h->tick, h->print ? h->print - 1 : 0);
+
+    ngx_http_profiling_json_open(&w->json, NULL, '{');
+    ngx_http_profiling_json_open(&w->json, "samples", '[');
+
+    return h;
+}
+
+
+static void
+ngx_http_profiling_history_print(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before, ngx_uint_t workers)
+{
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_time(j, "timestamp", sum->time);
+
+    ngx_http_profiling_history_memory(j, s, sum);
+
+    ngx_http_profiling_json_open(j, "cpu", '{');
+    ngx_http_profiling_json_int(j, "num_cpu", ngx_ncpu);
+    ngx_http_profiling_json_uint(j, "num_goroutine", sum->connections);
+    ngx_http_profiling_json_uint(j, "num_cgo_call", sum->tasks);
+    ngx_http_profiling_json_double(j, "seconds", (double) sum->cpu / 1e6);
+    ngx_http_profiling_json_close(j, '}');
+
+    ngx_http_profiling_json_uint(j, "goroutines", sum->connections);
+
+    ngx_http_profiling_json_open(j, "gc", '{');
+    ngx_http_profiling_json_uint(j, "num_gc", sum->pauses);
+    ngx_http_profiling_json_uint(j, "pause_total_ns", sum->pause_total);
+    ngx_http_profiling_json_uint(j, "last_pause_ns",
+                                 (uint64_t) sum->last_pause * 1000);
+    ngx_http_profiling_history_pauses(j, s, sum, before, workers);
+    ngx_http_profiling_json_close(j, '}');
+
+    ngx_http_profiling_json_uint(j, "requests", sum->requests);
+    ngx_http_profiling_json_uint(j, "errors", sum->errors);
+    ngx_http_profiling_history_rates(j, sum, before);
+    ngx_http_profiling_json_uint(j, "workers", workers);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+static void
+ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum)
+{
+    ngx_http_profiling_gauges_t   g;
+    ngx_http_profiling_totals_t   t;
+    ngx_http_profiling_figures_t  f;
+
+    ngx_memzero(&g, sizeof(ngx_http_profiling_gauges_t));
+    ngx_memzero(&t, sizeof(ngx_http_profiling_totals_t));
+    ngx_memzero(&f, sizeof(ngx_http_profiling_figures_t));
+
+    g.heap_alloc = sum->heap_alloc;
+    g.heap_sys = sum->heap_sys;
+    g.anonymous = sum->anonymous;
+    g.stack_inuse = ngx_http_profiling_sample_stack_inuse(sum);
+    g.stack_sys = ngx_http_profiling_sample_stack_sys(sum);
+
+    /* shared memory is not in the history: it hardly changes */
+
+    g.shared = s->gauges.shared;
+    g.files = s->gauges.files;
+    t.total_alloc = sum->total_alloc;
+
+    f.gauges = &g;
+    f.totals = &t;
+    f.unavailable = s->gauges.unavailable;
+    f.sys = g.anonymous + g.shared;
+    f.usage = 100.0 * (double) f.sys / (double) s->conf->memory_limit;
+
+    ngx_http_profiling_view_memory_object(j, &f);
+}
+
+
+/*
+ * The share of pauses is that of the time since the sample before.  A trim
+ * threshold is not in the history: it is what the workers have now.
+ */
+
+static void
+ngx_http_profiling_history_pauses(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before, ngx_uint_t workers)
+{
+    double    lived;
+    uint64_t  threshold;
+
+    if ((s->gauges.unavailable & NGX_HTTP_PROFILING_NO_LOOP)
+        || before->time == 0 || before->time >= sum->time)
+    {
+        ngx_http_profiling_json_null(j, "pause_percent");
+
+    } else {
+        lived = (double) (sum->time - before->time) * 1e6 * (double) workers;
+
+        ngx_http_profiling_json_double(j, "pause_percent",
+                                       100.0 * (double) (int64_t)
+                                           (sum->pause_total
+                                            - before->pause_total) / lived);
+    }
+
+    if (s->gauges.unavailable & NGX_HTTP_PROFILING_NO_TRIM) {
+        ngx_http_profiling_json_null(j, "next_gc");
+        return;
+    }
+
+    threshold = s->gauges.next_gc - s->gauges.heap_alloc;
+    ngx_http_profiling_json_uint(j, "next_gc", sum->heap_alloc + threshold);
+}
+
+
+/* over the time since the sample before; null where there is none */
+
+static void
+ngx_http_profiling_history_rates(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_sample_t *sum,
+    const ngx_http_profiling_sample_t *before)
+{
+    double  seconds;
+
+    if (before->time == 0 || before->time >= sum->time) {
+        ngx_http_profiling_json_null(j, "request_rate");
+        ngx_http_profiling_json_null(j, "error_rate");
+        return;
+    }
+
+    seconds = (double) (sum->time - before->time) / 1e3;
+
+    ngx_http_profiling_json_double(j, "request_rate",
+                                   (double) (int64_t) (sum->requests
+                                             - before->requests) / seconds);
+    ngx_http_profiling_json_double(j, "error_rate",
+                                   (double) (int64_t) (sum->errors
+                                             - before->errors) / seconds);
+}

@@ -1,0 +1,19 @@
+
+/*
+ * /api/profiling/history: what the ticks have kept.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_HISTORY_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_HISTORY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_work.h"
+
+
+ngx_int_t ngx_http_profiling_view_history(ngx_http_profiling_work_t *w);
+
+
+#endif /* _NGX_HTTP_PROFILING_HISTORY_H_INCLUDED_ */

@@ -1,0 +1,378 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_memory.h"
+#include "ngx_prof_snapshot.h"
+#include "ngx_prof_allocator.h"
+#include "ngx_prof_answer.h"
+#include "ngx_prof_label.h"
+#include "ngx_prof_dump_area.h"
+#include "ngx_prof_figures.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_view.h"
+#include "ngx_prof_work.h"
+#include "ngx_prof_worker.h"
+
+
+static void ngx_http_profiling_pools_print(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_pools_t *p);
+static void ngx_http_profiling_pools_worker(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_pools_t *p, ngx_pid_t pid);
+static ngx_int_t ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_view_details(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_figures_t *f);
+static void ngx_http_profiling_view_megabytes(ngx_http_profiling_json_t *j,
+    const char *key, uint64_t bytes, uint64_t unavailable);
+static void ngx_http_profiling_view_zones(ngx_http_profiling_json_t *j);
+static ngx_int_t ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p);
+static void ngx_http_profiling_pools_gathered(void *data);
+static ngx_int_t ngx_http_profiling_pools_step(ngx_http_profiling_work_t *w);
+static void ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
+    const ngx_http_profiling_gathered_t *w, ngx_http_profiling_held_t *held);
+static void ngx_http_profiling_pools_held(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_held_t *held);
+static void ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
+    ngx_uint_t place, const ngx_http_profiling_held_t *held);
+
+
+ngx_int_t
+ngx_http_profiling_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    ngx_http_profiling_pools_t  *p;
+
+    p = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_pools_t));
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p->request = r;
+    p->filter = worker;
+
+    if (ngx_http_profiling_process.zone->dump == 0) {
+        return ngx_http_profiling_pools_run(p);
+    }
+
+    p->gather = ngx_http_profiling_gather(r->pool, r->connection->log, worker,
+                                          0, NGX_HTTP_PROFILING_POOLS_AGE,
+                                          ngx_http_profiling_pools_gathered,
+                                          p);
+    if (p->gather == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_profiling_answer_later(r);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p)
+{
+    ngx_http_profiling_work_t  *w;
+
+    w = ngx_http_profiling_work_create(p->request);
+    if (w == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w->worker = p->filter;
+    w->step = ngx_http_profiling_pools_step;
+    w->data = p;
+
+    return ngx_http_profiling_work_run(w);
+}
+
+
+static void
+ngx_http_profiling_pools_gathered(void *data)
+{
+    ngx_int_t                    rc;
+    ngx_pool_t                  *pool;
+    ngx_http_request_t          *r;
+    ngx_http_profiling_pools_t  *p;
+
+    p = data;
+    r = p->request;
+    pool = r->pool;
+
+    rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    p->places = ngx_http_profiling_load_acquire(
+                                 &ngx_http_profiling_process.zone->place_n);
+
+    p->place = ngx_pcalloc(pool, (p->places + 1)
+                                 * sizeof(ngx_http_profiling_held_t));
+    p->worker = ngx_pcalloc(pool, (p->gather->workers.nelts + 1)
+                                  * sizeof(ngx_http_profiling_held_t));
+
+    if (p->place && p->worker) {
+        rc = ngx_http_profiling_pools_run(p);
+    }
+
+    ngx_http_profiling_answer(r, rc);
+}
+
+
+static ngx_int_t
+ngx_http_profiling_pools_step(ngx_http_profiling_work_t *w)
+{
+    ngx_http_profiling_pools_t     *p;
+    ngx_http_profiling_gathered_t  *worker;
+
+    p = w->data;
+
+    if (p->gather && p->next < p->gather->workers.nelts) {
+        worker = p->gather->workers.elts;
+
+        ngx_http_profiling_pools_add(p, &worker[p->next],
+                                     &p->worker[p->next]);
+        p->next++;
+
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_profiling_view_memory(w);
+}
+
+
+static void
+ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
+    const ngx_http_profiling_gathered_t *w, ngx_http_profiling_held_t *held)
+{
+    ngx_uint_t                              i, n, place;
+    ngx_http_profiling_held_t              *to[3];
+    const ngx_http_profiling_dump_group_t  *g;
+
+    if (w->state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+        return;
+    }
+
+    to[0] = held;
+    to[1] = &p->all;
+
+    for (i = 0; i < w->head.groups; i++) {
+        g = &w->groups[i];
+
+        place = ngx_http_profiling_label_place(g->label);
+        to[2] = &p->place[(place <= p->places) ? place : 0];
+
+        for (n = 0; n < 3; n++) {
+            to[n]->connections += g->count;
+            to[n]->connection += g->connection_pools;
+            to[n]->request += g->request_pools;
+        }
+    }
+
+    p->configuration = ngx_max(p->configuration, w->head.configuration);
+    p->cut += w->head.cut;
+}
+
+
+static void
+ngx_http_profiling_pools_print(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_pools_t *p)
+{
+    ngx_uint_t  i;
+
+    if (p->gather == NULL) {
+        ngx_http_profiling_json_null(j, "pools");
+        return;
+    }
+
+    ngx_http_profiling_json_open(j, "pools", '{');
+    ngx_http_profiling_pools_held(j, &p->all);
+    ngx_http_profiling_json_uint(j, "configuration_bytes", p->configuration);
+    ngx_http_profiling_json_uint(j, "not_measured_whole", p->cut);
+    ngx_http_profiling_json_open(j, "locations", '[');
+
+    for (i = 0; i <= p->places; i++) {
+
+        if (p->place[i].connections) {
+            ngx_http_profiling_pools_place(j, i, &p->place[i]);
+        }
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+static void
+ngx_http_profiling_pools_held(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_held_t *held)
+{
+    ngx_http_profiling_json_uint(j, "connections", held->connections);
+    ngx_http_profiling_json_uint(j, "connection_bytes", held->connection);
+    ngx_http_profiling_json_uint(j, "request_bytes", held->request);
+}
+
+
+/* place: as in a label, 0: connections without a server */
+
+static void
+ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
+    ngx_uint_t place, const ngx_http_profiling_held_t *held)
+{
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_view_place(j, ngx_http_profiling_label(place, 0, 0));
+    ngx_http_profiling_pools_held(j, held);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+static void
+ngx_http_profiling_pools_worker(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_pools_t *p, ngx_pid_t pid)
+{
+    ngx_uint_t                            i;
+    const ngx_http_profiling_gathered_t  *w;
+
+    for (i = 0; p->gather && i < p->gather->workers.nelts; i++) {
+        w = p->gather->workers.elts;
+        w += i;
+
+        if (w->pid != pid || w->state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+            continue;
+        }
+
+        ngx_http_profiling_json_open(j, "pools", '{');
+        ngx_http_profiling_pools_held(j, &p->worker[i]);
+        ngx_http_profiling_json_uint(j, "configuration_bytes",
+                                     w->head.configuration);
+        ngx_http_profiling_json_time(j, "time", w->head.time);
+        ngx_http_profiling_json_close(j, '}');
+
+        return;
+    }
+
+    /* it did not answer, or came later */
+
+    ngx_http_profiling_json_null(j, "pools");
+}
+
+
+static ngx_int_t
+ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_json_t      *j;
+    ngx_http_profiling_worker_t    *worker;
+    ngx_http_profiling_figures_t    f;
+    ngx_http_profiling_snapshot_t  *s;
+
+    j = &w->json;
+    s = w->snapshot;
+
+    ngx_http_profiling_figures(s, &f);
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_time(j, "timestamp", s->time);
+    ngx_http_profiling_view_memory_object(j, &f);
+    ngx_http_profiling_view_details(j, s, &f);
+
+    ngx_http_profiling_json_uint(j, "limit", s->conf->memory_limit);
+    ngx_http_profiling_json_cstring(j, "allocator",
+                                    ngx_http_profiling_allocator_name());
+
+    ngx_http_profiling_json_open(j, "workers", '[');
+    worker = s->workers.elts;
+
+    for (i = 0; i < s->workers.nelts; i++) {
+        ngx_http_profiling_json_open(j, NULL, '{');
+        ngx_http_profiling_view_worker(j, &worker[i]);
+
+        if (worker[i].known) {
+            ngx_http_profiling_worker_figures(s, &worker[i], &f);
+            ngx_http_profiling_view_memory_object(j, &f);
+        }
+
+        ngx_http_profiling_pools_worker(j, w->data, worker[i].pid);
+        ngx_http_profiling_json_close(j, '}');
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_pools_print(j, w->data);
+    ngx_http_profiling_view_zones(j);
+    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
+    ngx_http_profiling_json_close(j, '}');
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_profiling_view_details(ngx_http_profiling_json_t *j,
+    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_figures_t *f)
+{
+    uint64_t  heap;
+
+    heap = f->unavailable & NGX_HTTP_PROFILING_NO_HEAP;
+
+    ngx_http_profiling_json_open(j, "details", '{');
+    ngx_http_profiling_view_megabytes(j, "alloc_mb", s->gauges.heap_alloc,
+                                      heap);
+    ngx_http_profiling_view_megabytes(j, "total_alloc_mb",
+                              s->totals.total_alloc,
+                              f->unavailable & NGX_HTTP_PROFILING_NO_ALLOC);
+    ngx_http_profiling_view_megabytes(j, "sys_mb", f->sys,
+                              f->unavailable & NGX_HTTP_PROFILING_NO_MEMORY);
+    ngx_http_profiling_view_megabytes(j, "heap_alloc_mb",
+                                      s->gauges.heap_alloc, heap);
+    ngx_http_profiling_view_megabytes(j, "heap_sys_mb", s->gauges.heap_sys,
+                                      heap);
+    ngx_http_profiling_view_megabytes(j, "stack_mb", s->gauges.stack_inuse,
+                              f->unavailable & NGX_HTTP_PROFILING_NO_STACKS);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+static void
+ngx_http_profiling_view_megabytes(ngx_http_profiling_json_t *j,
+    const char *key, uint64_t bytes, uint64_t unavailable)
+{
+    if (unavailable) {
+        ngx_http_profiling_json_null(j, key);
+        return;
+    }
+
+    ngx_http_profiling_json_double(j, key, (double) bytes / 1048576);
+}
+
+
+/* all zones of shared memory of this nginx; free: whole pages */
+
+static void
+ngx_http_profiling_view_zones(ngx_http_profiling_json_t *j)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *zone;
+    ngx_list_part_t  *part;
+    ngx_slab_pool_t  *shpool;
+
+    ngx_http_profiling_json_open(j, "zones", '[');
+
+    for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            shpool = (ngx_slab_pool_t *) zone[i].shm.addr;
+
+            ngx_http_profiling_json_open(j, NULL, '{');
+            ngx_http_profiling_json_string(j, "name", zone[i].shm.name.data,
+                                           zone[i].shm.name.len);
+            ngx_http_profiling_json_uint(j, "size", zone[i].shm.size);
+            ngx_http_profiling_json_uint(j, "free",
+                                         shpool->pfree * ngx_pagesize);
+            ngx_http_profiling_json_close(j, '}');
+        }
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+}

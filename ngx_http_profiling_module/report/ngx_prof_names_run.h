@@ -1,0 +1,25 @@
+
+/*
+ * Answers that name frames.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_NAMES_RUN_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_NAMES_RUN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_work.h"
+
+
+/*
+ * Runs a work when the names that its answer needs are there: of the stacks
+ * of pauses (stacks is 1), or only of where they happened.  Workers that are
+ * stuck are asked where before.  Returns what a content handler returns.
+ */
+ngx_int_t ngx_http_profiling_names_run(ngx_http_profiling_work_t *w,
+    ngx_uint_t stacks);
+
+
+#endif /* _NGX_HTTP_PROFILING_NAMES_RUN_H_INCLUDED_ */

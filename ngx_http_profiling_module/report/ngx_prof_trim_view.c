@@ -1,0 +1,623 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_trim_view.h"
+#include "ngx_prof_alive.h"
+#include "ngx_prof_answer.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_job.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_text.h"
+#include "ngx_prof_wake.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+/* figures that may be unknown, as words of ngx_http_profiling_trim_heap_t */
+
+typedef struct {
+    size_t       offset;
+    const char  *fields[3];
+    const char  *reason;
+} ngx_http_profiling_trim_reason_t;
+
+
+/* a worker that was asked */
+
+typedef struct {
+    ngx_http_profiling_slot_t  *slot;
+    ngx_pid_t                   pid;
+    uint64_t                    asked;
+    ngx_uint_t                  reached;    /* it was woken */
+    ngx_uint_t                  answered;
+    ngx_http_profiling_trim_t   trim;       /* its answer */
+} ngx_http_profiling_trim_worker_t;
+
+
+/* a request that waits for answers */
+
+typedef struct {
+    ngx_queue_t                 queue;
+    ngx_http_request_t         *request;
+    ngx_event_t                 timer;
+    ngx_connection_t            connection;
+    uint64_t                    start;          /* ns, monotonic */
+    ngx_array_t                 workers;
+                                          /* ngx_http_profiling_trim_worker_t */
+} ngx_http_profiling_trims_t;
+
+
+static ngx_http_profiling_trims_t *ngx_http_profiling_trim_create(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t,
+    ngx_pid_t worker);
+static ngx_uint_t ngx_http_profiling_trim_complete(
+    ngx_http_profiling_trims_t *t);
+static void ngx_http_profiling_trim_timeout(ngx_event_t *ev);
+static void ngx_http_profiling_trim_finish(ngx_http_profiling_trims_t *t);
+static ngx_int_t ngx_http_profiling_trim_send(ngx_http_profiling_trims_t *t);
+static void ngx_http_profiling_trim_cleanup(void *data);
+static void ngx_http_profiling_trim_view(ngx_http_profiling_json_t *j,
+    const ngx_array_t *workers, uint64_t duration);
+static ngx_uint_t ngx_http_profiling_trim_sum(const ngx_array_t *workers,
+    ngx_http_profiling_trim_t *sum);
+static void ngx_http_profiling_trim_add(ngx_http_profiling_trim_heap_t *sum,
+    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t first);
+static uint64_t ngx_http_profiling_trim_pauses(void);
+static void ngx_http_profiling_trim_figures(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_trim_t *trim);
+static void ngx_http_profiling_trim_heap(ngx_http_profiling_json_t *j,
+    const char *key, const ngx_http_profiling_trim_heap_t *heap);
+static void ngx_http_profiling_trim_megabytes(ngx_http_profiling_json_t *j,
+    const char *key, uint64_t bytes);
+static void ngx_http_profiling_trim_freed(ngx_http_profiling_json_t *j,
+    const char *key, uint64_t before, uint64_t after);
+static void ngx_http_profiling_trim_worker(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_trim_worker_t *w);
+static const char *ngx_http_profiling_trim_error(
+    const ngx_http_profiling_trim_worker_t *w);
+static void ngx_http_profiling_trim_unavailable(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t answered);
+
+
+static const ngx_http_profiling_trim_reason_t
+    ngx_http_profiling_trim_reasons[] =
+{
+    { offsetof(ngx_http_profiling_trim_heap_t, alloc),
+      { "heap_alloc_mb", NULL, NULL },
+      "the allocator of the workers does not tell" },
+
+    { offsetof(ngx_http_profiling_trim_heap_t, sys),
+      { "heap_sys_mb", NULL, NULL },
+      "the allocator of the workers does not tell" },
+
+    { offsetof(ngx_http_profiling_trim_heap_t, resident),
+      { "heap_resident_mb", NULL, NULL },
+      "the allocator of the workers does not tell what it holds in memory" },
+
+    { offsetof(ngx_http_profiling_trim_heap_t, anonymous),
+      { "anonymous_mb", "anonymous_freed_mb", NULL },
+      "/proc/self/statm cannot be read" },
+
+    { 0, { NULL, NULL, NULL }, NULL }
+};
+
+
+static ngx_queue_t  ngx_http_profiling_trim_waiting;
+
+
+ngx_int_t
+ngx_http_profiling_trim_request(ngx_http_request_t *r, ngx_pid_t worker)
+{
+    ngx_http_profiling_trims_t  *t;
+
+    t = ngx_http_profiling_trim_create(r);
+
+    if (t == NULL || ngx_http_profiling_trim_ask(t, worker) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (t->workers.nelts == 0) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    ngx_add_timer(&t->timer, NGX_HTTP_PROFILING_TRIM_DEADLINE);
+
+    ngx_http_profiling_answer_later(r);
+
+    return NGX_DONE;
+}
+
+
+static ngx_http_profiling_trims_t *
+ngx_http_profiling_trim_create(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_profiling_trims_t  *t;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_profiling_trims_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    t = cln->data;
+    ngx_memzero(t, sizeof(ngx_http_profiling_trims_t));
+
+    if (ngx_array_init(&t->workers, r->pool, 8,
+                       sizeof(ngx_http_profiling_trim_worker_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    t->request = r;
+    t->start = ngx_http_profiling_clock();
+
+    ngx_http_profiling_event_init(&t->timer, &t->connection,
+                                  ngx_http_profiling_trim_timeout,
+                                  r->connection->log);
+
+    if (ngx_http_profiling_trim_waiting.next == NULL) {
+        ngx_queue_init(&ngx_http_profiling_trim_waiting);
+    }
+
+    ngx_queue_insert_tail(&ngx_http_profiling_trim_waiting, &t->queue);
+    cln->handler = ngx_http_profiling_trim_cleanup;
+
+    (void) __atomic_fetch_add(&ngx_http_profiling_process.slot->awaiting, 1,
+                              __ATOMIC_SEQ_CST);
+
+    return t;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t, ngx_pid_t worker)
+{
+    ngx_pid_t                        pid;
+    ngx_uint_t                       i;
+    ngx_http_profiling_slot_t       *slot;
+    ngx_http_profiling_zone_t       *zone;
+    ngx_http_profiling_trim_worker_t  *w;
+
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        pid = ngx_http_profiling_slot_worker(slot, worker);
+
+        if (pid == 0) {
+            continue;
+        }
+
+        w = ngx_array_push(&t->workers);
+        if (w == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(w, sizeof(ngx_http_profiling_trim_worker_t));
+
+        w->slot = slot;
+        w->pid = pid;
+        w->asked = __atomic_add_fetch(&slot->trim.asked, 1, __ATOMIC_SEQ_CST);
+
+        /* itself too: the answer comes by the same way, in a later pass */
+
+        w->reached = (ngx_http_profiling_wake(slot) == NGX_OK);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_trim_check(void)
+{
+    ngx_queue_t              *q;
+    ngx_http_profiling_trims_t  *t;
+
+    q = ngx_http_profiling_trim_waiting.next;
+
+    if (q == NULL) {
+        return;
+    }
+
+    while (q != &ngx_http_profiling_trim_waiting) {
+        t = ngx_queue_data(q, ngx_http_profiling_trims_t, queue);
+
+        if (ngx_http_profiling_trim_complete(t)) {
+            ngx_http_profiling_trim_finish(t);
+
+            /* it may have taken others of its connection along */
+
+            q = ngx_http_profiling_trim_waiting.next;
+            continue;
+        }
+
+        q = q->next;
+    }
+}
+
+
+/* whether all that can answer have; a worker that ended never will */
+
+static ngx_uint_t
+ngx_http_profiling_trim_complete(ngx_http_profiling_trims_t *t)
+{
+    ngx_uint_t                       i, complete;
+    ngx_http_profiling_trim_worker_t  *w;
+
+    complete = 1;
+    w = t->workers.elts;
+
+    for (i = 0; i < t->workers.nelts; i++) {
+
+        if (w[i].answered || !w[i].reached) {
+            continue;
+        }
+
+        if (ngx_http_profiling_record_read(&w[i].slot->trim.seq,
+                                           &w[i].trim.done,
+                                           &w[i].slot->trim.done,
+                                           NGX_HTTP_PROFILING_TRIM_BODY)
+            == NGX_OK
+            && w[i].trim.done >= w[i].asked
+            && w[i].trim.pid == (uint64_t) w[i].pid)
+        {
+            w[i].answered = 1;
+            continue;
+        }
+
+        complete = 0;
+    }
+
+    return complete;
+}
+
+
+static void
+ngx_http_profiling_trim_timeout(ngx_event_t *ev)
+{
+    ngx_http_profiling_trims_t  *t;
+
+    t = (ngx_http_profiling_trims_t *)
+             ((u_char *) ev - offsetof(ngx_http_profiling_trims_t, timer));
+
+    (void) ngx_http_profiling_trim_complete(t);
+    ngx_http_profiling_trim_finish(t);
+}
+
+
+static void
+ngx_http_profiling_trim_finish(ngx_http_profiling_trims_t *t)
+{
+    ngx_http_request_t  *r;
+
+    r = t->request;
+
+    ngx_http_profiling_trim_cleanup(t);
+
+    ngx_http_profiling_answer(r, ngx_http_profiling_trim_send(t));
+}
+
+
+static ngx_int_t
+ngx_http_profiling_trim_send(ngx_http_profiling_trims_t *t)
+{
+    ngx_str_t                   type;
+    ngx_http_profiling_json_t   j;
+
+    ngx_memzero(&j, sizeof(ngx_http_profiling_json_t));
+    ngx_http_profiling_text_init(&j.text, t->request->pool);
+
+    ngx_http_profiling_trim_view(&j, &t->workers,
+                               ngx_http_profiling_clock() - t->start);
+
+    ngx_str_set(&type, "application/json; charset=utf-8");
+
+    return ngx_http_profiling_send(t->request, NGX_HTTP_OK, &type, &j.text);
+}
+
+
+/* also when the client goes away */
+
+static void
+ngx_http_profiling_trim_cleanup(void *data)
+{
+    ngx_http_profiling_trims_t *t = data;
+
+    if (t->queue.next == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&t->queue);
+    t->queue.next = NULL;
+
+    if (t->timer.timer_set) {
+        ngx_del_timer(&t->timer);
+    }
+
+    if (ngx_http_profiling_process.slot) {
+        (void) __atomic_fetch_sub(&ngx_http_profiling_process.slot->awaiting,
+                                  1, __ATOMIC_SEQ_CST);
+    }
+}
+
+
+static void
+ngx_http_profiling_trim_view(ngx_http_profiling_json_t *j,
+    const ngx_array_t *workers, uint64_t duration)
+{
+    ngx_uint_t                       i, answered, failed;
+    ngx_http_profiling_trim_t        sum;
+    ngx_http_profiling_trim_worker_t  *w;
+
+    answered = ngx_http_profiling_trim_sum(workers, &sum);
+    failed = 0;
+    w = workers->elts;
+
+    for (i = 0; i < workers->nelts; i++) {
+        failed += (ngx_http_profiling_trim_error(&w[i]) != NULL);
+    }
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_bool(j, "success", failed == 0);
+    ngx_http_profiling_json_double(j, "gc_duration_ms",
+                                   (double) duration / 1e6);
+    ngx_http_profiling_json_uint(j, "num_gc", ngx_http_profiling_trim_pauses());
+
+    ngx_http_profiling_trim_figures(j, &sum);
+
+    ngx_http_profiling_json_open(j, "workers", '[');
+
+    for (i = 0; i < workers->nelts; i++) {
+        ngx_http_profiling_trim_worker(j, &w[i]);
+    }
+
+    ngx_http_profiling_json_close(j, ']');
+    ngx_http_profiling_trim_unavailable(j, &sum.after, answered);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+/* how many have answered; what one of them does not know is not known */
+
+static ngx_uint_t
+ngx_http_profiling_trim_sum(const ngx_array_t *workers,
+    ngx_http_profiling_trim_t *sum)
+{
+    ngx_uint_t                       i, answered;
+    ngx_http_profiling_trim_worker_t  *w;
+
+    ngx_memzero(sum, sizeof(ngx_http_profiling_trim_t));
+
+    answered = 0;
+    w = workers->elts;
+
+    for (i = 0; i < workers->nelts; i++) {
+
+        if (!w[i].answered) {
+            continue;
+        }
+
+        ngx_http_profiling_trim_add(&sum->before, &w[i].trim.before,
+                                  answered == 0);
+        ngx_http_profiling_trim_add(&sum->after, &w[i].trim.after,
+                                  answered == 0);
+        answered++;
+    }
+
+    return answered;
+}
+
+
+static void
+ngx_http_profiling_trim_add(ngx_http_profiling_trim_heap_t *sum,
+    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t first)
+{
+    uint64_t        *to;
+    ngx_uint_t       i;
+    const uint64_t  *from;
+
+    to = (uint64_t *) sum;
+    from = (const uint64_t *) heap;
+
+    for (i = 0;
+         i < sizeof(ngx_http_profiling_trim_heap_t) / sizeof(uint64_t);
+         i++)
+    {
+        to[i] = (from[i] && (to[i] || first)) ? to[i] + from[i] : 0;
+    }
+}
+
+
+/* of all workers, ended ones included */
+
+static uint64_t
+ngx_http_profiling_trim_pauses(void)
+{
+    uint64_t                    n;
+    ngx_uint_t                  i;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_zone_t  *zone;
+
+    n = 0;
+    zone = ngx_http_profiling_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims)) {
+            n += ngx_http_profiling_load(&slot->totals.pauses);
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * What was given back is what the allocator has less in memory, by its own
+ * account.  glibc keeps none: pages that are free between others stay in its
+ * figures.  There it is what the process has less in memory.
+ */
+
+static void
+ngx_http_profiling_trim_figures(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_trim_t *trim)
+{
+    const ngx_http_profiling_trim_heap_t  *before, *after;
+
+    before = &trim->before;
+    after = &trim->after;
+
+    ngx_http_profiling_trim_megabytes(j, "heap_alloc_mb", after->alloc);
+    ngx_http_profiling_trim_megabytes(j, "heap_sys_mb", after->sys);
+
+    if (before->resident && after->resident) {
+        ngx_http_profiling_trim_freed(j, "heap_freed_mb", before->resident,
+                                    after->resident);
+        ngx_http_profiling_json_cstring(j, "heap_freed_by", "allocator");
+
+    } else {
+        ngx_http_profiling_trim_freed(j, "heap_freed_mb", before->anonymous,
+                                    after->anonymous);
+        ngx_http_profiling_json_cstring(j, "heap_freed_by",
+                                        "resident memory");
+    }
+
+    ngx_http_profiling_trim_freed(j, "anonymous_freed_mb", before->anonymous,
+                                after->anonymous);
+    ngx_http_profiling_trim_heap(j, "before", before);
+    ngx_http_profiling_trim_heap(j, "after", after);
+}
+
+
+static void
+ngx_http_profiling_trim_heap(ngx_http_profiling_json_t *j, const char *key,
+    const ngx_http_profiling_trim_heap_t *heap)
+{
+    ngx_http_profiling_json_open(j, key, '{');
+    ngx_http_profiling_trim_megabytes(j, "heap_alloc_mb", heap->alloc);
+    ngx_http_profiling_trim_megabytes(j, "heap_sys_mb", heap->sys);
+    ngx_http_profiling_trim_megabytes(j, "heap_resident_mb", heap->resident);
+    ngx_http_profiling_trim_megabytes(j, "anonymous_mb", heap->anonymous);
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+/* null: not known */
+
+static void
+ngx_http_profiling_trim_megabytes(ngx_http_profiling_json_t *j, const char *key,
+    uint64_t bytes)
+{
+    if (bytes == 0) {
+        ngx_http_profiling_json_null(j, key);
+        return;
+    }
+
+    ngx_http_profiling_json_double(j, key, (double) bytes / 1048576);
+}
+
+
+static void
+ngx_http_profiling_trim_freed(ngx_http_profiling_json_t *j, const char *key,
+    uint64_t before, uint64_t after)
+{
+    if (before == 0 || after == 0) {
+        ngx_http_profiling_json_null(j, key);
+        return;
+    }
+
+    ngx_http_profiling_json_double(j, key,
+                                   (double) (before - ngx_min(before, after))
+                                   / 1048576);
+}
+
+
+static void
+ngx_http_profiling_trim_worker(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_trim_worker_t *w)
+{
+    const char  *error;
+
+    error = ngx_http_profiling_trim_error(w);
+
+    ngx_http_profiling_json_open(j, NULL, '{');
+    ngx_http_profiling_json_int(j, "pid", w->pid);
+    ngx_http_profiling_json_bool(j, "success", error == NULL);
+
+    if (error) {
+        ngx_http_profiling_json_cstring(j, "error", error);
+    }
+
+    if (w->answered) {
+        ngx_http_profiling_json_double(j, "duration_ms",
+                                       (double) w->trim.duration / 1e6);
+        ngx_http_profiling_trim_figures(j, &w->trim);
+    }
+
+    ngx_http_profiling_json_close(j, '}');
+}
+
+
+/* NULL: it has done what it was asked for */
+
+static const char *
+ngx_http_profiling_trim_error(const ngx_http_profiling_trim_worker_t *w)
+{
+    if (w->answered) {
+        return w->trim.trimmed ? NULL
+                               : "its allocator cannot give memory back";
+    }
+
+    if (!w->reached) {
+        return "the worker cannot be woken: there was no descriptor for it";
+    }
+
+    if (!ngx_http_profiling_slot_worker(w->slot, w->pid)) {
+        return "the worker has ended";
+    }
+
+    return "the worker did not answer in time";
+}
+
+
+static void
+ngx_http_profiling_trim_unavailable(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t answered)
+{
+    ngx_uint_t                             i;
+    const char                            *reason;
+    const ngx_http_profiling_trim_reason_t  *r;
+
+    reason = answered ? NULL : "no worker has answered";
+
+    ngx_http_profiling_json_open(j, "unavailable", '{');
+
+    for (r = ngx_http_profiling_trim_reasons; r->reason; r++) {
+
+        if (*(const uint64_t *) ((const u_char *) heap + r->offset)) {
+            continue;
+        }
+
+        for (i = 0; r->fields[i]; i++) {
+            ngx_http_profiling_json_cstring(j, r->fields[i],
+                                            reason ? reason : r->reason);
+        }
+    }
+
+    if (heap->resident == 0 && heap->anonymous == 0) {
+        ngx_http_profiling_json_cstring(j, "heap_freed_mb",
+                                        reason ? reason
+                                        : "neither the allocator nor "
+                                          "/proc/self/statm tells");
+    }
+
+    ngx_http_profiling_json_close(j, '}');
+}

@@ -1,0 +1,37 @@
+
+/*
+ * Parts that several answers have alike.  Worker, normal context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_snapshot.h"
+#include "ngx_prof_figures.h"
+#include "ngx_prof_json.h"
+#include "ngx_prof_slot.h"
+
+
+void ngx_http_profiling_view_figures(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_figures_t *f,
+    const ngx_http_profiling_counts_t *counts);
+void ngx_http_profiling_view_memory_object(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_figures_t *f);
+void ngx_http_profiling_view_quantiles(ngx_http_profiling_json_t *j,
+    const char *key, const ngx_http_profiling_quantiles_t *q);
+void ngx_http_profiling_view_by_status(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_counts_t *counts);
+void ngx_http_profiling_view_worker(ngx_http_profiling_json_t *j,
+    const ngx_http_profiling_worker_t *w);
+/* server and location of a label, or null */
+void ngx_http_profiling_view_place(ngx_http_profiling_json_t *j,
+    uint64_t label);
+void ngx_http_profiling_view_unavailable(ngx_http_profiling_json_t *j,
+    uint64_t unavailable);
+
+
+#endif /* _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_ */

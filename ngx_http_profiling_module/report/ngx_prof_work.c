@@ -1,0 +1,146 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_work.h"
+#include "ngx_prof_answer.h"
+#include "ngx_prof_job.h"
+#include "ngx_prof_text.h"
+
+
+static ngx_int_t ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_http_profiling_work_step(void *data);
+static void ngx_http_profiling_work_handler(ngx_event_t *ev);
+static void ngx_http_profiling_work_cleanup(void *data);
+
+
+ngx_http_profiling_work_t *
+ngx_http_profiling_work_create(ngx_http_request_t *r)
+{
+    ngx_http_profiling_work_t  *w;
+
+    w = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_work_t));
+    if (w == NULL) {
+        return NULL;
+    }
+
+    w->request = r;
+    w->status = NGX_HTTP_OK;
+    ngx_str_set(&w->type, "application/json; charset=utf-8");
+
+    ngx_http_profiling_text_init(&w->json.text, r->pool);
+
+    return w;
+}
+
+
+ngx_int_t
+ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+    ngx_pool_cleanup_t  *cln;
+
+    r = w->request;
+
+    w->snapshot = ngx_http_profiling_snapshot_create(r->pool, w->worker);
+    if (w->snapshot == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_profiling_work_slice(w);
+
+    if (rc != NGX_AGAIN) {
+        return rc;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_profiling_work_cleanup;
+    cln->data = w;
+
+    ngx_http_profiling_event_init(&w->event, &w->connection,
+                                  ngx_http_profiling_work_handler,
+                                  r->connection->log);
+
+    ngx_http_profiling_answer_later(r);
+
+    ngx_post_event(&w->event, &ngx_posted_next_events);
+
+    return NGX_DONE;
+}
+
+
+/* NGX_AGAIN, or what the finished request returns */
+
+static ngx_int_t
+ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_profiling_slice(ngx_http_profiling_work_step, w);
+
+    if (rc == NGX_DONE && w->finish) {
+        return w->finish(w);
+    }
+
+    if (rc == NGX_DONE) {
+        rc = ngx_http_profiling_send(w->request, w->status, &w->type,
+                                     &w->json.text);
+
+        /* what the client has not taken yet is nginx's, not ours */
+
+        return (rc == NGX_AGAIN) ? NGX_OK : rc;
+    }
+
+    return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+}
+
+
+static ngx_int_t
+ngx_http_profiling_work_step(void *data)
+{
+    ngx_http_profiling_work_t *w = data;
+
+    if (ngx_http_profiling_snapshot_next(w->snapshot) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    return w->step(w);
+}
+
+
+static void
+ngx_http_profiling_work_handler(ngx_event_t *ev)
+{
+    ngx_int_t                   rc;
+    ngx_http_request_t         *r;
+    ngx_http_profiling_work_t  *w;
+
+    w = (ngx_http_profiling_work_t *)
+            ((u_char *) ev - offsetof(ngx_http_profiling_work_t, event));
+    r = w->request;
+
+    ngx_http_profiling_event_stop(ev);
+
+    rc = ngx_http_profiling_work_slice(w);
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    ngx_http_profiling_answer(r, rc);
+}
+
+
+static void
+ngx_http_profiling_work_cleanup(void *data)
+{
+    ngx_http_profiling_work_t *w = data;
+
+    ngx_http_profiling_event_stop(&w->event);
+}

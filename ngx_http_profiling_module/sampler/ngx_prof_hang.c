@@ -1,0 +1,126 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_hang.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_label.h"
+#include "ngx_prof_frame.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_wake.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+ngx_int_t
+ngx_http_profiling_hang_read(const ngx_http_profiling_slot_t *slot,
+    uint64_t age, ngx_http_profiling_stall_t *stall, uint64_t *duration)
+{
+    uint64_t  pass, now;
+
+    pass = ngx_http_profiling_load_acquire(&slot->pass_start);
+    now = ngx_http_profiling_clock();
+
+    if (pass == 0
+        || ngx_http_profiling_slot_waiting(slot)
+        || now < pass + age
+        || ngx_http_profiling_slot_pid(slot) == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    *duration = now - pass;
+
+    if (ngx_http_profiling_record_read(&slot->stall.seq, &stall->pass,
+                                       &slot->stall.pass,
+                                       NGX_HTTP_PROFILING_STALL_BODY)
+        != NGX_OK
+        || stall->pass != pass
+        || stall->n > NGX_HTTP_PROFILING_PAUSE_FRAMES)
+    {
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_hang_chase(ngx_uint_t again)
+{
+    uint64_t                     now, duration;
+    ngx_int_t                    rc;
+    ngx_uint_t                   i, n;
+    ngx_http_profiling_slot_t   *slot;
+    ngx_http_profiling_zone_t   *zone;
+    ngx_http_profiling_stall_t   stall;
+
+    n = 0;
+    zone = ngx_http_profiling_process.zone;
+    now = ngx_http_profiling_clock();
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_http_profiling_zone_slot(zone, i);
+
+        if (ngx_http_profiling_load(&slot->claims) == 0
+            || slot == ngx_http_profiling_process.slot)
+        {
+            continue;
+        }
+
+        rc = ngx_http_profiling_hang_read(slot, NGX_HTTP_PROFILING_STALL,
+                                           &stall, &duration);
+        if (rc == NGX_DECLINED
+            || (rc == NGX_OK
+                && (!again || now - ngx_min(now, stall.time)
+                              < NGX_HTTP_PROFILING_STALL)))
+        {
+            continue;
+        }
+
+        if (ngx_http_profiling_wake_signal(slot) == NGX_OK) {
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_hang_waits(const ngx_http_profiling_slot_t *slot,
+    char *text, size_t size)
+{
+    char                         name[NGX_HTTP_PROFILING_NAME_LEN];
+    u_char                      *p, *last;
+    uint64_t                     duration;
+    ngx_int_t                    i;
+    ngx_http_profiling_stall_t   stall;
+
+    if (ngx_http_profiling_hang_read(slot, NGX_HTTP_PROFILING_STALL, &stall,
+                                      &duration)
+        != NGX_OK
+        || !stall.blocked)
+    {
+        return 0;
+    }
+
+    i = ngx_http_profiling_frame_cause(stall.frames, stall.n);
+
+    if (i == NGX_ERROR) {
+        return 0;
+    }
+
+    (void) ngx_http_profiling_frame_name(stall.frames[i], name);
+
+    p = (u_char *) text;
+    last = p + size - 1;
+
+    p = ngx_slprintf(p, last, "worker %P takes no CPU time: it has been in %s "
+                     "for %.1f s", ngx_http_profiling_slot_pid(slot), name,
+                     (double) duration / 1e9);
+    p = ngx_http_profiling_label_print(p, last, stall.label);
+    *p = '\0';
+
+    return 1;
+}

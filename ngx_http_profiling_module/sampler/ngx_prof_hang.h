@@ -1,0 +1,41 @@
+
+/*
+ * Passes of other workers' event loops that do not end.  Any worker, normal
+ * context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_HANG_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_HANG_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_slot.h"
+
+
+/*
+ * Any worker: reads what a worker does in a pass of more than `age` ns that
+ * goes on.  NGX_OK: it is known where; NGX_AGAIN: it is not yet; NGX_DECLINED:
+ * there is no such pass.  *duration is set unless that is returned.
+ */
+ngx_int_t ngx_http_profiling_hang_read(
+    const ngx_http_profiling_slot_t *slot, uint64_t age,
+    ngx_http_profiling_stall_t *stall, uint64_t *duration);
+
+/*
+ * Any worker, normal context: asks all others whose pass is older than a
+ * second for their stack; again: those too that were asked a second ago, for
+ * what they have waited since.  Their number.
+ */
+ngx_uint_t ngx_http_profiling_hang_chase(ngx_uint_t again);
+
+/*
+ * Any worker, normal context: says of a worker that takes no CPU time, since
+ * it waits in a call for more than a second, where; 0: it does not.
+ */
+ngx_uint_t ngx_http_profiling_hang_waits(
+    const ngx_http_profiling_slot_t *slot, char *text, size_t size);
+
+
+#endif /* _NGX_HTTP_PROFILING_HANG_H_INCLUDED_ */

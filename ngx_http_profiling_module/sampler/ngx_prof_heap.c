@@ -1,0 +1,498 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <math.h>
+#include <sys/syscall.h>
+#include "ngx_prof_heap.h"
+#include "ngx_prof_label.h"
+#include "ngx_prof_roots.h"
+#include "ngx_prof_objects.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_stacks.h"
+#include "ngx_prof_thread.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+/* threads besides the main one that have entries, a power of two */
+#define NGX_HTTP_PROFILING_HEAP_THREADS  1024
+
+/* frames of the module and of the hook itself that a walk begins with */
+#define NGX_HTTP_PROFILING_HEAP_OWN      8
+
+
+static void ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t);
+static void ngx_http_profiling_heap_start(
+    ngx_http_profiling_heap_thread_t *t);
+static void ngx_http_profiling_heap_sample(void *p, size_t size,
+    void *caller);
+static ngx_uint_t ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller,
+    uintptr_t sp, ngx_uint_t *main);
+static ngx_uint_t ngx_http_profiling_heap_stack(uintptr_t sp,
+    ngx_http_profiling_stack_t *stack);
+static uint64_t ngx_http_profiling_heap_class(uint64_t size);
+
+
+/* of threads that are to go the long way: samples at any address */
+
+static const u_char
+    ngx_http_profiling_heap_all[NGX_HTTP_PROFILING_FILTER_QUICK] = {
+        [0 ... NGX_HTTP_PROFILING_FILTER_QUICK - 1] = 1
+    };
+
+__thread ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_own = {
+    .filter = ngx_http_profiling_heap_all
+};
+
+static ngx_http_profiling_heap_thread_t
+    ngx_http_profiling_heap_threads[NGX_HTTP_PROFILING_HEAP_THREADS];
+
+static ngx_http_profiling_stack_t  ngx_http_profiling_heap_main_stack;
+static ngx_http_profiling_path_t   ngx_http_profiling_heap_path;
+static uint64_t                    ngx_http_profiling_heap_rate;
+
+
+ngx_int_t
+ngx_http_profiling_heap_own_init(uint64_t rate)
+{
+    ngx_http_profiling_heap_thread_t  *t;
+
+    ngx_http_profiling_heap_rate = rate;
+
+    if (ngx_http_profiling_heap_live_init() != NGX_OK
+        || ngx_http_profiling_unwind_stack(&ngx_http_profiling_heap_main_stack)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    t = &ngx_http_profiling_heap_own;
+
+    t->self = ngx_http_profiling_heap_self();
+    t->filter = ngx_http_profiling_heap_quick_filter;
+    ngx_http_profiling_heap_start(t);
+
+    return NGX_OK;
+}
+
+
+/* the first gap of a thread; the seed need not be a secret */
+
+static void
+ngx_http_profiling_heap_start(ngx_http_profiling_heap_thread_t *t)
+{
+    t->random = ngx_http_profiling_clock() * 0x9e3779b97f4a7c15ULL
+                ^ (uint64_t) t->self ^ ((uint64_t) ngx_pid << 32);
+
+    ngx_http_profiling_heap_draw(t);
+}
+
+
+/* SplitMix64, https://prng.di.unimi.it/splitmix64.c */
+
+static uint64_t
+ngx_http_profiling_heap_random(ngx_http_profiling_heap_thread_t *t)
+{
+    uint64_t  z;
+
+    t->random += 0x9e3779b97f4a7c15ULL;
+
+    z = t->random;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+
+    return z ^ (z >> 31);
+}
+
+
+static void
+ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t)
+{
+    double  gap;
+
+    if (ngx_http_profiling_heap_rate == 1) {
+        t->drawn = 1;
+        t->gap = 1;
+        return;
+    }
+
+    /* uniform in (0, 1] */
+
+    gap = (double) ((ngx_http_profiling_heap_random(t) >> 11) + 1)
+          * (1.0 / 9007199254740992.0);
+    gap = ceil(-log(gap) * (double) ngx_http_profiling_heap_rate);
+
+    t->drawn = (gap < 1) ? 1
+               : (gap > 1e18) ? (uint64_t) 1e18 : (uint64_t) gap;
+    t->gap = t->drawn;
+}
+
+
+ngx_http_profiling_heap_thread_t *
+ngx_http_profiling_heap_thread(void)
+{
+    uintptr_t                          self, is;
+    ngx_uint_t                         i, at;
+    ngx_http_profiling_heap_thread_t  *t;
+
+    if (ngx_http_profiling_heap_own.self) {
+        return &ngx_http_profiling_heap_own;
+    }
+
+    self = ngx_http_profiling_heap_self();
+    at = (uint64_t) self * 0x9e3779b97f4a7c15ULL >> 40;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_HEAP_THREADS; i++, at++) {
+        t = &ngx_http_profiling_heap_threads[
+                                   at & (NGX_HTTP_PROFILING_HEAP_THREADS - 1)];
+        is = ngx_http_profiling_load(&t->self);
+
+        /* who inherits the address of a thread that has ended goes on there */
+
+        if (is == self) {
+            return t;
+        }
+
+        if (is == 0
+            && __atomic_compare_exchange_n(&t->self, &is, self, 0,
+                                           __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED))
+        {
+            ngx_http_profiling_heap_start(t);
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_profiling_heap_missed(void)
+{
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot && (ngx_pid_t) syscall(SYS_getpid) == ngx_pid) {
+        (void) __atomic_add_fetch(&slot->heap_lost, 1, __ATOMIC_RELAXED);
+    }
+}
+
+
+void
+ngx_http_profiling_heap_tick(void)
+{
+    uint64_t                           mallocs, frees, bytes;
+    ngx_uint_t                         i;
+    ngx_http_profiling_slot_t         *slot;
+    ngx_http_profiling_heap_thread_t  *t;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (ngx_http_profiling_objects_refresh() == NGX_OK) {
+        ngx_http_profiling_heap_root_set(slot);
+    }
+
+    t = &ngx_http_profiling_heap_own;
+
+    mallocs = t->mallocs;
+    frees = t->frees;
+    bytes = t->bytes + t->drawn - t->gap;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_HEAP_THREADS; i++) {
+        t = &ngx_http_profiling_heap_threads[i];
+
+        mallocs += ngx_http_profiling_load(&t->mallocs);
+        frees += ngx_http_profiling_load(&t->frees);
+        bytes += ngx_http_profiling_load(&t->bytes);
+    }
+
+    ngx_http_profiling_store(&slot->totals.mallocs,
+                             slot->base.mallocs + mallocs);
+    ngx_http_profiling_store(&slot->totals.frees, slot->base.frees + frees);
+    ngx_http_profiling_store(&slot->totals.total_alloc,
+                             slot->base.total_alloc + bytes);
+}
+
+
+void
+ngx_http_profiling_heap_begin(ngx_http_profiling_heap_thread_t *t,
+    ngx_http_profiling_heap_thread_t *before)
+{
+    *before = *t;
+    t->gap = NGX_HTTP_PROFILING_HEAP_NEVER;
+}
+
+
+/* what the allocator called by itself does not count */
+
+void
+ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
+    const ngx_http_profiling_heap_thread_t *before, void *p, size_t size,
+    void *caller)
+{
+    ngx_err_t  err;
+
+    t->mallocs = before->mallocs;
+    t->frees = before->frees;
+    t->bytes = before->bytes;
+
+    if (p == NULL) {
+        t->gap = before->gap;
+        return;
+    }
+
+    err = errno;
+
+    t->mallocs++;
+    t->bytes += size;
+
+    if (t == &ngx_http_profiling_heap_own) {
+        t->bytes += before->drawn - before->gap;
+    }
+
+    ngx_http_profiling_heap_sample(p, size, caller);
+
+    t->mallocs = before->mallocs + 1;
+    ngx_http_profiling_heap_draw(t);
+
+    errno = err;
+}
+
+
+static void
+ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
+{
+    double                           weight;
+    uint32_t                         label;
+    uint64_t                         pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
+    ngx_uint_t                       n, table, main;
+    ngx_http_profiling_slot_t       *slot;
+    ngx_http_profiling_zone_t       *zone;
+    ngx_http_profiling_stacks_t     *stacks;
+    ngx_http_profiling_heap_live_t   live;
+
+    slot = ngx_http_profiling_process.slot;
+
+    /* a child of the worker has its memory, but not its slot */
+
+    if (slot == NULL || (ngx_pid_t) syscall(SYS_getpid) != ngx_pid) {
+        return;
+    }
+
+    weight = (ngx_http_profiling_heap_rate == 1) ? 1
+             : -1 / expm1(-(double) size
+                          / (double) ngx_http_profiling_heap_rate);
+
+    /* an entry of this address: whoever freed it went by no hook */
+
+    if (ngx_http_profiling_heap_live_may(p)
+        && ngx_http_profiling_heap_live_take(p, &live) == NGX_OK)
+    {
+        ngx_http_profiling_heap_freed(&live);
+    }
+
+    live.address = (uintptr_t) p;
+    live.count = (uint64_t) (weight * NGX_HTTP_PROFILING_HEAP_ONE + 0.5);
+    live.bytes = (uint64_t) (weight * (double) size + 0.5);
+
+    pcs[0] = ngx_http_profiling_heap_class(size);
+    n = 1 + ngx_http_profiling_heap_walk(&pcs[1], caller,
+                                     (uintptr_t) __builtin_frame_address(0),
+                                     &main);
+    pcs[n] = ngx_http_profiling_heap_root(&pcs[1], n - 1);
+    n++;
+
+    label = main ? ngx_http_profiling_context_label(
+                               (uintptr_t) __builtin_frame_address(0), NULL)
+                 : 0;
+    label &= ~(uint32_t) 0xf;
+
+    zone = ngx_http_profiling_process.zone;
+    table = ngx_http_profiling_zone_heap_n(zone->stacks);
+    stacks = ngx_http_profiling_zone_heap(zone, slot);
+
+    live.tally = (uint32_t) ngx_http_profiling_stacks_put(stacks, table,
+                                        main ? &ngx_http_profiling_heap_path
+                                             : NULL,
+                                        pcs, n, label,
+                                        live.count, live.bytes);
+    if (live.tally == 0) {
+        return;
+    }
+
+    if (ngx_http_profiling_heap_live_insert(&live) != NGX_OK) {
+        ngx_http_profiling_heap_missed();
+        return;
+    }
+
+    ngx_http_profiling_stacks_count(stacks, table, live.tally, live.count,
+                                    live.bytes);
+}
+
+
+/*
+ * Frames from the caller of the hook on.  The walk begins in the module, with
+ * a number of frames that is the compiler's choice.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
+    ngx_uint_t *main)
+{
+    uint64_t                     found[NGX_HTTP_PROFILING_FRAMES];
+    ngx_uint_t                   i, n;
+    ngx_http_profiling_stack_t   stack;
+    ngx_http_profiling_unwind_t  result;
+
+    *main = ngx_http_profiling_heap_stack(sp, &stack);
+
+    if (stack.top == 0) {
+        pcs[0] = (uint64_t) (uintptr_t) caller;
+        pcs[1] = NGX_HTTP_PROFILING_FRAME_BROKEN;
+        return 2;
+    }
+
+    n = ngx_http_profiling_unwind_here(&stack, found,
+                                       NGX_HTTP_PROFILING_FRAMES, 0, &result);
+
+    for (i = 0; i < n && i < NGX_HTTP_PROFILING_HEAP_OWN; i++) {
+
+        if (found[i] == (uint64_t) (uintptr_t) caller) {
+            ngx_memcpy(pcs, &found[i], (n - i) * sizeof(uint64_t));
+            return n - i;
+        }
+    }
+
+    pcs[0] = (uint64_t) (uintptr_t) caller;
+    pcs[1] = NGX_HTTP_PROFILING_FRAME_BROKEN;
+
+    return 2;
+}
+
+
+/* the stack that an address is on; 1: the main thread's; top is 0: unknown */
+
+static ngx_uint_t
+ngx_http_profiling_heap_stack(uintptr_t sp, ngx_http_profiling_stack_t *stack)
+{
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    *stack = ngx_http_profiling_heap_main_stack;
+
+    if (sp >= stack->lo && sp < stack->top) {
+        return 1;
+    }
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&t->state)
+            == NGX_HTTP_PROFILING_THREAD_RUNNING
+            && t->pid == ngx_pid
+            && sp >= t->stack.lo && sp < t->stack.top)
+        {
+            *stack = t->stack;
+            return 0;
+        }
+    }
+
+    ngx_memzero(stack, sizeof(ngx_http_profiling_stack_t));
+
+    return 0;
+}
+
+
+/* four classes from each power of two to the next, and multiples of 16 */
+
+static uint64_t
+ngx_http_profiling_heap_class(uint64_t size)
+{
+    uint64_t  step;
+
+    step = 16;
+
+    while (size > 8 * step) {
+        step *= 2;
+    }
+
+    return (size + step - 1) & ~(step - 1);
+}
+
+
+void
+ngx_http_profiling_heap_freed(const ngx_http_profiling_heap_live_t *live)
+{
+    ngx_http_profiling_slot_t   *slot;
+    ngx_http_profiling_freed_t  *freed;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot == NULL || (ngx_pid_t) syscall(SYS_getpid) != ngx_pid) {
+        return;
+    }
+
+    freed = &ngx_http_profiling_zone_freed(ngx_http_profiling_process.zone,
+                                           slot)[live->tally];
+
+    (void) __atomic_add_fetch(&freed->freed_count, live->count,
+                              __ATOMIC_RELAXED);
+    (void) __atomic_add_fetch(&freed->freed_value, live->bytes,
+                              __ATOMIC_RELAXED);
+}
+
+
+ngx_uint_t
+ngx_http_profiling_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
+{
+    uint64_t                      pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
+    ngx_uint_t                    tally, table;
+    ngx_http_profiling_zone_t    *zone;
+    ngx_http_profiling_slot_t    *slot;
+    ngx_http_profiling_stacks_t  *stacks;
+
+    zone = ngx_http_profiling_process.zone;
+    slot = ngx_http_profiling_process.slot;
+
+    if (slot == NULL || (ngx_pid_t) syscall(SYS_getpid) != ngx_pid) {
+        return 0;
+    }
+
+    n = ngx_min(n, NGX_HTTP_PROFILING_FRAMES);
+
+    pcs[0] = NGX_HTTP_PROFILING_HEAP_THREAD;
+    ngx_memcpy(&pcs[1], frames, n * sizeof(uint64_t));
+    pcs[n + 1] = ngx_http_profiling_heap_root(frames, n);
+
+    table = ngx_http_profiling_zone_heap_n(zone->stacks);
+    stacks = ngx_http_profiling_zone_heap(zone, slot);
+
+    tally = ngx_http_profiling_stacks_put(stacks, table, NULL, pcs, n + 2, 0,
+                                          NGX_HTTP_PROFILING_HEAP_ONE, 0);
+    if (tally) {
+        ngx_http_profiling_stacks_count(stacks, table, tally,
+                                        NGX_HTTP_PROFILING_HEAP_ONE, 0);
+    }
+
+    return tally;
+}
+
+
+void
+ngx_http_profiling_heap_thread_gone(ngx_uint_t tally)
+{
+    ngx_http_profiling_heap_live_t  live;
+
+    if (tally == 0) {
+        return;
+    }
+
+    live.count = NGX_HTTP_PROFILING_HEAP_ONE;
+    live.bytes = 0;
+    live.tally = (uint32_t) tally;
+
+    ngx_http_profiling_heap_freed(&live);
+}

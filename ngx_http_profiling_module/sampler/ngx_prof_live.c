@@ -1,0 +1,208 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/mman.h>
+#include "ngx_prof_live.h"
+#include "ngx_prof_record.h"
+
+
+/*
+ * Tables of growing size: a block that finds no room in one goes to the
+ * next.  Nothing is ever moved, and few samples touch few pages.
+ */
+
+#define NGX_HTTP_PROFILING_LIVE_FIRST    12      /* bits of the first */
+#define NGX_HTTP_PROFILING_LIVE_GROWTH   2       /* more, each */
+#define NGX_HTTP_PROFILING_LIVE_TABLES   5
+
+/* places of a table where an address may be */
+#define NGX_HTTP_PROFILING_LIVE_WINDOW   16
+
+#define NGX_HTTP_PROFILING_LIVE_FILLED   1
+
+
+static ngx_http_profiling_heap_live_t *ngx_http_profiling_heap_live_place(
+    ngx_uint_t table, uintptr_t address, ngx_uint_t i);
+static void ngx_http_profiling_heap_live_count(uintptr_t address,
+    ngx_int_t n);
+static void ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n);
+
+
+u_char
+    ngx_http_profiling_heap_quick_filter[NGX_HTTP_PROFILING_FILTER_QUICK];
+u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER];
+
+static ngx_http_profiling_heap_live_t
+    *ngx_http_profiling_live[NGX_HTTP_PROFILING_LIVE_TABLES];
+
+/* tables that were ever used */
+static ngx_uint_t  ngx_http_profiling_live_n;
+
+
+ngx_int_t
+ngx_http_profiling_heap_live_init(void)
+{
+    size_t                           size;
+    ngx_uint_t                       i, bits;
+    ngx_http_profiling_heap_live_t  *p;
+
+    size = 0;
+    bits = NGX_HTTP_PROFILING_LIVE_FIRST;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_LIVE_TABLES; i++) {
+        size += sizeof(ngx_http_profiling_heap_live_t) << bits;
+        bits += NGX_HTTP_PROFILING_LIVE_GROWTH;
+    }
+
+    p = mmap(NULL, size, PROT_READ|PROT_WRITE,
+             MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        return NGX_ERROR;
+    }
+
+    bits = NGX_HTTP_PROFILING_LIVE_FIRST;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_LIVE_TABLES; i++) {
+        ngx_http_profiling_live[i] = p;
+        p += (size_t) 1 << bits;
+        bits += NGX_HTTP_PROFILING_LIVE_GROWTH;
+    }
+
+    ngx_http_profiling_live_n = 1;
+
+    /* NULL has no entry, but is to be told from blocks that are freed */
+
+    ngx_http_profiling_heap_quick_filter[0] = 255;
+
+    return NGX_OK;
+}
+
+
+static ngx_http_profiling_heap_live_t *
+ngx_http_profiling_heap_live_place(ngx_uint_t table, uintptr_t address,
+    ngx_uint_t i)
+{
+    uint64_t    hash;
+    ngx_uint_t  bits;
+
+    bits = NGX_HTTP_PROFILING_LIVE_FIRST
+           + table * NGX_HTTP_PROFILING_LIVE_GROWTH;
+    hash = (uint64_t) (address >> 4) * 0x9e3779b97f4a7c15ULL;
+
+    return &ngx_http_profiling_live[table][((hash >> (64 - bits)) + i)
+                                           & (((uint64_t) 1 << bits) - 1)];
+}
+
+
+static void
+ngx_http_profiling_heap_live_count(uintptr_t address, ngx_int_t n)
+{
+    ngx_http_profiling_heap_live_add(&ngx_http_profiling_heap_quick_filter[
+                            ngx_http_profiling_heap_quick_filter_of(address)],
+                                     n);
+    ngx_http_profiling_heap_live_add(&ngx_http_profiling_heap_filter[
+                                  ngx_http_profiling_heap_filter_of(address)],
+                                     n);
+}
+
+
+static void
+ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n)
+{
+    u_char  v;
+
+    v = ngx_http_profiling_load(p);
+
+    do {
+        if (v == 255) {
+            return;
+        }
+
+    } while (!__atomic_compare_exchange_n(p, &v, (u_char) (v + n), 0,
+                                          __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+}
+
+
+ngx_int_t
+ngx_http_profiling_heap_live_insert(
+    const ngx_http_profiling_heap_live_t *live)
+{
+    uintptr_t                        free;
+    ngx_uint_t                       table, i, n;
+    ngx_http_profiling_heap_live_t  *p;
+
+    for (table = 0; table < NGX_HTTP_PROFILING_LIVE_TABLES; table++) {
+
+        /* another thread may just do the same */
+
+        n = table;
+        (void) __atomic_compare_exchange_n(&ngx_http_profiling_live_n, &n,
+                                           table + 1, 0, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED);
+
+        for (i = 0; i < NGX_HTTP_PROFILING_LIVE_WINDOW; i++) {
+            p = ngx_http_profiling_heap_live_place(table, live->address, i);
+            free = 0;
+
+            if (ngx_http_profiling_load(&p->address) != 0
+                || !__atomic_compare_exchange_n(&p->address, &free,
+                                              NGX_HTTP_PROFILING_LIVE_FILLED,
+                                              0, __ATOMIC_ACQUIRE,
+                                              __ATOMIC_RELAXED))
+            {
+                continue;
+            }
+
+            p->count = live->count;
+            p->bytes = live->bytes;
+            p->tally = live->tally;
+
+            ngx_http_profiling_heap_live_count(live->address, 1);
+            ngx_http_profiling_store_release(&p->address, live->address);
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_profiling_heap_live_take(const void *address,
+    ngx_http_profiling_heap_live_t *live)
+{
+    ngx_uint_t                       table, i, n;
+    ngx_http_profiling_heap_live_t  *p;
+
+    if (address == NULL) {
+        return NGX_DECLINED;
+    }
+
+    n = ngx_http_profiling_load(&ngx_http_profiling_live_n);
+
+    for (table = 0; table < n; table++) {
+
+        for (i = 0; i < NGX_HTTP_PROFILING_LIVE_WINDOW; i++) {
+            p = ngx_http_profiling_heap_live_place(table,
+                                                   (uintptr_t) address, i);
+
+            if (ngx_http_profiling_load_acquire(&p->address)
+                != (uintptr_t) address)
+            {
+                continue;
+            }
+
+            *live = *p;
+
+            ngx_http_profiling_heap_live_count((uintptr_t) address, -1);
+            ngx_http_profiling_store_release(&p->address, 0);
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}

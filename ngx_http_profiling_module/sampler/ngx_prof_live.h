@@ -1,0 +1,68 @@
+
+/*
+ * Sampled blocks of memory that are not freed yet, by their address.
+ *
+ * A block's address is looked for by the thread that frees it, and by no
+ * other, so that an entry changes hands in one atomic step; there are no
+ * locks.  Private memory of a worker, touched as it is used.  Any thread;
+ * calls no allocator.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_HEAP_LIVE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_HEAP_LIVE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_base.h"
+
+
+/*
+ * Filters: how many live samples have an address with these bits.  A count
+ * that reaches 255 stays there.  Every free() looks at the quick one, which
+ * takes an address's last 16 bits as they are: one instruction.  Whom it
+ * stops is asked by the finer one.
+ */
+
+#define NGX_HTTP_PROFILING_FILTER_QUICK  (1 << 16)
+#define NGX_HTTP_PROFILING_FILTER        (1 << 18)
+
+#define ngx_http_profiling_heap_quick_filter_of(p)                            \
+    ((uint16_t) (uintptr_t) (p))
+#define ngx_http_profiling_heap_filter_of(p)                                  \
+    ((uintptr_t) (p) >> 4 & (NGX_HTTP_PROFILING_FILTER - 1))
+
+#define ngx_http_profiling_heap_live_may(p)                                   \
+    (ngx_http_profiling_heap_filter[ngx_http_profiling_heap_filter_of(p)])
+
+
+typedef struct {
+    uintptr_t  address;         /* 0: free, 1: being filled */
+    uint64_t   count;           /* as it was added to its tally */
+    uint64_t   bytes;
+    uint32_t   tally;
+    uint32_t   unused;
+} ngx_http_profiling_heap_live_t;
+
+
+extern u_char
+    ngx_http_profiling_heap_quick_filter[NGX_HTTP_PROFILING_FILTER_QUICK]
+    NGX_HTTP_PROFILING_HIDDEN;
+extern u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER]
+    NGX_HTTP_PROFILING_HIDDEN;
+
+
+/* once a process; NGX_ERROR: no memory */
+ngx_int_t ngx_http_profiling_heap_live_init(void);
+
+/* NGX_DECLINED: there is no room */
+ngx_int_t ngx_http_profiling_heap_live_insert(
+    const ngx_http_profiling_heap_live_t *live);
+
+/* removes and returns the entry of an address; NGX_DECLINED: there is none */
+ngx_int_t ngx_http_profiling_heap_live_take(const void *p,
+    ngx_http_profiling_heap_live_t *live);
+
+
+#endif /* _NGX_HTTP_PROFILING_HEAP_LIVE_H_INCLUDED_ */

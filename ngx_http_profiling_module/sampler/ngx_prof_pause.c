@@ -1,0 +1,736 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/syscall.h>
+#include "ngx_prof_pause.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_label.h"
+#include "ngx_prof_frame.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_settings.h"
+#include "ngx_prof_signal.h"
+#include "ngx_prof_thread.h"
+#include "ngx_prof_wait.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+/* the shortest period of the timer, ns of CPU time */
+#define NGX_HTTP_PROFILING_STALL_PERIOD  2000000
+
+
+/* stacks of a pass that are kept, the latest */
+#define NGX_HTTP_PROFILING_STALL_LOOKS  8
+
+/* passing.next of a pass that has been told */
+#define NGX_HTTP_PROFILING_STALL_OVER    ((uint64_t) -1)
+
+
+/* a stack that was taken in the pass */
+
+typedef struct {
+    uint64_t    label;
+    uint64_t    weight;    /* ns that it stands for: of CPU time since the one
+                              before; of time if another worker has asked */
+    ngx_uint_t  n;
+    uint64_t    pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+} ngx_http_profiling_look_t;
+
+
+/*
+ * What is known of the present pass.  Written by the main thread and by
+ * handlers on it, which keep away while busy is set.
+ */
+
+typedef struct {
+    volatile ngx_uint_t        busy;
+    uint64_t                   pass;      /* the slot's pass_start */
+    uint64_t                   blocked;   /* ns in calls that have ended */
+    uint64_t                   ticked;    /* other ns that are counted in the
+                                             table of blocking */
+    uint64_t                   until;     /* when the latest of these ended */
+    uint64_t                   next;      /* CPU clock when to look again */
+    uint64_t                   longest;   /* of the call in `call`, ns */
+    ngx_http_profiling_look_t  call;
+    ngx_http_profiling_look_t  looks[NGX_HTTP_PROFILING_STALL_LOOKS];
+    ngx_uint_t                 seen;      /* of them; the latest is the last */
+    ngx_uint_t                 asked;     /* one of them at least was */
+    uint64_t                   age;       /* of the pass at the latest, ns */
+    uint64_t                   run;       /* the CPU clock then */
+    uint64_t                   from;      /* ... and when the pass began */
+
+    /* the CPU clock at the last tick, and at the last one before this pass */
+    uint64_t                   tick_pass;
+    uint64_t                   tick;
+    uint64_t                   before;
+} ngx_http_profiling_passing_t;
+
+
+static void ngx_http_profiling_stall_tick(const siginfo_t *info,
+    const ucontext_t *uc);
+static void ngx_http_profiling_stall_asked(const ucontext_t *uc);
+static void ngx_http_profiling_stall_begin(uint64_t pass);
+static void ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
+    ngx_uint_t asked);
+static void ngx_http_profiling_stall_keep(
+    const ngx_http_profiling_look_t *look, uint64_t age, ngx_uint_t asked);
+static void ngx_http_profiling_stall_tell(
+    const ngx_http_profiling_look_t *look, uint64_t now, ngx_uint_t blocked);
+static ngx_uint_t ngx_http_profiling_stall_called(const ucontext_t *uc);
+static const ngx_http_profiling_look_t *ngx_http_profiling_stall_latest(void);
+static const ngx_http_profiling_look_t *ngx_http_profiling_stall_choose(
+    const ngx_http_profiling_pause_t *pause);
+static uint64_t ngx_http_profiling_stall_alike(
+    const ngx_http_profiling_look_t *one,
+    const ngx_http_profiling_look_t *two);
+static void ngx_http_profiling_stall_count(uint64_t busy);
+static ngx_uint_t ngx_http_profiling_stall_loop(uint64_t *pcs);
+static void ngx_http_profiling_stall_log(
+    const ngx_http_profiling_pause_t *pause);
+
+
+static ngx_http_profiling_passing_t  ngx_http_profiling_stall;
+static int                           ngx_http_profiling_stall_id = -1;
+
+
+static const ngx_http_profiling_signal_t  ngx_http_profiling_stall_signal = {
+    &ngx_http_profiling_stall,
+    sizeof(ngx_http_profiling_stall),
+    ngx_http_profiling_stall_tick,
+    ngx_http_profiling_stall_asked
+};
+
+
+void
+ngx_http_profiling_stall_init(ngx_cycle_t *cycle)
+{
+    struct sigevent  sev;
+
+    if (ngx_http_profiling_process.slot->sampler
+        != NGX_HTTP_PROFILING_SAMPLER_READY)
+    {
+        return;
+    }
+
+    ngx_http_profiling_signal_register(&ngx_http_profiling_stall_signal);
+
+    ngx_memzero(&sev, sizeof(struct sigevent));
+
+    sev.sigev_notify = SIGEV_THREAD_ID;
+    sev.sigev_signo = SIGPROF;
+    sev.sigev_value.sival_ptr = &ngx_http_profiling_stall;
+    sev.sigev_notify_thread_id = (pid_t) syscall(SYS_gettid);
+
+    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
+                &ngx_http_profiling_stall_id)
+        == -1)
+    {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
+                      "timer_create() failed, pauses of this worker have "
+                      "no stack");
+        ngx_http_profiling_stall_id = -1;
+        return;
+    }
+
+    ngx_http_profiling_stall_configure();
+}
+
+
+/*
+ * With a period of half the threshold a pass is looked at twice before it is
+ * a pause; a pass that ends before costs a comparison.
+ */
+
+void
+ngx_http_profiling_stall_configure(void)
+{
+    uint64_t           period;
+    struct itimerspec  its;
+
+    if (ngx_http_profiling_stall_id == -1) {
+        return;
+    }
+
+    period = ngx_max(ngx_http_profiling_process.pause_threshold / 2,
+                     NGX_HTTP_PROFILING_STALL_PERIOD);
+
+    its.it_interval.tv_sec = period / 1000000000;
+    its.it_interval.tv_nsec = period % 1000000000;
+    its.it_value = its.it_interval;
+
+    (void) syscall(SYS_timer_settime, ngx_http_profiling_stall_id, 0, &its,
+                   NULL);
+}
+
+
+static void
+ngx_http_profiling_stall_begin(uint64_t pass)
+{
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+
+    if (p->pass == pass) {
+        return;
+    }
+
+    p->pass = pass;
+    p->blocked = 0;
+    p->ticked = 0;
+    p->until = pass;
+    p->next = 0;
+    p->longest = 0;
+    p->call.n = 0;
+    p->seen = 0;
+    p->asked = 0;
+    p->age = 0;
+    p->run = (p->tick_pass == pass) ? p->before : p->tick;
+    p->from = p->run;
+}
+
+
+static void
+ngx_http_profiling_stall_tick(const siginfo_t *info, const ucontext_t *uc)
+{
+    uint64_t                       now, pass;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    slot = ngx_http_profiling_process.slot;
+
+    pass = slot->pass_start;
+
+    if (p->tick_pass != pass) {
+        p->tick_pass = pass;
+        p->before = p->tick;
+    }
+
+    p->tick = ngx_http_profiling_thread_cpu();
+
+    if (pass == 0 || ngx_http_profiling_slot_waiting(slot) || p->busy) {
+        return;
+    }
+
+    now = ngx_http_profiling_clock();
+
+    /* the loop's own clock may be some us before this one */
+
+    if (now < pass
+        || now - pass < ngx_http_profiling_process.pause_threshold / 2)
+    {
+        return;
+    }
+
+    ngx_http_profiling_stall_begin(pass);
+
+    if (p->tick >= p->next) {
+        ngx_http_profiling_stall_look(uc, now, 0);
+    }
+}
+
+
+static void
+ngx_http_profiling_stall_asked(const ucontext_t *uc)
+{
+    uint64_t                    now, pass;
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+    pass = slot->pass_start;
+    now = ngx_http_profiling_clock();
+
+    if (pass == 0
+        || ngx_http_profiling_slot_waiting(slot)
+        || ngx_http_profiling_stall.busy
+        || now < pass + NGX_HTTP_PROFILING_STALL)
+    {
+        return;
+    }
+
+    ngx_http_profiling_stall_begin(pass);
+
+    if (ngx_http_profiling_stall.next != NGX_HTTP_PROFILING_STALL_OVER) {
+        ngx_http_profiling_stall_look(uc, now, 1);
+    }
+}
+
+
+/* in a handler */
+
+static void
+ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
+    ngx_uint_t asked)
+{
+    uint64_t                       age, gap;
+    ngx_uint_t                     hooked;
+    ngx_http_profiling_look_t      called, *look;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    age = now - p->pass;
+
+    /* of the time that it runs: a machine that is busy stops it for long */
+
+    if (!asked) {
+        gap = ngx_min((p->tick - p->from) / 4, NGX_HTTP_PROFILING_STALL);
+        gap = ngx_max(gap, ngx_http_profiling_process.pause_threshold / 2);
+
+        p->next = p->tick + gap;
+    }
+
+    look = &called;
+    look->n = ngx_http_profiling_wait_interrupted(uc, look->pcs, &hooked);
+
+#if defined(__aarch64__)
+    look->label = ngx_http_profiling_context_label(uc->uc_mcontext.sp, NULL);
+#else
+    look->label = ngx_http_profiling_context_label(
+                                         uc->uc_mcontext.gregs[REG_RSP], NULL);
+#endif
+
+    /* a hook that goes on will tell of its call by itself, when it ends */
+
+    if (!hooked && look->n) {
+        ngx_http_profiling_stall_keep(look, age, asked);
+    }
+
+    if (age >= ngx_http_profiling_process.pause_threshold
+        && (asked || !hooked))
+    {
+        ngx_http_profiling_stall_tell(look, now, asked
+                                && (hooked
+                                    || ngx_http_profiling_stall_called(uc)));
+    }
+}
+
+
+/* in a handler; the clock of the CPU is that of the tick that has called */
+
+static void
+ngx_http_profiling_stall_keep(const ngx_http_profiling_look_t *look,
+    uint64_t age, ngx_uint_t asked)
+{
+    ngx_http_profiling_look_t     *kept;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    kept = &p->looks[p->seen % NGX_HTTP_PROFILING_STALL_LOOKS];
+
+    /* the time up to one that goes is part of that up to the next */
+
+    if (p->seen >= NGX_HTTP_PROFILING_STALL_LOOKS) {
+        p->looks[(p->seen + 1) % NGX_HTTP_PROFILING_STALL_LOOKS].weight +=
+                                                                kept->weight;
+    }
+
+    kept->label = look->label;
+    kept->n = look->n;
+    ngx_memcpy(kept->pcs, look->pcs, look->n * sizeof(uint64_t));
+
+    if (asked) {
+        kept->weight = age - p->age;
+        p->asked = 1;
+
+    } else {
+        kept->weight = p->tick - p->run;
+        p->run = p->tick;
+    }
+
+    p->age = age;
+    p->seen++;
+}
+
+
+/* the time up to now goes to this stack, in the slot and in the table */
+
+static void
+ngx_http_profiling_stall_tell(const ngx_http_profiling_look_t *look,
+    uint64_t now, ngx_uint_t blocked)
+{
+    uint64_t                       rest, told;
+    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_stall_t     stall;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    slot = ngx_http_profiling_process.slot;
+
+    stall.pass = p->pass;
+    stall.time = now;
+    stall.blocked = blocked;
+    stall.label = look->label;
+    stall.n = ngx_http_profiling_frame_pack(stall.frames,
+                                      NGX_HTTP_PROFILING_PAUSE_FRAMES,
+                                      look->pcs, look->n);
+
+    ngx_http_profiling_record_write(&slot->stall.seq, &slot->stall.pass,
+                                    &stall.pass,
+                                    NGX_HTTP_PROFILING_STALL_BODY);
+
+    told = p->blocked + p->ticked;
+    rest = now - p->pass;
+
+    if (rest <= told
+        || ngx_http_profiling_process.conf->setting[
+                                            NGX_HTTP_PROFILING_BLOCK_RATE]
+           == 0)
+    {
+        return;
+    }
+
+    rest -= told;
+
+    ngx_memcpy(pcs, look->pcs, look->n * sizeof(uint64_t));
+    ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, look->n,
+                                (uint32_t) look->label, p->ticked == 0, rest);
+
+    p->ticked += rest;
+    p->until = now;
+}
+
+
+/* has a system call been interrupted? */
+
+static ngx_uint_t
+ngx_http_profiling_stall_called(const ucontext_t *uc)
+{
+#if (__x86_64__)
+
+    const u_char  *pc;
+
+    pc = (const u_char *) uc->uc_mcontext.gregs[REG_RIP];
+
+    /* "syscall", which lies in the page that is executed, or before it */
+
+    return ((uintptr_t) pc & 0xfff) > 1 && pc[-2] == 0x0f && pc[-1] == 0x05;
+
+#elif (__aarch64__)
+
+    const uint32_t  *pc;
+
+    pc = (const uint32_t *) uc->uc_mcontext.pc;
+
+    return ((uintptr_t) pc & 0xfff) > 3 && pc[-1] == 0xd4000001;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+void
+ngx_http_profiling_stall_call(const void *function, uint64_t d)
+{
+    uint64_t                       now, pass, part, rate, count, value;
+    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    uint32_t                       label;
+    ngx_uint_t                     n, sampled;
+    ngx_http_profiling_slot_t     *slot;
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+    slot = ngx_http_profiling_process.slot;
+
+    pass = slot->pass_start;
+    now = ngx_http_profiling_clock();
+    rate = (uint64_t) ngx_http_profiling_process.conf->setting[
+                                             NGX_HTTP_PROFILING_BLOCK_RATE]
+           * 1000000;
+
+    p->busy = 1;
+    ngx_http_profiling_stall_begin(pass);
+
+    /* what a handler has told of this call while it went on */
+
+    part = (pass && p->until > now - d) ? p->until - (now - d) : 0;
+    part = ngx_min(part, ngx_min(d, p->ticked));
+
+    p->ticked -= part;
+    p->blocked += d;
+
+    if (part) {
+        sampled = (rate != 0);
+        count = 0;
+        value = d - part;
+
+    } else {
+        sampled = ngx_http_profiling_wait_sample(d, rate, &count, &value);
+    }
+
+    n = 0;
+
+    if (sampled
+        || (d > p->longest
+            && d > ngx_http_profiling_process.pause_threshold / 4))
+    {
+        n = ngx_http_profiling_wait_stack(
+                          (uintptr_t) __builtin_frame_address(0), function,
+                          pcs);
+        label = ngx_http_profiling_context_label(
+                          (uintptr_t) __builtin_frame_address(0), NULL);
+
+        if (n && d > p->longest) {
+            p->longest = d;
+            p->call.label = label;
+            p->call.n = n;
+            ngx_memcpy(p->call.pcs, pcs, n * sizeof(uint64_t));
+        }
+    }
+
+    if (sampled && n) {
+        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
+                                    count, value);
+    }
+
+    p->busy = 0;
+}
+
+
+void
+ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
+    uint64_t rest)
+{
+    uint64_t                          cpu;
+    ngx_http_profiling_pause_t        pause;
+    ngx_http_profiling_passing_t     *p;
+    const ngx_http_profiling_look_t  *look;
+
+    p = &ngx_http_profiling_stall;
+
+    p->busy = 1;
+    ngx_http_profiling_stall_begin(slot->pass_start);
+
+    ngx_memzero(&pause, sizeof(ngx_http_profiling_pause_t));
+
+    pause.duration = rest;
+    pause.blocked = ngx_min(p->blocked, rest);
+
+    /* at most what the thread has run since the last tick before the pass */
+
+    cpu = ngx_http_profiling_thread_cpu()
+          - (p->tick_pass == p->pass ? p->before : p->tick);
+    pause.cpu = ngx_min(cpu, rest - pause.blocked);
+
+    if (p->call.n && pause.blocked >= rest / 2) {
+        look = &p->call;
+        pause.cause = NGX_HTTP_PROFILING_CAUSE_BLOCKED;
+
+    } else {
+        look = ngx_http_profiling_stall_choose(&pause);
+    }
+
+    if (look) {
+        if (look != &p->call) {
+            pause.cause = NGX_HTTP_PROFILING_CAUSE_CPU;
+        }
+
+        pause.label = look->label;
+        pause.n = ngx_http_profiling_frame_pack(pause.frames,
+                                            NGX_HTTP_PROFILING_PAUSE_FRAMES,
+                                            look->pcs, look->n);
+    }
+
+    ngx_http_profiling_slot_stall(slot, ngx_http_profiling_time(), &pause);
+    ngx_http_profiling_stall_count(rest);
+
+    p->next = NGX_HTTP_PROFILING_STALL_OVER;
+    p->busy = 0;
+
+    ngx_http_profiling_stall_log(&pause);
+}
+
+
+static const ngx_http_profiling_look_t *
+ngx_http_profiling_stall_latest(void)
+{
+    ngx_http_profiling_passing_t  *p;
+
+    p = &ngx_http_profiling_stall;
+
+    return p->seen ? &p->looks[(p->seen - 1) % NGX_HTTP_PROFILING_STALL_LOOKS]
+                   : NULL;
+}
+
+
+/*
+ * The stack that most of the time was spent in, or in calls from near it: the
+ * latest may be of what came after.  A single tick in a pass that hardly ran
+ * tells only that it did run then.
+ */
+
+static const ngx_http_profiling_look_t *
+ngx_http_profiling_stall_choose(const ngx_http_profiling_pause_t *pause)
+{
+    uint64_t                          score, most;
+    ngx_uint_t                        i, j, n;
+    ngx_http_profiling_passing_t     *p;
+    const ngx_http_profiling_look_t  *best;
+
+    p = &ngx_http_profiling_stall;
+
+    if (p->seen == 1
+        && !p->asked
+        && pause->cpu < (pause->duration - pause->blocked) / 2)
+    {
+        return NULL;
+    }
+
+    n = ngx_min(p->seen, NGX_HTTP_PROFILING_STALL_LOOKS);
+    best = NULL;
+    most = 0;
+
+    for (i = 0; i < n; i++) {
+        score = 0;
+
+        for (j = 0; j < n; j++) {
+            score += p->looks[j].weight / 1000
+                     * ngx_http_profiling_stall_alike(&p->looks[i],
+                                                      &p->looks[j]);
+        }
+
+        if (best == NULL || score > most) {
+            best = &p->looks[i];
+            most = score;
+        }
+    }
+
+    return best;
+}
+
+
+/* from 0 to 256: how much of both, from the outermost frame on, is the same */
+
+static uint64_t
+ngx_http_profiling_stall_alike(const ngx_http_profiling_look_t *one,
+    const ngx_http_profiling_look_t *two)
+{
+    ngx_uint_t  i, n;
+
+    for (i = 0; i < one->n && i < two->n; i++) {
+
+        if (one->pcs[one->n - 1 - i] != two->pcs[two->n - 1 - i]) {
+            break;
+        }
+    }
+
+    n = ngx_max(one->n, two->n);
+
+    return n ? i * 256 / n : 256;
+}
+
+
+/* what of the pass no call and no tick has counted goes to its last stack */
+
+static void
+ngx_http_profiling_stall_count(uint64_t busy)
+{
+    uint64_t                          rest, told, rate, count, value;
+    uint64_t                          pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    uint32_t                          label;
+    ngx_uint_t                        n;
+    ngx_http_profiling_passing_t     *p;
+    const ngx_http_profiling_look_t  *look;
+
+    p = &ngx_http_profiling_stall;
+    look = ngx_http_profiling_stall_latest();
+
+    told = p->blocked + p->ticked;
+    rest = busy - ngx_min(busy, told);
+    rate = (uint64_t) ngx_http_profiling_process.conf->setting[
+                                             NGX_HTTP_PROFILING_BLOCK_RATE]
+           * 1000000;
+
+    if (p->ticked && rate) {
+        count = 0;
+        value = rest;
+
+    } else if (!ngx_http_profiling_wait_sample(rest, rate, &count, &value)) {
+        return;
+    }
+
+    if (look) {
+        n = look->n;
+        label = (uint32_t) look->label;
+        ngx_memcpy(pcs, look->pcs, n * sizeof(uint64_t));
+
+    } else {
+
+        /* nobody saw it: the loop itself, without our hook */
+
+        n = ngx_http_profiling_stall_loop(pcs);
+        label = ngx_http_profiling_label(0, 0,
+                                         NGX_HTTP_PROFILING_STATE_OTHER);
+    }
+
+    if (n) {
+        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
+                                    count, value);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_stall_loop(uint64_t *pcs)
+{
+    ngx_uint_t  i, n;
+
+    n = ngx_http_profiling_wait_stack((uintptr_t) __builtin_frame_address(0),
+                                      NULL, pcs);
+
+    for (i = 1; i < n; i++) {
+
+        if (pcs[i] == ngx_http_profiling_dispatch.caller) {
+            return ngx_http_profiling_wait_cut(pcs, n, 0, i);
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
+{
+    char           name[NGX_HTTP_PROFILING_NAME_LEN];
+    u_char        *p, place[512];
+    uint64_t       now;
+    ngx_int_t      i;
+
+    static uint64_t    minute;
+    static ngx_uint_t  lines;
+
+    now = ngx_http_profiling_clock();
+
+    if (minute == 0 || now - minute >= (uint64_t) 60 * 1000000000) {
+        minute = now;
+        lines = 0;
+    }
+
+    if (lines++ >= NGX_HTTP_PROFILING_STALL_LINES) {
+        return;
+    }
+
+    i = ngx_http_profiling_frame_cause(pause->frames, pause->n);
+
+    if (i == NGX_ERROR) {
+        ngx_memcpy(name, "an unknown place", sizeof("an unknown place"));
+
+    } else {
+        (void) ngx_http_profiling_frame_name(pause->frames[i], name);
+    }
+
+    p = ngx_http_profiling_label_print(place, place + sizeof(place),
+                                       pause->label);
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "the event loop was held up for %.1f ms in %s "
+                  "(%.1f ms on the processor, %.1f ms in blocking calls)%*s",
+                  (double) pause->duration / 1e6, name,
+                  (double) pause->cpu / 1e6, (double) pause->blocked / 1e6,
+                  (size_t) (p - place), place);
+}

@@ -1,0 +1,50 @@
+
+/*
+ * Pauses: passes of the event loop that take longer than
+ * profiling_pause_threshold, and where that time went.
+ *
+ *     on the processor   a timer on the main thread's CPU clock, which ticks
+ *                        only while that burns CPU time, finds the same pass
+ *                        again and takes the stack
+ *     in a call          the hooks of block.c tell calls that took long
+ *     neither            counted, without a stack
+ *
+ * A pass that does not end is seen by other workers in the slot, see hang.h:
+ * they ask it for its stack by a signal.  Worker's main thread, unless told
+ * otherwise.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_STALL_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_STALL_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_slot.h"
+
+
+/* lines in the log a minute */
+#define NGX_HTTP_PROFILING_STALL_LINES  5
+
+
+/* worker, when its slot is claimed: makes the timer */
+void ngx_http_profiling_stall_init(ngx_cycle_t *cycle);
+
+/* when the configuration of a single process has changed */
+void ngx_http_profiling_stall_configure(void);
+
+/*
+ * The event loop, at the end of a pass: busy is its length and rest what of
+ * it is not counted as a pause of known cause yet, in ns.
+ */
+void ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot,
+    uint64_t busy, uint64_t rest);
+
+/*
+ * The hooks: a call to `function` that ends now has taken d ns.
+ */
+void ngx_http_profiling_stall_call(const void *function, uint64_t d);
+
+
+#endif /* _NGX_HTTP_PROFILING_STALL_H_INCLUDED_ */

@@ -1,0 +1,123 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_roots.h"
+#include "ngx_prof_objects.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_unwind.h"
+
+
+static void ngx_http_profiling_heap_root_add(ngx_http_profiling_slot_t *slot,
+    uint64_t *current, uint64_t root);
+static uint64_t ngx_http_profiling_heap_root_hash(ngx_uint_t later);
+
+
+static uint64_t  ngx_http_profiling_heap_root_forked;
+static uint64_t  ngx_http_profiling_heap_root_all;
+
+
+void
+ngx_http_profiling_heap_root_set(ngx_http_profiling_slot_t *slot)
+{
+    ngx_http_profiling_heap_root_add(slot,
+                                     &ngx_http_profiling_heap_root_forked,
+                                     ngx_http_profiling_heap_root_hash(0));
+    ngx_http_profiling_heap_root_add(slot, &ngx_http_profiling_heap_root_all,
+                                     ngx_http_profiling_heap_root_hash(1));
+}
+
+
+/* of too many the last one stays */
+
+static void
+ngx_http_profiling_heap_root_add(ngx_http_profiling_slot_t *slot,
+    uint64_t *current, uint64_t root)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = slot->heap_roots;
+
+    for (i = 0; i < n; i++) {
+        if (slot->heap_root[i] == root) {
+            ngx_http_profiling_store(current, root);
+            return;
+        }
+    }
+
+    if (n == NGX_HTTP_PROFILING_ROOTS) {
+        return;
+    }
+
+    ngx_http_profiling_store(&slot->heap_root[n], root);
+    ngx_http_profiling_store_release(&slot->heap_roots, n + 1);
+    ngx_http_profiling_store(current, root);
+}
+
+
+/*
+ * A hash of what is loaded, and where: FNV-1a by words.  later: with what was
+ * loaded after fork().
+ */
+
+static uint64_t
+ngx_http_profiling_heap_root_hash(ngx_uint_t later)
+{
+    uint64_t                             hash;
+    ngx_uint_t                           i;
+    const ngx_http_profiling_object_t   *o;
+    const ngx_http_profiling_objects_t  *objects;
+
+    hash = NGX_HTTP_PROFILING_FNV_BASIS;
+    objects = ngx_http_profiling_objects_acquire();
+
+    for (i = 0; objects && i < objects->n; i++) {
+        o = &objects->object[i];
+
+        if (o->later && !later) {
+            continue;
+        }
+
+        hash = (hash ^ o->start) * NGX_HTTP_PROFILING_FNV_PRIME;
+        hash = (hash ^ o->end) * NGX_HTTP_PROFILING_FNV_PRIME;
+        hash = (hash ^ o->identity) * NGX_HTTP_PROFILING_FNV_PRIME;
+        hash ^= hash >> 32;
+    }
+
+    ngx_http_profiling_objects_release();
+
+    return hash;
+}
+
+
+uint64_t
+ngx_http_profiling_heap_root(const uint64_t *pcs, ngx_uint_t n)
+{
+    uint64_t                             root;
+    ngx_uint_t                           i;
+    const ngx_http_profiling_object_t   *o;
+    const ngx_http_profiling_objects_t  *objects;
+
+    root = ngx_http_profiling_load(&ngx_http_profiling_heap_root_forked);
+    objects = ngx_http_profiling_objects_acquire();
+
+    for (i = 0; i < n && objects && objects->later; i++) {
+
+        if (pcs[i] <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+            continue;
+        }
+
+        /* what is in none was loaded a moment ago */
+
+        o = ngx_http_profiling_objects_find(objects, (uintptr_t) pcs[i]);
+
+        if (o == NULL || o->later) {
+            root = ngx_http_profiling_load(&ngx_http_profiling_heap_root_all);
+            break;
+        }
+    }
+
+    ngx_http_profiling_objects_release();
+
+    return root;
+}

@@ -1,0 +1,146 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/syscall.h>
+#include "ngx_prof_signal.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_worker.h"
+
+
+static void ngx_http_profiling_signal_handler(int signo, siginfo_t *info,
+    void *context);
+static void ngx_http_profiling_signal_expired(const siginfo_t *info,
+    const ucontext_t *uc);
+static void ngx_http_profiling_signal_asked(const siginfo_t *info,
+    const ucontext_t *uc);
+
+
+volatile uint64_t  ngx_http_profiling_signal_asks;
+
+static const ngx_http_profiling_signal_t
+    *ngx_http_profiling_signals[NGX_HTTP_PROFILING_SIGNALS];
+static volatile ngx_uint_t  ngx_http_profiling_signal_n;
+
+
+ngx_int_t
+ngx_http_profiling_signal_init(ngx_cycle_t *cycle)
+{
+    struct sigaction            sa;
+    ngx_http_profiling_slot_t  *slot;
+
+    slot = ngx_http_profiling_process.slot;
+
+    if (sigaction(SIGPROF, NULL, &sa) == -1
+        || (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN
+            && sa.sa_sigaction != ngx_http_profiling_signal_handler))
+    {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "SIGPROF has a handler of another tool, "
+                      "CPU time of this worker is not profiled");
+        ngx_http_profiling_store(&slot->sampler,
+                                 NGX_HTTP_PROFILING_SAMPLER_TAKEN);
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&sa, sizeof(struct sigaction));
+
+    sa.sa_sigaction = ngx_http_profiling_signal_handler;
+    sa.sa_flags = SA_SIGINFO|SA_RESTART;
+    (void) sigfillset(&sa.sa_mask);
+
+    if (sigaction(SIGPROF, &sa, NULL) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
+                      "sigaction(SIGPROF) failed");
+        ngx_http_profiling_store(&slot->sampler,
+                                 NGX_HTTP_PROFILING_SAMPLER_FAILED);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_signal_register(const ngx_http_profiling_signal_t *sampler)
+{
+    ngx_http_profiling_signals[ngx_http_profiling_signal_n] = sampler;
+
+    /* a handler that comes now finds the entry, or does not see it yet */
+
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    ngx_http_profiling_signal_n++;
+}
+
+
+/* signal handler: no library calls but system calls, errno is kept */
+
+static void
+ngx_http_profiling_signal_handler(int signo, siginfo_t *info, void *context)
+{
+    int  err;
+
+    err = errno;
+
+    if (ngx_http_profiling_process.slot) {
+
+        if (info->si_code == SI_TIMER) {
+            ngx_http_profiling_signal_expired(info, context);
+
+        } else if (info->si_code == SI_QUEUE) {
+            ngx_http_profiling_signal_asked(info, context);
+        }
+    }
+
+    errno = err;
+}
+
+
+static void
+ngx_http_profiling_signal_expired(const siginfo_t *info, const ucontext_t *uc)
+{
+    uintptr_t                           value;
+    ngx_uint_t                          i;
+    const ngx_http_profiling_signal_t  *sampler;
+
+    value = (uintptr_t) info->si_value.sival_ptr;
+
+    for (i = 0; i < ngx_http_profiling_signal_n; i++) {
+        sampler = ngx_http_profiling_signals[i];
+
+        if (value - (uintptr_t) sampler->timers < sampler->size) {
+            sampler->expired(info, uc);
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_profiling_signal_asked(const siginfo_t *info, const ucontext_t *uc)
+{
+    ngx_uint_t  i;
+
+    if ((uint64_t) (uintptr_t) info->si_value.sival_ptr
+        != ngx_http_profiling_process.zone->cookie
+        || (info->si_uid != getuid() && info->si_uid != 0))
+    {
+        return;
+    }
+
+    /* another thread knows nothing of the loop, and its stack is not the one
+       that is searched */
+
+    if ((ngx_pid_t) syscall(SYS_gettid) != ngx_pid) {
+        return;
+    }
+
+    ngx_http_profiling_signal_asks++;
+
+    for (i = 0; i < ngx_http_profiling_signal_n; i++) {
+
+        if (ngx_http_profiling_signals[i]->asked) {
+            ngx_http_profiling_signals[i]->asked(uc);
+        }
+    }
+}

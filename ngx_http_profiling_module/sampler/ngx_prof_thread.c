@@ -1,0 +1,279 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/syscall.h>
+#include "ngx_prof_thread.h"
+#include "ngx_prof_record.h"
+
+
+/* pages asked for in one mincore(): 32 MiB of 4 KiB pages */
+#define NGX_HTTP_PROFILING_PAGES      8192
+
+/* the CPU clock of any thread of the process: include/linux/posix-timers.h */
+#define ngx_http_profiling_thread_clock(tid)                                  \
+    ((clockid_t) ((~(unsigned int) (tid) << 3) | 6))
+
+
+static uint64_t ngx_http_profiling_thread_resident(
+    const ngx_http_profiling_thread_t *t, uint64_t size);
+static void ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
+    uint64_t period);
+
+
+ngx_http_profiling_thread_t
+    ngx_http_profiling_threads[NGX_HTTP_PROFILING_THREADS];
+
+static uint64_t    ngx_http_profiling_thread_measured[
+                       NGX_HTTP_PROFILING_THREADS];
+static ngx_uint_t  ngx_http_profiling_thread_next;
+
+
+/* entries of another process were inherited by fork(), without threads */
+
+ngx_http_profiling_thread_t *
+ngx_http_profiling_thread_claim(void)
+{
+    uint32_t                      state;
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+        state = ngx_http_profiling_load_acquire(&t->state);
+
+        if (state != NGX_HTTP_PROFILING_THREAD_FREE && t->pid == getpid()) {
+            continue;
+        }
+
+        if (__atomic_compare_exchange_n(&t->state, &state,
+                                        NGX_HTTP_PROFILING_THREAD_CLAIMED, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        {
+            t->pid = getpid();
+            t->main = 0;
+            t->armed = 0;
+            t->timer = -1;
+            t->tally = 0;
+            t->made_n = 0;
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t)
+{
+    struct sigevent  sev;
+
+    t->tid = (pid_t) syscall(SYS_gettid);
+
+    if (ngx_http_profiling_unwind_stack(&t->stack) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    t->reserved = t->stack.top - t->stack.lo;
+    t->end = (t->stack.top + ngx_pagesize - 1)
+             & ~(uintptr_t) (ngx_pagesize - 1);
+
+    ngx_memzero(&sev, sizeof(struct sigevent));
+
+    sev.sigev_notify = SIGEV_THREAD_ID;
+    sev.sigev_signo = SIGPROF;
+    sev.sigev_value.sival_ptr = t;
+    sev.sigev_notify_thread_id = t->tid;
+
+    /* the kernel's own call: the library's may allocate */
+
+    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev, &t->timer)
+        == -1)
+    {
+        t->timer = -1;
+        return NGX_ERROR;
+    }
+
+    ngx_http_profiling_store_release(&t->state,
+                                     NGX_HTTP_PROFILING_THREAD_RUNNING);
+    return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g)
+{
+    uint64_t                      seen;
+    ngx_uint_t                    i, turn;
+    ngx_http_profiling_thread_t  *t;
+
+    seen = 0;
+
+    /* one stack a call, and each of the first ones every eighth call */
+
+    turn = ngx_http_profiling_thread_next++ % ngx_max(g->threads, 8);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&t->state)
+            != NGX_HTTP_PROFILING_THREAD_RUNNING
+            || t->pid != ngx_pid)
+        {
+            ngx_http_profiling_thread_measured[i] = 0;
+            continue;
+        }
+
+        seen++;
+
+        if (i == turn || ngx_http_profiling_thread_measured[i] == 0) {
+            ngx_http_profiling_thread_measured[i] =
+                ngx_http_profiling_thread_resident(t, t->main
+                                                      ? g->stack_main
+                                                      : t->reserved);
+        }
+
+        g->stack_inuse += ngx_http_profiling_thread_measured[i];
+        g->stack_sys += t->reserved;
+    }
+
+    if (seen == 0 || g->threads != seen) {
+        g->unavailable |= NGX_HTTP_PROFILING_NO_STACKS;
+    }
+}
+
+
+/* size: bytes below the top that are mapped; of a huge stack the upper part */
+
+static uint64_t
+ngx_http_profiling_thread_resident(const ngx_http_profiling_thread_t *t,
+    uint64_t size)
+{
+    size_t         i, n;
+    uint64_t       resident;
+    uintptr_t      top;
+    static u_char  pages[NGX_HTTP_PROFILING_PAGES];
+
+    top = t->end;
+    n = ngx_min(size / ngx_pagesize, NGX_HTTP_PROFILING_PAGES);
+
+    if (mincore((void *) (top - n * ngx_pagesize), n * ngx_pagesize, pages)
+        == -1)
+    {
+        return 0;
+    }
+
+    resident = 0;
+
+    for (i = 0; i < n; i++) {
+        resident += (pages[i] & 1) * ngx_pagesize;
+    }
+
+    return resident;
+}
+
+
+void
+ngx_http_profiling_thread_arm(ngx_uint_t rate)
+{
+    pid_t                         pid;
+    ngx_uint_t                    i;
+    ngx_http_profiling_thread_t  *t;
+
+    pid = (pid_t) syscall(SYS_getpid);
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&t->state)
+            == NGX_HTTP_PROFILING_THREAD_RUNNING
+            && t->pid == pid)
+        {
+            ngx_http_profiling_thread_arm_one(t, 1000000000 / rate);
+        }
+    }
+}
+
+
+static void
+ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
+    uint64_t period)
+{
+    uint64_t           first;
+    struct timespec    ts;
+    struct itimerspec  its;
+
+    if (__atomic_exchange_n(&t->armed, 1, __ATOMIC_ACQ_REL)) {
+        return;
+    }
+
+    if (clock_gettime(ngx_http_profiling_thread_clock(t->tid), &ts) == -1) {
+        t->armed = 0;
+        return;
+    }
+
+    t->last = (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+
+    /* at random, or threads that start together would be sampled together */
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    first = ((uint64_t) ts.tv_nsec * 0x9e3779b97f4a7c15ULL
+             ^ (uint64_t) t->tid * 0xff51afd7ed558ccdULL) >> 16;
+    first = 1 + first % period;
+
+    its.it_value.tv_sec = first / 1000000000;
+    its.it_value.tv_nsec = first % 1000000000;
+    its.it_interval.tv_sec = period / 1000000000;
+    its.it_interval.tv_nsec = period % 1000000000;
+
+    if (syscall(SYS_timer_settime, t->timer, 0, &its, NULL) == -1) {
+        t->armed = 0;
+    }
+}
+
+
+const ngx_http_profiling_thread_t *
+ngx_http_profiling_thread_main(void)
+{
+    ngx_uint_t                          i;
+    const ngx_http_profiling_thread_t  *t;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (t->main
+            && t->tid == ngx_pid
+            && ngx_http_profiling_load_acquire(&t->state)
+               == NGX_HTTP_PROFILING_THREAD_RUNNING)
+        {
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t)
+{
+    struct itimerspec  its;
+
+    ngx_memzero(&its, sizeof(struct itimerspec));
+
+    (void) syscall(SYS_timer_settime, t->timer, 0, &its, NULL);
+
+    ngx_http_profiling_store_release(&t->armed, 0);
+}
+
+
+uint64_t
+ngx_http_profiling_thread_cpu(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}

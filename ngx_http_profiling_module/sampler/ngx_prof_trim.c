@@ -1,0 +1,91 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_trim.h"
+#include "ngx_prof_allocator.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_loop.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_proc.h"
+#include "ngx_prof_wake.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+static void ngx_http_profiling_trim_read(ngx_http_profiling_trim_heap_t *heap);
+
+
+ngx_int_t
+ngx_http_profiling_trim_reserve(void)
+{
+    uint64_t                    last, now;
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+    last = ngx_http_profiling_load(&zone->trim_clock);
+    now = ngx_http_profiling_clock();
+
+    if ((last && now < last + NGX_HTTP_PROFILING_TRIM_INTERVAL * 1000000)
+        || !__atomic_compare_exchange_n(&zone->trim_clock, &last, now, 0,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    {
+        return NGX_BUSY;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_profiling_trim_answer(void)
+{
+    uint64_t                    start;
+    ngx_http_profiling_slot_t  *slot;
+    ngx_http_profiling_trim_t   trim;
+
+    slot = ngx_http_profiling_process.slot;
+
+    ngx_memzero(&trim, sizeof(ngx_http_profiling_trim_t));
+    trim.done = ngx_http_profiling_load_acquire(&slot->trim.asked);
+
+    if (trim.done == slot->trim.done) {
+        return;
+    }
+
+    start = ngx_http_profiling_clock();
+
+    ngx_http_profiling_trim_read(&trim.before);
+
+    trim.trimmed = (ngx_http_profiling_allocator_trim() == NGX_OK);
+
+    ngx_http_profiling_trim_read(&trim.after);
+
+    trim.pid = ngx_pid;
+    trim.duration = ngx_http_profiling_clock() - start;
+
+    ngx_http_profiling_add(&slot->totals.trims, 1);
+    ngx_http_profiling_loop_pause(trim.duration,
+                                  NGX_HTTP_PROFILING_CAUSE_TRIM);
+
+    ngx_http_profiling_record_write(&slot->trim.seq, &slot->trim.done,
+                                    &trim.done,
+                                    NGX_HTTP_PROFILING_TRIM_BODY);
+
+    ngx_http_profiling_wake_awaiting();
+}
+
+
+static void
+ngx_http_profiling_trim_read(ngx_http_profiling_trim_heap_t *heap)
+{
+    ngx_http_profiling_heap_t  h;
+
+    if (ngx_http_profiling_allocator_read(&h) == NGX_OK) {
+        heap->alloc = h.alloc;
+        heap->sys = h.sys;
+        heap->resident = h.resident;
+    }
+
+    heap->anonymous = ngx_http_profiling_system_anonymous();
+}

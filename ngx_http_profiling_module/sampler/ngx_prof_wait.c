@@ -1,0 +1,300 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/syscall.h>
+#include "ngx_prof_wait.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_frame.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_stacks.h"
+#include "ngx_prof_thread.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+
+
+/* frames among which those of hooks are looked for */
+#define NGX_HTTP_PROFILING_WAIT_INNER  24
+
+
+static void ngx_http_profiling_wait_take(ngx_uint_t wait);
+static const ngx_http_profiling_stack_t *ngx_http_profiling_wait_bounds(
+    uintptr_t sp);
+static ngx_uint_t ngx_http_profiling_wait_hook(uint64_t pc);
+static uint64_t ngx_http_profiling_wait_random(void);
+
+
+/* by the linker: where the section of the hooks begins and ends */
+
+extern const u_char  __start_profiling_hooks[]
+    __attribute__((visibility("hidden")));
+extern const u_char  __stop_profiling_hooks[]
+    __attribute__((visibility("hidden")));
+
+
+ngx_http_profiling_waiter_t  ngx_http_profiling_waiter;
+
+static uint64_t                   ngx_http_profiling_wait_seed;
+
+
+ngx_int_t
+ngx_http_profiling_wait_init(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                    i;
+    ngx_http_profiling_waiter_t  *w;
+
+    w = &ngx_http_profiling_waiter;
+
+    w->stack.lo = 0;
+    w->stack.top = 0;
+
+    if (ngx_http_profiling_unwind_stack(&w->stack) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "the bounds of the stack are not known, blocking calls "
+                      "and locks of this worker are not profiled");
+        return NGX_ERROR;
+    }
+
+    w->image = ngx_http_profiling_frame_image();
+    w->pid = ngx_pid;
+
+    ngx_http_profiling_wait_seed = ngx_http_profiling_clock()
+                                   ^ (uint64_t) ngx_pid << 32;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_WAITS; i++) {
+        ngx_http_profiling_wait_take(i);
+    }
+
+    ngx_http_profiling_store_release(&ngx_http_profiling_process.slot->image,
+                                     w->image);
+    return NGX_OK;
+}
+
+
+/* what former owners have counted stays, and is told from what is ours */
+
+static void
+ngx_http_profiling_wait_take(ngx_uint_t wait)
+{
+    ngx_uint_t                       i, n, size;
+    ngx_http_profiling_zone_t       *zone;
+    ngx_http_profiling_slot_t       *slot;
+    ngx_http_profiling_tally_t       tally;
+    ngx_http_profiling_stacks_t     *stacks;
+    ngx_http_profiling_wait_base_t  *base;
+
+    zone = ngx_http_profiling_process.zone;
+    slot = ngx_http_profiling_process.slot;
+
+    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+    stacks = ngx_http_profiling_zone_waits(zone, slot, wait);
+    base = ngx_http_profiling_zone_wait_base(zone, slot, wait);
+
+    ngx_http_profiling_stacks_take(stacks, size);
+
+    n = stacks->tally_n ? ngx_http_profiling_stacks_tallies(stacks, size) : 0;
+
+    for (i = 0; i < n; i++) {
+        (void) ngx_http_profiling_stacks_tally(stacks, size, i, &tally);
+        ngx_http_profiling_store(&base[i].count, tally.count);
+        ngx_http_profiling_store(&base[i].value, tally.value);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_profiling_wait_owner(void)
+{
+    return (ngx_pid_t) syscall(SYS_getpid) == ngx_http_profiling_waiter.pid;
+}
+
+
+static const ngx_http_profiling_stack_t *
+ngx_http_profiling_wait_bounds(uintptr_t sp)
+{
+    ngx_uint_t                          i;
+    const ngx_http_profiling_thread_t  *t;
+
+    if (ngx_http_profiling_wait_main(sp)) {
+        return &ngx_http_profiling_waiter.stack;
+    }
+
+    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
+        t = &ngx_http_profiling_threads[i];
+
+        if (ngx_http_profiling_load_acquire(&t->state)
+            == NGX_HTTP_PROFILING_THREAD_RUNNING
+            && t->pid == ngx_http_profiling_waiter.pid
+            && sp >= t->stack.lo && sp < t->stack.top)
+        {
+            return &t->stack;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_wait_hook(uint64_t pc)
+{
+    return pc - (uintptr_t) __start_profiling_hooks
+           <= (uintptr_t) __stop_profiling_hooks
+              - (uintptr_t) __start_profiling_hooks;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
+    uint64_t *pcs)
+{
+    ngx_uint_t                         i, n, last;
+    ngx_http_profiling_unwind_t        result;
+    const ngx_http_profiling_stack_t  *stack;
+
+    stack = ngx_http_profiling_wait_bounds(sp);
+
+    if (stack == NULL) {
+        return 0;
+    }
+
+    n = ngx_http_profiling_unwind_here(stack, pcs + 1,
+                                       NGX_HTTP_PROFILING_FRAMES, 0, &result);
+    last = 0;
+
+    /* this function and those of the hook; the function itself comes first */
+
+    for (i = 1; i <= n && i < NGX_HTTP_PROFILING_WAIT_INNER; i++) {
+
+        if (ngx_http_profiling_wait_hook(pcs[i])) {
+            last = i;
+            break;
+        }
+    }
+
+    while (last && last <= n && ngx_http_profiling_wait_hook(pcs[last])) {
+        last++;
+    }
+
+    n++;
+
+    if (last > 1) {
+        n = ngx_http_profiling_wait_cut(pcs, n, 1, last);
+    }
+
+    /* an address inside the function, as if it were a return address */
+
+    pcs[0] = (uint64_t) (uintptr_t) function + 1;
+
+    return n;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
+    ngx_uint_t *hooked)
+{
+    ngx_uint_t                   i, n, first, last;
+    ngx_http_profiling_unwind_t  result;
+
+    n = ngx_http_profiling_unwind(&ngx_http_profiling_waiter.stack, uc, pcs,
+                                  NGX_HTTP_PROFILING_FRAMES, &result);
+    first = n;
+    last = n;
+
+    if (n && pcs[0] > NGX_HTTP_PROFILING_FRAME_RESERVED) {
+        pcs[0]++;
+    }
+
+    for (i = 0; i < n && i < NGX_HTTP_PROFILING_WAIT_INNER; i++) {
+
+        if (ngx_http_profiling_wait_hook(pcs[i])) {
+            first = ngx_min(first, i);
+            last = i;
+        }
+    }
+
+    *hooked = (last < n);
+
+    /* the hook goes out from between the call and its caller */
+
+    if (*hooked && first > 0) {
+        n = ngx_http_profiling_wait_cut(pcs, n, first, last + 1);
+    }
+
+    return n;
+}
+
+
+/* xorshift64, of which two threads may now and then get the same number */
+
+static uint64_t
+ngx_http_profiling_wait_random(void)
+{
+    uint64_t  x;
+
+    x = ngx_http_profiling_load(&ngx_http_profiling_wait_seed);
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+
+    ngx_http_profiling_store(&ngx_http_profiling_wait_seed, x);
+
+    return x >> 11;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_wait_one_of(uint64_t n)
+{
+    return n <= 1 || ngx_http_profiling_wait_random() % n == 0;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
+    uint64_t *value)
+{
+    if (rate == 0 || d == 0) {
+        return 0;
+    }
+
+    if (d >= rate) {
+        *count = 1;
+        *value = d;
+        return 1;
+    }
+
+    if (ngx_http_profiling_wait_random() % rate >= d) {
+        return 0;
+    }
+
+    /* rate / d, its fraction by chance */
+
+    *count = rate / d + (ngx_http_profiling_wait_random() % d < rate % d);
+    *value = rate;
+
+    return 1;
+}
+
+
+void
+ngx_http_profiling_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n,
+    uint32_t label, uint64_t count, uint64_t value)
+{
+    ngx_http_profiling_zone_t  *zone;
+
+    zone = ngx_http_profiling_process.zone;
+
+    /* the root: what the addresses mean */
+
+    pcs[n] = ngx_http_profiling_waiter.image;
+
+    (void) ngx_http_profiling_stacks_add(
+              ngx_http_profiling_zone_waits(zone,
+                                            ngx_http_profiling_process.slot,
+                                            wait),
+              ngx_http_profiling_zone_wait_size(zone->stacks), pcs, n + 1,
+              label, count, value);
+}

@@ -1,0 +1,109 @@
+
+/*
+ * The list of loaded objects with their unwind tables.
+ *
+ * Made in the master before it forks and inherited by the workers; refreshed
+ * in normal context, never in signal handlers.  A list is never changed once
+ * it is published: a refresh makes a new one and swaps one pointer, so a
+ * handler that runs at any instruction sees a whole list.  Tables of objects
+ * that are still there are carried over.  A list that was replaced is freed
+ * by a later refresh, when no walk is under way in any thread.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_OBJECTS_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_OBJECTS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_cfi.h"
+
+
+#define NGX_HTTP_PROFILING_OBJECTS_MAX   1024    /* executable segments */
+#define NGX_HTTP_PROFILING_BUILD_ID_MAX  32      /* bytes */
+
+/* FNV-1a of 64 bits, for hashes of objects */
+#define NGX_HTTP_PROFILING_FNV_BASIS     0xcbf29ce484222325ULL
+#define NGX_HTTP_PROFILING_FNV_PRIME     0x100000001b3ULL
+
+
+/* one executable segment; addresses are those of the running process */
+
+typedef struct {
+    uintptr_t                            start;
+    uintptr_t                            end;
+    uintptr_t                            base;      /* dlpi_addr */
+    uint64_t                             offset;    /* of start, in the file */
+
+    const ngx_http_profiling_cfi_t      *cfi;       /* NULL: has none */
+    ngx_http_profiling_cfi_src_t         src;       /* data NULL: has none */
+
+    uintptr_t                            sigreturn; /* 0: not in here */
+    const char                          *path;      /* zero-terminated */
+    uint64_t                             identity;  /* hash, see the source */
+
+    uint32_t                             build_id_len;
+    u_char                               build_id[
+                                           NGX_HTTP_PROFILING_BUILD_ID_MAX];
+
+    unsigned                             readable:1;
+    unsigned                             vdso:1;
+    unsigned                             main:1;    /* the program itself */
+    unsigned                             later:1;   /* loaded after fork() */
+} ngx_http_profiling_object_t;
+
+
+typedef struct {
+    uintptr_t                            start;
+    uintptr_t                            end;
+} ngx_http_profiling_range_t;
+
+
+typedef struct {
+    ngx_uint_t                           n;
+    uint32_t                             generation; /* no two lists of a
+                                                        process share one,
+                                                        not 0 */
+    ngx_http_profiling_range_t           *text;      /* sorted by address */
+    ngx_http_profiling_object_t         *object;    /* in the same order */
+
+    unsigned long long                   adds;      /* dlpi_adds, dlpi_subs */
+    unsigned long long                   subs;
+    ngx_uint_t                           dropped;   /* more than the limit */
+    ngx_http_profiling_cfi_stats_t       stats;     /* of all tables */
+
+    ngx_uint_t                           later;     /* objects that are */
+    size_t                               size;      /* of the mapping */
+} ngx_http_profiling_objects_t;
+
+
+/*
+ * Brings the list up to date.  Cheap (one callback) if nothing was loaded or
+ * unloaded.  NGX_OK: there is a new list; NGX_DECLINED: nothing changed;
+ * NGX_ERROR: no memory, the old list stays.  One thread at a time.
+ */
+ngx_int_t ngx_http_profiling_objects_refresh(void);
+
+/*
+ * What is found from now on was not loaded when this process was forked: other
+ * workers may have it at another place, or not at all.
+ */
+void ngx_http_profiling_objects_forked(void);
+
+/* unmaps everything, for an owner that no handler can interrupt any more */
+void ngx_http_profiling_objects_done(void);
+
+/*
+ * The current list, NULL before the first refresh.  acquire and release
+ * bracket its use in handlers and in other threads than the refresh's.
+ */
+const ngx_http_profiling_objects_t *ngx_http_profiling_objects_acquire(void);
+void ngx_http_profiling_objects_release(void);
+
+/* the object whose text has pc, or NULL.  Signal safe. */
+const ngx_http_profiling_object_t *ngx_http_profiling_objects_find(
+    const ngx_http_profiling_objects_t *objects, uintptr_t pc);
+
+
+#endif /* _NGX_HTTP_PROFILING_OBJECTS_H_INCLUDED_ */

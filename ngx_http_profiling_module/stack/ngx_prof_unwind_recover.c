@@ -1,0 +1,828 @@
+
+/*
+ * The caller of code that has no CFI: JIT code, hand-written assembly.
+ *
+ * Tried in this order: a return address whose direct call leads to the start
+ * of this code, which proves it; the word at the stack pointer or the link
+ * register (a leaf, a PLT stub); the frame pointer; the first word up the stack
+ * that is a return address.  What is found has to follow a call instruction in
+ * the text of a loaded object, and its own CFI has to lead to another such
+ * address.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <sys/syscall.h>
+
+#include "ngx_prof_cfi.h"
+#include "ngx_prof_objects.h"
+#include "ngx_prof_unwind.h"
+#include "ngx_prof_walk.h"
+
+
+/*
+ * Loads the 8 bytes before an address of text.  The object may be gone since
+ * the list was made, and the file behind it may have been cut short, so the
+ * kernel is asked first: rt_sigprocmask reads the set before it finds that
+ * "how" is not valid, and answers EFAULT if it cannot.  Nothing changes.
+ */
+
+ngx_http_profiling_unwind_unchecked
+static ngx_int_t
+ngx_http_profiling_unwind_text(uint64_t addr, u_char *bytes)
+{
+    ngx_uint_t  i;
+
+    /* no code is there, and a null pointer would not be looked at */
+
+    if (addr < NGX_HTTP_PROFILING_UNWIND_LOWEST) {
+        return NGX_ERROR;
+    }
+
+#if defined(__aarch64__)
+
+    register long  x8 __asm__("x8") = SYS_rt_sigprocmask;
+    register long  x0 __asm__("x0") = -1;
+    register long  x1 __asm__("x1") = (long) (addr - 8);
+    register long  x2 __asm__("x2") = 0;
+    register long  x3 __asm__("x3") = 8;
+
+    __asm__ volatile ("svc #0" : "+r" (x0)
+                      : "r" (x8), "r" (x1), "r" (x2), "r" (x3) : "memory");
+
+    if (x0 == -EFAULT) {
+        return NGX_ERROR;
+    }
+
+#else
+
+    long           rc;
+    register long  r10 __asm__("r10") = 8;
+
+    __asm__ volatile ("syscall" : "=a" (rc)
+                      : "a" ((long) SYS_rt_sigprocmask), "D" (-1L),
+                        "S" (addr - 8), "d" (0L), "r" (r10)
+                      : "rcx", "r11", "memory");
+
+    if (rc == -EFAULT) {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    for (i = 0; i < 8; i++) {
+        bytes[i] = ((const volatile u_char *) (uintptr_t) (addr - 8))[i];
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The same of an object's text, which stays as it is: what was read once
+ * needs no system call.  Of code that is made at run time it may not.
+ */
+
+static ngx_int_t
+ngx_http_profiling_unwind_code(ngx_http_profiling_walk_t *walk, uint64_t addr,
+    const ngx_http_profiling_object_t *object, u_char *bytes)
+{
+    ngx_http_profiling_unwind_text_t  *text;
+
+    if (object == NULL || walk->cache == NULL) {
+        return ngx_http_profiling_unwind_text(addr, bytes);
+    }
+
+    text = &walk->cache->text[ngx_http_profiling_unwind_slot(addr,
+                                           NGX_HTTP_PROFILING_UNWIND_TEXTS)];
+
+    if (text->addr != addr || text->generation != walk->objects->generation) {
+
+        if (ngx_http_profiling_unwind_text(addr, bytes) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        text->addr = addr;
+        text->generation = walk->objects->generation;
+        ngx_memcpy(text->before, bytes, 8);
+    }
+
+    ngx_memcpy(bytes, text->before, 8);
+
+    return NGX_OK;
+}
+
+
+/* where a direct call before addr leads to; 0: it is none */
+
+static uint64_t
+ngx_http_profiling_unwind_target(uint64_t addr, const u_char *before)
+{
+    int32_t  rel;
+
+#if defined(__aarch64__)
+
+    uint32_t  insn;
+
+    ngx_memcpy(&insn, before + 4, sizeof(insn));
+
+    if ((insn & 0xfc000000) != 0x94000000) {               /* bl */
+        return 0;
+    }
+
+    rel = (int32_t) (insn << 6) >> 4;
+
+    return addr - 4 + (uint64_t) (int64_t) rel;
+
+#else
+
+    if (before[3] != 0xe8) {                               /* call rel32 */
+        return 0;
+    }
+
+    ngx_memcpy(&rel, before + 4, sizeof(rel));
+
+    return addr + (uint64_t) (int64_t) rel;
+
+#endif
+}
+
+
+/* the same, of text that has yet to be read */
+
+static uint64_t
+ngx_http_profiling_unwind_direct(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, const ngx_http_profiling_object_t *object)
+{
+    u_char  b[8];
+
+    return (ngx_http_profiling_unwind_code(walk, addr, object, b) == NGX_OK)
+           ? ngx_http_profiling_unwind_target(addr, b) : 0;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
+    uint64_t addr, const ngx_http_profiling_object_t *object)
+{
+    u_char    b[8];
+    uint64_t  target;
+
+    if (ngx_http_profiling_unwind_code(walk, addr, object, b) != NGX_OK) {
+        return 0;
+    }
+
+#if defined(__aarch64__)
+
+    uint32_t  insn;
+
+    if (addr & 3) {
+        return 0;
+    }
+
+    ngx_memcpy(&insn, b + 4, sizeof(insn));
+
+#endif
+
+    target = ngx_http_profiling_unwind_target(addr, b);
+
+    if (target
+        && (object == NULL
+            || (target >= object->start && target < object->end)))
+    {
+        return 1;
+    }
+
+#if defined(__aarch64__)
+
+    /* blr, blraa, blrab, blraaz, blrabz */
+
+    return (insn & 0xfefff000) == 0xd63f0000;
+
+#else
+
+    /* ff /2, by the form of its operand: 2, 3, 4, 6 or 7 bytes */
+
+    return (b[6] == 0xff && (b[7] & 0xf8) == 0xd0)
+           || (b[6] == 0xff && (b[7] & 0xf8) == 0x10
+               && b[7] != 0x14 && b[7] != 0x15)
+           || (b[5] == 0xff && b[6] == 0x14)
+           || (b[5] == 0xff && (b[6] & 0xf8) == 0x50 && b[6] != 0x54)
+           || (b[4] == 0xff && b[5] == 0x54)
+           || (b[2] == 0xff && (b[3] & 0xf8) == 0x90 && b[3] != 0x94)
+           || (b[2] == 0xff && b[3] == 0x15)
+           || (b[1] == 0xff && b[2] == 0x14 && (b[3] & 0x07) == 0x05)
+           || (b[1] == 0xff && b[2] == 0x94);
+
+#endif
+}
+
+
+ngx_uint_t
+ngx_http_profiling_unwind_sigreturn(uint64_t pc)
+{
+    u_char  b[8];
+
+#if defined(__aarch64__)
+
+    /* mov x8, #139; svc #0 */
+
+    static const u_char  code[] = {
+        0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4
+    };
+
+#else
+
+    /* mov $15, %rax; the first byte of syscall */
+
+    static const u_char  code[] = {
+        0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f
+    };
+
+#endif
+
+    return ngx_http_profiling_unwind_text(pc + 8, b) == NGX_OK
+           && ngx_memcmp(b, code, sizeof(code)) == 0;
+}
+
+
+/* the object if addr is a return address in its text, else NULL */
+
+static const ngx_http_profiling_object_t *
+ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
+    uint64_t addr)
+{
+    const ngx_http_profiling_object_t  *object;
+
+    object = ngx_http_profiling_unwind_object(walk, addr - 1);
+
+    if (object == NULL
+        || !object->readable
+        || addr - object->start < 8
+        || !ngx_http_profiling_unwind_called(walk, addr, object))
+    {
+        return NULL;
+    }
+
+    return object;
+}
+
+
+/*
+ * Where the call before ra leads to, if it is a direct one, within the object
+ * of walk->pc, to a place from which code can go on to pc: not behind it, and
+ * with no CFI between.  Else 0.  What begins before ra and goes on behind it
+ * has made that call itself.
+ */
+
+static uint64_t
+ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
+{
+    uint64_t                            target;
+    const ngx_http_profiling_object_t  *object;
+
+    object = walk->object;
+
+    if (ra - object->start >= object->end - object->start
+        || ra - object->start < 8)
+    {
+        return 0;
+    }
+
+    target = ngx_http_profiling_unwind_direct(walk, ra, object);
+
+    if (target < object->start
+        || target > walk->pc
+        || (target < ra && ra <= walk->pc))
+    {
+        return 0;
+    }
+
+    return (object->cfi == NULL
+            || ngx_http_profiling_cfi_row(object->cfi, target)
+               == ngx_http_profiling_cfi_row(object->cfi, walk->pc))
+           ? target : 0;
+}
+
+
+#if defined(__aarch64__)
+
+/*
+ * The stack pointer of the caller at ra, whose frame pointer is known: its CFI
+ * tells how far below its frame record that is, which is not at the stack
+ * pointer where locals lie below what is saved, as GCC's stack protector has
+ * them.  0: CFI does not tell.
+ */
+
+static uint64_t
+ngx_http_profiling_unwind_framed(ngx_http_profiling_walk_t *walk, uint64_t ra,
+    uint64_t fp)
+{
+    uint64_t                              sp;
+    ngx_http_profiling_walk_t             next;
+    const ngx_http_profiling_cfi_rule_t  *rule;
+
+    next = *walk;
+    next.exact = 0;
+    ngx_http_profiling_unwind_find(&next, ra - 1);
+    rule = next.rule;
+
+    if (rule == NULL
+        || rule->cfa_kind != NGX_HTTP_PROFILING_CFI_CFA_REG
+        || rule->cfa_reg != NGX_HTTP_PROFILING_UNWIND_SP
+        || ngx_http_profiling_cfi_kind(rule->saved[0])
+           != NGX_HTTP_PROFILING_CFI_AT)
+    {
+        return 0;
+    }
+
+    sp = fp - (uint64_t) (int64_t) ngx_http_profiling_cfi_arg(rule->saved[0])
+         - (uint64_t) (int64_t) rule->cfa;
+
+    return (sp < walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] || sp >= walk->top)
+           ? 0 : sp;
+}
+
+
+/* whether a function ends between two addresses of one text */
+
+ngx_http_profiling_unwind_unchecked
+static ngx_uint_t
+ngx_http_profiling_unwind_ends(uint64_t from, uint64_t to)
+{
+    u_char    b[8];
+    uint32_t  insn;
+    uint64_t  addr;
+
+    if (to - from > NGX_HTTP_PROFILING_UNWIND_HELPER) {
+        return 1;
+    }
+
+    for (addr = from; addr < to; addr += 4) {
+
+        if ((addr == from || (addr & 4095) == 0)
+            && ngx_http_profiling_unwind_text(addr + 8, b) != NGX_OK)
+        {
+            return 1;
+        }
+
+        insn = *(const volatile uint32_t *) (uintptr_t) addr;
+
+        if ((insn & 0xfffff000) == 0xd65f0000) {           /* ret, retaa */
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Whether the code at walk->pc still returns to what the link register has.
+ * After a call of its own that is an address in this very code.  Code with CFI
+ * is never left so, but of two places in one piece of assembly only a direct
+ * call tells whether the one is in a helper of the other.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
+{
+    uint64_t                            v, target;
+    const ngx_http_profiling_object_t  *object;
+
+    /* it was saved: the frame record knows more */
+
+    v = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] + 8;
+
+    if (ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+        && v >= walk->reg[NGX_HTTP_PROFILING_UNWIND_SP]
+        && ngx_http_profiling_unwind_load(walk, v, &v) == NGX_OK
+        && ngx_http_profiling_unwind_strip(v) == ra)
+    {
+        return 0;
+    }
+
+    object = walk->object;
+
+    if (object == NULL
+        || ra - object->start >= object->end - object->start
+        || (object->cfi
+            && ngx_http_profiling_cfi_row(object->cfi, ra)
+               != ngx_http_profiling_cfi_row(object->cfi, walk->pc)))
+    {
+        return 1;
+    }
+
+    target = ngx_http_profiling_unwind_direct(walk, ra, object);
+
+    /* code that begins before the call and goes on behind it holds it */
+
+    if (target == 0 || target > walk->pc
+        || (target < ra && ra <= walk->pc))
+    {
+        return 0;
+    }
+
+    return !ngx_http_profiling_unwind_ends(target, walk->pc);
+}
+
+#endif
+
+
+/*
+ * Whether ra is the address that the code at walk->pc returns to, when the
+ * stack pointer and, if fp is not 0, the frame pointer are as given then: a
+ * return address, from which CFI leads on.
+ */
+
+static ngx_uint_t
+ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
+    uint64_t ra, uint64_t sp, uint64_t fp)
+{
+    ngx_http_profiling_walk_t           next;
+    const ngx_http_profiling_object_t  *from;
+
+    from = ngx_http_profiling_unwind_return(walk, ra);
+
+    if (from == NULL) {
+        return 0;
+    }
+
+#if !defined(__aarch64__)
+
+    /* a direct call that leads elsewhere; PLT stubs and others cannot tell */
+
+    if (walk->strict
+        && walk->object
+        && ngx_http_profiling_unwind_direct(walk, ra, from)
+        && !ngx_http_profiling_unwind_leads(walk, ra))
+    {
+        return 0;
+    }
+
+#endif
+
+    next = *walk;
+
+    next.pc = ra;
+    next.exact = 0;
+    next.lo = sp;
+    next.reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    next.valid = (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP;
+    next.guess = 0;
+
+    if (fp) {
+        next.reg[NGX_HTTP_PROFILING_UNWIND_FP] = fp;
+        next.valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
+    }
+
+    return ngx_http_profiling_unwind_holds(&next);
+}
+
+
+/* tries the frame record (frame pointer, return address) at an address */
+
+static ngx_int_t
+ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
+    uint64_t at)
+{
+    uint64_t  ra, fp, sp;
+
+    if (at < walk->reg[NGX_HTTP_PROFILING_UNWIND_SP]
+        || ngx_http_profiling_unwind_load(walk, at, &fp) != NGX_OK
+        || ngx_http_profiling_unwind_load(walk, at + 8, &ra) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+#if defined(__aarch64__)
+
+    if (fp < at + 16 || fp >= walk->top) {
+        return NGX_DECLINED;
+    }
+
+    ra = ngx_http_profiling_unwind_strip(ra);
+    sp = ngx_http_profiling_unwind_framed(walk, ra, fp);
+    sp = sp ? sp : fp;
+
+#else
+
+    sp = at + 16;
+
+#endif
+
+    if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
+        return NGX_DECLINED;
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] = fp;
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
+    walk->guess = ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP);
+    walk->pc = ra;
+
+    return NGX_OK;
+}
+
+
+/* the caller's stack pointer, if ra at that address returns to it */
+
+static uint64_t
+ngx_http_profiling_unwind_above(ngx_http_profiling_walk_t *walk, uint64_t ra,
+    uint64_t at)
+{
+#if defined(__aarch64__)
+
+    uint64_t  sp;
+
+    if (ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)) {
+        sp = ngx_http_profiling_unwind_framed(walk, ra,
+                                  walk->reg[NGX_HTTP_PROFILING_UNWIND_FP]);
+
+        if (sp > at) {
+            return sp;
+        }
+    }
+
+    return ngx_align(at + 8, 16);
+
+#else
+
+    return at + 8;
+
+#endif
+}
+
+
+/*
+ * By proof: the return address whose direct call leads to where the code at
+ * walk->pc starts.  Functions without CFI may lie side by side, so that is the
+ * highest place at or before pc that a call from the stack leads to.  What lies
+ * beyond the frame that the frame pointer leads to is of other callers.
+ */
+
+ngx_http_profiling_unwind_unchecked
+static ngx_int_t
+ngx_http_profiling_unwind_proof(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t                            at, ra, sp, fp, pc, end, above;
+    uint64_t                            target, start, found;
+    const ngx_http_profiling_object_t  *object;
+
+    object = walk->object;
+
+    if (object == NULL || !object->readable) {
+        return NGX_DECLINED;
+    }
+
+    walk->strict = 0;
+    start = 0;
+    found = 0;
+    pc = 0;
+    sp = 0;
+
+    at = ngx_align(walk->reg[NGX_HTTP_PROFILING_UNWIND_SP], 8);
+    end = ngx_min(walk->top, at + NGX_HTTP_PROFILING_UNWIND_FRAME);
+
+    fp = ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+         ? walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] : 0;
+
+    if (fp >= at && fp < end) {
+        end = ngx_min(end, fp + 16);
+    }
+
+    for ( /* void */ ; at < end; at += 8) {
+        ra = ngx_http_profiling_unwind_strip(
+                               *(const volatile uint64_t *) (uintptr_t) at);
+
+        if (ra - object->start >= object->end - object->start) {
+            continue;
+        }
+
+        target = ngx_http_profiling_unwind_leads(walk, ra);
+
+        if (target <= start) {
+            continue;
+        }
+
+        above = ngx_http_profiling_unwind_above(walk, ra, at);
+
+        if (ngx_http_profiling_unwind_plausible(walk, ra, above, 0)) {
+            start = target;
+            found = at;
+            pc = ra;
+            sp = above;
+        }
+    }
+
+    if (found == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (fp == found - 8
+        && ngx_http_profiling_unwind_record(walk, fp) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = pc;
+
+    return NGX_OK;
+}
+
+
+/* the first return address up the stack */
+
+static ngx_int_t
+ngx_http_profiling_unwind_scan(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  at, sp, end;
+
+    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    end = ngx_min(walk->top, sp + NGX_HTTP_PROFILING_UNWIND_SCAN);
+
+#if defined(__aarch64__)
+
+    for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
+        if (ngx_http_profiling_unwind_record(walk, at) == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+#else
+
+    for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
+        uint64_t  v;
+
+        if (ngx_http_profiling_unwind_load(walk, at, &v) == NGX_OK
+            && ngx_http_profiling_unwind_plausible(walk, v, at + 8, 0))
+        {
+            walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = at + 8;
+            walk->guess = ~(uint32_t) 0;
+            walk->pc = v;
+
+            return NGX_OK;
+        }
+    }
+
+#endif
+
+    return NGX_DECLINED;
+}
+
+
+#if defined(__aarch64__)
+
+/*
+ * By the link register: a leaf, a PLT stub, code that has not saved it yet or
+ * has it again.  What such code keeps on the stack is told by its caller's
+ * frame pointer, else there is nothing.
+ */
+
+static ngx_int_t
+ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  sp, fp, ra;
+
+    if (!ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR)) {
+        return NGX_DECLINED;
+    }
+
+    ra = ngx_http_profiling_unwind_strip(
+                               walk->reg[NGX_HTTP_PROFILING_UNWIND_LR]);
+
+    if (walk->strict && !ngx_http_profiling_unwind_linked(walk, ra)) {
+        return NGX_DECLINED;
+    }
+
+    fp = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP];
+    sp = ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+         ? ngx_http_profiling_unwind_framed(walk, ra, fp) : 0;
+
+    if (sp == 0 || !ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
+        sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+
+        if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
+            return NGX_DECLINED;
+        }
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = ra;
+
+    return NGX_OK;
+}
+
+#else
+
+/*
+ * A leaf that has not touched the stack: a PLT stub, small assembly; or what
+ * has pushed the frame pointer this very moment, which is its caller's still.
+ */
+
+static ngx_int_t
+ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
+{
+    u_char    b[8];
+    uint64_t  sp, ra;
+
+    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+
+    if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    sp += 8;
+
+    if (ra == walk->reg[NGX_HTTP_PROFILING_UNWIND_FP]
+        && ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
+        && ngx_http_profiling_unwind_code(walk, walk->pc, walk->object, b)
+           == NGX_OK
+        && b[7] == 0x55)                                   /* push %rbp */
+    {
+        if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        sp += 8;
+    }
+
+    if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
+        return NGX_DECLINED;
+    }
+
+    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = ra;
+
+    return NGX_OK;
+}
+
+#endif
+
+
+ngx_int_t
+ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk)
+{
+    uint64_t  fp;
+
+#if defined(__aarch64__)
+
+    /* the stack tells nothing of a leaf, and what called its caller */
+
+    walk->strict = 1;
+
+    if (walk->exact && ngx_http_profiling_unwind_leaf(walk) == NGX_OK) {
+        goto found;
+    }
+
+#endif
+
+    if (ngx_http_profiling_unwind_proof(walk) == NGX_OK) {
+        goto found;
+    }
+
+    /* tail calls and PLT stubs are why a second round takes any call */
+
+    for (walk->strict = 2; walk->strict--; /* void */) {
+
+        if (walk->exact && ngx_http_profiling_unwind_leaf(walk) == NGX_OK) {
+            goto found;
+        }
+
+        fp = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP];
+
+        if (ngx_http_profiling_unwind_knows(walk,
+                                            NGX_HTTP_PROFILING_UNWIND_FP)
+            && ngx_http_profiling_unwind_record(walk, fp) == NGX_OK)
+        {
+            goto found;
+        }
+    }
+
+    for (walk->strict = 2; walk->strict--; /* void */) {
+        if (ngx_http_profiling_unwind_scan(walk) == NGX_OK) {
+            goto found;
+        }
+    }
+
+    walk->result->cause = NGX_HTTP_PROFILING_UNWIND_NO_CALLER;
+
+    return NGX_ERROR;
+
+found:
+
+    /* the other registers may still serve; what they lead to is checked */
+
+    walk->guess &= ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP);
+    walk->result->recovered++;
+    walk->lo = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    walk->exact = 0;
+
+    return NGX_OK;
+}

@@ -1,0 +1,854 @@
+
+/*
+ * Requests while a trace runs: their beginning and end, and where they are in
+ * their phases.  Seen from nginx's own table of phases, whose functions are
+ * called through ours as long as the trace runs.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include "ngx_prof_trace_request.h"
+#include "ngx_prof_clock.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_trace_ring.h"
+#include "ngx_prof_worker.h"
+#include "ngx_prof_zone.h"
+#include "ngx_prof_trace.h"
+
+
+static ngx_int_t ngx_http_profiling_trace_phases(
+    ngx_http_profiling_watch_t *w);
+static ngx_int_t ngx_http_profiling_trace_checker(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph);
+static void ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t);
+static void ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, ngx_int_t handler, uint64_t now);
+static ngx_int_t ngx_http_profiling_trace_log(ngx_http_request_t *r);
+static ngx_http_profiling_traced_t *ngx_http_profiling_trace_enter(
+    ngx_http_request_t *r, uint64_t *now);
+static ngx_http_profiling_traced_t *ngx_http_profiling_trace_request(
+    ngx_http_request_t *r, uint64_t now);
+static ngx_http_profiling_traced_t *ngx_http_profiling_trace_alloc(
+    ngx_http_request_t *r);
+static void ngx_http_profiling_trace_gone(void *data);
+static void ngx_http_profiling_trace_known(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, ngx_uint_t connection);
+static uint64_t ngx_http_profiling_trace_method(ngx_http_request_t *r);
+static uint64_t ngx_http_profiling_trace_since(ngx_http_request_t *r,
+    uint64_t now);
+static void ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r);
+static void ngx_http_profiling_trace_forget(ngx_http_profiling_traced_t *t);
+static void ngx_http_profiling_trace_insert(
+    ngx_http_profiling_trace_key_t *key, ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_trace_upstream(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_profiling_trace_name(
+    ngx_http_upstream_srv_conf_t *us);
+
+
+#define ngx_http_profiling_trace_bucket(r)                                    \
+    (&ngx_http_profiling_watch.buckets[                                       \
+        ((uintptr_t) (r) >> 4) * 0x9e3779b97f4a7c15ULL >> 40                  \
+        & (NGX_HTTP_PROFILING_TRACE_BUCKETS - 1)])
+
+
+ngx_int_t
+ngx_http_profiling_trace_requests_start(void)
+{
+    ngx_uint_t                   i;
+    ngx_cycle_t                 *cycle;
+    ngx_http_handler_pt         *log;
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+    cycle = (ngx_cycle_t *) ngx_cycle;
+
+    ngx_memzero(w, sizeof(ngx_http_profiling_watch_t));
+
+    w->cycle = cycle;
+    w->counted = ngx_http_profiling_clock_counted();
+    w->cmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                                  ngx_http_core_module);
+
+    w->pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cycle->log);
+    if (w->pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* large: from the system, as zeros that are not touched yet */
+
+    w->wires = calloc(cycle->connection_n, sizeof(ngx_http_profiling_wire_t));
+    w->buckets = ngx_pcalloc(w->pool, NGX_HTTP_PROFILING_TRACE_BUCKETS
+                                    * sizeof(ngx_http_profiling_trace_key_t *));
+
+    if (w->wires == NULL
+        || w->buckets == NULL
+        || ngx_http_profiling_trace_phases(w) != NGX_OK)
+    {
+        free(w->wires);
+        ngx_destroy_pool(w->pool);
+        w->pool = NULL;
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < w->handler_n; i++) {
+        w->handlers[i].checker = ngx_http_profiling_trace_checker;
+    }
+
+    log = w->cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
+    w->log = log[0];
+    log[0] = ngx_http_profiling_trace_log;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Those that were there.  Streams are not known by their connection: they are
+ * told of when they come to a phase, or end.
+ */
+
+void
+ngx_http_profiling_trace_requests_existing(uint64_t now)
+{
+    uint64_t                        args[2];
+    ngx_uint_t                      i;
+    ngx_connection_t               *c;
+    ngx_http_request_t             *r;
+    ngx_http_profiling_watch_t     *w;
+    ngx_http_profiling_traced_t    *t;
+    ngx_http_profiling_context_t   *context;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    w = &ngx_http_profiling_watch;
+
+    for (i = 0; i < w->cycle->connection_n; i++) {
+        c = &w->cycle->connections[i];
+        context = ngx_http_profiling_context_find(c);
+
+        if (context == NULL
+            || context->connection != (uintptr_t) c
+            || ngx_http_profiling_context_owner((uintptr_t) c) == NULL)
+        {
+            continue;
+        }
+
+        r = (ngx_http_request_t *) context->request;
+
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+        if (lcf->handler) {
+            continue;
+        }
+
+        t = ngx_http_profiling_trace_alloc(r);
+
+        if (t == NULL) {
+            return;
+        }
+
+        args[0] = ngx_http_profiling_trace_method(r);
+        args[1] = lcf->place + 1;
+
+        if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_EXISTING,
+                                         now, 2, args)
+            != NGX_OK)
+        {
+            return;
+        }
+
+        ngx_http_profiling_trace_known(t, r, i + 1);
+        t->place = lcf->place;
+    }
+}
+
+
+void
+ngx_http_profiling_trace_requests_stop(void)
+{
+    ngx_uint_t                   i;
+    ngx_http_handler_pt         *log;
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+
+    if (w->pool == NULL) {
+        return;
+    }
+
+    for (i = 0; i < w->handler_n; i++) {
+        w->handlers[i].checker = w->checkers[i];
+    }
+
+    log = w->cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
+    log[0] = w->log;
+
+    free(w->wires);
+    ngx_destroy_pool(w->pool);
+    w->pool = NULL;
+}
+
+
+/*
+ * nginx's table of handlers does not tell their phases, but has them in their
+ * order, with the handlers of each as they were registered, last first.
+ */
+
+static ngx_int_t
+ngx_http_profiling_trace_phases(ngx_http_profiling_watch_t *w)
+{
+    ngx_int_t                  k;
+    ngx_uint_t                 i, n, phase;
+    ngx_http_handler_pt       *h;
+    ngx_http_phase_handler_t  *ph;
+
+    w->handlers = w->cmcf->phase_engine.handlers;
+
+    for (n = 0; w->handlers[n].checker; n++) { /* void */ }
+
+    w->handler_n = n;
+    w->checkers = ngx_palloc(w->pool, n * sizeof(ngx_http_phase_handler_pt));
+    w->phases = ngx_palloc(w->pool, n);
+
+    if (w->checkers == NULL || w->phases == NULL) {
+        return NGX_ERROR;
+    }
+
+    phase = 0;
+
+    for (i = 0; i < n; i++) {
+        ph = &w->handlers[i];
+        w->checkers[i] = ph->checker;
+
+        if (ph->checker == ngx_http_core_post_rewrite_phase) {
+            phase = NGX_HTTP_POST_REWRITE_PHASE;
+
+        } else if (ph->checker == ngx_http_core_post_access_phase) {
+            phase = NGX_HTTP_POST_ACCESS_PHASE;
+
+        } else if (ph->handler == NULL) {
+            phase = NGX_HTTP_FIND_CONFIG_PHASE;
+
+        } else {
+
+            for ( /* void */ ; phase < NGX_HTTP_LOG_PHASE; phase++) {
+                h = w->cmcf->phases[phase].handlers.elts;
+
+                for (k = w->cmcf->phases[phase].handlers.nelts - 1;
+                     k >= 0 && h[k] != ph->handler;
+                     k--)
+                {
+                    /* void */
+                }
+
+                if (k >= 0) {
+                    break;
+                }
+            }
+
+            if (phase == NGX_HTTP_LOG_PHASE) {
+                return NGX_ERROR;
+            }
+        }
+
+        w->phases[i] = (u_char) phase;
+    }
+
+    return w->cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.nelts ? NGX_OK
+                                                              : NGX_ERROR;
+}
+
+
+/* it may end the request, whose memory is then gone, and even begin another */
+
+static ngx_int_t
+ngx_http_profiling_trace_checker(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph)
+{
+    uint64_t                      now;
+    uint32_t                      goroutine;
+    ngx_int_t                     rc, handler;
+    ngx_http_phase_handler_pt     checker;
+    ngx_http_profiling_watch_t   *w;
+    ngx_http_profiling_traced_t  *t;
+
+    w = &ngx_http_profiling_watch;
+
+    handler = ph - w->handlers;
+    checker = w->checkers[handler];
+
+    now = 0;
+    t = w->current;
+
+    if (t == NULL || w->request != r) {
+        t = ngx_http_profiling_trace_enter(r, &now);
+
+        if (t == NULL) {
+            return checker(r, ph);
+        }
+    }
+
+    ngx_http_profiling_trace_phase(t, r, handler, now);
+    goroutine = t->goroutine;
+
+    rc = checker(r, ph);
+
+    if (rc == NGX_OK
+        && w->pool
+        && w->current == t
+        && t->goroutine == goroutine
+        && t->phase != NGX_HTTP_PROFILING_TRACE_NO_PHASE)
+    {
+        ngx_http_profiling_trace_leave(t);
+    }
+
+    return rc;
+}
+
+
+/* of several requests on one connection, that goes on with the others */
+
+static void
+ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t)
+{
+    uint64_t                     now;
+    ngx_http_profiling_wire_t   *wire;
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+    now = ngx_http_profiling_trace_clock();
+
+    t->phase = NGX_HTTP_PROFILING_TRACE_NO_PHASE;
+
+    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PHASE_END,
+                                        now, 0, NULL);
+
+    if (t->connection || w->target == 0) {
+        return;
+    }
+
+    wire = &w->wires[w->target - 1];
+
+    if (wire->goroutine == 0) {
+        return;
+    }
+
+    ngx_http_profiling_trace_stage(t, w->request, now);
+
+    (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_SWITCH, now,
+                                         wire->goroutine);
+    w->current = NULL;
+    ngx_http_profiling_tracing.goroutine = wire->goroutine;
+}
+
+
+static void
+ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, ngx_int_t handler, uint64_t now)
+{
+    ngx_uint_t                      phase;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    phase = ngx_http_profiling_watch.phases[handler];
+
+    if (r == r->main) {
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+        if (handler < t->handler) {
+            now = now ? now : ngx_http_profiling_trace_clock();
+            (void) ngx_http_profiling_trace_put(
+                                         NGX_HTTP_PROFILING_TRACE_REDIRECT,
+                                         now, 0, NULL);
+        }
+
+        t->handler = handler;
+
+        /* the server alone is told of at the end, if nothing else is */
+
+        if (t->place != lcf->place
+            && lcf->context != NGX_HTTP_PROFILING_IN_SERVER)
+        {
+            now = now ? now : ngx_http_profiling_trace_clock();
+            t->place = lcf->place;
+            (void) ngx_http_profiling_trace_tell(
+                                         NGX_HTTP_PROFILING_TRACE_PLACE, now,
+                                         lcf->place);
+        }
+    }
+
+    if (phase != t->phase) {
+        now = now ? now : ngx_http_profiling_trace_clock();
+        t->phase = phase;
+        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PHASE
+                                            + phase, now, 0, NULL);
+    }
+}
+
+
+/* the end of a request: also of one that never came to its phases */
+
+static ngx_int_t
+ngx_http_profiling_trace_log(ngx_http_request_t *r)
+{
+    uint64_t                        args[2], now;
+    ngx_http_handler_pt             log;
+    ngx_http_profiling_watch_t     *w;
+    ngx_http_profiling_traced_t    *t;
+    ngx_http_profiling_loc_conf_t  *lcf;
+
+    w = &ngx_http_profiling_watch;
+    log = w->log;
+
+    if (r != r->main) {
+        return log(r);
+    }
+
+    now = 0;
+    t = ngx_http_profiling_trace_enter(r, &now);
+
+    if (t) {
+        now = now ? now : ngx_http_profiling_trace_clock();
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+        if (t->place != lcf->place) {
+            (void) ngx_http_profiling_trace_tell(
+                                         NGX_HTTP_PROFILING_TRACE_PLACE, now,
+                                         lcf->place);
+        }
+
+        args[0] = r->err_status ? r->err_status : r->headers_out.status;
+        args[1] = (uint64_t) r->connection->sent;
+
+        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_END, now,
+                                            2, args);
+        ngx_http_profiling_trace_forget(t);
+    }
+
+    return log(r);
+}
+
+
+/*
+ * The request that nginx works on now; NULL: there is no room for it.  now is
+ * set if the clock was read.
+ */
+
+static ngx_http_profiling_traced_t *
+ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
+{
+    ngx_http_profiling_watch_t      *w;
+    ngx_http_profiling_traced_t     *t;
+    ngx_http_profiling_trace_key_t  *key;
+
+    w = &ngx_http_profiling_watch;
+
+    key = ngx_http_profiling_trace_find(r->main);
+
+    if (key == NULL) {
+        *now = ngx_http_profiling_trace_clock();
+        t = ngx_http_profiling_trace_request(r->main, *now);
+
+        if (t == NULL) {
+            return NULL;
+        }
+
+    } else {
+        t = key->traced;
+
+        if (w->current != t) {
+            *now = ngx_http_profiling_trace_clock();
+            (void) ngx_http_profiling_trace_tell(
+                                            NGX_HTTP_PROFILING_TRACE_SWITCH,
+                                            *now, t->goroutine);
+        }
+    }
+
+    w->current = t;
+    w->request = r;
+    w->client = t->connection;
+    ngx_http_profiling_tracing.goroutine = t->goroutine;
+
+    if (r != r->main) {
+        ngx_http_profiling_trace_sub(t, r);
+    }
+
+    return t;
+}
+
+
+static ngx_http_profiling_traced_t *
+ngx_http_profiling_trace_request(ngx_http_request_t *r, uint64_t now)
+{
+    uint64_t                      args[3];
+    uintptr_t                     offset;
+    ngx_uint_t                    i;
+    ngx_http_profiling_watch_t   *w;
+    ngx_http_profiling_traced_t  *t;
+
+    w = &ngx_http_profiling_watch;
+    t = ngx_http_profiling_trace_alloc(r);
+
+    if (t == NULL) {
+        return NULL;
+    }
+
+    /* connections of streams lie outside of nginx's table */
+
+    offset = (uintptr_t) r->connection - (uintptr_t) w->cycle->connections;
+    i = offset / sizeof(ngx_connection_t);
+    i = (i < w->cycle->connection_n) ? i + 1 : 0;
+
+    args[0] = ngx_http_profiling_trace_method(r);
+    args[1] = i ? 0 : NGX_HTTP_PROFILING_TRACE_REQUEST_STREAM;
+    args[2] = ngx_http_profiling_trace_since(r, now);
+
+    if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_REQUEST, now, 3,
+                                     args)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ngx_http_profiling_trace_known(t, r, i);
+
+    return t;
+}
+
+
+/* the first of the free ones, which it stays until the request is known */
+
+static ngx_http_profiling_traced_t *
+ngx_http_profiling_trace_alloc(ngx_http_request_t *r)
+{
+    ngx_uint_t                    i;
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_profiling_watch_t   *w;
+    ngx_http_profiling_traced_t  *t;
+
+    w = &ngx_http_profiling_watch;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_profiling_trace_gone;
+    cln->data = r;
+
+    if (w->free) {
+        return w->free;
+    }
+
+    if (w->traced_n >= NGX_HTTP_PROFILING_TRACE_REQUESTS) {
+        return NULL;
+    }
+
+    t = ngx_pcalloc(w->pool, NGX_HTTP_PROFILING_TRACE_BLOCK
+                             * sizeof(ngx_http_profiling_traced_t));
+    if (t == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < NGX_HTTP_PROFILING_TRACE_BLOCK; i++) {
+        t[i].next = w->free;
+        w->free = &t[i];
+    }
+
+    w->traced_n += NGX_HTTP_PROFILING_TRACE_BLOCK;
+
+    return w->free;
+}
+
+
+/* a module may end a request of its own without logging it */
+
+static void
+ngx_http_profiling_trace_gone(void *data)
+{
+    ngx_http_profiling_trace_key_t  *key;
+
+    key = ngx_http_profiling_watch.pool ? ngx_http_profiling_trace_find(data)
+                                        : NULL;
+    if (key) {
+        ngx_http_profiling_trace_forget(key->traced);
+    }
+}
+
+
+/* connection: its index + 1, 0: a stream */
+
+static void
+ngx_http_profiling_trace_known(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, ngx_uint_t connection)
+{
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+
+    w->free = t->next;
+
+    t->goroutine = ++w->goroutines;
+    t->connection = connection;
+    t->phase = NGX_HTTP_PROFILING_TRACE_NO_PHASE;
+    t->handler = 0;
+    t->place = NGX_CONF_UNSET_UINT;
+    t->stage = NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE;
+    t->subs = 0;
+    t->key.traced = t;
+
+    ngx_http_profiling_trace_insert(&t->key, r);
+
+    if (connection) {
+        w->wires[connection - 1].request = r;
+    }
+}
+
+
+/* methods are bits: the number of the highest one */
+
+static uint64_t
+ngx_http_profiling_trace_method(ngx_http_request_t *r)
+{
+    uint64_t  method;
+
+    for (method = 0; r->method >> method > 1; method++) { /* void */ }
+
+    return method;
+}
+
+
+/* ns: exactly if it began in this pass, else by nginx's own start, in ms */
+
+static uint64_t
+ngx_http_profiling_trace_since(ngx_http_request_t *r, uint64_t now)
+{
+    int64_t      ms;
+    uint64_t     pass;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    ms = (int64_t) (tp->sec - r->start_sec) * 1000
+         + ((int64_t) tp->msec - (int64_t) r->start_msec);
+
+    pass = ngx_http_profiling_watch.pass;
+    pass = (pass && now > pass) ? now - pass : 0;
+
+    return pass + (uint64_t) ngx_max(ms, 0) * 1000000;
+}
+
+
+static void
+ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r)
+{
+    ngx_uint_t                       i;
+    ngx_http_profiling_trace_key_t  *free;
+
+    if (ngx_http_profiling_trace_find(r)) {
+        return;
+    }
+
+    free = NULL;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_TRACE_SUBS; i++) {
+        if (t->sub[i].request == NULL) {
+            free = &t->sub[i];
+            break;
+        }
+    }
+
+    if (free == NULL) {
+        return;
+    }
+
+    free->traced = t;
+    free->number = ++t->subs;
+    ngx_http_profiling_trace_insert(free, r);
+
+    (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_SUB,
+                                         ngx_http_profiling_trace_clock(),
+                                         free->number);
+}
+
+
+static void
+ngx_http_profiling_trace_forget(ngx_http_profiling_traced_t *t)
+{
+    ngx_uint_t                   i;
+    ngx_http_profiling_watch_t  *w;
+
+    w = &ngx_http_profiling_watch;
+
+    if (t->connection) {
+        w->wires[t->connection - 1].request = NULL;
+        ngx_http_profiling_tracing.goroutine =
+                                      w->wires[t->connection - 1].goroutine;
+
+    } else {
+        ngx_http_profiling_tracing.goroutine = w->target
+                                   ? w->wires[w->target - 1].goroutine : 0;
+    }
+
+    ngx_http_profiling_trace_remove(&t->key);
+
+    for (i = 0; t->subs && i < NGX_HTTP_PROFILING_TRACE_SUBS; i++) {
+        if (t->sub[i].request) {
+            ngx_http_profiling_trace_remove(&t->sub[i]);
+        }
+    }
+
+    t->goroutine = 0;
+    t->next = w->free;
+    w->free = t;
+
+    if (w->current == t) {
+        w->current = NULL;
+        w->request = NULL;
+    }
+}
+
+
+ngx_http_profiling_trace_key_t *
+ngx_http_profiling_trace_find(const void *r)
+{
+    ngx_http_profiling_trace_key_t  *key;
+
+    for (key = *ngx_http_profiling_trace_bucket(r); key; key = key->next) {
+        if (key->request == r) {
+            return key;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_profiling_trace_insert(ngx_http_profiling_trace_key_t *key,
+    ngx_http_request_t *r)
+{
+    ngx_http_profiling_trace_key_t  **bucket;
+
+    bucket = ngx_http_profiling_trace_bucket(r);
+
+    key->request = r;
+    key->next = *bucket;
+    *bucket = key;
+}
+
+
+void
+ngx_http_profiling_trace_remove(ngx_http_profiling_trace_key_t *key)
+{
+    ngx_http_profiling_trace_key_t  **p;
+
+    p = ngx_http_profiling_trace_bucket(key->request);
+
+    while (*p != key) {
+        p = &(*p)->next;
+    }
+
+    *p = key->next;
+    key->request = NULL;
+}
+
+
+void
+ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, uint64_t now)
+{
+    uint64_t    args[2];
+    ngx_uint_t  stage;
+
+    stage = ngx_http_profiling_trace_upstream(r);
+
+    if (stage == t->stage) {
+        return;
+    }
+
+    t->stage = stage;
+
+    args[0] = stage;
+    args[1] = stage ? ngx_http_profiling_trace_name(r->upstream->upstream)
+                    : 0;
+
+    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_UPSTREAM,
+                                        now, 2, args);
+}
+
+
+static ngx_uint_t
+ngx_http_profiling_trace_upstream(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    /* without a cleanup it is not begun, or over */
+
+    if (u == NULL || u->cleanup == NULL) {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE;
+    }
+
+    if (u->header_sent) {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_BODY;
+    }
+
+    if (u->peer.connection == NULL
+        || u->state == NULL
+        || u->state->connect_time == (ngx_msec_t) -1)
+    {
+        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_CONNECT;
+    }
+
+    return u->request_body_sent ? NGX_HTTP_PROFILING_TRACE_UPSTREAM_HEADER
+                                : NGX_HTTP_PROFILING_TRACE_UPSTREAM_SEND;
+}
+
+
+/* its number in the zone, 0: not known */
+
+static ngx_uint_t
+ngx_http_profiling_trace_name(ngx_http_upstream_srv_conf_t *us)
+{
+    size_t                      len;
+    ngx_uint_t                  i, at, n;
+    ngx_http_profiling_zone_t  *zone;
+
+    if (us == NULL) {
+        return 0;
+    }
+
+    at = ((uintptr_t) us >> 6) & (NGX_HTTP_PROFILING_TRACE_NAMES - 1);
+
+    if (ngx_http_profiling_watch.names[at].upstream == us) {
+        return ngx_http_profiling_watch.names[at].index;
+    }
+
+    zone = ngx_http_profiling_process.zone;
+    len = ngx_min(us->host.len, NGX_HTTP_PROFILING_UPSTREAM_LEN);
+    n = ngx_http_profiling_load_acquire(&zone->upstream_n);
+
+    for (i = 1; i < n; i++) {
+
+        /* a name that was cut ends in dots */
+
+        if (zone->upstream[i].len == len
+            && ngx_memcmp(zone->upstream[i].name, us->host.data,
+                          (us->host.len > len) ? len - 3 : len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    ngx_http_profiling_watch.names[at].upstream = us;
+    ngx_http_profiling_watch.names[at].index = (i < n) ? i : 0;
+
+    return ngx_http_profiling_watch.names[at].index;
+}

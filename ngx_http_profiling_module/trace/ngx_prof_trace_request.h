@@ -1,0 +1,33 @@
+
+/*
+ * Requests while a trace runs: they are known from their first phase, which
+ * is seen in nginx's table of phases, until they are logged.  Worker, normal
+ * context.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_trace_watch.h"
+
+
+/* a trace begins, and tells of what is there already; it ends */
+ngx_int_t ngx_http_profiling_trace_requests_start(void);
+void ngx_http_profiling_trace_requests_existing(uint64_t now);
+void ngx_http_profiling_trace_requests_stop(void);
+
+/* what is known of a request by its address, also of a subrequest, or NULL */
+ngx_http_profiling_trace_key_t *ngx_http_profiling_trace_find(const void *r);
+void ngx_http_profiling_trace_remove(ngx_http_profiling_trace_key_t *key);
+
+/* tells how far the request has come with its upstream, if that is new */
+void ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
+    ngx_http_request_t *r, uint64_t now);
+
+
+#endif /* _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_ */

@@ -1,0 +1,116 @@
+
+/*
+ * The rings of execution traces: a worker's event loop, its hooks and its
+ * sampler write, the worker that answers reads.
+ *
+ * The rings lie in memory of their own that the master maps before it forks;
+ * the kernel gives it pages as they are written.  A ring is written by the
+ * owner of the slot and read by the worker that answers; `head` and `tail`
+ * are positions in the stream, which never begins anew.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_TRACE_RING_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_TRACE_RING_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_base.h"
+#include "ngx_prof_zone.h"
+
+
+/* moments of CPU samples that a worker keeps of one trace */
+#define NGX_HTTP_PROFILING_TRACE_MOMENTS  4096
+
+
+typedef struct {
+    uint64_t                      time;     /* ns; written last, 0: not yet */
+    uint32_t                      goroutine;
+    uint32_t                      node;     /* of the slot's stacks */
+} ngx_http_profiling_trace_moment_t;
+
+
+typedef struct {
+
+    /* by the owner of the slot */
+
+    uint64_t                      seq;      /* the trace that it records */
+    uint64_t                      start;    /* where its events begin */
+    uint64_t                      head;     /* where the next one goes */
+    uint64_t                      lost;     /* events, in this trace */
+    uint64_t                      pad0[4];
+
+    /* by the worker that answers */
+
+    uint64_t                      tail;     /* up to where it has read */
+    uint64_t                      pad1[7];
+
+    /* by the owner's threads, atomically, may be more than there is room */
+
+    uint64_t                      moment_n;
+    uint64_t                      pad2[7];
+
+    ngx_http_profiling_trace_moment_t
+                                  moment[NGX_HTTP_PROFILING_TRACE_MOMENTS];
+} ngx_http_profiling_trace_ring_t;
+
+
+/* of this worker */
+
+typedef struct {
+    ngx_uint_t                    on;       /* it records */
+    ngx_uint_t                    polls;    /* events pass through here */
+    ngx_uint_t                    asked;    /* the kernel, for the latest */
+    uint32_t                      goroutine;    /* that runs, 0: the worker */
+} ngx_http_profiling_tracing_t;
+
+
+/* the writer of this worker's ring */
+
+typedef struct {
+    ngx_http_profiling_trace_ring_t  *ring;
+    u_char                           *data;
+    size_t                            size;
+    uint64_t                          seq;      /* 0: none was recorded */
+    uint64_t                          until;    /* ns */
+    uint64_t                          time;     /* of the latest event */
+    uint64_t                          head;
+    size_t                            at;       /* head, in the data */
+    size_t                            stop;     /* up to there an event finds
+                                                   room as it is */
+    uint64_t                          tail;     /* as it was last seen */
+    uint64_t                          lost;     /* not yet told */
+    uint64_t                          heap;     /* ns, when to look again */
+} ngx_http_profiling_recorder_t;
+
+
+extern ngx_http_profiling_tracing_t   ngx_http_profiling_tracing;
+extern ngx_http_profiling_recorder_t  ngx_http_profiling_recorder
+    NGX_HTTP_PROFILING_HIDDEN;
+
+
+/* master: maps the rings, once for a zone */
+void ngx_http_profiling_trace_init_module(ngx_cycle_t *cycle,
+    ngx_http_profiling_zone_t *zone);
+
+/* an event with n arguments; NGX_DECLINED: no room, it is counted */
+ngx_int_t ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time,
+    ngx_uint_t n, const uint64_t *args);
+
+/* worker's main thread: a function of this name has blocked for some ns */
+void ngx_http_profiling_trace_blocked(const char *name, uint64_t duration);
+
+/* any thread, signal handlers: a CPU sample, with its node of the stacks */
+void ngx_http_profiling_trace_sample(uint64_t now, uint32_t node,
+    ngx_uint_t main);
+
+/* the rings, also for who reads them */
+
+ngx_http_profiling_trace_ring_t *ngx_http_profiling_trace_ring(
+    const ngx_http_profiling_zone_t *zone, ngx_uint_t slot);
+u_char *ngx_http_profiling_trace_data(ngx_http_profiling_trace_ring_t *ring);
+size_t ngx_http_profiling_trace_size(const ngx_http_profiling_zone_t *zone);
+
+
+#endif /* _NGX_HTTP_PROFILING_TRACE_RING_H_INCLUDED_ */

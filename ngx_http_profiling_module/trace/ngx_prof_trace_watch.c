@@ -1,0 +1,7 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_trace_watch.h"
+
+
+ngx_http_profiling_watch_t  ngx_http_profiling_watch;

@@ -1,0 +1,42 @@
+
+/*
+ * Waking workers: one eventfd a slot, made by the master before it forks and
+ * kept over reloads, so that its number means the same in all processes.  A
+ * worker polls its own by its event loop: an idle worker stays asleep until
+ * somebody asks it for something.
+ *
+ * What is asked stands in the slot's mailbox, never in the eventfd: a wake-up
+ * that is lost or comes twice does no harm.  A worker whose loop does not come
+ * round is asked by a signal, which samplers answer.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_slot.h"
+#include "ngx_prof_zone.h"
+
+
+/* master: makes the eventfds that are missing */
+void ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone,
+    ngx_log_t *log);
+
+/* worker: polls its own, and calls asked() when it is woken */
+void ngx_http_profiling_wake_init(ngx_cycle_t *cycle, void (*asked)(void));
+
+/* worker: wakes the worker of a slot; NGX_ERROR: it cannot be reached */
+ngx_int_t ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot);
+
+/* worker: asks the worker of a slot by a signal; NGX_ERROR: it cannot be */
+ngx_int_t ngx_http_profiling_wake_signal(
+    const ngx_http_profiling_slot_t *slot);
+
+/* worker: wakes all those that wait for an answer of another */
+void ngx_http_profiling_wake_awaiting(void);
+
+
+#endif /* _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_ */

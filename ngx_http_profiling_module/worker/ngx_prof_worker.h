@@ -1,0 +1,58 @@
+
+/*
+ * The process that the module runs in.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_WORKER_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_WORKER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_base.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_zone.h"
+
+
+/*
+ * This process, if it is a worker (or the single process): written when it
+ * starts, and on a reload of a single process.
+ */
+
+typedef struct {
+    ngx_http_profiling_zone_t       *zone;
+    ngx_http_profiling_slot_t       *slot;        /* NULL: not profiled */
+    ngx_http_profiling_main_conf_t  *conf;
+    uint64_t                         pause_threshold;   /* ns */
+    uint64_t                         unavailable; /* bits that never change */
+} ngx_http_profiling_process_t;
+
+
+extern ngx_http_profiling_process_t  ngx_http_profiling_process
+    NGX_HTTP_PROFILING_HIDDEN;
+
+
+/* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
+static ngx_inline uint64_t
+ngx_http_profiling_loop_pass_start(void)
+{
+    return ngx_http_profiling_process.slot->pass_start;
+}
+
+
+/* ns that the loop has been busy until now, with those of this pass */
+static ngx_inline uint64_t
+ngx_http_profiling_loop_busy(uint64_t now)
+{
+    uint64_t  start;
+
+    start = ngx_http_profiling_loop_pass_start();
+
+    return ngx_http_profiling_process.slot->totals.busy
+           + ((start && start < now) ? now - start : 0);
+}
+
+
+#endif /* _NGX_HTTP_PROFILING_WORKER_H_INCLUDED_ */

@@ -1,0 +1,127 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_histogram.h"
+
+
+uint64_t
+ngx_http_profiling_hist_upper(ngx_uint_t bucket)
+{
+    uint64_t    sub;
+    ngx_uint_t  e;
+
+    if (bucket == 0) {
+        return (uint64_t) 1 << NGX_HTTP_PROFILING_HIST_MIN_BITS;
+    }
+
+    bucket--;
+
+    e = NGX_HTTP_PROFILING_HIST_MIN_BITS
+        + (bucket >> NGX_HTTP_PROFILING_HIST_SUB_BITS);
+
+    sub = bucket & ((1 << NGX_HTTP_PROFILING_HIST_SUB_BITS) - 1);
+
+    return ((uint64_t) 1 << e)
+           + ((sub + 1) << (e - NGX_HTTP_PROFILING_HIST_SUB_BITS));
+}
+
+
+void
+ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
+    const ngx_http_profiling_hist_t *src,
+    const ngx_http_profiling_hist_t *base)
+{
+    uint64_t    n, less, max, used;
+    ngx_uint_t  i, top;
+
+    top = ngx_http_profiling_load(&src->top);
+
+    if (top > NGX_HTTP_PROFILING_HIST_BUCKETS) {
+        top = NGX_HTTP_PROFILING_HIST_BUCKETS;
+    }
+
+    used = 0;
+
+    /* read base first: a new owner may set base to src, but never above it */
+
+    for (i = 0; i < top; i++) {
+        less = base ? ngx_http_profiling_load_acquire(&base->bucket[i]) : 0;
+        n = ngx_http_profiling_load(&src->bucket[i]) - less;
+
+        if (n) {
+            dst->bucket[i] += n;
+            used = i + 1;
+        }
+    }
+
+    if (used == 0) {
+        return;
+    }
+
+    less = base ? ngx_http_profiling_load_acquire(&base->sum) : 0;
+    dst->sum += ngx_http_profiling_load(&src->sum) - less;
+
+    less = base ? ngx_http_profiling_load_acquire(&base->max) : 0;
+    max = ngx_http_profiling_load(&src->max);
+
+    if (base && max == less) {
+        max = ngx_min(max, ngx_http_profiling_hist_upper(used - 1));
+    }
+
+    dst->max = ngx_max(dst->max, max);
+    dst->top = ngx_max(dst->top, used);
+}
+
+
+uint64_t
+ngx_http_profiling_hist_number(const ngx_http_profiling_hist_t *h)
+{
+    return ngx_http_profiling_hist_cumulative(h,
+                                         NGX_HTTP_PROFILING_HIST_BUCKETS - 1);
+}
+
+
+uint64_t
+ngx_http_profiling_hist_cumulative(const ngx_http_profiling_hist_t *h,
+    ngx_uint_t bucket)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = 0;
+
+    for (i = 0; i < h->top && i <= bucket; i++) {
+        n += h->bucket[i];
+    }
+
+    return n;
+}
+
+
+uint64_t
+ngx_http_profiling_hist_quantile(const ngx_http_profiling_hist_t *h, double q)
+{
+    double      rank;
+    uint64_t    seen, low, high;
+    ngx_uint_t  i;
+
+    rank = q * (double) ngx_http_profiling_hist_number(h);
+    seen = 0;
+
+    for (i = 0; i < h->top; i++) {
+        seen += h->bucket[i];
+
+        if (seen && (double) seen >= rank) {
+            break;
+        }
+    }
+
+    if (i == h->top) {
+        return h->max;
+    }
+
+    low = i ? ngx_http_profiling_hist_upper(i - 1) : 0;
+    high = ngx_http_profiling_hist_upper(i);
+
+    return ngx_min(low + (high - low) / 2, h->max);
+}

@@ -1,0 +1,66 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_record.h"
+
+
+void
+ngx_http_profiling_copy_words(void *dst, const void *src, size_t size)
+{
+    size_t           i, n;
+    uint64_t        *to;
+    const uint64_t  *from;
+
+    to = dst;
+    from = src;
+    n = size / sizeof(uint64_t);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_profiling_store(&to[i], ngx_http_profiling_load(&from[i]));
+    }
+}
+
+
+void
+ngx_http_profiling_record_write(uint64_t *seq, void *dst, const void *src,
+    size_t size)
+{
+    uint64_t  n;
+
+    n = ngx_http_profiling_load(seq) | 1;
+
+    ngx_http_profiling_store(seq, n);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+
+    ngx_http_profiling_copy_words(dst, src, size);
+
+    ngx_http_profiling_store_release(seq, n + 1);
+}
+
+
+ngx_int_t
+ngx_http_profiling_record_read(const uint64_t *seq, void *dst,
+    const void *src, size_t size)
+{
+    uint64_t    before;
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_RECORD_TRIES; i++) {
+
+        before = ngx_http_profiling_load_acquire(seq);
+
+        if (before & 1) {
+            ngx_cpu_pause();
+            continue;
+        }
+
+        ngx_http_profiling_copy_words(dst, src, size);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+        if (ngx_http_profiling_load(seq) == before) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_AGAIN;
+}

@@ -1,0 +1,228 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_slot.h"
+
+
+/* bytes of a pause from number on: what seq guards */
+#define NGX_HTTP_PROFILING_PAUSE_BODY                                         \
+    (sizeof(ngx_http_profiling_pause_t)                                       \
+     - offsetof(ngx_http_profiling_pause_t, number))
+
+
+/*
+ * Statuses that nginx sends or knows by name, and those of RFC 9110 and its
+ * registry.  The indices are part of the layout of the zone.
+ */
+
+#define NGX_HTTP_PROFILING_CODE_OTHER  1
+
+static const uint16_t  ngx_http_profiling_codes[NGX_HTTP_PROFILING_CODES] = {
+    0, 100, 200, 300, 400, 500,           /* 1 to 5: the rest of a class */
+
+    101, 102, 103,
+    200, 201, 202, 203, 204, 205, 206, 207, 208, 226,
+    300, 301, 302, 303, 304, 307, 308,
+    400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413,
+    414, 415, 416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 429, 431,
+    444, 451, 494, 495, 496, 497, 498, 499,
+    500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511, 520, 521, 522
+};
+
+
+void
+ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot, uint64_t time,
+    uint64_t duration, ngx_uint_t cause)
+{
+    ngx_http_profiling_pause_t  pause;
+
+    ngx_memzero(&pause, sizeof(ngx_http_profiling_pause_t));
+
+    pause.duration = duration;
+    pause.cause = cause;
+
+    ngx_http_profiling_slot_stall(slot, time, &pause);
+}
+
+
+void
+ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot, uint64_t time,
+    ngx_http_profiling_pause_t *pause)
+{
+    ngx_http_profiling_pause_t  *p;
+
+    ngx_http_profiling_add(&slot->totals.pauses, 1);
+    ngx_http_profiling_add(&slot->totals.pause_total, pause->duration);
+    ngx_http_profiling_store(&slot->last_pause, pause->duration);
+    ngx_http_profiling_store(&slot->last_pause_time, time);
+
+    pause->number = slot->totals.pauses;
+    pause->time = time;
+    pause->pid = slot->owner;
+
+    p = &slot->pause[pause->number % NGX_HTTP_PROFILING_PAUSES];
+
+    ngx_http_profiling_record_write(&p->seq, &p->number, &pause->number,
+                                    NGX_HTTP_PROFILING_PAUSE_BODY);
+
+    if (pause->duration >= NGX_HTTP_PROFILING_STALL) {
+        ngx_http_profiling_store_release(&slot->last_stall, pause->number);
+    }
+}
+
+
+ngx_int_t
+ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
+    ngx_http_profiling_pause_t *to)
+{
+    return ngx_http_profiling_record_read(&from->seq, &to->number,
+                                          &from->number,
+                                          NGX_HTTP_PROFILING_PAUSE_BODY);
+}
+
+
+ngx_uint_t
+ngx_http_profiling_code_find(ngx_uint_t status)
+{
+    ngx_uint_t  low, high, middle;
+
+    if (status < 100) {
+        return 0;
+    }
+
+    /* RFC 9110, 15: a status of an invalid class is treated as 5xx */
+
+    if (status > 599) {
+        return 5;
+    }
+
+    if (status == 200) {
+        return 9;
+    }
+
+    low = 6;
+    high = NGX_HTTP_PROFILING_CODES;
+
+    while (low < high) {
+        middle = (low + high) / 2;
+
+        if (ngx_http_profiling_codes[middle] == status) {
+            return middle;
+        }
+
+        if (ngx_http_profiling_codes[middle] != 0
+            && ngx_http_profiling_codes[middle] < status)
+        {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return status / 100;
+}
+
+
+ngx_int_t
+ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
+    ngx_uint_t *other)
+{
+    if (index >= NGX_HTTP_PROFILING_CODES
+        || (index && ngx_http_profiling_codes[index] == 0))
+    {
+        return NGX_DECLINED;
+    }
+
+    *status = ngx_http_profiling_codes[index];
+    *other = (index >= NGX_HTTP_PROFILING_CODE_OTHER && index <= 5);
+
+    return NGX_OK;
+}
+
+
+uint64_t
+ngx_http_profiling_counts_requests(const ngx_http_profiling_counts_t *counts)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
+        n += ngx_http_profiling_load(&counts->code[i]);
+    }
+
+    return n;
+}
+
+
+uint64_t
+ngx_http_profiling_counts_class(const ngx_http_profiling_counts_t *counts,
+    ngx_uint_t class)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
+
+        if (ngx_http_profiling_codes[i] / 100 == class && (i == 0) == !class) {
+            n += ngx_http_profiling_load(&counts->code[i]);
+        }
+    }
+
+    return n;
+}
+
+
+void
+ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
+    const ngx_http_profiling_counts_t *src,
+    const ngx_http_profiling_counts_t *base)
+{
+    uint64_t    less;
+    ngx_uint_t  i;
+
+    /* read base first: a new owner may set base to src, but never above it */
+
+    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
+        less = base ? ngx_http_profiling_load_acquire(&base->code[i]) : 0;
+        dst->code[i] += ngx_http_profiling_load(&src->code[i]) - less;
+    }
+
+    less = base ? ngx_http_profiling_load_acquire(&base->bytes_in) : 0;
+    dst->bytes_in += ngx_http_profiling_load(&src->bytes_in) - less;
+
+    less = base ? ngx_http_profiling_load_acquire(&base->bytes_out) : 0;
+    dst->bytes_out += ngx_http_profiling_load(&src->bytes_out) - less;
+
+    ngx_http_profiling_hist_sum(&dst->latency, &src->latency,
+                                base ? &base->latency : NULL);
+    ngx_http_profiling_hist_sum(&dst->upstream, &src->upstream,
+                                base ? &base->upstream : NULL);
+}
+
+
+void
+ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
+    const ngx_http_profiling_totals_t *src,
+    const ngx_http_profiling_totals_t *base)
+{
+    uint64_t        *to, less;
+    ngx_uint_t       i;
+    const uint64_t  *from, *words;
+
+    to = (uint64_t *) dst;
+    from = (const uint64_t *) src;
+    words = (const uint64_t *) base;
+
+    for (i = 0;
+         i < sizeof(ngx_http_profiling_totals_t) / sizeof(uint64_t);
+         i++)
+    {
+        less = words ? ngx_http_profiling_load_acquire(&words[i]) : 0;
+        to[i] += ngx_http_profiling_load(&from[i]) - less;
+    }
+}

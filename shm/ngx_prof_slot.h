@@ -1,0 +1,389 @@
+
+/*
+ * A slot: what one worker writes about itself.
+ *
+ * A worker claims a slot when it starts, and only that worker writes to it.
+ * Its counters are never reset: the next owner of the slot copies them to
+ * `base` and continues counting.  So totals of ended workers need neither a
+ * transfer nor a lock, a process killed at any instruction loses nothing, and
+ * no counter ever decreases.
+ * Sum over all slots: the zone since its start.  Slot minus base: the slot's
+ * present worker.  Gauges are valid only while the owner lives.
+ *
+ * Unless told otherwise a field is written by the owner; anyone may read.
+ */
+
+
+#ifndef _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_
+#define _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_record.h"
+#include "ngx_prof_histogram.h"
+#include "ngx_prof_ring.h"
+
+
+#define NGX_HTTP_PROFILING_LINE       64
+
+/* number of counted response codes, see ngx_http_profiling_code_index() */
+#define NGX_HTTP_PROFILING_CODES      80
+
+/* the index of the most frequent one */
+#define NGX_HTTP_PROFILING_CODE_200   9
+
+/* the latest pauses kept, a power of two */
+#define NGX_HTTP_PROFILING_PAUSES     256
+
+/* frames of a pause, the innermost ones */
+#define NGX_HTTP_PROFILING_PAUSE_FRAMES  24
+
+/* health reports pauses from this length on, ns */
+#define NGX_HTTP_PROFILING_STALL      1000000000
+
+/* figures that a worker may be unable to get: bits of gauges.unavailable */
+#define NGX_HTTP_PROFILING_NO_HEAP    0x0001
+#define NGX_HTTP_PROFILING_NO_ALLOC   0x0002  /* total_alloc */
+#define NGX_HTTP_PROFILING_NO_MEMORY  0x0004  /* anonymous and shared */
+#define NGX_HTTP_PROFILING_NO_STACKS  0x0008
+#define NGX_HTTP_PROFILING_NO_FDS     0x0010
+#define NGX_HTTP_PROFILING_NO_LOOP    0x0020  /* epoll_wait not interposed */
+#define NGX_HTTP_PROFILING_NO_TRIM    0x0040  /* next_gc */
+#define NGX_HTTP_PROFILING_NO_TASKS   0x0080
+#define NGX_HTTP_PROFILING_NO_ACCEPT  0x0100
+
+
+/* requests that have ended, of a worker or of one place of it */
+
+typedef struct {
+    uint64_t                   code[NGX_HTTP_PROFILING_CODES];
+    uint64_t                   bytes_in;
+    uint64_t                   bytes_out;
+    ngx_http_profiling_hist_t  latency;
+    ngx_http_profiling_hist_t  upstream;
+} ngx_http_profiling_counts_t;
+
+
+/* counters of a worker; all only grow */
+
+typedef struct {
+    uint64_t  iterations;       /* passes of the event loop */
+    uint64_t  events;           /* events that epoll_wait returned */
+    uint64_t  busy;             /* ns between two waits */
+    uint64_t  wait;             /* ns in epoll_wait */
+    uint64_t  pauses;
+    uint64_t  pause_total;      /* ns */
+    uint64_t  accepted;         /* connections */
+    uint64_t  dropped;          /* of these, for want of a free connection */
+    uint64_t  tasks;            /* handed to thread pools */
+    uint64_t  total_alloc;      /* bytes */
+    uint64_t  mallocs;          /* allocations, of these bytes */
+    uint64_t  frees;
+    uint64_t  user;             /* us of CPU time */
+    uint64_t  system;           /* us of CPU time */
+    uint64_t  voluntary;        /* context switches */
+    uint64_t  involuntary;      /* context switches */
+    uint64_t  minor_faults;
+    uint64_t  major_faults;
+    uint64_t  trims;            /* forced collections */
+    uint64_t  ticks;
+    uint64_t  tick_time;        /* ns spent in the collector */
+} ngx_http_profiling_totals_t;
+
+
+/* what a worker found at its latest tick; valid while it lives */
+
+typedef struct {
+    uint64_t  time;             /* ms since the epoch, UTC */
+    uint64_t  clock;            /* ns of CLOCK_MONOTONIC */
+    uint64_t  unavailable;      /* NGX_HTTP_PROFILING_NO_* */
+    uint64_t  draining;         /* 1: finishes its connections, then exits */
+
+    uint64_t  heap_alloc;       /* bytes, as all below but the counts */
+    uint64_t  heap_sys;
+    uint64_t  next_gc;
+    uint64_t  anonymous;
+    uint64_t  shared;           /* shared memory, resident */
+    uint64_t  files;            /* mapped files, resident */
+    uint64_t  stack_inuse;
+    uint64_t  stack_sys;
+    uint64_t  stack_main;       /* mapped for the main thread's stack */
+    uint64_t  threads;
+    uint64_t  descriptors;
+
+    uint64_t  connections;      /* client + upstream + idle ones + other,
+                                   + streams */
+    uint64_t  active;           /* client connections */
+    uint64_t  reading;
+    uint64_t  writing;
+    uint64_t  waiting;
+    uint64_t  upstream;         /* in use */
+    uint64_t  keepalive;        /* upstream connections kept alive */
+    uint64_t  other;            /* resolvers, mail, stream and others */
+    uint64_t  streams;          /* of HTTP/2, being served */
+    uint64_t  free;
+
+    uint64_t  interval;         /* ns since the tick before; 0: the first */
+    uint64_t  requests;         /* in that interval */
+    uint64_t  errors;
+    uint64_t  busy;             /* ns in that interval */
+    uint64_t  cpu;              /* us in that interval */
+
+    uint64_t  collect;          /* ns that the latest tick took */
+} ngx_http_profiling_gauges_t;
+
+
+typedef enum {
+    NGX_HTTP_PROFILING_CAUSE_UNKNOWN = 0,
+    NGX_HTTP_PROFILING_CAUSE_TRIM,
+    NGX_HTTP_PROFILING_CAUSE_CPU,       /* frames: on the processor */
+    NGX_HTTP_PROFILING_CAUSE_BLOCKED    /* frames: in a call that waited */
+} ngx_http_profiling_cause_e;
+
+
+/* one pause of the event loop; seq guards the rest */
+
+typedef struct {
+    uint64_t  seq;
+    uint64_t  number;           /* of the slot's pauses, from 1; 0: none */
+    uint64_t  time;             /* ms since the epoch, UTC: its end */
+    uint64_t  duration;         /* ns */
+    uint64_t  cause;            /* ngx_http_profiling_cause_e */
+    uint64_t  pid;              /* of the worker */
+    uint64_t  cpu;              /* ns on the processor, at most duration */
+    uint64_t  blocked;          /* ns in calls that waited */
+    uint64_t  label;            /* ngx_http_profiling_label() */
+    uint64_t  n;                /* of frames, 0: no stack was taken */
+    uint64_t  frames[NGX_HTTP_PROFILING_PAUSE_FRAMES];
+                                /* innermost first, see frame.h */
+} ngx_http_profiling_pause_t;
+
+
+/*
+ * What the owner's main thread was doing in a pass that took too long, as a
+ * signal handler saw it; seq guards the rest.
+ */
+
+typedef struct {
+    uint64_t  seq;
+    uint64_t  pass;             /* its pass_start */
+    uint64_t  time;             /* ns, CLOCK_MONOTONIC: when it was seen */
+    uint64_t  blocked;          /* 1: off the processor, in a call */
+    uint64_t  label;            /* as the rest: see the pause */
+    uint64_t  n;
+    uint64_t  frames[NGX_HTTP_PROFILING_PAUSE_FRAMES];
+} ngx_http_profiling_stall_t;
+
+/* bytes from pass on: what seq guards */
+#define NGX_HTTP_PROFILING_STALL_BODY                                         \
+    (sizeof(ngx_http_profiling_stall_t)                                       \
+     - offsetof(ngx_http_profiling_stall_t, pass))
+
+
+/*
+ * A request to trim, and its answer: bytes before and after, 0: unknown.  A new
+ * owner of the slot does not answer requests made to the previous one.
+ */
+
+typedef struct {
+    uint64_t  alloc;            /* handed out by the allocator */
+    uint64_t  sys;              /* held by the allocator */
+    uint64_t  resident;         /* of these, by its own account, in memory */
+    uint64_t  anonymous;        /* of the process, in memory */
+} ngx_http_profiling_trim_heap_t;
+
+typedef struct {
+    uint64_t  asked;            /* by any worker, atomically: + 1 each */
+    uint64_t  seq;              /* guards the rest, written by the owner */
+    uint64_t  done;             /* the `asked` that was answered */
+    uint64_t  pid;              /* who answered */
+    uint64_t  trimmed;          /* 0: the allocator cannot */
+    uint64_t  duration;         /* ns */
+    ngx_http_profiling_trim_heap_t  before;
+    ngx_http_profiling_trim_heap_t  after;
+} ngx_http_profiling_trim_t;
+
+/* bytes from done on: what seq guards */
+#define NGX_HTTP_PROFILING_TRIM_BODY                                          \
+    (sizeof(ngx_http_profiling_trim_t)                                        \
+     - offsetof(ngx_http_profiling_trim_t, done))
+
+
+/* whether a worker can sample its CPU time */
+
+typedef enum {
+    NGX_HTTP_PROFILING_SAMPLER_NONE = 0,    /* not tried yet */
+    NGX_HTTP_PROFILING_SAMPLER_READY,
+    NGX_HTTP_PROFILING_SAMPLER_TAKEN,       /* SIGPROF is another's */
+    NGX_HTTP_PROFILING_SAMPLER_FAILED
+} ngx_http_profiling_sampler_e;
+
+
+/* whether a worker samples its heap */
+
+typedef enum {
+    NGX_HTTP_PROFILING_HEAP_OFF = 0,
+    NGX_HTTP_PROFILING_HEAP_ON,
+    NGX_HTTP_PROFILING_HEAP_PART,           /* calls that belong to another
+                                               tool are not seen */
+    NGX_HTTP_PROFILING_HEAP_FAILED
+} ngx_http_profiling_heap_state_e;
+
+
+/* sets of loaded objects that the addresses of one owner may belong to */
+#define NGX_HTTP_PROFILING_ROOTS  12
+
+
+typedef struct {
+
+    /* who: written when the slot is claimed or given back */
+
+    uint64_t                      owner;        /* pid, 0: free; owner.h */
+    uint64_t                      start;        /* of the owner, in clock
+                                                   ticks since the machine's
+                                                   start, 0: not known */
+    uint64_t                      claimed;      /* ms since the epoch */
+    uint64_t                      tick;         /* the first of this owner */
+    uint64_t                      generation;
+    uint64_t                      process_slot; /* ngx_process_slot */
+    uint64_t                      worker;       /* ngx_worker */
+    uint64_t                      claims;       /* owners so far */
+
+    /* event loop: written in each pass */
+
+    uint64_t                      pass_start;   /* ns, CLOCK_MONOTONIC */
+    uint64_t                      wait_start;   /* ns: when it waited last */
+    uint64_t                      last_pause;   /* ns */
+    uint64_t                      last_pause_time;  /* ms since the epoch */
+    uint64_t                      last_stall;   /* number of the latest pause
+                                                   of NGX_..._STALL, 0: none */
+    uint64_t                      image;        /* hash of what is mapped */
+    uint64_t                      pad0[2];
+
+    /* CPU sampler: written by the owner's threads */
+
+    uint64_t                      sample_until; /* ns, CLOCK_MONOTONIC */
+    uint64_t                      samples;
+    uint64_t                      sample_time;  /* ns spent in the handler */
+    uint64_t                      sample_jit;   /* with code of no object */
+    uint64_t                      sample_broken;
+    uint64_t                      sample_truncated;
+    uint64_t                      sampler;      /* ngx_..._sampler_e */
+
+    uint64_t                      interval;     /* ms from tick to tick, by
+                                                   which they are numbered */
+
+    /* heap: by the owner, when it starts, and when objects are loaded */
+
+    uint64_t                      heap_owner;   /* pid that has taken the
+                                                   heap's table over */
+    uint64_t                      heap_state;   /* ngx_..._heap_state_e */
+    uint64_t                      heap_lost;    /* found no room in the table
+                                                   of live samples */
+    uint64_t                      heap_roots;   /* that are set */
+    uint64_t                      heap_root[NGX_HTTP_PROFILING_ROOTS];
+
+    ngx_http_profiling_totals_t   totals;
+    ngx_http_profiling_hist_t     passes;
+    ngx_http_profiling_counts_t   all;
+
+    /* mailbox: written by others too, on cache lines of its own */
+
+    uint64_t                      pad1[NGX_HTTP_PROFILING_LINE / 8];
+    ngx_http_profiling_trim_t     trim;
+    uint64_t                      awaiting;     /* owner waits for answers */
+    uint64_t                      pad2[NGX_HTTP_PROFILING_LINE / 8];
+
+    uint64_t                      gauges_seq;
+    ngx_http_profiling_gauges_t   gauges;
+    ngx_http_profiling_pause_t    pause[NGX_HTTP_PROFILING_PAUSES];
+    ngx_http_profiling_stall_t    stall;
+
+    /* the counters when the present owner claimed the slot */
+
+    ngx_http_profiling_totals_t   base;
+    ngx_http_profiling_hist_t     base_passes;
+    ngx_http_profiling_counts_t   base_all;
+
+} ngx_http_profiling_slot_t;
+
+
+/* whether the owner waits for events: no pass has begun since */
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_slot_waiting(const ngx_http_profiling_slot_t *slot)
+{
+    return ngx_http_profiling_load(&slot->wait_start)
+           > ngx_http_profiling_load(&slot->pass_start);
+}
+
+
+/* by the owner: one more pause; time in ms since the epoch, duration in ns */
+void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
+    uint64_t time, uint64_t duration, ngx_uint_t cause);
+
+/*
+ * The same with a place: all but number, time and pid is taken from pause.
+ */
+void ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot,
+    uint64_t time, ngx_http_profiling_pause_t *pause);
+
+/* by anyone: a slot's pause, without seq; errors as of record_read() */
+ngx_int_t ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
+    ngx_http_profiling_pause_t *to);
+
+/*
+ * The index of a response status in counts.code.  Each status that nginx knows
+ * has its own; the others share one a class.  A status of 600 or more belongs
+ * to class 5.  A status below 100 (the client left before any answer) is 0.
+ */
+ngx_uint_t ngx_http_profiling_code_find(ngx_uint_t status);
+
+
+static ngx_inline ngx_uint_t
+ngx_http_profiling_code_index(ngx_uint_t status)
+{
+    return (status == 200) ? NGX_HTTP_PROFILING_CODE_200
+                           : ngx_http_profiling_code_find(status);
+}
+
+
+/*
+ * The status of an index.  *other: the index counts all other statuses of its
+ * class; *status is then 100, 200 .. 500 (0: no status).  NGX_DECLINED: the
+ * index is not used.
+ */
+ngx_int_t ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
+    ngx_uint_t *other);
+
+
+/* by the owner: one ended request; latency and upstream in ns */
+static ngx_inline void
+ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
+    ngx_uint_t code, uint64_t in, uint64_t out, ngx_uint_t bucket,
+    uint64_t latency)
+{
+    ngx_http_profiling_add(&counts->code[code], 1);
+    ngx_http_profiling_add(&counts->bytes_in, in);
+    ngx_http_profiling_add(&counts->bytes_out, out);
+    ngx_http_profiling_hist_count(&counts->latency, bucket, latency);
+}
+
+
+/* number of requests, and of those of a class: 5 is status 500 and more */
+uint64_t ngx_http_profiling_counts_requests(
+    const ngx_http_profiling_counts_t *counts);
+uint64_t ngx_http_profiling_counts_class(
+    const ngx_http_profiling_counts_t *counts, ngx_uint_t class);
+
+/* adds src, less base if that is not NULL, to the private dst */
+void ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
+    const ngx_http_profiling_counts_t *src,
+    const ngx_http_profiling_counts_t *base);
+void ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
+    const ngx_http_profiling_totals_t *src,
+    const ngx_http_profiling_totals_t *base);
+
+
+#endif /* _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_ */

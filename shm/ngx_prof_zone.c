@@ -1,0 +1,525 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_zone.h"
+
+
+static size_t ngx_http_profiling_zone_wait_bytes(ngx_uint_t stacks);
+static size_t ngx_http_profiling_zone_slot_size(
+    const ngx_http_profiling_shape_t *shape);
+static size_t ngx_http_profiling_zone_dump_size(size_t dump);
+static size_t ngx_http_profiling_zone_slots_offset(
+    const ngx_http_profiling_shape_t *shape);
+static ngx_uint_t ngx_http_profiling_zone_check_names(
+    const ngx_http_profiling_zone_t *zone);
+static size_t ngx_http_profiling_zone_name(u_char *dst, size_t max,
+    const ngx_str_t *name);
+static uint32_t ngx_http_profiling_zone_hash(const ngx_str_t *server,
+    const ngx_str_t *location);
+
+
+/* a wait is far rarer than a sample of the CPU */
+
+ngx_uint_t
+ngx_http_profiling_zone_wait_size(ngx_uint_t stacks)
+{
+    return ngx_max(stacks / 32, 512);
+}
+
+
+static size_t
+ngx_http_profiling_zone_wait_bytes(ngx_uint_t stacks)
+{
+    ngx_uint_t  n;
+
+    n = ngx_http_profiling_zone_wait_size(stacks);
+
+    return ngx_http_profiling_stacks_size(n)
+           + ngx_http_profiling_round(n
+                                    * sizeof(ngx_http_profiling_wait_base_t));
+}
+
+
+static size_t
+ngx_http_profiling_zone_slot_size(const ngx_http_profiling_shape_t *shape)
+{
+    return ngx_http_profiling_round(sizeof(ngx_http_profiling_slot_t))
+           + ngx_http_profiling_round(shape->history
+                                      * sizeof(ngx_http_profiling_sample_t))
+           + 2 * shape->places * NGX_HTTP_PROFILING_COUNTS_SIZE
+           + ngx_http_profiling_stacks_size(shape->stacks)
+           + NGX_HTTP_PROFILING_WAITS
+             * ngx_http_profiling_zone_wait_bytes(shape->stacks)
+           + ngx_http_profiling_stacks_size(
+                               ngx_http_profiling_zone_heap_n(shape->stacks))
+           + ngx_http_profiling_round(
+                               ngx_http_profiling_zone_heap_n(shape->stacks)
+                               * sizeof(ngx_http_profiling_freed_t));
+}
+
+
+static size_t
+ngx_http_profiling_zone_slots_offset(const ngx_http_profiling_shape_t *shape)
+{
+    return ngx_http_profiling_round(sizeof(ngx_http_profiling_zone_t))
+           + ngx_http_profiling_round(shape->places
+                                      * sizeof(ngx_http_profiling_place_t))
+           + ngx_http_profiling_round(shape->slots * sizeof(int32_t));
+}
+
+
+static size_t
+ngx_http_profiling_zone_dump_size(size_t dump)
+{
+    return dump
+           ? ngx_http_profiling_round(ngx_http_profiling_dump_area_size(dump))
+           : 0;
+}
+
+
+size_t
+ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape)
+{
+    size_t  size;
+
+    /* with these limits the size of one slot cannot overflow */
+
+    if (shape->slots == 0 || shape->history == 0 || shape->places == 0
+        || shape->slots > NGX_HTTP_PROFILING_SLOTS_MAX
+        || shape->history > NGX_HTTP_PROFILING_HISTORY_MAX
+        || shape->places > NGX_HTTP_PROFILING_PLACES_MAX
+        || shape->stacks > NGX_HTTP_PROFILING_STACKS_MAX
+        || (shape->stacks & (shape->stacks - 1))
+        || shape->dump > NGX_HTTP_PROFILING_DUMP_MAX
+        || shape->dump % NGX_HTTP_PROFILING_LINE)
+    {
+        return 0;
+    }
+
+    if (__builtin_mul_overflow(ngx_http_profiling_zone_slot_size(shape)
+                               + ngx_http_profiling_zone_dump_size(
+                                                                shape->dump),
+                               shape->slots, &size)
+        || __builtin_add_overflow(ngx_http_profiling_zone_slots_offset(shape),
+                                  size, &size))
+    {
+        return 0;
+    }
+
+    return size;
+}
+
+
+void
+ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_shape_t *shape, uint64_t time, uint64_t clock)
+{
+    int32_t     *wake;
+    ngx_uint_t   i;
+
+    zone->layout = NGX_HTTP_PROFILING_LAYOUT;
+    zone->size = ngx_http_profiling_zone_size(shape);
+    zone->slots = shape->slots;
+    zone->history = shape->history;
+    zone->places = shape->places;
+    zone->stacks = shape->stacks;
+    zone->slot_size = ngx_http_profiling_zone_slot_size(shape);
+    zone->slots_offset = ngx_http_profiling_zone_slots_offset(shape);
+    zone->dump = shape->dump;
+    zone->dumps_offset = zone->slots_offset + zone->slots * zone->slot_size;
+    zone->start_time = time;
+    zone->start_clock = clock;
+    zone->place_n = 1;
+    zone->upstream_n = 1;
+    zone->name_n = 1;
+
+    wake = ngx_http_profiling_zone_wake(zone);
+
+    for (i = 0; i < shape->slots; i++) {
+        wake[i] = -1;
+    }
+
+    ngx_http_profiling_store_release(&zone->magic, NGX_HTTP_PROFILING_MAGIC);
+}
+
+
+const char *
+ngx_http_profiling_zone_check(const ngx_http_profiling_zone_t *zone,
+    size_t size)
+{
+    ngx_http_profiling_shape_t  shape;
+
+    if (size < sizeof(ngx_http_profiling_zone_t)
+        || zone->magic != NGX_HTTP_PROFILING_MAGIC)
+    {
+        return "it does not hold profiling data";
+    }
+
+    if (zone->layout != NGX_HTTP_PROFILING_LAYOUT) {
+        return "it has the layout of another version of the module";
+    }
+
+    shape.slots = zone->slots;
+    shape.history = zone->history;
+    shape.places = zone->places;
+    shape.stacks = zone->stacks;
+    shape.dump = zone->dump;
+
+    if (zone->size > size
+        || zone->size != ngx_http_profiling_zone_size(&shape)
+        || zone->slot_size != ngx_http_profiling_zone_slot_size(&shape)
+        || zone->slots_offset != ngx_http_profiling_zone_slots_offset(&shape)
+        || zone->dumps_offset != zone->slots_offset
+                                 + zone->slots * zone->slot_size
+        || zone->place_n == 0 || zone->place_n > zone->places
+        || zone->upstream_n > NGX_HTTP_PROFILING_UPSTREAMS
+        || zone->name_n > NGX_HTTP_PROFILING_ZONES)
+    {
+        return "its header contradicts itself";
+    }
+
+    if (!ngx_http_profiling_zone_check_names(zone)) {
+        return "its names do not fit";
+    }
+
+    return NULL;
+}
+
+
+/* they are read by their lengths, by all workers */
+
+static ngx_uint_t
+ngx_http_profiling_zone_check_names(const ngx_http_profiling_zone_t *zone)
+{
+    ngx_uint_t                         i;
+    const ngx_http_profiling_place_t  *place;
+
+    for (i = 0; i < zone->place_n; i++) {
+        place = ngx_http_profiling_zone_place(zone, i);
+
+        if (place->server_len > NGX_HTTP_PROFILING_SERVER_LEN
+            || place->location_len > NGX_HTTP_PROFILING_LOCATION_LEN)
+        {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < zone->upstream_n; i++) {
+        if (zone->upstream[i].len > NGX_HTTP_PROFILING_UPSTREAM_LEN) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < zone->name_n; i++) {
+        if (zone->name[i].len > NGX_HTTP_PROFILING_UPSTREAM_LEN) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_http_profiling_slot_t *
+ngx_http_profiling_zone_slot(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t i)
+{
+    return (ngx_http_profiling_slot_t *)
+               ((u_char *) zone + zone->slots_offset + i * zone->slot_size);
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_slot_index(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return ((u_char *) slot - (u_char *) zone - zone->slots_offset)
+           / zone->slot_size;
+}
+
+
+ngx_http_profiling_sample_t *
+ngx_http_profiling_zone_history(const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_sample_t *)
+               ((u_char *) slot
+                + ngx_http_profiling_round(sizeof(ngx_http_profiling_slot_t)));
+}
+
+
+ngx_http_profiling_counts_t *
+ngx_http_profiling_zone_counts(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t place)
+{
+    u_char  *p;
+
+    p = (u_char *) ngx_http_profiling_zone_history(slot)
+        + ngx_http_profiling_round(zone->history
+                                   * sizeof(ngx_http_profiling_sample_t));
+
+    return (ngx_http_profiling_counts_t *)
+               (p + place * NGX_HTTP_PROFILING_COUNTS_SIZE);
+}
+
+
+ngx_http_profiling_counts_t *
+ngx_http_profiling_zone_base_counts(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t place)
+{
+    return ngx_http_profiling_zone_counts(zone, slot, zone->places + place);
+}
+
+
+ngx_http_profiling_place_t *
+ngx_http_profiling_zone_place(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t place)
+{
+    return (ngx_http_profiling_place_t *)
+               ((u_char *) zone
+                + ngx_http_profiling_round(sizeof(ngx_http_profiling_zone_t)))
+           + place;
+}
+
+
+ngx_http_profiling_stacks_t *
+ngx_http_profiling_zone_stacks(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_stacks_t *)
+               ngx_http_profiling_zone_counts(zone, slot, 2 * zone->places);
+}
+
+
+ngx_http_profiling_stacks_t *
+ngx_http_profiling_zone_waits(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait)
+{
+    return (ngx_http_profiling_stacks_t *)
+               ((u_char *) ngx_http_profiling_zone_stacks(zone, slot)
+                + ngx_http_profiling_stacks_size(zone->stacks)
+                + wait * ngx_http_profiling_zone_wait_bytes(zone->stacks));
+}
+
+
+ngx_http_profiling_wait_base_t *
+ngx_http_profiling_zone_wait_base(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait)
+{
+    return (ngx_http_profiling_wait_base_t *)
+               ((u_char *) ngx_http_profiling_zone_waits(zone, slot, wait)
+                + ngx_http_profiling_stacks_size(
+                        ngx_http_profiling_zone_wait_size(zone->stacks)));
+}
+
+
+ngx_http_profiling_stacks_t *
+ngx_http_profiling_zone_heap(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_stacks_t *)
+               ngx_http_profiling_zone_waits(zone, slot,
+                                             NGX_HTTP_PROFILING_WAITS);
+}
+
+
+ngx_http_profiling_freed_t *
+ngx_http_profiling_zone_freed(const ngx_http_profiling_zone_t *zone,
+    const ngx_http_profiling_slot_t *slot)
+{
+    return (ngx_http_profiling_freed_t *)
+               ((u_char *) ngx_http_profiling_zone_heap(zone, slot)
+                + ngx_http_profiling_stacks_size(
+                               ngx_http_profiling_zone_heap_n(zone->stacks)));
+}
+
+
+ngx_http_profiling_dump_area_t *
+ngx_http_profiling_zone_dump(const ngx_http_profiling_zone_t *zone,
+    ngx_uint_t i)
+{
+    if (zone->dump == 0) {
+        return NULL;
+    }
+
+    return (ngx_http_profiling_dump_area_t *)
+               ((u_char *) zone + zone->dumps_offset
+                + i * ngx_http_profiling_zone_dump_size(zone->dump));
+}
+
+
+int32_t *
+ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone)
+{
+    return (int32_t *)
+               ((u_char *) ngx_http_profiling_zone_place(zone, 0)
+                + ngx_http_profiling_round(zone->places
+                                       * sizeof(ngx_http_profiling_place_t)));
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *server, const ngx_str_t *location, ngx_uint_t counted)
+{
+    uint32_t                     hash;
+    ngx_uint_t                   i;
+    ngx_http_profiling_place_t  *place, name;
+
+    ngx_memzero(&name, sizeof(ngx_http_profiling_place_t));
+
+    name.server_len = ngx_http_profiling_zone_name(name.server,
+                                NGX_HTTP_PROFILING_SERVER_LEN, server);
+
+    if (location) {
+        name.has_location = 1;
+        name.location_len = ngx_http_profiling_zone_name(name.location,
+                                NGX_HTTP_PROFILING_LOCATION_LEN, location);
+    }
+
+    hash = ngx_http_profiling_zone_hash(server, location);
+
+    for (i = 1; i < zone->place_n; i++) {
+        place = ngx_http_profiling_zone_place(zone, i);
+
+        if (place->hash == hash
+            && place->has_location == name.has_location
+            && place->server_len == name.server_len
+            && place->location_len == name.location_len
+            && ngx_memcmp(place->server, name.server, name.server_len) == 0
+            && ngx_memcmp(place->location, name.location, name.location_len)
+               == 0)
+        {
+            ngx_http_profiling_store(&place->generation, zone->generation);
+            place->counted |= counted;
+            return i;
+        }
+    }
+
+    if (i == zone->places) {
+        ngx_http_profiling_add(&zone->place_lost, 1);
+        return NGX_HTTP_PROFILING_PLACE_OTHER;
+    }
+
+    name.hash = hash;
+    name.counted = counted;
+    name.generation = zone->generation;
+    *ngx_http_profiling_zone_place(zone, i) = name;
+
+    /* readers see the name before its index */
+    ngx_http_profiling_store_release(&zone->place_n, i + 1);
+
+    return i;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_register_upstream(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_upstream_t  *upstream, cut;
+
+    ngx_memzero(&cut, sizeof(ngx_http_profiling_upstream_t));
+
+    cut.len = ngx_http_profiling_zone_name(cut.name,
+                                       NGX_HTTP_PROFILING_UPSTREAM_LEN, name);
+
+    for (i = 1; i < zone->upstream_n; i++) {
+        upstream = &zone->upstream[i];
+
+        if (ngx_memcmp(upstream, &cut, sizeof(ngx_http_profiling_upstream_t))
+            == 0)
+        {
+            return i;
+        }
+    }
+
+    if (i == NGX_HTTP_PROFILING_UPSTREAMS) {
+        return i - 1;
+    }
+
+    if (i == NGX_HTTP_PROFILING_UPSTREAMS - 1) {
+        cut.len = sizeof("(other)") - 1;
+        ngx_memcpy(cut.name, "(other)", cut.len);
+    }
+
+    zone->upstream[i] = cut;
+    ngx_http_profiling_store_release(&zone->upstream_n, i + 1);
+
+    return i;
+}
+
+
+ngx_uint_t
+ngx_http_profiling_zone_register_name(ngx_http_profiling_zone_t *zone,
+    const ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    ngx_http_profiling_upstream_t  *known, cut;
+
+    ngx_memzero(&cut, sizeof(ngx_http_profiling_upstream_t));
+
+    cut.len = ngx_http_profiling_zone_name(cut.name,
+                                       NGX_HTTP_PROFILING_UPSTREAM_LEN, name);
+
+    for (i = 1; i < zone->name_n; i++) {
+        known = &zone->name[i];
+
+        if (ngx_memcmp(known, &cut, sizeof(ngx_http_profiling_upstream_t))
+            == 0)
+        {
+            return i;
+        }
+    }
+
+    if (i == NGX_HTTP_PROFILING_ZONES) {
+        return 0;
+    }
+
+    zone->name[i] = cut;
+    ngx_http_profiling_store_release(&zone->name_n, i + 1);
+
+    return i;
+}
+
+
+static size_t
+ngx_http_profiling_zone_name(u_char *dst, size_t max, const ngx_str_t *name)
+{
+    if (name->len <= max) {
+        ngx_memcpy(dst, name->data, name->len);
+        return name->len;
+    }
+
+    /* names that differ behind the cut are told apart by the hash */
+
+    ngx_memcpy(dst, name->data, max - 3);
+    ngx_memcpy(dst + max - 3, "...", 3);
+
+    return max;
+}
+
+
+static uint32_t
+ngx_http_profiling_zone_hash(const ngx_str_t *server,
+    const ngx_str_t *location)
+{
+    size_t    i;
+    uint32_t  hash;
+
+    /* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+
+    hash = 2166136261U;
+
+    for (i = 0; i < server->len; i++) {
+        hash = (hash ^ server->data[i]) * 16777619U;
+    }
+
+    hash *= 16777619U;
+
+    for (i = 0; location && i < location->len; i++) {
+        hash = (hash ^ location->data[i]) * 16777619U;
+    }
+
+    return hash;
+}
