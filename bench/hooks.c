@@ -16,26 +16,26 @@
 
 /* what the hooks call when something took long, or is asked for */
 
-volatile ngx_cycle_t          *ngx_cycle;
-volatile uint64_t              ngx_http_profiling_signal_asks;
-ngx_http_profiling_process_t   ngx_http_profiling_process;
-ngx_http_profiling_waiter_t    ngx_http_profiling_waiter;
-ngx_http_profiling_counter_t   ngx_http_profiling_counter;
+volatile ngx_cycle_t  *ngx_cycle;
+volatile uint64_t      ngx_prof_signal_asks;
+ngx_prof_process_t     ngx_prof_process;
+ngx_prof_waiter_t      ngx_prof_waiter;
+ngx_prof_counter_t     ngx_prof_counter;
 
-void ngx_http_profiling_stall_call(const void *f, uint64_t d) { abort(); }
-ngx_uint_t ngx_http_profiling_wait_owner(void) { return 0; }
-ngx_uint_t ngx_http_profiling_wait_one_of(uint64_t n) { return 0; }
-ngx_uint_t ngx_http_profiling_wait_sample(uint64_t d, uint64_t rate,
+void ngx_prof_stall_call(const void *f, uint64_t d) { abort(); }
+ngx_uint_t ngx_prof_wait_owner(void) { return 0; }
+ngx_uint_t ngx_prof_wait_one_of(uint64_t n) { return 0; }
+ngx_uint_t ngx_prof_wait_sample(uint64_t d, uint64_t rate,
     uint64_t *c, uint64_t *v) { return 0; }
-ngx_uint_t ngx_http_profiling_wait_stack(uintptr_t sp, const void *f,
+ngx_uint_t ngx_prof_wait_stack(uintptr_t sp, const void *f,
     uint64_t *pcs) { return 0; }
-void ngx_http_profiling_wait_add(ngx_uint_t w, uint64_t *pcs, ngx_uint_t n,
+void ngx_prof_wait_add(ngx_uint_t w, uint64_t *pcs, ngx_uint_t n,
     uint32_t l, uint64_t c, uint64_t v) { abort(); }
-uint32_t ngx_http_profiling_context_label(uintptr_t sp,
-    const ngx_http_profiling_unwind_cache_t *walk) { return 0; }
-ngx_uint_t ngx_http_profiling_zone_register_name(
-    ngx_http_profiling_zone_t *z, const ngx_str_t *name) { return 0; }
-ngx_int_t ngx_http_profiling_interpose(ngx_http_profiling_hook_t *h,
+uint32_t ngx_prof_context_label(uintptr_t sp,
+    const ngx_prof_unwind_cache_t *walk) { return 0; }
+ngx_uint_t ngx_prof_zone_register_name(
+    ngx_prof_zone_t *z, const ngx_str_t *name) { return 0; }
+ngx_int_t ngx_prof_interpose(ngx_prof_hook_t *h,
     ngx_uint_t n, ngx_log_t *log) { return NGX_OK; }
 void ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     const char *fmt, ...) { }
@@ -117,26 +117,26 @@ main(void)
     /* through pointers, as a call through an import table is */
     ssize_t (*volatile recv_alone)(int, void *, size_t, int) = nothing;
     ssize_t (*volatile recv_hooked)(int, void *, size_t, int)
-        = ngx_http_profiling_block_recv;
+        = ngx_prof_block_recv;
     int (*volatile open_alone)(const char *, int, mode_t) = nothing_open;
     int (*volatile open_hooked)(const char *, int, mode_t)
-        = ngx_http_profiling_block_open64;
+        = ngx_prof_block_open64;
     int (*volatile close_alone)(int) = nothing_close;
-    int (*volatile close_hooked)(int) = ngx_http_profiling_block_close;
+    int (*volatile close_hooked)(int) = ngx_prof_block_close;
     int (*volatile lock_alone)(pthread_mutex_t *) = pthread_mutex_lock;
     int (*volatile lock_hooked)(pthread_mutex_t *)
-        = ngx_http_profiling_mutex_lock;
+        = ngx_prof_mutex_lock;
 
-    ngx_http_profiling_real_recv = nothing;
-    ngx_http_profiling_real_open64 = nothing_open;
-    ngx_http_profiling_real_close = nothing_close;
-    ngx_http_profiling_real_mutex_lock = pthread_mutex_lock;
+    ngx_prof_real_recv = nothing;
+    ngx_prof_real_open64 = nothing_open;
+    ngx_prof_real_close = nothing_close;
+    ngx_prof_real_mutex_lock = pthread_mutex_lock;
 
-    ngx_http_profiling_waiter.stack.lo = (uintptr_t) stack - 1048576;
-    ngx_http_profiling_waiter.stack.top = (uintptr_t) stack + 65536;
+    ngx_prof_waiter.stack.lo = (uintptr_t) stack - 1048576;
+    ngx_prof_waiter.stack.top = (uintptr_t) stack + 65536;
 
-    ngx_http_profiling_block_socket(10);
-    ngx_http_profiling_block_kind[11] = NGX_HTTP_PROFILING_BLOCK_MAY;
+    ngx_prof_block_socket(10);
+    ngx_prof_block_kind[11] = NGX_PROF_BLOCK_MAY;
 
     compare("socket", recv_alone(10, NULL, 0, 0), recv_hooked(10, NULL, 0, 0));
     compare("close", close_alone(12), close_hooked(12));

@@ -12,14 +12,14 @@ profiling_encode(profiling_raw_t *raw, profiling_buf_t *out)
     profiling_buf_t       plain;
     profiling_profile_t  *p;
 
-    if (raw->header.output == NGX_HTTP_PROFILING_RAW_TRACE) {
+    if (raw->header.output == NGX_PROF_RAW_TRACE) {
         profiling_trace_encode(raw, out);
         return;
     }
 
     p = profiling_profile_make(raw);
 
-    if (raw->header.output != NGX_HTTP_PROFILING_RAW_PPROF) {
+    if (raw->header.output != NGX_PROF_RAW_PPROF) {
         profiling_text_put(p, out);
         return;
     }

@@ -77,7 +77,7 @@ profiling_options_set(const char *arg)
 
     if (strcmp(arg, "--version") == 0) {
         printf("ngx_http_profiling_encoder/%s, capture version %d\n",
-               PROFILING_ENCODER_VERSION, NGX_HTTP_PROFILING_RAW_VERSION);
+               PROFILING_ENCODER_VERSION, NGX_PROF_RAW_VERSION);
         fflush(stdout);
         _exit(PROFILING_OK);
     }

@@ -22,48 +22,48 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RAW_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RAW_H_INCLUDED_
+#ifndef _NGX_PROF_RAW_H_INCLUDED_
+#define _NGX_PROF_RAW_H_INCLUDED_
 
 
 #include <stdint.h>
 
 
-#define NGX_HTTP_PROFILING_RAW_MAGIC       "\x93NGXPRF\n"
-#define NGX_HTTP_PROFILING_RAW_MAGIC_LEN   8
-#define NGX_HTTP_PROFILING_RAW_VERSION     1
+#define NGX_PROF_RAW_MAGIC       "\x93NGXPRF\n"
+#define NGX_PROF_RAW_MAGIC_LEN   8
+#define NGX_PROF_RAW_VERSION     1
 
 
 /* header.output */
 
-#define NGX_HTTP_PROFILING_RAW_PPROF       1    /* gzip profile.proto */
-#define NGX_HTTP_PROFILING_RAW_TEXT        2    /* Go's debug=1 */
-#define NGX_HTTP_PROFILING_RAW_DUMP        3    /* Go's debug=2: goroutine */
-#define NGX_HTTP_PROFILING_RAW_SYMBOL      4    /* answer of /symbol */
-#define NGX_HTTP_PROFILING_RAW_TRACE       5    /* see ngx_prof_trace.h */
+#define NGX_PROF_RAW_PPROF       1              /* gzip profile.proto */
+#define NGX_PROF_RAW_TEXT        2              /* Go's debug=1 */
+#define NGX_PROF_RAW_DUMP        3              /* Go's debug=2: goroutine */
+#define NGX_PROF_RAW_SYMBOL      4              /* answer of /symbol */
+#define NGX_PROF_RAW_TRACE       5              /* see ngx_prof_trace.h */
 
 
 /* header.kind; values[] of a sample are as in header types */
 
-#define NGX_HTTP_PROFILING_RAW_CPU           1
-#define NGX_HTTP_PROFILING_RAW_HEAP          2    /* heap and allocs */
-#define NGX_HTTP_PROFILING_RAW_BLOCK         3
-#define NGX_HTTP_PROFILING_RAW_MUTEX         4
-#define NGX_HTTP_PROFILING_RAW_GOROUTINE     5
-#define NGX_HTTP_PROFILING_RAW_THREADCREATE  6
+#define NGX_PROF_RAW_CPU           1
+#define NGX_PROF_RAW_HEAP          2              /* heap and allocs */
+#define NGX_PROF_RAW_BLOCK         3
+#define NGX_PROF_RAW_MUTEX         4
+#define NGX_PROF_RAW_GOROUTINE     5
+#define NGX_PROF_RAW_THREADCREATE  6
 
 
 /* section.type; an unknown type with the optional bit is skipped */
 
-#define NGX_HTTP_PROFILING_RAW_STRINGS     1
-#define NGX_HTTP_PROFILING_RAW_TYPES       2
-#define NGX_HTTP_PROFILING_RAW_COMMENTS    3
-#define NGX_HTTP_PROFILING_RAW_MAPSETS     4
-#define NGX_HTTP_PROFILING_RAW_PROCESSES   5
-#define NGX_HTTP_PROFILING_RAW_LABELSETS   6
-#define NGX_HTTP_PROFILING_RAW_STACKS      7
-#define NGX_HTTP_PROFILING_RAW_SAMPLES     8
-#define NGX_HTTP_PROFILING_RAW_OPTIONAL    0x80000000
+#define NGX_PROF_RAW_STRINGS     1
+#define NGX_PROF_RAW_TYPES       2
+#define NGX_PROF_RAW_COMMENTS    3
+#define NGX_PROF_RAW_MAPSETS     4
+#define NGX_PROF_RAW_PROCESSES   5
+#define NGX_PROF_RAW_LABELSETS   6
+#define NGX_PROF_RAW_STACKS      7
+#define NGX_PROF_RAW_SAMPLES     8
+#define NGX_PROF_RAW_OPTIONAL    0x80000000
 
 
 /*
@@ -72,8 +72,8 @@
  * that a signal interrupted) or all frames (entries of functions).
  */
 
-#define NGX_HTTP_PROFILING_RAW_LEAF_EXACT  0x00000001
-#define NGX_HTTP_PROFILING_RAW_ALL_EXACT   0x00000002
+#define NGX_PROF_RAW_LEAF_EXACT  0x00000001
+#define NGX_PROF_RAW_ALL_EXACT   0x00000002
 
 /*
  * Frames that are not addresses.  Small numbers have fixed names.  If the top
@@ -81,23 +81,23 @@
  * frame.  An address in no mapping is [unknown].
  */
 
-#define NGX_HTTP_PROFILING_RAW_TRUNCATED   1    /* [truncated] */
-#define NGX_HTTP_PROFILING_RAW_BROKEN      2    /* [broken] */
-#define NGX_HTTP_PROFILING_RAW_JIT         3    /* [jit] */
-#define NGX_HTTP_PROFILING_RAW_UNKNOWN     4    /* [unknown] */
-#define NGX_HTTP_PROFILING_RAW_KERNEL      5    /* [kernel] */
-#define NGX_HTTP_PROFILING_RAW_RESERVED    15   /* 5 < pc <= 15: [unknown] */
-#define NGX_HTTP_PROFILING_RAW_NAMED       0x8000000000000000ULL
+#define NGX_PROF_RAW_TRUNCATED   1              /* [truncated] */
+#define NGX_PROF_RAW_BROKEN      2              /* [broken] */
+#define NGX_PROF_RAW_JIT         3              /* [jit] */
+#define NGX_PROF_RAW_UNKNOWN     4              /* [unknown] */
+#define NGX_PROF_RAW_KERNEL      5              /* [kernel] */
+#define NGX_PROF_RAW_RESERVED    15             /* 5 < pc <= 15: [unknown] */
+#define NGX_PROF_RAW_NAMED       0x8000000000000000ULL
 
 
-#define NGX_HTTP_PROFILING_RAW_MAX_TYPES   8
-#define NGX_HTTP_PROFILING_RAW_MAX_FRAMES  4096
-#define NGX_HTTP_PROFILING_RAW_MAX_LABELS  64
-#define NGX_HTTP_PROFILING_RAW_NONE        0xffffffff
+#define NGX_PROF_RAW_MAX_TYPES   8
+#define NGX_PROF_RAW_MAX_FRAMES  4096
+#define NGX_PROF_RAW_MAX_LABELS  64
+#define NGX_PROF_RAW_NONE        0xffffffff
 
 
 typedef struct {
-    uint8_t   magic[NGX_HTTP_PROFILING_RAW_MAGIC_LEN];
+    uint8_t   magic[NGX_PROF_RAW_MAGIC_LEN];
     uint32_t  version;
     uint32_t  header_size;        /* bytes, multiple of 8: first section */
     uint64_t  total_size;         /* bytes, this header included */
@@ -112,14 +112,14 @@ typedef struct {
     int64_t   duration_nanos;     /* 0 for cumulative profiles */
     uint32_t  program;            /* string: path of the main program or 0 */
     uint32_t  reserved;           /* 0 */
-} ngx_http_profiling_raw_header_t;
+} ngx_prof_raw_header_t;
 
 
 typedef struct {
     uint32_t  type;
     uint32_t  count;              /* records in the payload */
     uint64_t  size;               /* bytes of payload, without the padding */
-} ngx_http_profiling_raw_section_t;
+} ngx_prof_raw_section_t;
 
 
 /*
@@ -130,7 +130,7 @@ typedef struct {
 
 typedef struct {
     uint32_t  len;                /* bytes, without the padding */
-} ngx_http_profiling_raw_string_t;
+} ngx_prof_raw_string_t;
 
 
 /* TYPES: one for each value of a sample, in the order of the values */
@@ -138,7 +138,7 @@ typedef struct {
 typedef struct {
     uint32_t  type;               /* string */
     uint32_t  unit;               /* string */
-} ngx_http_profiling_raw_type_t;
+} ngx_prof_raw_type_t;
 
 
 /* COMMENTS: a uint32_t each, a string: what was dropped, and why */
@@ -156,7 +156,7 @@ typedef struct {
 typedef struct {
     uint32_t  nmappings;
     uint32_t  maps;               /* string: text of /proc/<pid>/maps, or 0 */
-} ngx_http_profiling_raw_mapset_t;
+} ngx_prof_raw_mapset_t;
 
 
 typedef struct {
@@ -168,7 +168,7 @@ typedef struct {
     uint64_t  inode;              /* 0: not known */
     uint32_t  path;               /* string, may end in " (deleted)" */
     uint32_t  build_id;           /* string: lower-case hex, or 0 */
-} ngx_http_profiling_raw_mapping_t;
+} ngx_prof_raw_mapping_t;
 
 
 /* PROCESSES: numbered from 0 */
@@ -178,7 +178,7 @@ typedef struct {
     uint32_t  mapset;
     uint32_t  labels;             /* label set that all its samples carry */
     uint32_t  reserved;           /* 0 */
-} ngx_http_profiling_raw_process_t;
+} ngx_prof_raw_process_t;
 
 
 /*
@@ -190,7 +190,7 @@ typedef struct {
 typedef struct {
     uint32_t  count;
     uint32_t  reserved;           /* 0 */
-} ngx_http_profiling_raw_labelset_t;
+} ngx_prof_raw_labelset_t;
 
 
 typedef struct {
@@ -199,7 +199,7 @@ typedef struct {
     uint32_t  unit;               /* string, of num; may be 0 */
     uint32_t  reserved;           /* 0 */
     int64_t   num;
-} ngx_http_profiling_raw_label_t;
+} ngx_prof_raw_label_t;
 
 
 /*
@@ -207,9 +207,9 @@ typedef struct {
  * print as labels: "goroutine" (number), "state", "wait" (seconds).
  */
 
-#define NGX_HTTP_PROFILING_RAW_LABEL_ID     "goroutine"
-#define NGX_HTTP_PROFILING_RAW_LABEL_STATE  "state"
-#define NGX_HTTP_PROFILING_RAW_LABEL_WAIT   "wait"
+#define NGX_PROF_RAW_LABEL_ID     "goroutine"
+#define NGX_PROF_RAW_LABEL_STATE  "state"
+#define NGX_PROF_RAW_LABEL_WAIT   "wait"
 
 
 /* STACKS: this header, then depth frames of uint64_t.  Numbered from 0 */
@@ -217,7 +217,7 @@ typedef struct {
 typedef struct {
     uint32_t  depth;
     uint32_t  flags;              /* _RAW_LEAF_EXACT, _RAW_ALL_EXACT */
-} ngx_http_profiling_raw_stack_t;
+} ngx_prof_raw_stack_t;
 
 
 /*
@@ -232,7 +232,7 @@ typedef struct {
     uint32_t  stack;
     uint32_t  labels;             /* 0: none */
     uint32_t  reserved;           /* 0 */
-} ngx_http_profiling_raw_sample_t;
+} ngx_prof_raw_sample_t;
 
 
-#endif /* _NGX_HTTP_PROFILING_RAW_H_INCLUDED_ */
+#endif /* _NGX_PROF_RAW_H_INCLUDED_ */

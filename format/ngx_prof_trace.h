@@ -18,106 +18,106 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RAW_TRACE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RAW_TRACE_H_INCLUDED_
+#ifndef _NGX_PROF_TRACE_H_INCLUDED_
+#define _NGX_PROF_TRACE_H_INCLUDED_
 
 
 #include <stdint.h>
 
 
-#define NGX_HTTP_PROFILING_TRACE_VERSION        1
+#define NGX_PROF_TRACE_VERSION        1
 
 
 /* events */
 
 /* pid, ngx_worker: a worker begins; what was before it has ended */
-#define NGX_HTTP_PROFILING_TRACE_START          1
+#define NGX_PROF_TRACE_START          1
 
 /* epoll_wait() has returned, for a reason not known yet: the worker runs */
-#define NGX_HTTP_PROFILING_TRACE_PASS           2
+#define NGX_PROF_TRACE_PASS           2
 
 /* goroutine: the same for its event; the goroutine runs */
-#define NGX_HTTP_PROFILING_TRACE_EVENT          3
+#define NGX_PROF_TRACE_EVENT          3
 
 /* goroutine: the same for its timer */
-#define NGX_HTTP_PROFILING_TRACE_TIMER          4
+#define NGX_PROF_TRACE_TIMER          4
 
 /* a listening socket has an event: the worker runs */
-#define NGX_HTTP_PROFILING_TRACE_ACCEPT         5
+#define NGX_PROF_TRACE_ACCEPT         5
 
 /* reason (..._WAIT_*): the pass is over, the current one waits */
-#define NGX_HTTP_PROFILING_TRACE_WAIT           6
+#define NGX_PROF_TRACE_WAIT           6
 
 /* the next goroutine: a connection that was not seen before, and runs */
-#define NGX_HTTP_PROFILING_TRACE_CONNECTION     7
+#define NGX_PROF_TRACE_CONNECTION     7
 
 /*
  * method, flags (..._REQUEST_*), since: the next goroutine, a request of the
  * current one, and it runs.  It began `since` ns ago, with the passes of its
  * connection since then, unless it is one of several (..._STREAM).
  */
-#define NGX_HTTP_PROFILING_TRACE_REQUEST        8
+#define NGX_PROF_TRACE_REQUEST        8
 
 /* goroutine: it runs now, in the same pass */
-#define NGX_HTTP_PROFILING_TRACE_SWITCH         9
+#define NGX_PROF_TRACE_SWITCH         9
 
 /* place: of the current request, when it becomes known and when it changes */
-#define NGX_HTTP_PROFILING_TRACE_PLACE          10
+#define NGX_PROF_TRACE_PLACE          10
 
 /* status, bytes: the current request has ended, its connection runs */
-#define NGX_HTTP_PROFILING_TRACE_END            11
+#define NGX_PROF_TRACE_END            11
 
 /* goroutine: a connection was closed */
-#define NGX_HTTP_PROFILING_TRACE_CLOSE          12
+#define NGX_PROF_TRACE_CLOSE          12
 
 /* the current request leaves its phase and returns to the event loop */
-#define NGX_HTTP_PROFILING_TRACE_PHASE_END      13
+#define NGX_PROF_TRACE_PHASE_END      13
 
 /* number: a subrequest of the current request begins, has ended */
-#define NGX_HTTP_PROFILING_TRACE_SUB            14
-#define NGX_HTTP_PROFILING_TRACE_SUB_END        15
+#define NGX_PROF_TRACE_SUB            14
+#define NGX_PROF_TRACE_SUB_END        15
 
 /* the current request begins its phases anew */
-#define NGX_HTTP_PROFILING_TRACE_REDIRECT       16
+#define NGX_PROF_TRACE_REDIRECT       16
 
 /* stage (..._UPSTREAM_*), upstream: of the current request */
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM       17
+#define NGX_PROF_TRACE_UPSTREAM       17
 
 /* done: this pass of a connection was one of its TLS handshake, the last */
-#define NGX_HTTP_PROFILING_TRACE_TLS            18
+#define NGX_PROF_TRACE_TLS            18
 
 /* call (of ..._CALL_NAMES), ns: a call that blocked the worker has returned */
-#define NGX_HTTP_PROFILING_TRACE_BLOCKED        19
+#define NGX_PROF_TRACE_BLOCKED        19
 
 /* bytes: handed out by the allocator */
-#define NGX_HTTP_PROFILING_TRACE_HEAP           20
+#define NGX_PROF_TRACE_HEAP           20
 
 /* number: of events that did not fit, just before this one */
-#define NGX_HTTP_PROFILING_TRACE_LOST           21
+#define NGX_PROF_TRACE_LOST           21
 
 /* method, place + 1 or 0: the next goroutine, a request already there */
-#define NGX_HTTP_PROFILING_TRACE_EXISTING       22
+#define NGX_PROF_TRACE_EXISTING       22
 
 /* and from here on: the current request begins a phase, nginx's number */
-#define NGX_HTTP_PROFILING_TRACE_PHASE          64
-#define NGX_HTTP_PROFILING_TRACE_PHASES         16
+#define NGX_PROF_TRACE_PHASE          64
+#define NGX_PROF_TRACE_PHASES         16
 
 
-#define NGX_HTTP_PROFILING_TRACE_WAIT_NETWORK   0
-#define NGX_HTTP_PROFILING_TRACE_WAIT_TIMER     1
+#define NGX_PROF_TRACE_WAIT_NETWORK   0
+#define NGX_PROF_TRACE_WAIT_TIMER     1
 
-#define NGX_HTTP_PROFILING_TRACE_REQUEST_STREAM 1
+#define NGX_PROF_TRACE_REQUEST_STREAM 1
 
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE     0
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM_CONNECT  1
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM_SEND     2
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM_HEADER   3
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM_BODY     4
-#define NGX_HTTP_PROFILING_TRACE_UPSTREAM_STAGES   5
+#define NGX_PROF_TRACE_UPSTREAM_NONE     0
+#define NGX_PROF_TRACE_UPSTREAM_CONNECT  1
+#define NGX_PROF_TRACE_UPSTREAM_SEND     2
+#define NGX_PROF_TRACE_UPSTREAM_HEADER   3
+#define NGX_PROF_TRACE_UPSTREAM_BODY     4
+#define NGX_PROF_TRACE_UPSTREAM_STAGES   5
 
 /* functions that block, by their numbers; 0 is any other */
 
-#define NGX_HTTP_PROFILING_TRACE_CALL_NAMES                                   \
+#define NGX_PROF_TRACE_CALL_NAMES                                             \
     "blocking call", "read", "write", "readv", "writev", "recv", "send",      \
     "recvmsg", "sendmsg", "pread", "pread64", "pwrite", "pwrite64",           \
     "pwritev64", "sendfile", "sendfile64", "open", "open64", "openat",        \
@@ -130,26 +130,26 @@
 
 
 /* the longest event: type, time, and three arguments */
-#define NGX_HTTP_PROFILING_TRACE_EVENT_MAX      41
+#define NGX_PROF_TRACE_EVENT_MAX      41
 
 
 /* sections */
 
-#define NGX_HTTP_PROFILING_RAW_TRACE_INFO       9
-#define NGX_HTTP_PROFILING_RAW_TRACE_CHUNKS     10
-#define NGX_HTTP_PROFILING_RAW_TRACE_SAMPLES    11
+#define NGX_PROF_RAW_TRACE_INFO       9
+#define NGX_PROF_RAW_TRACE_CHUNKS     10
+#define NGX_PROF_RAW_TRACE_SAMPLES    11
 
 
 /* the output: info.format */
 
-#define NGX_HTTP_PROFILING_TRACE_GO             1    /* "go 1.22 trace" */
-#define NGX_HTTP_PROFILING_TRACE_PERFETTO       2    /* Chrome's JSON */
+#define NGX_PROF_TRACE_GO             1              /* "go 1.22 trace" */
+#define NGX_PROF_TRACE_PERFETTO       2              /* Chrome's JSON */
 
 
 /* TRACE_INFO: one record */
 
 typedef struct {
-    uint32_t  version;            /* NGX_HTTP_PROFILING_TRACE_VERSION */
+    uint32_t  version;            /* NGX_PROF_TRACE_VERSION */
     uint32_t  format;
     uint64_t  start;              /* ns, CLOCK_MONOTONIC */
     uint64_t  end;
@@ -161,7 +161,7 @@ typedef struct {
     uint32_t  server;             /* string: only its requests, 0: all */
     uint32_t  location;           /* string: only its requests, 0: all */
     uint64_t  min;                /* ns: only requests that took as long */
-} ngx_http_profiling_raw_trace_t;
+} ngx_prof_raw_trace_t;
 
 
 /*
@@ -172,7 +172,7 @@ typedef struct {
 typedef struct {
     uint32_t  slot;
     uint32_t  reserved;           /* 0 */
-} ngx_http_profiling_raw_trace_chunk_t;
+} ngx_prof_raw_trace_chunk_t;
 
 
 /* TRACE_SAMPLES: moments of CPU samples */
@@ -183,7 +183,7 @@ typedef struct {
     uint32_t  goroutine;          /* of its process, 0: the worker */
     uint32_t  process;
     uint32_t  stack;
-} ngx_http_profiling_raw_trace_sample_t;
+} ngx_prof_raw_trace_sample_t;
 
 
-#endif /* _NGX_HTTP_PROFILING_RAW_TRACE_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRACE_H_INCLUDED_ */

@@ -16,101 +16,96 @@
 #include "ngx_prof_zone.h"
 
 
-static void *ngx_http_profiling_create_main_conf(ngx_conf_t *cf);
-static char *ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf);
-static void *ngx_http_profiling_create_loc_conf(ngx_conf_t *cf);
-static char *ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent,
+static void *ngx_prof_create_main_conf(ngx_conf_t *cf);
+static char *ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_prof_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_prof_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static ngx_uint_t ngx_http_profiling_is_prefix(
-    ngx_http_core_loc_conf_t *clcf);
-static ngx_int_t ngx_http_profiling_postconfiguration(ngx_conf_t *cf);
+static ngx_uint_t ngx_prof_is_prefix(ngx_http_core_loc_conf_t *clcf);
+static ngx_int_t ngx_prof_postconfiguration(ngx_conf_t *cf);
 
-static char *ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_prof_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_prof_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_prof_access_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_profiling_access_slot(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-static char *ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_profiling_handler(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
+static char *ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_prof_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
-static ngx_conf_enum_t  ngx_http_profiling_access[] = {
-    { ngx_string("local"), NGX_HTTP_PROFILING_LOCAL },
-    { ngx_string("any"), NGX_HTTP_PROFILING_ANY },
+static ngx_conf_enum_t  ngx_prof_access[] = {
+    { ngx_string("local"), NGX_PROF_LOCAL },
+    { ngx_string("any"), NGX_PROF_ANY },
     { ngx_null_string, 0 }
 };
 
 
-#define ngx_http_profiling_setting(name)                                      \
+#define ngx_prof_setting(name)                                                \
     { ngx_string(name),                                                       \
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,                                      \
-      ngx_http_profiling_set,                                                 \
+      ngx_prof_set,                                                           \
       NGX_HTTP_MAIN_CONF_OFFSET,                                              \
       0,                                                                      \
       NULL }
 
 
-static ngx_command_t  ngx_http_profiling_commands[] = {
+static ngx_command_t  ngx_prof_commands[] = {
 
     { ngx_string("profiling"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_http_profiling_enable,
+      ngx_prof_enable,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_profiling_loc_conf_t, enable),
+      offsetof(ngx_prof_loc_conf_t, enable),
       NULL },
 
     { ngx_string("profiling_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
-      ngx_http_profiling_zone,
+      ngx_prof_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
-    ngx_http_profiling_setting("profiling_interval"),
-    ngx_http_profiling_setting("profiling_history"),
-    ngx_http_profiling_setting("profiling_memory_limit"),
-    ngx_http_profiling_setting("profiling_memory_warning"),
-    ngx_http_profiling_setting("profiling_memory_critical"),
-    ngx_http_profiling_setting("profiling_goroutine_warning"),
-    ngx_http_profiling_setting("profiling_goroutine_critical"),
-    ngx_http_profiling_setting("profiling_pause_threshold"),
-    ngx_http_profiling_setting("profiling_cpu_rate"),
-    ngx_http_profiling_setting("profiling_heap_rate"),
-    ngx_http_profiling_setting("profiling_block_rate"),
-    ngx_http_profiling_setting("profiling_mutex_fraction"),
-    ngx_http_profiling_setting("profiling_trace_buffer"),
-    ngx_http_profiling_setting("profiling_anonymize"),
+    ngx_prof_setting("profiling_interval"),
+    ngx_prof_setting("profiling_history"),
+    ngx_prof_setting("profiling_memory_limit"),
+    ngx_prof_setting("profiling_memory_warning"),
+    ngx_prof_setting("profiling_memory_critical"),
+    ngx_prof_setting("profiling_goroutine_warning"),
+    ngx_prof_setting("profiling_goroutine_critical"),
+    ngx_prof_setting("profiling_pause_threshold"),
+    ngx_prof_setting("profiling_cpu_rate"),
+    ngx_prof_setting("profiling_heap_rate"),
+    ngx_prof_setting("profiling_block_rate"),
+    ngx_prof_setting("profiling_mutex_fraction"),
+    ngx_prof_setting("profiling_trace_buffer"),
+    ngx_prof_setting("profiling_anonymize"),
 
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_profiling_access_slot,
+      ngx_prof_access_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_profiling_loc_conf_t, access),
-      &ngx_http_profiling_access },
+      offsetof(ngx_prof_loc_conf_t, access),
+      &ngx_prof_access },
 
     { ngx_string("profiling_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_profiling_handler,
+      ngx_prof_handler,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      ngx_http_profiling_api_handler },
+      ngx_prof_api_handler },
 
     { ngx_string("profiling_pprof"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_profiling_handler,
+      ngx_prof_handler,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      ngx_http_profiling_pprof_handler },
+      ngx_prof_pprof_handler },
 
     { ngx_string("profiling_prometheus"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_profiling_handler,
+      ngx_prof_handler,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      ngx_http_profiling_prometheus_handler },
+      ngx_prof_prometheus_handler },
 
       ngx_null_command
 };
@@ -118,50 +113,50 @@ static ngx_command_t  ngx_http_profiling_commands[] = {
 
 static ngx_http_module_t  ngx_http_profiling_module_ctx = {
     NULL,                                  /* preconfiguration */
-    ngx_http_profiling_postconfiguration,  /* postconfiguration */
+    ngx_prof_postconfiguration,            /* postconfiguration */
 
-    ngx_http_profiling_create_main_conf,   /* create main configuration */
-    ngx_http_profiling_init_main_conf,     /* init main configuration */
+    ngx_prof_create_main_conf,             /* create main configuration */
+    ngx_prof_init_main_conf,               /* init main configuration */
 
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
-    ngx_http_profiling_create_loc_conf,    /* create location configuration */
-    ngx_http_profiling_merge_loc_conf      /* merge location configuration */
+    ngx_prof_create_loc_conf,              /* create location configuration */
+    ngx_prof_merge_loc_conf                /* merge location configuration */
 };
 
 
 ngx_module_t  ngx_http_profiling_module = {
     NGX_MODULE_V1,
     &ngx_http_profiling_module_ctx,        /* module context */
-    ngx_http_profiling_commands,           /* module directives */
+    ngx_prof_commands,                     /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_http_profiling_init_module,        /* init module */
-    ngx_http_profiling_init_process,       /* init process */
+    ngx_prof_init_module,                  /* init module */
+    ngx_prof_init_process,                 /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    ngx_http_profiling_exit_process,       /* exit process */
+    ngx_prof_exit_process,                 /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
 
 
 static void *
-ngx_http_profiling_create_main_conf(ngx_conf_t *cf)
+ngx_prof_create_main_conf(ngx_conf_t *cf)
 {
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_prof_main_conf_t  *mcf;
 
-    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_profiling_main_conf_t));
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_prof_main_conf_t));
     if (mcf == NULL) {
         return NULL;
     }
 
     mcf->slots = NGX_CONF_UNSET;
-    ngx_http_profiling_settings_init(mcf->setting);
+    ngx_prof_settings_init(mcf->setting);
 
     if (ngx_array_init(&mcf->locations, cf->pool, 16,
-                       sizeof(ngx_http_profiling_loc_conf_t *))
+                       sizeof(ngx_prof_loc_conf_t *))
         != NGX_OK)
     {
         return NULL;
@@ -172,13 +167,13 @@ ngx_http_profiling_create_main_conf(ngx_conf_t *cf)
 
 
 static char *
-ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf)
+ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf)
 {
-    ngx_http_profiling_main_conf_t *mcf = conf;
+    ngx_prof_main_conf_t *mcf = conf;
 
-    ngx_flag_t                      enable;
-    ngx_uint_t                      failed;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_flag_t            enable;
+    ngx_uint_t            failed;
+    ngx_prof_loc_conf_t  *lcf;
 
     /* variables with such names may be meant for others */
 
@@ -186,11 +181,11 @@ ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_profiling_settings_finish(cf, mcf->setting) != NGX_OK) {
+    if (ngx_prof_settings_finish(cf, mcf->setting) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
-    enable = ngx_http_profiling_settings_enabled(cf, &failed);
+    enable = ngx_prof_settings_enabled(cf, &failed);
 
     if (failed) {
         return NGX_CONF_ERROR;
@@ -202,14 +197,14 @@ ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_value(lcf->enable, enable);
     ngx_conf_init_value(lcf->enable, 1);
-    ngx_conf_init_uint_value(lcf->access, NGX_HTTP_PROFILING_LOCAL);
+    ngx_conf_init_uint_value(lcf->access, NGX_PROF_LOCAL);
 
     mcf->active = mcf->used && lcf->enable;
 
-    mcf->memory_limit = mcf->setting[NGX_HTTP_PROFILING_MEMORY_LIMIT];
+    mcf->memory_limit = mcf->setting[NGX_PROF_MEMORY_LIMIT];
 
     if (mcf->active && mcf->memory_limit == 0) {
-        mcf->memory_limit = ngx_http_profiling_memory_limit();
+        mcf->memory_limit = ngx_prof_memory_limit();
     }
 
     return NGX_CONF_OK;
@@ -217,11 +212,11 @@ ngx_http_profiling_init_main_conf(ngx_conf_t *cf, void *conf)
 
 
 static void *
-ngx_http_profiling_create_loc_conf(ngx_conf_t *cf)
+ngx_prof_create_loc_conf(ngx_conf_t *cf)
 {
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_prof_loc_conf_t  *lcf;
 
-    lcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_profiling_loc_conf_t));
+    lcf = ngx_pcalloc(cf->pool, sizeof(ngx_prof_loc_conf_t));
     if (lcf == NULL) {
         return NULL;
     }
@@ -229,7 +224,7 @@ ngx_http_profiling_create_loc_conf(ngx_conf_t *cf)
     lcf->enable = NGX_CONF_UNSET;
     lcf->access = NGX_CONF_UNSET_UINT;
 
-    if (ngx_http_profiling_place_name(cf, lcf) != NGX_OK) {
+    if (ngx_prof_place_name(cf, lcf) != NGX_OK) {
         return NULL;
     }
 
@@ -238,33 +233,32 @@ ngx_http_profiling_create_loc_conf(ngx_conf_t *cf)
 
 
 static char *
-ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+ngx_prof_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
-    ngx_http_profiling_loc_conf_t *prev = parent;
-    ngx_http_profiling_loc_conf_t *conf = child;
+    ngx_prof_loc_conf_t *prev = parent;
+    ngx_prof_loc_conf_t *conf = child;
 
-    ngx_http_core_loc_conf_t         *clcf;
-    ngx_http_profiling_loc_conf_t   **lcfp;
-    ngx_http_profiling_main_conf_t   *mcf;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_prof_loc_conf_t      **lcfp;
+    ngx_prof_main_conf_t      *mcf;
 
     ngx_conf_merge_value(conf->enable, prev->enable, 1);
-    ngx_conf_merge_uint_value(conf->access, prev->access,
-                              NGX_HTTP_PROFILING_LOCAL);
+    ngx_conf_merge_uint_value(conf->access, prev->access, NGX_PROF_LOCAL);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    conf->prefix = (conf->context == NGX_HTTP_PROFILING_IN_BLOCK)
+    conf->prefix = (conf->context == NGX_PROF_IN_BLOCK)
                    ? prev->prefix
-                   : ngx_http_profiling_is_prefix(clcf);
+                   : ngx_prof_is_prefix(clcf);
 
-    if (conf->context == NGX_HTTP_PROFILING_IN_BLOCK && conf->handler == NULL)
+    if (conf->context == NGX_PROF_IN_BLOCK && conf->handler == NULL)
     {
         /* "if" does not inherit the handler of its location by itself */
 
         conf->handler = prev->handler;
 
         if (conf->handler) {
-            clcf->handler = ngx_http_profiling_hold_handler;
+            clcf->handler = ngx_prof_hold_handler;
         }
     }
 
@@ -285,7 +279,7 @@ ngx_http_profiling_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 
 static ngx_uint_t
-ngx_http_profiling_is_prefix(ngx_http_core_loc_conf_t *clcf)
+ngx_prof_is_prefix(ngx_http_core_loc_conf_t *clcf)
 {
 #if (NGX_PCRE)
 
@@ -300,15 +294,15 @@ ngx_http_profiling_is_prefix(ngx_http_core_loc_conf_t *clcf)
 
 
 static ngx_int_t
-ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
+ngx_prof_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
 
     /* handlers answer, and refuse, when profiling is off, too */
 
-    if (ngx_http_profiling_access_init(cf, mcf) != NGX_OK) {
+    if (ngx_prof_access_init(cf, mcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -316,21 +310,21 @@ ngx_http_profiling_postconfiguration(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (ngx_http_profiling_place_labels(cf, mcf) != NGX_OK
-        || ngx_http_profiling_memory_add_zone(cf, mcf) != NGX_OK
-        || ngx_http_profiling_context_init(cf) != NGX_OK)
+    if (ngx_prof_place_labels(cf, mcf) != NGX_OK
+        || ngx_prof_memory_add_zone(cf, mcf) != NGX_OK
+        || ngx_prof_context_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_profiling_request_init(cf);
+    return ngx_prof_request_init(cf);
 }
 
 
 static char *
-ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_prof_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
     mcf->used = 1;
@@ -340,20 +334,20 @@ ngx_http_profiling_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_profiling_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_prof_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_profiling_main_conf_t *mcf = conf;
+    ngx_prof_main_conf_t *mcf = conf;
 
     mcf->used = 1;
 
-    return ngx_http_profiling_settings_set(cf, cmd, mcf->setting);
+    return ngx_prof_settings_set(cf, cmd, mcf->setting);
 }
 
 
 static char *
-ngx_http_profiling_access_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_prof_access_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
     mcf->used = 1;
@@ -365,9 +359,9 @@ ngx_http_profiling_access_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* profiling_zone zone=name:size [slots=N]; */
 
 static char *
-ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_profiling_main_conf_t *mcf = conf;
+    ngx_prof_main_conf_t *mcf = conf;
 
     u_char      *colon;
     ssize_t      size;
@@ -418,13 +412,11 @@ ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (ngx_strncmp(value[i].data, "slots=", 6) == 0) {
             mcf->slots = ngx_atoi(value[i].data + 6, value[i].len - 6);
 
-            if (mcf->slots < 1
-                || mcf->slots > NGX_HTTP_PROFILING_SLOTS_MAX)
-            {
+            if (mcf->slots < 1 || mcf->slots > NGX_PROF_SLOTS_MAX) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                    "invalid value \"%V\", slots must be "
                                    "from 1 to %d", &value[i],
-                                   NGX_HTTP_PROFILING_SLOTS_MAX);
+                                   NGX_PROF_SLOTS_MAX);
                 return NGX_CONF_ERROR;
             }
 
@@ -452,12 +444,12 @@ ngx_http_profiling_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_profiling_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_prof_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_profiling_loc_conf_t *lcf = conf;
+    ngx_prof_loc_conf_t *lcf = conf;
 
-    ngx_http_core_loc_conf_t        *clcf;
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_prof_main_conf_t      *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
     mcf->used = 1;
@@ -469,7 +461,7 @@ ngx_http_profiling_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     lcf->handler = (ngx_http_handler_pt) cmd->post;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_profiling_hold_handler;
+    clcf->handler = ngx_prof_hold_handler;
 
     return NGX_CONF_OK;
 }

@@ -31,136 +31,129 @@
 
 
 /* parameters that an endpoint takes, besides worker */
-#define NGX_HTTP_PROFILING_TAKES_COUNT   1
+#define NGX_PROF_TAKES_COUNT   1
 
 /* names of functions that its answer needs */
-#define NGX_HTTP_PROFILING_NEEDS_PLACES  2
-#define NGX_HTTP_PROFILING_NEEDS_STACKS  4
+#define NGX_PROF_NEEDS_PLACES  2
+#define NGX_PROF_NEEDS_STACKS  4
 
 
 /* seconds of a CPU profile */
-#define NGX_HTTP_PROFILING_DURATION      30
-#define NGX_HTTP_PROFILING_DURATION_MAX  300
+#define NGX_PROF_DURATION      30
+#define NGX_PROF_DURATION_MAX  300
 
 /* samples told if count is not given */
-#define NGX_HTTP_PROFILING_COUNT         100
+#define NGX_PROF_COUNT         100
 
 typedef struct {
-    ngx_str_t     name;
-    ngx_uint_t    methods;
-    ngx_uint_t    takes;
+    ngx_str_t    name;
+    ngx_uint_t   methods;
+    ngx_uint_t   takes;
 
     /* one of the two: a text made in steps, or another answer */
-    ngx_int_t   (*step)(ngx_http_profiling_work_t *w);
-    ngx_int_t   (*handler)(ngx_http_request_t *r, ngx_pid_t worker);
-} ngx_http_profiling_endpoint_t;
+    ngx_int_t  (*step)(ngx_prof_work_t *w);
+    ngx_int_t  (*handler)(ngx_http_request_t *r, ngx_pid_t worker);
+} ngx_prof_endpoint_t;
 
 
-static ngx_int_t ngx_http_profiling_api_begin(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
-static ngx_int_t ngx_http_profiling_api_enter(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
-static ngx_http_profiling_endpoint_t *ngx_http_profiling_api_find(
-    ngx_http_request_t *r);
-static ngx_int_t ngx_http_profiling_api_allow(ngx_http_request_t *r,
-    ngx_uint_t methods);
-static ngx_int_t ngx_http_profiling_api_arguments(
-    ngx_http_profiling_work_t *w, ngx_uint_t takes);
-static ngx_int_t ngx_http_profiling_api_date(const ngx_str_t *text,
-    uint64_t *ms);
-static ngx_int_t ngx_http_profiling_api_error(ngx_http_request_t *r,
-    ngx_uint_t status, const char *format, ...);
-static ngx_int_t ngx_http_profiling_text_error(ngx_http_request_t *r,
-    ngx_uint_t status, const char *format, ...);
-static ngx_int_t ngx_http_profiling_body_error(ngx_http_request_t *r,
-    ngx_uint_t status, const char *format, ...);
-static ngx_int_t ngx_http_profiling_api_heap(ngx_http_request_t *r,
+static ngx_int_t ngx_prof_api_begin(ngx_http_request_t *r,
+    ngx_prof_error_pt error);
+static ngx_int_t ngx_prof_api_enter(ngx_http_request_t *r,
+    ngx_prof_error_pt error);
+static ngx_prof_endpoint_t *ngx_prof_api_find(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_api_allow(ngx_http_request_t *r, ngx_uint_t methods);
+static ngx_int_t ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes);
+static ngx_int_t ngx_prof_api_date(const ngx_str_t *text, uint64_t *ms);
+static ngx_int_t ngx_prof_api_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...);
+static ngx_int_t ngx_prof_text_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...);
+static ngx_int_t ngx_prof_body_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...);
+static ngx_int_t ngx_prof_api_heap(ngx_http_request_t *r, ngx_pid_t worker);
+static ngx_int_t ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker);
+static ngx_int_t ngx_prof_api_goroutines(ngx_http_request_t *r,
     ngx_pid_t worker);
-static ngx_int_t ngx_http_profiling_api_cpu(ngx_http_request_t *r,
-    ngx_pid_t worker);
-static ngx_int_t ngx_http_profiling_api_goroutines(ngx_http_request_t *r,
-    ngx_pid_t worker);
-static ngx_int_t ngx_http_profiling_api_force(ngx_http_request_t *r,
-    ngx_pid_t worker);
-static ngx_int_t ngx_http_profiling_api_index(ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_prof_api_force(ngx_http_request_t *r, ngx_pid_t worker);
+static ngx_int_t ngx_prof_api_index(ngx_prof_work_t *w);
 
 
-static ngx_http_profiling_endpoint_t  ngx_http_profiling_endpoints[] = {
+static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("metrics"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_metrics, NULL },
+      ngx_prof_view_metrics, NULL },
 
     { ngx_string("metrics/history"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_HTTP_PROFILING_TAKES_COUNT, ngx_http_profiling_view_history, NULL },
+      NGX_PROF_TAKES_COUNT, ngx_prof_view_history, NULL },
 
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_http_profiling_pools_request },
+      NULL, ngx_prof_pools_request },
 
     { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_HTTP_PROFILING_NEEDS_STACKS, ngx_http_profiling_view_gc, NULL },
+      NGX_PROF_NEEDS_STACKS, ngx_prof_view_gc, NULL },
 
     { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_http_profiling_api_goroutines },
+      NULL, ngx_prof_api_goroutines },
 
     { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_runtime, NULL },
+      ngx_prof_view_runtime, NULL },
 
     { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_HTTP_PROFILING_NEEDS_PLACES, ngx_http_profiling_view_health,
+      NGX_PROF_NEEDS_PLACES, ngx_prof_view_health,
       NULL },
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_view_locations, NULL },
+      ngx_prof_view_locations, NULL },
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_http_profiling_api_cpu },
+      NULL, ngx_prof_api_cpu },
 
     { ngx_string("heap-dump"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_http_profiling_api_heap },
+      NULL, ngx_prof_api_heap },
 
     { ngx_string("force-gc"), NGX_HTTP_POST, 0,
-      NULL, ngx_http_profiling_api_force },
+      NULL, ngx_prof_api_force },
 
     { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_http_profiling_api_index, NULL }
+      ngx_prof_api_index, NULL }
 };
 
 
-#define NGX_HTTP_PROFILING_ENDPOINTS                                          \
-    (sizeof(ngx_http_profiling_endpoints)                                     \
-     / sizeof(ngx_http_profiling_endpoint_t))
+#define NGX_PROF_ENDPOINTS                                                    \
+    (sizeof(ngx_prof_endpoints)                                               \
+     / sizeof(ngx_prof_endpoint_t))
 
 
 ngx_int_t
-ngx_http_profiling_api_handler(ngx_http_request_t *r)
+ngx_prof_api_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                       rc;
-    ngx_http_profiling_work_t      *w;
-    ngx_http_profiling_endpoint_t  *endpoint;
+    ngx_int_t             rc;
+    ngx_prof_work_t      *w;
+    ngx_prof_endpoint_t  *endpoint;
 
-    rc = ngx_http_profiling_api_begin(r, ngx_http_profiling_api_error);
+    rc = ngx_prof_api_begin(r, ngx_prof_api_error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    endpoint = ngx_http_profiling_api_find(r);
+    endpoint = ngx_prof_api_find(r);
 
     if (endpoint == NULL) {
-        return ngx_http_profiling_api_error(r, NGX_HTTP_NOT_FOUND,
-                                            "unknown endpoint");
+        return ngx_prof_api_error(r, NGX_HTTP_NOT_FOUND,
+                                  "unknown endpoint");
     }
 
     if (!(r->method & endpoint->methods)) {
-        return ngx_http_profiling_api_allow(r, endpoint->methods);
+        return ngx_prof_api_allow(r, endpoint->methods);
     }
 
-    w = ngx_http_profiling_work_create(r);
+    w = ngx_prof_work_create(r);
     if (w == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_profiling_api_arguments(w, endpoint->takes);
+    rc = ngx_prof_api_arguments(w, endpoint->takes);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -172,71 +165,69 @@ ngx_http_profiling_api_handler(ngx_http_request_t *r)
 
     w->step = endpoint->step;
 
-    if (endpoint->takes & (NGX_HTTP_PROFILING_NEEDS_PLACES
-                           |NGX_HTTP_PROFILING_NEEDS_STACKS))
+    if (endpoint->takes & (NGX_PROF_NEEDS_PLACES
+                           |NGX_PROF_NEEDS_STACKS))
     {
-        return ngx_http_profiling_names_run(w,
-                       endpoint->takes & NGX_HTTP_PROFILING_NEEDS_STACKS);
+        return ngx_prof_names_run(w, endpoint->takes & NGX_PROF_NEEDS_STACKS);
     }
 
-    return ngx_http_profiling_work_run(w);
+    return ngx_prof_work_run(w);
 }
 
 
 ngx_int_t
-ngx_http_profiling_prometheus_handler(ngx_http_request_t *r)
+ngx_prof_prometheus_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                   rc;
-    ngx_http_profiling_work_t  *w;
+    ngx_int_t         rc;
+    ngx_prof_work_t  *w;
 
-    rc = ngx_http_profiling_api_begin(r, ngx_http_profiling_text_error);
+    rc = ngx_prof_api_begin(r, ngx_prof_text_error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        if (ngx_http_profiling_header(r, "Allow", "GET, HEAD") != NGX_OK) {
+        if (ngx_prof_header(r, "Allow", "GET, HEAD") != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_http_profiling_text_error(r, NGX_HTTP_NOT_ALLOWED,
-                                             "only GET and HEAD");
+        return ngx_prof_text_error(r, NGX_HTTP_NOT_ALLOWED,
+                                   "only GET and HEAD");
     }
 
-    w = ngx_http_profiling_work_create(r);
+    w = ngx_prof_work_create(r);
     if (w == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    w->step = ngx_http_profiling_view_prometheus;
+    w->step = ngx_prof_view_prometheus;
 
-    return ngx_http_profiling_work_run(w);
+    return ngx_prof_work_run(w);
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_handler(ngx_http_request_t *r)
+ngx_prof_pprof_handler(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
     /* a client that is refused may have sent a body all the same */
 
-    rc = ngx_http_profiling_api_enter(r, ngx_http_profiling_body_error);
+    rc = ngx_prof_api_enter(r, ngx_prof_body_error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    return ngx_http_profiling_pprof_tree(r, ngx_http_profiling_text_error);
+    return ngx_prof_pprof_tree(r, ngx_prof_text_error);
 }
 
 
 /* what handlers without a use for a body do first; as api_enter() */
 
 static ngx_int_t
-ngx_http_profiling_api_begin(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_api_begin(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
     ngx_int_t  rc;
 
@@ -246,23 +237,22 @@ ngx_http_profiling_api_begin(ngx_http_request_t *r,
         return rc;
     }
 
-    return ngx_http_profiling_api_enter(r, error);
+    return ngx_prof_api_enter(r, error);
 }
 
 
 /* what all handlers do first; NGX_DECLINED: no answer was given yet, go on */
 
 static ngx_int_t
-ngx_http_profiling_api_enter(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
     const char  *why;
 
-    if (ngx_http_profiling_access_check(r, &why) != NGX_OK) {
+    if (ngx_prof_access_check(r, &why) != NGX_OK) {
         return error(r, NGX_HTTP_FORBIDDEN, "%s", why);
     }
 
-    if (ngx_http_profiling_process.zone == NULL) {
+    if (ngx_prof_process.zone == NULL) {
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profiling is off");
     }
 
@@ -275,15 +265,15 @@ ngx_http_profiling_api_enter(ngx_http_request_t *r,
  * no prefix, the longest end of the path that is an endpoint's name.
  */
 
-static ngx_http_profiling_endpoint_t *
-ngx_http_profiling_api_find(ngx_http_request_t *r)
+static ngx_prof_endpoint_t *
+ngx_prof_api_find(ngx_http_request_t *r)
 {
-    u_char                         *start;
-    ngx_str_t                       rest, *name;
-    ngx_uint_t                      i, prefix;
-    ngx_http_core_loc_conf_t       *clcf;
-    ngx_http_profiling_endpoint_t  *found;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    u_char                    *start;
+    ngx_str_t                  rest, *name;
+    ngx_uint_t                 i, prefix;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_prof_endpoint_t       *found;
+    ngx_prof_loc_conf_t       *lcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
@@ -310,8 +300,8 @@ ngx_http_profiling_api_find(ngx_http_request_t *r)
 
     found = NULL;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_ENDPOINTS; i++) {
-        name = &ngx_http_profiling_endpoints[i].name;
+    for (i = 0; i < NGX_PROF_ENDPOINTS; i++) {
+        name = &ngx_prof_endpoints[i].name;
 
         if (name->len > rest.len || (prefix && name->len != rest.len)) {
             continue;
@@ -324,7 +314,7 @@ ngx_http_profiling_api_find(ngx_http_request_t *r)
             && (start == rest.data || start[-1] == '/')
             && (found == NULL || name->len > found->name.len))
         {
-            found = &ngx_http_profiling_endpoints[i];
+            found = &ngx_prof_endpoints[i];
         }
     }
 
@@ -333,27 +323,26 @@ ngx_http_profiling_api_find(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_profiling_api_allow(ngx_http_request_t *r, ngx_uint_t methods)
+ngx_prof_api_allow(ngx_http_request_t *r, ngx_uint_t methods)
 {
     const char  *allow;
 
     allow = (methods & NGX_HTTP_POST) ? "POST" : "GET, HEAD";
 
-    if (ngx_http_profiling_header(r, "Allow", allow) != NGX_OK) {
+    if (ngx_prof_header(r, "Allow", allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_profiling_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                                        "method %V is not allowed, use %s",
-                                        &r->method_name, allow);
+    return ngx_prof_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                              "method %V is not allowed, use %s",
+                              &r->method_name, allow);
 }
 
 
 /* NGX_DECLINED: they are good, no answer was given yet */
 
 static ngx_int_t
-ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
-    ngx_uint_t takes)
+ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes)
 {
     ngx_int_t            rc, n, max;
     ngx_str_t            value;
@@ -361,35 +350,34 @@ ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
 
     r = w->request;
 
-    rc = ngx_http_profiling_argument_worker(r, &w->worker,
-                                            ngx_http_profiling_api_error);
+    rc = ngx_prof_argument_worker(r, &w->worker, ngx_prof_api_error);
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    max = ngx_http_profiling_process.conf->setting[NGX_HTTP_PROFILING_HISTORY];
-    w->count = ngx_min(NGX_HTTP_PROFILING_COUNT, max);
+    max = ngx_prof_process.conf->setting[NGX_PROF_HISTORY];
+    w->count = ngx_min(NGX_PROF_COUNT, max);
 
-    if (!(takes & NGX_HTTP_PROFILING_TAKES_COUNT)) {
+    if (!(takes & NGX_PROF_TAKES_COUNT)) {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_profiling_argument(r, "since", &value) == NGX_OK) {
+    if (ngx_prof_argument(r, "since", &value) == NGX_OK) {
         w->count = max;
 
-        if (ngx_http_profiling_api_date(&value, &w->since) != NGX_OK) {
-            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+        if (ngx_prof_api_date(&value, &w->since) != NGX_OK) {
+            return ngx_prof_api_error(r, NGX_HTTP_BAD_REQUEST,
                                      "since must be a time such as "
                                      "2026-02-10T09:59:58Z, not \"%V\"",
                                      &value);
         }
     }
 
-    if (ngx_http_profiling_argument(r, "count", &value) == NGX_OK) {
+    if (ngx_prof_argument(r, "count", &value) == NGX_OK) {
         n = ngx_atoi(value.data, value.len);
 
         if (n < 1 || n > max) {
-            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+            return ngx_prof_api_error(r, NGX_HTTP_BAD_REQUEST,
                                      "count must be an integer from 1 to %i, "
                                      "not \"%V\"", max, &value);
         }
@@ -404,7 +392,7 @@ ngx_http_profiling_api_arguments(ngx_http_profiling_work_t *w,
 /* RFC 3339 in UTC, with or without a fraction: 2026-02-10T09:59:58.25Z */
 
 static ngx_int_t
-ngx_http_profiling_api_date(const ngx_str_t *text, uint64_t *ms)
+ngx_prof_api_date(const ngx_str_t *text, uint64_t *ms)
 {
     int         day, leap;
     u_char     *p, *last;
@@ -483,44 +471,44 @@ ngx_http_profiling_api_date(const ngx_str_t *text, uint64_t *ms)
 
 
 static ngx_int_t
-ngx_http_profiling_api_error(ngx_http_request_t *r, ngx_uint_t status,
+ngx_prof_api_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...)
 {
-    u_char                     *p, message[512];
-    va_list                     args;
-    ngx_str_t                   type;
-    ngx_http_profiling_json_t   j;
+    u_char          *p, message[512];
+    va_list          args;
+    ngx_str_t        type;
+    ngx_prof_json_t  j;
 
     va_start(args, format);
     p = ngx_vslprintf(message, message + sizeof(message), format, args);
     va_end(args);
 
-    ngx_memzero(&j, sizeof(ngx_http_profiling_json_t));
-    ngx_http_profiling_text_init(&j.text, r->pool);
+    ngx_memzero(&j, sizeof(ngx_prof_json_t));
+    ngx_prof_text_init(&j.text, r->pool);
 
-    ngx_http_profiling_json_open(&j, NULL, '{');
-    ngx_http_profiling_json_open(&j, "error", '{');
-    ngx_http_profiling_json_uint(&j, "status", status);
-    ngx_http_profiling_json_string(&j, "message", message, p - message);
-    ngx_http_profiling_json_close(&j, '}');
-    ngx_http_profiling_json_close(&j, '}');
+    ngx_prof_json_open(&j, NULL, '{');
+    ngx_prof_json_open(&j, "error", '{');
+    ngx_prof_json_uint(&j, "status", status);
+    ngx_prof_json_string(&j, "message", message, p - message);
+    ngx_prof_json_close(&j, '}');
+    ngx_prof_json_close(&j, '}');
 
     ngx_str_set(&type, "application/json; charset=utf-8");
 
-    return ngx_http_profiling_send(r, status, &type, &j.text);
+    return ngx_prof_send(r, status, &type, &j.text);
 }
 
 
 /* as net/http/pprof does: go tool pprof prints the body of such an answer */
 
 static ngx_int_t
-ngx_http_profiling_text_error(ngx_http_request_t *r, ngx_uint_t status,
+ngx_prof_text_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...)
 {
-    u_char                     *p, message[512];
-    va_list                     args;
-    ngx_str_t                   type;
-    ngx_http_profiling_text_t   text;
+    u_char          *p, message[512];
+    va_list          args;
+    ngx_str_t        type;
+    ngx_prof_text_t  text;
 
     va_start(args, format);
     p = ngx_vslprintf(message, message + sizeof(message) - 1, format, args);
@@ -528,23 +516,23 @@ ngx_http_profiling_text_error(ngx_http_request_t *r, ngx_uint_t status,
 
     *p++ = '\n';
 
-    ngx_http_profiling_text_init(&text, r->pool);
-    ngx_http_profiling_text_write(&text, message, p - message);
+    ngx_prof_text_init(&text, r->pool);
+    ngx_prof_text_write(&text, message, p - message);
 
-    if (ngx_http_profiling_header(r, "X-Go-Pprof", "1") != NGX_OK) {
+    if (ngx_prof_header(r, "X-Go-Pprof", "1") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ngx_str_set(&type, "text/plain; charset=utf-8");
 
-    return ngx_http_profiling_send(r, status, &type, &text);
+    return ngx_prof_send(r, status, &type, &text);
 }
 
 
 /* as text_error(), for a request whose body was not read yet */
 
 static ngx_int_t
-ngx_http_profiling_body_error(ngx_http_request_t *r, ngx_uint_t status,
+ngx_prof_body_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...)
 {
     u_char      *p, message[512];
@@ -565,29 +553,29 @@ ngx_http_profiling_body_error(ngx_http_request_t *r, ngx_uint_t status,
     text.data = message;
     text.len = p - message;
 
-    return ngx_http_profiling_text_error(r, status, "%V", &text);
+    return ngx_prof_text_error(r, status, "%V", &text);
 }
 
 
 /* duration is checked, unlike the "seconds" of /debug/pprof/profile */
 
 static ngx_int_t
-ngx_http_profiling_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
 {
     u_char     *p;
     ngx_int_t   duration;
     ngx_str_t   value;
 
-    duration = NGX_HTTP_PROFILING_DURATION;
+    duration = NGX_PROF_DURATION;
 
-    if (ngx_http_profiling_argument(r, "duration", &value) == NGX_OK) {
+    if (ngx_prof_argument(r, "duration", &value) == NGX_OK) {
         duration = ngx_atoi(value.data, value.len);
 
-        if (duration < 1 || duration > NGX_HTTP_PROFILING_DURATION_MAX) {
-            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+        if (duration < 1 || duration > NGX_PROF_DURATION_MAX) {
+            return ngx_prof_api_error(r, NGX_HTTP_BAD_REQUEST,
                                      "duration must be an integer from 1 to "
                                      "%d, not \"%V\"",
-                                     NGX_HTTP_PROFILING_DURATION_MAX, &value);
+                                     NGX_PROF_DURATION_MAX, &value);
         }
     }
 
@@ -599,14 +587,14 @@ ngx_http_profiling_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
 
     (void) ngx_sprintf(p, "attachment; filename=cpu-%T.prof%Z", ngx_time());
 
-    return ngx_http_profiling_pprof_cpu(r, duration, worker,
-                                        (const char *) p,
-                                        ngx_http_profiling_api_error);
+    return ngx_prof_pprof_cpu(r, duration, worker,
+                              (const char *) p,
+                              ngx_prof_api_error);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
 {
     u_char  *p;
 
@@ -618,84 +606,84 @@ ngx_http_profiling_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
 
     (void) ngx_sprintf(p, "attachment; filename=heap-%T.prof%Z", ngx_time());
 
-    return ngx_http_profiling_pprof_dump(r, worker, (const char *) p,
-                                         ngx_http_profiling_api_error);
+    return ngx_prof_pprof_dump(r, worker, (const char *) p,
+                               ngx_prof_api_error);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_api_goroutines(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_api_goroutines(ngx_http_request_t *r, ngx_pid_t worker)
 {
     ngx_int_t  limit;
     ngx_str_t  value;
 
-    limit = NGX_HTTP_PROFILING_DUMP_LIMIT;
+    limit = NGX_PROF_DUMP_LIMIT;
 
-    if (ngx_http_profiling_argument(r, "limit", &value) == NGX_OK) {
+    if (ngx_prof_argument(r, "limit", &value) == NGX_OK) {
         limit = ngx_atoi(value.data, value.len);
 
-        if (limit < 0 || limit > NGX_HTTP_PROFILING_DUMP_LIMIT_MAX) {
-            return ngx_http_profiling_api_error(r, NGX_HTTP_BAD_REQUEST,
+        if (limit < 0 || limit > NGX_PROF_DUMP_LIMIT_MAX) {
+            return ngx_prof_api_error(r, NGX_HTTP_BAD_REQUEST,
                                      "limit must be an integer from 0 to %d, "
                                      "not \"%V\"",
-                                     NGX_HTTP_PROFILING_DUMP_LIMIT_MAX,
+                                     NGX_PROF_DUMP_LIMIT_MAX,
                                      &value);
         }
     }
 
-    return ngx_http_profiling_goroutines_request(r, worker, limit);
+    return ngx_prof_goroutines_request(r, worker, limit);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_api_force(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_api_force(ngx_http_request_t *r, ngx_pid_t worker)
 {
-    if (ngx_http_profiling_process.slot == NULL) {
-        return ngx_http_profiling_api_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+    if (ngx_prof_process.slot == NULL) {
+        return ngx_prof_api_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                  "this worker has no slot in the zone and "
                                  "cannot wait for others");
     }
 
-    if (ngx_http_profiling_trim_reserve() != NGX_OK) {
+    if (ngx_prof_trim_reserve() != NGX_OK) {
 
-        if (ngx_http_profiling_header(r, "Retry-After", "1") != NGX_OK) {
+        if (ngx_prof_header(r, "Retry-After", "1") != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_http_profiling_api_error(r, NGX_HTTP_TOO_MANY_REQUESTS,
+        return ngx_prof_api_error(r, NGX_HTTP_TOO_MANY_REQUESTS,
                                  "force-gc may be asked for once a second");
     }
 
-    return ngx_http_profiling_trim_request(r, worker);
+    return ngx_prof_trim_request(r, worker);
 }
 
 
 /* the tree describes itself */
 
 static ngx_int_t
-ngx_http_profiling_api_index(ngx_http_profiling_work_t *w)
+ngx_prof_api_index(ngx_prof_work_t *w)
 {
-    ngx_uint_t                            i;
-    ngx_http_profiling_json_t            *j;
-    const ngx_http_profiling_endpoint_t  *e;
+    ngx_uint_t                  i;
+    ngx_prof_json_t            *j;
+    const ngx_prof_endpoint_t  *e;
 
     j = &w->json;
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_open(j, "endpoints", '[');
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_open(j, "endpoints", '[');
 
-    for (i = 0; i < NGX_HTTP_PROFILING_ENDPOINTS - 1; i++) {
-        e = &ngx_http_profiling_endpoints[i];
+    for (i = 0; i < NGX_PROF_ENDPOINTS - 1; i++) {
+        e = &ngx_prof_endpoints[i];
 
-        ngx_http_profiling_json_open(j, NULL, '{');
-        ngx_http_profiling_json_string(j, "name", e->name.data, e->name.len);
-        ngx_http_profiling_json_cstring(j, "method",
+        ngx_prof_json_open(j, NULL, '{');
+        ngx_prof_json_string(j, "name", e->name.data, e->name.len);
+        ngx_prof_json_cstring(j, "method",
                              (e->methods & NGX_HTTP_POST) ? "POST" : "GET");
-        ngx_http_profiling_json_close(j, '}');
+        ngx_prof_json_close(j, '}');
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
 }

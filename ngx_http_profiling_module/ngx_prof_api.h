@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_API_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_API_H_INCLUDED_
+#ifndef _NGX_PROF_API_H_INCLUDED_
+#define _NGX_PROF_API_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -14,9 +14,9 @@
 #include <ngx_http.h>
 
 
-ngx_int_t ngx_http_profiling_api_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_profiling_pprof_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_profiling_prometheus_handler(ngx_http_request_t *r);
+ngx_int_t ngx_prof_api_handler(ngx_http_request_t *r);
+ngx_int_t ngx_prof_pprof_handler(ngx_http_request_t *r);
+ngx_int_t ngx_prof_prometheus_handler(ngx_http_request_t *r);
 
 
-#endif /* _NGX_HTTP_PROFILING_API_H_INCLUDED_ */
+#endif /* _NGX_PROF_API_H_INCLUDED_ */

@@ -39,18 +39,17 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_http_profiling_configure(ngx_http_profiling_main_conf_t *mcf);
-static ngx_int_t ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf,
-    ngx_log_t *log);
-static ngx_int_t ngx_http_profiling_keep_zone(ngx_log_t *log);
-static void ngx_http_profiling_asked(void);
+static void ngx_prof_configure(ngx_prof_main_conf_t *mcf);
+static ngx_int_t ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log);
+static ngx_int_t ngx_prof_keep_zone(ngx_log_t *log);
+static void ngx_prof_asked(void);
 
 
 ngx_int_t
-ngx_http_profiling_init_module(ngx_cycle_t *cycle)
+ngx_prof_init_module(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
@@ -61,38 +60,37 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
     zone = mcf->zone;
 
-    ngx_http_profiling_store(&zone->generation, zone->generation + 1);
+    ngx_prof_store(&zone->generation, zone->generation + 1);
 
     if (zone->generation > 1) {
-        ngx_http_profiling_store(&zone->reload_time,
-                                 ngx_http_profiling_time());
+        ngx_prof_store(&zone->reload_time, ngx_prof_time());
     }
 
-    ngx_http_profiling_place_register(mcf, cycle->log);
-    ngx_http_profiling_context_register(cycle, zone);
-    ngx_http_profiling_request_init_module(cycle);
-    ngx_http_profiling_mutex_register(cycle, zone);
-    ngx_http_profiling_wake_open(zone, cycle->log);
-    ngx_http_profiling_trace_init_module(cycle, zone);
+    ngx_prof_place_register(mcf, cycle->log);
+    ngx_prof_context_register(cycle, zone);
+    ngx_prof_request_init_module(cycle);
+    ngx_prof_mutex_register(cycle, zone);
+    ngx_prof_wake_open(zone, cycle->log);
+    ngx_prof_trace_init_module(cycle, zone);
 
     /* the workers inherit both; unwind tables are shared by copy-on-write */
 
-    ngx_http_profiling_threads_init_module(cycle->log);
+    ngx_prof_threads_init_module(cycle->log);
 
-    if (ngx_http_profiling_objects_refresh() == NGX_ERROR) {
+    if (ngx_prof_objects_refresh() == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "unwind tables cannot be made, profiles have no stacks");
     }
 
-    ngx_http_profiling_encode_init_module(cycle);
+    ngx_prof_encode_init_module(cycle);
 
-    if (ngx_http_profiling_process.slot) {
+    if (ngx_prof_process.slot) {
 
         /* a single process: it goes on under the new configuration */
 
-        ngx_http_profiling_trace_stop();
-        ngx_http_profiling_configure(mcf);
-        ngx_http_profiling_stall_configure();
+        ngx_prof_trace_stop();
+        ngx_prof_configure(mcf);
+        ngx_prof_stall_configure();
     }
 
     return NGX_OK;
@@ -100,9 +98,9 @@ ngx_http_profiling_init_module(ngx_cycle_t *cycle)
 
 
 ngx_int_t
-ngx_http_profiling_init_process(ngx_cycle_t *cycle)
+ngx_prof_init_process(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
@@ -115,116 +113,116 @@ ngx_http_profiling_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_profiling_process.zone = mcf->zone;
+    ngx_prof_process.zone = mcf->zone;
 
     if (ngx_process == NGX_PROCESS_SINGLE
-        && ngx_http_profiling_keep_zone(cycle->log) != NGX_OK)
+        && ngx_prof_keep_zone(cycle->log) != NGX_OK)
     {
         return NGX_OK;
     }
 
     if (ngx_process == NGX_PROCESS_WORKER) {
-        ngx_http_profiling_objects_forked();
+        ngx_prof_objects_forked();
     }
 
-    ngx_http_profiling_configure(mcf);
-    ngx_http_profiling_allocator_init();
+    ngx_prof_configure(mcf);
+    ngx_prof_allocator_init();
 
-    if (ngx_http_profiling_claim(mcf, cycle->log) != NGX_OK) {
+    if (ngx_prof_claim(mcf, cycle->log) != NGX_OK) {
 
         /* it can tell of the others all the same */
 
         return NGX_OK;
     }
 
-    ngx_http_profiling_clock_init();
-    ngx_http_profiling_loop_init(cycle);
-    ngx_http_profiling_request_init_process(cycle);
-    ngx_http_profiling_context_init_process(cycle,
+    ngx_prof_clock_init();
+    ngx_prof_loop_init(cycle);
+    ngx_prof_request_init_process(cycle);
+    ngx_prof_context_init_process(cycle,
                                  (uintptr_t) __builtin_frame_address(0));
-    ngx_http_profiling_cpu_init(cycle);
+    ngx_prof_cpu_init(cycle);
 
-    if (ngx_http_profiling_wait_init(cycle) == NGX_OK) {
-        ngx_http_profiling_block_init(cycle);
-        ngx_http_profiling_mutex_init(cycle);
-        ngx_http_profiling_stall_init(cycle);
+    if (ngx_prof_wait_init(cycle) == NGX_OK) {
+        ngx_prof_block_init(cycle);
+        ngx_prof_mutex_init(cycle);
+        ngx_prof_stall_init(cycle);
     }
 
-    ngx_http_profiling_malloc_init(cycle);
-    ngx_http_profiling_dump_init();
-    ngx_http_profiling_wake_init(cycle, ngx_http_profiling_asked);
-    ngx_http_profiling_trace_update();
-    ngx_http_profiling_roster_init(cycle);
-    ngx_http_profiling_collector_init(cycle);
+    ngx_prof_malloc_init(cycle);
+    ngx_prof_dump_init();
+    ngx_prof_wake_init(cycle, ngx_prof_asked);
+    ngx_prof_trace_update();
+    ngx_prof_roster_init(cycle);
+    ngx_prof_collector_init(cycle);
 
     return NGX_OK;
 }
 
 
 void
-ngx_http_profiling_exit_process(ngx_cycle_t *cycle)
+ngx_prof_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot == NULL) {
         return;
     }
 
-    ngx_http_profiling_collector_finish();
-    ngx_http_profiling_trace_stop();
+    ngx_prof_collector_finish();
+    ngx_prof_trace_stop();
 
-    ngx_http_profiling_process.slot = NULL;
-    ngx_http_profiling_interpose_restore(NULL, 0, cycle->log);
+    ngx_prof_process.slot = NULL;
+    ngx_prof_interpose_restore(NULL, 0, cycle->log);
 
-    ngx_http_profiling_slot_release(slot);
+    ngx_prof_slot_release(slot);
 }
 
 
 static void
-ngx_http_profiling_configure(ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_configure(ngx_prof_main_conf_t *mcf)
 {
-    int64_t                     interval;
-    ngx_http_profiling_slot_t  *slot;
+    int64_t           interval;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
-    interval = mcf->setting[NGX_HTTP_PROFILING_INTERVAL];
+    slot = ngx_prof_process.slot;
+    interval = mcf->setting[NGX_PROF_INTERVAL];
 
     if (slot && slot->interval != (uint64_t) interval) {
-        ngx_http_profiling_slot_renumber(ngx_http_profiling_process.zone,
+        ngx_prof_slot_renumber(ngx_prof_process.zone,
                        slot, interval,
-                       ngx_http_profiling_tick(ngx_http_profiling_clock(),
-                                               interval));
+                       ngx_prof_tick(ngx_prof_clock(),
+                                     interval));
     }
 
-    ngx_http_profiling_process.conf = mcf;
-    ngx_http_profiling_process.pause_threshold =
-        mcf->setting[NGX_HTTP_PROFILING_PAUSE_THRESHOLD]
+    ngx_prof_process.conf = mcf;
+    ngx_prof_process.pause_threshold =
+        mcf->setting[NGX_PROF_PAUSE_THRESHOLD]
         * (uint64_t) 1000000;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf, ngx_log_t *log)
+ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
 {
-    ngx_http_profiling_claim_t  claim;
+    ngx_prof_claim_t  claim;
 
     claim.pid = ngx_pid;
-    claim.start = ngx_http_profiling_process_start(ngx_pid, NULL);
-    claim.alive = ngx_http_profiling_slot_alive;
-    claim.time = ngx_http_profiling_time();
-    claim.tick = ngx_http_profiling_tick(ngx_http_profiling_clock(),
-                                    mcf->setting[NGX_HTTP_PROFILING_INTERVAL]);
+    claim.start = ngx_prof_process_start(ngx_pid, NULL);
+    claim.alive = ngx_prof_slot_alive;
+    claim.time = ngx_prof_time();
+    claim.tick = ngx_prof_tick(ngx_prof_clock(),
+                                    mcf->setting[NGX_PROF_INTERVAL]);
     claim.generation = mcf->zone->generation;
     claim.process_slot = ngx_process_slot;
     claim.worker = ngx_worker;
-    claim.interval = mcf->setting[NGX_HTTP_PROFILING_INTERVAL];
+    claim.interval = mcf->setting[NGX_PROF_INTERVAL];
 
-    ngx_http_profiling_process.slot =
-        ngx_http_profiling_slot_claim(ngx_http_profiling_process.zone, &claim);
+    ngx_prof_process.slot =
+        ngx_prof_slot_claim(ngx_prof_process.zone, &claim);
 
-    if (ngx_http_profiling_process.slot) {
+    if (ngx_prof_process.slot) {
         return NGX_OK;
     }
 
@@ -244,27 +242,27 @@ ngx_http_profiling_claim(ngx_http_profiling_main_conf_t *mcf, ngx_log_t *log)
  */
 
 static ngx_int_t
-ngx_http_profiling_keep_zone(ngx_log_t *log)
+ngx_prof_keep_zone(ngx_log_t *log)
 {
     u_char     *p;
     size_t      size, offset;
     uintptr_t   start;
 
-    start = (uintptr_t) ngx_http_profiling_process.zone
+    start = (uintptr_t) ngx_prof_process.zone
             & ~(uintptr_t) (ngx_pagesize - 1);
-    offset = (uintptr_t) ngx_http_profiling_process.zone - start;
-    size = ngx_http_profiling_process.zone->size + offset;
+    offset = (uintptr_t) ngx_prof_process.zone - start;
+    size = ngx_prof_process.zone->size + offset;
 
     p = mremap((void *) start, 0, size, MREMAP_MAYMOVE);
 
     if (p == MAP_FAILED) {
         ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
                       "mremap() of the profiling zone failed");
-        ngx_http_profiling_process.zone = NULL;
+        ngx_prof_process.zone = NULL;
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_process.zone = (ngx_http_profiling_zone_t *)
+    ngx_prof_process.zone = (ngx_prof_zone_t *)
                                           (p + offset);
 
     return NGX_OK;
@@ -274,12 +272,12 @@ ngx_http_profiling_keep_zone(ngx_log_t *log)
 /* another process has woken this worker: what is asked stands in the zone */
 
 static void
-ngx_http_profiling_asked(void)
+ngx_prof_asked(void)
 {
-    ngx_http_profiling_cpu_update();
-    ngx_http_profiling_trace_update();
-    ngx_http_profiling_trim_answer();
-    ngx_http_profiling_trim_check();
-    ngx_http_profiling_dump_answer();
-    ngx_http_profiling_gather_check();
+    ngx_prof_cpu_update();
+    ngx_prof_trace_update();
+    ngx_prof_trim_answer();
+    ngx_prof_trim_check();
+    ngx_prof_dump_answer();
+    ngx_prof_gather_check();
 }

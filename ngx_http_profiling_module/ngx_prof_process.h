@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_
+#ifndef _NGX_PROF_PROCESS_H_INCLUDED_
+#define _NGX_PROF_PROCESS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,16 +17,16 @@
  * Master (or single process), once a configuration is in force: counts the
  * generation, registers the places, makes what the workers will inherit.
  */
-ngx_int_t ngx_http_profiling_init_module(ngx_cycle_t *cycle);
+ngx_int_t ngx_prof_init_module(ngx_cycle_t *cycle);
 
 /*
  * Worker: claims a slot and starts what watches the worker.  Never fails the
  * worker: what cannot be had is logged, and the worker runs without it.
  */
-ngx_int_t ngx_http_profiling_init_process(ngx_cycle_t *cycle);
+ngx_int_t ngx_prof_init_process(ngx_cycle_t *cycle);
 
 /* Worker, about to exit in good order: last figures, gives the slot back */
-void ngx_http_profiling_exit_process(ngx_cycle_t *cycle);
+void ngx_prof_exit_process(ngx_cycle_t *cycle);
 
 
-#endif /* _NGX_HTTP_PROFILING_PROCESS_H_INCLUDED_ */
+#endif /* _NGX_PROF_PROCESS_H_INCLUDED_ */

@@ -5,103 +5,100 @@
 
 
 /* share of a copy's bytes that groups get */
-#define NGX_HTTP_PROFILING_DUMP_SHARE  4
+#define NGX_PROF_DUMP_SHARE  4
 
 /* bytes of a head without its sequence number */
-#define NGX_HTTP_PROFILING_DUMP_HEAD                                          \
-    (sizeof(ngx_http_profiling_dump_copy_t)                                   \
-     - offsetof(ngx_http_profiling_dump_copy_t, number))
+#define NGX_PROF_DUMP_HEAD                                                    \
+    (sizeof(ngx_prof_dump_copy_t)                                             \
+     - offsetof(ngx_prof_dump_copy_t, number))
 
 
 ngx_uint_t
-ngx_http_profiling_dump_groups(size_t size)
+ngx_prof_dump_groups(size_t size)
 {
-    return size / NGX_HTTP_PROFILING_DUMP_SHARE
-           / sizeof(ngx_http_profiling_dump_group_t);
+    return size / NGX_PROF_DUMP_SHARE
+           / sizeof(ngx_prof_dump_group_t);
 }
 
 
 size_t
-ngx_http_profiling_dump_room(size_t size)
+ngx_prof_dump_room(size_t size)
 {
-    return size - ngx_http_profiling_dump_groups(size)
-                  * sizeof(ngx_http_profiling_dump_group_t);
+    return size - ngx_prof_dump_groups(size)
+                  * sizeof(ngx_prof_dump_group_t);
 }
 
 
-ngx_http_profiling_dump_group_t *
-ngx_http_profiling_dump_group(const ngx_http_profiling_dump_area_t *area,
-    size_t size, ngx_uint_t copy)
+ngx_prof_dump_group_t *
+ngx_prof_dump_group(const ngx_prof_dump_area_t *area, size_t size,
+    ngx_uint_t copy)
 {
-    return (ngx_http_profiling_dump_group_t *)
-               ((u_char *) area + sizeof(ngx_http_profiling_dump_area_t)
-                + copy * size);
+    return (ngx_prof_dump_group_t *)
+               ((u_char *) area + sizeof(ngx_prof_dump_area_t) + copy * size);
 }
 
 
 u_char *
-ngx_http_profiling_dump_details(const ngx_http_profiling_dump_area_t *area,
-    size_t size, ngx_uint_t copy)
+ngx_prof_dump_details(const ngx_prof_dump_area_t *area, size_t size,
+    ngx_uint_t copy)
 {
-    return (u_char *) (ngx_http_profiling_dump_group(area, size, copy)
-                       + ngx_http_profiling_dump_groups(size));
+    return (u_char *) (ngx_prof_dump_group(area, size, copy)
+                       + ngx_prof_dump_groups(size));
 }
 
 
 uint64_t
-ngx_http_profiling_dump_ask(ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t limit)
+ngx_prof_dump_ask(ngx_prof_dump_area_t *area, ngx_uint_t limit)
 {
     uint64_t  asked, next;
 
-    asked = ngx_http_profiling_load(&area->asked);
+    asked = ngx_prof_load(&area->asked);
 
     do {
-        next = (ngx_http_profiling_dump_number(asked) + 1)
-               << NGX_HTTP_PROFILING_DUMP_BITS
-               | ngx_max(ngx_http_profiling_dump_limit(asked), limit);
+        next = (ngx_prof_dump_number(asked) + 1)
+               << NGX_PROF_DUMP_BITS
+               | ngx_max(ngx_prof_dump_limit(asked), limit);
 
     } while (!__atomic_compare_exchange_n(&area->asked, &asked, next, 0,
                                           __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
 
-    return ngx_http_profiling_dump_number(next);
+    return ngx_prof_dump_number(next);
 }
 
 
 /* number and limit share a word, so that no limit is lost */
 
 uint64_t
-ngx_http_profiling_dump_take(ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t *limit)
+ngx_prof_dump_take(ngx_prof_dump_area_t *area, ngx_uint_t *limit)
 {
     uint64_t  asked, next, number;
 
-    asked = ngx_http_profiling_load_acquire(&area->asked);
+    asked = ngx_prof_load_acquire(&area->asked);
 
     do {
-        number = ngx_http_profiling_dump_number(asked);
+        number = ngx_prof_dump_number(asked);
 
-        if (number == ngx_http_profiling_load(&area->begun)) {
+        if (number == ngx_prof_load(&area->begun)) {
             return 0;
         }
 
-        next = number << NGX_HTTP_PROFILING_DUMP_BITS;
+        next = number << NGX_PROF_DUMP_BITS;
 
     } while (!__atomic_compare_exchange_n(&area->asked, &asked, next, 0,
                                           __ATOMIC_SEQ_CST,
                                           __ATOMIC_ACQUIRE));
 
-    *limit = ngx_http_profiling_dump_limit(asked);
+    *limit = ngx_prof_dump_limit(asked);
 
-    ngx_http_profiling_store_release(&area->begun, number);
+    ngx_prof_store_release(&area->begun, number);
 
     return number;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_dump_begin(ngx_http_profiling_dump_area_t *area)
+ngx_prof_dump_begin(ngx_prof_dump_area_t *area)
 {
     uint64_t    seq;
     ngx_uint_t  i;
@@ -125,40 +122,39 @@ ngx_http_profiling_dump_begin(ngx_http_profiling_dump_area_t *area)
 
 
 void
-ngx_http_profiling_dump_end(ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t copy, const ngx_http_profiling_dump_copy_t *head)
+ngx_prof_dump_end(ngx_prof_dump_area_t *area, ngx_uint_t copy,
+    const ngx_prof_dump_copy_t *head)
 {
-    ngx_http_profiling_copy_words(&area->copy[copy].number, &head->number,
-                                  NGX_HTTP_PROFILING_DUMP_HEAD);
+    ngx_prof_copy_words(&area->copy[copy].number, &head->number,
+                        NGX_PROF_DUMP_HEAD);
 
-    ngx_http_profiling_store_release(&area->copy[copy].seq,
-                                     area->copy[copy].seq + 1);
+    ngx_prof_store_release(&area->copy[copy].seq, area->copy[copy].seq + 1);
 }
 
 
 ngx_int_t
-ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
-    uint64_t number, ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head)
+ngx_prof_dump_find(const ngx_prof_dump_area_t *area, uint64_t number,
+    ngx_pid_t pid, ngx_prof_dump_copy_t *head)
 {
-    uint64_t                        seq, latest;
-    ngx_int_t                       found;
-    ngx_uint_t                      i;
-    ngx_http_profiling_dump_copy_t  copy;
+    uint64_t              seq, latest;
+    ngx_int_t             found;
+    ngx_uint_t            i;
+    ngx_prof_dump_copy_t  copy;
 
     found = NGX_DECLINED;
     latest = 0;
 
     for (i = 0; i < 2; i++) {
-        seq = ngx_http_profiling_load_acquire(&area->copy[i].seq);
+        seq = ngx_prof_load_acquire(&area->copy[i].seq);
 
         if (seq & 1) {
             continue;
         }
 
-        ngx_http_profiling_copy_words(&copy, &area->copy[i],
-                                      sizeof(ngx_http_profiling_dump_copy_t));
+        ngx_prof_copy_words(&copy, &area->copy[i],
+                            sizeof(ngx_prof_dump_copy_t));
 
-        if (ngx_http_profiling_dump_same(area, i, seq)
+        if (ngx_prof_dump_same(area, i, seq)
             && copy.number >= number
             && copy.number > latest
             && copy.pid == (uint64_t) pid)
@@ -174,65 +170,63 @@ ngx_http_profiling_dump_find(const ngx_http_profiling_dump_area_t *area,
 
 
 ngx_uint_t
-ngx_http_profiling_dump_same(const ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t copy, uint64_t seq)
+ngx_prof_dump_same(const ngx_prof_dump_area_t *area, ngx_uint_t copy,
+    uint64_t seq)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
-    return ngx_http_profiling_load(&area->copy[copy].seq) == seq;
+    return ngx_prof_load(&area->copy[copy].seq) == seq;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_dump_fits(const ngx_http_profiling_dump_copy_t *head,
-    size_t size)
+ngx_prof_dump_fits(const ngx_prof_dump_copy_t *head, size_t size)
 {
-    return head->groups <= ngx_http_profiling_dump_groups(size)
-           && head->used <= ngx_http_profiling_dump_room(size)
+    return head->groups <= ngx_prof_dump_groups(size)
+           && head->used <= ngx_prof_dump_room(size)
            && head->used % sizeof(uint64_t) == 0;
 }
 
 
 void
-ngx_http_profiling_dump_mend(ngx_http_profiling_dump_group_t *groups,
-    ngx_uint_t n)
+ngx_prof_dump_mend(ngx_prof_dump_group_t *groups, ngx_uint_t n)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_dump_group_t  *g;
+    ngx_uint_t              i;
+    ngx_prof_dump_group_t  *g;
 
     for (i = 0; i < n; i++) {
         g = &groups[i];
 
-        if (g->kind >= NGX_HTTP_PROFILING_KINDS) {
-            g->kind = NGX_HTTP_PROFILING_KIND_OTHER;
+        if (g->kind >= NGX_PROF_KINDS) {
+            g->kind = NGX_PROF_KIND_OTHER;
         }
 
-        if (g->state >= NGX_HTTP_PROFILING_DUMP_STATES) {
-            g->state = NGX_HTTP_PROFILING_DUMP_OTHER;
+        if (g->state >= NGX_PROF_DUMP_STATES) {
+            g->state = NGX_PROF_DUMP_OTHER;
         }
 
-        g->depth = ngx_min(g->depth, NGX_HTTP_PROFILING_DUMP_STACK);
+        g->depth = ngx_min(g->depth, NGX_PROF_DUMP_STACK);
     }
 }
 
 
-ngx_http_profiling_dump_detail_t *
-ngx_http_profiling_dump_next(u_char *details, size_t used,
-    ngx_uint_t groups, size_t *offset)
+ngx_prof_dump_detail_t *
+ngx_prof_dump_next(u_char *details, size_t used, ngx_uint_t groups,
+    size_t *offset)
 {
-    size_t                             len;
-    ngx_uint_t                         i;
-    ngx_http_profiling_dump_detail_t  *d;
+    size_t                   len;
+    ngx_uint_t               i;
+    ngx_prof_dump_detail_t  *d;
 
-    len = sizeof(ngx_http_profiling_dump_detail_t);
+    len = sizeof(ngx_prof_dump_detail_t);
 
     if (*offset > used || used - *offset < len) {
         return NULL;
     }
 
-    d = (ngx_http_profiling_dump_detail_t *) (details + *offset);
+    d = (ngx_prof_dump_detail_t *) (details + *offset);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_TEXTS; i++) {
+    for (i = 0; i < NGX_PROF_DUMP_TEXTS; i++) {
         len += d->len[i];
     }
 

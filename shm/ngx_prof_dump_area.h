@@ -15,8 +15,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_DUMP_AREA_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_DUMP_AREA_H_INCLUDED_
+#ifndef _NGX_PROF_DUMP_AREA_H_INCLUDED_
+#define _NGX_PROF_DUMP_AREA_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -25,73 +25,73 @@
 
 
 /* bytes of a copy's groups and details; used as far as they are touched */
-#define NGX_HTTP_PROFILING_DUMP_MIN      65536
-#define NGX_HTTP_PROFILING_DUMP_MAX      2097152
+#define NGX_PROF_DUMP_MIN      65536
+#define NGX_PROF_DUMP_MAX      2097152
 
 /* handlers of a connection that are told */
-#define NGX_HTTP_PROFILING_DUMP_STACK    24
+#define NGX_PROF_DUMP_STACK    24
 
 /* frames of a stack taken by signal: as many as the walk gives */
-#define NGX_HTTP_PROFILING_DUMP_NATIVE   128
+#define NGX_PROF_DUMP_NATIVE   128
 
 /* connections told one by one: by default, and at most */
-#define NGX_HTTP_PROFILING_DUMP_LIMIT      1000
-#define NGX_HTTP_PROFILING_DUMP_LIMIT_MAX  10000
+#define NGX_PROF_DUMP_LIMIT      1000
+#define NGX_PROF_DUMP_LIMIT_MAX  10000
 
 /* a figure that is not known, where it may be one of 64 bits */
-#define NGX_HTTP_PROFILING_DUMP_UNKNOWN  (-1)
+#define NGX_PROF_DUMP_UNKNOWN  (-1)
 
 
 /* a mailbox holds the number of the latest question and the limit asked for */
 
-#define NGX_HTTP_PROFILING_DUMP_BITS     24
+#define NGX_PROF_DUMP_BITS     24
 
-#define ngx_http_profiling_dump_number(asked)                                 \
-    ((asked) >> NGX_HTTP_PROFILING_DUMP_BITS)
+#define ngx_prof_dump_number(asked)                                           \
+    ((asked) >> NGX_PROF_DUMP_BITS)
 
-#define ngx_http_profiling_dump_limit(asked)                                  \
-    ((asked) & (((uint64_t) 1 << NGX_HTTP_PROFILING_DUMP_BITS) - 1))
+#define ngx_prof_dump_limit(asked)                                            \
+    ((asked) & (((uint64_t) 1 << NGX_PROF_DUMP_BITS) - 1))
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_KIND_OTHER = 0,
-    NGX_HTTP_PROFILING_KIND_CLIENT,
-    NGX_HTTP_PROFILING_KIND_STREAM,         /* of HTTP/2 */
-    NGX_HTTP_PROFILING_KIND_TASK,           /* in the hands of a thread */
-    NGX_HTTP_PROFILING_KIND_UPSTREAM,
-    NGX_HTTP_PROFILING_KIND_KEEPALIVE,      /* to an upstream, idle */
-    NGX_HTTP_PROFILING_KIND_RESOLVER,
-    NGX_HTTP_PROFILING_KIND_HTTP3,          /* a stream of it */
-    NGX_HTTP_PROFILING_KINDS
-} ngx_http_profiling_dump_kind_e;
+    NGX_PROF_KIND_OTHER = 0,
+    NGX_PROF_KIND_CLIENT,
+    NGX_PROF_KIND_STREAM,                   /* of HTTP/2 */
+    NGX_PROF_KIND_TASK,                     /* in the hands of a thread */
+    NGX_PROF_KIND_UPSTREAM,
+    NGX_PROF_KIND_KEEPALIVE,                /* to an upstream, idle */
+    NGX_PROF_KIND_RESOLVER,
+    NGX_PROF_KIND_HTTP3,                    /* a stream of it */
+    NGX_PROF_KINDS
+} ngx_prof_dump_kind_e;
 
 
 /* what a connection waits for */
 
 typedef enum {
-    NGX_HTTP_PROFILING_DUMP_OTHER = 0,
-    NGX_HTTP_PROFILING_DUMP_TLS,            /* handshake with a client */
-    NGX_HTTP_PROFILING_DUMP_WAITING,        /* accepted, nothing came yet */
-    NGX_HTTP_PROFILING_DUMP_KEEPALIVE,      /* the next request */
-    NGX_HTTP_PROFILING_DUMP_READING,        /* request line and headers */
-    NGX_HTTP_PROFILING_DUMP_BODY,           /* of the request */
-    NGX_HTTP_PROFILING_DUMP_PROCESSING,     /* phases */
-    NGX_HTTP_PROFILING_DUMP_RESOLVING,      /* the upstream's name */
-    NGX_HTTP_PROFILING_DUMP_CONNECTING,     /* to the upstream */
-    NGX_HTTP_PROFILING_DUMP_REQUEST,        /* being sent to the upstream */
-    NGX_HTTP_PROFILING_DUMP_RESPONSE,       /* the first bytes of it */
-    NGX_HTTP_PROFILING_DUMP_UPSTREAM,       /* the rest of it */
-    NGX_HTTP_PROFILING_DUMP_SENDING,        /* to the client */
-    NGX_HTTP_PROFILING_DUMP_DELAYED,        /* by a limit */
-    NGX_HTTP_PROFILING_DUMP_TASK,           /* of a thread pool */
-    NGX_HTTP_PROFILING_DUMP_UPGRADED,       /* data of either side */
-    NGX_HTTP_PROFILING_DUMP_STREAMS,        /* its streams */
-    NGX_HTTP_PROFILING_DUMP_LINGERING,
-    NGX_HTTP_PROFILING_DUMP_CLOSING,
-    NGX_HTTP_PROFILING_DUMP_IDLE,           /* a connection kept alive */
-    NGX_HTTP_PROFILING_DUMP_STUCK,          /* the worker itself */
-    NGX_HTTP_PROFILING_DUMP_STATES
-} ngx_http_profiling_dump_state_e;
+    NGX_PROF_DUMP_OTHER = 0,
+    NGX_PROF_DUMP_TLS,                      /* handshake with a client */
+    NGX_PROF_DUMP_WAITING,                  /* accepted, nothing came yet */
+    NGX_PROF_DUMP_KEEPALIVE,                /* the next request */
+    NGX_PROF_DUMP_READING,                  /* request line and headers */
+    NGX_PROF_DUMP_BODY,                     /* of the request */
+    NGX_PROF_DUMP_PROCESSING,               /* phases */
+    NGX_PROF_DUMP_RESOLVING,                /* the upstream's name */
+    NGX_PROF_DUMP_CONNECTING,               /* to the upstream */
+    NGX_PROF_DUMP_REQUEST,                  /* being sent to the upstream */
+    NGX_PROF_DUMP_RESPONSE,                 /* the first bytes of it */
+    NGX_PROF_DUMP_UPSTREAM,                 /* the rest of it */
+    NGX_PROF_DUMP_SENDING,                  /* to the client */
+    NGX_PROF_DUMP_DELAYED,                  /* by a limit */
+    NGX_PROF_DUMP_TASK,                     /* of a thread pool */
+    NGX_PROF_DUMP_UPGRADED,                 /* data of either side */
+    NGX_PROF_DUMP_STREAMS,                  /* its streams */
+    NGX_PROF_DUMP_LINGERING,
+    NGX_PROF_DUMP_CLOSING,
+    NGX_PROF_DUMP_IDLE,                     /* a connection kept alive */
+    NGX_PROF_DUMP_STUCK,                    /* the worker itself */
+    NGX_PROF_DUMP_STATES
+} ngx_prof_dump_state_e;
 
 
 /* connections of one kind, state, place, upstream and stack */
@@ -104,28 +104,28 @@ typedef struct {
     uint8_t   kind;
     uint8_t   state;
     uint16_t  depth;                    /* frames in stack */
-    uint64_t  stack[NGX_HTTP_PROFILING_DUMP_STACK];   /* innermost first */
-} ngx_http_profiling_dump_group_t;
+    uint64_t  stack[NGX_PROF_DUMP_STACK];             /* innermost first */
+} ngx_prof_dump_group_t;
 
 
 /* the first groups take what finds the table full, by kind */
-#define NGX_HTTP_PROFILING_DUMP_REST     NGX_HTTP_PROFILING_KINDS
+#define NGX_PROF_DUMP_REST     NGX_PROF_KINDS
 
 
 /* one connection; its texts follow, one after the other, padded to 8 bytes */
 
 typedef enum {
-    NGX_HTTP_PROFILING_DUMP_CLIENT = 0,     /* address */
-    NGX_HTTP_PROFILING_DUMP_METHOD,
-    NGX_HTTP_PROFILING_DUMP_URI,            /* without its query */
-    NGX_HTTP_PROFILING_DUMP_PEER,           /* address of the upstream */
-    NGX_HTTP_PROFILING_DUMP_ACTION,         /* in nginx's words */
-    NGX_HTTP_PROFILING_DUMP_TEXTS
-} ngx_http_profiling_dump_text_e;
+    NGX_PROF_DUMP_CLIENT = 0,               /* address */
+    NGX_PROF_DUMP_METHOD,
+    NGX_PROF_DUMP_URI,                      /* without its query */
+    NGX_PROF_DUMP_PEER,                     /* address of the upstream */
+    NGX_PROF_DUMP_ACTION,                   /* in nginx's words */
+    NGX_PROF_DUMP_TEXTS
+} ngx_prof_dump_text_e;
 
 
 /* bytes of a text that are kept */
-#define NGX_HTTP_PROFILING_DUMP_TEXT     512
+#define NGX_PROF_DUMP_TEXT     512
 
 
 typedef struct {
@@ -139,8 +139,8 @@ typedef struct {
     uint64_t  connection_pool;          /* bytes */
     uint64_t  request_pool;
     uint16_t  timer;                    /* 0: none, 1: read, 2: write */
-    uint16_t  len[NGX_HTTP_PROFILING_DUMP_TEXTS];
-} ngx_http_profiling_dump_detail_t;
+    uint16_t  len[NGX_PROF_DUMP_TEXTS];
+} ngx_prof_dump_detail_t;
 
 
 typedef struct {
@@ -158,7 +158,7 @@ typedef struct {
     uint64_t  configuration;            /* bytes of the cycle's pool */
     uint64_t  cut;                      /* pools not measured to their end */
     uint64_t  spent;                    /* ns of CPU time */
-} ngx_http_profiling_dump_copy_t;
+} ngx_prof_dump_copy_t;
 
 
 /* the native stack of a worker that does not answer */
@@ -171,92 +171,85 @@ typedef struct {
     uint64_t  since;                    /* the same: the pass's begin, or 0 */
     uint64_t  label;
     uint64_t  depth;
-    uint64_t  stack[NGX_HTTP_PROFILING_DUMP_NATIVE];
-} ngx_http_profiling_dump_native_t;
+    uint64_t  stack[NGX_PROF_DUMP_NATIVE];
+} ngx_prof_dump_native_t;
 
 /* bytes from number on: what seq guards */
-#define NGX_HTTP_PROFILING_DUMP_NATIVE_BODY                                   \
-    (sizeof(ngx_http_profiling_dump_native_t)                                 \
-     - offsetof(ngx_http_profiling_dump_native_t, number))
+#define NGX_PROF_DUMP_NATIVE_BODY                                             \
+    (sizeof(ngx_prof_dump_native_t)                                           \
+     - offsetof(ngx_prof_dump_native_t, number))
 
 
 typedef struct {
-    uint64_t                          asked;      /* by any, atomically */
-    uint64_t                          signalled;  /* the same: + 1 each */
-    uint64_t                          pad0[6];
+    uint64_t                asked;                /* by any, atomically */
+    uint64_t                signalled;            /* the same: + 1 each */
+    uint64_t                pad0[6];
 
-    uint64_t                          begun;      /* the latest taken up */
-    uint64_t                          dumps;      /* of all owners, as are: */
-    uint64_t                          steps;
-    uint64_t                          spent;      /* ns of CPU time */
-    uint64_t                          longest;    /* step, ns of CPU time */
-    uint64_t                          pad1[3];
+    uint64_t                begun;                /* the latest taken up */
+    uint64_t                dumps;                /* of all owners, as are: */
+    uint64_t                steps;
+    uint64_t                spent;                /* ns of CPU time */
+    uint64_t                longest;              /* step, ns of CPU time */
+    uint64_t                pad1[3];
 
-    ngx_http_profiling_dump_native_t  native;
-    ngx_http_profiling_dump_copy_t    copy[2];
-} ngx_http_profiling_dump_area_t;
+    ngx_prof_dump_native_t  native;
+    ngx_prof_dump_copy_t    copy[2];
+} ngx_prof_dump_area_t;
 
 
 /* bytes of an area whose copies have room for size bytes each */
-#define ngx_http_profiling_dump_area_size(size)                               \
-    (sizeof(ngx_http_profiling_dump_area_t) + 2 * (size))
+#define ngx_prof_dump_area_size(size)                                         \
+    (sizeof(ngx_prof_dump_area_t) + 2 * (size))
 
 /* groups that fit into a copy of size bytes, and bytes left for details */
-ngx_uint_t ngx_http_profiling_dump_groups(size_t size);
-size_t ngx_http_profiling_dump_room(size_t size);
+ngx_uint_t ngx_prof_dump_groups(size_t size);
+size_t ngx_prof_dump_room(size_t size);
 
-ngx_http_profiling_dump_group_t *ngx_http_profiling_dump_group(
-    const ngx_http_profiling_dump_area_t *area, size_t size, ngx_uint_t copy);
-u_char *ngx_http_profiling_dump_details(
-    const ngx_http_profiling_dump_area_t *area, size_t size, ngx_uint_t copy);
+ngx_prof_dump_group_t *ngx_prof_dump_group(const ngx_prof_dump_area_t *area,
+    size_t size, ngx_uint_t copy);
+u_char *ngx_prof_dump_details(const ngx_prof_dump_area_t *area, size_t size,
+    ngx_uint_t copy);
 
 /*
  * By any worker: asks for a dump with up to "limit" details.  Returns a number;
  * a copy with that number or a later one is the answer.
  */
-uint64_t ngx_http_profiling_dump_ask(ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t limit);
+uint64_t ngx_prof_dump_ask(ngx_prof_dump_area_t *area, ngx_uint_t limit);
 
 /*
  * By the owner: accepts all questions since the last call.  Returns the latest
  * number and the largest limit; 0: there was no question.
  */
-uint64_t ngx_http_profiling_dump_take(ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t *limit);
+uint64_t ngx_prof_dump_take(ngx_prof_dump_area_t *area, ngx_uint_t *limit);
 
 /*
  * By the owner: begins to write the older copy, which nobody can read until
  * end() is called.
  */
-ngx_uint_t ngx_http_profiling_dump_begin(
-    ngx_http_profiling_dump_area_t *area);
-void ngx_http_profiling_dump_end(ngx_http_profiling_dump_area_t *area,
-    ngx_uint_t copy, const ngx_http_profiling_dump_copy_t *head);
+ngx_uint_t ngx_prof_dump_begin(ngx_prof_dump_area_t *area);
+void ngx_prof_dump_end(ngx_prof_dump_area_t *area, ngx_uint_t copy,
+    const ngx_prof_dump_copy_t *head);
 
 /*
  * By any worker: the index of the latest copy that answers a number, made by
  * a process, with its head in *head; NGX_DECLINED: there is none.
  */
-ngx_int_t ngx_http_profiling_dump_find(
-    const ngx_http_profiling_dump_area_t *area, uint64_t number,
-    ngx_pid_t pid, ngx_http_profiling_dump_copy_t *head);
+ngx_int_t ngx_prof_dump_find(const ngx_prof_dump_area_t *area, uint64_t number,
+    ngx_pid_t pid, ngx_prof_dump_copy_t *head);
 
 /*
  * Readers do not trust a copy.  mend() corrects impossible values of groups in
  * a private copy of an area of "size" bytes.  next() returns the detail at
  * *offset of `used` bytes and advances *offset; NULL: no valid detail follows.
  */
-ngx_uint_t ngx_http_profiling_dump_fits(
-    const ngx_http_profiling_dump_copy_t *head, size_t size);
-void ngx_http_profiling_dump_mend(ngx_http_profiling_dump_group_t *groups,
-    ngx_uint_t n);
-ngx_http_profiling_dump_detail_t *ngx_http_profiling_dump_next(
-    u_char *details, size_t used, ngx_uint_t groups, size_t *offset);
+ngx_uint_t ngx_prof_dump_fits(const ngx_prof_dump_copy_t *head, size_t size);
+void ngx_prof_dump_mend(ngx_prof_dump_group_t *groups, ngx_uint_t n);
+ngx_prof_dump_detail_t *ngx_prof_dump_next(u_char *details, size_t used,
+    ngx_uint_t groups, size_t *offset);
 
 /* whether a copy found with this seq is still what it was; after its bytes */
-ngx_uint_t ngx_http_profiling_dump_same(
-    const ngx_http_profiling_dump_area_t *area, ngx_uint_t copy,
-    uint64_t seq);
+ngx_uint_t ngx_prof_dump_same(const ngx_prof_dump_area_t *area,
+    ngx_uint_t copy, uint64_t seq);
 
 
-#endif /* _NGX_HTTP_PROFILING_DUMP_AREA_H_INCLUDED_ */
+#endif /* _NGX_PROF_DUMP_AREA_H_INCLUDED_ */

@@ -5,39 +5,38 @@
 
 
 uint64_t
-ngx_http_profiling_hist_upper(ngx_uint_t bucket)
+ngx_prof_hist_upper(ngx_uint_t bucket)
 {
     uint64_t    sub;
     ngx_uint_t  e;
 
     if (bucket == 0) {
-        return (uint64_t) 1 << NGX_HTTP_PROFILING_HIST_MIN_BITS;
+        return (uint64_t) 1 << NGX_PROF_HIST_MIN_BITS;
     }
 
     bucket--;
 
-    e = NGX_HTTP_PROFILING_HIST_MIN_BITS
-        + (bucket >> NGX_HTTP_PROFILING_HIST_SUB_BITS);
+    e = NGX_PROF_HIST_MIN_BITS
+        + (bucket >> NGX_PROF_HIST_SUB_BITS);
 
-    sub = bucket & ((1 << NGX_HTTP_PROFILING_HIST_SUB_BITS) - 1);
+    sub = bucket & ((1 << NGX_PROF_HIST_SUB_BITS) - 1);
 
     return ((uint64_t) 1 << e)
-           + ((sub + 1) << (e - NGX_HTTP_PROFILING_HIST_SUB_BITS));
+           + ((sub + 1) << (e - NGX_PROF_HIST_SUB_BITS));
 }
 
 
 void
-ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
-    const ngx_http_profiling_hist_t *src,
-    const ngx_http_profiling_hist_t *base)
+ngx_prof_hist_sum(ngx_prof_hist_t *dst, const ngx_prof_hist_t *src,
+    const ngx_prof_hist_t *base)
 {
     uint64_t    n, less, max, used;
     ngx_uint_t  i, top;
 
-    top = ngx_http_profiling_load(&src->top);
+    top = ngx_prof_load(&src->top);
 
-    if (top > NGX_HTTP_PROFILING_HIST_BUCKETS) {
-        top = NGX_HTTP_PROFILING_HIST_BUCKETS;
+    if (top > NGX_PROF_HIST_BUCKETS) {
+        top = NGX_PROF_HIST_BUCKETS;
     }
 
     used = 0;
@@ -45,8 +44,8 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
     /* read base first: a new owner may set base to src, but never above it */
 
     for (i = 0; i < top; i++) {
-        less = base ? ngx_http_profiling_load_acquire(&base->bucket[i]) : 0;
-        n = ngx_http_profiling_load(&src->bucket[i]) - less;
+        less = base ? ngx_prof_load_acquire(&base->bucket[i]) : 0;
+        n = ngx_prof_load(&src->bucket[i]) - less;
 
         if (n) {
             dst->bucket[i] += n;
@@ -58,14 +57,14 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
         return;
     }
 
-    less = base ? ngx_http_profiling_load_acquire(&base->sum) : 0;
-    dst->sum += ngx_http_profiling_load(&src->sum) - less;
+    less = base ? ngx_prof_load_acquire(&base->sum) : 0;
+    dst->sum += ngx_prof_load(&src->sum) - less;
 
-    less = base ? ngx_http_profiling_load_acquire(&base->max) : 0;
-    max = ngx_http_profiling_load(&src->max);
+    less = base ? ngx_prof_load_acquire(&base->max) : 0;
+    max = ngx_prof_load(&src->max);
 
     if (base && max == less) {
-        max = ngx_min(max, ngx_http_profiling_hist_upper(used - 1));
+        max = ngx_min(max, ngx_prof_hist_upper(used - 1));
     }
 
     dst->max = ngx_max(dst->max, max);
@@ -74,16 +73,14 @@ ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
 
 
 uint64_t
-ngx_http_profiling_hist_number(const ngx_http_profiling_hist_t *h)
+ngx_prof_hist_number(const ngx_prof_hist_t *h)
 {
-    return ngx_http_profiling_hist_cumulative(h,
-                                         NGX_HTTP_PROFILING_HIST_BUCKETS - 1);
+    return ngx_prof_hist_cumulative(h, NGX_PROF_HIST_BUCKETS - 1);
 }
 
 
 uint64_t
-ngx_http_profiling_hist_cumulative(const ngx_http_profiling_hist_t *h,
-    ngx_uint_t bucket)
+ngx_prof_hist_cumulative(const ngx_prof_hist_t *h, ngx_uint_t bucket)
 {
     uint64_t    n;
     ngx_uint_t  i;
@@ -99,13 +96,13 @@ ngx_http_profiling_hist_cumulative(const ngx_http_profiling_hist_t *h,
 
 
 uint64_t
-ngx_http_profiling_hist_quantile(const ngx_http_profiling_hist_t *h, double q)
+ngx_prof_hist_quantile(const ngx_prof_hist_t *h, double q)
 {
     double      rank;
     uint64_t    seen, low, high;
     ngx_uint_t  i;
 
-    rank = q * (double) ngx_http_profiling_hist_number(h);
+    rank = q * (double) ngx_prof_hist_number(h);
     seen = 0;
 
     for (i = 0; i < h->top; i++) {
@@ -120,8 +117,8 @@ ngx_http_profiling_hist_quantile(const ngx_http_profiling_hist_t *h, double q)
         return h->max;
     }
 
-    low = i ? ngx_http_profiling_hist_upper(i - 1) : 0;
-    high = ngx_http_profiling_hist_upper(i);
+    low = i ? ngx_prof_hist_upper(i - 1) : 0;
+    high = ngx_prof_hist_upper(i);
 
     return ngx_min(low + (high - low) / 2, h->max);
 }

@@ -13,8 +13,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HISTOGRAM_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HISTOGRAM_H_INCLUDED_
+#ifndef _NGX_PROF_HISTOGRAM_H_INCLUDED_
+#define _NGX_PROF_HISTOGRAM_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,22 +22,22 @@
 #include "ngx_prof_record.h"
 
 
-#define NGX_HTTP_PROFILING_HIST_SUB_BITS   5
-#define NGX_HTTP_PROFILING_HIST_MIN_BITS   9
-#define NGX_HTTP_PROFILING_HIST_MAX_BITS   41
+#define NGX_PROF_HIST_SUB_BITS   5
+#define NGX_PROF_HIST_MIN_BITS   9
+#define NGX_PROF_HIST_MAX_BITS   41
 
-#define NGX_HTTP_PROFILING_HIST_BUCKETS                                       \
-    (1 + ((NGX_HTTP_PROFILING_HIST_MAX_BITS                                   \
-           - NGX_HTTP_PROFILING_HIST_MIN_BITS + 1)                            \
-          << NGX_HTTP_PROFILING_HIST_SUB_BITS))
+#define NGX_PROF_HIST_BUCKETS                                                 \
+    (1 + ((NGX_PROF_HIST_MAX_BITS                                             \
+           - NGX_PROF_HIST_MIN_BITS + 1)                                      \
+          << NGX_PROF_HIST_SUB_BITS))
 
 
 typedef struct {
     uint64_t  sum;       /* ns, of all values */
     uint64_t  max;       /* ns, the largest value, exactly */
     uint64_t  top;       /* 1 + the highest bucket ever used; 0: empty */
-    uint64_t  bucket[NGX_HTTP_PROFILING_HIST_BUCKETS];
-} ngx_http_profiling_hist_t;
+    uint64_t  bucket[NGX_PROF_HIST_BUCKETS];
+} ngx_prof_hist_t;
 
 
 /*
@@ -46,7 +46,7 @@ typedef struct {
  * the power of two and the bucket in it; below 2^53 no duration is rounded.
  */
 static ngx_inline ngx_uint_t
-ngx_http_profiling_hist_bucket(uint64_t ns)
+ngx_prof_hist_bucket(uint64_t ns)
 {
     double      d;
     uint64_t    i;
@@ -54,36 +54,35 @@ ngx_http_profiling_hist_bucket(uint64_t ns)
     d = (double) (int64_t) ns;
     ngx_memcpy(&i, &d, sizeof(uint64_t));
 
-    i = (i >> (52 - NGX_HTTP_PROFILING_HIST_SUB_BITS))
-        - ((1023 + NGX_HTTP_PROFILING_HIST_MIN_BITS)
-           << NGX_HTTP_PROFILING_HIST_SUB_BITS);
+    i = (i >> (52 - NGX_PROF_HIST_SUB_BITS))
+        - ((1023 + NGX_PROF_HIST_MIN_BITS)
+           << NGX_PROF_HIST_SUB_BITS);
 
-    if (__builtin_expect(i < NGX_HTTP_PROFILING_HIST_BUCKETS - 1, 1)) {
+    if (__builtin_expect(i < NGX_PROF_HIST_BUCKETS - 1, 1)) {
         return i + 1;
     }
 
-    return (ns < ((uint64_t) 1 << NGX_HTTP_PROFILING_HIST_MIN_BITS))
-           ? 0 : NGX_HTTP_PROFILING_HIST_BUCKETS - 1;
+    return (ns < ((uint64_t) 1 << NGX_PROF_HIST_MIN_BITS))
+           ? 0 : NGX_PROF_HIST_BUCKETS - 1;
 }
 
 
 /* by the owner: counts a duration whose bucket is known already */
 static ngx_inline void
-ngx_http_profiling_hist_count(ngx_http_profiling_hist_t *h, ngx_uint_t bucket,
-    uint64_t ns)
+ngx_prof_hist_count(ngx_prof_hist_t *h, ngx_uint_t bucket, uint64_t ns)
 {
-    ngx_http_profiling_add(&h->bucket[bucket], 1);
-    ngx_http_profiling_add(&h->sum, ns);
+    ngx_prof_add(&h->bucket[bucket], 1);
+    ngx_prof_add(&h->sum, ns);
 
     if (ns >= h->max) {
-        ngx_http_profiling_store(&h->max, ns);
-        ngx_http_profiling_store(&h->top, bucket + 1);
+        ngx_prof_store(&h->max, ns);
+        ngx_prof_store(&h->top, bucket + 1);
     }
 }
 
 
 /* the first duration, in ns, above a bucket; its lower end is that of i - 1 */
-uint64_t ngx_http_profiling_hist_upper(ngx_uint_t bucket);
+uint64_t ngx_prof_hist_upper(ngx_uint_t bucket);
 
 /*
  * Adds src (in shared memory, may be written meanwhile) to dst (private).  base
@@ -91,23 +90,20 @@ uint64_t ngx_http_profiling_hist_upper(ngx_uint_t bucket);
  * value before base was larger, the largest value since is not known exactly:
  * it becomes the upper end of the highest bucket used since.
  */
-void ngx_http_profiling_hist_sum(ngx_http_profiling_hist_t *dst,
-    const ngx_http_profiling_hist_t *src,
-    const ngx_http_profiling_hist_t *base);
+void ngx_prof_hist_sum(ngx_prof_hist_t *dst, const ngx_prof_hist_t *src,
+    const ngx_prof_hist_t *base);
 
 /* the number of values; of a private copy */
-uint64_t ngx_http_profiling_hist_number(const ngx_http_profiling_hist_t *h);
+uint64_t ngx_prof_hist_number(const ngx_prof_hist_t *h);
 
 /* how many values are below upper(bucket); of a private copy */
-uint64_t ngx_http_profiling_hist_cumulative(const ngx_http_profiling_hist_t *h,
-    ngx_uint_t bucket);
+uint64_t ngx_prof_hist_cumulative(const ngx_prof_hist_t *h, ngx_uint_t bucket);
 
 /*
  * The quantile q (0 < q <= 1) in ns by nearest rank: the middle of its
  * bucket, at most the largest value.  0 if the histogram is empty.
  */
-uint64_t ngx_http_profiling_hist_quantile(const ngx_http_profiling_hist_t *h,
-    double q);
+uint64_t ngx_prof_hist_quantile(const ngx_prof_hist_t *h, double q);
 
 
-#endif /* _NGX_HTTP_PROFILING_HISTOGRAM_H_INCLUDED_ */
+#endif /* _NGX_PROF_HISTOGRAM_H_INCLUDED_ */

@@ -4,38 +4,35 @@
 #include "ngx_prof_owner.h"
 
 
-static ngx_uint_t ngx_http_profiling_slot_try(
-    ngx_http_profiling_slot_t *slot, uint64_t owner,
-    const ngx_http_profiling_claim_t *claim);
-static void ngx_http_profiling_slot_take(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot, const ngx_http_profiling_claim_t *claim);
-static void ngx_http_profiling_slot_base(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot);
+static ngx_uint_t ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
+    const ngx_prof_claim_t *claim);
+static void ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
+    const ngx_prof_claim_t *claim);
+static void ngx_prof_slot_base(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot);
 
 
-ngx_http_profiling_slot_t *
-ngx_http_profiling_slot_claim(ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_claim_t *claim)
+ngx_prof_slot_t *
+ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_claim_t *claim)
 {
-    uint64_t                    owner;
-    ngx_uint_t                  i, fresh;
-    ngx_http_profiling_slot_t  *slot;
+    uint64_t          owner;
+    ngx_uint_t        i, fresh;
+    ngx_prof_slot_t  *slot;
 
     /* prefer slots that were used before, whose pages already exist */
 
     for (fresh = 0; fresh < 2; fresh++) {
 
         for (i = 0; i < zone->slots; i++) {
-            slot = ngx_http_profiling_zone_slot(zone, i);
+            slot = ngx_prof_zone_slot(zone, i);
 
-            if ((ngx_http_profiling_load(&slot->claims) == 0) != fresh) {
+            if ((ngx_prof_load(&slot->claims) == 0) != fresh) {
                 continue;
             }
 
-            owner = ngx_http_profiling_load_acquire(&slot->owner);
+            owner = ngx_prof_load_acquire(&slot->owner);
 
-            if (ngx_http_profiling_slot_try(slot, owner, claim)) {
-                ngx_http_profiling_slot_take(zone, slot, claim);
+            if (ngx_prof_slot_try(slot, owner, claim)) {
+                ngx_prof_slot_take(zone, slot, claim);
                 return slot;
             }
         }
@@ -48,8 +45,8 @@ ngx_http_profiling_slot_claim(ngx_http_profiling_zone_t *zone,
 
 
 static ngx_uint_t
-ngx_http_profiling_slot_try(ngx_http_profiling_slot_t *slot, uint64_t owner,
-    const ngx_http_profiling_claim_t *claim)
+ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
+    const ngx_prof_claim_t *claim)
 {
     if (owner != 0 && claim->alive(slot)) {
         return 0;
@@ -57,120 +54,116 @@ ngx_http_profiling_slot_try(ngx_http_profiling_slot_t *slot, uint64_t owner,
 
     return __atomic_compare_exchange_n(&slot->owner, &owner,
                               (uint64_t) claim->pid
-                              | NGX_HTTP_PROFILING_CLAIMING,
+                              | NGX_PROF_CLAIMING,
                               0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 
 static void
-ngx_http_profiling_slot_take(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot, const ngx_http_profiling_claim_t *claim)
+ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
+    const ngx_prof_claim_t *claim)
 {
-    ngx_http_profiling_gauges_t  gauges;
+    ngx_prof_gauges_t  gauges;
 
-    ngx_http_profiling_store(&slot->start, claim->start);
-    ngx_http_profiling_store(&slot->claimed, claim->time);
-    ngx_http_profiling_slot_renumber(zone, slot, claim->interval,
-                                     claim->tick);
-    ngx_http_profiling_store(&slot->generation, claim->generation);
-    ngx_http_profiling_store(&slot->process_slot, claim->process_slot);
-    ngx_http_profiling_store(&slot->worker, claim->worker);
+    ngx_prof_store(&slot->start, claim->start);
+    ngx_prof_store(&slot->claimed, claim->time);
+    ngx_prof_slot_renumber(zone, slot, claim->interval, claim->tick);
+    ngx_prof_store(&slot->generation, claim->generation);
+    ngx_prof_store(&slot->process_slot, claim->process_slot);
+    ngx_prof_store(&slot->worker, claim->worker);
 
     if (slot->claims) {
-        ngx_http_profiling_slot_base(zone, slot);
+        ngx_prof_slot_base(zone, slot);
     }
 
-    ngx_http_profiling_store(&slot->claims, slot->claims + 1);
-    ngx_http_profiling_store(&slot->pass_start, 0);
-    ngx_http_profiling_store(&slot->wait_start, 0);
-    ngx_http_profiling_store(&slot->awaiting, 0);
+    ngx_prof_store(&slot->claims, slot->claims + 1);
+    ngx_prof_store(&slot->pass_start, 0);
+    ngx_prof_store(&slot->wait_start, 0);
+    ngx_prof_store(&slot->awaiting, 0);
 
     /* a sampling signal would end the worker, which has no handler yet */
 
-    ngx_http_profiling_store(&slot->sampler, NGX_HTTP_PROFILING_SAMPLER_NONE);
-    ngx_http_profiling_store(&slot->sample_until, 0);
+    ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_NONE);
+    ngx_prof_store(&slot->sample_until, 0);
 
-    ngx_memzero(&gauges, sizeof(ngx_http_profiling_gauges_t));
-    ngx_http_profiling_record_write(&slot->gauges_seq, &slot->gauges, &gauges,
-                                    sizeof(ngx_http_profiling_gauges_t));
+    ngx_memzero(&gauges, sizeof(ngx_prof_gauges_t));
+    ngx_prof_record_write(&slot->gauges_seq, &slot->gauges, &gauges,
+                          sizeof(ngx_prof_gauges_t));
 
-    ngx_http_profiling_store_release(&slot->owner, (uint64_t) claim->pid);
+    ngx_prof_store_release(&slot->owner, (uint64_t) claim->pid);
 }
 
 
 void
-ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot, uint64_t interval, uint64_t tick)
+ngx_prof_slot_renumber(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
+    uint64_t interval, uint64_t tick)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_sample_t  *ring;
+    ngx_uint_t          i;
+    ngx_prof_sample_t  *ring;
 
-    ngx_http_profiling_store(&slot->tick, tick);
+    ngx_prof_store(&slot->tick, tick);
 
     if (slot->interval == interval) {
         return;
     }
 
-    ring = ngx_http_profiling_zone_history(slot);
+    ring = ngx_prof_zone_history(slot);
 
     /* if this owner is killed meanwhile, the next one clears the ring again */
 
     for (i = 0; slot->claims && i < zone->history; i++) {
-        ngx_http_profiling_store(&ring[i].tick, 0);
+        ngx_prof_store(&ring[i].tick, 0);
     }
 
-    ngx_http_profiling_store_release(&slot->interval, interval);
+    ngx_prof_store_release(&slot->interval, interval);
 }
 
 
 static void
-ngx_http_profiling_slot_base(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot)
+ngx_prof_slot_base(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_counts_t  *counts;
+    ngx_uint_t          i;
+    ngx_prof_counts_t  *counts;
 
-    ngx_http_profiling_copy_words(&slot->base, &slot->totals,
-                                  sizeof(ngx_http_profiling_totals_t));
-    ngx_http_profiling_copy_words(&slot->base_passes, &slot->passes,
-                                  sizeof(ngx_http_profiling_hist_t));
-    ngx_http_profiling_copy_words(&slot->base_all, &slot->all,
-                                  sizeof(ngx_http_profiling_counts_t));
+    ngx_prof_copy_words(&slot->base, &slot->totals, sizeof(ngx_prof_totals_t));
+    ngx_prof_copy_words(&slot->base_passes, &slot->passes,
+                        sizeof(ngx_prof_hist_t));
+    ngx_prof_copy_words(&slot->base_all, &slot->all,
+                        sizeof(ngx_prof_counts_t));
 
     for (i = 0; i < zone->place_n; i++) {
-        counts = ngx_http_profiling_zone_counts(zone, slot, i);
+        counts = ngx_prof_zone_counts(zone, slot, i);
 
         if (counts->latency.top) {
-            ngx_http_profiling_copy_words(
-                          ngx_http_profiling_zone_base_counts(zone, slot, i),
-                          counts, sizeof(ngx_http_profiling_counts_t));
+            ngx_prof_copy_words(
+                          ngx_prof_zone_base_counts(zone, slot, i),
+                          counts, sizeof(ngx_prof_counts_t));
         }
     }
 }
 
 
 void
-ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot)
+ngx_prof_slot_release(ngx_prof_slot_t *slot)
 {
-    ngx_http_profiling_store_release(&slot->owner, 0);
+    ngx_prof_store_release(&slot->owner, 0);
 }
 
 
 ngx_pid_t
-ngx_http_profiling_slot_pid(const ngx_http_profiling_slot_t *slot)
+ngx_prof_slot_pid(const ngx_prof_slot_t *slot)
 {
     uint64_t  owner;
 
-    owner = ngx_http_profiling_load_acquire(&slot->owner);
+    owner = ngx_prof_load_acquire(&slot->owner);
 
-    return (owner & NGX_HTTP_PROFILING_CLAIMING) ? 0 : (ngx_pid_t) owner;
+    return (owner & NGX_PROF_CLAIMING) ? 0 : (ngx_pid_t) owner;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_slot_of(const ngx_http_profiling_slot_t *slot,
-    ngx_pid_t pid)
+ngx_prof_slot_of(const ngx_prof_slot_t *slot, ngx_pid_t pid)
 {
-    return ngx_http_profiling_load(&slot->claims)
-           && (pid == 0 || ngx_http_profiling_slot_pid(slot) == pid);
+    return ngx_prof_load(&slot->claims)
+           && (pid == 0 || ngx_prof_slot_pid(slot) == pid);
 }

@@ -6,15 +6,15 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_OWNER_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_OWNER_H_INCLUDED_
+#ifndef _NGX_PROF_OWNER_H_INCLUDED_
+#define _NGX_PROF_OWNER_H_INCLUDED_
 
 
 #include "ngx_prof_zone.h"
 
 
 /* set beside the pid in slot->owner while a claim is being made */
-#define NGX_HTTP_PROFILING_CLAIMING   ((uint64_t) 1 << 63)
+#define NGX_PROF_CLAIMING   ((uint64_t) 1 << 63)
 
 
 /* the process that claims a slot */
@@ -32,37 +32,35 @@ typedef struct {
     uint64_t                      interval;     /* ms */
 
     /* whether the owner of a slot lives */
-    ngx_uint_t                  (*alive)(
-                                        const ngx_http_profiling_slot_t *slot);
-} ngx_http_profiling_claim_t;
+    ngx_uint_t                  (*alive)(const ngx_prof_slot_t *slot);
+} ngx_prof_claim_t;
 
 
 /*
  * Claims a slot for the calling process: one that an ended worker had if there
  * is any, else an unused one.  NULL: all slots belong to living processes.
  */
-ngx_http_profiling_slot_t *ngx_http_profiling_slot_claim(
-    ngx_http_profiling_zone_t *zone, const ngx_http_profiling_claim_t *claim);
+ngx_prof_slot_t *ngx_prof_slot_claim(ngx_prof_zone_t *zone,
+    const ngx_prof_claim_t *claim);
 
 /*
  * By the owner: from "tick" on, ticks are numbered by another interval (ms).
  * The history is cleared, because its samples would appear at wrong times.
  */
-void ngx_http_profiling_slot_renumber(ngx_http_profiling_zone_t *zone,
-    ngx_http_profiling_slot_t *slot, uint64_t interval, uint64_t tick);
+void ngx_prof_slot_renumber(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
+    uint64_t interval, uint64_t tick);
 
 /* by the owner, when it exits normally */
-void ngx_http_profiling_slot_release(ngx_http_profiling_slot_t *slot);
+void ngx_prof_slot_release(ngx_prof_slot_t *slot);
 
 /* the owner's pid, alive or not; 0 if the slot is free or being claimed */
-ngx_pid_t ngx_http_profiling_slot_pid(const ngx_http_profiling_slot_t *slot);
+ngx_pid_t ngx_prof_slot_pid(const ngx_prof_slot_t *slot);
 
 /*
  * Whether the slot was ever used and its owner is the worker "pid".  If pid is
  * 0, any owner will do, even one that has ended.
  */
-ngx_uint_t ngx_http_profiling_slot_of(const ngx_http_profiling_slot_t *slot,
-    ngx_pid_t pid);
+ngx_uint_t ngx_prof_slot_of(const ngx_prof_slot_t *slot, ngx_pid_t pid);
 
 
-#endif /* _NGX_HTTP_PROFILING_OWNER_H_INCLUDED_ */
+#endif /* _NGX_PROF_OWNER_H_INCLUDED_ */

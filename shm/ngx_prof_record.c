@@ -5,7 +5,7 @@
 
 
 void
-ngx_http_profiling_copy_words(void *dst, const void *src, size_t size)
+ngx_prof_copy_words(void *dst, const void *src, size_t size)
 {
     size_t           i, n;
     uint64_t        *to;
@@ -16,48 +16,47 @@ ngx_http_profiling_copy_words(void *dst, const void *src, size_t size)
     n = size / sizeof(uint64_t);
 
     for (i = 0; i < n; i++) {
-        ngx_http_profiling_store(&to[i], ngx_http_profiling_load(&from[i]));
+        ngx_prof_store(&to[i], ngx_prof_load(&from[i]));
     }
 }
 
 
 void
-ngx_http_profiling_record_write(uint64_t *seq, void *dst, const void *src,
-    size_t size)
+ngx_prof_record_write(uint64_t *seq, void *dst, const void *src, size_t size)
 {
     uint64_t  n;
 
-    n = ngx_http_profiling_load(seq) | 1;
+    n = ngx_prof_load(seq) | 1;
 
-    ngx_http_profiling_store(seq, n);
+    ngx_prof_store(seq, n);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 
-    ngx_http_profiling_copy_words(dst, src, size);
+    ngx_prof_copy_words(dst, src, size);
 
-    ngx_http_profiling_store_release(seq, n + 1);
+    ngx_prof_store_release(seq, n + 1);
 }
 
 
 ngx_int_t
-ngx_http_profiling_record_read(const uint64_t *seq, void *dst,
-    const void *src, size_t size)
+ngx_prof_record_read(const uint64_t *seq, void *dst, const void *src,
+    size_t size)
 {
     uint64_t    before;
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_RECORD_TRIES; i++) {
+    for (i = 0; i < NGX_PROF_RECORD_TRIES; i++) {
 
-        before = ngx_http_profiling_load_acquire(seq);
+        before = ngx_prof_load_acquire(seq);
 
         if (before & 1) {
             ngx_cpu_pause();
             continue;
         }
 
-        ngx_http_profiling_copy_words(dst, src, size);
+        ngx_prof_copy_words(dst, src, size);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
-        if (ngx_http_profiling_load(seq) == before) {
+        if (ngx_prof_load(seq) == before) {
             return NGX_OK;
         }
     }

@@ -12,8 +12,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RECORD_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RECORD_H_INCLUDED_
+#ifndef _NGX_PROF_RECORD_H_INCLUDED_
+#define _NGX_PROF_RECORD_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,19 +21,19 @@
 
 
 /* attempts of a reader before it gives up */
-#define NGX_HTTP_PROFILING_RECORD_TRIES  16
+#define NGX_PROF_RECORD_TRIES  16
 
 
-#define ngx_http_profiling_load(p)                                            \
+#define ngx_prof_load(p)                                                      \
     __atomic_load_n(p, __ATOMIC_RELAXED)
 
-#define ngx_http_profiling_load_acquire(p)                                    \
+#define ngx_prof_load_acquire(p)                                              \
     __atomic_load_n(p, __ATOMIC_ACQUIRE)
 
-#define ngx_http_profiling_store(p, v)                                        \
+#define ngx_prof_store(p, v)                                                  \
     __atomic_store_n(p, v, __ATOMIC_RELAXED)
 
-#define ngx_http_profiling_store_release(p, v)                                \
+#define ngx_prof_store_release(p, v)                                          \
     __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /*
@@ -43,13 +43,13 @@
 
 #if (__x86_64__ && !__SANITIZE_THREAD__)
 
-#define ngx_http_profiling_add(p, n)                                          \
+#define ngx_prof_add(p, n)                                                    \
     __asm__ ("addq %1, %0"                                                    \
              : "+m" (*(uint64_t *) (p)) : "er" ((uint64_t) (n)) : "cc")
 
 #else
 
-#define ngx_http_profiling_add(p, n)                                          \
+#define ngx_prof_add(p, n)                                                    \
     __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n),           \
                      __ATOMIC_RELAXED)
 
@@ -61,19 +61,19 @@
  * sequence number is *seq.  A writer that died inside left *seq odd: the
  * next write makes the record whole again.
  */
-void ngx_http_profiling_record_write(uint64_t *seq, void *dst,
-    const void *src, size_t size);
+void ngx_prof_record_write(uint64_t *seq, void *dst, const void *src,
+    size_t size);
 
 /*
  * Copies a record to dst.  NGX_AGAIN: the writer was writing in each of the
- * NGX_HTTP_PROFILING_RECORD_TRIES attempts, or was killed while writing; dst
+ * NGX_PROF_RECORD_TRIES attempts, or was killed while writing; dst
  * is then undefined.
  */
-ngx_int_t ngx_http_profiling_record_read(const uint64_t *seq, void *dst,
-    const void *src, size_t size);
+ngx_int_t ngx_prof_record_read(const uint64_t *seq, void *dst, const void *src,
+    size_t size);
 
 /* copies size bytes (a multiple of 8) word by word, each word atomically */
-void ngx_http_profiling_copy_words(void *dst, const void *src, size_t size);
+void ngx_prof_copy_words(void *dst, const void *src, size_t size);
 
 
-#endif /* _NGX_HTTP_PROFILING_RECORD_H_INCLUDED_ */
+#endif /* _NGX_PROF_RECORD_H_INCLUDED_ */

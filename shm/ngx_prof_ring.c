@@ -9,54 +9,54 @@
  * written, and no tick repeats.
  */
 
-#define ngx_http_profiling_sample_body(s)                                     \
-    ((u_char *) (s) + offsetof(ngx_http_profiling_sample_t, time))
+#define ngx_prof_sample_body(s)                                               \
+    ((u_char *) (s) + offsetof(ngx_prof_sample_t, time))
 
-#define NGX_HTTP_PROFILING_SAMPLE_BODY                                        \
-    (sizeof(ngx_http_profiling_sample_t)                                      \
-     - offsetof(ngx_http_profiling_sample_t, time))
+#define NGX_PROF_SAMPLE_BODY                                                  \
+    (sizeof(ngx_prof_sample_t)                                                \
+     - offsetof(ngx_prof_sample_t, time))
 
 
 void
-ngx_http_profiling_ring_write(ngx_http_profiling_sample_t *ring, ngx_uint_t n,
-    const ngx_http_profiling_sample_t *s)
+ngx_prof_ring_write(ngx_prof_sample_t *ring, ngx_uint_t n,
+    const ngx_prof_sample_t *s)
 {
-    ngx_http_profiling_sample_t  *to;
+    ngx_prof_sample_t  *to;
 
     to = &ring[s->tick % n];
 
-    ngx_http_profiling_store(&to->tick, 0);
+    ngx_prof_store(&to->tick, 0);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 
-    ngx_http_profiling_store(&to->tasks, s->tasks);
-    ngx_http_profiling_copy_words(ngx_http_profiling_sample_body(to),
-                                  ngx_http_profiling_sample_body(s),
-                                  NGX_HTTP_PROFILING_SAMPLE_BODY);
+    ngx_prof_store(&to->tasks, s->tasks);
+    ngx_prof_copy_words(ngx_prof_sample_body(to),
+                        ngx_prof_sample_body(s),
+                        NGX_PROF_SAMPLE_BODY);
 
-    ngx_http_profiling_store_release(&to->tick, s->tick);
+    ngx_prof_store_release(&to->tick, s->tick);
 }
 
 
 ngx_int_t
-ngx_http_profiling_ring_read(const ngx_http_profiling_sample_t *ring,
-    ngx_uint_t n, uint32_t tick, ngx_http_profiling_sample_t *s)
+ngx_prof_ring_read(const ngx_prof_sample_t *ring, ngx_uint_t n, uint32_t tick,
+    ngx_prof_sample_t *s)
 {
-    const ngx_http_profiling_sample_t  *from;
+    const ngx_prof_sample_t  *from;
 
     from = &ring[tick % n];
 
-    if (tick == 0 || ngx_http_profiling_load_acquire(&from->tick) != tick) {
+    if (tick == 0 || ngx_prof_load_acquire(&from->tick) != tick) {
         return NGX_DECLINED;
     }
 
     s->tick = tick;
-    s->tasks = ngx_http_profiling_load(&from->tasks);
-    ngx_http_profiling_copy_words(ngx_http_profiling_sample_body(s),
-                                  ngx_http_profiling_sample_body(from),
-                                  NGX_HTTP_PROFILING_SAMPLE_BODY);
+    s->tasks = ngx_prof_load(&from->tasks);
+    ngx_prof_copy_words(ngx_prof_sample_body(s),
+                        ngx_prof_sample_body(from),
+                        NGX_PROF_SAMPLE_BODY);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
-    if (ngx_http_profiling_load(&from->tick) != tick) {
+    if (ngx_prof_load(&from->tick) != tick) {
         return NGX_DECLINED;
     }
 

@@ -10,8 +10,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RING_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RING_H_INCLUDED_
+#ifndef _NGX_PROF_RING_H_INCLUDED_
+#define _NGX_PROF_RING_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -39,32 +39,31 @@ typedef struct {
     uint32_t  last_pause;       /* us */
     uint32_t  connections;      /* the unit of CONTRACT's goroutines */
     uint32_t  stacks;           /* KiB resident (low 16), MiB reserved */
-} ngx_http_profiling_sample_t;
+} ngx_prof_sample_t;
 
 
 /* stacks of a sample: resident bytes, rounded up to KiB, at most 64 MiB */
-#define ngx_http_profiling_sample_stacks(resident, reserved)                  \
+#define ngx_prof_sample_stacks(resident, reserved)                            \
     ((uint32_t) ngx_min(((resident) + 1023) >> 10, 0xffff)                    \
      | (uint32_t) ngx_min(((reserved) + 0xfffff) >> 20, 0xffff) << 16)
 
-#define ngx_http_profiling_sample_stack_inuse(s)                              \
+#define ngx_prof_sample_stack_inuse(s)                                        \
     ((uint64_t) ((s)->stacks & 0xffff) << 10)
 
-#define ngx_http_profiling_sample_stack_sys(s)                                \
+#define ngx_prof_sample_stack_sys(s)                                          \
     ((uint64_t) ((s)->stacks >> 16) << 20)
 
 
 /* by the owner: writes the sample of s->tick, which is never 0 */
-void ngx_http_profiling_ring_write(ngx_http_profiling_sample_t *ring,
-    ngx_uint_t n, const ngx_http_profiling_sample_t *s);
+void ngx_prof_ring_write(ngx_prof_sample_t *ring, ngx_uint_t n,
+    const ngx_prof_sample_t *s);
 
 /*
  * Copies the sample of a tick to s.  NGX_DECLINED: the ring does not have that
  * tick (not yet, no longer, missed, or being written now).
  */
-ngx_int_t ngx_http_profiling_ring_read(
-    const ngx_http_profiling_sample_t *ring, ngx_uint_t n, uint32_t tick,
-    ngx_http_profiling_sample_t *s);
+ngx_int_t ngx_prof_ring_read(const ngx_prof_sample_t *ring, ngx_uint_t n,
+    uint32_t tick, ngx_prof_sample_t *s);
 
 
-#endif /* _NGX_HTTP_PROFILING_RING_H_INCLUDED_ */
+#endif /* _NGX_PROF_RING_H_INCLUDED_ */

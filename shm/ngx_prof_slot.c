@@ -5,9 +5,9 @@
 
 
 /* bytes of a pause from number on: what seq guards */
-#define NGX_HTTP_PROFILING_PAUSE_BODY                                         \
-    (sizeof(ngx_http_profiling_pause_t)                                       \
-     - offsetof(ngx_http_profiling_pause_t, number))
+#define NGX_PROF_PAUSE_BODY                                                   \
+    (sizeof(ngx_prof_pause_t)                                                 \
+     - offsetof(ngx_prof_pause_t, number))
 
 
 /*
@@ -15,9 +15,9 @@
  * registry.  The indices are part of the layout of the zone.
  */
 
-#define NGX_HTTP_PROFILING_CODE_OTHER  1
+#define NGX_PROF_CODE_OTHER  1
 
-static const uint16_t  ngx_http_profiling_codes[NGX_HTTP_PROFILING_CODES] = {
+static const uint16_t  ngx_prof_codes[NGX_PROF_CODES] = {
     0, 100, 200, 300, 400, 500,           /* 1 to 5: the rest of a class */
 
     101, 102, 103,
@@ -31,58 +31,57 @@ static const uint16_t  ngx_http_profiling_codes[NGX_HTTP_PROFILING_CODES] = {
 
 
 void
-ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot, uint64_t time,
-    uint64_t duration, ngx_uint_t cause)
+ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time, uint64_t duration,
+    ngx_uint_t cause)
 {
-    ngx_http_profiling_pause_t  pause;
+    ngx_prof_pause_t  pause;
 
-    ngx_memzero(&pause, sizeof(ngx_http_profiling_pause_t));
+    ngx_memzero(&pause, sizeof(ngx_prof_pause_t));
 
     pause.duration = duration;
     pause.cause = cause;
 
-    ngx_http_profiling_slot_stall(slot, time, &pause);
+    ngx_prof_slot_stall(slot, time, &pause);
 }
 
 
 void
-ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot, uint64_t time,
-    ngx_http_profiling_pause_t *pause)
+ngx_prof_slot_stall(ngx_prof_slot_t *slot, uint64_t time,
+    ngx_prof_pause_t *pause)
 {
-    ngx_http_profiling_pause_t  *p;
+    ngx_prof_pause_t  *p;
 
-    ngx_http_profiling_add(&slot->totals.pauses, 1);
-    ngx_http_profiling_add(&slot->totals.pause_total, pause->duration);
-    ngx_http_profiling_store(&slot->last_pause, pause->duration);
-    ngx_http_profiling_store(&slot->last_pause_time, time);
+    ngx_prof_add(&slot->totals.pauses, 1);
+    ngx_prof_add(&slot->totals.pause_total, pause->duration);
+    ngx_prof_store(&slot->last_pause, pause->duration);
+    ngx_prof_store(&slot->last_pause_time, time);
 
     pause->number = slot->totals.pauses;
     pause->time = time;
     pause->pid = slot->owner;
 
-    p = &slot->pause[pause->number % NGX_HTTP_PROFILING_PAUSES];
+    p = &slot->pause[pause->number % NGX_PROF_PAUSES];
 
-    ngx_http_profiling_record_write(&p->seq, &p->number, &pause->number,
-                                    NGX_HTTP_PROFILING_PAUSE_BODY);
+    ngx_prof_record_write(&p->seq, &p->number, &pause->number,
+                          NGX_PROF_PAUSE_BODY);
 
-    if (pause->duration >= NGX_HTTP_PROFILING_STALL) {
-        ngx_http_profiling_store_release(&slot->last_stall, pause->number);
+    if (pause->duration >= NGX_PROF_STALL) {
+        ngx_prof_store_release(&slot->last_stall, pause->number);
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
-    ngx_http_profiling_pause_t *to)
+ngx_prof_pause_read(const ngx_prof_pause_t *from, ngx_prof_pause_t *to)
 {
-    return ngx_http_profiling_record_read(&from->seq, &to->number,
-                                          &from->number,
-                                          NGX_HTTP_PROFILING_PAUSE_BODY);
+    return ngx_prof_record_read(&from->seq, &to->number,
+                                &from->number,
+                                NGX_PROF_PAUSE_BODY);
 }
 
 
 ngx_uint_t
-ngx_http_profiling_code_find(ngx_uint_t status)
+ngx_prof_code_find(ngx_uint_t status)
 {
     ngx_uint_t  low, high, middle;
 
@@ -101,18 +100,16 @@ ngx_http_profiling_code_find(ngx_uint_t status)
     }
 
     low = 6;
-    high = NGX_HTTP_PROFILING_CODES;
+    high = NGX_PROF_CODES;
 
     while (low < high) {
         middle = (low + high) / 2;
 
-        if (ngx_http_profiling_codes[middle] == status) {
+        if (ngx_prof_codes[middle] == status) {
             return middle;
         }
 
-        if (ngx_http_profiling_codes[middle] != 0
-            && ngx_http_profiling_codes[middle] < status)
-        {
+        if (ngx_prof_codes[middle] != 0 && ngx_prof_codes[middle] < status) {
             low = middle + 1;
 
         } else {
@@ -125,32 +122,29 @@ ngx_http_profiling_code_find(ngx_uint_t status)
 
 
 ngx_int_t
-ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
-    ngx_uint_t *other)
+ngx_prof_code_status(ngx_uint_t index, ngx_uint_t *status, ngx_uint_t *other)
 {
-    if (index >= NGX_HTTP_PROFILING_CODES
-        || (index && ngx_http_profiling_codes[index] == 0))
-    {
+    if (index >= NGX_PROF_CODES || (index && ngx_prof_codes[index] == 0)) {
         return NGX_DECLINED;
     }
 
-    *status = ngx_http_profiling_codes[index];
-    *other = (index >= NGX_HTTP_PROFILING_CODE_OTHER && index <= 5);
+    *status = ngx_prof_codes[index];
+    *other = (index >= NGX_PROF_CODE_OTHER && index <= 5);
 
     return NGX_OK;
 }
 
 
 uint64_t
-ngx_http_profiling_counts_requests(const ngx_http_profiling_counts_t *counts)
+ngx_prof_counts_requests(const ngx_prof_counts_t *counts)
 {
     uint64_t    n;
     ngx_uint_t  i;
 
     n = 0;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
-        n += ngx_http_profiling_load(&counts->code[i]);
+    for (i = 0; i < NGX_PROF_CODES; i++) {
+        n += ngx_prof_load(&counts->code[i]);
     }
 
     return n;
@@ -158,18 +152,17 @@ ngx_http_profiling_counts_requests(const ngx_http_profiling_counts_t *counts)
 
 
 uint64_t
-ngx_http_profiling_counts_class(const ngx_http_profiling_counts_t *counts,
-    ngx_uint_t class)
+ngx_prof_counts_class(const ngx_prof_counts_t *counts, ngx_uint_t class)
 {
     uint64_t    n;
     ngx_uint_t  i;
 
     n = 0;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
+    for (i = 0; i < NGX_PROF_CODES; i++) {
 
-        if (ngx_http_profiling_codes[i] / 100 == class && (i == 0) == !class) {
-            n += ngx_http_profiling_load(&counts->code[i]);
+        if (ngx_prof_codes[i] / 100 == class && (i == 0) == !class) {
+            n += ngx_prof_load(&counts->code[i]);
         }
     }
 
@@ -178,37 +171,35 @@ ngx_http_profiling_counts_class(const ngx_http_profiling_counts_t *counts,
 
 
 void
-ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
-    const ngx_http_profiling_counts_t *src,
-    const ngx_http_profiling_counts_t *base)
+ngx_prof_counts_sum(ngx_prof_counts_t *dst, const ngx_prof_counts_t *src,
+    const ngx_prof_counts_t *base)
 {
     uint64_t    less;
     ngx_uint_t  i;
 
     /* read base first: a new owner may set base to src, but never above it */
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
-        less = base ? ngx_http_profiling_load_acquire(&base->code[i]) : 0;
-        dst->code[i] += ngx_http_profiling_load(&src->code[i]) - less;
+    for (i = 0; i < NGX_PROF_CODES; i++) {
+        less = base ? ngx_prof_load_acquire(&base->code[i]) : 0;
+        dst->code[i] += ngx_prof_load(&src->code[i]) - less;
     }
 
-    less = base ? ngx_http_profiling_load_acquire(&base->bytes_in) : 0;
-    dst->bytes_in += ngx_http_profiling_load(&src->bytes_in) - less;
+    less = base ? ngx_prof_load_acquire(&base->bytes_in) : 0;
+    dst->bytes_in += ngx_prof_load(&src->bytes_in) - less;
 
-    less = base ? ngx_http_profiling_load_acquire(&base->bytes_out) : 0;
-    dst->bytes_out += ngx_http_profiling_load(&src->bytes_out) - less;
+    less = base ? ngx_prof_load_acquire(&base->bytes_out) : 0;
+    dst->bytes_out += ngx_prof_load(&src->bytes_out) - less;
 
-    ngx_http_profiling_hist_sum(&dst->latency, &src->latency,
-                                base ? &base->latency : NULL);
-    ngx_http_profiling_hist_sum(&dst->upstream, &src->upstream,
-                                base ? &base->upstream : NULL);
+    ngx_prof_hist_sum(&dst->latency, &src->latency,
+                      base ? &base->latency : NULL);
+    ngx_prof_hist_sum(&dst->upstream, &src->upstream,
+                      base ? &base->upstream : NULL);
 }
 
 
 void
-ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
-    const ngx_http_profiling_totals_t *src,
-    const ngx_http_profiling_totals_t *base)
+ngx_prof_totals_sum(ngx_prof_totals_t *dst, const ngx_prof_totals_t *src,
+    const ngx_prof_totals_t *base)
 {
     uint64_t        *to, less;
     ngx_uint_t       i;
@@ -219,10 +210,10 @@ ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
     words = (const uint64_t *) base;
 
     for (i = 0;
-         i < sizeof(ngx_http_profiling_totals_t) / sizeof(uint64_t);
+         i < sizeof(ngx_prof_totals_t) / sizeof(uint64_t);
          i++)
     {
-        less = words ? ngx_http_profiling_load_acquire(&words[i]) : 0;
-        to[i] += ngx_http_profiling_load(&from[i]) - less;
+        less = words ? ngx_prof_load_acquire(&words[i]) : 0;
+        to[i] += ngx_prof_load(&from[i]) - less;
     }
 }

@@ -14,8 +14,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_
+#ifndef _NGX_PROF_SLOT_H_INCLUDED_
+#define _NGX_PROF_SLOT_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -25,44 +25,44 @@
 #include "ngx_prof_ring.h"
 
 
-#define NGX_HTTP_PROFILING_LINE       64
+#define NGX_PROF_LINE       64
 
-/* number of counted response codes, see ngx_http_profiling_code_index() */
-#define NGX_HTTP_PROFILING_CODES      80
+/* number of counted response codes, see ngx_prof_code_index() */
+#define NGX_PROF_CODES      80
 
 /* the index of the most frequent one */
-#define NGX_HTTP_PROFILING_CODE_200   9
+#define NGX_PROF_CODE_200   9
 
 /* the latest pauses kept, a power of two */
-#define NGX_HTTP_PROFILING_PAUSES     256
+#define NGX_PROF_PAUSES     256
 
 /* frames of a pause, the innermost ones */
-#define NGX_HTTP_PROFILING_PAUSE_FRAMES  24
+#define NGX_PROF_PAUSE_FRAMES  24
 
 /* health reports pauses from this length on, ns */
-#define NGX_HTTP_PROFILING_STALL      1000000000
+#define NGX_PROF_STALL      1000000000
 
 /* figures that a worker may be unable to get: bits of gauges.unavailable */
-#define NGX_HTTP_PROFILING_NO_HEAP    0x0001
-#define NGX_HTTP_PROFILING_NO_ALLOC   0x0002  /* total_alloc */
-#define NGX_HTTP_PROFILING_NO_MEMORY  0x0004  /* anonymous and shared */
-#define NGX_HTTP_PROFILING_NO_STACKS  0x0008
-#define NGX_HTTP_PROFILING_NO_FDS     0x0010
-#define NGX_HTTP_PROFILING_NO_LOOP    0x0020  /* epoll_wait not interposed */
-#define NGX_HTTP_PROFILING_NO_TRIM    0x0040  /* next_gc */
-#define NGX_HTTP_PROFILING_NO_TASKS   0x0080
-#define NGX_HTTP_PROFILING_NO_ACCEPT  0x0100
+#define NGX_PROF_NO_HEAP    0x0001
+#define NGX_PROF_NO_ALLOC   0x0002            /* total_alloc */
+#define NGX_PROF_NO_MEMORY  0x0004            /* anonymous and shared */
+#define NGX_PROF_NO_STACKS  0x0008
+#define NGX_PROF_NO_FDS     0x0010
+#define NGX_PROF_NO_LOOP    0x0020            /* epoll_wait not interposed */
+#define NGX_PROF_NO_TRIM    0x0040            /* next_gc */
+#define NGX_PROF_NO_TASKS   0x0080
+#define NGX_PROF_NO_ACCEPT  0x0100
 
 
 /* requests that have ended, of a worker or of one place of it */
 
 typedef struct {
-    uint64_t                   code[NGX_HTTP_PROFILING_CODES];
-    uint64_t                   bytes_in;
-    uint64_t                   bytes_out;
-    ngx_http_profiling_hist_t  latency;
-    ngx_http_profiling_hist_t  upstream;
-} ngx_http_profiling_counts_t;
+    uint64_t         code[NGX_PROF_CODES];
+    uint64_t         bytes_in;
+    uint64_t         bytes_out;
+    ngx_prof_hist_t  latency;
+    ngx_prof_hist_t  upstream;
+} ngx_prof_counts_t;
 
 
 /* counters of a worker; all only grow */
@@ -89,7 +89,7 @@ typedef struct {
     uint64_t  trims;            /* forced collections */
     uint64_t  ticks;
     uint64_t  tick_time;        /* ns spent in the collector */
-} ngx_http_profiling_totals_t;
+} ngx_prof_totals_t;
 
 
 /* what a worker found at its latest tick; valid while it lives */
@@ -97,7 +97,7 @@ typedef struct {
 typedef struct {
     uint64_t  time;             /* ms since the epoch, UTC */
     uint64_t  clock;            /* ns of CLOCK_MONOTONIC */
-    uint64_t  unavailable;      /* NGX_HTTP_PROFILING_NO_* */
+    uint64_t  unavailable;      /* NGX_PROF_NO_* */
     uint64_t  draining;         /* 1: finishes its connections, then exits */
 
     uint64_t  heap_alloc;       /* bytes, as all below but the counts */
@@ -131,15 +131,15 @@ typedef struct {
     uint64_t  cpu;              /* us in that interval */
 
     uint64_t  collect;          /* ns that the latest tick took */
-} ngx_http_profiling_gauges_t;
+} ngx_prof_gauges_t;
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_CAUSE_UNKNOWN = 0,
-    NGX_HTTP_PROFILING_CAUSE_TRIM,
-    NGX_HTTP_PROFILING_CAUSE_CPU,       /* frames: on the processor */
-    NGX_HTTP_PROFILING_CAUSE_BLOCKED    /* frames: in a call that waited */
-} ngx_http_profiling_cause_e;
+    NGX_PROF_CAUSE_UNKNOWN = 0,
+    NGX_PROF_CAUSE_TRIM,
+    NGX_PROF_CAUSE_CPU,                 /* frames: on the processor */
+    NGX_PROF_CAUSE_BLOCKED              /* frames: in a call that waited */
+} ngx_prof_cause_e;
 
 
 /* one pause of the event loop; seq guards the rest */
@@ -149,15 +149,15 @@ typedef struct {
     uint64_t  number;           /* of the slot's pauses, from 1; 0: none */
     uint64_t  time;             /* ms since the epoch, UTC: its end */
     uint64_t  duration;         /* ns */
-    uint64_t  cause;            /* ngx_http_profiling_cause_e */
+    uint64_t  cause;            /* ngx_prof_cause_e */
     uint64_t  pid;              /* of the worker */
     uint64_t  cpu;              /* ns on the processor, at most duration */
     uint64_t  blocked;          /* ns in calls that waited */
-    uint64_t  label;            /* ngx_http_profiling_label() */
+    uint64_t  label;            /* ngx_prof_label() */
     uint64_t  n;                /* of frames, 0: no stack was taken */
-    uint64_t  frames[NGX_HTTP_PROFILING_PAUSE_FRAMES];
+    uint64_t  frames[NGX_PROF_PAUSE_FRAMES];
                                 /* innermost first, see frame.h */
-} ngx_http_profiling_pause_t;
+} ngx_prof_pause_t;
 
 
 /*
@@ -172,13 +172,13 @@ typedef struct {
     uint64_t  blocked;          /* 1: off the processor, in a call */
     uint64_t  label;            /* as the rest: see the pause */
     uint64_t  n;
-    uint64_t  frames[NGX_HTTP_PROFILING_PAUSE_FRAMES];
-} ngx_http_profiling_stall_t;
+    uint64_t  frames[NGX_PROF_PAUSE_FRAMES];
+} ngx_prof_stall_t;
 
 /* bytes from pass on: what seq guards */
-#define NGX_HTTP_PROFILING_STALL_BODY                                         \
-    (sizeof(ngx_http_profiling_stall_t)                                       \
-     - offsetof(ngx_http_profiling_stall_t, pass))
+#define NGX_PROF_STALL_BODY                                                   \
+    (sizeof(ngx_prof_stall_t)                                                 \
+     - offsetof(ngx_prof_stall_t, pass))
 
 
 /*
@@ -191,7 +191,7 @@ typedef struct {
     uint64_t  sys;              /* held by the allocator */
     uint64_t  resident;         /* of these, by its own account, in memory */
     uint64_t  anonymous;        /* of the process, in memory */
-} ngx_http_profiling_trim_heap_t;
+} ngx_prof_trim_heap_t;
 
 typedef struct {
     uint64_t  asked;            /* by any worker, atomically: + 1 each */
@@ -200,39 +200,39 @@ typedef struct {
     uint64_t  pid;              /* who answered */
     uint64_t  trimmed;          /* 0: the allocator cannot */
     uint64_t  duration;         /* ns */
-    ngx_http_profiling_trim_heap_t  before;
-    ngx_http_profiling_trim_heap_t  after;
-} ngx_http_profiling_trim_t;
+    ngx_prof_trim_heap_t  before;
+    ngx_prof_trim_heap_t  after;
+} ngx_prof_trim_t;
 
 /* bytes from done on: what seq guards */
-#define NGX_HTTP_PROFILING_TRIM_BODY                                          \
-    (sizeof(ngx_http_profiling_trim_t)                                        \
-     - offsetof(ngx_http_profiling_trim_t, done))
+#define NGX_PROF_TRIM_BODY                                                    \
+    (sizeof(ngx_prof_trim_t)                                                  \
+     - offsetof(ngx_prof_trim_t, done))
 
 
 /* whether a worker can sample its CPU time */
 
 typedef enum {
-    NGX_HTTP_PROFILING_SAMPLER_NONE = 0,    /* not tried yet */
-    NGX_HTTP_PROFILING_SAMPLER_READY,
-    NGX_HTTP_PROFILING_SAMPLER_TAKEN,       /* SIGPROF is another's */
-    NGX_HTTP_PROFILING_SAMPLER_FAILED
-} ngx_http_profiling_sampler_e;
+    NGX_PROF_SAMPLER_NONE = 0,              /* not tried yet */
+    NGX_PROF_SAMPLER_READY,
+    NGX_PROF_SAMPLER_TAKEN,                 /* SIGPROF is another's */
+    NGX_PROF_SAMPLER_FAILED
+} ngx_prof_sampler_e;
 
 
 /* whether a worker samples its heap */
 
 typedef enum {
-    NGX_HTTP_PROFILING_HEAP_OFF = 0,
-    NGX_HTTP_PROFILING_HEAP_ON,
-    NGX_HTTP_PROFILING_HEAP_PART,           /* calls that belong to another
+    NGX_PROF_HEAP_OFF = 0,
+    NGX_PROF_HEAP_ON,
+    NGX_PROF_HEAP_PART,                     /* calls that belong to another
                                                tool are not seen */
-    NGX_HTTP_PROFILING_HEAP_FAILED
-} ngx_http_profiling_heap_state_e;
+    NGX_PROF_HEAP_FAILED
+} ngx_prof_heap_state_e;
 
 
 /* sets of loaded objects that the addresses of one owner may belong to */
-#define NGX_HTTP_PROFILING_ROOTS  12
+#define NGX_PROF_ROOTS  12
 
 
 typedef struct {
@@ -243,109 +243,109 @@ typedef struct {
     uint64_t                      start;        /* of the owner, in clock
                                                    ticks since the machine's
                                                    start, 0: not known */
-    uint64_t                      claimed;      /* ms since the epoch */
-    uint64_t                      tick;         /* the first of this owner */
-    uint64_t                      generation;
-    uint64_t                      process_slot; /* ngx_process_slot */
-    uint64_t                      worker;       /* ngx_worker */
-    uint64_t                      claims;       /* owners so far */
+    uint64_t           claimed;                 /* ms since the epoch */
+    uint64_t           tick;                    /* the first of this owner */
+    uint64_t           generation;
+    uint64_t           process_slot; /* ngx_process_slot */
+    uint64_t           worker;                  /* ngx_worker */
+    uint64_t           claims;                  /* owners so far */
 
     /* event loop: written in each pass */
 
-    uint64_t                      pass_start;   /* ns, CLOCK_MONOTONIC */
-    uint64_t                      wait_start;   /* ns: when it waited last */
-    uint64_t                      last_pause;   /* ns */
-    uint64_t                      last_pause_time;  /* ms since the epoch */
-    uint64_t                      last_stall;   /* number of the latest pause
+    uint64_t           pass_start;              /* ns, CLOCK_MONOTONIC */
+    uint64_t           wait_start;              /* ns: when it waited last */
+    uint64_t           last_pause;              /* ns */
+    uint64_t           last_pause_time;             /* ms since the epoch */
+    uint64_t           last_stall;              /* number of the latest pause
                                                    of NGX_..._STALL, 0: none */
-    uint64_t                      image;        /* hash of what is mapped */
-    uint64_t                      pad0[2];
+    uint64_t           image;                   /* hash of what is mapped */
+    uint64_t           pad0[2];
 
     /* CPU sampler: written by the owner's threads */
 
-    uint64_t                      sample_until; /* ns, CLOCK_MONOTONIC */
-    uint64_t                      samples;
-    uint64_t                      sample_time;  /* ns spent in the handler */
-    uint64_t                      sample_jit;   /* with code of no object */
-    uint64_t                      sample_broken;
-    uint64_t                      sample_truncated;
-    uint64_t                      sampler;      /* ngx_..._sampler_e */
+    uint64_t           sample_until; /* ns, CLOCK_MONOTONIC */
+    uint64_t           samples;
+    uint64_t           sample_time;             /* ns spent in the handler */
+    uint64_t           sample_jit;              /* with code of no object */
+    uint64_t           sample_broken;
+    uint64_t           sample_truncated;
+    uint64_t           sampler;                 /* ngx_..._sampler_e */
 
-    uint64_t                      interval;     /* ms from tick to tick, by
+    uint64_t           interval;                /* ms from tick to tick, by
                                                    which they are numbered */
 
     /* heap: by the owner, when it starts, and when objects are loaded */
 
-    uint64_t                      heap_owner;   /* pid that has taken the
+    uint64_t           heap_owner;              /* pid that has taken the
                                                    heap's table over */
-    uint64_t                      heap_state;   /* ngx_..._heap_state_e */
-    uint64_t                      heap_lost;    /* found no room in the table
+    uint64_t           heap_state;              /* ngx_..._heap_state_e */
+    uint64_t           heap_lost;               /* found no room in the table
                                                    of live samples */
-    uint64_t                      heap_roots;   /* that are set */
-    uint64_t                      heap_root[NGX_HTTP_PROFILING_ROOTS];
+    uint64_t           heap_roots;              /* that are set */
+    uint64_t           heap_root[NGX_PROF_ROOTS];
 
-    ngx_http_profiling_totals_t   totals;
-    ngx_http_profiling_hist_t     passes;
-    ngx_http_profiling_counts_t   all;
+    ngx_prof_totals_t  totals;
+    ngx_prof_hist_t    passes;
+    ngx_prof_counts_t  all;
 
     /* mailbox: written by others too, on cache lines of its own */
 
-    uint64_t                      pad1[NGX_HTTP_PROFILING_LINE / 8];
-    ngx_http_profiling_trim_t     trim;
-    uint64_t                      awaiting;     /* owner waits for answers */
-    uint64_t                      pad2[NGX_HTTP_PROFILING_LINE / 8];
+    uint64_t           pad1[NGX_PROF_LINE / 8];
+    ngx_prof_trim_t    trim;
+    uint64_t           awaiting;                /* owner waits for answers */
+    uint64_t           pad2[NGX_PROF_LINE / 8];
 
-    uint64_t                      gauges_seq;
-    ngx_http_profiling_gauges_t   gauges;
-    ngx_http_profiling_pause_t    pause[NGX_HTTP_PROFILING_PAUSES];
-    ngx_http_profiling_stall_t    stall;
+    uint64_t           gauges_seq;
+    ngx_prof_gauges_t  gauges;
+    ngx_prof_pause_t   pause[NGX_PROF_PAUSES];
+    ngx_prof_stall_t   stall;
 
     /* the counters when the present owner claimed the slot */
 
-    ngx_http_profiling_totals_t   base;
-    ngx_http_profiling_hist_t     base_passes;
-    ngx_http_profiling_counts_t   base_all;
+    ngx_prof_totals_t  base;
+    ngx_prof_hist_t    base_passes;
+    ngx_prof_counts_t  base_all;
 
-} ngx_http_profiling_slot_t;
+} ngx_prof_slot_t;
 
 
 /* whether the owner waits for events: no pass has begun since */
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_slot_waiting(const ngx_http_profiling_slot_t *slot)
+ngx_prof_slot_waiting(const ngx_prof_slot_t *slot)
 {
-    return ngx_http_profiling_load(&slot->wait_start)
-           > ngx_http_profiling_load(&slot->pass_start);
+    return ngx_prof_load(&slot->wait_start)
+           > ngx_prof_load(&slot->pass_start);
 }
 
 
 /* by the owner: one more pause; time in ms since the epoch, duration in ns */
-void ngx_http_profiling_slot_pause(ngx_http_profiling_slot_t *slot,
-    uint64_t time, uint64_t duration, ngx_uint_t cause);
+void ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time,
+    uint64_t duration, ngx_uint_t cause);
 
 /*
  * The same with a place: all but number, time and pid is taken from pause.
  */
-void ngx_http_profiling_slot_stall(ngx_http_profiling_slot_t *slot,
-    uint64_t time, ngx_http_profiling_pause_t *pause);
+void ngx_prof_slot_stall(ngx_prof_slot_t *slot, uint64_t time,
+    ngx_prof_pause_t *pause);
 
 /* by anyone: a slot's pause, without seq; errors as of record_read() */
-ngx_int_t ngx_http_profiling_pause_read(const ngx_http_profiling_pause_t *from,
-    ngx_http_profiling_pause_t *to);
+ngx_int_t ngx_prof_pause_read(const ngx_prof_pause_t *from,
+    ngx_prof_pause_t *to);
 
 /*
  * The index of a response status in counts.code.  Each status that nginx knows
  * has its own; the others share one a class.  A status of 600 or more belongs
  * to class 5.  A status below 100 (the client left before any answer) is 0.
  */
-ngx_uint_t ngx_http_profiling_code_find(ngx_uint_t status);
+ngx_uint_t ngx_prof_code_find(ngx_uint_t status);
 
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_code_index(ngx_uint_t status)
+ngx_prof_code_index(ngx_uint_t status)
 {
-    return (status == 200) ? NGX_HTTP_PROFILING_CODE_200
-                           : ngx_http_profiling_code_find(status);
+    return (status == 200) ? NGX_PROF_CODE_200
+                           : ngx_prof_code_find(status);
 }
 
 
@@ -354,36 +354,32 @@ ngx_http_profiling_code_index(ngx_uint_t status)
  * class; *status is then 100, 200 .. 500 (0: no status).  NGX_DECLINED: the
  * index is not used.
  */
-ngx_int_t ngx_http_profiling_code_status(ngx_uint_t index, ngx_uint_t *status,
+ngx_int_t ngx_prof_code_status(ngx_uint_t index, ngx_uint_t *status,
     ngx_uint_t *other);
 
 
 /* by the owner: one ended request; latency and upstream in ns */
 static ngx_inline void
-ngx_http_profiling_counts_add(ngx_http_profiling_counts_t *counts,
-    ngx_uint_t code, uint64_t in, uint64_t out, ngx_uint_t bucket,
-    uint64_t latency)
+ngx_prof_counts_add(ngx_prof_counts_t *counts, ngx_uint_t code, uint64_t in,
+    uint64_t out, ngx_uint_t bucket, uint64_t latency)
 {
-    ngx_http_profiling_add(&counts->code[code], 1);
-    ngx_http_profiling_add(&counts->bytes_in, in);
-    ngx_http_profiling_add(&counts->bytes_out, out);
-    ngx_http_profiling_hist_count(&counts->latency, bucket, latency);
+    ngx_prof_add(&counts->code[code], 1);
+    ngx_prof_add(&counts->bytes_in, in);
+    ngx_prof_add(&counts->bytes_out, out);
+    ngx_prof_hist_count(&counts->latency, bucket, latency);
 }
 
 
 /* number of requests, and of those of a class: 5 is status 500 and more */
-uint64_t ngx_http_profiling_counts_requests(
-    const ngx_http_profiling_counts_t *counts);
-uint64_t ngx_http_profiling_counts_class(
-    const ngx_http_profiling_counts_t *counts, ngx_uint_t class);
+uint64_t ngx_prof_counts_requests(const ngx_prof_counts_t *counts);
+uint64_t ngx_prof_counts_class(const ngx_prof_counts_t *counts,
+    ngx_uint_t class);
 
 /* adds src, less base if that is not NULL, to the private dst */
-void ngx_http_profiling_counts_sum(ngx_http_profiling_counts_t *dst,
-    const ngx_http_profiling_counts_t *src,
-    const ngx_http_profiling_counts_t *base);
-void ngx_http_profiling_totals_sum(ngx_http_profiling_totals_t *dst,
-    const ngx_http_profiling_totals_t *src,
-    const ngx_http_profiling_totals_t *base);
+void ngx_prof_counts_sum(ngx_prof_counts_t *dst, const ngx_prof_counts_t *src,
+    const ngx_prof_counts_t *base);
+void ngx_prof_totals_sum(ngx_prof_totals_t *dst, const ngx_prof_totals_t *src,
+    const ngx_prof_totals_t *base);
 
 
-#endif /* _NGX_HTTP_PROFILING_SLOT_H_INCLUDED_ */
+#endif /* _NGX_PROF_SLOT_H_INCLUDED_ */

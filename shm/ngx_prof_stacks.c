@@ -4,72 +4,62 @@
 #include "ngx_prof_stacks.h"
 
 
-static ngx_http_profiling_node_t *ngx_http_profiling_stacks_nodes(
-    const ngx_http_profiling_stacks_t *stacks);
-static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_tally_table(
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size);
-static uint32_t *ngx_http_profiling_stacks_hash(
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    ngx_uint_t tallies);
-static uint32_t ngx_http_profiling_stacks_mix(uint64_t one, uint64_t two);
-static uint32_t ngx_http_profiling_stacks_reserve(uint64_t *n,
-    ngx_uint_t size);
-static uint32_t ngx_http_profiling_stacks_node(
-    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size, uint64_t pc,
-    uint32_t parent);
-static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_find(
-    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size, uint32_t node,
+static ngx_prof_node_t *ngx_prof_stacks_nodes(const ngx_prof_stacks_t *stacks);
+static ngx_prof_tally_t *ngx_prof_stacks_tally_table(
+    const ngx_prof_stacks_t *stacks, ngx_uint_t size);
+static uint32_t *ngx_prof_stacks_hash(const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, ngx_uint_t tallies);
+static uint32_t ngx_prof_stacks_mix(uint64_t one, uint64_t two);
+static uint32_t ngx_prof_stacks_reserve(uint64_t *n, ngx_uint_t size);
+static uint32_t ngx_prof_stacks_node(ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, uint64_t pc, uint32_t parent);
+static ngx_prof_tally_t *ngx_prof_stacks_find(ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, uint32_t node, uint32_t label);
+static ngx_prof_tally_t *ngx_prof_stacks_insert(ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n,
     uint32_t label);
-static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_insert(
-    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
-    uint32_t label);
-static ngx_http_profiling_tally_t *ngx_http_profiling_stacks_enter(
-    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
+static ngx_prof_tally_t *ngx_prof_stacks_enter(ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n,
     uint32_t label, uint64_t count, uint64_t value);
-static void ngx_http_profiling_stacks_leave(
-    ngx_http_profiling_stacks_t *stacks);
-static uint32_t ngx_http_profiling_stacks_walk(
-    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n);
+static void ngx_prof_stacks_leave(ngx_prof_stacks_t *stacks);
+static uint32_t ngx_prof_stacks_walk(ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n);
 
 
 size_t
-ngx_http_profiling_stacks_size(ngx_uint_t size)
+ngx_prof_stacks_size(ngx_uint_t size)
 {
-    return (sizeof(ngx_http_profiling_stacks_t)
-            + size * (sizeof(ngx_http_profiling_node_t)
-                      + sizeof(ngx_http_profiling_tally_t)
+    return (sizeof(ngx_prof_stacks_t)
+            + size * (sizeof(ngx_prof_node_t)
+                      + sizeof(ngx_prof_tally_t)
                       + 4 * sizeof(uint32_t))
             + 63) & ~(size_t) 63;
 }
 
 
-static ngx_http_profiling_node_t *
-ngx_http_profiling_stacks_nodes(const ngx_http_profiling_stacks_t *stacks)
+static ngx_prof_node_t *
+ngx_prof_stacks_nodes(const ngx_prof_stacks_t *stacks)
 {
-    return (ngx_http_profiling_node_t *) (stacks + 1);
+    return (ngx_prof_node_t *) (stacks + 1);
 }
 
 
-static ngx_http_profiling_tally_t *
-ngx_http_profiling_stacks_tally_table(
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size)
+static ngx_prof_tally_t *
+ngx_prof_stacks_tally_table(const ngx_prof_stacks_t *stacks, ngx_uint_t size)
 {
-    return (ngx_http_profiling_tally_t *)
-               (ngx_http_profiling_stacks_nodes(stacks) + size);
+    return (ngx_prof_tally_t *)
+               (ngx_prof_stacks_nodes(stacks) + size);
 }
 
 
 static uint32_t *
-ngx_http_profiling_stacks_hash(const ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_uint_t tallies)
+ngx_prof_stacks_hash(const ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_uint_t tallies)
 {
     uint32_t  *hash;
 
     hash = (uint32_t *)
-               (ngx_http_profiling_stacks_tally_table(stacks, size) + size);
+               (ngx_prof_stacks_tally_table(stacks, size) + size);
 
     return tallies ? hash + 2 * size : hash;
 }
@@ -78,7 +68,7 @@ ngx_http_profiling_stacks_hash(const ngx_http_profiling_stacks_t *stacks,
 /* the finalizer of MurmurHash3, https://github.com/aappleby/smhasher */
 
 static uint32_t
-ngx_http_profiling_stacks_mix(uint64_t one, uint64_t two)
+ngx_prof_stacks_mix(uint64_t one, uint64_t two)
 {
     uint64_t  h;
 
@@ -93,11 +83,11 @@ ngx_http_profiling_stacks_mix(uint64_t one, uint64_t two)
 /* the next free index, 0: none is left */
 
 static uint32_t
-ngx_http_profiling_stacks_reserve(uint64_t *n, ngx_uint_t size)
+ngx_prof_stacks_reserve(uint64_t *n, ngx_uint_t size)
 {
     uint64_t  i;
 
-    if (ngx_http_profiling_load(n) + 1 >= size) {
+    if (ngx_prof_load(n) + 1 >= size) {
         return 0;
     }
 
@@ -108,61 +98,61 @@ ngx_http_profiling_stacks_reserve(uint64_t *n, ngx_uint_t size)
 
 
 ngx_int_t
-ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
-    uint64_t count, uint64_t value)
+ngx_prof_stacks_add(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    const uint64_t *pcs, ngx_uint_t n, uint32_t label, uint64_t count,
+    uint64_t value)
 {
-    return ngx_http_profiling_stacks_add_path(stacks, size, NULL, pcs, n,
-                                              label, count, value);
+    return ngx_prof_stacks_add_path(stacks, size, NULL, pcs, n,
+                                    label, count, value);
 }
 
 
 ngx_int_t
-ngx_http_profiling_stacks_add_path(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+ngx_prof_stacks_add_path(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value)
 {
-    ngx_http_profiling_tally_t  *tally;
+    ngx_prof_tally_t  *tally;
 
-    tally = ngx_http_profiling_stacks_enter(stacks, size, path, pcs, n, label,
-                                            count, value);
+    tally = ngx_prof_stacks_enter(stacks, size, path, pcs, n, label,
+                                  count, value);
 
     if (tally) {
         (void) __atomic_add_fetch(&tally->count, count, __ATOMIC_RELAXED);
         (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
     }
 
-    ngx_http_profiling_stacks_leave(stacks);
+    ngx_prof_stacks_leave(stacks);
 
     return tally ? NGX_OK : NGX_DECLINED;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_stacks_put(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+ngx_prof_stacks_put(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value)
 {
-    ngx_http_profiling_tally_t  *tally;
+    ngx_prof_tally_t  *tally;
 
-    tally = ngx_http_profiling_stacks_enter(stacks, size, path, pcs, n, label,
-                                            count, value);
+    tally = ngx_prof_stacks_enter(stacks, size, path, pcs, n, label,
+                                  count, value);
 
-    ngx_http_profiling_stacks_leave(stacks);
+    ngx_prof_stacks_leave(stacks);
 
     return tally ? (ngx_uint_t) (tally
-                       - ngx_http_profiling_stacks_tally_table(stacks, size))
+                       - ngx_prof_stacks_tally_table(stacks, size))
                  : 0;
 }
 
 
 void
-ngx_http_profiling_stacks_count(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_uint_t i, uint64_t count, uint64_t value)
+ngx_prof_stacks_count(ngx_prof_stacks_t *stacks, ngx_uint_t size, ngx_uint_t i,
+    uint64_t count, uint64_t value)
 {
-    ngx_http_profiling_tally_t  *tally;
+    ngx_prof_tally_t  *tally;
 
-    tally = &ngx_http_profiling_stacks_tally_table(stacks, size)[i];
+    tally = &ngx_prof_stacks_tally_table(stacks, size)[i];
 
     (void) __atomic_add_fetch(&tally->count, count, __ATOMIC_RELAXED);
     (void) __atomic_add_fetch(&tally->value, value, __ATOMIC_RELAXED);
@@ -171,19 +161,18 @@ ngx_http_profiling_stacks_count(ngx_http_profiling_stacks_t *stacks,
 
 /* the table cannot be emptied before leave(); NULL: it was dropped */
 
-static ngx_http_profiling_tally_t *
-ngx_http_profiling_stacks_enter(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value)
+static ngx_prof_tally_t *
+ngx_prof_stacks_enter(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value)
 {
-    ngx_http_profiling_tally_t  *tally;
+    ngx_prof_tally_t  *tally;
 
     (void) __atomic_add_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
 
     tally = __atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)
             ? NULL
-            : ngx_http_profiling_stacks_insert(stacks, size, path, pcs, n,
-                                               label);
+            : ngx_prof_stacks_insert(stacks, size, path, pcs, n, label);
 
     if (tally == NULL) {
         (void) __atomic_add_fetch(&stacks->dropped, count, __ATOMIC_RELAXED);
@@ -196,15 +185,15 @@ ngx_http_profiling_stacks_enter(ngx_http_profiling_stacks_t *stacks,
 
 
 static void
-ngx_http_profiling_stacks_leave(ngx_http_profiling_stacks_t *stacks)
+ngx_prof_stacks_leave(ngx_prof_stacks_t *stacks)
 {
     (void) __atomic_sub_fetch(&stacks->writers, 1, __ATOMIC_SEQ_CST);
 }
 
 
 void
-ngx_http_profiling_stacks_prefetch(const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_path_t *path)
+ngx_prof_stacks_prefetch(const ngx_prof_stacks_t *stacks,
+    const ngx_prof_path_t *path)
 {
     ngx_uint_t  i;
 
@@ -217,16 +206,15 @@ ngx_http_profiling_stacks_prefetch(const ngx_http_profiling_stacks_t *stacks,
 }
 
 
-static ngx_http_profiling_tally_t *
-ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n, uint32_t label)
+static ngx_prof_tally_t *
+ngx_prof_stacks_insert(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n, uint32_t label)
 {
     uint32_t  node;
 
-    node = ngx_http_profiling_stacks_walk(stacks, size, path, pcs, n);
+    node = ngx_prof_stacks_walk(stacks, size, path, pcs, n);
 
-    return node ? ngx_http_profiling_stacks_find(stacks, size, node, label)
+    return node ? ngx_prof_stacks_find(stacks, size, node, label)
                 : NULL;
 }
 
@@ -234,9 +222,8 @@ ngx_http_profiling_stacks_insert(ngx_http_profiling_stacks_t *stacks,
 /* the node of a stack's innermost frame; 0: there is no room */
 
 static uint32_t
-ngx_http_profiling_stacks_walk(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n)
+ngx_prof_stacks_walk(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n)
 {
     uint32_t    node;
     uint64_t    epoch;
@@ -244,7 +231,7 @@ ngx_http_profiling_stacks_walk(ngx_http_profiling_stacks_t *stacks,
 
     node = 0;
     depth = 0;
-    epoch = ngx_http_profiling_load(&stacks->epoch);
+    epoch = ngx_prof_load(&stacks->epoch);
 
     if (path && path->stacks == stacks && path->epoch == epoch) {
 
@@ -261,13 +248,13 @@ ngx_http_profiling_stacks_walk(ngx_http_profiling_stacks_t *stacks,
     }
 
     while (n) {
-        node = ngx_http_profiling_stacks_node(stacks, size, pcs[--n], node);
+        node = ngx_prof_stacks_node(stacks, size, pcs[--n], node);
 
         if (node == 0) {
             return 0;
         }
 
-        if (path && path->n < NGX_HTTP_PROFILING_STACKS_PATH) {
+        if (path && path->n < NGX_PROF_STACKS_PATH) {
             path->pc[path->n] = pcs[n];
             path->node[path->n++] = node;
         }
@@ -280,45 +267,43 @@ ngx_http_profiling_stacks_walk(ngx_http_profiling_stacks_t *stacks,
 /* the n-th place to look at for a key that belongs to a node */
 
 static ngx_inline uint32_t
-ngx_http_profiling_stacks_at(ngx_uint_t size, uint32_t node, uint32_t key,
-    ngx_uint_t n)
+ngx_prof_stacks_at(ngx_uint_t size, uint32_t node, uint32_t key, ngx_uint_t n)
 {
-    return (uint32_t) ((n < NGX_HTTP_PROFILING_STACKS_NEAR ? 2 * node + n
+    return (uint32_t) ((n < NGX_PROF_STACKS_NEAR ? 2 * node + n
                                                            : key + n)
                        & (2 * size - 1));
 }
 
 
 static uint32_t
-ngx_http_profiling_stacks_node(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, uint64_t pc, uint32_t parent)
+ngx_prof_stacks_node(ngx_prof_stacks_t *stacks, ngx_uint_t size, uint64_t pc,
+    uint32_t parent)
 {
-    uint32_t                    i, at, is, key, tag, fresh, *hash;
-    ngx_uint_t                  probe;
-    ngx_http_profiling_node_t  *nodes;
+    uint32_t          i, at, is, key, tag, fresh, *hash;
+    ngx_uint_t        probe;
+    ngx_prof_node_t  *nodes;
 
-    nodes = ngx_http_profiling_stacks_nodes(stacks);
-    hash = ngx_http_profiling_stacks_hash(stacks, size, 0);
-    key = ngx_http_profiling_stacks_mix(pc, parent);
-    tag = key & ~(uint32_t) NGX_HTTP_PROFILING_STACKS_INDEX;
+    nodes = ngx_prof_stacks_nodes(stacks);
+    hash = ngx_prof_stacks_hash(stacks, size, 0);
+    key = ngx_prof_stacks_mix(pc, parent);
+    tag = key & ~(uint32_t) NGX_PROF_STACKS_INDEX;
     fresh = 0;
 
-    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++) {
+    for (probe = 0; probe < NGX_PROF_STACKS_PROBES; probe++) {
 
-        at = ngx_http_profiling_stacks_at(size, parent, key, probe);
-        is = ngx_http_profiling_load_acquire(&hash[at]);
+        at = ngx_prof_stacks_at(size, parent, key, probe);
+        is = ngx_prof_load_acquire(&hash[at]);
 
         if (is == 0) {
 
             if (fresh == 0) {
-                fresh = ngx_http_profiling_stacks_reserve(&stacks->node_n,
-                                                          size);
+                fresh = ngx_prof_stacks_reserve(&stacks->node_n, size);
                 if (fresh == 0) {
                     return 0;
                 }
 
-                ngx_http_profiling_store(&nodes[fresh].pc, pc);
-                ngx_http_profiling_store(&nodes[fresh].parent, parent);
+                ngx_prof_store(&nodes[fresh].pc, pc);
+                ngx_prof_store(&nodes[fresh].parent, parent);
             }
 
             if (__atomic_compare_exchange_n(&hash[at], &is, tag | fresh, 0,
@@ -331,7 +316,7 @@ ngx_http_profiling_stacks_node(ngx_http_profiling_stacks_t *stacks,
             /* another thread was faster: it is that one's entry */
         }
 
-        i = is & NGX_HTTP_PROFILING_STACKS_INDEX;
+        i = is & NGX_PROF_STACKS_INDEX;
 
         if ((is ^ i) == tag
             && i < size
@@ -346,36 +331,35 @@ ngx_http_profiling_stacks_node(ngx_http_profiling_stacks_t *stacks,
 }
 
 
-static ngx_http_profiling_tally_t *
-ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, uint32_t node, uint32_t label)
+static ngx_prof_tally_t *
+ngx_prof_stacks_find(ngx_prof_stacks_t *stacks, ngx_uint_t size, uint32_t node,
+    uint32_t label)
 {
-    uint32_t                     i, at, is, key, tag, fresh, *hash;
-    ngx_uint_t                   probe;
-    ngx_http_profiling_tally_t  *tallies;
+    uint32_t           i, at, is, key, tag, fresh, *hash;
+    ngx_uint_t         probe;
+    ngx_prof_tally_t  *tallies;
 
-    tallies = ngx_http_profiling_stacks_tally_table(stacks, size);
-    hash = ngx_http_profiling_stacks_hash(stacks, size, 1);
-    key = ngx_http_profiling_stacks_mix(node, label);
-    tag = key & ~(uint32_t) NGX_HTTP_PROFILING_STACKS_INDEX;
+    tallies = ngx_prof_stacks_tally_table(stacks, size);
+    hash = ngx_prof_stacks_hash(stacks, size, 1);
+    key = ngx_prof_stacks_mix(node, label);
+    tag = key & ~(uint32_t) NGX_PROF_STACKS_INDEX;
     fresh = 0;
 
-    for (probe = 0; probe < NGX_HTTP_PROFILING_STACKS_PROBES; probe++) {
+    for (probe = 0; probe < NGX_PROF_STACKS_PROBES; probe++) {
 
-        at = ngx_http_profiling_stacks_at(size, node, key, probe);
-        is = ngx_http_profiling_load_acquire(&hash[at]);
+        at = ngx_prof_stacks_at(size, node, key, probe);
+        is = ngx_prof_load_acquire(&hash[at]);
 
         if (is == 0) {
 
             if (fresh == 0) {
-                fresh = ngx_http_profiling_stacks_reserve(&stacks->tally_n,
-                                                          size);
+                fresh = ngx_prof_stacks_reserve(&stacks->tally_n, size);
                 if (fresh == 0) {
                     return NULL;
                 }
 
-                ngx_http_profiling_store(&tallies[fresh].label, label);
-                ngx_http_profiling_store_release(&tallies[fresh].node, node);
+                ngx_prof_store(&tallies[fresh].label, label);
+                ngx_prof_store_release(&tallies[fresh].node, node);
             }
 
             if (__atomic_compare_exchange_n(&hash[at], &is, tag | fresh, 0,
@@ -386,7 +370,7 @@ ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
             }
         }
 
-        i = is & NGX_HTTP_PROFILING_STACKS_INDEX;
+        i = is & NGX_PROF_STACKS_INDEX;
 
         if ((is ^ i) == tag
             && i < size
@@ -402,20 +386,18 @@ ngx_http_profiling_stacks_find(ngx_http_profiling_stacks_t *stacks,
 
 
 void
-ngx_http_profiling_stacks_take(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size)
+ngx_prof_stacks_take(ngx_prof_stacks_t *stacks, ngx_uint_t size)
 {
     __atomic_store_n(&stacks->writers, 0, __ATOMIC_SEQ_CST);
 
     if (__atomic_load_n(&stacks->closed, __ATOMIC_SEQ_CST)) {
-        (void) ngx_http_profiling_stacks_empty(stacks, size);
+        (void) ngx_prof_stacks_empty(stacks, size);
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_stacks_empty(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size)
+ngx_prof_stacks_empty(ngx_prof_stacks_t *stacks, ngx_uint_t size)
 {
     __atomic_store_n(&stacks->closed, 1, __ATOMIC_SEQ_CST);
 
@@ -424,15 +406,15 @@ ngx_http_profiling_stacks_empty(ngx_http_profiling_stacks_t *stacks,
         return NGX_DECLINED;
     }
 
-    ngx_memzero(ngx_http_profiling_stacks_tally_table(stacks, size),
+    ngx_memzero(ngx_prof_stacks_tally_table(stacks, size),
                 ngx_min(stacks->tally_n + 1, size)
-                * sizeof(ngx_http_profiling_tally_t));
-    ngx_memzero(ngx_http_profiling_stacks_hash(stacks, size, 0),
+                * sizeof(ngx_prof_tally_t));
+    ngx_memzero(ngx_prof_stacks_hash(stacks, size, 0),
                 4 * size * sizeof(uint32_t));
 
-    ngx_http_profiling_store(&stacks->node_n, 0);
-    ngx_http_profiling_store(&stacks->tally_n, 0);
-    ngx_http_profiling_add(&stacks->epoch, 1);
+    ngx_prof_store(&stacks->node_n, 0);
+    ngx_prof_store(&stacks->tally_n, 0);
+    ngx_prof_add(&stacks->epoch, 1);
 
     __atomic_store_n(&stacks->closed, 0, __ATOMIC_SEQ_CST);
 
@@ -441,43 +423,41 @@ ngx_http_profiling_stacks_empty(ngx_http_profiling_stacks_t *stacks,
 
 
 ngx_uint_t
-ngx_http_profiling_stacks_tallies(const ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size)
+ngx_prof_stacks_tallies(const ngx_prof_stacks_t *stacks, ngx_uint_t size)
 {
-    return ngx_min(ngx_http_profiling_load_acquire(&stacks->tally_n) + 1,
-                   size);
+    return ngx_min(ngx_prof_load_acquire(&stacks->tally_n) + 1, size);
 }
 
 
 ngx_int_t
-ngx_http_profiling_stacks_tally(const ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_uint_t i, ngx_http_profiling_tally_t *tally)
+ngx_prof_stacks_tally(const ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_uint_t i, ngx_prof_tally_t *tally)
 {
-    const ngx_http_profiling_tally_t  *from;
+    const ngx_prof_tally_t  *from;
 
-    from = &ngx_http_profiling_stacks_tally_table(stacks, size)[i];
+    from = &ngx_prof_stacks_tally_table(stacks, size)[i];
 
-    tally->node = ngx_http_profiling_load_acquire(&from->node);
-    tally->label = ngx_http_profiling_load(&from->label);
-    tally->count = ngx_http_profiling_load(&from->count);
-    tally->value = ngx_http_profiling_load(&from->value);
+    tally->node = ngx_prof_load_acquire(&from->node);
+    tally->label = ngx_prof_load(&from->label);
+    tally->count = ngx_prof_load(&from->count);
+    tally->value = ngx_prof_load(&from->value);
 
     return (tally->node == 0 || tally->node >= size) ? NGX_DECLINED : NGX_OK;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_stacks_frames(const ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, uint32_t node, uint64_t *pcs, ngx_uint_t max)
+ngx_prof_stacks_frames(const ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    uint32_t node, uint64_t *pcs, ngx_uint_t max)
 {
-    ngx_uint_t                        n;
-    const ngx_http_profiling_node_t  *nodes;
+    ngx_uint_t              n;
+    const ngx_prof_node_t  *nodes;
 
-    nodes = ngx_http_profiling_stacks_nodes(stacks);
+    nodes = ngx_prof_stacks_nodes(stacks);
 
     for (n = 0; n < max && node && node < size; n++) {
-        pcs[n] = ngx_http_profiling_load(&nodes[node].pc);
-        node = ngx_http_profiling_load(&nodes[node].parent);
+        pcs[n] = ngx_prof_load(&nodes[node].pc);
+        node = ngx_prof_load(&nodes[node].parent);
     }
 
     return n;

@@ -14,8 +14,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_STACKS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_STACKS_H_INCLUDED_
+#ifndef _NGX_PROF_STACKS_H_INCLUDED_
+#define _NGX_PROF_STACKS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,8 +23,8 @@
 #include "ngx_prof_record.h"
 
 
-#define NGX_HTTP_PROFILING_STACKS_MIN     1024
-#define NGX_HTTP_PROFILING_STACKS_MAX     131072
+#define NGX_PROF_STACKS_MIN     1024
+#define NGX_PROF_STACKS_MAX     131072
 
 /*
  * Places of the hash that are probed before the table counts as full.  The
@@ -32,18 +32,18 @@
  * before, so a sample touches few pages.
  */
 
-#define NGX_HTTP_PROFILING_STACKS_NEAR    8
-#define NGX_HTTP_PROFILING_STACKS_PROBES  128
+#define NGX_PROF_STACKS_NEAR    8
+#define NGX_PROF_STACKS_PROBES  128
 
 /* a place of the hash: an index, and above it bits of the key, 0: free */
-#define NGX_HTTP_PROFILING_STACKS_INDEX   (NGX_HTTP_PROFILING_STACKS_MAX - 1)
+#define NGX_PROF_STACKS_INDEX   (NGX_PROF_STACKS_MAX - 1)
 
 
 typedef struct {
     uint64_t  pc;
     uint32_t  parent;           /* a node, 0: this one is the root */
     uint32_t  unused;
-} ngx_http_profiling_node_t;
+} ngx_prof_node_t;
 
 
 typedef struct {
@@ -51,7 +51,7 @@ typedef struct {
     uint32_t  label;
     uint64_t  count;
     uint64_t  value;
-} ngx_http_profiling_tally_t;
+} ngx_prof_tally_t;
 
 
 /*
@@ -67,11 +67,11 @@ typedef struct {
     uint64_t  closed;           /* being emptied */
     uint64_t  dropped;          /* counts that found no room */
     uint64_t  dropped_value;
-} ngx_http_profiling_stacks_t;
+} ngx_prof_stacks_t;
 
 
 /* frames of a stack that its successor may be found by */
-#define NGX_HTTP_PROFILING_STACKS_PATH    130
+#define NGX_PROF_STACKS_PATH    130
 
 
 /*
@@ -81,80 +81,74 @@ typedef struct {
  */
 
 typedef struct {
-    const ngx_http_profiling_stacks_t  *stacks;
-    uint64_t                            epoch;
-    ngx_uint_t                          n;
-    uint64_t                            pc[NGX_HTTP_PROFILING_STACKS_PATH];
-    uint32_t                            node[NGX_HTTP_PROFILING_STACKS_PATH];
-} ngx_http_profiling_path_t;
+    const ngx_prof_stacks_t  *stacks;
+    uint64_t                  epoch;
+    ngx_uint_t                n;
+    uint64_t                  pc[NGX_PROF_STACKS_PATH];
+    uint32_t                  node[NGX_PROF_STACKS_PATH];
+} ngx_prof_path_t;
 
 
 /* bytes of a table, a multiple of 64 */
-size_t ngx_http_profiling_stacks_size(ngx_uint_t size);
+size_t ngx_prof_stacks_size(ngx_uint_t size);
 
 /*
  * Adds count and value to a stack of n frames, innermost first, under a
  * label.  Owner's threads; signal-safe.  NGX_DECLINED: the table is full, and
  * the stack is counted in dropped.
  */
-ngx_int_t ngx_http_profiling_stacks_add(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
-    uint64_t count, uint64_t value);
+ngx_int_t ngx_prof_stacks_add(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    const uint64_t *pcs, ngx_uint_t n, uint32_t label, uint64_t count,
+    uint64_t value);
 
 /* the same, with the path of the thread that calls it */
-ngx_int_t ngx_http_profiling_stacks_add_path(
-    ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    ngx_http_profiling_path_t *path, const uint64_t *pcs, ngx_uint_t n,
-    uint32_t label, uint64_t count, uint64_t value);
+ngx_int_t ngx_prof_stacks_add_path(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value);
 
 /*
  * For owners that update tallies themselves: returns the index of the tally of
  * a stack under a label, and adds a new tally if needed.  0: the table is full;
  * count and value are added to dropped.  Signal-safe.
  */
-ngx_uint_t ngx_http_profiling_stacks_put(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_http_profiling_path_t *path, const uint64_t *pcs,
-    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value);
+ngx_uint_t ngx_prof_stacks_put(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_prof_path_t *path, const uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value);
 
 /* adds to a tally that put() has returned.  Signal-safe. */
-void ngx_http_profiling_stacks_count(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size, ngx_uint_t i, uint64_t count, uint64_t value);
+void ngx_prof_stacks_count(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    ngx_uint_t i, uint64_t count, uint64_t value);
 
 /*
  * Prefetches the memory that add_path() will probably need.  To be called some
  * time before add_path(); signal-safe.
  */
-void ngx_http_profiling_stacks_prefetch(
-    const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_path_t *path);
+void ngx_prof_stacks_prefetch(const ngx_prof_stacks_t *stacks,
+    const ngx_prof_path_t *path);
 
 /*
  * Takes over the table of an ended owner, who may have been killed while
  * writing or clearing it.  New owner, before its threads add stacks.
  */
-void ngx_http_profiling_stacks_take(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size);
+void ngx_prof_stacks_take(ngx_prof_stacks_t *stacks, ngx_uint_t size);
 
 /*
  * Clears the table.  By the owner in normal context, while no reader computes a
  * difference.  NGX_DECLINED: another thread is adding a stack.
  */
-ngx_int_t ngx_http_profiling_stacks_empty(ngx_http_profiling_stacks_t *stacks,
-    ngx_uint_t size);
+ngx_int_t ngx_prof_stacks_empty(ngx_prof_stacks_t *stacks, ngx_uint_t size);
 
 /* entries to read: indices 1 .. n - 1 */
-ngx_uint_t ngx_http_profiling_stacks_tallies(
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size);
+ngx_uint_t ngx_prof_stacks_tallies(const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size);
 
 /* copies tally i; NGX_DECLINED: it was not filled */
-ngx_int_t ngx_http_profiling_stacks_tally(
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size, ngx_uint_t i,
-    ngx_http_profiling_tally_t *tally);
+ngx_int_t ngx_prof_stacks_tally(const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, ngx_uint_t i, ngx_prof_tally_t *tally);
 
 /* frames of a node, innermost first; their number, at most max */
-ngx_uint_t ngx_http_profiling_stacks_frames(
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    uint32_t node, uint64_t *pcs, ngx_uint_t max);
+ngx_uint_t ngx_prof_stacks_frames(const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, uint32_t node, uint64_t *pcs, ngx_uint_t max);
 
 
-#endif /* _NGX_HTTP_PROFILING_STACKS_H_INCLUDED_ */
+#endif /* _NGX_PROF_STACKS_H_INCLUDED_ */

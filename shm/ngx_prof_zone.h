@@ -5,7 +5,7 @@
  *     header | places | wake descriptors | slot 0 | slot 1 | ...
  *            | dump area of slot 0 | of slot 1 | ...
  *
- *     slot:  ngx_http_profiling_slot_t | history | places | base of places
+ *     slot:  ngx_prof_slot_t | history | places | base of places
  *            | stacks of the CPU sampler
  *            | stacks and their base: of blocking, of locks
  *            | stacks of the heap, with what was freed
@@ -21,8 +21,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_
+#ifndef _NGX_PROF_ZONE_H_INCLUDED_
+#define _NGX_PROF_ZONE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -32,20 +32,20 @@
 #include "ngx_prof_dump_area.h"
 
 
-#define NGX_HTTP_PROFILING_MAGIC          0x676e696c69666f72ULL
+#define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_HTTP_PROFILING_LAYOUT         3
+#define NGX_PROF_LAYOUT         3
 
-#define NGX_HTTP_PROFILING_SLOTS_MAX      4096
-#define NGX_HTTP_PROFILING_HISTORY_MAX    100000
-#define NGX_HTTP_PROFILING_PLACES_MAX     65536
+#define NGX_PROF_SLOTS_MAX      4096
+#define NGX_PROF_HISTORY_MAX    100000
+#define NGX_PROF_PLACES_MAX     65536
 
-#define NGX_HTTP_PROFILING_SERVER_LEN     120
-#define NGX_HTTP_PROFILING_LOCATION_LEN   374
+#define NGX_PROF_SERVER_LEN     120
+#define NGX_PROF_LOCATION_LEN   374
 
 /* place 0 counts requests whose own place did not fit into the table */
-#define NGX_HTTP_PROFILING_PLACE_OTHER    0
+#define NGX_PROF_PLACE_OTHER    0
 
 
 typedef struct {
@@ -55,25 +55,25 @@ typedef struct {
     uint32_t               hash;          /* of both names, uncut */
     uint8_t                has_location;  /* 0: the server, no location yet */
     uint8_t                counted;       /* its requests are */
-    u_char                 server[NGX_HTTP_PROFILING_SERVER_LEN];
-    u_char                 location[NGX_HTTP_PROFILING_LOCATION_LEN];
-} ngx_http_profiling_place_t;
+    u_char                 server[NGX_PROF_SERVER_LEN];
+    u_char                 location[NGX_PROF_LOCATION_LEN];
+} ngx_prof_place_t;
 
 
 /* upstream 0 is none; the last one takes what found the table full */
 
-#define NGX_HTTP_PROFILING_UPSTREAMS      1024
-#define NGX_HTTP_PROFILING_UPSTREAM_LEN   62
+#define NGX_PROF_UPSTREAMS      1024
+#define NGX_PROF_UPSTREAM_LEN   62
 
 typedef struct {
     uint16_t               len;
-    u_char                 name[NGX_HTTP_PROFILING_UPSTREAM_LEN];
-} ngx_http_profiling_upstream_t;
+    u_char                 name[NGX_PROF_UPSTREAM_LEN];
+} ngx_prof_upstream_t;
 
 
 /* zones of shared memory by name, for locks; as the upstreams */
 
-#define NGX_HTTP_PROFILING_ZONES          256
+#define NGX_PROF_ZONES          256
 
 
 /*
@@ -83,16 +83,16 @@ typedef struct {
  */
 
 typedef enum {
-    NGX_HTTP_PROFILING_BLOCK = 0,
-    NGX_HTTP_PROFILING_MUTEX,
-    NGX_HTTP_PROFILING_WAITS
-} ngx_http_profiling_wait_e;
+    NGX_PROF_BLOCK = 0,
+    NGX_PROF_MUTEX,
+    NGX_PROF_WAITS
+} ngx_prof_wait_e;
 
 
 typedef struct {
     uint64_t               count;
     uint64_t               value;
-} ngx_http_profiling_wait_base_t;
+} ngx_prof_wait_base_t;
 
 
 /*
@@ -101,13 +101,13 @@ typedef struct {
  * sample while the clock is below it.
  */
 
-#define NGX_HTTP_PROFILING_CAPTURES       16
+#define NGX_PROF_CAPTURES       16
 
 typedef struct {
     uint64_t               owner;         /* pid, 0: free */
     uint64_t               until;         /* ns, CLOCK_MONOTONIC */
     uint64_t               worker;        /* pid, 0: all */
-} ngx_http_profiling_capture_slot_t;
+} ngx_prof_capture_slot_t;
 
 
 /*
@@ -124,12 +124,12 @@ typedef struct {
                                              rings, the same in all processes;
                                              0: there are none */
     uint64_t               size;          /* bytes of a ring, with its header */
-} ngx_http_profiling_trace_zone_t;
+} ngx_prof_trace_zone_t;
 
 
 typedef struct {
     uint64_t               magic;
-    uint64_t               layout;        /* NGX_HTTP_PROFILING_LAYOUT */
+    uint64_t               layout;        /* NGX_PROF_LAYOUT */
     uint64_t               size;          /* bytes, all */
     uint64_t               slots;
     uint64_t               history;       /* samples a slot */
@@ -156,27 +156,27 @@ typedef struct {
     uint64_t               trim_clock;    /* ns, monotonic, of the latest
                                              forced trim; 0: none */
 
-    ngx_http_profiling_capture_slot_t
-                           capture[NGX_HTTP_PROFILING_CAPTURES];
-    ngx_http_profiling_trace_zone_t
+    ngx_prof_capture_slot_t
+                           capture[NGX_PROF_CAPTURES];
+    ngx_prof_trace_zone_t
                            trace;
-    ngx_http_profiling_upstream_t
-                           upstream[NGX_HTTP_PROFILING_UPSTREAMS];
+    ngx_prof_upstream_t
+                           upstream[NGX_PROF_UPSTREAMS];
 
     uint64_t               name_n;        /* used ones, 0 included */
-    ngx_http_profiling_upstream_t
-                           name[NGX_HTTP_PROFILING_ZONES];
-} ngx_http_profiling_zone_t;
+    ngx_prof_upstream_t
+                           name[NGX_PROF_ZONES];
+} ngx_prof_zone_t;
 
 
 /* the parts of a slot begin on cache lines of their own */
 
-#define ngx_http_profiling_round(n)                                           \
-    (((n) + NGX_HTTP_PROFILING_LINE - 1)                                      \
-     & ~(size_t) (NGX_HTTP_PROFILING_LINE - 1))
+#define ngx_prof_round(n)                                                     \
+    (((n) + NGX_PROF_LINE - 1)                                                \
+     & ~(size_t) (NGX_PROF_LINE - 1))
 
-#define NGX_HTTP_PROFILING_COUNTS_SIZE                                        \
-    ngx_http_profiling_round(sizeof(ngx_http_profiling_counts_t))
+#define NGX_PROF_COUNTS_SIZE                                                  \
+    ngx_prof_round(sizeof(ngx_prof_counts_t))
 
 
 /* sizes a zone is made with */
@@ -187,52 +187,43 @@ typedef struct {
     ngx_uint_t             places;
     ngx_uint_t             stacks;        /* a power of two */
     ngx_uint_t             dump;          /* bytes of a dump, 0: none */
-} ngx_http_profiling_shape_t;
+} ngx_prof_shape_t;
 
 
 /* bytes that a zone of this shape takes, 0 if it is out of the limits */
-size_t ngx_http_profiling_zone_size(const ngx_http_profiling_shape_t *shape);
+size_t ngx_prof_zone_size(const ngx_prof_shape_t *shape);
 
 /*
  * Lays a zone out in fresh memory, which is zero and aligned to a page.
  * time: ms since the epoch; clock: ns of CLOCK_MONOTONIC.
  */
-void ngx_http_profiling_zone_init(ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_shape_t *shape, uint64_t time, uint64_t clock);
+void ngx_prof_zone_init(ngx_prof_zone_t *zone, const ngx_prof_shape_t *shape,
+    uint64_t time, uint64_t clock);
 
 /*
  * Whether memory holds a zone of this layout that fits into size bytes:
  * NULL, or what is wrong with it.
  */
-const char *ngx_http_profiling_zone_check(
-    const ngx_http_profiling_zone_t *zone, size_t size);
+const char *ngx_prof_zone_check(const ngx_prof_zone_t *zone, size_t size);
 
-ngx_http_profiling_slot_t *ngx_http_profiling_zone_slot(
-    const ngx_http_profiling_zone_t *zone, ngx_uint_t i);
-ngx_uint_t ngx_http_profiling_zone_slot_index(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot);
-ngx_http_profiling_sample_t *ngx_http_profiling_zone_history(
-    const ngx_http_profiling_slot_t *slot);
-ngx_http_profiling_counts_t *ngx_http_profiling_zone_counts(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot, ngx_uint_t place);
-ngx_http_profiling_counts_t *ngx_http_profiling_zone_base_counts(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot, ngx_uint_t place);
+ngx_prof_slot_t *ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i);
+ngx_uint_t ngx_prof_zone_slot_index(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot);
+ngx_prof_sample_t *ngx_prof_zone_history(const ngx_prof_slot_t *slot);
+ngx_prof_counts_t *ngx_prof_zone_counts(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, ngx_uint_t place);
+ngx_prof_counts_t *ngx_prof_zone_base_counts(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, ngx_uint_t place);
 
-ngx_http_profiling_stacks_t *ngx_http_profiling_zone_stacks(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot);
+ngx_prof_stacks_t *ngx_prof_zone_stacks(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot);
 
 /* capacity of the tables of blocking and of locks, and the two parts of one */
-ngx_uint_t ngx_http_profiling_zone_wait_size(ngx_uint_t stacks);
-ngx_http_profiling_stacks_t *ngx_http_profiling_zone_waits(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait);
-ngx_http_profiling_wait_base_t *ngx_http_profiling_zone_wait_base(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot, ngx_uint_t wait);
+ngx_uint_t ngx_prof_zone_wait_size(ngx_uint_t stacks);
+ngx_prof_stacks_t *ngx_prof_zone_waits(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, ngx_uint_t wait);
+ngx_prof_wait_base_t *ngx_prof_zone_wait_base(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, ngx_uint_t wait);
 
 /*
  * Of the heap: the table of stacks, and for each tally its value when the
@@ -244,42 +235,40 @@ typedef struct {
     uint64_t               base_value;
     uint64_t               freed_count;
     uint64_t               freed_value;
-} ngx_http_profiling_freed_t;
+} ngx_prof_freed_t;
 
-#define ngx_http_profiling_zone_heap_n(stacks)  ((stacks) / 2)
+#define ngx_prof_zone_heap_n(stacks)  ((stacks) / 2)
 
-ngx_http_profiling_stacks_t *ngx_http_profiling_zone_heap(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot);
-ngx_http_profiling_freed_t *ngx_http_profiling_zone_freed(
-    const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot);
+ngx_prof_stacks_t *ngx_prof_zone_heap(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot);
+ngx_prof_freed_t *ngx_prof_zone_freed(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot);
 
 /* of the slot with this index; NULL: the zone has no room for dumps */
-ngx_http_profiling_dump_area_t *ngx_http_profiling_zone_dump(
-    const ngx_http_profiling_zone_t *zone, ngx_uint_t i);
+ngx_prof_dump_area_t *ngx_prof_zone_dump(const ngx_prof_zone_t *zone,
+    ngx_uint_t i);
 
 /* the eventfd of each slot, -1: none; the same number in all processes */
-int32_t *ngx_http_profiling_zone_wake(const ngx_http_profiling_zone_t *zone);
+int32_t *ngx_prof_zone_wake(const ngx_prof_zone_t *zone);
 
-ngx_http_profiling_place_t *ngx_http_profiling_zone_place(
-    const ngx_http_profiling_zone_t *zone, ngx_uint_t place);
+ngx_prof_place_t *ngx_prof_zone_place(const ngx_prof_zone_t *zone,
+    ngx_uint_t place);
 
 /*
  * By the master: the index of a place, which is added if it is new.
  * location is NULL for the server itself; counted: whether its requests are.
  * PLACE_OTHER if the table is full.
  */
-ngx_uint_t ngx_http_profiling_zone_register(ngx_http_profiling_zone_t *zone,
+ngx_uint_t ngx_prof_zone_register(ngx_prof_zone_t *zone,
     const ngx_str_t *server, const ngx_str_t *location, ngx_uint_t counted);
 
 /* by the master: the index of an upstream, added if it is not known */
-ngx_uint_t ngx_http_profiling_zone_register_upstream(
-    ngx_http_profiling_zone_t *zone, const ngx_str_t *name);
+ngx_uint_t ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone,
+    const ngx_str_t *name);
 
 /* by the master: the same for a zone of shared memory; 0: the table is full */
-ngx_uint_t ngx_http_profiling_zone_register_name(
-    ngx_http_profiling_zone_t *zone, const ngx_str_t *name);
+ngx_uint_t ngx_prof_zone_register_name(ngx_prof_zone_t *zone,
+    const ngx_str_t *name);
 
 
-#endif /* _NGX_HTTP_PROFILING_ZONE_H_INCLUDED_ */
+#endif /* _NGX_PROF_ZONE_H_INCLUDED_ */

@@ -104,7 +104,7 @@ sub until_over {
 sub with_encoder {
     mkdir "$dir/modules" or die "mkdir() failed: $!\n";
 
-    system('cp', (map { "$build/ngx_http_profiling_$_" }
+    system('cp', (map { "$build/ngx_prof_$_" }
                   'module.so', 'encoder'), "$dir/modules") == 0 or exit 1;
 
     $ENV{TEST_NGINX_LOAD_MODULES} =
@@ -151,7 +151,7 @@ sub functions {
 
     while (my $line = <$fh>) {
         my ($number, $name) =
-            $line =~ /^\s*([\d,]+)\s.*?[^\s:]*:(ngx_http_profiling_\w+)/
+            $line =~ /^\s*([\d,]+)\s.*?[^\s:]*:(ngx_prof_\w+)/
             or next;
 
         $count{$name} += $number =~ tr/,//dr;

@@ -20,23 +20,23 @@
 #include "unwind_work.h"
 
 
-static volatile unsigned                  walks;
-static ngx_http_profiling_stack_t         stack;
-static ngx_http_profiling_unwind_cache_t  cache;
+static volatile unsigned        walks;
+static ngx_prof_stack_t         stack;
+static ngx_prof_unwind_cache_t  cache;
 
 
 static void
 on_prof(int signo, siginfo_t *si, void *uc)
 {
-    uint64_t                     pcs[NGX_HTTP_PROFILING_FRAMES];
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           pcs[NGX_PROF_FRAMES];
+    ngx_prof_unwind_t  result;
 
     (void) signo;
     (void) si;
 
-    (void) ngx_http_profiling_unwind_cached(&stack, uc, &cache, pcs,
-                                            NGX_HTTP_PROFILING_FRAMES,
-                                            &result);
+    (void) ngx_prof_unwind_cached(&stack, uc, &cache, pcs,
+                                  NGX_PROF_FRAMES,
+                                  &result);
     walks++;
 }
 
@@ -51,8 +51,8 @@ main(int argc, char **argv)
     const unwind_work_t  *w;
 
     if (argc != 3
-        || ngx_http_profiling_unwind_stack(&stack) != NGX_OK
-        || ngx_http_profiling_objects_refresh() != NGX_OK)
+        || ngx_prof_unwind_stack(&stack) != NGX_OK
+        || ngx_prof_objects_refresh() != NGX_OK)
     {
         return 2;
     }

@@ -327,7 +327,7 @@ profiling_maps_place(profiling_maps_t *maps, uint32_t process, uint64_t pc,
 
     memset(place, 0, sizeof(profiling_place_t));
 
-    if (process == NGX_HTTP_PROFILING_RAW_NONE) {
+    if (process == NGX_PROF_RAW_NONE) {
         return;
     }
 

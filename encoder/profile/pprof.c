@@ -269,9 +269,9 @@ profiling_pprof_function(profiling_function_t *function, profiling_buf_t *out)
 static void
 profiling_pprof_times(profiling_profile_t *p, profiling_buf_t *out)
 {
-    size_t                            i;
-    profiling_raw_t                  *raw;
-    ngx_http_profiling_raw_header_t  *h;
+    size_t                  i;
+    profiling_raw_t        *raw;
+    ngx_prof_raw_header_t  *h;
 
     raw = p->raw;
     h = &raw->header;

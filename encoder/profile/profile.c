@@ -31,8 +31,8 @@ static void profiling_profile_lines(profiling_profile_t *p,
     profiling_location_t *location);
 static profiling_location_t *profiling_profile_at(profiling_profile_t *p,
     uint64_t address);
-static profiling_function_t *profiling_profile_function(
-    profiling_profile_t *p, profiling_frame_t *frame);
+static profiling_function_t *profiling_profile_function(profiling_profile_t *p,
+    profiling_frame_t *frame);
 static int profiling_profile_location_equal(void *item, void *key);
 static int profiling_profile_function_equal(void *item, void *key);
 static int profiling_profile_sample_equal(void *item, void *key);
@@ -58,7 +58,7 @@ profiling_profile_make(profiling_raw_t *raw)
 
     p->raw = raw;
     p->maps = profiling_maps_merge(raw);
-    p->frames = profiling_calloc(NGX_HTTP_PROFILING_RAW_MAX_FRAMES,
+    p->frames = profiling_calloc(NGX_PROF_RAW_MAX_FRAMES,
                                  sizeof(profiling_location_t *));
 
     p->labels.raw = raw;
@@ -90,7 +90,7 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
 
     stack = &p->raw->stacks[sample->stack];
 
-    labels = (sample->process == NGX_HTTP_PROFILING_RAW_NONE)
+    labels = (sample->process == NGX_PROF_RAW_NONE)
              ? 0 : p->raw->processes[sample->process].labels;
 
     key.tags = profiling_labels_merge(&p->labels, labels, sample->labels);
@@ -102,9 +102,8 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
                           sizeof(profiling_tags_t *));
 
     for (i = 0; i < stack->depth; i++) {
-        exact = (stack->flags & NGX_HTTP_PROFILING_RAW_ALL_EXACT)
-                || (i == 0
-                    && (stack->flags & NGX_HTTP_PROFILING_RAW_LEAF_EXACT));
+        exact = (stack->flags & NGX_PROF_RAW_ALL_EXACT)
+                || (i == 0 && (stack->flags & NGX_PROF_RAW_LEAF_EXACT));
 
         key.locations[i] = profiling_profile_location(p, sample->process,
                                                 profiling_raw_pc(stack, i),
@@ -115,12 +114,12 @@ profiling_profile_sample(profiling_profile_t *p, profiling_sample_t *sample)
 
     if (stack->depth == 0) {
         key.locations[0] = profiling_profile_synthetic(p,
-                                            NGX_HTTP_PROFILING_RAW_UNKNOWN);
+                                            NGX_PROF_RAW_UNKNOWN);
     }
 
     /* a dump lists goroutines one by one, without merging */
 
-    if (p->raw->header.output != NGX_HTTP_PROFILING_RAW_DUMP) {
+    if (p->raw->header.output != NGX_PROF_RAW_DUMP) {
 
         place = profiling_table_place(&p->sample_table, hash,
                                       profiling_profile_sample_equal, &key);
@@ -251,20 +250,18 @@ profiling_profile_location(profiling_profile_t *p, uint32_t process,
     profiling_place_t      place;
     profiling_location_t  *location;
 
-    if (pc <= NGX_HTTP_PROFILING_RAW_RESERVED
-        || (pc & NGX_HTTP_PROFILING_RAW_NAMED))
-    {
+    if (pc <= NGX_PROF_RAW_RESERVED || (pc & NGX_PROF_RAW_NAMED)) {
         return profiling_profile_synthetic(p, pc);
     }
 
     profiling_maps_place(p->maps, process, exact ? pc : pc - 1, &place);
 
     if (place.anonymous) {
-        return profiling_profile_synthetic(p, NGX_HTTP_PROFILING_RAW_JIT);
+        return profiling_profile_synthetic(p, NGX_PROF_RAW_JIT);
     }
 
     if (place.mapping == NULL) {
-        return profiling_profile_synthetic(p, NGX_HTTP_PROFILING_RAW_UNKNOWN);
+        return profiling_profile_synthetic(p, NGX_PROF_RAW_UNKNOWN);
     }
 
     location = profiling_profile_at(p, place.address);
@@ -288,8 +285,8 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
 
     if (str == NULL) {
 
-        if (pc == 0 || pc > NGX_HTTP_PROFILING_RAW_KERNEL) {
-            pc = NGX_HTTP_PROFILING_RAW_UNKNOWN;
+        if (pc == 0 || pc > NGX_PROF_RAW_KERNEL) {
+            pc = NGX_PROF_RAW_UNKNOWN;
         }
 
         location = profiling_profile_at(p, PROFILING_SYNTHETIC + pc);
@@ -301,7 +298,7 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
     name = str->data;
 
     if (name[0] == '\0') {
-        name = profiling_profile_names[NGX_HTTP_PROFILING_RAW_UNKNOWN];
+        name = profiling_profile_names[NGX_PROF_RAW_UNKNOWN];
     }
 
     /*
@@ -329,8 +326,7 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
 
 
 static void
-profiling_profile_lines(profiling_profile_t *p,
-    profiling_location_t *location)
+profiling_profile_lines(profiling_profile_t *p, profiling_location_t *location)
 {
     unsigned            i;
     profiling_line_t   *line;

@@ -20,12 +20,10 @@
 static void profiling_text_heap(profiling_profile_t *p, profiling_buf_t *out);
 static void profiling_text_heap_row(profiling_profile_t *p, int64_t *values,
     int64_t *row);
-static void profiling_text_unscale(double rate, int64_t *values,
-    int64_t *row);
+static void profiling_text_unscale(double rate, int64_t *values, int64_t *row);
 static void profiling_text_contention(profiling_profile_t *p,
     profiling_buf_t *out);
-static void profiling_text_count(profiling_profile_t *p,
-    profiling_buf_t *out);
+static void profiling_text_count(profiling_profile_t *p, profiling_buf_t *out);
 static void profiling_text_sort(profiling_profile_t *p, unsigned value);
 static int profiling_text_compare(const void *one, const void *two);
 static void profiling_text_addresses(profiling_total_t *sample,
@@ -55,7 +53,7 @@ profiling_text_put(profiling_profile_t *p, profiling_buf_t *out)
 
     unsigned  kind;
 
-    if (p->raw->header.output == NGX_HTTP_PROFILING_RAW_SYMBOL) {
+    if (p->raw->header.output == NGX_PROF_RAW_SYMBOL) {
         profiling_text_symbols(p, out);
         return;
     }
@@ -68,24 +66,24 @@ profiling_text_put(profiling_profile_t *p, profiling_buf_t *out)
                        ntypes[kind], p->raw->ntypes);
     }
 
-    if (p->raw->header.output == NGX_HTTP_PROFILING_RAW_DUMP) {
+    if (p->raw->header.output == NGX_PROF_RAW_DUMP) {
         profiling_text_dump(p, out);
         return;
     }
 
     switch (kind) {
 
-    case NGX_HTTP_PROFILING_RAW_HEAP:
+    case NGX_PROF_RAW_HEAP:
         profiling_text_heap(p, out);
         break;
 
-    case NGX_HTTP_PROFILING_RAW_BLOCK:
-    case NGX_HTTP_PROFILING_RAW_MUTEX:
+    case NGX_PROF_RAW_BLOCK:
+    case NGX_PROF_RAW_MUTEX:
         profiling_text_contention(p, out);
         break;
 
-    case NGX_HTTP_PROFILING_RAW_GOROUTINE:
-    case NGX_HTTP_PROFILING_RAW_THREADCREATE:
+    case NGX_PROF_RAW_GOROUTINE:
+    case NGX_PROF_RAW_THREADCREATE:
         profiling_text_count(p, out);
         break;
 
@@ -194,7 +192,7 @@ profiling_text_contention(profiling_profile_t *p, profiling_buf_t *out)
 
     profiling_text_sort(p, 1);
 
-    if (p->raw->header.kind == NGX_HTTP_PROFILING_RAW_MUTEX) {
+    if (p->raw->header.kind == NGX_PROF_RAW_MUTEX) {
         profiling_buf_printf(out, "--- mutex:\n");
 
     } else {
@@ -205,7 +203,7 @@ profiling_text_contention(profiling_profile_t *p, profiling_buf_t *out)
 
     profiling_buf_printf(out, "cycles/second=1000000000\n");
 
-    if (p->raw->header.kind == NGX_HTTP_PROFILING_RAW_MUTEX) {
+    if (p->raw->header.kind == NGX_PROF_RAW_MUTEX) {
         profiling_buf_printf(out, "sampling period=1\n");
     }
 
@@ -240,8 +238,7 @@ profiling_text_count(profiling_profile_t *p, profiling_buf_t *out)
     }
 
     profiling_buf_printf(out, "%s profile: total %lld\n",
-                         (p->raw->header.kind
-                          == NGX_HTTP_PROFILING_RAW_GOROUTINE)
+                         (p->raw->header.kind == NGX_PROF_RAW_GOROUTINE)
                          ? "goroutine" : "threadcreate",
                          (long long) total);
 
@@ -464,11 +461,9 @@ profiling_text_dump(profiling_profile_t *p, profiling_buf_t *out)
     for (i = 0; i < p->nsamples; i++) {
         sample = p->samples[i];
 
-        id = profiling_text_tag(p, sample, NGX_HTTP_PROFILING_RAW_LABEL_ID);
-        tag = profiling_text_tag(p, sample,
-                                 NGX_HTTP_PROFILING_RAW_LABEL_STATE);
-        wait = profiling_text_tag(p, sample,
-                                  NGX_HTTP_PROFILING_RAW_LABEL_WAIT);
+        id = profiling_text_tag(p, sample, NGX_PROF_RAW_LABEL_ID);
+        tag = profiling_text_tag(p, sample, NGX_PROF_RAW_LABEL_STATE);
+        wait = profiling_text_tag(p, sample, NGX_PROF_RAW_LABEL_WAIT);
 
         state = tag ? profiling_profile_string(p, tag->str) : "";
 
@@ -559,9 +554,9 @@ profiling_text_symbols(profiling_profile_t *p, profiling_buf_t *out)
             synthetic = pc - PROFILING_SYNTHETIC;
 
             location = profiling_profile_location(p, sample->process,
-                            synthetic <= NGX_HTTP_PROFILING_RAW_KERNEL
+                            synthetic <= NGX_PROF_RAW_KERNEL
                             ? synthetic : pc,
-                            stack->flags & NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+                            stack->flags & NGX_PROF_RAW_ALL_EXACT);
 
             if (location->mapping == NULL
                 && location->address == pc

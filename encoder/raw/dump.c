@@ -43,8 +43,8 @@ profiling_raw_dump(profiling_raw_t *raw, profiling_buf_t *out)
 static void
 profiling_dump_header(profiling_raw_t *raw, profiling_buf_t *out)
 {
-    size_t                            i;
-    ngx_http_profiling_raw_header_t  *h;
+    size_t                  i;
+    ngx_prof_raw_header_t  *h;
 
     h = &raw->header;
 
@@ -109,8 +109,7 @@ profiling_dump_mappings(profiling_raw_t *raw, profiling_buf_t *out)
 
 
 static void
-profiling_dump_labels(profiling_raw_t *raw, uint32_t set,
-    profiling_buf_t *out)
+profiling_dump_labels(profiling_raw_t *raw, uint32_t set, profiling_buf_t *out)
 {
     uint32_t            i;
     profiling_label_t  *label;
@@ -144,7 +143,7 @@ profiling_dump_sample(profiling_raw_t *raw, profiling_sample_t *sample,
 
     stack = &raw->stacks[sample->stack];
 
-    if (sample->process == NGX_HTTP_PROFILING_RAW_NONE) {
+    if (sample->process == NGX_PROF_RAW_NONE) {
         profiling_buf_printf(out, "sample process -");
 
     } else {

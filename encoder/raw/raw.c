@@ -36,8 +36,7 @@ static void profiling_raw_processes(profiling_raw_t *raw,
     profiling_section_t *s);
 static void profiling_raw_labelsets(profiling_raw_t *raw,
     profiling_section_t *s);
-static void profiling_raw_stacks(profiling_raw_t *raw,
-    profiling_section_t *s);
+static void profiling_raw_stacks(profiling_raw_t *raw, profiling_section_t *s);
 static void profiling_raw_samples(profiling_raw_t *raw,
     profiling_section_t *s);
 static void profiling_raw_mapping(profiling_raw_t *raw, const uint8_t *p,
@@ -97,20 +96,17 @@ profiling_raw_read(const uint8_t *data, size_t len)
 static void
 profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
 {
-    ngx_http_profiling_raw_header_t  *h;
+    ngx_prof_raw_header_t  *h;
 
     h = &raw->header;
 
-    if (len < sizeof(ngx_http_profiling_raw_header_t)) {
+    if (len < sizeof(ngx_prof_raw_header_t)) {
         profiling_raw_invalid("shorter than its header");
     }
 
-    memcpy(h, data, sizeof(ngx_http_profiling_raw_header_t));
+    memcpy(h, data, sizeof(ngx_prof_raw_header_t));
 
-    if (memcmp(h->magic, NGX_HTTP_PROFILING_RAW_MAGIC,
-               NGX_HTTP_PROFILING_RAW_MAGIC_LEN)
-        != 0)
-    {
+    if (memcmp(h->magic, NGX_PROF_RAW_MAGIC, NGX_PROF_RAW_MAGIC_LEN) != 0) {
         profiling_raw_invalid("wrong magic");
     }
 
@@ -128,25 +124,23 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
     h->duration_nanos = le64toh(h->duration_nanos);
     h->program = le32toh(h->program);
 
-    if (h->version != NGX_HTTP_PROFILING_RAW_VERSION) {
+    if (h->version != NGX_PROF_RAW_VERSION) {
         profiling_fail(PROFILING_CAPTURE, "capture has version %u, this "
                        "encoder reads version %d", h->version,
-                       NGX_HTTP_PROFILING_RAW_VERSION);
+                       NGX_PROF_RAW_VERSION);
     }
 
     if (h->total_size != len) {
         profiling_raw_invalid("length differs from the header");
     }
 
-    if (h->header_size < sizeof(ngx_http_profiling_raw_header_t)
+    if (h->header_size < sizeof(ngx_prof_raw_header_t)
         || h->header_size % 8 != 0 || h->header_size > len)
     {
         profiling_raw_invalid("wrong header size");
     }
 
-    if (h->output < NGX_HTTP_PROFILING_RAW_PPROF
-        || h->output > NGX_HTTP_PROFILING_RAW_TRACE)
-    {
+    if (h->output < NGX_PROF_RAW_PPROF || h->output > NGX_PROF_RAW_TRACE) {
         profiling_raw_invalid("unknown output");
     }
 
@@ -156,9 +150,7 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
         profiling_raw_invalid("wrong period");
     }
 
-    if (h->kind < NGX_HTTP_PROFILING_RAW_CPU
-        || h->kind > NGX_HTTP_PROFILING_RAW_THREADCREATE)
-    {
+    if (h->kind < NGX_PROF_RAW_CPU || h->kind > NGX_PROF_RAW_THREADCREATE) {
         profiling_raw_invalid("unknown kind");
     }
 }
@@ -179,7 +171,7 @@ profiling_raw_sections(profiling_raw_t *raw, const uint8_t *data)
 
         while (left != 0) {
 
-            if (left < sizeof(ngx_http_profiling_raw_section_t)) {
+            if (left < sizeof(ngx_prof_raw_section_t)) {
                 profiling_raw_invalid("section header is cut off");
             }
 
@@ -187,8 +179,8 @@ profiling_raw_sections(profiling_raw_t *raw, const uint8_t *data)
             s.count = profiling_raw_u32(p + 4);
             size = profiling_raw_u64(p + 8);
 
-            p += sizeof(ngx_http_profiling_raw_section_t);
-            left -= sizeof(ngx_http_profiling_raw_section_t);
+            p += sizeof(ngx_prof_raw_section_t);
+            left -= sizeof(ngx_prof_raw_section_t);
 
             if (size > left) {
                 profiling_raw_invalid("section is cut off");
@@ -218,7 +210,7 @@ profiling_raw_sections(profiling_raw_t *raw, const uint8_t *data)
             }
 
             if ((s.type == 0 || s.type >= PROFILING_NSECTIONS)
-                && !(s.type & NGX_HTTP_PROFILING_RAW_OPTIONAL))
+                && !(s.type & NGX_PROF_RAW_OPTIONAL))
             {
                 profiling_raw_invalid("unknown section");
             }
@@ -260,8 +252,8 @@ profiling_raw_types(profiling_raw_t *raw, profiling_section_t *s)
     const uint8_t     *p;
     profiling_type_t  *type;
 
-    if (s->count > NGX_HTTP_PROFILING_RAW_MAX_TYPES
-        || raw->ntypes + s->count > NGX_HTTP_PROFILING_RAW_MAX_TYPES)
+    if (s->count > NGX_PROF_RAW_MAX_TYPES
+        || raw->ntypes + s->count > NGX_PROF_RAW_MAX_TYPES)
     {
         profiling_raw_invalid("too many sample types");
     }
@@ -271,7 +263,7 @@ profiling_raw_types(profiling_raw_t *raw, profiling_section_t *s)
     type = raw->types + raw->ntypes - s->count;
 
     for (i = 0; i < s->count; i++) {
-        p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_type_t));
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_type_t));
 
         type[i].type = profiling_raw_string(raw, profiling_raw_u32(p));
         type[i].unit = profiling_raw_string(raw, profiling_raw_u32(p + 4));
@@ -309,9 +301,7 @@ profiling_raw_mapsets(profiling_raw_t *raw, profiling_section_t *s)
     profiling_str_t      text;
     profiling_mapset_t  *set;
 
-    if (s->count > (s->last - s->pos)
-                   / sizeof(ngx_http_profiling_raw_mapset_t))
-    {
+    if (s->count > (s->last - s->pos) / sizeof(ngx_prof_raw_mapset_t)) {
         profiling_raw_invalid("too many mapping sets for the section");
     }
 
@@ -326,14 +316,12 @@ profiling_raw_mapsets(profiling_raw_t *raw, profiling_section_t *s)
     set = raw->mapsets + raw->nmapsets - s->count;
 
     for (i = 0; i < s->count; i++) {
-        p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_mapset_t));
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_mapset_t));
 
         n = profiling_raw_u32(p);
         set[i].maps = profiling_raw_u32(p + 4);
 
-        if (n > (s->last - s->pos)
-                / sizeof(ngx_http_profiling_raw_mapping_t))
-        {
+        if (n > (s->last - s->pos) / sizeof(ngx_prof_raw_mapping_t)) {
             profiling_raw_invalid("too many mappings for the section");
         }
 
@@ -341,8 +329,7 @@ profiling_raw_mapsets(profiling_raw_t *raw, profiling_section_t *s)
         set[i].nrows = n;
 
         for (k = 0; k < n; k++) {
-            p = profiling_raw_take(s,
-                                   sizeof(ngx_http_profiling_raw_mapping_t));
+            p = profiling_raw_take(s, sizeof(ngx_prof_raw_mapping_t));
             profiling_raw_mapping(raw, p, &set[i].rows[k]);
         }
 
@@ -409,9 +396,7 @@ profiling_raw_processes(profiling_raw_t *raw, profiling_section_t *s)
     const uint8_t        *p;
     profiling_process_t  *process;
 
-    if (s->count > (s->last - s->pos)
-                   / sizeof(ngx_http_profiling_raw_process_t))
-    {
+    if (s->count > (s->last - s->pos) / sizeof(ngx_prof_raw_process_t)) {
         profiling_raw_invalid("too many processes for the section");
     }
 
@@ -421,7 +406,7 @@ profiling_raw_processes(profiling_raw_t *raw, profiling_section_t *s)
     process = raw->processes + raw->nprocesses - s->count;
 
     for (i = 0; i < s->count; i++) {
-        p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_process_t));
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_process_t));
 
         process[i].pid = profiling_raw_u32(p);
         process[i].mapset = profiling_raw_u32(p + 4);
@@ -437,9 +422,7 @@ profiling_raw_labelsets(profiling_raw_t *raw, profiling_section_t *s)
     const uint8_t         *p;
     profiling_labelset_t  *set;
 
-    if (s->count > (s->last - s->pos)
-                   / sizeof(ngx_http_profiling_raw_labelset_t))
-    {
+    if (s->count > (s->last - s->pos) / sizeof(ngx_prof_raw_labelset_t)) {
         profiling_raw_invalid("too many label sets for the section");
     }
 
@@ -449,11 +432,11 @@ profiling_raw_labelsets(profiling_raw_t *raw, profiling_section_t *s)
     set = raw->labelsets + raw->nlabelsets - s->count;
 
     for (i = 0; i < s->count; i++) {
-        p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_labelset_t));
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_labelset_t));
 
         set[i].count = profiling_raw_u32(p);
 
-        if (set[i].count > NGX_HTTP_PROFILING_RAW_MAX_LABELS) {
+        if (set[i].count > NGX_PROF_RAW_MAX_LABELS) {
             profiling_raw_invalid("too many labels in a set");
         }
 
@@ -461,7 +444,7 @@ profiling_raw_labelsets(profiling_raw_t *raw, profiling_section_t *s)
                                          sizeof(profiling_label_t));
 
         for (k = 0; k < set[i].count; k++) {
-            p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_label_t));
+            p = profiling_raw_take(s, sizeof(ngx_prof_raw_label_t));
             profiling_raw_label(raw, p, &set[i].labels[k]);
         }
     }
@@ -480,7 +463,7 @@ profiling_raw_label(profiling_raw_t *raw, const uint8_t *p,
     label->unit = profiling_raw_string(raw, profiling_raw_u32(p + 8));
     label->num = (int64_t) profiling_raw_u64(p + 16);
 
-    if (str == NGX_HTTP_PROFILING_RAW_NONE) {
+    if (str == NGX_PROF_RAW_NONE) {
         label->numeric = 1;
         label->str = raw->strings[0];
         return;
@@ -497,9 +480,7 @@ profiling_raw_stacks(profiling_raw_t *raw, profiling_section_t *s)
     const uint8_t      *p;
     profiling_stack_t  *stack;
 
-    if (s->count > (s->last - s->pos)
-                   / sizeof(ngx_http_profiling_raw_stack_t))
-    {
+    if (s->count > (s->last - s->pos) / sizeof(ngx_prof_raw_stack_t)) {
         profiling_raw_invalid("too many stacks for the section");
     }
 
@@ -508,12 +489,12 @@ profiling_raw_stacks(profiling_raw_t *raw, profiling_section_t *s)
     stack = raw->stacks + raw->nstacks - s->count;
 
     for (i = 0; i < s->count; i++) {
-        p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_stack_t));
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_stack_t));
 
         stack[i].depth = profiling_raw_u32(p);
         stack[i].flags = profiling_raw_u32(p + 4) | raw->header.flags;
 
-        if (stack[i].depth > NGX_HTTP_PROFILING_RAW_MAX_FRAMES) {
+        if (stack[i].depth > NGX_PROF_RAW_MAX_FRAMES) {
             profiling_raw_invalid("stack is too deep");
         }
 
@@ -530,7 +511,7 @@ profiling_raw_samples(profiling_raw_t *raw, profiling_section_t *s)
     const uint8_t       *p;
     profiling_sample_t  *sample;
 
-    size = sizeof(ngx_http_profiling_raw_sample_t) + raw->ntypes * 8;
+    size = sizeof(ngx_prof_raw_sample_t) + raw->ntypes * 8;
 
     if (s->count > (s->last - s->pos) / size) {
         profiling_raw_invalid("too many samples for the section");
@@ -546,7 +527,7 @@ profiling_raw_samples(profiling_raw_t *raw, profiling_section_t *s)
         sample[i].process = profiling_raw_u32(p);
         sample[i].stack = profiling_raw_u32(p + 4);
         sample[i].labels = profiling_raw_u32(p + 8);
-        sample[i].values = p + sizeof(ngx_http_profiling_raw_sample_t);
+        sample[i].values = p + sizeof(ngx_prof_raw_sample_t);
     }
 }
 
@@ -554,10 +535,10 @@ profiling_raw_samples(profiling_raw_t *raw, profiling_section_t *s)
 static void
 profiling_raw_check(profiling_raw_t *raw)
 {
-    size_t                            i;
-    profiling_sample_t               *sample;
-    profiling_process_t              *process;
-    ngx_http_profiling_raw_header_t  *h;
+    size_t                  i;
+    profiling_sample_t     *sample;
+    profiling_process_t    *process;
+    ngx_prof_raw_header_t  *h;
 
     h = &raw->header;
 
@@ -587,7 +568,7 @@ profiling_raw_check(profiling_raw_t *raw)
         sample = &raw->samples[i];
 
         if (sample->process >= raw->nprocesses
-            && sample->process != NGX_HTTP_PROFILING_RAW_NONE)
+            && sample->process != NGX_PROF_RAW_NONE)
         {
             profiling_raw_invalid("process out of range");
         }
@@ -611,7 +592,7 @@ profiling_raw_check(profiling_raw_t *raw)
 profiling_str_t *
 profiling_raw_name(profiling_raw_t *raw, uint64_t pc)
 {
-    pc ^= NGX_HTTP_PROFILING_RAW_NAMED;
+    pc ^= NGX_PROF_RAW_NAMED;
 
     return (pc < raw->nstrings) ? &raw->strings[pc] : NULL;
 }

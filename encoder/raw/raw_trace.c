@@ -8,17 +8,17 @@
 void
 profiling_raw_trace_info(profiling_raw_t *raw, profiling_section_t *s)
 {
-    const uint8_t                   *p;
-    ngx_http_profiling_raw_trace_t  *info;
+    const uint8_t         *p;
+    ngx_prof_raw_trace_t  *info;
 
     if (profiling_raw_count(s) != 1 || raw->trace != NULL) {
         profiling_raw_invalid("more than one trace");
     }
 
-    p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_trace_t));
+    p = profiling_raw_take(s, sizeof(ngx_prof_raw_trace_t));
 
-    info = profiling_alloc(sizeof(ngx_http_profiling_raw_trace_t));
-    memcpy(info, p, sizeof(ngx_http_profiling_raw_trace_t));
+    info = profiling_alloc(sizeof(ngx_prof_raw_trace_t));
+    memcpy(info, p, sizeof(ngx_prof_raw_trace_t));
 
     info->version = le32toh(info->version);
     info->format = le32toh(info->format);
@@ -32,12 +32,12 @@ profiling_raw_trace_info(profiling_raw_t *raw, profiling_section_t *s)
     info->location = le32toh(info->location);
     info->min = le64toh(info->min);
 
-    if (info->version != NGX_HTTP_PROFILING_TRACE_VERSION) {
+    if (info->version != NGX_PROF_TRACE_VERSION) {
         profiling_raw_invalid("a trace of another version");
     }
 
-    if (info->format < NGX_HTTP_PROFILING_TRACE_GO
-        || info->format > NGX_HTTP_PROFILING_TRACE_PERFETTO)
+    if (info->format < NGX_PROF_TRACE_GO
+        || info->format > NGX_PROF_TRACE_PERFETTO)
     {
         profiling_raw_invalid("unknown format of a trace");
     }
@@ -56,7 +56,7 @@ profiling_raw_trace_chunks(profiling_raw_t *raw, profiling_section_t *s)
         profiling_raw_invalid("a section with several chunks of a trace");
     }
 
-    p = profiling_raw_take(s, sizeof(ngx_http_profiling_raw_trace_chunk_t));
+    p = profiling_raw_take(s, sizeof(ngx_prof_raw_trace_chunk_t));
 
     raw->chunks = profiling_raw_append(raw->chunks, &raw->nchunks, 1,
                                        sizeof(profiling_chunk_t));
@@ -77,8 +77,7 @@ profiling_raw_trace_samples(profiling_raw_t *raw, profiling_section_t *s)
     n = profiling_raw_count(s);
 
     for (i = 0; i < n; i++) {
-        p = profiling_raw_take(s,
-                               sizeof(ngx_http_profiling_raw_trace_sample_t));
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_trace_sample_t));
 
         raw->moments = profiling_raw_append(raw->moments, &raw->nmoments, 1,
                                             sizeof(profiling_moment_t));
@@ -96,14 +95,12 @@ profiling_raw_trace_samples(profiling_raw_t *raw, profiling_section_t *s)
 void
 profiling_raw_trace_check(profiling_raw_t *raw)
 {
-    size_t                           i;
-    ngx_http_profiling_raw_trace_t  *info;
+    size_t                 i;
+    ngx_prof_raw_trace_t  *info;
 
     info = raw->trace;
 
-    if ((info != NULL)
-        != (raw->header.output == NGX_HTTP_PROFILING_RAW_TRACE))
-    {
+    if ((info != NULL) != (raw->header.output == NGX_PROF_RAW_TRACE)) {
         profiling_raw_invalid("a trace, or a profile, but not both");
     }
 

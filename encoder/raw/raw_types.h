@@ -64,10 +64,10 @@ typedef struct {
 
 
 typedef struct {
-    const uint8_t   *values;          /* unaligned, little-endian */
-    uint32_t         process;         /* or NGX_HTTP_PROFILING_RAW_NONE */
-    uint32_t         stack;
-    uint32_t         labels;
+    const uint8_t  *values;           /* unaligned, little-endian */
+    uint32_t        process;          /* or NGX_PROF_RAW_NONE */
+    uint32_t        stack;
+    uint32_t        labels;
 } profiling_sample_t;
 
 
@@ -94,31 +94,31 @@ typedef struct {
 
 
 typedef struct {
-    ngx_http_profiling_raw_header_t   header;     /* host byte order */
+    ngx_prof_raw_header_t  header;                /* host byte order */
 
-    profiling_str_t                  *strings;    /* [0] is empty */
-    profiling_type_t                 *types;
-    profiling_str_t                  *comments;
-    profiling_mapset_t               *mapsets;
-    profiling_process_t              *processes;
-    profiling_labelset_t             *labelsets;  /* [0] is empty */
-    profiling_stack_t                *stacks;
-    profiling_sample_t               *samples;
-    ngx_http_profiling_raw_trace_t   *trace;      /* NULL: none */
-    profiling_chunk_t                *chunks;
-    profiling_moment_t               *moments;
+    profiling_str_t       *strings;               /* [0] is empty */
+    profiling_type_t      *types;
+    profiling_str_t       *comments;
+    profiling_mapset_t    *mapsets;
+    profiling_process_t   *processes;
+    profiling_labelset_t  *labelsets;             /* [0] is empty */
+    profiling_stack_t     *stacks;
+    profiling_sample_t    *samples;
+    ngx_prof_raw_trace_t  *trace;                 /* NULL: none */
+    profiling_chunk_t     *chunks;
+    profiling_moment_t    *moments;
 
-    size_t                            nstrings;
-    size_t                            ntypes;
-    size_t                            ncomments;
-    size_t                            nmapsets;
-    size_t                            nrows;
-    size_t                            nprocesses;
-    size_t                            nlabelsets;
-    size_t                            nstacks;
-    size_t                            nsamples;
-    size_t                            nchunks;
-    size_t                            nmoments;
+    size_t                 nstrings;
+    size_t                 ntypes;
+    size_t                 ncomments;
+    size_t                 nmapsets;
+    size_t                 nrows;
+    size_t                 nprocesses;
+    size_t                 nlabelsets;
+    size_t                 nstacks;
+    size_t                 nsamples;
+    size_t                 nchunks;
+    size_t                 nmoments;
 } profiling_raw_t;
 
 

@@ -26,9 +26,9 @@
 
 static void profiling_trace_time(profiling_trace_t *t, uint64_t *from,
     uint64_t *to);
-static void profiling_trace_generation(profiling_trace_t *t,
-    uint64_t from, uint64_t until, int last,
-    const profiling_trace_form_t *form, profiling_buf_t *out);
+static void profiling_trace_generation(profiling_trace_t *t, uint64_t from,
+    uint64_t until, int last, const profiling_trace_form_t *form,
+    profiling_buf_t *out);
 
 
 void
@@ -50,7 +50,7 @@ profiling_trace_encode(profiling_raw_t *raw, profiling_buf_t *out)
     profiling_trace_read(t);
     profiling_trace_samples(t);
 
-    form = (t->info.format == NGX_HTTP_PROFILING_TRACE_GO)
+    form = (t->info.format == NGX_PROF_TRACE_GO)
            ? &profiling_gotrace : &profiling_perfetto;
 
     profiling_trace_time(t, &from, &to);
@@ -116,9 +116,8 @@ profiling_trace_time(profiling_trace_t *t, uint64_t *from, uint64_t *to)
 
 
 static void
-profiling_trace_generation(profiling_trace_t *t, uint64_t from,
-    uint64_t until, int last, const profiling_trace_form_t *form,
-    profiling_buf_t *out)
+profiling_trace_generation(profiling_trace_t *t, uint64_t from, uint64_t until,
+    int last, const profiling_trace_form_t *form, profiling_buf_t *out)
 {
     size_t                     i;
     profiling_trace_worker_t  *w;

@@ -39,7 +39,7 @@ static const char *const  profiling_trace_reasons[] = {
 
 
 static const char *const  profiling_trace_calls[] = {
-    NGX_HTTP_PROFILING_TRACE_CALL_NAMES
+    NGX_PROF_TRACE_CALL_NAMES
 };
 
 

@@ -43,8 +43,7 @@ static profiling_trace_g_t *profiling_trace_new(profiling_trace_t *t,
     profiling_stream_t *s, uint32_t kind);
 static void profiling_trace_request(profiling_trace_t *t,
     profiling_stream_t *s);
-static void profiling_trace_ended(profiling_trace_t *t,
-    profiling_stream_t *s);
+static void profiling_trace_ended(profiling_trace_t *t, profiling_stream_t *s);
 static void profiling_trace_placed(profiling_trace_t *t,
     profiling_trace_g_t *g, uint64_t place);
 static int profiling_trace_same(profiling_str_t *one, profiling_str_t *two);
@@ -154,7 +153,7 @@ profiling_trace_event(profiling_trace_t *t, profiling_stream_t *s)
         }
     }
 
-    if (s->type == NGX_HTTP_PROFILING_TRACE_START) {
+    if (s->type == NGX_PROF_TRACE_START) {
 
         /* all workers share one clock, so a successor cannot start earlier */
 
@@ -228,9 +227,9 @@ profiling_trace_args(unsigned type)
         return args[type];
     }
 
-    return (type >= NGX_HTTP_PROFILING_TRACE_PHASE
-            && type < NGX_HTTP_PROFILING_TRACE_PHASE
-                      + NGX_HTTP_PROFILING_TRACE_PHASES) ? 0 : -1;
+    return (type >= NGX_PROF_TRACE_PHASE
+            && type < NGX_PROF_TRACE_PHASE
+                      + NGX_PROF_TRACE_PHASES) ? 0 : -1;
 }
 
 
@@ -271,28 +270,28 @@ profiling_trace_apply(profiling_trace_t *t, profiling_stream_t *s,
 
     switch (s->type) {
 
-    case NGX_HTTP_PROFILING_TRACE_PASS:
-    case NGX_HTTP_PROFILING_TRACE_ACCEPT:
+    case NGX_PROF_TRACE_PASS:
+    case NGX_PROF_TRACE_ACCEPT:
         s->current = s->worker->first;
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_EVENT:
-    case NGX_HTTP_PROFILING_TRACE_TIMER:
-    case NGX_HTTP_PROFILING_TRACE_SWITCH:
-    case NGX_HTTP_PROFILING_TRACE_CLOSE:
+    case NGX_PROF_TRACE_EVENT:
+    case NGX_PROF_TRACE_TIMER:
+    case NGX_PROF_TRACE_SWITCH:
+    case NGX_PROF_TRACE_CLOSE:
         return profiling_trace_known(t, s, e);
 
-    case NGX_HTTP_PROFILING_TRACE_CONNECTION:
+    case NGX_PROF_TRACE_CONNECTION:
         g = profiling_trace_new(t, s, PROFILING_G_CONNECTION);
         s->current = g - t->gs;
         g->last = (uint32_t) t->nevents;
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_REQUEST:
+    case NGX_PROF_TRACE_REQUEST:
         profiling_trace_request(t, s);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_EXISTING:
+    case NGX_PROF_TRACE_EXISTING:
         g = profiling_trace_new(t, s, PROFILING_G_REQUEST);
         g->existed = 1;
         g->method = (uint32_t) s->args[0];
@@ -300,21 +299,21 @@ profiling_trace_apply(profiling_trace_t *t, profiling_stream_t *s,
         e->g = g - t->gs;
         return 1;
 
-    case NGX_HTTP_PROFILING_TRACE_PLACE:
+    case NGX_PROF_TRACE_PLACE:
         if (s->args[0] < UINT32_MAX) {
             profiling_trace_placed(t, &t->gs[s->current], s->args[0] + 1);
         }
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_TLS:
+    case NGX_PROF_TRACE_TLS:
         t->events[t->gs[s->current].last].tls = 1;
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_HEAP:
+    case NGX_PROF_TRACE_HEAP:
         e->value = s->args[0] >> 32;
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_LOST:
+    case NGX_PROF_TRACE_LOST:
         s->worker->lost += s->args[0];
         break;
 
@@ -324,11 +323,11 @@ profiling_trace_apply(profiling_trace_t *t, profiling_stream_t *s,
 
     e->g = s->current;
 
-    if (s->type == NGX_HTTP_PROFILING_TRACE_CONNECTION) {
+    if (s->type == NGX_PROF_TRACE_CONNECTION) {
         e->arg = 0;
         e->value = 0;
 
-    } else if (s->type == NGX_HTTP_PROFILING_TRACE_END) {
+    } else if (s->type == NGX_PROF_TRACE_END) {
         profiling_trace_ended(t, s);
     }
 
@@ -356,7 +355,7 @@ profiling_trace_known(profiling_trace_t *t, profiling_stream_t *s,
     e->arg = 0;
     e->value = 0;
 
-    if (s->type == NGX_HTTP_PROFILING_TRACE_CLOSE) {
+    if (s->type == NGX_PROF_TRACE_CLOSE) {
         p->end = s->time;
         s->current = s->worker->first;
         return 1;
@@ -364,7 +363,7 @@ profiling_trace_known(profiling_trace_t *t, profiling_stream_t *s,
 
     s->current = g;
 
-    if (s->type == NGX_HTTP_PROFILING_TRACE_EVENT) {
+    if (s->type == NGX_PROF_TRACE_EVENT) {
         e->arg = p->last;
         p->last = (uint32_t) t->nevents;
     }
@@ -374,8 +373,7 @@ profiling_trace_known(profiling_trace_t *t, profiling_stream_t *s,
 
 
 static profiling_trace_g_t *
-profiling_trace_new(profiling_trace_t *t, profiling_stream_t *s,
-    uint32_t kind)
+profiling_trace_new(profiling_trace_t *t, profiling_stream_t *s, uint32_t kind)
 {
     profiling_trace_g_t  *g;
 
@@ -424,7 +422,7 @@ profiling_trace_request(profiling_trace_t *t, profiling_stream_t *s)
     c = &t->gs[parent];
 
     g->method = (uint32_t) s->args[0];
-    g->stream = (s->args[1] & NGX_HTTP_PROFILING_TRACE_REQUEST_STREAM) != 0;
+    g->stream = (s->args[1] & NGX_PROF_TRACE_REQUEST_STREAM) != 0;
     g->parent = parent;
     g->begin = s->time - (s->args[2] < s->time ? s->args[2] : s->time);
 
@@ -482,10 +480,10 @@ static void
 profiling_trace_placed(profiling_trace_t *t, profiling_trace_g_t *g,
     uint64_t place)
 {
-    uint32_t                         at;
-    profiling_str_t                 *server, *location;
-    profiling_raw_t                 *raw;
-    ngx_http_profiling_raw_trace_t  *info;
+    uint32_t               at;
+    profiling_str_t       *server, *location;
+    profiling_raw_t       *raw;
+    ngx_prof_raw_trace_t  *info;
 
     raw = t->raw;
     info = &t->info;
@@ -527,10 +525,10 @@ profiling_trace_same(profiling_str_t *one, profiling_str_t *two)
 static void
 profiling_trace_filter(profiling_trace_t *t)
 {
-    size_t                           i;
-    uint64_t                         end;
-    profiling_trace_g_t             *g;
-    ngx_http_profiling_raw_trace_t  *info;
+    size_t                 i;
+    uint64_t               end;
+    profiling_trace_g_t   *g;
+    ngx_prof_raw_trace_t  *info;
 
     info = &t->info;
 

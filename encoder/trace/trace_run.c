@@ -38,10 +38,8 @@ static void profiling_run_event(profiling_run_t *r,
 static void profiling_run_inside(profiling_run_t *r,
     profiling_trace_event_t *e);
 static void profiling_run_switch(profiling_run_t *r, uint32_t g);
-static void profiling_run_pass(profiling_run_t *r,
-    profiling_trace_event_t *e);
-static void profiling_run_wait(profiling_run_t *r,
-    profiling_trace_event_t *e);
+static void profiling_run_pass(profiling_run_t *r, profiling_trace_event_t *e);
+static void profiling_run_wait(profiling_run_t *r, profiling_trace_event_t *e);
 static void profiling_run_place(profiling_run_t *r, uint32_t place);
 static void profiling_run_upstream(profiling_run_t *r,
     profiling_trace_event_t *e);
@@ -60,9 +58,8 @@ static void profiling_run_shut(profiling_run_t *r, unsigned kind,
     uint32_t number);
 static void profiling_run_log(profiling_run_t *r, const char *key,
     uint32_t text);
-static void profiling_run_step(profiling_run_t *r,
-    profiling_trace_step_e step, profiling_trace_g_t *g, uint64_t value,
-    uint32_t name, uint32_t text);
+static void profiling_run_step(profiling_run_t *r, profiling_trace_step_e step,
+    profiling_trace_g_t *g, uint64_t value, uint32_t name, uint32_t text);
 static uint32_t profiling_run_stack(profiling_run_t *r,
     profiling_trace_step_e step, profiling_trace_g_t *g, uint64_t value);
 
@@ -139,57 +136,57 @@ profiling_trace_pause(profiling_trace_t *t, profiling_trace_worker_t *w,
 static void
 profiling_run_event(profiling_run_t *r, profiling_trace_event_t *e)
 {
-    if (e->type == NGX_HTTP_PROFILING_TRACE_EXISTING) {
+    if (e->type == NGX_PROF_TRACE_EXISTING) {
         profiling_run_existing(r, e->g);
         return;
     }
 
-    if (!r->w->started && e->type != NGX_HTTP_PROFILING_TRACE_START) {
+    if (!r->w->started && e->type != NGX_PROF_TRACE_START) {
         r->w->started = 1;
         profiling_run_step(r, PROFILING_STEP_PROC_START, NULL, 1, 0, 0);
     }
 
     switch (e->type) {
 
-    case NGX_HTTP_PROFILING_TRACE_START:
+    case NGX_PROF_TRACE_START:
 
         /* Go's tools refuse a trace without a goroutine */
 
         profiling_run_existing(r, e->g);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_LOST:
+    case NGX_PROF_TRACE_LOST:
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_PASS:
-    case NGX_HTTP_PROFILING_TRACE_ACCEPT:
-    case NGX_HTTP_PROFILING_TRACE_EVENT:
-    case NGX_HTTP_PROFILING_TRACE_TIMER:
-    case NGX_HTTP_PROFILING_TRACE_CONNECTION:
+    case NGX_PROF_TRACE_PASS:
+    case NGX_PROF_TRACE_ACCEPT:
+    case NGX_PROF_TRACE_EVENT:
+    case NGX_PROF_TRACE_TIMER:
+    case NGX_PROF_TRACE_CONNECTION:
         profiling_run_pass(r, e);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_WAIT:
+    case NGX_PROF_TRACE_WAIT:
         profiling_run_wait(r, e);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_REQUEST:
-    case NGX_HTTP_PROFILING_TRACE_SWITCH:
+    case NGX_PROF_TRACE_REQUEST:
+    case NGX_PROF_TRACE_SWITCH:
         profiling_run_awake(r);
         profiling_run_switch(r, e->g);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_CLOSE:
+    case NGX_PROF_TRACE_CLOSE:
         profiling_run_close(r, e->g);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_HEAP:
+    case NGX_PROF_TRACE_HEAP:
         profiling_run_awake(r);
         profiling_run_step(r, PROFILING_STEP_HEAP, NULL,
                            e->arg | e->value << 32, 0, 0);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_BLOCKED:
+    case NGX_PROF_TRACE_BLOCKED:
         profiling_run_blocked(r, e);
         break;
 
@@ -211,8 +208,8 @@ profiling_run_inside(profiling_run_t *r, profiling_trace_event_t *e)
 
     t = r->t;
 
-    if (e->type >= NGX_HTTP_PROFILING_TRACE_PHASE) {
-        phase = e->type - NGX_HTTP_PROFILING_TRACE_PHASE;
+    if (e->type >= NGX_PROF_TRACE_PHASE) {
+        phase = e->type - NGX_PROF_TRACE_PHASE;
 
         profiling_run_shut(r, PROFILING_REGION_PHASE, 0);
         profiling_run_open(r, PROFILING_REGION_PHASE, 0,
@@ -223,37 +220,37 @@ profiling_run_inside(profiling_run_t *r, profiling_trace_event_t *e)
 
     switch (e->type) {
 
-    case NGX_HTTP_PROFILING_TRACE_PLACE:
+    case NGX_PROF_TRACE_PLACE:
         profiling_run_place(r, e->arg);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_END:
+    case NGX_PROF_TRACE_END:
         profiling_run_end(r, e);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_PHASE_END:
+    case NGX_PROF_TRACE_PHASE_END:
         profiling_run_shut(r, PROFILING_REGION_PHASE, 0);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_SUB:
+    case NGX_PROF_TRACE_SUB:
         profiling_run_open(r, PROFILING_REGION_SUB, e->arg,
                            profiling_trace_known_name(t, "subrequest"));
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_SUB_END:
+    case NGX_PROF_TRACE_SUB_END:
         profiling_run_shut(r, PROFILING_REGION_SUB, e->arg);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_REDIRECT:
+    case NGX_PROF_TRACE_REDIRECT:
         profiling_run_log(r, "redirect",
                           profiling_trace_known_name(t, "internal"));
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_UPSTREAM:
+    case NGX_PROF_TRACE_UPSTREAM:
         profiling_run_upstream(r, e);
         break;
 
-    case NGX_HTTP_PROFILING_TRACE_TLS:
+    case NGX_PROF_TRACE_TLS:
         if (e->arg) {
             profiling_run_shut(r, PROFILING_REGION_TLS, 0);
         }
@@ -274,7 +271,7 @@ profiling_run_pass(profiling_run_t *r, profiling_trace_event_t *e)
 
     /* the first request began in the first pass of the connection */
 
-    if (e->type == NGX_HTTP_PROFILING_TRACE_CONNECTION && e->value
+    if (e->type == NGX_PROF_TRACE_CONNECTION && e->value
         && g->kept && !g->created)
     {
         profiling_run_switch(r, e->g);
@@ -299,7 +296,7 @@ profiling_run_wait(profiling_run_t *r, profiling_trace_event_t *e)
     if (r->g != NULL) {
         profiling_run_stop(r, (r->g->kind == PROFILING_G_WORKER)
                               ? PROFILING_REASON_SYNC
-                              : (e->arg == NGX_HTTP_PROFILING_TRACE_WAIT_TIMER)
+                              : (e->arg == NGX_PROF_TRACE_WAIT_TIMER)
                               ? PROFILING_REASON_SLEEP
                               : PROFILING_REASON_NETWORK);
     }
@@ -448,8 +445,8 @@ profiling_run_upstream(profiling_run_t *r, profiling_trace_event_t *e)
 
     profiling_run_shut(r, PROFILING_REGION_UPSTREAM, 0);
 
-    if (e->arg == NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE
-        || e->arg >= NGX_HTTP_PROFILING_TRACE_UPSTREAM_STAGES)
+    if (e->arg == NGX_PROF_TRACE_UPSTREAM_NONE
+        || e->arg >= NGX_PROF_TRACE_UPSTREAM_STAGES)
     {
         return;
     }

@@ -132,8 +132,8 @@ profiling_trace_sampled(profiling_trace_t *t, profiling_profile_t *p,
     n = 0;
 
     for (i = 0; i < stack->depth && n < PROFILING_SAMPLE_FRAMES; i++) {
-        exact = (flags & NGX_HTTP_PROFILING_RAW_ALL_EXACT)
-                || (i == 0 && (flags & NGX_HTTP_PROFILING_RAW_LEAF_EXACT));
+        exact = (flags & NGX_PROF_RAW_ALL_EXACT)
+                || (i == 0 && (flags & NGX_PROF_RAW_LEAF_EXACT));
 
         location = profiling_profile_location(p, m->process,
                                               profiling_raw_pc(stack, i),

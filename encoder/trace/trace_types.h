@@ -33,7 +33,7 @@ typedef struct {
     uint32_t             g;           /* index: it is, or becomes, current */
     uint32_t             arg;         /* the first one; of a pass that of its
                                          goroutine before, 0: none */
-    uint8_t              type;        /* NGX_HTTP_PROFILING_TRACE_... */
+    uint8_t              type;        /* NGX_PROF_TRACE_... */
     uint8_t              tls;         /* a pass of a TLS handshake */
 } profiling_trace_event_t;
 
@@ -165,33 +165,33 @@ typedef struct {
 
 
 typedef struct {
-    profiling_raw_t                *raw;
-    ngx_http_profiling_raw_trace_t  info;
+    profiling_raw_t           *raw;
+    ngx_prof_raw_trace_t       info;
 
-    unsigned                        generation;  /* from 1; 0: no such */
+    unsigned                   generation;       /* from 1; 0: no such */
 
-    profiling_trace_event_t        *events;
-    size_t                          nevents;
-    size_t                          events_room;
+    profiling_trace_event_t   *events;
+    size_t                     nevents;
+    size_t                     events_room;
 
-    profiling_trace_g_t            *gs;
-    size_t                          ngs;
-    size_t                          gs_room;
+    profiling_trace_g_t       *gs;
+    size_t                     ngs;
+    size_t                     gs_room;
 
-    profiling_trace_worker_t       *workers;
-    size_t                          nworkers;
-    size_t                          workers_room;
+    profiling_trace_worker_t  *workers;
+    size_t                     nworkers;
+    size_t                     workers_room;
 
-    profiling_trace_sample_t       *samples;     /* by time */
-    size_t                          nsamples;
+    profiling_trace_sample_t  *samples;          /* by time */
+    size_t                     nsamples;
 
-    profiling_strings_t             strings;
-    profiling_table_t               frame_table;
-    size_t                          nframes;
-    profiling_table_t               stack_table;
-    profiling_trace_stack_t       **stacks;      /* by number - 1 */
-    size_t                          nstacks;
-    size_t                          stacks_room;
+    profiling_strings_t        strings;
+    profiling_table_t          frame_table;
+    size_t                     nframes;
+    profiling_table_t          stack_table;
+    profiling_trace_stack_t  **stacks;           /* by number - 1 */
+    size_t                     nstacks;
+    size_t                     stacks_room;
 } profiling_trace_t;
 
 

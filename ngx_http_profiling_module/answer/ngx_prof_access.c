@@ -6,28 +6,27 @@
 #include "ngx_prof_argument.h"
 
 
-static ngx_array_t *ngx_http_profiling_access_names(ngx_conf_t *cf,
+static ngx_array_t *ngx_prof_access_names(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
-static ngx_int_t ngx_http_profiling_access_peer(ngx_http_request_t *r,
+static ngx_int_t ngx_prof_access_peer(ngx_http_request_t *r,
     ngx_sockaddr_t *sa);
-static ngx_uint_t ngx_http_profiling_address_loopback(struct sockaddr *sa);
-static ngx_uint_t ngx_http_profiling_access_host(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_access_named(ngx_http_request_t *r,
+static ngx_uint_t ngx_prof_address_loopback(struct sockaddr *sa);
+static ngx_uint_t ngx_prof_access_host(ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_access_named(ngx_http_request_t *r,
     ngx_str_t *host);
-static ngx_uint_t ngx_http_profiling_access_match(const ngx_str_t *name,
+static ngx_uint_t ngx_prof_access_match(const ngx_str_t *name,
     const ngx_str_t *host);
-static ngx_uint_t ngx_http_profiling_access_other_site(ngx_http_request_t *r,
+static ngx_uint_t ngx_prof_access_other_site(ngx_http_request_t *r,
     ngx_str_t *site);
-static ngx_uint_t ngx_http_profiling_access_other_origin(
-    ngx_http_request_t *r, ngx_str_t *origin);
+static ngx_uint_t ngx_prof_access_other_origin(ngx_http_request_t *r,
+    ngx_str_t *origin);
 
 
 ngx_int_t
-ngx_http_profiling_access_init(ngx_conf_t *cf,
-    ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_access_init(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 {
-    ngx_uint_t                       i;
-    ngx_http_profiling_loc_conf_t  **lcf;
+    ngx_uint_t             i;
+    ngx_prof_loc_conf_t  **lcf;
 
     lcf = mcf->locations.elts;
 
@@ -37,7 +36,7 @@ ngx_http_profiling_access_init(ngx_conf_t *cf,
             continue;
         }
 
-        lcf[i]->names = ngx_http_profiling_access_names(cf, lcf[i]->server);
+        lcf[i]->names = ngx_prof_access_names(cf, lcf[i]->server);
 
         if (lcf[i]->names == NULL) {
             return NGX_ERROR;
@@ -54,8 +53,7 @@ ngx_http_profiling_access_init(ngx_conf_t *cf,
  */
 
 static ngx_array_t *
-ngx_http_profiling_access_names(ngx_conf_t *cf,
-    ngx_http_core_srv_conf_t *cscf)
+ngx_prof_access_names(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
 {
     ngx_str_t               *name;
     ngx_uint_t               i;
@@ -97,19 +95,19 @@ ngx_http_profiling_access_names(ngx_conf_t *cf,
 
 
 ngx_int_t
-ngx_http_profiling_access_check(ngx_http_request_t *r, const char **why)
+ngx_prof_access_check(ngx_http_request_t *r, const char **why)
 {
-    ngx_sockaddr_t                  peer;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_sockaddr_t        peer;
+    ngx_prof_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    if (lcf->access == NGX_HTTP_PROFILING_ANY) {
+    if (lcf->access == NGX_PROF_ANY) {
         return NGX_OK;
     }
 
-    if (ngx_http_profiling_access_peer(r, &peer) != NGX_OK
-        || !ngx_http_profiling_address_loopback(&peer.sockaddr))
+    if (ngx_prof_access_peer(r, &peer) != NGX_OK
+        || !ngx_prof_address_loopback(&peer.sockaddr))
     {
         *why = "only local clients may ask (profiling_access local)";
         return NGX_HTTP_FORBIDDEN;
@@ -117,18 +115,16 @@ ngx_http_profiling_access_check(ngx_http_request_t *r, const char **why)
 
     /* no browser reaches a unix socket */
 
-    if (peer.sockaddr.sa_family != AF_UNIX
-        && !ngx_http_profiling_access_host(r))
-    {
+    if (peer.sockaddr.sa_family != AF_UNIX && !ngx_prof_access_host(r)) {
         *why = "this host is neither localhost nor a server_name here "
                "(profiling_access local)";
         return NGX_HTTP_FORBIDDEN;
     }
 
-    if (ngx_http_profiling_any_header(r, "sec-fetch-site",
-                                      ngx_http_profiling_access_other_site)
-        || ngx_http_profiling_any_header(r, "origin",
-                                      ngx_http_profiling_access_other_origin))
+    if (ngx_prof_any_header(r, "sec-fetch-site",
+                            ngx_prof_access_other_site)
+        || ngx_prof_any_header(r, "origin",
+                                      ngx_prof_access_other_origin))
     {
         *why = "pages of other sites may not ask (profiling_access local)";
         return NGX_HTTP_FORBIDDEN;
@@ -144,7 +140,7 @@ ngx_http_profiling_access_check(ngx_http_request_t *r, const char **why)
  */
 
 static ngx_int_t
-ngx_http_profiling_access_peer(ngx_http_request_t *r, ngx_sockaddr_t *sa)
+ngx_prof_access_peer(ngx_http_request_t *r, ngx_sockaddr_t *sa)
 {
     socklen_t  len;
 
@@ -170,7 +166,7 @@ ngx_http_profiling_access_peer(ngx_http_request_t *r, ngx_sockaddr_t *sa)
 
 
 static ngx_uint_t
-ngx_http_profiling_address_loopback(struct sockaddr *sa)
+ngx_prof_address_loopback(struct sockaddr *sa)
 {
     struct sockaddr_in   *sin;
 #if (NGX_HAVE_INET6)
@@ -213,7 +209,7 @@ ngx_http_profiling_address_loopback(struct sockaddr *sa)
  */
 
 static ngx_uint_t
-ngx_http_profiling_access_host(ngx_http_request_t *r)
+ngx_prof_access_host(ngx_http_request_t *r)
 {
     ngx_str_t   host;
     ngx_addr_t  addr;
@@ -229,7 +225,7 @@ ngx_http_profiling_access_host(ngx_http_request_t *r)
         return 1;
     }
 
-    if (ngx_http_profiling_access_named(r, &host)) {
+    if (ngx_prof_access_named(r, &host)) {
         return 1;
     }
 
@@ -239,18 +235,18 @@ ngx_http_profiling_access_host(ngx_http_request_t *r)
     }
 
     return ngx_parse_addr(r->pool, &addr, host.data, host.len) == NGX_OK
-           && ngx_http_profiling_address_loopback(addr.sockaddr);
+           && ngx_prof_address_loopback(addr.sockaddr);
 }
 
 
 /* whether the server block names a host, or the domain that it is in */
 
 static ngx_uint_t
-ngx_http_profiling_access_named(ngx_http_request_t *r, ngx_str_t *host)
+ngx_prof_access_named(ngx_http_request_t *r, ngx_str_t *host)
 {
-    ngx_str_t                      *name;
-    ngx_uint_t                      i;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_str_t            *name;
+    ngx_uint_t            i;
+    ngx_prof_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
@@ -264,7 +260,7 @@ ngx_http_profiling_access_named(ngx_http_request_t *r, ngx_str_t *host)
 
     for (i = 0; i < lcf->names->nelts; i++) {
 
-        if (ngx_http_profiling_access_match(&name[i], host)) {
+        if (ngx_prof_access_match(&name[i], host)) {
             return 1;
         }
     }
@@ -276,7 +272,7 @@ ngx_http_profiling_access_named(ngx_http_request_t *r, ngx_str_t *host)
 /* "*.example.com", and ".example.com", which is the domain itself too */
 
 static ngx_uint_t
-ngx_http_profiling_access_match(const ngx_str_t *name, const ngx_str_t *host)
+ngx_prof_access_match(const ngx_str_t *name, const ngx_str_t *host)
 {
     ngx_str_t  tail;
 
@@ -314,7 +310,7 @@ ngx_http_profiling_access_match(const ngx_str_t *name, const ngx_str_t *host)
  */
 
 static ngx_uint_t
-ngx_http_profiling_access_other_site(ngx_http_request_t *r, ngx_str_t *site)
+ngx_prof_access_other_site(ngx_http_request_t *r, ngx_str_t *site)
 {
     return !(site->len == sizeof("none") - 1
              && ngx_strncasecmp(site->data, (u_char *) "none", site->len)
@@ -327,8 +323,7 @@ ngx_http_profiling_access_other_site(ngx_http_request_t *r, ngx_str_t *site)
 
 
 static ngx_uint_t
-ngx_http_profiling_access_other_origin(ngx_http_request_t *r,
-    ngx_str_t *origin)
+ngx_prof_access_other_origin(ngx_http_request_t *r, ngx_str_t *origin)
 {
     u_char     *p;
     ngx_str_t  *host;

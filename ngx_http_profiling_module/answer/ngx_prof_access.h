@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ACCESS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ACCESS_H_INCLUDED_
+#ifndef _NGX_PROF_ACCESS_H_INCLUDED_
+#define _NGX_PROF_ACCESS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,15 +15,13 @@
 
 
 /* postconfiguration: keeps the names of servers that handlers are in */
-ngx_int_t ngx_http_profiling_access_init(ngx_conf_t *cf,
-    ngx_http_profiling_main_conf_t *mcf);
+ngx_int_t ngx_prof_access_init(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /*
  * Whether this client may see what the module tells, under profiling_access.
  * NGX_OK or NGX_HTTP_FORBIDDEN; *why then says what is wrong.
  */
-ngx_int_t ngx_http_profiling_access_check(ngx_http_request_t *r,
-    const char **why);
+ngx_int_t ngx_prof_access_check(ngx_http_request_t *r, const char **why);
 
 
-#endif /* _NGX_HTTP_PROFILING_ACCESS_H_INCLUDED_ */
+#endif /* _NGX_PROF_ACCESS_H_INCLUDED_ */

@@ -6,7 +6,7 @@
 
 
 void
-ngx_http_profiling_answer_later(ngx_http_request_t *r)
+ngx_prof_answer_later(ngx_http_request_t *r)
 {
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -21,7 +21,7 @@ ngx_http_profiling_answer_later(ngx_http_request_t *r)
 
 
 void
-ngx_http_profiling_answer(ngx_http_request_t *r, ngx_int_t rc)
+ngx_prof_answer(ngx_http_request_t *r, ngx_int_t rc)
 {
     ngx_connection_t  *c;
 
@@ -33,18 +33,18 @@ ngx_http_profiling_answer(ngx_http_request_t *r, ngx_int_t rc)
 
 
 ngx_int_t
-ngx_http_profiling_send(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, ngx_http_profiling_text_t *text)
+ngx_prof_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
+    ngx_prof_text_t *text)
 {
     u_char       *semicolon;
     ngx_int_t     rc;
     ngx_chain_t  *out;
 
-    out = ngx_http_profiling_text_finish(text);
+    out = ngx_prof_text_finish(text);
 
     if (out == NULL
-        || ngx_http_profiling_header(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_http_profiling_header(r, "X-Content-Type-Options", "nosniff")
+        || ngx_prof_header(r, "Cache-Control", "no-store") != NGX_OK
+        || ngx_prof_header(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -73,8 +73,7 @@ ngx_http_profiling_send(ngx_http_request_t *r, ngx_uint_t status,
 
 
 ngx_int_t
-ngx_http_profiling_header(ngx_http_request_t *r, const char *name,
-    const char *value)
+ngx_prof_header(ngx_http_request_t *r, const char *name, const char *value)
 {
     ngx_table_elt_t  *h;
 

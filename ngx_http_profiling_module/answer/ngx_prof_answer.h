@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ANSWER_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ANSWER_H_INCLUDED_
+#ifndef _NGX_PROF_ANSWER_H_INCLUDED_
+#define _NGX_PROF_ANSWER_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,7 +15,7 @@
 
 
 /* an error in the form of its tree: JSON, or Go's text */
-typedef ngx_int_t (*ngx_http_profiling_error_pt)(ngx_http_request_t *r,
+typedef ngx_int_t (*ngx_prof_error_pt)(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
 
 
@@ -24,19 +24,19 @@ typedef ngx_int_t (*ngx_http_profiling_error_pt)(ngx_http_request_t *r,
  * with what a content handler returns.  A client that goes away before ends
  * the request, and with its pool what is made for it.
  */
-void ngx_http_profiling_answer_later(ngx_http_request_t *r);
-void ngx_http_profiling_answer(ngx_http_request_t *r, ngx_int_t rc);
+void ngx_prof_answer_later(ngx_http_request_t *r);
+void ngx_prof_answer(ngx_http_request_t *r, ngx_int_t rc);
 
 /*
  * Sends a text as the whole answer: status, Content-Type, length, no-store.
  * Returns what a content handler returns.
  */
-ngx_int_t ngx_http_profiling_send(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, ngx_http_profiling_text_t *text);
+ngx_int_t ngx_prof_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_prof_text_t *text);
 
 /* adds a header whose name and value stay in memory */
-ngx_int_t ngx_http_profiling_header(ngx_http_request_t *r, const char *name,
+ngx_int_t ngx_prof_header(ngx_http_request_t *r, const char *name,
     const char *value);
 
 
-#endif /* _NGX_HTTP_PROFILING_ANSWER_H_INCLUDED_ */
+#endif /* _NGX_PROF_ANSWER_H_INCLUDED_ */

@@ -9,12 +9,11 @@
 #include "ngx_prof_zone.h"
 
 
-static ngx_uint_t ngx_http_profiling_argument_alive(ngx_pid_t pid);
+static ngx_uint_t ngx_prof_argument_alive(ngx_pid_t pid);
 
 
 ngx_int_t
-ngx_http_profiling_argument(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
+ngx_prof_argument(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 {
     u_char  *dst, *src;
 
@@ -22,7 +21,7 @@ ngx_http_profiling_argument(ngx_http_request_t *r, const char *name,
         return NGX_DECLINED;
     }
 
-    value->len = ngx_min(value->len, NGX_HTTP_PROFILING_VALUE);
+    value->len = ngx_min(value->len, NGX_PROF_VALUE);
 
     src = value->data;
     dst = ngx_pnalloc(r->pool, value->len + 1);
@@ -40,15 +39,12 @@ ngx_http_profiling_argument(ngx_http_request_t *r, const char *name,
 
 
 ngx_int_t
-ngx_http_profiling_argument_number(ngx_http_request_t *r, const char *name,
-    ngx_int_t *n)
+ngx_prof_argument_number(ngx_http_request_t *r, const char *name, ngx_int_t *n)
 {
     ngx_str_t   value;
     ngx_uint_t  minus;
 
-    if (ngx_http_profiling_argument(r, name, &value) != NGX_OK
-        || value.len == 0)
-    {
+    if (ngx_prof_argument(r, name, &value) != NGX_OK || value.len == 0) {
         return NGX_DECLINED;
     }
 
@@ -74,16 +70,16 @@ ngx_http_profiling_argument_number(ngx_http_request_t *r, const char *name,
 
 
 ngx_int_t
-ngx_http_profiling_argument_delta(ngx_http_request_t *r, ngx_int_t *debug,
-    ngx_int_t *seconds, ngx_http_profiling_error_pt error)
+ngx_prof_argument_delta(ngx_http_request_t *r, ngx_int_t *debug,
+    ngx_int_t *seconds, ngx_prof_error_pt error)
 {
     ngx_int_t  rc;
 
-    if (ngx_http_profiling_argument_number(r, "debug", debug) != NGX_OK) {
+    if (ngx_prof_argument_number(r, "debug", debug) != NGX_OK) {
         *debug = 0;
     }
 
-    rc = ngx_http_profiling_argument_number(r, "seconds", seconds);
+    rc = ngx_prof_argument_number(r, "seconds", seconds);
 
     if (rc == NGX_DECLINED) {
         *seconds = 0;
@@ -101,18 +97,18 @@ ngx_http_profiling_argument_delta(ngx_http_request_t *r, ngx_int_t *debug,
                      "seconds and debug params are incompatible");
     }
 
-    return ngx_http_profiling_argument_seconds(r, *seconds, error);
+    return ngx_prof_argument_seconds(r, *seconds, error);
 }
 
 
 ngx_int_t
-ngx_http_profiling_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
-    ngx_http_profiling_error_pt error)
+ngx_prof_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
+    ngx_prof_error_pt error)
 {
-    if (seconds > NGX_HTTP_PROFILING_SECONDS_MAX) {
+    if (seconds > NGX_PROF_SECONDS_MAX) {
         return error(r, NGX_HTTP_BAD_REQUEST,
                      "profile duration exceeds the limit of %d seconds",
-                     NGX_HTTP_PROFILING_SECONDS_MAX);
+                     NGX_PROF_SECONDS_MAX);
     }
 
     return NGX_DECLINED;
@@ -120,8 +116,8 @@ ngx_http_profiling_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
 
 
 ngx_uint_t
-ngx_http_profiling_any_header(ngx_http_request_t *r, const char *name,
-    ngx_http_profiling_header_pt test)
+ngx_prof_any_header(ngx_http_request_t *r, const char *name,
+    ngx_prof_header_pt test)
 {
     size_t            len;
     ngx_uint_t        i;
@@ -149,15 +145,15 @@ ngx_http_profiling_any_header(ngx_http_request_t *r, const char *name,
 
 
 ngx_int_t
-ngx_http_profiling_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
-    ngx_http_profiling_error_pt error)
+ngx_prof_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
+    ngx_prof_error_pt error)
 {
     ngx_int_t  pid;
     ngx_str_t  value;
 
     *worker = 0;
 
-    if (ngx_http_profiling_argument(r, "worker", &value) != NGX_OK) {
+    if (ngx_prof_argument(r, "worker", &value) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -168,7 +164,7 @@ ngx_http_profiling_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
                      "worker must be the pid of a worker, not \"%V\"", &value);
     }
 
-    if (!ngx_http_profiling_argument_alive((ngx_pid_t) pid)) {
+    if (!ngx_prof_argument_alive((ngx_pid_t) pid)) {
         return error(r, NGX_HTTP_NOT_FOUND, "there is no worker %i", pid);
     }
 
@@ -179,18 +175,18 @@ ngx_http_profiling_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
 
 
 static ngx_uint_t
-ngx_http_profiling_argument_alive(ngx_pid_t pid)
+ngx_prof_argument_alive(ngx_pid_t pid)
 {
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_slot_worker(slot, pid)) {
+        if (ngx_prof_slot_worker(slot, pid)) {
             return 1;
         }
     }

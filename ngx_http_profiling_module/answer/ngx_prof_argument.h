@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ARGUMENT_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ARGUMENT_H_INCLUDED_
+#ifndef _NGX_PROF_ARGUMENT_H_INCLUDED_
+#define _NGX_PROF_ARGUMENT_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,52 +15,52 @@
 
 
 /* the longest capture that is taken, in seconds */
-#define NGX_HTTP_PROFILING_SECONDS_MAX  3600
+#define NGX_PROF_SECONDS_MAX  3600
 
 /* bytes of a parameter's value that are looked at */
-#define NGX_HTTP_PROFILING_VALUE  64
+#define NGX_PROF_VALUE  64
 
 
 /*
  * The value of a parameter, unescaped and cut; the first one if it is given
  * several times.  NGX_DECLINED: not given.
  */
-ngx_int_t ngx_http_profiling_argument(ngx_http_request_t *r,
-    const char *name, ngx_str_t *value);
+ngx_int_t ngx_prof_argument(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
 
 /*
  * An integer as Go's strconv.Atoi() reads it.  NGX_DECLINED: not given, or
  * empty; NGX_ERROR: no integer.
  */
-ngx_int_t ngx_http_profiling_argument_number(ngx_http_request_t *r,
-    const char *name, ngx_int_t *n);
+ngx_int_t ngx_prof_argument_number(ngx_http_request_t *r, const char *name,
+    ngx_int_t *n);
 
 /*
  * "debug" and "seconds", 0 if it is not given, of a profile with a name, in
  * the order and with the words of Go: net/http/pprof, handler.ServeHTTP().
  * NGX_DECLINED: go on; else what error() returned.
  */
-ngx_int_t ngx_http_profiling_argument_delta(ngx_http_request_t *r,
-    ngx_int_t *debug, ngx_int_t *seconds, ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_argument_delta(ngx_http_request_t *r, ngx_int_t *debug,
+    ngx_int_t *seconds, ngx_prof_error_pt error);
 
 /* the same of seconds that were read otherwise: not too many of them */
-ngx_int_t ngx_http_profiling_argument_seconds(ngx_http_request_t *r,
-    ngx_int_t seconds, ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
+    ngx_prof_error_pt error);
 
 /* whether a test holds for any header of a name */
 
-typedef ngx_uint_t (*ngx_http_profiling_header_pt)(ngx_http_request_t *r,
+typedef ngx_uint_t (*ngx_prof_header_pt)(ngx_http_request_t *r,
     ngx_str_t *value);
 
-ngx_uint_t ngx_http_profiling_any_header(ngx_http_request_t *r,
-    const char *name, ngx_http_profiling_header_pt test);
+ngx_uint_t ngx_prof_any_header(ngx_http_request_t *r, const char *name,
+    ngx_prof_header_pt test);
 
 /*
  * The parameter "worker": the pid of a living worker, or 0 if it is not given.
  * NGX_DECLINED: go on; else what error() returned for a value that is wrong.
  */
-ngx_int_t ngx_http_profiling_argument_worker(ngx_http_request_t *r,
-    ngx_pid_t *worker, ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
+    ngx_prof_error_pt error);
 
 
-#endif /* _NGX_HTTP_PROFILING_ARGUMENT_H_INCLUDED_ */
+#endif /* _NGX_PROF_ARGUMENT_H_INCLUDED_ */

@@ -7,20 +7,20 @@
 
 
 /* ms; nothing happens when they are over, but that they begin anew */
-#define NGX_HTTP_PROFILING_HOLD  60000
+#define NGX_PROF_HOLD  60000
 
 
-static void ngx_http_profiling_hold_timer(ngx_event_t *ev);
-static void ngx_http_profiling_hold_cleanup(void *data);
+static void ngx_prof_hold_timer(ngx_event_t *ev);
+static void ngx_prof_hold_cleanup(void *data);
 
 
 ngx_int_t
-ngx_http_profiling_hold_handler(ngx_http_request_t *r)
+ngx_prof_hold_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                       rc;
-    ngx_event_t                    *ev;
-    ngx_pool_cleanup_t             *cln;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_int_t             rc;
+    ngx_event_t          *ev;
+    ngx_pool_cleanup_t   *cln;
+    ngx_prof_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
@@ -43,28 +43,28 @@ ngx_http_profiling_hold_handler(ngx_http_request_t *r)
 
     ngx_memzero(ev, sizeof(ngx_event_t));
 
-    ev->handler = ngx_http_profiling_hold_timer;
+    ev->handler = ngx_prof_hold_timer;
     ev->data = r->connection;
     ev->log = r->connection->log;
 
-    cln->handler = ngx_http_profiling_hold_cleanup;
+    cln->handler = ngx_prof_hold_cleanup;
 
-    ngx_add_timer(ev, NGX_HTTP_PROFILING_HOLD);
+    ngx_add_timer(ev, NGX_PROF_HOLD);
 
     return NGX_DONE;
 }
 
 
 static void
-ngx_http_profiling_hold_timer(ngx_event_t *ev)
+ngx_prof_hold_timer(ngx_event_t *ev)
 {
     ev->timedout = 0;
-    ngx_add_timer(ev, NGX_HTTP_PROFILING_HOLD);
+    ngx_add_timer(ev, NGX_PROF_HOLD);
 }
 
 
 static void
-ngx_http_profiling_hold_cleanup(void *data)
+ngx_prof_hold_cleanup(void *data)
 {
     ngx_event_t *ev = data;
 

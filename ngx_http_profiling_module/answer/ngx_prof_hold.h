@@ -7,8 +7,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HOLD_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HOLD_H_INCLUDED_
+#ifndef _NGX_PROF_HOLD_H_INCLUDED_
+#define _NGX_PROF_HOLD_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -20,7 +20,7 @@
  * The content handler of all locations of the module: calls the location's
  * own.  If that goes on later, a timer is there until the request ends.
  */
-ngx_int_t ngx_http_profiling_hold_handler(ngx_http_request_t *r);
+ngx_int_t ngx_prof_hold_handler(ngx_http_request_t *r);
 
 
-#endif /* _NGX_HTTP_PROFILING_HOLD_H_INCLUDED_ */
+#endif /* _NGX_PROF_HOLD_H_INCLUDED_ */

@@ -7,21 +7,21 @@
 
 
 ngx_uint_t
-ngx_http_profiling_slot_alive(const ngx_http_profiling_slot_t *slot)
+ngx_prof_slot_alive(const ngx_prof_slot_t *slot)
 {
     u_char     state;
     uint64_t   owner, start, now;
     ngx_pid_t  pid;
 
-    owner = ngx_http_profiling_load_acquire(&slot->owner);
-    pid = (ngx_pid_t) (owner & ~NGX_HTTP_PROFILING_CLAIMING);
+    owner = ngx_prof_load_acquire(&slot->owner);
+    pid = (ngx_pid_t) (owner & ~NGX_PROF_CLAIMING);
 
     if (pid <= 0 || (kill(pid, 0) == -1 && errno == ESRCH)) {
         return 0;
     }
 
-    start = ngx_http_profiling_load(&slot->start);
-    now = ngx_http_profiling_process_start(pid, &state);
+    start = ngx_prof_load(&slot->start);
+    now = ngx_prof_process_start(pid, &state);
 
     if (state == 'Z' || state == 'X') {
         return 0;
@@ -29,7 +29,7 @@ ngx_http_profiling_slot_alive(const ngx_http_profiling_slot_t *slot)
 
     /* while a claim is made, start may still be that of the owner before */
 
-    if (owner & NGX_HTTP_PROFILING_CLAIMING) {
+    if (owner & NGX_PROF_CLAIMING) {
         return 1;
     }
 
@@ -42,23 +42,22 @@ ngx_http_profiling_slot_alive(const ngx_http_profiling_slot_t *slot)
 
 
 ngx_pid_t
-ngx_http_profiling_slot_worker(const ngx_http_profiling_slot_t *slot,
-    ngx_pid_t pid)
+ngx_prof_slot_worker(const ngx_prof_slot_t *slot, ngx_pid_t pid)
 {
     ngx_pid_t  owner;
 
-    if (!ngx_http_profiling_slot_of(slot, pid)) {
+    if (!ngx_prof_slot_of(slot, pid)) {
         return 0;
     }
 
-    owner = ngx_http_profiling_slot_pid(slot);
+    owner = ngx_prof_slot_pid(slot);
 
-    return (owner && ngx_http_profiling_slot_alive(slot)) ? owner : 0;
+    return (owner && ngx_prof_slot_alive(slot)) ? owner : 0;
 }
 
 
 uint64_t
-ngx_http_profiling_process_start(ngx_pid_t pid, u_char *state)
+ngx_prof_process_start(ngx_pid_t pid, u_char *state)
 {
     int         fd;
     char       *p, path[sizeof("/proc//stat") + NGX_INT64_LEN];

@@ -7,53 +7,49 @@
 
 
 /* the default of M_TRIM_THRESHOLD, mallopt(3) */
-#define NGX_HTTP_PROFILING_TRIM_THRESHOLD  131072
+#define NGX_PROF_TRIM_THRESHOLD  131072
 
 /* "all arenas" in jemalloc's names: MALLCTL_ARENAS_ALL, jemalloc(3) */
-#define NGX_HTTP_PROFILING_ARENAS          "arena.4096."
+#define NGX_PROF_ARENAS          "arena.4096."
 
 
 typedef struct {
     const char  *name;
     const char  *symbol;    /* that only this allocator exports */
-    ngx_int_t  (*read)(ngx_http_profiling_heap_t *heap);
+    ngx_int_t  (*read)(ngx_prof_heap_t *heap);
     ngx_int_t  (*trim)(void);
-} ngx_http_profiling_allocator_t;
+} ngx_prof_allocator_t;
 
 
-static ngx_uint_t ngx_http_profiling_allocator_owns(const char *symbol,
-    void **address);
-static ngx_int_t ngx_http_profiling_jemalloc_read(
-    ngx_http_profiling_heap_t *heap);
-static ngx_int_t ngx_http_profiling_jemalloc_trim(void);
-static ngx_int_t ngx_http_profiling_tcmalloc_read(
-    ngx_http_profiling_heap_t *heap);
-static ngx_int_t ngx_http_profiling_tcmalloc_trim(void);
-#if (NGX_HTTP_PROFILING_HAVE_MALLINFO2)
-static ngx_int_t ngx_http_profiling_glibc_read(
-    ngx_http_profiling_heap_t *heap);
+static ngx_uint_t ngx_prof_allocator_owns(const char *symbol, void **address);
+static ngx_int_t ngx_prof_jemalloc_read(ngx_prof_heap_t *heap);
+static ngx_int_t ngx_prof_jemalloc_trim(void);
+static ngx_int_t ngx_prof_tcmalloc_read(ngx_prof_heap_t *heap);
+static ngx_int_t ngx_prof_tcmalloc_trim(void);
+#if (NGX_PROF_HAVE_MALLINFO2)
+static ngx_int_t ngx_prof_glibc_read(ngx_prof_heap_t *heap);
 #endif
-#if (NGX_HTTP_PROFILING_HAVE_MALLOC_TRIM)
-static ngx_int_t ngx_http_profiling_glibc_trim(void);
+#if (NGX_PROF_HAVE_MALLOC_TRIM)
+static ngx_int_t ngx_prof_glibc_trim(void);
 #endif
 
 
-static ngx_http_profiling_allocator_t  ngx_http_profiling_allocators[] = {
+static ngx_prof_allocator_t  ngx_prof_allocators[] = {
 
     { "jemalloc", "mallctl",
-      ngx_http_profiling_jemalloc_read, ngx_http_profiling_jemalloc_trim },
+      ngx_prof_jemalloc_read, ngx_prof_jemalloc_trim },
 
     { "tcmalloc", "MallocExtension_GetNumericProperty",
-      ngx_http_profiling_tcmalloc_read, ngx_http_profiling_tcmalloc_trim },
+      ngx_prof_tcmalloc_read, ngx_prof_tcmalloc_trim },
 
     { "glibc", "gnu_get_libc_version",
-#if (NGX_HTTP_PROFILING_HAVE_MALLINFO2)
-      ngx_http_profiling_glibc_read,
+#if (NGX_PROF_HAVE_MALLINFO2)
+      ngx_prof_glibc_read,
 #else
       NULL,
 #endif
-#if (NGX_HTTP_PROFILING_HAVE_MALLOC_TRIM)
-      ngx_http_profiling_glibc_trim },
+#if (NGX_PROF_HAVE_MALLOC_TRIM)
+      ngx_prof_glibc_trim },
 #else
       NULL },
 #endif
@@ -62,25 +58,23 @@ static ngx_http_profiling_allocator_t  ngx_http_profiling_allocators[] = {
 };
 
 
-static ngx_http_profiling_allocator_t  *ngx_http_profiling_allocator;
-static void                            *ngx_http_profiling_allocator_control;
+static ngx_prof_allocator_t  *ngx_prof_allocator;
+static void                  *ngx_prof_allocator_control;
 
 
 void
-ngx_http_profiling_allocator_init(void)
+ngx_prof_allocator_init(void)
 {
-    ngx_http_profiling_allocator_t  *a;
+    ngx_prof_allocator_t  *a;
 
-    for (a = ngx_http_profiling_allocators; a->symbol; a++) {
+    for (a = ngx_prof_allocators; a->symbol; a++) {
 
-        if (ngx_http_profiling_allocator_owns(a->symbol,
-                                     &ngx_http_profiling_allocator_control))
-        {
+        if (ngx_prof_allocator_owns(a->symbol, &ngx_prof_allocator_control)) {
             break;
         }
     }
 
-    ngx_http_profiling_allocator = a;
+    ngx_prof_allocator = a;
 }
 
 
@@ -90,7 +84,7 @@ ngx_http_profiling_allocator_init(void)
  */
 
 static ngx_uint_t
-ngx_http_profiling_allocator_owns(const char *symbol, void **address)
+ngx_prof_allocator_owns(const char *symbol, void **address)
 {
     void     *function, *allocate;
     Dl_info   one, other;
@@ -114,38 +108,38 @@ ngx_http_profiling_allocator_owns(const char *symbol, void **address)
 
 
 const char *
-ngx_http_profiling_allocator_name(void)
+ngx_prof_allocator_name(void)
 {
-    return ngx_http_profiling_allocator->name;
+    return ngx_prof_allocator->name;
 }
 
 
 ngx_int_t
-ngx_http_profiling_allocator_read(ngx_http_profiling_heap_t *heap)
+ngx_prof_allocator_read(ngx_prof_heap_t *heap)
 {
-    if (ngx_http_profiling_allocator->read == NULL) {
+    if (ngx_prof_allocator->read == NULL) {
         return NGX_DECLINED;
     }
 
-    return ngx_http_profiling_allocator->read(heap);
+    return ngx_prof_allocator->read(heap);
 }
 
 
 ngx_int_t
-ngx_http_profiling_allocator_trim(void)
+ngx_prof_allocator_trim(void)
 {
-    if (ngx_http_profiling_allocator->trim == NULL) {
+    if (ngx_prof_allocator->trim == NULL) {
         return NGX_DECLINED;
     }
 
-    return ngx_http_profiling_allocator->trim();
+    return ngx_prof_allocator->trim();
 }
 
 
-#if (NGX_HTTP_PROFILING_HAVE_MALLINFO2)
+#if (NGX_PROF_HAVE_MALLINFO2)
 
 static ngx_int_t
-ngx_http_profiling_glibc_read(ngx_http_profiling_heap_t *heap)
+ngx_prof_glibc_read(ngx_prof_heap_t *heap)
 {
     struct mallinfo2  info;
 
@@ -154,7 +148,7 @@ ngx_http_profiling_glibc_read(ngx_http_profiling_heap_t *heap)
     heap->alloc = info.uordblks + info.hblkhd;
     heap->sys = info.arena + info.hblkhd;
     heap->resident = 0;
-    heap->next_gc = heap->alloc + NGX_HTTP_PROFILING_TRIM_THRESHOLD;
+    heap->next_gc = heap->alloc + NGX_PROF_TRIM_THRESHOLD;
 
     return NGX_OK;
 }
@@ -162,10 +156,10 @@ ngx_http_profiling_glibc_read(ngx_http_profiling_heap_t *heap)
 #endif
 
 
-#if (NGX_HTTP_PROFILING_HAVE_MALLOC_TRIM)
+#if (NGX_PROF_HAVE_MALLOC_TRIM)
 
 static ngx_int_t
-ngx_http_profiling_glibc_trim(void)
+ngx_prof_glibc_trim(void)
 {
     (void) malloc_trim(0);
 
@@ -178,14 +172,14 @@ ngx_http_profiling_glibc_trim(void)
 /* jemalloc(3): a write to "epoch" refreshes the figures */
 
 static ngx_int_t
-ngx_http_profiling_jemalloc_read(ngx_http_profiling_heap_t *heap)
+ngx_prof_jemalloc_read(ngx_prof_heap_t *heap)
 {
     size_t     size, alloc, mapped, resident;
     uint64_t   epoch;
     int      (*control)(const char *, void *, size_t *, void *, size_t);
 
     control = (int (*)(const char *, void *, size_t *, void *, size_t))
-                  ngx_http_profiling_allocator_control;
+                  ngx_prof_allocator_control;
 
     epoch = 1;
     size = sizeof(size_t);
@@ -208,16 +202,16 @@ ngx_http_profiling_jemalloc_read(ngx_http_profiling_heap_t *heap)
 
 
 static ngx_int_t
-ngx_http_profiling_jemalloc_trim(void)
+ngx_prof_jemalloc_trim(void)
 {
     int (*control)(const char *, void *, size_t *, void *, size_t);
 
     control = (int (*)(const char *, void *, size_t *, void *, size_t))
-                  ngx_http_profiling_allocator_control;
+                  ngx_prof_allocator_control;
 
     (void) control("thread.tcache.flush", NULL, NULL, NULL, 0);
 
-    if (control(NGX_HTTP_PROFILING_ARENAS "purge", NULL, NULL, NULL, 0) != 0)
+    if (control(NGX_PROF_ARENAS "purge", NULL, NULL, NULL, 0) != 0)
     {
         return NGX_DECLINED;
     }
@@ -229,13 +223,13 @@ ngx_http_profiling_jemalloc_trim(void)
 /* gperftools/malloc_extension_c.h */
 
 static ngx_int_t
-ngx_http_profiling_tcmalloc_read(ngx_http_profiling_heap_t *heap)
+ngx_prof_tcmalloc_read(ngx_prof_heap_t *heap)
 {
     size_t   alloc, sys, resident;
     int    (*property)(const char *, size_t *);
 
     property = (int (*)(const char *, size_t *))
-                   ngx_http_profiling_allocator_control;
+                   ngx_prof_allocator_control;
 
     if (!property("generic.current_allocated_bytes", &alloc)
         || !property("generic.heap_size", &sys))
@@ -259,7 +253,7 @@ ngx_http_profiling_tcmalloc_read(ngx_http_profiling_heap_t *heap)
 
 
 static ngx_int_t
-ngx_http_profiling_tcmalloc_trim(void)
+ngx_prof_tcmalloc_trim(void)
 {
     void  (*release)(void), (*idle)(void);
 

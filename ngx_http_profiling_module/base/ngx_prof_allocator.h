@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ALLOCATOR_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ALLOCATOR_H_INCLUDED_
+#ifndef _NGX_PROF_ALLOCATOR_H_INCLUDED_
+#define _NGX_PROF_ALLOCATOR_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,23 +18,23 @@ typedef struct {
     uint64_t  sys;          /* bytes held */
     uint64_t  resident;     /* of these in memory, as it says; 0: untold */
     uint64_t  next_gc;      /* alloc at which a trim would begin, 0: unknown */
-} ngx_http_profiling_heap_t;
+} ngx_prof_heap_t;
 
 
 /* finds out which allocator the process uses; once */
-void ngx_http_profiling_allocator_init(void);
+void ngx_prof_allocator_init(void);
 
 /* "glibc", "jemalloc", "tcmalloc", or "unknown" */
-const char *ngx_http_profiling_allocator_name(void);
+const char *ngx_prof_allocator_name(void);
 
 /*
  * The allocator's own figures.  NGX_DECLINED: it does not tell.  Its cost
  * grows with the number of arenas and of free chunks: not for hot paths.
  */
-ngx_int_t ngx_http_profiling_allocator_read(ngx_http_profiling_heap_t *heap);
+ngx_int_t ngx_prof_allocator_read(ngx_prof_heap_t *heap);
 
 /* gives free memory back to the system; NGX_DECLINED: it cannot */
-ngx_int_t ngx_http_profiling_allocator_trim(void);
+ngx_int_t ngx_prof_allocator_trim(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_ALLOCATOR_H_INCLUDED_ */
+#endif /* _NGX_PROF_ALLOCATOR_H_INCLUDED_ */

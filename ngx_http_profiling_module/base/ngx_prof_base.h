@@ -4,33 +4,33 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_BASE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_BASE_H_INCLUDED_
+#ifndef _NGX_PROF_BASE_H_INCLUDED_
+#define _NGX_PROF_BASE_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
 
-#define NGX_HTTP_PROFILING_VERSION  "0.1.0"
+#define NGX_PROF_VERSION  "0.1.0"
 
 
 /*
  * What each request passes reads its own object's data directly, not through
  * the table of what other objects define.
  */
-#define NGX_HTTP_PROFILING_HIDDEN  __attribute__((visibility("hidden")))
+#define NGX_PROF_HIDDEN  __attribute__((visibility("hidden")))
 
-#define ngx_http_profiling_always_inline                                      \
+#define ngx_prof_always_inline                                                \
     ngx_inline __attribute__((always_inline))
 
-#define ngx_http_profiling_likely(e)    __builtin_expect(e, 1)
-#define ngx_http_profiling_unlikely(e)  __builtin_expect(e, 0)
+#define ngx_prof_likely(e)    __builtin_expect(e, 1)
+#define ngx_prof_unlikely(e)  __builtin_expect(e, 0)
 
 
 /* ns of CLOCK_MONOTONIC, which all processes of the machine share */
 static ngx_inline uint64_t
-ngx_http_profiling_clock(void)
+ngx_prof_clock(void)
 {
     struct timespec  ts;
 
@@ -42,7 +42,7 @@ ngx_http_profiling_clock(void)
 
 /* ms since the epoch, UTC, as of now */
 static ngx_inline uint64_t
-ngx_http_profiling_time(void)
+ngx_prof_time(void)
 {
     struct timespec  ts;
 
@@ -54,10 +54,10 @@ ngx_http_profiling_time(void)
 
 /* the number of the collector's tick at a clock reading; never 0 */
 static ngx_inline uint32_t
-ngx_http_profiling_tick(uint64_t clock, int64_t interval)
+ngx_prof_tick(uint64_t clock, int64_t interval)
 {
     return (uint32_t) (clock / 1000000 / (uint64_t) interval + 1);
 }
 
 
-#endif /* _NGX_HTTP_PROFILING_BASE_H_INCLUDED_ */
+#endif /* _NGX_PROF_BASE_H_INCLUDED_ */

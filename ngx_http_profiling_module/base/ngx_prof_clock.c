@@ -5,43 +5,43 @@
 
 
 /* readings of the counter around one of the clock, the closest is taken */
-#define NGX_HTTP_PROFILING_CLOCK_TRIES    8
+#define NGX_PROF_CLOCK_TRIES    8
 
 /* ns that the counter is measured for before the first tick */
-#define NGX_HTTP_PROFILING_CLOCK_MEASURE  200000
+#define NGX_PROF_CLOCK_MEASURE  200000
 
 /* a shorter interval, in ns, tells too little of the rate */
-#define NGX_HTTP_PROFILING_CLOCK_SHORT    50000000
+#define NGX_PROF_CLOCK_SHORT    50000000
 
 /* the largest part of its rate by which an error is spread: 1 / 1000 */
-#define NGX_HTTP_PROFILING_CLOCK_SLEW     1000
+#define NGX_PROF_CLOCK_SLEW     1000
 
-#define NGX_HTTP_PROFILING_CLOCK_SOURCE                                       \
+#define NGX_PROF_CLOCK_SOURCE                                                 \
     "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 
-static ngx_uint_t ngx_http_profiling_clock_trusted(void);
-static void ngx_http_profiling_clock_pair(uint64_t *ticks, uint64_t *ns);
+static ngx_uint_t ngx_prof_clock_trusted(void);
+static void ngx_prof_clock_pair(uint64_t *ticks, uint64_t *ns);
 
 
-ngx_http_profiling_counter_t  ngx_http_profiling_counter;
+ngx_prof_counter_t  ngx_prof_counter;
 
-static ngx_uint_t             ngx_http_profiling_clock_chosen;
+static ngx_uint_t             ngx_prof_clock_chosen;
 
 
 ngx_uint_t
-ngx_http_profiling_clock_choose(void)
+ngx_prof_clock_choose(void)
 {
-    ngx_http_profiling_clock_chosen = ngx_http_profiling_clock_trusted();
+    ngx_prof_clock_chosen = ngx_prof_clock_trusted();
 
-    return ngx_http_profiling_clock_chosen;
+    return ngx_prof_clock_chosen;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_clock_counted(void)
+ngx_prof_clock_counted(void)
 {
-    return ngx_http_profiling_clock_chosen;
+    return ngx_prof_clock_chosen;
 }
 
 
@@ -51,7 +51,7 @@ ngx_http_profiling_clock_counted(void)
  */
 
 static ngx_uint_t
-ngx_http_profiling_clock_trusted(void)
+ngx_prof_clock_trusted(void)
 {
 #if (__x86_64__)
 
@@ -59,7 +59,7 @@ ngx_http_profiling_clock_trusted(void)
     u_char   name[8];
     ssize_t  n;
 
-    fd = open(NGX_HTTP_PROFILING_CLOCK_SOURCE, O_RDONLY|O_CLOEXEC);
+    fd = open(NGX_PROF_CLOCK_SOURCE, O_RDONLY|O_CLOEXEC);
 
     if (fd == -1) {
         return 0;
@@ -84,23 +84,23 @@ ngx_http_profiling_clock_trusted(void)
 
 
 void
-ngx_http_profiling_clock_init(void)
+ngx_prof_clock_init(void)
 {
-    uint64_t                       ticks, ns;
-    ngx_http_profiling_counter_t  *counter;
+    uint64_t             ticks, ns;
+    ngx_prof_counter_t  *counter;
 
-    counter = &ngx_http_profiling_counter;
+    counter = &ngx_prof_counter;
 
-    ngx_http_profiling_clock_pair(&counter->ticks, &counter->ns);
+    ngx_prof_clock_pair(&counter->ticks, &counter->ns);
 
     do {
-        ngx_http_profiling_clock_pair(&ticks, &ns);
-    } while (ns - counter->ns < NGX_HTTP_PROFILING_CLOCK_MEASURE
+        ngx_prof_clock_pair(&ticks, &ns);
+    } while (ns - counter->ns < NGX_PROF_CLOCK_MEASURE
              || ticks == counter->ticks);
 
     counter->scale = (uint64_t)
-                         (((ngx_http_profiling_wide_t) (ns - counter->ns)
-                           << NGX_HTTP_PROFILING_CLOCK_BITS)
+                         (((ngx_prof_wide_t) (ns - counter->ns)
+                           << NGX_PROF_CLOCK_BITS)
                           / (ticks - counter->ticks));
     counter->rate = counter->scale;
     counter->seen_ticks = ticks;
@@ -109,28 +109,26 @@ ngx_http_profiling_clock_init(void)
 
 
 void
-ngx_http_profiling_clock_adjust(void)
+ngx_prof_clock_adjust(void)
 {
     uint64_t  ticks, ns;
 
-    ngx_http_profiling_clock_pair(&ticks, &ns);
+    ngx_prof_clock_pair(&ticks, &ns);
 
-    ngx_http_profiling_counter_adjust(&ngx_http_profiling_counter, ticks, ns);
+    ngx_prof_counter_adjust(&ngx_prof_counter, ticks, ns);
 }
 
 
 void
-ngx_http_profiling_counter_adjust(ngx_http_profiling_counter_t *counter,
-    uint64_t ticks, uint64_t ns)
+ngx_prof_counter_adjust(ngx_prof_counter_t *counter, uint64_t ticks,
+    uint64_t ns)
 {
     int64_t   error, slew, scale;
     uint64_t  passed;
 
     passed = ns - counter->seen_ns;
 
-    if (ticks > counter->seen_ticks
-        && passed < NGX_HTTP_PROFILING_CLOCK_SHORT)
-    {
+    if (ticks > counter->seen_ticks && passed < NGX_PROF_CLOCK_SHORT) {
         return;
     }
 
@@ -141,24 +139,24 @@ ngx_http_profiling_counter_adjust(ngx_http_profiling_counter_t *counter,
         counter->ns = ngx_max(counter->ns, ns);
 
     } else {
-        counter->ns = ngx_http_profiling_counter_ns(counter, ticks);
+        counter->ns = ngx_prof_counter_ns(counter, ticks);
 
         error = (int64_t) (ns - counter->ns);
 
-        if (error > NGX_HTTP_PROFILING_CLOCK_STEP) {
+        if (error > NGX_PROF_CLOCK_STEP) {
             counter->ns = ns;
             error = 0;
         }
 
-        scale = (int64_t) (((ngx_http_profiling_wide_t) passed
-                            << NGX_HTTP_PROFILING_CLOCK_BITS)
+        scale = (int64_t) (((ngx_prof_wide_t) passed
+                            << NGX_PROF_CLOCK_BITS)
                            / (ticks - counter->seen_ticks));
 
         /* the next interval is as long as this one */
 
         slew = (int64_t) ((double) scale * (double) error / (double) passed);
-        slew = ngx_min(slew, scale / NGX_HTTP_PROFILING_CLOCK_SLEW);
-        slew = ngx_max(slew, -scale / NGX_HTTP_PROFILING_CLOCK_SLEW);
+        slew = ngx_min(slew, scale / NGX_PROF_CLOCK_SLEW);
+        slew = ngx_max(slew, -scale / NGX_PROF_CLOCK_SLEW);
 
         counter->rate = (uint64_t) scale;
         counter->scale = (uint64_t) (scale + slew);
@@ -173,17 +171,17 @@ ngx_http_profiling_counter_adjust(ngx_http_profiling_counter_t *counter,
 /* the counter and the clock, read at the same time as nearly as can be */
 
 static void
-ngx_http_profiling_clock_pair(uint64_t *ticks, uint64_t *ns)
+ngx_prof_clock_pair(uint64_t *ticks, uint64_t *ns)
 {
     uint64_t    before, after, now, width;
     ngx_uint_t  i;
 
     width = (uint64_t) -1;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CLOCK_TRIES; i++) {
-        before = ngx_http_profiling_counter_read();
-        now = ngx_http_profiling_clock();
-        after = ngx_http_profiling_counter_read();
+    for (i = 0; i < NGX_PROF_CLOCK_TRIES; i++) {
+        before = ngx_prof_counter_read();
+        now = ngx_prof_clock();
+        after = ngx_prof_counter_read();
 
         if (after - before < width) {
             width = after - before;

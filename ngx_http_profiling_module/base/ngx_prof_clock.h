@@ -9,12 +9,12 @@
  * interval, so that the clock never goes back.
  *
  * Worker, main thread, normal context; any else takes
- * ngx_http_profiling_clock().
+ * ngx_prof_clock().
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CLOCK_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CLOCK_H_INCLUDED_
+#ifndef _NGX_PROF_CLOCK_H_INCLUDED_
+#define _NGX_PROF_CLOCK_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,10 +23,10 @@
 
 
 /* bits behind the point of the scale */
-#define NGX_HTTP_PROFILING_CLOCK_BITS  32
+#define NGX_PROF_CLOCK_BITS  32
 
 /* ns that the clock may be late before it is set by a step */
-#define NGX_HTTP_PROFILING_CLOCK_STEP  1000000
+#define NGX_PROF_CLOCK_STEP  1000000
 
 
 /* ns + (counter - ticks) * scale / 2^BITS is CLOCK_MONOTONIC in ns */
@@ -38,39 +38,39 @@ typedef struct {
     uint64_t  rate;         /* the scale without what an error is spread by */
     uint64_t  seen_ticks;   /* as read last: counter and clock, unspread */
     uint64_t  seen_ns;
-} ngx_http_profiling_counter_t;
+} ngx_prof_counter_t;
 
 
-__extension__ typedef unsigned __int128  ngx_http_profiling_wide_t;
+__extension__ typedef unsigned __int128  ngx_prof_wide_t;
 
 
-extern ngx_http_profiling_counter_t  ngx_http_profiling_counter
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_counter_t  ngx_prof_counter
+    NGX_PROF_HIDDEN;
 
 
 /*
  * Master, while the configuration is read: 1 if the processor's counter is to
  * be used.  The workers inherit the answer, see clock_counted().
  */
-ngx_uint_t ngx_http_profiling_clock_choose(void);
-ngx_uint_t ngx_http_profiling_clock_counted(void);
+ngx_uint_t ngx_prof_clock_choose(void);
+ngx_uint_t ngx_prof_clock_counted(void);
 
 /* worker, at its start; takes 0.2 ms: the counter is measured */
-void ngx_http_profiling_clock_init(void);
+void ngx_prof_clock_init(void);
 
 /* worker, at every tick */
-void ngx_http_profiling_clock_adjust(void);
+void ngx_prof_clock_adjust(void);
 
 /*
  * What adjust() does with one reading of the counter and of the clock in ns;
  * apart from it for tests.
  */
-void ngx_http_profiling_counter_adjust(ngx_http_profiling_counter_t *counter,
-    uint64_t ticks, uint64_t ns);
+void ngx_prof_counter_adjust(ngx_prof_counter_t *counter, uint64_t ticks,
+    uint64_t ns);
 
 
 static ngx_inline uint64_t
-ngx_http_profiling_counter_read(void)
+ngx_prof_counter_read(void)
 {
 #if (__x86_64__)
 
@@ -86,7 +86,7 @@ ngx_http_profiling_counter_read(void)
 
 #else
 
-    return ngx_http_profiling_clock();
+    return ngx_prof_clock();
 
 #endif
 }
@@ -95,34 +95,33 @@ ngx_http_profiling_counter_read(void)
 /* ns of a difference of two readings, to some millionths behind a tick */
 
 static ngx_inline uint64_t
-ngx_http_profiling_counter_took(uint64_t ticks)
+ngx_prof_counter_took(uint64_t ticks)
 {
-    return (uint64_t) (((ngx_http_profiling_wide_t) ticks
-                        * ngx_http_profiling_counter.rate)
-                       >> NGX_HTTP_PROFILING_CLOCK_BITS);
+    return (uint64_t) (((ngx_prof_wide_t) ticks
+                        * ngx_prof_counter.rate)
+                       >> NGX_PROF_CLOCK_BITS);
 }
 
 
 static ngx_inline uint64_t
-ngx_http_profiling_counter_ns(const ngx_http_profiling_counter_t *counter,
-    uint64_t ticks)
+ngx_prof_counter_ns(const ngx_prof_counter_t *counter, uint64_t ticks)
 {
     return counter->ns
-           + (uint64_t) (((ngx_http_profiling_wide_t) (ticks - counter->ticks)
+           + (uint64_t) (((ngx_prof_wide_t) (ticks - counter->ticks)
                           * counter->scale)
-                         >> NGX_HTTP_PROFILING_CLOCK_BITS);
+                         >> NGX_PROF_CLOCK_BITS);
 }
 
 
 /* ns; counted is what clock_counted() says, and a constant to the compiler */
 
 static ngx_inline uint64_t
-ngx_http_profiling_loop_clock(ngx_uint_t counted)
+ngx_prof_loop_clock(ngx_uint_t counted)
 {
-    return counted ? ngx_http_profiling_counter_ns(&ngx_http_profiling_counter,
-                                         ngx_http_profiling_counter_read())
-                   : ngx_http_profiling_clock();
+    return counted ? ngx_prof_counter_ns(&ngx_prof_counter,
+                                         ngx_prof_counter_read())
+                   : ngx_prof_clock();
 }
 
 
-#endif /* _NGX_HTTP_PROFILING_CLOCK_H_INCLUDED_ */
+#endif /* _NGX_PROF_CLOCK_H_INCLUDED_ */

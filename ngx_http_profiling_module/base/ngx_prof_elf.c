@@ -7,50 +7,45 @@
 
 
 /* bits of a DT_VERSYM word: not the default version; the version's number */
-#define NGX_HTTP_PROFILING_VER_HIDDEN  0x8000
-#define NGX_HTTP_PROFILING_VER_INDEX   0x7fff
+#define NGX_PROF_VER_HIDDEN  0x8000
+#define NGX_PROF_VER_INDEX   0x7fff
 
 /* the bound of walks through linked lists, which damage makes endless */
-#define NGX_HTTP_PROFILING_VER_MAX  4096
+#define NGX_PROF_VER_MAX  4096
 
 
-static void ngx_http_profiling_elf_dynamic(
-    ngx_http_profiling_elf_object_t *obj, const ElfW(Dyn) *dyn, ngx_uint_t n);
-static void ngx_http_profiling_elf_tables(
-    ngx_http_profiling_elf_object_t *obj, const uintptr_t *value);
-static const void *ngx_http_profiling_elf_table(
-    ngx_http_profiling_elf_object_t *obj, uintptr_t value, size_t element,
-    ngx_uint_t *n);
-static uintptr_t ngx_http_profiling_elf_address(
-    ngx_http_profiling_elf_object_t *obj, uintptr_t value);
-static void ngx_http_profiling_elf_lookup_gnu(
-    ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol);
-static void ngx_http_profiling_elf_lookup_sysv(
-    ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol);
-static ngx_int_t ngx_http_profiling_elf_define(
-    ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol, ngx_uint_t sym);
-static ngx_uint_t ngx_http_profiling_elf_exported(
-    ngx_http_profiling_elf_object_t *obj, ngx_uint_t sym);
-static uintptr_t ngx_http_profiling_elf_ifunc(uintptr_t resolver);
-static uint32_t ngx_http_profiling_elf_defined(
-    ngx_http_profiling_elf_object_t *obj, ngx_uint_t index);
-static uint32_t ngx_http_profiling_elf_needed(
-    ngx_http_profiling_elf_object_t *obj, ngx_uint_t index);
+static void ngx_prof_elf_dynamic(ngx_prof_elf_object_t *obj,
+    const ElfW(Dyn) *dyn, ngx_uint_t n);
+static void ngx_prof_elf_tables(ngx_prof_elf_object_t *obj,
+    const uintptr_t *value);
+static const void *ngx_prof_elf_table(ngx_prof_elf_object_t *obj,
+    uintptr_t value, size_t element, ngx_uint_t *n);
+static uintptr_t ngx_prof_elf_address(ngx_prof_elf_object_t *obj,
+    uintptr_t value);
+static void ngx_prof_elf_lookup_gnu(ngx_prof_elf_object_t *obj,
+    ngx_prof_elf_symbol_t *symbol);
+static void ngx_prof_elf_lookup_sysv(ngx_prof_elf_object_t *obj,
+    ngx_prof_elf_symbol_t *symbol);
+static ngx_int_t ngx_prof_elf_define(ngx_prof_elf_object_t *obj,
+    ngx_prof_elf_symbol_t *symbol, ngx_uint_t sym);
+static ngx_uint_t ngx_prof_elf_exported(ngx_prof_elf_object_t *obj,
+    ngx_uint_t sym);
+static uintptr_t ngx_prof_elf_ifunc(uintptr_t resolver);
+static uint32_t ngx_prof_elf_defined(ngx_prof_elf_object_t *obj,
+    ngx_uint_t index);
+static uint32_t ngx_prof_elf_needed(ngx_prof_elf_object_t *obj,
+    ngx_uint_t index);
 
 
 ngx_int_t
-ngx_http_profiling_elf_object(ngx_http_profiling_elf_object_t *obj,
-    struct dl_phdr_info *info)
+ngx_prof_elf_object(ngx_prof_elf_object_t *obj, struct dl_phdr_info *info)
 {
     size_t             room;
     uintptr_t          addr, vdso, dynamic;
     ngx_uint_t         i;
     const ElfW(Phdr)  *ph;
 
-    ngx_memzero(obj, sizeof(ngx_http_profiling_elf_object_t));
+    ngx_memzero(obj, sizeof(ngx_prof_elf_object_t));
 
     obj->info = info;
     obj->base = info->dlpi_addr;
@@ -59,7 +54,7 @@ ngx_http_profiling_elf_object(ngx_http_profiling_elf_object_t *obj,
 
     vdso = getauxval(AT_SYSINFO_EHDR);
 
-    if (vdso && ngx_http_profiling_elf_room(obj, vdso, 0)) {
+    if (vdso && ngx_prof_elf_room(obj, vdso, 0)) {
         return NGX_DECLINED;
     }
 
@@ -71,7 +66,7 @@ ngx_http_profiling_elf_object(ngx_http_profiling_elf_object_t *obj,
 
         if (ph->p_type == PT_DYNAMIC) {
             addr = obj->base + ph->p_vaddr;
-            room = ngx_http_profiling_elf_room(obj, addr, PF_R);
+            room = ngx_prof_elf_room(obj, addr, PF_R);
             room = ngx_min(room, ph->p_memsz);
             dynamic = addr;
         }
@@ -81,15 +76,15 @@ ngx_http_profiling_elf_object(ngx_http_profiling_elf_object_t *obj,
         return NGX_DECLINED;
     }
 
-    ngx_http_profiling_elf_dynamic(obj, (const ElfW(Dyn) *) dynamic,
-                                   room / sizeof(ElfW(Dyn)));
+    ngx_prof_elf_dynamic(obj, (const ElfW(Dyn) *) dynamic,
+                         room / sizeof(ElfW(Dyn)));
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_elf_dynamic(ngx_http_profiling_elf_object_t *obj,
-    const ElfW(Dyn) *dyn, ngx_uint_t n)
+ngx_prof_elf_dynamic(ngx_prof_elf_object_t *obj, const ElfW(Dyn) *dyn,
+    ngx_uint_t n)
 {
     uintptr_t   value[DT_NUM], gnu, versym;
     ngx_uint_t  i;
@@ -117,27 +112,24 @@ ngx_http_profiling_elf_dynamic(ngx_http_profiling_elf_object_t *obj,
             versym = dyn[i].d_un.d_ptr;
 
         } else if (dyn[i].d_tag == DT_VERDEF) {
-            obj->verdef = ngx_http_profiling_elf_address(obj,
-                                                       dyn[i].d_un.d_ptr);
+            obj->verdef = ngx_prof_elf_address(obj, dyn[i].d_un.d_ptr);
 
         } else if (dyn[i].d_tag == DT_VERNEED) {
-            obj->verneed = ngx_http_profiling_elf_address(obj,
-                                                       dyn[i].d_un.d_ptr);
+            obj->verneed = ngx_prof_elf_address(obj, dyn[i].d_un.d_ptr);
         }
     }
 
-    obj->versym = ngx_http_profiling_elf_table(obj, versym, sizeof(uint16_t),
-                                               &obj->nversym);
-    obj->gnu_hash = ngx_http_profiling_elf_table(obj, gnu, sizeof(uint32_t),
-                                                 &obj->gnu_words);
+    obj->versym = ngx_prof_elf_table(obj, versym, sizeof(uint16_t),
+                                     &obj->nversym);
+    obj->gnu_hash = ngx_prof_elf_table(obj, gnu, sizeof(uint32_t),
+                                       &obj->gnu_words);
 
-    ngx_http_profiling_elf_tables(obj, value);
+    ngx_prof_elf_tables(obj, value);
 }
 
 
 static void
-ngx_http_profiling_elf_tables(ngx_http_profiling_elf_object_t *obj,
-    const uintptr_t *value)
+ngx_prof_elf_tables(ngx_prof_elf_object_t *obj, const uintptr_t *value)
 {
     ngx_uint_t  n;
 
@@ -145,27 +137,27 @@ ngx_http_profiling_elf_tables(ngx_http_profiling_elf_object_t *obj,
         obj->symbolic = 1;
     }
 
-    obj->pltgot = ngx_http_profiling_elf_address(obj, value[DT_PLTGOT]);
+    obj->pltgot = ngx_prof_elf_address(obj, value[DT_PLTGOT]);
 
-    obj->symtab = ngx_http_profiling_elf_table(obj, value[DT_SYMTAB],
-                                               sizeof(ElfW(Sym)),
-                                               &obj->nsyms);
-    obj->strtab = ngx_http_profiling_elf_table(obj, value[DT_STRTAB], 1, &n);
+    obj->symtab = ngx_prof_elf_table(obj, value[DT_SYMTAB],
+                                     sizeof(ElfW(Sym)),
+                                     &obj->nsyms);
+    obj->strtab = ngx_prof_elf_table(obj, value[DT_STRTAB], 1, &n);
     obj->strsz = ngx_min(n, value[DT_STRSZ]);
 
-    obj->sysv_hash = ngx_http_profiling_elf_table(obj, value[DT_HASH],
-                                                  sizeof(uint32_t),
-                                                  &obj->sysv_words);
-    obj->rela = ngx_http_profiling_elf_table(obj, value[DT_RELA],
-                                             sizeof(ElfW(Rela)), &n);
+    obj->sysv_hash = ngx_prof_elf_table(obj, value[DT_HASH],
+                                        sizeof(uint32_t),
+                                        &obj->sysv_words);
+    obj->rela = ngx_prof_elf_table(obj, value[DT_RELA],
+                                   sizeof(ElfW(Rela)), &n);
     obj->nrela = ngx_min(n, value[DT_RELASZ] / sizeof(ElfW(Rela)));
 
     if (value[DT_PLTREL] != DT_RELA) {
         return;
     }
 
-    obj->plt = ngx_http_profiling_elf_table(obj, value[DT_JMPREL],
-                                            sizeof(ElfW(Rela)), &n);
+    obj->plt = ngx_prof_elf_table(obj, value[DT_JMPREL],
+                                  sizeof(ElfW(Rela)), &n);
     obj->nplt = ngx_min(n, value[DT_PLTRELSZ] / sizeof(ElfW(Rela)));
 
     /*
@@ -185,18 +177,18 @@ ngx_http_profiling_elf_tables(ngx_http_profiling_elf_object_t *obj,
 /* a table and how many elements fit in its segment, NULL if it cannot be */
 
 static const void *
-ngx_http_profiling_elf_table(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t value, size_t element, ngx_uint_t *n)
+ngx_prof_elf_table(ngx_prof_elf_object_t *obj, uintptr_t value, size_t element,
+    ngx_uint_t *n)
 {
     uintptr_t  addr;
 
-    addr = ngx_http_profiling_elf_address(obj, value);
+    addr = ngx_prof_elf_address(obj, value);
 
     if (addr % ngx_min(element, sizeof(ElfW(Addr)))) {
         addr = 0;
     }
 
-    *n = addr ? ngx_http_profiling_elf_room(obj, addr, PF_R) / element : 0;
+    *n = addr ? ngx_prof_elf_room(obj, addr, PF_R) / element : 0;
 
     return (const void *) addr;
 }
@@ -208,26 +200,24 @@ ngx_http_profiling_elf_table(ngx_http_profiling_elf_object_t *obj,
  */
 
 static uintptr_t
-ngx_http_profiling_elf_address(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t value)
+ngx_prof_elf_address(ngx_prof_elf_object_t *obj, uintptr_t value)
 {
     if (value == 0) {
         return 0;
     }
 
-    if (value >= obj->base && ngx_http_profiling_elf_room(obj, value, PF_R)) {
+    if (value >= obj->base && ngx_prof_elf_room(obj, value, PF_R)) {
         return value;
     }
 
     value += obj->base;
 
-    return ngx_http_profiling_elf_room(obj, value, PF_R) ? value : 0;
+    return ngx_prof_elf_room(obj, value, PF_R) ? value : 0;
 }
 
 
 size_t
-ngx_http_profiling_elf_room(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t addr, ElfW(Word) flags)
+ngx_prof_elf_room(ngx_prof_elf_object_t *obj, uintptr_t addr, ElfW(Word) flags)
 {
     uintptr_t          offset;
     ngx_uint_t         i;
@@ -254,8 +244,7 @@ ngx_http_profiling_elf_room(ngx_http_profiling_elf_object_t *obj,
 /* both ends are rounded down, as loaders do */
 
 ngx_uint_t
-ngx_http_profiling_elf_relro(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t page, size_t size)
+ngx_prof_elf_relro(ngx_prof_elf_object_t *obj, uintptr_t page, size_t size)
 {
     uintptr_t          start, end;
     ngx_uint_t         i;
@@ -277,8 +266,8 @@ ngx_http_profiling_elf_relro(ngx_http_profiling_elf_object_t *obj,
 
 
 ngx_uint_t
-ngx_http_profiling_elf_name(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t sym, const char *name, size_t len)
+ngx_prof_elf_name(ngx_prof_elf_object_t *obj, ngx_uint_t sym, const char *name,
+    size_t len)
 {
     size_t  offset;
 
@@ -298,12 +287,12 @@ ngx_http_profiling_elf_name(ngx_http_profiling_elf_object_t *obj,
 /* the hash functions of DT_GNU_HASH and, from the gABI, of DT_HASH */
 
 void
-ngx_http_profiling_elf_symbol(ngx_http_profiling_elf_symbol_t *symbol,
-    const char *name, void *never)
+ngx_prof_elf_symbol(ngx_prof_elf_symbol_t *symbol, const char *name,
+    void *never)
 {
     const u_char  *p;
 
-    ngx_memzero(symbol, sizeof(ngx_http_profiling_elf_symbol_t));
+    ngx_memzero(symbol, sizeof(ngx_prof_elf_symbol_t));
 
     symbol->name = name;
     symbol->len = ngx_strlen(name) + 1;
@@ -321,18 +310,17 @@ ngx_http_profiling_elf_symbol(ngx_http_profiling_elf_symbol_t *symbol,
 
 
 void
-ngx_http_profiling_elf_lookup(ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol)
+ngx_prof_elf_lookup(ngx_prof_elf_object_t *obj, ngx_prof_elf_symbol_t *symbol)
 {
     if (symbol->address) {
         return;
     }
 
     if (obj->gnu_hash) {
-        ngx_http_profiling_elf_lookup_gnu(obj, symbol);
+        ngx_prof_elf_lookup_gnu(obj, symbol);
 
     } else if (obj->sysv_hash) {
-        ngx_http_profiling_elf_lookup_sysv(obj, symbol);
+        ngx_prof_elf_lookup_sysv(obj, symbol);
     }
 }
 
@@ -344,8 +332,8 @@ ngx_http_profiling_elf_lookup(ngx_http_profiling_elf_object_t *obj,
  */
 
 static void
-ngx_http_profiling_elf_lookup_gnu(ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol)
+ngx_prof_elf_lookup_gnu(ngx_prof_elf_object_t *obj,
+    ngx_prof_elf_symbol_t *symbol)
 {
     uint32_t         hash;
     uint64_t         i, sym, first, nbuckets, buckets, chains;
@@ -375,7 +363,7 @@ ngx_http_profiling_elf_lookup_gnu(ngx_http_profiling_elf_object_t *obj,
         hash = word[i];
 
         if ((hash | 1) == (symbol->gnu_hash | 1)
-            && ngx_http_profiling_elf_define(obj, symbol, sym) == NGX_OK)
+            && ngx_prof_elf_define(obj, symbol, sym) == NGX_OK)
         {
             return;
         }
@@ -390,8 +378,8 @@ ngx_http_profiling_elf_lookup_gnu(ngx_http_profiling_elf_object_t *obj,
 /* DT_HASH: number of buckets and of symbols, the buckets, a link a symbol */
 
 static void
-ngx_http_profiling_elf_lookup_sysv(ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol)
+ngx_prof_elf_lookup_sysv(ngx_prof_elf_object_t *obj,
+    ngx_prof_elf_symbol_t *symbol)
 {
     uint64_t         i, sym, nbuckets, nchains;
     const uint32_t  *word;
@@ -414,7 +402,7 @@ ngx_http_profiling_elf_lookup_sysv(ngx_http_profiling_elf_object_t *obj,
 
     for (i = 0; i < nchains && sym != 0 && sym < nchains; i++) {
 
-        if (ngx_http_profiling_elf_define(obj, symbol, sym) == NGX_OK) {
+        if (ngx_prof_elf_define(obj, symbol, sym) == NGX_OK) {
             return;
         }
 
@@ -430,13 +418,13 @@ ngx_http_profiling_elf_lookup_sysv(ngx_http_profiling_elf_object_t *obj,
  */
 
 static ngx_int_t
-ngx_http_profiling_elf_define(ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol, ngx_uint_t sym)
+ngx_prof_elf_define(ngx_prof_elf_object_t *obj, ngx_prof_elf_symbol_t *symbol,
+    ngx_uint_t sym)
 {
     uintptr_t         addr;
     const ElfW(Sym)  *s;
 
-    if (!ngx_http_profiling_elf_name(obj, sym, symbol->name, symbol->len)) {
+    if (!ngx_prof_elf_name(obj, sym, symbol->name, symbol->len)) {
         return NGX_DECLINED;
     }
 
@@ -451,15 +439,15 @@ ngx_http_profiling_elf_define(ngx_http_profiling_elf_object_t *obj,
         return NGX_DECLINED;
     }
 
-    if (!ngx_http_profiling_elf_exported(obj, sym)
-        || ngx_http_profiling_elf_room(obj, addr, PF_X) == 0
+    if (!ngx_prof_elf_exported(obj, sym)
+        || ngx_prof_elf_room(obj, addr, PF_X) == 0
         || addr == symbol->never)
     {
         return NGX_DECLINED;
     }
 
     if (ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC) {
-        addr = ngx_http_profiling_elf_ifunc(addr);
+        addr = ngx_prof_elf_ifunc(addr);
 
         if (addr == 0) {
             return NGX_DECLINED;
@@ -467,7 +455,7 @@ ngx_http_profiling_elf_define(ngx_http_profiling_elf_object_t *obj,
     }
 
     symbol->address = addr;
-    symbol->version = ngx_http_profiling_elf_version(obj, sym);
+    symbol->version = ngx_prof_elf_version(obj, sym);
 
     return NGX_OK;
 }
@@ -479,8 +467,7 @@ ngx_http_profiling_elf_define(ngx_http_profiling_elf_object_t *obj,
  */
 
 static ngx_uint_t
-ngx_http_profiling_elf_exported(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t sym)
+ngx_prof_elf_exported(ngx_prof_elf_object_t *obj, ngx_uint_t sym)
 {
     ngx_uint_t        bind, type, visibility;
     const ElfW(Sym)  *s;
@@ -503,7 +490,7 @@ ngx_http_profiling_elf_exported(ngx_http_profiling_elf_object_t *obj,
 
     return sym >= obj->nversym
            || (obj->versym[sym] != VER_NDX_LOCAL
-               && !(obj->versym[sym] & NGX_HTTP_PROFILING_VER_HIDDEN));
+               && !(obj->versym[sym] & NGX_PROF_VER_HIDDEN));
 }
 
 
@@ -514,7 +501,7 @@ ngx_http_profiling_elf_exported(ngx_http_profiling_elf_object_t *obj,
  */
 
 static uintptr_t
-ngx_http_profiling_elf_ifunc(uintptr_t resolver)
+ngx_prof_elf_ifunc(uintptr_t resolver)
 {
 #if (defined __aarch64__)
 
@@ -542,8 +529,7 @@ ngx_http_profiling_elf_ifunc(uintptr_t resolver)
 
 
 uint32_t
-ngx_http_profiling_elf_version(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t sym)
+ngx_prof_elf_version(ngx_prof_elf_object_t *obj, ngx_uint_t sym)
 {
     ngx_uint_t  index;
 
@@ -551,21 +537,20 @@ ngx_http_profiling_elf_version(ngx_http_profiling_elf_object_t *obj,
         return 0;
     }
 
-    index = obj->versym[sym] & NGX_HTTP_PROFILING_VER_INDEX;
+    index = obj->versym[sym] & NGX_PROF_VER_INDEX;
 
     if (index <= VER_NDX_GLOBAL) {
         return 0;
     }
 
     return (obj->symtab[sym].st_shndx == SHN_UNDEF)
-           ? ngx_http_profiling_elf_needed(obj, index)
-           : ngx_http_profiling_elf_defined(obj, index);
+           ? ngx_prof_elf_needed(obj, index)
+           : ngx_prof_elf_defined(obj, index);
 }
 
 
 static uint32_t
-ngx_http_profiling_elf_defined(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t index)
+ngx_prof_elf_defined(ngx_prof_elf_object_t *obj, ngx_uint_t index)
 {
     uintptr_t            addr;
     ngx_uint_t           i;
@@ -573,11 +558,11 @@ ngx_http_profiling_elf_defined(ngx_http_profiling_elf_object_t *obj,
 
     addr = obj->verdef;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_VER_MAX; i++) {
+    for (i = 0; i < NGX_PROF_VER_MAX; i++) {
 
         if (addr == 0
             || addr % sizeof(uint32_t)
-            || ngx_http_profiling_elf_room(obj, addr, PF_R)
+            || ngx_prof_elf_room(obj, addr, PF_R)
                < sizeof(ElfW(Verdef)))
         {
             return 0;
@@ -603,8 +588,7 @@ ngx_http_profiling_elf_defined(ngx_http_profiling_elf_object_t *obj,
 /* a list of libraries, each with a list of versions; both elements are alike */
 
 static uint32_t
-ngx_http_profiling_elf_needed(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t index)
+ngx_prof_elf_needed(ngx_prof_elf_object_t *obj, ngx_uint_t index)
 {
     uintptr_t             addr, next;
     ngx_uint_t            i, inner;
@@ -615,11 +599,11 @@ ngx_http_profiling_elf_needed(ngx_http_profiling_elf_object_t *obj,
     next = 0;
     inner = 0;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_VER_MAX; i++) {
+    for (i = 0; i < NGX_PROF_VER_MAX; i++) {
 
         if (addr == 0
             || addr % sizeof(uint32_t)
-            || ngx_http_profiling_elf_room(obj, addr, PF_R)
+            || ngx_prof_elf_room(obj, addr, PF_R)
                < sizeof(ElfW(Vernaux)))
         {
             return 0;
@@ -635,7 +619,7 @@ ngx_http_profiling_elf_needed(ngx_http_profiling_elf_object_t *obj,
 
         aux = (const ElfW(Vernaux) *) addr;
 
-        if ((aux->vna_other & NGX_HTTP_PROFILING_VER_INDEX) == index) {
+        if ((aux->vna_other & NGX_PROF_VER_INDEX) == index) {
             return aux->vna_hash;
         }
 

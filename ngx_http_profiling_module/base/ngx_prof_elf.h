@@ -10,8 +10,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_INTERPOSE_ELF_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_INTERPOSE_ELF_H_INCLUDED_
+#ifndef _NGX_PROF_ELF_H_INCLUDED_
+#define _NGX_PROF_ELF_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -43,7 +43,7 @@ typedef struct {
     uintptr_t             verneed;
     uintptr_t             pltgot;
     ngx_uint_t            symbolic;    /* prefers its own definitions */
-} ngx_http_profiling_elf_object_t;
+} ngx_prof_elf_object_t;
 
 
 /* a function that is looked for, and what is known about it */
@@ -57,7 +57,7 @@ typedef struct {
     uintptr_t             address;     /* 0: not found */
     uintptr_t             canonical;   /* its PLT address in a non-PIE */
     uint32_t              version;     /* hash of its version's name, or 0 */
-} ngx_http_profiling_elf_symbol_t;
+} ngx_prof_elf_symbol_t;
 
 
 /*
@@ -76,21 +76,20 @@ typedef struct {
  *            not 0
  */
 
-ngx_int_t ngx_http_profiling_elf_object(ngx_http_profiling_elf_object_t *obj,
+ngx_int_t ngx_prof_elf_object(ngx_prof_elf_object_t *obj,
     struct dl_phdr_info *info);
-size_t ngx_http_profiling_elf_room(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t addr, ElfW(Word) flags);
-ngx_uint_t ngx_http_profiling_elf_name(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t sym, const char *name, size_t len);
-uint32_t ngx_http_profiling_elf_version(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t sym);
-ngx_uint_t ngx_http_profiling_elf_relro(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t page, size_t size);
+size_t ngx_prof_elf_room(ngx_prof_elf_object_t *obj, uintptr_t addr,
+    ElfW(Word) flags);
+ngx_uint_t ngx_prof_elf_name(ngx_prof_elf_object_t *obj, ngx_uint_t sym,
+    const char *name, size_t len);
+uint32_t ngx_prof_elf_version(ngx_prof_elf_object_t *obj, ngx_uint_t sym);
+ngx_uint_t ngx_prof_elf_relro(ngx_prof_elf_object_t *obj, uintptr_t page,
+    size_t size);
 
-void ngx_http_profiling_elf_symbol(ngx_http_profiling_elf_symbol_t *symbol,
-    const char *name, void *never);
-void ngx_http_profiling_elf_lookup(ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_elf_symbol_t *symbol);
+void ngx_prof_elf_symbol(ngx_prof_elf_symbol_t *symbol, const char *name,
+    void *never);
+void ngx_prof_elf_lookup(ngx_prof_elf_object_t *obj,
+    ngx_prof_elf_symbol_t *symbol);
 
 
-#endif /* _NGX_HTTP_PROFILING_INTERPOSE_ELF_H_INCLUDED_ */
+#endif /* _NGX_PROF_ELF_H_INCLUDED_ */

@@ -6,12 +6,12 @@
 #include "ngx_prof_base.h"
 
 
-static void ngx_http_profiling_job_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_job_step(void *data);
+static void ngx_prof_job_handler(ngx_event_t *ev);
+static ngx_int_t ngx_prof_job_step(void *data);
 
 
 void
-ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
+ngx_prof_event_init(ngx_event_t *ev, ngx_connection_t *c,
     ngx_event_handler_pt handler, ngx_log_t *log)
 {
     ev->handler = handler;
@@ -24,7 +24,7 @@ ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
 
 
 void
-ngx_http_profiling_event_stop(ngx_event_t *ev)
+ngx_prof_event_stop(ngx_event_t *ev)
 {
     if (ev->timer_set) {
         ngx_del_timer(ev);
@@ -37,7 +37,7 @@ ngx_http_profiling_event_stop(ngx_event_t *ev)
 
 
 void
-ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer)
+ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 {
     /*
      * nginx counts from the begin of the pass, which may be long ago, and in
@@ -50,34 +50,34 @@ ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 
 
 ngx_int_t
-ngx_http_profiling_slice(ngx_http_profiling_step_pt step, void *data)
+ngx_prof_slice(ngx_prof_step_pt step, void *data)
 {
     uint64_t   end;
     ngx_int_t  rc;
 
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_SLICE;
+    end = ngx_prof_clock() + NGX_PROF_SLICE;
 
     do {
         rc = step(data);
 
-    } while (rc == NGX_AGAIN && ngx_http_profiling_clock() < end);
+    } while (rc == NGX_AGAIN && ngx_prof_clock() < end);
 
     return rc;
 }
 
 
 void
-ngx_http_profiling_job_start(ngx_http_profiling_job_t *job, ngx_log_t *log)
+ngx_prof_job_start(ngx_prof_job_t *job, ngx_log_t *log)
 {
-    ngx_http_profiling_event_init(&job->event, &job->connection,
-                                  ngx_http_profiling_job_handler, log);
+    ngx_prof_event_init(&job->event, &job->connection,
+                        ngx_prof_job_handler, log);
 
     ngx_post_event(&job->event, &ngx_posted_events);
 }
 
 
 ngx_int_t
-ngx_http_profiling_job_wait(ngx_http_profiling_job_t *job, ngx_msec_t timer)
+ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer)
 {
     /* nginx would keep one that is about to expire */
 
@@ -85,27 +85,27 @@ ngx_http_profiling_job_wait(ngx_http_profiling_job_t *job, ngx_msec_t timer)
         ngx_del_timer(&job->event);
     }
 
-    ngx_http_profiling_event_timer(&job->event, timer);
+    ngx_prof_event_timer(&job->event, timer);
 
     return NGX_DONE;
 }
 
 
 void
-ngx_http_profiling_job_stop(ngx_http_profiling_job_t *job)
+ngx_prof_job_stop(ngx_prof_job_t *job)
 {
-    ngx_http_profiling_event_stop(&job->event);
+    ngx_prof_event_stop(&job->event);
 }
 
 
 static void
-ngx_http_profiling_job_handler(ngx_event_t *ev)
+ngx_prof_job_handler(ngx_event_t *ev)
 {
-    ngx_int_t                  rc;
-    ngx_http_profiling_job_t  *job;
+    ngx_int_t        rc;
+    ngx_prof_job_t  *job;
 
-    job = (ngx_http_profiling_job_t *)
-              ((u_char *) ev - offsetof(ngx_http_profiling_job_t, event));
+    job = (ngx_prof_job_t *)
+              ((u_char *) ev - offsetof(ngx_prof_job_t, event));
 
     ev->timedout = 0;
 
@@ -113,7 +113,7 @@ ngx_http_profiling_job_handler(ngx_event_t *ev)
         ngx_delete_posted_event(ev);
     }
 
-    rc = ngx_http_profiling_slice(ngx_http_profiling_job_step, job);
+    rc = ngx_prof_slice(ngx_prof_job_step, job);
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
@@ -124,7 +124,7 @@ ngx_http_profiling_job_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_profiling_job_stop(job);
+    ngx_prof_job_stop(job);
 
     job->done(job->data, rc);
 }
@@ -133,9 +133,9 @@ ngx_http_profiling_job_handler(ngx_event_t *ev)
 /* a step may set the next one */
 
 static ngx_int_t
-ngx_http_profiling_job_step(void *data)
+ngx_prof_job_step(void *data)
 {
-    ngx_http_profiling_job_t *job = data;
+    ngx_prof_job_t *job = data;
 
     return job->step(job->data);
 }

@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_EVENT_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_EVENT_H_INCLUDED_
+#ifndef _NGX_PROF_JOB_H_INCLUDED_
+#define _NGX_PROF_JOB_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -19,51 +19,48 @@
 
 
 /* ns of one slice */
-#define NGX_HTTP_PROFILING_SLICE  300000
+#define NGX_PROF_SLICE  300000
 
 
 /* one step of at most some 100 us; NGX_AGAIN: there is more to do now */
-typedef ngx_int_t (*ngx_http_profiling_step_pt)(void *data);
+typedef ngx_int_t (*ngx_prof_step_pt)(void *data);
 
 
 typedef struct {
 
     /* also NGX_DONE: it waits, see job_wait(); else: the job has ended */
-    ngx_http_profiling_step_pt    step;
+    ngx_prof_step_pt    step;
 
     /* the job has ended by what the last step has returned */
-    void                        (*done)(void *data, ngx_int_t rc);
-    void                         *data;     /* of both */
+    void              (*done)(void *data, ngx_int_t rc);
+    void               *data;               /* of both */
 
-    ngx_event_t                   event;
-    ngx_connection_t              connection;
-} ngx_http_profiling_job_t;
+    ngx_event_t         event;
+    ngx_connection_t    connection;
+} ngx_prof_job_t;
 
 
 /* c: what nginx takes for the event's connection, zeroed as the event is */
-void ngx_http_profiling_event_init(ngx_event_t *ev, ngx_connection_t *c,
+void ngx_prof_event_init(ngx_event_t *ev, ngx_connection_t *c,
     ngx_event_handler_pt handler, ngx_log_t *log);
 
 /* it is neither a timer nor posted any more */
-void ngx_http_profiling_event_stop(ngx_event_t *ev);
+void ngx_prof_event_stop(ngx_event_t *ev);
 
 /* in so many ms, counted from now, and never before */
-void ngx_http_profiling_event_timer(ngx_event_t *ev, ngx_msec_t timer);
+void ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer);
 
 /* steps until they take no more, or for one slice; what the last returned */
-ngx_int_t ngx_http_profiling_slice(ngx_http_profiling_step_pt step,
-    void *data);
+ngx_int_t ngx_prof_slice(ngx_prof_step_pt step, void *data);
 
 /* step, done and data are set, the rest is zeroed; the first step is later */
-void ngx_http_profiling_job_start(ngx_http_profiling_job_t *job,
-    ngx_log_t *log);
+void ngx_prof_job_start(ngx_prof_job_t *job, ngx_log_t *log);
 
 /* for a step: the next one comes in some ms; NGX_DONE */
-ngx_int_t ngx_http_profiling_job_wait(ngx_http_profiling_job_t *job,
-    ngx_msec_t timer);
+ngx_int_t ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer);
 
 /* no more steps, and done is not called; may be called at any time */
-void ngx_http_profiling_job_stop(ngx_http_profiling_job_t *job);
+void ngx_prof_job_stop(ngx_prof_job_t *job);
 
 
-#endif /* _NGX_HTTP_PROFILING_EVENT_H_INCLUDED_ */
+#endif /* _NGX_PROF_JOB_H_INCLUDED_ */

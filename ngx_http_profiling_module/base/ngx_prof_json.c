@@ -4,97 +4,90 @@
 #include "ngx_prof_json.h"
 
 
-static void ngx_http_profiling_json_key(ngx_http_profiling_json_t *j,
-    const char *key);
-static ngx_uint_t ngx_http_profiling_json_escape(ngx_http_profiling_text_t *t,
-    u_char ch);
+static void ngx_prof_json_key(ngx_prof_json_t *j, const char *key);
+static ngx_uint_t ngx_prof_json_escape(ngx_prof_text_t *t, u_char ch);
 
 
 static void
-ngx_http_profiling_json_key(ngx_http_profiling_json_t *j, const char *key)
+ngx_prof_json_key(ngx_prof_json_t *j, const char *key)
 {
     if (j->comma) {
-        ngx_http_profiling_text_write(&j->text, ",", 1);
+        ngx_prof_text_write(&j->text, ",", 1);
     }
 
     j->comma = 1;
 
     if (key) {
-        ngx_http_profiling_text_write(&j->text, "\"", 1);
-        ngx_http_profiling_text_puts(&j->text, key);
-        ngx_http_profiling_text_write(&j->text, "\":", 2);
+        ngx_prof_text_write(&j->text, "\"", 1);
+        ngx_prof_text_puts(&j->text, key);
+        ngx_prof_text_write(&j->text, "\":", 2);
     }
 }
 
 
 void
-ngx_http_profiling_json_open(ngx_http_profiling_json_t *j, const char *key,
-    char bracket)
+ngx_prof_json_open(ngx_prof_json_t *j, const char *key, char bracket)
 {
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_write(&j->text, &bracket, 1);
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_write(&j->text, &bracket, 1);
     j->comma = 0;
 }
 
 
 void
-ngx_http_profiling_json_close(ngx_http_profiling_json_t *j, char bracket)
+ngx_prof_json_close(ngx_prof_json_t *j, char bracket)
 {
-    ngx_http_profiling_text_write(&j->text, &bracket, 1);
+    ngx_prof_text_write(&j->text, &bracket, 1);
     j->comma = 1;
 }
 
 
 void
-ngx_http_profiling_json_uint(ngx_http_profiling_json_t *j, const char *key,
-    uint64_t n)
+ngx_prof_json_uint(ngx_prof_json_t *j, const char *key, uint64_t n)
 {
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_printf(&j->text, "%uL", n);
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_printf(&j->text, "%uL", n);
 }
 
 
 void
-ngx_http_profiling_json_int(ngx_http_profiling_json_t *j, const char *key,
-    int64_t n)
+ngx_prof_json_int(ngx_prof_json_t *j, const char *key, int64_t n)
 {
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_printf(&j->text, "%L", n);
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_printf(&j->text, "%L", n);
 }
 
 
 void
-ngx_http_profiling_json_bool(ngx_http_profiling_json_t *j, const char *key,
-    ngx_uint_t n)
+ngx_prof_json_bool(ngx_prof_json_t *j, const char *key, ngx_uint_t n)
 {
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_puts(&j->text, n ? "true" : "false");
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_puts(&j->text, n ? "true" : "false");
 }
 
 
 void
-ngx_http_profiling_json_null(ngx_http_profiling_json_t *j, const char *key)
+ngx_prof_json_null(ngx_prof_json_t *j, const char *key)
 {
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_write(&j->text, "null", 4);
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_write(&j->text, "null", 4);
 }
 
 
 void
-ngx_http_profiling_json_double(ngx_http_profiling_json_t *j, const char *key,
-    double n)
+ngx_prof_json_double(ngx_prof_json_t *j, const char *key, double n)
 {
     u_char  *p, text[NGX_INT64_LEN + 8];
 
     /* nginx prints the whole part as an integer of 64 bits */
 
-    if (!(n > -NGX_HTTP_PROFILING_JSON_MAX && n < NGX_HTTP_PROFILING_JSON_MAX))
+    if (!(n > -NGX_PROF_JSON_MAX && n < NGX_PROF_JSON_MAX))
     {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
-    ngx_http_profiling_json_key(j, key);
+    ngx_prof_json_key(j, key);
 
     p = ngx_snprintf(text, sizeof(text), "%s%.6f", n < 0 ? "-" : "",
                      n < 0 ? -n : n);
@@ -107,58 +100,56 @@ ngx_http_profiling_json_double(ngx_http_profiling_json_t *j, const char *key,
         p--;
     }
 
-    ngx_http_profiling_text_write(&j->text, text, p - text);
+    ngx_prof_text_write(&j->text, text, p - text);
 }
 
 
 void
-ngx_http_profiling_json_string(ngx_http_profiling_json_t *j, const char *key,
-    const u_char *data, size_t len)
+ngx_prof_json_string(ngx_prof_json_t *j, const char *key, const u_char *data,
+    size_t len)
 {
-    ngx_http_profiling_json_begin(j, key);
-    ngx_http_profiling_json_part(j, data, len);
-    ngx_http_profiling_json_end(j);
+    ngx_prof_json_begin(j, key);
+    ngx_prof_json_part(j, data, len);
+    ngx_prof_json_end(j);
 }
 
 
 void
-ngx_http_profiling_json_begin(ngx_http_profiling_json_t *j, const char *key)
+ngx_prof_json_begin(ngx_prof_json_t *j, const char *key)
 {
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_write(&j->text, "\"", 1);
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_write(&j->text, "\"", 1);
 }
 
 
 void
-ngx_http_profiling_json_part(ngx_http_profiling_json_t *j,
-    const u_char *data, size_t len)
+ngx_prof_json_part(ngx_prof_json_t *j, const u_char *data, size_t len)
 {
-    (void) ngx_http_profiling_text_utf8(&j->text, data, len,
-                                        ngx_http_profiling_json_escape);
+    (void) ngx_prof_text_utf8(&j->text, data, len, ngx_prof_json_escape);
 }
 
 
 void
-ngx_http_profiling_json_end(ngx_http_profiling_json_t *j)
+ngx_prof_json_end(ngx_prof_json_t *j)
 {
-    ngx_http_profiling_text_write(&j->text, "\"", 1);
+    ngx_prof_text_write(&j->text, "\"", 1);
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_json_escape(ngx_http_profiling_text_t *t, u_char ch)
+ngx_prof_json_escape(ngx_prof_text_t *t, u_char ch)
 {
     u_char  pair[2];
 
     if (ch == '"' || ch == '\\') {
         pair[0] = '\\';
         pair[1] = ch;
-        ngx_http_profiling_text_write(t, pair, 2);
+        ngx_prof_text_write(t, pair, 2);
         return 1;
     }
 
     if (ch < 0x20 || ch == 0x7f) {
-        ngx_http_profiling_text_printf(t, "\\u%04xi", (ngx_int_t) ch);
+        ngx_prof_text_printf(t, "\\u%04xi", (ngx_int_t) ch);
         return 1;
     }
 
@@ -167,20 +158,19 @@ ngx_http_profiling_json_escape(ngx_http_profiling_text_t *t, u_char ch)
 
 
 void
-ngx_http_profiling_json_time(ngx_http_profiling_json_t *j, const char *key,
-    uint64_t ms)
+ngx_prof_json_time(ngx_prof_json_t *j, const char *key, uint64_t ms)
 {
     ngx_tm_t  tm;
 
     if (ms == 0) {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
     ngx_gmtime((time_t) (ms / 1000), &tm);
 
-    ngx_http_profiling_json_key(j, key);
-    ngx_http_profiling_text_printf(&j->text,
+    ngx_prof_json_key(j, key);
+    ngx_prof_text_printf(&j->text,
                              "\"%4d-%02d-%02dT%02d:%02d:%02d.%03uLZ\"",
                              tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
                              tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec,

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_JSON_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_JSON_H_INCLUDED_
+#ifndef _NGX_PROF_JSON_H_INCLUDED_
+#define _NGX_PROF_JSON_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,50 +15,40 @@
 
 
 typedef struct {
-    ngx_http_profiling_text_t   text;
-    ngx_uint_t                  comma;      /* before the next value */
-} ngx_http_profiling_json_t;
+    ngx_prof_text_t  text;
+    ngx_uint_t       comma;                 /* before the next value */
+} ngx_prof_json_t;
 
 
 /* key may be NULL in all of these: an element of an array, or the whole */
 
-void ngx_http_profiling_json_open(ngx_http_profiling_json_t *j,
-    const char *key, char bracket);
-void ngx_http_profiling_json_close(ngx_http_profiling_json_t *j,
-    char bracket);
+void ngx_prof_json_open(ngx_prof_json_t *j, const char *key, char bracket);
+void ngx_prof_json_close(ngx_prof_json_t *j, char bracket);
 
-void ngx_http_profiling_json_uint(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t n);
-void ngx_http_profiling_json_int(ngx_http_profiling_json_t *j,
-    const char *key, int64_t n);
-void ngx_http_profiling_json_bool(ngx_http_profiling_json_t *j,
-    const char *key, ngx_uint_t n);
-void ngx_http_profiling_json_null(ngx_http_profiling_json_t *j,
-    const char *key);
+void ngx_prof_json_uint(ngx_prof_json_t *j, const char *key, uint64_t n);
+void ngx_prof_json_int(ngx_prof_json_t *j, const char *key, int64_t n);
+void ngx_prof_json_bool(ngx_prof_json_t *j, const char *key, ngx_uint_t n);
+void ngx_prof_json_null(ngx_prof_json_t *j, const char *key);
 
 /* with 6 digits after the point, zeros at the end left out; null from MAX on */
-#define NGX_HTTP_PROFILING_JSON_MAX  9223372036854775808.0
+#define NGX_PROF_JSON_MAX  9223372036854775808.0
 
-void ngx_http_profiling_json_double(ngx_http_profiling_json_t *j,
-    const char *key, double n);
+void ngx_prof_json_double(ngx_prof_json_t *j, const char *key, double n);
 
-void ngx_http_profiling_json_string(ngx_http_profiling_json_t *j,
-    const char *key, const u_char *data, size_t len);
+void ngx_prof_json_string(ngx_prof_json_t *j, const char *key,
+    const u_char *data, size_t len);
 
-#define ngx_http_profiling_json_cstring(j, key, s)                            \
-    ngx_http_profiling_json_string(j, key, (const u_char *) (s),              \
-                                   ngx_strlen(s))
+#define ngx_prof_json_cstring(j, key, s)                                      \
+    ngx_prof_json_string(j, key, (const u_char *) (s),                        \
+                         ngx_strlen(s))
 
 /* a long string in parts; a part ends at the end of a character */
-void ngx_http_profiling_json_begin(ngx_http_profiling_json_t *j,
-    const char *key);
-void ngx_http_profiling_json_part(ngx_http_profiling_json_t *j,
-    const u_char *data, size_t len);
-void ngx_http_profiling_json_end(ngx_http_profiling_json_t *j);
+void ngx_prof_json_begin(ngx_prof_json_t *j, const char *key);
+void ngx_prof_json_part(ngx_prof_json_t *j, const u_char *data, size_t len);
+void ngx_prof_json_end(ngx_prof_json_t *j);
 
 /* a time in ms since the epoch as RFC 3339 in UTC; 0: null */
-void ngx_http_profiling_json_time(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t ms);
+void ngx_prof_json_time(ngx_prof_json_t *j, const char *key, uint64_t ms);
 
 
-#endif /* _NGX_HTTP_PROFILING_JSON_H_INCLUDED_ */
+#endif /* _NGX_PROF_JSON_H_INCLUDED_ */

@@ -6,47 +6,44 @@
 #include "ngx_prof_alive.h"
 
 
-static int64_t ngx_http_profiling_system_field(const char *text,
-    const char *name);
-static void ngx_http_profiling_system_status(
-    ngx_http_profiling_gauges_t *g);
-static ngx_int_t ngx_http_profiling_system_statm(uint64_t *resident,
-    uint64_t *shared);
-static uint64_t ngx_http_profiling_system_descriptors(void);
-static uint64_t ngx_http_profiling_cgroup_limit(const char *root,
-    const char *path, const char *file);
-static uint64_t ngx_http_profiling_number_file(const char *path);
+static int64_t ngx_prof_system_field(const char *text, const char *name);
+static void ngx_prof_system_status(ngx_prof_gauges_t *g);
+static ngx_int_t ngx_prof_system_statm(uint64_t *resident, uint64_t *shared);
+static uint64_t ngx_prof_system_descriptors(void);
+static uint64_t ngx_prof_cgroup_limit(const char *root, const char *path,
+    const char *file);
+static uint64_t ngx_prof_number_file(const char *path);
 
 
 /* where the hierarchies of cgroups are mounted, cgroups(7) */
-#define NGX_HTTP_PROFILING_CGROUP      "/sys/fs/cgroup"
-#define NGX_HTTP_PROFILING_CGROUP_V1   "/sys/fs/cgroup/memory"
+#define NGX_PROF_CGROUP      "/sys/fs/cgroup"
+#define NGX_PROF_CGROUP_V1   "/sys/fs/cgroup/memory"
 
 
 /* calls of system_memory() between two readings of /proc/self/status */
-#define NGX_HTTP_PROFILING_STATUS_EACH  8
+#define NGX_PROF_STATUS_EACH  8
 
 
-static int                          ngx_http_profiling_status_fd = -1;
-static int                          ngx_http_profiling_statm_fd = -1;
-static int                          ngx_http_profiling_fd_fd = -1;
-static ngx_uint_t                   ngx_http_profiling_status_age;
-static ngx_http_profiling_gauges_t  ngx_http_profiling_status;
+static int                ngx_prof_status_fd = -1;
+static int                ngx_prof_statm_fd = -1;
+static int                ngx_prof_fd_fd = -1;
+static ngx_uint_t         ngx_prof_status_age;
+static ngx_prof_gauges_t  ngx_prof_status;
 
 
 void
-ngx_http_profiling_system_init(ngx_log_t *log)
+ngx_prof_system_init(ngx_log_t *log)
 {
-    ngx_http_profiling_status_age = 0;
+    ngx_prof_status_age = 0;
 
-    ngx_http_profiling_status_fd = open("/proc/self/status",
-                                        O_RDONLY|O_CLOEXEC);
-    ngx_http_profiling_statm_fd = open("/proc/self/statm",
-                                       O_RDONLY|O_CLOEXEC);
-    ngx_http_profiling_fd_fd = open("/proc/self/fd",
-                                    O_PATH|O_DIRECTORY|O_CLOEXEC);
+    ngx_prof_status_fd = open("/proc/self/status",
+                              O_RDONLY|O_CLOEXEC);
+    ngx_prof_statm_fd = open("/proc/self/statm",
+                             O_RDONLY|O_CLOEXEC);
+    ngx_prof_fd_fd = open("/proc/self/fd",
+                          O_PATH|O_DIRECTORY|O_CLOEXEC);
 
-    if (ngx_http_profiling_status_fd == -1) {
+    if (ngx_prof_status_fd == -1) {
         ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno,
                       "open() \"/proc/self/status\" failed, "
                       "resident memory is not known");
@@ -55,17 +52,17 @@ ngx_http_profiling_system_init(ngx_log_t *log)
 
 
 void
-ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
+ngx_prof_system_memory(ngx_prof_gauges_t *g)
 {
-    uint64_t                      anonymous;
-    ngx_http_profiling_gauges_t  *status;
+    uint64_t            anonymous;
+    ngx_prof_gauges_t  *status;
 
-    status = &ngx_http_profiling_status;
+    status = &ngx_prof_status;
 
-    if (ngx_http_profiling_status_age++ % NGX_HTTP_PROFILING_STATUS_EACH == 0)
+    if (ngx_prof_status_age++ % NGX_PROF_STATUS_EACH == 0)
     {
-        ngx_memzero(status, sizeof(ngx_http_profiling_gauges_t));
-        ngx_http_profiling_system_status(status);
+        ngx_memzero(status, sizeof(ngx_prof_gauges_t));
+        ngx_prof_system_status(status);
     }
 
     g->unavailable |= status->unavailable;
@@ -75,16 +72,16 @@ ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
     g->threads = status->threads;
     g->stack_main = status->stack_main;
 
-    anonymous = ngx_http_profiling_system_anonymous();
+    anonymous = ngx_prof_system_anonymous();
 
     if (anonymous) {
         g->anonymous = anonymous;
     }
 
-    g->descriptors = ngx_http_profiling_system_descriptors();
+    g->descriptors = ngx_prof_system_descriptors();
 
     if (g->descriptors == 0) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_FDS;
+        g->unavailable |= NGX_PROF_NO_FDS;
     }
 }
 
@@ -92,11 +89,11 @@ ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g)
 /* what is not shared is anonymous: RssAnon of the present moment */
 
 uint64_t
-ngx_http_profiling_system_anonymous(void)
+ngx_prof_system_anonymous(void)
 {
     uint64_t  resident, shared;
 
-    if (ngx_http_profiling_system_statm(&resident, &shared) != NGX_OK) {
+    if (ngx_prof_system_statm(&resident, &shared) != NGX_OK) {
         return 0;
     }
 
@@ -105,23 +102,23 @@ ngx_http_profiling_system_anonymous(void)
 
 
 static void
-ngx_http_profiling_system_status(ngx_http_profiling_gauges_t *g)
+ngx_prof_system_status(ngx_prof_gauges_t *g)
 {
     char      text[4096];
     int64_t   anonymous, shared, files;
     ssize_t   n;
 
-    n = (ngx_http_profiling_status_fd == -1) ? -1
-        : pread(ngx_http_profiling_status_fd, text, sizeof(text) - 1, 0);
+    n = (ngx_prof_status_fd == -1) ? -1
+        : pread(ngx_prof_status_fd, text, sizeof(text) - 1, 0);
 
     text[n > 0 ? n : 0] = '\0';
 
-    anonymous = ngx_http_profiling_system_field(text, "\nRssAnon:");
-    files = ngx_http_profiling_system_field(text, "\nRssFile:");
-    shared = ngx_http_profiling_system_field(text, "\nRssShmem:");
+    anonymous = ngx_prof_system_field(text, "\nRssAnon:");
+    files = ngx_prof_system_field(text, "\nRssFile:");
+    shared = ngx_prof_system_field(text, "\nRssShmem:");
 
     if (anonymous == -1 || files == -1 || shared == -1) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_MEMORY;
+        g->unavailable |= NGX_PROF_NO_MEMORY;
 
     } else {
         g->anonymous = anonymous * 1024;
@@ -129,23 +126,23 @@ ngx_http_profiling_system_status(ngx_http_profiling_gauges_t *g)
         g->shared = shared * 1024;
     }
 
-    g->threads = ngx_max(ngx_http_profiling_system_field(text, "\nThreads:"),
+    g->threads = ngx_max(ngx_prof_system_field(text, "\nThreads:"),
                          0);
     g->stack_main = 1024 * (uint64_t)
-               ngx_max(ngx_http_profiling_system_field(text, "\nVmStk:"), 0);
+               ngx_max(ngx_prof_system_field(text, "\nVmStk:"), 0);
 }
 
 
 /* pages that are resident, and those of files and shared memory: proc(5) */
 
 static ngx_int_t
-ngx_http_profiling_system_statm(uint64_t *resident, uint64_t *shared)
+ngx_prof_system_statm(uint64_t *resident, uint64_t *shared)
 {
     char     *p, text[128];
     ssize_t   n;
 
-    n = (ngx_http_profiling_statm_fd == -1) ? -1
-        : pread(ngx_http_profiling_statm_fd, text, sizeof(text) - 1, 0);
+    n = (ngx_prof_statm_fd == -1) ? -1
+        : pread(ngx_prof_statm_fd, text, sizeof(text) - 1, 0);
 
     if (n <= 0) {
         return NGX_ERROR;
@@ -162,7 +159,7 @@ ngx_http_profiling_system_statm(uint64_t *resident, uint64_t *shared)
 
 
 static int64_t
-ngx_http_profiling_system_field(const char *text, const char *name)
+ngx_prof_system_field(const char *text, const char *name)
 {
     char  *p;
 
@@ -178,13 +175,11 @@ ngx_http_profiling_system_field(const char *text, const char *name)
  */
 
 static uint64_t
-ngx_http_profiling_system_descriptors(void)
+ngx_prof_system_descriptors(void)
 {
     struct stat  sb;
 
-    if (ngx_http_profiling_fd_fd == -1
-        || fstat(ngx_http_profiling_fd_fd, &sb) == -1)
-    {
+    if (ngx_prof_fd_fd == -1 || fstat(ngx_prof_fd_fd, &sb) == -1) {
         return 0;
     }
 
@@ -193,7 +188,7 @@ ngx_http_profiling_system_descriptors(void)
 
 
 void
-ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t)
+ngx_prof_system_usage(ngx_prof_totals_t *t)
 {
     struct rusage  ru;
 
@@ -211,18 +206,18 @@ ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t)
 
 
 u_char
-ngx_http_profiling_system_state(ngx_pid_t pid)
+ngx_prof_system_state(ngx_pid_t pid)
 {
     u_char  state;
 
-    (void) ngx_http_profiling_process_start(pid, &state);
+    (void) ngx_prof_process_start(pid, &state);
 
     return state;
 }
 
 
 uint64_t
-ngx_http_profiling_memory_limit(void)
+ngx_prof_memory_limit(void)
 {
     char      *p, *line, *next, *path, text[8192];
     FILE      *f;
@@ -259,12 +254,12 @@ ngx_http_profiling_memory_limit(void)
         found = 0;
 
         if (ngx_strncmp(line, "0::", 3) == 0) {
-            found = ngx_http_profiling_cgroup_limit(NGX_HTTP_PROFILING_CGROUP,
-                                                    path, "memory.max");
+            found = ngx_prof_cgroup_limit(NGX_PROF_CGROUP,
+                                          path, "memory.max");
 
         } else if (ngx_strstr(line, ":memory:")) {
-            found = ngx_http_profiling_cgroup_limit(
-                                      NGX_HTTP_PROFILING_CGROUP_V1,
+            found = ngx_prof_cgroup_limit(
+                                      NGX_PROF_CGROUP_V1,
                                       path, "memory.limit_in_bytes");
         }
 
@@ -280,8 +275,7 @@ ngx_http_profiling_memory_limit(void)
 /* the smallest limit of a cgroup and of those above it; 0: none */
 
 static uint64_t
-ngx_http_profiling_cgroup_limit(const char *root, const char *path,
-    const char *file)
+ngx_prof_cgroup_limit(const char *root, const char *path, const char *file)
 {
     char      *p, dir[NGX_MAX_PATH], name[NGX_MAX_PATH];
     int        n;
@@ -304,7 +298,7 @@ ngx_http_profiling_cgroup_limit(const char *root, const char *path,
                      (p && p[1]) ? "/" : "", file);
 
         if (n > 0 && n < (int) sizeof(name)) {
-            value = ngx_http_profiling_number_file(name);
+            value = ngx_prof_number_file(name);
 
             if (value && (limit == 0 || value < limit)) {
                 limit = value;
@@ -328,7 +322,7 @@ ngx_http_profiling_cgroup_limit(const char *root, const char *path,
 /* 0: no such file, or no number ("max") */
 
 static uint64_t
-ngx_http_profiling_number_file(const char *path)
+ngx_prof_number_file(const char *path)
 {
     int      fd;
     char     text[NGX_INT64_LEN + 2];

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_
+#ifndef _NGX_PROF_PROC_H_INCLUDED_
+#define _NGX_PROF_PROC_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,7 +16,7 @@
 
 
 /* worker, when it starts */
-void ngx_http_profiling_system_init(ngx_log_t *log);
+void ngx_prof_system_init(ngx_log_t *log);
 
 /*
  * Fills anonymous, shared, files, stack_main, threads, descriptors of g; what
@@ -24,25 +24,25 @@ void ngx_http_profiling_system_init(ngx_log_t *log);
  * are as of now; the others, which cost ten times as much to ask for and move
  * slowly, are asked for at every eighth call.
  */
-void ngx_http_profiling_system_memory(ngx_http_profiling_gauges_t *g);
+void ngx_prof_system_memory(ngx_prof_gauges_t *g);
 
 /* anonymous resident bytes as of now, 0: they cannot be had */
-uint64_t ngx_http_profiling_system_anonymous(void);
+uint64_t ngx_prof_system_anonymous(void);
 
 /* CPU time, context switches and faults of this process since its start */
-void ngx_http_profiling_system_usage(ngx_http_profiling_totals_t *t);
+void ngx_prof_system_usage(ngx_prof_totals_t *t);
 
 /*
  * The state letter of a process from /proc (R, S, D, T, ...), 0: it cannot
  * be known.
  */
-u_char ngx_http_profiling_system_state(ngx_pid_t pid);
+u_char ngx_prof_system_state(ngx_pid_t pid);
 
 /*
  * The memory the server may use, in bytes: the smallest limit of its cgroups
  * (v2 or v1), else the machine's memory.
  */
-uint64_t ngx_http_profiling_memory_limit(void);
+uint64_t ngx_prof_memory_limit(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_SYSTEM_H_INCLUDED_ */
+#endif /* _NGX_PROF_PROC_H_INCLUDED_ */

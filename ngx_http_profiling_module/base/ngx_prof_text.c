@@ -4,19 +4,18 @@
 #include "ngx_prof_text.h"
 
 
-#define NGX_HTTP_PROFILING_TEXT_BUF   16384
-#define NGX_HTTP_PROFILING_TEXT_LINE  512
+#define NGX_PROF_TEXT_BUF   16384
+#define NGX_PROF_TEXT_LINE  512
 
 
-static u_char *ngx_http_profiling_text_room(ngx_http_profiling_text_t *t,
-    size_t len);
-static size_t ngx_http_profiling_utf8_length(const u_char *p, size_t len);
+static u_char *ngx_prof_text_room(ngx_prof_text_t *t, size_t len);
+static size_t ngx_prof_utf8_length(const u_char *p, size_t len);
 
 
 void
-ngx_http_profiling_text_init(ngx_http_profiling_text_t *t, ngx_pool_t *pool)
+ngx_prof_text_init(ngx_prof_text_t *t, ngx_pool_t *pool)
 {
-    ngx_memzero(t, sizeof(ngx_http_profiling_text_t));
+    ngx_memzero(t, sizeof(ngx_prof_text_t));
 
     t->pool = pool;
     t->last = &t->first;
@@ -24,7 +23,7 @@ ngx_http_profiling_text_init(ngx_http_profiling_text_t *t, ngx_pool_t *pool)
 
 
 static u_char *
-ngx_http_profiling_text_room(ngx_http_profiling_text_t *t, size_t len)
+ngx_prof_text_room(ngx_prof_text_t *t, size_t len)
 {
     ngx_chain_t  *cl;
 
@@ -39,7 +38,7 @@ ngx_http_profiling_text_room(ngx_http_profiling_text_t *t, size_t len)
     cl = ngx_alloc_chain_link(t->pool);
 
     t->buf = cl ? ngx_create_temp_buf(t->pool,
-                                 ngx_max(len, NGX_HTTP_PROFILING_TEXT_BUF)
+                                 ngx_max(len, NGX_PROF_TEXT_BUF)
                                  + sizeof(uint64_t))
                 : NULL;
 
@@ -63,8 +62,7 @@ ngx_http_profiling_text_room(ngx_http_profiling_text_t *t, size_t len)
 
 
 void
-ngx_http_profiling_text_write(ngx_http_profiling_text_t *t, const void *data,
-    size_t len)
+ngx_prof_text_write(ngx_prof_text_t *t, const void *data, size_t len)
 {
     u_char  *p;
 
@@ -74,7 +72,7 @@ ngx_http_profiling_text_write(ngx_http_profiling_text_t *t, const void *data,
         return;
     }
 
-    p = ngx_http_profiling_text_room(t, len);
+    p = ngx_prof_text_room(t, len);
 
     if (p) {
         t->buf->last = ngx_cpymem(p, data, len);
@@ -84,11 +82,11 @@ ngx_http_profiling_text_write(ngx_http_profiling_text_t *t, const void *data,
 
 
 void *
-ngx_http_profiling_text_reserve(ngx_http_profiling_text_t *t, size_t len)
+ngx_prof_text_reserve(ngx_prof_text_t *t, size_t len)
 {
     u_char  *p;
 
-    p = ngx_http_profiling_text_room(t, len);
+    p = ngx_prof_text_room(t, len);
 
     if (p) {
         t->buf->last += len;
@@ -100,21 +98,19 @@ ngx_http_profiling_text_reserve(ngx_http_profiling_text_t *t, size_t len)
 
 
 void
-ngx_http_profiling_text_printf(ngx_http_profiling_text_t *t,
-    const char *format, ...)
+ngx_prof_text_printf(ngx_prof_text_t *t, const char *format, ...)
 {
     u_char   *p;
     va_list   args;
 
-    p = ngx_http_profiling_text_room(t, NGX_HTTP_PROFILING_TEXT_LINE);
+    p = ngx_prof_text_room(t, NGX_PROF_TEXT_LINE);
 
     if (p == NULL) {
         return;
     }
 
     va_start(args, format);
-    t->buf->last = ngx_vslprintf(p, p + NGX_HTTP_PROFILING_TEXT_LINE, format,
-                                 args);
+    t->buf->last = ngx_vslprintf(p, p + NGX_PROF_TEXT_LINE, format, args);
     va_end(args);
 
     t->size += t->buf->last - p;
@@ -122,8 +118,8 @@ ngx_http_profiling_text_printf(ngx_http_profiling_text_t *t,
 
 
 ngx_uint_t
-ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t, const u_char *p,
-    size_t len, ngx_uint_t (*escape)(ngx_http_profiling_text_t *t, u_char ch))
+ngx_prof_text_utf8(ngx_prof_text_t *t, const u_char *p, size_t len,
+    ngx_uint_t (*escape)(ngx_prof_text_t *t, u_char ch))
 {
     size_t         n;
     ngx_uint_t     replaced;
@@ -137,23 +133,23 @@ ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t, const u_char *p,
         if (*p < 0x80) {
 
             if (!escape(t, *p)) {
-                ngx_http_profiling_text_write(t, p, 1);
+                ngx_prof_text_write(t, p, 1);
             }
 
             p++;
             continue;
         }
 
-        n = ngx_http_profiling_utf8_length(p, last - p);
+        n = ngx_prof_utf8_length(p, last - p);
 
         if (n == 0) {
-            ngx_http_profiling_text_write(t, "\xef\xbf\xbd", 3);
+            ngx_prof_text_write(t, "\xef\xbf\xbd", 3);
             replaced++;
             p++;
             continue;
         }
 
-        ngx_http_profiling_text_write(t, p, n);
+        ngx_prof_text_write(t, p, n);
         p += n;
     }
 
@@ -167,7 +163,7 @@ ngx_http_profiling_text_utf8(ngx_http_profiling_text_t *t, const u_char *p,
  */
 
 static size_t
-ngx_http_profiling_utf8_length(const u_char *p, size_t len)
+ngx_prof_utf8_length(const u_char *p, size_t len)
 {
     u_char  low, high;
     size_t  i, n;
@@ -208,7 +204,7 @@ ngx_http_profiling_utf8_length(const u_char *p, size_t len)
 
 
 ngx_chain_t *
-ngx_http_profiling_text_finish(ngx_http_profiling_text_t *t)
+ngx_prof_text_finish(ngx_prof_text_t *t)
 {
     if (t->failed || t->buf == NULL) {
         return NULL;

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CONF_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CONF_H_INCLUDED_
+#ifndef _NGX_PROF_CONF_H_INCLUDED_
+#define _NGX_PROF_CONF_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,61 +15,61 @@
 #include "ngx_prof_zone.h"
 
 
-#define NGX_HTTP_PROFILING_ZONE_NAME  "profiling"
+#define NGX_PROF_ZONE_NAME  "profiling"
 
-#define NGX_HTTP_PROFILING_LOCAL      0
-#define NGX_HTTP_PROFILING_ANY        1
+#define NGX_PROF_LOCAL      0
+#define NGX_PROF_ANY        1
 
 
 /* where a location configuration was created */
 
 typedef enum {
-    NGX_HTTP_PROFILING_IN_HTTP = 0,
-    NGX_HTTP_PROFILING_IN_SERVER,
-    NGX_HTTP_PROFILING_IN_LOCATION,
-    NGX_HTTP_PROFILING_IN_BLOCK         /* if, limit_except: as around it */
-} ngx_http_profiling_context_e;
+    NGX_PROF_IN_HTTP = 0,
+    NGX_PROF_IN_SERVER,
+    NGX_PROF_IN_LOCATION,
+    NGX_PROF_IN_BLOCK                   /* if, limit_except: as around it */
+} ngx_prof_context_e;
 
 
-typedef struct ngx_http_profiling_loc_conf_s  ngx_http_profiling_loc_conf_t;
+typedef struct ngx_prof_loc_conf_s  ngx_prof_loc_conf_t;
 
-struct ngx_http_profiling_loc_conf_s {
-    ngx_flag_t                       enable;
-    ngx_uint_t                       access;      /* LOCAL, ANY */
-    ngx_uint_t                       place;       /* index in the zone */
-    ngx_uint_t                       counted;     /* its requests are */
-    ngx_uint_t                       context;
-    ngx_uint_t                       prefix;      /* neither exact nor regex */
-    ngx_http_handler_pt              handler;     /* of ours, or NULL */
-    ngx_str_t                        name;        /* as configured */
-    ngx_str_t                        label;       /* of the server */
-    ngx_array_t                     *names;       /* ngx_str_t, of it too */
-    ngx_http_profiling_loc_conf_t   *parent;
-    ngx_http_core_srv_conf_t        *server;
+struct ngx_prof_loc_conf_s {
+    ngx_flag_t                 enable;
+    ngx_uint_t                 access;            /* LOCAL, ANY */
+    ngx_uint_t                 place;             /* index in the zone */
+    ngx_uint_t                 counted;           /* its requests are */
+    ngx_uint_t                 context;
+    ngx_uint_t                 prefix;            /* neither exact nor regex */
+    ngx_http_handler_pt        handler;           /* of ours, or NULL */
+    ngx_str_t                  name;              /* as configured */
+    ngx_str_t                  label;             /* of the server */
+    ngx_array_t               *names;             /* ngx_str_t, of it too */
+    ngx_prof_loc_conf_t       *parent;
+    ngx_http_core_srv_conf_t  *server;
 };
 
 
 typedef struct {
-    ngx_flag_t                       active;
-    ngx_uint_t                       used;        /* any directive of ours */
-    int64_t                          setting[NGX_HTTP_PROFILING_SETTINGS];
-    uint64_t                         memory_limit;    /* bytes */
+    ngx_flag_t             active;
+    ngx_uint_t             used;                  /* any directive of ours */
+    int64_t                setting[NGX_PROF_SETTINGS];
+    uint64_t               memory_limit;              /* bytes */
 
-    ngx_shm_zone_t                  *shm_zone;
-    ngx_str_t                        zone_name;
-    size_t                           zone_size;   /* 0: by itself */
-    ngx_int_t                        slots;       /* NGX_CONF_UNSET: same */
-    ngx_uint_t                       slot_n;      /* as it came out */
-    ngx_http_profiling_zone_t       *zone;
+    ngx_shm_zone_t        *shm_zone;
+    ngx_str_t              zone_name;
+    size_t                 zone_size;             /* 0: by itself */
+    ngx_int_t              slots;                 /* NGX_CONF_UNSET: same */
+    ngx_uint_t             slot_n;                /* as it came out */
+    ngx_prof_zone_t       *zone;
 
-    ngx_array_t                      locations;
-                                    /* of ngx_http_profiling_loc_conf_t * */
-    ngx_array_t                      peers;       /* see context.c */
-} ngx_http_profiling_main_conf_t;
+    ngx_array_t            locations;
+                                    /* of ngx_prof_loc_conf_t * */
+    ngx_array_t            peers;                 /* see context.c */
+} ngx_prof_main_conf_t;
 
 
 extern ngx_module_t  ngx_http_profiling_core_module;
 extern ngx_module_t  ngx_http_profiling_module;
 
 
-#endif /* _NGX_HTTP_PROFILING_CONF_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONF_H_INCLUDED_ */

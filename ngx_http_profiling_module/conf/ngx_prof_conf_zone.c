@@ -12,20 +12,19 @@
 #include "ngx_prof_zone.h"
 
 
-static void *ngx_http_profiling_core_create_conf(ngx_cycle_t *cycle);
-static char *ngx_http_profiling_core_init_conf(ngx_cycle_t *cycle,
-    void *conf);
-static size_t ngx_http_profiling_memory_with_slab(size_t size);
-static ngx_shm_zone_t *ngx_http_profiling_memory_old_zone(
-    ngx_cycle_t *cycle, ngx_str_t *name);
-static ngx_uint_t ngx_http_profiling_memory_slots(ngx_cycle_t *cycle,
-    ngx_http_profiling_main_conf_t *mcf);
-static ngx_int_t ngx_http_profiling_memory_init_zone(ngx_shm_zone_t *shm_zone,
+static void *ngx_prof_core_create_conf(ngx_cycle_t *cycle);
+static char *ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf);
+static size_t ngx_prof_memory_with_slab(size_t size);
+static ngx_shm_zone_t *ngx_prof_memory_old_zone(ngx_cycle_t *cycle,
+    ngx_str_t *name);
+static ngx_uint_t ngx_prof_memory_slots(ngx_cycle_t *cycle,
+    ngx_prof_main_conf_t *mcf);
+static ngx_int_t ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
-static ngx_int_t ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
-    ngx_http_profiling_main_conf_t *mcf);
-static ngx_int_t ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
-    ngx_http_profiling_main_conf_t *mcf, ngx_http_profiling_shape_t *shape);
+static ngx_int_t ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone,
+    ngx_prof_main_conf_t *mcf);
+static ngx_int_t ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone,
+    ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape);
 
 
 /*
@@ -33,7 +32,7 @@ static ngx_int_t ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
  * after the module's file was replaced: an address in nginx itself.
  */
 
-#define ngx_http_profiling_tag  ((void *) &ngx_http_core_module)
+#define ngx_prof_tag  ((void *) &ngx_http_core_module)
 
 
 /*
@@ -42,14 +41,14 @@ static ngx_int_t ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
  */
 
 typedef struct {
-    ngx_http_profiling_main_conf_t  *main_conf;
-} ngx_http_profiling_core_conf_t;
+    ngx_prof_main_conf_t  *main_conf;
+} ngx_prof_core_conf_t;
 
 
 static ngx_core_module_t  ngx_http_profiling_core_module_ctx = {
     ngx_string("http_profiling"),
-    ngx_http_profiling_core_create_conf,
-    ngx_http_profiling_core_init_conf
+    ngx_prof_core_create_conf,
+    ngx_prof_core_init_conf
 };
 
 
@@ -70,22 +69,22 @@ ngx_module_t  ngx_http_profiling_core_module = {
 
 
 static void *
-ngx_http_profiling_core_create_conf(ngx_cycle_t *cycle)
+ngx_prof_core_create_conf(ngx_cycle_t *cycle)
 {
-    return ngx_pcalloc(cycle->pool, sizeof(ngx_http_profiling_core_conf_t));
+    return ngx_pcalloc(cycle->pool, sizeof(ngx_prof_core_conf_t));
 }
 
 
 static char *
-ngx_http_profiling_core_init_conf(ngx_cycle_t *cycle, void *conf)
+ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf)
 {
-    ngx_http_profiling_core_conf_t *pcf = conf;
+    ngx_prof_core_conf_t *pcf = conf;
 
     if (pcf->main_conf == NULL) {
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_profiling_memory_size_zone(cycle, pcf->main_conf) != NGX_OK)
+    if (ngx_prof_memory_size_zone(cycle, pcf->main_conf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -95,25 +94,24 @@ ngx_http_profiling_core_init_conf(ngx_cycle_t *cycle, void *conf)
 
 
 ngx_int_t
-ngx_http_profiling_memory_add_zone(ngx_conf_t *cf,
-    ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 {
-    ngx_http_profiling_core_conf_t  *pcf;
+    ngx_prof_core_conf_t  *pcf;
 
     if (mcf->zone_name.len == 0) {
-        ngx_str_set(&mcf->zone_name, NGX_HTTP_PROFILING_ZONE_NAME);
+        ngx_str_set(&mcf->zone_name, NGX_PROF_ZONE_NAME);
     }
 
     mcf->shm_zone = ngx_shared_memory_add(cf, &mcf->zone_name, mcf->zone_size,
-                                          ngx_http_profiling_tag);
+                                          ngx_prof_tag);
     if (mcf->shm_zone == NULL) {
         return NGX_ERROR;
     }
 
-    mcf->shm_zone->init = ngx_http_profiling_memory_init_zone;
+    mcf->shm_zone->init = ngx_prof_memory_init_zone;
     mcf->shm_zone->data = mcf;
 
-    pcf = (ngx_http_profiling_core_conf_t *)
+    pcf = (ngx_prof_core_conf_t *)
               ngx_get_conf(cf->cycle->conf_ctx,
                            ngx_http_profiling_core_module);
 
@@ -124,16 +122,15 @@ ngx_http_profiling_memory_add_zone(ngx_conf_t *cf,
 
 
 ngx_int_t
-ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
-    ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_memory_size_zone(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
-    size_t                       size;
-    ngx_shm_zone_t              *old;
-    ngx_http_profiling_shape_t   shape;
+    size_t            size;
+    ngx_shm_zone_t   *old;
+    ngx_prof_shape_t  shape;
 
-    mcf->slot_n = ngx_http_profiling_memory_slots(cycle, mcf);
+    mcf->slot_n = ngx_prof_memory_slots(cycle, mcf);
 
-    old = ngx_http_profiling_memory_old_zone(cycle, &mcf->zone_name);
+    old = ngx_prof_memory_old_zone(cycle, &mcf->zone_name);
 
     if (old) {
 
@@ -156,12 +153,12 @@ ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
     }
 
     shape.slots = mcf->slot_n;
-    shape.history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
-    shape.places = 2 * ngx_http_profiling_place_number(mcf) + 30;
-    shape.stacks = NGX_HTTP_PROFILING_STACKS_MAX;
-    shape.dump = NGX_HTTP_PROFILING_DUMP_MAX;
+    shape.history = mcf->setting[NGX_PROF_HISTORY];
+    shape.places = 2 * ngx_prof_place_number(mcf) + 30;
+    shape.stacks = NGX_PROF_STACKS_MAX;
+    shape.dump = NGX_PROF_DUMP_MAX;
 
-    size = ngx_http_profiling_zone_size(&shape);
+    size = ngx_prof_zone_size(&shape);
 
     if (size == 0) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
@@ -169,7 +166,7 @@ ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
         return NGX_ERROR;
     }
 
-    mcf->shm_zone->shm.size = ngx_http_profiling_memory_with_slab(size);
+    mcf->shm_zone->shm.size = ngx_prof_memory_with_slab(size);
 
     return NGX_OK;
 }
@@ -182,7 +179,7 @@ ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
  */
 
 static size_t
-ngx_http_profiling_memory_with_slab(size_t size)
+ngx_prof_memory_with_slab(size_t size)
 {
     size_t  pages;
 
@@ -194,7 +191,7 @@ ngx_http_profiling_memory_with_slab(size_t size)
 
 
 static ngx_shm_zone_t *
-ngx_http_profiling_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
+ngx_prof_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -212,7 +209,7 @@ ngx_http_profiling_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (shm_zone[i].tag == ngx_http_profiling_tag
+            if (shm_zone[i].tag == ngx_prof_tag
                 && shm_zone[i].shm.name.len == name->len
                 && ngx_memcmp(shm_zone[i].shm.name.data, name->data,
                               name->len)
@@ -233,8 +230,7 @@ ngx_http_profiling_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
  */
 
 static ngx_uint_t
-ngx_http_profiling_memory_slots(ngx_cycle_t *cycle,
-    ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_memory_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
     ngx_uint_t        workers;
     ngx_core_conf_t  *ccf;
@@ -248,30 +244,30 @@ ngx_http_profiling_memory_slots(ngx_cycle_t *cycle,
     workers = (ccf->master && ccf->worker_processes > 0)
               ? (ngx_uint_t) ccf->worker_processes : 1;
 
-    return ngx_min(ngx_max(4 * workers, 16), NGX_HTTP_PROFILING_SLOTS_MAX);
+    return ngx_min(ngx_max(4 * workers, 16), NGX_PROF_SLOTS_MAX);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
-    size_t                           size;
-    ngx_slab_pool_t                 *shpool;
-    ngx_http_profiling_shape_t       shape;
-    ngx_http_profiling_main_conf_t  *mcf;
+    size_t                 size;
+    ngx_slab_pool_t       *shpool;
+    ngx_prof_shape_t       shape;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = shm_zone->data;
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
     if (data || shm_zone->shm.exists) {
-        return ngx_http_profiling_memory_attach(shm_zone, mcf);
+        return ngx_prof_memory_attach(shm_zone, mcf);
     }
 
-    if (ngx_http_profiling_memory_shape(shm_zone, mcf, &shape) != NGX_OK) {
+    if (ngx_prof_memory_shape(shm_zone, mcf, &shape) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    size = ngx_http_profiling_zone_size(&shape);
+    size = ngx_prof_zone_size(&shape);
 
     mcf->zone = ngx_slab_alloc(shpool, size);
 
@@ -287,8 +283,7 @@ ngx_http_profiling_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     ngx_memzero(mcf->zone, size);
 #endif
 
-    ngx_http_profiling_zone_init(mcf->zone, &shape, ngx_http_profiling_time(),
-                                 ngx_http_profiling_clock());
+    ngx_prof_zone_init(mcf->zone, &shape, ngx_prof_time(), ngx_prof_clock());
 
     /* without it nobody can be signalled: 0 is never a valid cookie */
 
@@ -305,8 +300,7 @@ ngx_http_profiling_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
 
 static ngx_int_t
-ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
-    ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf)
 {
     const char       *error;
     ngx_int_t         history;
@@ -315,8 +309,7 @@ ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     mcf->zone = shpool->data;
 
-    error = mcf->zone ? ngx_http_profiling_zone_check(mcf->zone,
-                                                      shm_zone->shm.size)
+    error = mcf->zone ? ngx_prof_zone_check(mcf->zone, shm_zone->shm.size)
                       : "it does not hold profiling data";
 
     if (error) {
@@ -325,7 +318,7 @@ ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
                       "(layout %uL, this is %d): restart to replace it",
                       &shm_zone->shm.name, error,
                       mcf->zone ? mcf->zone->layout : 0,
-                      NGX_HTTP_PROFILING_LAYOUT);
+                      NGX_PROF_LAYOUT);
         return NGX_ERROR;
     }
 
@@ -339,7 +332,7 @@ ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
         return NGX_ERROR;
     }
 
-    history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
+    history = mcf->setting[NGX_PROF_HISTORY];
 
     if ((uint64_t) history != mcf->zone->history) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
@@ -357,8 +350,8 @@ ngx_http_profiling_memory_attach(ngx_shm_zone_t *shm_zone,
 /* what fits: the room is for dumps, for tables of stacks, and for places */
 
 static ngx_int_t
-ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
-    ngx_http_profiling_main_conf_t *mcf, ngx_http_profiling_shape_t *shape)
+ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
+    ngx_prof_shape_t *shape)
 {
     size_t                       room, least, more;
     ngx_uint_t                   needed;
@@ -367,15 +360,15 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     room = shpool->pfree * ngx_pagesize;
 
-    needed = ngx_http_profiling_place_number(mcf);
+    needed = ngx_prof_place_number(mcf);
 
     shape->slots = mcf->slot_n;
-    shape->history = mcf->setting[NGX_HTTP_PROFILING_HISTORY];
+    shape->history = mcf->setting[NGX_PROF_HISTORY];
     shape->places = needed;
-    shape->stacks = NGX_HTTP_PROFILING_STACKS_MIN;
+    shape->stacks = NGX_PROF_STACKS_MIN;
     shape->dump = 0;
 
-    least = ngx_http_profiling_zone_size(shape);
+    least = ngx_prof_zone_size(shape);
 
     if (least == 0) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
@@ -390,39 +383,39 @@ ngx_http_profiling_memory_shape(ngx_shm_zone_t *shm_zone,
                       "take %uz bytes",
                       &shm_zone->shm.name, shm_zone->shm.size, shape->slots,
                       shape->history, needed,
-                      ngx_http_profiling_memory_with_slab(least));
+                      ngx_prof_memory_with_slab(least));
         return NGX_ERROR;
     }
 
     /* at most a quarter of what is left is for dumps, half for the stacks */
 
-    shape->dump = NGX_HTTP_PROFILING_DUMP_MAX;
+    shape->dump = NGX_PROF_DUMP_MAX;
 
     while (shape->dump
-           && ngx_http_profiling_zone_size(shape) > least + (room - least) / 4)
+           && ngx_prof_zone_size(shape) > least + (room - least) / 4)
     {
-        shape->dump = (shape->dump > NGX_HTTP_PROFILING_DUMP_MIN)
+        shape->dump = (shape->dump > NGX_PROF_DUMP_MIN)
                       ? shape->dump / 2 : 0;
     }
 
-    least = ngx_http_profiling_zone_size(shape);
+    least = ngx_prof_zone_size(shape);
 
-    while (shape->stacks < NGX_HTTP_PROFILING_STACKS_MAX) {
+    while (shape->stacks < NGX_PROF_STACKS_MAX) {
         shape->stacks *= 2;
 
-        if (ngx_http_profiling_zone_size(shape) > least + (room - least) / 2) {
+        if (ngx_prof_zone_size(shape) > least + (room - least) / 2) {
             shape->stacks /= 2;
             break;
         }
     }
 
-    least = ngx_http_profiling_zone_size(shape);
+    least = ngx_prof_zone_size(shape);
 
     shape->places++;
-    more = ngx_http_profiling_zone_size(shape) - least;
+    more = ngx_prof_zone_size(shape) - least;
 
     shape->places = needed + (room - least) / more;
-    shape->places = ngx_min(shape->places, NGX_HTTP_PROFILING_PLACES_MAX);
+    shape->places = ngx_min(shape->places, NGX_PROF_PLACES_MAX);
 
     return NGX_OK;
 }

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_MEMORY_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_MEMORY_H_INCLUDED_
+#ifndef _NGX_PROF_CONF_ZONE_H_INCLUDED_
+#define _NGX_PROF_CONF_ZONE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,16 +15,15 @@
 
 
 /* in postconfiguration: asks for the zone, of a size that is set later */
-ngx_int_t ngx_http_profiling_memory_add_zone(ngx_conf_t *cf,
-    ngx_http_profiling_main_conf_t *mcf);
+ngx_int_t ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /*
  * When the whole configuration is read, so that the number of workers is
  * known: sets the zone's size.  A reload keeps the size of the zone that is
  * there, and is refused if another one is asked for.
  */
-ngx_int_t ngx_http_profiling_memory_size_zone(ngx_cycle_t *cycle,
-    ngx_http_profiling_main_conf_t *mcf);
+ngx_int_t ngx_prof_memory_size_zone(ngx_cycle_t *cycle,
+    ngx_prof_main_conf_t *mcf);
 
 
-#endif /* _NGX_HTTP_PROFILING_MEMORY_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONF_ZONE_H_INCLUDED_ */

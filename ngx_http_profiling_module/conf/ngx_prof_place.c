@@ -6,15 +6,14 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_http_profiling_place_address(ngx_conf_t *cf,
+static void ngx_prof_place_address(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf, ngx_str_t *label);
-static ngx_uint_t ngx_http_profiling_place_listens(ngx_http_conf_addr_t *addr,
+static ngx_uint_t ngx_prof_place_listens(ngx_http_conf_addr_t *addr,
     ngx_http_core_srv_conf_t *cscf);
 
 
 ngx_int_t
-ngx_http_profiling_place_name(ngx_conf_t *cf,
-    ngx_http_profiling_loc_conf_t *lcf)
+ngx_prof_place_name(ngx_conf_t *cf, ngx_prof_loc_conf_t *lcf)
 {
     u_char      *p;
     size_t       len;
@@ -24,7 +23,7 @@ ngx_http_profiling_place_name(ngx_conf_t *cf,
     /* Lua's init_worker_by_lua makes configurations of no block at all */
 
     if (cf->args == NULL) {
-        lcf->context = NGX_HTTP_PROFILING_IN_BLOCK;
+        lcf->context = NGX_PROF_IN_BLOCK;
         return NGX_OK;
     }
 
@@ -32,21 +31,21 @@ ngx_http_profiling_place_name(ngx_conf_t *cf,
     n = cf->args->nelts;
 
     if (n == 0 || ngx_strcmp(value[0].data, "http") == 0) {
-        lcf->context = NGX_HTTP_PROFILING_IN_HTTP;
+        lcf->context = NGX_PROF_IN_HTTP;
         return NGX_OK;
     }
 
     if (ngx_strcmp(value[0].data, "server") == 0) {
-        lcf->context = NGX_HTTP_PROFILING_IN_SERVER;
+        lcf->context = NGX_PROF_IN_SERVER;
         return NGX_OK;
     }
 
     if (ngx_strcmp(value[0].data, "location") != 0 || n < 2) {
-        lcf->context = NGX_HTTP_PROFILING_IN_BLOCK;
+        lcf->context = NGX_PROF_IN_BLOCK;
         return NGX_OK;
     }
 
-    lcf->context = NGX_HTTP_PROFILING_IN_LOCATION;
+    lcf->context = NGX_PROF_IN_LOCATION;
 
     len = n - 2;
 
@@ -76,12 +75,11 @@ ngx_http_profiling_place_name(ngx_conf_t *cf,
 
 
 ngx_int_t
-ngx_http_profiling_place_labels(ngx_conf_t *cf,
-    ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_place_labels(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 {
-    ngx_str_t                        label;
-    ngx_uint_t                       i;
-    ngx_http_profiling_loc_conf_t  **lcf;
+    ngx_str_t              label;
+    ngx_uint_t             i;
+    ngx_prof_loc_conf_t  **lcf;
 
     lcf = mcf->locations.elts;
 
@@ -90,7 +88,7 @@ ngx_http_profiling_place_labels(ngx_conf_t *cf,
         label = lcf[i]->server->server_name;
 
         if (label.len == 0) {
-            ngx_http_profiling_place_address(cf, lcf[i]->server, &label);
+            ngx_prof_place_address(cf, lcf[i]->server, &label);
         }
 
         /* addresses are kept in a pool that goes away */
@@ -108,8 +106,8 @@ ngx_http_profiling_place_labels(ngx_conf_t *cf,
 
 
 static void
-ngx_http_profiling_place_address(ngx_conf_t *cf,
-    ngx_http_core_srv_conf_t *cscf, ngx_str_t *label)
+ngx_prof_place_address(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf,
+    ngx_str_t *label)
 {
     ngx_uint_t                  i, n;
     ngx_http_conf_addr_t       *addr;
@@ -130,7 +128,7 @@ ngx_http_profiling_place_address(ngx_conf_t *cf,
 
         for (n = 0; n < port[i].addrs.nelts; n++) {
 
-            if (ngx_http_profiling_place_listens(&addr[n], cscf)) {
+            if (ngx_prof_place_listens(&addr[n], cscf)) {
                 *label = addr[n].opt.addr_text;
                 return;
             }
@@ -140,7 +138,7 @@ ngx_http_profiling_place_address(ngx_conf_t *cf,
 
 
 static ngx_uint_t
-ngx_http_profiling_place_listens(ngx_http_conf_addr_t *addr,
+ngx_prof_place_listens(ngx_http_conf_addr_t *addr,
     ngx_http_core_srv_conf_t *cscf)
 {
     ngx_uint_t                  i;
@@ -160,16 +158,16 @@ ngx_http_profiling_place_listens(ngx_http_conf_addr_t *addr,
 
 
 ngx_uint_t
-ngx_http_profiling_place_number(ngx_http_profiling_main_conf_t *mcf)
+ngx_prof_place_number(ngx_prof_main_conf_t *mcf)
 {
-    ngx_uint_t                       i, n;
-    ngx_http_profiling_loc_conf_t  **lcf;
+    ngx_uint_t             i, n;
+    ngx_prof_loc_conf_t  **lcf;
 
     n = 1;
     lcf = mcf->locations.elts;
 
     for (i = 0; i < mcf->locations.nelts; i++) {
-        n += (lcf[i]->context != NGX_HTTP_PROFILING_IN_BLOCK);
+        n += (lcf[i]->context != NGX_PROF_IN_BLOCK);
     }
 
     return n;
@@ -177,12 +175,11 @@ ngx_http_profiling_place_number(ngx_http_profiling_main_conf_t *mcf)
 
 
 void
-ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
-    ngx_log_t *log)
+ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
 {
-    uint64_t                          lost;
-    ngx_uint_t                        i;
-    ngx_http_profiling_loc_conf_t   **lcfp, *lcf;
+    uint64_t               lost;
+    ngx_uint_t             i;
+    ngx_prof_loc_conf_t  **lcfp, *lcf;
 
     lost = mcf->zone->place_lost;
     lcfp = mcf->locations.elts;
@@ -192,7 +189,7 @@ ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
 
         lcf->counted = lcf->enable && lcf->handler == NULL;
 
-        if (lcf->context == NGX_HTTP_PROFILING_IN_BLOCK) {
+        if (lcf->context == NGX_PROF_IN_BLOCK) {
 
             /* parents were merged, and so listed, before */
             lcf->place = lcf->parent->place;
@@ -201,8 +198,8 @@ ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
 
         /* those that are not counted are still named in profiles */
 
-        lcf->place = ngx_http_profiling_zone_register(mcf->zone, &lcf->label,
-                               lcf->context == NGX_HTTP_PROFILING_IN_LOCATION
+        lcf->place = ngx_prof_zone_register(mcf->zone, &lcf->label,
+                               lcf->context == NGX_PROF_IN_LOCATION
                                ? &lcf->name : NULL,
                                lcf->counted);
     }

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PLACE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PLACE_H_INCLUDED_
+#ifndef _NGX_PROF_PLACE_H_INCLUDED_
+#define _NGX_PROF_PLACE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -20,23 +20,19 @@
  * configuration ("/", "= /x", "~* \.php$", "@fallback"), from the arguments
  * of the block directive that is being read.
  */
-ngx_int_t ngx_http_profiling_place_name(ngx_conf_t *cf,
-    ngx_http_profiling_loc_conf_t *lcf);
+ngx_int_t ngx_prof_place_name(ngx_conf_t *cf, ngx_prof_loc_conf_t *lcf);
 
 /*
  * In postconfiguration: the labels of the servers.  A server is known by its
  * first name, or, if it has none, by the first address it listens on.
  */
-ngx_int_t ngx_http_profiling_place_labels(ngx_conf_t *cf,
-    ngx_http_profiling_main_conf_t *mcf);
+ngx_int_t ngx_prof_place_labels(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /* the number of places that a configuration needs, at most */
-ngx_uint_t ngx_http_profiling_place_number(
-    ngx_http_profiling_main_conf_t *mcf);
+ngx_uint_t ngx_prof_place_number(ngx_prof_main_conf_t *mcf);
 
 /* once the configuration is in force: looks up or adds all its places */
-void ngx_http_profiling_place_register(ngx_http_profiling_main_conf_t *mcf,
-    ngx_log_t *log);
+void ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log);
 
 
-#endif /* _NGX_HTTP_PROFILING_PLACE_H_INCLUDED_ */
+#endif /* _NGX_PROF_PLACE_H_INCLUDED_ */

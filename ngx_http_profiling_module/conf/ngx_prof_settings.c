@@ -5,108 +5,105 @@
 #include "ngx_prof_zone.h"
 
 
-static const ngx_http_profiling_setting_t *ngx_http_profiling_setting_find(
-    const ngx_str_t *name, ngx_uint_t *index);
-static ngx_int_t ngx_http_profiling_setting_parse(
-    const ngx_http_profiling_setting_t *s, ngx_str_t *text, int64_t *value);
-static ngx_int_t ngx_http_profiling_setting_duration(ngx_str_t *text,
-    int64_t *value);
-static u_char *ngx_http_profiling_setting_range(u_char *p, u_char *last,
-    const ngx_http_profiling_setting_t *s);
-static ngx_int_t ngx_http_profiling_setting_variable(ngx_conf_t *cf,
-    const ngx_http_profiling_setting_t *s, int64_t *value);
-static ngx_int_t ngx_http_profiling_settings_agree(ngx_conf_t *cf,
-    const int64_t *values, const char *const *names, ngx_uint_t low,
-    ngx_uint_t high);
+static const ngx_prof_setting_t *ngx_prof_setting_find(const ngx_str_t *name,
+    ngx_uint_t *index);
+static ngx_int_t ngx_prof_setting_parse(const ngx_prof_setting_t *s,
+    ngx_str_t *text, int64_t *value);
+static ngx_int_t ngx_prof_setting_duration(ngx_str_t *text, int64_t *value);
+static u_char *ngx_prof_setting_range(u_char *p, u_char *last,
+    const ngx_prof_setting_t *s);
+static ngx_int_t ngx_prof_setting_variable(ngx_conf_t *cf,
+    const ngx_prof_setting_t *s, int64_t *value);
+static ngx_int_t ngx_prof_settings_agree(ngx_conf_t *cf, const int64_t *values,
+    const char *const *names, ngx_uint_t low, ngx_uint_t high);
 
 
-#define NGX_HTTP_PROFILING_UNSET  (-1)
+#define NGX_PROF_UNSET  (-1)
 
 
-const ngx_http_profiling_setting_t
-    ngx_http_profiling_settings[NGX_HTTP_PROFILING_SETTINGS] =
+const ngx_prof_setting_t
+    ngx_prof_settings[NGX_PROF_SETTINGS] =
 {
     { "profiling_interval", "METRICS_INTERVAL",
-      NGX_HTTP_PROFILING_TIME, NULL, 100, 3600000, 2000 },
+      NGX_PROF_TIME, NULL, 100, 3600000, 2000 },
 
     { "profiling_history", "METRICS_MAX_SIZE",
-      NGX_HTTP_PROFILING_NUMBER, NULL, 1, NGX_HTTP_PROFILING_HISTORY_MAX,
+      NGX_PROF_NUMBER, NULL, 1, NGX_PROF_HISTORY_MAX,
       1000 },
 
     { "profiling_memory_limit", NULL,
-      NGX_HTTP_PROFILING_SIZE, "auto", 1048576, NGX_MAX_OFF_T_VALUE, 0 },
+      NGX_PROF_SIZE, "auto", 1048576, NGX_MAX_OFF_T_VALUE, 0 },
 
     { "profiling_memory_warning", "MEMORY_WARNING_PCT",
-      NGX_HTTP_PROFILING_PERCENT, NULL, 1, 100, 75 },
+      NGX_PROF_PERCENT, NULL, 1, 100, 75 },
 
     { "profiling_memory_critical", "MEMORY_CRITICAL_PCT",
-      NGX_HTTP_PROFILING_PERCENT, NULL, 1, 100, 90 },
+      NGX_PROF_PERCENT, NULL, 1, 100, 90 },
 
     { "profiling_goroutine_warning", "GOROUTINE_WARNING",
-      NGX_HTTP_PROFILING_NUMBER, NULL, 1, 1000000000, 5000 },
+      NGX_PROF_NUMBER, NULL, 1, 1000000000, 5000 },
 
     { "profiling_goroutine_critical", "GOROUTINE_CRITICAL",
-      NGX_HTTP_PROFILING_NUMBER, NULL, 1, 1000000000, 10000 },
+      NGX_PROF_NUMBER, NULL, 1, 1000000000, 10000 },
 
     { "profiling_pause_threshold", NULL,
-      NGX_HTTP_PROFILING_TIME, NULL, 1, 3600000, 10 },
+      NGX_PROF_TIME, NULL, 1, 3600000, 10 },
 
     { "profiling_cpu_rate", NULL,
-      NGX_HTTP_PROFILING_NUMBER, NULL, 1, 1000, 100 },
+      NGX_PROF_NUMBER, NULL, 1, 1000, 100 },
 
     { "profiling_heap_rate", NULL,
-      NGX_HTTP_PROFILING_SIZE, "off", 1, 1073741824, 524288 },
+      NGX_PROF_SIZE, "off", 1, 1073741824, 524288 },
 
     { "profiling_block_rate", NULL,
-      NGX_HTTP_PROFILING_TIME, "off", 1, 3600000, 1 },
+      NGX_PROF_TIME, "off", 1, 3600000, 1 },
 
     { "profiling_mutex_fraction", NULL,
-      NGX_HTTP_PROFILING_NUMBER, "off", 1, 1000000, 1 },
+      NGX_PROF_NUMBER, "off", 1, 1000000, 1 },
 
     { "profiling_trace_buffer", NULL,
-      NGX_HTTP_PROFILING_SIZE, NULL, 262144, 1073741824, 4194304 },
+      NGX_PROF_SIZE, NULL, 262144, 1073741824, 4194304 },
 
     { "profiling_anonymize", NULL,
-      NGX_HTTP_PROFILING_FLAG, "off", 0, 1, 0 }
+      NGX_PROF_FLAG, "off", 0, 1, 0 }
 };
 
 
-static const char *const  ngx_http_profiling_kinds[] = {
+static const char *const  ngx_prof_kinds[] = {
     "a number", "a percentage", "a time", "a size", "a flag"
 };
 
 
 void
-ngx_http_profiling_settings_init(int64_t *values)
+ngx_prof_settings_init(int64_t *values)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
-        values[i] = NGX_HTTP_PROFILING_UNSET;
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
+        values[i] = NGX_PROF_UNSET;
     }
 }
 
 
 char *
-ngx_http_profiling_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
-    int64_t *values)
+ngx_prof_settings_set(ngx_conf_t *cf, ngx_command_t *cmd, int64_t *values)
 {
-    u_char                              *p, range[128];
-    int64_t                              value;
-    ngx_str_t                           *text;
-    ngx_uint_t                           i;
-    const ngx_http_profiling_setting_t  *s;
+    u_char                    *p, range[128];
+    int64_t                    value;
+    ngx_str_t                 *text;
+    ngx_uint_t                 i;
+    const ngx_prof_setting_t  *s;
 
-    s = ngx_http_profiling_setting_find(&cmd->name, &i);
+    s = ngx_prof_setting_find(&cmd->name, &i);
     text = cf->args->elts;
     text = &text[1];
 
-    if (values[i] != NGX_HTTP_PROFILING_UNSET) {
+    if (values[i] != NGX_PROF_UNSET) {
         return "is duplicate";
     }
 
-    if (ngx_http_profiling_setting_parse(s, text, &value) != NGX_OK) {
-        p = ngx_http_profiling_setting_range(range, range + sizeof(range), s);
+    if (ngx_prof_setting_parse(s, text, &value) != NGX_OK) {
+        p = ngx_prof_setting_range(range, range + sizeof(range), s);
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" of \"%s\", it must be %*s",
@@ -121,50 +118,48 @@ ngx_http_profiling_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 ngx_int_t
-ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values)
+ngx_prof_settings_finish(ngx_conf_t *cf, int64_t *values)
 {
-    ngx_uint_t                           i;
-    const char                          *names[NGX_HTTP_PROFILING_SETTINGS];
-    const ngx_http_profiling_setting_t  *s;
+    ngx_uint_t                 i;
+    const char                *names[NGX_PROF_SETTINGS];
+    const ngx_prof_setting_t  *s;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
-        s = &ngx_http_profiling_settings[i];
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
+        s = &ngx_prof_settings[i];
         names[i] = s->name;
 
-        if (values[i] == NGX_HTTP_PROFILING_UNSET && s->variable) {
+        if (values[i] == NGX_PROF_UNSET && s->variable) {
 
-            if (ngx_http_profiling_setting_variable(cf, s, &values[i])
-                != NGX_OK)
-            {
+            if (ngx_prof_setting_variable(cf, s, &values[i]) != NGX_OK) {
                 return NGX_ERROR;
             }
 
-            if (values[i] != NGX_HTTP_PROFILING_UNSET) {
+            if (values[i] != NGX_PROF_UNSET) {
                 names[i] = s->variable;
             }
         }
 
-        if (values[i] == NGX_HTTP_PROFILING_UNSET) {
+        if (values[i] == NGX_PROF_UNSET) {
             values[i] = s->value;
         }
     }
 
-    if (ngx_http_profiling_settings_agree(cf, values, names,
-                                     NGX_HTTP_PROFILING_MEMORY_WARNING,
-                                     NGX_HTTP_PROFILING_MEMORY_CRITICAL)
+    if (ngx_prof_settings_agree(cf, values, names,
+                                     NGX_PROF_MEMORY_WARNING,
+                                     NGX_PROF_MEMORY_CRITICAL)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_profiling_settings_agree(cf, values, names,
-                                     NGX_HTTP_PROFILING_GOROUTINE_WARNING,
-                                     NGX_HTTP_PROFILING_GOROUTINE_CRITICAL);
+    return ngx_prof_settings_agree(cf, values, names,
+                                     NGX_PROF_GOROUTINE_WARNING,
+                                     NGX_PROF_GOROUTINE_CRITICAL);
 }
 
 
 ngx_flag_t
-ngx_http_profiling_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
+ngx_prof_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
 {
     char        *text;
     ngx_uint_t   i;
@@ -202,14 +197,14 @@ ngx_http_profiling_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
 }
 
 
-static const ngx_http_profiling_setting_t *
-ngx_http_profiling_setting_find(const ngx_str_t *name, ngx_uint_t *index)
+static const ngx_prof_setting_t *
+ngx_prof_setting_find(const ngx_str_t *name, ngx_uint_t *index)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS - 1; i++) {
+    for (i = 0; i < NGX_PROF_SETTINGS - 1; i++) {
 
-        if (ngx_strcmp(name->data, ngx_http_profiling_settings[i].name) == 0)
+        if (ngx_strcmp(name->data, ngx_prof_settings[i].name) == 0)
         {
             break;
         }
@@ -217,13 +212,13 @@ ngx_http_profiling_setting_find(const ngx_str_t *name, ngx_uint_t *index)
 
     *index = i;
 
-    return &ngx_http_profiling_settings[i];
+    return &ngx_prof_settings[i];
 }
 
 
 static ngx_int_t
-ngx_http_profiling_setting_parse(const ngx_http_profiling_setting_t *s,
-    ngx_str_t *text, int64_t *value)
+ngx_prof_setting_parse(const ngx_prof_setting_t *s, ngx_str_t *text,
+    int64_t *value)
 {
     ngx_str_t  number;
 
@@ -236,23 +231,23 @@ ngx_http_profiling_setting_parse(const ngx_http_profiling_setting_t *s,
 
     switch (s->kind) {
 
-    case NGX_HTTP_PROFILING_TIME:
+    case NGX_PROF_TIME:
 
-        if (ngx_http_profiling_setting_duration(&number, value) != NGX_OK) {
+        if (ngx_prof_setting_duration(&number, value) != NGX_OK) {
             return NGX_ERROR;
         }
 
         break;
 
-    case NGX_HTTP_PROFILING_SIZE:
+    case NGX_PROF_SIZE:
         *value = ngx_parse_offset(&number);
         break;
 
-    case NGX_HTTP_PROFILING_FLAG:
+    case NGX_PROF_FLAG:
         *value = (ngx_strcmp(text->data, "on") == 0) ? 1 : NGX_ERROR;
         break;
 
-    case NGX_HTTP_PROFILING_PERCENT:
+    case NGX_PROF_PERCENT:
 
         if (number.len && number.data[number.len - 1] == '%') {
             number.len--;
@@ -260,7 +255,7 @@ ngx_http_profiling_setting_parse(const ngx_http_profiling_setting_t *s,
 
         /* fall through */
 
-    default: /* NGX_HTTP_PROFILING_NUMBER */
+    default: /* NGX_PROF_NUMBER */
         *value = ngx_atoi(number.data, number.len);
     }
 
@@ -278,7 +273,7 @@ ngx_http_profiling_setting_parse(const ngx_http_profiling_setting_t *s,
  */
 
 static ngx_int_t
-ngx_http_profiling_setting_duration(ngx_str_t *text, int64_t *value)
+ngx_prof_setting_duration(ngx_str_t *text, int64_t *value)
 {
     u_char     *dot, *p, *last;
     ngx_int_t   whole, fraction, scale;
@@ -329,20 +324,19 @@ ngx_http_profiling_setting_duration(ngx_str_t *text, int64_t *value)
 
 
 static u_char *
-ngx_http_profiling_setting_range(u_char *p, u_char *last,
-    const ngx_http_profiling_setting_t *s)
+ngx_prof_setting_range(u_char *p, u_char *last, const ngx_prof_setting_t *s)
 {
     const char  *unit;
 
-    if (s->kind == NGX_HTTP_PROFILING_FLAG) {
+    if (s->kind == NGX_PROF_FLAG) {
         return ngx_slprintf(p, last, "\"on\" or \"off\"");
     }
 
-    unit = (s->kind == NGX_HTTP_PROFILING_TIME) ? "ms"
-           : (s->kind == NGX_HTTP_PROFILING_PERCENT) ? "%" : "";
+    unit = (s->kind == NGX_PROF_TIME) ? "ms"
+           : (s->kind == NGX_PROF_PERCENT) ? "%" : "";
 
     p = ngx_slprintf(p, last, "%s from %L%s to %L%s",
-                     ngx_http_profiling_kinds[s->kind],
+                     ngx_prof_kinds[s->kind],
                      s->min, unit, s->max, unit);
 
     if (s->zero) {
@@ -354,8 +348,8 @@ ngx_http_profiling_setting_range(u_char *p, u_char *last,
 
 
 static ngx_int_t
-ngx_http_profiling_setting_variable(ngx_conf_t *cf,
-    const ngx_http_profiling_setting_t *s, int64_t *value)
+ngx_prof_setting_variable(ngx_conf_t *cf, const ngx_prof_setting_t *s,
+    int64_t *value)
 {
     u_char     *p, range[128];
     ngx_str_t   text;
@@ -368,11 +362,11 @@ ngx_http_profiling_setting_variable(ngx_conf_t *cf,
 
     text.len = ngx_strlen(text.data);
 
-    if (ngx_http_profiling_setting_parse(s, &text, value) == NGX_OK) {
+    if (ngx_prof_setting_parse(s, &text, value) == NGX_OK) {
         return NGX_OK;
     }
 
-    p = ngx_http_profiling_setting_range(range, range + sizeof(range), s);
+    p = ngx_prof_setting_range(range, range + sizeof(range), s);
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "invalid value \"%V\" of the environment variable \"%s\", "
@@ -384,7 +378,7 @@ ngx_http_profiling_setting_variable(ngx_conf_t *cf,
 
 
 static ngx_int_t
-ngx_http_profiling_settings_agree(ngx_conf_t *cf, const int64_t *values,
+ngx_prof_settings_agree(ngx_conf_t *cf, const int64_t *values,
     const char *const *names, ngx_uint_t low, ngx_uint_t high)
 {
     if (values[low] <= values[high]) {

@@ -8,64 +8,64 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_
+#ifndef _NGX_PROF_SETTINGS_H_INCLUDED_
+#define _NGX_PROF_SETTINGS_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
 
-/* indices of ngx_http_profiling_main_conf_t.setting */
+/* indices of ngx_prof_main_conf_t.setting */
 
 typedef enum {
-    NGX_HTTP_PROFILING_INTERVAL = 0,        /* ms */
-    NGX_HTTP_PROFILING_HISTORY,             /* samples */
-    NGX_HTTP_PROFILING_MEMORY_LIMIT,        /* bytes, 0: auto */
-    NGX_HTTP_PROFILING_MEMORY_WARNING,      /* percent */
-    NGX_HTTP_PROFILING_MEMORY_CRITICAL,
-    NGX_HTTP_PROFILING_GOROUTINE_WARNING,   /* connections */
-    NGX_HTTP_PROFILING_GOROUTINE_CRITICAL,
-    NGX_HTTP_PROFILING_PAUSE_THRESHOLD,     /* ms */
-    NGX_HTTP_PROFILING_CPU_RATE,            /* hertz */
-    NGX_HTTP_PROFILING_HEAP_RATE,           /* bytes, 0: off */
-    NGX_HTTP_PROFILING_BLOCK_RATE,          /* ms, 0: off */
-    NGX_HTTP_PROFILING_MUTEX_FRACTION,      /* 0: off */
-    NGX_HTTP_PROFILING_TRACE_BUFFER,        /* bytes */
-    NGX_HTTP_PROFILING_ANONYMIZE,           /* 1 or 0 */
-    NGX_HTTP_PROFILING_SETTINGS
-} ngx_http_profiling_setting_e;
+    NGX_PROF_INTERVAL = 0,                  /* ms */
+    NGX_PROF_HISTORY,                       /* samples */
+    NGX_PROF_MEMORY_LIMIT,                  /* bytes, 0: auto */
+    NGX_PROF_MEMORY_WARNING,                /* percent */
+    NGX_PROF_MEMORY_CRITICAL,
+    NGX_PROF_GOROUTINE_WARNING,             /* connections */
+    NGX_PROF_GOROUTINE_CRITICAL,
+    NGX_PROF_PAUSE_THRESHOLD,               /* ms */
+    NGX_PROF_CPU_RATE,                      /* hertz */
+    NGX_PROF_HEAP_RATE,                     /* bytes, 0: off */
+    NGX_PROF_BLOCK_RATE,                    /* ms, 0: off */
+    NGX_PROF_MUTEX_FRACTION,                /* 0: off */
+    NGX_PROF_TRACE_BUFFER,                  /* bytes */
+    NGX_PROF_ANONYMIZE,                     /* 1 or 0 */
+    NGX_PROF_SETTINGS
+} ngx_prof_setting_e;
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_NUMBER = 0,
-    NGX_HTTP_PROFILING_PERCENT,
-    NGX_HTTP_PROFILING_TIME,                /* ms */
-    NGX_HTTP_PROFILING_SIZE,                /* bytes */
-    NGX_HTTP_PROFILING_FLAG                 /* on, off */
-} ngx_http_profiling_kind_e;
+    NGX_PROF_NUMBER = 0,
+    NGX_PROF_PERCENT,
+    NGX_PROF_TIME,                          /* ms */
+    NGX_PROF_SIZE,                          /* bytes */
+    NGX_PROF_FLAG                           /* on, off */
+} ngx_prof_kind_e;
 
 
 typedef struct {
-    const char                *name;        /* of the directive */
-    const char                *variable;    /* NULL: none */
-    ngx_http_profiling_kind_e  kind;
-    const char                *zero;        /* the word for 0, NULL: none */
-    int64_t                    min;
-    int64_t                    max;
-    int64_t                    value;       /* default */
-} ngx_http_profiling_setting_t;
+    const char      *name;                  /* of the directive */
+    const char      *variable;              /* NULL: none */
+    ngx_prof_kind_e  kind;
+    const char      *zero;                  /* the word for 0, NULL: none */
+    int64_t          min;
+    int64_t          max;
+    int64_t          value;                 /* default */
+} ngx_prof_setting_t;
 
 
-extern const ngx_http_profiling_setting_t
-    ngx_http_profiling_settings[NGX_HTTP_PROFILING_SETTINGS];
+extern const ngx_prof_setting_t
+    ngx_prof_settings[NGX_PROF_SETTINGS];
 
 
 /* all values unset */
-void ngx_http_profiling_settings_init(int64_t *values);
+void ngx_prof_settings_init(int64_t *values);
 
 /* for the handler of the directives; cmd->name tells which */
-char *ngx_http_profiling_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
+char *ngx_prof_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
     int64_t *values);
 
 /*
@@ -73,14 +73,13 @@ char *ngx_http_profiling_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
  * checks that they agree.  NGX_ERROR: logged, with the variable or the
  * directives named.
  */
-ngx_int_t ngx_http_profiling_settings_finish(ngx_conf_t *cf, int64_t *values);
+ngx_int_t ngx_prof_settings_finish(ngx_conf_t *cf, int64_t *values);
 
 /*
  * ENABLE_PROFILING: 1, 0, or NGX_CONF_UNSET if it is not set.  A value that
  * cannot be read is logged and sets *failed.
  */
-ngx_flag_t ngx_http_profiling_settings_enabled(ngx_conf_t *cf,
-    ngx_uint_t *failed);
+ngx_flag_t ngx_prof_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed);
 
 
-#endif /* _NGX_HTTP_PROFILING_SETTINGS_H_INCLUDED_ */
+#endif /* _NGX_PROF_SETTINGS_H_INCLUDED_ */

@@ -5,15 +5,14 @@
 #include "ngx_prof_worker.h"
 
 
-#define ngx_http_profiling_rotate(x, n)  ((x) << (n) | (x) >> (64 - (n)))
+#define ngx_prof_rotate(x, n)  ((x) << (n) | (x) >> (64 - (n)))
 
 
-static void ngx_http_profiling_siphash_round(uint64_t v[4]);
+static void ngx_prof_siphash_round(uint64_t v[4]);
 
 
 uint64_t
-ngx_http_profiling_siphash(const uint64_t key[2], const u_char *data,
-    size_t len)
+ngx_prof_siphash(const uint64_t key[2], const u_char *data, size_t len)
 {
     size_t      i;
     uint64_t    v[4], m;
@@ -31,8 +30,8 @@ ngx_http_profiling_siphash(const uint64_t key[2], const u_char *data,
 
         if ((i & 7) == 7) {
             v[3] ^= m;
-            ngx_http_profiling_siphash_round(v);
-            ngx_http_profiling_siphash_round(v);
+            ngx_prof_siphash_round(v);
+            ngx_prof_siphash_round(v);
             v[0] ^= m;
             m = 0;
         }
@@ -41,14 +40,14 @@ ngx_http_profiling_siphash(const uint64_t key[2], const u_char *data,
     m |= (uint64_t) len << 56;
 
     v[3] ^= m;
-    ngx_http_profiling_siphash_round(v);
-    ngx_http_profiling_siphash_round(v);
+    ngx_prof_siphash_round(v);
+    ngx_prof_siphash_round(v);
     v[0] ^= m;
 
     v[2] ^= 0xff;
 
     for (n = 0; n < 4; n++) {
-        ngx_http_profiling_siphash_round(v);
+        ngx_prof_siphash_round(v);
     }
 
     return v[0] ^ v[1] ^ v[2] ^ v[3];
@@ -56,38 +55,38 @@ ngx_http_profiling_siphash(const uint64_t key[2], const u_char *data,
 
 
 static void
-ngx_http_profiling_siphash_round(uint64_t v[4])
+ngx_prof_siphash_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[2] += v[3];
-    v[1] = ngx_http_profiling_rotate(v[1], 13) ^ v[0];
-    v[3] = ngx_http_profiling_rotate(v[3], 16) ^ v[2];
-    v[0] = ngx_http_profiling_rotate(v[0], 32);
+    v[1] = ngx_prof_rotate(v[1], 13) ^ v[0];
+    v[3] = ngx_prof_rotate(v[3], 16) ^ v[2];
+    v[0] = ngx_prof_rotate(v[0], 32);
 
     v[2] += v[1];
     v[0] += v[3];
-    v[1] = ngx_http_profiling_rotate(v[1], 17) ^ v[2];
-    v[3] = ngx_http_profiling_rotate(v[3], 21) ^ v[0];
-    v[2] = ngx_http_profiling_rotate(v[2], 32);
+    v[1] = ngx_prof_rotate(v[1], 17) ^ v[2];
+    v[3] = ngx_prof_rotate(v[3], 21) ^ v[0];
+    v[2] = ngx_prof_rotate(v[2], 32);
 }
 
 
 u_char *
-ngx_http_profiling_anonymous(u_char *dst, const char *prefix,
-    const u_char *data, size_t len)
+ngx_prof_anonymous(u_char *dst, const char *prefix, const u_char *data,
+    size_t len)
 {
     uint64_t  key[2];
 
-    key[0] = ngx_http_profiling_process.zone->cookie;
-    key[1] = ngx_http_profiling_process.zone->start_clock;
+    key[0] = ngx_prof_process.zone->cookie;
+    key[1] = ngx_prof_process.zone->start_clock;
 
     return ngx_sprintf(dst, "%s-%016xL", prefix,
-                       ngx_http_profiling_siphash(key, data, len));
+                       ngx_prof_siphash(key, data, len));
 }
 
 
 ngx_uint_t
-ngx_http_profiling_is_address(const u_char *data, size_t len)
+ngx_prof_is_address(const u_char *data, size_t len)
 {
     size_t  i;
 

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ANONYMOUS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ANONYMOUS_H_INCLUDED_
+#ifndef _NGX_PROF_ANONYMOUS_H_INCLUDED_
+#define _NGX_PROF_ANONYMOUS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,19 +15,19 @@
 
 
 /* bytes that a name takes, for a prefix of 8 */
-#define NGX_HTTP_PROFILING_ANONYMOUS_LEN  (8 + 1 + 16)
+#define NGX_PROF_ANONYMOUS_LEN  (8 + 1 + 16)
 
 
 /* SipHash-2-4 of Aumasson and Bernstein, https://www.aumasson.jp/siphash/ */
-uint64_t ngx_http_profiling_siphash(const uint64_t key[2],
-    const u_char *data, size_t len);
+uint64_t ngx_prof_siphash(const uint64_t key[2], const u_char *data,
+    size_t len);
 
 /* "prefix-0123456789abcdef"; the end of what was written to dst */
-u_char *ngx_http_profiling_anonymous(u_char *dst, const char *prefix,
-    const u_char *data, size_t len);
+u_char *ngx_prof_anonymous(u_char *dst, const char *prefix, const u_char *data,
+    size_t len);
 
 /* whether a name of an upstream is one of a machine: an address or a path */
-ngx_uint_t ngx_http_profiling_is_address(const u_char *data, size_t len);
+ngx_uint_t ngx_prof_is_address(const u_char *data, size_t len);
 
 
-#endif /* _NGX_HTTP_PROFILING_ANONYMOUS_H_INCLUDED_ */
+#endif /* _NGX_PROF_ANONYMOUS_H_INCLUDED_ */

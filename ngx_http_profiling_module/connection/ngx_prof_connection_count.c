@@ -9,43 +9,40 @@
 
 
 /* entries of the roster's list whose connections are fetched ahead */
-#define NGX_HTTP_PROFILING_AHEAD  8
+#define NGX_PROF_AHEAD  8
 
 
 /* a count under way; it may take several passes of the event loop */
 
 typedef struct {
-    ngx_int_t  (*step)(ngx_cycle_t *cycle, ngx_http_profiling_gauges_t *g);
+    ngx_int_t  (*step)(ngx_cycle_t *cycle, ngx_prof_gauges_t *g);
     ngx_uint_t   next;
     ngx_uint_t   found;
-} ngx_http_profiling_count_t;
+} ngx_prof_count_t;
 
 
-static ngx_int_t ngx_http_profiling_count_list(ngx_cycle_t *cycle,
-    ngx_http_profiling_gauges_t *g);
-static ngx_int_t ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
-    ngx_http_profiling_gauges_t *g);
-static ngx_int_t ngx_http_profiling_count_table(ngx_cycle_t *cycle,
-    ngx_http_profiling_gauges_t *g);
-static void ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g);
-static void ngx_http_profiling_connection_count(ngx_connection_t *c,
-    ngx_http_profiling_sort_e sort, ngx_http_profiling_gauges_t *g);
-static void ngx_http_profiling_client_count(ngx_connection_t *c,
-    ngx_http_profiling_gauges_t *g);
-static void ngx_http_profiling_stream_count(
-    const ngx_http_profiling_context_t *context,
-    ngx_http_profiling_gauges_t *g);
+static ngx_int_t ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g);
+static ngx_int_t ngx_prof_count_clients(ngx_cycle_t *cycle,
+    ngx_prof_gauges_t *g);
+static ngx_int_t ngx_prof_count_table(ngx_cycle_t *cycle,
+    ngx_prof_gauges_t *g);
+static void ngx_prof_count_reset(ngx_prof_gauges_t *g);
+static void ngx_prof_connection_count(ngx_connection_t *c,
+    ngx_prof_sort_e sort, ngx_prof_gauges_t *g);
+static void ngx_prof_client_count(ngx_connection_t *c, ngx_prof_gauges_t *g);
+static void ngx_prof_stream_count(const ngx_prof_context_t *context,
+    ngx_prof_gauges_t *g);
 
 
-static ngx_http_profiling_count_t  ngx_http_profiling_count;
+static ngx_prof_count_t  ngx_prof_count;
 
 
 ngx_int_t
-ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
+    ngx_prof_gauges_t *g)
 {
-    ngx_int_t                    rc;
-    ngx_http_profiling_count_t  *count;
+    ngx_int_t          rc;
+    ngx_prof_count_t  *count;
 
     if (cycle->connections == NULL) {
 
@@ -54,14 +51,14 @@ ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
         return NGX_OK;
     }
 
-    count = &ngx_http_profiling_count;
+    count = &ngx_prof_count;
 
     if (*from == 0) {
         count->next = 0;
         count->found = 0;
-        count->step = ngx_http_profiling_roster()
-                      ? ngx_http_profiling_count_list
-                      : ngx_http_profiling_count_table;
+        count->step = ngx_prof_roster()
+                      ? ngx_prof_count_list
+                      : ngx_prof_count_table;
     }
 
     rc = count->step(cycle, g);
@@ -80,33 +77,32 @@ ngx_http_profiling_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
 /* all that are no clients; these the roster has counted */
 
 static ngx_int_t
-ngx_http_profiling_count_list(ngx_cycle_t *cycle,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 {
-    ngx_uint_t                    last;
-    ngx_connection_t             *c;
-    ngx_http_profiling_sort_e     sort;
-    ngx_http_profiling_count_t   *count;
-    ngx_http_profiling_roster_t  *roster;
+    ngx_uint_t          last;
+    ngx_connection_t   *c;
+    ngx_prof_sort_e     sort;
+    ngx_prof_count_t   *count;
+    ngx_prof_roster_t  *roster;
 
-    count = &ngx_http_profiling_count;
-    roster = ngx_http_profiling_roster();
-    last = count->next + NGX_HTTP_PROFILING_CONNECTIONS_STEP;
+    count = &ngx_prof_count;
+    roster = ngx_prof_roster();
+    last = count->next + NGX_PROF_CONNECTIONS_STEP;
 
     while (count->next < ngx_min(last, roster->n)) {
 
-        if (count->next + NGX_HTTP_PROFILING_AHEAD < roster->n) {
+        if (count->next + NGX_PROF_AHEAD < roster->n) {
             c = &cycle->connections[roster->list[count->next
-                                                 + NGX_HTTP_PROFILING_AHEAD]];
+                                                 + NGX_PROF_AHEAD]];
             __builtin_prefetch(&c->fd);
             __builtin_prefetch(&c->listening);
             __builtin_prefetch(&c->requests);
         }
 
-        c = ngx_http_profiling_roster_entry(count->next, &sort);
+        c = ngx_prof_roster_entry(count->next, &sort);
 
         if (c) {
-            ngx_http_profiling_connection_count(c, sort, g);
+            ngx_prof_connection_count(c, sort, g);
             count->next++;
         }
     }
@@ -117,9 +113,9 @@ ngx_http_profiling_count_list(ngx_cycle_t *cycle,
 
     count->next = 0;
 
-    if (!ngx_http_profiling_roster_complete()) {
-        ngx_http_profiling_count_reset(g);
-        count->step = ngx_http_profiling_count_table;
+    if (!ngx_prof_roster_complete()) {
+        ngx_prof_count_reset(g);
+        count->step = ngx_prof_count_table;
         return NGX_AGAIN;
     }
 
@@ -128,34 +124,33 @@ ngx_http_profiling_count_list(ngx_cycle_t *cycle,
     g->active = roster->http;
     g->waiting = ngx_min(cycle->reusable_connections_n, g->active);
 
-    count->step = ngx_http_profiling_count_clients;
+    count->step = ngx_prof_count_clients;
 
-    return ngx_http_profiling_count_clients(cycle, g);
+    return ngx_prof_count_clients(cycle, g);
 }
 
 
 /* clients that do not wait for their next request are served, or read from */
 
 static ngx_int_t
-ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_count_clients(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 {
-    ngx_uint_t                     last, busy, high;
-    ngx_http_profiling_count_t    *count;
-    ngx_http_profiling_context_t  *context;
+    ngx_uint_t           last, busy, high;
+    ngx_prof_count_t    *count;
+    ngx_prof_context_t  *context;
 
-    count = &ngx_http_profiling_count;
+    count = &ngx_prof_count;
     busy = g->active - g->waiting;
-    high = ngx_http_profiling_array_size ? ngx_http_profiling_roster()->high
+    high = ngx_prof_array_size ? ngx_prof_roster()->high
                                          : 0;
-    last = ngx_min(count->next + NGX_HTTP_PROFILING_CONTEXTS_STEP, high);
+    last = ngx_min(count->next + NGX_PROF_CONTEXTS_STEP, high);
 
     while (count->next < last && g->writing < busy) {
-        context = ngx_http_profiling_context_at(count->next++);
+        context = ngx_prof_context_at(count->next++);
 
-        if (ngx_http_profiling_context_active(context)) {
+        if (ngx_prof_context_active(context)) {
             g->writing++;
-            ngx_http_profiling_stream_count(context, g);
+            ngx_prof_stream_count(context, g);
         }
     }
 
@@ -172,17 +167,16 @@ ngx_http_profiling_count_clients(ngx_cycle_t *cycle,
 /* without a roster, or when it does not know all that take places */
 
 static ngx_int_t
-ngx_http_profiling_count_table(ngx_cycle_t *cycle,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_count_table(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 {
-    ngx_uint_t                   i, last, used;
-    ngx_connection_t            *c;
-    ngx_http_profiling_count_t  *count;
+    ngx_uint_t         i, last, used;
+    ngx_connection_t  *c;
+    ngx_prof_count_t  *count;
 
-    count = &ngx_http_profiling_count;
+    count = &ngx_prof_count;
     c = cycle->connections;
 
-    last = ngx_min(count->next + NGX_HTTP_PROFILING_CONNECTIONS_STEP,
+    last = ngx_min(count->next + NGX_PROF_CONNECTIONS_STEP,
                    cycle->connection_n);
 
     /*
@@ -193,11 +187,9 @@ ngx_http_profiling_count_table(ngx_cycle_t *cycle,
     used = cycle->connection_n - cycle->free_connection_n;
 
     for (i = count->next; i < last && count->found < used; i++) {
-        if (ngx_http_profiling_is_open(&c[i])) {
+        if (ngx_prof_is_open(&c[i])) {
             count->found++;
-            ngx_http_profiling_connection_count(&c[i],
-                                         ngx_http_profiling_roster_sort(&c[i]),
-                                         g);
+            ngx_prof_connection_count(&c[i], ngx_prof_roster_sort(&c[i]), g);
         }
     }
 
@@ -207,14 +199,14 @@ ngx_http_profiling_count_table(ngx_cycle_t *cycle,
         return NGX_AGAIN;
     }
 
-    ngx_http_profiling_roster_found(count->found);
+    ngx_prof_roster_found(count->found);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g)
+ngx_prof_count_reset(ngx_prof_gauges_t *g)
 {
     g->connections = 0;
     g->upstream = 0;
@@ -225,25 +217,25 @@ ngx_http_profiling_count_reset(ngx_http_profiling_gauges_t *g)
 
 
 static void
-ngx_http_profiling_connection_count(ngx_connection_t *c,
-    ngx_http_profiling_sort_e sort, ngx_http_profiling_gauges_t *g)
+ngx_prof_connection_count(ngx_connection_t *c, ngx_prof_sort_e sort,
+    ngx_prof_gauges_t *g)
 {
     switch (sort) {
 
-    case NGX_HTTP_PROFILING_SORT_HTTP:
-        ngx_http_profiling_stream_count(ngx_http_profiling_context(c), g);
-        ngx_http_profiling_client_count(c, g);
+    case NGX_PROF_SORT_HTTP:
+        ngx_prof_stream_count(ngx_prof_context(c), g);
+        ngx_prof_client_count(c, g);
         break;
 
-    case NGX_HTTP_PROFILING_SORT_QUIC:
-        ngx_http_profiling_client_count(c, g);
+    case NGX_PROF_SORT_QUIC:
+        ngx_prof_client_count(c, g);
         break;
 
-    case NGX_HTTP_PROFILING_SORT_STREAM:
+    case NGX_PROF_SORT_STREAM:
         g->streams++;
         break;
 
-    case NGX_HTTP_PROFILING_SORT_PEER:
+    case NGX_PROF_SORT_PEER:
         if (c->idle) {
             g->keepalive++;
 
@@ -253,8 +245,8 @@ ngx_http_profiling_connection_count(ngx_connection_t *c,
 
         break;
 
-    case NGX_HTTP_PROFILING_SORT_CLIENT:
-    case NGX_HTTP_PROFILING_SORT_RESOLVER:
+    case NGX_PROF_SORT_CLIENT:
+    case NGX_PROF_SORT_RESOLVER:
         g->other++;
         break;
 
@@ -270,12 +262,11 @@ ngx_http_profiling_connection_count(ngx_connection_t *c,
 
 
 static void
-ngx_http_profiling_client_count(ngx_connection_t *c,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_client_count(ngx_connection_t *c, ngx_prof_gauges_t *g)
 {
     g->active++;
 
-    if (ngx_http_profiling_request_active(c)) {
+    if (ngx_prof_request_active(c)) {
         g->writing++;
 
     } else if (c->reusable) {
@@ -290,8 +281,7 @@ ngx_http_profiling_client_count(ngx_connection_t *c,
 /* of HTTP/2: each has a connection of its own outside of nginx's table */
 
 static void
-ngx_http_profiling_stream_count(const ngx_http_profiling_context_t *context,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_stream_count(const ngx_prof_context_t *context, ngx_prof_gauges_t *g)
 {
     if (context) {
         g->streams += context->streams;

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CONNECTIONS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CONNECTIONS_H_INCLUDED_
+#ifndef _NGX_PROF_CONNECTION_COUNT_H_INCLUDED_
+#define _NGX_PROF_CONNECTION_COUNT_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,16 +16,16 @@
 
 
 /* connections, and entries beside them, looked at in one pass: about 30 us */
-#define NGX_HTTP_PROFILING_CONNECTIONS_STEP  2048
-#define NGX_HTTP_PROFILING_CONTEXTS_STEP     8192
+#define NGX_PROF_CONNECTIONS_STEP  2048
+#define NGX_PROF_CONTEXTS_STEP     8192
 
 
 /*
  * Counts the next step into g, which is zero at first.  *from is 0 to begin.
  * NGX_OK: it is done; NGX_AGAIN: call again in a later pass of the loop.
  */
-ngx_int_t ngx_http_profiling_connections_count(ngx_cycle_t *cycle,
-    ngx_uint_t *from, ngx_http_profiling_gauges_t *g);
+ngx_int_t ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
+    ngx_prof_gauges_t *g);
 
 
-#endif /* _NGX_HTTP_PROFILING_CONNECTIONS_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONNECTION_COUNT_H_INCLUDED_ */

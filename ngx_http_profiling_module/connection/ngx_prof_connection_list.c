@@ -11,11 +11,10 @@
 
 
 ngx_int_t
-ngx_http_profiling_goroutines_next(const ngx_http_profiling_gather_t *g,
-    ngx_uint_t limit, ngx_http_profiling_cursor_t *cursor,
-    ngx_http_profiling_item_t *item)
+ngx_prof_goroutines_next(const ngx_prof_gather_t *g, ngx_uint_t limit,
+    ngx_prof_cursor_t *cursor, ngx_prof_item_t *item)
 {
-    ngx_http_profiling_gathered_t  *w;
+    ngx_prof_gathered_t  *w;
 
     if (cursor->n == limit) {
         return NGX_DONE;
@@ -42,17 +41,17 @@ ngx_http_profiling_goroutines_next(const ngx_http_profiling_gather_t *g,
         if (!cursor->listed) {
             cursor->worker++;
 
-            if (w->state == NGX_HTTP_PROFILING_GATHER_STUCK) {
+            if (w->state == NGX_PROF_GATHER_STUCK) {
                 item->detail = NULL;
-                item->id = NGX_HTTP_PROFILING_ID_WORKER | (uint64_t) w->pid;
+                item->id = NGX_PROF_ID_WORKER | (uint64_t) w->pid;
                 break;
             }
 
             continue;
         }
 
-        if (w->state == NGX_HTTP_PROFILING_GATHER_ANSWERED) {
-            item->detail = ngx_http_profiling_dump_next(w->details,
+        if (w->state == NGX_PROF_GATHER_ANSWERED) {
+            item->detail = ngx_prof_dump_next(w->details,
                                               w->head.used, w->head.groups,
                                               &cursor->offset);
             if (item->detail) {
@@ -72,38 +71,37 @@ ngx_http_profiling_goroutines_next(const ngx_http_profiling_gather_t *g,
 
 
 ngx_uint_t
-ngx_http_profiling_goroutines_none(const ngx_http_profiling_gather_t *g,
-    ngx_uint_t limit)
+ngx_prof_goroutines_none(const ngx_prof_gather_t *g, ngx_uint_t limit)
 {
-    ngx_http_profiling_item_t    item;
-    ngx_http_profiling_cursor_t  cursor;
+    ngx_prof_item_t    item;
+    ngx_prof_cursor_t  cursor;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_profiling_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_prof_cursor_t));
 
-    return ngx_http_profiling_goroutines_next(g, limit, &cursor, &item)
+    return ngx_prof_goroutines_next(g, limit, &cursor, &item)
            == NGX_DONE;
 }
 
 
 uint64_t
-ngx_http_profiling_goroutine_count(void)
+ngx_prof_goroutine_count(void)
 {
-    uint64_t                     n;
-    ngx_uint_t                   i;
-    ngx_http_profiling_slot_t   *slot;
-    ngx_http_profiling_zone_t   *zone;
+    uint64_t          n;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     n = 0;
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims)
-            && ngx_http_profiling_slot_pid(slot)
-            && ngx_http_profiling_slot_alive(slot))
+        if (ngx_prof_load(&slot->claims)
+            && ngx_prof_slot_pid(slot)
+            && ngx_prof_slot_alive(slot))
         {
-            n += ngx_http_profiling_load(&slot->gauges.connections);
+            n += ngx_prof_load(&slot->gauges.connections);
         }
     }
 

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CONNECTION_LIST_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CONNECTION_LIST_H_INCLUDED_
+#ifndef _NGX_PROF_CONNECTION_LIST_H_INCLUDED_
+#define _NGX_PROF_CONNECTION_LIST_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,7 +16,7 @@
 
 
 /* ids of workers that are stuck, beside those of connections */
-#define NGX_HTTP_PROFILING_ID_WORKER  ((uint64_t) 1 << 51)
+#define NGX_PROF_ID_WORKER  ((uint64_t) 1 << 51)
 
 
 /*
@@ -30,26 +30,25 @@ typedef struct {
     ngx_uint_t                         worker;
     size_t                             offset;      /* in its details */
     ngx_uint_t                         n;           /* told so far */
-} ngx_http_profiling_cursor_t;
+} ngx_prof_cursor_t;
 
 typedef struct {
-    ngx_http_profiling_gathered_t     *worker;
-    ngx_http_profiling_dump_detail_t  *detail;      /* NULL: it is stuck */
-    uint64_t                           id;
-} ngx_http_profiling_item_t;
+    ngx_prof_gathered_t     *worker;
+    ngx_prof_dump_detail_t  *detail;                /* NULL: it is stuck */
+    uint64_t                 id;
+} ngx_prof_item_t;
 
 
 /* NGX_OK, or NGX_DONE: there are no more */
-ngx_int_t ngx_http_profiling_goroutines_next(
-    const ngx_http_profiling_gather_t *g, ngx_uint_t limit,
-    ngx_http_profiling_cursor_t *cursor, ngx_http_profiling_item_t *item);
+ngx_int_t ngx_prof_goroutines_next(const ngx_prof_gather_t *g,
+    ngx_uint_t limit, ngx_prof_cursor_t *cursor, ngx_prof_item_t *item);
 
 /* 1: there is nothing to be told one by one */
-ngx_uint_t ngx_http_profiling_goroutines_none(
-    const ngx_http_profiling_gather_t *g, ngx_uint_t limit);
+ngx_uint_t ngx_prof_goroutines_none(const ngx_prof_gather_t *g,
+    ngx_uint_t limit);
 
 /* connections of all living workers at their latest ticks */
-uint64_t ngx_http_profiling_goroutine_count(void);
+uint64_t ngx_prof_goroutine_count(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_CONNECTION_LIST_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONNECTION_LIST_H_INCLUDED_ */

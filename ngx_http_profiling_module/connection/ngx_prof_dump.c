@@ -26,99 +26,95 @@
 
 
 /* places of the hash of groups, a power of two above twice their number */
-#define NGX_HTTP_PROFILING_DUMP_INDEX   8192
+#define NGX_PROF_DUMP_INDEX   8192
 
 /* blocks of the configuration's pool that are measured in one step */
-#define NGX_HTTP_PROFILING_DUMP_BLOCKS  1024
+#define NGX_PROF_DUMP_BLOCKS  1024
 
 
 /* a walk that is under way */
 
 typedef struct {
-    ngx_event_t                       event;
-    ngx_connection_t                  connection;   /* for the debug log */
-    ngx_uint_t                        running;
-    ngx_http_profiling_dump_area_t   *area;
-    ngx_uint_t                        copy;
-    ngx_http_profiling_dump_copy_t    head;
-    ngx_http_profiling_dump_group_t  *groups;
-    u_char                           *details;
-    ngx_uint_t                        max;          /* groups */
-    size_t                            room;         /* bytes of details */
+    ngx_event_t             event;
+    ngx_connection_t        connection;             /* for the debug log */
+    ngx_uint_t              running;
+    ngx_prof_dump_area_t   *area;
+    ngx_uint_t              copy;
+    ngx_prof_dump_copy_t    head;
+    ngx_prof_dump_group_t  *groups;
+    u_char                 *details;
+    ngx_uint_t              max;                    /* groups */
+    size_t                  room;                   /* bytes of details */
 
-    ngx_uint_t                        full;         /* no further details */
-    ngx_uint_t                        next;         /* connection, twice */
-    ngx_uint_t                        bucket;       /* of HTTP/2 streams */
-    ngx_atomic_uint_t                 number;       /* of that connection */
+    ngx_uint_t              full;                   /* no further details */
+    ngx_uint_t              next;                   /* connection, twice */
+    ngx_uint_t              bucket;                 /* of HTTP/2 streams */
+    ngx_atomic_uint_t       number;                 /* of that connection */
 
-    ngx_http_profiling_pool_t         configuration;
-    uint16_t                          index[NGX_HTTP_PROFILING_DUMP_INDEX];
-} ngx_http_profiling_dump_t;
-
-
-static ngx_http_profiling_dump_area_t *ngx_http_profiling_dump_own(void);
-static void ngx_http_profiling_dump_start(ngx_http_profiling_dump_t *d,
-    uint64_t number, ngx_uint_t limit);
-static void ngx_http_profiling_dump_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d);
-static ngx_int_t ngx_http_profiling_dump_configuration(
-    ngx_http_profiling_dump_t *d);
-static void ngx_http_profiling_dump_connection(ngx_http_profiling_dump_t *d,
-    ngx_connection_t *c);
-static ngx_int_t ngx_http_profiling_dump_streams(ngx_http_profiling_dump_t *d,
-    ngx_connection_t *c, uint64_t end);
-static void ngx_http_profiling_dump_add(ngx_http_profiling_dump_t *d,
-    ngx_http_profiling_entry_t *e);
-static ngx_uint_t ngx_http_profiling_dump_find_group(
-    ngx_http_profiling_dump_t *d, const ngx_http_profiling_entry_t *e);
-static ngx_uint_t ngx_http_profiling_dump_is_group(
-    const ngx_http_profiling_dump_group_t *g,
-    const ngx_http_profiling_entry_t *e);
-static void ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
-    ngx_http_profiling_entry_t *e, ngx_uint_t group);
-static void ngx_http_profiling_dump_finish(ngx_http_profiling_dump_t *d);
-static void ngx_http_profiling_dump_native(const ucontext_t *uc);
+    ngx_prof_pool_t         configuration;
+    uint16_t                index[NGX_PROF_DUMP_INDEX];
+} ngx_prof_dump_t;
 
 
-static ngx_http_profiling_dump_t  ngx_http_profiling_dump;
+static ngx_prof_dump_area_t *ngx_prof_dump_own(void);
+static void ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number,
+    ngx_uint_t limit);
+static void ngx_prof_dump_handler(ngx_event_t *ev);
+static ngx_int_t ngx_prof_dump_step(ngx_prof_dump_t *d);
+static ngx_int_t ngx_prof_dump_configuration(ngx_prof_dump_t *d);
+static void ngx_prof_dump_connection(ngx_prof_dump_t *d, ngx_connection_t *c);
+static ngx_int_t ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c,
+    uint64_t end);
+static void ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_entry_t *e);
+static ngx_uint_t ngx_prof_dump_find_group(ngx_prof_dump_t *d,
+    const ngx_prof_entry_t *e);
+static ngx_uint_t ngx_prof_dump_is_group(const ngx_prof_dump_group_t *g,
+    const ngx_prof_entry_t *e);
+static void ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_entry_t *e,
+    ngx_uint_t group);
+static void ngx_prof_dump_finish(ngx_prof_dump_t *d);
+static void ngx_prof_dump_native(const ucontext_t *uc);
 
-static const ngx_http_profiling_signal_t  ngx_http_profiling_dump_signal = {
+
+static ngx_prof_dump_t  ngx_prof_dump;
+
+static const ngx_prof_signal_t  ngx_prof_dump_signal = {
     NULL,
     0,
     NULL,
-    ngx_http_profiling_dump_native
+    ngx_prof_dump_native
 };
 
 
 void
-ngx_http_profiling_dump_init(void)
+ngx_prof_dump_init(void)
 {
-    ngx_http_profiling_signal_register(&ngx_http_profiling_dump_signal);
+    ngx_prof_signal_register(&ngx_prof_dump_signal);
 }
 
 
-static ngx_http_profiling_dump_area_t *
-ngx_http_profiling_dump_own(void)
+static ngx_prof_dump_area_t *
+ngx_prof_dump_own(void)
 {
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
-    return ngx_http_profiling_zone_dump(zone,
-                  ngx_http_profiling_zone_slot_index(zone,
-                                           ngx_http_profiling_process.slot));
+    return ngx_prof_zone_dump(zone,
+                  ngx_prof_zone_slot_index(zone,
+                                           ngx_prof_process.slot));
 }
 
 
 void
-ngx_http_profiling_dump_answer(void)
+ngx_prof_dump_answer(void)
 {
-    uint64_t                         number;
-    ngx_uint_t                       limit;
-    ngx_http_profiling_dump_t       *d;
-    ngx_http_profiling_dump_area_t  *area;
+    uint64_t               number;
+    ngx_uint_t             limit;
+    ngx_prof_dump_t       *d;
+    ngx_prof_dump_area_t  *area;
 
-    d = &ngx_http_profiling_dump;
+    d = &ngx_prof_dump;
 
     if (d->running) {
 
@@ -127,13 +123,13 @@ ngx_http_profiling_dump_answer(void)
         return;
     }
 
-    area = ngx_http_profiling_dump_own();
+    area = ngx_prof_dump_own();
 
     if (area == NULL) {
         return;
     }
 
-    number = ngx_http_profiling_dump_take(area, &limit);
+    number = ngx_prof_dump_take(area, &limit);
 
     if (number == 0) {
         return;
@@ -141,86 +137,83 @@ ngx_http_profiling_dump_answer(void)
 
     d->area = area;
 
-    ngx_http_profiling_dump_start(d, number, limit);
+    ngx_prof_dump_start(d, number, limit);
 }
 
 
 static void
-ngx_http_profiling_dump_start(ngx_http_profiling_dump_t *d, uint64_t number,
-    ngx_uint_t limit)
+ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number, ngx_uint_t limit)
 {
     size_t      size;
     ngx_uint_t  i;
 
-    size = ngx_http_profiling_process.zone->dump;
+    size = ngx_prof_process.zone->dump;
 
     d->running = 1;
-    d->copy = ngx_http_profiling_dump_begin(d->area);
-    d->groups = ngx_http_profiling_dump_group(d->area, size, d->copy);
-    d->details = ngx_http_profiling_dump_details(d->area, size, d->copy);
-    d->max = ngx_min(ngx_http_profiling_dump_groups(size),
-                     NGX_HTTP_PROFILING_DUMP_INDEX / 2);
-    d->room = ngx_http_profiling_dump_room(size);
+    d->copy = ngx_prof_dump_begin(d->area);
+    d->groups = ngx_prof_dump_group(d->area, size, d->copy);
+    d->details = ngx_prof_dump_details(d->area, size, d->copy);
+    d->max = ngx_min(ngx_prof_dump_groups(size), NGX_PROF_DUMP_INDEX / 2);
+    d->room = ngx_prof_dump_room(size);
     d->full = 0;
     d->next = 0;
     d->bucket = 0;
     d->number = 0;
 
-    ngx_memzero(&d->head, sizeof(ngx_http_profiling_dump_copy_t));
-    ngx_memzero(&d->configuration, sizeof(ngx_http_profiling_pool_t));
+    ngx_memzero(&d->head, sizeof(ngx_prof_dump_copy_t));
+    ngx_memzero(&d->configuration, sizeof(ngx_prof_pool_t));
     ngx_memzero(d->index, sizeof(d->index));
 
     d->head.number = number;
-    d->head.limit = ngx_min(limit, NGX_HTTP_PROFILING_DUMP_LIMIT_MAX);
+    d->head.limit = ngx_min(limit, NGX_PROF_DUMP_LIMIT_MAX);
     d->head.pid = ngx_pid;
-    d->head.time = ngx_http_profiling_time();
-    d->head.clock = ngx_http_profiling_clock();
-    d->head.groups = NGX_HTTP_PROFILING_DUMP_REST;
+    d->head.time = ngx_prof_time();
+    d->head.clock = ngx_prof_clock();
+    d->head.groups = NGX_PROF_DUMP_REST;
 
-    ngx_memzero(d->groups, NGX_HTTP_PROFILING_DUMP_REST
-                           * sizeof(ngx_http_profiling_dump_group_t));
+    ngx_memzero(d->groups, NGX_PROF_DUMP_REST * sizeof(ngx_prof_dump_group_t));
 
-    for (i = 0; i < NGX_HTTP_PROFILING_KINDS; i++) {
+    for (i = 0; i < NGX_PROF_KINDS; i++) {
         d->groups[i].kind = i;
     }
 
-    ngx_http_profiling_event_init(&d->event, &d->connection,
-                                  ngx_http_profiling_dump_handler,
-                                  ngx_cycle->log);
+    ngx_prof_event_init(&d->event, &d->connection,
+                        ngx_prof_dump_handler,
+                        ngx_cycle->log);
 
-    ngx_http_profiling_entry_begin();
+    ngx_prof_entry_begin();
 
     ngx_post_event(&d->event, &ngx_posted_next_events);
 }
 
 
 static void
-ngx_http_profiling_dump_handler(ngx_event_t *ev)
+ngx_prof_dump_handler(ngx_event_t *ev)
 {
-    uint64_t                    start, spent;
-    ngx_int_t                   rc;
-    ngx_http_profiling_dump_t  *d;
+    uint64_t          start, spent;
+    ngx_int_t         rc;
+    ngx_prof_dump_t  *d;
 
-    d = &ngx_http_profiling_dump;
+    d = &ngx_prof_dump;
 
-    if (ngx_http_profiling_process.slot == NULL) {
+    if (ngx_prof_process.slot == NULL) {
         d->running = 0;
         return;
     }
 
-    start = ngx_http_profiling_thread_cpu();
+    start = ngx_prof_thread_cpu();
 
-    rc = ngx_http_profiling_dump_step(d);
+    rc = ngx_prof_dump_step(d);
 
-    spent = ngx_http_profiling_thread_cpu() - start;
+    spent = ngx_prof_thread_cpu() - start;
 
     d->head.spent += spent;
 
-    ngx_http_profiling_add(&d->area->steps, 1);
-    ngx_http_profiling_add(&d->area->spent, spent);
+    ngx_prof_add(&d->area->steps, 1);
+    ngx_prof_add(&d->area->spent, spent);
 
     if (spent > d->area->longest) {
-        ngx_http_profiling_store(&d->area->longest, spent);
+        ngx_prof_store(&d->area->longest, spent);
     }
 
     if (rc == NGX_AGAIN) {
@@ -228,21 +221,21 @@ ngx_http_profiling_dump_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_profiling_dump_finish(d);
+    ngx_prof_dump_finish(d);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
+ngx_prof_dump_step(ngx_prof_dump_t *d)
 {
     uint64_t           end;
     ngx_uint_t         i, n;
     ngx_cycle_t       *cycle;
     ngx_connection_t  *c;
 
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_DUMP_STEP;
+    end = ngx_prof_clock() + NGX_PROF_DUMP_STEP;
 
-    if (ngx_http_profiling_dump_configuration(d) == NGX_AGAIN) {
+    if (ngx_prof_dump_configuration(d) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
@@ -260,10 +253,10 @@ ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
 
         c = &cycle->connections[i % cycle->connection_n];
 
-        if (ngx_http_profiling_is_open(c)
+        if (ngx_prof_is_open(c)
             && (c->listening == NULL) == (i >= cycle->connection_n))
         {
-            if (ngx_http_profiling_dump_streams(d, c, end) == NGX_AGAIN) {
+            if (ngx_prof_dump_streams(d, c, end) == NGX_AGAIN) {
                 d->next = i;
                 return NGX_AGAIN;
             }
@@ -271,15 +264,15 @@ ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
             n++;
         }
 
-        if ((n == NGX_HTTP_PROFILING_DUMP_CHECK
-             || i % NGX_HTTP_PROFILING_DUMP_FREE == 0)
-            && ngx_http_profiling_clock() >= end)
+        if ((n == NGX_PROF_DUMP_CHECK
+             || i % NGX_PROF_DUMP_FREE == 0)
+            && ngx_prof_clock() >= end)
         {
             d->next = i + 1;
             return NGX_AGAIN;
         }
 
-        n %= NGX_HTTP_PROFILING_DUMP_CHECK;
+        n %= NGX_PROF_DUMP_CHECK;
     }
 
     return NGX_OK;
@@ -287,14 +280,14 @@ ngx_http_profiling_dump_step(ngx_http_profiling_dump_t *d)
 
 
 static ngx_int_t
-ngx_http_profiling_dump_configuration(ngx_http_profiling_dump_t *d)
+ngx_prof_dump_configuration(ngx_prof_dump_t *d)
 {
     if (d->head.configuration) {
         return NGX_OK;
     }
 
-    if (ngx_http_profiling_pool_measure(&d->configuration, ngx_cycle->pool,
-                                        NGX_HTTP_PROFILING_DUMP_BLOCKS)
+    if (ngx_prof_pool_measure(&d->configuration, ngx_cycle->pool,
+                              NGX_PROF_DUMP_BLOCKS)
         == NGX_AGAIN)
     {
         return NGX_AGAIN;
@@ -309,21 +302,20 @@ ngx_http_profiling_dump_configuration(ngx_http_profiling_dump_t *d)
 /* the connection, and its streams: these may take several steps */
 
 static ngx_int_t
-ngx_http_profiling_dump_streams(ngx_http_profiling_dump_t *d,
-    ngx_connection_t *c, uint64_t end)
+ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
 {
 #if (NGX_HTTP_V2)
 
-    ngx_uint_t                   mask;
-    ngx_http_v2_node_t          *node;
-    ngx_http_v2_srv_conf_t      *h2scf;
-    ngx_http_v2_connection_t    *h2c;
-    ngx_http_profiling_entry_t   e;
+    ngx_uint_t                 mask;
+    ngx_http_v2_node_t        *node;
+    ngx_http_v2_srv_conf_t    *h2scf;
+    ngx_http_v2_connection_t  *h2c;
+    ngx_prof_entry_t           e;
 
-    h2c = ngx_http_profiling_entry_v2(c);
+    h2c = ngx_prof_entry_v2(c);
 
     if (h2c == NULL || d->bucket == 0 || d->number != c->number) {
-        ngx_http_profiling_dump_connection(d, c);
+        ngx_prof_dump_connection(d, c);
         d->bucket = 0;
         d->number = c->number;
     }
@@ -338,15 +330,15 @@ ngx_http_profiling_dump_streams(ngx_http_profiling_dump_t *d,
 
     for ( /* void */ ; d->bucket <= mask; d->bucket++) {
 
-        if (d->bucket && ngx_http_profiling_clock() >= end) {
+        if (d->bucket && ngx_prof_clock() >= end) {
             return NGX_AGAIN;
         }
 
         for (node = h2c->streams_index[d->bucket]; node; node = node->index) {
 
             if (node->stream) {
-                ngx_http_profiling_entry_stream(&e, node->stream);
-                ngx_http_profiling_dump_add(d, &e);
+                ngx_prof_entry_stream(&e, node->stream);
+                ngx_prof_dump_add(d, &e);
             }
         }
     }
@@ -355,7 +347,7 @@ ngx_http_profiling_dump_streams(ngx_http_profiling_dump_t *d,
 
 #else
 
-    ngx_http_profiling_dump_connection(d, c);
+    ngx_prof_dump_connection(d, c);
 
 #endif
 
@@ -364,25 +356,23 @@ ngx_http_profiling_dump_streams(ngx_http_profiling_dump_t *d,
 
 
 static void
-ngx_http_profiling_dump_connection(ngx_http_profiling_dump_t *d,
-    ngx_connection_t *c)
+ngx_prof_dump_connection(ngx_prof_dump_t *d, ngx_connection_t *c)
 {
-    ngx_http_profiling_entry_t  e;
+    ngx_prof_entry_t  e;
 
-    if (ngx_http_profiling_entry_read(&e, c) == NGX_OK) {
-        ngx_http_profiling_dump_add(d, &e);
+    if (ngx_prof_entry_read(&e, c) == NGX_OK) {
+        ngx_prof_dump_add(d, &e);
     }
 }
 
 
 static void
-ngx_http_profiling_dump_add(ngx_http_profiling_dump_t *d,
-    ngx_http_profiling_entry_t *e)
+ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_entry_t *e)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_dump_group_t  *g;
+    ngx_uint_t              i;
+    ngx_prof_dump_group_t  *g;
 
-    i = ngx_http_profiling_dump_find_group(d, e);
+    i = ngx_prof_dump_find_group(d, e);
     g = &d->groups[i];
 
     g->count++;
@@ -397,7 +387,7 @@ ngx_http_profiling_dump_add(ngx_http_profiling_dump_t *d,
     }
 
     if (d->head.details < d->head.limit && !d->full) {
-        ngx_http_profiling_dump_detail(d, e, i);
+        ngx_prof_dump_detail(d, e, i);
     }
 }
 
@@ -405,12 +395,11 @@ ngx_http_profiling_dump_add(ngx_http_profiling_dump_t *d,
 /* the group of an entry, a new one, or the rest of its kind */
 
 static ngx_uint_t
-ngx_http_profiling_dump_find_group(ngx_http_profiling_dump_t *d,
-    const ngx_http_profiling_entry_t *e)
+ngx_prof_dump_find_group(ngx_prof_dump_t *d, const ngx_prof_entry_t *e)
 {
-    uint64_t                          hash;
-    ngx_uint_t                        i, at;
-    ngx_http_profiling_dump_group_t  *g;
+    uint64_t                hash;
+    ngx_uint_t              i, at;
+    ngx_prof_dump_group_t  *g;
 
     hash = (uint64_t) e->label << 16 | e->kind << 8 | e->state;
 
@@ -422,14 +411,14 @@ ngx_http_profiling_dump_find_group(ngx_http_profiling_dump_t *d,
     at = hash * 0x9e3779b97f4a7c15ULL >> 40;
 
     for ( ;; ) {
-        at &= NGX_HTTP_PROFILING_DUMP_INDEX - 1;
+        at &= NGX_PROF_DUMP_INDEX - 1;
         i = d->index[at];
 
         if (i == 0) {
             break;
         }
 
-        if (ngx_http_profiling_dump_is_group(&d->groups[i], e)) {
+        if (ngx_prof_dump_is_group(&d->groups[i], e)) {
             return i;
         }
 
@@ -446,7 +435,7 @@ ngx_http_profiling_dump_find_group(ngx_http_profiling_dump_t *d,
     d->head.groups++;
 
     g = &d->groups[i];
-    ngx_memzero(g, offsetof(ngx_http_profiling_dump_group_t, stack));
+    ngx_memzero(g, offsetof(ngx_prof_dump_group_t, stack));
 
     g->label = e->label;
     g->kind = e->kind;
@@ -462,8 +451,8 @@ ngx_http_profiling_dump_find_group(ngx_http_profiling_dump_t *d,
 
 
 static ngx_uint_t
-ngx_http_profiling_dump_is_group(const ngx_http_profiling_dump_group_t *g,
-    const ngx_http_profiling_entry_t *e)
+ngx_prof_dump_is_group(const ngx_prof_dump_group_t *g,
+    const ngx_prof_entry_t *e)
 {
     ngx_uint_t  i;
 
@@ -487,15 +476,14 @@ ngx_http_profiling_dump_is_group(const ngx_http_profiling_dump_group_t *g,
 
 
 static void
-ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
-    ngx_http_profiling_entry_t *e, ngx_uint_t group)
+ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_entry_t *e, ngx_uint_t group)
 {
-    size_t                             size;
-    u_char                            *p;
-    ngx_uint_t                         i;
-    ngx_http_profiling_dump_detail_t   detail, *to;
+    size_t                  size;
+    u_char                 *p;
+    ngx_uint_t              i;
+    ngx_prof_dump_detail_t  detail, *to;
 
-    ngx_http_profiling_entry_details(e);
+    ngx_prof_entry_details(e);
 
     detail.group = group;
     detail.id = e->id;
@@ -507,11 +495,10 @@ ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
     detail.request_pool = e->request_pool;
     detail.timer = e->timer;
 
-    size = sizeof(ngx_http_profiling_dump_detail_t);
+    size = sizeof(ngx_prof_dump_detail_t);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_TEXTS; i++) {
-        detail.len[i] = ngx_min(e->text[i].len,
-                                NGX_HTTP_PROFILING_DUMP_TEXT);
+    for (i = 0; i < NGX_PROF_DUMP_TEXTS; i++) {
+        detail.len[i] = ngx_min(e->text[i].len, NGX_PROF_DUMP_TEXT);
         size += detail.len[i];
     }
 
@@ -523,11 +510,11 @@ ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
         return;
     }
 
-    to = (ngx_http_profiling_dump_detail_t *) (d->details + d->head.used);
+    to = (ngx_prof_dump_detail_t *) (d->details + d->head.used);
     *to = detail;
     p = (u_char *) (to + 1);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_TEXTS; i++) {
+    for (i = 0; i < NGX_PROF_DUMP_TEXTS; i++) {
         if (detail.len[i] != 0) {
             p = ngx_cpymem(p, e->text[i].data, detail.len[i]);
         }
@@ -539,51 +526,51 @@ ngx_http_profiling_dump_detail(ngx_http_profiling_dump_t *d,
 
 
 static void
-ngx_http_profiling_dump_finish(ngx_http_profiling_dump_t *d)
+ngx_prof_dump_finish(ngx_prof_dump_t *d)
 {
-    ngx_http_profiling_dump_end(d->area, d->copy, &d->head);
-    ngx_http_profiling_add(&d->area->dumps, 1);
+    ngx_prof_dump_end(d->area, d->copy, &d->head);
+    ngx_prof_add(&d->area->dumps, 1);
 
     d->running = 0;
 
-    ngx_http_profiling_wake_awaiting();
+    ngx_prof_wake_awaiting();
 
     /* somebody may have asked meanwhile, and this was too early for him */
 
-    ngx_http_profiling_dump_answer();
+    ngx_prof_dump_answer();
 }
 
 
 /* in a handler: the stack, for those who did not get an answer */
 
 static void
-ngx_http_profiling_dump_native(const ucontext_t *uc)
+ngx_prof_dump_native(const ucontext_t *uc)
 {
-    uint64_t                            number;
-    ngx_http_profiling_slot_t          *slot;
-    ngx_http_profiling_unwind_t         result;
-    ngx_http_profiling_dump_area_t     *area;
-    ngx_http_profiling_dump_native_t    native;
-    const ngx_http_profiling_thread_t  *t;
+    uint64_t                  number;
+    ngx_prof_slot_t          *slot;
+    ngx_prof_unwind_t         result;
+    ngx_prof_dump_area_t     *area;
+    ngx_prof_dump_native_t    native;
+    const ngx_prof_thread_t  *t;
 
-    slot = ngx_http_profiling_process.slot;
-    area = ngx_http_profiling_dump_own();
-    t = ngx_http_profiling_thread_main();
+    slot = ngx_prof_process.slot;
+    area = ngx_prof_dump_own();
+    t = ngx_prof_thread_main();
 
     if (area == NULL || t == NULL) {
         return;
     }
 
-    number = ngx_http_profiling_load_acquire(&area->signalled);
+    number = ngx_prof_load_acquire(&area->signalled);
 
-    if (number == ngx_http_profiling_load(&area->native.number)) {
+    if (number == ngx_prof_load(&area->native.number)) {
         return;
     }
 
     native.number = number;
     native.pid = ngx_pid;
-    native.clock = ngx_http_profiling_clock();
-    native.since = ngx_http_profiling_slot_waiting(slot) ? 0
+    native.clock = ngx_prof_clock();
+    native.since = ngx_prof_slot_waiting(slot) ? 0
                                                          : slot->pass_start;
 
     if (slot->wait_start == 0 && slot->pass_start == 0) {
@@ -594,36 +581,36 @@ ngx_http_profiling_dump_native(const ucontext_t *uc)
     }
 
 #if defined(__aarch64__)
-    native.label = ngx_http_profiling_context_label(uc->uc_mcontext.sp, NULL);
+    native.label = ngx_prof_context_label(uc->uc_mcontext.sp, NULL);
 #else
-    native.label = ngx_http_profiling_context_label(
+    native.label = ngx_prof_context_label(
                                           uc->uc_mcontext.gregs[REG_RSP], NULL);
 #endif
 
-    native.depth = ngx_http_profiling_unwind(&t->stack, uc, native.stack,
-                                             NGX_HTTP_PROFILING_DUMP_NATIVE,
-                                             &result);
+    native.depth = ngx_prof_unwind(&t->stack, uc, native.stack,
+                                   NGX_PROF_DUMP_NATIVE,
+                                   &result);
 
-    ngx_http_profiling_record_write(&area->native.seq, &area->native.number,
-                                    &native.number,
-                                    NGX_HTTP_PROFILING_DUMP_NATIVE_BODY);
+    ngx_prof_record_write(&area->native.seq, &area->native.number,
+                          &native.number,
+                          NGX_PROF_DUMP_NATIVE_BODY);
 }
 
 
 const char *
-ngx_http_profiling_dump_kind_name(ngx_uint_t kind)
+ngx_prof_dump_kind_name(ngx_uint_t kind)
 {
     static const char *const  names[] = {
         "other", "client", "http2 stream", "thread task", "upstream",
         "keepalive", "resolver", "http3 stream"
     };
 
-    return kind < NGX_HTTP_PROFILING_KINDS ? names[kind] : "unknown";
+    return kind < NGX_PROF_KINDS ? names[kind] : "unknown";
 }
 
 
 const char *
-ngx_http_profiling_dump_state_name(ngx_uint_t state)
+ngx_prof_dump_state_name(ngx_uint_t state)
 {
     static const char *const  names[] = {
         "other", "tls", "waiting", "keepalive", "reading header",
@@ -633,47 +620,46 @@ ngx_http_profiling_dump_state_name(ngx_uint_t state)
         "lingering", "closing", "idle", "stuck"
     };
 
-    return state < NGX_HTTP_PROFILING_DUMP_STATES ? names[state] : "unknown";
+    return state < NGX_PROF_DUMP_STATES ? names[state] : "unknown";
 }
 
 
 /* the directive that sets the timer's time, where it is known */
 
 const char *
-ngx_http_profiling_dump_timer_name(ngx_uint_t kind, ngx_uint_t state,
-    ngx_uint_t timer)
+ngx_prof_dump_timer_name(ngx_uint_t kind, ngx_uint_t state, ngx_uint_t timer)
 {
     switch (state) {
 
-    case NGX_HTTP_PROFILING_DUMP_TLS:
-    case NGX_HTTP_PROFILING_DUMP_WAITING:
-    case NGX_HTTP_PROFILING_DUMP_READING:
+    case NGX_PROF_DUMP_TLS:
+    case NGX_PROF_DUMP_WAITING:
+    case NGX_PROF_DUMP_READING:
         return "client_header_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_BODY:
+    case NGX_PROF_DUMP_BODY:
         return "client_body_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_KEEPALIVE:
-    case NGX_HTTP_PROFILING_DUMP_IDLE:
+    case NGX_PROF_DUMP_KEEPALIVE:
+    case NGX_PROF_DUMP_IDLE:
         return "keepalive_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_CONNECTING:
+    case NGX_PROF_DUMP_CONNECTING:
         return "upstream_connect_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_REQUEST:
+    case NGX_PROF_DUMP_REQUEST:
         return "upstream_send_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_RESPONSE:
-    case NGX_HTTP_PROFILING_DUMP_UPSTREAM:
+    case NGX_PROF_DUMP_RESPONSE:
+    case NGX_PROF_DUMP_UPSTREAM:
         return "upstream_read_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_SENDING:
+    case NGX_PROF_DUMP_SENDING:
         return (timer == 2) ? "send_timeout" : "upstream_read_timeout";
 
-    case NGX_HTTP_PROFILING_DUMP_DELAYED:
+    case NGX_PROF_DUMP_DELAYED:
         return "delay";
 
-    case NGX_HTTP_PROFILING_DUMP_LINGERING:
+    case NGX_PROF_DUMP_LINGERING:
         return "lingering_timeout";
     }
 

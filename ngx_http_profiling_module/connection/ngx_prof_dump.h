@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_
+#ifndef _NGX_PROF_DUMP_H_INCLUDED_
+#define _NGX_PROF_DUMP_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,22 +18,22 @@
 
 
 /* ns of one step, and connections, or places, that are read before the clock */
-#define NGX_HTTP_PROFILING_DUMP_STEP   200000
-#define NGX_HTTP_PROFILING_DUMP_CHECK  16
-#define NGX_HTTP_PROFILING_DUMP_FREE   1024
+#define NGX_PROF_DUMP_STEP   200000
+#define NGX_PROF_DUMP_CHECK  16
+#define NGX_PROF_DUMP_FREE   1024
 
 
 /* worker: one whose loop does not come round is asked by a signal */
-void ngx_http_profiling_dump_init(void);
+void ngx_prof_dump_init(void);
 
 /* worker, when it is woken: answers what was asked since, in later passes */
-void ngx_http_profiling_dump_answer(void);
+void ngx_prof_dump_answer(void);
 
 /* names for people and labels; all are constants */
-const char *ngx_http_profiling_dump_kind_name(ngx_uint_t kind);
-const char *ngx_http_profiling_dump_state_name(ngx_uint_t state);
-const char *ngx_http_profiling_dump_timer_name(ngx_uint_t kind,
-    ngx_uint_t state, ngx_uint_t timer);
+const char *ngx_prof_dump_kind_name(ngx_uint_t kind);
+const char *ngx_prof_dump_state_name(ngx_uint_t state);
+const char *ngx_prof_dump_timer_name(ngx_uint_t kind, ngx_uint_t state,
+    ngx_uint_t timer);
 
 
-#endif /* _NGX_HTTP_PROFILING_DUMP_H_INCLUDED_ */
+#endif /* _NGX_PROF_DUMP_H_INCLUDED_ */

@@ -14,63 +14,54 @@
 
 
 /* blocks of one pool that are looked at: a bound of the time it takes */
-#define NGX_HTTP_PROFILING_ENTRY_BLOCKS    512
+#define NGX_PROF_ENTRY_BLOCKS    512
 
 /* requests of one connection, subrequests included, the same */
-#define NGX_HTTP_PROFILING_ENTRY_REQUESTS  64
+#define NGX_PROF_ENTRY_REQUESTS  64
 
 /* clients with a request that are remembered by their logs, a power of two */
-#define NGX_HTTP_PROFILING_ENTRY_LOGS      4096
+#define NGX_PROF_ENTRY_LOGS      4096
 
 /* upstreams whose number is remembered, a power of two */
-#define NGX_HTTP_PROFILING_ENTRY_KNOWN     256
+#define NGX_PROF_ENTRY_KNOWN     256
 
 /* ids of what has no number of nginx's own; all fit into a double */
-#define NGX_HTTP_PROFILING_ID_STREAM       ((uint64_t) 1 << 52)
-#define NGX_HTTP_PROFILING_ID_UNNUMBERED   ((uint64_t) 1 << 50)
+#define NGX_PROF_ID_STREAM       ((uint64_t) 1 << 52)
+#define NGX_PROF_ID_UNNUMBERED   ((uint64_t) 1 << 50)
 
 
-static void ngx_http_profiling_entry_init(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_uint_t kind);
-static void ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_http_profiling_sort_e sort);
-static void ngx_http_profiling_entry_own(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c);
-static ngx_http_connection_t *ngx_http_profiling_entry_http(
-    const ngx_connection_t *c, void *data);
-static ngx_http_request_t *ngx_http_profiling_entry_served(
-    const ngx_connection_t *c);
-static void ngx_http_profiling_entry_idle(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_http_connection_t *hc);
-static void ngx_http_profiling_entry_request(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_entry_state(ngx_connection_t *c,
+static void ngx_prof_entry_init(ngx_prof_entry_t *e, ngx_connection_t *c,
+    ngx_uint_t kind);
+static void ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
+    ngx_prof_sort_e sort);
+static void ngx_prof_entry_own(ngx_prof_entry_t *e, ngx_connection_t *c);
+static ngx_http_connection_t *ngx_prof_entry_http(const ngx_connection_t *c,
+    void *data);
+static ngx_http_request_t *ngx_prof_entry_served(const ngx_connection_t *c);
+static void ngx_prof_entry_idle(ngx_prof_entry_t *e, ngx_connection_t *c,
+    ngx_http_connection_t *hc);
+static void ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
     ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_entry_is_reading(
-    const ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_entry_upstream_state(
+static ngx_uint_t ngx_prof_entry_state(ngx_connection_t *c,
     ngx_http_request_t *r);
-static void ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c);
-static ngx_http_request_t *ngx_http_profiling_entry_owner(
-    const ngx_connection_t *c, ngx_http_request_t **request);
-static ngx_http_request_t *ngx_http_profiling_entry_logs(
-    const ngx_log_t *log);
-static ngx_http_request_t *ngx_http_profiling_entry_next(
-    ngx_http_request_t *r, ngx_uint_t *n);
-static void ngx_http_profiling_entry_handlers(ngx_http_profiling_entry_t *e,
+static ngx_uint_t ngx_prof_entry_is_reading(const ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_entry_upstream_state(ngx_http_request_t *r);
+static void ngx_prof_entry_upstream(ngx_prof_entry_t *e, ngx_connection_t *c);
+static ngx_http_request_t *ngx_prof_entry_owner(const ngx_connection_t *c,
+    ngx_http_request_t **request);
+static ngx_http_request_t *ngx_prof_entry_logs(const ngx_log_t *log);
+static ngx_http_request_t *ngx_prof_entry_next(ngx_http_request_t *r,
+    ngx_uint_t *n);
+static void ngx_prof_entry_handlers(ngx_prof_entry_t *e,
     ngx_http_request_t *r);
-static void ngx_http_profiling_entry_push(ngx_http_profiling_entry_t *e,
-    uintptr_t handler);
-static uint32_t ngx_http_profiling_entry_place(ngx_http_request_t *r);
-static uint32_t ngx_http_profiling_entry_number(
-    const ngx_http_upstream_srv_conf_t *us);
-static uint64_t ngx_http_profiling_entry_pool(ngx_http_profiling_entry_t *e,
-    ngx_pool_t *pool);
+static void ngx_prof_entry_push(ngx_prof_entry_t *e, uintptr_t handler);
+static uint32_t ngx_prof_entry_place(ngx_http_request_t *r);
+static uint32_t ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us);
+static uint64_t ngx_prof_entry_pool(ngx_prof_entry_t *e, ngx_pool_t *pool);
 
 
 /* of connections to upstreams, learned from a request that has one */
-static ngx_event_handler_pt  ngx_http_profiling_entry_handler;
+static ngx_event_handler_pt  ngx_prof_entry_handler;
 
 /*
  * Upstreams, and connections of modules, write to the log of their client.
@@ -80,69 +71,66 @@ static ngx_event_handler_pt  ngx_http_profiling_entry_handler;
 static struct {
     const ngx_log_t         *log;
     const ngx_connection_t  *client;
-} ngx_http_profiling_entry_log[NGX_HTTP_PROFILING_ENTRY_LOGS];
+} ngx_prof_entry_log[NGX_PROF_ENTRY_LOGS];
 
 static struct {
     const ngx_http_upstream_srv_conf_t  *upstream;
     uint32_t                             number;
-} ngx_http_profiling_entry_known[NGX_HTTP_PROFILING_ENTRY_KNOWN];
+} ngx_prof_entry_known[NGX_PROF_ENTRY_KNOWN];
 
 
-#define ngx_http_profiling_entry_log_at(log)                                  \
-    ngx_http_profiling_entry_log[((uintptr_t) (log) >> 4)                     \
-                                 * 0x9e3779b97f4a7c15ULL >> 40                \
-                                 & (NGX_HTTP_PROFILING_ENTRY_LOGS - 1)]
+#define ngx_prof_entry_log_at(log)                                            \
+    ngx_prof_entry_log[((uintptr_t) (log) >> 4)                               \
+                       * 0x9e3779b97f4a7c15ULL >> 40                          \
+                       & (NGX_PROF_ENTRY_LOGS - 1)]
 
-#define ngx_http_profiling_entry_stream_id(c, id)                             \
-    (NGX_HTTP_PROFILING_ID_STREAM                                             \
+#define ngx_prof_entry_stream_id(c, id)                                       \
+    (NGX_PROF_ID_STREAM                                                       \
      | (uint64_t) ((c)->number & 0x7fffffff) << 21 | ((id) & 0x1fffff))
 
-#define ngx_http_profiling_entry_handle(e, handler)                           \
-    ngx_http_profiling_entry_push(e, (uintptr_t) (handler))
+#define ngx_prof_entry_handle(e, handler)                                     \
+    ngx_prof_entry_push(e, (uintptr_t) (handler))
 
 
 void
-ngx_http_profiling_entry_begin(void)
+ngx_prof_entry_begin(void)
 {
     /* another configuration may have other upstreams at these addresses */
 
-    ngx_memzero(ngx_http_profiling_entry_known,
-                sizeof(ngx_http_profiling_entry_known));
+    ngx_memzero(ngx_prof_entry_known, sizeof(ngx_prof_entry_known));
 }
 
 
 ngx_int_t
-ngx_http_profiling_entry_read(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c)
+ngx_prof_entry_read(ngx_prof_entry_t *e, ngx_connection_t *c)
 {
-    ngx_http_profiling_sort_e  sort;
+    ngx_prof_sort_e  sort;
 
-    sort = ngx_http_profiling_roster_sort(c);
+    sort = ngx_prof_roster_sort(c);
 
     switch (sort) {
 
-    case NGX_HTTP_PROFILING_SORT_HTTP:
-    case NGX_HTTP_PROFILING_SORT_QUIC:
-        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_CLIENT);
-        ngx_http_profiling_entry_client(e, c, sort);
+    case NGX_PROF_SORT_HTTP:
+    case NGX_PROF_SORT_QUIC:
+        ngx_prof_entry_init(e, c, NGX_PROF_KIND_CLIENT);
+        ngx_prof_entry_client(e, c, sort);
         break;
 
 #if (NGX_QUIC)
 
-    case NGX_HTTP_PROFILING_SORT_STREAM:
-        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_HTTP3);
-        e->id = ngx_http_profiling_entry_stream_id(c->quic->parent,
-                                                   c->quic->id);
-        ngx_http_profiling_entry_client(e, c, sort);
+    case NGX_PROF_SORT_STREAM:
+        ngx_prof_entry_init(e, c, NGX_PROF_KIND_HTTP3);
+        e->id = ngx_prof_entry_stream_id(c->quic->parent, c->quic->id);
+        ngx_prof_entry_client(e, c, sort);
         break;
 
 #endif
 
-    case NGX_HTTP_PROFILING_SORT_CLIENT:
-        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_OTHER);
+    case NGX_PROF_SORT_CLIENT:
+        ngx_prof_entry_init(e, c, NGX_PROF_KIND_OTHER);
 
-        if (ngx_http_profiling_roster_handler(c->listening)) {
-            ngx_http_profiling_entry_own(e, c);
+        if (ngx_prof_roster_handler(c->listening)) {
+            ngx_prof_entry_own(e, c);
 
         } else {
             e->cut++;
@@ -150,26 +138,25 @@ ngx_http_profiling_entry_read(ngx_http_profiling_entry_t *e,
 
         break;
 
-    case NGX_HTTP_PROFILING_SORT_RESOLVER:
-        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_RESOLVER);
-        e->state = NGX_HTTP_PROFILING_DUMP_RESOLVING;
+    case NGX_PROF_SORT_RESOLVER:
+        ngx_prof_entry_init(e, c, NGX_PROF_KIND_RESOLVER);
+        e->state = NGX_PROF_DUMP_RESOLVING;
         break;
 
-    case NGX_HTTP_PROFILING_SORT_PEER:
+    case NGX_PROF_SORT_PEER:
 
         if (c->idle) {
 
             /* whose pool it has is not known */
 
-            ngx_http_profiling_entry_init(e, c,
-                                          NGX_HTTP_PROFILING_KIND_KEEPALIVE);
-            e->state = NGX_HTTP_PROFILING_DUMP_IDLE;
+            ngx_prof_entry_init(e, c, NGX_PROF_KIND_KEEPALIVE);
+            e->state = NGX_PROF_DUMP_IDLE;
             e->cut++;
             break;
         }
 
-        ngx_http_profiling_entry_init(e, c, NGX_HTTP_PROFILING_KIND_UPSTREAM);
-        ngx_http_profiling_entry_upstream(e, c);
+        ngx_prof_entry_init(e, c, NGX_PROF_KIND_UPSTREAM);
+        ngx_prof_entry_upstream(e, c);
         break;
 
     default:
@@ -181,15 +168,14 @@ ngx_http_profiling_entry_read(ngx_http_profiling_entry_t *e,
 
 
 static void
-ngx_http_profiling_entry_init(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_uint_t kind)
+ngx_prof_entry_init(ngx_prof_entry_t *e, ngx_connection_t *c, ngx_uint_t kind)
 {
     e->connection = c;
     e->log = NULL;
     e->request = NULL;
     e->owner = NULL;
     e->kind = kind;
-    e->state = NGX_HTTP_PROFILING_DUMP_OTHER;
+    e->state = NGX_PROF_DUMP_OTHER;
     e->label = 0;
     e->connection_pool = 0;
     e->request_pool = 0;
@@ -197,11 +183,11 @@ ngx_http_profiling_entry_init(ngx_http_profiling_entry_t *e,
     e->depth = 0;
 
     e->id = c->number ? c->number
-                      : NGX_HTTP_PROFILING_ID_UNNUMBERED
+                      : NGX_PROF_ID_UNNUMBERED
                         | (uint64_t) ngx_pid << 24 | (c->fd & 0xffffff);
 
-    ngx_http_profiling_entry_handle(e, c->read->handler);
-    ngx_http_profiling_entry_handle(e, c->write->handler);
+    ngx_prof_entry_handle(e, c->read->handler);
+    ngx_prof_entry_handle(e, c->write->handler);
 }
 
 
@@ -211,7 +197,7 @@ ngx_http_profiling_entry_init(ngx_http_profiling_entry_t *e,
  */
 
 ngx_uint_t
-ngx_http_profiling_entry_closing(const ngx_connection_t *c)
+ngx_prof_entry_closing(const ngx_connection_t *c)
 {
 #if (NGX_HTTP_SSL)
 
@@ -228,17 +214,16 @@ ngx_http_profiling_entry_closing(const ngx_connection_t *c)
 /* nginx has made its pool and its log, and ends both with it */
 
 static void
-ngx_http_profiling_entry_own(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c)
+ngx_prof_entry_own(ngx_prof_entry_t *e, ngx_connection_t *c)
 {
-    e->connection_pool = ngx_http_profiling_entry_pool(e, c->pool);
+    e->connection_pool = ngx_prof_entry_pool(e, c->pool);
     e->log = c->log;
 }
 
 
 static void
-ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_http_profiling_sort_e sort)
+ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
+    ngx_prof_sort_e sort)
 {
     ngx_http_request_t        *r;
     ngx_http_connection_t     *hc;
@@ -246,18 +231,18 @@ ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
     ngx_http_v2_connection_t  *h2c;
 #endif
 
-    ngx_http_profiling_entry_own(e, c);
+    ngx_prof_entry_own(e, c);
 
-    r = ngx_http_profiling_entry_served(c);
+    r = ngx_prof_entry_served(c);
 
     if (r) {
-        e->request_pool = ngx_http_profiling_entry_pool(e, r->main->pool);
-        ngx_http_profiling_entry_request(e, c, r);
+        e->request_pool = ngx_prof_entry_pool(e, r->main->pool);
+        ngx_prof_entry_request(e, c, r);
         return;
     }
 
-    if (c->data == NULL || ngx_http_profiling_entry_closing(c)) {
-        e->state = NGX_HTTP_PROFILING_DUMP_CLOSING;
+    if (c->data == NULL || ngx_prof_entry_closing(c)) {
+        e->state = NGX_PROF_DUMP_CLOSING;
         return;
     }
 
@@ -265,31 +250,31 @@ ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
 
 #if (NGX_HTTP_V2)
 
-    h2c = ngx_http_profiling_entry_v2(c);
+    h2c = ngx_prof_entry_v2(c);
 
     if (h2c) {
         hc = h2c->http_connection;
 
-        ngx_http_profiling_entry_handle(e, h2c->state.handler);
-        e->connection_pool += ngx_http_profiling_entry_pool(e, h2c->pool);
+        ngx_prof_entry_handle(e, h2c->state.handler);
+        e->connection_pool += ngx_prof_entry_pool(e, h2c->pool);
     }
 
 #endif
 
-    ngx_http_profiling_entry_idle(e, c, ngx_http_profiling_entry_http(c, hc));
+    ngx_prof_entry_idle(e, c, ngx_prof_entry_http(c, hc));
 
-    if (e->state == NGX_HTTP_PROFILING_DUMP_TLS) {
+    if (e->state == NGX_PROF_DUMP_TLS) {
         return;
     }
 
-    if (sort == NGX_HTTP_PROFILING_SORT_QUIC
+    if (sort == NGX_PROF_SORT_QUIC
 #if (NGX_HTTP_V2)
         || h2c
 #endif
        )
     {
-        e->state = c->reusable ? NGX_HTTP_PROFILING_DUMP_KEEPALIVE
-                               : NGX_HTTP_PROFILING_DUMP_STREAMS;
+        e->state = c->reusable ? NGX_PROF_DUMP_KEEPALIVE
+                               : NGX_PROF_DUMP_STREAMS;
     }
 }
 
@@ -300,7 +285,7 @@ ngx_http_profiling_entry_client(ngx_http_profiling_entry_t *e,
  */
 
 static ngx_http_connection_t *
-ngx_http_profiling_entry_http(const ngx_connection_t *c, void *data)
+ngx_prof_entry_http(const ngx_connection_t *c, void *data)
 {
     size_t                  offset, size, conf;
     ngx_http_port_t        *port;
@@ -309,9 +294,9 @@ ngx_http_profiling_entry_http(const ngx_connection_t *c, void *data)
     hc = data;
     port = c->listening->servers;
 
-    if (!ngx_http_profiling_pool_has(c->pool, hc,
-                                     sizeof(ngx_http_connection_t),
-                                     NGX_HTTP_PROFILING_ENTRY_BLOCKS))
+    if (!ngx_prof_pool_has(c->pool, hc,
+                           sizeof(ngx_http_connection_t),
+                           NGX_PROF_ENTRY_BLOCKS))
     {
         return NULL;
     }
@@ -340,14 +325,14 @@ ngx_http_profiling_entry_http(const ngx_connection_t *c, void *data)
  */
 
 static ngx_http_request_t *
-ngx_http_profiling_entry_served(const ngx_connection_t *c)
+ngx_prof_entry_served(const ngx_connection_t *c)
 {
     ngx_uint_t           n;
     ngx_http_request_t  *r, *sr;
     ngx_http_log_ctx_t  *ctx;
 
-    if (ngx_http_profiling_client_log == NULL
-        || c->log->handler != ngx_http_profiling_client_log
+    if (ngx_prof_client_log == NULL
+        || c->log->handler != ngx_prof_client_log
         || c->log->data == NULL)
     {
         return NULL;
@@ -360,12 +345,12 @@ ngx_http_profiling_entry_served(const ngx_connection_t *c)
         return NULL;
     }
 
-    ngx_http_profiling_entry_log_at(c->log).log = c->log;
-    ngx_http_profiling_entry_log_at(c->log).client = c;
+    ngx_prof_entry_log_at(c->log).log = c->log;
+    ngx_prof_entry_log_at(c->log).client = c;
 
     n = 0;
 
-    for (sr = r; sr; sr = ngx_http_profiling_entry_next(sr, &n)) {
+    for (sr = r; sr; sr = ngx_prof_entry_next(sr, &n)) {
 
         if (sr == c->data) {
             return sr;
@@ -381,19 +366,19 @@ ngx_http_profiling_entry_served(const ngx_connection_t *c)
 #if (NGX_HTTP_V2)
 
 ngx_http_v2_connection_t *
-ngx_http_profiling_entry_v2(const ngx_connection_t *c)
+ngx_prof_entry_v2(const ngx_connection_t *c)
 {
     ngx_http_v2_connection_t  *h2c;
 
     h2c = c->data;
 
-    if (ngx_http_profiling_roster_sort(c) != NGX_HTTP_PROFILING_SORT_HTTP
-        || ngx_http_profiling_entry_closing(c)
-        || !ngx_http_profiling_pool_has(c->pool, h2c,
-                                        sizeof(ngx_http_v2_connection_t),
-                                        NGX_HTTP_PROFILING_ENTRY_BLOCKS)
+    if (ngx_prof_roster_sort(c) != NGX_PROF_SORT_HTTP
+        || ngx_prof_entry_closing(c)
+        || !ngx_prof_pool_has(c->pool, h2c,
+                              sizeof(ngx_http_v2_connection_t),
+                              NGX_PROF_ENTRY_BLOCKS)
         || h2c->connection != c
-        || ngx_http_profiling_entry_http(c, h2c->http_connection) == NULL)
+        || ngx_prof_entry_http(c, h2c->http_connection) == NULL)
     {
         return NULL;
     }
@@ -403,49 +388,48 @@ ngx_http_profiling_entry_v2(const ngx_connection_t *c)
 
 
 void
-ngx_http_profiling_entry_stream(ngx_http_profiling_entry_t *e,
-    ngx_http_v2_stream_t *stream)
+ngx_prof_entry_stream(ngx_prof_entry_t *e, ngx_http_v2_stream_t *stream)
 {
     ngx_connection_t    *fc;
     ngx_http_request_t  *r;
 
     fc = stream->request->connection;
 
-    ngx_http_profiling_entry_init(e, fc, NGX_HTTP_PROFILING_KIND_STREAM);
+    ngx_prof_entry_init(e, fc, NGX_PROF_KIND_STREAM);
 
-    e->id = ngx_http_profiling_entry_stream_id(fc, stream->node->id);
+    e->id = ngx_prof_entry_stream_id(fc, stream->node->id);
     e->log = fc->log;
 
-    e->request_pool = ngx_http_profiling_entry_pool(e, stream->request->pool)
-                      + ngx_http_profiling_entry_pool(e, stream->pool);
+    e->request_pool = ngx_prof_entry_pool(e, stream->request->pool)
+                      + ngx_prof_entry_pool(e, stream->pool);
 
-    r = ngx_http_profiling_entry_served(fc);
+    r = ngx_prof_entry_served(fc);
 
-    ngx_http_profiling_entry_request(e, fc, r ? r : stream->request);
+    ngx_prof_entry_request(e, fc, r ? r : stream->request);
 }
 
 #endif
 
 
 static void
-ngx_http_profiling_entry_idle(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_http_connection_t *hc)
+ngx_prof_entry_idle(ngx_prof_entry_t *e, ngx_connection_t *c,
+    ngx_http_connection_t *hc)
 {
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_prof_loc_conf_t  *lcf;
 
     if (hc) {
         lcf = hc->conf_ctx->loc_conf[ngx_http_profiling_module.ctx_index];
-        e->label = ngx_http_profiling_label(lcf->place + 1, 0, 0);
+        e->label = ngx_prof_label(lcf->place + 1, 0, 0);
     }
 
-    e->state = c->idle ? NGX_HTTP_PROFILING_DUMP_KEEPALIVE
-                       : NGX_HTTP_PROFILING_DUMP_WAITING;
+    e->state = c->idle ? NGX_PROF_DUMP_KEEPALIVE
+                       : NGX_PROF_DUMP_WAITING;
 
 #if (NGX_HTTP_SSL)
 
     if (c->ssl && !c->ssl->handshaked) {
-        e->state = NGX_HTTP_PROFILING_DUMP_TLS;
-        ngx_http_profiling_entry_handle(e, c->ssl->handler);
+        e->state = NGX_PROF_DUMP_TLS;
+        ngx_prof_entry_handle(e, c->ssl->handler);
     }
 
 #endif
@@ -453,26 +437,26 @@ ngx_http_profiling_entry_idle(ngx_http_profiling_entry_t *e,
 
 
 static void
-ngx_http_profiling_entry_request(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c, ngx_http_request_t *r)
+ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
+    ngx_http_request_t *r)
 {
     ngx_uint_t            n;
     ngx_http_request_t   *sr;
     ngx_http_upstream_t  *u;
 
     e->request = r->main;
-    e->state = ngx_http_profiling_entry_state(c, r);
-    e->label = ngx_http_profiling_entry_place(r->main);
+    e->state = ngx_prof_entry_state(c, r);
+    e->label = ngx_prof_entry_place(r->main);
 
-    if (e->state == NGX_HTTP_PROFILING_DUMP_TASK) {
-        e->kind = NGX_HTTP_PROFILING_KIND_TASK;
+    if (e->state == NGX_PROF_DUMP_TASK) {
+        e->kind = NGX_PROF_KIND_TASK;
     }
 
     n = 0;
 
-    for (sr = r->main; sr; sr = ngx_http_profiling_entry_next(sr, &n)) {
+    for (sr = r->main; sr; sr = ngx_prof_entry_next(sr, &n)) {
 
-        ngx_http_profiling_entry_handlers(e, sr);
+        ngx_prof_entry_handlers(e, sr);
 
         u = sr->upstream;
 
@@ -495,14 +479,14 @@ ngx_http_profiling_entry_request(ngx_http_profiling_entry_t *e,
 #endif
            )
         {
-            ngx_http_profiling_entry_handler =
+            ngx_prof_entry_handler =
                                           u->peer.connection->read->handler;
         }
     }
 
     if (e->owner) {
-        e->label |= ngx_http_profiling_label(0,
-                 ngx_http_profiling_entry_number(e->owner->upstream->upstream),
+        e->label |= ngx_prof_label(0,
+                 ngx_prof_entry_number(e->owner->upstream->upstream),
                  0);
     }
 }
@@ -511,12 +495,12 @@ ngx_http_profiling_entry_request(ngx_http_profiling_entry_t *e,
 /* the tree of subrequests, parents first; NULL: that were all */
 
 static ngx_http_request_t *
-ngx_http_profiling_entry_next(ngx_http_request_t *r, ngx_uint_t *n)
+ngx_prof_entry_next(ngx_http_request_t *r, ngx_uint_t *n)
 {
     ngx_http_request_t            *parent;
     ngx_http_postponed_request_t  *pr;
 
-    if (++*n == NGX_HTTP_PROFILING_ENTRY_REQUESTS) {
+    if (++*n == NGX_PROF_ENTRY_REQUESTS) {
         return NULL;
     }
 
@@ -549,38 +533,36 @@ ngx_http_profiling_entry_next(ngx_http_request_t *r, ngx_uint_t *n)
 /* the handlers that nginx calls for a request at its next events */
 
 static void
-ngx_http_profiling_entry_handlers(ngx_http_profiling_entry_t *e,
-    ngx_http_request_t *r)
+ngx_prof_entry_handlers(ngx_prof_entry_t *e, ngx_http_request_t *r)
 {
     ngx_http_upstream_t        *u;
     ngx_http_core_main_conf_t  *cmcf;
 
-    ngx_http_profiling_entry_handle(e, r->read_event_handler);
-    ngx_http_profiling_entry_handle(e, r->write_event_handler);
+    ngx_prof_entry_handle(e, r->read_event_handler);
+    ngx_prof_entry_handle(e, r->write_event_handler);
 
     if (r->write_event_handler == ngx_http_core_run_phases) {
         cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
 
-        ngx_http_profiling_entry_handle(e,
+        ngx_prof_entry_handle(e,
                       cmcf->phase_engine.handlers[r->phase_handler].handler);
-        ngx_http_profiling_entry_handle(e, r->content_handler);
+        ngx_prof_entry_handle(e, r->content_handler);
     }
 
     u = r->upstream;
 
     if (u && u->peer.connection) {
-        ngx_http_profiling_entry_handle(e, u->read_event_handler);
-        ngx_http_profiling_entry_handle(e, u->write_event_handler);
+        ngx_prof_entry_handle(e, u->read_event_handler);
+        ngx_prof_entry_handle(e, u->write_event_handler);
     }
 }
 
 
 static void
-ngx_http_profiling_entry_push(ngx_http_profiling_entry_t *e,
-    uintptr_t handler)
+ngx_prof_entry_push(ngx_prof_entry_t *e, uintptr_t handler)
 {
     if (handler == 0
-        || e->depth == NGX_HTTP_PROFILING_DUMP_STACK
+        || e->depth == NGX_PROF_DUMP_STACK
         || (e->depth && e->stack[e->depth - 1] == handler))
     {
         return;
@@ -591,7 +573,7 @@ ngx_http_profiling_entry_push(ngx_http_profiling_entry_t *e,
 
 
 static ngx_uint_t
-ngx_http_profiling_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
+ngx_prof_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
 {
     ngx_uint_t           state;
     ngx_http_request_t  *m;
@@ -599,47 +581,47 @@ ngx_http_profiling_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
     m = r->main;
 
     if (m->blocked || m->aio || r->aio) {
-        return NGX_HTTP_PROFILING_DUMP_TASK;
+        return NGX_PROF_DUMP_TASK;
     }
 
     if (m->http_state == NGX_HTTP_READING_REQUEST_STATE) {
-        return NGX_HTTP_PROFILING_DUMP_READING;
+        return NGX_PROF_DUMP_READING;
     }
 
-    state = ngx_http_profiling_entry_upstream_state(r);
+    state = ngx_prof_entry_upstream_state(r);
 
-    if (state == NGX_HTTP_PROFILING_DUMP_OTHER && r != m) {
-        state = ngx_http_profiling_entry_upstream_state(m);
+    if (state == NGX_PROF_DUMP_OTHER && r != m) {
+        state = ngx_prof_entry_upstream_state(m);
     }
 
-    if (state != NGX_HTTP_PROFILING_DUMP_OTHER) {
+    if (state != NGX_PROF_DUMP_OTHER) {
         return state;
     }
 
     if (m->lingering_time) {
-        return NGX_HTTP_PROFILING_DUMP_LINGERING;
+        return NGX_PROF_DUMP_LINGERING;
     }
 
-    if (ngx_http_profiling_entry_is_reading(m)) {
-        return NGX_HTTP_PROFILING_DUMP_BODY;
+    if (ngx_prof_entry_is_reading(m)) {
+        return NGX_PROF_DUMP_BODY;
     }
 
     if (c->write->delayed) {
-        return NGX_HTTP_PROFILING_DUMP_DELAYED;
+        return NGX_PROF_DUMP_DELAYED;
     }
 
     if (m->header_sent && (c->buffered || m->buffered || m->out)) {
-        return NGX_HTTP_PROFILING_DUMP_SENDING;
+        return NGX_PROF_DUMP_SENDING;
     }
 
-    return NGX_HTTP_PROFILING_DUMP_PROCESSING;
+    return NGX_PROF_DUMP_PROCESSING;
 }
 
 
 /* nginx blocks reading when the body is complete */
 
 static ngx_uint_t
-ngx_http_profiling_entry_is_reading(const ngx_http_request_t *r)
+ngx_prof_entry_is_reading(const ngx_http_request_t *r)
 {
     return r->reading_body
            || (r->request_body
@@ -652,7 +634,7 @@ ngx_http_profiling_entry_is_reading(const ngx_http_request_t *r)
 /* OTHER: the request does not wait for an upstream */
 
 static ngx_uint_t
-ngx_http_profiling_entry_upstream_state(ngx_http_request_t *r)
+ngx_prof_entry_upstream_state(ngx_http_request_t *r)
 {
     ngx_connection_t     *c;
     ngx_http_upstream_t  *u;
@@ -660,57 +642,56 @@ ngx_http_profiling_entry_upstream_state(ngx_http_request_t *r)
     u = r->upstream;
 
     if (u == NULL) {
-        return NGX_HTTP_PROFILING_DUMP_OTHER;
+        return NGX_PROF_DUMP_OTHER;
     }
 
     if (u->resolved && u->resolved->ctx) {
-        return NGX_HTTP_PROFILING_DUMP_RESOLVING;
+        return NGX_PROF_DUMP_RESOLVING;
     }
 
     if (u->peer.connection == NULL || u->state == NULL) {
-        return NGX_HTTP_PROFILING_DUMP_OTHER;
+        return NGX_PROF_DUMP_OTHER;
     }
 
     if (u->state->connect_time == (ngx_msec_t) -1) {
-        return NGX_HTTP_PROFILING_DUMP_CONNECTING;
+        return NGX_PROF_DUMP_CONNECTING;
     }
 
     if (u->state->header_time == (ngx_msec_t) -1) {
-        return u->request_body_sent ? NGX_HTTP_PROFILING_DUMP_RESPONSE
-                                    : NGX_HTTP_PROFILING_DUMP_REQUEST;
+        return u->request_body_sent ? NGX_PROF_DUMP_RESPONSE
+                                    : NGX_PROF_DUMP_REQUEST;
     }
 
     if (u->upgrade) {
-        return NGX_HTTP_PROFILING_DUMP_UPGRADED;
+        return NGX_PROF_DUMP_UPGRADED;
     }
 
     c = r->connection;
 
     if (c->write->delayed) {
-        return NGX_HTTP_PROFILING_DUMP_DELAYED;
+        return NGX_PROF_DUMP_DELAYED;
     }
 
     /* what the upstream sent is kept back by the client */
 
     if (!c->write->ready && (c->buffered || r->main->out)) {
-        return NGX_HTTP_PROFILING_DUMP_SENDING;
+        return NGX_PROF_DUMP_SENDING;
     }
 
-    return NGX_HTTP_PROFILING_DUMP_UPSTREAM;
+    return NGX_PROF_DUMP_UPSTREAM;
 }
 
 
 static void
-ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c)
+ngx_prof_entry_upstream(ngx_prof_entry_t *e, ngx_connection_t *c)
 {
     ngx_http_request_t  *r;
 
-    e->owner = ngx_http_profiling_entry_owner(c, &e->request);
+    e->owner = ngx_prof_entry_owner(c, &e->request);
 
     if (e->request) {
         e->log = c->log;
-        e->label = ngx_http_profiling_entry_place(e->request);
+        e->label = ngx_prof_entry_place(e->request);
     }
 
     if (e->owner == NULL) {
@@ -721,27 +702,27 @@ ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
         return;
     }
 
-    ngx_http_profiling_entry_own(e, c);
+    ngx_prof_entry_own(e, c);
 
     r = e->owner;
 
     e->request = r;
-    e->state = ngx_http_profiling_entry_upstream_state(r);
-    e->label = ngx_http_profiling_entry_place(r)
-               | ngx_http_profiling_label(0,
-                       ngx_http_profiling_entry_number(r->upstream->upstream),
+    e->state = ngx_prof_entry_upstream_state(r);
+    e->label = ngx_prof_entry_place(r)
+               | ngx_prof_label(0,
+                       ngx_prof_entry_number(r->upstream->upstream),
                        0);
 
 #if (NGX_HTTP_SSL)
 
     if (c->ssl && !c->ssl->handshaked) {
-        ngx_http_profiling_entry_handle(e, c->ssl->handler);
+        ngx_prof_entry_handle(e, c->ssl->handler);
     }
 
 #endif
 
-    ngx_http_profiling_entry_handle(e, r->upstream->read_event_handler);
-    ngx_http_profiling_entry_handle(e, r->upstream->write_event_handler);
+    ngx_prof_entry_handle(e, r->upstream->read_event_handler);
+    ngx_prof_entry_handle(e, r->upstream->write_event_handler);
 }
 
 
@@ -751,16 +732,15 @@ ngx_http_profiling_entry_upstream(ngx_http_profiling_entry_t *e,
  */
 
 static ngx_http_request_t *
-ngx_http_profiling_entry_owner(const ngx_connection_t *c,
-    ngx_http_request_t **request)
+ngx_prof_entry_owner(const ngx_connection_t *c, ngx_http_request_t **request)
 {
     ngx_uint_t           n;
     ngx_http_request_t  *r;
 
-    *request = ngx_http_profiling_entry_logs(c->log);
+    *request = ngx_prof_entry_logs(c->log);
     n = 0;
 
-    for (r = *request; r; r = ngx_http_profiling_entry_next(r, &n)) {
+    for (r = *request; r; r = ngx_prof_entry_next(r, &n)) {
 
         if (r->upstream && r->upstream->peer.connection == c) {
             return r;
@@ -769,9 +749,7 @@ ngx_http_profiling_entry_owner(const ngx_connection_t *c,
 
     /* subrequests in the background are in no list */
 
-    if (ngx_http_profiling_entry_handler
-        && c->read->handler == ngx_http_profiling_entry_handler)
-    {
+    if (ngx_prof_entry_handler && c->read->handler == ngx_prof_entry_handler) {
         r = c->data;
 
         if (r->upstream && r->upstream->peer.connection == c) {
@@ -786,37 +764,37 @@ ngx_http_profiling_entry_owner(const ngx_connection_t *c,
 /* the main request of the client that has a log; NULL: none that is known */
 
 static ngx_http_request_t *
-ngx_http_profiling_entry_logs(const ngx_log_t *log)
+ngx_prof_entry_logs(const ngx_log_t *log)
 {
-    ngx_http_request_t            *r;
-    const ngx_connection_t        *c;
-    ngx_http_profiling_context_t  *stream;
+    ngx_http_request_t      *r;
+    const ngx_connection_t  *c;
+    ngx_prof_context_t      *stream;
 
-    c = ngx_http_profiling_entry_log_at(log).client;
+    c = ngx_prof_entry_log_at(log).client;
 
-    if (log == NULL || ngx_http_profiling_entry_log_at(log).log != log) {
+    if (log == NULL || ngx_prof_entry_log_at(log).log != log) {
         return NULL;
     }
 
-    if (ngx_http_profiling_context(c) == NULL) {
+    if (ngx_prof_context(c) == NULL) {
 
         /* a stream of HTTP/2 */
 
-        stream = ngx_http_profiling_context_owner((uintptr_t) c);
+        stream = ngx_prof_context_owner((uintptr_t) c);
 
         return (stream && c->log == log)
                ? (ngx_http_request_t *) stream->request : NULL;
     }
 
-    if (!ngx_http_profiling_is_open(c) || c->log != log) {
+    if (!ngx_prof_is_open(c) || c->log != log) {
         return NULL;
     }
 
-    switch (ngx_http_profiling_roster_sort(c)) {
+    switch (ngx_prof_roster_sort(c)) {
 
-    case NGX_HTTP_PROFILING_SORT_HTTP:
-    case NGX_HTTP_PROFILING_SORT_STREAM:
-        r = ngx_http_profiling_entry_served(c);
+    case NGX_PROF_SORT_HTTP:
+    case NGX_PROF_SORT_STREAM:
+        r = ngx_prof_entry_served(c);
         return r ? r->main : NULL;
 
     default:
@@ -826,73 +804,69 @@ ngx_http_profiling_entry_logs(const ngx_log_t *log)
 
 
 static uint32_t
-ngx_http_profiling_entry_place(ngx_http_request_t *r)
+ngx_prof_entry_place(ngx_http_request_t *r)
 {
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_prof_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    return ngx_http_profiling_label(lcf->place + 1, 0, 0);
+    return ngx_prof_label(lcf->place + 1, 0, 0);
 }
 
 
 /* of an upstream in the zone, 0: it has none */
 
 static uint32_t
-ngx_http_profiling_entry_number(const ngx_http_upstream_srv_conf_t *us)
+ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_uint_t                      i, n;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_upstream_t  *upstream;
+    ngx_uint_t            i, n;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_upstream_t  *upstream;
 
     if (us == NULL) {
         return 0;
     }
 
     i = ((uintptr_t) us >> 4) * 0x9e3779b97f4a7c15ULL >> 40
-        & (NGX_HTTP_PROFILING_ENTRY_KNOWN - 1);
+        & (NGX_PROF_ENTRY_KNOWN - 1);
 
-    if (ngx_http_profiling_entry_known[i].upstream == us) {
-        return ngx_http_profiling_entry_known[i].number;
+    if (ngx_prof_entry_known[i].upstream == us) {
+        return ngx_prof_entry_known[i].number;
     }
 
-    ngx_http_profiling_entry_known[i].upstream = us;
-    ngx_http_profiling_entry_known[i].number = 0;
+    ngx_prof_entry_known[i].upstream = us;
+    ngx_prof_entry_known[i].number = 0;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
-    for (n = 1; n < ngx_http_profiling_load_acquire(&zone->upstream_n); n++) {
+    for (n = 1; n < ngx_prof_load_acquire(&zone->upstream_n); n++) {
         upstream = &zone->upstream[n];
 
         if (upstream->len == ngx_min(us->host.len,
-                                     NGX_HTTP_PROFILING_UPSTREAM_LEN)
+                                     NGX_PROF_UPSTREAM_LEN)
             && ngx_memcmp(upstream->name, us->host.data, upstream->len) == 0)
         {
-            ngx_http_profiling_entry_known[i].number = (uint32_t) n;
+            ngx_prof_entry_known[i].number = (uint32_t) n;
             break;
         }
     }
 
-    return ngx_http_profiling_entry_known[i].number;
+    return ngx_prof_entry_known[i].number;
 }
 
 
 static uint64_t
-ngx_http_profiling_entry_pool(ngx_http_profiling_entry_t *e,
-    ngx_pool_t *pool)
+ngx_prof_entry_pool(ngx_prof_entry_t *e, ngx_pool_t *pool)
 {
-    ngx_http_profiling_pool_t  m;
+    ngx_prof_pool_t  m;
 
     if (pool == NULL) {
         return 0;
     }
 
-    ngx_memzero(&m, sizeof(ngx_http_profiling_pool_t));
+    ngx_memzero(&m, sizeof(ngx_prof_pool_t));
 
-    if (ngx_http_profiling_pool_measure(&m, pool,
-                                        NGX_HTTP_PROFILING_ENTRY_BLOCKS)
-        != NGX_OK)
-    {
+    if (ngx_prof_pool_measure(&m, pool, NGX_PROF_ENTRY_BLOCKS) != NGX_OK) {
         e->cut++;
     }
 

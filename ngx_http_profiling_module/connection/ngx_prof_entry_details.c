@@ -7,58 +7,51 @@
 #include "ngx_prof_dump_area.h"
 
 
-static void ngx_http_profiling_entry_timer(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c);
-static int64_t ngx_http_profiling_entry_wait(ngx_http_profiling_entry_t *e);
-static int64_t ngx_http_profiling_entry_client_wait(
-    ngx_http_profiling_entry_t *e);
-static int64_t ngx_http_profiling_entry_upstream_wait(
-    ngx_http_profiling_entry_t *e);
-static int64_t ngx_http_profiling_entry_armed(ngx_event_t *ev,
-    ngx_msec_t timeout);
-static int64_t ngx_http_profiling_entry_age(ngx_http_request_t *r);
-static int64_t ngx_http_profiling_entry_quiet(ngx_connection_t *c);
-static void ngx_http_profiling_entry_bytes(ngx_http_profiling_entry_t *e);
-static void ngx_http_profiling_entry_texts(ngx_http_profiling_entry_t *e);
-static void ngx_http_profiling_entry_uri(ngx_http_profiling_entry_t *e,
-    ngx_str_t *uri);
-static void ngx_http_profiling_entry_peer(ngx_http_profiling_entry_t *e);
+static void ngx_prof_entry_timer(ngx_prof_entry_t *e, ngx_connection_t *c);
+static int64_t ngx_prof_entry_wait(ngx_prof_entry_t *e);
+static int64_t ngx_prof_entry_client_wait(ngx_prof_entry_t *e);
+static int64_t ngx_prof_entry_upstream_wait(ngx_prof_entry_t *e);
+static int64_t ngx_prof_entry_armed(ngx_event_t *ev, ngx_msec_t timeout);
+static int64_t ngx_prof_entry_age(ngx_http_request_t *r);
+static int64_t ngx_prof_entry_quiet(ngx_connection_t *c);
+static void ngx_prof_entry_bytes(ngx_prof_entry_t *e);
+static void ngx_prof_entry_texts(ngx_prof_entry_t *e);
+static void ngx_prof_entry_uri(ngx_prof_entry_t *e, ngx_str_t *uri);
+static void ngx_prof_entry_peer(ngx_prof_entry_t *e);
 
 
-#define ngx_http_profiling_entry_is_client(e)                                 \
-    ((e)->kind == NGX_HTTP_PROFILING_KIND_CLIENT                              \
-     || (e)->kind == NGX_HTTP_PROFILING_KIND_STREAM                           \
-     || (e)->kind == NGX_HTTP_PROFILING_KIND_HTTP3                            \
-     || (e)->kind == NGX_HTTP_PROFILING_KIND_TASK)
+#define ngx_prof_entry_is_client(e)                                           \
+    ((e)->kind == NGX_PROF_KIND_CLIENT                                        \
+     || (e)->kind == NGX_PROF_KIND_STREAM                                     \
+     || (e)->kind == NGX_PROF_KIND_HTTP3                                      \
+     || (e)->kind == NGX_PROF_KIND_TASK)
 
 
 void
-ngx_http_profiling_entry_details(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_details(ngx_prof_entry_t *e)
 {
     e->timer = 0;
     e->remaining = 0;
 
-    ngx_http_profiling_entry_timer(e, e->connection);
+    ngx_prof_entry_timer(e, e->connection);
 
     if (e->timer == 0 && e->owner
         && e->owner->upstream->peer.connection != e->connection)
     {
-        ngx_http_profiling_entry_timer(e,
-                                       e->owner->upstream->peer.connection);
+        ngx_prof_entry_timer(e, e->owner->upstream->peer.connection);
     }
 
-    e->wait = ngx_http_profiling_entry_wait(e);
+    e->wait = ngx_prof_entry_wait(e);
 
-    ngx_http_profiling_entry_bytes(e);
-    ngx_http_profiling_entry_texts(e);
+    ngx_prof_entry_bytes(e);
+    ngx_prof_entry_texts(e);
 }
 
 
 /* of the two, the one that expires first */
 
 static void
-ngx_http_profiling_entry_timer(ngx_http_profiling_entry_t *e,
-    ngx_connection_t *c)
+ngx_prof_entry_timer(ngx_prof_entry_t *e, ngx_connection_t *c)
 {
     int64_t  read, write;
 
@@ -83,26 +76,26 @@ ngx_http_profiling_entry_timer(ngx_http_profiling_entry_t *e,
  */
 
 static int64_t
-ngx_http_profiling_entry_wait(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_wait(ngx_prof_entry_t *e)
 {
     int64_t  wait, age;
 
     age = (ngx_msec_int_t) (ngx_current_msec - e->connection->start_time);
 
     if (e->owner
-        && e->state >= NGX_HTTP_PROFILING_DUMP_CONNECTING
-        && e->state <= NGX_HTTP_PROFILING_DUMP_UPGRADED
-        && e->state != NGX_HTTP_PROFILING_DUMP_SENDING
-        && e->state != NGX_HTTP_PROFILING_DUMP_DELAYED
-        && e->state != NGX_HTTP_PROFILING_DUMP_TASK)
+        && e->state >= NGX_PROF_DUMP_CONNECTING
+        && e->state <= NGX_PROF_DUMP_UPGRADED
+        && e->state != NGX_PROF_DUMP_SENDING
+        && e->state != NGX_PROF_DUMP_DELAYED
+        && e->state != NGX_PROF_DUMP_TASK)
     {
-        wait = ngx_http_profiling_entry_upstream_wait(e);
+        wait = ngx_prof_entry_upstream_wait(e);
 
-    } else if (ngx_http_profiling_entry_is_client(e)) {
-        wait = ngx_http_profiling_entry_client_wait(e);
+    } else if (ngx_prof_entry_is_client(e)) {
+        wait = ngx_prof_entry_client_wait(e);
 
     } else {
-        wait = ngx_http_profiling_entry_quiet(e->connection);
+        wait = ngx_prof_entry_quiet(e->connection);
     }
 
     /* it cannot be longer than the connection's life */
@@ -112,7 +105,7 @@ ngx_http_profiling_entry_wait(ngx_http_profiling_entry_t *e)
 
 
 static int64_t
-ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_client_wait(ngx_prof_entry_t *e)
 {
     int64_t                    wait;
     ngx_connection_t          *c;
@@ -121,59 +114,55 @@ ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
 
     c = e->connection;
     r = e->request;
-    wait = NGX_HTTP_PROFILING_DUMP_UNKNOWN;
+    wait = NGX_PROF_DUMP_UNKNOWN;
 
-    if (e->state == NGX_HTTP_PROFILING_DUMP_TLS
-        || e->state == NGX_HTTP_PROFILING_DUMP_WAITING)
-    {
+    if (e->state == NGX_PROF_DUMP_TLS || e->state == NGX_PROF_DUMP_WAITING) {
         return (ngx_msec_int_t) (ngx_current_msec - c->start_time);
     }
 
     if (r == NULL) {
-        return ngx_http_profiling_entry_quiet(c);
+        return ngx_prof_entry_quiet(c);
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     switch (e->state) {
 
-    case NGX_HTTP_PROFILING_DUMP_READING:
-    case NGX_HTTP_PROFILING_DUMP_RESOLVING:
-        return ngx_http_profiling_entry_age(r);
+    case NGX_PROF_DUMP_READING:
+    case NGX_PROF_DUMP_RESOLVING:
+        return ngx_prof_entry_age(r);
 
-    case NGX_HTTP_PROFILING_DUMP_BODY:
-        wait = ngx_http_profiling_entry_armed(c->read,
-                                              clcf->client_body_timeout);
+    case NGX_PROF_DUMP_BODY:
+        wait = ngx_prof_entry_armed(c->read, clcf->client_body_timeout);
         break;
 
-    case NGX_HTTP_PROFILING_DUMP_SENDING:
-        wait = ngx_http_profiling_entry_armed(c->write, clcf->send_timeout);
+    case NGX_PROF_DUMP_SENDING:
+        wait = ngx_prof_entry_armed(c->write, clcf->send_timeout);
         break;
 
-    case NGX_HTTP_PROFILING_DUMP_DELAYED:
+    case NGX_PROF_DUMP_DELAYED:
         if (!r->header_sent) {
-            return ngx_http_profiling_entry_age(r);
+            return ngx_prof_entry_age(r);
         }
 
         break;
 
-    case NGX_HTTP_PROFILING_DUMP_LINGERING:
-        wait = ngx_http_profiling_entry_armed(c->read,
-                                              clcf->lingering_timeout);
+    case NGX_PROF_DUMP_LINGERING:
+        wait = ngx_prof_entry_armed(c->read, clcf->lingering_timeout);
         break;
     }
 
-    if (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN
+    if (wait == NGX_PROF_DUMP_UNKNOWN
 #if (NGX_HTTP_V2)
         && !r->stream
 #endif
        )
     {
-        wait = ngx_http_profiling_entry_quiet(c);
+        wait = ngx_prof_entry_quiet(c);
     }
 
-    if (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN) {
-        wait = ngx_http_profiling_entry_age(r);
+    if (wait == NGX_PROF_DUMP_UNKNOWN) {
+        wait = ngx_prof_entry_age(r);
     }
 
     return wait;
@@ -181,7 +170,7 @@ ngx_http_profiling_entry_client_wait(ngx_http_profiling_entry_t *e)
 
 
 static int64_t
-ngx_http_profiling_entry_upstream_wait(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_upstream_wait(ngx_prof_entry_t *e)
 {
     int64_t                    wait, start;
     ngx_connection_t          *c;
@@ -194,30 +183,30 @@ ngx_http_profiling_entry_upstream_wait(ngx_http_profiling_entry_t *e)
 
     start = (ngx_msec_int_t) (ngx_current_msec - u->start_time);
 
-    if (e->state == NGX_HTTP_PROFILING_DUMP_CONNECTING) {
+    if (e->state == NGX_PROF_DUMP_CONNECTING) {
         return start;
     }
 
-    if (e->state == NGX_HTTP_PROFILING_DUMP_REQUEST) {
-        wait = ngx_http_profiling_entry_armed(c->write, conf->send_timeout);
+    if (e->state == NGX_PROF_DUMP_REQUEST) {
+        wait = ngx_prof_entry_armed(c->write, conf->send_timeout);
 
     } else {
-        wait = ngx_http_profiling_entry_armed(c->read, conf->read_timeout);
+        wait = ngx_prof_entry_armed(c->read, conf->read_timeout);
     }
 
-    return (wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN) ? start : wait;
+    return (wait == NGX_PROF_DUMP_UNKNOWN) ? start : wait;
 }
 
 
 /* ms since a timer was set; nginx lets it be if it moves by 300 ms or less */
 
 static int64_t
-ngx_http_profiling_entry_armed(ngx_event_t *ev, ngx_msec_t timeout)
+ngx_prof_entry_armed(ngx_event_t *ev, ngx_msec_t timeout)
 {
     int64_t  elapsed;
 
     if (!ev->timer_set) {
-        return NGX_HTTP_PROFILING_DUMP_UNKNOWN;
+        return NGX_PROF_DUMP_UNKNOWN;
     }
 
     elapsed = (int64_t) timeout
@@ -228,7 +217,7 @@ ngx_http_profiling_entry_armed(ngx_event_t *ev, ngx_msec_t timeout)
 
 
 static int64_t
-ngx_http_profiling_entry_age(ngx_http_request_t *r)
+ngx_prof_entry_age(ngx_http_request_t *r)
 {
     int64_t      ms;
     ngx_time_t  *tp;
@@ -245,7 +234,7 @@ ngx_http_profiling_entry_age(ngx_http_request_t *r)
 /* ms since the last data of either direction, by the kernel */
 
 static int64_t
-ngx_http_profiling_entry_quiet(ngx_connection_t *c)
+ngx_prof_entry_quiet(ngx_connection_t *c)
 {
     socklen_t        len;
     struct tcp_info  info;
@@ -255,7 +244,7 @@ ngx_http_profiling_entry_quiet(ngx_connection_t *c)
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1
         || len < offsetof(struct tcp_info, tcpi_last_ack_recv))
     {
-        return NGX_HTTP_PROFILING_DUMP_UNKNOWN;
+        return NGX_PROF_DUMP_UNKNOWN;
     }
 
     return ngx_min(info.tcpi_last_data_sent, info.tcpi_last_data_recv);
@@ -263,14 +252,14 @@ ngx_http_profiling_entry_quiet(ngx_connection_t *c)
 
 
 static void
-ngx_http_profiling_entry_bytes(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_bytes(ngx_prof_entry_t *e)
 {
     ngx_http_upstream_t  *u;
 
-    e->in = NGX_HTTP_PROFILING_DUMP_UNKNOWN;
+    e->in = NGX_PROF_DUMP_UNKNOWN;
     e->out = e->connection->sent;
 
-    if (e->kind == NGX_HTTP_PROFILING_KIND_UPSTREAM) {
+    if (e->kind == NGX_PROF_KIND_UPSTREAM) {
         u = e->owner ? e->owner->upstream : NULL;
 
         if (u && u->state) {
@@ -284,7 +273,7 @@ ngx_http_profiling_entry_bytes(ngx_http_profiling_entry_t *e)
 
 
 static void
-ngx_http_profiling_entry_texts(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_texts(ngx_prof_entry_t *e)
 {
     size_t               len;
     ngx_log_t           *log;
@@ -297,24 +286,24 @@ ngx_http_profiling_entry_texts(ngx_http_profiling_entry_t *e)
     c = r ? r->connection : e->connection;
 
     if (r || (e->log && c->listening)) {
-        e->text[NGX_HTTP_PROFILING_DUMP_CLIENT] = c->addr_text;
+        e->text[NGX_PROF_DUMP_CLIENT] = c->addr_text;
     }
 
     if (r) {
-        e->text[NGX_HTTP_PROFILING_DUMP_METHOD] = r->method_name;
-        ngx_http_profiling_entry_uri(e, (r == r->main) ? &r->unparsed_uri
+        e->text[NGX_PROF_DUMP_METHOD] = r->method_name;
+        ngx_prof_entry_uri(e, (r == r->main) ? &r->unparsed_uri
                                                        : &r->uri);
     }
 
-    ngx_http_profiling_entry_peer(e);
+    ngx_prof_entry_peer(e);
 
     log = e->log;
 
     if (log && log->action) {
         for (len = 0; len < 64 && log->action[len]; len++) { /* void */ }
 
-        e->text[NGX_HTTP_PROFILING_DUMP_ACTION].data = (u_char *) log->action;
-        e->text[NGX_HTTP_PROFILING_DUMP_ACTION].len = len;
+        e->text[NGX_PROF_DUMP_ACTION].data = (u_char *) log->action;
+        e->text[NGX_PROF_DUMP_ACTION].len = len;
     }
 }
 
@@ -322,7 +311,7 @@ ngx_http_profiling_entry_texts(ngx_http_profiling_entry_t *e)
 /* what follows the path may hold secrets */
 
 static void
-ngx_http_profiling_entry_uri(ngx_http_profiling_entry_t *e, ngx_str_t *uri)
+ngx_prof_entry_uri(ngx_prof_entry_t *e, ngx_str_t *uri)
 {
     size_t  i;
 
@@ -333,27 +322,27 @@ ngx_http_profiling_entry_uri(ngx_http_profiling_entry_t *e, ngx_str_t *uri)
         }
     }
 
-    e->text[NGX_HTTP_PROFILING_DUMP_URI].data = uri->data;
-    e->text[NGX_HTTP_PROFILING_DUMP_URI].len = i;
+    e->text[NGX_PROF_DUMP_URI].data = uri->data;
+    e->text[NGX_PROF_DUMP_URI].len = i;
 }
 
 
 static void
-ngx_http_profiling_entry_peer(ngx_http_profiling_entry_t *e)
+ngx_prof_entry_peer(ngx_prof_entry_t *e)
 {
     socklen_t                    len;
     ngx_str_t                   *peer;
     ngx_sockaddr_t               sockaddr;
     ngx_resolver_connection_t   *rec;
 
-    peer = &e->text[NGX_HTTP_PROFILING_DUMP_PEER];
+    peer = &e->text[NGX_PROF_DUMP_PEER];
 
     if (e->owner && e->owner->upstream->peer.name) {
         *peer = *e->owner->upstream->peer.name;
         return;
     }
 
-    if (e->kind == NGX_HTTP_PROFILING_KIND_RESOLVER) {
+    if (e->kind == NGX_PROF_KIND_RESOLVER) {
         rec = e->connection->data;
 
         if (rec && (rec->udp == e->connection || rec->tcp == e->connection)) {

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ENTRY_DETAILS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ENTRY_DETAILS_H_INCLUDED_
+#ifndef _NGX_PROF_ENTRY_DETAILS_H_INCLUDED_
+#define _NGX_PROF_ENTRY_DETAILS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,7 +15,7 @@
 
 
 /* what the entry that was read is told with */
-void ngx_http_profiling_entry_details(ngx_http_profiling_entry_t *e);
+void ngx_prof_entry_details(ngx_prof_entry_t *e);
 
 
-#endif /* _NGX_HTTP_PROFILING_ENTRY_DETAILS_H_INCLUDED_ */
+#endif /* _NGX_PROF_ENTRY_DETAILS_H_INCLUDED_ */

@@ -14,51 +14,46 @@
 
 
 /* ms between two looks at workers that were late once */
-#define NGX_HTTP_PROFILING_GATHER_LOOK   20
+#define NGX_PROF_GATHER_LOOK   20
 
 /* bytes that are copied in one step */
-#define NGX_HTTP_PROFILING_GATHER_CHUNK  65536
+#define NGX_PROF_GATHER_CHUNK  65536
 
 
-static ngx_int_t ngx_http_profiling_gather_ask(ngx_http_profiling_gather_t *g,
-    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age);
-static ngx_uint_t ngx_http_profiling_gather_fresh(
-    ngx_http_profiling_gathered_t *w, uint64_t age);
-static void ngx_http_profiling_gather_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_gather_look(
-    ngx_http_profiling_gather_t *g, ngx_http_profiling_gathered_t *w);
-static ngx_int_t ngx_http_profiling_gather_copy(
-    ngx_http_profiling_gather_t *g, ngx_http_profiling_gathered_t *w);
-static void ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
-    ngx_http_profiling_gathered_t *w);
-static ngx_int_t ngx_http_profiling_gather_native(
-    ngx_http_profiling_gathered_t *w);
-static void ngx_http_profiling_gather_silent(
-    ngx_http_profiling_gathered_t *w, ngx_uint_t state);
-static void ngx_http_profiling_gather_cleanup(void *data);
+static ngx_int_t ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker,
+    ngx_uint_t limit, ngx_msec_t age);
+static ngx_uint_t ngx_prof_gather_fresh(ngx_prof_gathered_t *w, uint64_t age);
+static void ngx_prof_gather_handler(ngx_event_t *ev);
+static ngx_int_t ngx_prof_gather_look(ngx_prof_gather_t *g,
+    ngx_prof_gathered_t *w);
+static ngx_int_t ngx_prof_gather_copy(ngx_prof_gather_t *g,
+    ngx_prof_gathered_t *w);
+static void ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w);
+static ngx_int_t ngx_prof_gather_native(ngx_prof_gathered_t *w);
+static void ngx_prof_gather_silent(ngx_prof_gathered_t *w, ngx_uint_t state);
+static void ngx_prof_gather_cleanup(void *data);
 
 
-static ngx_queue_t  ngx_http_profiling_gather_waiting;
+static ngx_queue_t  ngx_prof_gather_waiting;
 
 
-ngx_http_profiling_gather_t *
-ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
-    ngx_uint_t limit, ngx_msec_t age, ngx_http_profiling_gather_pt done,
-    void *data)
+ngx_prof_gather_t *
+ngx_prof_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
+    ngx_uint_t limit, ngx_msec_t age, ngx_prof_gather_pt done, void *data)
 {
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_profiling_gather_t  *g;
+    ngx_pool_cleanup_t  *cln;
+    ngx_prof_gather_t   *g;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_gather_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_gather_t));
     if (cln == NULL) {
         return NULL;
     }
 
     g = cln->data;
-    ngx_memzero(g, sizeof(ngx_http_profiling_gather_t));
+    ngx_memzero(g, sizeof(ngx_prof_gather_t));
 
     if (ngx_array_init(&g->workers, pool, 8,
-                       sizeof(ngx_http_profiling_gathered_t))
+                       sizeof(ngx_prof_gathered_t))
         != NGX_OK)
     {
         return NULL;
@@ -66,34 +61,34 @@ ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
 
     g->pool = pool;
     g->limit = limit;
-    g->time = ngx_http_profiling_time();
-    g->start = ngx_http_profiling_clock();
+    g->time = ngx_prof_time();
+    g->start = ngx_prof_clock();
     g->done = done;
     g->data = data;
 
-    ngx_http_profiling_event_init(&g->event, &g->connection,
-                                  ngx_http_profiling_gather_handler, log);
+    ngx_prof_event_init(&g->event, &g->connection,
+                        ngx_prof_gather_handler, log);
 
-    if (ngx_http_profiling_gather_waiting.next == NULL) {
-        ngx_queue_init(&ngx_http_profiling_gather_waiting);
+    if (ngx_prof_gather_waiting.next == NULL) {
+        ngx_queue_init(&ngx_prof_gather_waiting);
     }
 
-    ngx_queue_insert_tail(&ngx_http_profiling_gather_waiting, &g->queue);
-    cln->handler = ngx_http_profiling_gather_cleanup;
+    ngx_queue_insert_tail(&ngx_prof_gather_waiting, &g->queue);
+    cln->handler = ngx_prof_gather_cleanup;
 
-    if (ngx_http_profiling_process.slot) {
-        (void) __atomic_fetch_add(&ngx_http_profiling_process.slot->awaiting,
+    if (ngx_prof_process.slot) {
+        (void) __atomic_fetch_add(&ngx_prof_process.slot->awaiting,
                                   1, __ATOMIC_SEQ_CST);
     }
 
-    if (ngx_http_profiling_gather_ask(g, worker, limit, age) != NGX_OK) {
-        ngx_http_profiling_gather_cleanup(g);
+    if (ngx_prof_gather_ask(g, worker, limit, age) != NGX_OK) {
+        ngx_prof_gather_cleanup(g);
         return NULL;
     }
 
-    ngx_add_timer(&g->event, ngx_http_profiling_process.slot
-                             ? NGX_HTTP_PROFILING_GATHER_BEGIN
-                             : NGX_HTTP_PROFILING_GATHER_LOOK);
+    ngx_add_timer(&g->event, ngx_prof_process.slot
+                             ? NGX_PROF_GATHER_BEGIN
+                             : NGX_PROF_GATHER_LOOK);
 
     ngx_post_event(&g->event, &ngx_posted_next_events);
 
@@ -102,33 +97,33 @@ ngx_http_profiling_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
 
 
 static ngx_int_t
-ngx_http_profiling_gather_ask(ngx_http_profiling_gather_t *g,
-    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age)
+ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker, ngx_uint_t limit,
+    ngx_msec_t age)
 {
-    ngx_pid_t                       pid;
-    ngx_uint_t                      i;
-    ngx_http_profiling_slot_t      *slot;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_gathered_t  *w;
+    ngx_pid_t             pid;
+    ngx_uint_t            i;
+    ngx_prof_slot_t      *slot;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_gathered_t  *w;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     if (zone->dump == 0) {
         return NGX_DECLINED;
     }
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims) == 0) {
+        if (ngx_prof_load(&slot->claims) == 0) {
             continue;
         }
 
-        pid = ngx_http_profiling_slot_pid(slot);
+        pid = ngx_prof_slot_pid(slot);
 
         if (pid == 0
             || (worker && pid != worker)
-            || !ngx_http_profiling_slot_alive(slot))
+            || !ngx_prof_slot_alive(slot))
         {
             continue;
         }
@@ -138,22 +133,22 @@ ngx_http_profiling_gather_ask(ngx_http_profiling_gather_t *g,
             return NGX_ERROR;
         }
 
-        ngx_memzero(w, sizeof(ngx_http_profiling_gathered_t));
+        ngx_memzero(w, sizeof(ngx_prof_gathered_t));
 
         w->slot = slot;
-        w->area = ngx_http_profiling_zone_dump(zone, i);
+        w->area = ngx_prof_zone_dump(zone, i);
         w->pid = pid;
-        w->worker = ngx_http_profiling_load(&slot->worker);
-        w->generation = ngx_http_profiling_load(&slot->generation);
+        w->worker = ngx_prof_load(&slot->worker);
+        w->generation = ngx_prof_load(&slot->generation);
         w->copy = NGX_DECLINED;
 
-        if (age && ngx_http_profiling_gather_fresh(w, age * 1000000)) {
+        if (age && ngx_prof_gather_fresh(w, age * 1000000)) {
             continue;
         }
 
-        w->asked = ngx_http_profiling_dump_ask(w->area, limit);
+        w->asked = ngx_prof_dump_ask(w->area, limit);
 
-        (void) ngx_http_profiling_wake(slot);
+        (void) ngx_prof_wake(slot);
     }
 
     return NGX_OK;
@@ -161,30 +156,29 @@ ngx_http_profiling_gather_ask(ngx_http_profiling_gather_t *g,
 
 
 static ngx_uint_t
-ngx_http_profiling_gather_fresh(ngx_http_profiling_gathered_t *w,
-    uint64_t age)
+ngx_prof_gather_fresh(ngx_prof_gathered_t *w, uint64_t age)
 {
-    return ngx_http_profiling_dump_find(w->area, 0, w->pid, &w->head)
+    return ngx_prof_dump_find(w->area, 0, w->pid, &w->head)
            != NGX_DECLINED
-           && w->head.clock + age > ngx_http_profiling_clock();
+           && w->head.clock + age > ngx_prof_clock();
 }
 
 
 void
-ngx_http_profiling_gather_check(void)
+ngx_prof_gather_check(void)
 {
-    ngx_queue_t                  *q;
-    ngx_http_profiling_gather_t  *g;
+    ngx_queue_t        *q;
+    ngx_prof_gather_t  *g;
 
-    if (ngx_http_profiling_gather_waiting.next == NULL) {
+    if (ngx_prof_gather_waiting.next == NULL) {
         return;
     }
 
-    for (q = ngx_queue_head(&ngx_http_profiling_gather_waiting);
-         q != ngx_queue_sentinel(&ngx_http_profiling_gather_waiting);
+    for (q = ngx_queue_head(&ngx_prof_gather_waiting);
+         q != ngx_queue_sentinel(&ngx_prof_gather_waiting);
          q = ngx_queue_next(q))
     {
-        g = ngx_queue_data(q, ngx_http_profiling_gather_t, queue);
+        g = ngx_queue_data(q, ngx_prof_gather_t, queue);
 
         if (!g->event.posted) {
             ngx_post_event(&g->event, &ngx_posted_next_events);
@@ -194,16 +188,16 @@ ngx_http_profiling_gather_check(void)
 
 
 static void
-ngx_http_profiling_gather_handler(ngx_event_t *ev)
+ngx_prof_gather_handler(ngx_event_t *ev)
 {
-    uint64_t                        end;
-    ngx_int_t                       rc;
-    ngx_uint_t                      waiting;
-    ngx_http_profiling_gather_t    *g;
-    ngx_http_profiling_gathered_t  *w;
+    uint64_t              end;
+    ngx_int_t             rc;
+    ngx_uint_t            waiting;
+    ngx_prof_gather_t    *g;
+    ngx_prof_gathered_t  *w;
 
-    g = (ngx_http_profiling_gather_t *)
-            ((u_char *) ev - offsetof(ngx_http_profiling_gather_t, event));
+    g = (ngx_prof_gather_t *)
+            ((u_char *) ev - offsetof(ngx_prof_gather_t, event));
 
     ev->timedout = 0;
 
@@ -211,16 +205,16 @@ ngx_http_profiling_gather_handler(ngx_event_t *ev)
         ngx_delete_posted_event(ev);
     }
 
-    end = ngx_http_profiling_clock() + NGX_HTTP_PROFILING_SLICE;
+    end = ngx_prof_clock() + NGX_PROF_SLICE;
     waiting = 0;
     w = g->workers.elts;
 
     for ( /* void */ ; g->next < g->workers.nelts; g->next++) {
 
         do {
-            rc = ngx_http_profiling_gather_look(g, &w[g->next]);
+            rc = ngx_prof_gather_look(g, &w[g->next]);
 
-            if (rc == NGX_AGAIN && ngx_http_profiling_clock() >= end) {
+            if (rc == NGX_AGAIN && ngx_prof_clock() >= end) {
                 ngx_post_event(ev, &ngx_posted_next_events);
                 return;
             }
@@ -231,19 +225,19 @@ ngx_http_profiling_gather_handler(ngx_event_t *ev)
     g->next = 0;
 
     for (rc = 0; rc < (ngx_int_t) g->workers.nelts; rc++) {
-        waiting |= (w[rc].state == NGX_HTTP_PROFILING_GATHER_WAITING);
+        waiting |= (w[rc].state == NGX_PROF_GATHER_WAITING);
     }
 
     if (waiting) {
 
         if (!ev->timer_set) {
-            ngx_add_timer(ev, NGX_HTTP_PROFILING_GATHER_LOOK);
+            ngx_add_timer(ev, NGX_PROF_GATHER_LOOK);
         }
 
         return;
     }
 
-    ngx_http_profiling_gather_cleanup(g);
+    ngx_prof_gather_cleanup(g);
 
     g->done(g->data);
 }
@@ -252,34 +246,29 @@ ngx_http_profiling_gather_handler(ngx_event_t *ev)
 /* NGX_AGAIN: there is more to be done now; NGX_OK: go on to the next worker */
 
 static ngx_int_t
-ngx_http_profiling_gather_look(ngx_http_profiling_gather_t *g,
-    ngx_http_profiling_gathered_t *w)
+ngx_prof_gather_look(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 {
     size_t  groups;
 
-    if (w->state != NGX_HTTP_PROFILING_GATHER_WAITING) {
+    if (w->state != NGX_PROF_GATHER_WAITING) {
         return NGX_OK;
     }
 
     if (w->copy != NGX_DECLINED) {
-        return ngx_http_profiling_gather_copy(g, w);
+        return ngx_prof_gather_copy(g, w);
     }
 
-    w->copy = ngx_http_profiling_dump_find(w->area, w->asked, w->pid,
-                                           &w->head);
+    w->copy = ngx_prof_dump_find(w->area, w->asked, w->pid, &w->head);
 
     if (w->copy == NGX_DECLINED) {
-        ngx_http_profiling_gather_late(g, w);
+        ngx_prof_gather_late(g, w);
         return NGX_OK;
     }
 
     w->copied = 0;
 
-    if (!ngx_http_profiling_dump_fits(&w->head,
-                                      ngx_http_profiling_process.zone->dump))
-    {
-        ngx_http_profiling_gather_silent(w,
-                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+    if (!ngx_prof_dump_fits(&w->head, ngx_prof_process.zone->dump)) {
+        ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
         return NGX_OK;
     }
 
@@ -291,13 +280,12 @@ ngx_http_profiling_gather_look(ngx_http_profiling_gather_t *g,
         w->head.details = 0;
     }
 
-    groups = w->head.groups * sizeof(ngx_http_profiling_dump_group_t);
+    groups = w->head.groups * sizeof(ngx_prof_dump_group_t);
 
     w->groups = ngx_palloc(g->pool, groups + w->head.used + 1);
 
     if (w->groups == NULL) {
-        ngx_http_profiling_gather_silent(w,
-                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+        ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
         return NGX_OK;
     }
 
@@ -308,34 +296,31 @@ ngx_http_profiling_gather_look(ngx_http_profiling_gather_t *g,
 
 
 static ngx_int_t
-ngx_http_profiling_gather_copy(ngx_http_profiling_gather_t *g,
-    ngx_http_profiling_gathered_t *w)
+ngx_prof_gather_copy(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 {
     size_t         size, len, groups;
     const u_char  *from;
 
-    size = ngx_http_profiling_process.zone->dump;
-    groups = w->head.groups * sizeof(ngx_http_profiling_dump_group_t);
+    size = ngx_prof_process.zone->dump;
+    groups = w->head.groups * sizeof(ngx_prof_dump_group_t);
 
     if (w->copied < groups) {
-        from = (u_char *) ngx_http_profiling_dump_group(w->area, size,
-                                                        w->copy)
+        from = (u_char *) ngx_prof_dump_group(w->area, size, w->copy)
                + w->copied;
         len = groups - w->copied;
 
     } else {
-        from = ngx_http_profiling_dump_details(w->area, size, w->copy)
+        from = ngx_prof_dump_details(w->area, size, w->copy)
                + (w->copied - groups);
         len = groups + w->head.used - w->copied;
     }
 
-    len = ngx_min(len, NGX_HTTP_PROFILING_GATHER_CHUNK);
+    len = ngx_min(len, NGX_PROF_GATHER_CHUNK);
 
-    ngx_http_profiling_copy_words((u_char *) w->groups + w->copied, from,
-                                  len);
+    ngx_prof_copy_words((u_char *) w->groups + w->copied, from, len);
     w->copied += len;
 
-    if (!ngx_http_profiling_dump_same(w->area, w->copy, w->head.seq)) {
+    if (!ngx_prof_dump_same(w->area, w->copy, w->head.seq)) {
 
         /* there is a newer one */
 
@@ -347,39 +332,36 @@ ngx_http_profiling_gather_copy(ngx_http_profiling_gather_t *g,
         return NGX_AGAIN;
     }
 
-    ngx_http_profiling_dump_mend(w->groups, w->head.groups);
+    ngx_prof_dump_mend(w->groups, w->head.groups);
 
-    w->state = NGX_HTTP_PROFILING_GATHER_ANSWERED;
+    w->state = NGX_PROF_GATHER_ANSWERED;
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
-    ngx_http_profiling_gathered_t *w)
+ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 {
     uint64_t  ms, limit;
 
-    limit = NGX_HTTP_PROFILING_GATHER_SIGNAL;
-    ms = (ngx_http_profiling_clock() - g->start) / 1000000;
+    limit = NGX_PROF_GATHER_SIGNAL;
+    ms = (ngx_prof_clock() - g->start) / 1000000;
 
-    if (ms < NGX_HTTP_PROFILING_GATHER_BEGIN) {
+    if (ms < NGX_PROF_GATHER_BEGIN) {
         return;
     }
 
-    if (!ngx_http_profiling_slot_alive(w->slot)
-        || ngx_http_profiling_slot_pid(w->slot) != w->pid)
+    if (!ngx_prof_slot_alive(w->slot) || ngx_prof_slot_pid(w->slot) != w->pid)
     {
-        w->state = NGX_HTTP_PROFILING_GATHER_GONE;
+        w->state = NGX_PROF_GATHER_GONE;
         return;
     }
 
-    if (ngx_http_profiling_load_acquire(&w->area->begun) >= w->asked) {
+    if (ngx_prof_load_acquire(&w->area->begun) >= w->asked) {
 
-        if (ms >= NGX_HTTP_PROFILING_GATHER_END) {
-            ngx_http_profiling_gather_silent(w,
-                                         NGX_HTTP_PROFILING_GATHER_SILENT);
+        if (ms >= NGX_PROF_GATHER_END) {
+            ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
         }
 
         return;
@@ -388,19 +370,19 @@ ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
     if (w->signalled == 0) {
         w->signalled = __atomic_add_fetch(&w->area->signalled, 1,
                                           __ATOMIC_SEQ_CST);
-        (void) ngx_http_profiling_wake_signal(w->slot);
+        (void) ngx_prof_wake_signal(w->slot);
         return;
     }
 
-    if (ngx_http_profiling_gather_native(w) == NGX_AGAIN) {
+    if (ngx_prof_gather_native(w) == NGX_AGAIN) {
 
         /* it waits for events: it will have its turn, if it can be woken */
 
-        limit = NGX_HTTP_PROFILING_GATHER_TURN;
+        limit = NGX_PROF_GATHER_TURN;
     }
 
-    if (w->state == NGX_HTTP_PROFILING_GATHER_WAITING && ms >= limit) {
-        ngx_http_profiling_gather_silent(w, NGX_HTTP_PROFILING_GATHER_SILENT);
+    if (w->state == NGX_PROF_GATHER_WAITING && ms >= limit) {
+        ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
     }
 }
 
@@ -408,16 +390,16 @@ ngx_http_profiling_gather_late(ngx_http_profiling_gather_t *g,
 /* NGX_AGAIN: it was not in a handler */
 
 static ngx_int_t
-ngx_http_profiling_gather_native(ngx_http_profiling_gathered_t *w)
+ngx_prof_gather_native(ngx_prof_gathered_t *w)
 {
-    uint64_t                           now;
-    ngx_http_profiling_dump_native_t  *native;
+    uint64_t                 now;
+    ngx_prof_dump_native_t  *native;
 
     native = &w->native;
 
-    if (ngx_http_profiling_record_read(&w->area->native.seq, &native->number,
-                                       &w->area->native.number,
-                                       NGX_HTTP_PROFILING_DUMP_NATIVE_BODY)
+    if (ngx_prof_record_read(&w->area->native.seq, &native->number,
+                             &w->area->native.number,
+                             NGX_PROF_DUMP_NATIVE_BODY)
         != NGX_OK
         || native->number < w->signalled
         || native->pid != (uint64_t) w->pid)
@@ -425,7 +407,7 @@ ngx_http_profiling_gather_native(ngx_http_profiling_gathered_t *w)
         return NGX_DECLINED;
     }
 
-    now = ngx_http_profiling_clock();
+    now = ngx_prof_clock();
 
     if (native->since == 0 || native->since > now) {
         return NGX_AGAIN;
@@ -433,23 +415,22 @@ ngx_http_profiling_gather_native(ngx_http_profiling_gathered_t *w)
 
     w->since = now - native->since;
 
-    ngx_http_profiling_gather_silent(w, NGX_HTTP_PROFILING_GATHER_STUCK);
+    ngx_prof_gather_silent(w, NGX_PROF_GATHER_STUCK);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_gather_silent(ngx_http_profiling_gathered_t *w,
-    ngx_uint_t state)
+ngx_prof_gather_silent(ngx_prof_gathered_t *w, ngx_uint_t state)
 {
-    ngx_http_profiling_gauges_t  gauges;
+    ngx_prof_gauges_t  gauges;
 
     w->state = state;
 
-    if (ngx_http_profiling_record_read(&w->slot->gauges_seq, &gauges,
-                                       &w->slot->gauges,
-                                       sizeof(ngx_http_profiling_gauges_t))
+    if (ngx_prof_record_read(&w->slot->gauges_seq, &gauges,
+                             &w->slot->gauges,
+                             sizeof(ngx_prof_gauges_t))
         == NGX_OK)
     {
         w->connections = gauges.connections;
@@ -458,20 +439,20 @@ ngx_http_profiling_gather_silent(ngx_http_profiling_gathered_t *w,
 
 
 uint64_t
-ngx_http_profiling_gather_count(const ngx_http_profiling_gathered_t *w)
+ngx_prof_gather_count(const ngx_prof_gathered_t *w)
 {
     switch (w->state) {
 
-    case NGX_HTTP_PROFILING_GATHER_ANSWERED:
+    case NGX_PROF_GATHER_ANSWERED:
         return w->head.count;
 
-    case NGX_HTTP_PROFILING_GATHER_STUCK:
+    case NGX_PROF_GATHER_STUCK:
 
         /* the one that it hangs in may be younger than its latest tick */
 
         return ngx_max(w->connections, 1);
 
-    case NGX_HTTP_PROFILING_GATHER_SILENT:
+    case NGX_PROF_GATHER_SILENT:
         return w->connections;
     }
 
@@ -482,9 +463,9 @@ ngx_http_profiling_gather_count(const ngx_http_profiling_gathered_t *w)
 /* when it is done, or the client goes away */
 
 static void
-ngx_http_profiling_gather_cleanup(void *data)
+ngx_prof_gather_cleanup(void *data)
 {
-    ngx_http_profiling_gather_t *g = data;
+    ngx_prof_gather_t *g = data;
 
     if (g->queue.next == NULL) {
         return;
@@ -493,10 +474,10 @@ ngx_http_profiling_gather_cleanup(void *data)
     ngx_queue_remove(&g->queue);
     g->queue.next = NULL;
 
-    ngx_http_profiling_event_stop(&g->event);
+    ngx_prof_event_stop(&g->event);
 
-    if (ngx_http_profiling_process.slot) {
-        (void) __atomic_fetch_sub(&ngx_http_profiling_process.slot->awaiting,
+    if (ngx_prof_process.slot) {
+        (void) __atomic_fetch_sub(&ngx_prof_process.slot->awaiting,
                                   1, __ATOMIC_SEQ_CST);
     }
 }

@@ -8,8 +8,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_
+#ifndef _NGX_PROF_GATHER_H_INCLUDED_
+#define _NGX_PROF_GATHER_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,69 +23,69 @@
  * ms from the question on: to begin; to have answered the signal, too; to
  * begin for one that is not in a handler; to end a dump that was begun
  */
-#define NGX_HTTP_PROFILING_GATHER_BEGIN   200
-#define NGX_HTTP_PROFILING_GATHER_SIGNAL  600
-#define NGX_HTTP_PROFILING_GATHER_TURN    2000
-#define NGX_HTTP_PROFILING_GATHER_END     10000
+#define NGX_PROF_GATHER_BEGIN   200
+#define NGX_PROF_GATHER_SIGNAL  600
+#define NGX_PROF_GATHER_TURN    2000
+#define NGX_PROF_GATHER_END     10000
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_GATHER_WAITING = 0,
-    NGX_HTTP_PROFILING_GATHER_ANSWERED,
-    NGX_HTTP_PROFILING_GATHER_STUCK,        /* native is its stack */
-    NGX_HTTP_PROFILING_GATHER_SILENT,       /* nothing is known of it */
-    NGX_HTTP_PROFILING_GATHER_GONE          /* it has ended meanwhile */
-} ngx_http_profiling_gather_state_e;
+    NGX_PROF_GATHER_WAITING = 0,
+    NGX_PROF_GATHER_ANSWERED,
+    NGX_PROF_GATHER_STUCK,                  /* native is its stack */
+    NGX_PROF_GATHER_SILENT,                 /* nothing is known of it */
+    NGX_PROF_GATHER_GONE                    /* it has ended meanwhile */
+} ngx_prof_gather_state_e;
 
 
 /* a worker */
 
 typedef struct {
-    ngx_http_profiling_slot_t         *slot;
-    ngx_http_profiling_dump_area_t    *area;
-    ngx_pid_t                          pid;
-    uint64_t                           worker;      /* ngx_worker */
-    uint64_t                           generation;
-    ngx_uint_t                         state;
-    uint64_t                           asked;       /* 0: an old one will do */
-    uint64_t                           signalled;   /* 0: it was not */
+    ngx_prof_slot_t        *slot;
+    ngx_prof_dump_area_t   *area;
+    ngx_pid_t               pid;
+    uint64_t                worker;                 /* ngx_worker */
+    uint64_t                generation;
+    ngx_uint_t              state;
+    uint64_t                asked;                  /* 0: an old one will do */
+    uint64_t                signalled;              /* 0: it was not */
 
     /* answered */
-    ngx_http_profiling_dump_copy_t     head;
-    ngx_http_profiling_dump_group_t   *groups;
-    u_char                            *details;
+    ngx_prof_dump_copy_t    head;
+    ngx_prof_dump_group_t  *groups;
+    u_char                 *details;
 
     /* being copied */
-    ngx_int_t                          copy;        /* NGX_DECLINED: none */
-    size_t                             copied;
+    ngx_int_t               copy;                   /* NGX_DECLINED: none */
+    size_t                  copied;
 
     /* not answered */
-    ngx_http_profiling_dump_native_t   native;
-    uint64_t                           since;       /* ns it hangs, if stuck */
-    uint64_t                           connections; /* at its latest tick */
-} ngx_http_profiling_gathered_t;
+    ngx_prof_dump_native_t  native;
+    uint64_t                since;                  /* ns it hangs, if stuck */
+    uint64_t                connections; /* at its latest tick */
+} ngx_prof_gathered_t;
 
 
-typedef struct ngx_http_profiling_gather_s  ngx_http_profiling_gather_t;
+typedef struct ngx_prof_gather_s  ngx_prof_gather_t;
 
 /* all that can be had is there */
-typedef void (*ngx_http_profiling_gather_pt)(void *data);
+typedef void (*ngx_prof_gather_pt)(void *data);
 
 
-struct ngx_http_profiling_gather_s {
-    ngx_array_t                        workers;
-                                       /* ngx_http_profiling_gathered_t */
-    uint64_t                           time;        /* ms since the epoch */
-    ngx_uint_t                         limit;       /* details */
+struct ngx_prof_gather_s {
+    ngx_array_t              workers;
+                                       /* ngx_prof_gathered_t */
+    uint64_t                 time;                  /* ms since the epoch */
+    ngx_uint_t               limit;                 /* details */
 
-    ngx_queue_t                        queue;
-    ngx_event_t                        event;       /* timer, and posted */
-    ngx_connection_t                   connection;
-    ngx_pool_t                        *pool;
-    uint64_t                           start;       /* ns, CLOCK_MONOTONIC */
-    ngx_uint_t                         next;        /* worker to look at */
-    ngx_http_profiling_gather_pt       done;
-    void                              *data;
+    ngx_queue_t              queue;
+    ngx_event_t              event;                 /* timer, and posted */
+    ngx_connection_t         connection;
+    ngx_pool_t              *pool;
+    uint64_t                 start;                 /* ns, CLOCK_MONOTONIC */
+    ngx_uint_t               next;                  /* worker to look at */
+    ngx_prof_gather_pt       done;
+    void                    *data;
 };
 
 
@@ -95,16 +95,15 @@ struct ngx_http_profiling_gather_s {
  * called once, later, unless the pool is destroyed before.  NULL: out of
  * memory, or the zone has no room for dumps.
  */
-ngx_http_profiling_gather_t *ngx_http_profiling_gather(ngx_pool_t *pool,
-    ngx_log_t *log, ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age,
-    ngx_http_profiling_gather_pt done, void *data);
+ngx_prof_gather_t *ngx_prof_gather(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age,
+    ngx_prof_gather_pt done, void *data);
 
 /* worker, when it is woken: there may be answers */
-void ngx_http_profiling_gather_check(void);
+void ngx_prof_gather_check(void);
 
 /* connections of a worker, as far as they are known */
-uint64_t ngx_http_profiling_gather_count(
-    const ngx_http_profiling_gathered_t *w);
+uint64_t ngx_prof_gather_count(const ngx_prof_gathered_t *w);
 
 
-#endif /* _NGX_HTTP_PROFILING_GATHER_H_INCLUDED_ */
+#endif /* _NGX_PROF_GATHER_H_INCLUDED_ */

@@ -6,8 +6,7 @@
 
 
 ngx_int_t
-ngx_http_profiling_pool_measure(ngx_http_profiling_pool_t *m,
-    ngx_pool_t *pool, ngx_uint_t max)
+ngx_prof_pool_measure(ngx_prof_pool_t *m, ngx_pool_t *pool, ngx_uint_t max)
 {
     ngx_uint_t  n;
 
@@ -45,8 +44,7 @@ ngx_http_profiling_pool_measure(ngx_http_profiling_pool_t *m,
 
 
 ngx_uint_t
-ngx_http_profiling_pool_has(ngx_pool_t *pool, const void *p, size_t size,
-    ngx_uint_t max)
+ngx_prof_pool_has(ngx_pool_t *pool, const void *p, size_t size, ngx_uint_t max)
 {
     uintptr_t          at;
     ngx_uint_t         n;

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_POOL_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_POOL_H_INCLUDED_
+#ifndef _NGX_PROF_POOL_H_INCLUDED_
+#define _NGX_PROF_POOL_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,7 +21,7 @@ typedef struct {
     ngx_pool_large_t  *large;
     ngx_uint_t         begun;
     uint64_t           size;            /* bytes so far */
-} ngx_http_profiling_pool_t;
+} ngx_prof_pool_t;
 
 
 /*
@@ -29,15 +29,15 @@ typedef struct {
  * all of them; NGX_AGAIN: call again, now or in another pass of the loop, as
  * long as the pool lives: nginx adds to a pool, and takes nothing away.
  */
-ngx_int_t ngx_http_profiling_pool_measure(ngx_http_profiling_pool_t *m,
-    ngx_pool_t *pool, ngx_uint_t max);
+ngx_int_t ngx_prof_pool_measure(ngx_prof_pool_t *m, ngx_pool_t *pool,
+    ngx_uint_t max);
 
 /*
  * Whether so many bytes are of a pool that is alive, so that they can be read;
  * at most max blocks and large allocations are looked at.
  */
-ngx_uint_t ngx_http_profiling_pool_has(ngx_pool_t *pool, const void *p,
-    size_t size, ngx_uint_t max);
+ngx_uint_t ngx_prof_pool_has(ngx_pool_t *pool, const void *p, size_t size,
+    ngx_uint_t max);
 
 
-#endif /* _NGX_HTTP_PROFILING_POOL_H_INCLUDED_ */
+#endif /* _NGX_PROF_POOL_H_INCLUDED_ */

@@ -10,40 +10,38 @@
 
 
 /* what is known of a place of the table */
-#define NGX_HTTP_PROFILING_CLIENT  0x1      /* its pool will tell of its end */
-#define NGX_HTTP_PROFILING_PEER    0x2      /* any other connection */
-#define NGX_HTTP_PROFILING_LISTED  0x4      /* it is in the list */
-#define NGX_HTTP_PROFILING_KIND    3        /* ngx_http_profiling_sort_e << */
+#define NGX_PROF_CLIENT  0x1                /* its pool will tell of its end */
+#define NGX_PROF_PEER    0x2                /* any other connection */
+#define NGX_PROF_LISTED  0x4                /* it is in the list */
+#define NGX_PROF_KIND    3                  /* ngx_prof_sort_e << */
 
 
-static ngx_int_t ngx_http_profiling_roster_add(ngx_event_t *ev,
-    ngx_int_t event, ngx_uint_t flags);
-static ngx_int_t ngx_http_profiling_roster_add_conn(ngx_connection_t *c);
-static void ngx_http_profiling_roster_see(ngx_connection_t *c);
-static ngx_uint_t ngx_http_profiling_roster_is_client(
-    const ngx_connection_t *c);
-static void ngx_http_profiling_roster_client(ngx_connection_t *c,
-    ngx_uint_t place);
-static void ngx_http_profiling_roster_list(ngx_uint_t place);
-static void ngx_http_profiling_roster_gone(void *data);
-static void ngx_http_profiling_roster_begin(ngx_connection_t *c);
-static void ngx_http_profiling_roster_learn(const ngx_connection_t *c);
+static ngx_int_t ngx_prof_roster_add(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags);
+static ngx_int_t ngx_prof_roster_add_conn(ngx_connection_t *c);
+static void ngx_prof_roster_see(ngx_connection_t *c);
+static ngx_uint_t ngx_prof_roster_is_client(const ngx_connection_t *c);
+static void ngx_prof_roster_client(ngx_connection_t *c, ngx_uint_t place);
+static void ngx_prof_roster_list(ngx_uint_t place);
+static void ngx_prof_roster_gone(void *data);
+static void ngx_prof_roster_begin(ngx_connection_t *c);
+static void ngx_prof_roster_learn(const ngx_connection_t *c);
 
 
-ngx_log_handler_pt                   ngx_http_profiling_client_log;
+ngx_log_handler_pt                   ngx_prof_client_log;
 
-static ngx_http_profiling_roster_t   ngx_http_profiling_open;
-static u_char                       *ngx_http_profiling_open_places;
-static ngx_connection_t             *ngx_http_profiling_open_table;
-static size_t                        ngx_http_profiling_open_size;
-static ngx_event_actions_t           ngx_http_profiling_open_actions;
-static ngx_listening_t              *ngx_http_profiling_open_listening;
-static ngx_uint_t                    ngx_http_profiling_open_listening_n;
-static ngx_connection_handler_pt    *ngx_http_profiling_open_handlers;
+static ngx_prof_roster_t           ngx_prof_open;
+static u_char                     *ngx_prof_open_places;
+static ngx_connection_t           *ngx_prof_open_table;
+static size_t                      ngx_prof_open_size;
+static ngx_event_actions_t         ngx_prof_open_actions;
+static ngx_listening_t            *ngx_prof_open_listening;
+static ngx_uint_t                  ngx_prof_open_listening_n;
+static ngx_connection_handler_pt  *ngx_prof_open_handlers;
 
 
 void
-ngx_http_profiling_roster_init(ngx_cycle_t *cycle)
+ngx_prof_roster_init(ngx_cycle_t *cycle)
 {
     u_char           *places;
     uint32_t         *list;
@@ -60,100 +58,99 @@ ngx_http_profiling_roster_init(ngx_cycle_t *cycle)
     ls = cycle->listening.elts;
     n = cycle->listening.nelts;
 
-    ngx_http_profiling_open_handlers = ngx_palloc(cycle->pool,
+    ngx_prof_open_handlers = ngx_palloc(cycle->pool,
                                        n * sizeof(ngx_connection_handler_pt));
 
     if (places == NULL
         || list == NULL
-        || ngx_http_profiling_open_handlers == NULL)
+        || ngx_prof_open_handlers == NULL)
     {
         return;
     }
 
     for (i = 0; i < n; i++) {
-        ngx_http_profiling_open_handlers[i] = ls[i].handler;
+        ngx_prof_open_handlers[i] = ls[i].handler;
 
         if (ls[i].type == SOCK_DGRAM) {
-            ls[i].handler = ngx_http_profiling_roster_begin;
+            ls[i].handler = ngx_prof_roster_begin;
         }
     }
 
-    ngx_http_profiling_open_listening = ls;
-    ngx_http_profiling_open_listening_n = n;
+    ngx_prof_open_listening = ls;
+    ngx_prof_open_listening_n = n;
 
-    ngx_memzero(&ngx_http_profiling_open, sizeof(ngx_http_profiling_open));
+    ngx_memzero(&ngx_prof_open, sizeof(ngx_prof_open));
 
-    ngx_http_profiling_open.list = list;
-    ngx_http_profiling_open_places = places;
-    ngx_http_profiling_open_table = cycle->connections;
-    ngx_http_profiling_open_size = cycle->connection_n
+    ngx_prof_open.list = list;
+    ngx_prof_open_places = places;
+    ngx_prof_open_table = cycle->connections;
+    ngx_prof_open_size = cycle->connection_n
                                    * sizeof(ngx_connection_t);
 
     /* listening sockets, and what other modules have begun with */
 
     for (i = 0; i < cycle->connection_n; i++) {
-        if (ngx_http_profiling_is_open(&cycle->connections[i])) {
-            ngx_http_profiling_roster_see(&cycle->connections[i]);
+        if (ngx_prof_is_open(&cycle->connections[i])) {
+            ngx_prof_roster_see(&cycle->connections[i]);
         }
     }
 
-    ngx_http_profiling_open_actions = ngx_event_actions;
+    ngx_prof_open_actions = ngx_event_actions;
 
-    ngx_event_actions.add = ngx_http_profiling_roster_add;
+    ngx_event_actions.add = ngx_prof_roster_add;
 
     if (ngx_event_actions.add_conn) {
-        ngx_event_actions.add_conn = ngx_http_profiling_roster_add_conn;
+        ngx_event_actions.add_conn = ngx_prof_roster_add_conn;
     }
 }
 
 
 static ngx_int_t
-ngx_http_profiling_roster_add(ngx_event_t *ev, ngx_int_t event,
-    ngx_uint_t flags)
+ngx_prof_roster_add(ngx_event_t *ev, ngx_int_t event, ngx_uint_t flags)
 {
-    ngx_http_profiling_roster_see(ev->data);
+    ngx_prof_roster_see(ev->data);
 
-    return ngx_http_profiling_open_actions.add(ev, event, flags);
+    return ngx_prof_open_actions.add(ev, event, flags);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_roster_add_conn(ngx_connection_t *c)
+ngx_prof_roster_add_conn(ngx_connection_t *c)
 {
-    ngx_http_profiling_roster_see(c);
+    ngx_prof_roster_see(c);
 
-    return ngx_http_profiling_open_actions.add_conn(c);
+    return ngx_prof_open_actions.add_conn(c);
 }
 
 
 /* streams of HTTP/2 and others have connections outside the table */
 
 static void
-ngx_http_profiling_roster_see(ngx_connection_t *c)
+ngx_prof_roster_see(ngx_connection_t *c)
 {
     u_char      known;
     uintptr_t   offset;
     ngx_uint_t  place, client;
 
-    offset = (uintptr_t) c - (uintptr_t) ngx_http_profiling_open_table;
+    offset = (uintptr_t) c - (uintptr_t) ngx_prof_open_table;
 
-    if (offset >= ngx_http_profiling_open_size) {
+    if (offset >= ngx_prof_open_size) {
         return;
     }
 
     place = offset / sizeof(ngx_connection_t);
-    known = ngx_http_profiling_open_places[place];
+    known = ngx_prof_open_places[place];
 
-    client = ngx_http_profiling_roster_is_client(c);
+    client = ngx_prof_roster_is_client(c);
 
-    if (client && !(known & NGX_HTTP_PROFILING_CLIENT)) {
-        ngx_http_profiling_roster_client(c, place);
+    if (client && !(known & NGX_PROF_CLIENT)) {
+        ngx_prof_roster_client(c, place);
     }
 
     /* a peer may be another one than the one before */
 
     if (!client) {
-        ngx_http_profiling_roster_list(place);
+        ngx_prof_roster_list(place);
     }
 }
 
@@ -161,16 +158,16 @@ ngx_http_profiling_roster_see(ngx_connection_t *c)
 /* a listening socket has a connection too, which has no pool */
 
 static ngx_uint_t
-ngx_http_profiling_roster_is_client(const ngx_connection_t *c)
+ngx_prof_roster_is_client(const ngx_connection_t *c)
 {
     return c->listening
            && c->pool
-           && ngx_http_profiling_roster_handler(c->listening);
+           && ngx_prof_roster_handler(c->listening);
 }
 
 
 static void
-ngx_http_profiling_roster_client(ngx_connection_t *c, ngx_uint_t place)
+ngx_prof_roster_client(ngx_connection_t *c, ngx_uint_t place)
 {
     ngx_uint_t           http;
     ngx_pool_cleanup_t  *cln;
@@ -180,136 +177,132 @@ ngx_http_profiling_roster_client(ngx_connection_t *c, ngx_uint_t place)
         return;
     }
 
-    http = (ngx_http_profiling_roster_handler(c->listening)
-            == ngx_http_init_connection);
+    http = (ngx_prof_roster_handler(c->listening) == ngx_http_init_connection);
 
-    cln->handler = ngx_http_profiling_roster_gone;
+    cln->handler = ngx_prof_roster_gone;
     cln->data = (void *) (uintptr_t) (place << 1 | http);
 
     if (http) {
-        ngx_http_profiling_open.http++;
-        ngx_http_profiling_roster_learn(c);
+        ngx_prof_open.http++;
+        ngx_prof_roster_learn(c);
 
     } else {
-        ngx_http_profiling_open.clients++;
+        ngx_prof_open.clients++;
     }
 
-    ngx_http_profiling_open.high = ngx_max(ngx_http_profiling_open.high,
-                                           place + 1);
+    ngx_prof_open.high = ngx_max(ngx_prof_open.high, place + 1);
 
     /* it may still be in the list for what was there before */
 
-    ngx_http_profiling_open_places[place] &= NGX_HTTP_PROFILING_LISTED;
-    ngx_http_profiling_open_places[place] |= NGX_HTTP_PROFILING_CLIENT;
+    ngx_prof_open_places[place] &= NGX_PROF_LISTED;
+    ngx_prof_open_places[place] |= NGX_PROF_CLIENT;
 }
 
 
 static void
-ngx_http_profiling_roster_gone(void *data)
+ngx_prof_roster_gone(void *data)
 {
     uintptr_t  n;
 
     n = (uintptr_t) data;
 
     if (n & 1) {
-        ngx_http_profiling_open.http--;
+        ngx_prof_open.http--;
 
     } else {
-        ngx_http_profiling_open.clients--;
+        ngx_prof_open.clients--;
     }
 
-    ngx_http_profiling_open_places[n >> 1] &= ~NGX_HTTP_PROFILING_CLIENT;
+    ngx_prof_open_places[n >> 1] &= ~NGX_PROF_CLIENT;
 }
 
 
 static void
-ngx_http_profiling_roster_list(ngx_uint_t place)
+ngx_prof_roster_list(ngx_uint_t place)
 {
-    u_char                       *known;
-    ngx_http_profiling_roster_t  *open;
+    u_char             *known;
+    ngx_prof_roster_t  *open;
 
-    open = &ngx_http_profiling_open;
-    known = &ngx_http_profiling_open_places[place];
+    open = &ngx_prof_open;
+    known = &ngx_prof_open_places[place];
 
-    if (!(*known & NGX_HTTP_PROFILING_LISTED)) {
+    if (!(*known & NGX_PROF_LISTED)) {
         open->list[open->n++] = (uint32_t) place;
     }
 
-    *known = NGX_HTTP_PROFILING_PEER|NGX_HTTP_PROFILING_LISTED;
+    *known = NGX_PROF_PEER|NGX_PROF_LISTED;
 }
 
 
-ngx_http_profiling_roster_t *
-ngx_http_profiling_roster(void)
+ngx_prof_roster_t *
+ngx_prof_roster(void)
 {
-    return ngx_http_profiling_open_places ? &ngx_http_profiling_open : NULL;
+    return ngx_prof_open_places ? &ngx_prof_open : NULL;
 }
 
 
 ngx_connection_t *
-ngx_http_profiling_roster_entry(ngx_uint_t i, ngx_http_profiling_sort_e *sort)
+ngx_prof_roster_entry(ngx_uint_t i, ngx_prof_sort_e *sort)
 {
-    u_char                       *known;
-    ngx_uint_t                    place;
-    ngx_connection_t             *c;
-    ngx_http_profiling_roster_t  *open;
+    u_char             *known;
+    ngx_uint_t          place;
+    ngx_connection_t   *c;
+    ngx_prof_roster_t  *open;
 
-    open = &ngx_http_profiling_open;
+    open = &ngx_prof_open;
     place = open->list[i];
-    known = &ngx_http_profiling_open_places[place];
-    c = &ngx_http_profiling_open_table[place];
+    known = &ngx_prof_open_places[place];
+    c = &ngx_prof_open_table[place];
 
-    if (!(*known & NGX_HTTP_PROFILING_PEER)
-        || !ngx_http_profiling_is_open(c)
-        || ngx_http_profiling_roster_is_client(c))
+    if (!(*known & NGX_PROF_PEER)
+        || !ngx_prof_is_open(c)
+        || ngx_prof_roster_is_client(c))
     {
-        *known &= NGX_HTTP_PROFILING_CLIENT;
+        *known &= NGX_PROF_CLIENT;
         open->list[i] = open->list[--open->n];
 
         return NULL;
     }
 
-    *sort = *known >> NGX_HTTP_PROFILING_KIND;
+    *sort = *known >> NGX_PROF_KIND;
 
-    if (*sort == NGX_HTTP_PROFILING_SORT_UNKNOWN) {
-        *sort = ngx_http_profiling_roster_sort(c);
-        *known |= *sort << NGX_HTTP_PROFILING_KIND;
+    if (*sort == NGX_PROF_SORT_UNKNOWN) {
+        *sort = ngx_prof_roster_sort(c);
+        *known |= *sort << NGX_PROF_KIND;
     }
 
     return c;
 }
 
 
-ngx_http_profiling_sort_e
-ngx_http_profiling_roster_sort(const ngx_connection_t *c)
+ngx_prof_sort_e
+ngx_prof_roster_sort(const ngx_connection_t *c)
 {
     /* listening sockets, the master's channel and our own eventfd */
 
     if (c->read == NULL || c->read->accept || c->read->channel) {
-        return NGX_HTTP_PROFILING_SORT_OWN;
+        return NGX_PROF_SORT_OWN;
     }
 
     if (c->listening == NULL) {
-        return c->read->resolver ? NGX_HTTP_PROFILING_SORT_RESOLVER
-                                 : NGX_HTTP_PROFILING_SORT_PEER;
+        return c->read->resolver ? NGX_PROF_SORT_RESOLVER
+                                 : NGX_PROF_SORT_PEER;
     }
 
-    if (ngx_http_profiling_roster_handler(c->listening)
-        != ngx_http_init_connection)
-    {
-        return NGX_HTTP_PROFILING_SORT_CLIENT;
+    if (ngx_prof_roster_handler(c->listening) != ngx_http_init_connection) {
+        return NGX_PROF_SORT_CLIENT;
     }
 
     if (c->type == SOCK_DGRAM) {
-        return NGX_HTTP_PROFILING_SORT_QUIC;
+        return NGX_PROF_SORT_QUIC;
     }
 
 #if (NGX_QUIC)
 
     if (c->quic) {
         return (c->quic->id & NGX_QUIC_STREAM_UNIDIRECTIONAL)
-               ? NGX_HTTP_PROFILING_SORT_CONTROL
-               : NGX_HTTP_PROFILING_SORT_STREAM;
+               ? NGX_PROF_SORT_CONTROL
+               : NGX_PROF_SORT_STREAM;
     }
 
 #elif (NGX_COMPAT && nginx_version >= 1025000)
@@ -317,75 +310,73 @@ ngx_http_profiling_roster_sort(const ngx_connection_t *c)
     /* this nginx may have been built with what these headers were not */
 
     if (c->quic) {
-        return NGX_HTTP_PROFILING_SORT_CONTROL;
+        return NGX_PROF_SORT_CONTROL;
     }
 
 #endif
 
-    return NGX_HTTP_PROFILING_SORT_HTTP;
+    return NGX_PROF_SORT_HTTP;
 }
 
 
 ngx_connection_handler_pt
-ngx_http_profiling_roster_handler(const ngx_listening_t *ls)
+ngx_prof_roster_handler(const ngx_listening_t *ls)
 {
     size_t  offset, size;
 
     size = sizeof(ngx_listening_t);
-    offset = (uintptr_t) ls - (uintptr_t) ngx_http_profiling_open_listening;
+    offset = (uintptr_t) ls - (uintptr_t) ngx_prof_open_listening;
 
-    if (offset >= ngx_http_profiling_open_listening_n * size
-        || offset % size)
-    {
+    if (offset >= ngx_prof_open_listening_n * size || offset % size) {
         return NULL;
     }
 
-    return ngx_http_profiling_open_handlers[offset / size];
+    return ngx_prof_open_handlers[offset / size];
 }
 
 
 /* a client of UDP; of QUIC, its streams pass by here too */
 
 static void
-ngx_http_profiling_roster_begin(ngx_connection_t *c)
+ngx_prof_roster_begin(ngx_connection_t *c)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot && c->type == SOCK_DGRAM) {
-        ngx_http_profiling_add(&slot->totals.accepted, 1);
+        ngx_prof_add(&slot->totals.accepted, 1);
     }
 
 #if (NGX_QUIC)
 
     if (c->quic) {
-        ngx_http_profiling_roster_learn(c->quic->parent);
+        ngx_prof_roster_learn(c->quic->parent);
     }
 
 #endif
 
-    ngx_http_profiling_roster_handler(c->listening)(c);
+    ngx_prof_roster_handler(c->listening)(c);
 }
 
 
 /* of a client of HTTP that nginx has begun with */
 
 static void
-ngx_http_profiling_roster_learn(const ngx_connection_t *c)
+ngx_prof_roster_learn(const ngx_connection_t *c)
 {
     if (c->log->handler && c->log->handler != c->listening->log.handler) {
-        ngx_http_profiling_client_log = c->log->handler;
+        ngx_prof_client_log = c->log->handler;
     }
 }
 
 
 ngx_uint_t
-ngx_http_profiling_roster_complete(void)
+ngx_prof_roster_complete(void)
 {
-    ngx_http_profiling_roster_t  *open;
+    ngx_prof_roster_t  *open;
 
-    open = &ngx_http_profiling_open;
+    open = &ngx_prof_open;
 
     return open->http + open->clients + open->n + open->strange
            == ngx_cycle->connection_n - ngx_cycle->free_connection_n;
@@ -393,11 +384,11 @@ ngx_http_profiling_roster_complete(void)
 
 
 void
-ngx_http_profiling_roster_found(ngx_uint_t n)
+ngx_prof_roster_found(ngx_uint_t n)
 {
-    ngx_http_profiling_roster_t  *open;
+    ngx_prof_roster_t  *open;
 
-    open = &ngx_http_profiling_open;
+    open = &ngx_prof_open;
 
     if (n == open->http + open->clients + open->n) {
         open->strange = ngx_cycle->connection_n - ngx_cycle->free_connection_n

@@ -30,124 +30,115 @@
 
 #if (defined __x86_64__ && defined __LP64__)
 
-#define NGX_HTTP_PROFILING_JUMP_SLOT  R_X86_64_JUMP_SLOT
-#define NGX_HTTP_PROFILING_GLOB_DAT   R_X86_64_GLOB_DAT
-#define NGX_HTTP_PROFILING_ABSOLUTE   R_X86_64_64
+#define NGX_PROF_JUMP_SLOT  R_X86_64_JUMP_SLOT
+#define NGX_PROF_GLOB_DAT   R_X86_64_GLOB_DAT
+#define NGX_PROF_ABSOLUTE   R_X86_64_64
 
 #elif (defined __aarch64__ && defined __LP64__)
 
-#define NGX_HTTP_PROFILING_JUMP_SLOT  R_AARCH64_JUMP_SLOT
-#define NGX_HTTP_PROFILING_GLOB_DAT   R_AARCH64_GLOB_DAT
-#define NGX_HTTP_PROFILING_ABSOLUTE   R_AARCH64_ABS64
+#define NGX_PROF_JUMP_SLOT  R_AARCH64_JUMP_SLOT
+#define NGX_PROF_GLOB_DAT   R_AARCH64_GLOB_DAT
+#define NGX_PROF_ABSOLUTE   R_AARCH64_ABS64
 
 #else
 
 /* numbers that no relocation has: nothing is patched */
-#define NGX_HTTP_PROFILING_NO_MACHINE  1
-#define NGX_HTTP_PROFILING_JUMP_SLOT  (NGX_MAX_UINT32_VALUE - 1)
-#define NGX_HTTP_PROFILING_GLOB_DAT   (NGX_MAX_UINT32_VALUE - 2)
-#define NGX_HTTP_PROFILING_ABSOLUTE   (NGX_MAX_UINT32_VALUE - 3)
+#define NGX_PROF_NO_MACHINE  1
+#define NGX_PROF_JUMP_SLOT  (NGX_MAX_UINT32_VALUE - 1)
+#define NGX_PROF_GLOB_DAT   (NGX_MAX_UINT32_VALUE - 2)
+#define NGX_PROF_ABSOLUTE   (NGX_MAX_UINT32_VALUE - 3)
 
 #endif
 
 
 /* an entry that others keep changing is given up after as many tries */
-#define NGX_HTTP_PROFILING_SWAP_MAX  8
+#define NGX_PROF_SWAP_MAX  8
 
 
 typedef struct {
-    ngx_http_profiling_hook_t       *hook;
-    ngx_http_profiling_elf_symbol_t  symbol;
-    unsigned                         drop:1;  /* being restored */
-} ngx_http_profiling_interpose_slot_t;
+    ngx_prof_hook_t       *hook;
+    ngx_prof_elf_symbol_t  symbol;
+    unsigned               drop:1;            /* being restored */
+} ngx_prof_interpose_slot_t;
 
 
 typedef struct {
-    ngx_http_profiling_interpose_stat_t  stat;
-    uintptr_t                            page;     /* open for writing */
-    ngx_err_t                            err;      /* of the last failure */
-    unsigned                             protect:1;    /* page, when done */
-    unsigned                             restore:1;
-    unsigned                             main:1;   /* in the main program */
-    unsigned                             main_seen:1;  /* it comes first */
-    unsigned                             lazy:1;   /* stubs were replaced */
-    unsigned                             libc:1;   /* in the C library */
-} ngx_http_profiling_interpose_scan_t;
+    ngx_prof_interpose_stat_t  stat;
+    uintptr_t                  page;               /* open for writing */
+    ngx_err_t                  err;                /* of the last failure */
+    unsigned                   protect:1;              /* page, when done */
+    unsigned                   restore:1;
+    unsigned                   main:1;             /* in the main program */
+    unsigned                   main_seen:1;            /* it comes first */
+    unsigned                   lazy:1;             /* stubs were replaced */
+    unsigned                   libc:1;             /* in the C library */
+} ngx_prof_interpose_scan_t;
 
 
-static ngx_http_profiling_interpose_slot_t *ngx_http_profiling_interpose_slot(
-    const char *name);
-static void ngx_http_profiling_interpose_add(ngx_http_profiling_hook_t *hook);
-static void ngx_http_profiling_interpose_drop(void);
-static ngx_int_t ngx_http_profiling_interpose_scan(ngx_log_t *log);
-static void ngx_http_profiling_interpose_report(
-    ngx_http_profiling_interpose_scan_t *scan, ngx_log_t *log);
-static ngx_uint_t ngx_http_profiling_interpose_publish(void);
-static int ngx_http_profiling_interpose_changes(struct dl_phdr_info *info,
-    size_t size, void *data);
-static int ngx_http_profiling_interpose_lookup(struct dl_phdr_info *info,
-    size_t size, void *data);
-static int ngx_http_profiling_interpose_patch(struct dl_phdr_info *info,
-    size_t size, void *data);
-static void ngx_http_profiling_interpose_entry(
-    ngx_http_profiling_interpose_scan_t *scan,
-    ngx_http_profiling_elf_object_t *obj, const ElfW(Rela) *rela,
-    ngx_uint_t index);
-static uintptr_t ngx_http_profiling_interpose_next(
-    ngx_http_profiling_interpose_scan_t *scan,
-    ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
-    ngx_uint_t index, uintptr_t value);
-static ngx_http_profiling_interpose_slot_t *ngx_http_profiling_interpose_match(
-    ngx_http_profiling_elf_object_t *obj, ngx_uint_t sym);
-static ngx_uint_t ngx_http_profiling_interpose_lazy(
-    ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
-    ngx_uint_t index, uintptr_t value);
-static ngx_uint_t ngx_http_profiling_interpose_stub(
-    ngx_http_profiling_elf_object_t *obj, uintptr_t value, ngx_uint_t index);
-static ngx_int_t ngx_http_profiling_interpose_open(
-    ngx_http_profiling_interpose_scan_t *scan,
-    ngx_http_profiling_elf_object_t *obj, uintptr_t addr);
-static void ngx_http_profiling_interpose_close(
-    ngx_http_profiling_interpose_scan_t *scan);
-static ngx_int_t ngx_http_profiling_interpose_writable(uintptr_t addr);
+static ngx_prof_interpose_slot_t *ngx_prof_interpose_slot(const char *name);
+static void ngx_prof_interpose_add(ngx_prof_hook_t *hook);
+static void ngx_prof_interpose_drop(void);
+static ngx_int_t ngx_prof_interpose_scan(ngx_log_t *log);
+static void ngx_prof_interpose_report(ngx_prof_interpose_scan_t *scan,
+    ngx_log_t *log);
+static ngx_uint_t ngx_prof_interpose_publish(void);
+static int ngx_prof_interpose_changes(struct dl_phdr_info *info, size_t size,
+    void *data);
+static int ngx_prof_interpose_lookup(struct dl_phdr_info *info, size_t size,
+    void *data);
+static int ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size,
+    void *data);
+static void ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, const ElfW(Rela) *rela, ngx_uint_t index);
+static uintptr_t ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, ngx_prof_interpose_slot_t *slot,
+    const ElfW(Rela) *rela, ngx_uint_t index, uintptr_t value);
+static ngx_prof_interpose_slot_t *ngx_prof_interpose_match(
+    ngx_prof_elf_object_t *obj, ngx_uint_t sym);
+static ngx_uint_t ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
+    ngx_prof_interpose_slot_t *slot, const ElfW(Rela) *rela, ngx_uint_t index,
+    uintptr_t value);
+static ngx_uint_t ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj,
+    uintptr_t value, ngx_uint_t index);
+static ngx_int_t ngx_prof_interpose_open(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, uintptr_t addr);
+static void ngx_prof_interpose_close(ngx_prof_interpose_scan_t *scan);
+static ngx_int_t ngx_prof_interpose_writable(uintptr_t addr);
 
 
-static ngx_http_profiling_interpose_slot_t
-    ngx_http_profiling_interpose_slots[NGX_HTTP_PROFILING_HOOKS_MAX];
-static ngx_uint_t  ngx_http_profiling_interpose_nslots;
+static ngx_prof_interpose_slot_t
+    ngx_prof_interpose_slots[NGX_PROF_HOOKS_MAX];
+static ngx_uint_t  ngx_prof_interpose_nslots;
 
 /* a bit for each first character of the hooked names, modulo 64 */
-static uint64_t  ngx_http_profiling_interpose_first;
+static uint64_t  ngx_prof_interpose_first;
 
 /* the loader's counters before the last scan */
-static unsigned long long  ngx_http_profiling_interpose_adds;
-static unsigned long long  ngx_http_profiling_interpose_subs;
+static unsigned long long  ngx_prof_interpose_adds;
+static unsigned long long  ngx_prof_interpose_subs;
 
 /* the last scan replaced stubs, and a thread may have been in one of them */
-static ngx_uint_t  ngx_http_profiling_interpose_again;
+static ngx_uint_t  ngx_prof_interpose_again;
 
-static uintptr_t  ngx_http_profiling_interpose_pagesize;
+static uintptr_t  ngx_prof_interpose_pagesize;
 
-static ngx_http_profiling_interpose_stat_t  ngx_http_profiling_interpose_last;
+static ngx_prof_interpose_stat_t  ngx_prof_interpose_last;
 
 
 ngx_int_t
-ngx_http_profiling_interpose(ngx_http_profiling_hook_t *hooks, ngx_uint_t n,
-    ngx_log_t *log)
+ngx_prof_interpose(ngx_prof_hook_t *hooks, ngx_uint_t n, ngx_log_t *log)
 {
-    ngx_uint_t                            i, fresh;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    ngx_uint_t                  i, fresh;
+    ngx_prof_interpose_slot_t  *slot;
 
-#if (NGX_HTTP_PROFILING_NO_MACHINE)
+#if (NGX_PROF_NO_MACHINE)
     return NGX_ERROR;
 #endif
 
     fresh = 0;
 
     for (i = 0; i < n; i++) {
-        slot = ngx_http_profiling_interpose_slot(hooks[i].name);
+        slot = ngx_prof_interpose_slot(hooks[i].name);
 
         if (slot == NULL) {
             fresh++;
@@ -157,58 +148,56 @@ ngx_http_profiling_interpose(ngx_http_profiling_hook_t *hooks, ngx_uint_t n,
         }
     }
 
-    if (fresh > NGX_HTTP_PROFILING_HOOKS_MAX
-                - ngx_http_profiling_interpose_nslots)
-    {
+    if (fresh > NGX_PROF_HOOKS_MAX - ngx_prof_interpose_nslots) {
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_interpose_pagesize = sysconf(_SC_PAGESIZE);
+    ngx_prof_interpose_pagesize = sysconf(_SC_PAGESIZE);
 
     for (i = 0; i < n; i++) {
-        if (ngx_http_profiling_interpose_slot(hooks[i].name) == NULL) {
-            ngx_http_profiling_interpose_add(&hooks[i]);
+        if (ngx_prof_interpose_slot(hooks[i].name) == NULL) {
+            ngx_prof_interpose_add(&hooks[i]);
         }
     }
 
-    return ngx_http_profiling_interpose_scan(log);
+    return ngx_prof_interpose_scan(log);
 }
 
 
 ngx_int_t
-ngx_http_profiling_interpose_refresh(ngx_log_t *log)
+ngx_prof_interpose_refresh(ngx_log_t *log)
 {
-    if (ngx_http_profiling_interpose_nslots == 0) {
+    if (ngx_prof_interpose_nslots == 0) {
         return NGX_OK;
     }
 
-    if (!ngx_http_profiling_interpose_again
-        && dl_iterate_phdr(ngx_http_profiling_interpose_changes, NULL)
+    if (!ngx_prof_interpose_again
+        && dl_iterate_phdr(ngx_prof_interpose_changes, NULL)
            == NGX_DECLINED)
     {
         return NGX_OK;
     }
 
-    return ngx_http_profiling_interpose_scan(log);
+    return ngx_prof_interpose_scan(log);
 }
 
 
 void
-ngx_http_profiling_interpose_restore(ngx_http_profiling_hook_t *hooks,
-    ngx_uint_t n, ngx_log_t *log)
+ngx_prof_interpose_restore(ngx_prof_hook_t *hooks, ngx_uint_t n,
+    ngx_log_t *log)
 {
-    ngx_uint_t                            i;
-    ngx_http_profiling_interpose_slot_t  *slot;
-    ngx_http_profiling_interpose_scan_t   scan;
+    ngx_uint_t                  i;
+    ngx_prof_interpose_slot_t  *slot;
+    ngx_prof_interpose_scan_t   scan;
 
     if (hooks == NULL) {
-        for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
-            ngx_http_profiling_interpose_slots[i].drop = 1;
+        for (i = 0; i < ngx_prof_interpose_nslots; i++) {
+            ngx_prof_interpose_slots[i].drop = 1;
         }
 
     } else {
         for (i = 0; i < n; i++) {
-            slot = ngx_http_profiling_interpose_slot(hooks[i].name);
+            slot = ngx_prof_interpose_slot(hooks[i].name);
 
             if (slot && slot->hook == &hooks[i]) {
                 slot->drop = 1;
@@ -216,36 +205,36 @@ ngx_http_profiling_interpose_restore(ngx_http_profiling_hook_t *hooks,
         }
     }
 
-    ngx_memzero(&scan, sizeof(ngx_http_profiling_interpose_scan_t));
+    ngx_memzero(&scan, sizeof(ngx_prof_interpose_scan_t));
 
     scan.restore = 1;
 
-    (void) dl_iterate_phdr(ngx_http_profiling_interpose_patch, &scan);
+    (void) dl_iterate_phdr(ngx_prof_interpose_patch, &scan);
 
-    ngx_http_profiling_interpose_last = scan.stat;
+    ngx_prof_interpose_last = scan.stat;
 
-    ngx_http_profiling_interpose_drop();
+    ngx_prof_interpose_drop();
 
-    ngx_http_profiling_interpose_report(&scan, log);
+    ngx_prof_interpose_report(&scan, log);
 }
 
 
 void
-ngx_http_profiling_interpose_stat(ngx_http_profiling_interpose_stat_t *stat)
+ngx_prof_interpose_stat(ngx_prof_interpose_stat_t *stat)
 {
-    *stat = ngx_http_profiling_interpose_last;
+    *stat = ngx_prof_interpose_last;
 }
 
 
-static ngx_http_profiling_interpose_slot_t *
-ngx_http_profiling_interpose_slot(const char *name)
+static ngx_prof_interpose_slot_t *
+ngx_prof_interpose_slot(const char *name)
 {
-    ngx_uint_t                            i;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    ngx_uint_t                  i;
+    ngx_prof_interpose_slot_t  *slot;
 
-    slot = ngx_http_profiling_interpose_slots;
+    slot = ngx_prof_interpose_slots;
 
-    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+    for (i = 0; i < ngx_prof_interpose_nslots; i++) {
         if (ngx_strcmp(slot[i].hook->name, name) == 0) {
             return &slot[i];
         }
@@ -256,20 +245,20 @@ ngx_http_profiling_interpose_slot(const char *name)
 
 
 static void
-ngx_http_profiling_interpose_add(ngx_http_profiling_hook_t *hook)
+ngx_prof_interpose_add(ngx_prof_hook_t *hook)
 {
-    ngx_uint_t                            n;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    ngx_uint_t                  n;
+    ngx_prof_interpose_slot_t  *slot;
 
-    n = ngx_http_profiling_interpose_nslots++;
-    slot = &ngx_http_profiling_interpose_slots[n];
+    n = ngx_prof_interpose_nslots++;
+    slot = &ngx_prof_interpose_slots[n];
 
     slot->hook = hook;
     slot->drop = 0;
 
-    ngx_http_profiling_elf_symbol(&slot->symbol, hook->name, hook->hook);
+    ngx_prof_elf_symbol(&slot->symbol, hook->name, hook->hook);
 
-    ngx_http_profiling_interpose_first |= (uint64_t) 1
+    ngx_prof_interpose_first |= (uint64_t) 1
                                           << ((u_char) hook->name[0] & 63);
 }
 
@@ -277,21 +266,21 @@ ngx_http_profiling_interpose_add(ngx_http_profiling_hook_t *hook)
 /* removes the slots that were restored, keeps the order of the others */
 
 static void
-ngx_http_profiling_interpose_drop(void)
+ngx_prof_interpose_drop(void)
 {
-    ngx_uint_t                            i, n;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    ngx_uint_t                  i, n;
+    ngx_prof_interpose_slot_t  *slot;
 
-    slot = ngx_http_profiling_interpose_slots;
+    slot = ngx_prof_interpose_slots;
     n = 0;
 
-    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
+    for (i = 0; i < ngx_prof_interpose_nslots; i++) {
         if (!slot[i].drop) {
             slot[n++] = slot[i];
         }
     }
 
-    ngx_http_profiling_interpose_nslots = n;
+    ngx_prof_interpose_nslots = n;
 }
 
 
@@ -301,46 +290,45 @@ ngx_http_profiling_interpose_drop(void)
  */
 
 static ngx_int_t
-ngx_http_profiling_interpose_scan(ngx_log_t *log)
+ngx_prof_interpose_scan(ngx_log_t *log)
 {
-    ngx_uint_t                            i;
-    ngx_http_profiling_elf_symbol_t      *symbol;
-    ngx_http_profiling_interpose_scan_t   scan;
+    ngx_uint_t                 i;
+    ngx_prof_elf_symbol_t     *symbol;
+    ngx_prof_interpose_scan_t  scan;
 
-    ngx_memzero(&scan, sizeof(ngx_http_profiling_interpose_scan_t));
+    ngx_memzero(&scan, sizeof(ngx_prof_interpose_scan_t));
 
-    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
-        symbol = &ngx_http_profiling_interpose_slots[i].symbol;
+    for (i = 0; i < ngx_prof_interpose_nslots; i++) {
+        symbol = &ngx_prof_interpose_slots[i].symbol;
 
         symbol->address = 0;
         symbol->canonical = 0;
         symbol->version = 0;
     }
 
-    (void) dl_iterate_phdr(ngx_http_profiling_interpose_changes, NULL);
-    (void) dl_iterate_phdr(ngx_http_profiling_interpose_lookup, NULL);
+    (void) dl_iterate_phdr(ngx_prof_interpose_changes, NULL);
+    (void) dl_iterate_phdr(ngx_prof_interpose_lookup, NULL);
 
-    scan.stat.unresolved = ngx_http_profiling_interpose_publish();
+    scan.stat.unresolved = ngx_prof_interpose_publish();
 
-    (void) dl_iterate_phdr(ngx_http_profiling_interpose_patch, &scan);
+    (void) dl_iterate_phdr(ngx_prof_interpose_patch, &scan);
 
     /* a binding under way may yet overwrite our hook with the original */
 
-    ngx_http_profiling_interpose_again = scan.lazy;
+    ngx_prof_interpose_again = scan.lazy;
 
-    ngx_http_profiling_interpose_last = scan.stat;
+    ngx_prof_interpose_last = scan.stat;
 
-    ngx_http_profiling_interpose_report(&scan, log);
+    ngx_prof_interpose_report(&scan, log);
 
     return (scan.stat.failed || scan.stat.unresolved) ? NGX_DECLINED : NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_interpose_report(ngx_http_profiling_interpose_scan_t *scan,
-    ngx_log_t *log)
+ngx_prof_interpose_report(ngx_prof_interpose_scan_t *scan, ngx_log_t *log)
 {
-    ngx_http_profiling_interpose_stat_t  *stat;
+    ngx_prof_interpose_stat_t  *stat;
 
     if (log == NULL) {
         return;
@@ -372,16 +360,16 @@ ngx_http_profiling_interpose_report(ngx_http_profiling_interpose_scan_t *scan,
  */
 
 static ngx_uint_t
-ngx_http_profiling_interpose_publish(void)
+ngx_prof_interpose_publish(void)
 {
-    void                                 *original;
-    ngx_uint_t                            i, unresolved;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    void                       *original;
+    ngx_uint_t                  i, unresolved;
+    ngx_prof_interpose_slot_t  *slot;
 
     unresolved = 0;
 
-    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
-        slot = &ngx_http_profiling_interpose_slots[i];
+    for (i = 0; i < ngx_prof_interpose_nslots; i++) {
+        slot = &ngx_prof_interpose_slots[i];
 
         if (slot->symbol.address == 0) {
             unresolved++;
@@ -407,8 +395,7 @@ ngx_http_profiling_interpose_publish(void)
  */
 
 static int
-ngx_http_profiling_interpose_changes(struct dl_phdr_info *info, size_t size,
-    void *data)
+ngx_prof_interpose_changes(struct dl_phdr_info *info, size_t size, void *data)
 {
     (void) data;
 
@@ -418,14 +405,14 @@ ngx_http_profiling_interpose_changes(struct dl_phdr_info *info, size_t size,
         return 1;
     }
 
-    if (info->dlpi_adds == ngx_http_profiling_interpose_adds
-        && info->dlpi_subs == ngx_http_profiling_interpose_subs)
+    if (info->dlpi_adds == ngx_prof_interpose_adds
+        && info->dlpi_subs == ngx_prof_interpose_subs)
     {
         return NGX_DECLINED;
     }
 
-    ngx_http_profiling_interpose_adds = info->dlpi_adds;
-    ngx_http_profiling_interpose_subs = info->dlpi_subs;
+    ngx_prof_interpose_adds = info->dlpi_adds;
+    ngx_prof_interpose_subs = info->dlpi_subs;
 
     return 1;
 }
@@ -434,22 +421,20 @@ ngx_http_profiling_interpose_changes(struct dl_phdr_info *info, size_t size,
 /* the objects come in link order: the first definition is the linker's */
 
 static int
-ngx_http_profiling_interpose_lookup(struct dl_phdr_info *info, size_t size,
-    void *data)
+ngx_prof_interpose_lookup(struct dl_phdr_info *info, size_t size, void *data)
 {
-    ngx_uint_t                       i;
-    ngx_http_profiling_elf_object_t  obj;
+    ngx_uint_t             i;
+    ngx_prof_elf_object_t  obj;
 
     (void) size;
     (void) data;
 
-    if (ngx_http_profiling_elf_object(&obj, info) != NGX_OK) {
+    if (ngx_prof_elf_object(&obj, info) != NGX_OK) {
         return 0;
     }
 
-    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
-        ngx_http_profiling_elf_lookup(&obj,
-                                &ngx_http_profiling_interpose_slots[i].symbol);
+    for (i = 0; i < ngx_prof_interpose_nslots; i++) {
+        ngx_prof_elf_lookup(&obj, &ngx_prof_interpose_slots[i].symbol);
     }
 
     return 0;
@@ -457,13 +442,12 @@ ngx_http_profiling_interpose_lookup(struct dl_phdr_info *info, size_t size,
 
 
 static int
-ngx_http_profiling_interpose_patch(struct dl_phdr_info *info, size_t size,
-    void *data)
+ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size, void *data)
 {
-    uintptr_t                             self;
-    ngx_uint_t                            i, type;
-    ngx_http_profiling_elf_object_t       obj;
-    ngx_http_profiling_interpose_scan_t  *scan;
+    uintptr_t                   self;
+    ngx_uint_t                  i, type;
+    ngx_prof_elf_object_t       obj;
+    ngx_prof_interpose_scan_t  *scan;
 
     (void) size;
 
@@ -471,40 +455,40 @@ ngx_http_profiling_interpose_patch(struct dl_phdr_info *info, size_t size,
     scan->main = !scan->main_seen;
     scan->main_seen = 1;
 
-    if (ngx_http_profiling_elf_object(&obj, info) != NGX_OK) {
+    if (ngx_prof_elf_object(&obj, info) != NGX_OK) {
         return 0;
     }
 
     /* our own calls are not to be seen; linked into nginx we cannot tell */
 
-    self = (uintptr_t) &ngx_http_profiling_interpose_nslots;
+    self = (uintptr_t) &ngx_prof_interpose_nslots;
 
-    if (!scan->main && ngx_http_profiling_elf_room(&obj, self, 0)) {
+    if (!scan->main && ngx_prof_elf_room(&obj, self, 0)) {
         return 0;
     }
 
     scan->stat.objects++;
-    scan->libc = ngx_http_profiling_elf_room(&obj, (uintptr_t) &strtoull, 0)
+    scan->libc = ngx_prof_elf_room(&obj, (uintptr_t) &strtoull, 0)
                  != 0;
 
     for (i = 0; i < obj.nrela; i++) {
         type = ELF64_R_TYPE(obj.rela[i].r_info);
 
-        if (type == NGX_HTTP_PROFILING_GLOB_DAT
-            || type == NGX_HTTP_PROFILING_ABSOLUTE
-            || type == NGX_HTTP_PROFILING_JUMP_SLOT)
+        if (type == NGX_PROF_GLOB_DAT
+            || type == NGX_PROF_ABSOLUTE
+            || type == NGX_PROF_JUMP_SLOT)
         {
-            ngx_http_profiling_interpose_entry(scan, &obj, &obj.rela[i], i);
+            ngx_prof_interpose_entry(scan, &obj, &obj.rela[i], i);
         }
     }
 
     for (i = 0; i < obj.nplt; i++) {
-        if (ELF64_R_TYPE(obj.plt[i].r_info) == NGX_HTTP_PROFILING_JUMP_SLOT) {
-            ngx_http_profiling_interpose_entry(scan, &obj, &obj.plt[i], i);
+        if (ELF64_R_TYPE(obj.plt[i].r_info) == NGX_PROF_JUMP_SLOT) {
+            ngx_prof_interpose_entry(scan, &obj, &obj.plt[i], i);
         }
     }
 
-    ngx_http_profiling_interpose_close(scan);
+    ngx_prof_interpose_close(scan);
 
     return 0;
 }
@@ -513,23 +497,22 @@ ngx_http_profiling_interpose_patch(struct dl_phdr_info *info, size_t size,
 /* one relocation; index is its place in its table */
 
 static void
-ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
-    ngx_http_profiling_elf_object_t *obj, const ElfW(Rela) *rela,
-    ngx_uint_t index)
+ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, const ElfW(Rela) *rela, ngx_uint_t index)
 {
-    uintptr_t                             addr, value, next;
-    ngx_uint_t                            i;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    uintptr_t                   addr, value, next;
+    ngx_uint_t                  i;
+    ngx_prof_interpose_slot_t  *slot;
 
-    slot = ngx_http_profiling_interpose_match(obj, ELF64_R_SYM(rela->r_info));
+    slot = ngx_prof_interpose_match(obj, ELF64_R_SYM(rela->r_info));
 
     if (slot == NULL
         || slot->drop != scan->restore
-        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_MAIN && !scan->main)
-        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_OTHERS && scan->main)
-        || (slot->hook->scope == NGX_HTTP_PROFILING_HOOK_CALLERS
+        || (slot->hook->scope == NGX_PROF_HOOK_MAIN && !scan->main)
+        || (slot->hook->scope == NGX_PROF_HOOK_OTHERS && scan->main)
+        || (slot->hook->scope == NGX_PROF_HOOK_CALLERS
             && !scan->libc
-            && ngx_http_profiling_elf_room(obj, slot->symbol.address, 0))
+            && ngx_prof_elf_room(obj, slot->symbol.address, 0))
         || rela->r_addend != 0)
     {
         return;
@@ -538,7 +521,7 @@ ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
     addr = obj->base + rela->r_offset;
 
     if (addr % sizeof(uintptr_t)
-        || ngx_http_profiling_elf_room(obj, addr, PF_R|PF_W)
+        || ngx_prof_elf_room(obj, addr, PF_R|PF_W)
            < sizeof(uintptr_t))
     {
         scan->err = NGX_EINVAL;
@@ -546,16 +529,15 @@ ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
         return;
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SWAP_MAX; i++) {
+    for (i = 0; i < NGX_PROF_SWAP_MAX; i++) {
         value = __atomic_load_n((uintptr_t *) addr, __ATOMIC_ACQUIRE);
 
-        next = ngx_http_profiling_interpose_next(scan, obj, slot, rela, index,
-                                                 value);
+        next = ngx_prof_interpose_next(scan, obj, slot, rela, index, value);
         if (next == value) {
             return;
         }
 
-        if (ngx_http_profiling_interpose_open(scan, obj, addr) != NGX_OK) {
+        if (ngx_prof_interpose_open(scan, obj, addr) != NGX_OK) {
             break;
         }
 
@@ -574,10 +556,9 @@ ngx_http_profiling_interpose_entry(ngx_http_profiling_interpose_scan_t *scan,
 /* what an entry shall hold instead of value: the same if it is not for us */
 
 static uintptr_t
-ngx_http_profiling_interpose_next(ngx_http_profiling_interpose_scan_t *scan,
-    ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
-    ngx_uint_t index, uintptr_t value)
+ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, ngx_prof_interpose_slot_t *slot,
+    const ElfW(Rela) *rela, ngx_uint_t index, uintptr_t value)
 {
     uintptr_t  hook;
 
@@ -607,7 +588,7 @@ ngx_http_profiling_interpose_next(ngx_http_profiling_interpose_scan_t *scan,
         return value;
     }
 
-    if (ngx_http_profiling_interpose_lazy(obj, slot, rela, index, value)) {
+    if (ngx_prof_interpose_lazy(obj, slot, rela, index, value)) {
         scan->lazy = 1;
         return hook;
     }
@@ -618,14 +599,13 @@ ngx_http_profiling_interpose_next(ngx_http_profiling_interpose_scan_t *scan,
 }
 
 
-static ngx_http_profiling_interpose_slot_t *
-ngx_http_profiling_interpose_match(ngx_http_profiling_elf_object_t *obj,
-    ngx_uint_t sym)
+static ngx_prof_interpose_slot_t *
+ngx_prof_interpose_match(ngx_prof_elf_object_t *obj, ngx_uint_t sym)
 {
-    u_char                                c;
-    size_t                                offset;
-    ngx_uint_t                            i;
-    ngx_http_profiling_interpose_slot_t  *slot;
+    u_char                      c;
+    size_t                      offset;
+    ngx_uint_t                  i;
+    ngx_prof_interpose_slot_t  *slot;
 
     if (sym == 0 || sym >= obj->nsyms) {
         return NULL;
@@ -639,16 +619,14 @@ ngx_http_profiling_interpose_match(ngx_http_profiling_elf_object_t *obj,
 
     c = obj->strtab[offset];
 
-    if (!(ngx_http_profiling_interpose_first >> (c & 63) & 1)) {
+    if (!(ngx_prof_interpose_first >> (c & 63) & 1)) {
         return NULL;
     }
 
-    for (i = 0; i < ngx_http_profiling_interpose_nslots; i++) {
-        slot = &ngx_http_profiling_interpose_slots[i];
+    for (i = 0; i < ngx_prof_interpose_nslots; i++) {
+        slot = &ngx_prof_interpose_slots[i];
 
-        if (ngx_http_profiling_elf_name(obj, sym, slot->symbol.name,
-                                        slot->symbol.len))
-        {
+        if (ngx_prof_elf_name(obj, sym, slot->symbol.name, slot->symbol.len)) {
             return slot;
         }
     }
@@ -664,15 +642,15 @@ ngx_http_profiling_interpose_match(ngx_http_profiling_elf_object_t *obj,
  */
 
 static ngx_uint_t
-ngx_http_profiling_interpose_lazy(ngx_http_profiling_elf_object_t *obj,
-    ngx_http_profiling_interpose_slot_t *slot, const ElfW(Rela) *rela,
-    ngx_uint_t index, uintptr_t value)
+ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
+    ngx_prof_interpose_slot_t *slot, const ElfW(Rela) *rela, ngx_uint_t index,
+    uintptr_t value)
 {
     uint32_t    version;
     ngx_uint_t  sym;
 
-    if (ELF64_R_TYPE(rela->r_info) != NGX_HTTP_PROFILING_JUMP_SLOT
-        || !ngx_http_profiling_interpose_stub(obj, value, index))
+    if (ELF64_R_TYPE(rela->r_info) != NGX_PROF_JUMP_SLOT
+        || !ngx_prof_interpose_stub(obj, value, index))
     {
         return 0;
     }
@@ -683,7 +661,7 @@ ngx_http_profiling_interpose_lazy(ngx_http_profiling_elf_object_t *obj,
         return 0;
     }
 
-    version = ngx_http_profiling_elf_version(obj, sym);
+    version = ngx_prof_elf_version(obj, sym);
 
     return version == 0 || slot->symbol.version == 0
            || version == slot->symbol.version;
@@ -698,13 +676,13 @@ ngx_http_profiling_interpose_lazy(ngx_http_profiling_elf_object_t *obj,
  */
 
 static ngx_uint_t
-ngx_http_profiling_interpose_stub(ngx_http_profiling_elf_object_t *obj,
-    uintptr_t value, ngx_uint_t index)
+ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj, uintptr_t value,
+    ngx_uint_t index)
 {
     int32_t        word;
     const u_char  *p;
 
-    if (ngx_http_profiling_elf_room(obj, value, PF_R|PF_X) < 16) {
+    if (ngx_prof_elf_room(obj, value, PF_R|PF_X) < 16) {
         return 0;
     }
 
@@ -755,25 +733,24 @@ ngx_http_profiling_interpose_stub(ngx_http_profiling_elf_object_t *obj,
  */
 
 static ngx_int_t
-ngx_http_profiling_interpose_open(ngx_http_profiling_interpose_scan_t *scan,
-    ngx_http_profiling_elf_object_t *obj, uintptr_t addr)
+ngx_prof_interpose_open(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, uintptr_t addr)
 {
     uintptr_t   page;
     ngx_int_t   rc;
     ngx_uint_t  relro;
 
-    page = addr & ~(ngx_http_profiling_interpose_pagesize - 1);
+    page = addr & ~(ngx_prof_interpose_pagesize - 1);
 
     if (scan->page == page) {
         return NGX_OK;
     }
 
-    ngx_http_profiling_interpose_close(scan);
+    ngx_prof_interpose_close(scan);
 
-    rc = ngx_http_profiling_interpose_writable(addr);
+    rc = ngx_prof_interpose_writable(addr);
 
-    relro = ngx_http_profiling_elf_relro(obj, page,
-                                        ngx_http_profiling_interpose_pagesize);
+    relro = ngx_prof_elf_relro(obj, page, ngx_prof_interpose_pagesize);
 
     if (rc == NGX_DECLINED && !relro) {
 
@@ -785,7 +762,7 @@ ngx_http_profiling_interpose_open(ngx_http_profiling_interpose_scan_t *scan,
 
     if (rc != NGX_OK && relro) {
 
-        if (mprotect((void *) page, ngx_http_profiling_interpose_pagesize,
+        if (mprotect((void *) page, ngx_prof_interpose_pagesize,
                      PROT_READ|PROT_WRITE)
             == -1)
         {
@@ -803,10 +780,10 @@ ngx_http_profiling_interpose_open(ngx_http_profiling_interpose_scan_t *scan,
 
 
 static void
-ngx_http_profiling_interpose_close(ngx_http_profiling_interpose_scan_t *scan)
+ngx_prof_interpose_close(ngx_prof_interpose_scan_t *scan)
 {
     if (scan->page && scan->protect
-        && mprotect((void *) scan->page, ngx_http_profiling_interpose_pagesize,
+        && mprotect((void *) scan->page, ngx_prof_interpose_pagesize,
                     PROT_READ)
            == -1)
     {
@@ -827,7 +804,7 @@ ngx_http_profiling_interpose_close(ngx_http_profiling_interpose_scan_t *scan)
  */
 
 static ngx_int_t
-ngx_http_profiling_interpose_writable(uintptr_t addr)
+ngx_prof_interpose_writable(uintptr_t addr)
 {
     uint32_t  word;
 

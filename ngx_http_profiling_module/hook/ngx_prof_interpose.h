@@ -14,8 +14,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_INTERPOSE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_INTERPOSE_H_INCLUDED_
+#ifndef _NGX_PROF_INTERPOSE_H_INCLUDED_
+#define _NGX_PROF_INTERPOSE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,13 +23,13 @@
 
 
 /* all tables together */
-#define NGX_HTTP_PROFILING_HOOKS_MAX  128
+#define NGX_PROF_HOOKS_MAX  128
 
 /* values of scope: whose calls are led to the hook */
-#define NGX_HTTP_PROFILING_HOOK_MAIN     0
-#define NGX_HTTP_PROFILING_HOOK_ALL      1
-#define NGX_HTTP_PROFILING_HOOK_CALLERS  2
-#define NGX_HTTP_PROFILING_HOOK_OTHERS   3
+#define NGX_PROF_HOOK_MAIN     0
+#define NGX_PROF_HOOK_ALL      1
+#define NGX_PROF_HOOK_CALLERS  2
+#define NGX_PROF_HOOK_OTHERS   3
 
 
 /*
@@ -48,7 +48,7 @@ typedef struct {
     void        *hook;
     void       **original;
     ngx_uint_t   scope;
-} ngx_http_profiling_hook_t;
+} ngx_prof_hook_t;
 
 
 /*
@@ -71,7 +71,7 @@ typedef struct {
     ngx_uint_t   failed;
     ngx_uint_t   unresolved;
     ngx_uint_t   objects;
-} ngx_http_profiling_interpose_stat_t;
+} ngx_prof_interpose_stat_t;
 
 
 /*
@@ -91,13 +91,12 @@ typedef struct {
  * table; hooks == NULL means all tables.
  */
 
-ngx_int_t ngx_http_profiling_interpose(ngx_http_profiling_hook_t *hooks,
-    ngx_uint_t n, ngx_log_t *log);
-ngx_int_t ngx_http_profiling_interpose_refresh(ngx_log_t *log);
-void ngx_http_profiling_interpose_restore(ngx_http_profiling_hook_t *hooks,
-    ngx_uint_t n, ngx_log_t *log);
-void ngx_http_profiling_interpose_stat(
-    ngx_http_profiling_interpose_stat_t *stat);
+ngx_int_t ngx_prof_interpose(ngx_prof_hook_t *hooks, ngx_uint_t n,
+    ngx_log_t *log);
+ngx_int_t ngx_prof_interpose_refresh(ngx_log_t *log);
+void ngx_prof_interpose_restore(ngx_prof_hook_t *hooks, ngx_uint_t n,
+    ngx_log_t *log);
+void ngx_prof_interpose_stat(ngx_prof_interpose_stat_t *stat);
 
 
-#endif /* _NGX_HTTP_PROFILING_INTERPOSE_H_INCLUDED_ */
+#endif /* _NGX_PROF_INTERPOSE_H_INCLUDED_ */

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PPROF_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PPROF_H_INCLUDED_
+#ifndef _NGX_PROF_PPROF_H_INCLUDED_
+#define _NGX_PROF_PPROF_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,8 +16,7 @@
 
 
 /* the tree below /debug/pprof, for a client that may see it */
-ngx_int_t ngx_http_profiling_pprof_tree(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_pprof_tree(ngx_http_request_t *r, ngx_prof_error_pt error);
 
 
-#endif /* _NGX_HTTP_PROFILING_PPROF_H_INCLUDED_ */
+#endif /* _NGX_PROF_PPROF_H_INCLUDED_ */

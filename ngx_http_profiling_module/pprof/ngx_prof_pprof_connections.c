@@ -17,83 +17,77 @@
 
 
 typedef struct {
-    ngx_http_request_t                  *request;
-    ngx_http_profiling_error_pt          error;
-    ngx_pid_t                            worker;
-    ngx_uint_t                           output;
-    ngx_uint_t                           limit;
-    ngx_msec_t                           delay;     /* of a delta, 0: none */
-    const char                          *disposition;
+    ngx_http_request_t        *request;
+    ngx_prof_error_pt          error;
+    ngx_pid_t                  worker;
+    ngx_uint_t                 output;
+    ngx_uint_t                 limit;
+    ngx_msec_t                 delay;               /* of a delta, 0: none */
+    const char                *disposition;
 
-    ngx_http_profiling_gather_t         *base;
-    ngx_http_profiling_gather_t         *gather;
-    ngx_http_profiling_goroutine_raw_t  *raw;
+    ngx_prof_gather_t         *base;
+    ngx_prof_gather_t         *gather;
+    ngx_prof_goroutine_raw_t  *raw;
 
-    ngx_event_t                          timer;
-    ngx_connection_t                     connection;
-} ngx_http_profiling_goroutine_ctx_t;
+    ngx_event_t                timer;
+    ngx_connection_t           connection;
+} ngx_prof_goroutine_ctx_t;
 
 
-static ngx_int_t ngx_http_profiling_goroutine_arguments(
-    ngx_http_profiling_goroutine_ctx_t *ctx);
-static ngx_int_t ngx_http_profiling_goroutine_ask(
-    ngx_http_profiling_goroutine_ctx_t *ctx);
-static void ngx_http_profiling_goroutine_gathered(void *data);
-static ngx_int_t ngx_http_profiling_goroutine_nothing(ngx_http_request_t *r);
-static void ngx_http_profiling_goroutine_timer(ngx_event_t *ev);
-static void ngx_http_profiling_goroutine_cleanup(void *data);
-static ngx_int_t ngx_http_profiling_goroutine_write(
-    ngx_http_profiling_work_t *w);
-static ngx_int_t ngx_http_profiling_goroutine_encode(
-    ngx_http_profiling_work_t *w);
+static ngx_int_t ngx_prof_goroutine_arguments(ngx_prof_goroutine_ctx_t *ctx);
+static ngx_int_t ngx_prof_goroutine_ask(ngx_prof_goroutine_ctx_t *ctx);
+static void ngx_prof_goroutine_gathered(void *data);
+static ngx_int_t ngx_prof_goroutine_nothing(ngx_http_request_t *r);
+static void ngx_prof_goroutine_timer(ngx_event_t *ev);
+static void ngx_prof_goroutine_cleanup(void *data);
+static ngx_int_t ngx_prof_goroutine_write(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_goroutine_encode(ngx_prof_work_t *w);
 
 
 ngx_int_t
-ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_goroutine_pprof(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    ngx_int_t                            rc;
-    ngx_pool_cleanup_t                  *cln;
-    ngx_http_profiling_goroutine_ctx_t  *ctx;
+    ngx_int_t                  rc;
+    ngx_pool_cleanup_t        *cln;
+    ngx_prof_goroutine_ctx_t  *ctx;
 
-    cln = ngx_pool_cleanup_add(r->pool,
-                               sizeof(ngx_http_profiling_goroutine_ctx_t));
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_goroutine_ctx_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_profiling_goroutine_ctx_t));
+    ngx_memzero(ctx, sizeof(ngx_prof_goroutine_ctx_t));
 
-    cln->handler = ngx_http_profiling_goroutine_cleanup;
+    cln->handler = ngx_prof_goroutine_cleanup;
 
     ctx->request = r;
     ctx->error = error;
 
-    ngx_http_profiling_event_init(&ctx->timer, &ctx->connection,
-                                  ngx_http_profiling_goroutine_timer,
-                                  r->connection->log);
+    ngx_prof_event_init(&ctx->timer, &ctx->connection,
+                        ngx_prof_goroutine_timer,
+                        r->connection->log);
 
-    rc = ngx_http_profiling_goroutine_arguments(ctx);
+    rc = ngx_prof_goroutine_arguments(ctx);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
     if (r->method == NGX_HTTP_HEAD) {
-        return ngx_http_profiling_pprof_head(r, ctx->disposition);
+        return ngx_prof_pprof_head(r, ctx->disposition);
     }
 
-    if (ngx_http_profiling_process.zone->dump == 0) {
+    if (ngx_prof_process.zone->dump == 0) {
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                      "the profiling zone has no room for dumps");
     }
 
-    if (ngx_http_profiling_goroutine_ask(ctx) != NGX_OK) {
+    if (ngx_prof_goroutine_ask(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }
@@ -102,15 +96,14 @@ ngx_http_profiling_goroutine_pprof(ngx_http_request_t *r,
 /* NGX_DECLINED: they are good */
 
 static ngx_int_t
-ngx_http_profiling_goroutine_arguments(
-    ngx_http_profiling_goroutine_ctx_t *ctx)
+ngx_prof_goroutine_arguments(ngx_prof_goroutine_ctx_t *ctx)
 {
     ngx_int_t            rc, n, debug, seconds;
     ngx_http_request_t  *r;
 
     r = ctx->request;
 
-    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, ctx->error);
+    rc = ngx_prof_argument_delta(r, &debug, &seconds, ctx->error);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -120,35 +113,35 @@ ngx_http_profiling_goroutine_arguments(
     ctx->disposition = ctx->delay
                        ? "attachment; filename=\"goroutine-delta\""
                        : "attachment; filename=\"goroutine\"";
-    ctx->output = NGX_HTTP_PROFILING_RAW_PPROF;
+    ctx->output = NGX_PROF_RAW_PPROF;
 
     if (debug) {
         ctx->disposition = NULL;
-        ctx->output = (debug >= 2) ? NGX_HTTP_PROFILING_RAW_DUMP
-                                   : NGX_HTTP_PROFILING_RAW_TEXT;
+        ctx->output = (debug >= 2) ? NGX_PROF_RAW_DUMP
+                                   : NGX_PROF_RAW_TEXT;
     }
 
     if (debug >= 2) {
-        ctx->limit = NGX_HTTP_PROFILING_DUMP_LIMIT_MAX;
+        ctx->limit = NGX_PROF_DUMP_LIMIT_MAX;
 
-        if (ngx_http_profiling_argument_number(r, "limit", &n) == NGX_OK
+        if (ngx_prof_argument_number(r, "limit", &n) == NGX_OK
             && n >= 0)
         {
-            ctx->limit = ngx_min(n, NGX_HTTP_PROFILING_DUMP_LIMIT_MAX);
+            ctx->limit = ngx_min(n, NGX_PROF_DUMP_LIMIT_MAX);
         }
     }
 
-    return ngx_http_profiling_argument_worker(r, &ctx->worker, ctx->error);
+    return ngx_prof_argument_worker(r, &ctx->worker, ctx->error);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_goroutine_ask(ngx_http_profiling_goroutine_ctx_t *ctx)
+ngx_prof_goroutine_ask(ngx_prof_goroutine_ctx_t *ctx)
 {
-    ctx->gather = ngx_http_profiling_gather(ctx->request->pool,
+    ctx->gather = ngx_prof_gather(ctx->request->pool,
                                    ctx->request->connection->log, ctx->worker,
                                    ctx->limit, 0,
-                                   ngx_http_profiling_goroutine_gathered,
+                                   ngx_prof_goroutine_gathered,
                                    ctx);
 
     return ctx->gather ? NGX_OK : NGX_ERROR;
@@ -156,81 +149,80 @@ ngx_http_profiling_goroutine_ask(ngx_http_profiling_goroutine_ctx_t *ctx)
 
 
 static void
-ngx_http_profiling_goroutine_gathered(void *data)
+ngx_prof_goroutine_gathered(void *data)
 {
-    ngx_int_t                            rc;
-    ngx_http_request_t                  *r;
-    ngx_http_profiling_work_t           *w;
-    ngx_http_profiling_goroutine_ctx_t  *ctx;
+    ngx_int_t                  rc;
+    ngx_http_request_t        *r;
+    ngx_prof_work_t           *w;
+    ngx_prof_goroutine_ctx_t  *ctx;
 
     ctx = data;
     r = ctx->request;
 
     if (ctx->delay && ctx->base == NULL) {
         ctx->base = ctx->gather;
-        ngx_http_profiling_event_timer(&ctx->timer, ctx->delay);
+        ngx_prof_event_timer(&ctx->timer, ctx->delay);
         return;
     }
 
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    if (ctx->output == NGX_HTTP_PROFILING_RAW_DUMP
-        && ngx_http_profiling_goroutines_none(ctx->gather, ctx->limit))
+    if (ctx->output == NGX_PROF_RAW_DUMP
+        && ngx_prof_goroutines_none(ctx->gather, ctx->limit))
     {
-        rc = ngx_http_profiling_goroutine_nothing(r);
+        rc = ngx_prof_goroutine_nothing(r);
         goto done;
     }
 
-    ctx->raw = ngx_http_profiling_goroutine_raw_create(r->pool, ctx->output,
+    ctx->raw = ngx_prof_goroutine_raw_create(r->pool, ctx->output,
                                            ctx->gather, ctx->base,
                                            ctx->limit);
-    w = ngx_http_profiling_work_create(r);
+    w = ngx_prof_work_create(r);
 
     if (ctx->raw && w) {
         w->worker = ctx->worker;
-        w->step = ngx_http_profiling_goroutine_write;
-        w->finish = ngx_http_profiling_goroutine_encode;
+        w->step = ngx_prof_goroutine_write;
+        w->finish = ngx_prof_goroutine_encode;
         w->data = ctx;
 
-        rc = ngx_http_profiling_work_run(w);
+        rc = ngx_prof_work_run(w);
     }
 
 done:
 
-    ngx_http_profiling_answer(r, rc);
+    ngx_prof_answer(r, rc);
 }
 
 
 /* a worker may have no connection at all */
 
 static ngx_int_t
-ngx_http_profiling_goroutine_nothing(ngx_http_request_t *r)
+ngx_prof_goroutine_nothing(ngx_http_request_t *r)
 {
-    ngx_str_t                  type;
-    ngx_http_profiling_text_t  text;
+    ngx_str_t        type;
+    ngx_prof_text_t  text;
 
-    ngx_http_profiling_text_init(&text, r->pool);
-    ngx_http_profiling_text_puts(&text, "\n");
+    ngx_prof_text_init(&text, r->pool);
+    ngx_prof_text_puts(&text, "\n");
 
     ngx_str_set(&type, "text/plain; charset=utf-8");
 
-    return ngx_http_profiling_send(r, NGX_HTTP_OK, &type, &text);
+    return ngx_prof_send(r, NGX_HTTP_OK, &type, &text);
 }
 
 
 static void
-ngx_http_profiling_goroutine_timer(ngx_event_t *ev)
+ngx_prof_goroutine_timer(ngx_event_t *ev)
 {
-    ngx_http_request_t                  *r;
-    ngx_http_profiling_goroutine_ctx_t  *ctx;
+    ngx_http_request_t        *r;
+    ngx_prof_goroutine_ctx_t  *ctx;
 
-    ctx = (ngx_http_profiling_goroutine_ctx_t *)
-              ((u_char *) ev - offsetof(ngx_http_profiling_goroutine_ctx_t,
-                                        timer));
+    ctx = (ngx_prof_goroutine_ctx_t *)
+              ((u_char *) ev - offsetof(ngx_prof_goroutine_ctx_t, timer));
     r = ctx->request;
 
-    if (ngx_http_profiling_goroutine_ask(ctx) != NGX_OK) {
-        ngx_http_profiling_answer(r, ctx->error(r,
+    if (ngx_prof_goroutine_ask(ctx) != NGX_OK) {
+        ngx_prof_answer(r, ctx->error(r,
                                             NGX_HTTP_INTERNAL_SERVER_ERROR,
                                             "failed to collect profile"));
     }
@@ -238,9 +230,9 @@ ngx_http_profiling_goroutine_timer(ngx_event_t *ev)
 
 
 static void
-ngx_http_profiling_goroutine_cleanup(void *data)
+ngx_prof_goroutine_cleanup(void *data)
 {
-    ngx_http_profiling_goroutine_ctx_t *ctx = data;
+    ngx_prof_goroutine_ctx_t *ctx = data;
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
@@ -249,35 +241,34 @@ ngx_http_profiling_goroutine_cleanup(void *data)
 
 
 static ngx_int_t
-ngx_http_profiling_goroutine_write(ngx_http_profiling_work_t *w)
+ngx_prof_goroutine_write(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_goroutine_ctx_t *ctx = w->data;
+    ngx_prof_goroutine_ctx_t *ctx = w->data;
 
-    return ngx_http_profiling_goroutine_raw_step(ctx->raw);
+    return ngx_prof_goroutine_raw_step(ctx->raw);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_goroutine_encode(ngx_http_profiling_work_t *w)
+ngx_prof_goroutine_encode(ngx_prof_work_t *w)
 {
-    ngx_int_t                            rc;
-    ngx_http_profiling_profile_t        *p;
-    ngx_http_profiling_goroutine_ctx_t  *ctx;
+    ngx_int_t                  rc;
+    ngx_prof_profile_t        *p;
+    ngx_prof_goroutine_ctx_t  *ctx;
 
     ctx = w->data;
 
-    p = ngx_http_profiling_pprof_create(w->request, ctx->disposition,
-                                        ctx->error);
+    p = ngx_prof_pprof_create(w->request, ctx->disposition, ctx->error);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* the caller answers: it must not be done here */
 
-    rc = ngx_http_profiling_pprof_encode(p, NGX_OK, &ctx->raw->file->text);
+    rc = ngx_prof_pprof_encode(p, NGX_OK, &ctx->raw->file->text);
 
     if (rc == NGX_DONE) {
-        ngx_http_profiling_answer_later(w->request);
+        ngx_prof_answer_later(w->request);
     }
 
     return rc;

@@ -10,36 +10,35 @@
 
 
 /* of a profile that is asked for without them */
-#define NGX_HTTP_PROFILING_SECONDS    30
+#define NGX_PROF_SECONDS    30
 
 
 /* "seconds" as Go reads it: what is no positive integer means the default */
 
 ngx_int_t
-ngx_http_profiling_pprof_profile(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_profile(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
     ngx_int_t    seconds, rc;
     ngx_pid_t    worker;
     ngx_str_t    value;
 
-    seconds = NGX_HTTP_PROFILING_SECONDS;
+    seconds = NGX_PROF_SECONDS;
 
-    if (ngx_http_profiling_argument(r, "seconds", &value) == NGX_OK) {
+    if (ngx_prof_argument(r, "seconds", &value) == NGX_OK) {
         seconds = ngx_atoi(value.data, value.len);
 
         if (seconds <= 0) {
-            seconds = NGX_HTTP_PROFILING_SECONDS;
+            seconds = NGX_PROF_SECONDS;
         }
     }
 
-    rc = ngx_http_profiling_argument_seconds(r, seconds, error);
+    rc = ngx_prof_argument_seconds(r, seconds, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    if (ngx_http_profiling_argument(r, "format", &value) == NGX_OK
+    if (ngx_prof_argument(r, "format", &value) == NGX_OK
         && (value.len != 5 || ngx_strncmp(value.data, "pprof", 5) != 0))
     {
         return error(r, NGX_HTTP_BAD_REQUEST,
@@ -47,43 +46,42 @@ ngx_http_profiling_pprof_profile(ngx_http_request_t *r,
                      "not \"%V\"", &value);
     }
 
-    rc = ngx_http_profiling_argument_worker(r, &worker, error);
+    rc = ngx_prof_argument_worker(r, &worker, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    return ngx_http_profiling_pprof_cpu(r, seconds, worker,
+    return ngx_prof_pprof_cpu(r, seconds, worker,
                                      "attachment; filename=\"profile\"",
                                      error);
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
-    ngx_pid_t worker, const char *disposition,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds, ngx_pid_t worker,
+    const char *disposition, ngx_prof_error_pt error)
 {
-    ngx_int_t                      rc;
-    ngx_http_profiling_profile_t  *p;
+    ngx_int_t            rc;
+    ngx_prof_profile_t  *p;
 
     if (r->method == NGX_HTTP_HEAD) {
-        return ngx_http_profiling_pprof_head(r, disposition);
+        return ngx_prof_pprof_head(r, disposition);
     }
 
-    if (ngx_http_profiling_process.slot == NULL) {
+    if (ngx_prof_process.slot == NULL) {
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                      "this worker has no slot in the profiling zone");
     }
 
-    p = ngx_http_profiling_pprof_create(r, disposition, error);
+    p = ngx_prof_pprof_create(r, disposition, error);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_profiling_capture_cpu(r->pool, r->connection->log,
-                                        seconds * 1000, worker,
-                                        ngx_http_profiling_pprof_captured, p);
+    rc = ngx_prof_capture_cpu(r->pool, r->connection->log,
+                              seconds * 1000, worker,
+                              ngx_prof_pprof_captured, p);
     if (rc == NGX_BUSY) {
         return error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                      "Could not enable CPU profiling: "
@@ -94,7 +92,7 @@ ngx_http_profiling_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PPROF_CPU_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PPROF_CPU_H_INCLUDED_
+#ifndef _NGX_PROF_PPROF_CPU_H_INCLUDED_
+#define _NGX_PROF_PPROF_CPU_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,16 +15,15 @@
 
 
 /* /debug/pprof/profile */
-ngx_int_t ngx_http_profiling_pprof_profile(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_pprof_profile(ngx_http_request_t *r,
+    ngx_prof_error_pt error);
 
 /*
  * Content handler's work: a CPU profile of some seconds, of one worker or
  * (0) of all, sent as `disposition` says.
  */
-ngx_int_t ngx_http_profiling_pprof_cpu(ngx_http_request_t *r,
-    ngx_uint_t seconds, ngx_pid_t worker, const char *disposition,
-    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
+    ngx_pid_t worker, const char *disposition, ngx_prof_error_pt error);
 
 
-#endif /* _NGX_HTTP_PROFILING_PPROF_CPU_H_INCLUDED_ */
+#endif /* _NGX_PROF_PPROF_CPU_H_INCLUDED_ */

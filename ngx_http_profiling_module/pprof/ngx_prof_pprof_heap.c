@@ -10,19 +10,18 @@
 #include "ngx_prof_worker.h"
 
 
-static ngx_int_t ngx_http_profiling_pprof_named(ngx_http_request_t *r,
-    ngx_uint_t kind, ngx_http_profiling_error_pt error);
-static ngx_int_t ngx_http_profiling_pprof_query(ngx_http_request_t *r,
-    ngx_http_profiling_heap_query_t *query,
-    ngx_http_profiling_error_pt error);
-static ngx_int_t ngx_http_profiling_pprof_heap_send(ngx_http_request_t *r,
-    const ngx_http_profiling_heap_query_t *query, const char *disposition,
-    ngx_http_profiling_error_pt error);
+static ngx_int_t ngx_prof_pprof_named(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_prof_error_pt error);
+static ngx_int_t ngx_prof_pprof_query(ngx_http_request_t *r,
+    ngx_prof_heap_query_t *query, ngx_prof_error_pt error);
+static ngx_int_t ngx_prof_pprof_heap_send(ngx_http_request_t *r,
+    const ngx_prof_heap_query_t *query, const char *disposition,
+    ngx_prof_error_pt error);
 
 
 /* by kind, as one reading and as a difference */
 
-static const char *const  ngx_http_profiling_dispositions[][2] = {
+static const char *const  ngx_prof_dispositions[][2] = {
 
     { "attachment; filename=\"heap\"",
       "attachment; filename=\"heap-delta\"" },
@@ -36,81 +35,75 @@ static const char *const  ngx_http_profiling_dispositions[][2] = {
 
 
 ngx_int_t
-ngx_http_profiling_pprof_heap(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_heap(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    return ngx_http_profiling_pprof_named(r, NGX_HTTP_PROFILING_OF_HEAP,
-                                          error);
+    return ngx_prof_pprof_named(r, NGX_PROF_OF_HEAP, error);
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_allocs(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_allocs(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    return ngx_http_profiling_pprof_named(r, NGX_HTTP_PROFILING_OF_ALLOCS,
-                                          error);
+    return ngx_prof_pprof_named(r, NGX_PROF_OF_ALLOCS, error);
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_threadcreate(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_threadcreate(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    return ngx_http_profiling_pprof_named(r, NGX_HTTP_PROFILING_OF_THREADS,
-                                          error);
+    return ngx_prof_pprof_named(r, NGX_PROF_OF_THREADS, error);
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_dump(ngx_http_request_t *r, ngx_pid_t worker,
-    const char *disposition, ngx_http_profiling_error_pt error)
+ngx_prof_pprof_dump(ngx_http_request_t *r, ngx_pid_t worker,
+    const char *disposition, ngx_prof_error_pt error)
 {
-    ngx_http_profiling_heap_query_t  query;
+    ngx_prof_heap_query_t  query;
 
-    ngx_memzero(&query, sizeof(ngx_http_profiling_heap_query_t));
+    ngx_memzero(&query, sizeof(ngx_prof_heap_query_t));
 
-    query.kind = NGX_HTTP_PROFILING_OF_HEAP;
+    query.kind = NGX_PROF_OF_HEAP;
     query.worker = worker;
 
-    return ngx_http_profiling_pprof_heap_send(r, &query, disposition, error);
+    return ngx_prof_pprof_heap_send(r, &query, disposition, error);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_pprof_named(ngx_http_request_t *r, ngx_uint_t kind,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_named(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_prof_error_pt error)
 {
-    ngx_int_t                        rc;
-    const char                      *disposition;
-    ngx_http_profiling_heap_query_t  query;
+    ngx_int_t              rc;
+    const char            *disposition;
+    ngx_prof_heap_query_t  query;
 
-    ngx_memzero(&query, sizeof(ngx_http_profiling_heap_query_t));
+    ngx_memzero(&query, sizeof(ngx_prof_heap_query_t));
 
     query.kind = kind;
 
-    rc = ngx_http_profiling_pprof_query(r, &query, error);
+    rc = ngx_prof_pprof_query(r, &query, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
     disposition = query.text ? NULL
-                  : ngx_http_profiling_dispositions[kind][query.delta != 0];
+                  : ngx_prof_dispositions[kind][query.delta != 0];
 
-    return ngx_http_profiling_pprof_heap_send(r, &query, disposition, error);
+    return ngx_prof_pprof_heap_send(r, &query, disposition, error);
 }
 
 
 /* NGX_DECLINED: they are good, no answer was given yet */
 
 static ngx_int_t
-ngx_http_profiling_pprof_query(ngx_http_request_t *r,
-    ngx_http_profiling_heap_query_t *query, ngx_http_profiling_error_pt error)
+ngx_prof_pprof_query(ngx_http_request_t *r, ngx_prof_heap_query_t *query,
+    ngx_prof_error_pt error)
 {
     ngx_int_t  rc, n, debug, seconds;
 
-    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, error);
+    rc = ngx_prof_argument_delta(r, &debug, &seconds, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -119,43 +112,43 @@ ngx_http_profiling_pprof_query(ngx_http_request_t *r,
     query->text = (debug != 0);
     query->delta = (ngx_msec_t) seconds * 1000;
 
-    query->trim = (query->kind == NGX_HTTP_PROFILING_OF_HEAP
+    query->trim = (query->kind == NGX_PROF_OF_HEAP
                    && seconds == 0
-                   && ngx_http_profiling_argument_number(r, "gc", &n) == NGX_OK
+                   && ngx_prof_argument_number(r, "gc", &n) == NGX_OK
                    && n > 0);
 
-    return ngx_http_profiling_argument_worker(r, &query->worker, error);
+    return ngx_prof_argument_worker(r, &query->worker, error);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_pprof_heap_send(ngx_http_request_t *r,
-    const ngx_http_profiling_heap_query_t *query, const char *disposition,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_heap_send(ngx_http_request_t *r,
+    const ngx_prof_heap_query_t *query, const char *disposition,
+    ngx_prof_error_pt error)
 {
-    ngx_http_profiling_profile_t  *p;
+    ngx_prof_profile_t  *p;
 
     if (r->method == NGX_HTTP_HEAD) {
-        return ngx_http_profiling_pprof_head(r, disposition);
+        return ngx_prof_pprof_head(r, disposition);
     }
 
-    if (ngx_http_profiling_process.slot == NULL) {
+    if (ngx_prof_process.slot == NULL) {
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                      "this worker has no slot in the profiling zone");
     }
 
-    p = ngx_http_profiling_pprof_create(r, disposition, error);
+    p = ngx_prof_pprof_create(r, disposition, error);
 
     if (p == NULL
-        || ngx_http_profiling_heap_profile(r->pool, r->connection->log, query,
-                                           ngx_http_profiling_pprof_captured,
-                                           p)
+        || ngx_prof_heap_profile(r->pool, r->connection->log, query,
+                                 ngx_prof_pprof_captured,
+                                 p)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }

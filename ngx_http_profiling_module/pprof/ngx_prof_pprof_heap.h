@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PPROF_HEAP_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PPROF_HEAP_H_INCLUDED_
+#ifndef _NGX_PROF_PPROF_HEAP_H_INCLUDED_
+#define _NGX_PROF_PPROF_HEAP_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,16 +15,14 @@
 
 
 /* content handler's work: the heap at this moment, as pprof_cpu() sends it */
-ngx_int_t ngx_http_profiling_pprof_dump(ngx_http_request_t *r,
-    ngx_pid_t worker, const char *disposition,
-    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_pprof_dump(ngx_http_request_t *r, ngx_pid_t worker,
+    const char *disposition, ngx_prof_error_pt error);
 
-ngx_int_t ngx_http_profiling_pprof_heap(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
-ngx_int_t ngx_http_profiling_pprof_allocs(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
-ngx_int_t ngx_http_profiling_pprof_threadcreate(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_pprof_heap(ngx_http_request_t *r, ngx_prof_error_pt error);
+ngx_int_t ngx_prof_pprof_allocs(ngx_http_request_t *r,
+    ngx_prof_error_pt error);
+ngx_int_t ngx_prof_pprof_threadcreate(ngx_http_request_t *r,
+    ngx_prof_error_pt error);
 
 
-#endif /* _NGX_HTTP_PROFILING_PPROF_HEAP_H_INCLUDED_ */
+#endif /* _NGX_PROF_PPROF_HEAP_H_INCLUDED_ */

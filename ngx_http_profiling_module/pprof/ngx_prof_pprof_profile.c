@@ -9,30 +9,28 @@
 
 /* an answer that is being made */
 
-struct ngx_http_profiling_profile_s {
-    ngx_http_request_t           *request;
-    const char                   *disposition;  /* NULL: text */
-    uint32_t                      output;       /* of the raw capture, 0: as
+struct ngx_prof_profile_s {
+    ngx_http_request_t  *request;
+    const char          *disposition;           /* NULL: text */
+    uint32_t             output;                /* of the raw capture, 0: as
                                                    it is */
-    ngx_http_profiling_error_pt   error;
+    ngx_prof_error_pt    error;
 };
 
 
-static void ngx_http_profiling_pprof_output(ngx_http_profiling_text_t *raw,
-    uint32_t output);
-static ngx_uint_t ngx_http_profiling_pprof_whole(
-    const ngx_http_profiling_text_t *out);
-static ngx_int_t ngx_http_profiling_pprof_send(
-    ngx_http_profiling_profile_t *p, ngx_http_profiling_text_t *out);
+static void ngx_prof_pprof_output(ngx_prof_text_t *raw, uint32_t output);
+static ngx_uint_t ngx_prof_pprof_whole(const ngx_prof_text_t *out);
+static ngx_int_t ngx_prof_pprof_send(ngx_prof_profile_t *p,
+    ngx_prof_text_t *out);
 
 
-ngx_http_profiling_profile_t *
-ngx_http_profiling_pprof_create(ngx_http_request_t *r,
-    const char *disposition, ngx_http_profiling_error_pt error)
+ngx_prof_profile_t *
+ngx_prof_pprof_create(ngx_http_request_t *r, const char *disposition,
+    ngx_prof_error_pt error)
 {
-    ngx_http_profiling_profile_t  *p;
+    ngx_prof_profile_t  *p;
 
-    p = ngx_palloc(r->pool, sizeof(ngx_http_profiling_profile_t));
+    p = ngx_palloc(r->pool, sizeof(ngx_prof_profile_t));
 
     if (p) {
         p->request = r;
@@ -46,41 +44,38 @@ ngx_http_profiling_pprof_create(ngx_http_request_t *r,
 
 
 static void
-ngx_http_profiling_pprof_output(ngx_http_profiling_text_t *raw,
-    uint32_t output)
+ngx_prof_pprof_output(ngx_prof_text_t *raw, uint32_t output)
 {
-    ngx_http_profiling_raw_header_t  *h;
+    ngx_prof_raw_header_t  *h;
 
-    h = (ngx_http_profiling_raw_header_t *) raw->first->buf->pos;
+    h = (ngx_prof_raw_header_t *) raw->first->buf->pos;
     h->output = output;
 }
 
 
 void
-ngx_http_profiling_pprof_form(ngx_http_profiling_profile_t *p,
-    uint32_t output)
+ngx_prof_pprof_form(ngx_prof_profile_t *p, uint32_t output)
 {
     p->output = output;
 }
 
 
 void
-ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw)
+ngx_prof_pprof_captured(void *data, ngx_int_t rc, ngx_prof_text_t *raw)
 {
-    ngx_http_profiling_profile_t *p = data;
+    ngx_prof_profile_t *p = data;
 
-    rc = ngx_http_profiling_pprof_encode(p, rc, raw);
+    rc = ngx_prof_pprof_encode(p, rc, raw);
 
     if (rc != NGX_DONE) {
-        ngx_http_profiling_answer(p->request, rc);
+        ngx_prof_answer(p->request, rc);
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_encode(ngx_http_profiling_profile_t *p, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw)
+ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
+    ngx_prof_text_t *raw)
 {
     ngx_str_t            error;
     ngx_http_request_t  *r;
@@ -90,13 +85,13 @@ ngx_http_profiling_pprof_encode(ngx_http_profiling_profile_t *p, ngx_int_t rc,
     ngx_str_set(&error, "out of memory");
 
     if (rc == NGX_OK && p->output) {
-        ngx_http_profiling_pprof_output(raw, p->output);
+        ngx_prof_pprof_output(raw, p->output);
     }
 
     if (rc == NGX_OK
-        && ngx_http_profiling_encode(r->pool, r->connection->log, raw,
-                                     ngx_http_profiling_pprof_encoded, p,
-                                     &error)
+        && ngx_prof_encode(r->pool, r->connection->log, raw,
+                           ngx_prof_pprof_encoded, p,
+                           &error)
            == NGX_OK)
     {
         return NGX_DONE;
@@ -112,19 +107,19 @@ ngx_http_profiling_pprof_encode(ngx_http_profiling_profile_t *p, ngx_int_t rc,
 
 
 void
-ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error)
+ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
+    ngx_str_t *error)
 {
-    ngx_connection_t              *c;
-    ngx_http_request_t            *r;
-    ngx_http_profiling_profile_t  *p;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+    ngx_prof_profile_t  *p;
 
     p = data;
     r = p->request;
     c = r->connection;
 
     if (rc == NGX_OK && p->disposition && p->output == 0
-        && !ngx_http_profiling_pprof_whole(out))
+        && !ngx_prof_pprof_whole(out))
     {
         ngx_log_error(NGX_LOG_ERR, c->log, 0,
                       "profile not encoded: the encoder wrote no profile");
@@ -133,21 +128,21 @@ ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
                       "profile not encoded: the encoder wrote no profile");
 
     } else if (rc == NGX_OK) {
-        rc = ngx_http_profiling_pprof_send(p, out);
+        rc = ngx_prof_pprof_send(p, out);
 
     } else {
         rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                       "profile not encoded: %V", error);
     }
 
-    ngx_http_profiling_answer(r, rc);
+    ngx_prof_answer(r, rc);
 }
 
 
 /* profiles are gzip: RFC 1952, 2.3 */
 
 static ngx_uint_t
-ngx_http_profiling_pprof_whole(const ngx_http_profiling_text_t *out)
+ngx_prof_pprof_whole(const ngx_prof_text_t *out)
 {
     const ngx_buf_t  *b;
 
@@ -158,8 +153,7 @@ ngx_http_profiling_pprof_whole(const ngx_http_profiling_text_t *out)
 
 
 static ngx_int_t
-ngx_http_profiling_pprof_send(ngx_http_profiling_profile_t *p,
-    ngx_http_profiling_text_t *out)
+ngx_prof_pprof_send(ngx_prof_profile_t *p, ngx_prof_text_t *out)
 {
     ngx_str_t            type;
     ngx_http_request_t  *r;
@@ -168,10 +162,10 @@ ngx_http_profiling_pprof_send(ngx_http_profiling_profile_t *p,
 
     if (p->disposition == NULL) {
         ngx_str_set(&type, "text/plain; charset=utf-8");
-        return ngx_http_profiling_send(r, NGX_HTTP_OK, &type, out);
+        return ngx_prof_send(r, NGX_HTTP_OK, &type, out);
     }
 
-    if (ngx_http_profiling_header(r, "Content-Disposition", p->disposition)
+    if (ngx_prof_header(r, "Content-Disposition", p->disposition)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -179,19 +173,19 @@ ngx_http_profiling_pprof_send(ngx_http_profiling_profile_t *p,
 
     ngx_str_set(&type, "application/octet-stream");
 
-    return ngx_http_profiling_send(r, NGX_HTTP_OK, &type, out);
+    return ngx_prof_send(r, NGX_HTTP_OK, &type, out);
 }
 
 
 /* at once, and without a length: nobody knows it */
 
 ngx_int_t
-ngx_http_profiling_pprof_head(ngx_http_request_t *r, const char *disposition)
+ngx_prof_pprof_head(ngx_http_request_t *r, const char *disposition)
 {
     if ((disposition
-         && ngx_http_profiling_header(r, "Content-Disposition", disposition)
+         && ngx_prof_header(r, "Content-Disposition", disposition)
             != NGX_OK)
-        || ngx_http_profiling_header(r, "X-Content-Type-Options", "nosniff")
+        || ngx_prof_header(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

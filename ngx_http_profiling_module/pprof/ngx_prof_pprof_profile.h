@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PPROF_PROFILE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PPROF_PROFILE_H_INCLUDED_
+#ifndef _NGX_PROF_PPROF_PROFILE_H_INCLUDED_
+#define _NGX_PROF_PPROF_PROFILE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,29 +22,25 @@
  * of format/ngx_prof_raw.h); head() answers HEAD.
  */
 
-typedef struct ngx_http_profiling_profile_s  ngx_http_profiling_profile_t;
+typedef struct ngx_prof_profile_s  ngx_prof_profile_t;
 
-ngx_http_profiling_profile_t *ngx_http_profiling_pprof_create(
-    ngx_http_request_t *r, const char *disposition,
-    ngx_http_profiling_error_pt error);
-void ngx_http_profiling_pprof_form(ngx_http_profiling_profile_t *p,
-    uint32_t output);
-void ngx_http_profiling_pprof_captured(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw);
+ngx_prof_profile_t *ngx_prof_pprof_create(ngx_http_request_t *r,
+    const char *disposition, ngx_prof_error_pt error);
+void ngx_prof_pprof_form(ngx_prof_profile_t *p, uint32_t output);
+void ngx_prof_pprof_captured(void *data, ngx_int_t rc, ngx_prof_text_t *raw);
 
 /*
  * What captured() does, for those who answer themselves: NGX_DONE, if the
  * encoder has been started, or else what to answer with.
  */
-ngx_int_t ngx_http_profiling_pprof_encode(ngx_http_profiling_profile_t *p,
-    ngx_int_t rc, ngx_http_profiling_text_t *raw);
+ngx_int_t ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
+    ngx_prof_text_t *raw);
 
 /* the end of a profile that was given to the encoder otherwise */
-void ngx_http_profiling_pprof_encoded(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error);
+void ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
+    ngx_str_t *error);
 
-ngx_int_t ngx_http_profiling_pprof_head(ngx_http_request_t *r,
-    const char *disposition);
+ngx_int_t ngx_prof_pprof_head(ngx_http_request_t *r, const char *disposition);
 
 
-#endif /* _NGX_HTTP_PROFILING_PPROF_PROFILE_H_INCLUDED_ */
+#endif /* _NGX_PROF_PPROF_PROFILE_H_INCLUDED_ */

@@ -11,30 +11,28 @@
 
 
 /* addresses that one request may ask the names of */
-#define NGX_HTTP_PROFILING_ADDRESSES  4096
+#define NGX_PROF_ADDRESSES  4096
 
 
-static void ngx_http_profiling_pprof_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error, const u_char *p, size_t len);
-static ngx_uint_t ngx_http_profiling_pprof_addresses(uint64_t *pcs,
-    const u_char *p, size_t len);
-static ngx_int_t ngx_http_profiling_pprof_error(ngx_http_request_t *r,
-    ngx_uint_t status, const char *format, ...);
+static void ngx_prof_pprof_body(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_pprof_symbols(ngx_http_request_t *r,
+    ngx_prof_error_pt error, const u_char *p, size_t len);
+static ngx_uint_t ngx_prof_pprof_addresses(uint64_t *pcs, const u_char *p,
+    size_t len);
+static ngx_int_t ngx_prof_pprof_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *format, ...);
 
 
 ngx_int_t
-ngx_http_profiling_pprof_symbol(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_symbol(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
     ngx_int_t  rc;
 
     if (r->method != NGX_HTTP_POST) {
-        return ngx_http_profiling_pprof_symbols(r, error, r->args.data,
-                                                r->args.len);
+        return ngx_prof_pprof_symbols(r, error, r->args.data, r->args.len);
     }
 
-    rc = ngx_http_read_client_request_body(r, ngx_http_profiling_pprof_body);
+    rc = ngx_http_read_client_request_body(r, ngx_prof_pprof_body);
 
     return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
 }
@@ -47,7 +45,7 @@ ngx_http_profiling_pprof_symbol(ngx_http_request_t *r,
  */
 
 static void
-ngx_http_profiling_pprof_body(ngx_http_request_t *r)
+ngx_prof_pprof_body(ngx_http_request_t *r)
 {
     size_t        len;
     u_char       *body, *p;
@@ -92,55 +90,54 @@ ngx_http_profiling_pprof_body(ngx_http_request_t *r)
     }
 
     ngx_http_finalize_request(r,
-                    ngx_http_profiling_pprof_symbols(r,
-                                 ngx_http_profiling_pprof_error, body, len));
+                    ngx_prof_pprof_symbols(r,
+                                 ngx_prof_pprof_error, body, len));
 }
 
 
 static ngx_int_t
-ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error, const u_char *p, size_t len)
+ngx_prof_pprof_symbols(ngx_http_request_t *r, ngx_prof_error_pt error,
+    const u_char *p, size_t len)
 {
-    uint64_t                      *pcs;
-    ngx_str_t                      type, why;
-    ngx_uint_t                     n;
-    ngx_http_profiling_text_t      text;
-    ngx_http_profiling_profile_t  *profile;
-    ngx_http_profiling_rawfile_t  *f;
+    uint64_t            *pcs;
+    ngx_str_t            type, why;
+    ngx_uint_t           n;
+    ngx_prof_text_t      text;
+    ngx_prof_profile_t  *profile;
+    ngx_prof_rawfile_t  *f;
 
-    pcs = ngx_palloc(r->pool,
-                     NGX_HTTP_PROFILING_ADDRESSES * sizeof(uint64_t));
+    pcs = ngx_palloc(r->pool, NGX_PROF_ADDRESSES * sizeof(uint64_t));
     if (pcs == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    n = ngx_http_profiling_pprof_addresses(pcs, p, len);
+    n = ngx_prof_pprof_addresses(pcs, p, len);
 
     if (n == 0) {
-        ngx_http_profiling_text_init(&text, r->pool);
-        ngx_http_profiling_text_puts(&text, "num_symbols: 1\n");
+        ngx_prof_text_init(&text, r->pool);
+        ngx_prof_text_puts(&text, "num_symbols: 1\n");
         ngx_str_set(&type, "text/plain; charset=utf-8");
 
-        return ngx_http_profiling_send(r, NGX_HTTP_OK, &type, &text);
+        return ngx_prof_send(r, NGX_HTTP_OK, &type, &text);
     }
 
-    f = ngx_http_profiling_names_capture(r->pool, pcs, n);
-    profile = ngx_http_profiling_pprof_create(r, NULL, error);
+    f = ngx_prof_names_capture(r->pool, pcs, n);
+    profile = ngx_prof_pprof_create(r, NULL, error);
 
     if (f == NULL || profile == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_profiling_encode(r->pool, r->connection->log, &f->text,
-                                  ngx_http_profiling_pprof_encoded, profile,
-                                  &why)
+    if (ngx_prof_encode(r->pool, r->connection->log, &f->text,
+                        ngx_prof_pprof_encoded, profile,
+                        &why)
         != NGX_OK)
     {
         return error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                      "names not looked up: %V", &why);
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }
@@ -149,7 +146,7 @@ ngx_http_profiling_pprof_symbols(ngx_http_request_t *r,
 /* "0x4719ae+0x4719b2+..."; what is no number is left out, as Go does */
 
 static ngx_uint_t
-ngx_http_profiling_pprof_addresses(uint64_t *pcs, const u_char *p, size_t len)
+ngx_prof_pprof_addresses(uint64_t *pcs, const u_char *p, size_t len)
 {
     uint64_t       pc;
     ngx_int_t      digit;
@@ -159,7 +156,7 @@ ngx_http_profiling_pprof_addresses(uint64_t *pcs, const u_char *p, size_t len)
     n = 0;
     last = p + len;
 
-    while (p < last && n < NGX_HTTP_PROFILING_ADDRESSES) {
+    while (p < last && n < NGX_PROF_ADDRESSES) {
 
         pc = 0;
 
@@ -199,7 +196,7 @@ ngx_http_profiling_pprof_addresses(uint64_t *pcs, const u_char *p, size_t len)
 /* behind a body that was read the tree's own error function is not at hand */
 
 static ngx_int_t
-ngx_http_profiling_pprof_error(ngx_http_request_t *r, ngx_uint_t status,
+ngx_prof_pprof_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...)
 {
     return (ngx_int_t) status;

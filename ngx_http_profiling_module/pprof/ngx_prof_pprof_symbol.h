@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_PPROF_SYMBOL_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_PPROF_SYMBOL_H_INCLUDED_
+#ifndef _NGX_PROF_PPROF_SYMBOL_H_INCLUDED_
+#define _NGX_PROF_PPROF_SYMBOL_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -14,8 +14,8 @@
 #include "ngx_prof_answer.h"
 
 
-ngx_int_t ngx_http_profiling_pprof_symbol(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error);
+ngx_int_t ngx_prof_pprof_symbol(ngx_http_request_t *r,
+    ngx_prof_error_pt error);
 
 
-#endif /* _NGX_HTTP_PROFILING_PPROF_SYMBOL_H_INCLUDED_ */
+#endif /* _NGX_PROF_PPROF_SYMBOL_H_INCLUDED_ */

@@ -9,34 +9,32 @@
 #include "ngx_prof_zone.h"
 
 
-static ngx_int_t ngx_http_profiling_pprof_waits(ngx_http_request_t *r,
-    ngx_uint_t wait, ngx_http_profiling_error_pt error);
+static ngx_int_t ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
+    ngx_prof_error_pt error);
 
 
 ngx_int_t
-ngx_http_profiling_pprof_block(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_block(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    return ngx_http_profiling_pprof_waits(r, NGX_HTTP_PROFILING_BLOCK, error);
+    return ngx_prof_pprof_waits(r, NGX_PROF_BLOCK, error);
 }
 
 
 ngx_int_t
-ngx_http_profiling_pprof_mutex(ngx_http_request_t *r,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_mutex(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    return ngx_http_profiling_pprof_waits(r, NGX_HTTP_PROFILING_MUTEX, error);
+    return ngx_prof_pprof_waits(r, NGX_PROF_MUTEX, error);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
-    ngx_http_profiling_error_pt error)
+ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
+    ngx_prof_error_pt error)
 {
-    ngx_int_t                      rc, seconds, debug;
-    ngx_pid_t                      worker;
-    const char                    *disposition;
-    ngx_http_profiling_profile_t  *p;
+    ngx_int_t            rc, seconds, debug;
+    ngx_pid_t            worker;
+    const char          *disposition;
+    ngx_prof_profile_t  *p;
 
     static const char *const  names[][2] = {
         { "attachment; filename=\"block\"",
@@ -45,13 +43,13 @@ ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
           "attachment; filename=\"mutex-delta\"" }
     };
 
-    rc = ngx_http_profiling_argument_delta(r, &debug, &seconds, error);
+    rc = ngx_prof_argument_delta(r, &debug, &seconds, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    rc = ngx_http_profiling_argument_worker(r, &worker, error);
+    rc = ngx_prof_argument_worker(r, &worker, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -60,23 +58,23 @@ ngx_http_profiling_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
     disposition = debug ? NULL : names[wait][seconds != 0];
 
     if (r->method == NGX_HTTP_HEAD) {
-        return ngx_http_profiling_pprof_head(r, disposition);
+        return ngx_prof_pprof_head(r, disposition);
     }
 
-    p = ngx_http_profiling_pprof_create(r, disposition, error);
+    p = ngx_prof_pprof_create(r, disposition, error);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_profiling_contention(r->pool, r->connection->log, wait,
-                                      seconds, worker, debug != 0,
-                                      ngx_http_profiling_pprof_captured, p)
+    if (ngx_prof_contention(r->pool, r->connection->log, wait,
+                            seconds, worker, debug != 0,
+                            ngx_prof_pprof_captured, p)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }

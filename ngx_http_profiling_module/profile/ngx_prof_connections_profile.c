@@ -16,70 +16,59 @@
 
 
 /* groups or connections that are written in one step */
-#define NGX_HTTP_PROFILING_GOROUTINE_CHUNK  64
+#define NGX_PROF_GOROUTINE_CHUNK  64
 
-#define NGX_HTTP_PROFILING_GOROUTINE_LABELS 8
-
-
-static void ngx_http_profiling_goroutine_raw_names(
-    ngx_http_profiling_goroutine_raw_t *raw);
-static uint32_t ngx_http_profiling_goroutine_raw_string(
-    ngx_http_profiling_goroutine_raw_t *raw, const char *s);
-static void ngx_http_profiling_goroutine_raw_begin(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    ngx_http_profiling_gathered_t *w);
-static void ngx_http_profiling_goroutine_raw_groups(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    ngx_http_profiling_gathered_t *w, ngx_uint_t from, ngx_uint_t n,
-    int64_t sign);
-static void ngx_http_profiling_goroutine_raw_rest(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    ngx_http_profiling_gathered_t *w, int64_t sign);
-static void ngx_http_profiling_goroutine_raw_single(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    const ngx_http_profiling_item_t *item);
-static uint32_t ngx_http_profiling_goroutine_raw_native(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    const ngx_http_profiling_gathered_t *w);
-static uint32_t ngx_http_profiling_goroutine_raw_stack(
-    ngx_http_profiling_goroutine_raw_t *raw, const uint64_t *frames,
-    ngx_uint_t n, uint32_t outer, uint32_t root, uint32_t flags);
-static void ngx_http_profiling_goroutine_raw_sample(
-    ngx_http_profiling_goroutine_raw_t *raw, uint32_t stack, uint32_t labels,
-    int64_t value);
-static uint32_t ngx_http_profiling_goroutine_raw_labels(
-    ngx_http_profiling_goroutine_raw_t *raw, uint32_t label, uint32_t kind,
-    uint32_t state, const ngx_http_profiling_item_t *item);
-static uint32_t ngx_http_profiling_goroutine_raw_where(
-    ngx_http_profiling_goroutine_raw_t *raw, uint32_t label,
-    ngx_http_profiling_raw_label_t *labels, uint32_t n);
+#define NGX_PROF_GOROUTINE_LABELS 8
 
 
-ngx_http_profiling_goroutine_raw_t *
-ngx_http_profiling_goroutine_raw_create(ngx_pool_t *pool, ngx_uint_t output,
-    ngx_http_profiling_gather_t *g, ngx_http_profiling_gather_t *base,
-    ngx_uint_t limit)
+static void ngx_prof_goroutine_raw_names(ngx_prof_goroutine_raw_t *raw);
+static uint32_t ngx_prof_goroutine_raw_string(ngx_prof_goroutine_raw_t *raw,
+    const char *s);
+static void ngx_prof_goroutine_raw_begin(ngx_prof_goroutine_raw_t *raw,
+    ngx_prof_gathered_t *w);
+static void ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
+    ngx_prof_gathered_t *w, ngx_uint_t from, ngx_uint_t n, int64_t sign);
+static void ngx_prof_goroutine_raw_rest(ngx_prof_goroutine_raw_t *raw,
+    ngx_prof_gathered_t *w, int64_t sign);
+static void ngx_prof_goroutine_raw_single(ngx_prof_goroutine_raw_t *raw,
+    const ngx_prof_item_t *item);
+static uint32_t ngx_prof_goroutine_raw_native(ngx_prof_goroutine_raw_t *raw,
+    const ngx_prof_gathered_t *w);
+static uint32_t ngx_prof_goroutine_raw_stack(ngx_prof_goroutine_raw_t *raw,
+    const uint64_t *frames, ngx_uint_t n, uint32_t outer, uint32_t root,
+    uint32_t flags);
+static void ngx_prof_goroutine_raw_sample(ngx_prof_goroutine_raw_t *raw,
+    uint32_t stack, uint32_t labels, int64_t value);
+static uint32_t ngx_prof_goroutine_raw_labels(ngx_prof_goroutine_raw_t *raw,
+    uint32_t label, uint32_t kind, uint32_t state,
+    const ngx_prof_item_t *item);
+static uint32_t ngx_prof_goroutine_raw_where(ngx_prof_goroutine_raw_t *raw,
+    uint32_t label, ngx_prof_raw_label_t *labels, uint32_t n);
+
+
+ngx_prof_goroutine_raw_t *
+ngx_prof_goroutine_raw_create(ngx_pool_t *pool, ngx_uint_t output,
+    ngx_prof_gather_t *g, ngx_prof_gather_t *base, ngx_uint_t limit)
 {
-    uint64_t                             duration;
-    ngx_http_profiling_raw_header_t     *h;
-    ngx_http_profiling_goroutine_raw_t  *raw;
+    uint64_t                   duration;
+    ngx_prof_raw_header_t     *h;
+    ngx_prof_goroutine_raw_t  *raw;
 
-    raw = ngx_pcalloc(pool, sizeof(ngx_http_profiling_goroutine_raw_t));
+    raw = ngx_pcalloc(pool, sizeof(ngx_prof_goroutine_raw_t));
     if (raw == NULL) {
         return NULL;
     }
 
     raw->gather = g;
     raw->base = base;
-    raw->single = (output == NGX_HTTP_PROFILING_RAW_DUMP);
+    raw->single = (output == NGX_PROF_RAW_DUMP);
     raw->limit = limit;
 
     duration = base ? g->start - base->start : 0;
 
     raw->stacks = ngx_pcalloc(pool, (g->workers.nelts + 1)
                                     * sizeof(uint32_t));
-    raw->file = ngx_http_profiling_rawfile_open(pool,
-                                          NGX_HTTP_PROFILING_RAW_GOROUTINE);
+    raw->file = ngx_prof_rawfile_open(pool, NGX_PROF_RAW_GOROUTINE);
 
     if (raw->file == NULL || raw->stacks == NULL) {
         return NULL;
@@ -91,63 +80,60 @@ ngx_http_profiling_goroutine_raw_create(ngx_pool_t *pool, ngx_uint_t output,
     h->time_nanos = (int64_t) g->time * 1000000;
     h->duration_nanos = (int64_t) duration;
 
-    ngx_http_profiling_goroutine_raw_names(raw);
+    ngx_prof_goroutine_raw_names(raw);
 
     return raw;
 }
 
 
 static void
-ngx_http_profiling_goroutine_raw_names(
-    ngx_http_profiling_goroutine_raw_t *raw)
+ngx_prof_goroutine_raw_names(ngx_prof_goroutine_raw_t *raw)
 {
-    u_char                            name[64];
-    ngx_uint_t                        i;
-    ngx_http_profiling_raw_type_t     type;
-    ngx_http_profiling_raw_header_t  *h;
+    u_char                  name[64];
+    ngx_uint_t              i;
+    ngx_prof_raw_type_t     type;
+    ngx_prof_raw_header_t  *h;
 
     h = raw->file->header;
 
-    type.type = ngx_http_profiling_goroutine_raw_string(raw, "goroutine");
-    type.unit = NGX_HTTP_PROFILING_S_COUNT;
+    type.type = ngx_prof_goroutine_raw_string(raw, "goroutine");
+    type.unit = NGX_PROF_S_COUNT;
 
     h->period_type = type.type;
     h->period_unit = type.unit;
 
-    ngx_http_profiling_rawfile_types(raw->file, &type, 1);
+    ngx_prof_rawfile_types(raw->file, &type, 1);
 
     raw->key_id = type.type;
-    raw->key_kind = ngx_http_profiling_goroutine_raw_string(raw, "kind");
-    raw->key_wait = ngx_http_profiling_goroutine_raw_string(raw, "wait");
-    raw->unit_wait = ngx_http_profiling_goroutine_raw_string(raw, "seconds");
-    raw->unlisted = ngx_http_profiling_goroutine_raw_string(raw,
+    raw->key_kind = ngx_prof_goroutine_raw_string(raw, "kind");
+    raw->key_wait = ngx_prof_goroutine_raw_string(raw, "wait");
+    raw->unit_wait = ngx_prof_goroutine_raw_string(raw, "seconds");
+    raw->unlisted = ngx_prof_goroutine_raw_string(raw,
                                                           "[not listed]");
-    raw->stuck = ngx_http_profiling_goroutine_raw_string(raw,
-                                                         "[stuck worker]");
-    raw->silent = ngx_http_profiling_goroutine_raw_string(raw,
-                                                          "[silent worker]");
+    raw->stuck = ngx_prof_goroutine_raw_string(raw,
+                                               "[stuck worker]");
+    raw->silent = ngx_prof_goroutine_raw_string(raw,
+                                                "[silent worker]");
 
-    for (i = 0; i < NGX_HTTP_PROFILING_KINDS; i++) {
-        raw->kind[i] = ngx_http_profiling_goroutine_raw_string(raw,
-                                        ngx_http_profiling_dump_kind_name(i));
+    for (i = 0; i < NGX_PROF_KINDS; i++) {
+        raw->kind[i] = ngx_prof_goroutine_raw_string(raw,
+                                        ngx_prof_dump_kind_name(i));
 
-        *ngx_sprintf(name, "[%s]", ngx_http_profiling_dump_kind_name(i)) = 0;
-        raw->root[i] = ngx_http_profiling_goroutine_raw_string(raw,
-                                                         (char *) name);
+        *ngx_sprintf(name, "[%s]", ngx_prof_dump_kind_name(i)) = 0;
+        raw->root[i] = ngx_prof_goroutine_raw_string(raw, (char *) name);
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_STATES; i++) {
-        raw->state[i] = ngx_http_profiling_goroutine_raw_string(raw,
-                                       ngx_http_profiling_dump_state_name(i));
+    for (i = 0; i < NGX_PROF_DUMP_STATES; i++) {
+        raw->state[i] = ngx_prof_goroutine_raw_string(raw,
+                                       ngx_prof_dump_state_name(i));
     }
 }
 
 
 static uint32_t
-ngx_http_profiling_goroutine_raw_string(
-    ngx_http_profiling_goroutine_raw_t *raw, const char *s)
+ngx_prof_goroutine_raw_string(ngx_prof_goroutine_raw_t *raw, const char *s)
 {
-    return ngx_http_profiling_rawfile_one(raw->file, s, ngx_strlen(s));
+    return ngx_prof_rawfile_one(raw->file, s, ngx_strlen(s));
 }
 
 
@@ -157,13 +143,13 @@ ngx_http_profiling_goroutine_raw_string(
  */
 
 ngx_int_t
-ngx_http_profiling_goroutine_raw_step(ngx_http_profiling_goroutine_raw_t *raw)
+ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
 {
-    int64_t                         sign;
-    ngx_int_t                       rc;
-    ngx_uint_t                      i, n, workers;
-    ngx_http_profiling_item_t       item;
-    ngx_http_profiling_gathered_t  *w;
+    int64_t               sign;
+    ngx_int_t             rc;
+    ngx_uint_t            i, n, workers;
+    ngx_prof_item_t       item;
+    ngx_prof_gathered_t  *w;
 
     workers = raw->gather->workers.nelts;
 
@@ -182,15 +168,13 @@ ngx_http_profiling_goroutine_raw_step(ngx_http_profiling_goroutine_raw_t *raw)
         }
 
         if (raw->group == 0) {
-            ngx_http_profiling_goroutine_raw_begin(raw, w);
+            ngx_prof_goroutine_raw_begin(raw, w);
         }
 
-        if (w->state == NGX_HTTP_PROFILING_GATHER_ANSWERED) {
-            n = ngx_min(w->head.groups - raw->group,
-                        NGX_HTTP_PROFILING_GOROUTINE_CHUNK);
+        if (w->state == NGX_PROF_GATHER_ANSWERED) {
+            n = ngx_min(w->head.groups - raw->group, NGX_PROF_GOROUTINE_CHUNK);
 
-            ngx_http_profiling_goroutine_raw_groups(raw, w, raw->group, n,
-                                                    sign);
+            ngx_prof_goroutine_raw_groups(raw, w, raw->group, n, sign);
             raw->group += n;
 
             if (raw->group < w->head.groups) {
@@ -198,7 +182,7 @@ ngx_http_profiling_goroutine_raw_step(ngx_http_profiling_goroutine_raw_t *raw)
             }
 
         } else if (!raw->single) {
-            ngx_http_profiling_goroutine_raw_rest(raw, w, sign);
+            ngx_prof_goroutine_raw_rest(raw, w, sign);
         }
 
         raw->group = 0;
@@ -207,21 +191,21 @@ ngx_http_profiling_goroutine_raw_step(ngx_http_profiling_goroutine_raw_t *raw)
         return NGX_AGAIN;
     }
 
-    for (i = 0; raw->single && i < NGX_HTTP_PROFILING_GOROUTINE_CHUNK; i++) {
-        rc = ngx_http_profiling_goroutines_next(raw->gather, raw->limit,
-                                                &raw->cursor, &item);
+    for (i = 0; raw->single && i < NGX_PROF_GOROUTINE_CHUNK; i++) {
+        rc = ngx_prof_goroutines_next(raw->gather, raw->limit,
+                                      &raw->cursor, &item);
         if (rc == NGX_DONE) {
             break;
         }
 
-        ngx_http_profiling_goroutine_raw_single(raw, &item);
+        ngx_prof_goroutine_raw_single(raw, &item);
     }
 
-    if (i == NGX_HTTP_PROFILING_GOROUTINE_CHUNK) {
+    if (i == NGX_PROF_GOROUTINE_CHUNK) {
         return NGX_AGAIN;
     }
 
-    return (ngx_http_profiling_rawfile_finish(raw->file) == NGX_OK)
+    return (ngx_prof_rawfile_finish(raw->file) == NGX_OK)
            ? NGX_DONE : NGX_ERROR;
 }
 
@@ -229,18 +213,17 @@ ngx_http_profiling_goroutine_raw_step(ngx_http_profiling_goroutine_raw_t *raw)
 /* the process of the worker, and what is to be said of it */
 
 static void
-ngx_http_profiling_goroutine_raw_begin(
-    ngx_http_profiling_goroutine_raw_t *raw, ngx_http_profiling_gathered_t *w)
+ngx_prof_goroutine_raw_begin(ngx_prof_goroutine_raw_t *raw,
+    ngx_prof_gathered_t *w)
 {
-    raw->process = ngx_http_profiling_rawfile_process(raw->file, w->pid,
-                                                      w->worker);
+    raw->process = ngx_prof_rawfile_process(raw->file, w->pid, w->worker);
 
     if (raw->worker < raw->gather->workers.nelts) {
         raw->stacks[raw->worker] = raw->file->stacks;
     }
 
-    if (w->state == NGX_HTTP_PROFILING_GATHER_SILENT) {
-        ngx_http_profiling_rawfile_comment(raw->file,
+    if (w->state == NGX_PROF_GATHER_SILENT) {
+        ngx_prof_rawfile_comment(raw->file,
                         "worker %P did not answer: its %uL connections are "
                         "not listed", w->pid, w->connections);
     }
@@ -248,34 +231,33 @@ ngx_http_profiling_goroutine_raw_begin(
 
 
 static void
-ngx_http_profiling_goroutine_raw_groups(
-    ngx_http_profiling_goroutine_raw_t *raw, ngx_http_profiling_gathered_t *w,
-    ngx_uint_t from, ngx_uint_t n, int64_t sign)
+ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
+    ngx_prof_gathered_t *w, ngx_uint_t from, ngx_uint_t n, int64_t sign)
 {
-    uint32_t                          stack, labels;
-    ngx_uint_t                        i;
-    ngx_http_profiling_dump_group_t  *g;
+    uint32_t                stack, labels;
+    ngx_uint_t              i;
+    ngx_prof_dump_group_t  *g;
 
     for (i = from; i < from + n; i++) {
         g = &w->groups[i];
 
-        stack = ngx_http_profiling_goroutine_raw_stack(raw, g->stack,
+        stack = ngx_prof_goroutine_raw_stack(raw, g->stack,
                                           g->depth,
-                                          (i < NGX_HTTP_PROFILING_DUMP_REST)
+                                          (i < NGX_PROF_DUMP_REST)
                                           ? raw->unlisted : 0,
                                           raw->root[g->kind],
-                                          NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+                                          NGX_PROF_RAW_ALL_EXACT);
 
         if (raw->single || g->count == 0) {
             continue;
         }
 
-        labels = ngx_http_profiling_goroutine_raw_labels(raw, g->label,
+        labels = ngx_prof_goroutine_raw_labels(raw, g->label,
                                                   raw->kind[g->kind],
                                                   raw->state[g->state], NULL);
 
-        ngx_http_profiling_goroutine_raw_sample(raw, stack, labels,
-                                                sign * (int64_t) g->count);
+        ngx_prof_goroutine_raw_sample(raw, stack, labels,
+                                      sign * (int64_t) g->count);
     }
 }
 
@@ -283,157 +265,146 @@ ngx_http_profiling_goroutine_raw_groups(
 /* of a worker that did not answer */
 
 static void
-ngx_http_profiling_goroutine_raw_rest(
-    ngx_http_profiling_goroutine_raw_t *raw, ngx_http_profiling_gathered_t *w,
-    int64_t sign)
+ngx_prof_goroutine_raw_rest(ngx_prof_goroutine_raw_t *raw,
+    ngx_prof_gathered_t *w, int64_t sign)
 {
     uint32_t  stack, labels, root;
     int64_t   count;
 
-    count = (int64_t) ngx_http_profiling_gather_count(w);
+    count = (int64_t) ngx_prof_gather_count(w);
     root = raw->silent;
     labels = 0;
 
-    if (w->state == NGX_HTTP_PROFILING_GATHER_STUCK) {
+    if (w->state == NGX_PROF_GATHER_STUCK) {
         root = raw->stuck;
-        stack = ngx_http_profiling_goroutine_raw_native(raw, w);
-        labels = ngx_http_profiling_goroutine_raw_labels(raw,
+        stack = ngx_prof_goroutine_raw_native(raw, w);
+        labels = ngx_prof_goroutine_raw_labels(raw,
                               w->native.label, 0,
-                              raw->state[NGX_HTTP_PROFILING_DUMP_STUCK],
+                              raw->state[NGX_PROF_DUMP_STUCK],
                               NULL);
 
-        ngx_http_profiling_goroutine_raw_sample(raw, stack, labels, sign);
+        ngx_prof_goroutine_raw_sample(raw, stack, labels, sign);
 
-        labels = ngx_http_profiling_goroutine_raw_labels(raw, 0, 0,
-                              raw->state[NGX_HTTP_PROFILING_DUMP_STUCK],
+        labels = ngx_prof_goroutine_raw_labels(raw, 0, 0,
+                              raw->state[NGX_PROF_DUMP_STUCK],
                               NULL);
         count--;
     }
 
     if (count > 0) {
-        stack = ngx_http_profiling_goroutine_raw_stack(raw, NULL, 0,
+        stack = ngx_prof_goroutine_raw_stack(raw, NULL, 0,
                               raw->unlisted, root,
-                              NGX_HTTP_PROFILING_RAW_ALL_EXACT);
+                              NGX_PROF_RAW_ALL_EXACT);
 
-        ngx_http_profiling_goroutine_raw_sample(raw, stack, labels,
-                                                sign * count);
+        ngx_prof_goroutine_raw_sample(raw, stack, labels, sign * count);
     }
 }
 
 
 static void
-ngx_http_profiling_goroutine_raw_single(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    const ngx_http_profiling_item_t *item)
+ngx_prof_goroutine_raw_single(ngx_prof_goroutine_raw_t *raw,
+    const ngx_prof_item_t *item)
 {
-    uint32_t                          stack, labels;
-    ngx_uint_t                        i;
-    ngx_http_profiling_dump_group_t  *g;
-    ngx_http_profiling_gathered_t    *w;
+    uint32_t                stack, labels;
+    ngx_uint_t              i;
+    ngx_prof_dump_group_t  *g;
+    ngx_prof_gathered_t    *w;
 
     w = item->worker;
 
-    raw->process = ngx_http_profiling_rawfile_process(raw->file, w->pid,
-                                                      w->worker);
+    raw->process = ngx_prof_rawfile_process(raw->file, w->pid, w->worker);
 
     if (item->detail == NULL) {
-        stack = ngx_http_profiling_goroutine_raw_native(raw, w);
-        labels = ngx_http_profiling_goroutine_raw_labels(raw,
+        stack = ngx_prof_goroutine_raw_native(raw, w);
+        labels = ngx_prof_goroutine_raw_labels(raw,
                               w->native.label, 0,
-                              raw->state[NGX_HTTP_PROFILING_DUMP_STUCK],
+                              raw->state[NGX_PROF_DUMP_STUCK],
                               item);
 
     } else {
-        i = w - (ngx_http_profiling_gathered_t *) raw->gather->workers.elts;
+        i = w - (ngx_prof_gathered_t *) raw->gather->workers.elts;
         g = &w->groups[item->detail->group];
         stack = raw->stacks[i] + item->detail->group;
-        labels = ngx_http_profiling_goroutine_raw_labels(raw, g->label,
+        labels = ngx_prof_goroutine_raw_labels(raw, g->label,
                               raw->kind[g->kind], raw->state[g->state], item);
     }
 
-    ngx_http_profiling_goroutine_raw_sample(raw, stack, labels, 1);
+    ngx_prof_goroutine_raw_sample(raw, stack, labels, 1);
 }
 
 
 static uint32_t
-ngx_http_profiling_goroutine_raw_native(
-    ngx_http_profiling_goroutine_raw_t *raw,
-    const ngx_http_profiling_gathered_t *w)
+ngx_prof_goroutine_raw_native(ngx_prof_goroutine_raw_t *raw,
+    const ngx_prof_gathered_t *w)
 {
-    return ngx_http_profiling_goroutine_raw_stack(raw, w->native.stack,
-                              ngx_min(w->native.depth,
-                                      NGX_HTTP_PROFILING_DUMP_NATIVE),
+    return ngx_prof_goroutine_raw_stack(raw, w->native.stack,
+                              ngx_min(w->native.depth, NGX_PROF_DUMP_NATIVE),
                               0, raw->stuck,
-                              NGX_HTTP_PROFILING_RAW_LEAF_EXACT);
+                              NGX_PROF_RAW_LEAF_EXACT);
 }
 
 
 /* outer and root: strings that name the outermost frames; outer may be 0 */
 
 static uint32_t
-ngx_http_profiling_goroutine_raw_stack(
-    ngx_http_profiling_goroutine_raw_t *raw, const uint64_t *frames,
-    ngx_uint_t n, uint32_t outer, uint32_t root, uint32_t flags)
+ngx_prof_goroutine_raw_stack(ngx_prof_goroutine_raw_t *raw,
+    const uint64_t *frames, ngx_uint_t n, uint32_t outer, uint32_t root,
+    uint32_t flags)
 {
-    uint64_t                         named;
-    ngx_http_profiling_text_t       *text;
-    ngx_http_profiling_raw_stack_t   stack;
+    uint64_t              named;
+    ngx_prof_text_t      *text;
+    ngx_prof_raw_stack_t  stack;
 
     text = &raw->file->text;
 
     stack.depth = (uint32_t) n + (outer ? 2 : 1);
     stack.flags = flags;
 
-    ngx_http_profiling_rawfile_section(raw->file,
-                                       NGX_HTTP_PROFILING_RAW_STACKS);
-    ngx_http_profiling_text_write(text, &stack, sizeof(stack));
+    ngx_prof_rawfile_section(raw->file, NGX_PROF_RAW_STACKS);
+    ngx_prof_text_write(text, &stack, sizeof(stack));
 
     if (n) {
-        ngx_http_profiling_text_write(text, frames, n * sizeof(uint64_t));
+        ngx_prof_text_write(text, frames, n * sizeof(uint64_t));
     }
 
     if (outer) {
-        named = NGX_HTTP_PROFILING_RAW_NAMED | outer;
-        ngx_http_profiling_text_write(text, &named, sizeof(named));
+        named = NGX_PROF_RAW_NAMED | outer;
+        ngx_prof_text_write(text, &named, sizeof(named));
     }
 
-    named = NGX_HTTP_PROFILING_RAW_NAMED | root;
-    ngx_http_profiling_text_write(text, &named, sizeof(named));
+    named = NGX_PROF_RAW_NAMED | root;
+    ngx_prof_text_write(text, &named, sizeof(named));
 
-    ngx_http_profiling_rawfile_close(raw->file, 1);
+    ngx_prof_rawfile_close(raw->file, 1);
 
     return raw->file->stacks++;
 }
 
 
 static void
-ngx_http_profiling_goroutine_raw_sample(
-    ngx_http_profiling_goroutine_raw_t *raw, uint32_t stack, uint32_t labels,
-    int64_t value)
+ngx_prof_goroutine_raw_sample(ngx_prof_goroutine_raw_t *raw, uint32_t stack,
+    uint32_t labels, int64_t value)
 {
-    ngx_http_profiling_rawfile_section(raw->file,
-                                       NGX_HTTP_PROFILING_RAW_SAMPLES);
-    ngx_http_profiling_rawfile_sample(raw->file, raw->process, stack, labels,
-                                      &value, 1);
-    ngx_http_profiling_rawfile_close(raw->file, 1);
+    ngx_prof_rawfile_section(raw->file, NGX_PROF_RAW_SAMPLES);
+    ngx_prof_rawfile_sample(raw->file, raw->process, stack, labels, &value, 1);
+    ngx_prof_rawfile_close(raw->file, 1);
 }
 
 
 /* kind, state: strings, kind may be 0; item: NULL, or one of its own */
 
 static uint32_t
-ngx_http_profiling_goroutine_raw_labels(
-    ngx_http_profiling_goroutine_raw_t *raw, uint32_t label, uint32_t kind,
-    uint32_t state, const ngx_http_profiling_item_t *item)
+ngx_prof_goroutine_raw_labels(ngx_prof_goroutine_raw_t *raw, uint32_t label,
+    uint32_t kind, uint32_t state, const ngx_prof_item_t *item)
 {
     uint32_t                         n;
-    ngx_http_profiling_raw_label_t
-                                labels[NGX_HTTP_PROFILING_GOROUTINE_LABELS];
+    ngx_prof_raw_label_t
+                                labels[NGX_PROF_GOROUTINE_LABELS];
 
     ngx_memzero(labels, sizeof(labels));
     n = 0;
 
-    labels[n].key = NGX_HTTP_PROFILING_S_STATE;
+    labels[n].key = NGX_PROF_S_STATE;
     labels[n++].str = state;
 
     if (kind) {
@@ -441,60 +412,59 @@ ngx_http_profiling_goroutine_raw_labels(
         labels[n++].str = kind;
     }
 
-    n = ngx_http_profiling_goroutine_raw_where(raw, label, labels, n);
+    n = ngx_prof_goroutine_raw_where(raw, label, labels, n);
 
     if (item) {
         labels[n].key = raw->key_id;
-        labels[n].str = NGX_HTTP_PROFILING_RAW_NONE;
+        labels[n].str = NGX_PROF_RAW_NONE;
         labels[n++].num = (int64_t) item->id;
 
         labels[n].key = raw->key_wait;
-        labels[n].str = NGX_HTTP_PROFILING_RAW_NONE;
+        labels[n].str = NGX_PROF_RAW_NONE;
         labels[n].unit = raw->unit_wait;
         labels[n++].num = item->detail ? ngx_max(item->detail->wait, 0) / 1000
                           : (int64_t) (item->worker->since / 1000000000);
     }
 
-    return ngx_http_profiling_rawfile_labelset(raw->file, labels, n);
+    return ngx_prof_rawfile_labelset(raw->file, labels, n);
 }
 
 
 /* an upstream without a name of its own is known by its address */
 
 static uint32_t
-ngx_http_profiling_goroutine_raw_where(
-    ngx_http_profiling_goroutine_raw_t *raw, uint32_t label,
-    ngx_http_profiling_raw_label_t *labels, uint32_t n)
+ngx_prof_goroutine_raw_where(ngx_prof_goroutine_raw_t *raw, uint32_t label,
+    ngx_prof_raw_label_t *labels, uint32_t n)
 {
-    u_char                          name[NGX_HTTP_PROFILING_ANONYMOUS_LEN];
-    uint32_t                        i, upstream;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_upstream_t  *u;
+    u_char                name[NGX_PROF_ANONYMOUS_LEN];
+    uint32_t              i, upstream;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_upstream_t  *u;
 
-    n += ngx_http_profiling_rawfile_place(raw->file, label, &labels[n]);
+    n += ngx_prof_rawfile_place(raw->file, label, &labels[n]);
 
-    upstream = ngx_http_profiling_label_upstream(label);
-    zone = ngx_http_profiling_process.zone;
+    upstream = ngx_prof_label_upstream(label);
+    zone = ngx_prof_process.zone;
 
     if (upstream == 0
-        || upstream >= ngx_http_profiling_load_acquire(&zone->upstream_n)
-        || !ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_ANONYMIZE])
+        || upstream >= ngx_prof_load_acquire(&zone->upstream_n)
+        || !ngx_prof_process.conf->setting[
+                                                NGX_PROF_ANONYMIZE])
     {
         return n;
     }
 
     u = &zone->upstream[upstream];
 
-    if (!ngx_http_profiling_is_address(u->name, u->len)) {
+    if (!ngx_prof_is_address(u->name, u->len)) {
         return n;
     }
 
     for (i = 0; i < n; i++) {
 
-        if (labels[i].key == NGX_HTTP_PROFILING_S_UPSTREAM) {
-            labels[i].str = ngx_http_profiling_rawfile_one(raw->file, name,
-                     ngx_http_profiling_anonymous(name, "addr",
+        if (labels[i].key == NGX_PROF_S_UPSTREAM) {
+            labels[i].str = ngx_prof_rawfile_one(raw->file, name,
+                     ngx_prof_anonymous(name, "addr",
                                          u->name, u->len)
                      - name);
         }

@@ -16,104 +16,95 @@
 
 
 /* ms after which a worker that does not answer is stuck in a handler */
-#define NGX_HTTP_PROFILING_ANSWER    200
+#define NGX_PROF_ANSWER    200
 
 /* entries of a table read in one step */
-#define NGX_HTTP_PROFILING_ENTRIES   2048
+#define NGX_PROF_ENTRIES   2048
 
 /* a table that is fuller than this share is emptied before a capture */
-#define NGX_HTTP_PROFILING_FULL      2
+#define NGX_PROF_FULL      2
 
 
-struct ngx_http_profiling_capture_s {
-    ngx_pool_t                          *pool;
-    ngx_msec_t                           duration;
-    ngx_pid_t                            worker;    /* 0: all */
-    ngx_http_profiling_capture_pt        done;
-    ngx_http_profiling_more_pt           more;      /* NULL: none */
-    void                                *data;
+struct ngx_prof_capture_s {
+    ngx_pool_t               *pool;
+    ngx_msec_t                duration;
+    ngx_pid_t                 worker;               /* 0: all */
+    ngx_prof_capture_pt       done;
+    ngx_prof_more_pt          more;                 /* NULL: none */
+    void                     *data;
 
-    ngx_http_profiling_capture_slot_t   *claim;     /* NULL: given back */
-    ngx_uint_t                           slot;      /* being read */
-    ngx_uint_t                           entry;     /* next one of its table */
+    ngx_prof_capture_slot_t  *claim;                /* NULL: given back */
+    ngx_uint_t                slot;                 /* being read */
+    ngx_uint_t                entry;                /* next one of its table */
 
-    ngx_http_profiling_reading_t        *readings;  /* one a slot */
-    ngx_http_profiling_rawfile_t        *raw;
-    uint64_t                             begin;     /* ns, monotonic: of the
+    ngx_prof_reading_t       *readings;             /* one a slot */
+    ngx_prof_rawfile_t       *raw;
+    uint64_t                  begin;                /* ns, monotonic: of the
                                                        first reading */
-    uint64_t                             until;     /* of all samplers */
+    uint64_t                  until;                /* of all samplers */
 
-    ngx_http_profiling_job_t             job;
+    ngx_prof_job_t            job;
 };
 
 
 /* of one slot; NGX_AGAIN: it has more to do */
-typedef ngx_int_t (*ngx_http_profiling_each_pt)(
-    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_http_profiling_reading_t *reading);
+typedef ngx_int_t (*ngx_prof_each_pt)(
+    ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
+    ngx_prof_reading_t *reading);
 
 
-static ngx_http_profiling_capture_slot_t *ngx_http_profiling_capture_claim(
-    ngx_pid_t worker);
-static ngx_uint_t ngx_http_profiling_capture_others(void);
-static void ngx_http_profiling_capture_empty(void);
-static void ngx_http_profiling_capture_done(void *data, ngx_int_t rc);
-static ngx_int_t ngx_http_profiling_capture_base(void *data);
-static ngx_int_t ngx_http_profiling_capture_each(
-    ngx_http_profiling_capture_t *c, ngx_http_profiling_each_pt step);
-static ngx_int_t ngx_http_profiling_capture_base_slot(
-    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_http_profiling_reading_t *reading);
-static ngx_int_t ngx_http_profiling_capture_start(
-    ngx_http_profiling_capture_t *c);
-static void ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c);
-static ngx_int_t ngx_http_profiling_capture_chase(void *data);
-static ngx_int_t ngx_http_profiling_capture_last(void *data);
-static ngx_int_t ngx_http_profiling_capture_last_slot(
-    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_http_profiling_reading_t *reading);
-static ngx_int_t ngx_http_profiling_capture_write(void *data);
-static ngx_int_t ngx_http_profiling_capture_write_slot(
-    ngx_http_profiling_capture_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_http_profiling_reading_t *reading);
-static ngx_int_t ngx_http_profiling_capture_finish(void *data);
-static void ngx_http_profiling_capture_release(
-    ngx_http_profiling_capture_t *c);
-static void ngx_http_profiling_capture_cleanup(void *data);
+static ngx_prof_capture_slot_t *ngx_prof_capture_claim(ngx_pid_t worker);
+static ngx_uint_t ngx_prof_capture_others(void);
+static void ngx_prof_capture_empty(void);
+static void ngx_prof_capture_done(void *data, ngx_int_t rc);
+static ngx_int_t ngx_prof_capture_base(void *data);
+static ngx_int_t ngx_prof_capture_each(ngx_prof_capture_t *c,
+    ngx_prof_each_pt step);
+static ngx_int_t ngx_prof_capture_base_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
+static ngx_int_t ngx_prof_capture_start(ngx_prof_capture_t *c);
+static void ngx_prof_capture_wake(ngx_prof_capture_t *c);
+static ngx_int_t ngx_prof_capture_chase(void *data);
+static ngx_int_t ngx_prof_capture_last(void *data);
+static ngx_int_t ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
+static ngx_int_t ngx_prof_capture_write(void *data);
+static ngx_int_t ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
+static ngx_int_t ngx_prof_capture_finish(void *data);
+static void ngx_prof_capture_release(ngx_prof_capture_t *c);
+static void ngx_prof_capture_cleanup(void *data);
 
 
 ngx_int_t
-ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_msec_t duration, ngx_pid_t worker,
-    ngx_http_profiling_capture_pt done, void *data)
+ngx_prof_capture_cpu(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
+    ngx_pid_t worker, ngx_prof_capture_pt done, void *data)
 {
-    return ngx_http_profiling_capture_trace(pool, log, duration, worker, done,
-                                            NULL, data, NULL);
+    return ngx_prof_capture_trace(pool, log, duration, worker, done,
+                                  NULL, data, NULL);
 }
 
 
 ngx_int_t
-ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_msec_t duration, ngx_pid_t worker,
-    ngx_http_profiling_capture_pt done, ngx_http_profiling_more_pt more,
+ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
+    ngx_pid_t worker, ngx_prof_capture_pt done, ngx_prof_more_pt more,
     void *data, ngx_uint_t *number)
 {
-    ngx_pool_cleanup_t            *cln;
-    ngx_http_profiling_zone_t     *zone;
-    ngx_http_profiling_capture_t  *c;
+    ngx_pool_cleanup_t  *cln;
+    ngx_prof_zone_t     *zone;
+    ngx_prof_capture_t  *c;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_capture_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_capture_t));
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
     c = cln->data;
-    ngx_memzero(c, sizeof(ngx_http_profiling_capture_t));
+    ngx_memzero(c, sizeof(ngx_prof_capture_t));
 
-    c->readings = ngx_pcalloc(pool, zone->slots
-                                    * sizeof(ngx_http_profiling_reading_t));
+    c->readings = ngx_pcalloc(pool, zone->slots * sizeof(ngx_prof_reading_t));
     if (c->readings == NULL) {
         return NGX_ERROR;
     }
@@ -124,15 +115,15 @@ ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
     c->done = done;
     c->more = more;
     c->data = data;
-    c->job.step = ngx_http_profiling_capture_base;
-    c->job.done = ngx_http_profiling_capture_done;
+    c->job.step = ngx_prof_capture_base;
+    c->job.done = ngx_prof_capture_done;
     c->job.data = c;
 
-    if (!ngx_http_profiling_capture_others()) {
-        ngx_http_profiling_capture_empty();
+    if (!ngx_prof_capture_others()) {
+        ngx_prof_capture_empty();
     }
 
-    c->claim = ngx_http_profiling_capture_claim(worker);
+    c->claim = ngx_prof_capture_claim(worker);
 
     if (c->claim == NULL) {
         return NGX_BUSY;
@@ -142,32 +133,32 @@ ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
         *number = c->claim - zone->capture;
     }
 
-    cln->handler = ngx_http_profiling_capture_cleanup;
+    cln->handler = ngx_prof_capture_cleanup;
 
-    ngx_http_profiling_job_start(&c->job, log);
+    ngx_prof_job_start(&c->job, log);
 
     return NGX_OK;
 }
 
 
-static ngx_http_profiling_capture_slot_t *
-ngx_http_profiling_capture_claim(ngx_pid_t worker)
+static ngx_prof_capture_slot_t *
+ngx_prof_capture_claim(ngx_pid_t worker)
 {
-    uint64_t                            owner;
-    ngx_uint_t                          i;
-    ngx_http_profiling_capture_slot_t  *claim;
+    uint64_t                  owner;
+    ngx_uint_t                i;
+    ngx_prof_capture_slot_t  *claim;
 
-    ngx_http_profiling_capture_reap();
+    ngx_prof_capture_reap();
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
-        claim = &ngx_http_profiling_process.zone->capture[i];
+    for (i = 0; i < NGX_PROF_CAPTURES; i++) {
+        claim = &ngx_prof_process.zone->capture[i];
         owner = 0;
 
         if (__atomic_compare_exchange_n(&claim->owner, &owner, ngx_pid, 0,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         {
-            ngx_http_profiling_store(&claim->until, 0);
-            ngx_http_profiling_store(&claim->worker, (uint64_t) worker);
+            ngx_prof_store(&claim->until, 0);
+            ngx_prof_store(&claim->worker, (uint64_t) worker);
             return claim;
         }
     }
@@ -177,15 +168,13 @@ ngx_http_profiling_capture_claim(ngx_pid_t worker)
 
 
 static ngx_uint_t
-ngx_http_profiling_capture_others(void)
+ngx_prof_capture_others(void)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
+    for (i = 0; i < NGX_PROF_CAPTURES; i++) {
 
-        if (ngx_http_profiling_load_acquire(
-                    &ngx_http_profiling_process.zone->capture[i].owner))
-        {
+        if (ngx_prof_load_acquire(&ngx_prof_process.zone->capture[i].owner)) {
             return 1;
         }
     }
@@ -197,15 +186,15 @@ ngx_http_profiling_capture_others(void)
 /* owners are workers: they have slots, and those tell who is alive */
 
 void
-ngx_http_profiling_capture_reap(void)
+ngx_prof_capture_reap(void)
 {
-    uint64_t                            owner;
-    ngx_uint_t                          i;
-    ngx_http_profiling_capture_slot_t  *claim;
+    uint64_t                  owner;
+    ngx_uint_t                i;
+    ngx_prof_capture_slot_t  *claim;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CAPTURES; i++) {
-        claim = &ngx_http_profiling_process.zone->capture[i];
-        owner = ngx_http_profiling_load_acquire(&claim->owner);
+    for (i = 0; i < NGX_PROF_CAPTURES; i++) {
+        claim = &ngx_prof_process.zone->capture[i];
+        owner = ngx_prof_load_acquire(&claim->owner);
 
         if (owner
             && owner != (uint64_t) ngx_pid
@@ -226,31 +215,31 @@ ngx_http_profiling_capture_reap(void)
  */
 
 static void
-ngx_http_profiling_capture_empty(void)
+ngx_prof_capture_empty(void)
 {
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    slot = ngx_http_profiling_process.slot;
-    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+    zone = ngx_prof_process.zone;
+    slot = ngx_prof_process.slot;
+    stacks = ngx_prof_zone_stacks(zone, slot);
 
-    if (slot->sample_until < ngx_http_profiling_clock()
-        && (stacks->node_n > zone->stacks / NGX_HTTP_PROFILING_FULL
-            || stacks->tally_n > zone->stacks / NGX_HTTP_PROFILING_FULL))
+    if (slot->sample_until < ngx_prof_clock()
+        && (stacks->node_n > zone->stacks / NGX_PROF_FULL
+            || stacks->tally_n > zone->stacks / NGX_PROF_FULL))
     {
-        (void) ngx_http_profiling_stacks_empty(stacks, zone->stacks);
+        (void) ngx_prof_stacks_empty(stacks, zone->stacks);
     }
 }
 
 
 static void
-ngx_http_profiling_capture_done(void *data, ngx_int_t rc)
+ngx_prof_capture_done(void *data, ngx_int_t rc)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
-    ngx_http_profiling_capture_release(c);
+    ngx_prof_capture_release(c);
 
     c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
 }
@@ -262,45 +251,43 @@ ngx_http_profiling_capture_done(void *data, ngx_int_t rc)
  */
 
 static ngx_int_t
-ngx_http_profiling_capture_base(void *data)
+ngx_prof_capture_base(void *data)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
     ngx_int_t  rc;
 
     if (c->begin == 0) {
-        c->begin = ngx_http_profiling_clock();
+        c->begin = ngx_prof_clock();
     }
 
-    rc = ngx_http_profiling_capture_each(c,
-                                         ngx_http_profiling_capture_base_slot);
+    rc = ngx_prof_capture_each(c, ngx_prof_capture_base_slot);
 
-    return (rc == NGX_OK) ? ngx_http_profiling_capture_start(c) : rc;
+    return (rc == NGX_OK) ? ngx_prof_capture_start(c) : rc;
 }
 
 
 /* one step for the slot that is its turn; NGX_OK: all of them are done */
 
 static ngx_int_t
-ngx_http_profiling_capture_each(ngx_http_profiling_capture_t *c,
-    ngx_http_profiling_each_pt step)
+ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_each_pt step)
 {
-    ngx_int_t                      rc;
-    ngx_http_profiling_slot_t     *slot;
-    ngx_http_profiling_zone_t     *zone;
-    ngx_http_profiling_reading_t  *reading;
+    ngx_int_t            rc;
+    ngx_prof_slot_t     *slot;
+    ngx_prof_zone_t     *zone;
+    ngx_prof_reading_t  *reading;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     if (c->slot == zone->slots) {
         c->slot = 0;
         return NGX_OK;
     }
 
-    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    slot = ngx_prof_zone_slot(zone, c->slot);
     reading = &c->readings[c->slot];
 
-    if (ngx_http_profiling_slot_of(slot, c->worker) || reading->wanted) {
+    if (ngx_prof_slot_of(slot, c->worker) || reading->wanted) {
         rc = step(c, slot, reading);
 
         if (rc != NGX_OK) {
@@ -316,37 +303,36 @@ ngx_http_profiling_capture_each(ngx_http_profiling_capture_t *c,
 
 
 static ngx_int_t
-ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
-    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+ngx_prof_capture_base_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
+    ngx_prof_reading_t *reading)
 {
-    ngx_uint_t                    last;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_tally_t    tally;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          last;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_tally_t    tally;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+    zone = ngx_prof_process.zone;
+    stacks = ngx_prof_zone_stacks(zone, slot);
 
     if (c->entry == 0) {
         reading->wanted = 1;
-        reading->pid = ngx_http_profiling_slot_pid(slot);
-        reading->worker = ngx_http_profiling_load(&slot->worker);
-        reading->epoch = ngx_http_profiling_load(&stacks->epoch);
-        reading->dropped = ngx_http_profiling_load(&stacks->dropped);
-        reading->n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
+        reading->pid = ngx_prof_slot_pid(slot);
+        reading->worker = ngx_prof_load(&slot->worker);
+        reading->epoch = ngx_prof_load(&stacks->epoch);
+        reading->dropped = ngx_prof_load(&stacks->dropped);
+        reading->n = ngx_prof_stacks_tallies(stacks, zone->stacks);
 
         reading->base = ngx_palloc(c->pool,
-                           reading->n * sizeof(ngx_http_profiling_base_t));
+                           reading->n * sizeof(ngx_prof_base_t));
         if (reading->base == NULL) {
             return NGX_ERROR;
         }
     }
 
-    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES, reading->n);
+    last = ngx_min(c->entry + NGX_PROF_ENTRIES, reading->n);
 
     for ( /* void */ ; c->entry < last; c->entry++) {
-        (void) ngx_http_profiling_stacks_tally(stacks, zone->stacks,
-                                               c->entry, &tally);
+        (void) ngx_prof_stacks_tally(stacks, zone->stacks, c->entry, &tally);
         reading->base[c->entry].count = tally.count;
         reading->base[c->entry].value = tally.value;
     }
@@ -356,38 +342,34 @@ ngx_http_profiling_capture_base_slot(ngx_http_profiling_capture_t *c,
 
 
 static ngx_int_t
-ngx_http_profiling_capture_start(ngx_http_profiling_capture_t *c)
+ngx_prof_capture_start(ngx_prof_capture_t *c)
 {
-    c->until = ngx_http_profiling_clock() + (uint64_t) c->duration * 1000000;
+    c->until = ngx_prof_clock() + (uint64_t) c->duration * 1000000;
 
-    ngx_http_profiling_store_release(&c->claim->until, c->until);
+    ngx_prof_store_release(&c->claim->until, c->until);
 
-    ngx_http_profiling_capture_wake(c);
+    ngx_prof_capture_wake(c);
 
-    c->job.step = ngx_http_profiling_capture_chase;
+    c->job.step = ngx_prof_capture_chase;
 
-    return ngx_http_profiling_job_wait(&c->job,
-                                       ngx_min(c->duration,
-                                               NGX_HTTP_PROFILING_ANSWER));
+    return ngx_prof_job_wait(&c->job, ngx_min(c->duration, NGX_PROF_ANSWER));
 }
 
 
 static void
-ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c)
+ngx_prof_capture_wake(ngx_prof_capture_t *c)
 {
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_slot_of(slot, c->worker)
-            && ngx_http_profiling_slot_pid(slot))
-        {
-            (void) ngx_http_profiling_wake(slot);
+        if (ngx_prof_slot_of(slot, c->worker) && ngx_prof_slot_pid(slot)) {
+            (void) ngx_prof_wake(slot);
         }
     }
 }
@@ -396,38 +378,38 @@ ngx_http_profiling_capture_wake(ngx_http_profiling_capture_t *c)
 /* workers that do not sample yet, though they were woken, get a signal */
 
 static ngx_int_t
-ngx_http_profiling_capture_chase(void *data)
+ngx_prof_capture_chase(void *data)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
-    uint64_t                    now;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    uint64_t          now;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_slot_of(slot, c->worker)
-            && ngx_http_profiling_slot_pid(slot)
-            && ngx_http_profiling_load(&slot->sample_until) < c->until)
+        if (ngx_prof_slot_of(slot, c->worker)
+            && ngx_prof_slot_pid(slot)
+            && ngx_prof_load(&slot->sample_until) < c->until)
         {
-            (void) ngx_http_profiling_wake_signal(slot);
+            (void) ngx_prof_wake_signal(slot);
         }
     }
 
-    c->job.step = ngx_http_profiling_capture_last;
+    c->job.step = ngx_prof_capture_last;
 
-    now = ngx_http_profiling_clock();
+    now = ngx_prof_clock();
 
     /* up to the next ms: not before the time is over */
 
-    return ngx_http_profiling_job_wait(&c->job,
-                                       (now < c->until)
-                                       ? (c->until - now + 999999) / 1000000
-                                       : 0);
+    return ngx_prof_job_wait(&c->job,
+                             (now < c->until)
+                             ? (c->until - now + 999999) / 1000000
+                             : 0);
 }
 
 
@@ -437,23 +419,20 @@ ngx_http_profiling_capture_chase(void *data)
  */
 
 static ngx_int_t
-ngx_http_profiling_capture_last(void *data)
+ngx_prof_capture_last(void *data)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
     ngx_int_t  rc;
 
-    rc = ngx_http_profiling_capture_each(c,
-                                         ngx_http_profiling_capture_last_slot);
+    rc = ngx_prof_capture_each(c, ngx_prof_capture_last_slot);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    c->raw = ngx_http_profiling_rawfile_create(c->pool,
-                                               ngx_http_profiling_clock()
-                                               - c->begin);
-    c->job.step = ngx_http_profiling_capture_write;
+    c->raw = ngx_prof_rawfile_create(c->pool, ngx_prof_clock() - c->begin);
+    c->job.step = ngx_prof_capture_write;
 
     return c->raw ? NGX_AGAIN : NGX_ERROR;
 }
@@ -462,40 +441,39 @@ ngx_http_profiling_capture_last(void *data)
 /* what an entry has more than at the first reading, or nothing */
 
 static ngx_int_t
-ngx_http_profiling_capture_last_slot(ngx_http_profiling_capture_t *c,
-    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+ngx_prof_capture_last_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
+    ngx_prof_reading_t *reading)
 {
-    ngx_uint_t                    last;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_tally_t   *tally;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          last;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_tally_t   *tally;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+    zone = ngx_prof_process.zone;
+    stacks = ngx_prof_zone_stacks(zone, slot);
 
     if (c->entry == 0) {
-        if (reading->epoch != ngx_http_profiling_load(&stacks->epoch)) {
+        if (reading->epoch != ngx_prof_load(&stacks->epoch)) {
             reading->n = 0;
         }
 
-        reading->dropped = ngx_http_profiling_load(&stacks->dropped)
+        reading->dropped = ngx_prof_load(&stacks->dropped)
                            - reading->dropped;
-        reading->last = ngx_http_profiling_stacks_tallies(stacks,
-                                                          zone->stacks);
+        reading->last = ngx_prof_stacks_tallies(stacks, zone->stacks);
         reading->tally = ngx_palloc(c->pool,
-                         reading->last * sizeof(ngx_http_profiling_tally_t));
+                         reading->last * sizeof(ngx_prof_tally_t));
         if (reading->tally == NULL) {
             return NGX_ERROR;
         }
     }
 
-    last = ngx_min(c->entry + NGX_HTTP_PROFILING_ENTRIES, reading->last);
+    last = ngx_min(c->entry + NGX_PROF_ENTRIES, reading->last);
 
     for ( /* void */ ; c->entry < last; c->entry++) {
         tally = &reading->tally[reading->tallies];
 
-        if (ngx_http_profiling_stacks_tally(stacks, zone->stacks, c->entry,
-                                            tally)
+        if (ngx_prof_stacks_tally(stacks, zone->stacks, c->entry,
+                                  tally)
             != NGX_OK)
         {
             continue;
@@ -523,32 +501,31 @@ ngx_http_profiling_capture_last_slot(ngx_http_profiling_capture_t *c,
 
 
 static ngx_int_t
-ngx_http_profiling_capture_write(void *data)
+ngx_prof_capture_write(void *data)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
     ngx_int_t  rc;
 
-    rc = ngx_http_profiling_capture_each(c,
-                                        ngx_http_profiling_capture_write_slot);
+    rc = ngx_prof_capture_each(c, ngx_prof_capture_write_slot);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    c->job.step = ngx_http_profiling_capture_finish;
+    c->job.step = ngx_prof_capture_finish;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
-    ngx_http_profiling_slot_t *slot, ngx_http_profiling_reading_t *reading)
+ngx_prof_capture_write_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
+    ngx_prof_reading_t *reading)
 {
-    ngx_uint_t                    last;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          last;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_stacks_t  *stacks;
 
     /* a worker that came after the last reading has its own beginning */
 
@@ -557,17 +534,17 @@ ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
     }
 
     if (c->entry == 0) {
-        ngx_http_profiling_rawfile_slot(c->raw, slot, reading);
+        ngx_prof_rawfile_slot(c->raw, slot, reading);
     }
 
-    last = ngx_min(c->entry + NGX_HTTP_PROFILING_CHUNK, reading->tallies);
+    last = ngx_min(c->entry + NGX_PROF_CHUNK, reading->tallies);
 
     if (last > c->entry) {
-        zone = ngx_http_profiling_process.zone;
-        stacks = ngx_http_profiling_zone_stacks(zone, slot);
+        zone = ngx_prof_process.zone;
+        stacks = ngx_prof_zone_stacks(zone, slot);
 
-        ngx_http_profiling_rawfile_samples(c->raw, slot, stacks, reading,
-                                           c->entry, last);
+        ngx_prof_rawfile_samples(c->raw, slot, stacks, reading,
+                                 c->entry, last);
     }
 
     c->entry = last;
@@ -577,9 +554,9 @@ ngx_http_profiling_capture_write_slot(ngx_http_profiling_capture_t *c,
 
 
 static ngx_int_t
-ngx_http_profiling_capture_finish(void *data)
+ngx_prof_capture_finish(void *data)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
     ngx_int_t  rc;
 
@@ -591,18 +568,18 @@ ngx_http_profiling_capture_finish(void *data)
         }
     }
 
-    return ngx_http_profiling_rawfile_finish(c->raw);
+    return ngx_prof_rawfile_finish(c->raw);
 }
 
 
 static void
-ngx_http_profiling_capture_release(ngx_http_profiling_capture_t *c)
+ngx_prof_capture_release(ngx_prof_capture_t *c)
 {
     if (c->claim == NULL) {
         return;
     }
 
-    ngx_http_profiling_store_release(&c->claim->owner, 0);
+    ngx_prof_store_release(&c->claim->owner, 0);
     c->claim = NULL;
 }
 
@@ -610,19 +587,19 @@ ngx_http_profiling_capture_release(ngx_http_profiling_capture_t *c)
 /* also when the client goes away: the workers then stop before the time */
 
 static void
-ngx_http_profiling_capture_cleanup(void *data)
+ngx_prof_capture_cleanup(void *data)
 {
-    ngx_http_profiling_capture_t *c = data;
+    ngx_prof_capture_t *c = data;
 
-    ngx_http_profiling_job_stop(&c->job);
+    ngx_prof_job_stop(&c->job);
 
     if (c->claim == NULL) {
         return;
     }
 
-    ngx_http_profiling_capture_release(c);
+    ngx_prof_capture_release(c);
 
-    if (ngx_http_profiling_process.slot) {
-        ngx_http_profiling_capture_wake(c);
+    if (ngx_prof_process.slot) {
+        ngx_prof_capture_wake(c);
     }
 }

@@ -14,8 +14,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CAPTURE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CAPTURE_H_INCLUDED_
+#ifndef _NGX_PROF_CPU_PROFILE_H_INCLUDED_
+#define _NGX_PROF_CPU_PROFILE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -24,15 +24,14 @@
 #include "ngx_prof_text.h"
 
 
-typedef struct ngx_http_profiling_capture_s  ngx_http_profiling_capture_t;
+typedef struct ngx_prof_capture_s  ngx_prof_capture_t;
 
 
 /* NGX_OK and the raw capture, or NGX_ERROR; the capture has ended */
-typedef void (*ngx_http_profiling_capture_pt)(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw);
+typedef void (*ngx_prof_capture_pt)(void *data, ngx_int_t rc,
+    ngx_prof_text_t *raw);
 
-typedef ngx_int_t (*ngx_http_profiling_more_pt)(void *data,
-    ngx_http_profiling_rawfile_t *raw);
+typedef ngx_int_t (*ngx_prof_more_pt)(void *data, ngx_prof_rawfile_t *raw);
 
 
 /*
@@ -40,22 +39,21 @@ typedef ngx_int_t (*ngx_http_profiling_more_pt)(void *data,
  * called once, unless the pool is destroyed before: that ends the capture.
  * NGX_OK; NGX_BUSY: too many are under way; NGX_ERROR.
  */
-ngx_int_t ngx_http_profiling_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_msec_t duration, ngx_pid_t worker,
-    ngx_http_profiling_capture_pt done, void *data);
+ngx_int_t ngx_prof_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
+    void *data);
 
 /*
  * The same for an execution trace; more is called with the raw capture before
  * it is finished, until it does not return NGX_AGAIN; number tells which of
  * the zone's captures it is.
  */
-ngx_int_t ngx_http_profiling_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_msec_t duration, ngx_pid_t worker,
-    ngx_http_profiling_capture_pt done, ngx_http_profiling_more_pt more,
-    void *data, ngx_uint_t *number);
+ngx_int_t ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
+    ngx_prof_more_pt more, void *data, ngx_uint_t *number);
 
 /* worker, at each tick: frees captures whose owner has died */
-void ngx_http_profiling_capture_reap(void);
+void ngx_prof_capture_reap(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_CAPTURE_H_INCLUDED_ */
+#endif /* _NGX_PROF_CPU_PROFILE_H_INCLUDED_ */

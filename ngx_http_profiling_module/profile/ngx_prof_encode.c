@@ -9,96 +9,91 @@
 #include "ngx_prof_objects.h"
 
 
-#define NGX_HTTP_PROFILING_ENCODER       "ngx_http_profiling_encoder"
+#define NGX_PROF_ENCODER       "ngx_http_profiling_encoder"
 
 /* bytes read at once, and kept of what the encoder complains of */
-#define NGX_HTTP_PROFILING_ENCODE_BUF    65536
-#define NGX_HTTP_PROFILING_ENCODE_ERROR  256
+#define NGX_PROF_ENCODE_BUF    65536
+#define NGX_PROF_ENCODE_ERROR  256
 
 /* what it says behind an answer that is whole */
-#define NGX_HTTP_PROFILING_ENCODE_WHOLE  "complete\n"
+#define NGX_PROF_ENCODE_WHOLE  "complete\n"
 
 /* bytes that a pipe to the encoder holds, if the system allows it */
-#define NGX_HTTP_PROFILING_ENCODE_PIPE   1048576
+#define NGX_PROF_ENCODE_PIPE   1048576
 
 /*
  * The answer is held in memory until it is complete: bytes of it, and for each
  * byte of the capture.  The most known is 35 for one, a trace for Perfetto.
  */
-#define NGX_HTTP_PROFILING_ENCODE_MOST   536870912
-#define NGX_HTTP_PROFILING_ENCODE_LEAST  16777216
-#define NGX_HTTP_PROFILING_ENCODE_RATIO  64
+#define NGX_PROF_ENCODE_MOST   536870912
+#define NGX_PROF_ENCODE_LEAST  16777216
+#define NGX_PROF_ENCODE_RATIO  64
 
 
 typedef struct {
-    ngx_pool_t                    *pool;
-    ngx_log_t                     *log;
-    ngx_http_profiling_encode_pt   done;
-    void                          *data;
-    ngx_chain_t                   *in;          /* not yet written */
-    ngx_http_profiling_text_t      out;
-    off_t                          most;        /* bytes of it */
-    u_char                         error[NGX_HTTP_PROFILING_ENCODE_ERROR];
-    size_t                         error_len;
-    ngx_connection_t              *pipe[3];     /* as its descriptors, or
+    ngx_pool_t         *pool;
+    ngx_log_t          *log;
+    ngx_prof_encode_pt  done;
+    void               *data;
+    ngx_chain_t        *in;                     /* not yet written */
+    ngx_prof_text_t     out;
+    off_t               most;                   /* bytes of it */
+    u_char              error[NGX_PROF_ENCODE_ERROR];
+    size_t              error_len;
+    ngx_connection_t   *pipe[3];                /* as its descriptors, or
                                                    NULL: closed */
-    pid_t                          pid;
-    int                            pidfd;
-    ngx_event_t                    timer;
-    ngx_connection_t               connection;
-    ngx_uint_t                     finished;
-} ngx_http_profiling_encode_t;
+    pid_t               pid;
+    int                 pidfd;
+    ngx_event_t         timer;
+    ngx_connection_t    connection;
+    ngx_uint_t          finished;
+} ngx_prof_encode_t;
 
 
-static ngx_http_profiling_encode_t *ngx_http_profiling_encode_create(
-    ngx_pool_t *pool, ngx_log_t *log);
-static ngx_int_t ngx_http_profiling_encode_spawn(
-    ngx_http_profiling_encode_t *e, int fds[3]);
-static int ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e,
-    int ends[3]);
-static ngx_int_t ngx_http_profiling_encode_connect(
-    ngx_http_profiling_encode_t *e, ngx_uint_t i, int fd);
-static void ngx_http_profiling_encode_write(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_encode_write_some(void *data);
-static void ngx_http_profiling_encode_read(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_encode_read_some(void *data);
-static void ngx_http_profiling_encode_ignore(ngx_event_t *ev);
-static void ngx_http_profiling_encode_timeout(ngx_event_t *ev);
-static void ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
-    const char *error);
-static void ngx_http_profiling_encode_close(ngx_http_profiling_encode_t *e);
-static void ngx_http_profiling_encode_close_pipe(
-    ngx_http_profiling_encode_t *e, ngx_uint_t i);
-static void ngx_http_profiling_encode_cleanup(void *data);
+static ngx_prof_encode_t *ngx_prof_encode_create(ngx_pool_t *pool,
+    ngx_log_t *log);
+static ngx_int_t ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3]);
+static int ngx_prof_encode_exec(ngx_prof_encode_t *e, int ends[3]);
+static ngx_int_t ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i,
+    int fd);
+static void ngx_prof_encode_write(ngx_event_t *ev);
+static ngx_int_t ngx_prof_encode_write_some(void *data);
+static void ngx_prof_encode_read(ngx_event_t *ev);
+static ngx_int_t ngx_prof_encode_read_some(void *data);
+static void ngx_prof_encode_ignore(ngx_event_t *ev);
+static void ngx_prof_encode_timeout(ngx_event_t *ev);
+static void ngx_prof_encode_finish(ngx_prof_encode_t *e, const char *error);
+static void ngx_prof_encode_close(ngx_prof_encode_t *e);
+static void ngx_prof_encode_close_pipe(ngx_prof_encode_t *e, ngx_uint_t i);
+static void ngx_prof_encode_cleanup(void *data);
 
 
-static char  ngx_http_profiling_encoder_path[NGX_MAX_PATH];
+static char  ngx_prof_encoder_path[NGX_MAX_PATH];
 
 
 void
-ngx_http_profiling_encode_init_module(ngx_cycle_t *cycle)
+ngx_prof_encode_init_module(ngx_cycle_t *cycle)
 {
-    char                                *p, file[NGX_MAX_PATH];
-    int                                  n;
-    const ngx_http_profiling_object_t   *o;
-    const ngx_http_profiling_objects_t  *objects;
+    char                      *p, file[NGX_MAX_PATH];
+    int                        n;
+    const ngx_prof_object_t   *o;
+    const ngx_prof_objects_t  *objects;
 
     /*
      * Beside the object with this code.  If that is nginx itself, the name it
      * was started by is no help: it is gone with the title of the process.
      */
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
 
-    o = objects ? ngx_http_profiling_objects_find(objects,
-                                         (uintptr_t) ngx_http_profiling_encode)
+    o = objects ? ngx_prof_objects_find(objects, (uintptr_t) ngx_prof_encode)
                 : NULL;
 
     if (o == NULL || realpath(o->path, file) == NULL) {
         (void) snprintf(file, NGX_MAX_PATH, "%s", o ? o->path : "");
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     p = strrchr(file, '/');
 
@@ -106,94 +101,93 @@ ngx_http_profiling_encode_init_module(ngx_cycle_t *cycle)
         *p = '\0';
     }
 
-    n = snprintf(ngx_http_profiling_encoder_path, NGX_MAX_PATH, "%s/%s",
-                 file, NGX_HTTP_PROFILING_ENCODER);
+    n = snprintf(ngx_prof_encoder_path, NGX_MAX_PATH, "%s/%s",
+                 file, NGX_PROF_ENCODER);
 
     if (n < 0 || n >= NGX_MAX_PATH
-        || access(ngx_http_profiling_encoder_path, X_OK) == -1)
+        || access(ngx_prof_encoder_path, X_OK) == -1)
     {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "profiles cannot be encoded: \"%s\" cannot be executed",
-                      ngx_http_profiling_encoder_path);
+                      ngx_prof_encoder_path);
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_encode(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_http_profiling_text_t *raw, ngx_http_profiling_encode_pt done,
-    void *data, ngx_str_t *error)
+ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
+    ngx_prof_encode_pt done, void *data, ngx_str_t *error)
 {
-    int                           fds[3];
-    ngx_uint_t                    i;
-    ngx_http_profiling_encode_t  *e;
+    int                 fds[3];
+    ngx_uint_t          i;
+    ngx_prof_encode_t  *e;
 
     ngx_str_set(error, "out of memory or connections");
 
-    e = ngx_http_profiling_encode_create(pool, log);
+    e = ngx_prof_encode_create(pool, log);
     if (e == NULL) {
         return NGX_ERROR;
     }
 
     e->done = done;
     e->data = data;
-    e->most = ngx_min(NGX_HTTP_PROFILING_ENCODE_MOST,
-                      NGX_HTTP_PROFILING_ENCODE_LEAST
-                      + NGX_HTTP_PROFILING_ENCODE_RATIO * raw->size);
-    e->in = ngx_http_profiling_text_finish(raw);
+    e->most = ngx_min(NGX_PROF_ENCODE_MOST,
+                      NGX_PROF_ENCODE_LEAST
+                      + NGX_PROF_ENCODE_RATIO * raw->size);
+    e->in = ngx_prof_text_finish(raw);
 
     if (e->in == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_profiling_encode_spawn(e, fds) != NGX_OK) {
+    if (ngx_prof_encode_spawn(e, fds) != NGX_OK) {
         ngx_str_set(error, "the encoder cannot be started");
         return NGX_ERROR;
     }
 
     for (i = 0; i < 3; i++) {
 
-        if (ngx_http_profiling_encode_connect(e, i, fds[i]) != NGX_OK) {
+        if (ngx_prof_encode_connect(e, i, fds[i]) != NGX_OK) {
 
             while (++i < 3) {
                 (void) close(fds[i]);
             }
 
-            ngx_http_profiling_encode_close(e);
+            ngx_prof_encode_close(e);
             return NGX_ERROR;
         }
     }
 
-    ngx_add_timer(&e->timer, NGX_HTTP_PROFILING_ENCODE_TIME);
+    ngx_add_timer(&e->timer, NGX_PROF_ENCODE_TIME);
 
     return NGX_OK;
 }
 
 
-static ngx_http_profiling_encode_t *
-ngx_http_profiling_encode_create(ngx_pool_t *pool, ngx_log_t *log)
+static ngx_prof_encode_t *
+ngx_prof_encode_create(ngx_pool_t *pool, ngx_log_t *log)
 {
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_profiling_encode_t  *e;
+    ngx_pool_cleanup_t  *cln;
+    ngx_prof_encode_t   *e;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_encode_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_encode_t));
     if (cln == NULL) {
         return NULL;
     }
 
     e = cln->data;
-    ngx_memzero(e, sizeof(ngx_http_profiling_encode_t));
+    ngx_memzero(e, sizeof(ngx_prof_encode_t));
 
-    cln->handler = ngx_http_profiling_encode_cleanup;
+    cln->handler = ngx_prof_encode_cleanup;
 
     e->pool = pool;
     e->log = log;
     e->pidfd = -1;
 
-    ngx_http_profiling_event_init(&e->timer, &e->connection,
-                                  ngx_http_profiling_encode_timeout, log);
+    ngx_prof_event_init(&e->timer, &e->connection,
+                        ngx_prof_encode_timeout, log);
 
-    ngx_http_profiling_text_init(&e->out, pool);
+    ngx_prof_text_init(&e->out, pool);
 
     return e;
 }
@@ -202,7 +196,7 @@ ngx_http_profiling_encode_create(ngx_pool_t *pool, ngx_log_t *log)
 /* fds: our ends of its standard input, output and error */
 
 static ngx_int_t
-ngx_http_profiling_encode_spawn(ngx_http_profiling_encode_t *e, int fds[3])
+ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3])
 {
     int         rc, ends[3], p[2];
     ngx_uint_t  i, n;
@@ -227,13 +221,13 @@ ngx_http_profiling_encode_spawn(ngx_http_profiling_encode_t *e, int fds[3])
     }
 
     if (rc == 0) {
-        (void) fcntl(fds[0], F_SETPIPE_SZ, NGX_HTTP_PROFILING_ENCODE_PIPE);
+        (void) fcntl(fds[0], F_SETPIPE_SZ, NGX_PROF_ENCODE_PIPE);
 
-        rc = ngx_http_profiling_encode_exec(e, ends);
+        rc = ngx_prof_encode_exec(e, ends);
 
         if (rc != 0) {
             ngx_log_error(NGX_LOG_ERR, e->log, rc, "posix_spawn() \"%s\" "
-                          "failed", ngx_http_profiling_encoder_path);
+                          "failed", ngx_prof_encoder_path);
         }
     }
 
@@ -256,7 +250,7 @@ ngx_http_profiling_encode_spawn(ngx_http_profiling_encode_t *e, int fds[3])
  */
 
 static void
-ngx_http_profiling_encode_restart(void)
+ngx_prof_encode_restart(void)
 {
     struct sigaction  sa;
 
@@ -271,7 +265,7 @@ ngx_http_profiling_encode_restart(void)
 
 
 static int
-ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
+ngx_prof_encode_exec(ngx_prof_encode_t *e, int ends[3])
 {
     int                          rc, i;
     char                        *argv[3], *env[2];
@@ -279,7 +273,7 @@ ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
     posix_spawnattr_t            attr;
     posix_spawn_file_actions_t   actions;
 
-    argv[0] = ngx_http_profiling_encoder_path;
+    argv[0] = ngx_prof_encoder_path;
     argv[1] = (char *) "--confirm";
     argv[2] = NULL;
     env[0] = (char *) "LC_ALL=C";
@@ -300,7 +294,7 @@ ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
         rc |= posix_spawn_file_actions_adddup2(&actions, ends[i], i);
     }
 
-#if (NGX_HTTP_PROFILING_HAVE_CLOSEFROM)
+#if (NGX_PROF_HAVE_CLOSEFROM)
     rc |= posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 #endif
 
@@ -311,7 +305,7 @@ ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
     rc |= posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK
                                           |POSIX_SPAWN_SETSIGDEF);
 
-    ngx_http_profiling_encode_restart();
+    ngx_prof_encode_restart();
 
     if (rc == 0) {
         rc = posix_spawn(&e->pid, argv[0], &actions, &attr, argv, env);
@@ -332,8 +326,7 @@ ngx_http_profiling_encode_exec(ngx_http_profiling_encode_t *e, int ends[3])
 
 
 static ngx_int_t
-ngx_http_profiling_encode_connect(ngx_http_profiling_encode_t *e,
-    ngx_uint_t i, int fd)
+ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i, int fd)
 {
     ngx_connection_t  *c;
 
@@ -357,21 +350,21 @@ ngx_http_profiling_encode_connect(ngx_http_profiling_encode_t *e,
     c->write->channel = 1;
 
     if (i == 0) {
-        c->read->handler = ngx_http_profiling_encode_ignore;
-        c->write->handler = ngx_http_profiling_encode_write;
+        c->read->handler = ngx_prof_encode_ignore;
+        c->write->handler = ngx_prof_encode_write;
 
         return ngx_handle_write_event(c->write, 0);
     }
 
-    c->read->handler = ngx_http_profiling_encode_read;
-    c->write->handler = ngx_http_profiling_encode_ignore;
+    c->read->handler = ngx_prof_encode_read;
+    c->write->handler = ngx_prof_encode_ignore;
 
     return ngx_handle_read_event(c->read, 0);
 }
 
 
 static void
-ngx_http_profiling_encode_ignore(ngx_event_t *ev)
+ngx_prof_encode_ignore(ngx_event_t *ev)
 {
     /* the other direction of a pipe: only errors, seen where it is used */
 }
@@ -383,14 +376,14 @@ ngx_http_profiling_encode_ignore(ngx_event_t *ev)
  */
 
 static void
-ngx_http_profiling_encode_write(ngx_event_t *ev)
+ngx_prof_encode_write(ngx_event_t *ev)
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
     c = ev->data;
 
-    rc = ngx_http_profiling_slice(ngx_http_profiling_encode_write_some, c);
+    rc = ngx_prof_slice(ngx_prof_encode_write_some, c);
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
@@ -407,20 +400,20 @@ ngx_http_profiling_encode_write(ngx_event_t *ev)
 
     /* if it has ended, what it says of that comes by the other pipes */
 
-    ngx_http_profiling_encode_close_pipe(c->data, 0);
+    ngx_prof_encode_close_pipe(c->data, 0);
 }
 
 
 /* NGX_DONE: the pipe is full; NGX_OK: there is no more to write, or nobody */
 
 static ngx_int_t
-ngx_http_profiling_encode_write_some(void *data)
+ngx_prof_encode_write_some(void *data)
 {
     ngx_connection_t *c = data;
 
-    ssize_t                       n;
-    ngx_buf_t                    *b;
-    ngx_http_profiling_encode_t  *e;
+    ssize_t             n;
+    ngx_buf_t          *b;
+    ngx_prof_encode_t  *e;
 
     e = c->data;
 
@@ -448,19 +441,19 @@ ngx_http_profiling_encode_write_some(void *data)
 
 
 static void
-ngx_http_profiling_encode_read(ngx_event_t *ev)
+ngx_prof_encode_read(ngx_event_t *ev)
 {
-    ngx_int_t                     rc;
-    ngx_connection_t             *c;
-    ngx_http_profiling_encode_t  *e;
+    ngx_int_t           rc;
+    ngx_connection_t   *c;
+    ngx_prof_encode_t  *e;
 
     c = ev->data;
     e = c->data;
 
-    rc = ngx_http_profiling_slice(ngx_http_profiling_encode_read_some, c);
+    rc = ngx_prof_slice(ngx_prof_encode_read_some, c);
 
     if (e->out.size > e->most) {
-        ngx_http_profiling_encode_finish(e, "it would be too large");
+        ngx_prof_encode_finish(e, "it would be too large");
         return;
     }
 
@@ -477,10 +470,10 @@ ngx_http_profiling_encode_read(ngx_event_t *ev)
         }
     }
 
-    ngx_http_profiling_encode_close_pipe(e, (c == e->pipe[1]) ? 1 : 2);
+    ngx_prof_encode_close_pipe(e, (c == e->pipe[1]) ? 1 : 2);
 
     if (e->pipe[1] == NULL && e->pipe[2] == NULL) {
-        ngx_http_profiling_encode_finish(e, NULL);
+        ngx_prof_encode_finish(e, NULL);
     }
 }
 
@@ -488,13 +481,13 @@ ngx_http_profiling_encode_read(ngx_event_t *ev)
 /* NGX_DONE: the pipe is empty; NGX_OK: the other end is closed */
 
 static ngx_int_t
-ngx_http_profiling_encode_read_some(void *data)
+ngx_prof_encode_read_some(void *data)
 {
     ngx_connection_t *c = data;
 
-    u_char                        buf[NGX_HTTP_PROFILING_ENCODE_BUF];
-    ssize_t                       n, room;
-    ngx_http_profiling_encode_t  *e;
+    u_char              buf[NGX_PROF_ENCODE_BUF];
+    ssize_t             n, room;
+    ngx_prof_encode_t  *e;
 
     e = c->data;
 
@@ -505,11 +498,11 @@ ngx_http_profiling_encode_read_some(void *data)
     }
 
     if (c == e->pipe[1]) {
-        ngx_http_profiling_text_write(&e->out, buf, n);
+        ngx_prof_text_write(&e->out, buf, n);
         return NGX_AGAIN;
     }
 
-    room = NGX_HTTP_PROFILING_ENCODE_ERROR - e->error_len;
+    room = NGX_PROF_ENCODE_ERROR - e->error_len;
     room = ngx_min(room, n);
 
     ngx_memcpy(e->error + e->error_len, buf, room);
@@ -520,25 +513,24 @@ ngx_http_profiling_encode_read_some(void *data)
 
 
 static void
-ngx_http_profiling_encode_timeout(ngx_event_t *ev)
+ngx_prof_encode_timeout(ngx_event_t *ev)
 {
-    ngx_http_profiling_encode_t  *e;
+    ngx_prof_encode_t  *e;
 
-    e = (ngx_http_profiling_encode_t *)
-            ((u_char *) ev - offsetof(ngx_http_profiling_encode_t, timer));
+    e = (ngx_prof_encode_t *)
+            ((u_char *) ev - offsetof(ngx_prof_encode_t, timer));
 
-    ngx_http_profiling_encode_finish(e, "the encoder took too long");
+    ngx_prof_encode_finish(e, "the encoder took too long");
 }
 
 
 static void
-ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
-    const char *error)
+ngx_prof_encode_finish(ngx_prof_encode_t *e, const char *error)
 {
     u_char     *end;
     ngx_str_t   text;
 
-    ngx_http_profiling_encode_close(e);
+    ngx_prof_encode_close(e);
 
     if (e->finished) {
         return;
@@ -553,8 +545,8 @@ ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
 
     if (error == NULL
         && e->out.size
-        && e->error_len == sizeof(NGX_HTTP_PROFILING_ENCODE_WHOLE) - 1
-        && ngx_memcmp(e->error, NGX_HTTP_PROFILING_ENCODE_WHOLE, e->error_len)
+        && e->error_len == sizeof(NGX_PROF_ENCODE_WHOLE) - 1
+        && ngx_memcmp(e->error, NGX_PROF_ENCODE_WHOLE, e->error_len)
            == 0)
     {
         e->done(e->data, NGX_OK, &e->out, NULL);
@@ -580,7 +572,7 @@ ngx_http_profiling_encode_finish(ngx_http_profiling_encode_t *e,
 
 
 static void
-ngx_http_profiling_encode_close(ngx_http_profiling_encode_t *e)
+ngx_prof_encode_close(ngx_prof_encode_t *e)
 {
     ngx_uint_t  i, running;
 
@@ -588,7 +580,7 @@ ngx_http_profiling_encode_close(ngx_http_profiling_encode_t *e)
 
     for (i = 0; i < 3; i++) {
         running |= (e->pipe[i] != NULL);
-        ngx_http_profiling_encode_close_pipe(e, i);
+        ngx_prof_encode_close_pipe(e, i);
     }
 
     if (e->timer.timer_set) {
@@ -608,8 +600,7 @@ ngx_http_profiling_encode_close(ngx_http_profiling_encode_t *e)
 
 
 static void
-ngx_http_profiling_encode_close_pipe(ngx_http_profiling_encode_t *e,
-    ngx_uint_t i)
+ngx_prof_encode_close_pipe(ngx_prof_encode_t *e, ngx_uint_t i)
 {
     if (e->pipe[i]) {
         ngx_close_connection(e->pipe[i]);
@@ -621,10 +612,10 @@ ngx_http_profiling_encode_close_pipe(ngx_http_profiling_encode_t *e,
 /* the client went away, or the answer is sent */
 
 static void
-ngx_http_profiling_encode_cleanup(void *data)
+ngx_prof_encode_cleanup(void *data)
 {
-    ngx_http_profiling_encode_t *e = data;
+    ngx_prof_encode_t *e = data;
 
     e->finished = 1;
-    ngx_http_profiling_encode_close(e);
+    ngx_prof_encode_close(e);
 }

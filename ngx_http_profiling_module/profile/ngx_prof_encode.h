@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_ENCODE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_ENCODE_H_INCLUDED_
+#ifndef _NGX_PROF_ENCODE_H_INCLUDED_
+#define _NGX_PROF_ENCODE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,25 +16,25 @@
 
 
 /* ms for all of it; the encoder limits itself to less */
-#define NGX_HTTP_PROFILING_ENCODE_TIME  20000
+#define NGX_PROF_ENCODE_TIME  20000
 
 
 /* NGX_OK and the output, or NGX_ERROR and what went wrong, in words */
-typedef void (*ngx_http_profiling_encode_pt)(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error);
+typedef void (*ngx_prof_encode_pt)(void *data, ngx_int_t rc,
+    ngx_prof_text_t *out, ngx_str_t *error);
 
 
 /* master, at start and reload: finds the program; logs if it is missing */
-void ngx_http_profiling_encode_init_module(ngx_cycle_t *cycle);
+void ngx_prof_encode_init_module(ngx_cycle_t *cycle);
 
 /*
  * Starts the encoder on a raw capture.  done is called once, later, unless
  * the pool is destroyed before: that ends the encoder.  On NGX_ERROR it is not
  * called, and *error says why.
  */
-ngx_int_t ngx_http_profiling_encode(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_http_profiling_text_t *raw, ngx_http_profiling_encode_pt done,
-    void *data, ngx_str_t *error);
+ngx_int_t ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_prof_text_t *raw, ngx_prof_encode_pt done, void *data,
+    ngx_str_t *error);
 
 
-#endif /* _NGX_HTTP_PROFILING_ENCODE_H_INCLUDED_ */
+#endif /* _NGX_PROF_ENCODE_H_INCLUDED_ */

@@ -21,50 +21,47 @@
 
 
 /* ms that workers have to trim, and between two looks at that */
-#define NGX_HTTP_PROFILING_HEAP_TRIM     1000
-#define NGX_HTTP_PROFILING_HEAP_LOOK     5
+#define NGX_PROF_HEAP_TRIM     1000
+#define NGX_PROF_HEAP_LOOK     5
 
-#define NGX_HTTP_PROFILING_HEAP_ENDED    "[ended workers]"
+#define NGX_PROF_HEAP_ENDED    "[ended workers]"
 
 
-static void ngx_http_profiling_heap_done(void *data, ngx_int_t rc);
-static void ngx_http_profiling_heap_cleanup(void *data);
-static ngx_int_t ngx_http_profiling_heap_ask(void *data);
-static ngx_int_t ngx_http_profiling_heap_answers(void *data);
-static ngx_int_t ngx_http_profiling_heap_open(void *data);
-static ngx_int_t ngx_http_profiling_heap_read(void *data);
-static ngx_int_t ngx_http_profiling_heap_second(void *data);
-static ngx_int_t ngx_http_profiling_heap_finish(void *data);
-static void ngx_http_profiling_heap_types(
-    ngx_http_profiling_heap_profile_t *h);
-static uint32_t ngx_http_profiling_heap_string(
-    ngx_http_profiling_heap_profile_t *h, const char *text);
-static ngx_int_t ngx_http_profiling_heap_slot(
-    ngx_http_profiling_heap_profile_t *h, ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_heap_process(
-    ngx_http_profiling_heap_profile_t *h, ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_heap_comments(
-    ngx_http_profiling_heap_profile_t *h, ngx_http_profiling_slot_t *slot);
+static void ngx_prof_heap_done(void *data, ngx_int_t rc);
+static void ngx_prof_heap_cleanup(void *data);
+static ngx_int_t ngx_prof_heap_ask(void *data);
+static ngx_int_t ngx_prof_heap_answers(void *data);
+static ngx_int_t ngx_prof_heap_open(void *data);
+static ngx_int_t ngx_prof_heap_read(void *data);
+static ngx_int_t ngx_prof_heap_second(void *data);
+static ngx_int_t ngx_prof_heap_finish(void *data);
+static void ngx_prof_heap_types(ngx_prof_heap_profile_t *h);
+static uint32_t ngx_prof_heap_string(ngx_prof_heap_profile_t *h,
+    const char *text);
+static ngx_int_t ngx_prof_heap_slot(ngx_prof_heap_profile_t *h,
+    ngx_prof_slot_t *slot);
+static void ngx_prof_heap_process(ngx_prof_heap_profile_t *h,
+    ngx_prof_slot_t *slot);
+static void ngx_prof_heap_comments(ngx_prof_heap_profile_t *h,
+    ngx_prof_slot_t *slot);
 
 
 ngx_int_t
-ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
-    const ngx_http_profiling_heap_query_t *query,
-    ngx_http_profiling_capture_pt done, void *data)
+ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_heap_query_t *query, ngx_prof_capture_pt done, void *data)
 {
-    ngx_pool_cleanup_t                 *cln;
-    ngx_http_profiling_heap_profile_t  *h;
+    ngx_pool_cleanup_t       *cln;
+    ngx_prof_heap_profile_t  *h;
 
-    cln = ngx_pool_cleanup_add(pool,
-                               sizeof(ngx_http_profiling_heap_profile_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_heap_profile_t));
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
     h = cln->data;
-    ngx_memzero(h, sizeof(ngx_http_profiling_heap_profile_t));
+    ngx_memzero(h, sizeof(ngx_prof_heap_profile_t));
 
-    h->asked = ngx_pcalloc(pool, ngx_http_profiling_process.zone->slots
+    h->asked = ngx_pcalloc(pool, ngx_prof_process.zone->slots
                                  * sizeof(uint64_t));
     if (h->asked == NULL) {
         return NGX_ERROR;
@@ -75,23 +72,23 @@ ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
     h->done = done;
     h->data = data;
     h->sign = query->delta ? -1 : 1;
-    h->job.step = query->trim ? ngx_http_profiling_heap_ask
-                              : ngx_http_profiling_heap_open;
-    h->job.done = ngx_http_profiling_heap_done;
+    h->job.step = query->trim ? ngx_prof_heap_ask
+                              : ngx_prof_heap_open;
+    h->job.done = ngx_prof_heap_done;
     h->job.data = h;
 
-    cln->handler = ngx_http_profiling_heap_cleanup;
+    cln->handler = ngx_prof_heap_cleanup;
 
-    ngx_http_profiling_job_start(&h->job, log);
+    ngx_prof_job_start(&h->job, log);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_heap_done(void *data, ngx_int_t rc)
+ngx_prof_heap_done(void *data, ngx_int_t rc)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
     h->done(h->data, rc, (rc == NGX_OK) ? &h->raw->text : NULL);
 }
@@ -100,124 +97,121 @@ ngx_http_profiling_heap_done(void *data, ngx_int_t rc)
 /* the client went away, or the answer is sent */
 
 static void
-ngx_http_profiling_heap_cleanup(void *data)
+ngx_prof_heap_cleanup(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
-    ngx_http_profiling_job_stop(&h->job);
+    ngx_prof_job_stop(&h->job);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_heap_ask(void *data)
+ngx_prof_heap_ask(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     /* just after a collection there is nothing to give back */
 
-    if (ngx_http_profiling_trim_reserve() != NGX_OK) {
-        h->job.step = ngx_http_profiling_heap_open;
+    if (ngx_prof_trim_reserve() != NGX_OK) {
+        h->job.step = ngx_prof_heap_open;
         return NGX_AGAIN;
     }
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_slot_worker(slot, h->query.worker)) {
+        if (ngx_prof_slot_worker(slot, h->query.worker)) {
             h->asked[i] = __atomic_add_fetch(&slot->trim.asked, 1,
                                              __ATOMIC_SEQ_CST);
-            (void) ngx_http_profiling_wake(slot);
+            (void) ngx_prof_wake(slot);
         }
     }
 
-    h->deadline = ngx_http_profiling_clock()
-                  + NGX_HTTP_PROFILING_HEAP_TRIM * (uint64_t) 1000000;
-    h->job.step = ngx_http_profiling_heap_answers;
+    h->deadline = ngx_prof_clock()
+                  + NGX_PROF_HEAP_TRIM * (uint64_t) 1000000;
+    h->job.step = ngx_prof_heap_answers;
 
-    return ngx_http_profiling_job_wait(&h->job, NGX_HTTP_PROFILING_HEAP_LOOK);
+    return ngx_prof_job_wait(&h->job, NGX_PROF_HEAP_LOOK);
 }
 
 
 /* a worker that hangs does not trim: nobody waits for it longer than that */
 
 static ngx_int_t
-ngx_http_profiling_heap_answers(void *data)
+ngx_prof_heap_answers(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load_acquire(&slot->trim.done) < h->asked[i]
-            && ngx_http_profiling_clock() < h->deadline)
+        if (ngx_prof_load_acquire(&slot->trim.done) < h->asked[i]
+            && ngx_prof_clock() < h->deadline)
         {
-            return ngx_http_profiling_job_wait(&h->job,
-                                               NGX_HTTP_PROFILING_HEAP_LOOK);
+            return ngx_prof_job_wait(&h->job, NGX_PROF_HEAP_LOOK);
         }
     }
 
-    h->job.step = ngx_http_profiling_heap_open;
+    h->job.step = ngx_prof_heap_open;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_heap_open(void *data)
+ngx_prof_heap_open(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
     uint32_t  kind;
 
-    kind = (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS)
-           ? NGX_HTTP_PROFILING_RAW_THREADCREATE
-           : NGX_HTTP_PROFILING_RAW_HEAP;
+    kind = (h->query.kind == NGX_PROF_OF_THREADS)
+           ? NGX_PROF_RAW_THREADCREATE
+           : NGX_PROF_RAW_HEAP;
 
-    h->raw = ngx_http_profiling_rawfile_open(h->pool, kind);
+    h->raw = ngx_prof_rawfile_open(h->pool, kind);
     if (h->raw == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_heap_types(h);
+    ngx_prof_heap_types(h);
 
-    h->bytes = ngx_http_profiling_heap_string(h, "bytes");
-    h->ended = ngx_http_profiling_heap_string(h,
-                                              NGX_HTTP_PROFILING_HEAP_ENDED);
-    h->start = ngx_http_profiling_clock();
-    h->job.step = ngx_http_profiling_heap_read;
+    h->bytes = ngx_prof_heap_string(h, "bytes");
+    h->ended = ngx_prof_heap_string(h, NGX_PROF_HEAP_ENDED);
+    h->start = ngx_prof_clock();
+    h->job.step = ngx_prof_heap_read;
 
     return NGX_AGAIN;
 }
 
 
 static uint32_t
-ngx_http_profiling_heap_string(ngx_http_profiling_heap_profile_t *h,
-    const char *text)
+ngx_prof_heap_string(ngx_prof_heap_profile_t *h, const char *text)
 {
-    return ngx_http_profiling_rawfile_one(h->raw, text, ngx_strlen(text));
+    return ngx_prof_rawfile_one(h->raw, text, ngx_strlen(text));
 }
 
 
 /* as Go's: runtime/pprof, writeHeapProto() and countProfile */
 
 static void
-ngx_http_profiling_heap_types(ngx_http_profiling_heap_profile_t *h)
+ngx_prof_heap_types(ngx_prof_heap_profile_t *h)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_raw_type_t     types[4];
-    ngx_http_profiling_raw_header_t  *header;
+    ngx_uint_t              i;
+    ngx_prof_raw_type_t     types[4];
+    ngx_prof_raw_header_t  *header;
 
     static const char *const  names[][2] = {
         { "alloc_objects", "count" },
@@ -229,67 +223,67 @@ ngx_http_profiling_heap_types(ngx_http_profiling_heap_profile_t *h)
     header = h->raw->header;
 
     if (h->query.text) {
-        header->output = NGX_HTTP_PROFILING_RAW_TEXT;
+        header->output = NGX_PROF_RAW_TEXT;
     }
 
-    if (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS) {
-        types[0].type = ngx_http_profiling_heap_string(h, "threadcreate");
-        types[0].unit = NGX_HTTP_PROFILING_S_COUNT;
+    if (h->query.kind == NGX_PROF_OF_THREADS) {
+        types[0].type = ngx_prof_heap_string(h, "threadcreate");
+        types[0].unit = NGX_PROF_S_COUNT;
 
         header->period_type = types[0].type;
-        header->period_unit = NGX_HTTP_PROFILING_S_COUNT;
+        header->period_unit = NGX_PROF_S_COUNT;
         header->period = 1;
 
-        ngx_http_profiling_rawfile_types(h->raw, types, 1);
+        ngx_prof_rawfile_types(h->raw, types, 1);
         return;
     }
 
     for (i = 0; i < 4; i++) {
-        types[i].type = ngx_http_profiling_heap_string(h, names[i][0]);
-        types[i].unit = ngx_http_profiling_heap_string(h, names[i][1]);
+        types[i].type = ngx_prof_heap_string(h, names[i][0]);
+        types[i].unit = ngx_prof_heap_string(h, names[i][1]);
     }
 
-    header->period_type = ngx_http_profiling_heap_string(h, "space");
+    header->period_type = ngx_prof_heap_string(h, "space");
     header->period_unit = types[1].unit;
-    header->period = ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_HEAP_RATE];
-    header->default_type = (h->query.kind == NGX_HTTP_PROFILING_OF_ALLOCS)
+    header->period = ngx_prof_process.conf->setting[
+                                                NGX_PROF_HEAP_RATE];
+    header->default_type = (h->query.kind == NGX_PROF_OF_ALLOCS)
                            ? types[1].type : types[3].type;
 
-    ngx_http_profiling_rawfile_types(h->raw, types, 4);
+    ngx_prof_rawfile_types(h->raw, types, 4);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_heap_read(void *data)
+ngx_prof_heap_read(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
-    ngx_uint_t                    n, last;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          n, last;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     if (h->slot == zone->slots) {
         h->slot = 0;
         h->entry = 0;
 
         if (h->sign == 1) {
-            h->job.step = ngx_http_profiling_heap_finish;
+            h->job.step = ngx_prof_heap_finish;
             return NGX_AGAIN;
         }
 
-        h->job.step = ngx_http_profiling_heap_second;
-        return ngx_http_profiling_job_wait(&h->job, h->query.delta);
+        h->job.step = ngx_prof_heap_second;
+        return ngx_prof_job_wait(&h->job, h->query.delta);
     }
 
-    slot = ngx_http_profiling_zone_slot(zone, h->slot);
+    slot = ngx_prof_zone_slot(zone, h->slot);
 
     if (h->entry == 0) {
 
-        if (ngx_http_profiling_heap_slot(h, slot) != NGX_OK) {
+        if (ngx_prof_heap_slot(h, slot) != NGX_OK) {
             h->slot++;
             return NGX_AGAIN;
         }
@@ -299,12 +293,11 @@ ngx_http_profiling_heap_read(void *data)
         return NGX_AGAIN;
     }
 
-    stacks = ngx_http_profiling_zone_heap(zone, slot);
-    n = ngx_http_profiling_stacks_tallies(stacks,
-                               ngx_http_profiling_zone_heap_n(zone->stacks));
-    last = ngx_min(h->entry + NGX_HTTP_PROFILING_HEAP_CHUNK, n);
+    stacks = ngx_prof_zone_heap(zone, slot);
+    n = ngx_prof_stacks_tallies(stacks, ngx_prof_zone_heap_n(zone->stacks));
+    last = ngx_min(h->entry + NGX_PROF_HEAP_CHUNK, n);
 
-    ngx_http_profiling_heap_rows(h, slot, last);
+    ngx_prof_heap_rows(h, slot, last);
 
     h->entry = last;
 
@@ -320,48 +313,45 @@ ngx_http_profiling_heap_read(void *data)
 /* the first reading's samples are written with their values negated */
 
 static ngx_int_t
-ngx_http_profiling_heap_second(void *data)
+ngx_prof_heap_second(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
     h->sign = 1;
-    h->job.step = ngx_http_profiling_heap_read;
+    h->job.step = ngx_prof_heap_read;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_heap_finish(void *data)
+ngx_prof_heap_finish(void *data)
 {
-    ngx_http_profiling_heap_profile_t *h = data;
+    ngx_prof_heap_profile_t *h = data;
 
-    ngx_http_profiling_rawfile_ended(h->raw, h->query.delta ? h->start : 0);
+    ngx_prof_rawfile_ended(h->raw, h->query.delta ? h->start : 0);
 
-    return ngx_http_profiling_rawfile_finish(h->raw);
+    return ngx_prof_rawfile_finish(h->raw);
 }
 
 
 /* NGX_DECLINED: it is not to be read */
 
 static ngx_int_t
-ngx_http_profiling_heap_slot(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot)
+ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
 {
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *from;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *from;
 
-    if (ngx_http_profiling_load(&slot->claims) == 0) {
+    if (ngx_prof_load(&slot->claims) == 0) {
         return NGX_DECLINED;
     }
 
-    h->pid = ngx_http_profiling_slot_worker(slot, h->query.worker);
+    h->pid = ngx_prof_slot_worker(slot, h->query.worker);
 
     /* between the claim and the takeover what is in use is another's */
 
-    if ((uint64_t) h->pid != ngx_http_profiling_load_acquire(
-                                                        &slot->heap_owner))
-    {
+    if ((uint64_t) h->pid != ngx_prof_load_acquire(&slot->heap_owner)) {
         h->pid = 0;
     }
 
@@ -371,19 +361,19 @@ ngx_http_profiling_heap_slot(ngx_http_profiling_heap_profile_t *h,
 
     /* what ended workers have left is named as it would be here */
 
-    from = h->pid ? slot : ngx_http_profiling_process.slot;
+    from = h->pid ? slot : ngx_prof_process.slot;
 
-    h->nroots = ngx_http_profiling_load_acquire(&from->heap_roots);
-    h->nroots = ngx_min(h->nroots, NGX_HTTP_PROFILING_ROOTS);
+    h->nroots = ngx_prof_load_acquire(&from->heap_roots);
+    h->nroots = ngx_min(h->nroots, NGX_PROF_ROOTS);
 
     for (i = 0; i < h->nroots; i++) {
-        h->roots[i] = ngx_http_profiling_load(&from->heap_root[i]);
+        h->roots[i] = ngx_prof_load(&from->heap_root[i]);
     }
 
-    ngx_http_profiling_heap_process(h, slot);
+    ngx_prof_heap_process(h, slot);
 
-    if (h->sign == 1 && h->query.kind != NGX_HTTP_PROFILING_OF_THREADS) {
-        ngx_http_profiling_heap_comments(h, slot);
+    if (h->sign == 1 && h->query.kind != NGX_PROF_OF_THREADS) {
+        ngx_prof_heap_comments(h, slot);
     }
 
     return NGX_OK;
@@ -393,23 +383,22 @@ ngx_http_profiling_heap_slot(ngx_http_profiling_heap_profile_t *h,
 /* its process twice: without labels, and with pid and worker */
 
 static void
-ngx_http_profiling_heap_process(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot)
+ngx_prof_heap_process(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
 {
-    ngx_http_profiling_raw_process_t  process[2];
+    ngx_prof_raw_process_t  process[2];
 
-    ngx_http_profiling_rawfile_maps(h->raw, h->pid);
+    ngx_prof_rawfile_maps(h->raw, h->pid);
 
     ngx_memzero(process, sizeof(process));
 
     process[0].pid = (uint32_t) (h->pid ? h->pid : ngx_pid);
     process[0].mapset = h->raw->mapsets - 1;
     process[1] = process[0];
-    process[1].labels = ngx_http_profiling_rawfile_worker(h->raw, h->pid,
-                                     ngx_http_profiling_load(&slot->worker));
+    process[1].labels = ngx_prof_rawfile_worker(h->raw, h->pid,
+                                     ngx_prof_load(&slot->worker));
 
-    ngx_http_profiling_rawfile_put(h->raw, NGX_HTTP_PROFILING_RAW_PROCESSES,
-                                   process, sizeof(process), 2);
+    ngx_prof_rawfile_put(h->raw, NGX_PROF_RAW_PROCESSES,
+                         process, sizeof(process), 2);
 
     h->plain = h->processes++;
     h->labelled = h->processes++;
@@ -423,30 +412,28 @@ ngx_http_profiling_heap_process(ngx_http_profiling_heap_profile_t *h,
 
 
 static void
-ngx_http_profiling_heap_comments(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot)
+ngx_prof_heap_comments(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
 {
-    uint64_t                            n;
-    const char                         *why;
-    const ngx_http_profiling_stacks_t  *stacks;
+    uint64_t                  n;
+    const char               *why;
+    const ngx_prof_stacks_t  *stacks;
 
-    stacks = ngx_http_profiling_zone_heap(ngx_http_profiling_process.zone,
-                                          slot);
-    n = ngx_http_profiling_load(&stacks->dropped);
+    stacks = ngx_prof_zone_heap(ngx_prof_process.zone, slot);
+    n = ngx_prof_load(&stacks->dropped);
 
     if (n) {
-        ngx_http_profiling_rawfile_comment(h->raw,
+        ngx_prof_rawfile_comment(h->raw,
                         "%uL objects of %uL bytes are missing: a table of "
                         "stacks in the profiling zone is full",
-                        (n + NGX_HTTP_PROFILING_HEAP_ONE - 1)
-                        / NGX_HTTP_PROFILING_HEAP_ONE,
-                        ngx_http_profiling_load(&stacks->dropped_value));
+                        (n + NGX_PROF_HEAP_ONE - 1)
+                        / NGX_PROF_HEAP_ONE,
+                        ngx_prof_load(&stacks->dropped_value));
     }
 
-    n = ngx_http_profiling_load(&slot->heap_lost);
+    n = ngx_prof_load(&slot->heap_lost);
 
     if (n) {
-        ngx_http_profiling_rawfile_comment(h->raw,
+        ngx_prof_rawfile_comment(h->raw,
                         "%uL sampled blocks are missing: a worker had no "
                         "room for more of them, or too many threads", n);
     }
@@ -455,17 +442,17 @@ ngx_http_profiling_heap_comments(ngx_http_profiling_heap_profile_t *h,
         return;
     }
 
-    switch (ngx_http_profiling_load(&slot->heap_state)) {
+    switch (ngx_prof_load(&slot->heap_state)) {
 
-    case NGX_HTTP_PROFILING_HEAP_ON:
+    case NGX_PROF_HEAP_ON:
         return;
 
-    case NGX_HTTP_PROFILING_HEAP_OFF:
+    case NGX_PROF_HEAP_OFF:
         why = "the heap of worker %P is not sampled: profiling_heap_rate is "
               "off";
         break;
 
-    case NGX_HTTP_PROFILING_HEAP_PART:
+    case NGX_PROF_HEAP_PART:
         why = "worker %P has calls of malloc() or free() that belong to "
               "another tool and are not seen";
         break;
@@ -476,5 +463,5 @@ ngx_http_profiling_heap_comments(ngx_http_profiling_heap_profile_t *h,
         break;
     }
 
-    ngx_http_profiling_rawfile_comment(h->raw, why, h->pid);
+    ngx_prof_rawfile_comment(h->raw, why, h->pid);
 }

@@ -12,8 +12,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_
+#ifndef _NGX_PROF_HEAP_PROFILE_H_INCLUDED_
+#define _NGX_PROF_HEAP_PROFILE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -26,9 +26,8 @@
  * done is called once, later, unless the pool is destroyed before.  NGX_OK, or
  * NGX_ERROR: out of memory.
  */
-ngx_int_t ngx_http_profiling_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
-    const ngx_http_profiling_heap_query_t *query,
-    ngx_http_profiling_capture_pt done, void *data);
+ngx_int_t ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_heap_query_t *query, ngx_prof_capture_pt done, void *data);
 
 
-#endif /* _NGX_HTTP_PROFILING_HEAP_PROFILE_H_INCLUDED_ */
+#endif /* _NGX_PROF_HEAP_PROFILE_H_INCLUDED_ */

@@ -17,96 +17,91 @@ typedef struct {
     uint32_t                          set;
     int64_t                           alloc[2]; /* objects, bytes */
     int64_t                           inuse[2];
-} ngx_http_profiling_heap_row_t;
+} ngx_prof_heap_row_t;
 
 
-static ngx_int_t ngx_http_profiling_heap_row(
-    ngx_http_profiling_heap_profile_t *h, ngx_http_profiling_slot_t *slot,
-    ngx_uint_t i, ngx_http_profiling_heap_row_t *row);
-static uint32_t ngx_http_profiling_heap_set(
-    ngx_http_profiling_heap_profile_t *h, uint32_t label, uint64_t size);
-static void ngx_http_profiling_heap_stacks(
-    ngx_http_profiling_heap_profile_t *h, ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_heap_row_t *rows, ngx_uint_t n);
-static void ngx_http_profiling_heap_samples(
-    ngx_http_profiling_heap_profile_t *h,
-    const ngx_http_profiling_heap_row_t *rows, ngx_uint_t n);
-static ngx_uint_t ngx_http_profiling_heap_put(
-    ngx_http_profiling_heap_profile_t *h, uint32_t process, uint32_t stack,
-    uint32_t set, const int64_t *alloc, const int64_t *inuse);
+static ngx_int_t ngx_prof_heap_row(ngx_prof_heap_profile_t *h,
+    ngx_prof_slot_t *slot, ngx_uint_t i, ngx_prof_heap_row_t *row);
+static uint32_t ngx_prof_heap_set(ngx_prof_heap_profile_t *h, uint32_t label,
+    uint64_t size);
+static void ngx_prof_heap_stacks(ngx_prof_heap_profile_t *h,
+    ngx_prof_slot_t *slot, const ngx_prof_heap_row_t *rows, ngx_uint_t n);
+static void ngx_prof_heap_samples(ngx_prof_heap_profile_t *h,
+    const ngx_prof_heap_row_t *rows, ngx_uint_t n);
+static ngx_uint_t ngx_prof_heap_put(ngx_prof_heap_profile_t *h,
+    uint32_t process, uint32_t stack, uint32_t set, const int64_t *alloc,
+    const int64_t *inuse);
 
 
-static const int64_t  ngx_http_profiling_heap_none[2];
+static const int64_t  ngx_prof_heap_none[2];
 
 
 void
-ngx_http_profiling_heap_rows(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot, ngx_uint_t last)
+ngx_prof_heap_rows(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
+    ngx_uint_t last)
 {
-    ngx_uint_t                      i, n;
-    ngx_http_profiling_heap_row_t   rows[NGX_HTTP_PROFILING_HEAP_CHUNK];
+    ngx_uint_t           i, n;
+    ngx_prof_heap_row_t  rows[NGX_PROF_HEAP_CHUNK];
 
     n = 0;
 
     for (i = h->entry; i < last; i++) {
-        if (ngx_http_profiling_heap_row(h, slot, i, &rows[n]) == NGX_OK) {
+        if (ngx_prof_heap_row(h, slot, i, &rows[n]) == NGX_OK) {
             n++;
         }
     }
 
     if (n) {
-        ngx_http_profiling_heap_stacks(h, slot, rows, n);
-        ngx_http_profiling_heap_samples(h, rows, n);
+        ngx_prof_heap_stacks(h, slot, rows, n);
+        ngx_prof_heap_samples(h, rows, n);
     }
 }
 
 
 static ngx_inline int64_t
-ngx_http_profiling_heap_objects(uint64_t count)
+ngx_prof_heap_objects(uint64_t count)
 {
-    return (int64_t) ((count + NGX_HTTP_PROFILING_HEAP_ONE / 2)
-                      / NGX_HTTP_PROFILING_HEAP_ONE);
+    return (int64_t) ((count + NGX_PROF_HEAP_ONE / 2) / NGX_PROF_HEAP_ONE);
 }
 
 
 /* NGX_DECLINED: there is nothing to tell of a tally */
 
 static ngx_int_t
-ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot, ngx_uint_t i,
-    ngx_http_profiling_heap_row_t *row)
+ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
+    ngx_uint_t i, ngx_prof_heap_row_t *row)
 {
-    uint64_t                            pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
-    uint64_t                            count, value;
-    ngx_uint_t                          k, n, threads;
-    ngx_http_profiling_zone_t          *zone;
-    ngx_http_profiling_tally_t          tally;
-    ngx_http_profiling_freed_t          freed;
-    ngx_http_profiling_stacks_t        *stacks;
-    const ngx_http_profiling_freed_t   *from;
+    uint64_t                 pcs[NGX_PROF_HEAP_DEPTH];
+    uint64_t                 count, value;
+    ngx_uint_t               k, n, threads;
+    ngx_prof_zone_t         *zone;
+    ngx_prof_tally_t         tally;
+    ngx_prof_freed_t         freed;
+    ngx_prof_stacks_t       *stacks;
+    const ngx_prof_freed_t  *from;
 
-    zone = ngx_http_profiling_process.zone;
-    stacks = ngx_http_profiling_zone_heap(zone, slot);
-    from = &ngx_http_profiling_zone_freed(zone, slot)[i];
+    zone = ngx_prof_process.zone;
+    stacks = ngx_prof_zone_heap(zone, slot);
+    from = &ngx_prof_zone_freed(zone, slot)[i];
 
     /* in this order: what was freed meanwhile had been allocated before */
 
-    freed.freed_count = ngx_http_profiling_load_acquire(&from->freed_count);
-    freed.freed_value = ngx_http_profiling_load_acquire(&from->freed_value);
-    freed.base_count = ngx_http_profiling_load_acquire(&from->base_count);
-    freed.base_value = ngx_http_profiling_load_acquire(&from->base_value);
+    freed.freed_count = ngx_prof_load_acquire(&from->freed_count);
+    freed.freed_value = ngx_prof_load_acquire(&from->freed_value);
+    freed.base_count = ngx_prof_load_acquire(&from->base_count);
+    freed.base_value = ngx_prof_load_acquire(&from->base_value);
 
-    if (ngx_http_profiling_stacks_tally(stacks,
-                              ngx_http_profiling_zone_heap_n(zone->stacks), i,
+    if (ngx_prof_stacks_tally(stacks,
+                              ngx_prof_zone_heap_n(zone->stacks), i,
                               &tally)
         != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    n = ngx_http_profiling_stacks_frames(stacks,
-                              ngx_http_profiling_zone_heap_n(zone->stacks),
-                              tally.node, pcs, NGX_HTTP_PROFILING_HEAP_DEPTH);
+    n = ngx_prof_stacks_frames(stacks,
+                              ngx_prof_zone_heap_n(zone->stacks),
+                              tally.node, pcs, NGX_PROF_HEAP_DEPTH);
 
     /* a size and a root at least, unless the zone is broken */
 
@@ -114,9 +109,9 @@ ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
         return NGX_DECLINED;
     }
 
-    threads = (pcs[0] == NGX_HTTP_PROFILING_HEAP_THREAD);
+    threads = (pcs[0] == NGX_PROF_HEAP_THREAD);
 
-    if (threads != (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS)) {
+    if (threads != (h->query.kind == NGX_PROF_OF_THREADS)) {
         return NGX_DECLINED;
     }
 
@@ -129,8 +124,7 @@ ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
     row->inuse[1] = 0;
 
     if (h->pid && count > freed.freed_count) {
-        row->inuse[0] = ngx_http_profiling_heap_objects(count
-                                                        - freed.freed_count);
+        row->inuse[0] = ngx_prof_heap_objects(count - freed.freed_count);
         row->inuse[1] = (int64_t) (value
                                    - ngx_min(value, freed.freed_value));
     }
@@ -140,7 +134,7 @@ ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
         value = tally.value;
     }
 
-    row->alloc[0] = ngx_http_profiling_heap_objects(count);
+    row->alloc[0] = ngx_prof_heap_objects(count);
     row->alloc[1] = (int64_t) value;
 
     if (threads ? row->inuse[0] == 0 : row->alloc[0] == 0) {
@@ -154,8 +148,7 @@ ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
     }
 
     row->node = (k < h->nroots) ? tally.node : 0;
-    row->set = threads ? 0 : ngx_http_profiling_heap_set(h, tally.label,
-                                                         pcs[0]);
+    row->set = threads ? 0 : ngx_prof_heap_set(h, tally.label, pcs[0]);
     return NGX_OK;
 }
 
@@ -163,14 +156,13 @@ ngx_http_profiling_heap_row(ngx_http_profiling_heap_profile_t *h,
 /* the set of labels of a block, written when it is first met */
 
 static uint32_t
-ngx_http_profiling_heap_set(ngx_http_profiling_heap_profile_t *h,
-    uint32_t label, uint64_t size)
+ngx_prof_heap_set(ngx_prof_heap_profile_t *h, uint32_t label, uint64_t size)
 {
-    ngx_uint_t                       n;
-    ngx_http_profiling_known_t      *known;
-    ngx_http_profiling_raw_label_t   labels[4];
+    ngx_uint_t            n;
+    ngx_prof_known_t     *known;
+    ngx_prof_raw_label_t  labels[4];
 
-    known = ngx_http_profiling_rawfile_known(h->raw, label, size);
+    known = ngx_prof_rawfile_known(h->raw, label, size);
 
     if (known->set) {
         return known->set;
@@ -178,15 +170,14 @@ ngx_http_profiling_heap_set(ngx_http_profiling_heap_profile_t *h,
 
     ngx_memzero(labels, sizeof(labels));
 
-    n = ngx_http_profiling_rawfile_place(h->raw, label, labels);
+    n = ngx_prof_rawfile_place(h->raw, label, labels);
 
     labels[n].key = h->bytes;
-    labels[n].str = NGX_HTTP_PROFILING_RAW_NONE;
+    labels[n].str = NGX_PROF_RAW_NONE;
     labels[n].unit = h->bytes;
     labels[n].num = (int64_t) size;
 
-    known->set = ngx_http_profiling_rawfile_labelset(h->raw, labels,
-                                                     (uint32_t) n + 1);
+    known->set = ngx_prof_rawfile_labelset(h->raw, labels, (uint32_t) n + 1);
     return known->set;
 }
 
@@ -194,80 +185,76 @@ ngx_http_profiling_heap_set(ngx_http_profiling_heap_profile_t *h,
 /* without the size before the innermost frame and the root behind */
 
 static void
-ngx_http_profiling_heap_stacks(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_heap_row_t *rows, ngx_uint_t n)
+ngx_prof_heap_stacks(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
+    const ngx_prof_heap_row_t *rows, ngx_uint_t n)
 {
-    uint64_t                      pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
-    ngx_uint_t                    i, depth, size;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_stacks_t  *stacks;
+    uint64_t            pcs[NGX_PROF_HEAP_DEPTH];
+    ngx_uint_t          i, depth, size;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    stacks = ngx_http_profiling_zone_heap(zone, slot);
-    size = ngx_http_profiling_zone_heap_n(zone->stacks);
+    zone = ngx_prof_process.zone;
+    stacks = ngx_prof_zone_heap(zone, slot);
+    size = ngx_prof_zone_heap_n(zone->stacks);
 
-    ngx_http_profiling_rawfile_section(h->raw, NGX_HTTP_PROFILING_RAW_STACKS);
+    ngx_prof_rawfile_section(h->raw, NGX_PROF_RAW_STACKS);
 
     for (i = 0; i < n; i++) {
 
-        depth = rows[i].node ? ngx_http_profiling_stacks_frames(stacks, size,
+        depth = rows[i].node ? ngx_prof_stacks_frames(stacks, size,
                                           rows[i].node, pcs,
-                                          NGX_HTTP_PROFILING_HEAP_DEPTH)
+                                          NGX_PROF_HEAP_DEPTH)
                              : 0;
 
         /* what a broken zone has may be another stack by now */
 
         if (depth < 2) {
-            pcs[0] = NGX_HTTP_PROFILING_RAW_NAMED | h->ended;
-            (void) ngx_http_profiling_rawfile_stack(h->raw, pcs, 1, 0);
+            pcs[0] = NGX_PROF_RAW_NAMED | h->ended;
+            (void) ngx_prof_rawfile_stack(h->raw, pcs, 1, 0);
             continue;
         }
 
-        (void) ngx_http_profiling_rawfile_stack(h->raw, &pcs[1], depth - 2,
-                                                0);
+        (void) ngx_prof_rawfile_stack(h->raw, &pcs[1], depth - 2, 0);
     }
 
-    ngx_http_profiling_rawfile_close(h->raw, (uint32_t) n);
+    ngx_prof_rawfile_close(h->raw, (uint32_t) n);
 }
 
 
 static void
-ngx_http_profiling_heap_samples(ngx_http_profiling_heap_profile_t *h,
-    const ngx_http_profiling_heap_row_t *rows, ngx_uint_t n)
+ngx_prof_heap_samples(ngx_prof_heap_profile_t *h,
+    const ngx_prof_heap_row_t *rows, ngx_uint_t n)
 {
     uint32_t    stack;
     ngx_uint_t  i, count;
 
-    ngx_http_profiling_rawfile_section(h->raw,
-                                       NGX_HTTP_PROFILING_RAW_SAMPLES);
+    ngx_prof_rawfile_section(h->raw, NGX_PROF_RAW_SAMPLES);
     count = 0;
 
     for (i = 0; i < n; i++) {
         stack = h->raw->stacks - (uint32_t) (n - i);
 
-        if (h->query.kind != NGX_HTTP_PROFILING_OF_THREADS) {
-            count += ngx_http_profiling_heap_put(h, h->plain, stack,
-                                                 rows[i].set, rows[i].alloc,
-                                                 ngx_http_profiling_heap_none);
+        if (h->query.kind != NGX_PROF_OF_THREADS) {
+            count += ngx_prof_heap_put(h, h->plain, stack,
+                                       rows[i].set, rows[i].alloc,
+                                       ngx_prof_heap_none);
         }
 
         if (rows[i].inuse[0]) {
-            count += ngx_http_profiling_heap_put(h, h->labelled, stack,
-                                                 rows[i].set,
-                                                 ngx_http_profiling_heap_none,
-                                                 rows[i].inuse);
+            count += ngx_prof_heap_put(h, h->labelled, stack,
+                                       rows[i].set,
+                                       ngx_prof_heap_none,
+                                       rows[i].inuse);
         }
     }
 
-    ngx_http_profiling_rawfile_close(h->raw, (uint32_t) count);
+    ngx_prof_rawfile_close(h->raw, (uint32_t) count);
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_heap_put(ngx_http_profiling_heap_profile_t *h,
-    uint32_t process, uint32_t stack, uint32_t set, const int64_t *alloc,
-    const int64_t *inuse)
+ngx_prof_heap_put(ngx_prof_heap_profile_t *h, uint32_t process, uint32_t stack,
+    uint32_t set, const int64_t *alloc, const int64_t *inuse)
 {
     int64_t     values[4];
     ngx_uint_t  n;
@@ -278,12 +265,12 @@ ngx_http_profiling_heap_put(ngx_http_profiling_heap_profile_t *h,
     values[3] = h->sign * inuse[1];
     n = 4;
 
-    if (h->query.kind == NGX_HTTP_PROFILING_OF_THREADS) {
+    if (h->query.kind == NGX_PROF_OF_THREADS) {
         values[0] = values[2];
         n = 1;
     }
 
-    ngx_http_profiling_rawfile_sample(h->raw, process, stack, set, values, n);
+    ngx_prof_rawfile_sample(h->raw, process, stack, set, values, n);
 
     return 1;
 }

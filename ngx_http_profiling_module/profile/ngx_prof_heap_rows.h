@@ -1,13 +1,13 @@
 
 /*
  * A profile of the heap that is being made, and the part of it that writes
- * the tallies of a slot as samples.  Internal to ngx_http_profiling_heap_*.c.
+ * the tallies of a slot as samples.  Internal to ngx_prof_heap_*.c.
  * Worker, normal context.
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HEAP_ROWS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HEAP_ROWS_H_INCLUDED_
+#ifndef _NGX_PROF_HEAP_ROWS_H_INCLUDED_
+#define _NGX_PROF_HEAP_ROWS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -19,14 +19,14 @@
 
 
 /* tallies of a table that are written in one step */
-#define NGX_HTTP_PROFILING_HEAP_CHUNK    64
+#define NGX_PROF_HEAP_CHUNK    64
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_OF_HEAP = 0,
-    NGX_HTTP_PROFILING_OF_ALLOCS,
-    NGX_HTTP_PROFILING_OF_THREADS
-} ngx_http_profiling_heap_kind_e;
+    NGX_PROF_OF_HEAP = 0,
+    NGX_PROF_OF_ALLOCS,
+    NGX_PROF_OF_THREADS
+} ngx_prof_heap_kind_e;
 
 
 typedef struct {
@@ -35,41 +35,41 @@ typedef struct {
     ngx_uint_t                     text;        /* Go's debug=1 */
     ngx_uint_t                     trim;        /* the allocators first */
     ngx_msec_t                     delta;       /* 0: none */
-} ngx_http_profiling_heap_query_t;
+} ngx_prof_heap_query_t;
 
 
 typedef struct {
-    ngx_http_profiling_heap_query_t   query;
-    ngx_pool_t                       *pool;
-    ngx_http_profiling_capture_pt     done;
-    void                             *data;
+    ngx_prof_heap_query_t  query;
+    ngx_pool_t            *pool;
+    ngx_prof_capture_pt    done;
+    void                  *data;
 
-    ngx_uint_t                        slot;     /* being read */
-    ngx_uint_t                        entry;    /* next one of its table */
-    int64_t                           sign;     /* -1: the first reading */
-    uint64_t                          start;    /* ns, of the first reading */
-    uint64_t                          deadline; /* ns, of trims */
-    uint64_t                         *asked;    /* of each slot */
+    ngx_uint_t             slot;                /* being read */
+    ngx_uint_t             entry;               /* next one of its table */
+    int64_t                sign;                /* -1: the first reading */
+    uint64_t               start;               /* ns, of the first reading */
+    uint64_t               deadline; /* ns, of trims */
+    uint64_t              *asked;               /* of each slot */
 
-    ngx_http_profiling_rawfile_t     *raw;
-    uint32_t                          processes;
-    uint32_t                          bytes;    /* strings */
-    uint32_t                          ended;
+    ngx_prof_rawfile_t    *raw;
+    uint32_t               processes;
+    uint32_t               bytes;               /* strings */
+    uint32_t               ended;
 
     /* of the slot that is read */
-    ngx_pid_t                         pid;      /* 0: its owner has ended */
-    uint32_t                          plain;    /* process without labels */
-    uint32_t                          labelled;
-    uint64_t                          roots[NGX_HTTP_PROFILING_ROOTS];
-    ngx_uint_t                        nroots;
+    ngx_pid_t              pid;                 /* 0: its owner has ended */
+    uint32_t               plain;               /* process without labels */
+    uint32_t               labelled;
+    uint64_t               roots[NGX_PROF_ROOTS];
+    ngx_uint_t             nroots;
 
-    ngx_http_profiling_job_t          job;
-} ngx_http_profiling_heap_profile_t;
+    ngx_prof_job_t         job;
+} ngx_prof_heap_profile_t;
 
 
 /* writes the tallies from h->entry to last - 1, at most CHUNK of them */
-void ngx_http_profiling_heap_rows(ngx_http_profiling_heap_profile_t *h,
-    ngx_http_profiling_slot_t *slot, ngx_uint_t last);
+void ngx_prof_heap_rows(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
+    ngx_uint_t last);
 
 
-#endif /* _NGX_HTTP_PROFILING_HEAP_ROWS_H_INCLUDED_ */
+#endif /* _NGX_PROF_HEAP_ROWS_H_INCLUDED_ */

@@ -12,51 +12,50 @@
 
 
 /* places of the hash that are looked at */
-#define NGX_HTTP_PROFILING_NAMES_PROBES  16
+#define NGX_PROF_NAMES_PROBES  16
 
 
 typedef struct {
     uint64_t                      frame;    /* 0: free */
-    char                          name[NGX_HTTP_PROFILING_NAME_LEN];
-} ngx_http_profiling_known_name_t;
+    char                          name[NGX_PROF_NAME_LEN];
+} ngx_prof_known_name_t;
 
 
 /* a lookup that is under way */
 
 typedef struct {
-    ngx_http_profiling_names_pt   done;
-    void                         *data;
-    ngx_uint_t                    n;
-    uint64_t                     *frames;
-    uint64_t                     *pcs;
-} ngx_http_profiling_lookup_t;
+    ngx_prof_names_pt  done;
+    void              *data;
+    ngx_uint_t         n;
+    uint64_t          *frames;
+    uint64_t          *pcs;
+} ngx_prof_lookup_t;
 
 
-static ngx_http_profiling_known_name_t *ngx_http_profiling_names_find(
-    uint64_t frame, ngx_uint_t claim);
-static void ngx_http_profiling_names_looked(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error);
-static void ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l,
-    u_char *p, u_char *last);
+static ngx_prof_known_name_t *ngx_prof_names_find(uint64_t frame,
+    ngx_uint_t claim);
+static void ngx_prof_names_looked(void *data, ngx_int_t rc,
+    ngx_prof_text_t *out, ngx_str_t *error);
+static void ngx_prof_names_line(ngx_prof_lookup_t *l, u_char *p, u_char *last);
 
 
-static ngx_http_profiling_known_name_t
-    ngx_http_profiling_known_names[NGX_HTTP_PROFILING_NAMES];
+static ngx_prof_known_name_t
+    ngx_prof_known_names[NGX_PROF_NAMES];
 
 
 /* claim: an entry that has no name yet, which may replace another's */
 
-static ngx_http_profiling_known_name_t *
-ngx_http_profiling_names_find(uint64_t frame, ngx_uint_t claim)
+static ngx_prof_known_name_t *
+ngx_prof_names_find(uint64_t frame, ngx_uint_t claim)
 {
-    ngx_uint_t                        i, at, first;
-    ngx_http_profiling_known_name_t  *known;
+    ngx_uint_t              i, at, first;
+    ngx_prof_known_name_t  *known;
 
     first = (ngx_uint_t) ((frame * 0x9e3779b97f4a7c15ULL) >> 48);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_NAMES_PROBES; i++) {
-        at = (first + i) & (NGX_HTTP_PROFILING_NAMES - 1);
-        known = &ngx_http_profiling_known_names[at];
+    for (i = 0; i < NGX_PROF_NAMES_PROBES; i++) {
+        at = (first + i) & (NGX_PROF_NAMES - 1);
+        known = &ngx_prof_known_names[at];
 
         if (known->frame == frame) {
             return known;
@@ -71,9 +70,9 @@ ngx_http_profiling_names_find(uint64_t frame, ngx_uint_t claim)
         return NULL;
     }
 
-    if (i == NGX_HTTP_PROFILING_NAMES_PROBES) {
-        at = first & (NGX_HTTP_PROFILING_NAMES - 1);
-        known = &ngx_http_profiling_known_names[at];
+    if (i == NGX_PROF_NAMES_PROBES) {
+        at = first & (NGX_PROF_NAMES - 1);
+        known = &ngx_prof_known_names[at];
     }
 
     known->frame = frame;
@@ -84,48 +83,48 @@ ngx_http_profiling_names_find(uint64_t frame, ngx_uint_t claim)
 
 
 ngx_uint_t
-ngx_http_profiling_names_known(uint64_t frame, ngx_uint_t quick)
+ngx_prof_names_known(uint64_t frame, ngx_uint_t quick)
 {
-    char                              name[NGX_HTTP_PROFILING_NAME_LEN];
-    ngx_http_profiling_known_name_t  *known;
+    char                    name[NGX_PROF_NAME_LEN];
+    ngx_prof_known_name_t  *known;
 
-    if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+    if (frame <= NGX_PROF_FRAME_RESERVED) {
         return 1;
     }
 
-    known = ngx_http_profiling_names_find(frame, 0);
+    known = ngx_prof_names_find(frame, 0);
 
     if (known && known->name[0]) {
         return 1;
     }
 
-    if (!quick || !ngx_http_profiling_frame_exported(frame, name)) {
+    if (!quick || !ngx_prof_frame_exported(frame, name)) {
         return 0;
     }
 
-    known = ngx_http_profiling_names_find(frame, 1);
-    ngx_memcpy(known->name, name, NGX_HTTP_PROFILING_NAME_LEN);
+    known = ngx_prof_names_find(frame, 1);
+    ngx_memcpy(known->name, name, NGX_PROF_NAME_LEN);
 
     return 1;
 }
 
 
 const char *
-ngx_http_profiling_names_get(uint64_t frame)
+ngx_prof_names_get(uint64_t frame)
 {
-    ngx_http_profiling_known_name_t  *known;
+    ngx_prof_known_name_t  *known;
 
-    static char  name[NGX_HTTP_PROFILING_NAME_LEN];
+    static char  name[NGX_PROF_NAME_LEN];
 
-    if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
-        (void) ngx_http_profiling_frame_name(frame, name);
+    if (frame <= NGX_PROF_FRAME_RESERVED) {
+        (void) ngx_prof_frame_name(frame, name);
         return name;
     }
 
-    known = ngx_http_profiling_names_find(frame, 1);
+    known = ngx_prof_names_find(frame, 1);
 
     if (known->name[0] == '\0') {
-        (void) ngx_http_profiling_frame_name(frame, known->name);
+        (void) ngx_prof_frame_name(frame, known->name);
     }
 
     return known->name;
@@ -133,17 +132,16 @@ ngx_http_profiling_names_get(uint64_t frame)
 
 
 ngx_int_t
-ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
-    const uint64_t *frames, ngx_uint_t n, ngx_http_profiling_names_pt done,
-    void *data)
+ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
+    ngx_uint_t n, ngx_prof_names_pt done, void *data)
 {
-    uint64_t                       pc;
-    ngx_str_t                      error;
-    ngx_uint_t                     i;
-    ngx_http_profiling_lookup_t   *l;
-    ngx_http_profiling_rawfile_t  *f;
+    uint64_t             pc;
+    ngx_str_t            error;
+    ngx_uint_t           i;
+    ngx_prof_lookup_t   *l;
+    ngx_prof_rawfile_t  *f;
 
-    l = ngx_pcalloc(pool, sizeof(ngx_http_profiling_lookup_t));
+    l = ngx_pcalloc(pool, sizeof(ngx_prof_lookup_t));
 
     if (l == NULL) {
         return NGX_ERROR;
@@ -161,11 +159,11 @@ ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
 
     for (i = 0; i < n; i++) {
 
-        if (ngx_http_profiling_names_known(frames[i], 0)) {
+        if (ngx_prof_names_known(frames[i], 0)) {
             continue;
         }
 
-        pc = ngx_http_profiling_frame_address(frames[i]);
+        pc = ngx_prof_frame_address(frames[i]);
 
         if (pc) {
             l->frames[l->n] = frames[i];
@@ -177,12 +175,12 @@ ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
         return NGX_OK;
     }
 
-    f = ngx_http_profiling_names_capture(pool, l->pcs, l->n);
+    f = ngx_prof_names_capture(pool, l->pcs, l->n);
 
     if (f == NULL
-        || ngx_http_profiling_encode(pool, log, &f->text,
-                                     ngx_http_profiling_names_looked, l,
-                                     &error)
+        || ngx_prof_encode(pool, log, &f->text,
+                           ngx_prof_names_looked, l,
+                           &error)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -195,10 +193,10 @@ ngx_http_profiling_names(ngx_pool_t *pool, ngx_log_t *log,
 /* "0x4719ae name" a line, for each hit */
 
 static void
-ngx_http_profiling_names_looked(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error)
+ngx_prof_names_looked(void *data, ngx_int_t rc, ngx_prof_text_t *out,
+    ngx_str_t *error)
 {
-    ngx_http_profiling_lookup_t *l = data;
+    ngx_prof_lookup_t *l = data;
 
     u_char       *p, *end, *line, *last, text[512];
     ngx_chain_t  *cl;
@@ -220,7 +218,7 @@ ngx_http_profiling_names_looked(void *data, ngx_int_t rc,
                 continue;
             }
 
-            ngx_http_profiling_names_line(l, text, line);
+            ngx_prof_names_line(l, text, line);
             line = text;
         }
     }
@@ -230,14 +228,13 @@ ngx_http_profiling_names_looked(void *data, ngx_int_t rc,
 
 
 static void
-ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l, u_char *p,
-    u_char *last)
+ngx_prof_names_line(ngx_prof_lookup_t *l, u_char *p, u_char *last)
 {
-    u_char                           *space;
-    uint64_t                          pc;
-    ngx_int_t                         value;
-    ngx_uint_t                        i;
-    ngx_http_profiling_known_name_t  *known;
+    u_char                 *space;
+    uint64_t                pc;
+    ngx_int_t               value;
+    ngx_uint_t              i;
+    ngx_prof_known_name_t  *known;
 
     space = ngx_strlchr(p, last, ' ');
 
@@ -256,11 +253,11 @@ ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l, u_char *p,
     for (i = 0; i < l->n; i++) {
 
         if (l->pcs[i] == pc) {
-            known = ngx_http_profiling_names_find(l->frames[i], 1);
+            known = ngx_prof_names_find(l->frames[i], 1);
 
             (void) ngx_cpystrn((u_char *) known->name, space + 1,
                                ngx_min((size_t) (last - space),
-                                       NGX_HTTP_PROFILING_NAME_LEN));
+                                       NGX_PROF_NAME_LEN));
             break;
         }
     }
@@ -269,47 +266,45 @@ ngx_http_profiling_names_line(ngx_http_profiling_lookup_t *l, u_char *p,
 
 /* one stack of one frame for each; a sample of nothing would be left out */
 
-ngx_http_profiling_rawfile_t *
-ngx_http_profiling_names_capture(ngx_pool_t *pool, const uint64_t *pcs,
-    ngx_uint_t n)
+ngx_prof_rawfile_t *
+ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)
 {
-    ngx_uint_t                         i;
-    ngx_http_profiling_rawfile_t      *f;
-    ngx_http_profiling_raw_process_t   process;
+    ngx_uint_t              i;
+    ngx_prof_rawfile_t     *f;
+    ngx_prof_raw_process_t  process;
 
     static const int64_t  values[] = { 1, 1 };
 
-    f = ngx_http_profiling_rawfile_create(pool, 0);
+    f = ngx_prof_rawfile_create(pool, 0);
     if (f == NULL) {
         return NULL;
     }
 
-    f->header->output = NGX_HTTP_PROFILING_RAW_SYMBOL;
+    f->header->output = NGX_PROF_RAW_SYMBOL;
 
-    ngx_http_profiling_rawfile_maps(f, ngx_pid);
+    ngx_prof_rawfile_maps(f, ngx_pid);
 
     ngx_memzero(&process, sizeof(process));
     process.pid = (uint32_t) ngx_pid;
 
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
-                                   &process, sizeof(process), 1);
+    ngx_prof_rawfile_put(f, NGX_PROF_RAW_PROCESSES,
+                         &process, sizeof(process), 1);
 
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
-
-    for (i = 0; i < n; i++) {
-        (void) ngx_http_profiling_rawfile_stack(f, &pcs[i], 1,
-                                            NGX_HTTP_PROFILING_RAW_ALL_EXACT);
-    }
-
-    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
-
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STACKS);
 
     for (i = 0; i < n; i++) {
-        ngx_http_profiling_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
+        (void) ngx_prof_rawfile_stack(f, &pcs[i], 1, NGX_PROF_RAW_ALL_EXACT);
     }
 
-    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+    ngx_prof_rawfile_close(f, (uint32_t) n);
 
-    return (ngx_http_profiling_rawfile_finish(f) == NGX_OK) ? f : NULL;
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_SAMPLES);
+
+    for (i = 0; i < n; i++) {
+        ngx_prof_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
+    }
+
+    ngx_prof_rawfile_close(f, (uint32_t) n);
+
+    return (ngx_prof_rawfile_finish(f) == NGX_OK) ? f : NULL;
 }

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RAWFILE_CPU_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RAWFILE_CPU_H_INCLUDED_
+#ifndef _NGX_PROF_RAW_CPU_H_INCLUDED_
+#define _NGX_PROF_RAW_CPU_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,20 +16,17 @@
 
 
 /* of the duration, in ns, that ends now; NULL: out of memory */
-ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_create(
-    ngx_pool_t *pool, uint64_t duration);
+ngx_prof_rawfile_t *ngx_prof_rawfile_create(ngx_pool_t *pool,
+    uint64_t duration);
 
 /* a slot; the samples that follow are of its owners */
-void ngx_http_profiling_rawfile_slot(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_reading_t *reading);
+void ngx_prof_rawfile_slot(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
+    const ngx_prof_reading_t *reading);
 
 /* from .. to - 1 of the reading's tallies, at most CHUNK of them */
-void ngx_http_profiling_rawfile_samples(ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_stacks_t *stacks,
-    const ngx_http_profiling_reading_t *reading, ngx_uint_t from,
-    ngx_uint_t to);
+void ngx_prof_rawfile_samples(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
+    const ngx_prof_stacks_t *stacks, const ngx_prof_reading_t *reading,
+    ngx_uint_t from, ngx_uint_t to);
 
 
-#endif /* _NGX_HTTP_PROFILING_RAWFILE_CPU_H_INCLUDED_ */
+#endif /* _NGX_PROF_RAW_CPU_H_INCLUDED_ */

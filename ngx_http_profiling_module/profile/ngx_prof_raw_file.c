@@ -9,29 +9,29 @@
 
 
 /* places of the table of label sets that are looked at */
-#define NGX_HTTP_PROFILING_PROBES  16
+#define NGX_PROF_PROBES  16
 
 
-static const char *const  ngx_http_profiling_strings[] = {
+static const char *const  ngx_prof_strings[] = {
     "samples", "count", "cpu", "nanoseconds", "server", "location",
     "upstream", "state", "pid", "worker"
 };
 
 
-static void ngx_http_profiling_rawfile_string(ngx_http_profiling_rawfile_t *f,
-    const void *data, size_t len);
-static void ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f);
+static void ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data,
+    size_t len);
+static void ngx_prof_rawfile_names(ngx_prof_rawfile_t *f);
 
 
-ngx_http_profiling_rawfile_t *
-ngx_http_profiling_rawfile_open(ngx_pool_t *pool, uint32_t kind)
+ngx_prof_rawfile_t *
+ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind)
 {
-    char                              path[NGX_MAX_PATH];
-    ssize_t                           n;
-    ngx_http_profiling_rawfile_t     *f;
-    ngx_http_profiling_raw_header_t  *h;
+    char                    path[NGX_MAX_PATH];
+    ssize_t                 n;
+    ngx_prof_rawfile_t     *f;
+    ngx_prof_raw_header_t  *h;
 
-    f = ngx_pcalloc(pool, sizeof(ngx_http_profiling_rawfile_t));
+    f = ngx_pcalloc(pool, sizeof(ngx_prof_rawfile_t));
     if (f == NULL) {
         return NULL;
     }
@@ -44,35 +44,33 @@ ngx_http_profiling_rawfile_open(ngx_pool_t *pool, uint32_t kind)
     }
 
     f->pool = pool;
-    f->zone = ngx_http_profiling_process.zone;
+    f->zone = ngx_prof_process.zone;
 
-    ngx_http_profiling_text_init(&f->text, pool);
+    ngx_prof_text_init(&f->text, pool);
 
-    h = ngx_http_profiling_text_reserve(&f->text,
-                                    sizeof(ngx_http_profiling_raw_header_t));
+    h = ngx_prof_text_reserve(&f->text, sizeof(ngx_prof_raw_header_t));
     if (h == NULL) {
         return NULL;
     }
 
-    ngx_memzero(h, sizeof(ngx_http_profiling_raw_header_t));
-    ngx_memcpy(h->magic, NGX_HTTP_PROFILING_RAW_MAGIC,
-               NGX_HTTP_PROFILING_RAW_MAGIC_LEN);
+    ngx_memzero(h, sizeof(ngx_prof_raw_header_t));
+    ngx_memcpy(h->magic, NGX_PROF_RAW_MAGIC, NGX_PROF_RAW_MAGIC_LEN);
 
-    h->version = NGX_HTTP_PROFILING_RAW_VERSION;
-    h->header_size = sizeof(ngx_http_profiling_raw_header_t);
-    h->output = NGX_HTTP_PROFILING_RAW_PPROF;
+    h->version = NGX_PROF_RAW_VERSION;
+    h->header_size = sizeof(ngx_prof_raw_header_t);
+    h->output = NGX_PROF_RAW_PPROF;
     h->kind = kind;
 
     f->header = h;
 
-    ngx_http_profiling_rawfile_names(f);
+    ngx_prof_rawfile_names(f);
 
     /* the main program is the first mapping of a profile */
 
     n = readlink("/proc/self/exe", path, sizeof(path));
 
     if (n > 0) {
-        h->program = ngx_http_profiling_rawfile_one(f, path, n);
+        h->program = ngx_prof_rawfile_one(f, path, n);
     }
 
     return f;
@@ -80,11 +78,10 @@ ngx_http_profiling_rawfile_open(ngx_pool_t *pool, uint32_t kind)
 
 
 void
-ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
-    uint32_t type)
+ngx_prof_rawfile_section(ngx_prof_rawfile_t *f, uint32_t type)
 {
-    f->section = ngx_http_profiling_text_reserve(&f->text,
-                                   sizeof(ngx_http_profiling_raw_section_t));
+    f->section = ngx_prof_text_reserve(&f->text,
+                                   sizeof(ngx_prof_raw_section_t));
     if (f->section) {
         f->section->type = type;
     }
@@ -94,8 +91,7 @@ ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
 
 
 void
-ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
-    uint32_t count)
+ngx_prof_rawfile_close(ngx_prof_rawfile_t *f, uint32_t count)
 {
     static const u_char  zeros[8];
 
@@ -106,32 +102,31 @@ ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
     f->section->count = count;
     f->section->size = f->text.size - f->start;
 
-    ngx_http_profiling_text_write(&f->text, zeros, -f->section->size & 7);
+    ngx_prof_text_write(&f->text, zeros, -f->section->size & 7);
 }
 
 
 void
-ngx_http_profiling_rawfile_put(ngx_http_profiling_rawfile_t *f, uint32_t type,
-    const void *data, size_t size, uint32_t count)
+ngx_prof_rawfile_put(ngx_prof_rawfile_t *f, uint32_t type, const void *data,
+    size_t size, uint32_t count)
 {
-    ngx_http_profiling_rawfile_section(f, type);
-    ngx_http_profiling_text_write(&f->text, data, size);
-    ngx_http_profiling_rawfile_close(f, count);
+    ngx_prof_rawfile_section(f, type);
+    ngx_prof_text_write(&f->text, data, size);
+    ngx_prof_rawfile_close(f, count);
 }
 
 
 static void
-ngx_http_profiling_rawfile_string(ngx_http_profiling_rawfile_t *f,
-    const void *data, size_t len)
+ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data, size_t len)
 {
-    static const u_char              zeros[4];
-    ngx_http_profiling_raw_string_t  s;
+    static const u_char    zeros[4];
+    ngx_prof_raw_string_t  s;
 
     s.len = (uint32_t) len;
 
-    ngx_http_profiling_text_write(&f->text, &s, sizeof(s));
-    ngx_http_profiling_text_write(&f->text, data, len);
-    ngx_http_profiling_text_write(&f->text, zeros, -len & 3);
+    ngx_prof_text_write(&f->text, &s, sizeof(s));
+    ngx_prof_text_write(&f->text, data, len);
+    ngx_prof_text_write(&f->text, zeros, -len & 3);
 
     f->strings++;
 }
@@ -140,100 +135,97 @@ ngx_http_profiling_rawfile_string(ngx_http_profiling_rawfile_t *f,
 /* the names of all places and upstreams, so that an index tells the string */
 
 static void
-ngx_http_profiling_rawfile_names(ngx_http_profiling_rawfile_t *f)
+ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
 {
-    uint32_t                     n;
-    ngx_uint_t                   i;
-    const char                  *name;
-    ngx_http_profiling_place_t  *place;
+    uint32_t           n;
+    ngx_uint_t         i;
+    const char        *name;
+    ngx_prof_place_t  *place;
 
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STRINGS);
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_S_STATES - 1; i++) {
-        name = ngx_http_profiling_strings[i];
-        ngx_http_profiling_rawfile_string(f, name, ngx_strlen(name));
+    for (i = 0; i < NGX_PROF_S_STATES - 1; i++) {
+        name = ngx_prof_strings[i];
+        ngx_prof_rawfile_string(f, name, ngx_strlen(name));
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_STATES; i++) {
-        name = ngx_http_profiling_request_state_name(i);
-        ngx_http_profiling_rawfile_string(f, name, ngx_strlen(name));
+    for (i = 0; i < NGX_PROF_STATES; i++) {
+        name = ngx_prof_request_state_name(i);
+        ngx_prof_rawfile_string(f, name, ngx_strlen(name));
     }
 
     f->places = f->strings;
-    n = (uint32_t) ngx_http_profiling_load_acquire(&f->zone->place_n);
+    n = (uint32_t) ngx_prof_load_acquire(&f->zone->place_n);
 
     for (i = 0; i < n; i++) {
-        place = ngx_http_profiling_zone_place(f->zone, i);
-        ngx_http_profiling_rawfile_string(f, place->server,
-                                          place->server_len);
-        ngx_http_profiling_rawfile_string(f, place->location,
-                                          place->location_len);
+        place = ngx_prof_zone_place(f->zone, i);
+        ngx_prof_rawfile_string(f, place->server, place->server_len);
+        ngx_prof_rawfile_string(f, place->location, place->location_len);
     }
 
     f->upstreams = f->strings;
-    n = (uint32_t) ngx_http_profiling_load_acquire(&f->zone->upstream_n);
+    n = (uint32_t) ngx_prof_load_acquire(&f->zone->upstream_n);
     f->upstream_n = n;
 
     for (i = 0; i < n; i++) {
-        ngx_http_profiling_rawfile_string(f, f->zone->upstream[i].name,
-                                          f->zone->upstream[i].len);
+        ngx_prof_rawfile_string(f, f->zone->upstream[i].name,
+                                f->zone->upstream[i].len);
     }
 
-    ngx_http_profiling_rawfile_close(f, f->strings);
+    ngx_prof_rawfile_close(f, f->strings);
 }
 
 
 void
-ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_raw_type_t *types, uint32_t n)
+ngx_prof_rawfile_types(ngx_prof_rawfile_t *f, const ngx_prof_raw_type_t *types,
+    uint32_t n)
 {
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_TYPES, types,
-                                   n * sizeof(ngx_http_profiling_raw_type_t),
-                                   n);
+    ngx_prof_rawfile_put(f, NGX_PROF_RAW_TYPES, types,
+                         n * sizeof(ngx_prof_raw_type_t),
+                         n);
 }
 
 
 uint32_t
-ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
-    const void *data, size_t len)
+ngx_prof_rawfile_one(ngx_prof_rawfile_t *f, const void *data, size_t len)
 {
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STRINGS);
-    ngx_http_profiling_rawfile_string(f, data, len);
-    ngx_http_profiling_rawfile_close(f, 1);
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
+    ngx_prof_rawfile_string(f, data, len);
+    ngx_prof_rawfile_close(f, 1);
 
     return f->strings;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
-    uint32_t label, ngx_http_profiling_raw_label_t *labels)
+ngx_prof_rawfile_place(ngx_prof_rawfile_t *f, uint32_t label,
+    ngx_prof_raw_label_t *labels)
 {
-    uint32_t                     place, upstream;
-    ngx_uint_t                   n;
-    ngx_http_profiling_place_t  *p;
+    uint32_t           place, upstream;
+    ngx_uint_t         n;
+    ngx_prof_place_t  *p;
 
     n = 0;
-    place = ngx_http_profiling_label_place(label);
+    place = ngx_prof_label_place(label);
 
     if (place && place <= (f->upstreams - f->places) / 2) {
-        p = ngx_http_profiling_zone_place(f->zone, place - 1);
+        p = ngx_prof_zone_place(f->zone, place - 1);
 
         if (p->server_len) {
-            labels[n].key = NGX_HTTP_PROFILING_S_SERVER;
+            labels[n].key = NGX_PROF_S_SERVER;
             labels[n++].str = f->places + 2 * place - 1;
         }
 
         if (p->has_location) {
-            labels[n].key = NGX_HTTP_PROFILING_S_LOCATION;
+            labels[n].key = NGX_PROF_S_LOCATION;
             labels[n++].str = f->places + 2 * place;
         }
     }
 
-    upstream = ngx_http_profiling_label_upstream(label);
+    upstream = ngx_prof_label_upstream(label);
 
     if (upstream && f->upstreams + upstream + 1 <= f->strings) {
-        labels[n].key = NGX_HTTP_PROFILING_S_UPSTREAM;
+        labels[n].key = NGX_PROF_S_UPSTREAM;
         labels[n++].str = f->upstreams + upstream + 1;
     }
 
@@ -241,18 +233,17 @@ ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
 }
 
 
-ngx_http_profiling_known_t *
-ngx_http_profiling_rawfile_known(ngx_http_profiling_rawfile_t *f,
-    uint32_t label, uint64_t size)
+ngx_prof_known_t *
+ngx_prof_rawfile_known(ngx_prof_rawfile_t *f, uint32_t label, uint64_t size)
 {
-    uint64_t                     at;
-    ngx_uint_t                   probe;
-    ngx_http_profiling_known_t  *known;
+    uint64_t           at;
+    ngx_uint_t         probe;
+    ngx_prof_known_t  *known;
 
     at = (label ^ size << 32 ^ size) * 0x9e3779b97f4a7c15ULL >> 40;
 
     for (probe = 1; /* void */ ; probe++, at++) {
-        known = &f->known[at & (NGX_HTTP_PROFILING_LABELS - 1)];
+        known = &f->known[at & (NGX_PROF_LABELS - 1)];
 
         if (known->set == 0) {
             break;
@@ -262,7 +253,7 @@ ngx_http_profiling_rawfile_known(ngx_http_profiling_rawfile_t *f,
             return known;
         }
 
-        if (probe == NGX_HTTP_PROFILING_PROBES) {
+        if (probe == NGX_PROF_PROBES) {
             break;
         }
     }
@@ -276,93 +267,89 @@ ngx_http_profiling_rawfile_known(ngx_http_profiling_rawfile_t *f,
 
 
 uint32_t
-ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_raw_label_t *labels, uint32_t n)
+ngx_prof_rawfile_labelset(ngx_prof_rawfile_t *f,
+    const ngx_prof_raw_label_t *labels, uint32_t n)
 {
-    ngx_http_profiling_raw_labelset_t  set;
+    ngx_prof_raw_labelset_t  set;
 
     set.count = n;
     set.reserved = 0;
 
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_LABELSETS);
-    ngx_http_profiling_text_write(&f->text, &set, sizeof(set));
-    ngx_http_profiling_text_write(&f->text, labels,
-                                  n * sizeof(ngx_http_profiling_raw_label_t));
-    ngx_http_profiling_rawfile_close(f, 1);
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_LABELSETS);
+    ngx_prof_text_write(&f->text, &set, sizeof(set));
+    ngx_prof_text_write(&f->text, labels, n * sizeof(ngx_prof_raw_label_t));
+    ngx_prof_rawfile_close(f, 1);
 
     return ++f->labelsets;
 }
 
 
 uint32_t
-ngx_http_profiling_rawfile_stack(ngx_http_profiling_rawfile_t *f,
-    const uint64_t *pcs, ngx_uint_t depth, uint32_t flags)
+ngx_prof_rawfile_stack(ngx_prof_rawfile_t *f, const uint64_t *pcs,
+    ngx_uint_t depth, uint32_t flags)
 {
-    ngx_http_profiling_raw_stack_t  stack;
+    ngx_prof_raw_stack_t  stack;
 
     stack.depth = (uint32_t) depth;
     stack.flags = flags;
 
-    ngx_http_profiling_text_write(&f->text, &stack, sizeof(stack));
-    ngx_http_profiling_text_write(&f->text, pcs, depth * sizeof(uint64_t));
+    ngx_prof_text_write(&f->text, &stack, sizeof(stack));
+    ngx_prof_text_write(&f->text, pcs, depth * sizeof(uint64_t));
 
     return f->stacks++;
 }
 
 
 void
-ngx_http_profiling_rawfile_sample(ngx_http_profiling_rawfile_t *f,
-    uint32_t process, uint32_t stack, uint32_t labels, const int64_t *values,
-    ngx_uint_t n)
+ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
+    uint32_t stack, uint32_t labels, const int64_t *values, ngx_uint_t n)
 {
-    ngx_http_profiling_raw_sample_t  sample;
+    ngx_prof_raw_sample_t  sample;
 
     sample.process = process;
     sample.stack = stack;
     sample.labels = labels;
     sample.reserved = 0;
 
-    ngx_http_profiling_text_write(&f->text, &sample, sizeof(sample));
-    ngx_http_profiling_text_write(&f->text, values, n * sizeof(int64_t));
+    ngx_prof_text_write(&f->text, &sample, sizeof(sample));
+    ngx_prof_text_write(&f->text, values, n * sizeof(int64_t));
 }
 
 
 void
-ngx_http_profiling_rawfile_rows(ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    const ngx_http_profiling_row_t *rows, ngx_uint_t n)
+ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f, const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, const ngx_prof_row_t *rows, ngx_uint_t n)
 {
     uint32_t    first;
-    uint64_t    pcs[NGX_HTTP_PROFILING_ROW_FRAMES];
+    uint64_t    pcs[NGX_PROF_ROW_FRAMES];
     ngx_uint_t  i, depth;
 
     first = f->stacks;
 
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STACKS);
 
     for (i = 0; i < n; i++) {
-        depth = ngx_http_profiling_stacks_frames(stacks, size, rows[i].node,
-                                         pcs, NGX_HTTP_PROFILING_ROW_FRAMES);
-        (void) ngx_http_profiling_rawfile_stack(f, pcs, depth - 1, 0);
+        depth = ngx_prof_stacks_frames(stacks, size, rows[i].node,
+                                         pcs, NGX_PROF_ROW_FRAMES);
+        (void) ngx_prof_rawfile_stack(f, pcs, depth - 1, 0);
     }
 
-    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+    ngx_prof_rawfile_close(f, (uint32_t) n);
 
-    ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_SAMPLES);
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_SAMPLES);
 
     for (i = 0; i < n; i++) {
-        ngx_http_profiling_rawfile_sample(f, rows[i].process,
-                                          first + (uint32_t) i,
-                                          rows[i].labels, rows[i].values, 2);
+        ngx_prof_rawfile_sample(f, rows[i].process,
+                                first + (uint32_t) i,
+                                rows[i].labels, rows[i].values, 2);
     }
 
-    ngx_http_profiling_rawfile_close(f, (uint32_t) n);
+    ngx_prof_rawfile_close(f, (uint32_t) n);
 }
 
 
 void
-ngx_http_profiling_rawfile_comment(ngx_http_profiling_rawfile_t *f,
-    const char *format, ...)
+ngx_prof_rawfile_comment(ngx_prof_rawfile_t *f, const char *format, ...)
 {
     u_char    *p, text[256];
     va_list    args;
@@ -379,37 +366,35 @@ ngx_http_profiling_rawfile_comment(ngx_http_profiling_rawfile_t *f,
         return;
     }
 
-    *string = ngx_http_profiling_rawfile_one(f, text, p - text);
+    *string = ngx_prof_rawfile_one(f, text, p - text);
 }
 
 
 void
-ngx_http_profiling_rawfile_ended(ngx_http_profiling_rawfile_t *f,
-    uint64_t start)
+ngx_prof_rawfile_ended(ngx_prof_rawfile_t *f, uint64_t start)
 {
-    f->header->time_nanos = (int64_t) ngx_http_profiling_time() * 1000000;
+    f->header->time_nanos = (int64_t) ngx_prof_time() * 1000000;
 
     if (start) {
-        f->header->duration_nanos = (int64_t) (ngx_http_profiling_clock()
-                                               - start);
+        f->header->duration_nanos = (int64_t) (ngx_prof_clock() - start);
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f)
+ngx_prof_rawfile_finish(ngx_prof_rawfile_t *f)
 {
     if (f->dropped) {
-        ngx_http_profiling_rawfile_comment(f,
+        ngx_prof_rawfile_comment(f,
                         "%uL samples were dropped: the table of stacks in "
                         "the profiling zone is full", f->dropped);
     }
 
     if (f->comments.nelts) {
-        ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_COMMENTS,
-                                       f->comments.elts,
-                                       f->comments.nelts * sizeof(uint32_t),
-                                       (uint32_t) f->comments.nelts);
+        ngx_prof_rawfile_put(f, NGX_PROF_RAW_COMMENTS,
+                             f->comments.elts,
+                             f->comments.nelts * sizeof(uint32_t),
+                             (uint32_t) f->comments.nelts);
     }
 
     f->header->total_size = f->text.size;

@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RAWFILE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RAWFILE_H_INCLUDED_
+#ifndef _NGX_PROF_RAW_FILE_H_INCLUDED_
+#define _NGX_PROF_RAW_FILE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,31 +23,31 @@
 
 
 /* samples written by one call of rawfile_samples() */
-#define NGX_HTTP_PROFILING_CHUNK     256
+#define NGX_PROF_CHUNK     256
 
 /* distinct labels that are found again, a power of two */
-#define NGX_HTTP_PROFILING_LABELS    8192
+#define NGX_PROF_LABELS    8192
 
 /* frames of a row with its root, and with the function that waits */
-#define NGX_HTTP_PROFILING_ROW_FRAMES  (NGX_HTTP_PROFILING_FRAMES + 2)
+#define NGX_PROF_ROW_FRAMES  (NGX_PROF_FRAMES + 2)
 
 
 /* strings that each capture has, in their order */
 
 typedef enum {
-    NGX_HTTP_PROFILING_S_NONE = 0,
-    NGX_HTTP_PROFILING_S_SAMPLES,
-    NGX_HTTP_PROFILING_S_COUNT,
-    NGX_HTTP_PROFILING_S_CPU,
-    NGX_HTTP_PROFILING_S_NANOSECONDS,
-    NGX_HTTP_PROFILING_S_SERVER,
-    NGX_HTTP_PROFILING_S_LOCATION,
-    NGX_HTTP_PROFILING_S_UPSTREAM,
-    NGX_HTTP_PROFILING_S_STATE,
-    NGX_HTTP_PROFILING_S_PID,
-    NGX_HTTP_PROFILING_S_WORKER,
-    NGX_HTTP_PROFILING_S_STATES          /* the first of the states' names */
-} ngx_http_profiling_string_e;
+    NGX_PROF_S_NONE = 0,
+    NGX_PROF_S_SAMPLES,
+    NGX_PROF_S_COUNT,
+    NGX_PROF_S_CPU,
+    NGX_PROF_S_NANOSECONDS,
+    NGX_PROF_S_SERVER,
+    NGX_PROF_S_LOCATION,
+    NGX_PROF_S_UPSTREAM,
+    NGX_PROF_S_STATE,
+    NGX_PROF_S_PID,
+    NGX_PROF_S_WORKER,
+    NGX_PROF_S_STATES                    /* the first of the states' names */
+} ngx_prof_string_e;
 
 
 /* an entry of a table at the first reading */
@@ -55,23 +55,23 @@ typedef enum {
 typedef struct {
     uint64_t                      count;
     uint64_t                      value;
-} ngx_http_profiling_base_t;
+} ngx_prof_base_t;
 
 
 /* a slot at the first reading, and what its table has more at the last one */
 
 typedef struct {
-    ngx_uint_t                    wanted;       /* it was read */
-    ngx_pid_t                     pid;          /* of its owner then */
-    uint64_t                      worker;       /* ngx_worker */
-    uint64_t                      epoch;
-    uint64_t                      dropped;      /* first, then the difference */
-    ngx_uint_t                    n;            /* entries in base */
-    ngx_http_profiling_base_t    *base;
-    ngx_uint_t                    last;         /* entries at the last one */
-    ngx_uint_t                    tallies;      /* in tally */
-    ngx_http_profiling_tally_t   *tally;        /* NULL: not read again */
-} ngx_http_profiling_reading_t;
+    ngx_uint_t         wanted;                  /* it was read */
+    ngx_pid_t          pid;                     /* of its owner then */
+    uint64_t           worker;                  /* ngx_worker */
+    uint64_t           epoch;
+    uint64_t           dropped;                 /* first, then the difference */
+    ngx_uint_t         n;                       /* entries in base */
+    ngx_prof_base_t   *base;
+    ngx_uint_t         last;                    /* entries at the last one */
+    ngx_uint_t         tallies;                 /* in tally */
+    ngx_prof_tally_t  *tally;                   /* NULL: not read again */
+} ngx_prof_reading_t;
 
 
 /* a sample of a table, with its number and its time */
@@ -81,7 +81,7 @@ typedef struct {
     uint32_t                      labels;
     uint32_t                      process;
     int64_t                       values[2];
-} ngx_http_profiling_row_t;
+} ngx_prof_row_t;
 
 
 /* a set of labels that is found again */
@@ -90,101 +90,95 @@ typedef struct {
     uint64_t                      size;         /* class of a block, or 0 */
     uint32_t                      label;
     uint32_t                      set;          /* 0: it is to be written */
-} ngx_http_profiling_known_t;
+} ngx_prof_known_t;
 
 
 typedef struct {
-    ngx_http_profiling_text_t     text;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_pool_t                   *pool;
-    off_t                         start;        /* of the open section */
-    uint32_t                      places;       /* string before the first */
-    uint32_t                      upstreams;
-    uint32_t                      upstream_n;   /* names behind it */
-    uint32_t                      strings;      /* written so far */
-    uint32_t                      mapsets;
-    ngx_array_t                   processes;    /* pid_t */
-    uint32_t                      labelsets;
-    uint32_t                      stacks;
-    ngx_str_t                     maps;         /* of the latest mapset */
-    uint64_t                      dropped;
-    ngx_array_t                   comments;     /* uint32_t, strings */
-    ngx_http_profiling_known_t    known[NGX_HTTP_PROFILING_LABELS];
+    ngx_prof_text_t     text;
+    ngx_prof_zone_t    *zone;
+    ngx_pool_t         *pool;
+    off_t               start;                  /* of the open section */
+    uint32_t            places;                 /* string before the first */
+    uint32_t            upstreams;
+    uint32_t            upstream_n;             /* names behind it */
+    uint32_t            strings;                /* written so far */
+    uint32_t            mapsets;
+    ngx_array_t         processes;              /* pid_t */
+    uint32_t            labelsets;
+    uint32_t            stacks;
+    ngx_str_t           maps;                   /* of the latest mapset */
+    uint64_t            dropped;
+    ngx_array_t         comments;               /* uint32_t, strings */
+    ngx_prof_known_t    known[NGX_PROF_LABELS];
 
-    ngx_http_profiling_raw_header_t   *header;
-    ngx_http_profiling_raw_section_t  *section; /* the open one */
-} ngx_http_profiling_rawfile_t;
+    ngx_prof_raw_header_t   *header;
+    ngx_prof_raw_section_t  *section; /* the open one */
+} ngx_prof_rawfile_t;
 
 
 /*
  * All is read: the time of the profile is now, and if it is a delta that has
  * begun at start, monotonic ns, not 0, it lasted since then.
  */
-void ngx_http_profiling_rawfile_ended(ngx_http_profiling_rawfile_t *f,
-    uint64_t start);
+void ngx_prof_rawfile_ended(ngx_prof_rawfile_t *f, uint64_t start);
 
 /* NGX_OK: f->text is complete; NGX_ERROR: out of memory */
-ngx_int_t ngx_http_profiling_rawfile_finish(ngx_http_profiling_rawfile_t *f);
+ngx_int_t ngx_prof_rawfile_finish(ngx_prof_rawfile_t *f);
 
 
 /*
  * For writers of other kinds of profiles.  open() begins a capture and leaves
  * types, period and times to the caller, who fills f->header.
  */
-ngx_http_profiling_rawfile_t *ngx_http_profiling_rawfile_open(
-    ngx_pool_t *pool, uint32_t kind);
-void ngx_http_profiling_rawfile_types(ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_raw_type_t *types, uint32_t n);
+ngx_prof_rawfile_t *ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind);
+void ngx_prof_rawfile_types(ngx_prof_rawfile_t *f,
+    const ngx_prof_raw_type_t *types, uint32_t n);
 
 /* begins a section, and ends it; between them its text is written */
-void ngx_http_profiling_rawfile_section(ngx_http_profiling_rawfile_t *f,
-    uint32_t type);
-void ngx_http_profiling_rawfile_close(ngx_http_profiling_rawfile_t *f,
-    uint32_t count);
+void ngx_prof_rawfile_section(ngx_prof_rawfile_t *f, uint32_t type);
+void ngx_prof_rawfile_close(ngx_prof_rawfile_t *f, uint32_t count);
 
 /* a whole section */
-void ngx_http_profiling_rawfile_put(ngx_http_profiling_rawfile_t *f,
-    uint32_t type, const void *data, size_t size, uint32_t count);
+void ngx_prof_rawfile_put(ngx_prof_rawfile_t *f, uint32_t type,
+    const void *data, size_t size, uint32_t count);
 
 /* within a section of stacks; the number of the stack */
-uint32_t ngx_http_profiling_rawfile_stack(ngx_http_profiling_rawfile_t *f,
-    const uint64_t *pcs, ngx_uint_t depth, uint32_t flags);
+uint32_t ngx_prof_rawfile_stack(ngx_prof_rawfile_t *f, const uint64_t *pcs,
+    ngx_uint_t depth, uint32_t flags);
 
 /* within a section of samples; n: as many values as there are types */
-void ngx_http_profiling_rawfile_sample(ngx_http_profiling_rawfile_t *f,
-    uint32_t process, uint32_t stack, uint32_t labels, const int64_t *values,
-    ngx_uint_t n);
+void ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
+    uint32_t stack, uint32_t labels, const int64_t *values, ngx_uint_t n);
 
 /*
  * Sections of the stacks and of the samples of rows of a table; the roots of
  * the stacks are left out, they tell the process.
  */
-void ngx_http_profiling_rawfile_rows(ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_stacks_t *stacks, ngx_uint_t size,
-    const ngx_http_profiling_row_t *rows, ngx_uint_t n);
+void ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f,
+    const ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    const ngx_prof_row_t *rows, ngx_uint_t n);
 
 /* a string in a section of its own; its number */
-uint32_t ngx_http_profiling_rawfile_one(ngx_http_profiling_rawfile_t *f,
-    const void *data, size_t len);
+uint32_t ngx_prof_rawfile_one(ngx_prof_rawfile_t *f, const void *data,
+    size_t len);
 
 
 /* labels of a place and an upstream, at most 3; their number */
-ngx_uint_t ngx_http_profiling_rawfile_place(ngx_http_profiling_rawfile_t *f,
-    uint32_t label, ngx_http_profiling_raw_label_t *labels);
+ngx_uint_t ngx_prof_rawfile_place(ngx_prof_rawfile_t *f, uint32_t label,
+    ngx_prof_raw_label_t *labels);
 
 /*
  * The set of a label and, of memory, the class of a block's size, or 0.  If
  * its set is 0, the caller writes one and puts its number there at once.
  */
-ngx_http_profiling_known_t *ngx_http_profiling_rawfile_known(
-    ngx_http_profiling_rawfile_t *f, uint32_t label, uint64_t size);
+ngx_prof_known_t *ngx_prof_rawfile_known(ngx_prof_rawfile_t *f, uint32_t label,
+    uint64_t size);
 
 /* the number of a set that is written */
-uint32_t ngx_http_profiling_rawfile_labelset(ngx_http_profiling_rawfile_t *f,
-    const ngx_http_profiling_raw_label_t *labels, uint32_t n);
+uint32_t ngx_prof_rawfile_labelset(ngx_prof_rawfile_t *f,
+    const ngx_prof_raw_label_t *labels, uint32_t n);
 
-void ngx_http_profiling_rawfile_comment(ngx_http_profiling_rawfile_t *f,
-    const char *format, ...);
+void ngx_prof_rawfile_comment(ngx_prof_rawfile_t *f, const char *format, ...);
 
 
-#endif /* _NGX_HTTP_PROFILING_RAWFILE_H_INCLUDED_ */
+#endif /* _NGX_PROF_RAW_FILE_H_INCLUDED_ */

@@ -6,21 +6,20 @@
 
 
 /* bytes of /proc/<pid>/maps that are looked at */
-#define NGX_HTTP_PROFILING_MAPS  1048576
+#define NGX_PROF_MAPS  1048576
 
 
-static ngx_int_t ngx_http_profiling_rawfile_read_maps(
-    ngx_http_profiling_rawfile_t *f, ngx_pid_t pid, ngx_str_t *maps);
-static void ngx_http_profiling_rawfile_executable(ngx_str_t *maps);
+static ngx_int_t ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f,
+    ngx_pid_t pid, ngx_str_t *maps);
+static void ngx_prof_rawfile_executable(ngx_str_t *maps);
 
 
 uint32_t
-ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, uint64_t worker)
+ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 {
-    ngx_pid_t                         *known;
-    ngx_uint_t                         i;
-    ngx_http_profiling_raw_process_t   process;
+    ngx_pid_t              *known;
+    ngx_uint_t              i;
+    ngx_prof_raw_process_t  process;
 
     known = f->processes.elts;
 
@@ -40,53 +39,51 @@ ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
 
     *known = pid;
 
-    ngx_http_profiling_rawfile_maps(f, pid);
+    ngx_prof_rawfile_maps(f, pid);
 
     process.pid = (uint32_t) pid;
     process.mapset = f->mapsets - 1;
-    process.labels = ngx_http_profiling_rawfile_worker(f, pid, worker);
+    process.labels = ngx_prof_rawfile_worker(f, pid, worker);
     process.reserved = 0;
 
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
-                                   &process, sizeof(process), 1);
+    ngx_prof_rawfile_put(f, NGX_PROF_RAW_PROCESSES,
+                         &process, sizeof(process), 1);
 
     return (uint32_t) f->processes.nelts - 1;
 }
 
 
 uint32_t
-ngx_http_profiling_rawfile_worker(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, uint64_t worker)
+ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 {
-    ngx_http_profiling_raw_label_t  labels[2];
+    ngx_prof_raw_label_t  labels[2];
 
     ngx_memzero(labels, sizeof(labels));
 
-    labels[0].key = NGX_HTTP_PROFILING_S_PID;
-    labels[0].str = NGX_HTTP_PROFILING_RAW_NONE;
+    labels[0].key = NGX_PROF_S_PID;
+    labels[0].str = NGX_PROF_RAW_NONE;
     labels[0].num = pid;
-    labels[1].key = NGX_HTTP_PROFILING_S_WORKER;
-    labels[1].str = NGX_HTTP_PROFILING_RAW_NONE;
+    labels[1].key = NGX_PROF_S_WORKER;
+    labels[1].str = NGX_PROF_RAW_NONE;
     labels[1].num = (int64_t) worker;
 
-    return ngx_http_profiling_rawfile_labelset(f, labels, 2);
+    return ngx_prof_rawfile_labelset(f, labels, 2);
 }
 
 
 /* workers with the same mappings as the one before share its set */
 
 void
-ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid)
+ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
 {
-    ngx_str_t                        maps;
-    ngx_http_profiling_raw_mapset_t  mapset;
+    ngx_str_t              maps;
+    ngx_prof_raw_mapset_t  mapset;
 
     /* a worker that has ended had the mappings of its siblings */
 
     if ((pid == 0
-         || ngx_http_profiling_rawfile_read_maps(f, pid, &maps) != NGX_OK)
-        && ngx_http_profiling_rawfile_read_maps(f, ngx_pid, &maps) != NGX_OK)
+         || ngx_prof_rawfile_read_maps(f, pid, &maps) != NGX_OK)
+        && ngx_prof_rawfile_read_maps(f, ngx_pid, &maps) != NGX_OK)
     {
         ngx_str_null(&maps);
     }
@@ -100,10 +97,9 @@ ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
     }
 
     mapset.nmappings = 0;
-    mapset.maps = ngx_http_profiling_rawfile_one(f, maps.data, maps.len);
+    mapset.maps = ngx_prof_rawfile_one(f, maps.data, maps.len);
 
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_MAPSETS, &mapset,
-                                   sizeof(mapset), 1);
+    ngx_prof_rawfile_put(f, NGX_PROF_RAW_MAPSETS, &mapset, sizeof(mapset), 1);
 
     f->maps = maps;
     f->mapsets++;
@@ -111,8 +107,8 @@ ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
 
 
 static ngx_int_t
-ngx_http_profiling_rawfile_read_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, ngx_str_t *maps)
+ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid,
+    ngx_str_t *maps)
 {
     int      fd;
     char     path[sizeof("/proc//maps") + NGX_INT64_LEN];
@@ -144,7 +140,7 @@ ngx_http_profiling_rawfile_read_maps(ngx_http_profiling_rawfile_t *f,
             continue;
         }
 
-        if (size == NGX_HTTP_PROFILING_MAPS) {
+        if (size == NGX_PROF_MAPS) {
             break;
         }
 
@@ -164,7 +160,7 @@ ngx_http_profiling_rawfile_read_maps(ngx_http_profiling_rawfile_t *f,
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_rawfile_executable(maps);
+    ngx_prof_rawfile_executable(maps);
 
     return NGX_OK;
 }
@@ -173,7 +169,7 @@ ngx_http_profiling_rawfile_read_maps(ngx_http_profiling_rawfile_t *f,
 /* keeps the rows of executable mappings: "start-end r-xp ...", proc(5) */
 
 static void
-ngx_http_profiling_rawfile_executable(ngx_str_t *maps)
+ngx_prof_rawfile_executable(ngx_str_t *maps)
 {
     u_char  *p, *last, *to, *end, *space;
 

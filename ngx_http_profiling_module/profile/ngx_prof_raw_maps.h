@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_RAWFILE_MAPS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_RAWFILE_MAPS_H_INCLUDED_
+#ifndef _NGX_PROF_RAW_MAPS_H_INCLUDED_
+#define _NGX_PROF_RAW_MAPS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,16 +17,15 @@
  * The number of a process, which is written with the labels pid and worker
  * when it is first met; worker: ngx_worker.
  */
-uint32_t ngx_http_profiling_rawfile_process(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, uint64_t worker);
+uint32_t ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid,
+    uint64_t worker);
 
 /* for those who number processes themselves: the set of these two labels */
-uint32_t ngx_http_profiling_rawfile_worker(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid, uint64_t worker);
+uint32_t ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid,
+    uint64_t worker);
 
 /* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
-void ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid);
+void ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid);
 
 
-#endif /* _NGX_HTTP_PROFILING_RAWFILE_MAPS_H_INCLUDED_ */
+#endif /* _NGX_PROF_RAW_MAPS_H_INCLUDED_ */

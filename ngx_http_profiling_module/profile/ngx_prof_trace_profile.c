@@ -21,137 +21,128 @@
 
 
 /* ms between two readings of the rings */
-#define NGX_HTTP_PROFILING_TRACE_DRAIN   20
+#define NGX_PROF_TRACE_DRAIN   20
 
 /* bytes read in one piece, and of one trace: what is more is lost */
-#define NGX_HTTP_PROFILING_TRACE_PIECE   32768
-#define NGX_HTTP_PROFILING_TRACE_LIMIT   (64 * 1024 * 1024)
+#define NGX_PROF_TRACE_PIECE   32768
+#define NGX_PROF_TRACE_LIMIT   (64 * 1024 * 1024)
 
 /* CPU samples written in one step */
-#define NGX_HTTP_PROFILING_TRACE_CHUNK   64
+#define NGX_PROF_TRACE_CHUNK   64
 
 
 typedef struct {
-    ngx_pool_t                          *pool;
-    ngx_http_profiling_trace_options_t   options;
-    ngx_http_profiling_capture_pt        done;
-    void                                *data;
+    ngx_pool_t               *pool;
+    ngx_prof_trace_options_t  options;
+    ngx_prof_capture_pt       done;
+    void                     *data;
 
-    ngx_uint_t                           claimed;
-    uint64_t                             seq;
-    uint64_t                             start;     /* ns */
-    ngx_uint_t                           slot;      /* being read */
-    ngx_uint_t                           read;      /* slots without more */
-    ngx_http_profiling_text_t            text;      /* sections of chunks */
+    ngx_uint_t                claimed;
+    uint64_t                  seq;
+    uint64_t                  start;                /* ns */
+    ngx_uint_t                slot;                 /* being read */
+    ngx_uint_t                read;                 /* slots without more */
+    ngx_prof_text_t           text;                 /* sections of chunks */
 
-    ngx_uint_t                           moment;    /* of the slot */
+    ngx_uint_t                moment;               /* of the slot */
 
-    ngx_event_t                          event;
-    ngx_connection_t                     connection;
-} ngx_http_profiling_trace_capture_t;
+    ngx_event_t               event;
+    ngx_connection_t          connection;
+} ngx_prof_trace_capture_t;
 
 
-static ngx_int_t ngx_http_profiling_trace_claim(
-    ngx_http_profiling_trace_capture_t *c);
-static void ngx_http_profiling_trace_drain(ngx_event_t *ev);
-static ngx_int_t ngx_http_profiling_trace_read(void *data);
-static ngx_http_profiling_trace_ring_t *ngx_http_profiling_trace_own(
-    ngx_http_profiling_trace_capture_t *c, ngx_uint_t slot);
-static size_t ngx_http_profiling_trace_piece(
-    ngx_http_profiling_trace_capture_t *c,
-    ngx_http_profiling_trace_ring_t *ring);
-static ngx_int_t ngx_http_profiling_trace_more(void *data,
-    ngx_http_profiling_rawfile_t *f);
-static void ngx_http_profiling_trace_moments(
-    ngx_http_profiling_trace_capture_t *c, ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_trace_ring_t *ring);
-static ngx_uint_t ngx_http_profiling_trace_stacks(
-    ngx_http_profiling_trace_capture_t *c, ngx_http_profiling_rawfile_t *f,
-    ngx_http_profiling_trace_ring_t *ring,
-    ngx_http_profiling_raw_trace_sample_t *samples);
-static void ngx_http_profiling_trace_discard(
-    ngx_http_profiling_trace_ring_t *ring);
-static void ngx_http_profiling_trace_info(
-    ngx_http_profiling_trace_capture_t *c, ngx_http_profiling_rawfile_t *f);
-static void ngx_http_profiling_trace_done(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw);
-static void ngx_http_profiling_trace_release(
-    ngx_http_profiling_trace_capture_t *c);
-static void ngx_http_profiling_trace_cleanup(void *data);
+static ngx_int_t ngx_prof_trace_claim(ngx_prof_trace_capture_t *c);
+static void ngx_prof_trace_drain(ngx_event_t *ev);
+static ngx_int_t ngx_prof_trace_read(void *data);
+static ngx_prof_trace_ring_t *ngx_prof_trace_own(ngx_prof_trace_capture_t *c,
+    ngx_uint_t slot);
+static size_t ngx_prof_trace_piece(ngx_prof_trace_capture_t *c,
+    ngx_prof_trace_ring_t *ring);
+static ngx_int_t ngx_prof_trace_more(void *data, ngx_prof_rawfile_t *f);
+static void ngx_prof_trace_moments(ngx_prof_trace_capture_t *c,
+    ngx_prof_rawfile_t *f, ngx_prof_trace_ring_t *ring);
+static ngx_uint_t ngx_prof_trace_stacks(ngx_prof_trace_capture_t *c,
+    ngx_prof_rawfile_t *f, ngx_prof_trace_ring_t *ring,
+    ngx_prof_raw_trace_sample_t *samples);
+static void ngx_prof_trace_discard(ngx_prof_trace_ring_t *ring);
+static void ngx_prof_trace_info(ngx_prof_trace_capture_t *c,
+    ngx_prof_rawfile_t *f);
+static void ngx_prof_trace_done(void *data, ngx_int_t rc,
+    ngx_prof_text_t *raw);
+static void ngx_prof_trace_release(ngx_prof_trace_capture_t *c);
+static void ngx_prof_trace_cleanup(void *data);
 
 
 ngx_int_t
-ngx_http_profiling_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
-    const ngx_http_profiling_trace_options_t *options,
-    ngx_http_profiling_capture_pt done, void *data)
+ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_trace_options_t *options, ngx_prof_capture_pt done,
+    void *data)
 {
-    ngx_int_t                            rc;
-    ngx_uint_t                           number;
-    ngx_pool_cleanup_t                  *cln;
-    ngx_http_profiling_zone_t           *zone;
-    ngx_http_profiling_trace_capture_t  *c;
+    ngx_int_t                  rc;
+    ngx_uint_t                 number;
+    ngx_pool_cleanup_t        *cln;
+    ngx_prof_zone_t           *zone;
+    ngx_prof_trace_capture_t  *c;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     if (zone->trace.base == 0) {
         return NGX_DECLINED;
     }
 
-    cln = ngx_pool_cleanup_add(pool,
-                               sizeof(ngx_http_profiling_trace_capture_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_trace_capture_t));
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
     c = cln->data;
-    ngx_memzero(c, sizeof(ngx_http_profiling_trace_capture_t));
+    ngx_memzero(c, sizeof(ngx_prof_trace_capture_t));
 
     c->pool = pool;
     c->options = *options;
     c->done = done;
     c->data = data;
-    c->start = ngx_http_profiling_clock();
+    c->start = ngx_prof_clock();
 
-    ngx_http_profiling_event_init(&c->event, &c->connection,
-                                  ngx_http_profiling_trace_drain, log);
-    ngx_http_profiling_text_init(&c->text, pool);
+    ngx_prof_event_init(&c->event, &c->connection, ngx_prof_trace_drain, log);
+    ngx_prof_text_init(&c->text, pool);
 
-    if (ngx_http_profiling_trace_claim(c) != NGX_OK) {
+    if (ngx_prof_trace_claim(c) != NGX_OK) {
         return NGX_BUSY;
     }
 
-    cln->handler = ngx_http_profiling_trace_cleanup;
+    cln->handler = ngx_prof_trace_cleanup;
 
-    rc = ngx_http_profiling_capture_trace(pool, log, options->duration,
-                                          options->worker,
-                                          ngx_http_profiling_trace_done,
-                                          ngx_http_profiling_trace_more, c,
-                                          &number);
+    rc = ngx_prof_capture_trace(pool, log, options->duration,
+                                options->worker,
+                                ngx_prof_trace_done,
+                                ngx_prof_trace_more, c,
+                                &number);
     if (rc != NGX_OK) {
-        ngx_http_profiling_trace_release(c);
+        ngx_prof_trace_release(c);
         return rc;
     }
 
     /* the workers look at it when the capture has its time and wakes them */
 
-    ngx_http_profiling_store_release(&zone->trace.capture, number);
+    ngx_prof_store_release(&zone->trace.capture, number);
 
-    ngx_add_timer(&c->event, NGX_HTTP_PROFILING_TRACE_DRAIN);
+    ngx_add_timer(&c->event, NGX_PROF_TRACE_DRAIN);
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_trace_claim(ngx_http_profiling_trace_capture_t *c)
+ngx_prof_trace_claim(ngx_prof_trace_capture_t *c)
 {
-    uint64_t                    owner;
-    ngx_http_profiling_zone_t  *zone;
+    uint64_t          owner;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
     owner = 0;
 
-    ngx_http_profiling_trace_reap();
+    ngx_prof_trace_reap();
 
     if (!__atomic_compare_exchange_n(&zone->trace.owner, &owner, ngx_pid, 0,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -159,10 +150,9 @@ ngx_http_profiling_trace_claim(ngx_http_profiling_trace_capture_t *c)
         return NGX_BUSY;
     }
 
-    ngx_http_profiling_store(&zone->trace.capture,
-                             NGX_HTTP_PROFILING_CAPTURES);
+    ngx_prof_store(&zone->trace.capture, NGX_PROF_CAPTURES);
     c->seq = zone->trace.seq + 1;
-    ngx_http_profiling_store_release(&zone->trace.seq, c->seq);
+    ngx_prof_store_release(&zone->trace.seq, c->seq);
     c->claimed = 1;
 
     return NGX_OK;
@@ -170,13 +160,13 @@ ngx_http_profiling_trace_claim(ngx_http_profiling_trace_capture_t *c)
 
 
 void
-ngx_http_profiling_trace_reap(void)
+ngx_prof_trace_reap(void)
 {
-    uint64_t                    owner;
-    ngx_http_profiling_zone_t  *zone;
+    uint64_t          owner;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
-    owner = ngx_http_profiling_load_acquire(&zone->trace.owner);
+    zone = ngx_prof_process.zone;
+    owner = ngx_prof_load_acquire(&zone->trace.owner);
 
     if (owner
         && owner != (uint64_t) ngx_pid
@@ -191,22 +181,21 @@ ngx_http_profiling_trace_reap(void)
 
 
 static void
-ngx_http_profiling_trace_drain(ngx_event_t *ev)
+ngx_prof_trace_drain(ngx_event_t *ev)
 {
-    ngx_int_t                            rc;
-    ngx_http_profiling_trace_capture_t  *c;
+    ngx_int_t                  rc;
+    ngx_prof_trace_capture_t  *c;
 
-    c = (ngx_http_profiling_trace_capture_t *)
-            ((u_char *) ev - offsetof(ngx_http_profiling_trace_capture_t,
-                                      event));
+    c = (ngx_prof_trace_capture_t *)
+            ((u_char *) ev - offsetof(ngx_prof_trace_capture_t, event));
 
     ev->timedout = 0;
 
-    rc = ngx_http_profiling_slice(ngx_http_profiling_trace_read, c);
+    rc = ngx_prof_slice(ngx_prof_trace_read, c);
 
     if (!ev->timer_set) {
         ngx_add_timer(ev, (rc == NGX_AGAIN) ? 1
-                                            : NGX_HTTP_PROFILING_TRACE_DRAIN);
+                                            : NGX_PROF_TRACE_DRAIN);
     }
 }
 
@@ -214,18 +203,18 @@ ngx_http_profiling_trace_drain(ngx_event_t *ev)
 /* the next piece; NGX_OK: no ring has more */
 
 static ngx_int_t
-ngx_http_profiling_trace_read(void *data)
+ngx_prof_trace_read(void *data)
 {
-    ngx_http_profiling_trace_capture_t *c = data;
+    ngx_prof_trace_capture_t *c = data;
 
-    ngx_http_profiling_zone_t        *zone;
-    ngx_http_profiling_trace_ring_t  *ring;
+    ngx_prof_zone_t        *zone;
+    ngx_prof_trace_ring_t  *ring;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
-    ring = ngx_http_profiling_trace_own(c, c->slot);
+    ring = ngx_prof_trace_own(c, c->slot);
 
-    if (ring && ngx_http_profiling_trace_piece(c, ring)) {
+    if (ring && ngx_prof_trace_piece(c, ring)) {
         c->read = 0;
 
     } else {
@@ -246,69 +235,64 @@ ngx_http_profiling_trace_read(void *data)
 
 /* the ring of a slot, if its worker records this trace; else NULL */
 
-static ngx_http_profiling_trace_ring_t *
-ngx_http_profiling_trace_own(ngx_http_profiling_trace_capture_t *c,
-    ngx_uint_t slot)
+static ngx_prof_trace_ring_t *
+ngx_prof_trace_own(ngx_prof_trace_capture_t *c, ngx_uint_t slot)
 {
-    ngx_http_profiling_zone_t        *zone;
-    ngx_http_profiling_trace_ring_t  *ring;
+    ngx_prof_zone_t        *zone;
+    ngx_prof_trace_ring_t  *ring;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     /* pages of rings that nobody has written are left alone */
 
-    if (ngx_http_profiling_load(&ngx_http_profiling_zone_slot(zone,
-                                                              slot)->claims)
-        == 0)
-    {
+    if (ngx_prof_load(&ngx_prof_zone_slot(zone, slot)->claims) == 0) {
         return NULL;
     }
 
-    ring = ngx_http_profiling_trace_ring(zone, slot);
+    ring = ngx_prof_trace_ring(zone, slot);
 
-    return (ngx_http_profiling_load_acquire(&ring->seq) == c->seq) ? ring
+    return (ngx_prof_load_acquire(&ring->seq) == c->seq) ? ring
                                                                    : NULL;
 }
 
 
 static size_t
-ngx_http_profiling_trace_piece(ngx_http_profiling_trace_capture_t *c,
-    ngx_http_profiling_trace_ring_t *ring)
+ngx_prof_trace_piece(ngx_prof_trace_capture_t *c, ngx_prof_trace_ring_t *ring)
 {
-    u_char                                *p, *data;
-    size_t                                 len, at, size, part, room;
-    uint64_t                               head, tail;
-    ngx_http_profiling_raw_section_t      *section;
-    ngx_http_profiling_raw_trace_chunk_t  *chunk;
+    u_char                      *p, *data;
+    size_t                       len, at, size, part, room;
+    uint64_t                     head, tail;
+    ngx_prof_raw_section_t      *section;
+    ngx_prof_raw_trace_chunk_t  *chunk;
 
-    size = ngx_http_profiling_trace_size(ngx_http_profiling_process.zone);
-    data = ngx_http_profiling_trace_data(ring);
+    size = ngx_prof_trace_size(ngx_prof_process.zone);
+    data = ngx_prof_trace_data(ring);
 
-    head = ngx_http_profiling_load_acquire(&ring->head);
+    head = ngx_prof_load_acquire(&ring->head);
     tail = ring->tail;
 
     if (head <= tail || head - tail > size
-        || c->text.size >= NGX_HTTP_PROFILING_TRACE_LIMIT)
+        || c->text.size >= NGX_PROF_TRACE_LIMIT)
     {
         return 0;
     }
 
-    len = ngx_min((size_t) (head - tail), NGX_HTTP_PROFILING_TRACE_PIECE);
-    room = sizeof(ngx_http_profiling_raw_section_t)
-           + sizeof(ngx_http_profiling_raw_trace_chunk_t)
+    len = ngx_min((size_t) (head - tail), NGX_PROF_TRACE_PIECE);
+    room = sizeof(ngx_prof_raw_section_t)
+           + sizeof(ngx_prof_raw_trace_chunk_t)
            + len + (-len & 7);
 
-    p = ngx_http_profiling_text_reserve(&c->text, room);
+    p = ngx_prof_text_reserve(&c->text, room);
     if (p == NULL) {
         return 0;
     }
 
-    section = (ngx_http_profiling_raw_section_t *) p;
-    section->type = NGX_HTTP_PROFILING_RAW_TRACE_CHUNKS;
+    section = (ngx_prof_raw_section_t *) p;
+    section->type = NGX_PROF_RAW_TRACE_CHUNKS;
     section->count = 1;
-    section->size = sizeof(ngx_http_profiling_raw_trace_chunk_t) + len;
+    section->size = sizeof(ngx_prof_raw_trace_chunk_t) + len;
 
-    chunk = (ngx_http_profiling_raw_trace_chunk_t *) (section + 1);
+    chunk = (ngx_prof_raw_trace_chunk_t *) (section + 1);
     chunk->slot = (uint32_t) c->slot;
     chunk->reserved = 0;
 
@@ -320,7 +304,7 @@ ngx_http_profiling_trace_piece(ngx_http_profiling_trace_capture_t *c,
     p = ngx_cpymem(p, data, len - part);
     ngx_memzero(p, -len & 7);
 
-    ngx_http_profiling_store_release(&ring->tail, tail + len);
+    ngx_prof_store_release(&ring->tail, tail + len);
 
     return len;
 }
@@ -332,11 +316,11 @@ ngx_http_profiling_trace_piece(ngx_http_profiling_trace_capture_t *c,
  */
 
 static ngx_int_t
-ngx_http_profiling_trace_more(void *data, ngx_http_profiling_rawfile_t *f)
+ngx_prof_trace_more(void *data, ngx_prof_rawfile_t *f)
 {
-    ngx_http_profiling_trace_capture_t *c = data;
+    ngx_prof_trace_capture_t *c = data;
 
-    ngx_http_profiling_trace_ring_t  *ring;
+    ngx_prof_trace_ring_t  *ring;
 
     if (c->event.timer_set) {
         ngx_del_timer(&c->event);
@@ -345,7 +329,7 @@ ngx_http_profiling_trace_more(void *data, ngx_http_profiling_rawfile_t *f)
 
     if (c->read < f->zone->slots) {
 
-        if (ngx_http_profiling_trace_read(c) == NGX_OK) {
+        if (ngx_prof_trace_read(c) == NGX_OK) {
             c->read = f->zone->slots;
             c->slot = 0;
             c->moment = 0;
@@ -355,18 +339,18 @@ ngx_http_profiling_trace_more(void *data, ngx_http_profiling_rawfile_t *f)
     }
 
     if (c->slot < f->zone->slots) {
-        ring = ngx_http_profiling_trace_own(c, c->slot);
+        ring = ngx_prof_trace_own(c, c->slot);
 
         if (ring
-            && c->moment < NGX_HTTP_PROFILING_TRACE_MOMENTS
-            && c->moment < ngx_http_profiling_load(&ring->moment_n))
+            && c->moment < NGX_PROF_TRACE_MOMENTS
+            && c->moment < ngx_prof_load(&ring->moment_n))
         {
-            ngx_http_profiling_trace_moments(c, f, ring);
+            ngx_prof_trace_moments(c, f, ring);
             return NGX_AGAIN;
         }
 
         if (ring) {
-            ngx_http_profiling_trace_discard(ring);
+            ngx_prof_trace_discard(ring);
         }
 
         c->moment = 0;
@@ -375,26 +359,26 @@ ngx_http_profiling_trace_more(void *data, ngx_http_profiling_rawfile_t *f)
         return NGX_AGAIN;
     }
 
-    ngx_http_profiling_trace_info(c, f);
+    ngx_prof_trace_info(c, f);
 
     return f->text.failed ? NGX_ERROR : NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_trace_moments(ngx_http_profiling_trace_capture_t *c,
-    ngx_http_profiling_rawfile_t *f, ngx_http_profiling_trace_ring_t *ring)
+ngx_prof_trace_moments(ngx_prof_trace_capture_t *c, ngx_prof_rawfile_t *f,
+    ngx_prof_trace_ring_t *ring)
 {
-    ngx_uint_t                             n;
-    ngx_http_profiling_raw_trace_sample_t  samples[
-                                              NGX_HTTP_PROFILING_TRACE_CHUNK];
+    ngx_uint_t                   n;
+    ngx_prof_raw_trace_sample_t  samples[
+                                              NGX_PROF_TRACE_CHUNK];
 
-    n = ngx_http_profiling_trace_stacks(c, f, ring, samples);
+    n = ngx_prof_trace_stacks(c, f, ring, samples);
 
     if (n) {
-        ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_TRACE_SAMPLES,
+        ngx_prof_rawfile_put(f, NGX_PROF_RAW_TRACE_SAMPLES,
                         samples,
-                        n * sizeof(ngx_http_profiling_raw_trace_sample_t),
+                        n * sizeof(ngx_prof_raw_trace_sample_t),
                         (uint32_t) n);
     }
 }
@@ -403,22 +387,21 @@ ngx_http_profiling_trace_moments(ngx_http_profiling_trace_capture_t *c,
 /* the root of a stack is the pid of its process */
 
 static ngx_uint_t
-ngx_http_profiling_trace_stacks(ngx_http_profiling_trace_capture_t *c,
-    ngx_http_profiling_rawfile_t *f, ngx_http_profiling_trace_ring_t *ring,
-    ngx_http_profiling_raw_trace_sample_t *samples)
+ngx_prof_trace_stacks(ngx_prof_trace_capture_t *c, ngx_prof_rawfile_t *f,
+    ngx_prof_trace_ring_t *ring, ngx_prof_raw_trace_sample_t *samples)
 {
-    uint64_t                            pcs[NGX_HTTP_PROFILING_FRAMES + 1];
-    ngx_uint_t                          n, depth, last;
-    ngx_http_profiling_slot_t          *slot;
-    ngx_http_profiling_stacks_t        *stacks;
-    ngx_http_profiling_trace_moment_t   m;
+    uint64_t                 pcs[NGX_PROF_FRAMES + 1];
+    ngx_uint_t               n, depth, last;
+    ngx_prof_slot_t         *slot;
+    ngx_prof_stacks_t       *stacks;
+    ngx_prof_trace_moment_t  m;
 
-    slot = ngx_http_profiling_zone_slot(f->zone, c->slot);
-    stacks = ngx_http_profiling_zone_stacks(f->zone, slot);
+    slot = ngx_prof_zone_slot(f->zone, c->slot);
+    stacks = ngx_prof_zone_stacks(f->zone, slot);
 
-    last = ngx_min(c->moment + NGX_HTTP_PROFILING_TRACE_CHUNK,
-                   ngx_http_profiling_load(&ring->moment_n));
-    last = ngx_min(last, NGX_HTTP_PROFILING_TRACE_MOMENTS);
+    last = ngx_min(c->moment + NGX_PROF_TRACE_CHUNK,
+                   ngx_prof_load(&ring->moment_n));
+    last = ngx_min(last, NGX_PROF_TRACE_MOMENTS);
     n = 0;
 
     for ( /* void */ ; c->moment < last; c->moment++) {
@@ -430,9 +413,9 @@ ngx_http_profiling_trace_stacks(ngx_http_profiling_trace_capture_t *c,
             continue;
         }
 
-        depth = ngx_http_profiling_stacks_frames(stacks, f->zone->stacks,
+        depth = ngx_prof_stacks_frames(stacks, f->zone->stacks,
                                             m.node, pcs,
-                                            NGX_HTTP_PROFILING_FRAMES + 1);
+                                            NGX_PROF_FRAMES + 1);
         if (depth < 2) {
             continue;
         }
@@ -440,14 +423,13 @@ ngx_http_profiling_trace_stacks(ngx_http_profiling_trace_capture_t *c,
         samples[n].time = m.time;
         samples[n].slot = (uint32_t) c->slot;
         samples[n].goroutine = m.goroutine;
-        samples[n].process = ngx_http_profiling_rawfile_process(f,
+        samples[n].process = ngx_prof_rawfile_process(f,
                                      (ngx_pid_t) pcs[depth - 1],
-                                     ngx_http_profiling_load(&slot->worker));
+                                     ngx_prof_load(&slot->worker));
 
-        ngx_http_profiling_rawfile_section(f, NGX_HTTP_PROFILING_RAW_STACKS);
-        samples[n].stack = ngx_http_profiling_rawfile_stack(f, pcs, depth - 1,
-                                                            0);
-        ngx_http_profiling_rawfile_close(f, 1);
+        ngx_prof_rawfile_section(f, NGX_PROF_RAW_STACKS);
+        samples[n].stack = ngx_prof_rawfile_stack(f, pcs, depth - 1, 0);
+        ngx_prof_rawfile_close(f, 1);
 
         n++;
     }
@@ -459,30 +441,29 @@ ngx_http_profiling_trace_stacks(ngx_http_profiling_trace_capture_t *c,
 /* gives the pages back; a worker that still writes gets fresh ones */
 
 static void
-ngx_http_profiling_trace_discard(ngx_http_profiling_trace_ring_t *ring)
+ngx_prof_trace_discard(ngx_prof_trace_ring_t *ring)
 {
     uintptr_t  from, to;
 
-    from = ((uintptr_t) ngx_http_profiling_trace_data(ring) + ngx_pagesize - 1)
+    from = ((uintptr_t) ngx_prof_trace_data(ring) + ngx_pagesize - 1)
            & ~(uintptr_t) (ngx_pagesize - 1);
-    to = (uintptr_t) ring + ngx_http_profiling_process.zone->trace.size;
+    to = (uintptr_t) ring + ngx_prof_process.zone->trace.size;
 
     (void) madvise((void *) from, to - from, MADV_REMOVE);
 }
 
 
 static void
-ngx_http_profiling_trace_info(ngx_http_profiling_trace_capture_t *c,
-    ngx_http_profiling_rawfile_t *f)
+ngx_prof_trace_info(ngx_prof_trace_capture_t *c, ngx_prof_rawfile_t *f)
 {
-    ngx_http_profiling_raw_trace_t  info;
+    ngx_prof_raw_trace_t  info;
 
-    ngx_memzero(&info, sizeof(ngx_http_profiling_raw_trace_t));
+    ngx_memzero(&info, sizeof(ngx_prof_raw_trace_t));
 
-    info.version = NGX_HTTP_PROFILING_TRACE_VERSION;
+    info.version = NGX_PROF_TRACE_VERSION;
     info.format = (uint32_t) c->options.format;
     info.start = c->start;
-    info.end = ngx_http_profiling_clock();
+    info.end = ngx_prof_clock();
     info.places = f->places;
     info.nplaces = (f->upstreams - f->places) / 2;
     info.upstreams = f->upstreams;
@@ -490,21 +471,20 @@ ngx_http_profiling_trace_info(ngx_http_profiling_trace_capture_t *c,
     info.min = (uint64_t) c->options.min * 1000000;
 
     if (c->options.server.len) {
-        info.server = ngx_http_profiling_rawfile_one(f,
+        info.server = ngx_prof_rawfile_one(f,
                                                    c->options.server.data,
                                                    c->options.server.len);
     }
 
     if (c->options.location.len) {
-        info.location = ngx_http_profiling_rawfile_one(f,
+        info.location = ngx_prof_rawfile_one(f,
                                                    c->options.location.data,
                                                    c->options.location.len);
     }
 
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_TRACE_INFO,
-                                   &info, sizeof(info), 1);
+    ngx_prof_rawfile_put(f, NGX_PROF_RAW_TRACE_INFO, &info, sizeof(info), 1);
 
-    f->header->output = NGX_HTTP_PROFILING_RAW_TRACE;
+    f->header->output = NGX_PROF_RAW_TRACE;
 
     if (c->text.first) {
         *f->text.last = c->text.first;
@@ -518,19 +498,18 @@ ngx_http_profiling_trace_info(ngx_http_profiling_trace_capture_t *c,
 
 
 static void
-ngx_http_profiling_trace_done(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *raw)
+ngx_prof_trace_done(void *data, ngx_int_t rc, ngx_prof_text_t *raw)
 {
-    ngx_http_profiling_trace_capture_t *c = data;
+    ngx_prof_trace_capture_t *c = data;
 
-    ngx_http_profiling_trace_release(c);
+    ngx_prof_trace_release(c);
 
     c->done(c->data, rc, raw);
 }
 
 
 static void
-ngx_http_profiling_trace_release(ngx_http_profiling_trace_capture_t *c)
+ngx_prof_trace_release(ngx_prof_trace_capture_t *c)
 {
     if (c->event.timer_set) {
         ngx_del_timer(&c->event);
@@ -538,14 +517,13 @@ ngx_http_profiling_trace_release(ngx_http_profiling_trace_capture_t *c)
 
     if (c->claimed) {
         c->claimed = 0;
-        ngx_http_profiling_store_release(
-                          &ngx_http_profiling_process.zone->trace.owner, 0);
+        ngx_prof_store_release(&ngx_prof_process.zone->trace.owner, 0);
     }
 }
 
 
 static void
-ngx_http_profiling_trace_cleanup(void *data)
+ngx_prof_trace_cleanup(void *data)
 {
-    ngx_http_profiling_trace_release(data);
+    ngx_prof_trace_release(data);
 }

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRACE_CAPTURE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRACE_CAPTURE_H_INCLUDED_
+#ifndef _NGX_PROF_TRACE_PROFILE_H_INCLUDED_
+#define _NGX_PROF_TRACE_PROFILE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,19 +22,19 @@ typedef struct {
     ngx_str_t                     server;       /* only its requests; may */
     ngx_str_t                     location;     /* be empty: all */
     ngx_uint_t                    min;          /* ms that they took */
-} ngx_http_profiling_trace_options_t;
+} ngx_prof_trace_options_t;
 
 
 /*
- * As ngx_http_profiling_capture_cpu().  NGX_BUSY: another trace runs, or too
+ * As ngx_prof_capture_cpu().  NGX_BUSY: another trace runs, or too
  * many captures do; NGX_DECLINED: there is no memory for traces.
  */
-ngx_int_t ngx_http_profiling_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
-    const ngx_http_profiling_trace_options_t *options,
-    ngx_http_profiling_capture_pt done, void *data);
+ngx_int_t ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_trace_options_t *options, ngx_prof_capture_pt done,
+    void *data);
 
 /* worker, at each tick: frees a trace whose owner has died */
-void ngx_http_profiling_trace_reap(void);
+void ngx_prof_trace_reap(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRACE_CAPTURE_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRACE_PROFILE_H_INCLUDED_ */

@@ -21,25 +21,25 @@
 
 
 /* entries of a table that are read or written in one step */
-#define NGX_HTTP_PROFILING_CONTENTION_ENTRIES  128
+#define NGX_PROF_CONTENTION_ENTRIES  128
 
 /* ms in which workers that are stuck tell where */
-#define NGX_HTTP_PROFILING_CONTENTION_ANSWER   50
+#define NGX_PROF_CONTENTION_ANSWER   50
 
 /* kinds of processes that are told apart */
-#define NGX_HTTP_PROFILING_CONTENTION_IMAGES   64
+#define NGX_PROF_CONTENTION_IMAGES   64
 
 
 /* a slot at the first reading */
 
 typedef struct {
-    ngx_uint_t                        taken;
-    ngx_pid_t                         pid;
-    uint64_t                          claims;
-    uint64_t                          dropped;
-    ngx_uint_t                        n;
-    ngx_http_profiling_wait_base_t   *base;
-} ngx_http_profiling_first_t;
+    ngx_uint_t             taken;
+    ngx_pid_t              pid;
+    uint64_t               claims;
+    uint64_t               dropped;
+    ngx_uint_t             n;
+    ngx_prof_wait_base_t  *base;
+} ngx_prof_first_t;
 
 
 /* the processes of the capture: what is mapped, and whose it is */
@@ -47,83 +47,79 @@ typedef struct {
 typedef struct {
     uint64_t                          image;
     ngx_pid_t                         pid;      /* of the label, 0: none */
-} ngx_http_profiling_image_t;
+} ngx_prof_image_t;
 
 
-typedef struct ngx_http_profiling_contention_s
-    ngx_http_profiling_contention_t;
+typedef struct ngx_prof_contention_s
+    ngx_prof_contention_t;
 
-struct ngx_http_profiling_contention_s {
-    ngx_pool_t                       *pool;
-    ngx_uint_t                        wait;
-    ngx_uint_t                        seconds;
-    ngx_pid_t                         worker;
-    ngx_uint_t                        text;
-    ngx_http_profiling_capture_pt     done;
-    void                             *data;
+struct ngx_prof_contention_s {
+    ngx_pool_t             *pool;
+    ngx_uint_t              wait;
+    ngx_uint_t              seconds;
+    ngx_pid_t               worker;
+    ngx_uint_t              text;
+    ngx_prof_capture_pt     done;
+    void                   *data;
 
-    ngx_uint_t                        slot;
-    ngx_uint_t                        entry;
-    uint64_t                          start;    /* ns, monotonic: before the
+    ngx_uint_t              slot;
+    ngx_uint_t              entry;
+    uint64_t                start;              /* ns, monotonic: before the
                                                    first reading */
-    ngx_http_profiling_first_t       *first;    /* one a slot */
+    ngx_prof_first_t       *first;              /* one a slot */
 
-    ngx_http_profiling_rawfile_t     *raw;
-    uint32_t                          key;      /* string: "zone" */
-    uint32_t                          zones;    /* string of the first name */
-    ngx_uint_t                        nzones;
-    ngx_http_profiling_image_t        image[
-                                        NGX_HTTP_PROFILING_CONTENTION_IMAGES];
-    ngx_uint_t                        nimages;
-    ngx_uint_t                        ended;    /* that was told */
+    ngx_prof_rawfile_t     *raw;
+    uint32_t                key;                /* string: "zone" */
+    uint32_t                zones;              /* string of the first name */
+    ngx_uint_t              nzones;
+    ngx_prof_image_t        image[
+                                        NGX_PROF_CONTENTION_IMAGES];
+    ngx_uint_t              nimages;
+    ngx_uint_t              ended;              /* that was told */
 
-    ngx_http_profiling_job_t          job;
+    ngx_prof_job_t          job;
 };
 
 
-static void ngx_http_profiling_contention_done(void *data, ngx_int_t rc);
-static void ngx_http_profiling_contention_cleanup(void *data);
-static ngx_int_t ngx_http_profiling_contention_first(void *data);
-static ngx_int_t ngx_http_profiling_contention_chase(void *data);
-static ngx_int_t ngx_http_profiling_contention_open(void *data);
-static ngx_int_t ngx_http_profiling_contention_read(void *data);
-static ngx_uint_t ngx_http_profiling_contention_wanted(
-    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_contention_rows(
-    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_uint_t last);
-static void ngx_http_profiling_contention_less(
-    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
-    ngx_uint_t i, ngx_http_profiling_row_t *row);
-static uint32_t ngx_http_profiling_contention_owner(
-    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
-    const ngx_http_profiling_stacks_t *stacks, uint32_t node);
-static uint32_t ngx_http_profiling_contention_process(
-    ngx_http_profiling_contention_t *c, ngx_http_profiling_slot_t *slot,
-    uint64_t image, ngx_pid_t pid);
-static ngx_pid_t ngx_http_profiling_contention_pid(uint64_t image);
-static uint32_t ngx_http_profiling_contention_labels(
-    ngx_http_profiling_contention_t *c, uint32_t label);
+static void ngx_prof_contention_done(void *data, ngx_int_t rc);
+static void ngx_prof_contention_cleanup(void *data);
+static ngx_int_t ngx_prof_contention_first(void *data);
+static ngx_int_t ngx_prof_contention_chase(void *data);
+static ngx_int_t ngx_prof_contention_open(void *data);
+static ngx_int_t ngx_prof_contention_read(void *data);
+static ngx_uint_t ngx_prof_contention_wanted(ngx_prof_contention_t *c,
+    ngx_prof_slot_t *slot);
+static void ngx_prof_contention_rows(ngx_prof_contention_t *c,
+    ngx_prof_slot_t *slot, ngx_uint_t last);
+static void ngx_prof_contention_less(ngx_prof_contention_t *c,
+    ngx_prof_slot_t *slot, ngx_uint_t i, ngx_prof_row_t *row);
+static uint32_t ngx_prof_contention_owner(ngx_prof_contention_t *c,
+    ngx_prof_slot_t *slot, const ngx_prof_stacks_t *stacks, uint32_t node);
+static uint32_t ngx_prof_contention_process(ngx_prof_contention_t *c,
+    ngx_prof_slot_t *slot, uint64_t image, ngx_pid_t pid);
+static ngx_pid_t ngx_prof_contention_pid(uint64_t image);
+static uint32_t ngx_prof_contention_labels(ngx_prof_contention_t *c,
+    uint32_t label);
 
 
 ngx_int_t
-ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_uint_t wait, ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
-    ngx_http_profiling_capture_pt done, void *data)
+ngx_prof_contention(ngx_pool_t *pool, ngx_log_t *log, ngx_uint_t wait,
+    ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
+    ngx_prof_capture_pt done, void *data)
 {
-    ngx_pool_cleanup_t               *cln;
-    ngx_http_profiling_contention_t  *c;
+    ngx_pool_cleanup_t     *cln;
+    ngx_prof_contention_t  *c;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_profiling_contention_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_contention_t));
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
     c = cln->data;
-    ngx_memzero(c, sizeof(ngx_http_profiling_contention_t));
+    ngx_memzero(c, sizeof(ngx_prof_contention_t));
 
-    c->first = ngx_pcalloc(pool, ngx_http_profiling_process.zone->slots
-                                 * sizeof(ngx_http_profiling_first_t));
+    c->first = ngx_pcalloc(pool, ngx_prof_process.zone->slots
+                                 * sizeof(ngx_prof_first_t));
     if (c->first == NULL) {
         return NGX_ERROR;
     }
@@ -135,91 +131,88 @@ ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
     c->text = text;
     c->done = done;
     c->data = data;
-    c->start = ngx_http_profiling_clock();
-    c->job.step = seconds ? ngx_http_profiling_contention_first
-                          : ngx_http_profiling_contention_chase;
-    c->job.done = ngx_http_profiling_contention_done;
+    c->start = ngx_prof_clock();
+    c->job.step = seconds ? ngx_prof_contention_first
+                          : ngx_prof_contention_chase;
+    c->job.done = ngx_prof_contention_done;
     c->job.data = c;
 
-    cln->handler = ngx_http_profiling_contention_cleanup;
+    cln->handler = ngx_prof_contention_cleanup;
 
-    ngx_http_profiling_job_start(&c->job, log);
+    ngx_prof_job_start(&c->job, log);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_contention_done(void *data, ngx_int_t rc)
+ngx_prof_contention_done(void *data, ngx_int_t rc)
 {
-    ngx_http_profiling_contention_t *c = data;
+    ngx_prof_contention_t *c = data;
 
     c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
 }
 
 
 static void
-ngx_http_profiling_contention_cleanup(void *data)
+ngx_prof_contention_cleanup(void *data)
 {
-    ngx_http_profiling_contention_t *c = data;
+    ngx_prof_contention_t *c = data;
 
-    ngx_http_profiling_job_stop(&c->job);
+    ngx_prof_job_stop(&c->job);
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_contention_wanted(ngx_http_profiling_contention_t *c,
-    ngx_http_profiling_slot_t *slot)
+ngx_prof_contention_wanted(ngx_prof_contention_t *c, ngx_prof_slot_t *slot)
 {
-    return ngx_http_profiling_load(&slot->claims)
-           && (c->worker == 0
-               || ngx_http_profiling_slot_pid(slot) == c->worker);
+    return ngx_prof_load(&slot->claims)
+           && (c->worker == 0 || ngx_prof_slot_pid(slot) == c->worker);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_contention_first(void *data)
+ngx_prof_contention_first(void *data)
 {
-    ngx_http_profiling_contention_t *c = data;
+    ngx_prof_contention_t *c = data;
 
-    ngx_uint_t                    i, size;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_first_t   *first;
-    ngx_http_profiling_tally_t    tally;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          i, size;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_first_t   *first;
+    ngx_prof_tally_t    tally;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     if (c->slot == zone->slots) {
-        c->job.step = ngx_http_profiling_contention_chase;
-        return ngx_http_profiling_job_wait(&c->job, c->seconds * 1000);
+        c->job.step = ngx_prof_contention_chase;
+        return ngx_prof_job_wait(&c->job, c->seconds * 1000);
     }
 
-    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    slot = ngx_prof_zone_slot(zone, c->slot);
     first = &c->first[c->slot++];
 
-    if (!ngx_http_profiling_contention_wanted(c, slot)) {
+    if (!ngx_prof_contention_wanted(c, slot)) {
         return NGX_AGAIN;
     }
 
-    stacks = ngx_http_profiling_zone_waits(zone, slot, c->wait);
-    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+    stacks = ngx_prof_zone_waits(zone, slot, c->wait);
+    size = ngx_prof_zone_wait_size(zone->stacks);
 
     first->taken = 1;
-    first->pid = ngx_http_profiling_slot_pid(slot);
-    first->claims = ngx_http_profiling_load(&slot->claims);
-    first->dropped = ngx_http_profiling_load(&stacks->dropped);
-    first->n = ngx_http_profiling_stacks_tallies(stacks, size);
-    first->base = ngx_palloc(c->pool,
-                       first->n * sizeof(ngx_http_profiling_wait_base_t));
+    first->pid = ngx_prof_slot_pid(slot);
+    first->claims = ngx_prof_load(&slot->claims);
+    first->dropped = ngx_prof_load(&stacks->dropped);
+    first->n = ngx_prof_stacks_tallies(stacks, size);
+    first->base = ngx_palloc(c->pool, first->n * sizeof(ngx_prof_wait_base_t));
 
     if (first->base == NULL) {
         return NGX_ERROR;
     }
 
     for (i = 0; i < first->n; i++) {
-        (void) ngx_http_profiling_stacks_tally(stacks, size, i, &tally);
+        (void) ngx_prof_stacks_tally(stacks, size, i, &tally);
         first->base[i].count = tally.count;
         first->base[i].value = tally.value;
     }
@@ -231,16 +224,15 @@ ngx_http_profiling_contention_first(void *data)
 /* a wait that goes on is told by who waits, if need be when asked */
 
 static ngx_int_t
-ngx_http_profiling_contention_chase(void *data)
+ngx_prof_contention_chase(void *data)
 {
-    ngx_http_profiling_contention_t *c = data;
+    ngx_prof_contention_t *c = data;
 
-    c->job.step = ngx_http_profiling_contention_open;
+    c->job.step = ngx_prof_contention_open;
     c->slot = 0;
 
-    if (ngx_http_profiling_hang_chase(1)) {
-        return ngx_http_profiling_job_wait(&c->job,
-                                      NGX_HTTP_PROFILING_CONTENTION_ANSWER);
+    if (ngx_prof_hang_chase(1)) {
+        return ngx_prof_job_wait(&c->job, NGX_PROF_CONTENTION_ANSWER);
     }
 
     return NGX_AGAIN;
@@ -248,95 +240,95 @@ ngx_http_profiling_contention_chase(void *data)
 
 
 static ngx_int_t
-ngx_http_profiling_contention_open(void *data)
+ngx_prof_contention_open(void *data)
 {
-    ngx_http_profiling_contention_t *c = data;
+    ngx_prof_contention_t *c = data;
 
-    ngx_uint_t                        i;
-    ngx_http_profiling_zone_t        *zone;
-    ngx_http_profiling_raw_type_t     types[2];
-    ngx_http_profiling_raw_header_t  *h;
+    ngx_uint_t              i;
+    ngx_prof_zone_t        *zone;
+    ngx_prof_raw_type_t     types[2];
+    ngx_prof_raw_header_t  *h;
 
-    c->raw = ngx_http_profiling_rawfile_open(c->pool,
-                                       c->wait == NGX_HTTP_PROFILING_BLOCK
-                                       ? NGX_HTTP_PROFILING_RAW_BLOCK
-                                       : NGX_HTTP_PROFILING_RAW_MUTEX);
+    c->raw = ngx_prof_rawfile_open(c->pool,
+                                       c->wait == NGX_PROF_BLOCK
+                                       ? NGX_PROF_RAW_BLOCK
+                                       : NGX_PROF_RAW_MUTEX);
     if (c->raw == NULL) {
         return NGX_ERROR;
     }
 
-    types[0].type = ngx_http_profiling_rawfile_one(c->raw, "contentions", 11);
-    types[0].unit = NGX_HTTP_PROFILING_S_COUNT;
-    types[1].type = ngx_http_profiling_rawfile_one(c->raw, "delay", 5);
-    types[1].unit = NGX_HTTP_PROFILING_S_NANOSECONDS;
+    types[0].type = ngx_prof_rawfile_one(c->raw, "contentions", 11);
+    types[0].unit = NGX_PROF_S_COUNT;
+    types[1].type = ngx_prof_rawfile_one(c->raw, "delay", 5);
+    types[1].unit = NGX_PROF_S_NANOSECONDS;
 
-    ngx_http_profiling_rawfile_types(c->raw, types, 2);
+    ngx_prof_rawfile_types(c->raw, types, 2);
 
     h = c->raw->header;
 
     if (c->text) {
-        h->output = NGX_HTTP_PROFILING_RAW_TEXT;
+        h->output = NGX_PROF_RAW_TEXT;
     }
 
     h->period_type = types[0].type;
     h->period_unit = types[0].unit;
     h->period = 1;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
-    if (c->wait == NGX_HTTP_PROFILING_MUTEX) {
-        c->key = ngx_http_profiling_rawfile_one(c->raw, "zone", 4);
+    if (c->wait == NGX_PROF_MUTEX) {
+        c->key = ngx_prof_rawfile_one(c->raw, "zone", 4);
         c->zones = c->key + 1;
-        c->nzones = ngx_http_profiling_load_acquire(&zone->name_n);
+        c->nzones = ngx_prof_load_acquire(&zone->name_n);
 
         for (i = 0; i < c->nzones; i++) {
-            (void) ngx_http_profiling_rawfile_one(c->raw, zone->name[i].name,
-                                                  zone->name[i].len);
+            (void) ngx_prof_rawfile_one(c->raw, zone->name[i].name,
+                                        zone->name[i].len);
         }
     }
 
-    c->job.step = ngx_http_profiling_contention_read;
+    c->job.step = ngx_prof_contention_read;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_contention_read(void *data)
+ngx_prof_contention_read(void *data)
 {
-    ngx_http_profiling_contention_t *c = data;
+    ngx_prof_contention_t *c = data;
 
-    ngx_uint_t                    n, last, size;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          n, last, size;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     if (c->slot == zone->slots) {
-        ngx_http_profiling_rawfile_ended(c->raw, c->seconds ? c->start : 0);
-        return ngx_http_profiling_rawfile_finish(c->raw);
+        ngx_prof_rawfile_ended(c->raw, c->seconds ? c->start : 0);
+        return ngx_prof_rawfile_finish(c->raw);
     }
 
-    slot = ngx_http_profiling_zone_slot(zone, c->slot);
+    slot = ngx_prof_zone_slot(zone, c->slot);
 
-    if (!ngx_http_profiling_contention_wanted(c, slot)) {
+    if (!ngx_prof_contention_wanted(c, slot)) {
         c->slot++;
         return NGX_AGAIN;
     }
 
-    stacks = ngx_http_profiling_zone_waits(zone, slot, c->wait);
-    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+    stacks = ngx_prof_zone_waits(zone, slot, c->wait);
+    size = ngx_prof_zone_wait_size(zone->stacks);
 
     if (c->entry == 0) {
-        c->raw->dropped += ngx_http_profiling_load(&stacks->dropped)
+        c->raw->dropped += ngx_prof_load(&stacks->dropped)
                            - c->first[c->slot].dropped;
     }
 
-    n = ngx_http_profiling_stacks_tallies(stacks, size);
-    last = ngx_min(c->entry + NGX_HTTP_PROFILING_CONTENTION_ENTRIES, n);
+    n = ngx_prof_stacks_tallies(stacks, size);
+    last = ngx_min(c->entry + NGX_PROF_CONTENTION_ENTRIES, n);
 
-    ngx_http_profiling_contention_rows(c, slot, last);
+    ngx_prof_contention_rows(c, slot, last);
 
     c->entry = last;
 
@@ -350,28 +342,26 @@ ngx_http_profiling_contention_read(void *data)
 
 
 static void
-ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
-    ngx_http_profiling_slot_t *slot, ngx_uint_t last)
+ngx_prof_contention_rows(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
+    ngx_uint_t last)
 {
-    ngx_uint_t                    i, n, size;
-    ngx_http_profiling_row_t      rows[NGX_HTTP_PROFILING_CONTENTION_ENTRIES];
-    ngx_http_profiling_row_t     *row;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_tally_t    tally;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          i, n, size;
+    ngx_prof_row_t      rows[NGX_PROF_CONTENTION_ENTRIES];
+    ngx_prof_row_t     *row;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_tally_t    tally;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    stacks = ngx_http_profiling_zone_waits(zone, slot, c->wait);
-    size = ngx_http_profiling_zone_wait_size(zone->stacks);
+    zone = ngx_prof_process.zone;
+    stacks = ngx_prof_zone_waits(zone, slot, c->wait);
+    size = ngx_prof_zone_wait_size(zone->stacks);
 
     n = 0;
 
     for (i = c->entry; i < last; i++) {
         row = &rows[n];
 
-        if (ngx_http_profiling_stacks_tally(stacks, size, i, &tally)
-            != NGX_OK)
-        {
+        if (ngx_prof_stacks_tally(stacks, size, i, &tally) != NGX_OK) {
             continue;
         }
 
@@ -379,20 +369,19 @@ ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
         row->values[0] = (int64_t) tally.count;
         row->values[1] = (int64_t) tally.value;
 
-        ngx_http_profiling_contention_less(c, slot, i, row);
+        ngx_prof_contention_less(c, slot, i, row);
 
         if (row->values[0] <= 0 && row->values[1] <= 0) {
             continue;
         }
 
-        row->labels = ngx_http_profiling_contention_labels(c, tally.label);
-        row->process = ngx_http_profiling_contention_owner(c, slot, stacks,
-                                                           tally.node);
+        row->labels = ngx_prof_contention_labels(c, tally.label);
+        row->process = ngx_prof_contention_owner(c, slot, stacks, tally.node);
         n++;
     }
 
     if (n) {
-        ngx_http_profiling_rawfile_rows(c->raw, stacks, size, rows, n);
+        ngx_prof_rawfile_rows(c->raw, stacks, size, rows, n);
     }
 }
 
@@ -400,12 +389,11 @@ ngx_http_profiling_contention_rows(ngx_http_profiling_contention_t *c,
 /* what was there at the first reading, or what is not this worker's */
 
 static void
-ngx_http_profiling_contention_less(ngx_http_profiling_contention_t *c,
-    ngx_http_profiling_slot_t *slot, ngx_uint_t i,
-    ngx_http_profiling_row_t *row)
+ngx_prof_contention_less(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
+    ngx_uint_t i, ngx_prof_row_t *row)
 {
-    const ngx_http_profiling_first_t      *first;
-    const ngx_http_profiling_wait_base_t  *base;
+    const ngx_prof_first_t      *first;
+    const ngx_prof_wait_base_t  *base;
 
     first = &c->first[c->slot];
     base = NULL;
@@ -414,13 +402,13 @@ ngx_http_profiling_contention_less(ngx_http_profiling_contention_t *c,
         base = (i < first->n) ? &first->base[i] : NULL;
 
     } else if (c->worker) {
-        base = &ngx_http_profiling_zone_wait_base(
-                         ngx_http_profiling_process.zone, slot, c->wait)[i];
+        base = &ngx_prof_zone_wait_base(
+                         ngx_prof_process.zone, slot, c->wait)[i];
     }
 
     if (base) {
-        row->values[0] -= (int64_t) ngx_http_profiling_load(&base->count);
-        row->values[1] -= (int64_t) ngx_http_profiling_load(&base->value);
+        row->values[0] -= (int64_t) ngx_prof_load(&base->count);
+        row->values[1] -= (int64_t) ngx_prof_load(&base->value);
     }
 }
 
@@ -428,16 +416,15 @@ ngx_http_profiling_contention_less(ngx_http_profiling_contention_t *c,
 /* the process of a stack, whose root is its image */
 
 static uint32_t
-ngx_http_profiling_contention_owner(ngx_http_profiling_contention_t *c,
-    ngx_http_profiling_slot_t *slot, const ngx_http_profiling_stacks_t *stacks,
-    uint32_t node)
+ngx_prof_contention_owner(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
+    const ngx_prof_stacks_t *stacks, uint32_t node)
 {
-    uint64_t                           pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-    ngx_pid_t                          pid;
-    ngx_uint_t                         depth, size;
-    const ngx_http_profiling_first_t  *first;
+    uint64_t                 pcs[NGX_PROF_WAIT_FRAMES];
+    ngx_pid_t                pid;
+    ngx_uint_t               depth, size;
+    const ngx_prof_first_t  *first;
 
-    size = ngx_http_profiling_zone_wait_size(c->raw->zone->stacks);
+    size = ngx_prof_zone_wait_size(c->raw->zone->stacks);
     first = &c->first[c->slot];
 
     /* in a time, or of one worker, the owner of the slot is known */
@@ -446,29 +433,28 @@ ngx_http_profiling_contention_owner(ngx_http_profiling_contention_t *c,
 
     if (pid == 0
         && first->taken
-        && first->claims == ngx_http_profiling_load(&slot->claims))
+        && first->claims == ngx_prof_load(&slot->claims))
     {
         pid = first->pid;
     }
 
-    depth = ngx_http_profiling_stacks_frames(stacks, size, node, pcs,
-                                             NGX_HTTP_PROFILING_WAIT_FRAMES);
+    depth = ngx_prof_stacks_frames(stacks, size, node, pcs,
+                                   NGX_PROF_WAIT_FRAMES);
 
-    return ngx_http_profiling_contention_process(c, slot, pcs[depth - 1],
-                                                 pid);
+    return ngx_prof_contention_process(c, slot, pcs[depth - 1], pid);
 }
 
 
 /* the number of a process, which is written when it is first met */
 
 static uint32_t
-ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
-    ngx_http_profiling_slot_t *slot, uint64_t image, ngx_pid_t pid)
+ngx_prof_contention_process(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
+    uint64_t image, ngx_pid_t pid)
 {
-    ngx_pid_t                          mapped;
-    ngx_uint_t                         i;
-    ngx_http_profiling_rawfile_t      *f;
-    ngx_http_profiling_raw_process_t   process;
+    ngx_pid_t               mapped;
+    ngx_uint_t              i;
+    ngx_prof_rawfile_t     *f;
+    ngx_prof_raw_process_t  process;
 
     f = c->raw;
 
@@ -479,12 +465,12 @@ ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
         }
     }
 
-    if (c->nimages == NGX_HTTP_PROFILING_CONTENTION_IMAGES) {
-        return NGX_HTTP_PROFILING_CONTENTION_IMAGES - 1;
+    if (c->nimages == NGX_PROF_CONTENTION_IMAGES) {
+        return NGX_PROF_CONTENTION_IMAGES - 1;
     }
 
-    mapped = (pid && ngx_http_profiling_load(&slot->image) == image)
-             ? pid : ngx_http_profiling_contention_pid(image);
+    mapped = (pid && ngx_prof_load(&slot->image) == image)
+             ? pid : ngx_prof_contention_pid(image);
 
     if (mapped == 0) {
 
@@ -492,20 +478,20 @@ ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
 
         if (!c->ended) {
             c->ended = 1;
-            ngx_http_profiling_rawfile_comment(f,
+            ngx_prof_rawfile_comment(f,
                         "some stacks are of workers that had other objects "
                         "loaded: they are named by what is loaded now");
         }
 
-        return ngx_http_profiling_contention_process(c, slot,
-                                        ngx_http_profiling_waiter.image, pid);
+        return ngx_prof_contention_process(c, slot,
+                                        ngx_prof_waiter.image, pid);
     }
 
     c->image[c->nimages].image = image;
     c->image[c->nimages].pid = pid;
     c->nimages++;
 
-    ngx_http_profiling_rawfile_maps(f, mapped);
+    ngx_prof_rawfile_maps(f, mapped);
 
     ngx_memzero(&process, sizeof(process));
 
@@ -513,12 +499,12 @@ ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
     process.mapset = f->mapsets - 1;
 
     if (pid) {
-        process.labels = ngx_http_profiling_rawfile_worker(f, pid,
-                                     ngx_http_profiling_load(&slot->worker));
+        process.labels = ngx_prof_rawfile_worker(f, pid,
+                                     ngx_prof_load(&slot->worker));
     }
 
-    ngx_http_profiling_rawfile_put(f, NGX_HTTP_PROFILING_RAW_PROCESSES,
-                                   &process, sizeof(process), 1);
+    ngx_prof_rawfile_put(f, NGX_PROF_RAW_PROCESSES,
+                         &process, sizeof(process), 1);
 
     return (uint32_t) c->nimages - 1;
 }
@@ -527,26 +513,26 @@ ngx_http_profiling_contention_process(ngx_http_profiling_contention_t *c,
 /* a worker that has this mapped, 0: none has */
 
 static ngx_pid_t
-ngx_http_profiling_contention_pid(uint64_t image)
+ngx_prof_contention_pid(uint64_t image)
 {
-    ngx_pid_t                   pid;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_pid_t         pid;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    if (image == ngx_http_profiling_waiter.image) {
+    if (image == ngx_prof_waiter.image) {
         return ngx_pid;
     }
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
-        pid = ngx_http_profiling_slot_pid(slot);
+        slot = ngx_prof_zone_slot(zone, i);
+        pid = ngx_prof_slot_pid(slot);
 
         if (pid
-            && ngx_http_profiling_load_acquire(&slot->image) == image
-            && ngx_http_profiling_slot_alive(slot))
+            && ngx_prof_load_acquire(&slot->image) == image
+            && ngx_prof_slot_alive(slot))
         {
             return pid;
         }
@@ -559,17 +545,16 @@ ngx_http_profiling_contention_pid(uint64_t image)
 /* the label set of a label, written when it is first met */
 
 static uint32_t
-ngx_http_profiling_contention_labels(ngx_http_profiling_contention_t *c,
-    uint32_t label)
+ngx_prof_contention_labels(ngx_prof_contention_t *c, uint32_t label)
 {
-    uint32_t                         zone;
-    ngx_uint_t                       n;
-    ngx_http_profiling_known_t      *known;
-    ngx_http_profiling_rawfile_t    *f;
-    ngx_http_profiling_raw_label_t   labels[5];
+    uint32_t              zone;
+    ngx_uint_t            n;
+    ngx_prof_known_t     *known;
+    ngx_prof_rawfile_t   *f;
+    ngx_prof_raw_label_t  labels[5];
 
     f = c->raw;
-    known = ngx_http_profiling_rawfile_known(f, label, 0);
+    known = ngx_prof_rawfile_known(f, label, 0);
 
     if (known->set) {
         return known->set;
@@ -577,18 +562,16 @@ ngx_http_profiling_contention_labels(ngx_http_profiling_contention_t *c,
 
     ngx_memzero(labels, sizeof(labels));
 
-    labels[0].key = NGX_HTTP_PROFILING_S_STATE;
-    labels[0].str = NGX_HTTP_PROFILING_S_STATES
-                    + ngx_http_profiling_label_state(label);
+    labels[0].key = NGX_PROF_S_STATE;
+    labels[0].str = NGX_PROF_S_STATES
+                    + ngx_prof_label_state(label);
 
-    if (c->wait == NGX_HTTP_PROFILING_MUTEX) {
-        n = 1 + ngx_http_profiling_rawfile_place(f,
-                            ngx_http_profiling_label(
-                                       ngx_http_profiling_label_place(label),
-                                       0, 0),
+    if (c->wait == NGX_PROF_MUTEX) {
+        n = 1 + ngx_prof_rawfile_place(f,
+                            ngx_prof_label(ngx_prof_label_place(label), 0, 0),
                             &labels[1]);
 
-        zone = ngx_http_profiling_label_upstream(label);
+        zone = ngx_prof_label_upstream(label);
 
         if (zone && zone < c->nzones) {
             labels[n].key = c->key;
@@ -596,10 +579,10 @@ ngx_http_profiling_contention_labels(ngx_http_profiling_contention_t *c,
         }
 
     } else {
-        n = 1 + ngx_http_profiling_rawfile_place(f, label, &labels[1]);
+        n = 1 + ngx_prof_rawfile_place(f, label, &labels[1]);
     }
 
-    known->set = ngx_http_profiling_rawfile_labelset(f, labels, (uint32_t) n);
+    known->set = ngx_prof_rawfile_labelset(f, labels, (uint32_t) n);
 
     return known->set;
 }

@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_
+#ifndef _NGX_PROF_WAIT_PROFILE_H_INCLUDED_
+#define _NGX_PROF_WAIT_PROFILE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -19,13 +19,13 @@
 
 
 /*
- * Begins a capture of a table (NGX_HTTP_PROFILING_BLOCK or _MUTEX); seconds:
+ * Begins a capture of a table (NGX_PROF_BLOCK or _MUTEX); seconds:
  * 0 for what was counted since the start; worker: 0 for all; text: 1 for Go's
  * debug=1.  done is called once, later, unless the pool is destroyed before.
  */
-ngx_int_t ngx_http_profiling_contention(ngx_pool_t *pool, ngx_log_t *log,
+ngx_int_t ngx_prof_contention(ngx_pool_t *pool, ngx_log_t *log,
     ngx_uint_t wait, ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
-    ngx_http_profiling_capture_pt done, void *data);
+    ngx_prof_capture_pt done, void *data);
 
 
-#endif /* _NGX_HTTP_PROFILING_CONTENTION_H_INCLUDED_ */
+#endif /* _NGX_PROF_WAIT_PROFILE_H_INCLUDED_ */

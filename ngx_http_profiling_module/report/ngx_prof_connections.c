@@ -18,73 +18,66 @@
 
 
 /* bytes of Go's text that are copied or escaped in one step */
-#define NGX_HTTP_PROFILING_GOROUTINES_TEXT  8192
+#define NGX_PROF_GOROUTINES_TEXT  8192
 
 
 /* what is done next */
 
 typedef enum {
-    NGX_HTTP_PROFILING_GOROUTINES_COLLECT = 0,  /* the text, in one piece */
-    NGX_HTTP_PROFILING_GOROUTINES_HEAD,
-    NGX_HTTP_PROFILING_GOROUTINES_ITEMS,
-    NGX_HTTP_PROFILING_GOROUTINES_TRACE,
-    NGX_HTTP_PROFILING_GOROUTINES_TAIL
-} ngx_http_profiling_goroutines_phase_e;
+    NGX_PROF_GOROUTINES_COLLECT = 0,            /* the text, in one piece */
+    NGX_PROF_GOROUTINES_HEAD,
+    NGX_PROF_GOROUTINES_ITEMS,
+    NGX_PROF_GOROUTINES_TRACE,
+    NGX_PROF_GOROUTINES_TAIL
+} ngx_prof_goroutines_phase_e;
 
 
 typedef struct {
-    ngx_http_request_t                  *request;
-    ngx_pid_t                            worker;
-    ngx_uint_t                           limit;
-    ngx_http_profiling_gather_t         *gather;
-    ngx_http_profiling_goroutine_raw_t  *raw;
-    const char                          *error;     /* why there is no text */
+    ngx_http_request_t        *request;
+    ngx_pid_t                  worker;
+    ngx_uint_t                 limit;
+    ngx_prof_gather_t         *gather;
+    ngx_prof_goroutine_raw_t  *raw;
+    const char                *error;               /* why there is no text */
 
-    ngx_uint_t                           phase;
-    ngx_http_profiling_cursor_t          cursor;
-    uint64_t                             count;
-    ngx_chain_t                         *chain;     /* of the text */
-    size_t                               copied;
-    ngx_str_t                            text;
-    u_char                              *pos;       /* next block in it */
-} ngx_http_profiling_goroutines_t;
+    ngx_uint_t                 phase;
+    ngx_prof_cursor_t          cursor;
+    uint64_t                   count;
+    ngx_chain_t               *chain;               /* of the text */
+    size_t                     copied;
+    ngx_str_t                  text;
+    u_char                    *pos;                 /* next block in it */
+} ngx_prof_goroutines_t;
 
 
-static void ngx_http_profiling_goroutines_gathered(void *data);
-static ngx_int_t ngx_http_profiling_goroutines_write(
-    ngx_http_profiling_work_t *w);
-static ngx_int_t ngx_http_profiling_goroutines_encode(
-    ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error);
-static ngx_int_t ngx_http_profiling_goroutines_run(
-    ngx_http_profiling_goroutines_t *ctx,
-    ngx_int_t (*step)(ngx_http_profiling_work_t *w),
-    ngx_int_t (*finish)(ngx_http_profiling_work_t *w));
-static ngx_int_t ngx_http_profiling_goroutines_step(
-    ngx_http_profiling_work_t *w);
-static ngx_int_t ngx_http_profiling_goroutines_collect(
-    ngx_http_profiling_goroutines_t *ctx);
-static void ngx_http_profiling_goroutines_head(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_goroutines_item(ngx_http_profiling_work_t *w,
-    const ngx_http_profiling_item_t *item);
-static void ngx_http_profiling_goroutines_stack(
-    ngx_http_profiling_goroutines_t *ctx, ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_item_t *item);
-static u_char *ngx_http_profiling_goroutines_block(
-    ngx_http_profiling_goroutines_t *ctx, uint64_t id);
-static ngx_int_t ngx_http_profiling_goroutines_trace(
-    ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_goroutines_tail(ngx_http_profiling_work_t *w);
+static void ngx_prof_goroutines_gathered(void *data);
+static ngx_int_t ngx_prof_goroutines_write(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_goroutines_encode(ngx_prof_work_t *w);
+static void ngx_prof_goroutines_encoded(void *data, ngx_int_t rc,
+    ngx_prof_text_t *out, ngx_str_t *error);
+static ngx_int_t ngx_prof_goroutines_run(ngx_prof_goroutines_t *ctx,
+    ngx_int_t (*step)(ngx_prof_work_t *w),
+    ngx_int_t (*finish)(ngx_prof_work_t *w));
+static ngx_int_t ngx_prof_goroutines_step(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_goroutines_collect(ngx_prof_goroutines_t *ctx);
+static void ngx_prof_goroutines_head(ngx_prof_work_t *w);
+static void ngx_prof_goroutines_item(ngx_prof_work_t *w,
+    const ngx_prof_item_t *item);
+static void ngx_prof_goroutines_stack(ngx_prof_goroutines_t *ctx,
+    ngx_prof_json_t *j, const ngx_prof_item_t *item);
+static u_char *ngx_prof_goroutines_block(ngx_prof_goroutines_t *ctx,
+    uint64_t id);
+static ngx_int_t ngx_prof_goroutines_trace(ngx_prof_work_t *w);
+static void ngx_prof_goroutines_tail(ngx_prof_work_t *w);
 
 
 ngx_int_t
-ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
-    ngx_pid_t worker, ngx_uint_t limit)
+ngx_prof_goroutines_request(ngx_http_request_t *r, ngx_pid_t worker,
+    ngx_uint_t limit)
 {
-    ngx_http_profiling_goroutines_t  *ctx;
+    ngx_prof_goroutines_t  *ctx;
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_goroutines_t));
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_prof_goroutines_t));
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -94,70 +87,66 @@ ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
     ctx->limit = limit;
     ngx_str_set(&ctx->text, "");
 
-    if (ngx_http_profiling_process.zone->dump == 0) {
+    if (ngx_prof_process.zone->dump == 0) {
         ctx->error = "the profiling zone has no room for it: it needs a "
                      "larger size and a restart";
 
-        return ngx_http_profiling_goroutines_run(ctx,
-                                     ngx_http_profiling_goroutines_step,
-                                     NULL);
+        return ngx_prof_goroutines_run(ctx, ngx_prof_goroutines_step, NULL);
     }
 
-    ctx->gather = ngx_http_profiling_gather(r->pool, r->connection->log,
+    ctx->gather = ngx_prof_gather(r->pool, r->connection->log,
                                     worker, limit, 0,
-                                    ngx_http_profiling_goroutines_gathered,
+                                    ngx_prof_goroutines_gathered,
                                     ctx);
     if (ctx->gather == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }
 
 
 static void
-ngx_http_profiling_goroutines_gathered(void *data)
+ngx_prof_goroutines_gathered(void *data)
 {
-    ngx_int_t                         rc;
-    ngx_http_request_t               *r;
-    ngx_http_profiling_goroutines_t  *ctx;
+    ngx_int_t               rc;
+    ngx_http_request_t     *r;
+    ngx_prof_goroutines_t  *ctx;
 
     ctx = data;
     r = ctx->request;
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    if (ngx_http_profiling_goroutines_none(ctx->gather, ctx->limit)) {
-        rc = ngx_http_profiling_goroutines_run(ctx,
-                                         ngx_http_profiling_goroutines_step,
-                                         NULL);
+    if (ngx_prof_goroutines_none(ctx->gather, ctx->limit)) {
+        rc = ngx_prof_goroutines_run(ctx, ngx_prof_goroutines_step, NULL);
         goto done;
     }
 
-    ctx->raw = ngx_http_profiling_goroutine_raw_create(r->pool,
-                                             NGX_HTTP_PROFILING_RAW_DUMP,
+    ctx->raw = ngx_prof_goroutine_raw_create(r->pool,
+                                             NGX_PROF_RAW_DUMP,
                                              ctx->gather, NULL, ctx->limit);
     if (ctx->raw) {
-        rc = ngx_http_profiling_goroutines_run(ctx,
-                                        ngx_http_profiling_goroutines_write,
-                                        ngx_http_profiling_goroutines_encode);
+        rc = ngx_prof_goroutines_run(ctx,
+                                        ngx_prof_goroutines_write,
+                                        ngx_prof_goroutines_encode);
     }
 
 done:
 
-    ngx_http_profiling_answer(r, rc);
+    ngx_prof_answer(r, rc);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_goroutines_run(ngx_http_profiling_goroutines_t *ctx,
-    ngx_int_t (*step)(ngx_http_profiling_work_t *w),
-    ngx_int_t (*finish)(ngx_http_profiling_work_t *w))
+ngx_prof_goroutines_run(ngx_prof_goroutines_t *ctx,
+    ngx_int_t (*step)(ngx_prof_work_t *w),
+    ngx_int_t (*finish)(ngx_prof_work_t *w))
 {
-    ngx_http_profiling_work_t  *w;
+    ngx_prof_work_t  *w;
 
-    w = ngx_http_profiling_work_create(ctx->request);
+    w = ngx_prof_work_create(ctx->request);
     if (w == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -167,39 +156,39 @@ ngx_http_profiling_goroutines_run(ngx_http_profiling_goroutines_t *ctx,
     w->finish = finish;
     w->data = ctx;
 
-    return ngx_http_profiling_work_run(w);
+    return ngx_prof_work_run(w);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_goroutines_write(ngx_http_profiling_work_t *w)
+ngx_prof_goroutines_write(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_goroutines_t *ctx = w->data;
+    ngx_prof_goroutines_t *ctx = w->data;
 
-    return ngx_http_profiling_goroutine_raw_step(ctx->raw);
+    return ngx_prof_goroutine_raw_step(ctx->raw);
 }
 
 
 /* without names the answer still has addresses */
 
 static ngx_int_t
-ngx_http_profiling_goroutines_encode(ngx_http_profiling_work_t *w)
+ngx_prof_goroutines_encode(ngx_prof_work_t *w)
 {
-    u_char                           *p;
-    ngx_str_t                         error;
-    ngx_http_request_t               *r;
-    ngx_http_profiling_goroutines_t  *ctx;
+    u_char                 *p;
+    ngx_str_t               error;
+    ngx_http_request_t     *r;
+    ngx_prof_goroutines_t  *ctx;
 
     r = w->request;
     ctx = w->data;
 
-    if (ngx_http_profiling_encode(r->pool, r->connection->log,
-                                  &ctx->raw->file->text,
-                                  ngx_http_profiling_goroutines_encoded, ctx,
-                                  &error)
+    if (ngx_prof_encode(r->pool, r->connection->log,
+                        &ctx->raw->file->text,
+                        ngx_prof_goroutines_encoded, ctx,
+                        &error)
         == NGX_OK)
     {
-        ngx_http_profiling_answer_later(r);
+        ngx_prof_answer_later(r);
         return NGX_DONE;
     }
 
@@ -211,25 +200,23 @@ ngx_http_profiling_goroutines_encode(ngx_http_profiling_work_t *w)
     *ngx_cpymem(p, error.data, error.len) = '\0';
     ctx->error = (char *) p;
 
-    return ngx_http_profiling_goroutines_run(ctx,
-                                     ngx_http_profiling_goroutines_step,
-                                     NULL);
+    return ngx_prof_goroutines_run(ctx, ngx_prof_goroutines_step, NULL);
 }
 
 
 static void
-ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
-    ngx_http_profiling_text_t *out, ngx_str_t *error)
+ngx_prof_goroutines_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
+    ngx_str_t *error)
 {
-    u_char                           *text;
-    ngx_http_request_t               *r;
-    ngx_http_profiling_goroutines_t  *ctx;
+    u_char                 *text;
+    ngx_http_request_t     *r;
+    ngx_prof_goroutines_t  *ctx;
 
     ctx = data;
     r = ctx->request;
 
     if (rc == NGX_OK) {
-        ctx->chain = ngx_http_profiling_text_finish(out);
+        ctx->chain = ngx_prof_text_finish(out);
         text = ngx_pnalloc(r->pool, out->size + 1);
 
         if (text) {
@@ -243,59 +230,59 @@ ngx_http_profiling_goroutines_encoded(void *data, ngx_int_t rc,
         ctx->error = "the encoder failed, see the error log";
     }
 
-    ngx_http_profiling_answer(r, ngx_http_profiling_goroutines_run(ctx,
-                                         ngx_http_profiling_goroutines_step,
+    ngx_prof_answer(r, ngx_prof_goroutines_run(ctx,
+                                         ngx_prof_goroutines_step,
                                          NULL));
 }
 
 
 static ngx_int_t
-ngx_http_profiling_goroutines_step(ngx_http_profiling_work_t *w)
+ngx_prof_goroutines_step(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_item_t         item;
-    ngx_http_profiling_goroutines_t  *ctx;
+    ngx_prof_item_t         item;
+    ngx_prof_goroutines_t  *ctx;
 
     ctx = w->data;
 
     switch (ctx->phase) {
 
-    case NGX_HTTP_PROFILING_GOROUTINES_COLLECT:
+    case NGX_PROF_GOROUTINES_COLLECT:
 
-        if (ngx_http_profiling_goroutines_collect(ctx) == NGX_AGAIN) {
+        if (ngx_prof_goroutines_collect(ctx) == NGX_AGAIN) {
             return NGX_AGAIN;
         }
 
         ctx->pos = ctx->text.data;
         break;
 
-    case NGX_HTTP_PROFILING_GOROUTINES_HEAD:
-        ngx_http_profiling_goroutines_head(w);
+    case NGX_PROF_GOROUTINES_HEAD:
+        ngx_prof_goroutines_head(w);
         break;
 
-    case NGX_HTTP_PROFILING_GOROUTINES_ITEMS:
+    case NGX_PROF_GOROUTINES_ITEMS:
 
         if (ctx->gather
-            && ngx_http_profiling_goroutines_next(ctx->gather, ctx->limit,
-                                                  &ctx->cursor, &item)
+            && ngx_prof_goroutines_next(ctx->gather, ctx->limit,
+                                        &ctx->cursor, &item)
                == NGX_OK)
         {
-            ngx_http_profiling_goroutines_item(w, &item);
+            ngx_prof_goroutines_item(w, &item);
             return NGX_AGAIN;
         }
 
         ctx->pos = NULL;
         break;
 
-    case NGX_HTTP_PROFILING_GOROUTINES_TRACE:
+    case NGX_PROF_GOROUTINES_TRACE:
 
-        if (ngx_http_profiling_goroutines_trace(w) == NGX_AGAIN) {
+        if (ngx_prof_goroutines_trace(w) == NGX_AGAIN) {
             return NGX_AGAIN;
         }
 
         break;
 
     default:
-        ngx_http_profiling_goroutines_tail(w);
+        ngx_prof_goroutines_tail(w);
         return NGX_DONE;
     }
 
@@ -306,7 +293,7 @@ ngx_http_profiling_goroutines_step(ngx_http_profiling_work_t *w)
 
 
 static ngx_int_t
-ngx_http_profiling_goroutines_collect(ngx_http_profiling_goroutines_t *ctx)
+ngx_prof_goroutines_collect(ngx_prof_goroutines_t *ctx)
 {
     size_t      n;
     ngx_buf_t  *b;
@@ -316,7 +303,7 @@ ngx_http_profiling_goroutines_collect(ngx_http_profiling_goroutines_t *ctx)
     }
 
     b = ctx->chain->buf;
-    n = ngx_min(b->last - b->pos, NGX_HTTP_PROFILING_GOROUTINES_TEXT);
+    n = ngx_min(b->last - b->pos, NGX_PROF_GOROUTINES_TEXT);
     n = ngx_min(n, ctx->text.len - ctx->copied);
 
     ngx_memcpy(ctx->text.data + ctx->copied, b->pos, n);
@@ -332,12 +319,12 @@ ngx_http_profiling_goroutines_collect(ngx_http_profiling_goroutines_t *ctx)
 
 
 static void
-ngx_http_profiling_goroutines_head(ngx_http_profiling_work_t *w)
+ngx_prof_goroutines_head(ngx_prof_work_t *w)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_json_t        *j;
-    ngx_http_profiling_gathered_t    *worker;
-    ngx_http_profiling_goroutines_t  *ctx;
+    ngx_uint_t              i;
+    ngx_prof_json_t        *j;
+    ngx_prof_gathered_t    *worker;
+    ngx_prof_goroutines_t  *ctx;
 
     j = &w->json;
     ctx = w->data;
@@ -349,50 +336,49 @@ ngx_http_profiling_goroutines_head(ngx_http_profiling_work_t *w)
         worker = ctx->gather->workers.elts;
 
         for (i = 0; i < ctx->gather->workers.nelts; i++) {
-            ctx->count += ngx_http_profiling_gather_count(&worker[i]);
+            ctx->count += ngx_prof_gather_count(&worker[i]);
         }
     }
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_uint(j, "count", ctx->count);
-    ngx_http_profiling_json_time(j, "timestamp", w->snapshot->time);
-    ngx_http_profiling_json_uint(j, "limit", ctx->limit);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_uint(j, "count", ctx->count);
+    ngx_prof_json_time(j, "timestamp", w->snapshot->time);
+    ngx_prof_json_uint(j, "limit", ctx->limit);
 
-    ngx_http_profiling_goroutines_states(j, &w->snapshot->gauges);
+    ngx_prof_goroutines_states(j, &w->snapshot->gauges);
 
     if (ctx->gather == NULL) {
-        ngx_http_profiling_json_null(j, "goroutines");
+        ngx_prof_json_null(j, "goroutines");
         return;
     }
 
-    ngx_http_profiling_goroutines_sums(j, ctx->gather);
-    ngx_http_profiling_goroutines_workers(j, ctx->gather);
-    ngx_http_profiling_json_open(j, "goroutines", '[');
+    ngx_prof_goroutines_sums(j, ctx->gather);
+    ngx_prof_goroutines_workers(j, ctx->gather);
+    ngx_prof_json_open(j, "goroutines", '[');
 }
 
 
 static void
-ngx_http_profiling_goroutines_item(ngx_http_profiling_work_t *w,
-    const ngx_http_profiling_item_t *item)
+ngx_prof_goroutines_item(ngx_prof_work_t *w, const ngx_prof_item_t *item)
 {
-    ngx_http_profiling_json_t  *j;
+    ngx_prof_json_t  *j;
 
     j = &w->json;
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_uint(j, "id", item->id);
-    ngx_http_profiling_json_uint(j, "worker", item->worker->pid);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_uint(j, "id", item->id);
+    ngx_prof_json_uint(j, "worker", item->worker->pid);
 
     if (item->detail) {
-        ngx_http_profiling_goroutines_detail(j, item->detail,
+        ngx_prof_goroutines_detail(j, item->detail,
                                &item->worker->groups[item->detail->group]);
 
     } else {
-        ngx_http_profiling_goroutines_stuck(j, item->worker);
+        ngx_prof_goroutines_stuck(j, item->worker);
     }
 
-    ngx_http_profiling_goroutines_stack(w->data, j, item);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_goroutines_stack(w->data, j, item);
+    ngx_prof_json_close(j, '}');
 }
 
 
@@ -402,25 +388,25 @@ ngx_http_profiling_goroutines_item(ngx_http_profiling_work_t *w,
  */
 
 static void
-ngx_http_profiling_goroutines_stack(ngx_http_profiling_goroutines_t *ctx,
-    ngx_http_profiling_json_t *j, const ngx_http_profiling_item_t *item)
+ngx_prof_goroutines_stack(ngx_prof_goroutines_t *ctx, ngx_prof_json_t *j,
+    const ngx_prof_item_t *item)
 {
-    u_char                           *p, *end, *last;
-    ngx_uint_t                        i;
-    ngx_http_profiling_dump_group_t  *g;
+    u_char                 *p, *end, *last;
+    ngx_uint_t              i;
+    ngx_prof_dump_group_t  *g;
 
     u_char  address[2 + NGX_INT64_LEN];
 
-    ngx_http_profiling_json_open(j, "stack", '[');
+    ngx_prof_json_open(j, "stack", '[');
 
-    p = ngx_http_profiling_goroutines_block(ctx, item->id);
+    p = ngx_prof_goroutines_block(ctx, item->id);
     last = ctx->text.data + ctx->text.len;
 
     while (p && p < last && *p != '\n') {
         end = ngx_strlchr(p, last, '\n');
         end = end ? end : last;
 
-        ngx_http_profiling_json_string(j, NULL, p,
+        ngx_prof_json_string(j, NULL, p,
                            (end - p > 5 && ngx_strncmp(end - 5, "(...)", 5)
                             == 0) ? end - p - 5 : end - p);
 
@@ -436,19 +422,18 @@ ngx_http_profiling_goroutines_stack(ngx_http_profiling_goroutines_t *ctx,
 
         for (i = 0; i < g->depth; i++) {
             end = ngx_sprintf(address, "0x%xL", g->stack[i]);
-            ngx_http_profiling_json_string(j, NULL, address, end - address);
+            ngx_prof_json_string(j, NULL, address, end - address);
         }
     }
 
-    ngx_http_profiling_json_close(j, ']');
+    ngx_prof_json_close(j, ']');
 }
 
 
 /* blocks come in the order of the items; NULL: it is not there */
 
 static u_char *
-ngx_http_profiling_goroutines_block(ngx_http_profiling_goroutines_t *ctx,
-    uint64_t id)
+ngx_prof_goroutines_block(ngx_prof_goroutines_t *ctx, uint64_t id)
 {
     u_char  *p, *last, *end, head[sizeof("goroutine  [") + NGX_INT64_LEN];
     size_t   len;
@@ -477,11 +462,11 @@ ngx_http_profiling_goroutines_block(ngx_http_profiling_goroutines_t *ctx,
 
 
 static ngx_int_t
-ngx_http_profiling_goroutines_trace(ngx_http_profiling_work_t *w)
+ngx_prof_goroutines_trace(ngx_prof_work_t *w)
 {
-    u_char                           *end, *last;
-    ngx_http_profiling_json_t        *j;
-    ngx_http_profiling_goroutines_t  *ctx;
+    u_char                 *end, *last;
+    ngx_prof_json_t        *j;
+    ngx_prof_goroutines_t  *ctx;
 
     j = &w->json;
     ctx = w->data;
@@ -489,71 +474,71 @@ ngx_http_profiling_goroutines_trace(ngx_http_profiling_work_t *w)
     if (ctx->pos == NULL) {
 
         if (ctx->gather) {
-            ngx_http_profiling_json_close(j, ']');
+            ngx_prof_json_close(j, ']');
         }
 
-        ngx_http_profiling_json_bool(j, "truncated",
-                                     ctx->gather == NULL
-                                     || ctx->cursor.n < ctx->count);
+        ngx_prof_json_bool(j, "truncated",
+                           ctx->gather == NULL
+                           || ctx->cursor.n < ctx->count);
 
         if (ctx->error) {
-            ngx_http_profiling_json_null(j, "stack_trace");
+            ngx_prof_json_null(j, "stack_trace");
             return NGX_OK;
         }
 
-        ngx_http_profiling_json_begin(j, "stack_trace");
+        ngx_prof_json_begin(j, "stack_trace");
         ctx->pos = ctx->text.data;
     }
 
     last = ctx->text.data + ctx->text.len;
-    end = ngx_min(ctx->pos + NGX_HTTP_PROFILING_GOROUTINES_TEXT, last);
+    end = ngx_min(ctx->pos + NGX_PROF_GOROUTINES_TEXT, last);
 
     if (end < last) {
         end = ngx_strlchr(end, last, '\n');
         end = end ? end : last;
     }
 
-    ngx_http_profiling_json_part(j, ctx->pos, end - ctx->pos);
+    ngx_prof_json_part(j, ctx->pos, end - ctx->pos);
     ctx->pos = end;
 
     if (end < last) {
         return NGX_AGAIN;
     }
 
-    ngx_http_profiling_json_end(j);
+    ngx_prof_json_end(j);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_profiling_goroutines_tail(ngx_http_profiling_work_t *w)
+ngx_prof_goroutines_tail(ngx_prof_work_t *w)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_json_t        *j;
-    ngx_http_profiling_gathered_t    *worker;
-    ngx_http_profiling_goroutines_t  *ctx;
+    ngx_uint_t              i;
+    ngx_prof_json_t        *j;
+    ngx_prof_gathered_t    *worker;
+    ngx_prof_goroutines_t  *ctx;
 
     j = &w->json;
     ctx = w->data;
 
-    ngx_http_profiling_json_open(j, "unavailable", '{');
+    ngx_prof_json_open(j, "unavailable", '{');
 
     if (ctx->error) {
-        ngx_http_profiling_json_cstring(j, "stack_trace", ctx->error);
+        ngx_prof_json_cstring(j, "stack_trace", ctx->error);
     }
 
     for (i = 0; ctx->gather && i < ctx->gather->workers.nelts; i++) {
         worker = ctx->gather->workers.elts;
 
-        if (worker[i].state == NGX_HTTP_PROFILING_GATHER_SILENT) {
-            ngx_http_profiling_json_cstring(j, "goroutines",
+        if (worker[i].state == NGX_PROF_GATHER_SILENT) {
+            ngx_prof_json_cstring(j, "goroutines",
                          "a worker does not answer, see workers: its count "
                          "is of its latest tick");
             break;
         }
     }
 
-    ngx_http_profiling_json_close(j, '}');
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
 }

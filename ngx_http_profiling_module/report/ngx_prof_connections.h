@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_GOROUTINES_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_GOROUTINES_H_INCLUDED_
+#ifndef _NGX_PROF_CONNECTIONS_H_INCLUDED_
+#define _NGX_PROF_CONNECTIONS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,8 +15,8 @@
 
 
 /* content handler's work; up to limit connections are told one by one */
-ngx_int_t ngx_http_profiling_goroutines_request(ngx_http_request_t *r,
-    ngx_pid_t worker, ngx_uint_t limit);
+ngx_int_t ngx_prof_goroutines_request(ngx_http_request_t *r, ngx_pid_t worker,
+    ngx_uint_t limit);
 
 
-#endif /* _NGX_HTTP_PROFILING_GOROUTINES_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONNECTIONS_H_INCLUDED_ */

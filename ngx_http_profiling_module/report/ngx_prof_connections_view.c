@@ -13,43 +13,40 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_http_profiling_goroutines_where(ngx_http_profiling_json_t *j,
-    uint32_t label);
-static void ngx_http_profiling_goroutines_name(ngx_http_profiling_json_t *j,
-    const char *key, const char *prefix, const u_char *data, size_t len);
-static void ngx_http_profiling_goroutines_known(ngx_http_profiling_json_t *j,
-    const char *key, int64_t n);
+static void ngx_prof_goroutines_where(ngx_prof_json_t *j, uint32_t label);
+static void ngx_prof_goroutines_name(ngx_prof_json_t *j, const char *key,
+    const char *prefix, const u_char *data, size_t len);
+static void ngx_prof_goroutines_known(ngx_prof_json_t *j, const char *key,
+    int64_t n);
 
 
 /* at the latest tick of each worker */
 
 void
-ngx_http_profiling_goroutines_states(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gauges_t *g)
+ngx_prof_goroutines_states(ngx_prof_json_t *j, const ngx_prof_gauges_t *g)
 {
-    ngx_http_profiling_json_open(j, "states", '{');
-    ngx_http_profiling_json_uint(j, "reading", g->reading);
-    ngx_http_profiling_json_uint(j, "writing", g->writing);
-    ngx_http_profiling_json_uint(j, "waiting", g->waiting);
-    ngx_http_profiling_json_uint(j, "upstream", g->upstream);
-    ngx_http_profiling_json_uint(j, "upstream_idle", g->keepalive);
-    ngx_http_profiling_json_uint(j, "streams", g->streams);
-    ngx_http_profiling_json_uint(j, "other", g->other);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "states", '{');
+    ngx_prof_json_uint(j, "reading", g->reading);
+    ngx_prof_json_uint(j, "writing", g->writing);
+    ngx_prof_json_uint(j, "waiting", g->waiting);
+    ngx_prof_json_uint(j, "upstream", g->upstream);
+    ngx_prof_json_uint(j, "upstream_idle", g->keepalive);
+    ngx_prof_json_uint(j, "streams", g->streams);
+    ngx_prof_json_uint(j, "other", g->other);
+    ngx_prof_json_close(j, '}');
 }
 
 
 /* exact, however many there are */
 
 void
-ngx_http_profiling_goroutines_sums(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gather_t *g)
+ngx_prof_goroutines_sums(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
 {
-    uint64_t                          kind[NGX_HTTP_PROFILING_KINDS];
-    uint64_t                          state[NGX_HTTP_PROFILING_DUMP_STATES];
-    ngx_uint_t                        i, n;
-    ngx_http_profiling_gathered_t    *w;
-    ngx_http_profiling_dump_group_t  *group;
+    uint64_t                kind[NGX_PROF_KINDS];
+    uint64_t                state[NGX_PROF_DUMP_STATES];
+    ngx_uint_t              i, n;
+    ngx_prof_gathered_t    *w;
+    ngx_prof_dump_group_t  *group;
 
     ngx_memzero(kind, sizeof(kind));
     ngx_memzero(state, sizeof(state));
@@ -58,11 +55,11 @@ ngx_http_profiling_goroutines_sums(ngx_http_profiling_json_t *j,
 
     for (i = 0; i < g->workers.nelts; i++) {
 
-        if (w[i].state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
-            state[w[i].state == NGX_HTTP_PROFILING_GATHER_STUCK
-                  ? NGX_HTTP_PROFILING_DUMP_STUCK
-                  : NGX_HTTP_PROFILING_DUMP_OTHER]
-                += ngx_http_profiling_gather_count(&w[i]);
+        if (w[i].state != NGX_PROF_GATHER_ANSWERED) {
+            state[w[i].state == NGX_PROF_GATHER_STUCK
+                  ? NGX_PROF_DUMP_STUCK
+                  : NGX_PROF_DUMP_OTHER]
+                += ngx_prof_gather_count(&w[i]);
             continue;
         }
 
@@ -74,180 +71,174 @@ ngx_http_profiling_goroutines_sums(ngx_http_profiling_json_t *j,
         }
     }
 
-    ngx_http_profiling_json_open(j, "by_kind", '{');
+    ngx_prof_json_open(j, "by_kind", '{');
 
-    for (i = 0; i < NGX_HTTP_PROFILING_KINDS; i++) {
+    for (i = 0; i < NGX_PROF_KINDS; i++) {
 
         if (kind[i]) {
-            ngx_http_profiling_json_uint(j,
-                            ngx_http_profiling_dump_kind_name(i), kind[i]);
+            ngx_prof_json_uint(j, ngx_prof_dump_kind_name(i), kind[i]);
         }
     }
 
-    ngx_http_profiling_json_close(j, '}');
-    ngx_http_profiling_json_open(j, "by_state", '{');
+    ngx_prof_json_close(j, '}');
+    ngx_prof_json_open(j, "by_state", '{');
 
-    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_STATES; i++) {
+    for (i = 0; i < NGX_PROF_DUMP_STATES; i++) {
 
         if (state[i]) {
-            ngx_http_profiling_json_uint(j,
-                            ngx_http_profiling_dump_state_name(i), state[i]);
+            ngx_prof_json_uint(j, ngx_prof_dump_state_name(i), state[i]);
         }
     }
 
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
 }
 
 
 void
-ngx_http_profiling_goroutines_workers(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gather_t *g)
+ngx_prof_goroutines_workers(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
 {
-    ngx_uint_t                            i;
-    const ngx_http_profiling_gathered_t  *w;
+    ngx_uint_t                  i;
+    const ngx_prof_gathered_t  *w;
 
     static const char *const  states[] = {
         "waiting", "answered", "stuck", "silent", "gone"
     };
 
-    ngx_http_profiling_json_open(j, "workers", '[');
+    ngx_prof_json_open(j, "workers", '[');
     w = g->workers.elts;
 
     for (i = 0; i < g->workers.nelts; i++) {
-        ngx_http_profiling_json_open(j, NULL, '{');
-        ngx_http_profiling_json_uint(j, "pid", w[i].pid);
-        ngx_http_profiling_json_uint(j, "generation", w[i].generation);
-        ngx_http_profiling_json_cstring(j, "answer", states[w[i].state]);
-        ngx_http_profiling_json_uint(j, "count",
-                                     ngx_http_profiling_gather_count(&w[i]));
+        ngx_prof_json_open(j, NULL, '{');
+        ngx_prof_json_uint(j, "pid", w[i].pid);
+        ngx_prof_json_uint(j, "generation", w[i].generation);
+        ngx_prof_json_cstring(j, "answer", states[w[i].state]);
+        ngx_prof_json_uint(j, "count",
+                           ngx_prof_gather_count(&w[i]));
 
-        if (w[i].state == NGX_HTTP_PROFILING_GATHER_ANSWERED) {
-            ngx_http_profiling_json_time(j, "time", w[i].head.time);
-            ngx_http_profiling_json_double(j, "collect_ms",
-                                           (double) w[i].head.spent / 1e6);
+        if (w[i].state == NGX_PROF_GATHER_ANSWERED) {
+            ngx_prof_json_time(j, "time", w[i].head.time);
+            ngx_prof_json_double(j, "collect_ms",
+                                 (double) w[i].head.spent / 1e6);
 
-        } else if (w[i].state == NGX_HTTP_PROFILING_GATHER_STUCK) {
-            ngx_http_profiling_json_double(j, "stuck_seconds",
-                                           (double) w[i].since / 1e9);
+        } else if (w[i].state == NGX_PROF_GATHER_STUCK) {
+            ngx_prof_json_double(j, "stuck_seconds",
+                                 (double) w[i].since / 1e9);
         }
 
-        ngx_http_profiling_json_close(j, '}');
+        ngx_prof_json_close(j, '}');
     }
 
-    ngx_http_profiling_json_close(j, ']');
+    ngx_prof_json_close(j, ']');
 }
 
 
 void
-ngx_http_profiling_goroutines_stuck(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gathered_t *w)
+ngx_prof_goroutines_stuck(ngx_prof_json_t *j, const ngx_prof_gathered_t *w)
 {
-    ngx_http_profiling_json_cstring(j, "state", "stuck");
-    ngx_http_profiling_json_double(j, "wait_seconds",
-                                   (double) w->since / 1e9);
-    ngx_http_profiling_json_cstring(j, "kind", "client");
-    ngx_http_profiling_json_null(j, "client");
-    ngx_http_profiling_goroutines_where(j, (uint32_t) w->native.label);
-    ngx_http_profiling_json_null(j, "method");
-    ngx_http_profiling_json_null(j, "uri");
-    ngx_http_profiling_json_null(j, "upstream");
-    ngx_http_profiling_json_null(j, "action");
-    ngx_http_profiling_json_null(j, "timer");
-    ngx_http_profiling_json_null(j, "timer_seconds");
-    ngx_http_profiling_json_null(j, "bytes_in");
-    ngx_http_profiling_json_null(j, "bytes_out");
-    ngx_http_profiling_json_null(j, "pool_bytes");
+    ngx_prof_json_cstring(j, "state", "stuck");
+    ngx_prof_json_double(j, "wait_seconds",
+                         (double) w->since / 1e9);
+    ngx_prof_json_cstring(j, "kind", "client");
+    ngx_prof_json_null(j, "client");
+    ngx_prof_goroutines_where(j, (uint32_t) w->native.label);
+    ngx_prof_json_null(j, "method");
+    ngx_prof_json_null(j, "uri");
+    ngx_prof_json_null(j, "upstream");
+    ngx_prof_json_null(j, "action");
+    ngx_prof_json_null(j, "timer");
+    ngx_prof_json_null(j, "timer_seconds");
+    ngx_prof_json_null(j, "bytes_in");
+    ngx_prof_json_null(j, "bytes_out");
+    ngx_prof_json_null(j, "pool_bytes");
 }
 
 
 void
-ngx_http_profiling_goroutines_detail(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_dump_detail_t *d,
-    const ngx_http_profiling_dump_group_t *g)
+ngx_prof_goroutines_detail(ngx_prof_json_t *j, const ngx_prof_dump_detail_t *d,
+    const ngx_prof_dump_group_t *g)
 {
     ngx_uint_t   i;
-    const u_char  *p, *text[NGX_HTTP_PROFILING_DUMP_TEXTS];
+    const u_char  *p, *text[NGX_PROF_DUMP_TEXTS];
 
     p = (const u_char *) (d + 1);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_DUMP_TEXTS; i++) {
+    for (i = 0; i < NGX_PROF_DUMP_TEXTS; i++) {
         text[i] = p;
         p += d->len[i];
     }
 
-    ngx_http_profiling_json_cstring(j, "state",
-                                ngx_http_profiling_dump_state_name(g->state));
+    ngx_prof_json_cstring(j, "state",
+                                ngx_prof_dump_state_name(g->state));
 
-    if (d->wait == NGX_HTTP_PROFILING_DUMP_UNKNOWN) {
-        ngx_http_profiling_json_null(j, "wait_seconds");
+    if (d->wait == NGX_PROF_DUMP_UNKNOWN) {
+        ngx_prof_json_null(j, "wait_seconds");
 
     } else {
-        ngx_http_profiling_json_double(j, "wait_seconds",
-                                       (double) d->wait / 1e3);
+        ngx_prof_json_double(j, "wait_seconds",
+                             (double) d->wait / 1e3);
     }
 
-    ngx_http_profiling_json_cstring(j, "kind",
-                                  ngx_http_profiling_dump_kind_name(g->kind));
+    ngx_prof_json_cstring(j, "kind",
+                                  ngx_prof_dump_kind_name(g->kind));
 
-    i = NGX_HTTP_PROFILING_DUMP_CLIENT;
-    ngx_http_profiling_goroutines_name(j, "client", "addr", text[i],
-                                       d->len[i]);
-    ngx_http_profiling_goroutines_where(j, g->label);
+    i = NGX_PROF_DUMP_CLIENT;
+    ngx_prof_goroutines_name(j, "client", "addr", text[i],
+                             d->len[i]);
+    ngx_prof_goroutines_where(j, g->label);
 
-    i = NGX_HTTP_PROFILING_DUMP_METHOD;
-    ngx_http_profiling_goroutines_name(j, "method", NULL, text[i], d->len[i]);
+    i = NGX_PROF_DUMP_METHOD;
+    ngx_prof_goroutines_name(j, "method", NULL, text[i], d->len[i]);
 
-    i = NGX_HTTP_PROFILING_DUMP_URI;
-    ngx_http_profiling_goroutines_name(j, "uri", "uri", text[i], d->len[i]);
+    i = NGX_PROF_DUMP_URI;
+    ngx_prof_goroutines_name(j, "uri", "uri", text[i], d->len[i]);
 
-    i = NGX_HTTP_PROFILING_DUMP_PEER;
-    ngx_http_profiling_goroutines_name(j, "upstream", "addr", text[i],
-                                       d->len[i]);
+    i = NGX_PROF_DUMP_PEER;
+    ngx_prof_goroutines_name(j, "upstream", "addr", text[i],
+                             d->len[i]);
 
-    i = NGX_HTTP_PROFILING_DUMP_ACTION;
-    ngx_http_profiling_goroutines_name(j, "action", NULL, text[i], d->len[i]);
+    i = NGX_PROF_DUMP_ACTION;
+    ngx_prof_goroutines_name(j, "action", NULL, text[i], d->len[i]);
 
     if (d->timer) {
-        ngx_http_profiling_json_cstring(j, "timer",
-                               ngx_http_profiling_dump_timer_name(g->kind,
+        ngx_prof_json_cstring(j, "timer",
+                               ngx_prof_dump_timer_name(g->kind,
                                                        g->state, d->timer));
-        ngx_http_profiling_json_double(j, "timer_seconds",
-                                       (double) d->remaining / 1e3);
+        ngx_prof_json_double(j, "timer_seconds",
+                             (double) d->remaining / 1e3);
 
     } else {
-        ngx_http_profiling_json_null(j, "timer");
-        ngx_http_profiling_json_null(j, "timer_seconds");
+        ngx_prof_json_null(j, "timer");
+        ngx_prof_json_null(j, "timer_seconds");
     }
 
-    ngx_http_profiling_goroutines_known(j, "bytes_in", d->in);
-    ngx_http_profiling_goroutines_known(j, "bytes_out", d->out);
-    ngx_http_profiling_json_uint(j, "pool_bytes",
-                                 d->connection_pool + d->request_pool);
+    ngx_prof_goroutines_known(j, "bytes_in", d->in);
+    ngx_prof_goroutines_known(j, "bytes_out", d->out);
+    ngx_prof_json_uint(j, "pool_bytes",
+                       d->connection_pool + d->request_pool);
 }
 
 
 static void
-ngx_http_profiling_goroutines_where(ngx_http_profiling_json_t *j,
-    uint32_t label)
+ngx_prof_goroutines_where(ngx_prof_json_t *j, uint32_t label)
 {
-    uint32_t                        n;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_upstream_t  *u;
+    uint32_t              n;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_upstream_t  *u;
 
-    ngx_http_profiling_view_place(j, label);
+    ngx_prof_view_place(j, label);
 
-    zone = ngx_http_profiling_process.zone;
-    n = ngx_http_profiling_label_upstream(label);
+    zone = ngx_prof_process.zone;
+    n = ngx_prof_label_upstream(label);
 
-    if (n == 0 || n >= ngx_http_profiling_load_acquire(&zone->upstream_n)) {
-        ngx_http_profiling_json_null(j, "upstream_name");
+    if (n == 0 || n >= ngx_prof_load_acquire(&zone->upstream_n)) {
+        ngx_prof_json_null(j, "upstream_name");
         return;
     }
 
     u = &zone->upstream[n];
 
-    ngx_http_profiling_goroutines_name(j, "upstream_name",
-                               ngx_http_profiling_is_address(u->name, u->len)
+    ngx_prof_goroutines_name(j, "upstream_name",
+                               ngx_prof_is_address(u->name, u->len)
                                ? "addr" : NULL,
                                u->name, u->len);
 }
@@ -256,38 +247,37 @@ ngx_http_profiling_goroutines_where(ngx_http_profiling_json_t *j,
 /* null if there is none; prefix: of its other name, if it may have one */
 
 static void
-ngx_http_profiling_goroutines_name(ngx_http_profiling_json_t *j,
-    const char *key, const char *prefix, const u_char *data, size_t len)
+ngx_prof_goroutines_name(ngx_prof_json_t *j, const char *key,
+    const char *prefix, const u_char *data, size_t len)
 {
-    u_char  *end, name[NGX_HTTP_PROFILING_ANONYMOUS_LEN];
+    u_char  *end, name[NGX_PROF_ANONYMOUS_LEN];
 
     if (len == 0) {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
     if (prefix == NULL
-        || !ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_ANONYMIZE])
+        || !ngx_prof_process.conf->setting[
+                                                NGX_PROF_ANONYMIZE])
     {
-        ngx_http_profiling_json_string(j, key, data, len);
+        ngx_prof_json_string(j, key, data, len);
         return;
     }
 
-    end = ngx_http_profiling_anonymous(name, prefix, data, len);
+    end = ngx_prof_anonymous(name, prefix, data, len);
 
-    ngx_http_profiling_json_string(j, key, name, end - name);
+    ngx_prof_json_string(j, key, name, end - name);
 }
 
 
 static void
-ngx_http_profiling_goroutines_known(ngx_http_profiling_json_t *j,
-    const char *key, int64_t n)
+ngx_prof_goroutines_known(ngx_prof_json_t *j, const char *key, int64_t n)
 {
-    if (n == NGX_HTTP_PROFILING_DUMP_UNKNOWN) {
-        ngx_http_profiling_json_null(j, key);
+    if (n == NGX_PROF_DUMP_UNKNOWN) {
+        ngx_prof_json_null(j, key);
         return;
     }
 
-    ngx_http_profiling_json_int(j, key, n);
+    ngx_prof_json_int(j, key, n);
 }

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_GOROUTINE_VIEW_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_GOROUTINE_VIEW_H_INCLUDED_
+#ifndef _NGX_PROF_CONNECTIONS_VIEW_H_INCLUDED_
+#define _NGX_PROF_CONNECTIONS_VIEW_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,18 +17,15 @@
 
 
 /* parts of the answer in JSON: states are of the latest ticks */
-void ngx_http_profiling_goroutines_states(
-    ngx_http_profiling_json_t *j, const ngx_http_profiling_gauges_t *g);
-void ngx_http_profiling_goroutines_sums(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gather_t *g);
-void ngx_http_profiling_goroutines_workers(
-    ngx_http_profiling_json_t *j, const ngx_http_profiling_gather_t *g);
-void ngx_http_profiling_goroutines_stuck(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_gathered_t *w);
-void ngx_http_profiling_goroutines_detail(
-    ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_dump_detail_t *d,
-    const ngx_http_profiling_dump_group_t *g);
+void ngx_prof_goroutines_states(ngx_prof_json_t *j,
+    const ngx_prof_gauges_t *g);
+void ngx_prof_goroutines_sums(ngx_prof_json_t *j, const ngx_prof_gather_t *g);
+void ngx_prof_goroutines_workers(ngx_prof_json_t *j,
+    const ngx_prof_gather_t *g);
+void ngx_prof_goroutines_stuck(ngx_prof_json_t *j,
+    const ngx_prof_gathered_t *w);
+void ngx_prof_goroutines_detail(ngx_prof_json_t *j,
+    const ngx_prof_dump_detail_t *d, const ngx_prof_dump_group_t *g);
 
 
-#endif /* _NGX_HTTP_PROFILING_GOROUTINE_VIEW_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONNECTIONS_VIEW_H_INCLUDED_ */

@@ -5,72 +5,72 @@
 #include "ngx_prof_figures.h"
 
 
-const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
+const ngx_prof_reason_t  ngx_prof_reasons[] = {
 
-    { NGX_HTTP_PROFILING_NO_HEAP,
+    { NGX_PROF_NO_HEAP,
       "memory.alloc memory.heap_alloc memory.heap_sys memory.heap_inuse "
       "memory.heap_idle",
       "the allocator of the workers does not tell" },
 
-    { NGX_HTTP_PROFILING_NO_ALLOC,
+    { NGX_PROF_NO_ALLOC,
       "memory.total_alloc memory.mallocs memory.frees",
       "allocations are not counted: profiling_heap_rate is off, or malloc() "
       "cannot be interposed" },
 
-    { NGX_HTTP_PROFILING_NO_MEMORY,
+    { NGX_PROF_NO_MEMORY,
       "memory.sys memory.usage_percent cpu.threads",
       "/proc/self/status cannot be read or has no RssAnon (Linux 4.5)" },
 
-    { NGX_HTTP_PROFILING_NO_STACKS,
+    { NGX_PROF_NO_STACKS,
       "memory.stack_inuse memory.stack_sys",
       "the stacks of the threads cannot be found in /proc/self" },
 
-    { NGX_HTTP_PROFILING_NO_FDS,
+    { NGX_PROF_NO_FDS,
       "descriptors",
       "/proc/self/fd does not tell their number (Linux 6.2)" },
 
-    { NGX_HTTP_PROFILING_NO_LOOP,
+    { NGX_PROF_NO_LOOP,
       "event_loop gc",
       "the event method is not epoll, or epoll_wait() is hooked by another "
       "tool" },
 
-    { NGX_HTTP_PROFILING_NO_TRIM,
+    { NGX_PROF_NO_TRIM,
       "gc.next_gc",
       "the allocator of the workers has no trim threshold" },
 
-    { NGX_HTTP_PROFILING_NO_TASKS,
+    { NGX_PROF_NO_TASKS,
       "cpu.num_cgo_call",
       "the import tables of nginx cannot be patched" },
 
-    { NGX_HTTP_PROFILING_NO_ACCEPT,
+    { NGX_PROF_NO_ACCEPT,
       "connections.accepted connections.handled",
       "the import tables of nginx cannot be patched" },
 
-    { NGX_HTTP_PROFILING_NO_LATENCY,
+    { NGX_PROF_NO_LATENCY,
       "requests.latency",
       "no request that is counted has ended" },
 
-    { NGX_HTTP_PROFILING_NO_PASS,
+    { NGX_PROF_NO_PASS,
       "event_loop.latency",
       "no pass of the event loop has ended" },
 
-    { NGX_HTTP_PROFILING_NO_UPSTREAM,
+    { NGX_PROF_NO_UPSTREAM,
       "upstream.latency",
       "no request of the location was answered by an upstream" },
 
-    { NGX_HTTP_PROFILING_NO_PLACE,
+    { NGX_PROF_NO_PLACE,
       "latency",
       "no request of the location has ended" },
 
-    { NGX_HTTP_PROFILING_NO_PCRE,
+    { NGX_PROF_NO_PCRE,
       "pcre_version",
       "nginx runs without the library" },
 
-    { NGX_HTTP_PROFILING_NO_OPENSSL,
+    { NGX_PROF_NO_OPENSSL,
       "openssl_version",
       "nginx runs without the library" },
 
-    { NGX_HTTP_PROFILING_NO_ZLIB,
+    { NGX_PROF_NO_ZLIB,
       "zlib_version",
       "nginx runs without the library" },
 
@@ -79,7 +79,7 @@ const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[] = {
 
 
 const char *
-ngx_http_profiling_state_name(ngx_uint_t state)
+ngx_prof_state_name(ngx_uint_t state)
 {
     static const char *const  names[] = { "running", "draining", "stuck" };
 
@@ -88,34 +88,33 @@ ngx_http_profiling_state_name(ngx_uint_t state)
 
 
 void
-ngx_http_profiling_figures(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_figures_t *f)
+ngx_prof_figures(ngx_prof_snapshot_t *s, ngx_prof_figures_t *f)
 {
     f->gauges = &s->gauges;
     f->totals = &s->totals;
     f->unavailable = s->gauges.unavailable;
-    f->sys = ngx_http_profiling_snapshot_sys(s);
-    f->usage = ngx_http_profiling_snapshot_usage(s);
-    f->lived = ngx_http_profiling_snapshot_lived(s);
+    f->sys = ngx_prof_snapshot_sys(s);
+    f->usage = ngx_prof_snapshot_usage(s);
+    f->lived = ngx_prof_snapshot_lived(s);
     f->last_pause = s->last_pause;
     f->request_rate = s->request_rate;
     f->error_rate = s->error_rate;
     f->cpu_usage = s->cpu_usage;
     f->utilization = s->utilization;
-    f->requests = ngx_http_profiling_counts_requests(&s->all);
-    f->errors = ngx_http_profiling_counts_class(&s->all, 5);
-    f->client_errors = ngx_http_profiling_counts_class(&s->all, 4);
+    f->requests = ngx_prof_counts_requests(&s->all);
+    f->errors = ngx_prof_counts_class(&s->all, 5);
+    f->client_errors = ngx_prof_counts_class(&s->all, 4);
     f->bytes_in = s->all.bytes_in;
     f->bytes_out = s->all.bytes_out;
 
-    ngx_http_profiling_quantiles(&s->all.latency, &f->latency);
-    ngx_http_profiling_quantiles(&s->passes, &f->passes);
+    ngx_prof_quantiles(&s->all.latency, &f->latency);
+    ngx_prof_quantiles(&s->passes, &f->passes);
 }
 
 
 void
-ngx_http_profiling_worker_figures(ngx_http_profiling_snapshot_t *s,
-    const ngx_http_profiling_worker_t *w, ngx_http_profiling_figures_t *f)
+ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
+    ngx_prof_figures_t *f)
 {
     double  seconds;
 

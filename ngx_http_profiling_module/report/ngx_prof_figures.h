@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_FIGURES_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_FIGURES_H_INCLUDED_
+#ifndef _NGX_PROF_FIGURES_H_INCLUDED_
+#define _NGX_PROF_FIGURES_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,56 +17,55 @@
 /* the figures that all workers together and each of them have alike */
 
 typedef struct {
-    const ngx_http_profiling_gauges_t   *gauges;
-    const ngx_http_profiling_totals_t   *totals;
-    uint64_t                             unavailable;
-    uint64_t                             sys;           /* bytes */
-    double                               usage;         /* percent */
-    uint64_t                             lived;         /* ns */
-    uint64_t                             last_pause;    /* ns */
-    double                               request_rate;
-    double                               error_rate;
-    double                               cpu_usage;     /* percent */
-    double                               utilization;   /* 0..1 */
-    uint64_t                             requests;
-    uint64_t                             errors;
-    uint64_t                             client_errors;
-    uint64_t                             bytes_in;
-    uint64_t                             bytes_out;
-    ngx_http_profiling_quantiles_t       latency;
-    ngx_http_profiling_quantiles_t       passes;
-} ngx_http_profiling_figures_t;
+    const ngx_prof_gauges_t  *gauges;
+    const ngx_prof_totals_t  *totals;
+    uint64_t                  unavailable;
+    uint64_t                  sys;                      /* bytes */
+    double                    usage;                    /* percent */
+    uint64_t                  lived;                    /* ns */
+    uint64_t                  last_pause;               /* ns */
+    double                    request_rate;
+    double                    error_rate;
+    double                    cpu_usage;                /* percent */
+    double                    utilization;              /* 0..1 */
+    uint64_t                  requests;
+    uint64_t                  errors;
+    uint64_t                  client_errors;
+    uint64_t                  bytes_in;
+    uint64_t                  bytes_out;
+    ngx_prof_quantiles_t      latency;
+    ngx_prof_quantiles_t      passes;
+} ngx_prof_figures_t;
 
 
 /*
- * Why a figure is null: NGX_HTTP_PROFILING_NO_* of the gauges, and what has
+ * Why a figure is null: NGX_PROF_NO_* of the gauges, and what has
  * no value yet.  A table that ends with a bit of 0.
  */
 
-#define NGX_HTTP_PROFILING_NO_LATENCY   ((uint64_t) 1 << 48)
-#define NGX_HTTP_PROFILING_NO_PASS      ((uint64_t) 1 << 49)
-#define NGX_HTTP_PROFILING_NO_PLACE     ((uint64_t) 1 << 50)
-#define NGX_HTTP_PROFILING_NO_UPSTREAM  ((uint64_t) 1 << 51)
-#define NGX_HTTP_PROFILING_NO_PCRE      ((uint64_t) 1 << 52)
-#define NGX_HTTP_PROFILING_NO_OPENSSL   ((uint64_t) 1 << 53)
-#define NGX_HTTP_PROFILING_NO_ZLIB      ((uint64_t) 1 << 54)
+#define NGX_PROF_NO_LATENCY   ((uint64_t) 1 << 48)
+#define NGX_PROF_NO_PASS      ((uint64_t) 1 << 49)
+#define NGX_PROF_NO_PLACE     ((uint64_t) 1 << 50)
+#define NGX_PROF_NO_UPSTREAM  ((uint64_t) 1 << 51)
+#define NGX_PROF_NO_PCRE      ((uint64_t) 1 << 52)
+#define NGX_PROF_NO_OPENSSL   ((uint64_t) 1 << 53)
+#define NGX_PROF_NO_ZLIB      ((uint64_t) 1 << 54)
 
 typedef struct {
     uint64_t                             bit;
     const char                          *fields;
     const char                          *reason;
-} ngx_http_profiling_reason_t;
+} ngx_prof_reason_t;
 
-extern const ngx_http_profiling_reason_t  ngx_http_profiling_reasons[];
+extern const ngx_prof_reason_t  ngx_prof_reasons[];
 
 
-void ngx_http_profiling_figures(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_figures_t *f);
-void ngx_http_profiling_worker_figures(ngx_http_profiling_snapshot_t *s,
-    const ngx_http_profiling_worker_t *w, ngx_http_profiling_figures_t *f);
+void ngx_prof_figures(ngx_prof_snapshot_t *s, ngx_prof_figures_t *f);
+void ngx_prof_worker_figures(ngx_prof_snapshot_t *s,
+    const ngx_prof_worker_t *w, ngx_prof_figures_t *f);
 
 /* "running", "draining", "stuck" */
-const char *ngx_http_profiling_state_name(ngx_uint_t state);
+const char *ngx_prof_state_name(ngx_uint_t state);
 
 
-#endif /* _NGX_HTTP_PROFILING_FIGURES_H_INCLUDED_ */
+#endif /* _NGX_PROF_FIGURES_H_INCLUDED_ */

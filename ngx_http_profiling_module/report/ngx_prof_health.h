@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HEALTH_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HEALTH_H_INCLUDED_
+#ifndef _NGX_PROF_HEALTH_H_INCLUDED_
+#define _NGX_PROF_HEALTH_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,37 +15,36 @@
 #include "ngx_prof_work.h"
 
 
-#define NGX_HTTP_PROFILING_ISSUES     32
+#define NGX_PROF_ISSUES     32
 
 /* ms for which a stall that is over is told */
-#define NGX_HTTP_PROFILING_STALL_TOLD  60000
-#define NGX_HTTP_PROFILING_ISSUE_LEN  800
+#define NGX_PROF_STALL_TOLD  60000
+#define NGX_PROF_ISSUE_LEN  800
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_HEALTHY = 0,
-    NGX_HTTP_PROFILING_DEGRADED,
-    NGX_HTTP_PROFILING_UNHEALTHY
-} ngx_http_profiling_health_e;
+    NGX_PROF_HEALTHY = 0,
+    NGX_PROF_DEGRADED,
+    NGX_PROF_UNHEALTHY
+} ngx_prof_health_e;
 
 
 typedef struct {
-    ngx_uint_t   status;
-    ngx_uint_t   issues;
-    ngx_uint_t   more;      /* issues that found no room */
-    u_char       issue[NGX_HTTP_PROFILING_ISSUES]
-                      [NGX_HTTP_PROFILING_ISSUE_LEN];
-} ngx_http_profiling_health_t;
+    ngx_uint_t  status;
+    ngx_uint_t  issues;
+    ngx_uint_t  more;       /* issues that found no room */
+    u_char      issue[NGX_PROF_ISSUES]
+                      [NGX_PROF_ISSUE_LEN];
+} ngx_prof_health_t;
 
 
-void ngx_http_profiling_health(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_health_t *h);
+void ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h);
 
 /* "healthy", "degraded", "unhealthy" */
-const char *ngx_http_profiling_health_name(ngx_uint_t status);
+const char *ngx_prof_health_name(ngx_uint_t status);
 
 /* /api/profiling/health */
-ngx_int_t ngx_http_profiling_view_health(ngx_http_profiling_work_t *w);
+ngx_int_t ngx_prof_view_health(ngx_prof_work_t *w);
 
 
-#endif /* _NGX_HTTP_PROFILING_HEALTH_H_INCLUDED_ */
+#endif /* _NGX_PROF_HEALTH_H_INCLUDED_ */

@@ -14,48 +14,46 @@
 
 
 /* ticks added up and printed in one step */
-#define NGX_HTTP_PROFILING_HISTORY_STEP  8
+#define NGX_PROF_HISTORY_STEP  8
 
 
 typedef struct {
-    uint32_t                      tick;         /* the next one */
-    uint32_t                      last;
-    uint32_t                      print;        /* from this one on */
-    ngx_uint_t                    printed;
-    ngx_http_profiling_sample_t   before;       /* sum of the tick before */
-    ngx_http_profiling_sample_t  *carry;        /* one a slot */
-} ngx_http_profiling_history_t;
+    uint32_t            tick;                   /* the next one */
+    uint32_t            last;
+    uint32_t            print;                  /* from this one on */
+    ngx_uint_t          printed;
+    ngx_prof_sample_t   before;                 /* sum of the tick before */
+    ngx_prof_sample_t  *carry;                  /* one a slot */
+} ngx_prof_history_t;
 
 
-static ngx_http_profiling_history_t *ngx_http_profiling_history_begin(
-    ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_history_print(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *before, ngx_uint_t workers);
-static void ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum);
-static void ngx_http_profiling_history_pauses(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *before, ngx_uint_t workers);
-static void ngx_http_profiling_history_rates(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *before);
+static ngx_prof_history_t *ngx_prof_history_begin(ngx_prof_work_t *w);
+static void ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
+    ngx_uint_t workers);
+static void ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_sample_t *sum);
+static void ngx_prof_history_pauses(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
+    ngx_uint_t workers);
+static void ngx_prof_history_rates(ngx_prof_json_t *j,
+    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before);
 
 
 ngx_int_t
-ngx_http_profiling_view_history(ngx_http_profiling_work_t *w)
+ngx_prof_view_history(ngx_prof_work_t *w)
 {
-    ngx_uint_t                      i, workers;
-    ngx_http_profiling_json_t      *j;
-    ngx_http_profiling_sample_t     sum;
-    ngx_http_profiling_history_t   *h;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_uint_t            i, workers;
+    ngx_prof_json_t      *j;
+    ngx_prof_sample_t     sum;
+    ngx_prof_history_t   *h;
+    ngx_prof_snapshot_t  *s;
 
     j = &w->json;
     s = w->snapshot;
 
     if (w->data == NULL) {
-        w->data = ngx_http_profiling_history_begin(w);
+        w->data = ngx_prof_history_begin(w);
         if (w->data == NULL) {
             return NGX_ERROR;
         }
@@ -64,18 +62,18 @@ ngx_http_profiling_view_history(ngx_http_profiling_work_t *w)
     h = w->data;
 
     for (i = 0;
-         i < NGX_HTTP_PROFILING_HISTORY_STEP && h->tick <= h->last;
+         i < NGX_PROF_HISTORY_STEP && h->tick <= h->last;
          i++, h->tick++)
     {
-        if (ngx_http_profiling_snapshot_sample(s, h->tick, h->carry, &sum,
-                                               &workers)
+        if (ngx_prof_snapshot_sample(s, h->tick, h->carry, &sum,
+                                     &workers)
             != NGX_OK)
         {
             continue;
         }
 
         if (h->tick >= h->print && sum.time > w->since) {
-            ngx_http_profiling_history_print(j, s, &sum, &h->before, workers);
+            ngx_prof_history_print(j, s, &sum, &h->before, workers);
             h->printed++;
         }
 
@@ -86,14 +84,14 @@ ngx_http_profiling_view_history(ngx_http_profiling_work_t *w)
         return NGX_AGAIN;
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_uint(j, "count", h->printed);
-    ngx_http_profiling_json_double(j, "uptime",
-                                   ngx_http_profiling_snapshot_uptime(s));
-    ngx_http_profiling_json_uint(j, "interval_ms",
-                              s->conf->setting[NGX_HTTP_PROFILING_INTERVAL]);
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_uint(j, "count", h->printed);
+    ngx_prof_json_double(j, "uptime",
+                         ngx_prof_snapshot_uptime(s));
+    ngx_prof_json_uint(j, "interval_ms",
+                              s->conf->setting[NGX_PROF_INTERVAL]);
+    ngx_prof_view_unavailable(j, s->gauges.unavailable);
+    ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
 }
@@ -104,28 +102,27 @@ ngx_http_profiling_view_history(ngx_http_profiling_work_t *w)
  * interval to write their sample of it.
  */
 
-static ngx_http_profiling_history_t *
-ngx_http_profiling_history_begin(ngx_http_profiling_work_t *w)
+static ngx_prof_history_t *
+ngx_prof_history_begin(ngx_prof_work_t *w)
 {
-    uint64_t                        ticks;
-    ngx_http_profiling_history_t   *h;
-    ngx_http_profiling_snapshot_t  *s;
+    uint64_t              ticks;
+    ngx_prof_history_t   *h;
+    ngx_prof_snapshot_t  *s;
 
     s = w->snapshot;
 
-    h = ngx_pcalloc(s->pool, sizeof(ngx_http_profiling_history_t));
+    h = ngx_pcalloc(s->pool, sizeof(ngx_prof_history_t));
     if (h == NULL) {
         return NULL;
     }
 
     h->carry = ngx_pcalloc(s->pool, s->zone->slots
-                                    * sizeof(ngx_http_profiling_sample_t));
+                                    * sizeof(ngx_prof_sample_t));
     if (h->carry == NULL) {
         return NULL;
     }
 
-    h->last = ngx_http_profiling_tick(s->clock,
-                              s->conf->setting[NGX_HTTP_PROFILING_INTERVAL])
+    h->last = ngx_prof_tick(s->clock, s->conf->setting[NGX_PROF_INTERVAL])
               - 1;
 
     /* one tick more than is printed: rates need the one before */
@@ -137,65 +134,65 @@ ngx_http_profiling_history_begin(ngx_http_profiling_work_t *w)
     h->print = h->last - (uint32_t) ticks + 1;
     h->tick = ngx_max(h->tick, h->print ? h->print - 1 : 0);
 
-    ngx_http_profiling_json_open(&w->json, NULL, '{');
-    ngx_http_profiling_json_open(&w->json, "samples", '[');
+    ngx_prof_json_open(&w->json, NULL, '{');
+    ngx_prof_json_open(&w->json, "samples", '[');
 
     return h;
 }
 
 
 static void
-ngx_http_profiling_history_print(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *before, ngx_uint_t workers)
+ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
+    ngx_uint_t workers)
 {
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_time(j, "timestamp", sum->time);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_time(j, "timestamp", sum->time);
 
-    ngx_http_profiling_history_memory(j, s, sum);
+    ngx_prof_history_memory(j, s, sum);
 
-    ngx_http_profiling_json_open(j, "cpu", '{');
-    ngx_http_profiling_json_int(j, "num_cpu", ngx_ncpu);
-    ngx_http_profiling_json_uint(j, "num_goroutine", sum->connections);
-    ngx_http_profiling_json_uint(j, "num_cgo_call", sum->tasks);
-    ngx_http_profiling_json_double(j, "seconds", (double) sum->cpu / 1e6);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "cpu", '{');
+    ngx_prof_json_int(j, "num_cpu", ngx_ncpu);
+    ngx_prof_json_uint(j, "num_goroutine", sum->connections);
+    ngx_prof_json_uint(j, "num_cgo_call", sum->tasks);
+    ngx_prof_json_double(j, "seconds", (double) sum->cpu / 1e6);
+    ngx_prof_json_close(j, '}');
 
-    ngx_http_profiling_json_uint(j, "goroutines", sum->connections);
+    ngx_prof_json_uint(j, "goroutines", sum->connections);
 
-    ngx_http_profiling_json_open(j, "gc", '{');
-    ngx_http_profiling_json_uint(j, "num_gc", sum->pauses);
-    ngx_http_profiling_json_uint(j, "pause_total_ns", sum->pause_total);
-    ngx_http_profiling_json_uint(j, "last_pause_ns",
-                                 (uint64_t) sum->last_pause * 1000);
-    ngx_http_profiling_history_pauses(j, s, sum, before, workers);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "gc", '{');
+    ngx_prof_json_uint(j, "num_gc", sum->pauses);
+    ngx_prof_json_uint(j, "pause_total_ns", sum->pause_total);
+    ngx_prof_json_uint(j, "last_pause_ns",
+                       (uint64_t) sum->last_pause * 1000);
+    ngx_prof_history_pauses(j, s, sum, before, workers);
+    ngx_prof_json_close(j, '}');
 
-    ngx_http_profiling_json_uint(j, "requests", sum->requests);
-    ngx_http_profiling_json_uint(j, "errors", sum->errors);
-    ngx_http_profiling_history_rates(j, sum, before);
-    ngx_http_profiling_json_uint(j, "workers", workers);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_uint(j, "requests", sum->requests);
+    ngx_prof_json_uint(j, "errors", sum->errors);
+    ngx_prof_history_rates(j, sum, before);
+    ngx_prof_json_uint(j, "workers", workers);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum)
+ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_sample_t *sum)
 {
-    ngx_http_profiling_gauges_t   g;
-    ngx_http_profiling_totals_t   t;
-    ngx_http_profiling_figures_t  f;
+    ngx_prof_gauges_t   g;
+    ngx_prof_totals_t   t;
+    ngx_prof_figures_t  f;
 
-    ngx_memzero(&g, sizeof(ngx_http_profiling_gauges_t));
-    ngx_memzero(&t, sizeof(ngx_http_profiling_totals_t));
-    ngx_memzero(&f, sizeof(ngx_http_profiling_figures_t));
+    ngx_memzero(&g, sizeof(ngx_prof_gauges_t));
+    ngx_memzero(&t, sizeof(ngx_prof_totals_t));
+    ngx_memzero(&f, sizeof(ngx_prof_figures_t));
 
     g.heap_alloc = sum->heap_alloc;
     g.heap_sys = sum->heap_sys;
     g.anonymous = sum->anonymous;
-    g.stack_inuse = ngx_http_profiling_sample_stack_inuse(sum);
-    g.stack_sys = ngx_http_profiling_sample_stack_sys(sum);
+    g.stack_inuse = ngx_prof_sample_stack_inuse(sum);
+    g.stack_sys = ngx_prof_sample_stack_sys(sum);
 
     /* shared memory is not in the history: it hardly changes */
 
@@ -209,7 +206,7 @@ ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
     f.sys = g.anonymous + g.shared;
     f.usage = 100.0 * (double) f.sys / (double) s->conf->memory_limit;
 
-    ngx_http_profiling_view_memory_object(j, &f);
+    ngx_prof_view_memory_object(j, &f);
 }
 
 
@@ -219,58 +216,57 @@ ngx_http_profiling_history_memory(ngx_http_profiling_json_t *j,
  */
 
 static void
-ngx_http_profiling_history_pauses(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *before, ngx_uint_t workers)
+ngx_prof_history_pauses(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
+    ngx_uint_t workers)
 {
     double    lived;
     uint64_t  threshold;
 
-    if ((s->gauges.unavailable & NGX_HTTP_PROFILING_NO_LOOP)
+    if ((s->gauges.unavailable & NGX_PROF_NO_LOOP)
         || before->time == 0 || before->time >= sum->time)
     {
-        ngx_http_profiling_json_null(j, "pause_percent");
+        ngx_prof_json_null(j, "pause_percent");
 
     } else {
         lived = (double) (sum->time - before->time) * 1e6 * (double) workers;
 
-        ngx_http_profiling_json_double(j, "pause_percent",
-                                       100.0 * (double) (int64_t)
+        ngx_prof_json_double(j, "pause_percent",
+                             100.0 * (double) (int64_t)
                                            (sum->pause_total
                                             - before->pause_total) / lived);
     }
 
-    if (s->gauges.unavailable & NGX_HTTP_PROFILING_NO_TRIM) {
-        ngx_http_profiling_json_null(j, "next_gc");
+    if (s->gauges.unavailable & NGX_PROF_NO_TRIM) {
+        ngx_prof_json_null(j, "next_gc");
         return;
     }
 
     threshold = s->gauges.next_gc - s->gauges.heap_alloc;
-    ngx_http_profiling_json_uint(j, "next_gc", sum->heap_alloc + threshold);
+    ngx_prof_json_uint(j, "next_gc", sum->heap_alloc + threshold);
 }
 
 
 /* over the time since the sample before; null where there is none */
 
 static void
-ngx_http_profiling_history_rates(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *before)
+ngx_prof_history_rates(ngx_prof_json_t *j, const ngx_prof_sample_t *sum,
+    const ngx_prof_sample_t *before)
 {
     double  seconds;
 
     if (before->time == 0 || before->time >= sum->time) {
-        ngx_http_profiling_json_null(j, "request_rate");
-        ngx_http_profiling_json_null(j, "error_rate");
+        ngx_prof_json_null(j, "request_rate");
+        ngx_prof_json_null(j, "error_rate");
         return;
     }
 
     seconds = (double) (sum->time - before->time) / 1e3;
 
-    ngx_http_profiling_json_double(j, "request_rate",
-                                   (double) (int64_t) (sum->requests
+    ngx_prof_json_double(j, "request_rate",
+                         (double) (int64_t) (sum->requests
                                              - before->requests) / seconds);
-    ngx_http_profiling_json_double(j, "error_rate",
-                                   (double) (int64_t) (sum->errors
+    ngx_prof_json_double(j, "error_rate",
+                         (double) (int64_t) (sum->errors
                                              - before->errors) / seconds);
 }

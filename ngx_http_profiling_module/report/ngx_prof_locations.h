@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_LOCATIONS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_LOCATIONS_H_INCLUDED_
+#ifndef _NGX_PROF_LOCATIONS_H_INCLUDED_
+#define _NGX_PROF_LOCATIONS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -13,7 +13,7 @@
 #include "ngx_prof_work.h"
 
 
-ngx_int_t ngx_http_profiling_view_locations(ngx_http_profiling_work_t *w);
+ngx_int_t ngx_prof_view_locations(ngx_prof_work_t *w);
 
 
-#endif /* _NGX_HTTP_PROFILING_LOCATIONS_H_INCLUDED_ */
+#endif /* _NGX_PROF_LOCATIONS_H_INCLUDED_ */

@@ -17,33 +17,33 @@
 #include "ngx_prof_worker.h"
 
 
-static void ngx_http_profiling_pools_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pools_t *p);
-static void ngx_http_profiling_pools_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pools_t *p, ngx_pid_t pid);
-static ngx_int_t ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_view_details(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_figures_t *f);
-static void ngx_http_profiling_view_megabytes(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t bytes, uint64_t unavailable);
-static void ngx_http_profiling_view_zones(ngx_http_profiling_json_t *j);
-static ngx_int_t ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p);
-static void ngx_http_profiling_pools_gathered(void *data);
-static ngx_int_t ngx_http_profiling_pools_step(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
-    const ngx_http_profiling_gathered_t *w, ngx_http_profiling_held_t *held);
-static void ngx_http_profiling_pools_held(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_held_t *held);
-static void ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
-    ngx_uint_t place, const ngx_http_profiling_held_t *held);
+static void ngx_prof_pools_print(ngx_prof_json_t *j,
+    const ngx_prof_pools_t *p);
+static void ngx_prof_pools_worker(ngx_prof_json_t *j,
+    const ngx_prof_pools_t *p, ngx_pid_t pid);
+static ngx_int_t ngx_prof_view_memory(ngx_prof_work_t *w);
+static void ngx_prof_view_details(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_figures_t *f);
+static void ngx_prof_view_megabytes(ngx_prof_json_t *j, const char *key,
+    uint64_t bytes, uint64_t unavailable);
+static void ngx_prof_view_zones(ngx_prof_json_t *j);
+static ngx_int_t ngx_prof_pools_run(ngx_prof_pools_t *p);
+static void ngx_prof_pools_gathered(void *data);
+static ngx_int_t ngx_prof_pools_step(ngx_prof_work_t *w);
+static void ngx_prof_pools_add(ngx_prof_pools_t *p,
+    const ngx_prof_gathered_t *w, ngx_prof_held_t *held);
+static void ngx_prof_pools_held(ngx_prof_json_t *j,
+    const ngx_prof_held_t *held);
+static void ngx_prof_pools_place(ngx_prof_json_t *j, ngx_uint_t place,
+    const ngx_prof_held_t *held);
 
 
 ngx_int_t
-ngx_http_profiling_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
 {
-    ngx_http_profiling_pools_t  *p;
+    ngx_prof_pools_t  *p;
 
-    p = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_pools_t));
+    p = ngx_pcalloc(r->pool, sizeof(ngx_prof_pools_t));
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -51,49 +51,49 @@ ngx_http_profiling_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
     p->request = r;
     p->filter = worker;
 
-    if (ngx_http_profiling_process.zone->dump == 0) {
-        return ngx_http_profiling_pools_run(p);
+    if (ngx_prof_process.zone->dump == 0) {
+        return ngx_prof_pools_run(p);
     }
 
-    p->gather = ngx_http_profiling_gather(r->pool, r->connection->log, worker,
-                                          0, NGX_HTTP_PROFILING_POOLS_AGE,
-                                          ngx_http_profiling_pools_gathered,
-                                          p);
+    p->gather = ngx_prof_gather(r->pool, r->connection->log, worker,
+                                0, NGX_PROF_POOLS_AGE,
+                                ngx_prof_pools_gathered,
+                                p);
     if (p->gather == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }
 
 
 static ngx_int_t
-ngx_http_profiling_pools_run(ngx_http_profiling_pools_t *p)
+ngx_prof_pools_run(ngx_prof_pools_t *p)
 {
-    ngx_http_profiling_work_t  *w;
+    ngx_prof_work_t  *w;
 
-    w = ngx_http_profiling_work_create(p->request);
+    w = ngx_prof_work_create(p->request);
     if (w == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     w->worker = p->filter;
-    w->step = ngx_http_profiling_pools_step;
+    w->step = ngx_prof_pools_step;
     w->data = p;
 
-    return ngx_http_profiling_work_run(w);
+    return ngx_prof_work_run(w);
 }
 
 
 static void
-ngx_http_profiling_pools_gathered(void *data)
+ngx_prof_pools_gathered(void *data)
 {
-    ngx_int_t                    rc;
-    ngx_pool_t                  *pool;
-    ngx_http_request_t          *r;
-    ngx_http_profiling_pools_t  *p;
+    ngx_int_t            rc;
+    ngx_pool_t          *pool;
+    ngx_http_request_t  *r;
+    ngx_prof_pools_t    *p;
 
     p = data;
     r = p->request;
@@ -101,53 +101,50 @@ ngx_http_profiling_pools_gathered(void *data)
 
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    p->places = ngx_http_profiling_load_acquire(
-                                 &ngx_http_profiling_process.zone->place_n);
+    p->places = ngx_prof_load_acquire(&ngx_prof_process.zone->place_n);
 
-    p->place = ngx_pcalloc(pool, (p->places + 1)
-                                 * sizeof(ngx_http_profiling_held_t));
+    p->place = ngx_pcalloc(pool, (p->places + 1) * sizeof(ngx_prof_held_t));
     p->worker = ngx_pcalloc(pool, (p->gather->workers.nelts + 1)
-                                  * sizeof(ngx_http_profiling_held_t));
+                                  * sizeof(ngx_prof_held_t));
 
     if (p->place && p->worker) {
-        rc = ngx_http_profiling_pools_run(p);
+        rc = ngx_prof_pools_run(p);
     }
 
-    ngx_http_profiling_answer(r, rc);
+    ngx_prof_answer(r, rc);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_pools_step(ngx_http_profiling_work_t *w)
+ngx_prof_pools_step(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_pools_t     *p;
-    ngx_http_profiling_gathered_t  *worker;
+    ngx_prof_pools_t     *p;
+    ngx_prof_gathered_t  *worker;
 
     p = w->data;
 
     if (p->gather && p->next < p->gather->workers.nelts) {
         worker = p->gather->workers.elts;
 
-        ngx_http_profiling_pools_add(p, &worker[p->next],
-                                     &p->worker[p->next]);
+        ngx_prof_pools_add(p, &worker[p->next], &p->worker[p->next]);
         p->next++;
 
         return NGX_AGAIN;
     }
 
-    return ngx_http_profiling_view_memory(w);
+    return ngx_prof_view_memory(w);
 }
 
 
 static void
-ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
-    const ngx_http_profiling_gathered_t *w, ngx_http_profiling_held_t *held)
+ngx_prof_pools_add(ngx_prof_pools_t *p, const ngx_prof_gathered_t *w,
+    ngx_prof_held_t *held)
 {
-    ngx_uint_t                              i, n, place;
-    ngx_http_profiling_held_t              *to[3];
-    const ngx_http_profiling_dump_group_t  *g;
+    ngx_uint_t                    i, n, place;
+    ngx_prof_held_t              *to[3];
+    const ngx_prof_dump_group_t  *g;
 
-    if (w->state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+    if (w->state != NGX_PROF_GATHER_ANSWERED) {
         return;
     }
 
@@ -157,7 +154,7 @@ ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
     for (i = 0; i < w->head.groups; i++) {
         g = &w->groups[i];
 
-        place = ngx_http_profiling_label_place(g->label);
+        place = ngx_prof_label_place(g->label);
         to[2] = &p->place[(place <= p->places) ? place : 0];
 
         for (n = 0; n < 3; n++) {
@@ -173,187 +170,185 @@ ngx_http_profiling_pools_add(ngx_http_profiling_pools_t *p,
 
 
 static void
-ngx_http_profiling_pools_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pools_t *p)
+ngx_prof_pools_print(ngx_prof_json_t *j, const ngx_prof_pools_t *p)
 {
     ngx_uint_t  i;
 
     if (p->gather == NULL) {
-        ngx_http_profiling_json_null(j, "pools");
+        ngx_prof_json_null(j, "pools");
         return;
     }
 
-    ngx_http_profiling_json_open(j, "pools", '{');
-    ngx_http_profiling_pools_held(j, &p->all);
-    ngx_http_profiling_json_uint(j, "configuration_bytes", p->configuration);
-    ngx_http_profiling_json_uint(j, "not_measured_whole", p->cut);
-    ngx_http_profiling_json_open(j, "locations", '[');
+    ngx_prof_json_open(j, "pools", '{');
+    ngx_prof_pools_held(j, &p->all);
+    ngx_prof_json_uint(j, "configuration_bytes", p->configuration);
+    ngx_prof_json_uint(j, "not_measured_whole", p->cut);
+    ngx_prof_json_open(j, "locations", '[');
 
     for (i = 0; i <= p->places; i++) {
 
         if (p->place[i].connections) {
-            ngx_http_profiling_pools_place(j, i, &p->place[i]);
+            ngx_prof_pools_place(j, i, &p->place[i]);
         }
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_pools_held(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_held_t *held)
+ngx_prof_pools_held(ngx_prof_json_t *j, const ngx_prof_held_t *held)
 {
-    ngx_http_profiling_json_uint(j, "connections", held->connections);
-    ngx_http_profiling_json_uint(j, "connection_bytes", held->connection);
-    ngx_http_profiling_json_uint(j, "request_bytes", held->request);
+    ngx_prof_json_uint(j, "connections", held->connections);
+    ngx_prof_json_uint(j, "connection_bytes", held->connection);
+    ngx_prof_json_uint(j, "request_bytes", held->request);
 }
 
 
 /* place: as in a label, 0: connections without a server */
 
 static void
-ngx_http_profiling_pools_place(ngx_http_profiling_json_t *j,
-    ngx_uint_t place, const ngx_http_profiling_held_t *held)
+ngx_prof_pools_place(ngx_prof_json_t *j, ngx_uint_t place,
+    const ngx_prof_held_t *held)
 {
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_view_place(j, ngx_http_profiling_label(place, 0, 0));
-    ngx_http_profiling_pools_held(j, held);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_view_place(j, ngx_prof_label(place, 0, 0));
+    ngx_prof_pools_held(j, held);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_pools_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pools_t *p, ngx_pid_t pid)
+ngx_prof_pools_worker(ngx_prof_json_t *j, const ngx_prof_pools_t *p,
+    ngx_pid_t pid)
 {
-    ngx_uint_t                            i;
-    const ngx_http_profiling_gathered_t  *w;
+    ngx_uint_t                  i;
+    const ngx_prof_gathered_t  *w;
 
     for (i = 0; p->gather && i < p->gather->workers.nelts; i++) {
         w = p->gather->workers.elts;
         w += i;
 
-        if (w->pid != pid || w->state != NGX_HTTP_PROFILING_GATHER_ANSWERED) {
+        if (w->pid != pid || w->state != NGX_PROF_GATHER_ANSWERED) {
             continue;
         }
 
-        ngx_http_profiling_json_open(j, "pools", '{');
-        ngx_http_profiling_pools_held(j, &p->worker[i]);
-        ngx_http_profiling_json_uint(j, "configuration_bytes",
-                                     w->head.configuration);
-        ngx_http_profiling_json_time(j, "time", w->head.time);
-        ngx_http_profiling_json_close(j, '}');
+        ngx_prof_json_open(j, "pools", '{');
+        ngx_prof_pools_held(j, &p->worker[i]);
+        ngx_prof_json_uint(j, "configuration_bytes",
+                           w->head.configuration);
+        ngx_prof_json_time(j, "time", w->head.time);
+        ngx_prof_json_close(j, '}');
 
         return;
     }
 
     /* it did not answer, or came later */
 
-    ngx_http_profiling_json_null(j, "pools");
+    ngx_prof_json_null(j, "pools");
 }
 
 
 static ngx_int_t
-ngx_http_profiling_view_memory(ngx_http_profiling_work_t *w)
+ngx_prof_view_memory(ngx_prof_work_t *w)
 {
-    ngx_uint_t                      i;
-    ngx_http_profiling_json_t      *j;
-    ngx_http_profiling_worker_t    *worker;
-    ngx_http_profiling_figures_t    f;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_uint_t            i;
+    ngx_prof_json_t      *j;
+    ngx_prof_worker_t    *worker;
+    ngx_prof_figures_t    f;
+    ngx_prof_snapshot_t  *s;
 
     j = &w->json;
     s = w->snapshot;
 
-    ngx_http_profiling_figures(s, &f);
+    ngx_prof_figures(s, &f);
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_time(j, "timestamp", s->time);
-    ngx_http_profiling_view_memory_object(j, &f);
-    ngx_http_profiling_view_details(j, s, &f);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_time(j, "timestamp", s->time);
+    ngx_prof_view_memory_object(j, &f);
+    ngx_prof_view_details(j, s, &f);
 
-    ngx_http_profiling_json_uint(j, "limit", s->conf->memory_limit);
-    ngx_http_profiling_json_cstring(j, "allocator",
-                                    ngx_http_profiling_allocator_name());
+    ngx_prof_json_uint(j, "limit", s->conf->memory_limit);
+    ngx_prof_json_cstring(j, "allocator",
+                          ngx_prof_allocator_name());
 
-    ngx_http_profiling_json_open(j, "workers", '[');
+    ngx_prof_json_open(j, "workers", '[');
     worker = s->workers.elts;
 
     for (i = 0; i < s->workers.nelts; i++) {
-        ngx_http_profiling_json_open(j, NULL, '{');
-        ngx_http_profiling_view_worker(j, &worker[i]);
+        ngx_prof_json_open(j, NULL, '{');
+        ngx_prof_view_worker(j, &worker[i]);
 
         if (worker[i].known) {
-            ngx_http_profiling_worker_figures(s, &worker[i], &f);
-            ngx_http_profiling_view_memory_object(j, &f);
+            ngx_prof_worker_figures(s, &worker[i], &f);
+            ngx_prof_view_memory_object(j, &f);
         }
 
-        ngx_http_profiling_pools_worker(j, w->data, worker[i].pid);
-        ngx_http_profiling_json_close(j, '}');
+        ngx_prof_pools_worker(j, w->data, worker[i].pid);
+        ngx_prof_json_close(j, '}');
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_pools_print(j, w->data);
-    ngx_http_profiling_view_zones(j);
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_pools_print(j, w->data);
+    ngx_prof_view_zones(j);
+    ngx_prof_view_unavailable(j, s->gauges.unavailable);
+    ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
 }
 
 
 static void
-ngx_http_profiling_view_details(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s, const ngx_http_profiling_figures_t *f)
+ngx_prof_view_details(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_figures_t *f)
 {
     uint64_t  heap;
 
-    heap = f->unavailable & NGX_HTTP_PROFILING_NO_HEAP;
+    heap = f->unavailable & NGX_PROF_NO_HEAP;
 
-    ngx_http_profiling_json_open(j, "details", '{');
-    ngx_http_profiling_view_megabytes(j, "alloc_mb", s->gauges.heap_alloc,
-                                      heap);
-    ngx_http_profiling_view_megabytes(j, "total_alloc_mb",
+    ngx_prof_json_open(j, "details", '{');
+    ngx_prof_view_megabytes(j, "alloc_mb", s->gauges.heap_alloc,
+                            heap);
+    ngx_prof_view_megabytes(j, "total_alloc_mb",
                               s->totals.total_alloc,
-                              f->unavailable & NGX_HTTP_PROFILING_NO_ALLOC);
-    ngx_http_profiling_view_megabytes(j, "sys_mb", f->sys,
-                              f->unavailable & NGX_HTTP_PROFILING_NO_MEMORY);
-    ngx_http_profiling_view_megabytes(j, "heap_alloc_mb",
-                                      s->gauges.heap_alloc, heap);
-    ngx_http_profiling_view_megabytes(j, "heap_sys_mb", s->gauges.heap_sys,
-                                      heap);
-    ngx_http_profiling_view_megabytes(j, "stack_mb", s->gauges.stack_inuse,
-                              f->unavailable & NGX_HTTP_PROFILING_NO_STACKS);
-    ngx_http_profiling_json_close(j, '}');
+                              f->unavailable & NGX_PROF_NO_ALLOC);
+    ngx_prof_view_megabytes(j, "sys_mb", f->sys,
+                              f->unavailable & NGX_PROF_NO_MEMORY);
+    ngx_prof_view_megabytes(j, "heap_alloc_mb",
+                            s->gauges.heap_alloc, heap);
+    ngx_prof_view_megabytes(j, "heap_sys_mb", s->gauges.heap_sys,
+                            heap);
+    ngx_prof_view_megabytes(j, "stack_mb", s->gauges.stack_inuse,
+                              f->unavailable & NGX_PROF_NO_STACKS);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_megabytes(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t bytes, uint64_t unavailable)
+ngx_prof_view_megabytes(ngx_prof_json_t *j, const char *key, uint64_t bytes,
+    uint64_t unavailable)
 {
     if (unavailable) {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
-    ngx_http_profiling_json_double(j, key, (double) bytes / 1048576);
+    ngx_prof_json_double(j, key, (double) bytes / 1048576);
 }
 
 
 /* all zones of shared memory of this nginx; free: whole pages */
 
 static void
-ngx_http_profiling_view_zones(ngx_http_profiling_json_t *j)
+ngx_prof_view_zones(ngx_prof_json_t *j)
 {
     ngx_uint_t        i;
     ngx_shm_zone_t   *zone;
     ngx_list_part_t  *part;
     ngx_slab_pool_t  *shpool;
 
-    ngx_http_profiling_json_open(j, "zones", '[');
+    ngx_prof_json_open(j, "zones", '[');
 
     for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
          part;
@@ -364,15 +359,15 @@ ngx_http_profiling_view_zones(ngx_http_profiling_json_t *j)
         for (i = 0; i < part->nelts; i++) {
             shpool = (ngx_slab_pool_t *) zone[i].shm.addr;
 
-            ngx_http_profiling_json_open(j, NULL, '{');
-            ngx_http_profiling_json_string(j, "name", zone[i].shm.name.data,
-                                           zone[i].shm.name.len);
-            ngx_http_profiling_json_uint(j, "size", zone[i].shm.size);
-            ngx_http_profiling_json_uint(j, "free",
-                                         shpool->pfree * ngx_pagesize);
-            ngx_http_profiling_json_close(j, '}');
+            ngx_prof_json_open(j, NULL, '{');
+            ngx_prof_json_string(j, "name", zone[i].shm.name.data,
+                                 zone[i].shm.name.len);
+            ngx_prof_json_uint(j, "size", zone[i].shm.size);
+            ngx_prof_json_uint(j, "free",
+                               shpool->pfree * ngx_pagesize);
+            ngx_prof_json_close(j, '}');
         }
     }
 
-    ngx_http_profiling_json_close(j, ']');
+    ngx_prof_json_close(j, ']');
 }

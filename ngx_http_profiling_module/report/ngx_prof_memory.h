@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_POOLS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_POOLS_H_INCLUDED_
+#ifndef _NGX_PROF_MEMORY_H_INCLUDED_
+#define _NGX_PROF_MEMORY_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,33 +17,32 @@
 
 
 /* ms that a dump may be old */
-#define NGX_HTTP_PROFILING_POOLS_AGE  2000
+#define NGX_PROF_POOLS_AGE  2000
 
 
 typedef struct {
     uint64_t                      connections;
     uint64_t                      connection;       /* bytes */
     uint64_t                      request;          /* bytes */
-} ngx_http_profiling_held_t;
+} ngx_prof_held_t;
 
 
 typedef struct {
-    ngx_http_request_t           *request;
-    ngx_pid_t                     filter;
-    ngx_http_profiling_gather_t  *gather;           /* NULL: no dumps */
-    ngx_uint_t                    next;             /* worker to be added */
-    ngx_uint_t                    places;
-    ngx_http_profiling_held_t     all;
-    ngx_http_profiling_held_t    *place;            /* by label's place */
-    ngx_http_profiling_held_t    *worker;           /* as in gather */
-    uint64_t                      configuration;    /* bytes of the latest */
-    uint64_t                      cut;
-} ngx_http_profiling_pools_t;
+    ngx_http_request_t  *request;
+    ngx_pid_t            filter;
+    ngx_prof_gather_t   *gather;                    /* NULL: no dumps */
+    ngx_uint_t           next;                      /* worker to be added */
+    ngx_uint_t           places;
+    ngx_prof_held_t      all;
+    ngx_prof_held_t     *place;                     /* by label's place */
+    ngx_prof_held_t     *worker;                    /* as in gather */
+    uint64_t             configuration;             /* bytes of the latest */
+    uint64_t             cut;
+} ngx_prof_pools_t;
 
 
 /* content handler's work: memory, with its pools */
-ngx_int_t ngx_http_profiling_pools_request(ngx_http_request_t *r,
-    ngx_pid_t worker);
+ngx_int_t ngx_prof_pools_request(ngx_http_request_t *r, ngx_pid_t worker);
 
 
-#endif /* _NGX_HTTP_PROFILING_POOLS_H_INCLUDED_ */
+#endif /* _NGX_PROF_MEMORY_H_INCLUDED_ */

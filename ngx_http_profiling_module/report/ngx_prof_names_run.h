@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_NAMES_RUN_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_NAMES_RUN_H_INCLUDED_
+#ifndef _NGX_PROF_NAMES_RUN_H_INCLUDED_
+#define _NGX_PROF_NAMES_RUN_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,8 +18,7 @@
  * of pauses (stacks is 1), or only of where they happened.  Workers that are
  * stuck are asked where before.  Returns what a content handler returns.
  */
-ngx_int_t ngx_http_profiling_names_run(ngx_http_profiling_work_t *w,
-    ngx_uint_t stacks);
+ngx_int_t ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks);
 
 
-#endif /* _NGX_HTTP_PROFILING_NAMES_RUN_H_INCLUDED_ */
+#endif /* _NGX_PROF_NAMES_RUN_H_INCLUDED_ */

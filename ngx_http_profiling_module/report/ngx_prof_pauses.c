@@ -15,37 +15,33 @@
 
 
 /* pauses that are printed in one step */
-#define NGX_HTTP_PROFILING_RECENT_STEP  8
+#define NGX_PROF_RECENT_STEP  8
 
 
 typedef struct {
-    ngx_http_profiling_pause_t   pause[2 * NGX_HTTP_PROFILING_PAUSES];
-    ngx_uint_t                   n;
-    ngx_uint_t                   printed;
-    ngx_uint_t                   begun;
-} ngx_http_profiling_recent_t;
+    ngx_prof_pause_t  pause[2 * NGX_PROF_PAUSES];
+    ngx_uint_t        n;
+    ngx_uint_t        printed;
+    ngx_uint_t        begun;
+} ngx_prof_recent_t;
 
 
-static void ngx_http_profiling_gc_slot(ngx_http_profiling_snapshot_t *s,
-    ngx_uint_t n, ngx_http_profiling_recent_t *recent);
-static int ngx_libc_cdecl ngx_http_profiling_gc_later(const void *one,
-    const void *two);
-static void ngx_http_profiling_gc_begin(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s,
-    const ngx_http_profiling_recent_t *recent);
-static void ngx_http_profiling_gc_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pause_t *p);
-static void ngx_http_profiling_gc_cause(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pause_t *p);
+static void ngx_prof_gc_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
+    ngx_prof_recent_t *recent);
+static int ngx_libc_cdecl ngx_prof_gc_later(const void *one, const void *two);
+static void ngx_prof_gc_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_recent_t *recent);
+static void ngx_prof_gc_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p);
+static void ngx_prof_gc_cause(ngx_prof_json_t *j, const ngx_prof_pause_t *p);
 
 
 ngx_int_t
-ngx_http_profiling_view_gc(ngx_http_profiling_work_t *w)
+ngx_prof_view_gc(ngx_prof_work_t *w)
 {
-    ngx_uint_t                      last;
-    ngx_http_profiling_json_t      *j;
-    ngx_http_profiling_recent_t    *recent;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_uint_t            last;
+    ngx_prof_json_t      *j;
+    ngx_prof_recent_t    *recent;
+    ngx_prof_snapshot_t  *s;
 
     j = &w->json;
     s = w->snapshot;
@@ -53,7 +49,7 @@ ngx_http_profiling_view_gc(ngx_http_profiling_work_t *w)
     /* one slot a step: each has a ring of its own to be merged */
 
     if (w->data == NULL) {
-        w->data = ngx_pcalloc(s->pool, sizeof(ngx_http_profiling_recent_t));
+        w->data = ngx_pcalloc(s->pool, sizeof(ngx_prof_recent_t));
         if (w->data == NULL) {
             return NGX_ERROR;
         }
@@ -62,105 +58,103 @@ ngx_http_profiling_view_gc(ngx_http_profiling_work_t *w)
     recent = w->data;
 
     if (w->next < s->zone->slots) {
-        ngx_http_profiling_gc_slot(s, w->next++, recent);
+        ngx_prof_gc_slot(s, w->next++, recent);
         return NGX_AGAIN;
     }
 
     if (!recent->begun) {
         recent->begun = 1;
-        ngx_http_profiling_gc_begin(j, s, recent);
+        ngx_prof_gc_begin(j, s, recent);
         return NGX_AGAIN;
     }
 
-    last = ngx_min(recent->printed + NGX_HTTP_PROFILING_RECENT_STEP,
-                   recent->n);
+    last = ngx_min(recent->printed + NGX_PROF_RECENT_STEP, recent->n);
 
     while (recent->printed < last) {
-        ngx_http_profiling_gc_print(j, &recent->pause[recent->printed++]);
+        ngx_prof_gc_print(j, &recent->pause[recent->printed++]);
     }
 
     if (recent->printed < recent->n) {
         return NGX_AGAIN;
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_view_unavailable(j, s->gauges.unavailable);
+    ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
 }
 
 
 static void
-ngx_http_profiling_gc_begin(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s,
-    const ngx_http_profiling_recent_t *recent)
+ngx_prof_gc_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_recent_t *recent)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_totals_t  *t;
+    ngx_uint_t          i;
+    ngx_prof_totals_t  *t;
 
     t = &s->totals;
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_uint(j, "num_gc", t->pauses);
-    ngx_http_profiling_json_uint(j, "pause_total", t->pause_total);
-    ngx_http_profiling_json_double(j, "pause_total_ms",
-                                   (double) t->pause_total / 1e6);
-    ngx_http_profiling_json_time(j, "last_gc", s->last_pause_time);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_uint(j, "num_gc", t->pauses);
+    ngx_prof_json_uint(j, "pause_total", t->pause_total);
+    ngx_prof_json_double(j, "pause_total_ms",
+                         (double) t->pause_total / 1e6);
+    ngx_prof_json_time(j, "last_gc", s->last_pause_time);
 
-    if (s->gauges.unavailable & NGX_HTTP_PROFILING_NO_TRIM) {
-        ngx_http_profiling_json_null(j, "next_gc_mb");
+    if (s->gauges.unavailable & NGX_PROF_NO_TRIM) {
+        ngx_prof_json_null(j, "next_gc_mb");
 
     } else {
-        ngx_http_profiling_json_double(j, "next_gc_mb",
+        ngx_prof_json_double(j, "next_gc_mb",
                                    (double) s->gauges.next_gc / 1048576);
     }
 
-    ngx_http_profiling_json_double(j, "gc_cpu_fraction",
-                     ngx_http_profiling_snapshot_lived(s)
+    ngx_prof_json_double(j, "gc_cpu_fraction",
+                     ngx_prof_snapshot_lived(s)
                      ? (double) t->pause_total
-                       / (double) ngx_http_profiling_snapshot_lived(s) : 0);
+                       / (double) ngx_prof_snapshot_lived(s) : 0);
 
-    ngx_http_profiling_json_uint(j, "forced", t->trims);
-    ngx_http_profiling_json_uint(j, "threshold_ms",
-                       s->conf->setting[NGX_HTTP_PROFILING_PAUSE_THRESHOLD]);
-    ngx_http_profiling_json_uint(j, "avg_pause_ns",
-                                 t->pauses ? t->pause_total / t->pauses : 0);
+    ngx_prof_json_uint(j, "forced", t->trims);
+    ngx_prof_json_uint(j, "threshold_ms",
+                       s->conf->setting[NGX_PROF_PAUSE_THRESHOLD]);
+    ngx_prof_json_uint(j, "avg_pause_ns",
+                       t->pauses ? t->pause_total / t->pauses : 0);
 
-    ngx_http_profiling_json_open(j, "recent_pauses_ns", '[');
+    ngx_prof_json_open(j, "recent_pauses_ns", '[');
 
     for (i = 0; i < recent->n; i++) {
-        ngx_http_profiling_json_uint(j, NULL, recent->pause[i].duration);
+        ngx_prof_json_uint(j, NULL, recent->pause[i].duration);
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_open(j, "recent", '[');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_open(j, "recent", '[');
 }
 
 
 /* merges the pauses of one slot: the latest of all, the last one first */
 
 static void
-ngx_http_profiling_gc_slot(ngx_http_profiling_snapshot_t *s, ngx_uint_t n,
-    ngx_http_profiling_recent_t *recent)
+ngx_prof_gc_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
+    ngx_prof_recent_t *recent)
 {
-    ngx_uint_t                   i;
-    ngx_http_profiling_slot_t   *slot;
-    ngx_http_profiling_pause_t  *to, *from;
+    ngx_uint_t         i;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_pause_t  *to, *from;
 
-    slot = ngx_http_profiling_zone_slot(s->zone, n);
+    slot = ngx_prof_zone_slot(s->zone, n);
 
-    if (ngx_http_profiling_load(&slot->claims) == 0
-        || ngx_http_profiling_load(&slot->totals.pauses) == 0)
+    if (ngx_prof_load(&slot->claims) == 0
+        || ngx_prof_load(&slot->totals.pauses) == 0)
     {
         return;
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_PAUSES; i++) {
+    for (i = 0; i < NGX_PROF_PAUSES; i++) {
         from = &slot->pause[i];
         to = &recent->pause[recent->n];
 
-        if (ngx_http_profiling_pause_read(from, to) != NGX_OK
+        if (ngx_prof_pause_read(from, to) != NGX_OK
             || to->number == 0
             || (s->filter && (ngx_pid_t) to->pid != s->filter))
         {
@@ -170,17 +164,17 @@ ngx_http_profiling_gc_slot(ngx_http_profiling_snapshot_t *s, ngx_uint_t n,
         recent->n++;
     }
 
-    ngx_qsort(recent->pause, recent->n, sizeof(ngx_http_profiling_pause_t),
-              ngx_http_profiling_gc_later);
+    ngx_qsort(recent->pause, recent->n, sizeof(ngx_prof_pause_t),
+              ngx_prof_gc_later);
 
-    recent->n = ngx_min(recent->n, NGX_HTTP_PROFILING_PAUSES);
+    recent->n = ngx_min(recent->n, NGX_PROF_PAUSES);
 }
 
 
 static int ngx_libc_cdecl
-ngx_http_profiling_gc_later(const void *one, const void *two)
+ngx_prof_gc_later(const void *one, const void *two)
 {
-    const ngx_http_profiling_pause_t  *a, *b;
+    const ngx_prof_pause_t  *a, *b;
 
     a = one;
     b = two;
@@ -198,70 +192,66 @@ ngx_http_profiling_gc_later(const void *one, const void *two)
 
 
 static void
-ngx_http_profiling_gc_print(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pause_t *p)
+ngx_prof_gc_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 {
     uint64_t     n;
     ngx_uint_t   i;
     const char  *name;
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_uint(j, "worker", p->pid);
-    ngx_http_profiling_json_time(j, "time", p->time);
-    ngx_http_profiling_json_uint(j, "duration_ns", p->duration);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_uint(j, "worker", p->pid);
+    ngx_prof_json_time(j, "time", p->time);
+    ngx_prof_json_uint(j, "duration_ns", p->duration);
 
-    ngx_http_profiling_gc_cause(j, p);
-    ngx_http_profiling_view_place(j, p->label);
+    ngx_prof_gc_cause(j, p);
+    ngx_prof_view_place(j, p->label);
 
     /* a trim is on the processor, but nobody has measured it */
 
-    if (p->cause == NGX_HTTP_PROFILING_CAUSE_TRIM) {
-        ngx_http_profiling_json_null(j, "on_cpu_ns");
-        ngx_http_profiling_json_null(j, "blocked_ns");
-        ngx_http_profiling_json_null(j, "other_ns");
+    if (p->cause == NGX_PROF_CAUSE_TRIM) {
+        ngx_prof_json_null(j, "on_cpu_ns");
+        ngx_prof_json_null(j, "blocked_ns");
+        ngx_prof_json_null(j, "other_ns");
 
     } else {
-        ngx_http_profiling_json_uint(j, "on_cpu_ns", p->cpu);
-        ngx_http_profiling_json_uint(j, "blocked_ns", p->blocked);
-        ngx_http_profiling_json_uint(j, "other_ns",
-                                     p->duration
-                                     - ngx_min(p->duration,
-                                               p->cpu + p->blocked));
+        ngx_prof_json_uint(j, "on_cpu_ns", p->cpu);
+        ngx_prof_json_uint(j, "blocked_ns", p->blocked);
+        ngx_prof_json_uint(j, "other_ns",
+                           p->duration
+                           - ngx_min(p->duration,
+                                     p->cpu + p->blocked));
     }
 
-    ngx_http_profiling_json_open(j, "stack", '[');
-    n = ngx_min(p->n, NGX_HTTP_PROFILING_PAUSE_FRAMES);
+    ngx_prof_json_open(j, "stack", '[');
+    n = ngx_min(p->n, NGX_PROF_PAUSE_FRAMES);
 
     for (i = 0; i < n; i++) {
-        name = ngx_http_profiling_names_get(p->frames[i]);
-        ngx_http_profiling_json_cstring(j, NULL, name);
+        name = ngx_prof_names_get(p->frames[i]);
+        ngx_prof_json_cstring(j, NULL, name);
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_gc_cause(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_pause_t *p)
+ngx_prof_gc_cause(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 {
     ngx_int_t    i;
     const char  *name;
 
-    if (p->cause == NGX_HTTP_PROFILING_CAUSE_TRIM) {
-        ngx_http_profiling_json_cstring(j, "cause", "force-gc");
+    if (p->cause == NGX_PROF_CAUSE_TRIM) {
+        ngx_prof_json_cstring(j, "cause", "force-gc");
         return;
     }
 
-    i = ngx_http_profiling_frame_cause(p->frames,
-                                       ngx_min(p->n,
-                                           NGX_HTTP_PROFILING_PAUSE_FRAMES));
+    i = ngx_prof_frame_cause(p->frames, ngx_min(p->n, NGX_PROF_PAUSE_FRAMES));
     if (i == NGX_ERROR) {
-        ngx_http_profiling_json_null(j, "cause");
+        ngx_prof_json_null(j, "cause");
         return;
     }
 
-    name = ngx_http_profiling_names_get(p->frames[i]);
-    ngx_http_profiling_json_cstring(j, "cause", name);
+    name = ngx_prof_names_get(p->frames[i]);
+    ngx_prof_json_cstring(j, "cause", name);
 }

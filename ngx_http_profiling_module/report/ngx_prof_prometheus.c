@@ -24,24 +24,24 @@
  * nanoseconds, so that every count is exact: 65 us to 69 s.
  */
 
-#define NGX_HTTP_PROFILING_LE_FIRST  16
-#define NGX_HTTP_PROFILING_LE_LAST   36
-#define NGX_HTTP_PROFILING_LE_STEP   2
+#define NGX_PROF_LE_FIRST  16
+#define NGX_PROF_LE_LAST   36
+#define NGX_PROF_LE_STEP   2
 
 /* what nginx can print of a number: its whole part is an integer of 64 bits */
-#define NGX_HTTP_PROFILING_EXPOSE_MAX  9223372036854775808.0
+#define NGX_PROF_EXPOSE_MAX  9223372036854775808.0
 
 
 /* a family with one series a place; the places are its steps */
 
 typedef struct {
-    const char   *name;
-    const char   *type;
-    const char   *help;
-    void        (*print)(ngx_http_profiling_work_t *w, const char *name,
-                         ngx_uint_t place,
-                         const ngx_http_profiling_counts_t *counts);
-} ngx_http_profiling_family_t;
+    const char  *name;
+    const char  *type;
+    const char  *help;
+    void       (*print)(ngx_prof_work_t *w, const char *name,
+                        ngx_uint_t place,
+                        const ngx_prof_counts_t *counts);
+} ngx_prof_family_t;
 
 
 /* where the text stands */
@@ -49,108 +49,98 @@ typedef struct {
 typedef struct {
     ngx_uint_t    family;
     ngx_uint_t    place;
-} ngx_http_profiling_exposition_t;
+} ngx_prof_exposition_t;
 
 
-static void ngx_http_profiling_expose(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_expose_info(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_expose_health(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_expose_memory(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_expose_connections(
-    ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_expose_loop(ngx_http_profiling_work_t *w);
-static void ngx_http_profiling_expose_slots(ngx_http_profiling_work_t *w,
-    const char *name, const char *help, const char *label, size_t offset,
-    double unit);
-static void ngx_http_profiling_expose_place(ngx_http_profiling_work_t *w,
-    const ngx_http_profiling_family_t *family, ngx_uint_t i);
-static void ngx_http_profiling_expose_requests(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts);
-static void ngx_http_profiling_expose_bytes(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts);
-static void ngx_http_profiling_expose_latency(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts);
-static void ngx_http_profiling_expose_upstream(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts);
-static void ngx_http_profiling_expose_histogram(ngx_http_profiling_work_t *w,
-    const char *name, ngx_int_t place, const ngx_http_profiling_hist_t *h);
-static void ngx_http_profiling_expose_labels(ngx_http_profiling_work_t *w,
-    ngx_uint_t place);
-static void ngx_http_profiling_expose_family(ngx_http_profiling_work_t *w,
-    const char *name, const char *type, const char *help);
-static void ngx_http_profiling_expose_value(ngx_http_profiling_work_t *w,
-    const char *name, const char *labels, double value);
-static ngx_uint_t ngx_http_profiling_expose_escape(
-    ngx_http_profiling_text_t *t, u_char ch);
-static ngx_uint_t ngx_http_profiling_expose_open(ngx_http_request_t *r,
+static void ngx_prof_expose(ngx_prof_work_t *w);
+static void ngx_prof_expose_info(ngx_prof_work_t *w);
+static void ngx_prof_expose_health(ngx_prof_work_t *w);
+static void ngx_prof_expose_memory(ngx_prof_work_t *w);
+static void ngx_prof_expose_connections(ngx_prof_work_t *w);
+static void ngx_prof_expose_loop(ngx_prof_work_t *w);
+static void ngx_prof_expose_slots(ngx_prof_work_t *w, const char *name,
+    const char *help, const char *label, size_t offset, double unit);
+static void ngx_prof_expose_place(ngx_prof_work_t *w,
+    const ngx_prof_family_t *family, ngx_uint_t i);
+static void ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_latency(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
+    ngx_int_t place, const ngx_prof_hist_t *h);
+static void ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place);
+static void ngx_prof_expose_family(ngx_prof_work_t *w, const char *name,
+    const char *type, const char *help);
+static void ngx_prof_expose_value(ngx_prof_work_t *w, const char *name,
+    const char *labels, double value);
+static ngx_uint_t ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch);
+static ngx_uint_t ngx_prof_expose_open(ngx_http_request_t *r,
     ngx_str_t *accept);
 
 
-static const ngx_http_profiling_family_t  ngx_http_profiling_families[] = {
+static const ngx_prof_family_t  ngx_prof_families[] = {
 
     { "requests_total", "counter", "Requests by server, location and status.",
-      ngx_http_profiling_expose_requests },
+      ngx_prof_expose_requests },
 
     { "request_bytes_total", "counter",
       "Bytes received from and sent to clients.",
-      ngx_http_profiling_expose_bytes },
+      ngx_prof_expose_bytes },
 
     { "request_duration_seconds", "histogram",
       "Time from a request's first byte to its end.",
-      ngx_http_profiling_expose_latency },
+      ngx_prof_expose_latency },
 
     { "upstream_duration_seconds", "histogram",
       "Time that upstreams took to answer, in steps of 1 ms.",
-      ngx_http_profiling_expose_upstream },
+      ngx_prof_expose_upstream },
 
     { NULL, NULL, NULL, NULL }
 };
 
 
 ngx_int_t
-ngx_http_profiling_view_prometheus(ngx_http_profiling_work_t *w)
+ngx_prof_view_prometheus(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_snapshot_t      *s;
-    ngx_http_profiling_exposition_t    *e;
-    const ngx_http_profiling_family_t  *family;
+    ngx_prof_snapshot_t      *s;
+    ngx_prof_exposition_t    *e;
+    const ngx_prof_family_t  *family;
 
     s = w->snapshot;
 
     if (w->data == NULL) {
-        w->data = ngx_pcalloc(s->pool,
-                              sizeof(ngx_http_profiling_exposition_t));
+        w->data = ngx_pcalloc(s->pool, sizeof(ngx_prof_exposition_t));
         if (w->data == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_http_profiling_expose(w);
+        ngx_prof_expose(w);
 
         return NGX_AGAIN;
     }
 
     e = w->data;
-    family = &ngx_http_profiling_families[e->family];
+    family = &ngx_prof_families[e->family];
 
     if (family->name == NULL) {
 
         if (w->open) {
-            ngx_http_profiling_text_puts(&w->json.text, "# EOF\n");
+            ngx_prof_text_puts(&w->json.text, "# EOF\n");
         }
 
         return NGX_DONE;
     }
 
     if (e->place == 0) {
-        ngx_http_profiling_expose_family(w, family->name, family->type,
-                                         family->help);
+        ngx_prof_expose_family(w, family->name, family->type, family->help);
     }
 
-    if (e->place < ngx_http_profiling_load_acquire(&s->zone->place_n)) {
-        ngx_http_profiling_expose_place(w, family, e->place++);
+    if (e->place < ngx_prof_load_acquire(&s->zone->place_n)) {
+        ngx_prof_expose_place(w, family, e->place++);
         return NGX_AGAIN;
     }
 
@@ -162,10 +152,10 @@ ngx_http_profiling_view_prometheus(ngx_http_profiling_work_t *w)
 
 
 static void
-ngx_http_profiling_expose(ngx_http_profiling_work_t *w)
+ngx_prof_expose(ngx_prof_work_t *w)
 {
-    w->open = ngx_http_profiling_any_header(w->request, "accept",
-                                            ngx_http_profiling_expose_open);
+    w->open = ngx_prof_any_header(w->request, "accept",
+                                  ngx_prof_expose_open);
 
     if (w->open) {
         ngx_str_set(&w->type, "application/openmetrics-text; version=1.0.0; "
@@ -175,252 +165,252 @@ ngx_http_profiling_expose(ngx_http_profiling_work_t *w)
         ngx_str_set(&w->type, "text/plain; version=0.0.4; charset=utf-8");
     }
 
-    ngx_http_profiling_expose_info(w);
-    ngx_http_profiling_expose_health(w);
-    ngx_http_profiling_expose_memory(w);
-    ngx_http_profiling_expose_connections(w);
-    ngx_http_profiling_expose_loop(w);
+    ngx_prof_expose_info(w);
+    ngx_prof_expose_health(w);
+    ngx_prof_expose_memory(w);
+    ngx_prof_expose_connections(w);
+    ngx_prof_expose_loop(w);
 
-    ngx_http_profiling_expose_family(w, "cpu_seconds_total", "counter",
-                                     "CPU time of the workers.");
-    ngx_http_profiling_expose_slots(w, "cpu_seconds_total", NULL,
+    ngx_prof_expose_family(w, "cpu_seconds_total", "counter",
+                           "CPU time of the workers.");
+    ngx_prof_expose_slots(w, "cpu_seconds_total", NULL,
                                 ",mode=\"user\"",
-                                offsetof(ngx_http_profiling_totals_t, user),
+                                offsetof(ngx_prof_totals_t, user),
                                 1e6);
-    ngx_http_profiling_expose_slots(w, "cpu_seconds_total", NULL,
+    ngx_prof_expose_slots(w, "cpu_seconds_total", NULL,
                                 ",mode=\"system\"",
-                                offsetof(ngx_http_profiling_totals_t, system),
+                                offsetof(ngx_prof_totals_t, system),
                                 1e6);
-    ngx_http_profiling_expose_slots(w, "collector_seconds_total",
+    ngx_prof_expose_slots(w, "collector_seconds_total",
                           "Time that the module's own collector took.", "",
-                          offsetof(ngx_http_profiling_totals_t, tick_time),
+                          offsetof(ngx_prof_totals_t, tick_time),
                           1e9);
 }
 
 
 static void
-ngx_http_profiling_expose_info(ngx_http_profiling_work_t *w)
+ngx_prof_expose_info(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_snapshot_t  *s;
 
     s = w->snapshot;
     zone = s->zone;
 
     if (w->open) {
-        ngx_http_profiling_expose_family(w, "build", "info",
-                                         "Versions of module and nginx.");
+        ngx_prof_expose_family(w, "build", "info",
+                               "Versions of module and nginx.");
     } else {
-        ngx_http_profiling_expose_family(w, "build_info", "gauge",
-                                         "Versions of module and nginx.");
+        ngx_prof_expose_family(w, "build_info", "gauge",
+                               "Versions of module and nginx.");
     }
 
-    ngx_http_profiling_expose_value(w, "build_info",
-                     "{version=\"" NGX_HTTP_PROFILING_VERSION "\",nginx=\""
+    ngx_prof_expose_value(w, "build_info",
+                     "{version=\"" NGX_PROF_VERSION "\",nginx=\""
                      NGINX_VERSION "\"}", 1);
 
-    ngx_http_profiling_expose_family(w, "start_time_seconds", "gauge",
-                                     "When nginx was started, Unix time.");
-    ngx_http_profiling_expose_value(w, "start_time_seconds", "",
-                                    (double) zone->start_time / 1e3);
+    ngx_prof_expose_family(w, "start_time_seconds", "gauge",
+                           "When nginx was started, Unix time.");
+    ngx_prof_expose_value(w, "start_time_seconds", "",
+                          (double) zone->start_time / 1e3);
 
-    ngx_http_profiling_expose_family(w, "generation", "gauge",
-                                     "Configurations in force so far.");
-    ngx_http_profiling_expose_value(w, "generation", "",
-                                    (double) zone->generation);
+    ngx_prof_expose_family(w, "generation", "gauge",
+                           "Configurations in force so far.");
+    ngx_prof_expose_value(w, "generation", "",
+                          (double) zone->generation);
 
-    ngx_http_profiling_expose_family(w, "unprofiled_workers_total", "counter",
-                                     "Workers that found no slot.");
-    ngx_http_profiling_expose_value(w, "unprofiled_workers_total", "",
-                 (double) ngx_http_profiling_load(&zone->unprofiled));
+    ngx_prof_expose_family(w, "unprofiled_workers_total", "counter",
+                           "Workers that found no slot.");
+    ngx_prof_expose_value(w, "unprofiled_workers_total", "",
+                 (double) ngx_prof_load(&zone->unprofiled));
 
-    ngx_http_profiling_expose_family(w, "locations_lost_total", "counter",
-                                     "Locations that the zone has no room "
-                                     "for.");
-    ngx_http_profiling_expose_value(w, "locations_lost_total", "",
-                 (double) ngx_http_profiling_load(&zone->place_lost));
+    ngx_prof_expose_family(w, "locations_lost_total", "counter",
+                           "Locations that the zone has no room "
+                           "for.");
+    ngx_prof_expose_value(w, "locations_lost_total", "",
+                 (double) ngx_prof_load(&zone->place_lost));
 }
 
 
 static void
-ngx_http_profiling_expose_health(ngx_http_profiling_work_t *w)
+ngx_prof_expose_health(ngx_prof_work_t *w)
 {
-    char                            labels[64];
-    ngx_uint_t                      i, state, n;
-    ngx_http_profiling_health_t     h;
-    ngx_http_profiling_worker_t    *worker;
-    ngx_http_profiling_snapshot_t  *s;
+    char                  labels[64];
+    ngx_uint_t            i, state, n;
+    ngx_prof_health_t     h;
+    ngx_prof_worker_t    *worker;
+    ngx_prof_snapshot_t  *s;
 
     s = w->snapshot;
     worker = s->workers.elts;
 
-    ngx_http_profiling_health(s, &h);
+    ngx_prof_health(s, &h);
 
-    ngx_http_profiling_expose_family(w, "health_status", "gauge",
-                                     "0 healthy, 1 degraded, 2 unhealthy.");
-    ngx_http_profiling_expose_value(w, "health_status", "",
-                                    (double) h.status);
+    ngx_prof_expose_family(w, "health_status", "gauge",
+                           "0 healthy, 1 degraded, 2 unhealthy.");
+    ngx_prof_expose_value(w, "health_status", "",
+                          (double) h.status);
 
-    ngx_http_profiling_expose_family(w, "workers", "gauge",
-                                     "Worker processes by state.");
+    ngx_prof_expose_family(w, "workers", "gauge",
+                           "Worker processes by state.");
 
-    for (state = 0; state <= NGX_HTTP_PROFILING_STUCK; state++) {
+    for (state = 0; state <= NGX_PROF_STUCK; state++) {
 
         for (i = 0, n = 0; i < s->workers.nelts; i++) {
             n += (worker[i].state == state);
         }
 
         (void) snprintf(labels, sizeof(labels), "{state=\"%s\"}",
-                        ngx_http_profiling_state_name(state));
-        ngx_http_profiling_expose_value(w, "workers", labels, (double) n);
+                        ngx_prof_state_name(state));
+        ngx_prof_expose_value(w, "workers", labels, (double) n);
     }
 }
 
 
 static void
-ngx_http_profiling_expose_memory(ngx_http_profiling_work_t *w)
+ngx_prof_expose_memory(ngx_prof_work_t *w)
 {
-    uint64_t                      none;
-    ngx_http_profiling_gauges_t  *g;
+    uint64_t            none;
+    ngx_prof_gauges_t  *g;
 
     g = &w->snapshot->gauges;
     none = g->unavailable;
 
-    ngx_http_profiling_expose_family(w, "memory_bytes", "gauge",
-                                     "Memory of the workers by kind.");
+    ngx_prof_expose_family(w, "memory_bytes", "gauge",
+                           "Memory of the workers by kind.");
 
-    if (!(none & NGX_HTTP_PROFILING_NO_HEAP)) {
-        ngx_http_profiling_expose_value(w, "memory_bytes",
+    if (!(none & NGX_PROF_NO_HEAP)) {
+        ngx_prof_expose_value(w, "memory_bytes",
                          "{kind=\"heap_alloc\"}", (double) g->heap_alloc);
-        ngx_http_profiling_expose_value(w, "memory_bytes",
+        ngx_prof_expose_value(w, "memory_bytes",
                          "{kind=\"heap_sys\"}", (double) g->heap_sys);
     }
 
-    if (!(none & NGX_HTTP_PROFILING_NO_MEMORY)) {
-        ngx_http_profiling_expose_value(w, "memory_bytes",
+    if (!(none & NGX_PROF_NO_MEMORY)) {
+        ngx_prof_expose_value(w, "memory_bytes",
                          "{kind=\"anonymous\"}", (double) g->anonymous);
-        ngx_http_profiling_expose_value(w, "memory_bytes",
+        ngx_prof_expose_value(w, "memory_bytes",
                          "{kind=\"shared\"}", (double) g->shared);
     }
 
-    if (!(none & NGX_HTTP_PROFILING_NO_STACKS)) {
-        ngx_http_profiling_expose_value(w, "memory_bytes",
+    if (!(none & NGX_PROF_NO_STACKS)) {
+        ngx_prof_expose_value(w, "memory_bytes",
                          "{kind=\"stack\"}", (double) g->stack_inuse);
     }
 
-    ngx_http_profiling_expose_family(w, "memory_limit_bytes", "gauge",
-                                     "Memory that nginx may use.");
-    ngx_http_profiling_expose_value(w, "memory_limit_bytes", "",
+    ngx_prof_expose_family(w, "memory_limit_bytes", "gauge",
+                           "Memory that nginx may use.");
+    ngx_prof_expose_value(w, "memory_limit_bytes", "",
                                 (double) w->snapshot->conf->memory_limit);
 
-    if (!(none & NGX_HTTP_PROFILING_NO_FDS)) {
-        ngx_http_profiling_expose_family(w, "open_descriptors", "gauge",
+    if (!(none & NGX_PROF_NO_FDS)) {
+        ngx_prof_expose_family(w, "open_descriptors", "gauge",
                                    "Open file descriptors of the workers.");
-        ngx_http_profiling_expose_value(w, "open_descriptors", "",
-                                        (double) g->descriptors);
+        ngx_prof_expose_value(w, "open_descriptors", "",
+                              (double) g->descriptors);
     }
 
-    if (!(none & NGX_HTTP_PROFILING_NO_MEMORY)) {
-        ngx_http_profiling_expose_family(w, "threads", "gauge",
-                                         "Threads of the workers.");
-        ngx_http_profiling_expose_value(w, "threads", "",
-                                        (double) g->threads);
+    if (!(none & NGX_PROF_NO_MEMORY)) {
+        ngx_prof_expose_family(w, "threads", "gauge",
+                               "Threads of the workers.");
+        ngx_prof_expose_value(w, "threads", "",
+                              (double) g->threads);
     }
 }
 
 
 static void
-ngx_http_profiling_expose_connections(ngx_http_profiling_work_t *w)
+ngx_prof_expose_connections(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_gauges_t  *g;
-    ngx_http_profiling_totals_t  *t;
+    ngx_prof_gauges_t  *g;
+    ngx_prof_totals_t  *t;
 
     g = &w->snapshot->gauges;
     t = &w->snapshot->totals;
 
-    ngx_http_profiling_expose_family(w, "connections", "gauge",
-                                     "Connections by state.");
-    ngx_http_profiling_expose_value(w, "connections", "{state=\"reading\"}",
-                                    (double) g->reading);
-    ngx_http_profiling_expose_value(w, "connections", "{state=\"writing\"}",
-                                    (double) g->writing);
-    ngx_http_profiling_expose_value(w, "connections", "{state=\"waiting\"}",
-                                    (double) g->waiting);
-    ngx_http_profiling_expose_value(w, "connections", "{state=\"upstream\"}",
-                                    (double) g->upstream);
-    ngx_http_profiling_expose_value(w, "connections",
-                                    "{state=\"upstream_idle\"}",
-                                    (double) g->keepalive);
-    ngx_http_profiling_expose_value(w, "connections", "{state=\"other\"}",
-                                    (double) g->other);
-    ngx_http_profiling_expose_value(w, "connections", "{state=\"free\"}",
-                                    (double) g->free);
+    ngx_prof_expose_family(w, "connections", "gauge",
+                           "Connections by state.");
+    ngx_prof_expose_value(w, "connections", "{state=\"reading\"}",
+                          (double) g->reading);
+    ngx_prof_expose_value(w, "connections", "{state=\"writing\"}",
+                          (double) g->writing);
+    ngx_prof_expose_value(w, "connections", "{state=\"waiting\"}",
+                          (double) g->waiting);
+    ngx_prof_expose_value(w, "connections", "{state=\"upstream\"}",
+                          (double) g->upstream);
+    ngx_prof_expose_value(w, "connections",
+                          "{state=\"upstream_idle\"}",
+                          (double) g->keepalive);
+    ngx_prof_expose_value(w, "connections", "{state=\"other\"}",
+                          (double) g->other);
+    ngx_prof_expose_value(w, "connections", "{state=\"free\"}",
+                          (double) g->free);
 
-    if (g->unavailable & NGX_HTTP_PROFILING_NO_ACCEPT) {
+    if (g->unavailable & NGX_PROF_NO_ACCEPT) {
         return;
     }
 
-    ngx_http_profiling_expose_family(w, "connections_accepted_total",
-                                     "counter", "Connections accepted.");
-    ngx_http_profiling_expose_value(w, "connections_accepted_total", "",
-                                    (double) t->accepted);
-    ngx_http_profiling_expose_family(w, "connections_handled_total",
-                                     "counter", "Connections not dropped.");
-    ngx_http_profiling_expose_value(w, "connections_handled_total", "",
-                                    (double) (t->accepted - t->dropped));
+    ngx_prof_expose_family(w, "connections_accepted_total",
+                           "counter", "Connections accepted.");
+    ngx_prof_expose_value(w, "connections_accepted_total", "",
+                          (double) t->accepted);
+    ngx_prof_expose_family(w, "connections_handled_total",
+                           "counter", "Connections not dropped.");
+    ngx_prof_expose_value(w, "connections_handled_total", "",
+                          (double) (t->accepted - t->dropped));
 }
 
 
 static void
-ngx_http_profiling_expose_loop(ngx_http_profiling_work_t *w)
+ngx_prof_expose_loop(ngx_prof_work_t *w)
 {
-    ngx_http_profiling_totals_t  *t;
+    ngx_prof_totals_t  *t;
 
     t = &w->snapshot->totals;
 
-    if (!(w->snapshot->gauges.unavailable & NGX_HTTP_PROFILING_NO_TASKS)) {
-        ngx_http_profiling_expose_family(w, "thread_tasks_total", "counter",
-                                         "Tasks handed to thread pools.");
-        ngx_http_profiling_expose_value(w, "thread_tasks_total", "",
-                                        (double) t->tasks);
+    if (!(w->snapshot->gauges.unavailable & NGX_PROF_NO_TASKS)) {
+        ngx_prof_expose_family(w, "thread_tasks_total", "counter",
+                               "Tasks handed to thread pools.");
+        ngx_prof_expose_value(w, "thread_tasks_total", "",
+                              (double) t->tasks);
     }
 
-    if (w->snapshot->gauges.unavailable & NGX_HTTP_PROFILING_NO_LOOP) {
+    if (w->snapshot->gauges.unavailable & NGX_PROF_NO_LOOP) {
         return;
     }
 
-    ngx_http_profiling_expose_family(w, "pauses_total", "counter",
-                                     "Passes of event loops above "
-                                     "profiling_pause_threshold.");
-    ngx_http_profiling_expose_value(w, "pauses_total", "",
-                                    (double) t->pauses);
-    ngx_http_profiling_expose_family(w, "pause_seconds_total", "counter",
-                                     "Time spent in pauses.");
-    ngx_http_profiling_expose_value(w, "pause_seconds_total", "",
-                                    (double) t->pause_total / 1e9);
+    ngx_prof_expose_family(w, "pauses_total", "counter",
+                           "Passes of event loops above "
+                           "profiling_pause_threshold.");
+    ngx_prof_expose_value(w, "pauses_total", "",
+                          (double) t->pauses);
+    ngx_prof_expose_family(w, "pause_seconds_total", "counter",
+                           "Time spent in pauses.");
+    ngx_prof_expose_value(w, "pause_seconds_total", "",
+                          (double) t->pause_total / 1e9);
 
-    ngx_http_profiling_expose_slots(w, "event_loop_passes_total",
+    ngx_prof_expose_slots(w, "event_loop_passes_total",
                            "Passes of the event loops.", "",
-                           offsetof(ngx_http_profiling_totals_t, iterations),
+                           offsetof(ngx_prof_totals_t, iterations),
                            1);
-    ngx_http_profiling_expose_slots(w, "event_loop_events_total",
+    ngx_prof_expose_slots(w, "event_loop_events_total",
                                 "Events that the system reported.", "",
-                                offsetof(ngx_http_profiling_totals_t, events),
+                                offsetof(ngx_prof_totals_t, events),
                                 1);
-    ngx_http_profiling_expose_slots(w, "event_loop_busy_seconds_total",
+    ngx_prof_expose_slots(w, "event_loop_busy_seconds_total",
                                 "Time that event loops worked.", "",
-                                offsetof(ngx_http_profiling_totals_t, busy),
+                                offsetof(ngx_prof_totals_t, busy),
                                 1e9);
-    ngx_http_profiling_expose_slots(w, "event_loop_wait_seconds_total",
+    ngx_prof_expose_slots(w, "event_loop_wait_seconds_total",
                                 "Time that event loops waited.", "",
-                                offsetof(ngx_http_profiling_totals_t, wait),
+                                offsetof(ngx_prof_totals_t, wait),
                                 1e9);
 
-    ngx_http_profiling_expose_family(w, "event_loop_pass_seconds",
-                                     "histogram",
-                                     "Duration of passes of event loops.");
-    ngx_http_profiling_expose_histogram(w, "event_loop_pass_seconds", -1,
-                                        &w->snapshot->passes);
+    ngx_prof_expose_family(w, "event_loop_pass_seconds",
+                           "histogram",
+                           "Duration of passes of event loops.");
+    ngx_prof_expose_histogram(w, "event_loop_pass_seconds", -1,
+                              &w->snapshot->passes);
 }
 
 
@@ -431,26 +421,25 @@ ngx_http_profiling_expose_loop(ngx_http_profiling_work_t *w)
  */
 
 static void
-ngx_http_profiling_expose_slots(ngx_http_profiling_work_t *w,
-    const char *name, const char *help, const char *label, size_t offset,
-    double unit)
+ngx_prof_expose_slots(ngx_prof_work_t *w, const char *name, const char *help,
+    const char *label, size_t offset, double unit)
 {
-    char                        labels[64];
-    uint64_t                   *value;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    char              labels[64];
+    uint64_t         *value;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = w->snapshot->zone;
 
     if (help) {
-        ngx_http_profiling_expose_family(w, name, "counter", help);
+        ngx_prof_expose_family(w, name, "counter", help);
     }
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims) == 0) {
+        if (ngx_prof_load(&slot->claims) == 0) {
             continue;
         }
 
@@ -458,40 +447,39 @@ ngx_http_profiling_expose_slots(ngx_http_profiling_work_t *w,
 
         (void) snprintf(labels, sizeof(labels), "{slot=\"%d\"%s}", (int) i,
                         label);
-        ngx_http_profiling_expose_value(w, name, labels,
-                        (double) ngx_http_profiling_load(value) / unit);
+        ngx_prof_expose_value(w, name, labels,
+                        (double) ngx_prof_load(value) / unit);
     }
 }
 
 
 static void
-ngx_http_profiling_expose_place(ngx_http_profiling_work_t *w,
-    const ngx_http_profiling_family_t *family, ngx_uint_t i)
+ngx_prof_expose_place(ngx_prof_work_t *w, const ngx_prof_family_t *family,
+    ngx_uint_t i)
 {
-    ngx_http_profiling_counts_t  *counts;
+    ngx_prof_counts_t  *counts;
 
     counts = &w->snapshot->scratch;
-    ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
+    ngx_memzero(counts, sizeof(ngx_prof_counts_t));
 
-    if (ngx_http_profiling_snapshot_place(w->snapshot, i, counts) == NGX_OK) {
+    if (ngx_prof_snapshot_place(w->snapshot, i, counts) == NGX_OK) {
         family->print(w, family->name, i, counts);
     }
 }
 
 
 static void
-ngx_http_profiling_expose_requests(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts)
 {
-    uint64_t                    n;
-    ngx_uint_t                  class;
-    ngx_http_profiling_text_t  *t;
+    uint64_t          n;
+    ngx_uint_t        class;
+    ngx_prof_text_t  *t;
 
     t = &w->json.text;
 
     for (class = 0; class <= 5; class++) {
-        n = ngx_http_profiling_counts_class(counts, class);
+        n = ngx_prof_counts_class(counts, class);
 
         /*
          * A counter that begins with 1 has not increased: rate() and alerts
@@ -502,57 +490,53 @@ ngx_http_profiling_expose_requests(ngx_http_profiling_work_t *w,
             continue;
         }
 
-        ngx_http_profiling_text_printf(t, "nginx_profiling_%s{", name);
-        ngx_http_profiling_expose_labels(w, place);
+        ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+        ngx_prof_expose_labels(w, place);
 
         if (class) {
-            ngx_http_profiling_text_printf(t, ",status=\"%uixx\"} %uL\n",
-                                           class, n);
+            ngx_prof_text_printf(t, ",status=\"%uixx\"} %uL\n",
+                                 class, n);
         } else {
-            ngx_http_profiling_text_printf(t, ",status=\"none\"} %uL\n", n);
+            ngx_prof_text_printf(t, ",status=\"none\"} %uL\n", n);
         }
     }
 }
 
 
 static void
-ngx_http_profiling_expose_bytes(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
+    const ngx_prof_counts_t *counts)
 {
-    ngx_http_profiling_text_t  *t;
+    ngx_prof_text_t  *t;
 
     t = &w->json.text;
 
-    ngx_http_profiling_text_printf(t, "nginx_profiling_%s{", name);
-    ngx_http_profiling_expose_labels(w, place);
-    ngx_http_profiling_text_printf(t, ",direction=\"in\"} %uL\n",
-                                   counts->bytes_in);
+    ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+    ngx_prof_expose_labels(w, place);
+    ngx_prof_text_printf(t, ",direction=\"in\"} %uL\n",
+                         counts->bytes_in);
 
-    ngx_http_profiling_text_printf(t, "nginx_profiling_%s{", name);
-    ngx_http_profiling_expose_labels(w, place);
-    ngx_http_profiling_text_printf(t, ",direction=\"out\"} %uL\n",
-                                   counts->bytes_out);
+    ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+    ngx_prof_expose_labels(w, place);
+    ngx_prof_text_printf(t, ",direction=\"out\"} %uL\n",
+                         counts->bytes_out);
 }
 
 
 static void
-ngx_http_profiling_expose_latency(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_expose_latency(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
+    const ngx_prof_counts_t *counts)
 {
-    ngx_http_profiling_expose_histogram(w, name, place, &counts->latency);
+    ngx_prof_expose_histogram(w, name, place, &counts->latency);
 }
 
 
 static void
-ngx_http_profiling_expose_upstream(ngx_http_profiling_work_t *w,
-    const char *name, ngx_uint_t place,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts)
 {
     if (counts->upstream.top) {
-        ngx_http_profiling_expose_histogram(w, name, place,
-                                            &counts->upstream);
+        ngx_prof_expose_histogram(w, name, place, &counts->upstream);
     }
 }
 
@@ -560,112 +544,110 @@ ngx_http_profiling_expose_upstream(ngx_http_profiling_work_t *w,
 /* place is -1 for a histogram without labels */
 
 static void
-ngx_http_profiling_expose_histogram(ngx_http_profiling_work_t *w,
-    const char *name, ngx_int_t place, const ngx_http_profiling_hist_t *h)
+ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
+    ngx_int_t place, const ngx_prof_hist_t *h)
 {
-    uint64_t                    bound, n, number;
-    ngx_uint_t                  e, last;
-    ngx_http_profiling_text_t  *t;
+    uint64_t          bound, n, number;
+    ngx_uint_t        e, last;
+    ngx_prof_text_t  *t;
 
     t = &w->json.text;
-    number = ngx_http_profiling_hist_number(h);
-    last = NGX_HTTP_PROFILING_LE_LAST + NGX_HTTP_PROFILING_LE_STEP;
+    number = ngx_prof_hist_number(h);
+    last = NGX_PROF_LE_LAST + NGX_PROF_LE_STEP;
 
-    for (e = NGX_HTTP_PROFILING_LE_FIRST;
+    for (e = NGX_PROF_LE_FIRST;
          e <= last;
-         e += NGX_HTTP_PROFILING_LE_STEP)
+         e += NGX_PROF_LE_STEP)
     {
-        ngx_http_profiling_text_printf(t, "nginx_profiling_%s_bucket{", name);
+        ngx_prof_text_printf(t, "nginx_profiling_%s_bucket{", name);
 
         if (place != -1) {
-            ngx_http_profiling_expose_labels(w, place);
-            ngx_http_profiling_text_puts(t, ",");
+            ngx_prof_expose_labels(w, place);
+            ngx_prof_text_puts(t, ",");
         }
 
         if (e == last) {
-            ngx_http_profiling_text_printf(t, "le=\"+Inf\"} %uL\n", number);
+            ngx_prof_text_printf(t, "le=\"+Inf\"} %uL\n", number);
             break;
         }
 
         /* the bucket ends before its bound: "less or equal" is one ns less */
 
         bound = ((uint64_t) 1 << e) - 1;
-        n = ngx_http_profiling_hist_cumulative(h,
-                                     ngx_http_profiling_hist_bucket(bound));
+        n = ngx_prof_hist_cumulative(h, ngx_prof_hist_bucket(bound));
 
-        ngx_http_profiling_text_printf(t, "le=\"%uL.%09uL\"} %uL\n",
-                                       bound / 1000000000,
-                                       bound % 1000000000, n);
+        ngx_prof_text_printf(t, "le=\"%uL.%09uL\"} %uL\n",
+                             bound / 1000000000,
+                             bound % 1000000000, n);
     }
 
-    ngx_http_profiling_text_printf(t, "nginx_profiling_%s_sum", name);
+    ngx_prof_text_printf(t, "nginx_profiling_%s_sum", name);
 
     if (place != -1) {
-        ngx_http_profiling_text_puts(t, "{");
-        ngx_http_profiling_expose_labels(w, place);
-        ngx_http_profiling_text_puts(t, "}");
+        ngx_prof_text_puts(t, "{");
+        ngx_prof_expose_labels(w, place);
+        ngx_prof_text_puts(t, "}");
     }
 
-    ngx_http_profiling_text_printf(t, " %.9f\nnginx_profiling_%s_count",
-                                   (double) h->sum / 1e9, name);
+    ngx_prof_text_printf(t, " %.9f\nnginx_profiling_%s_count",
+                         (double) h->sum / 1e9, name);
 
     if (place != -1) {
-        ngx_http_profiling_text_puts(t, "{");
-        ngx_http_profiling_expose_labels(w, place);
-        ngx_http_profiling_text_puts(t, "}");
+        ngx_prof_text_puts(t, "{");
+        ngx_prof_expose_labels(w, place);
+        ngx_prof_text_puts(t, "}");
     }
 
-    ngx_http_profiling_text_printf(t, " %uL\n", number);
+    ngx_prof_text_printf(t, " %uL\n", number);
 }
 
 
 /* an empty location: the request ended before one was found */
 
 static void
-ngx_http_profiling_expose_labels(ngx_http_profiling_work_t *w,
-    ngx_uint_t place)
+ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
 {
-    ngx_uint_t                   changed;
-    ngx_http_profiling_text_t   *t;
-    ngx_http_profiling_place_t  *p;
+    ngx_uint_t         changed;
+    ngx_prof_text_t   *t;
+    ngx_prof_place_t  *p;
 
     t = &w->json.text;
-    p = ngx_http_profiling_zone_place(w->snapshot->zone, place);
+    p = ngx_prof_zone_place(w->snapshot->zone, place);
 
-    changed = (p->server_len == NGX_HTTP_PROFILING_SERVER_LEN
-               || p->location_len == NGX_HTTP_PROFILING_LOCATION_LEN);
+    changed = (p->server_len == NGX_PROF_SERVER_LEN
+               || p->location_len == NGX_PROF_LOCATION_LEN);
 
-    ngx_http_profiling_text_puts(t, "server=\"");
-    changed |= ngx_http_profiling_text_utf8(t, p->server, p->server_len,
-                                            ngx_http_profiling_expose_escape);
-    ngx_http_profiling_text_puts(t, "\",location=\"");
-    changed |= ngx_http_profiling_text_utf8(t, p->location, p->location_len,
-                                            ngx_http_profiling_expose_escape);
-    ngx_http_profiling_text_puts(t, "\"");
+    ngx_prof_text_puts(t, "server=\"");
+    changed |= ngx_prof_text_utf8(t, p->server, p->server_len,
+                                  ngx_prof_expose_escape);
+    ngx_prof_text_puts(t, "\",location=\"");
+    changed |= ngx_prof_text_utf8(t, p->location, p->location_len,
+                                  ngx_prof_expose_escape);
+    ngx_prof_text_puts(t, "\"");
 
     /* cut or without bytes that are no UTF-8, two names may look the same */
 
     if (changed) {
-        ngx_http_profiling_text_printf(t, ",hash=\"%08xD\"", p->hash);
+        ngx_prof_text_printf(t, ",hash=\"%08xD\"", p->hash);
     }
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_expose_escape(ngx_http_profiling_text_t *t, u_char ch)
+ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch)
 {
     switch (ch) {
 
     case '\\':
-        ngx_http_profiling_text_puts(t, "\\\\");
+        ngx_prof_text_puts(t, "\\\\");
         return 1;
 
     case '"':
-        ngx_http_profiling_text_puts(t, "\\\"");
+        ngx_prof_text_puts(t, "\\\"");
         return 1;
 
     case '\n':
-        ngx_http_profiling_text_puts(t, "\\n");
+        ngx_prof_text_puts(t, "\\n");
         return 1;
 
     default:
@@ -677,8 +659,8 @@ ngx_http_profiling_expose_escape(ngx_http_profiling_text_t *t, u_char ch)
 /* OpenMetrics names a family of counters without their _total */
 
 static void
-ngx_http_profiling_expose_family(ngx_http_profiling_work_t *w,
-    const char *name, const char *type, const char *help)
+ngx_prof_expose_family(ngx_prof_work_t *w, const char *name, const char *type,
+    const char *help)
 {
     size_t  len;
 
@@ -692,43 +674,41 @@ ngx_http_profiling_expose_family(ngx_http_profiling_work_t *w,
         len -= 6;
     }
 
-    ngx_http_profiling_text_printf(&w->json.text,
-                                   "# HELP nginx_profiling_%*s %s\n"
-                                   "# TYPE nginx_profiling_%*s %s\n",
-                                   len, name, help, len, name, type);
+    ngx_prof_text_printf(&w->json.text,
+                         "# HELP nginx_profiling_%*s %s\n"
+                         "# TYPE nginx_profiling_%*s %s\n",
+                         len, name, help, len, name, type);
 }
 
 
 static void
-ngx_http_profiling_expose_value(ngx_http_profiling_work_t *w,
-    const char *name, const char *labels, double value)
+ngx_prof_expose_value(ngx_prof_work_t *w, const char *name, const char *labels,
+    double value)
 {
-    ngx_http_profiling_text_printf(&w->json.text, "nginx_profiling_%s%s ",
-                                   name, labels);
+    ngx_prof_text_printf(&w->json.text, "nginx_profiling_%s%s ",
+                         name, labels);
 
     /* no figure that can be: something has overwritten the zone */
 
-    if (!(value > -NGX_HTTP_PROFILING_EXPOSE_MAX
-          && value < NGX_HTTP_PROFILING_EXPOSE_MAX))
-    {
-        ngx_http_profiling_text_puts(&w->json.text, "NaN\n");
+    if (!(value > -NGX_PROF_EXPOSE_MAX && value < NGX_PROF_EXPOSE_MAX)) {
+        ngx_prof_text_puts(&w->json.text, "NaN\n");
         return;
     }
 
     if (value >= 0 && value == (double) (uint64_t) value) {
-        ngx_http_profiling_text_printf(&w->json.text, "%uL\n",
-                                       (uint64_t) value);
+        ngx_prof_text_printf(&w->json.text, "%uL\n",
+                             (uint64_t) value);
         return;
     }
 
-    ngx_http_profiling_text_printf(&w->json.text, "%.9f\n", value);
+    ngx_prof_text_printf(&w->json.text, "%.9f\n", value);
 }
 
 
 /* whether an Accept header asks for OpenMetrics */
 
 static ngx_uint_t
-ngx_http_profiling_expose_open(ngx_http_request_t *r, ngx_str_t *accept)
+ngx_prof_expose_open(ngx_http_request_t *r, ngx_str_t *accept)
 {
     return ngx_strlcasestrn(accept->data, accept->data + accept->len,
                             (u_char *) "application/openmetrics-text",

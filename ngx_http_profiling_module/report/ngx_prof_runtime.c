@@ -19,81 +19,80 @@ typedef struct {
     const char  *key;
     const char  *(*version)(void);
     uint64_t     none;
-} ngx_http_profiling_library_t;
+} ngx_prof_library_t;
 
 
-static void ngx_http_profiling_runtime_settings(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s);
-static uint64_t ngx_http_profiling_runtime_versions(
-    ngx_http_profiling_json_t *j);
-static size_t ngx_http_profiling_runtime_duration(u_char *buf, size_t size,
+static void ngx_prof_runtime_settings(ngx_prof_json_t *j,
+    ngx_prof_snapshot_t *s);
+static uint64_t ngx_prof_runtime_versions(ngx_prof_json_t *j);
+static size_t ngx_prof_runtime_duration(u_char *buf, size_t size,
     double seconds);
 
 
 ngx_int_t
-ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w)
+ngx_prof_view_runtime(ngx_prof_work_t *w)
 {
-    double                          uptime;
-    u_char                          text[64];
-    size_t                          len;
-    uint64_t                        requests, errors, none;
-    ngx_uint_t                      i;
-    ngx_http_profiling_json_t      *j;
-    ngx_http_profiling_worker_t    *worker;
-    ngx_http_profiling_snapshot_t  *s;
+    double                uptime;
+    u_char                text[64];
+    size_t                len;
+    uint64_t              requests, errors, none;
+    ngx_uint_t            i;
+    ngx_prof_json_t      *j;
+    ngx_prof_worker_t    *worker;
+    ngx_prof_snapshot_t  *s;
 
     j = &w->json;
     s = w->snapshot;
 
-    uptime = ngx_http_profiling_snapshot_uptime(s);
-    len = ngx_http_profiling_runtime_duration(text, sizeof(text), uptime);
-    requests = ngx_http_profiling_counts_requests(&s->all);
-    errors = ngx_http_profiling_counts_class(&s->all, 5);
+    uptime = ngx_prof_snapshot_uptime(s);
+    len = ngx_prof_runtime_duration(text, sizeof(text), uptime);
+    requests = ngx_prof_counts_requests(&s->all);
+    errors = ngx_prof_counts_class(&s->all, 5);
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_double(j, "uptime_seconds", uptime);
-    ngx_http_profiling_json_string(j, "uptime", text, len);
-    ngx_http_profiling_json_time(j, "start_time", s->zone->start_time);
-    ngx_http_profiling_json_cstring(j, "go_version", "nginx/" NGINX_VERSION);
-    ngx_http_profiling_json_int(j, "num_cpu", ngx_ncpu);
-    ngx_http_profiling_json_uint(j, "num_goroutine", s->gauges.connections);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_double(j, "uptime_seconds", uptime);
+    ngx_prof_json_string(j, "uptime", text, len);
+    ngx_prof_json_time(j, "start_time", s->zone->start_time);
+    ngx_prof_json_cstring(j, "go_version", "nginx/" NGINX_VERSION);
+    ngx_prof_json_int(j, "num_cpu", ngx_ncpu);
+    ngx_prof_json_uint(j, "num_goroutine", s->gauges.connections);
 
-    if (s->gauges.unavailable & NGX_HTTP_PROFILING_NO_TASKS) {
-        ngx_http_profiling_json_null(j, "num_cgo_call");
+    if (s->gauges.unavailable & NGX_PROF_NO_TASKS) {
+        ngx_prof_json_null(j, "num_cgo_call");
 
     } else {
-        ngx_http_profiling_json_uint(j, "num_cgo_call", s->totals.tasks);
+        ngx_prof_json_uint(j, "num_cgo_call", s->totals.tasks);
     }
 
-    ngx_http_profiling_json_uint(j, "request_count", requests);
-    ngx_http_profiling_json_uint(j, "error_count", errors);
-    ngx_http_profiling_json_uint(j, "client_error_count",
-                              ngx_http_profiling_counts_class(&s->all, 4));
-    ngx_http_profiling_json_double(j, "request_rate",
+    ngx_prof_json_uint(j, "request_count", requests);
+    ngx_prof_json_uint(j, "error_count", errors);
+    ngx_prof_json_uint(j, "client_error_count",
+                              ngx_prof_counts_class(&s->all, 4));
+    ngx_prof_json_double(j, "request_rate",
                             uptime > 0 ? (double) requests / uptime : 0);
-    ngx_http_profiling_json_double(j, "error_rate",
+    ngx_prof_json_double(j, "error_rate",
                             uptime > 0 ? (double) errors / uptime : 0);
 
-    none = ngx_http_profiling_runtime_versions(j);
+    none = ngx_prof_runtime_versions(j);
 
-    ngx_http_profiling_json_uint(j, "generation",
-                              ngx_http_profiling_load(&s->zone->generation));
-    ngx_http_profiling_json_time(j, "reload_time",
-                             ngx_http_profiling_load(&s->zone->reload_time));
+    ngx_prof_json_uint(j, "generation",
+                              ngx_prof_load(&s->zone->generation));
+    ngx_prof_json_time(j, "reload_time",
+                             ngx_prof_load(&s->zone->reload_time));
 
-    ngx_http_profiling_json_open(j, "workers", '[');
+    ngx_prof_json_open(j, "workers", '[');
     worker = s->workers.elts;
 
     for (i = 0; i < s->workers.nelts; i++) {
-        ngx_http_profiling_json_open(j, NULL, '{');
-        ngx_http_profiling_view_worker(j, &worker[i]);
-        ngx_http_profiling_json_close(j, '}');
+        ngx_prof_json_open(j, NULL, '{');
+        ngx_prof_view_worker(j, &worker[i]);
+        ngx_prof_json_close(j, '}');
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_runtime_settings(j, s);
-    ngx_http_profiling_view_unavailable(j, s->gauges.unavailable | none);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_runtime_settings(j, s);
+    ngx_prof_view_unavailable(j, s->gauges.unavailable | none);
+    ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
 }
@@ -102,25 +101,25 @@ ngx_http_profiling_view_runtime(ngx_http_profiling_work_t *w)
 /* says which of them there are none of */
 
 static uint64_t
-ngx_http_profiling_runtime_versions(ngx_http_profiling_json_t *j)
+ngx_prof_runtime_versions(ngx_prof_json_t *j)
 {
-    uint64_t                              none;
-    const char                           *version;
-    const ngx_http_profiling_library_t   *lib;
+    uint64_t                   none;
+    const char                *version;
+    const ngx_prof_library_t  *lib;
 
-    static const ngx_http_profiling_library_t  libraries[] = {
-        { "pcre_version", ngx_http_profiling_version_pcre,
-          NGX_HTTP_PROFILING_NO_PCRE },
-        { "openssl_version", ngx_http_profiling_version_openssl,
-          NGX_HTTP_PROFILING_NO_OPENSSL },
-        { "zlib_version", ngx_http_profiling_version_zlib,
-          NGX_HTTP_PROFILING_NO_ZLIB },
+    static const ngx_prof_library_t  libraries[] = {
+        { "pcre_version", ngx_prof_version_pcre,
+          NGX_PROF_NO_PCRE },
+        { "openssl_version", ngx_prof_version_openssl,
+          NGX_PROF_NO_OPENSSL },
+        { "zlib_version", ngx_prof_version_zlib,
+          NGX_PROF_NO_ZLIB },
         { NULL, NULL, 0 }
     };
 
-    ngx_http_profiling_json_cstring(j, "nginx_version", NGINX_VERSION);
-    ngx_http_profiling_json_cstring(j, "module_version",
-                                    NGX_HTTP_PROFILING_VERSION);
+    ngx_prof_json_cstring(j, "nginx_version", NGINX_VERSION);
+    ngx_prof_json_cstring(j, "module_version",
+                          NGX_PROF_VERSION);
 
     none = 0;
 
@@ -128,75 +127,74 @@ ngx_http_profiling_runtime_versions(ngx_http_profiling_json_t *j)
         version = lib->version();
 
         if (version) {
-            ngx_http_profiling_json_cstring(j, lib->key, version);
+            ngx_prof_json_cstring(j, lib->key, version);
 
         } else {
-            ngx_http_profiling_json_null(j, lib->key);
+            ngx_prof_json_null(j, lib->key);
             none |= lib->none;
         }
     }
 
-    ngx_http_profiling_json_cstring(j, "allocator",
-                                    ngx_http_profiling_allocator_name());
+    ngx_prof_json_cstring(j, "allocator",
+                          ngx_prof_allocator_name());
 
     return none;
 }
 
 
 static void
-ngx_http_profiling_runtime_settings(ngx_http_profiling_json_t *j,
-    ngx_http_profiling_snapshot_t *s)
+ngx_prof_runtime_settings(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
 {
-    ngx_uint_t                           i;
-    const ngx_http_profiling_setting_t  *setting;
+    ngx_uint_t                 i;
+    const ngx_prof_setting_t  *setting;
 
     static const char *const  units[] = { "", "_percent", "_ms", "_bytes",
                                            "" };
 
     char                                 name[64];
 
-    ngx_http_profiling_json_open(j, "settings", '{');
+    ngx_prof_json_open(j, "settings", '{');
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
-        setting = &ngx_http_profiling_settings[i];
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
+        setting = &ngx_prof_settings[i];
 
         (void) snprintf(name, sizeof(name), "%s%s", setting->name,
                         units[setting->kind]);
 
-        if (i == NGX_HTTP_PROFILING_MEMORY_LIMIT) {
-            ngx_http_profiling_json_uint(j, name, s->conf->memory_limit);
+        if (i == NGX_PROF_MEMORY_LIMIT) {
+            ngx_prof_json_uint(j, name, s->conf->memory_limit);
             continue;
         }
 
-        if (setting->kind == NGX_HTTP_PROFILING_FLAG) {
-            ngx_http_profiling_json_bool(j, name, s->conf->setting[i]);
+        if (setting->kind == NGX_PROF_FLAG) {
+            ngx_prof_json_bool(j, name, s->conf->setting[i]);
             continue;
         }
 
         if (s->conf->setting[i] == 0 && setting->zero) {
-            ngx_http_profiling_json_null(j, name);
+            ngx_prof_json_null(j, name);
             continue;
         }
 
-        ngx_http_profiling_json_int(j, name, s->conf->setting[i]);
+        ngx_prof_json_int(j, name, s->conf->setting[i]);
     }
 
-    ngx_http_profiling_json_string(j, "profiling_zone",
-                                   s->conf->zone_name.data,
-                                   s->conf->zone_name.len);
-    ngx_http_profiling_json_uint(j, "profiling_zone_bytes",
-                                 s->conf->shm_zone->shm.size);
-    ngx_http_profiling_json_uint(j, "profiling_zone_slots", s->zone->slots);
-    ngx_http_profiling_json_uint(j, "profiling_zone_locations",
-                                 s->zone->places);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_string(j, "profiling_zone",
+                         s->conf->zone_name.data,
+                         s->conf->zone_name.len);
+    ngx_prof_json_uint(j, "profiling_zone_bytes",
+                       s->conf->shm_zone->shm.size);
+    ngx_prof_json_uint(j, "profiling_zone_slots", s->zone->slots);
+    ngx_prof_json_uint(j, "profiling_zone_locations",
+                       s->zone->places);
+    ngx_prof_json_close(j, '}');
 }
 
 
 /* as Go's time.Duration prints it: "1h0m0.5s", "2m3s", "250ms" */
 
 static size_t
-ngx_http_profiling_runtime_duration(u_char *buf, size_t size, double seconds)
+ngx_prof_runtime_duration(u_char *buf, size_t size, double seconds)
 {
     u_char    *p, *last;
     uint64_t   ms, whole;

@@ -13,80 +13,76 @@
 
 
 /* a loop that has not run for so many intervals is stuck */
-#define NGX_HTTP_PROFILING_STUCK_INTERVALS  3
+#define NGX_PROF_STUCK_INTERVALS  3
 
 
-static void ngx_http_profiling_snapshot_slot(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_slot_t *slot);
-static ngx_http_profiling_worker_t *ngx_http_profiling_snapshot_worker(
-    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_snapshot_state(
-    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_worker_t *w);
-static void ngx_http_profiling_snapshot_counts(
-    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_worker_t *w);
-static void ngx_http_profiling_snapshot_gauges(
-    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_gauges_t *g);
-static ngx_int_t ngx_http_profiling_snapshot_read(
-    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_slot_t *slot,
-    uint32_t tick, ngx_http_profiling_sample_t *sample);
-static void ngx_http_profiling_snapshot_live(
-    ngx_http_profiling_sample_t *sum, const ngx_http_profiling_sample_t *from);
-static void ngx_http_profiling_snapshot_counters(
-    ngx_http_profiling_sample_t *sum, const ngx_http_profiling_sample_t *from);
-static void ngx_http_profiling_snapshot_less(
-    ngx_http_profiling_sample_t *sample,
-    const ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_snapshot_missed(
-    ngx_http_profiling_snapshot_t *s, ngx_http_profiling_slot_t *slot,
-    uint32_t tick, ngx_http_profiling_sample_t *sample);
-static void ngx_http_profiling_snapshot_ended(
-    const ngx_http_profiling_totals_t *t, const ngx_http_profiling_counts_t *c,
-    ngx_http_profiling_sample_t *sample);
+static void ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s,
+    ngx_prof_slot_t *slot);
+static ngx_prof_worker_t *ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s,
+    ngx_prof_slot_t *slot);
+static void ngx_prof_snapshot_state(ngx_prof_snapshot_t *s,
+    ngx_prof_worker_t *w);
+static void ngx_prof_snapshot_counts(ngx_prof_snapshot_t *s,
+    ngx_prof_worker_t *w);
+static void ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s,
+    ngx_prof_gauges_t *g);
+static ngx_int_t ngx_prof_snapshot_read(ngx_prof_snapshot_t *s,
+    ngx_prof_slot_t *slot, uint32_t tick, ngx_prof_sample_t *sample);
+static void ngx_prof_snapshot_live(ngx_prof_sample_t *sum,
+    const ngx_prof_sample_t *from);
+static void ngx_prof_snapshot_counters(ngx_prof_sample_t *sum,
+    const ngx_prof_sample_t *from);
+static void ngx_prof_snapshot_less(ngx_prof_sample_t *sample,
+    const ngx_prof_slot_t *slot);
+static void ngx_prof_snapshot_missed(ngx_prof_snapshot_t *s,
+    ngx_prof_slot_t *slot, uint32_t tick, ngx_prof_sample_t *sample);
+static void ngx_prof_snapshot_ended(const ngx_prof_totals_t *t,
+    const ngx_prof_counts_t *c, ngx_prof_sample_t *sample);
 
 
-ngx_http_profiling_snapshot_t *
-ngx_http_profiling_snapshot_create(ngx_pool_t *pool, ngx_pid_t filter)
+ngx_prof_snapshot_t *
+ngx_prof_snapshot_create(ngx_pool_t *pool, ngx_pid_t filter)
 {
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_snapshot_t  *s;
 
-    s = ngx_pcalloc(pool, sizeof(ngx_http_profiling_snapshot_t));
+    s = ngx_pcalloc(pool, sizeof(ngx_prof_snapshot_t));
     if (s == NULL) {
         return NULL;
     }
 
     if (ngx_array_init(&s->workers, pool, 4,
-                       sizeof(ngx_http_profiling_worker_t))
+                       sizeof(ngx_prof_worker_t))
         != NGX_OK)
     {
         return NULL;
     }
 
-    s->zone = ngx_http_profiling_process.zone;
-    s->conf = ngx_http_profiling_process.conf;
+    s->zone = ngx_prof_process.zone;
+    s->conf = ngx_prof_process.conf;
     s->pool = pool;
     s->filter = filter;
-    s->time = ngx_http_profiling_time();
-    s->clock = ngx_http_profiling_clock();
+    s->time = ngx_prof_time();
+    s->clock = ngx_prof_clock();
 
     return s;
 }
 
 
 ngx_int_t
-ngx_http_profiling_snapshot_next(ngx_http_profiling_snapshot_t *s)
+ngx_prof_snapshot_next(ngx_prof_snapshot_t *s)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
     if (s->next == s->zone->slots) {
         return NGX_DONE;
     }
 
-    slot = ngx_http_profiling_zone_slot(s->zone, s->next++);
+    slot = ngx_prof_zone_slot(s->zone, s->next++);
 
     /* pages of slots that were never used do not exist, and stay so */
 
-    if (ngx_http_profiling_load(&slot->claims)) {
-        ngx_http_profiling_snapshot_slot(s, slot);
+    if (ngx_prof_load(&slot->claims)) {
+        ngx_prof_snapshot_slot(s, slot);
     }
 
     return NGX_AGAIN;
@@ -94,19 +90,18 @@ ngx_http_profiling_snapshot_next(ngx_http_profiling_snapshot_t *s)
 
 
 static void
-ngx_http_profiling_snapshot_slot(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_slot_t *slot)
+ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
 {
-    uint64_t                      time;
-    ngx_http_profiling_worker_t  *w;
+    uint64_t            time;
+    ngx_prof_worker_t  *w;
 
-    w = ngx_http_profiling_snapshot_worker(s, slot);
+    w = ngx_prof_snapshot_worker(s, slot);
 
     if (w) {
-        ngx_http_profiling_snapshot_counts(s, w);
+        ngx_prof_snapshot_counts(s, w);
 
         if (w->known) {
-            ngx_http_profiling_snapshot_gauges(s, &w->gauges);
+            ngx_prof_snapshot_gauges(s, &w->gauges);
         }
     }
 
@@ -114,46 +109,45 @@ ngx_http_profiling_snapshot_slot(ngx_http_profiling_snapshot_t *s,
         return;
     }
 
-    ngx_http_profiling_totals_sum(&s->totals, &slot->totals,
-                                  s->filter ? &slot->base : NULL);
-    ngx_http_profiling_hist_sum(&s->passes, &slot->passes,
-                                s->filter ? &slot->base_passes : NULL);
-    ngx_http_profiling_counts_sum(&s->all, &slot->all,
-                                  s->filter ? &slot->base_all : NULL);
+    ngx_prof_totals_sum(&s->totals, &slot->totals,
+                        s->filter ? &slot->base : NULL);
+    ngx_prof_hist_sum(&s->passes, &slot->passes,
+                      s->filter ? &slot->base_passes : NULL);
+    ngx_prof_counts_sum(&s->all, &slot->all,
+                        s->filter ? &slot->base_all : NULL);
 
-    time = ngx_http_profiling_load(&slot->last_pause_time);
+    time = ngx_prof_load(&slot->last_pause_time);
 
     if (time > s->last_pause_time
         && (s->filter == 0 || w->totals.pauses))
     {
         s->last_pause_time = time;
-        s->last_pause = ngx_http_profiling_load(&slot->last_pause);
+        s->last_pause = ngx_prof_load(&slot->last_pause);
     }
 }
 
 
 /* NULL: the slot has no living owner, or not the one that is looked for */
 
-static ngx_http_profiling_worker_t *
-ngx_http_profiling_snapshot_worker(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_slot_t *slot)
+static ngx_prof_worker_t *
+ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
 {
-    uint64_t                      pass, wait, seen, silence;
-    ngx_pid_t                     pid;
-    ngx_http_profiling_worker_t  *w;
+    uint64_t            pass, wait, seen, silence;
+    ngx_pid_t           pid;
+    ngx_prof_worker_t  *w;
 
-    pid = ngx_http_profiling_slot_pid(slot);
+    pid = ngx_prof_slot_pid(slot);
 
     if (pid == 0 || (s->filter && pid != s->filter)) {
         return NULL;
     }
 
-    pass = ngx_http_profiling_load(&slot->pass_start);
-    wait = ngx_http_profiling_load(&slot->wait_start);
+    pass = ngx_prof_load(&slot->pass_start);
+    wait = ngx_prof_load(&slot->wait_start);
     seen = ngx_max(pass, wait);
 
-    silence = s->conf->setting[NGX_HTTP_PROFILING_INTERVAL]
-              * (uint64_t) 1000000 * NGX_HTTP_PROFILING_STUCK_INTERVALS;
+    silence = s->conf->setting[NGX_PROF_INTERVAL]
+              * (uint64_t) 1000000 * NGX_PROF_STUCK_INTERVALS;
 
     /*
      * A pid whose loop ran a moment ago was not given to another process
@@ -164,8 +158,7 @@ ngx_http_profiling_snapshot_worker(ngx_http_profiling_snapshot_t *s,
         return NULL;
     }
 
-    if ((seen == 0 || seen + silence < s->clock)
-        && !ngx_http_profiling_slot_alive(slot))
+    if ((seen == 0 || seen + silence < s->clock) && !ngx_prof_slot_alive(slot))
     {
         return NULL;
     }
@@ -175,19 +168,19 @@ ngx_http_profiling_snapshot_worker(ngx_http_profiling_snapshot_t *s,
         return NULL;
     }
 
-    ngx_memzero(w, sizeof(ngx_http_profiling_worker_t));
+    ngx_memzero(w, sizeof(ngx_prof_worker_t));
 
     w->slot = slot;
-    w->index = ngx_http_profiling_zone_slot_index(s->zone, slot);
+    w->index = ngx_prof_zone_slot_index(s->zone, slot);
     w->pid = pid;
-    w->generation = ngx_http_profiling_load(&slot->generation);
-    w->worker = ngx_http_profiling_load(&slot->worker);
-    w->claimed = ngx_http_profiling_load(&slot->claimed);
-    w->last_pause = ngx_http_profiling_load(&slot->last_pause);
+    w->generation = ngx_prof_load(&slot->generation);
+    w->worker = ngx_prof_load(&slot->worker);
+    w->claimed = ngx_prof_load(&slot->claimed);
+    w->last_pause = ngx_prof_load(&slot->last_pause);
 
-    w->known = ngx_http_profiling_record_read(&slot->gauges_seq, &w->gauges,
-                                              &slot->gauges,
-                                          sizeof(ngx_http_profiling_gauges_t))
+    w->known = ngx_prof_record_read(&slot->gauges_seq, &w->gauges,
+                                    &slot->gauges,
+                                          sizeof(ngx_prof_gauges_t))
                == NGX_OK
                && w->gauges.time;
 
@@ -197,78 +190,75 @@ ngx_http_profiling_snapshot_worker(ngx_http_profiling_snapshot_t *s,
 
     w->silent = (seen && s->clock > seen) ? s->clock - seen : 0;
 
-    ngx_http_profiling_snapshot_state(s, w);
+    ngx_prof_snapshot_state(s, w);
 
     return w;
 }
 
 
 static void
-ngx_http_profiling_snapshot_state(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_worker_t *w)
+ngx_prof_snapshot_state(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
 {
     uint64_t  interval;
 
-    interval = s->conf->setting[NGX_HTTP_PROFILING_INTERVAL]
+    interval = s->conf->setting[NGX_PROF_INTERVAL]
                * (uint64_t) 1000000;
 
-    if (w->silent > NGX_HTTP_PROFILING_STUCK_INTERVALS * interval) {
-        w->state = NGX_HTTP_PROFILING_STUCK;
-        w->letter = ngx_http_profiling_system_state(w->pid);
+    if (w->silent > NGX_PROF_STUCK_INTERVALS * interval) {
+        w->state = NGX_PROF_STUCK;
+        w->letter = ngx_prof_system_state(w->pid);
         return;
     }
 
     if (w->gauges.draining
-        || w->generation != ngx_http_profiling_load(&s->zone->generation))
+        || w->generation != ngx_prof_load(&s->zone->generation))
     {
-        w->state = NGX_HTTP_PROFILING_DRAINING;
+        w->state = NGX_PROF_DRAINING;
         return;
     }
 
-    w->state = NGX_HTTP_PROFILING_RUNNING;
+    w->state = NGX_PROF_RUNNING;
 }
 
 
 static void
-ngx_http_profiling_snapshot_counts(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_worker_t *w)
+ngx_prof_snapshot_counts(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
 {
-    ngx_http_profiling_hist_t    *passes;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_counts_t  *c;
+    ngx_prof_hist_t    *passes;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_counts_t  *c;
 
     slot = w->slot;
     c = &s->scratch;
 
-    ngx_http_profiling_totals_sum(&w->totals, &slot->totals, &slot->base);
+    ngx_prof_totals_sum(&w->totals, &slot->totals, &slot->base);
 
     if (w->totals.pauses == 0) {
         w->last_pause = 0;
     }
 
-    ngx_memzero(c, sizeof(ngx_http_profiling_counts_t));
-    ngx_http_profiling_counts_sum(c, &slot->all, &slot->base_all);
+    ngx_memzero(c, sizeof(ngx_prof_counts_t));
+    ngx_prof_counts_sum(c, &slot->all, &slot->base_all);
 
-    w->requests = ngx_http_profiling_counts_requests(c);
-    w->errors = ngx_http_profiling_counts_class(c, 5);
-    w->client_errors = ngx_http_profiling_counts_class(c, 4);
+    w->requests = ngx_prof_counts_requests(c);
+    w->errors = ngx_prof_counts_class(c, 5);
+    w->client_errors = ngx_prof_counts_class(c, 4);
     w->bytes_in = c->bytes_in;
     w->bytes_out = c->bytes_out;
-    ngx_http_profiling_quantiles(&c->latency, &w->latency);
+    ngx_prof_quantiles(&c->latency, &w->latency);
 
     passes = &c->latency;
-    ngx_memzero(passes, sizeof(ngx_http_profiling_hist_t));
-    ngx_http_profiling_hist_sum(passes, &slot->passes, &slot->base_passes);
-    ngx_http_profiling_quantiles(passes, &w->passes);
+    ngx_memzero(passes, sizeof(ngx_prof_hist_t));
+    ngx_prof_hist_sum(passes, &slot->passes, &slot->base_passes);
+    ngx_prof_quantiles(passes, &w->passes);
 }
 
 
 static void
-ngx_http_profiling_snapshot_gauges(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_gauges_t *g)
+ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_gauges_t *g)
 {
-    double                        seconds;
-    ngx_http_profiling_gauges_t  *sum;
+    double              seconds;
+    ngx_prof_gauges_t  *sum;
 
     sum = &s->gauges;
 
@@ -313,31 +303,31 @@ ngx_http_profiling_snapshot_gauges(ngx_http_profiling_snapshot_t *s,
 
 
 uint64_t
-ngx_http_profiling_snapshot_lived(ngx_http_profiling_snapshot_t *s)
+ngx_prof_snapshot_lived(ngx_prof_snapshot_t *s)
 {
     return s->totals.busy + s->totals.wait;
 }
 
 
 uint64_t
-ngx_http_profiling_snapshot_sys(ngx_http_profiling_snapshot_t *s)
+ngx_prof_snapshot_sys(ngx_prof_snapshot_t *s)
 {
     return s->gauges.anonymous + s->gauges.shared;
 }
 
 
 double
-ngx_http_profiling_snapshot_usage(ngx_http_profiling_snapshot_t *s)
+ngx_prof_snapshot_usage(ngx_prof_snapshot_t *s)
 {
-    return 100.0 * (double) ngx_http_profiling_snapshot_sys(s)
+    return 100.0 * (double) ngx_prof_snapshot_sys(s)
            / (double) s->conf->memory_limit;
 }
 
 
 double
-ngx_http_profiling_snapshot_uptime(ngx_http_profiling_snapshot_t *s)
+ngx_prof_snapshot_uptime(ngx_prof_snapshot_t *s)
 {
-    ngx_http_profiling_worker_t  *w;
+    ngx_prof_worker_t  *w;
 
     if (s->filter && s->workers.nelts) {
         w = s->workers.elts;
@@ -349,31 +339,31 @@ ngx_http_profiling_snapshot_uptime(ngx_http_profiling_snapshot_t *s)
 
 
 ngx_int_t
-ngx_http_profiling_snapshot_place(ngx_http_profiling_snapshot_t *s,
-    ngx_uint_t place, ngx_http_profiling_counts_t *dst)
+ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
+    ngx_prof_counts_t *dst)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_counts_t  *counts, *base;
+    ngx_uint_t          i;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_counts_t  *counts, *base;
 
     for (i = 0; i < s->zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(s->zone, i);
+        slot = ngx_prof_zone_slot(s->zone, i);
 
-        if (!ngx_http_profiling_slot_of(slot, s->filter)) {
+        if (!ngx_prof_slot_of(slot, s->filter)) {
             continue;
         }
 
-        counts = ngx_http_profiling_zone_counts(s->zone, slot, place);
+        counts = ngx_prof_zone_counts(s->zone, slot, place);
 
-        if (ngx_http_profiling_load(&counts->latency.top) == 0) {
+        if (ngx_prof_load(&counts->latency.top) == 0) {
             continue;
         }
 
         base = s->filter
-               ? ngx_http_profiling_zone_base_counts(s->zone, slot, place)
+               ? ngx_prof_zone_base_counts(s->zone, slot, place)
                : NULL;
 
-        ngx_http_profiling_counts_sum(dst, counts, base);
+        ngx_prof_counts_sum(dst, counts, base);
     }
 
     return dst->latency.top ? NGX_OK : NGX_DECLINED;
@@ -381,56 +371,52 @@ ngx_http_profiling_snapshot_place(ngx_http_profiling_snapshot_t *s,
 
 
 void
-ngx_http_profiling_quantiles(const ngx_http_profiling_hist_t *h,
-    ngx_http_profiling_quantiles_t *q)
+ngx_prof_quantiles(const ngx_prof_hist_t *h, ngx_prof_quantiles_t *q)
 {
-    q->number = ngx_http_profiling_hist_number(h);
-    q->p50 = ngx_http_profiling_hist_quantile(h, 0.5);
-    q->p90 = ngx_http_profiling_hist_quantile(h, 0.9);
-    q->p99 = ngx_http_profiling_hist_quantile(h, 0.99);
-    q->p999 = ngx_http_profiling_hist_quantile(h, 0.999);
+    q->number = ngx_prof_hist_number(h);
+    q->p50 = ngx_prof_hist_quantile(h, 0.5);
+    q->p90 = ngx_prof_hist_quantile(h, 0.9);
+    q->p99 = ngx_prof_hist_quantile(h, 0.99);
+    q->p999 = ngx_prof_hist_quantile(h, 0.999);
     q->max = h->max;
 }
 
 
 ngx_int_t
-ngx_http_profiling_snapshot_sample(ngx_http_profiling_snapshot_t *s,
-    uint32_t tick, ngx_http_profiling_sample_t *carry,
-    ngx_http_profiling_sample_t *sum, ngx_uint_t *workers)
+ngx_prof_snapshot_sample(ngx_prof_snapshot_t *s, uint32_t tick,
+    ngx_prof_sample_t *carry, ngx_prof_sample_t *sum, ngx_uint_t *workers)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_sample_t   sample;
+    ngx_uint_t         i;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_sample_t  sample;
 
-    ngx_memzero(sum, sizeof(ngx_http_profiling_sample_t));
+    ngx_memzero(sum, sizeof(ngx_prof_sample_t));
     *workers = 0;
 
     for (i = 0; i < s->zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(s->zone, i);
+        slot = ngx_prof_zone_slot(s->zone, i);
 
-        if (!ngx_http_profiling_slot_of(slot, s->filter)
-            || (s->filter && tick < ngx_http_profiling_load(&slot->tick)))
+        if (!ngx_prof_slot_of(slot, s->filter)
+            || (s->filter && tick < ngx_prof_load(&slot->tick)))
         {
             continue;
         }
 
-        if (ngx_http_profiling_snapshot_read(s, slot, tick, &sample)
-            == NGX_OK)
-        {
-            ngx_http_profiling_snapshot_live(sum, &sample);
+        if (ngx_prof_snapshot_read(s, slot, tick, &sample) == NGX_OK) {
+            ngx_prof_snapshot_live(sum, &sample);
 
             if (s->filter) {
-                ngx_http_profiling_snapshot_less(&sample, slot);
+                ngx_prof_snapshot_less(&sample, slot);
             }
 
             carry[i] = sample;
             (*workers)++;
 
         } else if (carry[i].tick == 0 && s->filter == 0) {
-            ngx_http_profiling_snapshot_missed(s, slot, tick, &carry[i]);
+            ngx_prof_snapshot_missed(s, slot, tick, &carry[i]);
         }
 
-        ngx_http_profiling_snapshot_counters(sum, &carry[i]);
+        ngx_prof_snapshot_counters(sum, &carry[i]);
     }
 
     if (*workers == 0) {
@@ -446,24 +432,22 @@ ngx_http_profiling_snapshot_sample(ngx_http_profiling_snapshot_t *s,
 /* samples of another interval are of other times than their ticks say */
 
 static ngx_int_t
-ngx_http_profiling_snapshot_read(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_slot_t *slot, uint32_t tick,
-    ngx_http_profiling_sample_t *sample)
+ngx_prof_snapshot_read(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
+    uint32_t tick, ngx_prof_sample_t *sample)
 {
-    if (ngx_http_profiling_load_acquire(&slot->interval)
-        != (uint64_t) s->conf->setting[NGX_HTTP_PROFILING_INTERVAL])
+    if (ngx_prof_load_acquire(&slot->interval)
+        != (uint64_t) s->conf->setting[NGX_PROF_INTERVAL])
     {
         return NGX_DECLINED;
     }
 
-    return ngx_http_profiling_ring_read(ngx_http_profiling_zone_history(slot),
-                                        s->zone->history, tick, sample);
+    return ngx_prof_ring_read(ngx_prof_zone_history(slot),
+                              s->zone->history, tick, sample);
 }
 
 
 static void
-ngx_http_profiling_snapshot_live(ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *from)
+ngx_prof_snapshot_live(ngx_prof_sample_t *sum, const ngx_prof_sample_t *from)
 {
     uint64_t  inuse, sys;
 
@@ -473,18 +457,18 @@ ngx_http_profiling_snapshot_live(ngx_http_profiling_sample_t *sum,
     sum->anonymous += from->anonymous;
     sum->connections += from->connections;
 
-    inuse = ngx_http_profiling_sample_stack_inuse(sum)
-            + ngx_http_profiling_sample_stack_inuse(from);
-    sys = ngx_http_profiling_sample_stack_sys(sum)
-          + ngx_http_profiling_sample_stack_sys(from);
+    inuse = ngx_prof_sample_stack_inuse(sum)
+            + ngx_prof_sample_stack_inuse(from);
+    sys = ngx_prof_sample_stack_sys(sum)
+          + ngx_prof_sample_stack_sys(from);
 
-    sum->stacks = ngx_http_profiling_sample_stacks(inuse, sys);
+    sum->stacks = ngx_prof_sample_stacks(inuse, sys);
 }
 
 
 static void
-ngx_http_profiling_snapshot_counters(ngx_http_profiling_sample_t *sum,
-    const ngx_http_profiling_sample_t *from)
+ngx_prof_snapshot_counters(ngx_prof_sample_t *sum,
+    const ngx_prof_sample_t *from)
 {
     sum->tasks += from->tasks;
     sum->total_alloc += from->total_alloc;
@@ -500,14 +484,13 @@ ngx_http_profiling_snapshot_counters(ngx_http_profiling_sample_t *sum,
 /* the counters of the slot's present owner alone */
 
 static void
-ngx_http_profiling_snapshot_less(ngx_http_profiling_sample_t *sample,
-    const ngx_http_profiling_slot_t *slot)
+ngx_prof_snapshot_less(ngx_prof_sample_t *sample, const ngx_prof_slot_t *slot)
 {
     sample->tasks -= (uint32_t) slot->base.tasks;
     sample->total_alloc -= slot->base.total_alloc;
     sample->pause_total -= slot->base.pause_total;
-    sample->requests -= ngx_http_profiling_counts_requests(&slot->base_all);
-    sample->errors -= ngx_http_profiling_counts_class(&slot->base_all, 5);
+    sample->requests -= ngx_prof_counts_requests(&slot->base_all);
+    sample->errors -= ngx_prof_counts_class(&slot->base_all, 5);
     sample->cpu -= slot->base.user + slot->base.system;
     sample->pauses -= (uint32_t) slot->base.pauses;
 
@@ -526,50 +509,48 @@ ngx_http_profiling_snapshot_less(ngx_http_profiling_sample_t *sample,
  */
 
 static void
-ngx_http_profiling_snapshot_missed(ngx_http_profiling_snapshot_t *s,
-    ngx_http_profiling_slot_t *slot, uint32_t tick,
-    ngx_http_profiling_sample_t *sample)
+ngx_prof_snapshot_missed(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
+    uint32_t tick, ngx_prof_sample_t *sample)
 {
     uint32_t    first, next;
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    first = (uint32_t) ngx_http_profiling_load(&slot->tick);
+    first = (uint32_t) ngx_prof_load(&slot->tick);
     rc = NGX_DECLINED;
     next = tick;
 
     for (i = 1; i < s->zone->history && rc != NGX_OK; i++) {
         next = tick + (uint32_t) i;
-        rc = ngx_http_profiling_snapshot_read(s, slot, next, sample);
+        rc = ngx_prof_snapshot_read(s, slot, next, sample);
     }
 
     if (rc == NGX_OK && (next <= first || tick >= first)) {
         return;
     }
 
-    if (rc == NGX_OK || ngx_http_profiling_slot_alive(slot)) {
-        ngx_http_profiling_snapshot_ended(&slot->base, &slot->base_all,
-                                          sample);
+    if (rc == NGX_OK || ngx_prof_slot_alive(slot)) {
+        ngx_prof_snapshot_ended(&slot->base, &slot->base_all, sample);
         return;
     }
 
-    ngx_http_profiling_snapshot_ended(&slot->totals, &slot->all, sample);
+    ngx_prof_snapshot_ended(&slot->totals, &slot->all, sample);
 }
 
 
 static void
-ngx_http_profiling_snapshot_ended(const ngx_http_profiling_totals_t *t,
-    const ngx_http_profiling_counts_t *c, ngx_http_profiling_sample_t *sample)
+ngx_prof_snapshot_ended(const ngx_prof_totals_t *t, const ngx_prof_counts_t *c,
+    ngx_prof_sample_t *sample)
 {
-    ngx_memzero(sample, sizeof(ngx_http_profiling_sample_t));
+    ngx_memzero(sample, sizeof(ngx_prof_sample_t));
 
     sample->tick = 1;
-    sample->tasks = (uint32_t) ngx_http_profiling_load(&t->tasks);
-    sample->total_alloc = ngx_http_profiling_load(&t->total_alloc);
-    sample->pause_total = ngx_http_profiling_load(&t->pause_total);
-    sample->requests = ngx_http_profiling_counts_requests(c);
-    sample->errors = ngx_http_profiling_counts_class(c, 5);
-    sample->cpu = ngx_http_profiling_load(&t->user)
-                  + ngx_http_profiling_load(&t->system);
-    sample->pauses = (uint32_t) ngx_http_profiling_load(&t->pauses);
+    sample->tasks = (uint32_t) ngx_prof_load(&t->tasks);
+    sample->total_alloc = ngx_prof_load(&t->total_alloc);
+    sample->pause_total = ngx_prof_load(&t->pause_total);
+    sample->requests = ngx_prof_counts_requests(c);
+    sample->errors = ngx_prof_counts_class(c, 5);
+    sample->cpu = ngx_prof_load(&t->user)
+                  + ngx_prof_load(&t->system);
+    sample->pauses = (uint32_t) ngx_prof_load(&t->pauses);
 }

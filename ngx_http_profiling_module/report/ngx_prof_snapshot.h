@@ -8,8 +8,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_AGGREGATE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_AGGREGATE_H_INCLUDED_
+#ifndef _NGX_PROF_SNAPSHOT_H_INCLUDED_
+#define _NGX_PROF_SNAPSHOT_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,10 +22,10 @@
 
 
 typedef enum {
-    NGX_HTTP_PROFILING_RUNNING = 0,
-    NGX_HTTP_PROFILING_DRAINING,
-    NGX_HTTP_PROFILING_STUCK
-} ngx_http_profiling_state_e;
+    NGX_PROF_RUNNING = 0,
+    NGX_PROF_DRAINING,
+    NGX_PROF_STUCK
+} ngx_prof_state_e;
 
 
 /* quantiles of durations, in ns */
@@ -37,92 +37,91 @@ typedef struct {
     uint64_t                       p99;
     uint64_t                       p999;
     uint64_t                       max;
-} ngx_http_profiling_quantiles_t;
+} ngx_prof_quantiles_t;
 
 
 /* a living worker: its own counters, without those of the slot's past */
 
 typedef struct {
-    ngx_http_profiling_slot_t       *slot;
-    ngx_uint_t                       index;
-    ngx_pid_t                        pid;
-    ngx_uint_t                       state;
-    u_char                           letter;    /* of /proc if stuck, or 0 */
-    uint64_t                         silent;    /* ns since its loop ran */
-    uint64_t                         generation;
-    uint64_t                         worker;    /* ngx_worker */
-    uint64_t                         claimed;   /* ms since the epoch */
-    ngx_uint_t                       known;     /* gauges could be read */
-    ngx_http_profiling_gauges_t      gauges;
-    ngx_http_profiling_totals_t      totals;
-    uint64_t                         last_pause;    /* ns */
-    uint64_t                         requests;
-    uint64_t                         errors;
-    uint64_t                         client_errors;
-    uint64_t                         bytes_in;
-    uint64_t                         bytes_out;
-    ngx_http_profiling_quantiles_t   latency;
-    ngx_http_profiling_quantiles_t   passes;
-} ngx_http_profiling_worker_t;
+    ngx_prof_slot_t      *slot;
+    ngx_uint_t            index;
+    ngx_pid_t             pid;
+    ngx_uint_t            state;
+    u_char                letter;               /* of /proc if stuck, or 0 */
+    uint64_t              silent;               /* ns since its loop ran */
+    uint64_t              generation;
+    uint64_t              worker;               /* ngx_worker */
+    uint64_t              claimed;              /* ms since the epoch */
+    ngx_uint_t            known;                /* gauges could be read */
+    ngx_prof_gauges_t     gauges;
+    ngx_prof_totals_t     totals;
+    uint64_t              last_pause;               /* ns */
+    uint64_t              requests;
+    uint64_t              errors;
+    uint64_t              client_errors;
+    uint64_t              bytes_in;
+    uint64_t              bytes_out;
+    ngx_prof_quantiles_t  latency;
+    ngx_prof_quantiles_t  passes;
+} ngx_prof_worker_t;
 
 
 typedef struct {
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_main_conf_t  *conf;
-    ngx_pool_t                      *pool;
-    ngx_pid_t                        filter;    /* one worker, 0: all */
-    ngx_uint_t                       next;      /* slot to be read */
+    ngx_prof_zone_t       *zone;
+    ngx_prof_main_conf_t  *conf;
+    ngx_pool_t            *pool;
+    ngx_pid_t              filter;              /* one worker, 0: all */
+    ngx_uint_t             next;                /* slot to be read */
 
-    uint64_t                         time;      /* ms since the epoch */
-    uint64_t                         clock;     /* ns, CLOCK_MONOTONIC */
+    uint64_t               time;                /* ms since the epoch */
+    uint64_t               clock;               /* ns, CLOCK_MONOTONIC */
 
-    ngx_array_t                      workers;
-                                          /* ngx_http_profiling_worker_t */
+    ngx_array_t            workers;
+                                          /* ngx_prof_worker_t */
 
     /* sums over the workers, living ones only */
-    ngx_http_profiling_gauges_t      gauges;
-    double                           request_rate;  /* per second */
-    double                           error_rate;
-    double                           cpu_usage;     /* percent of a core */
-    double                           utilization;   /* of the loops, 0..1 */
+    ngx_prof_gauges_t      gauges;
+    double                 request_rate;            /* per second */
+    double                 error_rate;
+    double                 cpu_usage;               /* percent of a core */
+    double                 utilization;             /* of the loops, 0..1 */
 
     /* sums over the slots, ended workers included */
-    ngx_http_profiling_totals_t      totals;
-    ngx_http_profiling_counts_t      all;
-    ngx_http_profiling_hist_t        passes;
-    uint64_t                         last_pause;        /* ns */
-    uint64_t                         last_pause_time;   /* ms, 0: never */
+    ngx_prof_totals_t      totals;
+    ngx_prof_counts_t      all;
+    ngx_prof_hist_t        passes;
+    uint64_t               last_pause;                  /* ns */
+    uint64_t               last_pause_time;             /* ms, 0: never */
 
-    ngx_http_profiling_counts_t      scratch;
-} ngx_http_profiling_snapshot_t;
+    ngx_prof_counts_t      scratch;
+} ngx_prof_snapshot_t;
 
 
 /* NULL: out of memory */
-ngx_http_profiling_snapshot_t *ngx_http_profiling_snapshot_create(
-    ngx_pool_t *pool, ngx_pid_t filter);
+ngx_prof_snapshot_t *ngx_prof_snapshot_create(ngx_pool_t *pool,
+    ngx_pid_t filter);
 
 /* reads the next slot: NGX_AGAIN, or NGX_DONE when there is none left */
-ngx_int_t ngx_http_profiling_snapshot_next(ngx_http_profiling_snapshot_t *s);
+ngx_int_t ngx_prof_snapshot_next(ngx_prof_snapshot_t *s);
 
 /* ns that the workers of a snapshot have lived, together */
-uint64_t ngx_http_profiling_snapshot_lived(ngx_http_profiling_snapshot_t *s);
+uint64_t ngx_prof_snapshot_lived(ngx_prof_snapshot_t *s);
 
 /* memory held from the system in bytes, and in percent of the limit */
-uint64_t ngx_http_profiling_snapshot_sys(ngx_http_profiling_snapshot_t *s);
-double ngx_http_profiling_snapshot_usage(ngx_http_profiling_snapshot_t *s);
+uint64_t ngx_prof_snapshot_sys(ngx_prof_snapshot_t *s);
+double ngx_prof_snapshot_usage(ngx_prof_snapshot_t *s);
 
 /* s since the zone's start; of one worker since that started */
-double ngx_http_profiling_snapshot_uptime(ngx_http_profiling_snapshot_t *s);
+double ngx_prof_snapshot_uptime(ngx_prof_snapshot_t *s);
 
 /*
  * The requests of one place over all slots of the snapshot, or of its one
  * worker, into the zeroed dst.  NGX_DECLINED: it had none.
  */
-ngx_int_t ngx_http_profiling_snapshot_place(ngx_http_profiling_snapshot_t *s,
-    ngx_uint_t place, ngx_http_profiling_counts_t *dst);
+ngx_int_t ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
+    ngx_prof_counts_t *dst);
 
-void ngx_http_profiling_quantiles(const ngx_http_profiling_hist_t *h,
-    ngx_http_profiling_quantiles_t *q);
+void ngx_prof_quantiles(const ngx_prof_hist_t *h, ngx_prof_quantiles_t *q);
 
 /*
  * One tick of the history, all workers added: gauges of those that wrote a
@@ -131,10 +130,8 @@ void ngx_http_profiling_quantiles(const ngx_http_profiling_hist_t *h,
  * tick to tick; ticks are asked for in ascending order.  NGX_DECLINED: no
  * worker has a sample of that tick.
  */
-ngx_int_t ngx_http_profiling_snapshot_sample(
-    ngx_http_profiling_snapshot_t *s, uint32_t tick,
-    ngx_http_profiling_sample_t *carry, ngx_http_profiling_sample_t *sum,
-    ngx_uint_t *workers);
+ngx_int_t ngx_prof_snapshot_sample(ngx_prof_snapshot_t *s, uint32_t tick,
+    ngx_prof_sample_t *carry, ngx_prof_sample_t *sum, ngx_uint_t *workers);
 
 
-#endif /* _NGX_HTTP_PROFILING_AGGREGATE_H_INCLUDED_ */
+#endif /* _NGX_PROF_SNAPSHOT_H_INCLUDED_ */

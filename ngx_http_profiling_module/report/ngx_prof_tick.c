@@ -26,67 +26,64 @@
 
 
 /* the allocator is asked as often as keeps it below this share of time */
-#define NGX_HTTP_PROFILING_HEAP_SHARE  50000
+#define NGX_PROF_HEAP_SHARE  50000
 
 
 /* a tick under way; with many connections it takes several passes */
 
 typedef struct {
-    int                           fd;           /* timer; -1: nginx's own */
-    ngx_msec_t                    interval;     /* that the timer is set to */
-    ngx_event_t                   event;        /* posted, or nginx's timer */
-    ngx_connection_t              connection;   /* for nginx's debug log */
-    ngx_uint_t                    from;         /* next connection to count */
-    uint64_t                      spent;        /* ns in this tick so far */
-    uint64_t                      heap_clock;   /* ask it again from then on */
-    ngx_http_profiling_heap_t     heap;         /* as last asked */
-    ngx_uint_t                    heap_known;
-    ngx_http_profiling_gauges_t   gauges;       /* being filled */
+    int                fd;                      /* timer; -1: nginx's own */
+    ngx_msec_t         interval;                /* that the timer is set to */
+    ngx_event_t        event;                   /* posted, or nginx's timer */
+    ngx_connection_t   connection;              /* for nginx's debug log */
+    ngx_uint_t         from;                    /* next connection to count */
+    uint64_t           spent;                   /* ns in this tick so far */
+    uint64_t           heap_clock;              /* ask it again from then on */
+    ngx_prof_heap_t    heap;                    /* as last asked */
+    ngx_uint_t         heap_known;
+    ngx_prof_gauges_t  gauges;                  /* being filled */
 
     /* at the tick before */
-    uint64_t                      clock;
-    uint64_t                      requests;
-    uint64_t                      errors;
-    uint64_t                      busy;
-    uint64_t                      cpu;
-} ngx_http_profiling_collector_t;
+    uint64_t           clock;
+    uint64_t           requests;
+    uint64_t           errors;
+    uint64_t           busy;
+    uint64_t           cpu;
+} ngx_prof_collector_t;
 
 
-static ngx_int_t ngx_http_profiling_collector_open(ngx_cycle_t *cycle);
-static void ngx_http_profiling_collector_timer(ngx_event_t *ev);
-static void ngx_http_profiling_collector_handler(ngx_event_t *ev);
-static void ngx_http_profiling_collector_arm(void);
-static void ngx_http_profiling_collector_begin(uint64_t clock);
-static void ngx_http_profiling_collector_end(uint64_t clock);
-static void ngx_http_profiling_collector_heap(uint64_t clock);
-static uint64_t ngx_http_profiling_collector_cpu(void);
-static void ngx_http_profiling_collector_usage(
-    ngx_http_profiling_slot_t *slot);
-static void ngx_http_profiling_collector_rates(
-    ngx_http_profiling_slot_t *slot, uint64_t clock);
-static void ngx_http_profiling_collector_sample(
-    ngx_http_profiling_slot_t *slot);
+static ngx_int_t ngx_prof_collector_open(ngx_cycle_t *cycle);
+static void ngx_prof_collector_timer(ngx_event_t *ev);
+static void ngx_prof_collector_handler(ngx_event_t *ev);
+static void ngx_prof_collector_arm(void);
+static void ngx_prof_collector_begin(uint64_t clock);
+static void ngx_prof_collector_end(uint64_t clock);
+static void ngx_prof_collector_heap(uint64_t clock);
+static uint64_t ngx_prof_collector_cpu(void);
+static void ngx_prof_collector_usage(ngx_prof_slot_t *slot);
+static void ngx_prof_collector_rates(ngx_prof_slot_t *slot, uint64_t clock);
+static void ngx_prof_collector_sample(ngx_prof_slot_t *slot);
 
 
-static ngx_http_profiling_collector_t  ngx_http_profiling_collector;
+static ngx_prof_collector_t  ngx_prof_collector;
 
 
 void
-ngx_http_profiling_collector_init(ngx_cycle_t *cycle)
+ngx_prof_collector_init(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_collector_t  *col;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
-    ngx_memzero(col, sizeof(ngx_http_profiling_collector_t));
+    col = &ngx_prof_collector;
+    ngx_memzero(col, sizeof(ngx_prof_collector_t));
 
-    ngx_http_profiling_system_init(cycle->log);
+    ngx_prof_system_init(cycle->log);
 
-    ngx_http_profiling_event_init(&col->event, &col->connection,
-                                  ngx_http_profiling_collector_handler,
-                                  cycle->log);
+    ngx_prof_event_init(&col->event, &col->connection,
+                        ngx_prof_collector_handler,
+                        cycle->log);
     col->event.cancelable = 1;
 
-    if (ngx_http_profiling_collector_open(cycle) != NGX_OK) {
+    if (ngx_prof_collector_open(cycle) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "profiling has no timer of its own, "
                       "it uses one of nginx");
@@ -94,7 +91,7 @@ ngx_http_profiling_collector_init(ngx_cycle_t *cycle)
 
     /* figures from the start, then at the multiples of the interval */
 
-    ngx_http_profiling_collector_handler(&col->event);
+    ngx_prof_collector_handler(&col->event);
 }
 
 
@@ -105,11 +102,11 @@ ngx_http_profiling_collector_init(ngx_cycle_t *cycle)
  */
 
 static ngx_int_t
-ngx_http_profiling_collector_open(ngx_cycle_t *cycle)
+ngx_prof_collector_open(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_collector_t  *col;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
 
     col->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
 
@@ -118,7 +115,7 @@ ngx_http_profiling_collector_open(ngx_cycle_t *cycle)
     }
 
     if (ngx_add_channel_event(cycle, col->fd, NGX_READ_EVENT,
-                              ngx_http_profiling_collector_timer)
+                              ngx_prof_collector_timer)
         != NGX_OK)
     {
         (void) close(col->fd);
@@ -131,93 +128,93 @@ ngx_http_profiling_collector_open(ngx_cycle_t *cycle)
 
 
 static void
-ngx_http_profiling_collector_timer(ngx_event_t *ev)
+ngx_prof_collector_timer(ngx_event_t *ev)
 {
-    uint64_t                         n;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               n;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
 
     /* a tick that takes several passes may still be under way */
 
     if (read(col->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t)
         && col->from == 0)
     {
-        ngx_http_profiling_collector_handler(&col->event);
+        ngx_prof_collector_handler(&col->event);
     }
 }
 
 
 void
-ngx_http_profiling_collector_finish(void)
+ngx_prof_collector_finish(void)
 {
-    uint64_t                         clock;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               clock;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
 
-    ngx_http_profiling_event_stop(&col->event);
+    ngx_prof_event_stop(&col->event);
 
-    clock = ngx_http_profiling_clock();
+    clock = ngx_prof_clock();
 
-    ngx_http_profiling_collector_begin(clock);
-    ngx_http_profiling_collector_end(clock);
+    ngx_prof_collector_begin(clock);
+    ngx_prof_collector_end(clock);
 }
 
 
 static void
-ngx_http_profiling_collector_handler(ngx_event_t *ev)
+ngx_prof_collector_handler(ngx_event_t *ev)
 {
-    uint64_t                         clock;
-    ngx_int_t                        rc;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               clock;
+    ngx_int_t              rc;
+    ngx_prof_collector_t  *col;
 
-    if (ngx_http_profiling_process.slot == NULL) {
+    if (ngx_prof_process.slot == NULL) {
         return;
     }
 
-    col = &ngx_http_profiling_collector;
-    clock = ngx_http_profiling_clock();
+    col = &ngx_prof_collector;
+    clock = ngx_prof_clock();
 
     if (ev->log != ngx_cycle->log) {
         ev->log = ngx_cycle->log;
     }
 
     if (col->from == 0) {
-        ngx_http_profiling_collector_begin(clock);
+        ngx_prof_collector_begin(clock);
     }
 
-    rc = ngx_http_profiling_connections_count((ngx_cycle_t *) ngx_cycle,
-                                              &col->from, &col->gauges);
+    rc = ngx_prof_connections_count((ngx_cycle_t *) ngx_cycle,
+                                    &col->from, &col->gauges);
 
     if (rc == NGX_AGAIN) {
-        col->spent += ngx_http_profiling_clock() - clock;
+        col->spent += ngx_prof_clock() - clock;
         ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 
     col->from = 0;
 
-    ngx_http_profiling_collector_end(clock);
-    ngx_http_profiling_collector_arm();
+    ngx_prof_collector_end(clock);
+    ngx_prof_collector_arm();
 }
 
 
 /* at the multiples of the interval, so that all workers agree */
 
 static void
-ngx_http_profiling_collector_arm(void)
+ngx_prof_collector_arm(void)
 {
-    uint64_t                         ms;
-    ngx_msec_t                       interval;
-    struct itimerspec                its;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               ms;
+    ngx_msec_t             interval;
+    struct itimerspec      its;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
 
-    interval = ngx_http_profiling_process.conf->setting[
-                                                 NGX_HTTP_PROFILING_INTERVAL];
-    ms = ngx_http_profiling_clock() / 1000000;
+    interval = ngx_prof_process.conf->setting[
+                                                 NGX_PROF_INTERVAL];
+    ms = ngx_prof_clock() / 1000000;
 
     if (col->fd == -1) {
         ngx_add_timer(&col->event, interval - ms % interval);
@@ -246,66 +243,66 @@ ngx_http_profiling_collector_arm(void)
 
 
 static void
-ngx_http_profiling_collector_begin(uint64_t clock)
+ngx_prof_collector_begin(uint64_t clock)
 {
-    ngx_http_profiling_collector_t  *col;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
 
-    ngx_memzero(&col->gauges, sizeof(ngx_http_profiling_gauges_t));
+    ngx_memzero(&col->gauges, sizeof(ngx_prof_gauges_t));
     col->from = 0;
     col->spent = 0;
 
-    col->gauges.unavailable = ngx_http_profiling_process.unavailable;
+    col->gauges.unavailable = ngx_prof_process.unavailable;
 
-    ngx_http_profiling_clock_adjust();
+    ngx_prof_clock_adjust();
 
-    (void) ngx_http_profiling_interpose_refresh(ngx_cycle->log);
+    (void) ngx_prof_interpose_refresh(ngx_cycle->log);
 
-    ngx_http_profiling_capture_reap();
-    ngx_http_profiling_cpu_update();
-    ngx_http_profiling_heap_tick();
+    ngx_prof_capture_reap();
+    ngx_prof_cpu_update();
+    ngx_prof_heap_tick();
 
     /* one that hangs tells where, before anybody asks */
 
-    (void) ngx_http_profiling_hang_chase(0);
+    (void) ngx_prof_hang_chase(0);
 
-    ngx_http_profiling_system_memory(&col->gauges);
-    ngx_http_profiling_thread_stacks(&col->gauges);
-    ngx_http_profiling_collector_heap(clock);
+    ngx_prof_system_memory(&col->gauges);
+    ngx_prof_thread_stacks(&col->gauges);
+    ngx_prof_collector_heap(clock);
 }
 
 
 static void
-ngx_http_profiling_collector_end(uint64_t clock)
+ngx_prof_collector_end(uint64_t clock)
 {
-    uint64_t                         spent;
-    ngx_http_profiling_slot_t       *slot;
-    ngx_http_profiling_gauges_t     *g;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               spent;
+    ngx_prof_slot_t       *slot;
+    ngx_prof_gauges_t     *g;
+    ngx_prof_collector_t  *col;
 
-    slot = ngx_http_profiling_process.slot;
-    col = &ngx_http_profiling_collector;
+    slot = ngx_prof_process.slot;
+    col = &ngx_prof_collector;
     g = &col->gauges;
 
-    ngx_http_profiling_collector_usage(slot);
-    ngx_http_profiling_collector_rates(slot, clock);
+    ngx_prof_collector_usage(slot);
+    ngx_prof_collector_rates(slot, clock);
 
-    g->time = ngx_http_profiling_time();
+    g->time = ngx_prof_time();
     g->clock = clock;
     g->draining = ngx_exiting || ngx_quit;
 
-    ngx_http_profiling_collector_sample(slot);
+    ngx_prof_collector_sample(slot);
 
-    spent = col->spent + ngx_http_profiling_clock() - clock;
+    spent = col->spent + ngx_prof_clock() - clock;
 
     g->collect = spent;
 
-    ngx_http_profiling_add(&slot->totals.ticks, 1);
-    ngx_http_profiling_add(&slot->totals.tick_time, spent);
+    ngx_prof_add(&slot->totals.ticks, 1);
+    ngx_prof_add(&slot->totals.tick_time, spent);
 
-    ngx_http_profiling_record_write(&slot->gauges_seq, &slot->gauges, g,
-                                    sizeof(ngx_http_profiling_gauges_t));
+    ngx_prof_record_write(&slot->gauges_seq, &slot->gauges, g,
+                          sizeof(ngx_prof_gauges_t));
 }
 
 
@@ -315,28 +312,28 @@ ngx_http_profiling_collector_end(uint64_t clock)
  */
 
 static void
-ngx_http_profiling_collector_heap(uint64_t clock)
+ngx_prof_collector_heap(uint64_t clock)
 {
-    uint64_t                         start, spent;
-    ngx_http_profiling_gauges_t     *g;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               start, spent;
+    ngx_prof_gauges_t     *g;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
     g = &col->gauges;
 
     if (clock >= col->heap_clock) {
-        start = ngx_http_profiling_collector_cpu();
+        start = ngx_prof_collector_cpu();
 
         col->heap_known =
-            ngx_http_profiling_allocator_read(&col->heap) == NGX_OK;
+            ngx_prof_allocator_read(&col->heap) == NGX_OK;
 
-        spent = ngx_http_profiling_collector_cpu() - start;
-        col->heap_clock = clock + spent * NGX_HTTP_PROFILING_HEAP_SHARE;
+        spent = ngx_prof_collector_cpu() - start;
+        col->heap_clock = clock + spent * NGX_PROF_HEAP_SHARE;
     }
 
     if (!col->heap_known) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_HEAP
-                          |NGX_HTTP_PROFILING_NO_TRIM;
+        g->unavailable |= NGX_PROF_NO_HEAP
+                          |NGX_PROF_NO_TRIM;
         return;
     }
 
@@ -345,7 +342,7 @@ ngx_http_profiling_collector_heap(uint64_t clock)
     g->next_gc = col->heap.next_gc;
 
     if (g->next_gc == 0) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_TRIM;
+        g->unavailable |= NGX_PROF_NO_TRIM;
     }
 }
 
@@ -353,7 +350,7 @@ ngx_http_profiling_collector_heap(uint64_t clock)
 /* ns on the processor: a preempted question must not put off the next one */
 
 static uint64_t
-ngx_http_profiling_collector_cpu(void)
+ngx_prof_collector_cpu(void)
 {
     struct timespec  ts;
 
@@ -366,41 +363,39 @@ ngx_http_profiling_collector_cpu(void)
 /* the slot's counters go on from where its earlier owners left them */
 
 static void
-ngx_http_profiling_collector_usage(ngx_http_profiling_slot_t *slot)
+ngx_prof_collector_usage(ngx_prof_slot_t *slot)
 {
-    ngx_http_profiling_totals_t  t;
+    ngx_prof_totals_t  t;
 
-    ngx_memzero(&t, sizeof(ngx_http_profiling_totals_t));
-    ngx_http_profiling_system_usage(&t);
+    ngx_memzero(&t, sizeof(ngx_prof_totals_t));
+    ngx_prof_system_usage(&t);
 
-    ngx_http_profiling_store(&slot->totals.user, slot->base.user + t.user);
-    ngx_http_profiling_store(&slot->totals.system,
-                             slot->base.system + t.system);
-    ngx_http_profiling_store(&slot->totals.voluntary,
-                             slot->base.voluntary + t.voluntary);
-    ngx_http_profiling_store(&slot->totals.involuntary,
-                             slot->base.involuntary + t.involuntary);
-    ngx_http_profiling_store(&slot->totals.minor_faults,
-                             slot->base.minor_faults + t.minor_faults);
-    ngx_http_profiling_store(&slot->totals.major_faults,
-                             slot->base.major_faults + t.major_faults);
+    ngx_prof_store(&slot->totals.user, slot->base.user + t.user);
+    ngx_prof_store(&slot->totals.system, slot->base.system + t.system);
+    ngx_prof_store(&slot->totals.voluntary,
+                   slot->base.voluntary + t.voluntary);
+    ngx_prof_store(&slot->totals.involuntary,
+                   slot->base.involuntary + t.involuntary);
+    ngx_prof_store(&slot->totals.minor_faults,
+                   slot->base.minor_faults + t.minor_faults);
+    ngx_prof_store(&slot->totals.major_faults,
+                   slot->base.major_faults + t.major_faults);
 }
 
 
 static void
-ngx_http_profiling_collector_rates(ngx_http_profiling_slot_t *slot,
-    uint64_t clock)
+ngx_prof_collector_rates(ngx_prof_slot_t *slot, uint64_t clock)
 {
-    uint64_t                         requests, errors, busy, cpu;
-    ngx_http_profiling_gauges_t     *g;
-    ngx_http_profiling_collector_t  *col;
+    uint64_t               requests, errors, busy, cpu;
+    ngx_prof_gauges_t     *g;
+    ngx_prof_collector_t  *col;
 
-    col = &ngx_http_profiling_collector;
+    col = &ngx_prof_collector;
     g = &col->gauges;
 
-    requests = ngx_http_profiling_counts_requests(&slot->all);
-    errors = ngx_http_profiling_counts_class(&slot->all, 5);
-    busy = ngx_http_profiling_loop_busy(clock);
+    requests = ngx_prof_counts_requests(&slot->all);
+    errors = ngx_prof_counts_class(&slot->all, 5);
+    busy = ngx_prof_loop_busy(clock);
     cpu = slot->totals.user + slot->totals.system;
 
     if (col->clock) {
@@ -423,20 +418,20 @@ ngx_http_profiling_collector_rates(ngx_http_profiling_slot_t *slot,
 
 
 static void
-ngx_http_profiling_collector_sample(ngx_http_profiling_slot_t *slot)
+ngx_prof_collector_sample(ngx_prof_slot_t *slot)
 {
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_gauges_t     *g;
-    ngx_http_profiling_sample_t      s;
-    ngx_http_profiling_collector_t  *col;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_gauges_t     *g;
+    ngx_prof_sample_t      s;
+    ngx_prof_collector_t  *col;
 
-    zone = ngx_http_profiling_process.zone;
-    col = &ngx_http_profiling_collector;
+    zone = ngx_prof_process.zone;
+    col = &ngx_prof_collector;
     g = &col->gauges;
 
-    s.tick = ngx_http_profiling_tick(g->clock,
-                    ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_INTERVAL]);
+    s.tick = ngx_prof_tick(g->clock,
+                    ngx_prof_process.conf->setting[
+                                                NGX_PROF_INTERVAL]);
     s.tasks = (uint32_t) slot->totals.tasks;
     s.time = g->time;
     s.heap_alloc = g->heap_alloc;
@@ -450,8 +445,7 @@ ngx_http_profiling_collector_sample(ngx_http_profiling_slot_t *slot)
     s.pauses = (uint32_t) slot->totals.pauses;
     s.last_pause = (uint32_t) ngx_min(slot->last_pause / 1000, 0xffffffff);
     s.connections = (uint32_t) g->connections;
-    s.stacks = ngx_http_profiling_sample_stacks(g->stack_inuse, g->stack_sys);
+    s.stacks = ngx_prof_sample_stacks(g->stack_inuse, g->stack_sys);
 
-    ngx_http_profiling_ring_write(ngx_http_profiling_zone_history(slot),
-                                  zone->history, &s);
+    ngx_prof_ring_write(ngx_prof_zone_history(slot), zone->history, &s);
 }

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_
+#ifndef _NGX_PROF_TICK_H_INCLUDED_
+#define _NGX_PROF_TICK_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,10 +15,10 @@
 
 
 /* starts the timer and takes the first figures at once */
-void ngx_http_profiling_collector_init(ngx_cycle_t *cycle);
+void ngx_prof_collector_init(ngx_cycle_t *cycle);
 
 /* the last figures of a worker that is about to exit */
-void ngx_http_profiling_collector_finish(void);
+void ngx_prof_collector_finish(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_COLLECTOR_H_INCLUDED_ */
+#endif /* _NGX_PROF_TICK_H_INCLUDED_ */

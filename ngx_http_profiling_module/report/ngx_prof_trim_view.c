@@ -16,25 +16,25 @@
 #include "ngx_prof_zone.h"
 
 
-/* figures that may be unknown, as words of ngx_http_profiling_trim_heap_t */
+/* figures that may be unknown, as words of ngx_prof_trim_heap_t */
 
 typedef struct {
     size_t       offset;
     const char  *fields[3];
     const char  *reason;
-} ngx_http_profiling_trim_reason_t;
+} ngx_prof_trim_reason_t;
 
 
 /* a worker that was asked */
 
 typedef struct {
-    ngx_http_profiling_slot_t  *slot;
-    ngx_pid_t                   pid;
-    uint64_t                    asked;
-    ngx_uint_t                  reached;    /* it was woken */
-    ngx_uint_t                  answered;
-    ngx_http_profiling_trim_t   trim;       /* its answer */
-} ngx_http_profiling_trim_worker_t;
+    ngx_prof_slot_t  *slot;
+    ngx_pid_t         pid;
+    uint64_t          asked;
+    ngx_uint_t        reached;              /* it was woken */
+    ngx_uint_t        answered;
+    ngx_prof_trim_t   trim;                 /* its answer */
+} ngx_prof_trim_worker_t;
 
 
 /* a request that waits for answers */
@@ -46,59 +46,55 @@ typedef struct {
     ngx_connection_t            connection;
     uint64_t                    start;          /* ns, monotonic */
     ngx_array_t                 workers;
-                                          /* ngx_http_profiling_trim_worker_t */
-} ngx_http_profiling_trims_t;
+                                          /* ngx_prof_trim_worker_t */
+} ngx_prof_trims_t;
 
 
-static ngx_http_profiling_trims_t *ngx_http_profiling_trim_create(
-    ngx_http_request_t *r);
-static ngx_int_t ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t,
-    ngx_pid_t worker);
-static ngx_uint_t ngx_http_profiling_trim_complete(
-    ngx_http_profiling_trims_t *t);
-static void ngx_http_profiling_trim_timeout(ngx_event_t *ev);
-static void ngx_http_profiling_trim_finish(ngx_http_profiling_trims_t *t);
-static ngx_int_t ngx_http_profiling_trim_send(ngx_http_profiling_trims_t *t);
-static void ngx_http_profiling_trim_cleanup(void *data);
-static void ngx_http_profiling_trim_view(ngx_http_profiling_json_t *j,
-    const ngx_array_t *workers, uint64_t duration);
-static ngx_uint_t ngx_http_profiling_trim_sum(const ngx_array_t *workers,
-    ngx_http_profiling_trim_t *sum);
-static void ngx_http_profiling_trim_add(ngx_http_profiling_trim_heap_t *sum,
-    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t first);
-static uint64_t ngx_http_profiling_trim_pauses(void);
-static void ngx_http_profiling_trim_figures(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_trim_t *trim);
-static void ngx_http_profiling_trim_heap(ngx_http_profiling_json_t *j,
-    const char *key, const ngx_http_profiling_trim_heap_t *heap);
-static void ngx_http_profiling_trim_megabytes(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t bytes);
-static void ngx_http_profiling_trim_freed(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t before, uint64_t after);
-static void ngx_http_profiling_trim_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_trim_worker_t *w);
-static const char *ngx_http_profiling_trim_error(
-    const ngx_http_profiling_trim_worker_t *w);
-static void ngx_http_profiling_trim_unavailable(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t answered);
+static ngx_prof_trims_t *ngx_prof_trim_create(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_trim_ask(ngx_prof_trims_t *t, ngx_pid_t worker);
+static ngx_uint_t ngx_prof_trim_complete(ngx_prof_trims_t *t);
+static void ngx_prof_trim_timeout(ngx_event_t *ev);
+static void ngx_prof_trim_finish(ngx_prof_trims_t *t);
+static ngx_int_t ngx_prof_trim_send(ngx_prof_trims_t *t);
+static void ngx_prof_trim_cleanup(void *data);
+static void ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
+    uint64_t duration);
+static ngx_uint_t ngx_prof_trim_sum(const ngx_array_t *workers,
+    ngx_prof_trim_t *sum);
+static void ngx_prof_trim_add(ngx_prof_trim_heap_t *sum,
+    const ngx_prof_trim_heap_t *heap, ngx_uint_t first);
+static uint64_t ngx_prof_trim_pauses(void);
+static void ngx_prof_trim_figures(ngx_prof_json_t *j,
+    const ngx_prof_trim_t *trim);
+static void ngx_prof_trim_heap(ngx_prof_json_t *j, const char *key,
+    const ngx_prof_trim_heap_t *heap);
+static void ngx_prof_trim_megabytes(ngx_prof_json_t *j, const char *key,
+    uint64_t bytes);
+static void ngx_prof_trim_freed(ngx_prof_json_t *j, const char *key,
+    uint64_t before, uint64_t after);
+static void ngx_prof_trim_worker(ngx_prof_json_t *j,
+    const ngx_prof_trim_worker_t *w);
+static const char *ngx_prof_trim_error(const ngx_prof_trim_worker_t *w);
+static void ngx_prof_trim_unavailable(ngx_prof_json_t *j,
+    const ngx_prof_trim_heap_t *heap, ngx_uint_t answered);
 
 
-static const ngx_http_profiling_trim_reason_t
-    ngx_http_profiling_trim_reasons[] =
+static const ngx_prof_trim_reason_t
+    ngx_prof_trim_reasons[] =
 {
-    { offsetof(ngx_http_profiling_trim_heap_t, alloc),
+    { offsetof(ngx_prof_trim_heap_t, alloc),
       { "heap_alloc_mb", NULL, NULL },
       "the allocator of the workers does not tell" },
 
-    { offsetof(ngx_http_profiling_trim_heap_t, sys),
+    { offsetof(ngx_prof_trim_heap_t, sys),
       { "heap_sys_mb", NULL, NULL },
       "the allocator of the workers does not tell" },
 
-    { offsetof(ngx_http_profiling_trim_heap_t, resident),
+    { offsetof(ngx_prof_trim_heap_t, resident),
       { "heap_resident_mb", NULL, NULL },
       "the allocator of the workers does not tell what it holds in memory" },
 
-    { offsetof(ngx_http_profiling_trim_heap_t, anonymous),
+    { offsetof(ngx_prof_trim_heap_t, anonymous),
       { "anonymous_mb", "anonymous_freed_mb", NULL },
       "/proc/self/statm cannot be read" },
 
@@ -106,17 +102,17 @@ static const ngx_http_profiling_trim_reason_t
 };
 
 
-static ngx_queue_t  ngx_http_profiling_trim_waiting;
+static ngx_queue_t  ngx_prof_trim_waiting;
 
 
 ngx_int_t
-ngx_http_profiling_trim_request(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_trim_request(ngx_http_request_t *r, ngx_pid_t worker)
 {
-    ngx_http_profiling_trims_t  *t;
+    ngx_prof_trims_t  *t;
 
-    t = ngx_http_profiling_trim_create(r);
+    t = ngx_prof_trim_create(r);
 
-    if (t == NULL || ngx_http_profiling_trim_ask(t, worker) != NGX_OK) {
+    if (t == NULL || ngx_prof_trim_ask(t, worker) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -124,50 +120,50 @@ ngx_http_profiling_trim_request(ngx_http_request_t *r, ngx_pid_t worker)
         return NGX_HTTP_NOT_FOUND;
     }
 
-    ngx_add_timer(&t->timer, NGX_HTTP_PROFILING_TRIM_DEADLINE);
+    ngx_add_timer(&t->timer, NGX_PROF_TRIM_DEADLINE);
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     return NGX_DONE;
 }
 
 
-static ngx_http_profiling_trims_t *
-ngx_http_profiling_trim_create(ngx_http_request_t *r)
+static ngx_prof_trims_t *
+ngx_prof_trim_create(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t       *cln;
-    ngx_http_profiling_trims_t  *t;
+    ngx_prof_trims_t  *t;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_profiling_trims_t));
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_trims_t));
     if (cln == NULL) {
         return NULL;
     }
 
     t = cln->data;
-    ngx_memzero(t, sizeof(ngx_http_profiling_trims_t));
+    ngx_memzero(t, sizeof(ngx_prof_trims_t));
 
     if (ngx_array_init(&t->workers, r->pool, 8,
-                       sizeof(ngx_http_profiling_trim_worker_t))
+                       sizeof(ngx_prof_trim_worker_t))
         != NGX_OK)
     {
         return NULL;
     }
 
     t->request = r;
-    t->start = ngx_http_profiling_clock();
+    t->start = ngx_prof_clock();
 
-    ngx_http_profiling_event_init(&t->timer, &t->connection,
-                                  ngx_http_profiling_trim_timeout,
-                                  r->connection->log);
+    ngx_prof_event_init(&t->timer, &t->connection,
+                        ngx_prof_trim_timeout,
+                        r->connection->log);
 
-    if (ngx_http_profiling_trim_waiting.next == NULL) {
-        ngx_queue_init(&ngx_http_profiling_trim_waiting);
+    if (ngx_prof_trim_waiting.next == NULL) {
+        ngx_queue_init(&ngx_prof_trim_waiting);
     }
 
-    ngx_queue_insert_tail(&ngx_http_profiling_trim_waiting, &t->queue);
-    cln->handler = ngx_http_profiling_trim_cleanup;
+    ngx_queue_insert_tail(&ngx_prof_trim_waiting, &t->queue);
+    cln->handler = ngx_prof_trim_cleanup;
 
-    (void) __atomic_fetch_add(&ngx_http_profiling_process.slot->awaiting, 1,
+    (void) __atomic_fetch_add(&ngx_prof_process.slot->awaiting, 1,
                               __ATOMIC_SEQ_CST);
 
     return t;
@@ -175,20 +171,20 @@ ngx_http_profiling_trim_create(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t, ngx_pid_t worker)
+ngx_prof_trim_ask(ngx_prof_trims_t *t, ngx_pid_t worker)
 {
-    ngx_pid_t                        pid;
-    ngx_uint_t                       i;
-    ngx_http_profiling_slot_t       *slot;
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_trim_worker_t  *w;
+    ngx_pid_t              pid;
+    ngx_uint_t             i;
+    ngx_prof_slot_t       *slot;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_trim_worker_t  *w;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        pid = ngx_http_profiling_slot_worker(slot, worker);
+        pid = ngx_prof_slot_worker(slot, worker);
 
         if (pid == 0) {
             continue;
@@ -199,7 +195,7 @@ ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t, ngx_pid_t worker)
             return NGX_ERROR;
         }
 
-        ngx_memzero(w, sizeof(ngx_http_profiling_trim_worker_t));
+        ngx_memzero(w, sizeof(ngx_prof_trim_worker_t));
 
         w->slot = slot;
         w->pid = pid;
@@ -207,7 +203,7 @@ ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t, ngx_pid_t worker)
 
         /* itself too: the answer comes by the same way, in a later pass */
 
-        w->reached = (ngx_http_profiling_wake(slot) == NGX_OK);
+        w->reached = (ngx_prof_wake(slot) == NGX_OK);
     }
 
     return NGX_OK;
@@ -215,26 +211,26 @@ ngx_http_profiling_trim_ask(ngx_http_profiling_trims_t *t, ngx_pid_t worker)
 
 
 void
-ngx_http_profiling_trim_check(void)
+ngx_prof_trim_check(void)
 {
     ngx_queue_t              *q;
-    ngx_http_profiling_trims_t  *t;
+    ngx_prof_trims_t  *t;
 
-    q = ngx_http_profiling_trim_waiting.next;
+    q = ngx_prof_trim_waiting.next;
 
     if (q == NULL) {
         return;
     }
 
-    while (q != &ngx_http_profiling_trim_waiting) {
-        t = ngx_queue_data(q, ngx_http_profiling_trims_t, queue);
+    while (q != &ngx_prof_trim_waiting) {
+        t = ngx_queue_data(q, ngx_prof_trims_t, queue);
 
-        if (ngx_http_profiling_trim_complete(t)) {
-            ngx_http_profiling_trim_finish(t);
+        if (ngx_prof_trim_complete(t)) {
+            ngx_prof_trim_finish(t);
 
             /* it may have taken others of its connection along */
 
-            q = ngx_http_profiling_trim_waiting.next;
+            q = ngx_prof_trim_waiting.next;
             continue;
         }
 
@@ -246,10 +242,10 @@ ngx_http_profiling_trim_check(void)
 /* whether all that can answer have; a worker that ended never will */
 
 static ngx_uint_t
-ngx_http_profiling_trim_complete(ngx_http_profiling_trims_t *t)
+ngx_prof_trim_complete(ngx_prof_trims_t *t)
 {
     ngx_uint_t                       i, complete;
-    ngx_http_profiling_trim_worker_t  *w;
+    ngx_prof_trim_worker_t  *w;
 
     complete = 1;
     w = t->workers.elts;
@@ -260,10 +256,10 @@ ngx_http_profiling_trim_complete(ngx_http_profiling_trims_t *t)
             continue;
         }
 
-        if (ngx_http_profiling_record_read(&w[i].slot->trim.seq,
-                                           &w[i].trim.done,
-                                           &w[i].slot->trim.done,
-                                           NGX_HTTP_PROFILING_TRIM_BODY)
+        if (ngx_prof_record_read(&w[i].slot->trim.seq,
+                                 &w[i].trim.done,
+                                 &w[i].slot->trim.done,
+                                 NGX_PROF_TRIM_BODY)
             == NGX_OK
             && w[i].trim.done >= w[i].asked
             && w[i].trim.pid == (uint64_t) w[i].pid)
@@ -280,55 +276,54 @@ ngx_http_profiling_trim_complete(ngx_http_profiling_trims_t *t)
 
 
 static void
-ngx_http_profiling_trim_timeout(ngx_event_t *ev)
+ngx_prof_trim_timeout(ngx_event_t *ev)
 {
-    ngx_http_profiling_trims_t  *t;
+    ngx_prof_trims_t  *t;
 
-    t = (ngx_http_profiling_trims_t *)
-             ((u_char *) ev - offsetof(ngx_http_profiling_trims_t, timer));
+    t = (ngx_prof_trims_t *)
+             ((u_char *) ev - offsetof(ngx_prof_trims_t, timer));
 
-    (void) ngx_http_profiling_trim_complete(t);
-    ngx_http_profiling_trim_finish(t);
+    (void) ngx_prof_trim_complete(t);
+    ngx_prof_trim_finish(t);
 }
 
 
 static void
-ngx_http_profiling_trim_finish(ngx_http_profiling_trims_t *t)
+ngx_prof_trim_finish(ngx_prof_trims_t *t)
 {
     ngx_http_request_t  *r;
 
     r = t->request;
 
-    ngx_http_profiling_trim_cleanup(t);
+    ngx_prof_trim_cleanup(t);
 
-    ngx_http_profiling_answer(r, ngx_http_profiling_trim_send(t));
+    ngx_prof_answer(r, ngx_prof_trim_send(t));
 }
 
 
 static ngx_int_t
-ngx_http_profiling_trim_send(ngx_http_profiling_trims_t *t)
+ngx_prof_trim_send(ngx_prof_trims_t *t)
 {
-    ngx_str_t                   type;
-    ngx_http_profiling_json_t   j;
+    ngx_str_t        type;
+    ngx_prof_json_t  j;
 
-    ngx_memzero(&j, sizeof(ngx_http_profiling_json_t));
-    ngx_http_profiling_text_init(&j.text, t->request->pool);
+    ngx_memzero(&j, sizeof(ngx_prof_json_t));
+    ngx_prof_text_init(&j.text, t->request->pool);
 
-    ngx_http_profiling_trim_view(&j, &t->workers,
-                               ngx_http_profiling_clock() - t->start);
+    ngx_prof_trim_view(&j, &t->workers, ngx_prof_clock() - t->start);
 
     ngx_str_set(&type, "application/json; charset=utf-8");
 
-    return ngx_http_profiling_send(t->request, NGX_HTTP_OK, &type, &j.text);
+    return ngx_prof_send(t->request, NGX_HTTP_OK, &type, &j.text);
 }
 
 
 /* also when the client goes away */
 
 static void
-ngx_http_profiling_trim_cleanup(void *data)
+ngx_prof_trim_cleanup(void *data)
 {
-    ngx_http_profiling_trims_t *t = data;
+    ngx_prof_trims_t *t = data;
 
     if (t->queue.next == NULL) {
         return;
@@ -341,59 +336,58 @@ ngx_http_profiling_trim_cleanup(void *data)
         ngx_del_timer(&t->timer);
     }
 
-    if (ngx_http_profiling_process.slot) {
-        (void) __atomic_fetch_sub(&ngx_http_profiling_process.slot->awaiting,
+    if (ngx_prof_process.slot) {
+        (void) __atomic_fetch_sub(&ngx_prof_process.slot->awaiting,
                                   1, __ATOMIC_SEQ_CST);
     }
 }
 
 
 static void
-ngx_http_profiling_trim_view(ngx_http_profiling_json_t *j,
-    const ngx_array_t *workers, uint64_t duration)
+ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
+    uint64_t duration)
 {
-    ngx_uint_t                       i, answered, failed;
-    ngx_http_profiling_trim_t        sum;
-    ngx_http_profiling_trim_worker_t  *w;
+    ngx_uint_t             i, answered, failed;
+    ngx_prof_trim_t        sum;
+    ngx_prof_trim_worker_t  *w;
 
-    answered = ngx_http_profiling_trim_sum(workers, &sum);
+    answered = ngx_prof_trim_sum(workers, &sum);
     failed = 0;
     w = workers->elts;
 
     for (i = 0; i < workers->nelts; i++) {
-        failed += (ngx_http_profiling_trim_error(&w[i]) != NULL);
+        failed += (ngx_prof_trim_error(&w[i]) != NULL);
     }
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_bool(j, "success", failed == 0);
-    ngx_http_profiling_json_double(j, "gc_duration_ms",
-                                   (double) duration / 1e6);
-    ngx_http_profiling_json_uint(j, "num_gc", ngx_http_profiling_trim_pauses());
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_bool(j, "success", failed == 0);
+    ngx_prof_json_double(j, "gc_duration_ms",
+                         (double) duration / 1e6);
+    ngx_prof_json_uint(j, "num_gc", ngx_prof_trim_pauses());
 
-    ngx_http_profiling_trim_figures(j, &sum);
+    ngx_prof_trim_figures(j, &sum);
 
-    ngx_http_profiling_json_open(j, "workers", '[');
+    ngx_prof_json_open(j, "workers", '[');
 
     for (i = 0; i < workers->nelts; i++) {
-        ngx_http_profiling_trim_worker(j, &w[i]);
+        ngx_prof_trim_worker(j, &w[i]);
     }
 
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_trim_unavailable(j, &sum.after, answered);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_trim_unavailable(j, &sum.after, answered);
+    ngx_prof_json_close(j, '}');
 }
 
 
 /* how many have answered; what one of them does not know is not known */
 
 static ngx_uint_t
-ngx_http_profiling_trim_sum(const ngx_array_t *workers,
-    ngx_http_profiling_trim_t *sum)
+ngx_prof_trim_sum(const ngx_array_t *workers, ngx_prof_trim_t *sum)
 {
     ngx_uint_t                       i, answered;
-    ngx_http_profiling_trim_worker_t  *w;
+    ngx_prof_trim_worker_t  *w;
 
-    ngx_memzero(sum, sizeof(ngx_http_profiling_trim_t));
+    ngx_memzero(sum, sizeof(ngx_prof_trim_t));
 
     answered = 0;
     w = workers->elts;
@@ -404,10 +398,8 @@ ngx_http_profiling_trim_sum(const ngx_array_t *workers,
             continue;
         }
 
-        ngx_http_profiling_trim_add(&sum->before, &w[i].trim.before,
-                                  answered == 0);
-        ngx_http_profiling_trim_add(&sum->after, &w[i].trim.after,
-                                  answered == 0);
+        ngx_prof_trim_add(&sum->before, &w[i].trim.before, answered == 0);
+        ngx_prof_trim_add(&sum->after, &w[i].trim.after, answered == 0);
         answered++;
     }
 
@@ -416,8 +408,8 @@ ngx_http_profiling_trim_sum(const ngx_array_t *workers,
 
 
 static void
-ngx_http_profiling_trim_add(ngx_http_profiling_trim_heap_t *sum,
-    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t first)
+ngx_prof_trim_add(ngx_prof_trim_heap_t *sum, const ngx_prof_trim_heap_t *heap,
+    ngx_uint_t first)
 {
     uint64_t        *to;
     ngx_uint_t       i;
@@ -427,7 +419,7 @@ ngx_http_profiling_trim_add(ngx_http_profiling_trim_heap_t *sum,
     from = (const uint64_t *) heap;
 
     for (i = 0;
-         i < sizeof(ngx_http_profiling_trim_heap_t) / sizeof(uint64_t);
+         i < sizeof(ngx_prof_trim_heap_t) / sizeof(uint64_t);
          i++)
     {
         to[i] = (from[i] && (to[i] || first)) ? to[i] + from[i] : 0;
@@ -438,21 +430,21 @@ ngx_http_profiling_trim_add(ngx_http_profiling_trim_heap_t *sum,
 /* of all workers, ended ones included */
 
 static uint64_t
-ngx_http_profiling_trim_pauses(void)
+ngx_prof_trim_pauses(void)
 {
-    uint64_t                    n;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    uint64_t          n;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     n = 0;
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims)) {
-            n += ngx_http_profiling_load(&slot->totals.pauses);
+        if (ngx_prof_load(&slot->claims)) {
+            n += ngx_prof_load(&slot->totals.pauses);
         }
     }
 
@@ -467,109 +459,106 @@ ngx_http_profiling_trim_pauses(void)
  */
 
 static void
-ngx_http_profiling_trim_figures(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_trim_t *trim)
+ngx_prof_trim_figures(ngx_prof_json_t *j, const ngx_prof_trim_t *trim)
 {
-    const ngx_http_profiling_trim_heap_t  *before, *after;
+    const ngx_prof_trim_heap_t  *before, *after;
 
     before = &trim->before;
     after = &trim->after;
 
-    ngx_http_profiling_trim_megabytes(j, "heap_alloc_mb", after->alloc);
-    ngx_http_profiling_trim_megabytes(j, "heap_sys_mb", after->sys);
+    ngx_prof_trim_megabytes(j, "heap_alloc_mb", after->alloc);
+    ngx_prof_trim_megabytes(j, "heap_sys_mb", after->sys);
 
     if (before->resident && after->resident) {
-        ngx_http_profiling_trim_freed(j, "heap_freed_mb", before->resident,
+        ngx_prof_trim_freed(j, "heap_freed_mb", before->resident,
                                     after->resident);
-        ngx_http_profiling_json_cstring(j, "heap_freed_by", "allocator");
+        ngx_prof_json_cstring(j, "heap_freed_by", "allocator");
 
     } else {
-        ngx_http_profiling_trim_freed(j, "heap_freed_mb", before->anonymous,
+        ngx_prof_trim_freed(j, "heap_freed_mb", before->anonymous,
                                     after->anonymous);
-        ngx_http_profiling_json_cstring(j, "heap_freed_by",
-                                        "resident memory");
+        ngx_prof_json_cstring(j, "heap_freed_by",
+                              "resident memory");
     }
 
-    ngx_http_profiling_trim_freed(j, "anonymous_freed_mb", before->anonymous,
+    ngx_prof_trim_freed(j, "anonymous_freed_mb", before->anonymous,
                                 after->anonymous);
-    ngx_http_profiling_trim_heap(j, "before", before);
-    ngx_http_profiling_trim_heap(j, "after", after);
+    ngx_prof_trim_heap(j, "before", before);
+    ngx_prof_trim_heap(j, "after", after);
 }
 
 
 static void
-ngx_http_profiling_trim_heap(ngx_http_profiling_json_t *j, const char *key,
-    const ngx_http_profiling_trim_heap_t *heap)
+ngx_prof_trim_heap(ngx_prof_json_t *j, const char *key,
+    const ngx_prof_trim_heap_t *heap)
 {
-    ngx_http_profiling_json_open(j, key, '{');
-    ngx_http_profiling_trim_megabytes(j, "heap_alloc_mb", heap->alloc);
-    ngx_http_profiling_trim_megabytes(j, "heap_sys_mb", heap->sys);
-    ngx_http_profiling_trim_megabytes(j, "heap_resident_mb", heap->resident);
-    ngx_http_profiling_trim_megabytes(j, "anonymous_mb", heap->anonymous);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, key, '{');
+    ngx_prof_trim_megabytes(j, "heap_alloc_mb", heap->alloc);
+    ngx_prof_trim_megabytes(j, "heap_sys_mb", heap->sys);
+    ngx_prof_trim_megabytes(j, "heap_resident_mb", heap->resident);
+    ngx_prof_trim_megabytes(j, "anonymous_mb", heap->anonymous);
+    ngx_prof_json_close(j, '}');
 }
 
 
 /* null: not known */
 
 static void
-ngx_http_profiling_trim_megabytes(ngx_http_profiling_json_t *j, const char *key,
-    uint64_t bytes)
+ngx_prof_trim_megabytes(ngx_prof_json_t *j, const char *key, uint64_t bytes)
 {
     if (bytes == 0) {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
-    ngx_http_profiling_json_double(j, key, (double) bytes / 1048576);
+    ngx_prof_json_double(j, key, (double) bytes / 1048576);
 }
 
 
 static void
-ngx_http_profiling_trim_freed(ngx_http_profiling_json_t *j, const char *key,
-    uint64_t before, uint64_t after)
+ngx_prof_trim_freed(ngx_prof_json_t *j, const char *key, uint64_t before,
+    uint64_t after)
 {
     if (before == 0 || after == 0) {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
-    ngx_http_profiling_json_double(j, key,
-                                   (double) (before - ngx_min(before, after))
-                                   / 1048576);
+    ngx_prof_json_double(j, key,
+                         (double) (before - ngx_min(before, after))
+                         / 1048576);
 }
 
 
 static void
-ngx_http_profiling_trim_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_trim_worker_t *w)
+ngx_prof_trim_worker(ngx_prof_json_t *j, const ngx_prof_trim_worker_t *w)
 {
     const char  *error;
 
-    error = ngx_http_profiling_trim_error(w);
+    error = ngx_prof_trim_error(w);
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_int(j, "pid", w->pid);
-    ngx_http_profiling_json_bool(j, "success", error == NULL);
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_int(j, "pid", w->pid);
+    ngx_prof_json_bool(j, "success", error == NULL);
 
     if (error) {
-        ngx_http_profiling_json_cstring(j, "error", error);
+        ngx_prof_json_cstring(j, "error", error);
     }
 
     if (w->answered) {
-        ngx_http_profiling_json_double(j, "duration_ms",
-                                       (double) w->trim.duration / 1e6);
-        ngx_http_profiling_trim_figures(j, &w->trim);
+        ngx_prof_json_double(j, "duration_ms",
+                             (double) w->trim.duration / 1e6);
+        ngx_prof_trim_figures(j, &w->trim);
     }
 
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
 }
 
 
 /* NULL: it has done what it was asked for */
 
 static const char *
-ngx_http_profiling_trim_error(const ngx_http_profiling_trim_worker_t *w)
+ngx_prof_trim_error(const ngx_prof_trim_worker_t *w)
 {
     if (w->answered) {
         return w->trim.trimmed ? NULL
@@ -580,7 +569,7 @@ ngx_http_profiling_trim_error(const ngx_http_profiling_trim_worker_t *w)
         return "the worker cannot be woken: there was no descriptor for it";
     }
 
-    if (!ngx_http_profiling_slot_worker(w->slot, w->pid)) {
+    if (!ngx_prof_slot_worker(w->slot, w->pid)) {
         return "the worker has ended";
     }
 
@@ -589,35 +578,35 @@ ngx_http_profiling_trim_error(const ngx_http_profiling_trim_worker_t *w)
 
 
 static void
-ngx_http_profiling_trim_unavailable(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_trim_heap_t *heap, ngx_uint_t answered)
+ngx_prof_trim_unavailable(ngx_prof_json_t *j, const ngx_prof_trim_heap_t *heap,
+    ngx_uint_t answered)
 {
     ngx_uint_t                             i;
     const char                            *reason;
-    const ngx_http_profiling_trim_reason_t  *r;
+    const ngx_prof_trim_reason_t  *r;
 
     reason = answered ? NULL : "no worker has answered";
 
-    ngx_http_profiling_json_open(j, "unavailable", '{');
+    ngx_prof_json_open(j, "unavailable", '{');
 
-    for (r = ngx_http_profiling_trim_reasons; r->reason; r++) {
+    for (r = ngx_prof_trim_reasons; r->reason; r++) {
 
         if (*(const uint64_t *) ((const u_char *) heap + r->offset)) {
             continue;
         }
 
         for (i = 0; r->fields[i]; i++) {
-            ngx_http_profiling_json_cstring(j, r->fields[i],
-                                            reason ? reason : r->reason);
+            ngx_prof_json_cstring(j, r->fields[i],
+                                  reason ? reason : r->reason);
         }
     }
 
     if (heap->resident == 0 && heap->anonymous == 0) {
-        ngx_http_profiling_json_cstring(j, "heap_freed_mb",
-                                        reason ? reason
-                                        : "neither the allocator nor "
+        ngx_prof_json_cstring(j, "heap_freed_mb",
+                              reason ? reason
+                              : "neither the allocator nor "
                                           "/proc/self/statm tells");
     }
 
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
 }

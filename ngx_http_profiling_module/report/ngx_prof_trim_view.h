@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRIM_VIEW_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRIM_VIEW_H_INCLUDED_
+#ifndef _NGX_PROF_TRIM_VIEW_H_INCLUDED_
+#define _NGX_PROF_TRIM_VIEW_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,18 +16,17 @@
 
 
 /* how long a worker has to answer, in ms */
-#define NGX_HTTP_PROFILING_TRIM_DEADLINE  1000
+#define NGX_PROF_TRIM_DEADLINE  1000
 
 
 /*
  * Content handler's work: asks the workers, or one of them.  Returns
  * NGX_DONE; the answer is sent later.
  */
-ngx_int_t ngx_http_profiling_trim_request(ngx_http_request_t *r,
-    ngx_pid_t worker);
+ngx_int_t ngx_prof_trim_request(ngx_http_request_t *r, ngx_pid_t worker);
 
 /* when this worker is woken: answers the requests that are complete */
-void ngx_http_profiling_trim_check(void);
+void ngx_prof_trim_check(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRIM_VIEW_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRIM_VIEW_H_INCLUDED_ */

@@ -6,10 +6,10 @@
 
 
 /* PCRE2_CONFIG_VERSION, pcre2api(3) */
-#define NGX_HTTP_PROFILING_PCRE2_VERSION    11
+#define NGX_PROF_PCRE2_VERSION    11
 
 /* OPENSSL_VERSION, OpenSSL_version(3) */
-#define NGX_HTTP_PROFILING_OPENSSL_VERSION  0
+#define NGX_PROF_OPENSSL_VERSION  0
 
 
 /*
@@ -18,7 +18,7 @@
  */
 
 const char *
-ngx_http_profiling_version_pcre(void)
+ngx_prof_version_pcre(void)
 {
     int           (*config)(uint32_t, void *);
     const char   *(*version)(void);
@@ -30,9 +30,9 @@ ngx_http_profiling_version_pcre(void)
     /* the longest version so far has 24 characters */
 
     if (config
-        && config(NGX_HTTP_PROFILING_PCRE2_VERSION, NULL)
+        && config(NGX_PROF_PCRE2_VERSION, NULL)
            <= (int) sizeof(text)
-        && config(NGX_HTTP_PROFILING_PCRE2_VERSION, text) > 0)
+        && config(NGX_PROF_PCRE2_VERSION, text) > 0)
     {
         return text;
     }
@@ -44,18 +44,18 @@ ngx_http_profiling_version_pcre(void)
 
 
 const char *
-ngx_http_profiling_version_openssl(void)
+ngx_prof_version_openssl(void)
 {
     const char  *(*version)(int);
 
     version = (const char *(*)(int)) dlsym(RTLD_DEFAULT, "OpenSSL_version");
 
-    return version ? version(NGX_HTTP_PROFILING_OPENSSL_VERSION) : NULL;
+    return version ? version(NGX_PROF_OPENSSL_VERSION) : NULL;
 }
 
 
 const char *
-ngx_http_profiling_version_zlib(void)
+ngx_prof_version_zlib(void)
 {
     const char  *(*version)(void);
 

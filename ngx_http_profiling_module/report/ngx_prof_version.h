@@ -5,17 +5,17 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_VERSION_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_VERSION_H_INCLUDED_
+#ifndef _NGX_PROF_VERSION_H_INCLUDED_
+#define _NGX_PROF_VERSION_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
 
-const char *ngx_http_profiling_version_pcre(void);
-const char *ngx_http_profiling_version_openssl(void);
-const char *ngx_http_profiling_version_zlib(void);
+const char *ngx_prof_version_pcre(void);
+const char *ngx_prof_version_openssl(void);
+const char *ngx_prof_version_zlib(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_VERSION_H_INCLUDED_ */
+#endif /* _NGX_PROF_VERSION_H_INCLUDED_ */

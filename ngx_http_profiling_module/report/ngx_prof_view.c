@@ -8,234 +8,225 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_http_profiling_view_figure(ngx_http_profiling_json_t *j,
-    const char *key, uint64_t value, uint64_t unavailable);
-static void ngx_http_profiling_view_cpu(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f);
-static void ngx_http_profiling_view_pauses(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f);
-static void ngx_http_profiling_view_connections(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f);
-static void ngx_http_profiling_view_requests(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f,
-    const ngx_http_profiling_counts_t *counts);
-static void ngx_http_profiling_view_loop(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f);
-static void ngx_http_profiling_view_classes(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_counts_t *counts);
-static void ngx_http_profiling_view_codes(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_counts_t *counts);
+static void ngx_prof_view_figure(ngx_prof_json_t *j, const char *key,
+    uint64_t value, uint64_t unavailable);
+static void ngx_prof_view_cpu(ngx_prof_json_t *j, const ngx_prof_figures_t *f);
+static void ngx_prof_view_pauses(ngx_prof_json_t *j,
+    const ngx_prof_figures_t *f);
+static void ngx_prof_view_connections(ngx_prof_json_t *j,
+    const ngx_prof_figures_t *f);
+static void ngx_prof_view_requests(ngx_prof_json_t *j,
+    const ngx_prof_figures_t *f, const ngx_prof_counts_t *counts);
+static void ngx_prof_view_loop(ngx_prof_json_t *j,
+    const ngx_prof_figures_t *f);
+static void ngx_prof_view_classes(ngx_prof_json_t *j,
+    const ngx_prof_counts_t *counts);
+static void ngx_prof_view_codes(ngx_prof_json_t *j,
+    const ngx_prof_counts_t *counts);
 
 
 void
-ngx_http_profiling_view_figures(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_view_figures(ngx_prof_json_t *j, const ngx_prof_figures_t *f,
+    const ngx_prof_counts_t *counts)
 {
-    ngx_http_profiling_view_memory_object(j, f);
-    ngx_http_profiling_view_cpu(j, f);
-    ngx_http_profiling_json_uint(j, "goroutines", f->gauges->connections);
-    ngx_http_profiling_view_pauses(j, f);
-    ngx_http_profiling_json_double(j, "request_rate", f->request_rate);
-    ngx_http_profiling_json_double(j, "error_rate", f->error_rate);
-    ngx_http_profiling_view_connections(j, f);
-    ngx_http_profiling_view_requests(j, f, counts);
-    ngx_http_profiling_view_loop(j, f);
-    ngx_http_profiling_view_figure(j, "descriptors", f->gauges->descriptors,
-                           f->unavailable & NGX_HTTP_PROFILING_NO_FDS);
+    ngx_prof_view_memory_object(j, f);
+    ngx_prof_view_cpu(j, f);
+    ngx_prof_json_uint(j, "goroutines", f->gauges->connections);
+    ngx_prof_view_pauses(j, f);
+    ngx_prof_json_double(j, "request_rate", f->request_rate);
+    ngx_prof_json_double(j, "error_rate", f->error_rate);
+    ngx_prof_view_connections(j, f);
+    ngx_prof_view_requests(j, f, counts);
+    ngx_prof_view_loop(j, f);
+    ngx_prof_view_figure(j, "descriptors", f->gauges->descriptors,
+                           f->unavailable & NGX_PROF_NO_FDS);
 }
 
 
 static void
-ngx_http_profiling_view_figure(ngx_http_profiling_json_t *j, const char *key,
-    uint64_t value, uint64_t unavailable)
+ngx_prof_view_figure(ngx_prof_json_t *j, const char *key, uint64_t value,
+    uint64_t unavailable)
 {
     if (unavailable) {
-        ngx_http_profiling_json_null(j, key);
+        ngx_prof_json_null(j, key);
         return;
     }
 
-    ngx_http_profiling_json_uint(j, key, value);
+    ngx_prof_json_uint(j, key, value);
 }
 
 
 void
-ngx_http_profiling_view_memory_object(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f)
+ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    uint64_t                            heap, alloc, memory, stacks;
-    const ngx_http_profiling_gauges_t  *g;
+    uint64_t                  heap, alloc, memory, stacks;
+    const ngx_prof_gauges_t  *g;
 
     g = f->gauges;
-    heap = f->unavailable & NGX_HTTP_PROFILING_NO_HEAP;
-    alloc = f->unavailable & NGX_HTTP_PROFILING_NO_ALLOC;
-    memory = f->unavailable & NGX_HTTP_PROFILING_NO_MEMORY;
-    stacks = f->unavailable & NGX_HTTP_PROFILING_NO_STACKS;
+    heap = f->unavailable & NGX_PROF_NO_HEAP;
+    alloc = f->unavailable & NGX_PROF_NO_ALLOC;
+    memory = f->unavailable & NGX_PROF_NO_MEMORY;
+    stacks = f->unavailable & NGX_PROF_NO_STACKS;
 
-    ngx_http_profiling_json_open(j, "memory", '{');
-    ngx_http_profiling_view_figure(j, "alloc", g->heap_alloc, heap);
-    ngx_http_profiling_view_figure(j, "total_alloc", f->totals->total_alloc,
-                                   alloc);
-    ngx_http_profiling_view_figure(j, "mallocs", f->totals->mallocs, alloc);
-    ngx_http_profiling_view_figure(j, "frees", f->totals->frees, alloc);
-    ngx_http_profiling_view_figure(j, "sys", f->sys, memory);
-    ngx_http_profiling_view_figure(j, "heap_alloc", g->heap_alloc, heap);
-    ngx_http_profiling_view_figure(j, "heap_sys", g->heap_sys, heap);
-    ngx_http_profiling_view_figure(j, "heap_inuse", g->heap_alloc, heap);
-    ngx_http_profiling_view_figure(j, "heap_idle",
-                                   g->heap_sys - g->heap_alloc, heap);
-    ngx_http_profiling_view_figure(j, "stack_inuse", g->stack_inuse, stacks);
-    ngx_http_profiling_view_figure(j, "stack_sys", g->stack_sys, stacks);
+    ngx_prof_json_open(j, "memory", '{');
+    ngx_prof_view_figure(j, "alloc", g->heap_alloc, heap);
+    ngx_prof_view_figure(j, "total_alloc", f->totals->total_alloc,
+                         alloc);
+    ngx_prof_view_figure(j, "mallocs", f->totals->mallocs, alloc);
+    ngx_prof_view_figure(j, "frees", f->totals->frees, alloc);
+    ngx_prof_view_figure(j, "sys", f->sys, memory);
+    ngx_prof_view_figure(j, "heap_alloc", g->heap_alloc, heap);
+    ngx_prof_view_figure(j, "heap_sys", g->heap_sys, heap);
+    ngx_prof_view_figure(j, "heap_inuse", g->heap_alloc, heap);
+    ngx_prof_view_figure(j, "heap_idle",
+                         g->heap_sys - g->heap_alloc, heap);
+    ngx_prof_view_figure(j, "stack_inuse", g->stack_inuse, stacks);
+    ngx_prof_view_figure(j, "stack_sys", g->stack_sys, stacks);
 
     if (memory) {
-        ngx_http_profiling_json_null(j, "usage_percent");
+        ngx_prof_json_null(j, "usage_percent");
 
     } else {
-        ngx_http_profiling_json_double(j, "usage_percent", f->usage);
+        ngx_prof_json_double(j, "usage_percent", f->usage);
     }
 
-    ngx_http_profiling_view_figure(j, "anonymous", g->anonymous, memory);
-    ngx_http_profiling_view_figure(j, "shared", g->shared, memory);
-    ngx_http_profiling_view_figure(j, "files", g->files, memory);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_view_figure(j, "anonymous", g->anonymous, memory);
+    ngx_prof_view_figure(j, "shared", g->shared, memory);
+    ngx_prof_view_figure(j, "files", g->files, memory);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_cpu(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f)
+ngx_prof_view_cpu(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    const ngx_http_profiling_totals_t  *t;
+    const ngx_prof_totals_t  *t;
 
     t = f->totals;
 
-    ngx_http_profiling_json_open(j, "cpu", '{');
-    ngx_http_profiling_json_int(j, "num_cpu", ngx_ncpu);
-    ngx_http_profiling_json_uint(j, "num_goroutine", f->gauges->connections);
-    ngx_http_profiling_view_figure(j, "num_cgo_call", t->tasks,
-                           f->unavailable & NGX_HTTP_PROFILING_NO_TASKS);
-    ngx_http_profiling_json_double(j, "user_seconds", (double) t->user / 1e6);
-    ngx_http_profiling_json_double(j, "system_seconds",
-                                   (double) t->system / 1e6);
-    ngx_http_profiling_json_double(j, "usage_percent", f->cpu_usage);
-    ngx_http_profiling_view_figure(j, "threads", f->gauges->threads,
-                           f->unavailable & NGX_HTTP_PROFILING_NO_MEMORY);
-    ngx_http_profiling_json_uint(j, "voluntary_switches", t->voluntary);
-    ngx_http_profiling_json_uint(j, "involuntary_switches", t->involuntary);
-    ngx_http_profiling_json_uint(j, "minor_faults", t->minor_faults);
-    ngx_http_profiling_json_uint(j, "major_faults", t->major_faults);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "cpu", '{');
+    ngx_prof_json_int(j, "num_cpu", ngx_ncpu);
+    ngx_prof_json_uint(j, "num_goroutine", f->gauges->connections);
+    ngx_prof_view_figure(j, "num_cgo_call", t->tasks,
+                           f->unavailable & NGX_PROF_NO_TASKS);
+    ngx_prof_json_double(j, "user_seconds", (double) t->user / 1e6);
+    ngx_prof_json_double(j, "system_seconds",
+                         (double) t->system / 1e6);
+    ngx_prof_json_double(j, "usage_percent", f->cpu_usage);
+    ngx_prof_view_figure(j, "threads", f->gauges->threads,
+                           f->unavailable & NGX_PROF_NO_MEMORY);
+    ngx_prof_json_uint(j, "voluntary_switches", t->voluntary);
+    ngx_prof_json_uint(j, "involuntary_switches", t->involuntary);
+    ngx_prof_json_uint(j, "minor_faults", t->minor_faults);
+    ngx_prof_json_uint(j, "major_faults", t->major_faults);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_pauses(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f)
+ngx_prof_view_pauses(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    uint64_t                            loop;
-    const ngx_http_profiling_totals_t  *t;
+    uint64_t                  loop;
+    const ngx_prof_totals_t  *t;
 
     t = f->totals;
-    loop = f->unavailable & NGX_HTTP_PROFILING_NO_LOOP;
+    loop = f->unavailable & NGX_PROF_NO_LOOP;
 
-    ngx_http_profiling_json_open(j, "gc", '{');
-    ngx_http_profiling_view_figure(j, "num_gc", t->pauses, loop);
-    ngx_http_profiling_view_figure(j, "pause_total_ns", t->pause_total, loop);
-    ngx_http_profiling_view_figure(j, "last_pause_ns", f->last_pause, loop);
+    ngx_prof_json_open(j, "gc", '{');
+    ngx_prof_view_figure(j, "num_gc", t->pauses, loop);
+    ngx_prof_view_figure(j, "pause_total_ns", t->pause_total, loop);
+    ngx_prof_view_figure(j, "last_pause_ns", f->last_pause, loop);
 
     if (loop) {
-        ngx_http_profiling_json_null(j, "pause_percent");
+        ngx_prof_json_null(j, "pause_percent");
 
     } else {
-        ngx_http_profiling_json_double(j, "pause_percent",
-                                       f->lived ? 100.0
+        ngx_prof_json_double(j, "pause_percent",
+                             f->lived ? 100.0
                                                   * (double) t->pause_total
                                                   / (double) f->lived
                                                 : 0);
     }
 
-    ngx_http_profiling_view_figure(j, "next_gc", f->gauges->next_gc,
-                           f->unavailable & NGX_HTTP_PROFILING_NO_TRIM);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_view_figure(j, "next_gc", f->gauges->next_gc,
+                           f->unavailable & NGX_PROF_NO_TRIM);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_connections(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f)
+ngx_prof_view_connections(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    uint64_t                            accept;
-    const ngx_http_profiling_gauges_t  *g;
+    uint64_t                  accept;
+    const ngx_prof_gauges_t  *g;
 
     g = f->gauges;
-    accept = f->unavailable & NGX_HTTP_PROFILING_NO_ACCEPT;
+    accept = f->unavailable & NGX_PROF_NO_ACCEPT;
 
-    ngx_http_profiling_json_open(j, "connections", '{');
-    ngx_http_profiling_json_uint(j, "active", g->active);
-    ngx_http_profiling_json_uint(j, "reading", g->reading);
-    ngx_http_profiling_json_uint(j, "writing", g->writing);
-    ngx_http_profiling_json_uint(j, "waiting", g->waiting);
-    ngx_http_profiling_json_uint(j, "upstream", g->upstream);
-    ngx_http_profiling_json_uint(j, "upstream_idle", g->keepalive);
-    ngx_http_profiling_json_uint(j, "other", g->other);
-    ngx_http_profiling_json_uint(j, "free", g->free);
-    ngx_http_profiling_view_figure(j, "accepted", f->totals->accepted,
-                                   accept);
-    ngx_http_profiling_view_figure(j, "handled",
-                                   f->totals->accepted - f->totals->dropped,
-                                   accept);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "connections", '{');
+    ngx_prof_json_uint(j, "active", g->active);
+    ngx_prof_json_uint(j, "reading", g->reading);
+    ngx_prof_json_uint(j, "writing", g->writing);
+    ngx_prof_json_uint(j, "waiting", g->waiting);
+    ngx_prof_json_uint(j, "upstream", g->upstream);
+    ngx_prof_json_uint(j, "upstream_idle", g->keepalive);
+    ngx_prof_json_uint(j, "other", g->other);
+    ngx_prof_json_uint(j, "free", g->free);
+    ngx_prof_view_figure(j, "accepted", f->totals->accepted,
+                         accept);
+    ngx_prof_view_figure(j, "handled",
+                         f->totals->accepted - f->totals->dropped,
+                         accept);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_requests(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_view_requests(ngx_prof_json_t *j, const ngx_prof_figures_t *f,
+    const ngx_prof_counts_t *counts)
 {
-    ngx_http_profiling_json_open(j, "requests", '{');
-    ngx_http_profiling_json_uint(j, "total", f->requests);
-    ngx_http_profiling_json_uint(j, "errors", f->errors);
-    ngx_http_profiling_json_uint(j, "client_errors", f->client_errors);
+    ngx_prof_json_open(j, "requests", '{');
+    ngx_prof_json_uint(j, "total", f->requests);
+    ngx_prof_json_uint(j, "errors", f->errors);
+    ngx_prof_json_uint(j, "client_errors", f->client_errors);
 
     if (counts) {
-        ngx_http_profiling_view_by_status(j, counts);
+        ngx_prof_view_by_status(j, counts);
     }
 
-    ngx_http_profiling_json_uint(j, "bytes_in", f->bytes_in);
-    ngx_http_profiling_json_uint(j, "bytes_out", f->bytes_out);
-    ngx_http_profiling_view_quantiles(j, "latency", &f->latency);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_uint(j, "bytes_in", f->bytes_in);
+    ngx_prof_json_uint(j, "bytes_out", f->bytes_out);
+    ngx_prof_view_quantiles(j, "latency", &f->latency);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_loop(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f)
+ngx_prof_view_loop(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    const ngx_http_profiling_totals_t  *t;
+    const ngx_prof_totals_t  *t;
 
     t = f->totals;
 
-    if (f->unavailable & NGX_HTTP_PROFILING_NO_LOOP) {
-        ngx_http_profiling_json_null(j, "event_loop");
+    if (f->unavailable & NGX_PROF_NO_LOOP) {
+        ngx_prof_json_null(j, "event_loop");
         return;
     }
 
-    ngx_http_profiling_json_open(j, "event_loop", '{');
-    ngx_http_profiling_json_uint(j, "iterations", t->iterations);
-    ngx_http_profiling_json_uint(j, "events", t->events);
-    ngx_http_profiling_json_double(j, "utilization", f->utilization);
-    ngx_http_profiling_json_double(j, "wait_seconds", (double) t->wait / 1e9);
-    ngx_http_profiling_json_double(j, "busy_seconds", (double) t->busy / 1e9);
-    ngx_http_profiling_view_quantiles(j, "latency", &f->passes);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "event_loop", '{');
+    ngx_prof_json_uint(j, "iterations", t->iterations);
+    ngx_prof_json_uint(j, "events", t->events);
+    ngx_prof_json_double(j, "utilization", f->utilization);
+    ngx_prof_json_double(j, "wait_seconds", (double) t->wait / 1e9);
+    ngx_prof_json_double(j, "busy_seconds", (double) t->busy / 1e9);
+    ngx_prof_view_quantiles(j, "latency", &f->passes);
+    ngx_prof_json_close(j, '}');
 }
 
 
 void
-ngx_http_profiling_view_quantiles(ngx_http_profiling_json_t *j,
-    const char *key, const ngx_http_profiling_quantiles_t *q)
+ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,
+    const ngx_prof_quantiles_t *q)
 {
     ngx_uint_t      i;
     uint64_t        ns[5];
@@ -248,20 +239,20 @@ ngx_http_profiling_view_quantiles(ngx_http_profiling_json_t *j,
     ns[3] = q->p999;
     ns[4] = q->max;
 
-    ngx_http_profiling_json_open(j, key, '{');
-    ngx_http_profiling_json_cstring(j, "unit", "seconds");
+    ngx_prof_json_open(j, key, '{');
+    ngx_prof_json_cstring(j, "unit", "seconds");
 
     for (i = 0; i < 5; i++) {
 
         if (q->number == 0) {
-            ngx_http_profiling_json_null(j, names[i]);
+            ngx_prof_json_null(j, names[i]);
             continue;
         }
 
-        ngx_http_profiling_json_double(j, names[i], (double) ns[i] / 1e9);
+        ngx_prof_json_double(j, names[i], (double) ns[i] / 1e9);
     }
 
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
 }
 
 
@@ -271,19 +262,17 @@ ngx_http_profiling_view_quantiles(ngx_http_profiling_json_t *j,
  */
 
 void
-ngx_http_profiling_view_by_status(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_view_by_status(ngx_prof_json_t *j, const ngx_prof_counts_t *counts)
 {
-    ngx_http_profiling_json_open(j, "by_status", '{');
-    ngx_http_profiling_view_classes(j, counts);
-    ngx_http_profiling_view_codes(j, counts);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, "by_status", '{');
+    ngx_prof_view_classes(j, counts);
+    ngx_prof_view_codes(j, counts);
+    ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_http_profiling_view_classes(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_view_classes(ngx_prof_json_t *j, const ngx_prof_counts_t *counts)
 {
     char        name[sizeof("1xx")];
     uint64_t    none;
@@ -291,29 +280,27 @@ ngx_http_profiling_view_classes(ngx_http_profiling_json_t *j,
 
     for (class = 1; class <= 5; class++) {
         (void) snprintf(name, sizeof(name), "%dxx", (int) class);
-        ngx_http_profiling_json_uint(j, name,
-                              ngx_http_profiling_counts_class(counts, class));
+        ngx_prof_json_uint(j, name, ngx_prof_counts_class(counts, class));
     }
 
-    none = ngx_http_profiling_counts_class(counts, 0);
+    none = ngx_prof_counts_class(counts, 0);
 
     if (none) {
-        ngx_http_profiling_json_uint(j, "none", none);
+        ngx_prof_json_uint(j, "none", none);
     }
 }
 
 
 static void
-ngx_http_profiling_view_codes(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_counts_t *counts)
+ngx_prof_view_codes(ngx_prof_json_t *j, const ngx_prof_counts_t *counts)
 {
     char        name[NGX_INT_T_LEN + 1];
     ngx_uint_t  i, status, other;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CODES; i++) {
+    for (i = 0; i < NGX_PROF_CODES; i++) {
 
         if (counts->code[i] == 0
-            || ngx_http_profiling_code_status(i, &status, &other) != NGX_OK
+            || ngx_prof_code_status(i, &status, &other) != NGX_OK
             || status == 0
             || other)
         {
@@ -321,50 +308,49 @@ ngx_http_profiling_view_codes(ngx_http_profiling_json_t *j,
         }
 
         (void) snprintf(name, sizeof(name), "%d", (int) status);
-        ngx_http_profiling_json_uint(j, name, counts->code[i]);
+        ngx_prof_json_uint(j, name, counts->code[i]);
     }
 }
 
 
 void
-ngx_http_profiling_view_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_worker_t *w)
+ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
 {
-    ngx_http_profiling_json_int(j, "pid", w->pid);
-    ngx_http_profiling_json_uint(j, "worker", w->worker);
-    ngx_http_profiling_json_uint(j, "slot", w->index);
-    ngx_http_profiling_json_uint(j, "generation", w->generation);
-    ngx_http_profiling_json_cstring(j, "state",
-                                    ngx_http_profiling_state_name(w->state));
-    ngx_http_profiling_json_time(j, "started", w->claimed);
-    ngx_http_profiling_json_time(j, "last_seen",
-                                 ngx_http_profiling_time()
-                                 - w->silent / 1000000);
-    ngx_http_profiling_json_time(j, "collected", w->gauges.time);
+    ngx_prof_json_int(j, "pid", w->pid);
+    ngx_prof_json_uint(j, "worker", w->worker);
+    ngx_prof_json_uint(j, "slot", w->index);
+    ngx_prof_json_uint(j, "generation", w->generation);
+    ngx_prof_json_cstring(j, "state",
+                          ngx_prof_state_name(w->state));
+    ngx_prof_json_time(j, "started", w->claimed);
+    ngx_prof_json_time(j, "last_seen",
+                       ngx_prof_time()
+                       - w->silent / 1000000);
+    ngx_prof_json_time(j, "collected", w->gauges.time);
 }
 
 
 void
-ngx_http_profiling_view_place(ngx_http_profiling_json_t *j, uint64_t label)
+ngx_prof_view_place(ngx_prof_json_t *j, uint64_t label)
 {
-    const ngx_http_profiling_place_t  *place;
+    const ngx_prof_place_t  *place;
 
-    place = ngx_http_profiling_label_where(label);
+    place = ngx_prof_label_where(label);
 
     if (place && place->server_len) {
-        ngx_http_profiling_json_string(j, "server", place->server,
-                                       place->server_len);
+        ngx_prof_json_string(j, "server", place->server,
+                             place->server_len);
 
     } else {
-        ngx_http_profiling_json_null(j, "server");
+        ngx_prof_json_null(j, "server");
     }
 
     if (place && place->has_location) {
-        ngx_http_profiling_json_string(j, "location", place->location,
-                                       place->location_len);
+        ngx_prof_json_string(j, "location", place->location,
+                             place->location_len);
 
     } else {
-        ngx_http_profiling_json_null(j, "location");
+        ngx_prof_json_null(j, "location");
     }
 }
 
@@ -372,17 +358,16 @@ ngx_http_profiling_view_place(ngx_http_profiling_json_t *j, uint64_t label)
 /* { "memory.total_alloc": "reason", ... } */
 
 void
-ngx_http_profiling_view_unavailable(ngx_http_profiling_json_t *j,
-    uint64_t unavailable)
+ngx_prof_view_unavailable(ngx_prof_json_t *j, uint64_t unavailable)
 {
-    char                                name[64];
-    size_t                              n;
-    const char                         *p;
-    const ngx_http_profiling_reason_t  *reason;
+    char                      name[64];
+    size_t                    n;
+    const char               *p;
+    const ngx_prof_reason_t  *reason;
 
-    ngx_http_profiling_json_open(j, "unavailable", '{');
+    ngx_prof_json_open(j, "unavailable", '{');
 
-    for (reason = ngx_http_profiling_reasons; reason->bit; reason++) {
+    for (reason = ngx_prof_reasons; reason->bit; reason++) {
 
         if (!(unavailable & reason->bit)) {
             continue;
@@ -392,9 +377,9 @@ ngx_http_profiling_view_unavailable(ngx_http_profiling_json_t *j,
             n = strcspn(p, " ");
 
             (void) snprintf(name, sizeof(name), "%.*s", (int) n, p);
-            ngx_http_profiling_json_cstring(j, name, reason->reason);
+            ngx_prof_json_cstring(j, name, reason->reason);
         }
     }
 
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_close(j, '}');
 }

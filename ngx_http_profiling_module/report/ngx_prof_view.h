@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_
+#ifndef _NGX_PROF_VIEW_H_INCLUDED_
+#define _NGX_PROF_VIEW_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,22 +16,18 @@
 #include "ngx_prof_slot.h"
 
 
-void ngx_http_profiling_view_figures(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f,
-    const ngx_http_profiling_counts_t *counts);
-void ngx_http_profiling_view_memory_object(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_figures_t *f);
-void ngx_http_profiling_view_quantiles(ngx_http_profiling_json_t *j,
-    const char *key, const ngx_http_profiling_quantiles_t *q);
-void ngx_http_profiling_view_by_status(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_counts_t *counts);
-void ngx_http_profiling_view_worker(ngx_http_profiling_json_t *j,
-    const ngx_http_profiling_worker_t *w);
+void ngx_prof_view_figures(ngx_prof_json_t *j, const ngx_prof_figures_t *f,
+    const ngx_prof_counts_t *counts);
+void ngx_prof_view_memory_object(ngx_prof_json_t *j,
+    const ngx_prof_figures_t *f);
+void ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,
+    const ngx_prof_quantiles_t *q);
+void ngx_prof_view_by_status(ngx_prof_json_t *j,
+    const ngx_prof_counts_t *counts);
+void ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w);
 /* server and location of a label, or null */
-void ngx_http_profiling_view_place(ngx_http_profiling_json_t *j,
-    uint64_t label);
-void ngx_http_profiling_view_unavailable(ngx_http_profiling_json_t *j,
-    uint64_t unavailable);
+void ngx_prof_view_place(ngx_prof_json_t *j, uint64_t label);
+void ngx_prof_view_unavailable(ngx_prof_json_t *j, uint64_t unavailable);
 
 
-#endif /* _NGX_HTTP_PROFILING_VIEW_H_INCLUDED_ */
+#endif /* _NGX_PROF_VIEW_H_INCLUDED_ */

@@ -8,18 +8,18 @@
 #include "ngx_prof_text.h"
 
 
-static ngx_int_t ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w);
-static ngx_int_t ngx_http_profiling_work_step(void *data);
-static void ngx_http_profiling_work_handler(ngx_event_t *ev);
-static void ngx_http_profiling_work_cleanup(void *data);
+static ngx_int_t ngx_prof_work_slice(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_work_step(void *data);
+static void ngx_prof_work_handler(ngx_event_t *ev);
+static void ngx_prof_work_cleanup(void *data);
 
 
-ngx_http_profiling_work_t *
-ngx_http_profiling_work_create(ngx_http_request_t *r)
+ngx_prof_work_t *
+ngx_prof_work_create(ngx_http_request_t *r)
 {
-    ngx_http_profiling_work_t  *w;
+    ngx_prof_work_t  *w;
 
-    w = ngx_pcalloc(r->pool, sizeof(ngx_http_profiling_work_t));
+    w = ngx_pcalloc(r->pool, sizeof(ngx_prof_work_t));
     if (w == NULL) {
         return NULL;
     }
@@ -28,14 +28,14 @@ ngx_http_profiling_work_create(ngx_http_request_t *r)
     w->status = NGX_HTTP_OK;
     ngx_str_set(&w->type, "application/json; charset=utf-8");
 
-    ngx_http_profiling_text_init(&w->json.text, r->pool);
+    ngx_prof_text_init(&w->json.text, r->pool);
 
     return w;
 }
 
 
 ngx_int_t
-ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
+ngx_prof_work_run(ngx_prof_work_t *w)
 {
     ngx_int_t            rc;
     ngx_http_request_t  *r;
@@ -43,12 +43,12 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
 
     r = w->request;
 
-    w->snapshot = ngx_http_profiling_snapshot_create(r->pool, w->worker);
+    w->snapshot = ngx_prof_snapshot_create(r->pool, w->worker);
     if (w->snapshot == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_profiling_work_slice(w);
+    rc = ngx_prof_work_slice(w);
 
     if (rc != NGX_AGAIN) {
         return rc;
@@ -59,14 +59,14 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    cln->handler = ngx_http_profiling_work_cleanup;
+    cln->handler = ngx_prof_work_cleanup;
     cln->data = w;
 
-    ngx_http_profiling_event_init(&w->event, &w->connection,
-                                  ngx_http_profiling_work_handler,
-                                  r->connection->log);
+    ngx_prof_event_init(&w->event, &w->connection,
+                        ngx_prof_work_handler,
+                        r->connection->log);
 
-    ngx_http_profiling_answer_later(r);
+    ngx_prof_answer_later(r);
 
     ngx_post_event(&w->event, &ngx_posted_next_events);
 
@@ -77,19 +77,18 @@ ngx_http_profiling_work_run(ngx_http_profiling_work_t *w)
 /* NGX_AGAIN, or what the finished request returns */
 
 static ngx_int_t
-ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w)
+ngx_prof_work_slice(ngx_prof_work_t *w)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_profiling_slice(ngx_http_profiling_work_step, w);
+    rc = ngx_prof_slice(ngx_prof_work_step, w);
 
     if (rc == NGX_DONE && w->finish) {
         return w->finish(w);
     }
 
     if (rc == NGX_DONE) {
-        rc = ngx_http_profiling_send(w->request, w->status, &w->type,
-                                     &w->json.text);
+        rc = ngx_prof_send(w->request, w->status, &w->type, &w->json.text);
 
         /* what the client has not taken yet is nginx's, not ours */
 
@@ -101,11 +100,11 @@ ngx_http_profiling_work_slice(ngx_http_profiling_work_t *w)
 
 
 static ngx_int_t
-ngx_http_profiling_work_step(void *data)
+ngx_prof_work_step(void *data)
 {
-    ngx_http_profiling_work_t *w = data;
+    ngx_prof_work_t *w = data;
 
-    if (ngx_http_profiling_snapshot_next(w->snapshot) == NGX_AGAIN) {
+    if (ngx_prof_snapshot_next(w->snapshot) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
@@ -114,33 +113,33 @@ ngx_http_profiling_work_step(void *data)
 
 
 static void
-ngx_http_profiling_work_handler(ngx_event_t *ev)
+ngx_prof_work_handler(ngx_event_t *ev)
 {
-    ngx_int_t                   rc;
-    ngx_http_request_t         *r;
-    ngx_http_profiling_work_t  *w;
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+    ngx_prof_work_t     *w;
 
-    w = (ngx_http_profiling_work_t *)
-            ((u_char *) ev - offsetof(ngx_http_profiling_work_t, event));
+    w = (ngx_prof_work_t *)
+            ((u_char *) ev - offsetof(ngx_prof_work_t, event));
     r = w->request;
 
-    ngx_http_profiling_event_stop(ev);
+    ngx_prof_event_stop(ev);
 
-    rc = ngx_http_profiling_work_slice(w);
+    rc = ngx_prof_work_slice(w);
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 
-    ngx_http_profiling_answer(r, rc);
+    ngx_prof_answer(r, rc);
 }
 
 
 static void
-ngx_http_profiling_work_cleanup(void *data)
+ngx_prof_work_cleanup(void *data)
 {
-    ngx_http_profiling_work_t *w = data;
+    ngx_prof_work_t *w = data;
 
-    ngx_http_profiling_event_stop(&w->event);
+    ngx_prof_event_stop(&w->event);
 }

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_WORK_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_WORK_H_INCLUDED_
+#ifndef _NGX_PROF_WORK_H_INCLUDED_
+#define _NGX_PROF_WORK_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,45 +17,44 @@
 #include "ngx_prof_json.h"
 
 
-typedef struct ngx_http_profiling_work_s  ngx_http_profiling_work_t;
+typedef struct ngx_prof_work_s  ngx_prof_work_t;
 
-struct ngx_http_profiling_work_s {
-    ngx_http_request_t               *request;
-    ngx_http_profiling_snapshot_t    *snapshot;
-    ngx_http_profiling_json_t         json;     /* or its text alone */
+struct ngx_prof_work_s {
+    ngx_http_request_t     *request;
+    ngx_prof_snapshot_t    *snapshot;
+    ngx_prof_json_t         json;               /* or its text alone */
 
     /* one step of at most some 100 us: NGX_AGAIN, NGX_DONE or NGX_ERROR */
-    ngx_int_t                       (*step)(ngx_http_profiling_work_t *w);
-    ngx_uint_t                        next;     /* of the step, from 0 */
+    ngx_int_t             (*step)(ngx_prof_work_t *w);
+    ngx_uint_t              next;               /* of the step, from 0 */
 
     /* when it is done, instead of sending the text; NULL: send it */
-    ngx_int_t                       (*finish)(ngx_http_profiling_work_t *w);
+    ngx_int_t             (*finish)(ngx_prof_work_t *w);
 
     /* parameters */
-    ngx_pid_t                         worker;   /* 0: all */
-    ngx_uint_t                        count;
-    uint64_t                          since;    /* ms since the epoch */
-    ngx_uint_t                        open;     /* OpenMetrics */
+    ngx_pid_t               worker;             /* 0: all */
+    ngx_uint_t              count;
+    uint64_t                since;              /* ms since the epoch */
+    ngx_uint_t              open;               /* OpenMetrics */
 
-    uint64_t                          unavailable;  /* found by the steps */
-    ngx_uint_t                        status;   /* of the answer */
-    ngx_str_t                         type;
-    void                             *data;     /* of the step */
+    uint64_t                unavailable;            /* found by the steps */
+    ngx_uint_t              status;             /* of the answer */
+    ngx_str_t               type;
+    void                   *data;               /* of the step */
 
-    ngx_event_t                       event;
-    ngx_connection_t                  connection;
+    ngx_event_t             event;
+    ngx_connection_t        connection;
 };
 
 
 /* a work for a request, with an empty text and status 200 */
-ngx_http_profiling_work_t *ngx_http_profiling_work_create(
-    ngx_http_request_t *r);
+ngx_prof_work_t *ngx_prof_work_create(ngx_http_request_t *r);
 
 /*
  * Reads all slots into w->snapshot, then runs w->step until it is done, and
  * sends the text.  Returns what a content handler returns.
  */
-ngx_int_t ngx_http_profiling_work_run(ngx_http_profiling_work_t *w);
+ngx_int_t ngx_prof_work_run(ngx_prof_work_t *w);
 
 
-#endif /* _NGX_HTTP_PROFILING_WORK_H_INCLUDED_ */
+#endif /* _NGX_PROF_WORK_H_INCLUDED_ */

@@ -8,10 +8,10 @@
 
 
 /* requests that are found by address, a power of two, at least */
-#define NGX_HTTP_PROFILING_CONTEXT_CACHE  16384
+#define NGX_PROF_CONTEXT_CACHE  16384
 
 /* and streams */
-#define NGX_HTTP_PROFILING_CONTEXT_CARRY  4096
+#define NGX_PROF_CONTEXT_CARRY  4096
 
 
 /* the upstreams of this configuration, sorted by address */
@@ -20,48 +20,46 @@ typedef struct {
     ngx_http_upstream_srv_conf_t   *upstream;
     ngx_http_upstream_init_peer_pt  init;
     ngx_uint_t                      index;
-} ngx_http_profiling_peer_t;
+} ngx_prof_peer_t;
 
 
-static int ngx_libc_cdecl ngx_http_profiling_context_compare(const void *one,
+static int ngx_libc_cdecl ngx_prof_context_compare(const void *one,
     const void *two);
-static ngx_http_profiling_peer_t *ngx_http_profiling_context_peer(
-    ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us);
-static ngx_int_t ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
+static ngx_prof_peer_t *ngx_prof_context_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
-static void ngx_http_profiling_context_listening(ngx_cycle_t *cycle);
-static uint32_t ngx_http_profiling_context_server(const ngx_listening_t *ls);
-static ngx_http_profiling_request_t *ngx_http_profiling_context_entry(
-    uintptr_t r, ngx_http_profiling_context_t *owner);
-static ngx_uint_t ngx_http_profiling_context_alive(
-    const ngx_http_profiling_request_t *request);
-static ngx_http_profiling_request_t *ngx_http_profiling_context_bucket(
-    uintptr_t r);
+static ngx_int_t ngx_prof_context_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static void ngx_prof_context_listening(ngx_cycle_t *cycle);
+static uint32_t ngx_prof_context_server(const ngx_listening_t *ls);
+static ngx_prof_request_t *ngx_prof_context_entry(uintptr_t r,
+    ngx_prof_context_t *owner);
+static ngx_uint_t ngx_prof_context_alive(const ngx_prof_request_t *request);
+static ngx_prof_request_t *ngx_prof_context_bucket(uintptr_t r);
 
 
-ngx_http_profiling_context_t          ngx_http_profiling_latest = {
-    .request = NGX_HTTP_PROFILING_NO_REQUEST
+ngx_prof_context_t          ngx_prof_latest = {
+    .request = NGX_PROF_NO_REQUEST
 };
 
-ngx_uint_t                            ngx_http_profiling_context_conf;
-ngx_http_profiling_context_t         *ngx_http_profiling_contexts;
-ngx_connection_t                     *ngx_http_profiling_array;
-size_t                                ngx_http_profiling_array_size;
+ngx_uint_t                  ngx_prof_context_conf;
+ngx_prof_context_t         *ngx_prof_contexts;
+ngx_connection_t           *ngx_prof_array;
+size_t                      ngx_prof_array_size;
 
-ngx_event_t                          *ngx_http_profiling_reads;
-ngx_event_t                          *ngx_http_profiling_writes;
-ngx_uint_t                            ngx_http_profiling_array_n;
-uintptr_t                             ngx_http_profiling_base;
+ngx_event_t                          *ngx_prof_reads;
+ngx_event_t                          *ngx_prof_writes;
+ngx_uint_t                            ngx_prof_array_n;
+uintptr_t                             ngx_prof_base;
 
-ngx_http_profiling_listen_t          *ngx_http_profiling_listens;
-uintptr_t                             ngx_http_profiling_listening;
-ngx_uint_t                            ngx_http_profiling_listen_n;
-ngx_http_profiling_dispatch_t         ngx_http_profiling_dispatch;
+ngx_prof_listen_t          *ngx_prof_listens;
+uintptr_t                   ngx_prof_listening;
+ngx_uint_t                  ngx_prof_listen_n;
+ngx_prof_dispatch_t         ngx_prof_dispatch;
 
-static ngx_http_profiling_request_t  *ngx_http_profiling_requests;
-static ngx_uint_t                     ngx_http_profiling_requests_n;
-static ngx_http_profiling_context_t  *ngx_http_profiling_streams;
-static uint64_t                       ngx_http_profiling_lives;
+static ngx_prof_request_t  *ngx_prof_requests;
+static ngx_uint_t           ngx_prof_requests_n;
+static ngx_prof_context_t  *ngx_prof_streams;
+static uint64_t             ngx_prof_lives;
 
 
 /*
@@ -70,20 +68,20 @@ static uint64_t                       ngx_http_profiling_lives;
  */
 
 ngx_int_t
-ngx_http_profiling_context_init(ngx_conf_t *cf)
+ngx_prof_context_init(ngx_conf_t *cf)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_peer_t        *peer;
-    ngx_http_upstream_srv_conf_t    **us;
-    ngx_http_upstream_main_conf_t    *umcf;
-    ngx_http_profiling_main_conf_t   *mcf;
+    ngx_uint_t                      i;
+    ngx_prof_peer_t                *peer;
+    ngx_http_upstream_srv_conf_t  **us;
+    ngx_http_upstream_main_conf_t  *umcf;
+    ngx_prof_main_conf_t           *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
 
     if (ngx_array_init(&mcf->peers, cf->pool,
                        ngx_max(umcf->upstreams.nelts, 1),
-                       sizeof(ngx_http_profiling_peer_t))
+                       sizeof(ngx_prof_peer_t))
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -106,21 +104,21 @@ ngx_http_profiling_context_init(ngx_conf_t *cf)
         peer->init = us[i]->peer.init;
         peer->index = 0;
 
-        us[i]->peer.init = ngx_http_profiling_context_init_peer;
+        us[i]->peer.init = ngx_prof_context_init_peer;
     }
 
     ngx_qsort(mcf->peers.elts, mcf->peers.nelts,
-              sizeof(ngx_http_profiling_peer_t),
-              ngx_http_profiling_context_compare);
+              sizeof(ngx_prof_peer_t),
+              ngx_prof_context_compare);
 
     return NGX_OK;
 }
 
 
 static int ngx_libc_cdecl
-ngx_http_profiling_context_compare(const void *one, const void *two)
+ngx_prof_context_compare(const void *one, const void *two)
 {
-    const ngx_http_profiling_peer_t  *a, *b;
+    const ngx_prof_peer_t  *a, *b;
 
     a = one;
     b = two;
@@ -130,31 +128,29 @@ ngx_http_profiling_context_compare(const void *one, const void *two)
 
 
 void
-ngx_http_profiling_context_register(ngx_cycle_t *cycle,
-    ngx_http_profiling_zone_t *zone)
+ngx_prof_context_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
-    ngx_uint_t                       i;
-    ngx_http_profiling_peer_t       *peer;
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_uint_t             i;
+    ngx_prof_peer_t       *peer;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
     peer = mcf->peers.elts;
 
     for (i = 0; i < mcf->peers.nelts; i++) {
-        peer[i].index = ngx_http_profiling_zone_register_upstream(zone,
+        peer[i].index = ngx_prof_zone_register_upstream(zone,
                                                     &peer[i].upstream->host);
     }
 }
 
 
-static ngx_http_profiling_peer_t *
-ngx_http_profiling_context_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us)
+static ngx_prof_peer_t *
+ngx_prof_context_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_uint_t                       low, high, middle;
-    ngx_http_profiling_peer_t       *peer;
-    ngx_http_profiling_main_conf_t  *mcf;
+    ngx_uint_t             low, high, middle;
+    ngx_prof_peer_t       *peer;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_profiling_module);
 
@@ -182,23 +178,23 @@ ngx_http_profiling_context_peer(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
+ngx_prof_context_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_http_profiling_peer_t     *peer;
-    ngx_http_profiling_context_t  *owner;
-    ngx_http_profiling_request_t  *request;
+    ngx_prof_peer_t     *peer;
+    ngx_prof_context_t  *owner;
+    ngx_prof_request_t  *request;
 
-    peer = ngx_http_profiling_context_peer(r, us);
+    peer = ngx_prof_context_peer(r, us);
 
     if (peer == NULL) {
         return NGX_ERROR;
     }
 
-    owner = ngx_http_profiling_context_owner((uintptr_t) r->connection);
+    owner = ngx_prof_context_owner((uintptr_t) r->connection);
 
     if (owner && owner->request == (uintptr_t) r->main) {
-        request = ngx_http_profiling_context_entry((uintptr_t) r, owner);
+        request = ngx_prof_context_entry((uintptr_t) r, owner);
         request->upstream = (uint32_t) peer->index;
     }
 
@@ -209,24 +205,24 @@ ngx_http_profiling_context_init_peer(ngx_http_request_t *r,
 /* the kernel gives pages as they are written: most of these never are */
 
 void
-ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
+ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
 {
     u_char      *p;
     size_t       contexts, requests, streams, listens;
     ngx_uint_t   n;
 
-    for (n = NGX_HTTP_PROFILING_CONTEXT_CACHE;
+    for (n = NGX_PROF_CONTEXT_CACHE;
          n < cycle->connection_n;
          n *= 2)
     {
         /* void */
     }
 
-    contexts = cycle->connection_n * sizeof(ngx_http_profiling_context_t);
-    requests = n * sizeof(ngx_http_profiling_request_t);
-    streams = NGX_HTTP_PROFILING_CONTEXT_CARRY
-              * sizeof(ngx_http_profiling_context_t);
-    listens = cycle->listening.nelts * sizeof(ngx_http_profiling_listen_t);
+    contexts = cycle->connection_n * sizeof(ngx_prof_context_t);
+    requests = n * sizeof(ngx_prof_request_t);
+    streams = NGX_PROF_CONTEXT_CARRY
+              * sizeof(ngx_prof_context_t);
+    listens = cycle->listening.nelts * sizeof(ngx_prof_listen_t);
 
     p = mmap(NULL, contexts + requests + streams + listens,
              PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE,
@@ -240,38 +236,38 @@ ngx_http_profiling_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
         return;
     }
 
-    ngx_http_profiling_contexts = (void *) p;
-    ngx_http_profiling_requests = (void *) (p + contexts);
-    ngx_http_profiling_streams = (void *) (p + contexts + requests);
-    ngx_http_profiling_listens = (void *) (p + contexts + requests + streams);
-    ngx_http_profiling_requests_n = n;
+    ngx_prof_contexts = (void *) p;
+    ngx_prof_requests = (void *) (p + contexts);
+    ngx_prof_streams = (void *) (p + contexts + requests);
+    ngx_prof_listens = (void *) (p + contexts + requests + streams);
+    ngx_prof_requests_n = n;
 
-    ngx_http_profiling_context_listening(cycle);
+    ngx_prof_context_listening(cycle);
 
-    ngx_http_profiling_array = cycle->connections;
-    ngx_http_profiling_reads = cycle->read_events;
-    ngx_http_profiling_writes = cycle->write_events;
-    ngx_http_profiling_array_n = cycle->connection_n;
-    ngx_http_profiling_array_size = cycle->connection_n
+    ngx_prof_array = cycle->connections;
+    ngx_prof_reads = cycle->read_events;
+    ngx_prof_writes = cycle->write_events;
+    ngx_prof_array_n = cycle->connection_n;
+    ngx_prof_array_size = cycle->connection_n
                                     * sizeof(ngx_connection_t);
-    ngx_http_profiling_base = base;
-    ngx_http_profiling_context_conf = ngx_http_profiling_module.ctx_index;
+    ngx_prof_base = base;
+    ngx_prof_context_conf = ngx_http_profiling_module.ctx_index;
 
-    ngx_http_profiling_latest.request = 0;
+    ngx_prof_latest.request = 0;
 }
 
 
 void
-ngx_http_profiling_context_base(uintptr_t base)
+ngx_prof_context_base(uintptr_t base)
 {
-    ngx_http_profiling_base = base & ~(uintptr_t) 7;
+    ngx_prof_base = base & ~(uintptr_t) 7;
 }
 
 
 /* what samples tell of listening sockets is copied: nginx has it in a pool */
 
 static void
-ngx_http_profiling_context_listening(ngx_cycle_t *cycle)
+ngx_prof_context_listening(ngx_cycle_t *cycle)
 {
     ngx_uint_t        i;
     ngx_listening_t  *ls;
@@ -281,29 +277,29 @@ ngx_http_profiling_context_listening(ngx_cycle_t *cycle)
     for (i = 0; i < cycle->listening.nelts; i++) {
 
         if (ls[i].handler == ngx_http_init_connection) {
-            ngx_http_profiling_listens[i].http = 1;
-            ngx_http_profiling_listens[i].place =
-                                 ngx_http_profiling_context_server(&ls[i]);
+            ngx_prof_listens[i].http = 1;
+            ngx_prof_listens[i].place =
+                                 ngx_prof_context_server(&ls[i]);
         }
     }
 
-    ngx_http_profiling_listening = (uintptr_t) ls;
-    ngx_http_profiling_listen_n = cycle->listening.nelts;
+    ngx_prof_listening = (uintptr_t) ls;
+    ngx_prof_listen_n = cycle->listening.nelts;
 }
 
 
 /* the place + 1 of the server, if there is one alone that may answer */
 
 static uint32_t
-ngx_http_profiling_context_server(const ngx_listening_t *ls)
+ngx_prof_context_server(const ngx_listening_t *ls)
 {
-    ngx_http_port_t                *port;
-    ngx_http_addr_conf_t           *conf;
-    ngx_http_in_addr_t             *addr;
+    ngx_http_port_t       *port;
+    ngx_http_addr_conf_t  *conf;
+    ngx_http_in_addr_t    *addr;
 #if (NGX_HAVE_INET6)
-    ngx_http_in6_addr_t            *addr6;
+    ngx_http_in6_addr_t   *addr6;
 #endif
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_prof_loc_conf_t   *lcf;
 
     port = ls->servers;
 
@@ -337,35 +333,35 @@ ngx_http_profiling_context_server(const ngx_listening_t *ls)
 
 
 void
-ngx_http_profiling_context_carry(ngx_http_request_t *r)
+ngx_prof_context_carry(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t  *stream;
+    ngx_prof_context_t  *stream;
 
-    if (ngx_http_profiling_array_size == 0) {
+    if (ngx_prof_array_size == 0) {
         return;
     }
 
-    stream = ngx_http_profiling_context_carried((uintptr_t) r->connection);
+    stream = ngx_prof_context_carried((uintptr_t) r->connection);
 
     /* a newer one may take the entry of another: that is then unknown */
 
     stream->request = 0;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     stream->sent = 0;
-    ngx_http_profiling_context_note(stream, r);
+    ngx_prof_context_note(stream, r);
 }
 
 
 void
-ngx_http_profiling_context_drop(const ngx_connection_t *c)
+ngx_prof_context_drop(const ngx_connection_t *c)
 {
-    ngx_http_profiling_context_t  *stream;
+    ngx_prof_context_t  *stream;
 
-    if (ngx_http_profiling_array_size == 0) {
+    if (ngx_prof_array_size == 0) {
         return;
     }
 
-    stream = ngx_http_profiling_context_carried((uintptr_t) c);
+    stream = ngx_prof_context_carried((uintptr_t) c);
 
     if (stream->connection == (uintptr_t) c) {
         stream->request = 0;
@@ -373,24 +369,22 @@ ngx_http_profiling_context_drop(const ngx_connection_t *c)
 }
 
 
-ngx_http_profiling_context_t *
-ngx_http_profiling_context_owner(uintptr_t client)
+ngx_prof_context_t *
+ngx_prof_context_owner(uintptr_t client)
 {
-    const ngx_connection_t        *c;
-    ngx_http_profiling_context_t  *context;
+    const ngx_connection_t  *c;
+    ngx_prof_context_t      *context;
 
-    if (ngx_http_profiling_array_size == 0) {
+    if (ngx_prof_array_size == 0) {
         return NULL;
     }
 
     c = (const ngx_connection_t *) client;
 
-    if (client - (uintptr_t) ngx_http_profiling_array
-        >= ngx_http_profiling_array_size)
-    {
-        context = ngx_http_profiling_context_is_latest(c)
-                  ? &ngx_http_profiling_latest
-                  : ngx_http_profiling_context_carried(client);
+    if (client - (uintptr_t) ngx_prof_array >= ngx_prof_array_size) {
+        context = ngx_prof_context_is_latest(c)
+                  ? &ngx_prof_latest
+                  : ngx_prof_context_carried(client);
 
         return (context->request && context->connection == client) ? context
                                                                    : NULL;
@@ -398,17 +392,17 @@ ngx_http_profiling_context_owner(uintptr_t client)
 
     /* it lies in nginx's table, perhaps amid a connection */
 
-    if ((client - (uintptr_t) ngx_http_profiling_array)
+    if ((client - (uintptr_t) ngx_prof_array)
         % sizeof(ngx_connection_t))
     {
         return NULL;
     }
 
-    if (ngx_http_profiling_context_is_latest(c)) {
-        return &ngx_http_profiling_latest;
+    if (ngx_prof_context_is_latest(c)) {
+        return &ngx_prof_latest;
     }
 
-    context = ngx_http_profiling_context(c);
+    context = ngx_prof_context(c);
 
     return (context->request && context->number == c->number) ? context
                                                               : NULL;
@@ -416,50 +410,49 @@ ngx_http_profiling_context_owner(uintptr_t client)
 
 
 void
-ngx_http_profiling_context_located(ngx_http_request_t *r)
+ngx_prof_context_located(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t  *owner;
-    ngx_http_profiling_request_t  *request;
+    ngx_prof_context_t  *owner;
+    ngx_prof_request_t  *request;
 
-    owner = ngx_http_profiling_context_owner((uintptr_t) r->connection);
+    owner = ngx_prof_context_owner((uintptr_t) r->connection);
 
     if (owner == NULL || owner->request != (uintptr_t) r->main) {
         return;
     }
 
     if (r == r->main) {
-        owner->place = ngx_http_profiling_context_place(r);
+        owner->place = ngx_prof_context_place(r);
         return;
     }
 
-    request = ngx_http_profiling_context_entry((uintptr_t) r, owner);
-    request->place = (uint32_t) ngx_http_profiling_context_place(r);
+    request = ngx_prof_context_entry((uintptr_t) r, owner);
+    request->place = (uint32_t) ngx_prof_context_place(r);
     owner->subs++;
 }
 
 
 void
-ngx_http_profiling_context_known(ngx_http_profiling_context_t *owner)
+ngx_prof_context_known(ngx_prof_context_t *owner)
 {
-    (void) ngx_http_profiling_context_entry(owner->request, owner);
+    (void) ngx_prof_context_entry(owner->request, owner);
 }
 
 
 /* 4 places to choose from: its own, or one that holds nothing any more */
 
-static ngx_http_profiling_request_t *
-ngx_http_profiling_context_entry(uintptr_t r,
-    ngx_http_profiling_context_t *owner)
+static ngx_prof_request_t *
+ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
 {
-    ngx_uint_t                     i;
-    ngx_http_profiling_request_t  *bucket, *request;
+    ngx_uint_t           i;
+    ngx_prof_request_t  *bucket, *request;
 
     if (owner->life == 0) {
         owner->subs = 0;
-        owner->life = ++ngx_http_profiling_lives;
+        owner->life = ++ngx_prof_lives;
     }
 
-    bucket = ngx_http_profiling_context_bucket(r);
+    bucket = ngx_prof_context_bucket(r);
     request = &bucket[r >> 8 & 3];
 
     for (i = 0; i < 4; i++) {
@@ -469,7 +462,7 @@ ngx_http_profiling_context_entry(uintptr_t r,
             break;
         }
 
-        if (!ngx_http_profiling_context_alive(&bucket[i])) {
+        if (!ngx_prof_context_alive(&bucket[i])) {
             request = &bucket[i];
         }
     }
@@ -494,32 +487,32 @@ ngx_http_profiling_context_entry(uintptr_t r,
 
 
 static ngx_uint_t
-ngx_http_profiling_context_alive(const ngx_http_profiling_request_t *request)
+ngx_prof_context_alive(const ngx_prof_request_t *request)
 {
-    const ngx_http_profiling_context_t  *owner;
+    const ngx_prof_context_t  *owner;
 
     if (request->request == 0) {
         return 0;
     }
 
-    owner = ngx_http_profiling_context_owner(request->client);
+    owner = ngx_prof_context_owner(request->client);
 
     return owner && owner->life == request->life;
 }
 
 
-const ngx_http_profiling_request_t *
-ngx_http_profiling_context_request(uintptr_t r)
+const ngx_prof_request_t *
+ngx_prof_context_request(uintptr_t r)
 {
-    ngx_uint_t                           i;
-    const ngx_http_profiling_request_t  *bucket;
+    ngx_uint_t                 i;
+    const ngx_prof_request_t  *bucket;
 
-    bucket = ngx_http_profiling_context_bucket(r);
+    bucket = ngx_prof_context_bucket(r);
 
     for (i = 0; i < 4; i++) {
 
         if (bucket[i].request == r) {
-            return ngx_http_profiling_context_alive(&bucket[i]) ? &bucket[i]
+            return ngx_prof_context_alive(&bucket[i]) ? &bucket[i]
                                                                 : NULL;
         }
     }
@@ -528,25 +521,25 @@ ngx_http_profiling_context_request(uintptr_t r)
 }
 
 
-static ngx_http_profiling_request_t *
-ngx_http_profiling_context_bucket(uintptr_t r)
+static ngx_prof_request_t *
+ngx_prof_context_bucket(uintptr_t r)
 {
-    return &ngx_http_profiling_requests[(r >> 4) * 0x9e3779b97f4a7c15ULL >> 32
-                                       & (ngx_http_profiling_requests_n - 4)];
+    return &ngx_prof_requests[(r >> 4) * 0x9e3779b97f4a7c15ULL >> 32
+                             & (ngx_prof_requests_n - 4)];
 }
 
 
 /* 4 places to choose from: its own, or one that holds nothing any more */
 
-ngx_http_profiling_context_t *
-ngx_http_profiling_context_carried(uintptr_t c)
+ngx_prof_context_t *
+ngx_prof_context_carried(uintptr_t c)
 {
-    ngx_uint_t                     i;
-    ngx_http_profiling_context_t  *bucket, *stream;
+    ngx_uint_t           i;
+    ngx_prof_context_t  *bucket, *stream;
 
-    bucket = &ngx_http_profiling_streams[
+    bucket = &ngx_prof_streams[
                                      (c >> 4) * 0x9e3779b97f4a7c15ULL >> 40
-                                     & (NGX_HTTP_PROFILING_CONTEXT_CARRY - 4)];
+                                     & (NGX_PROF_CONTEXT_CARRY - 4)];
     stream = &bucket[c >> 8 & 3];
 
     for (i = 0; i < 4; i++) {

@@ -13,8 +13,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CONTEXT_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CONTEXT_H_INCLUDED_
+#ifndef _NGX_PROF_CONTEXT_H_INCLUDED_
+#define _NGX_PROF_CONTEXT_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -43,30 +43,30 @@ typedef struct {
     uint64_t                      place;    /* + 1 */
     uint64_t                      sent;     /* of a stream: its header */
     uint64_t                      subs;     /* noted, if there is a life */
-} ngx_http_profiling_context_t;
+} ngx_prof_context_t;
 
 
 /*
  * The request that began last.  It goes to the table when another begins:
  * most have ended by then.  In a worker that is not profiled the request is
- * NGX_HTTP_PROFILING_NO_REQUEST, so that none begins.
+ * NGX_PROF_NO_REQUEST, so that none begins.
  */
-#define NGX_HTTP_PROFILING_NO_REQUEST  ((uintptr_t) -1)
+#define NGX_PROF_NO_REQUEST  ((uintptr_t) -1)
 
-extern ngx_http_profiling_context_t   ngx_http_profiling_latest
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_context_t   ngx_prof_latest
+    NGX_PROF_HIDDEN;
 
 /* the module's number, nearer than in its public structure */
-extern ngx_uint_t                     ngx_http_profiling_context_conf
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_uint_t                     ngx_prof_context_conf
+    NGX_PROF_HIDDEN;
 
 /* by the worker, when it starts; the size is in bytes */
-extern ngx_http_profiling_context_t  *ngx_http_profiling_contexts
-    NGX_HTTP_PROFILING_HIDDEN;
-extern ngx_connection_t              *ngx_http_profiling_array
-    NGX_HTTP_PROFILING_HIDDEN;
-extern size_t                         ngx_http_profiling_array_size
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_context_t  *ngx_prof_contexts
+    NGX_PROF_HIDDEN;
+extern ngx_connection_t              *ngx_prof_array
+    NGX_PROF_HIDDEN;
+extern size_t                         ngx_prof_array_size
+    NGX_PROF_HIDDEN;
 
 
 struct epoll_event;
@@ -89,66 +89,64 @@ typedef struct {
      */
     int                        own;
     int                        ep;
-} ngx_http_profiling_dispatch_t;
+} ngx_prof_dispatch_t;
 
 
-extern ngx_http_profiling_dispatch_t  ngx_http_profiling_dispatch
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_dispatch_t  ngx_prof_dispatch
+    NGX_PROF_HIDDEN;
 
 
 /* on: passes are those of a trace; off: no more */
 
 static ngx_inline void
-ngx_http_profiling_dispatch_divert(ngx_uint_t on)
+ngx_prof_dispatch_divert(ngx_uint_t on)
 {
-    ngx_http_profiling_dispatch.ep = on ? -1 : ngx_http_profiling_dispatch.own;
+    ngx_prof_dispatch.ep = on ? -1 : ngx_prof_dispatch.own;
 }
 
 
 /* master, in postconfiguration and when the configuration is in force */
-ngx_int_t ngx_http_profiling_context_init(ngx_conf_t *cf);
-void ngx_http_profiling_context_register(ngx_cycle_t *cycle,
-    ngx_http_profiling_zone_t *zone);
+ngx_int_t ngx_prof_context_init(ngx_conf_t *cf);
+void ngx_prof_context_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
 /*
  * Worker: base is where the scan of the stack begins until the event loop has
  * told a better place: the address of a frame that handlers are called below.
  */
-void ngx_http_profiling_context_init_process(ngx_cycle_t *cycle,
-    uintptr_t base);
+void ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base);
 
 /*
  * Worker: the address up to which the stack belongs to what the event loop
  * calls.  What lies above is the loop's own frame, whose unused places keep
  * connections of earlier events.
  */
-void ngx_http_profiling_context_base(uintptr_t base);
+void ngx_prof_context_base(uintptr_t base);
 
 
 /* worker: the table's entry of a connection of nginx's, else NULL */
 
-static ngx_inline ngx_http_profiling_context_t *
-ngx_http_profiling_context(const ngx_connection_t *c)
+static ngx_inline ngx_prof_context_t *
+ngx_prof_context(const ngx_connection_t *c)
 {
     uintptr_t  offset;
 
-    offset = (uintptr_t) c - (uintptr_t) ngx_http_profiling_array;
+    offset = (uintptr_t) c - (uintptr_t) ngx_prof_array;
 
-    if (offset >= ngx_http_profiling_array_size) {
+    if (offset >= ngx_prof_array_size) {
         return NULL;
     }
 
-    return &ngx_http_profiling_contexts[c - ngx_http_profiling_array];
+    return &ngx_prof_contexts[c - ngx_prof_array];
 }
 
 
 /* worker, and its signal handlers: does it serve the request above? */
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_context_is_latest(const ngx_connection_t *c)
+ngx_prof_context_is_latest(const ngx_connection_t *c)
 {
-    return ngx_http_profiling_latest.request != 0
-           && ngx_http_profiling_latest.connection == (uintptr_t) c;
+    return ngx_prof_latest.request != 0
+           && ngx_prof_latest.connection == (uintptr_t) c;
 }
 
 
@@ -157,28 +155,28 @@ ngx_http_profiling_context_is_latest(const ngx_connection_t *c)
  * table, else NULL.
  */
 
-static ngx_inline ngx_http_profiling_context_t *
-ngx_http_profiling_context_find(const ngx_connection_t *c)
+static ngx_inline ngx_prof_context_t *
+ngx_prof_context_find(const ngx_connection_t *c)
 {
-    return ngx_http_profiling_context_is_latest(c)
-           ? &ngx_http_profiling_latest : ngx_http_profiling_context(c);
+    return ngx_prof_context_is_latest(c)
+           ? &ngx_prof_latest : ngx_prof_context(c);
 }
 
 
 /* the same of the connection with an index in nginx's table, never NULL */
 
-static ngx_inline ngx_http_profiling_context_t *
-ngx_http_profiling_context_at(ngx_uint_t i)
+static ngx_inline ngx_prof_context_t *
+ngx_prof_context_at(ngx_uint_t i)
 {
-    return ngx_http_profiling_context_is_latest(&ngx_http_profiling_array[i])
-           ? &ngx_http_profiling_latest : &ngx_http_profiling_contexts[i];
+    return ngx_prof_context_is_latest(&ngx_prof_array[i])
+           ? &ngx_prof_latest : &ngx_prof_contexts[i];
 }
 
 
 /* worker: whether a connection serves a request, or streams */
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_context_active(const ngx_http_profiling_context_t *context)
+ngx_prof_context_active(const ngx_prof_context_t *context)
 {
     return context->request != 0 || context->streams;
 }
@@ -187,11 +185,11 @@ ngx_http_profiling_context_active(const ngx_http_profiling_context_t *context)
 /* worker: the place + 1 of a request, as labels have it */
 
 static ngx_inline uint64_t
-ngx_http_profiling_context_place(const ngx_http_request_t *r)
+ngx_prof_context_place(const ngx_http_request_t *r)
 {
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_prof_loc_conf_t  *lcf;
 
-    lcf = r->loc_conf[ngx_http_profiling_context_conf];
+    lcf = r->loc_conf[ngx_prof_context_conf];
 
     return lcf->place + 1;
 }
@@ -200,13 +198,12 @@ ngx_http_profiling_context_place(const ngx_http_request_t *r)
 /* worker: a connection begins to serve a request */
 
 static ngx_inline void
-ngx_http_profiling_context_note(ngx_http_profiling_context_t *context,
-    ngx_http_request_t *r)
+ngx_prof_context_note(ngx_prof_context_t *context, ngx_http_request_t *r)
 {
     context->connection = (uintptr_t) r->connection;
     context->life = 0;
-    context->start = ngx_http_profiling_process.slot->pass_start;
-    context->place = ngx_http_profiling_context_place(r);
+    context->start = ngx_prof_process.slot->pass_start;
+    context->place = ngx_prof_context_place(r);
 
     /* a signal handler that finds the request finds the rest set */
 
@@ -219,26 +216,25 @@ ngx_http_profiling_context_note(ngx_http_profiling_context_t *context,
  * Worker: a stream, by its own connection outside nginx's table, has begun;
  * or it has ended.
  */
-void ngx_http_profiling_context_carry(ngx_http_request_t *r);
-void ngx_http_profiling_context_drop(const ngx_connection_t *c);
+void ngx_prof_context_carry(ngx_http_request_t *r);
+void ngx_prof_context_drop(const ngx_connection_t *c);
 
 
 /*
  * Worker, and its signal handlers: what is noted of the request that the
  * connection of a client, or of a stream, serves, by its address; NULL: none.
  */
-ngx_http_profiling_context_t *ngx_http_profiling_context_owner(
-    uintptr_t client);
+ngx_prof_context_t *ngx_prof_context_owner(uintptr_t client);
 
 
 /*
  * Worker: notes where a request is that is not the latest one: a subrequest
  * is known from then on.
  */
-void ngx_http_profiling_context_located(ngx_http_request_t *r);
+void ngx_prof_context_located(ngx_http_request_t *r);
 
 /* worker: a request is to be found by its own address */
-void ngx_http_profiling_context_known(ngx_http_profiling_context_t *owner);
+void ngx_prof_context_known(ngx_prof_context_t *owner);
 
 
 /* for context_label.c */
@@ -256,19 +252,19 @@ typedef struct {
     uint64_t             life;
     uint32_t             place;         /* + 1, of a subrequest */
     uint32_t             upstream;
-} ngx_http_profiling_request_t;
+} ngx_prof_request_t;
 
 
-extern ngx_event_t                   *ngx_http_profiling_reads
-    NGX_HTTP_PROFILING_HIDDEN;
-extern ngx_event_t                   *ngx_http_profiling_writes
-    NGX_HTTP_PROFILING_HIDDEN;
-extern ngx_uint_t                     ngx_http_profiling_array_n
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_event_t                   *ngx_prof_reads
+    NGX_PROF_HIDDEN;
+extern ngx_event_t                   *ngx_prof_writes
+    NGX_PROF_HIDDEN;
+extern ngx_uint_t                     ngx_prof_array_n
+    NGX_PROF_HIDDEN;
 
 /* where the stack begins to belong to what the event loop calls */
-extern uintptr_t                      ngx_http_profiling_base
-    NGX_HTTP_PROFILING_HIDDEN;
+extern uintptr_t                      ngx_prof_base
+    NGX_PROF_HIDDEN;
 
 
 /* a listening socket, indexed like nginx's */
@@ -276,24 +272,23 @@ extern uintptr_t                      ngx_http_profiling_base
 typedef struct {
     uint32_t             http;
     uint32_t             place;         /* + 1, of its server if it is one */
-} ngx_http_profiling_listen_t;
+} ngx_prof_listen_t;
 
 
-extern ngx_http_profiling_listen_t   *ngx_http_profiling_listens
-    NGX_HTTP_PROFILING_HIDDEN;
-extern uintptr_t                      ngx_http_profiling_listening
-    NGX_HTTP_PROFILING_HIDDEN;
-extern ngx_uint_t                     ngx_http_profiling_listen_n
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_listen_t   *ngx_prof_listens
+    NGX_PROF_HIDDEN;
+extern uintptr_t                      ngx_prof_listening
+    NGX_PROF_HIDDEN;
+extern ngx_uint_t                     ngx_prof_listen_n
+    NGX_PROF_HIDDEN;
 
 
 /*
  * Signal-safe: the entry of a request that is alive, or NULL; and that which a
  * stream has, or would take, by the address of its connection.
  */
-const ngx_http_profiling_request_t *ngx_http_profiling_context_request(
-    uintptr_t r);
-ngx_http_profiling_context_t *ngx_http_profiling_context_carried(uintptr_t c);
+const ngx_prof_request_t *ngx_prof_context_request(uintptr_t r);
+ngx_prof_context_t *ngx_prof_context_carried(uintptr_t c);
 
 
-#endif /* _NGX_HTTP_PROFILING_CONTEXT_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONTEXT_H_INCLUDED_ */

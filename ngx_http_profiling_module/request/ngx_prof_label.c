@@ -13,19 +13,19 @@
 
 /* registers that a function has to save before it uses them, at most */
 #if defined(__aarch64__)
-#define NGX_HTTP_PROFILING_CONTEXT_SAVED  12
+#define NGX_PROF_CONTEXT_SAVED  12
 #else
-#define NGX_HTTP_PROFILING_CONTEXT_SAVED  6
+#define NGX_PROF_CONTEXT_SAVED  6
 #endif
 
 /* requests that are found on a stack, from the outermost on */
-#define NGX_HTTP_PROFILING_CONTEXT_FOUND  8
+#define NGX_PROF_CONTEXT_FOUND  8
 
 /* bytes that the function which waits for events may have */
-#define NGX_HTTP_PROFILING_CONTEXT_CODE   4096
+#define NGX_PROF_CONTEXT_CODE   4096
 
 /* the stack is read where a sanitizer believes it to be nobody's */
-#define ngx_http_profiling_unchecked                                          \
+#define ngx_prof_unchecked                                                    \
     __attribute__((no_sanitize("address", "thread")))
 
 
@@ -34,13 +34,13 @@
 typedef struct {
     const uintptr_t     *lo;
     const uintptr_t     *hi;        /* the one after the last */
-} ngx_http_profiling_span_t;
+} ngx_prof_span_t;
 
 
 typedef struct {
-    ngx_uint_t                 n;
-    ngx_http_profiling_span_t  span[NGX_HTTP_PROFILING_FRAMES + 2];
-} ngx_http_profiling_spans_t;
+    ngx_uint_t       n;
+    ngx_prof_span_t  span[NGX_PROF_FRAMES + 2];
+} ngx_prof_spans_t;
 
 
 /* a request whose connection, or stream's, is on the stack */
@@ -50,48 +50,38 @@ typedef struct {
     uint64_t             subs;      /* the life of its subrequests, 0: none */
     uint32_t             label;
     ngx_uint_t           n;         /* words of the stack that point to it */
-} ngx_http_profiling_found_t;
+} ngx_prof_found_t;
 
 
-static uintptr_t ngx_http_profiling_context_running(
-    const ngx_http_profiling_context_t *owner,
-    const ngx_http_profiling_spans_t *spans, uintptr_t otherwise);
-static uint32_t ngx_http_profiling_context_place_of(
-    const ngx_http_profiling_context_t *owner, uintptr_t r);
-static uint32_t ngx_http_profiling_context_request_label(
-    const ngx_http_profiling_context_t *owner,
-    const ngx_http_profiling_spans_t *spans);
-static ngx_int_t ngx_http_profiling_context_index(uintptr_t word);
-static ngx_uint_t ngx_http_profiling_context_dispatched(void);
-static ngx_uint_t ngx_http_profiling_context_listed(ngx_uint_t i);
-static void ngx_http_profiling_context_whole(ngx_http_profiling_spans_t *spans,
-    uintptr_t sp);
-static void ngx_http_profiling_context_saved(ngx_http_profiling_spans_t *spans,
-    uintptr_t sp, const ngx_http_profiling_unwind_cache_t *walk);
-static uint32_t ngx_http_profiling_context_label_of(
-    const ngx_http_profiling_spans_t *spans);
-static ngx_int_t ngx_http_profiling_context_outermost(
-    const ngx_http_profiling_spans_t *spans, ngx_uint_t listed);
-static uint32_t ngx_http_profiling_context_elect(
-    const ngx_http_profiling_spans_t *spans);
-static ngx_uint_t ngx_http_profiling_context_gather(
-    const ngx_http_profiling_spans_t *spans,
-    ngx_http_profiling_found_t *found);
-static ngx_uint_t ngx_http_profiling_context_add(uintptr_t word,
-    const ngx_http_profiling_spans_t *spans, ngx_http_profiling_found_t *found,
-    ngx_uint_t n);
-static ngx_uint_t ngx_http_profiling_context_found(uintptr_t word,
-    const ngx_http_profiling_spans_t *spans,
-    ngx_http_profiling_found_t *found);
-static uint32_t ngx_http_profiling_context_state_of(uint32_t label,
-    uint32_t first);
-static const ngx_http_profiling_context_t *ngx_http_profiling_context_served(
-    ngx_uint_t i);
-static uint32_t ngx_http_profiling_context_connection(ngx_uint_t i,
-    const ngx_http_profiling_spans_t *spans);
-static uint32_t ngx_http_profiling_context_client(ngx_uint_t i,
-    const ngx_http_profiling_spans_t *spans);
-static uint32_t ngx_http_profiling_context_state(const ngx_connection_t *c);
+static uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
+    const ngx_prof_spans_t *spans, uintptr_t otherwise);
+static uint32_t ngx_prof_context_place_of(const ngx_prof_context_t *owner,
+    uintptr_t r);
+static uint32_t ngx_prof_context_request_label(const ngx_prof_context_t *owner,
+    const ngx_prof_spans_t *spans);
+static ngx_int_t ngx_prof_context_index(uintptr_t word);
+static ngx_uint_t ngx_prof_context_dispatched(void);
+static ngx_uint_t ngx_prof_context_listed(ngx_uint_t i);
+static void ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp);
+static void ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
+    const ngx_prof_unwind_cache_t *walk);
+static uint32_t ngx_prof_context_label_of(const ngx_prof_spans_t *spans);
+static ngx_int_t ngx_prof_context_outermost(const ngx_prof_spans_t *spans,
+    ngx_uint_t listed);
+static uint32_t ngx_prof_context_elect(const ngx_prof_spans_t *spans);
+static ngx_uint_t ngx_prof_context_gather(const ngx_prof_spans_t *spans,
+    ngx_prof_found_t *found);
+static ngx_uint_t ngx_prof_context_add(uintptr_t word,
+    const ngx_prof_spans_t *spans, ngx_prof_found_t *found, ngx_uint_t n);
+static ngx_uint_t ngx_prof_context_found(uintptr_t word,
+    const ngx_prof_spans_t *spans, ngx_prof_found_t *found);
+static uint32_t ngx_prof_context_state_of(uint32_t label, uint32_t first);
+static const ngx_prof_context_t *ngx_prof_context_served(ngx_uint_t i);
+static uint32_t ngx_prof_context_connection(ngx_uint_t i,
+    const ngx_prof_spans_t *spans);
+static uint32_t ngx_prof_context_client(ngx_uint_t i,
+    const ngx_prof_spans_t *spans);
+static uint32_t ngx_prof_context_state(const ngx_connection_t *c);
 
 
 /*
@@ -100,14 +90,14 @@ static uint32_t ngx_http_profiling_context_state(const ngx_connection_t *c);
  * called it, or have woken it.
  */
 
-ngx_http_profiling_unchecked
+ngx_prof_unchecked
 static uintptr_t
-ngx_http_profiling_context_running(const ngx_http_profiling_context_t *owner,
-    const ngx_http_profiling_spans_t *spans, uintptr_t otherwise)
+ngx_prof_context_running(const ngx_prof_context_t *owner,
+    const ngx_prof_spans_t *spans, uintptr_t otherwise)
 {
-    ngx_uint_t                           k;
-    const uintptr_t                     *word;
-    const ngx_http_profiling_request_t  *request;
+    ngx_uint_t                 k;
+    const uintptr_t           *word;
+    const ngx_prof_request_t  *request;
 
     if (owner->life == 0 || owner->subs == 0) {
         return otherwise;
@@ -121,7 +111,7 @@ ngx_http_profiling_context_running(const ngx_http_profiling_context_t *owner,
                 return owner->request;
             }
 
-            request = ngx_http_profiling_context_request(*word);
+            request = ngx_prof_context_request(*word);
 
             if (request && request->life == owner->life) {
                 return request->request;
@@ -134,13 +124,12 @@ ngx_http_profiling_context_running(const ngx_http_profiling_context_t *owner,
 
 
 static uint32_t
-ngx_http_profiling_context_place_of(const ngx_http_profiling_context_t *owner,
-    uintptr_t r)
+ngx_prof_context_place_of(const ngx_prof_context_t *owner, uintptr_t r)
 {
-    const ngx_http_profiling_request_t  *request;
+    const ngx_prof_request_t  *request;
 
     request = (r == owner->request) ? NULL
-                                    : ngx_http_profiling_context_request(r);
+                                    : ngx_prof_context_request(r);
 
     return request ? request->place : (uint32_t) owner->place;
 }
@@ -149,51 +138,50 @@ ngx_http_profiling_context_place_of(const ngx_http_profiling_context_t *owner,
 /* of one that no upstream's event serves */
 
 static uint32_t
-ngx_http_profiling_context_request_label(
-    const ngx_http_profiling_context_t *owner,
-    const ngx_http_profiling_spans_t *spans)
+ngx_prof_context_request_label(const ngx_prof_context_t *owner,
+    const ngx_prof_spans_t *spans)
 {
     uintptr_t                r;
     ngx_uint_t               sent;
     const ngx_connection_t  *c;
 
-    r = ngx_http_profiling_context_running(owner, spans, owner->request);
+    r = ngx_prof_context_running(owner, spans, owner->request);
 
-    if (owner->start == ngx_http_profiling_loop_pass_start()) {
+    if (owner->start == ngx_prof_loop_pass_start()) {
         sent = 0;
 
     } else {
         c = (const ngx_connection_t *) owner->connection;
-        sent = ngx_http_profiling_context(c) ? c->sent > 0 : owner->sent > 0;
+        sent = ngx_prof_context(c) ? c->sent > 0 : owner->sent > 0;
     }
 
-    return ngx_http_profiling_label(
-                               ngx_http_profiling_context_place_of(owner, r),
-                               0, sent ? NGX_HTTP_PROFILING_STATE_WRITE
-                                       : NGX_HTTP_PROFILING_STATE_PHASE);
+    return ngx_prof_label(
+                               ngx_prof_context_place_of(owner, r),
+                               0, sent ? NGX_PROF_STATE_WRITE
+                                       : NGX_PROF_STATE_PHASE);
 }
 
 
 /* the index of the connection that a word points to, or to whose event */
 
 static ngx_int_t
-ngx_http_profiling_context_index(uintptr_t word)
+ngx_prof_context_index(uintptr_t word)
 {
     uintptr_t  offset, size;
 
-    size = ngx_http_profiling_array_size;
-    offset = word - (uintptr_t) ngx_http_profiling_array;
+    size = ngx_prof_array_size;
+    offset = word - (uintptr_t) ngx_prof_array;
 
     if (offset < size) {
         return (offset % sizeof(ngx_connection_t) == 0)
                ? (ngx_int_t) (offset / sizeof(ngx_connection_t)) : NGX_ERROR;
     }
 
-    size = ngx_http_profiling_array_n * sizeof(ngx_event_t);
-    offset = word - (uintptr_t) ngx_http_profiling_reads;
+    size = ngx_prof_array_n * sizeof(ngx_event_t);
+    offset = word - (uintptr_t) ngx_prof_reads;
 
     if (offset >= size) {
-        offset = word - (uintptr_t) ngx_http_profiling_writes;
+        offset = word - (uintptr_t) ngx_prof_writes;
     }
 
     if (offset < size && offset % sizeof(ngx_event_t) == 0) {
@@ -209,37 +197,37 @@ ngx_http_profiling_context_index(uintptr_t word)
  * then lies where that of epoll_wait() did, and leads to the same function.
  */
 
-ngx_http_profiling_unchecked
+ngx_prof_unchecked
 static ngx_uint_t
-ngx_http_profiling_context_dispatched(void)
+ngx_prof_context_dispatched(void)
 {
     uintptr_t  caller, address;
 
-    caller = ngx_http_profiling_dispatch.caller;
-    address = ((const uintptr_t *) ngx_http_profiling_base)[-1];
+    caller = ngx_prof_dispatch.caller;
+    address = ((const uintptr_t *) ngx_prof_base)[-1];
 
-    return ngx_http_profiling_dispatch.n > 0
+    return ngx_prof_dispatch.n > 0
            && caller
-           && address - caller + NGX_HTTP_PROFILING_CONTEXT_CODE
-              < 2 * NGX_HTTP_PROFILING_CONTEXT_CODE;
+           && address - caller + NGX_PROF_CONTEXT_CODE
+              < 2 * NGX_PROF_CONTEXT_CODE;
 }
 
 
 /* is a connection among those that this pass has events for? */
 
 static ngx_uint_t
-ngx_http_profiling_context_listed(ngx_uint_t i)
+ngx_prof_context_listed(ngx_uint_t i)
 {
     ngx_int_t  n;
     uintptr_t  c;
 
-    c = (uintptr_t) &ngx_http_profiling_array[i];
+    c = (uintptr_t) &ngx_prof_array[i];
 
-    for (n = 0; n < ngx_http_profiling_dispatch.n; n++) {
+    for (n = 0; n < ngx_prof_dispatch.n; n++) {
 
         /* the lowest bit tells instances of an event apart */
 
-        if (((uintptr_t) ngx_http_profiling_dispatch.events[n].data.ptr
+        if (((uintptr_t) ngx_prof_dispatch.events[n].data.ptr
              & ~(uintptr_t) 1)
             == c)
         {
@@ -254,12 +242,11 @@ ngx_http_profiling_context_listed(ngx_uint_t i)
 /* all of the stack between the loop's frame and sp */
 
 static void
-ngx_http_profiling_context_whole(ngx_http_profiling_spans_t *spans,
-    uintptr_t sp)
+ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp)
 {
     spans->n = 1;
     spans->span[0].lo = (const uintptr_t *) ((sp + 7) & ~(uintptr_t) 7);
-    spans->span[0].hi = (const uintptr_t *) ngx_http_profiling_base;
+    spans->span[0].hi = (const uintptr_t *) ngx_prof_base;
 }
 
 
@@ -271,12 +258,12 @@ ngx_http_profiling_context_whole(ngx_http_profiling_spans_t *spans,
  */
 
 static void
-ngx_http_profiling_context_saved(ngx_http_profiling_spans_t *spans,
-    uintptr_t sp, const ngx_http_profiling_unwind_cache_t *walk)
+ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
+    const ngx_prof_unwind_cache_t *walk)
 {
-    ngx_uint_t                  i;
-    uintptr_t                   lo, hi;
-    ngx_http_profiling_span_t  *span;
+    ngx_uint_t        i;
+    uintptr_t         lo, hi;
+    ngx_prof_span_t  *span;
 
     spans->n = 0;
 
@@ -286,15 +273,14 @@ ngx_http_profiling_context_saved(ngx_http_profiling_spans_t *spans,
 
         /* the walk may have looked ahead to see whether a caller is one */
 
-        if (hi > ngx_http_profiling_base || hi <= lo || lo < sp) {
+        if (hi > ngx_prof_base || hi <= lo || lo < sp) {
             continue;
         }
 
 #if defined(__aarch64__)
-        hi = ngx_min(hi, lo + NGX_HTTP_PROFILING_CONTEXT_SAVED
-                              * sizeof(uintptr_t));
+        hi = ngx_min(hi, lo + NGX_PROF_CONTEXT_SAVED * sizeof(uintptr_t));
 #else
-        lo = ngx_max(lo, hi - (NGX_HTTP_PROFILING_CONTEXT_SAVED + 1)
+        lo = ngx_max(lo, hi - (NGX_PROF_CONTEXT_SAVED + 1)
                               * sizeof(uintptr_t));
 #endif
 
@@ -306,34 +292,31 @@ ngx_http_profiling_context_saved(ngx_http_profiling_spans_t *spans,
 
 
 uint32_t
-ngx_http_profiling_context_label(uintptr_t sp,
-    const ngx_http_profiling_unwind_cache_t *walk)
+ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 {
-    uint32_t                    label;
-    ngx_http_profiling_spans_t  spans;
+    uint32_t          label;
+    ngx_prof_spans_t  spans;
 
-    if (ngx_http_profiling_array_n == 0
-        || sp >= ngx_http_profiling_base
-        || ngx_http_profiling_slot_waiting(ngx_http_profiling_process.slot))
+    if (ngx_prof_array_n == 0
+        || sp >= ngx_prof_base
+        || ngx_prof_slot_waiting(ngx_prof_process.slot))
     {
-        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
+        return ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE);
     }
 
     if (walk) {
-        ngx_http_profiling_context_saved(&spans, sp, walk);
+        ngx_prof_context_saved(&spans, sp, walk);
 
-        label = ngx_http_profiling_context_label_of(&spans);
+        label = ngx_prof_context_label_of(&spans);
 
-        if (label != ngx_http_profiling_label(0, 0,
-                                              NGX_HTTP_PROFILING_STATE_IDLE))
-        {
+        if (label != ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE)) {
             return label;
         }
     }
 
-    ngx_http_profiling_context_whole(&spans, sp);
+    ngx_prof_context_whole(&spans, sp);
 
-    return ngx_http_profiling_context_label_of(&spans);
+    return ngx_prof_context_label_of(&spans);
 }
 
 
@@ -347,49 +330,48 @@ ngx_http_profiling_context_label(uintptr_t sp,
  */
 
 static uint32_t
-ngx_http_profiling_context_label_of(const ngx_http_profiling_spans_t *spans)
+ngx_prof_context_label_of(const ngx_prof_spans_t *spans)
 {
     uint32_t    label, elected;
     ngx_int_t   i;
     ngx_uint_t  listed;
 
-    label = ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_IDLE);
+    label = ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE);
     i = NGX_ERROR;
 
-    if (ngx_http_profiling_context_dispatched()) {
-        i = ngx_http_profiling_context_outermost(spans, 1);
+    if (ngx_prof_context_dispatched()) {
+        i = ngx_prof_context_outermost(spans, 1);
     }
 
     listed = (i != NGX_ERROR);
 
     if (!listed) {
-        i = ngx_http_profiling_context_outermost(spans, 0);
+        i = ngx_prof_context_outermost(spans, 0);
     }
 
     if (i != NGX_ERROR) {
-        label = ngx_http_profiling_context_connection(i, spans);
+        label = ngx_prof_context_connection(i, spans);
 
-        if (ngx_http_profiling_contexts[i].streams <= 1
-            && (ngx_http_profiling_label_place(label)
-                || (listed && ngx_http_profiling_array[i].listening)))
+        if (ngx_prof_contexts[i].streams <= 1
+            && (ngx_prof_label_place(label)
+                || (listed && ngx_prof_array[i].listening)))
         {
             return label;
         }
     }
 
-    elected = ngx_http_profiling_context_elect(spans);
+    elected = ngx_prof_context_elect(spans);
 
-    return elected ? ngx_http_profiling_context_state_of(elected, label)
+    return elected ? ngx_prof_context_state_of(elected, label)
                    : label;
 }
 
 
 /* the connection of the outermost word that points to one */
 
-ngx_http_profiling_unchecked
+ngx_prof_unchecked
 static ngx_int_t
-ngx_http_profiling_context_outermost(const ngx_http_profiling_spans_t *spans,
-    ngx_uint_t listed)
+ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
 {
     ngx_int_t         i;
     ngx_uint_t        k;
@@ -399,11 +381,9 @@ ngx_http_profiling_context_outermost(const ngx_http_profiling_spans_t *spans,
         word = spans->span[k].hi;
 
         while (--word >= spans->span[k].lo) {
-            i = ngx_http_profiling_context_index(*word);
+            i = ngx_prof_context_index(*word);
 
-            if (i != NGX_ERROR
-                && (!listed || ngx_http_profiling_context_listed(i)))
-            {
+            if (i != NGX_ERROR && (!listed || ngx_prof_context_listed(i))) {
                 return i;
             }
         }
@@ -418,19 +398,19 @@ ngx_http_profiling_context_outermost(const ngx_http_profiling_spans_t *spans,
  * runs is there more often than what holes of frames have kept.  0: none is.
  */
 
-ngx_http_profiling_unchecked
+ngx_prof_unchecked
 static uint32_t
-ngx_http_profiling_context_elect(const ngx_http_profiling_spans_t *spans)
+ngx_prof_context_elect(const ngx_prof_spans_t *spans)
 {
-    uint64_t                             subs;
-    ngx_uint_t                           i, k, n;
-    const uintptr_t                     *word;
-    ngx_http_profiling_found_t          *best;
-    ngx_http_profiling_found_t           found[NGX_HTTP_PROFILING_CONTEXT_FOUND
-                                               + 1];
-    const ngx_http_profiling_request_t  *request;
+    uint64_t                   subs;
+    ngx_uint_t                 i, k, n;
+    const uintptr_t           *word;
+    ngx_prof_found_t          *best;
+    ngx_prof_found_t           found[NGX_PROF_CONTEXT_FOUND
+                                     + 1];
+    const ngx_prof_request_t  *request;
 
-    n = ngx_http_profiling_context_gather(spans, found);
+    n = ngx_prof_context_gather(spans, found);
     subs = 0;
 
     for (i = 0; i < n; i++) {
@@ -441,7 +421,7 @@ ngx_http_profiling_context_elect(const ngx_http_profiling_spans_t *spans)
         word = spans->span[k].hi;
 
         while (--word >= spans->span[k].lo) {
-            request = subs ? ngx_http_profiling_context_request(*word) : NULL;
+            request = subs ? ngx_prof_context_request(*word) : NULL;
 
             for (i = 0; i < n; i++) {
                 found[i].n += (*word == found[i].request
@@ -463,10 +443,9 @@ ngx_http_profiling_context_elect(const ngx_http_profiling_spans_t *spans)
 }
 
 
-ngx_http_profiling_unchecked
+ngx_prof_unchecked
 static ngx_uint_t
-ngx_http_profiling_context_gather(const ngx_http_profiling_spans_t *spans,
-    ngx_http_profiling_found_t *found)
+ngx_prof_context_gather(const ngx_prof_spans_t *spans, ngx_prof_found_t *found)
 {
     uintptr_t         seen;
     ngx_uint_t        k, n;
@@ -478,12 +457,10 @@ ngx_http_profiling_context_gather(const ngx_http_profiling_spans_t *spans,
     for (k = 0; k < spans->n; k++) {
         word = spans->span[k].hi;
 
-        while (--word >= spans->span[k].lo
-               && n < NGX_HTTP_PROFILING_CONTEXT_FOUND)
-        {
+        while (--word >= spans->span[k].lo && n < NGX_PROF_CONTEXT_FOUND) {
             if (*word != seen) {
                 seen = *word;
-                n = ngx_http_profiling_context_add(seen, spans, found, n);
+                n = ngx_prof_context_add(seen, spans, found, n);
             }
         }
     }
@@ -495,13 +472,12 @@ ngx_http_profiling_context_gather(const ngx_http_profiling_spans_t *spans,
 /* once each; there is room for one more than is asked for */
 
 static ngx_uint_t
-ngx_http_profiling_context_add(uintptr_t word,
-    const ngx_http_profiling_spans_t *spans, ngx_http_profiling_found_t *found,
-    ngx_uint_t n)
+ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
+    ngx_prof_found_t *found, ngx_uint_t n)
 {
     ngx_uint_t  i;
 
-    if (!ngx_http_profiling_context_found(word, spans, &found[n])) {
+    if (!ngx_prof_context_found(word, spans, &found[n])) {
         return n;
     }
 
@@ -519,36 +495,35 @@ ngx_http_profiling_context_add(uintptr_t word,
 /* the request of the connection, or stream, that a word points to; or it */
 
 static ngx_uint_t
-ngx_http_profiling_context_found(uintptr_t word,
-    const ngx_http_profiling_spans_t *spans,
-    ngx_http_profiling_found_t *found)
+ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
+    ngx_prof_found_t *found)
 {
-    ngx_int_t                            i;
-    const ngx_http_profiling_context_t  *owner;
-    const ngx_http_profiling_request_t  *request;
+    ngx_int_t                  i;
+    const ngx_prof_context_t  *owner;
+    const ngx_prof_request_t  *request;
 
-    i = ngx_http_profiling_context_index(word);
+    i = ngx_prof_context_index(word);
 
     if (i == NGX_ERROR) {
-        request = ngx_http_profiling_context_request(word);
+        request = ngx_prof_context_request(word);
 
         if (request) {
             word = request->client;
 
-        } else if (word == ngx_http_profiling_latest.request) {
-            word = ngx_http_profiling_latest.connection;
+        } else if (word == ngx_prof_latest.request) {
+            word = ngx_prof_latest.connection;
         }
 
-        owner = word ? ngx_http_profiling_context_owner(word) : NULL;
+        owner = word ? ngx_prof_context_owner(word) : NULL;
 
-    } else if (ngx_http_profiling_contexts[i].streams > 1) {
+    } else if (ngx_prof_contexts[i].streams > 1) {
 
         /* one of several streams is found by itself */
 
         return 0;
 
     } else {
-        owner = ngx_http_profiling_context_served(i);
+        owner = ngx_prof_context_served(i);
     }
 
     if (owner == NULL) {
@@ -559,38 +534,36 @@ ngx_http_profiling_context_found(uintptr_t word,
     found->request = owner->request;
     found->subs = (owner->life && owner->subs) ? owner->life : 0;
     found->label = (i == NGX_ERROR)
-                   ? ngx_http_profiling_context_request_label(owner, spans)
-                   : ngx_http_profiling_context_connection(i, spans);
+                   ? ngx_prof_context_request_label(owner, spans)
+                   : ngx_prof_context_connection(i, spans);
 
-    return ngx_http_profiling_label_place(found->label) != 0;
+    return ngx_prof_label_place(found->label) != 0;
 }
 
 
 /* the outermost connection tells the state, the request the place */
 
 static uint32_t
-ngx_http_profiling_context_state_of(uint32_t label, uint32_t first)
+ngx_prof_context_state_of(uint32_t label, uint32_t first)
 {
-    if (ngx_http_profiling_label_state(first)
-        != NGX_HTTP_PROFILING_STATE_UPSTREAM)
-    {
+    if (ngx_prof_label_state(first) != NGX_PROF_STATE_UPSTREAM) {
         return label;
     }
 
-    return (label & ~(uint32_t) 0xf) | NGX_HTTP_PROFILING_STATE_UPSTREAM;
+    return (label & ~(uint32_t) 0xf) | NGX_PROF_STATE_UPSTREAM;
 }
 
 
 /* the request that a connection of nginx's table serves, NULL: none is known */
 
-static const ngx_http_profiling_context_t *
-ngx_http_profiling_context_served(ngx_uint_t i)
+static const ngx_prof_context_t *
+ngx_prof_context_served(ngx_uint_t i)
 {
-    const ngx_connection_t              *c;
-    const ngx_http_profiling_context_t  *context, *owner;
-    const ngx_http_profiling_request_t  *request;
+    const ngx_connection_t    *c;
+    const ngx_prof_context_t  *context, *owner;
+    const ngx_prof_request_t  *request;
 
-    c = &ngx_http_profiling_array[i];
+    c = &ngx_prof_array[i];
 
     /* what is closed has no request any more */
 
@@ -599,13 +572,13 @@ ngx_http_profiling_context_served(ngx_uint_t i)
     }
 
     if (c->listening == NULL) {
-        request = ngx_http_profiling_context_request((uintptr_t) c->data);
+        request = ngx_prof_context_request((uintptr_t) c->data);
 
-        return request ? ngx_http_profiling_context_owner(request->client)
+        return request ? ngx_prof_context_owner(request->client)
                        : NULL;
     }
 
-    context = ngx_http_profiling_context_owner((uintptr_t) c);
+    context = ngx_prof_context_owner((uintptr_t) c);
 
     if (context == NULL || context->connection == (uintptr_t) c) {
         return context;
@@ -613,73 +586,70 @@ ngx_http_profiling_context_served(ngx_uint_t i)
 
     /* of a stream more is told by its own entry */
 
-    owner = ngx_http_profiling_context_owner(context->connection);
+    owner = ngx_prof_context_owner(context->connection);
 
     return owner ? owner : context;
 }
 
 
 static uint32_t
-ngx_http_profiling_context_connection(ngx_uint_t i,
-    const ngx_http_profiling_spans_t *spans)
+ngx_prof_context_connection(ngx_uint_t i, const ngx_prof_spans_t *spans)
 {
-    uintptr_t                            r, data;
-    const ngx_connection_t              *c;
-    const ngx_http_profiling_context_t  *owner;
-    const ngx_http_profiling_request_t  *request;
+    uintptr_t                  r, data;
+    const ngx_connection_t    *c;
+    const ngx_prof_context_t  *owner;
+    const ngx_prof_request_t  *request;
 
-    c = &ngx_http_profiling_array[i];
+    c = &ngx_prof_array[i];
 
     if (c->listening) {
-        return ngx_http_profiling_context_client(i, spans);
+        return ngx_prof_context_client(i, spans);
     }
 
-    owner = ngx_http_profiling_context_served(i);
+    owner = ngx_prof_context_served(i);
 
     if (owner == NULL) {
-        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
+        return ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);
     }
 
     data = (uintptr_t) c->data;
-    r = ngx_http_profiling_context_running(owner, spans, data);
-    request = ngx_http_profiling_context_request(data);
+    r = ngx_prof_context_running(owner, spans, data);
+    request = ngx_prof_context_request(data);
 
     if (r != data || request == NULL) {
-        return ngx_http_profiling_context_request_label(owner, spans);
+        return ngx_prof_context_request_label(owner, spans);
     }
 
-    return ngx_http_profiling_label(
-                               ngx_http_profiling_context_place_of(owner, r),
+    return ngx_prof_label(
+                               ngx_prof_context_place_of(owner, r),
                                request->upstream,
-                               NGX_HTTP_PROFILING_STATE_UPSTREAM);
+                               NGX_PROF_STATE_UPSTREAM);
 }
 
 
 static uint32_t
-ngx_http_profiling_context_client(ngx_uint_t i,
-    const ngx_http_profiling_spans_t *spans)
+ngx_prof_context_client(ngx_uint_t i, const ngx_prof_spans_t *spans)
 {
-    uint32_t                             label;
-    const ngx_http_profiling_context_t  *owner;
+    uint32_t                   label;
+    const ngx_prof_context_t  *owner;
 
-    owner = ngx_http_profiling_context_served(i);
+    owner = ngx_prof_context_served(i);
 
     if (owner == NULL) {
-        return ngx_http_profiling_context_state(&ngx_http_profiling_array[i]);
+        return ngx_prof_context_state(&ngx_prof_array[i]);
     }
 
-    label = ngx_http_profiling_context_request_label(owner, spans);
+    label = ngx_prof_context_request_label(owner, spans);
 
     /*
      * Of several requests on one connection only the one that has begun in
      * this pass is known to be served now
      */
 
-    if (ngx_http_profiling_contexts[i].streams > 1
-        && owner->start != ngx_http_profiling_loop_pass_start())
+    if (ngx_prof_contexts[i].streams > 1
+        && owner->start != ngx_prof_loop_pass_start())
     {
-        label = ngx_http_profiling_label(0, 0,
-                                      ngx_http_profiling_label_state(label));
+        label = ngx_prof_label(0, 0, ngx_prof_label_state(label));
     }
 
     return label;
@@ -689,70 +659,68 @@ ngx_http_profiling_context_client(ngx_uint_t i,
 /* of a client's connection that serves no request */
 
 static uint32_t
-ngx_http_profiling_context_state(const ngx_connection_t *c)
+ngx_prof_context_state(const ngx_connection_t *c)
 {
-    uintptr_t                           offset;
-    ngx_uint_t                          state;
-    const ngx_http_profiling_listen_t  *listen;
+    uintptr_t                 offset;
+    ngx_uint_t                state;
+    const ngx_prof_listen_t  *listen;
 
     /*
      * A listening socket's connection has the accept flag in its read event,
      * in the array beside
      */
 
-    if (ngx_http_profiling_reads[c - ngx_http_profiling_array].accept) {
-        return ngx_http_profiling_label(0, 0,
-                                        NGX_HTTP_PROFILING_STATE_ACCEPT);
+    if (ngx_prof_reads[c - ngx_prof_array].accept) {
+        return ngx_prof_label(0, 0, NGX_PROF_STATE_ACCEPT);
     }
 
-    offset = ((uintptr_t) c->listening - ngx_http_profiling_listening)
+    offset = ((uintptr_t) c->listening - ngx_prof_listening)
              / sizeof(ngx_listening_t);
 
     if (c->fd == (ngx_socket_t) -1
-        || offset >= ngx_http_profiling_listen_n
-        || !ngx_http_profiling_listens[offset].http)
+        || offset >= ngx_prof_listen_n
+        || !ngx_prof_listens[offset].http)
     {
-        return ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_OTHER);
+        return ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);
     }
 
-    listen = &ngx_http_profiling_listens[offset];
+    listen = &ngx_prof_listens[offset];
 
 #if (NGX_SSL || NGX_COMPAT)
 
     if (c->requests == 0 && c->ssl != NULL) {
-        return ngx_http_profiling_label(listen->place, 0,
-                                        NGX_HTTP_PROFILING_STATE_TLS);
+        return ngx_prof_label(listen->place, 0, NGX_PROF_STATE_TLS);
     }
 
 #endif
 
-    state = c->reusable ? NGX_HTTP_PROFILING_STATE_KEEPALIVE
-                        : NGX_HTTP_PROFILING_STATE_READ;
+    state = c->reusable ? NGX_PROF_STATE_KEEPALIVE
+                        : NGX_PROF_STATE_READ;
 
-    return ngx_http_profiling_label(0, 0, state);
+    return ngx_prof_label(0, 0, state);
 }
 
 
-const ngx_http_profiling_place_t *
-ngx_http_profiling_label_where(uint64_t label)
+const ngx_prof_place_t *
+ngx_prof_label_where(uint64_t label)
 {
-    uint32_t                    i;
-    ngx_http_profiling_zone_t  *zone;
+    uint32_t          i;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
-    i = ngx_http_profiling_label_place((uint32_t) label);
+    zone = ngx_prof_process.zone;
+    i = ngx_prof_label_place((uint32_t) label);
 
-    return (i && i <= ngx_http_profiling_load_acquire(&zone->place_n))
-           ? ngx_http_profiling_zone_place(zone, i - 1) : NULL;
+    return (i && i <= ngx_prof_load_acquire(&zone->place_n))
+           ? ngx_prof_zone_place(zone, i - 1) : NULL;
 }
 
 
 u_char *
-ngx_http_profiling_label_print(u_char *p, u_char *last, uint64_t label)
+ngx_prof_label_print(u_char *p, u_char *last, uint64_t label)
 {
-    const ngx_http_profiling_place_t  *place;
+    const ngx_prof_place_t  *place;
 
-    place = ngx_http_profiling_label_where(label);
+    place = ngx_prof_label_where(label);
 
     if (place && place->server_len) {
         p = ngx_slprintf(p, last, ", server %*s", (size_t) place->server_len,
@@ -769,12 +737,12 @@ ngx_http_profiling_label_print(u_char *p, u_char *last, uint64_t label)
 
 
 const char *
-ngx_http_profiling_request_state_name(ngx_uint_t state)
+ngx_prof_request_state_name(ngx_uint_t state)
 {
     static const char *const  names[] = {
         "idle", "accept", "tls", "read", "phase", "upstream", "write",
         "keepalive", "thread-pool", "other"
     };
 
-    return state < NGX_HTTP_PROFILING_STATES ? names[state] : "unknown";
+    return state < NGX_PROF_STATES ? names[state] : "unknown";
 }

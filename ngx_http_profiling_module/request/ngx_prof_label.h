@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CONTEXT_LABEL_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CONTEXT_LABEL_H_INCLUDED_
+#ifndef _NGX_PROF_LABEL_H_INCLUDED_
+#define _NGX_PROF_LABEL_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -19,28 +19,28 @@
 /* what a thread was doing; 4 bits of a label */
 
 typedef enum {
-    NGX_HTTP_PROFILING_STATE_IDLE = 0,      /* the event loop itself */
-    NGX_HTTP_PROFILING_STATE_ACCEPT,
-    NGX_HTTP_PROFILING_STATE_TLS,           /* first bytes of a connection */
-    NGX_HTTP_PROFILING_STATE_READ,          /* request line and headers */
-    NGX_HTTP_PROFILING_STATE_PHASE,         /* phases, up to the response */
-    NGX_HTTP_PROFILING_STATE_UPSTREAM,
-    NGX_HTTP_PROFILING_STATE_WRITE,         /* the rest of a response */
-    NGX_HTTP_PROFILING_STATE_KEEPALIVE,
-    NGX_HTTP_PROFILING_STATE_THREAD,        /* another thread */
-    NGX_HTTP_PROFILING_STATE_OTHER,         /* mail, stream, resolver .. */
-    NGX_HTTP_PROFILING_STATES
-} ngx_http_profiling_request_state_e;
+    NGX_PROF_STATE_IDLE = 0,                /* the event loop itself */
+    NGX_PROF_STATE_ACCEPT,
+    NGX_PROF_STATE_TLS,                     /* first bytes of a connection */
+    NGX_PROF_STATE_READ,                    /* request line and headers */
+    NGX_PROF_STATE_PHASE,                   /* phases, up to the response */
+    NGX_PROF_STATE_UPSTREAM,
+    NGX_PROF_STATE_WRITE,                   /* the rest of a response */
+    NGX_PROF_STATE_KEEPALIVE,
+    NGX_PROF_STATE_THREAD,                  /* another thread */
+    NGX_PROF_STATE_OTHER,                   /* mail, stream, resolver .. */
+    NGX_PROF_STATES
+} ngx_prof_request_state_e;
 
 
 /* a label: place + 1 (16 bits, 0: unknown), upstream (12), state (4) */
 
-#define ngx_http_profiling_label(place, upstream, state)                      \
+#define ngx_prof_label(place, upstream, state)                                \
     ((uint32_t) (place) << 16 | (uint32_t) (upstream) << 4 | (state))
 
-#define ngx_http_profiling_label_place(label)     ((label) >> 16)
-#define ngx_http_profiling_label_upstream(label)  ((label) >> 4 & 0xfff)
-#define ngx_http_profiling_label_state(label)     ((label) & 0xf)
+#define ngx_prof_label_place(label)     ((label) >> 16)
+#define ngx_prof_label_upstream(label)  ((label) >> 4 & 0xfff)
+#define ngx_prof_label_state(label)     ((label) & 0xf)
 
 
 /*
@@ -48,18 +48,16 @@ typedef enum {
  * whose last walk was that of this stack; or NULL, then words that are left in
  * unused places of frames may mislead.  Signal-safe.
  */
-uint32_t ngx_http_profiling_context_label(uintptr_t sp,
-    const ngx_http_profiling_unwind_cache_t *walk);
+uint32_t ngx_prof_context_label(uintptr_t sp,
+    const ngx_prof_unwind_cache_t *walk);
 
 /* the place of a label, NULL: it has none */
-const ngx_http_profiling_place_t *ngx_http_profiling_label_where(
-    uint64_t label);
+const ngx_prof_place_t *ngx_prof_label_where(uint64_t label);
 
 /* ", server main, location /spin" of a label; returns the end */
-u_char *ngx_http_profiling_label_print(u_char *p, u_char *last,
-    uint64_t label);
+u_char *ngx_prof_label_print(u_char *p, u_char *last, uint64_t label);
 
-const char *ngx_http_profiling_request_state_name(ngx_uint_t state);
+const char *ngx_prof_request_state_name(ngx_uint_t state);
 
 
-#endif /* _NGX_HTTP_PROFILING_CONTEXT_LABEL_H_INCLUDED_ */
+#endif /* _NGX_PROF_LABEL_H_INCLUDED_ */

@@ -19,13 +19,13 @@
  * engine are called through ours, which note the request on their way.
  */
 
-#define ngx_http_profiling_checker(note, checker)                             \
+#define ngx_prof_checker(note, checker)                                       \
                                                                               \
 static ngx_int_t                                                              \
-ngx_http_profiling_##note##_##checker(ngx_http_request_t *r,                  \
+ngx_prof_##note##_##checker(ngx_http_request_t *r,                            \
     ngx_http_phase_handler_t *ph)                                             \
 {                                                                             \
-    ngx_http_profiling_request_##note(r);                                     \
+    ngx_prof_request_##note(r);                                               \
                                                                               \
     return ngx_http_core_##checker##_phase(r, ph);                            \
 }
@@ -34,57 +34,54 @@ ngx_http_profiling_##note##_##checker(ngx_http_request_t *r,                  \
 typedef struct {
     ngx_http_phase_handler_pt      checker;     /* nginx's */
     ngx_http_phase_handler_pt      wrapper;     /* ours, calls it */
-} ngx_http_profiling_checker_t;
+} ngx_prof_checker_t;
 
 
 /* of HTTP/2 and HTTP/3, which have connections outside nginx's table */
 
 typedef struct {
-    uint64_t                       start;       /* ns, of the pass */
-    uintptr_t                      request;
-    ngx_connection_t              *connection;
-    ngx_http_profiling_context_t  *context;     /* NULL: not known */
-} ngx_http_profiling_stream_t;
+    uint64_t             start;                 /* ns, of the pass */
+    uintptr_t            request;
+    ngx_connection_t    *connection;
+    ngx_prof_context_t  *context;               /* NULL: not known */
+} ngx_prof_stream_t;
 
 
-static ngx_int_t ngx_http_profiling_log_counted(ngx_http_request_t *r);
-static ngx_int_t ngx_http_profiling_log_clock(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_request_status(ngx_http_request_t *r);
-static void ngx_http_profiling_stream_cleanup(void *data);
+static ngx_int_t ngx_prof_log_counted(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_request_status(ngx_http_request_t *r);
+static void ngx_prof_stream_cleanup(void *data);
 
 /* what is rare stays out of what each request passes */
 
-static ngx_int_t ngx_http_profiling_request_wrap(ngx_http_phase_handler_t *ph,
-    const ngx_http_profiling_checker_t *checker, ngx_log_t *log);
-static void ngx_http_profiling_request_another(ngx_http_request_t *r)
+static ngx_int_t ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
+    const ngx_prof_checker_t *checker, ngx_log_t *log);
+static void ngx_prof_request_another(ngx_http_request_t *r)
     __attribute__((noinline));
-static void ngx_http_profiling_request_stream(ngx_http_request_t *r);
-static void ngx_http_profiling_request_located(ngx_http_request_t *r)
+static void ngx_prof_request_stream(ngx_http_request_t *r);
+static void ngx_prof_request_located(ngx_http_request_t *r)
     __attribute__((noinline));
-static ngx_int_t ngx_http_profiling_request_filter(ngx_http_request_t *r);
-static uint64_t ngx_http_profiling_request_stream_start(ngx_http_request_t *r)
+static ngx_int_t ngx_prof_request_filter(ngx_http_request_t *r);
+static uint64_t ngx_prof_request_stream_start(ngx_http_request_t *r)
     __attribute__((noinline));
-static uint64_t ngx_http_profiling_request_earlier(ngx_http_request_t *r,
-    uint64_t start)
+static uint64_t ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
     __attribute__((noinline));
-static ngx_http_profiling_context_t *ngx_http_profiling_request_context(
-    ngx_http_request_t *r)
+static ngx_prof_context_t *ngx_prof_request_context(ngx_http_request_t *r)
     __attribute__((noinline));
-static void ngx_http_profiling_request_upstream(ngx_http_request_t *r,
-    ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place)
+static void ngx_prof_request_upstream(ngx_http_request_t *r,
+    ngx_prof_counts_t *all, ngx_prof_counts_t *place)
     __attribute__((noinline));
-static ngx_connection_t *ngx_http_profiling_request_parent(
-    ngx_http_request_t *r);
+static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
-static u_char                        *ngx_http_profiling_places;
+static u_char                        *ngx_prof_places;
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
 /* HTTP/2 and HTTP/3: its connection is none of nginx's table */
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_is_stream(ngx_http_request_t *r)
+ngx_prof_is_stream(ngx_http_request_t *r)
 {
 #if (NGX_HTTP_V2)
 
@@ -113,19 +110,17 @@ ngx_http_profiling_is_stream(ngx_http_request_t *r)
  */
 
 static ngx_inline void
-ngx_http_profiling_request_begin(ngx_http_request_t *r)
+ngx_prof_request_begin(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t  *latest;
+    ngx_prof_context_t  *latest;
 
-    latest = &ngx_http_profiling_latest;
+    latest = &ngx_prof_latest;
 
-    if (ngx_http_profiling_unlikely(latest->request != 0
-                                    || ngx_http_profiling_is_stream(r)))
-    {
-        ngx_http_profiling_request_another(r);
+    if (ngx_prof_unlikely(latest->request != 0 || ngx_prof_is_stream(r))) {
+        ngx_prof_request_another(r);
 
-    } else if (ngx_http_profiling_likely(r == r->main)) {
-        ngx_http_profiling_context_note(latest, r);
+    } else if (ngx_prof_likely(r == r->main)) {
+        ngx_prof_context_note(latest, r);
     }
 }
 
@@ -133,51 +128,51 @@ ngx_http_profiling_request_begin(ngx_http_request_t *r)
 /* the location of a request is found, for the first time or anew */
 
 static ngx_inline void
-ngx_http_profiling_request_locate(ngx_http_request_t *r)
+ngx_prof_request_locate(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t  *latest;
+    ngx_prof_context_t  *latest;
 
-    latest = &ngx_http_profiling_latest;
+    latest = &ngx_prof_latest;
 
-    if (ngx_http_profiling_likely(latest->request == (uintptr_t) r)) {
-        latest->place = ngx_http_profiling_context_place(r);
+    if (ngx_prof_likely(latest->request == (uintptr_t) r)) {
+        latest->place = ngx_prof_context_place(r);
 
     } else {
-        ngx_http_profiling_request_located(r);
+        ngx_prof_request_located(r);
     }
 }
 
 
-ngx_http_profiling_checker(begin, generic)
-ngx_http_profiling_checker(begin, rewrite)
-ngx_http_profiling_checker(begin, find_config)
+ngx_prof_checker(begin, generic)
+ngx_prof_checker(begin, rewrite)
+ngx_prof_checker(begin, find_config)
 
-ngx_http_profiling_checker(locate, generic)
-ngx_http_profiling_checker(locate, rewrite)
-ngx_http_profiling_checker(locate, access)
-ngx_http_profiling_checker(locate, content)
+ngx_prof_checker(locate, generic)
+ngx_prof_checker(locate, rewrite)
+ngx_prof_checker(locate, access)
+ngx_prof_checker(locate, content)
 
 
 /* what may be the first phase, and the first after the location was found */
 
-static const ngx_http_profiling_checker_t  ngx_http_profiling_begins[] = {
-    { ngx_http_core_generic_phase, ngx_http_profiling_begin_generic },
-    { ngx_http_core_rewrite_phase, ngx_http_profiling_begin_rewrite },
-    { ngx_http_core_find_config_phase, ngx_http_profiling_begin_find_config },
+static const ngx_prof_checker_t  ngx_prof_begins[] = {
+    { ngx_http_core_generic_phase, ngx_prof_begin_generic },
+    { ngx_http_core_rewrite_phase, ngx_prof_begin_rewrite },
+    { ngx_http_core_find_config_phase, ngx_prof_begin_find_config },
     { NULL, NULL }
 };
 
-static const ngx_http_profiling_checker_t  ngx_http_profiling_locates[] = {
-    { ngx_http_core_generic_phase, ngx_http_profiling_locate_generic },
-    { ngx_http_core_rewrite_phase, ngx_http_profiling_locate_rewrite },
-    { ngx_http_core_access_phase, ngx_http_profiling_locate_access },
-    { ngx_http_core_content_phase, ngx_http_profiling_locate_content },
+static const ngx_prof_checker_t  ngx_prof_locates[] = {
+    { ngx_http_core_generic_phase, ngx_prof_locate_generic },
+    { ngx_http_core_rewrite_phase, ngx_prof_locate_rewrite },
+    { ngx_http_core_access_phase, ngx_prof_locate_access },
+    { ngx_http_core_content_phase, ngx_prof_locate_content },
     { NULL, NULL }
 };
 
 
 ngx_int_t
-ngx_http_profiling_request_init(ngx_conf_t *cf)
+ngx_prof_request_init(ngx_conf_t *cf)
 {
     ngx_http_handler_pt        *h;
     ngx_http_core_main_conf_t  *cmcf;
@@ -189,15 +184,15 @@ ngx_http_profiling_request_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    *h = ngx_http_profiling_clock_choose() ? ngx_http_profiling_log_counted
-                                           : ngx_http_profiling_log_clock;
+    *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
+                                           : ngx_prof_log_clock;
 
     return NGX_OK;
 }
 
 
 void
-ngx_http_profiling_request_init_module(ngx_cycle_t *cycle)
+ngx_prof_request_init_module(ngx_cycle_t *cycle)
 {
     ngx_http_phase_engine_t    *engine;
     ngx_http_core_main_conf_t  *cmcf;
@@ -210,23 +205,23 @@ ngx_http_profiling_request_init_module(ngx_cycle_t *cycle)
 
     engine = &cmcf->phase_engine;
 
-    if (ngx_http_profiling_request_wrap(&engine->handlers[0],
-                                        ngx_http_profiling_begins,
-                                        cycle->log)
+    if (ngx_prof_request_wrap(&engine->handlers[0],
+                              ngx_prof_begins,
+                              cycle->log)
         != NGX_OK)
     {
         return;
     }
 
-    (void) ngx_http_profiling_request_wrap(
+    (void) ngx_prof_request_wrap(
                            &engine->handlers[engine->location_rewrite_index],
-                           ngx_http_profiling_locates, cycle->log);
+                           ngx_prof_locates, cycle->log);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_request_wrap(ngx_http_phase_handler_t *ph,
-    const ngx_http_profiling_checker_t *checker, ngx_log_t *log)
+ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
+    const ngx_prof_checker_t *checker, ngx_log_t *log)
 {
     for ( /* void */ ; checker->checker; checker++) {
 
@@ -245,45 +240,44 @@ ngx_http_profiling_request_wrap(ngx_http_phase_handler_t *ph,
 
 
 void
-ngx_http_profiling_request_init_process(ngx_cycle_t *cycle)
+ngx_prof_request_init_process(ngx_cycle_t *cycle)
 {
-    ngx_http_profiling_places = (u_char *)
-        ngx_http_profiling_zone_counts(ngx_http_profiling_process.zone,
-                                       ngx_http_profiling_process.slot, 0);
+    ngx_prof_places = (u_char *)
+        ngx_prof_zone_counts(ngx_prof_process.zone, ngx_prof_process.slot, 0);
 }
 
 
 ngx_uint_t
-ngx_http_profiling_request_active(const ngx_connection_t *c)
+ngx_prof_request_active(const ngx_connection_t *c)
 {
-    ngx_http_profiling_context_t  *context;
+    ngx_prof_context_t  *context;
 
-    context = ngx_http_profiling_context_find(c);
+    context = ngx_prof_context_find(c);
 
-    return context ? ngx_http_profiling_context_active(context) : 0;
+    return context ? ngx_prof_context_active(context) : 0;
 }
 
 
 /* the latest request has not ended yet, or this is a stream */
 
 static void
-ngx_http_profiling_request_another(ngx_http_request_t *r)
+ngx_prof_request_another(ngx_http_request_t *r)
 {
-    uint64_t                       streams;
-    ngx_http_profiling_context_t  *latest, *context;
+    uint64_t             streams;
+    ngx_prof_context_t  *latest, *context;
 
-    latest = &ngx_http_profiling_latest;
+    latest = &ngx_prof_latest;
 
-    if (latest->request == NGX_HTTP_PROFILING_NO_REQUEST || r != r->main) {
+    if (latest->request == NGX_PROF_NO_REQUEST || r != r->main) {
         return;
     }
 
-    if (ngx_http_profiling_is_stream(r)) {
-        ngx_http_profiling_request_stream(r);
+    if (ngx_prof_is_stream(r)) {
+        ngx_prof_request_stream(r);
         return;
     }
 
-    context = ngx_http_profiling_context_find(r->connection);
+    context = ngx_prof_context_find(r->connection);
 
     if (context == NULL) {
         return;
@@ -293,12 +287,11 @@ ngx_http_profiling_request_another(ngx_http_request_t *r)
 
         /* it has come to its first phase anew: its server is known again */
 
-        context->place = ngx_http_profiling_context_place(r);
+        context->place = ngx_prof_context_place(r);
         return;
     }
 
-    context = ngx_http_profiling_context(
-                                     (ngx_connection_t *) latest->connection);
+    context = ngx_prof_context((ngx_connection_t *) latest->connection);
 
     if (context) {
         streams = context->streams;
@@ -311,62 +304,62 @@ ngx_http_profiling_request_another(ngx_http_request_t *r)
     latest->request = 0;
 
     if (context) {
-        ngx_http_profiling_context_known(context);
+        ngx_prof_context_known(context);
     }
 
-    ngx_http_profiling_context_note(latest, r);
+    ngx_prof_context_note(latest, r);
 }
 
 
 static void
-ngx_http_profiling_request_stream(ngx_http_request_t *r)
+ngx_prof_request_stream(ngx_http_request_t *r)
 {
-    ngx_connection_t             *parent;
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_profiling_stream_t  *stream;
+    ngx_connection_t    *parent;
+    ngx_pool_cleanup_t  *cln;
+    ngx_prof_stream_t   *stream;
 
-    if (ngx_http_profiling_request_stream_start(r)) {
-        ngx_http_profiling_context_located(r);
+    if (ngx_prof_request_stream_start(r)) {
+        ngx_prof_context_located(r);
         return;
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_profiling_stream_t));
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_stream_t));
     if (cln == NULL) {
         return;
     }
 
     stream = cln->data;
-    stream->start = ngx_http_profiling_loop_pass_start();
+    stream->start = ngx_prof_loop_pass_start();
     stream->request = (uintptr_t) r;
     stream->connection = r->connection;
 
-    parent = ngx_http_profiling_request_parent(r);
-    stream->context = ngx_http_profiling_context(parent);
+    parent = ngx_prof_request_parent(r);
+    stream->context = ngx_prof_context(parent);
 
     if (stream->context) {
         stream->context->streams++;
         stream->context->number = parent->number;
-        ngx_http_profiling_context_note(stream->context, r);
+        ngx_prof_context_note(stream->context, r);
     }
 
-    ngx_http_profiling_context_carry(r);
+    ngx_prof_context_carry(r);
 
     /* requests of other workers need no filter */
 
-    if (ngx_http_top_header_filter != ngx_http_profiling_request_filter) {
+    if (ngx_http_top_header_filter != ngx_prof_request_filter) {
         ngx_http_next_header_filter = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = ngx_http_profiling_request_filter;
+        ngx_http_top_header_filter = ngx_prof_request_filter;
     }
 
-    cln->handler = ngx_http_profiling_stream_cleanup;
+    cln->handler = ngx_prof_stream_cleanup;
 }
 
 
 static void
-ngx_http_profiling_request_located(ngx_http_request_t *r)
+ngx_prof_request_located(ngx_http_request_t *r)
 {
-    if (ngx_http_profiling_process.slot) {
-        ngx_http_profiling_context_located(r);
+    if (ngx_prof_process.slot) {
+        ngx_prof_context_located(r);
     }
 }
 
@@ -374,12 +367,12 @@ ngx_http_profiling_request_located(ngx_http_request_t *r)
 /* the response to a stream begins: its connection cannot be asked for it */
 
 static ngx_int_t
-ngx_http_profiling_request_filter(ngx_http_request_t *r)
+ngx_prof_request_filter(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t  *owner;
+    ngx_prof_context_t  *owner;
 
-    if (r == r->main && ngx_http_profiling_is_stream(r)) {
-        owner = ngx_http_profiling_context_owner((uintptr_t) r->connection);
+    if (r == r->main && ngx_prof_is_stream(r)) {
+        owner = ngx_prof_context_owner((uintptr_t) r->connection);
 
         if (owner) {
             owner->sent = 1;
@@ -393,8 +386,7 @@ ngx_http_profiling_request_filter(ngx_http_request_t *r)
 /* when the request began, in ns; it is no longer served */
 
 static ngx_inline uint64_t
-ngx_http_profiling_request_finish(ngx_http_profiling_context_t *context,
-    ngx_http_request_t *r)
+ngx_prof_request_finish(ngx_prof_context_t *context, ngx_http_request_t *r)
 {
     uint64_t     start;
     ngx_time_t  *tp;
@@ -404,10 +396,10 @@ ngx_http_profiling_request_finish(ngx_http_profiling_context_t *context,
 
     tp = ngx_timeofday();
 
-    if (ngx_http_profiling_unlikely(tp->msec != r->start_msec
-                                    || tp->sec != r->start_sec))
+    if (ngx_prof_unlikely(tp->msec != r->start_msec
+                          || tp->sec != r->start_sec))
     {
-        return ngx_http_profiling_request_earlier(r, start);
+        return ngx_prof_request_earlier(r, start);
     }
 
     return start;
@@ -416,56 +408,55 @@ ngx_http_profiling_request_finish(ngx_http_profiling_context_t *context,
 
 /* all that calls stands before the reading of the clock: it ends the request */
 
-static ngx_http_profiling_always_inline ngx_int_t
-ngx_http_profiling_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
+static ngx_prof_always_inline ngx_int_t
+ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 {
-    off_t                           in, out;
-    uint64_t                        start, latency;
-    ngx_uint_t                      code, bucket;
-    ngx_http_profiling_slot_t      *slot;
-    ngx_http_profiling_counts_t    *place;
-    ngx_http_profiling_context_t   *context;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    off_t                 in, out;
+    uint64_t              start, latency;
+    ngx_uint_t            code, bucket;
+    ngx_prof_slot_t      *slot;
+    ngx_prof_counts_t    *place;
+    ngx_prof_context_t   *context;
+    ngx_prof_loc_conf_t  *lcf;
 
     if (r != r->main) {
         return NGX_OK;
     }
 
-    context = &ngx_http_profiling_latest;
+    context = &ngx_prof_latest;
 
-    if (ngx_http_profiling_unlikely(context->request != (uintptr_t) r)) {
-        context = ngx_http_profiling_request_context(r);
+    if (ngx_prof_unlikely(context->request != (uintptr_t) r)) {
+        context = ngx_prof_request_context(r);
 
         if (context == NULL) {
             return NGX_OK;
         }
     }
 
-    start = ngx_http_profiling_request_finish(context, r);
-    code = ngx_http_profiling_code_index(ngx_http_profiling_request_status(r));
+    start = ngx_prof_request_finish(context, r);
+    code = ngx_prof_code_index(ngx_prof_request_status(r));
 
-    latency = ngx_http_profiling_loop_clock(counted) - start;
+    latency = ngx_prof_loop_clock(counted) - start;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    if (ngx_http_profiling_unlikely(!lcf->counted)) {
+    if (ngx_prof_unlikely(!lcf->counted)) {
         return NGX_OK;
     }
 
-    bucket = ngx_http_profiling_hist_bucket(latency);
+    bucket = ngx_prof_hist_bucket(latency);
     in = r->request_length;
     out = r->connection->sent;
 
-    slot = ngx_http_profiling_process.slot;
-    place = (ngx_http_profiling_counts_t *)
-                (ngx_http_profiling_places
-                 + lcf->place * NGX_HTTP_PROFILING_COUNTS_SIZE);
+    slot = ngx_prof_process.slot;
+    place = (ngx_prof_counts_t *)
+                (ngx_prof_places + lcf->place * NGX_PROF_COUNTS_SIZE);
 
-    ngx_http_profiling_counts_add(&slot->all, code, in, out, bucket, latency);
-    ngx_http_profiling_counts_add(place, code, in, out, bucket, latency);
+    ngx_prof_counts_add(&slot->all, code, in, out, bucket, latency);
+    ngx_prof_counts_add(place, code, in, out, bucket, latency);
 
-    if (ngx_http_profiling_unlikely(r->upstream_states != NULL)) {
-        ngx_http_profiling_request_upstream(r, &slot->all, place);
+    if (ngx_prof_unlikely(r->upstream_states != NULL)) {
+        ngx_prof_request_upstream(r, &slot->all, place);
     }
 
     return NGX_OK;
@@ -473,16 +464,16 @@ ngx_http_profiling_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 
 
 static ngx_int_t
-ngx_http_profiling_log_counted(ngx_http_request_t *r)
+ngx_prof_log_counted(ngx_http_request_t *r)
 {
-    return ngx_http_profiling_log_handler(r, 1);
+    return ngx_prof_log_handler(r, 1);
 }
 
 
 static ngx_int_t
-ngx_http_profiling_log_clock(ngx_http_request_t *r)
+ngx_prof_log_clock(ngx_http_request_t *r)
 {
-    return ngx_http_profiling_log_handler(r, 0);
+    return ngx_prof_log_handler(r, 0);
 }
 
 
@@ -491,29 +482,29 @@ ngx_http_profiling_log_clock(ngx_http_request_t *r)
  * worker has no slot.
  */
 
-static ngx_http_profiling_context_t *
-ngx_http_profiling_request_context(ngx_http_request_t *r)
+static ngx_prof_context_t *
+ngx_prof_request_context(ngx_http_request_t *r)
 {
-    ngx_http_profiling_context_t         *context;
-    static ngx_http_profiling_context_t   unknown;
+    ngx_prof_context_t        *context;
+    static ngx_prof_context_t  unknown;
 
-    if (ngx_http_profiling_process.slot == NULL) {
+    if (ngx_prof_process.slot == NULL) {
         return NULL;
     }
 
-    context = ngx_http_profiling_context(r->connection);
+    context = ngx_prof_context(r->connection);
 
     if (context && context->request == (uintptr_t) r) {
         return context;
     }
 
-    unknown.start = context ? 0 : ngx_http_profiling_request_stream_start(r);
+    unknown.start = context ? 0 : ngx_prof_request_stream_start(r);
 
     if (unknown.start == 0) {
 
         /* it ended before its headers were complete */
 
-        unknown.start = ngx_http_profiling_loop_pass_start();
+        unknown.start = ngx_prof_loop_pass_start();
     }
 
     return &unknown;
@@ -527,13 +518,13 @@ ngx_http_profiling_request_context(ngx_http_request_t *r)
  */
 
 static uint64_t
-ngx_http_profiling_request_earlier(ngx_http_request_t *r, uint64_t start)
+ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
 {
     int64_t      ms;
     uint64_t     now;
     ngx_time_t  *tp;
 
-    now = ngx_http_profiling_loop_pass_start();
+    now = ngx_prof_loop_pass_start();
     tp = ngx_timeofday();
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
@@ -551,14 +542,14 @@ ngx_http_profiling_request_earlier(ngx_http_request_t *r, uint64_t start)
 /* 0: it was not noted */
 
 static uint64_t
-ngx_http_profiling_request_stream_start(ngx_http_request_t *r)
+ngx_prof_request_stream_start(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_profiling_stream_t  *stream;
+    ngx_pool_cleanup_t  *cln;
+    ngx_prof_stream_t   *stream;
 
     for (cln = r->pool->cleanup; cln; cln = cln->next) {
 
-        if (cln->handler == ngx_http_profiling_stream_cleanup) {
+        if (cln->handler == ngx_prof_stream_cleanup) {
             stream = cln->data;
             return stream->start;
         }
@@ -569,11 +560,11 @@ ngx_http_profiling_request_stream_start(ngx_http_request_t *r)
 
 
 static void
-ngx_http_profiling_stream_cleanup(void *data)
+ngx_prof_stream_cleanup(void *data)
 {
-    ngx_http_profiling_stream_t *stream = data;
+    ngx_prof_stream_t *stream = data;
 
-    ngx_http_profiling_context_drop(stream->connection);
+    ngx_prof_context_drop(stream->connection);
 
     if (stream->context && stream->context->streams) {
         stream->context->streams--;
@@ -586,7 +577,7 @@ ngx_http_profiling_stream_cleanup(void *data)
 
 
 static ngx_uint_t
-ngx_http_profiling_request_status(ngx_http_request_t *r)
+ngx_prof_request_status(ngx_http_request_t *r)
 {
     if (r->err_status) {
         return r->err_status;
@@ -597,8 +588,8 @@ ngx_http_profiling_request_status(ngx_http_request_t *r)
 
 
 static void
-ngx_http_profiling_request_upstream(ngx_http_request_t *r,
-    ngx_http_profiling_counts_t *all, ngx_http_profiling_counts_t *place)
+ngx_prof_request_upstream(ngx_http_request_t *r, ngx_prof_counts_t *all,
+    ngx_prof_counts_t *place)
 {
     uint64_t                    ns;
     ngx_uint_t                  i, bucket, known;
@@ -622,17 +613,17 @@ ngx_http_profiling_request_upstream(ngx_http_request_t *r,
         return;
     }
 
-    bucket = ngx_http_profiling_hist_bucket(ns);
+    bucket = ngx_prof_hist_bucket(ns);
 
-    ngx_http_profiling_hist_count(&all->upstream, bucket, ns);
-    ngx_http_profiling_hist_count(&place->upstream, bucket, ns);
+    ngx_prof_hist_count(&all->upstream, bucket, ns);
+    ngx_prof_hist_count(&place->upstream, bucket, ns);
 }
 
 
 /* the connection that carries the stream of a request; NULL: not known */
 
 static ngx_connection_t *
-ngx_http_profiling_request_parent(ngx_http_request_t *r)
+ngx_prof_request_parent(ngx_http_request_t *r)
 {
 #if (NGX_HTTP_V2)
 

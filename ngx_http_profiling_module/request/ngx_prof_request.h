@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_REQUEST_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_REQUEST_H_INCLUDED_
+#ifndef _NGX_PROF_REQUEST_H_INCLUDED_
+#define _NGX_PROF_REQUEST_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -13,16 +13,16 @@
 
 
 /* master: the log handler, in postconfiguration */
-ngx_int_t ngx_http_profiling_request_init(ngx_conf_t *cf);
+ngx_int_t ngx_prof_request_init(ngx_conf_t *cf);
 
 /* master, when nginx has made the engine of its phases: wraps two of them */
-void ngx_http_profiling_request_init_module(ngx_cycle_t *cycle);
+void ngx_prof_request_init_module(ngx_cycle_t *cycle);
 
 /* worker: where its slot counts */
-void ngx_http_profiling_request_init_process(ngx_cycle_t *cycle);
+void ngx_prof_request_init_process(ngx_cycle_t *cycle);
 
 /* worker: how many requests a connection serves; many with HTTP/2 */
-ngx_uint_t ngx_http_profiling_request_active(const ngx_connection_t *c);
+ngx_uint_t ngx_prof_request_active(const ngx_connection_t *c);
 
 
-#endif /* _NGX_HTTP_PROFILING_REQUEST_H_INCLUDED_ */
+#endif /* _NGX_PROF_REQUEST_H_INCLUDED_ */

@@ -17,47 +17,47 @@
 
 
 /* descriptors whose kind is remembered */
-#define NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS  65536
+#define NGX_PROF_BLOCK_DESCRIPTORS  65536
 
-#define NGX_HTTP_PROFILING_BLOCK_UNKNOWN      0
-#define NGX_HTTP_PROFILING_BLOCK_NEVER        1     /* it returns EAGAIN */
-#define NGX_HTTP_PROFILING_BLOCK_MAY          2
-
-
-static ngx_uint_t ngx_http_profiling_block_look(int fd);
-static uint64_t ngx_http_profiling_block_left(uint64_t start, uint64_t ns);
-static int ngx_http_profiling_block_rest(uint64_t ns);
+#define NGX_PROF_BLOCK_UNKNOWN      0
+#define NGX_PROF_BLOCK_NEVER        1               /* it returns EAGAIN */
+#define NGX_PROF_BLOCK_MAY          2
 
 
-uint64_t  ngx_http_profiling_block_told;
-uint64_t  ngx_http_profiling_block_ticks = (uint64_t) -1;
-
-static u_char  ngx_http_profiling_block_kind[
-                                        NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS];
+static ngx_uint_t ngx_prof_block_look(int fd);
+static uint64_t ngx_prof_block_left(uint64_t start, uint64_t ns);
+static int ngx_prof_block_rest(uint64_t ns);
 
 
-/* a call that is always timed: ngx_http_profiling_block_NAME(), real_NAME */
+uint64_t  ngx_prof_block_told;
+uint64_t  ngx_prof_block_ticks = (uint64_t) -1;
 
-#define ngx_http_profiling_block_call(type, name, params, args)               \
+static u_char  ngx_prof_block_kind[
+                                        NGX_PROF_BLOCK_DESCRIPTORS];
+
+
+/* a call that is always timed: ngx_prof_block_NAME(), real_NAME */
+
+#define ngx_prof_block_call(type, name, params, args)                         \
                                                                               \
-static type (*ngx_http_profiling_real_##name) params;                         \
+static type (*ngx_prof_real_##name) params;                                   \
                                                                               \
-static NGX_HTTP_PROFILING_HOOK_CODE type                                      \
-ngx_http_profiling_block_##name params                                        \
+static NGX_PROF_HOOK_CODE type                                                \
+ngx_prof_block_##name params                                                  \
 {                                                                             \
     type      rc;                                                             \
     uint64_t  told, start;                                                    \
                                                                               \
-    if (!ngx_http_profiling_block_timed()) {                                  \
-        return ngx_http_profiling_real_##name args;                           \
+    if (!ngx_prof_block_timed()) {                                            \
+        return ngx_prof_real_##name args;                                     \
     }                                                                         \
                                                                               \
-    ngx_http_profiling_block_begin(told, start);                              \
+    ngx_prof_block_begin(told, start);                                        \
                                                                               \
-    rc = ngx_http_profiling_real_##name args;                                 \
+    rc = ngx_prof_real_##name args;                                           \
                                                                               \
-    ngx_http_profiling_block_end(told, start,                                 \
-                                 ngx_http_profiling_real_##name);             \
+    ngx_prof_block_end(told, start,                                           \
+                       ngx_prof_real_##name);                                 \
     return rc;                                                                \
 }
 
@@ -67,124 +67,122 @@ ngx_http_profiling_block_##name params                                        \
  * own stands apart: a hook that only looks saves none.
  */
 
-#define ngx_http_profiling_block_io(type, name, params, args)                 \
+#define ngx_prof_block_io(type, name, params, args)                           \
                                                                               \
-static type (*ngx_http_profiling_real_##name) params;                         \
+static type (*ngx_prof_real_##name) params;                                   \
                                                                               \
-static NGX_HTTP_PROFILING_HOOK_CODE type                                      \
-ngx_http_profiling_timed_##name params                                        \
+static NGX_PROF_HOOK_CODE type                                                \
+ngx_prof_timed_##name params                                                  \
 {                                                                             \
     type      rc;                                                             \
     uint64_t  told, start;                                                    \
                                                                               \
-    if (!ngx_http_profiling_block_timed()                                     \
-        || ngx_http_profiling_block_look(fd))                                 \
+    if (!ngx_prof_block_timed()                                               \
+        || ngx_prof_block_look(fd))                                           \
     {                                                                         \
-        return ngx_http_profiling_real_##name args;                           \
+        return ngx_prof_real_##name args;                                     \
     }                                                                         \
                                                                               \
-    ngx_http_profiling_block_begin(told, start);                              \
+    ngx_prof_block_begin(told, start);                                        \
                                                                               \
-    rc = ngx_http_profiling_real_##name args;                                 \
+    rc = ngx_prof_real_##name args;                                           \
                                                                               \
-    ngx_http_profiling_block_end(told, start,                                 \
-                                 ngx_http_profiling_real_##name);             \
+    ngx_prof_block_end(told, start,                                           \
+                       ngx_prof_real_##name);                                 \
     return rc;                                                                \
 }                                                                             \
                                                                               \
                                                                               \
-static NGX_HTTP_PROFILING_HOOK_CODE type                                      \
-ngx_http_profiling_block_##name params                                        \
+static NGX_PROF_HOOK_CODE type                                                \
+ngx_prof_block_##name params                                                  \
 {                                                                             \
-    if ((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS                  \
-        && ngx_http_profiling_block_kind[fd]                                  \
-           == NGX_HTTP_PROFILING_BLOCK_NEVER)                                 \
+    if ((unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS                            \
+        && ngx_prof_block_kind[fd]                                            \
+           == NGX_PROF_BLOCK_NEVER)                                           \
     {                                                                         \
-        return ngx_http_profiling_real_##name args;                           \
+        return ngx_prof_real_##name args;                                     \
     }                                                                         \
                                                                               \
-    return ngx_http_profiling_timed_##name args;                              \
+    return ngx_prof_timed_##name args;                                        \
 }
 
 
-ngx_http_profiling_block_io(ssize_t, read,
-    (int fd, void *buf, size_t n), (fd, buf, n))
-ngx_http_profiling_block_io(ssize_t, write,
-    (int fd, const void *buf, size_t n), (fd, buf, n))
-ngx_http_profiling_block_io(ssize_t, readv,
-    (int fd, const struct iovec *iov, int n), (fd, iov, n))
-ngx_http_profiling_block_io(ssize_t, writev,
-    (int fd, const struct iovec *iov, int n), (fd, iov, n))
-ngx_http_profiling_block_io(ssize_t, recv,
-    (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
-ngx_http_profiling_block_io(ssize_t, send,
+ngx_prof_block_io(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n))
+ngx_prof_block_io(ssize_t, write, (int fd, const void *buf, size_t n),
+    (fd, buf, n))
+ngx_prof_block_io(ssize_t, readv, (int fd, const struct iovec *iov, int n),
+    (fd, iov, n))
+ngx_prof_block_io(ssize_t, writev, (int fd, const struct iovec *iov, int n),
+    (fd, iov, n))
+ngx_prof_block_io(ssize_t, recv, (int fd, void *buf, size_t n, int flags),
+    (fd, buf, n, flags))
+ngx_prof_block_io(ssize_t, send,
     (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
-ngx_http_profiling_block_io(ssize_t, recvmsg,
-    (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
-ngx_http_profiling_block_io(ssize_t, sendmsg,
+ngx_prof_block_io(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),
+    (fd, msg, flags))
+ngx_prof_block_io(ssize_t, sendmsg,
     (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
 
-ngx_http_profiling_block_call(ssize_t, pread,
+ngx_prof_block_call(ssize_t, pread,
     (int fd, void *buf, size_t n, off_t offset), (fd, buf, n, offset))
-ngx_http_profiling_block_call(ssize_t, pread64,
+ngx_prof_block_call(ssize_t, pread64,
     (int fd, void *buf, size_t n, off_t offset), (fd, buf, n, offset))
-ngx_http_profiling_block_call(ssize_t, pwrite,
+ngx_prof_block_call(ssize_t, pwrite,
     (int fd, const void *buf, size_t n, off_t offset), (fd, buf, n, offset))
-ngx_http_profiling_block_call(ssize_t, pwrite64,
+ngx_prof_block_call(ssize_t, pwrite64,
     (int fd, const void *buf, size_t n, off_t offset), (fd, buf, n, offset))
-ngx_http_profiling_block_call(ssize_t, pwritev64,
+ngx_prof_block_call(ssize_t, pwritev64,
     (int fd, const struct iovec *iov, int n, off_t offset),
     (fd, iov, n, offset))
-ngx_http_profiling_block_call(ssize_t, sendfile,
+ngx_prof_block_call(ssize_t, sendfile,
     (int out, int in, off_t *offset, size_t n), (out, in, offset, n))
-ngx_http_profiling_block_call(ssize_t, sendfile64,
+ngx_prof_block_call(ssize_t, sendfile64,
     (int out, int in, off_t *offset, size_t n), (out, in, offset, n))
 
-ngx_http_profiling_block_call(int, open,
-    (const char *path, int flags, mode_t mode), (path, flags, mode))
-ngx_http_profiling_block_call(int, open64,
-    (const char *path, int flags, mode_t mode), (path, flags, mode))
-ngx_http_profiling_block_call(int, openat,
+ngx_prof_block_call(int, open, (const char *path, int flags, mode_t mode),
+    (path, flags, mode))
+ngx_prof_block_call(int, open64, (const char *path, int flags, mode_t mode),
+    (path, flags, mode))
+ngx_prof_block_call(int, openat,
     (int fd, const char *path, int flags, mode_t mode),
     (fd, path, flags, mode))
-ngx_http_profiling_block_call(int, openat64,
+ngx_prof_block_call(int, openat64,
     (int fd, const char *path, int flags, mode_t mode),
     (fd, path, flags, mode))
-ngx_http_profiling_block_call(int, stat,
-    (const char *path, struct stat *st), (path, st))
-ngx_http_profiling_block_call(int, stat64,
-    (const char *path, struct stat *st), (path, st))
-ngx_http_profiling_block_call(int, lstat,
-    (const char *path, struct stat *st), (path, st))
-ngx_http_profiling_block_call(int, lstat64,
-    (const char *path, struct stat *st), (path, st))
-ngx_http_profiling_block_call(int, fstatat64,
+ngx_prof_block_call(int, stat, (const char *path, struct stat *st), (path, st))
+ngx_prof_block_call(int, stat64, (const char *path, struct stat *st),
+    (path, st))
+ngx_prof_block_call(int, lstat, (const char *path, struct stat *st),
+    (path, st))
+ngx_prof_block_call(int, lstat64, (const char *path, struct stat *st),
+    (path, st))
+ngx_prof_block_call(int, fstatat64,
     (int fd, const char *path, struct stat *st, int flags),
     (fd, path, st, flags))
-ngx_http_profiling_block_call(int, fsync, (int fd), (fd))
-ngx_http_profiling_block_call(int, fdatasync, (int fd), (fd))
-ngx_http_profiling_block_call(int, rename,
-    (const char *from, const char *to), (from, to))
-ngx_http_profiling_block_call(int, unlink, (const char *path), (path))
-ngx_http_profiling_block_call(int, flock, (int fd, int what), (fd, what))
+ngx_prof_block_call(int, fsync, (int fd), (fd))
+ngx_prof_block_call(int, fdatasync, (int fd), (fd))
+ngx_prof_block_call(int, rename, (const char *from, const char *to),
+    (from, to))
+ngx_prof_block_call(int, unlink, (const char *path), (path))
+ngx_prof_block_call(int, flock, (int fd, int what), (fd, what))
 
-ngx_http_profiling_block_call(int, getaddrinfo,
+ngx_prof_block_call(int, getaddrinfo,
     (const char *node, const char *service, const struct addrinfo *hints,
      struct addrinfo **res),
     (node, service, hints, res))
-ngx_http_profiling_block_call(struct hostent *, gethostbyname,
-    (const char *name), (name))
-ngx_http_profiling_block_call(pid_t, waitpid,
-    (pid_t pid, int *status, int options), (pid, status, options))
-ngx_http_profiling_block_call(int, system, (const char *command), (command))
-ngx_http_profiling_block_call(int, pthread_cond_wait,
+ngx_prof_block_call(struct hostent *, gethostbyname, (const char *name),
+    (name))
+ngx_prof_block_call(pid_t, waitpid, (pid_t pid, int *status, int options),
+    (pid, status, options))
+ngx_prof_block_call(int, system, (const char *command), (command))
+ngx_prof_block_call(int, pthread_cond_wait,
     (pthread_cond_t *cond, pthread_mutex_t *mutex), (cond, mutex))
-ngx_http_profiling_block_call(int, pthread_cond_timedwait,
+ngx_prof_block_call(int, pthread_cond_timedwait,
     (pthread_cond_t *cond, pthread_mutex_t *mutex,
      const struct timespec *until),
     (cond, mutex, until))
-ngx_http_profiling_block_call(int, pthread_join,
-    (pthread_t thread, void **value), (thread, value))
+ngx_prof_block_call(int, pthread_join, (pthread_t thread, void **value),
+    (thread, value))
 
 
 /*
@@ -192,47 +190,45 @@ ngx_http_profiling_block_call(int, pthread_join,
  * they go on for what is left of their time.
  */
 
-#define ngx_http_profiling_block_broken(rc, signals)                          \
+#define ngx_prof_block_broken(rc, signals)                                    \
     ((rc) == -1                                                               \
      && errno == EINTR                                                        \
-     && signals != ngx_http_profiling_signal_asks)
+     && signals != ngx_prof_signal_asks)
 
 
-static int (*ngx_http_profiling_real_nanosleep)(const struct timespec *,
+static int (*ngx_prof_real_nanosleep)(const struct timespec *,
     struct timespec *);
-static int (*ngx_http_profiling_real_clock_nanosleep)(clockid_t, int,
+static int (*ngx_prof_real_clock_nanosleep)(clockid_t, int,
     const struct timespec *, struct timespec *);
-static int (*ngx_http_profiling_real_usleep)(useconds_t);
-static unsigned (*ngx_http_profiling_real_sleep)(unsigned);
-static int (*ngx_http_profiling_real_poll)(struct pollfd *, nfds_t, int);
-static int (*ngx_http_profiling_real_select)(int, fd_set *, fd_set *,
-    fd_set *, struct timeval *);
-static int (*ngx_http_profiling_real_connect)(int, const struct sockaddr *,
-    socklen_t);
-static int (*ngx_http_profiling_real_close)(int);
-static int (*ngx_http_profiling_real_dup2)(int, int);
-static int (*ngx_http_profiling_real_ioctl)(int, unsigned long, ...);
+static int (*ngx_prof_real_usleep)(useconds_t);
+static unsigned (*ngx_prof_real_sleep)(unsigned);
+static int (*ngx_prof_real_poll)(struct pollfd *, nfds_t, int);
+static int (*ngx_prof_real_select)(int, fd_set *, fd_set *, fd_set *,
+    struct timeval *);
+static int (*ngx_prof_real_connect)(int, const struct sockaddr *, socklen_t);
+static int (*ngx_prof_real_close)(int);
+static int (*ngx_prof_real_dup2)(int, int);
+static int (*ngx_prof_real_ioctl)(int, unsigned long, ...);
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_nanosleep(const struct timespec *time,
-    struct timespec *left)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_nanosleep(const struct timespec *time, struct timespec *left)
 {
     int              rc;
     uint64_t         told, start, signals;
     struct timespec  rest, next;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_nanosleep(time, left);
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_nanosleep(time, left);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
     for ( ;; ) {
-        signals = ngx_http_profiling_signal_asks;
-        rc = ngx_http_profiling_real_nanosleep(time, &rest);
+        signals = ngx_prof_signal_asks;
+        rc = ngx_prof_real_nanosleep(time, &rest);
 
-        if (!ngx_http_profiling_block_broken(rc, signals)) {
+        if (!ngx_prof_block_broken(rc, signals)) {
             break;
         }
 
@@ -244,33 +240,30 @@ ngx_http_profiling_block_nanosleep(const struct timespec *time,
         *left = rest;
     }
 
-    ngx_http_profiling_block_end(told, start,
-                                 ngx_http_profiling_real_nanosleep);
+    ngx_prof_block_end(told, start, ngx_prof_real_nanosleep);
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_clock_nanosleep(clockid_t clock, int flags,
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_clock_nanosleep(clockid_t clock, int flags,
     const struct timespec *time, struct timespec *left)
 {
     int              rc;
     uint64_t         told, start, signals;
     struct timespec  rest, next;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_clock_nanosleep(clock, flags, time,
-                                                       left);
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_clock_nanosleep(clock, flags, time, left);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
     for ( ;; ) {
-        signals = ngx_http_profiling_signal_asks;
-        rc = ngx_http_profiling_real_clock_nanosleep(clock, flags, time,
-                                                     &rest);
+        signals = ngx_prof_signal_asks;
+        rc = ngx_prof_real_clock_nanosleep(clock, flags, time, &rest);
 
-        if (rc != EINTR || signals == ngx_http_profiling_signal_asks) {
+        if (rc != EINTR || signals == ngx_prof_signal_asks) {
             break;
         }
 
@@ -284,75 +277,73 @@ ngx_http_profiling_block_clock_nanosleep(clockid_t clock, int flags,
         *left = rest;
     }
 
-    ngx_http_profiling_block_end(told, start,
-                                 ngx_http_profiling_real_clock_nanosleep);
+    ngx_prof_block_end(told, start, ngx_prof_real_clock_nanosleep);
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_usleep(useconds_t us)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_usleep(useconds_t us)
 {
     int       rc;
     uint64_t  told, start, signals;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_usleep(us);
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_usleep(us);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    signals = ngx_http_profiling_signal_asks;
-    rc = ngx_http_profiling_real_usleep(us);
+    signals = ngx_prof_signal_asks;
+    rc = ngx_prof_real_usleep(us);
 
-    if (ngx_http_profiling_block_broken(rc, signals)) {
-        rc = ngx_http_profiling_block_rest(
-                 ngx_http_profiling_block_left(start, (uint64_t) us * 1000));
+    if (ngx_prof_block_broken(rc, signals)) {
+        rc = ngx_prof_block_rest(
+                 ngx_prof_block_left(start, (uint64_t) us * 1000));
     }
 
-    ngx_http_profiling_block_end(told, start, ngx_http_profiling_real_usleep);
+    ngx_prof_block_end(told, start, ngx_prof_real_usleep);
 
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE unsigned
-ngx_http_profiling_block_sleep(unsigned s)
+static NGX_PROF_HOOK_CODE unsigned
+ngx_prof_block_sleep(unsigned s)
 {
     uint64_t  told, start, signals, left;
     unsigned  rc;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_sleep(s);
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_sleep(s);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    signals = ngx_http_profiling_signal_asks;
-    rc = ngx_http_profiling_real_sleep(s);
+    signals = ngx_prof_signal_asks;
+    rc = ngx_prof_real_sleep(s);
 
-    if (rc && signals != ngx_http_profiling_signal_asks) {
-        left = ngx_http_profiling_block_left(start, (uint64_t) s * 1000000000);
+    if (rc && signals != ngx_prof_signal_asks) {
+        left = ngx_prof_block_left(start, (uint64_t) s * 1000000000);
 
-        rc = (ngx_http_profiling_block_rest(left) == 0) ? 0
-             : (unsigned) (ngx_http_profiling_block_left(start,
+        rc = (ngx_prof_block_rest(left) == 0) ? 0
+             : (unsigned) (ngx_prof_block_left(start,
                                                 (uint64_t) s * 1000000000)
                            / 1000000000);
     }
 
-    ngx_http_profiling_block_end(told, start, ngx_http_profiling_real_sleep);
+    ngx_prof_block_end(told, start, ngx_prof_real_sleep);
 
     return rc;
 }
 
 
 static uint64_t
-ngx_http_profiling_block_left(uint64_t start, uint64_t ns)
+ngx_prof_block_left(uint64_t start, uint64_t ns)
 {
     uint64_t  spent;
 
-    spent = ngx_http_profiling_counter_took(
-                                 ngx_http_profiling_counter_read() - start);
+    spent = ngx_prof_counter_took(ngx_prof_counter_read() - start);
 
     return ns - ngx_min(ns, spent);
 }
@@ -360,8 +351,8 @@ ngx_http_profiling_block_left(uint64_t start, uint64_t ns)
 
 /* sleeps on, through more of our signals, until another one comes */
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_rest(uint64_t ns)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_rest(uint64_t ns)
 {
     int              rc;
     uint64_t         signals;
@@ -371,10 +362,10 @@ ngx_http_profiling_block_rest(uint64_t ns)
     time.tv_nsec = ns % 1000000000;
 
     for ( ;; ) {
-        signals = ngx_http_profiling_signal_asks;
+        signals = ngx_prof_signal_asks;
         rc = nanosleep(&time, &left);
 
-        if (!ngx_http_profiling_block_broken(rc, signals)) {
+        if (!ngx_prof_block_broken(rc, signals)) {
             return rc;
         }
 
@@ -383,36 +374,36 @@ ngx_http_profiling_block_rest(uint64_t ns)
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_poll(struct pollfd *fds, nfds_t n, int timeout)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
     int       rc, wait;
     uint64_t  told, start, signals;
 
-    if (timeout == 0 || !ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_poll(fds, n, timeout);
+    if (timeout == 0 || !ngx_prof_block_timed()) {
+        return ngx_prof_real_poll(fds, n, timeout);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
     wait = timeout;
 
     for ( ;; ) {
-        signals = ngx_http_profiling_signal_asks;
-        rc = ngx_http_profiling_real_poll(fds, n, wait);
+        signals = ngx_prof_signal_asks;
+        rc = ngx_prof_real_poll(fds, n, wait);
 
-        if (!ngx_http_profiling_block_broken(rc, signals)) {
+        if (!ngx_prof_block_broken(rc, signals)) {
             break;
         }
 
         if (timeout > 0) {
-            wait = (int) ((ngx_http_profiling_block_left(start,
+            wait = (int) ((ngx_prof_block_left(start,
                                                (uint64_t) timeout * 1000000)
                            + 999999) / 1000000);
         }
     }
 
-    ngx_http_profiling_block_end(told, start, ngx_http_profiling_real_poll);
+    ngx_prof_block_end(told, start, ngx_prof_real_poll);
 
     return rc;
 }
@@ -420,25 +411,25 @@ ngx_http_profiling_block_poll(struct pollfd *fds, nfds_t n, int timeout)
 
 /* Linux leaves the sets as they were, and in *timeout what is left of it */
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_select(int n, fd_set *in, fd_set *out, fd_set *error,
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_select(int n, fd_set *in, fd_set *out, fd_set *error,
     struct timeval *timeout)
 {
     int       rc;
     uint64_t  told, start, signals;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_select(n, in, out, error, timeout);
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_select(n, in, out, error, timeout);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
     do {
-        signals = ngx_http_profiling_signal_asks;
-        rc = ngx_http_profiling_real_select(n, in, out, error, timeout);
-    } while (ngx_http_profiling_block_broken(rc, signals));
+        signals = ngx_prof_signal_asks;
+        rc = ngx_prof_real_select(n, in, out, error, timeout);
+    } while (ngx_prof_block_broken(rc, signals));
 
-    ngx_http_profiling_block_end(told, start, ngx_http_profiling_real_select);
+    ngx_prof_block_end(told, start, ngx_prof_real_select);
 
     return rc;
 }
@@ -446,36 +437,35 @@ ngx_http_profiling_block_select(int n, fd_set *in, fd_set *out, fd_set *error,
 
 /* a connect() that was broken off goes on by itself: its end is waited for */
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_connect(int fd, const struct sockaddr *sa,
-    socklen_t len)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
     int            rc, error;
     uint64_t       told, start, signals;
     socklen_t      size;
     struct pollfd  pfd;
 
-    if (((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS
-         && ngx_http_profiling_block_kind[fd]
-            == NGX_HTTP_PROFILING_BLOCK_NEVER)
-        || !ngx_http_profiling_block_timed())
+    if (((unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS
+         && ngx_prof_block_kind[fd]
+            == NGX_PROF_BLOCK_NEVER)
+        || !ngx_prof_block_timed())
     {
-        return ngx_http_profiling_real_connect(fd, sa, len);
+        return ngx_prof_real_connect(fd, sa, len);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    signals = ngx_http_profiling_signal_asks;
-    rc = ngx_http_profiling_real_connect(fd, sa, len);
+    signals = ngx_prof_signal_asks;
+    rc = ngx_prof_real_connect(fd, sa, len);
 
-    if (ngx_http_profiling_block_broken(rc, signals)) {
+    if (ngx_prof_block_broken(rc, signals)) {
         pfd.fd = fd;
         pfd.events = POLLOUT;
 
         do {
-            signals = ngx_http_profiling_signal_asks;
+            signals = ngx_prof_signal_asks;
             rc = poll(&pfd, 1, -1);
-        } while (ngx_http_profiling_block_broken(rc, signals));
+        } while (ngx_prof_block_broken(rc, signals));
 
         size = sizeof(int);
 
@@ -487,7 +477,7 @@ ngx_http_profiling_block_connect(int fd, const struct sockaddr *sa,
         }
     }
 
-    ngx_http_profiling_block_end(told, start, ngx_http_profiling_real_connect);
+    ngx_prof_block_end(told, start, ngx_prof_real_connect);
 
     return rc;
 }
@@ -495,129 +485,126 @@ ngx_http_profiling_block_connect(int fd, const struct sockaddr *sa,
 
 /* the number will be that of another file */
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_close(int fd)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_close(int fd)
 {
-    if ((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS) {
-        ngx_http_profiling_block_kind[fd] = NGX_HTTP_PROFILING_BLOCK_UNKNOWN;
+    if ((unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS) {
+        ngx_prof_block_kind[fd] = NGX_PROF_BLOCK_UNKNOWN;
     }
 
-    return ngx_http_profiling_real_close(fd);
+    return ngx_prof_real_close(fd);
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_dup2(int from, int fd)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_dup2(int from, int fd)
 {
-    if ((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS) {
-        ngx_http_profiling_block_kind[fd] = NGX_HTTP_PROFILING_BLOCK_UNKNOWN;
+    if ((unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS) {
+        ngx_prof_block_kind[fd] = NGX_PROF_BLOCK_UNKNOWN;
     }
 
-    return ngx_http_profiling_real_dup2(from, fd);
+    return ngx_prof_real_dup2(from, fd);
 }
 
 
 /* nginx makes its sockets non-blocking by this call */
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_block_ioctl(int fd, unsigned long request, void *arg)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_block_ioctl(int fd, unsigned long request, void *arg)
 {
     int  rc;
 
-    rc = ngx_http_profiling_real_ioctl(fd, request, arg);
+    rc = ngx_prof_real_ioctl(fd, request, arg);
 
     if (request == FIONBIO
         && rc == 0
-        && (unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS)
+        && (unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS)
     {
-        ngx_http_profiling_block_kind[fd] = *(int *) arg
-                                          ? NGX_HTTP_PROFILING_BLOCK_NEVER
-                                          : NGX_HTTP_PROFILING_BLOCK_UNKNOWN;
+        ngx_prof_block_kind[fd] = *(int *) arg
+                                          ? NGX_PROF_BLOCK_NEVER
+                                          : NGX_PROF_BLOCK_UNKNOWN;
     }
 
     return rc;
 }
 
 
-#define ngx_http_profiling_block_hook(name)                                   \
-    { #name, (void *) ngx_http_profiling_block_##name,                        \
-      (void **) &ngx_http_profiling_real_##name,                              \
-      NGX_HTTP_PROFILING_HOOK_ALL }
+#define ngx_prof_block_hook(name)                                             \
+    { #name, (void *) ngx_prof_block_##name,                                  \
+      (void **) &ngx_prof_real_##name,                                        \
+      NGX_PROF_HOOK_ALL }
 
 /* nginx's own sockets never block: only other objects call these for long */
 
-#define ngx_http_profiling_block_socket_hook(name)                            \
-    { #name, (void *) ngx_http_profiling_block_##name,                        \
-      (void **) &ngx_http_profiling_real_##name,                              \
-      NGX_HTTP_PROFILING_HOOK_OTHERS }
+#define ngx_prof_block_socket_hook(name)                                      \
+    { #name, (void *) ngx_prof_block_##name,                                  \
+      (void **) &ngx_prof_real_##name,                                        \
+      NGX_PROF_HOOK_OTHERS }
 
 
-static ngx_http_profiling_hook_t  ngx_http_profiling_block_hooks[] = {
-    ngx_http_profiling_block_hook(read),
-    ngx_http_profiling_block_hook(write),
-    ngx_http_profiling_block_socket_hook(readv),
-    ngx_http_profiling_block_socket_hook(writev),
-    ngx_http_profiling_block_socket_hook(recv),
-    ngx_http_profiling_block_socket_hook(send),
-    ngx_http_profiling_block_socket_hook(recvmsg),
-    ngx_http_profiling_block_socket_hook(sendmsg),
-    ngx_http_profiling_block_hook(pread),
-    ngx_http_profiling_block_hook(pread64),
-    ngx_http_profiling_block_hook(pwrite),
-    ngx_http_profiling_block_hook(pwrite64),
-    ngx_http_profiling_block_hook(pwritev64),
-    ngx_http_profiling_block_hook(sendfile),
-    ngx_http_profiling_block_hook(sendfile64),
-    ngx_http_profiling_block_hook(open),
-    ngx_http_profiling_block_hook(open64),
-    ngx_http_profiling_block_hook(openat),
-    ngx_http_profiling_block_hook(openat64),
-    ngx_http_profiling_block_hook(stat),
-    ngx_http_profiling_block_hook(stat64),
-    ngx_http_profiling_block_hook(lstat),
-    ngx_http_profiling_block_hook(lstat64),
-    ngx_http_profiling_block_hook(fstatat64),
-    ngx_http_profiling_block_hook(fsync),
-    ngx_http_profiling_block_hook(fdatasync),
-    ngx_http_profiling_block_hook(rename),
-    ngx_http_profiling_block_hook(unlink),
-    ngx_http_profiling_block_hook(flock),
-    ngx_http_profiling_block_hook(getaddrinfo),
-    ngx_http_profiling_block_hook(gethostbyname),
-    ngx_http_profiling_block_hook(waitpid),
-    ngx_http_profiling_block_hook(system),
-    ngx_http_profiling_block_hook(pthread_cond_wait),
-    ngx_http_profiling_block_hook(pthread_cond_timedwait),
-    ngx_http_profiling_block_hook(pthread_join),
-    ngx_http_profiling_block_hook(nanosleep),
-    ngx_http_profiling_block_hook(clock_nanosleep),
-    ngx_http_profiling_block_hook(usleep),
-    ngx_http_profiling_block_hook(sleep),
-    ngx_http_profiling_block_hook(poll),
-    ngx_http_profiling_block_hook(select),
-    ngx_http_profiling_block_hook(connect),
-    ngx_http_profiling_block_hook(close),
-    ngx_http_profiling_block_hook(dup2),
-    ngx_http_profiling_block_hook(ioctl)
+static ngx_prof_hook_t  ngx_prof_block_hooks[] = {
+    ngx_prof_block_hook(read),
+    ngx_prof_block_hook(write),
+    ngx_prof_block_socket_hook(readv),
+    ngx_prof_block_socket_hook(writev),
+    ngx_prof_block_socket_hook(recv),
+    ngx_prof_block_socket_hook(send),
+    ngx_prof_block_socket_hook(recvmsg),
+    ngx_prof_block_socket_hook(sendmsg),
+    ngx_prof_block_hook(pread),
+    ngx_prof_block_hook(pread64),
+    ngx_prof_block_hook(pwrite),
+    ngx_prof_block_hook(pwrite64),
+    ngx_prof_block_hook(pwritev64),
+    ngx_prof_block_hook(sendfile),
+    ngx_prof_block_hook(sendfile64),
+    ngx_prof_block_hook(open),
+    ngx_prof_block_hook(open64),
+    ngx_prof_block_hook(openat),
+    ngx_prof_block_hook(openat64),
+    ngx_prof_block_hook(stat),
+    ngx_prof_block_hook(stat64),
+    ngx_prof_block_hook(lstat),
+    ngx_prof_block_hook(lstat64),
+    ngx_prof_block_hook(fstatat64),
+    ngx_prof_block_hook(fsync),
+    ngx_prof_block_hook(fdatasync),
+    ngx_prof_block_hook(rename),
+    ngx_prof_block_hook(unlink),
+    ngx_prof_block_hook(flock),
+    ngx_prof_block_hook(getaddrinfo),
+    ngx_prof_block_hook(gethostbyname),
+    ngx_prof_block_hook(waitpid),
+    ngx_prof_block_hook(system),
+    ngx_prof_block_hook(pthread_cond_wait),
+    ngx_prof_block_hook(pthread_cond_timedwait),
+    ngx_prof_block_hook(pthread_join),
+    ngx_prof_block_hook(nanosleep),
+    ngx_prof_block_hook(clock_nanosleep),
+    ngx_prof_block_hook(usleep),
+    ngx_prof_block_hook(sleep),
+    ngx_prof_block_hook(poll),
+    ngx_prof_block_hook(select),
+    ngx_prof_block_hook(connect),
+    ngx_prof_block_hook(close),
+    ngx_prof_block_hook(dup2),
+    ngx_prof_block_hook(ioctl)
 };
 
 
 void
-ngx_http_profiling_block_init(ngx_cycle_t *cycle)
+ngx_prof_block_init(ngx_cycle_t *cycle)
 {
     ngx_uint_t  n;
 
-    n = sizeof(ngx_http_profiling_block_hooks)
-        / sizeof(ngx_http_profiling_hook_t);
+    n = sizeof(ngx_prof_block_hooks)
+        / sizeof(ngx_prof_hook_t);
 
-    ngx_http_profiling_block_ticks =
-        ((uint64_t) NGX_HTTP_PROFILING_BLOCK_MIN
-         << NGX_HTTP_PROFILING_CLOCK_BITS) / ngx_http_profiling_counter.rate;
+    ngx_prof_block_ticks =
+        ((uint64_t) NGX_PROF_BLOCK_MIN
+         << NGX_PROF_CLOCK_BITS) / ngx_prof_counter.rate;
 
-    if (ngx_http_profiling_interpose(ngx_http_profiling_block_hooks, n,
-                                     cycle->log)
-        == NGX_ERROR)
-    {
+    if (ngx_prof_interpose(ngx_prof_block_hooks, n, cycle->log) == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "blocking calls of this worker are not profiled");
     }
@@ -625,10 +612,10 @@ ngx_http_profiling_block_init(ngx_cycle_t *cycle)
 
 
 void
-ngx_http_profiling_block_socket(int fd)
+ngx_prof_block_socket(int fd)
 {
-    if ((unsigned) fd < NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS) {
-        ngx_http_profiling_block_kind[fd] = NGX_HTTP_PROFILING_BLOCK_NEVER;
+    if ((unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS) {
+        ngx_prof_block_kind[fd] = NGX_PROF_BLOCK_NEVER;
     }
 }
 
@@ -636,19 +623,19 @@ ngx_http_profiling_block_socket(int fd)
 /* once for a descriptor; 1: it never blocks.  Files do, whatever their flags */
 
 static ngx_uint_t
-ngx_http_profiling_block_look(int fd)
+ngx_prof_block_look(int fd)
 {
     int          err, flags;
     ngx_uint_t   kind;
     struct stat  st;
 
-    if ((unsigned) fd >= NGX_HTTP_PROFILING_BLOCK_DESCRIPTORS) {
+    if ((unsigned) fd >= NGX_PROF_BLOCK_DESCRIPTORS) {
         return 0;
     }
 
-    kind = ngx_http_profiling_block_kind[fd];
+    kind = ngx_prof_block_kind[fd];
 
-    if (kind == NGX_HTTP_PROFILING_BLOCK_UNKNOWN) {
+    if (kind == NGX_PROF_BLOCK_UNKNOWN) {
         err = errno;
         flags = fcntl(fd, F_GETFL);
 
@@ -656,31 +643,31 @@ ngx_http_profiling_block_look(int fd)
                 && (flags & O_NONBLOCK)
                 && fstat(fd, &st) == 0
                 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-               ? NGX_HTTP_PROFILING_BLOCK_NEVER
-               : NGX_HTTP_PROFILING_BLOCK_MAY;
+               ? NGX_PROF_BLOCK_NEVER
+               : NGX_PROF_BLOCK_MAY;
 
         if (flags != -1) {
-            ngx_http_profiling_block_kind[fd] = (u_char) kind;
+            ngx_prof_block_kind[fd] = (u_char) kind;
         }
 
         errno = err;
     }
 
-    return kind == NGX_HTTP_PROFILING_BLOCK_NEVER;
+    return kind == NGX_PROF_BLOCK_NEVER;
 }
 
 
 /* several names of a function are one to the linker: the first of them */
 
 static const char *
-ngx_http_profiling_block_name(const void *function)
+ngx_prof_block_name(const void *function)
 {
-    ngx_uint_t                  n;
-    ngx_http_profiling_hook_t  *h;
+    ngx_uint_t        n;
+    ngx_prof_hook_t  *h;
 
-    h = ngx_http_profiling_block_hooks;
-    n = sizeof(ngx_http_profiling_block_hooks)
-        / sizeof(ngx_http_profiling_hook_t);
+    h = ngx_prof_block_hooks;
+    n = sizeof(ngx_prof_block_hooks)
+        / sizeof(ngx_prof_hook_t);
 
     for ( /* void */ ; n > 0; h++, n--) {
         if (*h->original == function) {
@@ -692,26 +679,24 @@ ngx_http_profiling_block_name(const void *function)
 }
 
 
-NGX_HTTP_PROFILING_HOOK_CODE void
-ngx_http_profiling_block_ended(uint64_t ticks, uint64_t told,
-    const void *function)
+NGX_PROF_HOOK_CODE void
+ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function)
 {
     int       err;
     uint64_t  d, inner;
 
     err = errno;
 
-    if (ngx_http_profiling_process.slot && ngx_http_profiling_wait_owner()) {
-        d = ngx_http_profiling_counter_took(ticks);
-        inner = ngx_http_profiling_block_told - told;
+    if (ngx_prof_process.slot && ngx_prof_wait_owner()) {
+        d = ngx_prof_counter_took(ticks);
+        inner = ngx_prof_block_told - told;
 
         if (d > inner) {
             d -= inner;
-            ngx_http_profiling_block_told += d;
+            ngx_prof_block_told += d;
 
-            ngx_http_profiling_stall_call(function, d);
-            ngx_http_profiling_trace_blocked(
-                                  ngx_http_profiling_block_name(function), d);
+            ngx_prof_stall_call(function, d);
+            ngx_prof_trace_blocked(ngx_prof_block_name(function), d);
         }
     }
 

@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CPU_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CPU_H_INCLUDED_
+#ifndef _NGX_PROF_CPU_H_INCLUDED_
+#define _NGX_PROF_CPU_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,13 +18,13 @@
 
 
 /* worker: takes SIGPROF, unless it is another's */
-void ngx_http_profiling_cpu_init(ngx_cycle_t *cycle);
+void ngx_prof_cpu_init(ngx_cycle_t *cycle);
 
 /* worker, when it is woken and at each tick: does what captures ask for */
-void ngx_http_profiling_cpu_update(void);
+void ngx_prof_cpu_update(void);
 
 /* ns, CLOCK_MONOTONIC, until when this worker shall sample; signal-safe */
-uint64_t ngx_http_profiling_cpu_until(void);
+uint64_t ngx_prof_cpu_until(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_CPU_H_INCLUDED_ */
+#endif /* _NGX_PROF_CPU_H_INCLUDED_ */

@@ -13,30 +13,30 @@
 
 
 ngx_int_t
-ngx_http_profiling_hang_read(const ngx_http_profiling_slot_t *slot,
-    uint64_t age, ngx_http_profiling_stall_t *stall, uint64_t *duration)
+ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
+    ngx_prof_stall_t *stall, uint64_t *duration)
 {
     uint64_t  pass, now;
 
-    pass = ngx_http_profiling_load_acquire(&slot->pass_start);
-    now = ngx_http_profiling_clock();
+    pass = ngx_prof_load_acquire(&slot->pass_start);
+    now = ngx_prof_clock();
 
     if (pass == 0
-        || ngx_http_profiling_slot_waiting(slot)
+        || ngx_prof_slot_waiting(slot)
         || now < pass + age
-        || ngx_http_profiling_slot_pid(slot) == 0)
+        || ngx_prof_slot_pid(slot) == 0)
     {
         return NGX_DECLINED;
     }
 
     *duration = now - pass;
 
-    if (ngx_http_profiling_record_read(&slot->stall.seq, &stall->pass,
-                                       &slot->stall.pass,
-                                       NGX_HTTP_PROFILING_STALL_BODY)
+    if (ngx_prof_record_read(&slot->stall.seq, &stall->pass,
+                             &slot->stall.pass,
+                             NGX_PROF_STALL_BODY)
         != NGX_OK
         || stall->pass != pass
-        || stall->n > NGX_HTTP_PROFILING_PAUSE_FRAMES)
+        || stall->n > NGX_PROF_PAUSE_FRAMES)
     {
         return NGX_AGAIN;
     }
@@ -46,39 +46,37 @@ ngx_http_profiling_hang_read(const ngx_http_profiling_slot_t *slot,
 
 
 ngx_uint_t
-ngx_http_profiling_hang_chase(ngx_uint_t again)
+ngx_prof_hang_chase(ngx_uint_t again)
 {
-    uint64_t                     now, duration;
-    ngx_int_t                    rc;
-    ngx_uint_t                   i, n;
-    ngx_http_profiling_slot_t   *slot;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_stall_t   stall;
+    uint64_t          now, duration;
+    ngx_int_t         rc;
+    ngx_uint_t        i, n;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
+    ngx_prof_stall_t  stall;
 
     n = 0;
-    zone = ngx_http_profiling_process.zone;
-    now = ngx_http_profiling_clock();
+    zone = ngx_prof_process.zone;
+    now = ngx_prof_clock();
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims) == 0
-            || slot == ngx_http_profiling_process.slot)
+        if (ngx_prof_load(&slot->claims) == 0 || slot == ngx_prof_process.slot)
         {
             continue;
         }
 
-        rc = ngx_http_profiling_hang_read(slot, NGX_HTTP_PROFILING_STALL,
-                                           &stall, &duration);
+        rc = ngx_prof_hang_read(slot, NGX_PROF_STALL, &stall, &duration);
         if (rc == NGX_DECLINED
             || (rc == NGX_OK
                 && (!again || now - ngx_min(now, stall.time)
-                              < NGX_HTTP_PROFILING_STALL)))
+                              < NGX_PROF_STALL)))
         {
             continue;
         }
 
-        if (ngx_http_profiling_wake_signal(slot) == NGX_OK) {
+        if (ngx_prof_wake_signal(slot) == NGX_OK) {
             n++;
         }
     }
@@ -88,16 +86,15 @@ ngx_http_profiling_hang_chase(ngx_uint_t again)
 
 
 ngx_uint_t
-ngx_http_profiling_hang_waits(const ngx_http_profiling_slot_t *slot,
-    char *text, size_t size)
+ngx_prof_hang_waits(const ngx_prof_slot_t *slot, char *text, size_t size)
 {
-    char                         name[NGX_HTTP_PROFILING_NAME_LEN];
-    u_char                      *p, *last;
-    uint64_t                     duration;
-    ngx_int_t                    i;
-    ngx_http_profiling_stall_t   stall;
+    char              name[NGX_PROF_NAME_LEN];
+    u_char           *p, *last;
+    uint64_t          duration;
+    ngx_int_t         i;
+    ngx_prof_stall_t  stall;
 
-    if (ngx_http_profiling_hang_read(slot, NGX_HTTP_PROFILING_STALL, &stall,
+    if (ngx_prof_hang_read(slot, NGX_PROF_STALL, &stall,
                                       &duration)
         != NGX_OK
         || !stall.blocked)
@@ -105,21 +102,21 @@ ngx_http_profiling_hang_waits(const ngx_http_profiling_slot_t *slot,
         return 0;
     }
 
-    i = ngx_http_profiling_frame_cause(stall.frames, stall.n);
+    i = ngx_prof_frame_cause(stall.frames, stall.n);
 
     if (i == NGX_ERROR) {
         return 0;
     }
 
-    (void) ngx_http_profiling_frame_name(stall.frames[i], name);
+    (void) ngx_prof_frame_name(stall.frames[i], name);
 
     p = (u_char *) text;
     last = p + size - 1;
 
     p = ngx_slprintf(p, last, "worker %P takes no CPU time: it has been in %s "
-                     "for %.1f s", ngx_http_profiling_slot_pid(slot), name,
+                     "for %.1f s", ngx_prof_slot_pid(slot), name,
                      (double) duration / 1e9);
-    p = ngx_http_profiling_label_print(p, last, stall.label);
+    p = ngx_prof_label_print(p, last, stall.label);
     *p = '\0';
 
     return 1;

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HANG_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HANG_H_INCLUDED_
+#ifndef _NGX_PROF_HANG_H_INCLUDED_
+#define _NGX_PROF_HANG_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -19,23 +19,22 @@
  * goes on.  NGX_OK: it is known where; NGX_AGAIN: it is not yet; NGX_DECLINED:
  * there is no such pass.  *duration is set unless that is returned.
  */
-ngx_int_t ngx_http_profiling_hang_read(
-    const ngx_http_profiling_slot_t *slot, uint64_t age,
-    ngx_http_profiling_stall_t *stall, uint64_t *duration);
+ngx_int_t ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
+    ngx_prof_stall_t *stall, uint64_t *duration);
 
 /*
  * Any worker, normal context: asks all others whose pass is older than a
  * second for their stack; again: those too that were asked a second ago, for
  * what they have waited since.  Their number.
  */
-ngx_uint_t ngx_http_profiling_hang_chase(ngx_uint_t again);
+ngx_uint_t ngx_prof_hang_chase(ngx_uint_t again);
 
 /*
  * Any worker, normal context: says of a worker that takes no CPU time, since
  * it waits in a call for more than a second, where; 0: it does not.
  */
-ngx_uint_t ngx_http_profiling_hang_waits(
-    const ngx_http_profiling_slot_t *slot, char *text, size_t size);
+ngx_uint_t ngx_prof_hang_waits(const ngx_prof_slot_t *slot, char *text,
+    size_t size);
 
 
-#endif /* _NGX_HTTP_PROFILING_HANG_H_INCLUDED_ */
+#endif /* _NGX_PROF_HANG_H_INCLUDED_ */

@@ -16,62 +16,59 @@
 
 
 /* threads besides the main one that have entries, a power of two */
-#define NGX_HTTP_PROFILING_HEAP_THREADS  1024
+#define NGX_PROF_HEAP_THREADS  1024
 
 /* frames of the module and of the hook itself that a walk begins with */
-#define NGX_HTTP_PROFILING_HEAP_OWN      8
+#define NGX_PROF_HEAP_OWN      8
 
 
-static void ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t);
-static void ngx_http_profiling_heap_start(
-    ngx_http_profiling_heap_thread_t *t);
-static void ngx_http_profiling_heap_sample(void *p, size_t size,
-    void *caller);
-static ngx_uint_t ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller,
-    uintptr_t sp, ngx_uint_t *main);
-static ngx_uint_t ngx_http_profiling_heap_stack(uintptr_t sp,
-    ngx_http_profiling_stack_t *stack);
-static uint64_t ngx_http_profiling_heap_class(uint64_t size);
+static void ngx_prof_heap_draw(ngx_prof_heap_thread_t *t);
+static void ngx_prof_heap_start(ngx_prof_heap_thread_t *t);
+static void ngx_prof_heap_sample(void *p, size_t size, void *caller);
+static ngx_uint_t ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
+    ngx_uint_t *main);
+static ngx_uint_t ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack);
+static uint64_t ngx_prof_heap_class(uint64_t size);
 
 
 /* of threads that are to go the long way: samples at any address */
 
 static const u_char
-    ngx_http_profiling_heap_all[NGX_HTTP_PROFILING_FILTER_QUICK] = {
-        [0 ... NGX_HTTP_PROFILING_FILTER_QUICK - 1] = 1
+    ngx_prof_heap_all[NGX_PROF_FILTER_QUICK] = {
+        [0 ... NGX_PROF_FILTER_QUICK - 1] = 1
     };
 
-__thread ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_own = {
-    .filter = ngx_http_profiling_heap_all
+__thread ngx_prof_heap_thread_t  ngx_prof_heap_own = {
+    .filter = ngx_prof_heap_all
 };
 
-static ngx_http_profiling_heap_thread_t
-    ngx_http_profiling_heap_threads[NGX_HTTP_PROFILING_HEAP_THREADS];
+static ngx_prof_heap_thread_t
+    ngx_prof_heap_threads[NGX_PROF_HEAP_THREADS];
 
-static ngx_http_profiling_stack_t  ngx_http_profiling_heap_main_stack;
-static ngx_http_profiling_path_t   ngx_http_profiling_heap_path;
-static uint64_t                    ngx_http_profiling_heap_rate;
+static ngx_prof_stack_t  ngx_prof_heap_main_stack;
+static ngx_prof_path_t   ngx_prof_heap_path;
+static uint64_t          ngx_prof_heap_rate;
 
 
 ngx_int_t
-ngx_http_profiling_heap_own_init(uint64_t rate)
+ngx_prof_heap_own_init(uint64_t rate)
 {
-    ngx_http_profiling_heap_thread_t  *t;
+    ngx_prof_heap_thread_t  *t;
 
-    ngx_http_profiling_heap_rate = rate;
+    ngx_prof_heap_rate = rate;
 
-    if (ngx_http_profiling_heap_live_init() != NGX_OK
-        || ngx_http_profiling_unwind_stack(&ngx_http_profiling_heap_main_stack)
+    if (ngx_prof_heap_live_init() != NGX_OK
+        || ngx_prof_unwind_stack(&ngx_prof_heap_main_stack)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    t = &ngx_http_profiling_heap_own;
+    t = &ngx_prof_heap_own;
 
-    t->self = ngx_http_profiling_heap_self();
-    t->filter = ngx_http_profiling_heap_quick_filter;
-    ngx_http_profiling_heap_start(t);
+    t->self = ngx_prof_heap_self();
+    t->filter = ngx_prof_heap_quick_filter;
+    ngx_prof_heap_start(t);
 
     return NGX_OK;
 }
@@ -80,19 +77,19 @@ ngx_http_profiling_heap_own_init(uint64_t rate)
 /* the first gap of a thread; the seed need not be a secret */
 
 static void
-ngx_http_profiling_heap_start(ngx_http_profiling_heap_thread_t *t)
+ngx_prof_heap_start(ngx_prof_heap_thread_t *t)
 {
-    t->random = ngx_http_profiling_clock() * 0x9e3779b97f4a7c15ULL
+    t->random = ngx_prof_clock() * 0x9e3779b97f4a7c15ULL
                 ^ (uint64_t) t->self ^ ((uint64_t) ngx_pid << 32);
 
-    ngx_http_profiling_heap_draw(t);
+    ngx_prof_heap_draw(t);
 }
 
 
 /* SplitMix64, https://prng.di.unimi.it/splitmix64.c */
 
 static uint64_t
-ngx_http_profiling_heap_random(ngx_http_profiling_heap_thread_t *t)
+ngx_prof_heap_random(ngx_prof_heap_thread_t *t)
 {
     uint64_t  z;
 
@@ -107,11 +104,11 @@ ngx_http_profiling_heap_random(ngx_http_profiling_heap_thread_t *t)
 
 
 static void
-ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t)
+ngx_prof_heap_draw(ngx_prof_heap_thread_t *t)
 {
     double  gap;
 
-    if (ngx_http_profiling_heap_rate == 1) {
+    if (ngx_prof_heap_rate == 1) {
         t->drawn = 1;
         t->gap = 1;
         return;
@@ -119,9 +116,9 @@ ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t)
 
     /* uniform in (0, 1] */
 
-    gap = (double) ((ngx_http_profiling_heap_random(t) >> 11) + 1)
+    gap = (double) ((ngx_prof_heap_random(t) >> 11) + 1)
           * (1.0 / 9007199254740992.0);
-    gap = ceil(-log(gap) * (double) ngx_http_profiling_heap_rate);
+    gap = ceil(-log(gap) * (double) ngx_prof_heap_rate);
 
     t->drawn = (gap < 1) ? 1
                : (gap > 1e18) ? (uint64_t) 1e18 : (uint64_t) gap;
@@ -129,24 +126,24 @@ ngx_http_profiling_heap_draw(ngx_http_profiling_heap_thread_t *t)
 }
 
 
-ngx_http_profiling_heap_thread_t *
-ngx_http_profiling_heap_thread(void)
+ngx_prof_heap_thread_t *
+ngx_prof_heap_thread(void)
 {
-    uintptr_t                          self, is;
-    ngx_uint_t                         i, at;
-    ngx_http_profiling_heap_thread_t  *t;
+    uintptr_t                self, is;
+    ngx_uint_t               i, at;
+    ngx_prof_heap_thread_t  *t;
 
-    if (ngx_http_profiling_heap_own.self) {
-        return &ngx_http_profiling_heap_own;
+    if (ngx_prof_heap_own.self) {
+        return &ngx_prof_heap_own;
     }
 
-    self = ngx_http_profiling_heap_self();
+    self = ngx_prof_heap_self();
     at = (uint64_t) self * 0x9e3779b97f4a7c15ULL >> 40;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_HEAP_THREADS; i++, at++) {
-        t = &ngx_http_profiling_heap_threads[
-                                   at & (NGX_HTTP_PROFILING_HEAP_THREADS - 1)];
-        is = ngx_http_profiling_load(&t->self);
+    for (i = 0; i < NGX_PROF_HEAP_THREADS; i++, at++) {
+        t = &ngx_prof_heap_threads[
+                                   at & (NGX_PROF_HEAP_THREADS - 1)];
+        is = ngx_prof_load(&t->self);
 
         /* who inherits the address of a thread that has ended goes on there */
 
@@ -159,7 +156,7 @@ ngx_http_profiling_heap_thread(void)
                                            __ATOMIC_RELAXED,
                                            __ATOMIC_RELAXED))
         {
-            ngx_http_profiling_heap_start(t);
+            ngx_prof_heap_start(t);
             return t;
         }
     }
@@ -169,11 +166,11 @@ ngx_http_profiling_heap_thread(void)
 
 
 void
-ngx_http_profiling_heap_missed(void)
+ngx_prof_heap_missed(void)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot && (ngx_pid_t) syscall(SYS_getpid) == ngx_pid) {
         (void) __atomic_add_fetch(&slot->heap_lost, 1, __ATOMIC_RELAXED);
@@ -182,56 +179,52 @@ ngx_http_profiling_heap_missed(void)
 
 
 void
-ngx_http_profiling_heap_tick(void)
+ngx_prof_heap_tick(void)
 {
-    uint64_t                           mallocs, frees, bytes;
-    ngx_uint_t                         i;
-    ngx_http_profiling_slot_t         *slot;
-    ngx_http_profiling_heap_thread_t  *t;
+    uint64_t                 mallocs, frees, bytes;
+    ngx_uint_t               i;
+    ngx_prof_slot_t         *slot;
+    ngx_prof_heap_thread_t  *t;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
-    if (ngx_http_profiling_objects_refresh() == NGX_OK) {
-        ngx_http_profiling_heap_root_set(slot);
+    if (ngx_prof_objects_refresh() == NGX_OK) {
+        ngx_prof_heap_root_set(slot);
     }
 
-    t = &ngx_http_profiling_heap_own;
+    t = &ngx_prof_heap_own;
 
     mallocs = t->mallocs;
     frees = t->frees;
     bytes = t->bytes + t->drawn - t->gap;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_HEAP_THREADS; i++) {
-        t = &ngx_http_profiling_heap_threads[i];
+    for (i = 0; i < NGX_PROF_HEAP_THREADS; i++) {
+        t = &ngx_prof_heap_threads[i];
 
-        mallocs += ngx_http_profiling_load(&t->mallocs);
-        frees += ngx_http_profiling_load(&t->frees);
-        bytes += ngx_http_profiling_load(&t->bytes);
+        mallocs += ngx_prof_load(&t->mallocs);
+        frees += ngx_prof_load(&t->frees);
+        bytes += ngx_prof_load(&t->bytes);
     }
 
-    ngx_http_profiling_store(&slot->totals.mallocs,
-                             slot->base.mallocs + mallocs);
-    ngx_http_profiling_store(&slot->totals.frees, slot->base.frees + frees);
-    ngx_http_profiling_store(&slot->totals.total_alloc,
-                             slot->base.total_alloc + bytes);
+    ngx_prof_store(&slot->totals.mallocs, slot->base.mallocs + mallocs);
+    ngx_prof_store(&slot->totals.frees, slot->base.frees + frees);
+    ngx_prof_store(&slot->totals.total_alloc, slot->base.total_alloc + bytes);
 }
 
 
 void
-ngx_http_profiling_heap_begin(ngx_http_profiling_heap_thread_t *t,
-    ngx_http_profiling_heap_thread_t *before)
+ngx_prof_heap_begin(ngx_prof_heap_thread_t *t, ngx_prof_heap_thread_t *before)
 {
     *before = *t;
-    t->gap = NGX_HTTP_PROFILING_HEAP_NEVER;
+    t->gap = NGX_PROF_HEAP_NEVER;
 }
 
 
 /* what the allocator called by itself does not count */
 
 void
-ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
-    const ngx_http_profiling_heap_thread_t *before, void *p, size_t size,
-    void *caller)
+ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
+    const ngx_prof_heap_thread_t *before, void *p, size_t size, void *caller)
 {
     ngx_err_t  err;
 
@@ -249,32 +242,32 @@ ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
     t->mallocs++;
     t->bytes += size;
 
-    if (t == &ngx_http_profiling_heap_own) {
+    if (t == &ngx_prof_heap_own) {
         t->bytes += before->drawn - before->gap;
     }
 
-    ngx_http_profiling_heap_sample(p, size, caller);
+    ngx_prof_heap_sample(p, size, caller);
 
     t->mallocs = before->mallocs + 1;
-    ngx_http_profiling_heap_draw(t);
+    ngx_prof_heap_draw(t);
 
     errno = err;
 }
 
 
 static void
-ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
+ngx_prof_heap_sample(void *p, size_t size, void *caller)
 {
-    double                           weight;
-    uint32_t                         label;
-    uint64_t                         pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
-    ngx_uint_t                       n, table, main;
-    ngx_http_profiling_slot_t       *slot;
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_stacks_t     *stacks;
-    ngx_http_profiling_heap_live_t   live;
+    double                weight;
+    uint32_t              label;
+    uint64_t              pcs[NGX_PROF_HEAP_DEPTH];
+    ngx_uint_t            n, table, main;
+    ngx_prof_slot_t      *slot;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_stacks_t    *stacks;
+    ngx_prof_heap_live_t  live;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     /* a child of the worker has its memory, but not its slot */
 
@@ -282,40 +275,39 @@ ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
         return;
     }
 
-    weight = (ngx_http_profiling_heap_rate == 1) ? 1
-             : -1 / expm1(-(double) size
-                          / (double) ngx_http_profiling_heap_rate);
+    weight = (ngx_prof_heap_rate == 1) ? 1
+             : -1 / expm1(-(double) size / (double) ngx_prof_heap_rate);
 
     /* an entry of this address: whoever freed it went by no hook */
 
-    if (ngx_http_profiling_heap_live_may(p)
-        && ngx_http_profiling_heap_live_take(p, &live) == NGX_OK)
+    if (ngx_prof_heap_live_may(p)
+        && ngx_prof_heap_live_take(p, &live) == NGX_OK)
     {
-        ngx_http_profiling_heap_freed(&live);
+        ngx_prof_heap_freed(&live);
     }
 
     live.address = (uintptr_t) p;
-    live.count = (uint64_t) (weight * NGX_HTTP_PROFILING_HEAP_ONE + 0.5);
+    live.count = (uint64_t) (weight * NGX_PROF_HEAP_ONE + 0.5);
     live.bytes = (uint64_t) (weight * (double) size + 0.5);
 
-    pcs[0] = ngx_http_profiling_heap_class(size);
-    n = 1 + ngx_http_profiling_heap_walk(&pcs[1], caller,
+    pcs[0] = ngx_prof_heap_class(size);
+    n = 1 + ngx_prof_heap_walk(&pcs[1], caller,
                                      (uintptr_t) __builtin_frame_address(0),
                                      &main);
-    pcs[n] = ngx_http_profiling_heap_root(&pcs[1], n - 1);
+    pcs[n] = ngx_prof_heap_root(&pcs[1], n - 1);
     n++;
 
-    label = main ? ngx_http_profiling_context_label(
+    label = main ? ngx_prof_context_label(
                                (uintptr_t) __builtin_frame_address(0), NULL)
                  : 0;
     label &= ~(uint32_t) 0xf;
 
-    zone = ngx_http_profiling_process.zone;
-    table = ngx_http_profiling_zone_heap_n(zone->stacks);
-    stacks = ngx_http_profiling_zone_heap(zone, slot);
+    zone = ngx_prof_process.zone;
+    table = ngx_prof_zone_heap_n(zone->stacks);
+    stacks = ngx_prof_zone_heap(zone, slot);
 
-    live.tally = (uint32_t) ngx_http_profiling_stacks_put(stacks, table,
-                                        main ? &ngx_http_profiling_heap_path
+    live.tally = (uint32_t) ngx_prof_stacks_put(stacks, table,
+                                        main ? &ngx_prof_heap_path
                                              : NULL,
                                         pcs, n, label,
                                         live.count, live.bytes);
@@ -323,13 +315,12 @@ ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
         return;
     }
 
-    if (ngx_http_profiling_heap_live_insert(&live) != NGX_OK) {
-        ngx_http_profiling_heap_missed();
+    if (ngx_prof_heap_live_insert(&live) != NGX_OK) {
+        ngx_prof_heap_missed();
         return;
     }
 
-    ngx_http_profiling_stacks_count(stacks, table, live.tally, live.count,
-                                    live.bytes);
+    ngx_prof_stacks_count(stacks, table, live.tally, live.count, live.bytes);
 }
 
 
@@ -339,26 +330,24 @@ ngx_http_profiling_heap_sample(void *p, size_t size, void *caller)
  */
 
 static ngx_uint_t
-ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
-    ngx_uint_t *main)
+ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main)
 {
-    uint64_t                     found[NGX_HTTP_PROFILING_FRAMES];
-    ngx_uint_t                   i, n;
-    ngx_http_profiling_stack_t   stack;
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           found[NGX_PROF_FRAMES];
+    ngx_uint_t         i, n;
+    ngx_prof_stack_t   stack;
+    ngx_prof_unwind_t  result;
 
-    *main = ngx_http_profiling_heap_stack(sp, &stack);
+    *main = ngx_prof_heap_stack(sp, &stack);
 
     if (stack.top == 0) {
         pcs[0] = (uint64_t) (uintptr_t) caller;
-        pcs[1] = NGX_HTTP_PROFILING_FRAME_BROKEN;
+        pcs[1] = NGX_PROF_FRAME_BROKEN;
         return 2;
     }
 
-    n = ngx_http_profiling_unwind_here(&stack, found,
-                                       NGX_HTTP_PROFILING_FRAMES, 0, &result);
+    n = ngx_prof_unwind_here(&stack, found, NGX_PROF_FRAMES, 0, &result);
 
-    for (i = 0; i < n && i < NGX_HTTP_PROFILING_HEAP_OWN; i++) {
+    for (i = 0; i < n && i < NGX_PROF_HEAP_OWN; i++) {
 
         if (found[i] == (uint64_t) (uintptr_t) caller) {
             ngx_memcpy(pcs, &found[i], (n - i) * sizeof(uint64_t));
@@ -367,7 +356,7 @@ ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
     }
 
     pcs[0] = (uint64_t) (uintptr_t) caller;
-    pcs[1] = NGX_HTTP_PROFILING_FRAME_BROKEN;
+    pcs[1] = NGX_PROF_FRAME_BROKEN;
 
     return 2;
 }
@@ -376,22 +365,22 @@ ngx_http_profiling_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
 /* the stack that an address is on; 1: the main thread's; top is 0: unknown */
 
 static ngx_uint_t
-ngx_http_profiling_heap_stack(uintptr_t sp, ngx_http_profiling_stack_t *stack)
+ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_thread_t  *t;
+    ngx_uint_t          i;
+    ngx_prof_thread_t  *t;
 
-    *stack = ngx_http_profiling_heap_main_stack;
+    *stack = ngx_prof_heap_main_stack;
 
     if (sp >= stack->lo && sp < stack->top) {
         return 1;
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
 
-        if (ngx_http_profiling_load_acquire(&t->state)
-            == NGX_HTTP_PROFILING_THREAD_RUNNING
+        if (ngx_prof_load_acquire(&t->state)
+            == NGX_PROF_THREAD_RUNNING
             && t->pid == ngx_pid
             && sp >= t->stack.lo && sp < t->stack.top)
         {
@@ -400,7 +389,7 @@ ngx_http_profiling_heap_stack(uintptr_t sp, ngx_http_profiling_stack_t *stack)
         }
     }
 
-    ngx_memzero(stack, sizeof(ngx_http_profiling_stack_t));
+    ngx_memzero(stack, sizeof(ngx_prof_stack_t));
 
     return 0;
 }
@@ -409,7 +398,7 @@ ngx_http_profiling_heap_stack(uintptr_t sp, ngx_http_profiling_stack_t *stack)
 /* four classes from each power of two to the next, and multiples of 16 */
 
 static uint64_t
-ngx_http_profiling_heap_class(uint64_t size)
+ngx_prof_heap_class(uint64_t size)
 {
     uint64_t  step;
 
@@ -424,19 +413,18 @@ ngx_http_profiling_heap_class(uint64_t size)
 
 
 void
-ngx_http_profiling_heap_freed(const ngx_http_profiling_heap_live_t *live)
+ngx_prof_heap_freed(const ngx_prof_heap_live_t *live)
 {
-    ngx_http_profiling_slot_t   *slot;
-    ngx_http_profiling_freed_t  *freed;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_freed_t  *freed;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot == NULL || (ngx_pid_t) syscall(SYS_getpid) != ngx_pid) {
         return;
     }
 
-    freed = &ngx_http_profiling_zone_freed(ngx_http_profiling_process.zone,
-                                           slot)[live->tally];
+    freed = &ngx_prof_zone_freed(ngx_prof_process.zone, slot)[live->tally];
 
     (void) __atomic_add_fetch(&freed->freed_count, live->count,
                               __ATOMIC_RELAXED);
@@ -446,35 +434,34 @@ ngx_http_profiling_heap_freed(const ngx_http_profiling_heap_live_t *live)
 
 
 ngx_uint_t
-ngx_http_profiling_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
+ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
 {
-    uint64_t                      pcs[NGX_HTTP_PROFILING_HEAP_DEPTH];
-    ngx_uint_t                    tally, table;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_stacks_t  *stacks;
+    uint64_t            pcs[NGX_PROF_HEAP_DEPTH];
+    ngx_uint_t          tally, table;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    slot = ngx_http_profiling_process.slot;
+    zone = ngx_prof_process.zone;
+    slot = ngx_prof_process.slot;
 
     if (slot == NULL || (ngx_pid_t) syscall(SYS_getpid) != ngx_pid) {
         return 0;
     }
 
-    n = ngx_min(n, NGX_HTTP_PROFILING_FRAMES);
+    n = ngx_min(n, NGX_PROF_FRAMES);
 
-    pcs[0] = NGX_HTTP_PROFILING_HEAP_THREAD;
+    pcs[0] = NGX_PROF_HEAP_THREAD;
     ngx_memcpy(&pcs[1], frames, n * sizeof(uint64_t));
-    pcs[n + 1] = ngx_http_profiling_heap_root(frames, n);
+    pcs[n + 1] = ngx_prof_heap_root(frames, n);
 
-    table = ngx_http_profiling_zone_heap_n(zone->stacks);
-    stacks = ngx_http_profiling_zone_heap(zone, slot);
+    table = ngx_prof_zone_heap_n(zone->stacks);
+    stacks = ngx_prof_zone_heap(zone, slot);
 
-    tally = ngx_http_profiling_stacks_put(stacks, table, NULL, pcs, n + 2, 0,
-                                          NGX_HTTP_PROFILING_HEAP_ONE, 0);
+    tally = ngx_prof_stacks_put(stacks, table, NULL, pcs, n + 2, 0,
+                                NGX_PROF_HEAP_ONE, 0);
     if (tally) {
-        ngx_http_profiling_stacks_count(stacks, table, tally,
-                                        NGX_HTTP_PROFILING_HEAP_ONE, 0);
+        ngx_prof_stacks_count(stacks, table, tally, NGX_PROF_HEAP_ONE, 0);
     }
 
     return tally;
@@ -482,17 +469,17 @@ ngx_http_profiling_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
 
 
 void
-ngx_http_profiling_heap_thread_gone(ngx_uint_t tally)
+ngx_prof_heap_thread_gone(ngx_uint_t tally)
 {
-    ngx_http_profiling_heap_live_t  live;
+    ngx_prof_heap_live_t  live;
 
     if (tally == 0) {
         return;
     }
 
-    live.count = NGX_HTTP_PROFILING_HEAP_ONE;
+    live.count = NGX_PROF_HEAP_ONE;
     live.bytes = 0;
     live.tally = (uint32_t) tally;
 
-    ngx_http_profiling_heap_freed(&live);
+    ngx_prof_heap_freed(&live);
 }

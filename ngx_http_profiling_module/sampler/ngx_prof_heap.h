@@ -15,8 +15,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HEAP_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HEAP_H_INCLUDED_
+#ifndef _NGX_PROF_HEAP_H_INCLUDED_
+#define _NGX_PROF_HEAP_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -27,14 +27,14 @@
 #include "ngx_prof_unwind.h"
 
 
-#define NGX_HTTP_PROFILING_HEAP_ONE      65536
-#define NGX_HTTP_PROFILING_HEAP_THREAD   ((uint64_t) 1 << 63)
+#define NGX_PROF_HEAP_ONE      65536
+#define NGX_PROF_HEAP_THREAD   ((uint64_t) 1 << 63)
 
 /* entries of a stack in the table: frames, size before and root behind */
-#define NGX_HTTP_PROFILING_HEAP_DEPTH    (NGX_HTTP_PROFILING_FRAMES + 2)
+#define NGX_PROF_HEAP_DEPTH    (NGX_PROF_FRAMES + 2)
 
 /* gap of a thread that must not sample */
-#define NGX_HTTP_PROFILING_HEAP_NEVER    ((uint64_t) 1 << 62)
+#define NGX_PROF_HEAP_NEVER    ((uint64_t) 1 << 62)
 
 
 /*
@@ -51,7 +51,7 @@ typedef struct {
     uint64_t       bytes;
     uint64_t       drawn;       /* the gap, as it was drawn */
     uint64_t       random;
-} ngx_http_profiling_heap_thread_t;
+} ngx_prof_heap_thread_t;
 
 
 /*
@@ -60,14 +60,14 @@ typedef struct {
  * go the short way of the hooks, which need not ask who calls.
  */
 
-extern __thread ngx_http_profiling_heap_thread_t  ngx_http_profiling_heap_own
-    NGX_HTTP_PROFILING_HIDDEN __attribute__((tls_model("initial-exec")));
+extern __thread ngx_prof_heap_thread_t  ngx_prof_heap_own
+    NGX_PROF_HIDDEN __attribute__((tls_model("initial-exec")));
 
 
 /* an address that each thread has another one of, by the machine's ABI */
 
 static ngx_inline uintptr_t
-ngx_http_profiling_heap_self(void)
+ngx_prof_heap_self(void)
 {
     uintptr_t  self;
 
@@ -84,42 +84,39 @@ ngx_http_profiling_heap_self(void)
 
 
 /* worker: the main thread begins to sample, with the mean gap in bytes */
-ngx_int_t ngx_http_profiling_heap_own_init(uint64_t rate);
+ngx_int_t ngx_prof_heap_own_init(uint64_t rate);
 
 /* worker, at each tick: counters to the slot, objects that were loaded */
-void ngx_http_profiling_heap_tick(void);
+void ngx_prof_heap_tick(void);
 
 /*
  * For hooks: the entry of the calling thread, which is made if it has none;
  * NULL: there are too many threads, this one is not counted.
  */
-ngx_http_profiling_heap_thread_t *ngx_http_profiling_heap_thread(void);
+ngx_prof_heap_thread_t *ngx_prof_heap_thread(void);
 
 /* for hooks: a block that is not recorded */
-void ngx_http_profiling_heap_missed(void);
+void ngx_prof_heap_missed(void);
 
 /*
  * For hooks, when a gap has ended: begin() before the allocator is called,
  * which may call itself, then end() with the block, or NULL if there is none.
  * caller: the address that the hook returns to.
  */
-void ngx_http_profiling_heap_begin(ngx_http_profiling_heap_thread_t *t,
-    ngx_http_profiling_heap_thread_t *before);
-void ngx_http_profiling_heap_end(ngx_http_profiling_heap_thread_t *t,
-    const ngx_http_profiling_heap_thread_t *before, void *p, size_t size,
-    void *caller);
+void ngx_prof_heap_begin(ngx_prof_heap_thread_t *t,
+    ngx_prof_heap_thread_t *before);
+void ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
+    const ngx_prof_heap_thread_t *before, void *p, size_t size, void *caller);
 
 /* for hooks: a sampled block was freed, and its entry taken */
-void ngx_http_profiling_heap_freed(
-    const ngx_http_profiling_heap_live_t *live);
+void ngx_prof_heap_freed(const ngx_prof_heap_live_t *live);
 
 /*
  * Counts a thread that begins, with the n frames of what made it; its tally
  * for thread_gone(), 0: not counted.  Normal context, any thread.
  */
-ngx_uint_t ngx_http_profiling_heap_thread_made(const uint64_t *frames,
-    ngx_uint_t n);
-void ngx_http_profiling_heap_thread_gone(ngx_uint_t tally);
+ngx_uint_t ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n);
+void ngx_prof_heap_thread_gone(ngx_uint_t tally);
 
 
-#endif /* _NGX_HTTP_PROFILING_HEAP_H_INCLUDED_ */
+#endif /* _NGX_PROF_HEAP_H_INCLUDED_ */

@@ -11,47 +11,46 @@
  * next.  Nothing is ever moved, and few samples touch few pages.
  */
 
-#define NGX_HTTP_PROFILING_LIVE_FIRST    12      /* bits of the first */
-#define NGX_HTTP_PROFILING_LIVE_GROWTH   2       /* more, each */
-#define NGX_HTTP_PROFILING_LIVE_TABLES   5
+#define NGX_PROF_LIVE_FIRST    12                /* bits of the first */
+#define NGX_PROF_LIVE_GROWTH   2                 /* more, each */
+#define NGX_PROF_LIVE_TABLES   5
 
 /* places of a table where an address may be */
-#define NGX_HTTP_PROFILING_LIVE_WINDOW   16
+#define NGX_PROF_LIVE_WINDOW   16
 
-#define NGX_HTTP_PROFILING_LIVE_FILLED   1
+#define NGX_PROF_LIVE_FILLED   1
 
 
-static ngx_http_profiling_heap_live_t *ngx_http_profiling_heap_live_place(
-    ngx_uint_t table, uintptr_t address, ngx_uint_t i);
-static void ngx_http_profiling_heap_live_count(uintptr_t address,
-    ngx_int_t n);
-static void ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n);
+static ngx_prof_heap_live_t *ngx_prof_heap_live_place(ngx_uint_t table,
+    uintptr_t address, ngx_uint_t i);
+static void ngx_prof_heap_live_count(uintptr_t address, ngx_int_t n);
+static void ngx_prof_heap_live_add(u_char *p, ngx_int_t n);
 
 
 u_char
-    ngx_http_profiling_heap_quick_filter[NGX_HTTP_PROFILING_FILTER_QUICK];
-u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER];
+    ngx_prof_heap_quick_filter[NGX_PROF_FILTER_QUICK];
+u_char  ngx_prof_heap_filter[NGX_PROF_FILTER];
 
-static ngx_http_profiling_heap_live_t
-    *ngx_http_profiling_live[NGX_HTTP_PROFILING_LIVE_TABLES];
+static ngx_prof_heap_live_t
+    *ngx_prof_live[NGX_PROF_LIVE_TABLES];
 
 /* tables that were ever used */
-static ngx_uint_t  ngx_http_profiling_live_n;
+static ngx_uint_t  ngx_prof_live_n;
 
 
 ngx_int_t
-ngx_http_profiling_heap_live_init(void)
+ngx_prof_heap_live_init(void)
 {
-    size_t                           size;
-    ngx_uint_t                       i, bits;
-    ngx_http_profiling_heap_live_t  *p;
+    size_t                 size;
+    ngx_uint_t             i, bits;
+    ngx_prof_heap_live_t  *p;
 
     size = 0;
-    bits = NGX_HTTP_PROFILING_LIVE_FIRST;
+    bits = NGX_PROF_LIVE_FIRST;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_LIVE_TABLES; i++) {
-        size += sizeof(ngx_http_profiling_heap_live_t) << bits;
-        bits += NGX_HTTP_PROFILING_LIVE_GROWTH;
+    for (i = 0; i < NGX_PROF_LIVE_TABLES; i++) {
+        size += sizeof(ngx_prof_heap_live_t) << bits;
+        bits += NGX_PROF_LIVE_GROWTH;
     }
 
     p = mmap(NULL, size, PROT_READ|PROT_WRITE,
@@ -61,58 +60,57 @@ ngx_http_profiling_heap_live_init(void)
         return NGX_ERROR;
     }
 
-    bits = NGX_HTTP_PROFILING_LIVE_FIRST;
+    bits = NGX_PROF_LIVE_FIRST;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_LIVE_TABLES; i++) {
-        ngx_http_profiling_live[i] = p;
+    for (i = 0; i < NGX_PROF_LIVE_TABLES; i++) {
+        ngx_prof_live[i] = p;
         p += (size_t) 1 << bits;
-        bits += NGX_HTTP_PROFILING_LIVE_GROWTH;
+        bits += NGX_PROF_LIVE_GROWTH;
     }
 
-    ngx_http_profiling_live_n = 1;
+    ngx_prof_live_n = 1;
 
     /* NULL has no entry, but is to be told from blocks that are freed */
 
-    ngx_http_profiling_heap_quick_filter[0] = 255;
+    ngx_prof_heap_quick_filter[0] = 255;
 
     return NGX_OK;
 }
 
 
-static ngx_http_profiling_heap_live_t *
-ngx_http_profiling_heap_live_place(ngx_uint_t table, uintptr_t address,
-    ngx_uint_t i)
+static ngx_prof_heap_live_t *
+ngx_prof_heap_live_place(ngx_uint_t table, uintptr_t address, ngx_uint_t i)
 {
     uint64_t    hash;
     ngx_uint_t  bits;
 
-    bits = NGX_HTTP_PROFILING_LIVE_FIRST
-           + table * NGX_HTTP_PROFILING_LIVE_GROWTH;
+    bits = NGX_PROF_LIVE_FIRST
+           + table * NGX_PROF_LIVE_GROWTH;
     hash = (uint64_t) (address >> 4) * 0x9e3779b97f4a7c15ULL;
 
-    return &ngx_http_profiling_live[table][((hash >> (64 - bits)) + i)
-                                           & (((uint64_t) 1 << bits) - 1)];
+    return &ngx_prof_live[table][((hash >> (64 - bits)) + i)
+                                 & (((uint64_t) 1 << bits) - 1)];
 }
 
 
 static void
-ngx_http_profiling_heap_live_count(uintptr_t address, ngx_int_t n)
+ngx_prof_heap_live_count(uintptr_t address, ngx_int_t n)
 {
-    ngx_http_profiling_heap_live_add(&ngx_http_profiling_heap_quick_filter[
-                            ngx_http_profiling_heap_quick_filter_of(address)],
-                                     n);
-    ngx_http_profiling_heap_live_add(&ngx_http_profiling_heap_filter[
-                                  ngx_http_profiling_heap_filter_of(address)],
-                                     n);
+    ngx_prof_heap_live_add(&ngx_prof_heap_quick_filter[
+                            ngx_prof_heap_quick_filter_of(address)],
+                           n);
+    ngx_prof_heap_live_add(&ngx_prof_heap_filter[
+                                  ngx_prof_heap_filter_of(address)],
+                           n);
 }
 
 
 static void
-ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n)
+ngx_prof_heap_live_add(u_char *p, ngx_int_t n)
 {
     u_char  v;
 
-    v = ngx_http_profiling_load(p);
+    v = ngx_prof_load(p);
 
     do {
         if (v == 255) {
@@ -126,29 +124,28 @@ ngx_http_profiling_heap_live_add(u_char *p, ngx_int_t n)
 
 
 ngx_int_t
-ngx_http_profiling_heap_live_insert(
-    const ngx_http_profiling_heap_live_t *live)
+ngx_prof_heap_live_insert(const ngx_prof_heap_live_t *live)
 {
-    uintptr_t                        free;
-    ngx_uint_t                       table, i, n;
-    ngx_http_profiling_heap_live_t  *p;
+    uintptr_t              free;
+    ngx_uint_t             table, i, n;
+    ngx_prof_heap_live_t  *p;
 
-    for (table = 0; table < NGX_HTTP_PROFILING_LIVE_TABLES; table++) {
+    for (table = 0; table < NGX_PROF_LIVE_TABLES; table++) {
 
         /* another thread may just do the same */
 
         n = table;
-        (void) __atomic_compare_exchange_n(&ngx_http_profiling_live_n, &n,
+        (void) __atomic_compare_exchange_n(&ngx_prof_live_n, &n,
                                            table + 1, 0, __ATOMIC_RELAXED,
                                            __ATOMIC_RELAXED);
 
-        for (i = 0; i < NGX_HTTP_PROFILING_LIVE_WINDOW; i++) {
-            p = ngx_http_profiling_heap_live_place(table, live->address, i);
+        for (i = 0; i < NGX_PROF_LIVE_WINDOW; i++) {
+            p = ngx_prof_heap_live_place(table, live->address, i);
             free = 0;
 
-            if (ngx_http_profiling_load(&p->address) != 0
+            if (ngx_prof_load(&p->address) != 0
                 || !__atomic_compare_exchange_n(&p->address, &free,
-                                              NGX_HTTP_PROFILING_LIVE_FILLED,
+                                              NGX_PROF_LIVE_FILLED,
                                               0, __ATOMIC_ACQUIRE,
                                               __ATOMIC_RELAXED))
             {
@@ -159,8 +156,8 @@ ngx_http_profiling_heap_live_insert(
             p->bytes = live->bytes;
             p->tally = live->tally;
 
-            ngx_http_profiling_heap_live_count(live->address, 1);
-            ngx_http_profiling_store_release(&p->address, live->address);
+            ngx_prof_heap_live_count(live->address, 1);
+            ngx_prof_store_release(&p->address, live->address);
 
             return NGX_OK;
         }
@@ -171,34 +168,30 @@ ngx_http_profiling_heap_live_insert(
 
 
 ngx_int_t
-ngx_http_profiling_heap_live_take(const void *address,
-    ngx_http_profiling_heap_live_t *live)
+ngx_prof_heap_live_take(const void *address, ngx_prof_heap_live_t *live)
 {
-    ngx_uint_t                       table, i, n;
-    ngx_http_profiling_heap_live_t  *p;
+    ngx_uint_t             table, i, n;
+    ngx_prof_heap_live_t  *p;
 
     if (address == NULL) {
         return NGX_DECLINED;
     }
 
-    n = ngx_http_profiling_load(&ngx_http_profiling_live_n);
+    n = ngx_prof_load(&ngx_prof_live_n);
 
     for (table = 0; table < n; table++) {
 
-        for (i = 0; i < NGX_HTTP_PROFILING_LIVE_WINDOW; i++) {
-            p = ngx_http_profiling_heap_live_place(table,
-                                                   (uintptr_t) address, i);
+        for (i = 0; i < NGX_PROF_LIVE_WINDOW; i++) {
+            p = ngx_prof_heap_live_place(table, (uintptr_t) address, i);
 
-            if (ngx_http_profiling_load_acquire(&p->address)
-                != (uintptr_t) address)
-            {
+            if (ngx_prof_load_acquire(&p->address) != (uintptr_t) address) {
                 continue;
             }
 
             *live = *p;
 
-            ngx_http_profiling_heap_live_count((uintptr_t) address, -1);
-            ngx_http_profiling_store_release(&p->address, 0);
+            ngx_prof_heap_live_count((uintptr_t) address, -1);
+            ngx_prof_store_release(&p->address, 0);
 
             return NGX_OK;
         }

@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HEAP_LIVE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HEAP_LIVE_H_INCLUDED_
+#ifndef _NGX_PROF_LIVE_H_INCLUDED_
+#define _NGX_PROF_LIVE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -25,16 +25,16 @@
  * stops is asked by the finer one.
  */
 
-#define NGX_HTTP_PROFILING_FILTER_QUICK  (1 << 16)
-#define NGX_HTTP_PROFILING_FILTER        (1 << 18)
+#define NGX_PROF_FILTER_QUICK  (1 << 16)
+#define NGX_PROF_FILTER        (1 << 18)
 
-#define ngx_http_profiling_heap_quick_filter_of(p)                            \
+#define ngx_prof_heap_quick_filter_of(p)                                      \
     ((uint16_t) (uintptr_t) (p))
-#define ngx_http_profiling_heap_filter_of(p)                                  \
-    ((uintptr_t) (p) >> 4 & (NGX_HTTP_PROFILING_FILTER - 1))
+#define ngx_prof_heap_filter_of(p)                                            \
+    ((uintptr_t) (p) >> 4 & (NGX_PROF_FILTER - 1))
 
-#define ngx_http_profiling_heap_live_may(p)                                   \
-    (ngx_http_profiling_heap_filter[ngx_http_profiling_heap_filter_of(p)])
+#define ngx_prof_heap_live_may(p)                                             \
+    (ngx_prof_heap_filter[ngx_prof_heap_filter_of(p)])
 
 
 typedef struct {
@@ -43,26 +43,24 @@ typedef struct {
     uint64_t   bytes;
     uint32_t   tally;
     uint32_t   unused;
-} ngx_http_profiling_heap_live_t;
+} ngx_prof_heap_live_t;
 
 
 extern u_char
-    ngx_http_profiling_heap_quick_filter[NGX_HTTP_PROFILING_FILTER_QUICK]
-    NGX_HTTP_PROFILING_HIDDEN;
-extern u_char  ngx_http_profiling_heap_filter[NGX_HTTP_PROFILING_FILTER]
-    NGX_HTTP_PROFILING_HIDDEN;
+    ngx_prof_heap_quick_filter[NGX_PROF_FILTER_QUICK]
+    NGX_PROF_HIDDEN;
+extern u_char  ngx_prof_heap_filter[NGX_PROF_FILTER]
+    NGX_PROF_HIDDEN;
 
 
 /* once a process; NGX_ERROR: no memory */
-ngx_int_t ngx_http_profiling_heap_live_init(void);
+ngx_int_t ngx_prof_heap_live_init(void);
 
 /* NGX_DECLINED: there is no room */
-ngx_int_t ngx_http_profiling_heap_live_insert(
-    const ngx_http_profiling_heap_live_t *live);
+ngx_int_t ngx_prof_heap_live_insert(const ngx_prof_heap_live_t *live);
 
 /* removes and returns the entry of an address; NGX_DECLINED: there is none */
-ngx_int_t ngx_http_profiling_heap_live_take(const void *p,
-    ngx_http_profiling_heap_live_t *live);
+ngx_int_t ngx_prof_heap_live_take(const void *p, ngx_prof_heap_live_t *live);
 
 
-#endif /* _NGX_HTTP_PROFILING_HEAP_LIVE_H_INCLUDED_ */
+#endif /* _NGX_PROF_LIVE_H_INCLUDED_ */

@@ -19,94 +19,87 @@
 #include "ngx_prof_worker.h"
 
 
-static int ngx_http_profiling_loop_wait_counted(int ep,
-    struct epoll_event *events, int n, int timeout);
-static int ngx_http_profiling_loop_wait_clock(int ep,
-    struct epoll_event *events, int n, int timeout);
-static int ngx_http_profiling_loop_other(int ep, struct epoll_event *events,
-    int n, int timeout, uintptr_t caller, uintptr_t cfa)
+static int ngx_prof_loop_wait_counted(int ep, struct epoll_event *events,
+    int n, int timeout);
+static int ngx_prof_loop_wait_clock(int ep, struct epoll_event *events, int n,
+    int timeout);
+static int ngx_prof_loop_other(int ep, struct epoll_event *events, int n,
+    int timeout, uintptr_t caller, uintptr_t cfa)
     __attribute__((noinline));
-static int ngx_http_profiling_loop_long(int ep, struct epoll_event *events,
-    int n, int timeout, uint64_t then, uint64_t busy)
+static int ngx_prof_loop_long(int ep, struct epoll_event *events, int n,
+    int timeout, uint64_t then, uint64_t busy)
     __attribute__((noinline));
-static void ngx_http_profiling_loop_begin(int ep,
-    const struct epoll_event *events, uintptr_t caller, uintptr_t cfa);
-static void ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot,
-    uint64_t busy)
+static void ngx_prof_loop_begin(int ep, const struct epoll_event *events,
+    uintptr_t caller, uintptr_t cfa);
+static void ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
     __attribute__((noinline));
-static int ngx_http_profiling_loop_accept(int s, struct sockaddr *sa,
-    socklen_t *len);
-static int ngx_http_profiling_loop_accept4(int s, struct sockaddr *sa,
-    socklen_t *len, int flags);
-static void ngx_http_profiling_loop_accepted(void);
-static int ngx_http_profiling_loop_signal(pthread_cond_t *cond);
+static int ngx_prof_loop_accept(int s, struct sockaddr *sa, socklen_t *len);
+static int ngx_prof_loop_accept4(int s, struct sockaddr *sa, socklen_t *len,
+    int flags);
+static void ngx_prof_loop_accepted(void);
+static int ngx_prof_loop_signal(pthread_cond_t *cond);
 
 
-static int (*ngx_http_profiling_epoll_wait)(int, struct epoll_event *, int,
-    int);
-static int (*ngx_http_profiling_accept)(int, struct sockaddr *, socklen_t *);
-static int (*ngx_http_profiling_accept4)(int, struct sockaddr *, socklen_t *,
-    int);
-static int (*ngx_http_profiling_cond_signal)(pthread_cond_t *);
+static int (*ngx_prof_epoll_wait)(int, struct epoll_event *, int, int);
+static int (*ngx_prof_accept)(int, struct sockaddr *, socklen_t *);
+static int (*ngx_prof_accept4)(int, struct sockaddr *, socklen_t *, int);
+static int (*ngx_prof_cond_signal)(pthread_cond_t *);
 
 
-static ngx_http_profiling_hook_t  ngx_http_profiling_loop_hooks[] = {
+static ngx_prof_hook_t  ngx_prof_loop_hooks[] = {
 
-    { "epoll_wait", (void *) ngx_http_profiling_loop_wait_counted,
-      (void **) &ngx_http_profiling_epoll_wait,
-      NGX_HTTP_PROFILING_HOOK_MAIN },
+    { "epoll_wait", (void *) ngx_prof_loop_wait_counted,
+      (void **) &ngx_prof_epoll_wait,
+      NGX_PROF_HOOK_MAIN },
 
-    { "accept4", (void *) ngx_http_profiling_loop_accept4,
-      (void **) &ngx_http_profiling_accept4,
-      NGX_HTTP_PROFILING_HOOK_MAIN },
+    { "accept4", (void *) ngx_prof_loop_accept4,
+      (void **) &ngx_prof_accept4,
+      NGX_PROF_HOOK_MAIN },
 
-    { "accept", (void *) ngx_http_profiling_loop_accept,
-      (void **) &ngx_http_profiling_accept,
-      NGX_HTTP_PROFILING_HOOK_MAIN },
+    { "accept", (void *) ngx_prof_loop_accept,
+      (void **) &ngx_prof_accept,
+      NGX_PROF_HOOK_MAIN },
 
     /* nginx signals a condition only to hand a task to a thread pool */
 
-    { "pthread_cond_signal", (void *) ngx_http_profiling_loop_signal,
-      (void **) &ngx_http_profiling_cond_signal,
-      NGX_HTTP_PROFILING_HOOK_MAIN }
+    { "pthread_cond_signal", (void *) ngx_prof_loop_signal,
+      (void **) &ngx_prof_cond_signal,
+      NGX_PROF_HOOK_MAIN }
 };
 
 
 /* ns that are counted as a pause already, and the pass that they belong to */
 
-static uint64_t  ngx_http_profiling_loop_known;
-static uint64_t  ngx_http_profiling_loop_known_pass;
+static uint64_t  ngx_prof_loop_known;
+static uint64_t  ngx_prof_loop_known_pass;
 
 
 void
-ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
+ngx_prof_loop_init(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                           n;
-    ngx_event_conf_t                    *ecf;
-    ngx_http_profiling_interpose_stat_t  stat;
+    ngx_uint_t                 n;
+    ngx_event_conf_t          *ecf;
+    ngx_prof_interpose_stat_t  stat;
 
-    ngx_http_profiling_dispatch.own = -1;
-    ngx_http_profiling_dispatch.ep = -1;
+    ngx_prof_dispatch.own = -1;
+    ngx_prof_dispatch.ep = -1;
 
-    if (!ngx_http_profiling_clock_counted()) {
-        ngx_http_profiling_loop_hooks[0].hook =
-                                 (void *) ngx_http_profiling_loop_wait_clock;
+    if (!ngx_prof_clock_counted()) {
+        ngx_prof_loop_hooks[0].hook =
+                                 (void *) ngx_prof_loop_wait_clock;
     }
 
-    n = sizeof(ngx_http_profiling_loop_hooks)
-        / sizeof(ngx_http_profiling_hook_t);
+    n = sizeof(ngx_prof_loop_hooks)
+        / sizeof(ngx_prof_hook_t);
 
-    if (ngx_http_profiling_interpose(ngx_http_profiling_loop_hooks, n,
-                                     cycle->log)
-        == NGX_ERROR)
-    {
-        ngx_http_profiling_process.unavailable |=
-            NGX_HTTP_PROFILING_NO_LOOP|NGX_HTTP_PROFILING_NO_TASKS
-            |NGX_HTTP_PROFILING_NO_ACCEPT;
+    if (ngx_prof_interpose(ngx_prof_loop_hooks, n, cycle->log) == NGX_ERROR) {
+        ngx_prof_process.unavailable |=
+            NGX_PROF_NO_LOOP|NGX_PROF_NO_TASKS
+            |NGX_PROF_NO_ACCEPT;
         return;
     }
 
-    ngx_http_profiling_interpose_stat(&stat);
+    ngx_prof_interpose_stat(&stat);
 
     if (stat.foreign || stat.failed) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -118,22 +111,22 @@ ngx_http_profiling_loop_init(ngx_cycle_t *cycle)
     ecf = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
 
     if (ngx_strcmp(ecf->name, "epoll") != 0) {
-        ngx_http_profiling_process.unavailable |= NGX_HTTP_PROFILING_NO_LOOP;
+        ngx_prof_process.unavailable |= NGX_PROF_NO_LOOP;
     }
 }
 
 
 /* a pass that ends now has taken so many ns */
 
-static ngx_http_profiling_always_inline void
-ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot, uint64_t busy)
+static ngx_prof_always_inline void
+ngx_prof_loop_end(ngx_prof_slot_t *slot, uint64_t busy)
 {
     ngx_uint_t  bucket;
 
-    bucket = ngx_http_profiling_hist_bucket(busy);
+    bucket = ngx_prof_hist_bucket(busy);
 
-    ngx_http_profiling_add(&slot->totals.busy, busy);
-    ngx_http_profiling_hist_count(&slot->passes, bucket, busy);
+    ngx_prof_add(&slot->totals.busy, busy);
+    ngx_prof_hist_count(&slot->passes, bucket, busy);
 }
 
 
@@ -142,76 +135,71 @@ ngx_http_profiling_loop_end(ngx_http_profiling_slot_t *slot, uint64_t busy)
  * `now`
  */
 
-static ngx_http_profiling_always_inline void
-ngx_http_profiling_loop_next(ngx_http_profiling_slot_t *slot, uint64_t then,
-    uint64_t now, int rc)
+static ngx_prof_always_inline void
+ngx_prof_loop_next(ngx_prof_slot_t *slot, uint64_t then, uint64_t now, int rc)
 {
-    ngx_http_profiling_dispatch.n = rc;
+    ngx_prof_dispatch.n = rc;
 
-    ngx_http_profiling_store(&slot->pass_start, now);
+    ngx_prof_store(&slot->pass_start, now);
 
-    ngx_http_profiling_add(&slot->totals.wait, now - then);
-    ngx_http_profiling_add(&slot->totals.iterations, 1);
+    ngx_prof_add(&slot->totals.wait, now - then);
+    ngx_prof_add(&slot->totals.iterations, 1);
 
     if (rc > 0) {
-        ngx_http_profiling_add(&slot->totals.events, rc);
+        ngx_prof_add(&slot->totals.events, rc);
     }
 }
 
 
 /* each pass goes through here: what is rare stands in other() */
 
-static ngx_http_profiling_always_inline int
-ngx_http_profiling_loop_wait(int ep, struct epoll_event *events, int n,
-    int timeout, ngx_uint_t counted)
+static ngx_prof_always_inline int
+ngx_prof_loop_wait(int ep, struct epoll_event *events, int n, int timeout,
+    ngx_uint_t counted)
 {
-    int                         rc;
-    uint64_t                    then, busy;
-    ngx_http_profiling_slot_t  *slot;
+    int               rc;
+    uint64_t          then, busy;
+    ngx_prof_slot_t  *slot;
 
-    if (ngx_http_profiling_unlikely(ep != ngx_http_profiling_dispatch.ep)) {
-        return ngx_http_profiling_loop_other(ep, events, n, timeout,
+    if (ngx_prof_unlikely(ep != ngx_prof_dispatch.ep)) {
+        return ngx_prof_loop_other(ep, events, n, timeout,
                                      (uintptr_t) __builtin_return_address(0),
                                      (uintptr_t) __builtin_dwarf_cfa());
     }
 
-    slot = ngx_http_profiling_process.slot;
-    then = ngx_http_profiling_loop_clock(counted);
+    slot = ngx_prof_process.slot;
+    then = ngx_prof_loop_clock(counted);
     busy = then - slot->pass_start;
 
-    ngx_http_profiling_loop_end(slot, busy);
+    ngx_prof_loop_end(slot, busy);
 
-    if (ngx_http_profiling_unlikely(
-            busy >= ngx_http_profiling_process.pause_threshold))
-    {
-        return ngx_http_profiling_loop_long(ep, events, n, timeout, then,
-                                            busy);
+    if (ngx_prof_unlikely(busy >= ngx_prof_process.pause_threshold)) {
+        return ngx_prof_loop_long(ep, events, n, timeout, then, busy);
     }
 
-    ngx_http_profiling_store(&slot->wait_start, then);
+    ngx_prof_store(&slot->wait_start, then);
 
-    rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+    rc = ngx_prof_epoll_wait(ep, events, n, timeout);
 
-    ngx_http_profiling_loop_next(slot, then,
-                                 ngx_http_profiling_loop_clock(counted), rc);
+    ngx_prof_loop_next(slot, then, ngx_prof_loop_clock(counted), rc);
 
     return rc;
 }
 
 
 static int
-ngx_http_profiling_loop_wait_counted(int ep, struct epoll_event *events, int n,
+ngx_prof_loop_wait_counted(int ep, struct epoll_event *events, int n,
     int timeout)
 {
-    return ngx_http_profiling_loop_wait(ep, events, n, timeout, 1);
+    return ngx_prof_loop_wait(ep, events, n, timeout, 1);
 }
 
 
 static int
-ngx_http_profiling_loop_wait_clock(int ep, struct epoll_event *events, int n,
+ngx_prof_loop_wait_clock(int ep, struct epoll_event *events, int n,
     int timeout)
 {
-    return ngx_http_profiling_loop_wait(ep, events, n, timeout, 0);
+    return ngx_prof_loop_wait(ep, events, n, timeout, 0);
 }
 
 
@@ -221,23 +209,22 @@ ngx_http_profiling_loop_wait_clock(int ep, struct epoll_event *events, int n,
  */
 
 static int
-ngx_http_profiling_loop_long(int ep, struct epoll_event *events, int n,
-    int timeout, uint64_t then, uint64_t busy)
+ngx_prof_loop_long(int ep, struct epoll_event *events, int n, int timeout,
+    uint64_t then, uint64_t busy)
 {
-    int                         rc;
-    ngx_http_profiling_slot_t  *slot;
+    int               rc;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
-    ngx_http_profiling_loop_paused(slot, busy);
-    ngx_http_profiling_store(&slot->wait_start, then);
+    ngx_prof_loop_paused(slot, busy);
+    ngx_prof_store(&slot->wait_start, then);
 
-    rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+    rc = ngx_prof_epoll_wait(ep, events, n, timeout);
 
-    ngx_http_profiling_loop_next(slot, then,
-                                 ngx_http_profiling_loop_clock(
-                                       ngx_http_profiling_clock_counted()),
-                                 rc);
+    ngx_prof_loop_next(slot, then,
+                       ngx_prof_loop_clock(ngx_prof_clock_counted()),
+                       rc);
     return rc;
 }
 
@@ -248,58 +235,58 @@ ngx_http_profiling_loop_long(int ep, struct epoll_event *events, int n,
  */
 
 static int
-ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
-    int timeout, uintptr_t caller, uintptr_t cfa)
+ngx_prof_loop_other(int ep, struct epoll_event *events, int n, int timeout,
+    uintptr_t caller, uintptr_t cfa)
 {
-    int                         rc;
-    uint64_t                    then, now, busy;
-    ngx_uint_t                  counted;
-    ngx_http_profiling_slot_t  *slot;
+    int               rc;
+    uint64_t          then, now, busy;
+    ngx_uint_t        counted;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot == NULL
-        || (ep != ngx_http_profiling_dispatch.own
-            && ngx_http_profiling_dispatch.own != -1))
+        || (ep != ngx_prof_dispatch.own
+            && ngx_prof_dispatch.own != -1))
     {
-        return ngx_http_profiling_epoll_wait(ep, events, n, timeout);
+        return ngx_prof_epoll_wait(ep, events, n, timeout);
     }
 
-    if (ngx_http_profiling_dispatch.own == -1) {
-        ngx_http_profiling_loop_begin(ep, events, caller, cfa);
+    if (ngx_prof_dispatch.own == -1) {
+        ngx_prof_loop_begin(ep, events, caller, cfa);
     }
 
-    counted = ngx_http_profiling_clock_counted();
-    then = ngx_http_profiling_loop_clock(counted);
+    counted = ngx_prof_clock_counted();
+    then = ngx_prof_loop_clock(counted);
     busy = then - slot->pass_start;
 
-    ngx_http_profiling_loop_end(slot, busy);
+    ngx_prof_loop_end(slot, busy);
 
-    if (busy >= ngx_http_profiling_process.pause_threshold) {
-        ngx_http_profiling_loop_paused(slot, busy);
+    if (busy >= ngx_prof_process.pause_threshold) {
+        ngx_prof_loop_paused(slot, busy);
     }
 
-    ngx_http_profiling_store(&slot->wait_start, then);
+    ngx_prof_store(&slot->wait_start, then);
 
     now = then;
 
-    if (ngx_http_profiling_tracing.polls) {
-        rc = ngx_http_profiling_trace_poll(then, ep, events, n, timeout,
-                                           ngx_http_profiling_epoll_wait);
+    if (ngx_prof_tracing.polls) {
+        rc = ngx_prof_trace_poll(then, ep, events, n, timeout,
+                                 ngx_prof_epoll_wait);
 
-        if (ngx_http_profiling_tracing.asked) {
-            now = ngx_http_profiling_loop_clock(counted);
+        if (ngx_prof_tracing.asked) {
+            now = ngx_prof_loop_clock(counted);
         }
 
     } else {
-        rc = ngx_http_profiling_epoll_wait(ep, events, n, timeout);
-        now = ngx_http_profiling_loop_clock(counted);
+        rc = ngx_prof_epoll_wait(ep, events, n, timeout);
+        now = ngx_prof_loop_clock(counted);
     }
 
-    ngx_http_profiling_loop_next(slot, then, now, rc);
+    ngx_prof_loop_next(slot, then, now, rc);
 
-    if (ngx_http_profiling_tracing.on) {
-        ngx_http_profiling_trace_pass(now, events, rc);
+    if (ngx_prof_tracing.on) {
+        ngx_prof_trace_pass(now, events, rc);
     }
 
     return rc;
@@ -307,80 +294,78 @@ ngx_http_profiling_loop_other(int ep, struct epoll_event *events, int n,
 
 
 static void
-ngx_http_profiling_loop_begin(int ep, const struct epoll_event *events,
-    uintptr_t caller, uintptr_t cfa)
+ngx_prof_loop_begin(int ep, const struct epoll_event *events, uintptr_t caller,
+    uintptr_t cfa)
 {
-    ngx_http_profiling_store(&ngx_http_profiling_process.slot->pass_start,
-                             ngx_http_profiling_loop_clock(
-                                       ngx_http_profiling_clock_counted()));
+    ngx_prof_store(&ngx_prof_process.slot->pass_start,
+                   ngx_prof_loop_clock(
+                                       ngx_prof_clock_counted()));
 
 #if defined(__x86_64__)
-    ngx_http_profiling_dispatch.caller = caller;
+    ngx_prof_dispatch.caller = caller;
 #endif
 
     /* event handlers are called from where the hook is */
 
-    ngx_http_profiling_context_base(cfa);
+    ngx_prof_context_base(cfa);
 
     /* nginx has the same array of events in each pass */
 
-    ngx_http_profiling_dispatch.events = events;
+    ngx_prof_dispatch.events = events;
 
-    ngx_http_profiling_dispatch.own = ep;
+    ngx_prof_dispatch.own = ep;
 
-    ngx_http_profiling_dispatch_divert(ngx_http_profiling_tracing.polls);
+    ngx_prof_dispatch_divert(ngx_prof_tracing.polls);
 }
 
 
 /* the part of a long pass whose cause is not known already is a pause */
 
 static void
-ngx_http_profiling_loop_paused(ngx_http_profiling_slot_t *slot, uint64_t busy)
+ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
 {
     uint64_t  rest;
 
     rest = busy;
 
-    if (ngx_http_profiling_loop_known_pass == slot->pass_start) {
-        rest -= ngx_min(busy, ngx_http_profiling_loop_known);
+    if (ngx_prof_loop_known_pass == slot->pass_start) {
+        rest -= ngx_min(busy, ngx_prof_loop_known);
     }
 
-    if (rest >= ngx_http_profiling_process.pause_threshold) {
-        ngx_http_profiling_stall_end(slot, busy, rest);
+    if (rest >= ngx_prof_process.pause_threshold) {
+        ngx_prof_stall_end(slot, busy, rest);
     }
 }
 
 
 void
-ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause)
+ngx_prof_loop_pause(uint64_t duration, ngx_uint_t cause)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
-    if (ngx_http_profiling_loop_known_pass != slot->pass_start) {
-        ngx_http_profiling_loop_known_pass = slot->pass_start;
-        ngx_http_profiling_loop_known = 0;
+    if (ngx_prof_loop_known_pass != slot->pass_start) {
+        ngx_prof_loop_known_pass = slot->pass_start;
+        ngx_prof_loop_known = 0;
     }
 
-    ngx_http_profiling_loop_known += duration;
+    ngx_prof_loop_known += duration;
 
-    ngx_http_profiling_slot_pause(slot, ngx_http_profiling_time(), duration,
-                                  cause);
+    ngx_prof_slot_pause(slot, ngx_prof_time(), duration, cause);
 }
 
 
 static int
-ngx_http_profiling_loop_accept4(int s, struct sockaddr *sa, socklen_t *len,
-    int flags)
+ngx_prof_loop_accept4(int s, struct sockaddr *sa, socklen_t *len, int flags)
 {
     int  fd;
 
-    fd = ngx_http_profiling_accept4(s, sa, len, flags);
+    fd = ngx_prof_accept4(s, sa, len, flags);
 
     if (fd != -1) {
-        ngx_http_profiling_block_socket(fd);
-        ngx_http_profiling_loop_accepted();
+        ngx_prof_block_socket(fd);
+        ngx_prof_loop_accepted();
     }
 
     return fd;
@@ -388,14 +373,14 @@ ngx_http_profiling_loop_accept4(int s, struct sockaddr *sa, socklen_t *len,
 
 
 static int
-ngx_http_profiling_loop_accept(int s, struct sockaddr *sa, socklen_t *len)
+ngx_prof_loop_accept(int s, struct sockaddr *sa, socklen_t *len)
 {
     int  fd;
 
-    fd = ngx_http_profiling_accept(s, sa, len);
+    fd = ngx_prof_accept(s, sa, len);
 
     if (fd != -1) {
-        ngx_http_profiling_loop_accepted();
+        ngx_prof_loop_accepted();
     }
 
     return fd;
@@ -403,17 +388,17 @@ ngx_http_profiling_loop_accept(int s, struct sockaddr *sa, socklen_t *len)
 
 
 static void
-ngx_http_profiling_loop_accepted(void)
+ngx_prof_loop_accepted(void)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot == NULL) {
         return;
     }
 
-    ngx_http_profiling_add(&slot->totals.accepted, 1);
+    ngx_prof_add(&slot->totals.accepted, 1);
 
     /*
      * ngx_get_connection() then fails, and nginx closes the socket: it has
@@ -423,21 +408,21 @@ ngx_http_profiling_loop_accepted(void)
     if (ngx_cycle->free_connection_n == 0
         && ngx_cycle->reusable_connections_n == 0)
     {
-        ngx_http_profiling_add(&slot->totals.dropped, 1);
+        ngx_prof_add(&slot->totals.dropped, 1);
     }
 }
 
 
 static int
-ngx_http_profiling_loop_signal(pthread_cond_t *cond)
+ngx_prof_loop_signal(pthread_cond_t *cond)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (slot) {
         (void) __atomic_fetch_add(&slot->totals.tasks, 1, __ATOMIC_RELAXED);
     }
 
-    return ngx_http_profiling_cond_signal(cond);
+    return ngx_prof_cond_signal(cond);
 }

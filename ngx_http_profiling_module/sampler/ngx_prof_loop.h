@@ -8,8 +8,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_
+#ifndef _NGX_PROF_LOOP_H_INCLUDED_
+#define _NGX_PROF_LOOP_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,12 +18,12 @@
 
 /*
  * Interposes.  What cannot be interposed is marked in
- * ngx_http_profiling_process.unavailable and logged.
+ * ngx_prof_process.unavailable and logged.
  */
-void ngx_http_profiling_loop_init(ngx_cycle_t *cycle);
+void ngx_prof_loop_init(ngx_cycle_t *cycle);
 
 /* a pause of known cause in this pass, in ns: it is not counted once more */
-void ngx_http_profiling_loop_pause(uint64_t duration, ngx_uint_t cause);
+void ngx_prof_loop_pause(uint64_t duration, ngx_uint_t cause);
 
 
-#endif /* _NGX_HTTP_PROFILING_LOOP_H_INCLUDED_ */
+#endif /* _NGX_PROF_LOOP_H_INCLUDED_ */

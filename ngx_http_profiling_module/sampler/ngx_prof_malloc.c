@@ -30,89 +30,87 @@
 #include "ngx_prof_zone.h"
 
 
-#define ngx_http_profiling_caller()  __builtin_return_address(0)
+#define ngx_prof_caller()  __builtin_return_address(0)
 
-#define ngx_http_profiling_cold      __attribute__((noinline, cold))
-
-
-static void ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot);
-static ngx_int_t ngx_http_profiling_heap_hook(ngx_log_t *log);
-static void *ngx_http_profiling_heap_malloc(size_t size);
-static void *ngx_http_profiling_heap_calloc(size_t n, size_t size);
-static void *ngx_http_profiling_heap_realloc(void *p, size_t size);
-static void *ngx_http_profiling_heap_reallocarray(void *p, size_t n,
-    size_t size);
-static void ngx_http_profiling_heap_free(void *p);
-static int ngx_http_profiling_heap_posix_memalign(void **p, size_t align,
-    size_t size);
-static void *ngx_http_profiling_heap_aligned_alloc(size_t align, size_t size);
-static void *ngx_http_profiling_heap_memalign(size_t align, size_t size);
-static void *ngx_http_profiling_heap_valloc(size_t size);
-static void *ngx_http_profiling_heap_pvalloc(size_t size);
+#define ngx_prof_cold      __attribute__((noinline, cold))
 
 
-static void *(*ngx_http_profiling_malloc)(size_t);
-static void *(*ngx_http_profiling_calloc)(size_t, size_t);
-static void *(*ngx_http_profiling_realloc)(void *, size_t);
-static void *(*ngx_http_profiling_reallocarray)(void *, size_t, size_t);
-static void (*ngx_http_profiling_free)(void *);
-static int (*ngx_http_profiling_posix_memalign)(void **, size_t, size_t);
-static void *(*ngx_http_profiling_aligned_alloc)(size_t, size_t);
-static void *(*ngx_http_profiling_memalign)(size_t, size_t);
-static void *(*ngx_http_profiling_valloc)(size_t);
-static void *(*ngx_http_profiling_pvalloc)(size_t);
+static void ngx_prof_heap_take(ngx_prof_slot_t *slot);
+static ngx_int_t ngx_prof_heap_hook(ngx_log_t *log);
+static void *ngx_prof_heap_malloc(size_t size);
+static void *ngx_prof_heap_calloc(size_t n, size_t size);
+static void *ngx_prof_heap_realloc(void *p, size_t size);
+static void *ngx_prof_heap_reallocarray(void *p, size_t n, size_t size);
+static void ngx_prof_heap_free(void *p);
+static int ngx_prof_heap_posix_memalign(void **p, size_t align, size_t size);
+static void *ngx_prof_heap_aligned_alloc(size_t align, size_t size);
+static void *ngx_prof_heap_memalign(size_t align, size_t size);
+static void *ngx_prof_heap_valloc(size_t size);
+static void *ngx_prof_heap_pvalloc(size_t size);
 
 
-#define ngx_http_profiling_heap_hook_of(name)                                 \
-    { #name, (void *) ngx_http_profiling_heap_##name,                         \
-      (void **) &ngx_http_profiling_##name,                                   \
-      NGX_HTTP_PROFILING_HOOK_CALLERS }
+static void *(*ngx_prof_malloc)(size_t);
+static void *(*ngx_prof_calloc)(size_t, size_t);
+static void *(*ngx_prof_realloc)(void *, size_t);
+static void *(*ngx_prof_reallocarray)(void *, size_t, size_t);
+static void (*ngx_prof_free)(void *);
+static int (*ngx_prof_posix_memalign)(void **, size_t, size_t);
+static void *(*ngx_prof_aligned_alloc)(size_t, size_t);
+static void *(*ngx_prof_memalign)(size_t, size_t);
+static void *(*ngx_prof_valloc)(size_t);
+static void *(*ngx_prof_pvalloc)(size_t);
 
 
-static ngx_http_profiling_hook_t  ngx_http_profiling_heap_hooks[] = {
-    ngx_http_profiling_heap_hook_of(malloc),
-    ngx_http_profiling_heap_hook_of(calloc),
-    ngx_http_profiling_heap_hook_of(realloc),
-    ngx_http_profiling_heap_hook_of(reallocarray),
-    ngx_http_profiling_heap_hook_of(free),
-    ngx_http_profiling_heap_hook_of(posix_memalign),
-    ngx_http_profiling_heap_hook_of(aligned_alloc),
-    ngx_http_profiling_heap_hook_of(memalign),
-    ngx_http_profiling_heap_hook_of(valloc),
-    ngx_http_profiling_heap_hook_of(pvalloc)
+#define ngx_prof_heap_hook_of(name)                                           \
+    { #name, (void *) ngx_prof_heap_##name,                                   \
+      (void **) &ngx_prof_##name,                                             \
+      NGX_PROF_HOOK_CALLERS }
+
+
+static ngx_prof_hook_t  ngx_prof_heap_hooks[] = {
+    ngx_prof_heap_hook_of(malloc),
+    ngx_prof_heap_hook_of(calloc),
+    ngx_prof_heap_hook_of(realloc),
+    ngx_prof_heap_hook_of(reallocarray),
+    ngx_prof_heap_hook_of(free),
+    ngx_prof_heap_hook_of(posix_memalign),
+    ngx_prof_heap_hook_of(aligned_alloc),
+    ngx_prof_heap_hook_of(memalign),
+    ngx_prof_heap_hook_of(valloc),
+    ngx_prof_heap_hook_of(pvalloc)
 };
 
-#define NGX_HTTP_PROFILING_HEAP_HOOKS                                         \
-    (sizeof(ngx_http_profiling_heap_hooks)                                    \
-     / sizeof(ngx_http_profiling_hook_t))
+#define NGX_PROF_HEAP_HOOKS                                                   \
+    (sizeof(ngx_prof_heap_hooks)                                              \
+     / sizeof(ngx_prof_hook_t))
 
 
 void
-ngx_http_profiling_malloc_init(ngx_cycle_t *cycle)
+ngx_prof_malloc_init(ngx_cycle_t *cycle)
 {
-    uint64_t                    rate, state;
-    ngx_int_t                   rc;
-    ngx_http_profiling_slot_t  *slot;
+    uint64_t          rate, state;
+    ngx_int_t         rc;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
-    rate = ngx_http_profiling_process.conf->setting[
-                                                NGX_HTTP_PROFILING_HEAP_RATE];
+    rate = ngx_prof_process.conf->setting[
+                                                NGX_PROF_HEAP_RATE];
 
-    ngx_http_profiling_heap_take(slot);
+    ngx_prof_heap_take(slot);
 
-    state = NGX_HTTP_PROFILING_HEAP_OFF;
+    state = NGX_PROF_HEAP_OFF;
 
     if (rate) {
-        rc = ngx_http_profiling_heap_own_init(rate);
+        rc = ngx_prof_heap_own_init(rate);
 
         if (rc == NGX_OK) {
-            rc = ngx_http_profiling_heap_hook(cycle->log);
+            rc = ngx_prof_heap_hook(cycle->log);
         }
 
-        state = (rc == NGX_OK) ? NGX_HTTP_PROFILING_HEAP_ON
-                : (rc == NGX_DECLINED) ? NGX_HTTP_PROFILING_HEAP_PART
-                : NGX_HTTP_PROFILING_HEAP_FAILED;
+        state = (rc == NGX_OK) ? NGX_PROF_HEAP_ON
+                : (rc == NGX_DECLINED) ? NGX_PROF_HEAP_PART
+                : NGX_PROF_HEAP_FAILED;
 
         if (rc != NGX_OK) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -121,13 +119,11 @@ ngx_http_profiling_malloc_init(ngx_cycle_t *cycle)
         }
     }
 
-    if (state == NGX_HTTP_PROFILING_HEAP_OFF
-        || state == NGX_HTTP_PROFILING_HEAP_FAILED)
-    {
-        ngx_http_profiling_process.unavailable |= NGX_HTTP_PROFILING_NO_ALLOC;
+    if (state == NGX_PROF_HEAP_OFF || state == NGX_PROF_HEAP_FAILED) {
+        ngx_prof_process.unavailable |= NGX_PROF_NO_ALLOC;
     }
 
-    ngx_http_profiling_store(&slot->heap_state, state);
+    ngx_prof_store(&slot->heap_state, state);
 }
 
 
@@ -137,63 +133,63 @@ ngx_http_profiling_malloc_init(ngx_cycle_t *cycle)
  */
 
 static void
-ngx_http_profiling_heap_take(ngx_http_profiling_slot_t *slot)
+ngx_prof_heap_take(ngx_prof_slot_t *slot)
 {
-    ngx_uint_t                    i, n, size;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_tally_t    tally;
-    ngx_http_profiling_freed_t   *freed;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          i, n, size;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_tally_t    tally;
+    ngx_prof_freed_t   *freed;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    size = ngx_http_profiling_zone_heap_n(zone->stacks);
-    stacks = ngx_http_profiling_zone_heap(zone, slot);
-    freed = ngx_http_profiling_zone_freed(zone, slot);
+    zone = ngx_prof_process.zone;
+    size = ngx_prof_zone_heap_n(zone->stacks);
+    stacks = ngx_prof_zone_heap(zone, slot);
+    freed = ngx_prof_zone_freed(zone, slot);
 
-    ngx_http_profiling_store_release(&slot->heap_owner, 0);
+    ngx_prof_store_release(&slot->heap_owner, 0);
 
-    ngx_http_profiling_stacks_take(stacks, size);
+    ngx_prof_stacks_take(stacks, size);
 
-    n = ngx_http_profiling_stacks_tallies(stacks, size);
+    n = ngx_prof_stacks_tallies(stacks, size);
 
     for (i = 1; i < n; i++) {
-        (void) ngx_http_profiling_stacks_tally(stacks, size, i, &tally);
+        (void) ngx_prof_stacks_tally(stacks, size, i, &tally);
 
-        ngx_http_profiling_store(&freed[i].base_count, tally.count);
-        ngx_http_profiling_store(&freed[i].base_value, tally.value);
-        ngx_http_profiling_store(&freed[i].freed_count, 0);
-        ngx_http_profiling_store(&freed[i].freed_value, 0);
+        ngx_prof_store(&freed[i].base_count, tally.count);
+        ngx_prof_store(&freed[i].base_value, tally.value);
+        ngx_prof_store(&freed[i].freed_count, 0);
+        ngx_prof_store(&freed[i].freed_value, 0);
     }
 
-    ngx_http_profiling_store(&slot->heap_roots, 0);
-    ngx_http_profiling_heap_root_set(slot);
+    ngx_prof_store(&slot->heap_roots, 0);
+    ngx_prof_heap_root_set(slot);
 
-    ngx_http_profiling_threads_made();
+    ngx_prof_threads_made();
 
-    ngx_http_profiling_store_release(&slot->heap_owner, slot->owner);
+    ngx_prof_store_release(&slot->heap_owner, slot->owner);
 }
 
 
 /* NGX_DECLINED: not all calls are seen */
 
 static ngx_int_t
-ngx_http_profiling_heap_hook(ngx_log_t *log)
+ngx_prof_heap_hook(ngx_log_t *log)
 {
-    ngx_uint_t                           patched, foreign;
-    ngx_http_profiling_interpose_stat_t  stat;
+    ngx_uint_t                 patched, foreign;
+    ngx_prof_interpose_stat_t  stat;
 
-    ngx_http_profiling_interpose_stat(&stat);
+    ngx_prof_interpose_stat(&stat);
     patched = stat.patched;
     foreign = stat.foreign + stat.failed;
 
-    if (ngx_http_profiling_interpose(ngx_http_profiling_heap_hooks,
-                                     NGX_HTTP_PROFILING_HEAP_HOOKS, log)
+    if (ngx_prof_interpose(ngx_prof_heap_hooks,
+                           NGX_PROF_HEAP_HOOKS, log)
         == NGX_ERROR)
     {
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_interpose_stat(&stat);
+    ngx_prof_interpose_stat(&stat);
 
     if (stat.patched == patched) {
         return NGX_ERROR;
@@ -205,8 +201,8 @@ ngx_http_profiling_heap_hook(ngx_log_t *log)
 
 /* takes size from what is left; 1: all of it, or more than that */
 
-static ngx_http_profiling_always_inline ngx_uint_t
-ngx_http_profiling_heap_use(uint64_t *left, uint64_t size)
+static ngx_prof_always_inline ngx_uint_t
+ngx_prof_heap_use(uint64_t *left, uint64_t size)
 {
 #if (__x86_64__ && __GCC_ASM_FLAG_OUTPUTS__)
 
@@ -233,18 +229,15 @@ ngx_http_profiling_heap_use(uint64_t *left, uint64_t size)
 
 /* 1 and counted, if the calling thread is the main one and does not sample */
 
-static ngx_http_profiling_always_inline ngx_uint_t
-ngx_http_profiling_heap_quick(size_t size)
+static ngx_prof_always_inline ngx_uint_t
+ngx_prof_heap_quick(size_t size)
 {
-    if (ngx_http_profiling_unlikely(
-            ngx_http_profiling_heap_use(&ngx_http_profiling_heap_own.gap,
-                                        size)))
-    {
-        ngx_http_profiling_heap_own.gap += size;
+    if (ngx_prof_unlikely(ngx_prof_heap_use(&ngx_prof_heap_own.gap, size))) {
+        ngx_prof_heap_own.gap += size;
         return 0;
     }
 
-    ngx_http_profiling_heap_own.mallocs++;
+    ngx_prof_heap_own.mallocs++;
 
     return 1;
 }
@@ -252,28 +245,27 @@ ngx_http_profiling_heap_quick(size_t size)
 
 /* 1: the main thread, and an address that no live sample has */
 
-static ngx_http_profiling_always_inline ngx_uint_t
-ngx_http_profiling_heap_unknown(const void *p)
+static ngx_prof_always_inline ngx_uint_t
+ngx_prof_heap_unknown(const void *p)
 {
-    return ngx_http_profiling_likely(
-               ngx_http_profiling_heap_own.filter[
-                           ngx_http_profiling_heap_quick_filter_of(p)] == 0);
+    return ngx_prof_likely(
+               ngx_prof_heap_own.filter[
+                           ngx_prof_heap_quick_filter_of(p)] == 0);
 }
 
 
 /* the same for any thread; *t is set if this one has to be sampled */
 
 static ngx_uint_t
-ngx_http_profiling_heap_slow(size_t size,
-    ngx_http_profiling_heap_thread_t **thread)
+ngx_prof_heap_slow(size_t size, ngx_prof_heap_thread_t **thread)
 {
-    ngx_http_profiling_heap_thread_t  *t;
+    ngx_prof_heap_thread_t  *t;
 
-    t = ngx_http_profiling_heap_thread();
+    t = ngx_prof_heap_thread();
     *thread = t;
 
     if (t == NULL) {
-        ngx_http_profiling_heap_missed();
+        ngx_prof_heap_missed();
         return 1;
     }
 
@@ -284,7 +276,7 @@ ngx_http_profiling_heap_slow(size_t size,
     t->gap -= size;
     t->mallocs++;
 
-    if (t != &ngx_http_profiling_heap_own) {
+    if (t != &ngx_prof_heap_own) {
         t->bytes += size;
     }
 
@@ -292,234 +284,224 @@ ngx_http_profiling_heap_slow(size_t size,
 }
 
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static void *
-ngx_http_profiling_heap_one(void *(*one)(size_t), size_t size, void *caller)
+ngx_prof_heap_one(void *(*one)(size_t), size_t size, void *caller)
 {
-    void                              *p;
-    ngx_http_profiling_heap_thread_t  *t, before;
+    void                    *p;
+    ngx_prof_heap_thread_t  *t, before;
 
-    if (ngx_http_profiling_heap_slow(size, &t)) {
+    if (ngx_prof_heap_slow(size, &t)) {
         return one(size);
     }
 
-    ngx_http_profiling_heap_begin(t, &before);
+    ngx_prof_heap_begin(t, &before);
 
     p = one(size);
 
-    ngx_http_profiling_heap_end(t, &before, p, size, caller);
+    ngx_prof_heap_end(t, &before, p, size, caller);
 
     return p;
 }
 
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static void *
-ngx_http_profiling_heap_two(void *(*two)(size_t, size_t), size_t align,
-    size_t size, void *caller)
+ngx_prof_heap_two(void *(*two)(size_t, size_t), size_t align, size_t size,
+    void *caller)
 {
-    void                              *p;
-    ngx_http_profiling_heap_thread_t  *t, before;
+    void                    *p;
+    ngx_prof_heap_thread_t  *t, before;
 
-    if (ngx_http_profiling_heap_slow(size, &t)) {
+    if (ngx_prof_heap_slow(size, &t)) {
         return two(align, size);
     }
 
-    ngx_http_profiling_heap_begin(t, &before);
+    ngx_prof_heap_begin(t, &before);
 
     p = two(align, size);
 
-    ngx_http_profiling_heap_end(t, &before, p, size, caller);
+    ngx_prof_heap_end(t, &before, p, size, caller);
 
     return p;
 }
 
 
 static void *
-ngx_http_profiling_heap_malloc(size_t size)
+ngx_prof_heap_malloc(size_t size)
 {
-    if (ngx_http_profiling_heap_quick(size)) {
-        return ngx_http_profiling_malloc(size);
+    if (ngx_prof_heap_quick(size)) {
+        return ngx_prof_malloc(size);
     }
 
-    return ngx_http_profiling_heap_one(ngx_http_profiling_malloc, size,
-                                       ngx_http_profiling_caller());
+    return ngx_prof_heap_one(ngx_prof_malloc, size, ngx_prof_caller());
 }
 
 
 static void *
-ngx_http_profiling_heap_valloc(size_t size)
+ngx_prof_heap_valloc(size_t size)
 {
-    return ngx_http_profiling_heap_one(ngx_http_profiling_valloc, size,
-                                       ngx_http_profiling_caller());
+    return ngx_prof_heap_one(ngx_prof_valloc, size, ngx_prof_caller());
 }
 
 
 static void *
-ngx_http_profiling_heap_pvalloc(size_t size)
+ngx_prof_heap_pvalloc(size_t size)
 {
-    return ngx_http_profiling_heap_one(ngx_http_profiling_pvalloc, size,
-                                       ngx_http_profiling_caller());
+    return ngx_prof_heap_one(ngx_prof_pvalloc, size, ngx_prof_caller());
 }
 
 
 static void *
-ngx_http_profiling_heap_aligned_alloc(size_t align, size_t size)
+ngx_prof_heap_aligned_alloc(size_t align, size_t size)
 {
-    if (ngx_http_profiling_heap_quick(size)) {
-        return ngx_http_profiling_aligned_alloc(align, size);
+    if (ngx_prof_heap_quick(size)) {
+        return ngx_prof_aligned_alloc(align, size);
     }
 
-    return ngx_http_profiling_heap_two(ngx_http_profiling_aligned_alloc,
-                                       align, size,
-                                       ngx_http_profiling_caller());
+    return ngx_prof_heap_two(ngx_prof_aligned_alloc,
+                             align, size,
+                             ngx_prof_caller());
 }
 
 
 static void *
-ngx_http_profiling_heap_memalign(size_t align, size_t size)
+ngx_prof_heap_memalign(size_t align, size_t size)
 {
-    if (ngx_http_profiling_heap_quick(size)) {
-        return ngx_http_profiling_memalign(align, size);
+    if (ngx_prof_heap_quick(size)) {
+        return ngx_prof_memalign(align, size);
     }
 
-    return ngx_http_profiling_heap_two(ngx_http_profiling_memalign,
-                                       align, size,
-                                       ngx_http_profiling_caller());
+    return ngx_prof_heap_two(ngx_prof_memalign,
+                             align, size,
+                             ngx_prof_caller());
 }
 
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static void *
-ngx_http_profiling_heap_calloc_slow(size_t n, size_t size, void *caller)
+ngx_prof_heap_calloc_slow(size_t n, size_t size, void *caller)
 {
-    void                              *p;
-    size_t                             all;
-    ngx_http_profiling_heap_thread_t  *t, before;
+    void                    *p;
+    size_t                   all;
+    ngx_prof_heap_thread_t  *t, before;
 
     /* what overflows fails, as the allocator knows best */
 
-    if (__builtin_mul_overflow(n, size, &all)
-        || ngx_http_profiling_heap_slow(all, &t))
-    {
-        return ngx_http_profiling_calloc(n, size);
+    if (__builtin_mul_overflow(n, size, &all) || ngx_prof_heap_slow(all, &t)) {
+        return ngx_prof_calloc(n, size);
     }
 
-    ngx_http_profiling_heap_begin(t, &before);
+    ngx_prof_heap_begin(t, &before);
 
-    p = ngx_http_profiling_calloc(n, size);
+    p = ngx_prof_calloc(n, size);
 
-    ngx_http_profiling_heap_end(t, &before, p, all, caller);
+    ngx_prof_heap_end(t, &before, p, all, caller);
 
     return p;
 }
 
 
 static void *
-ngx_http_profiling_heap_calloc(size_t n, size_t size)
+ngx_prof_heap_calloc(size_t n, size_t size)
 {
     size_t  all;
 
-    if (!__builtin_mul_overflow(n, size, &all)
-        && ngx_http_profiling_heap_quick(all))
-    {
-        return ngx_http_profiling_calloc(n, size);
+    if (!__builtin_mul_overflow(n, size, &all) && ngx_prof_heap_quick(all)) {
+        return ngx_prof_calloc(n, size);
     }
 
-    return ngx_http_profiling_heap_calloc_slow(n, size,
-                                               ngx_http_profiling_caller());
+    return ngx_prof_heap_calloc_slow(n, size, ngx_prof_caller());
 }
 
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static int
-ngx_http_profiling_heap_posix_memalign_slow(void **p, size_t align,
-    size_t size, void *caller)
+ngx_prof_heap_posix_memalign_slow(void **p, size_t align, size_t size,
+    void *caller)
 {
-    int                                rc;
-    ngx_http_profiling_heap_thread_t  *t, before;
+    int                      rc;
+    ngx_prof_heap_thread_t  *t, before;
 
-    if (ngx_http_profiling_heap_slow(size, &t)) {
-        return ngx_http_profiling_posix_memalign(p, align, size);
+    if (ngx_prof_heap_slow(size, &t)) {
+        return ngx_prof_posix_memalign(p, align, size);
     }
 
-    ngx_http_profiling_heap_begin(t, &before);
+    ngx_prof_heap_begin(t, &before);
 
-    rc = ngx_http_profiling_posix_memalign(p, align, size);
+    rc = ngx_prof_posix_memalign(p, align, size);
 
-    ngx_http_profiling_heap_end(t, &before, rc ? NULL : *p, size, caller);
+    ngx_prof_heap_end(t, &before, rc ? NULL : *p, size, caller);
 
     return rc;
 }
 
 
 static int
-ngx_http_profiling_heap_posix_memalign(void **p, size_t align, size_t size)
+ngx_prof_heap_posix_memalign(void **p, size_t align, size_t size)
 {
-    if (ngx_http_profiling_heap_quick(size)) {
-        return ngx_http_profiling_posix_memalign(p, align, size);
+    if (ngx_prof_heap_quick(size)) {
+        return ngx_prof_posix_memalign(p, align, size);
     }
 
-    return ngx_http_profiling_heap_posix_memalign_slow(p, align, size,
-                                                ngx_http_profiling_caller());
+    return ngx_prof_heap_posix_memalign_slow(p, align, size,
+                                                ngx_prof_caller());
 }
 
 
 /* the entry goes first: another thread may get the address at once */
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static void
-ngx_http_profiling_heap_free_taken(void *p)
+ngx_prof_heap_free_taken(void *p)
 {
-    ngx_http_profiling_heap_live_t     live;
-    ngx_http_profiling_heap_thread_t  *t;
+    ngx_prof_heap_live_t     live;
+    ngx_prof_heap_thread_t  *t;
 
-    t = ngx_http_profiling_heap_thread();
+    t = ngx_prof_heap_thread();
 
     if (p && t) {
         t->frees++;
     }
 
     if (p
-        && ngx_http_profiling_heap_live_may(p)
-        && ngx_http_profiling_heap_live_take(p, &live) == NGX_OK)
+        && ngx_prof_heap_live_may(p)
+        && ngx_prof_heap_live_take(p, &live) == NGX_OK)
     {
-        ngx_http_profiling_heap_freed(&live);
+        ngx_prof_heap_freed(&live);
     }
 
-    ngx_http_profiling_free(p);
+    ngx_prof_free(p);
 }
 
 
 /* most that the quick filter stops are no samples: no frame for these */
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static void
-ngx_http_profiling_heap_free_slow(void *p)
+ngx_prof_heap_free_slow(void *p)
 {
-    if (p == NULL
-        || ngx_http_profiling_heap_own.self == 0
-        || ngx_http_profiling_heap_live_may(p))
+    if (p == NULL || ngx_prof_heap_own.self == 0 || ngx_prof_heap_live_may(p))
     {
-        ngx_http_profiling_heap_free_taken(p);
+        ngx_prof_heap_free_taken(p);
         return;
     }
 
-    ngx_http_profiling_heap_own.frees++;
-    ngx_http_profiling_free(p);
+    ngx_prof_heap_own.frees++;
+    ngx_prof_free(p);
 }
 
 
 static void
-ngx_http_profiling_heap_free(void *p)
+ngx_prof_heap_free(void *p)
 {
-    if (ngx_http_profiling_heap_unknown(p)) {
-        ngx_http_profiling_heap_own.frees++;
-        ngx_http_profiling_free(p);
+    if (ngx_prof_heap_unknown(p)) {
+        ngx_prof_heap_own.frees++;
+        ngx_prof_free(p);
         return;
     }
 
-    ngx_http_profiling_heap_free_slow(p);
+    ngx_prof_heap_free_slow(p);
 }
 
 
@@ -528,50 +510,48 @@ ngx_http_profiling_heap_free(void *p)
  * entry goes first, and comes back if the block has stayed.
  */
 
-ngx_http_profiling_cold
+ngx_prof_cold
 static void *
-ngx_http_profiling_heap_realloc_slow(void *p, size_t size, void *caller)
+ngx_prof_heap_realloc_slow(void *p, size_t size, void *caller)
 {
-    void                              *q;
-    ngx_int_t                          rc;
-    ngx_http_profiling_heap_live_t     live;
-    ngx_http_profiling_heap_thread_t  *t, before;
+    void                    *q;
+    ngx_int_t                rc;
+    ngx_prof_heap_live_t     live;
+    ngx_prof_heap_thread_t  *t, before;
 
     rc = NGX_DECLINED;
 
-    if (p && ngx_http_profiling_heap_live_may(p)) {
-        rc = ngx_http_profiling_heap_live_take(p, &live);
+    if (p && ngx_prof_heap_live_may(p)) {
+        rc = ngx_prof_heap_live_take(p, &live);
     }
 
-    t = ngx_http_profiling_heap_thread();
+    t = ngx_prof_heap_thread();
 
     if (t) {
-        ngx_http_profiling_heap_begin(t, &before);
+        ngx_prof_heap_begin(t, &before);
     }
 
-    q = ngx_http_profiling_realloc(p, size);
+    q = ngx_prof_realloc(p, size);
 
     if (q == NULL && size) {
 
-        if (rc == NGX_OK
-            && ngx_http_profiling_heap_live_insert(&live) != NGX_OK)
-        {
-            ngx_http_profiling_heap_freed(&live);
+        if (rc == NGX_OK && ngx_prof_heap_live_insert(&live) != NGX_OK) {
+            ngx_prof_heap_freed(&live);
         }
 
         if (t) {
-            ngx_http_profiling_heap_end(t, &before, NULL, size, caller);
+            ngx_prof_heap_end(t, &before, NULL, size, caller);
         }
 
         return NULL;
     }
 
     if (rc == NGX_OK) {
-        ngx_http_profiling_heap_freed(&live);
+        ngx_prof_heap_freed(&live);
     }
 
     if (t == NULL) {
-        ngx_http_profiling_heap_missed();
+        ngx_prof_heap_missed();
         return q;
     }
 
@@ -581,7 +561,7 @@ ngx_http_profiling_heap_realloc_slow(void *p, size_t size, void *caller)
         before.gap -= size;
         before.mallocs++;
 
-        if (t != &ngx_http_profiling_heap_own) {
+        if (t != &ngx_prof_heap_own) {
             before.bytes += size;
         }
 
@@ -589,34 +569,30 @@ ngx_http_profiling_heap_realloc_slow(void *p, size_t size, void *caller)
         return q;
     }
 
-    ngx_http_profiling_heap_end(t, &before, q, size, caller);
+    ngx_prof_heap_end(t, &before, q, size, caller);
 
     return q;
 }
 
 
 static void *
-ngx_http_profiling_heap_realloc(void *p, size_t size)
+ngx_prof_heap_realloc(void *p, size_t size)
 {
     /* a size of 0 may free: that is not for the short way */
 
-    if (size
-        && ngx_http_profiling_heap_unknown(p)
-        && ngx_http_profiling_heap_quick(size))
-    {
-        ngx_http_profiling_heap_own.frees++;
-        return ngx_http_profiling_realloc(p, size);
+    if (size && ngx_prof_heap_unknown(p) && ngx_prof_heap_quick(size)) {
+        ngx_prof_heap_own.frees++;
+        return ngx_prof_realloc(p, size);
     }
 
-    return ngx_http_profiling_heap_realloc_slow(p, size,
-                                                ngx_http_profiling_caller());
+    return ngx_prof_heap_realloc_slow(p, size, ngx_prof_caller());
 }
 
 
 /* the C library's calls realloc(), another's may not: the same is done here */
 
 static void *
-ngx_http_profiling_heap_reallocarray(void *p, size_t n, size_t size)
+ngx_prof_heap_reallocarray(void *p, size_t n, size_t size)
 {
     size_t  all;
 
@@ -625,6 +601,5 @@ ngx_http_profiling_heap_reallocarray(void *p, size_t n, size_t size)
         return NULL;
     }
 
-    return ngx_http_profiling_heap_realloc_slow(p, all,
-                                                ngx_http_profiling_caller());
+    return ngx_prof_heap_realloc_slow(p, all, ngx_prof_caller());
 }

@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_MALLOC_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_MALLOC_H_INCLUDED_
+#ifndef _NGX_PROF_MALLOC_H_INCLUDED_
+#define _NGX_PROF_MALLOC_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -13,7 +13,7 @@
 
 
 /* worker: takes the slot's table over, puts the hooks in unless it is off */
-void ngx_http_profiling_malloc_init(ngx_cycle_t *cycle);
+void ngx_prof_malloc_init(ngx_cycle_t *cycle);
 
 
-#endif /* _NGX_HTTP_PROFILING_MALLOC_H_INCLUDED_ */
+#endif /* _NGX_PROF_MALLOC_H_INCLUDED_ */

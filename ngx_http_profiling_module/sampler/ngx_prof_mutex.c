@@ -16,7 +16,7 @@
 
 
 /* ns between two calls of one wait: nginx spins between them */
-#define NGX_HTTP_PROFILING_MUTEX_SPIN  1000000
+#define NGX_PROF_MUTEX_SPIN  1000000
 
 
 /* a zone of shared memory of this process */
@@ -25,7 +25,7 @@ typedef struct {
     uintptr_t   start;
     uintptr_t   end;
     uint32_t    name;           /* its number in the profiling zone */
-} ngx_http_profiling_range_zone_t;
+} ngx_prof_range_zone_t;
 
 
 /*
@@ -42,39 +42,38 @@ typedef struct {
     uint64_t    weight;         /* 0: not sampled */
     uint32_t    label;
     ngx_uint_t  n;
-    uint64_t    pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-} ngx_http_profiling_long_wait_t;
+    uint64_t    pcs[NGX_PROF_WAIT_FRAMES];
+} ngx_prof_long_wait_t;
 
 
-static void ngx_http_profiling_mutex_waited(int rc, uint64_t start,
-    uint64_t told, uintptr_t lock, const void *function);
-static uint64_t ngx_http_profiling_mutex_fraction(void);
-static uint32_t ngx_http_profiling_mutex_zone(uintptr_t lock);
-static uint32_t ngx_http_profiling_mutex_label(uintptr_t sp, uintptr_t lock);
-static void ngx_http_profiling_mutex_step(uint64_t start, uint64_t told,
-    uintptr_t sp, uintptr_t lock, const void *function);
-static void ngx_http_profiling_mutex_begin(
-    ngx_http_profiling_long_wait_t *w, uintptr_t sp, uintptr_t lock,
-    const void *function);
-static ngx_uint_t ngx_http_profiling_mutex_held(uintptr_t sem);
+static void ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told,
+    uintptr_t lock, const void *function);
+static uint64_t ngx_prof_mutex_fraction(void);
+static uint32_t ngx_prof_mutex_zone(uintptr_t lock);
+static uint32_t ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock);
+static void ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
+    uintptr_t lock, const void *function);
+static void ngx_prof_mutex_begin(ngx_prof_long_wait_t *w, uintptr_t sp,
+    uintptr_t lock, const void *function);
+static ngx_uint_t ngx_prof_mutex_held(uintptr_t sem);
 
 
-static int (*ngx_http_profiling_real_mutex_lock)(pthread_mutex_t *);
-static int (*ngx_http_profiling_real_rdlock)(pthread_rwlock_t *);
-static int (*ngx_http_profiling_real_wrlock)(pthread_rwlock_t *);
-static int (*ngx_http_profiling_real_sem_wait)(sem_t *);
-static int (*ngx_http_profiling_real_sched_yield)(void);
+static int (*ngx_prof_real_mutex_lock)(pthread_mutex_t *);
+static int (*ngx_prof_real_rdlock)(pthread_rwlock_t *);
+static int (*ngx_prof_real_wrlock)(pthread_rwlock_t *);
+static int (*ngx_prof_real_sem_wait)(sem_t *);
+static int (*ngx_prof_real_sched_yield)(void);
 
 
-static ngx_http_profiling_range_zone_t
-                   ngx_http_profiling_mutex_zones[NGX_HTTP_PROFILING_ZONES];
-static ngx_uint_t  ngx_http_profiling_mutex_nzones;
+static ngx_prof_range_zone_t
+                   ngx_prof_mutex_zones[NGX_PROF_ZONES];
+static ngx_uint_t  ngx_prof_mutex_nzones;
 
-static ngx_http_profiling_long_wait_t  ngx_http_profiling_mutex_wait;
+static ngx_prof_long_wait_t  ngx_prof_mutex_wait;
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_mutex_lock(pthread_mutex_t *mutex)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_mutex_lock(pthread_mutex_t *mutex)
 {
     int       rc;
     uint64_t  told, start;
@@ -85,19 +84,19 @@ ngx_http_profiling_mutex_lock(pthread_mutex_t *mutex)
         return rc;
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    rc = ngx_http_profiling_real_mutex_lock(mutex);
+    rc = ngx_prof_real_mutex_lock(mutex);
 
-    ngx_http_profiling_mutex_waited(rc, start, told, (uintptr_t) mutex,
-                                (void *) ngx_http_profiling_real_mutex_lock);
+    ngx_prof_mutex_waited(rc, start, told, (uintptr_t) mutex,
+                                (void *) ngx_prof_real_mutex_lock);
 
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_mutex_rdlock(pthread_rwlock_t *lock)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_mutex_rdlock(pthread_rwlock_t *lock)
 {
     int       rc;
     uint64_t  told, start;
@@ -108,19 +107,19 @@ ngx_http_profiling_mutex_rdlock(pthread_rwlock_t *lock)
         return rc;
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    rc = ngx_http_profiling_real_rdlock(lock);
+    rc = ngx_prof_real_rdlock(lock);
 
-    ngx_http_profiling_mutex_waited(rc, start, told, (uintptr_t) lock,
-                                    (void *) ngx_http_profiling_real_rdlock);
+    ngx_prof_mutex_waited(rc, start, told, (uintptr_t) lock,
+                          (void *) ngx_prof_real_rdlock);
 
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_mutex_wrlock(pthread_rwlock_t *lock)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_mutex_wrlock(pthread_rwlock_t *lock)
 {
     int       rc;
     uint64_t  told, start;
@@ -131,93 +130,92 @@ ngx_http_profiling_mutex_wrlock(pthread_rwlock_t *lock)
         return rc;
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    rc = ngx_http_profiling_real_wrlock(lock);
+    rc = ngx_prof_real_wrlock(lock);
 
-    ngx_http_profiling_mutex_waited(rc, start, told, (uintptr_t) lock,
-                                    (void *) ngx_http_profiling_real_wrlock);
+    ngx_prof_mutex_waited(rc, start, told, (uintptr_t) lock,
+                          (void *) ngx_prof_real_wrlock);
 
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_mutex_sem_wait(sem_t *sem)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_mutex_sem_wait(sem_t *sem)
 {
     int       rc;
     uint64_t  told, start, signals;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_sem_wait(sem);
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_sem_wait(sem);
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
     do {
-        signals = ngx_http_profiling_signal_asks;
-        rc = ngx_http_profiling_real_sem_wait(sem);
+        signals = ngx_prof_signal_asks;
+        rc = ngx_prof_real_sem_wait(sem);
 
     } while (rc == -1
              && errno == EINTR
-             && signals != ngx_http_profiling_signal_asks);
+             && signals != ngx_prof_signal_asks);
 
-    ngx_http_profiling_mutex_step(start, told,
-                                  (uintptr_t) __builtin_frame_address(0),
-                                  (uintptr_t) sem,
-                                  (void *) ngx_http_profiling_real_sem_wait);
+    ngx_prof_mutex_step(start, told,
+                        (uintptr_t) __builtin_frame_address(0),
+                        (uintptr_t) sem,
+                        (void *) ngx_prof_real_sem_wait);
     return rc;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE int
-ngx_http_profiling_mutex_sched_yield(void)
+static NGX_PROF_HOOK_CODE int
+ngx_prof_mutex_sched_yield(void)
 {
     int       rc;
     uint64_t  told, start;
 
-    if (!ngx_http_profiling_block_timed()) {
-        return ngx_http_profiling_real_sched_yield();
+    if (!ngx_prof_block_timed()) {
+        return ngx_prof_real_sched_yield();
     }
 
-    ngx_http_profiling_block_begin(told, start);
+    ngx_prof_block_begin(told, start);
 
-    rc = ngx_http_profiling_real_sched_yield();
+    rc = ngx_prof_real_sched_yield();
 
-    ngx_http_profiling_mutex_step(start, told,
+    ngx_prof_mutex_step(start, told,
                                 (uintptr_t) __builtin_frame_address(0), 0,
-                                (void *) ngx_http_profiling_real_sched_yield);
+                                (void *) ngx_prof_real_sched_yield);
     return rc;
 }
 
 
-static ngx_http_profiling_hook_t  ngx_http_profiling_mutex_hooks[] = {
+static ngx_prof_hook_t  ngx_prof_mutex_hooks[] = {
 
-    { "pthread_mutex_lock", (void *) ngx_http_profiling_mutex_lock,
-      (void **) &ngx_http_profiling_real_mutex_lock,
-      NGX_HTTP_PROFILING_HOOK_ALL },
+    { "pthread_mutex_lock", (void *) ngx_prof_mutex_lock,
+      (void **) &ngx_prof_real_mutex_lock,
+      NGX_PROF_HOOK_ALL },
 
-    { "pthread_rwlock_rdlock", (void *) ngx_http_profiling_mutex_rdlock,
-      (void **) &ngx_http_profiling_real_rdlock,
-      NGX_HTTP_PROFILING_HOOK_ALL },
+    { "pthread_rwlock_rdlock", (void *) ngx_prof_mutex_rdlock,
+      (void **) &ngx_prof_real_rdlock,
+      NGX_PROF_HOOK_ALL },
 
-    { "pthread_rwlock_wrlock", (void *) ngx_http_profiling_mutex_wrlock,
-      (void **) &ngx_http_profiling_real_wrlock,
-      NGX_HTTP_PROFILING_HOOK_ALL },
+    { "pthread_rwlock_wrlock", (void *) ngx_prof_mutex_wrlock,
+      (void **) &ngx_prof_real_wrlock,
+      NGX_PROF_HOOK_ALL },
 
-    { "sem_wait", (void *) ngx_http_profiling_mutex_sem_wait,
-      (void **) &ngx_http_profiling_real_sem_wait,
-      NGX_HTTP_PROFILING_HOOK_ALL },
+    { "sem_wait", (void *) ngx_prof_mutex_sem_wait,
+      (void **) &ngx_prof_real_sem_wait,
+      NGX_PROF_HOOK_ALL },
 
-    { "sched_yield", (void *) ngx_http_profiling_mutex_sched_yield,
-      (void **) &ngx_http_profiling_real_sched_yield,
-      NGX_HTTP_PROFILING_HOOK_ALL }
+    { "sched_yield", (void *) ngx_prof_mutex_sched_yield,
+      (void **) &ngx_prof_real_sched_yield,
+      NGX_PROF_HOOK_ALL }
 };
 
 
 void
-ngx_http_profiling_mutex_register(ngx_cycle_t *cycle,
-    ngx_http_profiling_zone_t *zone)
+ngx_prof_mutex_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
     ngx_uint_t        i;
     ngx_shm_zone_t   *shm_zone;
@@ -227,20 +225,19 @@ ngx_http_profiling_mutex_register(ngx_cycle_t *cycle,
         shm_zone = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            (void) ngx_http_profiling_zone_register_name(zone,
-                                                    &shm_zone[i].shm.name);
+            (void) ngx_prof_zone_register_name(zone, &shm_zone[i].shm.name);
         }
     }
 }
 
 
 void
-ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
+ngx_prof_mutex_init(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                        i, n;
-    ngx_shm_zone_t                   *shm_zone;
-    ngx_list_part_t                  *part;
-    ngx_http_profiling_range_zone_t  *range;
+    ngx_uint_t              i, n;
+    ngx_shm_zone_t         *shm_zone;
+    ngx_list_part_t        *part;
+    ngx_prof_range_zone_t  *range;
 
     n = 0;
 
@@ -249,16 +246,16 @@ ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
     do {
         shm_zone = part->elts;
 
-        for (i = 0; i < part->nelts && n < NGX_HTTP_PROFILING_ZONES; i++) {
-            range = &ngx_http_profiling_mutex_zones[n++];
+        for (i = 0; i < part->nelts && n < NGX_PROF_ZONES; i++) {
+            range = &ngx_prof_mutex_zones[n++];
 
             range->start = (uintptr_t) shm_zone[i].shm.addr;
             range->end = range->start + shm_zone[i].shm.size;
 
             /* known already: the master has added them all */
 
-            range->name = (uint32_t) ngx_http_profiling_zone_register_name(
-                                              ngx_http_profiling_process.zone,
+            range->name = (uint32_t) ngx_prof_zone_register_name(
+                                              ngx_prof_process.zone,
                                               &shm_zone[i].shm.name);
         }
 
@@ -266,15 +263,12 @@ ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
 
     } while (part);
 
-    ngx_http_profiling_mutex_nzones = n;
+    ngx_prof_mutex_nzones = n;
 
-    n = sizeof(ngx_http_profiling_mutex_hooks)
-        / sizeof(ngx_http_profiling_hook_t);
+    n = sizeof(ngx_prof_mutex_hooks)
+        / sizeof(ngx_prof_hook_t);
 
-    if (ngx_http_profiling_interpose(ngx_http_profiling_mutex_hooks, n,
-                                     cycle->log)
-        == NGX_ERROR)
-    {
+    if (ngx_prof_interpose(ngx_prof_mutex_hooks, n, cycle->log) == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "locks of this worker are not profiled");
     }
@@ -284,25 +278,25 @@ ngx_http_profiling_mutex_init(ngx_cycle_t *cycle)
 /* 0: nothing is sampled */
 
 static uint64_t
-ngx_http_profiling_mutex_fraction(void)
+ngx_prof_mutex_fraction(void)
 {
     uint64_t  n;
 
-    n = (uint64_t) ngx_http_profiling_process.conf->setting[
-                                         NGX_HTTP_PROFILING_MUTEX_FRACTION];
+    n = (uint64_t) ngx_prof_process.conf->setting[
+                                         NGX_PROF_MUTEX_FRACTION];
 
-    return (n && ngx_http_profiling_wait_one_of(n)) ? n : 0;
+    return (n && ngx_prof_wait_one_of(n)) ? n : 0;
 }
 
 
 static uint32_t
-ngx_http_profiling_mutex_zone(uintptr_t lock)
+ngx_prof_mutex_zone(uintptr_t lock)
 {
-    ngx_uint_t                              i;
-    const ngx_http_profiling_range_zone_t  *range;
+    ngx_uint_t                    i;
+    const ngx_prof_range_zone_t  *range;
 
-    for (i = 0; i < ngx_http_profiling_mutex_nzones; i++) {
-        range = &ngx_http_profiling_mutex_zones[i];
+    for (i = 0; i < ngx_prof_mutex_nzones; i++) {
+        range = &ngx_prof_mutex_zones[i];
 
         if (lock >= range->start && lock < range->end) {
             return range->name;
@@ -316,17 +310,17 @@ ngx_http_profiling_mutex_zone(uintptr_t lock)
 /* the zone's number in the place of the upstream's */
 
 static uint32_t
-ngx_http_profiling_mutex_label(uintptr_t sp, uintptr_t lock)
+ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock)
 {
     uint32_t  label;
 
-    label = ngx_http_profiling_wait_main(sp)
-            ? ngx_http_profiling_context_label(sp, NULL)
-            : ngx_http_profiling_label(0, 0, NGX_HTTP_PROFILING_STATE_THREAD);
+    label = ngx_prof_wait_main(sp)
+            ? ngx_prof_context_label(sp, NULL)
+            : ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);
 
-    return ngx_http_profiling_label(ngx_http_profiling_label_place(label),
-                                    ngx_http_profiling_mutex_zone(lock),
-                                    ngx_http_profiling_label_state(label));
+    return ngx_prof_label(ngx_prof_label_place(label),
+                          ngx_prof_mutex_zone(lock),
+                          ngx_prof_label_state(label));
 }
 
 
@@ -338,50 +332,48 @@ ngx_http_profiling_mutex_label(uintptr_t sp, uintptr_t lock)
  * than it takes.
  */
 
-static NGX_HTTP_PROFILING_HOOK_CODE void
-ngx_http_profiling_mutex_waited(int rc, uint64_t start, uint64_t told,
-    uintptr_t lock, const void *function)
+static NGX_PROF_HOOK_CODE void
+ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told, uintptr_t lock,
+    const void *function)
 {
     int         err;
     uint64_t    ticks, n, count, value;
-    uint64_t    pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
+    uint64_t    pcs[NGX_PROF_WAIT_FRAMES];
     uintptr_t   sp;
     ngx_uint_t  depth;
 
     err = errno;
 
-    ticks = ngx_http_profiling_counter_read() - start;
+    ticks = ngx_prof_counter_read() - start;
     sp = (uintptr_t) __builtin_frame_address(0);
 
     if (rc == EDEADLK
-        || ngx_http_profiling_process.slot == NULL
-        || !ngx_http_profiling_wait_owner())
+        || ngx_prof_process.slot == NULL
+        || !ngx_prof_wait_owner())
     {
         errno = err;
         return;
     }
 
-    n = ngx_http_profiling_mutex_fraction();
+    n = ngx_prof_mutex_fraction();
 
     if (n
-        && ngx_http_profiling_wait_sample(
-                                    ngx_http_profiling_counter_took(ticks),
-                                    NGX_HTTP_PROFILING_BLOCK_MIN,
+        && ngx_prof_wait_sample(
+                                    ngx_prof_counter_took(ticks),
+                                    NGX_PROF_BLOCK_MIN,
                                     &count, &value))
     {
-        depth = ngx_http_profiling_wait_stack(sp, function, pcs);
+        depth = ngx_prof_wait_stack(sp, function, pcs);
 
         if (depth) {
-            ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_MUTEX, pcs, depth,
-                                   ngx_http_profiling_mutex_label(sp, lock),
+            ngx_prof_wait_add(NGX_PROF_MUTEX, pcs, depth,
+                                   ngx_prof_mutex_label(sp, lock),
                                    count * n, value * n);
         }
     }
 
-    if (ngx_http_profiling_wait_main(sp)
-        && ticks >= ngx_http_profiling_block_ticks)
-    {
-        ngx_http_profiling_block_ended(ticks, told, function);
+    if (ngx_prof_wait_main(sp) && ticks >= ngx_prof_block_ticks) {
+        ngx_prof_block_ended(ticks, told, function);
     }
 
     errno = err;
@@ -395,71 +387,69 @@ ngx_http_profiling_mutex_waited(int rc, uint64_t start, uint64_t told,
  * last call; what nginx spins behind that, if it has to, is not in it.
  */
 
-static NGX_HTTP_PROFILING_HOOK_CODE void
-ngx_http_profiling_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
+static NGX_PROF_HOOK_CODE void
+ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
     uintptr_t lock, const void *function)
 {
-    int                              err;
-    uint64_t                         now, pass, ticks;
-    ngx_uint_t                       again;
-    ngx_http_profiling_long_wait_t  *w;
+    int                    err;
+    uint64_t               now, pass, ticks;
+    ngx_uint_t             again;
+    ngx_prof_long_wait_t  *w;
 
     err = errno;
-    w = &ngx_http_profiling_mutex_wait;
+    w = &ngx_prof_mutex_wait;
 
-    if (ngx_http_profiling_process.slot == NULL
-        || !ngx_http_profiling_wait_owner())
-    {
+    if (ngx_prof_process.slot == NULL || !ngx_prof_wait_owner()) {
         errno = err;
         return;
     }
 
-    now = ngx_http_profiling_counter_read();
-    pass = ngx_http_profiling_process.slot->pass_start;
+    now = ngx_prof_counter_read();
+    pass = ngx_prof_process.slot->pass_start;
 
     again = w->open
             && w->lock == lock
             && w->sp == sp
             && w->pass == pass
-            && ngx_http_profiling_counter_took(start - w->last)
-               < NGX_HTTP_PROFILING_MUTEX_SPIN;
+            && ngx_prof_counter_took(start - w->last)
+               < NGX_PROF_MUTEX_SPIN;
 
     ticks = now - (again ? w->last : start);
 
     if (!again) {
-        ngx_http_profiling_mutex_begin(w, sp, lock, function);
+        ngx_prof_mutex_begin(w, sp, lock, function);
         w->pass = pass;
     }
 
     if (w->weight && w->n) {
-        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_MUTEX, w->pcs, w->n,
-                                    w->label, again ? 0 : w->weight,
-                                    ngx_http_profiling_counter_took(ticks)
-                                    * w->weight);
+        ngx_prof_wait_add(NGX_PROF_MUTEX, w->pcs, w->n,
+                          w->label, again ? 0 : w->weight,
+                          ngx_prof_counter_took(ticks)
+                          * w->weight);
     }
 
-    if (ticks >= ngx_http_profiling_block_ticks) {
-        ngx_http_profiling_block_ended(ticks, told, function);
+    if (ticks >= ngx_prof_block_ticks) {
+        ngx_prof_block_ended(ticks, told, function);
     }
 
-    w->last = ngx_http_profiling_counter_read();
-    w->open = lock ? ngx_http_profiling_mutex_held(lock) : 1;
+    w->last = ngx_prof_counter_read();
+    w->open = lock ? ngx_prof_mutex_held(lock) : 1;
 
     errno = err;
 }
 
 
-static NGX_HTTP_PROFILING_HOOK_CODE void
-ngx_http_profiling_mutex_begin(ngx_http_profiling_long_wait_t *w,
-    uintptr_t sp, uintptr_t lock, const void *function)
+static NGX_PROF_HOOK_CODE void
+ngx_prof_mutex_begin(ngx_prof_long_wait_t *w, uintptr_t sp, uintptr_t lock,
+    const void *function)
 {
     w->sp = sp;
     w->lock = lock;
-    w->weight = ngx_http_profiling_mutex_fraction();
+    w->weight = ngx_prof_mutex_fraction();
 
     if (w->weight) {
-        w->n = ngx_http_profiling_wait_stack(sp, function, w->pcs);
-        w->label = ngx_http_profiling_mutex_label(sp, lock);
+        w->n = ngx_prof_wait_stack(sp, function, w->pcs);
+        w->label = ngx_prof_mutex_label(sp, lock);
     }
 }
 
@@ -467,7 +457,7 @@ ngx_http_profiling_mutex_begin(ngx_http_profiling_long_wait_t *w,
 /* the semaphore of a mutex of nginx: is the mutex taken? */
 
 static ngx_uint_t
-ngx_http_profiling_mutex_held(uintptr_t sem)
+ngx_prof_mutex_held(uintptr_t sem)
 {
 #if (NGX_HAVE_ATOMIC_OPS && NGX_HAVE_POSIX_SEM)
 
@@ -475,11 +465,11 @@ ngx_http_profiling_mutex_held(uintptr_t sem)
     const ngx_shmtx_t  *mtx;
 
     mtx = (const ngx_shmtx_t *) (sem - offsetof(ngx_shmtx_t, sem));
-    zone = ngx_http_profiling_mutex_zone(sem);
+    zone = ngx_prof_mutex_zone(sem);
 
     return zone
-           && ngx_http_profiling_mutex_zone((uintptr_t) mtx) == zone
-           && ngx_http_profiling_mutex_zone((uintptr_t) mtx->lock) == zone
+           && ngx_prof_mutex_zone((uintptr_t) mtx) == zone
+           && ngx_prof_mutex_zone((uintptr_t) mtx->lock) == zone
            && *mtx->lock != 0;
 
 #else

@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_MUTEX_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_MUTEX_H_INCLUDED_
+#ifndef _NGX_PROF_MUTEX_H_INCLUDED_
+#define _NGX_PROF_MUTEX_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,11 +21,10 @@
 
 
 /* master: gives numbers to the names of the cycle's zones */
-void ngx_http_profiling_mutex_register(ngx_cycle_t *cycle,
-    ngx_http_profiling_zone_t *zone);
+void ngx_prof_mutex_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
 /* worker, when its slot is claimed, behind wait_init() */
-void ngx_http_profiling_mutex_init(ngx_cycle_t *cycle);
+void ngx_prof_mutex_init(ngx_cycle_t *cycle);
 
 
-#endif /* _NGX_HTTP_PROFILING_MUTEX_H_INCLUDED_ */
+#endif /* _NGX_PROF_MUTEX_H_INCLUDED_ */

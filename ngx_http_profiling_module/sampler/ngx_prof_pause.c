@@ -17,14 +17,14 @@
 
 
 /* the shortest period of the timer, ns of CPU time */
-#define NGX_HTTP_PROFILING_STALL_PERIOD  2000000
+#define NGX_PROF_STALL_PERIOD  2000000
 
 
 /* stacks of a pass that are kept, the latest */
-#define NGX_HTTP_PROFILING_STALL_LOOKS  8
+#define NGX_PROF_STALL_LOOKS  8
 
 /* passing.next of a pass that has been told */
-#define NGX_HTTP_PROFILING_STALL_OVER    ((uint64_t) -1)
+#define NGX_PROF_STALL_OVER    ((uint64_t) -1)
 
 
 /* a stack that was taken in the pass */
@@ -34,8 +34,8 @@ typedef struct {
     uint64_t    weight;    /* ns that it stands for: of CPU time since the one
                               before; of time if another worker has asked */
     ngx_uint_t  n;
-    uint64_t    pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-} ngx_http_profiling_look_t;
+    uint64_t    pcs[NGX_PROF_WAIT_FRAMES];
+} ngx_prof_look_t;
 
 
 /*
@@ -44,96 +44,91 @@ typedef struct {
  */
 
 typedef struct {
-    volatile ngx_uint_t        busy;
-    uint64_t                   pass;      /* the slot's pass_start */
-    uint64_t                   blocked;   /* ns in calls that have ended */
-    uint64_t                   ticked;    /* other ns that are counted in the
+    volatile ngx_uint_t  busy;
+    uint64_t             pass;            /* the slot's pass_start */
+    uint64_t             blocked;         /* ns in calls that have ended */
+    uint64_t             ticked;          /* other ns that are counted in the
                                              table of blocking */
-    uint64_t                   until;     /* when the latest of these ended */
-    uint64_t                   next;      /* CPU clock when to look again */
-    uint64_t                   longest;   /* of the call in `call`, ns */
-    ngx_http_profiling_look_t  call;
-    ngx_http_profiling_look_t  looks[NGX_HTTP_PROFILING_STALL_LOOKS];
-    ngx_uint_t                 seen;      /* of them; the latest is the last */
-    ngx_uint_t                 asked;     /* one of them at least was */
-    uint64_t                   age;       /* of the pass at the latest, ns */
-    uint64_t                   run;       /* the CPU clock then */
-    uint64_t                   from;      /* ... and when the pass began */
+    uint64_t             until;           /* when the latest of these ended */
+    uint64_t             next;            /* CPU clock when to look again */
+    uint64_t             longest;         /* of the call in `call`, ns */
+    ngx_prof_look_t      call;
+    ngx_prof_look_t      looks[NGX_PROF_STALL_LOOKS];
+    ngx_uint_t           seen;            /* of them; the latest is the last */
+    ngx_uint_t           asked;           /* one of them at least was */
+    uint64_t             age;             /* of the pass at the latest, ns */
+    uint64_t             run;             /* the CPU clock then */
+    uint64_t             from;            /* ... and when the pass began */
 
     /* the CPU clock at the last tick, and at the last one before this pass */
-    uint64_t                   tick_pass;
-    uint64_t                   tick;
-    uint64_t                   before;
-} ngx_http_profiling_passing_t;
+    uint64_t             tick_pass;
+    uint64_t             tick;
+    uint64_t             before;
+} ngx_prof_passing_t;
 
 
-static void ngx_http_profiling_stall_tick(const siginfo_t *info,
-    const ucontext_t *uc);
-static void ngx_http_profiling_stall_asked(const ucontext_t *uc);
-static void ngx_http_profiling_stall_begin(uint64_t pass);
-static void ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
+static void ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc);
+static void ngx_prof_stall_asked(const ucontext_t *uc);
+static void ngx_prof_stall_begin(uint64_t pass);
+static void ngx_prof_stall_look(const ucontext_t *uc, uint64_t now,
     ngx_uint_t asked);
-static void ngx_http_profiling_stall_keep(
-    const ngx_http_profiling_look_t *look, uint64_t age, ngx_uint_t asked);
-static void ngx_http_profiling_stall_tell(
-    const ngx_http_profiling_look_t *look, uint64_t now, ngx_uint_t blocked);
-static ngx_uint_t ngx_http_profiling_stall_called(const ucontext_t *uc);
-static const ngx_http_profiling_look_t *ngx_http_profiling_stall_latest(void);
-static const ngx_http_profiling_look_t *ngx_http_profiling_stall_choose(
-    const ngx_http_profiling_pause_t *pause);
-static uint64_t ngx_http_profiling_stall_alike(
-    const ngx_http_profiling_look_t *one,
-    const ngx_http_profiling_look_t *two);
-static void ngx_http_profiling_stall_count(uint64_t busy);
-static ngx_uint_t ngx_http_profiling_stall_loop(uint64_t *pcs);
-static void ngx_http_profiling_stall_log(
-    const ngx_http_profiling_pause_t *pause);
+static void ngx_prof_stall_keep(const ngx_prof_look_t *look, uint64_t age,
+    ngx_uint_t asked);
+static void ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
+    ngx_uint_t blocked);
+static ngx_uint_t ngx_prof_stall_called(const ucontext_t *uc);
+static const ngx_prof_look_t *ngx_prof_stall_latest(void);
+static const ngx_prof_look_t *ngx_prof_stall_choose(
+    const ngx_prof_pause_t *pause);
+static uint64_t ngx_prof_stall_alike(const ngx_prof_look_t *one,
+    const ngx_prof_look_t *two);
+static void ngx_prof_stall_count(uint64_t busy);
+static ngx_uint_t ngx_prof_stall_loop(uint64_t *pcs);
+static void ngx_prof_stall_log(const ngx_prof_pause_t *pause);
 
 
-static ngx_http_profiling_passing_t  ngx_http_profiling_stall;
-static int                           ngx_http_profiling_stall_id = -1;
+static ngx_prof_passing_t  ngx_prof_stall;
+static int                 ngx_prof_stall_id = -1;
 
 
-static const ngx_http_profiling_signal_t  ngx_http_profiling_stall_signal = {
-    &ngx_http_profiling_stall,
-    sizeof(ngx_http_profiling_stall),
-    ngx_http_profiling_stall_tick,
-    ngx_http_profiling_stall_asked
+static const ngx_prof_signal_t  ngx_prof_stall_signal = {
+    &ngx_prof_stall,
+    sizeof(ngx_prof_stall),
+    ngx_prof_stall_tick,
+    ngx_prof_stall_asked
 };
 
 
 void
-ngx_http_profiling_stall_init(ngx_cycle_t *cycle)
+ngx_prof_stall_init(ngx_cycle_t *cycle)
 {
     struct sigevent  sev;
 
-    if (ngx_http_profiling_process.slot->sampler
-        != NGX_HTTP_PROFILING_SAMPLER_READY)
-    {
+    if (ngx_prof_process.slot->sampler != NGX_PROF_SAMPLER_READY) {
         return;
     }
 
-    ngx_http_profiling_signal_register(&ngx_http_profiling_stall_signal);
+    ngx_prof_signal_register(&ngx_prof_stall_signal);
 
     ngx_memzero(&sev, sizeof(struct sigevent));
 
     sev.sigev_notify = SIGEV_THREAD_ID;
     sev.sigev_signo = SIGPROF;
-    sev.sigev_value.sival_ptr = &ngx_http_profiling_stall;
+    sev.sigev_value.sival_ptr = &ngx_prof_stall;
     sev.sigev_notify_thread_id = (pid_t) syscall(SYS_gettid);
 
     if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
-                &ngx_http_profiling_stall_id)
+                &ngx_prof_stall_id)
         == -1)
     {
         ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
                       "timer_create() failed, pauses of this worker have "
                       "no stack");
-        ngx_http_profiling_stall_id = -1;
+        ngx_prof_stall_id = -1;
         return;
     }
 
-    ngx_http_profiling_stall_configure();
+    ngx_prof_stall_configure();
 }
 
 
@@ -143,33 +138,32 @@ ngx_http_profiling_stall_init(ngx_cycle_t *cycle)
  */
 
 void
-ngx_http_profiling_stall_configure(void)
+ngx_prof_stall_configure(void)
 {
     uint64_t           period;
     struct itimerspec  its;
 
-    if (ngx_http_profiling_stall_id == -1) {
+    if (ngx_prof_stall_id == -1) {
         return;
     }
 
-    period = ngx_max(ngx_http_profiling_process.pause_threshold / 2,
-                     NGX_HTTP_PROFILING_STALL_PERIOD);
+    period = ngx_max(ngx_prof_process.pause_threshold / 2,
+                     NGX_PROF_STALL_PERIOD);
 
     its.it_interval.tv_sec = period / 1000000000;
     its.it_interval.tv_nsec = period % 1000000000;
     its.it_value = its.it_interval;
 
-    (void) syscall(SYS_timer_settime, ngx_http_profiling_stall_id, 0, &its,
-                   NULL);
+    (void) syscall(SYS_timer_settime, ngx_prof_stall_id, 0, &its, NULL);
 }
 
 
 static void
-ngx_http_profiling_stall_begin(uint64_t pass)
+ngx_prof_stall_begin(uint64_t pass)
 {
-    ngx_http_profiling_passing_t  *p;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
+    p = &ngx_prof_stall;
 
     if (p->pass == pass) {
         return;
@@ -191,14 +185,14 @@ ngx_http_profiling_stall_begin(uint64_t pass)
 
 
 static void
-ngx_http_profiling_stall_tick(const siginfo_t *info, const ucontext_t *uc)
+ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
 {
-    uint64_t                       now, pass;
-    ngx_http_profiling_slot_t     *slot;
-    ngx_http_profiling_passing_t  *p;
+    uint64_t             now, pass;
+    ngx_prof_slot_t     *slot;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
-    slot = ngx_http_profiling_process.slot;
+    p = &ngx_prof_stall;
+    slot = ngx_prof_process.slot;
 
     pass = slot->pass_start;
 
@@ -207,52 +201,50 @@ ngx_http_profiling_stall_tick(const siginfo_t *info, const ucontext_t *uc)
         p->before = p->tick;
     }
 
-    p->tick = ngx_http_profiling_thread_cpu();
+    p->tick = ngx_prof_thread_cpu();
 
-    if (pass == 0 || ngx_http_profiling_slot_waiting(slot) || p->busy) {
+    if (pass == 0 || ngx_prof_slot_waiting(slot) || p->busy) {
         return;
     }
 
-    now = ngx_http_profiling_clock();
+    now = ngx_prof_clock();
 
     /* the loop's own clock may be some us before this one */
 
-    if (now < pass
-        || now - pass < ngx_http_profiling_process.pause_threshold / 2)
-    {
+    if (now < pass || now - pass < ngx_prof_process.pause_threshold / 2) {
         return;
     }
 
-    ngx_http_profiling_stall_begin(pass);
+    ngx_prof_stall_begin(pass);
 
     if (p->tick >= p->next) {
-        ngx_http_profiling_stall_look(uc, now, 0);
+        ngx_prof_stall_look(uc, now, 0);
     }
 }
 
 
 static void
-ngx_http_profiling_stall_asked(const ucontext_t *uc)
+ngx_prof_stall_asked(const ucontext_t *uc)
 {
-    uint64_t                    now, pass;
-    ngx_http_profiling_slot_t  *slot;
+    uint64_t          now, pass;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
     pass = slot->pass_start;
-    now = ngx_http_profiling_clock();
+    now = ngx_prof_clock();
 
     if (pass == 0
-        || ngx_http_profiling_slot_waiting(slot)
-        || ngx_http_profiling_stall.busy
-        || now < pass + NGX_HTTP_PROFILING_STALL)
+        || ngx_prof_slot_waiting(slot)
+        || ngx_prof_stall.busy
+        || now < pass + NGX_PROF_STALL)
     {
         return;
     }
 
-    ngx_http_profiling_stall_begin(pass);
+    ngx_prof_stall_begin(pass);
 
-    if (ngx_http_profiling_stall.next != NGX_HTTP_PROFILING_STALL_OVER) {
-        ngx_http_profiling_stall_look(uc, now, 1);
+    if (ngx_prof_stall.next != NGX_PROF_STALL_OVER) {
+        ngx_prof_stall_look(uc, now, 1);
     }
 }
 
@@ -260,48 +252,44 @@ ngx_http_profiling_stall_asked(const ucontext_t *uc)
 /* in a handler */
 
 static void
-ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
-    ngx_uint_t asked)
+ngx_prof_stall_look(const ucontext_t *uc, uint64_t now, ngx_uint_t asked)
 {
-    uint64_t                       age, gap;
-    ngx_uint_t                     hooked;
-    ngx_http_profiling_look_t      called, *look;
-    ngx_http_profiling_passing_t  *p;
+    uint64_t             age, gap;
+    ngx_uint_t           hooked;
+    ngx_prof_look_t      called, *look;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
+    p = &ngx_prof_stall;
     age = now - p->pass;
 
     /* of the time that it runs: a machine that is busy stops it for long */
 
     if (!asked) {
-        gap = ngx_min((p->tick - p->from) / 4, NGX_HTTP_PROFILING_STALL);
-        gap = ngx_max(gap, ngx_http_profiling_process.pause_threshold / 2);
+        gap = ngx_min((p->tick - p->from) / 4, NGX_PROF_STALL);
+        gap = ngx_max(gap, ngx_prof_process.pause_threshold / 2);
 
         p->next = p->tick + gap;
     }
 
     look = &called;
-    look->n = ngx_http_profiling_wait_interrupted(uc, look->pcs, &hooked);
+    look->n = ngx_prof_wait_interrupted(uc, look->pcs, &hooked);
 
 #if defined(__aarch64__)
-    look->label = ngx_http_profiling_context_label(uc->uc_mcontext.sp, NULL);
+    look->label = ngx_prof_context_label(uc->uc_mcontext.sp, NULL);
 #else
-    look->label = ngx_http_profiling_context_label(
-                                         uc->uc_mcontext.gregs[REG_RSP], NULL);
+    look->label = ngx_prof_context_label(uc->uc_mcontext.gregs[REG_RSP], NULL);
 #endif
 
     /* a hook that goes on will tell of its call by itself, when it ends */
 
     if (!hooked && look->n) {
-        ngx_http_profiling_stall_keep(look, age, asked);
+        ngx_prof_stall_keep(look, age, asked);
     }
 
-    if (age >= ngx_http_profiling_process.pause_threshold
-        && (asked || !hooked))
-    {
-        ngx_http_profiling_stall_tell(look, now, asked
+    if (age >= ngx_prof_process.pause_threshold && (asked || !hooked)) {
+        ngx_prof_stall_tell(look, now, asked
                                 && (hooked
-                                    || ngx_http_profiling_stall_called(uc)));
+                                    || ngx_prof_stall_called(uc)));
     }
 }
 
@@ -309,19 +297,19 @@ ngx_http_profiling_stall_look(const ucontext_t *uc, uint64_t now,
 /* in a handler; the clock of the CPU is that of the tick that has called */
 
 static void
-ngx_http_profiling_stall_keep(const ngx_http_profiling_look_t *look,
-    uint64_t age, ngx_uint_t asked)
+ngx_prof_stall_keep(const ngx_prof_look_t *look, uint64_t age,
+    ngx_uint_t asked)
 {
-    ngx_http_profiling_look_t     *kept;
-    ngx_http_profiling_passing_t  *p;
+    ngx_prof_look_t     *kept;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
-    kept = &p->looks[p->seen % NGX_HTTP_PROFILING_STALL_LOOKS];
+    p = &ngx_prof_stall;
+    kept = &p->looks[p->seen % NGX_PROF_STALL_LOOKS];
 
     /* the time up to one that goes is part of that up to the next */
 
-    if (p->seen >= NGX_HTTP_PROFILING_STALL_LOOKS) {
-        p->looks[(p->seen + 1) % NGX_HTTP_PROFILING_STALL_LOOKS].weight +=
+    if (p->seen >= NGX_PROF_STALL_LOOKS) {
+        p->looks[(p->seen + 1) % NGX_PROF_STALL_LOOKS].weight +=
                                                                 kept->weight;
     }
 
@@ -346,36 +334,36 @@ ngx_http_profiling_stall_keep(const ngx_http_profiling_look_t *look,
 /* the time up to now goes to this stack, in the slot and in the table */
 
 static void
-ngx_http_profiling_stall_tell(const ngx_http_profiling_look_t *look,
-    uint64_t now, ngx_uint_t blocked)
+ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
+    ngx_uint_t blocked)
 {
-    uint64_t                       rest, told;
-    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-    ngx_http_profiling_slot_t     *slot;
-    ngx_http_profiling_stall_t     stall;
-    ngx_http_profiling_passing_t  *p;
+    uint64_t             rest, told;
+    uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
+    ngx_prof_slot_t     *slot;
+    ngx_prof_stall_t     stall;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
-    slot = ngx_http_profiling_process.slot;
+    p = &ngx_prof_stall;
+    slot = ngx_prof_process.slot;
 
     stall.pass = p->pass;
     stall.time = now;
     stall.blocked = blocked;
     stall.label = look->label;
-    stall.n = ngx_http_profiling_frame_pack(stall.frames,
-                                      NGX_HTTP_PROFILING_PAUSE_FRAMES,
+    stall.n = ngx_prof_frame_pack(stall.frames,
+                                      NGX_PROF_PAUSE_FRAMES,
                                       look->pcs, look->n);
 
-    ngx_http_profiling_record_write(&slot->stall.seq, &slot->stall.pass,
-                                    &stall.pass,
-                                    NGX_HTTP_PROFILING_STALL_BODY);
+    ngx_prof_record_write(&slot->stall.seq, &slot->stall.pass,
+                          &stall.pass,
+                          NGX_PROF_STALL_BODY);
 
     told = p->blocked + p->ticked;
     rest = now - p->pass;
 
     if (rest <= told
-        || ngx_http_profiling_process.conf->setting[
-                                            NGX_HTTP_PROFILING_BLOCK_RATE]
+        || ngx_prof_process.conf->setting[
+                                            NGX_PROF_BLOCK_RATE]
            == 0)
     {
         return;
@@ -384,8 +372,8 @@ ngx_http_profiling_stall_tell(const ngx_http_profiling_look_t *look,
     rest -= told;
 
     ngx_memcpy(pcs, look->pcs, look->n * sizeof(uint64_t));
-    ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, look->n,
-                                (uint32_t) look->label, p->ticked == 0, rest);
+    ngx_prof_wait_add(NGX_PROF_BLOCK, pcs, look->n,
+                      (uint32_t) look->label, p->ticked == 0, rest);
 
     p->ticked += rest;
     p->until = now;
@@ -395,7 +383,7 @@ ngx_http_profiling_stall_tell(const ngx_http_profiling_look_t *look,
 /* has a system call been interrupted? */
 
 static ngx_uint_t
-ngx_http_profiling_stall_called(const ucontext_t *uc)
+ngx_prof_stall_called(const ucontext_t *uc)
 {
 #if (__x86_64__)
 
@@ -424,26 +412,26 @@ ngx_http_profiling_stall_called(const ucontext_t *uc)
 
 
 void
-ngx_http_profiling_stall_call(const void *function, uint64_t d)
+ngx_prof_stall_call(const void *function, uint64_t d)
 {
-    uint64_t                       now, pass, part, rate, count, value;
-    uint64_t                       pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-    uint32_t                       label;
-    ngx_uint_t                     n, sampled;
-    ngx_http_profiling_slot_t     *slot;
-    ngx_http_profiling_passing_t  *p;
+    uint64_t             now, pass, part, rate, count, value;
+    uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
+    uint32_t             label;
+    ngx_uint_t           n, sampled;
+    ngx_prof_slot_t     *slot;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
-    slot = ngx_http_profiling_process.slot;
+    p = &ngx_prof_stall;
+    slot = ngx_prof_process.slot;
 
     pass = slot->pass_start;
-    now = ngx_http_profiling_clock();
-    rate = (uint64_t) ngx_http_profiling_process.conf->setting[
-                                             NGX_HTTP_PROFILING_BLOCK_RATE]
+    now = ngx_prof_clock();
+    rate = (uint64_t) ngx_prof_process.conf->setting[
+                                             NGX_PROF_BLOCK_RATE]
            * 1000000;
 
     p->busy = 1;
-    ngx_http_profiling_stall_begin(pass);
+    ngx_prof_stall_begin(pass);
 
     /* what a handler has told of this call while it went on */
 
@@ -459,19 +447,19 @@ ngx_http_profiling_stall_call(const void *function, uint64_t d)
         value = d - part;
 
     } else {
-        sampled = ngx_http_profiling_wait_sample(d, rate, &count, &value);
+        sampled = ngx_prof_wait_sample(d, rate, &count, &value);
     }
 
     n = 0;
 
     if (sampled
         || (d > p->longest
-            && d > ngx_http_profiling_process.pause_threshold / 4))
+            && d > ngx_prof_process.pause_threshold / 4))
     {
-        n = ngx_http_profiling_wait_stack(
+        n = ngx_prof_wait_stack(
                           (uintptr_t) __builtin_frame_address(0), function,
                           pcs);
-        label = ngx_http_profiling_context_label(
+        label = ngx_prof_context_label(
                           (uintptr_t) __builtin_frame_address(0), NULL);
 
         if (n && d > p->longest) {
@@ -483,8 +471,7 @@ ngx_http_profiling_stall_call(const void *function, uint64_t d)
     }
 
     if (sampled && n) {
-        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
-                                    count, value);
+        ngx_prof_wait_add(NGX_PROF_BLOCK, pcs, n, label, count, value);
     }
 
     p->busy = 0;
@@ -492,67 +479,66 @@ ngx_http_profiling_stall_call(const void *function, uint64_t d)
 
 
 void
-ngx_http_profiling_stall_end(ngx_http_profiling_slot_t *slot, uint64_t busy,
-    uint64_t rest)
+ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 {
-    uint64_t                          cpu;
-    ngx_http_profiling_pause_t        pause;
-    ngx_http_profiling_passing_t     *p;
-    const ngx_http_profiling_look_t  *look;
+    uint64_t                cpu;
+    ngx_prof_pause_t        pause;
+    ngx_prof_passing_t     *p;
+    const ngx_prof_look_t  *look;
 
-    p = &ngx_http_profiling_stall;
+    p = &ngx_prof_stall;
 
     p->busy = 1;
-    ngx_http_profiling_stall_begin(slot->pass_start);
+    ngx_prof_stall_begin(slot->pass_start);
 
-    ngx_memzero(&pause, sizeof(ngx_http_profiling_pause_t));
+    ngx_memzero(&pause, sizeof(ngx_prof_pause_t));
 
     pause.duration = rest;
     pause.blocked = ngx_min(p->blocked, rest);
 
     /* at most what the thread has run since the last tick before the pass */
 
-    cpu = ngx_http_profiling_thread_cpu()
+    cpu = ngx_prof_thread_cpu()
           - (p->tick_pass == p->pass ? p->before : p->tick);
     pause.cpu = ngx_min(cpu, rest - pause.blocked);
 
     if (p->call.n && pause.blocked >= rest / 2) {
         look = &p->call;
-        pause.cause = NGX_HTTP_PROFILING_CAUSE_BLOCKED;
+        pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
     } else {
-        look = ngx_http_profiling_stall_choose(&pause);
+        look = ngx_prof_stall_choose(&pause);
     }
 
     if (look) {
         if (look != &p->call) {
-            pause.cause = NGX_HTTP_PROFILING_CAUSE_CPU;
+            pause.cause = NGX_PROF_CAUSE_CPU;
         }
 
         pause.label = look->label;
-        pause.n = ngx_http_profiling_frame_pack(pause.frames,
-                                            NGX_HTTP_PROFILING_PAUSE_FRAMES,
+        pause.n = ngx_prof_frame_pack(pause.frames,
+                                            NGX_PROF_PAUSE_FRAMES,
                                             look->pcs, look->n);
     }
 
-    ngx_http_profiling_slot_stall(slot, ngx_http_profiling_time(), &pause);
-    ngx_http_profiling_stall_count(rest);
+    ngx_prof_slot_stall(slot, ngx_prof_time(), &pause);
+    ngx_prof_stall_count(rest);
 
-    p->next = NGX_HTTP_PROFILING_STALL_OVER;
+    p->next = NGX_PROF_STALL_OVER;
     p->busy = 0;
 
-    ngx_http_profiling_stall_log(&pause);
+    ngx_prof_stall_log(&pause);
 }
 
 
-static const ngx_http_profiling_look_t *
-ngx_http_profiling_stall_latest(void)
+static const ngx_prof_look_t *
+ngx_prof_stall_latest(void)
 {
-    ngx_http_profiling_passing_t  *p;
+    ngx_prof_passing_t  *p;
 
-    p = &ngx_http_profiling_stall;
+    p = &ngx_prof_stall;
 
-    return p->seen ? &p->looks[(p->seen - 1) % NGX_HTTP_PROFILING_STALL_LOOKS]
+    return p->seen ? &p->looks[(p->seen - 1) % NGX_PROF_STALL_LOOKS]
                    : NULL;
 }
 
@@ -563,15 +549,15 @@ ngx_http_profiling_stall_latest(void)
  * tells only that it did run then.
  */
 
-static const ngx_http_profiling_look_t *
-ngx_http_profiling_stall_choose(const ngx_http_profiling_pause_t *pause)
+static const ngx_prof_look_t *
+ngx_prof_stall_choose(const ngx_prof_pause_t *pause)
 {
-    uint64_t                          score, most;
-    ngx_uint_t                        i, j, n;
-    ngx_http_profiling_passing_t     *p;
-    const ngx_http_profiling_look_t  *best;
+    uint64_t                score, most;
+    ngx_uint_t              i, j, n;
+    ngx_prof_passing_t     *p;
+    const ngx_prof_look_t  *best;
 
-    p = &ngx_http_profiling_stall;
+    p = &ngx_prof_stall;
 
     if (p->seen == 1
         && !p->asked
@@ -580,7 +566,7 @@ ngx_http_profiling_stall_choose(const ngx_http_profiling_pause_t *pause)
         return NULL;
     }
 
-    n = ngx_min(p->seen, NGX_HTTP_PROFILING_STALL_LOOKS);
+    n = ngx_min(p->seen, NGX_PROF_STALL_LOOKS);
     best = NULL;
     most = 0;
 
@@ -589,8 +575,8 @@ ngx_http_profiling_stall_choose(const ngx_http_profiling_pause_t *pause)
 
         for (j = 0; j < n; j++) {
             score += p->looks[j].weight / 1000
-                     * ngx_http_profiling_stall_alike(&p->looks[i],
-                                                      &p->looks[j]);
+                     * ngx_prof_stall_alike(&p->looks[i],
+                                            &p->looks[j]);
         }
 
         if (best == NULL || score > most) {
@@ -606,8 +592,7 @@ ngx_http_profiling_stall_choose(const ngx_http_profiling_pause_t *pause)
 /* from 0 to 256: how much of both, from the outermost frame on, is the same */
 
 static uint64_t
-ngx_http_profiling_stall_alike(const ngx_http_profiling_look_t *one,
-    const ngx_http_profiling_look_t *two)
+ngx_prof_stall_alike(const ngx_prof_look_t *one, const ngx_prof_look_t *two)
 {
     ngx_uint_t  i, n;
 
@@ -627,29 +612,29 @@ ngx_http_profiling_stall_alike(const ngx_http_profiling_look_t *one,
 /* what of the pass no call and no tick has counted goes to its last stack */
 
 static void
-ngx_http_profiling_stall_count(uint64_t busy)
+ngx_prof_stall_count(uint64_t busy)
 {
-    uint64_t                          rest, told, rate, count, value;
-    uint64_t                          pcs[NGX_HTTP_PROFILING_WAIT_FRAMES];
-    uint32_t                          label;
-    ngx_uint_t                        n;
-    ngx_http_profiling_passing_t     *p;
-    const ngx_http_profiling_look_t  *look;
+    uint64_t                rest, told, rate, count, value;
+    uint64_t                pcs[NGX_PROF_WAIT_FRAMES];
+    uint32_t                label;
+    ngx_uint_t              n;
+    ngx_prof_passing_t     *p;
+    const ngx_prof_look_t  *look;
 
-    p = &ngx_http_profiling_stall;
-    look = ngx_http_profiling_stall_latest();
+    p = &ngx_prof_stall;
+    look = ngx_prof_stall_latest();
 
     told = p->blocked + p->ticked;
     rest = busy - ngx_min(busy, told);
-    rate = (uint64_t) ngx_http_profiling_process.conf->setting[
-                                             NGX_HTTP_PROFILING_BLOCK_RATE]
+    rate = (uint64_t) ngx_prof_process.conf->setting[
+                                             NGX_PROF_BLOCK_RATE]
            * 1000000;
 
     if (p->ticked && rate) {
         count = 0;
         value = rest;
 
-    } else if (!ngx_http_profiling_wait_sample(rest, rate, &count, &value)) {
+    } else if (!ngx_prof_wait_sample(rest, rate, &count, &value)) {
         return;
     }
 
@@ -662,30 +647,27 @@ ngx_http_profiling_stall_count(uint64_t busy)
 
         /* nobody saw it: the loop itself, without our hook */
 
-        n = ngx_http_profiling_stall_loop(pcs);
-        label = ngx_http_profiling_label(0, 0,
-                                         NGX_HTTP_PROFILING_STATE_OTHER);
+        n = ngx_prof_stall_loop(pcs);
+        label = ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);
     }
 
     if (n) {
-        ngx_http_profiling_wait_add(NGX_HTTP_PROFILING_BLOCK, pcs, n, label,
-                                    count, value);
+        ngx_prof_wait_add(NGX_PROF_BLOCK, pcs, n, label, count, value);
     }
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_stall_loop(uint64_t *pcs)
+ngx_prof_stall_loop(uint64_t *pcs)
 {
     ngx_uint_t  i, n;
 
-    n = ngx_http_profiling_wait_stack((uintptr_t) __builtin_frame_address(0),
-                                      NULL, pcs);
+    n = ngx_prof_wait_stack((uintptr_t) __builtin_frame_address(0), NULL, pcs);
 
     for (i = 1; i < n; i++) {
 
-        if (pcs[i] == ngx_http_profiling_dispatch.caller) {
-            return ngx_http_profiling_wait_cut(pcs, n, 0, i);
+        if (pcs[i] == ngx_prof_dispatch.caller) {
+            return ngx_prof_wait_cut(pcs, n, 0, i);
         }
     }
 
@@ -694,9 +676,9 @@ ngx_http_profiling_stall_loop(uint64_t *pcs)
 
 
 static void
-ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
+ngx_prof_stall_log(const ngx_prof_pause_t *pause)
 {
-    char           name[NGX_HTTP_PROFILING_NAME_LEN];
+    char           name[NGX_PROF_NAME_LEN];
     u_char        *p, place[512];
     uint64_t       now;
     ngx_int_t      i;
@@ -704,28 +686,27 @@ ngx_http_profiling_stall_log(const ngx_http_profiling_pause_t *pause)
     static uint64_t    minute;
     static ngx_uint_t  lines;
 
-    now = ngx_http_profiling_clock();
+    now = ngx_prof_clock();
 
     if (minute == 0 || now - minute >= (uint64_t) 60 * 1000000000) {
         minute = now;
         lines = 0;
     }
 
-    if (lines++ >= NGX_HTTP_PROFILING_STALL_LINES) {
+    if (lines++ >= NGX_PROF_STALL_LINES) {
         return;
     }
 
-    i = ngx_http_profiling_frame_cause(pause->frames, pause->n);
+    i = ngx_prof_frame_cause(pause->frames, pause->n);
 
     if (i == NGX_ERROR) {
         ngx_memcpy(name, "an unknown place", sizeof("an unknown place"));
 
     } else {
-        (void) ngx_http_profiling_frame_name(pause->frames[i], name);
+        (void) ngx_prof_frame_name(pause->frames[i], name);
     }
 
-    p = ngx_http_profiling_label_print(place, place + sizeof(place),
-                                       pause->label);
+    p = ngx_prof_label_print(place, place + sizeof(place), pause->label);
 
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                   "the event loop was held up for %.1f ms in %s "

@@ -7,31 +7,30 @@
 #include "ngx_prof_unwind.h"
 
 
-static void ngx_http_profiling_heap_root_add(ngx_http_profiling_slot_t *slot,
-    uint64_t *current, uint64_t root);
-static uint64_t ngx_http_profiling_heap_root_hash(ngx_uint_t later);
+static void ngx_prof_heap_root_add(ngx_prof_slot_t *slot, uint64_t *current,
+    uint64_t root);
+static uint64_t ngx_prof_heap_root_hash(ngx_uint_t later);
 
 
-static uint64_t  ngx_http_profiling_heap_root_forked;
-static uint64_t  ngx_http_profiling_heap_root_all;
+static uint64_t  ngx_prof_heap_root_forked;
+static uint64_t  ngx_prof_heap_root_all;
 
 
 void
-ngx_http_profiling_heap_root_set(ngx_http_profiling_slot_t *slot)
+ngx_prof_heap_root_set(ngx_prof_slot_t *slot)
 {
-    ngx_http_profiling_heap_root_add(slot,
-                                     &ngx_http_profiling_heap_root_forked,
-                                     ngx_http_profiling_heap_root_hash(0));
-    ngx_http_profiling_heap_root_add(slot, &ngx_http_profiling_heap_root_all,
-                                     ngx_http_profiling_heap_root_hash(1));
+    ngx_prof_heap_root_add(slot,
+                           &ngx_prof_heap_root_forked,
+                           ngx_prof_heap_root_hash(0));
+    ngx_prof_heap_root_add(slot, &ngx_prof_heap_root_all,
+                           ngx_prof_heap_root_hash(1));
 }
 
 
 /* of too many the last one stays */
 
 static void
-ngx_http_profiling_heap_root_add(ngx_http_profiling_slot_t *slot,
-    uint64_t *current, uint64_t root)
+ngx_prof_heap_root_add(ngx_prof_slot_t *slot, uint64_t *current, uint64_t root)
 {
     uint64_t    n;
     ngx_uint_t  i;
@@ -40,18 +39,18 @@ ngx_http_profiling_heap_root_add(ngx_http_profiling_slot_t *slot,
 
     for (i = 0; i < n; i++) {
         if (slot->heap_root[i] == root) {
-            ngx_http_profiling_store(current, root);
+            ngx_prof_store(current, root);
             return;
         }
     }
 
-    if (n == NGX_HTTP_PROFILING_ROOTS) {
+    if (n == NGX_PROF_ROOTS) {
         return;
     }
 
-    ngx_http_profiling_store(&slot->heap_root[n], root);
-    ngx_http_profiling_store_release(&slot->heap_roots, n + 1);
-    ngx_http_profiling_store(current, root);
+    ngx_prof_store(&slot->heap_root[n], root);
+    ngx_prof_store_release(&slot->heap_roots, n + 1);
+    ngx_prof_store(current, root);
 }
 
 
@@ -61,15 +60,15 @@ ngx_http_profiling_heap_root_add(ngx_http_profiling_slot_t *slot,
  */
 
 static uint64_t
-ngx_http_profiling_heap_root_hash(ngx_uint_t later)
+ngx_prof_heap_root_hash(ngx_uint_t later)
 {
-    uint64_t                             hash;
-    ngx_uint_t                           i;
-    const ngx_http_profiling_object_t   *o;
-    const ngx_http_profiling_objects_t  *objects;
+    uint64_t                   hash;
+    ngx_uint_t                 i;
+    const ngx_prof_object_t   *o;
+    const ngx_prof_objects_t  *objects;
 
-    hash = NGX_HTTP_PROFILING_FNV_BASIS;
-    objects = ngx_http_profiling_objects_acquire();
+    hash = NGX_PROF_FNV_BASIS;
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; objects && i < objects->n; i++) {
         o = &objects->object[i];
@@ -78,46 +77,46 @@ ngx_http_profiling_heap_root_hash(ngx_uint_t later)
             continue;
         }
 
-        hash = (hash ^ o->start) * NGX_HTTP_PROFILING_FNV_PRIME;
-        hash = (hash ^ o->end) * NGX_HTTP_PROFILING_FNV_PRIME;
-        hash = (hash ^ o->identity) * NGX_HTTP_PROFILING_FNV_PRIME;
+        hash = (hash ^ o->start) * NGX_PROF_FNV_PRIME;
+        hash = (hash ^ o->end) * NGX_PROF_FNV_PRIME;
+        hash = (hash ^ o->identity) * NGX_PROF_FNV_PRIME;
         hash ^= hash >> 32;
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return hash;
 }
 
 
 uint64_t
-ngx_http_profiling_heap_root(const uint64_t *pcs, ngx_uint_t n)
+ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n)
 {
-    uint64_t                             root;
-    ngx_uint_t                           i;
-    const ngx_http_profiling_object_t   *o;
-    const ngx_http_profiling_objects_t  *objects;
+    uint64_t                   root;
+    ngx_uint_t                 i;
+    const ngx_prof_object_t   *o;
+    const ngx_prof_objects_t  *objects;
 
-    root = ngx_http_profiling_load(&ngx_http_profiling_heap_root_forked);
-    objects = ngx_http_profiling_objects_acquire();
+    root = ngx_prof_load(&ngx_prof_heap_root_forked);
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; i < n && objects && objects->later; i++) {
 
-        if (pcs[i] <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+        if (pcs[i] <= NGX_PROF_FRAME_RESERVED) {
             continue;
         }
 
         /* what is in none was loaded a moment ago */
 
-        o = ngx_http_profiling_objects_find(objects, (uintptr_t) pcs[i]);
+        o = ngx_prof_objects_find(objects, (uintptr_t) pcs[i]);
 
         if (o == NULL || o->later) {
-            root = ngx_http_profiling_load(&ngx_http_profiling_heap_root_all);
+            root = ngx_prof_load(&ngx_prof_heap_root_all);
             break;
         }
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return root;
 }

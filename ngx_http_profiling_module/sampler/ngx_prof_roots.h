@@ -12,8 +12,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_HEAP_ROOT_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_HEAP_ROOT_H_INCLUDED_
+#ifndef _NGX_PROF_ROOTS_H_INCLUDED_
+#define _NGX_PROF_ROOTS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,10 +22,10 @@
 
 
 /* when the slot is claimed, and when the list of objects has changed */
-void ngx_http_profiling_heap_root_set(ngx_http_profiling_slot_t *slot);
+void ngx_prof_heap_root_set(ngx_prof_slot_t *slot);
 
 /* the set for a stack of n frames, any thread */
-uint64_t ngx_http_profiling_heap_root(const uint64_t *pcs, ngx_uint_t n);
+uint64_t ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n);
 
 
-#endif /* _NGX_HTTP_PROFILING_HEAP_ROOT_H_INCLUDED_ */
+#endif /* _NGX_PROF_ROOTS_H_INCLUDED_ */

@@ -8,52 +8,48 @@
 #include "ngx_prof_worker.h"
 
 
-static void ngx_http_profiling_signal_handler(int signo, siginfo_t *info,
-    void *context);
-static void ngx_http_profiling_signal_expired(const siginfo_t *info,
+static void ngx_prof_signal_handler(int signo, siginfo_t *info, void *context);
+static void ngx_prof_signal_expired(const siginfo_t *info,
     const ucontext_t *uc);
-static void ngx_http_profiling_signal_asked(const siginfo_t *info,
-    const ucontext_t *uc);
+static void ngx_prof_signal_asked(const siginfo_t *info, const ucontext_t *uc);
 
 
-volatile uint64_t  ngx_http_profiling_signal_asks;
+volatile uint64_t  ngx_prof_signal_asks;
 
-static const ngx_http_profiling_signal_t
-    *ngx_http_profiling_signals[NGX_HTTP_PROFILING_SIGNALS];
-static volatile ngx_uint_t  ngx_http_profiling_signal_n;
+static const ngx_prof_signal_t
+    *ngx_prof_signals[NGX_PROF_SIGNALS];
+static volatile ngx_uint_t  ngx_prof_signal_n;
 
 
 ngx_int_t
-ngx_http_profiling_signal_init(ngx_cycle_t *cycle)
+ngx_prof_signal_init(ngx_cycle_t *cycle)
 {
-    struct sigaction            sa;
-    ngx_http_profiling_slot_t  *slot;
+    struct sigaction  sa;
+    ngx_prof_slot_t  *slot;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
     if (sigaction(SIGPROF, NULL, &sa) == -1
         || (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN
-            && sa.sa_sigaction != ngx_http_profiling_signal_handler))
+            && sa.sa_sigaction != ngx_prof_signal_handler))
     {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "SIGPROF has a handler of another tool, "
                       "CPU time of this worker is not profiled");
-        ngx_http_profiling_store(&slot->sampler,
-                                 NGX_HTTP_PROFILING_SAMPLER_TAKEN);
+        ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_TAKEN);
         return NGX_ERROR;
     }
 
     ngx_memzero(&sa, sizeof(struct sigaction));
 
-    sa.sa_sigaction = ngx_http_profiling_signal_handler;
+    sa.sa_sigaction = ngx_prof_signal_handler;
     sa.sa_flags = SA_SIGINFO|SA_RESTART;
     (void) sigfillset(&sa.sa_mask);
 
     if (sigaction(SIGPROF, &sa, NULL) == -1) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
                       "sigaction(SIGPROF) failed");
-        ngx_http_profiling_store(&slot->sampler,
-                                 NGX_HTTP_PROFILING_SAMPLER_FAILED);
+        ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_FAILED);
         return NGX_ERROR;
     }
 
@@ -62,33 +58,33 @@ ngx_http_profiling_signal_init(ngx_cycle_t *cycle)
 
 
 void
-ngx_http_profiling_signal_register(const ngx_http_profiling_signal_t *sampler)
+ngx_prof_signal_register(const ngx_prof_signal_t *sampler)
 {
-    ngx_http_profiling_signals[ngx_http_profiling_signal_n] = sampler;
+    ngx_prof_signals[ngx_prof_signal_n] = sampler;
 
     /* a handler that comes now finds the entry, or does not see it yet */
 
     __atomic_signal_fence(__ATOMIC_RELEASE);
-    ngx_http_profiling_signal_n++;
+    ngx_prof_signal_n++;
 }
 
 
 /* signal handler: no library calls but system calls, errno is kept */
 
 static void
-ngx_http_profiling_signal_handler(int signo, siginfo_t *info, void *context)
+ngx_prof_signal_handler(int signo, siginfo_t *info, void *context)
 {
     int  err;
 
     err = errno;
 
-    if (ngx_http_profiling_process.slot) {
+    if (ngx_prof_process.slot) {
 
         if (info->si_code == SI_TIMER) {
-            ngx_http_profiling_signal_expired(info, context);
+            ngx_prof_signal_expired(info, context);
 
         } else if (info->si_code == SI_QUEUE) {
-            ngx_http_profiling_signal_asked(info, context);
+            ngx_prof_signal_asked(info, context);
         }
     }
 
@@ -97,16 +93,16 @@ ngx_http_profiling_signal_handler(int signo, siginfo_t *info, void *context)
 
 
 static void
-ngx_http_profiling_signal_expired(const siginfo_t *info, const ucontext_t *uc)
+ngx_prof_signal_expired(const siginfo_t *info, const ucontext_t *uc)
 {
-    uintptr_t                           value;
-    ngx_uint_t                          i;
-    const ngx_http_profiling_signal_t  *sampler;
+    uintptr_t                 value;
+    ngx_uint_t                i;
+    const ngx_prof_signal_t  *sampler;
 
     value = (uintptr_t) info->si_value.sival_ptr;
 
-    for (i = 0; i < ngx_http_profiling_signal_n; i++) {
-        sampler = ngx_http_profiling_signals[i];
+    for (i = 0; i < ngx_prof_signal_n; i++) {
+        sampler = ngx_prof_signals[i];
 
         if (value - (uintptr_t) sampler->timers < sampler->size) {
             sampler->expired(info, uc);
@@ -117,12 +113,12 @@ ngx_http_profiling_signal_expired(const siginfo_t *info, const ucontext_t *uc)
 
 
 static void
-ngx_http_profiling_signal_asked(const siginfo_t *info, const ucontext_t *uc)
+ngx_prof_signal_asked(const siginfo_t *info, const ucontext_t *uc)
 {
     ngx_uint_t  i;
 
     if ((uint64_t) (uintptr_t) info->si_value.sival_ptr
-        != ngx_http_profiling_process.zone->cookie
+        != ngx_prof_process.zone->cookie
         || (info->si_uid != getuid() && info->si_uid != 0))
     {
         return;
@@ -135,12 +131,12 @@ ngx_http_profiling_signal_asked(const siginfo_t *info, const ucontext_t *uc)
         return;
     }
 
-    ngx_http_profiling_signal_asks++;
+    ngx_prof_signal_asks++;
 
-    for (i = 0; i < ngx_http_profiling_signal_n; i++) {
+    for (i = 0; i < ngx_prof_signal_n; i++) {
 
-        if (ngx_http_profiling_signals[i]->asked) {
-            ngx_http_profiling_signals[i]->asked(uc);
+        if (ngx_prof_signals[i]->asked) {
+            ngx_prof_signals[i]->asked(uc);
         }
     }
 }

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_SIGNAL_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_SIGNAL_H_INCLUDED_
+#ifndef _NGX_PROF_SIGNAL_H_INCLUDED_
+#define _NGX_PROF_SIGNAL_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -16,7 +16,7 @@
 
 
 /* samplers at most */
-#define NGX_HTTP_PROFILING_SIGNALS  4
+#define NGX_PROF_SIGNALS  4
 
 
 typedef struct {
@@ -30,22 +30,21 @@ typedef struct {
 
     /* signal handler of the main thread: another worker asks; or NULL */
     void       (*asked)(const ucontext_t *uc);
-} ngx_http_profiling_signal_t;
+} ngx_prof_signal_t;
 
 
 /* how often another worker has asked: calls that this broke off go on */
-extern volatile uint64_t  ngx_http_profiling_signal_asks;
+extern volatile uint64_t  ngx_prof_signal_asks;
 
 
 /*
  * Worker: installs the handler, unless SIGPROF is another's.  NGX_ERROR: it
  * could not, which is logged and marked in the slot.
  */
-ngx_int_t ngx_http_profiling_signal_init(ngx_cycle_t *cycle);
+ngx_int_t ngx_prof_signal_init(ngx_cycle_t *cycle);
 
 /* worker: the structure stays as it is from now on */
-void ngx_http_profiling_signal_register(
-    const ngx_http_profiling_signal_t *sampler);
+void ngx_prof_signal_register(const ngx_prof_signal_t *sampler);
 
 
-#endif /* _NGX_HTTP_PROFILING_SIGNAL_H_INCLUDED_ */
+#endif /* _NGX_PROF_SIGNAL_H_INCLUDED_ */

@@ -7,46 +7,45 @@
 
 
 /* pages asked for in one mincore(): 32 MiB of 4 KiB pages */
-#define NGX_HTTP_PROFILING_PAGES      8192
+#define NGX_PROF_PAGES      8192
 
 /* the CPU clock of any thread of the process: include/linux/posix-timers.h */
-#define ngx_http_profiling_thread_clock(tid)                                  \
+#define ngx_prof_thread_clock(tid)                                            \
     ((clockid_t) ((~(unsigned int) (tid) << 3) | 6))
 
 
-static uint64_t ngx_http_profiling_thread_resident(
-    const ngx_http_profiling_thread_t *t, uint64_t size);
-static void ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
-    uint64_t period);
+static uint64_t ngx_prof_thread_resident(const ngx_prof_thread_t *t,
+    uint64_t size);
+static void ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period);
 
 
-ngx_http_profiling_thread_t
-    ngx_http_profiling_threads[NGX_HTTP_PROFILING_THREADS];
+ngx_prof_thread_t
+    ngx_prof_threads[NGX_PROF_THREADS];
 
-static uint64_t    ngx_http_profiling_thread_measured[
-                       NGX_HTTP_PROFILING_THREADS];
-static ngx_uint_t  ngx_http_profiling_thread_next;
+static uint64_t    ngx_prof_thread_measured[
+                       NGX_PROF_THREADS];
+static ngx_uint_t  ngx_prof_thread_next;
 
 
 /* entries of another process were inherited by fork(), without threads */
 
-ngx_http_profiling_thread_t *
-ngx_http_profiling_thread_claim(void)
+ngx_prof_thread_t *
+ngx_prof_thread_claim(void)
 {
-    uint32_t                      state;
-    ngx_uint_t                    i;
-    ngx_http_profiling_thread_t  *t;
+    uint32_t            state;
+    ngx_uint_t          i;
+    ngx_prof_thread_t  *t;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
-        state = ngx_http_profiling_load_acquire(&t->state);
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
+        state = ngx_prof_load_acquire(&t->state);
 
-        if (state != NGX_HTTP_PROFILING_THREAD_FREE && t->pid == getpid()) {
+        if (state != NGX_PROF_THREAD_FREE && t->pid == getpid()) {
             continue;
         }
 
         if (__atomic_compare_exchange_n(&t->state, &state,
-                                        NGX_HTTP_PROFILING_THREAD_CLAIMED, 0,
+                                        NGX_PROF_THREAD_CLAIMED, 0,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         {
             t->pid = getpid();
@@ -64,13 +63,13 @@ ngx_http_profiling_thread_claim(void)
 
 
 ngx_int_t
-ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t)
+ngx_prof_thread_begin(ngx_prof_thread_t *t)
 {
     struct sigevent  sev;
 
     t->tid = (pid_t) syscall(SYS_gettid);
 
-    if (ngx_http_profiling_unwind_stack(&t->stack) != NGX_OK) {
+    if (ngx_prof_unwind_stack(&t->stack) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -94,51 +93,50 @@ ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t)
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_store_release(&t->state,
-                                     NGX_HTTP_PROFILING_THREAD_RUNNING);
+    ngx_prof_store_release(&t->state, NGX_PROF_THREAD_RUNNING);
     return NGX_OK;
 }
 
 
 void
-ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g)
+ngx_prof_thread_stacks(ngx_prof_gauges_t *g)
 {
-    uint64_t                      seen;
-    ngx_uint_t                    i, turn;
-    ngx_http_profiling_thread_t  *t;
+    uint64_t            seen;
+    ngx_uint_t          i, turn;
+    ngx_prof_thread_t  *t;
 
     seen = 0;
 
     /* one stack a call, and each of the first ones every eighth call */
 
-    turn = ngx_http_profiling_thread_next++ % ngx_max(g->threads, 8);
+    turn = ngx_prof_thread_next++ % ngx_max(g->threads, 8);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
 
-        if (ngx_http_profiling_load_acquire(&t->state)
-            != NGX_HTTP_PROFILING_THREAD_RUNNING
+        if (ngx_prof_load_acquire(&t->state)
+            != NGX_PROF_THREAD_RUNNING
             || t->pid != ngx_pid)
         {
-            ngx_http_profiling_thread_measured[i] = 0;
+            ngx_prof_thread_measured[i] = 0;
             continue;
         }
 
         seen++;
 
-        if (i == turn || ngx_http_profiling_thread_measured[i] == 0) {
-            ngx_http_profiling_thread_measured[i] =
-                ngx_http_profiling_thread_resident(t, t->main
+        if (i == turn || ngx_prof_thread_measured[i] == 0) {
+            ngx_prof_thread_measured[i] =
+                ngx_prof_thread_resident(t, t->main
                                                       ? g->stack_main
                                                       : t->reserved);
         }
 
-        g->stack_inuse += ngx_http_profiling_thread_measured[i];
+        g->stack_inuse += ngx_prof_thread_measured[i];
         g->stack_sys += t->reserved;
     }
 
     if (seen == 0 || g->threads != seen) {
-        g->unavailable |= NGX_HTTP_PROFILING_NO_STACKS;
+        g->unavailable |= NGX_PROF_NO_STACKS;
     }
 }
 
@@ -146,16 +144,15 @@ ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g)
 /* size: bytes below the top that are mapped; of a huge stack the upper part */
 
 static uint64_t
-ngx_http_profiling_thread_resident(const ngx_http_profiling_thread_t *t,
-    uint64_t size)
+ngx_prof_thread_resident(const ngx_prof_thread_t *t, uint64_t size)
 {
     size_t         i, n;
     uint64_t       resident;
     uintptr_t      top;
-    static u_char  pages[NGX_HTTP_PROFILING_PAGES];
+    static u_char  pages[NGX_PROF_PAGES];
 
     top = t->end;
-    n = ngx_min(size / ngx_pagesize, NGX_HTTP_PROFILING_PAGES);
+    n = ngx_min(size / ngx_pagesize, NGX_PROF_PAGES);
 
     if (mincore((void *) (top - n * ngx_pagesize), n * ngx_pagesize, pages)
         == -1)
@@ -174,30 +171,29 @@ ngx_http_profiling_thread_resident(const ngx_http_profiling_thread_t *t,
 
 
 void
-ngx_http_profiling_thread_arm(ngx_uint_t rate)
+ngx_prof_thread_arm(ngx_uint_t rate)
 {
-    pid_t                         pid;
-    ngx_uint_t                    i;
-    ngx_http_profiling_thread_t  *t;
+    pid_t               pid;
+    ngx_uint_t          i;
+    ngx_prof_thread_t  *t;
 
     pid = (pid_t) syscall(SYS_getpid);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
 
-        if (ngx_http_profiling_load_acquire(&t->state)
-            == NGX_HTTP_PROFILING_THREAD_RUNNING
+        if (ngx_prof_load_acquire(&t->state)
+            == NGX_PROF_THREAD_RUNNING
             && t->pid == pid)
         {
-            ngx_http_profiling_thread_arm_one(t, 1000000000 / rate);
+            ngx_prof_thread_arm_one(t, 1000000000 / rate);
         }
     }
 }
 
 
 static void
-ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
-    uint64_t period)
+ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
 {
     uint64_t           first;
     struct timespec    ts;
@@ -207,7 +203,7 @@ ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
         return;
     }
 
-    if (clock_gettime(ngx_http_profiling_thread_clock(t->tid), &ts) == -1) {
+    if (clock_gettime(ngx_prof_thread_clock(t->tid), &ts) == -1) {
         t->armed = 0;
         return;
     }
@@ -233,19 +229,19 @@ ngx_http_profiling_thread_arm_one(ngx_http_profiling_thread_t *t,
 }
 
 
-const ngx_http_profiling_thread_t *
-ngx_http_profiling_thread_main(void)
+const ngx_prof_thread_t *
+ngx_prof_thread_main(void)
 {
-    ngx_uint_t                          i;
-    const ngx_http_profiling_thread_t  *t;
+    ngx_uint_t                i;
+    const ngx_prof_thread_t  *t;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
 
         if (t->main
             && t->tid == ngx_pid
-            && ngx_http_profiling_load_acquire(&t->state)
-               == NGX_HTTP_PROFILING_THREAD_RUNNING)
+            && ngx_prof_load_acquire(&t->state)
+               == NGX_PROF_THREAD_RUNNING)
         {
             return t;
         }
@@ -256,7 +252,7 @@ ngx_http_profiling_thread_main(void)
 
 
 void
-ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t)
+ngx_prof_thread_disarm(ngx_prof_thread_t *t)
 {
     struct itimerspec  its;
 
@@ -264,12 +260,12 @@ ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t)
 
     (void) syscall(SYS_timer_settime, t->timer, 0, &its, NULL);
 
-    ngx_http_profiling_store_release(&t->armed, 0);
+    ngx_prof_store_release(&t->armed, 0);
 }
 
 
 uint64_t
-ngx_http_profiling_thread_cpu(void)
+ngx_prof_thread_cpu(void)
 {
     struct timespec  ts;
 

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_THREAD_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_THREAD_H_INCLUDED_
+#ifndef _NGX_PROF_THREAD_H_INCLUDED_
+#define _NGX_PROF_THREAD_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -15,7 +15,7 @@
 #include "ngx_prof_unwind.h"
 
 
-#define NGX_HTTP_PROFILING_THREADS    256
+#define NGX_PROF_THREADS    256
 
 /* glibc has the field, and in older versions no name for it */
 #ifndef sigev_notify_thread_id
@@ -23,7 +23,7 @@
 #endif
 
 /* frames kept of the stack that made a thread */
-#define NGX_HTTP_PROFILING_MADE       48
+#define NGX_PROF_MADE       48
 
 
 /*
@@ -32,65 +32,65 @@
  */
 
 typedef enum {
-    NGX_HTTP_PROFILING_THREAD_FREE = 0,
-    NGX_HTTP_PROFILING_THREAD_CLAIMED,
-    NGX_HTTP_PROFILING_THREAD_RUNNING
-} ngx_http_profiling_thread_state_e;
+    NGX_PROF_THREAD_FREE = 0,
+    NGX_PROF_THREAD_CLAIMED,
+    NGX_PROF_THREAD_RUNNING
+} ngx_prof_thread_state_e;
 
 
 typedef struct {
-    uint32_t                        state;
-    uint32_t                        main;           /* the worker's own */
-    pid_t                           pid;            /* of the process */
-    pid_t                           tid;
-    ngx_http_profiling_stack_t      stack;
-    uint64_t                        reserved;       /* bytes of stack */
-    uintptr_t                       end;            /* of its mapping */
-    int                             timer;          /* of the kernel, -1 */
-    uint32_t                        armed;
-    uint64_t                        last;           /* CPU ns at the last
+    uint32_t              state;
+    uint32_t              main;                     /* the worker's own */
+    pid_t                 pid;                      /* of the process */
+    pid_t                 tid;
+    ngx_prof_stack_t      stack;
+    uint64_t              reserved;                 /* bytes of stack */
+    uintptr_t             end;                      /* of its mapping */
+    int                   timer;                    /* of the kernel, -1 */
+    uint32_t              armed;
+    uint64_t              last;                     /* CPU ns at the last
                                                        sample */
     void                         *(*start)(void *arg);
     void                           *arg;
     ngx_uint_t                      tally;          /* of its maker, 0: it is
                                                        not counted */
     ngx_uint_t                      made_n;
-    uint64_t                        made[NGX_HTTP_PROFILING_MADE];
-} ngx_http_profiling_thread_t;
+    uint64_t                        made[NGX_PROF_MADE];
+} ngx_prof_thread_t;
 
 
-extern ngx_http_profiling_thread_t
-    ngx_http_profiling_threads[NGX_HTTP_PROFILING_THREADS];
+extern ngx_prof_thread_t
+    ngx_prof_threads[NGX_PROF_THREADS];
 
 
 /*
  * A free entry, which its thread then makes RUNNING.  NULL: there is none;
  * NGX_ERROR: the thread cannot be sampled.
  */
-ngx_http_profiling_thread_t *ngx_http_profiling_thread_claim(void);
-ngx_int_t ngx_http_profiling_thread_begin(ngx_http_profiling_thread_t *t);
+ngx_prof_thread_t *ngx_prof_thread_claim(void);
+ngx_int_t ngx_prof_thread_begin(ngx_prof_thread_t *t);
 
 /*
  * Worker, normal context: fills stack_inuse and stack_sys of g, or marks them
  * unavailable if there are threads that were not seen.  Measures one stack a
  * call, in turn.
  */
-void ngx_http_profiling_thread_stacks(ngx_http_profiling_gauges_t *g);
+void ngx_prof_thread_stacks(ngx_prof_gauges_t *g);
 
 /*
  * Arms the timers of all threads, at a rate in hertz; those that are armed go
  * on.  The first expiry is at random within the period.  Signal-safe.
  */
-void ngx_http_profiling_thread_arm(ngx_uint_t rate);
+void ngx_prof_thread_arm(ngx_uint_t rate);
 
 /* disarms the timer of one thread, by that thread or its sampler */
-void ngx_http_profiling_thread_disarm(ngx_http_profiling_thread_t *t);
+void ngx_prof_thread_disarm(ngx_prof_thread_t *t);
 
 /* the main thread of this worker, NULL: it is not known.  Signal-safe. */
-const ngx_http_profiling_thread_t *ngx_http_profiling_thread_main(void);
+const ngx_prof_thread_t *ngx_prof_thread_main(void);
 
 /* ns of CPU time of the calling thread.  Signal-safe. */
-uint64_t ngx_http_profiling_thread_cpu(void);
+uint64_t ngx_prof_thread_cpu(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_THREAD_H_INCLUDED_ */
+#endif /* _NGX_PROF_THREAD_H_INCLUDED_ */

@@ -12,45 +12,42 @@
 #include "ngx_prof_unwind.h"
 
 
-static int ngx_http_profiling_thread_create(pthread_t *thread,
+static int ngx_prof_thread_create(pthread_t *thread,
     const pthread_attr_t *attr, void *(*start)(void *), void *arg);
-static int ngx_http_profiling_thread_sigmask(int how, const sigset_t *set,
+static int ngx_prof_thread_sigmask(int how, const sigset_t *set,
     sigset_t *old);
-static void ngx_http_profiling_thread_maker(ngx_http_profiling_thread_t *t);
-static void *ngx_http_profiling_thread_start(void *arg);
-static void ngx_http_profiling_thread_end(void *arg);
-static void ngx_http_profiling_thread_release(ngx_http_profiling_thread_t *t);
+static void ngx_prof_thread_maker(ngx_prof_thread_t *t);
+static void *ngx_prof_thread_start(void *arg);
+static void ngx_prof_thread_end(void *arg);
+static void ngx_prof_thread_release(ngx_prof_thread_t *t);
 
 
-static int (*ngx_http_profiling_pthread_create)(pthread_t *,
-    const pthread_attr_t *, void *(*)(void *), void *);
-static int (*ngx_http_profiling_pthread_sigmask)(int, const sigset_t *,
-    sigset_t *);
+static int (*ngx_prof_pthread_create)(pthread_t *, const pthread_attr_t *,
+    void *(*)(void *), void *);
+static int (*ngx_prof_pthread_sigmask)(int, const sigset_t *, sigset_t *);
 
 
-static ngx_http_profiling_hook_t  ngx_http_profiling_thread_hooks[] = {
+static ngx_prof_hook_t  ngx_prof_thread_hooks[] = {
 
-    { "pthread_create", (void *) ngx_http_profiling_thread_create,
-      (void **) &ngx_http_profiling_pthread_create,
-      NGX_HTTP_PROFILING_HOOK_ALL },
+    { "pthread_create", (void *) ngx_prof_thread_create,
+      (void **) &ngx_prof_pthread_create,
+      NGX_PROF_HOOK_ALL },
 
-    { "pthread_sigmask", (void *) ngx_http_profiling_thread_sigmask,
-      (void **) &ngx_http_profiling_pthread_sigmask,
-      NGX_HTTP_PROFILING_HOOK_MAIN }
+    { "pthread_sigmask", (void *) ngx_prof_thread_sigmask,
+      (void **) &ngx_prof_pthread_sigmask,
+      NGX_PROF_HOOK_MAIN }
 };
 
 
 void
-ngx_http_profiling_threads_init_module(ngx_log_t *log)
+ngx_prof_threads_init_module(ngx_log_t *log)
 {
     ngx_uint_t  n;
 
-    n = sizeof(ngx_http_profiling_thread_hooks)
-        / sizeof(ngx_http_profiling_hook_t);
+    n = sizeof(ngx_prof_thread_hooks)
+        / sizeof(ngx_prof_hook_t);
 
-    if (ngx_http_profiling_interpose(ngx_http_profiling_thread_hooks, n, log)
-        == NGX_ERROR)
-    {
+    if (ngx_prof_interpose(ngx_prof_thread_hooks, n, log) == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "profiling does not see threads of the workers");
     }
@@ -58,14 +55,14 @@ ngx_http_profiling_threads_init_module(ngx_log_t *log)
 
 
 ngx_int_t
-ngx_http_profiling_threads_init(ngx_log_t *log)
+ngx_prof_threads_init(ngx_log_t *log)
 {
-    u_char                        page;
-    ngx_http_profiling_thread_t  *t;
+    u_char              page;
+    ngx_prof_thread_t  *t;
 
-    t = ngx_http_profiling_thread_claim();
+    t = ngx_prof_thread_claim();
 
-    if (t == NULL || ngx_http_profiling_thread_begin(t) != NGX_OK) {
+    if (t == NULL || ngx_prof_thread_begin(t) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
                       "this worker's CPU time cannot be sampled");
         return NGX_ERROR;
@@ -73,7 +70,7 @@ ngx_http_profiling_threads_init(ngx_log_t *log)
 
     t->main = 1;
 
-    ngx_http_profiling_thread_maker(t);
+    ngx_prof_thread_maker(t);
 
     /* arguments and environment lie above what counts as the stack */
 
@@ -86,30 +83,27 @@ ngx_http_profiling_threads_init(ngx_log_t *log)
 
 
 static int
-ngx_http_profiling_thread_create(pthread_t *thread,
-    const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+ngx_prof_thread_create(pthread_t *thread, const pthread_attr_t *attr,
+    void *(*start)(void *), void *arg)
 {
-    int                           rc;
-    ngx_http_profiling_thread_t  *t;
+    int                 rc;
+    ngx_prof_thread_t  *t;
 
-    t = ngx_http_profiling_thread_claim();
+    t = ngx_prof_thread_claim();
 
     if (t == NULL) {
-        return ngx_http_profiling_pthread_create(thread, attr, start, arg);
+        return ngx_prof_pthread_create(thread, attr, start, arg);
     }
 
     t->start = start;
     t->arg = arg;
 
-    ngx_http_profiling_thread_maker(t);
+    ngx_prof_thread_maker(t);
 
-    rc = ngx_http_profiling_pthread_create(thread, attr,
-                                           ngx_http_profiling_thread_start,
-                                           t);
+    rc = ngx_prof_pthread_create(thread, attr, ngx_prof_thread_start, t);
     if (rc != 0) {
-        ngx_http_profiling_heap_thread_gone(t->tally);
-        ngx_http_profiling_store_release(&t->state,
-                                         NGX_HTTP_PROFILING_THREAD_FREE);
+        ngx_prof_heap_thread_gone(t->tally);
+        ngx_prof_store_release(&t->state, NGX_PROF_THREAD_FREE);
     }
 
     return rc;
@@ -123,22 +117,22 @@ ngx_http_profiling_thread_create(pthread_t *thread,
 
 __attribute__((noinline))
 static void
-ngx_http_profiling_thread_maker(ngx_http_profiling_thread_t *t)
+ngx_prof_thread_maker(ngx_prof_thread_t *t)
 {
-    uintptr_t                     sp;
-    ngx_uint_t                    i;
-    ngx_http_profiling_stack_t    stack;
-    ngx_http_profiling_unwind_t   result;
-    ngx_http_profiling_thread_t  *self;
+    uintptr_t           sp;
+    ngx_uint_t          i;
+    ngx_prof_stack_t    stack;
+    ngx_prof_unwind_t   result;
+    ngx_prof_thread_t  *self;
 
     t->made_n = 0;
     sp = (uintptr_t) __builtin_frame_address(0);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        self = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        self = &ngx_prof_threads[i];
 
-        if (ngx_http_profiling_load_acquire(&self->state)
-            == NGX_HTTP_PROFILING_THREAD_RUNNING
+        if (ngx_prof_load_acquire(&self->state)
+            == NGX_PROF_THREAD_RUNNING
             && self->pid == t->pid
             && sp >= self->stack.lo && sp < self->stack.top)
         {
@@ -146,56 +140,55 @@ ngx_http_profiling_thread_maker(ngx_http_profiling_thread_t *t)
         }
     }
 
-    if (i < NGX_HTTP_PROFILING_THREADS) {
+    if (i < NGX_PROF_THREADS) {
         stack = self->stack;
 
-    } else if (ngx_http_profiling_unwind_stack(&stack) != NGX_OK) {
+    } else if (ngx_prof_unwind_stack(&stack) != NGX_OK) {
         return;
     }
 
     /* without this function and the hook that calls it */
 
-    t->made_n = ngx_http_profiling_unwind_here(&stack, t->made,
-                                               NGX_HTTP_PROFILING_MADE, 2,
-                                               &result);
+    t->made_n = ngx_prof_unwind_here(&stack, t->made,
+                                     NGX_PROF_MADE, 2,
+                                     &result);
 
-    t->tally = ngx_http_profiling_heap_thread_made(t->made, t->made_n);
+    t->tally = ngx_prof_heap_thread_made(t->made, t->made_n);
 }
 
 
 void
-ngx_http_profiling_threads_made(void)
+ngx_prof_threads_made(void)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_thread_t  *t;
+    ngx_uint_t          i;
+    ngx_prof_thread_t  *t;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
 
-        if (ngx_http_profiling_load_acquire(&t->state)
-            != NGX_HTTP_PROFILING_THREAD_FREE
+        if (ngx_prof_load_acquire(&t->state)
+            != NGX_PROF_THREAD_FREE
             && t->pid == ngx_pid)
         {
-            t->tally = ngx_http_profiling_heap_thread_made(t->made,
-                                                           t->made_n);
+            t->tally = ngx_prof_heap_thread_made(t->made, t->made_n);
         }
     }
 }
 
 
 static void *
-ngx_http_profiling_thread_start(void *arg)
+ngx_prof_thread_start(void *arg)
 {
-    void                         *rc;
-    ngx_http_profiling_thread_t  *t;
+    void               *rc;
+    ngx_prof_thread_t  *t;
 
     t = arg;
 
     /* a thread that cannot be sampled runs all the same */
 
-    (void) ngx_http_profiling_thread_begin(t);
+    (void) ngx_prof_thread_begin(t);
 
-    pthread_cleanup_push(ngx_http_profiling_thread_end, t);
+    pthread_cleanup_push(ngx_prof_thread_end, t);
 
     rc = t->start(t->arg);
 
@@ -206,9 +199,9 @@ ngx_http_profiling_thread_start(void *arg)
 
 
 static void
-ngx_http_profiling_thread_end(void *arg)
+ngx_prof_thread_end(void *arg)
 {
-    ngx_http_profiling_thread_release(arg);
+    ngx_prof_thread_release(arg);
 }
 
 
@@ -219,33 +212,32 @@ ngx_http_profiling_thread_end(void *arg)
  */
 
 static int
-ngx_http_profiling_thread_sigmask(int how, const sigset_t *set, sigset_t *old)
+ngx_prof_thread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
     sigset_t  mine;
 
     if (set == NULL || old != NULL || how == SIG_UNBLOCK) {
-        return ngx_http_profiling_pthread_sigmask(how, set, old);
+        return ngx_prof_pthread_sigmask(how, set, old);
     }
 
     mine = *set;
     (void) sigdelset(&mine, SIGPROF);
 
-    return ngx_http_profiling_pthread_sigmask(how, &mine, old);
+    return ngx_prof_pthread_sigmask(how, &mine, old);
 }
 
 
 static void
-ngx_http_profiling_thread_release(ngx_http_profiling_thread_t *t)
+ngx_prof_thread_release(ngx_prof_thread_t *t)
 {
     int  timer;
 
     timer = t->timer;
     t->timer = -1;
 
-    ngx_http_profiling_heap_thread_gone(t->tally);
+    ngx_prof_heap_thread_gone(t->tally);
 
-    ngx_http_profiling_store_release(&t->state,
-                                     NGX_HTTP_PROFILING_THREAD_FREE);
+    ngx_prof_store_release(&t->state, NGX_PROF_THREAD_FREE);
 
     if (timer != -1) {
         (void) syscall(SYS_timer_delete, timer);

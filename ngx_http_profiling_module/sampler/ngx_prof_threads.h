@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_THREADS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_THREADS_H_INCLUDED_
+#ifndef _NGX_PROF_THREADS_H_INCLUDED_
+#define _NGX_PROF_THREADS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,13 +18,13 @@
 
 
 /* master or single process: from now on threads are seen */
-void ngx_http_profiling_threads_init_module(ngx_log_t *log);
+void ngx_prof_threads_init_module(ngx_log_t *log);
 
 /* worker: registers its main thread; NGX_ERROR: it cannot be sampled */
-ngx_int_t ngx_http_profiling_threads_init(ngx_log_t *log);
+ngx_int_t ngx_prof_threads_init(ngx_log_t *log);
 
 /* worker, once its slot has a table of the heap: counts the threads it has */
-void ngx_http_profiling_threads_made(void);
+void ngx_prof_threads_made(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_THREADS_H_INCLUDED_ */
+#endif /* _NGX_PROF_THREADS_H_INCLUDED_ */

@@ -13,20 +13,20 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_http_profiling_trim_read(ngx_http_profiling_trim_heap_t *heap);
+static void ngx_prof_trim_read(ngx_prof_trim_heap_t *heap);
 
 
 ngx_int_t
-ngx_http_profiling_trim_reserve(void)
+ngx_prof_trim_reserve(void)
 {
-    uint64_t                    last, now;
-    ngx_http_profiling_zone_t  *zone;
+    uint64_t          last, now;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
-    last = ngx_http_profiling_load(&zone->trim_clock);
-    now = ngx_http_profiling_clock();
+    zone = ngx_prof_process.zone;
+    last = ngx_prof_load(&zone->trim_clock);
+    now = ngx_prof_clock();
 
-    if ((last && now < last + NGX_HTTP_PROFILING_TRIM_INTERVAL * 1000000)
+    if ((last && now < last + NGX_PROF_TRIM_INTERVAL * 1000000)
         || !__atomic_compare_exchange_n(&zone->trim_clock, &last, now, 0,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     {
@@ -38,54 +38,53 @@ ngx_http_profiling_trim_reserve(void)
 
 
 void
-ngx_http_profiling_trim_answer(void)
+ngx_prof_trim_answer(void)
 {
-    uint64_t                    start;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_trim_t   trim;
+    uint64_t          start;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_trim_t   trim;
 
-    slot = ngx_http_profiling_process.slot;
+    slot = ngx_prof_process.slot;
 
-    ngx_memzero(&trim, sizeof(ngx_http_profiling_trim_t));
-    trim.done = ngx_http_profiling_load_acquire(&slot->trim.asked);
+    ngx_memzero(&trim, sizeof(ngx_prof_trim_t));
+    trim.done = ngx_prof_load_acquire(&slot->trim.asked);
 
     if (trim.done == slot->trim.done) {
         return;
     }
 
-    start = ngx_http_profiling_clock();
+    start = ngx_prof_clock();
 
-    ngx_http_profiling_trim_read(&trim.before);
+    ngx_prof_trim_read(&trim.before);
 
-    trim.trimmed = (ngx_http_profiling_allocator_trim() == NGX_OK);
+    trim.trimmed = (ngx_prof_allocator_trim() == NGX_OK);
 
-    ngx_http_profiling_trim_read(&trim.after);
+    ngx_prof_trim_read(&trim.after);
 
     trim.pid = ngx_pid;
-    trim.duration = ngx_http_profiling_clock() - start;
+    trim.duration = ngx_prof_clock() - start;
 
-    ngx_http_profiling_add(&slot->totals.trims, 1);
-    ngx_http_profiling_loop_pause(trim.duration,
-                                  NGX_HTTP_PROFILING_CAUSE_TRIM);
+    ngx_prof_add(&slot->totals.trims, 1);
+    ngx_prof_loop_pause(trim.duration, NGX_PROF_CAUSE_TRIM);
 
-    ngx_http_profiling_record_write(&slot->trim.seq, &slot->trim.done,
-                                    &trim.done,
-                                    NGX_HTTP_PROFILING_TRIM_BODY);
+    ngx_prof_record_write(&slot->trim.seq, &slot->trim.done,
+                          &trim.done,
+                          NGX_PROF_TRIM_BODY);
 
-    ngx_http_profiling_wake_awaiting();
+    ngx_prof_wake_awaiting();
 }
 
 
 static void
-ngx_http_profiling_trim_read(ngx_http_profiling_trim_heap_t *heap)
+ngx_prof_trim_read(ngx_prof_trim_heap_t *heap)
 {
-    ngx_http_profiling_heap_t  h;
+    ngx_prof_heap_t  h;
 
-    if (ngx_http_profiling_allocator_read(&h) == NGX_OK) {
+    if (ngx_prof_allocator_read(&h) == NGX_OK) {
         heap->alloc = h.alloc;
         heap->sys = h.sys;
         heap->resident = h.resident;
     }
 
-    heap->anonymous = ngx_http_profiling_system_anonymous();
+    heap->anonymous = ngx_prof_system_anonymous();
 }

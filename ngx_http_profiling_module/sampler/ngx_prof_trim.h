@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRIM_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRIM_H_INCLUDED_
+#ifndef _NGX_PROF_TRIM_H_INCLUDED_
+#define _NGX_PROF_TRIM_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -14,17 +14,17 @@
 
 
 /* forced collections of all workers together are at least so far apart, ms */
-#define NGX_HTTP_PROFILING_TRIM_INTERVAL  1000
+#define NGX_PROF_TRIM_INTERVAL  1000
 
 
 /*
  * Whoever asks has to ask this first.  NGX_BUSY: the latest collection is
  * too near, and this one may not be.
  */
-ngx_int_t ngx_http_profiling_trim_reserve(void);
+ngx_int_t ngx_prof_trim_reserve(void);
 
 /* when this worker is woken: trims if that was asked for */
-void ngx_http_profiling_trim_answer(void);
+void ngx_prof_trim_answer(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRIM_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRIM_H_INCLUDED_ */

@@ -14,14 +14,13 @@
 
 
 /* frames among which those of hooks are looked for */
-#define NGX_HTTP_PROFILING_WAIT_INNER  24
+#define NGX_PROF_WAIT_INNER  24
 
 
-static void ngx_http_profiling_wait_take(ngx_uint_t wait);
-static const ngx_http_profiling_stack_t *ngx_http_profiling_wait_bounds(
-    uintptr_t sp);
-static ngx_uint_t ngx_http_profiling_wait_hook(uint64_t pc);
-static uint64_t ngx_http_profiling_wait_random(void);
+static void ngx_prof_wait_take(ngx_uint_t wait);
+static const ngx_prof_stack_t *ngx_prof_wait_bounds(uintptr_t sp);
+static ngx_uint_t ngx_prof_wait_hook(uint64_t pc);
+static uint64_t ngx_prof_wait_random(void);
 
 
 /* by the linker: where the section of the hooks begins and ends */
@@ -32,41 +31,40 @@ extern const u_char  __stop_profiling_hooks[]
     __attribute__((visibility("hidden")));
 
 
-ngx_http_profiling_waiter_t  ngx_http_profiling_waiter;
+ngx_prof_waiter_t  ngx_prof_waiter;
 
-static uint64_t                   ngx_http_profiling_wait_seed;
+static uint64_t                   ngx_prof_wait_seed;
 
 
 ngx_int_t
-ngx_http_profiling_wait_init(ngx_cycle_t *cycle)
+ngx_prof_wait_init(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_waiter_t  *w;
+    ngx_uint_t          i;
+    ngx_prof_waiter_t  *w;
 
-    w = &ngx_http_profiling_waiter;
+    w = &ngx_prof_waiter;
 
     w->stack.lo = 0;
     w->stack.top = 0;
 
-    if (ngx_http_profiling_unwind_stack(&w->stack) != NGX_OK) {
+    if (ngx_prof_unwind_stack(&w->stack) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
                       "the bounds of the stack are not known, blocking calls "
                       "and locks of this worker are not profiled");
         return NGX_ERROR;
     }
 
-    w->image = ngx_http_profiling_frame_image();
+    w->image = ngx_prof_frame_image();
     w->pid = ngx_pid;
 
-    ngx_http_profiling_wait_seed = ngx_http_profiling_clock()
+    ngx_prof_wait_seed = ngx_prof_clock()
                                    ^ (uint64_t) ngx_pid << 32;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_WAITS; i++) {
-        ngx_http_profiling_wait_take(i);
+    for (i = 0; i < NGX_PROF_WAITS; i++) {
+        ngx_prof_wait_take(i);
     }
 
-    ngx_http_profiling_store_release(&ngx_http_profiling_process.slot->image,
-                                     w->image);
+    ngx_prof_store_release(&ngx_prof_process.slot->image, w->image);
     return NGX_OK;
 }
 
@@ -74,57 +72,57 @@ ngx_http_profiling_wait_init(ngx_cycle_t *cycle)
 /* what former owners have counted stays, and is told from what is ours */
 
 static void
-ngx_http_profiling_wait_take(ngx_uint_t wait)
+ngx_prof_wait_take(ngx_uint_t wait)
 {
-    ngx_uint_t                       i, n, size;
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_slot_t       *slot;
-    ngx_http_profiling_tally_t       tally;
-    ngx_http_profiling_stacks_t     *stacks;
-    ngx_http_profiling_wait_base_t  *base;
+    ngx_uint_t             i, n, size;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_slot_t       *slot;
+    ngx_prof_tally_t       tally;
+    ngx_prof_stacks_t     *stacks;
+    ngx_prof_wait_base_t  *base;
 
-    zone = ngx_http_profiling_process.zone;
-    slot = ngx_http_profiling_process.slot;
+    zone = ngx_prof_process.zone;
+    slot = ngx_prof_process.slot;
 
-    size = ngx_http_profiling_zone_wait_size(zone->stacks);
-    stacks = ngx_http_profiling_zone_waits(zone, slot, wait);
-    base = ngx_http_profiling_zone_wait_base(zone, slot, wait);
+    size = ngx_prof_zone_wait_size(zone->stacks);
+    stacks = ngx_prof_zone_waits(zone, slot, wait);
+    base = ngx_prof_zone_wait_base(zone, slot, wait);
 
-    ngx_http_profiling_stacks_take(stacks, size);
+    ngx_prof_stacks_take(stacks, size);
 
-    n = stacks->tally_n ? ngx_http_profiling_stacks_tallies(stacks, size) : 0;
+    n = stacks->tally_n ? ngx_prof_stacks_tallies(stacks, size) : 0;
 
     for (i = 0; i < n; i++) {
-        (void) ngx_http_profiling_stacks_tally(stacks, size, i, &tally);
-        ngx_http_profiling_store(&base[i].count, tally.count);
-        ngx_http_profiling_store(&base[i].value, tally.value);
+        (void) ngx_prof_stacks_tally(stacks, size, i, &tally);
+        ngx_prof_store(&base[i].count, tally.count);
+        ngx_prof_store(&base[i].value, tally.value);
     }
 }
 
 
 ngx_uint_t
-ngx_http_profiling_wait_owner(void)
+ngx_prof_wait_owner(void)
 {
-    return (ngx_pid_t) syscall(SYS_getpid) == ngx_http_profiling_waiter.pid;
+    return (ngx_pid_t) syscall(SYS_getpid) == ngx_prof_waiter.pid;
 }
 
 
-static const ngx_http_profiling_stack_t *
-ngx_http_profiling_wait_bounds(uintptr_t sp)
+static const ngx_prof_stack_t *
+ngx_prof_wait_bounds(uintptr_t sp)
 {
-    ngx_uint_t                          i;
-    const ngx_http_profiling_thread_t  *t;
+    ngx_uint_t                i;
+    const ngx_prof_thread_t  *t;
 
-    if (ngx_http_profiling_wait_main(sp)) {
-        return &ngx_http_profiling_waiter.stack;
+    if (ngx_prof_wait_main(sp)) {
+        return &ngx_prof_waiter.stack;
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_THREADS; i++) {
-        t = &ngx_http_profiling_threads[i];
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
 
-        if (ngx_http_profiling_load_acquire(&t->state)
-            == NGX_HTTP_PROFILING_THREAD_RUNNING
-            && t->pid == ngx_http_profiling_waiter.pid
+        if (ngx_prof_load_acquire(&t->state)
+            == NGX_PROF_THREAD_RUNNING
+            && t->pid == ngx_prof_waiter.pid
             && sp >= t->stack.lo && sp < t->stack.top)
         {
             return &t->stack;
@@ -136,7 +134,7 @@ ngx_http_profiling_wait_bounds(uintptr_t sp)
 
 
 static ngx_uint_t
-ngx_http_profiling_wait_hook(uint64_t pc)
+ngx_prof_wait_hook(uint64_t pc)
 {
     return pc - (uintptr_t) __start_profiling_hooks
            <= (uintptr_t) __stop_profiling_hooks
@@ -145,41 +143,39 @@ ngx_http_profiling_wait_hook(uint64_t pc)
 
 
 ngx_uint_t
-ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
-    uint64_t *pcs)
+ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
 {
-    ngx_uint_t                         i, n, last;
-    ngx_http_profiling_unwind_t        result;
-    const ngx_http_profiling_stack_t  *stack;
+    ngx_uint_t               i, n, last;
+    ngx_prof_unwind_t        result;
+    const ngx_prof_stack_t  *stack;
 
-    stack = ngx_http_profiling_wait_bounds(sp);
+    stack = ngx_prof_wait_bounds(sp);
 
     if (stack == NULL) {
         return 0;
     }
 
-    n = ngx_http_profiling_unwind_here(stack, pcs + 1,
-                                       NGX_HTTP_PROFILING_FRAMES, 0, &result);
+    n = ngx_prof_unwind_here(stack, pcs + 1, NGX_PROF_FRAMES, 0, &result);
     last = 0;
 
     /* this function and those of the hook; the function itself comes first */
 
-    for (i = 1; i <= n && i < NGX_HTTP_PROFILING_WAIT_INNER; i++) {
+    for (i = 1; i <= n && i < NGX_PROF_WAIT_INNER; i++) {
 
-        if (ngx_http_profiling_wait_hook(pcs[i])) {
+        if (ngx_prof_wait_hook(pcs[i])) {
             last = i;
             break;
         }
     }
 
-    while (last && last <= n && ngx_http_profiling_wait_hook(pcs[last])) {
+    while (last && last <= n && ngx_prof_wait_hook(pcs[last])) {
         last++;
     }
 
     n++;
 
     if (last > 1) {
-        n = ngx_http_profiling_wait_cut(pcs, n, 1, last);
+        n = ngx_prof_wait_cut(pcs, n, 1, last);
     }
 
     /* an address inside the function, as if it were a return address */
@@ -191,24 +187,24 @@ ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
 
 
 ngx_uint_t
-ngx_http_profiling_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
+ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
     ngx_uint_t *hooked)
 {
-    ngx_uint_t                   i, n, first, last;
-    ngx_http_profiling_unwind_t  result;
+    ngx_uint_t         i, n, first, last;
+    ngx_prof_unwind_t  result;
 
-    n = ngx_http_profiling_unwind(&ngx_http_profiling_waiter.stack, uc, pcs,
-                                  NGX_HTTP_PROFILING_FRAMES, &result);
+    n = ngx_prof_unwind(&ngx_prof_waiter.stack, uc, pcs,
+                        NGX_PROF_FRAMES, &result);
     first = n;
     last = n;
 
-    if (n && pcs[0] > NGX_HTTP_PROFILING_FRAME_RESERVED) {
+    if (n && pcs[0] > NGX_PROF_FRAME_RESERVED) {
         pcs[0]++;
     }
 
-    for (i = 0; i < n && i < NGX_HTTP_PROFILING_WAIT_INNER; i++) {
+    for (i = 0; i < n && i < NGX_PROF_WAIT_INNER; i++) {
 
-        if (ngx_http_profiling_wait_hook(pcs[i])) {
+        if (ngx_prof_wait_hook(pcs[i])) {
             first = ngx_min(first, i);
             last = i;
         }
@@ -219,7 +215,7 @@ ngx_http_profiling_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
     /* the hook goes out from between the call and its caller */
 
     if (*hooked && first > 0) {
-        n = ngx_http_profiling_wait_cut(pcs, n, first, last + 1);
+        n = ngx_prof_wait_cut(pcs, n, first, last + 1);
     }
 
     return n;
@@ -229,31 +225,31 @@ ngx_http_profiling_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
 /* xorshift64, of which two threads may now and then get the same number */
 
 static uint64_t
-ngx_http_profiling_wait_random(void)
+ngx_prof_wait_random(void)
 {
     uint64_t  x;
 
-    x = ngx_http_profiling_load(&ngx_http_profiling_wait_seed);
+    x = ngx_prof_load(&ngx_prof_wait_seed);
 
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
 
-    ngx_http_profiling_store(&ngx_http_profiling_wait_seed, x);
+    ngx_prof_store(&ngx_prof_wait_seed, x);
 
     return x >> 11;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_wait_one_of(uint64_t n)
+ngx_prof_wait_one_of(uint64_t n)
 {
-    return n <= 1 || ngx_http_profiling_wait_random() % n == 0;
+    return n <= 1 || ngx_prof_wait_random() % n == 0;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
+ngx_prof_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
     uint64_t *value)
 {
     if (rate == 0 || d == 0) {
@@ -266,13 +262,13 @@ ngx_http_profiling_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
         return 1;
     }
 
-    if (ngx_http_profiling_wait_random() % rate >= d) {
+    if (ngx_prof_wait_random() % rate >= d) {
         return 0;
     }
 
     /* rate / d, its fraction by chance */
 
-    *count = rate / d + (ngx_http_profiling_wait_random() % d < rate % d);
+    *count = rate / d + (ngx_prof_wait_random() % d < rate % d);
     *value = rate;
 
     return 1;
@@ -280,21 +276,19 @@ ngx_http_profiling_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
 
 
 void
-ngx_http_profiling_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n,
-    uint32_t label, uint64_t count, uint64_t value)
+ngx_prof_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n, uint32_t label,
+    uint64_t count, uint64_t value)
 {
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     /* the root: what the addresses mean */
 
-    pcs[n] = ngx_http_profiling_waiter.image;
+    pcs[n] = ngx_prof_waiter.image;
 
-    (void) ngx_http_profiling_stacks_add(
-              ngx_http_profiling_zone_waits(zone,
-                                            ngx_http_profiling_process.slot,
-                                            wait),
-              ngx_http_profiling_zone_wait_size(zone->stacks), pcs, n + 1,
+    (void) ngx_prof_stacks_add(
+              ngx_prof_zone_waits(zone, ngx_prof_process.slot, wait),
+              ngx_prof_zone_wait_size(zone->stacks), pcs, n + 1,
               label, count, value);
 }

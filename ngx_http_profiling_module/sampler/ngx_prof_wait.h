@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_WAIT_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_WAIT_H_INCLUDED_
+#ifndef _NGX_PROF_WAIT_H_INCLUDED_
+#define _NGX_PROF_WAIT_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,64 +22,63 @@
  * Hooks lie in a section of their own: a stack is cut below them, so that it
  * begins with the call and not with us.
  */
-#define NGX_HTTP_PROFILING_HOOK_CODE                                          \
+#define NGX_PROF_HOOK_CODE                                                    \
     __attribute__((noinline, section("profiling_hooks")))
 
 /* frames of a wait with the function waited in and the root */
-#define NGX_HTTP_PROFILING_WAIT_FRAMES  (NGX_HTTP_PROFILING_FRAMES + 2)
+#define NGX_PROF_WAIT_FRAMES  (NGX_PROF_FRAMES + 2)
 
 
 typedef struct {
-    ngx_http_profiling_stack_t   stack;      /* of the main thread */
-    uint64_t                     image;
-    ngx_pid_t                    pid;
-} ngx_http_profiling_waiter_t;
+    ngx_prof_stack_t  stack;                 /* of the main thread */
+    uint64_t          image;
+    ngx_pid_t         pid;
+} ngx_prof_waiter_t;
 
 
-extern ngx_http_profiling_waiter_t  ngx_http_profiling_waiter;
+extern ngx_prof_waiter_t  ngx_prof_waiter;
 
 
 /*
  * Worker, before the hooks: measures the length of a tick for 0.1 ms, takes
  * over the tables of the slot.  NGX_ERROR: there are no bounds of the stack.
  */
-ngx_int_t ngx_http_profiling_wait_init(ngx_cycle_t *cycle);
+ngx_int_t ngx_prof_wait_init(ngx_cycle_t *cycle);
 
 
 /* is this address on the stack of the worker's main thread? */
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_wait_main(uintptr_t sp)
+ngx_prof_wait_main(uintptr_t sp)
 {
-    return sp - ngx_http_profiling_waiter.stack.lo
-           < ngx_http_profiling_waiter.stack.top
-             - ngx_http_profiling_waiter.stack.lo;
+    return sp - ngx_prof_waiter.stack.lo
+           < ngx_prof_waiter.stack.top
+             - ngx_prof_waiter.stack.lo;
 }
 
 
 /* a child that was forked by the worker must not write into its slot */
-ngx_uint_t ngx_http_profiling_wait_owner(void);
+ngx_uint_t ngx_prof_wait_owner(void);
 
 /*
  * The stack of the calling thread below the hooks, under `function`, into
- * NGX_HTTP_PROFILING_WAIT_FRAMES pcs; their number without the root.  0: a
+ * NGX_PROF_WAIT_FRAMES pcs; their number without the root.  0: a
  * thread whose stack is not known.
  */
-ngx_uint_t ngx_http_profiling_wait_stack(uintptr_t sp, const void *function,
+ngx_uint_t ngx_prof_wait_stack(uintptr_t sp, const void *function,
     uint64_t *pcs);
 
 /*
  * The same of what a signal has interrupted; pcs are all return addresses.
  * *hooked: it was in a hooked call.
  */
-ngx_uint_t ngx_http_profiling_wait_interrupted(const ucontext_t *uc,
-    uint64_t *pcs, ngx_uint_t *hooked);
+ngx_uint_t ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
+    ngx_uint_t *hooked);
 
 
 /* takes pcs from .. to - 1 out of n; the new n.  Without a library call */
 static ngx_inline ngx_uint_t
-ngx_http_profiling_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from,
-    ngx_uint_t to)
+ngx_prof_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from, ngx_uint_t to)
 {
     volatile uint64_t  *pc;
 
@@ -95,15 +94,15 @@ ngx_http_profiling_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from,
  * Go's sampling by duration: an event of d ns is taken with probability
  * d / rate and stands for rate / d of its kind.  0: it is not taken.
  */
-ngx_uint_t ngx_http_profiling_wait_sample(uint64_t d, uint64_t rate,
-    uint64_t *count, uint64_t *value);
+ngx_uint_t ngx_prof_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
+    uint64_t *value);
 
 /* one of n at random */
-ngx_uint_t ngx_http_profiling_wait_one_of(uint64_t n);
+ngx_uint_t ngx_prof_wait_one_of(uint64_t n);
 
 /* adds to a table of this slot; pcs has room for the root */
-void ngx_http_profiling_wait_add(ngx_uint_t wait, uint64_t *pcs,
-    ngx_uint_t n, uint32_t label, uint64_t count, uint64_t value);
+void ngx_prof_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n,
+    uint32_t label, uint64_t count, uint64_t value);
 
 
-#endif /* _NGX_HTTP_PROFILING_WAIT_H_INCLUDED_ */
+#endif /* _NGX_PROF_WAIT_H_INCLUDED_ */

@@ -22,7 +22,7 @@ typedef struct {
     uint64_t                         pc;
     uint64_t                         start;
     uint64_t                         end;
-} ngx_http_profiling_cfi_find_t;
+} ngx_prof_cfi_find_t;
 
 
 /*
@@ -32,22 +32,22 @@ typedef struct {
  */
 
 static ngx_int_t
-ngx_http_profiling_cfi_entry(ngx_http_profiling_cfi_src_t *src,
-    const u_char **pos, ngx_http_profiling_cfi_entry_t *entry)
+ngx_prof_cfi_entry(ngx_prof_cfi_src_t *src, const u_char **pos,
+    ngx_prof_cfi_entry_t *entry)
 {
-    uint64_t                         len, back;
-    const u_char                    *at;
-    ngx_http_profiling_cfi_reader_t  in;
+    uint64_t               len, back;
+    const u_char          *at;
+    ngx_prof_cfi_reader_t  in;
 
     in.pos = *pos;
     in.end = src->data + src->len;
     in.bad = 0;
 
     entry->start = in.pos;
-    len = ngx_http_profiling_cfi_uint(&in, 4);
+    len = ngx_prof_cfi_uint(&in, 4);
 
     if (len == 0xffffffff) {
-        len = ngx_http_profiling_cfi_uint(&in, 8);
+        len = ngx_prof_cfi_uint(&in, 8);
     }
 
     if (in.bad || len > (uint64_t) (in.end - in.pos)) {
@@ -65,7 +65,7 @@ ngx_http_profiling_cfi_entry(ngx_http_profiling_cfi_src_t *src,
 
     /* the pointer has four bytes in .eh_frame even after a 64-bit length */
 
-    back = ngx_http_profiling_cfi_uint(&in, 4);
+    back = ngx_prof_cfi_uint(&in, 4);
 
     entry->body = in.pos;
     entry->end = in.end;
@@ -88,13 +88,12 @@ ngx_http_profiling_cfi_entry(ngx_http_profiling_cfi_src_t *src,
 /* NGX_ERROR if the augmentation says what is not understood */
 
 static ngx_int_t
-ngx_http_profiling_cfi_augmentation(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_cie_t *cie, ngx_http_profiling_cfi_reader_t *in,
-    const u_char *s)
+ngx_prof_cfi_augmentation(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
+    ngx_prof_cfi_reader_t *in, const u_char *s)
 {
-    uint64_t                         len;
-    ngx_uint_t                       encoding;
-    ngx_http_profiling_cfi_reader_t  data;
+    uint64_t               len;
+    ngx_uint_t             encoding;
+    ngx_prof_cfi_reader_t  data;
 
     if (*s == '\0') {
         return NGX_OK;
@@ -104,7 +103,7 @@ ngx_http_profiling_cfi_augmentation(ngx_http_profiling_cfi_parser_t *p,
         return NGX_ERROR;
     }
 
-    len = ngx_http_profiling_cfi_uleb(in);
+    len = ngx_prof_cfi_uleb(in);
 
     if (in->bad || len > (uint64_t) (in->end - in->pos)) {
         return NGX_ERROR;
@@ -122,26 +121,26 @@ ngx_http_profiling_cfi_augmentation(ngx_http_profiling_cfi_parser_t *p,
         switch (*s) {
 
         case 'R':
-            cie->encoding = (u_char) ngx_http_profiling_cfi_uint(&data, 1);
+            cie->encoding = (u_char) ngx_prof_cfi_uint(&data, 1);
             break;
 
         case 'S':
-            cie->initial.flags |= NGX_HTTP_PROFILING_CFI_SIGNAL;
+            cie->initial.flags |= NGX_PROF_CFI_SIGNAL;
             break;
 
         case 'L':
-            (void) ngx_http_profiling_cfi_uint(&data, 1);
+            (void) ngx_prof_cfi_uint(&data, 1);
             break;
 
         case 'P':
             /* the personality's value does not matter, its length does */
 
-            encoding = (ngx_uint_t) ngx_http_profiling_cfi_uint(&data, 1);
+            encoding = (ngx_uint_t) ngx_prof_cfi_uint(&data, 1);
 
-            if (encoding != NGX_HTTP_PROFILING_PE_OMIT) {
-                encoding &= (encoding == NGX_HTTP_PROFILING_PE_ALIGNED)
+            if (encoding != NGX_PROF_PE_OMIT) {
+                encoding &= (encoding == NGX_PROF_PE_ALIGNED)
                             ? 0xff : 0x0f;
-                (void) ngx_http_profiling_cfi_pointer(&data, encoding,
+                (void) ngx_prof_cfi_pointer(&data, encoding,
                                            p->src->data, p->src->addr, 0);
             }
 
@@ -161,12 +160,12 @@ ngx_http_profiling_cfi_augmentation(ngx_http_profiling_cfi_parser_t *p,
 
 
 static ngx_int_t
-ngx_http_profiling_cfi_parse_cie(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_cie_t *cie, ngx_http_profiling_cfi_entry_t *entry)
+ngx_prof_cfi_parse_cie(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
+    ngx_prof_cfi_entry_t *entry)
 {
-    ngx_uint_t                    version;
-    const u_char                 *s;
-    ngx_http_profiling_cfi_run_t  run;
+    ngx_uint_t          version;
+    const u_char       *s;
+    ngx_prof_cfi_run_t  run;
 
     run.in.pos = entry->body;
     run.in.end = entry->end;
@@ -174,11 +173,11 @@ ngx_http_profiling_cfi_parse_cie(ngx_http_profiling_cfi_parser_t *p,
 
     /* may be parsed more than once, so a limit keeps the time linear */
 
-    if (entry->end - entry->start > NGX_HTTP_PROFILING_CFI_CIE_LEN) {
+    if (entry->end - entry->start > NGX_PROF_CFI_CIE_LEN) {
         return NGX_ERROR;
     }
 
-    version = (ngx_uint_t) ngx_http_profiling_cfi_uint(&run.in, 1);
+    version = (ngx_uint_t) ngx_prof_cfi_uint(&run.in, 1);
 
     if (version != 1 && version != 3 && version != 4) {
         return NGX_ERROR;
@@ -188,23 +187,20 @@ ngx_http_profiling_cfi_parse_cie(ngx_http_profiling_cfi_parser_t *p,
         run.in.pos++;
     }
 
-    (void) ngx_http_profiling_cfi_uint(&run.in, 1);
+    (void) ngx_prof_cfi_uint(&run.in, 1);
 
     /* sizes of an address and of a segment selector */
 
-    if (version == 4
-        && ngx_http_profiling_cfi_uint(&run.in, 2) != sizeof(uint64_t))
-    {
+    if (version == 4 && ngx_prof_cfi_uint(&run.in, 2) != sizeof(uint64_t)) {
         return NGX_ERROR;
     }
 
-    cie->code_align = ngx_http_profiling_cfi_uleb(&run.in);
-    cie->data_align = ngx_http_profiling_cfi_sleb(&run.in);
-    cie->ra = (version == 1) ? ngx_http_profiling_cfi_uint(&run.in, 1)
-                             : ngx_http_profiling_cfi_uleb(&run.in);
+    cie->code_align = ngx_prof_cfi_uleb(&run.in);
+    cie->data_align = ngx_prof_cfi_sleb(&run.in);
+    cie->ra = (version == 1) ? ngx_prof_cfi_uint(&run.in, 1)
+                             : ngx_prof_cfi_uleb(&run.in);
 
-    if (run.in.bad
-        || ngx_http_profiling_cfi_augmentation(p, cie, &run.in, s) != NGX_OK)
+    if (run.in.bad || ngx_prof_cfi_augmentation(p, cie, &run.in, s) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -216,13 +212,13 @@ ngx_http_profiling_cfi_parse_cie(ngx_http_profiling_cfi_parser_t *p,
     run.parser = p;
     run.cie = cie;
     run.fde = NULL;
-    run.slots = ngx_http_profiling_cfi_kept(p->src->arch);
+    run.slots = ngx_prof_cfi_kept(p->src->arch);
     run.addr = 0;
     run.depth = 0;
     run.rule = cie->initial;
 
     while (run.in.pos < run.in.end) {
-        if (ngx_http_profiling_cfi_instruction(&run) != NGX_OK) {
+        if (ngx_prof_cfi_instruction(&run) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -235,28 +231,27 @@ ngx_http_profiling_cfi_parse_cie(ngx_http_profiling_cfi_parser_t *p,
 
 /* the CIE that starts at the given place, parsed; NULL if it is no good */
 
-static ngx_http_profiling_cfi_cie_t *
-ngx_http_profiling_cfi_get_cie(ngx_http_profiling_cfi_parser_t *p,
-    const u_char *start)
+static ngx_prof_cfi_cie_t *
+ngx_prof_cfi_get_cie(ngx_prof_cfi_parser_t *p, const u_char *start)
 {
-    const u_char                    *pos;
-    ngx_http_profiling_cfi_cie_t    *cie;
-    ngx_http_profiling_cfi_entry_t   entry;
+    const u_char         *pos;
+    ngx_prof_cfi_cie_t   *cie;
+    ngx_prof_cfi_entry_t  entry;
 
     cie = &p->cie[((uintptr_t) (start - p->src->data) >> 3)
-                  % NGX_HTTP_PROFILING_CFI_CIES];
+                  % NGX_PROF_CFI_CIES];
 
     if (cie->start != start) {
-        ngx_memzero(cie, sizeof(ngx_http_profiling_cfi_cie_t));
+        ngx_memzero(cie, sizeof(ngx_prof_cfi_cie_t));
 
         pos = start;
         cie->start = start;
         cie->rc = NGX_ERROR;
 
-        if (ngx_http_profiling_cfi_entry(p->src, &pos, &entry) == NGX_OK
+        if (ngx_prof_cfi_entry(p->src, &pos, &entry) == NGX_OK
             && entry.body != NULL && entry.cie == NULL)
         {
-            cie->rc = ngx_http_profiling_cfi_parse_cie(p, cie, &entry);
+            cie->rc = ngx_prof_cfi_parse_cie(p, cie, &entry);
         }
     }
 
@@ -270,20 +265,19 @@ ngx_http_profiling_cfi_get_cie(ngx_http_profiling_cfi_parser_t *p,
  */
 
 static ngx_int_t
-ngx_http_profiling_cfi_range(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_cie_t *cie, ngx_http_profiling_cfi_reader_t *in,
-    ngx_http_profiling_cfi_fde_t *fde)
+ngx_prof_cfi_range(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
+    ngx_prof_cfi_reader_t *in, ngx_prof_cfi_fde_t *fde)
 {
     uint64_t  start, len;
 
-    start = ngx_http_profiling_cfi_pointer(in, cie->encoding, p->src->data,
-                                           p->src->addr, 0);
-    len = ngx_http_profiling_cfi_value(in, cie->encoding);
+    start = ngx_prof_cfi_pointer(in, cie->encoding, p->src->data,
+                                 p->src->addr, 0);
+    len = ngx_prof_cfi_value(in, cie->encoding);
 
     if (cie->augmented) {
         uint64_t  n;
 
-        n = ngx_http_profiling_cfi_uleb(in);
+        n = ngx_prof_cfi_uleb(in);
 
         if (n > (uint64_t) (in->end - in->pos)) {
             return NGX_ERROR;
@@ -310,14 +304,13 @@ ngx_http_profiling_cfi_range(ngx_http_profiling_cfi_parser_t *p,
 
 
 static void
-ngx_http_profiling_cfi_parse_fde(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_entry_t *entry)
+ngx_prof_cfi_parse_fde(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_entry_t *entry)
 {
-    ngx_int_t                      rc;
-    ngx_http_profiling_cfi_cie_t  *cie;
-    ngx_http_profiling_cfi_run_t   run;
+    ngx_int_t            rc;
+    ngx_prof_cfi_cie_t  *cie;
+    ngx_prof_cfi_run_t   run;
 
-    cie = ngx_http_profiling_cfi_get_cie(p, entry->cie);
+    cie = ngx_prof_cfi_get_cie(p, entry->cie);
 
     if (cie == NULL) {
         p->stats.bad_fde++;
@@ -329,7 +322,7 @@ ngx_http_profiling_cfi_parse_fde(ngx_http_profiling_cfi_parser_t *p,
     run.in.bad = 0;
     run.fde = &p->fdes[p->nfdes];
 
-    rc = ngx_http_profiling_cfi_range(p, cie, &run.in, run.fde);
+    rc = ngx_prof_cfi_range(p, cie, &run.in, run.fde);
 
     if (rc != NGX_OK) {
         p->stats.bad_fde += (rc == NGX_ERROR);
@@ -343,14 +336,14 @@ ngx_http_profiling_cfi_parse_fde(ngx_http_profiling_cfi_parser_t *p,
 
     run.parser = p;
     run.cie = cie;
-    run.slots = ngx_http_profiling_cfi_kept(p->src->arch);
+    run.slots = ngx_prof_cfi_kept(p->src->arch);
     run.addr = run.fde->start;
     run.dirty = 1;
     run.depth = 0;
     run.rule = cie->initial;
 
     while (run.in.pos < run.in.end && rc == NGX_OK) {
-        rc = ngx_http_profiling_cfi_instruction(&run);
+        rc = ngx_prof_cfi_instruction(&run);
     }
 
     if (rc == NGX_ERROR) {
@@ -358,29 +351,29 @@ ngx_http_profiling_cfi_parse_fde(ngx_http_profiling_cfi_parser_t *p,
         /* the rest of the function is better left without a rule */
 
         p->stats.bad_fde++;
-        run.rule.cfa_kind = NGX_HTTP_PROFILING_CFI_NONE;
+        run.rule.cfa_kind = NGX_PROF_CFI_NONE;
         run.dirty = 1;
     }
 
     if (run.addr < run.fde->end) {
-        ngx_http_profiling_cfi_emit(&run);
+        ngx_prof_cfi_emit(&run);
     }
 }
 
 
 static void
-ngx_http_profiling_cfi_parse(ngx_http_profiling_cfi_parser_t *p)
+ngx_prof_cfi_parse(ngx_prof_cfi_parser_t *p)
 {
-    ngx_int_t                        rc;
-    const u_char                    *pos, *end;
-    ngx_http_profiling_cfi_entry_t   entry;
+    ngx_int_t             rc;
+    const u_char         *pos, *end;
+    ngx_prof_cfi_entry_t  entry;
 
     pos = p->src->data;
     end = pos + p->src->len;
 
     while (end - pos >= 4) {
 
-        rc = ngx_http_profiling_cfi_entry(p->src, &pos, &entry);
+        rc = ngx_prof_cfi_entry(p->src, &pos, &entry);
 
         if (rc == NGX_DECLINED && p->src->exact) {
             continue;
@@ -396,12 +389,11 @@ ngx_http_profiling_cfi_parse(ngx_http_profiling_cfi_parser_t *p)
 
         } else if (entry.cie) {
             p->stats.fdes++;
-            ngx_http_profiling_cfi_parse_fde(p, &entry);
+            ngx_prof_cfi_parse_fde(p, &entry);
 
         } else {
             p->stats.cies++;
-            p->stats.bad_cie += (ngx_http_profiling_cfi_get_cie(p, entry.start)
-                                 == NULL);
+            p->stats.bad_cie += (ngx_prof_cfi_get_cie(p, entry.start) == NULL);
         }
     }
 }
@@ -412,23 +404,23 @@ ngx_http_profiling_cfi_parse(ngx_http_profiling_cfi_parser_t *p)
  * needs to grow.  Pages that are not written to cost nothing.
  */
 
-static ngx_http_profiling_cfi_parser_t *
-ngx_http_profiling_cfi_alloc(ngx_http_profiling_cfi_src_t *src, size_t *size)
+static ngx_prof_cfi_parser_t *
+ngx_prof_cfi_alloc(ngx_prof_cfi_src_t *src, size_t *size)
 {
-    size_t                            rows, fdes, rules, next, expr, code;
-    u_char                           *base;
-    ngx_http_profiling_cfi_parser_t  *p;
+    size_t                  rows, fdes, rules, next, expr, code;
+    u_char                 *base;
+    ngx_prof_cfi_parser_t  *p;
 
-    rows = ngx_align(sizeof(ngx_http_profiling_cfi_parser_t), 64);
-    fdes = rows + (src->len + 1) * sizeof(ngx_http_profiling_cfi_wide_t);
-    rules = fdes + (src->len / 8 + 1) * sizeof(ngx_http_profiling_cfi_fde_t);
-    next = rules + NGX_HTTP_PROFILING_CFI_RULES
-                   * sizeof(ngx_http_profiling_cfi_rule_t);
-    expr = next + NGX_HTTP_PROFILING_CFI_RULES * sizeof(uint16_t);
-    code = expr + (NGX_HTTP_PROFILING_CFI_EXPRS + 1) * sizeof(uint32_t);
+    rows = ngx_align(sizeof(ngx_prof_cfi_parser_t), 64);
+    fdes = rows + (src->len + 1) * sizeof(ngx_prof_cfi_wide_t);
+    rules = fdes + (src->len / 8 + 1) * sizeof(ngx_prof_cfi_fde_t);
+    next = rules + NGX_PROF_CFI_RULES
+                   * sizeof(ngx_prof_cfi_rule_t);
+    expr = next + NGX_PROF_CFI_RULES * sizeof(uint16_t);
+    code = expr + (NGX_PROF_CFI_EXPRS + 1) * sizeof(uint32_t);
 
-    *size = code + NGX_HTTP_PROFILING_CFI_EXPRS
-                   * NGX_HTTP_PROFILING_CFI_EXPR_LEN;
+    *size = code + NGX_PROF_CFI_EXPRS
+                   * NGX_PROF_CFI_EXPR_LEN;
 
     base = mmap(NULL, *size, PROT_READ|PROT_WRITE,
                 MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
@@ -437,12 +429,12 @@ ngx_http_profiling_cfi_alloc(ngx_http_profiling_cfi_src_t *src, size_t *size)
         return NULL;
     }
 
-    p = (ngx_http_profiling_cfi_parser_t *) base;
+    p = (ngx_prof_cfi_parser_t *) base;
 
     p->src = src;
-    p->rows = (ngx_http_profiling_cfi_wide_t *) (base + rows);
-    p->fdes = (ngx_http_profiling_cfi_fde_t *) (base + fdes);
-    p->rules = (ngx_http_profiling_cfi_rule_t *) (base + rules);
+    p->rows = (ngx_prof_cfi_wide_t *) (base + rows);
+    p->fdes = (ngx_prof_cfi_fde_t *) (base + fdes);
+    p->rules = (ngx_prof_cfi_rule_t *) (base + rules);
     p->next = (uint16_t *) (base + next);
     p->expr = (uint32_t *) (base + expr);
     p->code = base + code;
@@ -456,33 +448,33 @@ ngx_http_profiling_cfi_alloc(ngx_http_profiling_cfi_src_t *src, size_t *size)
 
 
 ngx_int_t
-ngx_http_profiling_cfi_build(ngx_http_profiling_cfi_src_t *src,
-    ngx_http_profiling_cfi_t **table, ngx_http_profiling_cfi_stats_t *stats)
+ngx_prof_cfi_build(ngx_prof_cfi_src_t *src, ngx_prof_cfi_t **table,
+    ngx_prof_cfi_stats_t *stats)
 {
-    size_t                            size;
-    ngx_int_t                         rc;
-    ngx_http_profiling_cfi_parser_t  *p;
+    size_t                  size;
+    ngx_int_t               rc;
+    ngx_prof_cfi_parser_t  *p;
 
     if (stats) {
-        ngx_memzero(stats, sizeof(ngx_http_profiling_cfi_stats_t));
+        ngx_memzero(stats, sizeof(ngx_prof_cfi_stats_t));
     }
 
-    if (src->len > NGX_HTTP_PROFILING_CFI_MAX_LEN
+    if (src->len > NGX_PROF_CFI_MAX_LEN
         || src->start >= src->end
         || src->end - src->start > 0xffffffff)
     {
         return NGX_DECLINED;
     }
 
-    p = ngx_http_profiling_cfi_alloc(src, &size);
+    p = ngx_prof_cfi_alloc(src, &size);
 
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_cfi_parse(p);
+    ngx_prof_cfi_parse(p);
 
-    rc = p->nfdes ? ngx_http_profiling_cfi_finish(p, table) : NGX_DECLINED;
+    rc = p->nfdes ? ngx_prof_cfi_finish(p, table) : NGX_DECLINED;
 
     if (stats) {
         *stats = p->stats;
@@ -495,23 +487,23 @@ ngx_http_profiling_cfi_build(ngx_http_profiling_cfi_src_t *src,
 
 
 void
-ngx_http_profiling_cfi_free(ngx_http_profiling_cfi_t *table)
+ngx_prof_cfi_free(ngx_prof_cfi_t *table)
 {
     (void) munmap(table, table->size);
 }
 
 
 ngx_int_t
-ngx_http_profiling_cfi_functions(ngx_http_profiling_cfi_src_t *src,
-    ngx_http_profiling_cfi_function_pt handler, void *data)
+ngx_prof_cfi_functions(ngx_prof_cfi_src_t *src,
+    ngx_prof_cfi_function_pt handler, void *data)
 {
-    ngx_int_t                         rc;
-    const u_char                     *pos;
-    ngx_http_profiling_cfi_cie_t     *cie;
-    ngx_http_profiling_cfi_fde_t      fde;
-    ngx_http_profiling_cfi_entry_t    entry;
-    ngx_http_profiling_cfi_parser_t   p;
-    ngx_http_profiling_cfi_reader_t   in;
+    ngx_int_t              rc;
+    const u_char          *pos;
+    ngx_prof_cfi_cie_t    *cie;
+    ngx_prof_cfi_fde_t     fde;
+    ngx_prof_cfi_entry_t   entry;
+    ngx_prof_cfi_parser_t  p;
+    ngx_prof_cfi_reader_t  in;
 
     /* nothing of what is in a CIE's rules is needed, nor are they kept */
 
@@ -521,7 +513,7 @@ ngx_http_profiling_cfi_functions(ngx_http_profiling_cfi_src_t *src,
 
     for (pos = src->data; src->data + src->len - pos >= 4; /* void */) {
 
-        rc = ngx_http_profiling_cfi_entry(src, &pos, &entry);
+        rc = ngx_prof_cfi_entry(src, &pos, &entry);
 
         if (rc == NGX_ERROR || (rc == NGX_DECLINED && !src->exact)) {
             break;
@@ -531,7 +523,7 @@ ngx_http_profiling_cfi_functions(ngx_http_profiling_cfi_src_t *src,
             continue;
         }
 
-        cie = ngx_http_profiling_cfi_get_cie(&p, entry.cie);
+        cie = ngx_prof_cfi_get_cie(&p, entry.cie);
 
         if (cie == NULL) {
             continue;
@@ -541,7 +533,7 @@ ngx_http_profiling_cfi_functions(ngx_http_profiling_cfi_src_t *src,
         in.end = entry.end;
         in.bad = 0;
 
-        if (ngx_http_profiling_cfi_range(&p, cie, &in, &fde) != NGX_OK) {
+        if (ngx_prof_cfi_range(&p, cie, &in, &fde) != NGX_OK) {
             continue;
         }
 
@@ -557,9 +549,9 @@ ngx_http_profiling_cfi_functions(ngx_http_profiling_cfi_src_t *src,
 
 
 static ngx_int_t
-ngx_http_profiling_cfi_match(uint64_t start, uint64_t end, void *data)
+ngx_prof_cfi_match(uint64_t start, uint64_t end, void *data)
 {
-    ngx_http_profiling_cfi_find_t  *find = data;
+    ngx_prof_cfi_find_t  *find = data;
 
     if (find->pc < start || find->pc >= end) {
         return NGX_OK;
@@ -573,17 +565,14 @@ ngx_http_profiling_cfi_match(uint64_t start, uint64_t end, void *data)
 
 
 ngx_int_t
-ngx_http_profiling_cfi_function(ngx_http_profiling_cfi_src_t *src,
-    uint64_t pc, uint64_t *start, uint64_t *end)
+ngx_prof_cfi_function(ngx_prof_cfi_src_t *src, uint64_t pc, uint64_t *start,
+    uint64_t *end)
 {
-    ngx_http_profiling_cfi_find_t  find;
+    ngx_prof_cfi_find_t  find;
 
     find.pc = pc;
 
-    if (ngx_http_profiling_cfi_functions(src, ngx_http_profiling_cfi_match,
-                                         &find)
-        != NGX_DONE)
-    {
+    if (ngx_prof_cfi_functions(src, ngx_prof_cfi_match, &find) != NGX_DONE) {
         return NGX_DECLINED;
     }
 
@@ -600,12 +589,12 @@ ngx_http_profiling_cfi_function(ngx_http_profiling_cfi_src_t *src,
  */
 
 static void
-ngx_http_profiling_cfi_last(ngx_http_profiling_cfi_reader_t *in,
-    uint64_t count, uint64_t hdr_addr, ngx_http_profiling_cfi_src_t *src)
+ngx_prof_cfi_last(ngx_prof_cfi_reader_t *in, uint64_t count, uint64_t hdr_addr,
+    ngx_prof_cfi_src_t *src)
 {
-    uint64_t                        fde, last, end;
-    const u_char                   *pos;
-    ngx_http_profiling_cfi_entry_t  entry;
+    uint64_t              fde, last, end;
+    const u_char         *pos;
+    ngx_prof_cfi_entry_t  entry;
 
     last = 0;
     end = src->addr + src->len;
@@ -615,8 +604,8 @@ ngx_http_profiling_cfi_last(ngx_http_profiling_cfi_reader_t *in,
     }
 
     while (count--) {
-        (void) ngx_http_profiling_cfi_uint(in, 4);
-        fde = hdr_addr + (uint64_t) ngx_http_profiling_cfi_int(in, 4);
+        (void) ngx_prof_cfi_uint(in, 4);
+        fde = hdr_addr + (uint64_t) ngx_prof_cfi_int(in, 4);
 
         if (fde < src->addr || fde >= end) {
             return;
@@ -627,7 +616,7 @@ ngx_http_profiling_cfi_last(ngx_http_profiling_cfi_reader_t *in,
 
     pos = src->data + (last - src->addr);
 
-    if (ngx_http_profiling_cfi_entry(src, &pos, &entry) == NGX_OK) {
+    if (ngx_prof_cfi_entry(src, &pos, &entry) == NGX_OK) {
         src->len = (size_t) (pos - src->data);
         src->exact = 1;
     }
@@ -635,25 +624,24 @@ ngx_http_profiling_cfi_last(ngx_http_profiling_cfi_reader_t *in,
 
 
 ngx_int_t
-ngx_http_profiling_cfi_locate(const u_char *hdr, size_t hdr_len,
-    uint64_t hdr_addr, const u_char *seg, size_t seg_len, uint64_t seg_addr,
-    ngx_http_profiling_cfi_src_t *src)
+ngx_prof_cfi_locate(const u_char *hdr, size_t hdr_len, uint64_t hdr_addr,
+    const u_char *seg, size_t seg_len, uint64_t seg_addr,
+    ngx_prof_cfi_src_t *src)
 {
-    uint64_t                         frame, count;
-    ngx_uint_t                       version, frame_enc, count_enc, table_enc;
-    ngx_http_profiling_cfi_reader_t  in;
+    uint64_t               frame, count;
+    ngx_uint_t             version, frame_enc, count_enc, table_enc;
+    ngx_prof_cfi_reader_t  in;
 
     in.pos = hdr;
     in.end = hdr + hdr_len;
     in.bad = 0;
 
-    version = (ngx_uint_t) ngx_http_profiling_cfi_uint(&in, 1);
-    frame_enc = (ngx_uint_t) ngx_http_profiling_cfi_uint(&in, 1);
-    count_enc = (ngx_uint_t) ngx_http_profiling_cfi_uint(&in, 1);
-    table_enc = (ngx_uint_t) ngx_http_profiling_cfi_uint(&in, 1);
+    version = (ngx_uint_t) ngx_prof_cfi_uint(&in, 1);
+    frame_enc = (ngx_uint_t) ngx_prof_cfi_uint(&in, 1);
+    count_enc = (ngx_uint_t) ngx_prof_cfi_uint(&in, 1);
+    table_enc = (ngx_uint_t) ngx_prof_cfi_uint(&in, 1);
 
-    frame = ngx_http_profiling_cfi_pointer(&in, frame_enc, hdr, hdr_addr,
-                                           hdr_addr);
+    frame = ngx_prof_cfi_pointer(&in, frame_enc, hdr, hdr_addr, hdr_addr);
 
     if (in.bad || version != 1 || frame < seg_addr
         || frame - seg_addr >= seg_len)
@@ -666,18 +654,17 @@ ngx_http_profiling_cfi_locate(const u_char *hdr, size_t hdr_len,
     src->addr = frame;
     src->exact = 0;
 
-    if (count_enc == NGX_HTTP_PROFILING_PE_OMIT
-        || table_enc != (NGX_HTTP_PROFILING_PE_DATAREL
-                         | NGX_HTTP_PROFILING_PE_SDATA4))
+    if (count_enc == NGX_PROF_PE_OMIT
+        || table_enc != (NGX_PROF_PE_DATAREL
+                         | NGX_PROF_PE_SDATA4))
     {
         return NGX_OK;
     }
 
-    count = ngx_http_profiling_cfi_pointer(&in, count_enc, hdr, hdr_addr,
-                                           hdr_addr);
+    count = ngx_prof_cfi_pointer(&in, count_enc, hdr, hdr_addr, hdr_addr);
 
     if (!in.bad) {
-        ngx_http_profiling_cfi_last(&in, count, hdr_addr, src);
+        ngx_prof_cfi_last(&in, count, hdr_addr, src);
     }
 
     return NGX_OK;

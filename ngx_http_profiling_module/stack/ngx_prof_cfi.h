@@ -14,58 +14,58 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_CFI_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_CFI_H_INCLUDED_
+#ifndef _NGX_PROF_CFI_H_INCLUDED_
+#define _NGX_PROF_CFI_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
 
-#define NGX_HTTP_PROFILING_CFI_X86_64    0
-#define NGX_HTTP_PROFILING_CFI_AARCH64   1
+#define NGX_PROF_CFI_X86_64    0
+#define NGX_PROF_CFI_AARCH64   1
 
 #if defined(__aarch64__)
-#define NGX_HTTP_PROFILING_CFI_NATIVE    NGX_HTTP_PROFILING_CFI_AARCH64
+#define NGX_PROF_CFI_NATIVE    NGX_PROF_CFI_AARCH64
 #else
-#define NGX_HTTP_PROFILING_CFI_NATIVE    NGX_HTTP_PROFILING_CFI_X86_64
+#define NGX_PROF_CFI_NATIVE    NGX_PROF_CFI_X86_64
 #endif
 
-/* registers whose rules are kept, see ngx_http_profiling_cfi_slots() */
-#define NGX_HTTP_PROFILING_CFI_SAVED     6
+/* registers whose rules are kept, see ngx_prof_cfi_slots() */
+#define NGX_PROF_CFI_SAVED     6
 
 /* DWARF registers a rule may name: 0..31 */
-#define NGX_HTTP_PROFILING_CFI_REGS      32
+#define NGX_PROF_CFI_REGS      32
 
-#define NGX_HTTP_PROFILING_CFI_BUCKET    10        /* log2 of 1 KiB */
+#define NGX_PROF_CFI_BUCKET    10                  /* log2 of 1 KiB */
 
 
 /* how the CFA is found; a rule of kind NONE ends what CFI knows */
 
-#define NGX_HTTP_PROFILING_CFI_NONE      0
-#define NGX_HTTP_PROFILING_CFI_CFA_REG   1         /* register + offset */
-#define NGX_HTTP_PROFILING_CFI_CFA_EXPR  2         /* expression number */
+#define NGX_PROF_CFI_NONE      0
+#define NGX_PROF_CFI_CFA_REG   1                   /* register + offset */
+#define NGX_PROF_CFI_CFA_EXPR  2                   /* expression number */
 
 
 /* how a register of the caller is found: kind in the low 3 bits */
 
-#define NGX_HTTP_PROFILING_CFI_SAME      0
-#define NGX_HTTP_PROFILING_CFI_UNDEF     1
-#define NGX_HTTP_PROFILING_CFI_AT        2         /* load CFA + offset */
-#define NGX_HTTP_PROFILING_CFI_VAL       3         /* CFA + offset */
-#define NGX_HTTP_PROFILING_CFI_REG       4         /* another register */
-#define NGX_HTTP_PROFILING_CFI_EXPR      5         /* load expression */
-#define NGX_HTTP_PROFILING_CFI_VAL_EXPR  6         /* expression */
-#define NGX_HTTP_PROFILING_CFI_BAD       7         /* not representable */
+#define NGX_PROF_CFI_SAME      0
+#define NGX_PROF_CFI_UNDEF     1
+#define NGX_PROF_CFI_AT        2                   /* load CFA + offset */
+#define NGX_PROF_CFI_VAL       3                   /* CFA + offset */
+#define NGX_PROF_CFI_REG       4                   /* another register */
+#define NGX_PROF_CFI_EXPR      5                   /* load expression */
+#define NGX_PROF_CFI_VAL_EXPR  6                   /* expression */
+#define NGX_PROF_CFI_BAD       7                   /* not representable */
 
-#define ngx_http_profiling_cfi_kind(how)       ((how) & 7)
-#define ngx_http_profiling_cfi_arg(how)        ((how) >> 3)
+#define ngx_prof_cfi_kind(how)       ((how) & 7)
+#define ngx_prof_cfi_arg(how)        ((how) >> 3)
 
 /* an argument has 29 bits: offsets within 256 MiB of the CFA */
-#define ngx_http_profiling_cfi_how(kind, arg)                                 \
+#define ngx_prof_cfi_how(kind, arg)                                           \
     ((int32_t) (((uint32_t) (int32_t) (arg) << 3) | (kind)))
 
-#define NGX_HTTP_PROFILING_CFI_SIGNAL    1         /* flag: signal frame */
+#define NGX_PROF_CFI_SIGNAL    1                   /* flag: signal frame */
 
 
 typedef struct {
@@ -75,14 +75,14 @@ typedef struct {
     uint8_t          flags;
     uint8_t          changed;                      /* bits: saved[] not SAME */
     int32_t          ra;                           /* return address */
-    int32_t          saved[NGX_HTTP_PROFILING_CFI_SAVED];
-} ngx_http_profiling_cfi_rule_t;
+    int32_t          saved[NGX_PROF_CFI_SAVED];
+} ngx_prof_cfi_rule_t;
 
 
 typedef struct {
     uint16_t         addr;                         /* low bits of the offset */
     uint16_t         rule;
-} ngx_http_profiling_cfi_row_t;
+} ngx_prof_cfi_row_t;
 
 
 /* what the parser was given; addresses are those of the running object */
@@ -99,7 +99,7 @@ typedef struct {
     ngx_uint_t       exact;                        /* len is known for sure:
                                                       go on after a
                                                       terminator */
-} ngx_http_profiling_cfi_src_t;
+} ngx_prof_cfi_src_t;
 
 
 /* counts of one parse; all but the first three tell of bad or odd data */
@@ -114,32 +114,32 @@ typedef struct {
     uint32_t         out_of_text;                  /* FDEs not of this text */
     uint32_t         overlapping;                  /* duplicates included */
     uint32_t         unsupported;                  /* rules given up as BAD */
-} ngx_http_profiling_cfi_stats_t;
+} ngx_prof_cfi_stats_t;
 
 
 typedef struct {
-    uint64_t                             start;
-    uint32_t                             len;      /* bytes of text */
-    uint32_t                             arch;
-    size_t                               size;     /* bytes of the mapping */
+    uint64_t                   start;
+    uint32_t                   len;                /* bytes of text */
+    uint32_t                   arch;
+    size_t                     size;               /* bytes of the mapping */
 
-    uint32_t                             nrows;
-    uint32_t                             nrules;
-    uint32_t                             nexprs;
-    uint32_t                             nbuckets;
+    uint32_t                   nrows;
+    uint32_t                   nrules;
+    uint32_t                   nexprs;
+    uint32_t                   nbuckets;
 
-    const uint32_t                      *index;    /* nbuckets + 1 */
-    const ngx_http_profiling_cfi_row_t  *rows;
-    const ngx_http_profiling_cfi_rule_t *rules;    /* [0] is NONE */
-    const uint32_t                      *expr;     /* nexprs + 1 offsets */
-    const u_char                        *code;     /* of expressions */
+    const uint32_t            *index;              /* nbuckets + 1 */
+    const ngx_prof_cfi_row_t  *rows;
+    const ngx_prof_cfi_rule_t *rules;              /* [0] is NONE */
+    const uint32_t            *expr;               /* nexprs + 1 offsets */
+    const u_char              *code;               /* of expressions */
 
-    ngx_http_profiling_cfi_stats_t       stats;
-} ngx_http_profiling_cfi_t;
+    ngx_prof_cfi_stats_t       stats;
+} ngx_prof_cfi_t;
 
 
-/* the caller's end of ngx_http_profiling_cfi_functions(); not NGX_OK stops */
-typedef ngx_int_t (*ngx_http_profiling_cfi_function_pt)(uint64_t start,
+/* the caller's end of ngx_prof_cfi_functions(); not NGX_OK stops */
+typedef ngx_int_t (*ngx_prof_cfi_function_pt)(uint64_t start,
     uint64_t end, void *data);
 
 
@@ -149,40 +149,40 @@ typedef ngx_int_t (*ngx_http_profiling_cfi_function_pt)(uint64_t start,
  * NGX_ERROR: no memory.  Garbage is skipped and counted in table->stats;
  * *stats, if not NULL, gets the counts in any case.
  */
-ngx_int_t ngx_http_profiling_cfi_build(ngx_http_profiling_cfi_src_t *src,
-    ngx_http_profiling_cfi_t **table, ngx_http_profiling_cfi_stats_t *stats);
-void ngx_http_profiling_cfi_free(ngx_http_profiling_cfi_t *table);
+ngx_int_t ngx_prof_cfi_build(ngx_prof_cfi_src_t *src, ngx_prof_cfi_t **table,
+    ngx_prof_cfi_stats_t *stats);
+void ngx_prof_cfi_free(ngx_prof_cfi_t *table);
 
 /*
  * Finds .eh_frame by means of .eh_frame_hdr (hdr, hdr_len bytes, loaded at
  * hdr_addr) inside of a readable segment (seg, seg_len, at seg_addr) and sets
  * data, len, addr and exact in src.  NGX_DECLINED: not to be found.
  */
-ngx_int_t ngx_http_profiling_cfi_locate(const u_char *hdr, size_t hdr_len,
+ngx_int_t ngx_prof_cfi_locate(const u_char *hdr, size_t hdr_len,
     uint64_t hdr_addr, const u_char *seg, size_t seg_len, uint64_t seg_addr,
-    ngx_http_profiling_cfi_src_t *src);
+    ngx_prof_cfi_src_t *src);
 
 /*
  * Calls the handler for each FDE within the text, in the order of the data:
  * the bounds of functions, static ones included.  Normal context; the data
  * must still be there.  Returns what the handler returned, or NGX_OK.
  */
-ngx_int_t ngx_http_profiling_cfi_functions(ngx_http_profiling_cfi_src_t *src,
-    ngx_http_profiling_cfi_function_pt handler, void *data);
+ngx_int_t ngx_prof_cfi_functions(ngx_prof_cfi_src_t *src,
+    ngx_prof_cfi_function_pt handler, void *data);
 
 /* the bounds of the function that pc is in; NGX_DECLINED: no FDE has it */
-ngx_int_t ngx_http_profiling_cfi_function(ngx_http_profiling_cfi_src_t *src,
-    uint64_t pc, uint64_t *start, uint64_t *end);
+ngx_int_t ngx_prof_cfi_function(ngx_prof_cfi_src_t *src, uint64_t pc,
+    uint64_t *start, uint64_t *end);
 
 /* DWARF numbers of the registers in saved[] (0xff: none), of SP, of RA */
-const uint8_t *ngx_http_profiling_cfi_slots(ngx_uint_t arch);
+const uint8_t *ngx_prof_cfi_slots(ngx_uint_t arch);
 
 /*
  * Reads the operand of the expression operator *p, and moves *p past both.
  * NGX_DECLINED: not an operator of expressions that unwinding can need (no
  * jumps, no divisions).  Safe in signal handlers.
  */
-ngx_int_t ngx_http_profiling_cfi_operand(const u_char **p, const u_char *end,
+ngx_int_t ngx_prof_cfi_operand(const u_char **p, const u_char *end,
     int64_t *operand);
 
 
@@ -191,12 +191,12 @@ ngx_int_t ngx_http_profiling_cfi_operand(const u_char **p, const u_char *end,
  * covers.  NULL if pc is outside of the text.  Signal safe.
  */
 
-static ngx_inline const ngx_http_profiling_cfi_row_t *
-ngx_http_profiling_cfi_row(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
+static ngx_inline const ngx_prof_cfi_row_t *
+ngx_prof_cfi_row(const ngx_prof_cfi_t *cfi, uint64_t pc)
 {
-    uint32_t                             lo, n, half, bucket;
-    uint64_t                             off;
-    const ngx_http_profiling_cfi_row_t  *row;
+    uint32_t                   lo, n, half, bucket;
+    uint64_t                   off;
+    const ngx_prof_cfi_row_t  *row;
 
     off = pc - cfi->start;
 
@@ -204,7 +204,7 @@ ngx_http_profiling_cfi_row(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
         return NULL;
     }
 
-    bucket = (uint32_t) (off >> NGX_HTTP_PROFILING_CFI_BUCKET);
+    bucket = (uint32_t) (off >> NGX_PROF_CFI_BUCKET);
 
     /*
      * the row in force is the last one at or before pc; the search runs over
@@ -227,13 +227,12 @@ ngx_http_profiling_cfi_row(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
 
 /* the rule for pc, or NULL if pc is outside of the text.  Signal safe. */
 
-static ngx_inline const ngx_http_profiling_cfi_rule_t *
-ngx_http_profiling_cfi_lookup(const ngx_http_profiling_cfi_t *cfi,
-    uint64_t pc)
+static ngx_inline const ngx_prof_cfi_rule_t *
+ngx_prof_cfi_lookup(const ngx_prof_cfi_t *cfi, uint64_t pc)
 {
-    const ngx_http_profiling_cfi_row_t  *row;
+    const ngx_prof_cfi_row_t  *row;
 
-    row = ngx_http_profiling_cfi_row(cfi, pc);
+    row = ngx_prof_cfi_row(cfi, pc);
 
     if (row == NULL) {
         return NULL;
@@ -250,17 +249,17 @@ ngx_http_profiling_cfi_lookup(const ngx_http_profiling_cfi_t *cfi,
  */
 
 static ngx_inline void
-ngx_http_profiling_cfi_reach(const ngx_http_profiling_cfi_t *cfi,
-    uint64_t pc, uint32_t *before, uint32_t *after)
+ngx_prof_cfi_reach(const ngx_prof_cfi_t *cfi, uint64_t pc, uint32_t *before,
+    uint32_t *after)
 {
-    uint32_t                             low, mask, bucket;
-    const ngx_http_profiling_cfi_row_t  *row;
+    uint32_t                   low, mask, bucket;
+    const ngx_prof_cfi_row_t  *row;
 
-    mask = ((uint32_t) 1 << NGX_HTTP_PROFILING_CFI_BUCKET) - 1;
+    mask = ((uint32_t) 1 << NGX_PROF_CFI_BUCKET) - 1;
     low = (uint32_t) (pc - cfi->start);
-    bucket = low >> NGX_HTTP_PROFILING_CFI_BUCKET;
+    bucket = low >> NGX_PROF_CFI_BUCKET;
 
-    row = ngx_http_profiling_cfi_row(cfi, pc);
+    row = ngx_prof_cfi_row(cfi, pc);
 
     if (row == NULL) {
         *before = 0;
@@ -278,4 +277,4 @@ ngx_http_profiling_cfi_reach(const ngx_http_profiling_cfi_t *cfi,
 }
 
 
-#endif /* _NGX_HTTP_PROFILING_CFI_H_INCLUDED_ */
+#endif /* _NGX_PROF_CFI_H_INCLUDED_ */

@@ -14,21 +14,19 @@
 #include "ngx_prof_cfi_read.h"
 
 
-static ngx_int_t ngx_http_profiling_cfi_extended(
-    ngx_http_profiling_cfi_run_t *run, u_char op);
-static ngx_int_t ngx_http_profiling_cfi_register(
-    ngx_http_profiling_cfi_run_t *run, u_char op);
+static ngx_int_t ngx_prof_cfi_extended(ngx_prof_cfi_run_t *run, u_char op);
+static ngx_int_t ngx_prof_cfi_register(ngx_prof_cfi_run_t *run, u_char op);
 
 
 /* x86_64: rbx 3, rbp 6, rsp 7, r12..r15, return address 16 */
 
-static const uint8_t  ngx_http_profiling_cfi_x86_64[] = {
+static const uint8_t  ngx_prof_cfi_x86_64[] = {
     6, 3, 12, 13, 14, 15, 7, 16
 };
 
 /* aarch64: x29 (frame pointer), sp 31, x30 (link register) */
 
-static const uint8_t  ngx_http_profiling_cfi_aarch64[] = {
+static const uint8_t  ngx_prof_cfi_aarch64[] = {
     29, 0xff, 0xff, 0xff, 0xff, 0xff, 31, 30
 };
 
@@ -36,7 +34,7 @@ static const uint8_t  ngx_http_profiling_cfi_aarch64[] = {
 /* the same, turned round: DWARF number -> saved[]; 0 means not kept */
 
 static const uint8_t
-    ngx_http_profiling_cfi_places[][NGX_HTTP_PROFILING_CFI_REGS] =
+    ngx_prof_cfi_places[][NGX_PROF_CFI_REGS] =
 {
     { [6] = 1, [3] = 2, [12] = 3, [13] = 4, [14] = 5, [15] = 6 },
     { [29] = 1 }
@@ -44,32 +42,31 @@ static const uint8_t
 
 
 const uint8_t *
-ngx_http_profiling_cfi_slots(ngx_uint_t arch)
+ngx_prof_cfi_slots(ngx_uint_t arch)
 {
-    return (arch == NGX_HTTP_PROFILING_CFI_AARCH64)
-           ? ngx_http_profiling_cfi_aarch64 : ngx_http_profiling_cfi_x86_64;
+    return (arch == NGX_PROF_CFI_AARCH64)
+           ? ngx_prof_cfi_aarch64 : ngx_prof_cfi_x86_64;
 }
 
 
 const uint8_t *
-ngx_http_profiling_cfi_kept(ngx_uint_t arch)
+ngx_prof_cfi_kept(ngx_uint_t arch)
 {
-    return ngx_http_profiling_cfi_places[
-                         arch == NGX_HTTP_PROFILING_CFI_AARCH64 ? 1 : 0];
+    return ngx_prof_cfi_places[
+                         arch == NGX_PROF_CFI_AARCH64 ? 1 : 0];
 }
 
 
 /* the number of the rule, which is added if it is new */
 
 static uint32_t
-ngx_http_profiling_cfi_intern(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_rule_t *rule)
+ngx_prof_cfi_intern(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_rule_t *rule)
 {
     uint32_t   i;
     uint64_t   hash, w[(sizeof(*rule) + 7) / 8];
     uint16_t  *head;
 
-    if (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_NONE) {
+    if (rule->cfa_kind == NGX_PROF_CFI_NONE) {
         return 0;
     }
 
@@ -82,15 +79,15 @@ ngx_http_profiling_cfi_intern(ngx_http_profiling_cfi_parser_t *p,
         hash ^= hash >> 32;
     }
 
-    head = &p->head[(hash >> 40) % NGX_HTTP_PROFILING_CFI_HEADS];
+    head = &p->head[(hash >> 40) % NGX_PROF_CFI_HEADS];
 
-    for (i = *head; i != NGX_HTTP_PROFILING_CFI_NIL; i = p->next[i]) {
+    for (i = *head; i != NGX_PROF_CFI_NIL; i = p->next[i]) {
         if (ngx_memcmp(&p->rules[i], rule, sizeof(*rule)) == 0) {
             return i;
         }
     }
 
-    if (p->nrules == NGX_HTTP_PROFILING_CFI_RULES) {
+    if (p->nrules == NGX_PROF_CFI_RULES) {
         p->stats.unsupported++;
         return 0;
     }
@@ -107,22 +104,20 @@ ngx_http_profiling_cfi_intern(ngx_http_profiling_cfi_parser_t *p,
 /* the number of the expression, or -1 if it is not supported */
 
 static int32_t
-ngx_http_profiling_cfi_intern_expr(ngx_http_profiling_cfi_parser_t *p,
-    const u_char *expr, size_t len)
+ngx_prof_cfi_intern_expr(ngx_prof_cfi_parser_t *p, const u_char *expr,
+    size_t len)
 {
     size_t         n;
     int64_t        operand;
     uint32_t       i;
     const u_char  *pos;
 
-    if (len > NGX_HTTP_PROFILING_CFI_EXPR_LEN) {
+    if (len > NGX_PROF_CFI_EXPR_LEN) {
         return -1;
     }
 
     for (pos = expr; pos < expr + len; /* void */) {
-        if (ngx_http_profiling_cfi_operand(&pos, expr + len, &operand)
-            != NGX_OK)
-        {
+        if (ngx_prof_cfi_operand(&pos, expr + len, &operand) != NGX_OK) {
             return -1;
         }
     }
@@ -135,7 +130,7 @@ ngx_http_profiling_cfi_intern_expr(ngx_http_profiling_cfi_parser_t *p,
         }
     }
 
-    if (i == NGX_HTTP_PROFILING_CFI_EXPRS) {
+    if (i == NGX_PROF_CFI_EXPRS) {
         return -1;
     }
 
@@ -148,12 +143,12 @@ ngx_http_profiling_cfi_intern_expr(ngx_http_profiling_cfi_parser_t *p,
 
 
 void
-ngx_http_profiling_cfi_emit(ngx_http_profiling_cfi_run_t *run)
+ngx_prof_cfi_emit(ngx_prof_cfi_run_t *run)
 {
-    uint32_t                          rule;
-    ngx_http_profiling_cfi_fde_t     *fde;
-    ngx_http_profiling_cfi_wide_t    *row;
-    ngx_http_profiling_cfi_parser_t  *p;
+    uint32_t                rule;
+    ngx_prof_cfi_fde_t     *fde;
+    ngx_prof_cfi_wide_t    *row;
+    ngx_prof_cfi_parser_t  *p;
 
     p = run->parser;
     fde = run->fde;
@@ -163,7 +158,7 @@ ngx_http_profiling_cfi_emit(ngx_http_profiling_cfi_run_t *run)
     }
 
     run->dirty = 0;
-    rule = ngx_http_profiling_cfi_intern(p, &run->rule);
+    rule = ngx_prof_cfi_intern(p, &run->rule);
 
     if (fde->nrows && p->rows[p->nrows - 1].rule == rule) {
         return;
@@ -180,8 +175,7 @@ ngx_http_profiling_cfi_emit(ngx_http_profiling_cfi_run_t *run)
 /* NGX_DONE: what follows is beyond the end of the function */
 
 static ngx_int_t
-ngx_http_profiling_cfi_advance(ngx_http_profiling_cfi_run_t *run,
-    uint64_t delta)
+ngx_prof_cfi_advance(ngx_prof_cfi_run_t *run, uint64_t delta)
 {
     if (run->fde == NULL) {
         return NGX_ERROR;
@@ -197,7 +191,7 @@ ngx_http_profiling_cfi_advance(ngx_http_profiling_cfi_run_t *run,
         return NGX_OK;
     }
 
-    ngx_http_profiling_cfi_emit(run);
+    ngx_prof_cfi_emit(run);
 
     if (delta >= run->fde->end - run->addr) {
         run->addr = run->fde->end;
@@ -211,14 +205,14 @@ ngx_http_profiling_cfi_advance(ngx_http_profiling_cfi_run_t *run,
 
 
 static ngx_int_t
-ngx_http_profiling_cfi_set_loc(ngx_http_profiling_cfi_run_t *run)
+ngx_prof_cfi_set_loc(ngx_prof_cfi_run_t *run)
 {
-    uint64_t                       loc;
-    ngx_http_profiling_cfi_src_t  *src;
+    uint64_t             loc;
+    ngx_prof_cfi_src_t  *src;
 
     src = run->parser->src;
-    loc = ngx_http_profiling_cfi_pointer(&run->in, run->cie->encoding,
-                                         src->data, src->addr, 0);
+    loc = ngx_prof_cfi_pointer(&run->in, run->cie->encoding,
+                               src->data, src->addr, 0);
 
     if (run->in.bad || run->fde == NULL || loc < src->start + run->addr) {
         return NGX_ERROR;
@@ -230,7 +224,7 @@ ngx_http_profiling_cfi_set_loc(ngx_http_profiling_cfi_run_t *run)
         return NGX_OK;
     }
 
-    ngx_http_profiling_cfi_emit(run);
+    ngx_prof_cfi_emit(run);
 
     run->addr = ngx_min(loc, run->fde->end);
 
@@ -241,23 +235,23 @@ ngx_http_profiling_cfi_set_loc(ngx_http_profiling_cfi_run_t *run)
 /* how the register of the caller is found from now on, if it is kept */
 
 static void
-ngx_http_profiling_cfi_set(ngx_http_profiling_cfi_run_t *run, uint64_t reg,
-    ngx_uint_t kind, int64_t arg)
+ngx_prof_cfi_set(ngx_prof_cfi_run_t *run, uint64_t reg, ngx_uint_t kind,
+    int64_t arg)
 {
     int32_t     how;
     ngx_uint_t  i;
 
     if (arg < -(1 << 28) || arg >= 1 << 28) {
-        kind = NGX_HTTP_PROFILING_CFI_BAD;
+        kind = NGX_PROF_CFI_BAD;
         arg = 0;
     }
 
-    how = ngx_http_profiling_cfi_how(kind, arg);
+    how = ngx_prof_cfi_how(kind, arg);
 
     if (reg == run->cie->ra) {
         run->rule.ra = how;
 
-    } else if (reg < NGX_HTTP_PROFILING_CFI_REGS && run->slots[reg]) {
+    } else if (reg < NGX_PROF_CFI_REGS && run->slots[reg]) {
         i = run->slots[reg] - 1;
 
         run->rule.saved[i] = how;
@@ -270,7 +264,7 @@ ngx_http_profiling_cfi_set(ngx_http_profiling_cfi_run_t *run, uint64_t reg,
 
     run->dirty = 1;
 
-    if (kind == NGX_HTTP_PROFILING_CFI_BAD) {
+    if (kind == NGX_PROF_CFI_BAD) {
         run->parser->stats.unsupported++;
     }
 }
@@ -279,8 +273,8 @@ ngx_http_profiling_cfi_set(ngx_http_profiling_cfi_run_t *run, uint64_t reg,
 /* an offset in units of the data alignment */
 
 static void
-ngx_http_profiling_cfi_set_offset(ngx_http_profiling_cfi_run_t *run,
-    uint64_t reg, ngx_uint_t kind, int64_t factored)
+ngx_prof_cfi_set_offset(ngx_prof_cfi_run_t *run, uint64_t reg, ngx_uint_t kind,
+    int64_t factored)
 {
     int64_t  off;
 
@@ -288,45 +282,41 @@ ngx_http_profiling_cfi_set_offset(ngx_http_profiling_cfi_run_t *run,
         off = INT64_MAX;
     }
 
-    ngx_http_profiling_cfi_set(run, reg, kind, off);
+    ngx_prof_cfi_set(run, reg, kind, off);
 }
 
 
 static void
-ngx_http_profiling_cfi_restore(ngx_http_profiling_cfi_run_t *run,
-    uint64_t reg)
+ngx_prof_cfi_restore(ngx_prof_cfi_run_t *run, uint64_t reg)
 {
-    int32_t                         how;
-    ngx_http_profiling_cfi_rule_t  *initial;
+    int32_t               how;
+    ngx_prof_cfi_rule_t  *initial;
 
     initial = &run->cie->initial;
 
     if (reg == run->cie->ra) {
         how = initial->ra;
 
-    } else if (reg < NGX_HTTP_PROFILING_CFI_REGS && run->slots[reg]) {
+    } else if (reg < NGX_PROF_CFI_REGS && run->slots[reg]) {
         how = initial->saved[run->slots[reg] - 1];
 
     } else {
         return;
     }
 
-    ngx_http_profiling_cfi_set(run, reg, ngx_http_profiling_cfi_kind(how),
-                               ngx_http_profiling_cfi_arg(how));
+    ngx_prof_cfi_set(run, reg, ngx_prof_cfi_kind(how), ngx_prof_cfi_arg(how));
 }
 
 
 static ngx_int_t
-ngx_http_profiling_cfi_set_cfa(ngx_http_profiling_cfi_run_t *run,
-    ngx_uint_t kind, uint64_t reg, int64_t off)
+ngx_prof_cfi_set_cfa(ngx_prof_cfi_run_t *run, ngx_uint_t kind, uint64_t reg,
+    int64_t off)
 {
     run->dirty = 1;
     run->rule.cfa_kind = (uint8_t) kind;
 
-    if (reg >= NGX_HTTP_PROFILING_CFI_REGS
-        || off != (int64_t) (int32_t) off)
-    {
-        run->rule.cfa_kind = NGX_HTTP_PROFILING_CFI_NONE;
+    if (reg >= NGX_PROF_CFI_REGS || off != (int64_t) (int32_t) off) {
+        run->rule.cfa_kind = NGX_PROF_CFI_NONE;
         run->parser->stats.unsupported++;
         reg = 0;
         off = 0;
@@ -342,31 +332,29 @@ ngx_http_profiling_cfi_set_cfa(ngx_http_profiling_cfi_run_t *run,
 /* DW_CFA_def_cfa_offset and _register change a CFA that must be of that kind */
 
 static ngx_int_t
-ngx_http_profiling_cfi_change_cfa(ngx_http_profiling_cfi_run_t *run,
-    uint64_t reg, int64_t off)
+ngx_prof_cfi_change_cfa(ngx_prof_cfi_run_t *run, uint64_t reg, int64_t off)
 {
-    if (run->rule.cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_EXPR) {
+    if (run->rule.cfa_kind == NGX_PROF_CFI_CFA_EXPR) {
         return NGX_ERROR;
     }
 
-    return ngx_http_profiling_cfi_set_cfa(run,
-                               NGX_HTTP_PROFILING_CFI_CFA_REG, reg, off);
+    return ngx_prof_cfi_set_cfa(run, NGX_PROF_CFI_CFA_REG, reg, off);
 }
 
 
 /* DW_CFA_def_cfa_expression, and the other three with a register */
 
 static ngx_int_t
-ngx_http_profiling_cfi_set_expr(ngx_http_profiling_cfi_run_t *run, u_char op)
+ngx_prof_cfi_set_expr(ngx_prof_cfi_run_t *run, u_char op)
 {
-    int32_t                           n;
-    uint64_t                          reg, len;
-    const u_char                     *expr;
-    ngx_http_profiling_cfi_reader_t  *in;
+    int32_t                 n;
+    uint64_t                reg, len;
+    const u_char           *expr;
+    ngx_prof_cfi_reader_t  *in;
 
     in = &run->in;
-    reg = (op == 0x0f) ? 0 : ngx_http_profiling_cfi_uleb(in);
-    len = ngx_http_profiling_cfi_uleb(in);
+    reg = (op == 0x0f) ? 0 : ngx_prof_cfi_uleb(in);
+    len = ngx_prof_cfi_uleb(in);
 
     if (len > (uint64_t) (in->end - in->pos)) {
         return NGX_ERROR;
@@ -378,22 +366,22 @@ ngx_http_profiling_cfi_set_expr(ngx_http_profiling_cfi_run_t *run, u_char op)
     /* of the registers that are not kept, expressions are not kept either */
 
     if (op != 0x0f && reg != run->cie->ra
-        && (reg >= NGX_HTTP_PROFILING_CFI_REGS || !run->slots[reg]))
+        && (reg >= NGX_PROF_CFI_REGS || !run->slots[reg]))
     {
         return NGX_OK;
     }
 
-    n = ngx_http_profiling_cfi_intern_expr(run->parser, expr, (size_t) len);
+    n = ngx_prof_cfi_intern_expr(run->parser, expr, (size_t) len);
 
     if (op == 0x0f) {
-        return ngx_http_profiling_cfi_set_cfa(run,
-                                         NGX_HTTP_PROFILING_CFI_CFA_EXPR,
+        return ngx_prof_cfi_set_cfa(run,
+                                         NGX_PROF_CFI_CFA_EXPR,
                                          (n < 0) ? ~(uint64_t) 0 : 0, n);
     }
 
-    ngx_http_profiling_cfi_set(run, reg,
-                           (op == 0x10) ? NGX_HTTP_PROFILING_CFI_EXPR
-                                        : NGX_HTTP_PROFILING_CFI_VAL_EXPR,
+    ngx_prof_cfi_set(run, reg,
+                           (op == 0x10) ? NGX_PROF_CFI_EXPR
+                                        : NGX_PROF_CFI_VAL_EXPR,
                            (n < 0) ? INT64_MAX : n);
 
     return NGX_OK;
@@ -401,7 +389,7 @@ ngx_http_profiling_cfi_set_expr(ngx_http_profiling_cfi_run_t *run, u_char op)
 
 
 ngx_int_t
-ngx_http_profiling_cfi_instruction(ngx_http_profiling_cfi_run_t *run)
+ngx_prof_cfi_instruction(ngx_prof_cfi_run_t *run)
 {
     u_char     op;
     uint64_t   v;
@@ -413,22 +401,20 @@ ngx_http_profiling_cfi_instruction(ngx_http_profiling_cfi_run_t *run)
     switch (op & 0xc0) {
 
     case 0x40:                                   /* advance_loc */
-        rc = ngx_http_profiling_cfi_advance(run, op & 0x3f);
+        rc = ngx_prof_cfi_advance(run, op & 0x3f);
         break;
 
     case 0x80:                                   /* offset */
-        v = ngx_http_profiling_cfi_uleb(&run->in);
-        ngx_http_profiling_cfi_set_offset(run, op & 0x3f,
-                                          NGX_HTTP_PROFILING_CFI_AT,
-                                          (int64_t) v);
+        v = ngx_prof_cfi_uleb(&run->in);
+        ngx_prof_cfi_set_offset(run, op & 0x3f, NGX_PROF_CFI_AT, (int64_t) v);
         break;
 
     case 0xc0:                                   /* restore */
-        ngx_http_profiling_cfi_restore(run, op & 0x3f);
+        ngx_prof_cfi_restore(run, op & 0x3f);
         break;
 
     default:
-        rc = ngx_http_profiling_cfi_extended(run, op);
+        rc = ngx_prof_cfi_extended(run, op);
     }
 
     return run->in.bad ? NGX_ERROR : rc;
@@ -436,12 +422,12 @@ ngx_http_profiling_cfi_instruction(ngx_http_profiling_cfi_run_t *run)
 
 
 static ngx_int_t
-ngx_http_profiling_cfi_extended(ngx_http_profiling_cfi_run_t *run, u_char op)
+ngx_prof_cfi_extended(ngx_prof_cfi_run_t *run, u_char op)
 {
-    int64_t                           off;
-    uint64_t                          reg;
-    ngx_http_profiling_cfi_rule_t    *rule;
-    ngx_http_profiling_cfi_reader_t  *in;
+    int64_t                 off;
+    uint64_t                reg;
+    ngx_prof_cfi_rule_t    *rule;
+    ngx_prof_cfi_reader_t  *in;
 
     in = &run->in;
     rule = &run->rule;
@@ -452,20 +438,19 @@ ngx_http_profiling_cfi_extended(ngx_http_profiling_cfi_run_t *run, u_char op)
         return NGX_OK;
 
     case 0x01:                                   /* set_loc */
-        return ngx_http_profiling_cfi_set_loc(run);
+        return ngx_prof_cfi_set_loc(run);
 
     case 0x02:                                   /* advance_loc1 */
     case 0x03:                                   /* advance_loc2 */
     case 0x04:                                   /* advance_loc4 */
-        return ngx_http_profiling_cfi_advance(run,
-                       ngx_http_profiling_cfi_uint(in, 1 << (op - 0x02)));
+        return ngx_prof_cfi_advance(run,
+                       ngx_prof_cfi_uint(in, 1 << (op - 0x02)));
 
     case 0x1d:                                   /* MIPS_advance_loc8 */
-        return ngx_http_profiling_cfi_advance(run,
-                                       ngx_http_profiling_cfi_uint(in, 8));
+        return ngx_prof_cfi_advance(run, ngx_prof_cfi_uint(in, 8));
 
     case 0x0a:                                   /* remember_state */
-        if (run->depth == NGX_HTTP_PROFILING_CFI_DEPTH) {
+        if (run->depth == NGX_PROF_CFI_DEPTH) {
             return NGX_ERROR;
         }
 
@@ -482,54 +467,52 @@ ngx_http_profiling_cfi_extended(ngx_http_profiling_cfi_run_t *run, u_char op)
         return NGX_OK;
 
     case 0x0c:                                   /* def_cfa */
-        reg = ngx_http_profiling_cfi_uleb(in);
-        off = (int64_t) ngx_http_profiling_cfi_uleb(in);
-        return ngx_http_profiling_cfi_set_cfa(run,
-                                  NGX_HTTP_PROFILING_CFI_CFA_REG, reg, off);
+        reg = ngx_prof_cfi_uleb(in);
+        off = (int64_t) ngx_prof_cfi_uleb(in);
+        return ngx_prof_cfi_set_cfa(run, NGX_PROF_CFI_CFA_REG, reg, off);
 
     case 0x12:                                   /* def_cfa_sf */
-        reg = ngx_http_profiling_cfi_uleb(in);
-        off = ngx_http_profiling_cfi_sleb(in);
+        reg = ngx_prof_cfi_uleb(in);
+        off = ngx_prof_cfi_sleb(in);
 
         if (__builtin_mul_overflow(off, run->cie->data_align, &off)) {
             off = INT64_MAX;
         }
 
-        return ngx_http_profiling_cfi_set_cfa(run,
-                                  NGX_HTTP_PROFILING_CFI_CFA_REG, reg, off);
+        return ngx_prof_cfi_set_cfa(run, NGX_PROF_CFI_CFA_REG, reg, off);
 
     case 0x0d:                                   /* def_cfa_register */
-        reg = ngx_http_profiling_cfi_uleb(in);
-        return ngx_http_profiling_cfi_change_cfa(run, reg, rule->cfa);
+        reg = ngx_prof_cfi_uleb(in);
+        return ngx_prof_cfi_change_cfa(run, reg, rule->cfa);
 
     case 0x0e:                                   /* def_cfa_offset */
-        off = (int64_t) ngx_http_profiling_cfi_uleb(in);
-        return ngx_http_profiling_cfi_change_cfa(run, rule->cfa_reg, off);
+        off = (int64_t) ngx_prof_cfi_uleb(in);
+        return ngx_prof_cfi_change_cfa(run, rule->cfa_reg, off);
 
     case 0x13:                                   /* def_cfa_offset_sf */
-        off = ngx_http_profiling_cfi_sleb(in);
+        off = ngx_prof_cfi_sleb(in);
 
         if (__builtin_mul_overflow(off, run->cie->data_align, &off)) {
             off = INT64_MAX;
         }
 
-        return ngx_http_profiling_cfi_change_cfa(run, rule->cfa_reg, off);
+        return ngx_prof_cfi_change_cfa(run, rule->cfa_reg, off);
 
     case 0x0f:                                   /* def_cfa_expression */
     case 0x10:                                   /* expression */
     case 0x16:                                   /* val_expression */
-        return ngx_http_profiling_cfi_set_expr(run, op);
+        return ngx_prof_cfi_set_expr(run, op);
 
     case 0x2d:                                   /* negate_ra_state */
-        return (run->parser->src->arch == NGX_HTTP_PROFILING_CFI_AARCH64)
+        return (run->parser->src->arch == NGX_PROF_CFI_AARCH64)
                ? NGX_OK : NGX_ERROR;
 
     case 0x2e:                                   /* GNU_args_size */
-        (void) ngx_http_profiling_cfi_uleb(in);
+        (void) ngx_prof_cfi_uleb(in);
         return NGX_OK;
 
     default:
-        return ngx_http_profiling_cfi_register(run, op);
+        return ngx_prof_cfi_register(run, op);
     }
 }
 
@@ -537,87 +520,86 @@ ngx_http_profiling_cfi_extended(ngx_http_profiling_cfi_run_t *run, u_char op)
 /* the instructions that begin with a register */
 
 static ngx_int_t
-ngx_http_profiling_cfi_register(ngx_http_profiling_cfi_run_t *run, u_char op)
+ngx_prof_cfi_register(ngx_prof_cfi_run_t *run, u_char op)
 {
     int64_t   v;
     uint64_t  reg;
 
-    reg = ngx_http_profiling_cfi_uleb(&run->in);
+    reg = ngx_prof_cfi_uleb(&run->in);
 
     switch (op) {
 
     case 0x06:                                   /* restore_extended */
-        ngx_http_profiling_cfi_restore(run, reg);
+        ngx_prof_cfi_restore(run, reg);
         return NGX_OK;
 
     case 0x07:                                   /* undefined */
-        ngx_http_profiling_cfi_set(run, reg, NGX_HTTP_PROFILING_CFI_UNDEF, 0);
+        ngx_prof_cfi_set(run, reg, NGX_PROF_CFI_UNDEF, 0);
         return NGX_OK;
 
     case 0x08:                                   /* same_value */
-        ngx_http_profiling_cfi_set(run, reg, NGX_HTTP_PROFILING_CFI_SAME, 0);
+        ngx_prof_cfi_set(run, reg, NGX_PROF_CFI_SAME, 0);
         return NGX_OK;
 
     case 0x09:                                   /* register */
-        v = (int64_t) ngx_http_profiling_cfi_uleb(&run->in);
-        ngx_http_profiling_cfi_set(run, reg, NGX_HTTP_PROFILING_CFI_REG,
-                   (v < 0 || v >= NGX_HTTP_PROFILING_CFI_REGS) ? INT64_MAX : v);
+        v = (int64_t) ngx_prof_cfi_uleb(&run->in);
+        ngx_prof_cfi_set(run, reg, NGX_PROF_CFI_REG,
+                   (v < 0 || v >= NGX_PROF_CFI_REGS) ? INT64_MAX : v);
         return NGX_OK;
 
     case 0x05:                                   /* offset_extended */
     case 0x14:                                   /* val_offset */
-        v = (int64_t) ngx_http_profiling_cfi_uleb(&run->in);
+        v = (int64_t) ngx_prof_cfi_uleb(&run->in);
         break;
 
     case 0x11:                                   /* offset_extended_sf */
     case 0x15:                                   /* val_offset_sf */
-        v = ngx_http_profiling_cfi_sleb(&run->in);
+        v = ngx_prof_cfi_sleb(&run->in);
         break;
 
     case 0x2f:                       /* GNU_negative_offset_extended */
-        v = (int64_t) (0 - ngx_http_profiling_cfi_uleb(&run->in));
+        v = (int64_t) (0 - ngx_prof_cfi_uleb(&run->in));
         break;
 
     default:
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_cfi_set_offset(run, reg,
+    ngx_prof_cfi_set_offset(run, reg,
                                (op == 0x14 || op == 0x15)
-                               ? NGX_HTTP_PROFILING_CFI_VAL
-                               : NGX_HTTP_PROFILING_CFI_AT, v);
+                               ? NGX_PROF_CFI_VAL
+                               : NGX_PROF_CFI_AT, v);
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_http_profiling_cfi_operand(const u_char **p, const u_char *end,
-    int64_t *operand)
+ngx_prof_cfi_operand(const u_char **p, const u_char *end, int64_t *operand)
 {
-    u_char                           op;
-    ngx_http_profiling_cfi_reader_t  in;
+    u_char                 op;
+    ngx_prof_cfi_reader_t  in;
 
     in.pos = *p;
     in.end = end;
     in.bad = 0;
 
-    op = (u_char) ngx_http_profiling_cfi_uint(&in, 1);
+    op = (u_char) ngx_prof_cfi_uint(&in, 1);
     *operand = 0;
 
     if (op >= 0x08 && op <= 0x0f) {              /* const1u .. const8s */
         *operand = (op & 1)
-            ? ngx_http_profiling_cfi_int(&in, 1 << ((op - 8) / 2))
-            : (int64_t) ngx_http_profiling_cfi_uint(&in, 1 << ((op - 8) / 2));
+            ? ngx_prof_cfi_int(&in, 1 << ((op - 8) / 2))
+            : (int64_t) ngx_prof_cfi_uint(&in, 1 << ((op - 8) / 2));
 
     } else if (op == 0x10 || op == 0x23) {       /* constu, plus_uconst */
-        *operand = (int64_t) ngx_http_profiling_cfi_uleb(&in);
+        *operand = (int64_t) ngx_prof_cfi_uleb(&in);
 
     } else if (op == 0x11) {                     /* consts */
-        *operand = ngx_http_profiling_cfi_sleb(&in);
+        *operand = ngx_prof_cfi_sleb(&in);
 
     } else if (op >= 0x70 && op <= 0x8f) {       /* breg0 .. breg31 */
-        *operand = ngx_http_profiling_cfi_sleb(&in);
+        *operand = ngx_prof_cfi_sleb(&in);
 
     } else if (op >= 0x30 && op <= 0x4f) {       /* lit0 .. lit31 */
         *operand = op - 0x30;

@@ -14,23 +14,22 @@
 
 
 /* no supported page is larger */
-#define NGX_HTTP_PROFILING_CFI_PAGE  65536
+#define NGX_PROF_CFI_PAGE  65536
 
 
 /* the table while its rows are put into it */
 
 typedef struct {
-    ngx_http_profiling_cfi_row_t    *rows;
-    uint32_t                        *index;
-    uint32_t                         nrows;
-    uint32_t                         bucket;
-    uint32_t                         rule;   /* of the last row */
-} ngx_http_profiling_cfi_out_t;
+    ngx_prof_cfi_row_t    *rows;
+    uint32_t              *index;
+    uint32_t               nrows;
+    uint32_t               bucket;
+    uint32_t               rule;             /* of the last row */
+} ngx_prof_cfi_out_t;
 
 
 static ngx_inline ngx_uint_t
-ngx_http_profiling_cfi_after(ngx_http_profiling_cfi_fde_t *a,
-    ngx_http_profiling_cfi_fde_t *b)
+ngx_prof_cfi_after(ngx_prof_cfi_fde_t *a, ngx_prof_cfi_fde_t *b)
 {
     /* rows are numbered in the order of the data, so this is stable */
 
@@ -39,11 +38,10 @@ ngx_http_profiling_cfi_after(ngx_http_profiling_cfi_fde_t *a,
 
 
 static void
-ngx_http_profiling_cfi_sift(ngx_http_profiling_cfi_fde_t *fdes, uint32_t i,
-    uint32_t n)
+ngx_prof_cfi_sift(ngx_prof_cfi_fde_t *fdes, uint32_t i, uint32_t n)
 {
-    uint32_t                      child;
-    ngx_http_profiling_cfi_fde_t  fde;
+    uint32_t            child;
+    ngx_prof_cfi_fde_t  fde;
 
     fde = fdes[i];
 
@@ -55,12 +53,12 @@ ngx_http_profiling_cfi_sift(ngx_http_profiling_cfi_fde_t *fdes, uint32_t i,
         }
 
         if (child + 1 < n
-            && ngx_http_profiling_cfi_after(&fdes[child + 1], &fdes[child]))
+            && ngx_prof_cfi_after(&fdes[child + 1], &fdes[child]))
         {
             child++;
         }
 
-        if (!ngx_http_profiling_cfi_after(&fdes[child], &fde)) {
+        if (!ngx_prof_cfi_after(&fdes[child], &fde)) {
             break;
         }
 
@@ -78,13 +76,13 @@ ngx_http_profiling_cfi_sift(ngx_http_profiling_cfi_fde_t *fdes, uint32_t i,
  */
 
 static void
-ngx_http_profiling_cfi_sort(ngx_http_profiling_cfi_fde_t *fdes, uint32_t n)
+ngx_prof_cfi_sort(ngx_prof_cfi_fde_t *fdes, uint32_t n)
 {
-    uint32_t                      i;
-    ngx_http_profiling_cfi_fde_t  fde;
+    uint32_t            i;
+    ngx_prof_cfi_fde_t  fde;
 
     for (i = 1; i < n; i++) {
-        if (ngx_http_profiling_cfi_after(&fdes[i - 1], &fdes[i])) {
+        if (ngx_prof_cfi_after(&fdes[i - 1], &fdes[i])) {
             break;
         }
     }
@@ -94,27 +92,26 @@ ngx_http_profiling_cfi_sort(ngx_http_profiling_cfi_fde_t *fdes, uint32_t n)
     }
 
     for (i = n / 2; i-- > 0; /* void */) {
-        ngx_http_profiling_cfi_sift(fdes, i, n);
+        ngx_prof_cfi_sift(fdes, i, n);
     }
 
     for (i = n - 1; i > 0; i--) {
         fde = fdes[0];
         fdes[0] = fdes[i];
         fdes[i] = fde;
-        ngx_http_profiling_cfi_sift(fdes, 0, i);
+        ngx_prof_cfi_sift(fdes, 0, i);
     }
 }
 
 
 static void
-ngx_http_profiling_cfi_put(ngx_http_profiling_cfi_out_t *out, uint32_t addr,
-    uint32_t rule)
+ngx_prof_cfi_put(ngx_prof_cfi_out_t *out, uint32_t addr, uint32_t rule)
 {
     if (rule == out->rule) {
         return;
     }
 
-    while (out->bucket <= addr >> NGX_HTTP_PROFILING_CFI_BUCKET) {
+    while (out->bucket <= addr >> NGX_PROF_CFI_BUCKET) {
         out->index[out->bucket++] = out->nrows;
     }
 
@@ -131,12 +128,12 @@ ngx_http_profiling_cfi_put(ngx_http_profiling_cfi_out_t *out, uint32_t addr,
  */
 
 static void
-ngx_http_profiling_cfi_merge(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_out_t *out, uint32_t len)
+ngx_prof_cfi_merge(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_out_t *out,
+    uint32_t len)
 {
-    uint32_t                        i, n, end;
-    ngx_http_profiling_cfi_fde_t   *fde;
-    ngx_http_profiling_cfi_wide_t  *row;
+    uint32_t              i, n, end;
+    ngx_prof_cfi_fde_t   *fde;
+    ngx_prof_cfi_wide_t  *row;
 
     end = 0;
 
@@ -151,7 +148,7 @@ ngx_http_profiling_cfi_merge(ngx_http_profiling_cfi_parser_t *p,
             }
 
         } else if (fde->start > end) {
-            ngx_http_profiling_cfi_put(out, end, 0);
+            ngx_prof_cfi_put(out, end, 0);
         }
 
         row = &p->rows[fde->row];
@@ -161,34 +158,32 @@ ngx_http_profiling_cfi_merge(ngx_http_profiling_cfi_parser_t *p,
                 continue;
             }
 
-            ngx_http_profiling_cfi_put(out, ngx_max(row[n].addr, end),
-                                       row[n].rule);
+            ngx_prof_cfi_put(out, ngx_max(row[n].addr, end), row[n].rule);
         }
 
         end = fde->end;
     }
 
     if (end < len) {
-        ngx_http_profiling_cfi_put(out, end, 0);
+        ngx_prof_cfi_put(out, end, 0);
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_cfi_finish(ngx_http_profiling_cfi_parser_t *p,
-    ngx_http_profiling_cfi_t **table)
+ngx_prof_cfi_finish(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_t **table)
 {
-    size_t                         code, expr, rules, index, rows, size, used;
-    u_char                        *base;
-    uint32_t                       len, nbuckets;
-    ngx_http_profiling_cfi_t      *cfi;
-    ngx_http_profiling_cfi_out_t   out;
+    size_t              code, expr, rules, index, rows, size, used;
+    u_char             *base;
+    uint32_t            len, nbuckets;
+    ngx_prof_cfi_t     *cfi;
+    ngx_prof_cfi_out_t  out;
 
     len = (uint32_t) (p->src->end - p->src->start);
-    nbuckets = ((len - 1) >> NGX_HTTP_PROFILING_CFI_BUCKET) + 1;
+    nbuckets = ((len - 1) >> NGX_PROF_CFI_BUCKET) + 1;
 
-    rules = ngx_align(sizeof(ngx_http_profiling_cfi_t), 64);
-    index = rules + p->nrules * sizeof(ngx_http_profiling_cfi_rule_t);
+    rules = ngx_align(sizeof(ngx_prof_cfi_t), 64);
+    index = rules + p->nrules * sizeof(ngx_prof_cfi_rule_t);
     expr = index + (nbuckets + 1) * sizeof(uint32_t);
     code = expr + (p->nexprs + 1) * sizeof(uint32_t);
     rows = ngx_align(code + p->expr[p->nexprs], 64);
@@ -196,8 +191,8 @@ ngx_http_profiling_cfi_finish(ngx_http_profiling_cfi_parser_t *p,
     /* each FDE may be followed by a row that ends it */
 
     size = rows + (p->nrows + p->nfdes + 1)
-                  * sizeof(ngx_http_profiling_cfi_row_t);
-    size = ngx_align(size, NGX_HTTP_PROFILING_CFI_PAGE);
+                  * sizeof(ngx_prof_cfi_row_t);
+    size = ngx_align(size, NGX_PROF_CFI_PAGE);
 
     base = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS,
                 -1, 0);
@@ -207,24 +202,24 @@ ngx_http_profiling_cfi_finish(ngx_http_profiling_cfi_parser_t *p,
     }
 
     ngx_memzero(&out, sizeof(out));
-    out.rows = (ngx_http_profiling_cfi_row_t *) (base + rows);
+    out.rows = (ngx_prof_cfi_row_t *) (base + rows);
     out.index = (uint32_t *) (base + index);
 
-    ngx_http_profiling_cfi_sort(p->fdes, p->nfdes);
-    ngx_http_profiling_cfi_merge(p, &out, len);
+    ngx_prof_cfi_sort(p->fdes, p->nfdes);
+    ngx_prof_cfi_merge(p, &out, len);
 
     while (out.bucket <= nbuckets) {
         out.index[out.bucket++] = out.nrows;
     }
 
     ngx_memcpy(base + rules, p->rules,
-               p->nrules * sizeof(ngx_http_profiling_cfi_rule_t));
+               p->nrules * sizeof(ngx_prof_cfi_rule_t));
     ngx_memcpy(base + expr, p->expr, (p->nexprs + 1) * sizeof(uint32_t));
     ngx_memcpy(base + code, p->code, p->expr[p->nexprs]);
 
     p->stats.rows = out.nrows;
 
-    cfi = (ngx_http_profiling_cfi_t *) base;
+    cfi = (ngx_prof_cfi_t *) base;
 
     cfi->start = p->src->start;
     cfi->len = len;
@@ -235,13 +230,13 @@ ngx_http_profiling_cfi_finish(ngx_http_profiling_cfi_parser_t *p,
     cfi->nbuckets = nbuckets;
     cfi->index = out.index;
     cfi->rows = out.rows;
-    cfi->rules = (ngx_http_profiling_cfi_rule_t *) (base + rules);
+    cfi->rules = (ngx_prof_cfi_rule_t *) (base + rules);
     cfi->expr = (uint32_t *) (base + expr);
     cfi->code = base + code;
     cfi->stats = p->stats;
 
-    used = rows + out.nrows * sizeof(ngx_http_profiling_cfi_row_t);
-    used = ngx_align(used, NGX_HTTP_PROFILING_CFI_PAGE);
+    used = rows + out.nrows * sizeof(ngx_prof_cfi_row_t);
+    used = ngx_align(used, NGX_PROF_CFI_PAGE);
 
     cfi->size = used;
 

@@ -9,51 +9,48 @@
 #include "ngx_prof_unwind.h"
 
 
-#define NGX_HTTP_PROFILING_FRAME_BITS    40
-#define NGX_HTTP_PROFILING_FRAME_OFFSET                                       \
-    (((uint64_t) 1 << NGX_HTTP_PROFILING_FRAME_BITS) - 1)
+#define NGX_PROF_FRAME_BITS    40
+#define NGX_PROF_FRAME_OFFSET                                                 \
+    (((uint64_t) 1 << NGX_PROF_FRAME_BITS) - 1)
 
-#define ngx_http_profiling_frame_id(identity)                                 \
-    ((uint64_t) (identity) << NGX_HTTP_PROFILING_FRAME_BITS)
+#define ngx_prof_frame_id(identity)                                           \
+    ((uint64_t) (identity) << NGX_PROF_FRAME_BITS)
 
 
-static const ngx_http_profiling_object_t *ngx_http_profiling_frame_object(
-    const ngx_http_profiling_objects_t *objects, uint64_t frame);
-static const char *ngx_http_profiling_frame_file(
-    const ngx_http_profiling_object_t *object);
-static ngx_uint_t ngx_http_profiling_frame_symbol(uint64_t address,
-    char *name);
+static const ngx_prof_object_t *ngx_prof_frame_object(
+    const ngx_prof_objects_t *objects, uint64_t frame);
+static const char *ngx_prof_frame_file(const ngx_prof_object_t *object);
+static ngx_uint_t ngx_prof_frame_symbol(uint64_t address, char *name);
 
 
 ngx_uint_t
-ngx_http_profiling_frame_pack(uint64_t *frames, ngx_uint_t max,
-    const uint64_t *pcs, ngx_uint_t n)
+ngx_prof_frame_pack(uint64_t *frames, ngx_uint_t max, const uint64_t *pcs,
+    ngx_uint_t n)
 {
-    ngx_uint_t                           i;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    ngx_uint_t                 i;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
     n = ngx_min(n, max);
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; i < n; i++) {
 
-        if (pcs[i] <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+        if (pcs[i] <= NGX_PROF_FRAME_RESERVED) {
             frames[i] = pcs[i];
             continue;
         }
 
-        object = objects ? ngx_http_profiling_objects_find(objects,
-                                                           pcs[i] - 1)
+        object = objects ? ngx_prof_objects_find(objects, pcs[i] - 1)
                          : NULL;
 
-        frames[i] = object ? ngx_http_profiling_frame_id(object->identity)
+        frames[i] = object ? ngx_prof_frame_id(object->identity)
                              | ((pcs[i] - 1 - object->base)
-                                & NGX_HTTP_PROFILING_FRAME_OFFSET)
+                                & NGX_PROF_FRAME_OFFSET)
                            : 0;
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return n;
 }
@@ -61,25 +58,24 @@ ngx_http_profiling_frame_pack(uint64_t *frames, ngx_uint_t max,
 
 /* a few objects have each some segments: the text they are in counts */
 
-static const ngx_http_profiling_object_t *
-ngx_http_profiling_frame_object(const ngx_http_profiling_objects_t *objects,
-    uint64_t frame)
+static const ngx_prof_object_t *
+ngx_prof_frame_object(const ngx_prof_objects_t *objects, uint64_t frame)
 {
-    uint64_t                            pc;
-    ngx_uint_t                          i;
-    const ngx_http_profiling_object_t  *object;
+    uint64_t                  pc;
+    ngx_uint_t                i;
+    const ngx_prof_object_t  *object;
 
     for (i = 0; i < objects->n; i++) {
         object = &objects->object[i];
 
-        if (((ngx_http_profiling_frame_id(object->identity) ^ frame)
-             >> NGX_HTTP_PROFILING_FRAME_BITS)
+        if (((ngx_prof_frame_id(object->identity) ^ frame)
+             >> NGX_PROF_FRAME_BITS)
             != 0)
         {
             continue;
         }
 
-        pc = object->base + (frame & NGX_HTTP_PROFILING_FRAME_OFFSET);
+        pc = object->base + (frame & NGX_PROF_FRAME_OFFSET);
 
         if (pc >= object->start && pc < object->end) {
             return object;
@@ -91,29 +87,29 @@ ngx_http_profiling_frame_object(const ngx_http_profiling_objects_t *objects,
 
 
 uint64_t
-ngx_http_profiling_frame_address(uint64_t frame)
+ngx_prof_frame_address(uint64_t frame)
 {
-    uint64_t                             pc;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    uint64_t                   pc;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
-    if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
+    if (frame <= NGX_PROF_FRAME_RESERVED) {
         return 0;
     }
 
-    objects = ngx_http_profiling_objects_acquire();
-    object = objects ? ngx_http_profiling_frame_object(objects, frame) : NULL;
+    objects = ngx_prof_objects_acquire();
+    object = objects ? ngx_prof_frame_object(objects, frame) : NULL;
 
-    pc = object ? object->base + (frame & NGX_HTTP_PROFILING_FRAME_OFFSET) : 0;
+    pc = object ? object->base + (frame & NGX_PROF_FRAME_OFFSET) : 0;
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return pc;
 }
 
 
 static const char *
-ngx_http_profiling_frame_file(const ngx_http_profiling_object_t *object)
+ngx_prof_frame_file(const ngx_prof_object_t *object)
 {
     const char  *slash;
 
@@ -132,13 +128,13 @@ ngx_http_profiling_frame_file(const ngx_http_profiling_object_t *object)
 
 
 ngx_int_t
-ngx_http_profiling_frame_cause(const uint64_t *frames, ngx_uint_t n)
+ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
 {
-    const char                          *file;
-    ngx_int_t                            rc;
-    ngx_uint_t                           i, j;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    const char                *file;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i, j;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
     static const char *const  system[] = {
         "libc.", "libc-", "libpthread", "ld-linux", "ld-2", "libm.",
@@ -146,17 +142,17 @@ ngx_http_profiling_frame_cause(const uint64_t *frames, ngx_uint_t n)
     };
 
     rc = NGX_ERROR;
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; objects && rc == NGX_ERROR && i < n; i++) {
-        object = (frames[i] > NGX_HTTP_PROFILING_FRAME_RESERVED)
-                 ? ngx_http_profiling_frame_object(objects, frames[i]) : NULL;
+        object = (frames[i] > NGX_PROF_FRAME_RESERVED)
+                 ? ngx_prof_frame_object(objects, frames[i]) : NULL;
 
         if (object == NULL) {
             continue;
         }
 
-        file = ngx_http_profiling_frame_file(object);
+        file = ngx_prof_frame_file(object);
 
         for (j = 0; system[j]; j++) {
 
@@ -170,71 +166,71 @@ ngx_http_profiling_frame_cause(const uint64_t *frames, ngx_uint_t n)
         }
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return rc;
 }
 
 
 size_t
-ngx_http_profiling_frame_name(uint64_t frame, char *name)
+ngx_prof_frame_name(uint64_t frame, char *name)
 {
-    uint64_t                             pc;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    uint64_t                   pc;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
-    if (frame <= NGX_HTTP_PROFILING_FRAME_RESERVED) {
-        (void) snprintf(name, NGX_HTTP_PROFILING_NAME_LEN, "%s",
-                        frame == NGX_HTTP_PROFILING_FRAME_JIT ? "[jit]"
-                        : frame == NGX_HTTP_PROFILING_FRAME_TRUNCATED
+    if (frame <= NGX_PROF_FRAME_RESERVED) {
+        (void) snprintf(name, NGX_PROF_NAME_LEN, "%s",
+                        frame == NGX_PROF_FRAME_JIT ? "[jit]"
+                        : frame == NGX_PROF_FRAME_TRUNCATED
                         ? "[truncated]"
-                        : frame == NGX_HTTP_PROFILING_FRAME_BROKEN
+                        : frame == NGX_PROF_FRAME_BROKEN
                         ? "[broken]" : "[unknown]");
         return ngx_strlen(name);
     }
 
-    objects = ngx_http_profiling_objects_acquire();
-    object = objects ? ngx_http_profiling_frame_object(objects, frame) : NULL;
+    objects = ngx_prof_objects_acquire();
+    object = objects ? ngx_prof_frame_object(objects, frame) : NULL;
 
     if (object == NULL) {
-        (void) snprintf(name, NGX_HTTP_PROFILING_NAME_LEN, "[unknown]");
+        (void) snprintf(name, NGX_PROF_NAME_LEN, "[unknown]");
 
     } else {
-        pc = object->base + (frame & NGX_HTTP_PROFILING_FRAME_OFFSET);
+        pc = object->base + (frame & NGX_PROF_FRAME_OFFSET);
 
-        if (!ngx_http_profiling_frame_symbol(pc, name)) {
-            (void) snprintf(name, NGX_HTTP_PROFILING_NAME_LEN, "%s+0x%llx",
-                            ngx_http_profiling_frame_file(object),
+        if (!ngx_prof_frame_symbol(pc, name)) {
+            (void) snprintf(name, NGX_PROF_NAME_LEN, "%s+0x%llx",
+                            ngx_prof_frame_file(object),
                             (unsigned long long)
-                                (frame & NGX_HTTP_PROFILING_FRAME_OFFSET));
+                                (frame & NGX_PROF_FRAME_OFFSET));
         }
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return ngx_strlen(name);
 }
 
 
 ngx_uint_t
-ngx_http_profiling_frame_exported(uint64_t frame, char *name)
+ngx_prof_frame_exported(uint64_t frame, char *name)
 {
     uint64_t  pc;
 
-    pc = ngx_http_profiling_frame_address(frame);
+    pc = ngx_prof_frame_address(frame);
 
-    return pc && ngx_http_profiling_frame_symbol(pc, name);
+    return pc && ngx_prof_frame_symbol(pc, name);
 }
 
 
 /* a static function must not get the name of the one before it */
 
 static ngx_uint_t
-ngx_http_profiling_frame_symbol(uint64_t address, char *name)
+ngx_prof_frame_symbol(uint64_t address, char *name)
 {
     Dl_info  info;
 
-#if (NGX_HTTP_PROFILING_HAVE_DLADDR1)
+#if (NGX_PROF_HAVE_DLADDR1)
 
     void             *extra;
     const ElfW(Sym)  *sym;
@@ -266,23 +262,23 @@ ngx_http_profiling_frame_symbol(uint64_t address, char *name)
 
 #endif
 
-    (void) snprintf(name, NGX_HTTP_PROFILING_NAME_LEN, "%s", info.dli_sname);
+    (void) snprintf(name, NGX_PROF_NAME_LEN, "%s", info.dli_sname);
 
     return 1;
 }
 
 
 uint64_t
-ngx_http_profiling_frame_image(void)
+ngx_prof_frame_image(void)
 {
-    uint64_t                             hash;
-    ngx_uint_t                           i;
-    const ngx_http_profiling_objects_t  *objects;
+    uint64_t                   hash;
+    ngx_uint_t                 i;
+    const ngx_prof_objects_t  *objects;
 
     /* FNV-1a over words, http://www.isthe.com/chongo/tech/comp/fnv/ */
 
     hash = 0xcbf29ce484222325ULL;
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; objects && i < objects->n; i++) {
 
@@ -292,7 +288,7 @@ ngx_http_profiling_frame_image(void)
         hash = (hash ^ objects->object[i].start) * 0x100000001b3ULL;
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return hash | 1;
 }

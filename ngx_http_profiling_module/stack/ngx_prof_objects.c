@@ -19,81 +19,81 @@
 #include "ngx_prof_elf.h"
 
 
-#define NGX_HTTP_PROFILING_OBJECTS_PATHS    (256 * 1024)
-#define NGX_HTTP_PROFILING_OBJECTS_RETIRED  64
+#define NGX_PROF_OBJECTS_PATHS    (256 * 1024)
+#define NGX_PROF_OBJECTS_RETIRED  64
 
 
 /* a list while it is made; lives in one mapping, pages come when written */
 
 typedef struct {
-    ngx_http_profiling_objects_t     list;
-    ngx_http_profiling_range_t        text[NGX_HTTP_PROFILING_OBJECTS_MAX];
-    ngx_http_profiling_object_t      object[NGX_HTTP_PROFILING_OBJECTS_MAX];
-    char                             paths[NGX_HTTP_PROFILING_OBJECTS_PATHS];
-} ngx_http_profiling_objects_map_t;
+    ngx_prof_objects_t     list;
+    ngx_prof_range_t        text[NGX_PROF_OBJECTS_MAX];
+    ngx_prof_object_t      object[NGX_PROF_OBJECTS_MAX];
+    char                   paths[NGX_PROF_OBJECTS_PATHS];
+} ngx_prof_objects_map_t;
 
 
 typedef struct {
-    ngx_http_profiling_objects_t      *old;
-    ngx_http_profiling_objects_map_t  *map;
-    char                              *path;     /* free part of map->paths */
-    uintptr_t                          vdso;
-    ngx_uint_t                         calls;
-    ngx_int_t                          rc;
-} ngx_http_profiling_objects_ctx_t;
+    ngx_prof_objects_t      *old;
+    ngx_prof_objects_map_t  *map;
+    char                    *path;               /* free part of map->paths */
+    uintptr_t                vdso;
+    ngx_uint_t               calls;
+    ngx_int_t                rc;
+} ngx_prof_objects_ctx_t;
 
 
-static int ngx_http_profiling_objects_callback(struct dl_phdr_info *info,
-    size_t size, void *data);
-static void ngx_http_profiling_objects_segment(
-    ngx_http_profiling_objects_ctx_t *ctx, struct dl_phdr_info *info,
-    const ElfW(Phdr) *phdr, ngx_http_profiling_object_t *found);
-static void ngx_http_profiling_objects_reap(void);
+static int ngx_prof_objects_callback(struct dl_phdr_info *info, size_t size,
+    void *data);
+static void ngx_prof_objects_segment(ngx_prof_objects_ctx_t *ctx,
+    struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
+    ngx_prof_object_t *found);
+static void ngx_prof_objects_reap(void);
 
 
-static ngx_http_profiling_objects_t  *ngx_http_profiling_objects;
-static ngx_uint_t                     ngx_http_profiling_objects_walks;
-static uint32_t                       ngx_http_profiling_objects_generation;
-static ngx_uint_t                     ngx_http_profiling_objects_fork;
+static ngx_prof_objects_t  *ngx_prof_objects;
+static ngx_uint_t           ngx_prof_objects_walks;
+static uint32_t             ngx_prof_objects_generation;
+static ngx_uint_t           ngx_prof_objects_fork;
 
-static ngx_http_profiling_objects_t
-    *ngx_http_profiling_objects_old[NGX_HTTP_PROFILING_OBJECTS_RETIRED];
-static ngx_uint_t                     ngx_http_profiling_objects_nold;
+static ngx_prof_objects_t
+    *ngx_prof_objects_old[NGX_PROF_OBJECTS_RETIRED];
+static ngx_uint_t                     ngx_prof_objects_nold;
 
 
 ngx_int_t
-ngx_http_profiling_objects_refresh(void)
+ngx_prof_objects_refresh(void)
 {
-    ngx_http_profiling_objects_t      *list;
-    ngx_http_profiling_objects_ctx_t   ctx;
+    ngx_prof_objects_t     *list;
+    ngx_prof_objects_ctx_t  ctx;
 
     ngx_memzero(&ctx, sizeof(ctx));
 
     ctx.rc = NGX_OK;
-    ctx.old = ngx_http_profiling_objects;
+    ctx.old = ngx_prof_objects;
     ctx.vdso = (uintptr_t) getauxval(AT_SYSINFO_EHDR);
 
-    ngx_http_profiling_objects_reap();
+    ngx_prof_objects_reap();
 
     /* the loader's lock is held meanwhile: nothing can be unmapped */
 
-    (void) dl_iterate_phdr(ngx_http_profiling_objects_callback, &ctx);
+    (void) dl_iterate_phdr(ngx_prof_objects_callback, &ctx);
 
     if (ctx.map == NULL) {
         return (ctx.rc == NGX_OK) ? NGX_ERROR : ctx.rc;
     }
 
     list = &ctx.map->list;
-    list->generation = ++ngx_http_profiling_objects_generation;
+    list->generation = ++ngx_prof_objects_generation;
 
     (void) mprotect(ctx.map, list->size, PROT_READ);
 
-    __atomic_store_n(&ngx_http_profiling_objects, list, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&ngx_prof_objects, list, __ATOMIC_SEQ_CST);
 
     if (ctx.old) {
-        ngx_http_profiling_objects_old[ngx_http_profiling_objects_nold++] =
+        ngx_prof_objects_old[ngx_prof_objects_nold++] =
                                                                      ctx.old;
-        ngx_http_profiling_objects_reap();
+        ngx_prof_objects_reap();
     }
 
     return NGX_OK;
@@ -101,15 +101,14 @@ ngx_http_profiling_objects_refresh(void)
 
 
 void
-ngx_http_profiling_objects_forked(void)
+ngx_prof_objects_forked(void)
 {
-    ngx_http_profiling_objects_fork = 1;
+    ngx_prof_objects_fork = 1;
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_objects_has(ngx_http_profiling_objects_t *list,
-    const ngx_http_profiling_cfi_t *cfi)
+ngx_prof_objects_has(ngx_prof_objects_t *list, const ngx_prof_cfi_t *cfi)
 {
     ngx_uint_t  i;
 
@@ -129,19 +128,18 @@ ngx_http_profiling_objects_has(ngx_http_profiling_objects_t *list,
  */
 
 static void
-ngx_http_profiling_objects_free(ngx_http_profiling_objects_t *list,
-    ngx_http_profiling_objects_t *successor)
+ngx_prof_objects_free(ngx_prof_objects_t *list, ngx_prof_objects_t *successor)
 {
-    ngx_uint_t                       i;
-    const ngx_http_profiling_cfi_t  *cfi;
+    ngx_uint_t             i;
+    const ngx_prof_cfi_t  *cfi;
 
     for (i = 0; i < list->n; i++) {
         cfi = list->object[i].cfi;
 
         if (cfi && (successor == NULL
-                    || !ngx_http_profiling_objects_has(successor, cfi)))
+                    || !ngx_prof_objects_has(successor, cfi)))
         {
-            ngx_http_profiling_cfi_free((ngx_http_profiling_cfi_t *) cfi);
+            ngx_prof_cfi_free((ngx_prof_cfi_t *) cfi);
         }
     }
 
@@ -150,46 +148,45 @@ ngx_http_profiling_objects_free(ngx_http_profiling_objects_t *list,
 
 
 static void
-ngx_http_profiling_objects_reap(void)
+ngx_prof_objects_reap(void)
 {
-    ngx_uint_t                     i, n;
-    ngx_http_profiling_objects_t  *successor;
+    ngx_uint_t           i, n;
+    ngx_prof_objects_t  *successor;
 
     /*
      * the pointer was swapped before, so a walk that is not counted yet will
      * take the new list
      */
 
-    if (__atomic_load_n(&ngx_http_profiling_objects_walks, __ATOMIC_SEQ_CST)) {
+    if (__atomic_load_n(&ngx_prof_objects_walks, __ATOMIC_SEQ_CST)) {
         return;
     }
 
-    n = ngx_http_profiling_objects_nold;
-    ngx_http_profiling_objects_nold = 0;
+    n = ngx_prof_objects_nold;
+    ngx_prof_objects_nold = 0;
 
     for (i = 0; i < n; i++) {
-        successor = (i + 1 < n) ? ngx_http_profiling_objects_old[i + 1]
-                                : ngx_http_profiling_objects;
+        successor = (i + 1 < n) ? ngx_prof_objects_old[i + 1]
+                                : ngx_prof_objects;
 
-        ngx_http_profiling_objects_free(ngx_http_profiling_objects_old[i],
-                                        successor);
+        ngx_prof_objects_free(ngx_prof_objects_old[i], successor);
     }
 }
 
 
 void
-ngx_http_profiling_objects_done(void)
+ngx_prof_objects_done(void)
 {
-    ngx_http_profiling_objects_t  *list;
+    ngx_prof_objects_t  *list;
 
-    ngx_http_profiling_objects_reap();
+    ngx_prof_objects_reap();
 
-    list = ngx_http_profiling_objects;
+    list = ngx_prof_objects;
 
-    __atomic_store_n(&ngx_http_profiling_objects, NULL, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&ngx_prof_objects, NULL, __ATOMIC_SEQ_CST);
 
     if (list) {
-        ngx_http_profiling_objects_free(list, NULL);
+        ngx_prof_objects_free(list, NULL);
     }
 }
 
@@ -197,8 +194,7 @@ ngx_http_profiling_objects_done(void)
 /* the segment that holds all of [addr, addr + len), NULL if none may be read */
 
 static const ElfW(Phdr) *
-ngx_http_profiling_objects_load(struct dl_phdr_info *info, uint64_t vaddr,
-    uint64_t len)
+ngx_prof_objects_load(struct dl_phdr_info *info, uint64_t vaddr, uint64_t len)
 {
     ngx_uint_t         i;
     const ElfW(Phdr)  *phdr;
@@ -221,16 +217,14 @@ ngx_http_profiling_objects_load(struct dl_phdr_info *info, uint64_t vaddr,
 
 
 static void
-ngx_http_profiling_objects_build_id(struct dl_phdr_info *info,
-    const ElfW(Phdr) *phdr, ngx_http_profiling_object_t *object)
+ngx_prof_objects_build_id(struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
+    ngx_prof_object_t *object)
 {
     size_t          left, name, desc;
     const u_char   *p;
     ElfW(Nhdr)      note;
 
-    if (ngx_http_profiling_objects_load(info, phdr->p_vaddr, phdr->p_filesz)
-        == NULL)
-    {
+    if (ngx_prof_objects_load(info, phdr->p_vaddr, phdr->p_filesz) == NULL) {
         return;
     }
 
@@ -252,7 +246,7 @@ ngx_http_profiling_objects_build_id(struct dl_phdr_info *info,
         if (note.n_type == NT_GNU_BUILD_ID
             && note.n_namesz == 4
             && ngx_memcmp(p + sizeof(note), "GNU", 4) == 0
-            && note.n_descsz <= NGX_HTTP_PROFILING_BUILD_ID_MAX)
+            && note.n_descsz <= NGX_PROF_BUILD_ID_MAX)
         {
             object->build_id_len = note.n_descsz;
             ngx_memcpy(object->build_id, p + sizeof(note) + name,
@@ -269,26 +263,24 @@ ngx_http_profiling_objects_build_id(struct dl_phdr_info *info,
 
 
 static void
-ngx_http_profiling_objects_hash(ngx_http_profiling_object_t *object,
-    const u_char *p, size_t len)
+ngx_prof_objects_hash(ngx_prof_object_t *object, const u_char *p, size_t len)
 {
     while (len--) {
         object->identity = (object->identity ^ *p++)
-                           * NGX_HTTP_PROFILING_FNV_PRIME;
+                           * NGX_PROF_FNV_PRIME;
     }
 }
 
 
 static void
-ngx_http_profiling_objects_frames(struct dl_phdr_info *info,
-    const ElfW(Phdr) *phdr, ngx_http_profiling_object_t *object)
+ngx_prof_objects_frames(struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
+    ngx_prof_object_t *object)
 {
     uint64_t           base;
     const u_char      *hdr, *seg;
     const ElfW(Phdr)  *load;
 
-    load = ngx_http_profiling_objects_load(info, phdr->p_vaddr,
-                                           phdr->p_filesz);
+    load = ngx_prof_objects_load(info, phdr->p_vaddr, phdr->p_filesz);
 
     if (load == NULL) {
         return;
@@ -298,10 +290,10 @@ ngx_http_profiling_objects_frames(struct dl_phdr_info *info,
     hdr = (const u_char *) (uintptr_t) (base + phdr->p_vaddr);
     seg = (const u_char *) (uintptr_t) (base + load->p_vaddr);
 
-    if (ngx_http_profiling_cfi_locate(hdr, phdr->p_filesz,
-                                      base + phdr->p_vaddr,
-                                      seg, load->p_filesz,
-                                      base + load->p_vaddr, &object->src)
+    if (ngx_prof_cfi_locate(hdr, phdr->p_filesz,
+                            base + phdr->p_vaddr,
+                            seg, load->p_filesz,
+                            base + load->p_vaddr, &object->src)
         != NGX_OK)
     {
         object->src.data = NULL;
@@ -311,14 +303,14 @@ ngx_http_profiling_objects_frames(struct dl_phdr_info *info,
     /* without a build id the table of functions serves to tell files apart */
 
     if (object->build_id_len == 0) {
-        ngx_http_profiling_objects_hash(object, hdr, phdr->p_filesz);
+        ngx_prof_objects_hash(object, hdr, phdr->p_filesz);
     }
 }
 
 
 static void
-ngx_http_profiling_objects_path(ngx_http_profiling_objects_ctx_t *ctx,
-    struct dl_phdr_info *info, ngx_http_profiling_object_t *object)
+ngx_prof_objects_path(ngx_prof_objects_ctx_t *ctx, struct dl_phdr_info *info,
+    ngx_prof_object_t *object)
 {
     size_t    left;
     ssize_t   n;
@@ -349,10 +341,10 @@ ngx_http_profiling_objects_path(ngx_http_profiling_objects_ctx_t *ctx,
 /* NGX_DECLINED: the list is up to date */
 
 static ngx_int_t
-ngx_http_profiling_objects_begin(ngx_http_profiling_objects_ctx_t *ctx,
-    struct dl_phdr_info *info, size_t size)
+ngx_prof_objects_begin(ngx_prof_objects_ctx_t *ctx, struct dl_phdr_info *info,
+    size_t size)
 {
-    ngx_http_profiling_objects_map_t  *map;
+    ngx_prof_objects_map_t  *map;
 
     if (ctx->old
         && size >= offsetof(struct dl_phdr_info, dlpi_tls_modid)
@@ -362,12 +354,12 @@ ngx_http_profiling_objects_begin(ngx_http_profiling_objects_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_profiling_objects_nold == NGX_HTTP_PROFILING_OBJECTS_RETIRED)
+    if (ngx_prof_objects_nold == NGX_PROF_OBJECTS_RETIRED)
     {
         return NGX_ERROR;
     }
 
-    map = mmap(NULL, sizeof(ngx_http_profiling_objects_map_t),
+    map = mmap(NULL, sizeof(ngx_prof_objects_map_t),
                PROT_READ|PROT_WRITE,
                MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
 
@@ -375,7 +367,7 @@ ngx_http_profiling_objects_begin(ngx_http_profiling_objects_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    map->list.size = sizeof(ngx_http_profiling_objects_map_t);
+    map->list.size = sizeof(ngx_prof_objects_map_t);
     map->list.text = map->text;
     map->list.object = map->object;
 
@@ -394,17 +386,16 @@ ngx_http_profiling_objects_begin(ngx_http_profiling_objects_ctx_t *ctx,
 /* not 0: stop; it is called with the loader's lock held */
 
 static int
-ngx_http_profiling_objects_callback(struct dl_phdr_info *info, size_t size,
-    void *data)
+ngx_prof_objects_callback(struct dl_phdr_info *info, size_t size, void *data)
 {
-    ngx_http_profiling_objects_ctx_t *ctx = data;
+    ngx_prof_objects_ctx_t *ctx = data;
 
     ngx_uint_t                   i;
     const ElfW(Phdr)            *phdr;
-    ngx_http_profiling_object_t  object;
+    ngx_prof_object_t  object;
 
     if (ctx->calls++ == 0) {
-        ctx->rc = ngx_http_profiling_objects_begin(ctx, info, size);
+        ctx->rc = ngx_prof_objects_begin(ctx, info, size);
 
         if (ctx->rc != NGX_OK) {
             return 1;
@@ -415,24 +406,21 @@ ngx_http_profiling_objects_callback(struct dl_phdr_info *info, size_t size,
 
     object.main = (ctx->calls == 1);
     object.base = info->dlpi_addr;
-    object.identity = NGX_HTTP_PROFILING_FNV_BASIS;
+    object.identity = NGX_PROF_FNV_BASIS;
 
-    ngx_http_profiling_objects_path(ctx, info, &object);
+    ngx_prof_objects_path(ctx, info, &object);
 
     for (i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type == PT_NOTE && object.build_id_len == 0) {
-            ngx_http_profiling_objects_build_id(info, &info->dlpi_phdr[i],
-                                                &object);
+            ngx_prof_objects_build_id(info, &info->dlpi_phdr[i], &object);
         }
     }
 
-    ngx_http_profiling_objects_hash(&object, object.build_id,
-                                    object.build_id_len);
+    ngx_prof_objects_hash(&object, object.build_id, object.build_id_len);
 
     for (i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME) {
-            ngx_http_profiling_objects_frames(info, &info->dlpi_phdr[i],
-                                              &object);
+            ngx_prof_objects_frames(info, &info->dlpi_phdr[i], &object);
         }
     }
 
@@ -442,7 +430,7 @@ ngx_http_profiling_objects_callback(struct dl_phdr_info *info, size_t size,
         if (phdr->p_type == PT_LOAD
             && (phdr->p_flags & PF_X) && phdr->p_memsz)
         {
-            ngx_http_profiling_objects_segment(ctx, info, phdr, &object);
+            ngx_prof_objects_segment(ctx, info, phdr, &object);
         }
     }
 
@@ -456,7 +444,7 @@ ngx_http_profiling_objects_callback(struct dl_phdr_info *info, size_t size,
  */
 
 static uintptr_t
-ngx_http_profiling_objects_sigreturn(ngx_http_profiling_object_t *object)
+ngx_prof_objects_sigreturn(ngx_prof_object_t *object)
 {
 #if defined(__aarch64__)
 
@@ -483,12 +471,11 @@ ngx_http_profiling_objects_sigreturn(ngx_http_profiling_object_t *object)
 
 /* the same segment of the same file in the list before, or NULL */
 
-static const ngx_http_profiling_object_t *
-ngx_http_profiling_objects_same(ngx_http_profiling_objects_t *old,
-    ngx_http_profiling_object_t *object)
+static const ngx_prof_object_t *
+ngx_prof_objects_same(ngx_prof_objects_t *old, ngx_prof_object_t *object)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_object_t  *o;
+    ngx_uint_t          i;
+    ngx_prof_object_t  *o;
 
     if (old == NULL) {
         return NULL;
@@ -514,8 +501,8 @@ ngx_http_profiling_objects_same(ngx_http_profiling_objects_t *old,
 
 
 static void
-ngx_http_profiling_objects_count(ngx_http_profiling_objects_t *list,
-    const ngx_http_profiling_cfi_stats_t *stats)
+ngx_prof_objects_count(ngx_prof_objects_t *list,
+    const ngx_prof_cfi_stats_t *stats)
 {
     list->stats.cies += stats->cies;
     list->stats.fdes += stats->fdes;
@@ -532,19 +519,19 @@ ngx_http_profiling_objects_count(ngx_http_profiling_objects_t *list,
 /* adds an executable segment of the object that was found */
 
 static void
-ngx_http_profiling_objects_segment(ngx_http_profiling_objects_ctx_t *ctx,
+ngx_prof_objects_segment(ngx_prof_objects_ctx_t *ctx,
     struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
-    ngx_http_profiling_object_t *found)
+    ngx_prof_object_t *found)
 {
-    ngx_uint_t                          i;
-    ngx_http_profiling_cfi_t           *cfi;
-    ngx_http_profiling_object_t         object;
-    ngx_http_profiling_objects_t       *list;
-    const ngx_http_profiling_object_t  *same;
+    ngx_uint_t                i;
+    ngx_prof_cfi_t           *cfi;
+    ngx_prof_object_t         object;
+    ngx_prof_objects_t       *list;
+    const ngx_prof_object_t  *same;
 
     list = &ctx->map->list;
 
-    if (list->n == NGX_HTTP_PROFILING_OBJECTS_MAX) {
+    if (list->n == NGX_PROF_OBJECTS_MAX) {
         list->dropped++;
         return;
     }
@@ -558,30 +545,30 @@ ngx_http_profiling_objects_segment(ngx_http_profiling_objects_ctx_t *ctx,
     object.vdso = (ctx->vdso >= object.start && ctx->vdso < object.end);
 
     if (object.vdso) {
-        object.sigreturn = ngx_http_profiling_objects_sigreturn(&object);
+        object.sigreturn = ngx_prof_objects_sigreturn(&object);
     }
 
     object.src.start = object.start;
     object.src.end = object.end;
-    object.src.arch = NGX_HTTP_PROFILING_CFI_NATIVE;
+    object.src.arch = NGX_PROF_CFI_NATIVE;
 
-    same = ngx_http_profiling_objects_same(ctx->old, &object);
+    same = ngx_prof_objects_same(ctx->old, &object);
 
-    object.later = same ? same->later : ngx_http_profiling_objects_fork;
+    object.later = same ? same->later : ngx_prof_objects_fork;
     list->later += object.later;
 
     if (object.src.data) {
         object.cfi = same ? same->cfi : NULL;
 
         if (object.cfi == NULL
-            && ngx_http_profiling_cfi_build(&object.src, &cfi, NULL) == NGX_OK)
+            && ngx_prof_cfi_build(&object.src, &cfi, NULL) == NGX_OK)
         {
             object.cfi = cfi;
         }
     }
 
     if (object.cfi) {
-        ngx_http_profiling_objects_count(list, &object.cfi->stats);
+        ngx_prof_objects_count(list, &object.cfi->stats);
     }
 
     for (i = list->n; i > 0 && list->text[i - 1].start > object.start; i--) {
@@ -596,30 +583,27 @@ ngx_http_profiling_objects_segment(ngx_http_profiling_objects_ctx_t *ctx,
 }
 
 
-const ngx_http_profiling_objects_t *
-ngx_http_profiling_objects_acquire(void)
+const ngx_prof_objects_t *
+ngx_prof_objects_acquire(void)
 {
-    (void) __atomic_add_fetch(&ngx_http_profiling_objects_walks, 1,
-                              __ATOMIC_SEQ_CST);
+    (void) __atomic_add_fetch(&ngx_prof_objects_walks, 1, __ATOMIC_SEQ_CST);
 
-    return __atomic_load_n(&ngx_http_profiling_objects, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&ngx_prof_objects, __ATOMIC_SEQ_CST);
 }
 
 
 void
-ngx_http_profiling_objects_release(void)
+ngx_prof_objects_release(void)
 {
-    (void) __atomic_sub_fetch(&ngx_http_profiling_objects_walks, 1,
-                              __ATOMIC_RELEASE);
+    (void) __atomic_sub_fetch(&ngx_prof_objects_walks, 1, __ATOMIC_RELEASE);
 }
 
 
-const ngx_http_profiling_object_t *
-ngx_http_profiling_objects_find(const ngx_http_profiling_objects_t *objects,
-    uintptr_t pc)
+const ngx_prof_object_t *
+ngx_prof_objects_find(const ngx_prof_objects_t *objects, uintptr_t pc)
 {
     ngx_uint_t                        n, half;
-    const ngx_http_profiling_range_t  *text;
+    const ngx_prof_range_t  *text;
 
     n = objects->n;
     text = objects->text;

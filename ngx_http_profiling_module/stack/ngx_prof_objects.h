@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_OBJECTS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_OBJECTS_H_INCLUDED_
+#ifndef _NGX_PROF_OBJECTS_H_INCLUDED_
+#define _NGX_PROF_OBJECTS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -20,44 +20,44 @@
 #include "ngx_prof_cfi.h"
 
 
-#define NGX_HTTP_PROFILING_OBJECTS_MAX   1024    /* executable segments */
-#define NGX_HTTP_PROFILING_BUILD_ID_MAX  32      /* bytes */
+#define NGX_PROF_OBJECTS_MAX   1024              /* executable segments */
+#define NGX_PROF_BUILD_ID_MAX  32                /* bytes */
 
 /* FNV-1a of 64 bits, for hashes of objects */
-#define NGX_HTTP_PROFILING_FNV_BASIS     0xcbf29ce484222325ULL
-#define NGX_HTTP_PROFILING_FNV_PRIME     0x100000001b3ULL
+#define NGX_PROF_FNV_BASIS     0xcbf29ce484222325ULL
+#define NGX_PROF_FNV_PRIME     0x100000001b3ULL
 
 
 /* one executable segment; addresses are those of the running process */
 
 typedef struct {
-    uintptr_t                            start;
-    uintptr_t                            end;
-    uintptr_t                            base;      /* dlpi_addr */
-    uint64_t                             offset;    /* of start, in the file */
+    uintptr_t                  start;
+    uintptr_t                  end;
+    uintptr_t                  base;                /* dlpi_addr */
+    uint64_t                   offset;              /* of start, in the file */
 
-    const ngx_http_profiling_cfi_t      *cfi;       /* NULL: has none */
-    ngx_http_profiling_cfi_src_t         src;       /* data NULL: has none */
+    const ngx_prof_cfi_t      *cfi;                 /* NULL: has none */
+    ngx_prof_cfi_src_t         src;                 /* data NULL: has none */
 
-    uintptr_t                            sigreturn; /* 0: not in here */
-    const char                          *path;      /* zero-terminated */
-    uint64_t                             identity;  /* hash, see the source */
+    uintptr_t                  sigreturn; /* 0: not in here */
+    const char                *path;                /* zero-terminated */
+    uint64_t                   identity;            /* hash, see the source */
 
-    uint32_t                             build_id_len;
-    u_char                               build_id[
-                                           NGX_HTTP_PROFILING_BUILD_ID_MAX];
+    uint32_t                   build_id_len;
+    u_char                     build_id[
+                                           NGX_PROF_BUILD_ID_MAX];
 
     unsigned                             readable:1;
     unsigned                             vdso:1;
     unsigned                             main:1;    /* the program itself */
     unsigned                             later:1;   /* loaded after fork() */
-} ngx_http_profiling_object_t;
+} ngx_prof_object_t;
 
 
 typedef struct {
     uintptr_t                            start;
     uintptr_t                            end;
-} ngx_http_profiling_range_t;
+} ngx_prof_range_t;
 
 
 typedef struct {
@@ -65,17 +65,17 @@ typedef struct {
     uint32_t                             generation; /* no two lists of a
                                                         process share one,
                                                         not 0 */
-    ngx_http_profiling_range_t           *text;      /* sorted by address */
-    ngx_http_profiling_object_t         *object;    /* in the same order */
+    ngx_prof_range_t           *text;                /* sorted by address */
+    ngx_prof_object_t         *object;              /* in the same order */
 
-    unsigned long long                   adds;      /* dlpi_adds, dlpi_subs */
-    unsigned long long                   subs;
-    ngx_uint_t                           dropped;   /* more than the limit */
-    ngx_http_profiling_cfi_stats_t       stats;     /* of all tables */
+    unsigned long long         adds;                /* dlpi_adds, dlpi_subs */
+    unsigned long long         subs;
+    ngx_uint_t                 dropped;             /* more than the limit */
+    ngx_prof_cfi_stats_t       stats;               /* of all tables */
 
-    ngx_uint_t                           later;     /* objects that are */
-    size_t                               size;      /* of the mapping */
-} ngx_http_profiling_objects_t;
+    ngx_uint_t                 later;               /* objects that are */
+    size_t                     size;                /* of the mapping */
+} ngx_prof_objects_t;
 
 
 /*
@@ -83,27 +83,27 @@ typedef struct {
  * unloaded.  NGX_OK: there is a new list; NGX_DECLINED: nothing changed;
  * NGX_ERROR: no memory, the old list stays.  One thread at a time.
  */
-ngx_int_t ngx_http_profiling_objects_refresh(void);
+ngx_int_t ngx_prof_objects_refresh(void);
 
 /*
  * What is found from now on was not loaded when this process was forked: other
  * workers may have it at another place, or not at all.
  */
-void ngx_http_profiling_objects_forked(void);
+void ngx_prof_objects_forked(void);
 
 /* unmaps everything, for an owner that no handler can interrupt any more */
-void ngx_http_profiling_objects_done(void);
+void ngx_prof_objects_done(void);
 
 /*
  * The current list, NULL before the first refresh.  acquire and release
  * bracket its use in handlers and in other threads than the refresh's.
  */
-const ngx_http_profiling_objects_t *ngx_http_profiling_objects_acquire(void);
-void ngx_http_profiling_objects_release(void);
+const ngx_prof_objects_t *ngx_prof_objects_acquire(void);
+void ngx_prof_objects_release(void);
 
 /* the object whose text has pc, or NULL.  Signal safe. */
-const ngx_http_profiling_object_t *ngx_http_profiling_objects_find(
-    const ngx_http_profiling_objects_t *objects, uintptr_t pc);
+const ngx_prof_object_t *ngx_prof_objects_find(
+    const ngx_prof_objects_t *objects, uintptr_t pc);
 
 
-#endif /* _NGX_HTTP_PROFILING_OBJECTS_H_INCLUDED_ */
+#endif /* _NGX_PROF_OBJECTS_H_INCLUDED_ */

@@ -18,7 +18,7 @@
 
 /* by DWARF number, the return address last */
 
-static const uint8_t  ngx_http_profiling_unwind_gregs[] = {
+static const uint8_t  ngx_prof_unwind_gregs[] = {
     REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
     REG_RIP
@@ -29,20 +29,20 @@ static const uint8_t  ngx_http_profiling_unwind_gregs[] = {
 
 /* not found in the cache, or there is none: see the header */
 
-ngx_http_profiling_unwind_seldom
+ngx_prof_unwind_seldom
 static void
-ngx_http_profiling_unwind_search(ngx_http_profiling_walk_t *walk,
-    uint64_t addr, ngx_http_profiling_unwind_entry_t *entry)
+ngx_prof_unwind_search(ngx_prof_walk_t *walk, uint64_t addr,
+    ngx_prof_unwind_entry_t *entry)
 {
     uint32_t  before, after;
 
-    walk->object = ngx_http_profiling_unwind_object(walk, addr);
+    walk->object = ngx_prof_unwind_object(walk, addr);
     walk->rule = (walk->object && walk->object->cfi)
-                 ? ngx_http_profiling_cfi_lookup(walk->object->cfi, addr)
+                 ? ngx_prof_cfi_lookup(walk->object->cfi, addr)
                  : NULL;
 
     if (entry && walk->rule) {
-        ngx_http_profiling_cfi_reach(walk->object->cfi, addr, &before, &after);
+        ngx_prof_cfi_reach(walk->object->cfi, addr, &before, &after);
 
         entry->addr = addr - before;
         entry->len = before + after;
@@ -56,11 +56,11 @@ ngx_http_profiling_unwind_search(ngx_http_profiling_walk_t *walk,
 
 
 void
-ngx_http_profiling_unwind_find(ngx_http_profiling_walk_t *walk, uint64_t addr)
+ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
 {
-    uint32_t                            slot;
-    ngx_http_profiling_unwind_entry_t  *entry;
-    ngx_http_profiling_unwind_cache_t  *cache;
+    uint32_t                  slot;
+    ngx_prof_unwind_entry_t  *entry;
+    ngx_prof_unwind_cache_t  *cache;
 
     cache = walk->cache;
     entry = NULL;
@@ -68,13 +68,13 @@ ngx_http_profiling_unwind_find(ngx_http_profiling_walk_t *walk, uint64_t addr)
     if (cache) {
         /* the same callers come again, but interrupted code is anywhere */
 
-        slot = ngx_http_profiling_unwind_slot(walk->exact ? addr >> 6 : addr,
-                                              NGX_HTTP_PROFILING_UNWIND_CACHE);
+        slot = ngx_prof_unwind_slot(walk->exact ? addr >> 6 : addr,
+                                    NGX_PROF_UNWIND_CACHE);
         entry = &cache->entry[slot];
 
-        if (cache->n < NGX_HTTP_PROFILING_FRAMES) {
+        if (cache->n < NGX_PROF_FRAMES) {
             cache->used[cache->n] = (uint16_t) slot;
-            cache->sp[cache->n++] = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+            cache->sp[cache->n++] = walk->reg[NGX_PROF_UNWIND_SP];
         }
 
         if (addr - entry->addr < entry->len
@@ -86,19 +86,19 @@ ngx_http_profiling_unwind_find(ngx_http_profiling_walk_t *walk, uint64_t addr)
         }
     }
 
-    ngx_http_profiling_unwind_search(walk, addr, entry);
+    ngx_prof_unwind_search(walk, addr, entry);
 }
 
 
 /* a CFA that is not a register with an offset; NGX_DECLINED: see below */
 
-ngx_http_profiling_unwind_seldom
+ngx_prof_unwind_seldom
 static ngx_int_t
-ngx_http_profiling_unwind_cfa_expr(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule, uint64_t *cfa)
+ngx_prof_unwind_cfa_expr(ngx_prof_walk_t *walk,
+    const ngx_prof_cfi_rule_t *rule, uint64_t *cfa)
 {
-    return (ngx_http_profiling_unwind_expr(walk, (ngx_uint_t) rule->cfa, 0, 0,
-                                           cfa)
+    return (ngx_prof_unwind_expr(walk, (ngx_uint_t) rule->cfa, 0, 0,
+                                 cfa)
             == NGX_OK) ? NGX_OK : NGX_DECLINED;
 }
 
@@ -106,14 +106,14 @@ ngx_http_profiling_unwind_cfa_expr(ngx_http_profiling_walk_t *walk,
 /* the CFA; NGX_DECLINED: it depends on a register that is not known */
 
 static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_cfa(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule, uint64_t *cfa)
+ngx_prof_unwind_cfa(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule,
+    uint64_t *cfa)
 {
-    if (rule->cfa_kind != NGX_HTTP_PROFILING_CFI_CFA_REG) {
-        return ngx_http_profiling_unwind_cfa_expr(walk, rule, cfa);
+    if (rule->cfa_kind != NGX_PROF_CFI_CFA_REG) {
+        return ngx_prof_unwind_cfa_expr(walk, rule, cfa);
     }
 
-    if (!ngx_http_profiling_unwind_knows(walk, rule->cfa_reg)) {
+    if (!ngx_prof_unwind_knows(walk, rule->cfa_reg)) {
         return NGX_DECLINED;
     }
 
@@ -125,42 +125,41 @@ ngx_http_profiling_unwind_cfa(ngx_http_profiling_walk_t *walk,
 
 /* a register of the caller that is not on the stack at a known place */
 
-ngx_http_profiling_unwind_seldom
+ngx_prof_unwind_seldom
 static ngx_int_t
-ngx_http_profiling_unwind_other(ngx_http_profiling_walk_t *walk, int32_t how,
-    uint64_t cfa, uint64_t *value)
+ngx_prof_unwind_other(ngx_prof_walk_t *walk, int32_t how, uint64_t cfa,
+    uint64_t *value)
 {
     int64_t  arg;
 
-    arg = ngx_http_profiling_cfi_arg(how);
+    arg = ngx_prof_cfi_arg(how);
 
-    switch (ngx_http_profiling_cfi_kind(how)) {
+    switch (ngx_prof_cfi_kind(how)) {
 
-    case NGX_HTTP_PROFILING_CFI_VAL:
+    case NGX_PROF_CFI_VAL:
         *value = cfa + (uint64_t) arg;
         return NGX_OK;
 
-    case NGX_HTTP_PROFILING_CFI_REG:
-        if (!ngx_http_profiling_unwind_knows(walk, arg)) {
+    case NGX_PROF_CFI_REG:
+        if (!ngx_prof_unwind_knows(walk, arg)) {
             return NGX_ERROR;
         }
 
         *value = walk->reg[arg];
         return NGX_OK;
 
-    case NGX_HTTP_PROFILING_CFI_EXPR:
-        if (ngx_http_profiling_unwind_expr(walk, (ngx_uint_t) arg, cfa, 1,
-                                           value)
+    case NGX_PROF_CFI_EXPR:
+        if (ngx_prof_unwind_expr(walk, (ngx_uint_t) arg, cfa, 1,
+                                 value)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        return ngx_http_profiling_unwind_load(walk, *value, value);
+        return ngx_prof_unwind_load(walk, *value, value);
 
-    case NGX_HTTP_PROFILING_CFI_VAL_EXPR:
-        return ngx_http_profiling_unwind_expr(walk, (ngx_uint_t) arg, cfa, 1,
-                                              value);
+    case NGX_PROF_CFI_VAL_EXPR:
+        return ngx_prof_unwind_expr(walk, (ngx_uint_t) arg, cfa, 1, value);
 
     default:
         return NGX_ERROR;
@@ -171,17 +170,17 @@ ngx_http_profiling_unwind_other(ngx_http_profiling_walk_t *walk, int32_t how,
 /* a register of the caller; NGX_ERROR: it cannot be known */
 
 static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_value(ngx_http_profiling_walk_t *walk, int32_t how,
-    uint64_t cfa, uint64_t *value)
+ngx_prof_unwind_value(ngx_prof_walk_t *walk, int32_t how, uint64_t cfa,
+    uint64_t *value)
 {
-    if (ngx_http_profiling_cfi_kind(how) == NGX_HTTP_PROFILING_CFI_AT) {
-        return ngx_http_profiling_unwind_load(walk,
+    if (ngx_prof_cfi_kind(how) == NGX_PROF_CFI_AT) {
+        return ngx_prof_unwind_load(walk,
                                  cfa + (uint64_t) (int64_t)
-                                       ngx_http_profiling_cfi_arg(how),
+                                       ngx_prof_cfi_arg(how),
                                  value);
     }
 
-    return ngx_http_profiling_unwind_other(walk, how, cfa, value);
+    return ngx_prof_unwind_other(walk, how, cfa, value);
 }
 
 
@@ -191,10 +190,9 @@ ngx_http_profiling_unwind_value(ngx_http_profiling_walk_t *walk, int32_t how,
  * NGX_DECLINED: there is no context that fits.
  */
 
-ngx_http_profiling_unwind_seldom
+ngx_prof_unwind_seldom
 static ngx_int_t
-ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
-    uint64_t sp)
+ngx_prof_unwind_signal(ngx_prof_walk_t *walk, uint64_t sp)
 {
 #if defined(__aarch64__)
 
@@ -207,9 +205,7 @@ ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
          + offsetof(mcontext_t, regs);
 
     for (i = 0; i < 33; i++) {
-        if (ngx_http_profiling_unwind_load(walk, at + i * 8, &v[i])
-            != NGX_OK)
-        {
+        if (ngx_prof_unwind_load(walk, at + i * 8, &v[i]) != NGX_OK) {
             return NGX_DECLINED;
         }
     }
@@ -237,8 +233,8 @@ ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
     v[7] = 0;
 
     for (i = 0; i < 17; i++) {
-        if (ngx_http_profiling_unwind_load(walk,
-                            at + ngx_http_profiling_unwind_gregs[i] * 8,
+        if (ngx_prof_unwind_load(walk,
+                            at + ngx_prof_unwind_gregs[i] * 8,
                             &v[i])
             != NGX_OK)
         {
@@ -256,7 +252,7 @@ ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
 
     walk->valid = 0x0000ffff;
     walk->guess = 0;
-    walk->lo = ngx_max(sp, walk->reg[7] - NGX_HTTP_PROFILING_UNWIND_RED);
+    walk->lo = ngx_max(sp, walk->reg[7] - NGX_PROF_UNWIND_RED);
     walk->pc = v[16];
 
 #endif
@@ -273,15 +269,15 @@ ngx_http_profiling_unwind_signal(ngx_http_profiling_walk_t *walk,
  */
 
 static ngx_inline void
-ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule, uint64_t cfa)
+ngx_prof_unwind_registers(ngx_prof_walk_t *walk,
+    const ngx_prof_cfi_rule_t *rule, uint64_t cfa)
 {
     uint32_t        changed, valid, kept, found;
-    uint64_t        v[NGX_HTTP_PROFILING_CFI_SAVED];
+    uint64_t        v[NGX_PROF_CFI_SAVED];
     ngx_uint_t      i, r;
     const uint8_t  *slots;
 
-    slots = ngx_http_profiling_cfi_slots(NGX_HTTP_PROFILING_CFI_NATIVE);
+    slots = ngx_prof_cfi_slots(NGX_PROF_CFI_NATIVE);
     valid = walk->valid;
 
     /*
@@ -290,13 +286,13 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
      */
 
     if (walk->exact) {
-        walk->guess |= ~(uint32_t) NGX_HTTP_PROFILING_UNWIND_KEPT;
+        walk->guess |= ~(uint32_t) NGX_PROF_UNWIND_KEPT;
 
     } else {
-        valid &= NGX_HTTP_PROFILING_UNWIND_KEPT;
+        valid &= NGX_PROF_UNWIND_KEPT;
     }
 
-    found = (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP;
+    found = (uint32_t) 1 << NGX_PROF_UNWIND_SP;
     kept = valid | found;
 
     for (changed = rule->changed; changed; changed &= changed - 1) {
@@ -306,8 +302,7 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
         kept |= (uint32_t) 1 << r;
         found |= (uint32_t) 1 << r;
 
-        if (ngx_http_profiling_unwind_value(walk, rule->saved[i], cfa, &v[i])
-            != NGX_OK)
+        if (ngx_prof_unwind_value(walk, rule->saved[i], cfa, &v[i]) != NGX_OK)
         {
             /*
              * what was popped already lies below the stack pointer: the
@@ -317,8 +312,8 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
             v[i] = walk->reg[r];
 
             if (!(walk->exact
-                  && ngx_http_profiling_cfi_kind(rule->saved[i])
-                     == NGX_HTTP_PROFILING_CFI_AT))
+                  && ngx_prof_cfi_kind(rule->saved[i])
+                     == NGX_PROF_CFI_AT))
             {
                 kept &= ~((uint32_t) 1 << r);
             }
@@ -331,7 +326,7 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
         walk->reg[slots[i]] = v[i];
     }
 
-    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = cfa;
+    walk->reg[NGX_PROF_UNWIND_SP] = cfa;
     walk->guess &= valid & ~found;
     walk->valid = kept;
 }
@@ -343,27 +338,24 @@ ngx_http_profiling_unwind_registers(ngx_http_profiling_walk_t *walk,
  */
 
 static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_step(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule)
+ngx_prof_unwind_step(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
 {
     uint64_t   cfa, ra, sp;
     ngx_int_t  rc;
 
-    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    sp = walk->reg[NGX_PROF_UNWIND_SP];
 
-    if (rule->ra == ngx_http_profiling_cfi_how(NGX_HTTP_PROFILING_CFI_UNDEF,
-                                               0))
-    {
+    if (rule->ra == ngx_prof_cfi_how(NGX_PROF_CFI_UNDEF, 0)) {
         return NGX_DONE;
     }
 
-    if ((rule->flags & NGX_HTTP_PROFILING_CFI_SIGNAL)
-        && ngx_http_profiling_unwind_signal(walk, sp) == NGX_OK)
+    if ((rule->flags & NGX_PROF_CFI_SIGNAL)
+        && ngx_prof_unwind_signal(walk, sp) == NGX_OK)
     {
         return NGX_OK;
     }
 
-    rc = ngx_http_profiling_unwind_cfa(walk, rule, &cfa);
+    rc = ngx_prof_unwind_cfa(walk, rule, &cfa);
 
     if (rc != NGX_OK) {
         return rc;
@@ -379,32 +371,32 @@ ngx_http_profiling_unwind_step(ngx_http_profiling_walk_t *walk,
 #endif
         )
     {
-        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_CFA;
+        walk->result->cause = NGX_PROF_UNWIND_BAD_CFA;
         return NGX_ERROR;
     }
 
 #if defined(__aarch64__)
 
-    if (rule->ra == NGX_HTTP_PROFILING_CFI_SAME
+    if (rule->ra == NGX_PROF_CFI_SAME
         && walk->exact
-        && ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR))
+        && ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_LR))
     {
-        ra = walk->reg[NGX_HTTP_PROFILING_UNWIND_LR];
+        ra = walk->reg[NGX_PROF_UNWIND_LR];
 
     } else
 
 #endif
 
-    if (ngx_http_profiling_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK) {
-        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_RA;
+    if (ngx_prof_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK) {
+        walk->result->cause = NGX_PROF_UNWIND_BAD_RA;
         return NGX_ERROR;
     }
 
-    ngx_http_profiling_unwind_registers(walk, rule, cfa);
+    ngx_prof_unwind_registers(walk, rule, cfa);
 
     walk->lo = cfa;
-    walk->pc = ngx_http_profiling_unwind_strip(ra);
-    walk->exact = rule->flags & NGX_HTTP_PROFILING_CFI_SIGNAL;
+    walk->pc = ngx_prof_unwind_strip(ra);
+    walk->exact = rule->flags & NGX_PROF_CFI_SIGNAL;
 
     return NGX_OK;
 }
@@ -418,28 +410,27 @@ ngx_http_profiling_unwind_step(ngx_http_profiling_walk_t *walk,
  */
 
 static ngx_int_t
-ngx_http_profiling_unwind_try(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_cfi_rule_t *rule)
+ngx_prof_unwind_try(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
 {
-    ngx_int_t                           rc;
-    ngx_http_profiling_walk_t           before;
-    const ngx_http_profiling_object_t  *object;
+    ngx_int_t                 rc;
+    ngx_prof_walk_t           before;
+    const ngx_prof_object_t  *object;
 
     before = *walk;
-    rc = ngx_http_profiling_unwind_step(walk, rule);
+    rc = ngx_prof_unwind_step(walk, rule);
 
     if (rc == NGX_DONE || (rc == NGX_OK && walk->exact)) {
         return rc;
     }
 
     if (rc == NGX_OK) {
-        ngx_http_profiling_unwind_find(walk, walk->pc - 1);
+        ngx_prof_unwind_find(walk, walk->pc - 1);
         object = walk->object;
 
         /* to look at the text costs a system call, so not without need */
 
         if ((object && before.exact)
-            || ngx_http_profiling_unwind_called(walk, walk->pc, object))
+            || ngx_prof_unwind_called(walk, walk->pc, object))
         {
             return NGX_OK;
         }
@@ -447,35 +438,34 @@ ngx_http_profiling_unwind_try(ngx_http_profiling_walk_t *walk,
 
     *walk = before;
 
-    if (ngx_http_profiling_unwind_recover(walk) == NGX_OK) {
+    if (ngx_prof_unwind_recover(walk) == NGX_OK) {
         return NGX_OK;
     }
 
-    walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_RA;
+    walk->result->cause = NGX_PROF_UNWIND_BAD_RA;
 
     return NGX_ERROR;
 }
 
 
-/* to the caller; see ngx_http_profiling_unwind_step() */
+/* to the caller; see ngx_prof_unwind_step() */
 
 static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_next(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_next(ngx_prof_walk_t *walk)
 {
-    ngx_int_t                             rc;
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    ngx_int_t                   rc;
+    const ngx_prof_cfi_rule_t  *rule;
 
     rule = walk->rule;
 
     if (rule == NULL) {
-        return ngx_http_profiling_unwind_recover(walk);
+        return ngx_prof_unwind_recover(walk);
     }
 
 #if defined(__aarch64__)
 
     if (walk->pc == walk->object->sigreturn
-        && ngx_http_profiling_unwind_signal(walk,
-                              walk->reg[NGX_HTTP_PROFILING_UNWIND_SP])
+        && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_UNWIND_SP])
            == NGX_OK)
     {
         return NGX_OK;
@@ -483,17 +473,17 @@ ngx_http_profiling_unwind_next(ngx_http_profiling_walk_t *walk)
 
 #endif
 
-    if (rule->cfa_kind != NGX_HTTP_PROFILING_CFI_NONE) {
+    if (rule->cfa_kind != NGX_PROF_CFI_NONE) {
 
         if (walk->exact
             || (walk->guess
-                && (rule->cfa_kind != NGX_HTTP_PROFILING_CFI_CFA_REG
+                && (rule->cfa_kind != NGX_PROF_CFI_CFA_REG
                     || (walk->guess & ((uint32_t) 1 << rule->cfa_reg)))))
         {
-            rc = ngx_http_profiling_unwind_try(walk, rule);
+            rc = ngx_prof_unwind_try(walk, rule);
 
         } else {
-            rc = ngx_http_profiling_unwind_step(walk, rule);
+            rc = ngx_prof_unwind_step(walk, rule);
         }
 
         if (rc != NGX_DECLINED) {
@@ -504,47 +494,46 @@ ngx_http_profiling_unwind_next(ngx_http_profiling_walk_t *walk)
     /* a C library without CFI */
 
     if (!walk->exact
-        && ngx_http_profiling_unwind_sigreturn(walk->pc)
-        && ngx_http_profiling_unwind_signal(walk,
-                              walk->reg[NGX_HTTP_PROFILING_UNWIND_SP])
+        && ngx_prof_unwind_sigreturn(walk->pc)
+        && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_UNWIND_SP])
            == NGX_OK)
     {
         return NGX_OK;
     }
 
-    return ngx_http_profiling_unwind_recover(walk);
+    return ngx_prof_unwind_recover(walk);
 }
 
 
 ngx_uint_t
-ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_holds(ngx_prof_walk_t *walk)
 {
-    ngx_int_t                             rc;
-    ngx_uint_t                            n;
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    ngx_int_t                   rc;
+    ngx_uint_t                  n;
+    const ngx_prof_cfi_rule_t  *rule;
 
-    for (n = 0; n < NGX_HTTP_PROFILING_UNWIND_AHEAD; n++) {
+    for (n = 0; n < NGX_PROF_UNWIND_AHEAD; n++) {
 
-        ngx_http_profiling_unwind_find(walk, walk->pc - !walk->exact);
+        ngx_prof_unwind_find(walk, walk->pc - !walk->exact);
 
         if (walk->object == NULL) {
-            return ngx_http_profiling_unwind_called(walk, walk->pc, NULL);
+            return ngx_prof_unwind_called(walk, walk->pc, NULL);
         }
 
         if (!walk->exact
-            && !ngx_http_profiling_unwind_called(walk, walk->pc, walk->object)
-            && !ngx_http_profiling_unwind_sigreturn(walk->pc))
+            && !ngx_prof_unwind_called(walk, walk->pc, walk->object)
+            && !ngx_prof_unwind_sigreturn(walk->pc))
         {
             return 0;
         }
 
         rule = walk->rule;
 
-        if (rule == NULL || rule->cfa_kind == NGX_HTTP_PROFILING_CFI_NONE) {
+        if (rule == NULL || rule->cfa_kind == NGX_PROF_CFI_NONE) {
             return 1;
         }
 
-        rc = ngx_http_profiling_unwind_step(walk, rule);
+        rc = ngx_prof_unwind_step(walk, rule);
 
         if (rc != NGX_OK) {
             /* a register that is not known yet speaks neither way */
@@ -557,8 +546,8 @@ ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk)
 
 
 static ngx_uint_t
-ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
-    ngx_uint_t max, ngx_uint_t skip)
+ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
+    ngx_uint_t skip)
 {
     uint64_t    pc;
     ngx_int_t   rc;
@@ -568,16 +557,15 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
 
     for ( ;; ) {
         pc = walk->pc;
-        ngx_http_profiling_unwind_find(walk, pc - !walk->exact);
+        ngx_prof_unwind_find(walk, pc - !walk->exact);
 
         if (walk->object == NULL) {
 
             /* a trampoline of no object is no frame of interest */
 
             if (!walk->exact
-                && ngx_http_profiling_unwind_sigreturn(pc)
-                && ngx_http_profiling_unwind_signal(walk,
-                              walk->reg[NGX_HTTP_PROFILING_UNWIND_SP])
+                && ngx_prof_unwind_sigreturn(pc)
+                && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_UNWIND_SP])
                    == NGX_OK)
             {
                 continue;
@@ -585,14 +573,12 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
 
             /* a caller of no object has to be code that makes calls */
 
-            if (!walk->exact
-                && !ngx_http_profiling_unwind_called(walk, pc, NULL))
-            {
-                walk->result->cause = NGX_HTTP_PROFILING_UNWIND_BAD_RA;
+            if (!walk->exact && !ngx_prof_unwind_called(walk, pc, NULL)) {
+                walk->result->cause = NGX_PROF_UNWIND_BAD_RA;
                 break;
             }
 
-            pc = NGX_HTTP_PROFILING_FRAME_JIT;
+            pc = NGX_PROF_FRAME_JIT;
             walk->result->jit++;
         }
 
@@ -600,18 +586,18 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
             skip--;
 
         } else if (n == max) {
-            pcs[n - 1] = NGX_HTTP_PROFILING_FRAME_TRUNCATED;
-            walk->result->cause = NGX_HTTP_PROFILING_UNWIND_TRUNCATED;
+            pcs[n - 1] = NGX_PROF_FRAME_TRUNCATED;
+            walk->result->cause = NGX_PROF_UNWIND_TRUNCATED;
             return n;
 
         } else {
             pcs[n++] = pc;
         }
 
-        rc = ngx_http_profiling_unwind_next(walk);
+        rc = ngx_prof_unwind_next(walk);
 
         if (rc == NGX_DONE) {
-            walk->result->cause = NGX_HTTP_PROFILING_UNWIND_COMPLETE;
+            walk->result->cause = NGX_PROF_UNWIND_COMPLETE;
             return n;
         }
 
@@ -621,7 +607,7 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
     }
 
     n = ngx_min(n, max - 1);
-    pcs[n++] = NGX_HTTP_PROFILING_FRAME_BROKEN;
+    pcs[n++] = NGX_PROF_FRAME_BROKEN;
 
     return n;
 }
@@ -631,9 +617,8 @@ ngx_http_profiling_unwind_run(ngx_http_profiling_walk_t *walk, uint64_t *pcs,
 
 __attribute__((noinline))
 static ngx_uint_t
-ngx_http_profiling_unwind_start(ngx_http_profiling_walk_t *walk,
-    const ngx_http_profiling_stack_t *stack, uint64_t *pcs, ngx_uint_t max,
-    ngx_uint_t skip)
+ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
+    uint64_t *pcs, ngx_uint_t max, ngx_uint_t skip)
 {
     uint64_t    sp;
     uintptr_t   here;
@@ -646,7 +631,7 @@ ngx_http_profiling_unwind_start(ngx_http_profiling_walk_t *walk,
     walk->result->jit = 0;
     walk->result->recovered = 0;
 
-    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    sp = walk->reg[NGX_PROF_UNWIND_SP];
     here = (uintptr_t) __builtin_frame_address(0);
 
     /* this very frame lies below: all from here up to the top is mapped */
@@ -655,44 +640,42 @@ ngx_http_profiling_unwind_start(ngx_http_profiling_walk_t *walk,
         || walk->top < 16 || sp > walk->top - 8)
     {
         pcs[0] = walk->pc;
-        pcs[1] = NGX_HTTP_PROFILING_FRAME_BROKEN;
-        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_FOREIGN;
+        pcs[1] = NGX_PROF_FRAME_BROKEN;
+        walk->result->cause = NGX_PROF_UNWIND_FOREIGN;
 
         return 2;
     }
 
-    walk->lo = ngx_max(here, sp - NGX_HTTP_PROFILING_UNWIND_RED);
+    walk->lo = ngx_max(here, sp - NGX_PROF_UNWIND_RED);
 
-    walk->objects = ngx_http_profiling_objects_acquire();
+    walk->objects = ngx_prof_objects_acquire();
 
     if (walk->objects == NULL) {
         pcs[0] = walk->pc;
-        pcs[1] = NGX_HTTP_PROFILING_FRAME_BROKEN;
-        walk->result->cause = NGX_HTTP_PROFILING_UNWIND_NO_TABLE;
+        pcs[1] = NGX_PROF_FRAME_BROKEN;
+        walk->result->cause = NGX_PROF_UNWIND_NO_TABLE;
         n = 2;
 
     } else {
-        n = ngx_http_profiling_unwind_run(walk, pcs, max, skip);
+        n = ngx_prof_unwind_run(walk, pcs, max, skip);
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     return n;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_unwind(const ngx_http_profiling_stack_t *stack,
-    const ucontext_t *uc, uint64_t *pcs, ngx_uint_t max,
-    ngx_http_profiling_unwind_t *result)
+ngx_prof_unwind(const ngx_prof_stack_t *stack, const ucontext_t *uc,
+    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result)
 {
-    return ngx_http_profiling_unwind_cached(stack, uc, NULL, pcs, max, result);
+    return ngx_prof_unwind_cached(stack, uc, NULL, pcs, max, result);
 }
 
 
 void
-ngx_http_profiling_unwind_prefetch(
-    const ngx_http_profiling_unwind_cache_t *cache)
+ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache)
 {
     uint32_t  i;
 
@@ -704,12 +687,12 @@ ngx_http_profiling_unwind_prefetch(
 
 
 ngx_uint_t
-ngx_http_profiling_unwind_cached(const ngx_http_profiling_stack_t *stack,
-    const ucontext_t *uc, ngx_http_profiling_unwind_cache_t *cache,
-    uint64_t *pcs, ngx_uint_t max, ngx_http_profiling_unwind_t *result)
+ngx_prof_unwind_cached(const ngx_prof_stack_t *stack, const ucontext_t *uc,
+    ngx_prof_unwind_cache_t *cache, uint64_t *pcs, ngx_uint_t max,
+    ngx_prof_unwind_t *result)
 {
-    ngx_uint_t                 i;
-    ngx_http_profiling_walk_t  walk;
+    ngx_uint_t       i;
+    ngx_prof_walk_t  walk;
 
 #if defined(__aarch64__)
 
@@ -725,7 +708,7 @@ ngx_http_profiling_unwind_cached(const ngx_http_profiling_stack_t *stack,
 
     for (i = 0; i < 16; i++) {
         walk.reg[i] = (uint64_t)
-                 uc->uc_mcontext.gregs[ngx_http_profiling_unwind_gregs[i]];
+                 uc->uc_mcontext.gregs[ngx_prof_unwind_gregs[i]];
     }
 
     walk.pc = (uint64_t) uc->uc_mcontext.gregs[REG_RIP];
@@ -741,17 +724,16 @@ ngx_http_profiling_unwind_cached(const ngx_http_profiling_stack_t *stack,
         cache->n = 0;
     }
 
-    return ngx_http_profiling_unwind_start(&walk, stack, pcs, max, 0);
+    return ngx_prof_unwind_start(&walk, stack, pcs, max, 0);
 }
 
 
 __attribute__((noinline))
 ngx_uint_t
-ngx_http_profiling_unwind_here(const ngx_http_profiling_stack_t *stack,
-    uint64_t *pcs, ngx_uint_t max, ngx_uint_t skip,
-    ngx_http_profiling_unwind_t *result)
+ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
+    ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result)
 {
-    ngx_http_profiling_walk_t  walk;
+    ngx_prof_walk_t  walk;
 
     /* all in one statement: the rules of this pc are those of its registers */
 
@@ -781,17 +763,17 @@ ngx_http_profiling_unwind_here(const ngx_http_profiling_stack_t *stack,
 
 #endif
 
-    walk.valid = NGX_HTTP_PROFILING_UNWIND_KEPT;
+    walk.valid = NGX_PROF_UNWIND_KEPT;
     walk.exact = 1;
     walk.cache = NULL;
     walk.result = result;
 
-    return ngx_http_profiling_unwind_start(&walk, stack, pcs, max, skip + 1);
+    return ngx_prof_unwind_start(&walk, stack, pcs, max, skip + 1);
 }
 
 
 ngx_int_t
-ngx_http_profiling_unwind_stack(ngx_http_profiling_stack_t *stack)
+ngx_prof_unwind_stack(ngx_prof_stack_t *stack)
 {
     void            *addr;
     size_t           size;

@@ -2,7 +2,7 @@
 /*
  * The walk up a stack.
  *
- * ngx_http_profiling_unwind() is for signal handlers, in any thread: it makes
+ * ngx_prof_unwind() is for signal handlers, in any thread: it makes
  * no library calls, takes no locks, allocates nothing, touches no thread
  * storage and no errno.  Each load from the stack is checked to lie between
  * the stack pointer and the top of the thread's stack; the handler that runs
@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_UNWIND_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_UNWIND_H_INCLUDED_
+#ifndef _NGX_PROF_UNWIND_H_INCLUDED_
+#define _NGX_PROF_UNWIND_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,11 +22,11 @@
 #include "ngx_prof_objects.h"
 
 
-#define NGX_HTTP_PROFILING_FRAMES           128
+#define NGX_PROF_FRAMES           128
 
 /* entries of a cache, powers of two; mixed loads have some 500 callers */
-#define NGX_HTTP_PROFILING_UNWIND_CACHE     512
-#define NGX_HTTP_PROFILING_UNWIND_TEXTS     64
+#define NGX_PROF_UNWIND_CACHE     512
+#define NGX_PROF_UNWIND_TEXTS     64
 
 
 /*
@@ -34,37 +34,37 @@
  * mapped there.  They stand in the array like any other frame.
  */
 
-#define NGX_HTTP_PROFILING_FRAME_TRUNCATED  1   /* last: there were more */
-#define NGX_HTTP_PROFILING_FRAME_BROKEN     2   /* last: cannot go on */
-#define NGX_HTTP_PROFILING_FRAME_JIT        3   /* code of no object; its
+#define NGX_PROF_FRAME_TRUNCATED  1             /* last: there were more */
+#define NGX_PROF_FRAME_BROKEN     2             /* last: cannot go on */
+#define NGX_PROF_FRAME_JIT        3             /* code of no object; its
                                                    caller follows */
-#define NGX_HTTP_PROFILING_FRAME_RESERVED   15
+#define NGX_PROF_FRAME_RESERVED   15
 
 
 /* why a walk ended; all but the first two end in FRAME_BROKEN */
 
-#define NGX_HTTP_PROFILING_UNWIND_COMPLETE  0   /* the thread's start */
-#define NGX_HTTP_PROFILING_UNWIND_TRUNCATED 1   /* no room for more frames */
-#define NGX_HTTP_PROFILING_UNWIND_NO_TABLE  2   /* no object list was made */
-#define NGX_HTTP_PROFILING_UNWIND_FOREIGN   3   /* not on the given stack */
-#define NGX_HTTP_PROFILING_UNWIND_BAD_CFA   4   /* frame outside the stack */
-#define NGX_HTTP_PROFILING_UNWIND_BAD_RA    5   /* returns to no code */
-#define NGX_HTTP_PROFILING_UNWIND_NO_CALLER 6   /* no CFI, nothing found */
-#define NGX_HTTP_PROFILING_UNWIND_CAUSES    7
+#define NGX_PROF_UNWIND_COMPLETE  0             /* the thread's start */
+#define NGX_PROF_UNWIND_TRUNCATED 1             /* no room for more frames */
+#define NGX_PROF_UNWIND_NO_TABLE  2             /* no object list was made */
+#define NGX_PROF_UNWIND_FOREIGN   3             /* not on the given stack */
+#define NGX_PROF_UNWIND_BAD_CFA   4             /* frame outside the stack */
+#define NGX_PROF_UNWIND_BAD_RA    5             /* returns to no code */
+#define NGX_PROF_UNWIND_NO_CALLER 6             /* no CFI, nothing found */
+#define NGX_PROF_UNWIND_CAUSES    7
 
 
 typedef struct {
     uintptr_t    lo;             /* lowest address of the thread's stack */
     uintptr_t    top;            /* the one after its highest */
-} ngx_http_profiling_stack_t;
+} ngx_prof_stack_t;
 
 
 typedef struct {
-    ngx_uint_t   cause;          /* NGX_HTTP_PROFILING_UNWIND_* */
-    ngx_uint_t   jit;            /* FRAME_JIT among the frames */
-    ngx_uint_t   recovered;      /* callers found without CFI: by a frame
+    ngx_uint_t  cause;           /* NGX_PROF_UNWIND_* */
+    ngx_uint_t  jit;             /* FRAME_JIT among the frames */
+    ngx_uint_t  recovered;       /* callers found without CFI: by a frame
                                     pointer or by a scan of the stack */
-} ngx_http_profiling_unwind_t;
+} ngx_prof_unwind_t;
 
 
 /*
@@ -74,34 +74,34 @@ typedef struct {
  */
 
 typedef struct {
-    uint64_t                             addr;         /* the first one */
-    uint32_t                             len;          /* bytes of text */
-    uint32_t                             generation;   /* of the list */
-    const ngx_http_profiling_object_t   *object;
-    ngx_http_profiling_cfi_rule_t        rule;
-} ngx_http_profiling_unwind_entry_t;
+    uint64_t                  addr;                    /* the first one */
+    uint32_t                  len;                     /* bytes of text */
+    uint32_t                  generation;              /* of the list */
+    const ngx_prof_object_t  *object;
+    ngx_prof_cfi_rule_t       rule;
+} ngx_prof_unwind_entry_t;
 
 
 typedef struct {
     uint64_t                             addr;
     uint32_t                             generation;
     u_char                               before[8];    /* bytes of code */
-} ngx_http_profiling_unwind_text_t;
+} ngx_prof_unwind_text_t;
 
 
 typedef struct {
-    ngx_http_profiling_unwind_entry_t    entry[
-                                             NGX_HTTP_PROFILING_UNWIND_CACHE]
+    ngx_prof_unwind_entry_t    entry[
+                                             NGX_PROF_UNWIND_CACHE]
                                          __attribute__((aligned(64)));
-    ngx_http_profiling_unwind_text_t     text[
-                                             NGX_HTTP_PROFILING_UNWIND_TEXTS];
+    ngx_prof_unwind_text_t     text[
+                                   NGX_PROF_UNWIND_TEXTS];
 
     /* the last walk: entries and stack pointers */
 
     uint32_t                             n;
-    uint16_t                             used[NGX_HTTP_PROFILING_FRAMES];
-    uint64_t                             sp[NGX_HTTP_PROFILING_FRAMES];
-} ngx_http_profiling_unwind_cache_t;
+    uint16_t                             used[NGX_PROF_FRAMES];
+    uint64_t                             sp[NGX_PROF_FRAMES];
+} ngx_prof_unwind_cache_t;
 
 
 /*
@@ -110,37 +110,33 @@ typedef struct {
  * others are return addresses, of which a reader subtracts 1 (not of
  * synthetic frames).  Signal handlers and normal context.
  */
-ngx_uint_t ngx_http_profiling_unwind(const ngx_http_profiling_stack_t *stack,
-    const ucontext_t *uc, uint64_t *pcs, ngx_uint_t max,
-    ngx_http_profiling_unwind_t *result);
+ngx_uint_t ngx_prof_unwind(const ngx_prof_stack_t *stack, const ucontext_t *uc,
+    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result);
 
 /* the same, with a cache that no other walk uses meanwhile */
-ngx_uint_t ngx_http_profiling_unwind_cached(
-    const ngx_http_profiling_stack_t *stack, const ucontext_t *uc,
-    ngx_http_profiling_unwind_cache_t *cache, uint64_t *pcs, ngx_uint_t max,
-    ngx_http_profiling_unwind_t *result);
+ngx_uint_t ngx_prof_unwind_cached(const ngx_prof_stack_t *stack,
+    const ucontext_t *uc, ngx_prof_unwind_cache_t *cache, uint64_t *pcs,
+    ngx_uint_t max, ngx_prof_unwind_t *result);
 
 /*
  * Has what the last walk needed fetched from memory: most of it will serve
  * the next one.  Some time before that walk.
  */
-void ngx_http_profiling_unwind_prefetch(
-    const ngx_http_profiling_unwind_cache_t *cache);
+void ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache);
 
 /*
  * The same from the place of the call on: pcs[0] is the return address into
  * the caller of this function if skip is 0, into its caller if it is 1, and
  * so on.  The number of frames may be 0 if skip is too large.
  */
-ngx_uint_t ngx_http_profiling_unwind_here(
-    const ngx_http_profiling_stack_t *stack, uint64_t *pcs, ngx_uint_t max,
-    ngx_uint_t skip, ngx_http_profiling_unwind_t *result);
+ngx_uint_t ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
+    ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result);
 
 /*
  * The bounds of the calling thread's stack, the main thread's as well.  Normal
  * context only, once a thread.  NGX_ERROR: the system does not tell.
  */
-ngx_int_t ngx_http_profiling_unwind_stack(ngx_http_profiling_stack_t *stack);
+ngx_int_t ngx_prof_unwind_stack(ngx_prof_stack_t *stack);
 
 
-#endif /* _NGX_HTTP_PROFILING_UNWIND_H_INCLUDED_ */
+#endif /* _NGX_PROF_UNWIND_H_INCLUDED_ */

@@ -17,7 +17,7 @@
 /* one operator of an expression; s[0..n) is its stack */
 
 static ngx_int_t
-ngx_http_profiling_unwind_binary(u_char op, int64_t *s)
+ngx_prof_unwind_binary(u_char op, int64_t *s)
 {
     uint64_t  a, b;
 
@@ -55,8 +55,8 @@ ngx_http_profiling_unwind_binary(u_char op, int64_t *s)
 /* an operator that works on the top of the stack alone; *n is its depth */
 
 static ngx_int_t
-ngx_http_profiling_unwind_unary(ngx_http_profiling_walk_t *walk, u_char op,
-    int64_t operand, int64_t *s, ngx_uint_t *n)
+ngx_prof_unwind_unary(ngx_prof_walk_t *walk, u_char op, int64_t operand,
+    int64_t *s, ngx_uint_t *n)
 {
     int64_t   *top;
     uint64_t   v;
@@ -66,9 +66,7 @@ ngx_http_profiling_unwind_unary(ngx_http_profiling_walk_t *walk, u_char op,
     switch (op) {
 
     case 0x06:                                   /* deref */
-        if (ngx_http_profiling_unwind_load(walk, (uint64_t) *top, &v)
-            != NGX_OK)
-        {
+        if (ngx_prof_unwind_load(walk, (uint64_t) *top, &v) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -103,16 +101,16 @@ ngx_http_profiling_unwind_unary(ngx_http_profiling_walk_t *walk, u_char op,
 
 
 ngx_int_t
-ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
-    ngx_uint_t number, uint64_t first, ngx_uint_t n, uint64_t *value)
+ngx_prof_unwind_expr(ngx_prof_walk_t *walk, ngx_uint_t number, uint64_t first,
+    ngx_uint_t n, uint64_t *value)
 {
-    u_char                           op;
-    int64_t                          operand, tmp;
-    int64_t                          s[NGX_HTTP_PROFILING_UNWIND_EXPR];
-    ngx_int_t                        rc;
-    ngx_uint_t                       r;
-    const u_char                    *p, *end;
-    const ngx_http_profiling_cfi_t  *cfi;
+    u_char                 op;
+    int64_t                operand, tmp;
+    int64_t                s[NGX_PROF_UNWIND_EXPR];
+    ngx_int_t              rc;
+    ngx_uint_t             r;
+    const u_char          *p, *end;
+    const ngx_prof_cfi_t  *cfi;
 
     cfi = walk->object->cfi;
 
@@ -127,8 +125,8 @@ ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
     while (p < end) {
         op = *p;
 
-        if (n > NGX_HTTP_PROFILING_UNWIND_EXPR - 2
-            || ngx_http_profiling_cfi_operand(&p, end, &operand) != NGX_OK)
+        if (n > NGX_PROF_UNWIND_EXPR - 2
+            || ngx_prof_cfi_operand(&p, end, &operand) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -143,7 +141,7 @@ ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
             }
 #endif
 
-            if (!ngx_http_profiling_unwind_knows(walk, r)) {
+            if (!ngx_prof_unwind_knows(walk, r)) {
                 return NGX_ERROR;
             }
 
@@ -164,7 +162,7 @@ ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
             return NGX_ERROR;
         }
 
-        rc = ngx_http_profiling_unwind_unary(walk, op, operand, s, &n);
+        rc = ngx_prof_unwind_unary(walk, op, operand, s, &n);
 
         if (rc == NGX_OK) {
             continue;
@@ -183,8 +181,7 @@ ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
             s[n - 1] = s[n - 2];
             s[n - 2] = tmp;
 
-        } else if (ngx_http_profiling_unwind_binary(op, &s[n - 2])
-                   == NGX_OK)
+        } else if (ngx_prof_unwind_binary(op, &s[n - 2]) == NGX_OK)
         {
             n--;
 

@@ -29,15 +29,15 @@
  * "how" is not valid, and answers EFAULT if it cannot.  Nothing changes.
  */
 
-ngx_http_profiling_unwind_unchecked
+ngx_prof_unwind_unchecked
 static ngx_int_t
-ngx_http_profiling_unwind_text(uint64_t addr, u_char *bytes)
+ngx_prof_unwind_text(uint64_t addr, u_char *bytes)
 {
     ngx_uint_t  i;
 
     /* no code is there, and a null pointer would not be looked at */
 
-    if (addr < NGX_HTTP_PROFILING_UNWIND_LOWEST) {
+    if (addr < NGX_PROF_UNWIND_LOWEST) {
         return NGX_ERROR;
     }
 
@@ -86,21 +86,21 @@ ngx_http_profiling_unwind_text(uint64_t addr, u_char *bytes)
  */
 
 static ngx_int_t
-ngx_http_profiling_unwind_code(ngx_http_profiling_walk_t *walk, uint64_t addr,
-    const ngx_http_profiling_object_t *object, u_char *bytes)
+ngx_prof_unwind_code(ngx_prof_walk_t *walk, uint64_t addr,
+    const ngx_prof_object_t *object, u_char *bytes)
 {
-    ngx_http_profiling_unwind_text_t  *text;
+    ngx_prof_unwind_text_t  *text;
 
     if (object == NULL || walk->cache == NULL) {
-        return ngx_http_profiling_unwind_text(addr, bytes);
+        return ngx_prof_unwind_text(addr, bytes);
     }
 
-    text = &walk->cache->text[ngx_http_profiling_unwind_slot(addr,
-                                           NGX_HTTP_PROFILING_UNWIND_TEXTS)];
+    text = &walk->cache->text[ngx_prof_unwind_slot(addr,
+                                           NGX_PROF_UNWIND_TEXTS)];
 
     if (text->addr != addr || text->generation != walk->objects->generation) {
 
-        if (ngx_http_profiling_unwind_text(addr, bytes) != NGX_OK) {
+        if (ngx_prof_unwind_text(addr, bytes) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -118,7 +118,7 @@ ngx_http_profiling_unwind_code(ngx_http_profiling_walk_t *walk, uint64_t addr,
 /* where a direct call before addr leads to; 0: it is none */
 
 static uint64_t
-ngx_http_profiling_unwind_target(uint64_t addr, const u_char *before)
+ngx_prof_unwind_target(uint64_t addr, const u_char *before)
 {
     int32_t  rel;
 
@@ -153,24 +153,24 @@ ngx_http_profiling_unwind_target(uint64_t addr, const u_char *before)
 /* the same, of text that has yet to be read */
 
 static uint64_t
-ngx_http_profiling_unwind_direct(ngx_http_profiling_walk_t *walk,
-    uint64_t addr, const ngx_http_profiling_object_t *object)
+ngx_prof_unwind_direct(ngx_prof_walk_t *walk, uint64_t addr,
+    const ngx_prof_object_t *object)
 {
     u_char  b[8];
 
-    return (ngx_http_profiling_unwind_code(walk, addr, object, b) == NGX_OK)
-           ? ngx_http_profiling_unwind_target(addr, b) : 0;
+    return (ngx_prof_unwind_code(walk, addr, object, b) == NGX_OK)
+           ? ngx_prof_unwind_target(addr, b) : 0;
 }
 
 
 ngx_uint_t
-ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
-    uint64_t addr, const ngx_http_profiling_object_t *object)
+ngx_prof_unwind_called(ngx_prof_walk_t *walk, uint64_t addr,
+    const ngx_prof_object_t *object)
 {
     u_char    b[8];
     uint64_t  target;
 
-    if (ngx_http_profiling_unwind_code(walk, addr, object, b) != NGX_OK) {
+    if (ngx_prof_unwind_code(walk, addr, object, b) != NGX_OK) {
         return 0;
     }
 
@@ -186,7 +186,7 @@ ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
 
 #endif
 
-    target = ngx_http_profiling_unwind_target(addr, b);
+    target = ngx_prof_unwind_target(addr, b);
 
     if (target
         && (object == NULL
@@ -221,7 +221,7 @@ ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
 
 
 ngx_uint_t
-ngx_http_profiling_unwind_sigreturn(uint64_t pc)
+ngx_prof_unwind_sigreturn(uint64_t pc)
 {
     u_char  b[8];
 
@@ -243,25 +243,24 @@ ngx_http_profiling_unwind_sigreturn(uint64_t pc)
 
 #endif
 
-    return ngx_http_profiling_unwind_text(pc + 8, b) == NGX_OK
+    return ngx_prof_unwind_text(pc + 8, b) == NGX_OK
            && ngx_memcmp(b, code, sizeof(code)) == 0;
 }
 
 
 /* the object if addr is a return address in its text, else NULL */
 
-static const ngx_http_profiling_object_t *
-ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
-    uint64_t addr)
+static const ngx_prof_object_t *
+ngx_prof_unwind_return(ngx_prof_walk_t *walk, uint64_t addr)
 {
-    const ngx_http_profiling_object_t  *object;
+    const ngx_prof_object_t  *object;
 
-    object = ngx_http_profiling_unwind_object(walk, addr - 1);
+    object = ngx_prof_unwind_object(walk, addr - 1);
 
     if (object == NULL
         || !object->readable
         || addr - object->start < 8
-        || !ngx_http_profiling_unwind_called(walk, addr, object))
+        || !ngx_prof_unwind_called(walk, addr, object))
     {
         return NULL;
     }
@@ -278,10 +277,10 @@ ngx_http_profiling_unwind_return(ngx_http_profiling_walk_t *walk,
  */
 
 static uint64_t
-ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
+ngx_prof_unwind_leads(ngx_prof_walk_t *walk, uint64_t ra)
 {
-    uint64_t                            target;
-    const ngx_http_profiling_object_t  *object;
+    uint64_t                  target;
+    const ngx_prof_object_t  *object;
 
     object = walk->object;
 
@@ -291,7 +290,7 @@ ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
         return 0;
     }
 
-    target = ngx_http_profiling_unwind_direct(walk, ra, object);
+    target = ngx_prof_unwind_direct(walk, ra, object);
 
     if (target < object->start
         || target > walk->pc
@@ -301,8 +300,8 @@ ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
     }
 
     return (object->cfi == NULL
-            || ngx_http_profiling_cfi_row(object->cfi, target)
-               == ngx_http_profiling_cfi_row(object->cfi, walk->pc))
+            || ngx_prof_cfi_row(object->cfi, target)
+               == ngx_prof_cfi_row(object->cfi, walk->pc))
            ? target : 0;
 }
 
@@ -317,53 +316,52 @@ ngx_http_profiling_unwind_leads(ngx_http_profiling_walk_t *walk, uint64_t ra)
  */
 
 static uint64_t
-ngx_http_profiling_unwind_framed(ngx_http_profiling_walk_t *walk, uint64_t ra,
-    uint64_t fp)
+ngx_prof_unwind_framed(ngx_prof_walk_t *walk, uint64_t ra, uint64_t fp)
 {
-    uint64_t                              sp;
-    ngx_http_profiling_walk_t             next;
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    uint64_t                    sp;
+    ngx_prof_walk_t             next;
+    const ngx_prof_cfi_rule_t  *rule;
 
     next = *walk;
     next.exact = 0;
-    ngx_http_profiling_unwind_find(&next, ra - 1);
+    ngx_prof_unwind_find(&next, ra - 1);
     rule = next.rule;
 
     if (rule == NULL
-        || rule->cfa_kind != NGX_HTTP_PROFILING_CFI_CFA_REG
-        || rule->cfa_reg != NGX_HTTP_PROFILING_UNWIND_SP
-        || ngx_http_profiling_cfi_kind(rule->saved[0])
-           != NGX_HTTP_PROFILING_CFI_AT)
+        || rule->cfa_kind != NGX_PROF_CFI_CFA_REG
+        || rule->cfa_reg != NGX_PROF_UNWIND_SP
+        || ngx_prof_cfi_kind(rule->saved[0])
+           != NGX_PROF_CFI_AT)
     {
         return 0;
     }
 
-    sp = fp - (uint64_t) (int64_t) ngx_http_profiling_cfi_arg(rule->saved[0])
+    sp = fp - (uint64_t) (int64_t) ngx_prof_cfi_arg(rule->saved[0])
          - (uint64_t) (int64_t) rule->cfa;
 
-    return (sp < walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] || sp >= walk->top)
+    return (sp < walk->reg[NGX_PROF_UNWIND_SP] || sp >= walk->top)
            ? 0 : sp;
 }
 
 
 /* whether a function ends between two addresses of one text */
 
-ngx_http_profiling_unwind_unchecked
+ngx_prof_unwind_unchecked
 static ngx_uint_t
-ngx_http_profiling_unwind_ends(uint64_t from, uint64_t to)
+ngx_prof_unwind_ends(uint64_t from, uint64_t to)
 {
     u_char    b[8];
     uint32_t  insn;
     uint64_t  addr;
 
-    if (to - from > NGX_HTTP_PROFILING_UNWIND_HELPER) {
+    if (to - from > NGX_PROF_UNWIND_HELPER) {
         return 1;
     }
 
     for (addr = from; addr < to; addr += 4) {
 
         if ((addr == from || (addr & 4095) == 0)
-            && ngx_http_profiling_unwind_text(addr + 8, b) != NGX_OK)
+            && ngx_prof_unwind_text(addr + 8, b) != NGX_OK)
         {
             return 1;
         }
@@ -387,19 +385,19 @@ ngx_http_profiling_unwind_ends(uint64_t from, uint64_t to)
  */
 
 static ngx_uint_t
-ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
+ngx_prof_unwind_linked(ngx_prof_walk_t *walk, uint64_t ra)
 {
-    uint64_t                            v, target;
-    const ngx_http_profiling_object_t  *object;
+    uint64_t                  v, target;
+    const ngx_prof_object_t  *object;
 
     /* it was saved: the frame record knows more */
 
-    v = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] + 8;
+    v = walk->reg[NGX_PROF_UNWIND_FP] + 8;
 
-    if (ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
-        && v >= walk->reg[NGX_HTTP_PROFILING_UNWIND_SP]
-        && ngx_http_profiling_unwind_load(walk, v, &v) == NGX_OK
-        && ngx_http_profiling_unwind_strip(v) == ra)
+    if (ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
+        && v >= walk->reg[NGX_PROF_UNWIND_SP]
+        && ngx_prof_unwind_load(walk, v, &v) == NGX_OK
+        && ngx_prof_unwind_strip(v) == ra)
     {
         return 0;
     }
@@ -409,13 +407,13 @@ ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
     if (object == NULL
         || ra - object->start >= object->end - object->start
         || (object->cfi
-            && ngx_http_profiling_cfi_row(object->cfi, ra)
-               != ngx_http_profiling_cfi_row(object->cfi, walk->pc)))
+            && ngx_prof_cfi_row(object->cfi, ra)
+               != ngx_prof_cfi_row(object->cfi, walk->pc)))
     {
         return 1;
     }
 
-    target = ngx_http_profiling_unwind_direct(walk, ra, object);
+    target = ngx_prof_unwind_direct(walk, ra, object);
 
     /* code that begins before the call and goes on behind it holds it */
 
@@ -425,7 +423,7 @@ ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
         return 0;
     }
 
-    return !ngx_http_profiling_unwind_ends(target, walk->pc);
+    return !ngx_prof_unwind_ends(target, walk->pc);
 }
 
 #endif
@@ -438,13 +436,13 @@ ngx_http_profiling_unwind_linked(ngx_http_profiling_walk_t *walk, uint64_t ra)
  */
 
 static ngx_uint_t
-ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
-    uint64_t ra, uint64_t sp, uint64_t fp)
+ngx_prof_unwind_plausible(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp,
+    uint64_t fp)
 {
-    ngx_http_profiling_walk_t           next;
-    const ngx_http_profiling_object_t  *from;
+    ngx_prof_walk_t           next;
+    const ngx_prof_object_t  *from;
 
-    from = ngx_http_profiling_unwind_return(walk, ra);
+    from = ngx_prof_unwind_return(walk, ra);
 
     if (from == NULL) {
         return 0;
@@ -456,8 +454,8 @@ ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
 
     if (walk->strict
         && walk->object
-        && ngx_http_profiling_unwind_direct(walk, ra, from)
-        && !ngx_http_profiling_unwind_leads(walk, ra))
+        && ngx_prof_unwind_direct(walk, ra, from)
+        && !ngx_prof_unwind_leads(walk, ra))
     {
         return 0;
     }
@@ -469,30 +467,29 @@ ngx_http_profiling_unwind_plausible(ngx_http_profiling_walk_t *walk,
     next.pc = ra;
     next.exact = 0;
     next.lo = sp;
-    next.reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
-    next.valid = (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP;
+    next.reg[NGX_PROF_UNWIND_SP] = sp;
+    next.valid = (uint32_t) 1 << NGX_PROF_UNWIND_SP;
     next.guess = 0;
 
     if (fp) {
-        next.reg[NGX_HTTP_PROFILING_UNWIND_FP] = fp;
-        next.valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
+        next.reg[NGX_PROF_UNWIND_FP] = fp;
+        next.valid |= (uint32_t) 1 << NGX_PROF_UNWIND_FP;
     }
 
-    return ngx_http_profiling_unwind_holds(&next);
+    return ngx_prof_unwind_holds(&next);
 }
 
 
 /* tries the frame record (frame pointer, return address) at an address */
 
 static ngx_int_t
-ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
-    uint64_t at)
+ngx_prof_unwind_record(ngx_prof_walk_t *walk, uint64_t at)
 {
     uint64_t  ra, fp, sp;
 
-    if (at < walk->reg[NGX_HTTP_PROFILING_UNWIND_SP]
-        || ngx_http_profiling_unwind_load(walk, at, &fp) != NGX_OK
-        || ngx_http_profiling_unwind_load(walk, at + 8, &ra) != NGX_OK)
+    if (at < walk->reg[NGX_PROF_UNWIND_SP]
+        || ngx_prof_unwind_load(walk, at, &fp) != NGX_OK
+        || ngx_prof_unwind_load(walk, at + 8, &ra) != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -503,8 +500,8 @@ ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
         return NGX_DECLINED;
     }
 
-    ra = ngx_http_profiling_unwind_strip(ra);
-    sp = ngx_http_profiling_unwind_framed(walk, ra, fp);
+    ra = ngx_prof_unwind_strip(ra);
+    sp = ngx_prof_unwind_framed(walk, ra, fp);
     sp = sp ? sp : fp;
 
 #else
@@ -513,14 +510,14 @@ ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
 
 #endif
 
-    if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
+    if (!ngx_prof_unwind_plausible(walk, ra, sp, fp)) {
         return NGX_DECLINED;
     }
 
-    walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] = fp;
-    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
-    walk->valid |= (uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP;
-    walk->guess = ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_FP);
+    walk->reg[NGX_PROF_UNWIND_FP] = fp;
+    walk->reg[NGX_PROF_UNWIND_SP] = sp;
+    walk->valid |= (uint32_t) 1 << NGX_PROF_UNWIND_FP;
+    walk->guess = ~((uint32_t) 1 << NGX_PROF_UNWIND_FP);
     walk->pc = ra;
 
     return NGX_OK;
@@ -530,16 +527,14 @@ ngx_http_profiling_unwind_record(ngx_http_profiling_walk_t *walk,
 /* the caller's stack pointer, if ra at that address returns to it */
 
 static uint64_t
-ngx_http_profiling_unwind_above(ngx_http_profiling_walk_t *walk, uint64_t ra,
-    uint64_t at)
+ngx_prof_unwind_above(ngx_prof_walk_t *walk, uint64_t ra, uint64_t at)
 {
 #if defined(__aarch64__)
 
     uint64_t  sp;
 
-    if (ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)) {
-        sp = ngx_http_profiling_unwind_framed(walk, ra,
-                                  walk->reg[NGX_HTTP_PROFILING_UNWIND_FP]);
+    if (ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)) {
+        sp = ngx_prof_unwind_framed(walk, ra, walk->reg[NGX_PROF_UNWIND_FP]);
 
         if (sp > at) {
             return sp;
@@ -563,13 +558,13 @@ ngx_http_profiling_unwind_above(ngx_http_profiling_walk_t *walk, uint64_t ra,
  * beyond the frame that the frame pointer leads to is of other callers.
  */
 
-ngx_http_profiling_unwind_unchecked
+ngx_prof_unwind_unchecked
 static ngx_int_t
-ngx_http_profiling_unwind_proof(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
 {
-    uint64_t                            at, ra, sp, fp, pc, end, above;
-    uint64_t                            target, start, found;
-    const ngx_http_profiling_object_t  *object;
+    uint64_t                  at, ra, sp, fp, pc, end, above;
+    uint64_t                  target, start, found;
+    const ngx_prof_object_t  *object;
 
     object = walk->object;
 
@@ -583,33 +578,33 @@ ngx_http_profiling_unwind_proof(ngx_http_profiling_walk_t *walk)
     pc = 0;
     sp = 0;
 
-    at = ngx_align(walk->reg[NGX_HTTP_PROFILING_UNWIND_SP], 8);
-    end = ngx_min(walk->top, at + NGX_HTTP_PROFILING_UNWIND_FRAME);
+    at = ngx_align(walk->reg[NGX_PROF_UNWIND_SP], 8);
+    end = ngx_min(walk->top, at + NGX_PROF_UNWIND_FRAME);
 
-    fp = ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
-         ? walk->reg[NGX_HTTP_PROFILING_UNWIND_FP] : 0;
+    fp = ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
+         ? walk->reg[NGX_PROF_UNWIND_FP] : 0;
 
     if (fp >= at && fp < end) {
         end = ngx_min(end, fp + 16);
     }
 
     for ( /* void */ ; at < end; at += 8) {
-        ra = ngx_http_profiling_unwind_strip(
+        ra = ngx_prof_unwind_strip(
                                *(const volatile uint64_t *) (uintptr_t) at);
 
         if (ra - object->start >= object->end - object->start) {
             continue;
         }
 
-        target = ngx_http_profiling_unwind_leads(walk, ra);
+        target = ngx_prof_unwind_leads(walk, ra);
 
         if (target <= start) {
             continue;
         }
 
-        above = ngx_http_profiling_unwind_above(walk, ra, at);
+        above = ngx_prof_unwind_above(walk, ra, at);
 
-        if (ngx_http_profiling_unwind_plausible(walk, ra, above, 0)) {
+        if (ngx_prof_unwind_plausible(walk, ra, above, 0)) {
             start = target;
             found = at;
             pc = ra;
@@ -621,13 +616,11 @@ ngx_http_profiling_unwind_proof(ngx_http_profiling_walk_t *walk)
         return NGX_DECLINED;
     }
 
-    if (fp == found - 8
-        && ngx_http_profiling_unwind_record(walk, fp) == NGX_OK)
-    {
+    if (fp == found - 8 && ngx_prof_unwind_record(walk, fp) == NGX_OK) {
         return NGX_OK;
     }
 
-    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->reg[NGX_PROF_UNWIND_SP] = sp;
     walk->guess = ~(uint32_t) 0;
     walk->pc = pc;
 
@@ -638,17 +631,17 @@ ngx_http_profiling_unwind_proof(ngx_http_profiling_walk_t *walk)
 /* the first return address up the stack */
 
 static ngx_int_t
-ngx_http_profiling_unwind_scan(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_scan(ngx_prof_walk_t *walk)
 {
     uint64_t  at, sp, end;
 
-    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
-    end = ngx_min(walk->top, sp + NGX_HTTP_PROFILING_UNWIND_SCAN);
+    sp = walk->reg[NGX_PROF_UNWIND_SP];
+    end = ngx_min(walk->top, sp + NGX_PROF_UNWIND_SCAN);
 
 #if defined(__aarch64__)
 
     for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
-        if (ngx_http_profiling_unwind_record(walk, at) == NGX_OK) {
+        if (ngx_prof_unwind_record(walk, at) == NGX_OK) {
             return NGX_OK;
         }
     }
@@ -658,10 +651,10 @@ ngx_http_profiling_unwind_scan(ngx_http_profiling_walk_t *walk)
     for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
         uint64_t  v;
 
-        if (ngx_http_profiling_unwind_load(walk, at, &v) == NGX_OK
-            && ngx_http_profiling_unwind_plausible(walk, v, at + 8, 0))
+        if (ngx_prof_unwind_load(walk, at, &v) == NGX_OK
+            && ngx_prof_unwind_plausible(walk, v, at + 8, 0))
         {
-            walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = at + 8;
+            walk->reg[NGX_PROF_UNWIND_SP] = at + 8;
             walk->guess = ~(uint32_t) 0;
             walk->pc = v;
 
@@ -684,34 +677,33 @@ ngx_http_profiling_unwind_scan(ngx_http_profiling_walk_t *walk)
  */
 
 static ngx_int_t
-ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
 {
     uint64_t  sp, fp, ra;
 
-    if (!ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_LR)) {
+    if (!ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_LR)) {
         return NGX_DECLINED;
     }
 
-    ra = ngx_http_profiling_unwind_strip(
-                               walk->reg[NGX_HTTP_PROFILING_UNWIND_LR]);
+    ra = ngx_prof_unwind_strip(walk->reg[NGX_PROF_UNWIND_LR]);
 
-    if (walk->strict && !ngx_http_profiling_unwind_linked(walk, ra)) {
+    if (walk->strict && !ngx_prof_unwind_linked(walk, ra)) {
         return NGX_DECLINED;
     }
 
-    fp = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP];
-    sp = ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
-         ? ngx_http_profiling_unwind_framed(walk, ra, fp) : 0;
+    fp = walk->reg[NGX_PROF_UNWIND_FP];
+    sp = ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
+         ? ngx_prof_unwind_framed(walk, ra, fp) : 0;
 
-    if (sp == 0 || !ngx_http_profiling_unwind_plausible(walk, ra, sp, fp)) {
-        sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    if (sp == 0 || !ngx_prof_unwind_plausible(walk, ra, sp, fp)) {
+        sp = walk->reg[NGX_PROF_UNWIND_SP];
 
-        if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
+        if (!ngx_prof_unwind_plausible(walk, ra, sp, 0)) {
             return NGX_DECLINED;
         }
     }
 
-    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->reg[NGX_PROF_UNWIND_SP] = sp;
     walk->guess = ~(uint32_t) 0;
     walk->pc = ra;
 
@@ -726,37 +718,37 @@ ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
  */
 
 static ngx_int_t
-ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
 {
     u_char    b[8];
     uint64_t  sp, ra;
 
-    sp = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    sp = walk->reg[NGX_PROF_UNWIND_SP];
 
-    if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
+    if (ngx_prof_unwind_load(walk, sp, &ra) != NGX_OK) {
         return NGX_DECLINED;
     }
 
     sp += 8;
 
-    if (ra == walk->reg[NGX_HTTP_PROFILING_UNWIND_FP]
-        && ngx_http_profiling_unwind_knows(walk, NGX_HTTP_PROFILING_UNWIND_FP)
-        && ngx_http_profiling_unwind_code(walk, walk->pc, walk->object, b)
+    if (ra == walk->reg[NGX_PROF_UNWIND_FP]
+        && ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
+        && ngx_prof_unwind_code(walk, walk->pc, walk->object, b)
            == NGX_OK
         && b[7] == 0x55)                                   /* push %rbp */
     {
-        if (ngx_http_profiling_unwind_load(walk, sp, &ra) != NGX_OK) {
+        if (ngx_prof_unwind_load(walk, sp, &ra) != NGX_OK) {
             return NGX_DECLINED;
         }
 
         sp += 8;
     }
 
-    if (!ngx_http_profiling_unwind_plausible(walk, ra, sp, 0)) {
+    if (!ngx_prof_unwind_plausible(walk, ra, sp, 0)) {
         return NGX_DECLINED;
     }
 
-    walk->reg[NGX_HTTP_PROFILING_UNWIND_SP] = sp;
+    walk->reg[NGX_PROF_UNWIND_SP] = sp;
     walk->guess = ~(uint32_t) 0;
     walk->pc = ra;
 
@@ -767,7 +759,7 @@ ngx_http_profiling_unwind_leaf(ngx_http_profiling_walk_t *walk)
 
 
 ngx_int_t
-ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk)
+ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
 {
     uint64_t  fp;
 
@@ -777,13 +769,13 @@ ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk)
 
     walk->strict = 1;
 
-    if (walk->exact && ngx_http_profiling_unwind_leaf(walk) == NGX_OK) {
+    if (walk->exact && ngx_prof_unwind_leaf(walk) == NGX_OK) {
         goto found;
     }
 
 #endif
 
-    if (ngx_http_profiling_unwind_proof(walk) == NGX_OK) {
+    if (ngx_prof_unwind_proof(walk) == NGX_OK) {
         goto found;
     }
 
@@ -791,27 +783,27 @@ ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk)
 
     for (walk->strict = 2; walk->strict--; /* void */) {
 
-        if (walk->exact && ngx_http_profiling_unwind_leaf(walk) == NGX_OK) {
+        if (walk->exact && ngx_prof_unwind_leaf(walk) == NGX_OK) {
             goto found;
         }
 
-        fp = walk->reg[NGX_HTTP_PROFILING_UNWIND_FP];
+        fp = walk->reg[NGX_PROF_UNWIND_FP];
 
-        if (ngx_http_profiling_unwind_knows(walk,
-                                            NGX_HTTP_PROFILING_UNWIND_FP)
-            && ngx_http_profiling_unwind_record(walk, fp) == NGX_OK)
+        if (ngx_prof_unwind_knows(walk,
+                                  NGX_PROF_UNWIND_FP)
+            && ngx_prof_unwind_record(walk, fp) == NGX_OK)
         {
             goto found;
         }
     }
 
     for (walk->strict = 2; walk->strict--; /* void */) {
-        if (ngx_http_profiling_unwind_scan(walk) == NGX_OK) {
+        if (ngx_prof_unwind_scan(walk) == NGX_OK) {
             goto found;
         }
     }
 
-    walk->result->cause = NGX_HTTP_PROFILING_UNWIND_NO_CALLER;
+    walk->result->cause = NGX_PROF_UNWIND_NO_CALLER;
 
     return NGX_ERROR;
 
@@ -819,9 +811,9 @@ found:
 
     /* the other registers may still serve; what they lead to is checked */
 
-    walk->guess &= ~((uint32_t) 1 << NGX_HTTP_PROFILING_UNWIND_SP);
+    walk->guess &= ~((uint32_t) 1 << NGX_PROF_UNWIND_SP);
     walk->result->recovered++;
-    walk->lo = walk->reg[NGX_HTTP_PROFILING_UNWIND_SP];
+    walk->lo = walk->reg[NGX_PROF_UNWIND_SP];
     walk->exact = 0;
 
     return NGX_OK;

@@ -1,12 +1,12 @@
 
 /*
- * What the parts of a walk share.  Internal to ngx_http_profiling_unwind*.c;
+ * What the parts of a walk share.  Internal to ngx_prof_unwind*.c;
  * all of it is for signal handlers.
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_WALK_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_WALK_H_INCLUDED_
+#ifndef _NGX_PROF_WALK_H_INCLUDED_
+#define _NGX_PROF_WALK_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,134 +17,132 @@
 
 
 /* bytes of stack that are searched for a return address */
-#define NGX_HTTP_PROFILING_UNWIND_SCAN   (64 * 1024)
+#define NGX_PROF_UNWIND_SCAN   (64 * 1024)
 
 /* bytes of a frame without CFI that are searched for a proof of its caller */
-#define NGX_HTTP_PROFILING_UNWIND_FRAME  1024
+#define NGX_PROF_UNWIND_FRAME  1024
 
-#define NGX_HTTP_PROFILING_UNWIND_EXPR   16    /* depth of its stack */
+#define NGX_PROF_UNWIND_EXPR   16              /* depth of its stack */
 
 /* nothing is ever mapped below */
-#define NGX_HTTP_PROFILING_UNWIND_LOWEST 4096
+#define NGX_PROF_UNWIND_LOWEST 4096
 
 /* frames that have to follow one that was found without CFI */
-#define NGX_HTTP_PROFILING_UNWIND_AHEAD  8
+#define NGX_PROF_UNWIND_AHEAD  8
 
 
 #if defined(__aarch64__)
 
-#define NGX_HTTP_PROFILING_UNWIND_SP     31
-#define NGX_HTTP_PROFILING_UNWIND_FP     29
-#define NGX_HTTP_PROFILING_UNWIND_LR     30
-#define NGX_HTTP_PROFILING_UNWIND_RED    0
+#define NGX_PROF_UNWIND_SP     31
+#define NGX_PROF_UNWIND_FP     29
+#define NGX_PROF_UNWIND_LR     30
+#define NGX_PROF_UNWIND_RED    0
 
 /* bytes of a helper within assembly, whose end is looked for */
-#define NGX_HTTP_PROFILING_UNWIND_HELPER 8192
+#define NGX_PROF_UNWIND_HELPER 8192
 
 /* what stays known of the registers in a caller: x29, sp */
-#define NGX_HTTP_PROFILING_UNWIND_KEPT   0xa0000000
+#define NGX_PROF_UNWIND_KEPT   0xa0000000
 
 /* addresses of user space have 48 bits; above are authentication and tags */
-#define NGX_HTTP_PROFILING_UNWIND_MASK   0x0000ffffffffffffull
+#define NGX_PROF_UNWIND_MASK   0x0000ffffffffffffull
 
 #else
 
-#define NGX_HTTP_PROFILING_UNWIND_SP     7
-#define NGX_HTTP_PROFILING_UNWIND_FP     6
-#define NGX_HTTP_PROFILING_UNWIND_RED    128   /* red zone below rsp */
+#define NGX_PROF_UNWIND_SP     7
+#define NGX_PROF_UNWIND_FP     6
+#define NGX_PROF_UNWIND_RED    128             /* red zone below rsp */
 
 /* rbx, rbp, rsp, r12..r15 */
-#define NGX_HTTP_PROFILING_UNWIND_KEPT   0x0000f0c8
+#define NGX_PROF_UNWIND_KEPT   0x0000f0c8
 
-#define NGX_HTTP_PROFILING_UNWIND_MASK   0xffffffffffffffffull
+#define NGX_PROF_UNWIND_MASK   0xffffffffffffffffull
 
 #endif
 
 
-#define ngx_http_profiling_unwind_strip(addr)                                 \
-    ((addr) & NGX_HTTP_PROFILING_UNWIND_MASK)
+#define ngx_prof_unwind_strip(addr)                                           \
+    ((addr) & NGX_PROF_UNWIND_MASK)
 
 
 /* the walk may read what a sanitizer believes to be nobody's */
 
 #if defined(__clang__) || defined(__GNUC__)
-#define ngx_http_profiling_unwind_unchecked                                   \
+#define ngx_prof_unwind_unchecked                                             \
     __attribute__((no_sanitize("address", "thread")))
 #else
-#define ngx_http_profiling_unwind_unchecked
+#define ngx_prof_unwind_unchecked
 #endif
 
 
 /* what a walk mostly has no need of: not between what it does at each frame */
-#define ngx_http_profiling_unwind_seldom  __attribute__((noinline, cold))
+#define ngx_prof_unwind_seldom  __attribute__((noinline, cold))
 
 
 typedef struct {
-    const ngx_http_profiling_objects_t  *objects;
-    const ngx_http_profiling_object_t   *object;   /* that has pc, or NULL */
-    const ngx_http_profiling_cfi_rule_t *rule;     /* of pc, NULL: none */
-    ngx_http_profiling_unwind_cache_t   *cache;    /* may be NULL */
+    const ngx_prof_objects_t  *objects;
+    const ngx_prof_object_t   *object;             /* that has pc, or NULL */
+    const ngx_prof_cfi_rule_t *rule;               /* of pc, NULL: none */
+    ngx_prof_unwind_cache_t  *cache;               /* may be NULL */
 
-    uintptr_t                            lo;       /* what may be loaded */
-    uintptr_t                            top;
+    uintptr_t                 lo;                  /* what may be loaded */
+    uintptr_t                 top;
 
-    uint64_t                             pc;
-    ngx_uint_t                           exact;    /* not a return address */
+    uint64_t                  pc;
+    ngx_uint_t                exact;               /* not a return address */
 
-    uint32_t                             valid;    /* bits: reg[] is known */
-    uint32_t                             guess;    /* bits: or may have been
+    uint32_t                  valid;               /* bits: reg[] is known */
+    uint32_t                  guess;               /* bits: or may have been
                                                       changed by code without
                                                       CFI */
-    uint64_t                             reg[NGX_HTTP_PROFILING_CFI_REGS];
+    uint64_t                   reg[NGX_PROF_CFI_REGS];
 
-    ngx_uint_t                           strict;   /* see recover */
-    ngx_http_profiling_unwind_t         *result;
-} ngx_http_profiling_walk_t;
+    ngx_uint_t                 strict;             /* see recover */
+    ngx_prof_unwind_t         *result;
+} ngx_prof_walk_t;
 
 
 /*
  * Runs an expression of the table of walk->object; n values, 0 or 1, are on
  * its stack to begin with.  NGX_ERROR: there is no value.
  */
-ngx_int_t ngx_http_profiling_unwind_expr(ngx_http_profiling_walk_t *walk,
-    ngx_uint_t number, uint64_t first, ngx_uint_t n, uint64_t *value);
+ngx_int_t ngx_prof_unwind_expr(ngx_prof_walk_t *walk, ngx_uint_t number,
+    uint64_t first, ngx_uint_t n, uint64_t *value);
 
 /* to the caller of code without CFI; NGX_ERROR: none was found */
-ngx_int_t ngx_http_profiling_unwind_recover(ngx_http_profiling_walk_t *walk);
+ngx_int_t ngx_prof_unwind_recover(ngx_prof_walk_t *walk);
 
 /* whether the code at pc returns from a signal handler */
-ngx_uint_t ngx_http_profiling_unwind_sigreturn(uint64_t pc);
+ngx_uint_t ngx_prof_unwind_sigreturn(uint64_t pc);
 
 /*
  * Whether the frames from walk->pc on hold together: the next few lead by CFI
  * to addresses of code, or to the thread's start.  Spoils *walk.
  */
-ngx_uint_t ngx_http_profiling_unwind_holds(ngx_http_profiling_walk_t *walk);
+ngx_uint_t ngx_prof_unwind_holds(ngx_prof_walk_t *walk);
 
 /*
  * Whether a call instruction ends just before addr.  A direct call has to lead
  * into the text of the object that it is in (NULL: any place).
  */
-ngx_uint_t ngx_http_profiling_unwind_called(ngx_http_profiling_walk_t *walk,
-    uint64_t addr, const ngx_http_profiling_object_t *object);
+ngx_uint_t ngx_prof_unwind_called(ngx_prof_walk_t *walk, uint64_t addr,
+    const ngx_prof_object_t *object);
 
 /* object and rule of an address, which is pc or the one before it */
-void ngx_http_profiling_unwind_find(ngx_http_profiling_walk_t *walk,
-    uint64_t addr);
+void ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr);
 
 /* where an address is kept in a table of n entries */
-#define ngx_http_profiling_unwind_slot(addr, n)                               \
+#define ngx_prof_unwind_slot(addr, n)                                         \
     ((uint32_t) (((addr) * 0x9e3779b97f4a7c15ull) >> 48) & ((n) - 1))
 
 
-#define ngx_http_profiling_unwind_knows(walk, r)                              \
+#define ngx_prof_unwind_knows(walk, r)                                        \
     ((walk)->valid & ((uint32_t) 1 << (r)))
 
 
-ngx_http_profiling_unwind_unchecked
+ngx_prof_unwind_unchecked
 static ngx_inline ngx_int_t
-ngx_http_profiling_unwind_load(ngx_http_profiling_walk_t *walk,
-    uint64_t addr, uint64_t *value)
+ngx_prof_unwind_load(ngx_prof_walk_t *walk, uint64_t addr, uint64_t *value)
 {
     if (addr < walk->lo || addr > walk->top - sizeof(uint64_t)
         || (addr & (sizeof(uint64_t) - 1)))
@@ -159,11 +157,10 @@ ngx_http_profiling_unwind_load(ngx_http_profiling_walk_t *walk,
 }
 
 
-static ngx_inline const ngx_http_profiling_object_t *
-ngx_http_profiling_unwind_object(ngx_http_profiling_walk_t *walk,
-    uint64_t addr)
+static ngx_inline const ngx_prof_object_t *
+ngx_prof_unwind_object(ngx_prof_walk_t *walk, uint64_t addr)
 {
-    const ngx_http_profiling_object_t  *object;
+    const ngx_prof_object_t  *object;
 
     object = walk->object;
 
@@ -171,8 +168,8 @@ ngx_http_profiling_unwind_object(ngx_http_profiling_walk_t *walk,
         return object;
     }
 
-    return ngx_http_profiling_objects_find(walk->objects, (uintptr_t) addr);
+    return ngx_prof_objects_find(walk->objects, (uintptr_t) addr);
 }
 
 
-#endif /* _NGX_HTTP_PROFILING_WALK_H_INCLUDED_ */
+#endif /* _NGX_PROF_WALK_H_INCLUDED_ */

@@ -6,12 +6,12 @@
 #include "ngx_prof_poll.h"
 
 
-static ngx_connection_t *ngx_http_profiling_poll_connection(
+static ngx_connection_t *ngx_prof_poll_connection(
     const struct epoll_event *event);
 
 
 static ngx_connection_t *
-ngx_http_profiling_poll_connection(const struct epoll_event *event)
+ngx_prof_poll_connection(const struct epoll_event *event)
 {
     return (ngx_connection_t *) ((uintptr_t) event->data.ptr
                                  & ~(uintptr_t) 1);
@@ -19,8 +19,8 @@ ngx_http_profiling_poll_connection(const struct epoll_event *event)
 
 
 int
-ngx_http_profiling_poll_ask(ngx_http_profiling_poll_t *poll, int ep,
-    int timeout, int (*wait)(int, struct epoll_event *, int, int))
+ngx_prof_poll_ask(ngx_prof_poll_t *poll, int ep, int timeout,
+    int (*wait)(int, struct epoll_event *, int, int))
 {
     int                      i, n;
     const ngx_connection_t  *c;
@@ -28,10 +28,10 @@ ngx_http_profiling_poll_ask(ngx_http_profiling_poll_t *poll, int ep,
     poll->next = 0;
     poll->n = 0;
 
-    n = wait(ep, poll->event, NGX_HTTP_PROFILING_POLL_EVENTS, timeout);
+    n = wait(ep, poll->event, NGX_PROF_POLL_EVENTS, timeout);
 
     for (i = 0; i < n; i++) {
-        c = ngx_http_profiling_poll_connection(&poll->event[i]);
+        c = ngx_prof_poll_connection(&poll->event[i]);
 
         poll->number[i] = c->number;
         poll->fd[i] = c->fd;
@@ -46,8 +46,7 @@ ngx_http_profiling_poll_ask(ngx_http_profiling_poll_t *poll, int ep,
 
 
 int
-ngx_http_profiling_poll_next(ngx_http_profiling_poll_t *poll,
-    struct epoll_event *events, int n)
+ngx_prof_poll_next(ngx_prof_poll_t *poll, struct epoll_event *events, int n)
 {
     int                      i, given;
     const ngx_connection_t  *c;
@@ -56,7 +55,7 @@ ngx_http_profiling_poll_next(ngx_http_profiling_poll_t *poll,
 
     while (given < n && poll->next < poll->n) {
         i = poll->next++;
-        c = ngx_http_profiling_poll_connection(&poll->event[i]);
+        c = ngx_prof_poll_connection(&poll->event[i]);
 
         if (c->number == poll->number[i] && c->fd == poll->fd[i]) {
             events[given++] = poll->event[i];

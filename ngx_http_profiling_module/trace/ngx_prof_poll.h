@@ -10,8 +10,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_POLL_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_POLL_H_INCLUDED_
+#ifndef _NGX_PROF_POLL_H_INCLUDED_
+#define _NGX_PROF_POLL_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,33 +21,33 @@
 
 
 /* events that the kernel is asked for at a time */
-#define NGX_HTTP_PROFILING_POLL_EVENTS  64
+#define NGX_PROF_POLL_EVENTS  64
 
 
 /* of epoll_wait(), data.ptr as nginx sets it: a connection, and its bit */
 
 typedef struct {
-    int                  next;
-    int                  n;
-    struct epoll_event   event[NGX_HTTP_PROFILING_POLL_EVENTS];
-    ngx_atomic_uint_t    number[NGX_HTTP_PROFILING_POLL_EVENTS];
-    ngx_socket_t         fd[NGX_HTTP_PROFILING_POLL_EVENTS];
-} ngx_http_profiling_poll_t;
+    int                 next;
+    int                 n;
+    struct epoll_event  event[NGX_PROF_POLL_EVENTS];
+    ngx_atomic_uint_t   number[NGX_PROF_POLL_EVENTS];
+    ngx_socket_t        fd[NGX_PROF_POLL_EVENTS];
+} ngx_prof_poll_t;
 
 
 /*
  * Main thread, when all events have been handed out: asks the kernel as
  * epoll_wait() does, by `wait`.  What that returns.
  */
-int ngx_http_profiling_poll_ask(ngx_http_profiling_poll_t *poll, int ep,
-    int timeout, int (*wait)(int, struct epoll_event *, int, int));
+int ngx_prof_poll_ask(ngx_prof_poll_t *poll, int ep, int timeout,
+    int (*wait)(int, struct epoll_event *, int, int));
 
 /*
  * Main thread: the next events, n at most, whose connections are still those
  * that the kernel told of.  0: none is left.
  */
-int ngx_http_profiling_poll_next(ngx_http_profiling_poll_t *poll,
-    struct epoll_event *events, int n);
+int ngx_prof_poll_next(ngx_prof_poll_t *poll, struct epoll_event *events,
+    int n);
 
 
-#endif /* _NGX_HTTP_PROFILING_POLL_H_INCLUDED_ */
+#endif /* _NGX_PROF_POLL_H_INCLUDED_ */

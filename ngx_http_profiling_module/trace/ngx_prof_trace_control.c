@@ -19,80 +19,80 @@
 
 
 /* ns between two readings of the heap, and what one may take of that */
-#define NGX_HTTP_PROFILING_TRACE_HEAP_GAP    100000000
-#define NGX_HTTP_PROFILING_TRACE_HEAP_SHARE  500
+#define NGX_PROF_TRACE_HEAP_GAP    100000000
+#define NGX_PROF_TRACE_HEAP_SHARE  500
 
 
-static uint64_t ngx_http_profiling_trace_until(uint64_t now);
-static void ngx_http_profiling_trace_start(uint64_t now, uint64_t until);
-static void ngx_http_profiling_trace_heap(uint64_t now);
+static uint64_t ngx_prof_trace_until(uint64_t now);
+static void ngx_prof_trace_start(uint64_t now, uint64_t until);
+static void ngx_prof_trace_heap(uint64_t now);
 
 
-static ngx_http_profiling_poll_t  ngx_http_profiling_polled;
+static ngx_prof_poll_t  ngx_prof_polled;
 
 
 /* the end of the trace that is to be recorded, 0: there is none */
 
 static uint64_t
-ngx_http_profiling_trace_until(uint64_t now)
+ngx_prof_trace_until(uint64_t now)
 {
-    uint64_t                            owner, until, worker, capture;
-    ngx_http_profiling_zone_t          *zone;
-    ngx_http_profiling_capture_slot_t  *claim;
+    uint64_t                  owner, until, worker, capture;
+    ngx_prof_zone_t          *zone;
+    ngx_prof_capture_slot_t  *claim;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
-    owner = ngx_http_profiling_load_acquire(&zone->trace.owner);
-    capture = ngx_http_profiling_load(&zone->trace.capture);
+    owner = ngx_prof_load_acquire(&zone->trace.owner);
+    capture = ngx_prof_load(&zone->trace.capture);
 
     if (owner == 0
         || zone->trace.base == 0
-        || capture >= NGX_HTTP_PROFILING_CAPTURES)
+        || capture >= NGX_PROF_CAPTURES)
     {
         return 0;
     }
 
     claim = &zone->capture[capture];
 
-    if (ngx_http_profiling_load_acquire(&claim->owner) != owner) {
+    if (ngx_prof_load_acquire(&claim->owner) != owner) {
         return 0;
     }
 
-    until = ngx_http_profiling_load(&claim->until);
-    worker = ngx_http_profiling_load(&claim->worker);
+    until = ngx_prof_load(&claim->until);
+    worker = ngx_prof_load(&claim->worker);
 
     return (until > now
             && (worker == 0
-                || worker == ngx_http_profiling_process.slot->owner))
+                || worker == ngx_prof_process.slot->owner))
            ? until : 0;
 }
 
 
 void
-ngx_http_profiling_trace_update(void)
+ngx_prof_trace_update(void)
 {
-    uint64_t                        now, until;
-    ngx_http_profiling_recorder_t  *r;
+    uint64_t              now, until;
+    ngx_prof_recorder_t  *r;
 
-    if (ngx_http_profiling_process.slot == NULL) {
+    if (ngx_prof_process.slot == NULL) {
         return;
     }
 
-    r = &ngx_http_profiling_recorder;
+    r = &ngx_prof_recorder;
 
-    now = ngx_http_profiling_clock();
-    until = ngx_http_profiling_trace_until(now);
+    now = ngx_prof_clock();
+    until = ngx_prof_trace_until(now);
 
-    if (ngx_http_profiling_tracing.on
+    if (ngx_prof_tracing.on
         && (until == 0
-            || r->seq != ngx_http_profiling_load(
-                             &ngx_http_profiling_process.zone->trace.seq)))
+            || r->seq != ngx_prof_load(
+                             &ngx_prof_process.zone->trace.seq)))
     {
-        ngx_http_profiling_trace_stop();
+        ngx_prof_trace_stop();
     }
 
-    if (until && !ngx_http_profiling_tracing.on) {
-        ngx_http_profiling_trace_start(now, until);
+    if (until && !ngx_prof_tracing.on) {
+        ngx_prof_trace_start(now, until);
     }
 }
 
@@ -103,25 +103,24 @@ ngx_http_profiling_trace_update(void)
  */
 
 static void
-ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
+ngx_prof_trace_start(uint64_t now, uint64_t until)
 {
-    uint64_t                          args[2];
-    ngx_uint_t                        i;
-    ngx_http_profiling_zone_t        *zone;
-    ngx_http_profiling_recorder_t    *r;
-    ngx_http_profiling_trace_ring_t  *ring;
+    uint64_t                args[2];
+    ngx_uint_t              i;
+    ngx_prof_zone_t        *zone;
+    ngx_prof_recorder_t    *r;
+    ngx_prof_trace_ring_t  *ring;
 
-    zone = ngx_http_profiling_process.zone;
-    r = &ngx_http_profiling_recorder;
+    zone = ngx_prof_process.zone;
+    r = &ngx_prof_recorder;
 
-    i = ngx_http_profiling_zone_slot_index(zone,
-                                           ngx_http_profiling_process.slot);
-    ring = ngx_http_profiling_trace_ring(zone, i);
+    i = ngx_prof_zone_slot_index(zone, ngx_prof_process.slot);
+    ring = ngx_prof_trace_ring(zone, i);
 
     r->ring = ring;
-    r->data = ngx_http_profiling_trace_data(ring);
-    r->size = ngx_http_profiling_trace_size(zone);
-    r->seq = ngx_http_profiling_load(&zone->trace.seq);
+    r->data = ngx_prof_trace_data(ring);
+    r->size = ngx_prof_trace_size(zone);
+    r->seq = ngx_prof_load(&zone->trace.seq);
     r->until = until;
     r->head = ring->head;
     r->at = r->head % r->size;
@@ -129,51 +128,48 @@ ngx_http_profiling_trace_start(uint64_t now, uint64_t until)
     r->lost = 0;
     r->heap = 0;
 
-    if (ngx_http_profiling_trace_requests_start() != NGX_OK) {
+    if (ngx_prof_trace_requests_start() != NGX_OK) {
         return;
     }
 
     if (ring->seq != r->seq) {
-        ngx_http_profiling_store(&ring->lost, 0);
-        ngx_http_profiling_store(&ring->moment_n, 0);
-        ngx_http_profiling_store(&ring->start, r->head);
-        ngx_http_profiling_store(&ring->tail, r->head);
-        ngx_http_profiling_store_release(&ring->seq, r->seq);
+        ngx_prof_store(&ring->lost, 0);
+        ngx_prof_store(&ring->moment_n, 0);
+        ngx_prof_store(&ring->start, r->head);
+        ngx_prof_store(&ring->tail, r->head);
+        ngx_prof_store_release(&ring->seq, r->seq);
     }
 
-    r->tail = ngx_http_profiling_load_acquire(&ring->tail);
+    r->tail = ngx_prof_load_acquire(&ring->tail);
     r->time = 0;
 
     args[0] = (uint64_t) ngx_pid;
     args[1] = ngx_worker;
 
-    if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_START, now, 2,
-                                     args)
-        != NGX_OK)
-    {
-        ngx_http_profiling_trace_requests_stop();
+    if (ngx_prof_trace_put(NGX_PROF_TRACE_START, now, 2, args) != NGX_OK) {
+        ngx_prof_trace_requests_stop();
         return;
     }
 
-    ngx_http_profiling_trace_requests_existing(now);
+    ngx_prof_trace_requests_existing(now);
 
-    ngx_http_profiling_tracing.goroutine = 0;
-    ngx_http_profiling_tracing.on = 1;
-    ngx_http_profiling_tracing.polls = 1;
-    ngx_http_profiling_dispatch_divert(1);
+    ngx_prof_tracing.goroutine = 0;
+    ngx_prof_tracing.on = 1;
+    ngx_prof_tracing.polls = 1;
+    ngx_prof_dispatch_divert(1);
 }
 
 
 void
-ngx_http_profiling_trace_stop(void)
+ngx_prof_trace_stop(void)
 {
-    if (!ngx_http_profiling_tracing.on) {
+    if (!ngx_prof_tracing.on) {
         return;
     }
 
-    ngx_http_profiling_tracing.on = 0;
-    ngx_http_profiling_tracing.goroutine = 0;
-    ngx_http_profiling_trace_requests_stop();
+    ngx_prof_tracing.on = 0;
+    ngx_prof_tracing.goroutine = 0;
+    ngx_prof_trace_requests_stop();
 }
 
 
@@ -186,41 +182,39 @@ ngx_http_profiling_trace_stop(void)
  */
 
 int
-ngx_http_profiling_trace_poll(uint64_t now, int ep,
-    struct epoll_event *events, int n, int timeout,
-    int (*wait)(int, struct epoll_event *, int, int))
+ngx_prof_trace_poll(uint64_t now, int ep, struct epoll_event *events, int n,
+    int timeout, int (*wait)(int, struct epoll_event *, int, int))
 {
-    int                         rc;
-    ngx_http_profiling_poll_t  *p;
+    int               rc;
+    ngx_prof_poll_t  *p;
 
-    p = &ngx_http_profiling_polled;
+    p = &ngx_prof_polled;
 
-    if (ngx_http_profiling_tracing.on) {
-        ngx_http_profiling_trace_requests_wait(now);
+    if (ngx_prof_tracing.on) {
+        ngx_prof_trace_requests_wait(now);
 
-        if (now >= ngx_http_profiling_recorder.until) {
-            ngx_http_profiling_trace_stop();
+        if (now >= ngx_prof_recorder.until) {
+            ngx_prof_trace_stop();
         }
     }
 
-    ngx_http_profiling_tracing.asked = 0;
+    ngx_prof_tracing.asked = 0;
 
     for ( ;; ) {
-        rc = ngx_http_profiling_poll_next(p, events,
-                                     ngx_http_profiling_tracing.on ? 1 : n);
+        rc = ngx_prof_poll_next(p, events, ngx_prof_tracing.on ? 1 : n);
         if (rc > 0) {
             return rc;
         }
 
-        ngx_http_profiling_tracing.asked = 1;
+        ngx_prof_tracing.asked = 1;
 
-        if (!ngx_http_profiling_tracing.on) {
-            ngx_http_profiling_tracing.polls = 0;
-            ngx_http_profiling_dispatch_divert(0);
+        if (!ngx_prof_tracing.on) {
+            ngx_prof_tracing.polls = 0;
+            ngx_prof_dispatch_divert(0);
             return wait(ep, events, n, timeout);
         }
 
-        rc = ngx_http_profiling_poll_ask(p, ep, timeout, wait);
+        rc = ngx_prof_poll_ask(p, ep, timeout, wait);
 
         if (rc <= 0) {
             return rc;
@@ -230,18 +224,17 @@ ngx_http_profiling_trace_poll(uint64_t now, int ep,
 
 
 void
-ngx_http_profiling_trace_pass(uint64_t now, const struct epoll_event *event,
-    int n)
+ngx_prof_trace_pass(uint64_t now, const struct epoll_event *event, int n)
 {
-    if (now >= ngx_http_profiling_recorder.until) {
-        ngx_http_profiling_trace_stop();
+    if (now >= ngx_prof_recorder.until) {
+        ngx_prof_trace_stop();
         return;
     }
 
-    ngx_http_profiling_trace_requests_pass(now, event, n);
+    ngx_prof_trace_requests_pass(now, event, n);
 
-    if (now >= ngx_http_profiling_recorder.heap) {
-        ngx_http_profiling_trace_heap(now);
+    if (now >= ngx_prof_recorder.heap) {
+        ngx_prof_trace_heap(now);
     }
 }
 
@@ -249,19 +242,18 @@ ngx_http_profiling_trace_pass(uint64_t now, const struct epoll_event *event,
 /* allocators may have to walk over what is free: not too often then */
 
 static void
-ngx_http_profiling_trace_heap(uint64_t now)
+ngx_prof_trace_heap(uint64_t now)
 {
-    uint64_t                    took;
-    ngx_http_profiling_heap_t   heap;
+    uint64_t         took;
+    ngx_prof_heap_t  heap;
 
-    if (ngx_http_profiling_allocator_read(&heap) == NGX_OK) {
-        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_HEAP,
-                                            now, 1, &heap.alloc);
+    if (ngx_prof_allocator_read(&heap) == NGX_OK) {
+        (void) ngx_prof_trace_put(NGX_PROF_TRACE_HEAP, now, 1, &heap.alloc);
     }
 
-    took = ngx_http_profiling_clock() - now;
+    took = ngx_prof_clock() - now;
 
-    ngx_http_profiling_recorder.heap = now
-              + ngx_max(took * NGX_HTTP_PROFILING_TRACE_HEAP_SHARE,
-                        NGX_HTTP_PROFILING_TRACE_HEAP_GAP);
+    ngx_prof_recorder.heap = now
+              + ngx_max(took * NGX_PROF_TRACE_HEAP_SHARE,
+                        NGX_PROF_TRACE_HEAP_GAP);
 }

@@ -9,8 +9,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRACE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRACE_H_INCLUDED_
+#ifndef _NGX_PROF_TRACE_CONTROL_H_INCLUDED_
+#define _NGX_PROF_TRACE_CONTROL_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,20 +21,18 @@ struct epoll_event;
 
 
 /* worker, when it starts and when it is woken: begins to record, or ends */
-void ngx_http_profiling_trace_update(void);
+void ngx_prof_trace_update(void);
 
 /* worker: ends it, before the slot or the configuration goes */
-void ngx_http_profiling_trace_stop(void);
+void ngx_prof_trace_stop(void);
 
 /*
  * Worker, in place of epoll_wait() while `polls` is set, and at its return
  * while it records.  Times in ns.
  */
-int ngx_http_profiling_trace_poll(uint64_t now, int ep,
-    struct epoll_event *events, int n, int timeout,
-    int (*wait)(int, struct epoll_event *, int, int));
-void ngx_http_profiling_trace_pass(uint64_t now,
-    const struct epoll_event *event, int n);
+int ngx_prof_trace_poll(uint64_t now, int ep, struct epoll_event *events,
+    int n, int timeout, int (*wait)(int, struct epoll_event *, int, int));
+void ngx_prof_trace_pass(uint64_t now, const struct epoll_event *event, int n);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRACE_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRACE_CONTROL_H_INCLUDED_ */

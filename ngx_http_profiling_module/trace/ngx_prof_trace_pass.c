@@ -17,67 +17,62 @@
 #include "ngx_prof_trace.h"
 
 
-static ngx_uint_t ngx_http_profiling_trace_target(
-    const struct epoll_event *event, int n, ngx_uint_t *timer);
-static void ngx_http_profiling_trace_event(ngx_connection_t *c,
-    ngx_uint_t timer, uint64_t now);
-static void ngx_http_profiling_trace_connection(ngx_connection_t *c,
-    ngx_http_profiling_wire_t *wire, uint64_t now);
-static void ngx_http_profiling_trace_tls(ngx_uint_t connection, uint64_t now);
-static void ngx_http_profiling_trace_closed(ngx_uint_t connection,
+static ngx_uint_t ngx_prof_trace_target(const struct epoll_event *event, int n,
+    ngx_uint_t *timer);
+static void ngx_prof_trace_event(ngx_connection_t *c, ngx_uint_t timer,
     uint64_t now);
-static void ngx_http_profiling_trace_subs(ngx_http_profiling_traced_t *t,
-    uint64_t now);
+static void ngx_prof_trace_connection(ngx_connection_t *c,
+    ngx_prof_wire_t *wire, uint64_t now);
+static void ngx_prof_trace_tls(ngx_uint_t connection, uint64_t now);
+static void ngx_prof_trace_closed(ngx_uint_t connection, uint64_t now);
+static void ngx_prof_trace_subs(ngx_prof_traced_t *t, uint64_t now);
 
 
 void
-ngx_http_profiling_trace_requests_pass(uint64_t now,
-    const struct epoll_event *event, int n)
+ngx_prof_trace_requests_pass(uint64_t now, const struct epoll_event *event,
+    int n)
 {
-    ngx_uint_t                   i, timer;
-    ngx_connection_t            *c;
-    ngx_http_profiling_watch_t  *w;
+    ngx_uint_t         i, timer;
+    ngx_connection_t  *c;
+    ngx_prof_watch_t  *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     w->pass = now;
     w->target = 0;
     w->client = 0;
     w->current = NULL;
     w->request = NULL;
-    ngx_http_profiling_tracing.goroutine = 0;
+    ngx_prof_tracing.goroutine = 0;
 
-    i = ngx_http_profiling_trace_target(event, n, &timer);
+    i = ngx_prof_trace_target(event, n, &timer);
 
     if (i == 0) {
-        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PASS,
-                                            now, 0, NULL);
+        (void) ngx_prof_trace_put(NGX_PROF_TRACE_PASS, now, 0, NULL);
         return;
     }
 
     c = &w->cycle->connections[i - 1];
 
     if (c->fd == (ngx_socket_t) -1 || c->read->channel) {
-        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PASS,
-                                            now, 0, NULL);
+        (void) ngx_prof_trace_put(NGX_PROF_TRACE_PASS, now, 0, NULL);
         return;
     }
 
     if (c->read->accept) {
-        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_ACCEPT,
-                                            now, 0, NULL);
+        (void) ngx_prof_trace_put(NGX_PROF_TRACE_ACCEPT, now, 0, NULL);
         return;
     }
 
     w->target = i;
-    ngx_http_profiling_trace_event(c, timer, now);
+    ngx_prof_trace_event(c, timer, now);
 }
 
 
 /* the connection of an event or, without one, of the next timer; index + 1 */
 
 static ngx_uint_t
-ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
+ngx_prof_trace_target(const struct epoll_event *event, int n,
     ngx_uint_t *timer)
 {
     uintptr_t           i;
@@ -85,7 +80,7 @@ ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
     ngx_event_t        *ev;
     ngx_rbtree_node_t  *root, *node;
 
-    cycle = ngx_http_profiling_watch.cycle;
+    cycle = ngx_prof_watch.cycle;
     *timer = 0;
 
     if (n > 0) {
@@ -124,64 +119,59 @@ ngx_http_profiling_trace_target(const struct epoll_event *event, int n,
 
 
 static void
-ngx_http_profiling_trace_event(ngx_connection_t *c, ngx_uint_t timer,
-    uint64_t now)
+ngx_prof_trace_event(ngx_connection_t *c, ngx_uint_t timer, uint64_t now)
 {
-    ngx_uint_t                       type;
-    ngx_http_profiling_wire_t       *wire;
-    ngx_http_profiling_watch_t      *w;
-    ngx_http_profiling_trace_key_t  *key;
+    ngx_uint_t             type;
+    ngx_prof_wire_t       *wire;
+    ngx_prof_watch_t      *w;
+    ngx_prof_trace_key_t  *key;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     wire = &w->wires[c - w->cycle->connections];
-    type = timer ? NGX_HTTP_PROFILING_TRACE_TIMER
-                 : NGX_HTTP_PROFILING_TRACE_EVENT;
+    type = timer ? NGX_PROF_TRACE_TIMER
+                 : NGX_PROF_TRACE_EVENT;
 
     /* that of a client, or of an upstream, whose data is the request */
 
-    key = ngx_http_profiling_trace_find(wire->request ? wire->request
+    key = ngx_prof_trace_find(wire->request ? wire->request
                                                       : c->data);
 
     if (wire->goroutine && wire->number != c->number) {
-        (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_CLOSE,
-                                             now, wire->goroutine);
-        ngx_memzero(wire, sizeof(ngx_http_profiling_wire_t));
-        key = ngx_http_profiling_trace_find(c->data);
+        (void) ngx_prof_trace_tell(NGX_PROF_TRACE_CLOSE, now, wire->goroutine);
+        ngx_memzero(wire, sizeof(ngx_prof_wire_t));
+        key = ngx_prof_trace_find(c->data);
     }
 
     if (key) {
         w->current = key->traced;
         w->request = key->request;
         w->client = key->traced->connection;
-        ngx_http_profiling_tracing.goroutine = key->traced->goroutine;
+        ngx_prof_tracing.goroutine = key->traced->goroutine;
 
-        (void) ngx_http_profiling_trace_tell(type, now,
-                                             key->traced->goroutine);
+        (void) ngx_prof_trace_tell(type, now, key->traced->goroutine);
         return;
     }
 
     if (wire->goroutine == 0) {
-        ngx_http_profiling_trace_connection(c, wire, now);
+        ngx_prof_trace_connection(c, wire, now);
         return;
     }
 
-    ngx_http_profiling_tracing.goroutine = wire->goroutine;
-    (void) ngx_http_profiling_trace_tell(type, now, wire->goroutine);
+    ngx_prof_tracing.goroutine = wire->goroutine;
+    (void) ngx_prof_trace_tell(type, now, wire->goroutine);
 }
 
 
 static void
-ngx_http_profiling_trace_connection(ngx_connection_t *c,
-    ngx_http_profiling_wire_t *wire, uint64_t now)
+ngx_prof_trace_connection(ngx_connection_t *c, ngx_prof_wire_t *wire,
+    uint64_t now)
 {
-    ngx_http_profiling_watch_t  *w;
+    ngx_prof_watch_t  *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
-    if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_CONNECTION, now,
-                                     0, NULL)
-        != NGX_OK)
+    if (ngx_prof_trace_put(NGX_PROF_TRACE_CONNECTION, now, 0, NULL) != NGX_OK)
     {
         return;
     }
@@ -190,7 +180,7 @@ ngx_http_profiling_trace_connection(ngx_connection_t *c,
     wire->number = c->number;
     wire->handshake = 1;
 
-    ngx_http_profiling_tracing.goroutine = wire->goroutine;
+    ngx_prof_tracing.goroutine = wire->goroutine;
 
 #if (NGX_SSL)
 
@@ -205,16 +195,16 @@ ngx_http_profiling_trace_connection(ngx_connection_t *c,
 /* the pass is over */
 
 void
-ngx_http_profiling_trace_requests_wait(uint64_t now)
+ngx_prof_trace_requests_wait(uint64_t now)
 {
-    uint64_t                      reason;
-    ngx_event_t                  *wev;
-    ngx_http_profiling_watch_t   *w;
-    ngx_http_profiling_traced_t  *t;
+    uint64_t            reason;
+    ngx_event_t        *wev;
+    ngx_prof_watch_t   *w;
+    ngx_prof_traced_t  *t;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
     t = w->current;
-    reason = NGX_HTTP_PROFILING_TRACE_WAIT_NETWORK;
+    reason = NGX_PROF_TRACE_WAIT_NETWORK;
 
     if (w->pass == 0) {
 
@@ -224,58 +214,56 @@ ngx_http_profiling_trace_requests_wait(uint64_t now)
     }
 
     if (t) {
-        ngx_http_profiling_trace_stage(t, w->request, now);
-        ngx_http_profiling_trace_subs(t, now);
+        ngx_prof_trace_stage(t, w->request, now);
+        ngx_prof_trace_subs(t, now);
 
         wev = t->key.request->connection->write;
 
         if (wev->delayed && wev->timer_set) {
-            reason = NGX_HTTP_PROFILING_TRACE_WAIT_TIMER;
+            reason = NGX_PROF_TRACE_WAIT_TIMER;
         }
     }
 
     if (w->target) {
-        ngx_http_profiling_trace_tls(w->target - 1, now);
-        ngx_http_profiling_trace_closed(w->target - 1, now);
+        ngx_prof_trace_tls(w->target - 1, now);
+        ngx_prof_trace_closed(w->target - 1, now);
     }
 
     if (w->client && w->client != w->target) {
-        ngx_http_profiling_trace_closed(w->client - 1, now);
+        ngx_prof_trace_closed(w->client - 1, now);
     }
 
-    (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_WAIT, now,
-                                         reason);
+    (void) ngx_prof_trace_tell(NGX_PROF_TRACE_WAIT, now, reason);
 
     w->current = NULL;
-    ngx_http_profiling_tracing.goroutine = 0;
+    ngx_prof_tracing.goroutine = 0;
 }
 
 
 /* a pass of a handshake is known as one when it is over */
 
 static void
-ngx_http_profiling_trace_tls(ngx_uint_t connection, uint64_t now)
+ngx_prof_trace_tls(ngx_uint_t connection, uint64_t now)
 {
 #if (NGX_SSL)
 
-    ngx_connection_t           *c;
-    ngx_http_profiling_wire_t  *wire;
+    ngx_connection_t  *c;
+    ngx_prof_wire_t   *wire;
 
-    wire = &ngx_http_profiling_watch.wires[connection];
+    wire = &ngx_prof_watch.wires[connection];
 
     if (!wire->handshake) {
         return;
     }
 
-    c = &ngx_http_profiling_watch.cycle->connections[connection];
+    c = &ngx_prof_watch.cycle->connections[connection];
 
     if (c->fd != (ngx_socket_t) -1
         && c->ssl
-        && ngx_http_profiling_tracing.goroutine == wire->goroutine)
+        && ngx_prof_tracing.goroutine == wire->goroutine)
     {
         wire->handshake = !c->ssl->handshaked;
-        (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_TLS,
-                                             now, !wire->handshake);
+        (void) ngx_prof_trace_tell(NGX_PROF_TRACE_TLS, now, !wire->handshake);
     }
 
 #endif
@@ -283,22 +271,21 @@ ngx_http_profiling_trace_tls(ngx_uint_t connection, uint64_t now)
 
 
 static void
-ngx_http_profiling_trace_closed(ngx_uint_t connection, uint64_t now)
+ngx_prof_trace_closed(ngx_uint_t connection, uint64_t now)
 {
-    ngx_connection_t            *c;
-    ngx_http_profiling_wire_t   *wire;
-    ngx_http_profiling_watch_t  *w;
+    ngx_connection_t  *c;
+    ngx_prof_wire_t   *wire;
+    ngx_prof_watch_t  *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
     wire = &w->wires[connection];
     c = &w->cycle->connections[connection];
 
     if (wire->goroutine
         && (c->fd == (ngx_socket_t) -1 || c->number != wire->number))
     {
-        (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_CLOSE,
-                                             now, wire->goroutine);
-        ngx_memzero(wire, sizeof(ngx_http_profiling_wire_t));
+        (void) ngx_prof_trace_tell(NGX_PROF_TRACE_CLOSE, now, wire->goroutine);
+        ngx_memzero(wire, sizeof(ngx_prof_wire_t));
     }
 }
 
@@ -306,23 +293,23 @@ ngx_http_profiling_trace_closed(ngx_uint_t connection, uint64_t now)
 /* subrequests live as long as their main request: its memory is theirs */
 
 static void
-ngx_http_profiling_trace_subs(ngx_http_profiling_traced_t *t, uint64_t now)
+ngx_prof_trace_subs(ngx_prof_traced_t *t, uint64_t now)
 {
-    ngx_uint_t                       i;
-    ngx_http_profiling_trace_key_t  *key;
+    ngx_uint_t             i;
+    ngx_prof_trace_key_t  *key;
 
     if (t->subs == 0) {
         return;
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_TRACE_SUBS; i++) {
+    for (i = 0; i < NGX_PROF_TRACE_SUBS; i++) {
         key = &t->sub[i];
 
         if (key->request && key->request->done) {
-            (void) ngx_http_profiling_trace_tell(
-                                          NGX_HTTP_PROFILING_TRACE_SUB_END,
+            (void) ngx_prof_trace_tell(
+                                          NGX_PROF_TRACE_SUB_END,
                                           now, key->number);
-            ngx_http_profiling_trace_remove(key);
+            ngx_prof_trace_remove(key);
         }
     }
 }

@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRACE_PASS_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRACE_PASS_H_INCLUDED_
+#ifndef _NGX_PROF_TRACE_PASS_H_INCLUDED_
+#define _NGX_PROF_TRACE_PASS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,9 +17,9 @@ struct epoll_event;
 
 
 /* epoll_wait() has returned; it will be called */
-void ngx_http_profiling_trace_requests_pass(uint64_t now,
+void ngx_prof_trace_requests_pass(uint64_t now,
     const struct epoll_event *event, int n);
-void ngx_http_profiling_trace_requests_wait(uint64_t now);
+void ngx_prof_trace_requests_wait(uint64_t now);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRACE_PASS_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRACE_PASS_H_INCLUDED_ */

@@ -21,57 +21,52 @@
 #include "ngx_prof_trace.h"
 
 
-static ngx_int_t ngx_http_profiling_trace_phases(
-    ngx_http_profiling_watch_t *w);
-static ngx_int_t ngx_http_profiling_trace_checker(ngx_http_request_t *r,
+static ngx_int_t ngx_prof_trace_phases(ngx_prof_watch_t *w);
+static ngx_int_t ngx_prof_trace_checker(ngx_http_request_t *r,
     ngx_http_phase_handler_t *ph);
-static void ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t);
-static void ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, ngx_int_t handler, uint64_t now);
-static ngx_int_t ngx_http_profiling_trace_log(ngx_http_request_t *r);
-static ngx_http_profiling_traced_t *ngx_http_profiling_trace_enter(
-    ngx_http_request_t *r, uint64_t *now);
-static ngx_http_profiling_traced_t *ngx_http_profiling_trace_request(
-    ngx_http_request_t *r, uint64_t now);
-static ngx_http_profiling_traced_t *ngx_http_profiling_trace_alloc(
-    ngx_http_request_t *r);
-static void ngx_http_profiling_trace_gone(void *data);
-static void ngx_http_profiling_trace_known(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, ngx_uint_t connection);
-static uint64_t ngx_http_profiling_trace_method(ngx_http_request_t *r);
-static uint64_t ngx_http_profiling_trace_since(ngx_http_request_t *r,
+static void ngx_prof_trace_leave(ngx_prof_traced_t *t);
+static void ngx_prof_trace_phase(ngx_prof_traced_t *t, ngx_http_request_t *r,
+    ngx_int_t handler, uint64_t now);
+static ngx_int_t ngx_prof_trace_log(ngx_http_request_t *r);
+static ngx_prof_traced_t *ngx_prof_trace_enter(ngx_http_request_t *r,
+    uint64_t *now);
+static ngx_prof_traced_t *ngx_prof_trace_request(ngx_http_request_t *r,
     uint64_t now);
-static void ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
+static ngx_prof_traced_t *ngx_prof_trace_alloc(ngx_http_request_t *r);
+static void ngx_prof_trace_gone(void *data);
+static void ngx_prof_trace_known(ngx_prof_traced_t *t, ngx_http_request_t *r,
+    ngx_uint_t connection);
+static uint64_t ngx_prof_trace_method(ngx_http_request_t *r);
+static uint64_t ngx_prof_trace_since(ngx_http_request_t *r, uint64_t now);
+static void ngx_prof_trace_sub(ngx_prof_traced_t *t, ngx_http_request_t *r);
+static void ngx_prof_trace_forget(ngx_prof_traced_t *t);
+static void ngx_prof_trace_insert(ngx_prof_trace_key_t *key,
     ngx_http_request_t *r);
-static void ngx_http_profiling_trace_forget(ngx_http_profiling_traced_t *t);
-static void ngx_http_profiling_trace_insert(
-    ngx_http_profiling_trace_key_t *key, ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_trace_upstream(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_profiling_trace_name(
-    ngx_http_upstream_srv_conf_t *us);
+static ngx_uint_t ngx_prof_trace_upstream(ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us);
 
 
-#define ngx_http_profiling_trace_bucket(r)                                    \
-    (&ngx_http_profiling_watch.buckets[                                       \
+#define ngx_prof_trace_bucket(r)                                              \
+    (&ngx_prof_watch.buckets[                                                 \
         ((uintptr_t) (r) >> 4) * 0x9e3779b97f4a7c15ULL >> 40                  \
-        & (NGX_HTTP_PROFILING_TRACE_BUCKETS - 1)])
+        & (NGX_PROF_TRACE_BUCKETS - 1)])
 
 
 ngx_int_t
-ngx_http_profiling_trace_requests_start(void)
+ngx_prof_trace_requests_start(void)
 {
-    ngx_uint_t                   i;
-    ngx_cycle_t                 *cycle;
-    ngx_http_handler_pt         *log;
-    ngx_http_profiling_watch_t  *w;
+    ngx_uint_t            i;
+    ngx_cycle_t          *cycle;
+    ngx_http_handler_pt  *log;
+    ngx_prof_watch_t     *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
     cycle = (ngx_cycle_t *) ngx_cycle;
 
-    ngx_memzero(w, sizeof(ngx_http_profiling_watch_t));
+    ngx_memzero(w, sizeof(ngx_prof_watch_t));
 
     w->cycle = cycle;
-    w->counted = ngx_http_profiling_clock_counted();
+    w->counted = ngx_prof_clock_counted();
     w->cmcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                   ngx_http_core_module);
 
@@ -82,13 +77,13 @@ ngx_http_profiling_trace_requests_start(void)
 
     /* large: from the system, as zeros that are not touched yet */
 
-    w->wires = calloc(cycle->connection_n, sizeof(ngx_http_profiling_wire_t));
-    w->buckets = ngx_pcalloc(w->pool, NGX_HTTP_PROFILING_TRACE_BUCKETS
-                                    * sizeof(ngx_http_profiling_trace_key_t *));
+    w->wires = calloc(cycle->connection_n, sizeof(ngx_prof_wire_t));
+    w->buckets = ngx_pcalloc(w->pool, NGX_PROF_TRACE_BUCKETS
+                                    * sizeof(ngx_prof_trace_key_t *));
 
     if (w->wires == NULL
         || w->buckets == NULL
-        || ngx_http_profiling_trace_phases(w) != NGX_OK)
+        || ngx_prof_trace_phases(w) != NGX_OK)
     {
         free(w->wires);
         ngx_destroy_pool(w->pool);
@@ -97,12 +92,12 @@ ngx_http_profiling_trace_requests_start(void)
     }
 
     for (i = 0; i < w->handler_n; i++) {
-        w->handlers[i].checker = ngx_http_profiling_trace_checker;
+        w->handlers[i].checker = ngx_prof_trace_checker;
     }
 
     log = w->cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
     w->log = log[0];
-    log[0] = ngx_http_profiling_trace_log;
+    log[0] = ngx_prof_trace_log;
 
     return NGX_OK;
 }
@@ -114,26 +109,26 @@ ngx_http_profiling_trace_requests_start(void)
  */
 
 void
-ngx_http_profiling_trace_requests_existing(uint64_t now)
+ngx_prof_trace_requests_existing(uint64_t now)
 {
-    uint64_t                        args[2];
-    ngx_uint_t                      i;
-    ngx_connection_t               *c;
-    ngx_http_request_t             *r;
-    ngx_http_profiling_watch_t     *w;
-    ngx_http_profiling_traced_t    *t;
-    ngx_http_profiling_context_t   *context;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    uint64_t              args[2];
+    ngx_uint_t            i;
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_prof_watch_t     *w;
+    ngx_prof_traced_t    *t;
+    ngx_prof_context_t   *context;
+    ngx_prof_loc_conf_t  *lcf;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     for (i = 0; i < w->cycle->connection_n; i++) {
         c = &w->cycle->connections[i];
-        context = ngx_http_profiling_context_find(c);
+        context = ngx_prof_context_find(c);
 
         if (context == NULL
             || context->connection != (uintptr_t) c
-            || ngx_http_profiling_context_owner((uintptr_t) c) == NULL)
+            || ngx_prof_context_owner((uintptr_t) c) == NULL)
         {
             continue;
         }
@@ -146,36 +141,36 @@ ngx_http_profiling_trace_requests_existing(uint64_t now)
             continue;
         }
 
-        t = ngx_http_profiling_trace_alloc(r);
+        t = ngx_prof_trace_alloc(r);
 
         if (t == NULL) {
             return;
         }
 
-        args[0] = ngx_http_profiling_trace_method(r);
+        args[0] = ngx_prof_trace_method(r);
         args[1] = lcf->place + 1;
 
-        if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_EXISTING,
-                                         now, 2, args)
+        if (ngx_prof_trace_put(NGX_PROF_TRACE_EXISTING,
+                               now, 2, args)
             != NGX_OK)
         {
             return;
         }
 
-        ngx_http_profiling_trace_known(t, r, i + 1);
+        ngx_prof_trace_known(t, r, i + 1);
         t->place = lcf->place;
     }
 }
 
 
 void
-ngx_http_profiling_trace_requests_stop(void)
+ngx_prof_trace_requests_stop(void)
 {
-    ngx_uint_t                   i;
-    ngx_http_handler_pt         *log;
-    ngx_http_profiling_watch_t  *w;
+    ngx_uint_t            i;
+    ngx_http_handler_pt  *log;
+    ngx_prof_watch_t     *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     if (w->pool == NULL) {
         return;
@@ -200,7 +195,7 @@ ngx_http_profiling_trace_requests_stop(void)
  */
 
 static ngx_int_t
-ngx_http_profiling_trace_phases(ngx_http_profiling_watch_t *w)
+ngx_prof_trace_phases(ngx_prof_watch_t *w)
 {
     ngx_int_t                  k;
     ngx_uint_t                 i, n, phase;
@@ -267,17 +262,16 @@ ngx_http_profiling_trace_phases(ngx_http_profiling_watch_t *w)
 /* it may end the request, whose memory is then gone, and even begin another */
 
 static ngx_int_t
-ngx_http_profiling_trace_checker(ngx_http_request_t *r,
-    ngx_http_phase_handler_t *ph)
+ngx_prof_trace_checker(ngx_http_request_t *r, ngx_http_phase_handler_t *ph)
 {
-    uint64_t                      now;
-    uint32_t                      goroutine;
-    ngx_int_t                     rc, handler;
-    ngx_http_phase_handler_pt     checker;
-    ngx_http_profiling_watch_t   *w;
-    ngx_http_profiling_traced_t  *t;
+    uint64_t                   now;
+    uint32_t                   goroutine;
+    ngx_int_t                  rc, handler;
+    ngx_http_phase_handler_pt  checker;
+    ngx_prof_watch_t          *w;
+    ngx_prof_traced_t         *t;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     handler = ph - w->handlers;
     checker = w->checkers[handler];
@@ -286,14 +280,14 @@ ngx_http_profiling_trace_checker(ngx_http_request_t *r,
     t = w->current;
 
     if (t == NULL || w->request != r) {
-        t = ngx_http_profiling_trace_enter(r, &now);
+        t = ngx_prof_trace_enter(r, &now);
 
         if (t == NULL) {
             return checker(r, ph);
         }
     }
 
-    ngx_http_profiling_trace_phase(t, r, handler, now);
+    ngx_prof_trace_phase(t, r, handler, now);
     goroutine = t->goroutine;
 
     rc = checker(r, ph);
@@ -302,9 +296,9 @@ ngx_http_profiling_trace_checker(ngx_http_request_t *r,
         && w->pool
         && w->current == t
         && t->goroutine == goroutine
-        && t->phase != NGX_HTTP_PROFILING_TRACE_NO_PHASE)
+        && t->phase != NGX_PROF_TRACE_NO_PHASE)
     {
-        ngx_http_profiling_trace_leave(t);
+        ngx_prof_trace_leave(t);
     }
 
     return rc;
@@ -314,19 +308,18 @@ ngx_http_profiling_trace_checker(ngx_http_request_t *r,
 /* of several requests on one connection, that goes on with the others */
 
 static void
-ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t)
+ngx_prof_trace_leave(ngx_prof_traced_t *t)
 {
-    uint64_t                     now;
-    ngx_http_profiling_wire_t   *wire;
-    ngx_http_profiling_watch_t  *w;
+    uint64_t           now;
+    ngx_prof_wire_t   *wire;
+    ngx_prof_watch_t  *w;
 
-    w = &ngx_http_profiling_watch;
-    now = ngx_http_profiling_trace_clock();
+    w = &ngx_prof_watch;
+    now = ngx_prof_trace_clock();
 
-    t->phase = NGX_HTTP_PROFILING_TRACE_NO_PHASE;
+    t->phase = NGX_PROF_TRACE_NO_PHASE;
 
-    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PHASE_END,
-                                        now, 0, NULL);
+    (void) ngx_prof_trace_put(NGX_PROF_TRACE_PHASE_END, now, 0, NULL);
 
     if (t->connection || w->target == 0) {
         return;
@@ -338,54 +331,46 @@ ngx_http_profiling_trace_leave(ngx_http_profiling_traced_t *t)
         return;
     }
 
-    ngx_http_profiling_trace_stage(t, w->request, now);
+    ngx_prof_trace_stage(t, w->request, now);
 
-    (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_SWITCH, now,
-                                         wire->goroutine);
+    (void) ngx_prof_trace_tell(NGX_PROF_TRACE_SWITCH, now, wire->goroutine);
     w->current = NULL;
-    ngx_http_profiling_tracing.goroutine = wire->goroutine;
+    ngx_prof_tracing.goroutine = wire->goroutine;
 }
 
 
 static void
-ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, ngx_int_t handler, uint64_t now)
+ngx_prof_trace_phase(ngx_prof_traced_t *t, ngx_http_request_t *r,
+    ngx_int_t handler, uint64_t now)
 {
-    ngx_uint_t                      phase;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    ngx_uint_t            phase;
+    ngx_prof_loc_conf_t  *lcf;
 
-    phase = ngx_http_profiling_watch.phases[handler];
+    phase = ngx_prof_watch.phases[handler];
 
     if (r == r->main) {
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
         if (handler < t->handler) {
-            now = now ? now : ngx_http_profiling_trace_clock();
-            (void) ngx_http_profiling_trace_put(
-                                         NGX_HTTP_PROFILING_TRACE_REDIRECT,
-                                         now, 0, NULL);
+            now = now ? now : ngx_prof_trace_clock();
+            (void) ngx_prof_trace_put(NGX_PROF_TRACE_REDIRECT, now, 0, NULL);
         }
 
         t->handler = handler;
 
         /* the server alone is told of at the end, if nothing else is */
 
-        if (t->place != lcf->place
-            && lcf->context != NGX_HTTP_PROFILING_IN_SERVER)
-        {
-            now = now ? now : ngx_http_profiling_trace_clock();
+        if (t->place != lcf->place && lcf->context != NGX_PROF_IN_SERVER) {
+            now = now ? now : ngx_prof_trace_clock();
             t->place = lcf->place;
-            (void) ngx_http_profiling_trace_tell(
-                                         NGX_HTTP_PROFILING_TRACE_PLACE, now,
-                                         lcf->place);
+            (void) ngx_prof_trace_tell(NGX_PROF_TRACE_PLACE, now, lcf->place);
         }
     }
 
     if (phase != t->phase) {
-        now = now ? now : ngx_http_profiling_trace_clock();
+        now = now ? now : ngx_prof_trace_clock();
         t->phase = phase;
-        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_PHASE
-                                            + phase, now, 0, NULL);
+        (void) ngx_prof_trace_put(NGX_PROF_TRACE_PHASE + phase, now, 0, NULL);
     }
 }
 
@@ -393,15 +378,15 @@ ngx_http_profiling_trace_phase(ngx_http_profiling_traced_t *t,
 /* the end of a request: also of one that never came to its phases */
 
 static ngx_int_t
-ngx_http_profiling_trace_log(ngx_http_request_t *r)
+ngx_prof_trace_log(ngx_http_request_t *r)
 {
-    uint64_t                        args[2], now;
-    ngx_http_handler_pt             log;
-    ngx_http_profiling_watch_t     *w;
-    ngx_http_profiling_traced_t    *t;
-    ngx_http_profiling_loc_conf_t  *lcf;
+    uint64_t              args[2], now;
+    ngx_http_handler_pt   log;
+    ngx_prof_watch_t     *w;
+    ngx_prof_traced_t    *t;
+    ngx_prof_loc_conf_t  *lcf;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
     log = w->log;
 
     if (r != r->main) {
@@ -409,24 +394,21 @@ ngx_http_profiling_trace_log(ngx_http_request_t *r)
     }
 
     now = 0;
-    t = ngx_http_profiling_trace_enter(r, &now);
+    t = ngx_prof_trace_enter(r, &now);
 
     if (t) {
-        now = now ? now : ngx_http_profiling_trace_clock();
+        now = now ? now : ngx_prof_trace_clock();
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
         if (t->place != lcf->place) {
-            (void) ngx_http_profiling_trace_tell(
-                                         NGX_HTTP_PROFILING_TRACE_PLACE, now,
-                                         lcf->place);
+            (void) ngx_prof_trace_tell(NGX_PROF_TRACE_PLACE, now, lcf->place);
         }
 
         args[0] = r->err_status ? r->err_status : r->headers_out.status;
         args[1] = (uint64_t) r->connection->sent;
 
-        (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_END, now,
-                                            2, args);
-        ngx_http_profiling_trace_forget(t);
+        (void) ngx_prof_trace_put(NGX_PROF_TRACE_END, now, 2, args);
+        ngx_prof_trace_forget(t);
     }
 
     return log(r);
@@ -438,20 +420,20 @@ ngx_http_profiling_trace_log(ngx_http_request_t *r)
  * set if the clock was read.
  */
 
-static ngx_http_profiling_traced_t *
-ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
+static ngx_prof_traced_t *
+ngx_prof_trace_enter(ngx_http_request_t *r, uint64_t *now)
 {
-    ngx_http_profiling_watch_t      *w;
-    ngx_http_profiling_traced_t     *t;
-    ngx_http_profiling_trace_key_t  *key;
+    ngx_prof_watch_t      *w;
+    ngx_prof_traced_t     *t;
+    ngx_prof_trace_key_t  *key;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
-    key = ngx_http_profiling_trace_find(r->main);
+    key = ngx_prof_trace_find(r->main);
 
     if (key == NULL) {
-        *now = ngx_http_profiling_trace_clock();
-        t = ngx_http_profiling_trace_request(r->main, *now);
+        *now = ngx_prof_trace_clock();
+        t = ngx_prof_trace_request(r->main, *now);
 
         if (t == NULL) {
             return NULL;
@@ -461,9 +443,9 @@ ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
         t = key->traced;
 
         if (w->current != t) {
-            *now = ngx_http_profiling_trace_clock();
-            (void) ngx_http_profiling_trace_tell(
-                                            NGX_HTTP_PROFILING_TRACE_SWITCH,
+            *now = ngx_prof_trace_clock();
+            (void) ngx_prof_trace_tell(
+                                            NGX_PROF_TRACE_SWITCH,
                                             *now, t->goroutine);
         }
     }
@@ -471,27 +453,27 @@ ngx_http_profiling_trace_enter(ngx_http_request_t *r, uint64_t *now)
     w->current = t;
     w->request = r;
     w->client = t->connection;
-    ngx_http_profiling_tracing.goroutine = t->goroutine;
+    ngx_prof_tracing.goroutine = t->goroutine;
 
     if (r != r->main) {
-        ngx_http_profiling_trace_sub(t, r);
+        ngx_prof_trace_sub(t, r);
     }
 
     return t;
 }
 
 
-static ngx_http_profiling_traced_t *
-ngx_http_profiling_trace_request(ngx_http_request_t *r, uint64_t now)
+static ngx_prof_traced_t *
+ngx_prof_trace_request(ngx_http_request_t *r, uint64_t now)
 {
-    uint64_t                      args[3];
-    uintptr_t                     offset;
-    ngx_uint_t                    i;
-    ngx_http_profiling_watch_t   *w;
-    ngx_http_profiling_traced_t  *t;
+    uint64_t            args[3];
+    uintptr_t           offset;
+    ngx_uint_t          i;
+    ngx_prof_watch_t   *w;
+    ngx_prof_traced_t  *t;
 
-    w = &ngx_http_profiling_watch;
-    t = ngx_http_profiling_trace_alloc(r);
+    w = &ngx_prof_watch;
+    t = ngx_prof_trace_alloc(r);
 
     if (t == NULL) {
         return NULL;
@@ -503,18 +485,15 @@ ngx_http_profiling_trace_request(ngx_http_request_t *r, uint64_t now)
     i = offset / sizeof(ngx_connection_t);
     i = (i < w->cycle->connection_n) ? i + 1 : 0;
 
-    args[0] = ngx_http_profiling_trace_method(r);
-    args[1] = i ? 0 : NGX_HTTP_PROFILING_TRACE_REQUEST_STREAM;
-    args[2] = ngx_http_profiling_trace_since(r, now);
+    args[0] = ngx_prof_trace_method(r);
+    args[1] = i ? 0 : NGX_PROF_TRACE_REQUEST_STREAM;
+    args[2] = ngx_prof_trace_since(r, now);
 
-    if (ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_REQUEST, now, 3,
-                                     args)
-        != NGX_OK)
-    {
+    if (ngx_prof_trace_put(NGX_PROF_TRACE_REQUEST, now, 3, args) != NGX_OK) {
         return NULL;
     }
 
-    ngx_http_profiling_trace_known(t, r, i);
+    ngx_prof_trace_known(t, r, i);
 
     return t;
 }
@@ -522,44 +501,43 @@ ngx_http_profiling_trace_request(ngx_http_request_t *r, uint64_t now)
 
 /* the first of the free ones, which it stays until the request is known */
 
-static ngx_http_profiling_traced_t *
-ngx_http_profiling_trace_alloc(ngx_http_request_t *r)
+static ngx_prof_traced_t *
+ngx_prof_trace_alloc(ngx_http_request_t *r)
 {
-    ngx_uint_t                    i;
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_profiling_watch_t   *w;
-    ngx_http_profiling_traced_t  *t;
+    ngx_uint_t           i;
+    ngx_pool_cleanup_t  *cln;
+    ngx_prof_watch_t    *w;
+    ngx_prof_traced_t   *t;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
         return NULL;
     }
 
-    cln->handler = ngx_http_profiling_trace_gone;
+    cln->handler = ngx_prof_trace_gone;
     cln->data = r;
 
     if (w->free) {
         return w->free;
     }
 
-    if (w->traced_n >= NGX_HTTP_PROFILING_TRACE_REQUESTS) {
+    if (w->traced_n >= NGX_PROF_TRACE_REQUESTS) {
         return NULL;
     }
 
-    t = ngx_pcalloc(w->pool, NGX_HTTP_PROFILING_TRACE_BLOCK
-                             * sizeof(ngx_http_profiling_traced_t));
+    t = ngx_pcalloc(w->pool, NGX_PROF_TRACE_BLOCK * sizeof(ngx_prof_traced_t));
     if (t == NULL) {
         return NULL;
     }
 
-    for (i = 0; i < NGX_HTTP_PROFILING_TRACE_BLOCK; i++) {
+    for (i = 0; i < NGX_PROF_TRACE_BLOCK; i++) {
         t[i].next = w->free;
         w->free = &t[i];
     }
 
-    w->traced_n += NGX_HTTP_PROFILING_TRACE_BLOCK;
+    w->traced_n += NGX_PROF_TRACE_BLOCK;
 
     return w->free;
 }
@@ -568,14 +546,14 @@ ngx_http_profiling_trace_alloc(ngx_http_request_t *r)
 /* a module may end a request of its own without logging it */
 
 static void
-ngx_http_profiling_trace_gone(void *data)
+ngx_prof_trace_gone(void *data)
 {
-    ngx_http_profiling_trace_key_t  *key;
+    ngx_prof_trace_key_t  *key;
 
-    key = ngx_http_profiling_watch.pool ? ngx_http_profiling_trace_find(data)
+    key = ngx_prof_watch.pool ? ngx_prof_trace_find(data)
                                         : NULL;
     if (key) {
-        ngx_http_profiling_trace_forget(key->traced);
+        ngx_prof_trace_forget(key->traced);
     }
 }
 
@@ -583,25 +561,25 @@ ngx_http_profiling_trace_gone(void *data)
 /* connection: its index + 1, 0: a stream */
 
 static void
-ngx_http_profiling_trace_known(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, ngx_uint_t connection)
+ngx_prof_trace_known(ngx_prof_traced_t *t, ngx_http_request_t *r,
+    ngx_uint_t connection)
 {
-    ngx_http_profiling_watch_t  *w;
+    ngx_prof_watch_t  *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     w->free = t->next;
 
     t->goroutine = ++w->goroutines;
     t->connection = connection;
-    t->phase = NGX_HTTP_PROFILING_TRACE_NO_PHASE;
+    t->phase = NGX_PROF_TRACE_NO_PHASE;
     t->handler = 0;
     t->place = NGX_CONF_UNSET_UINT;
-    t->stage = NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE;
+    t->stage = NGX_PROF_TRACE_UPSTREAM_NONE;
     t->subs = 0;
     t->key.traced = t;
 
-    ngx_http_profiling_trace_insert(&t->key, r);
+    ngx_prof_trace_insert(&t->key, r);
 
     if (connection) {
         w->wires[connection - 1].request = r;
@@ -612,7 +590,7 @@ ngx_http_profiling_trace_known(ngx_http_profiling_traced_t *t,
 /* methods are bits: the number of the highest one */
 
 static uint64_t
-ngx_http_profiling_trace_method(ngx_http_request_t *r)
+ngx_prof_trace_method(ngx_http_request_t *r)
 {
     uint64_t  method;
 
@@ -625,7 +603,7 @@ ngx_http_profiling_trace_method(ngx_http_request_t *r)
 /* ns: exactly if it began in this pass, else by nginx's own start, in ms */
 
 static uint64_t
-ngx_http_profiling_trace_since(ngx_http_request_t *r, uint64_t now)
+ngx_prof_trace_since(ngx_http_request_t *r, uint64_t now)
 {
     int64_t      ms;
     uint64_t     pass;
@@ -635,7 +613,7 @@ ngx_http_profiling_trace_since(ngx_http_request_t *r, uint64_t now)
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
 
-    pass = ngx_http_profiling_watch.pass;
+    pass = ngx_prof_watch.pass;
     pass = (pass && now > pass) ? now - pass : 0;
 
     return pass + (uint64_t) ngx_max(ms, 0) * 1000000;
@@ -643,19 +621,18 @@ ngx_http_profiling_trace_since(ngx_http_request_t *r, uint64_t now)
 
 
 static void
-ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r)
+ngx_prof_trace_sub(ngx_prof_traced_t *t, ngx_http_request_t *r)
 {
-    ngx_uint_t                       i;
-    ngx_http_profiling_trace_key_t  *free;
+    ngx_uint_t             i;
+    ngx_prof_trace_key_t  *free;
 
-    if (ngx_http_profiling_trace_find(r)) {
+    if (ngx_prof_trace_find(r)) {
         return;
     }
 
     free = NULL;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_TRACE_SUBS; i++) {
+    for (i = 0; i < NGX_PROF_TRACE_SUBS; i++) {
         if (t->sub[i].request == NULL) {
             free = &t->sub[i];
             break;
@@ -668,37 +645,37 @@ ngx_http_profiling_trace_sub(ngx_http_profiling_traced_t *t,
 
     free->traced = t;
     free->number = ++t->subs;
-    ngx_http_profiling_trace_insert(free, r);
+    ngx_prof_trace_insert(free, r);
 
-    (void) ngx_http_profiling_trace_tell(NGX_HTTP_PROFILING_TRACE_SUB,
-                                         ngx_http_profiling_trace_clock(),
-                                         free->number);
+    (void) ngx_prof_trace_tell(NGX_PROF_TRACE_SUB,
+                               ngx_prof_trace_clock(),
+                               free->number);
 }
 
 
 static void
-ngx_http_profiling_trace_forget(ngx_http_profiling_traced_t *t)
+ngx_prof_trace_forget(ngx_prof_traced_t *t)
 {
-    ngx_uint_t                   i;
-    ngx_http_profiling_watch_t  *w;
+    ngx_uint_t         i;
+    ngx_prof_watch_t  *w;
 
-    w = &ngx_http_profiling_watch;
+    w = &ngx_prof_watch;
 
     if (t->connection) {
         w->wires[t->connection - 1].request = NULL;
-        ngx_http_profiling_tracing.goroutine =
+        ngx_prof_tracing.goroutine =
                                       w->wires[t->connection - 1].goroutine;
 
     } else {
-        ngx_http_profiling_tracing.goroutine = w->target
+        ngx_prof_tracing.goroutine = w->target
                                    ? w->wires[w->target - 1].goroutine : 0;
     }
 
-    ngx_http_profiling_trace_remove(&t->key);
+    ngx_prof_trace_remove(&t->key);
 
-    for (i = 0; t->subs && i < NGX_HTTP_PROFILING_TRACE_SUBS; i++) {
+    for (i = 0; t->subs && i < NGX_PROF_TRACE_SUBS; i++) {
         if (t->sub[i].request) {
-            ngx_http_profiling_trace_remove(&t->sub[i]);
+            ngx_prof_trace_remove(&t->sub[i]);
         }
     }
 
@@ -713,12 +690,12 @@ ngx_http_profiling_trace_forget(ngx_http_profiling_traced_t *t)
 }
 
 
-ngx_http_profiling_trace_key_t *
-ngx_http_profiling_trace_find(const void *r)
+ngx_prof_trace_key_t *
+ngx_prof_trace_find(const void *r)
 {
-    ngx_http_profiling_trace_key_t  *key;
+    ngx_prof_trace_key_t  *key;
 
-    for (key = *ngx_http_profiling_trace_bucket(r); key; key = key->next) {
+    for (key = *ngx_prof_trace_bucket(r); key; key = key->next) {
         if (key->request == r) {
             return key;
         }
@@ -729,12 +706,11 @@ ngx_http_profiling_trace_find(const void *r)
 
 
 static void
-ngx_http_profiling_trace_insert(ngx_http_profiling_trace_key_t *key,
-    ngx_http_request_t *r)
+ngx_prof_trace_insert(ngx_prof_trace_key_t *key, ngx_http_request_t *r)
 {
-    ngx_http_profiling_trace_key_t  **bucket;
+    ngx_prof_trace_key_t  **bucket;
 
-    bucket = ngx_http_profiling_trace_bucket(r);
+    bucket = ngx_prof_trace_bucket(r);
 
     key->request = r;
     key->next = *bucket;
@@ -743,11 +719,11 @@ ngx_http_profiling_trace_insert(ngx_http_profiling_trace_key_t *key,
 
 
 void
-ngx_http_profiling_trace_remove(ngx_http_profiling_trace_key_t *key)
+ngx_prof_trace_remove(ngx_prof_trace_key_t *key)
 {
-    ngx_http_profiling_trace_key_t  **p;
+    ngx_prof_trace_key_t  **p;
 
-    p = ngx_http_profiling_trace_bucket(key->request);
+    p = ngx_prof_trace_bucket(key->request);
 
     while (*p != key) {
         p = &(*p)->next;
@@ -759,13 +735,12 @@ ngx_http_profiling_trace_remove(ngx_http_profiling_trace_key_t *key)
 
 
 void
-ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, uint64_t now)
+ngx_prof_trace_stage(ngx_prof_traced_t *t, ngx_http_request_t *r, uint64_t now)
 {
     uint64_t    args[2];
     ngx_uint_t  stage;
 
-    stage = ngx_http_profiling_trace_upstream(r);
+    stage = ngx_prof_trace_upstream(r);
 
     if (stage == t->stage) {
         return;
@@ -774,16 +749,15 @@ ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
     t->stage = stage;
 
     args[0] = stage;
-    args[1] = stage ? ngx_http_profiling_trace_name(r->upstream->upstream)
+    args[1] = stage ? ngx_prof_trace_name(r->upstream->upstream)
                     : 0;
 
-    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_UPSTREAM,
-                                        now, 2, args);
+    (void) ngx_prof_trace_put(NGX_PROF_TRACE_UPSTREAM, now, 2, args);
 }
 
 
 static ngx_uint_t
-ngx_http_profiling_trace_upstream(ngx_http_request_t *r)
+ngx_prof_trace_upstream(ngx_http_request_t *r)
 {
     ngx_http_upstream_t  *u;
 
@@ -792,47 +766,47 @@ ngx_http_profiling_trace_upstream(ngx_http_request_t *r)
     /* without a cleanup it is not begun, or over */
 
     if (u == NULL || u->cleanup == NULL) {
-        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_NONE;
+        return NGX_PROF_TRACE_UPSTREAM_NONE;
     }
 
     if (u->header_sent) {
-        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_BODY;
+        return NGX_PROF_TRACE_UPSTREAM_BODY;
     }
 
     if (u->peer.connection == NULL
         || u->state == NULL
         || u->state->connect_time == (ngx_msec_t) -1)
     {
-        return NGX_HTTP_PROFILING_TRACE_UPSTREAM_CONNECT;
+        return NGX_PROF_TRACE_UPSTREAM_CONNECT;
     }
 
-    return u->request_body_sent ? NGX_HTTP_PROFILING_TRACE_UPSTREAM_HEADER
-                                : NGX_HTTP_PROFILING_TRACE_UPSTREAM_SEND;
+    return u->request_body_sent ? NGX_PROF_TRACE_UPSTREAM_HEADER
+                                : NGX_PROF_TRACE_UPSTREAM_SEND;
 }
 
 
 /* its number in the zone, 0: not known */
 
 static ngx_uint_t
-ngx_http_profiling_trace_name(ngx_http_upstream_srv_conf_t *us)
+ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
 {
-    size_t                      len;
-    ngx_uint_t                  i, at, n;
-    ngx_http_profiling_zone_t  *zone;
+    size_t            len;
+    ngx_uint_t        i, at, n;
+    ngx_prof_zone_t  *zone;
 
     if (us == NULL) {
         return 0;
     }
 
-    at = ((uintptr_t) us >> 6) & (NGX_HTTP_PROFILING_TRACE_NAMES - 1);
+    at = ((uintptr_t) us >> 6) & (NGX_PROF_TRACE_NAMES - 1);
 
-    if (ngx_http_profiling_watch.names[at].upstream == us) {
-        return ngx_http_profiling_watch.names[at].index;
+    if (ngx_prof_watch.names[at].upstream == us) {
+        return ngx_prof_watch.names[at].index;
     }
 
-    zone = ngx_http_profiling_process.zone;
-    len = ngx_min(us->host.len, NGX_HTTP_PROFILING_UPSTREAM_LEN);
-    n = ngx_http_profiling_load_acquire(&zone->upstream_n);
+    zone = ngx_prof_process.zone;
+    len = ngx_min(us->host.len, NGX_PROF_UPSTREAM_LEN);
+    n = ngx_prof_load_acquire(&zone->upstream_n);
 
     for (i = 1; i < n; i++) {
 
@@ -847,8 +821,8 @@ ngx_http_profiling_trace_name(ngx_http_upstream_srv_conf_t *us)
         }
     }
 
-    ngx_http_profiling_watch.names[at].upstream = us;
-    ngx_http_profiling_watch.names[at].index = (i < n) ? i : 0;
+    ngx_prof_watch.names[at].upstream = us;
+    ngx_prof_watch.names[at].index = (i < n) ? i : 0;
 
-    return ngx_http_profiling_watch.names[at].index;
+    return ngx_prof_watch.names[at].index;
 }

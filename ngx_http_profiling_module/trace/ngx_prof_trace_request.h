@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_
+#ifndef _NGX_PROF_TRACE_REQUEST_H_INCLUDED_
+#define _NGX_PROF_TRACE_REQUEST_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,17 +17,17 @@
 
 
 /* a trace begins, and tells of what is there already; it ends */
-ngx_int_t ngx_http_profiling_trace_requests_start(void);
-void ngx_http_profiling_trace_requests_existing(uint64_t now);
-void ngx_http_profiling_trace_requests_stop(void);
+ngx_int_t ngx_prof_trace_requests_start(void);
+void ngx_prof_trace_requests_existing(uint64_t now);
+void ngx_prof_trace_requests_stop(void);
 
 /* what is known of a request by its address, also of a subrequest, or NULL */
-ngx_http_profiling_trace_key_t *ngx_http_profiling_trace_find(const void *r);
-void ngx_http_profiling_trace_remove(ngx_http_profiling_trace_key_t *key);
+ngx_prof_trace_key_t *ngx_prof_trace_find(const void *r);
+void ngx_prof_trace_remove(ngx_prof_trace_key_t *key);
 
 /* tells how far the request has come with its upstream, if that is new */
-void ngx_http_profiling_trace_stage(ngx_http_profiling_traced_t *t,
-    ngx_http_request_t *r, uint64_t now);
+void ngx_prof_trace_stage(ngx_prof_traced_t *t, ngx_http_request_t *r,
+    uint64_t now);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRACE_REQUEST_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRACE_REQUEST_H_INCLUDED_ */

@@ -10,21 +10,21 @@
 #include "ngx_prof_trace.h"
 
 
-static ngx_int_t ngx_http_profiling_trace_put_checked(ngx_uint_t type,
-    uint64_t time, ngx_uint_t n, const uint64_t *args)
+static ngx_int_t ngx_prof_trace_put_checked(ngx_uint_t type, uint64_t time,
+    ngx_uint_t n, const uint64_t *args)
     __attribute__((noinline));
-static ngx_int_t ngx_http_profiling_trace_room(void);
-static void ngx_http_profiling_trace_write(const u_char *p, size_t len);
+static ngx_int_t ngx_prof_trace_room(void);
+static void ngx_prof_trace_write(const u_char *p, size_t len);
 
 
-ngx_http_profiling_tracing_t   ngx_http_profiling_tracing;
-ngx_http_profiling_recorder_t  ngx_http_profiling_recorder;
+ngx_prof_tracing_t   ngx_prof_tracing;
+ngx_prof_recorder_t  ngx_prof_recorder;
 
 
-static ngx_http_profiling_always_inline u_char *
-ngx_http_profiling_trace_number(u_char *p, uint64_t value)
+static ngx_prof_always_inline u_char *
+ngx_prof_trace_number(u_char *p, uint64_t value)
 {
-    while (ngx_http_profiling_unlikely(value >= 0x80)) {
+    while (ngx_prof_unlikely(value >= 0x80)) {
         *p++ = (u_char) (value | 0x80);
         value >>= 7;
     }
@@ -36,18 +36,17 @@ ngx_http_profiling_trace_number(u_char *p, uint64_t value)
 
 
 void
-ngx_http_profiling_trace_init_module(ngx_cycle_t *cycle,
-    ngx_http_profiling_zone_t *zone)
+ngx_prof_trace_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
-    void                            *p;
-    size_t                           size, total;
-    ngx_http_profiling_main_conf_t  *mcf;
+    void                  *p;
+    size_t                 size, total;
+    ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
 
     size = ngx_align((size_t)
-                     mcf->setting[NGX_HTTP_PROFILING_TRACE_BUFFER],
+                     mcf->setting[NGX_PROF_TRACE_BUFFER],
                      ngx_pagesize);
 
     if (zone->trace.base) {
@@ -76,46 +75,44 @@ ngx_http_profiling_trace_init_module(ngx_cycle_t *cycle,
         return;
     }
 
-    ngx_http_profiling_store(&zone->trace.size, size);
-    ngx_http_profiling_store_release(&zone->trace.base,
-                                     (uint64_t) (uintptr_t) p);
+    ngx_prof_store(&zone->trace.size, size);
+    ngx_prof_store_release(&zone->trace.base, (uint64_t) (uintptr_t) p);
 }
 
 
-ngx_http_profiling_trace_ring_t *
-ngx_http_profiling_trace_ring(const ngx_http_profiling_zone_t *zone,
-    ngx_uint_t slot)
+ngx_prof_trace_ring_t *
+ngx_prof_trace_ring(const ngx_prof_zone_t *zone, ngx_uint_t slot)
 {
-    return (ngx_http_profiling_trace_ring_t *)
+    return (ngx_prof_trace_ring_t *)
                ((uintptr_t) zone->trace.base + slot * zone->trace.size);
 }
 
 
 u_char *
-ngx_http_profiling_trace_data(ngx_http_profiling_trace_ring_t *ring)
+ngx_prof_trace_data(ngx_prof_trace_ring_t *ring)
 {
-    return (u_char *) ring + sizeof(ngx_http_profiling_trace_ring_t);
+    return (u_char *) ring + sizeof(ngx_prof_trace_ring_t);
 }
 
 
 size_t
-ngx_http_profiling_trace_size(const ngx_http_profiling_zone_t *zone)
+ngx_prof_trace_size(const ngx_prof_zone_t *zone)
 {
-    return zone->trace.size - sizeof(ngx_http_profiling_trace_ring_t);
+    return zone->trace.size - sizeof(ngx_prof_trace_ring_t);
 }
 
 
 void
-ngx_http_profiling_trace_blocked(const char *name, uint64_t duration)
+ngx_prof_trace_blocked(const char *name, uint64_t duration)
 {
     uint64_t    args[2];
     ngx_uint_t  i, n;
 
     static const char *const  names[] = {
-        NGX_HTTP_PROFILING_TRACE_CALL_NAMES
+        NGX_PROF_TRACE_CALL_NAMES
     };
 
-    if (!ngx_http_profiling_tracing.on) {
+    if (!ngx_prof_tracing.on) {
         return;
     }
 
@@ -126,49 +123,49 @@ ngx_http_profiling_trace_blocked(const char *name, uint64_t duration)
     args[0] = (i < n) ? i : 0;
     args[1] = duration;
 
-    (void) ngx_http_profiling_trace_put(NGX_HTTP_PROFILING_TRACE_BLOCKED,
-                                        ngx_http_profiling_clock(), 2, args);
+    (void) ngx_prof_trace_put(NGX_PROF_TRACE_BLOCKED,
+                              ngx_prof_clock(), 2, args);
 }
 
 
 /* signal-safe: one atomic addition, and stores */
 
 void
-ngx_http_profiling_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main)
+ngx_prof_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main)
 {
-    uint64_t                            i;
-    ngx_http_profiling_trace_ring_t    *ring;
-    ngx_http_profiling_trace_moment_t  *moment;
+    uint64_t                  i;
+    ngx_prof_trace_ring_t    *ring;
+    ngx_prof_trace_moment_t  *moment;
 
-    if (!ngx_http_profiling_tracing.on) {
+    if (!ngx_prof_tracing.on) {
         return;
     }
 
-    ring = ngx_http_profiling_recorder.ring;
+    ring = ngx_prof_recorder.ring;
 
     i = __atomic_fetch_add(&ring->moment_n, 1, __ATOMIC_RELAXED);
 
-    if (i >= NGX_HTTP_PROFILING_TRACE_MOMENTS) {
+    if (i >= NGX_PROF_TRACE_MOMENTS) {
         return;
     }
 
     moment = &ring->moment[i];
 
-    moment->goroutine = main ? ngx_http_profiling_tracing.goroutine : 0;
+    moment->goroutine = main ? ngx_prof_tracing.goroutine : 0;
     moment->node = node;
-    ngx_http_profiling_store_release(&moment->time, now);
+    ngx_prof_store_release(&moment->time, now);
 }
 
 
-static ngx_http_profiling_always_inline u_char *
-ngx_http_profiling_trace_encode(u_char *p, ngx_uint_t type, uint64_t time,
-    ngx_uint_t n, const uint64_t *args)
+static ngx_prof_always_inline u_char *
+ngx_prof_trace_encode(u_char *p, ngx_uint_t type, uint64_t time, ngx_uint_t n,
+    const uint64_t *args)
 {
-    uint64_t                        since;
-    ngx_uint_t                      i;
-    ngx_http_profiling_recorder_t  *r;
+    uint64_t              since;
+    ngx_uint_t            i;
+    ngx_prof_recorder_t  *r;
 
-    r = &ngx_http_profiling_recorder;
+    r = &ngx_prof_recorder;
 
     since = 0;
 
@@ -178,10 +175,10 @@ ngx_http_profiling_trace_encode(u_char *p, ngx_uint_t type, uint64_t time,
     }
 
     *p++ = (u_char) type;
-    p = ngx_http_profiling_trace_number(p, since);
+    p = ngx_prof_trace_number(p, since);
 
     for (i = 0; i < n; i++) {
-        p = ngx_http_profiling_trace_number(p, args[i]);
+        p = ngx_prof_trace_number(p, args[i]);
     }
 
     return p;
@@ -191,29 +188,29 @@ ngx_http_profiling_trace_encode(u_char *p, ngx_uint_t type, uint64_t time,
 /* a good part of what a trace costs: all that is rare stands elsewhere */
 
 ngx_int_t
-ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
+ngx_prof_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
     const uint64_t *args)
 {
-    size_t                          len;
-    u_char                         *p;
-    ngx_http_profiling_recorder_t  *r;
+    size_t                len;
+    u_char               *p;
+    ngx_prof_recorder_t  *r;
 
-    r = &ngx_http_profiling_recorder;
+    r = &ngx_prof_recorder;
 
-    if (ngx_http_profiling_unlikely(r->at >= r->stop)) {
-        return ngx_http_profiling_trace_put_checked(type, time, n, args);
+    if (ngx_prof_unlikely(r->at >= r->stop)) {
+        return ngx_prof_trace_put_checked(type, time, n, args);
     }
 
     p = r->data + r->at;
 
-    len = ngx_http_profiling_trace_encode(p, type, time, n, args) - p;
+    len = ngx_prof_trace_encode(p, type, time, n, args) - p;
 
     r->at += len;
     r->head += len;
 
     /* readers see the whole event or nothing of it */
 
-    ngx_http_profiling_store_release(&r->ring->head, r->head);
+    ngx_prof_store_release(&r->ring->head, r->head);
 
     return NGX_OK;
 }
@@ -222,34 +219,33 @@ ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
 /* near the end of the ring an event is put together beside it */
 
 static ngx_int_t
-ngx_http_profiling_trace_put_checked(ngx_uint_t type, uint64_t time,
-    ngx_uint_t n, const uint64_t *args)
+ngx_prof_trace_put_checked(ngx_uint_t type, uint64_t time, ngx_uint_t n,
+    const uint64_t *args)
 {
-    size_t                          len, room;
-    u_char                          buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
-    ngx_http_profiling_recorder_t  *r;
+    size_t                len, room;
+    u_char                buf[NGX_PROF_TRACE_EVENT_MAX];
+    ngx_prof_recorder_t  *r;
 
-    r = &ngx_http_profiling_recorder;
+    r = &ngx_prof_recorder;
 
-    if (ngx_http_profiling_trace_room() != NGX_OK) {
+    if (ngx_prof_trace_room() != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    len = ngx_http_profiling_trace_encode(buf, type, time, n, args) - buf;
+    len = ngx_prof_trace_encode(buf, type, time, n, args) - buf;
 
-    ngx_http_profiling_trace_write(buf, len);
+    ngx_prof_trace_write(buf, len);
     r->head += len;
 
-    ngx_http_profiling_store_release(&r->ring->head, r->head);
+    ngx_prof_store_release(&r->ring->head, r->head);
 
     /* the next ones: neither over the end nor over what was not read yet */
 
     room = r->size - (size_t) (r->head - r->tail);
-    room = (room > 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
-           ? room - 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX : 0;
+    room = (room > 2 * NGX_PROF_TRACE_EVENT_MAX)
+           ? room - 2 * NGX_PROF_TRACE_EVENT_MAX : 0;
 
-    r->stop = ngx_min(r->at + room,
-                      r->size - NGX_HTTP_PROFILING_TRACE_EVENT_MAX);
+    r->stop = ngx_min(r->at + room, r->size - NGX_PROF_TRACE_EVENT_MAX);
 
     return NGX_OK;
 }
@@ -258,32 +254,31 @@ ngx_http_profiling_trace_put_checked(ngx_uint_t type, uint64_t time,
 /* for this event, and one before it that tells how many found none */
 
 static ngx_int_t
-ngx_http_profiling_trace_room(void)
+ngx_prof_trace_room(void)
 {
-    u_char                         *p;
-    u_char                          buf[NGX_HTTP_PROFILING_TRACE_EVENT_MAX];
-    ngx_http_profiling_recorder_t  *r;
+    u_char               *p;
+    u_char                buf[NGX_PROF_TRACE_EVENT_MAX];
+    ngx_prof_recorder_t  *r;
 
-    r = &ngx_http_profiling_recorder;
+    r = &ngx_prof_recorder;
 
-    r->tail = ngx_http_profiling_load_acquire(&r->ring->tail);
+    r->tail = ngx_prof_load_acquire(&r->ring->tail);
 
-    if (r->size - (size_t) (r->head - r->tail)
-        < 2 * NGX_HTTP_PROFILING_TRACE_EVENT_MAX)
+    if (r->size - (size_t) (r->head - r->tail) < 2 * NGX_PROF_TRACE_EVENT_MAX)
     {
         r->stop = 0;
         r->lost++;
-        ngx_http_profiling_store(&r->ring->lost, r->ring->lost + 1);
+        ngx_prof_store(&r->ring->lost, r->ring->lost + 1);
         return NGX_DECLINED;
     }
 
     if (r->lost) {
         p = buf;
-        *p++ = NGX_HTTP_PROFILING_TRACE_LOST;
+        *p++ = NGX_PROF_TRACE_LOST;
         *p++ = 0;
-        p = ngx_http_profiling_trace_number(p, r->lost);
+        p = ngx_prof_trace_number(p, r->lost);
 
-        ngx_http_profiling_trace_write(buf, p - buf);
+        ngx_prof_trace_write(buf, p - buf);
         r->head += p - buf;
         r->lost = 0;
     }
@@ -293,12 +288,12 @@ ngx_http_profiling_trace_room(void)
 
 
 static void
-ngx_http_profiling_trace_write(const u_char *p, size_t len)
+ngx_prof_trace_write(const u_char *p, size_t len)
 {
-    size_t                          part;
-    ngx_http_profiling_recorder_t  *r;
+    size_t                part;
+    ngx_prof_recorder_t  *r;
 
-    r = &ngx_http_profiling_recorder;
+    r = &ngx_prof_recorder;
 
     part = ngx_min(len, r->size - r->at);
 

@@ -10,8 +10,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_TRACE_RING_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_TRACE_RING_H_INCLUDED_
+#ifndef _NGX_PROF_TRACE_RING_H_INCLUDED_
+#define _NGX_PROF_TRACE_RING_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,14 +21,14 @@
 
 
 /* moments of CPU samples that a worker keeps of one trace */
-#define NGX_HTTP_PROFILING_TRACE_MOMENTS  4096
+#define NGX_PROF_TRACE_MOMENTS  4096
 
 
 typedef struct {
     uint64_t                      time;     /* ns; written last, 0: not yet */
     uint32_t                      goroutine;
     uint32_t                      node;     /* of the slot's stacks */
-} ngx_http_profiling_trace_moment_t;
+} ngx_prof_trace_moment_t;
 
 
 typedef struct {
@@ -51,9 +51,9 @@ typedef struct {
     uint64_t                      moment_n;
     uint64_t                      pad2[7];
 
-    ngx_http_profiling_trace_moment_t
-                                  moment[NGX_HTTP_PROFILING_TRACE_MOMENTS];
-} ngx_http_profiling_trace_ring_t;
+    ngx_prof_trace_moment_t
+                                  moment[NGX_PROF_TRACE_MOMENTS];
+} ngx_prof_trace_ring_t;
 
 
 /* of this worker */
@@ -63,54 +63,52 @@ typedef struct {
     ngx_uint_t                    polls;    /* events pass through here */
     ngx_uint_t                    asked;    /* the kernel, for the latest */
     uint32_t                      goroutine;    /* that runs, 0: the worker */
-} ngx_http_profiling_tracing_t;
+} ngx_prof_tracing_t;
 
 
 /* the writer of this worker's ring */
 
 typedef struct {
-    ngx_http_profiling_trace_ring_t  *ring;
-    u_char                           *data;
-    size_t                            size;
-    uint64_t                          seq;      /* 0: none was recorded */
-    uint64_t                          until;    /* ns */
-    uint64_t                          time;     /* of the latest event */
-    uint64_t                          head;
-    size_t                            at;       /* head, in the data */
-    size_t                            stop;     /* up to there an event finds
+    ngx_prof_trace_ring_t  *ring;
+    u_char                 *data;
+    size_t                  size;
+    uint64_t                seq;                /* 0: none was recorded */
+    uint64_t                until;              /* ns */
+    uint64_t                time;               /* of the latest event */
+    uint64_t                head;
+    size_t                  at;                 /* head, in the data */
+    size_t                  stop;               /* up to there an event finds
                                                    room as it is */
-    uint64_t                          tail;     /* as it was last seen */
-    uint64_t                          lost;     /* not yet told */
-    uint64_t                          heap;     /* ns, when to look again */
-} ngx_http_profiling_recorder_t;
+    uint64_t                tail;               /* as it was last seen */
+    uint64_t                lost;               /* not yet told */
+    uint64_t                heap;               /* ns, when to look again */
+} ngx_prof_recorder_t;
 
 
-extern ngx_http_profiling_tracing_t   ngx_http_profiling_tracing;
-extern ngx_http_profiling_recorder_t  ngx_http_profiling_recorder
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_tracing_t  ngx_prof_tracing;
+extern ngx_prof_recorder_t  ngx_prof_recorder
+    NGX_PROF_HIDDEN;
 
 
 /* master: maps the rings, once for a zone */
-void ngx_http_profiling_trace_init_module(ngx_cycle_t *cycle,
-    ngx_http_profiling_zone_t *zone);
+void ngx_prof_trace_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
 /* an event with n arguments; NGX_DECLINED: no room, it is counted */
-ngx_int_t ngx_http_profiling_trace_put(ngx_uint_t type, uint64_t time,
-    ngx_uint_t n, const uint64_t *args);
+ngx_int_t ngx_prof_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
+    const uint64_t *args);
 
 /* worker's main thread: a function of this name has blocked for some ns */
-void ngx_http_profiling_trace_blocked(const char *name, uint64_t duration);
+void ngx_prof_trace_blocked(const char *name, uint64_t duration);
 
 /* any thread, signal handlers: a CPU sample, with its node of the stacks */
-void ngx_http_profiling_trace_sample(uint64_t now, uint32_t node,
-    ngx_uint_t main);
+void ngx_prof_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main);
 
 /* the rings, also for who reads them */
 
-ngx_http_profiling_trace_ring_t *ngx_http_profiling_trace_ring(
-    const ngx_http_profiling_zone_t *zone, ngx_uint_t slot);
-u_char *ngx_http_profiling_trace_data(ngx_http_profiling_trace_ring_t *ring);
-size_t ngx_http_profiling_trace_size(const ngx_http_profiling_zone_t *zone);
+ngx_prof_trace_ring_t *ngx_prof_trace_ring(const ngx_prof_zone_t *zone,
+    ngx_uint_t slot);
+u_char *ngx_prof_trace_data(ngx_prof_trace_ring_t *ring);
+size_t ngx_prof_trace_size(const ngx_prof_zone_t *zone);
 
 
-#endif /* _NGX_HTTP_PROFILING_TRACE_RING_H_INCLUDED_ */
+#endif /* _NGX_PROF_TRACE_RING_H_INCLUDED_ */

@@ -4,4 +4,4 @@
 #include "ngx_prof_trace_watch.h"
 
 
-ngx_http_profiling_watch_t  ngx_http_profiling_watch;
+ngx_prof_watch_t  ngx_prof_watch;

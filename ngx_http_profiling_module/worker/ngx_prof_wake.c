@@ -11,24 +11,24 @@
 
 
 /* descriptors that are left to nginx, or half of them if there are few */
-#define NGX_HTTP_PROFILING_WAKE_RESERVE  64
+#define NGX_PROF_WAKE_RESERVE  64
 
 
-static int ngx_http_profiling_wake_descriptor(void);
-static void ngx_http_profiling_wake_handler(ngx_event_t *ev);
+static int ngx_prof_wake_descriptor(void);
+static void ngx_prof_wake_handler(ngx_event_t *ev);
 
 
-static void (*ngx_http_profiling_wake_asked)(void);
+static void (*ngx_prof_wake_asked)(void);
 
 
 void
-ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
+ngx_prof_wake_open(ngx_prof_zone_t *zone, ngx_log_t *log)
 {
     int          fd;
     int32_t     *wake;
     ngx_uint_t   i;
 
-    wake = ngx_http_profiling_zone_wake(zone);
+    wake = ngx_prof_zone_wake(zone);
 
     for (i = 0; i < zone->slots; i++) {
 
@@ -36,7 +36,7 @@ ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
             continue;
         }
 
-        fd = ngx_http_profiling_wake_descriptor();
+        fd = ngx_prof_wake_descriptor();
 
         if (fd == -1) {
             ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
@@ -45,7 +45,7 @@ ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
             return;
         }
 
-        ngx_http_profiling_store(&wake[i], fd);
+        ngx_prof_store(&wake[i], fd);
     }
 }
 
@@ -53,7 +53,7 @@ ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone, ngx_log_t *log)
 /* without one of ours a worker cannot be asked, without its own none starts */
 
 static int
-ngx_http_profiling_wake_descriptor(void)
+ngx_prof_wake_descriptor(void)
 {
     int            fd;
     rlim_t         reserve;
@@ -65,7 +65,7 @@ ngx_http_profiling_wake_descriptor(void)
         return fd;
     }
 
-    reserve = ngx_min(limit.rlim_cur / 2, NGX_HTTP_PROFILING_WAKE_RESERVE);
+    reserve = ngx_min(limit.rlim_cur / 2, NGX_PROF_WAKE_RESERVE);
 
     if ((rlim_t) fd >= limit.rlim_cur - reserve) {
         (void) close(fd);
@@ -78,16 +78,15 @@ ngx_http_profiling_wake_descriptor(void)
 
 
 void
-ngx_http_profiling_wake_init(ngx_cycle_t *cycle, void (*asked)(void))
+ngx_prof_wake_init(ngx_cycle_t *cycle, void (*asked)(void))
 {
     int         fd;
     ngx_uint_t  i;
 
-    ngx_http_profiling_wake_asked = asked;
+    ngx_prof_wake_asked = asked;
 
-    i = ngx_http_profiling_zone_slot_index(ngx_http_profiling_process.zone,
-                                           ngx_http_profiling_process.slot);
-    fd = ngx_http_profiling_zone_wake(ngx_http_profiling_process.zone)[i];
+    i = ngx_prof_zone_slot_index(ngx_prof_process.zone, ngx_prof_process.slot);
+    fd = ngx_prof_zone_wake(ngx_prof_process.zone)[i];
 
     /*
      * added as a channel: nginx then neither waits for it nor complains of
@@ -96,7 +95,7 @@ ngx_http_profiling_wake_init(ngx_cycle_t *cycle, void (*asked)(void))
 
     if (fd == -1
         || ngx_add_channel_event(cycle, fd, NGX_READ_EVENT,
-                                 ngx_http_profiling_wake_handler)
+                                 ngx_prof_wake_handler)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
@@ -107,7 +106,7 @@ ngx_http_profiling_wake_init(ngx_cycle_t *cycle, void (*asked)(void))
 
 
 static void
-ngx_http_profiling_wake_handler(ngx_event_t *ev)
+ngx_prof_wake_handler(ngx_event_t *ev)
 {
     uint64_t           n;
     ngx_connection_t  *c;
@@ -124,22 +123,21 @@ ngx_http_profiling_wake_handler(ngx_event_t *ev)
                       "read() of an eventfd failed");
     }
 
-    if (ngx_http_profiling_process.slot) {
-        ngx_http_profiling_wake_asked();
+    if (ngx_prof_process.slot) {
+        ngx_prof_wake_asked();
     }
 }
 
 
 ngx_int_t
-ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot)
+ngx_prof_wake(const ngx_prof_slot_t *slot)
 {
     int         fd;
     uint64_t    n;
     ngx_uint_t  i;
 
-    i = ngx_http_profiling_zone_slot_index(ngx_http_profiling_process.zone,
-                                           slot);
-    fd = ngx_http_profiling_zone_wake(ngx_http_profiling_process.zone)[i];
+    i = ngx_prof_zone_slot_index(ngx_prof_process.zone, slot);
+    fd = ngx_prof_zone_wake(ngx_prof_process.zone)[i];
 
     if (fd == -1) {
         return NGX_ERROR;
@@ -158,21 +156,21 @@ ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot)
 
 
 void
-ngx_http_profiling_wake_awaiting(void)
+ngx_prof_wake_awaiting(void)
 {
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_http_profiling_load(&slot->claims)
-            && ngx_http_profiling_load_acquire(&slot->awaiting))
+        if (ngx_prof_load(&slot->claims)
+            && ngx_prof_load_acquire(&slot->awaiting))
         {
-            (void) ngx_http_profiling_wake(slot);
+            (void) ngx_prof_wake(slot);
         }
     }
 }
@@ -184,19 +182,19 @@ ngx_http_profiling_wake_awaiting(void)
  */
 
 ngx_int_t
-ngx_http_profiling_wake_signal(const ngx_http_profiling_slot_t *slot)
+ngx_prof_wake_signal(const ngx_prof_slot_t *slot)
 {
     ngx_pid_t  pid;
     siginfo_t  info;
 
-    pid = ngx_http_profiling_slot_pid(slot);
+    pid = ngx_prof_slot_pid(slot);
 
     if (pid <= 1
         || pid == ngx_parent
-        || ngx_http_profiling_process.zone->cookie == 0
-        || ngx_http_profiling_load(&slot->sampler)
-           != NGX_HTTP_PROFILING_SAMPLER_READY
-        || !ngx_http_profiling_slot_alive(slot))
+        || ngx_prof_process.zone->cookie == 0
+        || ngx_prof_load(&slot->sampler)
+           != NGX_PROF_SAMPLER_READY
+        || !ngx_prof_slot_alive(slot))
     {
         return NGX_ERROR;
     }
@@ -208,7 +206,7 @@ ngx_http_profiling_wake_signal(const ngx_http_profiling_slot_t *slot)
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value.sival_ptr =
-                         (void *) ngx_http_profiling_process.zone->cookie;
+                         (void *) ngx_prof_process.zone->cookie;
 
     /*
      * To the main thread, whose number is that of the process: a thread of a

@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_
+#ifndef _NGX_PROF_WAKE_H_INCLUDED_
+#define _NGX_PROF_WAKE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,21 +22,19 @@
 
 
 /* master: makes the eventfds that are missing */
-void ngx_http_profiling_wake_open(ngx_http_profiling_zone_t *zone,
-    ngx_log_t *log);
+void ngx_prof_wake_open(ngx_prof_zone_t *zone, ngx_log_t *log);
 
 /* worker: polls its own, and calls asked() when it is woken */
-void ngx_http_profiling_wake_init(ngx_cycle_t *cycle, void (*asked)(void));
+void ngx_prof_wake_init(ngx_cycle_t *cycle, void (*asked)(void));
 
 /* worker: wakes the worker of a slot; NGX_ERROR: it cannot be reached */
-ngx_int_t ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot);
+ngx_int_t ngx_prof_wake(const ngx_prof_slot_t *slot);
 
 /* worker: asks the worker of a slot by a signal; NGX_ERROR: it cannot be */
-ngx_int_t ngx_http_profiling_wake_signal(
-    const ngx_http_profiling_slot_t *slot);
+ngx_int_t ngx_prof_wake_signal(const ngx_prof_slot_t *slot);
 
 /* worker: wakes all those that wait for an answer of another */
-void ngx_http_profiling_wake_awaiting(void);
+void ngx_prof_wake_awaiting(void);
 
 
-#endif /* _NGX_HTTP_PROFILING_WAKE_H_INCLUDED_ */
+#endif /* _NGX_PROF_WAKE_H_INCLUDED_ */

@@ -4,4 +4,4 @@
 #include "ngx_prof_worker.h"
 
 
-ngx_http_profiling_process_t  ngx_http_profiling_process;
+ngx_prof_process_t  ngx_prof_process;

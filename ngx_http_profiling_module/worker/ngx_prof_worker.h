@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_HTTP_PROFILING_WORKER_H_INCLUDED_
-#define _NGX_HTTP_PROFILING_WORKER_H_INCLUDED_
+#ifndef _NGX_PROF_WORKER_H_INCLUDED_
+#define _NGX_PROF_WORKER_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,37 +22,37 @@
  */
 
 typedef struct {
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_slot_t       *slot;        /* NULL: not profiled */
-    ngx_http_profiling_main_conf_t  *conf;
-    uint64_t                         pause_threshold;   /* ns */
-    uint64_t                         unavailable; /* bits that never change */
-} ngx_http_profiling_process_t;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_slot_t       *slot;                  /* NULL: not profiled */
+    ngx_prof_main_conf_t  *conf;
+    uint64_t               pause_threshold;             /* ns */
+    uint64_t               unavailable; /* bits that never change */
+} ngx_prof_process_t;
 
 
-extern ngx_http_profiling_process_t  ngx_http_profiling_process
-    NGX_HTTP_PROFILING_HIDDEN;
+extern ngx_prof_process_t  ngx_prof_process
+    NGX_PROF_HIDDEN;
 
 
 /* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
 static ngx_inline uint64_t
-ngx_http_profiling_loop_pass_start(void)
+ngx_prof_loop_pass_start(void)
 {
-    return ngx_http_profiling_process.slot->pass_start;
+    return ngx_prof_process.slot->pass_start;
 }
 
 
 /* ns that the loop has been busy until now, with those of this pass */
 static ngx_inline uint64_t
-ngx_http_profiling_loop_busy(uint64_t now)
+ngx_prof_loop_busy(uint64_t now)
 {
     uint64_t  start;
 
-    start = ngx_http_profiling_loop_pass_start();
+    start = ngx_prof_loop_pass_start();
 
-    return ngx_http_profiling_process.slot->totals.busy
+    return ngx_prof_process.slot->totals.busy
            + ((start && start < now) ? now - start : 0);
 }
 
 
-#endif /* _NGX_HTTP_PROFILING_WORKER_H_INCLUDED_ */
+#endif /* _NGX_PROF_WORKER_H_INCLUDED_ */

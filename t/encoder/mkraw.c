@@ -42,14 +42,14 @@ typedef struct {
 } mkraw_buf_t;
 
 
-static ngx_http_profiling_raw_header_t  header;
-static mkraw_buf_t                      strings, types, comments, mapsets;
-static mkraw_buf_t                      maprows, processes, labelsets, stacks;
-static mkraw_buf_t                      samples;
-static char                           **texts;
-static uint32_t                         nmaprows, maptext, npid, nlabels;
-static uint32_t                         shared = NGX_HTTP_PROFILING_RAW_NONE;
-static int                              open_process, no_process;
+static ngx_prof_raw_header_t  header;
+static mkraw_buf_t            strings, types, comments, mapsets;
+static mkraw_buf_t            maprows, processes, labelsets, stacks;
+static mkraw_buf_t            samples;
+static char                 **texts;
+static uint32_t               nmaprows, maptext, npid, nlabels;
+static uint32_t               shared = NGX_PROF_RAW_NONE;
+static int                    open_process, no_process;
 
 
 static void
@@ -75,7 +75,7 @@ static uint32_t
 string_n(const char *s, size_t len)
 {
     uint32_t                        i, pad;
-    ngx_http_profiling_raw_string_t  h;
+    ngx_prof_raw_string_t  h;
 
     if (len == 0) {
         return 0;
@@ -127,10 +127,10 @@ string(char *s)
 static uint32_t
 labels(char **field, unsigned n)
 {
-    char                              *p, *unit;
-    unsigned                           i;
-    ngx_http_profiling_raw_label_t     label;
-    ngx_http_profiling_raw_labelset_t  set;
+    char                    *p, *unit;
+    unsigned                 i;
+    ngx_prof_raw_label_t     label;
+    ngx_prof_raw_labelset_t  set;
 
     if (n == 0) {
         return 0;
@@ -151,7 +151,7 @@ labels(char **field, unsigned n)
 
         } else {
             *p++ = '\0';
-            label.str = NGX_HTTP_PROFILING_RAW_NONE;
+            label.str = NGX_PROF_RAW_NONE;
             label.num = strtoll(p, &unit, 0);
 
             if (*unit == ':') {
@@ -174,8 +174,8 @@ labels(char **field, unsigned n)
 static void
 section(mkraw_buf_t *out, uint32_t type, mkraw_buf_t *b)
 {
-    uint64_t                          zero;
-    ngx_http_profiling_raw_section_t  s;
+    uint64_t                zero;
+    ngx_prof_raw_section_t  s;
 
     zero = 0;
     s.type = type;
@@ -191,8 +191,8 @@ section(mkraw_buf_t *out, uint32_t type, mkraw_buf_t *b)
 static void
 end_process(void)
 {
-    ngx_http_profiling_raw_mapset_t   set;
-    ngx_http_profiling_raw_process_t  process;
+    ngx_prof_raw_mapset_t   set;
+    ngx_prof_raw_process_t  process;
 
     if (!open_process) {
         return;
@@ -203,9 +203,9 @@ end_process(void)
     process.labels = nlabels;
     process.mapset = mapsets.count;
 
-    if (shared != NGX_HTTP_PROFILING_RAW_NONE) {
+    if (shared != NGX_PROF_RAW_NONE) {
         process.mapset =
-            ((ngx_http_profiling_raw_process_t *) processes.data)[shared]
+            ((ngx_prof_raw_process_t *) processes.data)[shared]
             .mapset;
 
     } else {
@@ -222,7 +222,7 @@ end_process(void)
     maprows.len = 0;
     nmaprows = 0;
     maptext = 0;
-    shared = NGX_HTTP_PROFILING_RAW_NONE;
+    shared = NGX_PROF_RAW_NONE;
     open_process = 0;
 }
 
@@ -230,8 +230,8 @@ end_process(void)
 static void
 map(char **field)
 {
-    char                              *p;
-    ngx_http_profiling_raw_mapping_t   m;
+    char                   *p;
+    ngx_prof_raw_mapping_t  m;
 
     memset(&m, 0, sizeof(m));
 
@@ -272,17 +272,17 @@ maps(const char *file)
 static void
 sample(char **field, unsigned n)
 {
-    char                             *p;
-    int64_t                           value;
-    uint64_t                          pc;
-    unsigned                          i, at;
-    ngx_http_profiling_raw_stack_t    stack;
-    ngx_http_profiling_raw_sample_t   s;
+    char                  *p;
+    int64_t                value;
+    uint64_t               pc;
+    unsigned               i, at;
+    ngx_prof_raw_stack_t   stack;
+    ngx_prof_raw_sample_t  s;
 
     for (at = 3; at < n && strcmp(field[at], "@") != 0; at++) { /* void */ }
 
     memset(&s, 0, sizeof(s));
-    s.process = no_process ? NGX_HTTP_PROFILING_RAW_NONE : processes.count;
+    s.process = no_process ? NGX_PROF_RAW_NONE : processes.count;
     s.stack = stacks.count;
     s.labels = labels(field + 3, at - 3);
 
@@ -302,7 +302,7 @@ sample(char **field, unsigned n)
 
     for (i = at + 1; i < n; i++) {
         pc = (field[i][0] == '=')
-             ? NGX_HTTP_PROFILING_RAW_NAMED | string(field[i] + 1)
+             ? NGX_PROF_RAW_NAMED | string(field[i] + 1)
              : strtoull(field[i], NULL, 0);
         put(&stacks, &pc, sizeof(pc));
     }
@@ -334,8 +334,8 @@ word(const char *s, const char *list)
 static void
 statement(char **f, unsigned n)
 {
-    uint32_t                       i;
-    ngx_http_profiling_raw_type_t  type;
+    uint32_t             i;
+    ngx_prof_raw_type_t  type;
 
     if (strcmp(f[0], "output") == 0) {
         header.output = word(f[1], "pprof text dump symbol");
@@ -416,12 +416,11 @@ main(void)
     unsigned      n;
     mkraw_buf_t   out;
 
-    memcpy(header.magic, NGX_HTTP_PROFILING_RAW_MAGIC,
-           NGX_HTTP_PROFILING_RAW_MAGIC_LEN);
-    header.version = NGX_HTTP_PROFILING_RAW_VERSION;
+    memcpy(header.magic, NGX_PROF_RAW_MAGIC, NGX_PROF_RAW_MAGIC_LEN);
+    header.version = NGX_PROF_RAW_VERSION;
     header.header_size = sizeof(header);
-    header.output = NGX_HTTP_PROFILING_RAW_PPROF;
-    header.kind = NGX_HTTP_PROFILING_RAW_CPU;
+    header.output = NGX_PROF_RAW_PPROF;
+    header.kind = NGX_PROF_RAW_CPU;
 
     line = NULL;
     size = 0;
@@ -448,16 +447,16 @@ main(void)
 
     /* strings come last: the reader must not depend on the order */
 
-    section(&out, NGX_HTTP_PROFILING_RAW_TYPES, &types);
-    section(&out, NGX_HTTP_PROFILING_RAW_SAMPLES, &samples);
-    section(&out, NGX_HTTP_PROFILING_RAW_STACKS, &stacks);
-    section(&out, NGX_HTTP_PROFILING_RAW_LABELSETS, &labelsets);
-    section(&out, NGX_HTTP_PROFILING_RAW_PROCESSES, &processes);
-    section(&out, NGX_HTTP_PROFILING_RAW_MAPSETS, &mapsets);
-    section(&out, NGX_HTTP_PROFILING_RAW_COMMENTS, &comments);
-    section(&out, NGX_HTTP_PROFILING_RAW_STRINGS, &strings);
+    section(&out, NGX_PROF_RAW_TYPES, &types);
+    section(&out, NGX_PROF_RAW_SAMPLES, &samples);
+    section(&out, NGX_PROF_RAW_STACKS, &stacks);
+    section(&out, NGX_PROF_RAW_LABELSETS, &labelsets);
+    section(&out, NGX_PROF_RAW_PROCESSES, &processes);
+    section(&out, NGX_PROF_RAW_MAPSETS, &mapsets);
+    section(&out, NGX_PROF_RAW_COMMENTS, &comments);
+    section(&out, NGX_PROF_RAW_STRINGS, &strings);
 
-    ((ngx_http_profiling_raw_header_t *) out.data)->total_size = out.len;
+    ((ngx_prof_raw_header_t *) out.data)->total_size = out.len;
 
     return fwrite(out.data, 1, out.len, stdout) != out.len;
 }

@@ -32,7 +32,7 @@ my $out = $n->dir . '/temp';
 
 $n->{wrapper} = ['valgrind', '-q', '--tool=callgrind',
                  "--callgrind-out-file=$out/callgrind.%p",
-                 map { "--dump-before=ngx_http_profiling_${_}_handler" }
+                 map { "--dump-before=ngx_prof_${_}_handler" }
                  qw(api prometheus)];
 
 my @endpoints = (map({ "/api/profiling/$_" }
@@ -106,7 +106,7 @@ sub counted {
         if (/^cfn=(\(\d+\))/) {
             $called = $name{$1} // '';
 
-        } elsif ($called eq 'ngx_http_profiling_loop_wait_counted'
+        } elsif ($called eq 'ngx_prof_loop_wait_counted'
                  && /^calls=(\d+)/)
         {
             $passes += $1;

@@ -37,11 +37,11 @@ bounds(uint64_t start, uint64_t end, void *data)
 
 
 static void
-look_at(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
+look_at(const ngx_prof_cfi_t *cfi, uint64_t pc)
 {
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    const ngx_prof_cfi_rule_t  *rule;
 
-    rule = ngx_http_profiling_cfi_lookup(cfi, pc);
+    rule = ngx_prof_cfi_lookup(cfi, pc);
 
     if ((rule == NULL) != (pc < TEXT || pc >= TEXT + SPAN)) {
         abort();
@@ -52,8 +52,8 @@ look_at(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
     }
 
     if (rule < cfi->rules || rule >= cfi->rules + cfi->nrules
-        || rule->cfa_reg >= NGX_HTTP_PROFILING_CFI_REGS
-        || (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_EXPR
+        || rule->cfa_reg >= NGX_PROF_CFI_REGS
+        || (rule->cfa_kind == NGX_PROF_CFI_CFA_EXPR
             && (uint32_t) rule->cfa >= cfi->nexprs))
     {
         abort();
@@ -62,7 +62,7 @@ look_at(const ngx_http_profiling_cfi_t *cfi, uint64_t pc)
 
 
 static void
-look(const ngx_http_profiling_cfi_t *cfi)
+look(const ngx_prof_cfi_t *cfi)
 {
     int64_t        operand;
     uint32_t       b, i;
@@ -80,7 +80,7 @@ look(const ngx_http_profiling_cfi_t *cfi)
         end = cfi->code + cfi->expr[i + 1];
 
         for (p = cfi->code + cfi->expr[i]; p < end; /* void */) {
-            if (ngx_http_profiling_cfi_operand(&p, end, &operand) != NGX_OK) {
+            if (ngx_prof_cfi_operand(&p, end, &operand) != NGX_OK) {
                 abort();
             }
         }
@@ -88,7 +88,7 @@ look(const ngx_http_profiling_cfi_t *cfi)
 
     for (b = 0; b < cfi->nbuckets; b++) {
         for (i = cfi->index[b]; i < cfi->index[b + 1]; i++) {
-            pc = TEXT + ((uint64_t) b << NGX_HTTP_PROFILING_CFI_BUCKET)
+            pc = TEXT + ((uint64_t) b << NGX_PROF_CFI_BUCKET)
                  + cfi->rows[i].addr;
 
             look_at(cfi, pc - 1);
@@ -108,10 +108,10 @@ look(const ngx_http_profiling_cfi_t *cfi)
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
-    u_char                        *data;
-    uint64_t                       start, end;
-    ngx_http_profiling_cfi_t      *cfi;
-    ngx_http_profiling_cfi_src_t   src;
+    u_char             *data;
+    uint64_t            start, end;
+    ngx_prof_cfi_t     *cfi;
+    ngx_prof_cfi_src_t  src;
 
     if (size < 1) {
         return 0;
@@ -131,17 +131,17 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     src.exact = (data[0] >> 1) & 1;
 
     if (!(data[0] & 4)
-        || ngx_http_profiling_cfi_locate(data + 1, size - 1, src.addr,
-                                         data + 1, size - 1, src.addr, &src)
+        || ngx_prof_cfi_locate(data + 1, size - 1, src.addr,
+                               data + 1, size - 1, src.addr, &src)
            == NGX_OK)
     {
-        if (ngx_http_profiling_cfi_build(&src, &cfi, NULL) == NGX_OK) {
+        if (ngx_prof_cfi_build(&src, &cfi, NULL) == NGX_OK) {
             look(cfi);
-            ngx_http_profiling_cfi_free(cfi);
+            ngx_prof_cfi_free(cfi);
         }
 
-        (void) ngx_http_profiling_cfi_functions(&src, bounds, NULL);
-        (void) ngx_http_profiling_cfi_function(&src, TEXT + 5, &start, &end);
+        (void) ngx_prof_cfi_functions(&src, bounds, NULL);
+        (void) ngx_prof_cfi_function(&src, TEXT + 5, &start, &end);
     }
 
     free(data);

@@ -145,41 +145,39 @@ fuzz_headers(fuzz_input_t *in)
 static void
 fuzz_symbols(ngx_uint_t canonical)
 {
-    ngx_uint_t                        i;
-    ngx_http_profiling_elf_symbol_t   symbol;
-    ngx_http_profiling_elf_object_t   obj;
+    ngx_uint_t             i;
+    ngx_prof_elf_symbol_t  symbol;
+    ngx_prof_elf_object_t  obj;
 
     static const char *const  names[] = { "malloc", "epoll_wait", "f" };
 
-    if (ngx_http_profiling_elf_object(&obj, &fuzz_info) != NGX_OK) {
+    if (ngx_prof_elf_object(&obj, &fuzz_info) != NGX_OK) {
         return;
     }
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        ngx_http_profiling_elf_symbol(&symbol, names[i], NULL);
+        ngx_prof_elf_symbol(&symbol, names[i], NULL);
         symbol.canonical = canonical;
-        ngx_http_profiling_elf_lookup(&obj, &symbol);
+        ngx_prof_elf_lookup(&obj, &symbol);
     }
 
     for (i = 0; i < 16; i++) {
-        (void) ngx_http_profiling_elf_name(&obj, i, "malloc", 7);
-        (void) ngx_http_profiling_elf_version(&obj, i);
+        (void) ngx_prof_elf_name(&obj, i, "malloc", 7);
+        (void) ngx_prof_elf_version(&obj, i);
     }
 
     for (i = 0; i < obj.nrela; i++) {
-        (void) ngx_http_profiling_elf_name(&obj,
-                                           ELF64_R_SYM(obj.rela[i].r_info),
-                                           "free", 5);
-        (void) ngx_http_profiling_elf_room(&obj, obj.base
-                                           + obj.rela[i].r_offset, PF_W);
+        (void) ngx_prof_elf_name(&obj,
+                                 ELF64_R_SYM(obj.rela[i].r_info),
+                                 "free", 5);
+        (void) ngx_prof_elf_room(&obj, obj.base + obj.rela[i].r_offset, PF_W);
     }
 
     for (i = 0; i < obj.nplt; i++) {
-        (void) ngx_http_profiling_elf_version(&obj,
-                                           ELF64_R_SYM(obj.plt[i].r_info));
+        (void) ngx_prof_elf_version(&obj, ELF64_R_SYM(obj.plt[i].r_info));
     }
 
-    (void) ngx_http_profiling_elf_relro(&obj, (uintptr_t) fuzz_memory, 4096);
+    (void) ngx_prof_elf_relro(&obj, (uintptr_t) fuzz_memory, 4096);
 }
 
 
@@ -207,15 +205,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    (void) ngx_http_profiling_objects_refresh();
+    (void) ngx_prof_objects_refresh();
 
     fuzz_info.dlpi_adds = 2;
 
     if (how & 2) {
-        (void) ngx_http_profiling_objects_refresh();
+        (void) ngx_prof_objects_refresh();
     }
 
-    ngx_http_profiling_objects_done();
+    ngx_prof_objects_done();
 
     return 0;
 }

@@ -14,7 +14,7 @@
 #include "raw.h"
 
 
-#define FUZZ_HEADER  sizeof(ngx_http_profiling_raw_header_t)
+#define FUZZ_HEADER  sizeof(ngx_prof_raw_header_t)
 
 
 typedef struct {
@@ -53,10 +53,10 @@ fuzz_encode(void *data)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint64_t                          total;
-    uint8_t                          *copy;
-    fuzz_run_t                        run;
-    ngx_http_profiling_raw_header_t  *h;
+    uint64_t                total;
+    uint8_t                *copy;
+    fuzz_run_t              run;
+    ngx_prof_raw_header_t  *h;
 
     copy = malloc(size ? size : 1);
     if (copy == NULL) {
@@ -66,10 +66,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data, size);
 
     if (size >= FUZZ_HEADER) {
-        h = (ngx_http_profiling_raw_header_t *) copy;
+        h = (ngx_prof_raw_header_t *) copy;
 
-        memcpy(h->magic, NGX_HTTP_PROFILING_RAW_MAGIC, sizeof(h->magic));
-        h->version = NGX_HTTP_PROFILING_RAW_VERSION;
+        memcpy(h->magic, NGX_PROF_RAW_MAGIC, sizeof(h->magic));
+        h->version = NGX_PROF_RAW_VERSION;
         h->header_size = FUZZ_HEADER;
         total = size;
         memcpy(&h->total_size, &total, sizeof(total));

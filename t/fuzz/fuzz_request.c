@@ -87,9 +87,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
 
     static const ngx_http_handler_pt  handlers[] = {
-        ngx_http_profiling_api_handler, ngx_http_profiling_pprof_handler,
-        ngx_http_profiling_pprof_handler,
-        ngx_http_profiling_prometheus_handler
+        ngx_prof_api_handler, ngx_prof_pprof_handler,
+        ngx_prof_pprof_handler,
+        ngx_prof_prometheus_handler
     };
 
     if (size < 1 || size > 4096) {
@@ -103,8 +103,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     request.handler = handlers[how & 3];
     request.method = methods[how >> 2 & 3];
-    request.access = (how & 0x10) ? NGX_HTTP_PROFILING_ANY
-                                  : NGX_HTTP_PROFILING_LOCAL;
+    request.access = (how & 0x10) ? NGX_PROF_ANY
+                                  : NGX_PROF_LOCAL;
     request.fd = (how & 0x20) ? fuzz_unix : fuzz_tcp;
 
     fuzz_part(&in, pool, &request.uri);

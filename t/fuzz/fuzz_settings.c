@@ -18,7 +18,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 
 static void
-fuzz_check(const ngx_http_profiling_setting_t *s, int64_t value)
+fuzz_check(const ngx_prof_setting_t *s, int64_t value)
 {
     if ((value < s->min || value > s->max) && !(s->zero && value == 0)) {
         abort();
@@ -29,20 +29,20 @@ fuzz_check(const ngx_http_profiling_setting_t *s, int64_t value)
 static void
 fuzz_directive(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
 {
-    char                            *rc;
-    ngx_str_t                        args[2];
-    ngx_conf_t                       cf;
-    ngx_array_t                      array;
-    ngx_command_t                    cmd;
-    ngx_http_profiling_main_conf_t   mcf;
+    char                 *rc;
+    ngx_str_t             args[2];
+    ngx_conf_t            cf;
+    ngx_array_t           array;
+    ngx_command_t         cmd;
+    ngx_prof_main_conf_t  mcf;
 
     ngx_memzero(&cf, sizeof(cf));
     ngx_memzero(&cmd, sizeof(cmd));
     ngx_memzero(&mcf, sizeof(mcf));
 
-    ngx_http_profiling_settings_init(mcf.setting);
+    ngx_prof_settings_init(mcf.setting);
 
-    cmd.name.data = (u_char *) ngx_http_profiling_settings[n].name;
+    cmd.name.data = (u_char *) ngx_prof_settings[n].name;
     cmd.name.len = ngx_strlen(cmd.name.data);
 
     args[0] = cmd.name;
@@ -55,16 +55,16 @@ fuzz_directive(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
     cf.pool = pool;
     cf.log = pool->log;
 
-    rc = ngx_http_profiling_settings_set(&cf, &cmd, mcf.setting);
+    rc = ngx_prof_settings_set(&cf, &cmd, mcf.setting);
 
     if (rc == NGX_CONF_OK) {
-        fuzz_check(&ngx_http_profiling_settings[n], mcf.setting[n]);
+        fuzz_check(&ngx_prof_settings[n], mcf.setting[n]);
 
-        if (ngx_http_profiling_settings_finish(&cf, mcf.setting) == NGX_OK
-            && (mcf.setting[NGX_HTTP_PROFILING_MEMORY_WARNING]
-                > mcf.setting[NGX_HTTP_PROFILING_MEMORY_CRITICAL]
-                || mcf.setting[NGX_HTTP_PROFILING_GOROUTINE_WARNING]
-                   > mcf.setting[NGX_HTTP_PROFILING_GOROUTINE_CRITICAL]))
+        if (ngx_prof_settings_finish(&cf, mcf.setting) == NGX_OK
+            && (mcf.setting[NGX_PROF_MEMORY_WARNING]
+                > mcf.setting[NGX_PROF_MEMORY_CRITICAL]
+                || mcf.setting[NGX_PROF_GOROUTINE_WARNING]
+                   > mcf.setting[NGX_PROF_GOROUTINE_CRITICAL]))
         {
             abort();
         }
@@ -75,24 +75,24 @@ fuzz_directive(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
 static void
 fuzz_variable(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
 {
-    int64_t                              values[NGX_HTTP_PROFILING_SETTINGS];
-    ngx_uint_t                           failed;
-    ngx_flag_t                           enabled;
-    ngx_conf_t                           cf;
-    const ngx_http_profiling_setting_t  *s;
+    int64_t                    values[NGX_PROF_SETTINGS];
+    ngx_uint_t                 failed;
+    ngx_flag_t                 enabled;
+    ngx_conf_t                 cf;
+    const ngx_prof_setting_t  *s;
 
     ngx_memzero(&cf, sizeof(cf));
     cf.pool = pool;
     cf.log = pool->log;
 
-    s = &ngx_http_profiling_settings[n];
+    s = &ngx_prof_settings[n];
 
     if (s->variable) {
-        ngx_http_profiling_settings_init(values);
+        ngx_prof_settings_init(values);
 
         (void) setenv(s->variable, (char *) text->data, 1);
 
-        if (ngx_http_profiling_settings_finish(&cf, values) == NGX_OK) {
+        if (ngx_prof_settings_finish(&cf, values) == NGX_OK) {
             fuzz_check(s, values[n]);
         }
 
@@ -101,7 +101,7 @@ fuzz_variable(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
     }
 
     (void) setenv("ENABLE_PROFILING", (char *) text->data, 1);
-    enabled = ngx_http_profiling_settings_enabled(&cf, &failed);
+    enabled = ngx_prof_settings_enabled(&cf, &failed);
     (void) unsetenv("ENABLE_PROFILING");
 
     if (failed && enabled != NGX_CONF_UNSET) {
@@ -135,7 +135,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text.data[size - 1] = '\0';
     text.len = ngx_strlen(text.data);
 
-    n = (data[0] & 0x7f) % NGX_HTTP_PROFILING_SETTINGS;
+    n = (data[0] & 0x7f) % NGX_PROF_SETTINGS;
 
     if (data[0] & 0x80) {
         fuzz_variable(pool, n, &text);

@@ -53,7 +53,7 @@ static void
 fuzz_section(fuzz_capture_t *c, uint32_t type, uint32_t count,
     const void *head, size_t head_len, const void *data, size_t len)
 {
-    ngx_http_profiling_raw_section_t  section;
+    ngx_prof_raw_section_t  section;
 
     section.type = type;
     section.count = count;
@@ -75,9 +75,9 @@ fuzz_section(fuzz_capture_t *c, uint32_t type, uint32_t count,
 static void
 fuzz_begin(fuzz_capture_t *c, unsigned how)
 {
-    uint32_t                         i, len, type[2];
-    ngx_http_profiling_raw_trace_t   info;
-    ngx_http_profiling_raw_header_t  h;
+    uint32_t               i, len, type[2];
+    ngx_prof_raw_trace_t   info;
+    ngx_prof_raw_header_t  h;
 
     static const char  names[FUZZ_STRINGS][4] = {
         "main", "/api", "two\xff", "= /x", "back", "end\n", "more"
@@ -86,27 +86,25 @@ fuzz_begin(fuzz_capture_t *c, unsigned how)
     c->len = 0;
 
     memset(&h, 0, sizeof(h));
-    memcpy(h.magic, NGX_HTTP_PROFILING_RAW_MAGIC, sizeof(h.magic));
-    h.version = NGX_HTTP_PROFILING_RAW_VERSION;
+    memcpy(h.magic, NGX_PROF_RAW_MAGIC, sizeof(h.magic));
+    h.version = NGX_PROF_RAW_VERSION;
     h.header_size = sizeof(h);
-    h.output = NGX_HTTP_PROFILING_RAW_TRACE;
-    h.kind = NGX_HTTP_PROFILING_RAW_CPU;
+    h.output = NGX_PROF_RAW_TRACE;
+    h.kind = NGX_PROF_RAW_CPU;
     fuzz_put(c, &h, sizeof(h));
 
     len = 4;
 
     for (i = 0; i < FUZZ_STRINGS; i++) {
-        fuzz_section(c, NGX_HTTP_PROFILING_RAW_STRINGS, 1, &len, 4, names[i],
-                     4);
+        fuzz_section(c, NGX_PROF_RAW_STRINGS, 1, &len, 4, names[i], 4);
     }
 
     type[0] = 1;
     type[1] = 2;
-    fuzz_section(c, NGX_HTTP_PROFILING_RAW_TYPES, 1, type, sizeof(type), NULL,
-                 0);
+    fuzz_section(c, NGX_PROF_RAW_TYPES, 1, type, sizeof(type), NULL, 0);
 
     memset(&info, 0, sizeof(info));
-    info.version = NGX_HTTP_PROFILING_TRACE_VERSION;
+    info.version = NGX_PROF_TRACE_VERSION;
     info.format = how % 2 + 1;
     info.start = 1000000000;
     info.end = 3000000000;
@@ -118,23 +116,22 @@ fuzz_begin(fuzz_capture_t *c, unsigned how)
     info.location = (how & 0x20) ? 2 : 0;
     info.min = (how & 0x40) ? 1000000 : 0;
 
-    fuzz_section(c, NGX_HTTP_PROFILING_RAW_TRACE_INFO, 1, &info, sizeof(info),
-                 NULL, 0);
+    fuzz_section(c, NGX_PROF_RAW_TRACE_INFO, 1, &info, sizeof(info), NULL, 0);
 }
 
 
 static void
 fuzz_streams(fuzz_capture_t *c, const uint8_t *p, size_t size, unsigned n)
 {
-    size_t                                len;
-    uint8_t                               start[32];
-    uint32_t                              i;
-    ngx_http_profiling_raw_trace_chunk_t  chunk;
+    size_t                      len;
+    uint8_t                     start[32];
+    uint32_t                    i;
+    ngx_prof_raw_trace_chunk_t  chunk;
 
     /* a second, pid 7, worker 0: nothing is read before a worker begins */
 
     static const uint8_t  begin[] = {
-        NGX_HTTP_PROFILING_TRACE_START, 0x80, 0x94, 0xeb, 0xdc, 0x03, 7, 0
+        NGX_PROF_TRACE_START, 0x80, 0x94, 0xeb, 0xdc, 0x03, 7, 0
     };
 
     for (i = 0; i < n && size; i++) {
@@ -152,7 +149,7 @@ fuzz_streams(fuzz_capture_t *c, const uint8_t *p, size_t size, unsigned n)
         memcpy(start, &chunk, sizeof(chunk));
         memcpy(start + sizeof(chunk), begin, sizeof(begin));
 
-        fuzz_section(c, NGX_HTTP_PROFILING_RAW_TRACE_CHUNKS, 1, start,
+        fuzz_section(c, NGX_PROF_RAW_TRACE_CHUNKS, 1, start,
                      sizeof(chunk) + sizeof(begin), p, len);
 
         p += len;
@@ -301,7 +298,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_streams(&capture, data + 2, size - 2, data[1] % FUZZ_SLOTS + 1);
 
     total = capture.len;
-    memcpy(capture.data + offsetof(ngx_http_profiling_raw_header_t,
+    memcpy(capture.data + offsetof(ngx_prof_raw_header_t,
                                    total_size),
            &total, sizeof(total));
 
@@ -317,11 +314,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (code == 0) {
         switch (data[0] % 2 + 1) {
 
-        case NGX_HTTP_PROFILING_TRACE_GO:
+        case NGX_PROF_TRACE_GO:
             fuzz_batches(&run.out);
             break;
 
-        case NGX_HTTP_PROFILING_TRACE_PERFETTO:
+        case NGX_PROF_TRACE_PERFETTO:
             fuzz_braces(&run.out);
             break;
         }

@@ -37,27 +37,27 @@ static void fuzz_dumps(ngx_uint_t seed);
 
 
 static const fuzz_reader_t  fuzz_readers[] = {
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "metrics", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "metrics/history", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "memory", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "gc", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "runtime", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "health", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "locations", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_GET, "goroutines", "" },
-    { ngx_http_profiling_api_handler, NGX_HTTP_POST, "force-gc", "" },
-    { ngx_http_profiling_prometheus_handler, NGX_HTTP_GET, "metrics", "" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "heap", "" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "allocs", "debug=1" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "block", "" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "mutex", "seconds=1" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "goroutine", "" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "goroutine",
+    { ngx_prof_api_handler, NGX_HTTP_GET, "metrics", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "metrics/history", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "memory", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "gc", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "runtime", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "health", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "locations", "" },
+    { ngx_prof_api_handler, NGX_HTTP_GET, "goroutines", "" },
+    { ngx_prof_api_handler, NGX_HTTP_POST, "force-gc", "" },
+    { ngx_prof_prometheus_handler, NGX_HTTP_GET, "metrics", "" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "heap", "" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "allocs", "debug=1" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "block", "" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "mutex", "seconds=1" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "goroutine", "" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "goroutine",
       "debug=2" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "profile",
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "profile",
       "seconds=1" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "threadcreate", "" },
-    { ngx_http_profiling_pprof_handler, NGX_HTTP_GET, "", "" }
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "threadcreate", "" },
+    { ngx_prof_pprof_handler, NGX_HTTP_GET, "", "" }
 };
 
 #define FUZZ_READERS  (sizeof(fuzz_readers) / sizeof(fuzz_readers[0]))
@@ -70,8 +70,8 @@ static void  (*const fuzz_writers[])(ngx_uint_t seed) = {
 #define FUZZ_WRITERS  (sizeof(fuzz_writers) / sizeof(fuzz_writers[0]))
 
 
-static ngx_http_profiling_zone_t  *fuzz_good;      /* the zone as it was */
-static fuzz_part_t                 fuzz_parts[FUZZ_PARTS];
+static ngx_prof_zone_t  *fuzz_good;                /* the zone as it was */
+static fuzz_part_t       fuzz_parts[FUZZ_PARTS];
 
 
 /*
@@ -83,13 +83,13 @@ static fuzz_part_t                 fuzz_parts[FUZZ_PARTS];
 static void
 fuzz_part(ngx_uint_t n, fuzz_part_t *part)
 {
-    u_char                     *end;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    u_char           *end;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
-    slot = ngx_http_profiling_zone_slot(zone, n & 1);
-    end = (u_char *) ngx_http_profiling_zone_slot(zone, (n & 1) + 1);
+    zone = ngx_prof_process.zone;
+    slot = ngx_prof_zone_slot(zone, n & 1);
+    end = (u_char *) ngx_prof_zone_slot(zone, (n & 1) + 1);
 
 #define fuzz_between(a, b)                                                    \
     part->start = (u_char *) (a);                                             \
@@ -100,8 +100,8 @@ fuzz_part(ngx_uint_t n, fuzz_part_t *part)
 
     case 0: fuzz_between(zone, &zone->trace);
     case 1: fuzz_between(zone->upstream, zone + 1);
-    case 2: fuzz_between(ngx_http_profiling_zone_place(zone, 0),
-                         ngx_http_profiling_zone_wake(zone));
+    case 2: fuzz_between(ngx_prof_zone_place(zone, 0),
+                         ngx_prof_zone_wake(zone));
     case 3: fuzz_between(slot, &slot->totals);
     case 4: fuzz_between(&slot->totals, &slot->all);
     case 5: fuzz_between(&slot->all, &slot->trim);
@@ -109,17 +109,17 @@ fuzz_part(ngx_uint_t n, fuzz_part_t *part)
     case 7: fuzz_between(slot->pause, &slot->stall);
     case 8: fuzz_between(&slot->stall, &slot->base);
     case 9: fuzz_between(&slot->base, slot + 1);
-    case 10: fuzz_between(ngx_http_profiling_zone_history(slot),
-                          ngx_http_profiling_zone_counts(zone, slot, 0));
-    case 11: fuzz_between(ngx_http_profiling_zone_counts(zone, slot, 0),
-                          ngx_http_profiling_zone_stacks(zone, slot));
-    case 12: fuzz_between(ngx_http_profiling_zone_stacks(zone, slot),
-                          ngx_http_profiling_zone_waits(zone, slot, 0));
-    case 13: fuzz_between(ngx_http_profiling_zone_waits(zone, slot, 0),
-                          ngx_http_profiling_zone_heap(zone, slot));
-    case 14: fuzz_between(ngx_http_profiling_zone_heap(zone, slot), end);
-    default: fuzz_between(ngx_http_profiling_zone_dump(zone, n & 1),
-                          ngx_http_profiling_zone_dump(zone, (n & 1) + 1));
+    case 10: fuzz_between(ngx_prof_zone_history(slot),
+                          ngx_prof_zone_counts(zone, slot, 0));
+    case 11: fuzz_between(ngx_prof_zone_counts(zone, slot, 0),
+                          ngx_prof_zone_stacks(zone, slot));
+    case 12: fuzz_between(ngx_prof_zone_stacks(zone, slot),
+                          ngx_prof_zone_waits(zone, slot, 0));
+    case 13: fuzz_between(ngx_prof_zone_waits(zone, slot, 0),
+                          ngx_prof_zone_heap(zone, slot));
+    case 14: fuzz_between(ngx_prof_zone_heap(zone, slot), end);
+    default: fuzz_between(ngx_prof_zone_dump(zone, n & 1),
+                          ngx_prof_zone_dump(zone, (n & 1) + 1));
     }
 
 #undef fuzz_between
@@ -143,7 +143,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
         abort();
     }
 
-    memcpy(fuzz_good, ngx_http_profiling_process.zone, fuzz_zone_size());
+    memcpy(fuzz_good, ngx_prof_process.zone, fuzz_zone_size());
 
     return 0;
 }
@@ -184,7 +184,7 @@ fuzz_read(const fuzz_reader_t *reader)
     request.args.len = ngx_strlen(reader->args);
     request.handler = reader->handler;
     request.method = reader->method;
-    request.access = NGX_HTTP_PROFILING_ANY;
+    request.access = NGX_PROF_ANY;
     request.fd = -1;
 
     fuzz_request(&request, 64);
@@ -196,20 +196,20 @@ fuzz_read(const fuzz_reader_t *reader)
 static void
 fuzz_tables(ngx_uint_t seed)
 {
-    uint64_t                      pcs[8];
-    ngx_uint_t                    i, n, k;
-    ngx_http_profiling_path_t     path;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_tally_t    tally;
-    ngx_http_profiling_stacks_t  *stacks;
+    uint64_t            pcs[8];
+    ngx_uint_t          i, n, k;
+    ngx_prof_path_t     path;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_tally_t    tally;
+    ngx_prof_stacks_t  *stacks;
 
-    zone = ngx_http_profiling_process.zone;
-    slot = ngx_http_profiling_zone_slot(zone, seed & 1);
-    stacks = ngx_http_profiling_zone_stacks(zone, slot);
+    zone = ngx_prof_process.zone;
+    slot = ngx_prof_zone_slot(zone, seed & 1);
+    stacks = ngx_prof_zone_stacks(zone, slot);
 
     if (seed & 2) {
-        ngx_http_profiling_stacks_take(stacks, zone->stacks);
+        ngx_prof_stacks_take(stacks, zone->stacks);
     }
 
     ngx_memzero(&path, sizeof(path));
@@ -217,17 +217,17 @@ fuzz_tables(ngx_uint_t seed)
     for (i = 1; i < 8; i++) {
         pcs[i - 1] = seed * i;
 
-        k = ngx_http_profiling_stacks_put(stacks, zone->stacks, &path, pcs, i,
-                                          seed, 1, 2);
+        k = ngx_prof_stacks_put(stacks, zone->stacks, &path, pcs, i,
+                                seed, 1, 2);
 
         if (k >= zone->stacks) {
             abort();
         }
 
-        ngx_http_profiling_stacks_count(stacks, zone->stacks, k, 1, 2);
+        ngx_prof_stacks_count(stacks, zone->stacks, k, 1, 2);
     }
 
-    n = ngx_http_profiling_stacks_tallies(stacks, zone->stacks);
+    n = ngx_prof_stacks_tallies(stacks, zone->stacks);
 
     if (n > zone->stacks) {
         abort();
@@ -235,65 +235,62 @@ fuzz_tables(ngx_uint_t seed)
 
     for (i = 0; i < n; i++) {
 
-        if (ngx_http_profiling_stacks_tally(stacks, zone->stacks, i, &tally)
+        if (ngx_prof_stacks_tally(stacks, zone->stacks, i, &tally)
             == NGX_OK
-            && ngx_http_profiling_stacks_frames(stacks, zone->stacks,
-                                                tally.node, pcs, 8)
+            && ngx_prof_stacks_frames(stacks, zone->stacks, tally.node, pcs, 8)
                > 8)
         {
             abort();
         }
     }
 
-    (void) ngx_http_profiling_stacks_empty(stacks, zone->stacks);
+    (void) ngx_prof_stacks_empty(stacks, zone->stacks);
 }
 
 
 static void
 fuzz_slots(ngx_uint_t seed)
 {
-    ngx_uint_t                    i;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_claim_t    claim;
-    ngx_http_profiling_pause_t    pause;
-    ngx_http_profiling_sample_t   sample;
+    ngx_uint_t         i;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_zone_t   *zone;
+    ngx_prof_claim_t   claim;
+    ngx_prof_pause_t   pause;
+    ngx_prof_sample_t  sample;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     ngx_memzero(&claim, sizeof(claim));
     claim.pid = ngx_pid;
-    claim.alive = ngx_http_profiling_slot_alive;
+    claim.alive = ngx_prof_slot_alive;
     claim.tick = seed;
     claim.interval = 1 + (seed & 3);
 
-    slot = ngx_http_profiling_slot_claim(zone, &claim);
+    slot = ngx_prof_slot_claim(zone, &claim);
 
     if (slot == NULL) {
-        slot = ngx_http_profiling_zone_slot(zone, seed & 1);
-        ngx_http_profiling_slot_release(slot);
+        slot = ngx_prof_zone_slot(zone, seed & 1);
+        ngx_prof_slot_release(slot);
 
-        slot = ngx_http_profiling_slot_claim(zone, &claim);
+        slot = ngx_prof_slot_claim(zone, &claim);
     }
 
-    if (slot == NULL
-        || ngx_http_profiling_zone_slot_index(zone, slot) >= zone->slots)
-    {
+    if (slot == NULL || ngx_prof_zone_slot_index(zone, slot) >= zone->slots) {
         abort();
     }
 
     ngx_memzero(&pause, sizeof(pause));
-    pause.duration = NGX_HTTP_PROFILING_STALL;
-    ngx_http_profiling_slot_stall(slot, seed, &pause);
+    pause.duration = NGX_PROF_STALL;
+    ngx_prof_slot_stall(slot, seed, &pause);
 
     for (i = 0; i < 4; i++) {
         ngx_memzero(&sample, sizeof(sample));
         sample.tick = seed + i + 1;
-        ngx_http_profiling_ring_write(ngx_http_profiling_zone_history(slot),
-                                      zone->history, &sample);
+        ngx_prof_ring_write(ngx_prof_zone_history(slot),
+                            zone->history, &sample);
 
-        if (ngx_http_profiling_ring_read(
-                                       ngx_http_profiling_zone_history(slot),
+        if (ngx_prof_ring_read(
+                                       ngx_prof_zone_history(slot),
                                        zone->history, sample.tick, &sample)
             != NGX_OK)
         {
@@ -306,12 +303,12 @@ fuzz_slots(ngx_uint_t seed)
 static void
 fuzz_names(ngx_uint_t seed)
 {
-    u_char                      text[256];
-    ngx_str_t                   name, location;
-    ngx_uint_t                  n;
-    ngx_http_profiling_zone_t  *zone;
+    u_char            text[256];
+    ngx_str_t         name, location;
+    ngx_uint_t        n;
+    ngx_prof_zone_t  *zone;
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     ngx_memset(text, 'a' + (seed & 15), sizeof(text));
     name.data = text;
@@ -319,18 +316,18 @@ fuzz_names(ngx_uint_t seed)
     location = name;
     location.len /= 2;
 
-    n = ngx_http_profiling_zone_register(zone, &name,
-                                         (seed & 0x100) ? &location : NULL,
-                                         1);
+    n = ngx_prof_zone_register(zone, &name,
+                               (seed & 0x100) ? &location : NULL,
+                               1);
 
     if (n >= zone->places) {
         abort();
     }
 
-    if (ngx_http_profiling_zone_register_upstream(zone, &name)
-        >= NGX_HTTP_PROFILING_UPSTREAMS
-        || ngx_http_profiling_zone_register_name(zone, &name)
-           >= NGX_HTTP_PROFILING_ZONES)
+    if (ngx_prof_zone_register_upstream(zone, &name)
+        >= NGX_PROF_UPSTREAMS
+        || ngx_prof_zone_register_name(zone, &name)
+           >= NGX_PROF_ZONES)
     {
         abort();
     }
@@ -340,18 +337,18 @@ fuzz_names(ngx_uint_t seed)
 static void
 fuzz_dumps(ngx_uint_t seed)
 {
-    ngx_uint_t                       limit, copy;
-    ngx_http_profiling_zone_t       *zone;
-    ngx_http_profiling_dump_area_t  *area;
-    ngx_http_profiling_dump_copy_t   head;
+    ngx_uint_t             limit, copy;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_dump_area_t  *area;
+    ngx_prof_dump_copy_t   head;
 
-    zone = ngx_http_profiling_process.zone;
-    area = ngx_http_profiling_zone_dump(zone, seed & 1);
+    zone = ngx_prof_process.zone;
+    area = ngx_prof_zone_dump(zone, seed & 1);
 
-    (void) ngx_http_profiling_dump_ask(area, seed);
-    (void) ngx_http_profiling_dump_take(area, &limit);
+    (void) ngx_prof_dump_ask(area, seed);
+    (void) ngx_prof_dump_take(area, &limit);
 
-    copy = ngx_http_profiling_dump_begin(area);
+    copy = ngx_prof_dump_begin(area);
 
     if (copy > 1) {
         abort();
@@ -361,9 +358,9 @@ fuzz_dumps(ngx_uint_t seed)
     head.number = (uint64_t) -1;
     head.pid = ngx_pid;
 
-    ngx_http_profiling_dump_end(area, copy, &head);
+    ngx_prof_dump_end(area, copy, &head);
 
-    if (ngx_http_profiling_dump_find(area, (uint64_t) -1, ngx_pid, &head)
+    if (ngx_prof_dump_find(area, (uint64_t) -1, ngx_pid, &head)
         == NGX_DECLINED)
     {
         abort();
@@ -374,15 +371,15 @@ fuzz_dumps(ngx_uint_t seed)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    ngx_uint_t                  i, n, seed;
-    fuzz_input_t                in;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_uint_t        i, n, seed;
+    fuzz_input_t      in;
+    ngx_prof_zone_t  *zone;
 
     if (size < 3) {
         return 0;
     }
 
-    zone = ngx_http_profiling_process.zone;
+    zone = ngx_prof_process.zone;
 
     in.p = data;
     in.last = data + size;
@@ -394,7 +391,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_write(&in);
     }
 
-    if (ngx_http_profiling_zone_check(zone, fuzz_zone_size()) == NULL) {
+    if (ngx_prof_zone_check(zone, fuzz_zone_size()) == NULL) {
 
         if (n < FUZZ_READERS) {
             fuzz_read(&fuzz_readers[n]);

@@ -23,16 +23,16 @@ static ngx_str_t   fuzz_body;
 void
 fuzz_request(const fuzz_request_t *request, ngx_uint_t rounds)
 {
-    void                           *conf[2];
-    ngx_int_t                       rc;
-    ngx_str_t                       name;
-    ngx_event_t                     read, write;
-    ngx_array_t                     names;
-    ngx_connection_t                c;
-    ngx_table_elt_t                 host;
-    ngx_http_request_t              r;
-    ngx_http_core_loc_conf_t        clcf;
-    ngx_http_profiling_loc_conf_t   lcf;
+    void                     *conf[2];
+    ngx_int_t                 rc;
+    ngx_str_t                 name;
+    ngx_event_t               read, write;
+    ngx_array_t               names;
+    ngx_connection_t          c;
+    ngx_table_elt_t           host;
+    ngx_http_request_t        r;
+    ngx_http_core_loc_conf_t  clcf;
+    ngx_prof_loc_conf_t       lcf;
 
     ngx_memzero(&r, sizeof(r));
     ngx_memzero(&c, sizeof(c));
@@ -284,13 +284,12 @@ ngx_http_read_client_request_body(ngx_http_request_t *r,
  */
 
 ngx_int_t
-ngx_http_profiling_encode(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_http_profiling_text_t *raw, ngx_http_profiling_encode_pt done,
-    void *data, ngx_str_t *error)
+ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
+    ngx_prof_encode_pt done, void *data, ngx_str_t *error)
 {
     ngx_chain_t  *out;
 
-    out = ngx_http_profiling_text_finish(raw);
+    out = ngx_prof_text_finish(raw);
 
     if (out) {
         (void) ngx_http_output_filter(NULL, out);
@@ -305,22 +304,21 @@ ngx_http_profiling_encode(ngx_pool_t *pool, ngx_log_t *log,
 /* the mappings of this process are those of a fuzzer */
 
 void
-ngx_http_profiling_rawfile_maps(ngx_http_profiling_rawfile_t *f,
-    ngx_pid_t pid)
+ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
 {
     f->mapsets++;
 }
 
 
 ngx_int_t
-ngx_http_profiling_wake(const ngx_http_profiling_slot_t *slot)
+ngx_prof_wake(const ngx_prof_slot_t *slot)
 {
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_http_profiling_wake_signal(const ngx_http_profiling_slot_t *slot)
+ngx_prof_wake_signal(const ngx_prof_slot_t *slot)
 {
     return NGX_OK;
 }

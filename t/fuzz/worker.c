@@ -11,17 +11,17 @@ const char *__asan_default_options(void);
 
 static void fuzz_log(ngx_log_t *log, ngx_uint_t level, u_char *buf,
     size_t len);
-static void fuzz_slot(ngx_http_profiling_zone_t *zone, ngx_uint_t worker);
-static void fuzz_dump(ngx_http_profiling_dump_area_t *area, uint64_t number);
+static void fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker);
+static void fuzz_dump(ngx_prof_dump_area_t *area, uint64_t number);
 
 
-ngx_http_profiling_main_conf_t  fuzz_conf;
+ngx_prof_main_conf_t  fuzz_conf;
 
 static ngx_log_t                fuzz_cycle_log;
 static ngx_cycle_t              fuzz_cycle;
 static ngx_shm_zone_t           fuzz_shm_zone;
 
-static const ngx_http_profiling_shape_t  fuzz_shape = {
+static const ngx_prof_shape_t  fuzz_shape = {
     FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP
 };
 
@@ -45,10 +45,10 @@ fuzz_log(ngx_log_t *log, ngx_uint_t level, u_char *buf, size_t len)
 void
 fuzz_worker(void)
 {
-    void                       *memory;
-    ngx_str_t                   server, location;
-    ngx_uint_t                  i;
-    ngx_http_profiling_zone_t  *zone;
+    void             *memory;
+    ngx_str_t         server, location;
+    ngx_uint_t        i;
+    ngx_prof_zone_t  *zone;
 
     fuzz_cycle_log.writer = fuzz_log;
     fuzz_cycle_log.log_level = NGX_LOG_EMERG;
@@ -65,14 +65,14 @@ fuzz_worker(void)
     ngx_cacheline_size = 64;
     ngx_time_init();
 
-    ngx_http_profiling_allocator_init();
+    ngx_prof_allocator_init();
 
     ngx_queue_init(&ngx_posted_events);
     ngx_queue_init(&ngx_posted_next_events);
     (void) ngx_event_timer_init(&fuzz_cycle_log);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
-        fuzz_conf.setting[i] = ngx_http_profiling_settings[i].value;
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
+        fuzz_conf.setting[i] = ngx_prof_settings[i].value;
     }
 
     fuzz_conf.active = 1;
@@ -88,20 +88,20 @@ fuzz_worker(void)
     zone = memory;
 
     ngx_memzero(zone, fuzz_zone_size());
-    ngx_http_profiling_zone_init(zone, &fuzz_shape, 1700000000000, 1000);
+    ngx_prof_zone_init(zone, &fuzz_shape, 1700000000000, 1000);
     zone->generation = 1;
     zone->cookie = 1;
 
     ngx_str_set(&server, "main.example");
     ngx_str_set(&location, "/api");
-    (void) ngx_http_profiling_zone_register(zone, &server, NULL, 1);
-    (void) ngx_http_profiling_zone_register(zone, &server, &location, 1);
+    (void) ngx_prof_zone_register(zone, &server, NULL, 1);
+    (void) ngx_prof_zone_register(zone, &server, &location, 1);
     ngx_str_set(&location, "127.0.0.1:80");
-    (void) ngx_http_profiling_zone_register_upstream(zone, &location);
-    (void) ngx_http_profiling_zone_register_name(zone, &server);
+    (void) ngx_prof_zone_register_upstream(zone, &location);
+    (void) ngx_prof_zone_register_name(zone, &server);
 
-    ngx_http_profiling_process.zone = zone;
-    ngx_http_profiling_process.conf = &fuzz_conf;
+    ngx_prof_process.zone = zone;
+    ngx_prof_process.conf = &fuzz_conf;
 
     for (i = 0; i < FUZZ_SLOTS; i++) {
         fuzz_slot(zone, i);
@@ -112,66 +112,64 @@ fuzz_worker(void)
 size_t
 fuzz_zone_size(void)
 {
-    return ngx_http_profiling_zone_size(&fuzz_shape);
+    return ngx_prof_zone_size(&fuzz_shape);
 }
 
 
 /* all slots belong to this process, so that their owners live */
 
 static void
-fuzz_slot(ngx_http_profiling_zone_t *zone, ngx_uint_t worker)
+fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
 {
-    uint64_t                      now, pcs[4], gauges[2];
-    uint32_t                      tick;
-    ngx_uint_t                    i;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_claim_t    claim;
-    ngx_http_profiling_sample_t   sample;
+    uint64_t           now, pcs[4], gauges[2];
+    uint32_t           tick;
+    ngx_uint_t         i;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_claim_t   claim;
+    ngx_prof_sample_t  sample;
 
-    now = ngx_http_profiling_clock();
+    now = ngx_prof_clock();
 
     ngx_memzero(&claim, sizeof(claim));
     claim.pid = ngx_pid;
-    claim.alive = ngx_http_profiling_slot_alive;
-    claim.time = ngx_http_profiling_time();
+    claim.alive = ngx_prof_slot_alive;
+    claim.time = ngx_prof_time();
     claim.generation = 1;
     claim.worker = worker;
-    claim.interval = fuzz_conf.setting[NGX_HTTP_PROFILING_INTERVAL];
+    claim.interval = fuzz_conf.setting[NGX_PROF_INTERVAL];
     claim.tick = 1;
 
-    slot = ngx_http_profiling_slot_claim(zone, &claim);
+    slot = ngx_prof_slot_claim(zone, &claim);
 
     if (slot == NULL) {
         abort();
     }
 
-    ngx_http_profiling_process.slot = slot;
+    ngx_prof_process.slot = slot;
 
     ngx_memzero(&sample, sizeof(sample));
-    tick = ngx_http_profiling_tick(now, (int64_t) claim.interval);
+    tick = ngx_prof_tick(now, (int64_t) claim.interval);
 
     for (i = 1; i <= FUZZ_HISTORY && i < tick; i++) {
         sample.tick = tick - i;
         sample.time = claim.time - i * claim.interval;
         sample.requests = 100 - i;
         sample.heap_alloc = 1000000;
-        ngx_http_profiling_ring_write(ngx_http_profiling_zone_history(slot),
-                                      FUZZ_HISTORY, &sample);
+        ngx_prof_ring_write(ngx_prof_zone_history(slot),
+                            FUZZ_HISTORY, &sample);
     }
 
-    ngx_http_profiling_hist_count(&slot->passes,
-                              ngx_http_profiling_hist_bucket(5000), 5000);
-    ngx_http_profiling_hist_count(&slot->all.latency,
-                              ngx_http_profiling_hist_bucket(70000), 70000);
-    slot->all.code[NGX_HTTP_PROFILING_CODE_200] = 1;
-    *ngx_http_profiling_zone_counts(zone, slot, 1) = slot->all;
+    ngx_prof_hist_count(&slot->passes, ngx_prof_hist_bucket(5000), 5000);
+    ngx_prof_hist_count(&slot->all.latency,
+                              ngx_prof_hist_bucket(70000), 70000);
+    slot->all.code[NGX_PROF_CODE_200] = 1;
+    *ngx_prof_zone_counts(zone, slot, 1) = slot->all;
     slot->pass_start = now;
     slot->gauges.time = claim.time;
     slot->gauges.clock = now;
     slot->gauges.interval = 2000000000;
 
-    ngx_http_profiling_slot_pause(slot, claim.time, 20000000,
-                                  NGX_HTTP_PROFILING_CAUSE_TRIM);
+    ngx_prof_slot_pause(slot, claim.time, 20000000, NGX_PROF_CAUSE_TRIM);
 
     for (i = 0; i < 4; i++) {
         pcs[i] = (uintptr_t) fuzz_worker + i * 16;
@@ -181,51 +179,51 @@ fuzz_slot(ngx_http_profiling_zone_t *zone, ngx_uint_t worker)
     gauges[1] = 1000;
 
     for (i = 1; i <= 4; i++) {
-        (void) ngx_http_profiling_stacks_add(
-                   ngx_http_profiling_zone_stacks(zone, slot),
+        (void) ngx_prof_stacks_add(
+                   ngx_prof_zone_stacks(zone, slot),
                    FUZZ_STACKS, pcs, i, 0x101, gauges[0], gauges[1]);
-        (void) ngx_http_profiling_stacks_add(
-                   ngx_http_profiling_zone_waits(zone, slot, i & 1),
-                   ngx_http_profiling_zone_wait_size(FUZZ_STACKS), pcs, i,
+        (void) ngx_prof_stacks_add(
+                   ngx_prof_zone_waits(zone, slot, i & 1),
+                   ngx_prof_zone_wait_size(FUZZ_STACKS), pcs, i,
                    0x101, gauges[0], gauges[1]);
-        (void) ngx_http_profiling_stacks_add(
-                   ngx_http_profiling_zone_heap(zone, slot),
-                   ngx_http_profiling_zone_heap_n(FUZZ_STACKS), pcs, i,
+        (void) ngx_prof_stacks_add(
+                   ngx_prof_zone_heap(zone, slot),
+                   ngx_prof_zone_heap_n(FUZZ_STACKS), pcs, i,
                    0x101, gauges[0], gauges[1]);
     }
 
-    fuzz_dump(ngx_http_profiling_zone_dump(zone, worker), 1 << 30);
+    fuzz_dump(ngx_prof_zone_dump(zone, worker), 1 << 30);
 }
 
 
 /* a dump of one group more than there are by themselves, and two details */
 
 static void
-fuzz_dump(ngx_http_profiling_dump_area_t *area, uint64_t number)
+fuzz_dump(ngx_prof_dump_area_t *area, uint64_t number)
 {
-    ngx_uint_t                         i, copy;
-    ngx_http_profiling_dump_copy_t     head;
-    ngx_http_profiling_dump_group_t   *group;
-    ngx_http_profiling_dump_detail_t  *d;
+    ngx_uint_t               i, copy;
+    ngx_prof_dump_copy_t     head;
+    ngx_prof_dump_group_t   *group;
+    ngx_prof_dump_detail_t  *d;
 
-    copy = ngx_http_profiling_dump_begin(area);
+    copy = ngx_prof_dump_begin(area);
 
     ngx_memzero(&head, sizeof(head));
     /* it answers any question */
     head.number = number;
     head.pid = ngx_pid;
-    head.clock = ngx_http_profiling_clock();
-    head.time = ngx_http_profiling_time();
+    head.clock = ngx_prof_clock();
+    head.time = ngx_prof_time();
     head.count = 2;
-    head.groups = ngx_min(NGX_HTTP_PROFILING_DUMP_REST + 1,
-                          ngx_http_profiling_dump_groups(FUZZ_DUMP));
+    head.groups = ngx_min(NGX_PROF_DUMP_REST + 1,
+                          ngx_prof_dump_groups(FUZZ_DUMP));
     head.details = 2;
 
-    group = ngx_http_profiling_dump_group(area, FUZZ_DUMP, copy);
+    group = ngx_prof_dump_group(area, FUZZ_DUMP, copy);
 
     for (i = 0; i < head.groups; i++) {
         ngx_memzero(&group[i], sizeof(*group));
-        group[i].kind = i % NGX_HTTP_PROFILING_KINDS;
+        group[i].kind = i % NGX_PROF_KINDS;
         group[i].depth = 2;
         group[i].stack[0] = (uintptr_t) fuzz_dump;
         group[i].stack[1] = (uintptr_t) fuzz_slot;
@@ -234,20 +232,19 @@ fuzz_dump(ngx_http_profiling_dump_area_t *area, uint64_t number)
     group[0].count = 2;
 
     for (i = 0; i < 2; i++) {
-        d = (ngx_http_profiling_dump_detail_t *)
-                (ngx_http_profiling_dump_details(area, FUZZ_DUMP, copy)
-                 + head.used);
+        d = (ngx_prof_dump_detail_t *)
+                (ngx_prof_dump_details(area, FUZZ_DUMP, copy) + head.used);
 
         ngx_memzero(d, sizeof(*d));
         d->id = i + 1;
-        d->len[NGX_HTTP_PROFILING_DUMP_METHOD] = 3;
-        d->len[NGX_HTTP_PROFILING_DUMP_URI] = 4;
+        d->len[NGX_PROF_DUMP_METHOD] = 3;
+        d->len[NGX_PROF_DUMP_URI] = 4;
         d->size = sizeof(*d) + 8;
         ngx_memcpy(d + 1, "GET/api", 8);
         head.used += d->size;
     }
 
-    ngx_http_profiling_dump_end(area, copy, &head);
+    ngx_prof_dump_end(area, copy, &head);
 }
 
 

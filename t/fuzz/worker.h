@@ -57,7 +57,7 @@ typedef struct {
     ngx_str_t            body;
     ngx_str_t            host;
     ngx_str_t            headers;       /* "name:value\n" each */
-    ngx_uint_t           access;        /* NGX_HTTP_PROFILING_ANY, .. */
+    ngx_uint_t           access;        /* NGX_PROF_ANY, .. */
     int                  fd;            /* of the connection */
 } fuzz_request_t;
 

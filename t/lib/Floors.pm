@@ -25,8 +25,8 @@ my @programs = (
         },
         root => 'ngx_http_profiling_module',
         folders => {
-            base => 1, hook => 1.3, stack => 1.5, conf => 2, answer => 3,
-            worker => 3, request => 4, trace => 5, sampler => 6,
+            base => 1, hook => 1.3, stack => 1.5, conf => 2, worker => 2.5,
+            answer => 3, request => 4, trace => 5, sampler => 6,
             connection => 7, profile => 8, report => 9, pprof => 10,
         },
         files => { process => 10, api => 11, module => 12 },

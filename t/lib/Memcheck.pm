@@ -33,7 +33,7 @@ sub found {
     my $text = join "\n", shift =~ /^==\d+== ?(.*)$/mg;
 
     return grep {
-        /ngx_http_profiling_(?!test)|profiling_module\.so/
+        /ngx_prof_(?!test)|profiling_module\.so/
         && /Invalid|uninit|lost|Mismatched|overlap|points to|illegal/i
         # valgrind takes memmove() for memcpy() where they are the same code
         && !/memmove \(string_fortified/
@@ -63,9 +63,9 @@ sub nested {
 
     return $block =~ /
         ^Invalid\ read\ of\ size\ 8\n
-        \s+at\ 0x\w+:\ ngx_http_profiling_context_\w+\ .*\n
+        \s+at\ 0x\w+:\ ngx_prof_context_\w+\ .*\n
         $other*?
-        $frame ngx_http_profiling_context_label\ .*\n
+        $frame ngx_prof_context_label\ .*\n
         $other*?
         $frame (?:\?\?\?\ \(in\ \S*nginx\S*\)|ngx_signal_handler\ .*)\n
         $frame (?:\?\?\?|__restore_rt)\ \(.*\blibc\b.*\n

@@ -50,7 +50,7 @@ sub sanitizing {
 
     return sanitized()
            && grep { /^__(?:asan|sanitizer|interceptor|lsan|ubsan)/
-                     || /^ngx_http_profiling_/ } @{ $sample->{frames} };
+                     || /^ngx_prof_/ } @{ $sample->{frames} };
 }
 
 

@@ -366,29 +366,29 @@ test_foreign_hook(int n)
 }
 
 
-static ngx_http_profiling_hook_t  test_hooks[] = {
+static ngx_prof_hook_t  test_hooks[] = {
 
     { "profiling_target", (void *) test_target_hook,
-      (void **) &test_target_real, NGX_HTTP_PROFILING_HOOK_ALL },
+      (void **) &test_target_real, NGX_PROF_HOOK_ALL },
 
     { "profiling_got", (void *) test_got_hook,
-      (void **) &test_got_real, NGX_HTTP_PROFILING_HOOK_ALL },
+      (void **) &test_got_real, NGX_PROF_HOOK_ALL },
 
     { "profiling_ifunc", (void *) test_ifunc_hook,
-      (void **) &test_ifunc_real, NGX_HTTP_PROFILING_HOOK_ALL },
+      (void **) &test_ifunc_real, NGX_PROF_HOOK_ALL },
 
     { "profiling_versioned", (void *) test_versioned_hook,
-      (void **) &test_versioned_real, NGX_HTTP_PROFILING_HOOK_ALL }
+      (void **) &test_versioned_real, NGX_PROF_HOOK_ALL }
 };
 
-static ngx_http_profiling_hook_t  test_main_hooks[] = {
+static ngx_prof_hook_t  test_main_hooks[] = {
     { "getppid", (void *) test_getppid_hook, (void **) &test_getppid_real,
-      NGX_HTTP_PROFILING_HOOK_MAIN }
+      NGX_PROF_HOOK_MAIN }
 };
 
-static ngx_http_profiling_hook_t  test_missing_hooks[] = {
+static ngx_prof_hook_t  test_missing_hooks[] = {
     { "profiling_nobody_has_this", (void *) test_missing_hook,
-      (void **) &test_missing_real, NGX_HTTP_PROFILING_HOOK_ALL }
+      (void **) &test_missing_real, NGX_PROF_HOOK_ALL }
 };
 
 

@@ -26,23 +26,23 @@ own_hook(int n)
 
 static int  (*own_real)(int n);
 
-static ngx_http_profiling_hook_t  own_hooks[] = {
+static ngx_prof_hook_t  own_hooks[] = {
     { "profiling_target", (void *) own_hook, (void **) &own_real,
-      NGX_HTTP_PROFILING_HOOK_ALL }
+      NGX_PROF_HOOK_ALL }
 };
 
 
 int
 own_start(void)
 {
-    return ngx_http_profiling_interpose(own_hooks, 1, NULL);
+    return ngx_prof_interpose(own_hooks, 1, NULL);
 }
 
 
 void
 own_stop(void)
 {
-    ngx_http_profiling_interpose_restore(own_hooks, 1, NULL);
+    ngx_prof_interpose_restore(own_hooks, 1, NULL);
 }
 
 
@@ -65,10 +65,10 @@ own_original(int n)
 int
 own_count(int what)
 {
-    ngx_uint_t                           count[4];
-    ngx_http_profiling_interpose_stat_t  stat;
+    ngx_uint_t                 count[4];
+    ngx_prof_interpose_stat_t  stat;
 
-    ngx_http_profiling_interpose_stat(&stat);
+    ngx_prof_interpose_stat(&stat);
 
     count[0] = stat.patched;
     count[1] = stat.forwarded;

@@ -96,14 +96,14 @@ test_share(size_t size)
 }
 
 
-ngx_http_profiling_zone_t *
+ngx_prof_zone_t *
 test_zone(ngx_uint_t slots, ngx_uint_t history, ngx_uint_t places)
 {
-    size_t                       size;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_shape_t   shape;
+    size_t            size;
+    ngx_prof_zone_t  *zone;
+    ngx_prof_shape_t  shape;
 
-    ngx_memzero(&shape, sizeof(ngx_http_profiling_shape_t));
+    ngx_memzero(&shape, sizeof(ngx_prof_shape_t));
 
     shape.slots = slots;
     shape.history = history;
@@ -111,38 +111,38 @@ test_zone(ngx_uint_t slots, ngx_uint_t history, ngx_uint_t places)
     shape.stacks = TEST_STACKS;
     shape.dump = TEST_DUMP;
 
-    size = ngx_http_profiling_zone_size(&shape);
+    size = ngx_prof_zone_size(&shape);
     assert_int_not_equal(size, 0);
 
     zone = test_share(size);
-    ngx_http_profiling_zone_init(zone, &shape, 1600000000000, 1000000000);
+    ngx_prof_zone_init(zone, &shape, 1600000000000, 1000000000);
 
     return zone;
 }
 
 
 void
-test_zone_free(ngx_http_profiling_zone_t *zone)
+test_zone_free(ngx_prof_zone_t *zone)
 {
     assert_int_equal(munmap(zone, zone->size), 0);
 }
 
 
-ngx_http_profiling_slot_t *
-test_claim(ngx_http_profiling_zone_t *zone, uint32_t tick)
+ngx_prof_slot_t *
+test_claim(ngx_prof_zone_t *zone, uint32_t tick)
 {
-    ngx_http_profiling_claim_t  claim;
+    ngx_prof_claim_t  claim;
 
-    ngx_memzero(&claim, sizeof(ngx_http_profiling_claim_t));
+    ngx_memzero(&claim, sizeof(ngx_prof_claim_t));
 
     claim.pid = getpid();
-    claim.start = ngx_http_profiling_process_start(claim.pid, NULL);
-    claim.alive = ngx_http_profiling_slot_alive;
+    claim.start = ngx_prof_process_start(claim.pid, NULL);
+    claim.alive = ngx_prof_slot_alive;
     claim.time = 1600000000000;
     claim.tick = tick;
     claim.interval = TEST_INTERVAL;
 
-    return ngx_http_profiling_slot_claim(zone, &claim);
+    return ngx_prof_slot_claim(zone, &claim);
 }
 
 

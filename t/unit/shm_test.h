@@ -47,16 +47,15 @@ void test_spin(uint64_t n);
 /* zeroed memory that children share */
 void *test_share(size_t size);
 
-ngx_http_profiling_zone_t *test_zone(ngx_uint_t slots, ngx_uint_t history,
+ngx_prof_zone_t *test_zone(ngx_uint_t slots, ngx_uint_t history,
     ngx_uint_t places);
-void test_zone_free(ngx_http_profiling_zone_t *zone);
+void test_zone_free(ngx_prof_zone_t *zone);
 
 /* ms from tick to tick */
 #define TEST_INTERVAL  2000
 
 /* claims as this process would */
-ngx_http_profiling_slot_t *test_claim(ngx_http_profiling_zone_t *zone,
-    uint32_t tick);
+ngx_prof_slot_t *test_claim(ngx_prof_zone_t *zone, uint32_t tick);
 
 /* runs fn in a child, which ends with 0 when fn returns */
 pid_t test_fork(void (*fn)(void *), void *data);

@@ -32,22 +32,22 @@
 #define NONE       ((uint64_t) -1)
 
 
-static ngx_http_profiling_main_conf_t  test_conf;
-static ngx_pool_t                     *test_memory;
-static ngx_http_profiling_sample_t     test_carry[SLOTS];
-static ngx_http_profiling_sample_t     test_sum;
-static ngx_uint_t                      test_workers;
-static pid_t                           test_gone;
+static ngx_prof_main_conf_t  test_conf;
+static ngx_pool_t           *test_memory;
+static ngx_prof_sample_t     test_carry[SLOTS];
+static ngx_prof_sample_t     test_sum;
+static ngx_uint_t            test_workers;
+static pid_t                 test_gone;
 
 
 /* as the module's own, which needs more of nginx */
 
 u_char
-ngx_http_profiling_system_state(ngx_pid_t pid)
+ngx_prof_system_state(ngx_pid_t pid)
 {
     u_char  letter;
 
-    (void) ngx_http_profiling_process_start(pid, &letter);
+    (void) ngx_prof_process_start(pid, &letter);
 
     return letter;
 }
@@ -56,17 +56,17 @@ ngx_http_profiling_system_state(ngx_pid_t pid)
 static int
 test_setup(void **state)
 {
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(SLOTS, HISTORY, PLACES);
     zone->place_n = PLACES;
     zone->generation = 1;
 
-    test_conf.setting[NGX_HTTP_PROFILING_INTERVAL] = TEST_INTERVAL;
+    test_conf.setting[NGX_PROF_INTERVAL] = TEST_INTERVAL;
     test_conf.memory_limit = 1 << 30;
 
-    ngx_http_profiling_process.zone = zone;
-    ngx_http_profiling_process.conf = &test_conf;
+    ngx_prof_process.zone = zone;
+    ngx_prof_process.conf = &test_conf;
 
     ngx_memzero(test_carry, sizeof(test_carry));
     test_memory = test_pool();
@@ -87,7 +87,7 @@ test_teardown(void **state)
 
 
 static void
-test_end(ngx_http_profiling_slot_t *slot)
+test_end(ngx_prof_slot_t *slot)
 {
     slot->owner = test_gone;
 }
@@ -96,28 +96,27 @@ test_end(ngx_http_profiling_slot_t *slot)
 /* counts n requests, every tenth an error, and what goes with them */
 
 static void
-test_work(ngx_http_profiling_zone_t *zone, ngx_http_profiling_slot_t *slot,
-    ngx_uint_t n)
+test_work(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, ngx_uint_t n)
 {
     uint64_t    ns;
     ngx_uint_t  i, bucket, code;
 
     for (i = 0; i < n; i++) {
         ns = 100000 + i;
-        bucket = ngx_http_profiling_hist_bucket(ns);
-        code = ngx_http_profiling_code_index(i % 10 ? 200 : 500);
+        bucket = ngx_prof_hist_bucket(ns);
+        code = ngx_prof_code_index(i % 10 ? 200 : 500);
 
-        ngx_http_profiling_counts_add(&slot->all, code, 1, 10, bucket, ns);
-        ngx_http_profiling_counts_add(
-                            ngx_http_profiling_zone_counts(zone, slot, 1),
+        ngx_prof_counts_add(&slot->all, code, 1, 10, bucket, ns);
+        ngx_prof_counts_add(
+                            ngx_prof_zone_counts(zone, slot, 1),
                             code, 1, 10, bucket, ns);
-        ngx_http_profiling_hist_count(&slot->passes, bucket, ns);
+        ngx_prof_hist_count(&slot->passes, bucket, ns);
 
-        ngx_http_profiling_add(&slot->totals.tasks, 1);
-        ngx_http_profiling_add(&slot->totals.total_alloc, 4096);
-        ngx_http_profiling_add(&slot->totals.user, 30);
-        ngx_http_profiling_add(&slot->totals.system, 20);
-        ngx_http_profiling_slot_pause(slot, 1600000000000 + i, 11000000, 0);
+        ngx_prof_add(&slot->totals.tasks, 1);
+        ngx_prof_add(&slot->totals.total_alloc, 4096);
+        ngx_prof_add(&slot->totals.user, 30);
+        ngx_prof_add(&slot->totals.system, 20);
+        ngx_prof_slot_pause(slot, 1600000000000 + i, 11000000, 0);
     }
 }
 
@@ -125,11 +124,11 @@ test_work(ngx_http_profiling_zone_t *zone, ngx_http_profiling_slot_t *slot,
 /* as the collector writes it: the slot's counters and some gauges */
 
 static void
-test_tick(ngx_http_profiling_zone_t *zone, ngx_http_profiling_slot_t *slot,
-    uint32_t tick, uint64_t gauge)
+test_tick(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, uint32_t tick,
+    uint64_t gauge)
 {
-    ngx_http_profiling_sample_t   s;
-    ngx_http_profiling_totals_t  *t;
+    ngx_prof_sample_t   s;
+    ngx_prof_totals_t  *t;
 
     t = &slot->totals;
 
@@ -139,28 +138,26 @@ test_tick(ngx_http_profiling_zone_t *zone, ngx_http_profiling_slot_t *slot,
     s.time = 1600000000000 + tick * 2000;
     s.heap_alloc = s.heap_sys = s.anonymous = gauge;
     s.connections = (uint32_t) gauge;
-    s.stacks = ngx_http_profiling_sample_stacks(gauge * 1024,
-                                                gauge * 1048576);
+    s.stacks = ngx_prof_sample_stacks(gauge * 1024, gauge * 1048576);
     s.tasks = (uint32_t) t->tasks;
     s.total_alloc = t->total_alloc;
     s.pause_total = t->pause_total;
     s.pauses = (uint32_t) t->pauses;
     s.last_pause = 11000;
-    s.requests = ngx_http_profiling_counts_requests(&slot->all);
-    s.errors = ngx_http_profiling_counts_class(&slot->all, 5);
+    s.requests = ngx_prof_counts_requests(&slot->all);
+    s.errors = ngx_prof_counts_class(&slot->all, 5);
     s.cpu = t->user + t->system;
 
-    ngx_http_profiling_ring_write(ngx_http_profiling_zone_history(slot),
-                                  zone->history, &s);
+    ngx_prof_ring_write(ngx_prof_zone_history(slot), zone->history, &s);
 }
 
 
-static ngx_http_profiling_snapshot_t *
+static ngx_prof_snapshot_t *
 test_snapshot(ngx_pid_t filter)
 {
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_snapshot_t  *s;
 
-    s = ngx_http_profiling_snapshot_create(test_memory, filter);
+    s = ngx_prof_snapshot_create(test_memory, filter);
     assert_non_null(s);
 
     ngx_memzero(test_carry, sizeof(test_carry));
@@ -172,10 +169,10 @@ test_snapshot(ngx_pid_t filter)
 /* the requests of a tick, NONE: nobody has a sample of it */
 
 static uint64_t
-test_requests(ngx_http_profiling_snapshot_t *s, uint32_t tick)
+test_requests(ngx_prof_snapshot_t *s, uint32_t tick)
 {
-    if (ngx_http_profiling_snapshot_sample(s, tick, test_carry, &test_sum,
-                                           &test_workers)
+    if (ngx_prof_snapshot_sample(s, tick, test_carry, &test_sum,
+                                 &test_workers)
         != NGX_OK)
     {
         assert_int_equal(test_workers, 0);
@@ -206,8 +203,8 @@ test_sum_is_of(uint64_t n, uint64_t errors)
 /* the sum of a tick: requests, connections, workers that have a sample */
 
 static void
-test_tick_is(ngx_http_profiling_snapshot_t *s, uint32_t tick,
-    uint64_t requests, uint64_t connections, ngx_uint_t workers)
+test_tick_is(ngx_prof_snapshot_t *s, uint32_t tick, uint64_t requests,
+    uint64_t connections, ngx_uint_t workers)
 {
     assert_int_equal(test_requests(s, tick), requests);
     assert_int_equal(test_sum.connections, connections);
@@ -218,10 +215,10 @@ test_tick_is(ngx_http_profiling_snapshot_t *s, uint32_t tick,
 static void
 test_workers_of_a_tick_are_added(void **state)
 {
-    ngx_uint_t                      i;
-    ngx_http_profiling_slot_t      *slot;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_uint_t            i;
+    ngx_prof_slot_t      *slot;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_snapshot_t  *s;
 
     zone = *state;
 
@@ -240,10 +237,8 @@ test_workers_of_a_tick_are_added(void **state)
     assert_int_equal(test_sum.heap_alloc, 6);
     assert_int_equal(test_sum.heap_sys, 6);
     assert_int_equal(test_sum.anonymous, 6);
-    assert_int_equal(ngx_http_profiling_sample_stack_inuse(&test_sum),
-                     6 * 1024);
-    assert_int_equal(ngx_http_profiling_sample_stack_sys(&test_sum),
-                     6 * 1048576);
+    assert_int_equal(ngx_prof_sample_stack_inuse(&test_sum), 6 * 1024);
+    assert_int_equal(ngx_prof_sample_stack_sys(&test_sum), 6 * 1048576);
     assert_int_equal(test_requests(s, 11), NONE);
 }
 
@@ -251,9 +246,9 @@ test_workers_of_a_tick_are_added(void **state)
 static void
 test_ended_workers_keep_their_counters(void **state)
 {
-    ngx_http_profiling_slot_t      *one, *two;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_slot_t      *one, *two;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_snapshot_t  *s;
 
     zone = *state;
     one = test_claim(zone, 1);
@@ -283,9 +278,9 @@ test_ended_workers_keep_their_counters(void **state)
 static void
 test_later_workers_begin_where_they_began(void **state)
 {
-    ngx_http_profiling_slot_t      *one, *two;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_slot_t      *one, *two;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_snapshot_t  *s;
 
     zone = *state;
     one = test_claim(zone, 1);
@@ -327,9 +322,9 @@ test_later_workers_begin_where_they_began(void **state)
 static void
 test_one_worker_alone(void **state)
 {
-    ngx_http_profiling_slot_t      *slot, *other;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_slot_t      *slot, *other;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_snapshot_t  *s;
 
     zone = *state;
     slot = test_claim(zone, 1);
@@ -369,10 +364,10 @@ test_one_worker_alone(void **state)
 static void
 test_another_interval_has_other_ticks(void **state)
 {
-    ngx_http_profiling_slot_t      *one, *two;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_sample_t     sample;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_slot_t      *one, *two;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_sample_t     sample;
+    ngx_prof_snapshot_t  *s;
 
     zone = *state;
     one = test_claim(zone, 1);
@@ -380,7 +375,7 @@ test_another_interval_has_other_ticks(void **state)
     test_tick(zone, one, 20, 7);
     test_end(one);
 
-    test_conf.setting[NGX_HTTP_PROFILING_INTERVAL] = 2 * TEST_INTERVAL;
+    test_conf.setting[NGX_PROF_INTERVAL] = 2 * TEST_INTERVAL;
 
     two = test_claim(zone, 10);
     assert_ptr_equal(one, two);
@@ -393,7 +388,7 @@ test_another_interval_has_other_ticks(void **state)
 
     /* one goes on with the old interval, two has the new one */
 
-    ngx_http_profiling_slot_renumber(zone, two, 2 * TEST_INTERVAL, 10);
+    ngx_prof_slot_renumber(zone, two, 2 * TEST_INTERVAL, 10);
     test_work(zone, two, 5);
     test_tick(zone, two, 20, 1);
     test_tick(zone, two, 21, 1);
@@ -405,30 +400,30 @@ test_another_interval_has_other_ticks(void **state)
 
     /* a single process goes on under another one: its history begins anew */
 
-    ngx_http_profiling_slot_renumber(zone, two, 3 * TEST_INTERVAL, 12);
+    ngx_prof_slot_renumber(zone, two, 3 * TEST_INTERVAL, 12);
     assert_int_equal(two->tick, 12);
-    assert_int_equal(ngx_http_profiling_ring_read(
-                                      ngx_http_profiling_zone_history(two),
+    assert_int_equal(ngx_prof_ring_read(
+                                      ngx_prof_zone_history(two),
                                       HISTORY, 20, &sample),
                      NGX_DECLINED);
 
     /* and stays where the interval does */
 
     test_tick(zone, two, 13, 1);
-    ngx_http_profiling_slot_renumber(zone, two, 3 * TEST_INTERVAL, 14);
-    assert_int_equal(ngx_http_profiling_ring_read(
-                                      ngx_http_profiling_zone_history(two),
+    ngx_prof_slot_renumber(zone, two, 3 * TEST_INTERVAL, 14);
+    assert_int_equal(ngx_prof_ring_read(
+                                      ngx_prof_zone_history(two),
                                       HISTORY, 13, &sample),
                      NGX_OK);
 }
 
 
 static void
-test_never_falls(ngx_http_profiling_zone_t *zone, uint32_t from, uint32_t to)
+test_never_falls(ngx_prof_zone_t *zone, uint32_t from, uint32_t to)
 {
-    uint32_t                        tick;
-    ngx_http_profiling_sample_t     last;
-    ngx_http_profiling_snapshot_t  *s;
+    uint32_t              tick;
+    ngx_prof_sample_t     last;
+    ngx_prof_snapshot_t  *s;
 
     s = test_snapshot(0);
     ngx_memzero(&last, sizeof(last));
@@ -458,8 +453,8 @@ test_never_falls(ngx_http_profiling_zone_t *zone, uint32_t from, uint32_t to)
 static void
 test_missed_tick_of_an_ended_worker(void **state)
 {
-    ngx_http_profiling_slot_t  *one, *two;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_slot_t  *one, *two;
+    ngx_prof_zone_t  *zone;
 
     zone = *state;
     one = test_claim(zone, 1);
@@ -491,10 +486,10 @@ test_missed_tick_of_an_ended_worker(void **state)
 static void
 test_no_sum_falls_whatever_happens(void **state)
 {
-    uint32_t                    tick, from, round;
-    ngx_uint_t                  i;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    uint32_t          tick, from, round;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     for (round = 0; round < 60; round++) {
         zone = *state;
@@ -502,7 +497,7 @@ test_no_sum_falls_whatever_happens(void **state)
         for (tick = 1; tick < 60; tick++) {
 
             for (i = 0; i < SLOTS; i++) {
-                slot = ngx_http_profiling_zone_slot(zone, i);
+                slot = ngx_prof_zone_slot(zone, i);
 
                 if (slot->claims == 0 || slot->owner == (uint64_t) test_gone) {
 
@@ -542,11 +537,11 @@ test_no_sum_falls_whatever_happens(void **state)
 static void
 test_snapshot_adds_all_slots(void **state)
 {
-    ngx_http_profiling_slot_t      *one, *two;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_counts_t    *place;
-    ngx_http_profiling_worker_t    *w;
-    ngx_http_profiling_snapshot_t  *s;
+    ngx_prof_slot_t      *one, *two;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_counts_t    *place;
+    ngx_prof_worker_t    *w;
+    ngx_prof_snapshot_t  *s;
 
     zone = *state;
 
@@ -564,13 +559,13 @@ test_snapshot_adds_all_slots(void **state)
     test_end(two);
 
     s = test_snapshot(0);
-    while (ngx_http_profiling_snapshot_next(s) != NGX_DONE) { /* void */ }
+    while (ngx_prof_snapshot_next(s) != NGX_DONE) { /* void */ }
 
     /* all that ever was */
 
-    assert_int_equal(ngx_http_profiling_counts_requests(&s->all), 123);
-    assert_int_equal(ngx_http_profiling_counts_class(&s->all, 5), 13);
-    assert_int_equal(ngx_http_profiling_hist_number(&s->passes), 123);
+    assert_int_equal(ngx_prof_counts_requests(&s->all), 123);
+    assert_int_equal(ngx_prof_counts_class(&s->all, 5), 13);
+    assert_int_equal(ngx_prof_hist_number(&s->passes), 123);
     assert_int_equal(s->totals.pauses, 123);
 
     /* the living worker, without what it found */
@@ -582,28 +577,27 @@ test_snapshot_adds_all_slots(void **state)
     assert_int_equal(w->errors, 2);
     assert_int_equal(w->totals.pauses, 20);
     assert_int_equal(w->latency.number, 20);
-    assert_int_equal(w->state, NGX_HTTP_PROFILING_RUNNING);
+    assert_int_equal(w->state, NGX_PROF_RUNNING);
 
-    place = ngx_pcalloc(test_memory, sizeof(ngx_http_profiling_counts_t));
+    place = ngx_pcalloc(test_memory, sizeof(ngx_prof_counts_t));
 
-    assert_int_equal(ngx_http_profiling_snapshot_place(s, 1, place), NGX_OK);
-    assert_int_equal(ngx_http_profiling_counts_requests(place), 123);
+    assert_int_equal(ngx_prof_snapshot_place(s, 1, place), NGX_OK);
+    assert_int_equal(ngx_prof_counts_requests(place), 123);
 
     /* of this one alone */
 
     s = test_snapshot(getpid());
-    while (ngx_http_profiling_snapshot_next(s) != NGX_DONE) { /* void */ }
+    while (ngx_prof_snapshot_next(s) != NGX_DONE) { /* void */ }
 
-    assert_int_equal(ngx_http_profiling_counts_requests(&s->all), 20);
+    assert_int_equal(ngx_prof_counts_requests(&s->all), 20);
     assert_int_equal(s->totals.pauses, 20);
 
-    ngx_memzero(place, sizeof(ngx_http_profiling_counts_t));
-    assert_int_equal(ngx_http_profiling_snapshot_place(s, 1, place), NGX_OK);
-    assert_int_equal(ngx_http_profiling_counts_requests(place), 20);
+    ngx_memzero(place, sizeof(ngx_prof_counts_t));
+    assert_int_equal(ngx_prof_snapshot_place(s, 1, place), NGX_OK);
+    assert_int_equal(ngx_prof_counts_requests(place), 20);
 
-    ngx_memzero(place, sizeof(ngx_http_profiling_counts_t));
-    assert_int_equal(ngx_http_profiling_snapshot_place(s, 2, place),
-                     NGX_DECLINED);
+    ngx_memzero(place, sizeof(ngx_prof_counts_t));
+    assert_int_equal(ngx_prof_snapshot_place(s, 2, place), NGX_DECLINED);
 }
 
 

@@ -66,8 +66,8 @@ test_siphash(void **state)
     key[1] = 0x0f0e0d0c0b0a0908ULL;
 
     for (i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
-        assert_int_equal(ngx_http_profiling_siphash(key, data,
-                                                    vectors[i].len),
+        assert_int_equal(ngx_prof_siphash(key, data,
+                                          vectors[i].len),
                          vectors[i].hash);
     }
 }
@@ -76,25 +76,25 @@ test_siphash(void **state)
 static void
 test_names(void **state)
 {
-    u_char                           a[NGX_HTTP_PROFILING_ANONYMOUS_LEN + 1];
-    u_char                           b[NGX_HTTP_PROFILING_ANONYMOUS_LEN + 1];
-    static ngx_http_profiling_zone_t  zone;
+    u_char                           a[NGX_PROF_ANONYMOUS_LEN + 1];
+    u_char                           b[NGX_PROF_ANONYMOUS_LEN + 1];
+    static ngx_prof_zone_t  zone;
 
-    ngx_http_profiling_process.zone = &zone;
+    ngx_prof_process.zone = &zone;
     zone.cookie = 1;
 
-    *ngx_http_profiling_anonymous(a, "addr", (u_char *) "127.0.0.1", 9) = 0;
-    *ngx_http_profiling_anonymous(b, "addr", (u_char *) "127.0.0.1", 9) = 0;
+    *ngx_prof_anonymous(a, "addr", (u_char *) "127.0.0.1", 9) = 0;
+    *ngx_prof_anonymous(b, "addr", (u_char *) "127.0.0.1", 9) = 0;
     assert_string_equal(a, b);
     assert_int_equal(strlen((char *) a), 4 + 1 + 16);
 
-    *ngx_http_profiling_anonymous(b, "addr", (u_char *) "127.0.0.2", 9) = 0;
+    *ngx_prof_anonymous(b, "addr", (u_char *) "127.0.0.2", 9) = 0;
     assert_string_not_equal(a, b);
 
     /* another start, another secret */
 
     zone.cookie = 2;
-    *ngx_http_profiling_anonymous(b, "addr", (u_char *) "127.0.0.1", 9) = 0;
+    *ngx_prof_anonymous(b, "addr", (u_char *) "127.0.0.1", 9) = 0;
     assert_string_not_equal(a, b);
 }
 
@@ -113,13 +113,13 @@ test_addresses(void **state)
     };
 
     for (i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-        assert_true(ngx_http_profiling_is_address((u_char *) addresses[i],
-                                                  strlen(addresses[i])));
+        assert_true(ngx_prof_is_address((u_char *) addresses[i],
+                                        strlen(addresses[i])));
     }
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        assert_false(ngx_http_profiling_is_address((u_char *) names[i],
-                                                   strlen(names[i])));
+        assert_false(ngx_prof_is_address((u_char *) names[i],
+                                         strlen(names[i])));
     }
 }
 

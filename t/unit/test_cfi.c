@@ -164,19 +164,19 @@ fde(uint64_t start, uint64_t len, const char *program, size_t n)
 #define fde_lit(start, len, s)  fde(start, len, s, sizeof(s) - 1)
 
 
-static ngx_http_profiling_cfi_stats_t  stats;
-static ngx_http_profiling_cfi_src_t    src;
+static ngx_prof_cfi_stats_t  stats;
+static ngx_prof_cfi_src_t    src;
 
 
 /* the data lies at the end of a page that no readable one follows */
 
-static ngx_http_profiling_cfi_t *
+static ngx_prof_cfi_t *
 build_n(size_t len, ngx_uint_t arch, ngx_uint_t exact)
 {
-    uint32_t                   b, i;
-    ngx_int_t                  rc;
-    static u_char             *page;
-    ngx_http_profiling_cfi_t  *cfi;
+    uint32_t         b, i;
+    ngx_int_t        rc;
+    static u_char   *page;
+    ngx_prof_cfi_t  *cfi;
 
     if (page == NULL) {
         page = mmap(NULL, 4096 * 3, PROT_READ|PROT_WRITE,
@@ -196,7 +196,7 @@ build_n(size_t len, ngx_uint_t arch, ngx_uint_t exact)
     src.exact = exact;
 
     cfi = NULL;
-    rc = ngx_http_profiling_cfi_build(&src, &cfi, &stats);
+    rc = ngx_prof_cfi_build(&src, &cfi, &stats);
 
     assert_true((rc == NGX_OK) == (cfi != NULL));
 
@@ -212,29 +212,29 @@ build_n(size_t len, ngx_uint_t arch, ngx_uint_t exact)
 }
 
 
-static ngx_http_profiling_cfi_t *
+static ngx_prof_cfi_t *
 build(void)
 {
-    return build_n(made.len, NGX_HTTP_PROFILING_CFI_X86_64, 1);
+    return build_n(made.len, NGX_PROF_CFI_X86_64, 1);
 }
 
 
 /* CFA = reg + off at pc; off -1: there is no rule */
 
 static void
-expect(const ngx_http_profiling_cfi_t *cfi, uint64_t pc, int reg, int off)
+expect(const ngx_prof_cfi_t *cfi, uint64_t pc, int reg, int off)
 {
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    const ngx_prof_cfi_rule_t  *rule;
 
-    rule = ngx_http_profiling_cfi_lookup(cfi, pc);
+    rule = ngx_prof_cfi_lookup(cfi, pc);
     assert_non_null(rule);
 
     if (off == -1) {
-        assert_int_equal(rule->cfa_kind, NGX_HTTP_PROFILING_CFI_NONE);
+        assert_int_equal(rule->cfa_kind, NGX_PROF_CFI_NONE);
         return;
     }
 
-    assert_int_equal(rule->cfa_kind, NGX_HTTP_PROFILING_CFI_CFA_REG);
+    assert_int_equal(rule->cfa_kind, NGX_PROF_CFI_CFA_REG);
     assert_int_equal(rule->cfa_reg, reg);
     assert_int_equal(rule->cfa, off);
 }
@@ -351,8 +351,8 @@ test_oracle_arm64(void **state)
 static void
 test_rows(void **state)
 {
-    ngx_http_profiling_cfi_t             *cfi;
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    ngx_prof_cfi_t             *cfi;
+    const ngx_prof_cfi_rule_t  *rule;
 
     (void) state;
 
@@ -383,29 +383,27 @@ test_rows(void **state)
 
     expect(cfi, TEXT + 0x140, 0, -1);
     expect(cfi, TEXT + TEXT_LEN - 1, 0, -1);
-    assert_null(ngx_http_profiling_cfi_lookup(cfi, TEXT + TEXT_LEN));
-    assert_null(ngx_http_profiling_cfi_lookup(cfi, TEXT - 1));
+    assert_null(ngx_prof_cfi_lookup(cfi, TEXT + TEXT_LEN));
+    assert_null(ngx_prof_cfi_lookup(cfi, TEXT - 1));
 
-    rule = ngx_http_profiling_cfi_lookup(cfi, TEXT + 0x100);
+    rule = ngx_prof_cfi_lookup(cfi, TEXT + 0x100);
     assert_int_equal(rule->saved[0], 0);
-    rule = ngx_http_profiling_cfi_lookup(cfi, TEXT + 0x101);
-    assert_int_equal(rule->saved[0],
-              ngx_http_profiling_cfi_how(NGX_HTTP_PROFILING_CFI_AT, -16));
-    rule = ngx_http_profiling_cfi_lookup(cfi, TEXT + 0x10c);
+    rule = ngx_prof_cfi_lookup(cfi, TEXT + 0x101);
+    assert_int_equal(rule->saved[0], ngx_prof_cfi_how(NGX_PROF_CFI_AT, -16));
+    rule = ngx_prof_cfi_lookup(cfi, TEXT + 0x10c);
     assert_int_equal(rule->saved[0], 0);
-    assert_int_equal(rule->ra,
-              ngx_http_profiling_cfi_how(NGX_HTTP_PROFILING_CFI_AT, -8));
+    assert_int_equal(rule->ra, ngx_prof_cfi_how(NGX_PROF_CFI_AT, -8));
 
     assert_int_equal(cfi->nrows, 6);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 }
 
 
 static void
 test_instructions(void **state)
 {
-    ngx_http_profiling_cfi_t             *cfi;
-    const ngx_http_profiling_cfi_rule_t  *r;
+    ngx_prof_cfi_t             *cfi;
+    const ngx_prof_cfi_rule_t  *r;
 
     (void) state;
 
@@ -436,9 +434,9 @@ test_instructions(void **state)
     expect(cfi, TEXT + 0x10, 6, 16);
     expect(cfi, TEXT + 0x20, 6, 24);
 
-#define at(n)  (r = ngx_http_profiling_cfi_lookup(cfi, TEXT + 0x10 * (n)))
+#define at(n)  (r = ngx_prof_cfi_lookup(cfi, TEXT + 0x10 * (n)))
 #define how(kind, arg)                                                        \
-    ngx_http_profiling_cfi_how(NGX_HTTP_PROFILING_CFI_##kind, arg)
+    ngx_prof_cfi_how(NGX_PROF_CFI_##kind, arg)
 
     assert_int_equal(at(3)->saved[0], how(AT, -24));
     assert_int_equal(at(4)->saved[0], how(AT, 8));
@@ -453,22 +451,22 @@ test_instructions(void **state)
     assert_int_equal(at(12)->saved[0], how(VAL_EXPR, 0));
     assert_int_equal(at(13)->saved[0], how(SAME, 0));
     assert_int_equal(at(14)->ra, how(UNDEF, 0));
-    assert_int_equal(at(15)->cfa_kind, NGX_HTTP_PROFILING_CFI_CFA_EXPR);
+    assert_int_equal(at(15)->cfa_kind, NGX_PROF_CFI_CFA_EXPR);
     assert_int_equal(r->cfa, 1);
 
     /* what follows an error is not believed */
 
-    assert_int_equal(at(16)->cfa_kind, NGX_HTTP_PROFILING_CFI_NONE);
+    assert_int_equal(at(16)->cfa_kind, NGX_PROF_CFI_NONE);
     assert_int_equal(cfi->nexprs, 2);
 
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 }
 
 
 static void
 test_nested_states(void **state)
 {
-    ngx_http_profiling_cfi_t  *cfi;
+    ngx_prof_cfi_t  *cfi;
 
     (void) state;
 
@@ -484,7 +482,7 @@ test_nested_states(void **state)
     expect(cfi, TEXT + 5, 7, 32);
     expect(cfi, TEXT + 6, 7, 24);
     expect(cfi, TEXT + 7, 7, 16);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 
     /* one too many, and none to restore */
 
@@ -499,15 +497,15 @@ test_nested_states(void **state)
     expect(cfi, TEXT, 7, -1);
     expect(cfi, TEXT + 0x10, 7, 8);
     expect(cfi, TEXT + 0x11, 7, -1);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 }
 
 
 static void
 test_augmentations(void **state)
 {
-    ngx_http_profiling_cfi_t             *cfi;
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    ngx_prof_cfi_t             *cfi;
+    const ngx_prof_cfi_rule_t  *rule;
 
     (void) state;
 
@@ -530,18 +528,18 @@ test_augmentations(void **state)
     assert_int_equal(stats.bad_cie, 1);
     assert_int_equal(stats.bad_fde, 1);
 
-    rule = ngx_http_profiling_cfi_lookup(cfi, TEXT + 0x10);
-    assert_int_equal(rule->flags, NGX_HTTP_PROFILING_CFI_SIGNAL);
-    rule = ngx_http_profiling_cfi_lookup(cfi, TEXT);
+    rule = ngx_prof_cfi_lookup(cfi, TEXT + 0x10);
+    assert_int_equal(rule->flags, NGX_PROF_CFI_SIGNAL);
+    rule = ngx_prof_cfi_lookup(cfi, TEXT);
     assert_int_equal(rule->flags, 0);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 }
 
 
 static void
 test_duplicates(void **state)
 {
-    ngx_http_profiling_cfi_t  *cfi;
+    ngx_prof_cfi_t  *cfi;
 
     (void) state;
 
@@ -576,15 +574,15 @@ test_duplicates(void **state)
     expect(cfi, TEXT + 0x2bf, 7, 16);
     expect(cfi, TEXT + 0x2c0, 7, -1);
     expect(cfi, TEXT + 0x300, 7, -1);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 }
 
 
 static void
 test_terminators(void **state)
 {
-    size_t                     at;
-    ngx_http_profiling_cfi_t  *cfi;
+    size_t           at;
+    ngx_prof_cfi_t  *cfi;
 
     (void) state;
 
@@ -611,15 +609,15 @@ test_terminators(void **state)
     expect(cfi, TEXT + 0x1, 7, 16);
     expect(cfi, TEXT + 0x11, 7, 32);
     expect(cfi, TEXT + 0x21, 7, 48);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 
     /* the same without a length that can be relied on */
 
-    cfi = build_n(made.len, NGX_HTTP_PROFILING_CFI_X86_64, 0);
+    cfi = build_n(made.len, NGX_PROF_CFI_X86_64, 0);
     assert_non_null(cfi);
     expect(cfi, TEXT + 0x1, 7, 16);
     expect(cfi, TEXT + 0x11, 7, -1);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 }
 
 
@@ -628,10 +626,10 @@ test_terminators(void **state)
 static void
 test_cut_and_changed(void **state)
 {
-    u_char                     c;
-    size_t                     i, n;
-    unsigned                   v, built, noticed;
-    ngx_http_profiling_cfi_t  *cfi;
+    u_char           c;
+    size_t           i, n;
+    unsigned         v, built, noticed;
+    ngx_prof_cfi_t  *cfi;
 
     (void) state;
 
@@ -649,12 +647,12 @@ test_cut_and_changed(void **state)
     noticed = 0;
 
     for (i = 0; i < n; i++) {
-        cfi = build_n(i, NGX_HTTP_PROFILING_CFI_X86_64, 1);
+        cfi = build_n(i, NGX_PROF_CFI_X86_64, 1);
 
         if (cfi) {
             built++;
             expect(cfi, TEXT + TEXT_LEN - 1, 7, -1);
-            ngx_http_profiling_cfi_free(cfi);
+            ngx_prof_cfi_free(cfi);
         }
     }
 
@@ -669,7 +667,7 @@ test_cut_and_changed(void **state)
             noticed += (bad() != 0);
 
             if (cfi) {
-                ngx_http_profiling_cfi_free(cfi);
+                ngx_prof_cfi_free(cfi);
             }
         }
 
@@ -685,12 +683,12 @@ test_cut_and_changed(void **state)
 static void
 test_damaged_file(void **state)
 {
-    char                          *image;
-    size_t                         size, i;
-    unsigned                       round, seed;
-    ngx_int_t                      rc;
-    ngx_http_profiling_cfi_t      *cfi;
-    ngx_http_profiling_cfi_src_t   s;
+    char               *image;
+    size_t              size, i;
+    unsigned            round, seed;
+    ngx_int_t           rc;
+    ngx_prof_cfi_t     *cfi;
+    ngx_prof_cfi_src_t  s;
 
     (void) state;
 
@@ -713,10 +711,10 @@ test_damaged_file(void **state)
         s.arch = round & 1;
         s.exact = 1;
 
-        rc = ngx_http_profiling_cfi_build(&s, &cfi, NULL);
+        rc = ngx_prof_cfi_build(&s, &cfi, NULL);
 
         if (rc == NGX_OK) {
-            ngx_http_profiling_cfi_free(cfi);
+            ngx_prof_cfi_free(cfi);
         }
     }
 
@@ -746,20 +744,19 @@ test_functions(void **state)
     cie_zr();
     fde_lit(TEXT + 0x100, 0x40, "\x41\x0e\x10");
     fde_lit(TEXT + 0x40, 0x20, "\x41\x0e\x10");
-    ngx_http_profiling_cfi_free(build());
+    ngx_prof_cfi_free(build());
 
     n = 0;
-    assert_int_equal(ngx_http_profiling_cfi_functions(&src, count, &n),
-                     NGX_OK);
+    assert_int_equal(ngx_prof_cfi_functions(&src, count, &n), NGX_OK);
     assert_int_equal(n, 2);
 
-    assert_int_equal(ngx_http_profiling_cfi_function(&src, TEXT + 0x5f,
-                                                     &start, &end), NGX_OK);
+    assert_int_equal(ngx_prof_cfi_function(&src, TEXT + 0x5f,
+                                           &start, &end), NGX_OK);
     assert_int_equal(start, TEXT + 0x40);
     assert_int_equal(end, TEXT + 0x60);
-    assert_int_equal(ngx_http_profiling_cfi_function(&src, TEXT + 0x60,
+    assert_int_equal(ngx_prof_cfi_function(&src, TEXT + 0x60,
                                             &start, &end), NGX_DECLINED);
-    assert_int_equal(ngx_http_profiling_cfi_function(&src, TEXT + 0x3f,
+    assert_int_equal(ngx_prof_cfi_function(&src, TEXT + 0x3f,
                                             &start, &end), NGX_DECLINED);
 }
 
@@ -767,8 +764,8 @@ test_functions(void **state)
 static void
 test_locate(void **state)
 {
-    size_t                        whole, hdr;
-    ngx_http_profiling_cfi_src_t  s;
+    size_t              whole, hdr;
+    ngx_prof_cfi_src_t  s;
 
     (void) state;
 
@@ -790,7 +787,7 @@ test_locate(void **state)
     u32(0);
     lit("garbage garbage garbage");
 
-    assert_int_equal(ngx_http_profiling_cfi_locate(made.data, hdr, FRAME,
+    assert_int_equal(ngx_prof_cfi_locate(made.data, hdr, FRAME,
                                      made.data, made.len, FRAME, &s), NGX_OK);
     assert_ptr_equal(s.data, made.data + hdr);
     assert_int_equal(s.len, whole - hdr);
@@ -800,20 +797,20 @@ test_locate(void **state)
     /* no table of FDEs: up to the end, stopping at a terminator */
 
     made.data[3] = (u_char) 0xff;
-    assert_int_equal(ngx_http_profiling_cfi_locate(made.data, hdr, FRAME,
+    assert_int_equal(ngx_prof_cfi_locate(made.data, hdr, FRAME,
                                      made.data, made.len, FRAME, &s), NGX_OK);
     assert_int_equal(s.len, made.len - hdr);
     assert_int_equal(s.exact, 0);
 
     /* cut, and of another version, and outside */
 
-    assert_int_equal(ngx_http_profiling_cfi_locate(made.data, 7, FRAME,
+    assert_int_equal(ngx_prof_cfi_locate(made.data, 7, FRAME,
                                made.data, made.len, FRAME, &s), NGX_DECLINED);
     made.data[0] = 2;
-    assert_int_equal(ngx_http_profiling_cfi_locate(made.data, hdr, FRAME,
+    assert_int_equal(ngx_prof_cfi_locate(made.data, hdr, FRAME,
                                made.data, made.len, FRAME, &s), NGX_DECLINED);
     made.data[0] = 1;
-    assert_int_equal(ngx_http_profiling_cfi_locate(made.data, hdr, FRAME,
+    assert_int_equal(ngx_prof_cfi_locate(made.data, hdr, FRAME,
                                      made.data, 19, FRAME, &s), NGX_DECLINED);
 }
 

@@ -32,7 +32,7 @@ test_ticks(double ns, double hertz)
 
 
 static void
-test_begin(ngx_http_profiling_counter_t *counter, double hertz, double wrong)
+test_begin(ngx_prof_counter_t *counter, double hertz, double wrong)
 {
     counter->ns = SECOND;
     counter->seen_ns = counter->ns;
@@ -43,11 +43,10 @@ test_begin(ngx_http_profiling_counter_t *counter, double hertz, double wrong)
 
 
 static int64_t
-test_error(const ngx_http_profiling_counter_t *counter, uint64_t ns,
-    double hertz)
+test_error(const ngx_prof_counter_t *counter, uint64_t ns, double hertz)
 {
-    return (int64_t) (ngx_http_profiling_counter_ns(counter,
-                                                    test_ticks(ns, hertz))
+    return (int64_t) (ngx_prof_counter_ns(counter,
+                                          test_ticks(ns, hertz))
                       - ns);
 }
 
@@ -57,9 +56,9 @@ test_error(const ngx_http_profiling_counter_t *counter, uint64_t ns,
 static void
 test_follows(void **state)
 {
-    uint64_t                      ns;
-    ngx_uint_t                    i, k;
-    ngx_http_profiling_counter_t  counter;
+    uint64_t            ns;
+    ngx_uint_t          i, k;
+    ngx_prof_counter_t  counter;
 
     static const double  rates[] = { 24e6, 1e9, 2.4502e9, 5.7e9 };
     static const double  wrong[] = { 0, 1e-4, -1e-4 };
@@ -71,7 +70,7 @@ test_follows(void **state)
             test_begin(&counter, rates[i], wrong[k]);
 
             for (ns = SECOND + INTERVAL; ns < 20 * SECOND; ns += INTERVAL) {
-                ngx_http_profiling_counter_adjust(&counter,
+                ngx_prof_counter_adjust(&counter,
                                            test_ticks(ns, rates[i]), ns);
 
                 if (ns > SECOND + 2 * INTERVAL) {
@@ -87,9 +86,9 @@ test_follows(void **state)
 static void
 test_never_goes_back(void **state)
 {
-    uint64_t                      ns, last, now;
-    ngx_uint_t                    i;
-    ngx_http_profiling_counter_t  counter;
+    uint64_t            ns, last, now;
+    ngx_uint_t          i;
+    ngx_prof_counter_t  counter;
 
     srandom(1);
     test_begin(&counter, 2e9, 5e-4);
@@ -100,7 +99,7 @@ test_never_goes_back(void **state)
     for (i = 0; i < 100000; i++) {
         ns += random() % (i % 100 ? 1000000 : INTERVAL);
 
-        now = ngx_http_profiling_counter_ns(&counter, test_ticks(ns, 2e9));
+        now = ngx_prof_counter_ns(&counter, test_ticks(ns, 2e9));
 
         assert_true(now >= last);
         last = now;
@@ -109,11 +108,10 @@ test_never_goes_back(void **state)
 
             /* readings that are a microsecond off, to both sides */
 
-            ngx_http_profiling_counter_adjust(&counter, test_ticks(ns, 2e9),
-                                              ns - 1000 + random() % 2000);
+            ngx_prof_counter_adjust(&counter, test_ticks(ns, 2e9),
+                                    ns - 1000 + random() % 2000);
 
-            now = ngx_http_profiling_counter_ns(&counter,
-                                                test_ticks(ns, 2e9));
+            now = ngx_prof_counter_ns(&counter, test_ticks(ns, 2e9));
             assert_true(now >= last);
         }
     }
@@ -127,18 +125,17 @@ test_never_goes_back(void **state)
 static void
 test_durations(void **state)
 {
-    uint64_t                       ns, second;
-    ngx_http_profiling_counter_t  *counter;
+    uint64_t             ns, second;
+    ngx_prof_counter_t  *counter;
 
-    counter = &ngx_http_profiling_counter;
+    counter = &ngx_prof_counter;
 
     test_begin(counter, 2e9, 0.01);
 
     for (ns = SECOND + INTERVAL; ns < 20 * SECOND; ns += INTERVAL) {
-        ngx_http_profiling_counter_adjust(counter, test_ticks(ns, 2e9),
-                                          ns + 500000);
+        ngx_prof_counter_adjust(counter, test_ticks(ns, 2e9), ns + 500000);
 
-        second = ngx_http_profiling_counter_took(2000000000);
+        second = ngx_prof_counter_took(2000000000);
 
         if (ns > SECOND + INTERVAL) {
             assert_in_range(second, SECOND - 10, SECOND + 10);
@@ -152,27 +149,26 @@ test_durations(void **state)
 static void
 test_sleep(void **state)
 {
-    uint64_t                      ns, ticks;
-    ngx_http_profiling_counter_t  counter;
+    uint64_t            ns, ticks;
+    ngx_prof_counter_t  counter;
 
     test_begin(&counter, 2e9, 0);
 
     ns = SECOND + INTERVAL;
     ticks = test_ticks(ns, 2e9);
 
-    ngx_http_profiling_counter_adjust(&counter, ticks, ns);
-    ngx_http_profiling_counter_adjust(&counter, ticks, ns + 60 * SECOND);
+    ngx_prof_counter_adjust(&counter, ticks, ns);
+    ngx_prof_counter_adjust(&counter, ticks, ns + 60 * SECOND);
 
-    assert_int_equal(ngx_http_profiling_counter_ns(&counter, ticks),
-                     ns + 60 * SECOND);
-    assert_in_range(ngx_http_profiling_counter_ns(&counter,
-                                                  ticks + 2000000000ULL),
+    assert_int_equal(ngx_prof_counter_ns(&counter, ticks), ns + 60 * SECOND);
+    assert_in_range(ngx_prof_counter_ns(&counter,
+                                        ticks + 2000000000ULL),
                     ns + 61 * SECOND - 1000, ns + 61 * SECOND + 1000);
 
-    ngx_http_profiling_counter_adjust(&counter, 1000, ns + 70 * SECOND);
+    ngx_prof_counter_adjust(&counter, 1000, ns + 70 * SECOND);
 
-    assert_in_range(ngx_http_profiling_counter_ns(&counter,
-                                                  1000 + 2000000000ULL),
+    assert_in_range(ngx_prof_counter_ns(&counter,
+                                        1000 + 2000000000ULL),
                     ns + 71 * SECOND - 1000, ns + 71 * SECOND + 1000);
 }
 
@@ -185,22 +181,22 @@ test_real(void **state)
     uint64_t    before, now, after;
     ngx_uint_t  i;
 
-    if (!ngx_http_profiling_clock_choose()) {
+    if (!ngx_prof_clock_choose()) {
         printf("# no invariant counter: it takes a processor that has one\n");
         skip();
     }
 
-    ngx_http_profiling_clock_init();
+    ngx_prof_clock_init();
 
     for (i = 0; i < 2000; i++) {
 
         if (i % 100 == 0) {
-            ngx_http_profiling_clock_adjust();
+            ngx_prof_clock_adjust();
         }
 
-        before = ngx_http_profiling_clock();
-        now = ngx_http_profiling_loop_clock(1);
-        after = ngx_http_profiling_clock();
+        before = ngx_prof_clock();
+        now = ngx_prof_loop_clock(1);
+        after = ngx_prof_clock();
 
         /* 0.1 ms of drift would be a counter that nobody can use */
 

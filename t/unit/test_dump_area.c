@@ -23,12 +23,12 @@
 #define TEST_READS    1000000
 
 
-static ngx_http_profiling_dump_area_t *
+static ngx_prof_dump_area_t *
 test_area(void)
 {
     void  *p;
 
-    p = mmap(NULL, ngx_http_profiling_dump_area_size(TEST_SIZE),
+    p = mmap(NULL, ngx_prof_dump_area_size(TEST_SIZE),
              PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0);
 
     assert_true(p != MAP_FAILED);
@@ -40,20 +40,20 @@ test_area(void)
 /* a copy in which all words are its number */
 
 static void
-test_write(ngx_http_profiling_dump_area_t *area, uint64_t number)
+test_write(ngx_prof_dump_area_t *area, uint64_t number)
 {
-    size_t                           size;
-    uint64_t                        *word;
-    ngx_uint_t                       i, copy;
-    ngx_http_profiling_dump_copy_t   head;
+    size_t                size;
+    uint64_t             *word;
+    ngx_uint_t            i, copy;
+    ngx_prof_dump_copy_t  head;
 
-    copy = ngx_http_profiling_dump_begin(area);
+    copy = ngx_prof_dump_begin(area);
 
-    word = (uint64_t *) ngx_http_profiling_dump_group(area, TEST_SIZE, copy);
+    word = (uint64_t *) ngx_prof_dump_group(area, TEST_SIZE, copy);
     size = TEST_SIZE / sizeof(uint64_t);
 
     for (i = 0; i < size; i++) {
-        ngx_http_profiling_store(&word[i], number);
+        ngx_prof_store(&word[i], number);
     }
 
     ngx_memzero(&head, sizeof(head));
@@ -61,31 +61,31 @@ test_write(ngx_http_profiling_dump_area_t *area, uint64_t number)
     head.pid = getpid();
     head.count = number;
 
-    ngx_http_profiling_dump_end(area, copy, &head);
+    ngx_prof_dump_end(area, copy, &head);
 }
 
 
 /* 1: a copy was read, and was whole; 0: there was none, or it changed */
 
 static ngx_uint_t
-test_read(ngx_http_profiling_dump_area_t *area, ngx_pid_t pid)
+test_read(ngx_prof_dump_area_t *area, ngx_pid_t pid)
 {
-    ngx_int_t                        copy;
-    ngx_uint_t                       i;
-    static uint64_t                  words[TEST_SIZE / sizeof(uint64_t)];
-    ngx_http_profiling_dump_copy_t   head;
+    ngx_int_t             copy;
+    ngx_uint_t            i;
+    static uint64_t       words[TEST_SIZE / sizeof(uint64_t)];
+    ngx_prof_dump_copy_t  head;
 
-    copy = ngx_http_profiling_dump_find(area, 1, pid, &head);
+    copy = ngx_prof_dump_find(area, 1, pid, &head);
 
     if (copy == NGX_DECLINED) {
         return 0;
     }
 
-    ngx_http_profiling_copy_words(words,
-                  ngx_http_profiling_dump_group(area, TEST_SIZE, copy),
+    ngx_prof_copy_words(words,
+                  ngx_prof_dump_group(area, TEST_SIZE, copy),
                   TEST_SIZE);
 
-    if (!ngx_http_profiling_dump_same(area, copy, head.seq)) {
+    if (!ngx_prof_dump_same(area, copy, head.seq)) {
         return 0;
     }
 
@@ -102,30 +102,27 @@ test_read(ngx_http_profiling_dump_area_t *area, ngx_pid_t pid)
 static void
 test_parts_do_not_overlap(void **state)
 {
-    u_char                          *end;
-    size_t                           size;
-    ngx_http_profiling_dump_area_t  *area;
+    u_char                *end;
+    size_t                 size;
+    ngx_prof_dump_area_t  *area;
 
     area = test_area();
 
-    for (size = NGX_HTTP_PROFILING_DUMP_MIN;
-         size <= NGX_HTTP_PROFILING_DUMP_MAX;
+    for (size = NGX_PROF_DUMP_MIN;
+         size <= NGX_PROF_DUMP_MAX;
          size *= 2)
     {
-        assert_true(ngx_http_profiling_dump_groups(size)
-                    > 2 * NGX_HTTP_PROFILING_DUMP_REST);
+        assert_true(ngx_prof_dump_groups(size) > 2 * NGX_PROF_DUMP_REST);
 
-        end = ngx_http_profiling_dump_details(area, size, 0)
-              + ngx_http_profiling_dump_room(size);
+        end = ngx_prof_dump_details(area, size, 0)
+              + ngx_prof_dump_room(size);
 
-        assert_true(end == (u_char *) ngx_http_profiling_dump_group(area,
-                                                                    size, 1));
+        assert_true(end == (u_char *) ngx_prof_dump_group(area, size, 1));
 
-        end = ngx_http_profiling_dump_details(area, size, 1)
-              + ngx_http_profiling_dump_room(size);
+        end = ngx_prof_dump_details(area, size, 1)
+              + ngx_prof_dump_room(size);
 
-        assert_true(end == (u_char *) area
-                           + ngx_http_profiling_dump_area_size(size));
+        assert_true(end == (u_char *) area + ngx_prof_dump_area_size(size));
     }
 }
 
@@ -133,25 +130,25 @@ test_parts_do_not_overlap(void **state)
 static void
 test_questions_and_limits(void **state)
 {
-    ngx_uint_t                       limit;
-    ngx_http_profiling_dump_area_t  *area;
+    ngx_uint_t             limit;
+    ngx_prof_dump_area_t  *area;
 
     area = test_area();
 
-    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 0);
+    assert_int_equal(ngx_prof_dump_take(area, &limit), 0);
 
-    assert_int_equal(ngx_http_profiling_dump_ask(area, 10), 1);
-    assert_int_equal(ngx_http_profiling_dump_ask(area, 1000), 2);
-    assert_int_equal(ngx_http_profiling_dump_ask(area, 0), 3);
+    assert_int_equal(ngx_prof_dump_ask(area, 10), 1);
+    assert_int_equal(ngx_prof_dump_ask(area, 1000), 2);
+    assert_int_equal(ngx_prof_dump_ask(area, 0), 3);
 
-    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 3);
+    assert_int_equal(ngx_prof_dump_take(area, &limit), 3);
     assert_int_equal(limit, 1000);
-    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 0);
+    assert_int_equal(ngx_prof_dump_take(area, &limit), 0);
 
     /* a limit is forgotten with its answer */
 
-    assert_int_equal(ngx_http_profiling_dump_ask(area, 5), 4);
-    assert_int_equal(ngx_http_profiling_dump_take(area, &limit), 4);
+    assert_int_equal(ngx_prof_dump_ask(area, 5), 4);
+    assert_int_equal(ngx_prof_dump_take(area, &limit), 4);
     assert_int_equal(limit, 5);
 }
 
@@ -159,39 +156,39 @@ test_questions_and_limits(void **state)
 static void
 test_the_latest_copy_is_found(void **state)
 {
-    ngx_int_t                        copy;
-    ngx_uint_t                       number;
-    ngx_http_profiling_dump_area_t  *area;
-    ngx_http_profiling_dump_copy_t   head;
+    ngx_int_t              copy;
+    ngx_uint_t             number;
+    ngx_prof_dump_area_t  *area;
+    ngx_prof_dump_copy_t   head;
 
     area = test_area();
 
-    assert_int_equal(ngx_http_profiling_dump_find(area, 0, getpid(), &head),
+    assert_int_equal(ngx_prof_dump_find(area, 0, getpid(), &head),
                      NGX_DECLINED);
 
     for (number = 1; number < 6; number++) {
         test_write(area, number);
 
-        copy = ngx_http_profiling_dump_find(area, 1, getpid(), &head);
+        copy = ngx_prof_dump_find(area, 1, getpid(), &head);
         assert_true(copy != NGX_DECLINED);
         assert_int_equal(head.number, number);
 
-        assert_int_equal(ngx_http_profiling_dump_find(area, number + 1,
-                                                      getpid(), &head),
+        assert_int_equal(ngx_prof_dump_find(area, number + 1,
+                                            getpid(), &head),
                          NGX_DECLINED);
 
         /* of another process */
 
-        assert_int_equal(ngx_http_profiling_dump_find(area, 1, getpid() + 1,
-                                                      &head),
+        assert_int_equal(ngx_prof_dump_find(area, 1, getpid() + 1,
+                                            &head),
                          NGX_DECLINED);
     }
 
     /* the one before stays readable while the next is written */
 
-    (void) ngx_http_profiling_dump_begin(area);
+    (void) ngx_prof_dump_begin(area);
 
-    copy = ngx_http_profiling_dump_find(area, 1, getpid(), &head);
+    copy = ngx_prof_dump_find(area, 1, getpid(), &head);
     assert_true(copy != NGX_DECLINED);
     assert_int_equal(head.number, 5);
 }
@@ -200,11 +197,11 @@ test_the_latest_copy_is_found(void **state)
 static void
 test_writers_that_are_killed(void **state)
 {
-    int                              status;
-    pid_t                            pid;
-    uint64_t                         number;
-    ngx_uint_t                       i, n, whole, killed;
-    ngx_http_profiling_dump_area_t  *area;
+    int                    status;
+    pid_t                  pid;
+    uint64_t               number;
+    ngx_uint_t             i, n, whole, killed;
+    ngx_prof_dump_area_t  *area;
 
     area = test_area();
     whole = 0;
@@ -264,37 +261,37 @@ test_writers_that_are_killed(void **state)
 static void
 test_what_does_not_fit_is_not_believed(void **state)
 {
-    size_t                             offset;
-    uint64_t                           bytes[64];
-    ngx_http_profiling_dump_copy_t     head;
-    ngx_http_profiling_dump_group_t    group;
-    ngx_http_profiling_dump_detail_t  *d;
+    size_t                   offset;
+    uint64_t                 bytes[64];
+    ngx_prof_dump_copy_t     head;
+    ngx_prof_dump_group_t    group;
+    ngx_prof_dump_detail_t  *d;
 
     ngx_memzero(&head, sizeof(head));
-    head.groups = ngx_http_profiling_dump_groups(TEST_SIZE);
-    head.used = ngx_http_profiling_dump_room(TEST_SIZE) & ~(size_t) 7;
-    assert_true(ngx_http_profiling_dump_fits(&head, TEST_SIZE));
+    head.groups = ngx_prof_dump_groups(TEST_SIZE);
+    head.used = ngx_prof_dump_room(TEST_SIZE) & ~(size_t) 7;
+    assert_true(ngx_prof_dump_fits(&head, TEST_SIZE));
 
     head.groups++;
-    assert_false(ngx_http_profiling_dump_fits(&head, TEST_SIZE));
+    assert_false(ngx_prof_dump_fits(&head, TEST_SIZE));
     head.groups--;
     head.used += 8;
-    assert_false(ngx_http_profiling_dump_fits(&head, TEST_SIZE));
+    assert_false(ngx_prof_dump_fits(&head, TEST_SIZE));
 
     ngx_memset(&group, 0xff, sizeof(group));
-    ngx_http_profiling_dump_mend(&group, 1);
-    assert_int_equal(group.kind, NGX_HTTP_PROFILING_KIND_OTHER);
-    assert_int_equal(group.state, NGX_HTTP_PROFILING_DUMP_OTHER);
-    assert_int_equal(group.depth, NGX_HTTP_PROFILING_DUMP_STACK);
+    ngx_prof_dump_mend(&group, 1);
+    assert_int_equal(group.kind, NGX_PROF_KIND_OTHER);
+    assert_int_equal(group.state, NGX_PROF_DUMP_OTHER);
+    assert_int_equal(group.depth, NGX_PROF_DUMP_STACK);
 
     ngx_memzero(bytes, sizeof(bytes));
-    d = (ngx_http_profiling_dump_detail_t *) bytes;
+    d = (ngx_prof_dump_detail_t *) bytes;
     d->size = sizeof(*d) + 8;
-    d->len[NGX_HTTP_PROFILING_DUMP_URI] = 8;
+    d->len[NGX_PROF_DUMP_URI] = 8;
 
 #define test_next(used, groups)                                               \
-    (offset = 0, ngx_http_profiling_dump_next((u_char *) bytes, used, groups, \
-                                              &offset))
+    (offset = 0, ngx_prof_dump_next((u_char *) bytes, used, groups,           \
+                                    &offset))
 
     assert_ptr_equal(test_next(sizeof(bytes), 1), d);
     assert_int_equal(offset, d->size);
@@ -303,7 +300,7 @@ test_what_does_not_fit_is_not_believed(void **state)
     assert_null(test_next(sizeof(bytes), 0));
     assert_null(test_next(8, 1));
 
-    d->len[NGX_HTTP_PROFILING_DUMP_URI] = 9;
+    d->len[NGX_PROF_DUMP_URI] = 9;
     assert_null(test_next(sizeof(bytes), 1));
 
     d->size = 0;

@@ -149,12 +149,12 @@ test_string(test_raw_t *raw, const char *s)
 static void
 test_samples(test_raw_t *raw, uint32_t process, uint32_t stack)
 {
-    size_t                           start;
-    uint32_t                         i;
-    ngx_http_profiling_raw_stack_t   s;
-    ngx_http_profiling_raw_sample_t  sample;
+    size_t                 start;
+    uint32_t               i;
+    ngx_prof_raw_stack_t   s;
+    ngx_prof_raw_sample_t  sample;
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_SAMPLES, 2);
+    start = test_begin(raw, NGX_PROF_RAW_SAMPLES, 2);
 
     for (i = 0; i < 2; i++) {
         memset(&sample, 0, sizeof(sample));
@@ -168,15 +168,15 @@ test_samples(test_raw_t *raw, uint32_t process, uint32_t stack)
 
     test_end(raw, start);
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_STACKS, 2);
+    start = test_begin(raw, NGX_PROF_RAW_STACKS, 2);
 
     for (i = 0; i < 2; i++) {
         s.depth = 3;
         s.flags = 0;
         test_put(raw, &s, sizeof(s));
         test_u64(raw, 0x400100 + i * 16);
-        test_u64(raw, NGX_HTTP_PROFILING_RAW_NAMED | 7);
-        test_u64(raw, NGX_HTTP_PROFILING_RAW_TRUNCATED);
+        test_u64(raw, NGX_PROF_RAW_NAMED | 7);
+        test_u64(raw, NGX_PROF_RAW_TRUNCATED);
     }
 
     test_end(raw, start);
@@ -190,18 +190,18 @@ static void test_capture_rest(test_raw_t *raw);
 static void
 test_capture(test_raw_t *raw)
 {
-    size_t                             start;
-    ngx_http_profiling_raw_header_t    h;
+    size_t                   start;
+    ngx_prof_raw_header_t    h;
 
     memset(raw, 0, sizeof(test_raw_t));
     memset(&h, 0, sizeof(h));
 
-    memcpy(h.magic, NGX_HTTP_PROFILING_RAW_MAGIC, sizeof(h.magic));
-    h.version = NGX_HTTP_PROFILING_RAW_VERSION;
+    memcpy(h.magic, NGX_PROF_RAW_MAGIC, sizeof(h.magic));
+    h.version = NGX_PROF_RAW_VERSION;
     h.header_size = sizeof(h);
-    h.output = NGX_HTTP_PROFILING_RAW_PPROF;
-    h.kind = NGX_HTTP_PROFILING_RAW_CPU;
-    h.flags = NGX_HTTP_PROFILING_RAW_LEAF_EXACT;
+    h.output = NGX_PROF_RAW_PPROF;
+    h.kind = NGX_PROF_RAW_CPU;
+    h.flags = NGX_PROF_RAW_LEAF_EXACT;
     h.period = 10000000;
     h.period_type = 3;
     h.period_unit = 4;
@@ -215,7 +215,7 @@ test_capture(test_raw_t *raw)
     test_capture_rest(raw);
 
     start = raw->len;
-    memcpy(raw->data + offsetof(ngx_http_profiling_raw_header_t, total_size),
+    memcpy(raw->data + offsetof(ngx_prof_raw_header_t, total_size),
            &start, sizeof(uint64_t));
 }
 
@@ -223,12 +223,12 @@ test_capture(test_raw_t *raw)
 static void
 test_capture_maps(test_raw_t *raw)
 {
-    size_t                             start;
-    ngx_http_profiling_raw_mapset_t    set;
-    ngx_http_profiling_raw_mapping_t   map;
-    ngx_http_profiling_raw_process_t   process;
+    size_t                  start;
+    ngx_prof_raw_mapset_t   set;
+    ngx_prof_raw_mapping_t  map;
+    ngx_prof_raw_process_t  process;
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_MAPSETS, 2);
+    start = test_begin(raw, NGX_PROF_RAW_MAPSETS, 2);
 
     set.nmappings = 1;
     set.maps = 0;
@@ -248,7 +248,7 @@ test_capture_maps(test_raw_t *raw)
 
     test_end(raw, start);
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_PROCESSES, 2);
+    start = test_begin(raw, NGX_PROF_RAW_PROCESSES, 2);
 
     memset(&process, 0, sizeof(process));
     process.pid = 100;
@@ -263,11 +263,11 @@ test_capture_maps(test_raw_t *raw)
 static void
 test_capture_rest(test_raw_t *raw)
 {
-    size_t                             start;
-    ngx_http_profiling_raw_label_t     label;
-    ngx_http_profiling_raw_labelset_t  labels;
+    size_t                   start;
+    ngx_prof_raw_label_t     label;
+    ngx_prof_raw_labelset_t  labels;
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_LABELSETS, 1);
+    start = test_begin(raw, NGX_PROF_RAW_LABELSETS, 1);
 
     memset(&labels, 0, sizeof(labels));
     labels.count = 2;
@@ -278,24 +278,24 @@ test_capture_rest(test_raw_t *raw)
     label.str = 7;
     test_put(raw, &label, sizeof(label));
     label.key = 3;
-    label.str = NGX_HTTP_PROFILING_RAW_NONE;
+    label.str = NGX_PROF_RAW_NONE;
     label.num = -5;
     test_put(raw, &label, sizeof(label));
 
     test_end(raw, start);
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_TYPES, TEST_TYPES);
+    start = test_begin(raw, NGX_PROF_RAW_TYPES, TEST_TYPES);
     test_u32(raw, 1);
     test_u32(raw, 2);
     test_u32(raw, 3);
     test_u32(raw, 4);
     test_end(raw, start);
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_COMMENTS, 1);
+    start = test_begin(raw, NGX_PROF_RAW_COMMENTS, 1);
     test_u32(raw, 7);
     test_end(raw, start);
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_STRINGS, 9);
+    start = test_begin(raw, NGX_PROF_RAW_STRINGS, 9);
     test_string(raw, "samples");
     test_string(raw, "count");
     test_string(raw, "cpu");
@@ -309,7 +309,7 @@ test_capture_rest(test_raw_t *raw)
                      "700000-701000 r--p 00000000 08:01 5  /x\n");
     test_end(raw, start);
 
-    start = test_begin(raw, NGX_HTTP_PROFILING_RAW_OPTIONAL | 77, 1);
+    start = test_begin(raw, NGX_PROF_RAW_OPTIONAL | 77, 1);
     test_u32(raw, 7);
     test_end(raw, start);
 }
@@ -413,11 +413,11 @@ test_cut(test_raw_t *raw)
     refused = 0;
     accepted = 0;
 
-    for (i = sizeof(ngx_http_profiling_raw_header_t); i < raw->len; i++) {
+    for (i = sizeof(ngx_prof_raw_header_t); i < raw->len; i++) {
         copy = *raw;
         size = i;
         memcpy(copy.data
-               + offsetof(ngx_http_profiling_raw_header_t, total_size),
+               + offsetof(ngx_prof_raw_header_t, total_size),
                &size, sizeof(size));
 
         switch (test_run(copy.data, i, NULL)) {

@@ -27,7 +27,7 @@ test_teardown(void **state)
 {
     (void) state;
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
 
     return 0;
 }
@@ -38,10 +38,10 @@ test_teardown(void **state)
 static void
 test_object(const char *name, const char *options, ngx_uint_t lazy)
 {
-    char                                 *before, *after;
-    uintptr_t                            *slot;
-    test_caller_t                         caller;
-    ngx_http_profiling_interpose_stat_t   first, second;
+    char                      *before, *after;
+    uintptr_t                 *slot;
+    test_caller_t              caller;
+    ngx_prof_interpose_stat_t  first, second;
 
     before = malloc(65536);
     after = malloc(65536);
@@ -59,10 +59,10 @@ test_object(const char *name, const char *options, ngx_uint_t lazy)
         assert_ptr_not_equal(*slot, dlsym(caller.handle, "profiling_target"));
     }
 
-    assert_int_equal(ngx_http_profiling_interpose(test_hooks, TEST_HOOKS,
-                                                  &test_log),
+    assert_int_equal(ngx_prof_interpose(test_hooks, TEST_HOOKS,
+                                        &test_log),
                      NGX_OK);
-    ngx_http_profiling_interpose_stat(&first);
+    ngx_prof_interpose_stat(&first);
 
     test_protection(caller.path, after, 65536);
     assert_string_equal(before, after);
@@ -77,15 +77,13 @@ test_object(const char *name, const char *options, ngx_uint_t lazy)
     assert_int_equal(first.failed, 0);
     assert_int_equal(first.unresolved, 0);
 
-    assert_int_equal(ngx_http_profiling_interpose(test_hooks, TEST_HOOKS,
-                                                  NULL),
-                     NGX_OK);
-    ngx_http_profiling_interpose_stat(&second);
+    assert_int_equal(ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL), NGX_OK);
+    ngx_prof_interpose_stat(&second);
 
     test_calls(&caller, 1000);
     assert_memory_equal(&first, &second, sizeof(first));
 
-    ngx_http_profiling_interpose_restore(test_hooks, TEST_HOOKS, &test_log);
+    ngx_prof_interpose_restore(test_hooks, TEST_HOOKS, &test_log);
 
     test_protection(caller.path, after, 65536);
     assert_string_equal(before, after);
@@ -129,95 +127,91 @@ test_relro(void **state)
 static void
 test_refresh(void **state)
 {
-    ngx_uint_t                            i, logged;
-    test_caller_t                         caller;
-    ngx_http_profiling_interpose_stat_t   stat;
+    ngx_uint_t                 i, logged;
+    test_caller_t              caller;
+    ngx_prof_interpose_stat_t  stat;
 
     (void) state;
 
     test_build("late", "-Wl,-z,lazy");
 
     /* nothing is registered */
-    assert_int_equal(ngx_http_profiling_interpose_refresh(NULL), NGX_OK);
+    assert_int_equal(ngx_prof_interpose_refresh(NULL), NGX_OK);
 
     /* nobody defines the functions yet */
 
-    assert_int_equal(ngx_http_profiling_interpose(test_hooks, TEST_HOOKS,
-                                                  &test_log),
+    assert_int_equal(ngx_prof_interpose(test_hooks, TEST_HOOKS,
+                                        &test_log),
                      NGX_DECLINED);
-    ngx_http_profiling_interpose_stat(&stat);
+    ngx_prof_interpose_stat(&stat);
     assert_int_equal(stat.unresolved, TEST_HOOKS);
     assert_int_equal(stat.patched, 0);
 
     for (i = 0; i < 3; i++) {
         test_load(&caller, "late");
 
-        assert_int_equal(ngx_http_profiling_interpose_refresh(&test_log),
-                         NGX_OK);
+        assert_int_equal(ngx_prof_interpose_refresh(&test_log), NGX_OK);
         test_calls(&caller, 1000);
 
         /* stubs were replaced: once more, then there is nothing to do */
 
         logged = test_logged[NGX_LOG_INFO];
-        (void) ngx_http_profiling_interpose_refresh(&test_log);
+        (void) ngx_prof_interpose_refresh(&test_log);
         assert_int_equal(test_logged[NGX_LOG_INFO], logged + 1);
-        (void) ngx_http_profiling_interpose_refresh(&test_log);
+        (void) ngx_prof_interpose_refresh(&test_log);
         assert_int_equal(test_logged[NGX_LOG_INFO], logged + 1);
 
         assert_int_equal(dlclose(caller.handle), 0);
 
-        assert_int_equal(ngx_http_profiling_interpose_refresh(&test_log),
-                         NGX_DECLINED);
-        ngx_http_profiling_interpose_stat(&stat);
+        assert_int_equal(ngx_prof_interpose_refresh(&test_log), NGX_DECLINED);
+        ngx_prof_interpose_stat(&stat);
         assert_int_equal(stat.patched, 0);
     }
 
     /* gone without a refresh */
 
     test_load(&caller, "late");
-    (void) ngx_http_profiling_interpose_refresh(NULL);
+    (void) ngx_prof_interpose_refresh(NULL);
     assert_int_equal(dlclose(caller.handle), 0);
 
-    ngx_http_profiling_interpose_restore(test_hooks, TEST_HOOKS, NULL);
+    ngx_prof_interpose_restore(test_hooks, TEST_HOOKS, NULL);
 }
 
 
 static void
 test_tables(void **state)
 {
-    ngx_uint_t                  i;
-    static char                 name[NGX_HTTP_PROFILING_HOOKS_MAX + 1][32];
-    ngx_http_profiling_hook_t   other;
-    static ngx_http_profiling_hook_t
-                                many[NGX_HTTP_PROFILING_HOOKS_MAX + 1];
+    ngx_uint_t       i;
+    static char      name[NGX_PROF_HOOKS_MAX + 1][32];
+    ngx_prof_hook_t  other;
+    static ngx_prof_hook_t
+                                many[NGX_PROF_HOOKS_MAX + 1];
 
     (void) state;
 
-    assert_int_equal(ngx_http_profiling_interpose(test_main_hooks, 1, NULL),
-                     NGX_OK);
+    assert_int_equal(ngx_prof_interpose(test_main_hooks, 1, NULL), NGX_OK);
 
     other = test_main_hooks[0];
-    assert_int_equal(ngx_http_profiling_interpose(&other, 1, NULL),
-                     NGX_ERROR);
+    assert_int_equal(ngx_prof_interpose(&other, 1, NULL), NGX_ERROR);
 
-    assert_int_equal(ngx_http_profiling_interpose(test_missing_hooks, 1, NULL),
+    assert_int_equal(ngx_prof_interpose(test_missing_hooks, 1, NULL),
                      NGX_DECLINED);
     assert_null(test_missing_real);
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
 
-    for (i = 0; i <= NGX_HTTP_PROFILING_HOOKS_MAX; i++) {
+    for (i = 0; i <= NGX_PROF_HOOKS_MAX; i++) {
         (void) snprintf(name[i], sizeof(name[i]), "profiling_no_%lu",
                         (unsigned long) i);
         many[i] = test_missing_hooks[0];
         many[i].name = name[i];
     }
 
-    assert_int_equal(ngx_http_profiling_interpose(many,
-                                      NGX_HTTP_PROFILING_HOOKS_MAX + 1, NULL),
+    assert_int_equal(ngx_prof_interpose(many,
+                                      NGX_PROF_HOOKS_MAX + 1, NULL),
                      NGX_ERROR);
-    assert_int_equal(ngx_http_profiling_interpose(many,
-                                      NGX_HTTP_PROFILING_HOOKS_MAX, NULL),
+    assert_int_equal(ngx_prof_interpose(many,
+                                      NGX_PROF_HOOKS_MAX, NULL),
                      NGX_DECLINED);
 }
 
@@ -227,11 +221,11 @@ test_tables(void **state)
 static void
 test_originals(void **state)
 {
-    ngx_uint_t                  i;
-    test_caller_t               caller;
-    static test_call_pt         real;
-    ngx_http_profiling_hook_t   hook;
-    static const char          *name[] = { "profiling_hidden",
+    ngx_uint_t           i;
+    test_caller_t        caller;
+    static test_call_pt  real;
+    ngx_prof_hook_t      hook;
+    static const char   *name[] = { "profiling_hidden",
                                            "profiling_sizeless" };
 
     (void) state;
@@ -246,18 +240,17 @@ test_originals(void **state)
 
     for (i = 0; i < 2; i++) {
         hook.name = name[i];
-        assert_int_equal(ngx_http_profiling_interpose(&hook, 1, NULL),
-                         NGX_DECLINED);
+        assert_int_equal(ngx_prof_interpose(&hook, 1, NULL), NGX_DECLINED);
         assert_null(real);
-        ngx_http_profiling_interpose_restore(&hook, 1, NULL);
+        ngx_prof_interpose_restore(&hook, 1, NULL);
     }
 
     /* exported by the vDSO as well, which comes before libc */
 
     hook.name = "getcpu";
-    assert_int_equal(ngx_http_profiling_interpose(&hook, 1, NULL), NGX_OK);
+    assert_int_equal(ngx_prof_interpose(&hook, 1, NULL), NGX_OK);
     assert_ptr_equal(real, dlsym(RTLD_DEFAULT, "getcpu"));
-    ngx_http_profiling_interpose_restore(&hook, 1, NULL);
+    ngx_prof_interpose_restore(&hook, 1, NULL);
 
     assert_int_equal(dlclose(caller.handle), 0);
 }
@@ -276,21 +269,18 @@ test_scope(void **state)
 
     parent = getppid();
 
-    assert_int_equal(ngx_http_profiling_interpose(test_main_hooks, 1, NULL),
-                     NGX_OK);
+    assert_int_equal(ngx_prof_interpose(test_main_hooks, 1, NULL), NGX_OK);
     assert_int_equal(getppid(), parent + 1000000);
     assert_int_equal(caller.getppid(0), parent);
 
     /* the tables are restored apart */
 
-    assert_int_equal(ngx_http_profiling_interpose(test_hooks, TEST_HOOKS,
-                                                  NULL),
-                     NGX_OK);
-    ngx_http_profiling_interpose_restore(test_main_hooks, 1, NULL);
+    assert_int_equal(ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL), NGX_OK);
+    ngx_prof_interpose_restore(test_main_hooks, 1, NULL);
     assert_int_equal(getppid(), parent);
     test_calls(&caller, 1000);
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
     test_calls(&caller, 0);
 
     assert_int_equal(dlclose(caller.handle), 0);
@@ -300,8 +290,8 @@ test_scope(void **state)
 static void
 test_foreign(void **state)
 {
-    test_caller_t                        caller;
-    ngx_http_profiling_interpose_stat_t  stat;
+    test_caller_t              caller;
+    ngx_prof_interpose_stat_t  stat;
 
     (void) state;
 
@@ -313,21 +303,21 @@ test_foreign(void **state)
     test_foreign_real = *caller.pointer;
     *caller.pointer = test_foreign_hook;
 
-    (void) ngx_http_profiling_interpose(test_hooks, TEST_HOOKS, NULL);
-    ngx_http_profiling_interpose_stat(&stat);
+    (void) ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL);
+    ngx_prof_interpose_stat(&stat);
 
     assert_int_equal(stat.foreign, 2);
     assert_ptr_equal(*caller.pointer, test_foreign_hook);
     assert_int_equal(caller.data(0), 5001);
     assert_int_equal(caller.plt(0), 1001);
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
     assert_ptr_equal(*caller.pointer, test_foreign_hook);
 
     /* it came later: stays, and may call our hook for ever */
 
     *caller.pointer = test_foreign_real;
-    (void) ngx_http_profiling_interpose(test_hooks, TEST_HOOKS, NULL);
+    (void) ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL);
 
     test_foreign_real = *caller.pointer;
     assert_ptr_equal(test_foreign_real, test_target_hook);
@@ -335,16 +325,16 @@ test_foreign(void **state)
 
     assert_int_equal(caller.data(0), 6001);
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
 
     assert_ptr_equal(*caller.pointer, test_foreign_hook);
     assert_int_equal(caller.data(0), 6001);
     assert_int_equal(caller.plt(0), 1);
 
-    (void) ngx_http_profiling_interpose(test_hooks, TEST_HOOKS, NULL);
+    (void) ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL);
     assert_int_equal(caller.data(0), 6001);
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
     assert_int_equal(dlclose(caller.handle), 0);
 }
 
@@ -358,7 +348,7 @@ test_pages(void **state)
     size_t          size;
     uintptr_t      *slot, page;
     test_caller_t   caller;
-    ngx_http_profiling_interpose_stat_t  stat;
+    ngx_prof_interpose_stat_t  stat;
 
     (void) state;
 
@@ -377,13 +367,13 @@ test_pages(void **state)
     assert_int_equal(mprotect((void *) page, size, PROT_READ|PROT_WRITE), 0);
 
     test_protection(caller.path, before, 65536);
-    (void) ngx_http_profiling_interpose(test_hooks, TEST_HOOKS, NULL);
+    (void) ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL);
     test_protection(caller.path, after, 65536);
 
     assert_string_equal(before, after);
     test_calls(&caller, 1000);
 
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
     assert_int_equal(mprotect((void *) page, size, PROT_READ), 0);
     assert_int_equal(dlclose(caller.handle), 0);
 
@@ -398,11 +388,11 @@ test_pages(void **state)
 
     test_protection(caller.path, before, 65536);
     test_logged[NGX_LOG_ALERT] = 0;
-    assert_int_equal(ngx_http_profiling_interpose(test_hooks, TEST_HOOKS,
-                                                  &test_log),
+    assert_int_equal(ngx_prof_interpose(test_hooks, TEST_HOOKS,
+                                        &test_log),
                      NGX_DECLINED);
     test_protection(caller.path, after, 65536);
-    ngx_http_profiling_interpose_stat(&stat);
+    ngx_prof_interpose_stat(&stat);
 
     assert_string_equal(before, after);
     assert_true(stat.failed > 0);
@@ -411,7 +401,7 @@ test_pages(void **state)
 
     test_logged[NGX_LOG_ALERT] = 0;
     assert_int_equal(mprotect((void *) page, size, PROT_READ|PROT_WRITE), 0);
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
     assert_int_equal(dlclose(caller.handle), 0);
 
     free(before);
@@ -522,9 +512,9 @@ test_damaged_child(test_dynamic_t *d, ngx_uint_t tables)
 
         /* without the IFUNC, whose resolver would be called wherever it is */
 
-        (void) ngx_http_profiling_interpose(test_hooks, 2, NULL);
-        (void) ngx_http_profiling_interpose(&test_hooks[3], 1, NULL);
-        ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+        (void) ngx_prof_interpose(test_hooks, 2, NULL);
+        (void) ngx_prof_interpose(&test_hooks[3], 1, NULL);
+        ngx_prof_interpose_restore(NULL, 0, NULL);
     }
 
     _exit(0);
@@ -586,9 +576,9 @@ test_hash_word(uint32_t *word, uint32_t value)
     old = *word;
     *word = value;
 
-    (void) ngx_http_profiling_interpose(test_hooks, TEST_HOOKS, NULL);
-    (void) ngx_http_profiling_interpose(test_missing_hooks, 1, NULL);
-    ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+    (void) ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL);
+    (void) ngx_prof_interpose(test_missing_hooks, 1, NULL);
+    ngx_prof_interpose_restore(NULL, 0, NULL);
 
     *word = old;
 }
@@ -725,10 +715,10 @@ test_threads(void **state)
     }
 
     for (i = 0; i < TEST_ROUNDS; i++) {
-        assert_int_equal(ngx_http_profiling_interpose(test_hooks, TEST_HOOKS,
-                                                      NULL),
+        assert_int_equal(ngx_prof_interpose(test_hooks, TEST_HOOKS,
+                                            NULL),
                          NGX_OK);
-        ngx_http_profiling_interpose_restore(test_hooks, TEST_HOOKS, NULL);
+        ngx_prof_interpose_restore(test_hooks, TEST_HOOKS, NULL);
     }
 
     __atomic_store_n(&test_threads_stop, 1, __ATOMIC_SEQ_CST);
@@ -778,15 +768,15 @@ test_binding(void **state)
             /* void */
         }
 
-        (void) ngx_http_profiling_interpose(test_hooks, TEST_HOOKS, NULL);
+        (void) ngx_prof_interpose(test_hooks, TEST_HOOKS, NULL);
 
         assert_int_equal(pthread_join(tid, &value), 0);
         assert_true((uintptr_t) value == 1 || (uintptr_t) value == 1001);
 
-        assert_int_equal(ngx_http_profiling_interpose_refresh(NULL), NGX_OK);
+        assert_int_equal(ngx_prof_interpose_refresh(NULL), NGX_OK);
         test_calls(&caller, 1000);
 
-        ngx_http_profiling_interpose_restore(NULL, 0, NULL);
+        ngx_prof_interpose_restore(NULL, 0, NULL);
         test_calls(&caller, 0);
 
         assert_int_equal(dlclose(caller.handle), 0);
@@ -813,7 +803,7 @@ test_program(void **state)
                               "-I%s -I%s -I%s/../../ngx_http_profiling_module "
                               "-o %s/own.so %s/interpose_own.c "
                               "%s/../../ngx_http_profiling_module/"
-                              "ngx_http_profiling_interpose*.c %s/target.so",
+                              "ngx_prof_interpose*.c %s/target.so",
                               test_dir, test_source, test_source, test_dir,
                               test_source, test_source, test_dir), 0);
     assert_int_equal(test_run("${CC:-cc} -shared -fPIC -o %s/preload.so "

@@ -24,11 +24,11 @@
 #include "shm_json.h"
 
 
-static ngx_pool_t                 *test_memory;
-static ngx_http_profiling_json_t   test_j;
+static ngx_pool_t      *test_memory;
+static ngx_prof_json_t  test_j;
 
 
-static ngx_http_profiling_json_t *
+static ngx_prof_json_t *
 test_json(void)
 {
     if (test_memory) {
@@ -38,7 +38,7 @@ test_json(void)
     test_memory = test_pool();
 
     ngx_memzero(&test_j, sizeof(test_j));
-    ngx_http_profiling_text_init(&test_j.text, test_memory);
+    ngx_prof_text_init(&test_j.text, test_memory);
 
     return &test_j;
 }
@@ -53,7 +53,7 @@ test_text(size_t *size)
     size_t        n;
     ngx_chain_t  *cl, *first;
 
-    first = ngx_http_profiling_text_finish(&test_j.text);
+    first = ngx_prof_text_finish(&test_j.text);
     assert_non_null(first);
 
     text = malloc((size_t) test_j.text.size + 1);
@@ -112,10 +112,10 @@ test_long_text_is_a_chain(void **state)
             all[size + n] = (char) test_random();
         }
 
-        ngx_http_profiling_text_write(&test_j.text, all + size, len);
+        ngx_prof_text_write(&test_j.text, all + size, len);
         size += len;
 
-        ngx_http_profiling_text_printf(&test_j.text, "<%uz>", len);
+        ngx_prof_text_printf(&test_j.text, "<%uz>", len);
         size += sprintf(all + size, "<%u>", (unsigned) len);
     }
 
@@ -147,10 +147,10 @@ test_printf_keeps_to_its_512_bytes(void **state)
         (void) test_json();
 
         while ((ngx_uint_t) test_j.text.size < i) {
-            ngx_http_profiling_text_write(&test_j.text, "x", 1);
+            ngx_prof_text_write(&test_j.text, "x", 1);
         }
 
-        ngx_http_profiling_text_printf(&test_j.text, "%s", pad);
+        ngx_prof_text_printf(&test_j.text, "%s", pad);
 
         text = test_text(&size);
         assert_int_equal(size, i + 512);
@@ -162,27 +162,27 @@ test_printf_keeps_to_its_512_bytes(void **state)
 static void
 test_no_memory_is_told_once(void **state)
 {
-    ngx_uint_t                  n, k;
-    ngx_http_profiling_json_t  *j;
+    ngx_uint_t        n, k;
+    ngx_prof_json_t  *j;
 
     for (n = 1; /* void */ ; n++) {
         j = test_json();
         test_pool_fail(n);
 
-        ngx_http_profiling_json_open(j, NULL, '[');
+        ngx_prof_json_open(j, NULL, '[');
 
         for (k = 0; k < 5000; k++) {
-            ngx_http_profiling_json_uint(j, NULL, 1234567890);
-            ngx_http_profiling_json_cstring(j, NULL, "text");
+            ngx_prof_json_uint(j, NULL, 1234567890);
+            ngx_prof_json_cstring(j, NULL, "text");
         }
 
-        ngx_http_profiling_json_close(j, ']');
+        ngx_prof_json_close(j, ']');
 
         if (!j->text.failed) {
             break;
         }
 
-        assert_null(ngx_http_profiling_text_finish(&j->text));
+        assert_null(ngx_prof_text_finish(&j->text));
     }
 
     /* three allocations a buffer */
@@ -196,35 +196,35 @@ test_no_memory_is_told_once(void **state)
 static void
 test_commas_stand_between_values(void **state)
 {
-    ngx_http_profiling_json_t  *j;
+    ngx_prof_json_t  *j;
 
     j = test_json();
 
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_open(j, "empty", '{');
-    ngx_http_profiling_json_close(j, '}');
-    ngx_http_profiling_json_open(j, "none", '[');
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_open(j, "list", '[');
-    ngx_http_profiling_json_uint(j, NULL, 0);
-    ngx_http_profiling_json_uint(j, NULL, 18446744073709551615ULL);
-    ngx_http_profiling_json_int(j, NULL, -1);
-    ngx_http_profiling_json_int(j, NULL, -NGX_MAX_INT_T_VALUE - 1);
-    ngx_http_profiling_json_open(j, NULL, '[');
-    ngx_http_profiling_json_open(j, NULL, '[');
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_open(j, NULL, '{');
-    ngx_http_profiling_json_close(j, '}');
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_null(j, NULL);
-    ngx_http_profiling_json_close(j, ']');
-    ngx_http_profiling_json_bool(j, "yes", 4);
-    ngx_http_profiling_json_bool(j, "no", 0);
-    ngx_http_profiling_json_null(j, "null");
-    ngx_http_profiling_json_cstring(j, "s", "");
-    ngx_http_profiling_json_time(j, "t", 0);
-    ngx_http_profiling_json_double(j, "d", 1.5);
-    ngx_http_profiling_json_close(j, '}');
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_open(j, "empty", '{');
+    ngx_prof_json_close(j, '}');
+    ngx_prof_json_open(j, "none", '[');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_open(j, "list", '[');
+    ngx_prof_json_uint(j, NULL, 0);
+    ngx_prof_json_uint(j, NULL, 18446744073709551615ULL);
+    ngx_prof_json_int(j, NULL, -1);
+    ngx_prof_json_int(j, NULL, -NGX_MAX_INT_T_VALUE - 1);
+    ngx_prof_json_open(j, NULL, '[');
+    ngx_prof_json_open(j, NULL, '[');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_close(j, '}');
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_null(j, NULL);
+    ngx_prof_json_close(j, ']');
+    ngx_prof_json_bool(j, "yes", 4);
+    ngx_prof_json_bool(j, "no", 0);
+    ngx_prof_json_null(j, "null");
+    ngx_prof_json_cstring(j, "s", "");
+    ngx_prof_json_time(j, "t", 0);
+    ngx_prof_json_double(j, "d", 1.5);
+    ngx_prof_json_close(j, '}');
 
     test_is("{\"empty\":{},\"none\":[],\"list\":[0,18446744073709551615,-1,"
             "-9223372036854775808,[[],{}],null],\"yes\":true,\"no\":false,"
@@ -235,24 +235,24 @@ test_commas_stand_between_values(void **state)
 static void
 test_deep_nesting(void **state)
 {
-    char                       *text;
-    size_t                      size;
-    ngx_uint_t                  i;
-    ngx_http_profiling_json_t  *j;
+    char             *text;
+    size_t            size;
+    ngx_uint_t        i;
+    ngx_prof_json_t  *j;
 
     j = test_json();
 
     for (i = 0; i < 500; i++) {
-        ngx_http_profiling_json_open(j, i ? "k" : NULL, '{');
-        ngx_http_profiling_json_uint(j, "n", i);
+        ngx_prof_json_open(j, i ? "k" : NULL, '{');
+        ngx_prof_json_uint(j, "n", i);
     }
 
     for (i = 0; i < 500; i++) {
-        ngx_http_profiling_json_close(j, '}');
-        ngx_http_profiling_json_bool(j, i < 499 ? "b" : NULL, i & 1);
+        ngx_prof_json_close(j, '}');
+        ngx_prof_json_bool(j, i < 499 ? "b" : NULL, i & 1);
 
         if (i == 498) {
-            ngx_http_profiling_json_close(j, '}');
+            ngx_prof_json_close(j, '}');
             break;
         }
     }
@@ -273,7 +273,7 @@ test_string(const u_char *data, size_t len)
     size_t   size, n, m;
 
     (void) test_json();
-    ngx_http_profiling_json_string(&test_j, NULL, data, len);
+    ngx_prof_json_string(&test_j, NULL, data, len);
 
     text = test_text(&size);
     n = json_read_string(text, size, read, sizeof(read));
@@ -395,7 +395,7 @@ test_bytes_that_are_no_utf8(void **state)
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         (void) test_json();
-        ngx_http_profiling_json_cstring(&test_j, NULL, cases[i].bytes);
+        ngx_prof_json_cstring(&test_j, NULL, cases[i].bytes);
         test_is(cases[i].json);
     }
 }
@@ -424,7 +424,7 @@ test_doubles(void **state)
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         (void) test_json();
-        ngx_http_profiling_json_double(&test_j, NULL, cases[i].n);
+        ngx_prof_json_double(&test_j, NULL, cases[i].n);
         test_is(cases[i].text);
     }
 
@@ -432,7 +432,7 @@ test_doubles(void **state)
         n = ((double) (int64_t) test_random()) / pow(2.0,
                                                 (double) test_below(80));
         (void) test_json();
-        ngx_http_profiling_json_double(&test_j, NULL, n);
+        ngx_prof_json_double(&test_j, NULL, n);
 
         text = test_text(NULL);
         assert_int_equal(json_read(text, strlen(text)), strlen(text));
@@ -469,7 +469,7 @@ test_times(void **state)
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         (void) test_json();
-        ngx_http_profiling_json_time(&test_j, NULL, cases[i].ms);
+        ngx_prof_json_time(&test_j, NULL, cases[i].ms);
         test_is(cases[i].text);
     }
 
@@ -483,7 +483,7 @@ test_times(void **state)
                         tm.tm_hour, tm.tm_min, tm.tm_sec, (int) (ms % 1000));
 
         (void) test_json();
-        ngx_http_profiling_json_time(&test_j, NULL, ms);
+        ngx_prof_json_time(&test_j, NULL, ms);
 
         text = test_text(NULL);
         assert_string_equal(text, expected);

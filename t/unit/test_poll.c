@@ -20,10 +20,10 @@
 #define CONNECTIONS  8
 
 
-static ngx_connection_t           connections[CONNECTIONS];
-static ngx_event_t                reads[CONNECTIONS];
-static ngx_http_profiling_poll_t  poll_of;
-static int                        told, asked_for, waited;
+static ngx_connection_t  connections[CONNECTIONS];
+static ngx_event_t       reads[CONNECTIONS];
+static ngx_prof_poll_t   poll_of;
+static int               told, asked_for, waited;
 
 
 /* as nginx does for the first, the second .. use of a connection */
@@ -70,7 +70,7 @@ ask(int n)
 {
     told = n;
 
-    return ngx_http_profiling_poll_ask(&poll_of, 5, 1234, wait_for);
+    return ngx_prof_poll_ask(&poll_of, 5, 1234, wait_for);
 }
 
 
@@ -101,19 +101,18 @@ test_each_once(void **state)
     struct epoll_event  event, events[CONNECTIONS];
 
     assert_int_equal(ask(5), 5);
-    assert_int_equal(asked_for, NGX_HTTP_PROFILING_POLL_EVENTS);
+    assert_int_equal(asked_for, NGX_PROF_POLL_EVENTS);
     assert_int_equal(waited, 1234);
 
     for (i = 0; i < 3; i++) {
-        assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 1);
+        assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 1);
         assert_int_equal(index_of(&event), i);
     }
 
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, events,
-                                                  CONNECTIONS), 2);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, events, CONNECTIONS), 2);
     assert_int_equal(index_of(&events[0]), 3);
     assert_int_equal(index_of(&events[1]), 4);
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 0);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 0);
 }
 
 
@@ -123,10 +122,10 @@ test_nothing_told(void **state)
     struct epoll_event  event;
 
     assert_int_equal(ask(0), 0);
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 0);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 0);
 
     assert_int_equal(ask(-1), -1);
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 0);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 0);
 }
 
 
@@ -139,9 +138,9 @@ test_closed(void **state)
     leave(0);
     leave(2);
 
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 1);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 1);
     assert_int_equal(index_of(&event), 1);
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 0);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 0);
 }
 
 
@@ -162,7 +161,7 @@ test_used_twice_anew(void **state)
     assert_int_equal((uintptr_t) poll_of.event[0].data.ptr & 1,
                      reads[0].instance);
 
-    assert_int_equal(ngx_http_profiling_poll_next(&poll_of, &event, 1), 1);
+    assert_int_equal(ngx_prof_poll_next(&poll_of, &event, 1), 1);
     assert_int_equal(index_of(&event), 1);
 }
 

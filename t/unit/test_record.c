@@ -41,7 +41,7 @@ test_record(uint64_t number)
     r = test_share(sizeof(test_record_t));
 
     test_fill(words, WORDS, number);
-    ngx_http_profiling_record_write(&r->seq, r->words, words, SIZE);
+    ngx_prof_record_write(&r->seq, r->words, words, SIZE);
 
     return r;
 }
@@ -53,7 +53,7 @@ test_write(test_record_t *r, uint64_t number)
     uint64_t  words[WORDS];
 
     test_fill(words, WORDS, number);
-    ngx_http_profiling_record_write(&r->seq, r->words, words, SIZE);
+    ngx_prof_record_write(&r->seq, r->words, words, SIZE);
 }
 
 
@@ -64,9 +64,7 @@ test_read(const test_record_t *r)
 {
     uint64_t  words[WORDS];
 
-    if (ngx_http_profiling_record_read(&r->seq, words, r->words, SIZE)
-        != NGX_OK)
-    {
+    if (ngx_prof_record_read(&r->seq, words, r->words, SIZE) != NGX_OK) {
         return 0;
     }
 
@@ -106,8 +104,8 @@ test_fresh_memory_is_a_record_of_zeros(void **state)
     r = test_share(sizeof(test_record_t));
     ngx_memset(words, 0xff, SIZE);
 
-    assert_int_equal(ngx_http_profiling_record_read(&r->seq, words, r->words,
-                                                    SIZE),
+    assert_int_equal(ngx_prof_record_read(&r->seq, words, r->words,
+                                          SIZE),
                      NGX_OK);
 
     for (i = 0; i < WORDS; i++) {
@@ -129,13 +127,13 @@ test_neighbours_are_left_alone(void **state)
     }
 
     seq = 0;
-    ngx_http_profiling_record_write(&seq, &words[1], from, sizeof(from));
+    ngx_prof_record_write(&seq, &words[1], from, sizeof(from));
 
     assert_int_equal(words[0], 77);
     assert_int_equal(words[4], 77);
 
-    assert_int_equal(ngx_http_profiling_record_read(&seq, &to[1], &words[1],
-                                                    sizeof(from)),
+    assert_int_equal(ngx_prof_record_read(&seq, &to[1], &words[1],
+                                          sizeof(from)),
                      NGX_OK);
 
     assert_memory_equal(to, words, sizeof(words));
@@ -150,9 +148,9 @@ test_writer(void *data)
 
     r = data;
 
-    for (n = r->before + 1; !ngx_http_profiling_load(&r->stop); n++) {
+    for (n = r->before + 1; !ngx_prof_load(&r->stop); n++) {
         test_write(r, n);
-        ngx_http_profiling_store(&r->written, n);
+        ngx_prof_store(&r->written, n);
 
         /* at full speed, and with rests of which readers can make use */
 
@@ -173,7 +171,7 @@ test_reader(void *data)
     last = 0;
     ok = 0;
 
-    while (!ngx_http_profiling_load(&r->stop)) {
+    while (!ngx_prof_load(&r->stop)) {
         n = test_read(r);
 
         if (n) {
@@ -210,11 +208,11 @@ test_readers_of_other_processes_see_whole_records(void **state)
 
     end = test_clock() + 1;
 
-    while (test_clock() < end || ngx_http_profiling_load(&r->written) <= 1000) {
+    while (test_clock() < end || ngx_prof_load(&r->written) <= 1000) {
         usleep(1000);
     }
 
-    ngx_http_profiling_store(&r->stop, 1);
+    ngx_prof_store(&r->stop, 1);
 
     for (i = 0; i < 3; i++) {
         assert_int_equal(test_wait(pid[i]), 0);
@@ -258,7 +256,7 @@ test_writer_killed_at_random(void **state)
 
         pid = test_spawn(test_writer, r);
 
-        while (!ngx_http_profiling_load(&r->written)) {
+        while (!ngx_prof_load(&r->written)) {
             ngx_cpu_pause();
         }
 

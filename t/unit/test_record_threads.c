@@ -35,14 +35,14 @@
 
 
 typedef struct {
-    uint64_t                      seq;
-    uint64_t                      words[WORDS];
-    ngx_http_profiling_sample_t   ring[SAMPLES];
-    ngx_http_profiling_zone_t    *zone;
-    uint64_t                      latest;
-    uint64_t                      stop;
-    uint64_t                      wrong;
-    uint64_t                      ok[3];
+    uint64_t           seq;
+    uint64_t           words[WORDS];
+    ngx_prof_sample_t  ring[SAMPLES];
+    ngx_prof_zone_t   *zone;
+    uint64_t           latest;
+    uint64_t           stop;
+    uint64_t           wrong;
+    uint64_t           ok[3];
 } test_shared_t;
 
 
@@ -52,37 +52,36 @@ static test_shared_t  shared;
 static void
 test_write(uint32_t n)
 {
-    uint64_t                     words[WORDS];
-    ngx_http_profiling_sample_t  s;
+    uint64_t           words[WORDS];
+    ngx_prof_sample_t  s;
 
     test_fill(words, WORDS, n);
-    ngx_http_profiling_record_write(&shared.seq, shared.words, words,
-                                    sizeof(words));
+    ngx_prof_record_write(&shared.seq, shared.words, words, sizeof(words));
 
     test_fill((uint64_t *) &s, sizeof(s) / 8, n);
     s.tick = n;
     s.tasks = ~n;
-    ngx_http_profiling_ring_write(shared.ring, SAMPLES, &s);
+    ngx_prof_ring_write(shared.ring, SAMPLES, &s);
 
-    ngx_http_profiling_store(&shared.latest, n);
+    ngx_prof_store(&shared.latest, n);
 }
 
 
 static void
-test_count(ngx_http_profiling_slot_t *slot, ngx_uint_t place, uint64_t ns)
+test_count(ngx_prof_slot_t *slot, ngx_uint_t place, uint64_t ns)
 {
     ngx_uint_t  bucket, code;
 
-    bucket = ngx_http_profiling_hist_bucket(ns);
-    code = ngx_http_profiling_code_index(200);
+    bucket = ngx_prof_hist_bucket(ns);
+    code = ngx_prof_code_index(200);
 
-    ngx_http_profiling_counts_add(&slot->all, code, 1, 2, bucket, ns);
-    ngx_http_profiling_counts_add(ngx_http_profiling_zone_counts(shared.zone,
-                                                                 slot, place),
-                                  code, 1, 2, bucket, ns);
-    ngx_http_profiling_hist_count(&slot->passes, bucket, ns);
-    ngx_http_profiling_add(&slot->totals.iterations, 1);
-    ngx_http_profiling_slot_pause(slot, ns, ns, 0);
+    ngx_prof_counts_add(&slot->all, code, 1, 2, bucket, ns);
+    ngx_prof_counts_add(ngx_prof_zone_counts(shared.zone,
+                                             slot, place),
+                        code, 1, 2, bucket, ns);
+    ngx_prof_hist_count(&slot->passes, bucket, ns);
+    ngx_prof_add(&slot->totals.iterations, 1);
+    ngx_prof_slot_pause(slot, ns, ns, 0);
 }
 
 
@@ -91,18 +90,18 @@ test_count(ngx_http_profiling_slot_t *slot, ngx_uint_t place, uint64_t ns)
 static void *
 test_writer(void *data)
 {
-    uint32_t                    n;
-    ngx_http_profiling_slot_t  *slot;
+    uint32_t          n;
+    ngx_prof_slot_t  *slot;
 
     slot = NULL;
 
-    for (n = 1; !ngx_http_profiling_load(&shared.stop); n++) {
+    for (n = 1; !ngx_prof_load(&shared.stop); n++) {
         test_write(n);
 
         if (n % 1000 == 1) {
 
             if (slot) {
-                ngx_http_profiling_slot_release(slot);
+                ngx_prof_slot_release(slot);
             }
 
             slot = test_claim(shared.zone, n);
@@ -118,40 +117,38 @@ test_writer(void *data)
 static void
 test_read_record(void)
 {
-    uint64_t                     words[WORDS];
-    uint32_t                     tick;
-    ngx_http_profiling_sample_t  s;
+    uint64_t           words[WORDS];
+    uint32_t           tick;
+    ngx_prof_sample_t  s;
 
-    if (ngx_http_profiling_record_read(&shared.seq, words, shared.words,
-                                       sizeof(words))
+    if (ngx_prof_record_read(&shared.seq, words, shared.words,
+                             sizeof(words))
         == NGX_OK)
     {
         __atomic_add_fetch(&shared.ok[0], 1, __ATOMIC_RELAXED);
 
         if (test_whole(words, WORDS) == TEST_MAX) {
-            ngx_http_profiling_store(&shared.wrong, 1);
+            ngx_prof_store(&shared.wrong, 1);
         }
     }
 
-    tick = (uint32_t) ngx_http_profiling_load(&shared.latest);
+    tick = (uint32_t) ngx_prof_load(&shared.latest);
 
-    if (ngx_http_profiling_ring_read(shared.ring, SAMPLES, tick, &s)
-        == NGX_OK)
-    {
+    if (ngx_prof_ring_read(shared.ring, SAMPLES, tick, &s) == NGX_OK) {
         __atomic_add_fetch(&shared.ok[1], 1, __ATOMIC_RELAXED);
 
         test_fill(words, 1, tick);
         ngx_memcpy(words, &s, 8);
 
         if (s.tick != tick || s.tasks != ~tick) {
-            ngx_http_profiling_store(&shared.wrong, 2);
+            ngx_prof_store(&shared.wrong, 2);
         }
 
         ngx_memcpy(&s, &tick, sizeof(tick));
         s.tasks = 0;
 
         if (test_whole((uint64_t *) &s, sizeof(s) / 8) == TEST_MAX) {
-            ngx_http_profiling_store(&shared.wrong, 3);
+            ngx_prof_store(&shared.wrong, 3);
         }
     }
 }
@@ -160,58 +157,58 @@ test_read_record(void)
 /* the zone's counters and those since the base, of all and of places */
 
 static void
-test_read_slot(ngx_http_profiling_counts_t *counts,
-    ngx_http_profiling_hist_t *passes, uint64_t *before)
+test_read_slot(ngx_prof_counts_t *counts, ngx_prof_hist_t *passes,
+    uint64_t *before)
 {
-    uint64_t                      n;
-    ngx_uint_t                    i;
-    ngx_http_profiling_slot_t    *slot;
-    ngx_http_profiling_totals_t   totals;
+    uint64_t           n;
+    ngx_uint_t         i;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_totals_t  totals;
 
-    slot = ngx_http_profiling_zone_slot(shared.zone, 0);
+    slot = ngx_prof_zone_slot(shared.zone, 0);
 
-    ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
-    ngx_http_profiling_counts_sum(counts, &slot->all, NULL);
-    n = ngx_http_profiling_counts_requests(counts);
+    ngx_memzero(counts, sizeof(ngx_prof_counts_t));
+    ngx_prof_counts_sum(counts, &slot->all, NULL);
+    n = ngx_prof_counts_requests(counts);
 
     if (n < *before) {
-        ngx_http_profiling_store(&shared.wrong, 4);
+        ngx_prof_store(&shared.wrong, 4);
     }
 
     *before = n;
 
     for (i = 0; i < PLACES; i++) {
-        ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
-        ngx_http_profiling_counts_sum(counts,
-                 ngx_http_profiling_zone_counts(shared.zone, slot, i),
-                 ngx_http_profiling_zone_base_counts(shared.zone, slot, i));
+        ngx_memzero(counts, sizeof(ngx_prof_counts_t));
+        ngx_prof_counts_sum(counts,
+                 ngx_prof_zone_counts(shared.zone, slot, i),
+                 ngx_prof_zone_base_counts(shared.zone, slot, i));
     }
 
-    ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
-    ngx_http_profiling_counts_sum(counts, &slot->all, &slot->base_all);
+    ngx_memzero(counts, sizeof(ngx_prof_counts_t));
+    ngx_prof_counts_sum(counts, &slot->all, &slot->base_all);
 
     /* a word that was less than its base would be near 2^64 */
 
-    if (ngx_http_profiling_counts_requests(counts) > n + 1000000) {
-        ngx_http_profiling_store(&shared.wrong, 5);
+    if (ngx_prof_counts_requests(counts) > n + 1000000) {
+        ngx_prof_store(&shared.wrong, 5);
     }
 
-    ngx_memzero(passes, sizeof(ngx_http_profiling_hist_t));
-    ngx_http_profiling_hist_sum(passes, &slot->passes, &slot->base_passes);
+    ngx_memzero(passes, sizeof(ngx_prof_hist_t));
+    ngx_prof_hist_sum(passes, &slot->passes, &slot->base_passes);
 
-    if (ngx_http_profiling_hist_number(passes) > n + 1000000) {
-        ngx_http_profiling_store(&shared.wrong, 6);
+    if (ngx_prof_hist_number(passes) > n + 1000000) {
+        ngx_prof_store(&shared.wrong, 6);
     }
 
-    ngx_memzero(&totals, sizeof(ngx_http_profiling_totals_t));
-    ngx_http_profiling_totals_sum(&totals, &slot->totals, &slot->base);
+    ngx_memzero(&totals, sizeof(ngx_prof_totals_t));
+    ngx_prof_totals_sum(&totals, &slot->totals, &slot->base);
 
     if (totals.iterations > n + 1000000) {
-        ngx_http_profiling_store(&shared.wrong, 7);
+        ngx_prof_store(&shared.wrong, 7);
     }
 
-    (void) ngx_http_profiling_slot_pid(slot);
-    (void) ngx_http_profiling_slot_alive(slot);
+    (void) ngx_prof_slot_pid(slot);
+    (void) ngx_prof_slot_alive(slot);
 
     __atomic_add_fetch(&shared.ok[2], 1, __ATOMIC_RELAXED);
 }
@@ -220,16 +217,16 @@ test_read_slot(ngx_http_profiling_counts_t *counts,
 static void *
 test_reader(void *data)
 {
-    uint64_t                      before;
-    ngx_uint_t                    i;
-    ngx_http_profiling_hist_t    *passes;
-    ngx_http_profiling_counts_t  *counts;
+    uint64_t            before;
+    ngx_uint_t          i;
+    ngx_prof_hist_t    *passes;
+    ngx_prof_counts_t  *counts;
 
-    passes = malloc(sizeof(ngx_http_profiling_hist_t));
-    counts = malloc(sizeof(ngx_http_profiling_counts_t));
+    passes = malloc(sizeof(ngx_prof_hist_t));
+    counts = malloc(sizeof(ngx_prof_counts_t));
     before = 0;
 
-    while (!ngx_http_profiling_load(&shared.stop)) {
+    while (!ngx_prof_load(&shared.stop)) {
 
         for (i = 0; i < 50; i++) {
             test_read_record();
@@ -268,15 +265,15 @@ test_readers_in_threads_see_whole_records(void **state)
     end = test_clock() + 2.5;
 
     while (test_clock() < end
-           || ngx_http_profiling_load(&shared.latest) <= 1000
-           || ngx_http_profiling_load(&shared.ok[0]) <= 100
-           || ngx_http_profiling_load(&shared.ok[1]) <= 100
-           || ngx_http_profiling_load(&shared.ok[2]) <= 10)
+           || ngx_prof_load(&shared.latest) <= 1000
+           || ngx_prof_load(&shared.ok[0]) <= 100
+           || ngx_prof_load(&shared.ok[1]) <= 100
+           || ngx_prof_load(&shared.ok[2]) <= 10)
     {
         usleep(1000);
     }
 
-    ngx_http_profiling_store(&shared.stop, 1);
+    ngx_prof_store(&shared.stop, 1);
 
     for (i = 0; i <= READERS; i++) {
         assert_int_equal(pthread_join(thread[i], NULL), 0);

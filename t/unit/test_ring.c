@@ -19,20 +19,20 @@
 
 /* the words of a sample behind tick and tasks */
 #define WORDS                                                                 \
-    (sizeof(ngx_http_profiling_sample_t) / sizeof(uint64_t) - 1)
+    (sizeof(ngx_prof_sample_t) / sizeof(uint64_t) - 1)
 
 
 typedef struct {
-    ngx_http_profiling_sample_t   ring[SAMPLES];
-    uint64_t                      stop;
-    uint64_t                      latest;
-    uint64_t                      from;
-    uint64_t                      seen[3];
+    ngx_prof_sample_t  ring[SAMPLES];
+    uint64_t           stop;
+    uint64_t           latest;
+    uint64_t           from;
+    uint64_t           seen[3];
 } test_ring_t;
 
 
 static void
-test_sample(ngx_http_profiling_sample_t *s, uint32_t tick)
+test_sample(ngx_prof_sample_t *s, uint32_t tick)
 {
     uint64_t  words[WORDS];
 
@@ -45,25 +45,24 @@ test_sample(ngx_http_profiling_sample_t *s, uint32_t tick)
 
 
 static void
-test_write(ngx_http_profiling_sample_t *ring, ngx_uint_t n, uint32_t tick)
+test_write(ngx_prof_sample_t *ring, ngx_uint_t n, uint32_t tick)
 {
-    ngx_http_profiling_sample_t  s;
+    ngx_prof_sample_t  s;
 
     test_sample(&s, tick);
-    ngx_http_profiling_ring_write(ring, n, &s);
+    ngx_prof_ring_write(ring, n, &s);
 }
 
 
 /* NGX_OK: it is there, and what was written; NGX_ERROR: it is a mixture */
 
 static ngx_int_t
-test_read(const ngx_http_profiling_sample_t *ring, ngx_uint_t n,
-    uint32_t tick)
+test_read(const ngx_prof_sample_t *ring, ngx_uint_t n, uint32_t tick)
 {
-    ngx_int_t                    rc;
-    ngx_http_profiling_sample_t  s, exact;
+    ngx_int_t          rc;
+    ngx_prof_sample_t  s, exact;
 
-    rc = ngx_http_profiling_ring_read(ring, n, tick, &s);
+    rc = ngx_prof_ring_read(ring, n, tick, &s);
 
     if (rc == NGX_OK) {
         test_sample(&exact, tick);
@@ -80,17 +79,17 @@ test_read(const ngx_http_profiling_sample_t *ring, ngx_uint_t n,
 static void
 test_sample_is_small(void **state)
 {
-    assert_int_equal(sizeof(ngx_http_profiling_sample_t), 96);
-    assert_int_equal(offsetof(ngx_http_profiling_sample_t, time), 8);
-    assert_true(1000 * sizeof(ngx_http_profiling_sample_t) <= 100 * 1024);
+    assert_int_equal(sizeof(ngx_prof_sample_t), 96);
+    assert_int_equal(offsetof(ngx_prof_sample_t, time), 8);
+    assert_true(1000 * sizeof(ngx_prof_sample_t) <= 100 * 1024);
 }
 
 
 static void
 test_latest_samples_are_kept(void **state)
 {
-    uint32_t                      tick, t;
-    ngx_http_profiling_sample_t   ring[SAMPLES];
+    uint32_t           tick, t;
+    ngx_prof_sample_t  ring[SAMPLES];
 
     ngx_memzero(ring, sizeof(ring));
 
@@ -109,7 +108,7 @@ test_latest_samples_are_kept(void **state)
 static void
 test_ring_of_one(void **state)
 {
-    ngx_http_profiling_sample_t  ring;
+    ngx_prof_sample_t  ring;
 
     ngx_memzero(&ring, sizeof(ring));
 
@@ -125,8 +124,8 @@ test_ring_of_one(void **state)
 static void
 test_missed_ticks_are_declined(void **state)
 {
-    uint32_t                      tick;
-    ngx_http_profiling_sample_t   ring[SAMPLES];
+    uint32_t           tick;
+    ngx_prof_sample_t  ring[SAMPLES];
 
     ngx_memzero(ring, sizeof(ring));
 
@@ -156,7 +155,7 @@ test_missed_ticks_are_declined(void **state)
 static void
 test_tick_zero_is_none(void **state)
 {
-    ngx_http_profiling_sample_t  ring[SAMPLES];
+    ngx_prof_sample_t  ring[SAMPLES];
 
     ngx_memzero(ring, sizeof(ring));
 
@@ -168,7 +167,7 @@ test_tick_zero_is_none(void **state)
 static void
 test_torn_sample_is_declined(void **state)
 {
-    ngx_http_profiling_sample_t  ring[SAMPLES];
+    ngx_prof_sample_t  ring[SAMPLES];
 
     ngx_memzero(ring, sizeof(ring));
     test_write(ring, SAMPLES, 9);
@@ -259,11 +258,11 @@ test_writer(void *data)
     r = data;
 
     for (tick = (uint32_t) r->from;
-         !ngx_http_profiling_load(&r->stop);
+         !ngx_prof_load(&r->stop);
          tick++)
     {
         test_write(r->ring, SAMPLES, tick);
-        ngx_http_profiling_store(&r->latest, tick);
+        ngx_prof_store(&r->latest, tick);
     }
 }
 
@@ -281,13 +280,13 @@ test_reader(void *data)
 
     /* of the next one, which is hardly ever there, down to the oldest */
 
-    for (tries = 0; tries < 80 || !ngx_http_profiling_load(&r->stop); tries++)
+    for (tries = 0; tries < 80 || !ngx_prof_load(&r->stop); tries++)
     {
-        while (ngx_http_profiling_load(&r->latest) < SAMPLES) {
+        while (ngx_prof_load(&r->latest) < SAMPLES) {
             ngx_cpu_pause();
         }
 
-        tick = (uint32_t) ngx_http_profiling_load(&r->latest);
+        tick = (uint32_t) ngx_prof_load(&r->latest);
 
         rc = test_read(r->ring, SAMPLES, tick + 1 - (uint32_t) (tries & 7));
 
@@ -326,15 +325,13 @@ test_readers_of_other_processes_see_whole_samples(void **state)
 
     end = test_clock() + 1;
 
-    while (test_clock() < end
-           || ngx_http_profiling_load(&r->latest) <= 1000)
-    {
+    while (test_clock() < end || ngx_prof_load(&r->latest) <= 1000) {
         usleep(1000);
     }
 
     /* the writer ends, and then the readers have all the time they need */
 
-    ngx_http_profiling_store(&r->stop, 1);
+    ngx_prof_store(&r->stop, 1);
 
     for (i = 0; i < 3; i++) {
         assert_int_equal(test_wait(pid[i]), 0);
@@ -370,7 +367,7 @@ test_writer_killed_at_random(void **state)
         r->latest = 0;
         pid = test_spawn(test_writer, r);
 
-        while (ngx_http_profiling_load(&r->latest) < r->from + SAMPLES) {
+        while (ngx_prof_load(&r->latest) < r->from + SAMPLES) {
             ngx_cpu_pause();
         }
 
@@ -405,26 +402,22 @@ test_writer_killed_at_random(void **state)
 static void
 test_stacks_are_rounded_up_and_bounded(void **state)
 {
-    ngx_http_profiling_sample_t  s;
+    ngx_prof_sample_t  s;
 
-    s.stacks = ngx_http_profiling_sample_stacks((uint64_t) 0, (uint64_t) 0);
+    s.stacks = ngx_prof_sample_stacks((uint64_t) 0, (uint64_t) 0);
     assert_int_equal(s.stacks, 0);
 
-    s.stacks = ngx_http_profiling_sample_stacks((uint64_t) 1, (uint64_t) 1);
-    assert_int_equal(ngx_http_profiling_sample_stack_inuse(&s), 1024);
-    assert_int_equal(ngx_http_profiling_sample_stack_sys(&s), 1048576);
+    s.stacks = ngx_prof_sample_stacks((uint64_t) 1, (uint64_t) 1);
+    assert_int_equal(ngx_prof_sample_stack_inuse(&s), 1024);
+    assert_int_equal(ngx_prof_sample_stack_sys(&s), 1048576);
 
-    s.stacks = ngx_http_profiling_sample_stacks((uint64_t) 135168,
-                                                (uint64_t) 8388608);
-    assert_int_equal(ngx_http_profiling_sample_stack_inuse(&s), 135168);
-    assert_int_equal(ngx_http_profiling_sample_stack_sys(&s), 8388608);
+    s.stacks = ngx_prof_sample_stacks((uint64_t) 135168, (uint64_t) 8388608);
+    assert_int_equal(ngx_prof_sample_stack_inuse(&s), 135168);
+    assert_int_equal(ngx_prof_sample_stack_sys(&s), 8388608);
 
-    s.stacks = ngx_http_profiling_sample_stacks((uint64_t) 1 << 50,
-                                                (uint64_t) 1 << 60);
-    assert_int_equal(ngx_http_profiling_sample_stack_inuse(&s),
-                     0xffffULL << 10);
-    assert_int_equal(ngx_http_profiling_sample_stack_sys(&s),
-                     0xffffULL << 20);
+    s.stacks = ngx_prof_sample_stacks((uint64_t) 1 << 50, (uint64_t) 1 << 60);
+    assert_int_equal(ngx_prof_sample_stack_inuse(&s), 0xffffULL << 10);
+    assert_int_equal(ngx_prof_sample_stack_sys(&s), 0xffffULL << 20);
 }
 
 

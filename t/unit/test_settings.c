@@ -79,10 +79,10 @@ test_setup(void **state)
     test_logs = 0;
     test_logged[0] = '\0';
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
 
-        if (ngx_http_profiling_settings[i].variable) {
-            (void) unsetenv(ngx_http_profiling_settings[i].variable);
+        if (ngx_prof_settings[i].variable) {
+            (void) unsetenv(ngx_prof_settings[i].variable);
         }
     }
 
@@ -97,16 +97,16 @@ test_setup(void **state)
 static int64_t
 test_set(ngx_uint_t i, const char *text)
 {
-    char           *rc;
-    int64_t         value, values[NGX_HTTP_PROFILING_SETTINGS];
-    ngx_str_t       args[2];
-    ngx_array_t     array;
-    ngx_command_t   cmd;
+    char          *rc;
+    int64_t        value, values[NGX_PROF_SETTINGS];
+    ngx_str_t      args[2];
+    ngx_array_t    array;
+    ngx_command_t  cmd;
 
     ngx_memzero(&cmd, sizeof(cmd));
-    ngx_http_profiling_settings_init(values);
+    ngx_prof_settings_init(values);
 
-    cmd.name.data = (u_char *) ngx_http_profiling_settings[i].name;
+    cmd.name.data = (u_char *) ngx_prof_settings[i].name;
     cmd.name.len = ngx_strlen(cmd.name.data);
 
     /* with its zero, as nginx's parser gives it; nothing before or behind */
@@ -120,7 +120,7 @@ test_set(ngx_uint_t i, const char *text)
     test_cf.args = &array;
     test_logs = 0;
 
-    rc = ngx_http_profiling_settings_set(&test_cf, &cmd, values);
+    rc = ngx_prof_settings_set(&test_cf, &cmd, values);
     value = values[i];
 
     if (rc != NGX_CONF_OK) {
@@ -132,8 +132,8 @@ test_set(ngx_uint_t i, const char *text)
 
     } else {
         assert_int_equal(test_logs, 0);
-        assert_string_equal(ngx_http_profiling_settings_set(&test_cf, &cmd,
-                                                            values),
+        assert_string_equal(ngx_prof_settings_set(&test_cf, &cmd,
+                                                  values),
                             "is duplicate");
         assert_int_equal(values[i], value);
     }
@@ -163,7 +163,7 @@ test_cases(ngx_uint_t i, const test_case_t *cases)
 
         if (value != c->value) {
             fail_msg("%s \"%s\" is %lld, not %lld",
-                     ngx_http_profiling_settings[i].name, c->text,
+                     ngx_prof_settings[i].name, c->text,
                      (long long) value, (long long) c->value);
         }
     }
@@ -207,8 +207,8 @@ test_times(void **state)
         { "1ms", 1 }, { "0.001s", 1 }, { "0.0001s", BAD }, { NULL, 0 }
     };
 
-    test_cases(NGX_HTTP_PROFILING_INTERVAL, interval);
-    test_cases(NGX_HTTP_PROFILING_PAUSE_THRESHOLD, threshold);
+    test_cases(NGX_PROF_INTERVAL, interval);
+    test_cases(NGX_PROF_PAUSE_THRESHOLD, threshold);
 }
 
 
@@ -229,8 +229,8 @@ test_sizes(void **state)
         { "1073741825", BAD }, { "auto", BAD }, { "0", BAD }, { NULL, 0 }
     };
 
-    test_cases(NGX_HTTP_PROFILING_MEMORY_LIMIT, limit);
-    test_cases(NGX_HTTP_PROFILING_HEAP_RATE, rate);
+    test_cases(NGX_PROF_MEMORY_LIMIT, limit);
+    test_cases(NGX_PROF_HEAP_RATE, rate);
 }
 
 
@@ -244,7 +244,7 @@ test_percentages(void **state)
         { NULL, 0 }
     };
 
-    test_cases(NGX_HTTP_PROFILING_MEMORY_WARNING, warning);
+    test_cases(NGX_PROF_MEMORY_WARNING, warning);
 
     assert_string_equal(test_logged,
                         "invalid value \"off\" of "
@@ -267,8 +267,8 @@ test_numbers(void **state)
         { NULL, 0 }
     };
 
-    test_cases(NGX_HTTP_PROFILING_HISTORY, history);
-    test_cases(NGX_HTTP_PROFILING_MUTEX_FRACTION, mutex);
+    test_cases(NGX_PROF_HISTORY, history);
+    test_cases(NGX_PROF_MUTEX_FRACTION, mutex);
 
     assert_string_equal(test_logged,
                         "invalid value \"OFF\" of "
@@ -285,8 +285,8 @@ test_number(ngx_uint_t i, int64_t number, int64_t value)
     char  text[64];
 
     (void) snprintf(text, sizeof(text), "%lld%s", (long long) number,
-                    ngx_http_profiling_settings[i].kind
-                    == NGX_HTTP_PROFILING_TIME ? "ms" : "");
+                    ngx_prof_settings[i].kind
+                    == NGX_PROF_TIME ? "ms" : "");
 
     assert_int_equal(test_set(i, text), value);
 }
@@ -295,13 +295,13 @@ test_number(ngx_uint_t i, int64_t number, int64_t value)
 static void
 test_every_directive_takes_its_ends(void **state)
 {
-    ngx_uint_t                           i;
-    const ngx_http_profiling_setting_t  *s;
+    ngx_uint_t                 i;
+    const ngx_prof_setting_t  *s;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
-        s = &ngx_http_profiling_settings[i];
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
+        s = &ngx_prof_settings[i];
 
-        if (s->kind == NGX_HTTP_PROFILING_FLAG) {
+        if (s->kind == NGX_PROF_FLAG) {
             assert_int_equal(test_set(i, "on"), 1);
             assert_int_equal(test_set(i, "off"), 0);
             assert_int_equal(test_set(i, "1"), BAD);
@@ -321,8 +321,7 @@ test_every_directive_takes_its_ends(void **state)
 
         assert_true((s->value >= s->min && s->value <= s->max)
                     || (s->value == 0 && s->zero));
-        assert_true(i != NGX_HTTP_PROFILING_HISTORY
-                    || s->max <= NGX_HTTP_PROFILING_HISTORY_MAX);
+        assert_true(i != NGX_PROF_HISTORY || s->max <= NGX_PROF_HISTORY_MAX);
 
         if (s->zero) {
             assert_int_equal(test_set(i, s->zero), 0);
@@ -335,37 +334,37 @@ static ngx_int_t
 test_finish(int64_t *values)
 {
     test_logs = 0;
-    ngx_http_profiling_settings_init(values);
+    ngx_prof_settings_init(values);
 
-    return ngx_http_profiling_settings_finish(&test_cf, values);
+    return ngx_prof_settings_finish(&test_cf, values);
 }
 
 
 static void
 test_defaults(void **state)
 {
-    int64_t     values[NGX_HTTP_PROFILING_SETTINGS];
+    int64_t     values[NGX_PROF_SETTINGS];
     ngx_uint_t  i;
 
     assert_int_equal(test_finish(values), NGX_OK);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_SETTINGS; i++) {
-        assert_int_equal(values[i], ngx_http_profiling_settings[i].value);
+    for (i = 0; i < NGX_PROF_SETTINGS; i++) {
+        assert_int_equal(values[i], ngx_prof_settings[i].value);
     }
 
-    assert_int_equal(values[NGX_HTTP_PROFILING_INTERVAL], 2000);
-    assert_int_equal(values[NGX_HTTP_PROFILING_HISTORY], 1000);
-    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_WARNING], 75);
-    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_CRITICAL], 90);
-    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_WARNING], 5000);
-    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_CRITICAL], 10000);
+    assert_int_equal(values[NGX_PROF_INTERVAL], 2000);
+    assert_int_equal(values[NGX_PROF_HISTORY], 1000);
+    assert_int_equal(values[NGX_PROF_MEMORY_WARNING], 75);
+    assert_int_equal(values[NGX_PROF_MEMORY_CRITICAL], 90);
+    assert_int_equal(values[NGX_PROF_GOROUTINE_WARNING], 5000);
+    assert_int_equal(values[NGX_PROF_GOROUTINE_CRITICAL], 10000);
 }
 
 
 static void
 test_variables_beat_defaults(void **state)
 {
-    int64_t  values[NGX_HTTP_PROFILING_SETTINGS];
+    int64_t  values[NGX_PROF_SETTINGS];
 
     setenv("METRICS_INTERVAL", "2m0s", 1);
     setenv("METRICS_MAX_SIZE", "50", 1);
@@ -376,12 +375,12 @@ test_variables_beat_defaults(void **state)
 
     assert_int_equal(test_finish(values), NGX_OK);
 
-    assert_int_equal(values[NGX_HTTP_PROFILING_INTERVAL], 120000);
-    assert_int_equal(values[NGX_HTTP_PROFILING_HISTORY], 50);
-    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_WARNING], 60);
-    assert_int_equal(values[NGX_HTTP_PROFILING_MEMORY_CRITICAL], 60);
-    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_WARNING], 7);
-    assert_int_equal(values[NGX_HTTP_PROFILING_GOROUTINE_CRITICAL], 10000);
+    assert_int_equal(values[NGX_PROF_INTERVAL], 120000);
+    assert_int_equal(values[NGX_PROF_HISTORY], 50);
+    assert_int_equal(values[NGX_PROF_MEMORY_WARNING], 60);
+    assert_int_equal(values[NGX_PROF_MEMORY_CRITICAL], 60);
+    assert_int_equal(values[NGX_PROF_GOROUTINE_WARNING], 7);
+    assert_int_equal(values[NGX_PROF_GOROUTINE_CRITICAL], 10000);
     assert_int_equal(test_logs, 0);
 }
 
@@ -389,27 +388,26 @@ test_variables_beat_defaults(void **state)
 static void
 test_directives_beat_variables(void **state)
 {
-    int64_t  values[NGX_HTTP_PROFILING_SETTINGS];
+    int64_t  values[NGX_PROF_SETTINGS];
 
     /* the one that is not read is not judged either */
 
     setenv("METRICS_INTERVAL", "nonsense", 1);
     setenv("METRICS_MAX_SIZE", "50", 1);
 
-    ngx_http_profiling_settings_init(values);
-    values[NGX_HTTP_PROFILING_INTERVAL] = 500;
+    ngx_prof_settings_init(values);
+    values[NGX_PROF_INTERVAL] = 500;
 
-    assert_int_equal(ngx_http_profiling_settings_finish(&test_cf, values),
-                     NGX_OK);
-    assert_int_equal(values[NGX_HTTP_PROFILING_INTERVAL], 500);
-    assert_int_equal(values[NGX_HTTP_PROFILING_HISTORY], 50);
+    assert_int_equal(ngx_prof_settings_finish(&test_cf, values), NGX_OK);
+    assert_int_equal(values[NGX_PROF_INTERVAL], 500);
+    assert_int_equal(values[NGX_PROF_HISTORY], 50);
 }
 
 
 static void
 test_bad_variables_are_named(void **state)
 {
-    int64_t     values[NGX_HTTP_PROFILING_SETTINGS];
+    int64_t     values[NGX_PROF_SETTINGS];
     ngx_uint_t  i;
 
     static const struct {
@@ -443,7 +441,7 @@ test_bad_variables_are_named(void **state)
 static void
 test_warning_above_critical_is_refused(void **state)
 {
-    int64_t  values[NGX_HTTP_PROFILING_SETTINGS];
+    int64_t  values[NGX_PROF_SETTINGS];
 
     setenv("MEMORY_WARNING_PCT", "95", 1);
     assert_int_equal(test_finish(values), NGX_ERROR);
@@ -480,7 +478,7 @@ test_enabled_by_the_environment(void **state)
         { "truee", NGX_CONF_UNSET, 1 }, { " 1", NGX_CONF_UNSET, 1 }
     };
 
-    assert_int_equal(ngx_http_profiling_settings_enabled(&test_cf, &failed),
+    assert_int_equal(ngx_prof_settings_enabled(&test_cf, &failed),
                      NGX_CONF_UNSET);
     assert_int_equal(failed, 0);
 
@@ -488,8 +486,8 @@ test_enabled_by_the_environment(void **state)
         setenv("ENABLE_PROFILING", cases[i].text, 1);
         test_logs = 0;
 
-        assert_int_equal(ngx_http_profiling_settings_enabled(&test_cf,
-                                                             &failed),
+        assert_int_equal(ngx_prof_settings_enabled(&test_cf,
+                                                   &failed),
                          cases[i].flag);
         assert_int_equal(failed, cases[i].failed);
         assert_int_equal(test_logs, cases[i].failed);

@@ -20,55 +20,54 @@
 
 
 typedef struct {
-    ngx_http_profiling_zone_t    *zone;
-    ngx_http_profiling_slot_t    *slot;
-    uint64_t                      running;
-    uint64_t                      ready;
-    uint64_t                      done;
-    uint64_t                      leave;
-    uint64_t                      got[CLAIMS];
-    uint64_t                      steps;
-    uint64_t                      lost;
-    ngx_http_profiling_totals_t   totals;
-    ngx_http_profiling_counts_t   counts;
-    ngx_http_profiling_hist_t     passes;
+    ngx_prof_zone_t   *zone;
+    ngx_prof_slot_t   *slot;
+    uint64_t           running;
+    uint64_t           ready;
+    uint64_t           done;
+    uint64_t           leave;
+    uint64_t           got[CLAIMS];
+    uint64_t           steps;
+    uint64_t           lost;
+    ngx_prof_totals_t  totals;
+    ngx_prof_counts_t  counts;
+    ngx_prof_hist_t    passes;
 } test_slots_t;
 
 
-static ngx_http_profiling_counts_t  test_sum;
+static ngx_prof_counts_t  test_sum;
 
 
 /* one request, one pass and one pause, as a worker counts them */
 
 static void
-test_count(ngx_http_profiling_zone_t *zone, ngx_http_profiling_slot_t *slot,
-    uint64_t n)
+test_count(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, uint64_t n)
 {
-    uint64_t                      ns;
-    ngx_uint_t                    bucket, code;
-    ngx_http_profiling_counts_t  *place;
+    uint64_t            ns;
+    ngx_uint_t          bucket, code;
+    ngx_prof_counts_t  *place;
 
     ns = 1000 + n * 7919 % 100000000;
-    bucket = ngx_http_profiling_hist_bucket(ns);
-    code = ngx_http_profiling_code_index(n % 10 ? 200 : 503);
-    place = ngx_http_profiling_zone_counts(zone, slot, n % PLACES);
+    bucket = ngx_prof_hist_bucket(ns);
+    code = ngx_prof_code_index(n % 10 ? 200 : 503);
+    place = ngx_prof_zone_counts(zone, slot, n % PLACES);
 
-    ngx_http_profiling_counts_add(&slot->all, code, 100, 1000, bucket, ns);
-    ngx_http_profiling_counts_add(place, code, 100, 1000, bucket, ns);
-    ngx_http_profiling_hist_count(&place->upstream, bucket, ns);
+    ngx_prof_counts_add(&slot->all, code, 100, 1000, bucket, ns);
+    ngx_prof_counts_add(place, code, 100, 1000, bucket, ns);
+    ngx_prof_hist_count(&place->upstream, bucket, ns);
 
-    ngx_http_profiling_hist_count(&slot->passes, bucket, ns);
-    ngx_http_profiling_add(&slot->totals.iterations, 1);
-    ngx_http_profiling_add(&slot->totals.busy, ns);
+    ngx_prof_hist_count(&slot->passes, bucket, ns);
+    ngx_prof_add(&slot->totals.iterations, 1);
+    ngx_prof_add(&slot->totals.busy, ns);
 
-    ngx_http_profiling_slot_pause(slot, n, ns, 0);
+    ngx_prof_slot_pause(slot, n, ns, 0);
 }
 
 
-static ngx_http_profiling_zone_t *
+static ngx_prof_zone_t *
 test_slot_zone(ngx_uint_t slots)
 {
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(slots, 4, PLACES);
     zone->place_n = PLACES;
@@ -80,8 +79,7 @@ test_slot_zone(ngx_uint_t slots)
 /* everything but the counters of the places is the same */
 
 static void
-test_same_counters(const ngx_http_profiling_zone_t *zone,
-    const ngx_http_profiling_slot_t *slot)
+test_same_counters(const ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot)
 {
     ngx_uint_t  i;
 
@@ -92,9 +90,9 @@ test_same_counters(const ngx_http_profiling_zone_t *zone,
 
     for (i = 0; i < PLACES; i++) {
         assert_memory_equal(
-                         ngx_http_profiling_zone_base_counts(zone, slot, i),
-                         ngx_http_profiling_zone_counts(zone, slot, i),
-                         sizeof(ngx_http_profiling_counts_t));
+                         ngx_prof_zone_base_counts(zone, slot, i),
+                         ngx_prof_zone_counts(zone, slot, i),
+                         sizeof(ngx_prof_counts_t));
     }
 }
 
@@ -102,15 +100,15 @@ test_same_counters(const ngx_http_profiling_zone_t *zone,
 static void
 test_claim_and_release(void **state)
 {
-    ngx_http_profiling_slot_t   *slot, *other;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_claim_t   claim;
+    ngx_prof_slot_t  *slot, *other;
+    ngx_prof_zone_t  *zone;
+    ngx_prof_claim_t  claim;
 
     zone = test_slot_zone(2);
 
     claim.pid = getpid();
-    claim.start = ngx_http_profiling_process_start(getpid(), NULL);
-    claim.alive = ngx_http_profiling_slot_alive;
+    claim.start = ngx_prof_process_start(getpid(), NULL);
+    claim.alive = ngx_prof_slot_alive;
     claim.time = 1234;
     claim.tick = 55;
     claim.generation = 3;
@@ -118,11 +116,11 @@ test_claim_and_release(void **state)
     claim.worker = 2;
     claim.interval = 2000;
 
-    slot = ngx_http_profiling_slot_claim(zone, &claim);
+    slot = ngx_prof_slot_claim(zone, &claim);
 
-    assert_ptr_equal(slot, ngx_http_profiling_zone_slot(zone, 0));
-    assert_int_equal(ngx_http_profiling_slot_pid(slot), getpid());
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 1);
+    assert_ptr_equal(slot, ngx_prof_zone_slot(zone, 0));
+    assert_int_equal(ngx_prof_slot_pid(slot), getpid());
+    assert_int_equal(ngx_prof_slot_alive(slot), 1);
     assert_int_equal(slot->start, claim.start);
     assert_int_equal(slot->claimed, 1234);
     assert_int_equal(slot->tick, 55);
@@ -133,14 +131,14 @@ test_claim_and_release(void **state)
 
     /* a slot that is taken is passed over, a free one is taken again */
 
-    other = ngx_http_profiling_slot_claim(zone, &claim);
-    assert_ptr_equal(other, ngx_http_profiling_zone_slot(zone, 1));
+    other = ngx_prof_slot_claim(zone, &claim);
+    assert_ptr_equal(other, ngx_prof_zone_slot(zone, 1));
 
-    ngx_http_profiling_slot_release(slot);
-    assert_int_equal(ngx_http_profiling_slot_pid(slot), 0);
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+    ngx_prof_slot_release(slot);
+    assert_int_equal(ngx_prof_slot_pid(slot), 0);
+    assert_int_equal(ngx_prof_slot_alive(slot), 0);
 
-    assert_ptr_equal(ngx_http_profiling_slot_claim(zone, &claim), slot);
+    assert_ptr_equal(ngx_prof_slot_claim(zone, &claim), slot);
     assert_int_equal(slot->claims, 2);
     assert_int_equal(zone->unprofiled, 0);
 
@@ -151,18 +149,17 @@ test_claim_and_release(void **state)
 static void
 test_used_slots_are_claimed_before_fresh_ones(void **state)
 {
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_slot_zone(3);
 
     (void) test_claim(zone, 1);
     slot = test_claim(zone, 1);
-    ngx_http_profiling_slot_release(slot);
+    ngx_prof_slot_release(slot);
 
     assert_ptr_equal(test_claim(zone, 1), slot);
-    assert_ptr_equal(test_claim(zone, 1),
-                     ngx_http_profiling_zone_slot(zone, 2));
+    assert_ptr_equal(test_claim(zone, 1), ngx_prof_zone_slot(zone, 2));
 
     test_zone_free(zone);
 }
@@ -171,8 +168,8 @@ test_used_slots_are_claimed_before_fresh_ones(void **state)
 static void
 test_no_slot_is_left(void **state)
 {
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_slot_zone(2);
 
@@ -184,7 +181,7 @@ test_no_slot_is_left(void **state)
     assert_null(test_claim(zone, 1));
     assert_int_equal(zone->unprofiled, 2);
 
-    ngx_http_profiling_slot_release(slot);
+    ngx_prof_slot_release(slot);
 
     assert_ptr_equal(test_claim(zone, 1), slot);
     assert_int_equal(zone->unprofiled, 2);
@@ -196,11 +193,11 @@ test_no_slot_is_left(void **state)
 static void
 test_counters_go_on_with_the_next_owner(void **state)
 {
-    uint64_t                     n;
-    ngx_http_profiling_hist_t   *passes;
-    ngx_http_profiling_slot_t   *slot;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_totals_t  totals;
+    uint64_t           n;
+    ngx_prof_hist_t   *passes;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_zone_t   *zone;
+    ngx_prof_totals_t  totals;
 
     zone = test_slot_zone(1);
     slot = test_claim(zone, 1);
@@ -234,36 +231,36 @@ test_counters_go_on_with_the_next_owner(void **state)
     test_count(zone, slot, 1);
 
     ngx_memzero(&test_sum, sizeof(test_sum));
-    ngx_http_profiling_counts_sum(&test_sum, &slot->all, &slot->base_all);
+    ngx_prof_counts_sum(&test_sum, &slot->all, &slot->base_all);
 
-    assert_int_equal(ngx_http_profiling_counts_requests(&test_sum), 2);
-    assert_int_equal(ngx_http_profiling_counts_class(&test_sum, 2), 1);
-    assert_int_equal(ngx_http_profiling_counts_class(&test_sum, 5), 1);
+    assert_int_equal(ngx_prof_counts_requests(&test_sum), 2);
+    assert_int_equal(ngx_prof_counts_class(&test_sum, 2), 1);
+    assert_int_equal(ngx_prof_counts_class(&test_sum, 5), 1);
     assert_int_equal(test_sum.bytes_in, 200);
     assert_int_equal(test_sum.bytes_out, 2000);
-    assert_int_equal(ngx_http_profiling_hist_number(&test_sum.latency), 2);
+    assert_int_equal(ngx_prof_hist_number(&test_sum.latency), 2);
     assert_int_equal(test_sum.latency.sum, 2000 + 7919);
 
     ngx_memzero(&test_sum, sizeof(test_sum));
-    ngx_http_profiling_counts_sum(&test_sum,
-                         ngx_http_profiling_zone_counts(zone, slot, 1),
-                         ngx_http_profiling_zone_base_counts(zone, slot, 1));
+    ngx_prof_counts_sum(&test_sum,
+                         ngx_prof_zone_counts(zone, slot, 1),
+                         ngx_prof_zone_base_counts(zone, slot, 1));
 
-    assert_int_equal(ngx_http_profiling_counts_requests(&test_sum), 1);
-    assert_int_equal(ngx_http_profiling_hist_number(&test_sum.latency), 1);
-    assert_int_equal(ngx_http_profiling_hist_number(&test_sum.upstream), 1);
+    assert_int_equal(ngx_prof_counts_requests(&test_sum), 1);
+    assert_int_equal(ngx_prof_hist_number(&test_sum.latency), 1);
+    assert_int_equal(ngx_prof_hist_number(&test_sum.upstream), 1);
 
     ngx_memzero(&totals, sizeof(totals));
-    ngx_http_profiling_totals_sum(&totals, &slot->totals, &slot->base);
+    ngx_prof_totals_sum(&totals, &slot->totals, &slot->base);
 
     assert_int_equal(totals.iterations, 2);
     assert_int_equal(totals.busy, 2000 + 7919);
     assert_int_equal(totals.pauses, 2);
 
     passes = &test_sum.latency;
-    ngx_memzero(passes, sizeof(ngx_http_profiling_hist_t));
-    ngx_http_profiling_hist_sum(passes, &slot->passes, &slot->base_passes);
-    assert_int_equal(ngx_http_profiling_hist_number(passes), 2);
+    ngx_memzero(passes, sizeof(ngx_prof_hist_t));
+    ngx_prof_hist_sum(passes, &slot->passes, &slot->base_passes);
+    assert_int_equal(ngx_prof_hist_number(passes), 2);
 
     test_zone_free(zone);
 }
@@ -279,7 +276,7 @@ test_counting(void *data)
 
     for (n = 0; /* void */ ; n++) {
         test_count(t->zone, t->slot, n);
-        ngx_http_profiling_store(&t->running, n);
+        ngx_prof_store(&t->running, n);
     }
 }
 
@@ -318,24 +315,23 @@ test_look_counters(test_slots_t *t)
     /* the parts agree but for requests that were under way in a kill */
 
     ngx_memzero(&test_sum, sizeof(test_sum));
-    ngx_http_profiling_counts_sum(&test_sum, &t->slot->all, NULL);
+    ngx_prof_counts_sum(&test_sum, &t->slot->all, NULL);
 
-    part = ngx_http_profiling_hist_number(&test_sum.latency);
+    part = ngx_prof_hist_number(&test_sum.latency);
 
-    assert_in_range(ngx_http_profiling_counts_requests(&test_sum), part,
-                    part + t->lost);
+    assert_in_range(ngx_prof_counts_requests(&test_sum), part, part + t->lost);
 
     ngx_memzero(&test_sum, sizeof(test_sum));
 
     for (i = 0; i < PLACES; i++) {
-        ngx_http_profiling_counts_sum(&test_sum,
-                     ngx_http_profiling_zone_counts(t->zone, t->slot, i),
+        ngx_prof_counts_sum(&test_sum,
+                     ngx_prof_zone_counts(t->zone, t->slot, i),
                      NULL);
     }
 
-    assert_in_range(ngx_http_profiling_counts_requests(&t->slot->all),
-                    ngx_http_profiling_counts_requests(&test_sum),
-                    ngx_http_profiling_counts_requests(&test_sum) + t->lost);
+    assert_in_range(ngx_prof_counts_requests(&t->slot->all),
+                    ngx_prof_counts_requests(&test_sum),
+                    ngx_prof_counts_requests(&test_sum) + t->lost);
 }
 
 
@@ -359,7 +355,7 @@ test_owner_killed_while_it_counts(void **state)
         t->slot->owner = pid;
         t->slot->start = 0;
 
-        while (ngx_http_profiling_load(&t->running) < 10) {
+        while (ngx_prof_load(&t->running) < 10) {
             ngx_cpu_pause();
         }
 
@@ -383,7 +379,7 @@ test_owner_killed_while_it_counts(void **state)
     }
 
     printf("# %u kills, %u requests\n", (unsigned) kills - 1,
-           (unsigned) ngx_http_profiling_counts_requests(&t->slot->all));
+           (unsigned) ngx_prof_counts_requests(&t->slot->all));
 
     test_zone_free(t->zone);
     munmap(t, sizeof(test_slots_t));
@@ -431,7 +427,7 @@ test_owner_killed_after_each_instruction(void **state)
     (void) test_step(test_step_count, t, test_step_count_look);
 
     assert_int_equal(t->slot->totals.pauses, 2);
-    assert_int_equal(ngx_http_profiling_counts_requests(&t->slot->all), 2);
+    assert_int_equal(ngx_prof_counts_requests(&t->slot->all), 2);
 
     test_zone_free(t->zone);
     munmap(t, sizeof(test_slots_t));
@@ -446,7 +442,7 @@ test_claiming(void *data)
     t = data;
     (void) test_claim(t->zone, 2);
 
-    while (!ngx_http_profiling_load(&t->leave)) { /* void */ }
+    while (!ngx_prof_load(&t->leave)) { /* void */ }
 }
 
 
@@ -475,11 +471,11 @@ test_claimer_killed_at_random(void **state)
 
         t->totals = t->slot->totals;
         t->counts = t->slot->all;
-        ngx_http_profiling_slot_release(t->slot);
+        ngx_prof_slot_release(t->slot);
 
         pid = test_spawn(test_claiming, t);
 
-        while (!ngx_http_profiling_load(&t->slot->owner)) {
+        while (!ngx_prof_load(&t->slot->owner)) {
             ngx_cpu_pause();
         }
 
@@ -487,7 +483,7 @@ test_claimer_killed_at_random(void **state)
         kill(pid, SIGKILL);
         assert_int_equal(test_wait(pid), 128 + SIGKILL);
 
-        halfway += (t->slot->owner & NGX_HTTP_PROFILING_CLAIMING) != 0;
+        halfway += (t->slot->owner & NGX_PROF_CLAIMING) != 0;
 
         assert_ptr_equal(test_claim(t->zone, 3), t->slot);
         assert_int_equal(t->slot->owner, getpid());
@@ -545,7 +541,7 @@ test_claimer_killed_at_each_page(void **state)
 
         t->totals = t->slot->totals;
         t->counts = t->slot->all;
-        ngx_http_profiling_slot_release(t->slot);
+        ngx_prof_slot_release(t->slot);
 
         code = test_wait(test_fork(test_claiming_up_to_a_page, t));
 
@@ -554,8 +550,8 @@ test_claimer_killed_at_each_page(void **state)
 
             /* other workers leave alone what was not finished */
 
-            assert_int_equal(ngx_http_profiling_slot_pid(t->slot), 0);
-            assert_int_equal(ngx_http_profiling_slot_alive(t->slot), 0);
+            assert_int_equal(ngx_prof_slot_pid(t->slot), 0);
+            assert_int_equal(ngx_prof_slot_alive(t->slot), 0);
             killed++;
         }
 
@@ -581,19 +577,19 @@ test_claimer_killed_at_each_page(void **state)
 static void
 test_contend(void *data)
 {
-    uint64_t                    i;
-    test_slots_t               *t;
-    ngx_http_profiling_slot_t  *slot;
+    uint64_t          i;
+    test_slots_t     *t;
+    ngx_prof_slot_t  *slot;
 
     t = data;
     i = __atomic_fetch_add(&t->ready, 1, __ATOMIC_RELAXED);
 
-    while (ngx_http_profiling_load(&t->ready) < CLAIMS) {
+    while (ngx_prof_load(&t->ready) < CLAIMS) {
         sched_yield();
     }
 
     slot = test_claim(t->zone, 1);
-    t->got[i] = slot ? 1 + ngx_http_profiling_zone_slot_index(t->zone, slot)
+    t->got[i] = slot ? 1 + ngx_prof_zone_slot_index(t->zone, slot)
                      : 0;
 
     if (slot && slot->owner != (uint64_t) getpid()) {
@@ -602,7 +598,7 @@ test_contend(void *data)
 
     __atomic_fetch_add(&t->done, 1, __ATOMIC_RELAXED);
 
-    while (!ngx_http_profiling_load(&t->leave)) {
+    while (!ngx_prof_load(&t->leave)) {
         usleep(1000);
     }
 }
@@ -613,7 +609,7 @@ test_tell_start(void *data)
 {
     u_char  state;
 
-    *(uint64_t *) data = ngx_http_profiling_process_start(getpid(), &state);
+    *(uint64_t *) data = ngx_prof_process_start(getpid(), &state);
 }
 
 
@@ -630,7 +626,7 @@ test_start_is_one(void)
     pid = test_fork(test_tell_start, told);
 
     assert_int_equal(waitid(P_PID, pid, &info, WEXITED|WNOWAIT), 0);
-    seen = ngx_http_profiling_process_start(pid, NULL);
+    seen = ngx_prof_process_start(pid, NULL);
     assert_int_equal(test_wait(pid), 0);
 
     pid = (*told == seen);
@@ -664,7 +660,7 @@ test_many_claims_at_once(void **state)
             pid[i] = test_fork(test_contend, t);
         }
 
-        while (ngx_http_profiling_load(&t->done) < CLAIMS) {
+        while (ngx_prof_load(&t->done) < CLAIMS) {
             usleep(1000);
         }
 
@@ -683,11 +679,10 @@ test_many_claims_at_once(void **state)
         assert_int_equal(t->zone->unprofiled, round * (CLAIMS - SLOTS));
 
         for (i = 0; i < SLOTS; i++) {
-            assert_int_equal(ngx_http_profiling_zone_slot(t->zone, i)->claims,
-                             round);
+            assert_int_equal(ngx_prof_zone_slot(t->zone, i)->claims, round);
         }
 
-        ngx_http_profiling_store(&t->leave, 1);
+        ngx_prof_store(&t->leave, 1);
 
         for (i = 0; i < CLAIMS; i++) {
             assert_int_equal(test_wait(pid[i]), 0);
@@ -702,18 +697,18 @@ test_many_claims_at_once(void **state)
 static void
 test_latest_pauses_are_kept(void **state)
 {
-    uint64_t                     i, n, seen[1001];
-    ngx_http_profiling_slot_t   *slot;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_pause_t   pause, *p;
+    uint64_t          i, n, seen[1001];
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
+    ngx_prof_pause_t  pause, *p;
 
     zone = test_slot_zone(1);
     slot = test_claim(zone, 1);
 
     for (n = 1; n <= 1000; n++) {
-        ngx_http_profiling_slot_pause(slot, 5000 + n, n * 1000000,
-                                      n % 2 ? NGX_HTTP_PROFILING_CAUSE_TRIM
-                                            : NGX_HTTP_PROFILING_CAUSE_UNKNOWN);
+        ngx_prof_slot_pause(slot, 5000 + n, n * 1000000,
+                            n % 2 ? NGX_PROF_CAUSE_TRIM
+                                            : NGX_PROF_CAUSE_UNKNOWN);
     }
 
     assert_int_equal(slot->totals.pauses, 1000);
@@ -723,18 +718,18 @@ test_latest_pauses_are_kept(void **state)
 
     ngx_memzero(seen, sizeof(seen));
 
-    for (i = 0; i < NGX_HTTP_PROFILING_PAUSES; i++) {
+    for (i = 0; i < NGX_PROF_PAUSES; i++) {
         p = &slot->pause[i];
 
-        assert_int_equal(ngx_http_profiling_pause_read(p, &pause), NGX_OK);
+        assert_int_equal(ngx_prof_pause_read(p, &pause), NGX_OK);
 
         n = pause.number;
 
         assert_in_range(n, 745, 1000);
         assert_int_equal(pause.time, 5000 + n);
         assert_int_equal(pause.duration, n * 1000000);
-        assert_int_equal(pause.cause, n % 2 ? NGX_HTTP_PROFILING_CAUSE_TRIM
-                                         : NGX_HTTP_PROFILING_CAUSE_UNKNOWN);
+        assert_int_equal(pause.cause, n % 2 ? NGX_PROF_CAUSE_TRIM
+                                         : NGX_PROF_CAUSE_UNKNOWN);
         assert_int_equal(pause.pid, getpid());
         assert_int_equal(seen[n]++, 0);
     }
@@ -758,11 +753,10 @@ test_codes_and_statuses(void **state)
     known = 0;
 
     for (i = 0; i <= 1000; i++) {
-        index = ngx_http_profiling_code_index(i);
+        index = ngx_prof_code_index(i);
 
-        assert_true(index < NGX_HTTP_PROFILING_CODES);
-        assert_int_equal(ngx_http_profiling_code_status(index, &code, &other),
-                         NGX_OK);
+        assert_true(index < NGX_PROF_CODES);
+        assert_int_equal(ngx_prof_code_status(index, &code, &other), NGX_OK);
 
         if (i < 100) {
             assert_int_equal(index, 0);
@@ -784,8 +778,8 @@ test_codes_and_statuses(void **state)
     }
 
     for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-        index = ngx_http_profiling_code_index(statuses[i]);
-        (void) ngx_http_profiling_code_status(index, &code, &other);
+        index = ngx_prof_code_index(statuses[i]);
+        (void) ngx_prof_code_status(index, &code, &other);
 
         assert_int_equal(other, 0);
     }
@@ -794,8 +788,8 @@ test_codes_and_statuses(void **state)
 
     used = 0;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_CODES + 10; i++) {
-        used += ngx_http_profiling_code_status(i, &code, &other) == NGX_OK;
+    for (i = 0; i < NGX_PROF_CODES + 10; i++) {
+        used += ngx_prof_code_status(i, &code, &other) == NGX_OK;
     }
 
     assert_int_equal(used, known + 6);
@@ -805,33 +799,31 @@ test_codes_and_statuses(void **state)
 static void
 test_requests_of_a_class(void **state)
 {
-    uint64_t                      all;
-    ngx_uint_t                    i, class;
-    ngx_http_profiling_counts_t  *counts;
+    uint64_t            all;
+    ngx_uint_t          i, class;
+    ngx_prof_counts_t  *counts;
 
     counts = &test_sum;
-    ngx_memzero(counts, sizeof(ngx_http_profiling_counts_t));
+    ngx_memzero(counts, sizeof(ngx_prof_counts_t));
 
     for (i = 0; i <= 1000; i++) {
-        ngx_http_profiling_counts_add(counts,
-                                      ngx_http_profiling_code_index(i), 1, 2,
-                                      0, 1);
+        ngx_prof_counts_add(counts, ngx_prof_code_index(i), 1, 2, 0, 1);
     }
 
     all = 0;
 
     for (class = 0; class <= 5; class++) {
-        assert_int_equal(ngx_http_profiling_counts_class(counts, class),
+        assert_int_equal(ngx_prof_counts_class(counts, class),
                          class == 5 ? 100 + 401 : 100);
-        all += ngx_http_profiling_counts_class(counts, class);
+        all += ngx_prof_counts_class(counts, class);
     }
 
-    assert_int_equal(ngx_http_profiling_counts_class(counts, 6), 0);
+    assert_int_equal(ngx_prof_counts_class(counts, 6), 0);
     assert_int_equal(all, 1001);
-    assert_int_equal(ngx_http_profiling_counts_requests(counts), 1001);
+    assert_int_equal(ngx_prof_counts_requests(counts), 1001);
     assert_int_equal(counts->bytes_in, 1001);
     assert_int_equal(counts->bytes_out, 2002);
-    assert_int_equal(ngx_http_profiling_hist_number(&counts->latency), 1001);
+    assert_int_equal(ngx_prof_hist_number(&counts->latency), 1001);
 }
 
 

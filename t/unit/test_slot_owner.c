@@ -26,9 +26,9 @@ test_leave(void *data)
 static void
 test_pid_of_another_process_is_told_by_its_start(void **state)
 {
-    uint64_t                    start;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    uint64_t          start;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 1);
     slot = test_claim(zone, 1);
@@ -37,12 +37,12 @@ test_pid_of_another_process_is_told_by_its_start(void **state)
     assert_int_not_equal(start, 0);
 
     slot->start = start - 1;
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+    assert_int_equal(ngx_prof_slot_alive(slot), 0);
 
     /* unknown when it was claimed: the pid has to do */
 
     slot->start = 0;
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 1);
+    assert_int_equal(ngx_prof_slot_alive(slot), 1);
     assert_null(test_claim(zone, 1));
 
     slot->start = start + 1;
@@ -56,11 +56,11 @@ test_pid_of_another_process_is_told_by_its_start(void **state)
 static void
 test_zombie_is_not_alive(void **state)
 {
-    pid_t                       pid;
-    u_char                      letter;
-    siginfo_t                   info;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    pid_t             pid;
+    u_char            letter;
+    siginfo_t         info;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 1);
     slot = test_claim(zone, 1);
@@ -68,15 +68,15 @@ test_zombie_is_not_alive(void **state)
     pid = test_fork(test_leave, NULL);
     assert_int_equal(waitid(P_PID, pid, &info, WEXITED|WNOWAIT), 0);
 
-    (void) ngx_http_profiling_process_start(pid, &letter);
+    (void) ngx_prof_process_start(pid, &letter);
     assert_int_equal(letter, 'Z');
 
     slot->owner = pid;
     slot->start = 0;
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+    assert_int_equal(ngx_prof_slot_alive(slot), 0);
 
-    slot->owner = pid | NGX_HTTP_PROFILING_CLAIMING;
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+    slot->owner = pid | NGX_PROF_CLAIMING;
+    assert_int_equal(ngx_prof_slot_alive(slot), 0);
 
     assert_ptr_equal(test_claim(zone, 1), slot);
     assert_int_equal(test_wait(pid), 0);
@@ -88,29 +88,29 @@ test_zombie_is_not_alive(void **state)
 static void
 test_claim_that_was_not_finished(void **state)
 {
-    pid_t                       pid;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    pid_t             pid;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 1);
-    slot = ngx_http_profiling_zone_slot(zone, 0);
+    slot = ngx_prof_zone_slot(zone, 0);
 
     /* a living process makes it: it is nobody else's, and no worker yet */
 
     pid = test_dead_pid();
 
-    slot->owner = (uint64_t) getppid() | NGX_HTTP_PROFILING_CLAIMING;
+    slot->owner = (uint64_t) getppid() | NGX_PROF_CLAIMING;
     slot->start = 1;
 
-    assert_int_equal(ngx_http_profiling_slot_pid(slot), 0);
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 1);
+    assert_int_equal(ngx_prof_slot_pid(slot), 0);
+    assert_int_equal(ngx_prof_slot_alive(slot), 1);
     assert_null(test_claim(zone, 1));
 
     /* it is dead */
 
-    slot->owner = pid | NGX_HTTP_PROFILING_CLAIMING;
+    slot->owner = pid | NGX_PROF_CLAIMING;
 
-    assert_int_equal(ngx_http_profiling_slot_alive(slot), 0);
+    assert_int_equal(ngx_prof_slot_alive(slot), 0);
     assert_ptr_equal(test_claim(zone, 1), slot);
     assert_int_equal(slot->claims, 1);
 
@@ -123,18 +123,18 @@ test_claim_that_was_not_finished(void **state)
 static void
 test_new_owner_cannot_be_signalled_yet(void **state)
 {
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 1);
     slot = test_claim(zone, 1);
 
-    slot->sampler = NGX_HTTP_PROFILING_SAMPLER_READY;
+    slot->sampler = NGX_PROF_SAMPLER_READY;
     slot->sample_until = 1;
     slot->owner = test_dead_pid();
 
     assert_ptr_equal(test_claim(zone, 1), slot);
-    assert_int_equal(slot->sampler, NGX_HTTP_PROFILING_SAMPLER_NONE);
+    assert_int_equal(slot->sampler, NGX_PROF_SAMPLER_NONE);
     assert_int_equal(slot->sample_until, 0);
 
     test_zone_free(zone);
@@ -144,7 +144,7 @@ test_new_owner_cannot_be_signalled_yet(void **state)
 static void
 test_look_as_nobody(void *data)
 {
-    ngx_http_profiling_slot_t  *slot;
+    ngx_prof_slot_t  *slot;
 
     slot = data;
 
@@ -159,16 +159,16 @@ test_look_as_nobody(void *data)
         _exit(4);
     }
 
-    _exit(ngx_http_profiling_slot_alive(slot) ? 5 : 6);
+    _exit(ngx_prof_slot_alive(slot) ? 5 : 6);
 }
 
 
 static void
 test_owner_of_another_user_is_alive(void **state)
 {
-    int                         code;
-    ngx_http_profiling_slot_t  *slot;
-    ngx_http_profiling_zone_t  *zone;
+    int               code;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 1);
     slot = test_claim(zone, 1);
@@ -253,22 +253,19 @@ test_start_of_a_process_with_any_name(void **state)
         start = test_start_of(pid);
         assert_int_not_equal(start, 0);
 
-        assert_int_equal(ngx_http_profiling_process_start(pid, &letter),
-                         start);
+        assert_int_equal(ngx_prof_process_start(pid, &letter), start);
         assert_int_equal(letter, 'T');
-        assert_int_equal(ngx_http_profiling_process_start(pid, NULL), start);
+        assert_int_equal(ngx_prof_process_start(pid, NULL), start);
 
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
     }
 
-    assert_int_equal(ngx_http_profiling_process_start(getpid(), NULL),
+    assert_int_equal(ngx_prof_process_start(getpid(), NULL),
                      test_start_of(getpid()));
 
     letter = 'x';
-    assert_int_equal(ngx_http_profiling_process_start(test_dead_pid(),
-                                                      &letter),
-                     0);
+    assert_int_equal(ngx_prof_process_start(test_dead_pid(), &letter), 0);
     assert_int_equal(letter, 0);
 }
 

@@ -26,8 +26,8 @@ static test_stacks_t  *table;
 static void
 test_a_stack_is_counted_under_its_label(void **state)
 {
-    test_stacks_t               *t;
-    ngx_http_profiling_tally_t   one, other;
+    test_stacks_t    *t;
+    ngx_prof_tally_t  one, other;
 
     t = test_stacks_create(1024);
 
@@ -35,12 +35,11 @@ test_a_stack_is_counted_under_its_label(void **state)
     assert_int_equal(test_stacks_add(t, 7, 3, 2, 30), NGX_OK);
     assert_int_equal(test_stacks_add(t, 7, 4, 5, 50), NGX_OK);
 
-    assert_int_equal(ngx_http_profiling_stacks_tallies(t->stacks, t->size),
-                     3);
-    assert_int_equal(ngx_http_profiling_stacks_tally(t->stacks, t->size, 1,
-                                                     &one), NGX_OK);
-    assert_int_equal(ngx_http_profiling_stacks_tally(t->stacks, t->size, 2,
-                                                     &other), NGX_OK);
+    assert_int_equal(ngx_prof_stacks_tallies(t->stacks, t->size), 3);
+    assert_int_equal(ngx_prof_stacks_tally(t->stacks, t->size, 1,
+                                           &one), NGX_OK);
+    assert_int_equal(ngx_prof_stacks_tally(t->stacks, t->size, 2,
+                                           &other), NGX_OK);
 
     assert_int_equal(one.label, 3);
     assert_int_equal(one.count, 3);
@@ -71,22 +70,22 @@ test_stacks_share_their_callers(void **state)
     pcs[1] = 0x2000;
     pcs[2] = 0x3000;
 
-    (void) ngx_http_profiling_stacks_add(t->stacks, t->size, pcs, 3, 1, 1, 1);
+    (void) ngx_prof_stacks_add(t->stacks, t->size, pcs, 3, 1, 1, 1);
     pcs[0] = 0x1001;
-    (void) ngx_http_profiling_stacks_add(t->stacks, t->size, pcs, 3, 1, 1, 1);
+    (void) ngx_prof_stacks_add(t->stacks, t->size, pcs, 3, 1, 1, 1);
 
     assert_int_equal(t->stacks->node_n, 4);
 
     /* a frame under another caller is another */
 
     pcs[1] = 0x2001;
-    (void) ngx_http_profiling_stacks_add(t->stacks, t->size, pcs, 3, 1, 1, 1);
+    (void) ngx_prof_stacks_add(t->stacks, t->size, pcs, 3, 1, 1, 1);
     assert_int_equal(t->stacks->node_n, 6);
 
     /* a stack of nothing has no place */
 
-    assert_int_equal(ngx_http_profiling_stacks_add(t->stacks, t->size, pcs, 0,
-                                                   1, 2, 9), NGX_DECLINED);
+    assert_int_equal(ngx_prof_stacks_add(t->stacks, t->size, pcs, 0,
+                                         1, 2, 9), NGX_DECLINED);
     assert_int_equal(t->stacks->dropped, 2);
     assert_int_equal(t->stacks->dropped_value, 9);
 
@@ -99,10 +98,10 @@ test_stacks_share_their_callers(void **state)
 static void
 test_a_path_finds_the_same_nodes(void **state)
 {
-    uint64_t                    n, pcs[TEST_DEPTH];
-    ngx_uint_t                  i, depth;
-    test_stacks_t              *t, *u;
-    ngx_http_profiling_path_t   path;
+    uint64_t         n, pcs[TEST_DEPTH];
+    ngx_uint_t       i, depth;
+    test_stacks_t   *t, *u;
+    ngx_prof_path_t  path;
 
     t = test_stacks_create(16384);
     u = test_stacks_create(16384);
@@ -120,22 +119,21 @@ test_a_path_finds_the_same_nodes(void **state)
             pcs[i] = 100 + depth - i + (test_below(50) == 0);
         }
 
-        assert_int_equal(ngx_http_profiling_stacks_add_path(t->stacks,
+        assert_int_equal(ngx_prof_stacks_add_path(t->stacks,
                                   t->size, &path, pcs, depth, n % 3, 1, n),
-                         ngx_http_profiling_stacks_add(u->stacks, u->size,
+                         ngx_prof_stacks_add(u->stacks, u->size,
                                   pcs, depth, n % 3, 1, n));
 
         /* one that is emptied is not remembered */
 
         if (n % 3000 == 2999) {
-            (void) ngx_http_profiling_stacks_empty(t->stacks, t->size);
-            (void) ngx_http_profiling_stacks_empty(u->stacks, u->size);
+            (void) ngx_prof_stacks_empty(t->stacks, t->size);
+            (void) ngx_prof_stacks_empty(u->stacks, u->size);
         }
     }
 
     assert_true(u->stacks->node_n > 100);
-    assert_memory_equal(t->stacks, u->stacks,
-                        ngx_http_profiling_stacks_size(t->size));
+    assert_memory_equal(t->stacks, u->stacks, ngx_prof_stacks_size(t->size));
 
     test_stacks_free(t);
     test_stacks_free(u);
@@ -183,12 +181,10 @@ test_an_emptied_table_begins_anew(void **state)
             (void) test_stacks_add(t, n, 0, 1, 1);
         }
 
-        assert_int_equal(ngx_http_profiling_stacks_empty(t->stacks, t->size),
-                         NGX_OK);
+        assert_int_equal(ngx_prof_stacks_empty(t->stacks, t->size), NGX_OK);
         assert_int_equal(t->stacks->epoch, round + 1);
         assert_int_equal(test_stacks_sum(t), 0);
-        assert_int_equal(ngx_http_profiling_stacks_tallies(t->stacks,
-                                                           t->size), 1);
+        assert_int_equal(ngx_prof_stacks_tallies(t->stacks, t->size), 1);
     }
 
     assert_int_equal(test_stacks_add(t, 5, 6, 7, 8), NGX_OK);
@@ -208,8 +204,7 @@ test_a_table_in_use_is_not_emptied(void **state)
     (void) test_stacks_add(t, 1, 1, 1, 1);
 
     t->stacks->writers = 1;
-    assert_int_equal(ngx_http_profiling_stacks_empty(t->stacks, t->size),
-                     NGX_DECLINED);
+    assert_int_equal(ngx_prof_stacks_empty(t->stacks, t->size), NGX_DECLINED);
     assert_int_equal(test_stacks_sum(t), 1);
 
     t->stacks->writers = 0;
@@ -264,9 +259,9 @@ test_write_for_ever(void *data)
 
     t = data;
 
-    for (n = ngx_http_profiling_load(&t->added); /* void */ ; n++) {
+    for (n = ngx_prof_load(&t->added); /* void */ ; n++) {
         (void) test_stacks_add(t, n * 7919 % 300, n % 5, 1, 10);
-        ngx_http_profiling_store(&t->added, n);
+        ngx_prof_store(&t->added, n);
     }
 }
 
@@ -297,13 +292,13 @@ test_a_killed_writer_leaves_whole_entries(void **state)
         before = test_stacks_sum(table);
 
         inside += table->stacks->writers;
-        ngx_http_profiling_stacks_take(table->stacks, table->size);
+        ngx_prof_stacks_take(table->stacks, table->size);
 
         assert_int_equal(test_stacks_add(table, 1, 1, 1, 10), NGX_OK);
     }
 
-    assert_int_equal(ngx_http_profiling_stacks_empty(table->stacks,
-                                                     table->size), NGX_OK);
+    assert_int_equal(ngx_prof_stacks_empty(table->stacks,
+                                           table->size), NGX_OK);
 
     assert_true(before > KILLS);
 
@@ -323,7 +318,7 @@ test_empty_for_ever(void *data)
 
     for ( ;; ) {
         (void) test_stacks_add(t, 5, 1, 1, 10);
-        (void) ngx_http_profiling_stacks_empty(t->stacks, t->size);
+        (void) ngx_prof_stacks_empty(t->stacks, t->size);
     }
 }
 
@@ -343,7 +338,7 @@ test_who_is_killed_while_it_empties_is_followed(void **state)
         epoch = t->stacks->epoch;
         pid = test_spawn(test_empty_for_ever, t);
 
-        while (ngx_http_profiling_load(&t->stacks->epoch) == epoch) {
+        while (ngx_prof_load(&t->stacks->epoch) == epoch) {
             (void) sched_yield();
         }
 
@@ -352,12 +347,11 @@ test_who_is_killed_while_it_empties_is_followed(void **state)
         assert_int_equal(test_wait(pid), 128 + SIGKILL);
 
         closed += t->stacks->closed;
-        ngx_http_profiling_stacks_take(t->stacks, t->size);
+        ngx_prof_stacks_take(t->stacks, t->size);
 
         assert_int_equal(test_stacks_add(t, 9, 1, 1, 10), NGX_OK);
         assert_int_equal(test_stacks_read(t), 0);
-        assert_int_equal(ngx_http_profiling_stacks_empty(t->stacks, t->size),
-                         NGX_OK);
+        assert_int_equal(ngx_prof_stacks_empty(t->stacks, t->size), NGX_OK);
     }
 
     printf("# %u of %u were killed amid\n", (unsigned) closed,

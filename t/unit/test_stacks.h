@@ -23,14 +23,14 @@
 
 
 typedef struct {
-    ngx_uint_t                    size;
-    uint64_t                      added;      /* counts given to add() */
-    uint64_t                      handled;    /* of them in a handler */
-    uint64_t                      wrong;
-    uint64_t                      read;       /* entries */
-    uint64_t                      stop;
-    uint64_t                      emptying;
-    ngx_http_profiling_stacks_t  *stacks;
+    ngx_uint_t          size;
+    uint64_t            added;                /* counts given to add() */
+    uint64_t            handled;              /* of them in a handler */
+    uint64_t            wrong;
+    uint64_t            read;                 /* entries */
+    uint64_t            stop;
+    uint64_t            emptying;
+    ngx_prof_stacks_t  *stacks;
 } test_stacks_t;
 
 
@@ -38,7 +38,7 @@ static test_stacks_t      *test_stacks_current;
 static __thread uint64_t   test_stacks_number;
 
 /* of its handler: what that interrupts has none */
-static __thread ngx_http_profiling_path_t  test_stacks_path;
+static __thread ngx_prof_path_t  test_stacks_path;
 
 
 static test_stacks_t *
@@ -48,7 +48,7 @@ test_stacks_create(ngx_uint_t size)
 
     t = test_share(sizeof(test_stacks_t));
     t->size = size;
-    t->stacks = test_share(ngx_http_profiling_stacks_size(size));
+    t->stacks = test_share(ngx_prof_stacks_size(size));
 
     return t;
 }
@@ -59,7 +59,7 @@ test_stacks_free(test_stacks_t *t)
 {
     size_t  size;
 
-    size = ngx_http_profiling_stacks_size(t->size);
+    size = ngx_prof_stacks_size(t->size);
 
     assert_int_equal(munmap(t->stacks, size), 0);
     assert_int_equal(munmap(t, sizeof(test_stacks_t)), 0);
@@ -74,8 +74,8 @@ test_stacks_depth(uint64_t number)
 
 
 static ngx_int_t
-test_stacks_add_path(test_stacks_t *t, ngx_http_profiling_path_t *path,
-    uint64_t number, uint32_t label, uint64_t count, uint64_t value)
+test_stacks_add_path(test_stacks_t *t, ngx_prof_path_t *path, uint64_t number,
+    uint32_t label, uint64_t count, uint64_t value)
 {
     uint64_t    pcs[TEST_DEPTH];
     ngx_uint_t  n;
@@ -83,8 +83,8 @@ test_stacks_add_path(test_stacks_t *t, ngx_http_profiling_path_t *path,
     n = test_stacks_depth(number);
     test_fill(pcs, n, number + 1);
 
-    return ngx_http_profiling_stacks_add_path(t->stacks, t->size, path, pcs,
-                                              n, label, count, value);
+    return ngx_prof_stacks_add_path(t->stacks, t->size, path, pcs,
+                                    n, label, count, value);
 }
 
 
@@ -98,8 +98,8 @@ test_stacks_add(test_stacks_t *t, uint64_t number, uint32_t label,
     n = test_stacks_depth(number);
     test_fill(pcs, n, number + 1);
 
-    return ngx_http_profiling_stacks_add(t->stacks, t->size, pcs, n, label,
-                                         count, value);
+    return ngx_prof_stacks_add(t->stacks, t->size, pcs, n, label,
+                               count, value);
 }
 
 
@@ -111,8 +111,7 @@ test_stacks_whole(test_stacks_t *t, uint32_t node)
     uint64_t    number, pcs[TEST_DEPTH + 1];
     ngx_uint_t  n;
 
-    n = ngx_http_profiling_stacks_frames(t->stacks, t->size, node, pcs,
-                                         TEST_DEPTH + 1);
+    n = ngx_prof_stacks_frames(t->stacks, t->size, node, pcs, TEST_DEPTH + 1);
     if (n == 0 || n > TEST_DEPTH) {
         return TEST_MAX;
     }
@@ -129,19 +128,17 @@ test_stacks_whole(test_stacks_t *t, uint32_t node)
 static ngx_uint_t
 test_stacks_read(test_stacks_t *t)
 {
-    uint64_t                    epoch, number;
-    ngx_uint_t                  i, n, wrong;
-    ngx_http_profiling_tally_t  tally;
+    uint64_t          epoch, number;
+    ngx_uint_t        i, n, wrong;
+    ngx_prof_tally_t  tally;
 
     wrong = 0;
-    n = ngx_http_profiling_stacks_tallies(t->stacks, t->size);
+    n = ngx_prof_stacks_tallies(t->stacks, t->size);
 
     for (i = 1; i < n; i++) {
         epoch = __atomic_load_n(&t->stacks->epoch, __ATOMIC_SEQ_CST);
 
-        if (ngx_http_profiling_stacks_tally(t->stacks, t->size, i, &tally)
-            != NGX_OK)
-        {
+        if (ngx_prof_stacks_tally(t->stacks, t->size, i, &tally) != NGX_OK) {
             continue;
         }
 
@@ -166,17 +163,15 @@ test_stacks_read(test_stacks_t *t)
 static inline uint64_t
 test_stacks_sum(test_stacks_t *t)
 {
-    uint64_t                    sum;
-    ngx_uint_t                  i, n;
-    ngx_http_profiling_tally_t  tally;
+    uint64_t          sum;
+    ngx_uint_t        i, n;
+    ngx_prof_tally_t  tally;
 
     sum = 0;
-    n = ngx_http_profiling_stacks_tallies(t->stacks, t->size);
+    n = ngx_prof_stacks_tallies(t->stacks, t->size);
 
     for (i = 1; i < n; i++) {
-        if (ngx_http_profiling_stacks_tally(t->stacks, t->size, i, &tally)
-            == NGX_OK)
-        {
+        if (ngx_prof_stacks_tally(t->stacks, t->size, i, &tally) == NGX_OK) {
             sum += tally.count;
         }
     }
@@ -220,7 +215,7 @@ test_stacks_thread(void *data)
 
     t = data;
 
-    while (!ngx_http_profiling_load(&t->stop)) {
+    while (!ngx_prof_load(&t->stop)) {
         test_stacks_next(t);
     }
 
@@ -249,8 +244,8 @@ test_stacks_reader(void *data)
 static ngx_uint_t
 test_stacks_stormed(test_stacks_t *t)
 {
-    return ngx_http_profiling_load(&t->handled) > 10
-           && ngx_http_profiling_load(&t->read) > 1000
+    return ngx_prof_load(&t->handled) > 10
+           && ngx_prof_load(&t->read) > 1000
            && (!t->emptying || t->stacks->epoch > 10);
 }
 
@@ -268,7 +263,7 @@ test_stacks_wait(test_stacks_t *t, double ms)
     {
 
         if (t->emptying) {
-            (void) ngx_http_profiling_stacks_empty(t->stacks, t->size);
+            (void) ngx_prof_stacks_empty(t->stacks, t->size);
         }
 
         usleep(500);
@@ -317,7 +312,7 @@ test_stacks_storm(test_stacks_t *t, ngx_uint_t threads, double ms,
     ngx_memzero(&timer, sizeof(timer));
     assert_int_equal(setitimer(ITIMER_PROF, &timer, NULL), 0);
 
-    ngx_http_profiling_store(&t->stop, 1);
+    ngx_prof_store(&t->stop, 1);
 
     for (i = 0; i < threads; i++) {
         assert_int_equal(pthread_join(thread[i], NULL), 0);
@@ -327,9 +322,9 @@ test_stacks_storm(test_stacks_t *t, ngx_uint_t threads, double ms,
     assert_int_equal(test_wait(reader), 128 + SIGKILL);
 
     printf("# %u added, %u of them by a handler, %u read, epoch %u\n",
-           (unsigned) ngx_http_profiling_load(&t->added),
-           (unsigned) ngx_http_profiling_load(&t->handled),
-           (unsigned) ngx_http_profiling_load(&t->read),
+           (unsigned) ngx_prof_load(&t->added),
+           (unsigned) ngx_prof_load(&t->handled),
+           (unsigned) ngx_prof_load(&t->read),
            (unsigned) t->stacks->epoch);
 }
 

@@ -32,7 +32,7 @@ test_read(void *data)
 
     t = data;
 
-    while (!ngx_http_profiling_load(&t->stop)) {
+    while (!ngx_prof_load(&t->stop)) {
         (void) __atomic_add_fetch(&t->wrong, test_stacks_read(t),
                                   __ATOMIC_RELAXED);
     }

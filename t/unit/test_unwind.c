@@ -33,20 +33,20 @@
 #include "unwind_work.h"
 
 
-#define MAX  NGX_HTTP_PROFILING_FRAMES
+#define MAX  NGX_PROF_FRAMES
 
 
-static ngx_http_profiling_stack_t  stack;
+static ngx_prof_stack_t  stack;
 
 /* what the handler of the profiling timer saw */
 
 static volatile unsigned           samples;
-static volatile unsigned           causes[NGX_HTTP_PROFILING_UNWIND_CAUSES];
+static volatile unsigned           causes[NGX_PROF_UNWIND_CAUSES];
 static volatile unsigned           in_main;
 static volatile unsigned           recovered;
 static volatile unsigned           jit;
 static volatile unsigned           changed;      /* by the cache */
-static ngx_http_profiling_unwind_cache_t  cache;
+static ngx_prof_unwind_cache_t  cache;
 static volatile uint64_t           walk_ns;
 static volatile uint64_t           walk_frames;
 static uint64_t                    example[MAX];
@@ -67,9 +67,9 @@ now(void)
 static void
 on_prof(int signo, siginfo_t *si, void *uc)
 {
-    uint64_t                     pcs[MAX], cached[MAX], t;
-    ngx_uint_t                   i, n;
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           pcs[MAX], cached[MAX], t;
+    ngx_uint_t         i, n;
+    ngx_prof_unwind_t  result;
 
     (void) signo;
     (void) si;
@@ -78,15 +78,14 @@ on_prof(int signo, siginfo_t *si, void *uc)
         return;
     }
 
-    ngx_http_profiling_unwind_prefetch(&cache);
+    ngx_prof_unwind_prefetch(&cache);
 
     t = now();
-    n = ngx_http_profiling_unwind_cached(&stack, uc, &cache, cached, MAX,
-                                         &result);
+    n = ngx_prof_unwind_cached(&stack, uc, &cache, cached, MAX, &result);
     walk_ns += now() - t;
     walk_frames += n;
 
-    changed += (ngx_http_profiling_unwind(&stack, uc, pcs, MAX, &result) != n
+    changed += (ngx_prof_unwind(&stack, uc, pcs, MAX, &result) != n
                 || memcmp(pcs, cached, n * sizeof(uint64_t)) != 0);
 
     samples++;
@@ -103,7 +102,7 @@ on_prof(int signo, siginfo_t *si, void *uc)
         }
     }
 
-    if (result.cause != NGX_HTTP_PROFILING_UNWIND_COMPLETE || i == n) {
+    if (result.cause != NGX_PROF_UNWIND_COMPLETE || i == n) {
         for (i = 0; i < n; i++) {
             example[i] = pcs[i];
         }
@@ -116,19 +115,19 @@ on_prof(int signo, siginfo_t *si, void *uc)
 static void
 print_frames(const uint64_t *pcs, unsigned n)
 {
-    unsigned                             i;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    unsigned                   i;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; i < n; i++) {
-        object = ngx_http_profiling_objects_find(objects, pcs[i]);
+        object = ngx_prof_objects_find(objects, pcs[i]);
         printf("    %lx %s+%lx\n", pcs[i], object ? object->path : "-",
                object ? pcs[i] - object->base : 0);
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 }
 
 
@@ -145,7 +144,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
     samples = in_main = recovered = jit = nexample = changed = 0;
     walk_ns = walk_frames = 0;
 
-    for (i = 0; i < NGX_HTTP_PROFILING_UNWIND_CAUSES; i++) {
+    for (i = 0; i < NGX_PROF_UNWIND_CAUSES; i++) {
         causes[i] = 0;
     }
 
@@ -167,8 +166,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
     assert_true(samples > 10);
     assert_int_equal(changed, 0);
 
-    share = 100.0 * ngx_min(in_main,
-                            causes[NGX_HTTP_PROFILING_UNWIND_COMPLETE])
+    share = 100.0 * ngx_min(in_main, causes[NGX_PROF_UNWIND_COMPLETE])
             / samples;
 
     printf("%-12s %5u samples, %.2f%% whole, recovered %u, jit %u, "
@@ -176,7 +174,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
            recovered, jit, (double) walk_ns / samples,
            (double) walk_ns / (double) walk_frames);
 
-    for (i = 0; i < NGX_HTTP_PROFILING_UNWIND_CAUSES; i++) {
+    for (i = 0; i < NGX_PROF_UNWIND_CAUSES; i++) {
         printf(" %u", causes[i]);
     }
 
@@ -214,13 +212,13 @@ static uint64_t     interrupted;
 static void
 on_inner(int signo, siginfo_t *si, void *uc)
 {
-    ngx_http_profiling_unwind_t  result;
+    ngx_prof_unwind_t  result;
 
     (void) signo;
     (void) si;
 
-    n_nested = ngx_http_profiling_unwind(&stack, uc, nested, MAX, &result);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+    n_nested = ngx_prof_unwind(&stack, uc, nested, MAX, &result);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_COMPLETE);
 }
 
 
@@ -265,24 +263,22 @@ test_signal_frame(void **state)
 }
 
 
-static unsigned deep(unsigned n, ngx_http_profiling_unwind_t *result,
-    uint64_t *pcs);
+static unsigned deep(unsigned n, ngx_prof_unwind_t *result, uint64_t *pcs);
 
 /* through a pointer that may change, recursion stays recursion */
 
 static unsigned (*volatile deeper)(unsigned n,
-    ngx_http_profiling_unwind_t *result, uint64_t *pcs) = deep;
+    ngx_prof_unwind_t *result, uint64_t *pcs) = deep;
 
 
 __attribute__((noinline))
 static unsigned
-deep(unsigned n, ngx_http_profiling_unwind_t *result, uint64_t *pcs)
+deep(unsigned n, ngx_prof_unwind_t *result, uint64_t *pcs)
 {
     volatile unsigned  rc;
 
     if (n == 0) {
-        rc = (unsigned) ngx_http_profiling_unwind_here(&stack, pcs, MAX, 0,
-                                                       result);
+        rc = (unsigned) ngx_prof_unwind_here(&stack, pcs, MAX, 0, result);
     } else {
         rc = deeper(n - 1, result, pcs);
     }
@@ -294,32 +290,32 @@ deep(unsigned n, ngx_http_profiling_unwind_t *result, uint64_t *pcs)
 static void
 test_truncated(void **state)
 {
-    unsigned                     n, base;
-    uint64_t                     pcs[MAX + 1];
-    ngx_http_profiling_unwind_t  result;
+    unsigned           n, base;
+    uint64_t           pcs[MAX + 1];
+    ngx_prof_unwind_t  result;
 
     (void) state;
 
     pcs[MAX] = 0x5a5a;
 
     base = deep(0, &result, pcs);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_COMPLETE);
 
     /* as many as there is room for are not too many */
 
     n = deep(MAX - base, &result, pcs);
     assert_int_equal(n, MAX);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
-    assert_true(pcs[MAX - 1] > NGX_HTTP_PROFILING_FRAME_RESERVED);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_COMPLETE);
+    assert_true(pcs[MAX - 1] > NGX_PROF_FRAME_RESERVED);
 
     n = deep(MAX - base + 1, &result, pcs);
     assert_int_equal(n, MAX);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_TRUNCATED);
-    assert_int_equal(pcs[MAX - 1], NGX_HTTP_PROFILING_FRAME_TRUNCATED);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_TRUNCATED);
+    assert_int_equal(pcs[MAX - 1], NGX_PROF_FRAME_TRUNCATED);
 
     n = deep(5000, &result, pcs);
     assert_int_equal(n, MAX);
-    assert_int_equal(pcs[MAX - 1], NGX_HTTP_PROFILING_FRAME_TRUNCATED);
+    assert_int_equal(pcs[MAX - 1], NGX_PROF_FRAME_TRUNCATED);
     assert_int_equal(pcs[MAX], 0x5a5a);
 }
 
@@ -328,9 +324,9 @@ __attribute__((noinline))
 static ngx_uint_t
 skipping(uint64_t *pcs, ngx_uint_t skip)
 {
-    ngx_http_profiling_unwind_t  result;
+    ngx_prof_unwind_t  result;
 
-    return ngx_http_profiling_unwind_here(&stack, pcs, MAX, skip, &result);
+    return ngx_prof_unwind_here(&stack, pcs, MAX, skip, &result);
 }
 
 
@@ -397,7 +393,7 @@ on_snapshot(int signo, siginfo_t *si, void *uc)
  */
 
 static ngx_uint_t
-damaged(unsigned seed, ngx_http_profiling_unwind_t *result)
+damaged(unsigned seed, ngx_prof_unwind_t *result)
 {
     uint64_t    *p, pcs[MAX];
     size_t       i, n;
@@ -425,11 +421,11 @@ damaged(unsigned seed, ngx_http_profiling_unwind_t *result)
 
     assert_true(frames >= 1 && frames <= MAX);
 
-    if (result->cause == NGX_HTTP_PROFILING_UNWIND_TRUNCATED) {
-        assert_int_equal(pcs[frames - 1], NGX_HTTP_PROFILING_FRAME_TRUNCATED);
+    if (result->cause == NGX_PROF_UNWIND_TRUNCATED) {
+        assert_int_equal(pcs[frames - 1], NGX_PROF_FRAME_TRUNCATED);
 
-    } else if (result->cause != NGX_HTTP_PROFILING_UNWIND_COMPLETE) {
-        assert_int_equal(pcs[frames - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+    } else if (result->cause != NGX_PROF_UNWIND_COMPLETE) {
+        assert_int_equal(pcs[frames - 1], NGX_PROF_FRAME_BROKEN);
     }
 
     return frames;
@@ -439,9 +435,9 @@ damaged(unsigned seed, ngx_http_profiling_unwind_t *result)
 static void
 test_broken(void **state)
 {
-    unsigned                     i, broken;
-    struct sigaction             sa;
-    ngx_http_profiling_unwind_t  result;
+    unsigned           i, broken;
+    struct sigaction   sa;
+    ngx_prof_unwind_t  result;
 
     (void) state;
 
@@ -462,7 +458,7 @@ test_broken(void **state)
 
         (void) damaged(i, &result);
 
-        broken += (result.cause >= NGX_HTTP_PROFILING_UNWIND_FOREIGN);
+        broken += (result.cause >= NGX_PROF_UNWIND_FOREIGN);
         unwind_free_stack(mapping);
     }
 
@@ -476,31 +472,31 @@ test_broken(void **state)
 static void
 test_bad_return(void **state)
 {
-    uint64_t                     ra, pcs[MAX];
-    ngx_uint_t                   n;
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           ra, pcs[MAX];
+    ngx_uint_t         n;
+    ngx_prof_unwind_t  result;
 
     (void) state;
 
     n = unwind_code_walk_with_return(0x4141414141414141, &stack, pcs, MAX,
                                      &result);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_BAD_RA);
-    assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_BAD_RA);
+    assert_int_equal(pcs[n - 1], NGX_PROF_FRAME_BROKEN);
 
     /* around zero, where there is nothing to look at */
 
     for (ra = (uint64_t) -9; ra != 17; ra++) {
         n = unwind_code_walk_with_return(ra, &stack, pcs, MAX, &result);
-        assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_BAD_RA);
-        assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+        assert_int_equal(result.cause, NGX_PROF_UNWIND_BAD_RA);
+        assert_int_equal(pcs[n - 1], NGX_PROF_FRAME_BROKEN);
     }
 
     /* data is no code */
 
     n = unwind_code_walk_with_return((uint64_t) (uintptr_t) &stack, &stack,
                                      pcs, MAX, &result);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_BAD_RA);
-    assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_BAD_RA);
+    assert_int_equal(pcs[n - 1], NGX_PROF_FRAME_BROKEN);
 }
 
 
@@ -509,16 +505,16 @@ test_bad_return(void **state)
 static void
 test_last_call(void **state)
 {
-    uint64_t                     pcs[MAX], here[MAX];
-    ngx_uint_t                   n, m;
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           pcs[MAX], here[MAX];
+    ngx_uint_t         n, m;
+    ngx_prof_unwind_t  result;
 
     (void) state;
 
-    m = ngx_http_profiling_unwind_here(&stack, here, MAX, 0, &result);
+    m = ngx_prof_unwind_here(&stack, here, MAX, 0, &result);
     n = unwind_code_last_call(&stack, pcs, MAX, &result);
 
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_COMPLETE);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_COMPLETE);
     assert_int_equal(result.recovered, 0);
     assert_int_equal(n, m + 2);
     assert_true(pcs[1] == (uint64_t) (uintptr_t) unwind_code_after);
@@ -529,12 +525,12 @@ test_last_call(void **state)
 static void
 test_bounds(void **state)
 {
-    ucontext_t                   uc;
-    uint64_t                     pcs[MAX];
-    ngx_uint_t                   n;
-    struct sigaction             sa;
-    ngx_http_profiling_stack_t   narrow;
-    ngx_http_profiling_unwind_t  result;
+    ucontext_t         uc;
+    uint64_t           pcs[MAX];
+    ngx_uint_t         n;
+    struct sigaction   sa;
+    ngx_prof_stack_t   narrow;
+    ngx_prof_unwind_t  result;
 
     (void) state;
 
@@ -548,22 +544,22 @@ test_bounds(void **state)
     /* another stack's pointer */
 
     unwind_sp(&uc) = (uintptr_t) &snapshot;
-    n = ngx_http_profiling_unwind(&stack, &uc, pcs, MAX, &result);
+    n = ngx_prof_unwind(&stack, &uc, pcs, MAX, &result);
     assert_int_equal(n, 2);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_FOREIGN);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_FOREIGN);
 
     unwind_sp(&uc) = stack.top;
-    n = ngx_http_profiling_unwind(&stack, &uc, pcs, MAX, &result);
-    assert_int_equal(result.cause, NGX_HTTP_PROFILING_UNWIND_FOREIGN);
+    n = ngx_prof_unwind(&stack, &uc, pcs, MAX, &result);
+    assert_int_equal(result.cause, NGX_PROF_UNWIND_FOREIGN);
 
     /* frames beyond the top that was given must not be looked at */
 
     narrow = stack;
     narrow.top = (uintptr_t) __builtin_frame_address(0) + 64;
-    n = ngx_http_profiling_unwind_here(&narrow, pcs, MAX, 0, &result);
-    assert_true(result.cause == NGX_HTTP_PROFILING_UNWIND_BAD_CFA
-                || result.cause == NGX_HTTP_PROFILING_UNWIND_BAD_RA);
-    assert_int_equal(pcs[n - 1], NGX_HTTP_PROFILING_FRAME_BROKEN);
+    n = ngx_prof_unwind_here(&narrow, pcs, MAX, 0, &result);
+    assert_true(result.cause == NGX_PROF_UNWIND_BAD_CFA
+                || result.cause == NGX_PROF_UNWIND_BAD_RA);
+    assert_int_equal(pcs[n - 1], NGX_PROF_FRAME_BROKEN);
 }
 
 
@@ -609,20 +605,20 @@ test_pcre2_jit(void **state)
 static void *
 thread(void *data)
 {
-    uint64_t                     pcs[MAX];
-    ngx_uint_t                   n;
-    ngx_http_profiling_stack_t   own;
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           pcs[MAX];
+    ngx_uint_t         n;
+    ngx_prof_stack_t   own;
+    ngx_prof_unwind_t  result;
 
     (void) data;
 
-    if (ngx_http_profiling_unwind_stack(&own) != NGX_OK) {
+    if (ngx_prof_unwind_stack(&own) != NGX_OK) {
         return NULL;
     }
 
-    n = ngx_http_profiling_unwind_here(&own, pcs, MAX, 0, &result);
+    n = ngx_prof_unwind_here(&own, pcs, MAX, 0, &result);
 
-    return (n > 1 && result.cause == NGX_HTTP_PROFILING_UNWIND_COMPLETE)
+    return (n > 1 && result.cause == NGX_PROF_UNWIND_COMPLETE)
            ? &stack : NULL;
 }
 
@@ -646,10 +642,10 @@ test_thread(void **state)
 static uint64_t
 first_frame(uintptr_t pc)
 {
-    uint64_t                     pcs[MAX];
-    ucontext_t                   uc;
-    struct sigaction             sa;
-    ngx_http_profiling_unwind_t  result;
+    uint64_t           pcs[MAX];
+    ucontext_t         uc;
+    struct sigaction   sa;
+    ngx_prof_unwind_t  result;
 
     memset(&sa, 0, sizeof(sa));
     sa.sa_flags = SA_SIGINFO;
@@ -661,8 +657,7 @@ first_frame(uintptr_t pc)
     unwind_pc(&uc) = pc;
     unwind_sp(&uc) = (uintptr_t) __builtin_frame_address(0);
 
-    (void) ngx_http_profiling_unwind_cached(&stack, &uc, &cache, pcs, MAX,
-                                            &result);
+    (void) ngx_prof_unwind_cached(&stack, &uc, &cache, pcs, MAX, &result);
 
     return pcs[0];
 }
@@ -684,21 +679,20 @@ test_open(void)
 static void
 test_objects(void **state)
 {
-    void                                *handle, *f;
-    ngx_uint_t                           i, before;
-    const ngx_http_profiling_cfi_t      *cfi;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    void                      *handle, *f;
+    ngx_uint_t                 i, before;
+    const ngx_prof_cfi_t      *cfi;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
     (void) state;
 
-    (void) ngx_http_profiling_objects_refresh();
-    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_DECLINED);
+    (void) ngx_prof_objects_refresh();
+    assert_int_equal(ngx_prof_objects_refresh(), NGX_DECLINED);
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
     before = objects->n;
-    object = ngx_http_profiling_objects_find(objects,
-                                             (uintptr_t) test_objects);
+    object = ngx_prof_objects_find(objects, (uintptr_t) test_objects);
     assert_non_null(object);
     assert_true(object->main);
     assert_true(object->build_id_len == 20 || object->build_id_len == 0);
@@ -708,7 +702,7 @@ test_objects(void **state)
         assert_true(objects->text[i - 1].end <= objects->text[i].start);
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     /* one comes */
 
@@ -719,23 +713,22 @@ test_objects(void **state)
         skip();
     }
 
-    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_OK);
+    assert_int_equal(ngx_prof_objects_refresh(), NGX_OK);
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
     assert_int_equal(objects->n, before + 1);
 
     /* and the tables of the others are the same memory */
 
-    object = ngx_http_profiling_objects_find(objects,
-                                             (uintptr_t) test_objects);
+    object = ngx_prof_objects_find(objects, (uintptr_t) test_objects);
     assert_ptr_equal(object->cfi, cfi);
 
     f = dlsym(handle, "XML_ParserCreate");
     f = f ? f : dlsym(handle, "BZ2_bzCompress");
-    object = ngx_http_profiling_objects_find(objects, (uintptr_t) f);
+    object = ngx_prof_objects_find(objects, (uintptr_t) f);
     assert_non_null(object);
     assert_non_null(object->cfi);
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
     assert_true(first_frame((uintptr_t) f) == (uintptr_t) f);
     assert_true(first_frame((uintptr_t) f) == (uintptr_t) f);
@@ -743,13 +736,13 @@ test_objects(void **state)
     /* and goes, from caches as well */
 
     dlclose(handle);
-    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_OK);
-    assert_int_equal(first_frame((uintptr_t) f), NGX_HTTP_PROFILING_FRAME_JIT);
+    assert_int_equal(ngx_prof_objects_refresh(), NGX_OK);
+    assert_int_equal(first_frame((uintptr_t) f), NGX_PROF_FRAME_JIT);
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
     assert_int_equal(objects->n, before);
-    assert_null(ngx_http_profiling_objects_find(objects, (uintptr_t) f));
-    ngx_http_profiling_objects_release();
+    assert_null(ngx_prof_objects_find(objects, (uintptr_t) f));
+    ngx_prof_objects_release();
 }
 
 
@@ -758,29 +751,29 @@ test_objects(void **state)
 static void
 test_objects_in_use(void **state)
 {
-    void                                *handle;
-    ngx_int_t                            rc;
-    ngx_uint_t                           i, n;
-    const ngx_http_profiling_objects_t  *objects;
+    void                      *handle;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i, n;
+    const ngx_prof_objects_t  *objects;
 
     (void) state;
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
     n = objects->n;
 
     for (i = 0; i < 40; i++) {
         handle = test_open();
 
         if (handle == NULL) {
-            ngx_http_profiling_objects_release();
+            ngx_prof_objects_release();
             printf("# neither libexpat nor libbz2 is here: install one\n");
             skip();
         }
 
-        rc = ngx_http_profiling_objects_refresh();
+        rc = ngx_prof_objects_refresh();
         dlclose(handle);
         assert_int_equal(rc, (i < 32) ? NGX_OK : NGX_ERROR);
-        assert_int_equal(ngx_http_profiling_objects_refresh(), rc);
+        assert_int_equal(ngx_prof_objects_refresh(), rc);
     }
 
     /* no more than 64 lists may wait; this one is still what it was */
@@ -788,10 +781,10 @@ test_objects_in_use(void **state)
     assert_int_equal(objects->n, n);
     assert_non_null(objects->object[0].path);
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 
-    (void) ngx_http_profiling_objects_refresh();
-    assert_int_equal(ngx_http_profiling_objects_refresh(), NGX_DECLINED);
+    (void) ngx_prof_objects_refresh();
+    assert_int_equal(ngx_prof_objects_refresh(), NGX_DECLINED);
 }
 
 
@@ -800,11 +793,11 @@ setup(void **state)
 {
     (void) state;
 
-    if (ngx_http_profiling_unwind_stack(&stack) != NGX_OK) {
+    if (ngx_prof_unwind_stack(&stack) != NGX_OK) {
         return -1;
     }
 
-    return (ngx_http_profiling_objects_refresh() == NGX_OK) ? 0 : -1;
+    return (ngx_prof_objects_refresh() == NGX_OK) ? 0 : -1;
 }
 
 

@@ -87,12 +87,12 @@ static uint64_t  value;
 static ngx_int_t
 run(const u_char *code, size_t len, ngx_uint_t n)
 {
-    u_char                       *copy;
-    uint32_t                      offsets[2];
-    ngx_int_t                     rc;
-    ngx_http_profiling_cfi_t      cfi;
-    ngx_http_profiling_walk_t     walk;
-    ngx_http_profiling_object_t   object;
+    u_char            *copy;
+    uint32_t           offsets[2];
+    ngx_int_t          rc;
+    ngx_prof_cfi_t     cfi;
+    ngx_prof_walk_t    walk;
+    ngx_prof_object_t  object;
 
     /* with its end where the sanitizer sees that it is read beyond */
 
@@ -121,9 +121,9 @@ run(const u_char *code, size_t len, ngx_uint_t n)
     walk.reg[5] = 5000;
 
     value = 0;
-    rc = ngx_http_profiling_unwind_expr(&walk, 0, 100, n, &value);
+    rc = ngx_prof_unwind_expr(&walk, 0, 100, n, &value);
 
-    assert_int_equal(ngx_http_profiling_unwind_expr(&walk, 1, 100, n, &value),
+    assert_int_equal(ngx_prof_unwind_expr(&walk, 1, 100, n, &value),
                      NGX_ERROR);
 
     free(copy);
@@ -265,9 +265,9 @@ test_no_value(void **state)
 static void
 test_too_many(void **state)
 {
-    u_char                code[NGX_HTTP_PROFILING_UNWIND_EXPR + 1];
-    size_t                i, len;
-    static const u_char   makes[] = { LIT(7), DUP, OVER };
+    u_char               code[NGX_PROF_UNWIND_EXPR + 1];
+    size_t               i, len;
+    static const u_char  makes[] = { LIT(7), DUP, OVER };
 
     for (i = 0; i < sizeof(makes); i++) {
         memset(code, makes[i], sizeof(code));
@@ -277,8 +277,8 @@ test_too_many(void **state)
             assert_int_equal(value, 7);
         }
 
-        assert_in_range(len, NGX_HTTP_PROFILING_UNWIND_EXPR - 1,
-                        NGX_HTTP_PROFILING_UNWIND_EXPR + 1);
+        assert_in_range(len, NGX_PROF_UNWIND_EXPR - 1,
+                        NGX_PROF_UNWIND_EXPR + 1);
     }
 }
 

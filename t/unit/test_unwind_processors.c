@@ -158,19 +158,19 @@ print_choice(void)
 static void
 print_frames(const uint64_t *pcs, ngx_uint_t n)
 {
-    ngx_uint_t                           i;
-    const ngx_http_profiling_object_t   *object;
-    const ngx_http_profiling_objects_t  *objects;
+    ngx_uint_t                 i;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
 
-    objects = ngx_http_profiling_objects_acquire();
+    objects = ngx_prof_objects_acquire();
 
     for (i = 0; i < n; i++) {
-        object = ngx_http_profiling_objects_find(objects, pcs[i]);
+        object = ngx_prof_objects_find(objects, pcs[i]);
         printf("    %lx %s+%lx\n", pcs[i], object ? object->path : "-",
                object ? pcs[i] - object->base : 0);
     }
 
-    ngx_http_profiling_objects_release();
+    ngx_prof_objects_release();
 }
 
 
@@ -179,13 +179,13 @@ print_frames(const uint64_t *pcs, ngx_uint_t n)
 static int
 step_works(unsigned kinds)
 {
-    int                         wrong;
-    unwind_step_t               r;
-    const unwind_work_t        *w;
-    ngx_http_profiling_stack_t  stack;
+    int                   wrong;
+    unwind_step_t         r;
+    const unwind_work_t  *w;
+    ngx_prof_stack_t      stack;
 
-    if (ngx_http_profiling_unwind_stack(&stack) != NGX_OK
-        || ngx_http_profiling_objects_refresh() != NGX_OK)
+    if (ngx_prof_unwind_stack(&stack) != NGX_OK
+        || ngx_prof_objects_refresh() != NGX_OK)
     {
         return 1;
     }

@@ -27,10 +27,10 @@ static ngx_uint_t   test_part_n;
 
 
 static void
-test_shape(ngx_http_profiling_shape_t *shape, ngx_uint_t slots,
-    ngx_uint_t history, ngx_uint_t places)
+test_shape(ngx_prof_shape_t *shape, ngx_uint_t slots, ngx_uint_t history,
+    ngx_uint_t places)
 {
-    ngx_memzero(shape, sizeof(ngx_http_profiling_shape_t));
+    ngx_memzero(shape, sizeof(ngx_prof_shape_t));
 
     shape->slots = slots;
     shape->history = history;
@@ -43,11 +43,11 @@ test_shape(ngx_http_profiling_shape_t *shape, ngx_uint_t slots,
 static size_t
 test_size(ngx_uint_t slots, ngx_uint_t history, ngx_uint_t places)
 {
-    ngx_http_profiling_shape_t  shape;
+    ngx_prof_shape_t  shape;
 
     test_shape(&shape, slots, history, places);
 
-    return ngx_http_profiling_zone_size(&shape);
+    return ngx_prof_zone_size(&shape);
 }
 
 
@@ -55,17 +55,16 @@ static void
 test_sizes_that_cannot_be(void **state)
 {
     assert_int_not_equal(test_size(1, 1, 1), 0);
-    assert_int_not_equal(test_size(NGX_HTTP_PROFILING_SLOTS_MAX, 1000, 32),
-                         0);
+    assert_int_not_equal(test_size(NGX_PROF_SLOTS_MAX, 1000, 32), 0);
     assert_int_not_equal(test_size(1, 100000, 100), 0);
-    assert_int_not_equal(test_size(1, 1, NGX_HTTP_PROFILING_PLACES_MAX), 0);
+    assert_int_not_equal(test_size(1, 1, NGX_PROF_PLACES_MAX), 0);
 
     assert_int_equal(test_size(0, 1000, 32), 0);
     assert_int_equal(test_size(8, 0, 32), 0);
     assert_int_equal(test_size(8, 1000, 0), 0);
 
-    assert_int_equal(test_size(NGX_HTTP_PROFILING_SLOTS_MAX + 1, 1, 1), 0);
-    assert_int_equal(test_size(1, 1, NGX_HTTP_PROFILING_PLACES_MAX + 1), 0);
+    assert_int_equal(test_size(NGX_PROF_SLOTS_MAX + 1, 1, 1), 0);
+    assert_int_equal(test_size(1, 1, NGX_PROF_PLACES_MAX + 1), 0);
 
     /* products that overflow, some of them to a small number */
 
@@ -96,15 +95,15 @@ test_a_thousand_samples_take_100_kb(void **state)
 static void
 test_fresh_zone_is_accepted(void **state)
 {
-    ngx_uint_t                   i;
-    ngx_http_profiling_zone_t   *zone;
+    ngx_uint_t        i;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(5, 10, 7);
 
-    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
-    assert_null(ngx_http_profiling_zone_check(zone, zone->size + 4096));
+    assert_null(ngx_prof_zone_check(zone, zone->size));
+    assert_null(ngx_prof_zone_check(zone, zone->size + 4096));
 
-    assert_int_equal(zone->layout, NGX_HTTP_PROFILING_LAYOUT);
+    assert_int_equal(zone->layout, NGX_PROF_LAYOUT);
     assert_int_equal(zone->size, test_size(5, 10, 7));
     assert_int_equal(zone->slots, 5);
     assert_int_equal(zone->history, 10);
@@ -114,9 +113,9 @@ test_fresh_zone_is_accepted(void **state)
     assert_int_equal(zone->start_clock, 1000000000);
 
     for (i = 0; i < 5; i++) {
-        assert_int_equal(ngx_http_profiling_zone_wake(zone)[i], -1);
-        assert_int_equal(ngx_http_profiling_zone_slot_index(zone,
-                                    ngx_http_profiling_zone_slot(zone, i)),
+        assert_int_equal(ngx_prof_zone_wake(zone)[i], -1);
+        assert_int_equal(ngx_prof_zone_slot_index(zone,
+                                    ngx_prof_zone_slot(zone, i)),
                          i);
     }
 
@@ -127,15 +126,15 @@ test_fresh_zone_is_accepted(void **state)
 static void
 test_garbage_is_refused(void **state)
 {
-    size_t                      k;
-    uint64_t                   *words;
-    ngx_uint_t                  i;
-    ngx_http_profiling_zone_t  *zone;
+    size_t            k;
+    uint64_t         *words;
+    ngx_uint_t        i;
+    ngx_prof_zone_t  *zone;
 
-    zone = calloc(1, sizeof(ngx_http_profiling_zone_t));
+    zone = calloc(1, sizeof(ngx_prof_zone_t));
     words = (uint64_t *) zone;
 
-    assert_non_null(ngx_http_profiling_zone_check(zone, sizeof(*zone)));
+    assert_non_null(ngx_prof_zone_check(zone, sizeof(*zone)));
 
     for (i = 0; i < 20000; i++) {
 
@@ -144,14 +143,14 @@ test_garbage_is_refused(void **state)
         }
 
         if (i % 2) {
-            zone->magic = NGX_HTTP_PROFILING_MAGIC;
+            zone->magic = NGX_PROF_MAGIC;
         }
 
         if (i % 4 == 3) {
-            zone->layout = NGX_HTTP_PROFILING_LAYOUT;
+            zone->layout = NGX_PROF_LAYOUT;
         }
 
-        assert_non_null(ngx_http_profiling_zone_check(zone,
+        assert_non_null(ngx_prof_zone_check(zone,
                                              sizeof(*zone) + test_random()));
     }
 
@@ -162,33 +161,33 @@ test_garbage_is_refused(void **state)
 static void
 test_names_that_are_too_long_are_refused(void **state)
 {
-    ngx_str_t                      name;
-    ngx_http_profiling_zone_t     *zone;
-    ngx_http_profiling_place_t    *place;
-    ngx_http_profiling_upstream_t *upstream;
+    ngx_str_t            name;
+    ngx_prof_zone_t     *zone;
+    ngx_prof_place_t    *place;
+    ngx_prof_upstream_t *upstream;
 
     zone = test_zone(2, 10, 3);
 
     ngx_str_set(&name, "name");
-    place = ngx_http_profiling_zone_place(zone,
-                ngx_http_profiling_zone_register(zone, &name, &name, 1));
+    place = ngx_prof_zone_place(zone,
+                ngx_prof_zone_register(zone, &name, &name, 1));
     upstream = &zone->upstream[
-                ngx_http_profiling_zone_register_upstream(zone, &name)];
+                ngx_prof_zone_register_upstream(zone, &name)];
 
-    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
+    assert_null(ngx_prof_zone_check(zone, zone->size));
 
-    place->server_len = NGX_HTTP_PROFILING_SERVER_LEN + 1;
-    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size));
+    place->server_len = NGX_PROF_SERVER_LEN + 1;
+    assert_non_null(ngx_prof_zone_check(zone, zone->size));
     place->server_len = 4;
-    place->location_len = NGX_HTTP_PROFILING_LOCATION_LEN + 1;
-    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size));
+    place->location_len = NGX_PROF_LOCATION_LEN + 1;
+    assert_non_null(ngx_prof_zone_check(zone, zone->size));
     place->location_len = 4;
 
-    upstream->len = NGX_HTTP_PROFILING_UPSTREAM_LEN + 1;
-    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size));
+    upstream->len = NGX_PROF_UPSTREAM_LEN + 1;
+    assert_non_null(ngx_prof_zone_check(zone, zone->size));
     upstream->len = 4;
 
-    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
+    assert_null(ngx_prof_zone_check(zone, zone->size));
 
     test_zone_free(zone);
 }
@@ -197,20 +196,20 @@ test_names_that_are_too_long_are_refused(void **state)
 static void
 test_memory_that_is_too_small_is_refused(void **state)
 {
-    void                       *small;
-    ngx_http_profiling_zone_t  *zone;
+    void             *small;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(2, 10, 3);
 
-    assert_non_null(ngx_http_profiling_zone_check(zone, zone->size - 1));
-    assert_non_null(ngx_http_profiling_zone_check(zone, sizeof(*zone)));
-    assert_non_null(ngx_http_profiling_zone_check(zone, 0));
+    assert_non_null(ngx_prof_zone_check(zone, zone->size - 1));
+    assert_non_null(ngx_prof_zone_check(zone, sizeof(*zone)));
+    assert_non_null(ngx_prof_zone_check(zone, 0));
 
     /* not even the header fits: nothing may be read */
 
     small = malloc(8);
     ngx_memcpy(small, zone, 8);
-    assert_non_null(ngx_http_profiling_zone_check(small, 8));
+    assert_non_null(ngx_prof_zone_check(small, 8));
     free(small);
 
     test_zone_free(zone);
@@ -220,18 +219,18 @@ test_memory_that_is_too_small_is_refused(void **state)
 static void
 test_other_layout_is_named(void **state)
 {
-    ngx_http_profiling_zone_t  *zone;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(2, 10, 3);
     zone->layout++;
 
-    assert_string_equal(ngx_http_profiling_zone_check(zone, zone->size),
+    assert_string_equal(ngx_prof_zone_check(zone, zone->size),
                         "it has the layout of another version of the module");
 
     zone->layout--;
     zone->magic++;
 
-    assert_string_equal(ngx_http_profiling_zone_check(zone, zone->size),
+    assert_string_equal(ngx_prof_zone_check(zone, zone->size),
                         "it does not hold profiling data");
 
     test_zone_free(zone);
@@ -241,11 +240,11 @@ test_other_layout_is_named(void **state)
 static void
 test_header_that_contradicts_itself_is_refused(void **state)
 {
-    size_t                       size;
-    uint64_t                    *field[7], old;
-    ngx_uint_t                   i, k;
-    ngx_http_profiling_shape_t   shape;
-    ngx_http_profiling_zone_t   *zone;
+    size_t            size;
+    uint64_t         *field[7], old;
+    ngx_uint_t        i, k;
+    ngx_prof_shape_t  shape;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(4, 100, 9);
     size = zone->size;
@@ -265,7 +264,7 @@ test_header_that_contradicts_itself_is_refused(void **state)
             *field[i] = (k < 64) ? old ^ ((uint64_t) 1 << k)
                                  : test_random() >> test_below(64);
 
-            assert_true(ngx_http_profiling_zone_check(zone, size) != NULL
+            assert_true(ngx_prof_zone_check(zone, size) != NULL
                         || *field[i] == old);
         }
 
@@ -280,19 +279,19 @@ test_header_that_contradicts_itself_is_refused(void **state)
 
         test_shape(&shape, 4, zone->history, 9);
 
-        assert_true((ngx_http_profiling_zone_check(zone, size) == NULL)
-                    == (ngx_http_profiling_zone_size(&shape) == size));
-        assert_true(k < 10 || ngx_http_profiling_zone_check(zone, size));
+        assert_true((ngx_prof_zone_check(zone, size) == NULL)
+                    == (ngx_prof_zone_size(&shape) == size));
+        assert_true(k < 10 || ngx_prof_zone_check(zone, size));
 
         zone->history = old;
     }
 
     zone->place_n = 10;
-    assert_non_null(ngx_http_profiling_zone_check(zone, size));
+    assert_non_null(ngx_prof_zone_check(zone, size));
     zone->place_n = 0;
-    assert_non_null(ngx_http_profiling_zone_check(zone, size));
+    assert_non_null(ngx_prof_zone_check(zone, size));
     zone->place_n = 9;
-    assert_null(ngx_http_profiling_zone_check(zone, size));
+    assert_null(ngx_prof_zone_check(zone, size));
 
     test_zone_free(zone);
 }
@@ -311,46 +310,46 @@ test_part(void *start, size_t size, ngx_uint_t align)
 
 
 static void
-test_collect_parts(ngx_http_profiling_zone_t *zone)
+test_collect_parts(ngx_prof_zone_t *zone)
 {
-    ngx_uint_t                  i, place;
-    ngx_http_profiling_slot_t  *slot;
+    ngx_uint_t        i, place;
+    ngx_prof_slot_t  *slot;
 
     test_part_n = 0;
 
     test_part(zone, sizeof(*zone), 4096);
-    test_part(ngx_http_profiling_zone_wake(zone),
-              zone->slots * sizeof(int32_t), NGX_HTTP_PROFILING_LINE);
+    test_part(ngx_prof_zone_wake(zone),
+              zone->slots * sizeof(int32_t), NGX_PROF_LINE);
 
     for (place = 0; place < zone->places; place++) {
-        test_part(ngx_http_profiling_zone_place(zone, place),
-                  sizeof(ngx_http_profiling_place_t), 8);
+        test_part(ngx_prof_zone_place(zone, place),
+                  sizeof(ngx_prof_place_t), 8);
     }
 
     for (i = 0; i < zone->slots; i++) {
-        slot = ngx_http_profiling_zone_slot(zone, i);
+        slot = ngx_prof_zone_slot(zone, i);
 
-        test_part(slot, sizeof(*slot), NGX_HTTP_PROFILING_LINE);
-        test_part(ngx_http_profiling_zone_history(slot),
-                  zone->history * sizeof(ngx_http_profiling_sample_t),
-                  NGX_HTTP_PROFILING_LINE);
+        test_part(slot, sizeof(*slot), NGX_PROF_LINE);
+        test_part(ngx_prof_zone_history(slot),
+                  zone->history * sizeof(ngx_prof_sample_t),
+                  NGX_PROF_LINE);
 
         for (place = 0; place < zone->places; place++) {
-            test_part(ngx_http_profiling_zone_counts(zone, slot, place),
-                      sizeof(ngx_http_profiling_counts_t),
-                      NGX_HTTP_PROFILING_LINE);
-            test_part(ngx_http_profiling_zone_base_counts(zone, slot, place),
-                      sizeof(ngx_http_profiling_counts_t),
-                      NGX_HTTP_PROFILING_LINE);
+            test_part(ngx_prof_zone_counts(zone, slot, place),
+                      sizeof(ngx_prof_counts_t),
+                      NGX_PROF_LINE);
+            test_part(ngx_prof_zone_base_counts(zone, slot, place),
+                      sizeof(ngx_prof_counts_t),
+                      NGX_PROF_LINE);
         }
 
-        test_part(ngx_http_profiling_zone_stacks(zone, slot),
-                  ngx_http_profiling_stacks_size(zone->stacks),
-                  NGX_HTTP_PROFILING_LINE);
+        test_part(ngx_prof_zone_stacks(zone, slot),
+                  ngx_prof_stacks_size(zone->stacks),
+                  NGX_PROF_LINE);
 
-        test_part(ngx_http_profiling_zone_dump(zone, i),
-                  ngx_http_profiling_dump_area_size(zone->dump),
-                  NGX_HTTP_PROFILING_LINE);
+        test_part(ngx_prof_zone_dump(zone, i),
+                  ngx_prof_dump_area_size(zone->dump),
+                  NGX_PROF_LINE);
     }
 }
 
@@ -358,10 +357,10 @@ test_collect_parts(ngx_http_profiling_zone_t *zone)
 static void
 test_parts_do_not_overlap(void **state)
 {
-    size_t                      k;
-    u_char                     *end;
-    ngx_uint_t                  i, j;
-    ngx_http_profiling_zone_t  *zone;
+    size_t            k;
+    u_char           *end;
+    ngx_uint_t        i, j;
+    ngx_prof_zone_t  *zone;
 
     static const ngx_uint_t  shapes[][3] = {
         { 1, 1, 1 }, { 1, 1000, 1 }, { 3, 7, 5 }, { 17, 33, 11 },
@@ -404,21 +403,20 @@ test_mailbox_has_lines_of_its_own(void **state)
 
     /* others write to it while the owner writes what is around it */
 
-    start = offsetof(ngx_http_profiling_slot_t, trim);
-    end = offsetof(ngx_http_profiling_slot_t, awaiting) + 8;
+    start = offsetof(ngx_prof_slot_t, trim);
+    end = offsetof(ngx_prof_slot_t, awaiting) + 8;
 
-    assert_true(start / NGX_HTTP_PROFILING_LINE
-                > (offsetof(ngx_http_profiling_slot_t, pad1) - 1)
-                  / NGX_HTTP_PROFILING_LINE);
-    assert_true((end - 1) / NGX_HTTP_PROFILING_LINE
-                < offsetof(ngx_http_profiling_slot_t, gauges_seq)
-                  / NGX_HTTP_PROFILING_LINE);
+    assert_true(start / NGX_PROF_LINE
+                > (offsetof(ngx_prof_slot_t, pad1) - 1)
+                  / NGX_PROF_LINE);
+    assert_true((end - 1) / NGX_PROF_LINE
+                < offsetof(ngx_prof_slot_t, gauges_seq)
+                  / NGX_PROF_LINE);
 }
 
 
 static ngx_uint_t
-test_register(ngx_http_profiling_zone_t *zone, const char *server,
-    const char *location)
+test_register(ngx_prof_zone_t *zone, const char *server, const char *location)
 {
     ngx_uint_t   i;
     ngx_str_t    one, two;
@@ -433,8 +431,8 @@ test_register(ngx_http_profiling_zone_t *zone, const char *server,
     two.data = malloc(two.len + !two.len);
     ngx_memcpy(two.data, location ? location : "", two.len);
 
-    i = ngx_http_profiling_zone_register(zone, &one, location ? &two : NULL,
-                                         location != NULL);
+    i = ngx_prof_zone_register(zone, &one, location ? &two : NULL,
+                               location != NULL);
 
     free(one.data);
     free(two.data);
@@ -446,9 +444,9 @@ test_register(ngx_http_profiling_zone_t *zone, const char *server,
 static void
 test_places_keep_their_index(void **state)
 {
-    ngx_uint_t                   i, round;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_place_t  *place;
+    ngx_uint_t         i, round;
+    ngx_prof_zone_t   *zone;
+    ngx_prof_place_t  *place;
 
     static const char  *names[][2] = {
         { "a.example", NULL }, { "a.example", "/" }, { "a.example", "" },
@@ -479,7 +477,7 @@ test_places_keep_their_index(void **state)
     assert_int_equal(zone->place_lost, 0);
 
     for (i = 0; i < 11; i++) {
-        place = ngx_http_profiling_zone_place(zone, i + 1);
+        place = ngx_prof_zone_place(zone, i + 1);
 
         assert_int_equal(place->generation, i % 2 ? 2 : 3);
         assert_int_equal(place->has_location, names[i][1] != NULL);
@@ -501,10 +499,10 @@ test_places_keep_their_index(void **state)
 static void
 test_long_names_stay_apart(void **state)
 {
-    char                         server[300], location[1000];
-    ngx_uint_t                   i, j;
-    ngx_http_profiling_zone_t   *zone;
-    ngx_http_profiling_place_t  *place;
+    char               server[300], location[1000];
+    ngx_uint_t         i, j;
+    ngx_prof_zone_t   *zone;
+    ngx_prof_place_t  *place;
 
     zone = test_zone(1, 1, 40);
 
@@ -526,29 +524,28 @@ test_long_names_stay_apart(void **state)
 
         /* as long as possible, and one more */
 
-        location[NGX_HTTP_PROFILING_LOCATION_LEN] = '\0';
-        server[NGX_HTTP_PROFILING_SERVER_LEN] = '\0';
+        location[NGX_PROF_LOCATION_LEN] = '\0';
+        server[NGX_PROF_SERVER_LEN] = '\0';
         assert_int_equal(test_register(zone, server, location), 12);
 
-        location[NGX_HTTP_PROFILING_LOCATION_LEN] = 'x';
-        location[NGX_HTTP_PROFILING_LOCATION_LEN + 1] = '\0';
+        location[NGX_PROF_LOCATION_LEN] = 'x';
+        location[NGX_PROF_LOCATION_LEN + 1] = '\0';
         assert_int_equal(test_register(zone, server, location), 13);
     }
 
     assert_int_equal(zone->place_n, 14);
 
-    place = ngx_http_profiling_zone_place(zone, 1);
-    assert_int_equal(place->server_len, NGX_HTTP_PROFILING_SERVER_LEN);
-    assert_int_equal(place->location_len, NGX_HTTP_PROFILING_LOCATION_LEN);
-    assert_memory_equal(place->location + NGX_HTTP_PROFILING_LOCATION_LEN - 4,
+    place = ngx_prof_zone_place(zone, 1);
+    assert_int_equal(place->server_len, NGX_PROF_SERVER_LEN);
+    assert_int_equal(place->location_len, NGX_PROF_LOCATION_LEN);
+    assert_memory_equal(place->location + NGX_PROF_LOCATION_LEN - 4,
                         "l...", 4);
-    assert_memory_equal(place->server + NGX_HTTP_PROFILING_SERVER_LEN - 4,
+    assert_memory_equal(place->server + NGX_PROF_SERVER_LEN - 4,
                         "s...", 4);
 
-    place = ngx_http_profiling_zone_place(zone, 12);
-    assert_int_equal(place->location[NGX_HTTP_PROFILING_LOCATION_LEN - 1],
-                     'l');
-    assert_int_equal(place->server[NGX_HTTP_PROFILING_SERVER_LEN - 1], 's');
+    place = ngx_prof_zone_place(zone, 12);
+    assert_int_equal(place->location[NGX_PROF_LOCATION_LEN - 1], 'l');
+    assert_int_equal(place->server[NGX_PROF_SERVER_LEN - 1], 's');
 
     test_zone_free(zone);
 }
@@ -557,9 +554,9 @@ test_long_names_stay_apart(void **state)
 static void
 test_full_table_gives_the_place_of_others(void **state)
 {
-    char                        name[16];
-    ngx_uint_t                  i;
-    ngx_http_profiling_zone_t  *zone;
+    char              name[16];
+    ngx_uint_t        i;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 4);
 
@@ -567,7 +564,7 @@ test_full_table_gives_the_place_of_others(void **state)
         (void) snprintf(name, sizeof(name), "/%u", (unsigned) i);
 
         assert_int_equal(test_register(zone, "s", name),
-                         i < 4 ? i : NGX_HTTP_PROFILING_PLACE_OTHER);
+                         i < 4 ? i : NGX_PROF_PLACE_OTHER);
     }
 
     assert_int_equal(zone->place_n, 4);
@@ -577,7 +574,7 @@ test_full_table_gives_the_place_of_others(void **state)
 
     assert_int_equal(test_register(zone, "s", "/2"), 2);
     assert_int_equal(zone->place_lost, 3);
-    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
+    assert_null(ngx_prof_zone_check(zone, zone->size));
 
     test_zone_free(zone);
 
@@ -591,24 +588,24 @@ test_full_table_gives_the_place_of_others(void **state)
 
 
 static ngx_uint_t
-test_upstream(ngx_http_profiling_zone_t *zone, const char *name)
+test_upstream(ngx_prof_zone_t *zone, const char *name)
 {
     ngx_str_t  s;
 
     s.len = ngx_strlen(name);
     s.data = (u_char *) name;
 
-    return ngx_http_profiling_zone_register_upstream(zone, &s);
+    return ngx_prof_zone_register_upstream(zone, &s);
 }
 
 
 static void
 test_upstreams_keep_their_index(void **state)
 {
-    char                            name[100];
-    ngx_uint_t                      i;
-    ngx_http_profiling_zone_t      *zone;
-    ngx_http_profiling_upstream_t  *last;
+    char                  name[100];
+    ngx_uint_t            i;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_upstream_t  *last;
 
     zone = test_zone(1, 1, 1);
 
@@ -622,22 +619,22 @@ test_upstreams_keep_their_index(void **state)
 
     assert_int_equal(test_upstream(zone, name), 3);
     assert_int_equal(test_upstream(zone, name), 3);
-    assert_int_equal(zone->upstream[3].len, NGX_HTTP_PROFILING_UPSTREAM_LEN);
+    assert_int_equal(zone->upstream[3].len, NGX_PROF_UPSTREAM_LEN);
 
-    for (i = 4; i < NGX_HTTP_PROFILING_UPSTREAMS + 20; i++) {
+    for (i = 4; i < NGX_PROF_UPSTREAMS + 20; i++) {
         (void) snprintf(name, sizeof(name), "u%u", (unsigned) i);
 
         assert_int_equal(test_upstream(zone, name),
-                         ngx_min(i, NGX_HTTP_PROFILING_UPSTREAMS - 1));
+                         ngx_min(i, NGX_PROF_UPSTREAMS - 1));
     }
 
-    last = &zone->upstream[NGX_HTTP_PROFILING_UPSTREAMS - 1];
+    last = &zone->upstream[NGX_PROF_UPSTREAMS - 1];
 
-    assert_int_equal(zone->upstream_n, NGX_HTTP_PROFILING_UPSTREAMS);
+    assert_int_equal(zone->upstream_n, NGX_PROF_UPSTREAMS);
     assert_int_equal(last->len, 7);
     assert_memory_equal(last->name, "(other)", 7);
     assert_int_equal(test_upstream(zone, "u500"), 500);
-    assert_null(ngx_http_profiling_zone_check(zone, zone->size));
+    assert_null(ngx_prof_zone_check(zone, zone->size));
 
     test_zone_free(zone);
 }

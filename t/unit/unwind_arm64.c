@@ -82,7 +82,7 @@ unwind_arm64_files(char **names, unsigned max)
         base = base ? base : getenv("TMPDIR");
         base = base ? base : "/tmp";
 
-        snprintf(dir, sizeof(dir), "%s/ngx_http_profiling_arm64.%d", base,
+        snprintf(dir, sizeof(dir), "%s/ngx_prof_arm64.%d", base,
                  (int) getuid());
         snprintf(name, sizeof(name), "%s/done", dir);
 

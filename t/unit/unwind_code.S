@@ -125,7 +125,7 @@ unwind_code_walk_with_return:
     movq    %rdx, %rsi
     movq    %rcx, %rdx
     xorl    %ecx, %ecx
-    call    ngx_http_profiling_unwind_here
+    call    ngx_prof_unwind_here
     movq    %rbx, 8(%rsp)
     popq    %rbx
     .cfi_def_cfa_offset 8
@@ -161,7 +161,7 @@ unwind_code_callee:
     .cfi_def_cfa_offset 16
     movq    %rcx, %r8
     xorl    %ecx, %ecx
-    call    ngx_http_profiling_unwind_here
+    call    ngx_prof_unwind_here
     addq    $56, %rsp
     .cfi_def_cfa_offset 8
     ret
@@ -310,7 +310,7 @@ unwind_code_walk_with_return:
     mov     x1, x2
     mov     x2, x3
     mov     x3, xzr
-    bl      ngx_http_profiling_unwind_here
+    bl      ngx_prof_unwind_here
     mov     x30, x19
     .cfi_register x30, x19
     ldr     x19, [sp, #16]
@@ -357,7 +357,7 @@ unwind_code_callee:
     mov     x29, sp
     mov     x4, x3
     mov     x3, xzr
-    bl      ngx_http_profiling_unwind_here
+    bl      ngx_prof_unwind_here
     ldp     x29, x30, [sp], #16
     .cfi_restore x29
     .cfi_restore x30

@@ -137,8 +137,7 @@ theirs(const Dwarf_Op *ops, size_t nops, uint64_t cfa, int push)
 
 
 static uint64_t
-our_expr(const ngx_http_profiling_cfi_t *cfi, int number, uint64_t cfa,
-    int push)
+our_expr(const ngx_prof_cfi_t *cfi, int number, uint64_t cfa, int push)
 {
     int            n;
     int64_t        s[32], operand;
@@ -156,7 +155,7 @@ our_expr(const ngx_http_profiling_cfi_t *cfi, int number, uint64_t cfa,
     while (p < end) {
         op = *p;
 
-        if (ngx_http_profiling_cfi_operand(&p, end, &operand) != NGX_OK) {
+        if (ngx_prof_cfi_operand(&p, end, &operand) != NGX_OK) {
             abort();
         }
 
@@ -173,45 +172,45 @@ our_expr(const ngx_http_profiling_cfi_t *cfi, int number, uint64_t cfa,
 
 
 static loc_t
-ours(const ngx_http_profiling_cfi_t *cfi, int32_t how, uint64_t cfa)
+ours(const ngx_prof_cfi_t *cfi, int32_t how, uint64_t cfa)
 {
     loc_t    loc;
     int64_t  arg;
 
-    arg = ngx_http_profiling_cfi_arg(how);
+    arg = ngx_prof_cfi_arg(how);
     loc.value = cfa + (uint64_t) arg;
 
-    switch (ngx_http_profiling_cfi_kind(how)) {
+    switch (ngx_prof_cfi_kind(how)) {
 
-    case NGX_HTTP_PROFILING_CFI_SAME:
+    case NGX_PROF_CFI_SAME:
         loc.kind = LOC_SAME;
         loc.value = 0;
         break;
 
-    case NGX_HTTP_PROFILING_CFI_UNDEF:
+    case NGX_PROF_CFI_UNDEF:
         loc.kind = LOC_UNDEF;
         loc.value = 0;
         break;
 
-    case NGX_HTTP_PROFILING_CFI_AT:
+    case NGX_PROF_CFI_AT:
         loc.kind = LOC_MEM;
         break;
 
-    case NGX_HTTP_PROFILING_CFI_VAL:
+    case NGX_PROF_CFI_VAL:
         loc.kind = LOC_VALUE;
         break;
 
-    case NGX_HTTP_PROFILING_CFI_REG:
+    case NGX_PROF_CFI_REG:
         loc.kind = LOC_REG;
         loc.value = (uint64_t) arg;
         break;
 
-    case NGX_HTTP_PROFILING_CFI_EXPR:
+    case NGX_PROF_CFI_EXPR:
         loc.kind = LOC_MEM;
         loc.value = our_expr(cfi, (int) arg, cfa, 1);
         break;
 
-    case NGX_HTTP_PROFILING_CFI_VAL_EXPR:
+    case NGX_PROF_CFI_VAL_EXPR:
         loc.kind = LOC_VALUE;
         loc.value = our_expr(cfi, (int) arg, cfa, 1);
         break;
@@ -255,38 +254,37 @@ their_register(Dwarf_Frame *frame, int reg, uint64_t cfa)
 
 
 static int compare_registers(const char *name, Dwarf_Frame *frame,
-    const ngx_http_profiling_cfi_t *cfi,
-    const ngx_http_profiling_cfi_rule_t *rule, uint64_t pc, uint64_t cfa,
-    int quiet);
+    const ngx_prof_cfi_t *cfi, const ngx_prof_cfi_rule_t *rule, uint64_t pc,
+    uint64_t cfa, int quiet);
 
 
 /* the number of differences at pc; *next is where libdw's row ends */
 
 static int
-compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
+compare(const char *name, Dwarf_CFI *dw, const ngx_prof_cfi_t *cfi,
     uint64_t pc, uint64_t *next, int quiet)
 {
-    int                                   bad;
-    bool                                  sig;
-    loc_t                                 b;
-    size_t                                nops;
-    Dwarf_Op                             *ops;
-    uint64_t                              cfa;
-    Dwarf_Addr                            start, end;
-    Dwarf_Frame                          *frame;
-    const ngx_http_profiling_cfi_rule_t  *rule;
+    int                         bad;
+    bool                        sig;
+    loc_t                       b;
+    size_t                      nops;
+    Dwarf_Op                   *ops;
+    uint64_t                    cfa;
+    Dwarf_Addr                  start, end;
+    Dwarf_Frame                *frame;
+    const ngx_prof_cfi_rule_t  *rule;
 
-    rule = ngx_http_profiling_cfi_lookup(cfi, pc);
+    rule = ngx_prof_cfi_lookup(cfi, pc);
 
     if (dwarf_cfi_addrframe(dw, pc, &frame) != 0) {
         *next = pc + 1;
 
-        if (rule && rule->cfa_kind != NGX_HTTP_PROFILING_CFI_NONE && !quiet) {
+        if (rule && rule->cfa_kind != NGX_PROF_CFI_NONE && !quiet) {
             printf("%s %lx: a rule where libdw has none: %s\n", name, pc,
                    dwarf_errmsg(-1));
         }
 
-        return rule && rule->cfa_kind != NGX_HTTP_PROFILING_CFI_NONE;
+        return rule && rule->cfa_kind != NGX_PROF_CFI_NONE;
     }
 
     bad = 0;
@@ -294,7 +292,7 @@ compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
     (void) dwarf_frame_info(frame, &start, &end, &sig);
     *next = end;
 
-    if (rule == NULL || rule->cfa_kind == NGX_HTTP_PROFILING_CFI_NONE) {
+    if (rule == NULL || rule->cfa_kind == NGX_PROF_CFI_NONE) {
         if (!quiet) {
             printf("%s %lx: no rule\n", name, pc);
         }
@@ -303,11 +301,11 @@ compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
         return 1;
     }
 
-    if (cfi->arch == NGX_HTTP_PROFILING_CFI_X86_64) {
+    if (cfi->arch == NGX_PROF_CFI_X86_64) {
         regs[16] = pc;
     }
 
-    bad += (!sig != !(rule->flags & NGX_HTTP_PROFILING_CFI_SIGNAL));
+    bad += (!sig != !(rule->flags & NGX_PROF_CFI_SIGNAL));
 
     if (dwarf_frame_cfa(frame, &ops, &nops) != 0 || nops == 0) {
         printf("%s %lx: libdw has no CFA\n", name, pc);
@@ -317,7 +315,7 @@ compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
 
     cfa = theirs(ops, nops, 0, 0).value;
 
-    b.value = (rule->cfa_kind == NGX_HTTP_PROFILING_CFI_CFA_REG)
+    b.value = (rule->cfa_kind == NGX_PROF_CFI_CFA_REG)
               ? regs[rule->cfa_reg] + (uint64_t) (int64_t) rule->cfa
               : our_expr(cfi, rule->cfa, 0, 0);
 
@@ -339,18 +337,17 @@ compare(const char *name, Dwarf_CFI *dw, const ngx_http_profiling_cfi_t *cfi,
 
 static int
 compare_registers(const char *name, Dwarf_Frame *frame,
-    const ngx_http_profiling_cfi_t *cfi,
-    const ngx_http_profiling_cfi_rule_t *rule, uint64_t pc, uint64_t cfa,
-    int quiet)
+    const ngx_prof_cfi_t *cfi, const ngx_prof_cfi_rule_t *rule, uint64_t pc,
+    uint64_t cfa, int quiet)
 {
     int             i, bad, reg;
     loc_t           a, b;
     const uint8_t  *slots;
 
     bad = 0;
-    slots = ngx_http_profiling_cfi_slots(cfi->arch);
+    slots = ngx_prof_cfi_slots(cfi->arch);
 
-    for (i = -1; i < NGX_HTTP_PROFILING_CFI_SAVED; i++) {
+    for (i = -1; i < NGX_PROF_CFI_SAVED; i++) {
         reg = (i == -1) ? slots[7] : slots[i];
 
         if (reg == 0xff) {
@@ -387,7 +384,7 @@ compare_registers(const char *name, Dwarf_Frame *frame,
 
 
 static int
-sections(Elf *elf, ngx_http_profiling_cfi_src_t *src)
+sections(Elf *elf, ngx_prof_cfi_src_t *src)
 {
     size_t      i, n, strings;
     Elf_Scn    *scn;
@@ -447,21 +444,21 @@ now(void)
  */
 
 static unsigned
-reach(const ngx_http_profiling_cfi_t *cfi, uint64_t pc, uint64_t end)
+reach(const ngx_prof_cfi_t *cfi, uint64_t pc, uint64_t end)
 {
     unsigned  wrong;
     uint32_t  before, after;
     uint64_t  at, low, high, bucket;
 
     wrong = 0;
-    bucket = 1 << NGX_HTTP_PROFILING_CFI_BUCKET;
+    bucket = 1 << NGX_PROF_CFI_BUCKET;
 
     for (at = pc; at <= end; at += 1 + (end - at) / 3) {
         low = at - (at - cfi->start) % bucket;
         high = ngx_min(low + bucket, end + 1);
         low = ngx_max(low, pc);
 
-        ngx_http_profiling_cfi_reach(cfi, at, &before, &after);
+        ngx_prof_cfi_reach(cfi, at, &before, &after);
 
         wrong += (at - before != low || at + after != high);
     }
@@ -474,14 +471,14 @@ int
 unwind_oracle(const char *name, char *image, size_t size,
     unwind_oracle_t *result)
 {
-    Elf                           *elf;
-    double                         t;
-    uint32_t                       i;
-    uint64_t                       pc, next, end, page;
-    GElf_Ehdr                      ehdr;
-    Dwarf_CFI                     *dw;
-    ngx_http_profiling_cfi_t      *cfi;
-    ngx_http_profiling_cfi_src_t   src;
+    Elf                *elf;
+    double              t;
+    uint32_t            i;
+    uint64_t            pc, next, end, page;
+    GElf_Ehdr           ehdr;
+    Dwarf_CFI          *dw;
+    ngx_prof_cfi_t     *cfi;
+    ngx_prof_cfi_src_t  src;
 
     memset(result, 0, sizeof(*result));
     elf_version(EV_CURRENT);
@@ -498,11 +495,11 @@ unwind_oracle(const char *name, char *image, size_t size,
         return -1;
     }
 
-    src.arch = (ehdr.e_machine == EM_AARCH64) ? NGX_HTTP_PROFILING_CFI_AARCH64
-                                           : NGX_HTTP_PROFILING_CFI_X86_64;
+    src.arch = (ehdr.e_machine == EM_AARCH64) ? NGX_PROF_CFI_AARCH64
+                                           : NGX_PROF_CFI_X86_64;
     t = now();
 
-    if (ngx_http_profiling_cfi_build(&src, &cfi, &result->stats) != NGX_OK) {
+    if (ngx_prof_cfi_build(&src, &cfi, &result->stats) != NGX_OK) {
         return -1;
     }
 
@@ -527,8 +524,7 @@ unwind_oracle(const char *name, char *image, size_t size,
 
         /* an empty 64 KiB between rows cannot be told from the rows alone */
 
-        while (ngx_http_profiling_cfi_lookup(cfi, pc)
-               != &cfi->rules[cfi->rows[i].rule])
+        while (ngx_prof_cfi_lookup(cfi, pc) != &cfi->rules[cfi->rows[i].rule])
         {
             pc += 65536;
         }
@@ -537,7 +533,7 @@ unwind_oracle(const char *name, char *image, size_t size,
         end = pc;
 
         while (end + 1 < cfi->start + cfi->len
-               && ngx_http_profiling_cfi_lookup(cfi, end + 1)
+               && ngx_prof_cfi_lookup(cfi, end + 1)
                   == &cfi->rules[cfi->rows[i].rule])
         {
             end++;
@@ -570,7 +566,7 @@ unwind_oracle(const char *name, char *image, size_t size,
 
     dwarf_cfi_end(dw);
     elf_end(elf);
-    ngx_http_profiling_cfi_free(cfi);
+    ngx_prof_cfi_free(cfi);
 
     return 0;
 }

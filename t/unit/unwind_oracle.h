@@ -22,7 +22,7 @@ typedef struct {
     unsigned    rules;
     size_t      bytes;           /* of the table */
     double      ms;              /* to build it */
-    ngx_http_profiling_cfi_stats_t  stats;
+    ngx_prof_cfi_stats_t  stats;
 } unwind_oracle_t;
 
 

@@ -29,30 +29,29 @@ static unsigned                        depth;
 static unsigned                        begun;
 static unsigned                        left;
 static unsigned char                   seen[SEEN];
-static uint64_t                        base[NGX_HTTP_PROFILING_FRAMES];
+static uint64_t                        base[NGX_PROF_FRAMES];
 static ngx_uint_t                      nbase;
-static const ngx_http_profiling_stack_t  *bounds;
+static const ngx_prof_stack_t  *bounds;
 static unwind_step_t                  *out;
-static ngx_http_profiling_unwind_cache_t  cache;
+static ngx_prof_unwind_cache_t  cache;
 
 
 static void
 check(const ucontext_t *uc, uint64_t pc)
 {
-    unsigned                     i, k;
-    uint64_t                     pcs[NGX_HTTP_PROFILING_FRAMES];
-    uint64_t                     want[NGX_HTTP_PROFILING_FRAMES];
-    ngx_uint_t                   n, nwant;
-    ngx_http_profiling_unwind_t  result, cached;
+    unsigned           i, k;
+    uint64_t           pcs[NGX_PROF_FRAMES];
+    uint64_t           want[NGX_PROF_FRAMES];
+    ngx_uint_t         n, nwant;
+    ngx_prof_unwind_t  result, cached;
 
-    n = ngx_http_profiling_unwind(bounds, uc, pcs, NGX_HTTP_PROFILING_FRAMES,
-                                  &result);
+    n = ngx_prof_unwind(bounds, uc, pcs, NGX_PROF_FRAMES, &result);
 
     /* what is remembered of other walks changes none */
 
-    nwant = ngx_http_profiling_unwind_cached(bounds, uc, &cache, want,
-                                             NGX_HTTP_PROFILING_FRAMES,
-                                             &cached);
+    nwant = ngx_prof_unwind_cached(bounds, uc, &cache, want,
+                                   NGX_PROF_FRAMES,
+                                   &cached);
 
     if (n != nwant
         || memcmp(pcs, want, n * sizeof(uint64_t)) != 0
@@ -64,11 +63,11 @@ check(const ucontext_t *uc, uint64_t pc)
     nwant = 0;
     want[nwant++] = pc;
 
-    for (i = depth; i > 0 && nwant < NGX_HTTP_PROFILING_FRAMES; i--) {
+    for (i = depth; i > 0 && nwant < NGX_PROF_FRAMES; i--) {
         want[nwant++] = shadow[i - 1].ra;
     }
 
-    for (k = 1; k < nbase && nwant < NGX_HTTP_PROFILING_FRAMES; k++) {
+    for (k = 1; k < nbase && nwant < NGX_PROF_FRAMES; k++) {
         want[nwant++] = base[k];
     }
 
@@ -123,10 +122,9 @@ call(uint64_t slot, uint64_t ra)
 static void
 begin(const ucontext_t *uc)
 {
-    ngx_http_profiling_unwind_t  result;
+    ngx_prof_unwind_t  result;
 
-    nbase = ngx_http_profiling_unwind(bounds, uc, base,
-                                      NGX_HTTP_PROFILING_FRAMES, &result);
+    nbase = ngx_prof_unwind(bounds, uc, base, NGX_PROF_FRAMES, &result);
     begun = 1;
 }
 
@@ -221,8 +219,8 @@ on_trap(int signo, siginfo_t *si, void *data)
 
 
 void
-unwind_step(const ngx_http_profiling_stack_t *stack, void (*work)(void),
-    unsigned limit, unwind_step_t *result)
+unwind_step(const ngx_prof_stack_t *stack, void (*work)(void), unsigned limit,
+    unwind_step_t *result)
 {
     struct sigaction  sa;
 

@@ -390,26 +390,25 @@ unwind_free_stack(char *mapping)
 
 
 static struct {
-    ngx_http_profiling_stack_t    stack;
-    const ucontext_t             *uc;
-    uint64_t                     *pcs;
-    ngx_uint_t                    max;
-    ngx_uint_t                    n;
-    ngx_http_profiling_unwind_t  *result;
+    ngx_prof_stack_t    stack;
+    const ucontext_t   *uc;
+    uint64_t           *pcs;
+    ngx_uint_t          max;
+    ngx_uint_t          n;
+    ngx_prof_unwind_t  *result;
 } job;
 
 
 static void
 on_copy(void)
 {
-    job.n = ngx_http_profiling_unwind(&job.stack, job.uc, job.pcs, job.max,
-                                      job.result);
+    job.n = ngx_prof_unwind(&job.stack, job.uc, job.pcs, job.max, job.result);
 }
 
 
 ngx_uint_t
 unwind_on_copy(char *mapping, char *copy, size_t size, const ucontext_t *uc,
-    uint64_t *pcs, ngx_uint_t max, ngx_http_profiling_unwind_t *result)
+    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result)
 {
     static ucontext_t  back, there;
 

@@ -52,8 +52,8 @@ typedef struct {
     unsigned      recovered;     /* without CFI */
     unsigned      changed;       /* another walk with a cache */
 
-    uint64_t      got[NGX_HTTP_PROFILING_FRAMES];        /* first wrong one */
-    uint64_t      expected[NGX_HTTP_PROFILING_FRAMES];
+    uint64_t      got[NGX_PROF_FRAMES];                  /* first wrong one */
+    uint64_t      expected[NGX_PROF_FRAMES];
     ngx_uint_t    ngot;
     ngx_uint_t    nexpected;
 } unwind_step_t;
@@ -72,7 +72,7 @@ extern volatile sig_atomic_t      unwind_inside;
  * Runs work instruction by instruction, at most limit of them, and walks at
  * each of the first visits of a place.
  */
-void unwind_step(const ngx_http_profiling_stack_t *stack, void (*work)(void),
+void unwind_step(const ngx_prof_stack_t *stack, void (*work)(void),
     unsigned limit, unwind_step_t *result);
 
 /* a stack of its own whose upper part is a copy; uc is made to fit */
@@ -81,7 +81,7 @@ char *unwind_copy_stack(const char *saved, uintptr_t low, size_t size,
 void unwind_free_stack(char *mapping);
 ngx_uint_t unwind_on_copy(char *mapping, char *image, size_t size,
     const ucontext_t *uc, uint64_t *pcs, ngx_uint_t max,
-    ngx_http_profiling_unwind_t *result);
+    ngx_prof_unwind_t *result);
 
 /* unwind_code.S */
 
@@ -93,11 +93,11 @@ void unwind_code_scratch_cfa(void);
 extern uint64_t  unwind_code_scratch_return;
 
 void unwind_code_after(void);
-ngx_uint_t unwind_code_last_call(const ngx_http_profiling_stack_t *stack,
-    uint64_t *pcs, ngx_uint_t max, ngx_http_profiling_unwind_t *result);
+ngx_uint_t unwind_code_last_call(const ngx_prof_stack_t *stack, uint64_t *pcs,
+    ngx_uint_t max, ngx_prof_unwind_t *result);
 ngx_uint_t unwind_code_walk_with_return(uint64_t ra,
-    const ngx_http_profiling_stack_t *stack, uint64_t *pcs, ngx_uint_t max,
-    ngx_http_profiling_unwind_t *result);
+    const ngx_prof_stack_t *stack, uint64_t *pcs, ngx_uint_t max,
+    ngx_prof_unwind_t *result);
 
 
 #endif /* _UNWIND_WORK_H_INCLUDED_ */
