@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "ngx_prof_alive.h"
+#include "ngx_prof_owner.h"
 
 
 #define TEST_MAX     ((uint64_t) -1)
