@@ -100,7 +100,7 @@ typedef struct {
     uint64_t  count;
     uint64_t  connection_pools;         /* bytes */
     uint64_t  request_pools;            /* bytes */
-    uint32_t  label;                    /* see context.h; its state is 0 */
+    uint32_t  label;                    /* see label.h; its state is 0 */
     uint8_t   kind;
     uint8_t   state;
     uint16_t  depth;                    /* frames in stack */

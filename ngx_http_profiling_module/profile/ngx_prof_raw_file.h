@@ -3,9 +3,9 @@
  * Writes raw captures (ngx_prof_raw.h), with all that is needed to
  * name what is in them.  Worker, normal context.
  *
- *     rawfile.c       the format: sections, strings, labels, stacks, samples
- *     rawfile_maps.c  processes and what they have mapped
- *     rawfile_cpu.c   the differences of two readings of tables of CPU time
+ *     raw_file.c  the format: sections, strings, labels, stacks, samples
+ *     raw_maps.c  processes and what they have mapped
+ *     raw_cpu.c   the differences of two readings of tables of CPU time
  */
 
 

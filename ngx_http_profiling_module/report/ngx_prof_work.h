@@ -1,6 +1,6 @@
 
 /*
- * Answers that are made in steps, slice by slice: see event.h.  Worker,
+ * Answers that are made in steps, slice by slice: see job.h.  Worker,
  * normal context.
  */
 

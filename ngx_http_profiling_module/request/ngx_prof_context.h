@@ -237,7 +237,7 @@ void ngx_prof_context_located(ngx_http_request_t *r);
 void ngx_prof_context_known(ngx_prof_context_t *owner);
 
 
-/* for context_label.c */
+/* for label.c */
 
 /*
  * Requests by address: subrequests, those that have, or had, an upstream, and

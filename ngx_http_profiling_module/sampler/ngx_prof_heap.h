@@ -45,7 +45,7 @@
 typedef struct {
     uint64_t       gap;         /* bytes to the next sample, 1: this one */
     uint64_t       mallocs;
-    const u_char  *filter;      /* of heap_live.h, or one that lets none by */
+    const u_char  *filter;      /* of live.h, or one that lets none by */
     uint64_t       frees;
     uintptr_t      self;        /* of the thread, 0: free */
     uint64_t       bytes;

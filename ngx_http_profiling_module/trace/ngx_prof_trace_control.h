@@ -3,7 +3,7 @@
  * The recorder of execution traces.
  *
  * While a trace of the zone runs, each worker writes what its event loop does
- * into a ring of its own, as a stream of events (..._raw_trace.h): never
+ * into a ring of its own, as a stream of events (ngx_prof_trace.h): never
  * blocking, what finds no room is counted.  While none runs, all that is left
  * of it is a load and a branch in each pass of the event loop.
  */
