@@ -15,8 +15,11 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
+#include "ngx_prof_alive.h"
 #include "ngx_prof_api.h"
+#include "ngx_prof_base.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_owner.h"
 #include "ngx_prof_worker.h"
 
 
