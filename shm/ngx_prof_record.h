@@ -19,6 +19,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_prof_arch.h"
+
 
 /* attempts of a reader before it gives up */
 #define NGX_PROF_RECORD_TRIES  16
@@ -41,19 +43,7 @@
  * instruction does what would otherwise be compiled to three.
  */
 
-#if (__x86_64__ && !__SANITIZE_THREAD__)
-
-#define ngx_prof_add(p, n)                                                    \
-    __asm__ ("addq %1, %0"                                                    \
-             : "+m" (*(uint64_t *) (p)) : "er" ((uint64_t) (n)) : "cc")
-
-#else
-
-#define ngx_prof_add(p, n)                                                    \
-    __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n),           \
-                     __ATOMIC_RELAXED)
-
-#endif
+#define ngx_prof_add(p, n)  ngx_prof_arch_add(p, n)
 
 
 /*

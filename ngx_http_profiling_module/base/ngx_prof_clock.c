@@ -53,11 +53,16 @@ ngx_prof_clock_counted(void)
 static ngx_uint_t
 ngx_prof_clock_trusted(void)
 {
-#if (__x86_64__)
+    int          fd;
+    char         name[16];
+    ssize_t      n;
+    const char  *counter;
 
-    int      fd;
-    u_char   name[8];
-    ssize_t  n;
+    counter = NGX_PROF_ARCH_COUNTER;
+
+    if (counter == NULL) {
+        return 1;
+    }
 
     fd = open(NGX_PROF_CLOCK_SOURCE, O_RDONLY|O_CLOEXEC);
 
@@ -65,21 +70,17 @@ ngx_prof_clock_trusted(void)
         return 0;
     }
 
-    n = read(fd, name, sizeof(name));
+    n = read(fd, name, sizeof(name) - 1);
 
     (void) close(fd);
 
-    return n == 4 && ngx_memcmp(name, "tsc\n", 4) == 0;
+    if (n <= 0) {
+        return 0;
+    }
 
-#elif (__aarch64__)
+    name[n] = '\0';
 
-    return 1;
-
-#else
-
-    return 0;
-
-#endif
+    return ngx_strcmp(name, counter) == 0;
 }
 
 

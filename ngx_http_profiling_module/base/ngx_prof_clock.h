@@ -20,6 +20,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_base.h"
+#include "ngx_prof_arch.h"
 
 
 /* bits behind the point of the scale */
@@ -72,23 +73,7 @@ void ngx_prof_counter_adjust(ngx_prof_counter_t *counter, uint64_t ticks,
 static ngx_inline uint64_t
 ngx_prof_counter_read(void)
 {
-#if (__x86_64__)
-
-    return __builtin_ia32_rdtsc();
-
-#elif (__aarch64__)
-
-    uint64_t  ticks;
-
-    __asm__ volatile ("mrs %0, cntvct_el0" : "=r" (ticks));
-
-    return ticks;
-
-#else
-
-    return ngx_prof_clock();
-
-#endif
+    return ngx_prof_arch_counter();
 }
 
 

@@ -503,28 +503,7 @@ ngx_prof_elf_exported(ngx_prof_elf_object_t *obj, ngx_uint_t sym)
 static uintptr_t
 ngx_prof_elf_ifunc(uintptr_t resolver)
 {
-#if (defined __aarch64__)
-
-    struct {
-        unsigned long  size;
-        unsigned long  hwcap;
-        unsigned long  hwcap2;
-    } arg;
-
-    arg.size = sizeof(arg);
-    arg.hwcap = getauxval(AT_HWCAP);
-    arg.hwcap2 = getauxval(AT_HWCAP2);
-
-    /* bit 62 tells that there is a second argument */
-
-    return ((uintptr_t (*)(uint64_t, void *)) resolver)(
-                                     arg.hwcap | (uint64_t) 1 << 62, &arg);
-
-#else
-
-    return ((uintptr_t (*)(void)) resolver)();
-
-#endif
+    return ngx_prof_arch_resolve(resolver);
 }
 
 

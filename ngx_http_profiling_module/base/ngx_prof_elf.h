@@ -19,6 +19,8 @@
 #include <elf.h>
 #include <link.h>
 
+#include "ngx_prof_arch.h"
+
 
 /* pointers are NULL and counts 0 for what the object lacks */
 

@@ -580,12 +580,7 @@ ngx_prof_dump_native(const ucontext_t *uc)
         native.since = native.clock;
     }
 
-#if defined(__aarch64__)
-    native.label = ngx_prof_context_label(uc->uc_mcontext.sp, NULL);
-#else
-    native.label = ngx_prof_context_label(
-                                          uc->uc_mcontext.gregs[REG_RSP], NULL);
-#endif
+    native.label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
 
     native.depth = ngx_prof_unwind(&t->stack, uc, native.stack,
                                    NGX_PROF_DUMP_NATIVE,

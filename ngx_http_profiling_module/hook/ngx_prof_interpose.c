@@ -28,29 +28,6 @@
 #include <sys/syscall.h>
 
 
-#if (defined __x86_64__ && defined __LP64__)
-
-#define NGX_PROF_JUMP_SLOT  R_X86_64_JUMP_SLOT
-#define NGX_PROF_GLOB_DAT   R_X86_64_GLOB_DAT
-#define NGX_PROF_ABSOLUTE   R_X86_64_64
-
-#elif (defined __aarch64__ && defined __LP64__)
-
-#define NGX_PROF_JUMP_SLOT  R_AARCH64_JUMP_SLOT
-#define NGX_PROF_GLOB_DAT   R_AARCH64_GLOB_DAT
-#define NGX_PROF_ABSOLUTE   R_AARCH64_ABS64
-
-#else
-
-/* numbers that no relocation has: nothing is patched */
-#define NGX_PROF_NO_MACHINE  1
-#define NGX_PROF_JUMP_SLOT  (NGX_MAX_UINT32_VALUE - 1)
-#define NGX_PROF_GLOB_DAT   (NGX_MAX_UINT32_VALUE - 2)
-#define NGX_PROF_ABSOLUTE   (NGX_MAX_UINT32_VALUE - 3)
-
-#endif
-
-
 /* an entry that others keep changing is given up after as many tries */
 #define NGX_PROF_SWAP_MAX  8
 
@@ -130,10 +107,6 @@ ngx_prof_interpose(ngx_prof_hook_t *hooks, ngx_uint_t n, ngx_log_t *log)
 {
     ngx_uint_t                  i, fresh;
     ngx_prof_interpose_slot_t  *slot;
-
-#if (NGX_PROF_NO_MACHINE)
-    return NGX_ERROR;
-#endif
 
     fresh = 0;
 
@@ -474,16 +447,16 @@ ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size, void *data)
     for (i = 0; i < obj.nrela; i++) {
         type = ELF64_R_TYPE(obj.rela[i].r_info);
 
-        if (type == NGX_PROF_GLOB_DAT
-            || type == NGX_PROF_ABSOLUTE
-            || type == NGX_PROF_JUMP_SLOT)
+        if (type == NGX_PROF_ARCH_GLOB_DAT
+            || type == NGX_PROF_ARCH_ABSOLUTE
+            || type == NGX_PROF_ARCH_JUMP_SLOT)
         {
             ngx_prof_interpose_entry(scan, &obj, &obj.rela[i], i);
         }
     }
 
     for (i = 0; i < obj.nplt; i++) {
-        if (ELF64_R_TYPE(obj.plt[i].r_info) == NGX_PROF_JUMP_SLOT) {
+        if (ELF64_R_TYPE(obj.plt[i].r_info) == NGX_PROF_ARCH_JUMP_SLOT) {
             ngx_prof_interpose_entry(scan, &obj, &obj.plt[i], i);
         }
     }
@@ -649,7 +622,7 @@ ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
     uint32_t    version;
     ngx_uint_t  sym;
 
-    if (ELF64_R_TYPE(rela->r_info) != NGX_PROF_JUMP_SLOT
+    if (ELF64_R_TYPE(rela->r_info) != NGX_PROF_ARCH_JUMP_SLOT
         || !ngx_prof_interpose_stub(obj, value, index))
     {
         return 0;
@@ -668,61 +641,17 @@ ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
 }
 
 
-/*
- * The code that a lazy entry points at, as GNU ld, gold, lld and mold write
- * it.  x86-64: "push $index", or the start of the table, "push GOT[1]", in
- * mold's case after "push %r11"; an endbr64 may come first.  aarch64: the start
- * of the table, "stp x16, x30, [sp, #-16]!", after a bti perhaps.
- */
+/* whether an entry is still lazy: it points at the code of the PLT */
 
 static ngx_uint_t
 ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj, uintptr_t value,
     ngx_uint_t index)
 {
-    int32_t        word;
-    const u_char  *p;
-
     if (ngx_prof_elf_room(obj, value, PF_R|PF_X) < 16) {
         return 0;
     }
 
-    p = (const u_char *) value;
-
-#if (defined __aarch64__)
-
-    if (ngx_memcmp(p, "\x5f\x24\x03\xd5", 4) == 0) {
-        p += 4;
-    }
-
-    (void) word;
-    (void) index;
-
-    return ngx_memcmp(p, "\xf0\x7b\xbf\xa9", 4) == 0;
-
-#else
-
-    if (ngx_memcmp(p, "\xf3\x0f\x1e\xfa", 4) == 0) {
-        p += 4;
-    }
-
-    if (p[0] == 0x68) {
-        ngx_memcpy(&word, &p[1], sizeof(int32_t));
-        return (ngx_uint_t) (uint32_t) word == index;
-    }
-
-    if (p[0] == 0x41 && p[1] == 0x53) {
-        p += 2;
-    }
-
-    if (p[0] != 0xff || p[1] != 0x35 || obj->pltgot == 0) {
-        return 0;
-    }
-
-    ngx_memcpy(&word, &p[2], sizeof(int32_t));
-
-    return (uintptr_t) p + 6 + (intptr_t) word == obj->pltgot + 8;
-
-#endif
+    return ngx_prof_arch_lazy((const u_char *) value, index, obj->pltgot);
 }
 
 

@@ -11,13 +11,6 @@
 #include "ngx_prof_worker.h"
 
 
-/* registers that a function has to save before it uses them, at most */
-#if defined(__aarch64__)
-#define NGX_PROF_CONTEXT_SAVED  12
-#else
-#define NGX_PROF_CONTEXT_SAVED  6
-#endif
-
 /* requests that are found on a stack, from the outermost on */
 #define NGX_PROF_CONTEXT_FOUND  8
 
@@ -277,12 +270,12 @@ ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
             continue;
         }
 
-#if defined(__aarch64__)
-        hi = ngx_min(hi, lo + NGX_PROF_CONTEXT_SAVED * sizeof(uintptr_t));
-#else
-        lo = ngx_max(lo, hi - (NGX_PROF_CONTEXT_SAVED + 1)
-                              * sizeof(uintptr_t));
-#endif
+        if (NGX_PROF_ARCH_LINKS) {
+            hi = ngx_min(hi, lo + NGX_PROF_ARCH_SAVES * sizeof(uintptr_t));
+        } else {
+            lo = ngx_max(lo, hi - (NGX_PROF_ARCH_SAVES + 1)
+                                  * sizeof(uintptr_t));
+        }
 
         span = &spans->span[spans->n++];
         span->lo = (const uintptr_t *) ((lo + 7) & ~(uintptr_t) 7);

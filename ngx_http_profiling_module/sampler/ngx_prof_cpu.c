@@ -232,11 +232,7 @@ ngx_prof_cpu_label(const ngx_prof_thread_t *t, const ucontext_t *uc,
         return ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);
     }
 
-#if defined(__aarch64__)
-    return ngx_prof_context_label(uc->uc_mcontext.sp, walk);
-#else
-    return ngx_prof_context_label(uc->uc_mcontext.gregs[REG_RSP], walk);
-#endif
+    return ngx_prof_context_label(ngx_prof_arch_sp(uc), walk);
 }
 
 

@@ -69,17 +69,7 @@ extern __thread ngx_prof_heap_thread_t  ngx_prof_heap_own
 static ngx_inline uintptr_t
 ngx_prof_heap_self(void)
 {
-    uintptr_t  self;
-
-#if defined(__x86_64__)
-    __asm__ ("movq %%fs:0, %0" : "=r" (self));
-#elif defined(__aarch64__)
-    __asm__ ("mrs %0, tpidr_el0" : "=r" (self));
-#else
-    self = (uintptr_t) pthread_self();
-#endif
-
-    return self;
+    return ngx_prof_arch_thread();
 }
 
 

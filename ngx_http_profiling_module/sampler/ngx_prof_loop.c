@@ -301,9 +301,9 @@ ngx_prof_loop_begin(int ep, const struct epoll_event *events, uintptr_t caller,
                    ngx_prof_loop_clock(
                                        ngx_prof_clock_counted()));
 
-#if defined(__x86_64__)
-    ngx_prof_dispatch.caller = caller;
-#endif
+    if (!NGX_PROF_ARCH_LINKS) {
+        ngx_prof_dispatch.caller = caller;
+    }
 
     /* event handlers are called from where the hook is */
 

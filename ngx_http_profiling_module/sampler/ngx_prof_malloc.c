@@ -204,26 +204,7 @@ ngx_prof_heap_hook(ngx_log_t *log)
 static ngx_prof_always_inline ngx_uint_t
 ngx_prof_heap_use(uint64_t *left, uint64_t size)
 {
-#if (__x86_64__ && __GCC_ASM_FLAG_OUTPUTS__)
-
-    ngx_uint_t  ended;
-
-    /* compilers would load, subtract, store and compare */
-
-    __asm__ ("subq %2, %1" : "=@ccbe" (ended), "+m" (*left) : "r" (size));
-
-    return ended;
-
-#else
-
-    uint64_t  before;
-
-    before = *left;
-    *left = before - size;
-
-    return before <= size;
-
-#endif
+    return ngx_prof_arch_take(left, size);
 }
 
 

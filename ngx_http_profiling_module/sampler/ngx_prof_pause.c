@@ -274,11 +274,7 @@ ngx_prof_stall_look(const ucontext_t *uc, uint64_t now, ngx_uint_t asked)
     look = &called;
     look->n = ngx_prof_wait_interrupted(uc, look->pcs, &hooked);
 
-#if defined(__aarch64__)
-    look->label = ngx_prof_context_label(uc->uc_mcontext.sp, NULL);
-#else
-    look->label = ngx_prof_context_label(uc->uc_mcontext.gregs[REG_RSP], NULL);
-#endif
+    look->label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
 
     /* a hook that goes on will tell of its call by itself, when it ends */
 
@@ -385,29 +381,7 @@ ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
 static ngx_uint_t
 ngx_prof_stall_called(const ucontext_t *uc)
 {
-#if (__x86_64__)
-
-    const u_char  *pc;
-
-    pc = (const u_char *) uc->uc_mcontext.gregs[REG_RIP];
-
-    /* "syscall", which lies in the page that is executed, or before it */
-
-    return ((uintptr_t) pc & 0xfff) > 1 && pc[-2] == 0x0f && pc[-1] == 0x05;
-
-#elif (__aarch64__)
-
-    const uint32_t  *pc;
-
-    pc = (const uint32_t *) uc->uc_mcontext.pc;
-
-    return ((uintptr_t) pc & 0xfff) > 3 && pc[-1] == 0xd4000001;
-
-#else
-
-    return 0;
-
-#endif
+    return ngx_prof_arch_called(ngx_prof_arch_pc(uc));
 }
 
 

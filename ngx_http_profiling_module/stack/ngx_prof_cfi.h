@@ -21,15 +21,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_prof_arch.h"
+
 
 #define NGX_PROF_CFI_X86_64    0
 #define NGX_PROF_CFI_AARCH64   1
 
-#if defined(__aarch64__)
-#define NGX_PROF_CFI_NATIVE    NGX_PROF_CFI_AARCH64
-#else
-#define NGX_PROF_CFI_NATIVE    NGX_PROF_CFI_X86_64
-#endif
+/* of this process */
+#define NGX_PROF_CFI_NATIVE    NGX_PROF_ARCH_LINKS
 
 /* registers whose rules are kept, see ngx_prof_cfi_slots() */
 #define NGX_PROF_CFI_SAVED     6

@@ -446,24 +446,20 @@ ngx_prof_objects_callback(struct dl_phdr_info *info, size_t size, void *data)
 static uintptr_t
 ngx_prof_objects_sigreturn(ngx_prof_object_t *object)
 {
-#if defined(__aarch64__)
+    const u_char  *p, *end;
 
-    const uint32_t  *p, *end;
+    if (!NGX_PROF_ARCH_LINKS) {
+        return 0;
+    }
 
-    p = (const uint32_t *) object->start;
-    end = (const uint32_t *) (object->end & ~(uintptr_t) 3);
+    p = (const u_char *) object->start;
+    end = (const u_char *) (object->end & ~(uintptr_t) 3);
 
-    for ( /* void */ ; p + 1 < end; p++) {
-        if (p[0] == 0xd2801168 && p[1] == 0xd4000001) {
+    for ( /* void */ ; p + 8 <= end; p += 4) {
+        if (ngx_memcmp(p, NGX_PROF_ARCH_SIGRETURN, 8) == 0) {
             return (uintptr_t) p;
         }
     }
-
-#else
-
-    (void) object;
-
-#endif
 
     return 0;
 }

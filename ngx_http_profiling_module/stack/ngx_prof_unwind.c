@@ -14,19 +14,6 @@
 #include "ngx_prof_walk.h"
 
 
-#if !defined(__aarch64__)
-
-/* by DWARF number, the return address last */
-
-static const uint8_t  ngx_prof_unwind_gregs[] = {
-    REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
-    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-    REG_RIP
-};
-
-#endif
-
-
 /* not found in the cache, or there is none: see the header */
 
 ngx_prof_unwind_seldom
@@ -74,7 +61,7 @@ ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
 
         if (cache->n < NGX_PROF_FRAMES) {
             cache->used[cache->n] = (uint16_t) slot;
-            cache->sp[cache->n++] = walk->reg[NGX_PROF_UNWIND_SP];
+            cache->sp[cache->n++] = walk->reg[NGX_PROF_ARCH_SP];
         }
 
         if (addr - entry->addr < entry->len
@@ -194,69 +181,36 @@ ngx_prof_unwind_seldom
 static ngx_int_t
 ngx_prof_unwind_signal(ngx_prof_walk_t *walk, uint64_t sp)
 {
-#if defined(__aarch64__)
-
-    /* struct rt_sigframe: siginfo of 128 bytes, ucontext */
-
-    uint64_t    at, v[33];
+    uint64_t    at, reg[NGX_PROF_ARCH_REGS + 1];
     ngx_uint_t  i;
 
-    at = sp + 128 + offsetof(ucontext_t, uc_mcontext)
-         + offsetof(mcontext_t, regs);
+    at = sp + NGX_PROF_ARCH_SIGNAL;
 
-    for (i = 0; i < 33; i++) {
-        if (ngx_prof_unwind_load(walk, at + i * 8, &v[i]) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-    }
-
-    if (v[31] <= sp || v[31] >= walk->top) {
-        return NGX_DECLINED;
-    }
-
-    for (i = 0; i < 32; i++) {
-        walk->reg[i] = v[i];
-    }
-
-    walk->valid = 0xffffffff;
-    walk->guess = 0;
-    walk->lo = walk->reg[31];
-    walk->pc = v[32];
-
-#else
-
-    uint64_t    at, v[17];
-    ngx_uint_t  i;
-
-    at = sp + offsetof(ucontext_t, uc_mcontext)
-         + offsetof(mcontext_t, gregs);
-    v[7] = 0;
-
-    for (i = 0; i < 17; i++) {
+    for (i = 0; i <= NGX_PROF_ARCH_REGS; i++) {
         if (ngx_prof_unwind_load(walk,
-                            at + ngx_prof_unwind_gregs[i] * 8,
-                            &v[i])
+                                     at + ngx_prof_arch_place(i),
+                                     &reg[i])
             != NGX_OK)
         {
             return NGX_DECLINED;
         }
     }
 
-    if (v[7] <= sp || v[7] >= walk->top) {
+    /* cppcheck-suppress uninitvar ; all of them were set above */
+    at = reg[NGX_PROF_ARCH_SP];
+
+    if (at <= sp || at >= walk->top) {
         return NGX_DECLINED;
     }
 
-    for (i = 0; i < 16; i++) {
-        walk->reg[i] = v[i];
+    for (i = 0; i < NGX_PROF_ARCH_REGS; i++) {
+        walk->reg[i] = reg[i];
     }
 
-    walk->valid = 0x0000ffff;
+    walk->valid = NGX_PROF_ARCH_KNOWN;
     walk->guess = 0;
-    walk->lo = ngx_max(sp, walk->reg[7] - NGX_PROF_UNWIND_RED);
-    walk->pc = v[16];
-
-#endif
-
+    walk->lo = ngx_max(sp, at - NGX_PROF_ARCH_RED);
+    walk->pc = reg[NGX_PROF_ARCH_REGS];
     walk->exact = 1;
 
     return NGX_OK;
@@ -286,13 +240,13 @@ ngx_prof_unwind_registers(ngx_prof_walk_t *walk,
      */
 
     if (walk->exact) {
-        walk->guess |= ~(uint32_t) NGX_PROF_UNWIND_KEPT;
+        walk->guess |= ~(uint32_t) NGX_PROF_ARCH_KEPT;
 
     } else {
-        valid &= NGX_PROF_UNWIND_KEPT;
+        valid &= NGX_PROF_ARCH_KEPT;
     }
 
-    found = (uint32_t) 1 << NGX_PROF_UNWIND_SP;
+    found = (uint32_t) 1 << NGX_PROF_ARCH_SP;
     kept = valid | found;
 
     for (changed = rule->changed; changed; changed &= changed - 1) {
@@ -326,7 +280,7 @@ ngx_prof_unwind_registers(ngx_prof_walk_t *walk,
         walk->reg[slots[i]] = v[i];
     }
 
-    walk->reg[NGX_PROF_UNWIND_SP] = cfa;
+    walk->reg[NGX_PROF_ARCH_SP] = cfa;
     walk->guess &= valid & ~found;
     walk->valid = kept;
 }
@@ -343,7 +297,7 @@ ngx_prof_unwind_step(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
     uint64_t   cfa, ra, sp;
     ngx_int_t  rc;
 
-    sp = walk->reg[NGX_PROF_UNWIND_SP];
+    sp = walk->reg[NGX_PROF_ARCH_SP];
 
     if (rule->ra == ngx_prof_cfi_how(NGX_PROF_CFI_UNDEF, 0)) {
         return NGX_DONE;
@@ -361,33 +315,24 @@ ngx_prof_unwind_step(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
         return rc;
     }
 
-    /* only a leaf of aarch64 may leave the stack pointer as it was */
+    /* only a leaf with a link register may leave the stack pointer as it was */
 
     if (cfa > walk->top || cfa < sp
-#if defined(__aarch64__)
-        || (cfa == sp && !walk->exact)
-#else
-        || cfa == sp
-#endif
-        )
+        || (cfa == sp && !(NGX_PROF_ARCH_LINKS && walk->exact)))
     {
         walk->result->cause = NGX_PROF_UNWIND_BAD_CFA;
         return NGX_ERROR;
     }
 
-#if defined(__aarch64__)
-
-    if (rule->ra == NGX_PROF_CFI_SAME
+    if (NGX_PROF_ARCH_LINKS
+        && rule->ra == NGX_PROF_CFI_SAME
         && walk->exact
-        && ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_LR))
+        && ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_LR))
     {
-        ra = walk->reg[NGX_PROF_UNWIND_LR];
+        ra = walk->reg[NGX_PROF_ARCH_LR];
 
-    } else
-
-#endif
-
-    if (ngx_prof_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK) {
+    } else if (ngx_prof_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK)
+    {
         walk->result->cause = NGX_PROF_UNWIND_BAD_RA;
         return NGX_ERROR;
     }
@@ -462,16 +407,13 @@ ngx_prof_unwind_next(ngx_prof_walk_t *walk)
         return ngx_prof_unwind_recover(walk);
     }
 
-#if defined(__aarch64__)
-
-    if (walk->pc == walk->object->sigreturn
-        && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_UNWIND_SP])
+    if (NGX_PROF_ARCH_LINKS
+        && walk->pc == walk->object->sigreturn
+        && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_ARCH_SP])
            == NGX_OK)
     {
         return NGX_OK;
     }
-
-#endif
 
     if (rule->cfa_kind != NGX_PROF_CFI_NONE) {
 
@@ -495,7 +437,7 @@ ngx_prof_unwind_next(ngx_prof_walk_t *walk)
 
     if (!walk->exact
         && ngx_prof_unwind_sigreturn(walk->pc)
-        && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_UNWIND_SP])
+        && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_ARCH_SP])
            == NGX_OK)
     {
         return NGX_OK;
@@ -565,7 +507,7 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 
             if (!walk->exact
                 && ngx_prof_unwind_sigreturn(pc)
-                && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_UNWIND_SP])
+                && ngx_prof_unwind_signal(walk, walk->reg[NGX_PROF_ARCH_SP])
                    == NGX_OK)
             {
                 continue;
@@ -631,7 +573,7 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
     walk->result->jit = 0;
     walk->result->recovered = 0;
 
-    sp = walk->reg[NGX_PROF_UNWIND_SP];
+    sp = walk->reg[NGX_PROF_ARCH_SP];
     here = (uintptr_t) __builtin_frame_address(0);
 
     /* this very frame lies below: all from here up to the top is mapped */
@@ -646,7 +588,7 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
         return 2;
     }
 
-    walk->lo = ngx_max(here, sp - NGX_PROF_UNWIND_RED);
+    walk->lo = ngx_max(here, sp - NGX_PROF_ARCH_RED);
 
     walk->objects = ngx_prof_objects_acquire();
 
@@ -694,28 +636,13 @@ ngx_prof_unwind_cached(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     ngx_uint_t       i;
     ngx_prof_walk_t  walk;
 
-#if defined(__aarch64__)
-
-    for (i = 0; i < 31; i++) {
-        walk.reg[i] = uc->uc_mcontext.regs[i];
+    for (i = 0; i < NGX_PROF_ARCH_REGS; i++) {
+        walk.reg[i] = *(const uint64_t *) ((const u_char *) uc
+                                           + ngx_prof_arch_place(i));
     }
 
-    walk.reg[31] = uc->uc_mcontext.sp;
-    walk.pc = uc->uc_mcontext.pc;
-    walk.valid = 0xffffffff;
-
-#else
-
-    for (i = 0; i < 16; i++) {
-        walk.reg[i] = (uint64_t)
-                 uc->uc_mcontext.gregs[ngx_prof_unwind_gregs[i]];
-    }
-
-    walk.pc = (uint64_t) uc->uc_mcontext.gregs[REG_RIP];
-    walk.valid = 0x0000ffff;
-
-#endif
-
+    walk.pc = ngx_prof_arch_pc(uc);
+    walk.valid = NGX_PROF_ARCH_KNOWN;
     walk.exact = 1;
     walk.cache = cache;
     walk.result = result;
@@ -735,35 +662,9 @@ ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
 {
     ngx_prof_walk_t  walk;
 
-    /* all in one statement: the rules of this pc are those of its registers */
+    ngx_prof_arch_here(walk.pc, walk.reg);
 
-#if defined(__aarch64__)
-
-    __asm__ volatile ("adr x9, .\n\t"
-                      "str x9, [%2]\n\t"
-                      "str x29, [%3, #232]\n\t"
-                      "mov x9, sp\n\t"
-                      "str x9, [%3, #248]"
-                      : "=m" (walk.pc), "=m" (walk.reg)
-                      : "r" (&walk.pc), "r" (walk.reg) : "x9", "memory");
-
-#else
-
-    __asm__ volatile ("leaq 0(%%rip), %%rax\n\t"
-                      "movq %%rax, (%2)\n\t"
-                      "movq %%rbx, 24(%3)\n\t"
-                      "movq %%rbp, 48(%3)\n\t"
-                      "movq %%rsp, 56(%3)\n\t"
-                      "movq %%r12, 96(%3)\n\t"
-                      "movq %%r13, 104(%3)\n\t"
-                      "movq %%r14, 112(%3)\n\t"
-                      "movq %%r15, 120(%3)"
-                      : "=m" (walk.pc), "=m" (walk.reg)
-                      : "r" (&walk.pc), "r" (walk.reg) : "rax", "memory");
-
-#endif
-
-    walk.valid = NGX_PROF_UNWIND_KEPT;
+    walk.valid = NGX_PROF_ARCH_KEPT;
     walk.exact = 1;
     walk.cache = NULL;
     walk.result = result;

@@ -134,12 +134,10 @@ ngx_prof_unwind_expr(ngx_prof_walk_t *walk, ngx_uint_t number, uint64_t first,
         if (op >= 0x70 && op <= 0x8f) {          /* breg */
             r = op - 0x70;
 
-#if !defined(__aarch64__)
-            if (r == 16) {
+            if (r == NGX_PROF_ARCH_PC) {
                 s[n++] = (int64_t) (walk->pc + (uint64_t) operand);
                 continue;
             }
-#endif
 
             if (!ngx_prof_unwind_knows(walk, r)) {
                 return NGX_ERROR;

@@ -14,8 +14,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <sys/syscall.h>
-
 #include "ngx_prof_cfi.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_unwind.h"
@@ -41,36 +39,9 @@ ngx_prof_unwind_text(uint64_t addr, u_char *bytes)
         return NGX_ERROR;
     }
 
-#if defined(__aarch64__)
-
-    register long  x8 __asm__("x8") = SYS_rt_sigprocmask;
-    register long  x0 __asm__("x0") = -1;
-    register long  x1 __asm__("x1") = (long) (addr - 8);
-    register long  x2 __asm__("x2") = 0;
-    register long  x3 __asm__("x3") = 8;
-
-    __asm__ volatile ("svc #0" : "+r" (x0)
-                      : "r" (x8), "r" (x1), "r" (x2), "r" (x3) : "memory");
-
-    if (x0 == -EFAULT) {
+    if (ngx_prof_arch_mask(addr - 8) == -EFAULT) {
         return NGX_ERROR;
     }
-
-#else
-
-    long           rc;
-    register long  r10 __asm__("r10") = 8;
-
-    __asm__ volatile ("syscall" : "=a" (rc)
-                      : "a" ((long) SYS_rt_sigprocmask), "D" (-1L),
-                        "S" (addr - 8), "d" (0L), "r" (r10)
-                      : "rcx", "r11", "memory");
-
-    if (rc == -EFAULT) {
-        return NGX_ERROR;
-    }
-
-#endif
 
     for (i = 0; i < 8; i++) {
         bytes[i] = ((const volatile u_char *) (uintptr_t) (addr - 8))[i];
@@ -118,48 +89,13 @@ ngx_prof_unwind_code(ngx_prof_walk_t *walk, uint64_t addr,
 /* where a direct call before addr leads to; 0: it is none */
 
 static uint64_t
-ngx_prof_unwind_target(uint64_t addr, const u_char *before)
-{
-    int32_t  rel;
-
-#if defined(__aarch64__)
-
-    uint32_t  insn;
-
-    ngx_memcpy(&insn, before + 4, sizeof(insn));
-
-    if ((insn & 0xfc000000) != 0x94000000) {               /* bl */
-        return 0;
-    }
-
-    rel = (int32_t) (insn << 6) >> 4;
-
-    return addr - 4 + (uint64_t) (int64_t) rel;
-
-#else
-
-    if (before[3] != 0xe8) {                               /* call rel32 */
-        return 0;
-    }
-
-    ngx_memcpy(&rel, before + 4, sizeof(rel));
-
-    return addr + (uint64_t) (int64_t) rel;
-
-#endif
-}
-
-
-/* the same, of text that has yet to be read */
-
-static uint64_t
 ngx_prof_unwind_direct(ngx_prof_walk_t *walk, uint64_t addr,
     const ngx_prof_object_t *object)
 {
     u_char  b[8];
 
     return (ngx_prof_unwind_code(walk, addr, object, b) == NGX_OK)
-           ? ngx_prof_unwind_target(addr, b) : 0;
+           ? ngx_prof_arch_target(addr, b) : 0;
 }
 
 
@@ -170,23 +106,13 @@ ngx_prof_unwind_called(ngx_prof_walk_t *walk, uint64_t addr,
     u_char    b[8];
     uint64_t  target;
 
-    if (ngx_prof_unwind_code(walk, addr, object, b) != NGX_OK) {
+    if (!ngx_prof_arch_aligned(addr)
+        || ngx_prof_unwind_code(walk, addr, object, b) != NGX_OK)
+    {
         return 0;
     }
 
-#if defined(__aarch64__)
-
-    uint32_t  insn;
-
-    if (addr & 3) {
-        return 0;
-    }
-
-    ngx_memcpy(&insn, b + 4, sizeof(insn));
-
-#endif
-
-    target = ngx_prof_unwind_target(addr, b);
+    target = ngx_prof_arch_target(addr, b);
 
     if (target
         && (object == NULL
@@ -195,28 +121,7 @@ ngx_prof_unwind_called(ngx_prof_walk_t *walk, uint64_t addr,
         return 1;
     }
 
-#if defined(__aarch64__)
-
-    /* blr, blraa, blrab, blraaz, blrabz */
-
-    return (insn & 0xfefff000) == 0xd63f0000;
-
-#else
-
-    /* ff /2, by the form of its operand: 2, 3, 4, 6 or 7 bytes */
-
-    return (b[6] == 0xff && (b[7] & 0xf8) == 0xd0)
-           || (b[6] == 0xff && (b[7] & 0xf8) == 0x10
-               && b[7] != 0x14 && b[7] != 0x15)
-           || (b[5] == 0xff && b[6] == 0x14)
-           || (b[5] == 0xff && (b[6] & 0xf8) == 0x50 && b[6] != 0x54)
-           || (b[4] == 0xff && b[5] == 0x54)
-           || (b[2] == 0xff && (b[3] & 0xf8) == 0x90 && b[3] != 0x94)
-           || (b[2] == 0xff && b[3] == 0x15)
-           || (b[1] == 0xff && b[2] == 0x14 && (b[3] & 0x07) == 0x05)
-           || (b[1] == 0xff && b[2] == 0x94);
-
-#endif
+    return ngx_prof_arch_indirect(b);
 }
 
 
@@ -225,26 +130,8 @@ ngx_prof_unwind_sigreturn(uint64_t pc)
 {
     u_char  b[8];
 
-#if defined(__aarch64__)
-
-    /* mov x8, #139; svc #0 */
-
-    static const u_char  code[] = {
-        0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4
-    };
-
-#else
-
-    /* mov $15, %rax; the first byte of syscall */
-
-    static const u_char  code[] = {
-        0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f
-    };
-
-#endif
-
     return ngx_prof_unwind_text(pc + 8, b) == NGX_OK
-           && ngx_memcmp(b, code, sizeof(code)) == 0;
+           && ngx_memcmp(b, NGX_PROF_ARCH_SIGRETURN, 8) == 0;
 }
 
 
@@ -306,8 +193,6 @@ ngx_prof_unwind_leads(ngx_prof_walk_t *walk, uint64_t ra)
 }
 
 
-#if defined(__aarch64__)
-
 /*
  * The stack pointer of the caller at ra, whose frame pointer is known: its CFI
  * tells how far below its frame record that is, which is not at the stack
@@ -329,7 +214,7 @@ ngx_prof_unwind_framed(ngx_prof_walk_t *walk, uint64_t ra, uint64_t fp)
 
     if (rule == NULL
         || rule->cfa_kind != NGX_PROF_CFI_CFA_REG
-        || rule->cfa_reg != NGX_PROF_UNWIND_SP
+        || rule->cfa_reg != NGX_PROF_ARCH_SP
         || ngx_prof_cfi_kind(rule->saved[0])
            != NGX_PROF_CFI_AT)
     {
@@ -339,7 +224,7 @@ ngx_prof_unwind_framed(ngx_prof_walk_t *walk, uint64_t ra, uint64_t fp)
     sp = fp - (uint64_t) (int64_t) ngx_prof_cfi_arg(rule->saved[0])
          - (uint64_t) (int64_t) rule->cfa;
 
-    return (sp < walk->reg[NGX_PROF_UNWIND_SP] || sp >= walk->top)
+    return (sp < walk->reg[NGX_PROF_ARCH_SP] || sp >= walk->top)
            ? 0 : sp;
 }
 
@@ -351,7 +236,6 @@ static ngx_uint_t
 ngx_prof_unwind_ends(uint64_t from, uint64_t to)
 {
     u_char    b[8];
-    uint32_t  insn;
     uint64_t  addr;
 
     if (to - from > NGX_PROF_UNWIND_HELPER) {
@@ -366,9 +250,7 @@ ngx_prof_unwind_ends(uint64_t from, uint64_t to)
             return 1;
         }
 
-        insn = *(const volatile uint32_t *) (uintptr_t) addr;
-
-        if ((insn & 0xfffff000) == 0xd65f0000) {           /* ret, retaa */
+        if (ngx_prof_arch_returns(addr)) {
             return 1;
         }
     }
@@ -392,10 +274,10 @@ ngx_prof_unwind_linked(ngx_prof_walk_t *walk, uint64_t ra)
 
     /* it was saved: the frame record knows more */
 
-    v = walk->reg[NGX_PROF_UNWIND_FP] + 8;
+    v = walk->reg[NGX_PROF_ARCH_FP] + 8;
 
-    if (ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
-        && v >= walk->reg[NGX_PROF_UNWIND_SP]
+    if (ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP)
+        && v >= walk->reg[NGX_PROF_ARCH_SP]
         && ngx_prof_unwind_load(walk, v, &v) == NGX_OK
         && ngx_prof_unwind_strip(v) == ra)
     {
@@ -426,8 +308,6 @@ ngx_prof_unwind_linked(ngx_prof_walk_t *walk, uint64_t ra)
     return !ngx_prof_unwind_ends(target, walk->pc);
 }
 
-#endif
-
 
 /*
  * Whether ra is the address that the code at walk->pc returns to, when the
@@ -448,11 +328,10 @@ ngx_prof_unwind_plausible(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp,
         return 0;
     }
 
-#if !defined(__aarch64__)
-
     /* a direct call that leads elsewhere; PLT stubs and others cannot tell */
 
-    if (walk->strict
+    if (!NGX_PROF_ARCH_LINKS
+        && walk->strict
         && walk->object
         && ngx_prof_unwind_direct(walk, ra, from)
         && !ngx_prof_unwind_leads(walk, ra))
@@ -460,23 +339,32 @@ ngx_prof_unwind_plausible(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp,
         return 0;
     }
 
-#endif
-
     next = *walk;
 
     next.pc = ra;
     next.exact = 0;
     next.lo = sp;
-    next.reg[NGX_PROF_UNWIND_SP] = sp;
-    next.valid = (uint32_t) 1 << NGX_PROF_UNWIND_SP;
+    next.reg[NGX_PROF_ARCH_SP] = sp;
+    next.valid = (uint32_t) 1 << NGX_PROF_ARCH_SP;
     next.guess = 0;
 
     if (fp) {
-        next.reg[NGX_PROF_UNWIND_FP] = fp;
-        next.valid |= (uint32_t) 1 << NGX_PROF_UNWIND_FP;
+        next.reg[NGX_PROF_ARCH_FP] = fp;
+        next.valid |= (uint32_t) 1 << NGX_PROF_ARCH_FP;
     }
 
     return ngx_prof_unwind_holds(&next);
+}
+
+
+/* the caller it is: any register may have been changed */
+
+static void
+ngx_prof_unwind_to(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp)
+{
+    walk->reg[NGX_PROF_ARCH_SP] = sp;
+    walk->guess = ~(uint32_t) 0;
+    walk->pc = ra;
 }
 
 
@@ -487,37 +375,34 @@ ngx_prof_unwind_record(ngx_prof_walk_t *walk, uint64_t at)
 {
     uint64_t  ra, fp, sp;
 
-    if (at < walk->reg[NGX_PROF_UNWIND_SP]
+    if (at < walk->reg[NGX_PROF_ARCH_SP]
         || ngx_prof_unwind_load(walk, at, &fp) != NGX_OK
         || ngx_prof_unwind_load(walk, at + 8, &ra) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-#if defined(__aarch64__)
-
-    if (fp < at + 16 || fp >= walk->top) {
-        return NGX_DECLINED;
-    }
-
-    ra = ngx_prof_unwind_strip(ra);
-    sp = ngx_prof_unwind_framed(walk, ra, fp);
-    sp = sp ? sp : fp;
-
-#else
-
     sp = at + 16;
 
-#endif
+    if (NGX_PROF_ARCH_LINKS) {
+
+        if (fp < sp || fp >= walk->top) {
+            return NGX_DECLINED;
+        }
+
+        ra = ngx_prof_unwind_strip(ra);
+        sp = ngx_prof_unwind_framed(walk, ra, fp);
+        sp = sp ? sp : fp;
+    }
 
     if (!ngx_prof_unwind_plausible(walk, ra, sp, fp)) {
         return NGX_DECLINED;
     }
 
-    walk->reg[NGX_PROF_UNWIND_FP] = fp;
-    walk->reg[NGX_PROF_UNWIND_SP] = sp;
-    walk->valid |= (uint32_t) 1 << NGX_PROF_UNWIND_FP;
-    walk->guess = ~((uint32_t) 1 << NGX_PROF_UNWIND_FP);
+    walk->reg[NGX_PROF_ARCH_FP] = fp;
+    walk->reg[NGX_PROF_ARCH_SP] = sp;
+    walk->valid |= (uint32_t) 1 << NGX_PROF_ARCH_FP;
+    walk->guess = ~((uint32_t) 1 << NGX_PROF_ARCH_FP);
     walk->pc = ra;
 
     return NGX_OK;
@@ -529,12 +414,14 @@ ngx_prof_unwind_record(ngx_prof_walk_t *walk, uint64_t at)
 static uint64_t
 ngx_prof_unwind_above(ngx_prof_walk_t *walk, uint64_t ra, uint64_t at)
 {
-#if defined(__aarch64__)
-
     uint64_t  sp;
 
-    if (ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)) {
-        sp = ngx_prof_unwind_framed(walk, ra, walk->reg[NGX_PROF_UNWIND_FP]);
+    if (!NGX_PROF_ARCH_LINKS) {
+        return at + 8;
+    }
+
+    if (ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP)) {
+        sp = ngx_prof_unwind_framed(walk, ra, walk->reg[NGX_PROF_ARCH_FP]);
 
         if (sp > at) {
             return sp;
@@ -542,12 +429,6 @@ ngx_prof_unwind_above(ngx_prof_walk_t *walk, uint64_t ra, uint64_t at)
     }
 
     return ngx_align(at + 8, 16);
-
-#else
-
-    return at + 8;
-
-#endif
 }
 
 
@@ -578,11 +459,11 @@ ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
     pc = 0;
     sp = 0;
 
-    at = ngx_align(walk->reg[NGX_PROF_UNWIND_SP], 8);
+    at = ngx_align(walk->reg[NGX_PROF_ARCH_SP], 8);
     end = ngx_min(walk->top, at + NGX_PROF_UNWIND_FRAME);
 
-    fp = ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
-         ? walk->reg[NGX_PROF_UNWIND_FP] : 0;
+    fp = ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP)
+         ? walk->reg[NGX_PROF_ARCH_FP] : 0;
 
     if (fp >= at && fp < end) {
         end = ngx_min(end, fp + 16);
@@ -620,55 +501,41 @@ ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
         return NGX_OK;
     }
 
-    walk->reg[NGX_PROF_UNWIND_SP] = sp;
-    walk->guess = ~(uint32_t) 0;
-    walk->pc = pc;
+    ngx_prof_unwind_to(walk, pc, sp);
 
     return NGX_OK;
 }
 
 
-/* the first return address up the stack */
+/* the first return address up the stack; with a link register, of a record */
 
 static ngx_int_t
 ngx_prof_unwind_scan(ngx_prof_walk_t *walk)
 {
-    uint64_t  at, sp, end;
+    uint64_t  at, ra, end;
 
-    sp = walk->reg[NGX_PROF_UNWIND_SP];
-    end = ngx_min(walk->top, sp + NGX_PROF_UNWIND_SCAN);
+    at = ngx_align(walk->reg[NGX_PROF_ARCH_SP], 8);
+    end = ngx_min(walk->top, walk->reg[NGX_PROF_ARCH_SP]
+                             + NGX_PROF_UNWIND_SCAN);
 
-#if defined(__aarch64__)
+    for ( /* void */ ; at < end; at += 8) {
 
-    for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
-        if (ngx_prof_unwind_record(walk, at) == NGX_OK) {
-            return NGX_OK;
-        }
-    }
+        if (NGX_PROF_ARCH_LINKS) {
+            if (ngx_prof_unwind_record(walk, at) == NGX_OK) {
+                return NGX_OK;
+            }
 
-#else
-
-    for (at = (sp + 7) & ~(uint64_t) 7; at < end; at += 8) {
-        uint64_t  v;
-
-        if (ngx_prof_unwind_load(walk, at, &v) == NGX_OK
-            && ngx_prof_unwind_plausible(walk, v, at + 8, 0))
+        } else if (ngx_prof_unwind_load(walk, at, &ra) == NGX_OK
+                   && ngx_prof_unwind_plausible(walk, ra, at + 8, 0))
         {
-            walk->reg[NGX_PROF_UNWIND_SP] = at + 8;
-            walk->guess = ~(uint32_t) 0;
-            walk->pc = v;
-
+            ngx_prof_unwind_to(walk, ra, at + 8);
             return NGX_OK;
         }
     }
-
-#endif
 
     return NGX_DECLINED;
 }
 
-
-#if defined(__aarch64__)
 
 /*
  * By the link register: a leaf, a PLT stub, code that has not saved it yet or
@@ -677,40 +544,37 @@ ngx_prof_unwind_scan(ngx_prof_walk_t *walk)
  */
 
 static ngx_int_t
-ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
+ngx_prof_unwind_linked_leaf(ngx_prof_walk_t *walk)
 {
     uint64_t  sp, fp, ra;
 
-    if (!ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_LR)) {
+    if (!ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_LR)) {
         return NGX_DECLINED;
     }
 
-    ra = ngx_prof_unwind_strip(walk->reg[NGX_PROF_UNWIND_LR]);
+    ra = ngx_prof_unwind_strip(walk->reg[NGX_PROF_ARCH_LR]);
 
     if (walk->strict && !ngx_prof_unwind_linked(walk, ra)) {
         return NGX_DECLINED;
     }
 
-    fp = walk->reg[NGX_PROF_UNWIND_FP];
-    sp = ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
+    fp = walk->reg[NGX_PROF_ARCH_FP];
+    sp = ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP)
          ? ngx_prof_unwind_framed(walk, ra, fp) : 0;
 
     if (sp == 0 || !ngx_prof_unwind_plausible(walk, ra, sp, fp)) {
-        sp = walk->reg[NGX_PROF_UNWIND_SP];
+        sp = walk->reg[NGX_PROF_ARCH_SP];
 
         if (!ngx_prof_unwind_plausible(walk, ra, sp, 0)) {
             return NGX_DECLINED;
         }
     }
 
-    walk->reg[NGX_PROF_UNWIND_SP] = sp;
-    walk->guess = ~(uint32_t) 0;
-    walk->pc = ra;
+    ngx_prof_unwind_to(walk, ra, sp);
 
     return NGX_OK;
 }
 
-#else
 
 /*
  * A leaf that has not touched the stack: a PLT stub, small assembly; or what
@@ -723,7 +587,11 @@ ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
     u_char    b[8];
     uint64_t  sp, ra;
 
-    sp = walk->reg[NGX_PROF_UNWIND_SP];
+    if (NGX_PROF_ARCH_LINKS) {
+        return ngx_prof_unwind_linked_leaf(walk);
+    }
+
+    sp = walk->reg[NGX_PROF_ARCH_SP];
 
     if (ngx_prof_unwind_load(walk, sp, &ra) != NGX_OK) {
         return NGX_DECLINED;
@@ -731,11 +599,11 @@ ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
 
     sp += 8;
 
-    if (ra == walk->reg[NGX_PROF_UNWIND_FP]
-        && ngx_prof_unwind_knows(walk, NGX_PROF_UNWIND_FP)
+    if (ra == walk->reg[NGX_PROF_ARCH_FP]
+        && ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP)
         && ngx_prof_unwind_code(walk, walk->pc, walk->object, b)
            == NGX_OK
-        && b[7] == 0x55)                                   /* push %rbp */
+        && ngx_prof_arch_pushed(b))
     {
         if (ngx_prof_unwind_load(walk, sp, &ra) != NGX_OK) {
             return NGX_DECLINED;
@@ -748,14 +616,10 @@ ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
         return NGX_DECLINED;
     }
 
-    walk->reg[NGX_PROF_UNWIND_SP] = sp;
-    walk->guess = ~(uint32_t) 0;
-    walk->pc = ra;
+    ngx_prof_unwind_to(walk, ra, sp);
 
     return NGX_OK;
 }
-
-#endif
 
 
 ngx_int_t
@@ -763,17 +627,16 @@ ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
 {
     uint64_t  fp;
 
-#if defined(__aarch64__)
-
-    /* the stack tells nothing of a leaf, and what called its caller */
+    /* of a leaf the stack tells nothing but what called its caller */
 
     walk->strict = 1;
 
-    if (walk->exact && ngx_prof_unwind_leaf(walk) == NGX_OK) {
+    if (NGX_PROF_ARCH_LINKS
+        && walk->exact
+        && ngx_prof_unwind_leaf(walk) == NGX_OK)
+    {
         goto found;
     }
-
-#endif
 
     if (ngx_prof_unwind_proof(walk) == NGX_OK) {
         goto found;
@@ -787,10 +650,10 @@ ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
             goto found;
         }
 
-        fp = walk->reg[NGX_PROF_UNWIND_FP];
+        fp = walk->reg[NGX_PROF_ARCH_FP];
 
         if (ngx_prof_unwind_knows(walk,
-                                  NGX_PROF_UNWIND_FP)
+                                  NGX_PROF_ARCH_FP)
             && ngx_prof_unwind_record(walk, fp) == NGX_OK)
         {
             goto found;
@@ -811,9 +674,9 @@ found:
 
     /* the other registers may still serve; what they lead to is checked */
 
-    walk->guess &= ~((uint32_t) 1 << NGX_PROF_UNWIND_SP);
+    walk->guess &= ~((uint32_t) 1 << NGX_PROF_ARCH_SP);
     walk->result->recovered++;
-    walk->lo = walk->reg[NGX_PROF_UNWIND_SP];
+    walk->lo = walk->reg[NGX_PROF_ARCH_SP];
     walk->exact = 0;
 
     return NGX_OK;

@@ -31,38 +31,11 @@
 #define NGX_PROF_UNWIND_AHEAD  8
 
 
-#if defined(__aarch64__)
-
-#define NGX_PROF_UNWIND_SP     31
-#define NGX_PROF_UNWIND_FP     29
-#define NGX_PROF_UNWIND_LR     30
-#define NGX_PROF_UNWIND_RED    0
-
 /* bytes of a helper within assembly, whose end is looked for */
 #define NGX_PROF_UNWIND_HELPER 8192
 
-/* what stays known of the registers in a caller: x29, sp */
-#define NGX_PROF_UNWIND_KEPT   0xa0000000
-
-/* addresses of user space have 48 bits; above are authentication and tags */
-#define NGX_PROF_UNWIND_MASK   0x0000ffffffffffffull
-
-#else
-
-#define NGX_PROF_UNWIND_SP     7
-#define NGX_PROF_UNWIND_FP     6
-#define NGX_PROF_UNWIND_RED    128             /* red zone below rsp */
-
-/* rbx, rbp, rsp, r12..r15 */
-#define NGX_PROF_UNWIND_KEPT   0x0000f0c8
-
-#define NGX_PROF_UNWIND_MASK   0xffffffffffffffffull
-
-#endif
-
-
 #define ngx_prof_unwind_strip(addr)                                           \
-    ((addr) & NGX_PROF_UNWIND_MASK)
+    ((addr) & NGX_PROF_ARCH_ADDRESS)
 
 
 /* the walk may read what a sanitizer believes to be nobody's */
