@@ -137,42 +137,6 @@ typedef struct {
 } ngx_prof_cfi_t;
 
 
-/* the caller's end of ngx_prof_cfi_functions(); not NGX_OK stops */
-typedef ngx_int_t (*ngx_prof_cfi_function_pt)(uint64_t start,
-    uint64_t end, void *data);
-
-
-/*
- * Parses and builds a table in a mapping of its own, which is then made
- * read-only.  Normal context.  NGX_DECLINED: nothing usable in it;
- * NGX_ERROR: no memory.  Garbage is skipped and counted in table->stats;
- * *stats, if not NULL, gets the counts in any case.
- */
-ngx_int_t ngx_prof_cfi_build(ngx_prof_cfi_src_t *src, ngx_prof_cfi_t **table,
-    ngx_prof_cfi_stats_t *stats);
-void ngx_prof_cfi_free(ngx_prof_cfi_t *table);
-
-/*
- * Finds .eh_frame by means of .eh_frame_hdr (hdr, hdr_len bytes, loaded at
- * hdr_addr) inside of a readable segment (seg, seg_len, at seg_addr) and sets
- * data, len, addr and exact in src.  NGX_DECLINED: not to be found.
- */
-ngx_int_t ngx_prof_cfi_locate(const u_char *hdr, size_t hdr_len,
-    uint64_t hdr_addr, const u_char *seg, size_t seg_len, uint64_t seg_addr,
-    ngx_prof_cfi_src_t *src);
-
-/*
- * Calls the handler for each FDE within the text, in the order of the data:
- * the bounds of functions, static ones included.  Normal context; the data
- * must still be there.  Returns what the handler returned, or NGX_OK.
- */
-ngx_int_t ngx_prof_cfi_functions(ngx_prof_cfi_src_t *src,
-    ngx_prof_cfi_function_pt handler, void *data);
-
-/* the bounds of the function that pc is in; NGX_DECLINED: no FDE has it */
-ngx_int_t ngx_prof_cfi_function(ngx_prof_cfi_src_t *src, uint64_t pc,
-    uint64_t *start, uint64_t *end);
-
 /* DWARF numbers of the registers in saved[] (0xff: none), of SP, of RA */
 const uint8_t *ngx_prof_cfi_slots(ngx_uint_t arch);
 

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "ngx_prof_objects.h"
+#include "ngx_prof_cfi_parse.h"
 #include "ngx_prof_elf.h"
 
 

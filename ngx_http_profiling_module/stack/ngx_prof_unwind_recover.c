@@ -16,7 +16,6 @@
 
 #include "ngx_prof_cfi.h"
 #include "ngx_prof_objects.h"
-#include "ngx_prof_unwind.h"
 #include "ngx_prof_walk.h"
 
 
@@ -306,6 +305,46 @@ ngx_prof_unwind_linked(ngx_prof_walk_t *walk, uint64_t ra)
     }
 
     return !ngx_prof_unwind_ends(target, walk->pc);
+}
+
+
+ngx_uint_t
+ngx_prof_unwind_holds(ngx_prof_walk_t *walk)
+{
+    ngx_int_t                   rc;
+    ngx_uint_t                  n;
+    const ngx_prof_cfi_rule_t  *rule;
+
+    for (n = 0; n < NGX_PROF_UNWIND_AHEAD; n++) {
+
+        ngx_prof_unwind_find(walk, walk->pc - !walk->exact);
+
+        if (walk->object == NULL) {
+            return ngx_prof_unwind_called(walk, walk->pc, NULL);
+        }
+
+        if (!walk->exact
+            && !ngx_prof_unwind_called(walk, walk->pc, walk->object)
+            && !ngx_prof_unwind_sigreturn(walk->pc))
+        {
+            return 0;
+        }
+
+        rule = walk->rule;
+
+        if (rule == NULL || rule->cfa_kind == NGX_PROF_CFI_NONE) {
+            return 1;
+        }
+
+        rc = ngx_prof_unwind_step(walk, rule);
+
+        if (rc != NGX_OK) {
+            /* a register that is not known yet speaks neither way */
+            return rc == NGX_DONE || rc == NGX_DECLINED;
+        }
+    }
+
+    return 1;
 }
 
 

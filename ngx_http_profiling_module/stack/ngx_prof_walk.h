@@ -13,7 +13,7 @@
 #include <ngx_core.h>
 #include "ngx_prof_cfi.h"
 #include "ngx_prof_objects.h"
-#include "ngx_prof_unwind.h"
+#include "ngx_prof_stack.h"
 
 
 /* bytes of stack that are searched for a return address */
@@ -53,25 +53,25 @@
 
 
 typedef struct {
-    const ngx_prof_objects_t  *objects;
-    const ngx_prof_object_t   *object;             /* that has pc, or NULL */
-    const ngx_prof_cfi_rule_t *rule;               /* of pc, NULL: none */
-    ngx_prof_unwind_cache_t  *cache;               /* may be NULL */
+    const ngx_prof_objects_t   *objects;
+    const ngx_prof_object_t    *object;            /* that has pc, or NULL */
+    const ngx_prof_cfi_rule_t  *rule;              /* of pc, NULL: none */
+    ngx_prof_unwind_cache_t    *cache;             /* may be NULL */
 
-    uintptr_t                 lo;                  /* what may be loaded */
-    uintptr_t                 top;
+    uintptr_t                   lo;                 /* what may be loaded */
+    uintptr_t                   top;
 
-    uint64_t                  pc;
-    ngx_uint_t                exact;               /* not a return address */
+    uint64_t                    pc;
+    ngx_uint_t                  exact;              /* not a return address */
 
-    uint32_t                  valid;               /* bits: reg[] is known */
-    uint32_t                  guess;               /* bits: or may have been
+    uint32_t                    valid;              /* bits: reg[] is known */
+    uint32_t                    guess;              /* bits: or may have been
                                                       changed by code without
                                                       CFI */
-    uint64_t                   reg[NGX_PROF_CFI_REGS];
+    uint64_t                    reg[NGX_PROF_CFI_REGS];
 
-    ngx_uint_t                 strict;             /* see recover */
-    ngx_prof_unwind_t         *result;
+    ngx_uint_t                  strict;            /* see recover */
+    ngx_prof_unwind_t          *result;
 } ngx_prof_walk_t;
 
 
@@ -103,6 +103,17 @@ ngx_uint_t ngx_prof_unwind_called(ngx_prof_walk_t *walk, uint64_t addr,
 
 /* object and rule of an address, which is pc or the one before it */
 void ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr);
+
+/*
+ * To the caller, by a rule of the CFI.  NGX_DONE: pc is in the outermost
+ * function; NGX_DECLINED: the rule has no use here; NGX_ERROR: it leads out of
+ * the stack.
+ */
+ngx_int_t ngx_prof_unwind_step(ngx_prof_walk_t *walk,
+    const ngx_prof_cfi_rule_t *rule);
+
+/* out of a signal handler whose frame lies at sp; NGX_ERROR: there is none */
+ngx_int_t ngx_prof_unwind_signal(ngx_prof_walk_t *walk, uint64_t sp);
 
 /* where an address is kept in a table of n entries */
 #define ngx_prof_unwind_slot(addr, n)                                         \

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-#include "ngx_prof_cfi.h"
+#include "ngx_prof_cfi_parse.h"
 
 
 #define TEXT  0x10000

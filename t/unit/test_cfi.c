@@ -6,7 +6,7 @@
 
 /* sources: t/unit/unwind_oracle.c */
 /* sources: t/unit/unwind_arm64.c */
-/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_parse.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_rules.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_table.c */
 /* libs: -ldw -lelf */

@@ -6,7 +6,7 @@
  */
 
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_expr.c */
-/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_parse.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_rules.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_table.c */
 

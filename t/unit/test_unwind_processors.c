@@ -9,11 +9,12 @@
 /* sources: t/unit/unwind_code.S */
 /* sources: t/unit/unwind_work.c */
 /* sources: t/unit/unwind_step.c t/unit/unwind_trap_arm64.c */
-/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_parse.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_rules.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_table.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_objects.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_step.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_expr.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_recover.c */
 /* libs: -lcrypto -lpcre2-8 -lz -lm -ldl -lpthread */

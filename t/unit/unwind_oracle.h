@@ -12,7 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_prof_cfi.h"
+#include "ngx_prof_cfi_parse.h"
 
 
 typedef struct {

@@ -12,7 +12,7 @@
 
 #include <sys/mman.h>
 
-#include "ngx_prof_cfi.h"
+#include "ngx_prof_cfi_parse.h"
 #include "ngx_prof_cfi_read.h"
 
 

@@ -1,0 +1,98 @@
+
+/*
+ * What a stack and a walk up a stack are: the bounds of a thread's stack,
+ * frames, why a walk ended, and the cache that a walk may have.
+ */
+
+
+#ifndef _NGX_PROF_STACK_H_INCLUDED_
+#define _NGX_PROF_STACK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_cfi.h"
+#include "ngx_prof_objects.h"
+
+
+#define NGX_PROF_FRAMES           128
+
+/* entries of a cache, powers of two; mixed loads have some 500 callers */
+#define NGX_PROF_UNWIND_CACHE     512
+#define NGX_PROF_UNWIND_TEXTS     64
+
+
+/*
+ * Synthetic frames.  Addresses 1..15 are never those of code: nothing can be
+ * mapped there.  They stand in the array like any other frame.
+ */
+
+#define NGX_PROF_FRAME_TRUNCATED  1             /* last: there were more */
+#define NGX_PROF_FRAME_BROKEN     2             /* last: cannot go on */
+#define NGX_PROF_FRAME_JIT        3             /* code of no object; its
+                                                   caller follows */
+#define NGX_PROF_FRAME_RESERVED   15
+
+
+/* why a walk ended; all but the first two end in FRAME_BROKEN */
+
+#define NGX_PROF_UNWIND_COMPLETE  0             /* the thread's start */
+#define NGX_PROF_UNWIND_TRUNCATED 1             /* no room for more frames */
+#define NGX_PROF_UNWIND_NO_TABLE  2             /* no object list was made */
+#define NGX_PROF_UNWIND_FOREIGN   3             /* not on the given stack */
+#define NGX_PROF_UNWIND_BAD_CFA   4             /* frame outside the stack */
+#define NGX_PROF_UNWIND_BAD_RA    5             /* returns to no code */
+#define NGX_PROF_UNWIND_NO_CALLER 6             /* no CFI, nothing found */
+#define NGX_PROF_UNWIND_CAUSES    7
+
+
+typedef struct {
+    uintptr_t    lo;             /* lowest address of the thread's stack */
+    uintptr_t    top;            /* the one after its highest */
+} ngx_prof_stack_t;
+
+
+typedef struct {
+    ngx_uint_t  cause;           /* NGX_PROF_UNWIND_* */
+    ngx_uint_t  jit;             /* FRAME_JIT among the frames */
+    ngx_uint_t  recovered;       /* callers found without CFI: by a frame
+                                    pointer or by a scan of the stack */
+} ngx_prof_unwind_t;
+
+
+/*
+ * What former walks have found in the tables: object and rule of an address
+ * are of one list, so they hold as long as that list is in use.  One walk at
+ * a time may use a cache: each thread's sampler has its own.  Zeroed: empty.
+ */
+
+typedef struct {
+    uint64_t                  addr;                    /* the first one */
+    uint32_t                  len;                     /* bytes of text */
+    uint32_t                  generation;              /* of the list */
+    const ngx_prof_object_t  *object;
+    ngx_prof_cfi_rule_t       rule;
+} ngx_prof_unwind_entry_t;
+
+
+typedef struct {
+    uint64_t  addr;
+    uint32_t  generation;
+    u_char    before[8];    /* bytes of code */
+} ngx_prof_unwind_text_t;
+
+
+typedef struct {
+    ngx_prof_unwind_entry_t  entry[NGX_PROF_UNWIND_CACHE]
+                             __attribute__((aligned(64)));
+    ngx_prof_unwind_text_t   text[NGX_PROF_UNWIND_TEXTS];
+
+    /* the last walk: entries and stack pointers */
+
+    uint32_t                 n;
+    uint16_t                 used[NGX_PROF_FRAMES];
+    uint64_t                 sp[NGX_PROF_FRAMES];
+} ngx_prof_unwind_cache_t;
+
+
+#endif /* _NGX_PROF_STACK_H_INCLUDED_ */

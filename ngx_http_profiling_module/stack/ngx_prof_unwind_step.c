@@ -1,0 +1,345 @@
+
+/*
+ * A step to the caller: by the CFI of a frame, or out of a signal handler.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <stddef.h>
+
+#include "ngx_prof_walk.h"
+
+
+/* not found in the cache, or there is none: see the header */
+
+ngx_prof_unwind_seldom
+static void
+ngx_prof_unwind_search(ngx_prof_walk_t *walk, uint64_t addr,
+    ngx_prof_unwind_entry_t *entry)
+{
+    uint32_t  before, after;
+
+    walk->object = ngx_prof_unwind_object(walk, addr);
+    walk->rule = (walk->object && walk->object->cfi)
+                 ? ngx_prof_cfi_lookup(walk->object->cfi, addr)
+                 : NULL;
+
+    if (entry && walk->rule) {
+        ngx_prof_cfi_reach(walk->object->cfi, addr, &before, &after);
+
+        entry->addr = addr - before;
+        entry->len = before + after;
+        entry->generation = walk->objects->generation;
+        entry->object = walk->object;
+        entry->rule = *walk->rule;
+
+        walk->rule = &entry->rule;
+    }
+}
+
+
+void
+ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
+{
+    uint32_t                  slot;
+    ngx_prof_unwind_entry_t  *entry;
+    ngx_prof_unwind_cache_t  *cache;
+
+    cache = walk->cache;
+    entry = NULL;
+
+    if (cache) {
+        /* the same callers come again, but interrupted code is anywhere */
+
+        slot = ngx_prof_unwind_slot(walk->exact ? addr >> 6 : addr,
+                                    NGX_PROF_UNWIND_CACHE);
+        entry = &cache->entry[slot];
+
+        if (cache->n < NGX_PROF_FRAMES) {
+            cache->used[cache->n] = (uint16_t) slot;
+            cache->sp[cache->n++] = walk->reg[NGX_PROF_ARCH_SP];
+        }
+
+        if (addr - entry->addr < entry->len
+            && entry->generation == walk->objects->generation)
+        {
+            walk->object = entry->object;
+            walk->rule = &entry->rule;
+            return;
+        }
+    }
+
+    ngx_prof_unwind_search(walk, addr, entry);
+}
+
+
+/* a CFA that is not a register with an offset; NGX_DECLINED: see below */
+
+ngx_prof_unwind_seldom
+static ngx_int_t
+ngx_prof_unwind_cfa_expr(ngx_prof_walk_t *walk,
+    const ngx_prof_cfi_rule_t *rule, uint64_t *cfa)
+{
+    return (ngx_prof_unwind_expr(walk, (ngx_uint_t) rule->cfa, 0, 0,
+                                 cfa)
+            == NGX_OK) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* the CFA; NGX_DECLINED: it depends on a register that is not known */
+
+static ngx_inline ngx_int_t
+ngx_prof_unwind_cfa(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule,
+    uint64_t *cfa)
+{
+    if (rule->cfa_kind != NGX_PROF_CFI_CFA_REG) {
+        return ngx_prof_unwind_cfa_expr(walk, rule, cfa);
+    }
+
+    if (!ngx_prof_unwind_knows(walk, rule->cfa_reg)) {
+        return NGX_DECLINED;
+    }
+
+    *cfa = walk->reg[rule->cfa_reg] + (uint64_t) (int64_t) rule->cfa;
+
+    return NGX_OK;
+}
+
+
+/* a register of the caller that is not on the stack at a known place */
+
+ngx_prof_unwind_seldom
+static ngx_int_t
+ngx_prof_unwind_other(ngx_prof_walk_t *walk, int32_t how, uint64_t cfa,
+    uint64_t *value)
+{
+    int64_t  arg;
+
+    arg = ngx_prof_cfi_arg(how);
+
+    switch (ngx_prof_cfi_kind(how)) {
+
+    case NGX_PROF_CFI_VAL:
+        *value = cfa + (uint64_t) arg;
+        return NGX_OK;
+
+    case NGX_PROF_CFI_REG:
+        if (!ngx_prof_unwind_knows(walk, arg)) {
+            return NGX_ERROR;
+        }
+
+        *value = walk->reg[arg];
+        return NGX_OK;
+
+    case NGX_PROF_CFI_EXPR:
+        if (ngx_prof_unwind_expr(walk, (ngx_uint_t) arg, cfa, 1,
+                                 value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_prof_unwind_load(walk, *value, value);
+
+    case NGX_PROF_CFI_VAL_EXPR:
+        return ngx_prof_unwind_expr(walk, (ngx_uint_t) arg, cfa, 1, value);
+
+    default:
+        return NGX_ERROR;
+    }
+}
+
+
+/* a register of the caller; NGX_ERROR: it cannot be known */
+
+static ngx_inline ngx_int_t
+ngx_prof_unwind_value(ngx_prof_walk_t *walk, int32_t how, uint64_t cfa,
+    uint64_t *value)
+{
+    if (ngx_prof_cfi_kind(how) == NGX_PROF_CFI_AT) {
+        return ngx_prof_unwind_load(walk,
+                                 cfa + (uint64_t) (int64_t)
+                                       ngx_prof_cfi_arg(how),
+                                 value);
+    }
+
+    return ngx_prof_unwind_other(walk, how, cfa, value);
+}
+
+
+/*
+ * Above a signal frame all registers are those of the interrupted code: they
+ * are in the context that the kernel left at the handler's stack pointer.
+ * NGX_DECLINED: there is no context that fits.
+ */
+
+ngx_prof_unwind_seldom
+ngx_int_t
+ngx_prof_unwind_signal(ngx_prof_walk_t *walk, uint64_t sp)
+{
+    uint64_t    at, reg[NGX_PROF_ARCH_REGS + 1];
+    ngx_uint_t  i;
+
+    at = sp + NGX_PROF_ARCH_SIGNAL;
+
+    for (i = 0; i <= NGX_PROF_ARCH_REGS; i++) {
+        if (ngx_prof_unwind_load(walk,
+                                     at + ngx_prof_arch_place(i),
+                                     &reg[i])
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    /* cppcheck-suppress uninitvar ; all of them were set above */
+    at = reg[NGX_PROF_ARCH_SP];
+
+    if (at <= sp || at >= walk->top) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_PROF_ARCH_REGS; i++) {
+        walk->reg[i] = reg[i];
+    }
+
+    walk->valid = NGX_PROF_ARCH_KNOWN;
+    walk->guess = 0;
+    walk->lo = ngx_max(sp, at - NGX_PROF_ARCH_RED);
+    walk->pc = reg[NGX_PROF_ARCH_REGS];
+    walk->exact = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The caller's registers.  Rules may refer to other registers: none is set
+ * before all are found.
+ */
+
+static ngx_inline void
+ngx_prof_unwind_registers(ngx_prof_walk_t *walk,
+    const ngx_prof_cfi_rule_t *rule, uint64_t cfa)
+{
+    uint32_t        changed, valid, kept, found;
+    uint64_t        v[NGX_PROF_CFI_SAVED];
+    ngx_uint_t      i, r;
+    const uint8_t  *slots;
+
+    slots = ngx_prof_cfi_slots(NGX_PROF_CFI_NATIVE);
+    valid = walk->valid;
+
+    /*
+     * an interrupted helper of assembly may have left its caller's CFA in any
+     * register (aesni_gcm_encrypt has it in rax): good for one guess
+     */
+
+    if (walk->exact) {
+        walk->guess |= ~(uint32_t) NGX_PROF_ARCH_KEPT;
+
+    } else {
+        valid &= NGX_PROF_ARCH_KEPT;
+    }
+
+    found = (uint32_t) 1 << NGX_PROF_ARCH_SP;
+    kept = valid | found;
+
+    for (changed = rule->changed; changed; changed &= changed - 1) {
+        i = (ngx_uint_t) __builtin_ctz(changed);
+        r = slots[i];
+
+        kept |= (uint32_t) 1 << r;
+        found |= (uint32_t) 1 << r;
+
+        if (ngx_prof_unwind_value(walk, rule->saved[i], cfa, &v[i]) != NGX_OK)
+        {
+            /*
+             * what was popped already lies below the stack pointer: the
+             * register has its value; what else cannot be had is unknown
+             */
+
+            v[i] = walk->reg[r];
+
+            if (!(walk->exact
+                  && ngx_prof_cfi_kind(rule->saved[i])
+                     == NGX_PROF_CFI_AT))
+            {
+                kept &= ~((uint32_t) 1 << r);
+            }
+        }
+    }
+
+    for (changed = rule->changed; changed; changed &= changed - 1) {
+        i = (ngx_uint_t) __builtin_ctz(changed);
+        /* cppcheck-suppress uninitvar ; the same ones were set above */
+        walk->reg[slots[i]] = v[i];
+    }
+
+    walk->reg[NGX_PROF_ARCH_SP] = cfa;
+    walk->guess &= valid & ~found;
+    walk->valid = kept;
+}
+
+
+/*
+ * To the caller, by the rule.  NGX_DONE: there is none; NGX_DECLINED: the rule
+ * does not serve; NGX_ERROR: the stack is broken, walk->result has the cause.
+ */
+
+ngx_int_t
+ngx_prof_unwind_step(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
+{
+    uint64_t   cfa, ra, sp;
+    ngx_int_t  rc;
+
+    sp = walk->reg[NGX_PROF_ARCH_SP];
+
+    if (rule->ra == ngx_prof_cfi_how(NGX_PROF_CFI_UNDEF, 0)) {
+        return NGX_DONE;
+    }
+
+    if ((rule->flags & NGX_PROF_CFI_SIGNAL)
+        && ngx_prof_unwind_signal(walk, sp) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_prof_unwind_cfa(walk, rule, &cfa);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* only a leaf with a link register may leave the stack pointer as it was */
+
+    if (cfa > walk->top || cfa < sp
+        || (cfa == sp && !(NGX_PROF_ARCH_LINKS && walk->exact)))
+    {
+        walk->result->cause = NGX_PROF_UNWIND_BAD_CFA;
+        return NGX_ERROR;
+    }
+
+    if (NGX_PROF_ARCH_LINKS
+        && rule->ra == NGX_PROF_CFI_SAME
+        && walk->exact
+        && ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_LR))
+    {
+        ra = walk->reg[NGX_PROF_ARCH_LR];
+
+    } else if (ngx_prof_unwind_value(walk, rule->ra, cfa, &ra) != NGX_OK)
+    {
+        walk->result->cause = NGX_PROF_UNWIND_BAD_RA;
+        return NGX_ERROR;
+    }
+
+    ngx_prof_unwind_registers(walk, rule, cfa);
+
+    walk->lo = cfa;
+    walk->pc = ngx_prof_unwind_strip(ra);
+    walk->exact = rule->flags & NGX_PROF_CFI_SIGNAL;
+
+    return NGX_OK;
+}
