@@ -475,7 +475,8 @@ ngx_prof_unwind_above(ngx_prof_walk_t *walk, uint64_t ra, uint64_t at)
  * By proof: the return address whose direct call leads to where the code at
  * walk->pc starts.  Functions without CFI may lie side by side, so that is the
  * highest place at or before pc that a call from the stack leads to.  What lies
- * beyond the frame that the frame pointer leads to is of other callers.
+ * beyond the frame that the frame pointer leads to is of other callers, and so
+ * is what lies beyond a call through a register, which may lead anywhere.
  */
 
 ngx_prof_unwind_unchecked
@@ -517,6 +518,15 @@ ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
         }
 
         target = ngx_prof_unwind_leads(walk, ra);
+
+        if (target == 0
+            && ngx_prof_unwind_direct(walk, ra, object) == 0
+            && ngx_prof_unwind_plausible(walk, ra,
+                                         ngx_prof_unwind_above(walk, ra, at),
+                                         0))
+        {
+            break;
+        }
 
         if (target <= start) {
             continue;

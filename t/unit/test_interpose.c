@@ -801,7 +801,8 @@ test_program(void **state)
                               test_dir, test_dir), 0);
     assert_int_equal(test_run("cd %s && m=../../ngx_http_profiling_module && "
                               "${CC:-cc} -D_GNU_SOURCE -shared -fPIC -O1 "
-                              "-I%s -I. -I$m/base -I$m/hook -o %s/own.so "
+                              "-I%s -I. -I../../shm -I$m/base -I$m/hook "
+                              "-o %s/own.so "
                               "interpose_own.c $m/hook/ngx_prof_interpose.c "
                               "$m/base/ngx_prof_elf.c %s/target.so",
                               test_source, test_dir, test_dir, test_dir), 0);
