@@ -302,7 +302,12 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 
         label = ngx_prof_context_label_of(&spans);
 
-        if (label != ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE)) {
+        /* one of several streams may be in no register that is saved */
+
+        if (label != ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE)
+            && (ngx_prof_label_place(label)
+                || ngx_prof_label_state(label) != NGX_PROF_STATE_PHASE))
+        {
             return label;
         }
     }
@@ -493,17 +498,11 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
 {
     ngx_int_t                  i;
     const ngx_prof_context_t  *owner;
-    const ngx_prof_request_t  *request;
 
     i = ngx_prof_context_index(word);
 
     if (i == NGX_ERROR) {
-        request = ngx_prof_context_request(word);
-
-        if (request) {
-            word = request->client;
-
-        } else if (word == ngx_prof_latest.request) {
+        if (word == ngx_prof_latest.request) {
             word = ngx_prof_latest.connection;
         }
 
