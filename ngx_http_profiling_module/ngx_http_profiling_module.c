@@ -463,5 +463,14 @@ ngx_prof_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_prof_hold_handler;
 
+    /* a tree is asked for without its slash, too, as by proxy_pass */
+
+    if (ngx_prof_is_prefix(clcf)
+        && clcf->name.len
+        && clcf->name.data[clcf->name.len - 1] == '/')
+    {
+        clcf->auto_redirect = 1;
+    }
+
     return NGX_CONF_OK;
 }

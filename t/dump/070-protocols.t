@@ -20,7 +20,7 @@ my @endpoints = (
             runtime health locations)),
     (map { "/debug/pprof/$_" }
          '', qw(goroutine goroutine?debug=1 goroutine?debug=2 heap allocs
-                block mutex threadcreate cmdline profile?seconds=0.2
+                block mutex threadcreate cmdline profile?seconds=1
                 trace?seconds=0.2)),
     '/metrics',
 );
