@@ -337,7 +337,7 @@ uninstall:
 	fi
 
 
-version := $(shell sed -n 's/.*PROFILING_VERSION  *"\(.*\)"/\1/p' \
+version := $(shell sed -n 's/.*PROF_VERSION  *"\(.*\)"/\1/p' \
              ngx_http_profiling_module/base/ngx_prof_base.h)
 
 release := ngx_http_profiling_module-$(version)

@@ -133,7 +133,7 @@ sub version {
     open my $fh, '<', $header or die "open() \"$header\" failed: $!\n";
 
     while (<$fh>) {
-        return $1 if /PROFILING_VERSION\s+"(.*)"/;
+        return $1 if /PROF_VERSION\s+"(.*)"/;
     }
 }
 
