@@ -502,11 +502,15 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
     i = ngx_prof_context_index(word);
 
     if (i == NGX_ERROR) {
+        if (word == 0) {
+            return 0;
+        }
+
         if (word == ngx_prof_latest.request) {
             word = ngx_prof_latest.connection;
         }
 
-        owner = word ? ngx_prof_context_owner(word) : NULL;
+        owner = ngx_prof_context_owner(word);
 
     } else if (ngx_prof_contexts[i].streams > 1) {
 
