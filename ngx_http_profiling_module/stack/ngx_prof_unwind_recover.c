@@ -520,6 +520,7 @@ ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
         target = ngx_prof_unwind_leads(walk, ra);
 
         if (target == 0
+            && at + 8 < end
             && ngx_prof_unwind_direct(walk, ra, object) == 0
             && ngx_prof_unwind_plausible(walk, ra,
                                          ngx_prof_unwind_above(walk, ra, at),
