@@ -16,15 +16,6 @@
 #include "ngx_prof_cfi_read.h"
 
 
-/* a search for the function that has an address */
-
-typedef struct {
-    uint64_t                         pc;
-    uint64_t                         start;
-    uint64_t                         end;
-} ngx_prof_cfi_find_t;
-
-
 /*
  * Reads the head of the next entry and moves *pos past the entry.
  * NGX_DECLINED: a terminator; NGX_ERROR: lengths that do not fit, after which
@@ -203,10 +194,6 @@ ngx_prof_cfi_parse_cie(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
     if (run.in.bad || ngx_prof_cfi_augmentation(p, cie, &run.in, s) != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    if (p->bounds) {
-        return NGX_OK;
     }
 
     run.parser = p;
@@ -490,96 +477,6 @@ void
 ngx_prof_cfi_free(ngx_prof_cfi_t *table)
 {
     (void) munmap(table, table->size);
-}
-
-
-ngx_int_t
-ngx_prof_cfi_functions(ngx_prof_cfi_src_t *src,
-    ngx_prof_cfi_function_pt handler, void *data)
-{
-    ngx_int_t              rc;
-    const u_char          *pos;
-    ngx_prof_cfi_cie_t    *cie;
-    ngx_prof_cfi_fde_t     fde;
-    ngx_prof_cfi_entry_t   entry;
-    ngx_prof_cfi_parser_t  p;
-    ngx_prof_cfi_reader_t  in;
-
-    /* nothing of what is in a CIE's rules is needed, nor are they kept */
-
-    ngx_memzero(&p, sizeof(p));
-    p.src = src;
-    p.bounds = 1;
-
-    for (pos = src->data; src->data + src->len - pos >= 4; /* void */) {
-
-        rc = ngx_prof_cfi_entry(src, &pos, &entry);
-
-        if (rc == NGX_ERROR || (rc == NGX_DECLINED && !src->exact)) {
-            break;
-        }
-
-        if (rc != NGX_OK || entry.body == NULL || entry.cie == NULL) {
-            continue;
-        }
-
-        cie = ngx_prof_cfi_get_cie(&p, entry.cie);
-
-        if (cie == NULL) {
-            continue;
-        }
-
-        in.pos = entry.body;
-        in.end = entry.end;
-        in.bad = 0;
-
-        if (ngx_prof_cfi_range(&p, cie, &in, &fde) != NGX_OK) {
-            continue;
-        }
-
-        rc = handler(src->start + fde.start, src->start + fde.end, data);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_prof_cfi_match(uint64_t start, uint64_t end, void *data)
-{
-    ngx_prof_cfi_find_t  *find = data;
-
-    if (find->pc < start || find->pc >= end) {
-        return NGX_OK;
-    }
-
-    find->start = start;
-    find->end = end;
-
-    return NGX_DONE;
-}
-
-
-ngx_int_t
-ngx_prof_cfi_function(ngx_prof_cfi_src_t *src, uint64_t pc, uint64_t *start,
-    uint64_t *end)
-{
-    ngx_prof_cfi_find_t  find;
-
-    find.pc = pc;
-
-    if (ngx_prof_cfi_functions(src, ngx_prof_cfi_match, &find) != NGX_DONE) {
-        return NGX_DECLINED;
-    }
-
-    *start = find.start;
-    *end = find.end;
-
-    return NGX_OK;
 }
 
 

@@ -13,11 +13,6 @@
 #include "ngx_prof_cfi.h"
 
 
-/* the caller's end of ngx_prof_cfi_functions(); not NGX_OK stops */
-typedef ngx_int_t (*ngx_prof_cfi_function_pt)(uint64_t start,
-    uint64_t end, void *data);
-
-
 /*
  * Parses and builds a table in a mapping of its own, which is then made
  * read-only.  Normal context.  NGX_DECLINED: nothing usable in it;
@@ -36,18 +31,6 @@ void ngx_prof_cfi_free(ngx_prof_cfi_t *table);
 ngx_int_t ngx_prof_cfi_locate(const u_char *hdr, size_t hdr_len,
     uint64_t hdr_addr, const u_char *seg, size_t seg_len, uint64_t seg_addr,
     ngx_prof_cfi_src_t *src);
-
-/*
- * Calls the handler for each FDE within the text, in the order of the data:
- * the bounds of functions, static ones included.  Normal context; the data
- * must still be there.  Returns what the handler returned, or NGX_OK.
- */
-ngx_int_t ngx_prof_cfi_functions(ngx_prof_cfi_src_t *src,
-    ngx_prof_cfi_function_pt handler, void *data);
-
-/* the bounds of the function that pc is in; NGX_DECLINED: no FDE has it */
-ngx_int_t ngx_prof_cfi_function(ngx_prof_cfi_src_t *src, uint64_t pc,
-    uint64_t *start, uint64_t *end);
 
 
 #endif /* _NGX_PROF_CFI_PARSE_H_INCLUDED_ */

@@ -91,7 +91,6 @@ typedef struct {
 typedef struct {
     ngx_prof_cfi_src_t   *src;
     ngx_prof_cfi_stats_t  stats;
-    ngx_uint_t            bounds; /* only those of functions */
 
     ngx_prof_cfi_wide_t  *rows;
     ngx_prof_cfi_fde_t   *fdes;

@@ -23,19 +23,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 
-static ngx_int_t
-bounds(uint64_t start, uint64_t end, void *data)
-{
-    (void) data;
-
-    if (start < TEXT || start >= end || end > TEXT + SPAN) {
-        abort();
-    }
-
-    return NGX_OK;
-}
-
-
 static void
 look_at(const ngx_prof_cfi_t *cfi, uint64_t pc)
 {
@@ -109,7 +96,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     u_char             *data;
-    uint64_t            start, end;
     ngx_prof_cfi_t     *cfi;
     ngx_prof_cfi_src_t  src;
 
@@ -139,9 +125,6 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
             look(cfi);
             ngx_prof_cfi_free(cfi);
         }
-
-        (void) ngx_prof_cfi_functions(&src, bounds, NULL);
-        (void) ngx_prof_cfi_function(&src, TEXT + 5, &start, &end);
     }
 
     free(data);

@@ -722,45 +722,6 @@ test_damaged_file(void **state)
 }
 
 
-static ngx_int_t
-count(uint64_t start, uint64_t end, void *data)
-{
-    assert_true(end > start);
-    (*(unsigned *) data)++;
-
-    return NGX_OK;
-}
-
-
-static void
-test_functions(void **state)
-{
-    unsigned  n;
-    uint64_t  start, end;
-
-    (void) state;
-
-    begin();
-    cie_zr();
-    fde_lit(TEXT + 0x100, 0x40, "\x41\x0e\x10");
-    fde_lit(TEXT + 0x40, 0x20, "\x41\x0e\x10");
-    ngx_prof_cfi_free(build());
-
-    n = 0;
-    assert_int_equal(ngx_prof_cfi_functions(&src, count, &n), NGX_OK);
-    assert_int_equal(n, 2);
-
-    assert_int_equal(ngx_prof_cfi_function(&src, TEXT + 0x5f,
-                                           &start, &end), NGX_OK);
-    assert_int_equal(start, TEXT + 0x40);
-    assert_int_equal(end, TEXT + 0x60);
-    assert_int_equal(ngx_prof_cfi_function(&src, TEXT + 0x60,
-                                            &start, &end), NGX_DECLINED);
-    assert_int_equal(ngx_prof_cfi_function(&src, TEXT + 0x3f,
-                                            &start, &end), NGX_DECLINED);
-}
-
-
 static void
 test_locate(void **state)
 {
@@ -830,7 +791,6 @@ main(void)
         cmocka_unit_test(test_terminators),
         cmocka_unit_test(test_cut_and_changed),
         cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_functions),
         cmocka_unit_test(test_locate)
     };
 
