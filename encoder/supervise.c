@@ -4,9 +4,11 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +21,8 @@ static int profiling_supervise_attempt(profiling_raw_t *raw, unsigned level,
     profiling_buf_t *out);
 static void profiling_supervise_child(profiling_raw_t *raw, unsigned level,
     pid_t parent, int fd) __attribute__ ((noreturn));
-static int profiling_supervise_read(int fd, profiling_buf_t *out);
+static int profiling_supervise_read(int fd, pid_t child,
+    profiling_buf_t *out);
 static void profiling_supervise_note(unsigned level, int status);
 static int64_t profiling_supervise_time(unsigned level);
 
@@ -61,7 +64,7 @@ profiling_supervise_attempt(profiling_raw_t *raw, unsigned level,
     int    rc, status, fds[2];
     pid_t  pid, parent;
 
-    if (pipe2(fds, O_CLOEXEC) == -1) {
+    if (socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, fds) == -1) {
         return -1;
     }
 
@@ -84,7 +87,7 @@ profiling_supervise_attempt(profiling_raw_t *raw, unsigned level,
 
     out->len = 0;
 
-    rc = profiling_supervise_read(fds[0], out);
+    rc = profiling_supervise_read(fds[0], pid, out);
 
     close(fds[0]);
 
@@ -144,12 +147,27 @@ profiling_supervise_child(profiling_raw_t *raw, unsigned level, pid_t parent,
 
 
 static int
-profiling_supervise_read(int fd, profiling_buf_t *out)
+profiling_supervise_read(int fd, pid_t child, profiling_buf_t *out)
 {
-    ssize_t  n;
-    char     buf[65536];
+    ssize_t        n;
+    char           buf[65536];
+    struct pollfd  fds[2];
+
+    fds[0].fd = fd;
+    fds[0].events = POLLIN;
+    fds[1].fd = STDOUT_FILENO;
+    fds[1].events = 0;
 
     for ( ;; ) {
+
+        if (poll(fds, 2, -1) > 0 && (fds[1].revents & (POLLERR|POLLHUP))) {
+
+            /* nobody waits for the profile any more */
+
+            kill(child, SIGKILL);
+            _exit(PROFILING_OUTPUT);
+        }
+
         n = read(fd, buf, sizeof(buf));
 
         if (n == 0) {

@@ -2,9 +2,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include <spawn.h>
-#include <sys/syscall.h>
+#include <sched.h>
+#include <sys/wait.h>
 #include "ngx_prof_encode.h"
+#include "ngx_prof_alive.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_objects.h"
 
@@ -18,8 +19,11 @@
 /* what it says behind an answer that is whole */
 #define NGX_PROF_ENCODE_WHOLE  "complete\n"
 
-/* bytes that a pipe to the encoder holds, if the system allows it */
+/* bytes that wait for the encoder, if the system allows it */
 #define NGX_PROF_ENCODE_PIPE   1048576
+
+/* bytes of a stack on which the encoder is started */
+#define NGX_PROF_ENCODE_STACK  16384
 
 /*
  * The answer is held in memory until it is complete: bytes of it, and for each
@@ -42,18 +46,31 @@ typedef struct {
     size_t              error_len;
     ngx_connection_t   *pipe[3];                /* as its descriptors, or
                                                    NULL: closed */
-    pid_t               pid;
-    int                 pidfd;
+    ngx_pid_t           pid;
+    uint64_t            start;                  /* of the encoder, 0: not
+                                                   known */
     ngx_event_t         timer;
     ngx_connection_t    connection;
     ngx_uint_t          finished;
 } ngx_prof_encode_t;
 
 
+/* what both children see of the worker's stack */
+
+typedef struct {
+    int           *ends;
+    volatile int   error;
+    volatile int   pid;         /* of the encoder */
+} ngx_prof_encode_child_t;
+
+
 static ngx_prof_encode_t *ngx_prof_encode_create(ngx_pool_t *pool,
     ngx_log_t *log);
 static ngx_int_t ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3]);
-static int ngx_prof_encode_exec(ngx_prof_encode_t *e, int ends[3]);
+static int ngx_prof_encode_start(ngx_prof_encode_t *e, int ends[3]);
+static void *ngx_prof_encode_stack(ngx_uint_t n);
+static int ngx_prof_encode_between(void *data);
+static int ngx_prof_encode_exec(void *data);
 static ngx_int_t ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i,
     int fd);
 static void ngx_prof_encode_write(ngx_event_t *ev);
@@ -182,7 +199,6 @@ ngx_prof_encode_create(ngx_pool_t *pool, ngx_log_t *log)
 
     e->pool = pool;
     e->log = log;
-    e->pidfd = -1;
 
     ngx_prof_event_init(&e->timer, &e->connection,
                         ngx_prof_encode_timeout, log);
@@ -198,21 +214,23 @@ ngx_prof_encode_create(ngx_pool_t *pool, ngx_log_t *log)
 static ngx_int_t
 ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3])
 {
-    int         rc, ends[3], p[2];
+    int         rc, size, ends[3], p[2];
     ngx_uint_t  i, n;
 
     rc = 0;
 
     for (n = 0; n < 3; n++) {
 
-        if (pipe2(p, O_CLOEXEC) == -1) {
+        /* nginx makes such pairs too: a filter lets them pass */
+
+        if (socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, p) == -1) {
             ngx_log_error(NGX_LOG_ALERT, e->log, ngx_errno,
-                          "pipe2() failed");
+                          "socketpair() failed");
             rc = -1;
             break;
         }
 
-        /* the encoder reads the first pipe and writes the others */
+        /* the encoder reads the first one and writes the others */
 
         ends[n] = n ? p[1] : p[0];
         fds[n] = n ? p[0] : p[1];
@@ -221,12 +239,14 @@ ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3])
     }
 
     if (rc == 0) {
-        (void) fcntl(fds[0], F_SETPIPE_SZ, NGX_PROF_ENCODE_PIPE);
+        size = NGX_PROF_ENCODE_PIPE;
 
-        rc = ngx_prof_encode_exec(e, ends);
+        (void) setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(int));
+
+        rc = ngx_prof_encode_start(e, ends);
 
         if (rc != 0) {
-            ngx_log_error(NGX_LOG_ERR, e->log, rc, "posix_spawn() \"%s\" "
+            ngx_log_error(NGX_LOG_ERR, e->log, rc, "clone() or execve() \"%s\" "
                           "failed", ngx_prof_encoder_path);
         }
     }
@@ -244,34 +264,94 @@ ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3])
 
 
 /*
- * The end of an encoder is a signal, for which nginx does not have calls
- * restarted: one of another module, in which the worker waits by then, would
- * be broken off.  Sleeps, and waits with a timeout, are all the same.
+ * The end of a child is a signal, and the worker may wait in a call of another
+ * module by then, which would be broken off.  So the encoder is the child of a
+ * child that has ended, and ends with no signal to this worker.  Both share
+ * its memory, as of vfork(): the worker goes on when the encoder runs.
+ *
+ * Returns 0 or an errno.
  */
 
-static void
-ngx_prof_encode_restart(void)
+static int
+ngx_prof_encode_start(ngx_prof_encode_t *e, int ends[3])
 {
-    struct sigaction  sa;
+    int                      rc, status;
+    pid_t                    pid;
+    sigset_t                 set, old;
+    ngx_prof_encode_child_t  child;
 
-    if (sigaction(SIGCHLD, NULL, &sa) == -1 || sa.sa_flags & SA_RESTART) {
-        return;
+    child.ends = ends;
+    child.error = 0;
+
+    /* a handler of the worker must not run in a child */
+
+    (void) sigfillset(&set);
+    (void) sigprocmask(SIG_SETMASK, &set, &old);
+
+    pid = clone(ngx_prof_encode_between, ngx_prof_encode_stack(0),
+                CLONE_VM|CLONE_VFORK, &child);
+
+    rc = (pid == -1) ? ngx_errno : child.error;
+
+    if (pid != -1) {
+        (void) waitpid(pid, &status, __WCLONE);
     }
 
-    sa.sa_flags |= SA_RESTART;
+    /* who reaps it is another process: the pid may then be another's */
 
-    (void) sigaction(SIGCHLD, &sa, NULL);
+    e->pid = child.pid;
+    e->start = (rc == 0) ? ngx_prof_process_start(e->pid, NULL) : 0;
+
+    (void) sigprocmask(SIG_SETMASK, &old, NULL);
+
+    return rc;
+}
+
+
+/* the top of one of two stacks */
+
+static void *
+ngx_prof_encode_stack(ngx_uint_t n)
+{
+    static u_char  stacks[2][NGX_PROF_ENCODE_STACK]
+                   __attribute__((aligned(16)));
+
+    return stacks[n] + NGX_PROF_ENCODE_STACK;
 }
 
 
 static int
-ngx_prof_encode_exec(ngx_prof_encode_t *e, int ends[3])
+ngx_prof_encode_between(void *data)
 {
-    int                          rc, i;
-    char                        *argv[3], *env[2];
-    sigset_t                     set;
-    posix_spawnattr_t            attr;
-    posix_spawn_file_actions_t   actions;
+    ngx_prof_encode_child_t *child = data;
+
+    child->pid = clone(ngx_prof_encode_exec, ngx_prof_encode_stack(1),
+                       CLONE_VM|CLONE_VFORK|SIGCHLD, child);
+
+    if (child->pid == -1) {
+        child->error = ngx_errno;
+    }
+
+    _exit(0);
+}
+
+
+static int
+ngx_prof_encode_exec(void *data)
+{
+    ngx_prof_encode_child_t *child = data;
+
+    int               i, signo;
+    char             *argv[3], *env[2];
+    sigset_t          set;
+    struct sigaction  sa;
+
+    ngx_memzero(&sa, sizeof(struct sigaction));
+    sa.sa_handler = SIG_DFL;
+
+    for (signo = 1; signo < NSIG; signo++) {
+        (void) sigaction(signo, &sa, NULL);
+    }
 
     argv[0] = ngx_prof_encoder_path;
     argv[1] = (char *) "--confirm";
@@ -279,49 +359,23 @@ ngx_prof_encode_exec(ngx_prof_encode_t *e, int ends[3])
     env[0] = (char *) "LC_ALL=C";
     env[1] = NULL;
 
-    rc = posix_spawn_file_actions_init(&actions);
-    if (rc != 0) {
-        return rc;
-    }
-
-    rc = posix_spawnattr_init(&attr);
-    if (rc != 0) {
-        (void) posix_spawn_file_actions_destroy(&actions);
-        return rc;
-    }
+    /* it closes all others; a worker has 0 .. 2, so no end is one of them */
 
     for (i = 0; i < 3; i++) {
-        rc |= posix_spawn_file_actions_adddup2(&actions, ends[i], i);
-    }
 
-#if (NGX_PROF_HAVE_CLOSEFROM)
-    rc |= posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-#endif
+        if (dup2(child->ends[i], i) == -1) {
+            child->error = ngx_errno;
+            _exit(1);
+        }
+    }
 
     (void) sigemptyset(&set);
-    rc |= posix_spawnattr_setsigmask(&attr, &set);
-    (void) sigfillset(&set);
-    rc |= posix_spawnattr_setsigdefault(&attr, &set);
-    rc |= posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK
-                                          |POSIX_SPAWN_SETSIGDEF);
+    (void) sigprocmask(SIG_SETMASK, &set, NULL);
 
-    ngx_prof_encode_restart();
+    (void) execve(argv[0], argv, env);
 
-    if (rc == 0) {
-        rc = posix_spawn(&e->pid, argv[0], &actions, &attr, argv, env);
-    }
-
-    if (rc == 0) {
-
-        /* nginx reaps all children, and a pid may then be another's */
-
-        e->pidfd = (int) syscall(SYS_pidfd_open, e->pid, 0);
-    }
-
-    (void) posix_spawn_file_actions_destroy(&actions);
-    (void) posix_spawnattr_destroy(&attr);
-
-    return rc;
+    child->error = ngx_errno;
+    _exit(1);
 }
 
 
@@ -541,7 +595,7 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, const char *error)
     text.data = (u_char *) error;
     text.len = error ? ngx_strlen(error) : 0;
 
-    /* it may have been killed anywhere: nginx takes its exit status */
+    /* it may have been killed anywhere: its exit status is not ours */
 
     if (error == NULL
         && e->out.size
@@ -587,15 +641,14 @@ ngx_prof_encode_close(ngx_prof_encode_t *e)
         ngx_del_timer(&e->timer);
     }
 
-    if (e->pidfd != -1) {
-
-        if (running) {
-            (void) syscall(SYS_pidfd_send_signal, e->pidfd, SIGKILL, NULL, 0);
-        }
-
-        (void) close(e->pidfd);
-        e->pidfd = -1;
+    if (running
+        && e->start
+        && ngx_prof_process_start(e->pid, NULL) == e->start)
+    {
+        (void) kill(e->pid, SIGKILL);
     }
+
+    e->start = 0;
 }
 
 

@@ -96,7 +96,7 @@ __DATA__
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -104,6 +104,7 @@ __DATA__
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -225,19 +226,19 @@ open(const char *path, int flags, ...)
 
 int open64(const char *, int, ...) __attribute__((alias("open")));
 
+/* what the encoder is connected by and started with */
+
 int
-pipe2(int fds[2], int flags)
+socketpair(int domain, int type, int protocol, int fds[2])
 {
-    return fails(PIPE, ENFILE) ? -1 : (int) syscall(SYS_pipe2, fds, flags);
+    return ((type & SOCK_CLOEXEC) && fails(PIPE, ENFILE)) ? -1
+           : (int) syscall(SYS_socketpair, domain, type, protocol, fds);
 }
 
 int
-posix_spawn(pid_t *pid, const char *path,
-    const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
-    char *const argv[], char *const env[])
+clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
-    return fails(SPAWN, EAGAIN) ? EAGAIN
-           : NEXT(posix_spawn)(pid, path, actions, attr, argv, env);
+    return fails(SPAWN, EAGAIN) ? -1 : NEXT(clone)(fn, stack, flags, arg);
 }
 
 pid_t
