@@ -133,15 +133,6 @@ ngx_prof_arch_indirect(const u_char before[8])
 #define NGX_PROF_ARCH_SIGRETURN  "\x68\x11\x80\xd2\x01\x00\x00\xd4"
 
 
-/* whether pc is behind a system call, which is in the page of pc or before */
-
-static ngx_inline ngx_uint_t
-ngx_prof_arch_called(uintptr_t pc)
-{
-    return (pc & 0xfff) > 3 && ((const uint32_t *) pc)[-1] == 0xd4000001;
-}
-
-
 /*
  * Whether a lazy entry of the GOT points at such code, as GNU ld, gold, lld and
  * mold write it: the start of the table, "stp x16, x30, [sp, #-16]!", after a

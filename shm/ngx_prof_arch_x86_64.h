@@ -154,19 +154,6 @@ ngx_prof_arch_indirect(const u_char b[8])
 #define NGX_PROF_ARCH_SIGRETURN  "\x48\xc7\xc0\x0f\x00\x00\x00\x0f"
 
 
-/* whether pc is behind a system call, which is in the page of pc or before */
-
-static ngx_inline ngx_uint_t
-ngx_prof_arch_called(uintptr_t pc)
-{
-    const u_char  *p;
-
-    p = (const u_char *) pc;
-
-    return (pc & 0xfff) > 1 && p[-2] == 0x0f && p[-1] == 0x05;
-}
-
-
 /*
  * Whether a lazy entry of the GOT points at such code, as GNU ld, gold, lld and
  * mold write it: "push $index", or the start of the table, "push GOT[1]", in

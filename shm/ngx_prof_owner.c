@@ -80,8 +80,14 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_prof_store(&slot->pass_start, 0);
     ngx_prof_store(&slot->wait_start, 0);
     ngx_prof_store(&slot->awaiting, 0);
+    ngx_prof_store(&slot->told, 0);
+    ngx_prof_store(&slot->call.start, 0);
 
-    /* a sampling signal would end the worker, which has no handler yet */
+    /* one that was killed while it wrote */
+
+    if (slot->stall.seq & 1) {
+        ngx_prof_store(&slot->stall.seq, slot->stall.seq + 1);
+    }
 
     ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_NONE);
     ngx_prof_store(&slot->sample_until, 0);

@@ -38,6 +38,30 @@ ngx_prof_record_write(uint64_t *seq, void *dst, const void *src, size_t size)
 
 
 ngx_int_t
+ngx_prof_record_try(uint64_t *seq, void *dst, const void *src, size_t size)
+{
+    uint64_t  n;
+
+    n = ngx_prof_load(seq);
+
+    if ((n & 1)
+        || !__atomic_compare_exchange_n(seq, &n, n + 1, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+    {
+        return NGX_AGAIN;
+    }
+
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+
+    ngx_prof_copy_words(dst, src, size);
+
+    ngx_prof_store_release(seq, n + 2);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_prof_record_read(const uint64_t *seq, void *dst, const void *src,
     size_t size)
 {

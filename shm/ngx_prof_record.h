@@ -55,6 +55,13 @@ void ngx_prof_record_write(uint64_t *seq, void *dst, const void *src,
     size_t size);
 
 /*
+ * The same of a record that others write too.  NGX_AGAIN: one of them is
+ * writing, and nothing was written.
+ */
+ngx_int_t ngx_prof_record_try(uint64_t *seq, void *dst, const void *src,
+    size_t size);
+
+/*
  * Copies a record to dst.  NGX_AGAIN: the writer was writing in each of the
  * NGX_PROF_RECORD_TRIES attempts, or was killed while writing; dst
  * is then undefined.

@@ -20,6 +20,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_arch.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_ring.h"
@@ -161,8 +162,9 @@ typedef struct {
 
 
 /*
- * What the owner's main thread was doing in a pass that took too long, as a
- * signal handler saw it; seq guards the rest.
+ * What the owner's main thread was doing in a pass that took too long: as its
+ * own signal handler saw it, or as another worker has read it while it slept;
+ * seq guards the rest.
  */
 
 typedef struct {
@@ -179,6 +181,20 @@ typedef struct {
 #define NGX_PROF_STALL_BODY                                                   \
     (sizeof(ngx_prof_stall_t)                                                 \
      - offsetof(ngx_prof_stall_t, pass))
+
+
+/*
+ * The hooked call that the owner's main thread is in, for who wants to know
+ * where it sleeps.  start is written last and cleared first.
+ */
+
+typedef struct {
+    uint64_t  start;            /* of the processor's counter, 0: no call */
+    uint64_t  function;         /* that was called */
+    uint64_t  place;            /* + 1, 0: not known */
+    uint64_t  pc;               /* of the hook, and what it kept then */
+    uint64_t  reg[NGX_PROF_ARCH_REGS];
+} ngx_prof_call_t;
 
 
 /*
@@ -293,12 +309,21 @@ typedef struct {
     uint64_t           pad1[NGX_PROF_LINE / 8];
     ngx_prof_trim_t    trim;
     uint64_t           awaiting;                /* owner waits for answers */
+    uint64_t                   ask;          /* where it is: + 1 each */
     uint64_t           pad2[NGX_PROF_LINE / 8];
 
     uint64_t           gauges_seq;
     ngx_prof_gauges_t  gauges;
     ngx_prof_pause_t   pause[NGX_PROF_PAUSES];
     ngx_prof_stall_t   stall;
+
+    /*
+     * Until when its present pass is counted in the table of blocking, by
+     * whomever, as if from its begin on: ns, CLOCK_MONOTONIC; of a former
+     * pass: nothing of this one is.
+     */
+    uint64_t                   told;
+    ngx_prof_call_t            call;
 
     /* the counters when the present owner claimed the slot */
 

@@ -35,7 +35,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         3
+#define NGX_PROF_LAYOUT         4
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
@@ -142,7 +142,7 @@ typedef struct {
 
     uint64_t               start_time;    /* ms since the epoch, UTC */
     uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
-    uint64_t               cookie;        /* random: in our signals */
+    uint64_t               cookie;        /* random, see anonymous.h */
 
     /* by the master at each start and reload */
     uint64_t               generation;    /* from 1 */

@@ -285,7 +285,7 @@ ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_prof_zone_init(mcf->zone, &shape, ngx_prof_time(), ngx_prof_clock());
 
-    /* without it nobody can be signalled: 0 is never a valid cookie */
+    /* without it texts cannot be made anonymous: 0 is never valid */
 
     if (getrandom(&mcf->zone->cookie, sizeof(uint64_t), 0)
         != sizeof(uint64_t))

@@ -6,6 +6,7 @@
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_outside.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_wake.h"
@@ -30,6 +31,7 @@ static ngx_int_t ngx_prof_gather_copy(ngx_prof_gather_t *g,
     ngx_prof_gathered_t *w);
 static void ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w);
 static ngx_int_t ngx_prof_gather_native(ngx_prof_gathered_t *w);
+static ngx_int_t ngx_prof_gather_outside(ngx_prof_gathered_t *w);
 static void ngx_prof_gather_silent(ngx_prof_gathered_t *w, ngx_uint_t state);
 static void ngx_prof_gather_cleanup(void *data);
 
@@ -370,15 +372,17 @@ ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
     if (w->signalled == 0) {
         w->signalled = __atomic_add_fetch(&w->area->signalled, 1,
                                           __ATOMIC_SEQ_CST);
-        (void) ngx_prof_wake_signal(w->slot);
         return;
     }
 
-    if (ngx_prof_gather_native(w) == NGX_AGAIN) {
+    if (ngx_prof_slot_waiting(w->slot)) {
 
         /* it waits for events: it will have its turn, if it can be woken */
 
         limit = NGX_PROF_GATHER_TURN;
+
+    } else if (ngx_prof_gather_native(w) != NGX_OK) {
+        (void) ngx_prof_gather_outside(w);
     }
 
     if (w->state == NGX_PROF_GATHER_WAITING && ms >= limit) {
@@ -387,12 +391,11 @@ ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 }
 
 
-/* NGX_AGAIN: it was not in a handler */
+/* it burns CPU time, and has left its stack at a tick */
 
 static ngx_int_t
 ngx_prof_gather_native(ngx_prof_gathered_t *w)
 {
-    uint64_t                 now;
     ngx_prof_dump_native_t  *native;
 
     native = &w->native;
@@ -402,18 +405,46 @@ ngx_prof_gather_native(ngx_prof_gathered_t *w)
                              NGX_PROF_DUMP_NATIVE_BODY)
         != NGX_OK
         || native->number < w->signalled
-        || native->pid != (uint64_t) w->pid)
+        || native->pid != (uint64_t) w->pid
+        || native->since == 0)
     {
         return NGX_DECLINED;
     }
 
-    now = ngx_prof_clock();
+    w->since = ngx_prof_clock() - native->since;
 
-    if (native->since == 0 || native->since > now) {
-        return NGX_AGAIN;
+    ngx_prof_gather_silent(w, NGX_PROF_GATHER_STUCK);
+
+    return NGX_OK;
+}
+
+
+/* it sleeps */
+
+static ngx_int_t
+ngx_prof_gather_outside(ngx_prof_gathered_t *w)
+{
+    ngx_prof_outside_t       o;
+    ngx_prof_dump_native_t  *native;
+
+    if (ngx_prof_outside(w->slot, &o) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
-    w->since = now - native->since;
+    native = &w->native;
+
+    native->since = o.pass;
+    native->label = o.label;
+    native->depth = ngx_min(o.n, NGX_PROF_DUMP_NATIVE);
+    ngx_memcpy(native->stack, o.pcs, native->depth * sizeof(uint64_t));
+
+    /* the innermost one is an exact address */
+
+    if (native->stack[0] > NGX_PROF_FRAME_RESERVED) {
+        native->stack[0]--;
+    }
+
+    w->since = ngx_prof_clock() - native->since;
 
     ngx_prof_gather_silent(w, NGX_PROF_GATHER_STUCK);
 

@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_hang.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_raw_cpu.h"
@@ -14,9 +15,6 @@
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
-
-/* ms after which a worker that does not answer is stuck in a handler */
-#define NGX_PROF_ANSWER    200
 
 /* entries of a table read in one step */
 #define NGX_PROF_ENTRIES   2048
@@ -64,7 +62,6 @@ static ngx_int_t ngx_prof_capture_base_slot(ngx_prof_capture_t *c,
     ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
 static ngx_int_t ngx_prof_capture_start(ngx_prof_capture_t *c);
 static void ngx_prof_capture_wake(ngx_prof_capture_t *c);
-static ngx_int_t ngx_prof_capture_chase(void *data);
 static ngx_int_t ngx_prof_capture_last(void *data);
 static ngx_int_t ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
     ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
@@ -350,9 +347,9 @@ ngx_prof_capture_start(ngx_prof_capture_t *c)
 
     ngx_prof_capture_wake(c);
 
-    c->job.step = ngx_prof_capture_chase;
+    c->job.step = ngx_prof_capture_last;
 
-    return ngx_prof_job_wait(&c->job, ngx_min(c->duration, NGX_PROF_ANSWER));
+    return ngx_prof_job_wait(&c->job, c->duration);
 }
 
 
@@ -375,44 +372,6 @@ ngx_prof_capture_wake(ngx_prof_capture_t *c)
 }
 
 
-/* workers that do not sample yet, though they were woken, get a signal */
-
-static ngx_int_t
-ngx_prof_capture_chase(void *data)
-{
-    ngx_prof_capture_t *c = data;
-
-    uint64_t          now;
-    ngx_uint_t        i;
-    ngx_prof_slot_t  *slot;
-    ngx_prof_zone_t  *zone;
-
-    zone = ngx_prof_process.zone;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
-
-        if (ngx_prof_slot_of(slot, c->worker)
-            && ngx_prof_slot_pid(slot)
-            && ngx_prof_load(&slot->sample_until) < c->until)
-        {
-            (void) ngx_prof_wake_signal(slot);
-        }
-    }
-
-    c->job.step = ngx_prof_capture_last;
-
-    now = ngx_prof_clock();
-
-    /* up to the next ms: not before the time is over */
-
-    return ngx_prof_job_wait(&c->job,
-                             (now < c->until)
-                             ? (c->until - now + 999999) / 1000000
-                             : 0);
-}
-
-
 /*
  * Others may go on to sample while this one is written, which takes several
  * passes of a loop that is busy: what is to be told is read before.
@@ -424,6 +383,13 @@ ngx_prof_capture_last(void *data)
     ngx_prof_capture_t *c = data;
 
     ngx_int_t  rc;
+
+    if (c->slot == 0 && c->entry == 0) {
+
+        /* what takes no CPU time is told by a comment */
+
+        (void) ngx_prof_hang_chase();
+    }
 
     rc = ngx_prof_capture_each(c, ngx_prof_capture_last_slot);
 

@@ -221,7 +221,7 @@ ngx_prof_contention_first(void *data)
 }
 
 
-/* a wait that goes on is told by who waits, if need be when asked */
+/* a wait that goes on is counted up to now */
 
 static ngx_int_t
 ngx_prof_contention_chase(void *data)
@@ -231,7 +231,7 @@ ngx_prof_contention_chase(void *data)
     c->job.step = ngx_prof_contention_open;
     c->slot = 0;
 
-    if (ngx_prof_hang_chase(1)) {
+    if (ngx_prof_hang_chase()) {
         return ngx_prof_job_wait(&c->job, NGX_PROF_CONTENTION_ANSWER);
     }
 

@@ -73,7 +73,7 @@ ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
                         r->connection->log);
 
     asked = ngx_prof_process.slot
-            ? ngx_prof_hang_chase(0) : 0;
+            ? ngx_prof_hang_chase() : 0;
 
     if (asked == 0) {
 

@@ -265,7 +265,7 @@ ngx_prof_collector_begin(uint64_t clock)
 
     /* one that hangs tells where, before anybody asks */
 
-    (void) ngx_prof_hang_chase(0);
+    (void) ngx_prof_hang_chase();
 
     ngx_prof_system_memory(&col->gauges);
     ngx_prof_thread_stacks(&col->gauges);

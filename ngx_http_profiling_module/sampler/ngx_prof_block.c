@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/file.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
@@ -25,9 +26,9 @@
 
 
 static ngx_uint_t ngx_prof_block_look(int fd);
-static uint64_t ngx_prof_block_left(uint64_t start, uint64_t ns);
-static int ngx_prof_block_rest(uint64_t ns);
 
+
+ngx_prof_call_t  *ngx_prof_block_note;
 
 uint64_t  ngx_prof_block_told;
 uint64_t  ngx_prof_block_ticks = (uint64_t) -1;
@@ -45,19 +46,18 @@ static type (*ngx_prof_real_##name) params;                                   \
 static NGX_PROF_HOOK_CODE type                                                \
 ngx_prof_block_##name params                                                  \
 {                                                                             \
-    type      rc;                                                             \
-    uint64_t  told, start;                                                    \
+    type                rc;                                                   \
+    ngx_prof_blocked_t  b;                                                    \
                                                                               \
     if (!ngx_prof_block_timed()) {                                            \
         return ngx_prof_real_##name args;                                     \
     }                                                                         \
                                                                               \
-    ngx_prof_block_begin(told, start);                                        \
+    ngx_prof_block_begin(&b, (const void *) ngx_prof_real_##name);             \
                                                                               \
     rc = ngx_prof_real_##name args;                                           \
                                                                               \
-    ngx_prof_block_end(told, start,                                           \
-                       ngx_prof_real_##name);                                 \
+    ngx_prof_block_end(&b, (const void *) ngx_prof_real_##name);               \
     return rc;                                                                \
 }
 
@@ -74,8 +74,8 @@ static type (*ngx_prof_real_##name) params;                                   \
 static NGX_PROF_HOOK_CODE type                                                \
 ngx_prof_timed_##name params                                                  \
 {                                                                             \
-    type      rc;                                                             \
-    uint64_t  told, start;                                                    \
+    type                rc;                                                   \
+    ngx_prof_blocked_t  b;                                                    \
                                                                               \
     if (!ngx_prof_block_timed()                                               \
         || ngx_prof_block_look(fd))                                           \
@@ -83,12 +83,11 @@ ngx_prof_timed_##name params                                                  \
         return ngx_prof_real_##name args;                                     \
     }                                                                         \
                                                                               \
-    ngx_prof_block_begin(told, start);                                        \
+    ngx_prof_block_begin(&b, (const void *) ngx_prof_real_##name);             \
                                                                               \
     rc = ngx_prof_real_##name args;                                           \
                                                                               \
-    ngx_prof_block_end(told, start,                                           \
-                       ngx_prof_real_##name);                                 \
+    ngx_prof_block_end(&b, (const void *) ngx_prof_real_##name);               \
     return rc;                                                                \
 }                                                                             \
                                                                               \
@@ -122,6 +121,8 @@ ngx_prof_block_io(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),
     (fd, msg, flags))
 ngx_prof_block_io(ssize_t, sendmsg,
     (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
+ngx_prof_block_io(int, connect,
+    (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
 
 ngx_prof_block_call(ssize_t, pread,
     (int fd, void *buf, size_t n, off_t offset), (fd, buf, n, offset))
@@ -185,299 +186,46 @@ ngx_prof_block_call(int, pthread_join, (pthread_t thread, void **value),
     (thread, value))
 
 
-/*
- * Calls that the signal of another worker, which wants a stack, would end:
- * they go on for what is left of their time.
- */
+ngx_prof_block_call(int, nanosleep,
+    (const struct timespec *time, struct timespec *left), (time, left))
+ngx_prof_block_call(int, clock_nanosleep,
+    (clockid_t clock, int flags, const struct timespec *time,
+     struct timespec *left),
+    (clock, flags, time, left))
+ngx_prof_block_call(int, usleep, (useconds_t us), (us))
+ngx_prof_block_call(unsigned, sleep, (unsigned s), (s))
+ngx_prof_block_call(int, select,
+    (int n, fd_set *in, fd_set *out, fd_set *error, struct timeval *timeout),
+    (n, in, out, error, timeout))
+ngx_prof_block_call(int, ppoll,
+    (struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+     const sigset_t *mask),
+    (fds, n, timeout, mask))
+ngx_prof_block_call(int, sem_timedwait,
+    (sem_t *sem, const struct timespec *until), (sem, until))
 
-#define ngx_prof_block_broken(rc, signals)                                    \
-    ((rc) == -1                                                               \
-     && errno == EINTR                                                        \
-     && signals != ngx_prof_signal_asks)
 
-
-static int (*ngx_prof_real_nanosleep)(const struct timespec *,
-    struct timespec *);
-static int (*ngx_prof_real_clock_nanosleep)(clockid_t, int,
-    const struct timespec *, struct timespec *);
-static int (*ngx_prof_real_usleep)(useconds_t);
-static unsigned (*ngx_prof_real_sleep)(unsigned);
 static int (*ngx_prof_real_poll)(struct pollfd *, nfds_t, int);
-static int (*ngx_prof_real_select)(int, fd_set *, fd_set *, fd_set *,
-    struct timeval *);
-static int (*ngx_prof_real_connect)(int, const struct sockaddr *, socklen_t);
 static int (*ngx_prof_real_close)(int);
 static int (*ngx_prof_real_dup2)(int, int);
 static int (*ngx_prof_real_ioctl)(int, unsigned long, ...);
 
 
 static NGX_PROF_HOOK_CODE int
-ngx_prof_block_nanosleep(const struct timespec *time, struct timespec *left)
-{
-    int              rc;
-    uint64_t         told, start, signals;
-    struct timespec  rest, next;
-
-    if (!ngx_prof_block_timed()) {
-        return ngx_prof_real_nanosleep(time, left);
-    }
-
-    ngx_prof_block_begin(told, start);
-
-    for ( ;; ) {
-        signals = ngx_prof_signal_asks;
-        rc = ngx_prof_real_nanosleep(time, &rest);
-
-        if (!ngx_prof_block_broken(rc, signals)) {
-            break;
-        }
-
-        next = rest;
-        time = &next;
-    }
-
-    if (rc == -1 && errno == EINTR && left) {
-        *left = rest;
-    }
-
-    ngx_prof_block_end(told, start, ngx_prof_real_nanosleep);
-    return rc;
-}
-
-
-static NGX_PROF_HOOK_CODE int
-ngx_prof_block_clock_nanosleep(clockid_t clock, int flags,
-    const struct timespec *time, struct timespec *left)
-{
-    int              rc;
-    uint64_t         told, start, signals;
-    struct timespec  rest, next;
-
-    if (!ngx_prof_block_timed()) {
-        return ngx_prof_real_clock_nanosleep(clock, flags, time, left);
-    }
-
-    ngx_prof_block_begin(told, start);
-
-    for ( ;; ) {
-        signals = ngx_prof_signal_asks;
-        rc = ngx_prof_real_clock_nanosleep(clock, flags, time, &rest);
-
-        if (rc != EINTR || signals == ngx_prof_signal_asks) {
-            break;
-        }
-
-        if (!(flags & TIMER_ABSTIME)) {
-            next = rest;
-            time = &next;
-        }
-    }
-
-    if (rc == EINTR && left && !(flags & TIMER_ABSTIME)) {
-        *left = rest;
-    }
-
-    ngx_prof_block_end(told, start, ngx_prof_real_clock_nanosleep);
-    return rc;
-}
-
-
-static NGX_PROF_HOOK_CODE int
-ngx_prof_block_usleep(useconds_t us)
-{
-    int       rc;
-    uint64_t  told, start, signals;
-
-    if (!ngx_prof_block_timed()) {
-        return ngx_prof_real_usleep(us);
-    }
-
-    ngx_prof_block_begin(told, start);
-
-    signals = ngx_prof_signal_asks;
-    rc = ngx_prof_real_usleep(us);
-
-    if (ngx_prof_block_broken(rc, signals)) {
-        rc = ngx_prof_block_rest(
-                 ngx_prof_block_left(start, (uint64_t) us * 1000));
-    }
-
-    ngx_prof_block_end(told, start, ngx_prof_real_usleep);
-
-    return rc;
-}
-
-
-static NGX_PROF_HOOK_CODE unsigned
-ngx_prof_block_sleep(unsigned s)
-{
-    uint64_t  told, start, signals, left;
-    unsigned  rc;
-
-    if (!ngx_prof_block_timed()) {
-        return ngx_prof_real_sleep(s);
-    }
-
-    ngx_prof_block_begin(told, start);
-
-    signals = ngx_prof_signal_asks;
-    rc = ngx_prof_real_sleep(s);
-
-    if (rc && signals != ngx_prof_signal_asks) {
-        left = ngx_prof_block_left(start, (uint64_t) s * 1000000000);
-
-        rc = (ngx_prof_block_rest(left) == 0) ? 0
-             : (unsigned) (ngx_prof_block_left(start,
-                                                (uint64_t) s * 1000000000)
-                           / 1000000000);
-    }
-
-    ngx_prof_block_end(told, start, ngx_prof_real_sleep);
-
-    return rc;
-}
-
-
-static uint64_t
-ngx_prof_block_left(uint64_t start, uint64_t ns)
-{
-    uint64_t  spent;
-
-    spent = ngx_prof_counter_took(ngx_prof_counter_read() - start);
-
-    return ns - ngx_min(ns, spent);
-}
-
-
-/* sleeps on, through more of our signals, until another one comes */
-
-static NGX_PROF_HOOK_CODE int
-ngx_prof_block_rest(uint64_t ns)
-{
-    int              rc;
-    uint64_t         signals;
-    struct timespec  time, left;
-
-    time.tv_sec = ns / 1000000000;
-    time.tv_nsec = ns % 1000000000;
-
-    for ( ;; ) {
-        signals = ngx_prof_signal_asks;
-        rc = nanosleep(&time, &left);
-
-        if (!ngx_prof_block_broken(rc, signals)) {
-            return rc;
-        }
-
-        time = left;
-    }
-}
-
-
-static NGX_PROF_HOOK_CODE int
 ngx_prof_block_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
-    int       rc, wait;
-    uint64_t  told, start, signals;
+    int                 rc;
+    ngx_prof_blocked_t  b;
 
     if (timeout == 0 || !ngx_prof_block_timed()) {
         return ngx_prof_real_poll(fds, n, timeout);
     }
 
-    ngx_prof_block_begin(told, start);
+    ngx_prof_block_begin(&b, (const void *) ngx_prof_real_poll);
 
-    wait = timeout;
+    rc = ngx_prof_real_poll(fds, n, timeout);
 
-    for ( ;; ) {
-        signals = ngx_prof_signal_asks;
-        rc = ngx_prof_real_poll(fds, n, wait);
-
-        if (!ngx_prof_block_broken(rc, signals)) {
-            break;
-        }
-
-        if (timeout > 0) {
-            wait = (int) ((ngx_prof_block_left(start,
-                                               (uint64_t) timeout * 1000000)
-                           + 999999) / 1000000);
-        }
-    }
-
-    ngx_prof_block_end(told, start, ngx_prof_real_poll);
-
-    return rc;
-}
-
-
-/* Linux leaves the sets as they were, and in *timeout what is left of it */
-
-static NGX_PROF_HOOK_CODE int
-ngx_prof_block_select(int n, fd_set *in, fd_set *out, fd_set *error,
-    struct timeval *timeout)
-{
-    int       rc;
-    uint64_t  told, start, signals;
-
-    if (!ngx_prof_block_timed()) {
-        return ngx_prof_real_select(n, in, out, error, timeout);
-    }
-
-    ngx_prof_block_begin(told, start);
-
-    do {
-        signals = ngx_prof_signal_asks;
-        rc = ngx_prof_real_select(n, in, out, error, timeout);
-    } while (ngx_prof_block_broken(rc, signals));
-
-    ngx_prof_block_end(told, start, ngx_prof_real_select);
-
-    return rc;
-}
-
-
-/* a connect() that was broken off goes on by itself: its end is waited for */
-
-static NGX_PROF_HOOK_CODE int
-ngx_prof_block_connect(int fd, const struct sockaddr *sa, socklen_t len)
-{
-    int            rc, error;
-    uint64_t       told, start, signals;
-    socklen_t      size;
-    struct pollfd  pfd;
-
-    if (((unsigned) fd < NGX_PROF_BLOCK_DESCRIPTORS
-         && ngx_prof_block_kind[fd]
-            == NGX_PROF_BLOCK_NEVER)
-        || !ngx_prof_block_timed())
-    {
-        return ngx_prof_real_connect(fd, sa, len);
-    }
-
-    ngx_prof_block_begin(told, start);
-
-    signals = ngx_prof_signal_asks;
-    rc = ngx_prof_real_connect(fd, sa, len);
-
-    if (ngx_prof_block_broken(rc, signals)) {
-        pfd.fd = fd;
-        pfd.events = POLLOUT;
-
-        do {
-            signals = ngx_prof_signal_asks;
-            rc = poll(&pfd, 1, -1);
-        } while (ngx_prof_block_broken(rc, signals));
-
-        size = sizeof(int);
-
-        if (rc == 1
-            && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0)
-        {
-            errno = error;
-            rc = error ? -1 : 0;
-        }
-    }
-
-    ngx_prof_block_end(told, start, ngx_prof_real_connect);
+    ngx_prof_block_end(&b, (const void *) ngx_prof_real_poll);
 
     return rc;
 }
@@ -584,7 +332,9 @@ static ngx_prof_hook_t  ngx_prof_block_hooks[] = {
     ngx_prof_block_hook(usleep),
     ngx_prof_block_hook(sleep),
     ngx_prof_block_hook(poll),
+    ngx_prof_block_hook(ppoll),
     ngx_prof_block_hook(select),
+    ngx_prof_block_hook(sem_timedwait),
     ngx_prof_block_hook(connect),
     ngx_prof_block_hook(close),
     ngx_prof_block_hook(dup2),
@@ -592,10 +342,23 @@ static ngx_prof_hook_t  ngx_prof_block_hooks[] = {
 };
 
 
+/* a child that a library forks shares the slot, and is not its owner */
+
+static void
+ngx_prof_block_forked(void)
+{
+    ngx_prof_block_note = NULL;
+}
+
+
 void
 ngx_prof_block_init(ngx_cycle_t *cycle)
 {
     ngx_uint_t  n;
+
+    if (pthread_atfork(NULL, NULL, ngx_prof_block_forked) == 0) {
+        ngx_prof_block_note = &ngx_prof_process.slot->call;
+    }
 
     n = sizeof(ngx_prof_block_hooks)
         / sizeof(ngx_prof_hook_t);

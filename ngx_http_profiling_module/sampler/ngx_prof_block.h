@@ -13,7 +13,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_clock.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_label.h"
+#include "ngx_prof_slot.h"
 #include "ngx_prof_wait.h"
+#include "ngx_prof_worker.h"
 
 
 /* a call that takes less, in ns, did not wait */
@@ -27,27 +31,104 @@ extern uint64_t  ngx_prof_block_told;
 extern uint64_t  ngx_prof_block_ticks;
 
 
+/* a call in the main thread that took long has ended; errno is kept */
+void ngx_prof_block_ended(uint64_t ticks, uint64_t told,
+    const void *function);
+
+
+/*
+ * The place + 1 of the request that has begun in this pass, if the pass has
+ * one event: else it may not be the one that is served.
+ */
+
+static ngx_prof_always_inline uint64_t
+ngx_prof_block_place(void)
+{
+    return (ngx_prof_dispatch.n == 1
+            && ngx_prof_latest.start == ngx_prof_loop_pass_start())
+           ? ngx_prof_latest.place : 0;
+}
+
+
 /* in hooks: whether the call is timed, and what surrounds it */
 
 #define ngx_prof_block_timed()                                                \
     ngx_prof_wait_main((uintptr_t) __builtin_frame_address(0))
 
 
-#define ngx_prof_block_begin(told, start)                                     \
-    told = ngx_prof_block_told;                                               \
-    start = ngx_prof_counter_read()
+/* the slot's note of the call that goes on; NULL: this process has none */
+extern ngx_prof_call_t  *ngx_prof_block_note
+    NGX_PROF_HIDDEN;
 
 
-#define ngx_prof_block_end(told, start, function)                             \
-    start = ngx_prof_counter_read() - start;                                  \
-                                                                              \
-    if (start >= ngx_prof_block_ticks) {                                      \
-        ngx_prof_block_ended(start, told, (const void *) function);           \
+typedef struct {
+    uint64_t          told;
+    uint64_t          start;
+    ngx_prof_call_t  *call;     /* noted by this hook, or NULL */
+} ngx_prof_blocked_t;
+
+
+static ngx_prof_always_inline void
+ngx_prof_block_clock(ngx_prof_blocked_t *b)
+{
+    b->told = ngx_prof_block_told;
+    b->start = ngx_prof_counter_read();
+    b->call = NULL;
+}
+
+
+/*
+ * The note of a call in the main thread: another worker that wants to know
+ * where this one sleeps walks its stack from here on, without waking it.  The
+ * outermost of nested hooks is the one that has been called.
+ */
+
+static ngx_prof_always_inline void
+ngx_prof_block_begin(ngx_prof_blocked_t *b, const void *function)
+{
+    ngx_prof_call_t  *call;
+
+    ngx_prof_block_clock(b);
+
+    call = ngx_prof_block_note;
+
+    if (call == NULL || call->start) {
+        return;
     }
 
+    ngx_prof_arch_here(call->pc, call->reg);
 
-/* a call in the main thread that took long has ended; errno is kept */
-void ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function);
+    call->function = (uintptr_t) function;
+    call->place = ngx_prof_block_place();
+
+    ngx_prof_store_release(&call->start, b->start);
+    b->call = call;
+}
+
+
+static ngx_prof_always_inline void
+ngx_prof_block_leave(const ngx_prof_blocked_t *b)
+{
+    if (b->call) {
+        ngx_prof_store_release(&b->call->start, 0);
+    }
+}
+
+
+static ngx_prof_always_inline void
+ngx_prof_block_end(const ngx_prof_blocked_t *b, const void *function)
+{
+    uint64_t  ticks;
+
+    ngx_prof_block_leave(b);
+
+    ticks = ngx_prof_counter_read() - b->start;
+
+    if (ticks >= ngx_prof_block_ticks) {
+        ngx_prof_block_ended(ticks, b->told, function);
+    }
+}
+
 
 /* worker, when its slot is claimed, behind wait_init() */
 void ngx_prof_block_init(ngx_cycle_t *cycle);

@@ -7,9 +7,18 @@
 #include "ngx_prof_frame.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
-#include "ngx_prof_wake.h"
+#include "ngx_prof_outside.h"
+#include "ngx_prof_settings.h"
+#include "ngx_prof_stacks.h"
+#include "ngx_prof_wait.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
+
+
+static ngx_int_t ngx_prof_hang_look(ngx_prof_slot_t *slot,
+    const ngx_prof_stall_t *stall);
+static void ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o,
+    uint64_t now, ngx_uint_t count);
 
 
 ngx_int_t
@@ -46,7 +55,7 @@ ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
 
 
 ngx_uint_t
-ngx_prof_hang_chase(ngx_uint_t again)
+ngx_prof_hang_chase(void)
 {
     uint64_t          now, duration;
     ngx_int_t         rc;
@@ -68,20 +77,95 @@ ngx_prof_hang_chase(ngx_uint_t again)
         }
 
         rc = ngx_prof_hang_read(slot, NGX_PROF_STALL, &stall, &duration);
+
         if (rc == NGX_DECLINED
-            || (rc == NGX_OK
-                && (!again || now - ngx_min(now, stall.time)
-                              < NGX_PROF_STALL)))
+            || (rc == NGX_OK && now < stall.time + NGX_PROF_STALL))
         {
             continue;
         }
 
-        if (ngx_prof_wake_signal(slot) == NGX_OK) {
+        if (ngx_prof_hang_look(slot, (rc == NGX_OK) ? &stall : NULL)
+            != NGX_OK)
+        {
+            (void) __atomic_fetch_add(&slot->ask, 1, __ATOMIC_RELAXED);
             n++;
         }
     }
 
     return n;
+}
+
+
+/* where a worker sleeps, for all who read its slot; stall: as known so far */
+
+static ngx_int_t
+ngx_prof_hang_look(ngx_prof_slot_t *slot, const ngx_prof_stall_t *stall)
+{
+    uint64_t            now;
+    ngx_prof_stall_t    seen;
+    ngx_prof_outside_t  o;
+
+    if (ngx_prof_outside(slot, &o) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    now = ngx_prof_clock();
+
+    ngx_prof_hang_tell(slot, &o, now,
+                       stall == NULL
+                       || !stall->blocked
+                       || stall->time < o.begin);
+
+    seen.pass = o.pass;
+    seen.time = now;
+    seen.blocked = 1;
+    seen.label = o.label;
+    seen.n = ngx_prof_frame_pack(seen.frames, NGX_PROF_PAUSE_FRAMES, o.pcs,
+                                 o.n);
+
+    return ngx_prof_record_try(&slot->stall.seq, &slot->stall.pass,
+                               &seen.pass, NGX_PROF_STALL_BODY);
+}
+
+
+/*
+ * The time up to now goes to this stack, in the worker's own table of
+ * blocking: it finds what was counted when it goes on.
+ */
+
+static void
+ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o,
+    uint64_t now, ngx_uint_t count)
+{
+    uint64_t          old, told, from;
+    ngx_prof_zone_t  *zone;
+
+    if (ngx_prof_process.conf->setting[NGX_PROF_BLOCK_RATE] == 0) {
+        return;
+    }
+
+    zone = ngx_prof_process.zone;
+
+    old = ngx_prof_load(&slot->told);
+    told = ngx_max(old, o->pass);
+    from = ngx_max(told, o->begin);
+
+    /* another one may be faster, or the worker itself */
+
+    if (now <= from
+        || !__atomic_compare_exchange_n(&slot->told, &old,
+                                        told + (now - from), 0,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    {
+        return;
+    }
+
+    o->pcs[o->n] = ngx_prof_waiter.image;
+
+    (void) ngx_prof_stacks_add(
+              ngx_prof_zone_waits(zone, slot, NGX_PROF_BLOCK),
+              ngx_prof_zone_wait_size(zone->stacks), o->pcs, o->n + 1,
+              o->label, count, now - from);
 }
 
 

@@ -23,11 +23,12 @@ ngx_int_t ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
     ngx_prof_stall_t *stall, uint64_t *duration);
 
 /*
- * Any worker, normal context: asks all others whose pass is older than a
- * second for their stack; again: those too that were asked a second ago, for
- * what they have waited since.  Their number.
+ * Any worker, normal context: sees to it that the slots of all others whose
+ * pass is older than a second tell where they are, as of the latest second.
+ * One that sleeps is read from outside now; one that burns CPU time answers
+ * at its next tick.  The number of the latter.
  */
-ngx_uint_t ngx_prof_hang_chase(ngx_uint_t again);
+ngx_uint_t ngx_prof_hang_chase(void);
 
 /*
  * Any worker, normal context: says of a worker that takes no CPU time, since

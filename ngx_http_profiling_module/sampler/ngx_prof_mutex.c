@@ -46,12 +46,12 @@ typedef struct {
 } ngx_prof_long_wait_t;
 
 
-static void ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told,
+static void ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b,
     uintptr_t lock, const void *function);
 static uint64_t ngx_prof_mutex_fraction(void);
 static uint32_t ngx_prof_mutex_zone(uintptr_t lock);
 static uint32_t ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock);
-static void ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
+static void ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
     uintptr_t lock, const void *function);
 static void ngx_prof_mutex_begin(ngx_prof_long_wait_t *w, uintptr_t sp,
     uintptr_t lock, const void *function);
@@ -72,11 +72,25 @@ static ngx_uint_t  ngx_prof_mutex_nzones;
 static ngx_prof_long_wait_t  ngx_prof_mutex_wait;
 
 
+/* locks are waited for in any thread: that of another is not noted */
+
+static ngx_prof_always_inline void
+ngx_prof_mutex_note(ngx_prof_blocked_t *b, const void *function)
+{
+    if (ngx_prof_block_timed()) {
+        ngx_prof_block_begin(b, function);
+
+    } else {
+        ngx_prof_block_clock(b);
+    }
+}
+
+
 static NGX_PROF_HOOK_CODE int
 ngx_prof_mutex_lock(pthread_mutex_t *mutex)
 {
-    int       rc;
-    uint64_t  told, start;
+    int                 rc;
+    ngx_prof_blocked_t  b;
 
     rc = pthread_mutex_trylock(mutex);
 
@@ -84,11 +98,11 @@ ngx_prof_mutex_lock(pthread_mutex_t *mutex)
         return rc;
     }
 
-    ngx_prof_block_begin(told, start);
+    ngx_prof_mutex_note(&b, (const void *) ngx_prof_real_mutex_lock);
 
     rc = ngx_prof_real_mutex_lock(mutex);
 
-    ngx_prof_mutex_waited(rc, start, told, (uintptr_t) mutex,
+    ngx_prof_mutex_waited(rc, &b, (uintptr_t) mutex,
                                 (void *) ngx_prof_real_mutex_lock);
 
     return rc;
@@ -98,8 +112,8 @@ ngx_prof_mutex_lock(pthread_mutex_t *mutex)
 static NGX_PROF_HOOK_CODE int
 ngx_prof_mutex_rdlock(pthread_rwlock_t *lock)
 {
-    int       rc;
-    uint64_t  told, start;
+    int                 rc;
+    ngx_prof_blocked_t  b;
 
     rc = pthread_rwlock_tryrdlock(lock);
 
@@ -107,11 +121,11 @@ ngx_prof_mutex_rdlock(pthread_rwlock_t *lock)
         return rc;
     }
 
-    ngx_prof_block_begin(told, start);
+    ngx_prof_mutex_note(&b, (const void *) ngx_prof_real_rdlock);
 
     rc = ngx_prof_real_rdlock(lock);
 
-    ngx_prof_mutex_waited(rc, start, told, (uintptr_t) lock,
+    ngx_prof_mutex_waited(rc, &b, (uintptr_t) lock,
                           (void *) ngx_prof_real_rdlock);
 
     return rc;
@@ -121,8 +135,8 @@ ngx_prof_mutex_rdlock(pthread_rwlock_t *lock)
 static NGX_PROF_HOOK_CODE int
 ngx_prof_mutex_wrlock(pthread_rwlock_t *lock)
 {
-    int       rc;
-    uint64_t  told, start;
+    int                 rc;
+    ngx_prof_blocked_t  b;
 
     rc = pthread_rwlock_trywrlock(lock);
 
@@ -130,11 +144,11 @@ ngx_prof_mutex_wrlock(pthread_rwlock_t *lock)
         return rc;
     }
 
-    ngx_prof_block_begin(told, start);
+    ngx_prof_mutex_note(&b, (const void *) ngx_prof_real_wrlock);
 
     rc = ngx_prof_real_wrlock(lock);
 
-    ngx_prof_mutex_waited(rc, start, told, (uintptr_t) lock,
+    ngx_prof_mutex_waited(rc, &b, (uintptr_t) lock,
                           (void *) ngx_prof_real_wrlock);
 
     return rc;
@@ -144,24 +158,18 @@ ngx_prof_mutex_wrlock(pthread_rwlock_t *lock)
 static NGX_PROF_HOOK_CODE int
 ngx_prof_mutex_sem_wait(sem_t *sem)
 {
-    int       rc;
-    uint64_t  told, start, signals;
+    int                 rc;
+    ngx_prof_blocked_t  b;
 
     if (!ngx_prof_block_timed()) {
         return ngx_prof_real_sem_wait(sem);
     }
 
-    ngx_prof_block_begin(told, start);
+    ngx_prof_block_begin(&b, (const void *) ngx_prof_real_sem_wait);
 
-    do {
-        signals = ngx_prof_signal_asks;
-        rc = ngx_prof_real_sem_wait(sem);
+    rc = ngx_prof_real_sem_wait(sem);
 
-    } while (rc == -1
-             && errno == EINTR
-             && signals != ngx_prof_signal_asks);
-
-    ngx_prof_mutex_step(start, told,
+    ngx_prof_mutex_step(&b,
                         (uintptr_t) __builtin_frame_address(0),
                         (uintptr_t) sem,
                         (void *) ngx_prof_real_sem_wait);
@@ -172,18 +180,18 @@ ngx_prof_mutex_sem_wait(sem_t *sem)
 static NGX_PROF_HOOK_CODE int
 ngx_prof_mutex_sched_yield(void)
 {
-    int       rc;
-    uint64_t  told, start;
+    int                 rc;
+    ngx_prof_blocked_t  b;
 
     if (!ngx_prof_block_timed()) {
         return ngx_prof_real_sched_yield();
     }
 
-    ngx_prof_block_begin(told, start);
+    ngx_prof_block_clock(&b);
 
     rc = ngx_prof_real_sched_yield();
 
-    ngx_prof_mutex_step(start, told,
+    ngx_prof_mutex_step(&b,
                                 (uintptr_t) __builtin_frame_address(0), 0,
                                 (void *) ngx_prof_real_sched_yield);
     return rc;
@@ -333,7 +341,7 @@ ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock)
  */
 
 static NGX_PROF_HOOK_CODE void
-ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told, uintptr_t lock,
+ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
     const void *function)
 {
     int         err;
@@ -344,7 +352,9 @@ ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told, uintptr_t lock,
 
     err = errno;
 
-    ticks = ngx_prof_counter_read() - start;
+    ngx_prof_block_leave(b);
+
+    ticks = ngx_prof_counter_read() - b->start;
     sp = (uintptr_t) __builtin_frame_address(0);
 
     if (rc == EDEADLK
@@ -373,7 +383,7 @@ ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told, uintptr_t lock,
     }
 
     if (ngx_prof_wait_main(sp) && ticks >= ngx_prof_block_ticks) {
-        ngx_prof_block_ended(ticks, told, function);
+        ngx_prof_block_ended(ticks, b->told, function);
     }
 
     errno = err;
@@ -388,7 +398,7 @@ ngx_prof_mutex_waited(int rc, uint64_t start, uint64_t told, uintptr_t lock,
  */
 
 static NGX_PROF_HOOK_CODE void
-ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
+ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
     uintptr_t lock, const void *function)
 {
     int                    err;
@@ -398,6 +408,8 @@ ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
 
     err = errno;
     w = &ngx_prof_mutex_wait;
+
+    ngx_prof_block_leave(b);
 
     if (ngx_prof_process.slot == NULL || !ngx_prof_wait_owner()) {
         errno = err;
@@ -411,10 +423,10 @@ ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
             && w->lock == lock
             && w->sp == sp
             && w->pass == pass
-            && ngx_prof_counter_took(start - w->last)
+            && ngx_prof_counter_took(b->start - w->last)
                < NGX_PROF_MUTEX_SPIN;
 
-    ticks = now - (again ? w->last : start);
+    ticks = now - (again ? w->last : b->start);
 
     if (!again) {
         ngx_prof_mutex_begin(w, sp, lock, function);
@@ -429,7 +441,7 @@ ngx_prof_mutex_step(uint64_t start, uint64_t told, uintptr_t sp,
     }
 
     if (ticks >= ngx_prof_block_ticks) {
-        ngx_prof_block_ended(ticks, told, function);
+        ngx_prof_block_ended(ticks, b->told, function);
     }
 
     w->last = ngx_prof_counter_read();

@@ -19,6 +19,9 @@
 /* the shortest period of the timer, ns of CPU time */
 #define NGX_PROF_STALL_PERIOD  2000000
 
+/* the longest: a worker that spins sees by it what others ask for */
+#define NGX_PROF_STALL_LONGEST  50000000
+
 
 /* stacks of a pass that are kept, the latest */
 #define NGX_PROF_STALL_LOOKS  8
@@ -31,8 +34,7 @@
 
 typedef struct {
     uint64_t    label;
-    uint64_t    weight;    /* ns that it stands for: of CPU time since the one
-                              before; of time if another worker has asked */
+    uint64_t    weight;    /* ns of CPU time since the one before */
     ngx_uint_t  n;
     uint64_t    pcs[NGX_PROF_WAIT_FRAMES];
 } ngx_prof_look_t;
@@ -55,8 +57,10 @@ typedef struct {
     ngx_prof_look_t      call;
     ngx_prof_look_t      looks[NGX_PROF_STALL_LOOKS];
     ngx_uint_t           seen;            /* of them; the latest is the last */
-    ngx_uint_t           asked;           /* one of them at least was */
-    uint64_t             age;             /* of the pass at the latest, ns */
+    uint64_t         outside;      /* of ticked: told by other workers, while
+                                      no hooked call went on */
+    uint64_t         told;         /* the slot's, as this worker left it */
+    uint64_t         answered;     /* the slot's ask that was */
     uint64_t             run;             /* the CPU clock then */
     uint64_t             from;            /* ... and when the pass began */
 
@@ -68,21 +72,18 @@ typedef struct {
 
 
 static void ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc);
-static void ngx_prof_stall_asked(const ucontext_t *uc);
 static void ngx_prof_stall_begin(uint64_t pass);
-static void ngx_prof_stall_look(const ucontext_t *uc, uint64_t now,
-    ngx_uint_t asked);
-static void ngx_prof_stall_keep(const ngx_prof_look_t *look, uint64_t age,
-    ngx_uint_t asked);
-static void ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
-    ngx_uint_t blocked);
-static ngx_uint_t ngx_prof_stall_called(const ucontext_t *uc);
+static void ngx_prof_stall_look(const ucontext_t *uc, uint64_t now);
+static void ngx_prof_stall_keep(const ngx_prof_look_t *look);
+static void ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now);
+static uint64_t ngx_prof_stall_told(uint64_t more);
+static const ngx_prof_look_t *ngx_prof_stall_outside(void);
 static const ngx_prof_look_t *ngx_prof_stall_latest(void);
 static const ngx_prof_look_t *ngx_prof_stall_choose(
     const ngx_prof_pause_t *pause);
 static uint64_t ngx_prof_stall_alike(const ngx_prof_look_t *one,
     const ngx_prof_look_t *two);
-static void ngx_prof_stall_count(uint64_t busy);
+static void ngx_prof_stall_count(uint64_t busy, const ngx_prof_look_t *look);
 static ngx_uint_t ngx_prof_stall_loop(uint64_t *pcs);
 static void ngx_prof_stall_log(const ngx_prof_pause_t *pause);
 
@@ -95,7 +96,7 @@ static const ngx_prof_signal_t  ngx_prof_stall_signal = {
     &ngx_prof_stall,
     sizeof(ngx_prof_stall),
     ngx_prof_stall_tick,
-    ngx_prof_stall_asked
+    NULL
 };
 
 
@@ -149,6 +150,7 @@ ngx_prof_stall_configure(void)
 
     period = ngx_max(ngx_prof_process.pause_threshold / 2,
                      NGX_PROF_STALL_PERIOD);
+    period = ngx_min(period, NGX_PROF_STALL_LONGEST);
 
     its.it_interval.tv_sec = period / 1000000000;
     its.it_interval.tv_nsec = period % 1000000000;
@@ -177,8 +179,8 @@ ngx_prof_stall_begin(uint64_t pass)
     p->longest = 0;
     p->call.n = 0;
     p->seen = 0;
-    p->asked = 0;
-    p->age = 0;
+    p->outside = 0;
+    p->told = pass;
     p->run = (p->tick_pass == pass) ? p->before : p->tick;
     p->from = p->run;
 }
@@ -187,7 +189,7 @@ ngx_prof_stall_begin(uint64_t pass)
 static void
 ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
 {
-    uint64_t             now, pass;
+    uint64_t             now, pass, ask;
     ngx_prof_slot_t     *slot;
     ngx_prof_passing_t  *p;
 
@@ -203,7 +205,7 @@ ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
 
     p->tick = ngx_prof_thread_cpu();
 
-    if (pass == 0 || ngx_prof_slot_waiting(slot) || p->busy) {
+    if (ngx_prof_slot_waiting(slot) || p->busy) {
         return;
     }
 
@@ -215,77 +217,57 @@ ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
         return;
     }
 
-    ngx_prof_stall_begin(pass);
+    if (pass) {
+        ask = ngx_prof_load(&slot->ask);
 
-    if (p->tick >= p->next) {
-        ngx_prof_stall_look(uc, now, 0);
-    }
-}
+        ngx_prof_stall_begin(pass);
 
-
-static void
-ngx_prof_stall_asked(const ucontext_t *uc)
-{
-    uint64_t          now, pass;
-    ngx_prof_slot_t  *slot;
-
-    slot = ngx_prof_process.slot;
-    pass = slot->pass_start;
-    now = ngx_prof_clock();
-
-    if (pass == 0
-        || ngx_prof_slot_waiting(slot)
-        || ngx_prof_stall.busy
-        || now < pass + NGX_PROF_STALL)
-    {
-        return;
+        if (p->next != NGX_PROF_STALL_OVER
+            && (p->tick >= p->next || ask != p->answered))
+        {
+            p->answered = ask;
+            ngx_prof_stall_look(uc, now);
+        }
     }
 
-    ngx_prof_stall_begin(pass);
-
-    if (ngx_prof_stall.next != NGX_PROF_STALL_OVER) {
-        ngx_prof_stall_look(uc, now, 1);
-    }
+    ngx_prof_signal_asked(uc);
 }
 
 
 /* in a handler */
 
 static void
-ngx_prof_stall_look(const ucontext_t *uc, uint64_t now, ngx_uint_t asked)
+ngx_prof_stall_look(const ucontext_t *uc, uint64_t now)
 {
-    uint64_t             age, gap;
+    uint64_t             gap;
     ngx_uint_t           hooked;
     ngx_prof_look_t      called, *look;
     ngx_prof_passing_t  *p;
 
     p = &ngx_prof_stall;
-    age = now - p->pass;
 
-    /* of the time that it runs: a machine that is busy stops it for long */
+    /* space the looks by CPU time: the worker may be off the processor long */
 
-    if (!asked) {
-        gap = ngx_min((p->tick - p->from) / 4, NGX_PROF_STALL);
-        gap = ngx_max(gap, ngx_prof_process.pause_threshold / 2);
+    gap = ngx_min((p->tick - p->from) / 4, NGX_PROF_STALL);
+    gap = ngx_max(gap, ngx_prof_process.pause_threshold / 2);
 
-        p->next = p->tick + gap;
-    }
+    p->next = p->tick + gap;
 
     look = &called;
     look->n = ngx_prof_wait_interrupted(uc, look->pcs, &hooked);
 
-    look->label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
+    /* an interrupted hook reports its own call when it returns */
 
-    /* a hook that goes on will tell of its call by itself, when it ends */
-
-    if (!hooked && look->n) {
-        ngx_prof_stall_keep(look, age, asked);
+    if (hooked || look->n == 0) {
+        return;
     }
 
-    if (age >= ngx_prof_process.pause_threshold && (asked || !hooked)) {
-        ngx_prof_stall_tell(look, now, asked
-                                && (hooked
-                                    || ngx_prof_stall_called(uc)));
+    look->label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
+
+    ngx_prof_stall_keep(look);
+
+    if (now - p->pass >= ngx_prof_process.pause_threshold) {
+        ngx_prof_stall_tell(look, now);
     }
 }
 
@@ -293,8 +275,7 @@ ngx_prof_stall_look(const ucontext_t *uc, uint64_t now, ngx_uint_t asked)
 /* in a handler; the clock of the CPU is that of the tick that has called */
 
 static void
-ngx_prof_stall_keep(const ngx_prof_look_t *look, uint64_t age,
-    ngx_uint_t asked)
+ngx_prof_stall_keep(const ngx_prof_look_t *look)
 {
     ngx_prof_look_t     *kept;
     ngx_prof_passing_t  *p;
@@ -313,16 +294,9 @@ ngx_prof_stall_keep(const ngx_prof_look_t *look, uint64_t age,
     kept->n = look->n;
     ngx_memcpy(kept->pcs, look->pcs, look->n * sizeof(uint64_t));
 
-    if (asked) {
-        kept->weight = age - p->age;
-        p->asked = 1;
+    kept->weight = p->tick - p->run;
+    p->run = p->tick;
 
-    } else {
-        kept->weight = p->tick - p->run;
-        p->run = p->tick;
-    }
-
-    p->age = age;
     p->seen++;
 }
 
@@ -330,8 +304,7 @@ ngx_prof_stall_keep(const ngx_prof_look_t *look, uint64_t age,
 /* the time up to now goes to this stack, in the slot and in the table */
 
 static void
-ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
-    ngx_uint_t blocked)
+ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now)
 {
     uint64_t             rest, told;
     uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
@@ -344,15 +317,16 @@ ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
 
     stall.pass = p->pass;
     stall.time = now;
-    stall.blocked = blocked;
+    stall.blocked = 0;
     stall.label = look->label;
     stall.n = ngx_prof_frame_pack(stall.frames,
-                                      NGX_PROF_PAUSE_FRAMES,
-                                      look->pcs, look->n);
+                                  NGX_PROF_PAUSE_FRAMES,
+                                  look->pcs, look->n);
 
-    ngx_prof_record_write(&slot->stall.seq, &slot->stall.pass,
-                          &stall.pass,
-                          NGX_PROF_STALL_BODY);
+    (void) ngx_prof_record_try(&slot->stall.seq, &slot->stall.pass,
+                               &stall.pass, NGX_PROF_STALL_BODY);
+
+    (void) ngx_prof_stall_told(0);
 
     told = p->blocked + p->ticked;
     rest = now - p->pass;
@@ -373,22 +347,49 @@ ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now,
 
     p->ticked += rest;
     p->until = now;
+
+    (void) ngx_prof_stall_told(rest);
 }
 
 
-/* has a system call been interrupted? */
+/*
+ * More ns of the pass are counted.  Returns what other workers have counted
+ * since this one did.
+ */
 
-static ngx_uint_t
-ngx_prof_stall_called(const ucontext_t *uc)
+static uint64_t
+ngx_prof_stall_told(uint64_t more)
 {
-    return ngx_prof_arch_called(ngx_prof_arch_pc(uc));
+    uint64_t             old, told, others;
+    ngx_prof_slot_t     *slot;
+    ngx_prof_passing_t  *p;
+
+    p = &ngx_prof_stall;
+    slot = ngx_prof_process.slot;
+
+    old = ngx_prof_load(&slot->told);
+
+    do {
+        told = ngx_max(old, p->pass);
+
+    } while (!__atomic_compare_exchange_n(&slot->told, &old, told + more, 0,
+                                          __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+
+    others = told - ngx_min(told, p->told);
+
+    p->told = told + more;
+    p->ticked += others;
+    p->outside += others;
+
+    return others;
 }
 
 
 void
 ngx_prof_stall_call(const void *function, uint64_t d)
 {
-    uint64_t             now, pass, part, rate, count, value;
+    uint64_t             now, pass, part, others, rate, count, value;
     uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
     uint32_t             label;
     ngx_uint_t           n, sampled;
@@ -407,13 +408,17 @@ ngx_prof_stall_call(const void *function, uint64_t d)
     p->busy = 1;
     ngx_prof_stall_begin(pass);
 
-    /* what a handler has told of this call while it went on */
+    /* what a handler, or another worker, has told of it while it went on */
 
+    others = ngx_prof_stall_told(0);
     part = (pass && p->until > now - d) ? p->until - (now - d) : 0;
-    part = ngx_min(part, ngx_min(d, p->ticked));
+    part = ngx_min(part + others, ngx_min(d, p->ticked));
 
     p->ticked -= part;
+    p->outside -= ngx_min(p->outside, part);
     p->blocked += d;
+
+    (void) ngx_prof_stall_told(d - part);
 
     if (part) {
         sampled = (rate != 0);
@@ -464,11 +469,12 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 
     p->busy = 1;
     ngx_prof_stall_begin(slot->pass_start);
+    (void) ngx_prof_stall_told(0);
 
     ngx_memzero(&pause, sizeof(ngx_prof_pause_t));
 
     pause.duration = rest;
-    pause.blocked = ngx_min(p->blocked, rest);
+    pause.blocked = ngx_min(p->blocked + p->outside, rest);
 
     /* at most what the thread has run since the last tick before the pass */
 
@@ -476,7 +482,11 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
           - (p->tick_pass == p->pass ? p->before : p->tick);
     pause.cpu = ngx_min(cpu, rest - pause.blocked);
 
-    if (p->call.n && pause.blocked >= rest / 2) {
+    if (p->outside > p->longest && p->outside >= rest / 2) {
+        look = ngx_prof_stall_outside();
+        pause.cause = NGX_PROF_CAUSE_BLOCKED;
+
+    } else if (p->call.n && pause.blocked >= rest / 2) {
         look = &p->call;
         pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
@@ -485,7 +495,7 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     }
 
     if (look) {
-        if (look != &p->call) {
+        if (pause.cause == NGX_PROF_CAUSE_UNKNOWN) {
             pause.cause = NGX_PROF_CAUSE_CPU;
         }
 
@@ -496,12 +506,51 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     }
 
     ngx_prof_slot_stall(slot, ngx_prof_time(), &pause);
-    ngx_prof_stall_count(rest);
+    ngx_prof_stall_count(rest, p->outside ? look : ngx_prof_stall_latest());
 
     p->next = NGX_PROF_STALL_OVER;
     p->busy = 0;
 
     ngx_prof_stall_log(&pause);
+}
+
+
+/* a sleep that no hook knows, as another worker has seen it last */
+
+static const ngx_prof_look_t *
+ngx_prof_stall_outside(void)
+{
+    ngx_uint_t           i;
+    ngx_prof_slot_t     *slot;
+    ngx_prof_look_t     *look;
+    ngx_prof_stall_t     stall;
+    ngx_prof_passing_t  *p;
+
+    p = &ngx_prof_stall;
+    slot = ngx_prof_process.slot;
+
+    if (ngx_prof_record_read(&slot->stall.seq, &stall.pass, &slot->stall.pass,
+                             NGX_PROF_STALL_BODY)
+        != NGX_OK
+        || stall.pass != p->pass
+        || !stall.blocked)
+    {
+        return NULL;
+    }
+
+    look = &p->call;
+    look->label = stall.label;
+    look->n = ngx_min(stall.n, NGX_PROF_PAUSE_FRAMES);
+
+    for (i = 0; i < look->n; i++) {
+        look->pcs[i] = ngx_prof_frame_address(stall.frames[i]);
+
+        if (look->pcs[i] > NGX_PROF_FRAME_RESERVED) {
+            look->pcs[i]++;
+        }
+    }
+
+    return look->n ? look : NULL;
 }
 
 
@@ -534,7 +583,6 @@ ngx_prof_stall_choose(const ngx_prof_pause_t *pause)
     p = &ngx_prof_stall;
 
     if (p->seen == 1
-        && !p->asked
         && pause->cpu < (pause->duration - pause->blocked) / 2)
     {
         return NULL;
@@ -586,17 +634,15 @@ ngx_prof_stall_alike(const ngx_prof_look_t *one, const ngx_prof_look_t *two)
 /* what of the pass no call and no tick has counted goes to its last stack */
 
 static void
-ngx_prof_stall_count(uint64_t busy)
+ngx_prof_stall_count(uint64_t busy, const ngx_prof_look_t *look)
 {
     uint64_t                rest, told, rate, count, value;
     uint64_t                pcs[NGX_PROF_WAIT_FRAMES];
     uint32_t                label;
     ngx_uint_t              n;
     ngx_prof_passing_t     *p;
-    const ngx_prof_look_t  *look;
 
     p = &ngx_prof_stall;
-    look = ngx_prof_stall_latest();
 
     told = p->blocked + p->ticked;
     rest = busy - ngx_min(busy, told);

@@ -9,9 +9,8 @@
  *     in a call          the hooks of block.c tell calls that took long
  *     neither            counted, without a stack
  *
- * A pass that does not end is seen by other workers in the slot, see hang.h:
- * they ask it for its stack by a signal.  Worker's main thread, unless told
- * otherwise.
+ * A pass that does not end is seen by other workers in the slot, see hang.h.
+ * Worker's main thread, unless told otherwise.
  */
 
 

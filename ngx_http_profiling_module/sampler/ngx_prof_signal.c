@@ -11,10 +11,7 @@
 static void ngx_prof_signal_handler(int signo, siginfo_t *info, void *context);
 static void ngx_prof_signal_expired(const siginfo_t *info,
     const ucontext_t *uc);
-static void ngx_prof_signal_asked(const siginfo_t *info, const ucontext_t *uc);
 
-
-volatile uint64_t  ngx_prof_signal_asks;
 
 static const ngx_prof_signal_t
     *ngx_prof_signals[NGX_PROF_SIGNALS];
@@ -78,14 +75,8 @@ ngx_prof_signal_handler(int signo, siginfo_t *info, void *context)
 
     err = errno;
 
-    if (ngx_prof_process.slot) {
-
-        if (info->si_code == SI_TIMER) {
-            ngx_prof_signal_expired(info, context);
-
-        } else if (info->si_code == SI_QUEUE) {
-            ngx_prof_signal_asked(info, context);
-        }
+    if (ngx_prof_process.slot && info->si_code == SI_TIMER) {
+        ngx_prof_signal_expired(info, context);
     }
 
     errno = err;
@@ -112,26 +103,10 @@ ngx_prof_signal_expired(const siginfo_t *info, const ucontext_t *uc)
 }
 
 
-static void
-ngx_prof_signal_asked(const siginfo_t *info, const ucontext_t *uc)
+void
+ngx_prof_signal_asked(const ucontext_t *uc)
 {
     ngx_uint_t  i;
-
-    if ((uint64_t) (uintptr_t) info->si_value.sival_ptr
-        != ngx_prof_process.zone->cookie
-        || (info->si_uid != getuid() && info->si_uid != 0))
-    {
-        return;
-    }
-
-    /* another thread knows nothing of the loop, and its stack is not the one
-       that is searched */
-
-    if ((ngx_pid_t) syscall(SYS_gettid) != ngx_pid) {
-        return;
-    }
-
-    ngx_prof_signal_asks++;
 
     for (i = 0; i < ngx_prof_signal_n; i++) {
 

@@ -1,7 +1,8 @@
 
 /*
- * SIGPROF, which one handler takes for all samplers of the worker: the timers
- * of threads send it, and other workers do, to ask.  A sampler registers what
+ * SIGPROF, which one handler takes for all samplers of the worker.  Timers on
+ * the CPU clocks of its own threads send it, and nothing else does: a signal
+ * to a thread that sleeps would break its call off.  A sampler registers what
  * the handler calls.
  */
 
@@ -28,13 +29,16 @@ typedef struct {
     /* signal handler: one of these timers has expired; or NULL */
     void       (*expired)(const siginfo_t *info, const ucontext_t *uc);
 
-    /* signal handler of the main thread: another worker asks; or NULL */
+    /* the same of the main thread: does what was asked for; or NULL */
     void       (*asked)(const ucontext_t *uc);
 } ngx_prof_signal_t;
 
 
-/* how often another worker has asked: calls that this broke off go on */
-extern volatile uint64_t  ngx_prof_signal_asks;
+/*
+ * Signal handler of the main thread, in a pass that takes long: does what
+ * others have asked for in the zone, where the loop cannot.
+ */
+void ngx_prof_signal_asked(const ucontext_t *uc);
 
 
 /*

@@ -145,7 +145,7 @@ ngx_prof_wait_hook(uint64_t pc)
 ngx_uint_t
 ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
 {
-    ngx_uint_t               i, n, last;
+    ngx_uint_t               n;
     ngx_prof_unwind_t        result;
     const ngx_prof_stack_t  *stack;
 
@@ -156,11 +156,21 @@ ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
     }
 
     n = ngx_prof_unwind_here(stack, pcs + 1, NGX_PROF_FRAMES, 0, &result);
+
+    return ngx_prof_wait_below(pcs, n + 1, function);
+}
+
+
+ngx_uint_t
+ngx_prof_wait_below(uint64_t *pcs, ngx_uint_t n, const void *function)
+{
+    ngx_uint_t  i, last;
+
     last = 0;
 
-    /* this function and those of the hook; the function itself comes first */
+    /* what the hook has called, and its own functions */
 
-    for (i = 1; i <= n && i < NGX_PROF_WAIT_INNER; i++) {
+    for (i = 1; i < n && i < NGX_PROF_WAIT_INNER; i++) {
 
         if (ngx_prof_wait_hook(pcs[i])) {
             last = i;
@@ -168,11 +178,9 @@ ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
         }
     }
 
-    while (last && last <= n && ngx_prof_wait_hook(pcs[last])) {
+    while (last && last < n && ngx_prof_wait_hook(pcs[last])) {
         last++;
     }
-
-    n++;
 
     if (last > 1) {
         n = ngx_prof_wait_cut(pcs, n, 1, last);

@@ -69,8 +69,15 @@ ngx_uint_t ngx_prof_wait_stack(uintptr_t sp, const void *function,
     uint64_t *pcs);
 
 /*
- * The same of what a signal has interrupted; pcs are all return addresses.
- * *hooked: it was in a hooked call.
+ * The same of a stack that stands in pcs[1] .. pcs[n - 1], those of the hook
+ * included.
+ */
+ngx_uint_t ngx_prof_wait_below(uint64_t *pcs, ngx_uint_t n,
+    const void *function);
+
+/*
+ * The same as wait_stack(), of what a signal has interrupted; pcs are all
+ * return addresses.  *hooked: it was in a hooked call.
  */
 ngx_uint_t ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
     ngx_uint_t *hooked);

@@ -182,6 +182,10 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 }
 
 
+static ngx_uint_t ngx_prof_unwind_listed(ngx_prof_walk_t *walk,
+    uint64_t *pcs, ngx_uint_t max, ngx_uint_t skip);
+
+
 /* not inlined: its frame has to lie below the one that is walked from */
 
 __attribute__((noinline))
@@ -191,7 +195,6 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
 {
     uint64_t    sp;
     uintptr_t   here;
-    ngx_uint_t  n;
 
     walk->object = NULL;
     walk->rule = NULL;
@@ -216,6 +219,19 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
     }
 
     walk->lo = ngx_max(here, sp - NGX_PROF_ARCH_RED);
+    walk->shift = 0;
+
+    return ngx_prof_unwind_listed(walk, pcs, max, skip);
+}
+
+
+/* with the list of objects, which stays as it is meanwhile */
+
+static ngx_uint_t
+ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
+    ngx_uint_t skip)
+{
+    ngx_uint_t  n;
 
     walk->objects = ngx_prof_objects_acquire();
 
@@ -297,6 +313,36 @@ ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
     walk.result = result;
 
     return ngx_prof_unwind_start(&walk, stack, pcs, max, skip + 1);
+}
+
+
+ngx_uint_t
+ngx_prof_unwind_copy(const ngx_prof_registers_t *registers, const void *copy,
+    uintptr_t top, uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result)
+{
+    ngx_prof_walk_t  walk;
+
+    walk.object = NULL;
+    walk.rule = NULL;
+    walk.guess = 0;
+    walk.cache = NULL;
+    walk.exact = 1;
+
+    walk.lo = registers->reg[NGX_PROF_ARCH_SP] & ~(uint64_t) 7;
+    walk.top = top & ~(uintptr_t) 7;
+    walk.shift = (uintptr_t) copy - walk.lo;
+
+    walk.pc = registers->pc;
+    ngx_memcpy(walk.reg, registers->reg, sizeof(registers->reg));
+
+    walk.valid = registers->kept ? NGX_PROF_ARCH_KEPT
+                                 : (uint32_t) 1 << NGX_PROF_ARCH_SP;
+
+    walk.result = result;
+    result->jit = 0;
+    result->recovered = 0;
+
+    return ngx_prof_unwind_listed(&walk, pcs, max, 0);
 }
 
 

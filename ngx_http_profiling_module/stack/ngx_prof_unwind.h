@@ -50,6 +50,23 @@ ngx_uint_t ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
     ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result);
 
 /*
+ * The same of another process's thread that stands still, which has the same
+ * objects: from its registers, and a copy of its stack from sp, rounded down to
+ * 8, up to top.  Normal context.
+ */
+
+typedef struct {
+    uint64_t     pc;
+    uint64_t     reg[NGX_PROF_ARCH_REGS];
+    ngx_uint_t   kept;           /* those that calls keep are known, not only
+                                    the stack pointer */
+} ngx_prof_registers_t;
+
+ngx_uint_t ngx_prof_unwind_copy(const ngx_prof_registers_t *registers,
+    const void *copy, uintptr_t top, uint64_t *pcs, ngx_uint_t max,
+    ngx_prof_unwind_t *result);
+
+/*
  * The bounds of the calling thread's stack, the main thread's as well.  Normal
  * context only, once a thread.  NGX_ERROR: the system does not tell.
  */

@@ -510,8 +510,8 @@ ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
     }
 
     for ( /* void */ ; at < end; at += 8) {
-        ra = ngx_prof_unwind_strip(
-                               *(const volatile uint64_t *) (uintptr_t) at);
+        ra = ngx_prof_unwind_strip(*(const volatile uint64_t *)
+                                   (uintptr_t) (at + walk->shift));
 
         if (ra - object->start >= object->end - object->start) {
             continue;

@@ -60,6 +60,9 @@ typedef struct {
 
     uintptr_t                   lo;                 /* what may be loaded */
     uintptr_t                   top;
+    uintptr_t                   shift;              /* from an address to where
+                                                       its word is: 0, unless
+                                                       the stack is a copy */
 
     uint64_t                    pc;
     ngx_uint_t                  exact;              /* not a return address */
@@ -135,7 +138,7 @@ ngx_prof_unwind_load(ngx_prof_walk_t *walk, uint64_t addr, uint64_t *value)
     }
 
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): on the stack */
-    *value = *(const volatile uint64_t *) (uintptr_t) addr;
+    *value = *(const volatile uint64_t *) (uintptr_t) (addr + walk->shift);
 
     return NGX_OK;
 }

@@ -2,10 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_channel.h>
-#include <sys/syscall.h>
 #include "ngx_prof_wake.h"
-#include "ngx_prof_alive.h"
-#include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_worker.h"
 
@@ -173,46 +170,4 @@ ngx_prof_wake_awaiting(void)
             (void) ngx_prof_wake(slot);
         }
     }
-}
-
-
-/*
- * Only to the pid of a living slot, never to the master: the kernel lets us,
- * since workers have the same user, and carries a value.
- */
-
-ngx_int_t
-ngx_prof_wake_signal(const ngx_prof_slot_t *slot)
-{
-    ngx_pid_t  pid;
-    siginfo_t  info;
-
-    pid = ngx_prof_slot_pid(slot);
-
-    if (pid <= 1
-        || pid == ngx_parent
-        || ngx_prof_process.zone->cookie == 0
-        || ngx_prof_load(&slot->sampler)
-           != NGX_PROF_SAMPLER_READY
-        || !ngx_prof_slot_alive(slot))
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&info, sizeof(siginfo_t));
-
-    info.si_signo = SIGPROF;
-    info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value.sival_ptr =
-                         (void *) ngx_prof_process.zone->cookie;
-
-    /*
-     * To the main thread, whose number is that of the process: a thread of a
-     * pool would take it while that one has signals blocked or pending
-     */
-
-    return syscall(SYS_rt_tgsigqueueinfo, pid, pid, SIGPROF, &info) == -1
-           ? NGX_ERROR : NGX_OK;
 }

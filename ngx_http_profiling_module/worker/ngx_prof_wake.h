@@ -7,7 +7,8 @@
  *
  * What is asked stands in the slot's mailbox, never in the eventfd: a wake-up
  * that is lost or comes twice does no harm.  A worker whose loop does not come
- * round is asked by a signal, which samplers answer.
+ * round looks there at a tick of its own timer, while it burns CPU time; one
+ * that sleeps is left in peace (ngx_prof_outside.h).
  */
 
 
@@ -29,9 +30,6 @@ void ngx_prof_wake_init(ngx_cycle_t *cycle, void (*asked)(void));
 
 /* worker: wakes the worker of a slot; NGX_ERROR: it cannot be reached */
 ngx_int_t ngx_prof_wake(const ngx_prof_slot_t *slot);
-
-/* worker: asks the worker of a slot by a signal; NGX_ERROR: it cannot be */
-ngx_int_t ngx_prof_wake_signal(const ngx_prof_slot_t *slot);
 
 /* worker: wakes all those that wait for an answer of another */
 void ngx_prof_wake_awaiting(void);

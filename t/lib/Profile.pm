@@ -106,9 +106,11 @@ sub test_module {
        "$root/t/module/heap.c", '-o', $objects[-1],
        $o{shifted} ? '-DSHIFTED' : ());
 
-    push @objects, "$dir/calls.o";
-    sh($cc, @flags, '-D_GNU_SOURCE', '-c', "$root/t/module/calls.c",
-       '-o', $objects[-1]);
+    for my $file (qw(calls timed)) {
+        push @objects, "$dir/$file.o";
+        sh($cc, @flags, '-D_GNU_SOURCE', '-c', "$root/t/module/$file.c",
+           '-o', $objects[-1]);
+    }
 
     sh($cc, @flags, @includes, '-shared', '-o', $out,
        "$root/t/module/ngx_http_profiling_test_module.c",

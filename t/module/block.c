@@ -13,6 +13,7 @@
 #include "burn.h"
 #include "calls.h"
 #include "foreign.h"
+#include "timed.h"
 
 
 #define waits(name)                                                           \
@@ -522,6 +523,21 @@ waits(calls)
 }
 
 
+/* file: the name of the call */
+
+waits(timed)
+{
+    ngx_uint_t   level;
+    const char  *what;
+
+    what = profiling_test_timed_call(file, n);
+    level = what ? NGX_LOG_ALERT : NGX_LOG_NOTICE;
+
+    ngx_log_error(level, ngx_cycle->log, 0,
+                  "waited by %s: %s", file, what ? what : "whole");
+}
+
+
 #define wait_of(name)  { "wait_" #name, profiling_test_##name }
 
 
@@ -555,6 +571,7 @@ const profiling_test_wait_t  profiling_test_waits[] = {
     wait_of(clock_nanosleep),
     wait_of(sleep),
     wait_of(calls),
+    wait_of(timed),
     wait_of(foreign),
     { NULL, NULL }
 };
