@@ -70,7 +70,6 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_context_register(cycle, zone);
     ngx_prof_request_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
-    ngx_prof_wake_open(zone, cycle->log);
     ngx_prof_trace_init_module(cycle, zone);
 
     /* the workers inherit both; unwind tables are shared by copy-on-write */

@@ -310,6 +310,7 @@ typedef struct {
     ngx_prof_trim_t    trim;
     uint64_t           awaiting;                /* owner waits for answers */
     uint64_t                   ask;          /* where it is: + 1 each */
+    uint64_t                   rung;         /* 1: it is being woken */
     uint64_t           pad2[NGX_PROF_LINE / 8];
 
     uint64_t           gauges_seq;

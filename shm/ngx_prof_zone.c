@@ -56,8 +56,7 @@ static size_t
 ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape)
 {
     return ngx_prof_round(sizeof(ngx_prof_zone_t))
-           + ngx_prof_round(shape->places * sizeof(ngx_prof_place_t))
-           + ngx_prof_round(shape->slots * sizeof(int32_t));
+           + ngx_prof_round(shape->places * sizeof(ngx_prof_place_t));
 }
 
 
@@ -106,9 +105,6 @@ void
 ngx_prof_zone_init(ngx_prof_zone_t *zone, const ngx_prof_shape_t *shape,
     uint64_t time, uint64_t clock)
 {
-    int32_t     *wake;
-    ngx_uint_t   i;
-
     zone->layout = NGX_PROF_LAYOUT;
     zone->size = ngx_prof_zone_size(shape);
     zone->slots = shape->slots;
@@ -124,12 +120,6 @@ ngx_prof_zone_init(ngx_prof_zone_t *zone, const ngx_prof_shape_t *shape,
     zone->place_n = 1;
     zone->upstream_n = 1;
     zone->name_n = 1;
-
-    wake = ngx_prof_zone_wake(zone);
-
-    for (i = 0; i < shape->slots; i++) {
-        wake[i] = -1;
-    }
 
     ngx_prof_store_release(&zone->magic, NGX_PROF_MAGIC);
 }
@@ -323,16 +313,6 @@ ngx_prof_zone_dump(const ngx_prof_zone_t *zone, ngx_uint_t i)
     return (ngx_prof_dump_area_t *)
                ((u_char *) zone + zone->dumps_offset
                 + i * ngx_prof_zone_dump_size(zone->dump));
-}
-
-
-int32_t *
-ngx_prof_zone_wake(const ngx_prof_zone_t *zone)
-{
-    return (int32_t *)
-               ((u_char *) ngx_prof_zone_place(zone, 0)
-                + ngx_prof_round(zone->places
-                                       * sizeof(ngx_prof_place_t)));
 }
 
 

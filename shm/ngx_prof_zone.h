@@ -2,7 +2,7 @@
 /*
  * The layout of the shared-memory zone.
  *
- *     header | places | wake descriptors | slot 0 | slot 1 | ...
+ *     header | places | slot 0 | slot 1 | ...
  *            | dump area of slot 0 | of slot 1 | ...
  *
  *     slot:  ngx_prof_slot_t | history | places | base of places
@@ -247,9 +247,6 @@ ngx_prof_freed_t *ngx_prof_zone_freed(const ngx_prof_zone_t *zone,
 /* of the slot with this index; NULL: the zone has no room for dumps */
 ngx_prof_dump_area_t *ngx_prof_zone_dump(const ngx_prof_zone_t *zone,
     ngx_uint_t i);
-
-/* the eventfd of each slot, -1: none; the same number in all processes */
-int32_t *ngx_prof_zone_wake(const ngx_prof_zone_t *zone);
 
 ngx_prof_place_t *ngx_prof_zone_place(const ngx_prof_zone_t *zone,
     ngx_uint_t place);

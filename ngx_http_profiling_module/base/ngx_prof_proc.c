@@ -24,9 +24,7 @@ static uint64_t ngx_prof_number_file(const char *path);
 #define NGX_PROF_STATUS_EACH  8
 
 
-static int                ngx_prof_status_fd = -1;
 static int                ngx_prof_statm_fd = -1;
-static int                ngx_prof_fd_fd = -1;
 static ngx_uint_t         ngx_prof_status_age;
 static ngx_prof_gauges_t  ngx_prof_status;
 
@@ -36,16 +34,12 @@ ngx_prof_system_init(ngx_log_t *log)
 {
     ngx_prof_status_age = 0;
 
-    ngx_prof_status_fd = open("/proc/self/status",
-                              O_RDONLY|O_CLOEXEC);
     ngx_prof_statm_fd = open("/proc/self/statm",
                              O_RDONLY|O_CLOEXEC);
-    ngx_prof_fd_fd = open("/proc/self/fd",
-                          O_PATH|O_DIRECTORY|O_CLOEXEC);
 
-    if (ngx_prof_status_fd == -1) {
+    if (ngx_prof_statm_fd == -1) {
         ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno,
-                      "open() \"/proc/self/status\" failed, "
+                      "open() \"/proc/self/statm\" failed, "
                       "resident memory is not known");
     }
 }
@@ -59,9 +53,7 @@ ngx_prof_system_memory(ngx_prof_gauges_t *g)
 
     status = &ngx_prof_status;
 
-    if (ngx_prof_status_age++ % NGX_PROF_STATUS_EACH == 0)
-    {
-        ngx_memzero(status, sizeof(ngx_prof_gauges_t));
+    if (ngx_prof_status_age++ % NGX_PROF_STATUS_EACH == 0) {
         ngx_prof_system_status(status);
     }
 
@@ -104,14 +96,30 @@ ngx_prof_system_anonymous(void)
 static void
 ngx_prof_system_status(ngx_prof_gauges_t *g)
 {
+    int       fd;
     char      text[4096];
     int64_t   anonymous, shared, files;
     ssize_t   n;
 
-    n = (ngx_prof_status_fd == -1) ? -1
-        : pread(ngx_prof_status_fd, text, sizeof(text) - 1, 0);
+    fd = open("/proc/self/status", O_RDONLY|O_CLOEXEC);
+
+    if (fd == -1
+        && (ngx_errno == NGX_EMFILE || ngx_errno == NGX_ENFILE)
+        && g->threads)
+    {
+        /* what was read last is nearer than nothing */
+        return;
+    }
+
+    n = (fd == -1) ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
 
     text[n > 0 ? n : 0] = '\0';
+
+    ngx_memzero(g, sizeof(ngx_prof_gauges_t));
 
     anonymous = ngx_prof_system_field(text, "\nRssAnon:");
     files = ngx_prof_system_field(text, "\nRssFile:");
@@ -179,11 +187,7 @@ ngx_prof_system_descriptors(void)
 {
     struct stat  sb;
 
-    if (ngx_prof_fd_fd == -1 || fstat(ngx_prof_fd_fd, &sb) == -1) {
-        return 0;
-    }
-
-    return sb.st_size;
+    return (stat("/proc/self/fd", &sb) == -1) ? 0 : sb.st_size;
 }
 
 

@@ -1,8 +1,9 @@
 
 /*
  * What the system says of this process: memory, threads and descriptors from
- * /proc, CPU time and faults from getrusage(2).  Files of /proc are opened
- * once, when the worker starts, and read again.  Worker, normal context.
+ * /proc, CPU time and faults from getrusage(2).  The file that each tick reads
+ * is opened once: one of the two descriptors that the module takes.  Worker,
+ * normal context.
  */
 
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include "ngx_prof_encode.h"
 #include "ngx_prof_alive.h"
+#include "ngx_prof_descriptor.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_objects.h"
 
@@ -139,7 +140,7 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
     ngx_uint_t          i;
     ngx_prof_encode_t  *e;
 
-    ngx_str_set(error, "out of memory or connections");
+    ngx_str_set(error, "out of memory or descriptors");
 
     e = ngx_prof_encode_create(pool, log);
     if (e == NULL) {
@@ -384,7 +385,7 @@ ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i, int fd)
 {
     ngx_connection_t  *c;
 
-    c = ngx_get_connection(fd, e->log);
+    c = ngx_prof_descriptor_open(fd, e->log);
 
     if (c == NULL) {
         (void) close(fd);
@@ -394,14 +395,6 @@ ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i, int fd)
     e->pipe[i] = c;
 
     c->data = e;
-    c->log = e->log;
-    c->read->log = e->log;
-    c->write->log = e->log;
-
-    /* neither counted as a connection nor complained of at exit */
-
-    c->read->channel = 1;
-    c->write->channel = 1;
 
     if (i == 0) {
         c->read->handler = ngx_prof_encode_ignore;
@@ -656,7 +649,7 @@ static void
 ngx_prof_encode_close_pipe(ngx_prof_encode_t *e, ngx_uint_t i)
 {
     if (e->pipe[i]) {
-        ngx_close_connection(e->pipe[i]);
+        ngx_prof_descriptor_close(e->pipe[i]);
         e->pipe[i] = NULL;
     }
 }

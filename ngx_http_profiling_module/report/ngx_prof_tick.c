@@ -1,7 +1,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_channel.h>
 #include <ngx_event.h>
 #include <sys/timerfd.h>
 #include "ngx_prof_tick.h"
@@ -11,6 +10,7 @@
 #include "ngx_prof_clock.h"
 #include "ngx_prof_connection_count.h"
 #include "ngx_prof_cpu.h"
+#include "ngx_prof_descriptor.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_hang.h"
 #include "ngx_prof_heap.h"
@@ -97,13 +97,13 @@ ngx_prof_collector_init(ngx_cycle_t *cycle)
 
 /*
  * A timer of the kernel, in the event loop like a socket: one among nginx's
- * own would make each request's timers go deeper into their tree.  As a
- * channel nginx neither waits for it nor complains of it when it exits.
+ * own would make each request's timers go deeper into their tree.
  */
 
 static ngx_int_t
 ngx_prof_collector_open(ngx_cycle_t *cycle)
 {
+    ngx_connection_t      *c;
     ngx_prof_collector_t  *col;
 
     col = &ngx_prof_collector;
@@ -114,11 +114,18 @@ ngx_prof_collector_open(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    if (ngx_add_channel_event(cycle, col->fd, NGX_READ_EVENT,
-                              ngx_prof_collector_timer)
-        != NGX_OK)
-    {
+    c = ngx_prof_descriptor_open(col->fd, cycle->log);
+
+    if (c == NULL) {
         (void) close(col->fd);
+        col->fd = -1;
+        return NGX_ERROR;
+    }
+
+    c->read->handler = ngx_prof_collector_timer;
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_prof_descriptor_close(c);
         col->fd = -1;
         return NGX_ERROR;
     }

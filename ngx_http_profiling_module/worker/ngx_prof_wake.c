@@ -2,149 +2,170 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_channel.h>
+#include <ngx_event.h>
 #include "ngx_prof_wake.h"
+#include "ngx_prof_job.h"
+#include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_worker.h"
 
 
-/* descriptors that are left to nginx, or half of them if there are few */
-#define NGX_PROF_WAKE_RESERVE  64
+/* "prof"; nginx's own commands are small numbers */
+#define NGX_PROF_WAKE_COMMAND  0x666f7270
 
 
-static int ngx_prof_wake_descriptor(void);
-static void ngx_prof_wake_handler(ngx_event_t *ev);
+static void ngx_prof_wake_first(ngx_event_t *ev);
+static void ngx_prof_wake_channel(ngx_event_t *ev);
+static void ngx_prof_wake_rung(void);
+static ngx_int_t ngx_prof_wake_ring(ngx_pid_t pid, ngx_int_t slot);
 
 
-static void (*ngx_prof_wake_asked)(void);
+static void                  (*ngx_prof_wake_asked)(void);
+static ngx_event_handler_pt    ngx_prof_wake_nginx;
 
-
-void
-ngx_prof_wake_open(ngx_prof_zone_t *zone, ngx_log_t *log)
-{
-    int          fd;
-    int32_t     *wake;
-    ngx_uint_t   i;
-
-    wake = ngx_prof_zone_wake(zone);
-
-    for (i = 0; i < zone->slots; i++) {
-
-        if (wake[i] != -1) {
-            continue;
-        }
-
-        fd = ngx_prof_wake_descriptor();
-
-        if (fd == -1) {
-            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
-                          "eventfd() failed, %uL workers cannot be asked",
-                          zone->slots - i);
-            return;
-        }
-
-        ngx_prof_store(&wake[i], fd);
-    }
-}
-
-
-/* without one of ours a worker cannot be asked, without its own none starts */
-
-static int
-ngx_prof_wake_descriptor(void)
-{
-    int            fd;
-    rlim_t         reserve;
-    struct rlimit  limit;
-
-    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
-
-    if (fd == -1 || getrlimit(RLIMIT_NOFILE, &limit) == -1) {
-        return fd;
-    }
-
-    reserve = ngx_min(limit.rlim_cur / 2, NGX_PROF_WAKE_RESERVE);
-
-    if ((rlim_t) fd >= limit.rlim_cur - reserve) {
-        (void) close(fd);
-        ngx_set_errno(EMFILE);
-        return -1;
-    }
-
-    return fd;
-}
+static ngx_event_t             ngx_prof_wake_event;
+static ngx_connection_t        ngx_prof_wake_connection;
 
 
 void
 ngx_prof_wake_init(ngx_cycle_t *cycle, void (*asked)(void))
 {
-    int         fd;
-    ngx_uint_t  i;
-
     ngx_prof_wake_asked = asked;
+    ngx_prof_wake_nginx = NULL;
 
-    i = ngx_prof_zone_slot_index(ngx_prof_process.zone, ngx_prof_process.slot);
-    fd = ngx_prof_zone_wake(ngx_prof_process.zone)[i];
+    /* nginx polls the channel when all modules have their processes begun */
 
-    /*
-     * added as a channel: nginx then neither waits for it nor complains of
-     * it when the worker exits
-     */
+    ngx_memzero(&ngx_prof_wake_event, sizeof(ngx_event_t));
 
-    if (fd == -1
-        || ngx_add_channel_event(cycle, fd, NGX_READ_EVENT,
-                                 ngx_prof_wake_handler)
-           != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
-                      "this worker cannot be asked for profiles");
+    ngx_prof_event_init(&ngx_prof_wake_event, &ngx_prof_wake_connection,
+                        ngx_prof_wake_first, cycle->log);
+
+    ngx_post_event(&ngx_prof_wake_event, &ngx_posted_next_events);
+}
+
+
+/* in the first pass, and then whenever this worker wakes itself */
+
+static void
+ngx_prof_wake_first(ngx_event_t *ev)
+{
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    ngx_prof_wake_rung();
+
+    if (ngx_prof_wake_nginx || ngx_process != NGX_PROCESS_WORKER) {
         return;
     }
+
+    c = ngx_cycle->connections;
+
+    for (i = 0; i < ngx_cycle->connection_n; i++) {
+
+        if (c[i].fd == ngx_channel
+            && c[i].read->channel
+            && c[i].read->active)
+        {
+            ngx_prof_wake_nginx = c[i].read->handler;
+            c[i].read->handler = ngx_prof_wake_channel;
+            return;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ev->log, 0,
+                  "nginx polls no channel, this worker cannot be asked for "
+                  "profiles");
 }
 
 
 static void
-ngx_prof_wake_handler(ngx_event_t *ev)
+ngx_prof_wake_channel(ngx_event_t *ev)
 {
-    uint64_t           n;
-    ngx_connection_t  *c;
+    ngx_prof_wake_nginx(ev);
+    ngx_prof_wake_rung();
+}
 
-    if (ev->timedout) {
-        ev->timedout = 0;
+
+static void
+ngx_prof_wake_rung(void)
+{
+    if (ngx_prof_process.slot == NULL) {
         return;
     }
 
-    c = ev->data;
+    /* who asks from now on rings again */
 
-    if (read(c->fd, &n, sizeof(uint64_t)) == -1 && ngx_errno != NGX_EAGAIN) {
-        ngx_log_error(NGX_LOG_ALERT, ev->log, ngx_errno,
-                      "read() of an eventfd failed");
-    }
+    (void) __atomic_exchange_n(&ngx_prof_process.slot->rung, 0,
+                               __ATOMIC_SEQ_CST);
 
-    if (ngx_prof_process.slot) {
-        ngx_prof_wake_asked();
-    }
+    ngx_prof_wake_asked();
 }
 
 
 ngx_int_t
-ngx_prof_wake(const ngx_prof_slot_t *slot)
+ngx_prof_wake(ngx_prof_slot_t *slot)
 {
-    int         fd;
-    uint64_t    n;
-    ngx_uint_t  i;
+    ngx_pid_t  pid;
 
-    i = ngx_prof_zone_slot_index(ngx_prof_process.zone, slot);
-    fd = ngx_prof_zone_wake(ngx_prof_process.zone)[i];
+    pid = ngx_prof_slot_pid(slot);
 
-    if (fd == -1) {
+    if (pid == ngx_pid) {
+
+        if (!ngx_prof_wake_event.posted) {
+            ngx_post_event(&ngx_prof_wake_event, &ngx_posted_next_events);
+        }
+
+        return NGX_OK;
+    }
+
+    /* one word in the channel is enough: those of the master have room */
+
+    if (pid == 0 || __atomic_exchange_n(&slot->rung, 1, __ATOMIC_SEQ_CST)) {
+        return pid ? NGX_OK : NGX_ERROR;
+    }
+
+    if (ngx_prof_wake_ring(pid, (ngx_int_t) ngx_prof_load(
+                                                       &slot->process_slot))
+        == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_prof_store(&slot->rung, 0);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_prof_wake_ring(ngx_pid_t pid, ngx_int_t slot)
+{
+    ngx_channel_t  ch;
+
+    /* the master has told of it, and not of its end */
+
+    if (slot < 0
+        || slot >= NGX_MAX_PROCESSES
+        || ngx_processes[slot].pid != pid
+        || ngx_processes[slot].channel[0] == -1)
+    {
         return NGX_ERROR;
     }
 
-    n = 1;
+    ngx_memzero(&ch, sizeof(ngx_channel_t));
 
-    /* EAGAIN: the counter is full, so the worker is to be woken already */
+    ch.command = NGX_PROF_WAKE_COMMAND;
+    ch.pid = ngx_pid;
+    ch.slot = ngx_process_slot;
+    ch.fd = -1;
 
-    if (write(fd, &n, sizeof(uint64_t)) == -1 && ngx_errno != NGX_EAGAIN) {
+    /* a channel that is full wakes it as well */
+
+    if (send(ngx_processes[slot].channel[0], &ch, sizeof(ngx_channel_t),
+             MSG_NOSIGNAL|MSG_DONTWAIT)
+        == -1
+        && ngx_errno != NGX_EAGAIN)
+    {
         return NGX_ERROR;
     }
 

@@ -297,9 +297,6 @@ for my $limit (16, 24, 40) {
     is($n->get('/empty')->{status}, 200, '... and serves');
     is($n->get('/api/profiling/metrics')->{status}, 200, '... and is profiled');
 
-    like($n->log, qr/\[alert\] .*eventfd/, '... an alert says what is missing')
-        if $limit < 24;
-
     is($n->stop('QUIT'), 1, '... and ends');
     unlike($n->log, qr/signal 11/, '... in good order');
   }

@@ -144,7 +144,7 @@ sub starts {
 
     $s->spare($n->{pid});
 
-    for my $call (qw(open eventfd timer timerfd mmap read)) {
+    for my $call (qw(open timer timerfd mmap read)) {
         for my $at (0 .. 60) {
             my ($old) = $n->workers;
 

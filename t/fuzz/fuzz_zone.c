@@ -101,7 +101,7 @@ fuzz_part(ngx_uint_t n, fuzz_part_t *part)
     case 0: fuzz_between(zone, &zone->trace);
     case 1: fuzz_between(zone->upstream, zone + 1);
     case 2: fuzz_between(ngx_prof_zone_place(zone, 0),
-                         ngx_prof_zone_wake(zone));
+                         ngx_prof_zone_slot(zone, 0));
     case 3: fuzz_between(slot, &slot->totals);
     case 4: fuzz_between(&slot->totals, &slot->all);
     case 5: fuzz_between(&slot->all, &slot->trim);

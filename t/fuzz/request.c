@@ -311,14 +311,7 @@ ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
 
 
 ngx_int_t
-ngx_prof_wake(const ngx_prof_slot_t *slot)
-{
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_prof_wake_signal(const ngx_prof_slot_t *slot)
+ngx_prof_wake(ngx_prof_slot_t *slot)
 {
     return NGX_OK;
 }

@@ -19,7 +19,7 @@ use warnings;
 
 use Sound qw(preload);
 
-my @calls = qw(memory mmap open pipe spawn fork eventfd timer timerfd epoll
+my @calls = qw(memory mmap open pipe spawn fork timer timerfd epoll
                read);
 my %number = map { $calls[$_] => $_ } 0 .. $#calls;
 
@@ -102,14 +102,13 @@ __DATA__
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MEMORY, MMAP, OPEN, PIPE, SPAWN, FORK, EVENTFD, TIMER, TIMERFD, EPOLL,
+enum { MEMORY, MMAP, OPEN, PIPE, SPAWN, FORK, TIMER, TIMERFD, EPOLL,
        READ, CALLS };
 
 struct call { long skip, fail, seen; };
@@ -245,13 +244,6 @@ pid_t
 fork(void)
 {
     return fails(FORK, EAGAIN) ? -1 : NEXT(fork)();
-}
-
-int
-eventfd(unsigned int value, int flags)
-{
-    return fails(EVENTFD, ENFILE) ? -1
-           : (int) syscall(SYS_eventfd2, value, flags);
 }
 
 int

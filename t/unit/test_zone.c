@@ -113,7 +113,6 @@ test_fresh_zone_is_accepted(void **state)
     assert_int_equal(zone->start_clock, 1000000000);
 
     for (i = 0; i < 5; i++) {
-        assert_int_equal(ngx_prof_zone_wake(zone)[i], -1);
         assert_int_equal(ngx_prof_zone_slot_index(zone,
                                     ngx_prof_zone_slot(zone, i)),
                          i);
@@ -318,8 +317,6 @@ test_collect_parts(ngx_prof_zone_t *zone)
     test_part_n = 0;
 
     test_part(zone, sizeof(*zone), 4096);
-    test_part(ngx_prof_zone_wake(zone),
-              zone->slots * sizeof(int32_t), NGX_PROF_LINE);
 
     for (place = 0; place < zone->places; place++) {
         test_part(ngx_prof_zone_place(zone, place),
