@@ -24,6 +24,7 @@
 
 #include <libelf.h>
 
+#include "allowed.h"
 #include "dump.h"
 #include "encode.h"
 #include "options.h"
@@ -111,7 +112,9 @@ profiling_main_descriptors(void)
     }
 
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-    if (close_range(STDERR_FILENO + 1, ~0U, 0) == 0) {
+    if (profiling_allowed(PROFILING_CALL_CLOSE_RANGE)
+        && close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
+    {
         return;
     }
 #endif
@@ -161,10 +164,12 @@ profiling_main_limits(void)
 {
     int  own;
 
-    own = getpriority(PRIO_PROCESS, 0);
+    if (profiling_allowed(PROFILING_CALL_PRIORITY)) {
+        own = getpriority(PRIO_PROCESS, 0);
 
-    (void) setpriority(PRIO_PROCESS, 0,
-                       (own > 0 ? own : 0) + PROFILING_NICE);
+        (void) setpriority(PRIO_PROCESS, 0,
+                           (own > 0 ? own : 0) + PROFILING_NICE);
+    }
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -183,7 +188,11 @@ profiling_main_limits(void)
 
 #endif
 
-    alarm(profiling_options.time);
+    /* else the worker's own patience is the limit */
+
+    if (profiling_allowed(PROFILING_CALL_ALARM)) {
+        alarm(profiling_options.time);
+    }
 }
 
 
@@ -205,7 +214,9 @@ profiling_main_limit(int resource, uint64_t value)
     rl.rlim_cur = value;
     rl.rlim_max = value;
 
-    if (setrlimit(resource, &rl) == -1) {
+    /* one that a filter refuses is left as it is */
+
+    if (setrlimit(resource, &rl) == -1 && errno != EPERM) {
         profiling_fail(PROFILING_SYSTEM, "setrlimit() failed: %s",
                        strerror(errno));
     }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "allowed.h"
 #include "encode.h"
 #include "supervise.h"
 
@@ -128,7 +129,10 @@ profiling_supervise_child(profiling_raw_t *raw, unsigned level, pid_t parent,
     it.it_value.tv_usec = time % 1000000000 / 1000;
 
     signal(SIGALRM, SIG_DFL);
-    setitimer(ITIMER_REAL, &it, NULL);
+
+    if (profiling_allowed(PROFILING_CALL_ITIMER)) {
+        setitimer(ITIMER_REAL, &it, NULL);
+    }
 
     profiling_options.quiet = 1;
     profiling_options.level = level;
@@ -160,7 +164,10 @@ profiling_supervise_read(int fd, pid_t child, profiling_buf_t *out)
 
     for ( ;; ) {
 
-        if (poll(fds, 2, -1) > 0 && (fds[1].revents & (POLLERR|POLLHUP))) {
+        if (profiling_allowed(PROFILING_CALL_POLL)
+            && poll(fds, 2, -1) > 0
+            && (fds[1].revents & (POLLERR|POLLHUP)))
+        {
 
             /* nobody waits for the profile any more */
 

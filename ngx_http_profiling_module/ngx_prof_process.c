@@ -5,6 +5,7 @@
 #include "ngx_prof_process.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_allocator.h"
+#include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
@@ -65,6 +66,8 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     if (zone->generation > 1) {
         ngx_prof_store(&zone->reload_time, ngx_prof_time());
     }
+
+    ngx_prof_barred_init(cycle->log);
 
     ngx_prof_place_register(mcf, cycle->log);
     ngx_prof_context_register(cycle, zone);

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_access.h"
+#include "ngx_prof_barred.h"
 #include "ngx_prof_argument.h"
 
 
@@ -157,7 +158,9 @@ ngx_prof_access_peer(ngx_http_request_t *r, ngx_sockaddr_t *sa)
     len = sizeof(ngx_sockaddr_t);
     ngx_memzero(sa, len);
 
-    if (getpeername(r->connection->fd, &sa->sockaddr, &len) == -1) {
+    if (ngx_prof_barred(NGX_PROF_BARRED_PEER)
+        || getpeername(r->connection->fd, &sa->sockaddr, &len) == -1)
+    {
         return NGX_ERROR;
     }
 

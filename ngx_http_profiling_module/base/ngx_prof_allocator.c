@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include "ngx_prof_allocator.h"
+#include "ngx_prof_barred.h"
 
 
 /* the default of M_TRIM_THRESHOLD, mallopt(3) */
@@ -128,7 +129,9 @@ ngx_prof_allocator_read(ngx_prof_heap_t *heap)
 ngx_int_t
 ngx_prof_allocator_trim(void)
 {
-    if (ngx_prof_allocator->trim == NULL) {
+    if (ngx_prof_allocator->trim == NULL
+        || ngx_prof_barred(NGX_PROF_BARRED_ADVICE))
+    {
         return NGX_DECLINED;
     }
 

@@ -4,12 +4,16 @@
 #include <sys/resource.h>
 #include "ngx_prof_proc.h"
 #include "ngx_prof_alive.h"
+#include "ngx_prof_barred.h"
 
 
 static int64_t ngx_prof_system_field(const char *text, const char *name);
 static void ngx_prof_system_status(ngx_prof_gauges_t *g);
 static ngx_int_t ngx_prof_system_statm(uint64_t *resident, uint64_t *shared);
 static uint64_t ngx_prof_system_descriptors(void);
+static void ngx_prof_system_usage_proc(ngx_prof_totals_t *t);
+static ssize_t ngx_prof_system_file(const char *path, char *text,
+    size_t size);
 static uint64_t ngx_prof_cgroup_limit(const char *root, const char *path,
     const char *file);
 static uint64_t ngx_prof_number_file(const char *path);
@@ -196,7 +200,10 @@ ngx_prof_system_usage(ngx_prof_totals_t *t)
 {
     struct rusage  ru;
 
-    if (getrusage(RUSAGE_SELF, &ru) == -1) {
+    if (ngx_prof_barred(NGX_PROF_BARRED_USAGE)
+        || getrusage(RUSAGE_SELF, &ru) == -1)
+    {
+        ngx_prof_system_usage_proc(t);
         return;
     }
 
@@ -206,6 +213,137 @@ ngx_prof_system_usage(ngx_prof_totals_t *t)
     t->involuntary = ru.ru_nivcsw;
     t->minor_faults = ru.ru_minflt;
     t->major_faults = ru.ru_majflt;
+}
+
+
+/* the same in clock ticks, from fields 10, 12, 14 and 15 of stat, proc(5) */
+
+static void
+ngx_prof_system_usage_proc(ngx_prof_totals_t *t)
+{
+    char        *p, text[4096];
+    uint64_t     field[16], tick;
+    ngx_uint_t   i;
+
+    if (ngx_prof_system_file("/proc/self/stat", text, sizeof(text)) > 0) {
+
+        p = strrchr(text, ')');
+        p = p ? p + 3 : text + ngx_strlen(text);
+
+        for (i = 4; i < 16; i++) {
+            field[i] = strtoull(p, &p, 10);
+        }
+
+        tick = 1000000 / (uint64_t) sysconf(_SC_CLK_TCK);
+
+        t->minor_faults = field[10];
+        t->major_faults = field[12];
+        t->user = field[14] * tick;
+        t->system = field[15] * tick;
+    }
+
+    if (ngx_prof_system_file("/proc/self/status", text, sizeof(text)) > 0) {
+        t->voluntary = (uint64_t) ngx_max(
+                           ngx_prof_system_field(text,
+                                       "\nvoluntary_ctxt_switches:"), 0);
+        t->involuntary = (uint64_t) ngx_max(
+                           ngx_prof_system_field(text,
+                                       "\nnonvoluntary_ctxt_switches:"), 0);
+    }
+}
+
+
+/* the text of a file of /proc, terminated; its length, or -1 */
+
+static ssize_t
+ngx_prof_system_file(const char *path, char *text, size_t size)
+{
+    int      fd;
+    ssize_t  n;
+
+    text[0] = '\0';
+
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return -1;
+    }
+
+    n = read(fd, text, size - 1);
+    (void) close(fd);
+
+    text[n > 0 ? n : 0] = '\0';
+
+    return n;
+}
+
+
+/* lines "7ffd3f63e000-7ffd3fe3c000 rw-p ..." */
+
+ngx_int_t
+ngx_prof_proc_mapping(uintptr_t addr, uintptr_t *start, uintptr_t *end)
+{
+    FILE  *f;
+    char   line[NGX_MAX_PATH + 128];
+
+    f = fopen("/proc/self/maps", "re");
+    if (f == NULL) {
+        return NGX_ERROR;
+    }
+
+    while (fgets(line, sizeof(line), f)) {
+
+        if (sscanf(line, "%lx-%lx", start, end) == 2
+            && addr >= *start && addr < *end)
+        {
+            (void) fclose(f);
+            return NGX_OK;
+        }
+    }
+
+    (void) fclose(f);
+
+    return NGX_ERROR;
+}
+
+
+/* bit 63 of a page's word tells that it is present: proc_pid_pagemap(5) */
+
+ngx_int_t
+ngx_prof_proc_resident(uintptr_t start, size_t n, uint64_t *resident)
+{
+    int        fd;
+    off_t      offset;
+    size_t     i, got;
+    ssize_t    size;
+    uint64_t   words[512];
+
+    fd = open("/proc/self/pagemap", O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return NGX_ERROR;
+    }
+
+    *resident = 0;
+    offset = (off_t) (start / ngx_pagesize * sizeof(uint64_t));
+
+    while (n > 0) {
+        got = ngx_min(n, 512);
+        size = pread(fd, words, got * sizeof(uint64_t), offset);
+
+        if (size != (ssize_t) (got * sizeof(uint64_t))) {
+            break;
+        }
+
+        for (i = 0; i < got; i++) {
+            *resident += (words[i] >> 63) * ngx_pagesize;
+        }
+
+        offset += size;
+        n -= got;
+    }
+
+    (void) close(fd);
+
+    return (n == 0) ? NGX_OK : NGX_ERROR;
 }
 
 

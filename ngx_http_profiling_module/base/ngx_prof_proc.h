@@ -34,6 +34,17 @@ uint64_t ngx_prof_system_anonymous(void);
 void ngx_prof_system_usage(ngx_prof_totals_t *t);
 
 /*
+ * The mapping that has an address, from /proc/self/maps.  NGX_ERROR: there is
+ * none, or it cannot be known.
+ */
+ngx_int_t ngx_prof_proc_mapping(uintptr_t addr, uintptr_t *start,
+    uintptr_t *end);
+
+/* resident bytes of n pages; NGX_ERROR: it cannot be known */
+ngx_int_t ngx_prof_proc_resident(uintptr_t start, size_t n,
+    uint64_t *resident);
+
+/*
  * The state letter of a process from /proc (R, S, D, T, ...), 0: it cannot
  * be known.
  */

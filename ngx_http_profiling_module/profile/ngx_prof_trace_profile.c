@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include <sys/mman.h>
 #include "ngx_prof_trace_profile.h"
+#include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_raw_file.h"
@@ -449,7 +450,9 @@ ngx_prof_trace_discard(ngx_prof_trace_ring_t *ring)
            & ~(uintptr_t) (ngx_pagesize - 1);
     to = (uintptr_t) ring + ngx_prof_process.zone->trace.size;
 
-    (void) madvise((void *) from, to - from, MADV_REMOVE);
+    if (!ngx_prof_barred(NGX_PROF_BARRED_ADVICE)) {
+        (void) madvise((void *) from, to - from, MADV_REMOVE);
+    }
 }
 
 

@@ -5,6 +5,7 @@
 #include <sys/timerfd.h>
 #include "ngx_prof_tick.h"
 #include "ngx_prof_allocator.h"
+#include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_clock.h"
@@ -59,7 +60,6 @@ static void ngx_prof_collector_arm(void);
 static void ngx_prof_collector_begin(uint64_t clock);
 static void ngx_prof_collector_end(uint64_t clock);
 static void ngx_prof_collector_heap(uint64_t clock);
-static uint64_t ngx_prof_collector_cpu(void);
 static void ngx_prof_collector_usage(ngx_prof_slot_t *slot);
 static void ngx_prof_collector_rates(ngx_prof_slot_t *slot, uint64_t clock);
 static void ngx_prof_collector_sample(ngx_prof_slot_t *slot);
@@ -108,7 +108,8 @@ ngx_prof_collector_open(ngx_cycle_t *cycle)
 
     col = &ngx_prof_collector;
 
-    col->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
+    col->fd = ngx_prof_barred(NGX_PROF_BARRED_TIMERFD) ? -1
+              : timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
 
     if (col->fd == -1) {
         return NGX_ERROR;
@@ -329,12 +330,12 @@ ngx_prof_collector_heap(uint64_t clock)
     g = &col->gauges;
 
     if (clock >= col->heap_clock) {
-        start = ngx_prof_collector_cpu();
+        start = ngx_prof_thread_cpu();
 
         col->heap_known =
             ngx_prof_allocator_read(&col->heap) == NGX_OK;
 
-        spent = ngx_prof_collector_cpu() - start;
+        spent = ngx_prof_thread_cpu() - start;
         col->heap_clock = clock + spent * NGX_PROF_HEAP_SHARE;
     }
 
@@ -351,19 +352,6 @@ ngx_prof_collector_heap(uint64_t clock)
     if (g->next_gc == 0) {
         g->unavailable |= NGX_PROF_NO_TRIM;
     }
-}
-
-
-/* ns on the processor: a preempted question must not put off the next one */
-
-static uint64_t
-ngx_prof_collector_cpu(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 

@@ -3,10 +3,12 @@
 #include <ngx_core.h>
 #include <sys/syscall.h>
 #include "ngx_prof_thread.h"
+#include "ngx_prof_barred.h"
+#include "ngx_prof_proc.h"
 #include "ngx_prof_record.h"
 
 
-/* pages asked for in one mincore(): 32 MiB of 4 KiB pages */
+/* pages of a stack that are looked at: 32 MiB of 4 KiB pages */
 #define NGX_PROF_PAGES      8192
 
 /* the CPU clock of any thread of the process: include/linux/posix-timers.h */
@@ -14,8 +16,8 @@
     ((clockid_t) ((~(unsigned int) (tid) << 3) | 6))
 
 
-static uint64_t ngx_prof_thread_resident(const ngx_prof_thread_t *t,
-    uint64_t size);
+static ngx_int_t ngx_prof_thread_resident(const ngx_prof_thread_t *t,
+    uint64_t size, uint64_t *resident);
 static void ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period);
 
 
@@ -86,11 +88,12 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
 
     /* the kernel's own call: the library's may allocate */
 
-    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev, &t->timer)
-        == -1)
+    if (ngx_prof_barred(NGX_PROF_BARRED_TIMER|NGX_PROF_BARRED_CLOCK)
+        || syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev, &t->timer)
+           == -1)
     {
+        /* its stack is measured all the same */
         t->timer = -1;
-        return NGX_ERROR;
     }
 
     ngx_prof_store_release(&t->state, NGX_PROF_THREAD_RUNNING);
@@ -124,11 +127,13 @@ ngx_prof_thread_stacks(ngx_prof_gauges_t *g)
 
         seen++;
 
-        if (i == turn || ngx_prof_thread_measured[i] == 0) {
-            ngx_prof_thread_measured[i] =
-                ngx_prof_thread_resident(t, t->main
-                                                      ? g->stack_main
-                                                      : t->reserved);
+        if ((i == turn || ngx_prof_thread_measured[i] == 0)
+            && ngx_prof_thread_resident(t, t->main ? g->stack_main
+                                                   : t->reserved,
+                                        &ngx_prof_thread_measured[i])
+               != NGX_OK)
+        {
+            g->unavailable |= NGX_PROF_NO_STACKS;
         }
 
         g->stack_inuse += ngx_prof_thread_measured[i];
@@ -141,32 +146,20 @@ ngx_prof_thread_stacks(ngx_prof_gauges_t *g)
 }
 
 
-/* size: bytes below the top that are mapped; of a huge stack the upper part */
+/*
+ * size: bytes below the top that are mapped; of a huge stack the upper part.
+ * NGX_ERROR: it cannot be known.
+ */
 
-static uint64_t
-ngx_prof_thread_resident(const ngx_prof_thread_t *t, uint64_t size)
+static ngx_int_t
+ngx_prof_thread_resident(const ngx_prof_thread_t *t, uint64_t size,
+    uint64_t *resident)
 {
-    size_t         i, n;
-    uint64_t       resident;
-    uintptr_t      top;
-    static u_char  pages[NGX_PROF_PAGES];
+    size_t  n;
 
-    top = t->end;
     n = ngx_min(size / ngx_pagesize, NGX_PROF_PAGES);
 
-    if (mincore((void *) (top - n * ngx_pagesize), n * ngx_pagesize, pages)
-        == -1)
-    {
-        return 0;
-    }
-
-    resident = 0;
-
-    for (i = 0; i < n; i++) {
-        resident += (pages[i] & 1) * ngx_pagesize;
-    }
-
-    return resident;
+    return ngx_prof_proc_resident(t->end - n * ngx_pagesize, n, resident);
 }
 
 
@@ -199,7 +192,9 @@ ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
     struct timespec    ts;
     struct itimerspec  its;
 
-    if (__atomic_exchange_n(&t->armed, 1, __ATOMIC_ACQ_REL)) {
+    if (t->timer == -1
+        || __atomic_exchange_n(&t->armed, 1, __ATOMIC_ACQ_REL))
+    {
         return;
     }
 
@@ -268,6 +263,10 @@ uint64_t
 ngx_prof_thread_cpu(void)
 {
     struct timespec  ts;
+
+    if (ngx_prof_barred(NGX_PROF_BARRED_CLOCK)) {
+        return 0;
+    }
 
     (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 

@@ -8,6 +8,7 @@
 #include "ngx_prof_heap.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_proc.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_unwind.h"
 
@@ -57,7 +58,7 @@ ngx_prof_threads_init_module(ngx_log_t *log)
 ngx_int_t
 ngx_prof_threads_init(ngx_log_t *log)
 {
-    u_char              page;
+    uintptr_t           start, end;
     ngx_prof_thread_t  *t;
 
     t = ngx_prof_thread_claim();
@@ -74,8 +75,15 @@ ngx_prof_threads_init(ngx_log_t *log)
 
     /* arguments and environment lie above what counts as the stack */
 
-    while (mincore((void *) t->end, ngx_pagesize, &page) == 0) {
-        t->end += ngx_pagesize;
+    if (ngx_prof_proc_mapping(t->stack.top - 1, &start, &end) == NGX_OK) {
+        t->end = end;
+    }
+
+    if (t->timer == -1) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "this worker's CPU time cannot be sampled: there is no "
+                      "timer for it");
+        return NGX_ERROR;
     }
 
     return NGX_OK;

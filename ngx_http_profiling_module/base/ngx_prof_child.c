@@ -1,0 +1,42 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include "ngx_prof_child.h"
+
+
+/* bytes of the child's stack */
+#define NGX_PROF_CHILD_STACK  65536
+
+
+/*
+ * Not as vfork() does it: old kernels kill all who share the memory of one
+ * that a signal ends with a core.
+ */
+
+ngx_int_t
+ngx_prof_child_run(int (*run)(void *data), void *data, int *status,
+    ngx_log_t *log)
+{
+    pid_t  pid;
+
+    static u_char  stack[NGX_PROF_CHILD_STACK] __attribute__((aligned(16)));
+
+    pid = clone(run, stack + NGX_PROF_CHILD_STACK, 0, data);
+
+    if (pid == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno, "clone() failed");
+        return NGX_ERROR;
+    }
+
+    while (waitpid(pid, status, __WCLONE) == -1) {
+
+        if (ngx_errno != NGX_EINTR) {
+            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno, "waitpid() failed");
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
