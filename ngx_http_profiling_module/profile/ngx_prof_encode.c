@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include "ngx_prof_encode.h"
 #include "ngx_prof_alive.h"
+#include "ngx_prof_child.h"
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_objects.h"
@@ -65,6 +66,9 @@ typedef struct {
 } ngx_prof_encode_child_t;
 
 
+static void ngx_prof_encode_reach(ngx_cycle_t *cycle);
+static int ngx_prof_encode_reaches(void *data);
+static char *ngx_prof_encode_part(ngx_uint_t n);
 static ngx_prof_encode_t *ngx_prof_encode_create(ngx_pool_t *pool,
     ngx_log_t *log);
 static ngx_int_t ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3]);
@@ -122,13 +126,103 @@ ngx_prof_encode_init_module(ngx_cycle_t *cycle)
     n = snprintf(ngx_prof_encoder_path, NGX_MAX_PATH, "%s/%s",
                  file, NGX_PROF_ENCODER);
 
-    if (n < 0 || n >= NGX_MAX_PATH
-        || access(ngx_prof_encoder_path, X_OK) == -1)
-    {
-        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
-                      "profiles cannot be encoded: \"%s\" cannot be executed",
-                      ngx_prof_encoder_path);
+    if (n < 0 || n >= NGX_MAX_PATH) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "profiles cannot be encoded: the path of the encoder is "
+                      "too long");
+        return;
     }
+
+    ngx_prof_encode_reach(cycle);
+}
+
+
+/* whether the workers' user can execute it, and which path bars it else */
+
+static void
+ngx_prof_encode_reach(ngx_cycle_t *cycle)
+{
+    int               status;
+    char             *p;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (ngx_prof_child_run(ngx_prof_encode_reaches, ccf, &status, cycle->log)
+        != NGX_OK
+        || !WIFEXITED(status)
+        || WEXITSTATUS(status) == 0)
+    {
+        return;
+    }
+
+    p = ngx_prof_encode_part(WEXITSTATUS(status));
+
+    ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                  "profiles cannot be encoded: \"%s\" cannot be executed by "
+                  "the workers' user, \"%*s\" bars it",
+                  ngx_prof_encoder_path,
+                  (size_t) (p - ngx_prof_encoder_path),
+                  ngx_prof_encoder_path);
+}
+
+
+/* in a child: as a worker; the number of the first part that bars it, or 0 */
+
+static int
+ngx_prof_encode_reaches(void *data)
+{
+    ngx_core_conf_t *ccf = data;
+
+    char        *p, path[NGX_MAX_PATH];
+    ngx_uint_t   n;
+
+    if (geteuid() == 0
+        && ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT
+        && (setgid(ccf->group) == -1
+            || initgroups(ccf->username, ccf->group) == -1
+            || setuid(ccf->user) == -1))
+    {
+        return 0;
+    }
+
+    for (n = 1; n < 256; n++) {
+        p = ngx_prof_encode_part(n);
+
+        ngx_memcpy(path, ngx_prof_encoder_path, p - ngx_prof_encoder_path);
+        path[p - ngx_prof_encoder_path] = '\0';
+
+        if (access(path, X_OK) == -1) {
+            return (int) n;
+        }
+
+        if (*p == '\0') {
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the end of the n-th part of the encoder's path, from 1 on */
+
+static char *
+ngx_prof_encode_part(ngx_uint_t n)
+{
+    char  *p;
+
+    p = ngx_prof_encoder_path;
+
+    while (*p && n--) {
+        p++;
+
+        while (*p && *p != '/') {
+            p++;
+        }
+    }
+
+    return p;
 }
 
 
