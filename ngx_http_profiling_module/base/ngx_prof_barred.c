@@ -31,6 +31,7 @@ static void ngx_prof_barred_usage(void);
 static void ngx_prof_barred_affinity(void);
 static void ngx_prof_barred_peer(void);
 static void ngx_prof_barred_advice(void);
+static void ngx_prof_barred_range(void);
 
 
 static const ngx_prof_barred_call_t  ngx_prof_barred_calls[] = {
@@ -42,7 +43,8 @@ static const ngx_prof_barred_call_t  ngx_prof_barred_calls[] = {
     { NGX_PROF_BARRED_AFFINITY, "sched_getaffinity",
       ngx_prof_barred_affinity },
     { NGX_PROF_BARRED_PEER, "getpeername", ngx_prof_barred_peer },
-    { NGX_PROF_BARRED_ADVICE, "madvise", ngx_prof_barred_advice }
+    { NGX_PROF_BARRED_ADVICE, "madvise", ngx_prof_barred_advice },
+    { NGX_PROF_BARRED_RANGE, "close_range", ngx_prof_barred_range }
 };
 
 
@@ -215,4 +217,13 @@ static void
 ngx_prof_barred_advice(void)
 {
     (void) madvise(NULL, 0, MADV_DONTNEED);
+}
+
+
+static void
+ngx_prof_barred_range(void)
+{
+#ifdef SYS_close_range
+    (void) syscall(SYS_close_range, ~0U, ~0U, 0);
+#endif
 }

@@ -3,9 +3,12 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "ngx_prof_encode.h"
 #include "ngx_prof_alive.h"
+#include "ngx_prof_barred.h"
 #include "ngx_prof_child.h"
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_job.h"
@@ -23,6 +26,9 @@
 
 /* bytes that wait for the encoder, if the system allows it */
 #define NGX_PROF_ENCODE_PIPE   1048576
+
+/* closed one by one, where they cannot be at once */
+#define NGX_PROF_ENCODE_DESCRIPTORS  65536
 
 /* bytes of a stack on which the encoder is started */
 #define NGX_PROF_ENCODE_STACK  16384
@@ -75,6 +81,7 @@ static ngx_int_t ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3]);
 static int ngx_prof_encode_start(ngx_prof_encode_t *e, int ends[3]);
 static void *ngx_prof_encode_stack(ngx_uint_t n);
 static int ngx_prof_encode_between(void *data);
+static void ngx_prof_encode_only_three(void);
 static int ngx_prof_encode_exec(void *data);
 static ngx_int_t ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i,
     int fd);
@@ -431,6 +438,37 @@ ngx_prof_encode_between(void *data)
 }
 
 
+/*
+ * In a child that shares the worker's memory, but not its descriptors: system
+ * calls alone, a hook of close() would forget what the worker has open.
+ */
+
+static void
+ngx_prof_encode_only_three(void)
+{
+    long           fd;
+    struct rlimit  limit;
+
+#ifdef SYS_close_range
+
+    if (!ngx_prof_barred(NGX_PROF_BARRED_RANGE)
+        && syscall(SYS_close_range, 3, ~0U, 0) == 0)
+    {
+        return;
+    }
+
+#endif
+
+    fd = (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+         ? (long) ngx_min(limit.rlim_cur, NGX_PROF_ENCODE_DESCRIPTORS)
+         : NGX_PROF_ENCODE_DESCRIPTORS;
+
+    while (--fd > 2) {
+        (void) syscall(SYS_close, fd);
+    }
+}
+
+
 static int
 ngx_prof_encode_exec(void *data)
 {
@@ -454,7 +492,7 @@ ngx_prof_encode_exec(void *data)
     env[0] = (char *) "LC_ALL=C";
     env[1] = NULL;
 
-    /* it closes all others; a worker has 0 .. 2, so no end is one of them */
+    /* a worker has 0 .. 2, so no end is one of them */
 
     for (i = 0; i < 3; i++) {
 
@@ -463,6 +501,8 @@ ngx_prof_encode_exec(void *data)
             _exit(1);
         }
     }
+
+    ngx_prof_encode_only_three();
 
     (void) sigemptyset(&set);
     (void) sigprocmask(SIG_SETMASK, &set, NULL);

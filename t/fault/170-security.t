@@ -153,7 +153,7 @@ sub inherited {
     my $n = shift;
 
     my $fds = join '', map { slurp($_) } glob $n->dir . '/fds.*';
-    unlike($fds, qr/ (?:[4-9]|\d\d) -> |socket:|anon_inode/,
+    unlike($fds, qr/ (?:[4-9]|\d\d) -> | [3-9] -> socket:|anon_inode/,
            '... it inherits no descriptor but three');
 
     # a shell adds PWD and its like
