@@ -11,12 +11,14 @@
 #include "ngx_prof_clock.h"
 #include "ngx_prof_tick.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_conf_zone.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encode.h"
 #include "ngx_prof_gather.h"
 #include "ngx_prof_interpose.h"
+#include "ngx_prof_job.h"
 #include "ngx_prof_loop.h"
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_mutex.h"
@@ -40,10 +42,23 @@
 #include "ngx_prof_zone.h"
 
 
+/* ms from one look for a free slot to the next */
+#define NGX_PROF_RETRY  200
+
+
 static void ngx_prof_configure(ngx_prof_main_conf_t *mcf);
-static ngx_int_t ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log);
+static ngx_int_t ngx_prof_claim(ngx_prof_main_conf_t *mcf);
+static void ngx_prof_claim_again(ngx_event_t *ev);
+static void ngx_prof_begin(ngx_cycle_t *cycle);
 static ngx_int_t ngx_prof_keep_zone(ngx_log_t *log);
 static void ngx_prof_asked(void);
+
+
+static ngx_event_t       ngx_prof_retry;
+static ngx_connection_t  ngx_prof_retry_connection;
+
+/* below it lies what handlers of events work on */
+static uintptr_t         ngx_prof_stack_base;
 
 
 ngx_int_t
@@ -61,15 +76,19 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     zone = mcf->zone;
 
-    ngx_prof_store(&zone->generation, zone->generation + 1);
+    ngx_prof_store(&zone->header->generation, zone->header->generation + 1);
 
-    if (zone->generation > 1) {
-        ngx_prof_store(&zone->reload_time, ngx_prof_time());
+    if (zone->header->generation > 1) {
+        ngx_prof_store(&zone->header->reload_time, ngx_prof_time());
     }
 
     ngx_prof_barred_init(cycle->log);
 
-    ngx_prof_place_register(mcf, cycle->log);
+    if (ngx_prof_place_register(mcf, cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_prof_memory_grow(cycle, mcf);
     ngx_prof_context_register(cycle, zone);
     ngx_prof_request_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
@@ -130,18 +149,76 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     ngx_prof_configure(mcf);
     ngx_prof_allocator_init();
 
-    if (ngx_prof_claim(mcf, cycle->log) != NGX_OK) {
+    /* without a slot it can tell of the others all the same */
 
-        /* it can tell of the others all the same */
-
+    if (ngx_prof_request_init_process(cycle) != NGX_OK) {
         return NGX_OK;
     }
 
+    ngx_prof_stack_base = (uintptr_t) __builtin_frame_address(0);
+
+    if (ngx_prof_claim(mcf) == NGX_OK) {
+        ngx_prof_begin(cycle);
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                  "all %ui slots of profiling zone \"%V\" are taken, this "
+                  "worker is not profiled until one is free; more can be set "
+                  "by slots=", mcf->zone->slots, &mcf->shm_zone->shm.name);
+
+    ngx_prof_slot_wait(ngx_prof_process.zone, ngx_pid);
+
+    ngx_prof_event_init(&ngx_prof_retry, &ngx_prof_retry_connection,
+                        ngx_prof_claim_again, cycle->log);
+    ngx_prof_retry.cancelable = 1;
+    ngx_add_timer(&ngx_prof_retry, NGX_PROF_RETRY);
+
+    return NGX_OK;
+}
+
+
+/* a worker without a slot: those of earlier generations go one by one */
+
+static void
+ngx_prof_claim_again(ngx_event_t *ev)
+{
+    ngx_prof_main_conf_t  *mcf;
+
+    mcf = ngx_prof_process.conf;
+
+    /* an earlier generation's places may be others by now */
+
+    if (ngx_exiting
+        || ngx_prof_load(&mcf->zone->header->generation)
+           != ngx_prof_process.generation)
+    {
+        ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+        return;
+    }
+
+    if (ngx_prof_claim(mcf) != NGX_OK) {
+        ngx_add_timer(ev, NGX_PROF_RETRY);
+        return;
+    }
+
+    ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+    ngx_prof_begin((ngx_cycle_t *) ngx_cycle);
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "a slot of profiling zone \"%V\" is free, this worker is "
+                  "profiled from now on", &mcf->shm_zone->shm.name);
+}
+
+
+/* a worker that has its slot */
+
+static void
+ngx_prof_begin(ngx_cycle_t *cycle)
+{
     ngx_prof_clock_init();
     ngx_prof_loop_init(cycle);
-    ngx_prof_request_init_process(cycle);
-    ngx_prof_context_init_process(cycle,
-                                 (uintptr_t) __builtin_frame_address(0));
+    ngx_prof_context_init_process(cycle, ngx_prof_stack_base);
     ngx_prof_cpu_init(cycle);
 
     if (ngx_prof_wait_init(cycle) == NGX_OK) {
@@ -156,8 +233,6 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     ngx_prof_trace_update();
     ngx_prof_roster_init(cycle);
     ngx_prof_collector_init(cycle);
-
-    return NGX_OK;
 }
 
 
@@ -169,6 +244,11 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
     slot = ngx_prof_process.slot;
 
     if (slot == NULL) {
+
+        if (ngx_prof_process.zone) {
+            ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+        }
+
         return;
     }
 
@@ -199,6 +279,8 @@ ngx_prof_configure(ngx_prof_main_conf_t *mcf)
     }
 
     ngx_prof_process.conf = mcf;
+    ngx_prof_process.generation = ngx_prof_load(
+                                              &mcf->zone->header->generation);
     ngx_prof_process.pause_threshold =
         mcf->setting[NGX_PROF_PAUSE_THRESHOLD]
         * (uint64_t) 1000000;
@@ -206,7 +288,7 @@ ngx_prof_configure(ngx_prof_main_conf_t *mcf)
 
 
 static ngx_int_t
-ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
+ngx_prof_claim(ngx_prof_main_conf_t *mcf)
 {
     ngx_prof_claim_t  claim;
 
@@ -216,7 +298,7 @@ ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
     claim.time = ngx_prof_time();
     claim.tick = ngx_prof_tick(ngx_prof_clock(),
                                     mcf->setting[NGX_PROF_INTERVAL]);
-    claim.generation = mcf->zone->generation;
+    claim.generation = ngx_prof_process.generation;
     claim.process_slot = ngx_process_slot;
     claim.worker = ngx_worker;
     claim.interval = mcf->setting[NGX_PROF_INTERVAL];
@@ -224,16 +306,7 @@ ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
     ngx_prof_process.slot =
         ngx_prof_slot_claim(ngx_prof_process.zone, &claim);
 
-    if (ngx_prof_process.slot) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "all %uL slots of profiling zone \"%V\" are taken, this "
-                  "worker is not profiled; more can be set by slots=",
-                  mcf->zone->slots, &mcf->shm_zone->shm.name);
-
-    return NGX_ERROR;
+    return ngx_prof_process.slot ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -246,14 +319,17 @@ ngx_prof_claim(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
 static ngx_int_t
 ngx_prof_keep_zone(ngx_log_t *log)
 {
-    u_char     *p;
-    size_t      size, offset;
-    uintptr_t   start;
+    u_char                  *p;
+    size_t                   size, offset;
+    uintptr_t                start, header;
+    static ngx_prof_zone_t   zone;
 
-    start = (uintptr_t) ngx_prof_process.zone
-            & ~(uintptr_t) (ngx_pagesize - 1);
-    offset = (uintptr_t) ngx_prof_process.zone - start;
-    size = ngx_prof_process.zone->size + offset;
+    zone = *ngx_prof_process.zone;
+
+    header = (uintptr_t) zone.header;
+    start = header & ~(uintptr_t) (ngx_pagesize - 1);
+    offset = header - start;
+    size = zone.size + offset;
 
     p = mremap((void *) start, 0, size, MREMAP_MAYMOVE);
 
@@ -264,8 +340,8 @@ ngx_prof_keep_zone(ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    ngx_prof_process.zone = (ngx_prof_zone_t *)
-                                          (p + offset);
+    ngx_prof_zone_move(&zone, p + offset);
+    ngx_prof_process.zone = &zone;
 
     return NGX_OK;
 }

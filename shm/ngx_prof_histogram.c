@@ -30,7 +30,7 @@ void
 ngx_prof_hist_sum(ngx_prof_hist_t *dst, const ngx_prof_hist_t *src,
     const ngx_prof_hist_t *base)
 {
-    uint64_t    n, less, max, used;
+    uint64_t    n, less, used;
     ngx_uint_t  i, top;
 
     top = ngx_prof_load(&src->top);
@@ -53,21 +53,31 @@ ngx_prof_hist_sum(ngx_prof_hist_t *dst, const ngx_prof_hist_t *src,
         }
     }
 
-    if (used == 0) {
-        return;
+    if (used) {
+        ngx_prof_hist_ends(dst, used, &src->sum, &src->max,
+                           base ? &base->sum : NULL,
+                           base ? &base->max : NULL);
+    }
+}
+
+
+void
+ngx_prof_hist_ends(ngx_prof_hist_t *dst, ngx_uint_t used, const uint64_t *sum,
+    const uint64_t *max, const uint64_t *base_sum, const uint64_t *base_max)
+{
+    uint64_t  less, most;
+
+    less = base_sum ? ngx_prof_load_acquire(base_sum) : 0;
+    dst->sum += ngx_prof_load(sum) - less;
+
+    less = base_max ? ngx_prof_load_acquire(base_max) : 0;
+    most = ngx_prof_load(max);
+
+    if (base_max && most == less) {
+        most = ngx_min(most, ngx_prof_hist_upper(used - 1));
     }
 
-    less = base ? ngx_prof_load_acquire(&base->sum) : 0;
-    dst->sum += ngx_prof_load(&src->sum) - less;
-
-    less = base ? ngx_prof_load_acquire(&base->max) : 0;
-    max = ngx_prof_load(&src->max);
-
-    if (base && max == less) {
-        max = ngx_min(max, ngx_prof_hist_upper(used - 1));
-    }
-
-    dst->max = ngx_max(dst->max, max);
+    dst->max = ngx_max(dst->max, most);
     dst->top = ngx_max(dst->top, used);
 }
 

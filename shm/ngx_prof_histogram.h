@@ -93,6 +93,14 @@ uint64_t ngx_prof_hist_upper(ngx_uint_t bucket);
 void ngx_prof_hist_sum(ngx_prof_hist_t *dst, const ngx_prof_hist_t *src,
     const ngx_prof_hist_t *base);
 
+/*
+ * The end of such an addition, where buckets lie in another form: used is 1 +
+ * the highest bucket that was added to dst; the bases are NULL or both set.
+ */
+void ngx_prof_hist_ends(ngx_prof_hist_t *dst, ngx_uint_t used,
+    const uint64_t *sum, const uint64_t *max, const uint64_t *base_sum,
+    const uint64_t *base_max);
+
 /* the number of values; of a private copy */
 uint64_t ngx_prof_hist_number(const ngx_prof_hist_t *h);
 

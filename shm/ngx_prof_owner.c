@@ -8,7 +8,7 @@ static ngx_uint_t ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
     const ngx_prof_claim_t *claim);
 static void ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     const ngx_prof_claim_t *claim);
-static void ngx_prof_slot_base(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot);
+static void ngx_prof_slot_base(ngx_prof_slot_t *slot);
 
 
 ngx_prof_slot_t *
@@ -37,8 +37,6 @@ ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_claim_t *claim)
             }
         }
     }
-
-    (void) __atomic_fetch_add(&zone->unprofiled, 1, __ATOMIC_RELAXED);
 
     return NULL;
 }
@@ -73,7 +71,7 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_prof_store(&slot->worker, claim->worker);
 
     if (slot->claims) {
-        ngx_prof_slot_base(zone, slot);
+        ngx_prof_slot_base(slot);
     }
 
     ngx_prof_store(&slot->claims, slot->claims + 1);
@@ -126,27 +124,16 @@ ngx_prof_slot_renumber(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
 }
 
 
-static void
-ngx_prof_slot_base(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot)
-{
-    ngx_uint_t          i;
-    ngx_prof_counts_t  *counts;
+/* the bases of its cells follow at the first request of each: see cell.h */
 
+static void
+ngx_prof_slot_base(ngx_prof_slot_t *slot)
+{
     ngx_prof_copy_words(&slot->base, &slot->totals, sizeof(ngx_prof_totals_t));
     ngx_prof_copy_words(&slot->base_passes, &slot->passes,
                         sizeof(ngx_prof_hist_t));
     ngx_prof_copy_words(&slot->base_all, &slot->all,
                         sizeof(ngx_prof_counts_t));
-
-    for (i = 0; i < zone->place_n; i++) {
-        counts = ngx_prof_zone_counts(zone, slot, i);
-
-        if (counts->latency.top) {
-            ngx_prof_copy_words(
-                          ngx_prof_zone_base_counts(zone, slot, i),
-                          counts, sizeof(ngx_prof_counts_t));
-        }
-    }
 }
 
 
@@ -154,6 +141,59 @@ void
 ngx_prof_slot_release(ngx_prof_slot_t *slot)
 {
     ngx_prof_store_release(&slot->owner, 0);
+}
+
+
+void
+ngx_prof_slot_wait(ngx_prof_zone_t *zone, ngx_pid_t pid)
+{
+    uint64_t    nobody;
+    ngx_uint_t  i;
+
+    (void) __atomic_fetch_add(&zone->header->unprofiled, 1, __ATOMIC_RELAXED);
+
+    for (i = 0; i < NGX_PROF_WAITING; i++) {
+        nobody = 0;
+
+        if (__atomic_compare_exchange_n(&zone->header->waiting[i], &nobody,
+                                        (uint64_t) pid, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        {
+            return;
+        }
+    }
+}
+
+
+void
+ngx_prof_slot_waited(ngx_prof_zone_t *zone, ngx_pid_t pid)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_PROF_WAITING; i++) {
+
+        if (ngx_prof_load(&zone->header->waiting[i]) == (uint64_t) pid) {
+            ngx_prof_store(&zone->header->waiting[i], 0);
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_prof_slot_waiters(const ngx_prof_zone_t *zone,
+    ngx_uint_t (*alive)(ngx_pid_t pid))
+{
+    uint64_t    pid;
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < NGX_PROF_WAITING; i++) {
+        pid = ngx_prof_load(&zone->header->waiting[i]);
+        n += (pid && pid <= NGX_MAX_INT32_VALUE && alive((ngx_pid_t) pid));
+    }
+
+    return n;
 }
 
 

@@ -53,6 +53,15 @@ void ngx_prof_slot_renumber(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
 /* by the owner, when it exits normally */
 void ngx_prof_slot_release(ngx_prof_slot_t *slot);
 
+/*
+ * By a worker that found no slot, and when it has one or goes: its pid is noted
+ * in the zone.  ngx_prof_slot_waiters() counts those that are alive.
+ */
+void ngx_prof_slot_wait(ngx_prof_zone_t *zone, ngx_pid_t pid);
+void ngx_prof_slot_waited(ngx_prof_zone_t *zone, ngx_pid_t pid);
+ngx_uint_t ngx_prof_slot_waiters(const ngx_prof_zone_t *zone,
+    ngx_uint_t (*alive)(ngx_pid_t pid));
+
 /* the owner's pid, alive or not; 0 if the slot is free or being claimed */
 ngx_pid_t ngx_prof_slot_pid(const ngx_prof_slot_t *slot);
 

@@ -4,6 +4,10 @@
 #include "ngx_prof_slot.h"
 
 
+static void ngx_prof_words_sum(void *dst, const void *src, const void *base,
+    size_t size);
+
+
 /* bytes of a pause from number on: what seq guards */
 #define NGX_PROF_PAUSE_BODY                                                   \
     (sizeof(ngx_prof_pause_t)                                                 \
@@ -138,13 +142,20 @@ ngx_prof_code_status(ngx_uint_t index, ngx_uint_t *status, ngx_uint_t *other)
 uint64_t
 ngx_prof_counts_requests(const ngx_prof_counts_t *counts)
 {
+    return ngx_prof_plain_requests(&counts->plain);
+}
+
+
+uint64_t
+ngx_prof_plain_requests(const ngx_prof_plain_t *plain)
+{
     uint64_t    n;
     ngx_uint_t  i;
 
     n = 0;
 
     for (i = 0; i < NGX_PROF_CODES; i++) {
-        n += ngx_prof_load(&counts->code[i]);
+        n += ngx_prof_load(&plain->code[i]);
     }
 
     return n;
@@ -162,7 +173,7 @@ ngx_prof_counts_class(const ngx_prof_counts_t *counts, ngx_uint_t class)
     for (i = 0; i < NGX_PROF_CODES; i++) {
 
         if (ngx_prof_codes[i] / 100 == class && (i == 0) == !class) {
-            n += ngx_prof_load(&counts->code[i]);
+            n += ngx_prof_load(&counts->plain.code[i]);
         }
     }
 
@@ -171,25 +182,18 @@ ngx_prof_counts_class(const ngx_prof_counts_t *counts, ngx_uint_t class)
 
 
 void
+ngx_prof_plain_sum(ngx_prof_plain_t *dst, const ngx_prof_plain_t *src,
+    const ngx_prof_plain_t *base)
+{
+    ngx_prof_words_sum(dst, src, base, sizeof(ngx_prof_plain_t));
+}
+
+
+void
 ngx_prof_counts_sum(ngx_prof_counts_t *dst, const ngx_prof_counts_t *src,
     const ngx_prof_counts_t *base)
 {
-    uint64_t    less;
-    ngx_uint_t  i;
-
-    /* read base first: a new owner may set base to src, but never above it */
-
-    for (i = 0; i < NGX_PROF_CODES; i++) {
-        less = base ? ngx_prof_load_acquire(&base->code[i]) : 0;
-        dst->code[i] += ngx_prof_load(&src->code[i]) - less;
-    }
-
-    less = base ? ngx_prof_load_acquire(&base->bytes_in) : 0;
-    dst->bytes_in += ngx_prof_load(&src->bytes_in) - less;
-
-    less = base ? ngx_prof_load_acquire(&base->bytes_out) : 0;
-    dst->bytes_out += ngx_prof_load(&src->bytes_out) - less;
-
+    ngx_prof_plain_sum(&dst->plain, &src->plain, base ? &base->plain : NULL);
     ngx_prof_hist_sum(&dst->latency, &src->latency,
                       base ? &base->latency : NULL);
     ngx_prof_hist_sum(&dst->upstream, &src->upstream,
@@ -201,18 +205,24 @@ void
 ngx_prof_totals_sum(ngx_prof_totals_t *dst, const ngx_prof_totals_t *src,
     const ngx_prof_totals_t *base)
 {
+    ngx_prof_words_sum(dst, src, base, sizeof(ngx_prof_totals_t));
+}
+
+
+static void
+ngx_prof_words_sum(void *dst, const void *src, const void *base, size_t size)
+{
     uint64_t        *to, less;
     ngx_uint_t       i;
     const uint64_t  *from, *words;
 
-    to = (uint64_t *) dst;
-    from = (const uint64_t *) src;
-    words = (const uint64_t *) base;
+    to = dst;
+    from = src;
+    words = base;
 
-    for (i = 0;
-         i < sizeof(ngx_prof_totals_t) / sizeof(uint64_t);
-         i++)
-    {
+    /* read base first: a new owner may set base to src, but never above it */
+
+    for (i = 0; i < size / sizeof(uint64_t); i++) {
         less = words ? ngx_prof_load_acquire(&words[i]) : 0;
         to[i] += ngx_prof_load(&from[i]) - less;
     }

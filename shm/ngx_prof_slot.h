@@ -58,12 +58,80 @@
 /* requests that have ended, of a worker or of one place of it */
 
 typedef struct {
-    uint64_t         code[NGX_PROF_CODES];
-    uint64_t         bytes_in;
-    uint64_t         bytes_out;
-    ngx_prof_hist_t  latency;
-    ngx_prof_hist_t  upstream;
+    uint64_t          code[NGX_PROF_CODES];
+    uint64_t          bytes_in;
+    uint64_t          bytes_out;
+} ngx_prof_plain_t;
+
+
+typedef struct {
+    ngx_prof_plain_t  plain;
+    ngx_prof_hist_t   latency;
+    ngx_prof_hist_t   upstream;
 } ngx_prof_counts_t;
+
+
+/*
+ * The same of one place, in a page of the zone: see cell.h.  Buckets of a
+ * histogram come in chunks, one a power of two, as they are first used.  The
+ * index 0 has the counters, 1 the base.
+ */
+
+enum {
+    NGX_PROF_LATENCY = 0,
+    NGX_PROF_UPSTREAM,
+    NGX_PROF_HISTS
+};
+
+#define NGX_PROF_CELL_BUCKETS  (1 << NGX_PROF_HIST_SUB_BITS)
+#define NGX_PROF_HIST_CHUNKS                                                  \
+    ((NGX_PROF_HIST_BUCKETS + NGX_PROF_CELL_BUCKETS - 1)                      \
+     / NGX_PROF_CELL_BUCKETS)
+#define NGX_PROF_CELL_CHUNKS  (NGX_PROF_HISTS * NGX_PROF_HIST_CHUNKS)
+
+/* chunks of a page, and pages that all chunks but the first take */
+#define NGX_PROF_PAGE_CHUNKS   4
+#define NGX_PROF_CELL_PAGES                                                  \
+    ((NGX_PROF_CELL_CHUNKS - 1 + NGX_PROF_PAGE_CHUNKS - 1)                   \
+     / NGX_PROF_PAGE_CHUNKS)
+
+typedef struct {
+    uint64_t          bucket[2][NGX_PROF_CELL_BUCKETS];
+} ngx_prof_chunk_t;
+
+
+typedef struct {
+    uint64_t          sum;                      /* as of a histogram */
+    uint64_t          max;
+    uint64_t          top;
+} ngx_prof_head_t;
+
+
+typedef struct {
+    uint32_t          place;                    /* + 1, 0: none */
+    uint32_t          slot;                     /* index of its slot */
+    uint32_t          next;                     /* page + 1 of the place's
+                                                   next cell, 0: none */
+    uint32_t          chunks;                   /* handed out */
+    uint64_t          claims;                   /* of the slot, when the base
+                                                   was copied */
+    ngx_prof_plain_t  plain[2];
+    ngx_prof_head_t   head[2][NGX_PROF_HISTS];
+    uint8_t           chunk[NGX_PROF_CELL_CHUNKS];
+                                                /* of the histograms, one after
+                                                   the other: + 1, 0: none */
+    uint32_t          page[NGX_PROF_CELL_PAGES];
+                                                /* + 1, of chunks; 0: none */
+    ngx_prof_chunk_t  first;
+} ngx_prof_cell_t;
+
+
+/* of the place `other`: with all chunks, so that it always has room */
+
+typedef struct {
+    ngx_prof_cell_t   cell;
+    ngx_prof_chunk_t  chunk[NGX_PROF_CELL_CHUNKS - 1];
+} ngx_prof_other_t;
 
 
 /* counters of a worker; all only grow */
@@ -332,6 +400,8 @@ typedef struct {
     ngx_prof_hist_t    base_passes;
     ngx_prof_counts_t  base_all;
 
+    ngx_prof_other_t   other;
+
 } ngx_prof_slot_t;
 
 
@@ -389,19 +459,22 @@ static ngx_inline void
 ngx_prof_counts_add(ngx_prof_counts_t *counts, ngx_uint_t code, uint64_t in,
     uint64_t out, ngx_uint_t bucket, uint64_t latency)
 {
-    ngx_prof_add(&counts->code[code], 1);
-    ngx_prof_add(&counts->bytes_in, in);
-    ngx_prof_add(&counts->bytes_out, out);
+    ngx_prof_add(&counts->plain.code[code], 1);
+    ngx_prof_add(&counts->plain.bytes_in, in);
+    ngx_prof_add(&counts->plain.bytes_out, out);
     ngx_prof_hist_count(&counts->latency, bucket, latency);
 }
 
 
 /* number of requests, and of those of a class: 5 is status 500 and more */
+uint64_t ngx_prof_plain_requests(const ngx_prof_plain_t *plain);
 uint64_t ngx_prof_counts_requests(const ngx_prof_counts_t *counts);
 uint64_t ngx_prof_counts_class(const ngx_prof_counts_t *counts,
     ngx_uint_t class);
 
 /* adds src, less base if that is not NULL, to the private dst */
+void ngx_prof_plain_sum(ngx_prof_plain_t *dst, const ngx_prof_plain_t *src,
+    const ngx_prof_plain_t *base);
 void ngx_prof_counts_sum(ngx_prof_counts_t *dst, const ngx_prof_counts_t *src,
     const ngx_prof_counts_t *base);
 void ngx_prof_totals_sum(ngx_prof_totals_t *dst, const ngx_prof_totals_t *src,

@@ -423,6 +423,14 @@ ngx_prof_stacks_empty(ngx_prof_stacks_t *stacks, ngx_uint_t size)
 
 
 ngx_uint_t
+ngx_prof_stacks_full(const ngx_prof_stacks_t *stacks, ngx_uint_t size)
+{
+    return ngx_prof_load(&stacks->node_n) + 1 >= size
+           || ngx_prof_load(&stacks->tally_n) + 1 >= size;
+}
+
+
+ngx_uint_t
 ngx_prof_stacks_tallies(const ngx_prof_stacks_t *stacks, ngx_uint_t size)
 {
     return ngx_min(ngx_prof_load_acquire(&stacks->tally_n) + 1, size);

@@ -146,6 +146,10 @@ ngx_uint_t ngx_prof_stacks_tallies(const ngx_prof_stacks_t *stacks,
 ngx_int_t ngx_prof_stacks_tally(const ngx_prof_stacks_t *stacks,
     ngx_uint_t size, ngx_uint_t i, ngx_prof_tally_t *tally);
 
+/* whether no further stack finds room */
+ngx_uint_t ngx_prof_stacks_full(const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size);
+
 /* frames of a node, innermost first; their number, at most max */
 ngx_uint_t ngx_prof_stacks_frames(const ngx_prof_stacks_t *stacks,
     ngx_uint_t size, uint32_t node, uint64_t *pcs, ngx_uint_t max);

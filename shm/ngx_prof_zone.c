@@ -5,14 +5,15 @@
 
 
 static size_t ngx_prof_zone_wait_bytes(ngx_uint_t stacks);
-static size_t ngx_prof_zone_slot_size(const ngx_prof_shape_t *shape);
-static size_t ngx_prof_zone_dump_size(size_t dump);
+static size_t ngx_prof_zone_stacks_offset(ngx_uint_t history);
+static size_t ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape);
+static size_t ngx_prof_zone_places_offset(void);
+static size_t ngx_prof_zone_names_offset(const ngx_prof_shape_t *shape);
+static size_t ngx_prof_zone_states_offset(const ngx_prof_shape_t *shape);
+static size_t ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape);
-static ngx_uint_t ngx_prof_zone_check_names(const ngx_prof_zone_t *zone);
-static size_t ngx_prof_zone_name(u_char *dst, size_t max,
-    const ngx_str_t *name);
-static uint32_t ngx_prof_zone_hash(const ngx_str_t *server,
-    const ngx_str_t *location);
+static void ngx_prof_zone_table_name(const ngx_prof_upstream_t *from,
+    ngx_str_t *name);
 
 
 /* a wait is far rarer than a sample of the CPU */
@@ -37,35 +38,69 @@ ngx_prof_zone_wait_bytes(ngx_uint_t stacks)
 
 
 static size_t
-ngx_prof_zone_slot_size(const ngx_prof_shape_t *shape)
+ngx_prof_zone_stacks_offset(ngx_uint_t history)
 {
     return ngx_prof_round(sizeof(ngx_prof_slot_t))
-           + ngx_prof_round(shape->history * sizeof(ngx_prof_sample_t))
-           + 2 * shape->places * NGX_PROF_COUNTS_SIZE
+           + ngx_prof_round(history * sizeof(ngx_prof_sample_t));
+}
+
+
+static size_t
+ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_stacks_offset(shape->history)
            + ngx_prof_stacks_size(shape->stacks)
-           + NGX_PROF_WAITS
-             * ngx_prof_zone_wait_bytes(shape->stacks)
+           + NGX_PROF_WAITS * ngx_prof_zone_wait_bytes(shape->stacks)
            + ngx_prof_stacks_size(ngx_prof_zone_heap_n(shape->stacks))
-           + ngx_prof_round(
-                               ngx_prof_zone_heap_n(shape->stacks)
-                               * sizeof(ngx_prof_freed_t));
+           + ngx_prof_round(ngx_prof_zone_heap_n(shape->stacks)
+                            * sizeof(ngx_prof_freed_t));
+}
+
+
+size_t
+ngx_prof_zone_slot_size(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_dump_offset(shape)
+           + (shape->dump ? ngx_prof_round(ngx_prof_dump_area_size(shape->dump))
+                          : 0);
+}
+
+
+static size_t
+ngx_prof_zone_places_offset(void)
+{
+    return ngx_prof_round(sizeof(ngx_prof_header_t));
+}
+
+
+static size_t
+ngx_prof_zone_names_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_places_offset()
+           + ngx_prof_round(shape->places * sizeof(ngx_prof_place_t));
+}
+
+
+static size_t
+ngx_prof_zone_states_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_names_offset(shape) + ngx_prof_round(shape->names);
+}
+
+
+static size_t
+ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_states_offset(shape)
+           + ngx_prof_round(shape->pages * sizeof(uint32_t));
 }
 
 
 static size_t
 ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape)
 {
-    return ngx_prof_round(sizeof(ngx_prof_zone_t))
-           + ngx_prof_round(shape->places * sizeof(ngx_prof_place_t));
-}
-
-
-static size_t
-ngx_prof_zone_dump_size(size_t dump)
-{
-    return dump
-           ? ngx_prof_round(ngx_prof_dump_area_size(dump))
-           : 0;
+    return ngx_prof_zone_pages_offset(shape)
+           + shape->pages * NGX_PROF_PAGE_SIZE;
 }
 
 
@@ -74,12 +109,14 @@ ngx_prof_zone_size(const ngx_prof_shape_t *shape)
 {
     size_t  size;
 
-    /* with these limits the size of one slot cannot overflow */
+    /* with these limits nothing but the sum of all slots can overflow */
 
-    if (shape->slots == 0 || shape->history == 0 || shape->places == 0
+    if (shape->history == 0 || shape->places == 0
         || shape->slots > NGX_PROF_SLOTS_MAX
         || shape->history > NGX_PROF_HISTORY_MAX
         || shape->places > NGX_PROF_PLACES_MAX
+        || shape->names > NGX_PROF_PLACE_NAMES_MAX
+        || shape->pages > NGX_PROF_PAGES_MAX
         || shape->stacks > NGX_PROF_STACKS_MAX
         || (shape->stacks & (shape->stacks - 1))
         || shape->dump > NGX_PROF_DUMP_MAX
@@ -88,11 +125,10 @@ ngx_prof_zone_size(const ngx_prof_shape_t *shape)
         return 0;
     }
 
-    if (__builtin_mul_overflow(ngx_prof_zone_slot_size(shape)
-                               + ngx_prof_zone_dump_size(shape->dump),
-                               shape->slots, &size)
-        || __builtin_add_overflow(ngx_prof_zone_slots_offset(shape),
-                                  size, &size))
+    if (__builtin_mul_overflow(ngx_prof_zone_slot_size(shape), shape->slots,
+                               &size)
+        || __builtin_add_overflow(ngx_prof_zone_slots_offset(shape), size,
+                                  &size))
     {
         return 0;
     }
@@ -102,108 +138,129 @@ ngx_prof_zone_size(const ngx_prof_shape_t *shape)
 
 
 void
-ngx_prof_zone_init(ngx_prof_zone_t *zone, const ngx_prof_shape_t *shape,
-    uint64_t time, uint64_t clock)
+ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
+    const ngx_prof_shape_t *shape, uint64_t time, uint64_t clock)
 {
+    ngx_prof_header_t  *h;
+
+    ngx_memzero(zone, sizeof(ngx_prof_zone_t));
+
+    zone->magic = NGX_PROF_MAGIC;
     zone->layout = NGX_PROF_LAYOUT;
+    zone->shape = *shape;
     zone->size = ngx_prof_zone_size(shape);
     zone->slots = shape->slots;
     zone->history = shape->history;
     zone->places = shape->places;
     zone->stacks = shape->stacks;
-    zone->slot_size = ngx_prof_zone_slot_size(shape);
-    zone->slots_offset = ngx_prof_zone_slots_offset(shape);
     zone->dump = shape->dump;
-    zone->dumps_offset = zone->slots_offset + zone->slots * zone->slot_size;
     zone->start_time = time;
     zone->start_clock = clock;
-    zone->place_n = 1;
-    zone->upstream_n = 1;
-    zone->name_n = 1;
+    zone->region_n = 1;
+    zone->region[0].n = shape->slots;
 
-    ngx_prof_store_release(&zone->magic, NGX_PROF_MAGIC);
+    ngx_prof_zone_move(zone, memory);
+
+    h = zone->header;
+    h->place_n = 1;
+    h->upstream_n = 1;
+    h->name_n = 1;
+
+    ngx_prof_zone_mend(zone);
+}
+
+
+ngx_int_t
+ngx_prof_zone_grow(ngx_prof_zone_t *zone, void *memory, ngx_uint_t n)
+{
+    ngx_prof_region_t  *region;
+
+    if (zone->region_n == NGX_PROF_REGIONS
+        || n > NGX_PROF_SLOTS_MAX - zone->slots)
+    {
+        return NGX_DECLINED;
+    }
+
+    region = &zone->region[zone->region_n++];
+    region->start = memory;
+    region->n = n;
+    region->rings = NULL;
+
+    zone->slots += n;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_prof_zone_move(ngx_prof_zone_t *zone, void *memory)
+{
+    zone->header = memory;
+    zone->region[0].start = (u_char *) memory
+                            + ngx_prof_zone_slots_offset(&zone->shape);
 }
 
 
 const char *
-ngx_prof_zone_check(const ngx_prof_zone_t *zone, size_t size)
+ngx_prof_zone_check(const ngx_prof_zone_t *zone)
 {
-    ngx_prof_shape_t  shape;
+    const ngx_prof_header_t  *h;
 
-    if (size < sizeof(ngx_prof_zone_t) || zone->magic != NGX_PROF_MAGIC) {
-        return "it does not hold profiling data";
-    }
+    h = zone->header;
 
-    if (zone->layout != NGX_PROF_LAYOUT) {
-        return "it has the layout of another version of the module";
-    }
-
-    shape.slots = zone->slots;
-    shape.history = zone->history;
-    shape.places = zone->places;
-    shape.stacks = zone->stacks;
-    shape.dump = zone->dump;
-
-    if (zone->size > size
-        || zone->size != ngx_prof_zone_size(&shape)
-        || zone->slot_size != ngx_prof_zone_slot_size(&shape)
-        || zone->slots_offset != ngx_prof_zone_slots_offset(&shape)
-        || zone->dumps_offset != zone->slots_offset
-                                 + zone->slots * zone->slot_size
-        || zone->place_n == 0 || zone->place_n > zone->places
-        || zone->upstream_n > NGX_PROF_UPSTREAMS
-        || zone->name_n > NGX_PROF_ZONES)
+    if (ngx_prof_load(&h->magic) != NGX_PROF_MAGIC
+        || ngx_prof_load(&h->layout) != NGX_PROF_LAYOUT
+        || ngx_prof_load(&h->size) != zone->size
+        || ngx_memcmp(&h->shape, &zone->shape, sizeof(ngx_prof_shape_t)) != 0)
     {
-        return "its header contradicts itself";
+        return "its sizes were overwritten";
     }
 
-    if (!ngx_prof_zone_check_names(zone)) {
-        return "its names do not fit";
+    if (ngx_prof_load(&h->place_n) == 0
+        || ngx_prof_load(&h->place_n) > zone->places
+        || ngx_prof_load(&h->upstream_n) == 0
+        || ngx_prof_load(&h->upstream_n) > NGX_PROF_UPSTREAMS
+        || ngx_prof_load(&h->name_n) == 0
+        || ngx_prof_load(&h->name_n) > NGX_PROF_ZONES
+        || ngx_prof_load(&h->page_n) > zone->shape.pages)
+    {
+        return "its counts were overwritten";
     }
 
     return NULL;
 }
 
 
-/* they are read by their lengths, by all workers */
-
-static ngx_uint_t
-ngx_prof_zone_check_names(const ngx_prof_zone_t *zone)
+void
+ngx_prof_zone_mend(ngx_prof_zone_t *zone)
 {
-    ngx_uint_t               i;
-    const ngx_prof_place_t  *place;
+    ngx_prof_header_t  *h;
 
-    for (i = 0; i < zone->place_n; i++) {
-        place = ngx_prof_zone_place(zone, i);
+    h = zone->header;
 
-        if (place->server_len > NGX_PROF_SERVER_LEN
-            || place->location_len > NGX_PROF_LOCATION_LEN)
-        {
-            return 0;
-        }
-    }
+    h->layout = NGX_PROF_LAYOUT;
+    h->size = zone->size;
+    h->shape = zone->shape;
+    h->place_n = ngx_prof_zone_place_n(zone);
+    h->upstream_n = ngx_prof_zone_upstream_n(zone);
+    h->name_n = ngx_prof_zone_name_n(zone);
+    h->page_n = ngx_min(h->page_n, zone->shape.pages);
 
-    for (i = 0; i < zone->upstream_n; i++) {
-        if (zone->upstream[i].len > NGX_PROF_UPSTREAM_LEN) {
-            return 0;
-        }
-    }
-
-    for (i = 0; i < zone->name_n; i++) {
-        if (zone->name[i].len > NGX_PROF_UPSTREAM_LEN) {
-            return 0;
-        }
-    }
-
-    return 1;
+    ngx_prof_store_release(&h->magic, NGX_PROF_MAGIC);
 }
 
 
 ngx_prof_slot_t *
 ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i)
 {
+    const ngx_prof_region_t  *region;
+
+    for (region = zone->region; i >= region->n; region++) {
+        i -= region->n;
+    }
+
     return (ngx_prof_slot_t *)
-               ((u_char *) zone + zone->slots_offset + i * zone->slot_size);
+               (region->start + i * ngx_prof_zone_slot_size(&zone->shape));
 }
 
 
@@ -211,8 +268,25 @@ ngx_uint_t
 ngx_prof_zone_slot_index(const ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot)
 {
-    return ((u_char *) slot - (u_char *) zone - zone->slots_offset)
-           / zone->slot_size;
+    size_t                    size, offset;
+    ngx_uint_t                i, first;
+    const ngx_prof_region_t  *region;
+
+    size = ngx_prof_zone_slot_size(&zone->shape);
+    first = 0;
+
+    for (i = 0; i < zone->region_n; i++) {
+        region = &zone->region[i];
+        offset = (uintptr_t) slot - (uintptr_t) region->start;
+
+        if (offset < region->n * size) {
+            return first + offset / size;
+        }
+
+        first += region->n;
+    }
+
+    return zone->slots;
 }
 
 
@@ -224,34 +298,16 @@ ngx_prof_zone_history(const ngx_prof_slot_t *slot)
 }
 
 
-ngx_prof_counts_t *
-ngx_prof_zone_counts(const ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot,
-    ngx_uint_t place)
+u_char *
+ngx_prof_zone_ring(const ngx_prof_zone_t *zone, ngx_uint_t i)
 {
-    u_char  *p;
+    const ngx_prof_region_t  *region;
 
-    p = (u_char *) ngx_prof_zone_history(slot)
-        + ngx_prof_round(zone->history * sizeof(ngx_prof_sample_t));
+    for (region = zone->region; i >= region->n; region++) {
+        i -= region->n;
+    }
 
-    return (ngx_prof_counts_t *)
-               (p + place * NGX_PROF_COUNTS_SIZE);
-}
-
-
-ngx_prof_counts_t *
-ngx_prof_zone_base_counts(const ngx_prof_zone_t *zone,
-    const ngx_prof_slot_t *slot, ngx_uint_t place)
-{
-    return ngx_prof_zone_counts(zone, slot, zone->places + place);
-}
-
-
-ngx_prof_place_t *
-ngx_prof_zone_place(const ngx_prof_zone_t *zone, ngx_uint_t place)
-{
-    return (ngx_prof_place_t *)
-               ((u_char *) zone + ngx_prof_round(sizeof(ngx_prof_zone_t)))
-           + place;
+    return region->rings ? region->rings + i * zone->ring : NULL;
 }
 
 
@@ -259,7 +315,7 @@ ngx_prof_stacks_t *
 ngx_prof_zone_stacks(const ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot)
 {
     return (ngx_prof_stacks_t *)
-               ngx_prof_zone_counts(zone, slot, 2 * zone->places);
+               ((u_char *) slot + ngx_prof_zone_stacks_offset(zone->history));
 }
 
 
@@ -311,78 +367,171 @@ ngx_prof_zone_dump(const ngx_prof_zone_t *zone, ngx_uint_t i)
     }
 
     return (ngx_prof_dump_area_t *)
-               ((u_char *) zone + zone->dumps_offset
-                + i * ngx_prof_zone_dump_size(zone->dump));
+               ((u_char *) ngx_prof_zone_slot(zone, i)
+                + ngx_prof_zone_dump_offset(&zone->shape));
+}
+
+
+ngx_prof_place_t *
+ngx_prof_zone_place(const ngx_prof_zone_t *zone, ngx_uint_t place)
+{
+    return (ngx_prof_place_t *)
+               ((u_char *) zone->header + ngx_prof_zone_places_offset())
+           + place;
+}
+
+
+u_char *
+ngx_prof_zone_names(const ngx_prof_zone_t *zone)
+{
+    return (u_char *) zone->header + ngx_prof_zone_names_offset(&zone->shape);
+}
+
+
+uint32_t *
+ngx_prof_zone_states(const ngx_prof_zone_t *zone)
+{
+    return (uint32_t *)
+               ((u_char *) zone->header
+                + ngx_prof_zone_states_offset(&zone->shape));
+}
+
+
+ngx_prof_cell_t *
+ngx_prof_zone_page(const ngx_prof_zone_t *zone, ngx_uint_t i)
+{
+    if (i >= zone->shape.pages) {
+        return NULL;
+    }
+
+    return (ngx_prof_cell_t *)
+               ((u_char *) zone->header
+                + ngx_prof_zone_pages_offset(&zone->shape)
+                + i * NGX_PROF_PAGE_SIZE);
 }
 
 
 ngx_uint_t
-ngx_prof_zone_register(ngx_prof_zone_t *zone, const ngx_str_t *server,
-    const ngx_str_t *location, ngx_uint_t counted)
+ngx_prof_zone_place_n(const ngx_prof_zone_t *zone)
 {
-    uint32_t           hash;
-    ngx_uint_t         i;
-    ngx_prof_place_t  *place, name;
+    uint64_t  n;
 
-    ngx_memzero(&name, sizeof(ngx_prof_place_t));
+    n = ngx_prof_load_acquire(&zone->header->place_n);
 
-    name.server_len = ngx_prof_zone_name(name.server,
-                                NGX_PROF_SERVER_LEN, server);
+    return n ? ngx_min(n, zone->places) : 1;
+}
 
-    if (location) {
-        name.has_location = 1;
-        name.location_len = ngx_prof_zone_name(name.location,
-                                NGX_PROF_LOCATION_LEN, location);
+
+ngx_uint_t
+ngx_prof_zone_upstream_n(const ngx_prof_zone_t *zone)
+{
+    uint64_t  n;
+
+    n = ngx_prof_load_acquire(&zone->header->upstream_n);
+
+    return n ? ngx_min(n, NGX_PROF_UPSTREAMS) : 1;
+}
+
+
+ngx_uint_t
+ngx_prof_zone_name_n(const ngx_prof_zone_t *zone)
+{
+    uint64_t  n;
+
+    n = ngx_prof_load_acquire(&zone->header->name_n);
+
+    return n ? ngx_min(n, NGX_PROF_ZONES) : 1;
+}
+
+
+ngx_int_t
+ngx_prof_zone_place_name(const ngx_prof_zone_t *zone, ngx_uint_t place,
+    ngx_prof_place_name_t *name)
+{
+    size_t                   at, server, location;
+    uint64_t                 generation;
+    const ngx_prof_place_t  *p;
+
+    if (place == NGX_PROF_PLACE_OTHER || place >= ngx_prof_zone_place_n(zone)) {
+        return NGX_DECLINED;
     }
 
-    hash = ngx_prof_zone_hash(server, location);
+    p = ngx_prof_zone_place(zone, place);
+    generation = ngx_prof_load_acquire(&p->generation);
 
-    for (i = 1; i < zone->place_n; i++) {
-        place = ngx_prof_zone_place(zone, i);
+    /* each is read once: what is checked is what is used */
 
-        if (place->hash == hash
-            && place->has_location == name.has_location
-            && place->server_len == name.server_len
-            && place->location_len == name.location_len
-            && ngx_memcmp(place->server, name.server, name.server_len) == 0
-            && ngx_memcmp(place->location, name.location, name.location_len)
-               == 0)
-        {
-            ngx_prof_store(&place->generation, zone->generation);
-            place->counted |= counted;
-            return i;
-        }
+    at = ngx_prof_load(&p->name);
+    server = ngx_prof_load(&p->server_len);
+    location = ngx_prof_load(&p->location_len);
+
+    if (generation == 0
+        || server > NGX_PROF_SERVER_LEN
+        || location > NGX_PROF_LOCATION_LEN
+        || at > zone->shape.names
+        || server + location > zone->shape.names - at)
+    {
+        return NGX_DECLINED;
     }
 
-    if (i == zone->places) {
-        ngx_prof_add(&zone->place_lost, 1);
-        return NGX_PROF_PLACE_OTHER;
+    name->server.data = ngx_prof_zone_names(zone) + at;
+    name->server.len = server;
+    name->location.data = name->server.data + server;
+    name->location.len = location;
+    name->hash = ngx_prof_load(&p->hash);
+    name->has_location = (ngx_prof_load(&p->has_location) != 0);
+    name->counted = (ngx_prof_load(&p->counted) != 0);
+    name->configured = (generation
+                        == ngx_prof_load(&zone->header->generation));
+
+    return NGX_OK;
+}
+
+
+void
+ngx_prof_zone_upstream(const ngx_prof_zone_t *zone, ngx_uint_t i,
+    ngx_str_t *name)
+{
+    ngx_str_null(name);
+
+    if (i < ngx_prof_zone_upstream_n(zone)) {
+        ngx_prof_zone_table_name(&zone->header->upstream[i], name);
     }
+}
 
-    name.hash = hash;
-    name.counted = counted;
-    name.generation = zone->generation;
-    *ngx_prof_zone_place(zone, i) = name;
 
-    /* readers see the name before its index */
-    ngx_prof_store_release(&zone->place_n, i + 1);
+void
+ngx_prof_zone_name(const ngx_prof_zone_t *zone, ngx_uint_t i, ngx_str_t *name)
+{
+    ngx_str_null(name);
 
-    return i;
+    if (i < ngx_prof_zone_name_n(zone)) {
+        ngx_prof_zone_table_name(&zone->header->name[i], name);
+    }
+}
+
+
+static void
+ngx_prof_zone_table_name(const ngx_prof_upstream_t *from, ngx_str_t *name)
+{
+    name->data = (u_char *) from->name;
+    name->len = ngx_min(ngx_prof_load(&from->len), NGX_PROF_UPSTREAM_LEN);
 }
 
 
 ngx_uint_t
 ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone, const ngx_str_t *name)
 {
-    ngx_uint_t            i;
+    ngx_uint_t            i, n;
     ngx_prof_upstream_t  *upstream, cut;
 
     ngx_memzero(&cut, sizeof(ngx_prof_upstream_t));
 
-    cut.len = ngx_prof_zone_name(cut.name, NGX_PROF_UPSTREAM_LEN, name);
+    cut.len = ngx_prof_zone_cut(cut.name, NGX_PROF_UPSTREAM_LEN, name);
+    n = ngx_prof_zone_upstream_n(zone);
 
-    for (i = 1; i < zone->upstream_n; i++) {
-        upstream = &zone->upstream[i];
+    for (i = 1; i < n; i++) {
+        upstream = &zone->header->upstream[i];
 
         if (ngx_memcmp(upstream, &cut, sizeof(ngx_prof_upstream_t)) == 0) {
             return i;
@@ -398,8 +547,8 @@ ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone, const ngx_str_t *name)
         ngx_memcpy(cut.name, "(other)", cut.len);
     }
 
-    zone->upstream[i] = cut;
-    ngx_prof_store_release(&zone->upstream_n, i + 1);
+    zone->header->upstream[i] = cut;
+    ngx_prof_store_release(&zone->header->upstream_n, i + 1);
 
     return i;
 }
@@ -408,15 +557,16 @@ ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone, const ngx_str_t *name)
 ngx_uint_t
 ngx_prof_zone_register_name(ngx_prof_zone_t *zone, const ngx_str_t *name)
 {
-    ngx_uint_t            i;
+    ngx_uint_t            i, n;
     ngx_prof_upstream_t  *known, cut;
 
     ngx_memzero(&cut, sizeof(ngx_prof_upstream_t));
 
-    cut.len = ngx_prof_zone_name(cut.name, NGX_PROF_UPSTREAM_LEN, name);
+    cut.len = ngx_prof_zone_cut(cut.name, NGX_PROF_UPSTREAM_LEN, name);
+    n = ngx_prof_zone_name_n(zone);
 
-    for (i = 1; i < zone->name_n; i++) {
-        known = &zone->name[i];
+    for (i = 1; i < n; i++) {
+        known = &zone->header->name[i];
 
         if (ngx_memcmp(known, &cut, sizeof(ngx_prof_upstream_t)) == 0) {
             return i;
@@ -427,15 +577,15 @@ ngx_prof_zone_register_name(ngx_prof_zone_t *zone, const ngx_str_t *name)
         return 0;
     }
 
-    zone->name[i] = cut;
-    ngx_prof_store_release(&zone->name_n, i + 1);
+    zone->header->name[i] = cut;
+    ngx_prof_store_release(&zone->header->name_n, i + 1);
 
     return i;
 }
 
 
-static size_t
-ngx_prof_zone_name(u_char *dst, size_t max, const ngx_str_t *name)
+size_t
+ngx_prof_zone_cut(u_char *dst, size_t max, const ngx_str_t *name)
 {
     if (name->len <= max) {
         ngx_memcpy(dst, name->data, name->len);
@@ -448,28 +598,4 @@ ngx_prof_zone_name(u_char *dst, size_t max, const ngx_str_t *name)
     ngx_memcpy(dst + max - 3, "...", 3);
 
     return max;
-}
-
-
-static uint32_t
-ngx_prof_zone_hash(const ngx_str_t *server, const ngx_str_t *location)
-{
-    size_t    i;
-    uint32_t  hash;
-
-    /* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
-
-    hash = 2166136261U;
-
-    for (i = 0; i < server->len; i++) {
-        hash = (hash ^ server->data[i]) * 16777619U;
-    }
-
-    hash *= 16777619U;
-
-    for (i = 0; location && i < location->len; i++) {
-        hash = (hash ^ location->data[i]) * 16777619U;
-    }
-
-    return hash;
 }

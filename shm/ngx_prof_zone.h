@@ -2,22 +2,29 @@
 /*
  * The layout of the shared-memory zone.
  *
- *     header | places | slot 0 | slot 1 | ...
- *            | dump area of slot 0 | of slot 1 | ...
+ *     header | places | names | states of pages | pages
+ *            | slot 0 | slot 1 | ...
  *
- *     slot:  ngx_prof_slot_t | history | places | base of places
+ *     slot:  ngx_prof_slot_t | history
  *            | stacks of the CPU sampler
  *            | stacks and their base: of blocking, of locks
  *            | stacks of the heap, with what was freed
+ *            | dump area
  *
- * The header and the names of the places are written by the master only (or
- * by the single process), while it starts or reloads; workers only read them.
- * A zone lives as long as the master: a reload attaches to it, and is
- * refused if it would have to be laid out in another way.
+ * Anything can stand in shared memory: each process goes by its own copy of
+ * the zone's geometry, ngx_prof_zone_t, which workers inherit from the master
+ * and a reload copies from the cycle before.  An index or a length that is
+ * read from the zone is checked against that copy.
+ *
+ * The header and the table of places are written by the master only (or by
+ * the single process), while it starts or reloads, unless told otherwise.  A
+ * zone lives as long as the master.  A reload that needs more slots adds a
+ * region of them, which workers of earlier generations do not see.
  *
  * A place is a location of a server, known by the names that stand in the
- * configuration.  Places are never removed or renamed, so an index means the
- * same place to the workers of all generations.
+ * configuration.  An index means the same place to the workers of all
+ * generations: it is given to another place after the last worker that knew
+ * it has gone, and no label names it any more.
  */
 
 
@@ -35,11 +42,23 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         4
+#define NGX_PROF_LAYOUT         5
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
-#define NGX_PROF_PLACES_MAX     65536
+/* labels have 16 bits for a place + 1 */
+#define NGX_PROF_PLACES_MAX     65534
+
+/* pages of a zone, and bytes of one */
+#define NGX_PROF_PAGES_MAX      1048576
+#define NGX_PROF_PAGE_SIZE      ngx_prof_round(sizeof(ngx_prof_cell_t))
+
+/* names of places take units of so many bytes */
+#define NGX_PROF_NAME_UNIT      16
+#define NGX_PROF_PLACE_NAMES_MAX      (256 * 1024 * 1024)
+
+/* workers without a slot that are noted */
+#define NGX_PROF_WAITING        256
 
 #define NGX_PROF_SERVER_LEN     120
 #define NGX_PROF_LOCATION_LEN   374
@@ -49,15 +68,34 @@
 
 
 typedef struct {
-    uint64_t               generation;    /* the latest that has it */
+    uint64_t               generation;    /* the latest that has it, 0: the
+                                             entry is free */
+    uint32_t               hash;          /* of both names, uncut */
+    uint32_t               first;         /* page + 1 of its first cell, 0:
+                                             none; also by workers */
+    uint32_t               name;          /* offset of the server's, which the
+                                             location's follows */
     uint16_t               server_len;
     uint16_t               location_len;  /* of a named location: with @ */
-    uint32_t               hash;          /* of both names, uncut */
     uint8_t                has_location;  /* 0: the server, no location yet */
     uint8_t                counted;       /* its requests are */
-    u_char                 server[NGX_PROF_SERVER_LEN];
-    u_char                 location[NGX_PROF_LOCATION_LEN];
 } ngx_prof_place_t;
+
+
+/* what anyone may know of a place; the texts are in the zone */
+
+typedef struct {
+    ngx_str_t              server;
+    ngx_str_t              location;
+    uint32_t               hash;
+    ngx_uint_t             has_location;
+    ngx_uint_t             counted;
+    ngx_uint_t             configured;    /* in the present generation */
+} ngx_prof_place_name_t;
+
+
+/* a label: place + 1 (16 bits, 0: unknown), and below it what label.h tells */
+#define ngx_prof_label_place(label)     ((label) >> 16)
 
 
 /* upstream 0 is none; the last one takes what found the table full */
@@ -120,41 +158,49 @@ typedef struct {
     uint64_t               owner;         /* pid, 0: free */
     uint64_t               seq;           /* + 1 with each trace */
     uint64_t               capture;       /* index in zone.capture */
-    uint64_t               base;          /* by the master: address of the
-                                             rings, the same in all processes;
-                                             0: there are none */
-    uint64_t               size;          /* bytes of a ring, with its header */
 } ngx_prof_trace_zone_t;
+
+
+/* sizes a zone is made with */
+
+typedef struct {
+    ngx_uint_t             slots;
+    ngx_uint_t             history;       /* samples a slot */
+    ngx_uint_t             places;        /* capacity */
+    ngx_uint_t             stacks;        /* capacity of each table, a power of
+                                             two */
+    ngx_uint_t             dump;          /* bytes of a dump, 0: none */
+    ngx_uint_t             names;         /* bytes for names of places */
+    ngx_uint_t             pages;         /* see cell.h */
+} ngx_prof_shape_t;
 
 
 typedef struct {
     uint64_t               magic;
     uint64_t               layout;        /* NGX_PROF_LAYOUT */
     uint64_t               size;          /* bytes, all */
-    uint64_t               slots;
-    uint64_t               history;       /* samples a slot */
-    uint64_t               places;        /* capacity */
-    uint64_t               stacks;        /* capacity of each table */
-    uint64_t               slot_size;     /* bytes, with what follows it */
-    uint64_t               slots_offset;
-    uint64_t               dump;          /* bytes of a dump, 0: none */
-    uint64_t               dumps_offset;
-
-    uint64_t               start_time;    /* ms since the epoch, UTC */
-    uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
-    uint64_t               cookie;        /* random, see anonymous.h */
+    ngx_prof_shape_t       shape;
 
     /* by the master at each start and reload */
     uint64_t               generation;    /* from 1 */
     uint64_t               reload_time;   /* ms since the epoch, 0: none */
-    uint64_t               place_n;       /* used places */
-    uint64_t               place_lost;    /* found the table full */
+    uint64_t               place_n;       /* entries that were ever used */
+    uint64_t               place_lost;    /* found no entry, so far */
+    uint64_t               uncounted;     /* of these, in the present
+                                             configuration */
     uint64_t               upstream_n;    /* used ones, 0 included */
 
     /* by any worker, atomically */
     uint64_t               unprofiled;    /* workers that found no slot */
     uint64_t               trim_clock;    /* ns, monotonic, of the latest
                                              forced trim; 0: none */
+    uint64_t               page_n;        /* pages that were ever taken */
+    uint64_t               page_free;     /* of these, given back; signed */
+    uint64_t               full;          /* 1: a place found no page since
+                                             the latest start or reload */
+    uint64_t               waiting[NGX_PROF_WAITING];
+                                          /* pids of workers without a slot, 0:
+                                             free */
 
     ngx_prof_capture_slot_t
                            capture[NGX_PROF_CAPTURES];
@@ -166,6 +212,43 @@ typedef struct {
     uint64_t               name_n;        /* used ones, 0 included */
     ngx_prof_upstream_t
                            name[NGX_PROF_ZONES];
+} ngx_prof_header_t;
+
+
+/* slots that were added at once; their memory is shared, of all workers */
+
+#define NGX_PROF_REGIONS        13
+
+typedef struct {
+    u_char                *start;
+    ngx_uint_t             n;
+    u_char                *rings;         /* of traces, NULL: none */
+} ngx_prof_region_t;
+
+
+/* a process's own copy of the geometry, beside where the zone lies */
+
+typedef struct {
+    uint64_t               magic;
+    uint64_t               layout;
+
+    ngx_prof_header_t     *header;
+    ngx_prof_shape_t       shape;         /* as the zone was made */
+    size_t                 size;
+
+    ngx_uint_t             slots;         /* of all regions */
+    ngx_uint_t             history;
+    ngx_uint_t             places;
+    ngx_uint_t             stacks;
+    ngx_uint_t             dump;
+    size_t                 ring;          /* bytes of a trace's ring */
+
+    uint64_t               start_time;    /* ms since the epoch, UTC */
+    uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
+    uint64_t               cookie;        /* random: in our signals */
+
+    ngx_uint_t             region_n;
+    ngx_prof_region_t      region[NGX_PROF_REGIONS];
 } ngx_prof_zone_t;
 
 
@@ -175,45 +258,47 @@ typedef struct {
     (((n) + NGX_PROF_LINE - 1)                                                \
      & ~(size_t) (NGX_PROF_LINE - 1))
 
-#define NGX_PROF_COUNTS_SIZE                                                  \
-    ngx_prof_round(sizeof(ngx_prof_counts_t))
-
-
-/* sizes a zone is made with */
-
-typedef struct {
-    ngx_uint_t             slots;
-    ngx_uint_t             history;
-    ngx_uint_t             places;
-    ngx_uint_t             stacks;        /* a power of two */
-    ngx_uint_t             dump;          /* bytes of a dump, 0: none */
-} ngx_prof_shape_t;
-
-
 /* bytes that a zone of this shape takes, 0 if it is out of the limits */
 size_t ngx_prof_zone_size(const ngx_prof_shape_t *shape);
 
-/*
- * Lays a zone out in fresh memory, which is zero and aligned to a page.
- * time: ms since the epoch; clock: ns of CLOCK_MONOTONIC.
- */
-void ngx_prof_zone_init(ngx_prof_zone_t *zone, const ngx_prof_shape_t *shape,
-    uint64_t time, uint64_t clock);
+/* bytes of one slot with what follows it */
+size_t ngx_prof_zone_slot_size(const ngx_prof_shape_t *shape);
 
 /*
- * Whether memory holds a zone of this layout that fits into size bytes:
- * NULL, or what is wrong with it.
+ * By the master: lays a zone out in fresh memory, which is zero and aligned to
+ * a page.  time: ms since the epoch; clock: ns of CLOCK_MONOTONIC.
  */
-const char *ngx_prof_zone_check(const ngx_prof_zone_t *zone, size_t size);
+void ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
+    const ngx_prof_shape_t *shape, uint64_t time, uint64_t clock);
+
+/*
+ * By the master: n more slots, in memory that is zero, shared with workers
+ * that start from now on, and of n times slot_size().  NGX_DECLINED: they are
+ * too many.
+ */
+ngx_int_t ngx_prof_zone_grow(ngx_prof_zone_t *zone, void *memory,
+    ngx_uint_t n);
+
+/* by the single process: the zone lies at another address */
+void ngx_prof_zone_move(ngx_prof_zone_t *zone, void *memory);
+
+/*
+ * Whether the header is as it was made: NULL, or what is wrong with it.
+ * Nothing goes by the header's sizes, but what overwrote them may have hit
+ * more.
+ */
+const char *ngx_prof_zone_check(const ngx_prof_zone_t *zone);
+
+/* by the master: writes the header's sizes anew, and counts that cannot be */
+void ngx_prof_zone_mend(ngx_prof_zone_t *zone);
 
 ngx_prof_slot_t *ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i);
 ngx_uint_t ngx_prof_zone_slot_index(const ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot);
 ngx_prof_sample_t *ngx_prof_zone_history(const ngx_prof_slot_t *slot);
-ngx_prof_counts_t *ngx_prof_zone_counts(const ngx_prof_zone_t *zone,
-    const ngx_prof_slot_t *slot, ngx_uint_t place);
-ngx_prof_counts_t *ngx_prof_zone_base_counts(const ngx_prof_zone_t *zone,
-    const ngx_prof_slot_t *slot, ngx_uint_t place);
+
+/* the ring of a trace of the slot with this index, NULL: there is none */
+u_char *ngx_prof_zone_ring(const ngx_prof_zone_t *zone, ngx_uint_t i);
 
 ngx_prof_stacks_t *ngx_prof_zone_stacks(const ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot);
@@ -248,16 +333,31 @@ ngx_prof_freed_t *ngx_prof_zone_freed(const ngx_prof_zone_t *zone,
 ngx_prof_dump_area_t *ngx_prof_zone_dump(const ngx_prof_zone_t *zone,
     ngx_uint_t i);
 
+/* a page; NULL: there is none with this index */
+ngx_prof_cell_t *ngx_prof_zone_page(const ngx_prof_zone_t *zone,
+    ngx_uint_t i);
+uint32_t *ngx_prof_zone_states(const ngx_prof_zone_t *zone);
+
+
+/* entries of the tables that may be read, never more than there are */
+ngx_uint_t ngx_prof_zone_place_n(const ngx_prof_zone_t *zone);
+ngx_uint_t ngx_prof_zone_upstream_n(const ngx_prof_zone_t *zone);
+ngx_uint_t ngx_prof_zone_name_n(const ngx_prof_zone_t *zone);
+
+/* place: below places; for the registry and cells */
 ngx_prof_place_t *ngx_prof_zone_place(const ngx_prof_zone_t *zone,
     ngx_uint_t place);
+u_char *ngx_prof_zone_names(const ngx_prof_zone_t *zone);
 
-/*
- * By the master: the index of a place, which is added if it is new.
- * location is NULL for the server itself; counted: whether its requests are.
- * PLACE_OTHER if the table is full.
- */
-ngx_uint_t ngx_prof_zone_register(ngx_prof_zone_t *zone,
-    const ngx_str_t *server, const ngx_str_t *location, ngx_uint_t counted);
+/* NGX_DECLINED: there is no such place */
+ngx_int_t ngx_prof_zone_place_name(const ngx_prof_zone_t *zone,
+    ngx_uint_t place, ngx_prof_place_name_t *name);
+
+/* the names of an upstream, and of a zone of shared memory; "": none */
+void ngx_prof_zone_upstream(const ngx_prof_zone_t *zone, ngx_uint_t i,
+    ngx_str_t *name);
+void ngx_prof_zone_name(const ngx_prof_zone_t *zone, ngx_uint_t i,
+    ngx_str_t *name);
 
 /* by the master: the index of an upstream, added if it is not known */
 ngx_uint_t ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone,
@@ -266,6 +366,9 @@ ngx_uint_t ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone,
 /* by the master: the same for a zone of shared memory; 0: the table is full */
 ngx_uint_t ngx_prof_zone_register_name(ngx_prof_zone_t *zone,
     const ngx_str_t *name);
+
+/* copies a name that is cut to max bytes; returns its length */
+size_t ngx_prof_zone_cut(u_char *dst, size_t max, const ngx_str_t *name);
 
 
 #endif /* _NGX_PROF_ZONE_H_INCLUDED_ */

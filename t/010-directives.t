@@ -331,10 +331,29 @@ END
 }
 
 ($status, $said) = said(in_http('profiling_zone zone=p:64k slots=4096;'));
-is($status, 1, 'a zone without room for its slots');
-like($said, qr/^profiling\ zone\ "p"\ of\ 65536\ bytes\ is\ too\ small:\ 4096
-               \ slots\ with\ 1000\ samples\ and\ \d+\ locations\ take\ \d+
-               \ bytes\n$/x,
+is($status, 1, 'a zone without room for its header');
+like($said, qr/^profiling\ zone\ "p"\ of\ 65536\ bytes\ is\ too\ small:
+               \ its\ header\ takes\ \d+\ bytes\n$/x,
      'says what does not fit');
+
+# any size that holds the header is enough to start
+
+my ($header) = $said =~ /takes (\d+) bytes/;
+
+for my $size ($header, '256k', '1m', '3m', '64m') {
+    ($status, $said) = said(in_http("profiling_zone zone=p:$size;"));
+    is($status, 0, "a zone of $size bytes") or diag($said);
+}
+
+# a reload has its workers beside those that finish their connections
+
+for my $case ([4, 2, 0], [4, 3, 1], [7, 4, 1], [8, 4, 0]) {
+    my ($slots, $workers, $warned) = @$case;
+
+    (undef, $said) = said("worker_processes $workers;\n"
+                          . in_http("profiling_zone zone=p:64m slots=$slots;"));
+    is(scalar($said =~ /slots=$slots .* fewer than twice the $workers workers/),
+       $warned ? 1 : '', "$slots slots of $workers workers");
+}
 
 done_testing;

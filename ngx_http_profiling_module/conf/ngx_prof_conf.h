@@ -60,7 +60,8 @@ typedef struct {
     size_t                 zone_size;             /* 0: by itself */
     ngx_int_t              slots;                 /* NGX_CONF_UNSET: same */
     ngx_uint_t             slot_n;                /* as it came out */
-    ngx_prof_zone_t       *zone;
+    ngx_prof_zone_t        memory;                /* shm_zone->data */
+    ngx_prof_zone_t       *zone;                  /* it, once it is made */
 
     ngx_array_t            locations;
                                     /* of ngx_prof_loc_conf_t * */

@@ -2,8 +2,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include "ngx_prof_conf_zone.h"
+#include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_place.h"
@@ -21,10 +23,15 @@ static ngx_uint_t ngx_prof_memory_slots(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
 static ngx_int_t ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
+static ngx_uint_t ngx_prof_memory_workers(ngx_cycle_t *cycle);
+static void ngx_prof_memory_default(ngx_prof_main_conf_t *mcf,
+    ngx_prof_shape_t *shape);
+static void ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot);
 static ngx_int_t ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone,
-    ngx_prof_main_conf_t *mcf);
+    ngx_prof_main_conf_t *mcf, const ngx_prof_zone_t *old);
 static ngx_int_t ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape);
+static ngx_uint_t ngx_prof_memory_free_slots(ngx_prof_zone_t *zone);
 
 
 /*
@@ -33,6 +40,24 @@ static ngx_int_t ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone,
  */
 
 #define ngx_prof_tag  ((void *) &ngx_http_core_module)
+
+
+/*
+ * A zone that has no configured size: address space, of which that is used
+ * which is touched.  Small machines bound it (ulimit -v), so it stays far below
+ * what the workers of a configuration of that size take by themselves.
+ */
+
+#define NGX_PROF_MEMORY_WORKER  (8 * 1024 * 1024)
+#define NGX_PROF_MEMORY_SLOTS   (128 * 1024 * 1024)
+#define NGX_PROF_MEMORY_PAGES   (48 * 1024 * 1024)
+
+/* places that a reload may bring onto a start with a few, and their names */
+#define NGX_PROF_MEMORY_PLACES  1000
+#define NGX_PROF_MEMORY_NAME    64
+
+/* of these, places that have room in all slots */
+#define NGX_PROF_MEMORY_COUNTED 250
 
 
 /*
@@ -109,7 +134,7 @@ ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
     }
 
     mcf->shm_zone->init = ngx_prof_memory_init_zone;
-    mcf->shm_zone->data = mcf;
+    mcf->shm_zone->data = &mcf->memory;
 
     pcf = (ngx_prof_core_conf_t *)
               ngx_get_conf(cf->cycle->conf_ctx,
@@ -124,7 +149,6 @@ ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 ngx_int_t
 ngx_prof_memory_size_zone(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
-    size_t            size;
     ngx_shm_zone_t   *old;
     ngx_prof_shape_t  shape;
 
@@ -152,23 +176,76 @@ ngx_prof_memory_size_zone(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
         return NGX_OK;
     }
 
-    shape.slots = mcf->slot_n;
-    shape.history = mcf->setting[NGX_PROF_HISTORY];
-    shape.places = 2 * ngx_prof_place_number(mcf) + 30;
-    shape.stacks = NGX_PROF_STACKS_MAX;
-    shape.dump = NGX_PROF_DUMP_MAX;
+    ngx_prof_memory_default(mcf, &shape);
 
-    size = ngx_prof_zone_size(&shape);
-
-    if (size == 0) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "profiling cannot hold %ui locations", shape.places);
-        return NGX_ERROR;
-    }
-
-    mcf->shm_zone->shm.size = ngx_prof_memory_with_slab(size);
+    mcf->shm_zone->shm.size =
+        ngx_prof_memory_with_slab(ngx_prof_zone_size(&shape));
 
     return NGX_OK;
+}
+
+
+static void
+ngx_prof_memory_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
+{
+    size_t      room, fixed;
+    ngx_uint_t  n;
+
+    n = ngx_prof_place_number(mcf);
+
+    ngx_memzero(shape, sizeof(ngx_prof_shape_t));
+
+    shape->history = mcf->setting[NGX_PROF_HISTORY];
+    shape->places = ngx_min(2 * n + NGX_PROF_MEMORY_PLACES,
+                            NGX_PROF_PLACES_MAX);
+    shape->names = shape->places * NGX_PROF_MEMORY_NAME;
+
+    /* a block and a page of chunks for each */
+
+    shape->pages = ngx_min(2 * mcf->slot_n
+                           * ngx_max(n, NGX_PROF_MEMORY_COUNTED),
+                           NGX_PROF_MEMORY_PAGES / NGX_PROF_PAGE_SIZE);
+
+    room = ngx_min(ngx_max(mcf->slot_n / 2, 2) * NGX_PROF_MEMORY_WORKER,
+                   NGX_PROF_MEMORY_SLOTS);
+    fixed = ngx_prof_zone_size(shape);
+
+    if (n <= NGX_PROF_MEMORY_COUNTED && room > fixed) {
+        room -= fixed;
+    }
+
+    shape->slots = mcf->slot_n;
+
+    ngx_prof_memory_tables(shape, room / shape->slots);
+}
+
+
+/*
+ * The largest tables with which a slot takes at most so many bytes: a quarter
+ * may be for dumps, most of the rest is for stacks.
+ */
+
+static void
+ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot)
+{
+    shape->dump = NGX_PROF_DUMP_MAX;
+    shape->stacks = NGX_PROF_STACKS_MIN;
+
+    while (shape->dump
+           && (ngx_prof_dump_area_size(shape->dump) > slot / 4
+               || ngx_prof_zone_slot_size(shape) > slot))
+    {
+        shape->dump = (shape->dump > NGX_PROF_DUMP_MIN) ? shape->dump / 2 : 0;
+    }
+
+    while (shape->stacks < NGX_PROF_STACKS_MAX) {
+        shape->stacks *= 2;
+
+        if (ngx_prof_zone_slot_size(shape) > slot) {
+            shape->stacks /= 2;
+            break;
+        }
+    }
 }
 
 
@@ -225,53 +302,76 @@ ngx_prof_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
 
 
 /*
- * A reload starts new workers while the old ones finish their connections:
- * room for several generations at once.
+ * A reload starts new workers while the old ones finish their connections.  If
+ * more generations than two do that, a zone without a size of its own grows.
  */
 
 static ngx_uint_t
 ngx_prof_memory_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
-    ngx_uint_t        workers;
-    ngx_core_conf_t  *ccf;
+    ngx_uint_t  workers;
 
-    if (mcf->slots != NGX_CONF_UNSET) {
-        return mcf->slots;
+    workers = ngx_prof_memory_workers(cycle);
+
+    if (mcf->slots == NGX_CONF_UNSET) {
+        return ngx_min(mcf->zone_size ? ngx_max(4 * workers, 16)
+                                      : ngx_max(2 * workers, 4),
+                       NGX_PROF_SLOTS_MAX);
     }
+
+    if ((ngx_uint_t) mcf->slots < 2 * workers) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "slots=%i of profiling zone \"%V\" are fewer than twice "
+                      "the %ui workers: after a reload, some are not profiled "
+                      "until those before them have gone",
+                      mcf->slots, &mcf->zone_name, workers);
+    }
+
+    return mcf->slots;
+}
+
+
+static ngx_uint_t
+ngx_prof_memory_workers(ngx_cycle_t *cycle)
+{
+    ngx_core_conf_t  *ccf;
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    workers = (ccf->master && ccf->worker_processes > 0)
-              ? (ngx_uint_t) ccf->worker_processes : 1;
-
-    return ngx_min(ngx_max(4 * workers, 16), NGX_PROF_SLOTS_MAX);
+    return (ccf->master && ccf->worker_processes > 0)
+           ? (ngx_uint_t) ccf->worker_processes : 1;
 }
 
 
 static ngx_int_t
 ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
+    void                  *memory;
     size_t                 size;
     ngx_slab_pool_t       *shpool;
     ngx_prof_shape_t       shape;
     ngx_prof_main_conf_t  *mcf;
 
-    mcf = shm_zone->data;
-    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    mcf = (ngx_prof_main_conf_t *)
+              ((u_char *) shm_zone->data
+               - offsetof(ngx_prof_main_conf_t, memory));
 
-    if (data || shm_zone->shm.exists) {
-        return ngx_prof_memory_attach(shm_zone, mcf);
+    mcf->zone = &mcf->memory;
+
+    if (data) {
+        return ngx_prof_memory_attach(shm_zone, mcf, data);
     }
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
     if (ngx_prof_memory_shape(shm_zone, mcf, &shape) != NGX_OK) {
         return NGX_ERROR;
     }
 
     size = ngx_prof_zone_size(&shape);
+    memory = ngx_slab_alloc(shpool, size);
 
-    mcf->zone = ngx_slab_alloc(shpool, size);
-
-    if (mcf->zone == NULL) {
+    if (memory == NULL) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "profiling zone \"%V\" has no room for %uz bytes",
                       &shm_zone->shm.name, size);
@@ -280,10 +380,11 @@ ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
 #if (NGX_DEBUG_MALLOC)
     /* the allocator fills what it hands out; otherwise fresh pages are zero */
-    ngx_memzero(mcf->zone, size);
+    ngx_memzero(memory, size);
 #endif
 
-    ngx_prof_zone_init(mcf->zone, &shape, ngx_prof_time(), ngx_prof_clock());
+    ngx_prof_zone_init(mcf->zone, memory, &shape, ngx_prof_time(),
+                       ngx_prof_clock());
 
     /* without it texts cannot be made anonymous: 0 is never valid */
 
@@ -293,50 +394,62 @@ ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         mcf->zone->cookie = 0;
     }
 
-    shpool->data = mcf->zone;
+    shpool->data = memory;
 
     return NGX_OK;
 }
 
 
+/*
+ * What the cycle before knows of the zone is taken over: nothing in shared
+ * memory is believed.
+ */
+
 static ngx_int_t
-ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf)
+ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
+    const ngx_prof_zone_t *old)
 {
-    const char       *error;
-    ngx_int_t         history;
-    ngx_slab_pool_t  *shpool;
+    ngx_int_t    history;
+    const char  *error;
 
-    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
-    mcf->zone = shpool->data;
-
-    error = mcf->zone ? ngx_prof_zone_check(mcf->zone, shm_zone->shm.size)
-                      : "it does not hold profiling data";
-
-    if (error) {
+    if (old->magic != NGX_PROF_MAGIC || old->layout != NGX_PROF_LAYOUT) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "profiling zone \"%V\" cannot be taken over: %s "
-                      "(layout %uL, this is %d): restart to replace it",
-                      &shm_zone->shm.name, error,
-                      mcf->zone ? mcf->zone->layout : 0,
-                      NGX_PROF_LAYOUT);
+                      "profiling zone \"%V\" cannot be taken over: it has the "
+                      "layout of another version of the module (this is %d): "
+                      "restart to replace it",
+                      &shm_zone->shm.name, NGX_PROF_LAYOUT);
         return NGX_ERROR;
     }
 
+    *mcf->zone = *old;
+
+    error = ngx_prof_zone_check(mcf->zone);
+
+    if (error) {
+        ngx_log_error(NGX_LOG_CRIT, shm_zone->shm.log, 0,
+                      "profiling zone \"%V\" is damaged: %s; what was counted "
+                      "may be wrong", &shm_zone->shm.name, error);
+
+        if (!ngx_test_config) {
+            ngx_prof_zone_mend(mcf->zone);
+        }
+    }
+
     if (mcf->slots != NGX_CONF_UNSET
-        && (uint64_t) mcf->slots != mcf->zone->slots)
+        && (ngx_uint_t) mcf->slots != mcf->zone->slots)
     {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "slots=%i of profiling zone \"%V\" conflicts with the "
-                      "%uL slots of the running one: restart to change it",
+                      "%ui slots of the running one: restart to change it",
                       mcf->slots, &shm_zone->shm.name, mcf->zone->slots);
         return NGX_ERROR;
     }
 
     history = mcf->setting[NGX_PROF_HISTORY];
 
-    if ((uint64_t) history != mcf->zone->history) {
+    if ((ngx_uint_t) history != mcf->zone->history) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "profiling_history %i conflicts with the %uL samples "
+                      "profiling_history %i conflicts with the %ui samples "
                       "of the running profiling zone \"%V\": "
                       "restart to change it",
                       history, mcf->zone->history, &shm_zone->shm.name);
@@ -347,75 +460,135 @@ ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf)
 }
 
 
-/* what fits: the room is for dumps, for tables of stacks, and for places */
+/*
+ * What fits into a zone, whatever its size: places and their names first, then
+ * slots, then what each of these has room for; what is left is for counting.
+ */
 
 static ngx_int_t
 ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape)
 {
-    size_t                       room, least, more;
-    ngx_uint_t                   needed;
-    ngx_slab_pool_t             *shpool;
+    size_t            room, fixed, least;
+    ngx_uint_t        needed;
+    ngx_slab_pool_t  *shpool;
+
+    if (mcf->zone_size == 0) {
+        ngx_prof_memory_default(mcf, shape);
+        return NGX_OK;
+    }
 
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     room = shpool->pfree * ngx_pagesize;
 
-    needed = ngx_prof_place_number(mcf);
+    ngx_memzero(shape, sizeof(ngx_prof_shape_t));
 
-    shape->slots = mcf->slot_n;
     shape->history = mcf->setting[NGX_PROF_HISTORY];
-    shape->places = needed;
+    shape->places = 1;
     shape->stacks = NGX_PROF_STACKS_MIN;
-    shape->dump = 0;
 
-    least = ngx_prof_zone_size(shape);
+    fixed = ngx_prof_zone_size(shape);
 
-    if (least == 0) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "profiling cannot hold %ui locations", needed);
-        return NGX_ERROR;
-    }
-
-    if (least > room) {
+    if (fixed > room) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "profiling zone \"%V\" of %uz bytes is too small: "
-                      "%ui slots with %ui samples and %ui locations "
-                      "take %uz bytes",
-                      &shm_zone->shm.name, shm_zone->shm.size, shape->slots,
-                      shape->history, needed,
-                      ngx_prof_memory_with_slab(least));
+                      "its header takes %uz bytes",
+                      &shm_zone->shm.name, shm_zone->shm.size,
+                      ngx_prof_memory_with_slab(fixed));
         return NGX_ERROR;
     }
 
-    /* at most a quarter of what is left is for dumps, half for the stacks */
+    room -= fixed;
 
-    shape->dump = NGX_PROF_DUMP_MAX;
+    needed = ngx_min(2 * ngx_prof_place_number(mcf) + 64, NGX_PROF_PLACES_MAX);
+    least = sizeof(ngx_prof_place_t) + NGX_PROF_MEMORY_NAME;
 
-    while (shape->dump
-           && ngx_prof_zone_size(shape) > least + (room - least) / 4)
-    {
-        shape->dump = (shape->dump > NGX_PROF_DUMP_MIN)
-                      ? shape->dump / 2 : 0;
+    shape->places = 1 + ngx_min(needed - 1, room / 8 / least);
+    shape->names = shape->places * NGX_PROF_MEMORY_NAME;
+
+    room -= ngx_prof_zone_size(shape) - fixed;
+    least = ngx_prof_zone_slot_size(shape);
+
+    shape->slots = ngx_min(mcf->slot_n, room / least);
+
+    if (shape->slots < mcf->slot_n) {
+        ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                      "profiling zone \"%V\" of %uz bytes has room for %ui "
+                      "slots of %ui: further workers are not profiled",
+                      &shm_zone->shm.name, shm_zone->shm.size, shape->slots,
+                      mcf->slot_n);
     }
 
-    least = ngx_prof_zone_size(shape);
+    if (shape->slots) {
+        ngx_prof_memory_tables(shape, least
+                               + (room - shape->slots * least)
+                                 / shape->slots * 3 / 4);
 
-    while (shape->stacks < NGX_PROF_STACKS_MAX) {
-        shape->stacks *= 2;
-
-        if (ngx_prof_zone_size(shape) > least + (room - least) / 2) {
-            shape->stacks /= 2;
-            break;
-        }
+        room -= shape->slots * ngx_prof_zone_slot_size(shape);
     }
 
-    least = ngx_prof_zone_size(shape);
-
-    shape->places++;
-    more = ngx_prof_zone_size(shape) - least;
-
-    shape->places = needed + (room - least) / more;
-    shape->places = ngx_min(shape->places, NGX_PROF_PLACES_MAX);
+    shape->pages = room / (NGX_PROF_PAGE_SIZE + sizeof(uint32_t));
+    shape->pages = ngx_min(shape->pages - (shape->pages > 0),
+                           NGX_PROF_PAGES_MAX);
 
     return NGX_OK;
+}
+
+
+void
+ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
+{
+    void             *memory;
+    size_t            size;
+    ngx_uint_t        n, free, workers;
+    ngx_core_conf_t  *ccf;
+    ngx_prof_zone_t  *zone;
+
+    zone = mcf->zone;
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (mcf->zone_size || mcf->slots != NGX_CONF_UNSET || !ccf->master) {
+        return;
+    }
+
+    workers = ngx_prof_memory_workers(cycle);
+    free = ngx_prof_memory_free_slots(zone);
+
+    if (free >= workers) {
+        return;
+    }
+
+    /* twice as many each time: a few regions are enough for any number */
+
+    n = ngx_min(ngx_max(workers - free, zone->slots),
+                NGX_PROF_SLOTS_MAX - zone->slots);
+    size = n * ngx_prof_zone_slot_size(&zone->shape);
+
+    memory = mmap(NULL, size, PROT_READ|PROT_WRITE,
+                  MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED || ngx_prof_zone_grow(zone, memory, n) != NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                      "%ui workers of %ui find no slot in profiling zone "
+                      "\"%V\" until others have gone: mmap() of %uz bytes "
+                      "failed", workers - free, workers,
+                      &mcf->shm_zone->shm.name, size);
+    }
+}
+
+
+static ngx_uint_t
+ngx_prof_memory_free_slots(ngx_prof_zone_t *zone)
+{
+    ngx_uint_t        i, n;
+    ngx_prof_slot_t  *slot;
+
+    n = 0;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_prof_zone_slot(zone, i);
+        n += (ngx_prof_load(&slot->owner) == 0 || !ngx_prof_slot_alive(slot));
+    }
+
+    return n;
 }

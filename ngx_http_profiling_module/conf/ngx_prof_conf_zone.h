@@ -25,5 +25,11 @@ ngx_int_t ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 ngx_int_t ngx_prof_memory_size_zone(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
 
+/*
+ * By the master, before it starts the workers of a configuration: if a zone
+ * without a configured size has no slot for each of them, it gets more.
+ */
+void ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf);
+
 
 #endif /* _NGX_PROF_CONF_ZONE_H_INCLUDED_ */

@@ -3,6 +3,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_place.h"
+#include "ngx_prof_alive.h"
+#include "ngx_prof_registry.h"
 #include "ngx_prof_zone.h"
 
 
@@ -46,6 +48,14 @@ ngx_prof_place_name(ngx_conf_t *cf, ngx_prof_loc_conf_t *lcf)
     }
 
     lcf->context = NGX_PROF_IN_LOCATION;
+
+    if (n == 2 && value[1].len == 0) {
+
+        /* no name at all is that of the server, before a location is found */
+
+        ngx_str_set(&lcf->name, "\"\"");
+        return NGX_OK;
+    }
 
     len = n - 2;
 
@@ -174,14 +184,22 @@ ngx_prof_place_number(ngx_prof_main_conf_t *mcf)
 }
 
 
-void
+ngx_int_t
 ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
 {
+    void                  *memory;
     uint64_t               lost;
     ngx_uint_t             i;
     ngx_prof_loc_conf_t  **lcfp, *lcf;
+    ngx_prof_registry_t    reg;
 
-    lost = mcf->zone->place_lost;
+    memory = ngx_calloc(ngx_prof_registry_size(mcf->zone), log);
+    if (memory == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_prof_registry_open(&reg, mcf->zone, memory, ngx_prof_slot_alive);
+
     lcfp = mcf->locations.elts;
 
     for (i = 0; i < mcf->locations.nelts; i++) {
@@ -198,13 +216,15 @@ ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
 
         /* those that are not counted are still named in profiles */
 
-        lcf->place = ngx_prof_zone_register(mcf->zone, &lcf->label,
+        lcf->place = ngx_prof_registry_place(&reg, &lcf->label,
                                lcf->context == NGX_PROF_IN_LOCATION
                                ? &lcf->name : NULL,
                                lcf->counted);
     }
 
-    lost = mcf->zone->place_lost - lost;
+    ngx_free(memory);
+
+    lost = mcf->zone->header->uncounted;
 
     if (lost) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
@@ -213,4 +233,6 @@ ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
                       "it needs a larger size and a restart",
                       &mcf->shm_zone->shm.name, lost);
     }
+
+    return NGX_OK;
 }

@@ -32,7 +32,7 @@ ngx_int_t ngx_prof_place_labels(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 ngx_uint_t ngx_prof_place_number(ngx_prof_main_conf_t *mcf);
 
 /* once the configuration is in force: looks up or adds all its places */
-void ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log);
+ngx_int_t ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log);
 
 
 #endif /* _NGX_PROF_PLACE_H_INCLUDED_ */

@@ -819,9 +819,9 @@ ngx_prof_entry_place(ngx_http_request_t *r)
 static uint32_t
 ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_uint_t            i, n;
-    ngx_prof_zone_t      *zone;
-    ngx_prof_upstream_t  *upstream;
+    ngx_str_t         upstream;
+    ngx_uint_t        i, n;
+    ngx_prof_zone_t  *zone;
 
     if (us == NULL) {
         return 0;
@@ -839,12 +839,11 @@ ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us)
 
     zone = ngx_prof_process.zone;
 
-    for (n = 1; n < ngx_prof_load_acquire(&zone->upstream_n); n++) {
-        upstream = &zone->upstream[n];
+    for (n = 1; n < ngx_prof_zone_upstream_n(zone); n++) {
+        ngx_prof_zone_upstream(zone, n, &upstream);
 
-        if (upstream->len == ngx_min(us->host.len,
-                                     NGX_PROF_UPSTREAM_LEN)
-            && ngx_memcmp(upstream->name, us->host.data, upstream->len) == 0)
+        if (upstream.len == ngx_min(us->host.len, NGX_PROF_UPSTREAM_LEN)
+            && ngx_memcmp(upstream.data, us->host.data, upstream.len) == 0)
         {
             ngx_prof_entry_known[i].number = (uint32_t) n;
             break;

@@ -436,27 +436,18 @@ static uint32_t
 ngx_prof_goroutine_raw_where(ngx_prof_goroutine_raw_t *raw, uint32_t label,
     ngx_prof_raw_label_t *labels, uint32_t n)
 {
-    u_char                name[NGX_PROF_ANONYMOUS_LEN];
-    uint32_t              i, upstream;
-    ngx_prof_zone_t      *zone;
-    ngx_prof_upstream_t  *u;
+    u_char      name[NGX_PROF_ANONYMOUS_LEN];
+    uint32_t    i;
+    ngx_str_t   u;
 
     n += ngx_prof_rawfile_place(raw->file, label, &labels[n]);
 
-    upstream = ngx_prof_label_upstream(label);
-    zone = ngx_prof_process.zone;
+    ngx_prof_zone_upstream(ngx_prof_process.zone,
+                           ngx_prof_label_upstream(label), &u);
 
-    if (upstream == 0
-        || upstream >= ngx_prof_load_acquire(&zone->upstream_n)
-        || !ngx_prof_process.conf->setting[
-                                                NGX_PROF_ANONYMIZE])
+    if (!ngx_prof_process.conf->setting[NGX_PROF_ANONYMIZE]
+        || !ngx_prof_is_address(u.data, u.len))
     {
-        return n;
-    }
-
-    u = &zone->upstream[upstream];
-
-    if (!ngx_prof_is_address(u->name, u->len)) {
         return n;
     }
 
@@ -464,8 +455,7 @@ ngx_prof_goroutine_raw_where(ngx_prof_goroutine_raw_t *raw, uint32_t label,
 
         if (labels[i].key == NGX_PROF_S_UPSTREAM) {
             labels[i].str = ngx_prof_rawfile_one(raw->file, name,
-                     ngx_prof_anonymous(name, "addr",
-                                         u->name, u->len)
+                     ngx_prof_anonymous(name, "addr", u.data, u.len)
                      - name);
         }
     }

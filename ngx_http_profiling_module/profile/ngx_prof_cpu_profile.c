@@ -127,7 +127,7 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     }
 
     if (number) {
-        *number = c->claim - zone->capture;
+        *number = c->claim - zone->header->capture;
     }
 
     cln->handler = ngx_prof_capture_cleanup;
@@ -148,7 +148,7 @@ ngx_prof_capture_claim(ngx_pid_t worker)
     ngx_prof_capture_reap();
 
     for (i = 0; i < NGX_PROF_CAPTURES; i++) {
-        claim = &ngx_prof_process.zone->capture[i];
+        claim = &ngx_prof_process.zone->header->capture[i];
         owner = 0;
 
         if (__atomic_compare_exchange_n(&claim->owner, &owner, ngx_pid, 0,
@@ -171,7 +171,9 @@ ngx_prof_capture_others(void)
 
     for (i = 0; i < NGX_PROF_CAPTURES; i++) {
 
-        if (ngx_prof_load_acquire(&ngx_prof_process.zone->capture[i].owner)) {
+        if (ngx_prof_load_acquire(
+                           &ngx_prof_process.zone->header->capture[i].owner))
+        {
             return 1;
         }
     }
@@ -190,7 +192,7 @@ ngx_prof_capture_reap(void)
     ngx_prof_capture_slot_t  *claim;
 
     for (i = 0; i < NGX_PROF_CAPTURES; i++) {
-        claim = &ngx_prof_process.zone->capture[i];
+        claim = &ngx_prof_process.zone->header->capture[i];
         owner = ngx_prof_load_acquire(&claim->owner);
 
         if (owner

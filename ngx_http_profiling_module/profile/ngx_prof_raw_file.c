@@ -137,10 +137,11 @@ ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data, size_t len)
 static void
 ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
 {
-    uint32_t           n;
-    ngx_uint_t         i;
-    const char        *name;
-    ngx_prof_place_t  *place;
+    uint32_t                n;
+    ngx_str_t               upstream;
+    ngx_uint_t              i;
+    const char             *name;
+    ngx_prof_place_name_t   place;
 
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
 
@@ -155,21 +156,24 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
     }
 
     f->places = f->strings;
-    n = (uint32_t) ngx_prof_load_acquire(&f->zone->place_n);
+    n = (uint32_t) ngx_prof_zone_place_n(f->zone);
 
     for (i = 0; i < n; i++) {
-        place = ngx_prof_zone_place(f->zone, i);
-        ngx_prof_rawfile_string(f, place->server, place->server_len);
-        ngx_prof_rawfile_string(f, place->location, place->location_len);
+        if (ngx_prof_zone_place_name(f->zone, i, &place) != NGX_OK) {
+            ngx_memzero(&place, sizeof(ngx_prof_place_name_t));
+        }
+
+        ngx_prof_rawfile_string(f, place.server.data, place.server.len);
+        ngx_prof_rawfile_string(f, place.location.data, place.location.len);
     }
 
     f->upstreams = f->strings;
-    n = (uint32_t) ngx_prof_load_acquire(&f->zone->upstream_n);
+    n = (uint32_t) ngx_prof_zone_upstream_n(f->zone);
     f->upstream_n = n;
 
     for (i = 0; i < n; i++) {
-        ngx_prof_rawfile_string(f, f->zone->upstream[i].name,
-                                f->zone->upstream[i].len);
+        ngx_prof_zone_upstream(f->zone, i, &upstream);
+        ngx_prof_rawfile_string(f, upstream.data, upstream.len);
     }
 
     ngx_prof_rawfile_close(f, f->strings);
@@ -201,22 +205,23 @@ ngx_uint_t
 ngx_prof_rawfile_place(ngx_prof_rawfile_t *f, uint32_t label,
     ngx_prof_raw_label_t *labels)
 {
-    uint32_t           place, upstream;
-    ngx_uint_t         n;
-    ngx_prof_place_t  *p;
+    uint32_t               place, upstream;
+    ngx_uint_t             n;
+    ngx_prof_place_name_t  p;
 
     n = 0;
     place = ngx_prof_label_place(label);
 
-    if (place && place <= (f->upstreams - f->places) / 2) {
-        p = ngx_prof_zone_place(f->zone, place - 1);
-
-        if (p->server_len) {
+    if (place
+        && place <= (f->upstreams - f->places) / 2
+        && ngx_prof_zone_place_name(f->zone, place - 1, &p) == NGX_OK)
+    {
+        if (p.server.len) {
             labels[n].key = NGX_PROF_S_SERVER;
             labels[n++].str = f->places + 2 * place - 1;
         }
 
-        if (p->has_location) {
+        if (p.has_location) {
             labels[n].key = NGX_PROF_S_LOCATION;
             labels[n++].str = f->places + 2 * place;
         }

@@ -87,7 +87,7 @@ ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
 
     zone = ngx_prof_process.zone;
 
-    if (zone->trace.base == 0) {
+    if (zone->ring == 0) {
         return NGX_DECLINED;
     }
 
@@ -126,7 +126,7 @@ ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
 
     /* the workers look at it when the capture has its time and wakes them */
 
-    ngx_prof_store_release(&zone->trace.capture, number);
+    ngx_prof_store_release(&zone->header->trace.capture, number);
 
     ngx_add_timer(&c->event, NGX_PROF_TRACE_DRAIN);
 
@@ -145,15 +145,16 @@ ngx_prof_trace_claim(ngx_prof_trace_capture_t *c)
 
     ngx_prof_trace_reap();
 
-    if (!__atomic_compare_exchange_n(&zone->trace.owner, &owner, ngx_pid, 0,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&zone->header->trace.owner, &owner,
+                                     ngx_pid, 0, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
     {
         return NGX_BUSY;
     }
 
-    ngx_prof_store(&zone->trace.capture, NGX_PROF_CAPTURES);
-    c->seq = zone->trace.seq + 1;
-    ngx_prof_store_release(&zone->trace.seq, c->seq);
+    ngx_prof_store(&zone->header->trace.capture, NGX_PROF_CAPTURES);
+    c->seq = zone->header->trace.seq + 1;
+    ngx_prof_store_release(&zone->header->trace.seq, c->seq);
     c->claimed = 1;
 
     return NGX_OK;
@@ -167,15 +168,15 @@ ngx_prof_trace_reap(void)
     ngx_prof_zone_t  *zone;
 
     zone = ngx_prof_process.zone;
-    owner = ngx_prof_load_acquire(&zone->trace.owner);
+    owner = ngx_prof_load_acquire(&zone->header->trace.owner);
 
     if (owner
         && owner != (uint64_t) ngx_pid
         && kill((ngx_pid_t) owner, 0) == -1
         && ngx_errno == NGX_ESRCH)
     {
-        (void) __atomic_compare_exchange_n(&zone->trace.owner, &owner, 0, 0,
-                                           __ATOMIC_ACQ_REL,
+        (void) __atomic_compare_exchange_n(&zone->header->trace.owner, &owner,
+                                           0, 0, __ATOMIC_ACQ_REL,
                                            __ATOMIC_RELAXED);
     }
 }
@@ -252,8 +253,8 @@ ngx_prof_trace_own(ngx_prof_trace_capture_t *c, ngx_uint_t slot)
 
     ring = ngx_prof_trace_ring(zone, slot);
 
-    return (ngx_prof_load_acquire(&ring->seq) == c->seq) ? ring
-                                                                   : NULL;
+    return (ring && ngx_prof_load_acquire(&ring->seq) == c->seq) ? ring
+                                                                 : NULL;
 }
 
 
@@ -448,7 +449,7 @@ ngx_prof_trace_discard(ngx_prof_trace_ring_t *ring)
 
     from = ((uintptr_t) ngx_prof_trace_data(ring) + ngx_pagesize - 1)
            & ~(uintptr_t) (ngx_pagesize - 1);
-    to = (uintptr_t) ring + ngx_prof_process.zone->trace.size;
+    to = (uintptr_t) ring + ngx_prof_process.zone->ring;
 
     if (!ngx_prof_barred(NGX_PROF_BARRED_ADVICE)) {
         (void) madvise((void *) from, to - from, MADV_REMOVE);
@@ -520,7 +521,7 @@ ngx_prof_trace_release(ngx_prof_trace_capture_t *c)
 
     if (c->claimed) {
         c->claimed = 0;
-        ngx_prof_store_release(&ngx_prof_process.zone->trace.owner, 0);
+        ngx_prof_store_release(&ngx_prof_process.zone->header->trace.owner, 0);
     }
 }
 

@@ -244,6 +244,7 @@ ngx_prof_contention_open(void *data)
 {
     ngx_prof_contention_t *c = data;
 
+    ngx_str_t               name;
     ngx_uint_t              i;
     ngx_prof_zone_t        *zone;
     ngx_prof_raw_type_t     types[2];
@@ -279,11 +280,11 @@ ngx_prof_contention_open(void *data)
     if (c->wait == NGX_PROF_MUTEX) {
         c->key = ngx_prof_rawfile_one(c->raw, "zone", 4);
         c->zones = c->key + 1;
-        c->nzones = ngx_prof_load_acquire(&zone->name_n);
+        c->nzones = ngx_prof_zone_name_n(zone);
 
         for (i = 0; i < c->nzones; i++) {
-            (void) ngx_prof_rawfile_one(c->raw, zone->name[i].name,
-                                        zone->name[i].len);
+            ngx_prof_zone_name(zone, i, &name);
+            (void) ngx_prof_rawfile_one(c->raw, name.data, name.len);
         }
     }
 

@@ -221,26 +221,26 @@ ngx_prof_goroutines_detail(ngx_prof_json_t *j, const ngx_prof_dump_detail_t *d,
 static void
 ngx_prof_goroutines_where(ngx_prof_json_t *j, uint32_t label)
 {
-    uint32_t              n;
-    ngx_prof_zone_t      *zone;
-    ngx_prof_upstream_t  *u;
+    uint32_t          n;
+    ngx_str_t         u;
+    ngx_prof_zone_t  *zone;
 
     ngx_prof_view_place(j, label);
 
     zone = ngx_prof_process.zone;
     n = ngx_prof_label_upstream(label);
 
-    if (n == 0 || n >= ngx_prof_load_acquire(&zone->upstream_n)) {
+    if (n == 0 || n >= ngx_prof_zone_upstream_n(zone)) {
         ngx_prof_json_null(j, "upstream_name");
         return;
     }
 
-    u = &zone->upstream[n];
+    ngx_prof_zone_upstream(zone, n, &u);
 
     ngx_prof_goroutines_name(j, "upstream_name",
-                               ngx_prof_is_address(u->name, u->len)
-                               ? "addr" : NULL,
-                               u->name, u->len);
+                             ngx_prof_is_address(u.data, u.len)
+                             ? "addr" : NULL,
+                             u.data, u.len);
 }
 
 

@@ -104,8 +104,8 @@ ngx_prof_figures(ngx_prof_snapshot_t *s, ngx_prof_figures_t *f)
     f->requests = ngx_prof_counts_requests(&s->all);
     f->errors = ngx_prof_counts_class(&s->all, 5);
     f->client_errors = ngx_prof_counts_class(&s->all, 4);
-    f->bytes_in = s->all.bytes_in;
-    f->bytes_out = s->all.bytes_out;
+    f->bytes_in = s->all.plain.bytes_in;
+    f->bytes_out = s->all.plain.bytes_out;
 
     ngx_prof_quantiles(&s->all.latency, &f->latency);
     ngx_prof_quantiles(&s->passes, &f->passes);

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_health.h"
+#include "ngx_prof_capacity.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_frame.h"
 #include "ngx_prof_hang.h"
@@ -24,6 +25,8 @@ static ngx_uint_t ngx_prof_health_stall(ngx_prof_health_t *h,
     const ngx_prof_worker_t *w);
 static ngx_uint_t ngx_prof_health_over(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h, ngx_prof_slot_t *slot);
+static void ngx_prof_health_capacity(ngx_prof_snapshot_t *s,
+    ngx_prof_health_t *h);
 static void ngx_prof_health_issue(ngx_prof_health_t *h, const char *format,
     ...);
 
@@ -68,6 +71,8 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
             h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
         }
     }
+
+    ngx_prof_health_capacity(s, h);
 
     for (i = 0; i < s->zone->slots; i++) {
 
@@ -232,6 +237,55 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
                      / 1000);
 
     return 1;
+}
+
+
+/* what is not measured, because there is no room for it */
+
+static void
+ngx_prof_health_capacity(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
+{
+    ngx_uint_t            i, before;
+    const char           *name;
+    ngx_prof_worker_t    *w;
+    ngx_prof_capacity_t   c;
+
+    before = h->issues + h->more;
+    ngx_prof_capacity(s, &c);
+
+    if (c.damage) {
+        ngx_prof_health_issue(h, "the profiling zone is damaged: %s", c.damage);
+    }
+
+    if (c.without_slot) {
+        ngx_prof_health_issue(h, "workers without a slot, which are not "
+                              "profiled: %ui; all %ui slots are taken",
+                              c.without_slot, c.slots);
+    }
+
+    if (c.uncounted) {
+        ngx_prof_health_issue(h, "locations that the profiling zone has no "
+                              "room for, counted together: %ui", c.uncounted);
+    }
+
+    if (c.full) {
+        ngx_prof_health_issue(h, "the profiling zone is full: further "
+                              "locations are counted together");
+    }
+
+    w = s->workers.elts;
+
+    for (i = 0; c.tables && i < s->workers.nelts; i++) {
+
+        if (ngx_prof_capacity_tables(s->zone, w[i].slot, &name)) {
+            ngx_prof_health_issue(h, "worker %P: its table of %s is full",
+                                  w[i].pid, name);
+        }
+    }
+
+    if (h->issues + h->more > before) {
+        h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
+    }
 }
 
 

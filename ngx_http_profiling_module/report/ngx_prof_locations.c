@@ -47,7 +47,7 @@ ngx_prof_view_locations(ngx_prof_work_t *w)
     i = w->next++;
     counts = &s->scratch;
 
-    if (i < ngx_prof_load_acquire(&s->zone->place_n)) {
+    if (i < ngx_prof_zone_place_n(s->zone)) {
         ngx_memzero(counts, sizeof(ngx_prof_counts_t));
 
         if (ngx_prof_snapshot_place(s, i, counts) == NGX_OK
@@ -61,7 +61,7 @@ ngx_prof_view_locations(ngx_prof_work_t *w)
 
     ngx_prof_json_close(j, ']');
     ngx_prof_json_uint(j, "lost",
-                              ngx_prof_load(&s->zone->place_lost));
+                              ngx_prof_load(&s->zone->header->place_lost));
     ngx_prof_view_unavailable(j, w->unavailable);
     ngx_prof_json_close(j, '}');
 
@@ -74,11 +74,10 @@ ngx_prof_view_locations(ngx_prof_work_t *w)
 static ngx_uint_t
 ngx_prof_locations_listed(ngx_prof_snapshot_t *s, ngx_uint_t i)
 {
-    ngx_prof_place_t  *place;
+    ngx_prof_place_name_t  place;
 
-    place = ngx_prof_zone_place(s->zone, i);
-
-    return place->counted && place->has_location;
+    return ngx_prof_zone_place_name(s->zone, i, &place) == NGX_OK
+           && place.configured && place.counted && place.has_location;
 }
 
 
@@ -98,8 +97,8 @@ ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
     ngx_prof_json_uint(j, "errors",
                       ngx_prof_counts_class(counts, 5));
     ngx_prof_view_by_status(j, counts);
-    ngx_prof_json_uint(j, "bytes_in", counts->bytes_in);
-    ngx_prof_json_uint(j, "bytes_out", counts->bytes_out);
+    ngx_prof_json_uint(j, "bytes_in", counts->plain.bytes_in);
+    ngx_prof_json_uint(j, "bytes_out", counts->plain.bytes_out);
 
     ngx_prof_locations_latency(w, &counts->latency, NGX_PROF_NO_PLACE);
     ngx_prof_json_double(j, "seconds",
@@ -138,30 +137,24 @@ static void
 ngx_prof_locations_name(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_uint_t i)
 {
-    ngx_prof_place_t  *place;
+    ngx_prof_place_name_t  place;
 
-    if (i == NGX_PROF_PLACE_OTHER) {
+    if (ngx_prof_zone_place_name(s->zone, i, &place) != NGX_OK) {
         ngx_prof_json_null(j, "server");
-        ngx_prof_json_null(j, "location");
+        ngx_prof_json_cstring(j, "location", "(other)");
         ngx_prof_json_bool(j, "configured", 1);
         return;
     }
 
-    place = ngx_prof_zone_place(s->zone, i);
+    ngx_prof_json_string(j, "server", place.server.data, place.server.len);
 
-    ngx_prof_json_string(j, "server", place->server,
-                         place->server_len);
-
-    if (place->has_location) {
-        ngx_prof_json_string(j, "location", place->location,
-                             place->location_len);
+    if (place.has_location) {
+        ngx_prof_json_string(j, "location", place.location.data,
+                             place.location.len);
 
     } else {
         ngx_prof_json_null(j, "location");
     }
 
-    ngx_prof_json_bool(j, "configured",
-                              ngx_prof_load(&place->generation)
-                              == ngx_prof_load(
-                                                    &s->zone->generation));
+    ngx_prof_json_bool(j, "configured", place.configured);
 }

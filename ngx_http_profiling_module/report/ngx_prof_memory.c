@@ -101,7 +101,7 @@ ngx_prof_pools_gathered(void *data)
 
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    p->places = ngx_prof_load_acquire(&ngx_prof_process.zone->place_n);
+    p->places = ngx_prof_zone_place_n(ngx_prof_process.zone);
 
     p->place = ngx_pcalloc(pool, (p->places + 1) * sizeof(ngx_prof_held_t));
     p->worker = ngx_pcalloc(pool, (p->gather->workers.nelts + 1)

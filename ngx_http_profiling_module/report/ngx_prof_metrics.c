@@ -119,7 +119,7 @@ ngx_prof_view_overhead(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
     ngx_prof_json_uint(j, "collect_total_ns", s->totals.tick_time);
     ngx_prof_json_uint(j, "zone_bytes", s->zone->size);
     ngx_prof_json_uint(j, "unprofiled_workers",
-                              ngx_prof_load(&s->zone->unprofiled));
+                              ngx_prof_load(&s->zone->header->unprofiled));
     ngx_prof_view_sampler(j);
     ngx_prof_view_dumps(j);
     ngx_prof_json_close(j, '}');

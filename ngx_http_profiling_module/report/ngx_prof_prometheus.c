@@ -6,6 +6,7 @@
 #include "ngx_prof_snapshot.h"
 #include "ngx_prof_argument.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_capacity.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_histogram.h"
@@ -54,6 +55,7 @@ typedef struct {
 
 static void ngx_prof_expose(ngx_prof_work_t *w);
 static void ngx_prof_expose_info(ngx_prof_work_t *w);
+static void ngx_prof_expose_capacity(ngx_prof_work_t *w);
 static void ngx_prof_expose_health(ngx_prof_work_t *w);
 static void ngx_prof_expose_memory(ngx_prof_work_t *w);
 static void ngx_prof_expose_connections(ngx_prof_work_t *w);
@@ -139,7 +141,7 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
         ngx_prof_expose_family(w, family->name, family->type, family->help);
     }
 
-    if (e->place < ngx_prof_load_acquire(&s->zone->place_n)) {
+    if (e->place < ngx_prof_zone_place_n(s->zone)) {
         ngx_prof_expose_place(w, family, e->place++);
         return NGX_AGAIN;
     }
@@ -166,6 +168,7 @@ ngx_prof_expose(ngx_prof_work_t *w)
     }
 
     ngx_prof_expose_info(w);
+    ngx_prof_expose_capacity(w);
     ngx_prof_expose_health(w);
     ngx_prof_expose_memory(w);
     ngx_prof_expose_connections(w);
@@ -217,18 +220,61 @@ ngx_prof_expose_info(ngx_prof_work_t *w)
     ngx_prof_expose_family(w, "generation", "gauge",
                            "Configurations in force so far.");
     ngx_prof_expose_value(w, "generation", "",
-                          (double) zone->generation);
+                          (double) zone->header->generation);
 
     ngx_prof_expose_family(w, "unprofiled_workers_total", "counter",
                            "Workers that found no slot.");
     ngx_prof_expose_value(w, "unprofiled_workers_total", "",
-                 (double) ngx_prof_load(&zone->unprofiled));
+                 (double) ngx_prof_load(&zone->header->unprofiled));
 
     ngx_prof_expose_family(w, "locations_lost_total", "counter",
                            "Locations that the zone has no room "
                            "for.");
     ngx_prof_expose_value(w, "locations_lost_total", "",
-                 (double) ngx_prof_load(&zone->place_lost));
+                 (double) ngx_prof_load(&zone->header->place_lost));
+}
+
+
+static void
+ngx_prof_expose_capacity(ngx_prof_work_t *w)
+{
+    ngx_prof_capacity_t  c;
+
+    ngx_prof_capacity(w->snapshot, &c);
+
+    ngx_prof_expose_family(w, "workers_without_slot", "gauge",
+                           "Living workers that are not profiled.");
+    ngx_prof_expose_value(w, "workers_without_slot", "",
+                          (double) c.without_slot);
+
+    ngx_prof_expose_family(w, "slots", "gauge", "Slots for workers.");
+    ngx_prof_expose_value(w, "slots", "{state=\"used\"}",
+                          (double) c.slots_used);
+    ngx_prof_expose_value(w, "slots", "{state=\"free\"}",
+                          (double) (c.slots - ngx_min(c.slots, c.slots_used)));
+
+    ngx_prof_expose_family(w, "locations_uncounted", "gauge",
+                           "Configured locations that are counted together, "
+                           "for want of room.");
+    ngx_prof_expose_value(w, "locations_uncounted", "",
+                          (double) c.uncounted);
+
+    ngx_prof_expose_family(w, "zone_pages", "gauge",
+                           "Pages of the zone for what is counted by "
+                           "location.");
+    ngx_prof_expose_value(w, "zone_pages", "{state=\"used\"}",
+                          (double) c.pages_used);
+    ngx_prof_expose_value(w, "zone_pages", "{state=\"free\"}",
+                          (double) (c.pages - c.pages_used));
+
+    ngx_prof_expose_family(w, "zone_full", "gauge",
+                           "1 if a location found no page since the latest "
+                           "start or reload.");
+    ngx_prof_expose_value(w, "zone_full", "", (double) c.full);
+
+    ngx_prof_expose_family(w, "tables_full", "gauge",
+                           "Tables of stacks that have no room left.");
+    ngx_prof_expose_value(w, "tables_full", "", (double) c.tables);
 }
 
 
@@ -514,12 +560,12 @@ ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
     ngx_prof_expose_labels(w, place);
     ngx_prof_text_printf(t, ",direction=\"in\"} %uL\n",
-                         counts->bytes_in);
+                         counts->plain.bytes_in);
 
     ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
     ngx_prof_expose_labels(w, place);
     ngx_prof_text_printf(t, ",direction=\"out\"} %uL\n",
-                         counts->bytes_out);
+                         counts->plain.bytes_out);
 }
 
 
@@ -607,28 +653,32 @@ ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
 static void
 ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
 {
-    ngx_uint_t         changed;
-    ngx_prof_text_t   *t;
-    ngx_prof_place_t  *p;
+    ngx_uint_t              changed;
+    ngx_prof_text_t        *t;
+    ngx_prof_place_name_t   p;
 
     t = &w->json.text;
-    p = ngx_prof_zone_place(w->snapshot->zone, place);
 
-    changed = (p->server_len == NGX_PROF_SERVER_LEN
-               || p->location_len == NGX_PROF_LOCATION_LEN);
+    if (ngx_prof_zone_place_name(w->snapshot->zone, place, &p) != NGX_OK) {
+        ngx_prof_text_puts(t, "server=\"(other)\",location=\"(other)\"");
+        return;
+    }
+
+    changed = (p.server.len == NGX_PROF_SERVER_LEN
+               || p.location.len == NGX_PROF_LOCATION_LEN);
 
     ngx_prof_text_puts(t, "server=\"");
-    changed |= ngx_prof_text_utf8(t, p->server, p->server_len,
+    changed |= ngx_prof_text_utf8(t, p.server.data, p.server.len,
                                   ngx_prof_expose_escape);
     ngx_prof_text_puts(t, "\",location=\"");
-    changed |= ngx_prof_text_utf8(t, p->location, p->location_len,
+    changed |= ngx_prof_text_utf8(t, p.location.data, p.location.len,
                                   ngx_prof_expose_escape);
     ngx_prof_text_puts(t, "\"");
 
     /* cut or without bytes that are no UTF-8, two names may look the same */
 
     if (changed) {
-        ngx_prof_text_printf(t, ",hash=\"%08xD\"", p->hash);
+        ngx_prof_text_printf(t, ",hash=\"%08xD\"", p.hash);
     }
 }
 

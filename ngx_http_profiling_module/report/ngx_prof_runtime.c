@@ -76,9 +76,9 @@ ngx_prof_view_runtime(ngx_prof_work_t *w)
     none = ngx_prof_runtime_versions(j);
 
     ngx_prof_json_uint(j, "generation",
-                              ngx_prof_load(&s->zone->generation));
+                              ngx_prof_load(&s->zone->header->generation));
     ngx_prof_json_time(j, "reload_time",
-                             ngx_prof_load(&s->zone->reload_time));
+                             ngx_prof_load(&s->zone->header->reload_time));
 
     ngx_prof_json_open(j, "workers", '[');
     worker = s->workers.elts;

@@ -5,6 +5,7 @@
 #include "ngx_prof_snapshot.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_cell.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
@@ -211,7 +212,7 @@ ngx_prof_snapshot_state(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
     }
 
     if (w->gauges.draining
-        || w->generation != ngx_prof_load(&s->zone->generation))
+        || w->generation != ngx_prof_load(&s->zone->header->generation))
     {
         w->state = NGX_PROF_DRAINING;
         return;
@@ -243,8 +244,8 @@ ngx_prof_snapshot_counts(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
     w->requests = ngx_prof_counts_requests(c);
     w->errors = ngx_prof_counts_class(c, 5);
     w->client_errors = ngx_prof_counts_class(c, 4);
-    w->bytes_in = c->bytes_in;
-    w->bytes_out = c->bytes_out;
+    w->bytes_in = c->plain.bytes_in;
+    w->bytes_out = c->plain.bytes_out;
     ngx_prof_quantiles(&c->latency, &w->latency);
 
     passes = &c->latency;
@@ -342,29 +343,7 @@ ngx_int_t
 ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
     ngx_prof_counts_t *dst)
 {
-    ngx_uint_t          i;
-    ngx_prof_slot_t    *slot;
-    ngx_prof_counts_t  *counts, *base;
-
-    for (i = 0; i < s->zone->slots; i++) {
-        slot = ngx_prof_zone_slot(s->zone, i);
-
-        if (!ngx_prof_slot_of(slot, s->filter)) {
-            continue;
-        }
-
-        counts = ngx_prof_zone_counts(s->zone, slot, place);
-
-        if (ngx_prof_load(&counts->latency.top) == 0) {
-            continue;
-        }
-
-        base = s->filter
-               ? ngx_prof_zone_base_counts(s->zone, slot, place)
-               : NULL;
-
-        ngx_prof_counts_sum(dst, counts, base);
-    }
+    ngx_prof_cells_sum(s->zone, place, s->filter, dst);
 
     return dst->latency.top ? NGX_OK : NGX_DECLINED;
 }

@@ -299,7 +299,7 @@ ngx_prof_view_codes(ngx_prof_json_t *j, const ngx_prof_counts_t *counts)
 
     for (i = 0; i < NGX_PROF_CODES; i++) {
 
-        if (counts->code[i] == 0
+        if (counts->plain.code[i] == 0
             || ngx_prof_code_status(i, &status, &other) != NGX_OK
             || status == 0
             || other)
@@ -308,7 +308,7 @@ ngx_prof_view_codes(ngx_prof_json_t *j, const ngx_prof_counts_t *counts)
         }
 
         (void) snprintf(name, sizeof(name), "%d", (int) status);
-        ngx_prof_json_uint(j, name, counts->code[i]);
+        ngx_prof_json_uint(j, name, counts->plain.code[i]);
     }
 }
 
@@ -333,21 +333,21 @@ ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
 void
 ngx_prof_view_place(ngx_prof_json_t *j, uint64_t label)
 {
-    const ngx_prof_place_t  *place;
+    ngx_prof_place_name_t  place;
 
-    place = ngx_prof_label_where(label);
+    ngx_prof_label_where(label, &place);
 
-    if (place && place->server_len) {
-        ngx_prof_json_string(j, "server", place->server,
-                             place->server_len);
+    if (place.server.len) {
+        ngx_prof_json_string(j, "server", place.server.data,
+                             place.server.len);
 
     } else {
         ngx_prof_json_null(j, "server");
     }
 
-    if (place && place->has_location) {
-        ngx_prof_json_string(j, "location", place->location,
-                             place->location_len);
+    if (place.has_location) {
+        ngx_prof_json_string(j, "location", place.location.data,
+                             place.location.len);
 
     } else {
         ngx_prof_json_null(j, "location");

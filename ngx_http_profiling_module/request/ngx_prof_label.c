@@ -697,35 +697,35 @@ ngx_prof_context_state(const ngx_connection_t *c)
 }
 
 
-const ngx_prof_place_t *
-ngx_prof_label_where(uint64_t label)
+void
+ngx_prof_label_where(uint64_t label, ngx_prof_place_name_t *place)
 {
-    uint32_t          i;
-    ngx_prof_zone_t  *zone;
+    uint32_t  i;
 
-    zone = ngx_prof_process.zone;
     i = ngx_prof_label_place((uint32_t) label);
 
-    return (i && i <= ngx_prof_load_acquire(&zone->place_n))
-           ? ngx_prof_zone_place(zone, i - 1) : NULL;
+    if (i == 0
+        || ngx_prof_zone_place_name(ngx_prof_process.zone, i - 1, place)
+           != NGX_OK)
+    {
+        ngx_memzero(place, sizeof(ngx_prof_place_name_t));
+    }
 }
 
 
 u_char *
 ngx_prof_label_print(u_char *p, u_char *last, uint64_t label)
 {
-    const ngx_prof_place_t  *place;
+    ngx_prof_place_name_t  place;
 
-    place = ngx_prof_label_where(label);
+    ngx_prof_label_where(label, &place);
 
-    if (place && place->server_len) {
-        p = ngx_slprintf(p, last, ", server %*s", (size_t) place->server_len,
-                         place->server);
+    if (place.server.len) {
+        p = ngx_slprintf(p, last, ", server %V", &place.server);
     }
 
-    if (place && place->has_location) {
-        p = ngx_slprintf(p, last, ", location %*s",
-                         (size_t) place->location_len, place->location);
+    if (place.has_location) {
+        p = ngx_slprintf(p, last, ", location %V", &place.location);
     }
 
     return p;

@@ -38,7 +38,6 @@ typedef enum {
 #define ngx_prof_label(place, upstream, state)                                \
     ((uint32_t) (place) << 16 | (uint32_t) (upstream) << 4 | (state))
 
-#define ngx_prof_label_place(label)     ((label) >> 16)
 #define ngx_prof_label_upstream(label)  ((label) >> 4 & 0xfff)
 #define ngx_prof_label_state(label)     ((label) & 0xf)
 
@@ -51,8 +50,8 @@ typedef enum {
 uint32_t ngx_prof_context_label(uintptr_t sp,
     const ngx_prof_unwind_cache_t *walk);
 
-/* the place of a label, NULL: it has none */
-const ngx_prof_place_t *ngx_prof_label_where(uint64_t label);
+/* the place of a label; all zeros: it has none */
+void ngx_prof_label_where(uint64_t label, ngx_prof_place_name_t *place);
 
 /* ", server main, location /spin" of a label; returns the end */
 u_char *ngx_prof_label_print(u_char *p, u_char *last, uint64_t label);

@@ -2,8 +2,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <sys/mman.h>
 #include "ngx_prof_request.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_cell.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
@@ -68,13 +70,20 @@ static uint64_t ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
     __attribute__((noinline));
 static ngx_prof_context_t *ngx_prof_request_context(ngx_http_request_t *r)
     __attribute__((noinline));
-static void ngx_prof_request_upstream(ngx_http_request_t *r,
-    ngx_prof_counts_t *all, ngx_prof_counts_t *place)
+static ngx_int_t ngx_prof_request_count(ngx_http_request_t *r,
+    ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
     __attribute__((noinline));
+static ngx_prof_counting_t *ngx_prof_request_open(ngx_uint_t place,
+    ngx_uint_t hist, ngx_uint_t bucket);
+static ngx_prof_counting_t *ngx_prof_request_counter(ngx_uint_t place);
+static void ngx_prof_request_full(void);
+static void ngx_prof_request_upstream(ngx_http_request_t *r,
+    ngx_uint_t place);
 static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
-static u_char                        *ngx_prof_places;
+/* by place: where it is counted, NULL: it had no request here yet */
+static ngx_prof_counting_t           **ngx_prof_counters;
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
@@ -239,11 +248,29 @@ ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
 }
 
 
-void
+/* the kernel gives pages as they are written: most of these never are */
+
+ngx_int_t
 ngx_prof_request_init_process(ngx_cycle_t *cycle)
 {
-    ngx_prof_places = (u_char *)
-        ngx_prof_zone_counts(ngx_prof_process.zone, ngx_prof_process.slot, 0);
+    void    *p;
+    size_t   size;
+
+    size = ngx_prof_process.zone->places * sizeof(ngx_prof_counting_t *);
+
+    p = mmap(NULL, size, PROT_READ|PROT_WRITE,
+             MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
+                      "mmap() of %uz bytes failed, this worker is not profiled",
+                      size);
+        return NGX_ERROR;
+    }
+
+    ngx_prof_counters = p;
+
+    return NGX_OK;
 }
 
 
@@ -412,11 +439,12 @@ static ngx_prof_always_inline ngx_int_t
 ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 {
     off_t                 in, out;
-    uint64_t              start, latency;
+    uint64_t              start, latency, *chunk;
     ngx_uint_t            code, bucket;
+    ngx_prof_cell_t      *cell;
     ngx_prof_slot_t      *slot;
-    ngx_prof_counts_t    *place;
     ngx_prof_context_t   *context;
+    ngx_prof_counting_t   *counter;
     ngx_prof_loc_conf_t  *lcf;
 
     if (r != r->main) {
@@ -445,18 +473,54 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
     }
 
     bucket = ngx_prof_hist_bucket(latency);
+    counter = ngx_prof_counters[lcf->place];
+
+    if (ngx_prof_unlikely(counter == NULL || r->upstream_states != NULL)) {
+        return ngx_prof_request_count(r, code, bucket, latency);
+    }
+
+    chunk = ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY, bucket);
+
+    if (ngx_prof_unlikely(chunk == NULL)) {
+        return ngx_prof_request_count(r, code, bucket, latency);
+    }
+
+    slot = ngx_prof_process.slot;
+    cell = counter->cell;
     in = r->request_length;
     out = r->connection->sent;
 
-    slot = ngx_prof_process.slot;
-    place = (ngx_prof_counts_t *)
-                (ngx_prof_places + lcf->place * NGX_PROF_COUNTS_SIZE);
-
     ngx_prof_counts_add(&slot->all, code, in, out, bucket, latency);
-    ngx_prof_counts_add(place, code, in, out, bucket, latency);
+    ngx_prof_cell_add(cell, chunk, code, in, out, bucket, latency);
 
-    if (ngx_prof_unlikely(r->upstream_states != NULL)) {
-        ngx_prof_request_upstream(r, &slot->all, place);
+    return NGX_OK;
+}
+
+
+/* the same with what few requests need */
+
+static ngx_int_t
+ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t code,
+    ngx_uint_t bucket, uint64_t latency)
+{
+    off_t                 in, out;
+    ngx_prof_counting_t  *counter;
+    ngx_prof_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+    counter = ngx_prof_request_open(lcf->place, NGX_PROF_LATENCY, bucket);
+    in = r->request_length;
+    out = r->connection->sent;
+
+    ngx_prof_counts_add(&ngx_prof_process.slot->all, code, in, out, bucket,
+                        latency);
+    ngx_prof_cell_add(counter->cell,
+                      ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY,
+                                              bucket),
+                      code, in, out, bucket, latency);
+
+    if (r->upstream_states) {
+        ngx_prof_request_upstream(r, lcf->place);
     }
 
     return NGX_OK;
@@ -587,12 +651,100 @@ ngx_prof_request_status(ngx_http_request_t *r)
 }
 
 
+/*
+ * A counter with room for a bucket: that of the place, which gets what it
+ * lacks, or that of the place `other`.
+ */
+
+static ngx_prof_counting_t *
+ngx_prof_request_open(ngx_uint_t place, ngx_uint_t hist, ngx_uint_t bucket)
+{
+    ngx_prof_counting_t  *counter;
+
+    counter = ngx_prof_request_counter(place);
+
+    if (ngx_prof_counting_chunk(counter, hist, bucket)
+        || ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
+                               counter, hist, bucket)
+           == NGX_OK)
+    {
+        return counter;
+    }
+
+    ngx_prof_request_full();
+
+    return ngx_prof_request_counter(NGX_PROF_PLACE_OTHER);
+}
+
+
+/* a place that found no page keeps the counter of the other places */
+
+static ngx_prof_counting_t *
+ngx_prof_request_counter(ngx_uint_t place)
+{
+    ngx_prof_counting_t        *counter;
+    static ngx_prof_counting_t  other;
+
+    if (ngx_prof_counters[place]) {
+        return ngx_prof_counters[place];
+    }
+
+    if (place != NGX_PROF_PLACE_OTHER) {
+        counter = ngx_alloc(sizeof(ngx_prof_counting_t), ngx_cycle->log);
+
+        if (counter
+            && ngx_prof_cell_open(ngx_prof_process.zone,
+                                   ngx_prof_process.slot, place, counter)
+               == NGX_OK)
+        {
+            ngx_prof_counters[place] = counter;
+            return counter;
+        }
+
+        ngx_free(counter);
+        ngx_prof_request_full();
+    }
+
+    if (other.cell == NULL) {
+        ngx_prof_cell_open_other(ngx_prof_process.zone,
+                                  ngx_prof_process.slot, &other);
+    }
+
+    ngx_prof_counters[place] = &other;
+
+    return &other;
+}
+
+
+/* told once after each start and reload, by the worker that comes upon it */
+
 static void
-ngx_prof_request_upstream(ngx_http_request_t *r, ngx_prof_counts_t *all,
-    ngx_prof_counts_t *place)
+ngx_prof_request_full(void)
+{
+    ngx_prof_header_t  *h;
+
+    h = ngx_prof_process.zone->header;
+
+    if (ngx_prof_load(&h->full)
+        || __atomic_exchange_n(&h->full, 1, __ATOMIC_RELAXED))
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "profiling zone \"%V\" is full, requests of further "
+                  "locations are counted together; it needs a larger size "
+                  "and a restart",
+                  &ngx_prof_process.conf->shm_zone->shm.name);
+}
+
+
+static void
+ngx_prof_request_upstream(ngx_http_request_t *r, ngx_uint_t place)
 {
     uint64_t                    ns;
     ngx_uint_t                  i, bucket, known;
+    ngx_prof_counting_t        *counter;
     ngx_http_upstream_state_t  *state;
 
     ns = 0;
@@ -615,8 +767,14 @@ ngx_prof_request_upstream(ngx_http_request_t *r, ngx_prof_counts_t *all,
 
     bucket = ngx_prof_hist_bucket(ns);
 
-    ngx_prof_hist_count(&all->upstream, bucket, ns);
-    ngx_prof_hist_count(&place->upstream, bucket, ns);
+    ngx_prof_hist_count(&ngx_prof_process.slot->all.upstream, bucket, ns);
+
+    counter = ngx_prof_request_open(place, NGX_PROF_UPSTREAM, bucket);
+
+    ngx_prof_cell_time(counter->cell,
+                       ngx_prof_counting_chunk(counter, NGX_PROF_UPSTREAM,
+                                               bucket),
+                       NGX_PROF_UPSTREAM, bucket, ns);
 }
 
 

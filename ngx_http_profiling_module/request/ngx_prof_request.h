@@ -18,8 +18,8 @@ ngx_int_t ngx_prof_request_init(ngx_conf_t *cf);
 /* master, when nginx has made the engine of its phases: wraps two of them */
 void ngx_prof_request_init_module(ngx_cycle_t *cycle);
 
-/* worker: where its slot counts */
-void ngx_prof_request_init_process(ngx_cycle_t *cycle);
+/* worker, before it has its slot: NGX_ERROR: it cannot have one */
+ngx_int_t ngx_prof_request_init_process(ngx_cycle_t *cycle);
 
 /* worker: how many requests a connection serves; many with HTTP/2 */
 ngx_uint_t ngx_prof_request_active(const ngx_connection_t *c);

@@ -125,7 +125,7 @@ ngx_prof_cpu_until(void)
     latest = 0;
 
     for (i = 0; i < NGX_PROF_CAPTURES; i++) {
-        capture = &ngx_prof_process.zone->capture[i];
+        capture = &ngx_prof_process.zone->header->capture[i];
 
         owner = ngx_prof_load_acquire(&capture->owner);
         until = ngx_prof_load(&capture->until);

@@ -23,12 +23,12 @@ ngx_prof_trim_reserve(void)
     ngx_prof_zone_t  *zone;
 
     zone = ngx_prof_process.zone;
-    last = ngx_prof_load(&zone->trim_clock);
+    last = ngx_prof_load(&zone->header->trim_clock);
     now = ngx_prof_clock();
 
     if ((last && now < last + NGX_PROF_TRIM_INTERVAL * 1000000)
-        || !__atomic_compare_exchange_n(&zone->trim_clock, &last, now, 0,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        || !__atomic_compare_exchange_n(&zone->header->trim_clock, &last, now,
+                                        0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     {
         return NGX_BUSY;
     }

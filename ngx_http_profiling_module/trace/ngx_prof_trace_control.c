@@ -42,17 +42,16 @@ ngx_prof_trace_until(uint64_t now)
 
     zone = ngx_prof_process.zone;
 
-    owner = ngx_prof_load_acquire(&zone->trace.owner);
-    capture = ngx_prof_load(&zone->trace.capture);
+    owner = ngx_prof_load_acquire(&zone->header->trace.owner);
+    capture = ngx_prof_load(&zone->header->trace.capture);
 
     if (owner == 0
-        || zone->trace.base == 0
         || capture >= NGX_PROF_CAPTURES)
     {
         return 0;
     }
 
-    claim = &zone->capture[capture];
+    claim = &zone->header->capture[capture];
 
     if (ngx_prof_load_acquire(&claim->owner) != owner) {
         return 0;
@@ -86,7 +85,7 @@ ngx_prof_trace_update(void)
     if (ngx_prof_tracing.on
         && (until == 0
             || r->seq != ngx_prof_load(
-                             &ngx_prof_process.zone->trace.seq)))
+                             &ngx_prof_process.zone->header->trace.seq)))
     {
         ngx_prof_trace_stop();
     }
@@ -117,10 +116,14 @@ ngx_prof_trace_start(uint64_t now, uint64_t until)
     i = ngx_prof_zone_slot_index(zone, ngx_prof_process.slot);
     ring = ngx_prof_trace_ring(zone, i);
 
+    if (ring == NULL) {
+        return;
+    }
+
     r->ring = ring;
     r->data = ngx_prof_trace_data(ring);
     r->size = ngx_prof_trace_size(zone);
-    r->seq = ngx_prof_load(&zone->trace.seq);
+    r->seq = ngx_prof_load(&zone->header->trace.seq);
     r->until = until;
     r->head = ring->head;
     r->at = r->head % r->size;

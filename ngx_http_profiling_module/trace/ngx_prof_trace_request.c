@@ -791,6 +791,7 @@ static ngx_uint_t
 ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
 {
     size_t            len;
+    ngx_str_t         name;
     ngx_uint_t        i, at, n;
     ngx_prof_zone_t  *zone;
 
@@ -806,14 +807,16 @@ ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
 
     zone = ngx_prof_process.zone;
     len = ngx_min(us->host.len, NGX_PROF_UPSTREAM_LEN);
-    n = ngx_prof_load_acquire(&zone->upstream_n);
+    n = ngx_prof_zone_upstream_n(zone);
 
     for (i = 1; i < n; i++) {
 
         /* a name that was cut ends in dots */
 
-        if (zone->upstream[i].len == len
-            && ngx_memcmp(zone->upstream[i].name, us->host.data,
+        ngx_prof_zone_upstream(zone, i, &name);
+
+        if (name.len == len
+            && ngx_memcmp(name.data, us->host.data,
                           (us->host.len > len) ? len - 3 : len)
                == 0)
         {

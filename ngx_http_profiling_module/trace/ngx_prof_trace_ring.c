@@ -40,51 +40,57 @@ ngx_prof_trace_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
     void                  *p;
     size_t                 size, total;
+    ngx_uint_t             i;
+    ngx_prof_region_t     *region;
     ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
 
-    size = ngx_align((size_t)
-                     mcf->setting[NGX_PROF_TRACE_BUFFER],
+    size = ngx_align((size_t) mcf->setting[NGX_PROF_TRACE_BUFFER],
                      ngx_pagesize);
 
-    if (zone->trace.base) {
+    if (zone->ring == 0) {
+        zone->ring = size;
 
-        if (zone->trace.size != size) {
-            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                          "a new profiling_trace_buffer takes effect when "
-                          "nginx is started anew, it stays %uLk",
-                          zone->trace.size / 1024);
+    } else if (zone->ring != size) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "a new profiling_trace_buffer takes effect when "
+                      "nginx is started anew, it stays %uzk",
+                      zone->ring / 1024);
+    }
+
+    for (i = 0; i < zone->region_n; i++) {
+        region = &zone->region[i];
+
+        if (region->rings || region->n == 0) {
+            continue;
         }
 
-        return;
+        p = MAP_FAILED;
+
+        if (!__builtin_mul_overflow(zone->ring, (size_t) region->n, &total)) {
+            p = mmap(NULL, total, PROT_READ|PROT_WRITE,
+                     MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+        }
+
+        if (p == MAP_FAILED) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                          "there will be no execution traces: mmap() of %ui "
+                          "buffers of %uz bytes failed",
+                          region->n, zone->ring);
+            continue;
+        }
+
+        region->rings = p;
     }
-
-    p = MAP_FAILED;
-
-    if (!__builtin_mul_overflow(size, (size_t) zone->slots, &total)) {
-        p = mmap(NULL, total, PROT_READ|PROT_WRITE,
-                 MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
-    }
-
-    if (p == MAP_FAILED) {
-        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
-                      "there will be no execution traces: mmap() of %uL "
-                      "buffers of %uz bytes failed", zone->slots, size);
-        return;
-    }
-
-    ngx_prof_store(&zone->trace.size, size);
-    ngx_prof_store_release(&zone->trace.base, (uint64_t) (uintptr_t) p);
 }
 
 
 ngx_prof_trace_ring_t *
 ngx_prof_trace_ring(const ngx_prof_zone_t *zone, ngx_uint_t slot)
 {
-    return (ngx_prof_trace_ring_t *)
-               ((uintptr_t) zone->trace.base + slot * zone->trace.size);
+    return (ngx_prof_trace_ring_t *) ngx_prof_zone_ring(zone, slot);
 }
 
 
@@ -98,7 +104,7 @@ ngx_prof_trace_data(ngx_prof_trace_ring_t *ring)
 size_t
 ngx_prof_trace_size(const ngx_prof_zone_t *zone)
 {
-    return zone->trace.size - sizeof(ngx_prof_trace_ring_t);
+    return zone->ring - sizeof(ngx_prof_trace_ring_t);
 }
 
 

@@ -25,6 +25,7 @@ typedef struct {
     ngx_prof_zone_t       *zone;
     ngx_prof_slot_t       *slot;                  /* NULL: not profiled */
     ngx_prof_main_conf_t  *conf;
+    uint64_t               generation;            /* of conf */
     uint64_t               pause_threshold;             /* ns */
     uint64_t               unavailable; /* bits that never change */
 } ngx_prof_process_t;

@@ -71,23 +71,65 @@ $n->stop;
 # too small at the start
 
 my $small = Fault->new(name => 'small',
-                       profiling => 'profiling_zone zone=tiny:1m slots=64;');
+                       profiling => 'profiling_zone zone=tiny:64k slots=64;');
 
 $small->configure;
 my $said = run_command($small->command);
 my $status = $?;
 
-isnt($status, 0, 'a zone that is too small stops the start');
+isnt($status, 0, 'a zone that does not hold its header stops the start');
 
 my ($line) = ($said . $small->log) =~ /^(.*"tiny".*too small.*)$/m;
-like($line, qr/\[emerg\].*1048576 bytes.*take (\d+) bytes/,
+like($line, qr/\[emerg\].*65536 bytes.*takes (\d+) bytes/,
      '... by a message with what it has and what is needed');
 
-my ($needed) = ($line // '') =~ /take (\d+) bytes/;
+my ($needed) = ($line // '') =~ /takes (\d+) bytes/;
 
 $small->start(profiling => "profiling_zone zone=tiny:$needed slots=64;");
-is($small->api('health')->{status}, 'healthy', '... which is enough');
+is($small->get('/empty')->{status}, 200, '... which is enough to serve');
+
+my $health = $small->api('health');
+is($health->{status}, 'degraded', '... and health tells what is missing');
+like("@{ $health->{issues} }", qr/workers without a slot/, '... slots');
+like($small->log, qr/\[warn\].*has room for 0 slots of 64/, '... as the log');
+like($small->get('/metrics')->{body},
+     qr/^nginx_profiling_workers_without_slot [1-9]/m, '... and /metrics');
 $small->stop;
+
+
+# slots, but no page for any place
+
+my $crowd = Fault->new(name => 'crowd',
+                       profiling => 'profiling_history 10;
+                                     profiling_zone zone=crowd:2m slots=4;',
+                       server => join('', map {
+                           "        location /p$_ { return 200 x; }\n"
+                       } 1 .. 600));
+
+$crowd->start;
+$crowd->get("/p$_") for 1 .. 600;
+
+my $told = $crowd->until('health', 60, sub {
+    return $_[0]{status} eq 'degraded';
+});
+ok($told->{met}, 'a zone that is full is told by health');
+like("@{ $told->{issues} }", qr/zone (?:is full|has no room)/, '... so');
+
+my $lines = () = $crowd->log =~ /\[warn\].* (?:is full|no room for)/g;
+is($lines, 1, '... once by the log') or diag($crowd->log);
+
+my $locations = $crowd->api('locations')->{locations};
+my ($rest) = grep { $_->{location} eq '(other)' } @$locations;
+my $sum = 0;
+$sum += $_->{requests} for grep { ($_->{location} // '') =~ /^\/p|^\(other/ }
+                           @$locations;
+
+ok($rest->{requests}, '... its requests are of (other)');
+is($sum, 600, '... and none is lost');
+like($crowd->get('/metrics')->{body},
+     qr/^nginx_profiling_requests_total\{server="\(other\)",location="\(other\)",
+        status="2xx"\}\ $rest->{requests}$/mx, '... in /metrics too');
+$crowd->stop;
 
 
 # slots exhausted
@@ -142,13 +184,29 @@ like($r->{status}, qr/^(?:200|503)$/, '... and refuse force-gc') or
 my @lines = $two->log =~ /^.*slots of profiling zone "two" are taken.*$/mg;
 is(@lines, 2, 'one line each in the log') or diag(@lines);
 
+my $sick = $two->api('health');
+is($sick->{status}, 'degraded', '... and health is degraded');
+like("@{ $sick->{issues} }", qr/without a slot.*: 2;/, '... for two workers');
+
+my %new = map { $_ => 1 } $two->workers;
+delete @new{@old};
+
 @slow = ();
 
 ok(wait_for(60, sub { $two->workers == 2 }), 'the old ones have gone');
-ok($two->reload, 'reload');
 $m = $two->until('metrics', 60, sub { @{ $_[0]{workers} } == 2 });
-ok($m->{met}, 'the next workers have the slots again')
+ok($m->{met}, 'the workers that had no slot have those')
     or diag(explain($m->{workers}), $two->log);
+is_deeply([ sort map { $_->{pid} } @{ $m->{workers} } ], [ sort keys %new ],
+          '... the same processes');
+
+my $before = $two->api('metrics')->{metrics}{requests}{total};
+$two->get('/empty') for 1 .. 20;
+$m = $two->until('metrics', 60, sub {
+    return $_[0]{metrics}{requests}{total} >= $before + 20;
+});
+ok($m->{met}, '... and count what they serve');
+is($two->api('health')->{status}, 'healthy', '... health is well again');
 
 ok($two->stop('QUIT'), 'nginx ends');
 unlike($two->log, qr/\[(?:alert|crit|emerg)\]|signal 11/, 'no alert');

@@ -53,26 +53,18 @@ flooded('full', 'profiling_interval 100ms; profiling_heap_rate 64;
 done_testing();
 
 
-# the size below which nginx refuses it
+# the size below which there is no room for the slots
 
 sub smallest {
     my $n = Fault->new(name => 'smallest', %o);
 
-    my (undef, $said) = $n->test(profiling =>
-        'profiling_history 10; profiling_zone zone=prof:64k slots=3;');
-    my ($bytes) = $said =~ /too small: .* take (\d+) bytes/
-        or die "not refused: $said\n";
-
-    # what it tells is enough, and up to some pages too much
-
-    for (1 .. 64) {
-        my ($status) = $n->test(profiling =>
+    for (my $bytes = 262144; $bytes < 16777216; $bytes += 4096) {
+        my (undef, $said) = $n->test(profiling =>
             "profiling_history 10; profiling_zone zone=prof:$bytes slots=3;");
-        return $bytes + 4096 if $status != 0;
-        $bytes -= 4096;
+        return $bytes if $said !~ /has room for/;
     }
 
-    die "all sizes are enough\n";
+    die "no size is enough\n";
 }
 
 

@@ -4,8 +4,9 @@
  * all endpoints, and the functions of shm/ themselves, which also write.
  *
  * The first byte chooses the reader; then follow writes into the zone: what
- * part of it, where in that part, how many bytes, the bytes.  A zone whose
- * header contradicts itself has to be refused, and is not read further.
+ * part of it, where in that part, how many bytes, the bytes.  The header is no
+ * exception: who reads a zone goes by sizes of its own.  Then a reload follows,
+ * or not, which mends what it can.
  */
 
 
@@ -70,15 +71,11 @@ static void  (*const fuzz_writers[])(ngx_uint_t seed) = {
 #define FUZZ_WRITERS  (sizeof(fuzz_writers) / sizeof(fuzz_writers[0]))
 
 
-static ngx_prof_zone_t  *fuzz_good;                /* the zone as it was */
+static u_char           *fuzz_good;                /* the zone as it was */
 static fuzz_part_t       fuzz_parts[FUZZ_PARTS];
 
 
-/*
- * Parts of the zone; not those that hold descriptors and addresses of this
- * process, which only the master writes: of the eventfds and the trace's
- * rings.
- */
+/* parts of the zone; not the eventfds, which are descriptors of this process */
 
 static void
 fuzz_part(ngx_uint_t n, fuzz_part_t *part)
@@ -89,7 +86,7 @@ fuzz_part(ngx_uint_t n, fuzz_part_t *part)
 
     zone = ngx_prof_process.zone;
     slot = ngx_prof_zone_slot(zone, n & 1);
-    end = (u_char *) ngx_prof_zone_slot(zone, (n & 1) + 1);
+    end = (u_char *) slot + ngx_prof_zone_slot_size(&zone->shape);
 
 #define fuzz_between(a, b)                                                    \
     part->start = (u_char *) (a);                                             \
@@ -98,28 +95,29 @@ fuzz_part(ngx_uint_t n, fuzz_part_t *part)
 
     switch (n >> 1 & 15) {
 
-    case 0: fuzz_between(zone, &zone->trace);
-    case 1: fuzz_between(zone->upstream, zone + 1);
+    case 0: fuzz_between(zone->header, ngx_prof_zone_place(zone, 0));
+    case 1: fuzz_between(zone->header, zone->header->capture);
     case 2: fuzz_between(ngx_prof_zone_place(zone, 0),
+                         ngx_prof_zone_place(zone, zone->places));
+    case 3: fuzz_between(ngx_prof_zone_names(zone),
                          ngx_prof_zone_slot(zone, 0));
-    case 3: fuzz_between(slot, &slot->totals);
-    case 4: fuzz_between(&slot->totals, &slot->all);
-    case 5: fuzz_between(&slot->all, &slot->trim);
+    case 4: fuzz_between(slot, &slot->totals);
+    case 5: fuzz_between(&slot->totals, &slot->trim);
     case 6: fuzz_between(&slot->trim, slot->pause);
     case 7: fuzz_between(slot->pause, &slot->stall);
     case 8: fuzz_between(&slot->stall, &slot->base);
     case 9: fuzz_between(&slot->base, slot + 1);
     case 10: fuzz_between(ngx_prof_zone_history(slot),
-                          ngx_prof_zone_counts(zone, slot, 0));
-    case 11: fuzz_between(ngx_prof_zone_counts(zone, slot, 0),
                           ngx_prof_zone_stacks(zone, slot));
+    case 11: fuzz_between(ngx_prof_zone_page(zone, 0),
+                          ngx_prof_zone_page(zone, 4));
     case 12: fuzz_between(ngx_prof_zone_stacks(zone, slot),
                           ngx_prof_zone_waits(zone, slot, 0));
     case 13: fuzz_between(ngx_prof_zone_waits(zone, slot, 0),
                           ngx_prof_zone_heap(zone, slot));
-    case 14: fuzz_between(ngx_prof_zone_heap(zone, slot), end);
-    default: fuzz_between(ngx_prof_zone_dump(zone, n & 1),
-                          ngx_prof_zone_dump(zone, (n & 1) + 1));
+    case 14: fuzz_between(ngx_prof_zone_heap(zone, slot),
+                          ngx_prof_zone_dump(zone, n & 1));
+    default: fuzz_between(ngx_prof_zone_dump(zone, n & 1), end);
     }
 
 #undef fuzz_between
@@ -143,7 +141,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
         abort();
     }
 
-    memcpy(fuzz_good, ngx_prof_process.zone, fuzz_zone_size());
+    memcpy(fuzz_good, ngx_prof_process.zone->header, fuzz_zone_size());
 
     return 0;
 }
@@ -303,10 +301,11 @@ fuzz_slots(ngx_uint_t seed)
 static void
 fuzz_names(ngx_uint_t seed)
 {
-    u_char            text[256];
-    ngx_str_t         name, location;
-    ngx_uint_t        n;
-    ngx_prof_zone_t  *zone;
+    u_char                text[256];
+    ngx_str_t             name, location;
+    ngx_uint_t            n;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_registry_t   registry;
 
     zone = ngx_prof_process.zone;
 
@@ -316,13 +315,15 @@ fuzz_names(ngx_uint_t seed)
     location = name;
     location.len /= 2;
 
-    n = ngx_prof_zone_register(zone, &name,
-                               (seed & 0x100) ? &location : NULL,
-                               1);
+    fuzz_registry(&registry);
+    n = ngx_prof_registry_place(&registry, &name,
+                                (seed & 0x100) ? &location : NULL, 1);
 
     if (n >= zone->places) {
         abort();
     }
+
+    fuzz_place(zone, ngx_prof_zone_slot(zone, seed & 1), n, seed * 1000);
 
     if (ngx_prof_zone_register_upstream(zone, &name)
         >= NGX_PROF_UPSTREAMS
@@ -371,9 +372,10 @@ fuzz_dumps(ngx_uint_t seed)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    ngx_uint_t        i, n, seed;
-    fuzz_input_t      in;
-    ngx_prof_zone_t  *zone;
+    ngx_uint_t            i, n, seed;
+    fuzz_input_t          in;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_registry_t   registry;
 
     if (size < 3) {
         return 0;
@@ -391,17 +393,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_write(&in);
     }
 
-    if (ngx_prof_zone_check(zone, fuzz_zone_size()) == NULL) {
+    if (seed & 0x8000) {
+        ngx_prof_zone_mend(zone);
+        fuzz_registry(&registry);
 
-        if (n < FUZZ_READERS) {
-            fuzz_read(&fuzz_readers[n]);
-
-        } else {
-            fuzz_writers[n - FUZZ_READERS](seed);
+        if (ngx_prof_zone_check(zone)) {
+            abort();
         }
     }
 
-    memcpy(zone, fuzz_good, fuzz_zone_size());
+    if (n < FUZZ_READERS) {
+        fuzz_read(&fuzz_readers[n]);
+
+    } else {
+        fuzz_writers[n - FUZZ_READERS](seed);
+    }
+
+    memcpy(zone->header, fuzz_good, fuzz_zone_size());
 
     return 0;
 }

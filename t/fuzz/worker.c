@@ -20,9 +20,11 @@ ngx_prof_main_conf_t  fuzz_conf;
 static ngx_log_t                fuzz_cycle_log;
 static ngx_cycle_t              fuzz_cycle;
 static ngx_shm_zone_t           fuzz_shm_zone;
+static ngx_prof_zone_t          fuzz_zone;
 
 static const ngx_prof_shape_t  fuzz_shape = {
-    FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP
+    FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP,
+    FUZZ_PLACES * 64, FUZZ_PLACES * FUZZ_SLOTS * 2
 };
 
 
@@ -45,10 +47,11 @@ fuzz_log(ngx_log_t *log, ngx_uint_t level, u_char *buf, size_t len)
 void
 fuzz_worker(void)
 {
-    void             *memory;
-    ngx_str_t         server, location;
-    ngx_uint_t        i;
-    ngx_prof_zone_t  *zone;
+    void                 *memory;
+    ngx_str_t             server, location;
+    ngx_uint_t            i;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_registry_t   registry;
 
     fuzz_cycle_log.writer = fuzz_log;
     fuzz_cycle_log.log_level = NGX_LOG_EMERG;
@@ -85,26 +88,74 @@ fuzz_worker(void)
         abort();
     }
 
-    zone = memory;
+    zone = &fuzz_zone;
 
-    ngx_memzero(zone, fuzz_zone_size());
-    ngx_prof_zone_init(zone, &fuzz_shape, 1700000000000, 1000);
-    zone->generation = 1;
+    ngx_memzero(memory, fuzz_zone_size());
+    ngx_prof_zone_init(zone, memory, &fuzz_shape, 1700000000000, 1000);
+    zone->header->generation = 1;
     zone->cookie = 1;
 
     ngx_str_set(&server, "main.example");
     ngx_str_set(&location, "/api");
-    (void) ngx_prof_zone_register(zone, &server, NULL, 1);
-    (void) ngx_prof_zone_register(zone, &server, &location, 1);
+    ngx_prof_process.zone = zone;
+    fuzz_registry(&registry);
+    (void) ngx_prof_registry_place(&registry, &server, NULL, 1);
+    (void) ngx_prof_registry_place(&registry, &server, &location, 1);
     ngx_str_set(&location, "127.0.0.1:80");
     (void) ngx_prof_zone_register_upstream(zone, &location);
     (void) ngx_prof_zone_register_name(zone, &server);
 
-    ngx_prof_process.zone = zone;
     ngx_prof_process.conf = &fuzz_conf;
 
     for (i = 0; i < FUZZ_SLOTS; i++) {
         fuzz_slot(zone, i);
+    }
+}
+
+
+/* as the master begins to register places */
+
+void
+fuzz_registry(ngx_prof_registry_t *registry)
+{
+    static void  *memory;
+
+    if (memory == NULL) {
+        memory = malloc(ngx_prof_registry_size(&fuzz_zone));
+    }
+
+    if (memory == NULL) {
+        abort();
+    }
+
+    ngx_memzero(memory, ngx_prof_registry_size(&fuzz_zone));
+    ngx_prof_registry_open(registry, &fuzz_zone, memory, ngx_prof_slot_alive);
+}
+
+
+/* one request of a place, as a worker counts it */
+
+void
+fuzz_place(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, ngx_uint_t place,
+    uint64_t ns)
+{
+    ngx_uint_t           bucket;
+    ngx_prof_counting_t  counter;
+
+    bucket = ngx_prof_hist_bucket(ns);
+
+    if (ngx_prof_cell_open(zone, slot, place, &counter) != NGX_OK) {
+        return;
+    }
+
+    if (ngx_prof_counting_chunk(&counter, NGX_PROF_LATENCY, bucket)
+        || ngx_prof_cell_grow(zone, slot, &counter, NGX_PROF_LATENCY, bucket)
+           == NGX_OK)
+    {
+        ngx_prof_cell_add(counter.cell,
+                          ngx_prof_counting_chunk(&counter, NGX_PROF_LATENCY,
+                                                  bucket),
+                          NGX_PROF_CODE_200, 1, 2, bucket, ns);
     }
 }
 
@@ -162,8 +213,8 @@ fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
     ngx_prof_hist_count(&slot->passes, ngx_prof_hist_bucket(5000), 5000);
     ngx_prof_hist_count(&slot->all.latency,
                               ngx_prof_hist_bucket(70000), 70000);
-    slot->all.code[NGX_PROF_CODE_200] = 1;
-    *ngx_prof_zone_counts(zone, slot, 1) = slot->all;
+    slot->all.plain.code[NGX_PROF_CODE_200] = 1;
+    fuzz_place(zone, slot, 1, 70000);
     slot->pass_start = now;
     slot->gauges.time = claim.time;
     slot->gauges.clock = now;

@@ -15,6 +15,8 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
+#include "ngx_prof_cell.h"
+#include "ngx_prof_registry.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_api.h"
 #include "ngx_prof_base.h"
@@ -43,6 +45,9 @@ void fuzz_worker(void);
 
 /* bytes of the zone */
 size_t fuzz_zone_size(void);
+void fuzz_registry(ngx_prof_registry_t *registry);
+void fuzz_place(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, ngx_uint_t place,
+    uint64_t ns);
 
 ngx_pool_t *fuzz_pool(void);
 void fuzz_pool_free(ngx_pool_t *pool);

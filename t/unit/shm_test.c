@@ -110,12 +110,17 @@ test_zone(ngx_uint_t slots, ngx_uint_t history, ngx_uint_t places)
     shape.places = places;
     shape.stacks = TEST_STACKS;
     shape.dump = TEST_DUMP;
+    shape.names = places * TEST_NAME;
+    shape.pages = places * (slots ? slots : 1) * TEST_PAGES;
 
     size = ngx_prof_zone_size(&shape);
     assert_int_not_equal(size, 0);
 
-    zone = test_share(size);
-    ngx_prof_zone_init(zone, &shape, 1600000000000, 1000000000);
+    zone = malloc(sizeof(ngx_prof_zone_t));
+    assert_non_null(zone);
+
+    ngx_prof_zone_init(zone, test_share(size), &shape, 1600000000000,
+                       1000000000);
 
     return zone;
 }
@@ -124,7 +129,41 @@ test_zone(ngx_uint_t slots, ngx_uint_t history, ngx_uint_t places)
 void
 test_zone_free(ngx_prof_zone_t *zone)
 {
-    assert_int_equal(munmap(zone, zone->size), 0);
+    assert_int_equal(munmap(zone->header, zone->size), 0);
+    free(zone);
+}
+
+
+void
+test_place_count(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
+    ngx_uint_t place, ngx_uint_t code, uint64_t in, uint64_t out, uint64_t ns)
+{
+    ngx_uint_t           bucket, hist;
+    ngx_prof_counting_t  c;
+
+    bucket = ngx_prof_hist_bucket(ns);
+
+    if (place == NGX_PROF_PLACE_OTHER
+        || ngx_prof_cell_open(zone, slot, place, &c) != NGX_OK)
+    {
+        ngx_prof_cell_open_other(zone, slot, &c);
+    }
+
+    for (hist = 0; hist < NGX_PROF_HISTS; hist++) {
+
+        if (!ngx_prof_counting_chunk(&c, hist, bucket)
+            && ngx_prof_cell_grow(zone, slot, &c, hist, bucket) != NGX_OK)
+        {
+            ngx_prof_cell_open_other(zone, slot, &c);
+        }
+    }
+
+    ngx_prof_cell_add(c.cell,
+                      ngx_prof_counting_chunk(&c, NGX_PROF_LATENCY, bucket),
+                      code, in, out, bucket, ns);
+    ngx_prof_cell_time(c.cell,
+                       ngx_prof_counting_chunk(&c, NGX_PROF_UPSTREAM, bucket),
+                       NGX_PROF_UPSTREAM, bucket, ns);
 }
 
 

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "ngx_prof_alive.h"
+#include "ngx_prof_cell.h"
 #include "ngx_prof_owner.h"
 
 
@@ -30,6 +31,10 @@
 
 /* bytes of a dump */
 #define TEST_DUMP    4096
+
+/* of names, a place; of pages, a place in each slot */
+#define TEST_NAME    64
+#define TEST_PAGES   4
 
 
 /* prints the seed; the environment variable TEST_SEED repeats a run */
@@ -57,6 +62,13 @@ void test_zone_free(ngx_prof_zone_t *zone);
 
 /* claims as this process would */
 ngx_prof_slot_t *test_claim(ngx_prof_zone_t *zone, uint32_t tick);
+
+/*
+ * Counts one request of a place, with an upstream that took as long, as a
+ * worker does: in the place `other` where there is no room.
+ */
+void test_place_count(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
+    ngx_uint_t place, ngx_uint_t code, uint64_t in, uint64_t out, uint64_t ns);
 
 /* runs fn in a child, which ends with 0 when fn returns */
 pid_t test_fork(void (*fn)(void *), void *data);

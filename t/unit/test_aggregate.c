@@ -8,7 +8,7 @@
 /* sources: shm/ngx_prof_owner.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
 /* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
-/* sources: shm/ngx_prof_zone.c shm/ngx_prof_stacks.c */
+/* sources: shm/ngx_prof_zone.c shm/ngx_prof_cell.c shm/ngx_prof_stacks.c */
 /* sources: shm/ngx_prof_ring.c t/unit/pool.c */
 /* sources: t/unit/nginx_functions.c */
 /* sources: ngx_http_profiling_module/report/ngx_prof_snapshot.c */
@@ -59,8 +59,8 @@ test_setup(void **state)
     ngx_prof_zone_t  *zone;
 
     zone = test_zone(SLOTS, HISTORY, PLACES);
-    zone->place_n = PLACES;
-    zone->generation = 1;
+    zone->header->place_n = PLACES;
+    zone->header->generation = 1;
 
     test_conf.setting[NGX_PROF_INTERVAL] = TEST_INTERVAL;
     test_conf.memory_limit = 1 << 30;
@@ -107,9 +107,7 @@ test_work(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, ngx_uint_t n)
         code = ngx_prof_code_index(i % 10 ? 200 : 500);
 
         ngx_prof_counts_add(&slot->all, code, 1, 10, bucket, ns);
-        ngx_prof_counts_add(
-                            ngx_prof_zone_counts(zone, slot, 1),
-                            code, 1, 10, bucket, ns);
+        test_place_count(zone, slot, 1, code, 1, 10, ns);
         ngx_prof_hist_count(&slot->passes, bucket, ns);
 
         ngx_prof_add(&slot->totals.tasks, 1);

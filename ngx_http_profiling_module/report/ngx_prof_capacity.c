@@ -1,0 +1,87 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_capacity.h"
+#include "ngx_prof_cell.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_stacks.h"
+#include "ngx_prof_zone.h"
+
+
+static ngx_uint_t ngx_prof_capacity_alive(ngx_pid_t pid);
+
+
+void
+ngx_prof_capacity(const ngx_prof_snapshot_t *s, ngx_prof_capacity_t *c)
+{
+    ngx_uint_t          i;
+    const char         *name;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_worker_t  *w;
+
+    ngx_memzero(c, sizeof(ngx_prof_capacity_t));
+
+    zone = s->zone;
+    w = s->workers.elts;
+
+    c->slots = zone->slots;
+    c->slots_used = s->workers.nelts;
+    c->without_slot = ngx_prof_slot_waiters(zone, ngx_prof_capacity_alive);
+    c->pages = zone->shape.pages;
+    c->pages_used = ngx_prof_cells_used(zone);
+    c->uncounted = ngx_prof_load(&zone->header->uncounted);
+    c->full = (ngx_prof_load(&zone->header->full) != 0);
+    c->damage = ngx_prof_zone_check(zone);
+
+    for (i = 0; i < s->workers.nelts; i++) {
+        c->tables += ngx_prof_capacity_tables(zone, w[i].slot, &name);
+    }
+}
+
+
+static ngx_uint_t
+ngx_prof_capacity_alive(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
+}
+
+
+ngx_uint_t
+ngx_prof_capacity_tables(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, const char **name)
+{
+    ngx_uint_t  n, waits;
+
+    n = 0;
+    waits = ngx_prof_zone_wait_size(zone->stacks);
+
+    if (ngx_prof_stacks_full(ngx_prof_zone_stacks(zone, slot), zone->stacks)) {
+        *name = "stacks on the processor";
+        n++;
+    }
+
+    if (ngx_prof_stacks_full(ngx_prof_zone_heap(zone, slot),
+                             ngx_prof_zone_heap_n(zone->stacks)))
+    {
+        *name = "stacks of the heap";
+        n++;
+    }
+
+    if (ngx_prof_stacks_full(ngx_prof_zone_waits(zone, slot, NGX_PROF_BLOCK),
+                             waits))
+    {
+        *name = "stacks of blocking";
+        n++;
+    }
+
+    if (ngx_prof_stacks_full(ngx_prof_zone_waits(zone, slot, NGX_PROF_MUTEX),
+                             waits))
+    {
+        *name = "stacks of locks";
+        n++;
+    }
+
+    return n;
+}

@@ -1,0 +1,40 @@
+
+/*
+ * What of the module's own is full: slots, pages, tables.  For health and
+ * /metrics, so that a figure that is missing is told as missing.  Worker,
+ * normal context.
+ */
+
+
+#ifndef _NGX_PROF_CAPACITY_H_INCLUDED_
+#define _NGX_PROF_CAPACITY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_snapshot.h"
+
+
+typedef struct {
+    ngx_uint_t            slots;
+    ngx_uint_t            slots_used;       /* by living workers */
+    ngx_uint_t            without_slot;     /* living workers */
+    ngx_uint_t            pages;
+    ngx_uint_t            pages_used;
+    ngx_uint_t            uncounted;        /* configured locations that have
+                                               no place of their own */
+    ngx_uint_t            full;             /* 1: of a place that has one,
+                                               requests are counted elsewhere */
+    ngx_uint_t            tables;           /* of living workers, full */
+    const char           *damage;           /* of the zone, NULL: none */
+} ngx_prof_capacity_t;
+
+
+void ngx_prof_capacity(const ngx_prof_snapshot_t *s, ngx_prof_capacity_t *c);
+
+/* full tables of a living worker, and the name of one of them */
+ngx_uint_t ngx_prof_capacity_tables(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, const char **name);
+
+
+#endif /* _NGX_PROF_CAPACITY_H_INCLUDED_ */
