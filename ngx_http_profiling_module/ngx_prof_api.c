@@ -179,7 +179,13 @@ ngx_int_t
 ngx_prof_prometheus_handler(ngx_http_request_t *r)
 {
     ngx_int_t         rc;
+    ngx_str_t         value;
+    ngx_uint_t        i;
     ngx_prof_work_t  *w;
+
+    static const ngx_str_t  words[] = {
+        ngx_string("busy"), ngx_string("all"), ngx_string("none")
+    };
 
     rc = ngx_prof_api_begin(r, ngx_prof_text_error);
 
@@ -202,6 +208,26 @@ ngx_prof_prometheus_handler(ngx_http_request_t *r)
     }
 
     w->step = ngx_prof_view_prometheus;
+
+    if (ngx_prof_argument(r, "histograms", &value) == NGX_OK) {
+
+        for (i = 0; i < 3; i++) {
+
+            if (value.len == words[i].len
+                && ngx_strncmp(value.data, words[i].data, value.len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (i == 3) {
+            return ngx_prof_text_error(r, NGX_HTTP_BAD_REQUEST,
+                                       "histograms must be busy, all or none, "
+                                       "not \"%V\"", &value);
+        }
+
+        w->histograms = i;
+    }
 
     return ngx_prof_work_run(w);
 }

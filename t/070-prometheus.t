@@ -118,7 +118,19 @@ for my $format (['', $plain], ['text/plain', $plain], ['*/*', $plain],
                 ['Application/OpenMetrics-Text; version=1.0.0', $open],
                 ['application/openmetrics-text;version=1.0.0,application/'
                  . 'openmetrics-text;version=0.0.1;q=0.75,text/plain;version='
-                 . '0.0.4;q=0.5,*/*;q=0.1', $open])
+                 . '0.0.4;q=0.5,*/*;q=0.1', $open],
+                ['application/openmetrics-text;q=0, text/plain', $plain],
+                ['application/openmetrics-text;q=0.3, text/plain;q=0.7',
+                 $plain],
+                ['text/plain;q=0.2 , application/openmetrics-text ; q=0.9',
+                 $open],
+                ['text/*;q=0.8, application/openmetrics-text;q=0.7', $plain],
+                ['*/*, application/openmetrics-text;q=0.999', $plain],
+                ['*/*;q=0.5, application/openmetrics-text;q=0.500', $open],
+                ['application/*', $plain],
+                ['application/openmetrics-text;version=0.0.1;q=0.1,'
+                 . 'application/openmetrics-text;version=1.0.0;q=0.8,'
+                 . 'text/plain;q=0.5', $open])
 {
     my ($accept, $type) = @$format;
 

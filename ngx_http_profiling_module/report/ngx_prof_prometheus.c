@@ -4,8 +4,9 @@
 #include <ngx_http.h>
 #include "ngx_prof_prometheus.h"
 #include "ngx_prof_snapshot.h"
-#include "ngx_prof_argument.h"
+#include "ngx_prof_accept.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_busy.h"
 #include "ngx_prof_capacity.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_health.h"
@@ -42,14 +43,26 @@ typedef struct {
     void       (*print)(ngx_prof_work_t *w, const char *name,
                         ngx_uint_t place,
                         const ngx_prof_counts_t *counts);
+
+    /*
+     * Which places it tells of, unless all are asked for: a total of each; what
+     * has less weight of the busiest; histograms, which may be left out
+     */
+    enum {
+        NGX_PROF_EACH = 0,
+        NGX_PROF_BUSIEST,
+        NGX_PROF_HISTOGRAM
+    }            scope;
 } ngx_prof_family_t;
 
 
 /* where the text stands */
 
 typedef struct {
-    ngx_uint_t    family;
-    ngx_uint_t    place;
+    ngx_uint_t        family;
+    ngx_uint_t        place;
+    ngx_prof_busy_t  *busy;                 /* NULL: it is not known yet */
+    ngx_uint_t        known;
 } ngx_prof_exposition_t;
 
 
@@ -80,28 +93,26 @@ static void ngx_prof_expose_family(ngx_prof_work_t *w, const char *name,
 static void ngx_prof_expose_value(ngx_prof_work_t *w, const char *name,
     const char *labels, double value);
 static ngx_uint_t ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch);
-static ngx_uint_t ngx_prof_expose_open(ngx_http_request_t *r,
-    ngx_str_t *accept);
 
 
 static const ngx_prof_family_t  ngx_prof_families[] = {
 
     { "requests_total", "counter", "Requests by server, location and status.",
-      ngx_prof_expose_requests },
+      ngx_prof_expose_requests, NGX_PROF_EACH },
 
     { "request_bytes_total", "counter",
       "Bytes received from and sent to clients.",
-      ngx_prof_expose_bytes },
+      ngx_prof_expose_bytes, NGX_PROF_BUSIEST },
 
     { "request_duration_seconds", "histogram",
       "Time from a request's first byte to its end.",
-      ngx_prof_expose_latency },
+      ngx_prof_expose_latency, NGX_PROF_HISTOGRAM },
 
     { "upstream_duration_seconds", "histogram",
       "Time that upstreams took to answer, in steps of 1 ms.",
-      ngx_prof_expose_upstream },
+      ngx_prof_expose_upstream, NGX_PROF_HISTOGRAM },
 
-    { NULL, NULL, NULL, NULL }
+    { NULL, NULL, NULL, NULL, NGX_PROF_EACH }
 };
 
 
@@ -120,12 +131,25 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
             return NGX_ERROR;
         }
 
+        e = w->data;
+        e->busy = ngx_prof_busy_create(s->pool, s->zone);
+
+        if (e->busy == NULL) {
+            return NGX_ERROR;
+        }
+
         ngx_prof_expose(w);
 
         return NGX_AGAIN;
     }
 
     e = w->data;
+
+    if (!e->known) {
+        e->known = (ngx_prof_busy_next(e->busy, s->zone) == NGX_DONE);
+        return NGX_AGAIN;
+    }
+
     family = &ngx_prof_families[e->family];
 
     if (family->name == NULL) {
@@ -135,6 +159,13 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
         }
 
         return NGX_DONE;
+    }
+
+    if (family->scope == NGX_PROF_HISTOGRAM
+        && w->histograms == NGX_PROF_HISTOGRAMS_NONE)
+    {
+        e->family++;
+        return NGX_AGAIN;
     }
 
     if (e->place == 0) {
@@ -156,8 +187,13 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
 static void
 ngx_prof_expose(ngx_prof_work_t *w)
 {
-    w->open = ngx_prof_any_header(w->request, "accept",
-                                  ngx_prof_expose_open);
+    ngx_uint_t  quality;
+
+    /* OpenMetrics is for who names it and does not like plain text better */
+
+    quality = ngx_prof_accept(w->request, "application/openmetrics-text", 1);
+    w->open = quality
+              && quality >= ngx_prof_accept(w->request, "text/plain", 0);
 
     if (w->open) {
         ngx_str_set(&w->type, "application/openmetrics-text; version=1.0.0; "
@@ -503,7 +539,18 @@ static void
 ngx_prof_expose_place(ngx_prof_work_t *w, const ngx_prof_family_t *family,
     ngx_uint_t i)
 {
-    ngx_prof_counts_t  *counts;
+    ngx_prof_counts_t      *counts;
+    ngx_prof_exposition_t  *e;
+
+    e = w->data;
+
+    if (family->scope != NGX_PROF_EACH
+        && w->histograms == NGX_PROF_HISTOGRAMS_BUSY
+        && i != NGX_PROF_PLACE_OTHER
+        && !ngx_prof_busy(e->busy, i))
+    {
+        return;
+    }
 
     counts = &w->snapshot->scratch;
     ngx_memzero(counts, sizeof(ngx_prof_counts_t));
@@ -518,11 +565,17 @@ static void
 ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts)
 {
-    uint64_t          n;
-    ngx_uint_t        class;
-    ngx_prof_text_t  *t;
+    uint64_t                n;
+    ngx_uint_t              class, errors;
+    ngx_prof_text_t        *t;
+    ngx_prof_exposition_t  *e;
 
     t = &w->json.text;
+    e = w->data;
+
+    errors = w->histograms != NGX_PROF_HISTOGRAMS_BUSY
+             || place == NGX_PROF_PLACE_OTHER
+             || ngx_prof_busy(e->busy, place);
 
     for (class = 0; class <= 5; class++) {
         n = ngx_prof_counts_class(counts, class);
@@ -532,7 +585,7 @@ ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
          * would miss the first error of a location.
          */
 
-        if (n == 0 && class != 5) {
+        if (n == 0 && (class != 5 || !errors)) {
             continue;
         }
 
@@ -752,16 +805,4 @@ ngx_prof_expose_value(ngx_prof_work_t *w, const char *name, const char *labels,
     }
 
     ngx_prof_text_printf(&w->json.text, "%.9f\n", value);
-}
-
-
-/* whether an Accept header asks for OpenMetrics */
-
-static ngx_uint_t
-ngx_prof_expose_open(ngx_http_request_t *r, ngx_str_t *accept)
-{
-    return ngx_strlcasestrn(accept->data, accept->data + accept->len,
-                            (u_char *) "application/openmetrics-text",
-                            sizeof("application/openmetrics-text") - 2)
-           != NULL;
 }

@@ -17,6 +17,15 @@
 #include "ngx_prof_json.h"
 
 
+/* places that /metrics tells the histograms of */
+
+enum {
+    NGX_PROF_HISTOGRAMS_BUSY = 0,
+    NGX_PROF_HISTOGRAMS_ALL,
+    NGX_PROF_HISTOGRAMS_NONE
+};
+
+
 typedef struct ngx_prof_work_s  ngx_prof_work_t;
 
 struct ngx_prof_work_s {
@@ -36,6 +45,7 @@ struct ngx_prof_work_s {
     ngx_uint_t              count;
     uint64_t                since;              /* ms since the epoch */
     ngx_uint_t              open;               /* OpenMetrics */
+    ngx_uint_t              histograms;
 
     uint64_t                unavailable;            /* found by the steps */
     ngx_uint_t              status;             /* of the answer */

@@ -96,6 +96,36 @@ is("@twice", '', 'no series comes twice');
 $same->stop;
 
 
+# histograms of the 500 with the most requests, totals of all
+
+my $busy = Fault->new(name => 'busy', workers => 1,
+                      http => 'server_names_hash_max_size 4096;'
+                              . sites(1 .. 600));
+
+$busy->start;
+asked($busy, "s$_.test") for 1 .. 600, 101 .. 600;
+
+for my $case (['', 500, 600], ['?histograms=busy', 500, 600],
+              ['?histograms=all', 600, 600], ['?histograms=none', 0, 600])
+{
+    my ($args, $histograms, $totals) = @$case;
+    my $text = $busy->get("/metrics$args")->{body};
+
+    my @of = $text =~ /^nginx_profiling_request_duration_seconds_count
+                        \{server="s(\d+)\.test"/mgx;
+    is(@of, $histograms, "'$args': histograms of $histograms");
+    is(scalar(grep { $_ <= 100 } @of), $histograms == 600 ? 100 : 0,
+       '... of the busiest');
+    is(scalar(() = $text =~ /^nginx_profiling_requests_total
+                              \{server="s\d+\.test",[^}]*"2xx"\}\ [12]$/mgx),
+       $totals, "... totals of $totals");
+}
+
+is($busy->get('/metrics?histograms=some')->{status}, 400,
+   'another word is refused');
+$busy->stop;
+
+
 # from one worker to 32 by a reload, while the first one drains
 
 my $more = Fault->new(name => 'more', workers => 1,
