@@ -151,6 +151,10 @@ ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
     ngx_prof_item_t       item;
     ngx_prof_gathered_t  *w;
 
+    if (ngx_prof_rawfile_names(raw->file) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
     workers = raw->gather->workers.nelts;
 
     if (raw->worker < workers

@@ -475,6 +475,10 @@ ngx_prof_capture_write(void *data)
 
     ngx_int_t  rc;
 
+    if (ngx_prof_rawfile_names(c->raw) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
     rc = ngx_prof_capture_each(c, ngx_prof_capture_write_slot);
 
     if (rc != NGX_OK) {

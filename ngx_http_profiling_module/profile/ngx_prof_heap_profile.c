@@ -264,6 +264,10 @@ ngx_prof_heap_read(void *data)
     ngx_prof_zone_t    *zone;
     ngx_prof_stacks_t  *stacks;
 
+    if (ngx_prof_rawfile_names(h->raw) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
     zone = ngx_prof_process.zone;
 
     if (h->slot == zone->slots) {

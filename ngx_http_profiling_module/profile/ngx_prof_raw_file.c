@@ -11,6 +11,9 @@
 /* places of the table of label sets that are looked at */
 #define NGX_PROF_PROBES  16
 
+/* places whose names are written in a step */
+#define NGX_PROF_RAW_NAMES  256
+
 
 static const char *const  ngx_prof_strings[] = {
     "samples", "count", "cpu", "nanoseconds", "server", "location",
@@ -20,7 +23,7 @@ static const char *const  ngx_prof_strings[] = {
 
 static void ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data,
     size_t len);
-static void ngx_prof_rawfile_names(ngx_prof_rawfile_t *f);
+static void ngx_prof_rawfile_words(ngx_prof_rawfile_t *f);
 
 
 ngx_prof_rawfile_t *
@@ -63,7 +66,7 @@ ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind)
 
     f->header = h;
 
-    ngx_prof_rawfile_names(f);
+    ngx_prof_rawfile_words(f);
 
     /* the main program is the first mapping of a profile */
 
@@ -132,16 +135,11 @@ ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data, size_t len)
 }
 
 
-/* the names of all places and upstreams, so that an index tells the string */
-
 static void
-ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
+ngx_prof_rawfile_words(ngx_prof_rawfile_t *f)
 {
-    uint32_t                n;
-    ngx_str_t               upstream;
-    ngx_uint_t              i;
-    const char             *name;
-    ngx_prof_place_name_t   place;
+    ngx_uint_t   i;
+    const char  *name;
 
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
 
@@ -155,11 +153,37 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
         ngx_prof_rawfile_string(f, name, ngx_strlen(name));
     }
 
-    f->places = f->strings;
-    n = (uint32_t) ngx_prof_zone_place_n(f->zone);
+    ngx_prof_rawfile_close(f, f->strings);
+}
 
-    for (i = 0; i < n; i++) {
-        if (ngx_prof_zone_place_name(f->zone, i, &place) != NGX_OK) {
+
+/* of all places and upstreams, so that an index tells the string */
+
+ngx_int_t
+ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
+{
+    uint32_t               before;
+    ngx_str_t              name;
+    ngx_uint_t             i, n;
+    ngx_prof_place_name_t  place;
+
+    if (f->upstream_n) {
+        return NGX_OK;
+    }
+
+    if (f->place_n == 0) {
+        f->places = f->strings;
+        f->place_n = ngx_prof_zone_place_n(f->zone);
+    }
+
+    before = f->strings;
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
+
+    for (n = ngx_min(f->place + NGX_PROF_RAW_NAMES, f->place_n);
+         f->place < n;
+         f->place++)
+    {
+        if (ngx_prof_zone_place_name(f->zone, f->place, &place) != NGX_OK) {
             ngx_memzero(&place, sizeof(ngx_prof_place_name_t));
         }
 
@@ -167,16 +191,22 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
         ngx_prof_rawfile_string(f, place.location.data, place.location.len);
     }
 
-    f->upstreams = f->strings;
-    n = (uint32_t) ngx_prof_zone_upstream_n(f->zone);
-    f->upstream_n = n;
-
-    for (i = 0; i < n; i++) {
-        ngx_prof_zone_upstream(f->zone, i, &upstream);
-        ngx_prof_rawfile_string(f, upstream.data, upstream.len);
+    if (f->place < f->place_n) {
+        ngx_prof_rawfile_close(f, f->strings - before);
+        return NGX_AGAIN;
     }
 
-    ngx_prof_rawfile_close(f, f->strings);
+    f->upstreams = f->strings;
+    f->upstream_n = (uint32_t) ngx_prof_zone_upstream_n(f->zone);
+
+    for (i = 0; i < f->upstream_n; i++) {
+        ngx_prof_zone_upstream(f->zone, i, &name);
+        ngx_prof_rawfile_string(f, name.data, name.len);
+    }
+
+    ngx_prof_rawfile_close(f, f->strings - before);
+
+    return NGX_OK;
 }
 
 

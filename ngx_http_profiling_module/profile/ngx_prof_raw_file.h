@@ -100,7 +100,10 @@ typedef struct {
     off_t               start;                  /* of the open section */
     uint32_t            places;                 /* string before the first */
     uint32_t            upstreams;
-    uint32_t            upstream_n;             /* names behind it */
+    uint32_t            upstream_n;             /* names behind it, 0: they
+                                                   are not written yet */
+    ngx_uint_t          place;                  /* whose name is the next */
+    ngx_uint_t          place_n;
     uint32_t            strings;                /* written so far */
     uint32_t            mapsets;
     ngx_array_t         processes;              /* pid_t */
@@ -115,6 +118,12 @@ typedef struct {
     ngx_prof_raw_section_t  *section; /* the open one */
 } ngx_prof_rawfile_t;
 
+
+/*
+ * Writes some of the names that labels need, before the first label: NGX_AGAIN,
+ * or NGX_OK when all are written.  Other strings are written before or after.
+ */
+ngx_int_t ngx_prof_rawfile_names(ngx_prof_rawfile_t *f);
 
 /*
  * All is read: the time of the profile is now, and if it is a delta that has

@@ -304,6 +304,10 @@ ngx_prof_contention_read(void *data)
     ngx_prof_zone_t    *zone;
     ngx_prof_stacks_t  *stacks;
 
+    if (ngx_prof_rawfile_names(c->raw) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
     zone = ngx_prof_process.zone;
 
     if (c->slot == zone->slots) {

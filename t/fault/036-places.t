@@ -99,6 +99,7 @@ $same->stop;
 # histograms of the 500 with the most requests, totals of all
 
 my $busy = Fault->new(name => 'busy', workers => 1,
+                      server => 'location /debug/pprof/ { profiling_pprof; }',
                       http => 'server_names_hash_max_size 4096;'
                               . sites(1 .. 600));
 
@@ -120,6 +121,25 @@ for my $case (['', 500, 600], ['?histograms=busy', 500, 600],
                               \{server="s\d+\.test",[^}]*"2xx"\}\ [12]$/mgx),
        $totals, "... totals of $totals");
 }
+
+# a profile has the names of all places, written in several steps
+
+my @held = map {
+    my $s = IO::Socket::INET->new('127.0.0.1:' . $busy->port(1));
+    syswrite $s, "POST http://s$_.test/ HTTP/1.1\r\nHost: s$_.test\r\n"
+                 . "Content-Length: 9\r\n\r\n";
+    $s
+} 3, 257, 600;
+
+my %names;
+ok(wait_for(60, sub {
+    %names = map { $_ => 1 } $busy->get('/debug/pprof/goroutine?debug=1')->{body}
+                 =~ /"server":"(s\d+\.test)"/g;
+    return keys %names == 3;
+}), 'a profile of connections names their servers') or diag(explain(\%names));
+is_deeply([ sort keys %names ], [ map { "s$_.test" } 257, 3, 600 ],
+          '... rightly');
+@held = ();
 
 is($busy->get('/metrics?histograms=some')->{status}, 400,
    'another word is refused');
