@@ -19,7 +19,10 @@ use Test::More;
 my $reloads = $ENV{RELOADS} || 40;
 
 my %o = (http => 'keepalive_requests 1000000; keepalive_timeout 300s;',
-         profiling => 'profiling_interval 100ms;');
+         # a zone that grows, as generations drain, has descriptors for its
+         # slots: as many as there will be from the start
+         profiling => 'profiling_interval 100ms;
+                       profiling_zone zone=reloads:32m slots=16;');
 
 # so many that their answers are made in several passes of the event loop
 my $locations = join '', map { "location /$_ { return 200 $_; }\n" } 1 .. 600;
