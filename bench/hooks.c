@@ -22,7 +22,7 @@ ngx_prof_process_t     ngx_prof_process;
 ngx_prof_waiter_t      ngx_prof_waiter;
 ngx_prof_counter_t     ngx_prof_counter;
 
-void ngx_prof_stall_call(const void *f, uint64_t d) { abort(); }
+void ngx_prof_pause_call(const void *f, uint64_t d) { abort(); }
 ngx_uint_t ngx_prof_wait_owner(void) { return 0; }
 ngx_uint_t ngx_prof_wait_one_of(uint64_t n) { return 0; }
 ngx_uint_t ngx_prof_wait_sample(uint64_t d, uint64_t rate,

@@ -311,7 +311,7 @@ ngx_prof_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_prof_place_labels(cf, mcf) != NGX_OK
-        || ngx_prof_memory_add_zone(cf, mcf) != NGX_OK
+        || ngx_prof_conf_zone_add(cf, mcf) != NGX_OK
         || ngx_prof_context_init(cf) != NGX_OK)
     {
         return NGX_ERROR;

@@ -72,7 +72,7 @@ static ngx_int_t ngx_prof_body_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...);
 static ngx_int_t ngx_prof_api_heap(ngx_http_request_t *r, ngx_pid_t worker);
 static ngx_int_t ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker);
-static ngx_int_t ngx_prof_api_goroutines(ngx_http_request_t *r,
+static ngx_int_t ngx_prof_api_connections(ngx_http_request_t *r,
     ngx_pid_t worker);
 static ngx_int_t ngx_prof_api_force(ngx_http_request_t *r, ngx_pid_t worker);
 static ngx_int_t ngx_prof_api_index(ngx_prof_work_t *w);
@@ -87,13 +87,13 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
       NGX_PROF_TAKES_COUNT, ngx_prof_view_history, NULL },
 
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_prof_pools_request },
+      NULL, ngx_prof_memory_request },
 
     { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_PROF_NEEDS_STACKS, ngx_prof_view_gc, NULL },
+      NGX_PROF_NEEDS_STACKS, ngx_prof_pauses_view, NULL },
 
     { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_prof_api_goroutines },
+      NULL, ngx_prof_api_connections },
 
     { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_prof_view_runtime, NULL },
@@ -638,7 +638,7 @@ ngx_prof_api_heap(ngx_http_request_t *r, ngx_pid_t worker)
 
 
 static ngx_int_t
-ngx_prof_api_goroutines(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_api_connections(ngx_http_request_t *r, ngx_pid_t worker)
 {
     ngx_int_t  limit;
     ngx_str_t  value;
@@ -657,7 +657,7 @@ ngx_prof_api_goroutines(ngx_http_request_t *r, ngx_pid_t worker)
         }
     }
 
-    return ngx_prof_goroutines_request(r, worker, limit);
+    return ngx_prof_connections_request(r, worker, limit);
 }
 
 

@@ -16,7 +16,7 @@
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encode.h"
-#include "ngx_prof_gather.h"
+#include "ngx_prof_dumps.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_loop.h"
@@ -27,7 +27,7 @@
 #include "ngx_prof_place.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_request.h"
-#include "ngx_prof_roster.h"
+#include "ngx_prof_connection_table.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_pause.h"
@@ -111,7 +111,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
         ngx_prof_trace_stop();
         ngx_prof_configure(mcf);
-        ngx_prof_stall_configure();
+        ngx_prof_pause_configure();
     }
 
     return NGX_OK;
@@ -224,15 +224,15 @@ ngx_prof_begin(ngx_cycle_t *cycle)
     if (ngx_prof_wait_init(cycle) == NGX_OK) {
         ngx_prof_block_init(cycle);
         ngx_prof_mutex_init(cycle);
-        ngx_prof_stall_init(cycle);
+        ngx_prof_pause_init(cycle);
     }
 
     ngx_prof_malloc_init(cycle);
     ngx_prof_dump_init();
     ngx_prof_wake_init(cycle, ngx_prof_asked);
     ngx_prof_trace_update();
-    ngx_prof_roster_init(cycle);
-    ngx_prof_collector_init(cycle);
+    ngx_prof_connection_table_init(cycle);
+    ngx_prof_tick_init(cycle);
 }
 
 
@@ -252,7 +252,7 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_prof_collector_finish();
+    ngx_prof_tick_finish();
     ngx_prof_trace_stop();
 
     ngx_prof_process.slot = NULL;
@@ -357,5 +357,5 @@ ngx_prof_asked(void)
     ngx_prof_trim_answer();
     ngx_prof_trim_check();
     ngx_prof_dump_answer();
-    ngx_prof_gather_check();
+    ngx_prof_dumps_check();
 }

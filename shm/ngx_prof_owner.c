@@ -84,8 +84,8 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
 
     /* one that was killed while it wrote */
 
-    if (slot->stall.seq & 1) {
-        ngx_prof_store(&slot->stall.seq, slot->stall.seq + 1);
+    if (slot->seen.seq & 1) {
+        ngx_prof_store(&slot->seen.seq, slot->seen.seq + 1);
     }
 
     ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_NONE);

@@ -206,7 +206,7 @@ ngx_prof_registry_mark(ngx_prof_registry_t *reg)
             ngx_prof_registry_mark_label(reg, slot->pause[k].label);
         }
 
-        ngx_prof_registry_mark_label(reg, slot->stall.label);
+        ngx_prof_registry_mark_label(reg, slot->seen.label);
     }
 }
 

@@ -45,12 +45,12 @@ ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time, uint64_t duration,
     pause.duration = duration;
     pause.cause = cause;
 
-    ngx_prof_slot_stall(slot, time, &pause);
+    ngx_prof_slot_pause_add(slot, time, &pause);
 }
 
 
 void
-ngx_prof_slot_stall(ngx_prof_slot_t *slot, uint64_t time,
+ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t time,
     ngx_prof_pause_t *pause)
 {
     ngx_prof_pause_t  *p;
@@ -69,7 +69,7 @@ ngx_prof_slot_stall(ngx_prof_slot_t *slot, uint64_t time,
     ngx_prof_record_write(&p->seq, &p->number, &pause->number,
                           NGX_PROF_PAUSE_BODY);
 
-    if (pause->duration >= NGX_PROF_STALL) {
+    if (pause->duration >= NGX_PROF_PAUSE_LONG) {
         ngx_prof_store_release(&slot->last_stall, pause->number);
     }
 }

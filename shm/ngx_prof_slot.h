@@ -41,7 +41,7 @@
 #define NGX_PROF_PAUSE_FRAMES  24
 
 /* health reports pauses from this length on, ns */
-#define NGX_PROF_STALL      1000000000
+#define NGX_PROF_PAUSE_LONG      1000000000
 
 /* figures that a worker may be unable to get: bits of gauges.unavailable */
 #define NGX_PROF_NO_HEAP    0x0001
@@ -243,12 +243,12 @@ typedef struct {
     uint64_t  label;            /* as the rest: see the pause */
     uint64_t  n;
     uint64_t  frames[NGX_PROF_PAUSE_FRAMES];
-} ngx_prof_stall_t;
+} ngx_prof_pause_seen_t;
 
 /* bytes from pass on: what seq guards */
-#define NGX_PROF_STALL_BODY                                                   \
-    (sizeof(ngx_prof_stall_t)                                                 \
-     - offsetof(ngx_prof_stall_t, pass))
+#define NGX_PROF_PAUSE_SEEN_BODY                                              \
+    (sizeof(ngx_prof_pause_seen_t)                                            \
+     - offsetof(ngx_prof_pause_seen_t, pass))
 
 
 /*
@@ -379,12 +379,12 @@ typedef struct {
     uint64_t           awaiting;                /* owner waits for answers */
     uint64_t                   ask;          /* where it is: + 1 each */
     uint64_t                   rung;         /* 1: it is being woken */
-    uint64_t           pad2[NGX_PROF_LINE / 8];
+    uint64_t               pad2[NGX_PROF_LINE / 8];
 
-    uint64_t           gauges_seq;
-    ngx_prof_gauges_t  gauges;
-    ngx_prof_pause_t   pause[NGX_PROF_PAUSES];
-    ngx_prof_stall_t   stall;
+    uint64_t               gauges_seq;
+    ngx_prof_gauges_t      gauges;
+    ngx_prof_pause_t       pause[NGX_PROF_PAUSES];
+    ngx_prof_pause_seen_t  seen;
 
     /*
      * Until when its present pass is counted in the table of blocking, by
@@ -422,7 +422,7 @@ void ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time,
 /*
  * The same with a place: all but number, time and pid is taken from pause.
  */
-void ngx_prof_slot_stall(ngx_prof_slot_t *slot, uint64_t time,
+void ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t time,
     ngx_prof_pause_t *pause);
 
 /* by anyone: a slot's pause, without seq; errors as of record_read() */

@@ -16,20 +16,19 @@
 
 static void *ngx_prof_core_create_conf(ngx_cycle_t *cycle);
 static char *ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf);
-static size_t ngx_prof_memory_with_slab(size_t size);
-static ngx_shm_zone_t *ngx_prof_memory_old_zone(ngx_cycle_t *cycle,
+static size_t ngx_prof_conf_zone_with_slab(size_t size);
+static ngx_shm_zone_t *ngx_prof_conf_zone_old(ngx_cycle_t *cycle,
     ngx_str_t *name);
-static ngx_uint_t ngx_prof_memory_slots(ngx_cycle_t *cycle,
+static ngx_uint_t ngx_prof_conf_zone_slots(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
-static ngx_int_t ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone,
-    void *data);
+static ngx_int_t ngx_prof_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_uint_t ngx_prof_memory_workers(ngx_cycle_t *cycle);
 static void ngx_prof_memory_default(ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape);
 static void ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot);
-static ngx_int_t ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone,
+static ngx_int_t ngx_prof_conf_zone_attach(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, const ngx_prof_zone_t *old);
-static ngx_int_t ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone,
+static ngx_int_t ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape);
 static ngx_uint_t ngx_prof_memory_free_slots(ngx_prof_zone_t *zone);
 
@@ -109,7 +108,7 @@ ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_prof_memory_size_zone(cycle, pcf->main_conf) != NGX_OK)
+    if (ngx_prof_conf_zone_size(cycle, pcf->main_conf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -119,7 +118,7 @@ ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf)
 
 
 ngx_int_t
-ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
+ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 {
     ngx_prof_core_conf_t  *pcf;
 
@@ -133,7 +132,7 @@ ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
         return NGX_ERROR;
     }
 
-    mcf->shm_zone->init = ngx_prof_memory_init_zone;
+    mcf->shm_zone->init = ngx_prof_conf_zone_init;
     mcf->shm_zone->data = &mcf->memory;
 
     pcf = (ngx_prof_core_conf_t *)
@@ -147,14 +146,14 @@ ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 
 
 ngx_int_t
-ngx_prof_memory_size_zone(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
+ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
     ngx_shm_zone_t   *old;
     ngx_prof_shape_t  shape;
 
-    mcf->slot_n = ngx_prof_memory_slots(cycle, mcf);
+    mcf->slot_n = ngx_prof_conf_zone_slots(cycle, mcf);
 
-    old = ngx_prof_memory_old_zone(cycle, &mcf->zone_name);
+    old = ngx_prof_conf_zone_old(cycle, &mcf->zone_name);
 
     if (old) {
 
@@ -179,7 +178,7 @@ ngx_prof_memory_size_zone(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
     ngx_prof_memory_default(mcf, &shape);
 
     mcf->shm_zone->shm.size =
-        ngx_prof_memory_with_slab(ngx_prof_zone_size(&shape));
+        ngx_prof_conf_zone_with_slab(ngx_prof_zone_size(&shape));
 
     return NGX_OK;
 }
@@ -256,7 +255,7 @@ ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot)
  */
 
 static size_t
-ngx_prof_memory_with_slab(size_t size)
+ngx_prof_conf_zone_with_slab(size_t size)
 {
     size_t  pages;
 
@@ -268,7 +267,7 @@ ngx_prof_memory_with_slab(size_t size)
 
 
 static ngx_shm_zone_t *
-ngx_prof_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
+ngx_prof_conf_zone_old(ngx_cycle_t *cycle, ngx_str_t *name)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -307,7 +306,7 @@ ngx_prof_memory_old_zone(ngx_cycle_t *cycle, ngx_str_t *name)
  */
 
 static ngx_uint_t
-ngx_prof_memory_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
+ngx_prof_conf_zone_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
     ngx_uint_t  workers;
 
@@ -344,7 +343,7 @@ ngx_prof_memory_workers(ngx_cycle_t *cycle)
 
 
 static ngx_int_t
-ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+ngx_prof_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
     void                  *memory;
     size_t                 size;
@@ -359,12 +358,12 @@ ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     mcf->zone = &mcf->memory;
 
     if (data) {
-        return ngx_prof_memory_attach(shm_zone, mcf, data);
+        return ngx_prof_conf_zone_attach(shm_zone, mcf, data);
     }
 
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
-    if (ngx_prof_memory_shape(shm_zone, mcf, &shape) != NGX_OK) {
+    if (ngx_prof_conf_zone_shape(shm_zone, mcf, &shape) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -406,7 +405,7 @@ ngx_prof_memory_init_zone(ngx_shm_zone_t *shm_zone, void *data)
  */
 
 static ngx_int_t
-ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
+ngx_prof_conf_zone_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     const ngx_prof_zone_t *old)
 {
     ngx_int_t    history;
@@ -466,7 +465,7 @@ ngx_prof_memory_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
  */
 
 static ngx_int_t
-ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
+ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape)
 {
     size_t            room, fixed, least;
@@ -494,7 +493,7 @@ ngx_prof_memory_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
                       "profiling zone \"%V\" of %uz bytes is too small: "
                       "its header takes %uz bytes",
                       &shm_zone->shm.name, shm_zone->shm.size,
-                      ngx_prof_memory_with_slab(fixed));
+                      ngx_prof_conf_zone_with_slab(fixed));
         return NGX_ERROR;
     }
 

@@ -15,14 +15,14 @@
 
 
 /* in postconfiguration: asks for the zone, of a size that is set later */
-ngx_int_t ngx_prof_memory_add_zone(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
+ngx_int_t ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /*
  * When the whole configuration is read, so that the number of workers is
  * known: sets the zone's size.  A reload keeps the size of the zone that is
  * there, and is refused if another one is asked for.
  */
-ngx_int_t ngx_prof_memory_size_zone(ngx_cycle_t *cycle,
+ngx_int_t ngx_prof_conf_zone_size(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
 
 /*

@@ -153,8 +153,8 @@ ngx_prof_settings_finish(ngx_conf_t *cf, int64_t *values)
     }
 
     return ngx_prof_settings_agree(cf, values, names,
-                                     NGX_PROF_GOROUTINE_WARNING,
-                                     NGX_PROF_GOROUTINE_CRITICAL);
+                                     NGX_PROF_CONNECTIONS_WARNING,
+                                     NGX_PROF_CONNECTIONS_CRITICAL);
 }
 
 

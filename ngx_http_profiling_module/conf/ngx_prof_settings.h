@@ -24,8 +24,8 @@ typedef enum {
     NGX_PROF_MEMORY_LIMIT,                  /* bytes, 0: auto */
     NGX_PROF_MEMORY_WARNING,                /* percent */
     NGX_PROF_MEMORY_CRITICAL,
-    NGX_PROF_GOROUTINE_WARNING,             /* connections */
-    NGX_PROF_GOROUTINE_CRITICAL,
+    NGX_PROF_CONNECTIONS_WARNING,           /* connections */
+    NGX_PROF_CONNECTIONS_CRITICAL,
     NGX_PROF_PAUSE_THRESHOLD,               /* ms */
     NGX_PROF_CPU_RATE,                      /* hertz */
     NGX_PROF_HEAP_RATE,                     /* bytes, 0: off */
@@ -43,17 +43,17 @@ typedef enum {
     NGX_PROF_TIME,                          /* ms */
     NGX_PROF_SIZE,                          /* bytes */
     NGX_PROF_FLAG                           /* on, off */
-} ngx_prof_kind_e;
+} ngx_prof_setting_kind_e;
 
 
 typedef struct {
-    const char      *name;                  /* of the directive */
-    const char      *variable;              /* NULL: none */
-    ngx_prof_kind_e  kind;
-    const char      *zero;                  /* the word for 0, NULL: none */
-    int64_t          min;
-    int64_t          max;
-    int64_t          value;                 /* default */
+    const char              *name;          /* of the directive */
+    const char              *variable;      /* NULL: none */
+    ngx_prof_setting_kind_e  kind;
+    const char              *zero;          /* the word for 0, NULL: none */
+    int64_t                  min;
+    int64_t                  max;
+    int64_t                  value;         /* default */
 } ngx_prof_setting_t;
 
 

@@ -5,7 +5,7 @@
 #include "ngx_prof_connection_count.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_request.h"
-#include "ngx_prof_roster.h"
+#include "ngx_prof_connection_table.h"
 
 
 /* entries of the roster's list whose connections are fetched ahead */
@@ -18,7 +18,7 @@ typedef struct {
     ngx_int_t  (*step)(ngx_cycle_t *cycle, ngx_prof_gauges_t *g);
     ngx_uint_t   next;
     ngx_uint_t   found;
-} ngx_prof_count_t;
+} ngx_prof_connection_count_t;
 
 
 static ngx_int_t ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g);
@@ -28,21 +28,21 @@ static ngx_int_t ngx_prof_count_table(ngx_cycle_t *cycle,
     ngx_prof_gauges_t *g);
 static void ngx_prof_count_reset(ngx_prof_gauges_t *g);
 static void ngx_prof_connection_count(ngx_connection_t *c,
-    ngx_prof_sort_e sort, ngx_prof_gauges_t *g);
+    ngx_prof_connection_sort_e sort, ngx_prof_gauges_t *g);
 static void ngx_prof_client_count(ngx_connection_t *c, ngx_prof_gauges_t *g);
 static void ngx_prof_stream_count(const ngx_prof_context_t *context,
     ngx_prof_gauges_t *g);
 
 
-static ngx_prof_count_t  ngx_prof_count;
+static ngx_prof_connection_count_t  ngx_prof_count;
 
 
 ngx_int_t
 ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     ngx_prof_gauges_t *g)
 {
-    ngx_int_t          rc;
-    ngx_prof_count_t  *count;
+    ngx_int_t                     rc;
+    ngx_prof_connection_count_t  *count;
 
     if (cycle->connections == NULL) {
 
@@ -56,7 +56,7 @@ ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     if (*from == 0) {
         count->next = 0;
         count->found = 0;
-        count->step = ngx_prof_roster()
+        count->step = ngx_prof_connection_table()
                       ? ngx_prof_count_list
                       : ngx_prof_count_table;
     }
@@ -79,27 +79,27 @@ ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
 static ngx_int_t
 ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 {
-    ngx_uint_t          last;
-    ngx_connection_t   *c;
-    ngx_prof_sort_e     sort;
-    ngx_prof_count_t   *count;
-    ngx_prof_roster_t  *roster;
+    ngx_uint_t                    last;
+    ngx_connection_t             *c;
+    ngx_prof_connection_sort_e    sort;
+    ngx_prof_connection_count_t  *count;
+    ngx_prof_connection_table_t  *table;
 
     count = &ngx_prof_count;
-    roster = ngx_prof_roster();
+    table = ngx_prof_connection_table();
     last = count->next + NGX_PROF_CONNECTIONS_STEP;
 
-    while (count->next < ngx_min(last, roster->n)) {
+    while (count->next < ngx_min(last, table->n)) {
 
-        if (count->next + NGX_PROF_AHEAD < roster->n) {
-            c = &cycle->connections[roster->list[count->next
-                                                 + NGX_PROF_AHEAD]];
+        if (count->next + NGX_PROF_AHEAD < table->n) {
+            c = &cycle->connections[table->list[count->next
+                                                + NGX_PROF_AHEAD]];
             __builtin_prefetch(&c->fd);
             __builtin_prefetch(&c->listening);
             __builtin_prefetch(&c->requests);
         }
 
-        c = ngx_prof_roster_entry(count->next, &sort);
+        c = ngx_prof_connection_table_entry(count->next, &sort);
 
         if (c) {
             ngx_prof_connection_count(c, sort, g);
@@ -107,21 +107,21 @@ ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
         }
     }
 
-    if (count->next < roster->n) {
+    if (count->next < table->n) {
         return NGX_AGAIN;
     }
 
     count->next = 0;
 
-    if (!ngx_prof_roster_complete()) {
+    if (!ngx_prof_connection_table_complete()) {
         ngx_prof_count_reset(g);
         count->step = ngx_prof_count_table;
         return NGX_AGAIN;
     }
 
-    g->connections += roster->http + roster->clients;
-    g->other += roster->clients;
-    g->active = roster->http;
+    g->connections += table->http + table->clients;
+    g->other += table->clients;
+    g->active = table->http;
     g->waiting = ngx_min(cycle->reusable_connections_n, g->active);
 
     count->step = ngx_prof_count_clients;
@@ -135,13 +135,13 @@ ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 static ngx_int_t
 ngx_prof_count_clients(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 {
-    ngx_uint_t           last, busy, high;
-    ngx_prof_count_t    *count;
-    ngx_prof_context_t  *context;
+    ngx_uint_t                    last, busy, high;
+    ngx_prof_connection_count_t  *count;
+    ngx_prof_context_t           *context;
 
     count = &ngx_prof_count;
     busy = g->active - g->waiting;
-    high = ngx_prof_array_size ? ngx_prof_roster()->high
+    high = ngx_prof_array_size ? ngx_prof_connection_table()->high
                                          : 0;
     last = ngx_min(count->next + NGX_PROF_CONTEXTS_STEP, high);
 
@@ -169,9 +169,9 @@ ngx_prof_count_clients(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 static ngx_int_t
 ngx_prof_count_table(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 {
-    ngx_uint_t         i, last, used;
-    ngx_connection_t  *c;
-    ngx_prof_count_t  *count;
+    ngx_uint_t                    i, last, used;
+    ngx_connection_t             *c;
+    ngx_prof_connection_count_t  *count;
 
     count = &ngx_prof_count;
     c = cycle->connections;
@@ -189,7 +189,8 @@ ngx_prof_count_table(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
     for (i = count->next; i < last && count->found < used; i++) {
         if (ngx_prof_is_open(&c[i])) {
             count->found++;
-            ngx_prof_connection_count(&c[i], ngx_prof_roster_sort(&c[i]), g);
+            ngx_prof_connection_count(&c[i], ngx_prof_connection_sort(&c[i]),
+                                      g);
         }
     }
 
@@ -199,7 +200,7 @@ ngx_prof_count_table(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
         return NGX_AGAIN;
     }
 
-    ngx_prof_roster_found(count->found);
+    ngx_prof_connection_table_found(count->found);
 
     return NGX_OK;
 }
@@ -217,7 +218,7 @@ ngx_prof_count_reset(ngx_prof_gauges_t *g)
 
 
 static void
-ngx_prof_connection_count(ngx_connection_t *c, ngx_prof_sort_e sort,
+ngx_prof_connection_count(ngx_connection_t *c, ngx_prof_connection_sort_e sort,
     ngx_prof_gauges_t *g)
 {
     switch (sort) {

@@ -11,10 +11,10 @@
 
 
 ngx_int_t
-ngx_prof_goroutines_next(const ngx_prof_gather_t *g, ngx_uint_t limit,
-    ngx_prof_cursor_t *cursor, ngx_prof_item_t *item)
+ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
+    ngx_prof_list_cursor_t *cursor, ngx_prof_listed_t *item)
 {
-    ngx_prof_gathered_t  *w;
+    ngx_prof_worker_dump_t  *w;
 
     if (cursor->n == limit) {
         return NGX_DONE;
@@ -41,7 +41,7 @@ ngx_prof_goroutines_next(const ngx_prof_gather_t *g, ngx_uint_t limit,
         if (!cursor->listed) {
             cursor->worker++;
 
-            if (w->state == NGX_PROF_GATHER_STUCK) {
+            if (w->state == NGX_PROF_DUMPS_STUCK) {
                 item->detail = NULL;
                 item->id = NGX_PROF_ID_WORKER | (uint64_t) w->pid;
                 break;
@@ -50,7 +50,7 @@ ngx_prof_goroutines_next(const ngx_prof_gather_t *g, ngx_uint_t limit,
             continue;
         }
 
-        if (w->state == NGX_PROF_GATHER_ANSWERED) {
+        if (w->state == NGX_PROF_DUMPS_ANSWERED) {
             item->detail = ngx_prof_dump_next(w->details,
                                               w->head.used, w->head.groups,
                                               &cursor->offset);
@@ -71,20 +71,20 @@ ngx_prof_goroutines_next(const ngx_prof_gather_t *g, ngx_uint_t limit,
 
 
 ngx_uint_t
-ngx_prof_goroutines_none(const ngx_prof_gather_t *g, ngx_uint_t limit)
+ngx_prof_connections_none(const ngx_prof_dumps_t *g, ngx_uint_t limit)
 {
-    ngx_prof_item_t    item;
-    ngx_prof_cursor_t  cursor;
+    ngx_prof_listed_t       item;
+    ngx_prof_list_cursor_t  cursor;
 
-    ngx_memzero(&cursor, sizeof(ngx_prof_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_prof_list_cursor_t));
 
-    return ngx_prof_goroutines_next(g, limit, &cursor, &item)
+    return ngx_prof_connections_next(g, limit, &cursor, &item)
            == NGX_DONE;
 }
 
 
 uint64_t
-ngx_prof_goroutine_count(void)
+ngx_prof_connections_total(void)
 {
     uint64_t          n;
     ngx_uint_t        i;

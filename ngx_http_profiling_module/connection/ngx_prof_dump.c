@@ -6,12 +6,12 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_dump_area.h"
-#include "ngx_prof_entry.h"
-#include "ngx_prof_entry_details.h"
+#include "ngx_prof_connection.h"
+#include "ngx_prof_connection_details.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_pool.h"
 #include "ngx_prof_record.h"
-#include "ngx_prof_roster.h"
+#include "ngx_prof_connection_table.h"
 #include "ngx_prof_signal.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_thread.h"
@@ -65,12 +65,12 @@ static ngx_int_t ngx_prof_dump_configuration(ngx_prof_dump_t *d);
 static void ngx_prof_dump_connection(ngx_prof_dump_t *d, ngx_connection_t *c);
 static ngx_int_t ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c,
     uint64_t end);
-static void ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_entry_t *e);
+static void ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_connection_t *e);
 static ngx_uint_t ngx_prof_dump_find_group(ngx_prof_dump_t *d,
-    const ngx_prof_entry_t *e);
+    const ngx_prof_connection_t *e);
 static ngx_uint_t ngx_prof_dump_is_group(const ngx_prof_dump_group_t *g,
-    const ngx_prof_entry_t *e);
-static void ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_entry_t *e,
+    const ngx_prof_connection_t *e);
+static void ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_connection_t *e,
     ngx_uint_t group);
 static void ngx_prof_dump_finish(ngx_prof_dump_t *d);
 static void ngx_prof_dump_native(const ucontext_t *uc);
@@ -181,7 +181,7 @@ ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number, ngx_uint_t limit)
                         ngx_prof_dump_handler,
                         ngx_cycle->log);
 
-    ngx_prof_entry_begin();
+    ngx_prof_connection_begin();
 
     ngx_post_event(&d->event, &ngx_posted_next_events);
 }
@@ -310,9 +310,9 @@ ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
     ngx_http_v2_node_t        *node;
     ngx_http_v2_srv_conf_t    *h2scf;
     ngx_http_v2_connection_t  *h2c;
-    ngx_prof_entry_t           e;
+    ngx_prof_connection_t      e;
 
-    h2c = ngx_prof_entry_v2(c);
+    h2c = ngx_prof_connection_v2(c);
 
     if (h2c == NULL || d->bucket == 0 || d->number != c->number) {
         ngx_prof_dump_connection(d, c);
@@ -337,7 +337,7 @@ ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
         for (node = h2c->streams_index[d->bucket]; node; node = node->index) {
 
             if (node->stream) {
-                ngx_prof_entry_stream(&e, node->stream);
+                ngx_prof_connection_stream(&e, node->stream);
                 ngx_prof_dump_add(d, &e);
             }
         }
@@ -358,16 +358,16 @@ ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
 static void
 ngx_prof_dump_connection(ngx_prof_dump_t *d, ngx_connection_t *c)
 {
-    ngx_prof_entry_t  e;
+    ngx_prof_connection_t  e;
 
-    if (ngx_prof_entry_read(&e, c) == NGX_OK) {
+    if (ngx_prof_connection_read(&e, c) == NGX_OK) {
         ngx_prof_dump_add(d, &e);
     }
 }
 
 
 static void
-ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_entry_t *e)
+ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_connection_t *e)
 {
     ngx_uint_t              i;
     ngx_prof_dump_group_t  *g;
@@ -395,7 +395,7 @@ ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_entry_t *e)
 /* the group of an entry, a new one, or the rest of its kind */
 
 static ngx_uint_t
-ngx_prof_dump_find_group(ngx_prof_dump_t *d, const ngx_prof_entry_t *e)
+ngx_prof_dump_find_group(ngx_prof_dump_t *d, const ngx_prof_connection_t *e)
 {
     uint64_t                hash;
     ngx_uint_t              i, at;
@@ -452,7 +452,7 @@ ngx_prof_dump_find_group(ngx_prof_dump_t *d, const ngx_prof_entry_t *e)
 
 static ngx_uint_t
 ngx_prof_dump_is_group(const ngx_prof_dump_group_t *g,
-    const ngx_prof_entry_t *e)
+    const ngx_prof_connection_t *e)
 {
     ngx_uint_t  i;
 
@@ -476,14 +476,15 @@ ngx_prof_dump_is_group(const ngx_prof_dump_group_t *g,
 
 
 static void
-ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_entry_t *e, ngx_uint_t group)
+ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_connection_t *e,
+    ngx_uint_t group)
 {
     size_t                  size;
     u_char                 *p;
     ngx_uint_t              i;
     ngx_prof_dump_detail_t  detail, *to;
 
-    ngx_prof_entry_details(e);
+    ngx_prof_connection_details(e);
 
     detail.group = group;
     detail.id = e->id;

@@ -19,11 +19,11 @@ typedef struct {
     const char                   *help;         /* NULL: not in the index */
     ngx_int_t                   (*handler)(ngx_http_request_t *r,
                                      ngx_prof_error_pt error);
-} ngx_prof_page_t;
+} ngx_prof_pprof_page_t;
 
 
 static ngx_int_t ngx_prof_pprof_redirect(ngx_http_request_t *r);
-static ngx_prof_page_t *ngx_prof_pprof_find(ngx_http_request_t *r,
+static ngx_prof_pprof_page_t *ngx_prof_pprof_find(ngx_http_request_t *r,
     ngx_uint_t *root);
 static ngx_int_t ngx_prof_pprof_index(ngx_http_request_t *r,
     ngx_prof_error_pt error);
@@ -31,7 +31,7 @@ static ngx_int_t ngx_prof_pprof_cmdline(ngx_http_request_t *r,
     ngx_prof_error_pt error);
 
 
-static ngx_prof_page_t  ngx_prof_pages[] = {
+static ngx_prof_pprof_page_t  ngx_prof_pages[] = {
 
     { ngx_string("allocs"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Memory that was allocated since the start, as sampled: the heap "
@@ -51,7 +51,7 @@ static ngx_prof_page_t  ngx_prof_pages[] = {
     { ngx_string("goroutine"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Connections of all workers, with the handlers that come next. "
       "\"debug=2\" lists them one by one, up to \"limit\" (10000).",
-      ngx_prof_goroutine_pprof },
+      ngx_prof_pprof_connections_begin },
 
     { ngx_string("heap"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Memory in use, as sampled. \"gc=1\" makes the allocators give free "
@@ -89,15 +89,15 @@ static ngx_prof_page_t  ngx_prof_pages[] = {
 
 
 #define NGX_PROF_PAGES                                                        \
-    (sizeof(ngx_prof_pages) / sizeof(ngx_prof_page_t))
+    (sizeof(ngx_prof_pages) / sizeof(ngx_prof_pprof_page_t))
 
 
 ngx_int_t
 ngx_prof_pprof_tree(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    ngx_int_t         rc;
-    ngx_uint_t        root;
-    ngx_prof_page_t  *page;
+    ngx_int_t               rc;
+    ngx_uint_t              root;
+    ngx_prof_pprof_page_t  *page;
 
     page = ngx_prof_pprof_find(r, &root);
 
@@ -138,7 +138,7 @@ ngx_prof_pprof_tree(ngx_http_request_t *r, ngx_prof_error_pt error)
 
 /* root: the tree itself, without a slash at its end */
 
-static ngx_prof_page_t *
+static ngx_prof_pprof_page_t *
 ngx_prof_pprof_find(ngx_http_request_t *r, ngx_uint_t *root)
 {
     u_char      *slash;
@@ -199,10 +199,10 @@ ngx_prof_pprof_redirect(ngx_http_request_t *r)
 static ngx_int_t
 ngx_prof_pprof_index(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    ngx_str_t               type;
-    ngx_uint_t              i;
-    ngx_prof_text_t         text;
-    const ngx_prof_page_t  *page;
+    ngx_str_t                     type;
+    ngx_uint_t                    i;
+    ngx_prof_text_t               text;
+    const ngx_prof_pprof_page_t  *page;
 
     ngx_prof_text_init(&text, r->pool);
 
@@ -221,8 +221,8 @@ ngx_prof_pprof_index(ngx_http_request_t *r, ngx_prof_error_pt error)
             ngx_prof_text_printf(&text,
                 "<tr><td>%uL</td><td><a href=\"%V?debug=1\">%V</a></td>"
                 "</tr>\n",
-                (page->handler == ngx_prof_goroutine_pprof)
-                ? ngx_prof_goroutine_count() : (uint64_t) 0,
+                (page->handler == ngx_prof_pprof_connections_begin)
+                ? ngx_prof_connections_total() : (uint64_t) 0,
                 &page->name, &page->name);
         }
     }

@@ -7,7 +7,7 @@
 #include "ngx_prof_connection_list.h"
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_job.h"
-#include "ngx_prof_gather.h"
+#include "ngx_prof_dumps.h"
 #include "ngx_prof_connections_profile.h"
 #include "ngx_prof_pprof_profile.h"
 #include "ngx_prof_text.h"
@@ -17,58 +17,61 @@
 
 
 typedef struct {
-    ngx_http_request_t        *request;
-    ngx_prof_error_pt          error;
-    ngx_pid_t                  worker;
-    ngx_uint_t                 output;
-    ngx_uint_t                 limit;
-    ngx_msec_t                 delay;               /* of a delta, 0: none */
-    const char                *disposition;
+    ngx_http_request_t          *request;
+    ngx_prof_error_pt            error;
+    ngx_pid_t                    worker;
+    ngx_uint_t                   output;
+    ngx_uint_t                   limit;
+    ngx_msec_t                   delay;             /* of a delta, 0: none */
+    const char                  *disposition;
 
-    ngx_prof_gather_t         *base;
-    ngx_prof_gather_t         *gather;
-    ngx_prof_goroutine_raw_t  *raw;
+    ngx_prof_dumps_t            *base;
+    ngx_prof_dumps_t            *dumps;
+    ngx_prof_connections_raw_t  *raw;
 
-    ngx_event_t                timer;
-    ngx_connection_t           connection;
-} ngx_prof_goroutine_ctx_t;
+    ngx_event_t                  timer;
+    ngx_connection_t             connection;
+} ngx_prof_pprof_connections_t;
 
 
-static ngx_int_t ngx_prof_goroutine_arguments(ngx_prof_goroutine_ctx_t *ctx);
-static ngx_int_t ngx_prof_goroutine_ask(ngx_prof_goroutine_ctx_t *ctx);
-static void ngx_prof_goroutine_gathered(void *data);
-static ngx_int_t ngx_prof_goroutine_nothing(ngx_http_request_t *r);
-static void ngx_prof_goroutine_timer(ngx_event_t *ev);
-static void ngx_prof_goroutine_cleanup(void *data);
-static ngx_int_t ngx_prof_goroutine_write(ngx_prof_work_t *w);
-static ngx_int_t ngx_prof_goroutine_encode(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_pprof_connections_arguments(
+    ngx_prof_pprof_connections_t *ctx);
+static ngx_int_t ngx_prof_pprof_connections_ask(
+    ngx_prof_pprof_connections_t *ctx);
+static void ngx_prof_pprof_connections_dumped(void *data);
+static ngx_int_t ngx_prof_pprof_connections_nothing(ngx_http_request_t *r);
+static void ngx_prof_pprof_connections_timer(ngx_event_t *ev);
+static void ngx_prof_pprof_connections_cleanup(void *data);
+static ngx_int_t ngx_prof_pprof_connections_write(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_pprof_connections_encode(ngx_prof_work_t *w);
 
 
 ngx_int_t
-ngx_prof_goroutine_pprof(ngx_http_request_t *r, ngx_prof_error_pt error)
+ngx_prof_pprof_connections_begin(ngx_http_request_t *r,
+    ngx_prof_error_pt error)
 {
-    ngx_int_t                  rc;
-    ngx_pool_cleanup_t        *cln;
-    ngx_prof_goroutine_ctx_t  *ctx;
+    ngx_int_t                      rc;
+    ngx_pool_cleanup_t            *cln;
+    ngx_prof_pprof_connections_t  *ctx;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_goroutine_ctx_t));
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_pprof_connections_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_prof_goroutine_ctx_t));
+    ngx_memzero(ctx, sizeof(ngx_prof_pprof_connections_t));
 
-    cln->handler = ngx_prof_goroutine_cleanup;
+    cln->handler = ngx_prof_pprof_connections_cleanup;
 
     ctx->request = r;
     ctx->error = error;
 
     ngx_prof_event_init(&ctx->timer, &ctx->connection,
-                        ngx_prof_goroutine_timer,
+                        ngx_prof_pprof_connections_timer,
                         r->connection->log);
 
-    rc = ngx_prof_goroutine_arguments(ctx);
+    rc = ngx_prof_pprof_connections_arguments(ctx);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -83,7 +86,7 @@ ngx_prof_goroutine_pprof(ngx_http_request_t *r, ngx_prof_error_pt error)
                      "the profiling zone has no room for dumps");
     }
 
-    if (ngx_prof_goroutine_ask(ctx) != NGX_OK) {
+    if (ngx_prof_pprof_connections_ask(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -96,7 +99,7 @@ ngx_prof_goroutine_pprof(ngx_http_request_t *r, ngx_prof_error_pt error)
 /* NGX_DECLINED: they are good */
 
 static ngx_int_t
-ngx_prof_goroutine_arguments(ngx_prof_goroutine_ctx_t *ctx)
+ngx_prof_pprof_connections_arguments(ngx_prof_pprof_connections_t *ctx)
 {
     ngx_int_t            rc, n, debug, seconds;
     ngx_http_request_t  *r;
@@ -136,31 +139,31 @@ ngx_prof_goroutine_arguments(ngx_prof_goroutine_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_prof_goroutine_ask(ngx_prof_goroutine_ctx_t *ctx)
+ngx_prof_pprof_connections_ask(ngx_prof_pprof_connections_t *ctx)
 {
-    ctx->gather = ngx_prof_gather(ctx->request->pool,
+    ctx->dumps = ngx_prof_dumps_request(ctx->request->pool,
                                    ctx->request->connection->log, ctx->worker,
                                    ctx->limit, 0,
-                                   ngx_prof_goroutine_gathered,
+                                   ngx_prof_pprof_connections_dumped,
                                    ctx);
 
-    return ctx->gather ? NGX_OK : NGX_ERROR;
+    return ctx->dumps ? NGX_OK : NGX_ERROR;
 }
 
 
 static void
-ngx_prof_goroutine_gathered(void *data)
+ngx_prof_pprof_connections_dumped(void *data)
 {
-    ngx_int_t                  rc;
-    ngx_http_request_t        *r;
-    ngx_prof_work_t           *w;
-    ngx_prof_goroutine_ctx_t  *ctx;
+    ngx_int_t                      rc;
+    ngx_http_request_t            *r;
+    ngx_prof_work_t               *w;
+    ngx_prof_pprof_connections_t  *ctx;
 
     ctx = data;
     r = ctx->request;
 
     if (ctx->delay && ctx->base == NULL) {
-        ctx->base = ctx->gather;
+        ctx->base = ctx->dumps;
         ngx_prof_event_timer(&ctx->timer, ctx->delay);
         return;
     }
@@ -168,21 +171,21 @@ ngx_prof_goroutine_gathered(void *data)
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (ctx->output == NGX_PROF_RAW_DUMP
-        && ngx_prof_goroutines_none(ctx->gather, ctx->limit))
+        && ngx_prof_connections_none(ctx->dumps, ctx->limit))
     {
-        rc = ngx_prof_goroutine_nothing(r);
+        rc = ngx_prof_pprof_connections_nothing(r);
         goto done;
     }
 
-    ctx->raw = ngx_prof_goroutine_raw_create(r->pool, ctx->output,
-                                           ctx->gather, ctx->base,
+    ctx->raw = ngx_prof_connections_raw_create(r->pool, ctx->output,
+                                           ctx->dumps, ctx->base,
                                            ctx->limit);
     w = ngx_prof_work_create(r);
 
     if (ctx->raw && w) {
         w->worker = ctx->worker;
-        w->step = ngx_prof_goroutine_write;
-        w->finish = ngx_prof_goroutine_encode;
+        w->step = ngx_prof_pprof_connections_write;
+        w->finish = ngx_prof_pprof_connections_encode;
         w->data = ctx;
 
         rc = ngx_prof_work_run(w);
@@ -197,7 +200,7 @@ done:
 /* a worker may have no connection at all */
 
 static ngx_int_t
-ngx_prof_goroutine_nothing(ngx_http_request_t *r)
+ngx_prof_pprof_connections_nothing(ngx_http_request_t *r)
 {
     ngx_str_t        type;
     ngx_prof_text_t  text;
@@ -212,16 +215,16 @@ ngx_prof_goroutine_nothing(ngx_http_request_t *r)
 
 
 static void
-ngx_prof_goroutine_timer(ngx_event_t *ev)
+ngx_prof_pprof_connections_timer(ngx_event_t *ev)
 {
-    ngx_http_request_t        *r;
-    ngx_prof_goroutine_ctx_t  *ctx;
+    ngx_http_request_t            *r;
+    ngx_prof_pprof_connections_t  *ctx;
 
-    ctx = (ngx_prof_goroutine_ctx_t *)
-              ((u_char *) ev - offsetof(ngx_prof_goroutine_ctx_t, timer));
+    ctx = (ngx_prof_pprof_connections_t *)
+              ((u_char *) ev - offsetof(ngx_prof_pprof_connections_t, timer));
     r = ctx->request;
 
-    if (ngx_prof_goroutine_ask(ctx) != NGX_OK) {
+    if (ngx_prof_pprof_connections_ask(ctx) != NGX_OK) {
         ngx_prof_answer(r, ctx->error(r,
                                             NGX_HTTP_INTERNAL_SERVER_ERROR,
                                             "failed to collect profile"));
@@ -230,9 +233,9 @@ ngx_prof_goroutine_timer(ngx_event_t *ev)
 
 
 static void
-ngx_prof_goroutine_cleanup(void *data)
+ngx_prof_pprof_connections_cleanup(void *data)
 {
-    ngx_prof_goroutine_ctx_t *ctx = data;
+    ngx_prof_pprof_connections_t *ctx = data;
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);
@@ -241,20 +244,20 @@ ngx_prof_goroutine_cleanup(void *data)
 
 
 static ngx_int_t
-ngx_prof_goroutine_write(ngx_prof_work_t *w)
+ngx_prof_pprof_connections_write(ngx_prof_work_t *w)
 {
-    ngx_prof_goroutine_ctx_t *ctx = w->data;
+    ngx_prof_pprof_connections_t *ctx = w->data;
 
-    return ngx_prof_goroutine_raw_step(ctx->raw);
+    return ngx_prof_connections_raw_step(ctx->raw);
 }
 
 
 static ngx_int_t
-ngx_prof_goroutine_encode(ngx_prof_work_t *w)
+ngx_prof_pprof_connections_encode(ngx_prof_work_t *w)
 {
-    ngx_int_t                  rc;
-    ngx_prof_profile_t        *p;
-    ngx_prof_goroutine_ctx_t  *ctx;
+    ngx_int_t                      rc;
+    ngx_prof_profile_t            *p;
+    ngx_prof_pprof_connections_t  *ctx;
 
     ctx = w->data;
 

@@ -14,7 +14,7 @@
 #include "ngx_prof_answer.h"
 
 
-ngx_int_t ngx_prof_goroutine_pprof(ngx_http_request_t *r,
+ngx_int_t ngx_prof_pprof_connections_begin(ngx_http_request_t *r,
     ngx_prof_error_pt error);
 
 

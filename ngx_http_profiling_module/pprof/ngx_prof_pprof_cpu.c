@@ -79,7 +79,7 @@ ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds, ngx_pid_t worker,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_prof_capture_cpu(r->pool, r->connection->log,
+    rc = ngx_prof_cpu_profile(r->pool, r->connection->log,
                               seconds * 1000, worker,
                               ngx_prof_pprof_captured, p);
     if (rc == NGX_BUSY) {

@@ -66,9 +66,9 @@ ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_prof_contention(r->pool, r->connection->log, wait,
-                            seconds, worker, debug != 0,
-                            ngx_prof_pprof_captured, p)
+    if (ngx_prof_wait_profile(r->pool, r->connection->log, wait,
+                              seconds, worker, debug != 0,
+                              ngx_prof_pprof_captured, p)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -16,50 +16,50 @@
 
 
 /* groups or connections that are written in one step */
-#define NGX_PROF_GOROUTINE_CHUNK  64
+#define NGX_PROF_CONNECTIONS_CHUNK  64
 
-#define NGX_PROF_GOROUTINE_LABELS 8
+#define NGX_PROF_CONNECTIONS_LABELS 8
 
 
-static void ngx_prof_goroutine_raw_names(ngx_prof_goroutine_raw_t *raw);
-static uint32_t ngx_prof_goroutine_raw_string(ngx_prof_goroutine_raw_t *raw,
-    const char *s);
-static void ngx_prof_goroutine_raw_begin(ngx_prof_goroutine_raw_t *raw,
-    ngx_prof_gathered_t *w);
-static void ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
-    ngx_prof_gathered_t *w, ngx_uint_t from, ngx_uint_t n, int64_t sign);
-static void ngx_prof_goroutine_raw_rest(ngx_prof_goroutine_raw_t *raw,
-    ngx_prof_gathered_t *w, int64_t sign);
-static void ngx_prof_goroutine_raw_single(ngx_prof_goroutine_raw_t *raw,
-    const ngx_prof_item_t *item);
-static uint32_t ngx_prof_goroutine_raw_native(ngx_prof_goroutine_raw_t *raw,
-    const ngx_prof_gathered_t *w);
-static uint32_t ngx_prof_goroutine_raw_stack(ngx_prof_goroutine_raw_t *raw,
+static void ngx_prof_connections_raw_names(ngx_prof_connections_raw_t *raw);
+static uint32_t ngx_prof_connections_raw_string(
+    ngx_prof_connections_raw_t *raw, const char *s);
+static void ngx_prof_connections_raw_begin(ngx_prof_connections_raw_t *raw,
+    ngx_prof_worker_dump_t *w);
+static void ngx_prof_connections_raw_groups(ngx_prof_connections_raw_t *raw,
+    ngx_prof_worker_dump_t *w, ngx_uint_t from, ngx_uint_t n, int64_t sign);
+static void ngx_prof_connections_raw_rest(ngx_prof_connections_raw_t *raw,
+    ngx_prof_worker_dump_t *w, int64_t sign);
+static void ngx_prof_connections_raw_single(ngx_prof_connections_raw_t *raw,
+    const ngx_prof_listed_t *item);
+static uint32_t ngx_prof_connections_raw_native(
+    ngx_prof_connections_raw_t *raw, const ngx_prof_worker_dump_t *w);
+static uint32_t ngx_prof_connections_raw_stack(ngx_prof_connections_raw_t *raw,
     const uint64_t *frames, ngx_uint_t n, uint32_t outer, uint32_t root,
     uint32_t flags);
-static void ngx_prof_goroutine_raw_sample(ngx_prof_goroutine_raw_t *raw,
+static void ngx_prof_connections_raw_sample(ngx_prof_connections_raw_t *raw,
     uint32_t stack, uint32_t labels, int64_t value);
-static uint32_t ngx_prof_goroutine_raw_labels(ngx_prof_goroutine_raw_t *raw,
-    uint32_t label, uint32_t kind, uint32_t state,
-    const ngx_prof_item_t *item);
-static uint32_t ngx_prof_goroutine_raw_where(ngx_prof_goroutine_raw_t *raw,
+static uint32_t ngx_prof_connections_raw_labels(
+    ngx_prof_connections_raw_t *raw, uint32_t label, uint32_t kind,
+    uint32_t state, const ngx_prof_listed_t *item);
+static uint32_t ngx_prof_connections_raw_where(ngx_prof_connections_raw_t *raw,
     uint32_t label, ngx_prof_raw_label_t *labels, uint32_t n);
 
 
-ngx_prof_goroutine_raw_t *
-ngx_prof_goroutine_raw_create(ngx_pool_t *pool, ngx_uint_t output,
-    ngx_prof_gather_t *g, ngx_prof_gather_t *base, ngx_uint_t limit)
+ngx_prof_connections_raw_t *
+ngx_prof_connections_raw_create(ngx_pool_t *pool, ngx_uint_t output,
+    ngx_prof_dumps_t *g, ngx_prof_dumps_t *base, ngx_uint_t limit)
 {
-    uint64_t                   duration;
-    ngx_prof_raw_header_t     *h;
-    ngx_prof_goroutine_raw_t  *raw;
+    uint64_t                     duration;
+    ngx_prof_raw_header_t       *h;
+    ngx_prof_connections_raw_t  *raw;
 
-    raw = ngx_pcalloc(pool, sizeof(ngx_prof_goroutine_raw_t));
+    raw = ngx_pcalloc(pool, sizeof(ngx_prof_connections_raw_t));
     if (raw == NULL) {
         return NULL;
     }
 
-    raw->gather = g;
+    raw->dumps = g;
     raw->base = base;
     raw->single = (output == NGX_PROF_RAW_DUMP);
     raw->limit = limit;
@@ -80,14 +80,14 @@ ngx_prof_goroutine_raw_create(ngx_pool_t *pool, ngx_uint_t output,
     h->time_nanos = (int64_t) g->time * 1000000;
     h->duration_nanos = (int64_t) duration;
 
-    ngx_prof_goroutine_raw_names(raw);
+    ngx_prof_connections_raw_names(raw);
 
     return raw;
 }
 
 
 static void
-ngx_prof_goroutine_raw_names(ngx_prof_goroutine_raw_t *raw)
+ngx_prof_connections_raw_names(ngx_prof_connections_raw_t *raw)
 {
     u_char                  name[64];
     ngx_uint_t              i;
@@ -96,7 +96,7 @@ ngx_prof_goroutine_raw_names(ngx_prof_goroutine_raw_t *raw)
 
     h = raw->file->header;
 
-    type.type = ngx_prof_goroutine_raw_string(raw, "goroutine");
+    type.type = ngx_prof_connections_raw_string(raw, "goroutine");
     type.unit = NGX_PROF_S_COUNT;
 
     h->period_type = type.type;
@@ -105,33 +105,33 @@ ngx_prof_goroutine_raw_names(ngx_prof_goroutine_raw_t *raw)
     ngx_prof_rawfile_types(raw->file, &type, 1);
 
     raw->key_id = type.type;
-    raw->key_kind = ngx_prof_goroutine_raw_string(raw, "kind");
-    raw->key_wait = ngx_prof_goroutine_raw_string(raw, "wait");
-    raw->unit_wait = ngx_prof_goroutine_raw_string(raw, "seconds");
-    raw->unlisted = ngx_prof_goroutine_raw_string(raw,
+    raw->key_kind = ngx_prof_connections_raw_string(raw, "kind");
+    raw->key_wait = ngx_prof_connections_raw_string(raw, "wait");
+    raw->unit_wait = ngx_prof_connections_raw_string(raw, "seconds");
+    raw->unlisted = ngx_prof_connections_raw_string(raw,
                                                           "[not listed]");
-    raw->stuck = ngx_prof_goroutine_raw_string(raw,
-                                               "[stuck worker]");
-    raw->silent = ngx_prof_goroutine_raw_string(raw,
-                                                "[silent worker]");
+    raw->stuck = ngx_prof_connections_raw_string(raw,
+                                                 "[stuck worker]");
+    raw->silent = ngx_prof_connections_raw_string(raw,
+                                                  "[silent worker]");
 
     for (i = 0; i < NGX_PROF_KINDS; i++) {
-        raw->kind[i] = ngx_prof_goroutine_raw_string(raw,
+        raw->kind[i] = ngx_prof_connections_raw_string(raw,
                                         ngx_prof_dump_kind_name(i));
 
         *ngx_sprintf(name, "[%s]", ngx_prof_dump_kind_name(i)) = 0;
-        raw->root[i] = ngx_prof_goroutine_raw_string(raw, (char *) name);
+        raw->root[i] = ngx_prof_connections_raw_string(raw, (char *) name);
     }
 
     for (i = 0; i < NGX_PROF_DUMP_STATES; i++) {
-        raw->state[i] = ngx_prof_goroutine_raw_string(raw,
+        raw->state[i] = ngx_prof_connections_raw_string(raw,
                                        ngx_prof_dump_state_name(i));
     }
 }
 
 
 static uint32_t
-ngx_prof_goroutine_raw_string(ngx_prof_goroutine_raw_t *raw, const char *s)
+ngx_prof_connections_raw_string(ngx_prof_connections_raw_t *raw, const char *s)
 {
     return ngx_prof_rawfile_one(raw->file, s, ngx_strlen(s));
 }
@@ -143,25 +143,25 @@ ngx_prof_goroutine_raw_string(ngx_prof_goroutine_raw_t *raw, const char *s)
  */
 
 ngx_int_t
-ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
+ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
 {
-    int64_t               sign;
-    ngx_int_t             rc;
-    ngx_uint_t            i, n, workers;
-    ngx_prof_item_t       item;
-    ngx_prof_gathered_t  *w;
+    int64_t                  sign;
+    ngx_int_t                rc;
+    ngx_uint_t               i, n, workers;
+    ngx_prof_listed_t        item;
+    ngx_prof_worker_dump_t  *w;
 
     if (ngx_prof_rawfile_names(raw->file) != NGX_OK) {
         return NGX_AGAIN;
     }
 
-    workers = raw->gather->workers.nelts;
+    workers = raw->dumps->workers.nelts;
 
     if (raw->worker < workers
         || (raw->base
             && raw->worker < workers + raw->base->workers.nelts))
     {
-        w = raw->gather->workers.elts;
+        w = raw->dumps->workers.elts;
         w += raw->worker;
         sign = 1;
 
@@ -172,13 +172,14 @@ ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
         }
 
         if (raw->group == 0) {
-            ngx_prof_goroutine_raw_begin(raw, w);
+            ngx_prof_connections_raw_begin(raw, w);
         }
 
-        if (w->state == NGX_PROF_GATHER_ANSWERED) {
-            n = ngx_min(w->head.groups - raw->group, NGX_PROF_GOROUTINE_CHUNK);
+        if (w->state == NGX_PROF_DUMPS_ANSWERED) {
+            n = ngx_min(w->head.groups - raw->group,
+                        NGX_PROF_CONNECTIONS_CHUNK);
 
-            ngx_prof_goroutine_raw_groups(raw, w, raw->group, n, sign);
+            ngx_prof_connections_raw_groups(raw, w, raw->group, n, sign);
             raw->group += n;
 
             if (raw->group < w->head.groups) {
@@ -186,7 +187,7 @@ ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
             }
 
         } else if (!raw->single) {
-            ngx_prof_goroutine_raw_rest(raw, w, sign);
+            ngx_prof_connections_raw_rest(raw, w, sign);
         }
 
         raw->group = 0;
@@ -195,17 +196,17 @@ ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
         return NGX_AGAIN;
     }
 
-    for (i = 0; raw->single && i < NGX_PROF_GOROUTINE_CHUNK; i++) {
-        rc = ngx_prof_goroutines_next(raw->gather, raw->limit,
-                                      &raw->cursor, &item);
+    for (i = 0; raw->single && i < NGX_PROF_CONNECTIONS_CHUNK; i++) {
+        rc = ngx_prof_connections_next(raw->dumps, raw->limit,
+                                       &raw->cursor, &item);
         if (rc == NGX_DONE) {
             break;
         }
 
-        ngx_prof_goroutine_raw_single(raw, &item);
+        ngx_prof_connections_raw_single(raw, &item);
     }
 
-    if (i == NGX_PROF_GOROUTINE_CHUNK) {
+    if (i == NGX_PROF_CONNECTIONS_CHUNK) {
         return NGX_AGAIN;
     }
 
@@ -217,16 +218,16 @@ ngx_prof_goroutine_raw_step(ngx_prof_goroutine_raw_t *raw)
 /* the process of the worker, and what is to be said of it */
 
 static void
-ngx_prof_goroutine_raw_begin(ngx_prof_goroutine_raw_t *raw,
-    ngx_prof_gathered_t *w)
+ngx_prof_connections_raw_begin(ngx_prof_connections_raw_t *raw,
+    ngx_prof_worker_dump_t *w)
 {
     raw->process = ngx_prof_rawfile_process(raw->file, w->pid, w->worker);
 
-    if (raw->worker < raw->gather->workers.nelts) {
+    if (raw->worker < raw->dumps->workers.nelts) {
         raw->stacks[raw->worker] = raw->file->stacks;
     }
 
-    if (w->state == NGX_PROF_GATHER_SILENT) {
+    if (w->state == NGX_PROF_DUMPS_SILENT) {
         ngx_prof_rawfile_comment(raw->file,
                         "worker %P did not answer: its %uL connections are "
                         "not listed", w->pid, w->connections);
@@ -235,8 +236,8 @@ ngx_prof_goroutine_raw_begin(ngx_prof_goroutine_raw_t *raw,
 
 
 static void
-ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
-    ngx_prof_gathered_t *w, ngx_uint_t from, ngx_uint_t n, int64_t sign)
+ngx_prof_connections_raw_groups(ngx_prof_connections_raw_t *raw,
+    ngx_prof_worker_dump_t *w, ngx_uint_t from, ngx_uint_t n, int64_t sign)
 {
     uint32_t                stack, labels;
     ngx_uint_t              i;
@@ -245,7 +246,7 @@ ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
     for (i = from; i < from + n; i++) {
         g = &w->groups[i];
 
-        stack = ngx_prof_goroutine_raw_stack(raw, g->stack,
+        stack = ngx_prof_connections_raw_stack(raw, g->stack,
                                           g->depth,
                                           (i < NGX_PROF_DUMP_REST)
                                           ? raw->unlisted : 0,
@@ -256,12 +257,12 @@ ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
             continue;
         }
 
-        labels = ngx_prof_goroutine_raw_labels(raw, g->label,
+        labels = ngx_prof_connections_raw_labels(raw, g->label,
                                                   raw->kind[g->kind],
                                                   raw->state[g->state], NULL);
 
-        ngx_prof_goroutine_raw_sample(raw, stack, labels,
-                                      sign * (int64_t) g->count);
+        ngx_prof_connections_raw_sample(raw, stack, labels,
+                                        sign * (int64_t) g->count);
     }
 }
 
@@ -269,79 +270,79 @@ ngx_prof_goroutine_raw_groups(ngx_prof_goroutine_raw_t *raw,
 /* of a worker that did not answer */
 
 static void
-ngx_prof_goroutine_raw_rest(ngx_prof_goroutine_raw_t *raw,
-    ngx_prof_gathered_t *w, int64_t sign)
+ngx_prof_connections_raw_rest(ngx_prof_connections_raw_t *raw,
+    ngx_prof_worker_dump_t *w, int64_t sign)
 {
     uint32_t  stack, labels, root;
     int64_t   count;
 
-    count = (int64_t) ngx_prof_gather_count(w);
+    count = (int64_t) ngx_prof_dumps_count(w);
     root = raw->silent;
     labels = 0;
 
-    if (w->state == NGX_PROF_GATHER_STUCK) {
+    if (w->state == NGX_PROF_DUMPS_STUCK) {
         root = raw->stuck;
-        stack = ngx_prof_goroutine_raw_native(raw, w);
-        labels = ngx_prof_goroutine_raw_labels(raw,
+        stack = ngx_prof_connections_raw_native(raw, w);
+        labels = ngx_prof_connections_raw_labels(raw,
                               w->native.label, 0,
                               raw->state[NGX_PROF_DUMP_STUCK],
                               NULL);
 
-        ngx_prof_goroutine_raw_sample(raw, stack, labels, sign);
+        ngx_prof_connections_raw_sample(raw, stack, labels, sign);
 
-        labels = ngx_prof_goroutine_raw_labels(raw, 0, 0,
+        labels = ngx_prof_connections_raw_labels(raw, 0, 0,
                               raw->state[NGX_PROF_DUMP_STUCK],
                               NULL);
         count--;
     }
 
     if (count > 0) {
-        stack = ngx_prof_goroutine_raw_stack(raw, NULL, 0,
+        stack = ngx_prof_connections_raw_stack(raw, NULL, 0,
                               raw->unlisted, root,
                               NGX_PROF_RAW_ALL_EXACT);
 
-        ngx_prof_goroutine_raw_sample(raw, stack, labels, sign * count);
+        ngx_prof_connections_raw_sample(raw, stack, labels, sign * count);
     }
 }
 
 
 static void
-ngx_prof_goroutine_raw_single(ngx_prof_goroutine_raw_t *raw,
-    const ngx_prof_item_t *item)
+ngx_prof_connections_raw_single(ngx_prof_connections_raw_t *raw,
+    const ngx_prof_listed_t *item)
 {
-    uint32_t                stack, labels;
-    ngx_uint_t              i;
-    ngx_prof_dump_group_t  *g;
-    ngx_prof_gathered_t    *w;
+    uint32_t                 stack, labels;
+    ngx_uint_t               i;
+    ngx_prof_dump_group_t   *g;
+    ngx_prof_worker_dump_t  *w;
 
     w = item->worker;
 
     raw->process = ngx_prof_rawfile_process(raw->file, w->pid, w->worker);
 
     if (item->detail == NULL) {
-        stack = ngx_prof_goroutine_raw_native(raw, w);
-        labels = ngx_prof_goroutine_raw_labels(raw,
+        stack = ngx_prof_connections_raw_native(raw, w);
+        labels = ngx_prof_connections_raw_labels(raw,
                               w->native.label, 0,
                               raw->state[NGX_PROF_DUMP_STUCK],
                               item);
 
     } else {
-        i = w - (ngx_prof_gathered_t *) raw->gather->workers.elts;
+        i = w - (ngx_prof_worker_dump_t *) raw->dumps->workers.elts;
         g = &w->groups[item->detail->group];
         stack = raw->stacks[i] + item->detail->group;
-        labels = ngx_prof_goroutine_raw_labels(raw, g->label,
+        labels = ngx_prof_connections_raw_labels(raw, g->label,
                               raw->kind[g->kind], raw->state[g->state], item);
     }
 
-    ngx_prof_goroutine_raw_sample(raw, stack, labels, 1);
+    ngx_prof_connections_raw_sample(raw, stack, labels, 1);
 }
 
 
 static uint32_t
-ngx_prof_goroutine_raw_native(ngx_prof_goroutine_raw_t *raw,
-    const ngx_prof_gathered_t *w)
+ngx_prof_connections_raw_native(ngx_prof_connections_raw_t *raw,
+    const ngx_prof_worker_dump_t *w)
 {
-    return ngx_prof_goroutine_raw_stack(raw, w->native.stack,
+    return ngx_prof_connections_raw_stack(raw, w->native.stack,
                               ngx_min(w->native.depth, NGX_PROF_DUMP_NATIVE),
                               0, raw->stuck,
                               NGX_PROF_RAW_LEAF_EXACT);
@@ -351,7 +352,7 @@ ngx_prof_goroutine_raw_native(ngx_prof_goroutine_raw_t *raw,
 /* outer and root: strings that name the outermost frames; outer may be 0 */
 
 static uint32_t
-ngx_prof_goroutine_raw_stack(ngx_prof_goroutine_raw_t *raw,
+ngx_prof_connections_raw_stack(ngx_prof_connections_raw_t *raw,
     const uint64_t *frames, ngx_uint_t n, uint32_t outer, uint32_t root,
     uint32_t flags)
 {
@@ -386,8 +387,8 @@ ngx_prof_goroutine_raw_stack(ngx_prof_goroutine_raw_t *raw,
 
 
 static void
-ngx_prof_goroutine_raw_sample(ngx_prof_goroutine_raw_t *raw, uint32_t stack,
-    uint32_t labels, int64_t value)
+ngx_prof_connections_raw_sample(ngx_prof_connections_raw_t *raw,
+    uint32_t stack, uint32_t labels, int64_t value)
 {
     ngx_prof_rawfile_section(raw->file, NGX_PROF_RAW_SAMPLES);
     ngx_prof_rawfile_sample(raw->file, raw->process, stack, labels, &value, 1);
@@ -398,12 +399,13 @@ ngx_prof_goroutine_raw_sample(ngx_prof_goroutine_raw_t *raw, uint32_t stack,
 /* kind, state: strings, kind may be 0; item: NULL, or one of its own */
 
 static uint32_t
-ngx_prof_goroutine_raw_labels(ngx_prof_goroutine_raw_t *raw, uint32_t label,
-    uint32_t kind, uint32_t state, const ngx_prof_item_t *item)
+ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
+    uint32_t label, uint32_t kind, uint32_t state,
+    const ngx_prof_listed_t *item)
 {
     uint32_t                         n;
     ngx_prof_raw_label_t
-                                labels[NGX_PROF_GOROUTINE_LABELS];
+                                labels[NGX_PROF_CONNECTIONS_LABELS];
 
     ngx_memzero(labels, sizeof(labels));
     n = 0;
@@ -416,7 +418,7 @@ ngx_prof_goroutine_raw_labels(ngx_prof_goroutine_raw_t *raw, uint32_t label,
         labels[n++].str = kind;
     }
 
-    n = ngx_prof_goroutine_raw_where(raw, label, labels, n);
+    n = ngx_prof_connections_raw_where(raw, label, labels, n);
 
     if (item) {
         labels[n].key = raw->key_id;
@@ -437,7 +439,7 @@ ngx_prof_goroutine_raw_labels(ngx_prof_goroutine_raw_t *raw, uint32_t label,
 /* an upstream without a name of its own is known by its address */
 
 static uint32_t
-ngx_prof_goroutine_raw_where(ngx_prof_goroutine_raw_t *raw, uint32_t label,
+ngx_prof_connections_raw_where(ngx_prof_connections_raw_t *raw, uint32_t label,
     ngx_prof_raw_label_t *labels, uint32_t n)
 {
     u_char      name[NGX_PROF_ANONYMOUS_LEN];

@@ -28,14 +28,14 @@ struct ngx_prof_capture_s {
     ngx_msec_t                duration;
     ngx_pid_t                 worker;               /* 0: all */
     ngx_prof_capture_pt       done;
-    ngx_prof_more_pt          more;                 /* NULL: none */
+    ngx_prof_trace_more_pt    more;                 /* NULL: none */
     void                     *data;
 
     ngx_prof_capture_slot_t  *claim;                /* NULL: given back */
     ngx_uint_t                slot;                 /* being read */
     ngx_uint_t                entry;                /* next one of its table */
 
-    ngx_prof_reading_t       *readings;             /* one a slot */
+    ngx_prof_slot_reading_t  *readings;             /* one a slot */
     ngx_prof_rawfile_t       *raw;
     uint64_t                  begin;                /* ns, monotonic: of the
                                                        first reading */
@@ -46,9 +46,9 @@ struct ngx_prof_capture_s {
 
 
 /* of one slot; NGX_AGAIN: it has more to do */
-typedef ngx_int_t (*ngx_prof_each_pt)(
+typedef ngx_int_t (*ngx_prof_cpu_profile_slot_pt)(
     ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_reading_t *reading);
+    ngx_prof_slot_reading_t *reading);
 
 
 static ngx_prof_capture_slot_t *ngx_prof_capture_claim(ngx_pid_t worker);
@@ -57,24 +57,24 @@ static void ngx_prof_capture_empty(void);
 static void ngx_prof_capture_done(void *data, ngx_int_t rc);
 static ngx_int_t ngx_prof_capture_base(void *data);
 static ngx_int_t ngx_prof_capture_each(ngx_prof_capture_t *c,
-    ngx_prof_each_pt step);
+    ngx_prof_cpu_profile_slot_pt step);
 static ngx_int_t ngx_prof_capture_base_slot(ngx_prof_capture_t *c,
-    ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
+    ngx_prof_slot_t *slot, ngx_prof_slot_reading_t *reading);
 static ngx_int_t ngx_prof_capture_start(ngx_prof_capture_t *c);
 static void ngx_prof_capture_wake(ngx_prof_capture_t *c);
 static ngx_int_t ngx_prof_capture_last(void *data);
 static ngx_int_t ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
-    ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
+    ngx_prof_slot_t *slot, ngx_prof_slot_reading_t *reading);
 static ngx_int_t ngx_prof_capture_write(void *data);
 static ngx_int_t ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
-    ngx_prof_slot_t *slot, ngx_prof_reading_t *reading);
+    ngx_prof_slot_t *slot, ngx_prof_slot_reading_t *reading);
 static ngx_int_t ngx_prof_capture_finish(void *data);
 static void ngx_prof_capture_release(ngx_prof_capture_t *c);
 static void ngx_prof_capture_cleanup(void *data);
 
 
 ngx_int_t
-ngx_prof_capture_cpu(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
+ngx_prof_cpu_profile(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     ngx_pid_t worker, ngx_prof_capture_pt done, void *data)
 {
     return ngx_prof_capture_trace(pool, log, duration, worker, done,
@@ -84,7 +84,7 @@ ngx_prof_capture_cpu(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
 
 ngx_int_t
 ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
-    ngx_pid_t worker, ngx_prof_capture_pt done, ngx_prof_more_pt more,
+    ngx_pid_t worker, ngx_prof_capture_pt done, ngx_prof_trace_more_pt more,
     void *data, ngx_uint_t *number)
 {
     ngx_pool_cleanup_t  *cln;
@@ -101,7 +101,8 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     c = cln->data;
     ngx_memzero(c, sizeof(ngx_prof_capture_t));
 
-    c->readings = ngx_pcalloc(pool, zone->slots * sizeof(ngx_prof_reading_t));
+    c->readings = ngx_pcalloc(pool,
+                              zone->slots * sizeof(ngx_prof_slot_reading_t));
     if (c->readings == NULL) {
         return NGX_ERROR;
     }
@@ -269,12 +270,12 @@ ngx_prof_capture_base(void *data)
 /* one step for the slot that is its turn; NGX_OK: all of them are done */
 
 static ngx_int_t
-ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_each_pt step)
+ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_cpu_profile_slot_pt step)
 {
-    ngx_int_t            rc;
-    ngx_prof_slot_t     *slot;
-    ngx_prof_zone_t     *zone;
-    ngx_prof_reading_t  *reading;
+    ngx_int_t                 rc;
+    ngx_prof_slot_t          *slot;
+    ngx_prof_zone_t          *zone;
+    ngx_prof_slot_reading_t  *reading;
 
     zone = ngx_prof_process.zone;
 
@@ -303,7 +304,7 @@ ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_each_pt step)
 
 static ngx_int_t
 ngx_prof_capture_base_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_reading_t *reading)
+    ngx_prof_slot_reading_t *reading)
 {
     ngx_uint_t          last;
     ngx_prof_zone_t    *zone;
@@ -322,7 +323,7 @@ ngx_prof_capture_base_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
         reading->n = ngx_prof_stacks_tallies(stacks, zone->stacks);
 
         reading->base = ngx_palloc(c->pool,
-                           reading->n * sizeof(ngx_prof_base_t));
+                           reading->n * sizeof(ngx_prof_first_tally_t));
         if (reading->base == NULL) {
             return NGX_ERROR;
         }
@@ -410,7 +411,7 @@ ngx_prof_capture_last(void *data)
 
 static ngx_int_t
 ngx_prof_capture_last_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_reading_t *reading)
+    ngx_prof_slot_reading_t *reading)
 {
     ngx_uint_t          last;
     ngx_prof_zone_t    *zone;
@@ -493,7 +494,7 @@ ngx_prof_capture_write(void *data)
 
 static ngx_int_t
 ngx_prof_capture_write_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_reading_t *reading)
+    ngx_prof_slot_reading_t *reading)
 {
     ngx_uint_t          last;
     ngx_prof_zone_t    *zone;

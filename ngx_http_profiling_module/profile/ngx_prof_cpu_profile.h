@@ -31,7 +31,8 @@ typedef struct ngx_prof_capture_s  ngx_prof_capture_t;
 typedef void (*ngx_prof_capture_pt)(void *data, ngx_int_t rc,
     ngx_prof_text_t *raw);
 
-typedef ngx_int_t (*ngx_prof_more_pt)(void *data, ngx_prof_rawfile_t *raw);
+typedef ngx_int_t (*ngx_prof_trace_more_pt)(void *data,
+    ngx_prof_rawfile_t *raw);
 
 
 /*
@@ -39,7 +40,7 @@ typedef ngx_int_t (*ngx_prof_more_pt)(void *data, ngx_prof_rawfile_t *raw);
  * called once, unless the pool is destroyed before: that ends the capture.
  * NGX_OK; NGX_BUSY: too many are under way; NGX_ERROR.
  */
-ngx_int_t ngx_prof_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
+ngx_int_t ngx_prof_cpu_profile(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
     void *data);
 
@@ -50,7 +51,7 @@ ngx_int_t ngx_prof_capture_cpu(ngx_pool_t *pool, ngx_log_t *log,
  */
 ngx_int_t ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
-    ngx_prof_more_pt more, void *data, ngx_uint_t *number);
+    ngx_prof_trace_more_pt more, void *data, ngx_uint_t *number);
 
 /* worker, at each tick: frees captures whose owner has died */
 void ngx_prof_capture_reap(void);

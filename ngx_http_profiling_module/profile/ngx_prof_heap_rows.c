@@ -158,9 +158,9 @@ ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
 static uint32_t
 ngx_prof_heap_set(ngx_prof_heap_profile_t *h, uint32_t label, uint64_t size)
 {
-    ngx_uint_t            n;
-    ngx_prof_known_t     *known;
-    ngx_prof_raw_label_t  labels[4];
+    ngx_uint_t                n;
+    ngx_prof_known_labels_t  *known;
+    ngx_prof_raw_label_t      labels[4];
 
     known = ngx_prof_rawfile_known(h->raw, label, size);
 

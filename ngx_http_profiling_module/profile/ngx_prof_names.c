@@ -29,14 +29,15 @@ typedef struct {
     ngx_uint_t         n;
     uint64_t          *frames;
     uint64_t          *pcs;
-} ngx_prof_lookup_t;
+} ngx_prof_name_lookup_t;
 
 
 static ngx_prof_known_name_t *ngx_prof_names_find(uint64_t frame,
     ngx_uint_t claim);
 static void ngx_prof_names_looked(void *data, ngx_int_t rc,
     ngx_prof_text_t *out, ngx_str_t *error);
-static void ngx_prof_names_line(ngx_prof_lookup_t *l, u_char *p, u_char *last);
+static void ngx_prof_names_line(ngx_prof_name_lookup_t *l, u_char *p,
+    u_char *last);
 
 
 static ngx_prof_known_name_t
@@ -135,13 +136,13 @@ ngx_int_t
 ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
     ngx_uint_t n, ngx_prof_names_pt done, void *data)
 {
-    uint64_t             pc;
-    ngx_str_t            error;
-    ngx_uint_t           i;
-    ngx_prof_lookup_t   *l;
-    ngx_prof_rawfile_t  *f;
+    uint64_t                 pc;
+    ngx_str_t                error;
+    ngx_uint_t               i;
+    ngx_prof_name_lookup_t  *l;
+    ngx_prof_rawfile_t      *f;
 
-    l = ngx_pcalloc(pool, sizeof(ngx_prof_lookup_t));
+    l = ngx_pcalloc(pool, sizeof(ngx_prof_name_lookup_t));
 
     if (l == NULL) {
         return NGX_ERROR;
@@ -196,7 +197,7 @@ static void
 ngx_prof_names_looked(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     ngx_str_t *error)
 {
-    ngx_prof_lookup_t *l = data;
+    ngx_prof_name_lookup_t *l = data;
 
     u_char       *p, *end, *line, *last, text[512];
     ngx_chain_t  *cl;
@@ -228,7 +229,7 @@ ngx_prof_names_looked(void *data, ngx_int_t rc, ngx_prof_text_t *out,
 
 
 static void
-ngx_prof_names_line(ngx_prof_lookup_t *l, u_char *p, u_char *last)
+ngx_prof_names_line(ngx_prof_name_lookup_t *l, u_char *p, u_char *last)
 {
     u_char                 *space;
     uint64_t                pc;

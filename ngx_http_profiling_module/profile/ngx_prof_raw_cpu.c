@@ -15,7 +15,7 @@
 
 
 static uint32_t ngx_prof_rawfile_owner(ngx_prof_rawfile_t *f,
-    ngx_prof_slot_t *slot, const ngx_prof_reading_t *reading,
+    ngx_prof_slot_t *slot, const ngx_prof_slot_reading_t *reading,
     const ngx_prof_stacks_t *stacks, uint32_t node);
 static uint32_t ngx_prof_rawfile_labels(ngx_prof_rawfile_t *f, uint32_t label);
 
@@ -57,7 +57,7 @@ ngx_prof_rawfile_create(ngx_pool_t *pool, uint64_t duration)
 
 void
 ngx_prof_rawfile_slot(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
-    const ngx_prof_reading_t *reading)
+    const ngx_prof_slot_reading_t *reading)
 {
     char       waits[256];
     uint64_t   sampler;
@@ -84,11 +84,11 @@ ngx_prof_rawfile_slot(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
 
 void
 ngx_prof_rawfile_samples(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
-    const ngx_prof_stacks_t *stacks, const ngx_prof_reading_t *reading,
+    const ngx_prof_stacks_t *stacks, const ngx_prof_slot_reading_t *reading,
     ngx_uint_t from, ngx_uint_t to)
 {
     ngx_uint_t               i;
-    ngx_prof_row_t          *row, rows[NGX_PROF_CHUNK];
+    ngx_prof_sample_row_t   *row, rows[NGX_PROF_CHUNK];
     const ngx_prof_tally_t  *tally;
 
     for (i = from; i < to; i++) {
@@ -111,7 +111,7 @@ ngx_prof_rawfile_samples(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
 
 static uint32_t
 ngx_prof_rawfile_owner(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
-    const ngx_prof_reading_t *reading, const ngx_prof_stacks_t *stacks,
+    const ngx_prof_slot_reading_t *reading, const ngx_prof_stacks_t *stacks,
     uint32_t node)
 {
     uint64_t    pcs[NGX_PROF_FRAMES + 1];
@@ -135,9 +135,9 @@ ngx_prof_rawfile_owner(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
 static uint32_t
 ngx_prof_rawfile_labels(ngx_prof_rawfile_t *f, uint32_t label)
 {
-    ngx_uint_t            n;
-    ngx_prof_known_t     *known;
-    ngx_prof_raw_label_t  labels[4];
+    ngx_uint_t                n;
+    ngx_prof_known_labels_t  *known;
+    ngx_prof_raw_label_t      labels[4];
 
     known = ngx_prof_rawfile_known(f, label, 0);
 

@@ -21,11 +21,11 @@ ngx_prof_rawfile_t *ngx_prof_rawfile_create(ngx_pool_t *pool,
 
 /* a slot; the samples that follow are of its owners */
 void ngx_prof_rawfile_slot(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
-    const ngx_prof_reading_t *reading);
+    const ngx_prof_slot_reading_t *reading);
 
 /* from .. to - 1 of the reading's tallies, at most CHUNK of them */
 void ngx_prof_rawfile_samples(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
-    const ngx_prof_stacks_t *stacks, const ngx_prof_reading_t *reading,
+    const ngx_prof_stacks_t *stacks, const ngx_prof_slot_reading_t *reading,
     ngx_uint_t from, ngx_uint_t to);
 
 

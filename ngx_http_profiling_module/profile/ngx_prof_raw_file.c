@@ -268,12 +268,12 @@ ngx_prof_rawfile_place(ngx_prof_rawfile_t *f, uint32_t label,
 }
 
 
-ngx_prof_known_t *
+ngx_prof_known_labels_t *
 ngx_prof_rawfile_known(ngx_prof_rawfile_t *f, uint32_t label, uint64_t size)
 {
-    uint64_t           at;
-    ngx_uint_t         probe;
-    ngx_prof_known_t  *known;
+    uint64_t                  at;
+    ngx_uint_t                probe;
+    ngx_prof_known_labels_t  *known;
 
     at = (label ^ size << 32 ^ size) * 0x9e3779b97f4a7c15ULL >> 40;
 
@@ -353,7 +353,7 @@ ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
 
 void
 ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f, const ngx_prof_stacks_t *stacks,
-    ngx_uint_t size, const ngx_prof_row_t *rows, ngx_uint_t n)
+    ngx_uint_t size, const ngx_prof_sample_row_t *rows, ngx_uint_t n)
 {
     uint32_t    first;
     uint64_t    pcs[NGX_PROF_ROW_FRAMES];

@@ -55,23 +55,23 @@ typedef enum {
 typedef struct {
     uint64_t                      count;
     uint64_t                      value;
-} ngx_prof_base_t;
+} ngx_prof_first_tally_t;
 
 
 /* a slot at the first reading, and what its table has more at the last one */
 
 typedef struct {
-    ngx_uint_t         wanted;                  /* it was read */
-    ngx_pid_t          pid;                     /* of its owner then */
-    uint64_t           worker;                  /* ngx_worker */
-    uint64_t           epoch;
-    uint64_t           dropped;                 /* first, then the difference */
-    ngx_uint_t         n;                       /* entries in base */
-    ngx_prof_base_t   *base;
-    ngx_uint_t         last;                    /* entries at the last one */
-    ngx_uint_t         tallies;                 /* in tally */
-    ngx_prof_tally_t  *tally;                   /* NULL: not read again */
-} ngx_prof_reading_t;
+    ngx_uint_t               wanted;            /* it was read */
+    ngx_pid_t                pid;               /* of its owner then */
+    uint64_t                 worker;            /* ngx_worker */
+    uint64_t                 epoch;
+    uint64_t                 dropped;           /* first, then the difference */
+    ngx_uint_t               n;                 /* entries in base */
+    ngx_prof_first_tally_t  *base;
+    ngx_uint_t               last;              /* entries at the last one */
+    ngx_uint_t               tallies;           /* in tally */
+    ngx_prof_tally_t        *tally;             /* NULL: not read again */
+} ngx_prof_slot_reading_t;
 
 
 /* a sample of a table, with its number and its time */
@@ -81,7 +81,7 @@ typedef struct {
     uint32_t                      labels;
     uint32_t                      process;
     int64_t                       values[2];
-} ngx_prof_row_t;
+} ngx_prof_sample_row_t;
 
 
 /* a set of labels that is found again */
@@ -90,29 +90,29 @@ typedef struct {
     uint64_t                      size;         /* class of a block, or 0 */
     uint32_t                      label;
     uint32_t                      set;          /* 0: it is to be written */
-} ngx_prof_known_t;
+} ngx_prof_known_labels_t;
 
 
 typedef struct {
-    ngx_prof_text_t     text;
-    ngx_prof_zone_t    *zone;
-    ngx_pool_t         *pool;
-    off_t               start;                  /* of the open section */
-    uint32_t            places;                 /* string before the first */
-    uint32_t            upstreams;
-    uint32_t            upstream_n;             /* names behind it, 0: they
+    ngx_prof_text_t            text;
+    ngx_prof_zone_t           *zone;
+    ngx_pool_t                *pool;
+    off_t                      start;           /* of the open section */
+    uint32_t                   places;          /* string before the first */
+    uint32_t                   upstreams;
+    uint32_t                   upstream_n;      /* names behind it, 0: they
                                                    are not written yet */
-    ngx_uint_t          place;                  /* whose name is the next */
-    ngx_uint_t          place_n;
-    uint32_t            strings;                /* written so far */
-    uint32_t            mapsets;
-    ngx_array_t         processes;              /* pid_t */
-    uint32_t            labelsets;
-    uint32_t            stacks;
-    ngx_str_t           maps;                   /* of the latest mapset */
-    uint64_t            dropped;
-    ngx_array_t         comments;               /* uint32_t, strings */
-    ngx_prof_known_t    known[NGX_PROF_LABELS];
+    ngx_uint_t                 place;           /* whose name is the next */
+    ngx_uint_t                 place_n;
+    uint32_t                   strings;         /* written so far */
+    uint32_t                   mapsets;
+    ngx_array_t                processes;       /* pid_t */
+    uint32_t                   labelsets;
+    uint32_t                   stacks;
+    ngx_str_t                  maps;            /* of the latest mapset */
+    uint64_t                   dropped;
+    ngx_array_t                comments;        /* uint32_t, strings */
+    ngx_prof_known_labels_t    known[NGX_PROF_LABELS];
 
     ngx_prof_raw_header_t   *header;
     ngx_prof_raw_section_t  *section; /* the open one */
@@ -165,7 +165,7 @@ void ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
  */
 void ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f,
     const ngx_prof_stacks_t *stacks, ngx_uint_t size,
-    const ngx_prof_row_t *rows, ngx_uint_t n);
+    const ngx_prof_sample_row_t *rows, ngx_uint_t n);
 
 /* a string in a section of its own; its number */
 uint32_t ngx_prof_rawfile_one(ngx_prof_rawfile_t *f, const void *data,
@@ -180,8 +180,8 @@ ngx_uint_t ngx_prof_rawfile_place(ngx_prof_rawfile_t *f, uint32_t label,
  * The set of a label and, of memory, the class of a block's size, or 0.  If
  * its set is 0, the caller writes one and puts its number there at once.
  */
-ngx_prof_known_t *ngx_prof_rawfile_known(ngx_prof_rawfile_t *f, uint32_t label,
-    uint64_t size);
+ngx_prof_known_labels_t *ngx_prof_rawfile_known(ngx_prof_rawfile_t *f,
+    uint32_t label, uint64_t size);
 
 /* the number of a set that is written */
 uint32_t ngx_prof_rawfile_labelset(ngx_prof_rawfile_t *f,

@@ -26,7 +26,7 @@ typedef struct {
 
 
 /*
- * As ngx_prof_capture_cpu().  NGX_BUSY: another trace runs, or too
+ * As ngx_prof_cpu_profile().  NGX_BUSY: another trace runs, or too
  * many captures do; NGX_DECLINED: there is no memory for traces.
  */
 ngx_int_t ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,

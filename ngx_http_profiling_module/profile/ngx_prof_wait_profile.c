@@ -21,13 +21,13 @@
 
 
 /* entries of a table that are read or written in one step */
-#define NGX_PROF_CONTENTION_ENTRIES  128
+#define NGX_PROF_WAIT_PROFILE_ENTRIES  128
 
 /* ms in which workers that are stuck tell where */
-#define NGX_PROF_CONTENTION_ANSWER   50
+#define NGX_PROF_WAIT_PROFILE_ANSWER   50
 
 /* kinds of processes that are told apart */
-#define NGX_PROF_CONTENTION_IMAGES   64
+#define NGX_PROF_WAIT_PROFILE_IMAGES   64
 
 
 /* a slot at the first reading */
@@ -39,7 +39,7 @@ typedef struct {
     uint64_t               dropped;
     ngx_uint_t             n;
     ngx_prof_wait_base_t  *base;
-} ngx_prof_first_t;
+} ngx_prof_wait_reading_t;
 
 
 /* the processes of the capture: what is mapped, and whose it is */
@@ -47,33 +47,33 @@ typedef struct {
 typedef struct {
     uint64_t                          image;
     ngx_pid_t                         pid;      /* of the label, 0: none */
-} ngx_prof_image_t;
+} ngx_prof_wait_process_t;
 
 
-typedef struct ngx_prof_contention_s
-    ngx_prof_contention_t;
+typedef struct ngx_prof_wait_profile_s
+    ngx_prof_wait_profile_t;
 
-struct ngx_prof_contention_s {
-    ngx_pool_t             *pool;
-    ngx_uint_t              wait;
-    ngx_uint_t              seconds;
-    ngx_pid_t               worker;
-    ngx_uint_t              text;
-    ngx_prof_capture_pt     done;
-    void                   *data;
+struct ngx_prof_wait_profile_s {
+    ngx_pool_t                  *pool;
+    ngx_uint_t                   wait;
+    ngx_uint_t                   seconds;
+    ngx_pid_t                    worker;
+    ngx_uint_t                   text;
+    ngx_prof_capture_pt          done;
+    void                        *data;
 
-    ngx_uint_t              slot;
-    ngx_uint_t              entry;
-    uint64_t                start;              /* ns, monotonic: before the
+    ngx_uint_t                   slot;
+    ngx_uint_t                   entry;
+    uint64_t                     start;         /* ns, monotonic: before the
                                                    first reading */
-    ngx_prof_first_t       *first;              /* one a slot */
+    ngx_prof_wait_reading_t     *first;         /* one a slot */
 
-    ngx_prof_rawfile_t     *raw;
-    uint32_t                key;                /* string: "zone" */
-    uint32_t                zones;              /* string of the first name */
-    ngx_uint_t              nzones;
-    ngx_prof_image_t        image[
-                                        NGX_PROF_CONTENTION_IMAGES];
+    ngx_prof_rawfile_t          *raw;
+    uint32_t                     key;           /* string: "zone" */
+    uint32_t                     zones;         /* string of the first name */
+    ngx_uint_t                   nzones;
+    ngx_prof_wait_process_t      image[
+                                        NGX_PROF_WAIT_PROFILE_IMAGES];
     ngx_uint_t              nimages;
     ngx_uint_t              ended;              /* that was told */
 
@@ -81,45 +81,45 @@ struct ngx_prof_contention_s {
 };
 
 
-static void ngx_prof_contention_done(void *data, ngx_int_t rc);
-static void ngx_prof_contention_cleanup(void *data);
-static ngx_int_t ngx_prof_contention_first(void *data);
-static ngx_int_t ngx_prof_contention_chase(void *data);
-static ngx_int_t ngx_prof_contention_open(void *data);
-static ngx_int_t ngx_prof_contention_read(void *data);
-static ngx_uint_t ngx_prof_contention_wanted(ngx_prof_contention_t *c,
+static void ngx_prof_wait_profile_done(void *data, ngx_int_t rc);
+static void ngx_prof_wait_profile_cleanup(void *data);
+static ngx_int_t ngx_prof_wait_profile_first(void *data);
+static ngx_int_t ngx_prof_wait_profile_chase(void *data);
+static ngx_int_t ngx_prof_wait_profile_open(void *data);
+static ngx_int_t ngx_prof_wait_profile_read(void *data);
+static ngx_uint_t ngx_prof_wait_profile_wanted(ngx_prof_wait_profile_t *c,
     ngx_prof_slot_t *slot);
-static void ngx_prof_contention_rows(ngx_prof_contention_t *c,
+static void ngx_prof_wait_profile_rows(ngx_prof_wait_profile_t *c,
     ngx_prof_slot_t *slot, ngx_uint_t last);
-static void ngx_prof_contention_less(ngx_prof_contention_t *c,
-    ngx_prof_slot_t *slot, ngx_uint_t i, ngx_prof_row_t *row);
-static uint32_t ngx_prof_contention_owner(ngx_prof_contention_t *c,
+static void ngx_prof_wait_profile_less(ngx_prof_wait_profile_t *c,
+    ngx_prof_slot_t *slot, ngx_uint_t i, ngx_prof_sample_row_t *row);
+static uint32_t ngx_prof_wait_profile_owner(ngx_prof_wait_profile_t *c,
     ngx_prof_slot_t *slot, const ngx_prof_stacks_t *stacks, uint32_t node);
-static uint32_t ngx_prof_contention_process(ngx_prof_contention_t *c,
+static uint32_t ngx_prof_wait_profile_process(ngx_prof_wait_profile_t *c,
     ngx_prof_slot_t *slot, uint64_t image, ngx_pid_t pid);
-static ngx_pid_t ngx_prof_contention_pid(uint64_t image);
-static uint32_t ngx_prof_contention_labels(ngx_prof_contention_t *c,
+static ngx_pid_t ngx_prof_wait_profile_pid(uint64_t image);
+static uint32_t ngx_prof_wait_profile_labels(ngx_prof_wait_profile_t *c,
     uint32_t label);
 
 
 ngx_int_t
-ngx_prof_contention(ngx_pool_t *pool, ngx_log_t *log, ngx_uint_t wait,
+ngx_prof_wait_profile(ngx_pool_t *pool, ngx_log_t *log, ngx_uint_t wait,
     ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
     ngx_prof_capture_pt done, void *data)
 {
-    ngx_pool_cleanup_t     *cln;
-    ngx_prof_contention_t  *c;
+    ngx_pool_cleanup_t       *cln;
+    ngx_prof_wait_profile_t  *c;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_contention_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_wait_profile_t));
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
     c = cln->data;
-    ngx_memzero(c, sizeof(ngx_prof_contention_t));
+    ngx_memzero(c, sizeof(ngx_prof_wait_profile_t));
 
     c->first = ngx_pcalloc(pool, ngx_prof_process.zone->slots
-                                 * sizeof(ngx_prof_first_t));
+                                 * sizeof(ngx_prof_wait_reading_t));
     if (c->first == NULL) {
         return NGX_ERROR;
     }
@@ -132,12 +132,12 @@ ngx_prof_contention(ngx_pool_t *pool, ngx_log_t *log, ngx_uint_t wait,
     c->done = done;
     c->data = data;
     c->start = ngx_prof_clock();
-    c->job.step = seconds ? ngx_prof_contention_first
-                          : ngx_prof_contention_chase;
-    c->job.done = ngx_prof_contention_done;
+    c->job.step = seconds ? ngx_prof_wait_profile_first
+                          : ngx_prof_wait_profile_chase;
+    c->job.done = ngx_prof_wait_profile_done;
     c->job.data = c;
 
-    cln->handler = ngx_prof_contention_cleanup;
+    cln->handler = ngx_prof_wait_profile_cleanup;
 
     ngx_prof_job_start(&c->job, log);
 
@@ -146,25 +146,25 @@ ngx_prof_contention(ngx_pool_t *pool, ngx_log_t *log, ngx_uint_t wait,
 
 
 static void
-ngx_prof_contention_done(void *data, ngx_int_t rc)
+ngx_prof_wait_profile_done(void *data, ngx_int_t rc)
 {
-    ngx_prof_contention_t *c = data;
+    ngx_prof_wait_profile_t *c = data;
 
     c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
 }
 
 
 static void
-ngx_prof_contention_cleanup(void *data)
+ngx_prof_wait_profile_cleanup(void *data)
 {
-    ngx_prof_contention_t *c = data;
+    ngx_prof_wait_profile_t *c = data;
 
     ngx_prof_job_stop(&c->job);
 }
 
 
 static ngx_uint_t
-ngx_prof_contention_wanted(ngx_prof_contention_t *c, ngx_prof_slot_t *slot)
+ngx_prof_wait_profile_wanted(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot)
 {
     return ngx_prof_load(&slot->claims)
            && (c->worker == 0 || ngx_prof_slot_pid(slot) == c->worker);
@@ -172,28 +172,28 @@ ngx_prof_contention_wanted(ngx_prof_contention_t *c, ngx_prof_slot_t *slot)
 
 
 static ngx_int_t
-ngx_prof_contention_first(void *data)
+ngx_prof_wait_profile_first(void *data)
 {
-    ngx_prof_contention_t *c = data;
+    ngx_prof_wait_profile_t *c = data;
 
-    ngx_uint_t          i, size;
-    ngx_prof_slot_t    *slot;
-    ngx_prof_zone_t    *zone;
-    ngx_prof_first_t   *first;
-    ngx_prof_tally_t    tally;
-    ngx_prof_stacks_t  *stacks;
+    ngx_uint_t                i, size;
+    ngx_prof_slot_t          *slot;
+    ngx_prof_zone_t          *zone;
+    ngx_prof_wait_reading_t  *first;
+    ngx_prof_tally_t          tally;
+    ngx_prof_stacks_t        *stacks;
 
     zone = ngx_prof_process.zone;
 
     if (c->slot == zone->slots) {
-        c->job.step = ngx_prof_contention_chase;
+        c->job.step = ngx_prof_wait_profile_chase;
         return ngx_prof_job_wait(&c->job, c->seconds * 1000);
     }
 
     slot = ngx_prof_zone_slot(zone, c->slot);
     first = &c->first[c->slot++];
 
-    if (!ngx_prof_contention_wanted(c, slot)) {
+    if (!ngx_prof_wait_profile_wanted(c, slot)) {
         return NGX_AGAIN;
     }
 
@@ -224,15 +224,15 @@ ngx_prof_contention_first(void *data)
 /* a wait that goes on is counted up to now */
 
 static ngx_int_t
-ngx_prof_contention_chase(void *data)
+ngx_prof_wait_profile_chase(void *data)
 {
-    ngx_prof_contention_t *c = data;
+    ngx_prof_wait_profile_t *c = data;
 
-    c->job.step = ngx_prof_contention_open;
+    c->job.step = ngx_prof_wait_profile_open;
     c->slot = 0;
 
     if (ngx_prof_hang_chase()) {
-        return ngx_prof_job_wait(&c->job, NGX_PROF_CONTENTION_ANSWER);
+        return ngx_prof_job_wait(&c->job, NGX_PROF_WAIT_PROFILE_ANSWER);
     }
 
     return NGX_AGAIN;
@@ -240,9 +240,9 @@ ngx_prof_contention_chase(void *data)
 
 
 static ngx_int_t
-ngx_prof_contention_open(void *data)
+ngx_prof_wait_profile_open(void *data)
 {
-    ngx_prof_contention_t *c = data;
+    ngx_prof_wait_profile_t *c = data;
 
     ngx_str_t               name;
     ngx_uint_t              i;
@@ -288,16 +288,16 @@ ngx_prof_contention_open(void *data)
         }
     }
 
-    c->job.step = ngx_prof_contention_read;
+    c->job.step = ngx_prof_wait_profile_read;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_prof_contention_read(void *data)
+ngx_prof_wait_profile_read(void *data)
 {
-    ngx_prof_contention_t *c = data;
+    ngx_prof_wait_profile_t *c = data;
 
     ngx_uint_t          n, last, size;
     ngx_prof_slot_t    *slot;
@@ -317,7 +317,7 @@ ngx_prof_contention_read(void *data)
 
     slot = ngx_prof_zone_slot(zone, c->slot);
 
-    if (!ngx_prof_contention_wanted(c, slot)) {
+    if (!ngx_prof_wait_profile_wanted(c, slot)) {
         c->slot++;
         return NGX_AGAIN;
     }
@@ -331,9 +331,9 @@ ngx_prof_contention_read(void *data)
     }
 
     n = ngx_prof_stacks_tallies(stacks, size);
-    last = ngx_min(c->entry + NGX_PROF_CONTENTION_ENTRIES, n);
+    last = ngx_min(c->entry + NGX_PROF_WAIT_PROFILE_ENTRIES, n);
 
-    ngx_prof_contention_rows(c, slot, last);
+    ngx_prof_wait_profile_rows(c, slot, last);
 
     c->entry = last;
 
@@ -347,15 +347,15 @@ ngx_prof_contention_read(void *data)
 
 
 static void
-ngx_prof_contention_rows(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
+ngx_prof_wait_profile_rows(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
     ngx_uint_t last)
 {
-    ngx_uint_t          i, n, size;
-    ngx_prof_row_t      rows[NGX_PROF_CONTENTION_ENTRIES];
-    ngx_prof_row_t     *row;
-    ngx_prof_zone_t    *zone;
-    ngx_prof_tally_t    tally;
-    ngx_prof_stacks_t  *stacks;
+    ngx_uint_t              i, n, size;
+    ngx_prof_sample_row_t   rows[NGX_PROF_WAIT_PROFILE_ENTRIES];
+    ngx_prof_sample_row_t  *row;
+    ngx_prof_zone_t        *zone;
+    ngx_prof_tally_t        tally;
+    ngx_prof_stacks_t      *stacks;
 
     zone = ngx_prof_process.zone;
     stacks = ngx_prof_zone_waits(zone, slot, c->wait);
@@ -374,14 +374,15 @@ ngx_prof_contention_rows(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
         row->values[0] = (int64_t) tally.count;
         row->values[1] = (int64_t) tally.value;
 
-        ngx_prof_contention_less(c, slot, i, row);
+        ngx_prof_wait_profile_less(c, slot, i, row);
 
         if (row->values[0] <= 0 && row->values[1] <= 0) {
             continue;
         }
 
-        row->labels = ngx_prof_contention_labels(c, tally.label);
-        row->process = ngx_prof_contention_owner(c, slot, stacks, tally.node);
+        row->labels = ngx_prof_wait_profile_labels(c, tally.label);
+        row->process = ngx_prof_wait_profile_owner(c, slot, stacks,
+                                                   tally.node);
         n++;
     }
 
@@ -394,11 +395,11 @@ ngx_prof_contention_rows(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
 /* what was there at the first reading, or what is not this worker's */
 
 static void
-ngx_prof_contention_less(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
-    ngx_uint_t i, ngx_prof_row_t *row)
+ngx_prof_wait_profile_less(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
+    ngx_uint_t i, ngx_prof_sample_row_t *row)
 {
-    const ngx_prof_first_t      *first;
-    const ngx_prof_wait_base_t  *base;
+    const ngx_prof_wait_reading_t  *first;
+    const ngx_prof_wait_base_t     *base;
 
     first = &c->first[c->slot];
     base = NULL;
@@ -421,13 +422,13 @@ ngx_prof_contention_less(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
 /* the process of a stack, whose root is its image */
 
 static uint32_t
-ngx_prof_contention_owner(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
+ngx_prof_wait_profile_owner(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
     const ngx_prof_stacks_t *stacks, uint32_t node)
 {
-    uint64_t                 pcs[NGX_PROF_WAIT_FRAMES];
-    ngx_pid_t                pid;
-    ngx_uint_t               depth, size;
-    const ngx_prof_first_t  *first;
+    uint64_t                        pcs[NGX_PROF_WAIT_FRAMES];
+    ngx_pid_t                       pid;
+    ngx_uint_t                      depth, size;
+    const ngx_prof_wait_reading_t  *first;
 
     size = ngx_prof_zone_wait_size(c->raw->zone->stacks);
     first = &c->first[c->slot];
@@ -446,15 +447,15 @@ ngx_prof_contention_owner(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
     depth = ngx_prof_stacks_frames(stacks, size, node, pcs,
                                    NGX_PROF_WAIT_FRAMES);
 
-    return ngx_prof_contention_process(c, slot, pcs[depth - 1], pid);
+    return ngx_prof_wait_profile_process(c, slot, pcs[depth - 1], pid);
 }
 
 
 /* the number of a process, which is written when it is first met */
 
 static uint32_t
-ngx_prof_contention_process(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
-    uint64_t image, ngx_pid_t pid)
+ngx_prof_wait_profile_process(ngx_prof_wait_profile_t *c,
+    ngx_prof_slot_t *slot, uint64_t image, ngx_pid_t pid)
 {
     ngx_pid_t               mapped;
     ngx_uint_t              i;
@@ -470,12 +471,12 @@ ngx_prof_contention_process(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
         }
     }
 
-    if (c->nimages == NGX_PROF_CONTENTION_IMAGES) {
-        return NGX_PROF_CONTENTION_IMAGES - 1;
+    if (c->nimages == NGX_PROF_WAIT_PROFILE_IMAGES) {
+        return NGX_PROF_WAIT_PROFILE_IMAGES - 1;
     }
 
     mapped = (pid && ngx_prof_load(&slot->image) == image)
-             ? pid : ngx_prof_contention_pid(image);
+             ? pid : ngx_prof_wait_profile_pid(image);
 
     if (mapped == 0) {
 
@@ -488,7 +489,7 @@ ngx_prof_contention_process(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
                         "loaded: they are named by what is loaded now");
         }
 
-        return ngx_prof_contention_process(c, slot,
+        return ngx_prof_wait_profile_process(c, slot,
                                         ngx_prof_waiter.image, pid);
     }
 
@@ -518,7 +519,7 @@ ngx_prof_contention_process(ngx_prof_contention_t *c, ngx_prof_slot_t *slot,
 /* a worker that has this mapped, 0: none has */
 
 static ngx_pid_t
-ngx_prof_contention_pid(uint64_t image)
+ngx_prof_wait_profile_pid(uint64_t image)
 {
     ngx_pid_t         pid;
     ngx_uint_t        i;
@@ -550,13 +551,13 @@ ngx_prof_contention_pid(uint64_t image)
 /* the label set of a label, written when it is first met */
 
 static uint32_t
-ngx_prof_contention_labels(ngx_prof_contention_t *c, uint32_t label)
+ngx_prof_wait_profile_labels(ngx_prof_wait_profile_t *c, uint32_t label)
 {
-    uint32_t              zone;
-    ngx_uint_t            n;
-    ngx_prof_known_t     *known;
-    ngx_prof_rawfile_t   *f;
-    ngx_prof_raw_label_t  labels[5];
+    uint32_t                  zone;
+    ngx_uint_t                n;
+    ngx_prof_known_labels_t  *known;
+    ngx_prof_rawfile_t       *f;
+    ngx_prof_raw_label_t      labels[5];
 
     f = c->raw;
     known = ngx_prof_rawfile_known(f, label, 0);

@@ -23,7 +23,7 @@
  * 0 for what was counted since the start; worker: 0 for all; text: 1 for Go's
  * debug=1.  done is called once, later, unless the pool is destroyed before.
  */
-ngx_int_t ngx_prof_contention(ngx_pool_t *pool, ngx_log_t *log,
+ngx_int_t ngx_prof_wait_profile(ngx_pool_t *pool, ngx_log_t *log,
     ngx_uint_t wait, ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
     ngx_prof_capture_pt done, void *data);
 

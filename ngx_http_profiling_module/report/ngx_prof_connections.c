@@ -7,7 +7,7 @@
 #include "ngx_prof_connection_list.h"
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_encode.h"
-#include "ngx_prof_gather.h"
+#include "ngx_prof_dumps.h"
 #include "ngx_prof_connections_profile.h"
 #include "ngx_prof_connections_view.h"
 #include "ngx_prof_json.h"
@@ -18,66 +18,66 @@
 
 
 /* bytes of Go's text that are copied or escaped in one step */
-#define NGX_PROF_GOROUTINES_TEXT  8192
+#define NGX_PROF_CONNECTIONS_TEXT  8192
 
 
 /* what is done next */
 
 typedef enum {
-    NGX_PROF_GOROUTINES_COLLECT = 0,            /* the text, in one piece */
-    NGX_PROF_GOROUTINES_HEAD,
-    NGX_PROF_GOROUTINES_ITEMS,
-    NGX_PROF_GOROUTINES_TRACE,
-    NGX_PROF_GOROUTINES_TAIL
-} ngx_prof_goroutines_phase_e;
+    NGX_PROF_CONNECTIONS_JOIN = 0,              /* the text, in one piece */
+    NGX_PROF_CONNECTIONS_HEAD,
+    NGX_PROF_CONNECTIONS_ITEMS,
+    NGX_PROF_CONNECTIONS_TRACE,
+    NGX_PROF_CONNECTIONS_TAIL
+} ngx_prof_connections_phase_e;
 
 
 typedef struct {
-    ngx_http_request_t        *request;
-    ngx_pid_t                  worker;
-    ngx_uint_t                 limit;
-    ngx_prof_gather_t         *gather;
-    ngx_prof_goroutine_raw_t  *raw;
-    const char                *error;               /* why there is no text */
+    ngx_http_request_t          *request;
+    ngx_pid_t                    worker;
+    ngx_uint_t                   limit;
+    ngx_prof_dumps_t            *dumps;
+    ngx_prof_connections_raw_t  *raw;
+    const char                  *error;             /* why there is no text */
 
-    ngx_uint_t                 phase;
-    ngx_prof_cursor_t          cursor;
-    uint64_t                   count;
-    ngx_chain_t               *chain;               /* of the text */
-    size_t                     copied;
-    ngx_str_t                  text;
-    u_char                    *pos;                 /* next block in it */
-} ngx_prof_goroutines_t;
+    ngx_uint_t                   phase;
+    ngx_prof_list_cursor_t       cursor;
+    uint64_t                     count;
+    ngx_chain_t                 *chain;             /* of the text */
+    size_t                       copied;
+    ngx_str_t                    text;
+    u_char                      *pos;               /* next block in it */
+} ngx_prof_connections_t;
 
 
-static void ngx_prof_goroutines_gathered(void *data);
-static ngx_int_t ngx_prof_goroutines_write(ngx_prof_work_t *w);
-static ngx_int_t ngx_prof_goroutines_encode(ngx_prof_work_t *w);
-static void ngx_prof_goroutines_encoded(void *data, ngx_int_t rc,
+static void ngx_prof_connections_dumped(void *data);
+static ngx_int_t ngx_prof_connections_write(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_connections_encode(ngx_prof_work_t *w);
+static void ngx_prof_connections_encoded(void *data, ngx_int_t rc,
     ngx_prof_text_t *out, ngx_str_t *error);
-static ngx_int_t ngx_prof_goroutines_run(ngx_prof_goroutines_t *ctx,
+static ngx_int_t ngx_prof_connections_run(ngx_prof_connections_t *ctx,
     ngx_int_t (*step)(ngx_prof_work_t *w),
     ngx_int_t (*finish)(ngx_prof_work_t *w));
-static ngx_int_t ngx_prof_goroutines_step(ngx_prof_work_t *w);
-static ngx_int_t ngx_prof_goroutines_collect(ngx_prof_goroutines_t *ctx);
-static void ngx_prof_goroutines_head(ngx_prof_work_t *w);
-static void ngx_prof_goroutines_item(ngx_prof_work_t *w,
-    const ngx_prof_item_t *item);
-static void ngx_prof_goroutines_stack(ngx_prof_goroutines_t *ctx,
-    ngx_prof_json_t *j, const ngx_prof_item_t *item);
-static u_char *ngx_prof_goroutines_block(ngx_prof_goroutines_t *ctx,
+static ngx_int_t ngx_prof_connections_step(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_connections_join(ngx_prof_connections_t *ctx);
+static void ngx_prof_connections_head(ngx_prof_work_t *w);
+static void ngx_prof_connections_listed(ngx_prof_work_t *w,
+    const ngx_prof_listed_t *item);
+static void ngx_prof_connections_stack(ngx_prof_connections_t *ctx,
+    ngx_prof_json_t *j, const ngx_prof_listed_t *item);
+static u_char *ngx_prof_connections_block(ngx_prof_connections_t *ctx,
     uint64_t id);
-static ngx_int_t ngx_prof_goroutines_trace(ngx_prof_work_t *w);
-static void ngx_prof_goroutines_tail(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_connections_trace(ngx_prof_work_t *w);
+static void ngx_prof_connections_tail(ngx_prof_work_t *w);
 
 
 ngx_int_t
-ngx_prof_goroutines_request(ngx_http_request_t *r, ngx_pid_t worker,
+ngx_prof_connections_request(ngx_http_request_t *r, ngx_pid_t worker,
     ngx_uint_t limit)
 {
-    ngx_prof_goroutines_t  *ctx;
+    ngx_prof_connections_t  *ctx;
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_prof_goroutines_t));
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_prof_connections_t));
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -91,14 +91,14 @@ ngx_prof_goroutines_request(ngx_http_request_t *r, ngx_pid_t worker,
         ctx->error = "the profiling zone has no room for it: it needs a "
                      "larger size and a restart";
 
-        return ngx_prof_goroutines_run(ctx, ngx_prof_goroutines_step, NULL);
+        return ngx_prof_connections_run(ctx, ngx_prof_connections_step, NULL);
     }
 
-    ctx->gather = ngx_prof_gather(r->pool, r->connection->log,
+    ctx->dumps = ngx_prof_dumps_request(r->pool, r->connection->log,
                                     worker, limit, 0,
-                                    ngx_prof_goroutines_gathered,
+                                    ngx_prof_connections_dumped,
                                     ctx);
-    if (ctx->gather == NULL) {
+    if (ctx->dumps == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -109,28 +109,28 @@ ngx_prof_goroutines_request(ngx_http_request_t *r, ngx_pid_t worker,
 
 
 static void
-ngx_prof_goroutines_gathered(void *data)
+ngx_prof_connections_dumped(void *data)
 {
-    ngx_int_t               rc;
-    ngx_http_request_t     *r;
-    ngx_prof_goroutines_t  *ctx;
+    ngx_int_t                rc;
+    ngx_http_request_t      *r;
+    ngx_prof_connections_t  *ctx;
 
     ctx = data;
     r = ctx->request;
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    if (ngx_prof_goroutines_none(ctx->gather, ctx->limit)) {
-        rc = ngx_prof_goroutines_run(ctx, ngx_prof_goroutines_step, NULL);
+    if (ngx_prof_connections_none(ctx->dumps, ctx->limit)) {
+        rc = ngx_prof_connections_run(ctx, ngx_prof_connections_step, NULL);
         goto done;
     }
 
-    ctx->raw = ngx_prof_goroutine_raw_create(r->pool,
-                                             NGX_PROF_RAW_DUMP,
-                                             ctx->gather, NULL, ctx->limit);
+    ctx->raw = ngx_prof_connections_raw_create(r->pool,
+                                               NGX_PROF_RAW_DUMP,
+                                               ctx->dumps, NULL, ctx->limit);
     if (ctx->raw) {
-        rc = ngx_prof_goroutines_run(ctx,
-                                        ngx_prof_goroutines_write,
-                                        ngx_prof_goroutines_encode);
+        rc = ngx_prof_connections_run(ctx,
+                                        ngx_prof_connections_write,
+                                        ngx_prof_connections_encode);
     }
 
 done:
@@ -140,7 +140,7 @@ done:
 
 
 static ngx_int_t
-ngx_prof_goroutines_run(ngx_prof_goroutines_t *ctx,
+ngx_prof_connections_run(ngx_prof_connections_t *ctx,
     ngx_int_t (*step)(ngx_prof_work_t *w),
     ngx_int_t (*finish)(ngx_prof_work_t *w))
 {
@@ -161,30 +161,30 @@ ngx_prof_goroutines_run(ngx_prof_goroutines_t *ctx,
 
 
 static ngx_int_t
-ngx_prof_goroutines_write(ngx_prof_work_t *w)
+ngx_prof_connections_write(ngx_prof_work_t *w)
 {
-    ngx_prof_goroutines_t *ctx = w->data;
+    ngx_prof_connections_t *ctx = w->data;
 
-    return ngx_prof_goroutine_raw_step(ctx->raw);
+    return ngx_prof_connections_raw_step(ctx->raw);
 }
 
 
 /* without names the answer still has addresses */
 
 static ngx_int_t
-ngx_prof_goroutines_encode(ngx_prof_work_t *w)
+ngx_prof_connections_encode(ngx_prof_work_t *w)
 {
-    u_char                 *p;
-    ngx_str_t               error;
-    ngx_http_request_t     *r;
-    ngx_prof_goroutines_t  *ctx;
+    u_char                  *p;
+    ngx_str_t                error;
+    ngx_http_request_t      *r;
+    ngx_prof_connections_t  *ctx;
 
     r = w->request;
     ctx = w->data;
 
     if (ngx_prof_encode(r->pool, r->connection->log,
                         &ctx->raw->file->text,
-                        ngx_prof_goroutines_encoded, ctx,
+                        ngx_prof_connections_encoded, ctx,
                         &error)
         == NGX_OK)
     {
@@ -200,17 +200,17 @@ ngx_prof_goroutines_encode(ngx_prof_work_t *w)
     *ngx_cpymem(p, error.data, error.len) = '\0';
     ctx->error = (char *) p;
 
-    return ngx_prof_goroutines_run(ctx, ngx_prof_goroutines_step, NULL);
+    return ngx_prof_connections_run(ctx, ngx_prof_connections_step, NULL);
 }
 
 
 static void
-ngx_prof_goroutines_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
+ngx_prof_connections_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     ngx_str_t *error)
 {
-    u_char                 *text;
-    ngx_http_request_t     *r;
-    ngx_prof_goroutines_t  *ctx;
+    u_char                  *text;
+    ngx_http_request_t      *r;
+    ngx_prof_connections_t  *ctx;
 
     ctx = data;
     r = ctx->request;
@@ -230,59 +230,59 @@ ngx_prof_goroutines_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
         ctx->error = "the encoder failed, see the error log";
     }
 
-    ngx_prof_answer(r, ngx_prof_goroutines_run(ctx,
-                                         ngx_prof_goroutines_step,
+    ngx_prof_answer(r, ngx_prof_connections_run(ctx,
+                                         ngx_prof_connections_step,
                                          NULL));
 }
 
 
 static ngx_int_t
-ngx_prof_goroutines_step(ngx_prof_work_t *w)
+ngx_prof_connections_step(ngx_prof_work_t *w)
 {
-    ngx_prof_item_t         item;
-    ngx_prof_goroutines_t  *ctx;
+    ngx_prof_listed_t        item;
+    ngx_prof_connections_t  *ctx;
 
     ctx = w->data;
 
     switch (ctx->phase) {
 
-    case NGX_PROF_GOROUTINES_COLLECT:
+    case NGX_PROF_CONNECTIONS_JOIN:
 
-        if (ngx_prof_goroutines_collect(ctx) == NGX_AGAIN) {
+        if (ngx_prof_connections_join(ctx) == NGX_AGAIN) {
             return NGX_AGAIN;
         }
 
         ctx->pos = ctx->text.data;
         break;
 
-    case NGX_PROF_GOROUTINES_HEAD:
-        ngx_prof_goroutines_head(w);
+    case NGX_PROF_CONNECTIONS_HEAD:
+        ngx_prof_connections_head(w);
         break;
 
-    case NGX_PROF_GOROUTINES_ITEMS:
+    case NGX_PROF_CONNECTIONS_ITEMS:
 
-        if (ctx->gather
-            && ngx_prof_goroutines_next(ctx->gather, ctx->limit,
-                                        &ctx->cursor, &item)
+        if (ctx->dumps
+            && ngx_prof_connections_next(ctx->dumps, ctx->limit,
+                                         &ctx->cursor, &item)
                == NGX_OK)
         {
-            ngx_prof_goroutines_item(w, &item);
+            ngx_prof_connections_listed(w, &item);
             return NGX_AGAIN;
         }
 
         ctx->pos = NULL;
         break;
 
-    case NGX_PROF_GOROUTINES_TRACE:
+    case NGX_PROF_CONNECTIONS_TRACE:
 
-        if (ngx_prof_goroutines_trace(w) == NGX_AGAIN) {
+        if (ngx_prof_connections_trace(w) == NGX_AGAIN) {
             return NGX_AGAIN;
         }
 
         break;
 
     default:
-        ngx_prof_goroutines_tail(w);
+        ngx_prof_connections_tail(w);
         return NGX_DONE;
     }
 
@@ -293,7 +293,7 @@ ngx_prof_goroutines_step(ngx_prof_work_t *w)
 
 
 static ngx_int_t
-ngx_prof_goroutines_collect(ngx_prof_goroutines_t *ctx)
+ngx_prof_connections_join(ngx_prof_connections_t *ctx)
 {
     size_t      n;
     ngx_buf_t  *b;
@@ -303,7 +303,7 @@ ngx_prof_goroutines_collect(ngx_prof_goroutines_t *ctx)
     }
 
     b = ctx->chain->buf;
-    n = ngx_min(b->last - b->pos, NGX_PROF_GOROUTINES_TEXT);
+    n = ngx_min(b->last - b->pos, NGX_PROF_CONNECTIONS_TEXT);
     n = ngx_min(n, ctx->text.len - ctx->copied);
 
     ngx_memcpy(ctx->text.data + ctx->copied, b->pos, n);
@@ -319,24 +319,24 @@ ngx_prof_goroutines_collect(ngx_prof_goroutines_t *ctx)
 
 
 static void
-ngx_prof_goroutines_head(ngx_prof_work_t *w)
+ngx_prof_connections_head(ngx_prof_work_t *w)
 {
-    ngx_uint_t              i;
-    ngx_prof_json_t        *j;
-    ngx_prof_gathered_t    *worker;
-    ngx_prof_goroutines_t  *ctx;
+    ngx_uint_t               i;
+    ngx_prof_json_t         *j;
+    ngx_prof_worker_dump_t  *worker;
+    ngx_prof_connections_t  *ctx;
 
     j = &w->json;
     ctx = w->data;
 
     ctx->count = w->snapshot->gauges.connections;
 
-    if (ctx->gather) {
+    if (ctx->dumps) {
         ctx->count = 0;
-        worker = ctx->gather->workers.elts;
+        worker = ctx->dumps->workers.elts;
 
-        for (i = 0; i < ctx->gather->workers.nelts; i++) {
-            ctx->count += ngx_prof_gather_count(&worker[i]);
+        for (i = 0; i < ctx->dumps->workers.nelts; i++) {
+            ctx->count += ngx_prof_dumps_count(&worker[i]);
         }
     }
 
@@ -345,21 +345,21 @@ ngx_prof_goroutines_head(ngx_prof_work_t *w)
     ngx_prof_json_time(j, "timestamp", w->snapshot->time);
     ngx_prof_json_uint(j, "limit", ctx->limit);
 
-    ngx_prof_goroutines_states(j, &w->snapshot->gauges);
+    ngx_prof_connections_states(j, &w->snapshot->gauges);
 
-    if (ctx->gather == NULL) {
+    if (ctx->dumps == NULL) {
         ngx_prof_json_null(j, "goroutines");
         return;
     }
 
-    ngx_prof_goroutines_sums(j, ctx->gather);
-    ngx_prof_goroutines_workers(j, ctx->gather);
+    ngx_prof_connections_sums(j, ctx->dumps);
+    ngx_prof_connections_workers(j, ctx->dumps);
     ngx_prof_json_open(j, "goroutines", '[');
 }
 
 
 static void
-ngx_prof_goroutines_item(ngx_prof_work_t *w, const ngx_prof_item_t *item)
+ngx_prof_connections_listed(ngx_prof_work_t *w, const ngx_prof_listed_t *item)
 {
     ngx_prof_json_t  *j;
 
@@ -370,14 +370,14 @@ ngx_prof_goroutines_item(ngx_prof_work_t *w, const ngx_prof_item_t *item)
     ngx_prof_json_uint(j, "worker", item->worker->pid);
 
     if (item->detail) {
-        ngx_prof_goroutines_detail(j, item->detail,
+        ngx_prof_connections_detail(j, item->detail,
                                &item->worker->groups[item->detail->group]);
 
     } else {
-        ngx_prof_goroutines_stuck(j, item->worker);
+        ngx_prof_connections_stuck(j, item->worker);
     }
 
-    ngx_prof_goroutines_stack(w->data, j, item);
+    ngx_prof_connections_stack(w->data, j, item);
     ngx_prof_json_close(j, '}');
 }
 
@@ -388,8 +388,8 @@ ngx_prof_goroutines_item(ngx_prof_work_t *w, const ngx_prof_item_t *item)
  */
 
 static void
-ngx_prof_goroutines_stack(ngx_prof_goroutines_t *ctx, ngx_prof_json_t *j,
-    const ngx_prof_item_t *item)
+ngx_prof_connections_stack(ngx_prof_connections_t *ctx, ngx_prof_json_t *j,
+    const ngx_prof_listed_t *item)
 {
     u_char                 *p, *end, *last;
     ngx_uint_t              i;
@@ -399,7 +399,7 @@ ngx_prof_goroutines_stack(ngx_prof_goroutines_t *ctx, ngx_prof_json_t *j,
 
     ngx_prof_json_open(j, "stack", '[');
 
-    p = ngx_prof_goroutines_block(ctx, item->id);
+    p = ngx_prof_connections_block(ctx, item->id);
     last = ctx->text.data + ctx->text.len;
 
     while (p && p < last && *p != '\n') {
@@ -433,7 +433,7 @@ ngx_prof_goroutines_stack(ngx_prof_goroutines_t *ctx, ngx_prof_json_t *j,
 /* blocks come in the order of the items; NULL: it is not there */
 
 static u_char *
-ngx_prof_goroutines_block(ngx_prof_goroutines_t *ctx, uint64_t id)
+ngx_prof_connections_block(ngx_prof_connections_t *ctx, uint64_t id)
 {
     u_char  *p, *last, *end, head[sizeof("goroutine  [") + NGX_INT64_LEN];
     size_t   len;
@@ -462,23 +462,23 @@ ngx_prof_goroutines_block(ngx_prof_goroutines_t *ctx, uint64_t id)
 
 
 static ngx_int_t
-ngx_prof_goroutines_trace(ngx_prof_work_t *w)
+ngx_prof_connections_trace(ngx_prof_work_t *w)
 {
-    u_char                 *end, *last;
-    ngx_prof_json_t        *j;
-    ngx_prof_goroutines_t  *ctx;
+    u_char                  *end, *last;
+    ngx_prof_json_t         *j;
+    ngx_prof_connections_t  *ctx;
 
     j = &w->json;
     ctx = w->data;
 
     if (ctx->pos == NULL) {
 
-        if (ctx->gather) {
+        if (ctx->dumps) {
             ngx_prof_json_close(j, ']');
         }
 
         ngx_prof_json_bool(j, "truncated",
-                           ctx->gather == NULL
+                           ctx->dumps == NULL
                            || ctx->cursor.n < ctx->count);
 
         if (ctx->error) {
@@ -491,7 +491,7 @@ ngx_prof_goroutines_trace(ngx_prof_work_t *w)
     }
 
     last = ctx->text.data + ctx->text.len;
-    end = ngx_min(ctx->pos + NGX_PROF_GOROUTINES_TEXT, last);
+    end = ngx_min(ctx->pos + NGX_PROF_CONNECTIONS_TEXT, last);
 
     if (end < last) {
         end = ngx_strlchr(end, last, '\n');
@@ -512,12 +512,12 @@ ngx_prof_goroutines_trace(ngx_prof_work_t *w)
 
 
 static void
-ngx_prof_goroutines_tail(ngx_prof_work_t *w)
+ngx_prof_connections_tail(ngx_prof_work_t *w)
 {
-    ngx_uint_t              i;
-    ngx_prof_json_t        *j;
-    ngx_prof_gathered_t    *worker;
-    ngx_prof_goroutines_t  *ctx;
+    ngx_uint_t               i;
+    ngx_prof_json_t         *j;
+    ngx_prof_worker_dump_t  *worker;
+    ngx_prof_connections_t  *ctx;
 
     j = &w->json;
     ctx = w->data;
@@ -528,10 +528,10 @@ ngx_prof_goroutines_tail(ngx_prof_work_t *w)
         ngx_prof_json_cstring(j, "stack_trace", ctx->error);
     }
 
-    for (i = 0; ctx->gather && i < ctx->gather->workers.nelts; i++) {
-        worker = ctx->gather->workers.elts;
+    for (i = 0; ctx->dumps && i < ctx->dumps->workers.nelts; i++) {
+        worker = ctx->dumps->workers.elts;
 
-        if (worker[i].state == NGX_PROF_GATHER_SILENT) {
+        if (worker[i].state == NGX_PROF_DUMPS_SILENT) {
             ngx_prof_json_cstring(j, "goroutines",
                          "a worker does not answer, see workers: its count "
                          "is of its latest tick");

@@ -15,7 +15,7 @@
 
 
 /* content handler's work; up to limit connections are told one by one */
-ngx_int_t ngx_prof_goroutines_request(ngx_http_request_t *r, ngx_pid_t worker,
+ngx_int_t ngx_prof_connections_request(ngx_http_request_t *r, ngx_pid_t worker,
     ngx_uint_t limit);
 
 

@@ -13,17 +13,17 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_prof_goroutines_where(ngx_prof_json_t *j, uint32_t label);
-static void ngx_prof_goroutines_name(ngx_prof_json_t *j, const char *key,
+static void ngx_prof_connections_where(ngx_prof_json_t *j, uint32_t label);
+static void ngx_prof_connections_name(ngx_prof_json_t *j, const char *key,
     const char *prefix, const u_char *data, size_t len);
-static void ngx_prof_goroutines_known(ngx_prof_json_t *j, const char *key,
+static void ngx_prof_connections_known(ngx_prof_json_t *j, const char *key,
     int64_t n);
 
 
 /* at the latest tick of each worker */
 
 void
-ngx_prof_goroutines_states(ngx_prof_json_t *j, const ngx_prof_gauges_t *g)
+ngx_prof_connections_states(ngx_prof_json_t *j, const ngx_prof_gauges_t *g)
 {
     ngx_prof_json_open(j, "states", '{');
     ngx_prof_json_uint(j, "reading", g->reading);
@@ -40,13 +40,13 @@ ngx_prof_goroutines_states(ngx_prof_json_t *j, const ngx_prof_gauges_t *g)
 /* exact, however many there are */
 
 void
-ngx_prof_goroutines_sums(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
+ngx_prof_connections_sums(ngx_prof_json_t *j, const ngx_prof_dumps_t *g)
 {
-    uint64_t                kind[NGX_PROF_KINDS];
-    uint64_t                state[NGX_PROF_DUMP_STATES];
-    ngx_uint_t              i, n;
-    ngx_prof_gathered_t    *w;
-    ngx_prof_dump_group_t  *group;
+    uint64_t                 kind[NGX_PROF_KINDS];
+    uint64_t                 state[NGX_PROF_DUMP_STATES];
+    ngx_uint_t               i, n;
+    ngx_prof_worker_dump_t  *w;
+    ngx_prof_dump_group_t   *group;
 
     ngx_memzero(kind, sizeof(kind));
     ngx_memzero(state, sizeof(state));
@@ -55,11 +55,11 @@ ngx_prof_goroutines_sums(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
 
     for (i = 0; i < g->workers.nelts; i++) {
 
-        if (w[i].state != NGX_PROF_GATHER_ANSWERED) {
-            state[w[i].state == NGX_PROF_GATHER_STUCK
+        if (w[i].state != NGX_PROF_DUMPS_ANSWERED) {
+            state[w[i].state == NGX_PROF_DUMPS_STUCK
                   ? NGX_PROF_DUMP_STUCK
                   : NGX_PROF_DUMP_OTHER]
-                += ngx_prof_gather_count(&w[i]);
+                += ngx_prof_dumps_count(&w[i]);
             continue;
         }
 
@@ -95,10 +95,10 @@ ngx_prof_goroutines_sums(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
 
 
 void
-ngx_prof_goroutines_workers(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
+ngx_prof_connections_workers(ngx_prof_json_t *j, const ngx_prof_dumps_t *g)
 {
-    ngx_uint_t                  i;
-    const ngx_prof_gathered_t  *w;
+    ngx_uint_t                     i;
+    const ngx_prof_worker_dump_t  *w;
 
     static const char *const  states[] = {
         "waiting", "answered", "stuck", "silent", "gone"
@@ -113,14 +113,14 @@ ngx_prof_goroutines_workers(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
         ngx_prof_json_uint(j, "generation", w[i].generation);
         ngx_prof_json_cstring(j, "answer", states[w[i].state]);
         ngx_prof_json_uint(j, "count",
-                           ngx_prof_gather_count(&w[i]));
+                           ngx_prof_dumps_count(&w[i]));
 
-        if (w[i].state == NGX_PROF_GATHER_ANSWERED) {
+        if (w[i].state == NGX_PROF_DUMPS_ANSWERED) {
             ngx_prof_json_time(j, "time", w[i].head.time);
             ngx_prof_json_double(j, "collect_ms",
                                  (double) w[i].head.spent / 1e6);
 
-        } else if (w[i].state == NGX_PROF_GATHER_STUCK) {
+        } else if (w[i].state == NGX_PROF_DUMPS_STUCK) {
             ngx_prof_json_double(j, "stuck_seconds",
                                  (double) w[i].since / 1e9);
         }
@@ -133,14 +133,14 @@ ngx_prof_goroutines_workers(ngx_prof_json_t *j, const ngx_prof_gather_t *g)
 
 
 void
-ngx_prof_goroutines_stuck(ngx_prof_json_t *j, const ngx_prof_gathered_t *w)
+ngx_prof_connections_stuck(ngx_prof_json_t *j, const ngx_prof_worker_dump_t *w)
 {
     ngx_prof_json_cstring(j, "state", "stuck");
     ngx_prof_json_double(j, "wait_seconds",
                          (double) w->since / 1e9);
     ngx_prof_json_cstring(j, "kind", "client");
     ngx_prof_json_null(j, "client");
-    ngx_prof_goroutines_where(j, (uint32_t) w->native.label);
+    ngx_prof_connections_where(j, (uint32_t) w->native.label);
     ngx_prof_json_null(j, "method");
     ngx_prof_json_null(j, "uri");
     ngx_prof_json_null(j, "upstream");
@@ -154,8 +154,8 @@ ngx_prof_goroutines_stuck(ngx_prof_json_t *j, const ngx_prof_gathered_t *w)
 
 
 void
-ngx_prof_goroutines_detail(ngx_prof_json_t *j, const ngx_prof_dump_detail_t *d,
-    const ngx_prof_dump_group_t *g)
+ngx_prof_connections_detail(ngx_prof_json_t *j,
+    const ngx_prof_dump_detail_t *d, const ngx_prof_dump_group_t *g)
 {
     ngx_uint_t   i;
     const u_char  *p, *text[NGX_PROF_DUMP_TEXTS];
@@ -182,22 +182,22 @@ ngx_prof_goroutines_detail(ngx_prof_json_t *j, const ngx_prof_dump_detail_t *d,
                                   ngx_prof_dump_kind_name(g->kind));
 
     i = NGX_PROF_DUMP_CLIENT;
-    ngx_prof_goroutines_name(j, "client", "addr", text[i],
-                             d->len[i]);
-    ngx_prof_goroutines_where(j, g->label);
+    ngx_prof_connections_name(j, "client", "addr", text[i],
+                              d->len[i]);
+    ngx_prof_connections_where(j, g->label);
 
     i = NGX_PROF_DUMP_METHOD;
-    ngx_prof_goroutines_name(j, "method", NULL, text[i], d->len[i]);
+    ngx_prof_connections_name(j, "method", NULL, text[i], d->len[i]);
 
     i = NGX_PROF_DUMP_URI;
-    ngx_prof_goroutines_name(j, "uri", "uri", text[i], d->len[i]);
+    ngx_prof_connections_name(j, "uri", "uri", text[i], d->len[i]);
 
     i = NGX_PROF_DUMP_PEER;
-    ngx_prof_goroutines_name(j, "upstream", "addr", text[i],
-                             d->len[i]);
+    ngx_prof_connections_name(j, "upstream", "addr", text[i],
+                              d->len[i]);
 
     i = NGX_PROF_DUMP_ACTION;
-    ngx_prof_goroutines_name(j, "action", NULL, text[i], d->len[i]);
+    ngx_prof_connections_name(j, "action", NULL, text[i], d->len[i]);
 
     if (d->timer) {
         ngx_prof_json_cstring(j, "timer",
@@ -211,15 +211,15 @@ ngx_prof_goroutines_detail(ngx_prof_json_t *j, const ngx_prof_dump_detail_t *d,
         ngx_prof_json_null(j, "timer_seconds");
     }
 
-    ngx_prof_goroutines_known(j, "bytes_in", d->in);
-    ngx_prof_goroutines_known(j, "bytes_out", d->out);
+    ngx_prof_connections_known(j, "bytes_in", d->in);
+    ngx_prof_connections_known(j, "bytes_out", d->out);
     ngx_prof_json_uint(j, "pool_bytes",
                        d->connection_pool + d->request_pool);
 }
 
 
 static void
-ngx_prof_goroutines_where(ngx_prof_json_t *j, uint32_t label)
+ngx_prof_connections_where(ngx_prof_json_t *j, uint32_t label)
 {
     uint32_t          n;
     ngx_str_t         u;
@@ -237,17 +237,17 @@ ngx_prof_goroutines_where(ngx_prof_json_t *j, uint32_t label)
 
     ngx_prof_zone_upstream(zone, n, &u);
 
-    ngx_prof_goroutines_name(j, "upstream_name",
-                             ngx_prof_is_address(u.data, u.len)
-                             ? "addr" : NULL,
-                             u.data, u.len);
+    ngx_prof_connections_name(j, "upstream_name",
+                              ngx_prof_is_address(u.data, u.len)
+                              ? "addr" : NULL,
+                              u.data, u.len);
 }
 
 
 /* null if there is none; prefix: of its other name, if it may have one */
 
 static void
-ngx_prof_goroutines_name(ngx_prof_json_t *j, const char *key,
+ngx_prof_connections_name(ngx_prof_json_t *j, const char *key,
     const char *prefix, const u_char *data, size_t len)
 {
     u_char  *end, name[NGX_PROF_ANONYMOUS_LEN];
@@ -272,7 +272,7 @@ ngx_prof_goroutines_name(ngx_prof_json_t *j, const char *key,
 
 
 static void
-ngx_prof_goroutines_known(ngx_prof_json_t *j, const char *key, int64_t n)
+ngx_prof_connections_known(ngx_prof_json_t *j, const char *key, int64_t n)
 {
     if (n == NGX_PROF_DUMP_UNKNOWN) {
         ngx_prof_json_null(j, key);

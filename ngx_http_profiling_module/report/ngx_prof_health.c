@@ -21,7 +21,7 @@ static ngx_uint_t ngx_prof_health_threshold(ngx_prof_health_t *h, double value,
     const char *unhealthy);
 static void ngx_prof_health_stuck(ngx_prof_health_t *h,
     const ngx_prof_worker_t *w);
-static ngx_uint_t ngx_prof_health_stall(ngx_prof_health_t *h,
+static ngx_uint_t ngx_prof_health_pause(ngx_prof_health_t *h,
     const ngx_prof_worker_t *w);
 static ngx_uint_t ngx_prof_health_over(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h, ngx_prof_slot_t *slot);
@@ -52,8 +52,8 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
 
     i = ngx_prof_health_threshold(h,
                               (double) s->gauges.connections,
-                              setting[NGX_PROF_GOROUTINE_WARNING],
-                              setting[NGX_PROF_GOROUTINE_CRITICAL],
+                              setting[NGX_PROF_CONNECTIONS_WARNING],
+                              setting[NGX_PROF_CONNECTIONS_CRITICAL],
                               "high goroutine count",
                               "excessive goroutine count");
 
@@ -67,7 +67,7 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
             h->status = NGX_PROF_UNHEALTHY;
             ngx_prof_health_stuck(h, &w[i]);
 
-        } else if (ngx_prof_health_stall(h, &w[i])) {
+        } else if (ngx_prof_health_pause(h, &w[i])) {
             h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
         }
     }
@@ -104,11 +104,11 @@ ngx_prof_health_threshold(ngx_prof_health_t *h, double value, int64_t warning,
 static void
 ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 {
-    u_char           *p, place[512];
-    uint64_t          duration;
-    ngx_int_t         i;
-    const char       *doing;
-    ngx_prof_stall_t  stall;
+    u_char                *p, place[512];
+    uint64_t               duration;
+    ngx_int_t              i;
+    const char            *doing;
+    ngx_prof_pause_seen_t  seen;
 
     switch (w->letter) {
 
@@ -135,8 +135,8 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 
     i = NGX_ERROR;
 
-    if (ngx_prof_hang_read(w->slot, 0, &stall, &duration) == NGX_OK) {
-        i = ngx_prof_frame_cause(stall.frames, stall.n);
+    if (ngx_prof_hang_read(w->slot, 0, &seen, &duration) == NGX_OK) {
+        i = ngx_prof_frame_cause(seen.frames, seen.n);
     }
 
     if (i == NGX_ERROR) {
@@ -146,12 +146,12 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
         return;
     }
 
-    p = ngx_prof_label_print(place, place + sizeof(place), stall.label);
+    p = ngx_prof_label_print(place, place + sizeof(place), seen.label);
 
     ngx_prof_health_issue(h,
                      "worker %P is stuck: it has been in %s for %.1f s%*s, "
                      "%s", w->pid,
-                     ngx_prof_names_get(stall.frames[i]),
+                     ngx_prof_names_get(seen.frames[i]),
                      (double) duration / 1e9, (size_t) (p - place), place,
                      doing);
 }
@@ -160,30 +160,30 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 /* a pass of more than a second that goes on */
 
 static ngx_uint_t
-ngx_prof_health_stall(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
+ngx_prof_health_pause(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 {
-    u_char           *p, place[512];
-    uint64_t          duration;
-    ngx_int_t         rc, i;
-    ngx_prof_stall_t  stall;
+    u_char                *p, place[512];
+    uint64_t               duration;
+    ngx_int_t              rc, i;
+    ngx_prof_pause_seen_t  seen;
 
-    rc = ngx_prof_hang_read(w->slot, NGX_PROF_STALL, &stall, &duration);
+    rc = ngx_prof_hang_read(w->slot, NGX_PROF_PAUSE_LONG, &seen, &duration);
     if (rc == NGX_DECLINED) {
         return 0;
     }
 
-    i = (rc == NGX_OK) ? ngx_prof_frame_cause(stall.frames, stall.n)
+    i = (rc == NGX_OK) ? ngx_prof_frame_cause(seen.frames, seen.n)
                        : NGX_ERROR;
 
     p = (rc == NGX_OK)
-        ? ngx_prof_label_print(place, place + sizeof(place), stall.label)
+        ? ngx_prof_label_print(place, place + sizeof(place), seen.label)
         : place;
 
     ngx_prof_health_issue(h, "worker %P has been in %s for "
                      "%.1f s%*s", w->pid,
                      i == NGX_ERROR
                      ? "one pass of its event loop"
-                     : ngx_prof_names_get(stall.frames[i]),
+                     : ngx_prof_names_get(seen.frames[i]),
                      (double) duration / 1e9, (size_t) (p - place), place);
 
     return 1;
@@ -213,7 +213,7 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
         || ngx_prof_pause_read(from, &pause) != NGX_OK
         || pause.number != last
         || (s->filter && s->filter != (ngx_pid_t) pause.pid)
-        || s->time > pause.time + NGX_PROF_STALL_TOLD)
+        || s->time > pause.time + NGX_PROF_PAUSE_TOLD)
     {
         return 0;
     }

@@ -18,7 +18,7 @@
 #define NGX_PROF_ISSUES     32
 
 /* ms for which a stall that is over is told */
-#define NGX_PROF_STALL_TOLD  60000
+#define NGX_PROF_PAUSE_TOLD  60000
 #define NGX_PROF_ISSUE_LEN  800
 
 

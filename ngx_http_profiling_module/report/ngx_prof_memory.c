@@ -17,33 +17,33 @@
 #include "ngx_prof_worker.h"
 
 
-static void ngx_prof_pools_print(ngx_prof_json_t *j,
-    const ngx_prof_pools_t *p);
-static void ngx_prof_pools_worker(ngx_prof_json_t *j,
-    const ngx_prof_pools_t *p, ngx_pid_t pid);
+static void ngx_prof_memory_print(ngx_prof_json_t *j,
+    const ngx_prof_memory_t *p);
+static void ngx_prof_memory_worker(ngx_prof_json_t *j,
+    const ngx_prof_memory_t *p, ngx_pid_t pid);
 static ngx_int_t ngx_prof_view_memory(ngx_prof_work_t *w);
 static void ngx_prof_view_details(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_figures_t *f);
 static void ngx_prof_view_megabytes(ngx_prof_json_t *j, const char *key,
     uint64_t bytes, uint64_t unavailable);
 static void ngx_prof_view_zones(ngx_prof_json_t *j);
-static ngx_int_t ngx_prof_pools_run(ngx_prof_pools_t *p);
-static void ngx_prof_pools_gathered(void *data);
-static ngx_int_t ngx_prof_pools_step(ngx_prof_work_t *w);
-static void ngx_prof_pools_add(ngx_prof_pools_t *p,
-    const ngx_prof_gathered_t *w, ngx_prof_held_t *held);
-static void ngx_prof_pools_held(ngx_prof_json_t *j,
-    const ngx_prof_held_t *held);
-static void ngx_prof_pools_place(ngx_prof_json_t *j, ngx_uint_t place,
-    const ngx_prof_held_t *held);
+static ngx_int_t ngx_prof_memory_run(ngx_prof_memory_t *p);
+static void ngx_prof_memory_dumped(void *data);
+static ngx_int_t ngx_prof_memory_step(ngx_prof_work_t *w);
+static void ngx_prof_memory_add(ngx_prof_memory_t *p,
+    const ngx_prof_worker_dump_t *w, ngx_prof_pool_bytes_t *held);
+static void ngx_prof_memory_held(ngx_prof_json_t *j,
+    const ngx_prof_pool_bytes_t *held);
+static void ngx_prof_memory_place(ngx_prof_json_t *j, ngx_uint_t place,
+    const ngx_prof_pool_bytes_t *held);
 
 
 ngx_int_t
-ngx_prof_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
+ngx_prof_memory_request(ngx_http_request_t *r, ngx_pid_t worker)
 {
-    ngx_prof_pools_t  *p;
+    ngx_prof_memory_t  *p;
 
-    p = ngx_pcalloc(r->pool, sizeof(ngx_prof_pools_t));
+    p = ngx_pcalloc(r->pool, sizeof(ngx_prof_memory_t));
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -52,14 +52,14 @@ ngx_prof_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
     p->filter = worker;
 
     if (ngx_prof_process.zone->dump == 0) {
-        return ngx_prof_pools_run(p);
+        return ngx_prof_memory_run(p);
     }
 
-    p->gather = ngx_prof_gather(r->pool, r->connection->log, worker,
-                                0, NGX_PROF_POOLS_AGE,
-                                ngx_prof_pools_gathered,
-                                p);
-    if (p->gather == NULL) {
+    p->dumps = ngx_prof_dumps_request(r->pool, r->connection->log, worker,
+                                      0, NGX_PROF_MEMORY_AGE,
+                                      ngx_prof_memory_dumped,
+                                      p);
+    if (p->dumps == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -70,7 +70,7 @@ ngx_prof_pools_request(ngx_http_request_t *r, ngx_pid_t worker)
 
 
 static ngx_int_t
-ngx_prof_pools_run(ngx_prof_pools_t *p)
+ngx_prof_memory_run(ngx_prof_memory_t *p)
 {
     ngx_prof_work_t  *w;
 
@@ -80,7 +80,7 @@ ngx_prof_pools_run(ngx_prof_pools_t *p)
     }
 
     w->worker = p->filter;
-    w->step = ngx_prof_pools_step;
+    w->step = ngx_prof_memory_step;
     w->data = p;
 
     return ngx_prof_work_run(w);
@@ -88,12 +88,12 @@ ngx_prof_pools_run(ngx_prof_pools_t *p)
 
 
 static void
-ngx_prof_pools_gathered(void *data)
+ngx_prof_memory_dumped(void *data)
 {
     ngx_int_t            rc;
     ngx_pool_t          *pool;
     ngx_http_request_t  *r;
-    ngx_prof_pools_t    *p;
+    ngx_prof_memory_t   *p;
 
     p = data;
     r = p->request;
@@ -103,12 +103,13 @@ ngx_prof_pools_gathered(void *data)
 
     p->places = ngx_prof_zone_place_n(ngx_prof_process.zone);
 
-    p->place = ngx_pcalloc(pool, (p->places + 1) * sizeof(ngx_prof_held_t));
-    p->worker = ngx_pcalloc(pool, (p->gather->workers.nelts + 1)
-                                  * sizeof(ngx_prof_held_t));
+    p->place = ngx_pcalloc(pool,
+                           (p->places + 1) * sizeof(ngx_prof_pool_bytes_t));
+    p->worker = ngx_pcalloc(pool, (p->dumps->workers.nelts + 1)
+                                  * sizeof(ngx_prof_pool_bytes_t));
 
     if (p->place && p->worker) {
-        rc = ngx_prof_pools_run(p);
+        rc = ngx_prof_memory_run(p);
     }
 
     ngx_prof_answer(r, rc);
@@ -116,17 +117,17 @@ ngx_prof_pools_gathered(void *data)
 
 
 static ngx_int_t
-ngx_prof_pools_step(ngx_prof_work_t *w)
+ngx_prof_memory_step(ngx_prof_work_t *w)
 {
-    ngx_prof_pools_t     *p;
-    ngx_prof_gathered_t  *worker;
+    ngx_prof_memory_t       *p;
+    ngx_prof_worker_dump_t  *worker;
 
     p = w->data;
 
-    if (p->gather && p->next < p->gather->workers.nelts) {
-        worker = p->gather->workers.elts;
+    if (p->dumps && p->next < p->dumps->workers.nelts) {
+        worker = p->dumps->workers.elts;
 
-        ngx_prof_pools_add(p, &worker[p->next], &p->worker[p->next]);
+        ngx_prof_memory_add(p, &worker[p->next], &p->worker[p->next]);
         p->next++;
 
         return NGX_AGAIN;
@@ -137,14 +138,14 @@ ngx_prof_pools_step(ngx_prof_work_t *w)
 
 
 static void
-ngx_prof_pools_add(ngx_prof_pools_t *p, const ngx_prof_gathered_t *w,
-    ngx_prof_held_t *held)
+ngx_prof_memory_add(ngx_prof_memory_t *p, const ngx_prof_worker_dump_t *w,
+    ngx_prof_pool_bytes_t *held)
 {
     ngx_uint_t                    i, n, place;
-    ngx_prof_held_t              *to[3];
+    ngx_prof_pool_bytes_t        *to[3];
     const ngx_prof_dump_group_t  *g;
 
-    if (w->state != NGX_PROF_GATHER_ANSWERED) {
+    if (w->state != NGX_PROF_DUMPS_ANSWERED) {
         return;
     }
 
@@ -170,17 +171,17 @@ ngx_prof_pools_add(ngx_prof_pools_t *p, const ngx_prof_gathered_t *w,
 
 
 static void
-ngx_prof_pools_print(ngx_prof_json_t *j, const ngx_prof_pools_t *p)
+ngx_prof_memory_print(ngx_prof_json_t *j, const ngx_prof_memory_t *p)
 {
     ngx_uint_t  i;
 
-    if (p->gather == NULL) {
+    if (p->dumps == NULL) {
         ngx_prof_json_null(j, "pools");
         return;
     }
 
     ngx_prof_json_open(j, "pools", '{');
-    ngx_prof_pools_held(j, &p->all);
+    ngx_prof_memory_held(j, &p->all);
     ngx_prof_json_uint(j, "configuration_bytes", p->configuration);
     ngx_prof_json_uint(j, "not_measured_whole", p->cut);
     ngx_prof_json_open(j, "locations", '[');
@@ -188,7 +189,7 @@ ngx_prof_pools_print(ngx_prof_json_t *j, const ngx_prof_pools_t *p)
     for (i = 0; i <= p->places; i++) {
 
         if (p->place[i].connections) {
-            ngx_prof_pools_place(j, i, &p->place[i]);
+            ngx_prof_memory_place(j, i, &p->place[i]);
         }
     }
 
@@ -198,7 +199,7 @@ ngx_prof_pools_print(ngx_prof_json_t *j, const ngx_prof_pools_t *p)
 
 
 static void
-ngx_prof_pools_held(ngx_prof_json_t *j, const ngx_prof_held_t *held)
+ngx_prof_memory_held(ngx_prof_json_t *j, const ngx_prof_pool_bytes_t *held)
 {
     ngx_prof_json_uint(j, "connections", held->connections);
     ngx_prof_json_uint(j, "connection_bytes", held->connection);
@@ -209,33 +210,33 @@ ngx_prof_pools_held(ngx_prof_json_t *j, const ngx_prof_held_t *held)
 /* place: as in a label, 0: connections without a server */
 
 static void
-ngx_prof_pools_place(ngx_prof_json_t *j, ngx_uint_t place,
-    const ngx_prof_held_t *held)
+ngx_prof_memory_place(ngx_prof_json_t *j, ngx_uint_t place,
+    const ngx_prof_pool_bytes_t *held)
 {
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_view_place(j, ngx_prof_label(place, 0, 0));
-    ngx_prof_pools_held(j, held);
+    ngx_prof_memory_held(j, held);
     ngx_prof_json_close(j, '}');
 }
 
 
 static void
-ngx_prof_pools_worker(ngx_prof_json_t *j, const ngx_prof_pools_t *p,
+ngx_prof_memory_worker(ngx_prof_json_t *j, const ngx_prof_memory_t *p,
     ngx_pid_t pid)
 {
-    ngx_uint_t                  i;
-    const ngx_prof_gathered_t  *w;
+    ngx_uint_t                     i;
+    const ngx_prof_worker_dump_t  *w;
 
-    for (i = 0; p->gather && i < p->gather->workers.nelts; i++) {
-        w = p->gather->workers.elts;
+    for (i = 0; p->dumps && i < p->dumps->workers.nelts; i++) {
+        w = p->dumps->workers.elts;
         w += i;
 
-        if (w->pid != pid || w->state != NGX_PROF_GATHER_ANSWERED) {
+        if (w->pid != pid || w->state != NGX_PROF_DUMPS_ANSWERED) {
             continue;
         }
 
         ngx_prof_json_open(j, "pools", '{');
-        ngx_prof_pools_held(j, &p->worker[i]);
+        ngx_prof_memory_held(j, &p->worker[i]);
         ngx_prof_json_uint(j, "configuration_bytes",
                            w->head.configuration);
         ngx_prof_json_time(j, "time", w->head.time);
@@ -285,12 +286,12 @@ ngx_prof_view_memory(ngx_prof_work_t *w)
             ngx_prof_view_memory_object(j, &f);
         }
 
-        ngx_prof_pools_worker(j, w->data, worker[i].pid);
+        ngx_prof_memory_worker(j, w->data, worker[i].pid);
         ngx_prof_json_close(j, '}');
     }
 
     ngx_prof_json_close(j, ']');
-    ngx_prof_pools_print(j, w->data);
+    ngx_prof_memory_print(j, w->data);
     ngx_prof_view_zones(j);
     ngx_prof_view_unavailable(j, s->gauges.unavailable);
     ngx_prof_json_close(j, '}');

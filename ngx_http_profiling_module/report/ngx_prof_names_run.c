@@ -29,13 +29,14 @@ typedef struct {
     uint64_t         *frames;
     ngx_event_t       event;
     ngx_connection_t  connection;
-} ngx_prof_waiting_t;
+} ngx_prof_names_waiting_t;
 
 
 static void ngx_prof_names_handler(ngx_event_t *ev);
-static ngx_int_t ngx_prof_names_gather(ngx_prof_waiting_t *n);
-static void ngx_prof_names_slot(ngx_prof_waiting_t *n, ngx_prof_slot_t *slot);
-static void ngx_prof_names_frames(ngx_prof_waiting_t *n,
+static ngx_int_t ngx_prof_names_collect(ngx_prof_names_waiting_t *n);
+static void ngx_prof_names_slot(ngx_prof_names_waiting_t *n,
+    ngx_prof_slot_t *slot);
+static void ngx_prof_names_frames(ngx_prof_names_waiting_t *n,
     const uint64_t *frames, ngx_uint_t number);
 static void ngx_prof_names_ready(void *data);
 static void ngx_prof_names_cleanup(void *data);
@@ -44,21 +45,21 @@ static void ngx_prof_names_cleanup(void *data);
 ngx_int_t
 ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
 {
-    ngx_int_t            rc;
-    ngx_uint_t           asked;
-    ngx_http_request_t  *r;
-    ngx_pool_cleanup_t  *cln;
-    ngx_prof_waiting_t  *n;
+    ngx_int_t                  rc;
+    ngx_uint_t                 asked;
+    ngx_http_request_t        *r;
+    ngx_pool_cleanup_t        *cln;
+    ngx_prof_names_waiting_t  *n;
 
     r = w->request;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_waiting_t));
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_names_waiting_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     n = cln->data;
-    ngx_memzero(n, sizeof(ngx_prof_waiting_t));
+    ngx_memzero(n, sizeof(ngx_prof_names_waiting_t));
 
     n->frames = ngx_palloc(r->pool, NGX_PROF_NAMES_MAX * sizeof(uint64_t));
     if (n->frames == NULL) {
@@ -79,7 +80,7 @@ ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
 
         /* mostly there is nothing that has no name */
 
-        rc = ngx_prof_names_gather(n);
+        rc = ngx_prof_names_collect(n);
 
         if (rc == NGX_OK) {
             return ngx_prof_work_run(w);
@@ -104,15 +105,15 @@ ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
 static void
 ngx_prof_names_handler(ngx_event_t *ev)
 {
-    ngx_int_t            rc;
-    ngx_prof_waiting_t  *n;
+    ngx_int_t                  rc;
+    ngx_prof_names_waiting_t  *n;
 
-    n = (ngx_prof_waiting_t *)
-            ((u_char *) ev - offsetof(ngx_prof_waiting_t, event));
+    n = (ngx_prof_names_waiting_t *)
+            ((u_char *) ev - offsetof(ngx_prof_names_waiting_t, event));
 
     ngx_prof_event_stop(ev);
 
-    rc = ngx_prof_names_gather(n);
+    rc = ngx_prof_names_collect(n);
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
@@ -128,7 +129,7 @@ ngx_prof_names_handler(ngx_event_t *ev)
 /* NGX_OK: all names are there; NGX_AGAIN: to go on; NGX_DONE: they will be */
 
 static ngx_int_t
-ngx_prof_names_gather(ngx_prof_waiting_t *n)
+ngx_prof_names_collect(ngx_prof_names_waiting_t *n)
 {
     uint64_t             end;
     ngx_int_t            rc;
@@ -165,17 +166,18 @@ ngx_prof_names_gather(ngx_prof_waiting_t *n)
 
 
 static void
-ngx_prof_names_slot(ngx_prof_waiting_t *n, ngx_prof_slot_t *slot)
+ngx_prof_names_slot(ngx_prof_names_waiting_t *n, ngx_prof_slot_t *slot)
 {
     uint64_t                 duration, last;
     ngx_uint_t               i;
-    ngx_prof_stall_t         stall;
+    ngx_prof_pause_seen_t    seen;
     ngx_prof_pause_t         pause;
     const ngx_prof_pause_t  *p;
 
-    if (ngx_prof_hang_read(slot, NGX_PROF_STALL, &stall, &duration) == NGX_OK)
+    if (ngx_prof_hang_read(slot, NGX_PROF_PAUSE_LONG, &seen,
+                           &duration) == NGX_OK)
     {
-        ngx_prof_names_frames(n, stall.frames, stall.n);
+        ngx_prof_names_frames(n, seen.frames, seen.n);
     }
 
     last = ngx_prof_load_acquire(&slot->last_stall);
@@ -198,7 +200,7 @@ ngx_prof_names_slot(ngx_prof_waiting_t *n, ngx_prof_slot_t *slot)
 /* those that are not known yet; of most stacks there are many alike */
 
 static void
-ngx_prof_names_frames(ngx_prof_waiting_t *n, const uint64_t *frames,
+ngx_prof_names_frames(ngx_prof_names_waiting_t *n, const uint64_t *frames,
     ngx_uint_t number)
 {
     ngx_int_t   cause;
@@ -243,7 +245,7 @@ ngx_prof_names_frames(ngx_prof_waiting_t *n, const uint64_t *frames,
 static void
 ngx_prof_names_ready(void *data)
 {
-    ngx_prof_waiting_t *n = data;
+    ngx_prof_names_waiting_t *n = data;
 
     ngx_http_request_t  *r;
 
@@ -256,7 +258,7 @@ ngx_prof_names_ready(void *data)
 static void
 ngx_prof_names_cleanup(void *data)
 {
-    ngx_prof_waiting_t *n = data;
+    ngx_prof_names_waiting_t *n = data;
 
     ngx_prof_event_stop(&n->event);
 }

@@ -23,25 +23,28 @@ typedef struct {
     ngx_uint_t        n;
     ngx_uint_t        printed;
     ngx_uint_t        begun;
-} ngx_prof_recent_t;
+} ngx_prof_recent_pause_t;
 
 
-static void ngx_prof_gc_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
-    ngx_prof_recent_t *recent);
-static int ngx_libc_cdecl ngx_prof_gc_later(const void *one, const void *two);
-static void ngx_prof_gc_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
-    const ngx_prof_recent_t *recent);
-static void ngx_prof_gc_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p);
-static void ngx_prof_gc_cause(ngx_prof_json_t *j, const ngx_prof_pause_t *p);
+static void ngx_prof_pauses_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
+    ngx_prof_recent_pause_t *recent);
+static int ngx_libc_cdecl ngx_prof_pauses_later(const void *one,
+    const void *two);
+static void ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_recent_pause_t *recent);
+static void ngx_prof_pauses_print(ngx_prof_json_t *j,
+    const ngx_prof_pause_t *p);
+static void ngx_prof_pauses_cause(ngx_prof_json_t *j,
+    const ngx_prof_pause_t *p);
 
 
 ngx_int_t
-ngx_prof_view_gc(ngx_prof_work_t *w)
+ngx_prof_pauses_view(ngx_prof_work_t *w)
 {
-    ngx_uint_t            last;
-    ngx_prof_json_t      *j;
-    ngx_prof_recent_t    *recent;
-    ngx_prof_snapshot_t  *s;
+    ngx_uint_t                last;
+    ngx_prof_json_t          *j;
+    ngx_prof_recent_pause_t  *recent;
+    ngx_prof_snapshot_t      *s;
 
     j = &w->json;
     s = w->snapshot;
@@ -49,7 +52,7 @@ ngx_prof_view_gc(ngx_prof_work_t *w)
     /* one slot a step: each has a ring of its own to be merged */
 
     if (w->data == NULL) {
-        w->data = ngx_pcalloc(s->pool, sizeof(ngx_prof_recent_t));
+        w->data = ngx_pcalloc(s->pool, sizeof(ngx_prof_recent_pause_t));
         if (w->data == NULL) {
             return NGX_ERROR;
         }
@@ -58,20 +61,20 @@ ngx_prof_view_gc(ngx_prof_work_t *w)
     recent = w->data;
 
     if (w->next < s->zone->slots) {
-        ngx_prof_gc_slot(s, w->next++, recent);
+        ngx_prof_pauses_slot(s, w->next++, recent);
         return NGX_AGAIN;
     }
 
     if (!recent->begun) {
         recent->begun = 1;
-        ngx_prof_gc_begin(j, s, recent);
+        ngx_prof_pauses_begin(j, s, recent);
         return NGX_AGAIN;
     }
 
     last = ngx_min(recent->printed + NGX_PROF_RECENT_STEP, recent->n);
 
     while (recent->printed < last) {
-        ngx_prof_gc_print(j, &recent->pause[recent->printed++]);
+        ngx_prof_pauses_print(j, &recent->pause[recent->printed++]);
     }
 
     if (recent->printed < recent->n) {
@@ -87,8 +90,8 @@ ngx_prof_view_gc(ngx_prof_work_t *w)
 
 
 static void
-ngx_prof_gc_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
-    const ngx_prof_recent_t *recent)
+ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+    const ngx_prof_recent_pause_t *recent)
 {
     ngx_uint_t          i;
     ngx_prof_totals_t  *t;
@@ -135,8 +138,8 @@ ngx_prof_gc_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 /* merges the pauses of one slot: the latest of all, the last one first */
 
 static void
-ngx_prof_gc_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
-    ngx_prof_recent_t *recent)
+ngx_prof_pauses_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
+    ngx_prof_recent_pause_t *recent)
 {
     ngx_uint_t         i;
     ngx_prof_slot_t   *slot;
@@ -165,14 +168,14 @@ ngx_prof_gc_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
     }
 
     ngx_qsort(recent->pause, recent->n, sizeof(ngx_prof_pause_t),
-              ngx_prof_gc_later);
+              ngx_prof_pauses_later);
 
     recent->n = ngx_min(recent->n, NGX_PROF_PAUSES);
 }
 
 
 static int ngx_libc_cdecl
-ngx_prof_gc_later(const void *one, const void *two)
+ngx_prof_pauses_later(const void *one, const void *two)
 {
     const ngx_prof_pause_t  *a, *b;
 
@@ -192,7 +195,7 @@ ngx_prof_gc_later(const void *one, const void *two)
 
 
 static void
-ngx_prof_gc_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
+ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 {
     uint64_t     n;
     ngx_uint_t   i;
@@ -203,7 +206,7 @@ ngx_prof_gc_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
     ngx_prof_json_time(j, "time", p->time);
     ngx_prof_json_uint(j, "duration_ns", p->duration);
 
-    ngx_prof_gc_cause(j, p);
+    ngx_prof_pauses_cause(j, p);
     ngx_prof_view_place(j, p->label);
 
     /* a trim is on the processor, but nobody has measured it */
@@ -236,7 +239,7 @@ ngx_prof_gc_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 
 
 static void
-ngx_prof_gc_cause(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
+ngx_prof_pauses_cause(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 {
     ngx_int_t    i;
     const char  *name;

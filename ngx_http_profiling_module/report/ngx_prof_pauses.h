@@ -13,7 +13,7 @@
 #include "ngx_prof_work.h"
 
 
-ngx_int_t ngx_prof_view_gc(ngx_prof_work_t *w);
+ngx_int_t ngx_prof_pauses_view(ngx_prof_work_t *w);
 
 
 #endif /* _NGX_PROF_PAUSES_H_INCLUDED_ */

@@ -25,7 +25,7 @@ typedef enum {
     NGX_PROF_RUNNING = 0,
     NGX_PROF_DRAINING,
     NGX_PROF_STUCK
-} ngx_prof_state_e;
+} ngx_prof_worker_state_e;
 
 
 /* quantiles of durations, in ns */

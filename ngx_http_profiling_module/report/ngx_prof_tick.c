@@ -50,40 +50,40 @@ typedef struct {
     uint64_t           errors;
     uint64_t           busy;
     uint64_t           cpu;
-} ngx_prof_collector_t;
+} ngx_prof_tick_t;
 
 
-static ngx_int_t ngx_prof_collector_open(ngx_cycle_t *cycle);
-static void ngx_prof_collector_timer(ngx_event_t *ev);
-static void ngx_prof_collector_handler(ngx_event_t *ev);
-static void ngx_prof_collector_arm(void);
-static void ngx_prof_collector_begin(uint64_t clock);
-static void ngx_prof_collector_end(uint64_t clock);
-static void ngx_prof_collector_heap(uint64_t clock);
-static void ngx_prof_collector_usage(ngx_prof_slot_t *slot);
-static void ngx_prof_collector_rates(ngx_prof_slot_t *slot, uint64_t clock);
-static void ngx_prof_collector_sample(ngx_prof_slot_t *slot);
+static ngx_int_t ngx_prof_tick_open(ngx_cycle_t *cycle);
+static void ngx_prof_tick_timer(ngx_event_t *ev);
+static void ngx_prof_tick_handler(ngx_event_t *ev);
+static void ngx_prof_tick_arm(void);
+static void ngx_prof_tick_begin(uint64_t clock);
+static void ngx_prof_tick_end(uint64_t clock);
+static void ngx_prof_tick_heap(uint64_t clock);
+static void ngx_prof_tick_usage(ngx_prof_slot_t *slot);
+static void ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock);
+static void ngx_prof_tick_sample(ngx_prof_slot_t *slot);
 
 
-static ngx_prof_collector_t  ngx_prof_collector;
+static ngx_prof_tick_t  ngx_prof_ticking;
 
 
 void
-ngx_prof_collector_init(ngx_cycle_t *cycle)
+ngx_prof_tick_init(ngx_cycle_t *cycle)
 {
-    ngx_prof_collector_t  *col;
+    ngx_prof_tick_t  *t;
 
-    col = &ngx_prof_collector;
-    ngx_memzero(col, sizeof(ngx_prof_collector_t));
+    t = &ngx_prof_ticking;
+    ngx_memzero(t, sizeof(ngx_prof_tick_t));
 
     ngx_prof_system_init(cycle->log);
 
-    ngx_prof_event_init(&col->event, &col->connection,
-                        ngx_prof_collector_handler,
+    ngx_prof_event_init(&t->event, &t->connection,
+                        ngx_prof_tick_handler,
                         cycle->log);
-    col->event.cancelable = 1;
+    t->event.cancelable = 1;
 
-    if (ngx_prof_collector_open(cycle) != NGX_OK) {
+    if (ngx_prof_tick_open(cycle) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "profiling has no timer of its own, "
                       "it uses one of nginx");
@@ -91,7 +91,7 @@ ngx_prof_collector_init(ngx_cycle_t *cycle)
 
     /* figures from the start, then at the multiples of the interval */
 
-    ngx_prof_collector_handler(&col->event);
+    ngx_prof_tick_handler(&t->event);
 }
 
 
@@ -101,33 +101,33 @@ ngx_prof_collector_init(ngx_cycle_t *cycle)
  */
 
 static ngx_int_t
-ngx_prof_collector_open(ngx_cycle_t *cycle)
+ngx_prof_tick_open(ngx_cycle_t *cycle)
 {
-    ngx_connection_t      *c;
-    ngx_prof_collector_t  *col;
+    ngx_connection_t  *c;
+    ngx_prof_tick_t   *t;
 
-    col = &ngx_prof_collector;
+    t = &ngx_prof_ticking;
 
-    col->fd = ngx_prof_barred(NGX_PROF_BARRED_TIMERFD) ? -1
+    t->fd = ngx_prof_barred(NGX_PROF_BARRED_TIMERFD) ? -1
               : timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
 
-    if (col->fd == -1) {
+    if (t->fd == -1) {
         return NGX_ERROR;
     }
 
-    c = ngx_prof_descriptor_open(col->fd, cycle->log);
+    c = ngx_prof_descriptor_open(t->fd, cycle->log);
 
     if (c == NULL) {
-        (void) close(col->fd);
-        col->fd = -1;
+        (void) close(t->fd);
+        t->fd = -1;
         return NGX_ERROR;
     }
 
-    c->read->handler = ngx_prof_collector_timer;
+    c->read->handler = ngx_prof_tick_timer;
 
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_prof_descriptor_close(c);
-        col->fd = -1;
+        t->fd = -1;
         return NGX_ERROR;
     }
 
@@ -136,100 +136,99 @@ ngx_prof_collector_open(ngx_cycle_t *cycle)
 
 
 static void
-ngx_prof_collector_timer(ngx_event_t *ev)
+ngx_prof_tick_timer(ngx_event_t *ev)
 {
-    uint64_t               n;
-    ngx_prof_collector_t  *col;
+    uint64_t          n;
+    ngx_prof_tick_t  *t;
 
-    col = &ngx_prof_collector;
+    t = &ngx_prof_ticking;
 
     /* a tick that takes several passes may still be under way */
 
-    if (read(col->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t)
-        && col->from == 0)
+    if (read(t->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t) && t->from == 0)
     {
-        ngx_prof_collector_handler(&col->event);
+        ngx_prof_tick_handler(&t->event);
     }
 }
 
 
 void
-ngx_prof_collector_finish(void)
+ngx_prof_tick_finish(void)
 {
-    uint64_t               clock;
-    ngx_prof_collector_t  *col;
+    uint64_t          clock;
+    ngx_prof_tick_t  *t;
 
-    col = &ngx_prof_collector;
+    t = &ngx_prof_ticking;
 
-    ngx_prof_event_stop(&col->event);
+    ngx_prof_event_stop(&t->event);
 
     clock = ngx_prof_clock();
 
-    ngx_prof_collector_begin(clock);
-    ngx_prof_collector_end(clock);
+    ngx_prof_tick_begin(clock);
+    ngx_prof_tick_end(clock);
 }
 
 
 static void
-ngx_prof_collector_handler(ngx_event_t *ev)
+ngx_prof_tick_handler(ngx_event_t *ev)
 {
-    uint64_t               clock;
-    ngx_int_t              rc;
-    ngx_prof_collector_t  *col;
+    uint64_t          clock;
+    ngx_int_t         rc;
+    ngx_prof_tick_t  *t;
 
     if (ngx_prof_process.slot == NULL) {
         return;
     }
 
-    col = &ngx_prof_collector;
+    t = &ngx_prof_ticking;
     clock = ngx_prof_clock();
 
     if (ev->log != ngx_cycle->log) {
         ev->log = ngx_cycle->log;
     }
 
-    if (col->from == 0) {
-        ngx_prof_collector_begin(clock);
+    if (t->from == 0) {
+        ngx_prof_tick_begin(clock);
     }
 
     rc = ngx_prof_connections_count((ngx_cycle_t *) ngx_cycle,
-                                    &col->from, &col->gauges);
+                                    &t->from, &t->gauges);
 
     if (rc == NGX_AGAIN) {
-        col->spent += ngx_prof_clock() - clock;
+        t->spent += ngx_prof_clock() - clock;
         ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 
-    col->from = 0;
+    t->from = 0;
 
-    ngx_prof_collector_end(clock);
-    ngx_prof_collector_arm();
+    ngx_prof_tick_end(clock);
+    ngx_prof_tick_arm();
 }
 
 
 /* at the multiples of the interval, so that all workers agree */
 
 static void
-ngx_prof_collector_arm(void)
+ngx_prof_tick_arm(void)
 {
-    uint64_t               ms;
-    ngx_msec_t             interval;
-    struct itimerspec      its;
-    ngx_prof_collector_t  *col;
+    uint64_t           ms;
+    ngx_msec_t         interval;
+    struct itimerspec  its;
+    ngx_prof_tick_t   *t;
 
-    col = &ngx_prof_collector;
+    t = &ngx_prof_ticking;
 
     interval = ngx_prof_process.conf->setting[
                                                  NGX_PROF_INTERVAL];
     ms = ngx_prof_clock() / 1000000;
 
-    if (col->fd == -1) {
-        ngx_add_timer(&col->event, interval - ms % interval);
+    if (t->fd == -1) {
+        ngx_add_timer(&t->event, interval - ms % interval);
         return;
     }
 
-    if (interval == col->interval) {
+    if (interval == t->interval) {
         return;
     }
 
@@ -240,28 +239,28 @@ ngx_prof_collector_arm(void)
     its.it_interval.tv_sec = interval / 1000;
     its.it_interval.tv_nsec = interval % 1000 * 1000000;
 
-    if (timerfd_settime(col->fd, TFD_TIMER_ABSTIME, &its, NULL) == -1) {
+    if (timerfd_settime(t->fd, TFD_TIMER_ABSTIME, &its, NULL) == -1) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
                       "timerfd_settime() failed");
         return;
     }
 
-    col->interval = interval;
+    t->interval = interval;
 }
 
 
 static void
-ngx_prof_collector_begin(uint64_t clock)
+ngx_prof_tick_begin(uint64_t clock)
 {
-    ngx_prof_collector_t  *col;
+    ngx_prof_tick_t  *t;
 
-    col = &ngx_prof_collector;
+    t = &ngx_prof_ticking;
 
-    ngx_memzero(&col->gauges, sizeof(ngx_prof_gauges_t));
-    col->from = 0;
-    col->spent = 0;
+    ngx_memzero(&t->gauges, sizeof(ngx_prof_gauges_t));
+    t->from = 0;
+    t->spent = 0;
 
-    col->gauges.unavailable = ngx_prof_process.unavailable;
+    t->gauges.unavailable = ngx_prof_process.unavailable;
 
     ngx_prof_clock_adjust();
 
@@ -275,34 +274,34 @@ ngx_prof_collector_begin(uint64_t clock)
 
     (void) ngx_prof_hang_chase();
 
-    ngx_prof_system_memory(&col->gauges);
-    ngx_prof_thread_stacks(&col->gauges);
-    ngx_prof_collector_heap(clock);
+    ngx_prof_system_memory(&t->gauges);
+    ngx_prof_thread_stacks(&t->gauges);
+    ngx_prof_tick_heap(clock);
 }
 
 
 static void
-ngx_prof_collector_end(uint64_t clock)
+ngx_prof_tick_end(uint64_t clock)
 {
-    uint64_t               spent;
-    ngx_prof_slot_t       *slot;
-    ngx_prof_gauges_t     *g;
-    ngx_prof_collector_t  *col;
+    uint64_t            spent;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_gauges_t  *g;
+    ngx_prof_tick_t    *t;
 
     slot = ngx_prof_process.slot;
-    col = &ngx_prof_collector;
-    g = &col->gauges;
+    t = &ngx_prof_ticking;
+    g = &t->gauges;
 
-    ngx_prof_collector_usage(slot);
-    ngx_prof_collector_rates(slot, clock);
+    ngx_prof_tick_usage(slot);
+    ngx_prof_tick_rates(slot, clock);
 
     g->time = ngx_prof_time();
     g->clock = clock;
     g->draining = ngx_exiting || ngx_quit;
 
-    ngx_prof_collector_sample(slot);
+    ngx_prof_tick_sample(slot);
 
-    spent = col->spent + ngx_prof_clock() - clock;
+    spent = t->spent + ngx_prof_clock() - clock;
 
     g->collect = spent;
 
@@ -320,34 +319,34 @@ ngx_prof_collector_end(uint64_t clock)
  */
 
 static void
-ngx_prof_collector_heap(uint64_t clock)
+ngx_prof_tick_heap(uint64_t clock)
 {
-    uint64_t               start, spent;
-    ngx_prof_gauges_t     *g;
-    ngx_prof_collector_t  *col;
+    uint64_t            start, spent;
+    ngx_prof_gauges_t  *g;
+    ngx_prof_tick_t    *t;
 
-    col = &ngx_prof_collector;
-    g = &col->gauges;
+    t = &ngx_prof_ticking;
+    g = &t->gauges;
 
-    if (clock >= col->heap_clock) {
+    if (clock >= t->heap_clock) {
         start = ngx_prof_thread_cpu();
 
-        col->heap_known =
-            ngx_prof_allocator_read(&col->heap) == NGX_OK;
+        t->heap_known =
+            ngx_prof_allocator_read(&t->heap) == NGX_OK;
 
         spent = ngx_prof_thread_cpu() - start;
-        col->heap_clock = clock + spent * NGX_PROF_HEAP_SHARE;
+        t->heap_clock = clock + spent * NGX_PROF_HEAP_SHARE;
     }
 
-    if (!col->heap_known) {
+    if (!t->heap_known) {
         g->unavailable |= NGX_PROF_NO_HEAP
                           |NGX_PROF_NO_TRIM;
         return;
     }
 
-    g->heap_alloc = col->heap.alloc;
-    g->heap_sys = col->heap.sys;
-    g->next_gc = col->heap.next_gc;
+    g->heap_alloc = t->heap.alloc;
+    g->heap_sys = t->heap.sys;
+    g->next_gc = t->heap.next_gc;
 
     if (g->next_gc == 0) {
         g->unavailable |= NGX_PROF_NO_TRIM;
@@ -358,7 +357,7 @@ ngx_prof_collector_heap(uint64_t clock)
 /* the slot's counters go on from where its earlier owners left them */
 
 static void
-ngx_prof_collector_usage(ngx_prof_slot_t *slot)
+ngx_prof_tick_usage(ngx_prof_slot_t *slot)
 {
     ngx_prof_totals_t  t;
 
@@ -379,50 +378,50 @@ ngx_prof_collector_usage(ngx_prof_slot_t *slot)
 
 
 static void
-ngx_prof_collector_rates(ngx_prof_slot_t *slot, uint64_t clock)
+ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock)
 {
-    uint64_t               requests, errors, busy, cpu;
-    ngx_prof_gauges_t     *g;
-    ngx_prof_collector_t  *col;
+    uint64_t            requests, errors, busy, cpu;
+    ngx_prof_gauges_t  *g;
+    ngx_prof_tick_t    *t;
 
-    col = &ngx_prof_collector;
-    g = &col->gauges;
+    t = &ngx_prof_ticking;
+    g = &t->gauges;
 
     requests = ngx_prof_counts_requests(&slot->all);
     errors = ngx_prof_counts_class(&slot->all, 5);
     busy = ngx_prof_loop_busy(clock);
     cpu = slot->totals.user + slot->totals.system;
 
-    if (col->clock) {
-        g->interval = clock - col->clock;
-        g->requests = requests - col->requests;
-        g->errors = errors - col->errors;
-        g->cpu = cpu - col->cpu;
+    if (t->clock) {
+        g->interval = clock - t->clock;
+        g->requests = requests - t->requests;
+        g->errors = errors - t->errors;
+        g->cpu = cpu - t->cpu;
 
         /* two clocks: passes are timed by the processor's counter, clock.h */
-        g->busy = (busy > col->busy) ? ngx_min(busy - col->busy, g->interval)
-                                     : 0;
+        g->busy = (busy > t->busy) ? ngx_min(busy - t->busy, g->interval)
+                                   : 0;
     }
 
-    col->clock = clock;
-    col->requests = requests;
-    col->errors = errors;
-    col->busy = busy;
-    col->cpu = cpu;
+    t->clock = clock;
+    t->requests = requests;
+    t->errors = errors;
+    t->busy = busy;
+    t->cpu = cpu;
 }
 
 
 static void
-ngx_prof_collector_sample(ngx_prof_slot_t *slot)
+ngx_prof_tick_sample(ngx_prof_slot_t *slot)
 {
-    ngx_prof_zone_t       *zone;
-    ngx_prof_gauges_t     *g;
-    ngx_prof_sample_t      s;
-    ngx_prof_collector_t  *col;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_gauges_t  *g;
+    ngx_prof_sample_t   s;
+    ngx_prof_tick_t    *t;
 
     zone = ngx_prof_process.zone;
-    col = &ngx_prof_collector;
-    g = &col->gauges;
+    t = &ngx_prof_ticking;
+    g = &t->gauges;
 
     s.tick = ngx_prof_tick(g->clock,
                     ngx_prof_process.conf->setting[
@@ -434,9 +433,9 @@ ngx_prof_collector_sample(ngx_prof_slot_t *slot)
     s.total_alloc = slot->totals.total_alloc;
     s.anonymous = g->anonymous;
     s.pause_total = slot->totals.pause_total;
-    s.requests = col->requests;
-    s.errors = col->errors;
-    s.cpu = col->cpu;
+    s.requests = t->requests;
+    s.errors = t->errors;
+    s.cpu = t->cpu;
     s.pauses = (uint32_t) slot->totals.pauses;
     s.last_pause = (uint32_t) ngx_min(slot->last_pause / 1000, 0xffffffff);
     s.connections = (uint32_t) g->connections;

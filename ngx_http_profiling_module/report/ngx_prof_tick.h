@@ -15,10 +15,10 @@
 
 
 /* starts the timer and takes the first figures at once */
-void ngx_prof_collector_init(ngx_cycle_t *cycle);
+void ngx_prof_tick_init(ngx_cycle_t *cycle);
 
 /* the last figures of a worker that is about to exit */
-void ngx_prof_collector_finish(void);
+void ngx_prof_tick_finish(void);
 
 
 #endif /* _NGX_PROF_TICK_H_INCLUDED_ */

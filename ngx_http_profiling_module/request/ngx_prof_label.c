@@ -43,7 +43,7 @@ typedef struct {
     uint64_t             subs;      /* the life of its subrequests, 0: none */
     uint32_t             label;
     ngx_uint_t           n;         /* words of the stack that point to it */
-} ngx_prof_found_t;
+} ngx_prof_found_label_t;
 
 
 static uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
@@ -62,12 +62,12 @@ static uint32_t ngx_prof_context_label_of(const ngx_prof_spans_t *spans);
 static ngx_int_t ngx_prof_context_outermost(const ngx_prof_spans_t *spans,
     ngx_uint_t listed);
 static uint32_t ngx_prof_context_elect(const ngx_prof_spans_t *spans);
-static ngx_uint_t ngx_prof_context_gather(const ngx_prof_spans_t *spans,
-    ngx_prof_found_t *found);
+static ngx_uint_t ngx_prof_context_collect(const ngx_prof_spans_t *spans,
+    ngx_prof_found_label_t *found);
 static ngx_uint_t ngx_prof_context_add(uintptr_t word,
-    const ngx_prof_spans_t *spans, ngx_prof_found_t *found, ngx_uint_t n);
+    const ngx_prof_spans_t *spans, ngx_prof_found_label_t *found, ngx_uint_t n);
 static ngx_uint_t ngx_prof_context_found(uintptr_t word,
-    const ngx_prof_spans_t *spans, ngx_prof_found_t *found);
+    const ngx_prof_spans_t *spans, ngx_prof_found_label_t *found);
 static uint32_t ngx_prof_context_state_of(uint32_t label, uint32_t first);
 static const ngx_prof_context_t *ngx_prof_context_served(ngx_uint_t i);
 static uint32_t ngx_prof_context_connection(ngx_uint_t i,
@@ -400,15 +400,15 @@ ngx_prof_unchecked
 static uint32_t
 ngx_prof_context_elect(const ngx_prof_spans_t *spans)
 {
-    uint64_t                   subs;
-    ngx_uint_t                 i, k, n;
-    const uintptr_t           *word;
-    ngx_prof_found_t          *best;
-    ngx_prof_found_t           found[NGX_PROF_CONTEXT_FOUND
-                                     + 1];
+    uint64_t                         subs;
+    ngx_uint_t                       i, k, n;
+    const uintptr_t                 *word;
+    ngx_prof_found_label_t          *best;
+    ngx_prof_found_label_t           found[NGX_PROF_CONTEXT_FOUND
+                                           + 1];
     const ngx_prof_request_t  *request;
 
-    n = ngx_prof_context_gather(spans, found);
+    n = ngx_prof_context_collect(spans, found);
     subs = 0;
 
     for (i = 0; i < n; i++) {
@@ -443,7 +443,8 @@ ngx_prof_context_elect(const ngx_prof_spans_t *spans)
 
 ngx_prof_unchecked
 static ngx_uint_t
-ngx_prof_context_gather(const ngx_prof_spans_t *spans, ngx_prof_found_t *found)
+ngx_prof_context_collect(const ngx_prof_spans_t *spans,
+    ngx_prof_found_label_t *found)
 {
     uintptr_t         seen;
     ngx_uint_t        k, n;
@@ -471,7 +472,7 @@ ngx_prof_context_gather(const ngx_prof_spans_t *spans, ngx_prof_found_t *found)
 
 static ngx_uint_t
 ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
-    ngx_prof_found_t *found, ngx_uint_t n)
+    ngx_prof_found_label_t *found, ngx_uint_t n)
 {
     ngx_uint_t  i;
 
@@ -494,7 +495,7 @@ ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
 
 static ngx_uint_t
 ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
-    ngx_prof_found_t *found)
+    ngx_prof_found_label_t *found)
 {
     ngx_int_t                  i;
     const ngx_prof_context_t  *owner;

@@ -458,7 +458,7 @@ ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function)
             d -= inner;
             ngx_prof_block_told += d;
 
-            ngx_prof_stall_call(function, d);
+            ngx_prof_pause_call(function, d);
             ngx_prof_trace_blocked(ngx_prof_block_name(function), d);
         }
     }

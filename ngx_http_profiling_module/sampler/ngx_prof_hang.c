@@ -16,14 +16,14 @@
 
 
 static ngx_int_t ngx_prof_hang_look(ngx_prof_slot_t *slot,
-    const ngx_prof_stall_t *stall);
+    const ngx_prof_pause_seen_t *known);
 static void ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o,
     uint64_t now, ngx_uint_t count);
 
 
 ngx_int_t
 ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
-    ngx_prof_stall_t *stall, uint64_t *duration)
+    ngx_prof_pause_seen_t *seen, uint64_t *duration)
 {
     uint64_t  pass, now;
 
@@ -40,12 +40,12 @@ ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
 
     *duration = now - pass;
 
-    if (ngx_prof_record_read(&slot->stall.seq, &stall->pass,
-                             &slot->stall.pass,
-                             NGX_PROF_STALL_BODY)
+    if (ngx_prof_record_read(&slot->seen.seq, &seen->pass,
+                             &slot->seen.pass,
+                             NGX_PROF_PAUSE_SEEN_BODY)
         != NGX_OK
-        || stall->pass != pass
-        || stall->n > NGX_PROF_PAUSE_FRAMES)
+        || seen->pass != pass
+        || seen->n > NGX_PROF_PAUSE_FRAMES)
     {
         return NGX_AGAIN;
     }
@@ -57,12 +57,12 @@ ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
 ngx_uint_t
 ngx_prof_hang_chase(void)
 {
-    uint64_t          now, duration;
-    ngx_int_t         rc;
-    ngx_uint_t        i, n;
-    ngx_prof_slot_t  *slot;
-    ngx_prof_zone_t  *zone;
-    ngx_prof_stall_t  stall;
+    uint64_t               now, duration;
+    ngx_int_t              rc;
+    ngx_uint_t             i, n;
+    ngx_prof_slot_t       *slot;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_pause_seen_t  seen;
 
     n = 0;
     zone = ngx_prof_process.zone;
@@ -76,15 +76,15 @@ ngx_prof_hang_chase(void)
             continue;
         }
 
-        rc = ngx_prof_hang_read(slot, NGX_PROF_STALL, &stall, &duration);
+        rc = ngx_prof_hang_read(slot, NGX_PROF_PAUSE_LONG, &seen, &duration);
 
         if (rc == NGX_DECLINED
-            || (rc == NGX_OK && now < stall.time + NGX_PROF_STALL))
+            || (rc == NGX_OK && now < seen.time + NGX_PROF_PAUSE_LONG))
         {
             continue;
         }
 
-        if (ngx_prof_hang_look(slot, (rc == NGX_OK) ? &stall : NULL)
+        if (ngx_prof_hang_look(slot, (rc == NGX_OK) ? &seen : NULL)
             != NGX_OK)
         {
             (void) __atomic_fetch_add(&slot->ask, 1, __ATOMIC_RELAXED);
@@ -96,14 +96,14 @@ ngx_prof_hang_chase(void)
 }
 
 
-/* where a worker sleeps, for all who read its slot; stall: as known so far */
+/* where a worker sleeps, for all who read its slot; known: as told so far */
 
 static ngx_int_t
-ngx_prof_hang_look(ngx_prof_slot_t *slot, const ngx_prof_stall_t *stall)
+ngx_prof_hang_look(ngx_prof_slot_t *slot, const ngx_prof_pause_seen_t *known)
 {
-    uint64_t            now;
-    ngx_prof_stall_t    seen;
-    ngx_prof_outside_t  o;
+    uint64_t               now;
+    ngx_prof_pause_seen_t  seen;
+    ngx_prof_outside_t     o;
 
     if (ngx_prof_outside(slot, &o) != NGX_OK) {
         return NGX_DECLINED;
@@ -112,9 +112,9 @@ ngx_prof_hang_look(ngx_prof_slot_t *slot, const ngx_prof_stall_t *stall)
     now = ngx_prof_clock();
 
     ngx_prof_hang_tell(slot, &o, now,
-                       stall == NULL
-                       || !stall->blocked
-                       || stall->time < o.begin);
+                       known == NULL
+                       || !known->blocked
+                       || known->time < o.begin);
 
     seen.pass = o.pass;
     seen.time = now;
@@ -123,8 +123,8 @@ ngx_prof_hang_look(ngx_prof_slot_t *slot, const ngx_prof_stall_t *stall)
     seen.n = ngx_prof_frame_pack(seen.frames, NGX_PROF_PAUSE_FRAMES, o.pcs,
                                  o.n);
 
-    return ngx_prof_record_try(&slot->stall.seq, &slot->stall.pass,
-                               &seen.pass, NGX_PROF_STALL_BODY);
+    return ngx_prof_record_try(&slot->seen.seq, &slot->seen.pass,
+                               &seen.pass, NGX_PROF_PAUSE_SEEN_BODY);
 }
 
 
@@ -134,8 +134,8 @@ ngx_prof_hang_look(ngx_prof_slot_t *slot, const ngx_prof_stall_t *stall)
  */
 
 static void
-ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o,
-    uint64_t now, ngx_uint_t count)
+ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o, uint64_t now,
+    ngx_uint_t count)
 {
     uint64_t          old, told, from;
     ngx_prof_zone_t  *zone;
@@ -172,27 +172,27 @@ ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o,
 ngx_uint_t
 ngx_prof_hang_waits(const ngx_prof_slot_t *slot, char *text, size_t size)
 {
-    char              name[NGX_PROF_NAME_LEN];
-    u_char           *p, *last;
-    uint64_t          duration;
-    ngx_int_t         i;
-    ngx_prof_stall_t  stall;
+    char                   name[NGX_PROF_NAME_LEN];
+    u_char                *p, *last;
+    uint64_t               duration;
+    ngx_int_t              i;
+    ngx_prof_pause_seen_t  seen;
 
-    if (ngx_prof_hang_read(slot, NGX_PROF_STALL, &stall,
+    if (ngx_prof_hang_read(slot, NGX_PROF_PAUSE_LONG, &seen,
                                       &duration)
         != NGX_OK
-        || !stall.blocked)
+        || !seen.blocked)
     {
         return 0;
     }
 
-    i = ngx_prof_frame_cause(stall.frames, stall.n);
+    i = ngx_prof_frame_cause(seen.frames, seen.n);
 
     if (i == NGX_ERROR) {
         return 0;
     }
 
-    (void) ngx_prof_frame_name(stall.frames[i], name);
+    (void) ngx_prof_frame_name(seen.frames[i], name);
 
     p = (u_char *) text;
     last = p + size - 1;
@@ -200,7 +200,7 @@ ngx_prof_hang_waits(const ngx_prof_slot_t *slot, char *text, size_t size)
     p = ngx_slprintf(p, last, "worker %P takes no CPU time: it has been in %s "
                      "for %.1f s", ngx_prof_slot_pid(slot), name,
                      (double) duration / 1e9);
-    p = ngx_prof_label_print(p, last, stall.label);
+    p = ngx_prof_label_print(p, last, seen.label);
     *p = '\0';
 
     return 1;

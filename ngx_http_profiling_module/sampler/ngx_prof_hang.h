@@ -20,7 +20,7 @@
  * there is no such pass.  *duration is set unless that is returned.
  */
 ngx_int_t ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
-    ngx_prof_stall_t *stall, uint64_t *duration);
+    ngx_prof_pause_seen_t *seen, uint64_t *duration);
 
 /*
  * Any worker, normal context: sees to it that the slots of all others whose

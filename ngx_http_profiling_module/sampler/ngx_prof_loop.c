@@ -333,7 +333,7 @@ ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
     }
 
     if (rest >= ngx_prof_process.pause_threshold) {
-        ngx_prof_stall_end(slot, busy, rest);
+        ngx_prof_pause_end(slot, busy, rest);
     }
 }
 

@@ -17,17 +17,17 @@
 
 
 /* the shortest period of the timer, ns of CPU time */
-#define NGX_PROF_STALL_PERIOD  2000000
+#define NGX_PROF_PAUSE_PERIOD  2000000
 
 /* the longest: a worker that spins sees by it what others ask for */
-#define NGX_PROF_STALL_LONGEST  50000000
+#define NGX_PROF_PAUSE_LONGEST  50000000
 
 
 /* stacks of a pass that are kept, the latest */
-#define NGX_PROF_STALL_LOOKS  8
+#define NGX_PROF_PAUSE_LOOKS  8
 
 /* passing.next of a pass that has been told */
-#define NGX_PROF_STALL_OVER    ((uint64_t) -1)
+#define NGX_PROF_PAUSE_OVER    ((uint64_t) -1)
 
 
 /* a stack that was taken in the pass */
@@ -37,7 +37,7 @@ typedef struct {
     uint64_t    weight;    /* ns of CPU time since the one before */
     ngx_uint_t  n;
     uint64_t    pcs[NGX_PROF_WAIT_FRAMES];
-} ngx_prof_look_t;
+} ngx_prof_pause_stack_t;
 
 
 /*
@@ -46,17 +46,17 @@ typedef struct {
  */
 
 typedef struct {
-    volatile ngx_uint_t  busy;
-    uint64_t             pass;            /* the slot's pass_start */
-    uint64_t             blocked;         /* ns in calls that have ended */
-    uint64_t             ticked;          /* other ns that are counted in the
+    volatile ngx_uint_t     busy;
+    uint64_t                pass;         /* the slot's pass_start */
+    uint64_t                blocked;      /* ns in calls that have ended */
+    uint64_t                ticked;       /* other ns that are counted in the
                                              table of blocking */
-    uint64_t             until;           /* when the latest of these ended */
-    uint64_t             next;            /* CPU clock when to look again */
-    uint64_t             longest;         /* of the call in `call`, ns */
-    ngx_prof_look_t      call;
-    ngx_prof_look_t      looks[NGX_PROF_STALL_LOOKS];
-    ngx_uint_t           seen;            /* of them; the latest is the last */
+    uint64_t                until;        /* when the latest of these ended */
+    uint64_t                next;         /* CPU clock when to look again */
+    uint64_t                longest;      /* of the call in `call`, ns */
+    ngx_prof_pause_stack_t  call;
+    ngx_prof_pause_stack_t  looks[NGX_PROF_PAUSE_LOOKS];
+    ngx_uint_t              seen;         /* of them; the latest is the last */
     uint64_t         outside;      /* of ticked: told by other workers, while
                                       no hooked call went on */
     uint64_t         told;         /* the slot's, as this worker left it */
@@ -68,40 +68,42 @@ typedef struct {
     uint64_t             tick_pass;
     uint64_t             tick;
     uint64_t             before;
-} ngx_prof_passing_t;
+} ngx_prof_pass_t;
 
 
-static void ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc);
-static void ngx_prof_stall_begin(uint64_t pass);
-static void ngx_prof_stall_look(const ucontext_t *uc, uint64_t now);
-static void ngx_prof_stall_keep(const ngx_prof_look_t *look);
-static void ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now);
-static uint64_t ngx_prof_stall_told(uint64_t more);
-static const ngx_prof_look_t *ngx_prof_stall_outside(void);
-static const ngx_prof_look_t *ngx_prof_stall_latest(void);
-static const ngx_prof_look_t *ngx_prof_stall_choose(
+static void ngx_prof_pause_tick(const siginfo_t *info, const ucontext_t *uc);
+static void ngx_prof_pause_begin(uint64_t pass);
+static void ngx_prof_pause_look(const ucontext_t *uc, uint64_t now);
+static void ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look);
+static void ngx_prof_pause_tell(const ngx_prof_pause_stack_t *look,
+    uint64_t now);
+static uint64_t ngx_prof_pause_told(uint64_t more);
+static const ngx_prof_pause_stack_t *ngx_prof_pause_outside(void);
+static const ngx_prof_pause_stack_t *ngx_prof_pause_latest(void);
+static const ngx_prof_pause_stack_t *ngx_prof_pause_choose(
     const ngx_prof_pause_t *pause);
-static uint64_t ngx_prof_stall_alike(const ngx_prof_look_t *one,
-    const ngx_prof_look_t *two);
-static void ngx_prof_stall_count(uint64_t busy, const ngx_prof_look_t *look);
-static ngx_uint_t ngx_prof_stall_loop(uint64_t *pcs);
-static void ngx_prof_stall_log(const ngx_prof_pause_t *pause);
+static uint64_t ngx_prof_pause_alike(const ngx_prof_pause_stack_t *one,
+    const ngx_prof_pause_stack_t *two);
+static void ngx_prof_pause_count(uint64_t busy,
+    const ngx_prof_pause_stack_t *look);
+static ngx_uint_t ngx_prof_pause_loop(uint64_t *pcs);
+static void ngx_prof_pause_log(const ngx_prof_pause_t *pause);
 
 
-static ngx_prof_passing_t  ngx_prof_stall;
-static int                 ngx_prof_stall_id = -1;
+static ngx_prof_pass_t  ngx_prof_stall;
+static int              ngx_prof_pause_id = -1;
 
 
-static const ngx_prof_signal_t  ngx_prof_stall_signal = {
+static const ngx_prof_signal_t  ngx_prof_pause_signal = {
     &ngx_prof_stall,
     sizeof(ngx_prof_stall),
-    ngx_prof_stall_tick,
+    ngx_prof_pause_tick,
     NULL
 };
 
 
 void
-ngx_prof_stall_init(ngx_cycle_t *cycle)
+ngx_prof_pause_init(ngx_cycle_t *cycle)
 {
     struct sigevent  sev;
 
@@ -109,7 +111,7 @@ ngx_prof_stall_init(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_prof_signal_register(&ngx_prof_stall_signal);
+    ngx_prof_signal_register(&ngx_prof_pause_signal);
 
     ngx_memzero(&sev, sizeof(struct sigevent));
 
@@ -119,17 +121,17 @@ ngx_prof_stall_init(ngx_cycle_t *cycle)
     sev.sigev_notify_thread_id = (pid_t) syscall(SYS_gettid);
 
     if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
-                &ngx_prof_stall_id)
+                &ngx_prof_pause_id)
         == -1)
     {
         ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
                       "timer_create() failed, pauses of this worker have "
                       "no stack");
-        ngx_prof_stall_id = -1;
+        ngx_prof_pause_id = -1;
         return;
     }
 
-    ngx_prof_stall_configure();
+    ngx_prof_pause_configure();
 }
 
 
@@ -139,31 +141,31 @@ ngx_prof_stall_init(ngx_cycle_t *cycle)
  */
 
 void
-ngx_prof_stall_configure(void)
+ngx_prof_pause_configure(void)
 {
     uint64_t           period;
     struct itimerspec  its;
 
-    if (ngx_prof_stall_id == -1) {
+    if (ngx_prof_pause_id == -1) {
         return;
     }
 
     period = ngx_max(ngx_prof_process.pause_threshold / 2,
-                     NGX_PROF_STALL_PERIOD);
-    period = ngx_min(period, NGX_PROF_STALL_LONGEST);
+                     NGX_PROF_PAUSE_PERIOD);
+    period = ngx_min(period, NGX_PROF_PAUSE_LONGEST);
 
     its.it_interval.tv_sec = period / 1000000000;
     its.it_interval.tv_nsec = period % 1000000000;
     its.it_value = its.it_interval;
 
-    (void) syscall(SYS_timer_settime, ngx_prof_stall_id, 0, &its, NULL);
+    (void) syscall(SYS_timer_settime, ngx_prof_pause_id, 0, &its, NULL);
 }
 
 
 static void
-ngx_prof_stall_begin(uint64_t pass)
+ngx_prof_pause_begin(uint64_t pass)
 {
-    ngx_prof_passing_t  *p;
+    ngx_prof_pass_t  *p;
 
     p = &ngx_prof_stall;
 
@@ -187,11 +189,11 @@ ngx_prof_stall_begin(uint64_t pass)
 
 
 static void
-ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
+ngx_prof_pause_tick(const siginfo_t *info, const ucontext_t *uc)
 {
-    uint64_t             now, pass, ask;
-    ngx_prof_slot_t     *slot;
-    ngx_prof_passing_t  *p;
+    uint64_t          now, pass, ask;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_pass_t  *p;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
@@ -220,13 +222,13 @@ ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
     if (pass) {
         ask = ngx_prof_load(&slot->ask);
 
-        ngx_prof_stall_begin(pass);
+        ngx_prof_pause_begin(pass);
 
-        if (p->next != NGX_PROF_STALL_OVER
+        if (p->next != NGX_PROF_PAUSE_OVER
             && (p->tick >= p->next || ask != p->answered))
         {
             p->answered = ask;
-            ngx_prof_stall_look(uc, now);
+            ngx_prof_pause_look(uc, now);
         }
     }
 
@@ -237,18 +239,18 @@ ngx_prof_stall_tick(const siginfo_t *info, const ucontext_t *uc)
 /* in a handler */
 
 static void
-ngx_prof_stall_look(const ucontext_t *uc, uint64_t now)
+ngx_prof_pause_look(const ucontext_t *uc, uint64_t now)
 {
-    uint64_t             gap;
-    ngx_uint_t           hooked;
-    ngx_prof_look_t      called, *look;
-    ngx_prof_passing_t  *p;
+    uint64_t                gap;
+    ngx_uint_t              hooked;
+    ngx_prof_pause_stack_t  called, *look;
+    ngx_prof_pass_t        *p;
 
     p = &ngx_prof_stall;
 
     /* space the looks by CPU time: the worker may be off the processor long */
 
-    gap = ngx_min((p->tick - p->from) / 4, NGX_PROF_STALL);
+    gap = ngx_min((p->tick - p->from) / 4, NGX_PROF_PAUSE_LONG);
     gap = ngx_max(gap, ngx_prof_process.pause_threshold / 2);
 
     p->next = p->tick + gap;
@@ -264,10 +266,10 @@ ngx_prof_stall_look(const ucontext_t *uc, uint64_t now)
 
     look->label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
 
-    ngx_prof_stall_keep(look);
+    ngx_prof_pause_keep(look);
 
     if (now - p->pass >= ngx_prof_process.pause_threshold) {
-        ngx_prof_stall_tell(look, now);
+        ngx_prof_pause_tell(look, now);
     }
 }
 
@@ -275,18 +277,18 @@ ngx_prof_stall_look(const ucontext_t *uc, uint64_t now)
 /* in a handler; the clock of the CPU is that of the tick that has called */
 
 static void
-ngx_prof_stall_keep(const ngx_prof_look_t *look)
+ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look)
 {
-    ngx_prof_look_t     *kept;
-    ngx_prof_passing_t  *p;
+    ngx_prof_pause_stack_t  *kept;
+    ngx_prof_pass_t         *p;
 
     p = &ngx_prof_stall;
-    kept = &p->looks[p->seen % NGX_PROF_STALL_LOOKS];
+    kept = &p->looks[p->seen % NGX_PROF_PAUSE_LOOKS];
 
     /* the time up to one that goes is part of that up to the next */
 
-    if (p->seen >= NGX_PROF_STALL_LOOKS) {
-        p->looks[(p->seen + 1) % NGX_PROF_STALL_LOOKS].weight +=
+    if (p->seen >= NGX_PROF_PAUSE_LOOKS) {
+        p->looks[(p->seen + 1) % NGX_PROF_PAUSE_LOOKS].weight +=
                                                                 kept->weight;
     }
 
@@ -304,29 +306,29 @@ ngx_prof_stall_keep(const ngx_prof_look_t *look)
 /* the time up to now goes to this stack, in the slot and in the table */
 
 static void
-ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now)
+ngx_prof_pause_tell(const ngx_prof_pause_stack_t *look, uint64_t now)
 {
-    uint64_t             rest, told;
-    uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
-    ngx_prof_slot_t     *slot;
-    ngx_prof_stall_t     stall;
-    ngx_prof_passing_t  *p;
+    uint64_t               rest, told;
+    uint64_t               pcs[NGX_PROF_WAIT_FRAMES];
+    ngx_prof_slot_t       *slot;
+    ngx_prof_pause_seen_t  seen;
+    ngx_prof_pass_t       *p;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
 
-    stall.pass = p->pass;
-    stall.time = now;
-    stall.blocked = 0;
-    stall.label = look->label;
-    stall.n = ngx_prof_frame_pack(stall.frames,
-                                  NGX_PROF_PAUSE_FRAMES,
-                                  look->pcs, look->n);
+    seen.pass = p->pass;
+    seen.time = now;
+    seen.blocked = 0;
+    seen.label = look->label;
+    seen.n = ngx_prof_frame_pack(seen.frames,
+                                 NGX_PROF_PAUSE_FRAMES,
+                                 look->pcs, look->n);
 
-    (void) ngx_prof_record_try(&slot->stall.seq, &slot->stall.pass,
-                               &stall.pass, NGX_PROF_STALL_BODY);
+    (void) ngx_prof_record_try(&slot->seen.seq, &slot->seen.pass,
+                               &seen.pass, NGX_PROF_PAUSE_SEEN_BODY);
 
-    (void) ngx_prof_stall_told(0);
+    (void) ngx_prof_pause_told(0);
 
     told = p->blocked + p->ticked;
     rest = now - p->pass;
@@ -348,7 +350,7 @@ ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now)
     p->ticked += rest;
     p->until = now;
 
-    (void) ngx_prof_stall_told(rest);
+    (void) ngx_prof_pause_told(rest);
 }
 
 
@@ -358,11 +360,11 @@ ngx_prof_stall_tell(const ngx_prof_look_t *look, uint64_t now)
  */
 
 static uint64_t
-ngx_prof_stall_told(uint64_t more)
+ngx_prof_pause_told(uint64_t more)
 {
-    uint64_t             old, told, others;
-    ngx_prof_slot_t     *slot;
-    ngx_prof_passing_t  *p;
+    uint64_t          old, told, others;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_pass_t  *p;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
@@ -387,14 +389,14 @@ ngx_prof_stall_told(uint64_t more)
 
 
 void
-ngx_prof_stall_call(const void *function, uint64_t d)
+ngx_prof_pause_call(const void *function, uint64_t d)
 {
-    uint64_t             now, pass, part, others, rate, count, value;
-    uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
-    uint32_t             label;
-    ngx_uint_t           n, sampled;
-    ngx_prof_slot_t     *slot;
-    ngx_prof_passing_t  *p;
+    uint64_t          now, pass, part, others, rate, count, value;
+    uint64_t          pcs[NGX_PROF_WAIT_FRAMES];
+    uint32_t          label;
+    ngx_uint_t        n, sampled;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_pass_t  *p;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
@@ -406,11 +408,11 @@ ngx_prof_stall_call(const void *function, uint64_t d)
            * 1000000;
 
     p->busy = 1;
-    ngx_prof_stall_begin(pass);
+    ngx_prof_pause_begin(pass);
 
     /* what a handler, or another worker, has told of it while it went on */
 
-    others = ngx_prof_stall_told(0);
+    others = ngx_prof_pause_told(0);
     part = (pass && p->until > now - d) ? p->until - (now - d) : 0;
     part = ngx_min(part + others, ngx_min(d, p->ticked));
 
@@ -418,7 +420,7 @@ ngx_prof_stall_call(const void *function, uint64_t d)
     p->outside -= ngx_min(p->outside, part);
     p->blocked += d;
 
-    (void) ngx_prof_stall_told(d - part);
+    (void) ngx_prof_pause_told(d - part);
 
     if (part) {
         sampled = (rate != 0);
@@ -458,18 +460,18 @@ ngx_prof_stall_call(const void *function, uint64_t d)
 
 
 void
-ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
+ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 {
-    uint64_t                cpu;
-    ngx_prof_pause_t        pause;
-    ngx_prof_passing_t     *p;
-    const ngx_prof_look_t  *look;
+    uint64_t                       cpu;
+    ngx_prof_pause_t               pause;
+    ngx_prof_pass_t               *p;
+    const ngx_prof_pause_stack_t  *look;
 
     p = &ngx_prof_stall;
 
     p->busy = 1;
-    ngx_prof_stall_begin(slot->pass_start);
-    (void) ngx_prof_stall_told(0);
+    ngx_prof_pause_begin(slot->pass_start);
+    (void) ngx_prof_pause_told(0);
 
     ngx_memzero(&pause, sizeof(ngx_prof_pause_t));
 
@@ -483,7 +485,7 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     pause.cpu = ngx_min(cpu, rest - pause.blocked);
 
     if (p->outside > p->longest && p->outside >= rest / 2) {
-        look = ngx_prof_stall_outside();
+        look = ngx_prof_pause_outside();
         pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
     } else if (p->call.n && pause.blocked >= rest / 2) {
@@ -491,7 +493,7 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
         pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
     } else {
-        look = ngx_prof_stall_choose(&pause);
+        look = ngx_prof_pause_choose(&pause);
     }
 
     if (look) {
@@ -505,45 +507,45 @@ ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
                                             look->pcs, look->n);
     }
 
-    ngx_prof_slot_stall(slot, ngx_prof_time(), &pause);
-    ngx_prof_stall_count(rest, p->outside ? look : ngx_prof_stall_latest());
+    ngx_prof_slot_pause_add(slot, ngx_prof_time(), &pause);
+    ngx_prof_pause_count(rest, p->outside ? look : ngx_prof_pause_latest());
 
-    p->next = NGX_PROF_STALL_OVER;
+    p->next = NGX_PROF_PAUSE_OVER;
     p->busy = 0;
 
-    ngx_prof_stall_log(&pause);
+    ngx_prof_pause_log(&pause);
 }
 
 
 /* a sleep that no hook knows, as another worker has seen it last */
 
-static const ngx_prof_look_t *
-ngx_prof_stall_outside(void)
+static const ngx_prof_pause_stack_t *
+ngx_prof_pause_outside(void)
 {
-    ngx_uint_t           i;
-    ngx_prof_slot_t     *slot;
-    ngx_prof_look_t     *look;
-    ngx_prof_stall_t     stall;
-    ngx_prof_passing_t  *p;
+    ngx_uint_t               i;
+    ngx_prof_slot_t         *slot;
+    ngx_prof_pause_stack_t  *look;
+    ngx_prof_pause_seen_t    seen;
+    ngx_prof_pass_t         *p;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
 
-    if (ngx_prof_record_read(&slot->stall.seq, &stall.pass, &slot->stall.pass,
-                             NGX_PROF_STALL_BODY)
+    if (ngx_prof_record_read(&slot->seen.seq, &seen.pass, &slot->seen.pass,
+                             NGX_PROF_PAUSE_SEEN_BODY)
         != NGX_OK
-        || stall.pass != p->pass
-        || !stall.blocked)
+        || seen.pass != p->pass
+        || !seen.blocked)
     {
         return NULL;
     }
 
     look = &p->call;
-    look->label = stall.label;
-    look->n = ngx_min(stall.n, NGX_PROF_PAUSE_FRAMES);
+    look->label = seen.label;
+    look->n = ngx_min(seen.n, NGX_PROF_PAUSE_FRAMES);
 
     for (i = 0; i < look->n; i++) {
-        look->pcs[i] = ngx_prof_frame_address(stall.frames[i]);
+        look->pcs[i] = ngx_prof_frame_address(seen.frames[i]);
 
         if (look->pcs[i] > NGX_PROF_FRAME_RESERVED) {
             look->pcs[i]++;
@@ -554,14 +556,14 @@ ngx_prof_stall_outside(void)
 }
 
 
-static const ngx_prof_look_t *
-ngx_prof_stall_latest(void)
+static const ngx_prof_pause_stack_t *
+ngx_prof_pause_latest(void)
 {
-    ngx_prof_passing_t  *p;
+    ngx_prof_pass_t  *p;
 
     p = &ngx_prof_stall;
 
-    return p->seen ? &p->looks[(p->seen - 1) % NGX_PROF_STALL_LOOKS]
+    return p->seen ? &p->looks[(p->seen - 1) % NGX_PROF_PAUSE_LOOKS]
                    : NULL;
 }
 
@@ -572,13 +574,13 @@ ngx_prof_stall_latest(void)
  * tells only that it did run then.
  */
 
-static const ngx_prof_look_t *
-ngx_prof_stall_choose(const ngx_prof_pause_t *pause)
+static const ngx_prof_pause_stack_t *
+ngx_prof_pause_choose(const ngx_prof_pause_t *pause)
 {
-    uint64_t                score, most;
-    ngx_uint_t              i, j, n;
-    ngx_prof_passing_t     *p;
-    const ngx_prof_look_t  *best;
+    uint64_t                       score, most;
+    ngx_uint_t                     i, j, n;
+    ngx_prof_pass_t               *p;
+    const ngx_prof_pause_stack_t  *best;
 
     p = &ngx_prof_stall;
 
@@ -588,7 +590,7 @@ ngx_prof_stall_choose(const ngx_prof_pause_t *pause)
         return NULL;
     }
 
-    n = ngx_min(p->seen, NGX_PROF_STALL_LOOKS);
+    n = ngx_min(p->seen, NGX_PROF_PAUSE_LOOKS);
     best = NULL;
     most = 0;
 
@@ -597,7 +599,7 @@ ngx_prof_stall_choose(const ngx_prof_pause_t *pause)
 
         for (j = 0; j < n; j++) {
             score += p->looks[j].weight / 1000
-                     * ngx_prof_stall_alike(&p->looks[i],
+                     * ngx_prof_pause_alike(&p->looks[i],
                                             &p->looks[j]);
         }
 
@@ -614,7 +616,8 @@ ngx_prof_stall_choose(const ngx_prof_pause_t *pause)
 /* from 0 to 256: how much of both, from the outermost frame on, is the same */
 
 static uint64_t
-ngx_prof_stall_alike(const ngx_prof_look_t *one, const ngx_prof_look_t *two)
+ngx_prof_pause_alike(const ngx_prof_pause_stack_t *one,
+    const ngx_prof_pause_stack_t *two)
 {
     ngx_uint_t  i, n;
 
@@ -634,13 +637,13 @@ ngx_prof_stall_alike(const ngx_prof_look_t *one, const ngx_prof_look_t *two)
 /* what of the pass no call and no tick has counted goes to its last stack */
 
 static void
-ngx_prof_stall_count(uint64_t busy, const ngx_prof_look_t *look)
+ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
 {
-    uint64_t                rest, told, rate, count, value;
-    uint64_t                pcs[NGX_PROF_WAIT_FRAMES];
-    uint32_t                label;
-    ngx_uint_t              n;
-    ngx_prof_passing_t     *p;
+    uint64_t             rest, told, rate, count, value;
+    uint64_t             pcs[NGX_PROF_WAIT_FRAMES];
+    uint32_t             label;
+    ngx_uint_t           n;
+    ngx_prof_pass_t     *p;
 
     p = &ngx_prof_stall;
 
@@ -667,7 +670,7 @@ ngx_prof_stall_count(uint64_t busy, const ngx_prof_look_t *look)
 
         /* nobody saw it: the loop itself, without our hook */
 
-        n = ngx_prof_stall_loop(pcs);
+        n = ngx_prof_pause_loop(pcs);
         label = ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);
     }
 
@@ -678,7 +681,7 @@ ngx_prof_stall_count(uint64_t busy, const ngx_prof_look_t *look)
 
 
 static ngx_uint_t
-ngx_prof_stall_loop(uint64_t *pcs)
+ngx_prof_pause_loop(uint64_t *pcs)
 {
     ngx_uint_t  i, n;
 
@@ -696,7 +699,7 @@ ngx_prof_stall_loop(uint64_t *pcs)
 
 
 static void
-ngx_prof_stall_log(const ngx_prof_pause_t *pause)
+ngx_prof_pause_log(const ngx_prof_pause_t *pause)
 {
     char           name[NGX_PROF_NAME_LEN];
     u_char        *p, place[512];
@@ -713,7 +716,7 @@ ngx_prof_stall_log(const ngx_prof_pause_t *pause)
         lines = 0;
     }
 
-    if (lines++ >= NGX_PROF_STALL_LINES) {
+    if (lines++ >= NGX_PROF_PAUSE_LINES) {
         return;
     }
 

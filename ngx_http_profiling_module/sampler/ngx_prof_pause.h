@@ -24,25 +24,25 @@
 
 
 /* lines in the log a minute */
-#define NGX_PROF_STALL_LINES  5
+#define NGX_PROF_PAUSE_LINES  5
 
 
 /* worker, when its slot is claimed: makes the timer */
-void ngx_prof_stall_init(ngx_cycle_t *cycle);
+void ngx_prof_pause_init(ngx_cycle_t *cycle);
 
 /* when the configuration of a single process has changed */
-void ngx_prof_stall_configure(void);
+void ngx_prof_pause_configure(void);
 
 /*
  * The event loop, at the end of a pass: busy is its length and rest what of
  * it is not counted as a pause of known cause yet, in ns.
  */
-void ngx_prof_stall_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest);
+void ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest);
 
 /*
  * The hooks: a call to `function` that ends now has taken d ns.
  */
-void ngx_prof_stall_call(const void *function, uint64_t d);
+void ngx_prof_pause_call(const void *function, uint64_t d);
 
 
 #endif /* _NGX_PROF_PAUSE_H_INCLUDED_ */

@@ -169,7 +169,7 @@ sub told_apart {
 ==1== Invalid read of size 8
 ==1==    at 0x5481CD9: ngx_prof_context_scan (context.c:614)
 ==1==    by 0x54826A5: ngx_prof_context_label (context.c:580)
-==1==    by 0x549FCE4: ngx_prof_stall_look (stall.c:254)
+==1==    by 0x549FCE4: ngx_prof_pause_look (stall.c:254)
 ==1==    by 0x5482C08: ngx_prof_signal_handler (signal.c:94)
 ==1==    by 0x4EC404F: ??? (in /usr/lib/x86_64-linux-gnu/libc.so.6)
 ==1==    by 0x4F8034D: write (write.c:26)

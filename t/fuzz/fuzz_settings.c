@@ -63,8 +63,8 @@ fuzz_directive(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
         if (ngx_prof_settings_finish(&cf, mcf.setting) == NGX_OK
             && (mcf.setting[NGX_PROF_MEMORY_WARNING]
                 > mcf.setting[NGX_PROF_MEMORY_CRITICAL]
-                || mcf.setting[NGX_PROF_GOROUTINE_WARNING]
-                   > mcf.setting[NGX_PROF_GOROUTINE_CRITICAL]))
+                || mcf.setting[NGX_PROF_CONNECTIONS_WARNING]
+                   > mcf.setting[NGX_PROF_CONNECTIONS_CRITICAL]))
         {
             abort();
         }

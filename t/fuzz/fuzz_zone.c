@@ -104,8 +104,8 @@ fuzz_part(ngx_uint_t n, fuzz_part_t *part)
     case 4: fuzz_between(slot, &slot->totals);
     case 5: fuzz_between(&slot->totals, &slot->trim);
     case 6: fuzz_between(&slot->trim, slot->pause);
-    case 7: fuzz_between(slot->pause, &slot->stall);
-    case 8: fuzz_between(&slot->stall, &slot->base);
+    case 7: fuzz_between(slot->pause, &slot->seen);
+    case 8: fuzz_between(&slot->seen, &slot->base);
     case 9: fuzz_between(&slot->base, slot + 1);
     case 10: fuzz_between(ngx_prof_zone_history(slot),
                           ngx_prof_zone_stacks(zone, slot));
@@ -278,8 +278,8 @@ fuzz_slots(ngx_uint_t seed)
     }
 
     ngx_memzero(&pause, sizeof(pause));
-    pause.duration = NGX_PROF_STALL;
-    ngx_prof_slot_stall(slot, seed, &pause);
+    pause.duration = NGX_PROF_PAUSE_LONG;
+    ngx_prof_slot_pause_add(slot, seed, &pause);
 
     for (i = 0; i < 4; i++) {
         ngx_memzero(&sample, sizeof(sample));

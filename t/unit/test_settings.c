@@ -356,8 +356,8 @@ test_defaults(void **state)
     assert_int_equal(values[NGX_PROF_HISTORY], 1000);
     assert_int_equal(values[NGX_PROF_MEMORY_WARNING], 75);
     assert_int_equal(values[NGX_PROF_MEMORY_CRITICAL], 90);
-    assert_int_equal(values[NGX_PROF_GOROUTINE_WARNING], 5000);
-    assert_int_equal(values[NGX_PROF_GOROUTINE_CRITICAL], 10000);
+    assert_int_equal(values[NGX_PROF_CONNECTIONS_WARNING], 5000);
+    assert_int_equal(values[NGX_PROF_CONNECTIONS_CRITICAL], 10000);
 }
 
 
@@ -379,8 +379,8 @@ test_variables_beat_defaults(void **state)
     assert_int_equal(values[NGX_PROF_HISTORY], 50);
     assert_int_equal(values[NGX_PROF_MEMORY_WARNING], 60);
     assert_int_equal(values[NGX_PROF_MEMORY_CRITICAL], 60);
-    assert_int_equal(values[NGX_PROF_GOROUTINE_WARNING], 7);
-    assert_int_equal(values[NGX_PROF_GOROUTINE_CRITICAL], 10000);
+    assert_int_equal(values[NGX_PROF_CONNECTIONS_WARNING], 7);
+    assert_int_equal(values[NGX_PROF_CONNECTIONS_CRITICAL], 10000);
     assert_int_equal(test_logs, 0);
 }
 

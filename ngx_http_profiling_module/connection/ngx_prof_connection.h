@@ -40,7 +40,7 @@ typedef struct {
     uint64_t             stack[NGX_PROF_DUMP_STACK];
                                         /* outermost first */
 
-    /* by ngx_prof_entry_details() */
+    /* by ngx_prof_connection_details() */
     int64_t              wait;          /* ms */
     int64_t              remaining;     /* ms */
     ngx_uint_t           timer;
@@ -48,31 +48,33 @@ typedef struct {
     int64_t              out;
     ngx_str_t            text[NGX_PROF_DUMP_TEXTS];
     u_char               address[NGX_SOCKADDR_STRLEN];
-} ngx_prof_entry_t;
+} ngx_prof_connection_t;
 
 
 /* before a walk, which has clients first */
-void ngx_prof_entry_begin(void);
+void ngx_prof_connection_begin(void);
 
 /*
  * NGX_DECLINED: a listening socket, one that workers are asked through, or a
  * stream of HTTP/3 that has no request: nobody's connection.
  */
-ngx_int_t ngx_prof_entry_read(ngx_prof_entry_t *e, ngx_connection_t *c);
+ngx_int_t ngx_prof_connection_read(ngx_prof_connection_t *e,
+    ngx_connection_t *c);
 
 
 #if (NGX_HTTP_V2)
 
 /* what HTTP/2 keeps of a client's connection; NULL: it is another's */
-ngx_http_v2_connection_t *ngx_prof_entry_v2(const ngx_connection_t *c);
+ngx_http_v2_connection_t *ngx_prof_connection_v2(const ngx_connection_t *c);
 
-void ngx_prof_entry_stream(ngx_prof_entry_t *e, ngx_http_v2_stream_t *stream);
+void ngx_prof_connection_stream(ngx_prof_connection_t *e,
+    ngx_http_v2_stream_t *stream);
 
 #endif
 
 
 /* whether nginx has freed c->data already; of a client's connection */
-ngx_uint_t ngx_prof_entry_closing(const ngx_connection_t *c);
+ngx_uint_t ngx_prof_connection_closing(const ngx_connection_t *c);
 
 
 #endif /* _NGX_PROF_ENTRY_H_INCLUDED_ */

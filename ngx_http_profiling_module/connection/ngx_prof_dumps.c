@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_prof_gather.h"
+#include "ngx_prof_dumps.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_job.h"
@@ -15,47 +15,49 @@
 
 
 /* ms between two looks at workers that were late once */
-#define NGX_PROF_GATHER_LOOK   20
+#define NGX_PROF_DUMPS_LOOK   20
 
 /* bytes that are copied in one step */
-#define NGX_PROF_GATHER_CHUNK  65536
+#define NGX_PROF_DUMPS_CHUNK  65536
 
 
-static ngx_int_t ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker,
+static ngx_int_t ngx_prof_dumps_ask(ngx_prof_dumps_t *g, ngx_pid_t worker,
     ngx_uint_t limit, ngx_msec_t age);
-static ngx_uint_t ngx_prof_gather_fresh(ngx_prof_gathered_t *w, uint64_t age);
-static void ngx_prof_gather_handler(ngx_event_t *ev);
-static ngx_int_t ngx_prof_gather_look(ngx_prof_gather_t *g,
-    ngx_prof_gathered_t *w);
-static ngx_int_t ngx_prof_gather_copy(ngx_prof_gather_t *g,
-    ngx_prof_gathered_t *w);
-static void ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w);
-static ngx_int_t ngx_prof_gather_native(ngx_prof_gathered_t *w);
-static ngx_int_t ngx_prof_gather_outside(ngx_prof_gathered_t *w);
-static void ngx_prof_gather_silent(ngx_prof_gathered_t *w, ngx_uint_t state);
-static void ngx_prof_gather_cleanup(void *data);
+static ngx_uint_t ngx_prof_dumps_fresh(ngx_prof_worker_dump_t *w,
+    uint64_t age);
+static void ngx_prof_dumps_handler(ngx_event_t *ev);
+static ngx_int_t ngx_prof_dumps_look(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_copy(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static void ngx_prof_dumps_late(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_native(ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_outside(ngx_prof_worker_dump_t *w);
+static void ngx_prof_dumps_silent(ngx_prof_worker_dump_t *w, ngx_uint_t state);
+static void ngx_prof_dumps_cleanup(void *data);
 
 
-static ngx_queue_t  ngx_prof_gather_waiting;
+static ngx_queue_t  ngx_prof_dumps_waiting;
 
 
-ngx_prof_gather_t *
-ngx_prof_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
-    ngx_uint_t limit, ngx_msec_t age, ngx_prof_gather_pt done, void *data)
+ngx_prof_dumps_t *
+ngx_prof_dumps_request(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
+    ngx_uint_t limit, ngx_msec_t age, ngx_prof_dumps_pt done, void *data)
 {
     ngx_pool_cleanup_t  *cln;
-    ngx_prof_gather_t   *g;
+    ngx_prof_dumps_t    *g;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_gather_t));
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_dumps_t));
     if (cln == NULL) {
         return NULL;
     }
 
     g = cln->data;
-    ngx_memzero(g, sizeof(ngx_prof_gather_t));
+    ngx_memzero(g, sizeof(ngx_prof_dumps_t));
 
     if (ngx_array_init(&g->workers, pool, 8,
-                       sizeof(ngx_prof_gathered_t))
+                       sizeof(ngx_prof_worker_dump_t))
         != NGX_OK)
     {
         return NULL;
@@ -69,28 +71,28 @@ ngx_prof_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
     g->data = data;
 
     ngx_prof_event_init(&g->event, &g->connection,
-                        ngx_prof_gather_handler, log);
+                        ngx_prof_dumps_handler, log);
 
-    if (ngx_prof_gather_waiting.next == NULL) {
-        ngx_queue_init(&ngx_prof_gather_waiting);
+    if (ngx_prof_dumps_waiting.next == NULL) {
+        ngx_queue_init(&ngx_prof_dumps_waiting);
     }
 
-    ngx_queue_insert_tail(&ngx_prof_gather_waiting, &g->queue);
-    cln->handler = ngx_prof_gather_cleanup;
+    ngx_queue_insert_tail(&ngx_prof_dumps_waiting, &g->queue);
+    cln->handler = ngx_prof_dumps_cleanup;
 
     if (ngx_prof_process.slot) {
         (void) __atomic_fetch_add(&ngx_prof_process.slot->awaiting,
                                   1, __ATOMIC_SEQ_CST);
     }
 
-    if (ngx_prof_gather_ask(g, worker, limit, age) != NGX_OK) {
-        ngx_prof_gather_cleanup(g);
+    if (ngx_prof_dumps_ask(g, worker, limit, age) != NGX_OK) {
+        ngx_prof_dumps_cleanup(g);
         return NULL;
     }
 
     ngx_add_timer(&g->event, ngx_prof_process.slot
-                             ? NGX_PROF_GATHER_BEGIN
-                             : NGX_PROF_GATHER_LOOK);
+                             ? NGX_PROF_DUMPS_BEGIN
+                             : NGX_PROF_DUMPS_LOOK);
 
     ngx_post_event(&g->event, &ngx_posted_next_events);
 
@@ -99,14 +101,14 @@ ngx_prof_gather(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
 
 
 static ngx_int_t
-ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker, ngx_uint_t limit,
+ngx_prof_dumps_ask(ngx_prof_dumps_t *g, ngx_pid_t worker, ngx_uint_t limit,
     ngx_msec_t age)
 {
-    ngx_pid_t             pid;
-    ngx_uint_t            i;
-    ngx_prof_slot_t      *slot;
-    ngx_prof_zone_t      *zone;
-    ngx_prof_gathered_t  *w;
+    ngx_pid_t                pid;
+    ngx_uint_t               i;
+    ngx_prof_slot_t         *slot;
+    ngx_prof_zone_t         *zone;
+    ngx_prof_worker_dump_t  *w;
 
     zone = ngx_prof_process.zone;
 
@@ -135,7 +137,7 @@ ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker, ngx_uint_t limit,
             return NGX_ERROR;
         }
 
-        ngx_memzero(w, sizeof(ngx_prof_gathered_t));
+        ngx_memzero(w, sizeof(ngx_prof_worker_dump_t));
 
         w->slot = slot;
         w->area = ngx_prof_zone_dump(zone, i);
@@ -144,7 +146,7 @@ ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker, ngx_uint_t limit,
         w->generation = ngx_prof_load(&slot->generation);
         w->copy = NGX_DECLINED;
 
-        if (age && ngx_prof_gather_fresh(w, age * 1000000)) {
+        if (age && ngx_prof_dumps_fresh(w, age * 1000000)) {
             continue;
         }
 
@@ -158,7 +160,7 @@ ngx_prof_gather_ask(ngx_prof_gather_t *g, ngx_pid_t worker, ngx_uint_t limit,
 
 
 static ngx_uint_t
-ngx_prof_gather_fresh(ngx_prof_gathered_t *w, uint64_t age)
+ngx_prof_dumps_fresh(ngx_prof_worker_dump_t *w, uint64_t age)
 {
     return ngx_prof_dump_find(w->area, 0, w->pid, &w->head)
            != NGX_DECLINED
@@ -167,20 +169,20 @@ ngx_prof_gather_fresh(ngx_prof_gathered_t *w, uint64_t age)
 
 
 void
-ngx_prof_gather_check(void)
+ngx_prof_dumps_check(void)
 {
-    ngx_queue_t        *q;
-    ngx_prof_gather_t  *g;
+    ngx_queue_t       *q;
+    ngx_prof_dumps_t  *g;
 
-    if (ngx_prof_gather_waiting.next == NULL) {
+    if (ngx_prof_dumps_waiting.next == NULL) {
         return;
     }
 
-    for (q = ngx_queue_head(&ngx_prof_gather_waiting);
-         q != ngx_queue_sentinel(&ngx_prof_gather_waiting);
+    for (q = ngx_queue_head(&ngx_prof_dumps_waiting);
+         q != ngx_queue_sentinel(&ngx_prof_dumps_waiting);
          q = ngx_queue_next(q))
     {
-        g = ngx_queue_data(q, ngx_prof_gather_t, queue);
+        g = ngx_queue_data(q, ngx_prof_dumps_t, queue);
 
         if (!g->event.posted) {
             ngx_post_event(&g->event, &ngx_posted_next_events);
@@ -190,16 +192,16 @@ ngx_prof_gather_check(void)
 
 
 static void
-ngx_prof_gather_handler(ngx_event_t *ev)
+ngx_prof_dumps_handler(ngx_event_t *ev)
 {
-    uint64_t              end;
-    ngx_int_t             rc;
-    ngx_uint_t            waiting;
-    ngx_prof_gather_t    *g;
-    ngx_prof_gathered_t  *w;
+    uint64_t                 end;
+    ngx_int_t                rc;
+    ngx_uint_t               waiting;
+    ngx_prof_dumps_t        *g;
+    ngx_prof_worker_dump_t  *w;
 
-    g = (ngx_prof_gather_t *)
-            ((u_char *) ev - offsetof(ngx_prof_gather_t, event));
+    g = (ngx_prof_dumps_t *)
+            ((u_char *) ev - offsetof(ngx_prof_dumps_t, event));
 
     ev->timedout = 0;
 
@@ -214,7 +216,7 @@ ngx_prof_gather_handler(ngx_event_t *ev)
     for ( /* void */ ; g->next < g->workers.nelts; g->next++) {
 
         do {
-            rc = ngx_prof_gather_look(g, &w[g->next]);
+            rc = ngx_prof_dumps_look(g, &w[g->next]);
 
             if (rc == NGX_AGAIN && ngx_prof_clock() >= end) {
                 ngx_post_event(ev, &ngx_posted_next_events);
@@ -227,19 +229,19 @@ ngx_prof_gather_handler(ngx_event_t *ev)
     g->next = 0;
 
     for (rc = 0; rc < (ngx_int_t) g->workers.nelts; rc++) {
-        waiting |= (w[rc].state == NGX_PROF_GATHER_WAITING);
+        waiting |= (w[rc].state == NGX_PROF_DUMPS_WAITING);
     }
 
     if (waiting) {
 
         if (!ev->timer_set) {
-            ngx_add_timer(ev, NGX_PROF_GATHER_LOOK);
+            ngx_add_timer(ev, NGX_PROF_DUMPS_LOOK);
         }
 
         return;
     }
 
-    ngx_prof_gather_cleanup(g);
+    ngx_prof_dumps_cleanup(g);
 
     g->done(g->data);
 }
@@ -248,29 +250,29 @@ ngx_prof_gather_handler(ngx_event_t *ev)
 /* NGX_AGAIN: there is more to be done now; NGX_OK: go on to the next worker */
 
 static ngx_int_t
-ngx_prof_gather_look(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
+ngx_prof_dumps_look(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 {
     size_t  groups;
 
-    if (w->state != NGX_PROF_GATHER_WAITING) {
+    if (w->state != NGX_PROF_DUMPS_WAITING) {
         return NGX_OK;
     }
 
     if (w->copy != NGX_DECLINED) {
-        return ngx_prof_gather_copy(g, w);
+        return ngx_prof_dumps_copy(g, w);
     }
 
     w->copy = ngx_prof_dump_find(w->area, w->asked, w->pid, &w->head);
 
     if (w->copy == NGX_DECLINED) {
-        ngx_prof_gather_late(g, w);
+        ngx_prof_dumps_late(g, w);
         return NGX_OK;
     }
 
     w->copied = 0;
 
     if (!ngx_prof_dump_fits(&w->head, ngx_prof_process.zone->dump)) {
-        ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
+        ngx_prof_dumps_silent(w, NGX_PROF_DUMPS_SILENT);
         return NGX_OK;
     }
 
@@ -287,7 +289,7 @@ ngx_prof_gather_look(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
     w->groups = ngx_palloc(g->pool, groups + w->head.used + 1);
 
     if (w->groups == NULL) {
-        ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
+        ngx_prof_dumps_silent(w, NGX_PROF_DUMPS_SILENT);
         return NGX_OK;
     }
 
@@ -298,7 +300,7 @@ ngx_prof_gather_look(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 
 
 static ngx_int_t
-ngx_prof_gather_copy(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
+ngx_prof_dumps_copy(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 {
     size_t         size, len, groups;
     const u_char  *from;
@@ -317,7 +319,7 @@ ngx_prof_gather_copy(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
         len = groups + w->head.used - w->copied;
     }
 
-    len = ngx_min(len, NGX_PROF_GATHER_CHUNK);
+    len = ngx_min(len, NGX_PROF_DUMPS_CHUNK);
 
     ngx_prof_copy_words((u_char *) w->groups + w->copied, from, len);
     w->copied += len;
@@ -336,34 +338,34 @@ ngx_prof_gather_copy(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 
     ngx_prof_dump_mend(w->groups, w->head.groups);
 
-    w->state = NGX_PROF_GATHER_ANSWERED;
+    w->state = NGX_PROF_DUMPS_ANSWERED;
 
     return NGX_OK;
 }
 
 
 static void
-ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
+ngx_prof_dumps_late(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 {
     uint64_t  ms, limit;
 
-    limit = NGX_PROF_GATHER_SIGNAL;
+    limit = NGX_PROF_DUMPS_SIGNAL;
     ms = (ngx_prof_clock() - g->start) / 1000000;
 
-    if (ms < NGX_PROF_GATHER_BEGIN) {
+    if (ms < NGX_PROF_DUMPS_BEGIN) {
         return;
     }
 
     if (!ngx_prof_slot_alive(w->slot) || ngx_prof_slot_pid(w->slot) != w->pid)
     {
-        w->state = NGX_PROF_GATHER_GONE;
+        w->state = NGX_PROF_DUMPS_GONE;
         return;
     }
 
     if (ngx_prof_load_acquire(&w->area->begun) >= w->asked) {
 
-        if (ms >= NGX_PROF_GATHER_END) {
-            ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
+        if (ms >= NGX_PROF_DUMPS_END) {
+            ngx_prof_dumps_silent(w, NGX_PROF_DUMPS_SILENT);
         }
 
         return;
@@ -379,14 +381,14 @@ ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 
         /* it waits for events: it will have its turn, if it can be woken */
 
-        limit = NGX_PROF_GATHER_TURN;
+        limit = NGX_PROF_DUMPS_TURN;
 
-    } else if (ngx_prof_gather_native(w) != NGX_OK) {
-        (void) ngx_prof_gather_outside(w);
+    } else if (ngx_prof_dumps_native(w) != NGX_OK) {
+        (void) ngx_prof_dumps_outside(w);
     }
 
-    if (w->state == NGX_PROF_GATHER_WAITING && ms >= limit) {
-        ngx_prof_gather_silent(w, NGX_PROF_GATHER_SILENT);
+    if (w->state == NGX_PROF_DUMPS_WAITING && ms >= limit) {
+        ngx_prof_dumps_silent(w, NGX_PROF_DUMPS_SILENT);
     }
 }
 
@@ -394,7 +396,7 @@ ngx_prof_gather_late(ngx_prof_gather_t *g, ngx_prof_gathered_t *w)
 /* it burns CPU time, and has left its stack at a tick */
 
 static ngx_int_t
-ngx_prof_gather_native(ngx_prof_gathered_t *w)
+ngx_prof_dumps_native(ngx_prof_worker_dump_t *w)
 {
     ngx_prof_dump_native_t  *native;
 
@@ -413,7 +415,7 @@ ngx_prof_gather_native(ngx_prof_gathered_t *w)
 
     w->since = ngx_prof_clock() - native->since;
 
-    ngx_prof_gather_silent(w, NGX_PROF_GATHER_STUCK);
+    ngx_prof_dumps_silent(w, NGX_PROF_DUMPS_STUCK);
 
     return NGX_OK;
 }
@@ -422,7 +424,7 @@ ngx_prof_gather_native(ngx_prof_gathered_t *w)
 /* it sleeps */
 
 static ngx_int_t
-ngx_prof_gather_outside(ngx_prof_gathered_t *w)
+ngx_prof_dumps_outside(ngx_prof_worker_dump_t *w)
 {
     ngx_prof_outside_t       o;
     ngx_prof_dump_native_t  *native;
@@ -446,14 +448,14 @@ ngx_prof_gather_outside(ngx_prof_gathered_t *w)
 
     w->since = ngx_prof_clock() - native->since;
 
-    ngx_prof_gather_silent(w, NGX_PROF_GATHER_STUCK);
+    ngx_prof_dumps_silent(w, NGX_PROF_DUMPS_STUCK);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_prof_gather_silent(ngx_prof_gathered_t *w, ngx_uint_t state)
+ngx_prof_dumps_silent(ngx_prof_worker_dump_t *w, ngx_uint_t state)
 {
     ngx_prof_gauges_t  gauges;
 
@@ -470,20 +472,20 @@ ngx_prof_gather_silent(ngx_prof_gathered_t *w, ngx_uint_t state)
 
 
 uint64_t
-ngx_prof_gather_count(const ngx_prof_gathered_t *w)
+ngx_prof_dumps_count(const ngx_prof_worker_dump_t *w)
 {
     switch (w->state) {
 
-    case NGX_PROF_GATHER_ANSWERED:
+    case NGX_PROF_DUMPS_ANSWERED:
         return w->head.count;
 
-    case NGX_PROF_GATHER_STUCK:
+    case NGX_PROF_DUMPS_STUCK:
 
         /* the one that it hangs in may be younger than its latest tick */
 
         return ngx_max(w->connections, 1);
 
-    case NGX_PROF_GATHER_SILENT:
+    case NGX_PROF_DUMPS_SILENT:
         return w->connections;
     }
 
@@ -494,9 +496,9 @@ ngx_prof_gather_count(const ngx_prof_gathered_t *w)
 /* when it is done, or the client goes away */
 
 static void
-ngx_prof_gather_cleanup(void *data)
+ngx_prof_dumps_cleanup(void *data)
 {
-    ngx_prof_gather_t *g = data;
+    ngx_prof_dumps_t *g = data;
 
     if (g->queue.next == NULL) {
         return;

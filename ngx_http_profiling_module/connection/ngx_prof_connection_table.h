@@ -29,14 +29,14 @@ typedef struct {
     ngx_uint_t   high;          /* no client has this place or one above */
     ngx_uint_t   n;             /* of the list */
     uint32_t    *list;          /* places that are or were no client's */
-} ngx_prof_roster_t;
+} ngx_prof_connection_table_t;
 
 
 /* when the worker starts, before it serves; without memory there is no list */
-void ngx_prof_roster_init(ngx_cycle_t *cycle);
+void ngx_prof_connection_table_init(ngx_cycle_t *cycle);
 
 /* the roster, or NULL: there is none */
-ngx_prof_roster_t *ngx_prof_roster(void);
+ngx_prof_connection_table_t *ngx_prof_connection_table(void);
 
 /*
  * What nginx has put into a place of its table.  The listening socket tells it
@@ -53,13 +53,14 @@ typedef enum {
     NGX_PROF_SORT_STREAM,                   /* of it, with a request */
     NGX_PROF_SORT_CONTROL,                  /* of it, with none */
     NGX_PROF_SORT_CLIENT                    /* of mail, stream and others */
-} ngx_prof_sort_e;
+} ngx_prof_connection_sort_e;
 
 /*
  * The connection of an entry of the list, and its sort, or NULL: it is
  * gone, and the last entry stands in its place.
  */
-ngx_connection_t *ngx_prof_roster_entry(ngx_uint_t i, ngx_prof_sort_e *sort);
+ngx_connection_t *ngx_prof_connection_table_entry(ngx_uint_t i,
+    ngx_prof_connection_sort_e *sort);
 
 /*
  * The handler of the logs of HTTP clients, which nginx does not name: with it
@@ -69,19 +70,20 @@ extern ngx_log_handler_pt  ngx_prof_client_log
     NGX_PROF_HIDDEN;
 
 /* of an open connection of the table; it looks at its events */
-ngx_prof_sort_e ngx_prof_roster_sort(const ngx_connection_t *c);
+ngx_prof_connection_sort_e ngx_prof_connection_sort(const ngx_connection_t *c);
 
 /*
  * What a listening socket was configured with; NULL: it is none of nginx's.
  * Those of UDP have another handler, of ours, in a worker.  Signal-safe.
  */
-ngx_connection_handler_pt ngx_prof_roster_handler(const ngx_listening_t *ls);
+ngx_connection_handler_pt ngx_prof_connection_table_handler(
+    const ngx_listening_t *ls);
 
 /* 1: it accounts for all places in use */
-ngx_uint_t ngx_prof_roster_complete(void);
+ngx_uint_t ngx_prof_connection_table_complete(void);
 
 /* a walk of the table has found so many connections */
-void ngx_prof_roster_found(ngx_uint_t n);
+void ngx_prof_connection_table_found(ngx_uint_t n);
 
 
 /* Lua keeps places with -1, as free ones have it, and with -2 */

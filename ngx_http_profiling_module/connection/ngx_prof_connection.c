@@ -2,66 +2,72 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_prof_entry.h"
+#include "ngx_prof_connection.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_pool.h"
 #include "ngx_prof_record.h"
-#include "ngx_prof_roster.h"
+#include "ngx_prof_connection_table.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
 
 /* blocks of one pool that are looked at: a bound of the time it takes */
-#define NGX_PROF_ENTRY_BLOCKS    512
+#define NGX_PROF_CONNECTION_BLOCKS    512
 
 /* requests of one connection, subrequests included, the same */
-#define NGX_PROF_ENTRY_REQUESTS  64
+#define NGX_PROF_CONNECTION_REQUESTS  64
 
 /* clients with a request that are remembered by their logs, a power of two */
-#define NGX_PROF_ENTRY_LOGS      4096
+#define NGX_PROF_CONNECTION_LOGS      4096
 
 /* upstreams whose number is remembered, a power of two */
-#define NGX_PROF_ENTRY_KNOWN     256
+#define NGX_PROF_CONNECTION_KNOWN     256
 
 /* ids of what has no number of nginx's own; all fit into a double */
 #define NGX_PROF_ID_STREAM       ((uint64_t) 1 << 52)
 #define NGX_PROF_ID_UNNUMBERED   ((uint64_t) 1 << 50)
 
 
-static void ngx_prof_entry_init(ngx_prof_entry_t *e, ngx_connection_t *c,
-    ngx_uint_t kind);
-static void ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
-    ngx_prof_sort_e sort);
-static void ngx_prof_entry_own(ngx_prof_entry_t *e, ngx_connection_t *c);
-static ngx_http_connection_t *ngx_prof_entry_http(const ngx_connection_t *c,
-    void *data);
-static ngx_http_request_t *ngx_prof_entry_served(const ngx_connection_t *c);
-static void ngx_prof_entry_idle(ngx_prof_entry_t *e, ngx_connection_t *c,
-    ngx_http_connection_t *hc);
-static void ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
+static void ngx_prof_connection_init(ngx_prof_connection_t *e,
+    ngx_connection_t *c, ngx_uint_t kind);
+static void ngx_prof_connection_client(ngx_prof_connection_t *e,
+    ngx_connection_t *c, ngx_prof_connection_sort_e sort);
+static void ngx_prof_connection_own(ngx_prof_connection_t *e,
+    ngx_connection_t *c);
+static ngx_http_connection_t *ngx_prof_connection_http(
+    const ngx_connection_t *c, void *data);
+static ngx_http_request_t *ngx_prof_connection_served(
+    const ngx_connection_t *c);
+static void ngx_prof_connection_idle(ngx_prof_connection_t *e,
+    ngx_connection_t *c, ngx_http_connection_t *hc);
+static void ngx_prof_connection_request(ngx_prof_connection_t *e,
+    ngx_connection_t *c, ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_connection_state(ngx_connection_t *c,
     ngx_http_request_t *r);
-static ngx_uint_t ngx_prof_entry_state(ngx_connection_t *c,
-    ngx_http_request_t *r);
-static ngx_uint_t ngx_prof_entry_is_reading(const ngx_http_request_t *r);
-static ngx_uint_t ngx_prof_entry_upstream_state(ngx_http_request_t *r);
-static void ngx_prof_entry_upstream(ngx_prof_entry_t *e, ngx_connection_t *c);
-static ngx_http_request_t *ngx_prof_entry_owner(const ngx_connection_t *c,
+static ngx_uint_t ngx_prof_connection_is_reading(const ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_connection_upstream_state(ngx_http_request_t *r);
+static void ngx_prof_connection_upstream(ngx_prof_connection_t *e,
+    ngx_connection_t *c);
+static ngx_http_request_t *ngx_prof_connection_owner(const ngx_connection_t *c,
     ngx_http_request_t **request);
-static ngx_http_request_t *ngx_prof_entry_logs(const ngx_log_t *log);
-static ngx_http_request_t *ngx_prof_entry_next(ngx_http_request_t *r,
+static ngx_http_request_t *ngx_prof_connection_logs(const ngx_log_t *log);
+static ngx_http_request_t *ngx_prof_connection_next(ngx_http_request_t *r,
     ngx_uint_t *n);
-static void ngx_prof_entry_handlers(ngx_prof_entry_t *e,
+static void ngx_prof_connection_handlers(ngx_prof_connection_t *e,
     ngx_http_request_t *r);
-static void ngx_prof_entry_push(ngx_prof_entry_t *e, uintptr_t handler);
-static uint32_t ngx_prof_entry_place(ngx_http_request_t *r);
-static uint32_t ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us);
-static uint64_t ngx_prof_entry_pool(ngx_prof_entry_t *e, ngx_pool_t *pool);
+static void ngx_prof_connection_push(ngx_prof_connection_t *e,
+    uintptr_t handler);
+static uint32_t ngx_prof_connection_place(ngx_http_request_t *r);
+static uint32_t ngx_prof_connection_number(
+    const ngx_http_upstream_srv_conf_t *us);
+static uint64_t ngx_prof_connection_pool(ngx_prof_connection_t *e,
+    ngx_pool_t *pool);
 
 
 /* of connections to upstreams, learned from a request that has one */
-static ngx_event_handler_pt  ngx_prof_entry_handler;
+static ngx_event_handler_pt  ngx_prof_connection_handler;
 
 /*
  * Upstreams, and connections of modules, write to the log of their client.
@@ -71,66 +77,66 @@ static ngx_event_handler_pt  ngx_prof_entry_handler;
 static struct {
     const ngx_log_t         *log;
     const ngx_connection_t  *client;
-} ngx_prof_entry_log[NGX_PROF_ENTRY_LOGS];
+} ngx_prof_connection_log[NGX_PROF_CONNECTION_LOGS];
 
 static struct {
     const ngx_http_upstream_srv_conf_t  *upstream;
     uint32_t                             number;
-} ngx_prof_entry_known[NGX_PROF_ENTRY_KNOWN];
+} ngx_prof_connection_known[NGX_PROF_CONNECTION_KNOWN];
 
 
-#define ngx_prof_entry_log_at(log)                                            \
-    ngx_prof_entry_log[((uintptr_t) (log) >> 4)                               \
-                       * 0x9e3779b97f4a7c15ULL >> 40                          \
-                       & (NGX_PROF_ENTRY_LOGS - 1)]
+#define ngx_prof_connection_log_at(log)                                       \
+    ngx_prof_connection_log[((uintptr_t) (log) >> 4)                          \
+                            * 0x9e3779b97f4a7c15ULL >> 40                     \
+                            & (NGX_PROF_CONNECTION_LOGS - 1)]
 
-#define ngx_prof_entry_stream_id(c, id)                                       \
+#define ngx_prof_connection_stream_id(c, id)                                  \
     (NGX_PROF_ID_STREAM                                                       \
      | (uint64_t) ((c)->number & 0x7fffffff) << 21 | ((id) & 0x1fffff))
 
-#define ngx_prof_entry_handle(e, handler)                                     \
-    ngx_prof_entry_push(e, (uintptr_t) (handler))
+#define ngx_prof_connection_handle(e, handler)                                \
+    ngx_prof_connection_push(e, (uintptr_t) (handler))
 
 
 void
-ngx_prof_entry_begin(void)
+ngx_prof_connection_begin(void)
 {
     /* another configuration may have other upstreams at these addresses */
 
-    ngx_memzero(ngx_prof_entry_known, sizeof(ngx_prof_entry_known));
+    ngx_memzero(ngx_prof_connection_known, sizeof(ngx_prof_connection_known));
 }
 
 
 ngx_int_t
-ngx_prof_entry_read(ngx_prof_entry_t *e, ngx_connection_t *c)
+ngx_prof_connection_read(ngx_prof_connection_t *e, ngx_connection_t *c)
 {
-    ngx_prof_sort_e  sort;
+    ngx_prof_connection_sort_e  sort;
 
-    sort = ngx_prof_roster_sort(c);
+    sort = ngx_prof_connection_sort(c);
 
     switch (sort) {
 
     case NGX_PROF_SORT_HTTP:
     case NGX_PROF_SORT_QUIC:
-        ngx_prof_entry_init(e, c, NGX_PROF_KIND_CLIENT);
-        ngx_prof_entry_client(e, c, sort);
+        ngx_prof_connection_init(e, c, NGX_PROF_KIND_CLIENT);
+        ngx_prof_connection_client(e, c, sort);
         break;
 
 #if (NGX_QUIC)
 
     case NGX_PROF_SORT_STREAM:
-        ngx_prof_entry_init(e, c, NGX_PROF_KIND_HTTP3);
-        e->id = ngx_prof_entry_stream_id(c->quic->parent, c->quic->id);
-        ngx_prof_entry_client(e, c, sort);
+        ngx_prof_connection_init(e, c, NGX_PROF_KIND_HTTP3);
+        e->id = ngx_prof_connection_stream_id(c->quic->parent, c->quic->id);
+        ngx_prof_connection_client(e, c, sort);
         break;
 
 #endif
 
     case NGX_PROF_SORT_CLIENT:
-        ngx_prof_entry_init(e, c, NGX_PROF_KIND_OTHER);
+        ngx_prof_connection_init(e, c, NGX_PROF_KIND_OTHER);
 
-        if (ngx_prof_roster_handler(c->listening)) {
-            ngx_prof_entry_own(e, c);
+        if (ngx_prof_connection_table_handler(c->listening)) {
+            ngx_prof_connection_own(e, c);
 
         } else {
             e->cut++;
@@ -139,7 +145,7 @@ ngx_prof_entry_read(ngx_prof_entry_t *e, ngx_connection_t *c)
         break;
 
     case NGX_PROF_SORT_RESOLVER:
-        ngx_prof_entry_init(e, c, NGX_PROF_KIND_RESOLVER);
+        ngx_prof_connection_init(e, c, NGX_PROF_KIND_RESOLVER);
         e->state = NGX_PROF_DUMP_RESOLVING;
         break;
 
@@ -149,14 +155,14 @@ ngx_prof_entry_read(ngx_prof_entry_t *e, ngx_connection_t *c)
 
             /* whose pool it has is not known */
 
-            ngx_prof_entry_init(e, c, NGX_PROF_KIND_KEEPALIVE);
+            ngx_prof_connection_init(e, c, NGX_PROF_KIND_KEEPALIVE);
             e->state = NGX_PROF_DUMP_IDLE;
             e->cut++;
             break;
         }
 
-        ngx_prof_entry_init(e, c, NGX_PROF_KIND_UPSTREAM);
-        ngx_prof_entry_upstream(e, c);
+        ngx_prof_connection_init(e, c, NGX_PROF_KIND_UPSTREAM);
+        ngx_prof_connection_upstream(e, c);
         break;
 
     default:
@@ -168,7 +174,8 @@ ngx_prof_entry_read(ngx_prof_entry_t *e, ngx_connection_t *c)
 
 
 static void
-ngx_prof_entry_init(ngx_prof_entry_t *e, ngx_connection_t *c, ngx_uint_t kind)
+ngx_prof_connection_init(ngx_prof_connection_t *e, ngx_connection_t *c,
+    ngx_uint_t kind)
 {
     e->connection = c;
     e->log = NULL;
@@ -186,8 +193,8 @@ ngx_prof_entry_init(ngx_prof_entry_t *e, ngx_connection_t *c, ngx_uint_t kind)
                       : NGX_PROF_ID_UNNUMBERED
                         | (uint64_t) ngx_pid << 24 | (c->fd & 0xffffff);
 
-    ngx_prof_entry_handle(e, c->read->handler);
-    ngx_prof_entry_handle(e, c->write->handler);
+    ngx_prof_connection_handle(e, c->read->handler);
+    ngx_prof_connection_handle(e, c->write->handler);
 }
 
 
@@ -197,7 +204,7 @@ ngx_prof_entry_init(ngx_prof_entry_t *e, ngx_connection_t *c, ngx_uint_t kind)
  */
 
 ngx_uint_t
-ngx_prof_entry_closing(const ngx_connection_t *c)
+ngx_prof_connection_closing(const ngx_connection_t *c)
 {
 #if (NGX_HTTP_SSL)
 
@@ -214,16 +221,16 @@ ngx_prof_entry_closing(const ngx_connection_t *c)
 /* nginx has made its pool and its log, and ends both with it */
 
 static void
-ngx_prof_entry_own(ngx_prof_entry_t *e, ngx_connection_t *c)
+ngx_prof_connection_own(ngx_prof_connection_t *e, ngx_connection_t *c)
 {
-    e->connection_pool = ngx_prof_entry_pool(e, c->pool);
+    e->connection_pool = ngx_prof_connection_pool(e, c->pool);
     e->log = c->log;
 }
 
 
 static void
-ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
-    ngx_prof_sort_e sort)
+ngx_prof_connection_client(ngx_prof_connection_t *e, ngx_connection_t *c,
+    ngx_prof_connection_sort_e sort)
 {
     ngx_http_request_t        *r;
     ngx_http_connection_t     *hc;
@@ -231,17 +238,17 @@ ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
     ngx_http_v2_connection_t  *h2c;
 #endif
 
-    ngx_prof_entry_own(e, c);
+    ngx_prof_connection_own(e, c);
 
-    r = ngx_prof_entry_served(c);
+    r = ngx_prof_connection_served(c);
 
     if (r) {
-        e->request_pool = ngx_prof_entry_pool(e, r->main->pool);
-        ngx_prof_entry_request(e, c, r);
+        e->request_pool = ngx_prof_connection_pool(e, r->main->pool);
+        ngx_prof_connection_request(e, c, r);
         return;
     }
 
-    if (c->data == NULL || ngx_prof_entry_closing(c)) {
+    if (c->data == NULL || ngx_prof_connection_closing(c)) {
         e->state = NGX_PROF_DUMP_CLOSING;
         return;
     }
@@ -250,18 +257,18 @@ ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
 
 #if (NGX_HTTP_V2)
 
-    h2c = ngx_prof_entry_v2(c);
+    h2c = ngx_prof_connection_v2(c);
 
     if (h2c) {
         hc = h2c->http_connection;
 
-        ngx_prof_entry_handle(e, h2c->state.handler);
-        e->connection_pool += ngx_prof_entry_pool(e, h2c->pool);
+        ngx_prof_connection_handle(e, h2c->state.handler);
+        e->connection_pool += ngx_prof_connection_pool(e, h2c->pool);
     }
 
 #endif
 
-    ngx_prof_entry_idle(e, c, ngx_prof_entry_http(c, hc));
+    ngx_prof_connection_idle(e, c, ngx_prof_connection_http(c, hc));
 
     if (e->state == NGX_PROF_DUMP_TLS) {
         return;
@@ -285,7 +292,7 @@ ngx_prof_entry_client(ngx_prof_entry_t *e, ngx_connection_t *c,
  */
 
 static ngx_http_connection_t *
-ngx_prof_entry_http(const ngx_connection_t *c, void *data)
+ngx_prof_connection_http(const ngx_connection_t *c, void *data)
 {
     size_t                  offset, size, conf;
     ngx_http_port_t        *port;
@@ -296,7 +303,7 @@ ngx_prof_entry_http(const ngx_connection_t *c, void *data)
 
     if (!ngx_prof_pool_has(c->pool, hc,
                            sizeof(ngx_http_connection_t),
-                           NGX_PROF_ENTRY_BLOCKS))
+                           NGX_PROF_CONNECTION_BLOCKS))
     {
         return NULL;
     }
@@ -325,7 +332,7 @@ ngx_prof_entry_http(const ngx_connection_t *c, void *data)
  */
 
 static ngx_http_request_t *
-ngx_prof_entry_served(const ngx_connection_t *c)
+ngx_prof_connection_served(const ngx_connection_t *c)
 {
     ngx_uint_t           n;
     ngx_http_request_t  *r, *sr;
@@ -345,12 +352,12 @@ ngx_prof_entry_served(const ngx_connection_t *c)
         return NULL;
     }
 
-    ngx_prof_entry_log_at(c->log).log = c->log;
-    ngx_prof_entry_log_at(c->log).client = c;
+    ngx_prof_connection_log_at(c->log).log = c->log;
+    ngx_prof_connection_log_at(c->log).client = c;
 
     n = 0;
 
-    for (sr = r; sr; sr = ngx_prof_entry_next(sr, &n)) {
+    for (sr = r; sr; sr = ngx_prof_connection_next(sr, &n)) {
 
         if (sr == c->data) {
             return sr;
@@ -366,19 +373,19 @@ ngx_prof_entry_served(const ngx_connection_t *c)
 #if (NGX_HTTP_V2)
 
 ngx_http_v2_connection_t *
-ngx_prof_entry_v2(const ngx_connection_t *c)
+ngx_prof_connection_v2(const ngx_connection_t *c)
 {
     ngx_http_v2_connection_t  *h2c;
 
     h2c = c->data;
 
-    if (ngx_prof_roster_sort(c) != NGX_PROF_SORT_HTTP
-        || ngx_prof_entry_closing(c)
+    if (ngx_prof_connection_sort(c) != NGX_PROF_SORT_HTTP
+        || ngx_prof_connection_closing(c)
         || !ngx_prof_pool_has(c->pool, h2c,
                               sizeof(ngx_http_v2_connection_t),
-                              NGX_PROF_ENTRY_BLOCKS)
+                              NGX_PROF_CONNECTION_BLOCKS)
         || h2c->connection != c
-        || ngx_prof_entry_http(c, h2c->http_connection) == NULL)
+        || ngx_prof_connection_http(c, h2c->http_connection) == NULL)
     {
         return NULL;
     }
@@ -388,31 +395,32 @@ ngx_prof_entry_v2(const ngx_connection_t *c)
 
 
 void
-ngx_prof_entry_stream(ngx_prof_entry_t *e, ngx_http_v2_stream_t *stream)
+ngx_prof_connection_stream(ngx_prof_connection_t *e,
+    ngx_http_v2_stream_t *stream)
 {
     ngx_connection_t    *fc;
     ngx_http_request_t  *r;
 
     fc = stream->request->connection;
 
-    ngx_prof_entry_init(e, fc, NGX_PROF_KIND_STREAM);
+    ngx_prof_connection_init(e, fc, NGX_PROF_KIND_STREAM);
 
-    e->id = ngx_prof_entry_stream_id(fc, stream->node->id);
+    e->id = ngx_prof_connection_stream_id(fc, stream->node->id);
     e->log = fc->log;
 
-    e->request_pool = ngx_prof_entry_pool(e, stream->request->pool)
-                      + ngx_prof_entry_pool(e, stream->pool);
+    e->request_pool = ngx_prof_connection_pool(e, stream->request->pool)
+                      + ngx_prof_connection_pool(e, stream->pool);
 
-    r = ngx_prof_entry_served(fc);
+    r = ngx_prof_connection_served(fc);
 
-    ngx_prof_entry_request(e, fc, r ? r : stream->request);
+    ngx_prof_connection_request(e, fc, r ? r : stream->request);
 }
 
 #endif
 
 
 static void
-ngx_prof_entry_idle(ngx_prof_entry_t *e, ngx_connection_t *c,
+ngx_prof_connection_idle(ngx_prof_connection_t *e, ngx_connection_t *c,
     ngx_http_connection_t *hc)
 {
     ngx_prof_loc_conf_t  *lcf;
@@ -429,7 +437,7 @@ ngx_prof_entry_idle(ngx_prof_entry_t *e, ngx_connection_t *c,
 
     if (c->ssl && !c->ssl->handshaked) {
         e->state = NGX_PROF_DUMP_TLS;
-        ngx_prof_entry_handle(e, c->ssl->handler);
+        ngx_prof_connection_handle(e, c->ssl->handler);
     }
 
 #endif
@@ -437,7 +445,7 @@ ngx_prof_entry_idle(ngx_prof_entry_t *e, ngx_connection_t *c,
 
 
 static void
-ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
+ngx_prof_connection_request(ngx_prof_connection_t *e, ngx_connection_t *c,
     ngx_http_request_t *r)
 {
     ngx_uint_t            n;
@@ -445,8 +453,8 @@ ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
     ngx_http_upstream_t  *u;
 
     e->request = r->main;
-    e->state = ngx_prof_entry_state(c, r);
-    e->label = ngx_prof_entry_place(r->main);
+    e->state = ngx_prof_connection_state(c, r);
+    e->label = ngx_prof_connection_place(r->main);
 
     if (e->state == NGX_PROF_DUMP_TASK) {
         e->kind = NGX_PROF_KIND_TASK;
@@ -454,9 +462,9 @@ ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
 
     n = 0;
 
-    for (sr = r->main; sr; sr = ngx_prof_entry_next(sr, &n)) {
+    for (sr = r->main; sr; sr = ngx_prof_connection_next(sr, &n)) {
 
-        ngx_prof_entry_handlers(e, sr);
+        ngx_prof_connection_handlers(e, sr);
 
         u = sr->upstream;
 
@@ -479,14 +487,14 @@ ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
 #endif
            )
         {
-            ngx_prof_entry_handler =
+            ngx_prof_connection_handler =
                                           u->peer.connection->read->handler;
         }
     }
 
     if (e->owner) {
         e->label |= ngx_prof_label(0,
-                 ngx_prof_entry_number(e->owner->upstream->upstream),
+                 ngx_prof_connection_number(e->owner->upstream->upstream),
                  0);
     }
 }
@@ -495,12 +503,12 @@ ngx_prof_entry_request(ngx_prof_entry_t *e, ngx_connection_t *c,
 /* the tree of subrequests, parents first; NULL: that were all */
 
 static ngx_http_request_t *
-ngx_prof_entry_next(ngx_http_request_t *r, ngx_uint_t *n)
+ngx_prof_connection_next(ngx_http_request_t *r, ngx_uint_t *n)
 {
     ngx_http_request_t            *parent;
     ngx_http_postponed_request_t  *pr;
 
-    if (++*n == NGX_PROF_ENTRY_REQUESTS) {
+    if (++*n == NGX_PROF_CONNECTION_REQUESTS) {
         return NULL;
     }
 
@@ -533,33 +541,33 @@ ngx_prof_entry_next(ngx_http_request_t *r, ngx_uint_t *n)
 /* the handlers that nginx calls for a request at its next events */
 
 static void
-ngx_prof_entry_handlers(ngx_prof_entry_t *e, ngx_http_request_t *r)
+ngx_prof_connection_handlers(ngx_prof_connection_t *e, ngx_http_request_t *r)
 {
     ngx_http_upstream_t        *u;
     ngx_http_core_main_conf_t  *cmcf;
 
-    ngx_prof_entry_handle(e, r->read_event_handler);
-    ngx_prof_entry_handle(e, r->write_event_handler);
+    ngx_prof_connection_handle(e, r->read_event_handler);
+    ngx_prof_connection_handle(e, r->write_event_handler);
 
     if (r->write_event_handler == ngx_http_core_run_phases) {
         cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
 
-        ngx_prof_entry_handle(e,
+        ngx_prof_connection_handle(e,
                       cmcf->phase_engine.handlers[r->phase_handler].handler);
-        ngx_prof_entry_handle(e, r->content_handler);
+        ngx_prof_connection_handle(e, r->content_handler);
     }
 
     u = r->upstream;
 
     if (u && u->peer.connection) {
-        ngx_prof_entry_handle(e, u->read_event_handler);
-        ngx_prof_entry_handle(e, u->write_event_handler);
+        ngx_prof_connection_handle(e, u->read_event_handler);
+        ngx_prof_connection_handle(e, u->write_event_handler);
     }
 }
 
 
 static void
-ngx_prof_entry_push(ngx_prof_entry_t *e, uintptr_t handler)
+ngx_prof_connection_push(ngx_prof_connection_t *e, uintptr_t handler)
 {
     if (handler == 0
         || e->depth == NGX_PROF_DUMP_STACK
@@ -573,7 +581,7 @@ ngx_prof_entry_push(ngx_prof_entry_t *e, uintptr_t handler)
 
 
 static ngx_uint_t
-ngx_prof_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
+ngx_prof_connection_state(ngx_connection_t *c, ngx_http_request_t *r)
 {
     ngx_uint_t           state;
     ngx_http_request_t  *m;
@@ -588,10 +596,10 @@ ngx_prof_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
         return NGX_PROF_DUMP_READING;
     }
 
-    state = ngx_prof_entry_upstream_state(r);
+    state = ngx_prof_connection_upstream_state(r);
 
     if (state == NGX_PROF_DUMP_OTHER && r != m) {
-        state = ngx_prof_entry_upstream_state(m);
+        state = ngx_prof_connection_upstream_state(m);
     }
 
     if (state != NGX_PROF_DUMP_OTHER) {
@@ -602,7 +610,7 @@ ngx_prof_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
         return NGX_PROF_DUMP_LINGERING;
     }
 
-    if (ngx_prof_entry_is_reading(m)) {
+    if (ngx_prof_connection_is_reading(m)) {
         return NGX_PROF_DUMP_BODY;
     }
 
@@ -621,7 +629,7 @@ ngx_prof_entry_state(ngx_connection_t *c, ngx_http_request_t *r)
 /* nginx blocks reading when the body is complete */
 
 static ngx_uint_t
-ngx_prof_entry_is_reading(const ngx_http_request_t *r)
+ngx_prof_connection_is_reading(const ngx_http_request_t *r)
 {
     return r->reading_body
            || (r->request_body
@@ -634,7 +642,7 @@ ngx_prof_entry_is_reading(const ngx_http_request_t *r)
 /* OTHER: the request does not wait for an upstream */
 
 static ngx_uint_t
-ngx_prof_entry_upstream_state(ngx_http_request_t *r)
+ngx_prof_connection_upstream_state(ngx_http_request_t *r)
 {
     ngx_connection_t     *c;
     ngx_http_upstream_t  *u;
@@ -683,15 +691,15 @@ ngx_prof_entry_upstream_state(ngx_http_request_t *r)
 
 
 static void
-ngx_prof_entry_upstream(ngx_prof_entry_t *e, ngx_connection_t *c)
+ngx_prof_connection_upstream(ngx_prof_connection_t *e, ngx_connection_t *c)
 {
     ngx_http_request_t  *r;
 
-    e->owner = ngx_prof_entry_owner(c, &e->request);
+    e->owner = ngx_prof_connection_owner(c, &e->request);
 
     if (e->request) {
         e->log = c->log;
-        e->label = ngx_prof_entry_place(e->request);
+        e->label = ngx_prof_connection_place(e->request);
     }
 
     if (e->owner == NULL) {
@@ -702,27 +710,27 @@ ngx_prof_entry_upstream(ngx_prof_entry_t *e, ngx_connection_t *c)
         return;
     }
 
-    ngx_prof_entry_own(e, c);
+    ngx_prof_connection_own(e, c);
 
     r = e->owner;
 
     e->request = r;
-    e->state = ngx_prof_entry_upstream_state(r);
-    e->label = ngx_prof_entry_place(r)
+    e->state = ngx_prof_connection_upstream_state(r);
+    e->label = ngx_prof_connection_place(r)
                | ngx_prof_label(0,
-                       ngx_prof_entry_number(r->upstream->upstream),
+                       ngx_prof_connection_number(r->upstream->upstream),
                        0);
 
 #if (NGX_HTTP_SSL)
 
     if (c->ssl && !c->ssl->handshaked) {
-        ngx_prof_entry_handle(e, c->ssl->handler);
+        ngx_prof_connection_handle(e, c->ssl->handler);
     }
 
 #endif
 
-    ngx_prof_entry_handle(e, r->upstream->read_event_handler);
-    ngx_prof_entry_handle(e, r->upstream->write_event_handler);
+    ngx_prof_connection_handle(e, r->upstream->read_event_handler);
+    ngx_prof_connection_handle(e, r->upstream->write_event_handler);
 }
 
 
@@ -732,15 +740,16 @@ ngx_prof_entry_upstream(ngx_prof_entry_t *e, ngx_connection_t *c)
  */
 
 static ngx_http_request_t *
-ngx_prof_entry_owner(const ngx_connection_t *c, ngx_http_request_t **request)
+ngx_prof_connection_owner(const ngx_connection_t *c,
+    ngx_http_request_t **request)
 {
     ngx_uint_t           n;
     ngx_http_request_t  *r;
 
-    *request = ngx_prof_entry_logs(c->log);
+    *request = ngx_prof_connection_logs(c->log);
     n = 0;
 
-    for (r = *request; r; r = ngx_prof_entry_next(r, &n)) {
+    for (r = *request; r; r = ngx_prof_connection_next(r, &n)) {
 
         if (r->upstream && r->upstream->peer.connection == c) {
             return r;
@@ -749,7 +758,9 @@ ngx_prof_entry_owner(const ngx_connection_t *c, ngx_http_request_t **request)
 
     /* subrequests in the background are in no list */
 
-    if (ngx_prof_entry_handler && c->read->handler == ngx_prof_entry_handler) {
+    if (ngx_prof_connection_handler
+        && c->read->handler == ngx_prof_connection_handler)
+    {
         r = c->data;
 
         if (r->upstream && r->upstream->peer.connection == c) {
@@ -764,15 +775,15 @@ ngx_prof_entry_owner(const ngx_connection_t *c, ngx_http_request_t **request)
 /* the main request of the client that has a log; NULL: none that is known */
 
 static ngx_http_request_t *
-ngx_prof_entry_logs(const ngx_log_t *log)
+ngx_prof_connection_logs(const ngx_log_t *log)
 {
     ngx_http_request_t      *r;
     const ngx_connection_t  *c;
     ngx_prof_context_t      *stream;
 
-    c = ngx_prof_entry_log_at(log).client;
+    c = ngx_prof_connection_log_at(log).client;
 
-    if (log == NULL || ngx_prof_entry_log_at(log).log != log) {
+    if (log == NULL || ngx_prof_connection_log_at(log).log != log) {
         return NULL;
     }
 
@@ -790,11 +801,11 @@ ngx_prof_entry_logs(const ngx_log_t *log)
         return NULL;
     }
 
-    switch (ngx_prof_roster_sort(c)) {
+    switch (ngx_prof_connection_sort(c)) {
 
     case NGX_PROF_SORT_HTTP:
     case NGX_PROF_SORT_STREAM:
-        r = ngx_prof_entry_served(c);
+        r = ngx_prof_connection_served(c);
         return r ? r->main : NULL;
 
     default:
@@ -804,7 +815,7 @@ ngx_prof_entry_logs(const ngx_log_t *log)
 
 
 static uint32_t
-ngx_prof_entry_place(ngx_http_request_t *r)
+ngx_prof_connection_place(ngx_http_request_t *r)
 {
     ngx_prof_loc_conf_t  *lcf;
 
@@ -817,7 +828,7 @@ ngx_prof_entry_place(ngx_http_request_t *r)
 /* of an upstream in the zone, 0: it has none */
 
 static uint32_t
-ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us)
+ngx_prof_connection_number(const ngx_http_upstream_srv_conf_t *us)
 {
     ngx_str_t         upstream;
     ngx_uint_t        i, n;
@@ -828,14 +839,14 @@ ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us)
     }
 
     i = ((uintptr_t) us >> 4) * 0x9e3779b97f4a7c15ULL >> 40
-        & (NGX_PROF_ENTRY_KNOWN - 1);
+        & (NGX_PROF_CONNECTION_KNOWN - 1);
 
-    if (ngx_prof_entry_known[i].upstream == us) {
-        return ngx_prof_entry_known[i].number;
+    if (ngx_prof_connection_known[i].upstream == us) {
+        return ngx_prof_connection_known[i].number;
     }
 
-    ngx_prof_entry_known[i].upstream = us;
-    ngx_prof_entry_known[i].number = 0;
+    ngx_prof_connection_known[i].upstream = us;
+    ngx_prof_connection_known[i].number = 0;
 
     zone = ngx_prof_process.zone;
 
@@ -845,17 +856,17 @@ ngx_prof_entry_number(const ngx_http_upstream_srv_conf_t *us)
         if (upstream.len == ngx_min(us->host.len, NGX_PROF_UPSTREAM_LEN)
             && ngx_memcmp(upstream.data, us->host.data, upstream.len) == 0)
         {
-            ngx_prof_entry_known[i].number = (uint32_t) n;
+            ngx_prof_connection_known[i].number = (uint32_t) n;
             break;
         }
     }
 
-    return ngx_prof_entry_known[i].number;
+    return ngx_prof_connection_known[i].number;
 }
 
 
 static uint64_t
-ngx_prof_entry_pool(ngx_prof_entry_t *e, ngx_pool_t *pool)
+ngx_prof_connection_pool(ngx_prof_connection_t *e, ngx_pool_t *pool)
 {
     ngx_prof_pool_t  m;
 
@@ -865,7 +876,8 @@ ngx_prof_entry_pool(ngx_prof_entry_t *e, ngx_pool_t *pool)
 
     ngx_memzero(&m, sizeof(ngx_prof_pool_t));
 
-    if (ngx_prof_pool_measure(&m, pool, NGX_PROF_ENTRY_BLOCKS) != NGX_OK) {
+    if (ngx_prof_pool_measure(&m, pool,
+                              NGX_PROF_CONNECTION_BLOCKS) != NGX_OK) {
         e->cut++;
     }
 

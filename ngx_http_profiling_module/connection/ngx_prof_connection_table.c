@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_http.h>
-#include "ngx_prof_roster.h"
+#include "ngx_prof_connection_table.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_worker.h"
@@ -13,35 +13,37 @@
 #define NGX_PROF_CLIENT  0x1                /* its pool will tell of its end */
 #define NGX_PROF_PEER    0x2                /* any other connection */
 #define NGX_PROF_LISTED  0x4                /* it is in the list */
-#define NGX_PROF_KIND    3                  /* ngx_prof_sort_e << */
+#define NGX_PROF_KIND    3                  /* ngx_prof_connection_sort_e << */
 
 
-static ngx_int_t ngx_prof_roster_add(ngx_event_t *ev, ngx_int_t event,
-    ngx_uint_t flags);
-static ngx_int_t ngx_prof_roster_add_conn(ngx_connection_t *c);
-static void ngx_prof_roster_see(ngx_connection_t *c);
-static ngx_uint_t ngx_prof_roster_is_client(const ngx_connection_t *c);
-static void ngx_prof_roster_client(ngx_connection_t *c, ngx_uint_t place);
-static void ngx_prof_roster_list(ngx_uint_t place);
-static void ngx_prof_roster_gone(void *data);
-static void ngx_prof_roster_begin(ngx_connection_t *c);
-static void ngx_prof_roster_learn(const ngx_connection_t *c);
+static ngx_int_t ngx_prof_connection_table_add(ngx_event_t *ev,
+    ngx_int_t event, ngx_uint_t flags);
+static ngx_int_t ngx_prof_connection_table_add_conn(ngx_connection_t *c);
+static void ngx_prof_connection_table_see(ngx_connection_t *c);
+static ngx_uint_t ngx_prof_connection_table_is_client(
+    const ngx_connection_t *c);
+static void ngx_prof_connection_table_client(ngx_connection_t *c,
+    ngx_uint_t place);
+static void ngx_prof_connection_table_list(ngx_uint_t place);
+static void ngx_prof_connection_table_gone(void *data);
+static void ngx_prof_connection_table_begin(ngx_connection_t *c);
+static void ngx_prof_connection_table_learn(const ngx_connection_t *c);
 
 
 ngx_log_handler_pt                   ngx_prof_client_log;
 
-static ngx_prof_roster_t           ngx_prof_open;
-static u_char                     *ngx_prof_open_places;
-static ngx_connection_t           *ngx_prof_open_table;
-static size_t                      ngx_prof_open_size;
-static ngx_event_actions_t         ngx_prof_open_actions;
-static ngx_listening_t            *ngx_prof_open_listening;
-static ngx_uint_t                  ngx_prof_open_listening_n;
-static ngx_connection_handler_pt  *ngx_prof_open_handlers;
+static ngx_prof_connection_table_t  ngx_prof_open;
+static u_char                      *ngx_prof_open_places;
+static ngx_connection_t            *ngx_prof_open_table;
+static size_t                       ngx_prof_open_size;
+static ngx_event_actions_t          ngx_prof_open_actions;
+static ngx_listening_t             *ngx_prof_open_listening;
+static ngx_uint_t                   ngx_prof_open_listening_n;
+static ngx_connection_handler_pt   *ngx_prof_open_handlers;
 
 
 void
-ngx_prof_roster_init(ngx_cycle_t *cycle)
+ngx_prof_connection_table_init(ngx_cycle_t *cycle)
 {
     u_char           *places;
     uint32_t         *list;
@@ -72,7 +74,7 @@ ngx_prof_roster_init(ngx_cycle_t *cycle)
         ngx_prof_open_handlers[i] = ls[i].handler;
 
         if (ls[i].type == SOCK_DGRAM) {
-            ls[i].handler = ngx_prof_roster_begin;
+            ls[i].handler = ngx_prof_connection_table_begin;
         }
     }
 
@@ -91,33 +93,34 @@ ngx_prof_roster_init(ngx_cycle_t *cycle)
 
     for (i = 0; i < cycle->connection_n; i++) {
         if (ngx_prof_is_open(&cycle->connections[i])) {
-            ngx_prof_roster_see(&cycle->connections[i]);
+            ngx_prof_connection_table_see(&cycle->connections[i]);
         }
     }
 
     ngx_prof_open_actions = ngx_event_actions;
 
-    ngx_event_actions.add = ngx_prof_roster_add;
+    ngx_event_actions.add = ngx_prof_connection_table_add;
 
     if (ngx_event_actions.add_conn) {
-        ngx_event_actions.add_conn = ngx_prof_roster_add_conn;
+        ngx_event_actions.add_conn = ngx_prof_connection_table_add_conn;
     }
 }
 
 
 static ngx_int_t
-ngx_prof_roster_add(ngx_event_t *ev, ngx_int_t event, ngx_uint_t flags)
+ngx_prof_connection_table_add(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags)
 {
-    ngx_prof_roster_see(ev->data);
+    ngx_prof_connection_table_see(ev->data);
 
     return ngx_prof_open_actions.add(ev, event, flags);
 }
 
 
 static ngx_int_t
-ngx_prof_roster_add_conn(ngx_connection_t *c)
+ngx_prof_connection_table_add_conn(ngx_connection_t *c)
 {
-    ngx_prof_roster_see(c);
+    ngx_prof_connection_table_see(c);
 
     return ngx_prof_open_actions.add_conn(c);
 }
@@ -126,7 +129,7 @@ ngx_prof_roster_add_conn(ngx_connection_t *c)
 /* streams of HTTP/2 and others have connections outside the table */
 
 static void
-ngx_prof_roster_see(ngx_connection_t *c)
+ngx_prof_connection_table_see(ngx_connection_t *c)
 {
     u_char      known;
     uintptr_t   offset;
@@ -141,16 +144,16 @@ ngx_prof_roster_see(ngx_connection_t *c)
     place = offset / sizeof(ngx_connection_t);
     known = ngx_prof_open_places[place];
 
-    client = ngx_prof_roster_is_client(c);
+    client = ngx_prof_connection_table_is_client(c);
 
     if (client && !(known & NGX_PROF_CLIENT)) {
-        ngx_prof_roster_client(c, place);
+        ngx_prof_connection_table_client(c, place);
     }
 
     /* a peer may be another one than the one before */
 
     if (!client) {
-        ngx_prof_roster_list(place);
+        ngx_prof_connection_table_list(place);
     }
 }
 
@@ -158,16 +161,16 @@ ngx_prof_roster_see(ngx_connection_t *c)
 /* a listening socket has a connection too, which has no pool */
 
 static ngx_uint_t
-ngx_prof_roster_is_client(const ngx_connection_t *c)
+ngx_prof_connection_table_is_client(const ngx_connection_t *c)
 {
     return c->listening
            && c->pool
-           && ngx_prof_roster_handler(c->listening);
+           && ngx_prof_connection_table_handler(c->listening);
 }
 
 
 static void
-ngx_prof_roster_client(ngx_connection_t *c, ngx_uint_t place)
+ngx_prof_connection_table_client(ngx_connection_t *c, ngx_uint_t place)
 {
     ngx_uint_t           http;
     ngx_pool_cleanup_t  *cln;
@@ -177,14 +180,15 @@ ngx_prof_roster_client(ngx_connection_t *c, ngx_uint_t place)
         return;
     }
 
-    http = (ngx_prof_roster_handler(c->listening) == ngx_http_init_connection);
+    http = (ngx_prof_connection_table_handler(c->listening)
+            == ngx_http_init_connection);
 
-    cln->handler = ngx_prof_roster_gone;
+    cln->handler = ngx_prof_connection_table_gone;
     cln->data = (void *) (uintptr_t) (place << 1 | http);
 
     if (http) {
         ngx_prof_open.http++;
-        ngx_prof_roster_learn(c);
+        ngx_prof_connection_table_learn(c);
 
     } else {
         ngx_prof_open.clients++;
@@ -200,7 +204,7 @@ ngx_prof_roster_client(ngx_connection_t *c, ngx_uint_t place)
 
 
 static void
-ngx_prof_roster_gone(void *data)
+ngx_prof_connection_table_gone(void *data)
 {
     uintptr_t  n;
 
@@ -218,10 +222,10 @@ ngx_prof_roster_gone(void *data)
 
 
 static void
-ngx_prof_roster_list(ngx_uint_t place)
+ngx_prof_connection_table_list(ngx_uint_t place)
 {
-    u_char             *known;
-    ngx_prof_roster_t  *open;
+    u_char                       *known;
+    ngx_prof_connection_table_t  *open;
 
     open = &ngx_prof_open;
     known = &ngx_prof_open_places[place];
@@ -234,20 +238,20 @@ ngx_prof_roster_list(ngx_uint_t place)
 }
 
 
-ngx_prof_roster_t *
-ngx_prof_roster(void)
+ngx_prof_connection_table_t *
+ngx_prof_connection_table(void)
 {
     return ngx_prof_open_places ? &ngx_prof_open : NULL;
 }
 
 
 ngx_connection_t *
-ngx_prof_roster_entry(ngx_uint_t i, ngx_prof_sort_e *sort)
+ngx_prof_connection_table_entry(ngx_uint_t i, ngx_prof_connection_sort_e *sort)
 {
-    u_char             *known;
-    ngx_uint_t          place;
-    ngx_connection_t   *c;
-    ngx_prof_roster_t  *open;
+    u_char                       *known;
+    ngx_uint_t                    place;
+    ngx_connection_t             *c;
+    ngx_prof_connection_table_t  *open;
 
     open = &ngx_prof_open;
     place = open->list[i];
@@ -256,7 +260,7 @@ ngx_prof_roster_entry(ngx_uint_t i, ngx_prof_sort_e *sort)
 
     if (!(*known & NGX_PROF_PEER)
         || !ngx_prof_is_open(c)
-        || ngx_prof_roster_is_client(c))
+        || ngx_prof_connection_table_is_client(c))
     {
         *known &= NGX_PROF_CLIENT;
         open->list[i] = open->list[--open->n];
@@ -267,7 +271,7 @@ ngx_prof_roster_entry(ngx_uint_t i, ngx_prof_sort_e *sort)
     *sort = *known >> NGX_PROF_KIND;
 
     if (*sort == NGX_PROF_SORT_UNKNOWN) {
-        *sort = ngx_prof_roster_sort(c);
+        *sort = ngx_prof_connection_sort(c);
         *known |= *sort << NGX_PROF_KIND;
     }
 
@@ -275,8 +279,8 @@ ngx_prof_roster_entry(ngx_uint_t i, ngx_prof_sort_e *sort)
 }
 
 
-ngx_prof_sort_e
-ngx_prof_roster_sort(const ngx_connection_t *c)
+ngx_prof_connection_sort_e
+ngx_prof_connection_sort(const ngx_connection_t *c)
 {
     /* listening sockets, the master's channel and our own eventfd */
 
@@ -289,7 +293,9 @@ ngx_prof_roster_sort(const ngx_connection_t *c)
                                  : NGX_PROF_SORT_PEER;
     }
 
-    if (ngx_prof_roster_handler(c->listening) != ngx_http_init_connection) {
+    if (ngx_prof_connection_table_handler(c->listening)
+        != ngx_http_init_connection)
+    {
         return NGX_PROF_SORT_CLIENT;
     }
 
@@ -320,7 +326,7 @@ ngx_prof_roster_sort(const ngx_connection_t *c)
 
 
 ngx_connection_handler_pt
-ngx_prof_roster_handler(const ngx_listening_t *ls)
+ngx_prof_connection_table_handler(const ngx_listening_t *ls)
 {
     size_t  offset, size;
 
@@ -338,7 +344,7 @@ ngx_prof_roster_handler(const ngx_listening_t *ls)
 /* a client of UDP; of QUIC, its streams pass by here too */
 
 static void
-ngx_prof_roster_begin(ngx_connection_t *c)
+ngx_prof_connection_table_begin(ngx_connection_t *c)
 {
     ngx_prof_slot_t  *slot;
 
@@ -351,19 +357,19 @@ ngx_prof_roster_begin(ngx_connection_t *c)
 #if (NGX_QUIC)
 
     if (c->quic) {
-        ngx_prof_roster_learn(c->quic->parent);
+        ngx_prof_connection_table_learn(c->quic->parent);
     }
 
 #endif
 
-    ngx_prof_roster_handler(c->listening)(c);
+    ngx_prof_connection_table_handler(c->listening)(c);
 }
 
 
 /* of a client of HTTP that nginx has begun with */
 
 static void
-ngx_prof_roster_learn(const ngx_connection_t *c)
+ngx_prof_connection_table_learn(const ngx_connection_t *c)
 {
     if (c->log->handler && c->log->handler != c->listening->log.handler) {
         ngx_prof_client_log = c->log->handler;
@@ -372,9 +378,9 @@ ngx_prof_roster_learn(const ngx_connection_t *c)
 
 
 ngx_uint_t
-ngx_prof_roster_complete(void)
+ngx_prof_connection_table_complete(void)
 {
-    ngx_prof_roster_t  *open;
+    ngx_prof_connection_table_t  *open;
 
     open = &ngx_prof_open;
 
@@ -384,9 +390,9 @@ ngx_prof_roster_complete(void)
 
 
 void
-ngx_prof_roster_found(ngx_uint_t n)
+ngx_prof_connection_table_found(ngx_uint_t n)
 {
-    ngx_prof_roster_t  *open;
+    ngx_prof_connection_table_t  *open;
 
     open = &ngx_prof_open;
 

@@ -23,19 +23,19 @@
  * ms from the question on: to begin; to have answered the signal, too; to
  * begin for one that is not in a handler; to end a dump that was begun
  */
-#define NGX_PROF_GATHER_BEGIN   200
-#define NGX_PROF_GATHER_SIGNAL  600
-#define NGX_PROF_GATHER_TURN    2000
-#define NGX_PROF_GATHER_END     10000
+#define NGX_PROF_DUMPS_BEGIN   200
+#define NGX_PROF_DUMPS_SIGNAL  600
+#define NGX_PROF_DUMPS_TURN    2000
+#define NGX_PROF_DUMPS_END     10000
 
 
 typedef enum {
-    NGX_PROF_GATHER_WAITING = 0,
-    NGX_PROF_GATHER_ANSWERED,
-    NGX_PROF_GATHER_STUCK,                  /* native is its stack */
-    NGX_PROF_GATHER_SILENT,                 /* nothing is known of it */
-    NGX_PROF_GATHER_GONE                    /* it has ended meanwhile */
-} ngx_prof_gather_state_e;
+    NGX_PROF_DUMPS_WAITING = 0,
+    NGX_PROF_DUMPS_ANSWERED,
+    NGX_PROF_DUMPS_STUCK,                   /* native is its stack */
+    NGX_PROF_DUMPS_SILENT,                  /* nothing is known of it */
+    NGX_PROF_DUMPS_GONE                     /* it has ended meanwhile */
+} ngx_prof_dumps_state_e;
 
 
 /* a worker */
@@ -63,29 +63,29 @@ typedef struct {
     ngx_prof_dump_native_t  native;
     uint64_t                since;                  /* ns it hangs, if stuck */
     uint64_t                connections; /* at its latest tick */
-} ngx_prof_gathered_t;
+} ngx_prof_worker_dump_t;
 
 
-typedef struct ngx_prof_gather_s  ngx_prof_gather_t;
+typedef struct ngx_prof_dumps_s  ngx_prof_dumps_t;
 
 /* all that can be had is there */
-typedef void (*ngx_prof_gather_pt)(void *data);
+typedef void (*ngx_prof_dumps_pt)(void *data);
 
 
-struct ngx_prof_gather_s {
-    ngx_array_t              workers;
-                                       /* ngx_prof_gathered_t */
-    uint64_t                 time;                  /* ms since the epoch */
-    ngx_uint_t               limit;                 /* details */
+struct ngx_prof_dumps_s {
+    ngx_array_t             workers;
+                                       /* ngx_prof_worker_dump_t */
+    uint64_t                time;                   /* ms since the epoch */
+    ngx_uint_t              limit;                  /* details */
 
-    ngx_queue_t              queue;
-    ngx_event_t              event;                 /* timer, and posted */
-    ngx_connection_t         connection;
-    ngx_pool_t              *pool;
-    uint64_t                 start;                 /* ns, CLOCK_MONOTONIC */
-    ngx_uint_t               next;                  /* worker to look at */
-    ngx_prof_gather_pt       done;
-    void                    *data;
+    ngx_queue_t             queue;
+    ngx_event_t             event;                  /* timer, and posted */
+    ngx_connection_t        connection;
+    ngx_pool_t             *pool;
+    uint64_t                start;                  /* ns, CLOCK_MONOTONIC */
+    ngx_uint_t              next;                   /* worker to look at */
+    ngx_prof_dumps_pt       done;
+    void                   *data;
 };
 
 
@@ -95,15 +95,15 @@ struct ngx_prof_gather_s {
  * called once, later, unless the pool is destroyed before.  NULL: out of
  * memory, or the zone has no room for dumps.
  */
-ngx_prof_gather_t *ngx_prof_gather(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age,
-    ngx_prof_gather_pt done, void *data);
+ngx_prof_dumps_t *ngx_prof_dumps_request(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age, ngx_prof_dumps_pt done,
+    void *data);
 
 /* worker, when it is woken: there may be answers */
-void ngx_prof_gather_check(void);
+void ngx_prof_dumps_check(void);
 
 /* connections of a worker, as far as they are known */
-uint64_t ngx_prof_gather_count(const ngx_prof_gathered_t *w);
+uint64_t ngx_prof_dumps_count(const ngx_prof_worker_dump_t *w);
 
 
 #endif /* _NGX_PROF_GATHER_H_INCLUDED_ */

@@ -3,24 +3,25 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <netinet/tcp.h>
-#include "ngx_prof_entry_details.h"
+#include "ngx_prof_connection_details.h"
 #include "ngx_prof_dump_area.h"
 
 
-static void ngx_prof_entry_timer(ngx_prof_entry_t *e, ngx_connection_t *c);
-static int64_t ngx_prof_entry_wait(ngx_prof_entry_t *e);
-static int64_t ngx_prof_entry_client_wait(ngx_prof_entry_t *e);
-static int64_t ngx_prof_entry_upstream_wait(ngx_prof_entry_t *e);
-static int64_t ngx_prof_entry_armed(ngx_event_t *ev, ngx_msec_t timeout);
-static int64_t ngx_prof_entry_age(ngx_http_request_t *r);
-static int64_t ngx_prof_entry_quiet(ngx_connection_t *c);
-static void ngx_prof_entry_bytes(ngx_prof_entry_t *e);
-static void ngx_prof_entry_texts(ngx_prof_entry_t *e);
-static void ngx_prof_entry_uri(ngx_prof_entry_t *e, ngx_str_t *uri);
-static void ngx_prof_entry_peer(ngx_prof_entry_t *e);
+static void ngx_prof_connection_timer(ngx_prof_connection_t *e,
+    ngx_connection_t *c);
+static int64_t ngx_prof_connection_wait(ngx_prof_connection_t *e);
+static int64_t ngx_prof_connection_client_wait(ngx_prof_connection_t *e);
+static int64_t ngx_prof_connection_upstream_wait(ngx_prof_connection_t *e);
+static int64_t ngx_prof_connection_armed(ngx_event_t *ev, ngx_msec_t timeout);
+static int64_t ngx_prof_connection_age(ngx_http_request_t *r);
+static int64_t ngx_prof_connection_quiet(ngx_connection_t *c);
+static void ngx_prof_connection_bytes(ngx_prof_connection_t *e);
+static void ngx_prof_connection_texts(ngx_prof_connection_t *e);
+static void ngx_prof_connection_uri(ngx_prof_connection_t *e, ngx_str_t *uri);
+static void ngx_prof_connection_peer(ngx_prof_connection_t *e);
 
 
-#define ngx_prof_entry_is_client(e)                                           \
+#define ngx_prof_connection_is_client(e)                                      \
     ((e)->kind == NGX_PROF_KIND_CLIENT                                        \
      || (e)->kind == NGX_PROF_KIND_STREAM                                     \
      || (e)->kind == NGX_PROF_KIND_HTTP3                                      \
@@ -28,30 +29,30 @@ static void ngx_prof_entry_peer(ngx_prof_entry_t *e);
 
 
 void
-ngx_prof_entry_details(ngx_prof_entry_t *e)
+ngx_prof_connection_details(ngx_prof_connection_t *e)
 {
     e->timer = 0;
     e->remaining = 0;
 
-    ngx_prof_entry_timer(e, e->connection);
+    ngx_prof_connection_timer(e, e->connection);
 
     if (e->timer == 0 && e->owner
         && e->owner->upstream->peer.connection != e->connection)
     {
-        ngx_prof_entry_timer(e, e->owner->upstream->peer.connection);
+        ngx_prof_connection_timer(e, e->owner->upstream->peer.connection);
     }
 
-    e->wait = ngx_prof_entry_wait(e);
+    e->wait = ngx_prof_connection_wait(e);
 
-    ngx_prof_entry_bytes(e);
-    ngx_prof_entry_texts(e);
+    ngx_prof_connection_bytes(e);
+    ngx_prof_connection_texts(e);
 }
 
 
 /* of the two, the one that expires first */
 
 static void
-ngx_prof_entry_timer(ngx_prof_entry_t *e, ngx_connection_t *c)
+ngx_prof_connection_timer(ngx_prof_connection_t *e, ngx_connection_t *c)
 {
     int64_t  read, write;
 
@@ -76,7 +77,7 @@ ngx_prof_entry_timer(ngx_prof_entry_t *e, ngx_connection_t *c)
  */
 
 static int64_t
-ngx_prof_entry_wait(ngx_prof_entry_t *e)
+ngx_prof_connection_wait(ngx_prof_connection_t *e)
 {
     int64_t  wait, age;
 
@@ -89,13 +90,13 @@ ngx_prof_entry_wait(ngx_prof_entry_t *e)
         && e->state != NGX_PROF_DUMP_DELAYED
         && e->state != NGX_PROF_DUMP_TASK)
     {
-        wait = ngx_prof_entry_upstream_wait(e);
+        wait = ngx_prof_connection_upstream_wait(e);
 
-    } else if (ngx_prof_entry_is_client(e)) {
-        wait = ngx_prof_entry_client_wait(e);
+    } else if (ngx_prof_connection_is_client(e)) {
+        wait = ngx_prof_connection_client_wait(e);
 
     } else {
-        wait = ngx_prof_entry_quiet(e->connection);
+        wait = ngx_prof_connection_quiet(e->connection);
     }
 
     /* it cannot be longer than the connection's life */
@@ -105,7 +106,7 @@ ngx_prof_entry_wait(ngx_prof_entry_t *e)
 
 
 static int64_t
-ngx_prof_entry_client_wait(ngx_prof_entry_t *e)
+ngx_prof_connection_client_wait(ngx_prof_connection_t *e)
 {
     int64_t                    wait;
     ngx_connection_t          *c;
@@ -121,7 +122,7 @@ ngx_prof_entry_client_wait(ngx_prof_entry_t *e)
     }
 
     if (r == NULL) {
-        return ngx_prof_entry_quiet(c);
+        return ngx_prof_connection_quiet(c);
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
@@ -130,25 +131,25 @@ ngx_prof_entry_client_wait(ngx_prof_entry_t *e)
 
     case NGX_PROF_DUMP_READING:
     case NGX_PROF_DUMP_RESOLVING:
-        return ngx_prof_entry_age(r);
+        return ngx_prof_connection_age(r);
 
     case NGX_PROF_DUMP_BODY:
-        wait = ngx_prof_entry_armed(c->read, clcf->client_body_timeout);
+        wait = ngx_prof_connection_armed(c->read, clcf->client_body_timeout);
         break;
 
     case NGX_PROF_DUMP_SENDING:
-        wait = ngx_prof_entry_armed(c->write, clcf->send_timeout);
+        wait = ngx_prof_connection_armed(c->write, clcf->send_timeout);
         break;
 
     case NGX_PROF_DUMP_DELAYED:
         if (!r->header_sent) {
-            return ngx_prof_entry_age(r);
+            return ngx_prof_connection_age(r);
         }
 
         break;
 
     case NGX_PROF_DUMP_LINGERING:
-        wait = ngx_prof_entry_armed(c->read, clcf->lingering_timeout);
+        wait = ngx_prof_connection_armed(c->read, clcf->lingering_timeout);
         break;
     }
 
@@ -158,11 +159,11 @@ ngx_prof_entry_client_wait(ngx_prof_entry_t *e)
 #endif
        )
     {
-        wait = ngx_prof_entry_quiet(c);
+        wait = ngx_prof_connection_quiet(c);
     }
 
     if (wait == NGX_PROF_DUMP_UNKNOWN) {
-        wait = ngx_prof_entry_age(r);
+        wait = ngx_prof_connection_age(r);
     }
 
     return wait;
@@ -170,7 +171,7 @@ ngx_prof_entry_client_wait(ngx_prof_entry_t *e)
 
 
 static int64_t
-ngx_prof_entry_upstream_wait(ngx_prof_entry_t *e)
+ngx_prof_connection_upstream_wait(ngx_prof_connection_t *e)
 {
     int64_t                    wait, start;
     ngx_connection_t          *c;
@@ -188,10 +189,10 @@ ngx_prof_entry_upstream_wait(ngx_prof_entry_t *e)
     }
 
     if (e->state == NGX_PROF_DUMP_REQUEST) {
-        wait = ngx_prof_entry_armed(c->write, conf->send_timeout);
+        wait = ngx_prof_connection_armed(c->write, conf->send_timeout);
 
     } else {
-        wait = ngx_prof_entry_armed(c->read, conf->read_timeout);
+        wait = ngx_prof_connection_armed(c->read, conf->read_timeout);
     }
 
     return (wait == NGX_PROF_DUMP_UNKNOWN) ? start : wait;
@@ -201,7 +202,7 @@ ngx_prof_entry_upstream_wait(ngx_prof_entry_t *e)
 /* ms since a timer was set; nginx lets it be if it moves by 300 ms or less */
 
 static int64_t
-ngx_prof_entry_armed(ngx_event_t *ev, ngx_msec_t timeout)
+ngx_prof_connection_armed(ngx_event_t *ev, ngx_msec_t timeout)
 {
     int64_t  elapsed;
 
@@ -217,7 +218,7 @@ ngx_prof_entry_armed(ngx_event_t *ev, ngx_msec_t timeout)
 
 
 static int64_t
-ngx_prof_entry_age(ngx_http_request_t *r)
+ngx_prof_connection_age(ngx_http_request_t *r)
 {
     int64_t      ms;
     ngx_time_t  *tp;
@@ -234,7 +235,7 @@ ngx_prof_entry_age(ngx_http_request_t *r)
 /* ms since the last data of either direction, by the kernel */
 
 static int64_t
-ngx_prof_entry_quiet(ngx_connection_t *c)
+ngx_prof_connection_quiet(ngx_connection_t *c)
 {
     socklen_t        len;
     struct tcp_info  info;
@@ -252,7 +253,7 @@ ngx_prof_entry_quiet(ngx_connection_t *c)
 
 
 static void
-ngx_prof_entry_bytes(ngx_prof_entry_t *e)
+ngx_prof_connection_bytes(ngx_prof_connection_t *e)
 {
     ngx_http_upstream_t  *u;
 
@@ -273,7 +274,7 @@ ngx_prof_entry_bytes(ngx_prof_entry_t *e)
 
 
 static void
-ngx_prof_entry_texts(ngx_prof_entry_t *e)
+ngx_prof_connection_texts(ngx_prof_connection_t *e)
 {
     size_t               len;
     ngx_log_t           *log;
@@ -291,11 +292,11 @@ ngx_prof_entry_texts(ngx_prof_entry_t *e)
 
     if (r) {
         e->text[NGX_PROF_DUMP_METHOD] = r->method_name;
-        ngx_prof_entry_uri(e, (r == r->main) ? &r->unparsed_uri
+        ngx_prof_connection_uri(e, (r == r->main) ? &r->unparsed_uri
                                                        : &r->uri);
     }
 
-    ngx_prof_entry_peer(e);
+    ngx_prof_connection_peer(e);
 
     log = e->log;
 
@@ -311,7 +312,7 @@ ngx_prof_entry_texts(ngx_prof_entry_t *e)
 /* what follows the path may hold secrets */
 
 static void
-ngx_prof_entry_uri(ngx_prof_entry_t *e, ngx_str_t *uri)
+ngx_prof_connection_uri(ngx_prof_connection_t *e, ngx_str_t *uri)
 {
     size_t  i;
 
@@ -328,7 +329,7 @@ ngx_prof_entry_uri(ngx_prof_entry_t *e, ngx_str_t *uri)
 
 
 static void
-ngx_prof_entry_peer(ngx_prof_entry_t *e)
+ngx_prof_connection_peer(ngx_prof_connection_t *e)
 {
     socklen_t                    len;
     ngx_str_t                   *peer;
