@@ -39,7 +39,7 @@ static ngx_conf_enum_t  ngx_prof_access[] = {
 };
 
 
-#define ngx_prof_setting(name)                                                \
+#define ngx_prof_setting_command(name)                                        \
     { ngx_string(name),                                                       \
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,                                      \
       ngx_prof_set,                                                           \
@@ -64,20 +64,20 @@ static ngx_command_t  ngx_prof_commands[] = {
       0,
       NULL },
 
-    ngx_prof_setting("profiling_interval"),
-    ngx_prof_setting("profiling_history"),
-    ngx_prof_setting("profiling_memory_limit"),
-    ngx_prof_setting("profiling_memory_warning"),
-    ngx_prof_setting("profiling_memory_critical"),
-    ngx_prof_setting("profiling_goroutine_warning"),
-    ngx_prof_setting("profiling_goroutine_critical"),
-    ngx_prof_setting("profiling_pause_threshold"),
-    ngx_prof_setting("profiling_cpu_rate"),
-    ngx_prof_setting("profiling_heap_rate"),
-    ngx_prof_setting("profiling_block_rate"),
-    ngx_prof_setting("profiling_mutex_fraction"),
-    ngx_prof_setting("profiling_trace_buffer"),
-    ngx_prof_setting("profiling_anonymize"),
+    ngx_prof_setting_command("profiling_interval"),
+    ngx_prof_setting_command("profiling_history"),
+    ngx_prof_setting_command("profiling_memory_limit"),
+    ngx_prof_setting_command("profiling_memory_warning"),
+    ngx_prof_setting_command("profiling_memory_critical"),
+    ngx_prof_setting_command("profiling_goroutine_warning"),
+    ngx_prof_setting_command("profiling_goroutine_critical"),
+    ngx_prof_setting_command("profiling_pause_threshold"),
+    ngx_prof_setting_command("profiling_cpu_rate"),
+    ngx_prof_setting_command("profiling_heap_rate"),
+    ngx_prof_setting_command("profiling_block_rate"),
+    ngx_prof_setting_command("profiling_mutex_fraction"),
+    ngx_prof_setting_command("profiling_trace_buffer"),
+    ngx_prof_setting_command("profiling_anonymize"),
 
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

@@ -381,7 +381,7 @@ ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes)
         return rc;
     }
 
-    max = ngx_prof_process.conf->setting[NGX_PROF_HISTORY];
+    max = ngx_prof_setting(NGX_PROF_HISTORY);
     w->count = ngx_min(NGX_PROF_COUNT, max);
 
     if (!(takes & NGX_PROF_TAKES_COUNT)) {

@@ -283,7 +283,7 @@ ngx_prof_configure(ngx_prof_main_conf_t *mcf)
                                               &mcf->zone->header->generation);
     ngx_prof_process.pause_threshold =
         mcf->setting[NGX_PROF_PAUSE_THRESHOLD]
-        * (uint64_t) 1000000;
+        * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
 }
 
 

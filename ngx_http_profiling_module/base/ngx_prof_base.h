@@ -28,6 +28,11 @@
 #define ngx_prof_unlikely(e)  __builtin_expect(e, 0)
 
 
+#define NGX_PROF_NSEC_PER_SEC   1000000000
+#define NGX_PROF_NSEC_PER_MSEC  1000000
+#define NGX_PROF_USEC_PER_SEC   1000000
+
+
 /* ns of CLOCK_MONOTONIC, which all processes of the machine share */
 static ngx_inline uint64_t
 ngx_prof_clock(void)
@@ -36,7 +41,7 @@ ngx_prof_clock(void)
 
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+    return (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
 }
 
 
@@ -48,7 +53,7 @@ ngx_prof_time(void)
 
     (void) clock_gettime(CLOCK_REALTIME, &ts);
 
-    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / NGX_PROF_NSEC_PER_MSEC;
 }
 
 
@@ -56,7 +61,8 @@ ngx_prof_time(void)
 static ngx_inline uint32_t
 ngx_prof_tick(uint64_t clock, int64_t interval)
 {
-    return (uint32_t) (clock / 1000000 / (uint64_t) interval + 1);
+    return (uint32_t) (clock / NGX_PROF_NSEC_PER_MSEC / (uint64_t) interval
+                       + 1);
 }
 
 

@@ -5,6 +5,7 @@
 #include "ngx_prof_proc.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_barred.h"
+#include "ngx_prof_base.h"
 
 
 static int64_t ngx_prof_system_field(const char *text, const char *name);
@@ -207,8 +208,10 @@ ngx_prof_system_usage(ngx_prof_totals_t *t)
         return;
     }
 
-    t->user = (uint64_t) ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec;
-    t->system = (uint64_t) ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec;
+    t->user = (uint64_t) ru.ru_utime.tv_sec * NGX_PROF_USEC_PER_SEC
+              + ru.ru_utime.tv_usec;
+    t->system = (uint64_t) ru.ru_stime.tv_sec * NGX_PROF_USEC_PER_SEC
+                + ru.ru_stime.tv_usec;
     t->voluntary = ru.ru_nvcsw;
     t->involuntary = ru.ru_nivcsw;
     t->minor_faults = ru.ru_minflt;

@@ -146,7 +146,7 @@ ngx_prof_dumps_ask(ngx_prof_dumps_t *g, ngx_pid_t worker, ngx_uint_t limit,
         w->generation = ngx_prof_load(&slot->generation);
         w->copy = NGX_DECLINED;
 
-        if (age && ngx_prof_dumps_fresh(w, age * 1000000)) {
+        if (age && ngx_prof_dumps_fresh(w, age * NGX_PROF_NSEC_PER_MSEC)) {
             continue;
         }
 
@@ -350,7 +350,7 @@ ngx_prof_dumps_late(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
     uint64_t  ms, limit;
 
     limit = NGX_PROF_DUMPS_SIGNAL;
-    ms = (ngx_prof_clock() - g->start) / 1000000;
+    ms = (ngx_prof_clock() - g->start) / NGX_PROF_NSEC_PER_MSEC;
 
     if (ms < NGX_PROF_DUMPS_BEGIN) {
         return;

@@ -77,7 +77,7 @@ ngx_prof_connections_raw_create(ngx_pool_t *pool, ngx_uint_t output,
     h = raw->file->header;
     h->output = output;
     h->period = 1;
-    h->time_nanos = (int64_t) g->time * 1000000;
+    h->time_nanos = (int64_t) g->time * NGX_PROF_NSEC_PER_MSEC;
     h->duration_nanos = (int64_t) duration;
 
     ngx_prof_connections_raw_names(raw);
@@ -429,7 +429,8 @@ ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
         labels[n].str = NGX_PROF_RAW_NONE;
         labels[n].unit = raw->unit_wait;
         labels[n++].num = item->detail ? ngx_max(item->detail->wait, 0) / 1000
-                          : (int64_t) (item->worker->since / 1000000000);
+                          : (int64_t) (item->worker->since
+                                       / NGX_PROF_NSEC_PER_SEC);
     }
 
     return ngx_prof_rawfile_labelset(raw->file, labels, n);
@@ -451,7 +452,7 @@ ngx_prof_connections_raw_where(ngx_prof_connections_raw_t *raw, uint32_t label,
     ngx_prof_zone_upstream(ngx_prof_process.zone,
                            ngx_prof_label_upstream(label), &u);
 
-    if (!ngx_prof_process.conf->setting[NGX_PROF_ANONYMIZE]
+    if (!ngx_prof_setting(NGX_PROF_ANONYMIZE)
         || !ngx_prof_is_address(u.data, u.len))
     {
         return n;

@@ -344,7 +344,8 @@ ngx_prof_capture_base_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
 static ngx_int_t
 ngx_prof_capture_start(ngx_prof_capture_t *c)
 {
-    c->until = ngx_prof_clock() + (uint64_t) c->duration * 1000000;
+    c->until = ngx_prof_clock()
+               + (uint64_t) c->duration * NGX_PROF_NSEC_PER_MSEC;
 
     ngx_prof_store_release(&c->claim->until, c->until);
 

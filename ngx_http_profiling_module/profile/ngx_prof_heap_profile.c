@@ -134,7 +134,7 @@ ngx_prof_heap_ask(void *data)
     }
 
     h->deadline = ngx_prof_clock()
-                  + NGX_PROF_HEAP_TRIM * (uint64_t) 1000000;
+                  + NGX_PROF_HEAP_TRIM * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
     h->job.step = ngx_prof_heap_answers;
 
     return ngx_prof_job_wait(&h->job, NGX_PROF_HEAP_LOOK);
@@ -245,8 +245,7 @@ ngx_prof_heap_types(ngx_prof_heap_profile_t *h)
 
     header->period_type = ngx_prof_heap_string(h, "space");
     header->period_unit = types[1].unit;
-    header->period = ngx_prof_process.conf->setting[
-                                                NGX_PROF_HEAP_RATE];
+    header->period = ngx_prof_setting(NGX_PROF_HEAP_RATE);
     header->default_type = (h->query.kind == NGX_PROF_OF_ALLOCS)
                            ? types[1].type : types[3].type;
 

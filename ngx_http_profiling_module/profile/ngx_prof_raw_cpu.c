@@ -37,10 +37,8 @@ ngx_prof_rawfile_create(ngx_pool_t *pool, uint64_t duration)
     h->flags = NGX_PROF_RAW_LEAF_EXACT;
     h->period_type = NGX_PROF_S_CPU;
     h->period_unit = NGX_PROF_S_NANOSECONDS;
-    h->period = 1000000000
-                / ngx_prof_process.conf->setting[
-                                                NGX_PROF_CPU_RATE];
-    h->time_nanos = (int64_t) ngx_prof_time() * 1000000
+    h->period = NGX_PROF_NSEC_PER_SEC / ngx_prof_setting(NGX_PROF_CPU_RATE);
+    h->time_nanos = (int64_t) ngx_prof_time() * NGX_PROF_NSEC_PER_MSEC
                     - (int64_t) duration;
     h->duration_nanos = (int64_t) duration;
 

@@ -408,7 +408,7 @@ ngx_prof_rawfile_comment(ngx_prof_rawfile_t *f, const char *format, ...)
 void
 ngx_prof_rawfile_ended(ngx_prof_rawfile_t *f, uint64_t start)
 {
-    f->header->time_nanos = (int64_t) ngx_prof_time() * 1000000;
+    f->header->time_nanos = (int64_t) ngx_prof_time() * NGX_PROF_NSEC_PER_MSEC;
 
     if (start) {
         f->header->duration_nanos = (int64_t) (ngx_prof_clock() - start);

@@ -472,7 +472,7 @@ ngx_prof_trace_info(ngx_prof_trace_capture_t *c, ngx_prof_rawfile_t *f)
     info.nplaces = (f->upstreams - f->places) / 2;
     info.upstreams = f->upstreams;
     info.nupstreams = f->upstream_n;
-    info.min = (uint64_t) c->options.min * 1000000;
+    info.min = (uint64_t) c->options.min * NGX_PROF_NSEC_PER_MSEC;
 
     if (c->options.server.len) {
         info.server = ngx_prof_rawfile_one(f,

@@ -257,10 +257,7 @@ ngx_prof_connections_name(ngx_prof_json_t *j, const char *key,
         return;
     }
 
-    if (prefix == NULL
-        || !ngx_prof_process.conf->setting[
-                                                NGX_PROF_ANONYMIZE])
-    {
+    if (prefix == NULL || !ngx_prof_setting(NGX_PROF_ANONYMIZE)) {
         ngx_prof_json_string(j, key, data, len);
         return;
     }

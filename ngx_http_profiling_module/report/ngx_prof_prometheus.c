@@ -676,8 +676,8 @@ ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
         n = ngx_prof_hist_cumulative(h, ngx_prof_hist_bucket(bound));
 
         ngx_prof_text_printf(t, "le=\"%uL.%09uL\"} %uL\n",
-                             bound / 1000000000,
-                             bound % 1000000000, n);
+                             bound / NGX_PROF_NSEC_PER_SEC,
+                             bound % NGX_PROF_NSEC_PER_SEC, n);
     }
 
     ngx_prof_text_printf(t, "nginx_profiling_%s_sum", name);

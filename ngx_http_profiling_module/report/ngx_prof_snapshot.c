@@ -148,7 +148,7 @@ ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
     seen = ngx_max(pass, wait);
 
     silence = s->conf->setting[NGX_PROF_INTERVAL]
-              * (uint64_t) 1000000 * NGX_PROF_STUCK_INTERVALS;
+              * (uint64_t) NGX_PROF_NSEC_PER_MSEC * NGX_PROF_STUCK_INTERVALS;
 
     /*
      * A pid whose loop ran a moment ago was not given to another process
@@ -203,7 +203,7 @@ ngx_prof_snapshot_state(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
     uint64_t  interval;
 
     interval = s->conf->setting[NGX_PROF_INTERVAL]
-               * (uint64_t) 1000000;
+               * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
 
     if (w->silent > NGX_PROF_STUCK_INTERVALS * interval) {
         w->state = NGX_PROF_STUCK;

@@ -219,9 +219,8 @@ ngx_prof_tick_arm(void)
 
     t = &ngx_prof_ticking;
 
-    interval = ngx_prof_process.conf->setting[
-                                                 NGX_PROF_INTERVAL];
-    ms = ngx_prof_clock() / 1000000;
+    interval = ngx_prof_setting(NGX_PROF_INTERVAL);
+    ms = ngx_prof_clock() / NGX_PROF_NSEC_PER_MSEC;
 
     if (t->fd == -1) {
         ngx_add_timer(&t->event, interval - ms % interval);
@@ -235,9 +234,9 @@ ngx_prof_tick_arm(void)
     ms += interval - ms % interval;
 
     its.it_value.tv_sec = ms / 1000;
-    its.it_value.tv_nsec = ms % 1000 * 1000000;
+    its.it_value.tv_nsec = ms % 1000 * NGX_PROF_NSEC_PER_MSEC;
     its.it_interval.tv_sec = interval / 1000;
-    its.it_interval.tv_nsec = interval % 1000 * 1000000;
+    its.it_interval.tv_nsec = interval % 1000 * NGX_PROF_NSEC_PER_MSEC;
 
     if (timerfd_settime(t->fd, TFD_TIMER_ABSTIME, &its, NULL) == -1) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
@@ -423,9 +422,7 @@ ngx_prof_tick_sample(ngx_prof_slot_t *slot)
     t = &ngx_prof_ticking;
     g = &t->gauges;
 
-    s.tick = ngx_prof_tick(g->clock,
-                    ngx_prof_process.conf->setting[
-                                                NGX_PROF_INTERVAL]);
+    s.tick = ngx_prof_tick(g->clock, ngx_prof_setting(NGX_PROF_INTERVAL));
     s.tasks = (uint32_t) slot->totals.tasks;
     s.time = g->time;
     s.heap_alloc = g->heap_alloc;

@@ -325,7 +325,7 @@ ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
     ngx_prof_json_time(j, "started", w->claimed);
     ngx_prof_json_time(j, "last_seen",
                        ngx_prof_time()
-                       - w->silent / 1000000);
+                       - w->silent / NGX_PROF_NSEC_PER_MSEC);
     ngx_prof_json_time(j, "collected", w->gauges.time);
 }
 

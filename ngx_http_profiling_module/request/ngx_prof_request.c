@@ -595,11 +595,13 @@ ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
 
     /* the clock of the day may have been set back meanwhile */
 
-    if (ms <= 1 || now - start >= (uint64_t) (ms - 1) * 1000000) {
+    if (ms <= 1
+        || now - start >= (uint64_t) (ms - 1) * NGX_PROF_NSEC_PER_MSEC)
+    {
         return start;
     }
 
-    return now - (uint64_t) ms * 1000000;
+    return now - (uint64_t) ms * NGX_PROF_NSEC_PER_MSEC;
 }
 
 
@@ -756,7 +758,7 @@ ngx_prof_request_upstream(ngx_http_request_t *r, ngx_uint_t place)
         if (state[i].peer
             && state[i].response_time != (ngx_msec_t) -1)
         {
-            ns += (uint64_t) state[i].response_time * 1000000;
+            ns += (uint64_t) state[i].response_time * NGX_PROF_NSEC_PER_MSEC;
             known = 1;
         }
     }

@@ -109,8 +109,7 @@ ngx_prof_cpu_update(void)
     (void) ngx_prof_objects_refresh();
 
     ngx_prof_store_release(&slot->sample_until, until);
-    ngx_prof_thread_arm(ngx_prof_process.conf->setting[
-                                                NGX_PROF_CPU_RATE]);
+    ngx_prof_thread_arm(ngx_prof_setting(NGX_PROF_CPU_RATE));
 }
 
 
@@ -155,9 +154,7 @@ ngx_prof_cpu_asked(const ucontext_t *uc)
 
     if (until) {
         ngx_prof_store_release(&ngx_prof_process.slot->sample_until, until);
-        ngx_prof_thread_arm(
-                           ngx_prof_process.conf->setting[
-                                                NGX_PROF_CPU_RATE]);
+        ngx_prof_thread_arm(ngx_prof_setting(NGX_PROF_CPU_RATE));
     }
 }
 

@@ -140,7 +140,7 @@ ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o, uint64_t now,
     uint64_t          old, told, from;
     ngx_prof_zone_t  *zone;
 
-    if (ngx_prof_process.conf->setting[NGX_PROF_BLOCK_RATE] == 0) {
+    if (ngx_prof_setting(NGX_PROF_BLOCK_RATE) == 0) {
         return;
     }
 

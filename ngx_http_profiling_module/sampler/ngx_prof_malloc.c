@@ -94,8 +94,7 @@ ngx_prof_malloc_init(ngx_cycle_t *cycle)
 
     slot = ngx_prof_process.slot;
 
-    rate = ngx_prof_process.conf->setting[
-                                                NGX_PROF_HEAP_RATE];
+    rate = ngx_prof_setting(NGX_PROF_HEAP_RATE);
 
     ngx_prof_heap_take(slot);
 

@@ -290,8 +290,7 @@ ngx_prof_mutex_fraction(void)
 {
     uint64_t  n;
 
-    n = (uint64_t) ngx_prof_process.conf->setting[
-                                         NGX_PROF_MUTEX_FRACTION];
+    n = (uint64_t) ngx_prof_setting(NGX_PROF_MUTEX_FRACTION);
 
     return (n && ngx_prof_wait_one_of(n)) ? n : 0;
 }

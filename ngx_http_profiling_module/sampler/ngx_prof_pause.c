@@ -154,8 +154,8 @@ ngx_prof_pause_configure(void)
                      NGX_PROF_PAUSE_PERIOD);
     period = ngx_min(period, NGX_PROF_PAUSE_LONGEST);
 
-    its.it_interval.tv_sec = period / 1000000000;
-    its.it_interval.tv_nsec = period % 1000000000;
+    its.it_interval.tv_sec = period / NGX_PROF_NSEC_PER_SEC;
+    its.it_interval.tv_nsec = period % NGX_PROF_NSEC_PER_SEC;
     its.it_value = its.it_interval;
 
     (void) syscall(SYS_timer_settime, ngx_prof_pause_id, 0, &its, NULL);
@@ -333,11 +333,7 @@ ngx_prof_pause_tell(const ngx_prof_pause_stack_t *look, uint64_t now)
     told = p->blocked + p->ticked;
     rest = now - p->pass;
 
-    if (rest <= told
-        || ngx_prof_process.conf->setting[
-                                            NGX_PROF_BLOCK_RATE]
-           == 0)
-    {
+    if (rest <= told || ngx_prof_setting(NGX_PROF_BLOCK_RATE) == 0) {
         return;
     }
 
@@ -403,9 +399,8 @@ ngx_prof_pause_call(const void *function, uint64_t d)
 
     pass = slot->pass_start;
     now = ngx_prof_clock();
-    rate = (uint64_t) ngx_prof_process.conf->setting[
-                                             NGX_PROF_BLOCK_RATE]
-           * 1000000;
+    rate = (uint64_t) ngx_prof_setting(NGX_PROF_BLOCK_RATE)
+           * NGX_PROF_NSEC_PER_MSEC;
 
     p->busy = 1;
     ngx_prof_pause_begin(pass);
@@ -649,9 +644,8 @@ ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
 
     told = p->blocked + p->ticked;
     rest = busy - ngx_min(busy, told);
-    rate = (uint64_t) ngx_prof_process.conf->setting[
-                                             NGX_PROF_BLOCK_RATE]
-           * 1000000;
+    rate = (uint64_t) ngx_prof_setting(NGX_PROF_BLOCK_RATE)
+           * NGX_PROF_NSEC_PER_MSEC;
 
     if (p->ticked && rate) {
         count = 0;
@@ -711,7 +705,7 @@ ngx_prof_pause_log(const ngx_prof_pause_t *pause)
 
     now = ngx_prof_clock();
 
-    if (minute == 0 || now - minute >= (uint64_t) 60 * 1000000000) {
+    if (minute == 0 || now - minute >= (uint64_t) 60 * NGX_PROF_NSEC_PER_SEC) {
         minute = now;
         lines = 0;
     }

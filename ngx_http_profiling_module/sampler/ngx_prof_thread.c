@@ -179,7 +179,7 @@ ngx_prof_thread_arm(ngx_uint_t rate)
             == NGX_PROF_THREAD_RUNNING
             && t->pid == pid)
         {
-            ngx_prof_thread_arm_one(t, 1000000000 / rate);
+            ngx_prof_thread_arm_one(t, NGX_PROF_NSEC_PER_SEC / rate);
         }
     }
 }
@@ -203,7 +203,7 @@ ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
         return;
     }
 
-    t->last = (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+    t->last = (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
 
     /* at random, or threads that start together would be sampled together */
 
@@ -213,10 +213,10 @@ ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
              ^ (uint64_t) t->tid * 0xff51afd7ed558ccdULL) >> 16;
     first = 1 + first % period;
 
-    its.it_value.tv_sec = first / 1000000000;
-    its.it_value.tv_nsec = first % 1000000000;
-    its.it_interval.tv_sec = period / 1000000000;
-    its.it_interval.tv_nsec = period % 1000000000;
+    its.it_value.tv_sec = first / NGX_PROF_NSEC_PER_SEC;
+    its.it_value.tv_nsec = first % NGX_PROF_NSEC_PER_SEC;
+    its.it_interval.tv_sec = period / NGX_PROF_NSEC_PER_SEC;
+    its.it_interval.tv_nsec = period % NGX_PROF_NSEC_PER_SEC;
 
     if (syscall(SYS_timer_settime, t->timer, 0, &its, NULL) == -1) {
         t->armed = 0;
@@ -270,5 +270,5 @@ ngx_prof_thread_cpu(void)
 
     (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+    return (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
 }

@@ -616,7 +616,7 @@ ngx_prof_trace_since(ngx_http_request_t *r, uint64_t now)
     pass = ngx_prof_watch.pass;
     pass = (pass && now > pass) ? now - pass : 0;
 
-    return pass + (uint64_t) ngx_max(ms, 0) * 1000000;
+    return pass + (uint64_t) ngx_max(ms, 0) * NGX_PROF_NSEC_PER_MSEC;
 }
 
 

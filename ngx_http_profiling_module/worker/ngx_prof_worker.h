@@ -35,6 +35,14 @@ extern ngx_prof_process_t  ngx_prof_process
     NGX_PROF_HIDDEN;
 
 
+/* the value in force */
+static ngx_inline int64_t
+ngx_prof_setting(ngx_prof_setting_e setting)
+{
+    return ngx_prof_process.conf->setting[setting];
+}
+
+
 /* ns, CLOCK_MONOTONIC, when this pass began; 0 if that is not known */
 static ngx_inline uint64_t
 ngx_prof_loop_pass_start(void)
