@@ -32,13 +32,6 @@ static char *ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_prof_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
-static ngx_conf_enum_t  ngx_prof_access[] = {
-    { ngx_string("local"), NGX_PROF_LOCAL },
-    { ngx_string("any"), NGX_PROF_ANY },
-    { ngx_null_string, 0 }
-};
-
-
 #define ngx_prof_setting_command(name)                                        \
     { ngx_string(name),                                                       \
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,                                      \
@@ -83,8 +76,8 @@ static ngx_command_t  ngx_prof_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_prof_access_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_prof_loc_conf_t, access),
-      &ngx_prof_access },
+      0,
+      NULL },
 
     { ngx_string("profiling_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -347,12 +340,34 @@ ngx_prof_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_prof_access_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_prof_loc_conf_t *lcf = conf;
+
+    ngx_str_t             *value;
     ngx_prof_main_conf_t  *mcf;
+
+    if (lcf->access != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
     mcf->used = 1;
 
-    return ngx_conf_set_enum_slot(cf, cmd, conf);
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "local") == 0) {
+        lcf->access = NGX_PROF_LOCAL;
+
+    } else if (ngx_strcmp(value[1].data, "any") == 0) {
+        lcf->access = NGX_PROF_ANY;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"profiling_access\", "
+                           "it must be \"local\" or \"any\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -401,7 +416,9 @@ ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             if (size < (ssize_t) (8 * ngx_pagesize)) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "zone \"%V\" is too small", &value[i]);
+                                   "zone \"%V\" is too small, it must have "
+                                   "at least %uzk", &value[i],
+                                   8 * ngx_pagesize / 1024);
                 return NGX_CONF_ERROR;
             }
 

@@ -5,6 +5,7 @@
 
 use strict;
 use warnings;
+use POSIX ();
 
 use Test::More;
 use Site;
@@ -69,7 +70,7 @@ sub accepted {
 
 # values
 
-my $time = 'it must be a time from %dms to 3600000ms%s';
+my $time = 'it must be a time from %dms to 1h%s';
 
 my @settings = (
     [ profiling_interval => sprintf($time, 100, ''),
@@ -80,8 +81,7 @@ my @settings = (
     [ profiling_history => 'it must be a number from 1 to 100000',
       [qw(1 1000 100000)], [qw(0 100001 -1 1k 10.5 abc), '""'] ],
 
-    [ profiling_memory_limit => 'it must be a size from 1048576 to '
-                                . '9223372036854775807, or "auto"',
+    [ profiling_memory_limit => 'it must be a size of at least 1m, or "auto"',
       [qw(auto 1m 1048576 1024k 2G)],
       [qw(1048575 0 1023k off -1m 1t 99999999999g)] ],
 
@@ -105,8 +105,7 @@ my @settings = (
     [ profiling_cpu_rate => 'it must be a number from 1 to 1000',
       [qw(1 100 1000)], [qw(0 1001 off 99.5)] ],
 
-    [ profiling_heap_rate => 'it must be a size from 1 to 1073741824, or '
-                             . '"off"',
+    [ profiling_heap_rate => 'it must be a size from 1 to 1g, or "off"',
       [qw(1 512k 1g 1024m off)], [qw(0 1025m 2g auto on)] ],
 
     [ profiling_block_rate => sprintf($time, 1, ', or "off"'),
@@ -147,13 +146,16 @@ accepted('profiling_interval "1m 30s";');
 
 refused("profiling_memory_warning 80;\nprofiling_memory_critical 79;",
         '"profiling_memory_warning" (80) is above '
-        . '"profiling_memory_critical" (79)', 10);
+        . '"profiling_memory_critical" (79)', 4);
+refused("profiling_memory_critical 79;\nprofiling_memory_warning 80;",
+        '"profiling_memory_warning" (80) is above '
+        . '"profiling_memory_critical" (79)', 5);
 refused('profiling_memory_warning 91;',
         '"profiling_memory_warning" (91) is above '
-        . '"profiling_memory_critical" (90)', 9);
+        . '"profiling_memory_critical" (90, the default)', 4);
 refused('profiling_goroutine_critical 4999;',
-        '"profiling_goroutine_warning" (5000) is above '
-        . '"profiling_goroutine_critical" (4999)', 9);
+        '"profiling_goroutine_warning" (5000, the default) is above '
+        . '"profiling_goroutine_critical" (4999)', 4);
 accepted("profiling_memory_warning 80;\nprofiling_memory_critical 80;");
 
 # flags and enumerations
@@ -172,7 +174,8 @@ for my $value (qw(local any)) {
     accepted("profiling_access $value;");
 }
 
-refused('profiling_access all;', 'invalid value "all"');
+refused('profiling_access remote;', 'invalid value "remote" of '
+        . '"profiling_access", it must be "local" or "any"');
 refused("profiling_access any;\nprofiling_access any;",
         '"profiling_access" directive is duplicate', 5);
 
@@ -183,7 +186,9 @@ my $takes = '"profiling_zone" takes zone=name:size [slots=number]';
 accepted('profiling_zone zone=p:8m;');
 accepted('profiling_zone zone=p:8m slots=4;');
 accepted('profiling_zone slots=4 zone=p:8m;');
-refused('profiling_zone zone=p:1k;', 'zone "zone=p:1k" is too small');
+refused('profiling_zone zone=p:1k;', 'zone "zone=p:1k" is too small, it must '
+        . 'have at least ' . 8 * POSIX::sysconf(POSIX::_SC_PAGESIZE()) / 1024
+        . 'k');
 refused('profiling_zone zone=p:;', "invalid parameter \"zone=p:\", $takes");
 refused('profiling_zone zone=p;', "invalid parameter \"zone=p\", $takes");
 refused('profiling_zone zone=:1m;', "invalid parameter \"zone=:1m\", $takes");
@@ -255,15 +260,15 @@ accepted("server { profiling off; profiling_access any;\n"
 # variables
 
 sub variable {
-    my ($name, $value, $message) = @_;
+    my ($name, $directive, $value, $message) = @_;
 
     my ($status, $said) = said(in_http(''), $name => $value);
 
     if (defined $message) {
         my $end = $message eq '' ? '' : ", $message";
         is("$status $said",
-           "1 invalid value \"$value\" of the environment variable "
-           . "\"$name\"$end\n", "refused: $name=$value");
+           "1 invalid value \"$value\" of \"$directive\" in the environment "
+           . "variable \"$name\"$end\n", "refused: $name=$value");
 
     } else {
         is("$status $said", '0 ', "accepted: $name=$value");
@@ -271,38 +276,55 @@ sub variable {
 }
 
 my @variables = (
-    [ METRICS_INTERVAL => sprintf($time, 100, ''),
+    [ METRICS_INTERVAL => 'profiling_interval',
+      sprintf($time, 100, ''),
       [qw(2s 1.5s 2m0s 100ms 1h), ''], [qw(99ms abc 2h 1.5)] ],
-    [ METRICS_MAX_SIZE => 'it must be a number from 1 to 100000',
+    [ METRICS_MAX_SIZE => 'profiling_history',
+      'it must be a number from 1 to 100000',
       [qw(1 1000), ''], [qw(0 1e3 100001)] ],
-    [ MEMORY_WARNING_PCT => 'it must be a percentage from 1% to 100%',
+    [ MEMORY_WARNING_PCT => 'profiling_memory_warning',
+      'it must be a percentage from 1% to 100%',
       [qw(1 90 75%), ''], [qw(0 101 high)] ],
-    [ MEMORY_CRITICAL_PCT => 'it must be a percentage from 1% to 100%',
+    [ MEMORY_CRITICAL_PCT => 'profiling_memory_critical',
+      'it must be a percentage from 1% to 100%',
       [qw(75 100), ''], [qw(0 101)] ],
-    [ GOROUTINE_WARNING => 'it must be a number from 1 to 1000000000',
+    [ GOROUTINE_WARNING => 'profiling_goroutine_warning',
+      'it must be a number from 1 to 1000000000',
       [qw(1 10000), ''], [qw(0 many)] ],
-    [ GOROUTINE_CRITICAL => 'it must be a number from 1 to 1000000000',
+    [ GOROUTINE_CRITICAL => 'profiling_goroutine_critical',
+      'it must be a number from 1 to 1000000000',
       [qw(5000 1000000000), ''], [qw(0 -1)] ],
-    [ ENABLE_PROFILING => 'it must be true or false',
+    [ ENABLE_PROFILING => 'profiling',
+      'it must be true or false',
       [qw(true false TRUE False 1 0 t f on off yes no), ''],
       [qw(maybe 2 tru)] ],
 );
 
 for (@variables) {
-    my ($name, $must, $good, $bad) = @$_;
+    my ($name, $directive, $must, $good, $bad) = @$_;
 
-    variable($name, $_) for @$good;
-    variable($name, $_, $must) for @$bad;
+    variable($name, $directive, $_) for @$good;
+    variable($name, $directive, $_, $must) for @$bad;
 }
 
-for (['MEMORY_WARNING_PCT', 91, '"profiling_memory_critical" (90)'],
-     ['GOROUTINE_WARNING', 10001, '"profiling_goroutine_critical" (10000)'])
+for (['MEMORY_WARNING_PCT', 91, 'memory', 90],
+     ['GOROUTINE_WARNING', 10001, 'goroutine', 10000])
 {
-    my ($name, $value, $other) = @$_;
+    my ($name, $value, $of, $default) = @$_;
     my ($status, $said) = said(in_http(''), $name => $value);
 
-    is("$status $said", "1 \"$name\" ($value) is above $other in $conf:9\n",
+    is("$status $said", "1 \"profiling_${of}_warning\" ($value, $name) is above "
+       . "\"profiling_${of}_critical\" ($default, the default)\n",
        "the variable is named: $name=$value");
+
+    my $critical = $value - 1;
+
+    ($status, $said) = said(in_http("profiling_${of}_critical $critical;"),
+                            $name => $value);
+
+    is("$status $said", "1 \"profiling_${of}_warning\" ($value, $name) is above "
+       . "\"profiling_${of}_critical\" ($critical) in $conf:4\n",
+       "... and the line of the directive");
 }
 
 my ($status, $said) = said(in_http('profiling_interval 5s;'),

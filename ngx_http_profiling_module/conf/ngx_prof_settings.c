@@ -12,10 +12,12 @@ static ngx_int_t ngx_prof_setting_parse(const ngx_prof_setting_t *s,
 static ngx_int_t ngx_prof_setting_duration(ngx_str_t *text, int64_t *value);
 static u_char *ngx_prof_setting_range(u_char *p, u_char *last,
     const ngx_prof_setting_t *s);
+static u_char *ngx_prof_setting_print(u_char *p, u_char *last,
+    ngx_prof_setting_kind_e kind, int64_t value);
 static ngx_int_t ngx_prof_setting_variable(ngx_conf_t *cf,
     const ngx_prof_setting_t *s, int64_t *value);
 static ngx_int_t ngx_prof_settings_agree(ngx_conf_t *cf, const int64_t *values,
-    const char *const *names, ngx_uint_t low, ngx_uint_t high);
+    const char *const *sources, ngx_uint_t low, ngx_uint_t high);
 
 
 #define NGX_PROF_UNSET  (-1)
@@ -74,6 +76,14 @@ static const char *const  ngx_prof_kinds[] = {
 };
 
 
+/* where each directive of the configuration that is being read stands */
+
+static struct {
+    ngx_str_t   *file;                      /* NULL: there is none */
+    ngx_uint_t   line;
+} ngx_prof_setting_at[NGX_PROF_SETTINGS];
+
+
 void
 ngx_prof_settings_init(int64_t *values)
 {
@@ -81,6 +91,7 @@ ngx_prof_settings_init(int64_t *values)
 
     for (i = 0; i < NGX_PROF_SETTINGS; i++) {
         values[i] = NGX_PROF_UNSET;
+        ngx_prof_setting_at[i].file = NULL;
     }
 }
 
@@ -113,6 +124,11 @@ ngx_prof_settings_set(ngx_conf_t *cf, ngx_command_t *cmd, int64_t *values)
 
     values[i] = value;
 
+    if (cf->conf_file) {
+        ngx_prof_setting_at[i].file = &cf->conf_file->file.name;
+        ngx_prof_setting_at[i].line = cf->conf_file->line;
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -121,12 +137,12 @@ ngx_int_t
 ngx_prof_settings_finish(ngx_conf_t *cf, int64_t *values)
 {
     ngx_uint_t                 i;
-    const char                *names[NGX_PROF_SETTINGS];
+    const char                *sources[NGX_PROF_SETTINGS];
     const ngx_prof_setting_t  *s;
 
     for (i = 0; i < NGX_PROF_SETTINGS; i++) {
         s = &ngx_prof_settings[i];
-        names[i] = s->name;
+        sources[i] = NULL;
 
         if (values[i] == NGX_PROF_UNSET && s->variable) {
 
@@ -135,26 +151,26 @@ ngx_prof_settings_finish(ngx_conf_t *cf, int64_t *values)
             }
 
             if (values[i] != NGX_PROF_UNSET) {
-                names[i] = s->variable;
+                sources[i] = s->variable;
             }
         }
 
         if (values[i] == NGX_PROF_UNSET) {
             values[i] = s->value;
+            sources[i] = "the default";
         }
     }
 
-    if (ngx_prof_settings_agree(cf, values, names,
-                                     NGX_PROF_MEMORY_WARNING,
-                                     NGX_PROF_MEMORY_CRITICAL)
+    if (ngx_prof_settings_agree(cf, values, sources, NGX_PROF_MEMORY_WARNING,
+                                NGX_PROF_MEMORY_CRITICAL)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_prof_settings_agree(cf, values, names,
-                                     NGX_PROF_CONNECTIONS_WARNING,
-                                     NGX_PROF_CONNECTIONS_CRITICAL);
+    return ngx_prof_settings_agree(cf, values, sources,
+                                   NGX_PROF_CONNECTIONS_WARNING,
+                                   NGX_PROF_CONNECTIONS_CRITICAL);
 }
 
 
@@ -189,8 +205,9 @@ ngx_prof_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "invalid value \"%s\" of the environment variable "
-                  "\"ENABLE_PROFILING\", it must be true or false", text);
+                  "invalid value \"%s\" of \"profiling\" in the environment "
+                  "variable \"ENABLE_PROFILING\", it must be true or false",
+                  text);
     *failed = 1;
 
     return NGX_CONF_UNSET;
@@ -326,24 +343,62 @@ ngx_prof_setting_duration(ngx_str_t *text, int64_t *value)
 static u_char *
 ngx_prof_setting_range(u_char *p, u_char *last, const ngx_prof_setting_t *s)
 {
-    const char  *unit;
-
     if (s->kind == NGX_PROF_FLAG) {
         return ngx_slprintf(p, last, "\"on\" or \"off\"");
     }
 
-    unit = (s->kind == NGX_PROF_TIME) ? "ms"
-           : (s->kind == NGX_PROF_PERCENT) ? "%" : "";
+    if (s->max == NGX_MAX_OFF_T_VALUE) {
+        p = ngx_slprintf(p, last, "%s of at least ", ngx_prof_kinds[s->kind]);
+        p = ngx_prof_setting_print(p, last, s->kind, s->min);
 
-    p = ngx_slprintf(p, last, "%s from %L%s to %L%s",
-                     ngx_prof_kinds[s->kind],
-                     s->min, unit, s->max, unit);
+    } else {
+        p = ngx_slprintf(p, last, "%s from ", ngx_prof_kinds[s->kind]);
+        p = ngx_prof_setting_print(p, last, s->kind, s->min);
+        p = ngx_slprintf(p, last, " to ");
+        p = ngx_prof_setting_print(p, last, s->kind, s->max);
+    }
 
     if (s->zero) {
         p = ngx_slprintf(p, last, ", or \"%s\"", s->zero);
     }
 
     return p;
+}
+
+
+/* a value as one writes it in a configuration, in the largest unit that fits */
+
+static u_char *
+ngx_prof_setting_print(u_char *p, u_char *last, ngx_prof_setting_kind_e kind,
+    int64_t value)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        ngx_prof_setting_kind_e  kind;
+        int64_t                  unit;
+        const char              *name;
+
+    } units[] = {
+        { NGX_PROF_TIME, 3600000, "h" },
+        { NGX_PROF_TIME, 60000, "m" },
+        { NGX_PROF_TIME, 1000, "s" },
+        { NGX_PROF_TIME, 1, "ms" },
+        { NGX_PROF_SIZE, 1024 * 1024 * 1024, "g" },
+        { NGX_PROF_SIZE, 1024 * 1024, "m" },
+        { NGX_PROF_SIZE, 1024, "k" },
+        { NGX_PROF_PERCENT, 1, "%" }
+    };
+
+    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+
+        if (units[i].kind == kind && value % units[i].unit == 0) {
+            return ngx_slprintf(p, last, "%L%s", value / units[i].unit,
+                                units[i].name);
+        }
+    }
+
+    return ngx_slprintf(p, last, "%L", value);
 }
 
 
@@ -369,9 +424,9 @@ ngx_prof_setting_variable(ngx_conf_t *cf, const ngx_prof_setting_t *s,
     p = ngx_prof_setting_range(range, range + sizeof(range), s);
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "invalid value \"%V\" of the environment variable \"%s\", "
-                  "it must be %*s",
-                  &text, s->variable, (size_t) (p - range), range);
+                  "invalid value \"%V\" of \"%s\" in the environment variable "
+                  "\"%s\", it must be %*s",
+                  &text, s->name, s->variable, (size_t) (p - range), range);
 
     return NGX_ERROR;
 }
@@ -379,15 +434,38 @@ ngx_prof_setting_variable(ngx_conf_t *cf, const ngx_prof_setting_t *s,
 
 static ngx_int_t
 ngx_prof_settings_agree(ngx_conf_t *cf, const int64_t *values,
-    const char *const *names, ngx_uint_t low, ngx_uint_t high)
+    const char *const *sources, ngx_uint_t low, ngx_uint_t high)
 {
+    u_char      *p, *last, line[NGX_MAX_CONF_ERRSTR];
+    ngx_uint_t   i, at;
+
     if (values[low] <= values[high]) {
         return NGX_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%s\" (%L) is above \"%s\" (%L)",
-                       names[low], values[low], names[high], values[high]);
+    p = line;
+    last = line + sizeof(line);
+
+    for (i = low; /* void */ ; i = high) {
+        p = ngx_slprintf(p, last, "\"%s\" (%L%s%s)",
+                         ngx_prof_settings[i].name, values[i],
+                         sources[i] ? ", " : "", sources[i] ? sources[i] : "");
+
+        if (i == high) {
+            break;
+        }
+
+        p = ngx_slprintf(p, last, " is above ");
+    }
+
+    at = ngx_prof_setting_at[low].file ? low : high;
+
+    if (ngx_prof_setting_at[at].file) {
+        p = ngx_slprintf(p, last, " in %V:%ui", ngx_prof_setting_at[at].file,
+                         ngx_prof_setting_at[at].line);
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%*s", (size_t) (p - line), line);
 
     return NGX_ERROR;
 }

@@ -446,8 +446,9 @@ test_warning_above_critical_is_refused(void **state)
     setenv("MEMORY_WARNING_PCT", "95", 1);
     assert_int_equal(test_finish(values), NGX_ERROR);
     assert_string_equal(test_logged,
-                        "\"MEMORY_WARNING_PCT\" (95) is above "
-                        "\"profiling_memory_critical\" (90)");
+                        "\"profiling_memory_warning\" "
+                        "(95, MEMORY_WARNING_PCT) is above "
+                        "\"profiling_memory_critical\" (90, the default)");
 
     setenv("MEMORY_WARNING_PCT", "90", 1);
     assert_int_equal(test_finish(values), NGX_OK);
@@ -455,8 +456,10 @@ test_warning_above_critical_is_refused(void **state)
     setenv("GOROUTINE_CRITICAL", "4999", 1);
     assert_int_equal(test_finish(values), NGX_ERROR);
     assert_string_equal(test_logged,
-                        "\"profiling_goroutine_warning\" (5000) is above "
-                        "\"GOROUTINE_CRITICAL\" (4999)");
+                        "\"profiling_goroutine_warning\" "
+                        "(5000, the default) is above "
+                        "\"profiling_goroutine_critical\" "
+                        "(4999, GOROUTINE_CRITICAL)");
 }
 
 
