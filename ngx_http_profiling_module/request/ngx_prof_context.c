@@ -7,10 +7,10 @@
 #include "ngx_prof_context.h"
 
 
-/* requests that are found by address, a power of two, at least */
+/* entries of the table of requests by address, at least; a power of two */
 #define NGX_PROF_CONTEXT_CACHE  16384
 
-/* and streams */
+/* entries of the table of streams */
 #define NGX_PROF_CONTEXT_CARRY  4096
 
 
@@ -63,8 +63,8 @@ static uint64_t             ngx_prof_lives;
 
 
 /*
- * The choice of a peer is where a request and its upstream meet: the function
- * of each upstream that begins it is called through ours.
+ * A request and its upstream meet when a peer is chosen: each upstream's
+ * function for that is wrapped in ours.
  */
 
 ngx_int_t
@@ -202,7 +202,7 @@ ngx_prof_context_init_peer(ngx_http_request_t *r,
 }
 
 
-/* the kernel gives pages as they are written: most of these never are */
+/* the kernel provides pages when they are written; most of these never are */
 
 void
 ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
@@ -264,7 +264,7 @@ ngx_prof_context_base(uintptr_t base)
 }
 
 
-/* what samples tell of listening sockets is copied: nginx has it in a pool */
+/* nginx keeps listening sockets in a pool: copy what samples need of them */
 
 static void
 ngx_prof_context_listening(ngx_cycle_t *cycle)
@@ -288,7 +288,7 @@ ngx_prof_context_listening(ngx_cycle_t *cycle)
 }
 
 
-/* the place + 1 of the server, if there is one alone that may answer */
+/* the place + 1 of the server, if only one can answer on this socket */
 
 static uint32_t
 ngx_prof_context_server(const ngx_listening_t *ls)
@@ -343,7 +343,10 @@ ngx_prof_context_carry(ngx_http_request_t *r)
 
     stream = ngx_prof_context_carried((uintptr_t) r->connection);
 
-    /* a newer one may take the entry of another: that is then unknown */
+    /*
+     * a newer stream may take another one's entry; the old stream is then
+     * unknown
+     */
 
     stream->request = 0;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -390,7 +393,10 @@ ngx_prof_context_owner(uintptr_t client)
                                                                    : NULL;
     }
 
-    /* it lies in nginx's table, perhaps amid a connection */
+    /*
+     * the address lies in nginx's table, but perhaps in the middle of an
+     * element
+     */
 
     if ((client - (uintptr_t) ngx_prof_array)
         % sizeof(ngx_connection_t))
@@ -471,7 +477,7 @@ ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
         return request;
     }
 
-    /* a handler between these lines sees no request, or the whole */
+    /* a signal handler sees no request, or all of it */
 
     request->request = 0;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -2,14 +2,14 @@
 /*
  * Which request is on the processor.
  *
- * A table beside nginx's connections, indexed like them, tells of the request
- * that a connection serves: from its first phase until it is logged, before
- * nginx frees it.  Tables by address tell of streams, of subrequests and of
- * requests that have an upstream.  The signal handler finds the connection by
- * a word on the live stack that points into nginx's arrays of connections or
- * events, and reads these arrays and these tables alone.  Addresses of what
- * lies in nginx's pools are compared, and never followed: requests and
- * connections end without telling, and others get their addresses.
+ * A table beside nginx's connections, with the same indices, says which
+ * request a connection serves: from the request's first phase until it is
+ * logged, before nginx frees it.  Hash tables by address hold streams,
+ * subrequests and requests that have an upstream.  The signal handler looks
+ * for a word on the live stack that points into nginx's arrays of connections
+ * or events, and reads only those arrays and these tables.  It compares
+ * addresses that lie in nginx's pools and never follows them: requests and
+ * connections end without notice, and others get their addresses.
  */
 
 
@@ -27,9 +27,9 @@
 
 
 /*
- * A connection's entry.  Of HTTP/2 and HTTP/3 it tells of the stream that has
- * come last; streams have entries of their own, and keep their start in their
- * pools.
+ * A connection's entry.  For HTTP/2 and HTTP/3 it holds the stream that came
+ * last; each stream has an entry of its own and keeps its start time in its
+ * pool.
  */
 
 typedef struct {
@@ -38,29 +38,32 @@ typedef struct {
     uint64_t                      number;   /* of nginx's connection, unless
                                                it is the latest */
     uint64_t                      life;     /* see below; 0: none yet */
-    uint64_t                      start;    /* ns, of the pass it began in */
+    uint64_t                      start;    /* ns, when the pass in which it
+                                               began started */
     uint64_t                      streams;  /* being served */
     uint64_t                      place;    /* + 1 */
-    uint64_t                      sent;     /* of a stream: its header */
-    uint64_t                      subs;     /* noted, if there is a life */
+    uint64_t                      sent;     /* of a stream: its header was
+                                               sent */
+    uint64_t                      subs;     /* number of subrequests, if
+                                               life is set */
 } ngx_prof_context_t;
 
 
 /*
- * The request that began last.  It goes to the table when another begins:
- * most have ended by then.  In a worker that is not profiled the request is
- * NGX_PROF_NO_REQUEST, so that none begins.
+ * The request that began last.  It moves to the table when another one begins;
+ * by then most have ended.  A worker that is not profiled has
+ * NGX_PROF_NO_REQUEST here, so that no request begins.
  */
 #define NGX_PROF_NO_REQUEST  ((uintptr_t) -1)
 
 extern ngx_prof_context_t   ngx_prof_latest
     NGX_PROF_HIDDEN;
 
-/* the module's number, nearer than in its public structure */
+/* the module's ctx_index, cheaper to read than its public structure */
 extern ngx_uint_t                     ngx_prof_context_conf
     NGX_PROF_HIDDEN;
 
-/* by the worker, when it starts; the size is in bytes */
+/* the worker fills these when it starts; sizes are in bytes */
 extern ngx_prof_context_t  *ngx_prof_contexts
     NGX_PROF_HIDDEN;
 extern ngx_connection_t              *ngx_prof_array
@@ -73,19 +76,22 @@ struct epoll_event;
 
 
 /*
- * What a pass works on, for signal handlers of the main thread.  The function
- * of nginx that waits for events also calls their handlers.
+ * What the current pass of the event loop works on, for signal handlers of the
+ * main thread.  nginx's function that waits for events also calls their
+ * handlers.
  */
 
 typedef struct {
     const struct epoll_event  *events;
     ngx_int_t                  n;               /* of the latest pass */
-    uintptr_t                  caller;          /* an address in it, 0: not
-                                                   known */
+    uintptr_t                  caller;          /* a return address in the
+                                                   function that waits, 0:
+                                                   unknown */
 
     /*
-     * The descriptor of the worker's event loop, -1 until its first pass; the
-     * same as each pass compares it, -1 too while a trace is on
+     * own is the epoll descriptor of the worker's event loop, -1 until its
+     * first pass.  ep is what each pass compares with: own, or -1 while a trace
+     * is on
      */
     int                        own;
     int                        ep;
@@ -96,7 +102,7 @@ extern ngx_prof_dispatch_t  ngx_prof_dispatch
     NGX_PROF_HIDDEN;
 
 
-/* on: passes are those of a trace; off: no more */
+/* 1: passes go through the trace; 0: they no longer do */
 
 static ngx_inline void
 ngx_prof_dispatch_divert(ngx_uint_t on)
@@ -111,19 +117,19 @@ void ngx_prof_context_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
 /*
  * Worker: base is where the scan of the stack begins until the event loop has
- * told a better place: the address of a frame that handlers are called below.
+ * set a better place: the address of a frame below which handlers are called.
  */
 void ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base);
 
 /*
- * Worker: the address up to which the stack belongs to what the event loop
- * calls.  What lies above is the loop's own frame, whose unused places keep
+ * Worker: sets the address up to which the stack belongs to what the event
+ * loop calls.  The loop's own frame lies above; its unused words keep
  * connections of earlier events.
  */
 void ngx_prof_context_base(uintptr_t base);
 
 
-/* worker: the table's entry of a connection of nginx's, else NULL */
+/* worker: the entry of a connection of nginx's table, else NULL */
 
 static ngx_inline ngx_prof_context_t *
 ngx_prof_context(const ngx_connection_t *c)
@@ -140,7 +146,10 @@ ngx_prof_context(const ngx_connection_t *c)
 }
 
 
-/* worker, and its signal handlers: does it serve the request above? */
+/*
+ * worker and its signal handlers: does the connection serve the latest
+ * request?
+ */
 
 static ngx_inline ngx_uint_t
 ngx_prof_context_is_latest(const ngx_connection_t *c)
@@ -151,7 +160,7 @@ ngx_prof_context_is_latest(const ngx_connection_t *c)
 
 
 /*
- * Worker, and its signal handlers: what is noted of a connection of nginx's
+ * Worker and its signal handlers: what is known of a connection of nginx's
  * table, else NULL.
  */
 
@@ -163,7 +172,7 @@ ngx_prof_context_find(const ngx_connection_t *c)
 }
 
 
-/* the same of the connection with an index in nginx's table, never NULL */
+/* the same by the index in nginx's table, never NULL */
 
 static ngx_inline ngx_prof_context_t *
 ngx_prof_context_at(ngx_uint_t i)
@@ -213,37 +222,37 @@ ngx_prof_context_note(ngx_prof_context_t *context, ngx_http_request_t *r)
 
 
 /*
- * Worker: a stream, by its own connection outside nginx's table, has begun;
- * or it has ended.
+ * Worker: a stream, with its own connection outside nginx's table, has begun,
+ * or has ended.
  */
 void ngx_prof_context_carry(ngx_http_request_t *r);
 void ngx_prof_context_drop(const ngx_connection_t *c);
 
 
 /*
- * Worker, and its signal handlers: what is noted of the request that the
- * connection of a client, or of a stream, serves, by its address; NULL: none.
+ * Worker and its signal handlers: what is known of the request that a client's
+ * connection or a stream serves, by the connection's address; NULL: nothing.
  */
 ngx_prof_context_t *ngx_prof_context_owner(uintptr_t client);
 
 
 /*
- * Worker: notes where a request is that is not the latest one: a subrequest
- * is known from then on.
+ * Worker: records the place of a request that is not the latest one.  A
+ * subrequest is known from then on.
  */
 void ngx_prof_context_located(ngx_http_request_t *r);
 
-/* worker: a request is to be found by its own address */
+/* worker: makes a request findable by its own address */
 void ngx_prof_context_known(ngx_prof_context_t *owner);
 
 
 /* for label.c */
 
 /*
- * Requests by address: subrequests, those that have, or had, an upstream, and
- * those that have not ended when another began.  An entry is never removed.
- * It holds as long as the main request has its life, a number that is never
- * used twice.
+ * Requests by address: subrequests, requests that have or had an upstream, and
+ * requests that had not ended when another began.  An entry is never removed.
+ * It is valid as long as the main request still has the same life, a number
+ * that is never used twice.
  */
 
 typedef struct {
@@ -262,7 +271,7 @@ extern ngx_event_t                   *ngx_prof_writes
 extern ngx_uint_t                     ngx_prof_array_n
     NGX_PROF_HIDDEN;
 
-/* where the stack begins to belong to what the event loop calls */
+/* the address up to which the stack belongs to what the event loop calls */
 extern uintptr_t                      ngx_prof_base
     NGX_PROF_HIDDEN;
 
@@ -284,7 +293,7 @@ extern ngx_uint_t                     ngx_prof_listen_n
 
 
 /*
- * Signal-safe: the entry of a request that is alive, or NULL; and that which a
+ * Signal-safe: the entry of a living request, or NULL; and the entry that a
  * stream has, or would take, by the address of its connection.
  */
 const ngx_prof_request_t *ngx_prof_context_request(uintptr_t r);

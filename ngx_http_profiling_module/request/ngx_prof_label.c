@@ -11,18 +11,18 @@
 #include "ngx_prof_worker.h"
 
 
-/* requests that are found on a stack, from the outermost on */
+/* requests that are looked for on a stack, from the outermost on */
 #define NGX_PROF_CONTEXT_FOUND  8
 
-/* bytes that the function which waits for events may have */
+/* the longest that the function which waits for events may be, in bytes */
 #define NGX_PROF_CONTEXT_CODE   4096
 
-/* the stack is read where a sanitizer believes it to be nobody's */
+/* the scan reads parts of the stack that a sanitizer takes for unused */
 #define ngx_prof_unchecked                                                    \
     __attribute__((no_sanitize("address", "thread")))
 
 
-/* the words of a stack that are looked at, the outermost span first */
+/* the parts of a stack that are scanned, the outermost first */
 
 typedef struct {
     const uintptr_t     *lo;
@@ -36,11 +36,12 @@ typedef struct {
 } ngx_prof_spans_t;
 
 
-/* a request whose connection, or stream's, is on the stack */
+/* a request whose connection or stream is on the stack */
 
 typedef struct {
     uintptr_t            request;   /* main */
-    uint64_t             subs;      /* the life of its subrequests, 0: none */
+    uint64_t             subs;      /* the life that its subrequests have,
+                                       0: none */
     uint32_t             label;
     ngx_uint_t           n;         /* words of the stack that point to it */
 } ngx_prof_found_label_t;
@@ -78,9 +79,9 @@ static uint32_t ngx_prof_context_state(const ngx_connection_t *c);
 
 
 /*
- * Of a request and its subrequests, that which runs: the innermost frame that
- * has one of them has this one.  Frames further out keep those that have
- * called it, or have woken it.
+ * Of a request and its subrequests, the one that runs: the innermost frame
+ * that holds any of them holds that one.  Frames further out hold those that
+ * called or woke it.
  */
 
 ngx_prof_unchecked
@@ -128,7 +129,7 @@ ngx_prof_context_place_of(const ngx_prof_context_t *owner, uintptr_t r)
 }
 
 
-/* of one that no upstream's event serves */
+/* the label of a request that is not served by an event of its upstream */
 
 static uint32_t
 ngx_prof_context_request_label(const ngx_prof_context_t *owner,
@@ -155,7 +156,9 @@ ngx_prof_context_request_label(const ngx_prof_context_t *owner,
 }
 
 
-/* the index of the connection that a word points to, or to whose event */
+/*
+ * the index of the connection that a word points to, directly or to its event
+ */
 
 static ngx_int_t
 ngx_prof_context_index(uintptr_t word)
@@ -186,8 +189,8 @@ ngx_prof_context_index(uintptr_t word)
 
 
 /*
- * Is the handler of one of the pass's events running?  Its return address
- * then lies where that of epoll_wait() did, and leads to the same function.
+ * Is the handler of one of this pass's events running? Then its return address
+ * lies where that of epoll_wait() did, and leads into the same function.
  */
 
 ngx_prof_unchecked
@@ -206,7 +209,7 @@ ngx_prof_context_dispatched(void)
 }
 
 
-/* is a connection among those that this pass has events for? */
+/* does this pass have an event for the connection? */
 
 static ngx_uint_t
 ngx_prof_context_listed(ngx_uint_t i)
@@ -232,7 +235,7 @@ ngx_prof_context_listed(ngx_uint_t i)
 }
 
 
-/* all of the stack between the loop's frame and sp */
+/* takes the whole stack from the loop's frame to sp */
 
 static void
 ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp)
@@ -244,10 +247,10 @@ ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp)
 
 
 /*
- * What each function has saved of its caller's registers: it lies next to the
- * return address, on x86_64 below it, on aarch64 above the stack pointer.  The
- * rest of a frame may never have been written by it.  `walk` has the stack
- * pointer of each frame, that is where the one it calls began.
+ * Takes only the registers that each function has saved for its caller: they
+ * lie next to the return address, below it on x86_64, above the stack pointer
+ * on aarch64.  The rest of a frame may be unwritten. `walk` has the stack
+ * pointer of each frame, which is where the frame of its callee began.
  */
 
 static void
@@ -264,7 +267,7 @@ ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
         hi = (uintptr_t) walk->sp[i];
         lo = i ? (uintptr_t) walk->sp[i - 1] : sp;
 
-        /* the walk may have looked ahead to see whether a caller is one */
+        /* the walk may have looked ahead to check a caller */
 
         if (hi > ngx_prof_base || hi <= lo || lo < sp) {
             continue;
@@ -302,7 +305,7 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 
         label = ngx_prof_context_label_of(&spans);
 
-        /* one of several streams may be in no register that is saved */
+        /* the stream that runs, of several, may be in no saved register */
 
         if (label != ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE)
             && (ngx_prof_label_place(label)
@@ -319,12 +322,12 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 
 
 /*
- * Frames have holes, in which words of former frames are left.  When a
- * handler of one of the pass's events runs, the pass's connections alone are
- * believed to be the one served; else, of posted events and timers, it is the
- * outermost on the stack.  Where that one has no request, since it was closed
- * meanwhile or is none of HTTP's, or several, the request that runs is elected
- * among those that the stack has.
+ * Frames have holes that keep words of earlier frames.  While the handler of
+ * one of this pass's events runs, only a connection of this pass's events can
+ * be the one being served; for posted events and timers it is the outermost
+ * one on the stack.  If that connection has no request (it was closed
+ * meanwhile, or is not HTTP's) or has several, the running request is elected
+ * among the requests that the stack holds.
  */
 
 static uint32_t
@@ -365,7 +368,7 @@ ngx_prof_context_label_of(const ngx_prof_spans_t *spans)
 }
 
 
-/* the connection of the outermost word that points to one */
+/* the connection that the outermost such word points to */
 
 ngx_prof_unchecked
 static ngx_int_t
@@ -392,8 +395,9 @@ ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
 
 
 /*
- * The label of the request that the most words of the stack point to: what
- * runs is there more often than what holes of frames have kept.  0: none is.
+ * The label of the request that most words of the stack point to: a running
+ * request is there more often than holes of frames repeat an old one. 0: there
+ * is none.
  */
 
 ngx_prof_unchecked
@@ -468,7 +472,7 @@ ngx_prof_context_collect(const ngx_prof_spans_t *spans,
 }
 
 
-/* once each; there is room for one more than is asked for */
+/* adds a request once; there is room for one more than the limit */
 
 static ngx_uint_t
 ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
@@ -491,7 +495,10 @@ ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
 }
 
 
-/* the request of the connection, or stream, that a word points to; or it */
+/*
+ * the request of the connection or stream that a word points to, or the
+ * request that it points to itself
+ */
 
 static ngx_uint_t
 ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
@@ -515,7 +522,7 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
 
     } else if (ngx_prof_contexts[i].streams > 1) {
 
-        /* one of several streams is found by itself */
+        /* of several streams, each is found by its own address */
 
         return 0;
 
@@ -538,7 +545,7 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
 }
 
 
-/* the outermost connection tells the state, the request the place */
+/* takes the state from the outermost connection, the place from the request */
 
 static uint32_t
 ngx_prof_context_state_of(uint32_t label, uint32_t first)
@@ -551,7 +558,7 @@ ngx_prof_context_state_of(uint32_t label, uint32_t first)
 }
 
 
-/* the request that a connection of nginx's table serves, NULL: none is known */
+/* the request that a connection of nginx's table serves, or NULL */
 
 static const ngx_prof_context_t *
 ngx_prof_context_served(ngx_uint_t i)
@@ -562,7 +569,7 @@ ngx_prof_context_served(ngx_uint_t i)
 
     c = &ngx_prof_array[i];
 
-    /* what is closed has no request any more */
+    /* a closed connection has no request */
 
     if (c->fd == (ngx_socket_t) -1) {
         return NULL;
@@ -581,7 +588,7 @@ ngx_prof_context_served(ngx_uint_t i)
         return context;
     }
 
-    /* of a stream more is told by its own entry */
+    /* a stream's own entry knows more */
 
     owner = ngx_prof_context_owner(context->connection);
 
@@ -639,8 +646,8 @@ ngx_prof_context_client(ngx_uint_t i, const ngx_prof_spans_t *spans)
     label = ngx_prof_context_request_label(owner, spans);
 
     /*
-     * Of several requests on one connection only the one that has begun in
-     * this pass is known to be served now
+     * Of several requests on one connection, only one that began in this pass
+     * is known to be running now
      */
 
     if (ngx_prof_contexts[i].streams > 1
@@ -653,7 +660,7 @@ ngx_prof_context_client(ngx_uint_t i, const ngx_prof_spans_t *spans)
 }
 
 
-/* of a client's connection that serves no request */
+/* the label of a client's connection that serves no request */
 
 static uint32_t
 ngx_prof_context_state(const ngx_connection_t *c)
@@ -663,8 +670,8 @@ ngx_prof_context_state(const ngx_connection_t *c)
     const ngx_prof_listen_t  *listen;
 
     /*
-     * A listening socket's connection has the accept flag in its read event,
-     * in the array beside
+     * The read event of a listening socket's connection has the accept flag;
+     * it lies in the array of read events
      */
 
     if (ngx_prof_reads[c - ngx_prof_array].accept) {

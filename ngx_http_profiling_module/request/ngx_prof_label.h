@@ -1,7 +1,7 @@
 
 /*
- * Labels: which place a request is at, which upstream it waits for, and what is
- * done for it.  They are found from the stack of the main thread, and go with
+ * Labels: the place of a request, the upstream it waits for, and what is being
+ * done for it.  Labels are found from the main thread's stack and accompany
  * samples, pauses and connections.
  */
 
@@ -43,9 +43,9 @@ typedef enum {
 
 
 /*
- * The label of what the main thread does, from its stack.  `walk`: a cache
- * whose last walk was that of this stack; or NULL, then words that are left in
- * unused places of frames may mislead.  Signal-safe.
+ * The label of what the main thread is doing, from its stack. `walk` is a
+ * cache whose last walk was of this stack, or NULL; with NULL, stale words in
+ * unused parts of frames may mislead.  Signal-safe.
  */
 uint32_t ngx_prof_context_label(uintptr_t sp,
     const ngx_prof_unwind_cache_t *walk);

@@ -16,9 +16,9 @@
 
 
 /*
- * What each request passes is counted in instructions: no phase has a handler
- * of ours but that of the log.  Instead the checkers of two phases of nginx's
- * engine are called through ours, which note the request on their way.
+ * Code that each request runs must cost few instructions: only the log phase
+ * has a handler of ours.  For the rest, the checkers of two phases of nginx's
+ * engine are wrapped in functions that record the request on its way.
  */
 
 #define ngx_prof_checker(note, checker)                                       \
@@ -39,7 +39,7 @@ typedef struct {
 } ngx_prof_checker_t;
 
 
-/* of HTTP/2 and HTTP/3, which have connections outside nginx's table */
+/* streams of HTTP/2 and HTTP/3 have connections outside nginx's table */
 
 typedef struct {
     uint64_t             start;                 /* ns, of the pass */
@@ -54,7 +54,7 @@ static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
 static ngx_uint_t ngx_prof_request_status(ngx_http_request_t *r);
 static void ngx_prof_stream_cleanup(void *data);
 
-/* what is rare stays out of what each request passes */
+/* rare cases stay out of the code that each request runs */
 
 static ngx_int_t ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
     const ngx_prof_checker_t *checker, ngx_log_t *log);
@@ -87,7 +87,7 @@ static ngx_prof_counting_t           **ngx_prof_counters;
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
-/* HTTP/2 and HTTP/3: its connection is none of nginx's table */
+/* HTTP/2 and HTTP/3: the connection is not in nginx's table */
 
 static ngx_inline ngx_uint_t
 ngx_prof_is_stream(ngx_http_request_t *r)
@@ -113,9 +113,9 @@ ngx_prof_is_stream(ngx_http_request_t *r)
 
 
 /*
- * A request comes to its first phase.  It begins with the pass of the event
- * loop in which that is: time that it waited for other events of that pass is
- * time that its client waited.
+ * A request enters its first phase.  Its time counts from the start of this
+ * pass of the event loop: while other events of the pass were handled, its
+ * client waited.
  */
 
 static ngx_inline void
@@ -134,7 +134,7 @@ ngx_prof_request_begin(ngx_http_request_t *r)
 }
 
 
-/* the location of a request is found, for the first time or anew */
+/* the location of a request has been found, the first time or again */
 
 static ngx_inline void
 ngx_prof_request_locate(ngx_http_request_t *r)
@@ -162,7 +162,10 @@ ngx_prof_checker(locate, access)
 ngx_prof_checker(locate, content)
 
 
-/* what may be the first phase, and the first after the location was found */
+/*
+ * phases that may come first, and those that may follow the search for a
+ * location
+ */
 
 static const ngx_prof_checker_t  ngx_prof_begins[] = {
     { ngx_http_core_generic_phase, ngx_prof_begin_generic },
@@ -285,7 +288,7 @@ ngx_prof_request_active(const ngx_connection_t *c)
 }
 
 
-/* the latest request has not ended yet, or this is a stream */
+/* slow path: the latest request has not ended yet, or this one is a stream */
 
 static void
 ngx_prof_request_another(ngx_http_request_t *r)
@@ -312,7 +315,7 @@ ngx_prof_request_another(ngx_http_request_t *r)
 
     if (context->request == (uintptr_t) r) {
 
-        /* it has come to its first phase anew: its server is known again */
+        /* it enters its first phase again: its server is known only now */
 
         context->place = ngx_prof_context_place(r);
         return;
@@ -371,7 +374,7 @@ ngx_prof_request_stream(ngx_http_request_t *r)
 
     ngx_prof_context_carry(r);
 
-    /* requests of other workers need no filter */
+    /* only streams need the filter: without them it takes itself out */
 
     if (ngx_http_top_header_filter != ngx_prof_request_filter) {
         ngx_http_next_header_filter = ngx_http_top_header_filter;
@@ -391,7 +394,7 @@ ngx_prof_request_located(ngx_http_request_t *r)
 }
 
 
-/* the response to a stream begins: its connection cannot be asked for it */
+/* the response of a stream begins: its connection does not tell */
 
 static ngx_int_t
 ngx_prof_request_filter(ngx_http_request_t *r)
@@ -410,7 +413,7 @@ ngx_prof_request_filter(ngx_http_request_t *r)
 }
 
 
-/* when the request began, in ns; it is no longer served */
+/* returns when the request began, in ns, and forgets the request */
 
 static ngx_inline uint64_t
 ngx_prof_request_finish(ngx_prof_context_t *context, ngx_http_request_t *r)
@@ -433,7 +436,7 @@ ngx_prof_request_finish(ngx_prof_context_t *context, ngx_http_request_t *r)
 }
 
 
-/* all that calls stands before the reading of the clock: it ends the request */
+/* every call comes before the clock is read: that reading ends the request */
 
 static ngx_prof_always_inline ngx_int_t
 ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
@@ -542,7 +545,7 @@ ngx_prof_log_clock(ngx_http_request_t *r)
 
 
 /*
- * Where a request is noted that is not the one which began last.  NULL: this
+ * The entry of a request that is not the one that began last.  NULL: this
  * worker has no slot.
  */
 
@@ -576,9 +579,9 @@ ngx_prof_request_context(ngx_http_request_t *r)
 
 
 /*
- * A request that was not begun in the present millisecond.  If earlier passes
- * than that of its first phase read its first bytes, nginx's own start, in
- * ms, tells how long ago; both ends of that difference were rounded down.
+ * A request whose first bytes came before the present millisecond.  If an
+ * earlier pass read them, nginx's own start time, in ms, says how long ago;
+ * both ends of that difference were rounded down.
  */
 
 static uint64_t
@@ -593,7 +596,7 @@ ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
     ms = (int64_t) (tp->sec - r->start_sec) * 1000
          + ((int64_t) tp->msec - (int64_t) r->start_msec);
 
-    /* the clock of the day may have been set back meanwhile */
+    /* the wall clock may have been set back meanwhile */
 
     if (ms <= 1
         || now - start >= (uint64_t) (ms - 1) * NGX_PROF_NSEC_PER_MSEC)
@@ -605,7 +608,7 @@ ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
 }
 
 
-/* 0: it was not noted */
+/* 0: unknown */
 
 static uint64_t
 ngx_prof_request_stream_start(ngx_http_request_t *r)

@@ -1,7 +1,5 @@
 
-/*
- * Requests: when they began and where they are counted when they end.
- */
+/* Requests: when each began, and in which counters its end is counted. */
 
 
 #ifndef _NGX_PROF_REQUEST_H_INCLUDED_
@@ -15,13 +13,13 @@
 /* master: the log handler, in postconfiguration */
 ngx_int_t ngx_prof_request_init(ngx_conf_t *cf);
 
-/* master, when nginx has made the engine of its phases: wraps two of them */
+/* master, once nginx has built its phase engine: wraps two of its phases */
 void ngx_prof_request_init_module(ngx_cycle_t *cycle);
 
 /* worker, before it has its slot: NGX_ERROR: it cannot have one */
 ngx_int_t ngx_prof_request_init_process(ngx_cycle_t *cycle);
 
-/* worker: how many requests a connection serves; many with HTTP/2 */
+/* worker: how many requests a connection serves; HTTP/2 may have many */
 ngx_uint_t ngx_prof_request_active(const ngx_connection_t *c);
 
 

@@ -37,7 +37,7 @@ static u_char  ngx_prof_block_kind[
                                         NGX_PROF_BLOCK_DESCRIPTORS];
 
 
-/* a call that is always timed: ngx_prof_block_NAME(), real_NAME */
+/* a call that is always timed; defines ngx_prof_block_NAME() and real_NAME */
 
 #define ngx_prof_block_call(type, name, params, args)                         \
                                                                               \
@@ -63,8 +63,8 @@ ngx_prof_block_##name params                                                  \
 
 
 /*
- * One that is timed if its descriptor may block.  What needs registers of its
- * own stands apart: a hook that only looks saves none.
+ * A call that is timed if its descriptor may block.  The timing stands apart,
+ * since it needs registers: a hook that only checks saves none.
  */
 
 #define ngx_prof_block_io(type, name, params, args)                           \
@@ -231,7 +231,7 @@ ngx_prof_block_poll(struct pollfd *fds, nfds_t n, int timeout)
 }
 
 
-/* the number will be that of another file */
+/* the descriptor may become another file's */
 
 static NGX_PROF_HOOK_CODE int
 ngx_prof_block_close(int fd)
@@ -255,7 +255,7 @@ ngx_prof_block_dup2(int from, int fd)
 }
 
 
-/* nginx makes its sockets non-blocking by this call */
+/* nginx makes its sockets non-blocking by this ioctl */
 
 static NGX_PROF_HOOK_CODE int
 ngx_prof_block_ioctl(int fd, unsigned long request, void *arg)
@@ -282,7 +282,7 @@ ngx_prof_block_ioctl(int fd, unsigned long request, void *arg)
       (void **) &ngx_prof_real_##name,                                        \
       NGX_PROF_HOOK_ALL }
 
-/* nginx's own sockets never block: only other objects call these for long */
+/* nginx's own sockets never block: only other objects wait in these calls */
 
 #define ngx_prof_block_socket_hook(name)                                      \
     { #name, (void *) ngx_prof_block_##name,                                  \
@@ -383,7 +383,10 @@ ngx_prof_block_socket(int fd)
 }
 
 
-/* once for a descriptor; 1: it never blocks.  Files do, whatever their flags */
+/*
+ * asked once per descriptor; 1: it never blocks.  Files do, whatever their
+ * flags
+ */
 
 static ngx_uint_t
 ngx_prof_block_look(int fd)
@@ -420,7 +423,7 @@ ngx_prof_block_look(int fd)
 }
 
 
-/* several names of a function are one to the linker: the first of them */
+/* several names may have the same address: return the first */
 
 static const char *
 ngx_prof_block_name(const void *function)

@@ -1,8 +1,8 @@
 
 /*
- * Blocking calls of the worker's main thread: interposed in all objects and
- * timed.  A call on a socket that does not block is told by a table of
- * descriptors and passed on, without a look at any clock.
+ * Blocking calls of the worker's main thread, interposed in all objects and
+ * timed.  A table of descriptors tells which sockets do not block: calls on
+ * those are passed on without reading a clock.
  */
 
 
@@ -20,14 +20,17 @@
 #include "ngx_prof_worker.h"
 
 
-/* a call that takes less, in ns, did not wait */
+/* ns; a shorter call did not wait */
 #define NGX_PROF_BLOCK_MIN  10000
 
 
-/* ns of all calls that have ended: what is in it is not an outer call's */
+/* ns of all calls that have ended, so that an outer call can leave them out */
 extern uint64_t  ngx_prof_block_told;
 
-/* NGX_PROF_BLOCK_MIN in ticks; none while nothing is profiled */
+/*
+ * NGX_PROF_BLOCK_MIN in ticks of the clock; the maximum while nothing is
+ * profiled
+ */
 extern uint64_t  ngx_prof_block_ticks;
 
 

@@ -30,8 +30,8 @@ static void ngx_prof_cpu_count(ngx_prof_slot_t *slot,
 
 
 /*
- * What a thread's samples have in common: memory that is touched together, and
- * not before the thread is sampled
+ * State for sampling one thread: it is touched together, and not before the
+ * thread is sampled
  */
 
 typedef struct {
@@ -78,7 +78,7 @@ ngx_prof_cpu_init(ngx_cycle_t *cycle)
 
     ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_READY);
 
-    /* a capture may be under way */
+    /* a capture may be in progress */
 
     ngx_prof_cpu_update();
 }
@@ -143,7 +143,7 @@ ngx_prof_cpu_until(void)
 }
 
 
-/* in a handler */
+/* signal handler */
 
 static void
 ngx_prof_cpu_asked(const ucontext_t *uc)
@@ -180,7 +180,7 @@ ngx_prof_cpu_sample(const siginfo_t *info, const ucontext_t *uc)
     zone = ngx_prof_process.zone;
     stacks = ngx_prof_zone_stacks(zone, slot);
 
-    /* it comes while the clocks are read */
+    /* load it into the cache while the clocks are read */
 
     ngx_prof_unwind_prefetch(&own->cache);
     ngx_prof_stacks_prefetch(stacks, &own->path);
@@ -199,7 +199,7 @@ ngx_prof_cpu_sample(const siginfo_t *info, const ucontext_t *uc)
     n = ngx_prof_unwind_cached(&t->stack, uc, &own->cache, pcs,
                                NGX_PROF_FRAMES, &result);
 
-    /* the root: a slot and its table may come to another worker */
+    /* the root is the pid: slot and table may pass to another worker */
 
     pcs[n++] = (uint64_t) ngx_pid;
 
@@ -233,7 +233,7 @@ ngx_prof_cpu_label(const ngx_prof_thread_t *t, const ucontext_t *uc,
 }
 
 
-/* its stack was the latest that the thread added */
+/* writes a sample of the trace, with the stack that was just added */
 
 static void
 ngx_prof_cpu_trace(uint64_t now, const ngx_prof_thread_t *t)

@@ -2,10 +2,10 @@
 /*
  * The CPU sampler.
  *
- * Workers sample while a capture of the zone asks for it: the timers of their
- * threads are armed by the worker when it is woken, or, if it does not answer
- * in time, by a signal.  The handler stops them by itself when the time is
- * up, so that nothing is left running when the one who asked has died.
+ * Workers sample while a capture in the zone asks for it.  A worker arms its
+ * threads' timers when it is woken, or in a signal handler if it does not
+ * answer in time.  The handler disarms them when the time is up: nothing keeps
+ * running if the process that asked has died.
  */
 
 
@@ -17,13 +17,15 @@
 #include <ngx_core.h>
 
 
-/* worker: takes SIGPROF, unless it is another's */
+/* worker: registers for SIGPROF, unless another module has taken it */
 void ngx_prof_cpu_init(ngx_cycle_t *cycle);
 
-/* worker, when it is woken and at each tick: does what captures ask for */
+/*
+ * worker, when it is woken and at each tick: starts or stops as captures ask
+ */
 void ngx_prof_cpu_update(void);
 
-/* ns, CLOCK_MONOTONIC, until when this worker shall sample; signal-safe */
+/* ns, CLOCK_MONOTONIC, until which this worker is to sample; signal-safe */
 uint64_t ngx_prof_cpu_until(void);
 
 

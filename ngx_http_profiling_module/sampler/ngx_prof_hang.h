@@ -1,8 +1,5 @@
 
-/*
- * Passes of other workers' event loops that do not end.  Any worker, normal
- * context.
- */
+/* Pauses in progress, in other workers.  Any worker, normal context. */
 
 
 #ifndef _NGX_PROF_HANG_H_INCLUDED_
@@ -15,9 +12,9 @@
 
 
 /*
- * Any worker: reads what a worker does in a pass of more than `age` ns that
- * goes on.  NGX_OK: it is known where; NGX_AGAIN: it is not yet; NGX_DECLINED:
- * there is no such pass.  *duration is set unless that is returned.
+ * Reads what a worker is doing in a pass that is in progress for more than
+ * `age` ns.  NGX_OK: its stack is known; NGX_AGAIN: not yet; NGX_DECLINED:
+ * there is no such pass, and *duration is not set.
  */
 ngx_int_t ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
     ngx_prof_pause_seen_t *seen, uint64_t *duration);
@@ -31,8 +28,8 @@ ngx_int_t ngx_prof_hang_read(const ngx_prof_slot_t *slot, uint64_t age,
 ngx_uint_t ngx_prof_hang_chase(void);
 
 /*
- * Any worker, normal context: says of a worker that takes no CPU time, since
- * it waits in a call for more than a second, where; 0: it does not.
+ * Writes where a worker has been waiting in a call for more than a second,
+ * using no CPU time; 0: it has not.
  */
 ngx_uint_t ngx_prof_hang_waits(const ngx_prof_slot_t *slot, char *text,
     size_t size);

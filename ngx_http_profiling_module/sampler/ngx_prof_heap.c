@@ -15,10 +15,10 @@
 #include "ngx_prof_zone.h"
 
 
-/* threads besides the main one that have entries, a power of two */
+/* entries for threads other than the main one; a power of two */
 #define NGX_PROF_HEAP_THREADS  1024
 
-/* frames of the module and of the hook itself that a walk begins with */
+/* frames of the module and the hook that a walk begins with, at most */
 #define NGX_PROF_HEAP_OWN      8
 
 
@@ -31,7 +31,7 @@ static ngx_uint_t ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack);
 static uint64_t ngx_prof_heap_class(uint64_t size);
 
 
-/* of threads that are to go the long way: samples at any address */
+/* stops every address: the filter of threads that must take the long path */
 
 static const u_char
     ngx_prof_heap_all[NGX_PROF_FILTER_QUICK] = {
@@ -74,7 +74,7 @@ ngx_prof_heap_own_init(uint64_t rate)
 }
 
 
-/* the first gap of a thread; the seed need not be a secret */
+/* draws a thread's first gap; the seed need not be secret */
 
 static void
 ngx_prof_heap_start(ngx_prof_heap_thread_t *t)
@@ -145,7 +145,10 @@ ngx_prof_heap_thread(void)
                                    at & (NGX_PROF_HEAP_THREADS - 1)];
         is = ngx_prof_load(&t->self);
 
-        /* who inherits the address of a thread that has ended goes on there */
+        /*
+         * a new thread at the address of one that has ended continues its
+         * entry
+         */
 
         if (is == self) {
             return t;
@@ -220,7 +223,7 @@ ngx_prof_heap_begin(ngx_prof_heap_thread_t *t, ngx_prof_heap_thread_t *before)
 }
 
 
-/* what the allocator called by itself does not count */
+/* allocations made inside the allocator are not counted */
 
 void
 ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
@@ -269,7 +272,7 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
 
     slot = ngx_prof_process.slot;
 
-    /* a child of the worker has its memory, but not its slot */
+    /* a child forked by the worker has its memory, but not its slot */
 
     if (slot == NULL || (ngx_pid_t) syscall(SYS_getpid) != ngx_pid) {
         return;
@@ -278,7 +281,9 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
     weight = (ngx_prof_heap_rate == 1) ? 1
              : -1 / expm1(-(double) size / (double) ngx_prof_heap_rate);
 
-    /* an entry of this address: whoever freed it went by no hook */
+    /*
+     * an entry with this address is stale: the block was freed past the hooks
+     */
 
     if (ngx_prof_heap_live_may(p)
         && ngx_prof_heap_live_take(p, &live) == NGX_OK)
@@ -325,8 +330,8 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
 
 
 /*
- * Frames from the caller of the hook on.  The walk begins in the module, with
- * a number of frames that is the compiler's choice.
+ * Takes frames from the caller of the hook on.  The walk begins inside the
+ * module; how many frames that adds is the compiler's choice.
  */
 
 static ngx_uint_t
@@ -362,7 +367,9 @@ ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main)
 }
 
 
-/* the stack that an address is on; 1: the main thread's; top is 0: unknown */
+/*
+ * finds the stack that an address is on; 1: the main thread's.  top 0: unknown
+ */
 
 static ngx_uint_t
 ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack)
@@ -395,7 +402,7 @@ ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack)
 }
 
 
-/* four classes from each power of two to the next, and multiples of 16 */
+/* four classes between powers of two, and multiples of 16 */
 
 static uint64_t
 ngx_prof_heap_class(uint64_t size)

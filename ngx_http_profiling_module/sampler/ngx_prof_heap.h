@@ -2,16 +2,17 @@
 /*
  * The heap sampler.
  *
- * Each byte that is allocated is sampled with the same probability: gaps
- * between samples are exponential, of a mean of profiling_heap_rate bytes.  A
- * block of k bytes is thus sampled with p = 1 - exp(-k / rate), and counts as
- * 1 / p objects; this weight is fixed when it is taken.  Samples are added to
- * the table of stacks of the slot, and taken back when they are freed.
+ * Each allocated byte is sampled with the same probability: gaps between
+ * samples are exponential, with a mean of profiling_heap_rate bytes.  A block
+ * of k bytes is thus sampled with p = 1 - exp(-k / rate) and counts as 1 / p
+ * objects; this weight is fixed when the sample is taken.  Samples are added
+ * to the slot's table of stacks, and subtracted when their blocks are freed.
  *
- * Tallies count objects in units of 1 / HEAP_ONE, and bytes.  A stack has,
- * before its innermost frame, the size of its blocks (rounded up to a class),
- * or HEAP_THREAD: a thread, not a block.  Behind its outermost frame stands
- * the set of objects that its addresses belong to, see heap_root of a slot.
+ * Tallies count objects, in units of 1 / HEAP_ONE, and bytes.  Before its
+ * innermost frame a stack has the size of its blocks, rounded up to a class,
+ * or HEAP_THREAD for a thread instead of a block.  Behind its outermost frame
+ * stands the set of objects that its addresses belong to: see heap_root in the
+ * slot.
  */
 
 
@@ -38,14 +39,17 @@
 
 
 /*
- * What the hooks have counted in one thread; written by that thread alone.
- * Of the main thread bytes lacks what was used of the present gap.
+ * What the hooks have counted in one thread; only that thread writes it.  The
+ * main thread's bytes do not include the part of the present gap that is used
+ * up.
  */
 
 typedef struct {
-    uint64_t       gap;         /* bytes to the next sample, 1: this one */
+    uint64_t       gap;         /* bytes to the next sample; 1: the next
+                                   allocation */
     uint64_t       mallocs;
-    const u_char  *filter;      /* of live.h, or one that lets none by */
+    const u_char  *filter;      /* of live.h, or one that stops every
+                                   address */
     uint64_t       frees;
     uintptr_t      self;        /* of the thread, 0: free */
     uint64_t       bytes;
@@ -55,16 +59,17 @@ typedef struct {
 
 
 /*
- * The entry of the main thread, in its own storage.  What other threads have
- * here stays as it was made: with no gap and no way by the filter they never
- * go the short way of the hooks, which need not ask who calls.
+ * The main thread's entry, in thread-local storage.  In other threads it stays
+ * as initialized: without a gap and with a filter that stops every address
+ * they never take the short path of the hooks, which therefore need not ask
+ * which thread calls.
  */
 
 extern __thread ngx_prof_heap_thread_t  ngx_prof_heap_own
     NGX_PROF_HIDDEN __attribute__((tls_model("initial-exec")));
 
 
-/* an address that each thread has another one of, by the machine's ABI */
+/* an address that differs in each thread, by the machine's ABI */
 
 static ngx_inline uintptr_t
 ngx_prof_heap_self(void)
@@ -73,24 +78,27 @@ ngx_prof_heap_self(void)
 }
 
 
-/* worker: the main thread begins to sample, with the mean gap in bytes */
+/* worker: starts sampling in the main thread; rate is the mean gap in bytes */
 ngx_int_t ngx_prof_heap_own_init(uint64_t rate);
 
-/* worker, at each tick: counters to the slot, objects that were loaded */
+/*
+ * worker, at each tick: copies counters to the slot, and looks for newly
+ * loaded objects
+ */
 void ngx_prof_heap_tick(void);
 
 /*
- * For hooks: the entry of the calling thread, which is made if it has none;
- * NULL: there are too many threads, this one is not counted.
+ * For hooks: the calling thread's entry, made if it has none.  NULL: there are
+ * too many threads, and this one is not counted.
  */
 ngx_prof_heap_thread_t *ngx_prof_heap_thread(void);
 
-/* for hooks: a block that is not recorded */
+/* for hooks: counts a block that could not be recorded */
 void ngx_prof_heap_missed(void);
 
 /*
- * For hooks, when a gap has ended: begin() before the allocator is called,
- * which may call itself, then end() with the block, or NULL if there is none.
+ * For hooks, at the end of a gap: begin() before calling the allocator, which
+ * may call itself; then end() with the block, or NULL if there is none.
  * caller: the address that the hook returns to.
  */
 void ngx_prof_heap_begin(ngx_prof_heap_thread_t *t,
@@ -98,12 +106,12 @@ void ngx_prof_heap_begin(ngx_prof_heap_thread_t *t,
 void ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
     const ngx_prof_heap_thread_t *before, void *p, size_t size, void *caller);
 
-/* for hooks: a sampled block was freed, and its entry taken */
+/* for hooks: a sampled block was freed, and its entry removed */
 void ngx_prof_heap_freed(const ngx_prof_heap_live_t *live);
 
 /*
- * Counts a thread that begins, with the n frames of what made it; its tally
- * for thread_gone(), 0: not counted.  Normal context, any thread.
+ * Counts a thread that begins, under the n frames that created it.  Returns
+ * its tally for thread_gone(), 0: not counted.  Normal context, any thread.
  */
 ngx_uint_t ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n);
 void ngx_prof_heap_thread_gone(ngx_uint_t tally);

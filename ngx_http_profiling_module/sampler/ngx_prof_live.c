@@ -7,15 +7,17 @@
 
 
 /*
- * Tables of growing size: a block that finds no room in one goes to the
- * next.  Nothing is ever moved, and few samples touch few pages.
+ * Tables of growing size: a block that finds no room in one goes to the next.
+ * Nothing ever moves, and few samples touch few pages.
  */
 
-#define NGX_PROF_LIVE_FIRST    12                /* bits of the first */
-#define NGX_PROF_LIVE_GROWTH   2                 /* more, each */
+#define NGX_PROF_LIVE_FIRST    12                /* bits of the first
+                                                    table's size */
+#define NGX_PROF_LIVE_GROWTH   2                 /* bits more in each
+                                                    further table */
 #define NGX_PROF_LIVE_TABLES   5
 
-/* places of a table where an address may be */
+/* entries of a table where an address may be */
 #define NGX_PROF_LIVE_WINDOW   16
 
 #define NGX_PROF_LIVE_FILLED   1
@@ -34,7 +36,7 @@ u_char  ngx_prof_heap_filter[NGX_PROF_FILTER];
 static ngx_prof_heap_live_t
     *ngx_prof_live[NGX_PROF_LIVE_TABLES];
 
-/* tables that were ever used */
+/* number of tables in use */
 static ngx_uint_t  ngx_prof_live_n;
 
 
@@ -70,7 +72,9 @@ ngx_prof_heap_live_init(void)
 
     ngx_prof_live_n = 1;
 
-    /* NULL has no entry, but is to be told from blocks that are freed */
+    /*
+     * free(NULL) must not pass as the free of a block: the filter stops NULL
+     */
 
     ngx_prof_heap_quick_filter[0] = 255;
 
@@ -132,7 +136,7 @@ ngx_prof_heap_live_insert(const ngx_prof_heap_live_t *live)
 
     for (table = 0; table < NGX_PROF_LIVE_TABLES; table++) {
 
-        /* another thread may just do the same */
+        /* another thread may do the same at this moment */
 
         n = table;
         (void) __atomic_compare_exchange_n(&ngx_prof_live_n, &n,

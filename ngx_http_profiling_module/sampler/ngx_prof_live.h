@@ -1,11 +1,11 @@
 
 /*
- * Sampled blocks of memory that are not freed yet, by their address.
+ * Sampled blocks of memory that are still allocated, by address.
  *
- * A block's address is looked for by the thread that frees it, and by no
- * other, so that an entry changes hands in one atomic step; there are no
- * locks.  Private memory of a worker, touched as it is used.  Any thread;
- * calls no allocator.
+ * Only the thread that frees a block looks for its address, so an entry
+ * changes hands in one atomic step, without locks.  The table is a worker's
+ * private memory, touched as it is used.  Any thread; never calls an
+ * allocator.
  */
 
 
@@ -19,10 +19,10 @@
 
 
 /*
- * Filters: how many live samples have an address with these bits.  A count
- * that reaches 255 stays there.  Every free() looks at the quick one, which
- * takes an address's last 16 bits as they are: one instruction.  Whom it
- * stops is asked by the finer one.
+ * Filters: counts of live samples by bits of the address; a count that reaches
+ * 255 stays there.  Every free() asks the quick filter, which takes the last
+ * 16 bits of the address as they are, in one instruction.  Only addresses that
+ * it stops are looked up in the finer one.
  */
 
 #define NGX_PROF_FILTER_QUICK  (1 << 16)
@@ -39,7 +39,7 @@
 
 typedef struct {
     uintptr_t  address;         /* 0: free, 1: being filled */
-    uint64_t   count;           /* as it was added to its tally */
+    uint64_t   count;           /* as added to its tally */
     uint64_t   bytes;
     uint32_t   tally;
     uint32_t   unused;
@@ -53,10 +53,10 @@ extern u_char  ngx_prof_heap_filter[NGX_PROF_FILTER]
     NGX_PROF_HIDDEN;
 
 
-/* once a process; NGX_ERROR: no memory */
+/* once per process; NGX_ERROR: no memory */
 ngx_int_t ngx_prof_heap_live_init(void);
 
-/* NGX_DECLINED: there is no room */
+/* NGX_DECLINED: no room */
 ngx_int_t ngx_prof_heap_live_insert(const ngx_prof_heap_live_t *live);
 
 /* removes and returns the entry of an address; NGX_DECLINED: there is none */

@@ -68,7 +68,7 @@ static ngx_prof_hook_t  ngx_prof_loop_hooks[] = {
 };
 
 
-/* ns that are counted as a pause already, and the pass that they belong to */
+/* ns already counted as a pause of known cause, and the pass they belong to */
 
 static uint64_t  ngx_prof_loop_known;
 static uint64_t  ngx_prof_loop_known_pass;
@@ -116,7 +116,7 @@ ngx_prof_loop_init(ngx_cycle_t *cycle)
 }
 
 
-/* a pass that ends now has taken so many ns */
+/* ends a pass that took so many ns */
 
 static ngx_prof_always_inline void
 ngx_prof_loop_end(ngx_prof_slot_t *slot, uint64_t busy)
@@ -131,8 +131,7 @@ ngx_prof_loop_end(ngx_prof_slot_t *slot, uint64_t busy)
 
 
 /*
- * epoll_wait() that was called at `then` has returned rc: the next begins,
- * `now`
+ * epoll_wait(), called at `then`, has returned rc: the next pass begins `now`
  */
 
 static ngx_prof_always_inline void
@@ -151,7 +150,7 @@ ngx_prof_loop_next(ngx_prof_slot_t *slot, uint64_t then, uint64_t now, int rc)
 }
 
 
-/* each pass goes through here: what is rare stands in other() */
+/* every pass runs this: rare cases are in other() */
 
 static ngx_prof_always_inline int
 ngx_prof_loop_wait(int ep, struct epoll_event *events, int n, int timeout,
@@ -204,8 +203,8 @@ ngx_prof_loop_wait_clock(int ep, struct epoll_event *events, int n,
 
 
 /*
- * The same after a pass that was long: apart from it, and its last call, it
- * costs the others no register.
+ * The same after a long pass: kept apart, as the last call, so that it costs
+ * the other passes no register.
  */
 
 static int
@@ -230,8 +229,8 @@ ngx_prof_loop_long(int ep, struct epoll_event *events, int n, int timeout,
 
 
 /*
- * The worker's first pass, whose descriptor is that of its event loop; a pass
- * while a trace is on; or another descriptor, or no slot.
+ * The rare cases: the worker's first pass, whose descriptor is that of its
+ * event loop; a pass during a trace; another descriptor; no slot.
  */
 
 static int
@@ -305,7 +304,7 @@ ngx_prof_loop_begin(int ep, const struct epoll_event *events, uintptr_t caller,
         ngx_prof_dispatch.caller = caller;
     }
 
-    /* event handlers are called from where the hook is */
+    /* event handlers are called from the frame that called this hook */
 
     ngx_prof_context_base(cfa);
 
@@ -319,7 +318,7 @@ ngx_prof_loop_begin(int ep, const struct epoll_event *events, uintptr_t caller,
 }
 
 
-/* the part of a long pass whose cause is not known already is a pause */
+/* counts the part of a long pass without a known cause as a pause */
 
 static void
 ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
@@ -401,8 +400,8 @@ ngx_prof_loop_accepted(void)
     ngx_prof_add(&slot->totals.accepted, 1);
 
     /*
-     * ngx_get_connection() then fails, and nginx closes the socket: it has
-     * no free connection and none that it may close for a new one
+     * ngx_get_connection() will fail, and nginx will close the socket: no
+     * connection is free, and none may be closed for a new one
      */
 
     if (ngx_cycle->free_connection_n == 0

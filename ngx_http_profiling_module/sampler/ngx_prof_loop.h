@@ -1,8 +1,8 @@
 
 /*
- * The event loop of a worker, seen from epoll_wait(): its return begins a
- * pass, its next call ends it.  Also what else the worker's main program
- * imports and we count: accepted connections, tasks of thread pools.
+ * A worker's event loop, seen from epoll_wait(): its return begins a pass, the
+ * next call ends it.  Also counts other imports of the main program: accepted
+ * connections, and tasks of thread pools.
  *
  * Worker only; the hooks run in the worker's main thread.
  */
@@ -17,12 +17,15 @@
 
 
 /*
- * Interposes.  What cannot be interposed is marked in
+ * Interposes the functions.  One that cannot be interposed is marked in
  * ngx_prof_process.unavailable and logged.
  */
 void ngx_prof_loop_init(ngx_cycle_t *cycle);
 
-/* a pause of known cause in this pass, in ns: it is not counted once more */
+/*
+ * adds a pause of known cause, in ns; the end of the pass does not count it
+ * again
+ */
 void ngx_prof_loop_pause(uint64_t duration, ngx_uint_t cause);
 
 

@@ -2,12 +2,13 @@
 /*
  * malloc() and its family, interposed.
  *
- * Nearly all calls go by a short way: the main thread, before the end of the
- * gap to the next sample, or an address that no live sample can have.  It
- * counts, and jumps to the allocator: five instructions for malloc(), seven
- * for free(), with no stack frame and no register saved.  Bytes are counted
- * by what is left of the gap.  It counts what was asked for: of an
- * allocation that fails for want of memory too, unless it was to be sampled.
+ * Nearly all calls take a short path: in the main thread, an allocation before
+ * the end of the gap to the next sample, or an address that no live sample can
+ * have.  The hook counts, and jumps to the allocator: five instructions for
+ * malloc(), seven for free(), without a stack frame and without saving a
+ * register.  The gap counts the bytes down.  They are the bytes asked for,
+ * even if the allocation fails for lack of memory, unless it was to be
+ * sampled.
  *
  * realloc() counts as an allocation of the new size and a free of the block.
  */
@@ -127,8 +128,9 @@ ngx_prof_malloc_init(ngx_cycle_t *cycle)
 
 
 /*
- * What was allocated stays; what was in use was its last owner's.  A stack
- * keeps its meaning if it was walked among the objects that are loaded now.
+ * Totals of allocations stay; what is in use was the last owner's and goes.  A
+ * stack keeps its meaning if it was walked with the same objects loaded as
+ * now.
  */
 
 static void
@@ -169,7 +171,7 @@ ngx_prof_heap_take(ngx_prof_slot_t *slot)
 }
 
 
-/* NGX_DECLINED: not all calls are seen */
+/* interposes; NGX_DECLINED: not all calls would be seen */
 
 static ngx_int_t
 ngx_prof_heap_hook(ngx_log_t *log)
@@ -198,7 +200,7 @@ ngx_prof_heap_hook(ngx_log_t *log)
 }
 
 
-/* takes size from what is left; 1: all of it, or more than that */
+/* subtracts size from what is left; 1: nothing is left */
 
 static ngx_prof_always_inline ngx_uint_t
 ngx_prof_heap_use(uint64_t *left, uint64_t size)
@@ -207,7 +209,7 @@ ngx_prof_heap_use(uint64_t *left, uint64_t size)
 }
 
 
-/* 1 and counted, if the calling thread is the main one and does not sample */
+/* 1, and counted: the main thread calls, and this allocation is not sampled */
 
 static ngx_prof_always_inline ngx_uint_t
 ngx_prof_heap_quick(size_t size)
@@ -223,7 +225,7 @@ ngx_prof_heap_quick(size_t size)
 }
 
 
-/* 1: the main thread, and an address that no live sample has */
+/* 1: the main thread calls, and no live sample has the address */
 
 static ngx_prof_always_inline ngx_uint_t
 ngx_prof_heap_unknown(const void *p)
@@ -234,7 +236,9 @@ ngx_prof_heap_unknown(const void *p)
 }
 
 
-/* the same for any thread; *t is set if this one has to be sampled */
+/*
+ * the same for any thread; *thread is set if this allocation is to be sampled
+ */
 
 static ngx_uint_t
 ngx_prof_heap_slow(size_t size, ngx_prof_heap_thread_t **thread)
@@ -366,7 +370,7 @@ ngx_prof_heap_calloc_slow(size_t n, size_t size, void *caller)
     size_t                   all;
     ngx_prof_heap_thread_t  *t, before;
 
-    /* what overflows fails, as the allocator knows best */
+    /* a size that overflows fails in the allocator's own way */
 
     if (__builtin_mul_overflow(n, size, &all) || ngx_prof_heap_slow(all, &t)) {
         return ngx_prof_calloc(n, size);
@@ -429,7 +433,7 @@ ngx_prof_heap_posix_memalign(void **p, size_t align, size_t size)
 }
 
 
-/* the entry goes first: another thread may get the address at once */
+/* remove the entry first: another thread may get the address at once */
 
 ngx_prof_cold
 static void
@@ -455,7 +459,9 @@ ngx_prof_heap_free_taken(void *p)
 }
 
 
-/* most that the quick filter stops are no samples: no frame for these */
+/*
+ * most addresses that the quick filter stops are no samples: no frame for them
+ */
 
 ngx_prof_cold
 static void
@@ -486,8 +492,8 @@ ngx_prof_heap_free(void *p)
 
 
 /*
- * While the allocator moves the block, its address may become another's: the
- * entry goes first, and comes back if the block has stayed.
+ * While the allocator moves the block, another thread may get its address: the
+ * entry is removed first, and restored if the block has not moved.
  */
 
 ngx_prof_cold
@@ -558,7 +564,7 @@ ngx_prof_heap_realloc_slow(void *p, size_t size, void *caller)
 static void *
 ngx_prof_heap_realloc(void *p, size_t size)
 {
-    /* a size of 0 may free: that is not for the short way */
+    /* a size of 0 may free the block: not for the short path */
 
     if (size && ngx_prof_heap_unknown(p) && ngx_prof_heap_quick(size)) {
         ngx_prof_heap_own.frees++;
@@ -569,7 +575,10 @@ ngx_prof_heap_realloc(void *p, size_t size)
 }
 
 
-/* the C library's calls realloc(), another's may not: the same is done here */
+/*
+ * the C library's own calls realloc(), another allocator's may not: do the
+ * same here
+ */
 
 static void *
 ngx_prof_heap_reallocarray(void *p, size_t n, size_t size)

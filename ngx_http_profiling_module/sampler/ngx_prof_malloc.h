@@ -12,7 +12,10 @@
 #include <ngx_core.h>
 
 
-/* worker: takes the slot's table over, puts the hooks in unless it is off */
+/*
+ * worker: takes over the slot's table, and interposes unless
+ * profiling_heap_rate is off
+ */
 void ngx_prof_malloc_init(ngx_cycle_t *cycle);
 
 

@@ -15,7 +15,7 @@
 #include "ngx_prof_worker.h"
 
 
-/* ns between two calls of one wait: nginx spins between them */
+/* ns between two calls of one wait at most: nginx spins between them */
 #define NGX_PROF_MUTEX_SPIN  1000000
 
 
@@ -34,11 +34,11 @@ typedef struct {
  */
 
 typedef struct {
-    uintptr_t   lock;           /* of sem_wait() its argument */
+    uintptr_t   lock;           /* the argument of sem_wait() */
     uintptr_t   sp;             /* of the hook */
     uint64_t    pass;
     uint64_t    last;           /* ticks when its latest call returned */
-    ngx_uint_t  open;           /* the lock was not free then */
+    ngx_uint_t  open;           /* the lock was still taken then */
     uint64_t    weight;         /* 0: not sampled */
     uint32_t    label;
     ngx_uint_t  n;
@@ -260,7 +260,7 @@ ngx_prof_mutex_init(ngx_cycle_t *cycle)
             range->start = (uintptr_t) shm_zone[i].shm.addr;
             range->end = range->start + shm_zone[i].shm.size;
 
-            /* known already: the master has added them all */
+            /* the master has already added every name */
 
             range->name = (uint32_t) ngx_prof_zone_register_name(
                                               ngx_prof_process.zone,
@@ -283,7 +283,7 @@ ngx_prof_mutex_init(ngx_cycle_t *cycle)
 }
 
 
-/* 0: nothing is sampled */
+/* the fraction if this event is sampled; else 0 */
 
 static uint64_t
 ngx_prof_mutex_fraction(void)
@@ -314,7 +314,7 @@ ngx_prof_mutex_zone(uintptr_t lock)
 }
 
 
-/* the zone's number in the place of the upstream's */
+/* the zone's number takes the upstream's place */
 
 static uint32_t
 ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock)
@@ -332,11 +332,12 @@ ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock)
 
 
 /*
- * A lock that is the caller's own already was no wait: rc of its function.
+ * Counts a wait that has ended.  rc: what the locking function returned; if the
+ * caller already had the lock, there was no wait.
  *
- * A short wait is taken with the probability of its share of BLOCK_MIN, as in
- * the profile of blocking: a lock that is fought for must not cost more time
- * than it takes.
+ * A short wait is taken with a probability of its share of BLOCK_MIN, as in
+ * the block profile: profiling a contended lock must not cost more time than
+ * the lock.
  */
 
 static NGX_PROF_HOOK_CODE void
@@ -390,10 +391,10 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
 
 
 /*
- * One call of a wait that may need more of them.  Whether the wait is over is
- * told by the lock itself where that is known: if it is taken when the call
- * returns, the caller goes on waiting.  So a wait ends with the return of its
- * last call; what nginx spins behind that, if it has to, is not in it.
+ * One call of a wait that may need several.  Where the lock can be read it
+ * tells whether the wait is over: if it is taken when the call returns, the
+ * caller keeps waiting.  So a wait ends when its last call returns; time that
+ * nginx spins afterwards is not included.
  */
 
 static NGX_PROF_HOOK_CODE void
@@ -465,7 +466,7 @@ ngx_prof_mutex_begin(ngx_prof_long_wait_t *w, uintptr_t sp, uintptr_t lock,
 }
 
 
-/* the semaphore of a mutex of nginx: is the mutex taken? */
+/* is the nginx mutex with this semaphore taken? */
 
 static ngx_uint_t
 ngx_prof_mutex_held(uintptr_t sem)

@@ -1,14 +1,5 @@
 
-/*
- * Locks that had to be waited for, by any thread of the worker.
- *
- *     pthread mutexes, rwlocks   are tried first, and timed if that fails
- *     nginx's mutexes in shared  sem_wait(), and sched_yield() where there
- *     memory, its rwlocks        are no semaphores
- *
- * nginx spins for some 10 us before it calls one of the latter: a lock that
- * was got by that is not seen, and the time is not in the wait.
- */
+/* Waits for locks, by any thread of the worker. */
 
 
 #ifndef _NGX_PROF_MUTEX_H_INCLUDED_

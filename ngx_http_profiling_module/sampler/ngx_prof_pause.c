@@ -23,14 +23,14 @@
 #define NGX_PROF_PAUSE_LONGEST  50000000
 
 
-/* stacks of a pass that are kept, the latest */
+/* stacks that are kept of a pass, the latest ones */
 #define NGX_PROF_PAUSE_LOOKS  8
 
-/* passing.next of a pass that has been told */
+/* `next` of a pass that has been recorded */
 #define NGX_PROF_PAUSE_OVER    ((uint64_t) -1)
 
 
-/* a stack that was taken in the pass */
+/* a stack taken during the pass */
 
 typedef struct {
     uint64_t    label;
@@ -41,18 +41,18 @@ typedef struct {
 
 
 /*
- * What is known of the present pass.  Written by the main thread and by
- * handlers on it, which keep away while busy is set.
+ * What is known of the present pass.  The main thread writes it, and signal
+ * handlers on that thread, which stay out while busy is set.
  */
 
 typedef struct {
     volatile ngx_uint_t     busy;
     uint64_t                pass;         /* the slot's pass_start */
     uint64_t                blocked;      /* ns in calls that have ended */
-    uint64_t                ticked;       /* other ns that are counted in the
-                                             table of blocking */
+    uint64_t                ticked;       /* other ns already counted in the
+                                             block table */
     uint64_t                until;        /* when the latest of these ended */
-    uint64_t                next;         /* CPU clock when to look again */
+    uint64_t                next;         /* CPU clock of the next look */
     uint64_t                longest;      /* of the call in `call`, ns */
     ngx_prof_pause_stack_t  call;
     ngx_prof_pause_stack_t  looks[NGX_PROF_PAUSE_LOOKS];
@@ -136,8 +136,8 @@ ngx_prof_pause_init(ngx_cycle_t *cycle)
 
 
 /*
- * With a period of half the threshold a pass is looked at twice before it is
- * a pause; a pass that ends before costs a comparison.
+ * With a period of half the threshold, a pass is looked at twice before it is
+ * a pause; a shorter pass costs a comparison.
  */
 
 void
@@ -213,7 +213,7 @@ ngx_prof_pause_tick(const siginfo_t *info, const ucontext_t *uc)
 
     now = ngx_prof_clock();
 
-    /* the loop's own clock may be some us before this one */
+    /* the loop's clock may be some us behind this one */
 
     if (now < pass || now - pass < ngx_prof_process.pause_threshold / 2) {
         return;
@@ -274,7 +274,7 @@ ngx_prof_pause_look(const ucontext_t *uc, uint64_t now)
 }
 
 
-/* in a handler; the clock of the CPU is that of the tick that has called */
+/* signal handler; the CPU clock was read by the tick that calls this */
 
 static void
 ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look)
@@ -285,7 +285,7 @@ ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look)
     p = &ngx_prof_stall;
     kept = &p->looks[p->seen % NGX_PROF_PAUSE_LOOKS];
 
-    /* the time up to one that goes is part of that up to the next */
+    /* the time of a stack that is dropped is added to the next one */
 
     if (p->seen >= NGX_PROF_PAUSE_LOOKS) {
         p->looks[(p->seen + 1) % NGX_PROF_PAUSE_LOOKS].weight +=
@@ -303,7 +303,7 @@ ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look)
 }
 
 
-/* the time up to now goes to this stack, in the slot and in the table */
+/* counts the time up to now for this stack, in the slot and in the table */
 
 static void
 ngx_prof_pause_tell(const ngx_prof_pause_stack_t *look, uint64_t now)
@@ -473,7 +473,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     pause.duration = rest;
     pause.blocked = ngx_min(p->blocked + p->outside, rest);
 
-    /* at most what the thread has run since the last tick before the pass */
+    /* at most what the thread has run since the last tick before this pass */
 
     cpu = ngx_prof_thread_cpu()
           - (p->tick_pass == p->pass ? p->before : p->tick);
@@ -564,9 +564,9 @@ ngx_prof_pause_latest(void)
 
 
 /*
- * The stack that most of the time was spent in, or in calls from near it: the
- * latest may be of what came after.  A single tick in a pass that hardly ran
- * tells only that it did run then.
+ * Chooses the stack in which, or in calls close to which, most of the time was
+ * spent: the latest stack may belong to what came after.  A single tick in a
+ * pass that hardly ran proves only that it ran then.
  */
 
 static const ngx_prof_pause_stack_t *
@@ -608,7 +608,10 @@ ngx_prof_pause_choose(const ngx_prof_pause_t *pause)
 }
 
 
-/* from 0 to 256: how much of both, from the outermost frame on, is the same */
+/*
+ * from 0 to 256: the share of both stacks, from the outermost frame on, that
+ * is the same
+ */
 
 static uint64_t
 ngx_prof_pause_alike(const ngx_prof_pause_stack_t *one,
@@ -629,7 +632,10 @@ ngx_prof_pause_alike(const ngx_prof_pause_stack_t *one,
 }
 
 
-/* what of the pass no call and no tick has counted goes to its last stack */
+/*
+ * counts the part of the pass that no call and no tick has counted, for the
+ * last stack
+ */
 
 static void
 ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
@@ -662,7 +668,9 @@ ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
 
     } else {
 
-        /* nobody saw it: the loop itself, without our hook */
+        /*
+         * no stack was taken: count it for the loop itself, without our hook
+         */
 
         n = ngx_prof_pause_loop(pcs);
         label = ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);

@@ -23,25 +23,23 @@
 #include "ngx_prof_slot.h"
 
 
-/* lines in the log a minute */
+/* log lines a minute */
 #define NGX_PROF_PAUSE_LINES  5
 
 
 /* worker, when its slot is claimed: makes the timer */
 void ngx_prof_pause_init(ngx_cycle_t *cycle);
 
-/* when the configuration of a single process has changed */
+/* after a single process has been reloaded */
 void ngx_prof_pause_configure(void);
 
 /*
- * The event loop, at the end of a pass: busy is its length and rest what of
- * it is not counted as a pause of known cause yet, in ns.
+ * At the end of a pass: busy is its length, and rest the part that is not yet
+ * counted as a pause of known cause, in ns.
  */
 void ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest);
 
-/*
- * The hooks: a call to `function` that ends now has taken d ns.
- */
+/* From the hooks: a call to `function` ends now, after d ns. */
 void ngx_prof_pause_call(const void *function, uint64_t d);
 
 

@@ -27,7 +27,7 @@ ngx_prof_heap_root_set(ngx_prof_slot_t *slot)
 }
 
 
-/* of too many the last one stays */
+/* if there are too many, the last one is replaced */
 
 static void
 ngx_prof_heap_root_add(ngx_prof_slot_t *slot, uint64_t *current, uint64_t root)
@@ -55,8 +55,8 @@ ngx_prof_heap_root_add(ngx_prof_slot_t *slot, uint64_t *current, uint64_t root)
 
 
 /*
- * A hash of what is loaded, and where: FNV-1a by words.  later: with what was
- * loaded after fork().
+ * A hash of what is loaded, and where: FNV-1a by words.  later: includes what
+ * was loaded after fork().
  */
 
 static uint64_t
@@ -106,7 +106,7 @@ ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n)
             continue;
         }
 
-        /* what is in none was loaded a moment ago */
+        /* an address in no known object: it was loaded a moment ago */
 
         o = ngx_prof_objects_find(objects, (uintptr_t) pcs[i]);
 

@@ -1,14 +1,14 @@
 
 /*
- * Which loaded objects the addresses of a stack of the heap belong to: stacks
- * outlive their worker, and may be named by another that has the same ones at
- * the same places.
+ * Which loaded objects the addresses of a heap stack belong to.  Stacks
+ * outlive their worker; another worker may name them if it has the same
+ * objects at the same addresses.
  *
- * A set of objects is told by a hash.  The heap_root of a slot are those that
- * its owner has had: what was loaded when it was forked, which it shares with
- * all workers of that master, and the same with what it has loaded itself
- * (for names of users and hosts, by Lua), which lies elsewhere in others.
- * Worker, normal context; the sets are set by the main thread.
+ * A set of objects is identified by a hash.  A slot's heap_root lists the sets
+ * that its owner has had: what was loaded when it was forked, shared by all
+ * workers of that master, and the same with what it has loaded itself since
+ * (for names of users and hosts, or by Lua), which may lie elsewhere in other
+ * workers.  Worker, normal context; only the main thread sets the sets.
  */
 
 
@@ -21,10 +21,10 @@
 #include "ngx_prof_slot.h"
 
 
-/* when the slot is claimed, and when the list of objects has changed */
+/* when the slot is claimed, and when the list of loaded objects changes */
 void ngx_prof_heap_root_set(ngx_prof_slot_t *slot);
 
-/* the set for a stack of n frames, any thread */
+/* the set that a stack of n frames needs; any thread */
 uint64_t ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n);
 
 

@@ -59,14 +59,14 @@ ngx_prof_signal_register(const ngx_prof_signal_t *sampler)
 {
     ngx_prof_signals[ngx_prof_signal_n] = sampler;
 
-    /* a handler that comes now finds the entry, or does not see it yet */
+    /* a signal now finds the whole entry, or does not see it yet */
 
     __atomic_signal_fence(__ATOMIC_RELEASE);
     ngx_prof_signal_n++;
 }
 
 
-/* signal handler: no library calls but system calls, errno is kept */
+/* signal handler: makes system calls only, and keeps errno */
 
 static void
 ngx_prof_signal_handler(int signo, siginfo_t *info, void *context)

@@ -22,11 +22,11 @@
 
 typedef struct {
 
-    /* the timers whose values are addresses of this memory */
+    /* memory whose addresses this sampler's timers carry as their values */
     const void  *timers;
     size_t       size;
 
-    /* signal handler: one of these timers has expired; or NULL */
+    /* in the handler: one of these timers has expired; or NULL */
     void       (*expired)(const siginfo_t *info, const ucontext_t *uc);
 
     /* the same of the main thread: does what was asked for; or NULL */
@@ -42,12 +42,12 @@ void ngx_prof_signal_asked(const ucontext_t *uc);
 
 
 /*
- * Worker: installs the handler, unless SIGPROF is another's.  NGX_ERROR: it
- * could not, which is logged and marked in the slot.
+ * Worker: installs the handler, unless another module has SIGPROF. NGX_ERROR:
+ * it is not installed, which is logged and marked in the slot.
  */
 ngx_int_t ngx_prof_signal_init(ngx_cycle_t *cycle);
 
-/* worker: the structure stays as it is from now on */
+/* worker: the structure must not change from now on */
 void ngx_prof_signal_register(const ngx_prof_signal_t *sampler);
 
 

@@ -29,7 +29,7 @@ static uint64_t    ngx_prof_thread_measured[
 static ngx_uint_t  ngx_prof_thread_next;
 
 
-/* entries of another process were inherited by fork(), without threads */
+/* entries of another pid were inherited by fork(), which copies no threads */
 
 ngx_prof_thread_t *
 ngx_prof_thread_claim(void)
@@ -86,7 +86,7 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
     sev.sigev_value.sival_ptr = t;
     sev.sigev_notify_thread_id = t->tid;
 
-    /* the kernel's own call: the library's may allocate */
+    /* the system call: the library's function may allocate */
 
     if (ngx_prof_barred(NGX_PROF_BARRED_TIMER|NGX_PROF_BARRED_CLOCK)
         || syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev, &t->timer)
@@ -110,7 +110,7 @@ ngx_prof_thread_stacks(ngx_prof_gauges_t *g)
 
     seen = 0;
 
-    /* one stack a call, and each of the first ones every eighth call */
+    /* one stack per call, and each one every eighth call at most */
 
     turn = ngx_prof_thread_next++ % ngx_max(g->threads, 8);
 
@@ -205,7 +205,7 @@ ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
 
     t->last = (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
 
-    /* at random, or threads that start together would be sampled together */
+    /* random, or threads that start together would be sampled together */
 
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 

@@ -1,7 +1,7 @@
 
 /*
- * The threads of a worker: where their stacks are, and a timer on the CPU
- * clock of each, made disarmed.  threads.c makes the entries.
+ * A worker's threads: the bounds of each stack, and a timer on each thread's
+ * CPU clock, created disarmed. threads.c creates the entries.
  */
 
 
@@ -17,18 +17,18 @@
 
 #define NGX_PROF_THREADS    256
 
-/* glibc has the field, and in older versions no name for it */
+/* older versions of glibc have the field, but no name for it */
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id        _sigev_un._tid
 #endif
 
-/* frames kept of the stack that made a thread */
+/* frames kept of the stack that created a thread */
 #define NGX_PROF_MADE       48
 
 
 /*
- * An entry is claimed by setting state, filled by its thread, and released by
- * it.  Handlers on other threads read only entries that are RUNNING.
+ * A thread's entry is claimed by setting state, then filled and released by
+ * the thread itself.  Handlers on other threads read only RUNNING entries.
  */
 
 typedef enum {
@@ -52,8 +52,9 @@ typedef struct {
                                                        sample */
     void                         *(*start)(void *arg);
     void                           *arg;
-    ngx_uint_t                      tally;          /* of its maker, 0: it is
-                                                       not counted */
+    ngx_uint_t                      tally;          /* of the stack that
+                                                       created it, 0: not
+                                                       counted */
     ngx_uint_t                      made_n;
     uint64_t                        made[NGX_PROF_MADE];
 } ngx_prof_thread_t;
@@ -64,29 +65,29 @@ extern ngx_prof_thread_t
 
 
 /*
- * A free entry, which its thread then makes RUNNING.  NULL: there is none;
- * NGX_ERROR: the thread cannot be sampled.
+ * claim() returns a free entry, which its thread makes RUNNING by begin().
+ * NULL: there is none; NGX_ERROR: the thread cannot be sampled.
  */
 ngx_prof_thread_t *ngx_prof_thread_claim(void);
 ngx_int_t ngx_prof_thread_begin(ngx_prof_thread_t *t);
 
 /*
  * Worker, normal context: fills stack_inuse and stack_sys of g, or marks them
- * unavailable if there are threads that were not seen.  Measures one stack a
- * call, in turn.
+ * unavailable if some threads were not seen.  Measures one stack per call, in
+ * turn.
  */
 void ngx_prof_thread_stacks(ngx_prof_gauges_t *g);
 
 /*
- * Arms the timers of all threads, at a rate in hertz; those that are armed go
- * on.  The first expiry is at random within the period.  Signal-safe.
+ * Arms the timers of all threads, at a rate in hertz; armed timers keep
+ * running.  The first expiry is random within the period.  Signal-safe.
  */
 void ngx_prof_thread_arm(ngx_uint_t rate);
 
 /* disarms the timer of one thread, by that thread or its sampler */
 void ngx_prof_thread_disarm(ngx_prof_thread_t *t);
 
-/* the main thread of this worker, NULL: it is not known.  Signal-safe. */
+/* the main thread of this worker, or NULL if unknown.  Signal-safe. */
 const ngx_prof_thread_t *ngx_prof_thread_main(void);
 
 /* ns of CPU time of the calling thread.  Signal-safe. */

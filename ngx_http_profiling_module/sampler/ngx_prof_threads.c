@@ -73,7 +73,7 @@ ngx_prof_threads_init(ngx_log_t *log)
 
     ngx_prof_thread_maker(t);
 
-    /* arguments and environment lie above what counts as the stack */
+    /* arguments and environment lie above the stack's reported top */
 
     if (ngx_prof_proc_mapping(t->stack.top - 1, &start, &end) == NGX_OK) {
         t->end = end;
@@ -119,8 +119,8 @@ ngx_prof_thread_create(pthread_t *thread, const pthread_attr_t *attr,
 
 
 /*
- * The stack that makes a thread, which is the calling one's.  Threads are made
- * before the worker has a slot: then they are counted when it has.
+ * Keeps the stack that creates a thread: the calling thread's.  Threads
+ * created before the worker has a slot are counted once it has one.
  */
 
 __attribute__((noinline))
@@ -155,7 +155,7 @@ ngx_prof_thread_maker(ngx_prof_thread_t *t)
         return;
     }
 
-    /* without this function and the hook that calls it */
+    /* skip this function and its caller, the hook */
 
     t->made_n = ngx_prof_unwind_here(&stack, t->made,
                                      NGX_PROF_MADE, 2,
@@ -192,7 +192,7 @@ ngx_prof_thread_start(void *arg)
 
     t = arg;
 
-    /* a thread that cannot be sampled runs all the same */
+    /* a thread that cannot be sampled still runs */
 
     (void) ngx_prof_thread_begin(t);
 
@@ -214,9 +214,9 @@ ngx_prof_thread_end(void *arg)
 
 
 /*
- * A pool of nginx blocks what it can; SIGPROF is taken out of the set.  Who
- * blocks signals and asks for the old mask puts it back soon, and is left
- * alone.
+ * Threads of nginx's pools block all signals: SIGPROF is taken out of the
+ * set.  A caller that blocks signals and asks for the old mask will restore it
+ * soon, and is left alone.
  */
 
 static int

@@ -2,10 +2,10 @@
 /*
  * Threads as they begin and end.
  *
- * Threads are seen from their start on, by interposing pthread_create(); this
- * is done in the master, since nginx makes its thread pools before modules of
- * ours are called in the worker.  pthread_sigmask() is interposed too: the
- * threads of nginx's pools block all signals, and would never be sampled.
+ * pthread_create() is interposed to see threads from their start.  This
+ * happens in the master, since nginx creates its thread pools before it calls
+ * the module in the worker. pthread_sigmask() is interposed too: threads of
+ * nginx's pools block all signals, and could never be sampled.
  */
 
 
@@ -17,13 +17,13 @@
 #include <ngx_core.h>
 
 
-/* master or single process: from now on threads are seen */
+/* master or single process: threads are seen from now on */
 void ngx_prof_threads_init_module(ngx_log_t *log);
 
 /* worker: registers its main thread; NGX_ERROR: it cannot be sampled */
 ngx_int_t ngx_prof_threads_init(ngx_log_t *log);
 
-/* worker, once its slot has a table of the heap: counts the threads it has */
+/* worker, once its slot has a heap table: counts the threads it already has */
 void ngx_prof_threads_made(void);
 
 

@@ -1,7 +1,7 @@
 
 /*
- * Trims: a worker gives free heap memory back to the system, when its mailbox
- * asks for it.
+ * Trims: a worker returns free heap memory to the system when its mailbox asks
+ * for it.
  */
 
 
@@ -13,17 +13,17 @@
 #include <ngx_core.h>
 
 
-/* forced collections of all workers together are at least so far apart, ms */
+/* ms, the least time between two trims by request, of all workers together */
 #define NGX_PROF_TRIM_INTERVAL  1000
 
 
 /*
- * Whoever asks has to ask this first.  NGX_BUSY: the latest collection is
- * too near, and this one may not be.
+ * To be called before a trim is requested.  NGX_BUSY: the latest one was too
+ * recent, and this one is not allowed.
  */
 ngx_int_t ngx_prof_trim_reserve(void);
 
-/* when this worker is woken: trims if that was asked for */
+/* worker, when it is woken: trims if that was requested */
 void ngx_prof_trim_answer(void);
 
 

@@ -13,7 +13,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* frames among which those of hooks are looked for */
+/* innermost frames that are searched for the hooks' */
 #define NGX_PROF_WAIT_INNER  24
 
 
@@ -23,7 +23,7 @@ static ngx_uint_t ngx_prof_wait_hook(uint64_t pc);
 static uint64_t ngx_prof_wait_random(void);
 
 
-/* by the linker: where the section of the hooks begins and ends */
+/* set by the linker: the bounds of the hooks' section */
 
 extern const u_char  __start_profiling_hooks[]
     __attribute__((visibility("hidden")));
@@ -69,7 +69,7 @@ ngx_prof_wait_init(ngx_cycle_t *cycle)
 }
 
 
-/* what former owners have counted stays, and is told from what is ours */
+/* counts of earlier owners stay; the base tells them from this owner's */
 
 static void
 ngx_prof_wait_take(ngx_uint_t wait)
@@ -220,7 +220,7 @@ ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
 
     *hooked = (last < n);
 
-    /* the hook goes out from between the call and its caller */
+    /* remove the hook from between the call and its caller */
 
     if (*hooked && first > 0) {
         n = ngx_prof_wait_cut(pcs, n, first, last + 1);
@@ -230,7 +230,7 @@ ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
 }
 
 
-/* xorshift64, of which two threads may now and then get the same number */
+/* xorshift64; two threads may now and then get the same number */
 
 static uint64_t
 ngx_prof_wait_random(void)
@@ -274,7 +274,7 @@ ngx_prof_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
         return 0;
     }
 
-    /* rate / d, its fraction by chance */
+    /* rate / d, rounded up with the probability of its fraction */
 
     *count = rate / d + (ngx_prof_wait_random() % d < rate % d);
     *value = rate;
@@ -291,7 +291,7 @@ ngx_prof_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n, uint32_t label,
 
     zone = ngx_prof_process.zone;
 
-    /* the root: what the addresses mean */
+    /* the root says in which image the addresses are valid */
 
     pcs[n] = ngx_prof_waiter.image;
 

@@ -1,11 +1,11 @@
 
 /*
- * What the hooks of blocking calls and of locks share: the time a call took,
- * its stack, and the tables they are counted in.
+ * Shared by the hooks of blocking calls and of locks: how long a call took,
+ * its stack, and the tables it is counted in.
  *
- * Everything here may be called in any context that a hooked function is
- * called in, by any thread, signal handlers included: raw system calls, own
- * memory, atomics.  errno is left as it is by the slow paths of the hooks.
+ * Everything here may run wherever a hooked function is called, in any thread
+ * and in signal handlers: it uses raw system calls, its own memory and atomics
+ * only.  The slow paths of the hooks keep errno.
  */
 
 
@@ -19,13 +19,13 @@
 
 
 /*
- * Hooks lie in a section of their own: a stack is cut below them, so that it
- * begins with the call and not with us.
+ * Hooks lie in a section of their own: stacks are cut below it, so that they
+ * begin with the call and not with the hook.
  */
 #define NGX_PROF_HOOK_CODE                                                    \
     __attribute__((noinline, section("profiling_hooks")))
 
-/* frames of a wait with the function waited in and the root */
+/* frames of a wait, with the function that waits and the root */
 #define NGX_PROF_WAIT_FRAMES  (NGX_PROF_FRAMES + 2)
 
 
@@ -40,8 +40,9 @@ extern ngx_prof_waiter_t  ngx_prof_waiter;
 
 
 /*
- * Worker, before the hooks: measures the length of a tick for 0.1 ms, takes
- * over the tables of the slot.  NGX_ERROR: there are no bounds of the stack.
+ * Worker, before the hooks are in place: measures the length of a tick for 0.1
+ * ms, and takes over the slot's tables.  NGX_ERROR: the bounds of the stack
+ * are unknown.
  */
 ngx_int_t ngx_prof_wait_init(ngx_cycle_t *cycle);
 
@@ -57,13 +58,15 @@ ngx_prof_wait_main(uintptr_t sp)
 }
 
 
-/* a child that was forked by the worker must not write into its slot */
+/*
+ * is this the slot's owner? a child forked by the worker must not write there
+ */
 ngx_uint_t ngx_prof_wait_owner(void);
 
 /*
- * The stack of the calling thread below the hooks, under `function`, into
- * NGX_PROF_WAIT_FRAMES pcs; their number without the root.  0: a
- * thread whose stack is not known.
+ * Writes the calling thread's stack below the hooks, under `function`, to
+ * NGX_PROF_WAIT_FRAMES pcs; returns their number without the root. 0: the
+ * stack of this thread is unknown.
  */
 ngx_uint_t ngx_prof_wait_stack(uintptr_t sp, const void *function,
     uint64_t *pcs);
@@ -83,7 +86,10 @@ ngx_uint_t ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
     ngx_uint_t *hooked);
 
 
-/* takes pcs from .. to - 1 out of n; the new n.  Without a library call */
+/*
+ * removes pcs from .. to - 1 of n; returns the new n.  Calls no library
+ * function
+ */
 static ngx_inline ngx_uint_t
 ngx_prof_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from, ngx_uint_t to)
 {
@@ -98,13 +104,13 @@ ngx_prof_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from, ngx_uint_t to)
 
 
 /*
- * Go's sampling by duration: an event of d ns is taken with probability
- * d / rate and stands for rate / d of its kind.  0: it is not taken.
+ * Go's sampling by duration: an event of d ns is taken with probability d /
+ * rate, and then stands for rate / d events. 0: not taken.
  */
 ngx_uint_t ngx_prof_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
     uint64_t *value);
 
-/* one of n at random */
+/* 1 with probability 1 / n */
 ngx_uint_t ngx_prof_wait_one_of(uint64_t n);
 
 /* adds to a table of this slot; pcs has room for the root */

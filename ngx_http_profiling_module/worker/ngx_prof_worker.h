@@ -17,8 +17,8 @@
 
 
 /*
- * This process, if it is a worker (or the single process): written when it
- * starts, and on a reload of a single process.
+ * This process, if it is a worker or the single process.  Written when it
+ * starts, and when a single process is reloaded.
  */
 
 typedef struct {
