@@ -49,8 +49,8 @@ ngx_prof_access_init(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 
 
 /*
- * nginx keeps no list of them.  What "www.*" or a regular expression stands
- * for may be anybody's, so they do not count.
+ * The names of a server; nginx keeps no list of them.  "www.*" and regular
+ * expressions do not count: they may match a name that anybody owns.
  */
 
 static ngx_array_t *
@@ -136,8 +136,8 @@ ngx_prof_access_check(ngx_http_request_t *r, const char **why)
 
 
 /*
- * The peer of the socket itself: r->connection->sockaddr may be what a header
- * made of it (realip).
+ * The address of the socket's peer: r->connection->sockaddr may have been
+ * replaced by a header (realip).
  */
 
 static ngx_int_t
@@ -205,10 +205,10 @@ ngx_prof_address_loopback(struct sockaddr *sa)
 
 
 /*
- * A name that its owner lets point to this machine makes a page of his the
- * same origin as the site here, in a browser of this machine (DNS rebinding).
- * So over loopback the host has to be one that only this machine can be: not
- * a name at all, localhost, or one that the server block was given.
+ * DNS rebinding: the owner of a name can let it point to this machine, and
+ * then his pages have the same origin as the site here, in a browser on this
+ * machine.  So over loopback the host must be one that only this machine can
+ * have: an address, localhost, or a name of the server block.
  */
 
 static ngx_uint_t
@@ -242,7 +242,7 @@ ngx_prof_access_host(ngx_http_request_t *r)
 }
 
 
-/* whether the server block names a host, or the domain that it is in */
+/* does the server block name this host, or a wildcard of its domain? */
 
 static ngx_uint_t
 ngx_prof_access_named(ngx_http_request_t *r, ngx_str_t *host)
@@ -253,7 +253,7 @@ ngx_prof_access_named(ngx_http_request_t *r, ngx_str_t *host)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    /* profiling is off: no names were gathered, and nothing is told */
+    /* profiling is off: no names were collected, and nothing is revealed */
 
     if (lcf->names == NULL) {
         return 1;
@@ -272,7 +272,9 @@ ngx_prof_access_named(ngx_http_request_t *r, ngx_str_t *host)
 }
 
 
-/* "*.example.com", and ".example.com", which is the domain itself too */
+/*
+ * name: "*.example.com", or ".example.com", which includes the domain itself
+ */
 
 static ngx_uint_t
 ngx_prof_access_match(const ngx_str_t *name, const ngx_str_t *host)
@@ -307,9 +309,9 @@ ngx_prof_access_match(const ngx_str_t *name, const ngx_str_t *host)
 
 
 /*
- * A browser marks what a page of another site asks for: by Sec-Fetch-Site
- * (https://www.w3.org/TR/fetch-metadata/), and by an Origin that is not the
- * Host.  "same-site" is another origin too: another port of this machine.
+ * A browser marks requests made by pages of another site: by Sec-Fetch-Site
+ * (https://www.w3.org/TR/fetch-metadata/), and by an Origin that differs from
+ * the Host.  "same-site" also is another origin: another port of this machine.
  */
 
 static ngx_uint_t

@@ -1,6 +1,7 @@
 
 /*
- * Who may ask: profiling_access, and what a browser sends of other sites.
+ * Who may ask: profiling_access, and the headers by which browsers mark
+ * requests from other sites.
  */
 
 
@@ -14,12 +15,12 @@
 #include "ngx_prof_conf.h"
 
 
-/* postconfiguration: keeps the names of servers that handlers are in */
+/* postconfiguration: collects the names of servers that have our handlers */
 ngx_int_t ngx_prof_access_init(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /*
- * Whether this client may see what the module tells, under profiling_access.
- * NGX_OK or NGX_HTTP_FORBIDDEN; *why then says what is wrong.
+ * May this client see the module's answers, under profiling_access? NGX_OK or
+ * NGX_HTTP_FORBIDDEN; *why then gives the reason.
  */
 ngx_int_t ngx_prof_access_check(ngx_http_request_t *r, const char **why);
 

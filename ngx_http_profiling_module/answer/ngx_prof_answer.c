@@ -12,7 +12,7 @@ ngx_prof_answer_later(ngx_http_request_t *r)
     r->write_event_handler = ngx_http_request_empty_handler;
     r->main->count++;
 
-    /* it may have gone with its request: no other event will tell */
+    /* the client may have closed already: no further event would tell */
 
     if (r->connection->read->ready) {
         ngx_post_event(r->connection->read, &ngx_posted_events);
@@ -53,7 +53,7 @@ ngx_prof_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
     r->headers_out.status = status;
     r->headers_out.content_type = *type;
 
-    /* the length without parameters is what gzip_types is matched with */
+    /* gzip_types is matched against the type without its parameters */
 
     semicolon = ngx_strlchr(type->data, type->data + type->len, ';');
     r->headers_out.content_type_len = semicolon

@@ -14,15 +14,15 @@
 #include "ngx_prof_text.h"
 
 
-/* an error in the form of its tree: JSON, or Go's text */
+/* sends an error in the form of its tree: JSON, or Go's text */
 typedef ngx_int_t (*ngx_prof_error_pt)(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
 
 
 /*
- * A content handler that returns NGX_DONE answers later: by answer(), once,
- * with what a content handler returns.  A client that goes away before ends
- * the request, and with its pool what is made for it.
+ * A content handler that returns NGX_DONE answers later: it calls answer()
+ * once, with what a content handler returns.  If the client goes away first,
+ * the request ends, and with its pool all that was made for it.
  */
 void ngx_prof_answer_later(ngx_http_request_t *r);
 void ngx_prof_answer(ngx_http_request_t *r, ngx_int_t rc);

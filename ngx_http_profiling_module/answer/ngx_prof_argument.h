@@ -17,7 +17,7 @@
 /* the longest capture that is taken, in seconds */
 #define NGX_PROF_SECONDS_MAX  3600
 
-/* bytes of a parameter's value that are looked at */
+/* bytes of a parameter's value that are read */
 #define NGX_PROF_VALUE  64
 
 
@@ -36,18 +36,18 @@ ngx_int_t ngx_prof_argument_number(ngx_http_request_t *r, const char *name,
     ngx_int_t *n);
 
 /*
- * "debug" and "seconds", 0 if it is not given, of a profile with a name, in
- * the order and with the words of Go: net/http/pprof, handler.ServeHTTP().
+ * "debug" and "seconds" of a named profile, 0 if not given; checked in the
+ * order and with the words of Go's net/http/pprof, handler.ServeHTTP().
  * NGX_DECLINED: go on; else what error() returned.
  */
 ngx_int_t ngx_prof_argument_delta(ngx_http_request_t *r, ngx_int_t *debug,
     ngx_int_t *seconds, ngx_prof_error_pt error);
 
-/* the same of seconds that were read otherwise: not too many of them */
+/* the same check for seconds that were read otherwise: not too many */
 ngx_int_t ngx_prof_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
     ngx_prof_error_pt error);
 
-/* whether a test holds for any header of a name */
+/* does a test hold for any header with this name? */
 
 typedef ngx_uint_t (*ngx_prof_header_pt)(ngx_http_request_t *r,
     ngx_str_t *value);

@@ -6,7 +6,7 @@
 #include "ngx_prof_conf.h"
 
 
-/* ms; nothing happens when they are over, but that they begin anew */
+/* ms; when it expires, the timer is set anew */
 #define NGX_PROF_HOLD  60000
 
 
@@ -24,7 +24,9 @@ ngx_prof_hold_handler(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    /* before the answer begins, where it can still be refused */
+    /*
+     * before the answer begins: an error can still be answered with a status
+     */
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_event_t));
     if (cln == NULL) {
@@ -37,7 +39,7 @@ ngx_prof_hold_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    /* what has returned this has its share in the request: it is alive */
+    /* a handler that returned NGX_DONE keeps the request alive */
 
     ev = cln->data;
 

@@ -1,9 +1,9 @@
 
 /*
- * Keeps a worker that has been told to exit until its answers are given.
- * nginx lets it go as soon as no timer is left, and what the module does in
- * steps, one in each pass of the event loop, or waits for from a descriptor,
- * has none of its own.  Worker, normal context.
+ * Keeps a worker that was told to exit alive until its answers are sent.  nginx
+ * lets a worker exit as soon as no timer is left; the module's jobs, which run
+ * a step in each pass of the event loop or wait for a descriptor, have no
+ * timer.  Worker, normal context.
  */
 
 
@@ -17,8 +17,8 @@
 
 
 /*
- * The content handler of all locations of the module: calls the location's
- * own.  If that goes on later, a timer is there until the request ends.
+ * The content handler of all the module's locations: calls the location's own
+ * handler.  If that one answers later, a timer runs until the request ends.
  */
 ngx_int_t ngx_prof_hold_handler(ngx_http_request_t *r);
 
