@@ -1,8 +1,8 @@
 
 /*
- * Names for what shall not be told: the same text has the same name until
- * nginx is started anew, and nobody can try texts out, since the names depend
- * on a secret.
+ * Names that replace private texts.  The same text has the same name until
+ * nginx is restarted; the names depend on a secret, so nobody can find a text
+ * by trying.
  */
 
 
@@ -22,11 +22,13 @@
 uint64_t ngx_prof_siphash(const uint64_t key[2], const u_char *data,
     size_t len);
 
-/* "prefix-0123456789abcdef"; the end of what was written to dst */
+/* writes "prefix-0123456789abcdef"; returns the end of what was written */
 u_char *ngx_prof_anonymous(u_char *dst, const char *prefix, const u_char *data,
     size_t len);
 
-/* whether a name of an upstream is one of a machine: an address or a path */
+/*
+ * does the name of an upstream identify a machine: is it an address or a path?
+ */
 ngx_uint_t ngx_prof_is_address(const u_char *data, size_t len);
 
 

@@ -13,19 +13,19 @@
 #include "ngx_prof_zone.h"
 
 
-/* blocks of one pool that are looked at: a bound of the time it takes */
+/* blocks of one pool that are read at most: bounds the time */
 #define NGX_PROF_CONNECTION_BLOCKS    512
 
-/* requests of one connection, subrequests included, the same */
+/* the same for requests of one connection, subrequests included */
 #define NGX_PROF_CONNECTION_REQUESTS  64
 
-/* clients with a request that are remembered by their logs, a power of two */
+/* clients with a request that are cached by their logs, a power of two */
 #define NGX_PROF_CONNECTION_LOGS      4096
 
-/* upstreams whose number is remembered, a power of two */
+/* upstreams whose number is cached, a power of two */
 #define NGX_PROF_CONNECTION_KNOWN     256
 
-/* ids of what has no number of nginx's own; all fit into a double */
+/* ids where nginx has no number; all fit into a double */
 #define NGX_PROF_ID_STREAM       ((uint64_t) 1 << 52)
 #define NGX_PROF_ID_UNNUMBERED   ((uint64_t) 1 << 50)
 
@@ -66,12 +66,12 @@ static uint64_t ngx_prof_connection_pool(ngx_prof_connection_t *e,
     ngx_pool_t *pool);
 
 
-/* of connections to upstreams, learned from a request that has one */
+/* the handler of connections to upstreams, learned from a request with one */
 static ngx_event_handler_pt  ngx_prof_connection_handler;
 
 /*
- * Upstreams, and connections of modules, write to the log of their client.
- * What is here may be gone: both are compared, neither is followed.
+ * Connections to upstreams, and those of modules, use their client's log.
+ * Entries may be stale: addresses are compared, never followed.
  */
 
 static struct {
@@ -101,7 +101,7 @@ static struct {
 void
 ngx_prof_connection_begin(void)
 {
-    /* another configuration may have other upstreams at these addresses */
+    /* a new configuration may have other upstreams at these addresses */
 
     ngx_memzero(ngx_prof_connection_known, sizeof(ngx_prof_connection_known));
 }
@@ -153,7 +153,7 @@ ngx_prof_connection_read(ngx_prof_connection_t *e, ngx_connection_t *c)
 
         if (c->idle) {
 
-            /* whose pool it has is not known */
+            /* whose pool this is, is unknown */
 
             ngx_prof_connection_init(e, c, NGX_PROF_KIND_KEEPALIVE);
             e->state = NGX_PROF_DUMP_IDLE;
@@ -199,8 +199,8 @@ ngx_prof_connection_init(ngx_prof_connection_t *e, ngx_connection_t *c,
 
 
 /*
- * When TLS has still to say goodbye, nginx has freed the request already, and
- * c->data with it.
+ * While TLS still shuts down, nginx has already freed the request, and c->data
+ * with it.
  */
 
 ngx_uint_t
@@ -218,7 +218,7 @@ ngx_prof_connection_closing(const ngx_connection_t *c)
 }
 
 
-/* nginx has made its pool and its log, and ends both with it */
+/* for a connection whose pool and log nginx created and destroys with it */
 
 static void
 ngx_prof_connection_own(ngx_prof_connection_t *e, ngx_connection_t *c)
@@ -287,8 +287,8 @@ ngx_prof_connection_client(ngx_prof_connection_t *e, ngx_connection_t *c,
 
 
 /*
- * What is kept of an HTTP connection: it lies in the connection's own pool,
- * and has an address of its listening socket.  NULL: data is something else.
+ * The state of an HTTP connection: it lies in the connection's own pool, and
+ * holds an address of its listening socket.  NULL: data is something else.
  */
 
 static ngx_http_connection_t *
@@ -327,8 +327,8 @@ ngx_prof_connection_http(const ngx_connection_t *c, void *data)
 
 
 /*
- * The request that a connection serves, from its first byte on until nginx
- * frees it; a subrequest, if that one sends now.  NULL: none.
+ * The request that a connection serves, from its first byte until nginx frees
+ * it; or the subrequest that is sending now.  NULL: none.
  */
 
 static ngx_http_request_t *
@@ -368,7 +368,10 @@ ngx_prof_connection_served(const ngx_connection_t *c)
 }
 
 
-/* the first word of what HTTP/2 keeps is the connection; of others it is not */
+/*
+ * the state of HTTP/2 begins with the connection's address; other data does
+ * not
+ */
 
 #if (NGX_HTTP_V2)
 
@@ -500,7 +503,7 @@ ngx_prof_connection_request(ngx_prof_connection_t *e, ngx_connection_t *c,
 }
 
 
-/* the tree of subrequests, parents first; NULL: that were all */
+/* walks the tree of subrequests, parents first; NULL: no more */
 
 static ngx_http_request_t *
 ngx_prof_connection_next(ngx_http_request_t *r, ngx_uint_t *n)
@@ -538,7 +541,7 @@ ngx_prof_connection_next(ngx_http_request_t *r, ngx_uint_t *n)
 }
 
 
-/* the handlers that nginx calls for a request at its next events */
+/* adds the handlers that nginx will call for the request's next events */
 
 static void
 ngx_prof_connection_handlers(ngx_prof_connection_t *e, ngx_http_request_t *r)
@@ -680,7 +683,7 @@ ngx_prof_connection_upstream_state(ngx_http_request_t *r)
         return NGX_PROF_DUMP_DELAYED;
     }
 
-    /* what the upstream sent is kept back by the client */
+    /* the client does not take what the upstream has sent */
 
     if (!c->write->ready && (c->buffered || r->main->out)) {
         return NGX_PROF_DUMP_SENDING;
@@ -704,7 +707,9 @@ ngx_prof_connection_upstream(ngx_prof_connection_t *e, ngx_connection_t *c)
 
     if (e->owner == NULL) {
 
-        /* a module's, or one of stream: whose pool it has is not known */
+        /*
+         * a connection of a module, or of stream: whose pool it has is unknown
+         */
 
         e->cut++;
         return;
@@ -735,8 +740,8 @@ ngx_prof_connection_upstream(ngx_prof_connection_t *e, ngx_connection_t *c)
 
 
 /*
- * The request whose upstream a connection leads to.  *request: that of the
- * client, also if the connection is a module's.
+ * Returns the request whose upstream a connection leads to. *request: the
+ * client's request, also if the connection is a module's.
  */
 
 static ngx_http_request_t *
@@ -756,7 +761,7 @@ ngx_prof_connection_owner(const ngx_connection_t *c,
         }
     }
 
-    /* subrequests in the background are in no list */
+    /* background subrequests are in no list */
 
     if (ngx_prof_connection_handler
         && c->read->handler == ngx_prof_connection_handler)
@@ -772,7 +777,7 @@ ngx_prof_connection_owner(const ngx_connection_t *c,
 }
 
 
-/* the main request of the client that has a log; NULL: none that is known */
+/* the main request of the client that uses a log; NULL: unknown */
 
 static ngx_http_request_t *
 ngx_prof_connection_logs(const ngx_log_t *log)
@@ -825,7 +830,7 @@ ngx_prof_connection_place(ngx_http_request_t *r)
 }
 
 
-/* of an upstream in the zone, 0: it has none */
+/* the number of an upstream in the zone, 0: it has none */
 
 static uint32_t
 ngx_prof_connection_number(const ngx_http_upstream_srv_conf_t *us)

@@ -1,19 +1,18 @@
 
 /*
- * One connection of this worker, read whole: of what kind it is, what it
- * waits for, for which request, and which of nginx's handlers come next.
+ * One connection of this worker, read completely: its kind, what it waits for,
+ * for which request, and which of nginx's handlers will run next.
  *
- * What a connection is, is told by its listening socket; which request it
- * serves, by its log.  c->data is followed only where it is proved to be what
- * it is taken for: it lies in the connection's own pool, and leads back to its
- * listening socket.  Of what others made nothing is followed.  Worker, normal
- * context, from a handler of an event of our own: no request is half-way
- * through anything then.
+ * A connection's listening socket says what it is, and its log says which
+ * request it serves.  c->data is followed only after a proof of its type: it
+ * lies in the connection's own pool and leads back to the listening socket.
+ * Data of other modules is never followed.  Worker, normal context, from the
+ * handler of an event of ours, when nginx is not in the middle of any request.
  */
 
 
-#ifndef _NGX_PROF_ENTRY_H_INCLUDED_
-#define _NGX_PROF_ENTRY_H_INCLUDED_
+#ifndef _NGX_PROF_CONNECTION_H_INCLUDED_
+#define _NGX_PROF_CONNECTION_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -24,8 +23,8 @@
 
 typedef struct {
     ngx_connection_t    *connection;    /* or that of a stream */
-    ngx_log_t           *log;           /* NULL: not to be followed */
-    ngx_http_request_t  *request;       /* that is told of, NULL: none */
+    ngx_log_t           *log;           /* NULL: must not be followed */
+    ngx_http_request_t  *request;       /* being served, NULL: none */
     ngx_http_request_t  *owner;         /* of the upstream, NULL: none */
 
     ngx_uint_t           kind;
@@ -34,13 +33,14 @@ typedef struct {
     uint64_t             id;
     uint64_t             connection_pool;       /* bytes */
     uint64_t             request_pool;          /* bytes */
-    ngx_uint_t           cut;           /* pools too long to be measured */
+    ngx_uint_t           cut;           /* number of pools too long to be
+                                           measured */
 
     ngx_uint_t           depth;
     uint64_t             stack[NGX_PROF_DUMP_STACK];
                                         /* outermost first */
 
-    /* by ngx_prof_connection_details() */
+    /* set by ngx_prof_connection_details() */
     int64_t              wait;          /* ms */
     int64_t              remaining;     /* ms */
     ngx_uint_t           timer;
@@ -51,12 +51,12 @@ typedef struct {
 } ngx_prof_connection_t;
 
 
-/* before a walk, which has clients first */
+/* call before a walk, which must visit clients first */
 void ngx_prof_connection_begin(void);
 
 /*
- * NGX_DECLINED: a listening socket, one that workers are asked through, or a
- * stream of HTTP/3 that has no request: nobody's connection.
+ * NGX_DECLINED: not a connection to report: a listening socket, the descriptor
+ * by which a worker is woken, or a stream of HTTP/3 without a request.
  */
 ngx_int_t ngx_prof_connection_read(ngx_prof_connection_t *e,
     ngx_connection_t *c);
@@ -64,7 +64,7 @@ ngx_int_t ngx_prof_connection_read(ngx_prof_connection_t *e,
 
 #if (NGX_HTTP_V2)
 
-/* what HTTP/2 keeps of a client's connection; NULL: it is another's */
+/* the HTTP/2 state of a client's connection; NULL: it does not use HTTP/2 */
 ngx_http_v2_connection_t *ngx_prof_connection_v2(const ngx_connection_t *c);
 
 void ngx_prof_connection_stream(ngx_prof_connection_t *e,
@@ -73,8 +73,8 @@ void ngx_prof_connection_stream(ngx_prof_connection_t *e,
 #endif
 
 
-/* whether nginx has freed c->data already; of a client's connection */
+/* has nginx already freed c->data of this client's connection? */
 ngx_uint_t ngx_prof_connection_closing(const ngx_connection_t *c);
 
 
-#endif /* _NGX_PROF_ENTRY_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONNECTION_H_INCLUDED_ */

@@ -8,11 +8,11 @@
 #include "ngx_prof_connection_table.h"
 
 
-/* entries of the roster's list whose connections are fetched ahead */
+/* entries of the list whose connections are prefetched */
 #define NGX_PROF_AHEAD  8
 
 
-/* a count under way; it may take several passes of the event loop */
+/* a count in progress; it may take several passes of the event loop */
 
 typedef struct {
     ngx_int_t  (*step)(ngx_cycle_t *cycle, ngx_prof_gauges_t *g);
@@ -74,7 +74,7 @@ ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
 }
 
 
-/* all that are no clients; these the roster has counted */
+/* counts what is not a client; clients are counted in the record */
 
 static ngx_int_t
 ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
@@ -130,7 +130,7 @@ ngx_prof_count_list(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 }
 
 
-/* clients that do not wait for their next request are served, or read from */
+/* counts clients that are not idle: they are served, or read from */
 
 static ngx_int_t
 ngx_prof_count_clients(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
@@ -164,7 +164,7 @@ ngx_prof_count_clients(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
 }
 
 
-/* without a roster, or when it does not know all that take places */
+/* counts by a walk of the table: without a record, or if it is incomplete */
 
 static ngx_int_t
 ngx_prof_count_table(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
@@ -180,8 +180,8 @@ ngx_prof_count_table(ngx_cycle_t *cycle, ngx_prof_gauges_t *g)
                    cycle->connection_n);
 
     /*
-     * nginx hands out the lowest ones first: behind the last one in use
-     * there is nothing to be seen
+     * nginx hands out the lowest indices first: the walk may end once all
+     * entries in use are found
      */
 
     used = cycle->connection_n - cycle->free_connection_n;
@@ -253,7 +253,7 @@ ngx_prof_connection_count(ngx_connection_t *c, ngx_prof_connection_sort_e sort,
 
     default:
 
-        /* nginx's own, and what a client of HTTP/3 needs beside */
+        /* nginx's own connections, and extra streams of a client of HTTP/3 */
 
         return;
     }
@@ -279,7 +279,7 @@ ngx_prof_client_count(ngx_connection_t *c, ngx_prof_gauges_t *g)
 }
 
 
-/* of HTTP/2: each has a connection of its own outside of nginx's table */
+/* counts streams of HTTP/2: each has a connection outside nginx's table */
 
 static void
 ngx_prof_stream_count(const ngx_prof_context_t *context, ngx_prof_gauges_t *g)

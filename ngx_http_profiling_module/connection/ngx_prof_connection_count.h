@@ -1,8 +1,8 @@
 
 /*
- * The connections of this worker by kind and state: exact, and without drift,
- * since nothing is kept in shared memory that a killed worker could leave
- * behind.  Worker, normal context.
+ * The connections of this worker by kind and state.  The counts are exact and
+ * do not drift, since no counter stays in shared memory that a killed worker
+ * could leave behind.  Worker, normal context.
  */
 
 
@@ -15,14 +15,16 @@
 #include "ngx_prof_slot.h"
 
 
-/* connections, and entries beside them, looked at in one pass: about 30 us */
+/*
+ * connections, and entries of contexts, that are read in one pass: about 30 us
+ */
 #define NGX_PROF_CONNECTIONS_STEP  2048
 #define NGX_PROF_CONTEXTS_STEP     8192
 
 
 /*
- * Counts the next step into g, which is zero at first.  *from is 0 to begin.
- * NGX_OK: it is done; NGX_AGAIN: call again in a later pass of the loop.
+ * Counts the next step into g, which is zeroed at first; *from is 0 to begin.
+ * NGX_OK: done; NGX_AGAIN: call again in a later pass of the loop.
  */
 ngx_int_t ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     ngx_prof_gauges_t *g);

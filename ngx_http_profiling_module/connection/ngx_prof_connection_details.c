@@ -49,7 +49,7 @@ ngx_prof_connection_details(ngx_prof_connection_t *e)
 }
 
 
-/* of the two, the one that expires first */
+/* reports the timer that expires first, of reading and writing */
 
 static void
 ngx_prof_connection_timer(ngx_prof_connection_t *e, ngx_connection_t *c)
@@ -71,9 +71,9 @@ ngx_prof_connection_timer(ngx_prof_connection_t *e, ngx_connection_t *c)
 
 
 /*
- * How long nothing has moved, in ms.  nginx notes no times of that, but a
- * timer with a known period tells when it was set, and the kernel when data
- * was received or sent last.
+ * How long nothing has moved, in ms.  nginx records no such times, but a timer
+ * of known length tells when it was set, and the kernel when data was last
+ * received or sent.
  */
 
 static int64_t
@@ -99,7 +99,7 @@ ngx_prof_connection_wait(ngx_prof_connection_t *e)
         wait = ngx_prof_connection_quiet(e->connection);
     }
 
-    /* it cannot be longer than the connection's life */
+    /* a wait cannot be longer than the connection's life */
 
     return (e->connection->start_time && wait > age) ? ngx_max(age, 0) : wait;
 }
@@ -199,7 +199,7 @@ ngx_prof_connection_upstream_wait(ngx_prof_connection_t *e)
 }
 
 
-/* ms since a timer was set; nginx lets it be if it moves by 300 ms or less */
+/* ms since a timer was set; nginx does not move a timer by 300 ms or less */
 
 static int64_t
 ngx_prof_connection_armed(ngx_event_t *ev, ngx_msec_t timeout)
@@ -232,7 +232,7 @@ ngx_prof_connection_age(ngx_http_request_t *r)
 }
 
 
-/* ms since the last data of either direction, by the kernel */
+/* ms since data was last sent or received, by the kernel */
 
 static int64_t
 ngx_prof_connection_quiet(ngx_connection_t *c)
@@ -309,7 +309,7 @@ ngx_prof_connection_texts(ngx_prof_connection_t *e)
 }
 
 
-/* what follows the path may hold secrets */
+/* what follows the path may contain secrets */
 
 static void
 ngx_prof_connection_uri(ngx_prof_connection_t *e, ngx_str_t *uri)

@@ -1,12 +1,12 @@
 
 /*
- * What is told of one connection beyond its kind and state.  Worker, normal
- * context.
+ * What is reported of one connection beyond its kind and state.  Worker,
+ * normal context.
  */
 
 
-#ifndef _NGX_PROF_ENTRY_DETAILS_H_INCLUDED_
-#define _NGX_PROF_ENTRY_DETAILS_H_INCLUDED_
+#ifndef _NGX_PROF_CONNECTION_DETAILS_H_INCLUDED_
+#define _NGX_PROF_CONNECTION_DETAILS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -14,8 +14,8 @@
 #include "ngx_prof_connection.h"
 
 
-/* what the entry that was read is told with */
+/* completes a connection that was read */
 void ngx_prof_connection_details(ngx_prof_connection_t *e);
 
 
-#endif /* _NGX_PROF_ENTRY_DETAILS_H_INCLUDED_ */
+#endif /* _NGX_PROF_CONNECTION_DETAILS_H_INCLUDED_ */

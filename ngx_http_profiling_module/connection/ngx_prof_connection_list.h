@@ -1,6 +1,6 @@
 
 /*
- * Connections of a gathered dump one by one, and how many there are.  Worker,
+ * The connections of the workers' dumps one by one, and their number.  Worker,
  * normal context.
  */
 
@@ -15,39 +15,42 @@
 #include "ngx_prof_dumps.h"
 
 
-/* ids of workers that are stuck, beside those of connections */
+/* ids of stuck workers, apart from those of connections */
 #define NGX_PROF_ID_WORKER  ((uint64_t) 1 << 51)
 
 
 /*
- * What is told one by one: workers that are stuck first, then connections, as
- * many as the limit allows.  Zeroed: before the first one.
+ * The position in the list: stuck workers first, then connections, up to the
+ * limit.  Zeroed at the beginning.
  */
 
 typedef struct {
-    ngx_uint_t                         listed;      /* of the workers, stuck
-                                                       ones are */
+    ngx_uint_t                         listed;      /* 1: stuck workers are
+                                                       done, connections
+                                                       follow */
     ngx_uint_t                         worker;
-    size_t                             offset;      /* in its details */
-    ngx_uint_t                         n;           /* told so far */
+    size_t                             offset;      /* in the worker's
+                                                       details */
+    ngx_uint_t                         n;           /* listed so far */
 } ngx_prof_list_cursor_t;
 
 typedef struct {
     ngx_prof_worker_dump_t  *worker;
-    ngx_prof_dump_detail_t  *detail;                /* NULL: it is stuck */
+    ngx_prof_dump_detail_t  *detail;                /* NULL: the worker is
+                                                       stuck */
     uint64_t                 id;
 } ngx_prof_listed_t;
 
 
-/* NGX_OK, or NGX_DONE: there are no more */
+/* NGX_OK, or NGX_DONE: no more */
 ngx_int_t ngx_prof_connections_next(const ngx_prof_dumps_t *g,
     ngx_uint_t limit, ngx_prof_list_cursor_t *cursor, ngx_prof_listed_t *item);
 
-/* 1: there is nothing to be told one by one */
+/* 1: there is nothing to list */
 ngx_uint_t ngx_prof_connections_none(const ngx_prof_dumps_t *g,
     ngx_uint_t limit);
 
-/* connections of all living workers at their latest ticks */
+/* connections of all living workers as of their latest ticks */
 uint64_t ngx_prof_connections_total(void);
 
 

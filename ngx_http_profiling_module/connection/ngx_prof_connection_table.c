@@ -9,8 +9,9 @@
 #include "ngx_prof_worker.h"
 
 
-/* what is known of a place of the table */
-#define NGX_PROF_CLIENT  0x1                /* its pool will tell of its end */
+/* what is recorded of an entry of the table */
+#define NGX_PROF_CLIENT  0x1                /* its pool's cleanup will
+                                               report its end */
 #define NGX_PROF_PEER    0x2                /* any other connection */
 #define NGX_PROF_LISTED  0x4                /* it is in the list */
 #define NGX_PROF_KIND    3                  /* ngx_prof_connection_sort_e << */
@@ -89,7 +90,7 @@ ngx_prof_connection_table_init(ngx_cycle_t *cycle)
     ngx_prof_open_size = cycle->connection_n
                                    * sizeof(ngx_connection_t);
 
-    /* listening sockets, and what other modules have begun with */
+    /* listening sockets, and connections that other modules opened already */
 
     for (i = 0; i < cycle->connection_n; i++) {
         if (ngx_prof_is_open(&cycle->connections[i])) {
@@ -126,7 +127,7 @@ ngx_prof_connection_table_add_conn(ngx_connection_t *c)
 }
 
 
-/* streams of HTTP/2 and others have connections outside the table */
+/* some connections lie outside the table, as streams do */
 
 static void
 ngx_prof_connection_table_see(ngx_connection_t *c)
@@ -150,7 +151,7 @@ ngx_prof_connection_table_see(ngx_connection_t *c)
         ngx_prof_connection_table_client(c, place);
     }
 
-    /* a peer may be another one than the one before */
+    /* a peer's entry may have passed to another peer */
 
     if (!client) {
         ngx_prof_connection_table_list(place);
@@ -158,7 +159,7 @@ ngx_prof_connection_table_see(ngx_connection_t *c)
 }
 
 
-/* a listening socket has a connection too, which has no pool */
+/* a listening socket has a connection too, but no pool */
 
 static ngx_uint_t
 ngx_prof_connection_table_is_client(const ngx_connection_t *c)
@@ -196,7 +197,7 @@ ngx_prof_connection_table_client(ngx_connection_t *c, ngx_uint_t place)
 
     ngx_prof_open.high = ngx_max(ngx_prof_open.high, place + 1);
 
-    /* it may still be in the list for what was there before */
+    /* the index may still be in the list for an earlier connection */
 
     ngx_prof_open_places[place] &= NGX_PROF_LISTED;
     ngx_prof_open_places[place] |= NGX_PROF_CLIENT;
@@ -313,7 +314,7 @@ ngx_prof_connection_sort(const ngx_connection_t *c)
 
 #elif (NGX_COMPAT && nginx_version >= 1025000)
 
-    /* this nginx may have been built with what these headers were not */
+    /* this nginx may have been built without what these headers have */
 
     if (c->quic) {
         return NGX_PROF_SORT_CONTROL;
@@ -341,7 +342,7 @@ ngx_prof_connection_table_handler(const ngx_listening_t *ls)
 }
 
 
-/* a client of UDP; of QUIC, its streams pass by here too */
+/* called for each UDP client; for QUIC also for each stream */
 
 static void
 ngx_prof_connection_table_begin(ngx_connection_t *c)
@@ -366,7 +367,7 @@ ngx_prof_connection_table_begin(ngx_connection_t *c)
 }
 
 
-/* of a client of HTTP that nginx has begun with */
+/* learns from an HTTP client that nginx has initialized */
 
 static void
 ngx_prof_connection_table_learn(const ngx_connection_t *c)

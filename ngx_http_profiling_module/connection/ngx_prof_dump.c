@@ -25,14 +25,14 @@
 #endif
 
 
-/* places of the hash of groups, a power of two above twice their number */
+/* entries of the hash of groups, a power of two above twice their number */
 #define NGX_PROF_DUMP_INDEX   8192
 
 /* blocks of the configuration's pool that are measured in one step */
 #define NGX_PROF_DUMP_BLOCKS  1024
 
 
-/* a walk that is under way */
+/* a walk in progress */
 
 typedef struct {
     ngx_event_t             event;
@@ -47,8 +47,11 @@ typedef struct {
     size_t                  room;                   /* bytes of details */
 
     ngx_uint_t              full;                   /* no further details */
-    ngx_uint_t              next;                   /* connection, twice */
-    ngx_uint_t              bucket;                 /* of HTTP/2 streams */
+    ngx_uint_t              next;                   /* index of the
+                                                       connection, in two
+                                                       rounds */
+    ngx_uint_t              bucket;                 /* in the hash of HTTP/2
+                                                       streams */
     ngx_atomic_uint_t       number;                 /* of that connection */
 
     ngx_prof_pool_t         configuration;
@@ -118,7 +121,7 @@ ngx_prof_dump_answer(void)
 
     if (d->running) {
 
-        /* it looks again when it is done */
+        /* a walk in progress looks for requests when it is done */
 
         return;
     }
@@ -247,7 +250,7 @@ ngx_prof_dump_step(ngx_prof_dump_t *d)
 
     n = 0;
 
-    /* clients first: what others are for is known by them */
+    /* clients first: they tell what other connections serve */
 
     for (i = d->next; i < 2 * cycle->connection_n; i++) {
 
@@ -299,7 +302,7 @@ ngx_prof_dump_configuration(ngx_prof_dump_t *d)
 }
 
 
-/* the connection, and its streams: these may take several steps */
+/* adds the connection and its streams, which may take several steps */
 
 static ngx_int_t
 ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
@@ -392,7 +395,9 @@ ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_connection_t *e)
 }
 
 
-/* the group of an entry, a new one, or the rest of its kind */
+/*
+ * finds the group of a connection, or adds one, or takes the rest of its kind
+ */
 
 static ngx_uint_t
 ngx_prof_dump_find_group(ngx_prof_dump_t *d, const ngx_prof_connection_t *e)
@@ -536,13 +541,13 @@ ngx_prof_dump_finish(ngx_prof_dump_t *d)
 
     ngx_prof_wake_awaiting();
 
-    /* somebody may have asked meanwhile, and this was too early for him */
+    /* a request may have come meanwhile, too late for this walk */
 
     ngx_prof_dump_answer();
 }
 
 
-/* in a handler: the stack, for those who did not get an answer */
+/* signal handler: writes the stack, for workers that got no answer */
 
 static void
 ngx_prof_dump_native(const ucontext_t *uc)
@@ -620,7 +625,7 @@ ngx_prof_dump_state_name(ngx_uint_t state)
 }
 
 
-/* the directive that sets the timer's time, where it is known */
+/* the directive that sets the timer, if it is known */
 
 const char *
 ngx_prof_dump_timer_name(ngx_uint_t kind, ngx_uint_t state, ngx_uint_t timer)

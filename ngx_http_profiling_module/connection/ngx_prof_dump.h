@@ -1,11 +1,11 @@
 
 /*
- * The dump of a worker's connections, by the worker itself: into its area of
- * the zone (ngx_prof_dump_area.h), when it is asked.
+ * The dump of a worker's connections: the worker itself writes it to its area
+ * of the zone (ngx_prof_dump_area.h) when it is asked.
  *
- * The table of connections is walked in steps, one a pass of the event loop,
- * so that no pass is held up however many there are.  A connection is read
- * whole in one step; between two steps others may come and go.
+ * The table of connections is walked in steps, one in each pass of the event
+ * loop, so that many connections do not hold up a pass.  Each connection is
+ * read completely in one step; between two steps connections may come and go.
  */
 
 
@@ -17,16 +17,21 @@
 #include <ngx_core.h>
 
 
-/* ns of one step, and connections, or places, that are read before the clock */
+/*
+ * ns of one step, and connections or places that are read between two looks at
+ * the clock
+ */
 #define NGX_PROF_DUMP_STEP   200000
 #define NGX_PROF_DUMP_CHECK  16
 #define NGX_PROF_DUMP_FREE   1024
 
 
-/* worker: one whose loop does not come round is asked by a signal */
+/* worker: registers for the signal by which a worker that is stuck is asked */
 void ngx_prof_dump_init(void);
 
-/* worker, when it is woken: answers what was asked since, in later passes */
+/*
+ * worker, when it is woken: answers what was asked meanwhile, in later passes
+ */
 void ngx_prof_dump_answer(void);
 
 /* names for people and labels; all are constants */

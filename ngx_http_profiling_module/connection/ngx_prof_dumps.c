@@ -14,10 +14,10 @@
 #include "ngx_prof_zone.h"
 
 
-/* ms between two looks at workers that were late once */
+/* ms between two checks of workers that were late once */
 #define NGX_PROF_DUMPS_LOOK   20
 
-/* bytes that are copied in one step */
+/* bytes copied in one step */
 #define NGX_PROF_DUMPS_CHUNK  65536
 
 
@@ -247,7 +247,7 @@ ngx_prof_dumps_handler(ngx_event_t *ev)
 }
 
 
-/* NGX_AGAIN: there is more to be done now; NGX_OK: go on to the next worker */
+/* NGX_AGAIN: more can be done now; NGX_OK: go on to the next worker */
 
 static ngx_int_t
 ngx_prof_dumps_look(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
@@ -278,7 +278,7 @@ ngx_prof_dumps_look(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 
     if (g->limit == 0) {
 
-        /* others may have asked for details */
+        /* the details were asked for by others */
 
         w->head.used = 0;
         w->head.details = 0;
@@ -326,7 +326,7 @@ ngx_prof_dumps_copy(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 
     if (!ngx_prof_dump_same(w->area, w->copy, w->head.seq)) {
 
-        /* there is a newer one */
+        /* there is a newer dump */
 
         w->copy = NGX_DECLINED;
         return NGX_AGAIN;
@@ -379,7 +379,9 @@ ngx_prof_dumps_late(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 
     if (ngx_prof_slot_waiting(w->slot)) {
 
-        /* it waits for events: it will have its turn, if it can be woken */
+        /*
+         * the worker is waiting for events: it will answer if it can be woken
+         */
 
         limit = NGX_PROF_DUMPS_TURN;
 
@@ -481,7 +483,7 @@ ngx_prof_dumps_count(const ngx_prof_worker_dump_t *w)
 
     case NGX_PROF_DUMPS_STUCK:
 
-        /* the one that it hangs in may be younger than its latest tick */
+        /* the connection it is stuck in may be younger than its latest tick */
 
         return ngx_max(w->connections, 1);
 
@@ -493,7 +495,7 @@ ngx_prof_dumps_count(const ngx_prof_worker_dump_t *w)
 }
 
 
-/* when it is done, or the client goes away */
+/* called when all is done, or the client has gone */
 
 static void
 ngx_prof_dumps_cleanup(void *data)

@@ -1,15 +1,15 @@
 
 /*
- * Dumps of all workers, for one who asks: each is woken and writes its
- * connections to the zone, from where they are copied.  A worker that does
- * not begin within 200 ms is stuck in a handler, and is reached by a signal:
- * its native stack stands for its connections then.  Nothing is waited for
- * without a deadline.  Worker, normal context.
+ * Dumps of all workers, collected by the worker that asks: it wakes every
+ * worker, each writes its connections to the zone, and they are copied from
+ * there.  A worker that does not begin within 200 ms is stuck in a handler; it
+ * gets a signal, and its native stack is reported in place of its
+ * connections.  Every wait has a deadline.  Worker, normal context.
  */
 
 
-#ifndef _NGX_PROF_GATHER_H_INCLUDED_
-#define _NGX_PROF_GATHER_H_INCLUDED_
+#ifndef _NGX_PROF_DUMPS_H_INCLUDED_
+#define _NGX_PROF_DUMPS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -20,8 +20,8 @@
 
 
 /*
- * ms from the question on: to begin; to have answered the signal, too; to
- * begin for one that is not in a handler; to end a dump that was begun
+ * ms from the request on: to begin; to answer the signal as well; to begin,
+ * for a worker that is not in a handler; to end a dump that was begun
  */
 #define NGX_PROF_DUMPS_BEGIN   200
 #define NGX_PROF_DUMPS_SIGNAL  600
@@ -33,8 +33,8 @@ typedef enum {
     NGX_PROF_DUMPS_WAITING = 0,
     NGX_PROF_DUMPS_ANSWERED,
     NGX_PROF_DUMPS_STUCK,                   /* native is its stack */
-    NGX_PROF_DUMPS_SILENT,                  /* nothing is known of it */
-    NGX_PROF_DUMPS_GONE                     /* it has ended meanwhile */
+    NGX_PROF_DUMPS_SILENT,                  /* it has not answered at all */
+    NGX_PROF_DUMPS_GONE                     /* it ended meanwhile */
 } ngx_prof_dumps_state_e;
 
 
@@ -47,8 +47,9 @@ typedef struct {
     uint64_t                worker;                 /* ngx_worker */
     uint64_t                generation;
     ngx_uint_t              state;
-    uint64_t                asked;                  /* 0: an old one will do */
-    uint64_t                signalled;              /* 0: it was not */
+    uint64_t                asked;                  /* 0: an older dump will
+                                                       do */
+    uint64_t                signalled;              /* 0: no signal was sent */
 
     /* answered */
     ngx_prof_dump_copy_t    head;
@@ -61,14 +62,15 @@ typedef struct {
 
     /* not answered */
     ngx_prof_dump_native_t  native;
-    uint64_t                since;                  /* ns it hangs, if stuck */
+    uint64_t                since;                  /* ns, length of the
+                                                       pause, if stuck */
     uint64_t                connections; /* at its latest tick */
 } ngx_prof_worker_dump_t;
 
 
 typedef struct ngx_prof_dumps_s  ngx_prof_dumps_t;
 
-/* all that can be had is there */
+/* all answers that can be expected have come */
 typedef void (*ngx_prof_dumps_pt)(void *data);
 
 
@@ -91,9 +93,9 @@ struct ngx_prof_dumps_s {
 
 /*
  * Asks one worker or (0) all for their connections, with up to limit details
- * of each worker; dumps that are not older than age ms will do.  done is
- * called once, later, unless the pool is destroyed before.  NULL: out of
- * memory, or the zone has no room for dumps.
+ * from each; dumps of at most age ms will do.  done is called once, later,
+ * unless the pool is destroyed first.  NULL: out of memory, or the zone has no
+ * room for dumps.
  */
 ngx_prof_dumps_t *ngx_prof_dumps_request(ngx_pool_t *pool, ngx_log_t *log,
     ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age, ngx_prof_dumps_pt done,
@@ -102,8 +104,8 @@ ngx_prof_dumps_t *ngx_prof_dumps_request(ngx_pool_t *pool, ngx_log_t *log,
 /* worker, when it is woken: there may be answers */
 void ngx_prof_dumps_check(void);
 
-/* connections of a worker, as far as they are known */
+/* number of connections of a worker, as far as known */
 uint64_t ngx_prof_dumps_count(const ngx_prof_worker_dump_t *w);
 
 
-#endif /* _NGX_PROF_GATHER_H_INCLUDED_ */
+#endif /* _NGX_PROF_DUMPS_H_INCLUDED_ */

@@ -1,8 +1,7 @@
 
 /*
- * How many bytes a pool of nginx holds: its blocks, and what it allocated
- * apart from them because it was too large.  nginx does not keep the sizes of
- * the latter, the allocator does.  Worker, normal context.
+ * How many bytes an nginx pool holds: its blocks, and its large allocations,
+ * whose sizes only the allocator knows.  Worker, normal context.
  */
 
 
@@ -14,7 +13,7 @@
 #include <ngx_core.h>
 
 
-/* where a measurement that is made in steps goes on; zeroed: at the begin */
+/* the state of a measurement in steps; zeroed at the beginning */
 
 typedef struct {
     ngx_pool_t        *block;
@@ -25,16 +24,16 @@ typedef struct {
 
 
 /*
- * Adds up to max blocks and large allocations of a pool.  NGX_OK: that were
- * all of them; NGX_AGAIN: call again, now or in another pass of the loop, as
- * long as the pool lives: nginx adds to a pool, and takes nothing away.
+ * Adds up to max blocks and large allocations of a pool.  NGX_OK: these were
+ * the last; NGX_AGAIN: call again, now or in another pass, while the pool
+ * lives: nginx only adds to a pool.
  */
 ngx_int_t ngx_prof_pool_measure(ngx_prof_pool_t *m, ngx_pool_t *pool,
     ngx_uint_t max);
 
 /*
- * Whether so many bytes are of a pool that is alive, so that they can be read;
- * at most max blocks and large allocations are looked at.
+ * Do these bytes belong to a living pool, so that they may be read? Checks at
+ * most max blocks and large allocations.
  */
 ngx_uint_t ngx_prof_pool_has(ngx_pool_t *pool, const void *p, size_t size,
     ngx_uint_t max);

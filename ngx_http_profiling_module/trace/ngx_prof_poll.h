@@ -1,12 +1,14 @@
 
 /*
- * Events that the kernel has told of, handed to the event loop some at a time.
+ * Events that the kernel has reported, passed to the event loop a few at a
+ * time.
  *
- * nginx knows an event whose connection was closed meanwhile by one bit, which
- * changes when the connection is used anew.  That is enough for the events of
- * one call.  These wait longer: a connection may have been used twice anew
- * when its event's turn comes, and would take another's end for its own.  So
- * each is kept with the number that nginx gave to the connection.
+ * nginx recognizes an event whose connection was closed meanwhile by one bit,
+ * which changes when the connection is reused.  That is enough for the events
+ * of one call.  These events wait longer: when an event's turn comes its
+ * connection may have been reused twice, and would take an earlier
+ * connection's close for its own.  So each event is kept with the number that
+ * nginx gave to its connection.
  */
 
 
@@ -20,11 +22,11 @@
 #include <sys/epoll.h>
 
 
-/* events that the kernel is asked for at a time */
+/* events that the kernel is asked for per call */
 #define NGX_PROF_POLL_EVENTS  64
 
 
-/* of epoll_wait(), data.ptr as nginx sets it: a connection, and its bit */
+/* from epoll_wait(); data.ptr is what nginx set: a connection, and its bit */
 
 typedef struct {
     int                 next;
@@ -36,15 +38,15 @@ typedef struct {
 
 
 /*
- * Main thread, when all events have been handed out: asks the kernel as
- * epoll_wait() does, by `wait`.  What that returns.
+ * Main thread, when all events have been passed on: asks the kernel through
+ * `wait`, as epoll_wait() does.  Returns what `wait` returns.
  */
 int ngx_prof_poll_ask(ngx_prof_poll_t *poll, int ep, int timeout,
     int (*wait)(int, struct epoll_event *, int, int));
 
 /*
- * Main thread: the next events, n at most, whose connections are still those
- * that the kernel told of.  0: none is left.
+ * Main thread: returns the next events, n at most, whose connections are still
+ * those of the report. 0: none is left.
  */
 int ngx_prof_poll_next(ngx_prof_poll_t *poll, struct epoll_event *events,
     int n);

@@ -18,7 +18,10 @@
 #include "ngx_prof_trace.h"
 
 
-/* ns between two readings of the heap, and what one may take of that */
+/*
+ * ns between two readings of the heap at least, and the largest share of that
+ * time that they may take
+ */
 #define NGX_PROF_TRACE_HEAP_GAP    100000000
 #define NGX_PROF_TRACE_HEAP_SHARE  500
 
@@ -31,7 +34,7 @@ static void ngx_prof_trace_heap(uint64_t now);
 static ngx_prof_poll_t  ngx_prof_polled;
 
 
-/* the end of the trace that is to be recorded, 0: there is none */
+/* when the trace that this worker is to record ends, 0: there is none */
 
 static uint64_t
 ngx_prof_trace_until(uint64_t now)
@@ -97,8 +100,8 @@ ngx_prof_trace_update(void)
 
 
 /*
- * A slot's new owner goes on behind what the one before has written in the
- * same trace.
+ * A slot's new owner continues behind what the last owner wrote in the same
+ * trace.
  */
 
 static void
@@ -177,10 +180,10 @@ ngx_prof_trace_stop(void)
 
 
 /*
- * The loop gets one event at a time while a trace runs: a pass then belongs to
- * one connection, and where its time begins and ends is exact.  The kernel is
- * asked for some at once, as each call costs a good part of a short request;
- * what is left when the trace ends is handed out before the kernel is asked
+ * During a trace the loop gets one event at a time: each pass then belongs to
+ * one connection, and its time is exact.  The kernel is asked for several
+ * events at once, since a call takes a good part of a short request.  Events
+ * that are left when the trace ends are passed on before the kernel is asked
  * again.
  */
 
@@ -242,7 +245,7 @@ ngx_prof_trace_pass(uint64_t now, const struct epoll_event *event, int n)
 }
 
 
-/* allocators may have to walk over what is free: not too often then */
+/* reading the heap may make the allocator walk its free memory: seldom then */
 
 static void
 ngx_prof_trace_heap(uint64_t now)

@@ -2,10 +2,10 @@
 /*
  * The recorder of execution traces.
  *
- * While a trace of the zone runs, each worker writes what its event loop does
- * into a ring of its own, as a stream of events (ngx_prof_trace.h): never
- * blocking, what finds no room is counted.  While none runs, all that is left
- * of it is a load and a branch in each pass of the event loop.
+ * While a trace of the zone is on, each worker records what its event loop
+ * does in a ring of its own, as a stream of events (ngx_prof_trace.h).
+ * Recording never blocks: events without room are counted.  While no trace is
+ * on, all that remains is a load and a branch in each pass of the event loop.
  */
 
 
@@ -20,15 +20,15 @@
 struct epoll_event;
 
 
-/* worker, when it starts and when it is woken: begins to record, or ends */
+/* worker, when it starts and when it is woken: starts or stops recording */
 void ngx_prof_trace_update(void);
 
-/* worker: ends it, before the slot or the configuration goes */
+/* worker: stops recording, before the slot or the configuration goes */
 void ngx_prof_trace_stop(void);
 
 /*
- * Worker, in place of epoll_wait() while `polls` is set, and at its return
- * while it records.  Times in ns.
+ * Worker: poll() replaces epoll_wait() while `polls` is set, and pass()
+ * follows its return while the worker records.  Times in ns.
  */
 int ngx_prof_trace_poll(uint64_t now, int ep, struct epoll_event *events,
     int n, int timeout, int (*wait)(int, struct epoll_event *, int, int));

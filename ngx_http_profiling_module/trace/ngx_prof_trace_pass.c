@@ -1,7 +1,7 @@
 
 /*
- * The passes of a worker's event loop while a trace runs: to which connection
- * or request each belongs, and what has changed when it is over.
+ * The passes of a worker's event loop during a trace: the connection or
+ * request that each belongs to, and what has changed at its end.
  */
 
 
@@ -69,7 +69,10 @@ ngx_prof_trace_requests_pass(uint64_t now, const struct epoll_event *event,
 }
 
 
-/* the connection of an event or, without one, of the next timer; index + 1 */
+/*
+ * the index + 1 of the connection of an event or, without one, of the next
+ * timer
+ */
 
 static ngx_uint_t
 ngx_prof_trace_target(const struct epoll_event *event, int n,
@@ -132,7 +135,10 @@ ngx_prof_trace_event(ngx_connection_t *c, ngx_uint_t timer, uint64_t now)
     type = timer ? NGX_PROF_TRACE_TIMER
                  : NGX_PROF_TRACE_EVENT;
 
-    /* that of a client, or of an upstream, whose data is the request */
+    /*
+     * the request of a client's connection, or of an upstream's, which has it
+     * as data
+     */
 
     key = ngx_prof_trace_find(wire->request ? wire->request
                                                       : c->data);
@@ -192,7 +198,7 @@ ngx_prof_trace_connection(ngx_connection_t *c, ngx_prof_wire_t *wire,
 }
 
 
-/* the pass is over */
+/* the pass ends */
 
 void
 ngx_prof_trace_requests_wait(uint64_t now)
@@ -208,7 +214,7 @@ ngx_prof_trace_requests_wait(uint64_t now)
 
     if (w->pass == 0) {
 
-        /* the trace began in the middle of it */
+        /* the trace began during this pass */
 
         return;
     }
@@ -240,7 +246,7 @@ ngx_prof_trace_requests_wait(uint64_t now)
 }
 
 
-/* a pass of a handshake is known as one when it is over */
+/* only at its end is a pass known to belong to a handshake */
 
 static void
 ngx_prof_trace_tls(ngx_uint_t connection, uint64_t now)
@@ -290,7 +296,7 @@ ngx_prof_trace_closed(ngx_uint_t connection, uint64_t now)
 }
 
 
-/* subrequests live as long as their main request: its memory is theirs */
+/* subrequests live as long as their main request, in its memory */
 
 static void
 ngx_prof_trace_subs(ngx_prof_traced_t *t, uint64_t now)

@@ -1,7 +1,7 @@
 
 /*
- * The passes of the event loop while a trace runs: to which connection or
- * request each belongs.  Worker, normal context; times in ns.
+ * The passes of the event loop during a trace, and the connection or request
+ * that each belongs to.  Worker, normal context; times in ns.
  */
 
 
@@ -16,7 +16,7 @@
 struct epoll_event;
 
 
-/* epoll_wait() has returned; it will be called */
+/* pass(): epoll_wait() has returned; wait(): it is about to be called */
 void ngx_prof_trace_requests_pass(uint64_t now,
     const struct epoll_event *event, int n);
 void ngx_prof_trace_requests_wait(uint64_t now);

@@ -1,8 +1,8 @@
 
 /*
- * Requests while a trace runs: their beginning and end, and where they are in
- * their phases.  Seen from nginx's own table of phases, whose functions are
- * called through ours as long as the trace runs.
+ * Requests during a trace: when they begin and end, and which phase they are
+ * in.  Seen from nginx's own table of phases, whose functions are wrapped in
+ * ours during the trace.
  */
 
 
@@ -75,7 +75,7 @@ ngx_prof_trace_requests_start(void)
         return NGX_ERROR;
     }
 
-    /* large: from the system, as zeros that are not touched yet */
+    /* large: calloc() maps it, so that pages are zero and untouched */
 
     w->wires = calloc(cycle->connection_n, sizeof(ngx_prof_wire_t));
     w->buckets = ngx_pcalloc(w->pool, NGX_PROF_TRACE_BUCKETS
@@ -104,8 +104,8 @@ ngx_prof_trace_requests_start(void)
 
 
 /*
- * Those that were there.  Streams are not known by their connection: they are
- * told of when they come to a phase, or end.
+ * Reports the requests that exist when the trace begins.  Streams cannot be
+ * found by a connection: they are reported when they enter a phase, or end.
  */
 
 void
@@ -190,8 +190,9 @@ ngx_prof_trace_requests_stop(void)
 
 
 /*
- * nginx's table of handlers does not tell their phases, but has them in their
- * order, with the handlers of each as they were registered, last first.
+ * nginx's table of handlers does not say which phase each belongs to.  It is
+ * in the order of phases, and within a phase in the reverse order of
+ * registration.
  */
 
 static ngx_int_t
@@ -259,7 +260,10 @@ ngx_prof_trace_phases(ngx_prof_watch_t *w)
 }
 
 
-/* it may end the request, whose memory is then gone, and even begin another */
+/*
+ * nginx's checker may end the request, which frees its memory, and may even
+ * begin another one
+ */
 
 static ngx_int_t
 ngx_prof_trace_checker(ngx_http_request_t *r, ngx_http_phase_handler_t *ph)
@@ -305,7 +309,10 @@ ngx_prof_trace_checker(ngx_http_request_t *r, ngx_http_phase_handler_t *ph)
 }
 
 
-/* of several requests on one connection, that goes on with the others */
+/*
+ * of several requests on one connection: the connection goes on with the
+ * others
+ */
 
 static void
 ngx_prof_trace_leave(ngx_prof_traced_t *t)
@@ -358,7 +365,10 @@ ngx_prof_trace_phase(ngx_prof_traced_t *t, ngx_http_request_t *r,
 
         t->handler = handler;
 
-        /* the server alone is told of at the end, if nothing else is */
+        /*
+         * a place that is only a server is reported at the end, if no location
+         * is
+         */
 
         if (t->place != lcf->place && lcf->context != NGX_PROF_IN_SERVER) {
             now = now ? now : ngx_prof_trace_clock();
@@ -375,7 +385,7 @@ ngx_prof_trace_phase(ngx_prof_traced_t *t, ngx_http_request_t *r,
 }
 
 
-/* the end of a request: also of one that never came to its phases */
+/* the end of a request, also if it never entered a phase */
 
 static ngx_int_t
 ngx_prof_trace_log(ngx_http_request_t *r)
@@ -416,8 +426,8 @@ ngx_prof_trace_log(ngx_http_request_t *r)
 
 
 /*
- * The request that nginx works on now; NULL: there is no room for it.  now is
- * set if the clock was read.
+ * Returns the request that nginx works on now; NULL: there is no room for it.
+ * *now is set if the clock was read.
  */
 
 static ngx_prof_traced_t *
@@ -479,7 +489,7 @@ ngx_prof_trace_request(ngx_http_request_t *r, uint64_t now)
         return NULL;
     }
 
-    /* connections of streams lie outside of nginx's table */
+    /* connections of streams lie outside nginx's table */
 
     offset = (uintptr_t) r->connection - (uintptr_t) w->cycle->connections;
     i = offset / sizeof(ngx_connection_t);
@@ -499,7 +509,10 @@ ngx_prof_trace_request(ngx_http_request_t *r, uint64_t now)
 }
 
 
-/* the first of the free ones, which it stays until the request is known */
+/*
+ * returns the first free entry; it stays in the list until the request is
+ * known
+ */
 
 static ngx_prof_traced_t *
 ngx_prof_trace_alloc(ngx_http_request_t *r)
@@ -543,7 +556,7 @@ ngx_prof_trace_alloc(ngx_http_request_t *r)
 }
 
 
-/* a module may end a request of its own without logging it */
+/* a module may end a request that it created without logging it */
 
 static void
 ngx_prof_trace_gone(void *data)
@@ -600,7 +613,10 @@ ngx_prof_trace_method(ngx_http_request_t *r)
 }
 
 
-/* ns: exactly if it began in this pass, else by nginx's own start, in ms */
+/*
+ * when the request began, in ns: exact if it began in this pass, else from
+ * nginx's own start time, in ms
+ */
 
 static uint64_t
 ngx_prof_trace_since(ngx_http_request_t *r, uint64_t now)
@@ -763,7 +779,7 @@ ngx_prof_trace_upstream(ngx_http_request_t *r)
 
     u = r->upstream;
 
-    /* without a cleanup it is not begun, or over */
+    /* without a cleanup the upstream has not begun, or has ended */
 
     if (u == NULL || u->cleanup == NULL) {
         return NGX_PROF_TRACE_UPSTREAM_NONE;
@@ -785,7 +801,7 @@ ngx_prof_trace_upstream(ngx_http_request_t *r)
 }
 
 
-/* its number in the zone, 0: not known */
+/* the upstream's number in the zone, 0: unknown */
 
 static ngx_uint_t
 ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
@@ -811,7 +827,7 @@ ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
 
     for (i = 1; i < n; i++) {
 
-        /* a name that was cut ends in dots */
+        /* a name that was cut ends with dots */
 
         ngx_prof_zone_upstream(zone, i, &name);
 

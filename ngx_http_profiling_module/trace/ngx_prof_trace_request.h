@@ -1,8 +1,7 @@
 
 /*
- * Requests while a trace runs: they are known from their first phase, which
- * is seen in nginx's table of phases, until they are logged.  Worker, normal
- * context.
+ * Requests during a trace: known from their first phase, which is seen in
+ * nginx's table of phases, until they are logged.  Worker, normal context.
  */
 
 
@@ -16,16 +15,18 @@
 #include "ngx_prof_trace_watch.h"
 
 
-/* a trace begins, and tells of what is there already; it ends */
+/* a trace begins; it reports the requests that exist already; it ends */
 ngx_int_t ngx_prof_trace_requests_start(void);
 void ngx_prof_trace_requests_existing(uint64_t now);
 void ngx_prof_trace_requests_stop(void);
 
-/* what is known of a request by its address, also of a subrequest, or NULL */
+/* what is known of a request or subrequest, by its address, or NULL */
 ngx_prof_trace_key_t *ngx_prof_trace_find(const void *r);
 void ngx_prof_trace_remove(ngx_prof_trace_key_t *key);
 
-/* tells how far the request has come with its upstream, if that is new */
+/*
+ * records how far the request has come with its upstream, if that has changed
+ */
 void ngx_prof_trace_stage(ngx_prof_traced_t *t, ngx_http_request_t *r,
     uint64_t now);
 

@@ -191,7 +191,7 @@ ngx_prof_trace_encode(u_char *p, ngx_uint_t type, uint64_t time, ngx_uint_t n,
 }
 
 
-/* a good part of what a trace costs: all that is rare stands elsewhere */
+/* this is a good part of a trace's cost: rare cases are elsewhere */
 
 ngx_int_t
 ngx_prof_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
@@ -222,7 +222,9 @@ ngx_prof_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
 }
 
 
-/* near the end of the ring an event is put together beside it */
+/*
+ * near the end of the ring, an event is assembled in a buffer and then copied
+ */
 
 static ngx_int_t
 ngx_prof_trace_put_checked(ngx_uint_t type, uint64_t time, ngx_uint_t n,
@@ -245,7 +247,7 @@ ngx_prof_trace_put_checked(ngx_uint_t type, uint64_t time, ngx_uint_t n,
 
     ngx_prof_store_release(&r->ring->head, r->head);
 
-    /* the next ones: neither over the end nor over what was not read yet */
+    /* room for further events: neither past the end nor over what is unread */
 
     room = r->size - (size_t) (r->head - r->tail);
     room = (room > 2 * NGX_PROF_TRACE_EVENT_MAX)
@@ -257,7 +259,7 @@ ngx_prof_trace_put_checked(ngx_uint_t type, uint64_t time, ngx_uint_t n,
 }
 
 
-/* for this event, and one before it that tells how many found none */
+/* room for this event, and for one before it that reports the lost ones */
 
 static ngx_int_t
 ngx_prof_trace_room(void)

@@ -1,12 +1,11 @@
 
 /*
- * The rings of execution traces: a worker's event loop, its hooks and its
- * sampler write, the worker that answers reads.
+ * The rings of execution traces.  A worker's event loop, hooks and sampler
+ * write its ring; the worker that answers the request reads it.
  *
  * The rings lie in memory of their own that the master maps before it forks;
- * the kernel gives it pages as they are written.  A ring is written by the
- * owner of the slot and read by the worker that answers; `head` and `tail`
- * are positions in the stream, which never begins anew.
+ * the kernel provides pages as they are written. `head` and `tail` are
+ * positions in a stream of events that never restarts.
  */
 
 
@@ -20,7 +19,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* moments of CPU samples that a worker keeps of one trace */
+/* moments of CPU samples that a worker keeps for one trace */
 #define NGX_PROF_TRACE_MOMENTS  4096
 
 
@@ -35,18 +34,20 @@ typedef struct {
 
     /* by the owner of the slot */
 
-    uint64_t                      seq;      /* the trace that it records */
+    uint64_t                      seq;      /* the trace that the worker
+                                               records */
     uint64_t                      start;    /* where its events begin */
-    uint64_t                      head;     /* where the next one goes */
+    uint64_t                      head;     /* where the next event goes */
     uint64_t                      lost;     /* events, in this trace */
     uint64_t                      pad0[4];
 
     /* by the worker that answers */
 
-    uint64_t                      tail;     /* up to where it has read */
+    uint64_t                      tail;     /* the position up to which it
+                                               has read */
     uint64_t                      pad1[7];
 
-    /* by the owner's threads, atomically, may be more than there is room */
+    /* by the owner's threads, atomically; may exceed the room */
 
     uint64_t                      moment_n;
     uint64_t                      pad2[7];
@@ -62,7 +63,8 @@ typedef struct {
     ngx_uint_t                    on;       /* it records */
     ngx_uint_t                    polls;    /* events pass through here */
     ngx_uint_t                    asked;    /* the kernel, for the latest */
-    uint32_t                      goroutine;    /* that runs, 0: the worker */
+    uint32_t                      goroutine;    /* that is running, 0: the
+                                                   worker itself */
 } ngx_prof_tracing_t;
 
 
@@ -72,16 +74,19 @@ typedef struct {
     ngx_prof_trace_ring_t  *ring;
     u_char                 *data;
     size_t                  size;
-    uint64_t                seq;                /* 0: none was recorded */
+    uint64_t                seq;                /* 0: no trace was recorded */
     uint64_t                until;              /* ns */
     uint64_t                time;               /* of the latest event */
     uint64_t                head;
-    size_t                  at;                 /* head, in the data */
-    size_t                  stop;               /* up to there an event finds
-                                                   room as it is */
-    uint64_t                tail;               /* as it was last seen */
-    uint64_t                lost;               /* not yet told */
-    uint64_t                heap;               /* ns, when to look again */
+    size_t                  at;                 /* offset of head in the
+                                                   data */
+    size_t                  stop;               /* up to here an event has
+                                                   room without further
+                                                   checks */
+    uint64_t                tail;               /* as last read */
+    uint64_t                lost;               /* not yet reported */
+    uint64_t                heap;               /* ns, when to read the heap
+                                                   again */
 } ngx_prof_recorder_t;
 
 
@@ -93,17 +98,17 @@ extern ngx_prof_recorder_t  ngx_prof_recorder
 /* master: maps the rings, once for a zone */
 void ngx_prof_trace_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
-/* an event with n arguments; NGX_DECLINED: no room, it is counted */
+/* writes an event with n arguments; NGX_DECLINED: no room, it is counted */
 ngx_int_t ngx_prof_trace_put(ngx_uint_t type, uint64_t time, ngx_uint_t n,
     const uint64_t *args);
 
 /* worker's main thread: a function of this name has blocked for some ns */
 void ngx_prof_trace_blocked(const char *name, uint64_t duration);
 
-/* any thread, signal handlers: a CPU sample, with its node of the stacks */
+/* any thread, signal handlers: adds a CPU sample, by the node of its stack */
 void ngx_prof_trace_sample(uint64_t now, uint32_t node, ngx_uint_t main);
 
-/* the rings, also for who reads them */
+/* the ring of a slot, also for readers */
 
 ngx_prof_trace_ring_t *ngx_prof_trace_ring(const ngx_prof_zone_t *zone,
     ngx_uint_t slot);

@@ -1,6 +1,6 @@
 
 /*
- * What is known of a worker's connections and requests while a trace runs.
+ * What is known of a worker's connections and requests during a trace.
  * Worker, normal context.
  */
 
@@ -23,19 +23,19 @@
 #define NGX_PROF_TRACE_BLOCK     64
 #define NGX_PROF_TRACE_REQUESTS  262144
 
-/* subrequests of one request that are known at a time */
+/* subrequests of one request that can be known at a time */
 #define NGX_PROF_TRACE_SUBS      6
 
 #define NGX_PROF_TRACE_NO_PHASE  255
 
-/* upstreams whose number is remembered, a power of two */
+/* upstreams whose number is cached, a power of two */
 #define NGX_PROF_TRACE_NAMES     64
 
 
 typedef struct ngx_prof_traced_s  ngx_prof_traced_t;
 
 
-/* a request by its address; subrequests are found by theirs, too */
+/* a request by its address; subrequests are found by theirs too */
 
 typedef struct ngx_prof_trace_key_s  ngx_prof_trace_key_t;
 
@@ -65,7 +65,7 @@ struct ngx_prof_traced_s {
 
 typedef struct {
     uint32_t                          goroutine;    /* 0: none */
-    uint32_t                          handshake;    /* TLS: it is not over */
+    uint32_t                          handshake;    /* TLS: in progress */
     ngx_atomic_uint_t                 number;       /* c->number */
     ngx_http_request_t               *request;      /* being served */
 } ngx_prof_wire_t;
@@ -76,9 +76,10 @@ typedef struct {
     ngx_http_core_main_conf_t  *cmcf;
     ngx_http_phase_handler_t   *handlers;
     ngx_uint_t                  handler_n;
-    ngx_http_phase_handler_pt  *checkers;           /* nginx's own */
-    u_char                     *phases;             /* of each handler */
-    ngx_http_handler_pt         log;                /* the first of them */
+    ngx_http_phase_handler_pt  *checkers;           /* nginx's own functions */
+    u_char                     *phases;             /* the phase of each
+                                                       handler */
+    ngx_http_handler_pt         log;                /* the first log handler */
     ngx_pool_t                 *pool;
 
     ngx_prof_wire_t            *wires;
@@ -94,7 +95,8 @@ typedef struct {
     ngx_uint_t                  target;             /* connection, index + 1 */
     ngx_uint_t                  client;             /* of the current request */
     ngx_prof_traced_t          *current;            /* request, or NULL */
-    ngx_http_request_t         *request;            /* that, or below it */
+    ngx_http_request_t         *request;            /* the same, or its
+                                                       subrequest */
 
     struct {
         ngx_http_upstream_srv_conf_t *upstream;
@@ -106,7 +108,7 @@ typedef struct {
 extern ngx_prof_watch_t  ngx_prof_watch;
 
 
-/* an event of one argument, as ngx_prof_trace_put() */
+/* writes an event with one argument, as ngx_prof_trace_put() */
 
 static ngx_inline ngx_int_t
 ngx_prof_trace_tell(ngx_uint_t type, uint64_t time, uint64_t arg)
