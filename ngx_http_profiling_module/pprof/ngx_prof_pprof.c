@@ -136,7 +136,7 @@ ngx_prof_pprof_tree(ngx_http_request_t *r, ngx_prof_error_pt error)
 }
 
 
-/* root: the tree itself, without a slash at its end */
+/* *root: the tree itself was asked for, without a slash at its end */
 
 static ngx_prof_pprof_page_t *
 ngx_prof_pprof_find(ngx_http_request_t *r, ngx_uint_t *root)
@@ -174,7 +174,7 @@ ngx_prof_pprof_find(ngx_http_request_t *r, ngx_uint_t *root)
 }
 
 
-/* relative: a proxy may serve the tree below any path */
+/* a relative Location: a proxy may serve the tree below any path */
 
 static ngx_int_t
 ngx_prof_pprof_redirect(ngx_http_request_t *r)

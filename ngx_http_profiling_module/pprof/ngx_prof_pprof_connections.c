@@ -96,7 +96,7 @@ ngx_prof_pprof_connections_begin(ngx_http_request_t *r,
 }
 
 
-/* NGX_DECLINED: they are good */
+/* NGX_DECLINED: the arguments are valid */
 
 static ngx_int_t
 ngx_prof_pprof_connections_arguments(ngx_prof_pprof_connections_t *ctx)
@@ -266,7 +266,7 @@ ngx_prof_pprof_connections_encode(ngx_prof_work_t *w)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* the caller answers: it must not be done here */
+    /* must not answer here: the caller does */
 
     rc = ngx_prof_pprof_encode(p, NGX_OK, &ctx->raw->file->text);
 

@@ -9,11 +9,13 @@
 #include "ngx_prof_worker.h"
 
 
-/* of a profile that is asked for without them */
+/* of a profile, by default */
 #define NGX_PROF_SECONDS    30
 
 
-/* "seconds" as Go reads it: what is no positive integer means the default */
+/*
+ * "seconds" as Go reads it: anything but a positive integer means the default
+ */
 
 ngx_int_t
 ngx_prof_pprof_profile(ngx_http_request_t *r, ngx_prof_error_pt error)

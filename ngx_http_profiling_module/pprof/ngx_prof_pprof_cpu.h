@@ -19,8 +19,8 @@ ngx_int_t ngx_prof_pprof_profile(ngx_http_request_t *r,
     ngx_prof_error_pt error);
 
 /*
- * Content handler's work: a CPU profile of some seconds, of one worker or
- * (0) of all, sent as `disposition` says.
+ * Content handler: sends a CPU profile of some seconds, of one worker or (0)
+ * of all, with the file name in `disposition`.
  */
 ngx_int_t ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
     ngx_pid_t worker, const char *disposition, ngx_prof_error_pt error);

@@ -19,7 +19,7 @@ static ngx_int_t ngx_prof_pprof_heap_send(ngx_http_request_t *r,
     ngx_prof_error_pt error);
 
 
-/* by kind, as one reading and as a difference */
+/* by kind: file names of a reading and of a difference */
 
 static const char *const  ngx_prof_dispositions[][2] = {
 
@@ -95,7 +95,7 @@ ngx_prof_pprof_named(ngx_http_request_t *r, ngx_uint_t kind,
 }
 
 
-/* NGX_DECLINED: they are good, no answer was given yet */
+/* NGX_DECLINED: the arguments are valid, and nothing was sent */
 
 static ngx_int_t
 ngx_prof_pprof_query(ngx_http_request_t *r, ngx_prof_heap_query_t *query,

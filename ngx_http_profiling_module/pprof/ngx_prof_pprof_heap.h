@@ -1,7 +1,5 @@
 
-/*
- * Profiles of the heap and of the making of threads, as answers.
- */
+/* Profiles of the heap and of the creation of threads, as answers. */
 
 
 #ifndef _NGX_PROF_PPROF_HEAP_H_INCLUDED_
@@ -14,7 +12,7 @@
 #include "ngx_prof_answer.h"
 
 
-/* content handler's work: the heap at this moment, as pprof_cpu() sends it */
+/* content handler: sends the heap of this moment, as pprof_cpu() does */
 ngx_int_t ngx_prof_pprof_dump(ngx_http_request_t *r, ngx_pid_t worker,
     const char *disposition, ngx_prof_error_pt error);
 

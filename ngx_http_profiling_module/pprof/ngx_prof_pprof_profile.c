@@ -7,13 +7,13 @@
 #include "ngx_prof_raw.h"
 
 
-/* an answer that is being made */
+/* an answer in progress */
 
 struct ngx_prof_profile_s {
     ngx_http_request_t  *request;
     const char          *disposition;           /* NULL: text */
     uint32_t             output;                /* of the raw capture, 0: as
-                                                   it is */
+                                                   captured */
     ngx_prof_error_pt    error;
 };
 
@@ -100,7 +100,7 @@ ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
     rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                   "profile not encoded: %V", &error);
 
-    /* what the client has not taken yet is nginx's, not ours */
+    /* nginx sends what the client has not taken yet */
 
     return (rc == NGX_AGAIN) ? NGX_OK : rc;
 }
@@ -139,7 +139,7 @@ ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
 }
 
 
-/* profiles are gzip: RFC 1952, 2.3 */
+/* is this a complete gzip file? RFC 1952, 2.3 */
 
 static ngx_uint_t
 ngx_prof_pprof_whole(const ngx_prof_text_t *out)
@@ -177,7 +177,7 @@ ngx_prof_pprof_send(ngx_prof_profile_t *p, ngx_prof_text_t *out)
 }
 
 
-/* at once, and without a length: nobody knows it */
+/* sends the header at once, without a length, which is not known yet */
 
 ngx_int_t
 ngx_prof_pprof_head(ngx_http_request_t *r, const char *disposition)

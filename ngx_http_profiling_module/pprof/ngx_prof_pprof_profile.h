@@ -1,7 +1,6 @@
 
 /*
- * Profiles that are being made: captured, encoded and sent.  Worker, normal
- * context.
+ * Profiles in progress: captured, encoded and sent.  Worker, normal context.
  */
 
 
@@ -30,13 +29,13 @@ void ngx_prof_pprof_form(ngx_prof_profile_t *p, uint32_t output);
 void ngx_prof_pprof_captured(void *data, ngx_int_t rc, ngx_prof_text_t *raw);
 
 /*
- * What captured() does, for those who answer themselves: NGX_DONE, if the
- * encoder has been started, or else what to answer with.
+ * What captured() does, for callers that answer themselves: NGX_DONE if the
+ * encoder was started, or else the status to answer with.
  */
 ngx_int_t ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
     ngx_prof_text_t *raw);
 
-/* the end of a profile that was given to the encoder otherwise */
+/* ends a profile that was given to the encoder by other means */
 void ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     ngx_str_t *error);
 

@@ -10,7 +10,7 @@
 #include "ngx_prof_text.h"
 
 
-/* addresses that one request may ask the names of */
+/* addresses that one request may ask for */
 #define NGX_PROF_ADDRESSES  4096
 
 
@@ -39,9 +39,9 @@ ngx_prof_pprof_symbol(ngx_http_request_t *r, ngx_prof_error_pt error)
 
 
 /*
- * The tools ask for some dozens of addresses at a time.  nginx has the body in
- * several buffers: what came with the header, the rest, a file, and one that
- * has nothing and marks the end.
+ * Tools ask for some dozens of addresses at a time.  nginx keeps the body in
+ * several buffers: what came with the header, the rest, a file, and an empty
+ * one that marks the end.
  */
 
 static void
@@ -143,7 +143,7 @@ ngx_prof_pprof_symbols(ngx_http_request_t *r, ngx_prof_error_pt error,
 }
 
 
-/* "0x4719ae+0x4719b2+..."; what is no number is left out, as Go does */
+/* "0x4719ae+0x4719b2+..."; other text is skipped, as Go does */
 
 static ngx_uint_t
 ngx_prof_pprof_addresses(uint64_t *pcs, const u_char *p, size_t len)
@@ -193,7 +193,10 @@ ngx_prof_pprof_addresses(uint64_t *pcs, const u_char *p, size_t len)
 }
 
 
-/* behind a body that was read the tree's own error function is not at hand */
+/*
+ * once the body has been read, the error callback is gone: answer with the
+ * bare status
+ */
 
 static ngx_int_t
 ngx_prof_pprof_error(ngx_http_request_t *r, ngx_uint_t status,

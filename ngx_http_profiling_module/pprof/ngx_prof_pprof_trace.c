@@ -168,7 +168,7 @@ ngx_prof_pprof_format(ngx_http_request_t *r, ngx_prof_trace_options_t *o,
 }
 
 
-/* ms; what is no positive number means the default, as in Go */
+/* ms; anything but a positive number means the default, as in Go */
 
 static ngx_msec_t
 ngx_prof_pprof_seconds(ngx_str_t *value)

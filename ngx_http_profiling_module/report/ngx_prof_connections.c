@@ -21,7 +21,7 @@
 #define NGX_PROF_CONNECTIONS_TEXT  8192
 
 
-/* what is done next */
+/* what to do next */
 
 typedef enum {
     NGX_PROF_CONNECTIONS_JOIN = 0,              /* the text, in one piece */
@@ -169,7 +169,7 @@ ngx_prof_connections_write(ngx_prof_work_t *w)
 }
 
 
-/* without names the answer still has addresses */
+/* if names fail, the answer still has addresses */
 
 static ngx_int_t
 ngx_prof_connections_encode(ngx_prof_work_t *w)
@@ -383,8 +383,8 @@ ngx_prof_connections_listed(ngx_prof_work_t *w, const ngx_prof_listed_t *item)
 
 
 /*
- * The names stand in Go's text: two lines a frame, "name(...)" and a file.
- * The outermost frame is the kind.
+ * Names come from Go's text: two lines per frame, "name(...)" and a file.  The
+ * outermost frame is the kind.
  */
 
 static void
@@ -430,7 +430,7 @@ ngx_prof_connections_stack(ngx_prof_connections_t *ctx, ngx_prof_json_t *j,
 }
 
 
-/* blocks come in the order of the items; NULL: it is not there */
+/* blocks are in the order of the list; NULL: not found */
 
 static u_char *
 ngx_prof_connections_block(ngx_prof_connections_t *ctx, uint64_t id)

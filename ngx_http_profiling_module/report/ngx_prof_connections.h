@@ -14,7 +14,7 @@
 #include <ngx_http.h>
 
 
-/* content handler's work; up to limit connections are told one by one */
+/* content handler: lists up to limit connections one by one */
 ngx_int_t ngx_prof_connections_request(ngx_http_request_t *r, ngx_pid_t worker,
     ngx_uint_t limit);
 

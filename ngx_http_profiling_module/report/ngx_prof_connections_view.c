@@ -20,7 +20,7 @@ static void ngx_prof_connections_known(ngx_prof_json_t *j, const char *key,
     int64_t n);
 
 
-/* at the latest tick of each worker */
+/* as of each worker's latest tick */
 
 void
 ngx_prof_connections_states(ngx_prof_json_t *j, const ngx_prof_gauges_t *g)
@@ -37,7 +37,7 @@ ngx_prof_connections_states(ngx_prof_json_t *j, const ngx_prof_gauges_t *g)
 }
 
 
-/* exact, however many there are */
+/* exact, whatever the number of connections */
 
 void
 ngx_prof_connections_sums(ngx_prof_json_t *j, const ngx_prof_dumps_t *g)
@@ -244,7 +244,7 @@ ngx_prof_connections_where(ngx_prof_json_t *j, uint32_t label)
 }
 
 
-/* null if there is none; prefix: of its other name, if it may have one */
+/* null if there is none; prefix: of the anonymous name, if it may have one */
 
 static void
 ngx_prof_connections_name(ngx_prof_json_t *j, const char *key,

@@ -16,7 +16,7 @@
 #include "ngx_prof_slot.h"
 
 
-/* parts of the answer in JSON: states are of the latest ticks */
+/* parts of the answer in JSON: states are as of the latest ticks */
 void ngx_prof_connections_states(ngx_prof_json_t *j,
     const ngx_prof_gauges_t *g);
 void ngx_prof_connections_sums(ngx_prof_json_t *j, const ngx_prof_dumps_t *g);

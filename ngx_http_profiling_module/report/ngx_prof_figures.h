@@ -1,6 +1,7 @@
 
 /*
- * The figures of all workers and of each, and why one of them is null.
+ * The figures of all workers together and of each, and the reasons why one is
+ * null.
  */
 
 
@@ -14,7 +15,7 @@
 #include "ngx_prof_slot.h"
 
 
-/* the figures that all workers together and each of them have alike */
+/* figures that exist both for all workers together and for each */
 
 typedef struct {
     const ngx_prof_gauges_t  *gauges;
@@ -39,8 +40,8 @@ typedef struct {
 
 
 /*
- * Why a figure is null: NGX_PROF_NO_* of the gauges, and what has
- * no value yet.  A table that ends with a bit of 0.
+ * Reasons why a figure is null: NGX_PROF_NO_* of the gauges, and figures that
+ * have no value yet.  A table ends with a bit of 0.
  */
 
 #define NGX_PROF_NO_LATENCY   ((uint64_t) 1 << 48)

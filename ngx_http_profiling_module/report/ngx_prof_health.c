@@ -157,7 +157,7 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 }
 
 
-/* a pass of more than a second that goes on */
+/* a pause of more than a second that is in progress */
 
 static ngx_uint_t
 ngx_prof_health_pause(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
@@ -190,7 +190,10 @@ ngx_prof_health_pause(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 }
 
 
-/* the latest one of a slot that is over, by its present worker or another */
+/*
+ * the latest long pause of a slot that is over, of its present owner or
+ * another
+ */
 
 static ngx_uint_t
 ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,

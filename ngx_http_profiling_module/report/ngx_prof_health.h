@@ -1,7 +1,7 @@
 
 /*
- * The rules of health: figures of a snapshot against the thresholds of the
- * configuration.  Worker, normal context.
+ * The rules of health: a snapshot's figures are compared with the configured
+ * thresholds.  Worker, normal context.
  */
 
 
@@ -17,7 +17,7 @@
 
 #define NGX_PROF_ISSUES     32
 
-/* ms for which a stall that is over is told */
+/* ms for which a pause is reported after its end */
 #define NGX_PROF_PAUSE_TOLD  60000
 #define NGX_PROF_ISSUE_LEN  800
 
@@ -32,7 +32,7 @@ typedef enum {
 typedef struct {
     ngx_uint_t  status;
     ngx_uint_t  issues;
-    ngx_uint_t  more;       /* issues that found no room */
+    ngx_uint_t  more;       /* issues that did not fit */
     u_char      issue[NGX_PROF_ISSUES]
                       [NGX_PROF_ISSUE_LEN];
 } ngx_prof_health_t;

@@ -13,17 +13,18 @@
 #include "ngx_prof_view.h"
 
 
-/* ticks added up and printed in one step */
+/* ticks summed and printed in one step */
 #define NGX_PROF_HISTORY_STEP  8
 
 
 typedef struct {
-    uint32_t            tick;                   /* the next one */
+    uint32_t            tick;                   /* the next tick */
     uint32_t            last;
-    uint32_t            print;                  /* from this one on */
+    uint32_t            print;                  /* the first tick that is
+                                                   printed */
     ngx_uint_t          printed;
     ngx_prof_sample_t   before;                 /* sum of the tick before */
-    ngx_prof_sample_t  *carry;                  /* one a slot */
+    ngx_prof_sample_t  *carry;                  /* one per slot */
 } ngx_prof_history_t;
 
 
@@ -98,8 +99,8 @@ ngx_prof_view_history(ngx_prof_work_t *w)
 
 
 /*
- * The last tick is the one before the present: all workers have had a whole
- * interval to write their sample of it.
+ * The last tick is the one before the present: every worker had a whole
+ * interval to write its sample of it.
  */
 
 static ngx_prof_history_t *
@@ -125,7 +126,7 @@ ngx_prof_history_begin(ngx_prof_work_t *w)
     h->last = ngx_prof_tick(s->clock, s->conf->setting[NGX_PROF_INTERVAL])
               - 1;
 
-    /* one tick more than is printed: rates need the one before */
+    /* one tick before those printed: rates need it */
 
     ticks = ngx_min(s->zone->history, h->last);
     h->tick = h->last - (uint32_t) ticks + 1;
@@ -194,7 +195,7 @@ ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     g.stack_inuse = ngx_prof_sample_stack_inuse(sum);
     g.stack_sys = ngx_prof_sample_stack_sys(sum);
 
-    /* shared memory is not in the history: it hardly changes */
+    /* the history does not hold shared memory, which hardly changes */
 
     g.shared = s->gauges.shared;
     g.files = s->gauges.files;
@@ -211,7 +212,7 @@ ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 
 
 /*
- * The share of pauses is that of the time since the sample before.  A trim
+ * The share of pauses is of the time since the previous sample.  The trim
  * threshold is not in the history: it is what the workers have now.
  */
 
@@ -247,7 +248,7 @@ ngx_prof_history_pauses(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 }
 
 
-/* over the time since the sample before; null where there is none */
+/* over the time since the previous sample; null without one */
 
 static void
 ngx_prof_history_rates(ngx_prof_json_t *j, const ngx_prof_sample_t *sum,

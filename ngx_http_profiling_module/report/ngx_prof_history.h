@@ -1,7 +1,5 @@
 
-/*
- * /api/profiling/history: what the ticks have kept.
- */
+/* /api/profiling/history: the samples kept by the ticks. */
 
 
 #ifndef _NGX_PROF_HISTORY_H_INCLUDED_

@@ -23,7 +23,7 @@ static void ngx_prof_locations_name(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_uint_t i);
 
 
-/* one place a step: it is summed over all slots, with its histograms */
+/* one place per step, since it is summed over all slots, with histograms */
 
 ngx_int_t
 ngx_prof_view_locations(ngx_prof_work_t *w)
@@ -69,7 +69,7 @@ ngx_prof_view_locations(ngx_prof_work_t *w)
 }
 
 
-/* whether a place is told even if it had no requests */
+/* is a place listed even if it had no requests? */
 
 static ngx_uint_t
 ngx_prof_locations_listed(ngx_prof_snapshot_t *s, ngx_uint_t i)
@@ -131,7 +131,7 @@ ngx_prof_locations_latency(ngx_prof_work_t *w, const ngx_prof_hist_t *h,
 }
 
 
-/* null for a location: the request ended before one was found */
+/* a null location: the request ended before one was found */
 
 static void
 ngx_prof_locations_name(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,

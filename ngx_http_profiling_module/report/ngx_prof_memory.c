@@ -207,7 +207,7 @@ ngx_prof_memory_held(ngx_prof_json_t *j, const ngx_prof_pool_bytes_t *held)
 }
 
 
-/* place: as in a label, 0: connections without a server */
+/* place: as in labels; 0: connections without a server */
 
 static void
 ngx_prof_memory_place(ngx_prof_json_t *j, ngx_uint_t place,
@@ -245,7 +245,7 @@ ngx_prof_memory_worker(ngx_prof_json_t *j, const ngx_prof_memory_t *p,
         return;
     }
 
-    /* it did not answer, or came later */
+    /* the worker did not answer, or started later */
 
     ngx_prof_json_null(j, "pools");
 }
@@ -339,7 +339,7 @@ ngx_prof_view_megabytes(ngx_prof_json_t *j, const char *key, uint64_t bytes,
 }
 
 
-/* all zones of shared memory of this nginx; free: whole pages */
+/* all zones of shared memory of this nginx; free counts whole pages */
 
 static void
 ngx_prof_view_zones(ngx_prof_json_t *j)

@@ -1,8 +1,8 @@
 
 /*
- * Memory that pools hold, for /api/profiling/memory: those of connections and
- * of requests by worker and by location, and the one of the configuration.
- * It comes from the dumps of the workers.  Worker, normal context.
+ * Memory held by pools, for /api/profiling/memory: pools of connections and of
+ * requests, by worker and by location, and the configuration's pool.  The
+ * figures come from the workers' dumps.  Worker, normal context.
  */
 
 
@@ -16,7 +16,7 @@
 #include "ngx_prof_dumps.h"
 
 
-/* ms that a dump may be old */
+/* ms, the greatest age of a dump */
 #define NGX_PROF_MEMORY_AGE  2000
 
 
@@ -31,17 +31,18 @@ typedef struct {
     ngx_http_request_t     *request;
     ngx_pid_t               filter;
     ngx_prof_dumps_t       *dumps;                  /* NULL: no dumps */
-    ngx_uint_t              next;                   /* worker to be added */
+    ngx_uint_t              next;                   /* worker to add next */
     ngx_uint_t              places;
     ngx_prof_pool_bytes_t   all;
-    ngx_prof_pool_bytes_t  *place;                  /* by label's place */
-    ngx_prof_pool_bytes_t  *worker;                 /* as in gather */
+    ngx_prof_pool_bytes_t  *place;                  /* by place, as in
+                                                       labels */
+    ngx_prof_pool_bytes_t  *worker;                 /* as in dumps */
     uint64_t                configuration;          /* bytes of the latest */
     uint64_t                cut;
 } ngx_prof_memory_t;
 
 
-/* content handler's work: memory, with its pools */
+/* content handler: memory, including pools */
 ngx_int_t ngx_prof_memory_request(ngx_http_request_t *r, ngx_pid_t worker);
 
 

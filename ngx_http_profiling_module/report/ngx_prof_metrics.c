@@ -75,7 +75,10 @@ ngx_prof_view_metrics(ngx_prof_work_t *w)
 }
 
 
-/* latencies of nothing, of all workers or of one of them */
+/*
+ * why latencies are null: there were no requests, of all workers or of this
+ * one
+ */
 
 static uint64_t
 ngx_prof_view_empty(ngx_prof_snapshot_t *s)
@@ -126,7 +129,7 @@ ngx_prof_view_overhead(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
 }
 
 
-/* the handlers of CPU samples, of all workers that had a slot */
+/* the CPU samples' handlers, of all workers that ever had a slot */
 
 static void
 ngx_prof_view_sampler(ngx_prof_json_t *j)

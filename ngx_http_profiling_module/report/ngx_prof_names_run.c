@@ -15,16 +15,16 @@
 #include "ngx_prof_zone.h"
 
 
-/* ms in which workers that are stuck tell where */
+/* ms that stuck workers have to write their stacks */
 #define NGX_PROF_NAMES_ANSWER  50
 
 
-/* an answer that waits for names */
+/* an answer that is waiting for names */
 
 typedef struct {
     ngx_prof_work_t  *work;
     ngx_uint_t        stacks;
-    ngx_uint_t        slot;                     /* to be read */
+    ngx_uint_t        slot;                     /* to read next */
     ngx_uint_t        n;
     uint64_t         *frames;
     ngx_event_t       event;
@@ -78,7 +78,7 @@ ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
 
     if (asked == 0) {
 
-        /* mostly there is nothing that has no name */
+        /* usually every name is known already */
 
         rc = ngx_prof_names_collect(n);
 
@@ -126,7 +126,9 @@ ngx_prof_names_handler(ngx_event_t *ev)
 }
 
 
-/* NGX_OK: all names are there; NGX_AGAIN: to go on; NGX_DONE: they will be */
+/*
+ * NGX_OK: all names are known; NGX_AGAIN: call again; NGX_DONE: they will come
+ */
 
 static ngx_int_t
 ngx_prof_names_collect(ngx_prof_names_waiting_t *n)
@@ -197,7 +199,7 @@ ngx_prof_names_slot(ngx_prof_names_waiting_t *n, ngx_prof_slot_t *slot)
 }
 
 
-/* those that are not known yet; of most stacks there are many alike */
+/* adds frames without a known name; many stacks are alike */
 
 static void
 ngx_prof_names_frames(ngx_prof_names_waiting_t *n, const uint64_t *frames,
@@ -225,7 +227,7 @@ ngx_prof_names_frames(ngx_prof_names_waiting_t *n, const uint64_t *frames,
             return;
         }
 
-        /* health is asked by those who do not wait for long */
+        /* clients of health do not wait for long */
 
         if (ngx_prof_names_known(frames[i], !n->stacks)) {
             continue;

@@ -14,9 +14,9 @@
 
 
 /*
- * Runs a work when the names that its answer needs are there: of the stacks
- * of pauses (stacks is 1), or only of where they happened.  Workers that are
- * stuck are asked where before.  Returns what a content handler returns.
+ * Runs a work once the names that its answer needs are known: those of the
+ * stacks of pauses (stacks is 1), or only those of their causes.  First asks
+ * stuck workers for their stacks.  Returns what a content handler returns.
  */
 ngx_int_t ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks);
 

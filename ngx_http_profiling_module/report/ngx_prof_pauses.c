@@ -14,7 +14,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* pauses that are printed in one step */
+/* pauses printed in one step */
 #define NGX_PROF_RECENT_STEP  8
 
 
@@ -49,7 +49,7 @@ ngx_prof_pauses_view(ngx_prof_work_t *w)
     j = &w->json;
     s = w->snapshot;
 
-    /* one slot a step: each has a ring of its own to be merged */
+    /* one slot per step: its ring is merged */
 
     if (w->data == NULL) {
         w->data = ngx_pcalloc(s->pool, sizeof(ngx_prof_recent_pause_t));
@@ -135,7 +135,7 @@ ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 }
 
 
-/* merges the pauses of one slot: the latest of all, the last one first */
+/* merges a slot's pauses into the latest of all, the last one first */
 
 static void
 ngx_prof_pauses_slot(ngx_prof_snapshot_t *s, ngx_uint_t n,
@@ -209,7 +209,7 @@ ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
     ngx_prof_pauses_cause(j, p);
     ngx_prof_view_place(j, p->label);
 
-    /* a trim is on the processor, but nobody has measured it */
+    /* a trim runs on the processor, but its CPU time is not measured */
 
     if (p->cause == NGX_PROF_CAUSE_TRIM) {
         ngx_prof_json_null(j, "on_cpu_ns");

@@ -22,7 +22,7 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  * https://github.com/OpenObservability/OpenMetrics, specification 1.0
  *
- * Bounds of histograms are ends of our own buckets, powers of two of
+ * Bounds of histograms are the ends of our own buckets, powers of two of
  * nanoseconds, so that every count is exact: 65 us to 69 s.
  */
 
@@ -30,11 +30,11 @@
 #define NGX_PROF_LE_LAST   36
 #define NGX_PROF_LE_STEP   2
 
-/* what nginx can print of a number: its whole part is an integer of 64 bits */
+/* numbers that nginx can print: the whole part must fit 64 bits */
 #define NGX_PROF_EXPOSE_MAX  9223372036854775808.0
 
 
-/* a family with one series a place; the places are its steps */
+/* a family with one series per place; each step prints one place */
 
 typedef struct {
     const char  *name;
@@ -56,7 +56,7 @@ typedef struct {
 } ngx_prof_family_t;
 
 
-/* where the text stands */
+/* the position in the text */
 
 typedef struct {
     ngx_uint_t        family;
@@ -497,8 +497,8 @@ ngx_prof_expose_loop(ngx_prof_work_t *w)
 
 
 /*
- * A counter of each slot that was ever used.  A slot's counters go on with
- * its next worker, so the series never falls.  help is NULL if the family has
+ * A counter of each slot ever used.  The next owner continues the slot's
+ * counters, so the series never falls.  help is NULL if the family was already
  * begun.
  */
 
@@ -581,8 +581,8 @@ ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
         n = ngx_prof_counts_class(counts, class);
 
         /*
-         * A counter that begins with 1 has not increased: rate() and alerts
-         * would miss the first error of a location.
+         * A counter that starts at 1 has not increased: rate() and alerts
+         * would miss a location's first error.
          */
 
         if (n == 0 && (class != 5 || !errors)) {
@@ -670,7 +670,7 @@ ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
             break;
         }
 
-        /* the bucket ends before its bound: "less or equal" is one ns less */
+        /* the bucket ends below its bound: "less or equal" is one ns less */
 
         bound = ((uint64_t) 1 << e) - 1;
         n = ngx_prof_hist_cumulative(h, ngx_prof_hist_bucket(bound));
@@ -728,7 +728,9 @@ ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
                                   ngx_prof_expose_escape);
     ngx_prof_text_puts(t, "\"");
 
-    /* cut or without bytes that are no UTF-8, two names may look the same */
+    /*
+     * shortened, or without bytes that are no UTF-8, two names may look alike
+     */
 
     if (changed) {
         ngx_prof_text_printf(t, ",hash=\"%08xD\"", p.hash);
@@ -759,7 +761,7 @@ ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch)
 }
 
 
-/* OpenMetrics names a family of counters without their _total */
+/* OpenMetrics names a family of counters without _total */
 
 static void
 ngx_prof_expose_family(ngx_prof_work_t *w, const char *name, const char *type,
@@ -791,7 +793,7 @@ ngx_prof_expose_value(ngx_prof_work_t *w, const char *name, const char *labels,
     ngx_prof_text_printf(&w->json.text, "nginx_profiling_%s%s ",
                          name, labels);
 
-    /* no figure that can be: something has overwritten the zone */
+    /* an impossible value: something has overwritten the zone */
 
     if (!(value > -NGX_PROF_EXPOSE_MAX && value < NGX_PROF_EXPOSE_MAX)) {
         ngx_prof_text_puts(&w->json.text, "NaN\n");

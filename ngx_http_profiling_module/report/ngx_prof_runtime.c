@@ -98,7 +98,7 @@ ngx_prof_view_runtime(ngx_prof_work_t *w)
 }
 
 
-/* says which of them there are none of */
+/* returns the bits of versions that are missing */
 
 static uint64_t
 ngx_prof_runtime_versions(ngx_prof_json_t *j)
@@ -191,7 +191,7 @@ ngx_prof_runtime_settings(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
 }
 
 
-/* as Go's time.Duration prints it: "1h0m0.5s", "2m3s", "250ms" */
+/* in the form of Go's time.Duration: "1h0m0.5s", "2m3s", "250ms" */
 
 static size_t
 ngx_prof_runtime_duration(u_char *buf, size_t size, double seconds)

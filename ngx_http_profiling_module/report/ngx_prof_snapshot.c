@@ -13,7 +13,7 @@
 #include "ngx_prof_worker.h"
 
 
-/* a loop that has not run for so many intervals is stuck */
+/* a worker whose loop has not run for so many intervals is stuck */
 #define NGX_PROF_STUCK_INTERVALS  3
 
 
@@ -80,7 +80,7 @@ ngx_prof_snapshot_next(ngx_prof_snapshot_t *s)
 
     slot = ngx_prof_zone_slot(s->zone, s->next++);
 
-    /* pages of slots that were never used do not exist, and stay so */
+    /* pages of unused slots do not exist, and must not come to exist */
 
     if (ngx_prof_load(&slot->claims)) {
         ngx_prof_snapshot_slot(s, slot);
@@ -128,7 +128,7 @@ ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
 }
 
 
-/* NULL: the slot has no living owner, or not the one that is looked for */
+/* NULL: the slot has no living owner, or not the wanted one */
 
 static ngx_prof_worker_t *
 ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
@@ -151,8 +151,8 @@ ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
               * (uint64_t) NGX_PROF_NSEC_PER_MSEC * NGX_PROF_STUCK_INTERVALS;
 
     /*
-     * A pid whose loop ran a moment ago was not given to another process
-     * meanwhile, so that its start time need not be read
+     * A pid whose loop ran a moment ago has not passed to another process
+     * since: its start time need not be read
      */
 
     if (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH) {
@@ -408,7 +408,10 @@ ngx_prof_snapshot_sample(ngx_prof_snapshot_t *s, uint32_t tick,
 }
 
 
-/* samples of another interval are of other times than their ticks say */
+/*
+ * samples written with another interval belong to other times than their ticks
+ * say
+ */
 
 static ngx_int_t
 ngx_prof_snapshot_read(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
@@ -460,7 +463,7 @@ ngx_prof_snapshot_counters(ngx_prof_sample_t *sum,
 }
 
 
-/* the counters of the slot's present owner alone */
+/* subtracts the counters of the slot's earlier owners */
 
 static void
 ngx_prof_snapshot_less(ngx_prof_sample_t *sample, const ngx_prof_slot_t *slot)
@@ -481,10 +484,10 @@ ngx_prof_snapshot_less(ngx_prof_sample_t *sample, const ngx_prof_slot_t *slot)
 
 /*
  * A slot without a sample of the first tick that is asked for.  Its counters
- * then were at most those of its next sample.  Are these of an owner that
- * began later, or is there none and the owner lives, they are known better:
- * as the owner found them.  If its last worker ended before, they stand where
- * they stood all the time.
+ * at that tick were at most those of its next sample.  If that sample is of an
+ * owner that began later, or if there is none and the owner is alive, they are
+ * known better: as the owner found them.  If its last owner ended before, they
+ * did not change.
  */
 
 static void

@@ -1,9 +1,9 @@
 
 /*
- * Slots to one snapshot: what all workers together are, or one of them.
+ * One snapshot of the slots: all workers together, or one of them.
  *
- * Counters are summed over all slots ever used, gauges over those whose owner
- * lives.  A slot is read in one step, so that a snapshot of many workers does
+ * Counters are summed over all slots ever used, gauges over slots whose owner
+ * is alive.  Each step reads one slot, so that a snapshot of many workers does
  * not hold up the event loop.  Worker, normal context; private to a request.
  */
 
@@ -40,19 +40,24 @@ typedef struct {
 } ngx_prof_quantiles_t;
 
 
-/* a living worker: its own counters, without those of the slot's past */
+/*
+ * a living worker: its own counters, without those of the slot's earlier
+ * owners
+ */
 
 typedef struct {
     ngx_prof_slot_t      *slot;
     ngx_uint_t            index;
     ngx_pid_t             pid;
     ngx_uint_t            state;
-    u_char                letter;               /* of /proc if stuck, or 0 */
+    u_char                letter;               /* its state in /proc if
+                                                   stuck, or 0 */
     uint64_t              silent;               /* ns since its loop ran */
     uint64_t              generation;
     uint64_t              worker;               /* ngx_worker */
     uint64_t              claimed;              /* ms since the epoch */
-    ngx_uint_t            known;                /* gauges could be read */
+    ngx_uint_t            known;                /* 1: the gauges could be
+                                                   read */
     ngx_prof_gauges_t     gauges;
     ngx_prof_totals_t     totals;
     uint64_t              last_pause;               /* ns */
@@ -71,7 +76,7 @@ typedef struct {
     ngx_prof_main_conf_t  *conf;
     ngx_pool_t            *pool;
     ngx_pid_t              filter;              /* one worker, 0: all */
-    ngx_uint_t             next;                /* slot to be read */
+    ngx_uint_t             next;                /* slot to read next */
 
     uint64_t               time;                /* ms since the epoch */
     uint64_t               clock;               /* ns, CLOCK_MONOTONIC */
@@ -79,14 +84,14 @@ typedef struct {
     ngx_array_t            workers;
                                           /* ngx_prof_worker_t */
 
-    /* sums over the workers, living ones only */
+    /* sums over living workers only */
     ngx_prof_gauges_t      gauges;
     double                 request_rate;            /* per second */
     double                 error_rate;
     double                 cpu_usage;               /* percent of a core */
     double                 utilization;             /* of the loops, 0..1 */
 
-    /* sums over the slots, ended workers included */
+    /* sums over all slots, including workers that have ended */
     ngx_prof_totals_t      totals;
     ngx_prof_counts_t      all;
     ngx_prof_hist_t        passes;
@@ -104,19 +109,19 @@ ngx_prof_snapshot_t *ngx_prof_snapshot_create(ngx_pool_t *pool,
 /* reads the next slot: NGX_AGAIN, or NGX_DONE when there is none left */
 ngx_int_t ngx_prof_snapshot_next(ngx_prof_snapshot_t *s);
 
-/* ns that the workers of a snapshot have lived, together */
+/* ns that the workers of a snapshot have lived, summed */
 uint64_t ngx_prof_snapshot_lived(ngx_prof_snapshot_t *s);
 
 /* memory held from the system in bytes, and in percent of the limit */
 uint64_t ngx_prof_snapshot_sys(ngx_prof_snapshot_t *s);
 double ngx_prof_snapshot_usage(ngx_prof_snapshot_t *s);
 
-/* s since the zone's start; of one worker since that started */
+/* seconds since the zone was created, or since the one worker started */
 double ngx_prof_snapshot_uptime(ngx_prof_snapshot_t *s);
 
 /*
- * The requests of one place over all slots of the snapshot, or of its one
- * worker, into the zeroed dst.  NGX_DECLINED: it had none.
+ * Adds the requests of one place, over all slots of the snapshot or of its one
+ * worker, to the zeroed dst.  NGX_DECLINED: there were none.
  */
 ngx_int_t ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
     ngx_prof_counts_t *dst);
@@ -124,11 +129,11 @@ ngx_int_t ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
 void ngx_prof_quantiles(const ngx_prof_hist_t *h, ngx_prof_quantiles_t *q);
 
 /*
- * One tick of the history, all workers added: gauges of those that wrote a
- * sample at that tick, counters of all as they stood then.  carry is an array
- * of one sample a slot, zero at first, that keeps a slot's last counters from
- * tick to tick; ticks are asked for in ascending order.  NGX_DECLINED: no
- * worker has a sample of that tick.
+ * One tick of the history, summed over all workers: gauges of workers that
+ * wrote a sample at that tick, and all counters as they stood then.  carry is
+ * an array of one sample per slot, zero at first, that keeps each slot's last
+ * counters from tick to tick; ticks must be asked for in ascending order.
+ * NGX_DECLINED: no worker has a sample of that tick.
  */
 ngx_int_t ngx_prof_snapshot_sample(ngx_prof_snapshot_t *s, uint32_t tick,
     ngx_prof_sample_t *carry, ngx_prof_sample_t *sum, ngx_uint_t *workers);

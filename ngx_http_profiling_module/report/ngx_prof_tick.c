@@ -26,21 +26,22 @@
 #include "ngx_prof_zone.h"
 
 
-/* the allocator is asked as often as keeps it below this share of time */
+/* the allocator is read no more often than keeps the cost below this share */
 #define NGX_PROF_HEAP_SHARE  50000
 
 
-/* a tick under way; with many connections it takes several passes */
+/* a tick in progress; with many connections it takes several passes */
 
 typedef struct {
     int                fd;                      /* timer; -1: nginx's own */
-    ngx_msec_t         interval;                /* that the timer is set to */
+    ngx_msec_t         interval;                /* of the timer now */
     ngx_event_t        event;                   /* posted, or nginx's timer */
     ngx_connection_t   connection;              /* for nginx's debug log */
     ngx_uint_t         from;                    /* next connection to count */
     uint64_t           spent;                   /* ns in this tick so far */
-    uint64_t           heap_clock;              /* ask it again from then on */
-    ngx_prof_heap_t    heap;                    /* as last asked */
+    uint64_t           heap_clock;              /* when to read the heap
+                                                   again */
+    ngx_prof_heap_t    heap;                    /* as last read */
     ngx_uint_t         heap_known;
     ngx_prof_gauges_t  gauges;                  /* being filled */
 
@@ -89,7 +90,7 @@ ngx_prof_tick_init(ngx_cycle_t *cycle)
                       "it uses one of nginx");
     }
 
-    /* figures from the start, then at the multiples of the interval */
+    /* the first figures at once, then at multiples of the interval */
 
     ngx_prof_tick_handler(&t->event);
 }
@@ -143,7 +144,7 @@ ngx_prof_tick_timer(ngx_event_t *ev)
 
     t = &ngx_prof_ticking;
 
-    /* a tick that takes several passes may still be under way */
+    /* the last tick, over several passes, may still be in progress */
 
     if (read(t->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t) && t->from == 0)
     {
@@ -207,7 +208,7 @@ ngx_prof_tick_handler(ngx_event_t *ev)
 }
 
 
-/* at the multiples of the interval, so that all workers agree */
+/* at multiples of the interval, so that all workers agree */
 
 static void
 ngx_prof_tick_arm(void)
@@ -269,7 +270,7 @@ ngx_prof_tick_begin(uint64_t clock)
     ngx_prof_cpu_update();
     ngx_prof_heap_tick();
 
-    /* one that hangs tells where, before anybody asks */
+    /* ask stuck workers for their stacks, before any client asks */
 
     (void) ngx_prof_hang_chase();
 
@@ -313,7 +314,7 @@ ngx_prof_tick_end(uint64_t clock)
 
 
 /*
- * What the allocator says costs more the more it is fragmented: it is asked
+ * Reading the allocator costs more the more its heap is fragmented: it is read
  * again only when its share of the time is small enough.
  */
 
@@ -397,7 +398,9 @@ ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock)
         g->errors = errors - t->errors;
         g->cpu = cpu - t->cpu;
 
-        /* two clocks: passes are timed by the processor's counter, clock.h */
+        /*
+         * two clocks: passes are timed by the processor's counter, see clock.h
+         */
         g->busy = (busy > t->busy) ? ngx_min(busy - t->busy, g->interval)
                                    : 0;
     }

@@ -1,8 +1,8 @@
 
 /*
- * The tick: every profiling_interval each worker writes how it is to its
- * slot, at the same multiples of the interval in all of them.  The timer does
- * not keep a draining worker alive.  Worker, normal context.
+ * The tick: every profiling_interval, at the same multiples of the interval in
+ * all workers, each worker writes its figures to its slot.  The timer does not
+ * keep an exiting worker alive.  Worker, normal context.
  */
 
 
@@ -14,10 +14,10 @@
 #include <ngx_core.h>
 
 
-/* starts the timer and takes the first figures at once */
+/* starts the timer, and writes the first figures at once */
 void ngx_prof_tick_init(ngx_cycle_t *cycle);
 
-/* the last figures of a worker that is about to exit */
+/* writes the last figures of a worker that is about to exit */
 void ngx_prof_tick_finish(void);
 
 

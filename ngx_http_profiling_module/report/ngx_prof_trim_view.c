@@ -16,7 +16,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* figures that may be unknown, as words of ngx_prof_trim_heap_t */
+/* figures that may be unknown, by their offset in ngx_prof_trim_heap_t */
 
 typedef struct {
     size_t       offset;
@@ -31,13 +31,13 @@ typedef struct {
     ngx_prof_slot_t  *slot;
     ngx_pid_t         pid;
     uint64_t          asked;
-    ngx_uint_t        reached;              /* it was woken */
+    ngx_uint_t        reached;              /* 1: it was woken */
     ngx_uint_t        answered;
     ngx_prof_trim_t   trim;                 /* its answer */
 } ngx_prof_trim_worker_t;
 
 
-/* a request that waits for answers */
+/* a request that is waiting for answers */
 
 typedef struct {
     ngx_queue_t                 queue;
@@ -201,7 +201,10 @@ ngx_prof_trim_ask(ngx_prof_trims_t *t, ngx_pid_t worker)
         w->pid = pid;
         w->asked = __atomic_add_fetch(&slot->trim.asked, 1, __ATOMIC_SEQ_CST);
 
-        /* itself too: the answer comes by the same way, in a later pass */
+        /*
+         * including this worker: its answer comes the same way, in a later
+         * pass
+         */
 
         w->reached = (ngx_prof_wake(slot) == NGX_OK);
     }
@@ -228,7 +231,9 @@ ngx_prof_trim_check(void)
         if (ngx_prof_trim_complete(t)) {
             ngx_prof_trim_finish(t);
 
-            /* it may have taken others of its connection along */
+            /*
+             * the end of this request may have ended others of its connection
+             */
 
             q = ngx_prof_trim_waiting.next;
             continue;
@@ -239,7 +244,7 @@ ngx_prof_trim_check(void)
 }
 
 
-/* whether all that can answer have; a worker that ended never will */
+/* have all answered that can? a worker that has ended never will */
 
 static ngx_uint_t
 ngx_prof_trim_complete(ngx_prof_trims_t *t)
@@ -318,7 +323,7 @@ ngx_prof_trim_send(ngx_prof_trims_t *t)
 }
 
 
-/* also when the client goes away */
+/* also called when the client goes away */
 
 static void
 ngx_prof_trim_cleanup(void *data)
@@ -379,7 +384,7 @@ ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
 }
 
 
-/* how many have answered; what one of them does not know is not known */
+/* returns how many answered; a figure that one of them lacks is unknown */
 
 static ngx_uint_t
 ngx_prof_trim_sum(const ngx_array_t *workers, ngx_prof_trim_t *sum)
@@ -427,7 +432,7 @@ ngx_prof_trim_add(ngx_prof_trim_heap_t *sum, const ngx_prof_trim_heap_t *heap,
 }
 
 
-/* of all workers, ended ones included */
+/* of all workers, including ended ones */
 
 static uint64_t
 ngx_prof_trim_pauses(void)
@@ -453,9 +458,9 @@ ngx_prof_trim_pauses(void)
 
 
 /*
- * What was given back is what the allocator has less in memory, by its own
- * account.  glibc keeps none: pages that are free between others stay in its
- * figures.  There it is what the process has less in memory.
+ * The memory returned is what the allocator has less in memory, by its own
+ * account.  glibc keeps no such account: its figures include free pages
+ * between used ones.  There it is what the process has less in memory.
  */
 
 static void
@@ -501,7 +506,7 @@ ngx_prof_trim_heap(ngx_prof_json_t *j, const char *key,
 }
 
 
-/* null: not known */
+/* null: unknown */
 
 static void
 ngx_prof_trim_megabytes(ngx_prof_json_t *j, const char *key, uint64_t bytes)
@@ -555,7 +560,7 @@ ngx_prof_trim_worker(ngx_prof_json_t *j, const ngx_prof_trim_worker_t *w)
 }
 
 
-/* NULL: it has done what it was asked for */
+/* NULL: no error */
 
 static const char *
 ngx_prof_trim_error(const ngx_prof_trim_worker_t *w)

@@ -1,8 +1,8 @@
 
 /*
- * Forced collection: every worker gives free heap memory back to the system.
- * The asking worker writes its wish to the mailboxes of all, wakes them, and
- * answers when all have answered, or when the time is up.
+ * Trims by request: every worker returns free heap memory to the system.  The
+ * worker that was asked writes the request to all mailboxes, wakes the
+ * workers, and answers when all have answered or the time is up.
  */
 
 
@@ -15,17 +15,17 @@
 #include <ngx_http.h>
 
 
-/* how long a worker has to answer, in ms */
+/* ms that a worker has to answer */
 #define NGX_PROF_TRIM_DEADLINE  1000
 
 
 /*
- * Content handler's work: asks the workers, or one of them.  Returns
- * NGX_DONE; the answer is sent later.
+ * Content handler: asks all workers or one of them.  Returns NGX_DONE and
+ * answers later.
  */
 ngx_int_t ngx_prof_trim_request(ngx_http_request_t *r, ngx_pid_t worker);
 
-/* when this worker is woken: answers the requests that are complete */
+/* when this worker is woken: answers requests that are complete */
 void ngx_prof_trim_check(void);
 
 

@@ -13,8 +13,8 @@
 
 
 /*
- * The libraries are looked up and not linked: the module must load into an
- * nginx that was built without one of them.
+ * The libraries are looked up at run time, not linked: the module must load
+ * into an nginx built without one of them.
  */
 
 const char *

@@ -1,7 +1,7 @@
 
 /*
- * The versions of the libraries that this process runs with, asked from the
- * libraries themselves; NULL: not loaded.  Any process, normal context.
+ * The versions of the libraries that this process runs with, as the libraries
+ * themselves report them; NULL: not loaded.  Any process, normal context.
  */
 
 

@@ -257,8 +257,8 @@ ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,
 
 
 /*
- * Each request twice: in its class, so that 1xx to 5xx and none add up to
- * all, and then by its status, if that has a name of its own.
+ * Each request is counted twice: in its class, so that 1xx to 5xx and none add
+ * up to all, and by its status, if that status is listed.
  */
 
 void

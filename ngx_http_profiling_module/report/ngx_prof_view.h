@@ -1,7 +1,5 @@
 
-/*
- * Parts that several answers have alike.  Worker, normal context.
- */
+/* Parts that several answers share.  Worker, normal context. */
 
 
 #ifndef _NGX_PROF_VIEW_H_INCLUDED_

@@ -74,7 +74,7 @@ ngx_prof_work_run(ngx_prof_work_t *w)
 }
 
 
-/* NGX_AGAIN, or what the finished request returns */
+/* runs a slice; returns NGX_AGAIN, or what the finished request returns */
 
 static ngx_int_t
 ngx_prof_work_slice(ngx_prof_work_t *w)
@@ -90,7 +90,7 @@ ngx_prof_work_slice(ngx_prof_work_t *w)
     if (rc == NGX_DONE) {
         rc = ngx_prof_send(w->request, w->status, &w->type, &w->json.text);
 
-        /* what the client has not taken yet is nginx's, not ours */
+        /* nginx sends what the client has not taken yet */
 
         return (rc == NGX_AGAIN) ? NGX_OK : rc;
     }

@@ -1,7 +1,7 @@
 
 /*
- * Answers that are made in steps, slice by slice: see job.h.  Worker,
- * normal context.
+ * Answers made in steps, a slice at a time: see job.h.  Worker, normal
+ * context.
  */
 
 
@@ -31,13 +31,13 @@ typedef struct ngx_prof_work_s  ngx_prof_work_t;
 struct ngx_prof_work_s {
     ngx_http_request_t     *request;
     ngx_prof_snapshot_t    *snapshot;
-    ngx_prof_json_t         json;               /* or its text alone */
+    ngx_prof_json_t         json;               /* or only its text */
 
     /* one step of at most some 100 us: NGX_AGAIN, NGX_DONE or NGX_ERROR */
     ngx_int_t             (*step)(ngx_prof_work_t *w);
-    ngx_uint_t              next;               /* of the step, from 0 */
+    ngx_uint_t              next;               /* step counter, from 0 */
 
-    /* when it is done, instead of sending the text; NULL: send it */
+    /* called at the end instead of sending the text; NULL: send it */
     ngx_int_t             (*finish)(ngx_prof_work_t *w);
 
     /* parameters */
@@ -48,16 +48,16 @@ struct ngx_prof_work_s {
     ngx_uint_t              histograms;
 
     uint64_t                unavailable;            /* found by the steps */
-    ngx_uint_t              status;             /* of the answer */
+    ngx_uint_t              status;             /* HTTP status */
     ngx_str_t               type;
-    void                   *data;               /* of the step */
+    void                   *data;               /* for step() */
 
     ngx_event_t             event;
     ngx_connection_t        connection;
 };
 
 
-/* a work for a request, with an empty text and status 200 */
+/* creates the work for a request, with an empty text and status 200 */
 ngx_prof_work_t *ngx_prof_work_create(ngx_http_request_t *r);
 
 /*
