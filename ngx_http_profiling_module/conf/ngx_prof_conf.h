@@ -27,7 +27,8 @@ typedef enum {
     NGX_PROF_IN_HTTP = 0,
     NGX_PROF_IN_SERVER,
     NGX_PROF_IN_LOCATION,
-    NGX_PROF_IN_BLOCK                   /* if, limit_except: as around it */
+    NGX_PROF_IN_BLOCK                   /* if, limit_except: as the block
+                                           around */
 } ngx_prof_context_e;
 
 
@@ -37,13 +38,16 @@ struct ngx_prof_loc_conf_s {
     ngx_flag_t                 enable;
     ngx_uint_t                 access;            /* LOCAL, ANY */
     ngx_uint_t                 place;             /* index in the zone */
-    ngx_uint_t                 counted;           /* its requests are */
+    ngx_uint_t                 counted;           /* 1: its requests are
+                                                     counted */
     ngx_uint_t                 context;
-    ngx_uint_t                 prefix;            /* neither exact nor regex */
+    ngx_uint_t                 prefix;            /* 1: neither exact nor
+                                                     regex */
     ngx_http_handler_pt        handler;           /* of ours, or NULL */
     ngx_str_t                  name;              /* as configured */
     ngx_str_t                  label;             /* of the server */
-    ngx_array_t               *names;             /* ngx_str_t, of it too */
+    ngx_array_t               *names;             /* ngx_str_t, the server's
+                                                     names */
     ngx_prof_loc_conf_t       *parent;
     ngx_http_core_srv_conf_t  *server;
 };
@@ -51,7 +55,8 @@ struct ngx_prof_loc_conf_s {
 
 typedef struct {
     ngx_flag_t             active;
-    ngx_uint_t             used;                  /* any directive of ours */
+    ngx_uint_t             used;                  /* 1: any directive of
+                                                     ours is used */
     int64_t                setting[NGX_PROF_SETTINGS];
     uint64_t               memory_limit;              /* bytes */
 

@@ -34,8 +34,9 @@ static ngx_uint_t ngx_prof_memory_free_slots(ngx_prof_zone_t *zone);
 
 
 /*
- * The zone is told from others by nginx with a tag that must be the same
- * after the module's file was replaced: an address in nginx itself.
+ * nginx recognizes the zone on a reload by its tag, which must stay the same
+ * when the module's file has been replaced: the address of an object of nginx
+ * itself.
  */
 
 #define ngx_prof_tag  ((void *) &ngx_http_core_module)
@@ -250,8 +251,8 @@ ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot)
 
 /*
  * The size of a shared zone with room for so many bytes: the slab allocator
- * keeps a header and lists of small sizes, both in less than a page, and a
- * structure a page, and begins at a page.
+ * has a header and lists of small sizes, together less than a page, and a
+ * structure per page, and allocates from a page's start.
  */
 
 static size_t

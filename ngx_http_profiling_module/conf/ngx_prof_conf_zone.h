@@ -1,7 +1,8 @@
 
 /*
- * The zone as nginx sees it: a shared memory of ngx_cycle_t, sized before it
- * is made, laid out at the first start, taken over by reloads.  Master only.
+ * The zone as nginx sees it: a shared memory zone of the cycle, sized before
+ * it is created, laid out at the first start, and kept by reloads.  Master
+ * only.
  */
 
 
@@ -14,13 +15,13 @@
 #include "ngx_prof_conf.h"
 
 
-/* in postconfiguration: asks for the zone, of a size that is set later */
+/* in postconfiguration: adds the zone, with a size that is set later */
 ngx_int_t ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /*
- * When the whole configuration is read, so that the number of workers is
- * known: sets the zone's size.  A reload keeps the size of the zone that is
- * there, and is refused if another one is asked for.
+ * Called when the whole configuration has been read, so that the number of
+ * workers is known: sets the zone's size.  A reload keeps the size of the
+ * existing zone, and fails if the configuration asks for another one.
  */
 ngx_int_t ngx_prof_conf_zone_size(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);

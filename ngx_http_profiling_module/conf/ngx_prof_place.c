@@ -22,7 +22,7 @@ ngx_prof_place_name(ngx_conf_t *cf, ngx_prof_loc_conf_t *lcf)
     ngx_str_t   *value;
     ngx_uint_t   i, n;
 
-    /* Lua's init_worker_by_lua makes configurations of no block at all */
+    /* Lua's init_worker_by_lua creates configurations without a block */
 
     if (cf->args == NULL) {
         lcf->context = NGX_PROF_IN_BLOCK;
@@ -101,7 +101,7 @@ ngx_prof_place_labels(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
             ngx_prof_place_address(cf, lcf[i]->server, &label);
         }
 
-        /* addresses are kept in a pool that goes away */
+        /* the text of an address is in a pool that will be destroyed */
 
         lcf[i]->label.len = label.len;
         lcf[i]->label.data = ngx_pstrdup(cf->pool, &label);
@@ -209,12 +209,14 @@ ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
 
         if (lcf->context == NGX_PROF_IN_BLOCK) {
 
-            /* parents were merged, and so listed, before */
+            /*
+             * the parent comes earlier in the list, since it was merged before
+             */
             lcf->place = lcf->parent->place;
             continue;
         }
 
-        /* those that are not counted are still named in profiles */
+        /* a place whose requests are not counted still appears in profiles */
 
         lcf->place = ngx_prof_registry_place(&reg, &lcf->label,
                                lcf->context == NGX_PROF_IN_LOCATION

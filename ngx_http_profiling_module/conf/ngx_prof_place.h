@@ -1,8 +1,8 @@
 
 /*
- * Places: which server and location a location configuration stands for.
- * Resolved once, while the configuration is read, to an index in the zone, so
- * that a request needs one load to find where it is counted.  Master only.
+ * Places: the server and location that a location configuration stands for.
+ * Each is resolved once, while the configuration is read, to an index in the
+ * zone: a request finds its counters with one load.  Master only.
  */
 
 
@@ -16,15 +16,15 @@
 
 
 /*
- * When a location configuration is created: its name as it stands in the
- * configuration ("/", "= /x", "~* \.php$", "@fallback"), from the arguments
- * of the block directive that is being read.
+ * Called when a location configuration is created: takes its name as written
+ * in the configuration ("/", "= /x", "~* \.php$", "@fallback") from the
+ * arguments of the block directive that is being read.
  */
 ngx_int_t ngx_prof_place_name(ngx_conf_t *cf, ngx_prof_loc_conf_t *lcf);
 
 /*
- * In postconfiguration: the labels of the servers.  A server is known by its
- * first name, or, if it has none, by the first address it listens on.
+ * In postconfiguration: sets the labels of the servers.  A server is labelled
+ * by its first name or, if it has none, by the first address it listens on.
  */
 ngx_int_t ngx_prof_place_labels(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 

@@ -180,7 +180,7 @@ ngx_prof_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
     char        *text;
     ngx_uint_t   i;
 
-    /* the words of Go's strconv.ParseBool, which the original used */
+    /* the words of Go's strconv.ParseBool, and nginx's on and off */
 
     static const char *const  yes[] = { "1", "t", "true", "on", "yes" };
     static const char *const  no[] = { "0", "f", "false", "off", "no" };
@@ -285,8 +285,8 @@ ngx_prof_setting_parse(const ngx_prof_setting_t *s, ngx_str_t *text,
 
 
 /*
- * A time as nginx writes it ("2s", "1m 30s"; a bare number is seconds) or as
- * Go does, which the original's variables use ("1.5s", "2m0s", "500ms").
+ * Parses a time as nginx writes it ("2s", "1m 30s"; a bare number is seconds),
+ * or as Go does, for the environment variables ("1.5s", "2m0s", "500ms").
  */
 
 static ngx_int_t
@@ -304,7 +304,7 @@ ngx_prof_setting_duration(ngx_str_t *text, int64_t *value)
         return (*value < 0) ? NGX_ERROR : NGX_OK;
     }
 
-    /* a fraction is allowed of seconds, as the last part */
+    /* only seconds, as the last part, may have a fraction */
 
     if (last[-1] != 's' || (last - text->data >= 2 && last[-2] == 'm')) {
         return NGX_ERROR;
@@ -366,7 +366,7 @@ ngx_prof_setting_range(u_char *p, u_char *last, const ngx_prof_setting_t *s)
 }
 
 
-/* a value as one writes it in a configuration, in the largest unit that fits */
+/* prints a value as in a configuration, in the largest unit that fits */
 
 static u_char *
 ngx_prof_setting_print(u_char *p, u_char *last, ngx_prof_setting_kind_e kind,

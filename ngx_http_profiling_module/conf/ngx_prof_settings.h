@@ -1,10 +1,10 @@
 
 /*
- * The settings of http{} that are one number: parsed, checked, completed
- * from the environment, and told again in /api/profiling/runtime.
+ * The settings of http{} that are one number each: parsed, checked, completed
+ * from the environment, and reported by /api/profiling/runtime.
  *
- * A directive beats the environment variable of the original, which beats
- * the default.  Used by the master while it reads the configuration.
+ * A directive overrides the environment variable, which overrides the
+ * default.  Used by the master while it reads the configuration.
  */
 
 
@@ -61,17 +61,17 @@ extern const ngx_prof_setting_t
     ngx_prof_settings[NGX_PROF_SETTINGS];
 
 
-/* all values unset */
+/* marks all values as unset */
 void ngx_prof_settings_init(int64_t *values);
 
-/* for the handler of the directives; cmd->name tells which */
+/* the handler of the directives; cmd->name says which */
 char *ngx_prof_settings_set(ngx_conf_t *cf, ngx_command_t *cmd,
     int64_t *values);
 
 /*
- * Completes the unset values from the environment and the defaults, and
- * checks that they agree.  NGX_ERROR: logged, with the variable or the
- * directives named.
+ * Completes unset values from the environment and the defaults, and checks
+ * that they agree.  NGX_ERROR: logged, naming the directives, their line and
+ * the variables.
  */
 ngx_int_t ngx_prof_settings_finish(ngx_conf_t *cf, int64_t *values);
 
