@@ -27,7 +27,7 @@ ngx_prof_slot_alive(const ngx_prof_slot_t *slot)
         return 0;
     }
 
-    /* while a claim is made, start may still be that of the owner before */
+    /* during a claim, start may still be the last owner's */
 
     if (owner & NGX_PROF_CLAIMING) {
         return 1;

@@ -16,7 +16,7 @@
 
 typedef struct {
     const char  *name;
-    const char  *symbol;    /* that only this allocator exports */
+    const char  *symbol;    /* exported by this allocator only */
     ngx_int_t  (*read)(ngx_prof_heap_t *heap);
     ngx_int_t  (*trim)(void);
 } ngx_prof_allocator_t;
@@ -80,7 +80,7 @@ ngx_prof_allocator_init(void)
 
 
 /*
- * Several allocators may be loaded; the one in use is the object whose
+ * Several allocators may be loaded; the one in use is in the object whose
  * malloc() the linker found first.
  */
 
@@ -240,7 +240,7 @@ ngx_prof_tcmalloc_read(ngx_prof_heap_t *heap)
         return NGX_DECLINED;
     }
 
-    /* older ones have no such property */
+    /* older versions lack this property */
 
     if (!property("generic.total_physical_bytes", &resident)) {
         resident = 0;
@@ -266,7 +266,7 @@ ngx_prof_tcmalloc_trim(void)
         return NGX_DECLINED;
     }
 
-    /* what the thread keeps for itself is not free for the others yet */
+    /* memory cached by this thread is not yet free for other threads */
 
     idle = (void (*)(void)) dlsym(RTLD_DEFAULT,
                                   "MallocExtension_MarkThreadTemporarilyIdle");

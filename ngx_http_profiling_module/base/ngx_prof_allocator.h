@@ -1,7 +1,7 @@
 
 /*
- * The allocator of the process, whichever it is: glibc's, or jemalloc or
- * tcmalloc where one of them was loaded before it.  Worker, normal context.
+ * The process's allocator: glibc's, or jemalloc or tcmalloc if one of them was
+ * loaded first.  Worker, normal context.
  */
 
 
@@ -16,24 +16,25 @@
 typedef struct {
     uint64_t  alloc;        /* bytes handed out */
     uint64_t  sys;          /* bytes held */
-    uint64_t  resident;     /* of these in memory, as it says; 0: untold */
+    uint64_t  resident;     /* of these in memory, by its account; 0:
+                               unknown */
     uint64_t  next_gc;      /* alloc at which a trim would begin, 0: unknown */
 } ngx_prof_heap_t;
 
 
-/* finds out which allocator the process uses; once */
+/* determines which allocator the process uses; once */
 void ngx_prof_allocator_init(void);
 
 /* "glibc", "jemalloc", "tcmalloc", or "unknown" */
 const char *ngx_prof_allocator_name(void);
 
 /*
- * The allocator's own figures.  NGX_DECLINED: it does not tell.  Its cost
+ * Reads the allocator's own figures.  NGX_DECLINED: it has none.  The cost
  * grows with the number of arenas and of free chunks: not for hot paths.
  */
 ngx_int_t ngx_prof_allocator_read(ngx_prof_heap_t *heap);
 
-/* gives free memory back to the system; NGX_DECLINED: it cannot */
+/* returns free memory to the system; NGX_DECLINED: it cannot */
 ngx_int_t ngx_prof_allocator_trim(void);
 
 

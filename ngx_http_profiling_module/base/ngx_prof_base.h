@@ -16,8 +16,8 @@
 
 
 /*
- * What each request passes reads its own object's data directly, not through
- * the table of what other objects define.
+ * Code that each request runs reads the module's own data directly, not
+ * through the global offset table.
  */
 #define NGX_PROF_HIDDEN  __attribute__((visibility("hidden")))
 
@@ -57,7 +57,7 @@ ngx_prof_time(void)
 }
 
 
-/* the number of the collector's tick at a clock reading; never 0 */
+/* the number of the tick at a clock reading; never 0 */
 static ngx_inline uint32_t
 ngx_prof_tick(uint64_t clock, int64_t interval)
 {

@@ -40,8 +40,8 @@ void
 ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 {
     /*
-     * nginx counts from the begin of the pass, which may be long ago, and in
-     * whole milliseconds
+     * nginx counts whole milliseconds from the start of the pass, which may be
+     * long ago
      */
 
     ngx_time_update();
@@ -79,7 +79,7 @@ ngx_prof_job_start(ngx_prof_job_t *job, ngx_log_t *log)
 ngx_int_t
 ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer)
 {
-    /* nginx would keep one that is about to expire */
+    /* nginx would not move a timer that is about to expire */
 
     if (job->event.timer_set) {
         ngx_del_timer(&job->event);
@@ -130,7 +130,7 @@ ngx_prof_job_handler(ngx_event_t *ev)
 }
 
 
-/* a step may set the next one */
+/* a step may set the following one */
 
 static ngx_int_t
 ngx_prof_job_step(void *data)

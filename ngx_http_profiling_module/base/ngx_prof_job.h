@@ -1,11 +1,13 @@
 
 /*
- * Events of the module's own, which have no descriptor: timers and posted
- * events.  Jobs: captures and answers that are made in steps by such an event,
- * so that no pass of the event loop is held up by the module: as many steps as
- * fit into a slice of time, the rest in the next pass, other events served
- * between.  They are below a request of the module, which keeps a worker that
- * shall exit (ngx_prof_hold.h).  Worker, normal context.
+ * The module's own events without a descriptor: timers and posted events.
+ *
+ * Jobs: captures and answers made in steps by such an event, so that the
+ * module never holds up a pass of the event loop.  As many steps as fit in a
+ * slice of time run in one pass; the rest runs in later passes, and other
+ * events are served between.  Each job belongs to a request to the module,
+ * which keeps an exiting worker alive (ngx_prof_hold.h).  Worker, normal
+ * context.
  */
 
 
@@ -22,44 +24,53 @@
 #define NGX_PROF_SLICE  300000
 
 
-/* one step of at most some 100 us; NGX_AGAIN: there is more to do now */
+/* one step of at most some 100 us; NGX_AGAIN: more can be done now */
 typedef ngx_int_t (*ngx_prof_step_pt)(void *data);
 
 
 typedef struct {
 
-    /* also NGX_DONE: it waits, see job_wait(); else: the job has ended */
+    /*
+     * may also return NGX_DONE: it waits, see job_wait().  Otherwise the job
+     * ends
+     */
     ngx_prof_step_pt    step;
 
-    /* the job has ended by what the last step has returned */
+    /* the job has ended with rc, from its last step */
     void              (*done)(void *data, ngx_int_t rc);
-    void               *data;               /* of both */
+    void               *data;               /* for both */
 
     ngx_event_t         event;
     ngx_connection_t    connection;
 } ngx_prof_job_t;
 
 
-/* c: what nginx takes for the event's connection, zeroed as the event is */
+/* c: stands for the event's connection in nginx; zeroed like the event */
 void ngx_prof_event_init(ngx_event_t *ev, ngx_connection_t *c,
     ngx_event_handler_pt handler, ngx_log_t *log);
 
-/* it is neither a timer nor posted any more */
+/* afterwards the event is neither a timer nor posted */
 void ngx_prof_event_stop(ngx_event_t *ev);
 
-/* in so many ms, counted from now, and never before */
+/* sets a timer of so many ms from now, which never expires early */
 void ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer);
 
-/* steps until they take no more, or for one slice; what the last returned */
+/*
+ * runs steps until one does not return NGX_AGAIN, or for one slice; returns
+ * what the last one returned
+ */
 ngx_int_t ngx_prof_slice(ngx_prof_step_pt step, void *data);
 
-/* step, done and data are set, the rest is zeroed; the first step is later */
+/*
+ * the caller has set step, done and data and zeroed the rest; the first step
+ * runs later
+ */
 void ngx_prof_job_start(ngx_prof_job_t *job, ngx_log_t *log);
 
-/* for a step: the next one comes in some ms; NGX_DONE */
+/* for a step: delays the next one by some ms; returns NGX_DONE */
 ngx_int_t ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer);
 
-/* no more steps, and done is not called; may be called at any time */
+/* ends the job without calling done; may be called at any time */
 void ngx_prof_job_stop(ngx_prof_job_t *job);
 
 

@@ -1,7 +1,7 @@
 
 /*
- * A writer of JSON, RFC 8259.  It knows where commas go; keys are C strings
- * of our own and are not escaped, values are.
+ * A writer of JSON, RFC 8259.  It places the commas.  Keys are C strings of
+ * our own and are not escaped; values are.
  */
 
 
@@ -20,7 +20,7 @@ typedef struct {
 } ngx_prof_json_t;
 
 
-/* key may be NULL in all of these: an element of an array, or the whole */
+/* key may be NULL everywhere: for an element of an array, or the top level */
 
 void ngx_prof_json_open(ngx_prof_json_t *j, const char *key, char bracket);
 void ngx_prof_json_close(ngx_prof_json_t *j, char bracket);
@@ -30,7 +30,7 @@ void ngx_prof_json_int(ngx_prof_json_t *j, const char *key, int64_t n);
 void ngx_prof_json_bool(ngx_prof_json_t *j, const char *key, ngx_uint_t n);
 void ngx_prof_json_null(ngx_prof_json_t *j, const char *key);
 
-/* with 6 digits after the point, zeros at the end left out; null from MAX on */
+/* 6 digits after the point, without trailing zeros; null from MAX on */
 #define NGX_PROF_JSON_MAX  9223372036854775808.0
 
 void ngx_prof_json_double(ngx_prof_json_t *j, const char *key, double n);
@@ -42,7 +42,7 @@ void ngx_prof_json_string(ngx_prof_json_t *j, const char *key,
     ngx_prof_json_string(j, key, (const u_char *) (s),                        \
                          ngx_strlen(s))
 
-/* a long string in parts; a part ends at the end of a character */
+/* a long string in parts; each part must end at the end of a character */
 void ngx_prof_json_begin(ngx_prof_json_t *j, const char *key);
 void ngx_prof_json_part(ngx_prof_json_t *j, const u_char *data, size_t len);
 void ngx_prof_json_end(ngx_prof_json_t *j);

@@ -25,7 +25,7 @@ static uint64_t ngx_prof_number_file(const char *path);
 #define NGX_PROF_CGROUP_V1   "/sys/fs/cgroup/memory"
 
 
-/* calls of system_memory() between two readings of /proc/self/status */
+/* calls of system_memory() per reading of /proc/self/status */
 #define NGX_PROF_STATUS_EACH  8
 
 
@@ -83,7 +83,7 @@ ngx_prof_system_memory(ngx_prof_gauges_t *g)
 }
 
 
-/* what is not shared is anonymous: RssAnon of the present moment */
+/* RssAnon of this moment: resident pages that are not shared */
 
 uint64_t
 ngx_prof_system_anonymous(void)
@@ -146,7 +146,7 @@ ngx_prof_system_status(ngx_prof_gauges_t *g)
 }
 
 
-/* pages that are resident, and those of files and shared memory: proc(5) */
+/* reads resident pages, and those of files and shared memory: proc(5) */
 
 static ngx_int_t
 ngx_prof_system_statm(uint64_t *resident, uint64_t *shared)
@@ -183,8 +183,8 @@ ngx_prof_system_field(const char *text, const char *name)
 
 
 /*
- * Since Linux 6.2 the size of the directory is the number of descriptors.
- * Before that only a listing would tell, whose cost grows with them.
+ * Since Linux 6.2 the directory's size is the number of descriptors.  Before,
+ * only a listing would tell, at a cost that grows with them.
  */
 
 static uint64_t
@@ -417,7 +417,7 @@ ngx_prof_memory_limit(void)
 }
 
 
-/* the smallest limit of a cgroup and of those above it; 0: none */
+/* the smallest limit of a cgroup and its ancestors; 0: none */
 
 static uint64_t
 ngx_prof_cgroup_limit(const char *root, const char *path, const char *file)
@@ -434,7 +434,10 @@ ngx_prof_cgroup_limit(const char *root, const char *path, const char *file)
         return 0;
     }
 
-    /* in a container the path may be the host's: its root is ours then */
+    /*
+     * in a container the path may be the host's; the root is then the
+     * container's
+     */
 
     for ( ;; ) {
         p = strrchr(dir, '/');

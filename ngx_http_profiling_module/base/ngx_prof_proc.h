@@ -20,14 +20,14 @@
 void ngx_prof_system_init(ngx_log_t *log);
 
 /*
- * Fills anonymous, shared, files, stack_main, threads, descriptors of g; what
- * cannot be had is added to g->unavailable.  Anonymous memory and descriptors
- * are as of now; the others, which cost ten times as much to ask for and move
- * slowly, are asked for at every eighth call.
+ * Fills anonymous, shared, files, stack_main, threads and descriptors of g,
+ * and adds what cannot be read to g->unavailable.  Anonymous memory and
+ * descriptors are current; the others cost ten times as much, change slowly,
+ * and are read at every eighth call.
  */
 void ngx_prof_system_memory(ngx_prof_gauges_t *g);
 
-/* anonymous resident bytes as of now, 0: they cannot be had */
+/* anonymous resident bytes as of now, 0: unknown */
 uint64_t ngx_prof_system_anonymous(void);
 
 /* CPU time, context switches and faults of this process since its start */
@@ -51,8 +51,8 @@ ngx_int_t ngx_prof_proc_resident(uintptr_t start, size_t n,
 u_char ngx_prof_system_state(ngx_pid_t pid);
 
 /*
- * The memory the server may use, in bytes: the smallest limit of its cgroups
- * (v2 or v1), else the machine's memory.
+ * The memory that the server may use, in bytes: the smallest limit of its
+ * cgroups (v2 or v1), or else the machine's memory.
  */
 uint64_t ngx_prof_memory_limit(void);
 

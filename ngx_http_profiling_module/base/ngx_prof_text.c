@@ -47,7 +47,7 @@ ngx_prof_text_room(ngx_prof_text_t *t, size_t len)
         return NULL;
     }
 
-    /* what is aligned in the whole text is aligned in memory as well */
+    /* data aligned in the whole text is then aligned in memory too */
 
     t->buf->pos += (size_t) t->size & (sizeof(uint64_t) - 1);
     t->buf->last = t->buf->pos;
@@ -66,7 +66,7 @@ ngx_prof_text_write(ngx_prof_text_t *t, const void *data, size_t len)
 {
     u_char  *p;
 
-    /* what is empty may have no address */
+    /* an empty string may have no address */
 
     if (len == 0) {
         return;
