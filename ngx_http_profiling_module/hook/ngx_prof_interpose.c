@@ -1,18 +1,18 @@
 
 /*
- * Nothing is remembered about an entry: each scan walks the objects that are
- * loaded at that moment, under the loader's lock, and a restore is a scan as
- * well.  An object that is gone can therefore never be touched, and no memory
- * is needed, which matters since malloc() itself gets hooked.
+ * No state is kept about entries: each scan walks the objects that are loaded
+ * at that moment, under the loader's lock, and a restore is a scan as well.
+ * So an unloaded object is never touched, and no memory is needed, which
+ * matters since malloc() itself is hooked.
  *
  * An entry is changed only if it holds the original, or the object's own stub
- * for binding it lazily.  Anything else belongs to somebody: it is neither
+ * for lazy binding.  Any other value belongs to another tool: it is neither
  * overwritten nor called from our hook.  A tool that hooks the same function
- * calls on through its own import table, where our hook sits.
+ * calls on through its own import table, where our hook is.
  *
  * R_*_64 is patched too: libxml2's "xmlFree = free" in data is a call site
  * like any other, and a heap profile that sees the malloc() but not the free()
- * reports a leak.  Such a word may be changed by its program at any time; the
+ * reports a leak.  A program may change such a word at any time; the
  * compare-and-swap never overwrites that change.
  */
 
@@ -28,7 +28,7 @@
 #include <sys/syscall.h>
 
 
-/* an entry that others keep changing is given up after as many tries */
+/* tries at an entry that others keep changing */
 #define NGX_PROF_SWAP_MAX  8
 
 
@@ -94,7 +94,9 @@ static uint64_t  ngx_prof_interpose_first;
 static unsigned long long  ngx_prof_interpose_adds;
 static unsigned long long  ngx_prof_interpose_subs;
 
-/* the last scan replaced stubs, and a thread may have been in one of them */
+/*
+ * 1: the last scan replaced stubs, and a thread may have been in one of them
+ */
 static ngx_uint_t  ngx_prof_interpose_again;
 
 static uintptr_t  ngx_prof_interpose_pagesize;
@@ -236,7 +238,7 @@ ngx_prof_interpose_add(ngx_prof_hook_t *hook)
 }
 
 
-/* removes the slots that were restored, keeps the order of the others */
+/* removes restored slots, and keeps the order of the others */
 
 static void
 ngx_prof_interpose_drop(void)
@@ -258,8 +260,8 @@ ngx_prof_interpose_drop(void)
 
 
 /*
- * The counters are those from before the lookup: what another thread loads
- * during the scan makes the next refresh scan again.
+ * The counters were read before the lookup: if another thread loads an object
+ * during the scan, the next refresh scans again.
  */
 
 static ngx_int_t
@@ -286,7 +288,10 @@ ngx_prof_interpose_scan(ngx_log_t *log)
 
     (void) dl_iterate_phdr(ngx_prof_interpose_patch, &scan);
 
-    /* a binding under way may yet overwrite our hook with the original */
+    /*
+     * a lazy binding in progress may still overwrite our hook with the
+     * original
+     */
 
     ngx_prof_interpose_again = scan.lazy;
 
@@ -328,8 +333,8 @@ ngx_prof_interpose_report(ngx_prof_interpose_scan_t *scan, ngx_log_t *log)
 
 
 /*
- * Makes what was found known to the hooks, before any of them is reachable.
- * Returns how many functions nobody defines.
+ * Publishes the originals to the hooks, before any of them can be reached.
+ * Returns the number of functions that no object defines.
  */
 
 static ngx_uint_t
@@ -349,7 +354,7 @@ ngx_prof_interpose_publish(void)
             continue;
         }
 
-        /* hooks that are reachable already may be reading it */
+        /* a hook in force may be reading it */
 
         original = (void *) slot->symbol.address;
 
@@ -391,7 +396,7 @@ ngx_prof_interpose_changes(struct dl_phdr_info *info, size_t size, void *data)
 }
 
 
-/* the objects come in link order: the first definition is the linker's */
+/* objects come in link order: the first definition is the linker's */
 
 static int
 ngx_prof_interpose_lookup(struct dl_phdr_info *info, size_t size, void *data)
@@ -432,7 +437,10 @@ ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size, void *data)
         return 0;
     }
 
-    /* our own calls are not to be seen; linked into nginx we cannot tell */
+    /*
+     * our own calls must not be hooked; linked into nginx, they cannot be told
+     * apart
+     */
 
     self = (uintptr_t) &ngx_prof_interpose_nslots;
 
@@ -467,7 +475,7 @@ ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size, void *data)
 }
 
 
-/* one relocation; index is its place in its table */
+/* handles one relocation; index is its position in the table */
 
 static void
 ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
@@ -526,7 +534,7 @@ ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
 }
 
 
-/* what an entry shall hold instead of value: the same if it is not for us */
+/* the value that an entry should have; the same if it is not ours to change */
 
 static uintptr_t
 ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
@@ -546,7 +554,7 @@ ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
         return value;
     }
 
-    /* a value of 0 is a weak symbol that nobody defined */
+    /* 0: a weak symbol that no object defines */
 
     if (value == 0 || slot->symbol.address == 0) {
         return value;
@@ -609,9 +617,8 @@ ngx_prof_interpose_match(ngx_prof_elf_object_t *obj, ngx_uint_t sym)
 
 
 /*
- * Whether the entry still waits to be bound, and would be bound to the
- * original.  It would not if it asks for another version, or if its object
- * prefers a definition of its own.
+ * Is the entry still unbound, and would it be bound to the original? Not if it
+ * asks for another version, or if its object prefers a definition of its own.
  */
 
 static ngx_uint_t
@@ -641,7 +648,7 @@ ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
 }
 
 
-/* whether an entry is still lazy: it points at the code of the PLT */
+/* is an entry still lazy, pointing to the code of the PLT? */
 
 static ngx_uint_t
 ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj, uintptr_t value,
@@ -656,9 +663,9 @@ ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj, uintptr_t value,
 
 
 /*
- * Makes the page of an entry writable, unless it is.  Asked is the page and
- * not PT_GNU_RELRO alone: its protection must be the same afterwards, whatever
- * the loader and others made of it.
+ * Makes the page of an entry writable, unless it is.  The page itself is
+ * tested, not only PT_GNU_RELRO: its protection must be the same afterwards,
+ * whatever the loader and others did to it.
  */
 
 static ngx_int_t
@@ -683,7 +690,7 @@ ngx_prof_interpose_open(ngx_prof_interpose_scan_t *scan,
 
     if (rc == NGX_DECLINED && !relro) {
 
-        /* how to protect it again is not known */
+        /* its protection is unknown and could not be restored */
 
         scan->err = NGX_EACCES;
         return NGX_ERROR;
@@ -726,10 +733,10 @@ ngx_prof_interpose_close(ngx_prof_interpose_scan_t *scan)
 
 
 /*
- * NGX_OK, NGX_DECLINED if the page is read-only, NGX_ERROR if the kernel does
- * not tell.  The futex operation adds nothing to the word, atomically, and is
- * the one system call that tries a write and leaves the word as it was; nobody
- * waits on either word.
+ * NGX_OK: writable; NGX_DECLINED: read-only; NGX_ERROR: the kernel does not
+ * tell.  The futex operation adds 0 to the word, atomically: the only system
+ * call that tries a write and leaves the word unchanged.  No thread waits on
+ * either word.
  */
 
 static ngx_int_t

@@ -1,16 +1,17 @@
 
 /*
- * Interposing by import tables: calls that loaded objects make through their
- * PLT, their GOT or a function pointer in their data are led to a hook.
+ * Interposing through import tables: calls that loaded objects make through
+ * their PLT, their GOT or a function pointer in their data are directed to a
+ * hook.
  *
  * Runs in a worker, in normal context, in one thread; never in a signal
  * handler.  Other threads may call the hooked functions meanwhile: each entry
- * changes in one atomic step, and the original is known before the first one
- * does.  No other thread may be inside dlopen() or dlclose().
+ * changes in one atomic step, after the original has been stored.  No other
+ * thread may be inside dlopen() or dlclose().
  *
- * Hooks go on being called after a restore, by whoever copied their address,
- * so that the object they live in must never be unmapped ("-z nodelete"), and
- * they must always call through *original and never by name.
+ * Hooks may still be called after a restore, by code that has copied their
+ * address.  So the object that holds them must never be unmapped ("-z
+ * nodelete"), and they must always call through *original and never by name.
  */
 
 
@@ -22,10 +23,10 @@
 #include <ngx_core.h>
 
 
-/* all tables together */
+/* of all tables together */
 #define NGX_PROF_HOOKS_MAX  128
 
-/* values of scope: whose calls are led to the hook */
+/* values of scope: whose calls are directed to the hook */
 #define NGX_PROF_HOOK_MAIN     0
 #define NGX_PROF_HOOK_ALL      1
 #define NGX_PROF_HOOK_CALLERS  2
@@ -75,20 +76,21 @@ typedef struct {
 
 
 /*
- * All take a log that may be NULL.
+ * In all functions log may be NULL.
  *
  * interpose() adds a table of n hooks, which must stay in memory, and patches
- * the entries of everything that is loaded.  A table may be added again: that
- * only looks for new entries.  NGX_OK; NGX_DECLINED if a hook has no original
- * or an entry failed, the rest being in force; NGX_ERROR if nothing was done:
- * too many hooks, a name that another table has, an unknown machine.
+ * the entries of all loaded objects.  Adding a table again only looks for new
+ * entries.  NGX_OK; NGX_DECLINED if a hook has no original or an entry failed,
+ * with the rest in force; NGX_ERROR if nothing was done: too many hooks, a
+ * name that another table has, an unknown machine.
  *
- * refresh() patches what was loaded since, and looks up again what was not
- * defined before.  Costs one call of dl_iterate_phdr() if nothing was loaded
- * or unloaded.  Returns as interpose() does, and NGX_OK if nothing was to do.
+ * refresh() patches objects loaded since, and looks up again what was not
+ * defined before.  It costs one call of dl_iterate_phdr() if nothing was
+ * loaded or unloaded.  Returns the same as interpose(), and NGX_OK if there
+ * was nothing to do.
  *
- * restore() puts the originals back where our hooks still stand and drops the
- * table; hooks == NULL means all tables.
+ * restore() puts the originals back where our hooks are still in place, and
+ * drops the table; hooks == NULL means all tables.
  */
 
 ngx_int_t ngx_prof_interpose(ngx_prof_hook_t *hooks, ngx_uint_t n,
