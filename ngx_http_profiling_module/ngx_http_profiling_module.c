@@ -168,7 +168,9 @@ ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t            failed;
     ngx_prof_loc_conf_t  *lcf;
 
-    /* variables with such names may be meant for others */
+    /*
+     * environment variables with these names may be meant for other programs
+     */
 
     if (!mcf->used) {
         return NGX_CONF_OK;
@@ -293,7 +295,7 @@ ngx_prof_postconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
 
-    /* handlers answer, and refuse, when profiling is off, too */
+    /* handlers also answer, and refuse, when profiling is off */
 
     if (ngx_prof_access_init(cf, mcf) != NGX_OK) {
         return NGX_ERROR;
@@ -480,7 +482,7 @@ ngx_prof_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_prof_hold_handler;
 
-    /* a tree is asked for without its slash, too, as by proxy_pass */
+    /* a tree may be asked for without its slash, as with proxy_pass */
 
     if (ngx_prof_is_prefix(clcf)
         && clcf->name.len

@@ -33,7 +33,7 @@
 /* parameters that an endpoint takes, besides worker */
 #define NGX_PROF_TAKES_COUNT   1
 
-/* names of functions that its answer needs */
+/* names that the answer needs: of the causes of pauses, of whole stacks */
 #define NGX_PROF_NEEDS_PLACES  2
 #define NGX_PROF_NEEDS_STACKS  4
 
@@ -42,7 +42,7 @@
 #define NGX_PROF_DURATION      30
 #define NGX_PROF_DURATION_MAX  300
 
-/* samples told if count is not given */
+/* samples in an answer, by default */
 #define NGX_PROF_COUNT         100
 
 typedef struct {
@@ -50,7 +50,7 @@ typedef struct {
     ngx_uint_t   methods;
     ngx_uint_t   takes;
 
-    /* one of the two: a text made in steps, or another answer */
+    /* either a text made in steps, or a handler of its own */
     ngx_int_t  (*step)(ngx_prof_work_t *w);
     ngx_int_t  (*handler)(ngx_http_request_t *r, ngx_pid_t worker);
 } ngx_prof_endpoint_t;
@@ -238,7 +238,7 @@ ngx_prof_pprof_handler(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    /* a client that is refused may have sent a body all the same */
+    /* a refused client may still have sent a body */
 
     rc = ngx_prof_api_enter(r, ngx_prof_body_error);
 
@@ -250,7 +250,7 @@ ngx_prof_pprof_handler(ngx_http_request_t *r)
 }
 
 
-/* what handlers without a use for a body do first; as api_enter() */
+/* entry of handlers that take no body; returns as api_enter() */
 
 static ngx_int_t
 ngx_prof_api_begin(ngx_http_request_t *r, ngx_prof_error_pt error)
@@ -267,7 +267,7 @@ ngx_prof_api_begin(ngx_http_request_t *r, ngx_prof_error_pt error)
 }
 
 
-/* what all handlers do first; NGX_DECLINED: no answer was given yet, go on */
+/* entry of all handlers; NGX_DECLINED: nothing was sent yet, go on */
 
 static ngx_int_t
 ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
@@ -287,8 +287,8 @@ ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
 
 
 /*
- * The endpoint is what follows the location's prefix; where the location is
- * no prefix, the longest end of the path that is an endpoint's name.
+ * The endpoint is the path after the location's prefix; if the location is no
+ * prefix, the longest end of the path that is an endpoint's name.
  */
 
 static ngx_prof_endpoint_t *
@@ -365,7 +365,7 @@ ngx_prof_api_allow(ngx_http_request_t *r, ngx_uint_t methods)
 }
 
 
-/* NGX_DECLINED: they are good, no answer was given yet */
+/* NGX_DECLINED: the arguments are valid, and nothing was sent */
 
 static ngx_int_t
 ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes)
@@ -484,7 +484,7 @@ ngx_prof_api_date(const ngx_str_t *text, uint64_t *ms)
     day = tm.tm_mday;
     time = timegm(&tm) + leap;
 
-    /* timegm() makes another day of one that its month does not have */
+    /* timegm() turns a day that the month lacks into another day */
 
     if (time < 0 || tm.tm_mday != day) {
         return NGX_ERROR;
@@ -525,7 +525,10 @@ ngx_prof_api_error(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-/* as net/http/pprof does: go tool pprof prints the body of such an answer */
+/*
+ * in the form of net/http/pprof: go tool pprof prints the body of such an
+ * answer
+ */
 
 static ngx_int_t
 ngx_prof_text_error(ngx_http_request_t *r, ngx_uint_t status,
@@ -555,7 +558,7 @@ ngx_prof_text_error(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-/* as text_error(), for a request whose body was not read yet */
+/* like text_error(), for a request whose body was not read yet */
 
 static ngx_int_t
 ngx_prof_body_error(ngx_http_request_t *r, ngx_uint_t status,
@@ -583,7 +586,7 @@ ngx_prof_body_error(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-/* duration is checked, unlike the "seconds" of /debug/pprof/profile */
+/* unlike "seconds" of /debug/pprof/profile, duration is checked */
 
 static ngx_int_t
 ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)

@@ -1,7 +1,7 @@
 
 /*
- * The content handlers: who may ask, with which method, for what, with which
- * parameters.  What is answered is made elsewhere.
+ * The content handlers: they check who asks, the method, the endpoint and the
+ * parameters.  Other files make the answers.
  */
 
 

@@ -94,7 +94,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
 
-    /* the workers inherit both; unwind tables are shared by copy-on-write */
+    /* workers inherit both; they share the unwind tables by copy-on-write */
 
     ngx_prof_threads_init_module(cycle->log);
 
@@ -107,7 +107,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     if (ngx_prof_process.slot) {
 
-        /* a single process: it goes on under the new configuration */
+        /* a single process continues under the new configuration */
 
         ngx_prof_trace_stop();
         ngx_prof_configure(mcf);
@@ -311,9 +311,9 @@ ngx_prof_claim(ngx_prof_main_conf_t *mcf)
 
 
 /*
- * A single process that reloads without the module unmaps the zone while our
- * hooks are in place: it works on a mapping of its own.  An old size of zero
- * makes a second mapping of shared pages, mremap(2).
+ * When a single process reloads without the module, nginx unmaps the zone
+ * while our hooks are in place: they work on another mapping.  mremap(2) with
+ * an old size of zero maps shared pages a second time.
  */
 
 static ngx_int_t
@@ -347,7 +347,7 @@ ngx_prof_keep_zone(ngx_log_t *log)
 }
 
 
-/* another process has woken this worker: what is asked stands in the zone */
+/* another process has woken this worker: the requests are in the zone */
 
 static void
 ngx_prof_asked(void)

@@ -1,7 +1,7 @@
 
 /*
- * The life of a process with the module: what is made in the master before
- * workers are forked, how a worker joins the zone and leaves it.
+ * A process's life with the module: what the master creates before it forks,
+ * how a worker joins the zone, and how it leaves.
  */
 
 
@@ -14,18 +14,21 @@
 
 
 /*
- * Master (or single process), once a configuration is in force: counts the
- * generation, registers the places, makes what the workers will inherit.
+ * Master or single process, once a configuration is in force: counts the
+ * generation, registers the places, and creates what workers inherit.
  */
 ngx_int_t ngx_prof_init_module(ngx_cycle_t *cycle);
 
 /*
- * Worker: claims a slot and starts what watches the worker.  Never fails the
- * worker: what cannot be had is logged, and the worker runs without it.
+ * Worker: claims a slot and starts the samplers.  Never fails the worker: a
+ * part that cannot start is logged, and the worker runs without it.
  */
 ngx_int_t ngx_prof_init_process(ngx_cycle_t *cycle);
 
-/* Worker, about to exit in good order: last figures, gives the slot back */
+/*
+ * Worker, about to exit normally: writes the last figures and releases the
+ * slot
+ */
 void ngx_prof_exit_process(ngx_cycle_t *cycle);
 
 
