@@ -15,7 +15,7 @@
 #include "ngx_prof_raw.h"
 
 
-/* groups or connections that are written in one step */
+/* groups or connections written in one step */
 #define NGX_PROF_CONNECTIONS_CHUNK  64
 
 #define NGX_PROF_CONNECTIONS_LABELS 8
@@ -138,8 +138,8 @@ ngx_prof_connections_raw_string(ngx_prof_connections_raw_t *raw, const char *s)
 
 
 /*
- * First the groups of all workers, or their stacks alone; then, if they are
- * told one by one, the connections.
+ * Writes the groups of all workers, or only their stacks; then, in a list one
+ * by one, the connections.
  */
 
 ngx_int_t
@@ -215,7 +215,7 @@ ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
 }
 
 
-/* the process of the worker, and what is to be said of it */
+/* begins a worker: its process, and comments about it */
 
 static void
 ngx_prof_connections_raw_begin(ngx_prof_connections_raw_t *raw,
@@ -267,7 +267,7 @@ ngx_prof_connections_raw_groups(ngx_prof_connections_raw_t *raw,
 }
 
 
-/* of a worker that did not answer */
+/* the sample of a worker that did not answer */
 
 static void
 ngx_prof_connections_raw_rest(ngx_prof_connections_raw_t *raw,
@@ -349,7 +349,7 @@ ngx_prof_connections_raw_native(ngx_prof_connections_raw_t *raw,
 }
 
 
-/* outer and root: strings that name the outermost frames; outer may be 0 */
+/* outer, root: strings that name the outermost frames; outer may be 0 */
 
 static uint32_t
 ngx_prof_connections_raw_stack(ngx_prof_connections_raw_t *raw,
@@ -396,7 +396,7 @@ ngx_prof_connections_raw_sample(ngx_prof_connections_raw_t *raw,
 }
 
 
-/* kind, state: strings, kind may be 0; item: NULL, or one of its own */
+/* kind, state: strings, kind may be 0; item: NULL for a group */
 
 static uint32_t
 ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
@@ -437,7 +437,7 @@ ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
 }
 
 
-/* an upstream without a name of its own is known by its address */
+/* an upstream without a name of its own appears by its address */
 
 static uint32_t
 ngx_prof_connections_raw_where(ngx_prof_connections_raw_t *raw, uint32_t label,

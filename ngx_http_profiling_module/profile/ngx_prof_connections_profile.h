@@ -16,7 +16,7 @@
 #include "ngx_prof_raw_file.h"
 
 
-/* a raw capture of connections, that is made in steps */
+/* a raw capture of connections, made in steps */
 
 typedef struct {
     ngx_prof_rawfile_t         *file;
@@ -25,7 +25,7 @@ typedef struct {
     ngx_uint_t                  single;             /* one by one */
     ngx_uint_t                  limit;
 
-    uint32_t                    process;            /* of that worker */
+    uint32_t                    process;            /* of the worker */
     uint32_t                   *stacks;             /* the first of each */
     ngx_uint_t                  worker;
     ngx_uint_t                  group;
@@ -45,8 +45,8 @@ typedef struct {
 
 
 /*
- * output: NGX_PROF_RAW_PPROF, _TEXT: all connections, counted;
- * _DUMP: up to limit of them, one by one.  NULL: out of memory.
+ * output: NGX_PROF_RAW_PPROF or _TEXT for all connections, counted; _DUMP for
+ * up to limit connections one by one.  NULL: out of memory.
  */
 ngx_prof_connections_raw_t *ngx_prof_connections_raw_create(ngx_pool_t *pool,
     ngx_uint_t output, ngx_prof_dumps_t *g, ngx_prof_dumps_t *base,

@@ -19,7 +19,7 @@
 /* entries of a table read in one step */
 #define NGX_PROF_ENTRIES   2048
 
-/* a table that is fuller than this share is emptied before a capture */
+/* a table more than 1 / FULL full is emptied before a capture */
 #define NGX_PROF_FULL      2
 
 
@@ -31,11 +31,12 @@ struct ngx_prof_capture_s {
     ngx_prof_trace_more_pt    more;                 /* NULL: none */
     void                     *data;
 
-    ngx_prof_capture_slot_t  *claim;                /* NULL: given back */
+    ngx_prof_capture_slot_t  *claim;                /* NULL: released */
     ngx_uint_t                slot;                 /* being read */
-    ngx_uint_t                entry;                /* next one of its table */
+    ngx_uint_t                entry;                /* next entry of its
+                                                       table */
 
-    ngx_prof_slot_reading_t  *readings;             /* one a slot */
+    ngx_prof_slot_reading_t  *readings;             /* one per slot */
     ngx_prof_rawfile_t       *raw;
     uint64_t                  begin;                /* ns, monotonic: of the
                                                        first reading */
@@ -45,7 +46,7 @@ struct ngx_prof_capture_s {
 };
 
 
-/* of one slot; NGX_AGAIN: it has more to do */
+/* a step for one slot; NGX_AGAIN: there is more to do */
 typedef ngx_int_t (*ngx_prof_cpu_profile_slot_pt)(
     ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
     ngx_prof_slot_reading_t *reading);
@@ -183,7 +184,7 @@ ngx_prof_capture_others(void)
 }
 
 
-/* owners are workers: they have slots, and those tell who is alive */
+/* frees captures whose owner has died, by kill(2) */
 
 void
 ngx_prof_capture_reap(void)
@@ -210,8 +211,8 @@ ngx_prof_capture_reap(void)
 
 
 /*
- * Nobody reads differences now: this worker's own table can begin anew if it
- * has become full.  The others do so when they are the ones asked.
+ * No capture is running, so a full stack table may be cleared: this worker
+ * clears its own.
  */
 
 static void
@@ -246,8 +247,8 @@ ngx_prof_capture_done(void *data, ngx_int_t rc)
 
 
 /*
- * What others have sampled until now.  All samples are of the time from before
- * it is read to behind the last reading: that is the time the profile tells.
+ * The first reading.  The profile covers the time from just before the first
+ * reading to just after the last.
  */
 
 static ngx_int_t
@@ -267,7 +268,7 @@ ngx_prof_capture_base(void *data)
 }
 
 
-/* one step for the slot that is its turn; NGX_OK: all of them are done */
+/* runs one step for the current slot; NGX_OK: all slots are done */
 
 static ngx_int_t
 ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_cpu_profile_slot_pt step)
@@ -377,8 +378,9 @@ ngx_prof_capture_wake(ngx_prof_capture_t *c)
 
 
 /*
- * Others may go on to sample while this one is written, which takes several
- * passes of a loop that is busy: what is to be told is read before.
+ * The last reading.  Other captures may keep the samplers running while this
+ * one is written, which takes several passes of a busy loop: so everything is
+ * read first.
  */
 
 static ngx_int_t
@@ -408,7 +410,7 @@ ngx_prof_capture_last(void *data)
 }
 
 
-/* what an entry has more than at the first reading, or nothing */
+/* the difference of a tally between the readings, or nothing */
 
 static ngx_int_t
 ngx_prof_capture_last_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
@@ -463,7 +465,7 @@ ngx_prof_capture_last_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
         return NGX_AGAIN;
     }
 
-    /* many stacks are some MB a worker */
+    /* many stacks take some MB per worker */
     (void) ngx_pfree(c->pool, reading->base);
 
     return NGX_OK;
@@ -501,7 +503,7 @@ ngx_prof_capture_write_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
     ngx_prof_zone_t    *zone;
     ngx_prof_stacks_t  *stacks;
 
-    /* a worker that came after the last reading has its own beginning */
+    /* a worker that started after the last reading was not read */
 
     if (reading->tally == NULL) {
         return NGX_OK;
@@ -558,7 +560,7 @@ ngx_prof_capture_release(ngx_prof_capture_t *c)
 }
 
 
-/* also when the client goes away: the workers then stop before the time */
+/* also called when the client has gone: the workers then stop early */
 
 static void
 ngx_prof_capture_cleanup(void *data)

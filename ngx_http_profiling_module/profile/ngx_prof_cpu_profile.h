@@ -37,17 +37,17 @@ typedef ngx_int_t (*ngx_prof_trace_more_pt)(void *data,
 
 /*
  * Begins a CPU capture of some ms, of one worker or (0) of all.  done is
- * called once, unless the pool is destroyed before: that ends the capture.
- * NGX_OK; NGX_BUSY: too many are under way; NGX_ERROR.
+ * called once, unless the pool is destroyed first, which ends the capture.
+ * NGX_OK; NGX_BUSY: too many are in progress; NGX_ERROR.
  */
 ngx_int_t ngx_prof_cpu_profile(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
     void *data);
 
 /*
- * The same for an execution trace; more is called with the raw capture before
- * it is finished, until it does not return NGX_AGAIN; number tells which of
- * the zone's captures it is.
+ * The same for an execution trace: before the raw capture is finished, more is
+ * called with it until it returns something other than NGX_AGAIN. *number:
+ * which of the zone's captures it is.
  */
 ngx_int_t ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,

@@ -17,11 +17,11 @@
 
 #define NGX_PROF_ENCODER       "ngx_http_profiling_encoder"
 
-/* bytes read at once, and kept of what the encoder complains of */
+/* bytes read at once, and bytes kept of the encoder's error messages */
 #define NGX_PROF_ENCODE_BUF    65536
 #define NGX_PROF_ENCODE_ERROR  256
 
-/* what it says behind an answer that is whole */
+/* the encoder's last words after a complete answer */
 #define NGX_PROF_ENCODE_WHOLE  "complete\n"
 
 /* bytes that wait for the encoder, if the system allows it */
@@ -34,8 +34,9 @@
 #define NGX_PROF_ENCODE_STACK  16384
 
 /*
- * The answer is held in memory until it is complete: bytes of it, and for each
- * byte of the capture.  The most known is 35 for one, a trace for Perfetto.
+ * The answer stays in memory until it is complete.  Its limit is LEAST bytes
+ * plus a number of bytes for each byte of the capture, up to MOST. The most
+ * ever seen is 35 for one, in a trace for Perfetto.
  */
 #define NGX_PROF_ENCODE_MOST   536870912
 #define NGX_PROF_ENCODE_LEAST  16777216
@@ -109,8 +110,8 @@ ngx_prof_encode_init_module(ngx_cycle_t *cycle)
     const ngx_prof_objects_t  *objects;
 
     /*
-     * Beside the object with this code.  If that is nginx itself, the name it
-     * was started by is no help: it is gone with the title of the process.
+     * The program lies beside the object with this code.  If that is nginx
+     * itself, its argv[0] is gone: the process title has overwritten it.
      */
 
     objects = ngx_prof_objects_acquire();
@@ -311,7 +312,7 @@ ngx_prof_encode_create(ngx_pool_t *pool, ngx_log_t *log)
 }
 
 
-/* fds: our ends of its standard input, output and error */
+/* fds: our ends of the encoder's standard input, output and error */
 
 static ngx_int_t
 ngx_prof_encode_spawn(ngx_prof_encode_t *e, int fds[3])
@@ -552,8 +553,8 @@ ngx_prof_encode_ignore(ngx_event_t *ev)
 
 
 /*
- * The encoder may take, and give, as fast as this goes on: slices of it, as of
- * all else that is long.
+ * The encoder may read and write as fast as this runs: it runs in slices, like
+ * every long job.
  */
 
 static void
@@ -579,13 +580,15 @@ ngx_prof_encode_write(ngx_event_t *ev)
         }
     }
 
-    /* if it has ended, what it says of that comes by the other pipes */
+    /* if the encoder has ended, the other pipes bring its message */
 
     ngx_prof_encode_close_pipe(c->data, 0);
 }
 
 
-/* NGX_DONE: the pipe is full; NGX_OK: there is no more to write, or nobody */
+/*
+ * NGX_DONE: the pipe is full; NGX_OK: all is written, or the encoder is gone
+ */
 
 static ngx_int_t
 ngx_prof_encode_write_some(void *data)
@@ -789,7 +792,7 @@ ngx_prof_encode_close_pipe(ngx_prof_encode_t *e, ngx_uint_t i)
 }
 
 
-/* the client went away, or the answer is sent */
+/* called when the client has gone, or the answer is sent */
 
 static void
 ngx_prof_encode_cleanup(void *data)

@@ -1,8 +1,8 @@
 
 /*
- * The encoder as a process: started for one answer, fed with a raw capture,
- * read to its end, all by the event loop.  It lies beside the module's file.
- * Worker, normal context.
+ * The encoder's process: started for one answer, fed with a raw capture, and
+ * read to its end, by the event loop.  The program lies beside the module's
+ * file.  Worker, normal context.
  */
 
 
@@ -15,11 +15,11 @@
 #include "ngx_prof_text.h"
 
 
-/* ms for all of it; the encoder limits itself to less */
+/* ms for the whole; the encoder's own limit is lower */
 #define NGX_PROF_ENCODE_TIME  20000
 
 
-/* NGX_OK and the output, or NGX_ERROR and what went wrong, in words */
+/* NGX_OK and the output, or NGX_ERROR and a text for people */
 typedef void (*ngx_prof_encode_pt)(void *data, ngx_int_t rc,
     ngx_prof_text_t *out, ngx_str_t *error);
 
@@ -28,9 +28,9 @@ typedef void (*ngx_prof_encode_pt)(void *data, ngx_int_t rc,
 void ngx_prof_encode_init_module(ngx_cycle_t *cycle);
 
 /*
- * Starts the encoder on a raw capture.  done is called once, later, unless
- * the pool is destroyed before: that ends the encoder.  On NGX_ERROR it is not
- * called, and *error says why.
+ * Starts the encoder on a raw capture.  done is called once, later, unless the
+ * pool is destroyed first, which ends the encoder.  On NGX_ERROR done is not
+ * called, and *error gives the reason.
  */
 ngx_int_t ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log,
     ngx_prof_text_t *raw, ngx_prof_encode_pt done, void *data,

@@ -20,7 +20,7 @@
 #include "ngx_prof_raw.h"
 
 
-/* ms that workers have to trim, and between two looks at that */
+/* ms that workers have to trim, and ms between two checks */
 #define NGX_PROF_HEAP_TRIM     1000
 #define NGX_PROF_HEAP_LOOK     5
 
@@ -94,7 +94,7 @@ ngx_prof_heap_done(void *data, ngx_int_t rc)
 }
 
 
-/* the client went away, or the answer is sent */
+/* called when the client has gone, or the answer is sent */
 
 static void
 ngx_prof_heap_cleanup(void *data)
@@ -116,7 +116,7 @@ ngx_prof_heap_ask(void *data)
 
     zone = ngx_prof_process.zone;
 
-    /* just after a collection there is nothing to give back */
+    /* just after a trim there is nothing to return */
 
     if (ngx_prof_trim_reserve() != NGX_OK) {
         h->job.step = ngx_prof_heap_open;
@@ -141,7 +141,7 @@ ngx_prof_heap_ask(void *data)
 }
 
 
-/* a worker that hangs does not trim: nobody waits for it longer than that */
+/* a stuck worker does not trim: do not wait past the deadline */
 
 static ngx_int_t
 ngx_prof_heap_answers(void *data)
@@ -204,7 +204,7 @@ ngx_prof_heap_string(ngx_prof_heap_profile_t *h, const char *text)
 }
 
 
-/* as Go's: runtime/pprof, writeHeapProto() and countProfile */
+/* the types of Go's runtime/pprof, writeHeapProto() and countProfile */
 
 static void
 ngx_prof_heap_types(ngx_prof_heap_profile_t *h)
@@ -313,7 +313,7 @@ ngx_prof_heap_read(void *data)
 }
 
 
-/* the first reading's samples are written with their values negated */
+/* samples of the first reading are written with negative values */
 
 static ngx_int_t
 ngx_prof_heap_second(void *data)
@@ -338,7 +338,7 @@ ngx_prof_heap_finish(void *data)
 }
 
 
-/* NGX_DECLINED: it is not to be read */
+/* NGX_DECLINED: this slot is not to be read */
 
 static ngx_int_t
 ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
@@ -352,7 +352,10 @@ ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
 
     h->pid = ngx_prof_slot_worker(slot, h->query.worker);
 
-    /* between the claim and the takeover what is in use is another's */
+    /*
+     * until the new owner takes the table over, its in-use figures belong to
+     * the old one
+     */
 
     if ((uint64_t) h->pid != ngx_prof_load_acquire(&slot->heap_owner)) {
         h->pid = 0;
@@ -362,7 +365,7 @@ ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
         return NGX_DECLINED;
     }
 
-    /* what ended workers have left is named as it would be here */
+    /* stacks of ended workers are named as in this process */
 
     from = h->pid ? slot : ngx_prof_process.slot;
 
@@ -383,7 +386,7 @@ ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
 }
 
 
-/* its process twice: without labels, and with pid and worker */
+/* writes the process twice: without labels, and with pid and worker */
 
 static void
 ngx_prof_heap_process(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
@@ -406,7 +409,7 @@ ngx_prof_heap_process(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
     h->plain = h->processes++;
     h->labelled = h->processes++;
 
-    /* of one worker alone all is its own */
+    /* in a profile of one worker, all is its own */
 
     if (h->query.worker) {
         h->plain = h->labelled;

@@ -1,13 +1,13 @@
 
 /*
- * Profiles of the heap and of the making of threads, as raw captures: one
- * reading of the tables of all slots, or the difference of two.  Made in
- * steps; each pass of the event loop is held up for a slice of time at most.
- * Worker, normal context.
+ * Profiles of the heap and of the creation of threads, as raw captures: one
+ * reading of all slots' tables, or the difference of two.  Made in steps: each
+ * pass of the event loop is held up for one slice of time at most.  Worker,
+ * normal context.
  *
- * What was allocated is told of all workers since the start, those that have
- * ended included, and carries no pid: it never falls.  What is in use is told
- * of living workers, with their pid and worker.  Of one worker alone both are
+ * Allocations are reported for all workers since the start, including ended
+ * ones, without a pid, so that they never fall.  Memory in use is reported for
+ * living workers, with their pid and worker.  For a single worker, both are
  * its own.
  */
 
@@ -23,7 +23,7 @@
 
 
 /*
- * done is called once, later, unless the pool is destroyed before.  NGX_OK, or
+ * done is called once, later, unless the pool is destroyed first.  NGX_OK, or
  * NGX_ERROR: out of memory.
  */
 ngx_int_t ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,

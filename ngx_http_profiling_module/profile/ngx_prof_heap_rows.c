@@ -10,7 +10,7 @@
 #include "ngx_prof_raw.h"
 
 
-/* a tally as it is told */
+/* a tally as reported */
 
 typedef struct {
     uint32_t                          node;     /* 0: [ended workers] */
@@ -65,7 +65,7 @@ ngx_prof_heap_objects(uint64_t count)
 }
 
 
-/* NGX_DECLINED: there is nothing to tell of a tally */
+/* NGX_DECLINED: the tally has nothing to report */
 
 static ngx_int_t
 ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
@@ -84,7 +84,7 @@ ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
     stacks = ngx_prof_zone_heap(zone, slot);
     from = &ngx_prof_zone_freed(zone, slot)[i];
 
-    /* in this order: what was freed meanwhile had been allocated before */
+    /* in this order: what is freed meanwhile was allocated before */
 
     freed.freed_count = ngx_prof_load_acquire(&from->freed_count);
     freed.freed_value = ngx_prof_load_acquire(&from->freed_value);
@@ -103,7 +103,7 @@ ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
                               ngx_prof_zone_heap_n(zone->stacks),
                               tally.node, pcs, NGX_PROF_HEAP_DEPTH);
 
-    /* a size and a root at least, unless the zone is broken */
+    /* there are a size and a root at least, unless the zone is corrupt */
 
     if (n < 2) {
         return NGX_DECLINED;
@@ -115,7 +115,7 @@ ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
         return NGX_DECLINED;
     }
 
-    /* of this owner; what it has in use */
+    /* of this owner: what it has in use */
 
     count = tally.count - freed.base_count;
     value = tally.value - freed.base_value;
@@ -153,7 +153,7 @@ ngx_prof_heap_row(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
 }
 
 
-/* the set of labels of a block, written when it is first met */
+/* the set of labels of a block, written at its first use */
 
 static uint32_t
 ngx_prof_heap_set(ngx_prof_heap_profile_t *h, uint32_t label, uint64_t size)
@@ -182,7 +182,10 @@ ngx_prof_heap_set(ngx_prof_heap_profile_t *h, uint32_t label, uint64_t size)
 }
 
 
-/* without the size before the innermost frame and the root behind */
+/*
+ * writes stacks without the size before the innermost frame and the root at
+ * the end
+ */
 
 static void
 ngx_prof_heap_stacks(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
@@ -206,7 +209,7 @@ ngx_prof_heap_stacks(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
                                           NGX_PROF_HEAP_DEPTH)
                              : 0;
 
-        /* what a broken zone has may be another stack by now */
+        /* in a corrupt zone the stack may have changed meanwhile */
 
         if (depth < 2) {
             pcs[0] = NGX_PROF_RAW_NAMED | h->ended;

@@ -1,8 +1,7 @@
 
 /*
- * A profile of the heap that is being made, and the part of it that writes
- * the tallies of a slot as samples.  Internal to ngx_prof_heap_*.c.
- * Worker, normal context.
+ * A heap profile in progress, and the part that writes a slot's tallies as
+ * samples.  Internal to ngx_prof_heap_*.c.  Worker, normal context.
  */
 
 
@@ -18,7 +17,7 @@
 #include "ngx_prof_slot.h"
 
 
-/* tallies of a table that are written in one step */
+/* tallies written in one step */
 #define NGX_PROF_HEAP_CHUNK    64
 
 
@@ -33,7 +32,8 @@ typedef struct {
     ngx_uint_t                     kind;
     ngx_pid_t                      worker;      /* 0: all */
     ngx_uint_t                     text;        /* Go's debug=1 */
-    ngx_uint_t                     trim;        /* the allocators first */
+    ngx_uint_t                     trim;        /* 1: trim all allocators
+                                                   first */
     ngx_msec_t                     delta;       /* 0: none */
 } ngx_prof_heap_query_t;
 
@@ -67,7 +67,7 @@ typedef struct {
 } ngx_prof_heap_profile_t;
 
 
-/* writes the tallies from h->entry to last - 1, at most CHUNK of them */
+/* writes tallies from h->entry to last - 1, at most CHUNK of them */
 void ngx_prof_heap_rows(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot,
     ngx_uint_t last);
 

@@ -11,7 +11,7 @@
 #include "ngx_prof_raw.h"
 
 
-/* places of the hash that are looked at */
+/* entries of the hash that are tried */
 #define NGX_PROF_NAMES_PROBES  16
 
 
@@ -21,7 +21,7 @@ typedef struct {
 } ngx_prof_known_name_t;
 
 
-/* a lookup that is under way */
+/* a lookup in progress */
 
 typedef struct {
     ngx_prof_names_pt  done;
@@ -44,7 +44,7 @@ static ngx_prof_known_name_t
     ngx_prof_known_names[NGX_PROF_NAMES];
 
 
-/* claim: an entry that has no name yet, which may replace another's */
+/* claim: take an entry without a name yet, which may replace another's */
 
 static ngx_prof_known_name_t *
 ngx_prof_names_find(uint64_t frame, ngx_uint_t claim)
@@ -191,7 +191,7 @@ ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
 }
 
 
-/* "0x4719ae name" a line, for each hit */
+/* the encoder's answer: a line "0x4719ae name" for each name it found */
 
 static void
 ngx_prof_names_looked(void *data, ngx_int_t rc, ngx_prof_text_t *out,
@@ -265,7 +265,7 @@ ngx_prof_names_line(ngx_prof_name_lookup_t *l, u_char *p, u_char *last)
 }
 
 
-/* one stack of one frame for each; a sample of nothing would be left out */
+/* one stack of one frame for each address; samples of 0 would be left out */
 
 ngx_prof_rawfile_t *
 ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)

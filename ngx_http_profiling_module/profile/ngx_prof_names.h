@@ -1,7 +1,7 @@
 
 /*
- * Names of frames for answers: looked up by the encoder, which knows static
- * functions too, and remembered in the worker.  Worker, normal context.
+ * Names of frames for answers: looked up by the encoder, which also knows
+ * static functions, and cached in the worker.  Worker, normal context.
  */
 
 
@@ -14,10 +14,10 @@
 #include "ngx_prof_raw_file.h"
 
 
-/* frames that are remembered, a power of two */
+/* frames whose names are cached, a power of two */
 #define NGX_PROF_NAMES      2048
 
-/* frames that may be asked for at a time */
+/* frames per lookup at most */
 #define NGX_PROF_NAMES_MAX  1024
 
 
@@ -25,21 +25,24 @@ typedef void (*ngx_prof_names_pt)(void *data);
 
 
 /*
- * Looks names up.  NGX_OK: all are known; NGX_AGAIN: done is called when they
- * are, unless the pool is destroyed before; NGX_ERROR: the encoder cannot be
- * asked.  What it does not know either has the name that frame_name() gives.
+ * Looks up names.  NGX_OK: all are known; NGX_AGAIN: done is called once they
+ * are, unless the pool is destroyed first; NGX_ERROR: the encoder cannot be
+ * used.  A frame that the encoder cannot name has the name that frame_name()
+ * gives.
  */
 ngx_int_t ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log,
     const uint64_t *frames, ngx_uint_t n, ngx_prof_names_pt done, void *data);
 
-/* whether a name is remembered; quick: exported ones are, from now on */
+/*
+ * is a name cached? quick: exported names are looked up, and count as cached
+ */
 ngx_uint_t ngx_prof_names_known(uint64_t frame, ngx_uint_t quick);
 
-/* the name of a frame, in memory that is kept until the next lookup */
+/* the name of a frame; valid until the next lookup */
 const char *ngx_prof_names_get(uint64_t frame);
 
 /*
- * A capture that asks for the names of addresses of this process; complete.
+ * A complete capture that asks for the names of addresses in this process.
  * NULL: out of memory.
  */
 ngx_prof_rawfile_t *ngx_prof_names_capture(ngx_pool_t *pool,

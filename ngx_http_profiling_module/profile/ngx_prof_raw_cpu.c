@@ -128,7 +128,7 @@ ngx_prof_rawfile_owner(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
 }
 
 
-/* the label set of a label, written when it is first met */
+/* the set of labels of a label, written at its first use */
 
 static uint32_t
 ngx_prof_rawfile_labels(ngx_prof_rawfile_t *f, uint32_t label)

@@ -15,15 +15,17 @@
 #include "ngx_prof_stacks.h"
 
 
-/* of the duration, in ns, that ends now; NULL: out of memory */
+/*
+ * creates a capture of a duration, in ns, that ends now; NULL: out of memory
+ */
 ngx_prof_rawfile_t *ngx_prof_rawfile_create(ngx_pool_t *pool,
     uint64_t duration);
 
-/* a slot; the samples that follow are of its owners */
+/* begins a slot; the samples that follow are its owners' */
 void ngx_prof_rawfile_slot(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
     const ngx_prof_slot_reading_t *reading);
 
-/* from .. to - 1 of the reading's tallies, at most CHUNK of them */
+/* writes tallies from .. to - 1 of the reading, at most CHUNK of them */
 void ngx_prof_rawfile_samples(ngx_prof_rawfile_t *f, ngx_prof_slot_t *slot,
     const ngx_prof_stacks_t *stacks, const ngx_prof_slot_reading_t *reading,
     ngx_uint_t from, ngx_uint_t to);

@@ -8,7 +8,7 @@
 #include "ngx_prof_worker.h"
 
 
-/* places of the table of label sets that are looked at */
+/* entries of the cache of label sets that are tried */
 #define NGX_PROF_PROBES  16
 
 /* places whose names are written in a step */

@@ -25,7 +25,7 @@
 /* samples written by one call of rawfile_samples() */
 #define NGX_PROF_CHUNK     256
 
-/* distinct labels that are found again, a power of two */
+/* distinct labels that are cached, a power of two */
 #define NGX_PROF_LABELS    8192
 
 /* frames of a row with its root, and with the function that waits */
@@ -50,7 +50,7 @@ typedef enum {
 } ngx_prof_string_e;
 
 
-/* an entry of a table at the first reading */
+/* a tally at the first reading */
 
 typedef struct {
     uint64_t                      count;
@@ -58,23 +58,24 @@ typedef struct {
 } ngx_prof_first_tally_t;
 
 
-/* a slot at the first reading, and what its table has more at the last one */
+/* a slot at the first reading, and the difference at the last one */
 
 typedef struct {
-    ngx_uint_t               wanted;            /* it was read */
+    ngx_uint_t               wanted;            /* 1: it was read */
     ngx_pid_t                pid;               /* of its owner then */
     uint64_t                 worker;            /* ngx_worker */
     uint64_t                 epoch;
     uint64_t                 dropped;           /* first, then the difference */
     ngx_uint_t               n;                 /* entries in base */
     ngx_prof_first_tally_t  *base;
-    ngx_uint_t               last;              /* entries at the last one */
+    ngx_uint_t               last;              /* entries at the last
+                                                   reading */
     ngx_uint_t               tallies;           /* in tally */
     ngx_prof_tally_t        *tally;             /* NULL: not read again */
 } ngx_prof_slot_reading_t;
 
 
-/* a sample of a table, with its number and its time */
+/* a sample of a table, with its count and its time */
 
 typedef struct {
     uint32_t                      node;         /* of the stack */
@@ -84,12 +85,12 @@ typedef struct {
 } ngx_prof_sample_row_t;
 
 
-/* a set of labels that is found again */
+/* a cached set of labels */
 
 typedef struct {
     uint64_t                      size;         /* class of a block, or 0 */
     uint32_t                      label;
-    uint32_t                      set;          /* 0: it is to be written */
+    uint32_t                      set;          /* 0: not written yet */
 } ngx_prof_known_labels_t;
 
 
@@ -98,7 +99,8 @@ typedef struct {
     ngx_prof_zone_t           *zone;
     ngx_pool_t                *pool;
     off_t                      start;           /* of the open section */
-    uint32_t                   places;          /* string before the first */
+    uint32_t                   places;          /* number of the string
+                                                   before the first */
     uint32_t                   upstreams;
     uint32_t                   upstream_n;      /* names behind it, 0: they
                                                    are not written yet */
@@ -136,54 +138,57 @@ ngx_int_t ngx_prof_rawfile_finish(ngx_prof_rawfile_t *f);
 
 
 /*
- * For writers of other kinds of profiles.  open() begins a capture and leaves
- * types, period and times to the caller, who fills f->header.
+ * For writers of other profiles.  open() begins a capture; the caller sets
+ * types, period and times in f->header.
  */
 ngx_prof_rawfile_t *ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind);
 void ngx_prof_rawfile_types(ngx_prof_rawfile_t *f,
     const ngx_prof_raw_type_t *types, uint32_t n);
 
-/* begins a section, and ends it; between them its text is written */
+/* begins and ends a section; its text is written in between */
 void ngx_prof_rawfile_section(ngx_prof_rawfile_t *f, uint32_t type);
 void ngx_prof_rawfile_close(ngx_prof_rawfile_t *f, uint32_t count);
 
-/* a whole section */
+/* writes a whole section */
 void ngx_prof_rawfile_put(ngx_prof_rawfile_t *f, uint32_t type,
     const void *data, size_t size, uint32_t count);
 
-/* within a section of stacks; the number of the stack */
+/* in a section of stacks: writes a stack, returns its number */
 uint32_t ngx_prof_rawfile_stack(ngx_prof_rawfile_t *f, const uint64_t *pcs,
     ngx_uint_t depth, uint32_t flags);
 
-/* within a section of samples; n: as many values as there are types */
+/* in a section of samples: writes a sample; n: the number of types */
 void ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
     uint32_t stack, uint32_t labels, const int64_t *values, ngx_uint_t n);
 
 /*
- * Sections of the stacks and of the samples of rows of a table; the roots of
- * the stacks are left out, they tell the process.
+ * Writes the stacks and the samples of a table's rows as sections.  The root
+ * of each stack, which identifies the process, is left out.
  */
 void ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f,
     const ngx_prof_stacks_t *stacks, ngx_uint_t size,
     const ngx_prof_sample_row_t *rows, ngx_uint_t n);
 
-/* a string in a section of its own; its number */
+/* writes a string in a section of its own, returns its number */
 uint32_t ngx_prof_rawfile_one(ngx_prof_rawfile_t *f, const void *data,
     size_t len);
 
 
-/* labels of a place and an upstream, at most 3; their number */
+/*
+ * sets the labels of a place and an upstream, at most 3; returns their number
+ */
 ngx_uint_t ngx_prof_rawfile_place(ngx_prof_rawfile_t *f, uint32_t label,
     ngx_prof_raw_label_t *labels);
 
 /*
- * The set of a label and, of memory, the class of a block's size, or 0.  If
- * its set is 0, the caller writes one and puts its number there at once.
+ * The cached set of a label and, for memory, of the class of a block's size,
+ * or 0.  If its set is 0, the caller must write one and store its number at
+ * once.
  */
 ngx_prof_known_labels_t *ngx_prof_rawfile_known(ngx_prof_rawfile_t *f,
     uint32_t label, uint64_t size);
 
-/* the number of a set that is written */
+/* writes a set of labels, returns its number */
 uint32_t ngx_prof_rawfile_labelset(ngx_prof_rawfile_t *f,
     const ngx_prof_raw_label_t *labels, uint32_t n);
 

@@ -5,7 +5,7 @@
 #include "ngx_prof_raw.h"
 
 
-/* bytes of /proc/<pid>/maps that are looked at */
+/* bytes of /proc/<pid>/maps that are read at most */
 #define NGX_PROF_MAPS  1048576
 
 
@@ -71,7 +71,7 @@ ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 }
 
 
-/* workers with the same mappings as the one before share its set */
+/* a worker with the same mappings as the one before shares its set */
 
 void
 ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
@@ -79,7 +79,7 @@ ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
     ngx_str_t              maps;
     ngx_prof_raw_mapset_t  mapset;
 
-    /* a worker that has ended had the mappings of its siblings */
+    /* a worker that has ended had the same mappings as its siblings */
 
     if ((pid == 0
          || ngx_prof_rawfile_read_maps(f, pid, &maps) != NGX_OK)

@@ -14,17 +14,17 @@
 
 
 /*
- * The number of a process, which is written with the labels pid and worker
- * when it is first met; worker: ngx_worker.
+ * The number of a process, which is written at its first use, with the labels
+ * pid and worker; worker: ngx_worker.
  */
 uint32_t ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid,
     uint64_t worker);
 
-/* for those who number processes themselves: the set of these two labels */
+/* for callers that number processes themselves: the set of these two labels */
 uint32_t ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid,
     uint64_t worker);
 
-/* the mappings of a process, 0: ours; they are mapset f->mapsets - 1 */
+/* writes the mappings of a process (0: this one) as mapset f->mapsets - 1 */
 void ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid);
 
 

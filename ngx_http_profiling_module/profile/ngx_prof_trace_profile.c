@@ -24,7 +24,7 @@
 /* ms between two readings of the rings */
 #define NGX_PROF_TRACE_DRAIN   20
 
-/* bytes read in one piece, and of one trace: what is more is lost */
+/* bytes read at once, and bytes of one trace; the rest is lost */
 #define NGX_PROF_TRACE_PIECE   32768
 #define NGX_PROF_TRACE_LIMIT   (64 * 1024 * 1024)
 
@@ -42,7 +42,8 @@ typedef struct {
     uint64_t                  seq;
     uint64_t                  start;                /* ns */
     ngx_uint_t                slot;                 /* being read */
-    ngx_uint_t                read;                 /* slots without more */
+    ngx_uint_t                read;                 /* slots that have no
+                                                       more */
     ngx_prof_text_t           text;                 /* sections of chunks */
 
     ngx_uint_t                moment;               /* of the slot */
@@ -124,7 +125,7 @@ ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
         return rc;
     }
 
-    /* the workers look at it when the capture has its time and wakes them */
+    /* workers read it once the capture has its time and wakes them */
 
     ngx_prof_store_release(&zone->header->trace.capture, number);
 
@@ -202,7 +203,7 @@ ngx_prof_trace_drain(ngx_event_t *ev)
 }
 
 
-/* the next piece; NGX_OK: no ring has more */
+/* reads the next piece; NGX_OK: no ring has more */
 
 static ngx_int_t
 ngx_prof_trace_read(void *data)
@@ -245,7 +246,7 @@ ngx_prof_trace_own(ngx_prof_trace_capture_t *c, ngx_uint_t slot)
 
     zone = ngx_prof_process.zone;
 
-    /* pages of rings that nobody has written are left alone */
+    /* do not touch the pages of rings that were never written */
 
     if (ngx_prof_load(&ngx_prof_zone_slot(zone, slot)->claims) == 0) {
         return NULL;
@@ -313,8 +314,8 @@ ngx_prof_trace_piece(ngx_prof_trace_capture_t *c, ngx_prof_trace_ring_t *ring)
 
 
 /*
- * What the rings still hold, the CPU samples of one after the other, and at
- * last what is told of the whole.
+ * Writes the rest of the rings, then the CPU samples of each slot, then the
+ * header of the trace.
  */
 
 static ngx_int_t
@@ -409,7 +410,7 @@ ngx_prof_trace_stacks(ngx_prof_trace_capture_t *c, ngx_prof_rawfile_t *f,
     for ( /* void */ ; c->moment < last; c->moment++) {
         m = ring->moment[c->moment];
 
-        /* one of an earlier trace, while this one's is being written */
+        /* a moment of an earlier trace, whose entry is being overwritten */
 
         if (m.time < c->start) {
             continue;
@@ -440,7 +441,7 @@ ngx_prof_trace_stacks(ngx_prof_trace_capture_t *c, ngx_prof_rawfile_t *f,
 }
 
 
-/* gives the pages back; a worker that still writes gets fresh ones */
+/* returns the pages; a worker that still writes gets fresh ones */
 
 static void
 ngx_prof_trace_discard(ngx_prof_trace_ring_t *ring)

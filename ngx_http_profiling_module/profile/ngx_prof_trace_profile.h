@@ -1,8 +1,8 @@
 
 /*
- * Execution traces as they are asked for: the rings of all workers are read
- * while the trace runs, and become, with the CPU samples of a capture, one
- * raw capture for the encoder.  One trace at a time.
+ * Execution traces on request: the rings of all workers are read during the
+ * trace and, with the CPU samples of a capture, become one raw capture for the
+ * encoder.  One trace at a time.
  */
 
 
@@ -19,15 +19,17 @@ typedef struct {
     ngx_msec_t                    duration;
     ngx_pid_t                     worker;       /* 0: all */
     ngx_uint_t                    format;       /* NGX_..._TRACE_GO .. */
-    ngx_str_t                     server;       /* only its requests; may */
-    ngx_str_t                     location;     /* be empty: all */
-    ngx_uint_t                    min;          /* ms that they took */
+    ngx_str_t                     server;       /* only requests of this
+                                                   server and */
+    ngx_str_t                     location;     /* this location; empty: all */
+    ngx_uint_t                    min;          /* ms, only requests that
+                                                   took so long */
 } ngx_prof_trace_options_t;
 
 
 /*
- * As ngx_prof_cpu_profile().  NGX_BUSY: another trace runs, or too
- * many captures do; NGX_DECLINED: there is no memory for traces.
+ * Like ngx_prof_cpu_profile().  NGX_BUSY: another trace, or too many captures,
+ * are in progress; NGX_DECLINED: there is no memory for traces.
  */
 ngx_int_t ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
     const ngx_prof_trace_options_t *options, ngx_prof_capture_pt done,

@@ -23,10 +23,10 @@
 /* entries of a table that are read or written in one step */
 #define NGX_PROF_WAIT_PROFILE_ENTRIES  128
 
-/* ms in which workers that are stuck tell where */
+/* ms that stuck workers have to write their stacks */
 #define NGX_PROF_WAIT_PROFILE_ANSWER   50
 
-/* kinds of processes that are told apart */
+/* kinds of processes that are distinguished */
 #define NGX_PROF_WAIT_PROFILE_IMAGES   64
 
 
@@ -42,7 +42,7 @@ typedef struct {
 } ngx_prof_wait_reading_t;
 
 
-/* the processes of the capture: what is mapped, and whose it is */
+/* a process of the capture: what it has mapped, and whose it is */
 
 typedef struct {
     uint64_t                          image;
@@ -75,7 +75,8 @@ struct ngx_prof_wait_profile_s {
     ngx_prof_wait_process_t      image[
                                         NGX_PROF_WAIT_PROFILE_IMAGES];
     ngx_uint_t              nimages;
-    ngx_uint_t              ended;              /* that was told */
+    ngx_uint_t              ended;              /* 1: ended workers were
+                                                   reported */
 
     ngx_prof_job_t          job;
 };
@@ -392,7 +393,7 @@ ngx_prof_wait_profile_rows(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
 }
 
 
-/* what was there at the first reading, or what is not this worker's */
+/* subtracts the first reading, or the counts of other workers */
 
 static void
 ngx_prof_wait_profile_less(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
@@ -433,7 +434,7 @@ ngx_prof_wait_profile_owner(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
     size = ngx_prof_zone_wait_size(c->raw->zone->stacks);
     first = &c->first[c->slot];
 
-    /* in a time, or of one worker, the owner of the slot is known */
+    /* in an interval, or for one worker, the slot's owner is known */
 
     pid = c->worker;
 
@@ -451,7 +452,7 @@ ngx_prof_wait_profile_owner(ngx_prof_wait_profile_t *c, ngx_prof_slot_t *slot,
 }
 
 
-/* the number of a process, which is written when it is first met */
+/* the number of a process, which is written at its first use */
 
 static uint32_t
 ngx_prof_wait_profile_process(ngx_prof_wait_profile_t *c,
@@ -480,7 +481,7 @@ ngx_prof_wait_profile_process(ngx_prof_wait_profile_t *c,
 
     if (mapped == 0) {
 
-        /* mostly a reload has loaded one more object, all others stay */
+        /* usually a reload has loaded one more object, and all others stay */
 
         if (!c->ended) {
             c->ended = 1;
@@ -516,7 +517,7 @@ ngx_prof_wait_profile_process(ngx_prof_wait_profile_t *c,
 }
 
 
-/* a worker that has this mapped, 0: none has */
+/* a worker that has this image mapped, 0: none */
 
 static ngx_pid_t
 ngx_prof_wait_profile_pid(uint64_t image)
@@ -548,7 +549,7 @@ ngx_prof_wait_profile_pid(uint64_t image)
 }
 
 
-/* the label set of a label, written when it is first met */
+/* the set of labels of a label, written at its first use */
 
 static uint32_t
 ngx_prof_wait_profile_labels(ngx_prof_wait_profile_t *c, uint32_t label)
