@@ -680,7 +680,7 @@ ngx_prof_api_force(ngx_http_request_t *r, ngx_pid_t worker)
         }
 
         return ngx_prof_api_error(r, NGX_HTTP_TOO_MANY_REQUESTS,
-                                 "force-gc may be asked for once a second");
+                                 "force-gc may be requested once a second");
     }
 
     return ngx_prof_trim_request(r, worker);

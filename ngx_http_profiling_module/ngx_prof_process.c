@@ -100,7 +100,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     if (ngx_prof_objects_refresh() == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                      "unwind tables cannot be made, profiles have no stacks");
+                      "unwind tables cannot be built, profiles have no stacks");
     }
 
     ngx_prof_encode_init_module(cycle);

@@ -1,6 +1,6 @@
 
 /*
- * The history of a slot: one sample a tick of the collector.
+ * The history of a slot: one sample per tick.
  *
  * Ticks are numbered by the monotonic clock (its milliseconds divided by the
  * interval), which all processes of a machine share: the samples of all

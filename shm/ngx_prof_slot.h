@@ -157,7 +157,7 @@ typedef struct {
     uint64_t  major_faults;
     uint64_t  trims;            /* forced collections */
     uint64_t  ticks;
-    uint64_t  tick_time;        /* ns spent in the collector */
+    uint64_t  tick_time;        /* ns spent in ticks */
 } ngx_prof_totals_t;
 
 

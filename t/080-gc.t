@@ -274,7 +274,7 @@ ok(until_true(60, sub {
 is($busy->{headers}{'retry-after'}, 1, 'with the time to wait');
 is_deeply(JSON::PP->new->utf8->decode($busy->{body}),
           { error => { status => 429, message =>
-                       'force-gc may be asked for once a second' } },
+                       'force-gc may be requested once a second' } },
           'and says why');
 is(gc()->{forced}, $counted + 2, 'and nothing was done');
 

@@ -35,7 +35,7 @@ ngx_int_t ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
     const ngx_prof_trace_options_t *options, ngx_prof_capture_pt done,
     void *data);
 
-/* worker, at each tick: frees a trace whose owner has died */
+/* frees a trace whose owner has died, before another one is begun */
 void ngx_prof_trace_reap(void);
 
 

@@ -87,7 +87,7 @@ ngx_prof_tick_init(ngx_cycle_t *cycle)
     if (ngx_prof_tick_open(cycle) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "profiling has no timer of its own, "
-                      "it uses one of nginx");
+                      "it uses one of nginx's");
     }
 
     /* the first figures at once, then at multiples of the interval */

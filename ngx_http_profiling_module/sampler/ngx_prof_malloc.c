@@ -114,7 +114,7 @@ ngx_prof_malloc_init(ngx_cycle_t *cycle)
 
         if (rc != NGX_OK) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                          "profiling does not see %s calls of malloc()",
+                          "profiling does not see %s calls to malloc()",
                           (rc == NGX_ERROR) ? "the" : "all");
         }
     }

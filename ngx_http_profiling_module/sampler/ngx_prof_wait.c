@@ -49,7 +49,7 @@ ngx_prof_wait_init(ngx_cycle_t *cycle)
 
     if (ngx_prof_unwind_stack(&w->stack) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
-                      "the bounds of the stack are not known, blocking calls "
+                      "the bounds of the stack are unknown, blocking calls "
                       "and locks of this worker are not profiled");
         return NGX_ERROR;
     }
