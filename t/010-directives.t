@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Every directive at nginx -t: what is refused, and with which words; where a
-# directive may stand; and each environment variable.
+# Every directive under nginx -t: what is refused and with which message, where
+# a directive may stand, and each environment variable.
 
 use strict;
 use warnings;

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# Settings in force, told by /api/profiling/runtime: directive before
-# variable before default; what is inactive stays so; a worker's view.
+# The settings in force, as /api/profiling/runtime reports them: a directive
+# overrides a variable, which overrides the default; what is inactive stays
+# inactive; the view of one worker.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# /api/profiling/metrics/history: samples of all workers, in line.
+# /api/profiling/metrics/history: the samples of all workers line up.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# The gauges of connections, by kind and state, against what this script has
-# opened: each kind alone, places of the table that go from one kind to
-# another, and many of all at random.  Once more with a module that takes
-# places for connections that are none.
+# The gauges of connections by kind and state, against what this script has
+# opened: each kind alone, entries of the table that pass from one kind to
+# another, and many of all kinds at random.  Then again with a module that
+# takes entries of the table that are no connections.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The gauges and counters of connections with clients of HTTP/3 and of UDP,
-# against what this script has opened, nginx's own stub_status and its access
+# The gauges and counters of connections with clients of HTTP/3 and UDP,
+# against what this script has opened, nginx's own stub_status, and its access
 # log.
 
 use strict;

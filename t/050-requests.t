@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What is counted, where, and with which figures: against the access log of
-# the same nginx, and clients that measure for themselves.
+# What is counted, where, and with which figures: against the access log of the
+# same nginx, and against clients that measure for themselves.
 
 use strict;
 use warnings;

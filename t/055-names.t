@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Names and requests of arbitrary bytes: the JSON and the exposition stay
-# valid, and each location keeps a series of its own.
+# Names and requests of arbitrary bytes: JSON and exposition stay valid, and
+# each location keeps a series of its own.
 
 use strict;
 use warnings;

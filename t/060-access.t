@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# profiling_access: who may ask.  The machine's own addresses stand for those
-# of others: a connection to one of them comes from it.
+# profiling_access: who may ask.  The machine's own addresses play the other
+# machines: a connection to such an address also comes from it.
 
 use strict;
 use warnings;

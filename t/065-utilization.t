@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The share of its time that an event loop is busy: a long pass counts for the
-# time it took, in the interval it was in.
+# The share of time that an event loop is busy: a long pass counts for the time
+# it took, in the interval in which it took it.
 
 use strict;
 use warnings;

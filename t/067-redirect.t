@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 
-# A tree of the module is found without the slash at its end: a location of a
-# handler whose name ends in one answers by nginx's own redirect, and no other
-# location does.
+# A tree of the module is found without the slash at its end: if a handler's
+# location ends in a slash, nginx redirects to it; no other location does.
 
 use strict;
 use warnings;

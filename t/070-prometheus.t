@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The text exposition: promtool's opinion, the rules of the two formats, the
-# figures against the API, and the real server that scrapes it.
+# The text exposition: checked by promtool, by the rules of both formats,
+# against the figures of the API, and by a real server that scrapes it.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# docs/METRICS.md is the reference of all metrics: each family that a server
-# tells has a row there, with its type and its labels, and each row is told.
+# docs/METRICS.md is the reference of all metrics: every family that a server
+# exposes has a row there, with its type and labels, and every row is exposed.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The scripts of the original specification, as they stand there but for
-# their endless loops and sleeps, against port 8151.  If something has that
-# port already, the test takes a network of its own.
+# The scripts of the original specification, unchanged but for their endless
+# loops and sleeps, against port 8151.  If the port is taken, the test uses a
+# network namespace of its own.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Calls of a worker that wait, each for a known time: the profile of blocking
-# and the pauses tell the place, the location, the time and where it went.
+# Calls in which a worker waits for a known time: the block profile and the
+# pauses name the function, the location, the time and its cause.
 
 use strict;
 use warnings;

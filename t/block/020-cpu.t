@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Pauses on the processor: a function that burns, and a regular expression of
-# the configuration that takes some 30 ms a match in nginx itself.  The stack
-# is taken while it runs; who waits in no known call is told as neither.
+# Pauses on the processor: a function that burns CPU time, and a regular
+# expression that takes nginx some 30 ms per match.  The stack is taken while
+# they run; a wait in no known call is reported as neither.
 
 use strict;
 use warnings;

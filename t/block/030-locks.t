@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 
-# Locks that had to be waited for: a zone's mutex that another worker holds,
-# with the name of the zone; mutexes and rwlocks that a thread holds.  Those
-# that are free are not counted.
+# Waits for locks: a zone's mutex that another worker holds, with the zone's
+# name; mutexes and rwlocks that a thread holds.  Free locks are not counted.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# A worker that hangs, in a Lua loop or in a read that nobody answers: within
-# a second of the threshold another worker's health, pauses, profiles of
-# blocking and of the CPU name the place; when it is over, health tells for a
-# minute, and what the worker did was not changed by being asked.
+# A stuck worker, in a Lua loop or in a read that never returns: within a
+# second of the threshold another worker's health, pauses, block and CPU
+# profiles name the place.  After it has ended, health reports it for a minute,
+# and asking has not changed what the worker did.
 
 use strict;
 use warnings;

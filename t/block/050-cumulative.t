@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# What was counted never falls: workers are killed, reloaded and replaced, and
-# the profile since the start has it all, in samples that keep their labels.
-# One worker can be asked for alone, and a time.
+# Counts never fall: workers are killed, reloaded and replaced, and the profile
+# since the start keeps everything, in samples that keep their labels.  A
+# profile may be of one worker, or of an interval.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The rates: what is shorter than profiling_block_rate is sampled and counted
-# for all of its kind; off means off, while pauses still have their places;
-# one of profiling_mutex_fraction waits stands for so many.
+# The rates: a wait shorter than profiling_block_rate is sampled, and stands
+# for all of its kind; off means off, while pauses still have their places; one
+# of profiling_mutex_fraction waits stands for that many.
 
 use strict;
 use warnings;

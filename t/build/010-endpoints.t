@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Every endpoint of the module, with whatever nginx there is: linked into it
-# or loaded, with as few of its own modules as it can be built with.  What is
-# asked for is known: requests, status, bytes, pids.
+# Every endpoint of the module, with any nginx: the module linked or loaded,
+# with as few of nginx's own modules as possible.  The expected requests,
+# status, bytes and pids are known.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# Modules of others in the same nginx, loaded before ours and after it, at
-# work in the same requests: filters (headers, brotli), handlers (Lua, njs,
-# echo), a stream server.  Counts, status and labels stay true, and so do the
-# answers.  Those that are not installed are left out, and named.
+# Other modules in the same nginx, loaded before and after this one, and used
+# by the same requests: filters (headers, brotli), handlers (Lua, njs, echo), a
+# stream server.  Counts, status, labels and answers stay right.  Modules that
+# are not installed are skipped, and named.
 
 use strict;
 use warnings;

@@ -1,10 +1,9 @@
 #!/usr/bin/perl
 
-# The module linked into an nginx that is built from source: the next
-# release's, from Debian's source package, with few modules of its own, but
-# every protocol.  It serves every endpoint (010-endpoints.t is run with it),
-# and what needs HTTP/3 is tested with it.  make matrix does
-# the same with many configurations.
+# The module linked into an nginx built from source: the next release's, from
+# Debian's source package, with few modules but every protocol.  It serves
+# every endpoint (010-endpoints.t runs with it), and the tests of HTTP/3 run.
+# make matrix does the same with many configurations.
 
 use strict;
 use warnings;

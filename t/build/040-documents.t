@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# What the documents say can be done: each command of README.md and docs/ is
-# run against a live nginx, or, if it builds something, is a target of make
-# with variables and files that there are.  The configuration that they show
-# is one, and what they link to is there.
+# What the documents say works: each command of README.md and docs/ runs
+# against a live nginx or, if it builds something, is an existing target of
+# make with existing variables and files.  The configurations that they show
+# are valid, and their links lead somewhere.
 
 use strict;
 use warnings;

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
-# What is given away: `make dist` puts all that git has into a tarball, and the
-# dashboard built.  Module and dashboard are built and installed from that alone,
-# without node and npm, nginx takes them, and `make uninstall` leaves nothing.
+# The tarball: `make dist` packs everything that git has, and the built
+# dashboard.  Module and dashboard are built and installed from it alone,
+# without node and npm; nginx runs with them, and `make uninstall` leaves
+# nothing.
 
 use strict;
 use warnings;

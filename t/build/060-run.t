@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What t/run makes of files that pass, fail, skip and end badly: the sum, the
-# closing lines, the exit status.
+# What t/run reports of files that pass, fail, skip or crash: the sum, the last
+# lines, the exit status.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Profiles of programs of which the answer is known: shares, names, places,
-# the sum of CPU time; what the tools that users have make of them.
+# Profiles of programs with a known answer: shares, names, places, the sum of
+# CPU time, and what the usual tools print.
 
 use strict;
 use warnings;

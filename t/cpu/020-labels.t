@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# Whose CPU time it is: server, location, upstream and state, by functions
-# that one location alone calls, on all the ways by which requests come to it.
+# The labels of CPU time: server, location, upstream and state, shown by
+# functions that only one location calls, on every path by which requests reach
+# it.
 
 use strict;
 use warnings;

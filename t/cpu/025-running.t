@@ -1,9 +1,8 @@
 #!/usr/bin/perl
 
-# Whose CPU time, memory and pauses it is while a request has subrequests: of
-# all requests that a stack has, the one that runs.  What a main request does
-# after its subrequest has ended is done below the frames which have served that
-# one.
+# The labels of CPU time, memory and pauses while a request has subrequests: of
+# all requests on the stack, the one that runs.  After a subrequest has ended,
+# its main request runs below the frames that served the subrequest.
 
 use strict;
 use warnings;

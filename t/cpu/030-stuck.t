@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Workers that spin for ever, in Lua and in C, are profiled through another
-# one; one that is stopped does no harm.
+# Workers that loop for ever, in Lua and in C, are profiled through another
+# worker; a stopped worker does no harm.
 
 use strict;
 use warnings;

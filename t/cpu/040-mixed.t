@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # A mixed load: TLS, gzip, a proxy, regular expressions compiled to machine
-# code, static files, Lua.  How many stacks reach the thread's start, how
-# many samples have their location, and the right one.
+# code, static files, Lua.  How many stacks reach the thread's start, and how
+# many samples have a location, and the right one.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Captures: many at once, of different length, over and over; clients and
-# workers that go away in the middle of them.
+# Captures: many at once, of different lengths, over and over; clients and
+# workers that go away during a capture.
 
 use strict;
 use warnings;

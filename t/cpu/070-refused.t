@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What cannot be: SIGPROF that another tool has taken, an encoder that is
-# missing or bad.  It is said clearly, once, and nothing else breaks.
+# What cannot work: another tool has taken SIGPROF, or the encoder is missing
+# or broken.  This is reported clearly and once, and nothing else breaks.
 
 use strict;
 use warnings;

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# Samples at 1000 Hz while objects come and go, memory is allocated, children
-# are made and threads burn: no crash, no deadlock, nothing lost.
+# Samples at 1000 Hz while objects are loaded and unloaded, memory is
+# allocated, children are forked and threads burn CPU time: no crash, no
+# deadlock, nothing lost.
 #
 # PROFILE_SECONDS makes it longer: the number of samples is told.
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Connections of every kind, each in a state that is known beforehand: the
-# dump finds them with their state, place, peer, and how long they wait.
+# Connections of every kind, each in a known state: the dump reports their
+# state, place, peer, and how long they have been waiting.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# /debug/pprof/goroutine in all its forms, read by the tools that users have.
+# /debug/pprof/goroutine in all its forms, read by the usual tools.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Workers that hang are in the dump of another one: with the stack that they
-# hang in, its location, and for how long.
+# Stuck workers in another worker's dump: with the stack in which each is
+# stuck, its location, and for how long.
 
 use strict;
 use warnings;

@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 
-# What the answers are like whatever is asked, and whatever clients send:
-# limits, wrong parameters, bytes that are no text, names instead of
-# addresses, other processes.
+# Answers to any question, whatever clients send: limits, invalid parameters,
+# bytes that are no text, names in place of addresses, other processes.
 
 use strict;
 use warnings;

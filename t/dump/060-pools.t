@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What pools hold is told by worker and by location, and is what was made to
-# be held.
+# Memory held by pools is reported by worker and by location, and is as much as
+# this script made them hold.
 
 use strict;
 use warnings;

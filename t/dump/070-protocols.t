@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Every endpoint is asked with clients of every protocol connected: idle, in a
-# request, and closing.  Nothing dies, each client is told as what it is.
+# Every endpoint, with clients of every protocol connected: idle, in a request,
+# and closing.  Nothing dies, and each client is reported as what it is.
 
 use strict;
 use warnings;

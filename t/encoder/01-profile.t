@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The profile itself: sums, labels, addresses, text, as WIRE demands it of
-# every profile, read by a decoder that shares no code with the encoder, and
-# by the stock tool.
+# The profile itself: sums, labels, addresses and text, as WIRE requires of
+# every profile, read by a decoder that shares no code with the encoder, and by
+# the stock tool.
 
 use strict;
 use warnings;

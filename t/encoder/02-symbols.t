@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Names, lines and inlined calls: the same program with all of its symbols,
-# stripped, and with its symbols in all the places where they may be.
+# Names, lines and inlined calls: the same program with all its symbols,
+# stripped, and with its symbols in every place where they may be.
 
 use strict;
 use warnings;

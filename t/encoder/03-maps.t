@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Mappings: workers at other addresses merged, files that were replaced on
-# disk, deleted programs, two files at one address, real processes.
+# Mappings: workers at different addresses merged, files replaced on disk,
+# deleted programs, two files at one address, real processes.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Captures that are cut off, random or lying: an exit code, one line, no
-# output, never a crash.  The unit tests and the fuzzer go through many more;
-# this is the program as it is started.
+# Captures that are truncated, random or contradictory: an exit code, one line,
+# no output, never a crash.  The unit tests and the fuzzer try many more; this
+# tests the program as it is started.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The program as a command: options, limits, second attempts, its descriptors
-# and what is around it.
+# The program as a command: options, limits, retries, its descriptors and its
+# surroundings.
 
 use strict;
 use warnings;

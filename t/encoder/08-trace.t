@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Traces: what streams of events become, in both formats; and that any
-# stream at all, random, cut off, with holes, becomes a file that is valid, to
-# readers of our own and to Go's own tools.
+# Traces: what streams of events become, in both formats.  Any stream, even
+# random, truncated or with holes, becomes a file that our own readers and Go's
+# tools accept.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The figures of metrics against what others say: requests against the access
-# log and the clients' own counts, CPU time and resident memory against /proc,
+# The figures of metrics against other sources: requests against the access log
+# and the clients' own counts, CPU time and resident memory against /proc,
 # connections against ss.
 
 use strict;

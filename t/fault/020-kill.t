@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# kill -9 of each worker in turn under load: counters never fall, gauges
-# return to the truth, the history goes on, and clients see no kind of error
-# that they do not see without the module.
+# kill -9 of each worker in turn under load: counters never fall, gauges return
+# to the truth, the history continues, and clients see only errors that they
+# also see without the module.
 
 use strict;
 use warnings;

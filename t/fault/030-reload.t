@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Twenty reloads under load: totals and history are kept, old workers are
-# shown as draining and then gone, slots are used again.
+# Twenty reloads under load: totals and history are kept, old workers appear as
+# draining and then go, slots are reused.
 
 use strict;
 use warnings;

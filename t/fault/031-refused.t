@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Configurations that the zone does not allow, at start and at reload, and
-# workers that find no slot.
+# Configurations that do not fit the zone, at start and at reload, and workers
+# that find no slot.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Other ways to run and to change nginx: without the module after a reload,
-# with another file of it, a binary upgrade, without a master, as a daemon.
+# Other ways to run and replace nginx: a reload without the module, with
+# another file of it, a binary upgrade, without a master, as a daemon.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# A worker that has been told to exit answers what it has accepted, as nginx
-# does: it leaves when no timer is left, so an answer that is under way has to
-# have one, in each of its steps.
+# A worker that was told to exit still answers what it has accepted, as nginx
+# does.  nginx lets a worker exit when no timer is left, so an answer in
+# progress must have one in each of its steps.
 
 use strict;
 use warnings;

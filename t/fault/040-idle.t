@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# An idle worker wakes up at most once an interval; without the module it would
-# not wake up at all.
+# An idle worker wakes up at most once per interval; without the module it
+# would not wake up at all.
 
 use strict;
 use warnings;

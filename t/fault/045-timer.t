@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A worker that gets no timer descriptor ticks by one of nginx's timers, and
-# says so.
+# A worker that gets no timer descriptor uses one of nginx's timers for its
+# ticks, and logs it.
 
 use strict;
 use warnings;

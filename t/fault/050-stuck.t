@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# A worker that hangs - in a loop, in a blocking call, stopped by a signal -
-# is named by the health check, which the others answer; so is it by
-# force-gc; and all is well again when it goes on.
+# A stuck worker - in a loop, in a blocking call, stopped by a signal - is
+# named by the other workers' health check and by force-gc; when it continues,
+# all is well again.
 
 use strict;
 use warnings;

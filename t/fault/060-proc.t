@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Surroundings that the module cannot choose: no /proc, or one that hides
-# processes; other allocators; thread pools; no descriptor left.
+# Surroundings that the module does not choose: no /proc, or one that hides
+# processes; other allocators; thread pools; no descriptors left.
 
 use strict;
 use warnings;

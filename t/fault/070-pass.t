@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Whatever is asked of the API: what it takes is bounded, or is made in steps,
-# with the event loop between them.  Instructions of the worker, which serves
-# nothing else, by callgrind; how long a pass takes is a figure of bench/passes.
+# Any request to the API is bounded, or answered in steps with the event loop
+# between them.  Measured in instructions of a worker that serves nothing else,
+# by callgrind; bench/passes measures how long a pass takes.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A request that a module has made, with a connection of its own: there is no
-# entry for it where requests are noted by their connections.
+# A request created by a module, with a connection of its own, has no entry
+# where requests are found by their connections.
 
 use strict;
 use warnings;

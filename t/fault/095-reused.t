@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# What lies where a request was is none: a kept-alive client asks for something
-# with a proxied subrequest, then for something in which another module has a
-# connection of its own, whose data comes to lie where the subrequest was.
-# Each allocation and each tick of a fast clock looks for the request.
+# Stale memory of a request is not a request: a kept-alive client asks for a
+# page with a proxied subrequest, then for one in which another module has a
+# connection of its own, whose data takes the subrequest's place.  Every
+# allocation, and every tick of a fast clock, looks for the request.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Readers of every endpoint that are slow, that stop to read, and that vanish
-# before, amid and after the answer, all at once: the answers of the slow ones
-# are whole, the others cost nobody anything, and nothing is left of them.
+# Readers of every endpoint that are slow, that stop, and that disappear
+# before, during and after the answer, all at once: the slow ones get whole
+# answers, the others hold nobody up, and nothing is left of them.
 
 use strict;
 use warnings;

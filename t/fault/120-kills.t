@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# kill -9 of workers at any instruction: while each allocation is written
-# down, each millisecond of CPU time sampled, everything traced and
-# connections dumped; and while one holds the mutexes of all zones.  What is
-# left is consistent, and no other client loses more than without the module.
+# kill -9 of workers at any instruction: while every allocation is recorded,
+# every millisecond of CPU time sampled, everything traced and connections
+# dumped; and while one holds the mutexes of all zones.  What remains is
+# consistent, and other clients lose no more than without the module.
 #
 # KILLS in the environment: another number than 20.
 

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# Reloads, one after the other, while clients ask every endpoint, take
-# profiles and traces, and others keep their connections for all of the time:
-# no new connection goes unanswered, every answer is valid, and nothing is
-# left of the old workers.  Beside it the same without the module.
+# Reloads, one after the other, while clients ask every endpoint, take profiles
+# and traces, and others keep their connections throughout: every new
+# connection is answered, every answer is valid, and nothing remains of the old
+# workers.  The same runs beside it without the module.
 #
 # RELOADS in the environment: another number than 40.
 

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# Memory, descriptors, processes and timers that are not to be had, at every
-# place where an answer asks for them, in turn: once, and from then on.  The
-# answer is whole or an error, the worker lives, nothing is left behind; and a
-# worker that starts in such times serves.
+# Shortages of memory, descriptors, processes and timers, at every place where
+# an answer needs one, in turn: once, and from then on.  The answer is whole or
+# an error, the worker lives, nothing is left behind; and a worker that starts
+# during a shortage serves.
 
 use strict;
 use warnings;

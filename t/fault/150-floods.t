@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# Floods: more captures than there may be, traces, collections and dumps, all
-# at once, over and over; a zone with hardly any room, so that tables, lists
-# and slots are full.  What is refused is refused as it should be, what is
-# answered is valid, no other client notices, and nothing is left behind.
+# Floods: more captures, traces, trims and dumps than allowed, all at once,
+# over and over; a zone with hardly any room, so that tables, lists and slots
+# are full.  Each refusal is the right one, each answer is valid, other clients
+# do not notice, and nothing is left behind.
 
 use strict;
 use warnings;

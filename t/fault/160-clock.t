@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# The clock of the day is set, by a day ahead, two back, an hour ahead, to
-# 1971, in the middle of a profile, a trace and collections: captures last as
-# long as they should, uptime and counters go on, ages are right, nothing is
-# locked out until the day comes back.
+# The wall clock is set a day ahead, two days back, an hour ahead, and to 1971,
+# during a profile, a trace and trims: captures keep their length, uptime and
+# counters continue, ages are right, and nothing is locked until the clock
+# catches up.
 #
 # The clock is the one of the processes of nginx alone: a library answers for
 # it.  Time namespaces do not have this clock, and setting the machine's is

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# What SECURITY.md promises and no other test looks at: which files the
-# encoder opens, whatever a client asks for; that it has no network, and no
-# descriptor of the worker's; signals from strangers; what no answer tells;
-# access rules behind realip with the PROXY protocol, and of other methods.
+# Promises of SECURITY.md that no other test checks: which files the encoder
+# opens, whatever a client asks for; that it has no network and none of the
+# worker's descriptors; signals from strangers; what no answer reveals; access
+# rules behind realip with the PROXY protocol, and for other methods.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # The examples of conf/fleet: promtool accepts them, Debian's real Prometheus
-# scrapes by them, an alert fires when a worker is stuck, and each query of
-# the Grafana dashboard is answered.
+# scrapes by them, an alert fires when a worker is stuck, and each query of the
+# Grafana dashboard has a result.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# What agents do that profile all the time, through reloads: Alloy, which
-# sends to Pyroscope, and Parca, at once, with captures that overlap.  None of
-# their requests is refused, and no cumulative value ever falls.
+# Agents that profile continuously, through reloads: Alloy, which sends to
+# Pyroscope, and Parca, at once, with overlapping captures.  None of their
+# requests is refused, and no cumulative value ever falls.
 #
 # FLEET=seconds: for so long, at their own pace.
 

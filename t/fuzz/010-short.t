@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The fuzzers of t/fuzz/, for a moment: all inputs of their corpora, which hold
-# what was found once, and the same few thousand new ones each time.  The long
-# run is "make fuzz".
+# The fuzzers of t/fuzz/, briefly: all inputs of their corpora, which keep
+# earlier findings, and the same few thousand new ones each time.  The long run
+# is "make fuzz".
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Heap profiles of programs that allocate what is known: sizes that are mixed
-# on one stack, a leak, blocks that are kept and freed, chains of realloc(),
-# frees in other threads.
+# Heap profiles of programs with known allocations: mixed sizes on one stack, a
+# leak, blocks that are kept and freed, chains of realloc(), frees in other
+# threads.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Heap profiles through the lives of workers: several at once, reloads, kills,
-# a rate that changes, another module that takes the place of one that was
-# loaded, the module's own file replaced, the module dropped.
+# a changed rate, a module that takes an unloaded one's place, the module's own
+# file replaced, the module dropped.
 
 use strict;
 use warnings;

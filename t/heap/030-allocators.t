@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Other allocators in the place of the C library's: what the hooks must not
-# change, and what they must not count twice or miss.
+# Other allocators in place of the C library's: what the hooks must not change,
+# count twice, or miss.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The endpoints of heap profiles: parameters, headers and errors as Go has
-# them; differences; the download of the API.
+# The endpoints of heap profiles: parameters, headers and errors as in Go;
+# differences; the download of the API.
 
 use strict;
 use warnings;

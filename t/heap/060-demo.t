@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A location that leaks, among others under load, with the directives'
-# defaults: go tool pprof has it on top.
+# A location that leaks, among others under load, with default settings: go
+# tool pprof shows it first.
 #
 # LEAK_SECONDS=60 makes it a minute.
 

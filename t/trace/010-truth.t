@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# A trace tells what was sent: every request of a load of all kinds once, for
-# as long as nginx's own log says, waiting where it waited, in its phases; and
-# Go's tools say the same of it.
+# A trace agrees with what was sent: every request of a mixed load once, as
+# long as nginx's own log says, with its waits and its phases; and Go's tools
+# agree.
 
 use strict;
 use warnings;

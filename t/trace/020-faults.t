@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Traces in bad times: clients that go away, workers that are killed, reloads,
-# buffers that are too small, the asker's own end.  Whatever happens, the file
-# is valid, nothing goes on behind it, and no client notices.
+# Traces under bad conditions: clients that go away, killed workers, reloads,
+# buffers that are too small, the end of the worker that answers.  The file is
+# always valid, nothing keeps running, and no client notices.
 
 use strict;
 use warnings;

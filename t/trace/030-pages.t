@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# /debug/pprof/trace as Go serves it: headers, parameters, errors; and that
-# nothing is left of a trace when it is over.
+# /debug/pprof/trace as Go serves it: headers, parameters, errors; and nothing
+# is left of a trace after its end.
 
 use strict;
 use warnings;
