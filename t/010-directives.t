@@ -115,6 +115,9 @@ my @settings = (
                                   . '"off"',
       [qw(1 1000000 off)], [qw(0 1000001 OFF)] ],
 
+    [ profiling_trace_buffer => 'it must be a size from 256k to 1g',
+      [qw(256k 4m 1g)], [qw(262143 2g off)] ],
+
     [ profiling_anonymize => 'it must be "on" or "off"',
       [qw(on off)], [qw(1 0 yes ON)] ],
 );
