@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include "ngx_prof_thread.h"
 #include "ngx_prof_barred.h"
+#include "ngx_prof_base.h"
 #include "ngx_prof_proc.h"
 #include "ngx_prof_record.h"
 
