@@ -69,7 +69,8 @@ typedef struct {
 typedef struct {
     int           *ends;
     volatile int   error;
-    volatile int   pid;         /* of the encoder */
+    volatile int   pid;         /* of the encoder; 0: its memory is a copy,
+                                   as valgrind and qemu make it */
 } ngx_prof_encode_child_t;
 
 
@@ -385,6 +386,7 @@ ngx_prof_encode_start(ngx_prof_encode_t *e, int ends[3])
 
     child.ends = ends;
     child.error = 0;
+    child.pid = 0;
 
     /* a handler of the worker must not run in a child */
 

@@ -50,8 +50,11 @@ END2
 
     Fault::spew("$dir/html/page.txt", "page of text\n" x 500);
 
-    # the master and two workers, one after the other
     $n->start(seconds => 60);
+
+    # the master and two workers, one after the other; there are children that
+    # only try what workers may do, which valgrind reports as well
+    my @processes = $n->{pid};
 
     my @paths = ('/empty', '/proxy/x', '/gzip/page.txt', '/gzip/none',
                  '/regex/a', '/try/x', '/sub/x');
@@ -88,6 +91,7 @@ END2
                     grep { $_->{generation} == $generation }
                     @{ $m->{workers} };
 
+        push @processes, $pid;
         @failed = ();
 
         for my $endpoint (@endpoints) {
@@ -140,10 +144,11 @@ END2
 
     my @logs = glob "$dir/valgrind.*";
     my @findings = map { findings($_) } @logs;
-    my @ended = grep { Fault::slurp($_) =~ /ERROR SUMMARY/ } @logs;
+    my %log = map { $_ => 1 } @logs, map { "$dir/valgrind.$_" } @processes;
+    my @unreported = grep { !-e $_ || Fault::slurp($_) !~ /ERROR SUMMARY/ }
+                     sort keys %log;
 
-    is(@ended, 3, 'valgrind has reported all processes')
-        or diag("@logs");
+    is("@unreported", '', 'valgrind has reported all processes');
     is_deeply(\@findings, [], '... and found nothing in the module')
         or diag(join "\n", @findings);
 }

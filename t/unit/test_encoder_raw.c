@@ -5,6 +5,7 @@
  * encoder but main.c, under ASan and UBSan; prints TAP.
  */
 
+/* sources: encoder/base/allowed.c */
 /* sources: encoder/base/encoder.c */
 /* sources: encoder/base/memory.c */
 /* sources: encoder/base/table.c */
