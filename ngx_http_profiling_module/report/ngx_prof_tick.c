@@ -33,7 +33,7 @@
 /* a tick in progress; with many connections it takes several passes */
 
 typedef struct {
-    int                fd;                      /* timer; -1: nginx's own */
+    ngx_connection_t  *timer;                   /* NULL: nginx's own */
     ngx_msec_t         interval;                /* of the timer now */
     ngx_event_t        event;                   /* posted, or nginx's timer */
     ngx_connection_t   connection;              /* for nginx's debug log */
@@ -104,23 +104,20 @@ ngx_prof_tick_init(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_prof_tick_open(ngx_cycle_t *cycle)
 {
+    int                fd;
     ngx_connection_t  *c;
-    ngx_prof_tick_t   *t;
 
-    t = &ngx_prof_ticking;
+    fd = ngx_prof_barred(NGX_PROF_BARRED_TIMERFD) ? -1
+         : timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
 
-    t->fd = ngx_prof_barred(NGX_PROF_BARRED_TIMERFD) ? -1
-              : timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK|TFD_CLOEXEC);
-
-    if (t->fd == -1) {
+    if (fd == -1) {
         return NGX_ERROR;
     }
 
-    c = ngx_prof_descriptor_open(t->fd, cycle->log);
+    c = ngx_prof_descriptor_open(fd, cycle->log);
 
     if (c == NULL) {
-        (void) close(t->fd);
-        t->fd = -1;
+        (void) close(fd);
         return NGX_ERROR;
     }
 
@@ -128,9 +125,10 @@ ngx_prof_tick_open(ngx_cycle_t *cycle)
 
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_prof_descriptor_close(c);
-        t->fd = -1;
         return NGX_ERROR;
     }
+
+    ngx_prof_ticking.timer = c;
 
     return NGX_OK;
 }
@@ -146,7 +144,8 @@ ngx_prof_tick_timer(ngx_event_t *ev)
 
     /* the last tick, over several passes, may still be in progress */
 
-    if (read(t->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t) && t->from == 0)
+    if (read(t->timer->fd, &n, sizeof(uint64_t)) == sizeof(uint64_t)
+        && t->from == 0)
     {
         ngx_prof_tick_handler(&t->event);
     }
@@ -162,6 +161,11 @@ ngx_prof_tick_finish(void)
     t = &ngx_prof_ticking;
 
     ngx_prof_event_stop(&t->event);
+
+    if (t->timer) {
+        ngx_prof_descriptor_close(t->timer);
+        t->timer = NULL;
+    }
 
     clock = ngx_prof_clock();
 
@@ -223,7 +227,7 @@ ngx_prof_tick_arm(void)
     interval = ngx_prof_setting(NGX_PROF_INTERVAL);
     ms = ngx_prof_clock() / NGX_PROF_NSEC_PER_MSEC;
 
-    if (t->fd == -1) {
+    if (t->timer == NULL) {
         ngx_add_timer(&t->event, interval - ms % interval);
         return;
     }
@@ -239,7 +243,7 @@ ngx_prof_tick_arm(void)
     its.it_interval.tv_sec = interval / 1000;
     its.it_interval.tv_nsec = interval % 1000 * NGX_PROF_NSEC_PER_MSEC;
 
-    if (timerfd_settime(t->fd, TFD_TIMER_ABSTIME, &its, NULL) == -1) {
+    if (timerfd_settime(t->timer->fd, TFD_TIMER_ABSTIME, &its, NULL) == -1) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
                       "timerfd_settime() failed");
         return;
