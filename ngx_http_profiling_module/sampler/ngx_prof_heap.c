@@ -58,7 +58,7 @@ ngx_prof_heap_own_init(uint64_t rate)
     ngx_prof_heap_rate = rate;
 
     if (ngx_prof_heap_live_init() != NGX_OK
-        || ngx_prof_unwind_stack(&ngx_prof_heap_main_stack)
+        || ngx_prof_thread_bounds(&ngx_prof_heap_main_stack)
            != NGX_OK)
     {
         return NGX_ERROR;

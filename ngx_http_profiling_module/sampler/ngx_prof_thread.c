@@ -72,7 +72,7 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
 
     t->tid = (pid_t) syscall(SYS_gettid);
 
-    if (ngx_prof_unwind_stack(&t->stack) != NGX_OK) {
+    if (ngx_prof_thread_bounds(&t->stack) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -99,6 +99,20 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
 
     ngx_prof_store_release(&t->state, NGX_PROF_THREAD_RUNNING);
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_prof_thread_bounds(ngx_prof_stack_t *stack)
+{
+    if (!ngx_prof_barred(NGX_PROF_BARRED_AFFINITY)) {
+        return ngx_prof_unwind_stack(stack);
+    }
+
+    /* the library asks for it too: the mapping is all there is to know */
+
+    return ngx_prof_proc_mapping((uintptr_t) __builtin_frame_address(0),
+                                 &stack->lo, &stack->top);
 }
 
 

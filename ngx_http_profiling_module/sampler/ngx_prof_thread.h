@@ -71,6 +71,9 @@ extern ngx_prof_thread_t
 ngx_prof_thread_t *ngx_prof_thread_claim(void);
 ngx_int_t ngx_prof_thread_begin(ngx_prof_thread_t *t);
 
+/* as ngx_prof_unwind_stack(), where a filter bars its calls as well */
+ngx_int_t ngx_prof_thread_bounds(ngx_prof_stack_t *stack);
+
 /*
  * Worker, normal context: fills stack_inuse and stack_sys of g, or marks them
  * unavailable if some threads were not seen.  Measures one stack per call, in

@@ -151,7 +151,7 @@ ngx_prof_thread_maker(ngx_prof_thread_t *t)
     if (i < NGX_PROF_THREADS) {
         stack = self->stack;
 
-    } else if (ngx_prof_unwind_stack(&stack) != NGX_OK) {
+    } else if (ngx_prof_thread_bounds(&stack) != NGX_OK) {
         return;
     }
 

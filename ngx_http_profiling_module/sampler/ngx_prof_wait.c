@@ -47,7 +47,7 @@ ngx_prof_wait_init(ngx_cycle_t *cycle)
     w->stack.lo = 0;
     w->stack.top = 0;
 
-    if (ngx_prof_unwind_stack(&w->stack) != NGX_OK) {
+    if (ngx_prof_thread_bounds(&w->stack) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
                       "the bounds of the stack are unknown, blocking calls "
                       "and locks of this worker are not profiled");

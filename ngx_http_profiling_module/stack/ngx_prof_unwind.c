@@ -11,8 +11,6 @@
 #include <stddef.h>
 
 #include "ngx_prof_unwind.h"
-#include "ngx_prof_barred.h"
-#include "ngx_prof_proc.h"
 #include "ngx_prof_walk.h"
 
 
@@ -354,25 +352,7 @@ ngx_prof_unwind_stack(ngx_prof_stack_t *stack)
     void            *addr;
     size_t           size;
     ngx_int_t        rc;
-    uintptr_t        start, end;
     pthread_attr_t   attr;
-
-    if (ngx_prof_barred(NGX_PROF_BARRED_AFFINITY)) {
-
-        /* the library asks for it too: the mapping is all there is to know */
-
-        if (ngx_prof_proc_mapping((uintptr_t) __builtin_frame_address(0),
-                                  &start, &end)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        stack->lo = start;
-        stack->top = end;
-
-        return NGX_OK;
-    }
 
     if (pthread_getattr_np(pthread_self(), &attr) != 0) {
         return NGX_ERROR;
