@@ -84,10 +84,10 @@ sub many {
 
     # each of them by the clocks of the workers over its own time
 
-    @all = map { get($profile . 2) } 1 .. 16;
-
-    my @read = Profile::watch(\@workers, @all);
-    my @p = map { known($_, \@workers, \@read, 2) } @all;
+    my $read = Profile::watch(\@workers, sub {
+        return @all = map { get($profile . 2) } 1 .. 16;
+    });
+    my @p = map { known($_, \@workers, $read, 2) } @all;
 
     Profile::end($load);
 
@@ -164,22 +164,24 @@ sub overlapping {
 
     my $signals = sampled($site);
 
-    for my $begin (@order) {
-        my ($at, $name) = @$begin;
+    my $read = Profile::watch(\@workers, sub {
+        for my $begin (@order) {
+            my ($at, $name) = @$begin;
 
-        $b{$name} = Profile::background(sub {
-            sleep $at;
-            my $got = $site->request($profile . $seconds{$name},
-                                     seconds => 60);
-            return "$got->{status}\n-\n-\n$got->{body}";
-        });
-    }
+            $b{$name} = Profile::background(sub {
+                sleep $at;
+                my $got = $site->request($profile . $seconds{$name},
+                                         seconds => 60);
+                return "$got->{status}\n-\n-\n$got->{body}";
+            });
+        }
 
-    my @read = Profile::watch(\@workers, values %b);
+        return values %b;
+    });
 
     $signals = sampled($site) - $signals;
 
-    my %p = map { $_ => known($b{$_}, \@workers, \@read, $seconds{$_}) }
+    my %p = map { $_ => known($b{$_}, \@workers, $read, $seconds{$_}) }
             keys %b;
 
     my $p = $p{long};
@@ -214,9 +216,11 @@ sub written {
 
     sleep 1.5;
 
-    my @all = map { get($profile . 1) } 1 .. 8;
-    my @read = Profile::watch(\@workers, @all);
-    my @p = map { known($_, \@workers, \@read, 1) } @all;
+    my @all;
+    my $read = Profile::watch(\@workers, sub {
+        return @all = map { get($profile . 1) } 1 .. 8;
+    });
+    my @p = map { known($_, \@workers, $read, 1) } @all;
 
     Profile::end($_) for @loads;
     answer($long);

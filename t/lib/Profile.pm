@@ -407,29 +407,34 @@ sub cpu_ns {
 sub take_measured {
     my ($site, $workers, %o) = @_;
 
-    my ($signals, $bytes, @read);
+    my ($signals, $bytes, $read);
 
     until_true(240, sub {
         my $before = sampled($site);
-        my $b = background(sub { bytes($site, %o, once => 1) });
+        my $b;
 
-        @read = watch($workers, $b);
+        $read = watch($workers, sub {
+            $b = background(sub { bytes($site, %o, once => 1) });
+        });
+
         $signals = sampled($site) - $before;
         $bytes = Encoder::slurp($b->{file});
 
         return $bytes ne '';
     }) or die "the encoder has no time\n";
 
-    return measure(decode($bytes), $workers, \@read, $signals, %o);
+    return measure(decode($bytes), $workers, $read, $signals, %o);
 }
 
 
-# The clocks of the workers from now on until these answers are there.
+# The clocks of the workers, from before code asks for answers until these are
+# there.
 
 sub watch {
-    my ($workers, @b) = @_;
+    my ($workers, $code) = @_;
 
     my @read = clocks(@$workers);
+    my @b = $code->();
 
     while (@b) {
         sleep 0.005;
@@ -438,7 +443,7 @@ sub watch {
                     || !delete $children{$_->{pid}} } @b;
     }
 
-    return (@read, clocks(@$workers));
+    return [ @read, clocks(@$workers) ];
 }
 
 
@@ -546,7 +551,9 @@ sub clocks_at {
     my ($before) = grep { $_->{ended} <= $time } reverse @read;
     my ($after) = grep { $_->{began} >= $time } @read;
 
-    return ($before || $read[0], $after || $read[-1]);
+    die "the clocks were not read then\n" unless $before && $after;
+
+    return ($before, $after);
 }
 
 
