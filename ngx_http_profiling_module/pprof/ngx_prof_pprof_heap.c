@@ -5,7 +5,6 @@
 #include "ngx_prof_pprof_heap.h"
 #include "ngx_prof_argument.h"
 #include "ngx_prof_heap_profile.h"
-#include "ngx_prof_heap_rows.h"
 #include "ngx_prof_pprof_profile.h"
 #include "ngx_prof_worker.h"
 

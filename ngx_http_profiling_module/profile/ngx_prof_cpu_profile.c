@@ -5,73 +5,60 @@
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_hang.h"
-#include "ngx_prof_job.h"
+#include "ngx_prof_label.h"
 #include "ngx_prof_owner.h"
-#include "ngx_prof_raw_cpu.h"
+#include "ngx_prof_raw_maps.h"
 #include "ngx_prof_record.h"
-#include "ngx_prof_slot.h"
-#include "ngx_prof_stacks.h"
+#include "ngx_prof_settings.h"
 #include "ngx_prof_wake.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
 
-/* entries of a table read in one step */
-#define NGX_PROF_ENTRIES   2048
-
-/* a table more than 1 / FULL full is emptied before a capture */
-#define NGX_PROF_FULL      2
+/* a table that is fuller than this share is emptied before a capture */
+#define NGX_PROF_FULL    2
 
 
-struct ngx_prof_capture_s {
-    ngx_pool_t               *pool;
+typedef struct {
+    ngx_prof_capture_t        capture;
     ngx_msec_t                duration;
-    ngx_pid_t                 worker;               /* 0: all */
-    ngx_prof_capture_pt       done;
-    ngx_prof_trace_more_pt    more;                 /* NULL: none */
-    void                     *data;
-
-    ngx_prof_capture_slot_t  *claim;                /* NULL: released */
-    ngx_uint_t                slot;                 /* being read */
-    ngx_uint_t                entry;                /* next entry of its
-                                                       table */
-
-    ngx_prof_slot_reading_t  *readings;             /* one per slot */
-    ngx_prof_rawfile_t       *raw;
-    uint64_t                  begin;                /* ns, monotonic: of the
-                                                       first reading */
-    uint64_t                  until;                /* of all samplers */
-
-    ngx_prof_job_t            job;
-};
-
-
-/* a step for one slot; NGX_AGAIN: there is more to do */
-typedef ngx_int_t (*ngx_prof_cpu_profile_slot_pt)(
-    ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_slot_reading_t *reading);
+    uint64_t                  until;            /* ns, monotonic: the samplers
+                                                   stop */
+    ngx_prof_capture_slot_t  *claim;            /* NULL: given back */
+} ngx_prof_cpu_capture_t;
 
 
 static ngx_prof_capture_slot_t *ngx_prof_capture_claim(ngx_pid_t worker);
 static ngx_uint_t ngx_prof_capture_others(void);
 static void ngx_prof_capture_empty(void);
-static void ngx_prof_capture_done(void *data, ngx_int_t rc);
-static ngx_int_t ngx_prof_capture_base(void *data);
-static ngx_int_t ngx_prof_capture_each(ngx_prof_capture_t *c,
-    ngx_prof_cpu_profile_slot_pt step);
-static ngx_int_t ngx_prof_capture_base_slot(ngx_prof_capture_t *c,
-    ngx_prof_slot_t *slot, ngx_prof_slot_reading_t *reading);
-static ngx_int_t ngx_prof_capture_start(ngx_prof_capture_t *c);
-static void ngx_prof_capture_wake(ngx_prof_capture_t *c);
-static ngx_int_t ngx_prof_capture_last(void *data);
-static ngx_int_t ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
-    ngx_prof_slot_t *slot, ngx_prof_slot_reading_t *reading);
-static ngx_int_t ngx_prof_capture_write(void *data);
-static ngx_int_t ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
-    ngx_prof_slot_t *slot, ngx_prof_slot_reading_t *reading);
-static ngx_int_t ngx_prof_capture_finish(void *data);
-static void ngx_prof_capture_release(ngx_prof_capture_t *c);
-static void ngx_prof_capture_cleanup(void *data);
+static ngx_int_t ngx_prof_cpu_start(void *data);
+static void ngx_prof_cpu_wake(ngx_pid_t worker);
+static ngx_int_t ngx_prof_cpu_last(void *data);
+static ngx_prof_stacks_t *ngx_prof_cpu_table(ngx_prof_capture_t *c,
+    const ngx_prof_slot_t *slot);
+static void ngx_prof_cpu_types(ngx_prof_capture_t *c);
+static void ngx_prof_cpu_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading);
+static ngx_uint_t ngx_prof_cpu_labels(ngx_prof_capture_t *c, uint32_t label,
+    uint64_t size, ngx_prof_raw_label_t *labels);
+static uint32_t ngx_prof_cpu_process(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading, uint64_t root);
+static void ngx_prof_cpu_end(ngx_prof_capture_t *c);
+
+
+static const ngx_prof_capture_kind_t  ngx_prof_cpu_kind = {
+    2048, 0, 0,
+    ngx_prof_cpu_table,
+    NULL,
+    ngx_prof_capture_tally,
+    ngx_prof_cpu_types,
+    ngx_prof_cpu_slot,
+    NULL,
+    ngx_prof_cpu_labels,
+    ngx_prof_cpu_process,
+    NULL,
+    ngx_prof_cpu_end
+};
 
 
 ngx_int_t
@@ -88,53 +75,38 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     ngx_pid_t worker, ngx_prof_capture_pt done, ngx_prof_trace_more_pt more,
     void *data, ngx_uint_t *number)
 {
-    ngx_pool_cleanup_t  *cln;
-    ngx_prof_zone_t     *zone;
-    ngx_prof_capture_t  *c;
+    ngx_prof_zone_t         *zone;
+    ngx_prof_cpu_capture_t  *cpu;
 
     zone = ngx_prof_process.zone;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_capture_t));
-    if (cln == NULL) {
+    cpu = ngx_prof_capture_create(pool, sizeof(ngx_prof_cpu_capture_t),
+                                  &ngx_prof_cpu_kind, worker, done, data);
+    if (cpu == NULL) {
         return NGX_ERROR;
     }
 
-    c = cln->data;
-    ngx_memzero(c, sizeof(ngx_prof_capture_t));
-
-    c->readings = ngx_pcalloc(pool,
-                              zone->slots * sizeof(ngx_prof_slot_reading_t));
-    if (c->readings == NULL) {
-        return NGX_ERROR;
-    }
-
-    c->pool = pool;
-    c->duration = duration;
-    c->worker = worker;
-    c->done = done;
-    c->more = more;
-    c->data = data;
-    c->job.step = ngx_prof_capture_base;
-    c->job.done = ngx_prof_capture_done;
-    c->job.data = c;
+    cpu->duration = duration;
+    cpu->capture.raw_kind = NGX_PROF_RAW_CPU;
+    cpu->capture.size = zone->stacks;
+    cpu->capture.between = ngx_prof_cpu_start;
+    cpu->capture.more = more;
 
     if (!ngx_prof_capture_others()) {
         ngx_prof_capture_empty();
     }
 
-    c->claim = ngx_prof_capture_claim(worker);
+    cpu->claim = ngx_prof_capture_claim(worker);
 
-    if (c->claim == NULL) {
+    if (cpu->claim == NULL) {
         return NGX_BUSY;
     }
 
     if (number) {
-        *number = c->claim - zone->header->capture;
+        *number = cpu->claim - zone->header->capture;
     }
 
-    cln->handler = ngx_prof_capture_cleanup;
-
-    ngx_prof_job_start(&c->job, log);
+    ngx_prof_capture_start(&cpu->capture, ngx_prof_capture_first, log);
 
     return NGX_OK;
 }
@@ -235,131 +207,25 @@ ngx_prof_capture_empty(void)
 }
 
 
-static void
-ngx_prof_capture_done(void *data, ngx_int_t rc)
-{
-    ngx_prof_capture_t *c = data;
-
-    ngx_prof_capture_release(c);
-
-    c->done(c->data, rc, (rc == NGX_OK) ? &c->raw->text : NULL);
-}
-
-
-/*
- * The first reading.  The profile covers the time from just before the first
- * reading to just after the last.
- */
-
 static ngx_int_t
-ngx_prof_capture_base(void *data)
+ngx_prof_cpu_start(void *data)
 {
-    ngx_prof_capture_t *c = data;
+    ngx_prof_cpu_capture_t *cpu = data;
 
-    ngx_int_t  rc;
+    cpu->until = ngx_prof_clock() + (uint64_t) cpu->duration * 1000000;
 
-    if (c->begin == 0) {
-        c->begin = ngx_prof_clock();
-    }
+    ngx_prof_store_release(&cpu->claim->until, cpu->until);
 
-    rc = ngx_prof_capture_each(c, ngx_prof_capture_base_slot);
+    ngx_prof_cpu_wake(cpu->capture.worker);
 
-    return (rc == NGX_OK) ? ngx_prof_capture_start(c) : rc;
-}
+    cpu->capture.job.step = ngx_prof_cpu_last;
 
-
-/* runs one step for the current slot; NGX_OK: all slots are done */
-
-static ngx_int_t
-ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_cpu_profile_slot_pt step)
-{
-    ngx_int_t                 rc;
-    ngx_prof_slot_t          *slot;
-    ngx_prof_zone_t          *zone;
-    ngx_prof_slot_reading_t  *reading;
-
-    zone = ngx_prof_process.zone;
-
-    if (c->slot == zone->slots) {
-        c->slot = 0;
-        return NGX_OK;
-    }
-
-    slot = ngx_prof_zone_slot(zone, c->slot);
-    reading = &c->readings[c->slot];
-
-    if (ngx_prof_slot_of(slot, c->worker) || reading->wanted) {
-        rc = step(c, slot, reading);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    c->slot++;
-    c->entry = 0;
-
-    return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_prof_capture_base_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_slot_reading_t *reading)
-{
-    ngx_uint_t          last;
-    ngx_prof_zone_t    *zone;
-    ngx_prof_tally_t    tally;
-    ngx_prof_stacks_t  *stacks;
-
-    zone = ngx_prof_process.zone;
-    stacks = ngx_prof_zone_stacks(zone, slot);
-
-    if (c->entry == 0) {
-        reading->wanted = 1;
-        reading->pid = ngx_prof_slot_pid(slot);
-        reading->worker = ngx_prof_load(&slot->worker);
-        reading->epoch = ngx_prof_load(&stacks->epoch);
-        reading->dropped = ngx_prof_load(&stacks->dropped);
-        reading->n = ngx_prof_stacks_tallies(stacks, zone->stacks);
-
-        reading->base = ngx_palloc(c->pool,
-                           reading->n * sizeof(ngx_prof_first_tally_t));
-        if (reading->base == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    last = ngx_min(c->entry + NGX_PROF_ENTRIES, reading->n);
-
-    for ( /* void */ ; c->entry < last; c->entry++) {
-        (void) ngx_prof_stacks_tally(stacks, zone->stacks, c->entry, &tally);
-        reading->base[c->entry].count = tally.count;
-        reading->base[c->entry].value = tally.value;
-    }
-
-    return (last < reading->n) ? NGX_AGAIN : NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_prof_capture_start(ngx_prof_capture_t *c)
-{
-    c->until = ngx_prof_clock()
-               + (uint64_t) c->duration * NGX_PROF_NSEC_PER_MSEC;
-
-    ngx_prof_store_release(&c->claim->until, c->until);
-
-    ngx_prof_capture_wake(c);
-
-    c->job.step = ngx_prof_capture_last;
-
-    return ngx_prof_job_wait(&c->job, c->duration);
+    return ngx_prof_job_wait(&cpu->capture.job, cpu->duration);
 }
 
 
 static void
-ngx_prof_capture_wake(ngx_prof_capture_t *c)
+ngx_prof_cpu_wake(ngx_pid_t worker)
 {
     ngx_uint_t        i;
     ngx_prof_slot_t  *slot;
@@ -370,212 +236,130 @@ ngx_prof_capture_wake(ngx_prof_capture_t *c)
     for (i = 0; i < zone->slots; i++) {
         slot = ngx_prof_zone_slot(zone, i);
 
-        if (ngx_prof_slot_of(slot, c->worker) && ngx_prof_slot_pid(slot)) {
+        if (ngx_prof_slot_of(slot, worker) && ngx_prof_slot_pid(slot)) {
             (void) ngx_prof_wake(slot);
         }
     }
 }
 
 
-/*
- * The last reading.  Other captures may keep the samplers running while this
- * one is written, which takes several passes of a busy loop: so everything is
- * read first.
- */
+/* what takes no CPU time is told by a comment */
 
 static ngx_int_t
-ngx_prof_capture_last(void *data)
+ngx_prof_cpu_last(void *data)
 {
-    ngx_prof_capture_t *c = data;
+    ngx_prof_cpu_capture_t *cpu = data;
 
-    ngx_int_t  rc;
+    (void) ngx_prof_hang_chase();
 
-    if (c->slot == 0 && c->entry == 0) {
-
-        /* what takes no CPU time is told by a comment */
-
-        (void) ngx_prof_hang_chase();
-    }
-
-    rc = ngx_prof_capture_each(c, ngx_prof_capture_last_slot);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    c->raw = ngx_prof_rawfile_create(c->pool, ngx_prof_clock() - c->begin);
-    c->job.step = ngx_prof_capture_write;
-
-    return c->raw ? NGX_AGAIN : NGX_ERROR;
-}
-
-
-/* the difference of a tally between the readings, or nothing */
-
-static ngx_int_t
-ngx_prof_capture_last_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_slot_reading_t *reading)
-{
-    ngx_uint_t          last;
-    ngx_prof_zone_t    *zone;
-    ngx_prof_tally_t   *tally;
-    ngx_prof_stacks_t  *stacks;
-
-    zone = ngx_prof_process.zone;
-    stacks = ngx_prof_zone_stacks(zone, slot);
-
-    if (c->entry == 0) {
-        if (reading->epoch != ngx_prof_load(&stacks->epoch)) {
-            reading->n = 0;
-        }
-
-        reading->dropped = ngx_prof_load(&stacks->dropped)
-                           - reading->dropped;
-        reading->last = ngx_prof_stacks_tallies(stacks, zone->stacks);
-        reading->tally = ngx_palloc(c->pool,
-                         reading->last * sizeof(ngx_prof_tally_t));
-        if (reading->tally == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    last = ngx_min(c->entry + NGX_PROF_ENTRIES, reading->last);
-
-    for ( /* void */ ; c->entry < last; c->entry++) {
-        tally = &reading->tally[reading->tallies];
-
-        if (ngx_prof_stacks_tally(stacks, zone->stacks, c->entry,
-                                  tally)
-            != NGX_OK)
-        {
-            continue;
-        }
-
-        if (c->entry < reading->n) {
-            tally->count -= reading->base[c->entry].count;
-            tally->value -= reading->base[c->entry].value;
-        }
-
-        if ((int64_t) tally->count > 0) {
-            reading->tallies++;
-        }
-    }
-
-    if (last < reading->last) {
-        return NGX_AGAIN;
-    }
-
-    /* many stacks take some MB per worker */
-    (void) ngx_pfree(c->pool, reading->base);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_prof_capture_write(void *data)
-{
-    ngx_prof_capture_t *c = data;
-
-    ngx_int_t  rc;
-
-    if (ngx_prof_rawfile_names(c->raw) != NGX_OK) {
-        return NGX_AGAIN;
-    }
-
-    rc = ngx_prof_capture_each(c, ngx_prof_capture_write_slot);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    c->job.step = ngx_prof_capture_finish;
+    cpu->capture.job.step = ngx_prof_capture_last;
 
     return NGX_AGAIN;
 }
 
 
-static ngx_int_t
-ngx_prof_capture_write_slot(ngx_prof_capture_t *c, ngx_prof_slot_t *slot,
-    ngx_prof_slot_reading_t *reading)
+static ngx_prof_stacks_t *
+ngx_prof_cpu_table(ngx_prof_capture_t *c, const ngx_prof_slot_t *slot)
 {
-    ngx_uint_t          last;
-    ngx_prof_zone_t    *zone;
-    ngx_prof_stacks_t  *stacks;
-
-    /* a worker that started after the last reading was not read */
-
-    if (reading->tally == NULL) {
-        return NGX_OK;
-    }
-
-    if (c->entry == 0) {
-        ngx_prof_rawfile_slot(c->raw, slot, reading);
-    }
-
-    last = ngx_min(c->entry + NGX_PROF_CHUNK, reading->tallies);
-
-    if (last > c->entry) {
-        zone = ngx_prof_process.zone;
-        stacks = ngx_prof_zone_stacks(zone, slot);
-
-        ngx_prof_rawfile_samples(c->raw, slot, stacks, reading,
-                                 c->entry, last);
-    }
-
-    c->entry = last;
-
-    return (last < reading->tallies) ? NGX_AGAIN : NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_prof_capture_finish(void *data)
-{
-    ngx_prof_capture_t *c = data;
-
-    ngx_int_t  rc;
-
-    if (c->more) {
-        rc = c->more(c->data, c->raw);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return ngx_prof_rawfile_finish(c->raw);
+    return ngx_prof_zone_stacks(ngx_prof_process.zone, slot);
 }
 
 
 static void
-ngx_prof_capture_release(ngx_prof_capture_t *c)
+ngx_prof_cpu_types(ngx_prof_capture_t *c)
 {
-    if (c->claim == NULL) {
-        return;
-    }
+    ngx_prof_raw_header_t  *h;
 
-    ngx_prof_store_release(&c->claim->owner, 0);
-    c->claim = NULL;
+    static const ngx_prof_raw_type_t  types[] = {
+        { NGX_PROF_S_SAMPLES, NGX_PROF_S_COUNT },
+        { NGX_PROF_S_CPU, NGX_PROF_S_NANOSECONDS }
+    };
+
+    h = c->raw->header;
+
+    h->flags = NGX_PROF_RAW_LEAF_EXACT;
+    h->period_type = NGX_PROF_S_CPU;
+    h->period_unit = NGX_PROF_S_NANOSECONDS;
+    h->period = 1000000000
+                / ngx_prof_process.conf->setting[NGX_PROF_CPU_RATE];
+
+    /* as Go tells it: when the profile began */
+
+    h->time_nanos -= h->duration_nanos;
+
+    ngx_prof_rawfile_types(c->raw, types, 2);
 }
 
 
-/* also called when the client has gone: the workers then stop early */
+static void
+ngx_prof_cpu_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+{
+    char       waits[256];
+    uint64_t   sampler;
+    ngx_pid_t  pid;
+
+    c->raw->dropped += reading->dropped;
+
+    sampler = ngx_prof_load(&reading->slot->sampler);
+    pid = ngx_prof_slot_pid(reading->slot);
+
+    if (sampler > NGX_PROF_SAMPLER_READY && pid) {
+        ngx_prof_rawfile_comment(c->raw,
+                        "worker %P was not sampled: %s", pid,
+                        sampler == NGX_PROF_SAMPLER_TAKEN
+                        ? "SIGPROF has a handler of another tool"
+                        : "its timers could not be made");
+    }
+
+    if (ngx_prof_hang_waits(reading->slot, waits, sizeof(waits))) {
+        ngx_prof_rawfile_comment(c->raw, "%s", waits);
+    }
+}
+
+
+static ngx_uint_t
+ngx_prof_cpu_labels(ngx_prof_capture_t *c, uint32_t label, uint64_t size,
+    ngx_prof_raw_label_t *labels)
+{
+    labels[0].key = NGX_PROF_S_STATE;
+    labels[0].str = NGX_PROF_S_STATES + ngx_prof_label_state(label);
+
+    return 1 + ngx_prof_rawfile_place(c->raw, label, &labels[1]);
+}
+
+
+/* the root of a stack is the pid of its process */
+
+static uint32_t
+ngx_prof_cpu_process(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading,
+    uint64_t root)
+{
+    ngx_pid_t  pid;
+
+    pid = (ngx_pid_t) root;
+
+    return ngx_prof_rawfile_process(c->raw, pid,
+                                    (pid == reading->pid)
+                                    ? reading->worker
+                                    : ngx_prof_load(&reading->slot->worker));
+}
+
+
+/* if the client has gone away, the workers stop before the time */
 
 static void
-ngx_prof_capture_cleanup(void *data)
+ngx_prof_cpu_end(ngx_prof_capture_t *c)
 {
-    ngx_prof_capture_t *c = data;
+    ngx_prof_cpu_capture_t *cpu = (ngx_prof_cpu_capture_t *) c;
 
-    ngx_prof_job_stop(&c->job);
-
-    if (c->claim == NULL) {
+    if (cpu->claim == NULL) {
         return;
     }
 
-    ngx_prof_capture_release(c);
+    ngx_prof_store_release(&cpu->claim->owner, 0);
+    cpu->claim = NULL;
 
-    if (ngx_prof_process.slot) {
-        ngx_prof_capture_wake(c);
+    if (ngx_prof_process.slot && ngx_prof_clock() < cpu->until) {
+        ngx_prof_cpu_wake(c->worker);
     }
 }

@@ -1,7 +1,6 @@
 
 /*
- * Captures: what all workers sampled between two moments, as one raw capture
- * (ngx_prof_raw.h) for the encoder.
+ * Captures of CPU time: what all workers sample in some time.
  *
  *     begin   claims one of the zone's captures, reads the tables of all
  *             slots once, wakes the workers
@@ -9,8 +8,7 @@
  *             by a signal; the rest of the time nothing is done
  *     finish  reads the tables again and writes the differences
  *
- * Begin and finish are made in steps; each pass of the event loop is held up
- * for a slice of time at most.  Worker, normal context.
+ * Worker, normal context.
  */
 
 
@@ -20,19 +18,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_raw_file.h"
-#include "ngx_prof_text.h"
-
-
-typedef struct ngx_prof_capture_s  ngx_prof_capture_t;
-
-
-/* NGX_OK and the raw capture, or NGX_ERROR; the capture has ended */
-typedef void (*ngx_prof_capture_pt)(void *data, ngx_int_t rc,
-    ngx_prof_text_t *raw);
-
-typedef ngx_int_t (*ngx_prof_trace_more_pt)(void *data,
-    ngx_prof_rawfile_t *raw);
+#include "ngx_prof_capture.h"
 
 
 /*

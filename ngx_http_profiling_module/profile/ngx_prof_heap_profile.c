@@ -5,19 +5,14 @@
 #include "ngx_prof_heap_profile.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
-#include "ngx_prof_job.h"
 #include "ngx_prof_heap.h"
-#include "ngx_prof_raw_file.h"
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
-#include "ngx_prof_slot.h"
-#include "ngx_prof_stacks.h"
 #include "ngx_prof_trim.h"
 #include "ngx_prof_wake.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
-#include "ngx_prof_raw.h"
 
 
 /* ms that workers have to trim, and ms between two checks */
@@ -27,39 +22,89 @@
 #define NGX_PROF_HEAP_ENDED    "[ended workers]"
 
 
-static void ngx_prof_heap_done(void *data, ngx_int_t rc);
-static void ngx_prof_heap_cleanup(void *data);
+/*
+ * Values of a tally: objects and bytes that were allocated, that the owner has
+ * in use, and, in a difference, that another owner had at the first reading.
+ */
+
+#define NGX_PROF_HEAP_VALUES   4
+#define NGX_PROF_DELTA_VALUES  6
+
+
+typedef struct {
+    ngx_prof_capture_t     capture;
+    ngx_prof_heap_query_t  query;
+    uint64_t               deadline;            /* ns, of trims */
+    uint64_t              *asked;               /* of each slot */
+    uint32_t               bytes;               /* string */
+
+    /* of the slot that is written */
+    uint32_t               plain;               /* process without labels */
+    uint32_t               labelled;
+    uint32_t               gone;                /* the owner before */
+    uint64_t               roots[NGX_PROF_ROOTS];
+    ngx_uint_t             nroots;
+} ngx_prof_heap_profile_t;
+
+
 static ngx_int_t ngx_prof_heap_ask(void *data);
 static ngx_int_t ngx_prof_heap_answers(void *data);
-static ngx_int_t ngx_prof_heap_open(void *data);
-static ngx_int_t ngx_prof_heap_read(void *data);
-static ngx_int_t ngx_prof_heap_second(void *data);
-static ngx_int_t ngx_prof_heap_finish(void *data);
-static void ngx_prof_heap_types(ngx_prof_heap_profile_t *h);
-static uint32_t ngx_prof_heap_string(ngx_prof_heap_profile_t *h,
-    const char *text);
-static ngx_int_t ngx_prof_heap_slot(ngx_prof_heap_profile_t *h,
-    ngx_prof_slot_t *slot);
-static void ngx_prof_heap_process(ngx_prof_heap_profile_t *h,
-    ngx_prof_slot_t *slot);
-static void ngx_prof_heap_comments(ngx_prof_heap_profile_t *h,
-    ngx_prof_slot_t *slot);
+static ngx_int_t ngx_prof_heap_between(void *data);
+static ngx_prof_stacks_t *ngx_prof_heap_table(ngx_prof_capture_t *c,
+    const ngx_prof_slot_t *slot);
+static ngx_int_t ngx_prof_heap_owner(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading);
+static ngx_uint_t ngx_prof_heap_left(const ngx_prof_slot_reading_t *reading);
+static ngx_int_t ngx_prof_heap_tally(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading, ngx_uint_t i, ngx_prof_tally_t *tally,
+    int64_t *values);
+static void ngx_prof_heap_types(ngx_prof_capture_t *c);
+static uint32_t ngx_prof_heap_string(ngx_prof_capture_t *c, const char *text);
+static void ngx_prof_heap_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading);
+static uint32_t ngx_prof_heap_plain(ngx_prof_rawfile_t *f, ngx_pid_t pid);
+static void ngx_prof_heap_comments(ngx_prof_rawfile_t *f,
+    const ngx_prof_slot_reading_t *reading);
+static ngx_uint_t ngx_prof_heap_named(ngx_prof_capture_t *c, uint64_t root);
+static ngx_uint_t ngx_prof_heap_labels(ngx_prof_capture_t *c, uint32_t label,
+    uint64_t size, ngx_prof_raw_label_t *labels);
+static ngx_uint_t ngx_prof_heap_samples(ngx_prof_capture_t *c,
+    const ngx_prof_capture_row_t *row, uint32_t stack, uint32_t labels);
+static ngx_uint_t ngx_prof_heap_sample(ngx_prof_heap_profile_t *h,
+    uint32_t process, uint32_t stack, uint32_t labels, const int64_t *alloc,
+    const int64_t *inuse);
+
+
+static const ngx_prof_capture_kind_t  ngx_prof_heap_kind = {
+    2048, 1, 1,
+    ngx_prof_heap_table,
+    ngx_prof_heap_owner,
+    ngx_prof_heap_tally,
+    ngx_prof_heap_types,
+    ngx_prof_heap_slot,
+    ngx_prof_heap_named,
+    ngx_prof_heap_labels,
+    NULL,
+    ngx_prof_heap_samples,
+    NULL
+};
+
+
+static const int64_t  ngx_prof_heap_none[2];
 
 
 ngx_int_t
 ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
     const ngx_prof_heap_query_t *query, ngx_prof_capture_pt done, void *data)
 {
-    ngx_pool_cleanup_t       *cln;
     ngx_prof_heap_profile_t  *h;
 
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_prof_heap_profile_t));
-    if (cln == NULL) {
+    h = ngx_prof_capture_create(pool, sizeof(ngx_prof_heap_profile_t),
+                                &ngx_prof_heap_kind, query->worker, done,
+                                data);
+    if (h == NULL) {
         return NGX_ERROR;
     }
-
-    h = cln->data;
-    ngx_memzero(h, sizeof(ngx_prof_heap_profile_t));
 
     h->asked = ngx_pcalloc(pool, ngx_prof_process.zone->slots
                                  * sizeof(uint64_t));
@@ -68,40 +113,21 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
     }
 
     h->query = *query;
-    h->pool = pool;
-    h->done = done;
-    h->data = data;
-    h->sign = query->delta ? -1 : 1;
-    h->job.step = query->trim ? ngx_prof_heap_ask
-                              : ngx_prof_heap_open;
-    h->job.done = ngx_prof_heap_done;
-    h->job.data = h;
+    h->capture.raw_kind = (query->kind == NGX_PROF_OF_THREADS)
+                          ? NGX_PROF_RAW_THREADCREATE
+                          : NGX_PROF_RAW_HEAP;
+    h->capture.size = ngx_prof_zone_heap_n(ngx_prof_process.zone->stacks);
+    h->capture.values = query->delta ? NGX_PROF_DELTA_VALUES
+                                     : NGX_PROF_HEAP_VALUES;
+    h->capture.between = ngx_prof_heap_between;
 
-    cln->handler = ngx_prof_heap_cleanup;
-
-    ngx_prof_job_start(&h->job, log);
+    ngx_prof_capture_start(&h->capture,
+                           query->trim ? ngx_prof_heap_ask
+                           : query->delta ? ngx_prof_capture_first
+                                          : ngx_prof_capture_last,
+                           log);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_prof_heap_done(void *data, ngx_int_t rc)
-{
-    ngx_prof_heap_profile_t *h = data;
-
-    h->done(h->data, rc, (rc == NGX_OK) ? &h->raw->text : NULL);
-}
-
-
-/* called when the client has gone, or the answer is sent */
-
-static void
-ngx_prof_heap_cleanup(void *data)
-{
-    ngx_prof_heap_profile_t *h = data;
-
-    ngx_prof_job_stop(&h->job);
 }
 
 
@@ -119,7 +145,7 @@ ngx_prof_heap_ask(void *data)
     /* just after a trim there is nothing to return */
 
     if (ngx_prof_trim_reserve() != NGX_OK) {
-        h->job.step = ngx_prof_heap_open;
+        h->capture.job.step = ngx_prof_capture_last;
         return NGX_AGAIN;
     }
 
@@ -134,10 +160,10 @@ ngx_prof_heap_ask(void *data)
     }
 
     h->deadline = ngx_prof_clock()
-                  + NGX_PROF_HEAP_TRIM * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
-    h->job.step = ngx_prof_heap_answers;
+                  + NGX_PROF_HEAP_TRIM * (uint64_t) 1000000;
+    h->capture.job.step = ngx_prof_heap_answers;
 
-    return ngx_prof_job_wait(&h->job, NGX_PROF_HEAP_LOOK);
+    return ngx_prof_job_wait(&h->capture.job, NGX_PROF_HEAP_LOOK);
 }
 
 
@@ -160,54 +186,148 @@ ngx_prof_heap_answers(void *data)
         if (ngx_prof_load_acquire(&slot->trim.done) < h->asked[i]
             && ngx_prof_clock() < h->deadline)
         {
-            return ngx_prof_job_wait(&h->job, NGX_PROF_HEAP_LOOK);
+            return ngx_prof_job_wait(&h->capture.job, NGX_PROF_HEAP_LOOK);
         }
     }
 
-    h->job.step = ngx_prof_heap_open;
+    h->capture.job.step = ngx_prof_capture_last;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_prof_heap_open(void *data)
+ngx_prof_heap_between(void *data)
 {
     ngx_prof_heap_profile_t *h = data;
 
-    uint32_t  kind;
+    h->capture.job.step = ngx_prof_capture_last;
 
-    kind = (h->query.kind == NGX_PROF_OF_THREADS)
-           ? NGX_PROF_RAW_THREADCREATE
-           : NGX_PROF_RAW_HEAP;
-
-    h->raw = ngx_prof_rawfile_open(h->pool, kind);
-    if (h->raw == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_prof_heap_types(h);
-
-    h->bytes = ngx_prof_heap_string(h, "bytes");
-    h->ended = ngx_prof_heap_string(h, NGX_PROF_HEAP_ENDED);
-    h->start = ngx_prof_clock();
-    h->job.step = ngx_prof_heap_read;
-
-    return NGX_AGAIN;
+    return ngx_prof_job_wait(&h->capture.job, h->query.delta);
 }
 
 
-static uint32_t
-ngx_prof_heap_string(ngx_prof_heap_profile_t *h, const char *text)
+static ngx_prof_stacks_t *
+ngx_prof_heap_table(ngx_prof_capture_t *c, const ngx_prof_slot_t *slot)
 {
-    return ngx_prof_rawfile_one(h->raw, text, ngx_strlen(text));
+    return ngx_prof_zone_heap(ngx_prof_process.zone, slot);
+}
+
+
+/*
+ * Until a new owner takes the table over, its in-use figures belong to the
+ * old one.
+ */
+
+static ngx_int_t
+ngx_prof_heap_owner(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+{
+    uint64_t  owner;
+
+    owner = ngx_prof_load_acquire(&reading->slot->heap_owner);
+
+    reading->owner = ngx_prof_slot_worker(reading->slot, c->worker);
+
+    if ((uint64_t) reading->owner != owner) {
+        reading->owner = 0;
+    }
+
+    /* a worker that has ended meanwhile is told of while it is the latest */
+
+    return (c->worker
+            && reading->owner == 0
+            && (!reading->taken || owner != (uint64_t) reading->pid))
+           ? NGX_DECLINED : NGX_OK;
+}
+
+
+/* whether the owner at the first reading has left */
+
+static ngx_uint_t
+ngx_prof_heap_left(const ngx_prof_slot_reading_t *reading)
+{
+    return reading->taken && reading->pid && reading->pid != reading->owner;
+}
+
+
+static ngx_inline int64_t
+ngx_prof_heap_objects(uint64_t count)
+{
+    return (int64_t) ((count + NGX_PROF_HEAP_ONE / 2) / NGX_PROF_HEAP_ONE);
+}
+
+
+static ngx_int_t
+ngx_prof_heap_tally(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading,
+    ngx_uint_t i, ngx_prof_tally_t *tally, int64_t *values)
+{
+    uint64_t                 first, count, value;
+    ngx_uint_t               threads;
+    const int64_t           *base;
+    ngx_prof_freed_t         freed;
+    const ngx_prof_freed_t  *from;
+
+    ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
+
+    threads = (h->query.kind == NGX_PROF_OF_THREADS);
+    from = &ngx_prof_zone_freed(ngx_prof_process.zone, reading->slot)[i];
+
+    /* in this order: what was freed meanwhile had been allocated before */
+
+    freed.freed_count = ngx_prof_load_acquire(&from->freed_count);
+    freed.freed_value = ngx_prof_load_acquire(&from->freed_value);
+    freed.base_count = ngx_prof_load_acquire(&from->base_count);
+    freed.base_value = ngx_prof_load_acquire(&from->base_value);
+
+    if (ngx_prof_stacks_tally(reading->stacks, c->size, i, tally) != NGX_OK
+        || ngx_prof_stacks_frames(reading->stacks, c->size, tally->node,
+                                  &first, 1)
+           == 0
+        || (first == NGX_PROF_HEAP_THREAD) != threads)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(values, c->values * sizeof(int64_t));
+
+    count = tally->count - freed.base_count;
+    value = tally->value - freed.base_value;
+
+    if (reading->owner && count > freed.freed_count) {
+        values[2] = ngx_prof_heap_objects(count - freed.freed_count);
+        values[3] = values[2]
+                    ? (int64_t) (value - ngx_min(value, freed.freed_value))
+                    : 0;
+    }
+
+    if (!c->worker) {
+        count = tally->count;
+        value = tally->value;
+    }
+
+    /* of threads those that live are told alone */
+
+    values[0] = threads ? 0 : ngx_prof_heap_objects(count);
+    values[1] = values[0] ? (int64_t) value : 0;
+
+    /* what the owner that has left had in use is told apart */
+
+    if (i < reading->n && ngx_prof_heap_left(reading)) {
+        base = &reading->base[i * c->values];
+        values[2] += base[2];
+        values[3] += base[3];
+        values[4] = -base[2];
+        values[5] = -base[3];
+    }
+
+    return NGX_OK;
 }
 
 
 /* the types of Go's runtime/pprof, writeHeapProto() and countProfile */
 
 static void
-ngx_prof_heap_types(ngx_prof_heap_profile_t *h)
+ngx_prof_heap_types(ngx_prof_capture_t *c)
 {
     ngx_uint_t              i;
     ngx_prof_raw_type_t     types[4];
@@ -220,154 +340,65 @@ ngx_prof_heap_types(ngx_prof_heap_profile_t *h)
         { "inuse_space", "bytes" }
     };
 
-    header = h->raw->header;
+    ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
+
+    h->bytes = ngx_prof_heap_string(c, "bytes");
+    c->unnamed = ngx_prof_heap_string(c, NGX_PROF_HEAP_ENDED);
+
+    header = c->raw->header;
 
     if (h->query.text) {
         header->output = NGX_PROF_RAW_TEXT;
     }
 
     if (h->query.kind == NGX_PROF_OF_THREADS) {
-        types[0].type = ngx_prof_heap_string(h, "threadcreate");
+        types[0].type = ngx_prof_heap_string(c, "threadcreate");
         types[0].unit = NGX_PROF_S_COUNT;
 
         header->period_type = types[0].type;
         header->period_unit = NGX_PROF_S_COUNT;
         header->period = 1;
 
-        ngx_prof_rawfile_types(h->raw, types, 1);
+        ngx_prof_rawfile_types(c->raw, types, 1);
         return;
     }
 
     for (i = 0; i < 4; i++) {
-        types[i].type = ngx_prof_heap_string(h, names[i][0]);
-        types[i].unit = ngx_prof_heap_string(h, names[i][1]);
+        types[i].type = ngx_prof_heap_string(c, names[i][0]);
+        types[i].unit = ngx_prof_heap_string(c, names[i][1]);
     }
 
-    header->period_type = ngx_prof_heap_string(h, "space");
+    header->period_type = ngx_prof_heap_string(c, "space");
     header->period_unit = types[1].unit;
-    header->period = ngx_prof_setting(NGX_PROF_HEAP_RATE);
+    header->period = ngx_prof_process.conf->setting[NGX_PROF_HEAP_RATE];
     header->default_type = (h->query.kind == NGX_PROF_OF_ALLOCS)
                            ? types[1].type : types[3].type;
 
-    ngx_prof_rawfile_types(h->raw, types, 4);
+    ngx_prof_rawfile_types(c->raw, types, 4);
 }
 
 
-static ngx_int_t
-ngx_prof_heap_read(void *data)
+static uint32_t
+ngx_prof_heap_string(ngx_prof_capture_t *c, const char *text)
 {
-    ngx_prof_heap_profile_t *h = data;
-
-    ngx_uint_t          n, last;
-    ngx_prof_slot_t    *slot;
-    ngx_prof_zone_t    *zone;
-    ngx_prof_stacks_t  *stacks;
-
-    if (ngx_prof_rawfile_names(h->raw) != NGX_OK) {
-        return NGX_AGAIN;
-    }
-
-    zone = ngx_prof_process.zone;
-
-    if (h->slot == zone->slots) {
-        h->slot = 0;
-        h->entry = 0;
-
-        if (h->sign == 1) {
-            h->job.step = ngx_prof_heap_finish;
-            return NGX_AGAIN;
-        }
-
-        h->job.step = ngx_prof_heap_second;
-        return ngx_prof_job_wait(&h->job, h->query.delta);
-    }
-
-    slot = ngx_prof_zone_slot(zone, h->slot);
-
-    if (h->entry == 0) {
-
-        if (ngx_prof_heap_slot(h, slot) != NGX_OK) {
-            h->slot++;
-            return NGX_AGAIN;
-        }
-
-        h->entry = 1;
-
-        return NGX_AGAIN;
-    }
-
-    stacks = ngx_prof_zone_heap(zone, slot);
-    n = ngx_prof_stacks_tallies(stacks, ngx_prof_zone_heap_n(zone->stacks));
-    last = ngx_min(h->entry + NGX_PROF_HEAP_CHUNK, n);
-
-    ngx_prof_heap_rows(h, slot, last);
-
-    h->entry = last;
-
-    if (last == n) {
-        h->slot++;
-        h->entry = 0;
-    }
-
-    return NGX_AGAIN;
+    return ngx_prof_rawfile_one(c->raw, text, ngx_strlen(text));
 }
 
 
-/* samples of the first reading are written with negative values */
-
-static ngx_int_t
-ngx_prof_heap_second(void *data)
+static void
+ngx_prof_heap_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
 {
-    ngx_prof_heap_profile_t *h = data;
+    ngx_pid_t               pid;
+    ngx_uint_t              i;
+    const ngx_prof_slot_t  *from;
 
-    h->sign = 1;
-    h->job.step = ngx_prof_heap_read;
+    ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
 
-    return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_prof_heap_finish(void *data)
-{
-    ngx_prof_heap_profile_t *h = data;
-
-    ngx_prof_rawfile_ended(h->raw, h->query.delta ? h->start : 0);
-
-    return ngx_prof_rawfile_finish(h->raw);
-}
-
-
-/* NGX_DECLINED: this slot is not to be read */
-
-static ngx_int_t
-ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
-{
-    ngx_uint_t        i;
-    ngx_prof_slot_t  *from;
-
-    if (ngx_prof_load(&slot->claims) == 0) {
-        return NGX_DECLINED;
-    }
-
-    h->pid = ngx_prof_slot_worker(slot, h->query.worker);
-
-    /*
-     * until the new owner takes the table over, its in-use figures belong to
-     * the old one
-     */
-
-    if ((uint64_t) h->pid != ngx_prof_load_acquire(&slot->heap_owner)) {
-        h->pid = 0;
-    }
-
-    if (h->query.worker && h->pid == 0) {
-        return NGX_DECLINED;
-    }
+    pid = reading->owner;
 
     /* stacks of ended workers are named as in this process */
 
-    from = h->pid ? slot : ngx_prof_process.slot;
+    from = pid ? reading->slot : ngx_prof_process.slot;
 
     h->nroots = ngx_prof_load_acquire(&from->heap_roots);
     h->nroots = ngx_min(h->nroots, NGX_PROF_ROOTS);
@@ -376,79 +407,77 @@ ngx_prof_heap_slot(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
         h->roots[i] = ngx_prof_load(&from->heap_root[i]);
     }
 
-    ngx_prof_heap_process(h, slot);
-
-    if (h->sign == 1 && h->query.kind != NGX_PROF_OF_THREADS) {
-        ngx_prof_heap_comments(h, slot);
+    if (ngx_prof_heap_left(reading)) {
+        h->gone = ngx_prof_rawfile_process(c->raw, reading->pid,
+                                           reading->worker);
     }
 
-    return NGX_OK;
-}
-
-
-/* writes the process twice: without labels, and with pid and worker */
-
-static void
-ngx_prof_heap_process(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
-{
-    ngx_prof_raw_process_t  process[2];
-
-    ngx_prof_rawfile_maps(h->raw, h->pid);
-
-    ngx_memzero(process, sizeof(process));
-
-    process[0].pid = (uint32_t) (h->pid ? h->pid : ngx_pid);
-    process[0].mapset = h->raw->mapsets - 1;
-    process[1] = process[0];
-    process[1].labels = ngx_prof_rawfile_worker(h->raw, h->pid,
-                                     ngx_prof_load(&slot->worker));
-
-    ngx_prof_rawfile_put(h->raw, NGX_PROF_RAW_PROCESSES,
-                         process, sizeof(process), 2);
-
-    h->plain = h->processes++;
-    h->labelled = h->processes++;
+    if (pid) {
+        h->labelled = ngx_prof_rawfile_process(c->raw, pid,
+                                      ngx_prof_load(&reading->slot->worker));
+    }
 
     /* in a profile of one worker, all is its own */
 
-    if (h->query.worker) {
-        h->plain = h->labelled;
+    if (c->worker) {
+        h->plain = pid ? h->labelled : h->gone;
+
+    } else {
+        h->plain = ngx_prof_heap_plain(c->raw, pid ? pid : ngx_pid);
+    }
+
+    if (h->query.kind != NGX_PROF_OF_THREADS) {
+        ngx_prof_heap_comments(c->raw, reading);
     }
 }
 
 
-static void
-ngx_prof_heap_comments(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
-{
-    uint64_t                  n;
-    const char               *why;
-    const ngx_prof_stacks_t  *stacks;
+/* a process without labels is known by the pid that has its mappings */
 
-    stacks = ngx_prof_zone_heap(ngx_prof_process.zone, slot);
-    n = ngx_prof_load(&stacks->dropped);
+static uint32_t
+ngx_prof_heap_plain(ngx_prof_rawfile_t *f, ngx_pid_t pid)
+{
+    ngx_int_t  i;
+
+    i = ngx_prof_rawfile_find(f, (uint64_t) pid, 0);
+
+    return (i != NGX_DECLINED)
+           ? (uint32_t) i
+           : ngx_prof_rawfile_add(f, (uint64_t) pid, 0, 0, pid);
+}
+
+
+static void
+ngx_prof_heap_comments(ngx_prof_rawfile_t *f,
+    const ngx_prof_slot_reading_t *reading)
+{
+    uint64_t     n;
+    const char  *why;
+
+    n = ngx_prof_load(&reading->stacks->dropped);
 
     if (n) {
-        ngx_prof_rawfile_comment(h->raw,
+        ngx_prof_rawfile_comment(f,
                         "%uL objects of %uL bytes are missing: a table of "
                         "stacks in the profiling zone is full",
                         (n + NGX_PROF_HEAP_ONE - 1)
                         / NGX_PROF_HEAP_ONE,
-                        ngx_prof_load(&stacks->dropped_value));
+                        ngx_prof_load(&reading->stacks->dropped_value));
     }
 
-    n = ngx_prof_load(&slot->heap_lost);
+    n = ngx_prof_load(&reading->slot->heap_lost);
 
     if (n) {
-        ngx_prof_rawfile_comment(h->raw,
+        ngx_prof_rawfile_comment(f,
                         "%uL sampled blocks are missing: a worker had no "
                         "room for more of them, or too many threads", n);
     }
 
-    if (h->pid == 0) {
+    if (reading->owner == 0) {
         return;
     }
 
-    switch (ngx_prof_load(&slot->heap_state)) {
+    switch (ngx_prof_load(&reading->slot->heap_state)) {
 
     case NGX_PROF_HEAP_ON:
         return;
@@ -469,5 +498,97 @@ ngx_prof_heap_comments(ngx_prof_heap_profile_t *h, ngx_prof_slot_t *slot)
         break;
     }
 
-    ngx_prof_rawfile_comment(h->raw, why, h->pid);
+    ngx_prof_rawfile_comment(f, why, reading->owner);
+}
+
+
+static ngx_uint_t
+ngx_prof_heap_named(ngx_prof_capture_t *c, uint64_t root)
+{
+    ngx_uint_t  i;
+
+    ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
+
+    for (i = 0; i < h->nroots; i++) {
+
+        if (h->roots[i] == root) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_prof_heap_labels(ngx_prof_capture_t *c, uint32_t label, uint64_t size,
+    ngx_prof_raw_label_t *labels)
+{
+    ngx_uint_t  n;
+
+    ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
+
+    if (h->query.kind == NGX_PROF_OF_THREADS) {
+        return 0;
+    }
+
+    n = ngx_prof_rawfile_place(c->raw, label, labels);
+
+    labels[n].key = h->bytes;
+    labels[n].str = NGX_PROF_RAW_NONE;
+    labels[n].unit = h->bytes;
+    labels[n].num = (int64_t) size;
+
+    return n + 1;
+}
+
+
+static ngx_uint_t
+ngx_prof_heap_samples(ngx_prof_capture_t *c, const ngx_prof_capture_row_t *row,
+    uint32_t stack, uint32_t labels)
+{
+    ngx_uint_t      n;
+    const int64_t  *v, *none;
+
+    ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
+
+    v = row->values;
+    none = ngx_prof_heap_none;
+
+    n = ngx_prof_heap_sample(h, h->plain, stack, labels, v, none)
+        + ngx_prof_heap_sample(h, h->labelled, stack, labels, none, &v[2]);
+
+    if (c->values == NGX_PROF_DELTA_VALUES) {
+        n += ngx_prof_heap_sample(h, h->gone, stack, labels, none, &v[4]);
+    }
+
+    return n;
+}
+
+
+/* how many were written: none, if all values are 0 */
+
+static ngx_uint_t
+ngx_prof_heap_sample(ngx_prof_heap_profile_t *h, uint32_t process,
+    uint32_t stack, uint32_t labels, const int64_t *alloc,
+    const int64_t *inuse)
+{
+    int64_t     values[4];
+    ngx_uint_t  threads;
+
+    values[0] = alloc[0];
+    values[1] = alloc[1];
+    values[2] = inuse[0];
+    values[3] = inuse[1];
+
+    if ((values[0] | values[1] | values[2] | values[3]) == 0) {
+        return 0;
+    }
+
+    threads = (h->query.kind == NGX_PROF_OF_THREADS);
+
+    ngx_prof_rawfile_sample(h->capture.raw, process, stack, labels,
+                            threads ? &values[2] : values, threads ? 1 : 4);
+
+    return 1;
 }

@@ -18,8 +18,23 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_cpu_profile.h"
-#include "ngx_prof_heap_rows.h"
+#include "ngx_prof_capture.h"
+
+
+typedef enum {
+    NGX_PROF_OF_HEAP = 0,
+    NGX_PROF_OF_ALLOCS,
+    NGX_PROF_OF_THREADS
+} ngx_prof_heap_kind_e;
+
+
+typedef struct {
+    ngx_uint_t                     kind;
+    ngx_pid_t                      worker;      /* 0: all */
+    ngx_uint_t                     text;        /* Go's debug=1 */
+    ngx_uint_t                     trim;        /* the allocators first */
+    ngx_msec_t                     delta;       /* 0: none */
+} ngx_prof_heap_query_t;
 
 
 /*

@@ -4,7 +4,7 @@
 #include "ngx_prof_names.h"
 #include "ngx_prof_encode.h"
 #include "ngx_prof_frame.h"
-#include "ngx_prof_raw_cpu.h"
+#include "ngx_prof_raw_file.h"
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_text.h"
 #include "ngx_prof_unwind.h"
@@ -270,26 +270,23 @@ ngx_prof_names_line(ngx_prof_name_lookup_t *l, u_char *p, u_char *last)
 ngx_prof_rawfile_t *
 ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)
 {
-    ngx_uint_t              i;
-    ngx_prof_rawfile_t     *f;
-    ngx_prof_raw_process_t  process;
+    ngx_uint_t           i;
+    ngx_prof_rawfile_t  *f;
 
-    static const int64_t  values[] = { 1, 1 };
+    static const int64_t              value = 1;
+    static const ngx_prof_raw_type_t  type = {
+        NGX_PROF_S_SAMPLES, NGX_PROF_S_COUNT
+    };
 
-    f = ngx_prof_rawfile_create(pool, 0);
+    f = ngx_prof_rawfile_open(pool, NGX_PROF_RAW_CPU);
     if (f == NULL) {
         return NULL;
     }
 
     f->header->output = NGX_PROF_RAW_SYMBOL;
 
-    ngx_prof_rawfile_maps(f, ngx_pid);
-
-    ngx_memzero(&process, sizeof(process));
-    process.pid = (uint32_t) ngx_pid;
-
-    ngx_prof_rawfile_put(f, NGX_PROF_RAW_PROCESSES,
-                         &process, sizeof(process), 1);
+    ngx_prof_rawfile_types(f, &type, 1);
+    (void) ngx_prof_rawfile_add(f, 0, 0, 0, ngx_pid);
 
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_STACKS);
 
@@ -302,7 +299,7 @@ ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_SAMPLES);
 
     for (i = 0; i < n; i++) {
-        ngx_prof_rawfile_sample(f, 0, (uint32_t) i, 0, values, 2);
+        ngx_prof_rawfile_sample(f, 0, (uint32_t) i, 0, &value, 1);
     }
 
     ngx_prof_rawfile_close(f, (uint32_t) n);

@@ -40,7 +40,8 @@ ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind)
     }
 
     if (ngx_array_init(&f->comments, pool, 4, sizeof(uint32_t)) != NGX_OK
-        || ngx_array_init(&f->processes, pool, 4, sizeof(ngx_pid_t))
+        || ngx_array_init(&f->processes, pool, 4,
+                          sizeof(ngx_prof_rawfile_process_t))
            != NGX_OK)
     {
         return NULL;
@@ -352,38 +353,6 @@ ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
 
 
 void
-ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f, const ngx_prof_stacks_t *stacks,
-    ngx_uint_t size, const ngx_prof_sample_row_t *rows, ngx_uint_t n)
-{
-    uint32_t    first;
-    uint64_t    pcs[NGX_PROF_ROW_FRAMES];
-    ngx_uint_t  i, depth;
-
-    first = f->stacks;
-
-    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STACKS);
-
-    for (i = 0; i < n; i++) {
-        depth = ngx_prof_stacks_frames(stacks, size, rows[i].node,
-                                         pcs, NGX_PROF_ROW_FRAMES);
-        (void) ngx_prof_rawfile_stack(f, pcs, depth - 1, 0);
-    }
-
-    ngx_prof_rawfile_close(f, (uint32_t) n);
-
-    ngx_prof_rawfile_section(f, NGX_PROF_RAW_SAMPLES);
-
-    for (i = 0; i < n; i++) {
-        ngx_prof_rawfile_sample(f, rows[i].process,
-                                first + (uint32_t) i,
-                                rows[i].labels, rows[i].values, 2);
-    }
-
-    ngx_prof_rawfile_close(f, (uint32_t) n);
-}
-
-
-void
 ngx_prof_rawfile_comment(ngx_prof_rawfile_t *f, const char *format, ...)
 {
     u_char    *p, text[256];
@@ -402,17 +371,6 @@ ngx_prof_rawfile_comment(ngx_prof_rawfile_t *f, const char *format, ...)
     }
 
     *string = ngx_prof_rawfile_one(f, text, p - text);
-}
-
-
-void
-ngx_prof_rawfile_ended(ngx_prof_rawfile_t *f, uint64_t start)
-{
-    f->header->time_nanos = (int64_t) ngx_prof_time() * NGX_PROF_NSEC_PER_MSEC;
-
-    if (start) {
-        f->header->duration_nanos = (int64_t) (ngx_prof_clock() - start);
-    }
 }
 
 

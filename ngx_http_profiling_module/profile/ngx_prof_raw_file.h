@@ -5,7 +5,6 @@
  *
  *     raw_file.c  the format: sections, strings, labels, stacks, samples
  *     raw_maps.c  processes and what they have mapped
- *     raw_cpu.c   the differences of two readings of tables of CPU time
  */
 
 
@@ -22,14 +21,8 @@
 #include "ngx_prof_raw.h"
 
 
-/* samples written by one call of rawfile_samples() */
-#define NGX_PROF_CHUNK     256
-
-/* distinct labels that are cached, a power of two */
+/* distinct labels that are found again, a power of two */
 #define NGX_PROF_LABELS    8192
-
-/* frames of a row with its root, and with the function that waits */
-#define NGX_PROF_ROW_FRAMES  (NGX_PROF_FRAMES + 2)
 
 
 /* strings that each capture has, in their order */
@@ -50,39 +43,12 @@ typedef enum {
 } ngx_prof_string_e;
 
 
-/* a tally at the first reading */
+/* a process that is written; 0: not known, or of no meaning */
 
 typedef struct {
-    uint64_t                      count;
-    uint64_t                      value;
-} ngx_prof_first_tally_t;
-
-
-/* a slot at the first reading, and the difference at the last one */
-
-typedef struct {
-    ngx_uint_t               wanted;            /* 1: it was read */
-    ngx_pid_t                pid;               /* of its owner then */
-    uint64_t                 worker;            /* ngx_worker */
-    uint64_t                 epoch;
-    uint64_t                 dropped;           /* first, then the difference */
-    ngx_uint_t               n;                 /* entries in base */
-    ngx_prof_first_tally_t  *base;
-    ngx_uint_t               last;              /* entries at the last
-                                                   reading */
-    ngx_uint_t               tallies;           /* in tally */
-    ngx_prof_tally_t        *tally;             /* NULL: not read again */
-} ngx_prof_slot_reading_t;
-
-
-/* a sample of a table, with its count and its time */
-
-typedef struct {
-    uint32_t                      node;         /* of the stack */
-    uint32_t                      labels;
-    uint32_t                      process;
-    int64_t                       values[2];
-} ngx_prof_sample_row_t;
+    uint64_t                      image;        /* hash of what is mapped */
+    ngx_pid_t                     pid;          /* its label */
+} ngx_prof_rawfile_process_t;
 
 
 /* a cached set of labels */
@@ -108,10 +74,12 @@ typedef struct {
     ngx_uint_t                 place_n;
     uint32_t                   strings;         /* written so far */
     uint32_t                   mapsets;
-    ngx_array_t                processes;       /* pid_t */
+    ngx_array_t                processes;
+                                       /* ngx_prof_rawfile_process_t */
     uint32_t                   labelsets;
     uint32_t                   stacks;
-    ngx_str_t                  maps;            /* of the latest mapset */
+    ngx_pid_t                  mapped;          /* of the latest mapset */
+    ngx_str_t                  maps;            /* the same */
     uint64_t                   dropped;
     ngx_array_t                comments;        /* uint32_t, strings */
     ngx_prof_known_labels_t    known[NGX_PROF_LABELS];
@@ -126,12 +94,6 @@ typedef struct {
  * or NGX_OK when all are written.  Other strings are written before or after.
  */
 ngx_int_t ngx_prof_rawfile_names(ngx_prof_rawfile_t *f);
-
-/*
- * All is read: the time of the profile is now, and if it is a delta that has
- * begun at start, monotonic ns, not 0, it lasted since then.
- */
-void ngx_prof_rawfile_ended(ngx_prof_rawfile_t *f, uint64_t start);
 
 /* NGX_OK: f->text is complete; NGX_ERROR: out of memory */
 ngx_int_t ngx_prof_rawfile_finish(ngx_prof_rawfile_t *f);
@@ -161,15 +123,7 @@ uint32_t ngx_prof_rawfile_stack(ngx_prof_rawfile_t *f, const uint64_t *pcs,
 void ngx_prof_rawfile_sample(ngx_prof_rawfile_t *f, uint32_t process,
     uint32_t stack, uint32_t labels, const int64_t *values, ngx_uint_t n);
 
-/*
- * Writes the stacks and the samples of a table's rows as sections.  The root
- * of each stack, which identifies the process, is left out.
- */
-void ngx_prof_rawfile_rows(ngx_prof_rawfile_t *f,
-    const ngx_prof_stacks_t *stacks, ngx_uint_t size,
-    const ngx_prof_sample_row_t *rows, ngx_uint_t n);
-
-/* writes a string in a section of its own, returns its number */
+/* a string in a section of its own; its number */
 uint32_t ngx_prof_rawfile_one(ngx_prof_rawfile_t *f, const void *data,
     size_t len);
 

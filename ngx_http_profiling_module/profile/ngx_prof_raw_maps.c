@@ -9,6 +9,9 @@
 #define NGX_PROF_MAPS  1048576
 
 
+static uint32_t ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid,
+    uint64_t worker);
+static void ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid);
 static ngx_int_t ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f,
     ngx_pid_t pid, ngx_str_t *maps);
 static void ngx_prof_rawfile_executable(ngx_str_t *maps);
@@ -17,18 +20,41 @@ static void ngx_prof_rawfile_executable(ngx_str_t *maps);
 uint32_t
 ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 {
-    ngx_pid_t              *known;
-    ngx_uint_t              i;
-    ngx_prof_raw_process_t  process;
+    ngx_int_t  i;
+
+    i = ngx_prof_rawfile_find(f, 0, pid);
+
+    return (i != NGX_DECLINED)
+           ? (uint32_t) i
+           : ngx_prof_rawfile_add(f, 0, pid, worker, pid);
+}
+
+
+ngx_int_t
+ngx_prof_rawfile_find(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid)
+{
+    ngx_uint_t                   i;
+    ngx_prof_rawfile_process_t  *known;
 
     known = f->processes.elts;
 
     for (i = f->processes.nelts; i > 0; i--) {
 
-        if (known[i - 1] == pid) {
-            return (uint32_t) i - 1;
+        if (known[i - 1].pid == pid && known[i - 1].image == image) {
+            return (ngx_int_t) i - 1;
         }
     }
+
+    return NGX_DECLINED;
+}
+
+
+uint32_t
+ngx_prof_rawfile_add(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid,
+    uint64_t worker, ngx_pid_t mapped)
+{
+    ngx_prof_raw_process_t       process;
+    ngx_prof_rawfile_process_t  *known;
 
     known = ngx_array_push(&f->processes);
 
@@ -37,13 +63,14 @@ ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
         return 0;
     }
 
-    *known = pid;
+    known->image = image;
+    known->pid = pid;
 
-    ngx_prof_rawfile_maps(f, pid);
+    ngx_prof_rawfile_maps(f, mapped);
 
-    process.pid = (uint32_t) pid;
+    process.pid = (uint32_t) mapped;
     process.mapset = f->mapsets - 1;
-    process.labels = ngx_prof_rawfile_worker(f, pid, worker);
+    process.labels = pid ? ngx_prof_rawfile_worker(f, pid, worker) : 0;
     process.reserved = 0;
 
     ngx_prof_rawfile_put(f, NGX_PROF_RAW_PROCESSES,
@@ -53,7 +80,7 @@ ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 }
 
 
-uint32_t
+static uint32_t
 ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 {
     ngx_prof_raw_label_t  labels[2];
@@ -73,16 +100,21 @@ ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 
 /* a worker with the same mappings as the one before shares its set */
 
-void
+static void
 ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
 {
     ngx_str_t              maps;
     ngx_prof_raw_mapset_t  mapset;
 
-    /* a worker that has ended had the same mappings as its siblings */
+    if (f->mapsets && f->mapped == pid) {
+        return;
+    }
 
-    if ((pid == 0
-         || ngx_prof_rawfile_read_maps(f, pid, &maps) != NGX_OK)
+    f->mapped = pid;
+
+    /* a worker that has ended had the mappings of its siblings */
+
+    if (ngx_prof_rawfile_read_maps(f, pid, &maps) != NGX_OK
         && ngx_prof_rawfile_read_maps(f, ngx_pid, &maps) != NGX_OK)
     {
         ngx_str_null(&maps);

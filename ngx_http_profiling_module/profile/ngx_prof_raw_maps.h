@@ -20,12 +20,16 @@
 uint32_t ngx_prof_rawfile_process(ngx_prof_rawfile_t *f, ngx_pid_t pid,
     uint64_t worker);
 
-/* for callers that number processes themselves: the set of these two labels */
-uint32_t ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid,
-    uint64_t worker);
-
-/* writes the mappings of a process (0: this one) as mapset f->mapsets - 1 */
-void ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid);
+/*
+ * For processes that are known by what they have mapped, too: find() returns
+ * the number of one that is written, or NGX_DECLINED; add() writes it, with
+ * the mappings of the process "mapped", or ours if that one has ended.  pid is
+ * 0 if the process has no labels.
+ */
+ngx_int_t ngx_prof_rawfile_find(ngx_prof_rawfile_t *f, uint64_t image,
+    ngx_pid_t pid);
+uint32_t ngx_prof_rawfile_add(ngx_prof_rawfile_t *f, uint64_t image,
+    ngx_pid_t pid, uint64_t worker, ngx_pid_t mapped);
 
 
 #endif /* _NGX_PROF_RAW_MAPS_H_INCLUDED_ */

@@ -15,7 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_cpu_profile.h"
+#include "ngx_prof_capture.h"
 
 
 /*

@@ -42,6 +42,7 @@ my $leak = has('profiling_test_leak');
 $site->start;
 
 several();
+killed_meanwhile();
 killed();
 forked();
 reloaded();
@@ -105,6 +106,47 @@ sub several {
        'one worker alone');
     is(total($one, 'alloc_objects', $leak, labelled(pid => $workers[0])),
        $of{$workers[0]}, '... with what it allocated, by its pid');
+}
+
+
+# Once more, where the worker that is killed is the one that makes the profile,
+# or was not read before it is killed.
+
+sub killed_meanwhile {
+    my ($p, $pid, $had);
+
+    $site->{noise} = qr/exited on signal 9/;
+
+    ok(until_true(120, sub {
+        ($pid) = $site->workers;
+        ask('/leak', 4);
+
+        $had = total(Heap::take($site), 'inuse_objects', $leak,
+                     labelled(pid => $pid));
+        return if !$had;
+
+        my $s = $site->connect;
+
+        print $s "GET /debug/pprof/heap?seconds=2 HTTP/1.0\r\n\r\n";
+        $s->flush;
+        was_read($s);
+
+        kill 'KILL', $pid;
+
+        my $answer = Site::read_all($s, 60);
+        return if $answer !~ m{^HTTP/1\.\d 200};
+
+        $p = Profile::decode(Site::parse($answer)->{body});
+        return total($p, 'inuse_objects', $leak) != 0;
+    }), 'a worker is killed in a time');
+
+    is(total($p, 'inuse_objects', $leak, labelled(pid => $pid)), -$had,
+       '... what it had in use is gone from it');
+    is(total($p, 'inuse_objects', $leak), -$had, '... and from no other');
+    is(total($p, 'alloc_objects', $leak), 0,
+       '... nothing was allocated, and none is taken back');
+
+    until_true(60, sub { return $site->workers == 2 }) or die "no worker\n";
 }
 
 
