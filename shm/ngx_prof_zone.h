@@ -134,15 +134,15 @@ typedef struct {
 
 
 /*
- * A CPU profile that somebody waits for.  Claimed by setting owner from 0,
- * atomically; the rest is written by the owner, until last: the workers
- * sample while the clock is below it.
+ * A CPU profile that somebody waits for.  owner is claimed (claim.h); the rest
+ * is written by the owner, until last: the workers sample while the clock is
+ * below it.
  */
 
 #define NGX_PROF_CAPTURES       16
 
 typedef struct {
-    uint64_t               owner;         /* pid, 0: free */
+    uint64_t               owner;         /* pid and start, 0: free */
     uint64_t               until;         /* ns, CLOCK_MONOTONIC */
     uint64_t               worker;        /* pid, 0: all */
 } ngx_prof_capture_slot_t;
@@ -150,12 +150,12 @@ typedef struct {
 
 /*
  * The execution trace that somebody waits for: one at a time.  Claimed as a
- * capture is, by setting owner; seq and capture are then written by the owner
- * before the capture has its time.  The rings are not part of the zone.
+ * capture is; seq and capture are then written by the owner before the capture
+ * has its time.  The rings are not part of the zone.
  */
 
 typedef struct {
-    uint64_t               owner;         /* pid, 0: free */
+    uint64_t               owner;         /* pid and start, 0: free */
     uint64_t               seq;           /* + 1 with each trace */
     uint64_t               capture;       /* index in zone.capture */
 } ngx_prof_trace_zone_t;

@@ -9,35 +9,36 @@
 ngx_uint_t
 ngx_prof_slot_alive(const ngx_prof_slot_t *slot)
 {
-    u_char     state;
-    uint64_t   owner, start, now;
+    uint64_t   owner;
     ngx_pid_t  pid;
 
     owner = ngx_prof_load_acquire(&slot->owner);
     pid = (ngx_pid_t) (owner & ~NGX_PROF_CLAIMING);
 
+    /* while a claim is made, start may still be that of the owner before */
+
+    return ngx_prof_process_alive(pid, (owner & NGX_PROF_CLAIMING)
+                                       ? 0 : ngx_prof_load(&slot->start));
+}
+
+
+ngx_uint_t
+ngx_prof_process_alive(ngx_pid_t pid, uint64_t start)
+{
+    u_char    state;
+    uint64_t  now;
+
     if (pid <= 0 || (kill(pid, 0) == -1 && errno == ESRCH)) {
         return 0;
     }
 
-    start = ngx_prof_load(&slot->start);
     now = ngx_prof_process_start(pid, &state);
 
     if (state == 'Z' || state == 'X') {
         return 0;
     }
 
-    /* during a claim, start may still be the last owner's */
-
-    if (owner & NGX_PROF_CLAIMING) {
-        return 1;
-    }
-
-    if (start && now && start != now) {
-        return 0;
-    }
-
-    return 1;
+    return !(start && now && start != now);
 }
 
 

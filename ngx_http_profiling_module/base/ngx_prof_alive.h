@@ -1,5 +1,7 @@
 
-/* Whether a slot's owner is alive, by kill(2) and /proc. */
+/*
+ * Whether a process, or the owner of a slot, lives, as kill(2) and /proc tell.
+ */
 
 
 #ifndef _NGX_PROF_ALIVE_H_INCLUDED_
@@ -12,9 +14,13 @@
 
 
 /*
- * 1: the slot's owner is alive.  A pid that the system has given to another
- * process is recognized by its start time, if /proc can be read.
+ * 1 if the process lives that was started then, see process_start().  A pid
+ * that the system has given to another process meanwhile is told by its start
+ * time, unless that is 0 or /proc cannot be read.
  */
+ngx_uint_t ngx_prof_process_alive(ngx_pid_t pid, uint64_t start);
+
+/* the same of the slot's owner */
 ngx_uint_t ngx_prof_slot_alive(const ngx_prof_slot_t *slot);
 
 /*

@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_claim.h"
 #include "ngx_prof_hang.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_owner.h"
@@ -92,6 +93,8 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     cpu->capture.between = ngx_prof_cpu_start;
     cpu->capture.more = more;
 
+    ngx_prof_capture_reap();
+
     if (!ngx_prof_capture_others()) {
         ngx_prof_capture_empty();
     }
@@ -115,19 +118,13 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
 static ngx_prof_capture_slot_t *
 ngx_prof_capture_claim(ngx_pid_t worker)
 {
-    uint64_t                  owner;
     ngx_uint_t                i;
     ngx_prof_capture_slot_t  *claim;
 
-    ngx_prof_capture_reap();
-
     for (i = 0; i < NGX_PROF_CAPTURES; i++) {
         claim = &ngx_prof_process.zone->header->capture[i];
-        owner = 0;
 
-        if (__atomic_compare_exchange_n(&claim->owner, &owner, ngx_pid, 0,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-        {
+        if (ngx_prof_claim_take(&claim->owner) == NGX_OK) {
             ngx_prof_store(&claim->until, 0);
             ngx_prof_store(&claim->worker, (uint64_t) worker);
             return claim;
@@ -156,35 +153,20 @@ ngx_prof_capture_others(void)
 }
 
 
-/* frees captures whose owner has died, by kill(2) */
-
 void
 ngx_prof_capture_reap(void)
 {
-    uint64_t                  owner;
-    ngx_uint_t                i;
-    ngx_prof_capture_slot_t  *claim;
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_PROF_CAPTURES; i++) {
-        claim = &ngx_prof_process.zone->header->capture[i];
-        owner = ngx_prof_load_acquire(&claim->owner);
-
-        if (owner
-            && owner != (uint64_t) ngx_pid
-            && kill((ngx_pid_t) owner, 0) == -1
-            && ngx_errno == NGX_ESRCH)
-        {
-            (void) __atomic_compare_exchange_n(&claim->owner, &owner, 0, 0,
-                                               __ATOMIC_ACQ_REL,
-                                               __ATOMIC_RELAXED);
-        }
+        ngx_prof_claim_reap(&ngx_prof_process.zone->header->capture[i].owner);
     }
 }
 
 
 /*
- * No capture is running, so a full stack table may be cleared: this worker
- * clears its own.
+ * No capture is running, so this worker's own table may be cleared if it has
+ * become full.  The other workers clear theirs when they are asked.
  */
 
 static void
@@ -356,7 +338,7 @@ ngx_prof_cpu_end(ngx_prof_capture_t *c)
         return;
     }
 
-    ngx_prof_store_release(&cpu->claim->owner, 0);
+    ngx_prof_claim_give(&cpu->claim->owner);
     cpu->claim = NULL;
 
     if (ngx_prof_process.slot && ngx_prof_clock() < cpu->until) {

@@ -6,6 +6,7 @@
 #include "ngx_prof_trace_profile.h"
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_claim.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_raw_file.h"
 #include "ngx_prof_raw_maps.h"
@@ -138,18 +139,11 @@ ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
 static ngx_int_t
 ngx_prof_trace_claim(ngx_prof_trace_capture_t *c)
 {
-    uint64_t          owner;
     ngx_prof_zone_t  *zone;
 
     zone = ngx_prof_process.zone;
-    owner = 0;
 
-    ngx_prof_trace_reap();
-
-    if (!__atomic_compare_exchange_n(&zone->header->trace.owner, &owner,
-                                     ngx_pid, 0, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
-    {
+    if (ngx_prof_claim_take(&zone->header->trace.owner) != NGX_OK) {
         return NGX_BUSY;
     }
 
@@ -159,27 +153,6 @@ ngx_prof_trace_claim(ngx_prof_trace_capture_t *c)
     c->claimed = 1;
 
     return NGX_OK;
-}
-
-
-void
-ngx_prof_trace_reap(void)
-{
-    uint64_t          owner;
-    ngx_prof_zone_t  *zone;
-
-    zone = ngx_prof_process.zone;
-    owner = ngx_prof_load_acquire(&zone->header->trace.owner);
-
-    if (owner
-        && owner != (uint64_t) ngx_pid
-        && kill((ngx_pid_t) owner, 0) == -1
-        && ngx_errno == NGX_ESRCH)
-    {
-        (void) __atomic_compare_exchange_n(&zone->header->trace.owner, &owner,
-                                           0, 0, __ATOMIC_ACQ_REL,
-                                           __ATOMIC_RELAXED);
-    }
 }
 
 
@@ -522,7 +495,7 @@ ngx_prof_trace_release(ngx_prof_trace_capture_t *c)
 
     if (c->claimed) {
         c->claimed = 0;
-        ngx_prof_store_release(&ngx_prof_process.zone->header->trace.owner, 0);
+        ngx_prof_claim_give(&ngx_prof_process.zone->header->trace.owner);
     }
 }
 

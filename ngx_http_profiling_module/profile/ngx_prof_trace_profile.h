@@ -35,8 +35,5 @@ ngx_int_t ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
     const ngx_prof_trace_options_t *options, ngx_prof_capture_pt done,
     void *data);
 
-/* frees a trace whose owner has died, before another one is begun */
-void ngx_prof_trace_reap(void);
-
 
 #endif /* _NGX_PROF_TRACE_PROFILE_H_INCLUDED_ */
