@@ -16,7 +16,7 @@
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encode.h"
-#include "ngx_prof_dumps.h"
+#include "ngx_prof_ask.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_loop.h"
@@ -355,7 +355,6 @@ ngx_prof_asked(void)
     ngx_prof_cpu_update();
     ngx_prof_trace_update();
     ngx_prof_trim_answer();
-    ngx_prof_trim_check();
     ngx_prof_dump_answer();
-    ngx_prof_dumps_check();
+    ngx_prof_ask_check();
 }

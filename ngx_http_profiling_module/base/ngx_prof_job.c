@@ -92,6 +92,13 @@ ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer)
 
 
 void
+ngx_prof_job_resume(ngx_prof_job_t *job)
+{
+    ngx_post_event(&job->event, &ngx_posted_events);
+}
+
+
+void
 ngx_prof_job_stop(ngx_prof_job_t *job)
 {
     ngx_prof_event_stop(&job->event);

@@ -70,7 +70,10 @@ void ngx_prof_job_start(ngx_prof_job_t *job, ngx_log_t *log);
 /* for a step: delays the next one by some ms; returns NGX_DONE */
 ngx_int_t ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer);
 
-/* ends the job without calling done; may be called at any time */
+/* a job whose step has returned NGX_DONE without job_wait() goes on */
+void ngx_prof_job_resume(ngx_prof_job_t *job);
+
+/* no more steps, and done is not called; may be called at any time */
 void ngx_prof_job_stop(ngx_prof_job_t *job);
 
 

@@ -22,7 +22,7 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
 
     for ( ;; ) {
 
-        if (cursor->worker == g->workers.nelts) {
+        if (cursor->worker == g->ask.workers.nelts) {
 
             if (cursor->listed) {
                 return NGX_DONE;
@@ -33,7 +33,7 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
             continue;
         }
 
-        w = g->workers.elts;
+        w = g->ask.workers.elts;
         w += cursor->worker;
 
         item->worker = w;
@@ -41,16 +41,16 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
         if (!cursor->listed) {
             cursor->worker++;
 
-            if (w->state == NGX_PROF_DUMPS_STUCK) {
+            if (w->asked.state == NGX_PROF_ASKED_STUCK) {
                 item->detail = NULL;
-                item->id = NGX_PROF_ID_WORKER | (uint64_t) w->pid;
+                item->id = NGX_PROF_ID_WORKER | (uint64_t) w->asked.pid;
                 break;
             }
 
             continue;
         }
 
-        if (w->state == NGX_PROF_DUMPS_ANSWERED) {
+        if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
             item->detail = ngx_prof_dump_next(w->details,
                                               w->head.used, w->head.groups,
                                               &cursor->offset);

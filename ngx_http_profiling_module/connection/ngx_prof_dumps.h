@@ -15,8 +15,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include "ngx_prof_ask.h"
 #include "ngx_prof_dump_area.h"
-#include "ngx_prof_slot.h"
 
 
 /*
@@ -29,27 +29,16 @@
 #define NGX_PROF_DUMPS_END     10000
 
 
-typedef enum {
-    NGX_PROF_DUMPS_WAITING = 0,
-    NGX_PROF_DUMPS_ANSWERED,
-    NGX_PROF_DUMPS_STUCK,                   /* native is its stack */
-    NGX_PROF_DUMPS_SILENT,                  /* it has not answered at all */
-    NGX_PROF_DUMPS_GONE                     /* it ended meanwhile */
-} ngx_prof_dumps_state_e;
-
-
 /* a worker */
 
 typedef struct {
-    ngx_prof_slot_t        *slot;
+    ngx_prof_asked_t        asked;                  /* number 0: an old one
+                                                       will do; STUCK: native
+                                                       is its stack */
     ngx_prof_dump_area_t   *area;
-    ngx_pid_t               pid;
     uint64_t                worker;                 /* ngx_worker */
     uint64_t                generation;
-    ngx_uint_t              state;
-    uint64_t                asked;                  /* 0: an older dump will
-                                                       do */
-    uint64_t                signalled;              /* 0: no signal was sent */
+    uint64_t                signalled;              /* 0: it was not */
 
     /* answered */
     ngx_prof_dump_copy_t    head;
@@ -68,27 +57,12 @@ typedef struct {
 } ngx_prof_worker_dump_t;
 
 
-typedef struct ngx_prof_dumps_s  ngx_prof_dumps_t;
-
-/* all answers that can be expected have come */
-typedef void (*ngx_prof_dumps_pt)(void *data);
-
-
-struct ngx_prof_dumps_s {
-    ngx_array_t             workers;
-                                       /* ngx_prof_worker_dump_t */
-    uint64_t                time;                   /* ms since the epoch */
-    ngx_uint_t              limit;                  /* details */
-
-    ngx_queue_t             queue;
-    ngx_event_t             event;                  /* timer, and posted */
-    ngx_connection_t        connection;
-    ngx_pool_t             *pool;
-    uint64_t                start;                  /* ns, CLOCK_MONOTONIC */
-    ngx_uint_t              next;                   /* worker to look at */
-    ngx_prof_dumps_pt       done;
-    void                   *data;
-};
+typedef struct {
+    ngx_prof_ask_t           ask;                   /* of gathered_t */
+    uint64_t                 time;                  /* ms since the epoch */
+    ngx_uint_t               limit;                 /* details */
+    ngx_msec_t               age;
+} ngx_prof_dumps_t;
 
 
 /*
@@ -98,11 +72,8 @@ struct ngx_prof_dumps_s {
  * room for dumps.
  */
 ngx_prof_dumps_t *ngx_prof_dumps_request(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age, ngx_prof_dumps_pt done,
-    void *data);
-
-/* worker, when it is woken: there may be answers */
-void ngx_prof_dumps_check(void);
+    ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age,
+    void (*done)(void *data), void *data);
 
 /* number of connections of a worker, as far as known */
 uint64_t ngx_prof_dumps_count(const ngx_prof_worker_dump_t *w);

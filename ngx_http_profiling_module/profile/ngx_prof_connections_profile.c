@@ -64,9 +64,9 @@ ngx_prof_connections_raw_create(ngx_pool_t *pool, ngx_uint_t output,
     raw->single = (output == NGX_PROF_RAW_DUMP);
     raw->limit = limit;
 
-    duration = base ? g->start - base->start : 0;
+    duration = base ? g->ask.start - base->ask.start : 0;
 
-    raw->stacks = ngx_pcalloc(pool, (g->workers.nelts + 1)
+    raw->stacks = ngx_pcalloc(pool, (g->ask.workers.nelts + 1)
                                     * sizeof(uint32_t));
     raw->file = ngx_prof_rawfile_open(pool, NGX_PROF_RAW_GOROUTINE);
 
@@ -155,18 +155,18 @@ ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
         return NGX_AGAIN;
     }
 
-    workers = raw->dumps->workers.nelts;
+    workers = raw->dumps->ask.workers.nelts;
 
     if (raw->worker < workers
         || (raw->base
-            && raw->worker < workers + raw->base->workers.nelts))
+            && raw->worker < workers + raw->base->ask.workers.nelts))
     {
-        w = raw->dumps->workers.elts;
+        w = raw->dumps->ask.workers.elts;
         w += raw->worker;
         sign = 1;
 
         if (raw->worker >= workers) {
-            w = raw->base->workers.elts;
+            w = raw->base->ask.workers.elts;
             w += raw->worker - workers;
             sign = -1;
         }
@@ -175,9 +175,8 @@ ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
             ngx_prof_connections_raw_begin(raw, w);
         }
 
-        if (w->state == NGX_PROF_DUMPS_ANSWERED) {
-            n = ngx_min(w->head.groups - raw->group,
-                        NGX_PROF_CONNECTIONS_CHUNK);
+        if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
+            n = ngx_min(w->head.groups - raw->group, NGX_PROF_CONNECTIONS_CHUNK);
 
             ngx_prof_connections_raw_groups(raw, w, raw->group, n, sign);
             raw->group += n;
@@ -221,16 +220,16 @@ static void
 ngx_prof_connections_raw_begin(ngx_prof_connections_raw_t *raw,
     ngx_prof_worker_dump_t *w)
 {
-    raw->process = ngx_prof_rawfile_process(raw->file, w->pid, w->worker);
+    raw->process = ngx_prof_rawfile_process(raw->file, w->asked.pid, w->worker);
 
-    if (raw->worker < raw->dumps->workers.nelts) {
+    if (raw->worker < raw->dumps->ask.workers.nelts) {
         raw->stacks[raw->worker] = raw->file->stacks;
     }
 
-    if (w->state == NGX_PROF_DUMPS_SILENT) {
+    if (w->asked.state == NGX_PROF_ASKED_SILENT) {
         ngx_prof_rawfile_comment(raw->file,
                         "worker %P did not answer: its %uL connections are "
-                        "not listed", w->pid, w->connections);
+                        "not listed", w->asked.pid, w->connections);
     }
 }
 
@@ -280,7 +279,7 @@ ngx_prof_connections_raw_rest(ngx_prof_connections_raw_t *raw,
     root = raw->silent;
     labels = 0;
 
-    if (w->state == NGX_PROF_DUMPS_STUCK) {
+    if (w->asked.state == NGX_PROF_ASKED_STUCK) {
         root = raw->stuck;
         stack = ngx_prof_connections_raw_native(raw, w);
         labels = ngx_prof_connections_raw_labels(raw,
@@ -317,7 +316,7 @@ ngx_prof_connections_raw_single(ngx_prof_connections_raw_t *raw,
 
     w = item->worker;
 
-    raw->process = ngx_prof_rawfile_process(raw->file, w->pid, w->worker);
+    raw->process = ngx_prof_rawfile_process(raw->file, w->asked.pid, w->worker);
 
     if (item->detail == NULL) {
         stack = ngx_prof_connections_raw_native(raw, w);
@@ -327,7 +326,7 @@ ngx_prof_connections_raw_single(ngx_prof_connections_raw_t *raw,
                               item);
 
     } else {
-        i = w - (ngx_prof_worker_dump_t *) raw->dumps->workers.elts;
+        i = w - (ngx_prof_worker_dump_t *) raw->dumps->ask.workers.elts;
         g = &w->groups[item->detail->group];
         stack = raw->stacks[i] + item->detail->group;
         labels = ngx_prof_connections_raw_labels(raw, g->label,

@@ -4,20 +4,14 @@
 #include <ngx_event.h>
 #include "ngx_prof_heap_profile.h"
 #include "ngx_prof_alive.h"
-#include "ngx_prof_base.h"
 #include "ngx_prof_heap.h"
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_trim.h"
-#include "ngx_prof_wake.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
-
-/* ms that workers have to trim, and ms between two checks */
-#define NGX_PROF_HEAP_TRIM     1000
-#define NGX_PROF_HEAP_LOOK     5
 
 #define NGX_PROF_HEAP_ENDED    "[ended workers]"
 
@@ -34,8 +28,6 @@
 typedef struct {
     ngx_prof_capture_t     capture;
     ngx_prof_heap_query_t  query;
-    uint64_t               deadline;            /* ns, of trims */
-    uint64_t              *asked;               /* of each slot */
     uint32_t               bytes;               /* string */
 
     /* of the slot that is written */
@@ -47,8 +39,8 @@ typedef struct {
 } ngx_prof_heap_profile_t;
 
 
-static ngx_int_t ngx_prof_heap_ask(void *data);
-static ngx_int_t ngx_prof_heap_answers(void *data);
+static ngx_int_t ngx_prof_heap_trim(void *data);
+static void ngx_prof_heap_trimmed(void *data);
 static ngx_int_t ngx_prof_heap_between(void *data);
 static ngx_prof_stacks_t *ngx_prof_heap_table(ngx_prof_capture_t *c,
     const ngx_prof_slot_t *slot);
@@ -106,12 +98,6 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
         return NGX_ERROR;
     }
 
-    h->asked = ngx_pcalloc(pool, ngx_prof_process.zone->slots
-                                 * sizeof(uint64_t));
-    if (h->asked == NULL) {
-        return NGX_ERROR;
-    }
-
     h->query = *query;
     h->capture.raw_kind = (query->kind == NGX_PROF_OF_THREADS)
                           ? NGX_PROF_RAW_THREADCREATE
@@ -122,7 +108,7 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
     h->capture.between = ngx_prof_heap_between;
 
     ngx_prof_capture_start(&h->capture,
-                           query->trim ? ngx_prof_heap_ask
+                           query->trim ? ngx_prof_heap_trim
                            : query->delta ? ngx_prof_capture_first
                                           : ngx_prof_capture_last,
                            log);
@@ -132,67 +118,33 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
 
 
 static ngx_int_t
-ngx_prof_heap_ask(void *data)
+ngx_prof_heap_trim(void *data)
 {
     ngx_prof_heap_profile_t *h = data;
 
-    ngx_uint_t        i;
-    ngx_prof_slot_t  *slot;
-    ngx_prof_zone_t  *zone;
+    ngx_prof_capture_t  *c;
 
-    zone = ngx_prof_process.zone;
+    c = &h->capture;
+    c->job.step = ngx_prof_capture_last;
 
     /* just after a trim there is nothing to return */
 
     if (ngx_prof_trim_reserve() != NGX_OK) {
-        h->capture.job.step = ngx_prof_capture_last;
         return NGX_AGAIN;
     }
 
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
-
-        if (ngx_prof_slot_worker(slot, h->query.worker)) {
-            h->asked[i] = __atomic_add_fetch(&slot->trim.asked, 1,
-                                             __ATOMIC_SEQ_CST);
-            (void) ngx_prof_wake(slot);
-        }
-    }
-
-    h->deadline = ngx_prof_clock()
-                  + NGX_PROF_HEAP_TRIM * (uint64_t) 1000000;
-    h->capture.job.step = ngx_prof_heap_answers;
-
-    return ngx_prof_job_wait(&h->capture.job, NGX_PROF_HEAP_LOOK);
+    return ngx_prof_trim_ask(c->pool, c->job.event.log, c->worker,
+                             ngx_prof_heap_trimmed, h)
+           ? NGX_DONE : NGX_ERROR;
 }
 
 
-/* a stuck worker does not trim: do not wait past the deadline */
-
-static ngx_int_t
-ngx_prof_heap_answers(void *data)
+static void
+ngx_prof_heap_trimmed(void *data)
 {
     ngx_prof_heap_profile_t *h = data;
 
-    ngx_uint_t        i;
-    ngx_prof_slot_t  *slot;
-    ngx_prof_zone_t  *zone;
-
-    zone = ngx_prof_process.zone;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
-
-        if (ngx_prof_load_acquire(&slot->trim.done) < h->asked[i]
-            && ngx_prof_clock() < h->deadline)
-        {
-            return ngx_prof_job_wait(&h->capture.job, NGX_PROF_HEAP_LOOK);
-        }
-    }
-
-    h->capture.job.step = ngx_prof_capture_last;
-
-    return NGX_AGAIN;
+    ngx_prof_job_resume(&h->capture.job);
 }
 
 

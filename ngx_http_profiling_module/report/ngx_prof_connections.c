@@ -333,9 +333,9 @@ ngx_prof_connections_head(ngx_prof_work_t *w)
 
     if (ctx->dumps) {
         ctx->count = 0;
-        worker = ctx->dumps->workers.elts;
+        worker = ctx->dumps->ask.workers.elts;
 
-        for (i = 0; i < ctx->dumps->workers.nelts; i++) {
+        for (i = 0; i < ctx->dumps->ask.workers.nelts; i++) {
             ctx->count += ngx_prof_dumps_count(&worker[i]);
         }
     }
@@ -367,7 +367,7 @@ ngx_prof_connections_listed(ngx_prof_work_t *w, const ngx_prof_listed_t *item)
 
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_json_uint(j, "id", item->id);
-    ngx_prof_json_uint(j, "worker", item->worker->pid);
+    ngx_prof_json_uint(j, "worker", item->worker->asked.pid);
 
     if (item->detail) {
         ngx_prof_connections_detail(j, item->detail,
@@ -528,10 +528,10 @@ ngx_prof_connections_tail(ngx_prof_work_t *w)
         ngx_prof_json_cstring(j, "stack_trace", ctx->error);
     }
 
-    for (i = 0; ctx->dumps && i < ctx->dumps->workers.nelts; i++) {
-        worker = ctx->dumps->workers.elts;
+    for (i = 0; ctx->dumps && i < ctx->dumps->ask.workers.nelts; i++) {
+        worker = ctx->dumps->ask.workers.elts;
 
-        if (worker[i].state == NGX_PROF_DUMPS_SILENT) {
+        if (worker[i].asked.state == NGX_PROF_ASKED_SILENT) {
             ngx_prof_json_cstring(j, "goroutines",
                          "a worker does not answer, see workers: its count "
                          "is of its latest tick");

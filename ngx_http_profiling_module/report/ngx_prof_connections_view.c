@@ -51,12 +51,12 @@ ngx_prof_connections_sums(ngx_prof_json_t *j, const ngx_prof_dumps_t *g)
     ngx_memzero(kind, sizeof(kind));
     ngx_memzero(state, sizeof(state));
 
-    w = g->workers.elts;
+    w = g->ask.workers.elts;
 
-    for (i = 0; i < g->workers.nelts; i++) {
+    for (i = 0; i < g->ask.workers.nelts; i++) {
 
-        if (w[i].state != NGX_PROF_DUMPS_ANSWERED) {
-            state[w[i].state == NGX_PROF_DUMPS_STUCK
+        if (w[i].asked.state != NGX_PROF_ASKED_ANSWERED) {
+            state[w[i].asked.state == NGX_PROF_ASKED_STUCK
                   ? NGX_PROF_DUMP_STUCK
                   : NGX_PROF_DUMP_OTHER]
                 += ngx_prof_dumps_count(&w[i]);
@@ -105,22 +105,22 @@ ngx_prof_connections_workers(ngx_prof_json_t *j, const ngx_prof_dumps_t *g)
     };
 
     ngx_prof_json_open(j, "workers", '[');
-    w = g->workers.elts;
+    w = g->ask.workers.elts;
 
-    for (i = 0; i < g->workers.nelts; i++) {
+    for (i = 0; i < g->ask.workers.nelts; i++) {
         ngx_prof_json_open(j, NULL, '{');
-        ngx_prof_json_uint(j, "pid", w[i].pid);
+        ngx_prof_json_uint(j, "pid", w[i].asked.pid);
         ngx_prof_json_uint(j, "generation", w[i].generation);
-        ngx_prof_json_cstring(j, "answer", states[w[i].state]);
+        ngx_prof_json_cstring(j, "answer", states[w[i].asked.state]);
         ngx_prof_json_uint(j, "count",
                            ngx_prof_dumps_count(&w[i]));
 
-        if (w[i].state == NGX_PROF_DUMPS_ANSWERED) {
+        if (w[i].asked.state == NGX_PROF_ASKED_ANSWERED) {
             ngx_prof_json_time(j, "time", w[i].head.time);
             ngx_prof_json_double(j, "collect_ms",
                                  (double) w[i].head.spent / 1e6);
 
-        } else if (w[i].state == NGX_PROF_DUMPS_STUCK) {
+        } else if (w[i].asked.state == NGX_PROF_ASKED_STUCK) {
             ngx_prof_json_double(j, "stuck_seconds",
                                  (double) w[i].since / 1e9);
         }

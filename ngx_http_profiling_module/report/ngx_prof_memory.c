@@ -103,9 +103,8 @@ ngx_prof_memory_dumped(void *data)
 
     p->places = ngx_prof_zone_place_n(ngx_prof_process.zone);
 
-    p->place = ngx_pcalloc(pool,
-                           (p->places + 1) * sizeof(ngx_prof_pool_bytes_t));
-    p->worker = ngx_pcalloc(pool, (p->dumps->workers.nelts + 1)
+    p->place = ngx_pcalloc(pool, (p->places + 1) * sizeof(ngx_prof_pool_bytes_t));
+    p->worker = ngx_pcalloc(pool, (p->dumps->ask.workers.nelts + 1)
                                   * sizeof(ngx_prof_pool_bytes_t));
 
     if (p->place && p->worker) {
@@ -124,8 +123,8 @@ ngx_prof_memory_step(ngx_prof_work_t *w)
 
     p = w->data;
 
-    if (p->dumps && p->next < p->dumps->workers.nelts) {
-        worker = p->dumps->workers.elts;
+    if (p->dumps && p->next < p->dumps->ask.workers.nelts) {
+        worker = p->dumps->ask.workers.elts;
 
         ngx_prof_memory_add(p, &worker[p->next], &p->worker[p->next]);
         p->next++;
@@ -145,7 +144,7 @@ ngx_prof_memory_add(ngx_prof_memory_t *p, const ngx_prof_worker_dump_t *w,
     ngx_prof_pool_bytes_t        *to[3];
     const ngx_prof_dump_group_t  *g;
 
-    if (w->state != NGX_PROF_DUMPS_ANSWERED) {
+    if (w->asked.state != NGX_PROF_ASKED_ANSWERED) {
         return;
     }
 
@@ -227,11 +226,11 @@ ngx_prof_memory_worker(ngx_prof_json_t *j, const ngx_prof_memory_t *p,
     ngx_uint_t                     i;
     const ngx_prof_worker_dump_t  *w;
 
-    for (i = 0; p->dumps && i < p->dumps->workers.nelts; i++) {
-        w = p->dumps->workers.elts;
+    for (i = 0; p->dumps && i < p->dumps->ask.workers.nelts; i++) {
+        w = p->dumps->ask.workers.elts;
         w += i;
 
-        if (w->pid != pid || w->state != NGX_PROF_DUMPS_ANSWERED) {
+        if (w->asked.pid != pid || w->asked.state != NGX_PROF_ASKED_ANSWERED) {
             continue;
         }
 

@@ -3,15 +3,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_trim_view.h"
-#include "ngx_prof_alive.h"
 #include "ngx_prof_answer.h"
 #include "ngx_prof_base.h"
-#include "ngx_prof_job.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_text.h"
-#include "ngx_prof_wake.h"
+#include "ngx_prof_trim.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -25,38 +23,16 @@ typedef struct {
 } ngx_prof_trim_reason_t;
 
 
-/* a worker that was asked */
+/* a request that waits for answers */
 
 typedef struct {
-    ngx_prof_slot_t  *slot;
-    ngx_pid_t         pid;
-    uint64_t          asked;
-    ngx_uint_t        reached;              /* 1: it was woken */
-    ngx_uint_t        answered;
-    ngx_prof_trim_t   trim;                 /* its answer */
-} ngx_prof_trim_worker_t;
-
-
-/* a request that is waiting for answers */
-
-typedef struct {
-    ngx_queue_t                 queue;
-    ngx_http_request_t         *request;
-    ngx_event_t                 timer;
-    ngx_connection_t            connection;
-    uint64_t                    start;          /* ns, monotonic */
-    ngx_array_t                 workers;
-                                          /* ngx_prof_trim_worker_t */
+    ngx_http_request_t  *request;
+    ngx_prof_ask_t      *ask;
 } ngx_prof_trims_t;
 
 
-static ngx_prof_trims_t *ngx_prof_trim_create(ngx_http_request_t *r);
-static ngx_int_t ngx_prof_trim_ask(ngx_prof_trims_t *t, ngx_pid_t worker);
-static ngx_uint_t ngx_prof_trim_complete(ngx_prof_trims_t *t);
-static void ngx_prof_trim_timeout(ngx_event_t *ev);
-static void ngx_prof_trim_finish(ngx_prof_trims_t *t);
+static void ngx_prof_trim_done(void *data);
 static ngx_int_t ngx_prof_trim_send(ngx_prof_trims_t *t);
-static void ngx_prof_trim_cleanup(void *data);
 static void ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
     uint64_t duration);
 static ngx_uint_t ngx_prof_trim_sum(const ngx_array_t *workers,
@@ -102,25 +78,26 @@ static const ngx_prof_trim_reason_t
 };
 
 
-static ngx_queue_t  ngx_prof_trim_waiting;
-
-
 ngx_int_t
 ngx_prof_trim_request(ngx_http_request_t *r, ngx_pid_t worker)
 {
     ngx_prof_trims_t  *t;
 
-    t = ngx_prof_trim_create(r);
-
-    if (t == NULL || ngx_prof_trim_ask(t, worker) != NGX_OK) {
+    t = ngx_palloc(r->pool, sizeof(ngx_prof_trims_t));
+    if (t == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (t->workers.nelts == 0) {
-        return NGX_HTTP_NOT_FOUND;
+    t->request = r;
+    t->ask = ngx_prof_trim_ask(r->pool, r->connection->log, worker,
+                               ngx_prof_trim_done, t);
+    if (t->ask == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_add_timer(&t->timer, NGX_PROF_TRIM_DEADLINE);
+    if (t->ask->workers.nelts == 0) {
+        return NGX_HTTP_NOT_FOUND;
+    }
 
     ngx_prof_answer_later(r);
 
@@ -128,181 +105,12 @@ ngx_prof_trim_request(ngx_http_request_t *r, ngx_pid_t worker)
 }
 
 
-static ngx_prof_trims_t *
-ngx_prof_trim_create(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t       *cln;
-    ngx_prof_trims_t  *t;
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_trims_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    t = cln->data;
-    ngx_memzero(t, sizeof(ngx_prof_trims_t));
-
-    if (ngx_array_init(&t->workers, r->pool, 8,
-                       sizeof(ngx_prof_trim_worker_t))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    t->request = r;
-    t->start = ngx_prof_clock();
-
-    ngx_prof_event_init(&t->timer, &t->connection,
-                        ngx_prof_trim_timeout,
-                        r->connection->log);
-
-    if (ngx_prof_trim_waiting.next == NULL) {
-        ngx_queue_init(&ngx_prof_trim_waiting);
-    }
-
-    ngx_queue_insert_tail(&ngx_prof_trim_waiting, &t->queue);
-    cln->handler = ngx_prof_trim_cleanup;
-
-    (void) __atomic_fetch_add(&ngx_prof_process.slot->awaiting, 1,
-                              __ATOMIC_SEQ_CST);
-
-    return t;
-}
-
-
-static ngx_int_t
-ngx_prof_trim_ask(ngx_prof_trims_t *t, ngx_pid_t worker)
-{
-    ngx_pid_t              pid;
-    ngx_uint_t             i;
-    ngx_prof_slot_t       *slot;
-    ngx_prof_zone_t       *zone;
-    ngx_prof_trim_worker_t  *w;
-
-    zone = ngx_prof_process.zone;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
-
-        pid = ngx_prof_slot_worker(slot, worker);
-
-        if (pid == 0) {
-            continue;
-        }
-
-        w = ngx_array_push(&t->workers);
-        if (w == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memzero(w, sizeof(ngx_prof_trim_worker_t));
-
-        w->slot = slot;
-        w->pid = pid;
-        w->asked = __atomic_add_fetch(&slot->trim.asked, 1, __ATOMIC_SEQ_CST);
-
-        /*
-         * including this worker: its answer comes the same way, in a later
-         * pass
-         */
-
-        w->reached = (ngx_prof_wake(slot) == NGX_OK);
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_prof_trim_check(void)
-{
-    ngx_queue_t              *q;
-    ngx_prof_trims_t  *t;
-
-    q = ngx_prof_trim_waiting.next;
-
-    if (q == NULL) {
-        return;
-    }
-
-    while (q != &ngx_prof_trim_waiting) {
-        t = ngx_queue_data(q, ngx_prof_trims_t, queue);
-
-        if (ngx_prof_trim_complete(t)) {
-            ngx_prof_trim_finish(t);
-
-            /*
-             * the end of this request may have ended others of its connection
-             */
-
-            q = ngx_prof_trim_waiting.next;
-            continue;
-        }
-
-        q = q->next;
-    }
-}
-
-
-/* have all answered that can? a worker that has ended never will */
-
-static ngx_uint_t
-ngx_prof_trim_complete(ngx_prof_trims_t *t)
-{
-    ngx_uint_t                       i, complete;
-    ngx_prof_trim_worker_t  *w;
-
-    complete = 1;
-    w = t->workers.elts;
-
-    for (i = 0; i < t->workers.nelts; i++) {
-
-        if (w[i].answered || !w[i].reached) {
-            continue;
-        }
-
-        if (ngx_prof_record_read(&w[i].slot->trim.seq,
-                                 &w[i].trim.done,
-                                 &w[i].slot->trim.done,
-                                 NGX_PROF_TRIM_BODY)
-            == NGX_OK
-            && w[i].trim.done >= w[i].asked
-            && w[i].trim.pid == (uint64_t) w[i].pid)
-        {
-            w[i].answered = 1;
-            continue;
-        }
-
-        complete = 0;
-    }
-
-    return complete;
-}
-
-
 static void
-ngx_prof_trim_timeout(ngx_event_t *ev)
+ngx_prof_trim_done(void *data)
 {
-    ngx_prof_trims_t  *t;
+    ngx_prof_trims_t *t = data;
 
-    t = (ngx_prof_trims_t *)
-             ((u_char *) ev - offsetof(ngx_prof_trims_t, timer));
-
-    (void) ngx_prof_trim_complete(t);
-    ngx_prof_trim_finish(t);
-}
-
-
-static void
-ngx_prof_trim_finish(ngx_prof_trims_t *t)
-{
-    ngx_http_request_t  *r;
-
-    r = t->request;
-
-    ngx_prof_trim_cleanup(t);
-
-    ngx_prof_answer(r, ngx_prof_trim_send(t));
+    ngx_prof_answer(t->request, ngx_prof_trim_send(t));
 }
 
 
@@ -315,36 +123,12 @@ ngx_prof_trim_send(ngx_prof_trims_t *t)
     ngx_memzero(&j, sizeof(ngx_prof_json_t));
     ngx_prof_text_init(&j.text, t->request->pool);
 
-    ngx_prof_trim_view(&j, &t->workers, ngx_prof_clock() - t->start);
+    ngx_prof_trim_view(&j, &t->ask->workers,
+                       ngx_prof_clock() - t->ask->start);
 
     ngx_str_set(&type, "application/json; charset=utf-8");
 
     return ngx_prof_send(t->request, NGX_HTTP_OK, &type, &j.text);
-}
-
-
-/* also called when the client goes away */
-
-static void
-ngx_prof_trim_cleanup(void *data)
-{
-    ngx_prof_trims_t *t = data;
-
-    if (t->queue.next == NULL) {
-        return;
-    }
-
-    ngx_queue_remove(&t->queue);
-    t->queue.next = NULL;
-
-    if (t->timer.timer_set) {
-        ngx_del_timer(&t->timer);
-    }
-
-    if (ngx_prof_process.slot) {
-        (void) __atomic_fetch_sub(&ngx_prof_process.slot->awaiting,
-                                  1, __ATOMIC_SEQ_CST);
-    }
 }
 
 
@@ -399,7 +183,7 @@ ngx_prof_trim_sum(const ngx_array_t *workers, ngx_prof_trim_t *sum)
 
     for (i = 0; i < workers->nelts; i++) {
 
-        if (!w[i].answered) {
+        if (w[i].asked.state != NGX_PROF_ASKED_ANSWERED) {
             continue;
         }
 
@@ -543,14 +327,14 @@ ngx_prof_trim_worker(ngx_prof_json_t *j, const ngx_prof_trim_worker_t *w)
     error = ngx_prof_trim_error(w);
 
     ngx_prof_json_open(j, NULL, '{');
-    ngx_prof_json_int(j, "pid", w->pid);
+    ngx_prof_json_int(j, "pid", w->asked.pid);
     ngx_prof_json_bool(j, "success", error == NULL);
 
     if (error) {
         ngx_prof_json_cstring(j, "error", error);
     }
 
-    if (w->answered) {
+    if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
         ngx_prof_json_double(j, "duration_ms",
                              (double) w->trim.duration / 1e6);
         ngx_prof_trim_figures(j, &w->trim);
@@ -565,16 +349,16 @@ ngx_prof_trim_worker(ngx_prof_json_t *j, const ngx_prof_trim_worker_t *w)
 static const char *
 ngx_prof_trim_error(const ngx_prof_trim_worker_t *w)
 {
-    if (w->answered) {
+    if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
         return w->trim.trimmed ? NULL
                                : "its allocator cannot give memory back";
     }
 
-    if (!w->reached) {
+    if (!w->asked.reached) {
         return "the worker cannot be woken: there was no descriptor for it";
     }
 
-    if (!ngx_prof_slot_worker(w->slot, w->pid)) {
+    if (w->asked.state == NGX_PROF_ASKED_GONE) {
         return "the worker has ended";
     }
 

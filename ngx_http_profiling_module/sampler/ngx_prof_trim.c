@@ -13,7 +13,63 @@
 #include "ngx_prof_zone.h"
 
 
+/* ms after which one that does not answer may have ended */
+#define NGX_PROF_TRIM_LATE  200
+
+
+static ngx_int_t ngx_prof_trim_mail(ngx_prof_ask_t *a, ngx_prof_asked_t *to);
+static ngx_int_t ngx_prof_trim_look(ngx_prof_ask_t *a, ngx_prof_asked_t *to);
 static void ngx_prof_trim_read(ngx_prof_trim_heap_t *heap);
+
+
+static const ngx_prof_question_t  ngx_prof_trim_question = {
+    sizeof(ngx_prof_trim_worker_t), 1, NGX_PROF_TRIM_LATE,
+    NGX_PROF_TRIM_DEADLINE,
+    ngx_prof_trim_mail, ngx_prof_trim_look, NULL
+};
+
+
+ngx_prof_ask_t *
+ngx_prof_trim_ask(ngx_pool_t *pool, ngx_log_t *log, ngx_pid_t worker,
+    void (*done)(void *data), void *data)
+{
+    ngx_prof_ask_t  *a;
+
+    a = ngx_prof_ask_create(pool, sizeof(ngx_prof_ask_t),
+                            &ngx_prof_trim_question, done, data);
+
+    return (a && ngx_prof_ask_start(a, worker, log) == NGX_OK) ? a : NULL;
+}
+
+
+static ngx_int_t
+ngx_prof_trim_mail(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
+{
+    to->number = __atomic_add_fetch(&to->slot->trim.asked, 1,
+                                    __ATOMIC_SEQ_CST);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_prof_trim_look(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
+{
+    ngx_prof_trim_t  *trim;
+
+    trim = &((ngx_prof_trim_worker_t *) to)->trim;
+
+    if (ngx_prof_record_read(&to->slot->trim.seq, &trim->done,
+                             &to->slot->trim.done, NGX_PROF_TRIM_BODY)
+        == NGX_OK
+        && trim->done >= to->number
+        && trim->pid == (uint64_t) to->pid)
+    {
+        to->state = NGX_PROF_ASKED_ANSWERED;
+    }
+
+    return NGX_OK;
+}
 
 
 ngx_int_t
