@@ -76,7 +76,7 @@ ngx_prof_dumps_ask(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
 
     if (g->age
         && ngx_prof_dump_find(w->area, 0, to->pid, &w->head) != NGX_DECLINED
-        && w->head.clock + g->age * 1000000 > ngx_prof_clock())
+        && w->head.clock + g->age * NGX_PROF_NSEC_PER_MSEC > ngx_prof_clock())
     {
         return NGX_DECLINED;
     }

@@ -85,7 +85,8 @@ ngx_prof_capture_create(ngx_pool_t *pool, size_t size,
     c = cln->data;
     ngx_memzero(c, size);
 
-    c->readings = ngx_pcalloc(pool, zone->slots * sizeof(ngx_prof_slot_reading_t));
+    c->readings = ngx_pcalloc(pool,
+                              zone->slots * sizeof(ngx_prof_slot_reading_t));
     if (c->readings == NULL) {
         return NULL;
     }
@@ -212,7 +213,8 @@ ngx_prof_capture_begin(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
 
 
 static ngx_int_t
-ngx_prof_capture_first_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+ngx_prof_capture_first_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading)
 {
     int64_t           *values;
     ngx_uint_t         last;
@@ -267,7 +269,8 @@ ngx_prof_capture_last(void *data)
 
 
 static ngx_int_t
-ngx_prof_capture_last_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading)
 {
     int64_t                  values[NGX_PROF_CAPTURE_VALUES];
     ngx_uint_t               last;
@@ -362,7 +365,8 @@ ngx_prof_capture_open(ngx_prof_capture_t *c)
         return NGX_ERROR;
     }
 
-    c->raw->header->time_nanos = (int64_t) ngx_prof_time() * 1000000;
+    c->raw->header->time_nanos = (int64_t) ngx_prof_time()
+                                 * NGX_PROF_NSEC_PER_MSEC;
 
     if (c->begin) {
         c->raw->header->duration_nanos =
@@ -401,7 +405,8 @@ ngx_prof_capture_write(void *data)
 
 
 static ngx_int_t
-ngx_prof_capture_write_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading)
 {
     ngx_uint_t  last;
 

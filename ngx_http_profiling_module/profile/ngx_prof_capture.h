@@ -42,7 +42,8 @@ typedef void (*ngx_prof_capture_pt)(void *data, ngx_int_t rc,
     ngx_prof_text_t *raw);
 
 /* adds to the raw capture before it is finished, until it is not NGX_AGAIN */
-typedef ngx_int_t (*ngx_prof_trace_more_pt)(void *data, ngx_prof_rawfile_t *raw);
+typedef ngx_int_t (*ngx_prof_trace_more_pt)(void *data,
+    ngx_prof_rawfile_t *raw);
 
 
 /* what was read of a slot */

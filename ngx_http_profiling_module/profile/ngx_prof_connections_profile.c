@@ -176,7 +176,8 @@ ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
         }
 
         if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
-            n = ngx_min(w->head.groups - raw->group, NGX_PROF_CONNECTIONS_CHUNK);
+            n = ngx_min(w->head.groups - raw->group,
+                        NGX_PROF_CONNECTIONS_CHUNK);
 
             ngx_prof_connections_raw_groups(raw, w, raw->group, n, sign);
             raw->group += n;

@@ -194,7 +194,8 @@ ngx_prof_cpu_start(void *data)
 {
     ngx_prof_cpu_capture_t *cpu = data;
 
-    cpu->until = ngx_prof_clock() + (uint64_t) cpu->duration * 1000000;
+    cpu->until = ngx_prof_clock()
+                 + (uint64_t) cpu->duration * NGX_PROF_NSEC_PER_MSEC;
 
     ngx_prof_store_release(&cpu->claim->until, cpu->until);
 
@@ -262,8 +263,8 @@ ngx_prof_cpu_types(ngx_prof_capture_t *c)
     h->flags = NGX_PROF_RAW_LEAF_EXACT;
     h->period_type = NGX_PROF_S_CPU;
     h->period_unit = NGX_PROF_S_NANOSECONDS;
-    h->period = 1000000000
-                / ngx_prof_process.conf->setting[NGX_PROF_CPU_RATE];
+    h->period = NGX_PROF_NSEC_PER_SEC
+                / ngx_prof_setting(NGX_PROF_CPU_RATE);
 
     /* as Go tells it: when the profile began */
 

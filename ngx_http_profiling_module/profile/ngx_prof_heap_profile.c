@@ -322,7 +322,7 @@ ngx_prof_heap_types(ngx_prof_capture_t *c)
 
     header->period_type = ngx_prof_heap_string(c, "space");
     header->period_unit = types[1].unit;
-    header->period = ngx_prof_process.conf->setting[NGX_PROF_HEAP_RATE];
+    header->period = ngx_prof_setting(NGX_PROF_HEAP_RATE);
     header->default_type = (h->query.kind == NGX_PROF_OF_ALLOCS)
                            ? types[1].type : types[3].type;
 

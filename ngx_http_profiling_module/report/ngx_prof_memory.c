@@ -103,7 +103,8 @@ ngx_prof_memory_dumped(void *data)
 
     p->places = ngx_prof_zone_place_n(ngx_prof_process.zone);
 
-    p->place = ngx_pcalloc(pool, (p->places + 1) * sizeof(ngx_prof_pool_bytes_t));
+    p->place = ngx_pcalloc(pool,
+                           (p->places + 1) * sizeof(ngx_prof_pool_bytes_t));
     p->worker = ngx_pcalloc(pool, (p->dumps->ask.workers.nelts + 1)
                                   * sizeof(ngx_prof_pool_bytes_t));
 

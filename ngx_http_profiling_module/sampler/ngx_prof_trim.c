@@ -82,7 +82,7 @@ ngx_prof_trim_reserve(void)
     last = ngx_prof_load(&zone->header->trim_clock);
     now = ngx_prof_clock();
 
-    if ((last && now < last + NGX_PROF_TRIM_INTERVAL * 1000000)
+    if ((last && now < last + NGX_PROF_TRIM_INTERVAL * NGX_PROF_NSEC_PER_MSEC)
         || !__atomic_compare_exchange_n(&zone->header->trim_clock, &last, now,
                                         0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     {

@@ -232,7 +232,7 @@ ngx_prof_ask_late(ngx_prof_ask_t *a, ngx_prof_asked_t *w)
     const ngx_prof_question_t  *q;
 
     q = a->question;
-    ms = (ngx_msec_t) ((ngx_prof_clock() - a->start) / 1000000);
+    ms = (ngx_msec_t) ((ngx_prof_clock() - a->start) / NGX_PROF_NSEC_PER_MSEC);
 
     /* what was not woken can only be chased */
 
