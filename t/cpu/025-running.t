@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 use Heap qw(total);
 use Modules;
 use Profile;
@@ -68,7 +68,8 @@ END
                            add_after_body /behind/b; addition_types *;
                            alias DIR/html/; }
         location /mirror/ { gzip on; mirror /behind/m; alias DIR/html/; }
-        location /slices/ { gzip on; slice 64k;
+        # a slice is compressed as parts of it come: slowly, for pauses
+        location /slices/ { gzip on; gzip_comp_level 9; slice 64k;
                             proxy_set_header Range $slice_range;
                             proxy_pass http://127.0.0.1:PORT1/; }
         location /lua/ { gzip on; alias DIR/html/;
@@ -86,13 +87,14 @@ $site->start;
 for my $name (sort keys %of) {
     my ($path, $place) = @{ $of{$name} };
     my $before = Heap::take($site);
+    my $began = time();
     my $load = Profile::command('h2load', '--h1', '-c', 2, '-D', 60,
                                 '-H', 'Accept-Encoding: gzip',
                                 'http://127.0.0.1:' . $site->port . $path);
     my $p = Profile::take_until($site,
                                 sub { sum($_[0], has('deflate')) > 0.5e9 },
                                 seconds => 1);
-    my @pauses = pauses($path);
+    my @pauses = pauses($began);
     my $after = Heap::take($site);
     Profile::end($load);
 
@@ -137,16 +139,20 @@ sub allocated {
 }
 
 
-# The latest pauses in which something was compressed, all of this load: as
-# many requests pass before as the list is long.
+# The latest pauses in which something was compressed, since this load began: a
+# list that few pauses have reached holds those of earlier loads as well.
 
 sub pauses {
-    my $path = shift;
+    my $began = shift;
 
-    for (1 .. 100) {
-        $site->request($path, headers => ["Accept-Encoding: gzip"]);
-    }
+    my @pauses;
 
-    return grep { grep { /deflate/ } @{ $_->{stack} } }
-           @{ $site->json('gc')->{recent} };
+    until_true(60, sub {
+        @pauses = grep { epoch($_->{time}) >= $began
+                         && grep { /deflate/ } @{ $_->{stack} } }
+                  @{ $site->json('gc')->{recent} };
+        return @pauses >= 10;
+    });
+
+    return @pauses;
 }
