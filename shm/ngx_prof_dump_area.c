@@ -13,6 +13,10 @@
      - offsetof(ngx_prof_dump_copy_t, number))
 
 
+static ngx_int_t ngx_prof_dump_read(const ngx_prof_dump_area_t *area,
+    ngx_uint_t i, ngx_prof_dump_copy_t *head);
+
+
 ngx_uint_t
 ngx_prof_dump_groups(size_t size)
 {
@@ -97,6 +101,46 @@ ngx_prof_dump_take(ngx_prof_dump_area_t *area, ngx_uint_t *limit)
 }
 
 
+ngx_int_t
+ngx_prof_dump_ask_part(ngx_prof_dump_area_t *area, uint64_t cursor,
+    ngx_uint_t limit, uint64_t now)
+{
+    uint64_t  asked;
+
+    asked = ngx_prof_load(&area->lease);
+
+    /* another's clock may be a little ahead */
+
+    if ((asked
+         && now + NGX_PROF_DUMP_LEASE - asked < 2 * NGX_PROF_DUMP_LEASE)
+        || !__atomic_compare_exchange_n(&area->lease, &asked, now, 0,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    {
+        return NGX_BUSY;
+    }
+
+    __atomic_store_n(&area->part,
+                     cursor << NGX_PROF_DUMP_CURSOR_BITS
+                     | ngx_min(limit, NGX_PROF_DUMP_LIMIT_MAX),
+                     __ATOMIC_SEQ_CST);
+
+    return NGX_OK;
+}
+
+
+uint64_t
+ngx_prof_dump_take_part(ngx_prof_dump_area_t *area, ngx_uint_t *limit)
+{
+    uint64_t  question;
+
+    question = __atomic_exchange_n(&area->part, 0, __ATOMIC_SEQ_CST);
+
+    *limit = question & (((uint64_t) 1 << NGX_PROF_DUMP_CURSOR_BITS) - 1);
+
+    return question >> NGX_PROF_DUMP_CURSOR_BITS;
+}
+
+
 ngx_uint_t
 ngx_prof_dump_begin(ngx_prof_dump_area_t *area)
 {
@@ -136,7 +180,7 @@ ngx_int_t
 ngx_prof_dump_find(const ngx_prof_dump_area_t *area, uint64_t number,
     ngx_pid_t pid, ngx_prof_dump_copy_t *head)
 {
-    uint64_t              seq, latest;
+    uint64_t              latest;
     ngx_int_t             found;
     ngx_uint_t            i;
     ngx_prof_dump_copy_t  copy;
@@ -145,16 +189,8 @@ ngx_prof_dump_find(const ngx_prof_dump_area_t *area, uint64_t number,
     latest = 0;
 
     for (i = 0; i < 2; i++) {
-        seq = ngx_prof_load_acquire(&area->copy[i].seq);
 
-        if (seq & 1) {
-            continue;
-        }
-
-        ngx_prof_copy_words(&copy, &area->copy[i],
-                            sizeof(ngx_prof_dump_copy_t));
-
-        if (ngx_prof_dump_same(area, i, seq)
+        if (ngx_prof_dump_read(area, i, &copy) == NGX_OK
             && copy.number >= number
             && copy.number > latest
             && copy.pid == (uint64_t) pid)
@@ -166,6 +202,53 @@ ngx_prof_dump_find(const ngx_prof_dump_area_t *area, uint64_t number,
     }
 
     return found;
+}
+
+
+ngx_int_t
+ngx_prof_dump_find_part(const ngx_prof_dump_area_t *area, uint64_t cursor,
+    uint64_t clock, ngx_pid_t pid, ngx_prof_dump_copy_t *head)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+
+        if (ngx_prof_dump_read(area, i, head) == NGX_OK
+            && head->from == cursor
+            && head->clock >= clock
+            && head->pid == (uint64_t) pid)
+        {
+            return i;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_prof_dump_release_part(ngx_prof_dump_area_t *area, uint64_t asked)
+{
+    (void) __atomic_compare_exchange_n(&area->lease, &asked, 0, 0,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+
+static ngx_int_t
+ngx_prof_dump_read(const ngx_prof_dump_area_t *area, ngx_uint_t i,
+    ngx_prof_dump_copy_t *head)
+{
+    uint64_t  seq;
+
+    seq = ngx_prof_load_acquire(&area->copy[i].seq);
+
+    if (seq & 1) {
+        return NGX_DECLINED;
+    }
+
+    ngx_prof_copy_words(head, &area->copy[i], sizeof(ngx_prof_dump_copy_t));
+
+    return ngx_prof_dump_same(area, i, seq) ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -5,7 +5,9 @@
  * The area holds two copies of what was written last, so that a copy stays
  * readable while the next one is made.  A copy has groups, which count all
  * connections that wait for the same thing, and details of single ones, as
- * many as were asked for and have room.
+ * many as were asked for and have room.  A copy tells where its details end;
+ * from there on they are asked for part by part.  A part takes the place of the
+ * older copy, so that the latest whole one stays.
  *
  * The slot's owner writes a copy and its head in normal context, over several
  * passes of its event loop; the sequence number is odd meanwhile.  If the owner
@@ -51,6 +53,26 @@
 
 #define ngx_prof_dump_limit(asked)                                            \
     ((asked) & (((uint64_t) 1 << NGX_PROF_DUMP_BITS) - 1))
+
+
+/*
+ * Where details end: an index of the walk over connections, and a unit of that
+ * connection: 1 is itself, n the bucket n - 2 of its streams.  0: nowhere.  A
+ * question for the next part has a cursor and, below it, the limit.
+ */
+
+#define NGX_PROF_DUMP_UNIT         0xffff
+
+#define ngx_prof_dump_cursor(index, unit)                                     \
+    ((uint64_t) (index) << 16 | ngx_min(unit, NGX_PROF_DUMP_UNIT))
+
+#define ngx_prof_dump_cursor_index(cursor)   ((cursor) >> 16)
+#define ngx_prof_dump_cursor_unit(cursor)    ((cursor) & NGX_PROF_DUMP_UNIT)
+
+#define NGX_PROF_DUMP_CURSOR_BITS  14
+
+/* ns that the reader who asked for a part has it to himself */
+#define NGX_PROF_DUMP_LEASE        600000000ULL
 
 
 typedef enum {
@@ -145,7 +167,7 @@ typedef struct {
 
 typedef struct {
     uint64_t  seq;                      /* guards all that follows */
-    uint64_t  number;                   /* of the question, 0: never written */
+    uint64_t  number;                   /* of the question, 0: none, a part */
     uint64_t  pid;
     uint64_t  limit;
     uint64_t  time;                     /* ms since the epoch, at its begin */
@@ -155,6 +177,8 @@ typedef struct {
     uint64_t  groups;                   /* used, the REST included */
     uint64_t  details;
     uint64_t  used;                     /* bytes of the details */
+    uint64_t  from;                     /* cursor of a part, 0: of a whole */
+    uint64_t  next;                     /* cursor of further ones, 0: none */
     uint64_t  configuration;            /* bytes of the cycle's pool */
     uint64_t  cut;                      /* pools not measured to their end */
     uint64_t  spent;                    /* ns of CPU time */
@@ -183,7 +207,9 @@ typedef struct {
 typedef struct {
     uint64_t                asked;                /* by any, atomically */
     uint64_t                signalled;            /* the same: + 1 each */
-    uint64_t                pad0[6];
+    uint64_t                part;                 /* the same: a question */
+    uint64_t                lease;                /* the same: clock, 0: free */
+    uint64_t                pad0[4];
 
     uint64_t                begun;                /* the latest taken up */
     uint64_t                dumps;                /* of all owners, as are: */
@@ -236,6 +262,20 @@ void ngx_prof_dump_end(ngx_prof_dump_area_t *area, ngx_uint_t copy,
  */
 ngx_int_t ngx_prof_dump_find(const ngx_prof_dump_area_t *area, uint64_t number,
     ngx_pid_t pid, ngx_prof_dump_copy_t *head);
+
+/*
+ * The same for a part, which has about "limit" details from a cursor on.  Who
+ * asks has the mailbox until he releases it, or for the time of a lease:
+ * NGX_BUSY, ask again later.  find() takes any that was begun at a clock or
+ * later, whoever asked for it.
+ */
+ngx_int_t ngx_prof_dump_ask_part(ngx_prof_dump_area_t *area, uint64_t cursor,
+    ngx_uint_t limit, uint64_t now);
+uint64_t ngx_prof_dump_take_part(ngx_prof_dump_area_t *area,
+    ngx_uint_t *limit);
+ngx_int_t ngx_prof_dump_find_part(const ngx_prof_dump_area_t *area,
+    uint64_t cursor, uint64_t clock, ngx_pid_t pid, ngx_prof_dump_copy_t *head);
+void ngx_prof_dump_release_part(ngx_prof_dump_area_t *area, uint64_t asked);
 
 /*
  * Readers do not trust a copy.  mend() corrects impossible values of groups in

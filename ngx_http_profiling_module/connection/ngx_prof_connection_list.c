@@ -14,6 +14,7 @@ ngx_int_t
 ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
     ngx_prof_list_cursor_t *cursor, ngx_prof_listed_t *item)
 {
+    ngx_prof_dump_page_t    *page;
     ngx_prof_worker_dump_t  *w;
 
     if (cursor->n == limit) {
@@ -50,9 +51,15 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
             continue;
         }
 
-        if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
-            item->detail = ngx_prof_dump_next(w->details,
-                                              w->head.used, w->head.groups,
+        page = cursor->page;
+
+        if (page == NULL && w->asked.state == NGX_PROF_ASKED_ANSWERED) {
+            page = w->pages;
+        }
+
+        if (page) {
+            item->detail = ngx_prof_dump_next((u_char *) (page + 1),
+                                              page->used, w->head.groups,
                                               &cursor->offset);
             if (item->detail) {
                 item->id = item->detail->id;
@@ -60,7 +67,8 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
             }
         }
 
-        cursor->worker++;
+        cursor->page = page ? page->next : NULL;
+        cursor->worker += (cursor->page == NULL);
         cursor->offset = 0;
     }
 

@@ -29,8 +29,9 @@ typedef struct {
                                                        done, connections
                                                        follow */
     ngx_uint_t                         worker;
-    size_t                             offset;      /* in the worker's
-                                                       details */
+    ngx_prof_dump_page_t              *page;        /* of the worker, NULL:
+                                                       its first one */
+    size_t                             offset;      /* in the page's details */
     ngx_uint_t                         n;           /* listed so far */
 } ngx_prof_list_cursor_t;
 

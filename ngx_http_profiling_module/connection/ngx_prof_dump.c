@@ -50,9 +50,14 @@ typedef struct {
     ngx_uint_t              next;                   /* index of the
                                                        connection, in two
                                                        rounds */
-    ngx_uint_t              bucket;                 /* in the hash of HTTP/2
-                                                       streams */
+    ngx_uint_t              unit;                   /* of the connection, see
+                                                       dump_area.h */
     ngx_atomic_uint_t       number;                 /* of that connection */
+
+    /* where the unit began, for it is told as a whole */
+    uint64_t                cursor;
+    uint64_t                details_before;
+    uint64_t                used_before;
 
     ngx_prof_pool_t         configuration;
     uint16_t                index[NGX_PROF_DUMP_INDEX];
@@ -61,10 +66,12 @@ typedef struct {
 
 static ngx_prof_dump_area_t *ngx_prof_dump_own(void);
 static void ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number,
-    ngx_uint_t limit);
+    uint64_t from, ngx_uint_t limit);
 static void ngx_prof_dump_handler(ngx_event_t *ev);
 static ngx_int_t ngx_prof_dump_step(ngx_prof_dump_t *d);
 static ngx_int_t ngx_prof_dump_configuration(ngx_prof_dump_t *d);
+static void ngx_prof_dump_unit(ngx_prof_dump_t *d);
+static ngx_uint_t ngx_prof_dump_ended(const ngx_prof_dump_t *d);
 static void ngx_prof_dump_connection(ngx_prof_dump_t *d, ngx_connection_t *c);
 static ngx_int_t ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c,
     uint64_t end);
@@ -75,6 +82,7 @@ static ngx_uint_t ngx_prof_dump_is_group(const ngx_prof_dump_group_t *g,
     const ngx_prof_connection_t *e);
 static void ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_connection_t *e,
     ngx_uint_t group);
+static void ngx_prof_dump_full(ngx_prof_dump_t *d);
 static void ngx_prof_dump_finish(ngx_prof_dump_t *d);
 static void ngx_prof_dump_native(const ucontext_t *uc);
 
@@ -112,7 +120,7 @@ ngx_prof_dump_own(void)
 void
 ngx_prof_dump_answer(void)
 {
-    uint64_t               number;
+    uint64_t               number, from;
     ngx_uint_t             limit;
     ngx_prof_dump_t       *d;
     ngx_prof_dump_area_t  *area;
@@ -132,20 +140,26 @@ ngx_prof_dump_answer(void)
         return;
     }
 
+    from = 0;
     number = ngx_prof_dump_take(area, &limit);
 
     if (number == 0) {
-        return;
+        from = ngx_prof_dump_take_part(area, &limit);
+
+        if (from == 0) {
+            return;
+        }
     }
 
     d->area = area;
 
-    ngx_prof_dump_start(d, number, limit);
+    ngx_prof_dump_start(d, number, from, limit);
 }
 
 
 static void
-ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number, ngx_uint_t limit)
+ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number, uint64_t from,
+    ngx_uint_t limit)
 {
     size_t      size;
     ngx_uint_t  i;
@@ -159,8 +173,8 @@ ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number, ngx_uint_t limit)
     d->max = ngx_min(ngx_prof_dump_groups(size), NGX_PROF_DUMP_INDEX / 2);
     d->room = ngx_prof_dump_room(size);
     d->full = 0;
-    d->next = 0;
-    d->bucket = 0;
+    d->next = ngx_prof_dump_cursor_index(from);
+    d->unit = ngx_prof_dump_cursor_unit(from);
     d->number = 0;
 
     ngx_memzero(&d->head, sizeof(ngx_prof_dump_copy_t));
@@ -168,6 +182,7 @@ ngx_prof_dump_start(ngx_prof_dump_t *d, uint64_t number, ngx_uint_t limit)
     ngx_memzero(d->index, sizeof(d->index));
 
     d->head.number = number;
+    d->head.from = from;
     d->head.limit = ngx_min(limit, NGX_PROF_DUMP_LIMIT_MAX);
     d->head.pid = ngx_pid;
     d->head.time = ngx_prof_time();
@@ -259,9 +274,17 @@ ngx_prof_dump_step(ngx_prof_dump_t *d)
         if (ngx_prof_is_open(c)
             && (c->listening == NULL) == (i >= cycle->connection_n))
         {
-            if (ngx_prof_dump_streams(d, c, end) == NGX_AGAIN) {
+            if (d->next != i) {
                 d->next = i;
+                d->unit = 0;
+            }
+
+            if (ngx_prof_dump_streams(d, c, end) == NGX_AGAIN) {
                 return NGX_AGAIN;
+            }
+
+            if (ngx_prof_dump_ended(d)) {
+                return NGX_OK;
             }
 
             n++;
@@ -272,6 +295,7 @@ ngx_prof_dump_step(ngx_prof_dump_t *d)
             && ngx_prof_clock() >= end)
         {
             d->next = i + 1;
+            d->unit = 0;
             return NGX_AGAIN;
         }
 
@@ -285,7 +309,7 @@ ngx_prof_dump_step(ngx_prof_dump_t *d)
 static ngx_int_t
 ngx_prof_dump_configuration(ngx_prof_dump_t *d)
 {
-    if (d->head.configuration) {
+    if (d->head.configuration || d->head.from) {
         return NGX_OK;
     }
 
@@ -299,6 +323,29 @@ ngx_prof_dump_configuration(ngx_prof_dump_t *d)
     d->head.configuration = d->configuration.size;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_prof_dump_unit(ngx_prof_dump_t *d)
+{
+    d->cursor = ngx_prof_dump_cursor(d->next, d->unit);
+    d->details_before = d->head.details;
+    d->used_before = d->head.used;
+
+    if (d->head.details >= d->head.limit && !d->full) {
+        d->full = 1;
+        d->head.next = d->cursor;
+    }
+}
+
+
+/* a part need not count what it does not tell */
+
+static ngx_uint_t
+ngx_prof_dump_ended(const ngx_prof_dump_t *d)
+{
+    return d->head.from && d->full;
 }
 
 
@@ -317,10 +364,19 @@ ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
 
     h2c = ngx_prof_connection_v2(c);
 
-    if (h2c == NULL || d->bucket == 0 || d->number != c->number) {
-        ngx_prof_dump_connection(d, c);
-        d->bucket = 0;
+    if (d->number == 0) {
+
+        /* a part begins, perhaps in the midst of it */
+
         d->number = c->number;
+    }
+
+    if (h2c == NULL || d->unit <= 1 || d->number != c->number) {
+        d->unit = 1;
+        d->number = c->number;
+        ngx_prof_dump_unit(d);
+        ngx_prof_dump_connection(d, c);
+        d->unit = 2;
     }
 
     if (h2c == NULL) {
@@ -331,14 +387,22 @@ ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
                                          ngx_http_v2_module);
     mask = h2scf->streams_index_mask;
 
-    for ( /* void */ ; d->bucket <= mask; d->bucket++) {
+    for ( /* void */ ; d->unit <= mask + 2; d->unit++) {
 
-        if (d->bucket && ngx_prof_clock() >= end) {
+        if (ngx_prof_dump_ended(d)) {
+            return NGX_OK;
+        }
+
+        if (d->unit > 2 && ngx_prof_clock() >= end) {
             return NGX_AGAIN;
         }
 
-        for (node = h2c->streams_index[d->bucket]; node; node = node->index) {
+        ngx_prof_dump_unit(d);
 
+        for (node = h2c->streams_index[d->unit - 2];
+             node;
+             node = node->index)
+        {
             if (node->stream) {
                 ngx_prof_connection_stream(&e, node->stream);
                 ngx_prof_dump_add(d, &e);
@@ -346,10 +410,10 @@ ngx_prof_dump_streams(ngx_prof_dump_t *d, ngx_connection_t *c, uint64_t end)
         }
     }
 
-    d->bucket = 0;
-
 #else
 
+    d->unit = 1;
+    ngx_prof_dump_unit(d);
     ngx_prof_dump_connection(d, c);
 
 #endif
@@ -389,7 +453,7 @@ ngx_prof_dump_add(ngx_prof_dump_t *d, ngx_prof_connection_t *e)
         d->head.streams++;
     }
 
-    if (d->head.details < d->head.limit && !d->full) {
+    if (!d->full) {
         ngx_prof_dump_detail(d, e, i);
     }
 }
@@ -512,7 +576,7 @@ ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_connection_t *e,
     detail.size = size;
 
     if (size > d->room - d->head.used) {
-        d->full = 1;
+        ngx_prof_dump_full(d);
         return;
     }
 
@@ -531,11 +595,32 @@ ngx_prof_dump_detail(ngx_prof_dump_t *d, ngx_prof_connection_t *e,
 }
 
 
+/* the next part begins with the unit that did not fit, if it ever can */
+
+static void
+ngx_prof_dump_full(ngx_prof_dump_t *d)
+{
+    d->full = 1;
+
+    if (d->used_before == 0) {
+        d->head.next = d->cursor + 1;
+        return;
+    }
+
+    d->head.next = d->cursor;
+    d->head.details = d->details_before;
+    d->head.used = d->used_before;
+}
+
+
 static void
 ngx_prof_dump_finish(ngx_prof_dump_t *d)
 {
     ngx_prof_dump_end(d->area, d->copy, &d->head);
-    ngx_prof_add(&d->area->dumps, 1);
+
+    if (d->head.from == 0) {
+        ngx_prof_add(&d->area->dumps, 1);
+    }
 
     d->running = 0;
 

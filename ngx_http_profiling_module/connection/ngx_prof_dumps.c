@@ -3,8 +3,10 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_dumps.h"
+#include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_outside.h"
+#include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_wake.h"
 #include "ngx_prof_worker.h"
@@ -17,7 +19,17 @@
 
 static ngx_int_t ngx_prof_dumps_ask(ngx_prof_ask_t *a, ngx_prof_asked_t *to);
 static ngx_int_t ngx_prof_dumps_look(ngx_prof_ask_t *a, ngx_prof_asked_t *to);
-static ngx_int_t ngx_prof_dumps_copy(ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_part(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_begin(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_copy(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_add(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_add_groups(ngx_prof_dumps_t *g,
+    ngx_prof_worker_dump_t *w);
+static ngx_int_t ngx_prof_dumps_failed(ngx_prof_worker_dump_t *w);
 static void ngx_prof_dumps_chase(ngx_prof_ask_t *a, ngx_prof_asked_t *to,
     ngx_msec_t ms);
 static ngx_int_t ngx_prof_dumps_native(ngx_prof_worker_dump_t *w);
@@ -75,8 +87,8 @@ ngx_prof_dumps_ask(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
     w->copy = NGX_DECLINED;
 
     if (g->age
-        && ngx_prof_dump_find(w->area, 0, to->pid, &w->head) != NGX_DECLINED
-        && w->head.clock + g->age * NGX_PROF_NSEC_PER_MSEC > ngx_prof_clock())
+        && ngx_prof_dump_find(w->area, 0, to->pid, &w->part) != NGX_DECLINED
+        && w->part.clock + g->age * NGX_PROF_NSEC_PER_MSEC > ngx_prof_clock())
     {
         return NGX_DECLINED;
     }
@@ -90,7 +102,6 @@ ngx_prof_dumps_ask(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
 static ngx_int_t
 ngx_prof_dumps_look(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
 {
-    size_t                   groups;
     ngx_prof_dumps_t        *g;
     ngx_prof_worker_dump_t  *w;
 
@@ -98,85 +109,231 @@ ngx_prof_dumps_look(ngx_prof_ask_t *a, ngx_prof_asked_t *to)
     w = (ngx_prof_worker_dump_t *) to;
 
     if (w->copy != NGX_DECLINED) {
-        return ngx_prof_dumps_copy(w);
+        return ngx_prof_dumps_copy(g, w);
     }
 
-    w->copy = ngx_prof_dump_find(w->area, to->number, to->pid, &w->head);
+    if (w->groups) {
+        return ngx_prof_dumps_part(g, w);
+    }
 
-    if (w->copy == NGX_DECLINED) {
+    w->copy = ngx_prof_dump_find(w->area, to->number, to->pid, &w->part);
+
+    return (w->copy == NGX_DECLINED) ? NGX_OK : ngx_prof_dumps_begin(g, w);
+}
+
+
+/* what had no room in the worker's area, as far as it is wanted */
+
+static ngx_int_t
+ngx_prof_dumps_part(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
+{
+    uint64_t  now;
+
+    now = ngx_prof_clock();
+
+    if (w->head.next == 0
+        || g->details >= g->limit
+        || (now - g->ask.start) / NGX_PROF_NSEC_PER_MSEC >= NGX_PROF_DUMPS_END
+        || !ngx_prof_slot_alive(w->asked.slot)
+        || ngx_prof_slot_pid(w->asked.slot) != w->asked.pid)
+    {
+        w->asked.state = NGX_PROF_ASKED_ANSWERED;
         return NGX_OK;
     }
 
-    w->copied = 0;
+    w->copy = ngx_prof_dump_find_part(w->area, w->head.next, g->ask.start,
+                                      w->asked.pid, &w->part);
 
-    if (!ngx_prof_dump_fits(&w->head, ngx_prof_process.zone->dump)) {
-        ngx_prof_dumps_silent(w, NGX_PROF_ASKED_SILENT);
-        return NGX_OK;
+    if (w->copy != NGX_DECLINED) {
+        return ngx_prof_dumps_begin(g, w);
+    }
+
+    if (ngx_prof_dump_ask_part(w->area, w->head.next, g->limit - g->details,
+                               now)
+        == NGX_OK)
+    {
+        w->part_asked = now;
+        (void) ngx_prof_wake(w->asked.slot);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_prof_dumps_begin(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
+{
+    if (!ngx_prof_dump_fits(&w->part, ngx_prof_process.zone->dump)) {
+        return ngx_prof_dumps_failed(w);
     }
 
     if (g->limit == 0) {
 
         /* the details were asked for by others */
 
-        w->head.used = 0;
-        w->head.details = 0;
+        w->part.used = 0;
+        w->part.details = 0;
     }
 
-    groups = w->head.groups * sizeof(ngx_prof_dump_group_t);
+    w->copied = 0;
+    w->part_groups = ngx_palloc(g->ask.pool,
+                           w->part.groups * sizeof(ngx_prof_dump_group_t) + 1);
+    w->page = ngx_palloc(g->ask.pool,
+                         sizeof(ngx_prof_dump_page_t) + w->part.used);
 
-    w->groups = ngx_palloc(a->pool, groups + w->head.used + 1);
-
-    if (w->groups == NULL) {
-        ngx_prof_dumps_silent(w, NGX_PROF_ASKED_SILENT);
-        return NGX_OK;
+    if (w->part_groups == NULL || w->page == NULL) {
+        return ngx_prof_dumps_failed(w);
     }
-
-    w->details = (u_char *) w->groups + groups;
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_prof_dumps_copy(ngx_prof_worker_dump_t *w)
+ngx_prof_dumps_copy(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 {
+    u_char        *to;
     size_t         size, len, groups;
     const u_char  *from;
 
     size = ngx_prof_process.zone->dump;
-    groups = w->head.groups * sizeof(ngx_prof_dump_group_t);
+    groups = w->part.groups * sizeof(ngx_prof_dump_group_t);
 
     if (w->copied < groups) {
         from = (u_char *) ngx_prof_dump_group(w->area, size, w->copy)
                + w->copied;
+        to = (u_char *) w->part_groups + w->copied;
         len = groups - w->copied;
 
     } else {
         from = ngx_prof_dump_details(w->area, size, w->copy)
                + (w->copied - groups);
-        len = groups + w->head.used - w->copied;
+        to = (u_char *) (w->page + 1) + (w->copied - groups);
+        len = groups + w->part.used - w->copied;
     }
 
     len = ngx_min(len, NGX_PROF_DUMPS_CHUNK);
 
-    ngx_prof_copy_words((u_char *) w->groups + w->copied, from, len);
+    ngx_prof_copy_words(to, from, len);
     w->copied += len;
 
-    if (!ngx_prof_dump_same(w->area, w->copy, w->head.seq)) {
+    if (!ngx_prof_dump_same(w->area, w->copy, w->part.seq)) {
 
         /* there is a newer dump */
+
+        ngx_pfree(g->ask.pool, w->part_groups);
+        ngx_pfree(g->ask.pool, w->page);
 
         w->copy = NGX_DECLINED;
         return NGX_AGAIN;
     }
 
-    if (w->copied < groups + w->head.used) {
+    if (w->copied < groups + w->part.used) {
         return NGX_AGAIN;
     }
 
-    ngx_prof_dump_mend(w->groups, w->head.groups);
+    return ngx_prof_dumps_add(g, w);
+}
 
-    w->asked.state = NGX_PROF_ASKED_ANSWERED;
+
+/* what was copied joins the rest */
+
+static ngx_int_t
+ngx_prof_dumps_add(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
+{
+    ngx_prof_dump_mend(w->part_groups, w->part.groups);
+
+    if (w->groups == NULL) {
+        w->head = w->part;
+        w->groups = w->part_groups;
+        w->last = &w->pages;
+
+    } else {
+        ngx_prof_dump_release_part(w->area, w->part_asked);
+
+        if (w->part.next <= w->head.next) {
+            w->part.next = 0;
+        }
+
+        w->head.next = w->part.next;
+        w->head.spent += w->part.spent;
+
+        if (ngx_prof_dumps_add_groups(g, w) != NGX_OK) {
+            return ngx_prof_dumps_failed(w);
+        }
+    }
+
+    w->page->used = w->part.used;
+    w->page->next = NULL;
+    *w->last = w->page;
+    w->last = &w->page->next;
+
+    g->details += w->part.details;
+    w->copy = NGX_DECLINED;
+
+    return NGX_AGAIN;
+}
+
+
+/* the connections of a part's groups are counted already */
+
+static ngx_int_t
+ngx_prof_dumps_add_groups(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
+{
+    size_t                   offset;
+    ngx_uint_t               i, n;
+    ngx_prof_dump_group_t   *groups;
+    ngx_prof_dump_detail_t  *d;
+
+    n = ngx_max(w->part.groups, NGX_PROF_DUMP_REST) - NGX_PROF_DUMP_REST;
+
+    groups = ngx_palloc(g->ask.pool, (w->head.groups + n)
+                                 * sizeof(ngx_prof_dump_group_t));
+    if (groups == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(groups, w->groups,
+               w->head.groups * sizeof(ngx_prof_dump_group_t));
+
+    for (i = 0; i < n; i++) {
+        groups[w->head.groups + i] = w->part_groups[NGX_PROF_DUMP_REST + i];
+        groups[w->head.groups + i].count = 0;
+        groups[w->head.groups + i].connection_pools = 0;
+        groups[w->head.groups + i].request_pools = 0;
+    }
+
+    offset = 0;
+
+    while ((d = ngx_prof_dump_next((u_char *) (w->page + 1), w->part.used,
+                                   w->part.groups, &offset)))
+    {
+        if (d->group >= NGX_PROF_DUMP_REST) {
+            d->group += w->head.groups - NGX_PROF_DUMP_REST;
+        }
+    }
+
+    ngx_pfree(g->ask.pool, w->groups);
+    ngx_pfree(g->ask.pool, w->part_groups);
+
+    w->groups = groups;
+    w->head.groups += n;
+
+    return NGX_OK;
+}
+
+
+/* what is there is told all the same */
+
+static ngx_int_t
+ngx_prof_dumps_failed(ngx_prof_worker_dump_t *w)
+{
+    if (w->groups) {
+        w->asked.state = NGX_PROF_ASKED_ANSWERED;
+
+    } else {
+        ngx_prof_dumps_silent(w, NGX_PROF_ASKED_SILENT);
+    }
 
     return NGX_OK;
 }

@@ -29,6 +29,16 @@
 #define NGX_PROF_DUMPS_END     10000
 
 
+/* details, which follow it; their groups are the worker's */
+
+typedef struct ngx_prof_dump_page_s  ngx_prof_dump_page_t;
+
+struct ngx_prof_dump_page_s {
+    size_t                  used;
+    ngx_prof_dump_page_t   *next;
+};
+
+
 /* a worker */
 
 typedef struct {
@@ -40,14 +50,19 @@ typedef struct {
     uint64_t                generation;
     uint64_t                signalled;              /* 0: it was not */
 
-    /* answered */
+    /* answered; groups of parts count nothing */
     ngx_prof_dump_copy_t    head;
     ngx_prof_dump_group_t  *groups;
-    u_char                 *details;
+    ngx_prof_dump_page_t   *pages;
 
-    /* being copied */
+    /* being copied: the whole dump, then parts of it */
     ngx_int_t               copy;                   /* NGX_DECLINED: none */
     size_t                  copied;
+    ngx_prof_dump_copy_t    part;
+    ngx_prof_dump_group_t  *part_groups;
+    ngx_prof_dump_page_t   *page;
+    ngx_prof_dump_page_t  **last;
+    uint64_t                part_asked;             /* clock */
 
     /* not answered */
     ngx_prof_dump_native_t  native;
@@ -61,15 +76,16 @@ typedef struct {
     ngx_prof_ask_t           ask;                   /* of gathered_t */
     uint64_t                 time;                  /* ms since the epoch */
     ngx_uint_t               limit;                 /* details */
+    ngx_uint_t               details;               /* copied so far */
     ngx_msec_t               age;
 } ngx_prof_dumps_t;
 
 
 /*
- * Asks one worker or (0) all for their connections, with up to limit details
- * from each; dumps of at most age ms will do.  done is called once, later,
- * unless the pool is destroyed first.  NULL: out of memory, or the zone has no
- * room for dumps.
+ * Asks one worker or (0) all for their connections, with up to limit details,
+ * however small the areas of the workers are; dumps of at most age ms will do.
+ * done is called once, later, unless the pool is destroyed first.  NULL: out of
+ * memory, or the zone has no room for dumps.
  */
 ngx_prof_dumps_t *ngx_prof_dumps_request(ngx_pool_t *pool, ngx_log_t *log,
     ngx_pid_t worker, ngx_uint_t limit, ngx_msec_t age,

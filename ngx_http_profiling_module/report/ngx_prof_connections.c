@@ -67,6 +67,8 @@ static void ngx_prof_connections_stack(ngx_prof_connections_t *ctx,
     ngx_prof_json_t *j, const ngx_prof_listed_t *item);
 static u_char *ngx_prof_connections_block(ngx_prof_connections_t *ctx,
     uint64_t id);
+static ngx_uint_t ngx_prof_connections_truncated(
+    const ngx_prof_connections_t *ctx);
 static ngx_int_t ngx_prof_connections_trace(ngx_prof_work_t *w);
 static void ngx_prof_connections_tail(ngx_prof_work_t *w);
 
@@ -461,6 +463,34 @@ ngx_prof_connections_block(ngx_prof_connections_t *ctx, uint64_t id)
 }
 
 
+/* connections may come and go between their count and their details */
+
+static ngx_uint_t
+ngx_prof_connections_truncated(const ngx_prof_connections_t *ctx)
+{
+    ngx_uint_t               i;
+    ngx_prof_worker_dump_t  *worker;
+
+    if (ctx->dumps == NULL) {
+        return 1;
+    }
+
+    worker = ctx->dumps->ask.workers.elts;
+
+    for (i = 0; i < ctx->dumps->ask.workers.nelts; i++) {
+
+        if (worker[i].asked.state == NGX_PROF_ASKED_ANSWERED
+            ? worker[i].head.next != 0
+            : ctx->cursor.n < ctx->count)
+        {
+            return 1;
+        }
+    }
+
+    return ctx->cursor.n == ctx->limit && ctx->cursor.n < ctx->count;
+}
+
+
 static ngx_int_t
 ngx_prof_connections_trace(ngx_prof_work_t *w)
 {
@@ -478,8 +508,7 @@ ngx_prof_connections_trace(ngx_prof_work_t *w)
         }
 
         ngx_prof_json_bool(j, "truncated",
-                           ctx->dumps == NULL
-                           || ctx->cursor.n < ctx->count);
+                           ngx_prof_connections_truncated(ctx));
 
         if (ctx->error) {
             ngx_prof_json_null(j, "stack_trace");

@@ -194,6 +194,118 @@ test_the_latest_copy_is_found(void **state)
 }
 
 
+static ngx_uint_t
+test_write_part(ngx_prof_dump_area_t *area, uint64_t cursor, uint64_t clock)
+{
+    ngx_uint_t            copy;
+    ngx_prof_dump_copy_t  head;
+
+    ngx_memzero(&head, sizeof(head));
+    head.from = cursor;
+    head.clock = clock;
+    head.pid = getpid();
+
+    copy = ngx_prof_dump_begin(area);
+    ngx_prof_dump_end(area, copy, &head);
+
+    return copy;
+}
+
+
+/* a part answers all who want it, and leaves the latest whole dump */
+
+static void
+test_parts(void **state)
+{
+    uint64_t               cursor;
+    ngx_int_t              copy;
+    ngx_uint_t             i;
+    ngx_prof_dump_area_t  *area;
+    ngx_prof_dump_copy_t   head;
+
+    area = test_area();
+    test_write(area, 1);
+    test_write(area, 2);
+
+    cursor = ngx_prof_dump_cursor(70000, 33);
+    assert_int_equal(ngx_prof_dump_cursor_index(cursor), 70000);
+    assert_int_equal(ngx_prof_dump_cursor_unit(cursor), 33);
+
+    for (i = 0; i < 5; i++) {
+        copy = test_write_part(area, cursor + i, 100);
+
+        assert_int_equal(ngx_prof_dump_find_part(area, cursor + i, 100,
+                                                 getpid(), &head), copy);
+        assert_int_equal(head.from, cursor + i);
+
+        assert_int_equal(ngx_prof_dump_find_part(area, cursor + i, 101,
+                                                 getpid(), &head),
+                         NGX_DECLINED);
+        assert_int_equal(ngx_prof_dump_find_part(area, cursor + i + 1, 100,
+                                                 getpid(), &head),
+                         NGX_DECLINED);
+        assert_int_equal(ngx_prof_dump_find_part(area, cursor + i, 100,
+                                                 getpid() + 1, &head),
+                         NGX_DECLINED);
+
+        assert_int_equal(test_read(area, getpid()), 1);
+        assert_true(ngx_prof_dump_find(area, 0, getpid(), &head)
+                    != NGX_DECLINED);
+        assert_int_equal(head.number, 2);
+    }
+
+    /* a whole one takes the part's place, and the next part the older's */
+
+    test_write(area, 3);
+    assert_true(ngx_prof_dump_find(area, 2, getpid(), &head) != NGX_DECLINED);
+    (void) test_write_part(area, cursor, 100);
+    assert_true(ngx_prof_dump_find(area, 2, getpid(), &head) != NGX_DECLINED);
+    assert_int_equal(head.number, 3);
+}
+
+
+static void
+test_one_reader_asks_for_a_part(void **state)
+{
+    uint64_t               cursor, now;
+    ngx_uint_t             limit;
+    ngx_prof_dump_area_t  *area;
+
+    area = test_area();
+    cursor = ngx_prof_dump_cursor(1048575, NGX_PROF_DUMP_UNIT);
+    now = 2 * NGX_PROF_DUMP_LEASE;
+
+    assert_int_equal(ngx_prof_dump_take_part(area, &limit), 0);
+
+    assert_int_equal(ngx_prof_dump_ask_part(area, cursor, 7, now), NGX_OK);
+    assert_int_equal(ngx_prof_dump_ask_part(area, 1, 8, now + 1), NGX_BUSY);
+    assert_int_equal(ngx_prof_dump_ask_part(area, 1, 8, now - 1), NGX_BUSY);
+
+    assert_int_equal(ngx_prof_dump_take_part(area, &limit), cursor);
+    assert_int_equal(limit, 7);
+    assert_int_equal(ngx_prof_dump_take_part(area, &limit), 0);
+
+    /* until he has read it, or is taken for dead */
+
+    assert_int_equal(ngx_prof_dump_ask_part(area, 1, 8, now + 2), NGX_BUSY);
+    ngx_prof_dump_release_part(area, now + 1);
+    assert_int_equal(ngx_prof_dump_ask_part(area, 1, 8, now + 2), NGX_BUSY);
+    ngx_prof_dump_release_part(area, now);
+    assert_int_equal(ngx_prof_dump_ask_part(area, 1, 8, now + 2), NGX_OK);
+
+    now += 2 + NGX_PROF_DUMP_LEASE;
+    assert_int_equal(ngx_prof_dump_ask_part(area, 2, NGX_PROF_DUMP_LIMIT_MAX,
+                                            now), NGX_OK);
+    assert_int_equal(ngx_prof_dump_take_part(area, &limit), 2);
+    assert_int_equal(limit, NGX_PROF_DUMP_LIMIT_MAX);
+
+    /* a clock that something has overwritten bars nobody */
+
+    area->lease = (uint64_t) -1 / 2;
+    assert_int_equal(ngx_prof_dump_ask_part(area, 1, 8, now), NGX_OK);
+}
+
+
 static void
 test_writers_that_are_killed(void **state)
 {
@@ -315,6 +427,8 @@ main(void)
         cmocka_unit_test(test_parts_do_not_overlap),
         cmocka_unit_test(test_questions_and_limits),
         cmocka_unit_test(test_the_latest_copy_is_found),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_one_reader_asks_for_a_part),
         cmocka_unit_test(test_writers_that_are_killed),
         cmocka_unit_test(test_what_does_not_fit_is_not_believed)
     };
