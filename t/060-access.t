@@ -26,6 +26,8 @@ my $handlers = <<'END';
     location /any/ { profiling_access any; profiling_api; }
     location /any/local/ { profiling_access local; profiling_api; }
     location /sub { echo_location /api/profiling/gc; }
+    location /basic/ { auth_basic x; auth_basic_user_file DIR/users;
+                       profiling_access any; profiling_api; }
 END
 
 my $site = Site->new(
@@ -66,10 +68,14 @@ sub status {
 for my $name (sort keys %to) {
     is(status($to{$name}, '/api/profiling/gc'), 200, "$name: allowed");
 
-    for my $forged (qw(8.8.8.8 127.0.0.1 2001:db8::1), '10.0.0.1, 8.8.8.8') {
+    for my $forged (qw(8.8.8.8 127.0.0.1 2001:db8::1 ::1), '10.0.0.1, 8.8.8.8',
+                    '8.8.8.8, 127.0.0.1', '127.0.0.1, 127.0.0.2')
+    {
+        my $status = $forged =~ /^(?:::1|(?:127\.0\.0\.\d(?:, )?)+)$/ ? 200 : 403;
+
         is(status($to{$name}, '/api/profiling/gc',
-                  "X-Forwarded-For: $forged"), 200,
-           "$name: allowed, X-Forwarded-For: $forged");
+                  "X-Forwarded-For: $forged"), $status,
+           "$name: $status, X-Forwarded-For: $forged");
     }
 
     like(slurp($site->dir . '/peers.log'), qr/^8\.8\.8\.8$/m,
@@ -80,6 +86,54 @@ my $s = IO::Socket::INET->new(PeerAddr => $to{v4}, LocalAddr => '127.3.2.1');
 print $s "GET /api/profiling/gc HTTP/1.0\r\n\r\n";
 $s->flush;
 like(Site::read_all($s, 60), qr{^HTTP/1.1 200}, 'all of 127/8');
+
+# what a proxy on this machine says may only reduce what is allowed
+
+for (
+    ['X-Real-IP: 127.0.0.1', 200], ['X-Real-IP: ::1', 200],
+    ['X-Real-IP: ::ffff:127.0.0.1', 200], ['X-Real-IP: unix:', 200],
+    ['X-Real-IP: ', 200], ['X-Real-IP: 127.0.0.1:80', 200],
+    ['X-Real-IP: [::1]', 200], ['X-Real-IP: [::1]:80', 200],
+    ['X-Real-IP: 8.8.8.8', 403], ['X-Real-IP: ::ffff:8.8.8.8', 403],
+    ['X-Real-IP: [2001:db8::1]:80', 403], ['X-Real-IP: 8.8.8.8:80', 403],
+    ['X-Real-IP: localhost', 403], ['X-Real-IP: unknown', 403],
+    ['X-Real-IP: 127.0.0.1x', 403], ['X-Real-IP: 127.1', 403],
+    ['X-Real-IP: 0.0.0.0', 403], ['X-Real-IP: 127.0.0.1:80:80', 403],
+    ['X-Real-IP: :80', 403], ['X-Real-IP: []', 403], ['X-Real-IP: [', 403],
+    ["X-Real-IP: 127.0.0.1\r\nX-Real-IP: 8.8.8.8", 403],
+    ['x-real-ip: 8.8.8.8', 403],
+    ['Forwarded: for=127.0.0.1', 200], ['Forwarded: FOR=127.0.0.1', 200],
+    ['Forwarded: for="[::1]:80"; proto=http;by=203.0.113.1', 200],
+    ['Forwarded: by=8.8.8.8;for=127.0.0.1, for="127.0.0.2"', 200],
+    ['Forwarded: host="a,b;for=8.8.8.8"', 200],
+    ['Forwarded: host="\";for=8.8.8.8"', 200],
+    ['Forwarded: proto=http', 200], ['Forwarded: ', 200],
+    ['Forwarded: for=8.8.8.8', 403], ['forwarded: For="8.8.8.8:80"', 403],
+    ['Forwarded: for=127.0.0.1, for=8.8.8.8', 403],
+    ['Forwarded: for=127.0.0.1;for=8.8.8.8', 403],
+    ['Forwarded: proto=http;for="[2001:db8::1]"', 403],
+    ['Forwarded: for=_hidden', 403], ['Forwarded: for=unknown', 403],
+    ['Forwarded: for', 403], ['Forwarded: for="127.0.0.1', 403],
+    ['Forwarded: host="\\";for=8.8.8.8', 403],
+    ['Forwarded: host="x"for=8.8.8.8', 403],
+    ["Forwarded: for=127.0.0.1\r\nForwarded: for=8.8.8.8", 403],
+)
+{
+    my ($header, $status) = @$_;
+    my $name = $header =~ s/\r\n/, /gr;
+
+    for my $to (qw(v4 v6 unix)) {
+        my $got = $site->request('/api/profiling/gc', to => $to{$to},
+                                 headers => [$header]);
+
+        is($got->{status}, $status, "$to: $name");
+        is(eval { decode_json($got->{body})->{error}{message} },
+           'a proxy says that the client is not local '
+           . '(profiling_access local)', 'it says why') if $status == 403;
+    }
+
+    is(status($to{v4}, '/any/gc', $header), 200, 'profiling_access any');
+}
 
 # a name that its owner lets point to this machine (DNS rebinding): only what
 # can be no one else's, and what the server block names
@@ -104,13 +158,14 @@ for (
 )
 {
     my ($host, $status) = @$_;
+    my $any = $host =~ /^[\d.]+\.[\d.]+\.[\d.]+$|^\[/ ? 200 : $status;
 
     my $got = $site->request('/api/profiling/gc', headers => ["Host: $host"]);
 
     is($got->{status}, $status, "Host: $host");
     is(eval { decode_json($got->{body})->{error}{message} },
-       'this host is neither localhost nor a server_name here '
-       . '(profiling_access local)', 'it says why') if $status == 403;
+       'this host is neither localhost nor a server_name here',
+       'it says why') if $status == 403;
 
     # a page of that name, which is its own origin
     is($site->request('/metrics', headers => ["Host: $host",
@@ -118,10 +173,10 @@ for (
                                               'Sec-Fetch-Site: same-origin'])
             ->{status}, $status, 'a page of it');
 
-    is(status($to{unix}, '/api/profiling/gc', "Host: $host"), 200,
-       'over a unix socket any name');
-    is(status($to{v4}, '/any/gc', "Host: $host"), 200,
-       'profiling_access any lifts it');
+    is(status($to{unix}, '/api/profiling/gc', "Host: $host"), $status,
+       'over a unix socket too, where a proxy may ask');
+    is(status($to{v4}, '/any/gc', "Host: $host"), $any,
+       "profiling_access any: $any");
 }
 
 is(status($to{v6}, '/api/profiling/gc', 'Host: evil.test'), 403,
@@ -183,8 +238,11 @@ SKIP: {
                           to => $to)->{status}, 403, 'nor may it force');
 
         is(status($to, '/any/gc'), 200, "$to: profiling_access any lets it");
-        is(status($to, '/any/gc', 'Sec-Fetch-Site: cross-site',
-                  'Origin: http://evil'), 200, 'from any page');
+        is(status($to, '/any/gc', "Host: $to"), 200, '... by its address');
+        is(status($to, '/any/gc', 'Host: evil.test'), 403,
+           '... by no name but its own');
+        is(status($to, '/any/gc', $_), 403, "... $_")
+            for 'Sec-Fetch-Site: cross-site', 'Origin: http://evil';
     }
 
     is($site->json('gc')->{forced}, $forced, 'what is refused is not done');
@@ -226,13 +284,12 @@ for (
 
     is($got->{status}, $status, "$name" . ($host ? " to $host" : ''));
     is(eval { decode_json($got->{body})->{error}{message} },
-       'pages of other sites may not ask (profiling_access local)',
-       'it says why') if $status == 403;
+       'pages of other sites may not ask', 'it says why') if $status == 403;
 
     is($site->request('/metrics', headers => [$header, @host])->{status},
        $status, 'the same for /metrics');
-    is($site->request('/any/gc', headers => [$header, @host])->{status}, 200,
-       'profiling_access any lifts it');
+    is($site->request('/any/gc', headers => [$header, @host])->{status},
+       $status, 'and for profiling_access any');
 }
 
 my $forced = $site->json('gc')->{forced};
@@ -240,6 +297,39 @@ is($site->request('/api/profiling/force-gc', method => 'POST',
                   headers => ['Sec-Fetch-Site: cross-site'])->{status}, 403,
    'a form of another site');
 is($site->json('gc')->{forced}, $forced, 'forces nothing');
+
+# with a password that the browser remembers
+
+spew($site->dir . '/users', "me:{PLAIN}secret\n");
+
+for (['Sec-Fetch-Site: cross-site', 403], ['Origin: http://evil', 403],
+     ['Host: evil.test', 403], ['Sec-Fetch-Site: same-origin', 200])
+{
+    my ($header, $status) = @$_;
+    my @auth = ('Authorization: Basic bWU6c2VjcmV0', $header);
+
+    is($site->request('/basic/force-gc', method => 'POST', headers => \@auth)
+            ->{status}, $status, "auth_basic, POST with $header: $status");
+}
+
+is($site->request('/basic/force-gc', method => 'POST')->{status}, 401,
+   'and nobody without it');
+
+# the host in force is that of a whole URI
+
+for (['main', "http://main:$port", "main:$port", 200],
+     ["main:$port", "http://main:$port", 'evil.test', 403],
+     ["main:$port", "http://main:$port", "main:1", 403],
+     ['evil.test', 'http://main', "main:$port", 403],
+     ["x:$port", 'http://main', 'main', 200])
+{
+    my ($host, $origin, $uri, $status) = @$_;
+
+    is(Site::parse($site->raw("GET http://$uri/api/profiling/gc HTTP/1.1\r\n"
+                              . "Host: $host\r\nOrigin: $origin\r\n"
+                              . "Connection: close\r\n\r\n"))->{status},
+       $status, "http://$uri with Host: $host from $origin");
+}
 
 is(Site::parse($site->raw("GET /api/profiling/gc HTTP/1.0\r\n"
                           . "Origin: http://a\r\n\r\n"))->{status}, 403,

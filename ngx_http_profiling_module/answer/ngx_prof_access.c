@@ -3,24 +3,30 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_access.h"
-#include "ngx_prof_barred.h"
 #include "ngx_prof_argument.h"
+#include "ngx_prof_barred.h"
+#include "ngx_prof_claim.h"
 
 
 static ngx_array_t *ngx_prof_access_names(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_int_t ngx_prof_access_peer(ngx_http_request_t *r,
     ngx_sockaddr_t *sa);
-static ngx_uint_t ngx_prof_address_loopback(struct sockaddr *sa);
-static ngx_uint_t ngx_prof_access_host(ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_access_host(ngx_http_request_t *r,
+    ngx_uint_t access);
 static ngx_uint_t ngx_prof_access_named(ngx_http_request_t *r,
     ngx_str_t *host);
 static ngx_uint_t ngx_prof_access_match(const ngx_str_t *name,
     const ngx_str_t *host);
 static ngx_uint_t ngx_prof_access_other_site(ngx_http_request_t *r,
     ngx_str_t *site);
+static ngx_uint_t ngx_prof_access_this_site(ngx_http_request_t *r,
+    ngx_str_t *site);
 static ngx_uint_t ngx_prof_access_other_origin(ngx_http_request_t *r,
     ngx_str_t *origin);
+static ngx_uint_t ngx_prof_access_this_origin(ngx_http_request_t *r,
+    ngx_str_t *origin);
+static void ngx_prof_access_authority(ngx_http_request_t *r, ngx_str_t *host);
 
 
 ngx_int_t
@@ -103,35 +109,44 @@ ngx_prof_access_check(ngx_http_request_t *r, const char **why)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
-    if (lcf->access == NGX_PROF_ANY) {
-        return NGX_OK;
+    if (lcf->access != NGX_PROF_ANY) {
+
+        if (ngx_prof_access_peer(r, &peer) != NGX_OK
+            || !ngx_prof_claim_loopback(&peer.sockaddr))
+        {
+            *why = "only local clients may ask (profiling_access local)";
+            return NGX_HTTP_FORBIDDEN;
+        }
+
+        if (ngx_prof_claim_foreign(r)) {
+            *why = "a proxy says that the client is not local "
+                   "(profiling_access local)";
+            return NGX_HTTP_FORBIDDEN;
+        }
     }
 
-    if (ngx_prof_access_peer(r, &peer) != NGX_OK
-        || !ngx_prof_address_loopback(&peer.sockaddr))
-    {
-        *why = "only local clients may ask (profiling_access local)";
-        return NGX_HTTP_FORBIDDEN;
-    }
-
-    /* no browser reaches a unix socket */
-
-    if (peer.sockaddr.sa_family != AF_UNIX && !ngx_prof_access_host(r)) {
-        *why = "this host is neither localhost nor a server_name here "
-               "(profiling_access local)";
+    if (!ngx_prof_access_host(r, lcf->access)) {
+        *why = "this host is neither localhost nor a server_name here";
         return NGX_HTTP_FORBIDDEN;
     }
 
     if (ngx_prof_any_header(r, "sec-fetch-site",
                             ngx_prof_access_other_site)
-        || ngx_prof_any_header(r, "origin",
-                                      ngx_prof_access_other_origin))
+        || ngx_prof_any_header(r, "origin", ngx_prof_access_other_origin))
     {
-        *why = "pages of other sites may not ask (profiling_access local)";
+        *why = "pages of other sites may not ask";
         return NGX_HTTP_FORBIDDEN;
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_prof_access_same_origin(ngx_http_request_t *r)
+{
+    return ngx_prof_any_header(r, "sec-fetch-site", ngx_prof_access_this_site)
+           || ngx_prof_any_header(r, "origin", ngx_prof_access_this_origin);
 }
 
 
@@ -168,51 +183,15 @@ ngx_prof_access_peer(ngx_http_request_t *r, ngx_sockaddr_t *sa)
 }
 
 
-static ngx_uint_t
-ngx_prof_address_loopback(struct sockaddr *sa)
-{
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
-
-    switch (sa->sa_family) {
-
-    case AF_UNIX:
-        return 1;
-
-    case AF_INET:
-        sin = (struct sockaddr_in *) sa;
-        return (ntohl(sin->sin_addr.s_addr) >> 24) == 127;
-
-#if (NGX_HAVE_INET6)
-
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sa;
-
-        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-            return sin6->sin6_addr.s6_addr[12] == 127;
-        }
-
-        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr);
-
-#endif
-
-    default:
-        return 0;
-    }
-}
-
-
 /*
- * DNS rebinding: the owner of a name can let it point to this machine, and
- * then his pages have the same origin as the site here, in a browser on this
- * machine.  So over loopback the host must be one that only this machine can
- * have: an address, localhost, or a name of the server block.
+ * DNS rebinding: the owner of a name can let it point to this server, and then
+ * his pages have the same origin as the site here, in a browser that reaches
+ * it.  So the host must be one that he cannot have: an address, localhost, or
+ * a name of the server block.  A local client asks by a loopback address.
  */
 
 static ngx_uint_t
-ngx_prof_access_host(ngx_http_request_t *r)
+ngx_prof_access_host(ngx_http_request_t *r, ngx_uint_t access)
 {
     ngx_str_t   host;
     ngx_addr_t  addr;
@@ -238,7 +217,8 @@ ngx_prof_access_host(ngx_http_request_t *r)
     }
 
     return ngx_parse_addr(r->pool, &addr, host.data, host.len) == NGX_OK
-           && ngx_prof_address_loopback(addr.sockaddr);
+           && (access == NGX_PROF_ANY
+               || ngx_prof_claim_loopback(addr.sockaddr));
 }
 
 
@@ -311,42 +291,93 @@ ngx_prof_access_match(const ngx_str_t *name, const ngx_str_t *host)
 /*
  * A browser marks requests made by pages of another site: by Sec-Fetch-Site
  * (https://www.w3.org/TR/fetch-metadata/), and by an Origin that differs from
- * the Host.  "same-site" also is another origin: another port of this machine.
+ * the host.  "same-site" also is another origin: another port of this machine.
  */
 
 static ngx_uint_t
 ngx_prof_access_other_site(ngx_http_request_t *r, ngx_str_t *site)
 {
-    return !(site->len == sizeof("none") - 1
-             && ngx_strncasecmp(site->data, (u_char *) "none", site->len)
-                == 0)
-           && !(site->len == sizeof("same-origin") - 1
-                && ngx_strncasecmp(site->data, (u_char *) "same-origin",
-                                   site->len)
+    return !ngx_prof_access_this_site(r, site)
+           && !(site->len == sizeof("none") - 1
+                && ngx_strncasecmp(site->data, (u_char *) "none", site->len)
                    == 0);
+}
+
+
+static ngx_uint_t
+ngx_prof_access_this_site(ngx_http_request_t *r, ngx_str_t *site)
+{
+    return site->len == sizeof("same-origin") - 1
+           && ngx_strncasecmp(site->data, (u_char *) "same-origin", site->len)
+              == 0;
 }
 
 
 static ngx_uint_t
 ngx_prof_access_other_origin(ngx_http_request_t *r, ngx_str_t *origin)
 {
+    return !ngx_prof_access_this_origin(r, origin);
+}
+
+
+static ngx_uint_t
+ngx_prof_access_this_origin(ngx_http_request_t *r, ngx_str_t *origin)
+{
     u_char     *p;
-    ngx_str_t  *host;
+    ngx_str_t   host;
 
-    if (r->headers_in.host == NULL) {
-        return 1;
-    }
-
-    host = &r->headers_in.host->value;
     p = ngx_strlcasestrn(origin->data, origin->data + origin->len,
                          (u_char *) "://", 3 - 1);
 
     if (p == NULL || p == origin->data) {
-        return 1;
+        return 0;
     }
 
     p += 3;
 
-    return (size_t) (origin->data + origin->len - p) != host->len
-           || ngx_strncasecmp(p, host->data, host->len) != 0;
+    ngx_prof_access_authority(r, &host);
+
+    return host.len != 0
+           && (size_t) (origin->data + origin->len - p) == host.len
+           && ngx_strncasecmp(p, host.data, host.len) == 0;
+}
+
+
+/*
+ * The host in force, with its port: the one of a whole URI, or of HTTP/3's
+ * ":authority", takes precedence over the header.
+ */
+
+static void
+ngx_prof_access_authority(ngx_http_request_t *r, ngx_str_t *host)
+{
+    u_char  *p, *last;
+
+    /* a subrequest has the headers only */
+
+    r = r->main;
+
+    ngx_str_null(host);
+
+    if (r->host_end == NULL) {
+
+        if (r->headers_in.host) {
+            *host = r->headers_in.host->value;
+        }
+
+        return;
+    }
+
+    p = r->host_end;
+    last = r->request_line.data + r->request_line.len;
+
+    if (r->host_start >= r->request_line.data) {
+
+        while (p < last && (*p == ':' || (*p >= '0' && *p <= '9'))) {
+            p++;
+        }
+    }
+
+    host->data = r->host_start;
+    host->len = p - r->host_start;
 }

@@ -24,5 +24,8 @@ ngx_int_t ngx_prof_access_init(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
  */
 ngx_int_t ngx_prof_access_check(ngx_http_request_t *r, const char **why);
 
+/* does a browser say that a page of this very origin asks? */
+ngx_uint_t ngx_prof_access_same_origin(ngx_http_request_t *r);
+
 
 #endif /* _NGX_PROF_ACCESS_H_INCLUDED_ */

@@ -262,8 +262,8 @@ sub plain {
 }
 
 
-# realip that believes everybody: the peer of the socket counts, whatever the
-# PROXY protocol or a header claim; and each method is refused alike.
+# realip that believes everybody: the PROXY protocol and headers make nobody
+# local, and strangers of those that are; and each method is refused alike.
 
 sub rules {
     my ($own) = run_command('ip', '-o', '-4', 'addr', 'show', 'scope',
@@ -275,6 +275,12 @@ sub rules {
     my $n = Fault->new(name => 'rules', ports => 3, http => <<'END',
     set_real_ip_from 0.0.0.0/0;
     set_real_ip_from unix:;
+    server {
+        listen 127.0.0.1:PORT2 proxy_protocol;
+        location /debug/pprof/ { profiling_pprof; }
+        location /api/profiling/ { profiling_api; }
+        location = /metrics { profiling_prometheus; }
+    }
 END
                        server => <<"END");
         listen $own:PORT;
@@ -308,10 +314,18 @@ END
     for my $path ('/api/profiling/gc', '/metrics', '/debug/pprof/cmdline') {
         is($to->($inet->($own, 1), $claims, 'GET', $path), 403,
            "$path: another host that claims to be this one");
-        is($to->($inet->('127.0.0.1', 1), $foreign, 'GET', $path), 200,
-           '... a local proxy is local, for whomever it asks');
-        is($to->(IO::Socket::UNIX->new(Peer => $n->dir . '/sock'), $foreign,
-                 'GET', $path), 200, '... over a unix socket too');
+
+        for (['another host', $foreign, 403], ['this one', $claims, 200]) {
+            my ($whom, $line, $status) = @$_;
+
+            is($to->($inet->('127.0.0.1', 1), $line, 'GET', $path), $status,
+               "... a local proxy that asks for $whom");
+            is($to->(IO::Socket::UNIX->new(Peer => $n->dir . '/sock'), $line,
+                     'GET', $path), $status, '... over a unix socket too');
+        }
+
+        is($to->($inet->('127.0.0.1', 2), $foreign, 'GET', $path), 403,
+           '... and without realip');
 
         for my $method (qw(HEAD POST PUT DELETE OPTIONS PATCH)) {
             is($to->($inet->($own, 0), '', $method, $path), 403,
