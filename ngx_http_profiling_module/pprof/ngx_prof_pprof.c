@@ -53,10 +53,10 @@ static ngx_prof_pprof_page_t  ngx_prof_pages[] = {
       "\"debug=2\" lists them one by one, up to \"limit\" (10000).",
       ngx_prof_pprof_connections_begin },
 
-    { ngx_string("heap"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      "Memory in use, as sampled. \"gc=1\" makes the allocators give free "
-      "memory back before; \"seconds\" makes it the difference over that "
-      "time.",
+    { ngx_string("heap"), NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST,
+      "Memory in use, as sampled. \"gc=1\", by POST or from a page of this "
+      "origin, makes the allocators give free memory back before; "
+      "\"seconds\" makes it the difference over that time.",
       ngx_prof_pprof_heap },
 
     { ngx_string("mutex"), NGX_HTTP_GET|NGX_HTTP_HEAD,

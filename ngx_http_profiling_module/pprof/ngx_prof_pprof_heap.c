@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_pprof_heap.h"
+#include "ngx_prof_access.h"
 #include "ngx_prof_argument.h"
 #include "ngx_prof_heap_profile.h"
 #include "ngx_prof_pprof_profile.h"
@@ -115,6 +116,15 @@ ngx_prof_pprof_query(ngx_http_request_t *r, ngx_prof_heap_query_t *query,
                    && seconds == 0
                    && ngx_prof_argument_number(r, "gc", &n) == NGX_OK
                    && n > 0);
+
+    /* a link or an image of another site is a GET */
+
+    if (query->trim && r->method != NGX_HTTP_POST
+        && !ngx_prof_access_same_origin(r))
+    {
+        return error(r, NGX_HTTP_FORBIDDEN,
+                     "\"gc=1\" takes POST, or a page of the same origin");
+    }
 
     return ngx_prof_argument_worker(r, &query->worker, error);
 }

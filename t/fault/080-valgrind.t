@@ -81,7 +81,9 @@ END2
         my @failed;
 
         for my $path (@paths, @endpoints) {
-            my $r = $n->get($path, headers => "Accept-Encoding: gzip\r\n");
+            my $r = $n->get($path, headers => "Accept-Encoding: gzip\r\n"
+                                               . "Sec-Fetch-Site: same-origin"
+                                               . "\r\n");
             push @failed, failure($path, $r) if $r->{error};
         }
 

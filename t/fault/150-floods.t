@@ -29,7 +29,7 @@ my @flood = (
     ('/debug/pprof/profile?seconds=1') x 40,
     ('/api/profiling/cpu-profile?duration=1') x 20,
     ('/debug/pprof/trace?seconds=0.2') x 20,
-    ('/debug/pprof/heap?gc=1', '/debug/pprof/allocs',
+    ('POST /debug/pprof/heap?gc=1', '/debug/pprof/allocs',
      '/debug/pprof/goroutine', '/debug/pprof/block', '/debug/pprof/mutex',
      '/api/profiling/goroutines?limit=10000', '/api/profiling/metrics',
      '/metrics') x 3,

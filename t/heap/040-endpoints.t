@@ -114,7 +114,7 @@ sub errors {
     }
 
     is($site->request("/debug/pprof/$_")->{status}, 200, "$_ is answered")
-        for 'heap?debug=x', 'heap?gc=x', 'heap?seconds=', 'allocs?gc=1',
+        for 'heap?debug=x', 'heap?gc=x', 'heap?gc=0', 'heap?seconds=', 'allocs?gc=1',
             'threadcreate?seconds=1';
 }
 
@@ -178,10 +178,34 @@ sub trimmed {
 
     my $before = $gc->();
 
-    is_heap(Heap::take($site, args => 'gc=1'), 'gc=1', rate => 8192);
+    # a GET that any page can cause is refused, and nothing is done
+
+    for ([], ['Sec-Fetch-Site: none'], ["Host: localhost"]) {
+        my $got = $site->request('/debug/pprof/heap?gc=1', headers => $_);
+
+        is("$got->{status} $got->{body}",
+           '403 "gc=1" takes POST, or a page of the same origin' . "\n",
+           "gc=1 without a mark: @$_");
+    }
+
+    is($gc->(), $before, '... no worker has trimmed');
+
+    is_heap(Heap::take($site, args => 'gc=1', method => 'POST'), 'gc=1',
+            rate => 8192);
 
     ok(until_true(60, sub { return $gc->() >= $before + 2 }),
        '... both workers have trimmed');
+
+    for (['Sec-Fetch-Site: same-origin'], ['Origin: http://main']) {
+        my $done = $gc->();
+
+        ok(until_true(60, sub {
+            my $got = $site->request('/debug/pprof/heap?gc=1', headers => $_);
+
+            return -1 if $got->{status} != 200 && !Profile::late($got);
+            return $gc->() > $done;
+        }) == 1, "gc=1 from a page of the same origin: @$_");
+    }
 }
 
 

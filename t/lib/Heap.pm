@@ -28,6 +28,7 @@ sub take {
     my ($seconds) = $args =~ /seconds=(\d+)/;
 
     return Profile::take($site, seconds => $seconds, to => $o{to},
+                         method => $o{method},
                          path => '/debug/pprof/' . ($o{of} || 'heap')
                                  . $args);
 }

@@ -169,7 +169,8 @@ sub bytes {
     my $got;
 
     until_true(240, sub {
-        $got = $site->request($path, to => $o{to}, seconds => $seconds + 60);
+        $got = $site->request($path, to => $o{to}, seconds => $seconds + 60,
+                              method => $o{method});
         return $o{once} || !late($got);
     });
 
