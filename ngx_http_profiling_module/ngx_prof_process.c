@@ -29,6 +29,7 @@
 #include "ngx_prof_request.h"
 #include "ngx_prof_connection_table.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_signal.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_pause.h"
 #include "ngx_prof_threads.h"
@@ -96,6 +97,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     /* workers inherit both; they share the unwind tables by copy-on-write */
 
+    ngx_prof_signal_init_module();
     ngx_prof_threads_init_module(cycle->log);
 
     if (ngx_prof_objects_refresh() == NGX_ERROR) {

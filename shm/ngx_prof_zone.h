@@ -245,7 +245,7 @@ typedef struct {
 
     uint64_t               start_time;    /* ms since the epoch, UTC */
     uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
-    uint64_t               cookie;        /* random: in our signals */
+    uint64_t               cookie;        /* random: in anonymous names */
 
     ngx_uint_t             region_n;
     ngx_prof_region_t      region[NGX_PROF_REGIONS];

@@ -92,6 +92,7 @@ static ngx_prof_dump_t  ngx_prof_dump;
 static const ngx_prof_signal_t  ngx_prof_dump_signal = {
     NULL,
     0,
+    0,
     NULL,
     ngx_prof_dump_native
 };

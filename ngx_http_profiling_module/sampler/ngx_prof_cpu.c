@@ -21,7 +21,8 @@
 
 
 static void ngx_prof_cpu_asked(const ucontext_t *uc);
-static void ngx_prof_cpu_sample(const siginfo_t *info, const ucontext_t *uc);
+static void ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
+    const ucontext_t *uc);
 static uint32_t ngx_prof_cpu_label(const ngx_prof_thread_t *t,
     const ucontext_t *uc, const ngx_prof_unwind_cache_t *walk);
 static void ngx_prof_cpu_trace(uint64_t now, const ngx_prof_thread_t *t);
@@ -46,7 +47,8 @@ static ngx_prof_cpu_thread_t
 
 static const ngx_prof_signal_t  ngx_prof_cpu_signal = {
     ngx_prof_threads,
-    sizeof(ngx_prof_threads),
+    sizeof(ngx_prof_thread_t),
+    NGX_PROF_THREADS,
     ngx_prof_cpu_sample,
     ngx_prof_cpu_asked
 };
@@ -160,7 +162,8 @@ ngx_prof_cpu_asked(const ucontext_t *uc)
 
 
 static void
-ngx_prof_cpu_sample(const siginfo_t *info, const ucontext_t *uc)
+ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
+    const ucontext_t *uc)
 {
     uint64_t                now, cpu, value;
     uint64_t                pcs[NGX_PROF_FRAMES + 1];
@@ -172,7 +175,11 @@ ngx_prof_cpu_sample(const siginfo_t *info, const ucontext_t *uc)
     ngx_prof_stacks_t      *stacks;
     ngx_prof_cpu_thread_t  *own;
 
-    t = info->si_value.sival_ptr;
+    t = (ngx_prof_thread_t *) timer;
+
+    if (!ngx_prof_thread_expired(t)) {
+        return;
+    }
 
     own = &ngx_prof_cpu_threads[t - ngx_prof_threads];
 

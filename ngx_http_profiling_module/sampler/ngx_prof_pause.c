@@ -71,7 +71,8 @@ typedef struct {
 } ngx_prof_pass_t;
 
 
-static void ngx_prof_pause_tick(const siginfo_t *info, const ucontext_t *uc);
+static void ngx_prof_pause_tick(const void *timer, const siginfo_t *info,
+    const ucontext_t *uc);
 static void ngx_prof_pause_begin(uint64_t pass);
 static void ngx_prof_pause_look(const ucontext_t *uc, uint64_t now);
 static void ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look);
@@ -92,11 +93,13 @@ static void ngx_prof_pause_log(const ngx_prof_pause_t *pause);
 
 static ngx_prof_pass_t  ngx_prof_stall;
 static int              ngx_prof_pause_id = -1;
+static pthread_t        ngx_prof_pause_thread;
 
 
 static const ngx_prof_signal_t  ngx_prof_pause_signal = {
     &ngx_prof_stall,
     sizeof(ngx_prof_stall),
+    1,
     ngx_prof_pause_tick,
     NULL
 };
@@ -111,13 +114,15 @@ ngx_prof_pause_init(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_prof_pause_thread = pthread_self();
+
     ngx_prof_signal_register(&ngx_prof_pause_signal);
 
     ngx_memzero(&sev, sizeof(struct sigevent));
 
     sev.sigev_notify = SIGEV_THREAD_ID;
     sev.sigev_signo = SIGPROF;
-    sev.sigev_value.sival_ptr = &ngx_prof_stall;
+    sev.sigev_value.sival_ptr = ngx_prof_signal_value(&ngx_prof_stall);
     sev.sigev_notify_thread_id = (pid_t) syscall(SYS_gettid);
 
     if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
@@ -189,7 +194,8 @@ ngx_prof_pause_begin(uint64_t pass)
 
 
 static void
-ngx_prof_pause_tick(const siginfo_t *info, const ucontext_t *uc)
+ngx_prof_pause_tick(const void *timer, const siginfo_t *info,
+    const ucontext_t *uc)
 {
     uint64_t          now, pass, ask;
     ngx_prof_slot_t  *slot;
@@ -197,6 +203,10 @@ ngx_prof_pause_tick(const siginfo_t *info, const ucontext_t *uc)
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
+
+    if (!pthread_equal(ngx_prof_pause_thread, pthread_self())) {
+        return;
+    }
 
     pass = slot->pass_start;
 

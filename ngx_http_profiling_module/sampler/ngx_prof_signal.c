@@ -1,8 +1,10 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include "ngx_prof_signal.h"
+#include "ngx_prof_clock.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_worker.h"
@@ -16,6 +18,46 @@ static void ngx_prof_signal_expired(const siginfo_t *info,
 static const ngx_prof_signal_t
     *ngx_prof_signals[NGX_PROF_SIGNALS];
 static volatile ngx_uint_t  ngx_prof_signal_n;
+static uint64_t             ngx_prof_signal_seed;
+static uintptr_t            ngx_prof_signal_secret;
+
+
+void
+ngx_prof_signal_init_module(void)
+{
+    if (getrandom(&ngx_prof_signal_seed, sizeof(uint64_t), 0)
+        != sizeof(uint64_t))
+    {
+        ngx_prof_signal_seed = (uintptr_t) &ngx_prof_signal_seed;
+    }
+}
+
+
+void *
+ngx_prof_signal_value(const void *timer)
+{
+    uint64_t   n;
+    uintptr_t  secret, none;
+
+    /* by the finalizer of MurmurHash3 (public domain), Austin Appleby */
+
+    n = ngx_prof_signal_seed ^ (uint64_t) getpid() << 32 ^ ngx_prof_clock();
+    n = (n ^ n >> 33) * 0xff51afd7ed558ccdULL;
+    n = (n ^ n >> 33) * 0xc4ceb9fe1a85ec53ULL;
+
+    secret = (uintptr_t) (n ^ n >> 33) | 1;
+    none = 0;
+
+    /* the one of the first thread that asks is used by all */
+
+    if (!__atomic_compare_exchange_n(&ngx_prof_signal_secret, &none, secret, 0,
+                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    {
+        secret = none;
+    }
+
+    return (void *) ((uintptr_t) timer ^ secret);
+}
 
 
 ngx_int_t
@@ -86,17 +128,28 @@ ngx_prof_signal_handler(int signo, siginfo_t *info, void *context)
 static void
 ngx_prof_signal_expired(const siginfo_t *info, const ucontext_t *uc)
 {
-    uintptr_t                 value;
+    uintptr_t                 secret, timer, offset;
     ngx_uint_t                i;
     const ngx_prof_signal_t  *sampler;
 
-    value = (uintptr_t) info->si_value.sival_ptr;
+    secret = __atomic_load_n(&ngx_prof_signal_secret, __ATOMIC_RELAXED);
+
+    if (secret == 0) {
+        return;
+    }
+
+    timer = (uintptr_t) info->si_value.sival_ptr ^ secret;
 
     for (i = 0; i < ngx_prof_signal_n; i++) {
         sampler = ngx_prof_signals[i];
+        offset = timer - (uintptr_t) sampler->timers;
 
-        if (value - (uintptr_t) sampler->timers < sampler->size) {
-            sampler->expired(info, uc);
+        if (offset < sampler->n * sampler->size) {
+
+            if (offset % sampler->size == 0) {
+                sampler->expired((const void *) timer, info, uc);
+            }
+
             return;
         }
     }

@@ -4,6 +4,9 @@
  * the CPU clocks of its own threads send it, and nothing else does: a signal
  * to a thread that sleeps would break its call off.  A sampler registers what
  * the handler calls.
+ *
+ * Any process of this user can send one that looks like a timer's.  So a
+ * timer's value is the address of its entry with a secret of this worker.
  */
 
 
@@ -22,12 +25,14 @@
 
 typedef struct {
 
-    /* memory whose addresses this sampler's timers carry as their values */
+    /* n entries that have a timer */
     const void  *timers;
-    size_t       size;
+    size_t       size;                     /* of one, in bytes */
+    ngx_uint_t   n;
 
     /* in the handler: one of these timers has expired; or NULL */
-    void       (*expired)(const siginfo_t *info, const ucontext_t *uc);
+    void       (*expired)(const void *timer, const siginfo_t *info,
+                     const ucontext_t *uc);
 
     /* the same of the main thread: does what was asked for; or NULL */
     void       (*asked)(const ucontext_t *uc);
@@ -40,6 +45,12 @@ typedef struct {
  */
 void ngx_prof_signal_asked(const ucontext_t *uc);
 
+
+/* before workers are forked: what their secrets are made of */
+void ngx_prof_signal_init_module(void);
+
+/* what the timer of an entry is to send.  Any thread of a worker. */
+void *ngx_prof_signal_value(const void *timer);
 
 /*
  * Worker: installs the handler, unless another module has SIGPROF. NGX_ERROR:

@@ -7,6 +7,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_proc.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_signal.h"
 
 
 /* pages of a stack that are looked at: 32 MiB of 4 KiB pages */
@@ -71,6 +72,7 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
     struct sigevent  sev;
 
     t->tid = (pid_t) syscall(SYS_gettid);
+    t->self = pthread_self();
 
     if (ngx_prof_thread_bounds(&t->stack) != NGX_OK) {
         return NGX_ERROR;
@@ -84,7 +86,7 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
 
     sev.sigev_notify = SIGEV_THREAD_ID;
     sev.sigev_signo = SIGPROF;
-    sev.sigev_value.sival_ptr = t;
+    sev.sigev_value.sival_ptr = ngx_prof_signal_value(t);
     sev.sigev_notify_thread_id = t->tid;
 
     /* the system call: the library's function may allocate */
@@ -271,6 +273,15 @@ ngx_prof_thread_disarm(ngx_prof_thread_t *t)
     (void) syscall(SYS_timer_settime, t->timer, 0, &its, NULL);
 
     ngx_prof_store_release(&t->armed, 0);
+}
+
+
+ngx_uint_t
+ngx_prof_thread_expired(const ngx_prof_thread_t *t)
+{
+    return ngx_prof_load_acquire(&t->state) == NGX_PROF_THREAD_RUNNING
+           && ngx_prof_load(&t->armed)
+           && pthread_equal(t->self, pthread_self());
 }
 
 

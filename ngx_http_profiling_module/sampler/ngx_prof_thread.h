@@ -11,6 +11,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <pthread.h>
 #include "ngx_prof_slot.h"
 #include "ngx_prof_unwind.h"
 
@@ -43,6 +44,7 @@ typedef struct {
     uint32_t              main;                     /* the worker's own */
     pid_t                 pid;                      /* of the process */
     pid_t                 tid;
+    pthread_t             self;
     ngx_prof_stack_t      stack;
     uint64_t              reserved;                 /* bytes of stack */
     uintptr_t             end;                      /* of its mapping */
@@ -89,6 +91,12 @@ void ngx_prof_thread_arm(ngx_uint_t rate);
 
 /* disarms the timer of one thread, by that thread or its sampler */
 void ngx_prof_thread_disarm(ngx_prof_thread_t *t);
+
+/*
+ * Signal handler: is the calling thread the one of this entry, and is its timer
+ * armed?
+ */
+ngx_uint_t ngx_prof_thread_expired(const ngx_prof_thread_t *t);
 
 /* the main thread of this worker, or NULL if unknown.  Signal-safe. */
 const ngx_prof_thread_t *ngx_prof_thread_main(void);

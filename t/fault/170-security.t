@@ -163,33 +163,87 @@ sub inherited {
 }
 
 
-# Signals that others of the same user, or root, send.
+# Signals that others of the same user, or root, send while a profile is taken:
+# plain, queued, like thread signals, like those of timers.  The values are
+# addresses of entries, in and between them, as they are and as timers have them.
 
 sub strangers {
-    my $n = Fault->new(name => 'strangers');
+    my $n = Fault->new(name => 'strangers', workers => 2, server => <<'END');
+        location ^~ /debug/pprof/ { profiling_pprof; }
+END
 
     $n->start;
 
-    my @workers = $n->workers;
+    my @workers = $n->running;
+    my %symbol = reverse map { /^(\w+) \w (ngx_prof_(?:threads|stall))$/ }
+                         split /\n/, run_command('nm', $n->{module});
+    is(keys %symbol, 2, 'the entries are found');
+
+    # each worker begins to sample
+    my $take = sub { $n->get('/debug/pprof/profile?seconds=1', timeout => 60) };
+    is($take->()->{status}, 200, 'a profile');
+
     my $sampled = $n->ticked->{overhead}{sampler}{samples};
+    my $s = IO::Socket::INET->new('127.0.0.1:' . $n->port);
+
+    syswrite $s, "GET /debug/pprof/profile?seconds=8 HTTP/1.1\r\n"
+                 . "Host: main\r\nConnection: close\r\n\r\n";
+    ok(wait_for(60, sub {
+        $n->get('/empty') for 1 .. 500;
+        my $now = $n->ticked->{overhead}{sampler}{samples};
+        return $now > $sampled && ($sampled = $now);
+    }), 'a profile is being taken');
+
+    my ($sent, %secret) = (0);
 
     for my $pid (@workers) {
-        kill 'PROF', $pid for 1 .. 20;
+        my ($base) = slurp("/proc/$pid/maps")
+                     =~ m{^(\w+)-\w+ r--p 0+ .*/\Qngx_http_profiling_module.so\E$}m
+            or BAIL_OUT('the module is not mapped');
+        my ($threads, $stall) = map { hex($base) + hex $symbol{"ngx_prof_$_"} }
+                                    qw(threads stall);
+        my @own = map { hex } slurp("/proc/$pid/timers")
+                              =~ m{^signal: 27/(\w+)$}mg;
 
-        # rt_sigqueueinfo(): SI_QUEUE with values that are no cookie
-        for my $value (0, 1, -1, 4702111234474983745) {
-            my $info = pack 'iiix4iix![8]q x80', 27, 0, -1, $$, 0, $value;
-            syscall(129, $pid, 27, $info);
+        $secret{$pid} = join ' ', @own;
+
+        my @at = (0, 1, -1, 4702111234474983745, $stall,
+                  map({ $threads + $_ } 0, 1, 8, 24, 4096, 100000),
+                  map({ my $own = $_; map { $own ^ $_ } 1, 8, 16, 64, 1 << 12,
+                                                        1 << 14, 1 << 40 }
+                      @own));
+
+        kill 'PROF', $pid for 1 .. 20;
+        $sent += 20;
+
+        for my $code (-1, -2, -6) {
+            for my $value (@at) {
+                my $info = pack 'iiix4iix![8]q x80', 27, 0, $code, 0, 50, $value;
+
+                for (1 .. $value == $threads ? 100 : 5) {
+                    $sent += 0 == syscall(129, $pid, 27, $info);
+                    select undef, undef, undef, 0.001;
+                }
+            }
         }
     }
 
+    isnt($secret{ $workers[0] }, $secret{ $workers[1] },
+         'each worker has a secret of its own');
+
+    my $got = '';
+    1 while sysread $s, $got, 65536, length $got;
+    like($got, qr{^HTTP/1\.1 200}, 'the profile is answered');
+
     my $m = $n->ticked;
 
-    is_deeply([ $n->workers ], \@workers, 'strangers\' signals end no worker');
-    is($m->{overhead}{sampler}{samples}, $sampled,
-       '... and nothing is sampled by them');
+    is_deeply([ sort $n->running ], [ sort @workers ],
+              "$sent signals of strangers end no worker");
+    cmp_ok($m->{overhead}{sampler}{samples} - $sampled, '<', $sent / 10,
+           '... and nothing is sampled by them');
 
     is($n->get('/empty')->{status}, 200, '... which serve');
+    is($take->()->{status}, 200, '... and are profiled');
     is_sound($n);
     ok($n->stop('QUIT'), 'nginx ends');
 }
