@@ -5,7 +5,7 @@
 #include "ngx_prof_access.h"
 #include "ngx_prof_argument.h"
 #include "ngx_prof_barred.h"
-#include "ngx_prof_claim.h"
+#include "ngx_prof_forwarded.h"
 
 
 static ngx_array_t *ngx_prof_access_names(ngx_conf_t *cf,
@@ -112,13 +112,13 @@ ngx_prof_access_check(ngx_http_request_t *r, const char **why)
     if (lcf->access != NGX_PROF_ANY) {
 
         if (ngx_prof_access_peer(r, &peer) != NGX_OK
-            || !ngx_prof_claim_loopback(&peer.sockaddr))
+            || !ngx_prof_forwarded_loopback(&peer.sockaddr))
         {
             *why = "only local clients may ask (profiling_access local)";
             return NGX_HTTP_FORBIDDEN;
         }
 
-        if (ngx_prof_claim_foreign(r)) {
+        if (ngx_prof_forwarded_foreign(r)) {
             *why = "a proxy says that the client is not local "
                    "(profiling_access local)";
             return NGX_HTTP_FORBIDDEN;
@@ -218,7 +218,7 @@ ngx_prof_access_host(ngx_http_request_t *r, ngx_uint_t access)
 
     return ngx_parse_addr(r->pool, &addr, host.data, host.len) == NGX_OK
            && (access == NGX_PROF_ANY
-               || ngx_prof_claim_loopback(addr.sockaddr));
+               || ngx_prof_forwarded_loopback(addr.sockaddr));
 }
 
 

@@ -2,22 +2,22 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_prof_claim.h"
+#include "ngx_prof_forwarded.h"
 #include "ngx_prof_argument.h"
 
 
-static ngx_uint_t ngx_prof_claim_list(ngx_http_request_t *r,
+static ngx_uint_t ngx_prof_forwarded_list(ngx_http_request_t *r,
     ngx_str_t *value);
-static ngx_uint_t ngx_prof_claim_forwarded(ngx_http_request_t *r,
+static ngx_uint_t ngx_prof_forwarded_header(ngx_http_request_t *r,
     ngx_str_t *value);
-static u_char *ngx_prof_claim_value(u_char *p, u_char *last,
+static u_char *ngx_prof_forwarded_value(u_char *p, u_char *last,
     ngx_str_t *value);
-static ngx_uint_t ngx_prof_claim_address(u_char *data, size_t len);
-static size_t ngx_prof_claim_port(const u_char *data, size_t len);
+static ngx_uint_t ngx_prof_forwarded_address(u_char *data, size_t len);
+static size_t ngx_prof_forwarded_port(const u_char *data, size_t len);
 
 
 ngx_uint_t
-ngx_prof_claim_foreign(ngx_http_request_t *r)
+ngx_prof_forwarded_foreign(ngx_http_request_t *r)
 {
     ngx_connection_t  *c;
 
@@ -25,25 +25,25 @@ ngx_prof_claim_foreign(ngx_http_request_t *r)
 
     /* realip puts what it believes in the place of the peer */
 
-    if (!ngx_prof_claim_loopback(c->sockaddr)) {
+    if (!ngx_prof_forwarded_loopback(c->sockaddr)) {
         return 1;
     }
 
     if (c->proxy_protocol
-        && ngx_prof_claim_address(c->proxy_protocol->src_addr.data,
+        && ngx_prof_forwarded_address(c->proxy_protocol->src_addr.data,
                                   c->proxy_protocol->src_addr.len))
     {
         return 1;
     }
 
-    return ngx_prof_any_header(r, "x-forwarded-for", ngx_prof_claim_list)
-           || ngx_prof_any_header(r, "x-real-ip", ngx_prof_claim_list)
-           || ngx_prof_any_header(r, "forwarded", ngx_prof_claim_forwarded);
+    return ngx_prof_any_header(r, "x-forwarded-for", ngx_prof_forwarded_list)
+           || ngx_prof_any_header(r, "x-real-ip", ngx_prof_forwarded_list)
+           || ngx_prof_any_header(r, "forwarded", ngx_prof_forwarded_header);
 }
 
 
 ngx_uint_t
-ngx_prof_claim_loopback(struct sockaddr *sa)
+ngx_prof_forwarded_loopback(struct sockaddr *sa)
 {
     struct sockaddr_in   *sin;
 #if (NGX_HAVE_INET6)
@@ -81,7 +81,7 @@ ngx_prof_claim_loopback(struct sockaddr *sa)
 /* addresses between commas */
 
 static ngx_uint_t
-ngx_prof_claim_list(ngx_http_request_t *r, ngx_str_t *value)
+ngx_prof_forwarded_list(ngx_http_request_t *r, ngx_str_t *value)
 {
     u_char  *p, *comma, *last;
 
@@ -95,7 +95,7 @@ ngx_prof_claim_list(ngx_http_request_t *r, ngx_str_t *value)
             comma = last;
         }
 
-        if (ngx_prof_claim_address(p, comma - p)) {
+        if (ngx_prof_forwarded_address(p, comma - p)) {
             return 1;
         }
 
@@ -109,7 +109,7 @@ ngx_prof_claim_list(ngx_http_request_t *r, ngx_str_t *value)
 /* RFC 7239: pairs "name=value" between commas and semicolons */
 
 static ngx_uint_t
-ngx_prof_claim_forwarded(ngx_http_request_t *r, ngx_str_t *header)
+ngx_prof_forwarded_header(ngx_http_request_t *r, ngx_str_t *header)
 {
     u_char     *p, *name, *last;
     size_t      len;
@@ -133,11 +133,11 @@ ngx_prof_claim_forwarded(ngx_http_request_t *r, ngx_str_t *header)
         }
 
         len = p - name;
-        p = ngx_prof_claim_value(p + 1, last, &value);
+        p = ngx_prof_forwarded_value(p + 1, last, &value);
 
         if (p == NULL
             || (len == 3 && ngx_strncasecmp(name, (u_char *) "for", 3) == 0
-                && ngx_prof_claim_address(value.data, value.len)))
+                && ngx_prof_forwarded_address(value.data, value.len)))
         {
             return 1;
         }
@@ -150,7 +150,7 @@ ngx_prof_claim_forwarded(ngx_http_request_t *r, ngx_str_t *header)
 /* returns what is behind a value; NULL: it ends within quotes, or too late */
 
 static u_char *
-ngx_prof_claim_value(u_char *p, u_char *last, ngx_str_t *value)
+ngx_prof_forwarded_value(u_char *p, u_char *last, ngx_str_t *value)
 {
     if (p < last && *p == '"') {
         value->data = ++p;
@@ -182,7 +182,7 @@ ngx_prof_claim_value(u_char *p, u_char *last, ngx_str_t *value)
 /* whether a text is anything but an address of this machine, or nothing */
 
 static ngx_uint_t
-ngx_prof_claim_address(u_char *data, size_t len)
+ngx_prof_forwarded_address(u_char *data, size_t len)
 {
     in_addr_t             inaddr;
 #if (NGX_HAVE_INET6)
@@ -202,7 +202,7 @@ ngx_prof_claim_address(u_char *data, size_t len)
         return 0;
     }
 
-    len = ngx_prof_claim_port(data, len);
+    len = ngx_prof_forwarded_port(data, len);
 
 #if (NGX_HAVE_INET6)
 
@@ -215,7 +215,7 @@ ngx_prof_claim_address(u_char *data, size_t len)
     sin6.sin6_family = AF_INET6;
 
     if (ngx_inet6_addr(data, len, sin6.sin6_addr.s6_addr) == NGX_OK) {
-        return !ngx_prof_claim_loopback((struct sockaddr *) &sin6);
+        return !ngx_prof_forwarded_loopback((struct sockaddr *) &sin6);
     }
 
 #endif
@@ -229,7 +229,7 @@ ngx_prof_claim_address(u_char *data, size_t len)
 /* bytes before the port of "127.0.0.1:80" and "[::1]:80" */
 
 static size_t
-ngx_prof_claim_port(const u_char *data, size_t len)
+ngx_prof_forwarded_port(const u_char *data, size_t len)
 {
     size_t  i;
 

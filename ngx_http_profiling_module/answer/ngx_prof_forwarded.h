@@ -5,8 +5,8 @@
  */
 
 
-#ifndef _NGX_PROF_CLAIM_H_INCLUDED_
-#define _NGX_PROF_CLAIM_H_INCLUDED_
+#ifndef _NGX_PROF_FORWARDED_H_INCLUDED_
+#define _NGX_PROF_FORWARDED_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,10 +18,10 @@
  * Whether the PROXY protocol, X-Forwarded-For, Forwarded, X-Real-IP or realip
  * names a client that is not on this machine, or one that cannot be read.
  */
-ngx_uint_t ngx_prof_claim_foreign(ngx_http_request_t *r);
+ngx_uint_t ngx_prof_forwarded_foreign(ngx_http_request_t *r);
 
 /* whether an address is of this machine: loopback, or a unix socket's */
-ngx_uint_t ngx_prof_claim_loopback(struct sockaddr *sa);
+ngx_uint_t ngx_prof_forwarded_loopback(struct sockaddr *sa);
 
 
-#endif /* _NGX_PROF_CLAIM_H_INCLUDED_ */
+#endif /* _NGX_PROF_FORWARDED_H_INCLUDED_ */
