@@ -13,6 +13,7 @@
 #include "ngx_prof_conf.h"
 #include "ngx_prof_conf_zone.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_counter.h"
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encode.h"
@@ -153,7 +154,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
 
     /* without a slot it can tell of the others all the same */
 
-    if (ngx_prof_request_init_process(cycle) != NGX_OK) {
+    if (ngx_prof_counter_init_process(cycle) != NGX_OK) {
         return NGX_OK;
     }
 

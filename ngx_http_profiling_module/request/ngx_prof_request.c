@@ -2,13 +2,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/mman.h>
 #include "ngx_prof_request.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_cell.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_counter.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_worker.h"
@@ -73,17 +73,11 @@ static ngx_prof_context_t *ngx_prof_request_context(ngx_http_request_t *r)
 static ngx_int_t ngx_prof_request_count(ngx_http_request_t *r,
     ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
     __attribute__((noinline));
-static ngx_prof_counting_t *ngx_prof_request_open(ngx_uint_t place,
-    ngx_uint_t hist, ngx_uint_t bucket);
-static ngx_prof_counting_t *ngx_prof_request_counter(ngx_uint_t place);
-static void ngx_prof_request_full(void);
 static void ngx_prof_request_upstream(ngx_http_request_t *r,
     ngx_uint_t place);
 static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
-/* by place: where it is counted, NULL: it had no request here yet */
-static ngx_prof_counting_t           **ngx_prof_counters;
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
@@ -248,32 +242,6 @@ ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
                   "times and labels of requests are inexact");
 
     return NGX_DECLINED;
-}
-
-
-/* the kernel gives pages as they are written: most of these never are */
-
-ngx_int_t
-ngx_prof_request_init_process(ngx_cycle_t *cycle)
-{
-    void    *p;
-    size_t   size;
-
-    size = ngx_prof_process.zone->places * sizeof(ngx_prof_counting_t *);
-
-    p = mmap(NULL, size, PROT_READ|PROT_WRITE,
-             MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
-
-    if (p == MAP_FAILED) {
-        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
-                      "mmap() of %uz bytes failed, this worker is not profiled",
-                      size);
-        return NGX_ERROR;
-    }
-
-    ngx_prof_counters = p;
-
-    return NGX_OK;
 }
 
 
@@ -511,7 +479,7 @@ ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t code,
     ngx_prof_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
-    counter = ngx_prof_request_open(lcf->place, NGX_PROF_LATENCY, bucket);
+    counter = ngx_prof_counter_open(lcf->place, NGX_PROF_LATENCY, bucket);
     in = r->request_length;
     out = r->connection->sent;
 
@@ -656,94 +624,6 @@ ngx_prof_request_status(ngx_http_request_t *r)
 }
 
 
-/*
- * A counter with room for a bucket: that of the place, which gets what it
- * lacks, or that of the place `other`.
- */
-
-static ngx_prof_counting_t *
-ngx_prof_request_open(ngx_uint_t place, ngx_uint_t hist, ngx_uint_t bucket)
-{
-    ngx_prof_counting_t  *counter;
-
-    counter = ngx_prof_request_counter(place);
-
-    if (ngx_prof_counting_chunk(counter, hist, bucket)
-        || ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
-                               counter, hist, bucket)
-           == NGX_OK)
-    {
-        return counter;
-    }
-
-    ngx_prof_request_full();
-
-    return ngx_prof_request_counter(NGX_PROF_PLACE_OTHER);
-}
-
-
-/* a place that found no page keeps the counter of the other places */
-
-static ngx_prof_counting_t *
-ngx_prof_request_counter(ngx_uint_t place)
-{
-    ngx_prof_counting_t        *counter;
-    static ngx_prof_counting_t  other;
-
-    if (ngx_prof_counters[place]) {
-        return ngx_prof_counters[place];
-    }
-
-    if (place != NGX_PROF_PLACE_OTHER) {
-        counter = ngx_alloc(sizeof(ngx_prof_counting_t), ngx_cycle->log);
-
-        if (counter
-            && ngx_prof_cell_open(ngx_prof_process.zone,
-                                   ngx_prof_process.slot, place, counter)
-               == NGX_OK)
-        {
-            ngx_prof_counters[place] = counter;
-            return counter;
-        }
-
-        ngx_free(counter);
-        ngx_prof_request_full();
-    }
-
-    if (other.cell == NULL) {
-        ngx_prof_cell_open_other(ngx_prof_process.zone,
-                                  ngx_prof_process.slot, &other);
-    }
-
-    ngx_prof_counters[place] = &other;
-
-    return &other;
-}
-
-
-/* told once after each start and reload, by the worker that comes upon it */
-
-static void
-ngx_prof_request_full(void)
-{
-    ngx_prof_header_t  *h;
-
-    h = ngx_prof_process.zone->header;
-
-    if (ngx_prof_load(&h->full)
-        || __atomic_exchange_n(&h->full, 1, __ATOMIC_RELAXED))
-    {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                  "profiling zone \"%V\" is full, requests of further "
-                  "locations are counted together; it needs a larger size "
-                  "and a restart",
-                  &ngx_prof_process.conf->shm_zone->shm.name);
-}
-
-
 static void
 ngx_prof_request_upstream(ngx_http_request_t *r, ngx_uint_t place)
 {
@@ -774,7 +654,7 @@ ngx_prof_request_upstream(ngx_http_request_t *r, ngx_uint_t place)
 
     ngx_prof_hist_count(&ngx_prof_process.slot->all.upstream, bucket, ns);
 
-    counter = ngx_prof_request_open(place, NGX_PROF_UPSTREAM, bucket);
+    counter = ngx_prof_counter_open(place, NGX_PROF_UPSTREAM, bucket);
 
     ngx_prof_cell_time(counter->cell,
                        ngx_prof_counting_chunk(counter, NGX_PROF_UPSTREAM,

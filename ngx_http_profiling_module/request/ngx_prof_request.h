@@ -16,9 +16,6 @@ ngx_int_t ngx_prof_request_init(ngx_conf_t *cf);
 /* master, once nginx has built its phase engine: wraps two of its phases */
 void ngx_prof_request_init_module(ngx_cycle_t *cycle);
 
-/* worker, before it has its slot: NGX_ERROR: it cannot have one */
-ngx_int_t ngx_prof_request_init_process(ngx_cycle_t *cycle);
-
 /* worker: how many requests a connection serves; HTTP/2 may have many */
 ngx_uint_t ngx_prof_request_active(const ngx_connection_t *c);
 

@@ -1,0 +1,36 @@
+
+/*
+ * Where a worker counts the requests of each place.
+ */
+
+
+#ifndef _NGX_PROF_COUNTER_H_INCLUDED_
+#define _NGX_PROF_COUNTER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_base.h"
+#include "ngx_prof_cell.h"
+
+
+/* worker: by place; NULL: it had no request here yet */
+extern ngx_prof_counting_t  **ngx_prof_counters
+    NGX_PROF_HIDDEN;
+
+
+/* worker, before it has its slot: NGX_ERROR: it cannot have one */
+ngx_int_t ngx_prof_counter_init_process(ngx_cycle_t *cycle);
+
+/*
+ * Worker: a counter with room for a bucket: that of the place, which gets what
+ * it lacks, or that of the place `other`.
+ */
+ngx_prof_counting_t *ngx_prof_counter_open(ngx_uint_t place, ngx_uint_t hist,
+    ngx_uint_t bucket);
+
+/* worker: the counter of a place, or that of the place `other` */
+ngx_prof_counting_t *ngx_prof_counter_of(ngx_uint_t place);
+
+
+#endif /* _NGX_PROF_COUNTER_H_INCLUDED_ */
