@@ -258,6 +258,7 @@ ngx_prof_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     conf->parent = prev;
+    conf->core = clcf;
     conf->server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);

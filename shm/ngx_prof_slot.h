@@ -61,6 +61,10 @@ typedef struct {
     uint64_t          code[NGX_PROF_CODES];
     uint64_t          bytes_in;
     uint64_t          bytes_out;
+    uint64_t          internal;                 /* error pages served for
+                                                   requests of other places */
+    uint64_t          handed_over;              /* requests that another place
+                                                   counts */
 } ngx_prof_plain_t;
 
 

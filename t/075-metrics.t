@@ -23,9 +23,12 @@ my $site = Site->new(
 END
     server  => <<'END')->start;
     location = /up { proxy_pass http://127.0.0.1:PORT1; }
+    location = /moved { try_files /none /failed; }
+    location = /failed { error_page 404 /page; return 404; }
+    location = /page { return 200 "x"; }
 END
 
-$site->request('/up');
+$site->request($_) for qw(/up /moved);
 
 my (%type, %labels);
 

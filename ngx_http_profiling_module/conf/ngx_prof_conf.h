@@ -49,6 +49,7 @@ struct ngx_prof_loc_conf_s {
     ngx_array_t               *names;             /* ngx_str_t, the server's
                                                      names */
     ngx_prof_loc_conf_t       *parent;
+    ngx_http_core_loc_conf_t  *core;
     ngx_http_core_srv_conf_t  *server;
 };
 

@@ -99,6 +99,8 @@ ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
     ngx_prof_view_by_status(j, counts);
     ngx_prof_json_uint(j, "bytes_in", counts->plain.bytes_in);
     ngx_prof_json_uint(j, "bytes_out", counts->plain.bytes_out);
+    ngx_prof_json_uint(j, "internal", counts->plain.internal);
+    ngx_prof_json_uint(j, "handed_over", counts->plain.handed_over);
 
     ngx_prof_locations_latency(w, &counts->latency, NGX_PROF_NO_PLACE);
     ngx_prof_json_double(j, "seconds",

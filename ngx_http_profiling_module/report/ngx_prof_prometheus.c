@@ -81,6 +81,12 @@ static void ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_internal(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_handed_over(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_number(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, uint64_t n);
 static void ngx_prof_expose_latency(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
@@ -103,6 +109,14 @@ static const ngx_prof_family_t  ngx_prof_families[] = {
     { "request_bytes_total", "counter",
       "Bytes received from and sent to clients.",
       ngx_prof_expose_bytes, NGX_PROF_BUSIEST },
+
+    { "requests_internal_total", "counter",
+      "Error pages served for requests that another location counts.",
+      ngx_prof_expose_internal, NGX_PROF_EACH },
+
+    { "requests_handed_over_total", "counter",
+      "Requests handed to another location, which counts them.",
+      ngx_prof_expose_handed_over, NGX_PROF_EACH },
 
     { "request_duration_seconds", "histogram",
       "Time from a request's first byte to its end.",
@@ -623,10 +637,42 @@ ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
 
 
 static void
+ngx_prof_expose_internal(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts)
+{
+    ngx_prof_expose_number(w, name, place, counts->plain.internal);
+}
+
+
+static void
+ngx_prof_expose_handed_over(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts)
+{
+    ngx_prof_expose_number(w, name, place, counts->plain.handed_over);
+}
+
+
+static void
+ngx_prof_expose_number(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, uint64_t n)
+{
+    if (n == 0) {
+        return;
+    }
+
+    ngx_prof_text_printf(&w->json.text, "nginx_profiling_%s{", name);
+    ngx_prof_expose_labels(w, place);
+    ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
+}
+
+
+static void
 ngx_prof_expose_latency(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     const ngx_prof_counts_t *counts)
 {
-    ngx_prof_expose_histogram(w, name, place, &counts->latency);
+    if (counts->latency.top) {
+        ngx_prof_expose_histogram(w, name, place, &counts->latency);
+    }
 }
 
 

@@ -42,6 +42,7 @@ typedef struct {
                                                began started */
     uint64_t                      streams;  /* being served */
     uint64_t                      place;    /* + 1 */
+    uintptr_t                     counted;  /* see route.h */
     uint64_t                      sent;     /* of a stream: its header was
                                                sent */
     uint64_t                      subs;     /* number of subrequests, if
@@ -191,16 +192,21 @@ ngx_prof_context_active(const ngx_prof_context_t *context)
 }
 
 
+/* worker: the module's configuration of the location that a request is in */
+
+static ngx_inline ngx_prof_loc_conf_t *
+ngx_prof_context_location(const ngx_http_request_t *r)
+{
+    return r->loc_conf[ngx_prof_context_conf];
+}
+
+
 /* worker: the place + 1 of a request, as labels have it */
 
 static ngx_inline uint64_t
 ngx_prof_context_place(const ngx_http_request_t *r)
 {
-    ngx_prof_loc_conf_t  *lcf;
-
-    lcf = r->loc_conf[ngx_prof_context_conf];
-
-    return lcf->place + 1;
+    return ngx_prof_context_location(r)->place + 1;
 }
 
 
@@ -212,6 +218,7 @@ ngx_prof_context_note(ngx_prof_context_t *context, ngx_http_request_t *r)
     context->connection = (uintptr_t) r->connection;
     context->life = 0;
     context->start = ngx_prof_process.slot->pass_start;
+    context->counted = (uintptr_t) ngx_prof_context_location(r);
     context->place = ngx_prof_context_place(r);
 
     /* a signal handler that finds the request finds the rest set */

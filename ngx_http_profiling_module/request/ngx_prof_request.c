@@ -10,6 +10,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_histogram.h"
+#include "ngx_prof_route.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
@@ -44,6 +45,7 @@ typedef struct {
 typedef struct {
     uint64_t             start;                 /* ns, of the pass */
     uintptr_t            request;
+    uintptr_t            counted;               /* as of a context */
     ngx_connection_t    *connection;
     ngx_prof_context_t  *context;               /* NULL: not known */
 } ngx_prof_stream_t;
@@ -63,15 +65,18 @@ static void ngx_prof_request_another(ngx_http_request_t *r)
 static void ngx_prof_request_stream(ngx_http_request_t *r);
 static void ngx_prof_request_located(ngx_http_request_t *r)
     __attribute__((noinline));
+static void ngx_prof_request_route(ngx_http_request_t *r);
+static void ngx_prof_request_failed(ngx_http_request_t *r);
+static uintptr_t *ngx_prof_request_counted(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_request_filter(ngx_http_request_t *r);
-static uint64_t ngx_prof_request_stream_start(ngx_http_request_t *r)
+static ngx_prof_stream_t *ngx_prof_request_find_stream(ngx_http_request_t *r)
     __attribute__((noinline));
 static uint64_t ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
     __attribute__((noinline));
 static ngx_prof_context_t *ngx_prof_request_context(ngx_http_request_t *r)
     __attribute__((noinline));
 static ngx_int_t ngx_prof_request_count(ngx_http_request_t *r,
-    ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
+    ngx_uint_t place, ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
     __attribute__((noinline));
 static void ngx_prof_request_upstream(ngx_http_request_t *r,
     ngx_uint_t place);
@@ -137,7 +142,10 @@ ngx_prof_request_locate(ngx_http_request_t *r)
 
     latest = &ngx_prof_latest;
 
-    if (ngx_prof_likely(latest->request == (uintptr_t) r)) {
+    if (ngx_prof_likely(latest->request == (uintptr_t) r
+                        && ngx_prof_route_is_first(r)))
+    {
+        latest->counted = (uintptr_t) ngx_prof_context_location(r);
         latest->place = ngx_prof_context_place(r);
 
     } else {
@@ -193,7 +201,7 @@ ngx_prof_request_init(ngx_conf_t *cf)
     *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
                                            : ngx_prof_log_clock;
 
-    return NGX_OK;
+    return ngx_prof_route_init(cf, ngx_prof_request_failed);
 }
 
 
@@ -316,7 +324,7 @@ ngx_prof_request_stream(ngx_http_request_t *r)
     ngx_pool_cleanup_t  *cln;
     ngx_prof_stream_t   *stream;
 
-    if (ngx_prof_request_stream_start(r)) {
+    if (ngx_prof_request_find_stream(r)) {
         ngx_prof_context_located(r);
         return;
     }
@@ -329,6 +337,7 @@ ngx_prof_request_stream(ngx_http_request_t *r)
     stream = cln->data;
     stream->start = ngx_prof_loop_pass_start();
     stream->request = (uintptr_t) r;
+    stream->counted = (uintptr_t) ngx_prof_context_location(r);
     stream->connection = r->connection;
 
     parent = ngx_prof_request_parent(r);
@@ -356,9 +365,90 @@ ngx_prof_request_stream(ngx_http_request_t *r)
 static void
 ngx_prof_request_located(ngx_http_request_t *r)
 {
-    if (ngx_prof_process.slot) {
-        ngx_prof_context_located(r);
+    if (ngx_prof_process.slot == NULL) {
+        return;
     }
+
+    if (r == r->main) {
+        ngx_prof_request_route(r);
+    }
+
+    ngx_prof_context_located(r);
+}
+
+
+/* a main request is in another location than before */
+
+static void
+ngx_prof_request_route(ngx_http_request_t *r)
+{
+    uintptr_t            *counted;
+    ngx_prof_plain_t     *plain;
+    ngx_prof_route_e      route;
+    ngx_prof_loc_conf_t  *lcf;
+
+    counted = ngx_prof_request_counted(r);
+
+    if (counted == NULL) {
+        return;
+    }
+
+    lcf = (ngx_prof_loc_conf_t *) (*counted & ~(uintptr_t) 1);
+    route = ngx_prof_route(counted, r);
+
+    if (route == NGX_PROF_ROUTE_INTERNAL) {
+        lcf = ngx_prof_context_location(r);
+    }
+
+    if (route == NGX_PROF_ROUTE_SAME || !lcf->counted) {
+        return;
+    }
+
+    plain = ngx_prof_counter_of(lcf->place)->cell->plain;
+
+    if (route == NGX_PROF_ROUTE_INTERNAL) {
+        ngx_prof_add(&plain->internal, 1);
+
+    } else {
+        ngx_prof_add(&plain->handed_over, 1);
+    }
+}
+
+
+static void
+ngx_prof_request_failed(ngx_http_request_t *r)
+{
+    uintptr_t  *counted;
+
+    if (ngx_prof_process.slot == NULL || r != r->main) {
+        return;
+    }
+
+    counted = ngx_prof_request_counted(r);
+
+    if (counted) {
+        ngx_prof_route_failed(counted, r);
+    }
+}
+
+
+/* where it is kept which location counts a request; NULL: not recorded */
+
+static uintptr_t *
+ngx_prof_request_counted(ngx_http_request_t *r)
+{
+    ngx_prof_stream_t   *stream;
+    ngx_prof_context_t  *context;
+
+    if (ngx_prof_is_stream(r)) {
+        stream = ngx_prof_request_find_stream(r);
+        return stream ? &stream->counted : NULL;
+    }
+
+    context = ngx_prof_context_find(r->connection);
+
+    return (context && context->request == (uintptr_t) r) ? &context->counted
+                                                          : NULL;
 }
 
 
@@ -432,12 +522,12 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
         }
     }
 
+    lcf = ngx_prof_route_location(context->counted,
+                                  ngx_prof_context_location(r));
     start = ngx_prof_request_finish(context, r);
     code = ngx_prof_code_index(ngx_prof_request_status(r));
 
     latency = ngx_prof_loop_clock(counted) - start;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
 
     if (ngx_prof_unlikely(!lcf->counted)) {
         return NGX_OK;
@@ -447,13 +537,15 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
     counter = ngx_prof_counters[lcf->place];
 
     if (ngx_prof_unlikely(counter == NULL || r->upstream_states != NULL)) {
-        return ngx_prof_request_count(r, code, bucket, latency);
+        return ngx_prof_request_count(r, lcf->place, code, bucket,
+                                      latency);
     }
 
     chunk = ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY, bucket);
 
     if (ngx_prof_unlikely(chunk == NULL)) {
-        return ngx_prof_request_count(r, code, bucket, latency);
+        return ngx_prof_request_count(r, lcf->place, code, bucket,
+                                      latency);
     }
 
     slot = ngx_prof_process.slot;
@@ -471,15 +563,13 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 /* the same with what few requests need */
 
 static ngx_int_t
-ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t code,
-    ngx_uint_t bucket, uint64_t latency)
+ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
+    ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
 {
     off_t                 in, out;
     ngx_prof_counting_t  *counter;
-    ngx_prof_loc_conf_t  *lcf;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
-    counter = ngx_prof_counter_open(lcf->place, NGX_PROF_LATENCY, bucket);
+    counter = ngx_prof_counter_open(place, NGX_PROF_LATENCY, bucket);
     in = r->request_length;
     out = r->connection->sent;
 
@@ -491,7 +581,7 @@ ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t code,
                       code, in, out, bucket, latency);
 
     if (r->upstream_states) {
-        ngx_prof_request_upstream(r, lcf->place);
+        ngx_prof_request_upstream(r, place);
     }
 
     return NGX_OK;
@@ -520,6 +610,7 @@ ngx_prof_log_clock(ngx_http_request_t *r)
 static ngx_prof_context_t *
 ngx_prof_request_context(ngx_http_request_t *r)
 {
+    ngx_prof_stream_t         *stream;
     ngx_prof_context_t        *context;
     static ngx_prof_context_t  unknown;
 
@@ -533,13 +624,18 @@ ngx_prof_request_context(ngx_http_request_t *r)
         return context;
     }
 
-    unknown.start = context ? 0 : ngx_prof_request_stream_start(r);
+    stream = context ? NULL : ngx_prof_request_find_stream(r);
 
-    if (unknown.start == 0) {
+    if (stream) {
+        unknown.start = stream->start;
+        unknown.counted = stream->counted;
+
+    } else {
 
         /* it ended before its headers were complete */
 
         unknown.start = ngx_prof_loop_pass_start();
+        unknown.counted = (uintptr_t) ngx_prof_context_location(r);
     }
 
     return &unknown;
@@ -576,23 +672,21 @@ ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
 }
 
 
-/* 0: unknown */
+/* NULL: not recorded */
 
-static uint64_t
-ngx_prof_request_stream_start(ngx_http_request_t *r)
+static ngx_prof_stream_t *
+ngx_prof_request_find_stream(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t  *cln;
-    ngx_prof_stream_t   *stream;
 
     for (cln = r->pool->cleanup; cln; cln = cln->next) {
 
         if (cln->handler == ngx_prof_stream_cleanup) {
-            stream = cln->data;
-            return stream->start;
+            return cln->data;
         }
     }
 
-    return 0;
+    return NULL;
 }
 
 
