@@ -16,7 +16,7 @@
 #include "ngx_prof_counter.h"
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_dump.h"
-#include "ngx_prof_encode.h"
+#include "ngx_prof_encoder.h"
 #include "ngx_prof_ask.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
@@ -106,7 +106,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
                       "unwind tables cannot be built, profiles have no stacks");
     }
 
-    ngx_prof_encode_init_module(cycle);
+    ngx_prof_encoder_init_module(cycle);
 
     if (ngx_prof_process.slot) {
 

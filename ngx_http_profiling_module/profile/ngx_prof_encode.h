@@ -24,9 +24,6 @@ typedef void (*ngx_prof_encode_pt)(void *data, ngx_int_t rc,
     ngx_prof_text_t *out, ngx_str_t *error);
 
 
-/* master, at start and reload: finds the program; logs if it is missing */
-void ngx_prof_encode_init_module(ngx_cycle_t *cycle);
-
 /*
  * Starts the encoder on a raw capture.  done is called once, later, unless the
  * pool is destroyed first, which ends the encoder.  On NGX_ERROR done is not
