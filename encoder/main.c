@@ -32,6 +32,9 @@
 #include "supervise.h"
 
 
+/* oom_score_adj: no process is killed before this one when memory runs out */
+#define PROFILING_SCORE  "1000"
+
 /* nice 5: a quarter of the processor when a worker competes for it */
 #define PROFILING_NICE  5
 
@@ -39,8 +42,10 @@
 static void profiling_main_descriptors(void);
 static void profiling_main_signals(void);
 static void profiling_main_limits(void);
-static void profiling_main_limit(int resource, uint64_t value);
+static void profiling_main_score(void);
+static void profiling_main_limit(int resource, uint64_t value, uint64_t grace);
 static void profiling_main_alarm(int signo);
+static void profiling_main_term(int signo);
 static void profiling_main_input(profiling_buf_t *in);
 
 
@@ -147,10 +152,13 @@ profiling_main_signals(void)
 
     sa.sa_handler = SIG_DFL;
     sigaction(SIGCHLD, &sa, NULL);
+
+    sa.sa_handler = profiling_main_term;
     sigaction(SIGTERM, &sa, NULL);
 
     sa.sa_handler = profiling_main_alarm;
     sigaction(SIGALRM, &sa, NULL);
+    sigaction(SIGXCPU, &sa, NULL);
 
     sigemptyset(&set);
     sigprocmask(SIG_SETMASK, &set, NULL);
@@ -171,19 +179,26 @@ profiling_main_limits(void)
                            (own > 0 ? own : 0) + PROFILING_NICE);
     }
 
+    /* one that is not dumpable may not open files of its own in /proc */
+
+    profiling_main_score();
+
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
-    profiling_main_limit(RLIMIT_CORE, 0);
-    profiling_main_limit(RLIMIT_NOFILE, 1024);
-    profiling_main_limit(RLIMIT_CPU, (uint64_t) profiling_options.time + 2);
+    profiling_main_limit(RLIMIT_CORE, 0, 0);
+    profiling_main_limit(RLIMIT_NOFILE, 1024, 0);
+
+    /* SIGXCPU, which has a handler, comes before SIGKILL, which has none */
+
+    profiling_main_limit(RLIMIT_CPU, (uint64_t) profiling_options.time + 2, 2);
 
 #ifndef PROFILING_SANITIZED
 
     /* sanitizers reserve more address space than any limit allows */
 
     if (profiling_options.max_memory != 0) {
-        profiling_main_limit(RLIMIT_AS, profiling_options.max_memory);
+        profiling_main_limit(RLIMIT_AS, profiling_options.max_memory, 0);
     }
 
 #endif
@@ -196,10 +211,29 @@ profiling_main_limits(void)
 }
 
 
-/* a lower limit from outside is kept */
+static void
+profiling_main_score(void)
+{
+    int  fd;
+
+    fd = open("/proc/self/oom_score_adj", O_WRONLY|O_CLOEXEC);
+
+    if (fd == -1) {
+        return;
+    }
+
+    if (write(fd, PROFILING_SCORE, sizeof(PROFILING_SCORE) - 1) == -1) {
+        /* then the kernel chooses as it would without us */
+    }
+
+    close(fd);
+}
+
+
+/* the hard limit is above the other by grace; one from outside is kept */
 
 static void
-profiling_main_limit(int resource, uint64_t value)
+profiling_main_limit(int resource, uint64_t value, uint64_t grace)
 {
     struct rlimit  rl;
 
@@ -212,7 +246,10 @@ profiling_main_limit(int resource, uint64_t value)
     }
 
     rl.rlim_cur = value;
-    rl.rlim_max = value;
+
+    if (rl.rlim_max == RLIM_INFINITY || rl.rlim_max > value + grace) {
+        rl.rlim_max = value + grace;
+    }
 
     /* one that a filter refuses is left as it is */
 
@@ -235,7 +272,22 @@ profiling_main_alarm(int signo)
         /* nothing more can be done: the exit code reports the error */
     }
 
+    profiling_supervise_stop();
+
     _exit(PROFILING_TIME);
+}
+
+
+/* the client has left: that is no error, and nobody shall take it for one */
+
+static void
+profiling_main_term(int signo)
+{
+    (void) signo;
+
+    profiling_supervise_stop();
+
+    _exit(PROFILING_OK);
 }
 
 

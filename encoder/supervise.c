@@ -20,12 +20,16 @@
 
 static int profiling_supervise_attempt(profiling_raw_t *raw, unsigned level,
     profiling_buf_t *out);
+static int profiling_supervise_wait(pid_t pid, int *status);
 static void profiling_supervise_child(profiling_raw_t *raw, unsigned level,
     pid_t parent, int fd) __attribute__ ((noreturn));
-static int profiling_supervise_read(int fd, pid_t child,
-    profiling_buf_t *out);
+static int profiling_supervise_read(int fd, profiling_buf_t *out);
 static void profiling_supervise_note(unsigned level, int status);
 static int64_t profiling_supervise_time(unsigned level);
+
+
+/* the child of the present attempt, 0: there is none */
+static volatile pid_t  profiling_supervise_pid;
 
 
 void
@@ -84,25 +88,60 @@ profiling_supervise_attempt(profiling_raw_t *raw, unsigned level,
         profiling_supervise_child(raw, level, parent, fds[1]);
     }
 
+    profiling_supervise_pid = pid;
+
     close(fds[1]);
 
     out->len = 0;
 
-    rc = profiling_supervise_read(fds[0], pid, out);
+    rc = profiling_supervise_read(fds[0], out);
 
     close(fds[0]);
 
-    while (waitpid(pid, &status, 0) == -1) {
-        if (errno != EINTR) {
-            return -1;
-        }
-    }
+    rc |= profiling_supervise_wait(pid, &status);
+
+    profiling_supervise_pid = 0;
 
     if (status == 0 && (rc == -1 || out->len == 0)) {
         return -1;
     }
 
     return status;
+}
+
+
+static int
+profiling_supervise_wait(pid_t pid, int *status)
+{
+    *status = 0;
+
+    while (waitpid(pid, status, 0) == -1) {
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Whoever adopts a child that a signal has ended complains about it: nginx's
+ * master does, if it is the first process of a container.
+ */
+
+void
+profiling_supervise_stop(void)
+{
+    int    status;
+    pid_t  pid;
+
+    pid = profiling_supervise_pid;
+
+    if (pid != 0) {
+        kill(pid, SIGKILL);
+        profiling_supervise_wait(pid, &status);
+    }
 }
 
 
@@ -114,9 +153,9 @@ profiling_supervise_child(profiling_raw_t *raw, unsigned level, pid_t parent,
     profiling_buf_t   out;
     struct itimerval  it;
 
-    /* the child must not outlive the encoder */
+    /* the child must not outlive the encoder: its handler of SIGTERM exits */
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
 
     if (getppid() != parent) {
         _exit(PROFILING_SYSTEM);
@@ -151,7 +190,7 @@ profiling_supervise_child(profiling_raw_t *raw, unsigned level, pid_t parent,
 
 
 static int
-profiling_supervise_read(int fd, pid_t child, profiling_buf_t *out)
+profiling_supervise_read(int fd, profiling_buf_t *out)
 {
     ssize_t        n;
     char           buf[65536];
@@ -171,7 +210,7 @@ profiling_supervise_read(int fd, pid_t child, profiling_buf_t *out)
 
             /* nobody waits for the profile any more */
 
-            kill(child, SIGKILL);
+            profiling_supervise_stop();
             _exit(PROFILING_OUTPUT);
         }
 

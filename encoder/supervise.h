@@ -18,6 +18,9 @@
  */
 void profiling_supervise(profiling_raw_t *raw, profiling_buf_t *out);
 
+/* ends the child, if there is one; from a signal handler too */
+void profiling_supervise_stop(void);
+
 /* writes a whole buffer; returns -1 and sets errno on error */
 int profiling_write(int fd, profiling_buf_t *buf);
 
