@@ -80,6 +80,7 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_prof_store(&slot->awaiting, 0);
     ngx_prof_store(&slot->rung, 0);
     ngx_prof_store(&slot->told, 0);
+    ngx_prof_store(&slot->encoders, 0);
     ngx_prof_store(&slot->call.start, 0);
 
     /* one that was killed while it wrote */

@@ -347,7 +347,8 @@ typedef struct {
     uint64_t           last_stall;              /* number of the latest pause
                                                    of NGX_..._STALL, 0: none */
     uint64_t           image;                   /* hash of what is mapped */
-    uint64_t           pad0[2];
+    uint64_t           encoders;                /* that run for the owner */
+    uint64_t           pad0[1];
 
     /* CPU sampler: written by the owner's threads */
 

@@ -19,6 +19,9 @@ typedef ngx_int_t (*ngx_prof_error_pt)(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
 
 
+/* seconds, of an answer that is refused because there are too many */
+#define NGX_PROF_RETRY_AFTER  "5"
+
 /*
  * A content handler that returns NGX_DONE answers later: it calls answer()
  * once, with what a content handler returns.  If the client goes away first,

@@ -15,10 +15,17 @@ struct ngx_prof_profile_s {
     uint32_t             output;                /* of the raw capture, 0: as
                                                    captured */
     ngx_prof_error_pt    error;
+    ngx_msec_t           created;
 };
 
 
+/* ms; who has waited for longer has had a capture made */
+#define NGX_PROF_PROFILE_LONG  1000
+
+
 static void ngx_prof_pprof_output(ngx_prof_text_t *raw, uint32_t output);
+static ngx_int_t ngx_prof_pprof_failed(ngx_prof_profile_t *p, ngx_int_t rc,
+    ngx_str_t *why);
 static ngx_uint_t ngx_prof_pprof_whole(const ngx_prof_text_t *out);
 static ngx_int_t ngx_prof_pprof_send(ngx_prof_profile_t *p,
     ngx_prof_text_t *out);
@@ -37,6 +44,7 @@ ngx_prof_pprof_create(ngx_http_request_t *r, const char *disposition,
         p->disposition = disposition;
         p->output = 0;
         p->error = error;
+        p->created = ngx_current_msec;
     }
 
     return p;
@@ -78,6 +86,7 @@ ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
     ngx_prof_text_t *raw)
 {
     ngx_str_t            error;
+    ngx_uint_t           how;
     ngx_http_request_t  *r;
 
     r = p->request;
@@ -88,17 +97,19 @@ ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
         ngx_prof_pprof_output(raw, p->output);
     }
 
-    if (rc == NGX_OK
-        && ngx_prof_encode(r->pool, r->connection->log, raw,
-                           ngx_prof_pprof_encoded, p,
-                           &error)
-           == NGX_OK)
-    {
-        return NGX_DONE;
+    if (rc == NGX_OK) {
+        how = (ngx_current_msec - p->created >= NGX_PROF_PROFILE_LONG)
+              ? NGX_PROF_ENCODE_CAPTURED : NGX_PROF_ENCODE_TURN;
+
+        rc = ngx_prof_encode(r->pool, r->connection->log, raw, how,
+                             ngx_prof_pprof_encoded, p, &error);
+
+        if (rc == NGX_OK) {
+            return NGX_DONE;
+        }
     }
 
-    rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                  "profile not encoded: %V", &error);
+    rc = ngx_prof_pprof_failed(p, rc, &error);
 
     /* nginx sends what the client has not taken yet */
 
@@ -131,11 +142,35 @@ ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
         rc = ngx_prof_pprof_send(p, out);
 
     } else {
-        rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                      "profile not encoded: %V", error);
+        rc = ngx_prof_pprof_failed(p, rc, error);
     }
 
     ngx_prof_answer(r, rc);
+}
+
+
+/* NGX_BUSY: it may be asked for again */
+
+static ngx_int_t
+ngx_prof_pprof_failed(ngx_prof_profile_t *p, ngx_int_t rc, ngx_str_t *why)
+{
+    ngx_uint_t           status;
+    ngx_http_request_t  *r;
+
+    r = p->request;
+    status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (rc == NGX_BUSY) {
+        status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+        if (ngx_prof_header(r, "Retry-After", NGX_PROF_RETRY_AFTER)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return p->error(r, status, "profile not encoded: %V", why);
 }
 
 

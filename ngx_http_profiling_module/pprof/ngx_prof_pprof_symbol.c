@@ -3,7 +3,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_pprof_symbol.h"
-#include "ngx_prof_encode.h"
 #include "ngx_prof_names.h"
 #include "ngx_prof_pprof_profile.h"
 #include "ngx_prof_raw_file.h"
@@ -100,7 +99,8 @@ ngx_prof_pprof_symbols(ngx_http_request_t *r, ngx_prof_error_pt error,
     const u_char *p, size_t len)
 {
     uint64_t            *pcs;
-    ngx_str_t            type, why;
+    ngx_int_t            rc;
+    ngx_str_t            type;
     ngx_uint_t           n;
     ngx_prof_text_t      text;
     ngx_prof_profile_t  *profile;
@@ -128,18 +128,13 @@ ngx_prof_pprof_symbols(ngx_http_request_t *r, ngx_prof_error_pt error,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_prof_encode(r->pool, r->connection->log, &f->text,
-                        ngx_prof_pprof_encoded, profile,
-                        &why)
-        != NGX_OK)
-    {
-        return error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                     "names not looked up: %V", &why);
+    rc = ngx_prof_pprof_encode(profile, NGX_OK, &f->text);
+
+    if (rc == NGX_DONE) {
+        ngx_prof_answer_later(r);
     }
 
-    ngx_prof_answer_later(r);
-
-    return NGX_DONE;
+    return rc;
 }
 
 

@@ -3,7 +3,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_encode.h"
-#include "ngx_prof_alive.h"
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_job.h"
@@ -26,7 +25,17 @@
 #define NGX_PROF_ENCODE_RATIO  64
 
 
+/* that wait for their turn, and more of those that have taken seconds */
+#define NGX_PROF_ENCODE_QUEUE     32
+#define NGX_PROF_ENCODE_CAPTURES  16
+
+/* ms from one look for a place to the next; the other workers tell nothing */
+#define NGX_PROF_ENCODE_LOOK      20
+
+
 typedef struct {
+    ngx_queue_t         queue;
+    ngx_uint_t          queued;
     ngx_pool_t         *pool;
     ngx_log_t          *log;
     ngx_prof_encode_pt  done;
@@ -36,9 +45,7 @@ typedef struct {
     off_t               most;                   /* bytes of it */
     u_char              error[NGX_PROF_ENCODE_ERROR];
     size_t              error_len;
-    ngx_connection_t   *pipe[3];                /* as its descriptors, or
-                                                   NULL: closed */
-    ngx_prof_encoder_t  encoder;
+    ngx_prof_encoder_t *encoder;                /* NULL: none runs for it */
     ngx_event_t         timer;
     ngx_connection_t    connection;
     ngx_uint_t          finished;
@@ -47,6 +54,11 @@ typedef struct {
 
 static ngx_prof_encode_t *ngx_prof_encode_create(ngx_pool_t *pool,
     ngx_log_t *log);
+static ngx_int_t ngx_prof_encode_start(ngx_prof_encode_t *e);
+static void ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer);
+static void ngx_prof_encode_leave(ngx_prof_encode_t *e);
+static void ngx_prof_encode_next(void);
+static void ngx_prof_encode_turn(ngx_event_t *ev);
 static ngx_int_t ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i,
     int fd);
 static void ngx_prof_encode_write(ngx_event_t *ev);
@@ -55,18 +67,24 @@ static void ngx_prof_encode_read(ngx_event_t *ev);
 static ngx_int_t ngx_prof_encode_read_some(void *data);
 static void ngx_prof_encode_ignore(ngx_event_t *ev);
 static void ngx_prof_encode_timeout(ngx_event_t *ev);
-static void ngx_prof_encode_finish(ngx_prof_encode_t *e, const char *error);
+static void ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc,
+    const char *error);
 static void ngx_prof_encode_close(ngx_prof_encode_t *e);
-static void ngx_prof_encode_close_pipe(ngx_prof_encode_t *e, ngx_uint_t i);
 static void ngx_prof_encode_cleanup(void *data);
+
+
+static ngx_queue_t       ngx_prof_encode_waiting;
+static ngx_uint_t        ngx_prof_encode_waiting_n;
+static ngx_event_t       ngx_prof_encode_event;
+static ngx_connection_t  ngx_prof_encode_connection;
 
 
 ngx_int_t
 ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
-    ngx_prof_encode_pt done, void *data, ngx_str_t *error)
+    ngx_uint_t how, ngx_prof_encode_pt done, void *data, ngx_str_t *error)
 {
-    int                 fds[3];
-    ngx_uint_t          i;
+    ngx_int_t           rc;
+    ngx_uint_t          most;
     ngx_prof_encode_t  *e;
 
     ngx_str_set(error, "out of memory or descriptors");
@@ -87,9 +105,47 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
         return NGX_ERROR;
     }
 
-    if (ngx_prof_encoder_spawn(&e->encoder, log, fds) != NGX_OK) {
+    rc = ngx_prof_encode_waiting_n ? NGX_AGAIN : ngx_prof_encode_start(e);
+
+    if (rc == NGX_ERROR) {
         ngx_str_set(error, "the encoder cannot be started");
         return NGX_ERROR;
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_str_set(error, "descriptors or connections are scarce");
+        return rc;
+    }
+
+    most = NGX_PROF_ENCODE_QUEUE
+           + ((how == NGX_PROF_ENCODE_CAPTURED) ? NGX_PROF_ENCODE_CAPTURES : 0);
+
+    if (ngx_prof_encode_waiting_n >= most) {
+        ngx_str_set(error, "too many profiles are being encoded");
+        return NGX_BUSY;
+    }
+
+    ngx_prof_encode_wait(e, (how == NGX_PROF_ENCODE_SOON)
+                            ? NGX_PROF_ENCODE_SOON_TIME
+                            : NGX_PROF_ENCODE_TIME);
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK; NGX_AGAIN: it is not its turn yet; NGX_BUSY; NGX_ERROR */
+
+static ngx_int_t
+ngx_prof_encode_start(ngx_prof_encode_t *e)
+{
+    int         fds[3];
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    rc = ngx_prof_encoder_take(&e->encoder, e->log, ngx_prof_encode_next, fds);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     for (i = 0; i < 3; i++) {
@@ -108,6 +164,94 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
     ngx_add_timer(&e->timer, NGX_PROF_ENCODE_TIME);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer)
+{
+    if (ngx_prof_encode_waiting_n++ == 0) {
+        ngx_queue_init(&ngx_prof_encode_waiting);
+
+        ngx_prof_event_init(&ngx_prof_encode_event,
+                            &ngx_prof_encode_connection,
+                            ngx_prof_encode_turn, ngx_cycle->log);
+        ngx_prof_encode_event.cancelable = 1;
+
+        ngx_add_timer(&ngx_prof_encode_event, NGX_PROF_ENCODE_LOOK);
+    }
+
+    e->queued = 1;
+    ngx_queue_insert_tail(&ngx_prof_encode_waiting, &e->queue);
+
+    ngx_add_timer(&e->timer, timer);
+}
+
+
+static void
+ngx_prof_encode_leave(ngx_prof_encode_t *e)
+{
+    if (!e->queued) {
+        return;
+    }
+
+    e->queued = 0;
+    ngx_queue_remove(&e->queue);
+
+    if (--ngx_prof_encode_waiting_n == 0) {
+        ngx_prof_event_stop(&ngx_prof_encode_event);
+    }
+}
+
+
+/* a place is free */
+
+static void
+ngx_prof_encode_next(void)
+{
+    if (ngx_prof_encode_waiting_n) {
+        ngx_post_event(&ngx_prof_encode_event, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_prof_encode_turn(ngx_event_t *ev)
+{
+    ngx_int_t           rc;
+    ngx_queue_t        *q;
+    ngx_prof_encode_t  *e;
+
+    ngx_prof_event_stop(ev);
+
+    while (ngx_prof_encode_waiting_n) {
+        q = ngx_queue_head(&ngx_prof_encode_waiting);
+        e = ngx_queue_data(q, ngx_prof_encode_t, queue);
+
+        if (e->timer.timer_set) {
+            ngx_del_timer(&e->timer);
+        }
+
+        rc = ngx_prof_encode_start(e);
+
+        if (rc == NGX_AGAIN) {
+            break;
+        }
+
+        ngx_prof_encode_leave(e);
+
+        if (rc == NGX_BUSY) {
+            ngx_prof_encode_finish(e, rc, "descriptors or connections are "
+                                          "scarce");
+
+        } else if (rc != NGX_OK) {
+            ngx_prof_encode_finish(e, rc, "the encoder cannot be started");
+        }
+    }
+
+    if (ngx_prof_encode_waiting_n && !ev->timer_set) {
+        ngx_add_timer(ev, NGX_PROF_ENCODE_LOOK);
+    }
 }
 
 
@@ -151,7 +295,7 @@ ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i, int fd)
         return NGX_ERROR;
     }
 
-    e->pipe[i] = c;
+    e->encoder->pipe[i] = c;
 
     c->data = e;
 
@@ -184,8 +328,9 @@ ngx_prof_encode_ignore(ngx_event_t *ev)
 static void
 ngx_prof_encode_write(ngx_event_t *ev)
 {
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
+    ngx_int_t           rc;
+    ngx_connection_t   *c;
+    ngx_prof_encode_t  *e;
 
     c = ev->data;
 
@@ -206,7 +351,9 @@ ngx_prof_encode_write(ngx_event_t *ev)
 
     /* if the encoder has ended, the other pipes bring its message */
 
-    ngx_prof_encode_close_pipe(c->data, 0);
+    e = c->data;
+
+    ngx_prof_encoder_close_pipe(e->encoder, 0);
 }
 
 
@@ -261,7 +408,7 @@ ngx_prof_encode_read(ngx_event_t *ev)
     rc = ngx_prof_slice(ngx_prof_encode_read_some, c);
 
     if (e->out.size > e->most) {
-        ngx_prof_encode_finish(e, "it would be too large");
+        ngx_prof_encode_finish(e, NGX_ERROR, "it would be too large");
         return;
     }
 
@@ -278,10 +425,10 @@ ngx_prof_encode_read(ngx_event_t *ev)
         }
     }
 
-    ngx_prof_encode_close_pipe(e, (c == e->pipe[1]) ? 1 : 2);
+    ngx_prof_encoder_close_pipe(e->encoder, (c == e->encoder->pipe[1]) ? 1 : 2);
 
-    if (e->pipe[1] == NULL && e->pipe[2] == NULL) {
-        ngx_prof_encode_finish(e, NULL);
+    if (e->encoder->pipe[1] == NULL && e->encoder->pipe[2] == NULL) {
+        ngx_prof_encode_finish(e, NGX_OK, NULL);
     }
 }
 
@@ -305,7 +452,7 @@ ngx_prof_encode_read_some(void *data)
         return (n == -1 && ngx_errno == NGX_EAGAIN) ? NGX_DONE : NGX_OK;
     }
 
-    if (c == e->pipe[1]) {
+    if (c == e->encoder->pipe[1]) {
         ngx_prof_text_write(&e->out, buf, n);
         return NGX_AGAIN;
     }
@@ -328,12 +475,19 @@ ngx_prof_encode_timeout(ngx_event_t *ev)
     e = (ngx_prof_encode_t *)
             ((u_char *) ev - offsetof(ngx_prof_encode_t, timer));
 
-    ngx_prof_encode_finish(e, "the encoder took too long");
+    if (e->queued) {
+        ngx_prof_encode_leave(e);
+        ngx_prof_encode_finish(e, NGX_BUSY,
+                               "too many profiles are being encoded");
+        return;
+    }
+
+    ngx_prof_encode_finish(e, NGX_ERROR, "the encoder took too long");
 }
 
 
 static void
-ngx_prof_encode_finish(ngx_prof_encode_t *e, const char *error)
+ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
 {
     u_char     *end;
     ngx_str_t   text;
@@ -373,45 +527,39 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, const char *error)
         ngx_str_set(&text, "the encoder ended amid its answer");
     }
 
-    ngx_log_error(NGX_LOG_ERR, e->log, 0, "profile not encoded: %V", &text);
+    if (rc != NGX_BUSY) {
+        rc = NGX_ERROR;
+        ngx_log_error(NGX_LOG_ERR, e->log, 0, "profile not encoded: %V", &text);
+    }
 
-    e->done(e->data, NGX_ERROR, NULL, &text);
+    e->done(e->data, rc, NULL, &text);
 }
 
 
 static void
 ngx_prof_encode_close(ngx_prof_encode_t *e)
 {
-    ngx_uint_t  i, running;
-
-    running = 0;
-
-    for (i = 0; i < 3; i++) {
-        running |= (e->pipe[i] != NULL);
-        ngx_prof_encode_close_pipe(e, i);
-    }
+    ngx_prof_encoder_t  *encoder;
 
     if (e->timer.timer_set) {
         ngx_del_timer(&e->timer);
     }
 
-    if (running
-        && e->encoder.start
-        && ngx_prof_process_start(e->encoder.pid, NULL) == e->encoder.start)
-    {
-        (void) kill(e->encoder.pid, SIGKILL);
+    ngx_prof_encode_leave(e);
+
+    encoder = e->encoder;
+
+    if (encoder == NULL) {
+        return;
     }
 
-    e->encoder.start = 0;
-}
+    e->encoder = NULL;
 
+    if (encoder->pipe[1] || encoder->pipe[2]) {
+        ngx_prof_encoder_stop(encoder);
 
-static void
-ngx_prof_encode_close_pipe(ngx_prof_encode_t *e, ngx_uint_t i)
-{
-    if (e->pipe[i]) {
-        ngx_prof_descriptor_close(e->pipe[i]);
-        e->pipe[i] = NULL;
+    } else {
+        ngx_prof_encoder_free(encoder);
     }
 }
 

@@ -10,7 +10,12 @@
 #include "ngx_prof_alive.h"
 #include "ngx_prof_barred.h"
 #include "ngx_prof_child.h"
+#include "ngx_prof_descriptor.h"
+#include "ngx_prof_job.h"
 #include "ngx_prof_objects.h"
+#include "ngx_prof_owner.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_worker.h"
 
 
 #define NGX_PROF_ENCODER              "ngx_http_profiling_encoder"
@@ -23,6 +28,16 @@
 
 /* bytes of a stack on which the encoder is started */
 #define NGX_PROF_ENCODER_STACK        16384
+
+/* processes at a time: of a worker, and of all workers of the zone */
+#define NGX_PROF_ENCODERS             2
+#define NGX_PROF_ENCODERS_ZONE        4
+
+/* one in so many connections and descriptors is left to requests */
+#define NGX_PROF_ENCODER_RESERVE      8
+
+/* ms in which one that has been told to end has ended */
+#define NGX_PROF_ENCODER_END          5000
 
 
 /* what both children see of the worker's stack */
@@ -37,14 +52,24 @@ typedef struct {
 static void ngx_prof_encoder_reach(ngx_cycle_t *cycle);
 static int ngx_prof_encoder_reaches(void *data);
 static char *ngx_prof_encoder_part(ngx_uint_t n);
+static ngx_uint_t ngx_prof_encoder_count(ngx_prof_encoder_t *e);
+static ngx_uint_t ngx_prof_encoder_spare(void);
+static ngx_int_t ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log,
+    int fds[3]);
+static ngx_uint_t ngx_prof_encoder_scarce(int p[2]);
 static int ngx_prof_encoder_start(ngx_prof_encoder_t *e, int ends[3]);
 static void *ngx_prof_encoder_stack(ngx_uint_t n);
 static int ngx_prof_encoder_between(void *data);
 static void ngx_prof_encoder_only_three(void);
 static int ngx_prof_encoder_exec(void *data);
+static void ngx_prof_encoder_ended(ngx_event_t *ev);
+static void ngx_prof_encoder_ignore(ngx_event_t *ev);
+static void ngx_prof_encoder_late(ngx_event_t *ev);
+static void ngx_prof_encoder_signal(ngx_prof_encoder_t *e, int signo);
 
 
-static char  ngx_prof_encoder_path[NGX_MAX_PATH];
+static char                ngx_prof_encoder_path[NGX_MAX_PATH];
+static ngx_prof_encoder_t  ngx_prof_encoders[NGX_PROF_ENCODERS];
 
 
 void
@@ -63,7 +88,7 @@ ngx_prof_encoder_init_module(ngx_cycle_t *cycle)
     objects = ngx_prof_objects_acquire();
 
     o = objects ? ngx_prof_objects_find(objects, (uintptr_t)
-                                                     ngx_prof_encoder_spawn)
+                                                     ngx_prof_encoder_take)
                 : NULL;
 
     if (o == NULL || realpath(o->path, file) == NULL) {
@@ -181,15 +206,251 @@ ngx_prof_encoder_part(ngx_uint_t n)
 }
 
 
-/* fds: our ends of the encoder's standard input, output and error */
-
 ngx_int_t
+ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
+    void (*freed)(void), int fds[3])
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    ngx_prof_encoder_t  *e;
+
+    for (i = 0; i < NGX_PROF_ENCODERS && ngx_prof_encoders[i].taken; i++) {
+        /* void */
+    }
+
+    if (i == NGX_PROF_ENCODERS) {
+        return NGX_AGAIN;
+    }
+
+    if (!ngx_prof_encoder_spare()) {
+        return NGX_BUSY;
+    }
+
+    e = &ngx_prof_encoders[i];
+    ngx_memzero(e, sizeof(ngx_prof_encoder_t));
+
+    if (!ngx_prof_encoder_count(e)) {
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_prof_encoder_spawn(e, log, fds);
+
+    if (rc != NGX_OK) {
+        ngx_prof_encoder_free(e);
+        return rc;
+    }
+
+    e->taken = 1;
+    e->freed = freed;
+
+    ngx_prof_event_init(&e->timer, &e->connection, ngx_prof_encoder_late,
+                        ngx_cycle->log);
+    e->timer.cancelable = 1;
+
+    *encoder = e;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Each worker writes its own number before it adds up all of them: of two that
+ * do so at once, one at least sees the other.
+ */
+
+static ngx_uint_t
+ngx_prof_encoder_count(ngx_prof_encoder_t *e)
+{
+    uint64_t          n, sum;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *own, *slot;
+    ngx_prof_zone_t  *zone;
+
+    zone = ngx_prof_process.zone;
+    own = ngx_prof_process.slot;
+
+    if (own == NULL) {
+        return 1;
+    }
+
+    e->counted = 1;
+    (void) __atomic_fetch_add(&own->encoders, 1, __ATOMIC_SEQ_CST);
+
+    sum = 0;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_prof_zone_slot(zone, i);
+        n = __atomic_load_n(&slot->encoders, __ATOMIC_SEQ_CST);
+
+        if (n && (slot == own || ngx_prof_slot_worker(slot, 0))) {
+            sum += ngx_min(n, NGX_PROF_ENCODERS);
+        }
+    }
+
+    if (sum > NGX_PROF_ENCODERS_ZONE) {
+        ngx_prof_encoder_free(e);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* with other methods than epoll its pipes are connections of nginx's */
+
+static ngx_uint_t
+ngx_prof_encoder_spare(void)
+{
+    return (ngx_event_flags & NGX_USE_EPOLL_EVENT)
+           || ngx_cycle->free_connection_n
+              >= ngx_cycle->connection_n / NGX_PROF_ENCODER_RESERVE + 3;
+}
+
+
+void
+ngx_prof_encoder_free(ngx_prof_encoder_t *e)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 3; i++) {
+        ngx_prof_encoder_close_pipe(e, i);
+    }
+
+    if (e->timer.timer_set) {
+        ngx_del_timer(&e->timer);
+    }
+
+    if (e->counted && ngx_prof_process.slot) {
+        (void) __atomic_fetch_sub(&ngx_prof_process.slot->encoders, 1,
+                                  __ATOMIC_RELEASE);
+    }
+
+    e->counted = 0;
+
+    if (e->taken) {
+        e->taken = 0;
+        e->freed();
+    }
+}
+
+
+void
+ngx_prof_encoder_close_pipe(ngx_prof_encoder_t *e, ngx_uint_t i)
+{
+    if (e->pipe[i]) {
+        ngx_prof_descriptor_close(e->pipe[i]);
+        e->pipe[i] = NULL;
+    }
+}
+
+
+/*
+ * Nothing reads its output any more.  Its place is free when its standard
+ * error is closed, which the encoder and its child have in common.
+ */
+
+void
+ngx_prof_encoder_stop(ngx_prof_encoder_t *e)
+{
+    ngx_connection_t  *c;
+
+    ngx_prof_encoder_signal(e, SIGTERM);
+
+    ngx_prof_encoder_close_pipe(e, 0);
+    ngx_prof_encoder_close_pipe(e, 1);
+
+    c = e->pipe[2];
+
+    if (c == NULL) {
+        ngx_prof_encoder_free(e);
+        return;
+    }
+
+    /* the log was the client's */
+
+    c->log = ngx_cycle->log;
+    c->read->log = ngx_cycle->log;
+    c->write->log = ngx_cycle->log;
+
+    c->data = e;
+    c->read->handler = ngx_prof_encoder_ended;
+    c->write->handler = ngx_prof_encoder_ignore;
+
+    ngx_add_timer(&e->timer, NGX_PROF_ENCODER_END);
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static void
+ngx_prof_encoder_ended(ngx_event_t *ev)
+{
+    u_char               buf[256];
+    ssize_t              n;
+    ngx_connection_t    *c;
+    ngx_prof_encoder_t  *e;
+
+    c = ev->data;
+    e = c->data;
+
+    n = read(c->fd, buf, sizeof(buf));
+
+    if (n > 0) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    if (n == -1 && ngx_errno == NGX_EAGAIN) {
+        ev->ready = 0;
+
+        if (ngx_handle_read_event(ev, 0) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_prof_encoder_free(e);
+}
+
+
+static void
+ngx_prof_encoder_ignore(ngx_event_t *ev)
+{
+    /* nothing is written there */
+}
+
+
+static void
+ngx_prof_encoder_late(ngx_event_t *ev)
+{
+    ngx_prof_encoder_t  *e;
+
+    e = (ngx_prof_encoder_t *)
+            ((u_char *) ev - offsetof(ngx_prof_encoder_t, timer));
+
+    ngx_prof_encoder_signal(e, SIGKILL);
+    ngx_prof_encoder_free(e);
+}
+
+
+/* another process has its pid, if it was started at another time */
+
+static void
+ngx_prof_encoder_signal(ngx_prof_encoder_t *e, int signo)
+{
+    if (e->start && ngx_prof_process_start(e->pid, NULL) == e->start) {
+        (void) kill(e->pid, signo);
+    }
+}
+
+
+static ngx_int_t
 ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log, int fds[3])
 {
     int         rc, size, ends[3], p[2];
-    ngx_uint_t  i, n;
+    ngx_uint_t  i, n, scarce;
 
     rc = 0;
+    scarce = 0;
 
     for (n = 0; n < 3; n++) {
 
@@ -208,9 +469,15 @@ ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log, int fds[3])
         fds[n] = n ? p[0] : p[1];
 
         (void) ngx_nonblocking(fds[n]);
+
+        if (ngx_prof_encoder_scarce(p)) {
+            scarce = 1;
+            n++;
+            break;
+        }
     }
 
-    if (rc == 0) {
+    if (rc == 0 && !scarce) {
         size = NGX_PROF_ENCODER_PIPE;
 
         (void) setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(int));
@@ -226,12 +493,30 @@ ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log, int fds[3])
     for (i = 0; i < n; i++) {
         (void) close(ends[i]);
 
-        if (rc != 0) {
+        if (rc != 0 || scarce) {
             (void) close(fds[i]);
         }
     }
 
-    return rc ? NGX_ERROR : NGX_OK;
+    return scarce ? NGX_BUSY : rc ? NGX_ERROR : NGX_OK;
+}
+
+
+/* a process gets its lowest free descriptor: all below are in use */
+
+static ngx_uint_t
+ngx_prof_encoder_scarce(int p[2])
+{
+    rlim_t         most;
+    struct rlimit  limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1) {
+        return 0;
+    }
+
+    most = limit.rlim_cur - limit.rlim_cur / NGX_PROF_ENCODER_RESERVE;
+
+    return (rlim_t) ngx_max(p[0], p[1]) >= most;
 }
 
 
@@ -375,7 +660,10 @@ ngx_prof_encoder_exec(void *data)
 
     ngx_prof_encoder_only_three();
 
+    /* SIGTERM, which may come at once, waits until it has a handler */
+
     (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGTERM);
     (void) sigprocmask(SIG_SETMASK, &set, NULL);
 
     (void) execve(argv[0], argv, env);

@@ -1,7 +1,8 @@
 
 /*
- * The encoder's program, which lies beside the module's file, and processes of
- * it.
+ * The encoder's program, which lies beside the module's file, and its
+ * processes: few at a time, which are no children of the worker.  Worker,
+ * normal context, but for init_module().
  */
 
 
@@ -11,20 +12,41 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 
 
 typedef struct {
-    ngx_pid_t  pid;
-    uint64_t   start;           /* of the process, 0: not known */
+    ngx_connection_t  *pipe[3];         /* as its descriptors, or NULL:
+                                           closed */
+    ngx_pid_t          pid;
+    uint64_t           start;           /* of the process, 0: not known */
+    ngx_uint_t         taken;
+    ngx_uint_t         counted;         /* in the slot */
+    void             (*freed)(void);
+    ngx_event_t        timer;           /* of its end */
+    ngx_connection_t   connection;
 } ngx_prof_encoder_t;
 
 
 /* master, at start and reload: finds the program; logs if it is missing */
 void ngx_prof_encoder_init_module(ngx_cycle_t *cycle);
 
-/* worker; fds: our ends of its standard input, output and error */
-ngx_int_t ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log,
-    int fds[3]);
+/*
+ * Starts a process.  fds: our ends of its standard input, output and error,
+ * which the caller makes connections in pipe; freed is called whenever a place
+ * becomes free.  NGX_OK; NGX_AGAIN: as many as may run do; NGX_BUSY: what is
+ * left of descriptors or connections is for requests; NGX_ERROR, logged.
+ */
+ngx_int_t ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
+    void (*freed)(void), int fds[3]);
+
+void ngx_prof_encoder_close_pipe(ngx_prof_encoder_t *e, ngx_uint_t i);
+
+/* one that has ended: frees its place */
+void ngx_prof_encoder_free(ngx_prof_encoder_t *e);
+
+/* one that runs: tells it to end; its place is free when it has */
+void ngx_prof_encoder_stop(ngx_prof_encoder_t *e);
 
 
 #endif /* _NGX_PROF_ENCODER_H_INCLUDED_ */

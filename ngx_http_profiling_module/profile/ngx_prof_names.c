@@ -179,7 +179,7 @@ ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
     f = ngx_prof_names_capture(pool, l->pcs, l->n);
 
     if (f == NULL
-        || ngx_prof_encode(pool, log, &f->text,
+        || ngx_prof_encode(pool, log, &f->text, NGX_PROF_ENCODE_SOON,
                            ngx_prof_names_looked, l,
                            &error)
            != NGX_OK)

@@ -185,7 +185,7 @@ ngx_prof_connections_encode(ngx_prof_work_t *w)
     ctx = w->data;
 
     if (ngx_prof_encode(r->pool, r->connection->log,
-                        &ctx->raw->file->text,
+                        &ctx->raw->file->text, NGX_PROF_ENCODE_TURN,
                         ngx_prof_connections_encoded, ctx,
                         &error)
         == NGX_OK)

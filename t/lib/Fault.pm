@@ -50,11 +50,12 @@ $SIG{TERM} = $SIG{INT} = $SIG{HUP} = sub { exit 130 };
 $SIG{PIPE} = 'IGNORE';
 
 
-# name, workers, module (another one's path, or 0: nginx alone), modules (more
-# of them), main, events, http, server: pieces of nginx.conf, in which PORT,
-# PORT1 .. and DIR are replaced; profiling: the directives in http; master,
-# daemon: on or off; env: a hash; wrapper: a list of words before nginx; ports:
-# how many of the ten; timeout: seconds to wait for an answer at most.
+# name, workers, connections (of each), module (another one's path, or 0: nginx
+# alone), modules (more of them), main, events, http, server: pieces of
+# nginx.conf, in which PORT, PORT1 .. and DIR are replaced; profiling: the
+# directives in http; master, daemon: on or off; env: a hash; wrapper: a list of
+# words before nginx; ports: how many of the ten; timeout: seconds to wait for an
+# answer at most.
 
 sub new {
     my ($class, %o) = @_;
@@ -64,6 +65,7 @@ sub new {
     my $self = bless {
         name      => 'nginx',
         workers   => 2,
+        connections => 1024,
         module    => $module,
         modules   => [],
         main      => '',
@@ -120,7 +122,7 @@ daemon $self->{daemon};
 worker_processes $self->{workers};
 pid DIR/nginx.pid;
 error_log DIR/error.log $self->{level};
-events { worker_connections 1024; $self->{events} }
+events { worker_connections $self->{connections}; $self->{events} }
 
 http {
     access_log $self->{access_log};
