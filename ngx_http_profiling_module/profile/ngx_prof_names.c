@@ -176,9 +176,14 @@ ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
         return NGX_OK;
     }
 
-    f = ngx_prof_names_capture(pool, l->pcs, l->n);
+    f = ngx_prof_names_open(pool);
+    if (f == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (f == NULL
+    ngx_prof_names_add(f, l->pcs, l->n);
+
+    if (ngx_prof_rawfile_finish(f) != NGX_OK
         || ngx_prof_encode(pool, log, &f->text, NGX_PROF_ENCODE_SOON,
                            ngx_prof_names_looked, l,
                            &error)
@@ -265,15 +270,11 @@ ngx_prof_names_line(ngx_prof_name_lookup_t *l, u_char *p, u_char *last)
 }
 
 
-/* one stack of one frame for each address; samples of 0 would be left out */
-
 ngx_prof_rawfile_t *
-ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)
+ngx_prof_names_open(ngx_pool_t *pool)
 {
-    ngx_uint_t           i;
     ngx_prof_rawfile_t  *f;
 
-    static const int64_t              value = 1;
     static const ngx_prof_raw_type_t  type = {
         NGX_PROF_S_SAMPLES, NGX_PROF_S_COUNT
     };
@@ -288,6 +289,22 @@ ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)
     ngx_prof_rawfile_types(f, &type, 1);
     (void) ngx_prof_rawfile_add(f, 0, 0, 0, ngx_pid);
 
+    return f;
+}
+
+
+/* one stack of one frame for each address; samples of 0 would be left out */
+
+void
+ngx_prof_names_add(ngx_prof_rawfile_t *f, const uint64_t *pcs, ngx_uint_t n)
+{
+    uint32_t    first;
+    ngx_uint_t  i;
+
+    static const int64_t  value = 1;
+
+    first = f->stacks;
+
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_STACKS);
 
     for (i = 0; i < n; i++) {
@@ -299,10 +316,8 @@ ngx_prof_names_capture(ngx_pool_t *pool, const uint64_t *pcs, ngx_uint_t n)
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_SAMPLES);
 
     for (i = 0; i < n; i++) {
-        ngx_prof_rawfile_sample(f, 0, (uint32_t) i, 0, &value, 1);
+        ngx_prof_rawfile_sample(f, 0, first + (uint32_t) i, 0, &value, 1);
     }
 
     ngx_prof_rawfile_close(f, (uint32_t) n);
-
-    return (ngx_prof_rawfile_finish(f) == NGX_OK) ? f : NULL;
 }

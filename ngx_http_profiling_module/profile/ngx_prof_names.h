@@ -42,11 +42,12 @@ ngx_uint_t ngx_prof_names_known(uint64_t frame, ngx_uint_t quick);
 const char *ngx_prof_names_get(uint64_t frame);
 
 /*
- * A complete capture that asks for the names of addresses in this process.
- * NULL: out of memory.
+ * A capture that asks for the names of addresses in this process, which
+ * rawfile_finish() ends.  NULL: out of memory.
  */
-ngx_prof_rawfile_t *ngx_prof_names_capture(ngx_pool_t *pool,
-    const uint64_t *pcs, ngx_uint_t n);
+ngx_prof_rawfile_t *ngx_prof_names_open(ngx_pool_t *pool);
+void ngx_prof_names_add(ngx_prof_rawfile_t *f, const uint64_t *pcs,
+    ngx_uint_t n);
 
 
 #endif /* _NGX_PROF_NAMES_H_INCLUDED_ */

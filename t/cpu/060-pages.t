@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Test::More;
+use IO::Select;
 use JSON::PP;
 use Time::HiRes qw(sleep time);
 use Site;
@@ -21,6 +22,7 @@ my $site = Site->new(
         location = /three { profiling_test three 2000000; }
         location = /debug/pprof { return 301 pprof/; }
         location /below/any/pprof { profiling_pprof; }
+        location /files/ { client_body_in_file_only on; profiling_pprof; }
 END
 )->start;
 
@@ -295,4 +297,84 @@ sub symbol {
         answers($got, 200, name => 'a body of ' . @$pieces . ' chunks');
         like($got->{body}, $is, '... is read');
     }
+
+    large($list);
+    by_and_by($pcs[0], $name{$pcs[0]});
+}
+
+
+# 128 KB of addresses, whatever the length of a body is told to be, or if it is
+# not told at all
+
+sub large {
+    my $list = shift;
+
+    my $most = 131072;
+    my $body = substr join('+', ($list) x $most), 0, $most;
+    my @post = (method => 'POST');
+    my $head = "POST /debug/pprof/symbol HTTP/1.1\r\nHost: main\r\n";
+    my $chunk = join '+', ('0x401000') x 1000;
+
+    is($site->request('/debug/pprof/symbol', @post, body => $body)->{status},
+       200, '128 KB of addresses');
+    is($site->request('/debug/pprof/symbol', @post,
+                      pieces => [ $body =~ /(.{1,8192})/gs ])->{status}, 200,
+       '... in chunks too');
+
+    # what is sent is but the header
+
+    for my $expect ('', "Expect: 100-continue\r\n") {
+        my $got = $site->raw($head . $expect . 'Content-Length: '
+                             . ($most + 1) . "\r\n\r\n", seconds => 60,
+                             until => qr/limit of $most bytes\n\z/);
+
+        like($got, qr{^HTTP/1\.1 413 .*\nConnection: close\r\n}s,
+             'a byte more is refused before it is sent');
+        unlike($got, qr/ 100 /, '... nor asked for') if $expect;
+    }
+
+    # one that never ends
+
+    my $s = $site->connect;
+    my $sent = 0;
+    my $select = IO::Select->new($s);
+
+    syswrite $s, "${head}Transfer-Encoding: chunked\r\n\r\n";
+
+    until ($select->can_read(0) || $sent > 100 * $most) {
+        $sent += syswrite($s, sprintf "%x\r\n%s\r\n", length $chunk, $chunk)
+                 || last;
+    }
+
+    like(Site::read_all($s, 60, qr/limit of $most bytes\n/),
+         qr{^HTTP/1\.1 413 .*limit of $most bytes\n}s,
+         'a body without an end is refused');
+    cmp_ok($sent, '>=', $most, '... when so many bytes have come');
+}
+
+
+# byte by byte, also with a file that is asked for
+
+sub by_and_by {
+    my ($pc, $name) = @_;
+
+    my $s = $site->connect;
+    my $body = "0x1+$pc+zz";
+
+    print $s "POST /debug/pprof/symbol HTTP/1.1\r\nHost: main\r\n"
+             . "Connection: close\r\nContent-Length: " . length($body)
+             . "\r\n\r\n";
+    $s->flush;
+
+    for my $byte (split //, $body) {
+        was_read($s);
+        print $s $byte;
+        $s->flush;
+    }
+
+    like(Site::read_all($s, 60), qr/^\Q$pc\E \Q$name\E$/m,
+         'a body that comes byte by byte');
+    like($site->request('/files/debug/pprof/symbol', method => 'POST',
+                        body => $pc)->{body}, qr/^\Q$pc\E \Q$name\E$/m,
+         '... and one that nginx would write to a file');
 }

@@ -268,7 +268,8 @@ sub connect {
 }
 
 
-# Sends bytes and reads until the end, or until `seconds` have passed.
+# Sends bytes and reads until the end, until what came matches `until`, or until
+# `seconds` have passed.
 
 sub raw {
     my ($self, $bytes, %o) = @_;
@@ -278,12 +279,12 @@ sub raw {
     print $s $bytes;
     $s->flush;
 
-    return read_all($s, $o{seconds} || 60);
+    return read_all($s, $o{seconds} || 60, $o{until});
 }
 
 
 sub read_all {
-    my ($s, $seconds) = @_;
+    my ($s, $seconds, $until) = @_;
 
     my $end = time() + $seconds;
     my $select = IO::Select->new($s);
@@ -292,6 +293,7 @@ sub read_all {
     while (time() < $end) {
         next unless $select->can_read($end - time());
         sysread($s, $got, 65536, length $got) or last;
+        last if $until && $got =~ $until;
     }
 
     return $got;
