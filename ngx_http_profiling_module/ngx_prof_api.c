@@ -40,7 +40,6 @@
 
 /* seconds of a CPU profile */
 #define NGX_PROF_DURATION      30
-#define NGX_PROF_DURATION_MAX  300
 
 /* samples in an answer, by default */
 #define NGX_PROF_COUNT         100
@@ -600,11 +599,11 @@ ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
     if (ngx_prof_argument(r, "duration", &value) == NGX_OK) {
         duration = ngx_atoi(value.data, value.len);
 
-        if (duration < 1 || duration > NGX_PROF_DURATION_MAX) {
+        if (duration < 1 || duration > NGX_PROF_SECONDS_MAX) {
             return ngx_prof_api_error(r, NGX_HTTP_BAD_REQUEST,
                                      "duration must be an integer from 1 to "
                                      "%d, not \"%V\"",
-                                     NGX_PROF_DURATION_MAX, &value);
+                                     NGX_PROF_SECONDS_MAX, &value);
         }
     }
 

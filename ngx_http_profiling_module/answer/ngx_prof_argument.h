@@ -15,7 +15,7 @@
 
 
 /* the longest capture that is taken, in seconds */
-#define NGX_PROF_SECONDS_MAX  3600
+#define NGX_PROF_SECONDS_MAX  300
 
 /* bytes of a parameter's value that are read */
 #define NGX_PROF_VALUE  64

@@ -6,6 +6,11 @@
 #include "ngx_prof_base.h"
 
 
+/* ms after which a worker that pauses sees that it shall exit */
+#define NGX_PROF_JOB_LOOK  1000
+
+
+static ngx_int_t ngx_prof_job_look(ngx_prof_job_t *job);
 static void ngx_prof_job_handler(ngx_event_t *ev);
 static ngx_int_t ngx_prof_job_step(void *data);
 
@@ -91,6 +96,36 @@ ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer)
 }
 
 
+ngx_int_t
+ngx_prof_job_pause(ngx_prof_job_t *job, ngx_msec_t timer)
+{
+    job->until = ngx_prof_clock() + (uint64_t) timer * NGX_PROF_NSEC_PER_MSEC;
+
+    return ngx_prof_job_wait(job, 0);
+}
+
+
+/* NGX_OK: the pause is over */
+
+static ngx_int_t
+ngx_prof_job_look(ngx_prof_job_t *job)
+{
+    uint64_t    now;
+    ngx_msec_t  rest;
+
+    now = ngx_prof_clock();
+
+    if (now < job->until && !ngx_exiting && !ngx_quit) {
+        rest = (ngx_msec_t) ((job->until - now) / NGX_PROF_NSEC_PER_MSEC);
+        return ngx_prof_job_wait(job, ngx_min(rest, NGX_PROF_JOB_LOOK));
+    }
+
+    job->until = 0;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_prof_job_resume(ngx_prof_job_t *job)
 {
@@ -118,6 +153,10 @@ ngx_prof_job_handler(ngx_event_t *ev)
 
     if (ev->posted) {
         ngx_delete_posted_event(ev);
+    }
+
+    if (job->until && ngx_prof_job_look(job) != NGX_OK) {
+        return;
     }
 
     rc = ngx_prof_slice(ngx_prof_job_step, job);

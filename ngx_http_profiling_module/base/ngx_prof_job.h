@@ -42,6 +42,7 @@ typedef struct {
 
     ngx_event_t         event;
     ngx_connection_t    connection;
+    uint64_t            until;              /* of a pause: ns, monotonic */
 } ngx_prof_job_t;
 
 
@@ -69,6 +70,12 @@ void ngx_prof_job_start(ngx_prof_job_t *job, ngx_log_t *log);
 
 /* for a step: delays the next one by some ms; returns NGX_DONE */
 ngx_int_t ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer);
+
+/*
+ * for a step: as job_wait(), for a time that somebody asked for; it is over
+ * soon after the worker has been told to exit
+ */
+ngx_int_t ngx_prof_job_pause(ngx_prof_job_t *job, ngx_msec_t timer);
 
 /* a job whose step has returned NGX_DONE without job_wait() goes on */
 void ngx_prof_job_resume(ngx_prof_job_t *job);

@@ -29,8 +29,7 @@ typedef struct {
     ngx_prof_dumps_t            *dumps;
     ngx_prof_connections_raw_t  *raw;
 
-    ngx_event_t                  timer;
-    ngx_connection_t             connection;
+    ngx_prof_job_t               job;               /* of the delta */
 } ngx_prof_pprof_connections_t;
 
 
@@ -40,7 +39,9 @@ static ngx_int_t ngx_prof_pprof_connections_ask(
     ngx_prof_pprof_connections_t *ctx);
 static void ngx_prof_pprof_connections_dumped(void *data);
 static ngx_int_t ngx_prof_pprof_connections_nothing(ngx_http_request_t *r);
-static void ngx_prof_pprof_connections_timer(ngx_event_t *ev);
+static ngx_int_t ngx_prof_pprof_connections_pause(void *data);
+static ngx_int_t ngx_prof_pprof_connections_over(void *data);
+static void ngx_prof_pprof_connections_again(void *data, ngx_int_t rc);
 static void ngx_prof_pprof_connections_cleanup(void *data);
 static ngx_int_t ngx_prof_pprof_connections_write(ngx_prof_work_t *w);
 static ngx_int_t ngx_prof_pprof_connections_encode(ngx_prof_work_t *w);
@@ -66,10 +67,6 @@ ngx_prof_pprof_connections_begin(ngx_http_request_t *r,
 
     ctx->request = r;
     ctx->error = error;
-
-    ngx_prof_event_init(&ctx->timer, &ctx->connection,
-                        ngx_prof_pprof_connections_timer,
-                        r->connection->log);
 
     rc = ngx_prof_pprof_connections_arguments(ctx);
 
@@ -164,7 +161,12 @@ ngx_prof_pprof_connections_dumped(void *data)
 
     if (ctx->delay && ctx->base == NULL) {
         ctx->base = ctx->dumps;
-        ngx_prof_event_timer(&ctx->timer, ctx->delay);
+
+        ctx->job.step = ngx_prof_pprof_connections_pause;
+        ctx->job.done = ngx_prof_pprof_connections_again;
+        ctx->job.data = ctx;
+
+        ngx_prof_job_start(&ctx->job, r->connection->log);
         return;
     }
 
@@ -214,14 +216,31 @@ ngx_prof_pprof_connections_nothing(ngx_http_request_t *r)
 }
 
 
-static void
-ngx_prof_pprof_connections_timer(ngx_event_t *ev)
+static ngx_int_t
+ngx_prof_pprof_connections_pause(void *data)
 {
-    ngx_http_request_t            *r;
-    ngx_prof_pprof_connections_t  *ctx;
+    ngx_prof_pprof_connections_t *ctx = data;
 
-    ctx = (ngx_prof_pprof_connections_t *)
-              ((u_char *) ev - offsetof(ngx_prof_pprof_connections_t, timer));
+    ctx->job.step = ngx_prof_pprof_connections_over;
+
+    return ngx_prof_job_pause(&ctx->job, ctx->delay);
+}
+
+
+static ngx_int_t
+ngx_prof_pprof_connections_over(void *data)
+{
+    return NGX_OK;
+}
+
+
+static void
+ngx_prof_pprof_connections_again(void *data, ngx_int_t rc)
+{
+    ngx_prof_pprof_connections_t *ctx = data;
+
+    ngx_http_request_t  *r;
+
     r = ctx->request;
 
     if (ngx_prof_pprof_connections_ask(ctx) != NGX_OK) {
@@ -237,9 +256,7 @@ ngx_prof_pprof_connections_cleanup(void *data)
 {
     ngx_prof_pprof_connections_t *ctx = data;
 
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
-    }
+    ngx_prof_job_stop(&ctx->job);
 }
 
 

@@ -203,7 +203,7 @@ ngx_prof_cpu_start(void *data)
 
     cpu->capture.job.step = ngx_prof_cpu_last;
 
-    return ngx_prof_job_wait(&cpu->capture.job, cpu->duration);
+    return ngx_prof_job_pause(&cpu->capture.job, cpu->duration);
 }
 
 

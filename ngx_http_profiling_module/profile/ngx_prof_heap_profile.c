@@ -155,7 +155,7 @@ ngx_prof_heap_between(void *data)
 
     h->capture.job.step = ngx_prof_capture_last;
 
-    return ngx_prof_job_wait(&h->capture.job, h->query.delta);
+    return ngx_prof_job_pause(&h->capture.job, h->query.delta);
 }
 
 

@@ -103,7 +103,7 @@ ngx_prof_wait_between(void *data)
 
     w->capture.job.step = ngx_prof_wait_chase;
 
-    return ngx_prof_job_wait(&w->capture.job, w->duration);
+    return ngx_prof_job_pause(&w->capture.job, w->duration);
 }
 
 

@@ -144,9 +144,13 @@ sub errors {
     answers($got, 404, %text, name => 'an unknown profile');
     is($got->{body}, "Unknown profile\n", '... in words of Go');
 
-    $got = $site->request('/debug/pprof/profile?seconds=100000');
-    answers($got, 400, %text, name => 'too long');
-    like($got->{body}, qr/^profile duration exceeds.*\n\z/, '... says so');
+    for my $page (qw(profile heap allocs block mutex threadcreate goroutine)) {
+        $got = $site->request("/debug/pprof/$page?seconds=301");
+        answers($got, 400, %text, name => "$page, too long");
+        like($got->{body},
+             qr/^profile duration exceeds the limit of 300 seconds\n\z/,
+             '... says so');
+    }
 
     $got = $site->request('/debug/pprof/profile?seconds=1', method => 'POST',
                           body => 'x=1');

@@ -2,13 +2,15 @@
 
 # A worker that was told to exit still answers what it has accepted, as nginx
 # does.  nginx lets a worker exit when no timer is left, so an answer in
-# progress must have one in each of its steps.
+# progress must have one in each of its steps.  Captures that have begun end with
+# what they have.
 
 use strict;
 use warnings;
 
 use Fault;
 use IO::Socket::INET;
+use Sound;
 use Test::More;
 
 my $n = Fault->new(name => 'draining', workers => 1,
@@ -41,6 +43,8 @@ push @lost, grep { defined } map { lost('POST', $_) }
             '/api/profiling/force-gc', '/debug/pprof/heap?gc=1';
 
 is(join('; ', @lost), '', 'a draining worker answers every request');
+
+captures();
 
 # the answer is given, and the worker does not wait for anything more
 
@@ -87,6 +91,53 @@ sub lost {
     return "$path: no answer" if $got eq '';
     return if $got =~ m{^HTTP/1\.1 200 };
     return "$path: " . substr $got, 0, 60;
+}
+
+
+# Each would hold the worker for minutes.
+
+sub captures {
+    my @paths = ('/api/profiling/cpu-profile?duration=300',
+                 map { "/debug/pprof/$_" }
+                     qw(profile?seconds=300 heap?seconds=300 block?seconds=300
+                        allocs?seconds=300 mutex?seconds=300
+                        goroutine?seconds=300 trace?seconds=60));
+    my ($pid) = $n->running;
+    my %asked;
+
+    for my $path (@paths) {
+        my $s = IO::Socket::INET->new('127.0.0.1:' . $n->port);
+
+        syswrite $s, "GET $path HTTP/1.1\r\nHost: main\r\n"
+                     . "Connection: close\r\n\r\n";
+        $asked{$path} = $s;
+    }
+
+    # those that are shown as requests have begun
+    $n->until('goroutines', 60, sub {
+        return @paths <= grep { ($_->{uri} // '') =~ m{cpu-pro|/debug/} }
+                         @{ $_[0]{goroutines} };
+    });
+
+    my $start = time;
+
+    $n->reload;
+
+    for my $path (sort keys %asked) {
+        my ($got, $s) = ('', $asked{$path});
+
+        1 while sysread $s, $got, 65536, length $got;
+
+        my ($head, $body) = split /\r\n\r\n/, $got, 2;
+        my ($status) = ($head // '') =~ m{^HTTP/1\.1 (\d+)};
+
+        is($status, 200, "$path is answered");
+        is(invalid($path, $status, $head, $body), '',
+           '... with what there is');
+    }
+
+    ok(wait_for(60, sub { !kill 0, $pid }), 'the worker is gone');
+    cmp_ok(time - $start, '<', 300, '... before they would be over');
 }
 
 
