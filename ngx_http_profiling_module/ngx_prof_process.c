@@ -298,9 +298,9 @@ ngx_prof_claim(ngx_prof_main_conf_t *mcf)
     claim.pid = ngx_pid;
     claim.start = ngx_prof_process_start(ngx_pid, NULL);
     claim.alive = ngx_prof_slot_alive;
-    claim.time = ngx_prof_time();
-    claim.tick = ngx_prof_tick(ngx_prof_clock(),
-                                    mcf->setting[NGX_PROF_INTERVAL]);
+    claim.clock = ngx_prof_clock();
+    claim.tick = ngx_prof_tick(claim.clock,
+                               mcf->setting[NGX_PROF_INTERVAL]);
     claim.generation = ngx_prof_process.generation;
     claim.process_slot = ngx_process_slot;
     claim.worker = ngx_worker;

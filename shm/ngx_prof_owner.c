@@ -64,7 +64,7 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_prof_gauges_t  gauges;
 
     ngx_prof_store(&slot->start, claim->start);
-    ngx_prof_store(&slot->claimed, claim->time);
+    ngx_prof_store(&slot->claimed, claim->clock);
     ngx_prof_slot_renumber(zone, slot, claim->interval, claim->tick);
     ngx_prof_store(&slot->generation, claim->generation);
     ngx_prof_store(&slot->process_slot, claim->process_slot);

@@ -24,7 +24,7 @@ typedef struct {
     uint64_t                      start;        /* clock ticks since the
                                                    machine's start, 0: not
                                                    known */
-    uint64_t                      time;         /* ms since the epoch */
+    uint64_t                      clock;        /* ns, CLOCK_MONOTONIC */
     uint64_t                      tick;
     ngx_uint_t                    generation;
     ngx_uint_t                    process_slot;

@@ -10,11 +10,11 @@
  */
 
 #define ngx_prof_sample_body(s)                                               \
-    ((u_char *) (s) + offsetof(ngx_prof_sample_t, time))
+    ((u_char *) (s) + offsetof(ngx_prof_sample_t, clock))
 
 #define NGX_PROF_SAMPLE_BODY                                                  \
     (sizeof(ngx_prof_sample_t)                                                \
-     - offsetof(ngx_prof_sample_t, time))
+     - offsetof(ngx_prof_sample_t, clock))
 
 
 void

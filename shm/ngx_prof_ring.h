@@ -26,7 +26,7 @@
 typedef struct {
     uint32_t  tick;             /* 0: none, or being written */
     uint32_t  tasks;            /* counter: tasks handed to thread pools */
-    uint64_t  time;             /* ms since the epoch, UTC */
+    uint64_t  clock;            /* ns, CLOCK_MONOTONIC */
     uint64_t  heap_alloc;       /* bytes handed out by the allocator */
     uint64_t  heap_sys;         /* bytes the allocator holds */
     uint64_t  total_alloc;      /* counter: bytes ever allocated */

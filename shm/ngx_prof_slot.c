@@ -35,7 +35,7 @@ static const uint16_t  ngx_prof_codes[NGX_PROF_CODES] = {
 
 
 void
-ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time, uint64_t duration,
+ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t clock, uint64_t duration,
     ngx_uint_t cause)
 {
     ngx_prof_pause_t  pause;
@@ -45,12 +45,12 @@ ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time, uint64_t duration,
     pause.duration = duration;
     pause.cause = cause;
 
-    ngx_prof_slot_pause_add(slot, time, &pause);
+    ngx_prof_slot_pause_add(slot, clock, &pause);
 }
 
 
 void
-ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t time,
+ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t clock,
     ngx_prof_pause_t *pause)
 {
     ngx_prof_pause_t  *p;
@@ -58,10 +58,10 @@ ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t time,
     ngx_prof_add(&slot->totals.pauses, 1);
     ngx_prof_add(&slot->totals.pause_total, pause->duration);
     ngx_prof_store(&slot->last_pause, pause->duration);
-    ngx_prof_store(&slot->last_pause_time, time);
+    ngx_prof_store(&slot->last_pause_clock, clock);
 
     pause->number = slot->totals.pauses;
-    pause->time = time;
+    pause->clock = clock;
     pause->pid = slot->owner;
 
     p = &slot->pause[pause->number % NGX_PROF_PAUSES];

@@ -168,8 +168,7 @@ typedef struct {
 /* what a worker found at its latest tick; valid while it lives */
 
 typedef struct {
-    uint64_t  time;             /* ms since the epoch, UTC */
-    uint64_t  clock;            /* ns of CLOCK_MONOTONIC */
+    uint64_t  clock;            /* ns of CLOCK_MONOTONIC, 0: none yet */
     uint64_t  unavailable;      /* NGX_PROF_NO_* */
     uint64_t  draining;         /* 1: finishes its connections, then exits */
 
@@ -220,7 +219,7 @@ typedef enum {
 typedef struct {
     uint64_t  seq;
     uint64_t  number;           /* of the slot's pauses, from 1; 0: none */
-    uint64_t  time;             /* ms since the epoch, UTC: its end */
+    uint64_t  clock;            /* ns, CLOCK_MONOTONIC: its end */
     uint64_t  duration;         /* ns */
     uint64_t  cause;            /* ngx_prof_cause_e */
     uint64_t  pid;              /* of the worker */
@@ -331,7 +330,7 @@ typedef struct {
     uint64_t                      start;        /* of the owner, in clock
                                                    ticks since the machine's
                                                    start, 0: not known */
-    uint64_t           claimed;                 /* ms since the epoch */
+    uint64_t           claimed;                 /* ns, CLOCK_MONOTONIC */
     uint64_t           tick;                    /* the first of this owner */
     uint64_t           generation;
     uint64_t           process_slot; /* ngx_process_slot */
@@ -343,7 +342,7 @@ typedef struct {
     uint64_t           pass_start;              /* ns, CLOCK_MONOTONIC */
     uint64_t           wait_start;              /* ns: when it waited last */
     uint64_t           last_pause;              /* ns */
-    uint64_t           last_pause_time;             /* ms since the epoch */
+    uint64_t           last_pause_clock;        /* ns, CLOCK_MONOTONIC */
     uint64_t           last_stall;              /* number of the latest pause
                                                    of NGX_..._STALL, 0: none */
     uint64_t           image;                   /* hash of what is mapped */
@@ -420,14 +419,14 @@ ngx_prof_slot_waiting(const ngx_prof_slot_t *slot)
 }
 
 
-/* by the owner: one more pause; time in ms since the epoch, duration in ns */
-void ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t time,
+/* by the owner: one more pause, that ended at clock; both in ns */
+void ngx_prof_slot_pause(ngx_prof_slot_t *slot, uint64_t clock,
     uint64_t duration, ngx_uint_t cause);
 
 /*
- * The same with a place: all but number, time and pid is taken from pause.
+ * The same with a place: all but number, clock and pid is taken from pause.
  */
-void ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t time,
+void ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t clock,
     ngx_prof_pause_t *pause);
 
 /* by anyone: a slot's pause, without seq; errors as of record_read() */

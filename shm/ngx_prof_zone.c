@@ -4,6 +4,10 @@
 #include "ngx_prof_zone.h"
 
 
+/* ms that the day's clock has to be set by before the zone follows it */
+#define NGX_PROF_DAY_STEP  20
+
+
 static size_t ngx_prof_zone_wait_bytes(ngx_uint_t stacks);
 static size_t ngx_prof_zone_stacks_offset(ngx_uint_t history);
 static size_t ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape);
@@ -165,6 +169,7 @@ ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
     h->place_n = 1;
     h->upstream_n = 1;
     h->name_n = 1;
+    h->epoch = time - clock / 1000000;
 
     ngx_prof_zone_mend(zone);
 }
@@ -189,6 +194,30 @@ ngx_prof_zone_grow(ngx_prof_zone_t *zone, void *memory, ngx_uint_t n)
     zone->slots += n;
 
     return NGX_OK;
+}
+
+
+/* a slow change is followed in steps: the same event has the same time */
+
+void
+ngx_prof_zone_set_day(ngx_prof_zone_t *zone, uint64_t time, uint64_t clock)
+{
+    int64_t   change;
+    uint64_t  epoch;
+
+    epoch = time - clock / 1000000;
+    change = (int64_t) (epoch - ngx_prof_load(&zone->header->epoch));
+
+    if (change > NGX_PROF_DAY_STEP || change < -NGX_PROF_DAY_STEP) {
+        ngx_prof_store(&zone->header->epoch, epoch);
+    }
+}
+
+
+uint64_t
+ngx_prof_zone_day(const ngx_prof_zone_t *zone, uint64_t clock)
+{
+    return clock ? ngx_prof_load(&zone->header->epoch) + clock / 1000000 : 0;
 }
 
 

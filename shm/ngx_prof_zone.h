@@ -191,6 +191,8 @@ typedef struct {
     uint64_t               upstream_n;    /* used ones, 0 included */
 
     /* by any worker, atomically */
+    uint64_t               epoch;         /* ms, signed: the day's clock less
+                                             CLOCK_MONOTONIC */
     uint64_t               unprofiled;    /* workers that found no slot */
     uint64_t               trim_clock;    /* ns, monotonic, of the latest
                                              forced trim; 0: none */
@@ -278,6 +280,16 @@ void ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
  */
 ngx_int_t ngx_prof_zone_grow(ngx_prof_zone_t *zone, void *memory,
     ngx_uint_t n);
+
+/*
+ * Clocks of the zone are CLOCK_MONOTONIC, which nobody sets.  By any worker
+ * that has read both clocks, ms since the epoch and ns: what the day's clock
+ * said then.  zone_day() is that time of a clock, so that the order of events
+ * is that of their times, whatever was done to the day's clock meanwhile.
+ */
+void ngx_prof_zone_set_day(ngx_prof_zone_t *zone, uint64_t time,
+    uint64_t clock);
+uint64_t ngx_prof_zone_day(const ngx_prof_zone_t *zone, uint64_t clock);
 
 /* by the single process: the zone lies at another address */
 void ngx_prof_zone_move(ngx_prof_zone_t *zone, void *memory);

@@ -4,7 +4,10 @@
 #include <ngx_http.h>
 #include <netinet/tcp.h>
 #include "ngx_prof_connection_details.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_begun.h"
 #include "ngx_prof_dump_area.h"
+#include "ngx_prof_worker.h"
 
 
 static void ngx_prof_connection_timer(ngx_prof_connection_t *e,
@@ -220,15 +223,12 @@ ngx_prof_connection_armed(ngx_event_t *ev, ngx_msec_t timeout)
 static int64_t
 ngx_prof_connection_age(ngx_http_request_t *r)
 {
-    int64_t      ms;
-    ngx_time_t  *tp;
+    uint64_t  pass;
 
-    tp = ngx_timeofday();
+    pass = ngx_prof_loop_pass_start();
 
-    ms = (int64_t) (tp->sec - r->start_sec) * 1000
-         + ((int64_t) tp->msec - (int64_t) r->start_msec);
-
-    return ngx_max(ms, 0);
+    return (int64_t) ((pass - ngx_prof_begun(r, pass, pass))
+                      / NGX_PROF_NSEC_PER_MSEC);
 }
 
 

@@ -216,7 +216,7 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
         || ngx_prof_pause_read(from, &pause) != NGX_OK
         || pause.number != last
         || (s->filter && s->filter != (ngx_pid_t) pause.pid)
-        || s->time > pause.time + NGX_PROF_PAUSE_TOLD)
+        || s->clock > pause.clock + NGX_PROF_PAUSE_TOLD)
     {
         return 0;
     }
@@ -236,8 +236,8 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
                      ? "one pass of its event loop"
                      : ngx_prof_names_get(pause.frames[i]),
                      (size_t) (p - place), place,
-                     (double) (s->time - ngx_min(s->time, pause.time))
-                     / 1000);
+                     (double) (s->clock - ngx_min(s->clock, pause.clock))
+                     / 1e9);
 
     return 1;
 }

@@ -17,8 +17,8 @@
 
 #define NGX_PROF_ISSUES     32
 
-/* ms for which a pause is reported after its end */
-#define NGX_PROF_PAUSE_TOLD  60000
+/* ns for which a pause is reported after its end */
+#define NGX_PROF_PAUSE_TOLD  60000000000
 #define NGX_PROF_ISSUE_LEN  800
 
 

@@ -73,7 +73,9 @@ ngx_prof_view_history(ngx_prof_work_t *w)
             continue;
         }
 
-        if (h->tick >= h->print && sum.time > w->since) {
+        if (h->tick >= h->print
+            && ngx_prof_zone_day(s->zone, sum.clock) > w->since)
+        {
             ngx_prof_history_print(j, s, &sum, &h->before, workers);
             h->printed++;
         }
@@ -148,7 +150,7 @@ ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_uint_t workers)
 {
     ngx_prof_json_open(j, NULL, '{');
-    ngx_prof_json_time(j, "timestamp", sum->time);
+    ngx_prof_view_day(j, "timestamp", sum->clock);
 
     ngx_prof_history_memory(j, s, sum);
 
@@ -225,12 +227,12 @@ ngx_prof_history_pauses(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     uint64_t  threshold;
 
     if ((s->gauges.unavailable & NGX_PROF_NO_LOOP)
-        || before->time == 0 || before->time >= sum->time)
+        || before->clock == 0)
     {
         ngx_prof_json_null(j, "pause_percent");
 
     } else {
-        lived = (double) (sum->time - before->time) * 1e6 * (double) workers;
+        lived = (double) (sum->clock - before->clock) * (double) workers;
 
         ngx_prof_json_double(j, "pause_percent",
                              100.0 * (double) (int64_t)
@@ -256,13 +258,16 @@ ngx_prof_history_rates(ngx_prof_json_t *j, const ngx_prof_sample_t *sum,
 {
     double  seconds;
 
-    if (before->time == 0 || before->time >= sum->time) {
+    if (before->clock == 0) {
         ngx_prof_json_null(j, "request_rate");
         ngx_prof_json_null(j, "error_rate");
         return;
     }
 
-    seconds = (double) (sum->time - before->time) / 1e3;
+    /* the difference of the timestamps, as a reader of both calculates it */
+
+    seconds = (double) (sum->clock / NGX_PROF_NSEC_PER_MSEC
+                        - before->clock / NGX_PROF_NSEC_PER_MSEC) / 1e3;
 
     ngx_prof_json_double(j, "request_rate",
                          (double) (int64_t) (sum->requests

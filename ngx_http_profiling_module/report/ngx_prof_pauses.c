@@ -103,7 +103,7 @@ ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_prof_json_uint(j, "pause_total", t->pause_total);
     ngx_prof_json_double(j, "pause_total_ms",
                          (double) t->pause_total / 1e6);
-    ngx_prof_json_time(j, "last_gc", s->last_pause_time);
+    ngx_prof_view_day(j, "last_gc", s->last_pause_clock);
 
     if (s->gauges.unavailable & NGX_PROF_NO_TRIM) {
         ngx_prof_json_null(j, "next_gc_mb");
@@ -182,8 +182,8 @@ ngx_prof_pauses_later(const void *one, const void *two)
     a = one;
     b = two;
 
-    if (a->time != b->time) {
-        return a->time < b->time ? 1 : -1;
+    if (a->clock != b->clock) {
+        return a->clock < b->clock ? 1 : -1;
     }
 
     if (a->number != b->number) {
@@ -203,7 +203,7 @@ ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_json_uint(j, "worker", p->pid);
-    ngx_prof_json_time(j, "time", p->time);
+    ngx_prof_view_day(j, "time", p->clock);
     ngx_prof_json_uint(j, "duration_ns", p->duration);
 
     ngx_prof_pauses_cause(j, p);

@@ -65,6 +65,8 @@ ngx_prof_snapshot_create(ngx_pool_t *pool, ngx_pid_t filter)
     s->time = ngx_prof_time();
     s->clock = ngx_prof_clock();
 
+    ngx_prof_zone_set_day(s->zone, s->time, s->clock);
+
     return s;
 }
 
@@ -93,7 +95,7 @@ ngx_prof_snapshot_next(ngx_prof_snapshot_t *s)
 static void
 ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
 {
-    uint64_t            time;
+    uint64_t            clock;
     ngx_prof_worker_t  *w;
 
     w = ngx_prof_snapshot_worker(s, slot);
@@ -117,12 +119,12 @@ ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
     ngx_prof_counts_sum(&s->all, &slot->all,
                         s->filter ? &slot->base_all : NULL);
 
-    time = ngx_prof_load(&slot->last_pause_time);
+    clock = ngx_prof_load(&slot->last_pause_clock);
 
-    if (time > s->last_pause_time
+    if (clock > s->last_pause_clock
         && (s->filter == 0 || w->totals.pauses))
     {
-        s->last_pause_time = time;
+        s->last_pause_clock = clock;
         s->last_pause = ngx_prof_load(&slot->last_pause);
     }
 }
@@ -183,7 +185,7 @@ ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
                                     &slot->gauges,
                                           sizeof(ngx_prof_gauges_t))
                == NGX_OK
-               && w->gauges.time;
+               && w->gauges.clock;
 
     if (w->known) {
         seen = ngx_max(seen, w->gauges.clock);
@@ -285,7 +287,7 @@ ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_gauges_t *g)
     sum->streams += g->streams;
     sum->free += g->free;
     sum->collect = ngx_max(sum->collect, g->collect);
-    sum->time = ngx_max(sum->time, g->time);
+    sum->clock = ngx_max(sum->clock, g->clock);
 
     if (g->interval == 0) {
         return;
@@ -332,7 +334,7 @@ ngx_prof_snapshot_uptime(ngx_prof_snapshot_t *s)
 
     if (s->filter && s->workers.nelts) {
         w = s->workers.elts;
-        return (double) (int64_t) (s->time - w->claimed) / 1e3;
+        return (double) (s->clock - w->claimed) / 1e9;
     }
 
     return (double) (s->clock - s->zone->start_clock) / 1e9;
@@ -434,7 +436,7 @@ ngx_prof_snapshot_live(ngx_prof_sample_t *sum, const ngx_prof_sample_t *from)
 {
     uint64_t  inuse, sys;
 
-    sum->time = ngx_max(sum->time, from->time);
+    sum->clock = ngx_max(sum->clock, from->clock);
     sum->heap_alloc += from->heap_alloc;
     sum->heap_sys += from->heap_sys;
     sum->anonymous += from->anonymous;

@@ -55,7 +55,7 @@ typedef struct {
     uint64_t              silent;               /* ns since its loop ran */
     uint64_t              generation;
     uint64_t              worker;               /* ngx_worker */
-    uint64_t              claimed;              /* ms since the epoch */
+    uint64_t              claimed;              /* ns, CLOCK_MONOTONIC */
     ngx_uint_t            known;                /* 1: the gauges could be
                                                    read */
     ngx_prof_gauges_t     gauges;
@@ -96,7 +96,7 @@ typedef struct {
     ngx_prof_counts_t      all;
     ngx_prof_hist_t        passes;
     uint64_t               last_pause;                  /* ns */
-    uint64_t               last_pause_time;             /* ms, 0: never */
+    uint64_t               last_pause_clock;            /* ns, 0: never */
 
     ngx_prof_counts_t      scratch;
 } ngx_prof_snapshot_t;

@@ -7,6 +7,7 @@
 #include "ngx_prof_allocator.h"
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_begun.h"
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_connection_count.h"
@@ -267,6 +268,7 @@ ngx_prof_tick_begin(uint64_t clock)
     t->gauges.unavailable = ngx_prof_process.unavailable;
 
     ngx_prof_clock_adjust();
+    ngx_prof_begun_update();
 
     (void) ngx_prof_interpose_refresh(ngx_cycle->log);
 
@@ -299,7 +301,6 @@ ngx_prof_tick_end(uint64_t clock)
     ngx_prof_tick_usage(slot);
     ngx_prof_tick_rates(slot, clock);
 
-    g->time = ngx_prof_time();
     g->clock = clock;
     g->draining = ngx_exiting || ngx_quit;
 
@@ -431,7 +432,7 @@ ngx_prof_tick_sample(ngx_prof_slot_t *slot)
 
     s.tick = ngx_prof_tick(g->clock, ngx_prof_setting(NGX_PROF_INTERVAL));
     s.tasks = (uint32_t) slot->totals.tasks;
-    s.time = g->time;
+    s.clock = g->clock;
     s.heap_alloc = g->heap_alloc;
     s.heap_sys = g->heap_sys;
     s.total_alloc = slot->totals.total_alloc;

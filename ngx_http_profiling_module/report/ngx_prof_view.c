@@ -5,6 +5,7 @@
 #include "ngx_prof_view.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_label.h"
+#include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
 
@@ -322,11 +323,18 @@ ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
     ngx_prof_json_uint(j, "generation", w->generation);
     ngx_prof_json_cstring(j, "state",
                           ngx_prof_state_name(w->state));
-    ngx_prof_json_time(j, "started", w->claimed);
+    ngx_prof_view_day(j, "started", w->claimed);
     ngx_prof_json_time(j, "last_seen",
                        ngx_prof_time()
                        - w->silent / NGX_PROF_NSEC_PER_MSEC);
-    ngx_prof_json_time(j, "collected", w->gauges.time);
+    ngx_prof_view_day(j, "collected", w->gauges.clock);
+}
+
+
+void
+ngx_prof_view_day(ngx_prof_json_t *j, const char *key, uint64_t clock)
+{
+    ngx_prof_json_time(j, key, ngx_prof_zone_day(ngx_prof_process.zone, clock));
 }
 
 

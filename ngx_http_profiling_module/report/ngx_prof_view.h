@@ -23,6 +23,8 @@ void ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,
 void ngx_prof_view_by_status(ngx_prof_json_t *j,
     const ngx_prof_counts_t *counts);
 void ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w);
+/* the day and time of a clock in ns; null: 0 */
+void ngx_prof_view_day(ngx_prof_json_t *j, const char *key, uint64_t clock);
 /* server and location of a label, or null */
 void ngx_prof_view_place(ngx_prof_json_t *j, uint64_t label);
 void ngx_prof_view_unavailable(ngx_prof_json_t *j, uint64_t unavailable);

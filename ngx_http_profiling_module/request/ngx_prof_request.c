@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_request.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_begun.h"
 #include "ngx_prof_cell.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_conf.h"
@@ -642,33 +643,12 @@ ngx_prof_request_context(ngx_http_request_t *r)
 }
 
 
-/*
- * A request whose first bytes came before the present millisecond.  If an
- * earlier pass read them, nginx's own start time, in ms, says how long ago;
- * both ends of that difference were rounded down.
- */
+/* a request whose first bytes came before the present millisecond */
 
 static uint64_t
 ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
 {
-    int64_t      ms;
-    uint64_t     now;
-    ngx_time_t  *tp;
-
-    now = ngx_prof_loop_pass_start();
-    tp = ngx_timeofday();
-    ms = (int64_t) (tp->sec - r->start_sec) * 1000
-         + ((int64_t) tp->msec - (int64_t) r->start_msec);
-
-    /* the wall clock may have been set back meanwhile */
-
-    if (ms <= 1
-        || now - start >= (uint64_t) (ms - 1) * NGX_PROF_NSEC_PER_MSEC)
-    {
-        return start;
-    }
-
-    return now - (uint64_t) ms * NGX_PROF_NSEC_PER_MSEC;
+    return ngx_prof_begun(r, ngx_prof_loop_pass_start(), start);
 }
 
 

@@ -351,7 +351,7 @@ ngx_prof_loop_pause(uint64_t duration, ngx_uint_t cause)
 
     ngx_prof_loop_known += duration;
 
-    ngx_prof_slot_pause(slot, ngx_prof_time(), duration, cause);
+    ngx_prof_slot_pause(slot, ngx_prof_clock(), duration, cause);
 }
 
 

@@ -512,7 +512,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
                                             look->pcs, look->n);
     }
 
-    ngx_prof_slot_pause_add(slot, ngx_prof_time(), &pause);
+    ngx_prof_slot_pause_add(slot, ngx_prof_clock(), &pause);
     ngx_prof_pause_count(rest, p->outside ? look : ngx_prof_pause_latest());
 
     p->next = NGX_PROF_PAUSE_OVER;

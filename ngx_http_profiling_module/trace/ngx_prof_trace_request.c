@@ -11,6 +11,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include "ngx_prof_trace_request.h"
+#include "ngx_prof_begun.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
@@ -621,18 +622,15 @@ ngx_prof_trace_method(ngx_http_request_t *r)
 static uint64_t
 ngx_prof_trace_since(ngx_http_request_t *r, uint64_t now)
 {
-    int64_t      ms;
-    uint64_t     pass;
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-    ms = (int64_t) (tp->sec - r->start_sec) * 1000
-         + ((int64_t) tp->msec - (int64_t) r->start_msec);
+    uint64_t  pass;
 
     pass = ngx_prof_watch.pass;
-    pass = (pass && now > pass) ? now - pass : 0;
 
-    return pass + (uint64_t) ngx_max(ms, 0) * NGX_PROF_NSEC_PER_MSEC;
+    if (pass == 0 || pass > now) {
+        pass = now;
+    }
+
+    return now - ngx_prof_begun(r, pass, pass);
 }
 
 

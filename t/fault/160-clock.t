@@ -13,9 +13,11 @@ use strict;
 use warnings;
 
 use Fault;
+use IO::Socket::INET;
 use Profile;
 use Sound;
 use Test::More;
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
 my $n = Fault->new(name => 'clock', profiling => 'profiling_interval 100ms;',
                    server => <<'END');
@@ -89,6 +91,9 @@ time(time_t *t)
 END
 
 $n->start;
+
+my $started = clock_gettime(CLOCK_MONOTONIC);
+
 $n->get('/empty') for 1 .. 5;
 $n->ticked;
 all_answers_valid($n, 'before');
@@ -128,6 +133,16 @@ sub stepped {
                     @{ $_[0]{goroutines} };
     })->{met}, "$name: captures run");
 
+    # a request that has begun, and ends after the step
+    my $slow = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$n->{port}")
+        or die "connect() failed: $!\n";
+    syswrite $slow, "GET /empty HTTP/1.1\r\nHost: a\r\n";
+
+    ok($n->until('goroutines', 60, sub {
+        return grep { $_->{state} eq 'reading header' }
+               @{ $_[0]{goroutines} };
+    })->{met}, '... and a request is being read');
+
     open my $fh, '+<', $offset or die "open() failed: $!\n";
     syswrite $fh, pack 'q', $seconds;
     close $fh;
@@ -162,9 +177,69 @@ sub stepped {
                        body => '')->{status} == 200;
     }), '... collections are possible');
 
-    my $h = $n->api('metrics/history?count=1000');
-    cmp_ok($h->{count}, '>', 0, '... there is a history');
+    syswrite $slow, "Connection: close\r\n\r\n";
+    like(do { local $/; <$slow> }, qr/^HTTP.1.1 200 /,
+         '... the slow request is answered');
+
+    in_order($seconds);
+    no_longer_than_this();
     $m = $now;
+}
+
+
+# The history: timestamps are those of the new clock, each later than the one
+# before; rates are of the time that has passed.
+
+sub in_order {
+    my $seconds = shift;
+
+    my ($samples, @times);
+
+    ok(wait_for(60, sub {
+        $samples = $n->api('metrics/history?count=1000')->{samples};
+        @times = map { Fault::stamp($_->{timestamp}) } @$samples;
+
+        return @times > 2 && abs($times[-1] - time - $seconds) < 5;
+    }), '... the history has the new time');
+
+    is(scalar(grep { $times[$_] <= $times[$_ - 1] } 1 .. $#times), 0,
+       '... its samples are in order');
+
+    my @wrong = grep {
+        my ($a, $b) = @$samples[$_ - 1, $_];
+        my $rate = ($b->{requests} - $a->{requests})
+                   / ($times[$_] - $times[$_ - 1]);
+
+        defined $b->{request_rate}
+            && abs($b->{request_rate} - $rate) > 0.05 * $rate + 0.1;
+    } 1 .. $#times;
+
+    is_deeply([@$samples[@wrong]], [], '... with rates by the time between');
+}
+
+
+# No request, connection or pause took longer than nginx has lived.
+
+sub no_longer_than_this {
+    my $most = clock_gettime(CLOCK_MONOTONIC) - $started + 1;
+
+    my %took = (
+        requests => $n->api('metrics')->{metrics}{requests}{latency}{max},
+        map({ ("$_->{location}" => $_->{latency}{max}) }
+            grep { defined $_->{location} }
+            @{ $n->api('locations')->{locations} }),
+        map({ ("$_->{kind} $_->{id}" => $_->{wait_seconds}) }
+            @{ $n->api('goroutines')->{goroutines} }),
+    );
+
+    is_deeply([ map { "$_: $took{$_}" }
+                grep { defined $took{$_}
+                       && ($took{$_} < 0 || $took{$_} > $most) } keys %took ],
+              [], '... nothing lasted longer than nginx');
+
+    my @ends = map { Fault::stamp($_->{time}) } @{ $n->api('gc')->{recent} };
+
+    is_deeply(\@ends, [sort { $b <=> $a } @ends], '... pauses are in order');
 }
 
 

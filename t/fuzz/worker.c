@@ -184,7 +184,7 @@ fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
     ngx_memzero(&claim, sizeof(claim));
     claim.pid = ngx_pid;
     claim.alive = ngx_prof_slot_alive;
-    claim.time = ngx_prof_time();
+    claim.clock = now;
     claim.generation = 1;
     claim.worker = worker;
     claim.interval = fuzz_conf.setting[NGX_PROF_INTERVAL];
@@ -203,7 +203,7 @@ fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
 
     for (i = 1; i <= FUZZ_HISTORY && i < tick; i++) {
         sample.tick = tick - i;
-        sample.time = claim.time - i * claim.interval;
+        sample.clock = now - i * claim.interval * 1000000;
         sample.requests = 100 - i;
         sample.heap_alloc = 1000000;
         ngx_prof_ring_write(ngx_prof_zone_history(slot),
@@ -216,11 +216,10 @@ fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
     slot->all.plain.code[NGX_PROF_CODE_200] = 1;
     fuzz_place(zone, slot, 1, 70000);
     slot->pass_start = now;
-    slot->gauges.time = claim.time;
     slot->gauges.clock = now;
     slot->gauges.interval = 2000000000;
 
-    ngx_prof_slot_pause(slot, claim.time, 20000000, NGX_PROF_CAUSE_TRIM);
+    ngx_prof_slot_pause(slot, now, 20000000, NGX_PROF_CAUSE_TRIM);
 
     for (i = 0; i < 4; i++) {
         pcs[i] = (uintptr_t) fuzz_worker + i * 16;

@@ -177,7 +177,7 @@ test_claim(ngx_prof_zone_t *zone, uint32_t tick)
     claim.pid = getpid();
     claim.start = ngx_prof_process_start(claim.pid, NULL);
     claim.alive = ngx_prof_slot_alive;
-    claim.time = 1600000000000;
+    claim.clock = 1000000000;
     claim.tick = tick;
     claim.interval = TEST_INTERVAL;
 

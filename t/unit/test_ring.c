@@ -40,7 +40,7 @@ test_sample(ngx_prof_sample_t *s, uint32_t tick)
 
     s->tick = tick;
     s->tasks = tick * 2654435761U;
-    ngx_memcpy(&s->time, words, sizeof(words));
+    ngx_memcpy(&s->clock, words, sizeof(words));
 }
 
 
@@ -80,7 +80,7 @@ static void
 test_sample_is_small(void **state)
 {
     assert_int_equal(sizeof(ngx_prof_sample_t), 96);
-    assert_int_equal(offsetof(ngx_prof_sample_t, time), 8);
+    assert_int_equal(offsetof(ngx_prof_sample_t, clock), 8);
     assert_true(1000 * sizeof(ngx_prof_sample_t) <= 100 * 1024);
 }
 

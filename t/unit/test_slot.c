@@ -110,7 +110,7 @@ test_claim_and_release(void **state)
     claim.pid = getpid();
     claim.start = ngx_prof_process_start(getpid(), NULL);
     claim.alive = ngx_prof_slot_alive;
-    claim.time = 1234;
+    claim.clock = 1234;
     claim.tick = 55;
     claim.generation = 3;
     claim.process_slot = 7;
@@ -205,7 +205,7 @@ test_counters_go_on_with_the_next_owner(void **state)
     }
 
     slot->pass_start = slot->wait_start = slot->awaiting = 5;
-    slot->gauges.time = 5;
+    slot->gauges.clock = 5;
     slot->owner = test_dead_pid();
 
     assert_ptr_equal(test_claim(zone, 9), slot);
@@ -220,7 +220,7 @@ test_counters_go_on_with_the_next_owner(void **state)
     assert_int_equal(slot->pass_start, 0);
     assert_int_equal(slot->wait_start, 0);
     assert_int_equal(slot->awaiting, 0);
-    assert_int_equal(slot->gauges.time, 0);
+    assert_int_equal(slot->gauges.clock, 0);
     assert_int_equal(slot->gauges_seq & 1, 0);
 
     /* what the new owner counts is told from what it found */
@@ -708,7 +708,7 @@ test_latest_pauses_are_kept(void **state)
     assert_int_equal(slot->totals.pauses, 1000);
     assert_int_equal(slot->totals.pause_total, 500500ULL * 1000000);
     assert_int_equal(slot->last_pause, 1000000000);
-    assert_int_equal(slot->last_pause_time, 6000);
+    assert_int_equal(slot->last_pause_clock, 6000);
 
     ngx_memzero(seen, sizeof(seen));
 
@@ -720,7 +720,7 @@ test_latest_pauses_are_kept(void **state)
         n = pause.number;
 
         assert_in_range(n, 745, 1000);
-        assert_int_equal(pause.time, 5000 + n);
+        assert_int_equal(pause.clock, 5000 + n);
         assert_int_equal(pause.duration, n * 1000000);
         assert_int_equal(pause.cause, n % 2 ? NGX_PROF_CAUSE_TRIM
                                          : NGX_PROF_CAUSE_UNKNOWN);

@@ -31,6 +31,9 @@
 #define PLACES     3
 #define NONE       ((uint64_t) -1)
 
+/* ns from tick to tick */
+#define TEST_TICK  (TEST_INTERVAL * (uint64_t) 1000000)
+
 
 static ngx_prof_main_conf_t  test_conf;
 static ngx_pool_t           *test_memory;
@@ -133,7 +136,7 @@ test_tick(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, uint32_t tick,
     ngx_memzero(&s, sizeof(s));
 
     s.tick = tick;
-    s.time = 1600000000000 + tick * 2000;
+    s.clock = tick * TEST_TICK;
     s.heap_alloc = s.heap_sys = s.anonymous = gauge;
     s.connections = (uint32_t) gauge;
     s.stacks = ngx_prof_sample_stacks(gauge * 1024, gauge * 1048576);
@@ -178,7 +181,7 @@ test_requests(ngx_prof_snapshot_t *s, uint32_t tick)
     }
 
     assert_int_equal(test_sum.tick, tick);
-    assert_int_equal(test_sum.time, 1600000000000 + tick * 2000);
+    assert_int_equal(test_sum.clock, tick * TEST_TICK);
 
     return test_sum.requests;
 }

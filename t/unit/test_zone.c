@@ -127,6 +127,33 @@ test_fresh_zone_is_accepted(void **state)
 }
 
 
+/* the same event has the same time, until the day's clock is set */
+
+static void
+test_days_follow_the_clock_that_is_set(void **state)
+{
+    uint64_t          clock, day;
+    ngx_prof_zone_t  *zone;
+
+    zone = test_zone(1, 10, 1);
+    clock = 5000000000;
+    day = 1600000004000;
+
+    assert_int_equal(ngx_prof_zone_day(zone, clock), day);
+    assert_int_equal(ngx_prof_zone_day(zone, 0), 0);
+
+    ngx_prof_zone_set_day(zone, day + 20, clock);
+    assert_int_equal(ngx_prof_zone_day(zone, clock), day);
+
+    ngx_prof_zone_set_day(zone, day - 3600000, clock);
+    assert_int_equal(ngx_prof_zone_day(zone, clock), day - 3600000);
+    assert_int_equal(ngx_prof_zone_day(zone, clock + 7000000),
+                     day - 3600000 + 7);
+
+    test_zone_free(zone);
+}
+
+
 /* the sizes that a process goes by are its own, whatever the header says */
 
 static void
@@ -439,6 +466,7 @@ main(void)
         cmocka_unit_test(test_slots_that_are_added_later),
         cmocka_unit_test(test_parts_do_not_overlap),
         cmocka_unit_test(test_mailbox_has_lines_of_its_own),
+        cmocka_unit_test(test_days_follow_the_clock_that_is_set),
         cmocka_unit_test(test_upstreams_keep_their_index)
     };
 
