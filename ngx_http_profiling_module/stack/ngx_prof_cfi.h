@@ -39,7 +39,7 @@
 #define NGX_PROF_CFI_BUCKET    10                  /* log2 of 1 KiB */
 
 
-/* how the CFA is found; a rule of kind NONE ends what CFI knows */
+/* how the CFA is found; NONE: CFI knows nothing of this address */
 
 #define NGX_PROF_CFI_NONE      0
 #define NGX_PROF_CFI_CFA_REG   1                   /* register + offset */
@@ -101,7 +101,7 @@ typedef struct {
 } ngx_prof_cfi_src_t;
 
 
-/* counts of one parse; all but the first three tell of bad or odd data */
+/* counts of one parse; all but the first three count bad or odd data */
 
 typedef struct {
     uint32_t         cies;
@@ -150,8 +150,8 @@ ngx_int_t ngx_prof_cfi_operand(const u_char **p, const u_char *end,
 
 
 /*
- * The row after the one in force at pc; equal for addresses that the same row
- * covers.  NULL if pc is outside of the text.  Signal safe.
+ * The row after the one in force at pc: the same for all addresses that one
+ * row covers.  NULL if pc is outside of the text.  Signal safe.
  */
 
 static ngx_inline const ngx_prof_cfi_row_t *
@@ -206,8 +206,8 @@ ngx_prof_cfi_lookup(const ngx_prof_cfi_t *cfi, uint64_t pc)
 
 
 /*
- * The bytes of text from pc on, and before it, for which the lookup has the
- * same result; of a large function not all.  None where there is no rule.
+ * How many bytes from pc on, and before it, have the same rule.  The count may
+ * fall short in a large function; it is 0 where there is no rule.
  * Signal safe.
  */
 
@@ -230,7 +230,7 @@ ngx_prof_cfi_reach(const ngx_prof_cfi_t *cfi, uint64_t pc, uint32_t *before,
         return;
     }
 
-    /* rows of other buckets may be anywhere: not beyond this one */
+    /* rows of other buckets may lie anywhere, so the count stays in this one */
 
     *before = (row > cfi->rows + cfi->index[bucket])
               ? (uint16_t) (low - row[-1].addr) : low & mask;

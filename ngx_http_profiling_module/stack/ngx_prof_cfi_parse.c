@@ -18,8 +18,8 @@
 
 /*
  * Reads the head of the next entry and moves *pos past the entry.
- * NGX_DECLINED: a terminator; NGX_ERROR: lengths that do not fit, after which
- * nothing can be found any more.
+ * NGX_DECLINED: a terminator; NGX_ERROR: the lengths do not fit, so no later
+ * entry can be found.
  */
 
 static ngx_int_t
@@ -63,7 +63,7 @@ ngx_prof_cfi_entry(ngx_prof_cfi_src_t *src, const u_char **pos,
     entry->cie = NULL;
 
     if (in.bad || back > (uint64_t) (at - src->data)) {
-        /* skipped, but the entries behind it may be sound */
+        /* this entry is skipped; the next ones may be sound */
         entry->body = NULL;
         return NGX_OK;
     }
@@ -76,7 +76,7 @@ ngx_prof_cfi_entry(ngx_prof_cfi_src_t *src, const u_char **pos,
 }
 
 
-/* NGX_ERROR if the augmentation says what is not understood */
+/* NGX_ERROR: the augmentation has a letter that is not known */
 
 static ngx_int_t
 ngx_prof_cfi_augmentation(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
@@ -162,7 +162,7 @@ ngx_prof_cfi_parse_cie(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
     run.in.end = entry->end;
     run.in.bad = 0;
 
-    /* may be parsed more than once, so a limit keeps the time linear */
+    /* a CIE may be parsed more than once: a limit keeps the time linear */
 
     if (entry->end - entry->start > NGX_PROF_CFI_CIE_LEN) {
         return NGX_ERROR;
@@ -216,7 +216,7 @@ ngx_prof_cfi_parse_cie(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_cie_t *cie,
 }
 
 
-/* the CIE that starts at the given place, parsed; NULL if it is no good */
+/* parses the CIE at the given offset; NULL: it is not usable */
 
 static ngx_prof_cfi_cie_t *
 ngx_prof_cfi_get_cie(ngx_prof_cfi_parser_t *p, const u_char *start)
@@ -248,7 +248,8 @@ ngx_prof_cfi_get_cie(ngx_prof_cfi_parser_t *p, const u_char *start)
 
 /*
  * Reads the addresses of an FDE and leaves the reader at its instructions.
- * NGX_DECLINED: sound, but not in this text (also what the linker dropped).
+ * NGX_DECLINED: it is sound but not of this text; so are FDEs of functions
+ * that the linker has dropped.
  */
 
 static ngx_int_t
@@ -335,7 +336,7 @@ ngx_prof_cfi_parse_fde(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_entry_t *entry)
 
     if (rc == NGX_ERROR) {
 
-        /* the rest of the function is better left without a rule */
+        /* leave the rest of the function without a rule */
 
         p->stats.bad_fde++;
         run.rule.cfa_kind = NGX_PROF_CFI_NONE;
@@ -387,8 +388,8 @@ ngx_prof_cfi_parse(ngx_prof_cfi_parser_t *p)
 
 
 /*
- * A row takes at least one byte of data, an FDE at least eight, so nothing
- * needs to grow.  Pages that are not written to cost nothing.
+ * A row takes at least one byte of the data and an FDE at least eight, so the
+ * arrays never have to grow.  Pages that nobody writes to cost nothing.
  */
 
 static ngx_prof_cfi_parser_t *
@@ -426,7 +427,7 @@ ngx_prof_cfi_alloc(ngx_prof_cfi_src_t *src, size_t *size)
     p->expr = (uint32_t *) (base + expr);
     p->code = base + code;
 
-    /* rule 0 is the one of addresses that nothing is known of */
+    /* rule 0 stands for addresses without a rule */
 
     p->nrules = 1;
 
@@ -481,8 +482,8 @@ ngx_prof_cfi_free(ngx_prof_cfi_t *table)
 
 
 /*
- * The length of .eh_frame is not written anywhere in memory; but its sorted
- * table knows all FDEs, and the one that lies last ends the section.
+ * Memory does not tell the length of .eh_frame.  Its sorted table lists all
+ * FDEs, and the last one in memory ends the section.
  */
 
 static void

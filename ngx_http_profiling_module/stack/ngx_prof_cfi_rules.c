@@ -31,7 +31,7 @@ static const uint8_t  ngx_prof_cfi_aarch64[] = {
 };
 
 
-/* the same, turned round: DWARF number -> saved[]; 0 means not kept */
+/* the inverse: DWARF number -> saved[]; 0: the register is not kept */
 
 static const uint8_t
     ngx_prof_cfi_places[][NGX_PROF_CFI_REGS] =
@@ -57,7 +57,7 @@ ngx_prof_cfi_kept(ngx_uint_t arch)
 }
 
 
-/* the number of the rule, which is added if it is new */
+/* returns the number of the rule and adds it if it is new */
 
 static uint32_t
 ngx_prof_cfi_intern(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_rule_t *rule)
@@ -101,7 +101,7 @@ ngx_prof_cfi_intern(ngx_prof_cfi_parser_t *p, ngx_prof_cfi_rule_t *rule)
 }
 
 
-/* the number of the expression, or -1 if it is not supported */
+/* returns the number of the expression; -1: it is not supported */
 
 static int32_t
 ngx_prof_cfi_intern_expr(ngx_prof_cfi_parser_t *p, const u_char *expr,
@@ -232,7 +232,7 @@ ngx_prof_cfi_set_loc(ngx_prof_cfi_run_t *run)
 }
 
 
-/* how the register of the caller is found from now on, if it is kept */
+/* sets how a register of the caller is found from here on, if it is kept */
 
 static void
 ngx_prof_cfi_set(ngx_prof_cfi_run_t *run, uint64_t reg, ngx_uint_t kind,
@@ -363,7 +363,7 @@ ngx_prof_cfi_set_expr(ngx_prof_cfi_run_t *run, u_char op)
     expr = in->pos;
     in->pos += len;
 
-    /* of the registers that are not kept, expressions are not kept either */
+    /* registers that are not kept need no expressions */
 
     if (op != 0x0f && reg != run->cie->ra
         && (reg >= NGX_PROF_CFI_REGS || !run->slots[reg]))

@@ -1,7 +1,5 @@
 
-/*
- * The rows of a parse -> the table that walks look into.
- */
+/* Builds the table that walks look into from the rows of a parse. */
 
 
 #include <ngx_config.h>
@@ -17,7 +15,7 @@
 #define NGX_PROF_CFI_PAGE  65536
 
 
-/* the table while its rows are put into it */
+/* the table under construction */
 
 typedef struct {
     ngx_prof_cfi_row_t    *rows;
@@ -71,7 +69,7 @@ ngx_prof_cfi_sift(ngx_prof_cfi_fde_t *fdes, uint32_t i, uint32_t n)
 
 
 /*
- * By address; linkers mostly leave them in this order.  A heap sort has no
+ * Sorts FDEs by address; most linkers have done so.  A heap sort has no bad
  * worst case and needs no memory.
  */
 
@@ -123,8 +121,8 @@ ngx_prof_cfi_put(ngx_prof_cfi_out_t *out, uint32_t addr, uint32_t rule)
 
 
 /*
- * Puts the rows of all FDEs in the order of addresses.  Where FDEs overlap the
- * first one holds; where there is none, a row says that nothing is known.
+ * Orders the rows of all FDEs by address.  Where FDEs overlap, the first one
+ * counts; a gap gets a row without a rule.
  */
 
 static void

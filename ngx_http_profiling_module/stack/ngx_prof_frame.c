@@ -56,7 +56,7 @@ ngx_prof_frame_pack(uint64_t *frames, ngx_uint_t max, const uint64_t *pcs,
 }
 
 
-/* a few objects have each some segments: the text they are in counts */
+/* an object may have several segments: the one with the text counts */
 
 static const ngx_prof_object_t *
 ngx_prof_frame_object(const ngx_prof_objects_t *objects, uint64_t frame)
@@ -223,7 +223,7 @@ ngx_prof_frame_exported(uint64_t frame, char *name)
 }
 
 
-/* a static function must not get the name of the one before it */
+/* a static function must not get the name of its predecessor */
 
 static ngx_uint_t
 ngx_prof_frame_symbol(uint64_t address, char *name)

@@ -1,8 +1,8 @@
 
 /*
- * Frames that outlive their process: an object and an offset in it instead of
- * an address, so that another worker can name them, though it has the object
- * elsewhere or not at all.
+ * Frames that outlive their process: an object and an offset in it, not an
+ * address.  So another worker can name them, even if it has the object at
+ * another place or not at all.
  *
  *     bits 40 .. 63   of the object's identity, 0: not known
  *     bits 0 .. 39    the address less the object's base
@@ -35,21 +35,23 @@ ngx_uint_t ngx_prof_frame_pack(uint64_t *frames, ngx_uint_t max,
 uint64_t ngx_prof_frame_address(uint64_t frame);
 
 /*
- * Which frame says where it is: the first that is not of the C library, the
- * loader or the kernel's page, nor code of no object.  NGX_ERROR: none does.
+ * Finds the frame that tells where a worker is: the first one that is not of
+ * the C library, the loader, the vDSO or code outside all objects.
+ * NGX_ERROR: there is none.
  */
 ngx_int_t ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n);
 
 /*
- * The name that loaded objects tell: of an exported function, or the object's
- * with an offset.  Normal context.  Returns the length, name is terminated.
+ * Writes the name from the loaded objects: the exported function, or the
+ * object with an offset.  Normal context.  Returns the length; name ends with
+ * a zero.
  */
 size_t ngx_prof_frame_name(uint64_t frame, char *name);
 
-/* whether it is an exported function; then name is its */
+/* 1: name is an exported function's */
 ngx_uint_t ngx_prof_frame_exported(uint64_t frame, char *name);
 
-/* the hash of all objects that are loaded now and where.  Normal context */
+/* hashes which objects are loaded and where.  Normal context */
 uint64_t ngx_prof_frame_image(void);
 
 

@@ -1,7 +1,5 @@
 
-/*
- * The list of loaded objects with their unwind tables.  See the header.
- */
+/* The list of loaded objects with their unwind tables: see the header. */
 
 
 #ifndef _GNU_SOURCE
@@ -24,7 +22,7 @@
 #define NGX_PROF_OBJECTS_RETIRED  64
 
 
-/* a list while it is made; lives in one mapping, pages come when written */
+/* a list under construction, in one mapping */
 
 typedef struct {
     ngx_prof_objects_t     list;
@@ -76,7 +74,7 @@ ngx_prof_objects_refresh(void)
 
     ngx_prof_objects_reap();
 
-    /* the loader's lock is held meanwhile: nothing can be unmapped */
+    /* the loader's lock is held, so nothing can be unmapped */
 
     (void) dl_iterate_phdr(ngx_prof_objects_callback, &ctx);
 
@@ -124,8 +122,8 @@ ngx_prof_objects_has(ngx_prof_objects_t *list, const ngx_prof_cfi_t *cfi)
 
 
 /*
- * Frees a list, and the tables that its successor has not taken over: a table
- * is only ever taken over from the list just before.
+ * Frees a list and the tables that its successor has not taken over.  Only
+ * the next list can take a table over.
  */
 
 static void
@@ -155,8 +153,8 @@ ngx_prof_objects_reap(void)
     ngx_prof_objects_t  *successor;
 
     /*
-     * the pointer was swapped before, so a walk that is not counted yet will
-     * take the new list
+     * the pointer is swapped already: a walk that is not counted yet takes the
+     * new list
      */
 
     if (__atomic_load_n(&ngx_prof_objects_walks, __ATOMIC_SEQ_CST)) {
@@ -192,7 +190,7 @@ ngx_prof_objects_done(void)
 }
 
 
-/* the segment that holds all of [addr, addr + len), NULL if none may be read */
+/* the readable segment that holds [addr, addr + len), or NULL */
 
 static const ElfW(Phdr) *
 ngx_prof_objects_load(struct dl_phdr_info *info, uint64_t vaddr, uint64_t len)
@@ -301,7 +299,7 @@ ngx_prof_objects_frames(struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
         return;
     }
 
-    /* without a build id the table of functions serves to tell files apart */
+    /* without a build id, the table of functions tells files apart */
 
     if (object->build_id_len == 0) {
         ngx_prof_objects_hash(object, hdr, phdr->p_filesz);
@@ -384,7 +382,7 @@ ngx_prof_objects_begin(ngx_prof_objects_ctx_t *ctx, struct dl_phdr_info *info,
 }
 
 
-/* not 0: stop; it is called with the loader's lock held */
+/* a value but 0 stops the loader, which holds its lock */
 
 static int
 ngx_prof_objects_callback(struct dl_phdr_info *info, size_t size, void *data)
@@ -513,7 +511,7 @@ ngx_prof_objects_count(ngx_prof_objects_t *list,
 }
 
 
-/* adds an executable segment of the object that was found */
+/* adds an executable segment of the current object */
 
 static void
 ngx_prof_objects_segment(ngx_prof_objects_ctx_t *ctx,

@@ -2,12 +2,12 @@
 /*
  * The list of loaded objects with their unwind tables.
  *
- * Made in the master before it forks and inherited by the workers; refreshed
- * in normal context, never in signal handlers.  A list is never changed once
- * it is published: a refresh makes a new one and swaps one pointer, so a
- * handler that runs at any instruction sees a whole list.  Tables of objects
- * that are still there are carried over.  A list that was replaced is freed
- * by a later refresh, when no walk is under way in any thread.
+ * The master makes it before it forks, and workers inherit it.  It is
+ * refreshed in normal context, never in signal handlers.  A published list
+ * never changes: a refresh makes a new one and swaps one pointer, so a handler
+ * that interrupts any instruction sees a whole list.  The new list takes over
+ * the tables of objects that are still loaded.  A later refresh frees the old
+ * list, when no thread walks a stack.
  */
 
 
@@ -79,15 +79,15 @@ typedef struct {
 
 
 /*
- * Brings the list up to date.  Cheap (one callback) if nothing was loaded or
+ * Brings the list up to date; one callback if nothing was loaded or
  * unloaded.  NGX_OK: there is a new list; NGX_DECLINED: nothing changed;
  * NGX_ERROR: no memory, the old list stays.  One thread at a time.
  */
 ngx_int_t ngx_prof_objects_refresh(void);
 
 /*
- * What is found from now on was not loaded when this process was forked: other
- * workers may have it at another place, or not at all.
+ * Marks objects that are found from now on as loaded after the fork: other
+ * workers may have them at another place, or not at all.
  */
 void ngx_prof_objects_forked(void);
 

@@ -1,7 +1,7 @@
 
 /*
- * What a stack and a walk up a stack are: the bounds of a thread's stack,
- * frames, why a walk ended, and the cache that a walk may have.
+ * The terms of a walk: the bounds of a thread's stack, frames, why the walk
+ * ended, and its cache.
  */
 
 
@@ -61,9 +61,9 @@ typedef struct {
 
 
 /*
- * What former walks have found in the tables: object and rule of an address
- * are of one list, so they hold as long as that list is in use.  One walk at
- * a time may use a cache: each thread's sampler has its own.  Zeroed: empty.
+ * What earlier walks found in the tables.  Object and rule of an address belong
+ * to one list of objects and are valid while that list is in use.  One walk at
+ * a time may use a cache, so each thread's sampler has its own.  Zeroed: empty.
  */
 
 typedef struct {

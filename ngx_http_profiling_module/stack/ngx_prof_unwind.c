@@ -1,7 +1,5 @@
 
-/*
- * The walk up a stack: frames with CFI.  See the header for where it may run.
- */
+/* The walk up a stack, frame by frame: see the header. */
 
 
 #include <ngx_config.h>
@@ -15,10 +13,10 @@
 
 
 /*
- * By a rule that may be wrong: what leads nowhere is taken as if there were no
- * CFI.  Hand-written assembly has wrong CFI at single instructions (x25519 of
- * libcrypto 3.0 at its ret), which can only be met where it was interrupted;
- * and registers may be guesses.
+ * A step by a rule that may be wrong: if it leads nowhere, the frame is treated
+ * as one without CFI.  Hand-written assembly has wrong CFI at single
+ * instructions (x25519 of libcrypto 3.0 at its ret), which matters only where
+ * the code was interrupted; and registers may be guesses.
  */
 
 static ngx_int_t
@@ -39,7 +37,7 @@ ngx_prof_unwind_try(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
         ngx_prof_unwind_find(walk, walk->pc - 1);
         object = walk->object;
 
-        /* to look at the text costs a system call, so not without need */
+        /* looking at the text costs a system call */
 
         if ((object && before.exact)
             || ngx_prof_unwind_called(walk, walk->pc, object))
@@ -130,7 +128,7 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 
         if (walk->object == NULL) {
 
-            /* a trampoline of no object is no frame of interest */
+            /* a trampoline outside all objects tells nobody anything */
 
             if (!walk->exact
                 && ngx_prof_unwind_sigreturn(pc)
@@ -140,7 +138,7 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
                 continue;
             }
 
-            /* a caller of no object has to be code that makes calls */
+            /* a caller outside all objects has to be code that makes calls */
 
             if (!walk->exact && !ngx_prof_unwind_called(walk, pc, NULL)) {
                 walk->result->cause = NGX_PROF_UNWIND_BAD_RA;
@@ -186,7 +184,7 @@ static ngx_uint_t ngx_prof_unwind_listed(ngx_prof_walk_t *walk,
     uint64_t *pcs, ngx_uint_t max, ngx_uint_t skip);
 
 
-/* not inlined: its frame has to lie below the one that is walked from */
+/* not inlined: its frame has to lie below the first one of the walk */
 
 __attribute__((noinline))
 static ngx_uint_t
@@ -206,7 +204,7 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
     sp = walk->reg[NGX_PROF_ARCH_SP];
     here = (uintptr_t) __builtin_frame_address(0);
 
-    /* this very frame lies below: all from here up to the top is mapped */
+    /* this frame lies below: the stack is mapped from here to its top */
 
     if (sp < stack->lo || here < stack->lo || here >= sp
         || walk->top < 16 || sp > walk->top - 8)
@@ -225,7 +223,7 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
 }
 
 
-/* with the list of objects, which stays as it is meanwhile */
+/* walks with one list of objects, which does not change meanwhile */
 
 static ngx_uint_t
 ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,

@@ -36,8 +36,8 @@ ngx_uint_t ngx_prof_unwind_cached(const ngx_prof_stack_t *stack,
     ngx_uint_t max, ngx_prof_unwind_t *result);
 
 /*
- * Has what the last walk needed fetched from memory: most of it will serve
- * the next one.  Some time before that walk.
+ * Prefetches the memory that the last walk used: the next one needs most of it
+ * again.  Called some time before that walk.
  */
 void ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache);
 
@@ -50,9 +50,9 @@ ngx_uint_t ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
     ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result);
 
 /*
- * The same of another process's thread that stands still, which has the same
- * objects: from its registers, and a copy of its stack from sp, rounded down to
- * 8, up to top.  Normal context.
+ * The same for a stopped thread of another process that has the same objects:
+ * from its registers and a copy of its stack, from sp (rounded down to 8) up to
+ * top.  Normal context.
  */
 
 typedef struct {
@@ -67,8 +67,8 @@ ngx_uint_t ngx_prof_unwind_copy(const ngx_prof_registers_t *registers,
     ngx_prof_unwind_t *result);
 
 /*
- * The bounds of the calling thread's stack, the main thread's as well.  Normal
- * context only, once a thread.  NGX_ERROR: the system does not tell.
+ * Finds the bounds of the calling thread's stack, also of the main thread's.
+ * Normal context, once a thread.  NGX_ERROR: the system does not tell them.
  */
 ngx_int_t ngx_prof_unwind_stack(ngx_prof_stack_t *stack);
 

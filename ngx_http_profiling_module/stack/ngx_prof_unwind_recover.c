@@ -32,7 +32,7 @@ ngx_prof_unwind_text(uint64_t addr, u_char *bytes)
 {
     ngx_uint_t  i;
 
-    /* no code is there, and a null pointer would not be looked at */
+    /* no code lies there, and the kernel does not look at a null pointer */
 
     if (addr < NGX_PROF_UNWIND_LOWEST) {
         return NGX_ERROR;
@@ -51,8 +51,8 @@ ngx_prof_unwind_text(uint64_t addr, u_char *bytes)
 
 
 /*
- * The same of an object's text, which stays as it is: what was read once
- * needs no system call.  Of code that is made at run time it may not.
+ * The same for an object's text, which does not change: one that was read
+ * before needs no system call.  Code made at run time may change.
  */
 
 static ngx_int_t
@@ -85,7 +85,7 @@ ngx_prof_unwind_code(ngx_prof_walk_t *walk, uint64_t addr,
 }
 
 
-/* where a direct call before addr leads to; 0: it is none */
+/* the target of the direct call before addr; 0: there is none */
 
 static uint64_t
 ngx_prof_unwind_direct(ngx_prof_walk_t *walk, uint64_t addr,
@@ -339,7 +339,7 @@ ngx_prof_unwind_holds(ngx_prof_walk_t *walk)
         rc = ngx_prof_unwind_step(walk, rule);
 
         if (rc != NGX_OK) {
-            /* a register that is not known yet speaks neither way */
+            /* a register that is not known yet proves nothing */
             return rc == NGX_DONE || rc == NGX_DECLINED;
         }
     }
@@ -396,7 +396,7 @@ ngx_prof_unwind_plausible(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp,
 }
 
 
-/* the caller it is: any register may have been changed */
+/* this is the caller; code without CFI may have changed any register */
 
 static void
 ngx_prof_unwind_to(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp)
@@ -677,7 +677,7 @@ ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
 {
     uint64_t  fp;
 
-    /* of a leaf the stack tells nothing but what called its caller */
+    /* the stack below a leaf holds only the call of its caller */
 
     walk->strict = 1;
 
@@ -722,7 +722,7 @@ ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
 
 found:
 
-    /* the other registers may still serve; what they lead to is checked */
+    /* the other registers may still be right; what they lead to is checked */
 
     walk->guess &= ~((uint32_t) 1 << NGX_PROF_ARCH_SP);
     walk->result->recovered++;

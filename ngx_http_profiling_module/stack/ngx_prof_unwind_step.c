@@ -51,7 +51,7 @@ ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
     entry = NULL;
 
     if (cache) {
-        /* the same callers come again, but interrupted code is anywhere */
+        /* callers come again, interrupted code may be anywhere */
 
         slot = ngx_prof_unwind_slot(walk->exact ? addr >> 6 : addr,
                                     NGX_PROF_UNWIND_CACHE);

@@ -38,7 +38,7 @@
     ((addr) & NGX_PROF_ARCH_ADDRESS)
 
 
-/* the walk may read what a sanitizer believes to be nobody's */
+/* the walk reads stack that a sanitizer has poisoned */
 
 #if defined(__clang__) || defined(__GNUC__)
 #define ngx_prof_unwind_unchecked                                             \
@@ -48,7 +48,7 @@
 #endif
 
 
-/* what a walk mostly has no need of: not between what it does at each frame */
+/* code that few walks need is kept apart from what each frame runs */
 #define ngx_prof_unwind_seldom  __attribute__((noinline, cold))
 
 
