@@ -31,7 +31,7 @@ ngx_prof_forwarded_foreign(ngx_http_request_t *r)
 
     if (c->proxy_protocol
         && ngx_prof_forwarded_address(c->proxy_protocol->src_addr.data,
-                                  c->proxy_protocol->src_addr.len))
+                                       c->proxy_protocol->src_addr.len))
     {
         return 1;
     }

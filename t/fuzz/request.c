@@ -34,6 +34,8 @@ fuzz_request(const fuzz_request_t *request, ngx_uint_t rounds)
     ngx_http_core_loc_conf_t  clcf;
     ngx_prof_loc_conf_t       lcf;
 
+    static struct sockaddr_in  loopback = { AF_INET, 0, { 0x0100007f }, { 0 } };
+
     ngx_memzero(&r, sizeof(r));
     ngx_memzero(&c, sizeof(c));
     ngx_memzero(&read, sizeof(read));
@@ -43,6 +45,8 @@ fuzz_request(const fuzz_request_t *request, ngx_uint_t rounds)
     ngx_memzero(&clcf, sizeof(clcf));
 
     c.fd = request->fd;
+    c.sockaddr = (struct sockaddr *) &loopback;
+    c.socklen = sizeof(loopback);
     c.log = ngx_cycle->log;
     c.read = &read;
     c.write = &write;
@@ -285,7 +289,7 @@ ngx_http_read_client_request_body(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
-    ngx_prof_encode_pt done, void *data, ngx_str_t *error)
+    ngx_uint_t how, ngx_prof_encode_pt done, void *data, ngx_str_t *error)
 {
     ngx_chain_t  *out;
 
