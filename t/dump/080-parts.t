@@ -55,7 +55,7 @@ for my $limit (10_000, 1500, 0) {
 
 # a dump for one may answer another, who wants more of it
 
-my @limits = (10_000, 10, 10_000, 2000, 1, 10_000);
+my @limits = (1000, (1) x 8, 10_000, (10) x 8, 10_000, 2000, (1) x 8);
 my @readers = map {
     my $limit = $_;
 
