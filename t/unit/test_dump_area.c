@@ -334,7 +334,10 @@ test_writers_that_are_killed(void **state)
         /* until one was whole, and then for another while */
 
         for (n = 0; n < TEST_READS && !test_read(area, pid); n++) {
-            /* void */
+
+            /* others may keep the writer from the CPU */
+
+            usleep(50);
         }
 
         whole += (n < TEST_READS);
