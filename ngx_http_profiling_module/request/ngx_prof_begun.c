@@ -92,7 +92,7 @@ ngx_prof_begun(const ngx_http_request_t *r, uint64_t pass, uint64_t known)
 
         if (began < latest - 1
             && began >= day->from - NGX_PROF_DAY_SLOP
-            && began <= day->until + NGX_PROF_DAY_SLOP
+            && began - NGX_PROF_DAY_SLOP <= day->until
             && (ms == -1 || (int64_t) ngx_current_msec - began < ms))
         {
             ms = (int64_t) ngx_current_msec - began;
