@@ -76,6 +76,14 @@
 #define NGX_PROF_RAW_ALL_EXACT   0x00000002
 
 /*
+ * Of the header: addresses in the output follow from object and offset alone,
+ * and tell nothing of where an object is mapped.  The addresses that _SYMBOL
+ * asks for are such ones, too.
+ */
+
+#define NGX_PROF_RAW_RELATIVE    0x00000004
+
+/*
  * Frames that are not addresses.  Small numbers have fixed names.  If the top
  * bit is set, the other bits are the number of the string that names the
  * frame.  An address in no mapping is [unknown].

@@ -26,6 +26,8 @@ static uint64_t profiling_maps_free(profiling_maps_t *maps,
     profiling_object_t *object, profiling_row_t *row);
 static unsigned profiling_maps_taken(profiling_maps_t *maps, uint64_t start,
     uint64_t limit);
+static void profiling_maps_merged(profiling_maps_t *maps, uint64_t address,
+    profiling_place_t *place);
 static size_t profiling_maps_clean(profiling_str_t *path);
 
 
@@ -255,8 +257,8 @@ profiling_maps_add(profiling_maps_t *maps, profiling_object_t *object,
 
 
 /*
- * If another file occupies the address, the replacement depends only on the
- * file, so that the next profile has the same address.
+ * If another file occupies the address, or it must not be told, the replacement
+ * depends only on the file, so that the next profile has the same address.
  */
 
 static uint64_t
@@ -264,9 +266,11 @@ profiling_maps_free(profiling_maps_t *maps, profiling_object_t *object,
     profiling_row_t *row)
 {
     uint64_t  hash, start, size;
-    unsigned  i;
+    unsigned  i, relative;
 
-    if (row->start >= 4096 && row->limit <= PROFILING_MOVED
+    relative = (maps->raw->header.flags & NGX_PROF_RAW_RELATIVE) != 0;
+
+    if (!relative && row->start >= 4096 && row->limit <= PROFILING_MOVED
         && !profiling_maps_taken(maps, row->start, row->limit))
     {
         return row->start;
@@ -274,19 +278,29 @@ profiling_maps_free(profiling_maps_t *maps, profiling_object_t *object,
 
     size = row->limit - row->start;
 
-    if (size > ((uint64_t) 1 << PROFILING_MOVED_SHIFT)) {
+    if (size > ((uint64_t) 1 << PROFILING_MOVED_SHIFT)
+        || (relative
+            && row->offset > ((uint64_t) 1 << PROFILING_MOVED_SHIFT) - size))
+    {
         profiling_fail(PROFILING_CAPTURE,
                        "capture is not valid: mapping is too large to move");
     }
 
     hash = profiling_hash(PROFILING_HASH, object->path, strlen(object->path));
     hash = profiling_hash(hash, object->build_id, strlen(object->build_id));
-    hash = profiling_hash(hash, &row->offset, sizeof(row->offset));
+
+    if (!relative) {
+        hash = profiling_hash(hash, &row->offset, sizeof(row->offset));
+    }
 
     for (i = 0; i < PROFILING_MOVED_SLOTS; i++) {
         start = PROFILING_MOVED
                 + (((hash + i) % PROFILING_MOVED_SLOTS)
                    << PROFILING_MOVED_SHIFT);
+
+        if (relative) {
+            start += row->offset;
+        }
 
         if (!profiling_maps_taken(maps, start, start + size)) {
             return start;
@@ -331,6 +345,13 @@ profiling_maps_place(profiling_maps_t *maps, uint32_t process, uint64_t pc,
         return;
     }
 
+    if (maps->raw->header.output == NGX_PROF_RAW_SYMBOL
+        && (maps->raw->header.flags & NGX_PROF_RAW_RELATIVE))
+    {
+        profiling_maps_merged(maps, pc, place);
+        return;
+    }
+
     set = maps->raw->processes[process].mapset;
     rows = maps->raw->mapsets[set].rows;
 
@@ -369,6 +390,29 @@ profiling_maps_place(profiling_maps_t *maps, uint32_t process, uint64_t pc,
             place->mapping = mapping;
             place->address = mapping->start
                              + (place->offset - mapping->offset);
+            return;
+        }
+    }
+}
+
+
+/* locates an address of the merged address space */
+
+static void
+profiling_maps_merged(profiling_maps_t *maps, uint64_t address,
+    profiling_place_t *place)
+{
+    size_t                i;
+    profiling_mapping_t  *mapping;
+
+    for (i = 0; i < maps->nmappings; i++) {
+        mapping = maps->mappings[i];
+
+        if (address >= mapping->start && address < mapping->limit) {
+            place->mapping = mapping;
+            place->object = mapping->object;
+            place->offset = address - mapping->start + mapping->offset;
+            place->address = address;
             return;
         }
     }

@@ -315,7 +315,8 @@ ngx_prof_symbol_write(ngx_prof_symbol_t *s)
             return NGX_OK;
         }
 
-        s->raw = ngx_prof_names_open(s->request->pool);
+        s->raw = ngx_prof_names_open(s->request->pool,
+                                     ngx_prof_rawfile_relative());
 
         return s->raw ? NGX_AGAIN : NGX_ERROR;
     }

@@ -3,7 +3,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_connections_profile.h"
-#include "ngx_prof_anonymous.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_raw_maps.h"
@@ -42,8 +41,6 @@ static void ngx_prof_connections_raw_sample(ngx_prof_connections_raw_t *raw,
 static uint32_t ngx_prof_connections_raw_labels(
     ngx_prof_connections_raw_t *raw, uint32_t label, uint32_t kind,
     uint32_t state, const ngx_prof_listed_t *item);
-static uint32_t ngx_prof_connections_raw_where(ngx_prof_connections_raw_t *raw,
-    uint32_t label, ngx_prof_raw_label_t *labels, uint32_t n);
 
 
 ngx_prof_connections_raw_t *
@@ -418,7 +415,7 @@ ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
         labels[n++].str = kind;
     }
 
-    n = ngx_prof_connections_raw_where(raw, label, labels, n);
+    n += ngx_prof_rawfile_place(raw->file, label, &labels[n]);
 
     if (item) {
         labels[n].key = raw->key_id;
@@ -434,38 +431,4 @@ ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
     }
 
     return ngx_prof_rawfile_labelset(raw->file, labels, n);
-}
-
-
-/* an upstream without a name of its own appears by its address */
-
-static uint32_t
-ngx_prof_connections_raw_where(ngx_prof_connections_raw_t *raw, uint32_t label,
-    ngx_prof_raw_label_t *labels, uint32_t n)
-{
-    u_char      name[NGX_PROF_ANONYMOUS_LEN];
-    uint32_t    i;
-    ngx_str_t   u;
-
-    n += ngx_prof_rawfile_place(raw->file, label, &labels[n]);
-
-    ngx_prof_zone_upstream(ngx_prof_process.zone,
-                           ngx_prof_label_upstream(label), &u);
-
-    if (!ngx_prof_setting(NGX_PROF_ANONYMIZE)
-        || !ngx_prof_is_address(u.data, u.len))
-    {
-        return n;
-    }
-
-    for (i = 0; i < n; i++) {
-
-        if (labels[i].key == NGX_PROF_S_UPSTREAM) {
-            labels[i].str = ngx_prof_rawfile_one(raw->file, name,
-                     ngx_prof_anonymous(name, "addr", u.data, u.len)
-                     - name);
-        }
-    }
-
-    return n;
 }

@@ -260,7 +260,7 @@ ngx_prof_cpu_types(ngx_prof_capture_t *c)
 
     h = c->raw->header;
 
-    h->flags = NGX_PROF_RAW_LEAF_EXACT;
+    h->flags |= NGX_PROF_RAW_LEAF_EXACT;
     h->period_type = NGX_PROF_S_CPU;
     h->period_unit = NGX_PROF_S_NANOSECONDS;
     h->period = NGX_PROF_NSEC_PER_SEC

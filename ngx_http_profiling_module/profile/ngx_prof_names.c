@@ -176,7 +176,7 @@ ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
         return NGX_OK;
     }
 
-    f = ngx_prof_names_open(pool);
+    f = ngx_prof_names_open(pool, 0);
     if (f == NULL) {
         return NGX_ERROR;
     }
@@ -271,7 +271,7 @@ ngx_prof_names_line(ngx_prof_name_lookup_t *l, u_char *p, u_char *last)
 
 
 ngx_prof_rawfile_t *
-ngx_prof_names_open(ngx_pool_t *pool)
+ngx_prof_names_open(ngx_pool_t *pool, uint32_t flags)
 {
     ngx_prof_rawfile_t  *f;
 
@@ -285,6 +285,7 @@ ngx_prof_names_open(ngx_pool_t *pool)
     }
 
     f->header->output = NGX_PROF_RAW_SYMBOL;
+    f->header->flags = flags;
 
     ngx_prof_rawfile_types(f, &type, 1);
     (void) ngx_prof_rawfile_add(f, 0, 0, 0, ngx_pid);

@@ -42,10 +42,11 @@ ngx_uint_t ngx_prof_names_known(uint64_t frame, ngx_uint_t quick);
 const char *ngx_prof_names_get(uint64_t frame);
 
 /*
- * A capture that asks for the names of addresses in this process, which
- * rawfile_finish() ends.  NULL: out of memory.
+ * A capture that asks for the names of addresses in this process, or with
+ * NGX_PROF_RAW_RELATIVE of such as profiles have; rawfile_finish() ends it.
+ * NULL: out of memory.
  */
-ngx_prof_rawfile_t *ngx_prof_names_open(ngx_pool_t *pool);
+ngx_prof_rawfile_t *ngx_prof_names_open(ngx_pool_t *pool, uint32_t flags);
 void ngx_prof_names_add(ngx_prof_rawfile_t *f, const uint64_t *pcs,
     ngx_uint_t n);
 

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_raw_file.h"
+#include "ngx_prof_anonymous.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_record.h"
@@ -64,6 +65,7 @@ ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind)
     h->header_size = sizeof(ngx_prof_raw_header_t);
     h->output = NGX_PROF_RAW_PPROF;
     h->kind = kind;
+    h->flags = ngx_prof_rawfile_relative();
 
     f->header = h;
 
@@ -78,6 +80,13 @@ ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind)
     }
 
     return f;
+}
+
+
+uint32_t
+ngx_prof_rawfile_relative(void)
+{
+    return ngx_prof_setting(NGX_PROF_ANONYMIZE) ? NGX_PROF_RAW_RELATIVE : 0;
 }
 
 
@@ -167,6 +176,7 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
     ngx_str_t              name;
     ngx_uint_t             i, n;
     ngx_prof_place_name_t  place;
+    u_char                 hidden[NGX_PROF_ANONYMOUS_LEN];
 
     if (f->upstream_n) {
         return NGX_OK;
@@ -202,6 +212,17 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
 
     for (i = 0; i < f->upstream_n; i++) {
         ngx_prof_zone_upstream(f->zone, i, &name);
+
+        /* an upstream without a name of its own appears by its address */
+
+        if (ngx_prof_setting(NGX_PROF_ANONYMIZE)
+            && ngx_prof_is_address(name.data, name.len))
+        {
+            name.len = ngx_prof_anonymous(hidden, "addr", name.data, name.len)
+                       - hidden;
+            name.data = hidden;
+        }
+
         ngx_prof_rawfile_string(f, name.data, name.len);
     }
 

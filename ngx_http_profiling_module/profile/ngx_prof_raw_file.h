@@ -104,6 +104,10 @@ ngx_int_t ngx_prof_rawfile_finish(ngx_prof_rawfile_t *f);
  * types, period and times in f->header.
  */
 ngx_prof_rawfile_t *ngx_prof_rawfile_open(ngx_pool_t *pool, uint32_t kind);
+
+/* NGX_PROF_RAW_RELATIVE, if profiling_anonymize asks for it */
+uint32_t ngx_prof_rawfile_relative(void);
+
 void ngx_prof_rawfile_types(ngx_prof_rawfile_t *f,
     const ngx_prof_raw_type_t *types, uint32_t n);
 

@@ -423,7 +423,9 @@ ngx_prof_connections_stack(ngx_prof_connections_t *ctx, ngx_prof_json_t *j,
         g = &item->worker->groups[item->detail->group];
 
         for (i = 0; i < g->depth; i++) {
-            end = ngx_sprintf(address, "0x%xL", g->stack[i]);
+            end = ngx_prof_setting(NGX_PROF_ANONYMIZE)
+                  ? ngx_sprintf(address, "[unknown]")
+                  : ngx_sprintf(address, "0x%xL", g->stack[i]);
             ngx_prof_json_string(j, NULL, address, end - address);
         }
     }

@@ -178,7 +178,8 @@ sub shared {
 sub anonymous {
     my $hidden = Site->new(%conf, port => $site->port,
                            noise => qr/open socket|aborting/,
-                           http => "profiling_anonymize on; $conf{http}");
+                           http => "profiling_anonymize on; "
+                                   . "profiling_heap_rate 512; $conf{http}");
 
     $hidden->start;
 
@@ -197,6 +198,8 @@ sub anonymous {
            qr/secret|127\.0\.0\.1/, '... in the text neither');
     unlike($hidden->request('/debug/pprof/goroutine?debug=1')->{body},
            qr/secret|127\.0\.0\.1/, '... nor with labels');
+
+    unplaced($hidden);
 
     my %uris;
     $uris{ $_->{uri} }++ for find($dump, kind => 'client', location => '/');
@@ -235,6 +238,60 @@ sub anonymous {
                            http => "profiling_anonymize maybe; $conf{http}");
     isnt($status, 0, 'on or off');
     like($said, qr/"maybe".*must be "on" or "off"/, '... it says');
+}
+
+
+# Profiles name no address, and do not tell where objects are mapped.
+
+sub unplaced {
+    my $hidden = shift;
+
+    my @told;
+
+    my @clients;
+
+    ok(until_true(60, sub {
+        push @clients, opened($hidden, get('/direct'));
+        my $heap = Profile::take($hidden, path => '/debug/pprof/heap');
+        return grep { /^addr-/ } @{ $heap->{decoded}{strings} };
+    }), '... a profile of the heap has an upstream');
+
+    push @told, grep { /^127\.0\.0\.1/ } map { @{ $_->{decoded}{strings} } }
+         map { Profile::take($hidden, path => "/debug/pprof/$_") }
+         qw(goroutine heap block);
+    is("@told", '', '... no address in profiles');
+
+    no warnings 'portable';
+
+    my @maps = map { slurp("/proc/$_/maps") =~ /^(\w+-\w+) /mg }
+               $hidden->workers;
+    @maps = map { [ map { hex } split /-/ ] } @maps;
+    my $mapped = sub {
+        return grep { $_[0] >= $_->[0] && $_[0] < $_->[1] } @maps;
+    };
+
+    my $p = Profile::take($hidden, path => '/debug/pprof/goroutine')->{decoded};
+    cmp_ok(scalar @{ $p->{locations} }, '>', 3, '... a profile has stacks');
+    is(scalar(grep { $mapped->($_->{address}) } @{ $p->{locations} }), 0,
+       '... whose addresses are not where code is');
+    is(scalar(grep { $mapped->($_->{start}) || $mapped->($_->{limit} - 1) }
+                   @{ $p->{mappings} }), 0, '... nor are its mappings');
+
+    for ('goroutine', 'heap', 'threadcreate') {
+        my @at = $hidden->request("/debug/pprof/$_?debug=1")->{body}
+                 =~ /\b0x([0-9a-f]{6,})\b/g;
+        is(scalar(grep { $mapped->(hex) } @at), 0,
+           '... nor is any of ' . @at . " in the text of $_");
+    }
+
+    my ($named) = grep { $_->{mapping} } @{ $p->{locations} };
+    my ($exec) = slurp('/proc/' . ($hidden->workers)[0] . '/maps')
+                 =~ /^(\w+)-\w+ r-xp .*\/nginx$/m;
+    my $symbols = $hidden->request(sprintf '/debug/pprof/symbol?0x%x+0x%x',
+                                   $named->{address}, 0x1000 + hex $exec)
+                         ->{body};
+    like($symbols, qr/^0x\w+ \S+\n\z/m, '... symbol names what they tell');
+    is(scalar(() = $symbols =~ /^0x/mg), 1, '... and no real address');
 }
 
 

@@ -207,6 +207,54 @@ for my $path ("$Encoder::dir/pipe", '/dev/zero', '/proc/kmsg', $Encoder::dir,
         'nor waited for');
 }
 
+# addresses that tell nothing of where a process has its objects
+
+my @relative;
+
+for my $n (0, 1) {
+    my $process = "process $worker[$n]{pid}\nmaps $maps[$n]\n";
+
+    $p = encode($header =~ s/flags 1/flags 5/r . $process
+                . sprintf("sample 1 0 \@ 0x%x 0x%x\n", $pc[$n] + 1,
+                          $pc[$n] + 6), args => \@no);
+    is_deeply([check_profile($p)], [], 'relative addresses: a valid profile');
+    is_deeply([sample_names($p, 0)], ['work', 'work'], '... with names');
+
+    my ($l, $m) = ($p->{locations}[0]{address}, $p->{mappings}[0]);
+    is($l - $m->{start} + $m->{offset}, $e->{symbol}{work}[0] + 1 - $e->{vaddr}
+       + $e->{offset}, '... which are offsets in the object');
+
+    my @real = slurp($maps[$n]) =~ /^(\w+)-(\w+) /mg;
+    my $told = 0;
+
+    for my $map (@{ $p->{mappings} }) {
+        while (my ($from, $to) = splice @real, 0, 2) {
+            $told++ if $map->{start} < hex $to && $map->{limit} > hex $from;
+        }
+        @real = slurp($maps[$n]) =~ /^(\w+)-(\w+) /mg;
+    }
+    is($told, 0, '... and no mapping is where one is');
+
+    push @relative, join ' ', map({ sprintf '%x', $_->{address} }
+                                  @{ $p->{locations} }),
+                              map({ sprintf '%x-%x', @$_{qw(start limit)} }
+                                  grep { $_->{file} !~ /^\[/ }
+                                  @{ $p->{mappings} });
+
+    my $asked = "output symbol\nkind heap\ntype a b\n" . $process;
+    $r = run($asked . "flags 6\n" . sprintf("sample 1 0 \@ %d\n", $l)
+             . sprintf("sample 1 0 \@ %d\n", $pc[$n] + 1), args => \@no);
+    is($r->{out}, sprintf("num_symbols: 1\n0x%x work\n", $l),
+       '... names are looked up by them, and not by real ones');
+}
+
+is($relative[0], $relative[1], '... the same in both processes');
+
+$r = run($header =~ s/flags 1/flags 4/r . "process 1\nmap 0x100000 0x200000 "
+         . "0xffffffff0 8:1 7 aaaa /x/lib\nsample 1 0 \@ 0x180000\n",
+         args => \@no);
+isnt($r->{code}, 0, 'a mapping that does not fit is refused');
+
 for (@worker) {
     close $_->{keep};
     waitpid $_->{pid}, 0;
