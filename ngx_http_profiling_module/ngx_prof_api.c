@@ -281,6 +281,10 @@ ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profiling is off");
     }
 
+    if (ngx_prof_answer_open(r, error) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return NGX_DECLINED;
 }
 

@@ -8,6 +8,7 @@
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_block.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_tick.h"
 #include "ngx_prof_conf.h"
@@ -280,6 +281,8 @@ ngx_prof_configure(ngx_prof_main_conf_t *mcf)
                        ngx_prof_tick(ngx_prof_clock(),
                                      interval));
     }
+
+    ngx_prof_budget_limit((size_t) mcf->setting[NGX_PROF_ANSWER_MEMORY]);
 
     ngx_prof_process.conf = mcf;
     ngx_prof_process.generation = ngx_prof_load(

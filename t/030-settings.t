@@ -26,6 +26,7 @@ my %defaults = (
     profiling_mutex_fraction          => 1,
     profiling_trace_buffer_bytes      => 4194304,
     profiling_anonymize               => JSON::PP::false,
+    profiling_answer_memory_bytes     => 67108864,
     profiling_zone                    => 'profiling',
 );
 
@@ -100,6 +101,7 @@ in_force('a directive beats the variable', {
     profiling_block_rate_ms           => 2,
     profiling_mutex_fraction          => 5,
     profiling_anonymize               => JSON::PP::true,
+    profiling_answer_memory_bytes     => 2097152,
     profiling_zone                    => 'mine',
     profiling_zone_bytes              => 16777216,
     profiling_zone_slots              => 3,
@@ -117,6 +119,7 @@ in_force('a directive beats the variable', {
     profiling_block_rate 2ms;
     profiling_mutex_fraction 5;
     profiling_anonymize on;
+    profiling_answer_memory 2m;
     profiling_zone zone=mine:16m slots=3;
 END
 

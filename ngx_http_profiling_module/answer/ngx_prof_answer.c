@@ -3,6 +3,24 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_answer.h"
+#include "ngx_prof_budget.h"
+#include "ngx_prof_job.h"
+
+
+typedef struct {
+    ngx_prof_error_pt    error;
+} ngx_prof_answer_t;
+
+
+typedef struct {
+    ngx_http_request_t  *request;
+    ngx_event_t          timer;
+    ngx_connection_t     connection;
+} ngx_prof_answer_limit_t;
+
+
+static void ngx_prof_answer_late(ngx_event_t *ev);
+static void ngx_prof_answer_cleanup(void *data);
 
 
 void
@@ -27,8 +45,127 @@ ngx_prof_answer(ngx_http_request_t *r, ngx_int_t rc)
 
     c = r->connection;
 
-    ngx_http_finalize_request(r, rc);
+    ngx_http_finalize_request(r, ngx_prof_answer_status(r, rc));
     ngx_http_run_posted_requests(c);
+}
+
+
+ngx_int_t
+ngx_prof_answer_open(ngx_http_request_t *r, ngx_prof_error_pt error)
+{
+    ngx_prof_answer_t  *a;
+
+    a = ngx_palloc(r->pool, sizeof(ngx_prof_answer_t));
+    if (a == NULL) {
+        return NGX_ERROR;
+    }
+
+    a->error = error;
+
+    return ngx_prof_budget_open(r->pool, a);
+}
+
+
+ngx_int_t
+ngx_prof_answer_status(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_prof_answer_t  *a;
+
+    if (rc != NGX_HTTP_INTERNAL_SERVER_ERROR || r->header_sent) {
+        return rc;
+    }
+
+    a = ngx_prof_budget_exceeded(r->pool);
+
+    if (a == NULL
+        || ngx_prof_header(r, "Retry-After", NGX_PROF_RETRY_AFTER) != NGX_OK)
+    {
+        return rc;
+    }
+
+    return a->error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                    "answers hold all of profiling_answer_memory");
+}
+
+
+ngx_int_t
+ngx_prof_answer_limit(ngx_http_request_t *r, ngx_uint_t times)
+{
+    ngx_pool_cleanup_t        *cln;
+    ngx_prof_answer_limit_t   *l;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    /* the whole of which a subrequest is a part is not ours */
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_answer_limit_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    l = cln->data;
+    ngx_memzero(l, sizeof(ngx_prof_answer_limit_t));
+    l->request = r;
+
+    cln->handler = ngx_prof_answer_cleanup;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    ngx_prof_event_init(&l->timer, &l->connection, ngx_prof_answer_late,
+                        r->connection->log);
+    l->timer.cancelable = 1;
+
+    ngx_add_timer(&l->timer, times * clcf->send_timeout);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_prof_answer_late(ngx_event_t *ev)
+{
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_prof_answer_limit_t  *l;
+
+    l = (ngx_prof_answer_limit_t *)
+            ((u_char *) ev - offsetof(ngx_prof_answer_limit_t, timer));
+
+    r = l->request;
+    c = r->connection;
+
+    ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                  "client did not take its answer in time");
+
+#if (NGX_HTTP_V2)
+
+    /* what is in the connection's queue, nginx keeps until it is sent */
+
+    if (r->stream && r->stream->queued) {
+        c = r->stream->connection->connection;
+        c->write->timedout = 1;
+        ngx_post_event(c->write, &ngx_posted_events);
+        return;
+    }
+
+#endif
+
+    c->timedout = 1;
+
+    ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_prof_answer_cleanup(void *data)
+{
+    ngx_prof_answer_limit_t *l = data;
+
+    ngx_prof_event_stop(&l->timer);
 }
 
 
@@ -61,6 +198,10 @@ ngx_prof_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
                                       : type->len;
     r->headers_out.content_type_lowcase = NULL;
     r->headers_out.content_length_n = text->size;
+
+    if (ngx_prof_answer_limit(r, 1) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     rc = ngx_http_send_header(r);
 

@@ -19,6 +19,21 @@ typedef ngx_int_t (*ngx_prof_error_pt)(ngx_http_request_t *r,
     ngx_uint_t status, const char *format, ...);
 
 
+/*
+ * What handlers begin with: the answer's memory counts, and error tells when
+ * there is none left.
+ */
+ngx_int_t ngx_prof_answer_open(ngx_http_request_t *r, ngx_prof_error_pt error);
+
+/* what a content handler returns instead of rc, if memory was refused */
+ngx_int_t ngx_prof_answer_status(ngx_http_request_t *r, ngx_int_t rc);
+
+/*
+ * The answer is ready: a client that has not taken it when so many times
+ * send_timeout are over loses it, however often it takes a little.
+ */
+ngx_int_t ngx_prof_answer_limit(ngx_http_request_t *r, ngx_uint_t times);
+
 /* seconds, of an answer that is refused because there are too many */
 #define NGX_PROF_RETRY_AFTER  "5"
 

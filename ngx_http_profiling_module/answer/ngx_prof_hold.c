@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_hold.h"
+#include "ngx_prof_answer.h"
 #include "ngx_prof_conf.h"
 
 
@@ -33,7 +34,7 @@ ngx_prof_hold_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = lcf->handler(r);
+    rc = ngx_prof_answer_status(r, lcf->handler(r));
 
     if (rc != NGX_DONE) {
         return rc;

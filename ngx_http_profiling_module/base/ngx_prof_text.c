@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_text.h"
+#include "ngx_prof_budget.h"
 
 
 #define NGX_PROF_TEXT_BUF   16384
@@ -25,6 +26,8 @@ ngx_prof_text_init(ngx_prof_text_t *t, ngx_pool_t *pool)
 static u_char *
 ngx_prof_text_room(ngx_prof_text_t *t, size_t len)
 {
+    size_t        size;
+    ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
     if (t->buf && (size_t) (t->buf->end - t->buf->last) >= len) {
@@ -35,17 +38,26 @@ ngx_prof_text_room(ngx_prof_text_t *t, size_t len)
         return NULL;
     }
 
+    size = ngx_max(len, NGX_PROF_TEXT_BUF) + sizeof(uint64_t);
+
     cl = ngx_alloc_chain_link(t->pool);
+    b = cl ? ngx_calloc_buf(t->pool) : NULL;
 
-    t->buf = cl ? ngx_create_temp_buf(t->pool,
-                                 ngx_max(len, NGX_PROF_TEXT_BUF)
-                                 + sizeof(uint64_t))
-                : NULL;
+    if (b) {
+        b->start = ngx_prof_budget_alloc(t->pool, size);
+    }
 
-    if (t->buf == NULL) {
+    if (b == NULL || b->start == NULL) {
+        t->buf = NULL;
         t->failed = 1;
         return NULL;
     }
+
+    b->pos = b->start;
+    b->end = b->start + size;
+    b->temporary = 1;
+
+    t->buf = b;
 
     /* data aligned in the whole text is then aligned in memory too */
 
@@ -200,6 +212,16 @@ ngx_prof_utf8_length(const u_char *p, size_t len)
     }
 
     return n;
+}
+
+
+void
+ngx_prof_text_free(ngx_pool_t *pool, ngx_chain_t *cl)
+{
+    ngx_prof_budget_free(pool, cl->buf->start);
+
+    cl->buf->start = NULL;
+    ngx_free_chain(pool, cl);
 }
 
 

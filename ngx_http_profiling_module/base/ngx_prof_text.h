@@ -53,5 +53,8 @@ ngx_uint_t ngx_prof_text_utf8(ngx_prof_text_t *t, const u_char *p, size_t len,
  */
 ngx_chain_t *ngx_prof_text_finish(ngx_prof_text_t *t);
 
+/* a buffer of a text that was finished, and that nothing needs any more */
+void ngx_prof_text_free(ngx_pool_t *pool, ngx_chain_t *cl);
+
 
 #endif /* _NGX_PROF_TEXT_H_INCLUDED_ */

@@ -67,7 +67,10 @@ const ngx_prof_setting_t
       NGX_PROF_SIZE, NULL, 262144, 1073741824, 4194304 },
 
     { "profiling_anonymize", NULL,
-      NGX_PROF_FLAG, "off", 0, 1, 0 }
+      NGX_PROF_FLAG, "off", 0, 1, 0 },
+
+    { "profiling_answer_memory", NULL,
+      NGX_PROF_SIZE, NULL, 1048576, 1099511627776, 67108864 }
 };
 
 

@@ -33,6 +33,7 @@ typedef enum {
     NGX_PROF_MUTEX_FRACTION,                /* 0: off */
     NGX_PROF_TRACE_BUFFER,                  /* bytes */
     NGX_PROF_ANONYMIZE,                     /* 1 or 0 */
+    NGX_PROF_ANSWER_MEMORY,                 /* bytes, of a worker */
     NGX_PROF_SETTINGS
 } ngx_prof_setting_e;
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_dumps.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_outside.h"
@@ -176,9 +177,9 @@ ngx_prof_dumps_begin(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
     }
 
     w->copied = 0;
-    w->part_groups = ngx_palloc(g->ask.pool,
+    w->part_groups = ngx_prof_budget_alloc(g->ask.pool,
                            w->part.groups * sizeof(ngx_prof_dump_group_t) + 1);
-    w->page = ngx_palloc(g->ask.pool,
+    w->page = ngx_prof_budget_alloc(g->ask.pool,
                          sizeof(ngx_prof_dump_page_t) + w->part.used);
 
     if (w->part_groups == NULL || w->page == NULL) {
@@ -221,8 +222,8 @@ ngx_prof_dumps_copy(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 
         /* there is a newer dump */
 
-        ngx_pfree(g->ask.pool, w->part_groups);
-        ngx_pfree(g->ask.pool, w->page);
+        ngx_prof_budget_free(g->ask.pool, w->part_groups);
+        ngx_prof_budget_free(g->ask.pool, w->page);
 
         w->copy = NGX_DECLINED;
         return NGX_AGAIN;
@@ -287,7 +288,7 @@ ngx_prof_dumps_add_groups(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 
     n = ngx_max(w->part.groups, NGX_PROF_DUMP_REST) - NGX_PROF_DUMP_REST;
 
-    groups = ngx_palloc(g->ask.pool, (w->head.groups + n)
+    groups = ngx_prof_budget_alloc(g->ask.pool, (w->head.groups + n)
                                  * sizeof(ngx_prof_dump_group_t));
     if (groups == NULL) {
         return NGX_ERROR;
@@ -313,8 +314,8 @@ ngx_prof_dumps_add_groups(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
         }
     }
 
-    ngx_pfree(g->ask.pool, w->groups);
-    ngx_pfree(g->ask.pool, w->part_groups);
+    ngx_prof_budget_free(g->ask.pool, w->groups);
+    ngx_prof_budget_free(g->ask.pool, w->part_groups);
 
     w->groups = groups;
     w->head.groups += n;

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_pprof_profile.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_encode.h"
 #include "ngx_prof_raw.h"
 
@@ -159,6 +160,10 @@ ngx_prof_pprof_failed(ngx_prof_profile_t *p, ngx_int_t rc, ngx_str_t *why)
 
     r = p->request;
     status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (rc != NGX_BUSY && ngx_prof_budget_exceeded(r->pool)) {
+        return ngx_prof_answer_status(r, status);
+    }
 
     if (rc == NGX_BUSY) {
         status = NGX_HTTP_SERVICE_UNAVAILABLE;

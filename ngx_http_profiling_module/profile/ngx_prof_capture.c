@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_capture.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
@@ -234,7 +235,7 @@ ngx_prof_capture_first_slot(ngx_prof_capture_t *c,
         reading->dropped = ngx_prof_load(&reading->stacks->dropped);
         reading->n = ngx_prof_stacks_tallies(reading->stacks, c->size);
 
-        reading->base = ngx_palloc(c->pool,
+        reading->base = ngx_prof_budget_alloc(c->pool,
                                  reading->n * c->values * sizeof(int64_t));
         if (reading->base == NULL) {
             return NGX_ERROR;
@@ -291,7 +292,7 @@ ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
                            - reading->dropped;
         reading->last = ngx_prof_stacks_tallies(reading->stacks, c->size);
 
-        reading->rows = ngx_palloc(c->pool,
+        reading->rows = ngx_prof_budget_alloc(c->pool,
                              reading->last * ngx_prof_capture_row_size(c));
         if (reading->rows == NULL) {
             return NGX_ERROR;
@@ -320,9 +321,7 @@ ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
 
     /* many stacks are some MB a worker */
 
-    if (reading->base) {
-        (void) ngx_pfree(c->pool, reading->base);
-    }
+    ngx_prof_budget_free(c->pool, reading->base);
 
     return NGX_OK;
 }
@@ -393,6 +392,10 @@ ngx_prof_capture_write(void *data)
     }
 
     rc = ngx_prof_capture_each(c, ngx_prof_capture_write_slot);
+
+    if (c->raw->text.failed) {
+        return NGX_ERROR;
+    }
 
     if (rc != NGX_OK) {
         return rc;

@@ -368,6 +368,7 @@ ngx_prof_encode_write_some(void *data)
 
     ssize_t             n;
     ngx_buf_t          *b;
+    ngx_chain_t        *cl;
     ngx_prof_encode_t  *e;
 
     e = c->data;
@@ -379,7 +380,11 @@ ngx_prof_encode_write_some(void *data)
     b = e->in->buf;
 
     if (b->pos == b->last) {
-        e->in = e->in->next;
+        cl = e->in;
+        e->in = cl->next;
+
+        ngx_prof_text_free(e->pool, cl);
+
         return NGX_AGAIN;
     }
 
@@ -406,6 +411,11 @@ ngx_prof_encode_read(ngx_event_t *ev)
     e = c->data;
 
     rc = ngx_prof_slice(ngx_prof_encode_read_some, c);
+
+    if (e->out.failed) {
+        ngx_prof_encode_finish(e, NGX_ERROR, "out of memory");
+        return;
+    }
 
     if (e->out.size > e->most) {
         ngx_prof_encode_finish(e, NGX_ERROR, "it would be too large");

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_raw_maps.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_raw.h"
 
 
@@ -157,7 +158,7 @@ ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid,
 
     size = 65536;
     maps->len = 0;
-    maps->data = ngx_palloc(f->pool, size);
+    maps->data = ngx_prof_budget_alloc(f->pool, size);
 
     while (maps->data) {
         n = read(fd, maps->data + maps->len, size - maps->len);
@@ -176,11 +177,13 @@ ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid,
             break;
         }
 
-        buf = ngx_palloc(f->pool, 2 * size);
+        buf = ngx_prof_budget_alloc(f->pool, 2 * size);
 
         if (buf) {
             ngx_memcpy(buf, maps->data, size);
         }
+
+        ngx_prof_budget_free(f->pool, maps->data);
 
         maps->data = buf;
         size *= 2;

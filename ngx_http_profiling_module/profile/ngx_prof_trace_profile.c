@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include <sys/mman.h>
 #include "ngx_prof_trace_profile.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_claim.h"
@@ -247,8 +248,12 @@ ngx_prof_trace_piece(ngx_prof_trace_capture_t *c, ngx_prof_trace_ring_t *ring)
     head = ngx_prof_load_acquire(&ring->head);
     tail = ring->tail;
 
+    /* half of what is left is for the encoder's answer, and for others */
+
     if (head <= tail || head - tail > size
-        || c->text.size >= NGX_PROF_TRACE_LIMIT)
+        || c->text.size >= NGX_PROF_TRACE_LIMIT
+        || 2 * NGX_PROF_TRACE_PIECE + (size_t) c->text.size
+           > ngx_prof_budget_left())
     {
         return 0;
     }

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_connections.h"
+#include "ngx_prof_budget.h"
 #include "ngx_prof_answer.h"
 #include "ngx_prof_connection_list.h"
 #include "ngx_prof_dump_area.h"
@@ -219,7 +220,7 @@ ngx_prof_connections_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
 
     if (rc == NGX_OK) {
         ctx->chain = ngx_prof_text_finish(out);
-        text = ngx_pnalloc(r->pool, out->size + 1);
+        text = ngx_prof_budget_alloc(r->pool, out->size + 1);
 
         if (text) {
             ctx->text.data = text;

@@ -104,11 +104,17 @@ ngx_prof_work_step(void *data)
 {
     ngx_prof_work_t *w = data;
 
+    ngx_int_t  rc;
+
     if (ngx_prof_snapshot_next(w->snapshot) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
-    return w->step(w);
+    rc = w->step(w);
+
+    /* what it holds is for others */
+
+    return w->json.text.failed ? NGX_ERROR : rc;
 }
 
 

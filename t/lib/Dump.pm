@@ -215,15 +215,20 @@ sub quiet {
 
 
 # An HTTP/2 connection without TLS, with a request on each of so many streams
-# for this path, which may have a * for the number of the stream.
+# for this path, which may have a * for the number of the stream.  window: bytes
+# that it may be sent before it gives more.
 
 sub h2 {
-    my ($to, $streams, $path) = @_;
+    my ($to, $streams, $path, %o) = @_;
 
     my $s = IO::Socket::INET->new(PeerAddr => $to)
             or die "connect() failed: $!\n";
 
-    my $bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '');
+    # SETTINGS_INITIAL_WINDOW_SIZE is 4; the connection's has 65535 already
+    my $bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                . frame(4, 0, 0, $o{window} ? pack('nN', 4, $o{window}) : '')
+                . ($o{window} ? frame(8, 0, 0, pack 'N', $o{window} - 65535)
+                              : '');
 
     for my $i (1 .. $streams) {
         (my $this = $path) =~ s/\*/$i/;
