@@ -19,6 +19,7 @@
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_ask.h"
+#include "ngx_prof_heap_size.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_loop.h"
@@ -96,6 +97,9 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_request_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
+
+    ngx_prof_allocator_init();
+    ngx_prof_heap_size_init_module();
 
     /* workers inherit both; they share the unwind tables by copy-on-write */
 
@@ -234,6 +238,7 @@ ngx_prof_begin(ngx_cycle_t *cycle)
     ngx_prof_malloc_init(cycle);
     ngx_prof_dump_init();
     ngx_prof_wake_init(cycle, ngx_prof_asked);
+    ngx_prof_trace_heap_by(ngx_prof_heap_size);
     ngx_prof_trace_update();
     ngx_prof_connection_table_init(cycle);
     ngx_prof_tick_init(cycle);

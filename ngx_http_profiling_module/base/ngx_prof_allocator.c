@@ -19,6 +19,8 @@ typedef struct {
     const char  *symbol;    /* exported by this allocator only */
     ngx_int_t  (*read)(ngx_prof_heap_t *heap);
     ngx_int_t  (*trim)(void);
+    ngx_uint_t   walks;     /* read() takes the longer the more free blocks
+                               there are */
 } ngx_prof_allocator_t;
 
 
@@ -38,10 +40,10 @@ static ngx_int_t ngx_prof_glibc_trim(void);
 static ngx_prof_allocator_t  ngx_prof_allocators[] = {
 
     { "jemalloc", "mallctl",
-      ngx_prof_jemalloc_read, ngx_prof_jemalloc_trim },
+      ngx_prof_jemalloc_read, ngx_prof_jemalloc_trim, 0 },
 
     { "tcmalloc", "MallocExtension_GetNumericProperty",
-      ngx_prof_tcmalloc_read, ngx_prof_tcmalloc_trim },
+      ngx_prof_tcmalloc_read, ngx_prof_tcmalloc_trim, 0 },
 
     { "glibc", "gnu_get_libc_version",
 #if (NGX_PROF_HAVE_MALLINFO2)
@@ -50,12 +52,12 @@ static ngx_prof_allocator_t  ngx_prof_allocators[] = {
       NULL,
 #endif
 #if (NGX_PROF_HAVE_MALLOC_TRIM)
-      ngx_prof_glibc_trim },
+      ngx_prof_glibc_trim, 1 },
 #else
-      NULL },
+      NULL, 1 },
 #endif
 
-    { "unknown", NULL, NULL, NULL }
+    { "unknown", NULL, NULL, NULL, 0 }
 };
 
 
@@ -123,6 +125,13 @@ ngx_prof_allocator_read(ngx_prof_heap_t *heap)
     }
 
     return ngx_prof_allocator->read(heap);
+}
+
+
+ngx_uint_t
+ngx_prof_allocator_walks(void)
+{
+    return ngx_prof_allocator->walks;
 }
 
 

@@ -22,6 +22,10 @@ typedef struct {
 } ngx_prof_heap_t;
 
 
+/* ns that a tick, or a trace, may take to learn the heap's figures */
+#define NGX_PROF_HEAP_BOUND  100000
+
+
 /* determines which allocator the process uses; once */
 void ngx_prof_allocator_init(void);
 
@@ -33,6 +37,9 @@ const char *ngx_prof_allocator_name(void);
  * grows with the number of arenas and of free chunks: not for hot paths.
  */
 ngx_int_t ngx_prof_allocator_read(ngx_prof_heap_t *heap);
+
+/* whether reading walks through the heap */
+ngx_uint_t ngx_prof_allocator_walks(void);
 
 /* returns free memory to the system; NGX_DECLINED: it cannot */
 ngx_int_t ngx_prof_allocator_trim(void);

@@ -10,7 +10,8 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
     { NGX_PROF_NO_HEAP,
       "memory.alloc memory.heap_alloc memory.heap_sys memory.heap_inuse "
       "memory.heap_idle",
-      "the allocator of the workers does not tell" },
+      "the allocator of the workers does not tell, or asking it may take long "
+      "and not all calls to malloc() are counted; POST force-gc asks" },
 
     { NGX_PROF_NO_ALLOC,
       "memory.total_alloc memory.mallocs memory.frees",

@@ -16,6 +16,7 @@
 #include "ngx_prof_job.h"
 #include "ngx_prof_hang.h"
 #include "ngx_prof_heap.h"
+#include "ngx_prof_heap_size.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_ring.h"
@@ -27,7 +28,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* the allocator is read no more often than keeps the cost below this share */
+/* the allocator is asked no more often than keeps the cost below this share */
 #define NGX_PROF_HEAP_SHARE  50000
 
 
@@ -42,8 +43,6 @@ typedef struct {
     uint64_t           spent;                   /* ns in this tick so far */
     uint64_t           heap_clock;              /* when to read the heap
                                                    again */
-    ngx_prof_heap_t    heap;                    /* as last read */
-    ngx_uint_t         heap_known;
     ngx_prof_gauges_t  gauges;                  /* being filled */
 
     /* at the tick before */
@@ -318,40 +317,35 @@ ngx_prof_tick_end(uint64_t clock)
 }
 
 
-/*
- * Reading the allocator costs more the more its heap is fragmented: it is read
- * again only when its share of the time is small enough.
- */
+/* asking the allocator costs: it is asked for a share of the time only */
 
 static void
 ngx_prof_tick_heap(uint64_t clock)
 {
-    uint64_t            start, spent;
+    uint64_t            start, bound;
+    ngx_prof_heap_t     heap;
     ngx_prof_gauges_t  *g;
     ngx_prof_tick_t    *t;
 
     t = &ngx_prof_ticking;
     g = &t->gauges;
 
-    if (clock >= t->heap_clock) {
-        start = ngx_prof_thread_cpu();
+    bound = (clock >= t->heap_clock) ? NGX_PROF_HEAP_BOUND : 0;
+    start = ngx_prof_thread_cpu();
 
-        t->heap_known =
-            ngx_prof_allocator_read(&t->heap) == NGX_OK;
-
-        spent = ngx_prof_thread_cpu() - start;
-        t->heap_clock = clock + spent * NGX_PROF_HEAP_SHARE;
-    }
-
-    if (!t->heap_known) {
-        g->unavailable |= NGX_PROF_NO_HEAP
-                          |NGX_PROF_NO_TRIM;
+    if (ngx_prof_heap_size(&heap, bound) != NGX_OK) {
+        g->unavailable |= NGX_PROF_NO_HEAP|NGX_PROF_NO_TRIM;
         return;
     }
 
-    g->heap_alloc = t->heap.alloc;
-    g->heap_sys = t->heap.sys;
-    g->next_gc = t->heap.next_gc;
+    if (bound) {
+        t->heap_clock = clock + (ngx_prof_thread_cpu() - start)
+                                * NGX_PROF_HEAP_SHARE;
+    }
+
+    g->heap_alloc = heap.alloc;
+    g->heap_sys = heap.sys;
+    g->next_gc = heap.next_gc;
 
     if (g->next_gc == 0) {
         g->unavailable |= NGX_PROF_NO_TRIM;

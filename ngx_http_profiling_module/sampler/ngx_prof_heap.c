@@ -48,6 +48,7 @@ static ngx_prof_heap_thread_t
 static ngx_prof_stack_t  ngx_prof_heap_main_stack;
 static ngx_prof_path_t   ngx_prof_heap_path;
 static uint64_t          ngx_prof_heap_rate;
+static int64_t           ngx_prof_heap_inuse;     /* bytes, of all threads */
 
 
 ngx_int_t
@@ -184,7 +185,7 @@ ngx_prof_heap_missed(void)
 void
 ngx_prof_heap_tick(void)
 {
-    uint64_t                 mallocs, frees, bytes;
+    uint64_t                 mallocs;
     ngx_uint_t               i;
     ngx_prof_slot_t         *slot;
     ngx_prof_heap_thread_t  *t;
@@ -198,20 +199,70 @@ ngx_prof_heap_tick(void)
     t = &ngx_prof_heap_own;
 
     mallocs = t->mallocs;
-    frees = t->frees;
-    bytes = t->bytes + t->drawn - t->gap;
 
     for (i = 0; i < NGX_PROF_HEAP_THREADS; i++) {
         t = &ngx_prof_heap_threads[i];
 
         mallocs += ngx_prof_load(&t->mallocs);
-        frees += ngx_prof_load(&t->frees);
-        bytes += ngx_prof_load(&t->bytes);
     }
 
     ngx_prof_store(&slot->totals.mallocs, slot->base.mallocs + mallocs);
-    ngx_prof_store(&slot->totals.frees, slot->base.frees + frees);
-    ngx_prof_store(&slot->totals.total_alloc, slot->base.total_alloc + bytes);
+    ngx_prof_store(&slot->totals.frees,
+                   slot->base.frees + ngx_prof_heap_frees());
+    ngx_prof_store(&slot->totals.total_alloc,
+                   slot->base.total_alloc + ngx_prof_heap_bytes());
+}
+
+
+ngx_uint_t
+ngx_prof_heap_seen(void)
+{
+    ngx_prof_slot_t  *slot;
+
+    slot = ngx_prof_process.slot;
+
+    return slot && slot->heap_state == NGX_PROF_HEAP_ON;
+}
+
+
+uint64_t
+ngx_prof_heap_frees(void)
+{
+    uint64_t    frees;
+    ngx_uint_t  i;
+
+    frees = ngx_prof_heap_own.frees;
+
+    for (i = 0; i < NGX_PROF_HEAP_THREADS; i++) {
+        frees += ngx_prof_load(&ngx_prof_heap_threads[i].frees);
+    }
+
+    return frees;
+}
+
+
+uint64_t
+ngx_prof_heap_bytes(void)
+{
+    uint64_t                 bytes;
+    ngx_uint_t               i;
+    ngx_prof_heap_thread_t  *t;
+
+    t = &ngx_prof_heap_own;
+    bytes = t->bytes + t->drawn - t->gap;
+
+    for (i = 0; i < NGX_PROF_HEAP_THREADS; i++) {
+        bytes += ngx_prof_load(&ngx_prof_heap_threads[i].bytes);
+    }
+
+    return bytes;
+}
+
+
+int64_t
+ngx_prof_heap_sampled(void)
+{
+    return __atomic_load_n(&ngx_prof_heap_inuse, __ATOMIC_RELAXED);
 }
 
 
@@ -326,6 +377,8 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
     }
 
     ngx_prof_stacks_count(stacks, table, live.tally, live.count, live.bytes);
+    (void) __atomic_add_fetch(&ngx_prof_heap_inuse, (int64_t) live.bytes,
+                              __ATOMIC_RELAXED);
 }
 
 
@@ -436,6 +489,8 @@ ngx_prof_heap_freed(const ngx_prof_heap_live_t *live)
     (void) __atomic_add_fetch(&freed->freed_count, live->count,
                               __ATOMIC_RELAXED);
     (void) __atomic_add_fetch(&freed->freed_value, live->bytes,
+                              __ATOMIC_RELAXED);
+    (void) __atomic_sub_fetch(&ngx_prof_heap_inuse, (int64_t) live->bytes,
                               __ATOMIC_RELAXED);
 }
 

@@ -88,6 +88,15 @@ ngx_int_t ngx_prof_heap_own_init(uint64_t rate);
 void ngx_prof_heap_tick(void);
 
 /*
+ * Worker: whether calls are counted; calls of free() and bytes that were
+ * allocated, so far; of the latter those in use, as the samples tell them
+ */
+ngx_uint_t ngx_prof_heap_seen(void);
+uint64_t ngx_prof_heap_frees(void);
+uint64_t ngx_prof_heap_bytes(void);
+int64_t ngx_prof_heap_sampled(void);
+
+/*
  * For hooks: the calling thread's entry, made if it has none.  NULL: there are
  * too many threads, and this one is not counted.
  */

@@ -4,6 +4,7 @@
 #include "ngx_prof_trim.h"
 #include "ngx_prof_allocator.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_heap_size.h"
 #include "ngx_prof_loop.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
@@ -136,7 +137,7 @@ ngx_prof_trim_read(ngx_prof_trim_heap_t *heap)
 {
     ngx_prof_heap_t  h;
 
-    if (ngx_prof_allocator_read(&h) == NGX_OK) {
+    if (ngx_prof_heap_size_ask(&h) == NGX_OK) {
         heap->alloc = h.alloc;
         heap->sys = h.sys;
         heap->resident = h.resident;

@@ -32,6 +32,8 @@ static void ngx_prof_trace_heap(uint64_t now);
 
 
 static ngx_prof_poll_t  ngx_prof_polled;
+static ngx_int_t      (*ngx_prof_trace_heap_size)(ngx_prof_heap_t *heap,
+    uint64_t bound);
 
 
 /* when the trace that this worker is to record ends, 0: there is none */
@@ -245,7 +247,13 @@ ngx_prof_trace_pass(uint64_t now, const struct epoll_event *event, int n)
 }
 
 
-/* reading the heap may make the allocator walk its free memory: seldom then */
+void
+ngx_prof_trace_heap_by(ngx_int_t (*size)(ngx_prof_heap_t *heap,
+    uint64_t bound))
+{
+    ngx_prof_trace_heap_size = size;
+}
+
 
 static void
 ngx_prof_trace_heap(uint64_t now)
@@ -253,7 +261,9 @@ ngx_prof_trace_heap(uint64_t now)
     uint64_t         took;
     ngx_prof_heap_t  heap;
 
-    if (ngx_prof_allocator_read(&heap) == NGX_OK) {
+    if (ngx_prof_trace_heap_size
+        && ngx_prof_trace_heap_size(&heap, NGX_PROF_HEAP_BOUND) == NGX_OK)
+    {
         (void) ngx_prof_trace_put(NGX_PROF_TRACE_HEAP, now, 1, &heap.alloc);
     }
 

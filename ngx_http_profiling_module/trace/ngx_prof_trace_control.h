@@ -15,6 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_allocator.h"
 
 
 struct epoll_event;
@@ -22,6 +23,10 @@ struct epoll_event;
 
 /* worker, when it starts and when it is woken: starts or stops recording */
 void ngx_prof_trace_update(void);
+
+/* worker: how a trace learns the heap's figures */
+void ngx_prof_trace_heap_by(ngx_int_t (*size)(ngx_prof_heap_t *heap,
+    uint64_t bound));
 
 /* worker: stops recording, before the slot or the configuration goes */
 void ngx_prof_trace_stop(void);
