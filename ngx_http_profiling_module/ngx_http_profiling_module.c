@@ -197,12 +197,6 @@ ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf)
 
     mcf->active = mcf->used && lcf->enable;
 
-    mcf->memory_limit = mcf->setting[NGX_PROF_MEMORY_LIMIT];
-
-    if (mcf->active && mcf->memory_limit == 0) {
-        mcf->memory_limit = ngx_prof_memory_limit();
-    }
-
     return NGX_CONF_OK;
 }
 

@@ -20,6 +20,7 @@
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_ask.h"
 #include "ngx_prof_heap_size.h"
+#include "ngx_prof_inherited.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_loop.h"
@@ -100,6 +101,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     ngx_prof_allocator_init();
     ngx_prof_heap_size_init_module();
+    ngx_prof_inherited_init_module(ngx_prof_memory_workers(cycle));
 
     /* workers inherit both; they share the unwind tables by copy-on-write */
 

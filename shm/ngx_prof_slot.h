@@ -53,6 +53,7 @@
 #define NGX_PROF_NO_TRIM    0x0040            /* next_gc */
 #define NGX_PROF_NO_TASKS   0x0080
 #define NGX_PROF_NO_ACCEPT  0x0100
+#define NGX_PROF_NO_COUNT   0x0200            /* total_alloc, not yet */
 
 
 /* requests that have ended, of a worker or of one place of it */
@@ -175,7 +176,9 @@ typedef struct {
     uint64_t  heap_alloc;       /* bytes, as all below but the counts */
     uint64_t  heap_sys;
     uint64_t  next_gc;
-    uint64_t  anonymous;
+    uint64_t  anonymous;        /* less what others count */
+    uint64_t  inherited;        /* pages of the master's, counted by others */
+    uint64_t  estimated;        /* 1: inherited is */
     uint64_t  shared;           /* shared memory, resident */
     uint64_t  files;            /* mapped files, resident */
     uint64_t  stack_inuse;

@@ -15,6 +15,8 @@ static uint64_t ngx_prof_system_descriptors(void);
 static void ngx_prof_system_usage_proc(ngx_prof_totals_t *t);
 static ssize_t ngx_prof_system_file(const char *path, char *text,
     size_t size);
+static ngx_uint_t ngx_prof_cgroup_has(const char *line,
+    const char *controller);
 static uint64_t ngx_prof_cgroup_limit(const char *root, const char *path,
     const char *file);
 static uint64_t ngx_prof_number_file(const char *path);
@@ -98,6 +100,30 @@ ngx_prof_system_anonymous(void)
 }
 
 
+ngx_int_t
+ngx_prof_system_part(uint64_t *part)
+{
+    char     text[4096];
+    int64_t  kb;
+
+    if (ngx_prof_system_file("/proc/self/smaps_rollup", text, sizeof(text))
+        <= 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    kb = ngx_prof_system_field(text, "\nPss_Anon:");
+
+    if (kb == -1) {
+        return NGX_DECLINED;
+    }
+
+    *part = kb * 1024;
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_prof_system_status(ngx_prof_gauges_t *g)
 {
@@ -154,7 +180,10 @@ ngx_prof_system_statm(uint64_t *resident, uint64_t *shared)
     char     *p, text[128];
     ssize_t   n;
 
-    n = (ngx_prof_statm_fd == -1) ? -1
+    /* the master keeps no descriptor */
+
+    n = (ngx_prof_statm_fd == -1)
+        ? ngx_prof_system_file("/proc/self/statm", text, sizeof(text))
         : pread(ngx_prof_statm_fd, text, sizeof(text) - 1, 0);
 
     if (n <= 0) {
@@ -367,7 +396,7 @@ ngx_prof_memory_limit(void)
     char      *p, *line, *next, *path, text[8192];
     FILE      *f;
     size_t     n;
-    uint64_t   limit, found;
+    uint64_t   limit, found, high;
 
     limit = (uint64_t) sysconf(_SC_PHYS_PAGES) * ngx_pagesize;
 
@@ -401,8 +430,13 @@ ngx_prof_memory_limit(void)
         if (ngx_strncmp(line, "0::", 3) == 0) {
             found = ngx_prof_cgroup_limit(NGX_PROF_CGROUP,
                                           path, "memory.max");
+            high = ngx_prof_cgroup_limit(NGX_PROF_CGROUP, path, "memory.high");
 
-        } else if (ngx_strstr(line, ":memory:")) {
+            if (high && (found == 0 || high < found)) {
+                found = high;
+            }
+
+        } else if (ngx_prof_cgroup_has(line, "memory")) {
             found = ngx_prof_cgroup_limit(
                                       NGX_PROF_CGROUP_V1,
                                       path, "memory.limit_in_bytes");
@@ -414,6 +448,32 @@ ngx_prof_memory_limit(void)
     }
 
     return limit;
+}
+
+
+/* whether a line of v1 names a controller: "4:memory,hugetlb:/path" */
+
+static ngx_uint_t
+ngx_prof_cgroup_has(const char *line, const char *controller)
+{
+    char    end;
+    size_t  len;
+
+    len = ngx_strlen(controller);
+    line = strchr(line, ':');
+
+    while (line) {
+        line++;
+        end = (ngx_strncmp(line, controller, len) == 0) ? line[len] : '\0';
+
+        if (end == ',' || end == ':') {
+            return 1;
+        }
+
+        line = (line[strcspn(line, ",:")] == ',') ? strchr(line, ',') : NULL;
+    }
+
+    return 0;
 }
 
 

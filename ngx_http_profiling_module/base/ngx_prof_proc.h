@@ -30,6 +30,13 @@ void ngx_prof_system_memory(ngx_prof_gauges_t *g);
 /* anonymous resident bytes as of now, 0: unknown */
 uint64_t ngx_prof_system_anonymous(void);
 
+/*
+ * Of the anonymous bytes the part of this process: a page that n processes
+ * share counts by 1/n.  NGX_DECLINED: the kernel does not tell (Linux 5.9).
+ * The cost goes by the pages that are resident.
+ */
+ngx_int_t ngx_prof_system_part(uint64_t *part);
+
 /* CPU time, context switches and faults of this process since its start */
 void ngx_prof_system_usage(ngx_prof_totals_t *t);
 

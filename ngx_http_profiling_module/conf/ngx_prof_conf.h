@@ -59,7 +59,6 @@ typedef struct {
     ngx_uint_t             used;                  /* 1: any directive of
                                                      ours is used */
     int64_t                setting[NGX_PROF_SETTINGS];
-    uint64_t               memory_limit;              /* bytes */
 
     ngx_shm_zone_t        *shm_zone;
     ngx_str_t              zone_name;

@@ -22,7 +22,6 @@ static ngx_shm_zone_t *ngx_prof_conf_zone_old(ngx_cycle_t *cycle,
 static ngx_uint_t ngx_prof_conf_zone_slots(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
 static ngx_int_t ngx_prof_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
-static ngx_uint_t ngx_prof_memory_workers(ngx_cycle_t *cycle);
 static void ngx_prof_memory_default(ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape);
 static void ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot);
@@ -331,7 +330,7 @@ ngx_prof_conf_zone_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_prof_memory_workers(ngx_cycle_t *cycle)
 {
     ngx_core_conf_t  *ccf;

@@ -32,5 +32,8 @@ ngx_int_t ngx_prof_conf_zone_size(ngx_cycle_t *cycle,
  */
 void ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf);
 
+/* the workers that a configuration starts */
+ngx_uint_t ngx_prof_memory_workers(ngx_cycle_t *cycle);
+
 
 #endif /* _NGX_PROF_CONF_ZONE_H_INCLUDED_ */

@@ -18,6 +18,10 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
       "allocations are not counted: profiling_heap_rate is off, or malloc() "
       "cannot be interposed" },
 
+    { NGX_PROF_NO_COUNT,
+      "memory.total_alloc memory.mallocs memory.frees",
+      "the workers have not told yet what they allocated" },
+
     { NGX_PROF_NO_MEMORY,
       "memory.sys memory.usage_percent cpu.threads",
       "/proc/self/status cannot be read or has no RssAnon (Linux 4.5)" },
@@ -88,12 +92,29 @@ ngx_prof_state_name(ngx_uint_t state)
 }
 
 
+/* a worker tells at its ticks; until then a total of 0 is not true */
+
+static uint64_t
+ngx_prof_figures_unavailable(ngx_prof_snapshot_t *s, uint64_t unavailable,
+    const ngx_prof_totals_t *totals)
+{
+    if (totals->mallocs || unavailable & NGX_PROF_NO_ALLOC) {
+        return unavailable;
+    }
+
+    s->gauges.unavailable |= NGX_PROF_NO_COUNT;
+
+    return unavailable | NGX_PROF_NO_COUNT;
+}
+
+
 void
 ngx_prof_figures(ngx_prof_snapshot_t *s, ngx_prof_figures_t *f)
 {
     f->gauges = &s->gauges;
     f->totals = &s->totals;
-    f->unavailable = s->gauges.unavailable;
+    f->unavailable = ngx_prof_figures_unavailable(s, s->gauges.unavailable,
+                                                  &s->totals);
     f->sys = ngx_prof_snapshot_sys(s);
     f->usage = ngx_prof_snapshot_usage(s);
     f->lived = ngx_prof_snapshot_lived(s);
@@ -121,9 +142,10 @@ ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
 
     f->gauges = &w->gauges;
     f->totals = &w->totals;
-    f->unavailable = w->gauges.unavailable;
+    f->unavailable = ngx_prof_figures_unavailable(s, w->gauges.unavailable,
+                                                  &w->totals);
     f->sys = w->gauges.anonymous + w->gauges.shared;
-    f->usage = 100.0 * (double) f->sys / (double) s->conf->memory_limit;
+    f->usage = 100.0 * (double) f->sys / (double) s->memory_limit;
     f->lived = w->totals.busy + w->totals.wait;
     f->last_pause = w->last_pause;
     f->requests = w->requests;

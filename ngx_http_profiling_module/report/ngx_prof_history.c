@@ -207,7 +207,7 @@ ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     f.totals = &t;
     f.unavailable = s->gauges.unavailable;
     f.sys = g.anonymous + g.shared;
-    f.usage = 100.0 * (double) f.sys / (double) s->conf->memory_limit;
+    f.usage = 100.0 * (double) f.sys / (double) s->memory_limit;
 
     ngx_prof_view_memory_object(j, &f);
 }

@@ -270,7 +270,7 @@ ngx_prof_view_memory(ngx_prof_work_t *w)
     ngx_prof_view_memory_object(j, &f);
     ngx_prof_view_details(j, s, &f);
 
-    ngx_prof_json_uint(j, "limit", s->conf->memory_limit);
+    ngx_prof_json_uint(j, "limit", s->memory_limit);
     ngx_prof_json_cstring(j, "allocator",
                           ngx_prof_allocator_name());
 
@@ -313,7 +313,8 @@ ngx_prof_view_details(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
                             heap);
     ngx_prof_view_megabytes(j, "total_alloc_mb",
                               s->totals.total_alloc,
-                              f->unavailable & NGX_PROF_NO_ALLOC);
+                              f->unavailable & (NGX_PROF_NO_ALLOC
+                                                |NGX_PROF_NO_COUNT));
     ngx_prof_view_megabytes(j, "sys_mb", f->sys,
                               f->unavailable & NGX_PROF_NO_MEMORY);
     ngx_prof_view_megabytes(j, "heap_alloc_mb",

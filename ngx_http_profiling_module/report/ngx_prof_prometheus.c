@@ -397,7 +397,7 @@ ngx_prof_expose_memory(ngx_prof_work_t *w)
     ngx_prof_expose_family(w, "memory_limit_bytes", "gauge",
                            "Memory that nginx may use.");
     ngx_prof_expose_value(w, "memory_limit_bytes", "",
-                                (double) w->snapshot->conf->memory_limit);
+                                (double) w->snapshot->memory_limit);
 
     if (!(none & NGX_PROF_NO_FDS)) {
         ngx_prof_expose_family(w, "open_descriptors", "gauge",

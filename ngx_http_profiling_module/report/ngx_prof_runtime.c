@@ -162,7 +162,7 @@ ngx_prof_runtime_settings(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
                         units[setting->kind]);
 
         if (i == NGX_PROF_MEMORY_LIMIT) {
-            ngx_prof_json_uint(j, name, s->conf->memory_limit);
+            ngx_prof_json_uint(j, name, s->memory_limit);
             continue;
         }
 

@@ -17,6 +17,7 @@
 #define NGX_PROF_STUCK_INTERVALS  3
 
 
+static uint64_t ngx_prof_snapshot_limit(const ngx_prof_snapshot_t *s);
 static void ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s,
     ngx_prof_slot_t *slot);
 static ngx_prof_worker_t *ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s,
@@ -64,10 +65,31 @@ ngx_prof_snapshot_create(ngx_pool_t *pool, ngx_pid_t filter)
     s->filter = filter;
     s->time = ngx_prof_time();
     s->clock = ngx_prof_clock();
+    s->memory_limit = ngx_prof_snapshot_limit(s);
 
     ngx_prof_zone_set_day(s->zone, s->time, s->clock);
 
     return s;
+}
+
+
+/* cgroups are given other limits while nginx runs */
+
+static uint64_t
+ngx_prof_snapshot_limit(const ngx_prof_snapshot_t *s)
+{
+    static uint64_t  limit, until;
+
+    if (s->conf->setting[NGX_PROF_MEMORY_LIMIT]) {
+        return s->conf->setting[NGX_PROF_MEMORY_LIMIT];
+    }
+
+    if (s->clock >= until) {
+        limit = ngx_prof_memory_limit();
+        until = s->clock + NGX_PROF_NSEC_PER_SEC;
+    }
+
+    return limit;
 }
 
 
@@ -270,6 +292,8 @@ ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_gauges_t *g)
     sum->heap_sys += g->heap_sys;
     sum->next_gc += g->next_gc;
     sum->anonymous += g->anonymous;
+    sum->inherited += g->inherited;
+    sum->estimated |= g->estimated;
     sum->files = ngx_max(sum->files, g->files);
     sum->shared = ngx_max(sum->shared, g->shared);
     sum->stack_inuse += g->stack_inuse;
@@ -323,7 +347,7 @@ double
 ngx_prof_snapshot_usage(ngx_prof_snapshot_t *s)
 {
     return 100.0 * (double) ngx_prof_snapshot_sys(s)
-           / (double) s->conf->memory_limit;
+           / (double) s->memory_limit;
 }
 
 

@@ -74,6 +74,7 @@ typedef struct {
 typedef struct {
     ngx_prof_zone_t       *zone;
     ngx_prof_main_conf_t  *conf;
+    uint64_t              memory_limit;     /* of now, bytes */
     ngx_pool_t            *pool;
     ngx_pid_t              filter;              /* one worker, 0: all */
     ngx_uint_t             next;                /* slot to read next */

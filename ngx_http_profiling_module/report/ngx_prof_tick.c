@@ -13,6 +13,7 @@
 #include "ngx_prof_connection_count.h"
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_descriptor.h"
+#include "ngx_prof_inherited.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_hang.h"
 #include "ngx_prof_heap.h"
@@ -61,6 +62,7 @@ static void ngx_prof_tick_arm(void);
 static void ngx_prof_tick_begin(uint64_t clock);
 static void ngx_prof_tick_end(uint64_t clock);
 static void ngx_prof_tick_heap(uint64_t clock);
+static uint64_t ngx_prof_tick_part(uint64_t value, uint64_t inherited);
 static void ngx_prof_tick_usage(ngx_prof_slot_t *slot);
 static void ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock);
 static void ngx_prof_tick_sample(ngx_prof_slot_t *slot);
@@ -280,6 +282,7 @@ ngx_prof_tick_begin(uint64_t clock)
     (void) ngx_prof_hang_chase();
 
     ngx_prof_system_memory(&t->gauges);
+    ngx_prof_inherited(&t->gauges);
     ngx_prof_thread_stacks(&t->gauges);
     ngx_prof_tick_heap(clock);
 }
@@ -322,10 +325,11 @@ ngx_prof_tick_end(uint64_t clock)
 static void
 ngx_prof_tick_heap(uint64_t clock)
 {
-    uint64_t            start, bound;
-    ngx_prof_heap_t     heap;
-    ngx_prof_gauges_t  *g;
-    ngx_prof_tick_t    *t;
+    uint64_t                start, bound;
+    ngx_prof_heap_t         heap;
+    ngx_prof_gauges_t      *g;
+    ngx_prof_tick_t        *t;
+    const ngx_prof_heap_t  *inherited;
 
     t = &ngx_prof_ticking;
     g = &t->gauges;
@@ -343,13 +347,26 @@ ngx_prof_tick_heap(uint64_t clock)
                                 * NGX_PROF_HEAP_SHARE;
     }
 
-    g->heap_alloc = heap.alloc;
-    g->heap_sys = heap.sys;
-    g->next_gc = heap.next_gc;
+    inherited = ngx_prof_heap_size_inherited();
+
+    g->heap_alloc = ngx_prof_tick_part(heap.alloc, inherited->alloc);
+    g->heap_sys = ngx_prof_tick_part(heap.sys, inherited->sys);
+    g->next_gc = heap.next_gc ? g->heap_alloc + heap.next_gc - heap.alloc : 0;
 
     if (g->next_gc == 0) {
         g->unavailable |= NGX_PROF_NO_TRIM;
     }
+}
+
+
+/* a worker's part of a figure that began as the master's */
+
+static uint64_t
+ngx_prof_tick_part(uint64_t value, uint64_t inherited)
+{
+    inherited = ngx_min(inherited, value);
+
+    return value - inherited + ngx_prof_inherited_part(inherited);
 }
 
 

@@ -65,7 +65,8 @@ ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 
     g = f->gauges;
     heap = f->unavailable & NGX_PROF_NO_HEAP;
-    alloc = f->unavailable & NGX_PROF_NO_ALLOC;
+    alloc = f->unavailable
+                & (NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT);
     memory = f->unavailable & NGX_PROF_NO_MEMORY;
     stacks = f->unavailable & NGX_PROF_NO_STACKS;
 
@@ -92,6 +93,8 @@ ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     }
 
     ngx_prof_view_figure(j, "anonymous", g->anonymous, memory);
+    ngx_prof_view_figure(j, "inherited", g->inherited, memory);
+    ngx_prof_json_bool(j, "inherited_estimated", g->estimated != 0);
     ngx_prof_view_figure(j, "shared", g->shared, memory);
     ngx_prof_view_figure(j, "files", g->files, memory);
     ngx_prof_json_close(j, '}');
