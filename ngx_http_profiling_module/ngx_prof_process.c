@@ -31,6 +31,7 @@
 #include "ngx_prof_place.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_request.h"
+#include "ngx_prof_response.h"
 #include "ngx_prof_connection_table.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
@@ -227,6 +228,7 @@ static void
 ngx_prof_begin(ngx_cycle_t *cycle)
 {
     ngx_prof_clock_init();
+    ngx_prof_response_init_process();
     ngx_prof_loop_init(cycle);
     ngx_prof_context_init_process(cycle, ngx_prof_stack_base);
     ngx_prof_cpu_init(cycle);

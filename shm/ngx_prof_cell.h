@@ -97,14 +97,39 @@ static ngx_inline void
 ngx_prof_cell_add(ngx_prof_cell_t *cell, uint64_t *chunk, ngx_uint_t code,
     uint64_t in, uint64_t out, ngx_uint_t bucket, uint64_t latency)
 {
-    ngx_prof_plain_t  *plain;
-
-    plain = &cell->plain[0];
-
-    ngx_prof_add(&plain->code[code], 1);
-    ngx_prof_add(&plain->bytes_in, in);
-    ngx_prof_add(&plain->bytes_out, out);
+    ngx_prof_plain_add(&cell->plain[0], code, in, out);
     ngx_prof_cell_time(cell, chunk, NGX_PROF_LATENCY, bucket, latency);
+}
+
+
+/* the same, counted for the whole slot, too: its maximum is no less */
+
+static ngx_inline void
+ngx_prof_cell_add_all(ngx_prof_cell_t *cell, uint64_t *chunk,
+    ngx_prof_counts_t *all, ngx_uint_t code, uint64_t in, uint64_t out,
+    ngx_uint_t bucket, uint64_t latency)
+{
+    ngx_prof_head_t  *head;
+
+    head = &cell->head[0][NGX_PROF_LATENCY];
+
+    ngx_prof_plain_add(&all->plain, code, in, out);
+    ngx_prof_add(&all->latency.bucket[bucket], 1);
+    ngx_prof_add(&all->latency.sum, latency);
+
+    ngx_prof_plain_add(&cell->plain[0], code, in, out);
+    ngx_prof_add(&chunk[bucket], 1);
+    ngx_prof_add(&head->sum, latency);
+
+    if (latency >= head->max) {
+        ngx_prof_store(&head->max, latency);
+        ngx_prof_store(&head->top, bucket + 1);
+
+        if (latency >= all->latency.max) {
+            ngx_prof_store(&all->latency.max, latency);
+            ngx_prof_store(&all->latency.top, bucket + 1);
+        }
+    }
 }
 
 

@@ -62,6 +62,9 @@ typedef struct {
     uint64_t          code[NGX_PROF_CODES];
     uint64_t          bytes_in;
     uint64_t          bytes_out;
+    uint64_t          after;                    /* of these requests, worked
+                                                   for after their response */
+    uint64_t          after_time;               /* ns of that */
     uint64_t          internal;                 /* error pages served for
                                                    requests of other places */
     uint64_t          handed_over;              /* requests that another place
@@ -461,14 +464,32 @@ ngx_int_t ngx_prof_code_status(ngx_uint_t index, ngx_uint_t *status,
     ngx_uint_t *other);
 
 
+/* by the owner: one ended request, but for its time */
+static ngx_inline void
+ngx_prof_plain_add(ngx_prof_plain_t *plain, ngx_uint_t code, uint64_t in,
+    uint64_t out)
+{
+    ngx_prof_add(&plain->code[code], 1);
+    ngx_prof_add(&plain->bytes_in, in);
+    ngx_prof_add(&plain->bytes_out, out);
+}
+
+
+/* by the owner: a request was worked for after its response; ns */
+static ngx_inline void
+ngx_prof_plain_after(ngx_prof_plain_t *plain, uint64_t ns)
+{
+    ngx_prof_add(&plain->after, 1);
+    ngx_prof_add(&plain->after_time, ns);
+}
+
+
 /* by the owner: one ended request; latency and upstream in ns */
 static ngx_inline void
 ngx_prof_counts_add(ngx_prof_counts_t *counts, ngx_uint_t code, uint64_t in,
     uint64_t out, ngx_uint_t bucket, uint64_t latency)
 {
-    ngx_prof_add(&counts->plain.code[code], 1);
-    ngx_prof_add(&counts->plain.bytes_in, in);
-    ngx_prof_add(&counts->plain.bytes_out, out);
+    ngx_prof_plain_add(&counts->plain, code, in, out);
     ngx_prof_hist_count(&counts->latency, bucket, latency);
 }
 

@@ -26,9 +26,17 @@ END
     location = /moved { try_files /none /failed; }
     location = /failed { error_page 404 /page; return 404; }
     location = /page { return 200 "x"; }
+    location = /late { mirror /silent; empty_gif; }
+    location = /silent { proxy_pass http://127.0.0.1:PORT2;
+                         proxy_read_timeout 10ms; }
 END
 
-$site->request($_) for qw(/up /moved);
+# says nothing, so that a mirror outlasts its response
+my $silent = IO::Socket::INET->new(Listen => 1, ReuseAddr => 1,
+                                   LocalAddr => '127.0.0.1:' . $site->port(2))
+             or die "cannot listen: $!\n";
+
+$site->request($_) for qw(/up /moved /late);
 
 my (%type, %labels);
 

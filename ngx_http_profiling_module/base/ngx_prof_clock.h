@@ -43,6 +43,7 @@ typedef struct {
 
 
 __extension__ typedef unsigned __int128  ngx_prof_wide_t;
+__extension__ typedef __int128           ngx_prof_wide_int_t;
 
 
 extern ngx_prof_counter_t  ngx_prof_counter
@@ -88,24 +89,51 @@ ngx_prof_counter_took(uint64_t ticks)
 }
 
 
+/* of a reading before the latest setting, too, if that is not long ago */
+
 static ngx_inline uint64_t
 ngx_prof_counter_ns(const ngx_prof_counter_t *counter, uint64_t ticks)
 {
     return counter->ns
-           + (uint64_t) (((ngx_prof_wide_t) (ticks - counter->ticks)
-                          * counter->scale)
+           + (uint64_t) (((ngx_prof_wide_int_t)
+                          (int64_t) (ticks - counter->ticks)
+                          * (int64_t) counter->scale)
                          >> NGX_PROF_CLOCK_BITS);
 }
 
 
-/* ns; counted is what clock_counted() says, and a constant to the compiler */
+/*
+ * A reading whose time in ns is asked for later, or not at all; counted is
+ * what clock_counted() says, and a constant to the compiler.
+ */
+
+static ngx_inline uint64_t
+ngx_prof_loop_ticks(ngx_uint_t counted)
+{
+    return counted ? ngx_prof_counter_read() : ngx_prof_clock();
+}
+
+
+static ngx_inline uint64_t
+ngx_prof_loop_at(ngx_uint_t counted, uint64_t ticks)
+{
+    return counted ? ngx_prof_counter_ns(&ngx_prof_counter, ticks) : ticks;
+}
+
+
+/* ns of a difference of two readings */
+
+static ngx_inline uint64_t
+ngx_prof_loop_took(ngx_uint_t counted, uint64_t ticks)
+{
+    return counted ? ngx_prof_counter_took(ticks) : ticks;
+}
+
 
 static ngx_inline uint64_t
 ngx_prof_loop_clock(ngx_uint_t counted)
 {
-    return counted ? ngx_prof_counter_ns(&ngx_prof_counter,
-                                         ngx_prof_counter_read())
-                   : ngx_prof_clock();
+    return ngx_prof_loop_at(counted, ngx_prof_loop_ticks(counted));
 }
 
 

@@ -40,6 +40,10 @@ struct ngx_prof_loc_conf_s {
     ngx_uint_t                 place;             /* index in the zone */
     ngx_uint_t                 counted;           /* 1: its requests are
                                                      counted */
+    ngx_uint_t                 marked;            /* place + 1, as labels
+                                                     have it */
+    ngx_uint_t                 counter;           /* the place, or one that
+                                                     is none if they are not */
     ngx_uint_t                 context;
     ngx_uint_t                 prefix;            /* 1: neither exact nor
                                                      regex */

@@ -213,6 +213,8 @@ ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
              * the parent comes earlier in the list, since it was merged before
              */
             lcf->place = lcf->parent->place;
+            lcf->marked = lcf->place + 1;
+            lcf->counter = lcf->counted ? lcf->place : mcf->zone->places;
             continue;
         }
 
@@ -222,6 +224,8 @@ ngx_prof_place_register(ngx_prof_main_conf_t *mcf, ngx_log_t *log)
                                lcf->context == NGX_PROF_IN_LOCATION
                                ? &lcf->name : NULL,
                                lcf->counted);
+        lcf->marked = lcf->place + 1;
+        lcf->counter = lcf->counted ? lcf->place : mcf->zone->places;
     }
 
     ngx_free(memory);

@@ -114,6 +114,11 @@ ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
     ngx_prof_locations_latency(w, &counts->upstream, NGX_PROF_NO_UPSTREAM);
     ngx_prof_json_close(j, '}');
 
+    ngx_prof_json_open(j, "after_response", '{');
+    ngx_prof_json_uint(j, "requests", counts->plain.after);
+    ngx_prof_json_double(j, "seconds", (double) counts->plain.after_time / 1e9);
+    ngx_prof_json_close(j, '}');
+
     ngx_prof_json_close(j, '}');
 }
 

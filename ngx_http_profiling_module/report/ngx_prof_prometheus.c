@@ -91,6 +91,8 @@ static void ngx_prof_expose_latency(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_after(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
     ngx_int_t place, const ngx_prof_hist_t *h);
 static void ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place);
@@ -119,12 +121,16 @@ static const ngx_prof_family_t  ngx_prof_families[] = {
       ngx_prof_expose_handed_over, NGX_PROF_EACH },
 
     { "request_duration_seconds", "histogram",
-      "Time from a request's first byte to its end.",
+      "Time from a request's first byte to its response's last.",
       ngx_prof_expose_latency, NGX_PROF_HISTOGRAM },
 
     { "upstream_duration_seconds", "histogram",
       "Time that upstreams took to answer, in steps of 1 ms.",
       ngx_prof_expose_upstream, NGX_PROF_HISTOGRAM },
+
+    { "after_response_seconds_total", "counter",
+      "Time that requests went on after their responses.",
+      ngx_prof_expose_after, NGX_PROF_BUSIEST },
 
     { NULL, NULL, NULL, NULL, NGX_PROF_EACH }
 };
@@ -683,6 +689,26 @@ ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
     if (counts->upstream.top) {
         ngx_prof_expose_histogram(w, name, place, &counts->upstream);
     }
+}
+
+
+static void
+ngx_prof_expose_after(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
+    const ngx_prof_counts_t *counts)
+{
+    ngx_prof_text_t  *t;
+
+    if (counts->plain.after == 0) {
+        return;
+    }
+
+    t = &w->json.text;
+
+    ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+    ngx_prof_expose_labels(w, place);
+    ngx_prof_text_printf(t, "} %uL.%09uL\n",
+                         counts->plain.after_time / NGX_PROF_NSEC_PER_SEC,
+                         counts->plain.after_time % NGX_PROF_NSEC_PER_SEC);
 }
 
 

@@ -77,6 +77,14 @@ ngx_prof_begun(const ngx_http_request_t *r, uint64_t pass, uint64_t known)
 
     ngx_prof_begun_update();
 
+#if (NGX_HAVE_CLOCK_MONOTONIC)
+
+    /* a module may have had nginx read its clocks again in this pass */
+
+    pass = ngx_max(pass, (uint64_t) ngx_current_msec * NGX_PROF_NSEC_PER_MSEC);
+
+#endif
+
     latest = (int64_t) ngx_current_msec
              - (int64_t) ((pass - ngx_min(pass, known))
                           / NGX_PROF_NSEC_PER_MSEC);

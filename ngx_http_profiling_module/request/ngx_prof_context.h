@@ -43,6 +43,9 @@ typedef struct {
     uint64_t                      streams;  /* being served */
     uint64_t                      place;    /* + 1 */
     uintptr_t                     counted;  /* see route.h */
+    uint64_t                      end;      /* ngx_prof_loop_ticks() when bytes
+                                               of the response went to the
+                                               kernel last; 0: none did */
     uint64_t                      sent;     /* of a stream: its header was
                                                sent */
     uint64_t                      subs;     /* number of subrequests, if
@@ -206,7 +209,7 @@ ngx_prof_context_location(const ngx_http_request_t *r)
 static ngx_inline uint64_t
 ngx_prof_context_place(const ngx_http_request_t *r)
 {
-    return ngx_prof_context_location(r)->place + 1;
+    return ngx_prof_context_location(r)->marked;
 }
 
 
@@ -220,6 +223,7 @@ ngx_prof_context_note(ngx_prof_context_t *context, ngx_http_request_t *r)
     context->start = ngx_prof_process.slot->pass_start;
     context->counted = (uintptr_t) ngx_prof_context_location(r);
     context->place = ngx_prof_context_place(r);
+    context->end = 0;
 
     /* a signal handler that finds the request finds the rest set */
 

@@ -23,7 +23,7 @@ ngx_prof_counter_init_process(ngx_cycle_t *cycle)
     void    *p;
     size_t   size;
 
-    size = ngx_prof_process.zone->places * sizeof(ngx_prof_counting_t *);
+    size = (ngx_prof_process.zone->places + 1) * sizeof(ngx_prof_counting_t *);
 
     p = mmap(NULL, size, PROT_READ|PROT_WRITE,
              MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);

@@ -14,7 +14,7 @@
 #include "ngx_prof_cell.h"
 
 
-/* worker: by place; NULL: it had no request here yet */
+/* worker: by place; NULL: it had no request here yet, as the last one always */
 extern ngx_prof_counting_t  **ngx_prof_counters
     NGX_PROF_HIDDEN;
 

@@ -45,6 +45,7 @@ typedef struct {
 
 typedef struct {
     uint64_t             start;                 /* ns, of the pass */
+    uint64_t             end;                   /* as of a context */
     uintptr_t            request;
     uintptr_t            counted;               /* as of a context */
     ngx_connection_t    *connection;
@@ -54,6 +55,11 @@ typedef struct {
 
 static ngx_int_t ngx_prof_log_counted(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_any(ngx_http_request_t *r)
+    __attribute__((noinline));
+static void ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf);
+static void ngx_prof_request_post(ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_request_whole(const ngx_http_request_t *r);
 static ngx_uint_t ngx_prof_request_status(ngx_http_request_t *r);
 static void ngx_prof_stream_cleanup(void *data);
 
@@ -61,77 +67,28 @@ static void ngx_prof_stream_cleanup(void *data);
 
 static ngx_int_t ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
     const ngx_prof_checker_t *checker, ngx_log_t *log);
-static void ngx_prof_request_another(ngx_http_request_t *r)
-    __attribute__((noinline));
 static void ngx_prof_request_stream(ngx_http_request_t *r);
 static void ngx_prof_request_located(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_prof_request_route(ngx_http_request_t *r);
 static void ngx_prof_request_failed(ngx_http_request_t *r);
 static uintptr_t *ngx_prof_request_counted(ngx_http_request_t *r);
-static ngx_int_t ngx_prof_request_filter(ngx_http_request_t *r);
 static ngx_prof_stream_t *ngx_prof_request_find_stream(ngx_http_request_t *r)
     __attribute__((noinline));
 static uint64_t ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
     __attribute__((noinline));
 static ngx_prof_context_t *ngx_prof_request_context(ngx_http_request_t *r)
     __attribute__((noinline));
-static ngx_int_t ngx_prof_request_count(ngx_http_request_t *r,
-    ngx_uint_t place, ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
-    __attribute__((noinline));
+static void ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
+    uint64_t latency, uint64_t after);
 static void ngx_prof_request_upstream(ngx_http_request_t *r,
     ngx_uint_t place);
 static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 
-/* HTTP/2 and HTTP/3: the connection is not in nginx's table */
-
-static ngx_inline ngx_uint_t
-ngx_prof_is_stream(ngx_http_request_t *r)
-{
-#if (NGX_HTTP_V2)
-
-    if (r->stream) {
-        return 1;
-    }
-
-#endif
-
-#if (NGX_HTTP_V3)
-
-    if (r->connection->quic) {
-        return 1;
-    }
-
-#endif
-
-    return 0;
-}
-
-
-/*
- * A request enters its first phase.  Its time counts from the start of this
- * pass of the event loop: while other events of the pass were handled, its
- * client waited.
- */
-
-static ngx_inline void
-ngx_prof_request_begin(ngx_http_request_t *r)
-{
-    ngx_prof_context_t  *latest;
-
-    latest = &ngx_prof_latest;
-
-    if (ngx_prof_unlikely(latest->request != 0 || ngx_prof_is_stream(r))) {
-        ngx_prof_request_another(r);
-
-    } else if (ngx_prof_likely(r == r->main)) {
-        ngx_prof_context_note(latest, r);
-    }
-}
+uint64_t  ngx_prof_request_late;
 
 
 /* the location of a request has been found, the first time or again */
@@ -218,6 +175,8 @@ ngx_prof_request_init_module(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_prof_log_last(cmcf);
+
     engine = &cmcf->phase_engine;
 
     if (ngx_prof_request_wrap(&engine->handlers[0],
@@ -231,6 +190,28 @@ ngx_prof_request_init_module(ngx_cycle_t *cycle)
     (void) ngx_prof_request_wrap(
                            &engine->handlers[engine->location_rewrite_index],
                            ngx_prof_locates, cycle->log);
+}
+
+
+/* what others do in the phase of the log comes after the response, too */
+
+static void
+ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf)
+{
+    ngx_uint_t            i, n;
+    ngx_http_handler_pt   ours, *h;
+
+    h = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
+    n = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.nelts;
+
+    for (i = 0; i + 1 < n; i++) {
+
+        if (h[i] == ngx_prof_log_counted || h[i] == ngx_prof_log_clock) {
+            ours = h[i];
+            h[i] = h[i + 1];
+            h[i + 1] = ours;
+        }
+    }
 }
 
 
@@ -267,10 +248,9 @@ ngx_prof_request_active(const ngx_connection_t *c)
 
 /* slow path: the latest request has not ended yet, or this one is a stream */
 
-static void
+void
 ngx_prof_request_another(ngx_http_request_t *r)
 {
-    uint64_t             streams;
     ngx_prof_context_t  *latest, *context;
 
     latest = &ngx_prof_latest;
@@ -298,6 +278,18 @@ ngx_prof_request_another(ngx_http_request_t *r)
         return;
     }
 
+    ngx_prof_request_put_away();
+    ngx_prof_context_note(latest, r);
+}
+
+
+void
+ngx_prof_request_put_away(void)
+{
+    uint64_t             streams;
+    ngx_prof_context_t  *latest, *context;
+
+    latest = &ngx_prof_latest;
     context = ngx_prof_context((ngx_connection_t *) latest->connection);
 
     if (context) {
@@ -313,8 +305,6 @@ ngx_prof_request_another(ngx_http_request_t *r)
     if (context) {
         ngx_prof_context_known(context);
     }
-
-    ngx_prof_context_note(latest, r);
 }
 
 
@@ -337,6 +327,7 @@ ngx_prof_request_stream(ngx_http_request_t *r)
 
     stream = cln->data;
     stream->start = ngx_prof_loop_pass_start();
+    stream->end = 0;
     stream->request = (uintptr_t) r;
     stream->counted = (uintptr_t) ngx_prof_context_location(r);
     stream->connection = r->connection;
@@ -351,13 +342,6 @@ ngx_prof_request_stream(ngx_http_request_t *r)
     }
 
     ngx_prof_context_carry(r);
-
-    /* only streams need the filter: without them it takes itself out */
-
-    if (ngx_http_top_header_filter != ngx_prof_request_filter) {
-        ngx_http_next_header_filter = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = ngx_prof_request_filter;
-    }
 
     cln->handler = ngx_prof_stream_cleanup;
 }
@@ -387,6 +371,10 @@ ngx_prof_request_route(ngx_http_request_t *r)
     ngx_prof_plain_t     *plain;
     ngx_prof_route_e      route;
     ngx_prof_loc_conf_t  *lcf;
+
+    if (r->post_action) {
+        ngx_prof_request_post(r);
+    }
 
     counted = ngx_prof_request_counted(r);
 
@@ -453,22 +441,42 @@ ngx_prof_request_counted(ngx_http_request_t *r)
 }
 
 
-/* the response of a stream begins: its connection does not tell */
+/* a request that has had its response is sent to its post_action */
 
-static ngx_int_t
-ngx_prof_request_filter(ngx_http_request_t *r)
+static void
+ngx_prof_request_post(ngx_http_request_t *r)
 {
-    ngx_prof_context_t  *owner;
+    uint64_t  *end;
 
-    if (r == r->main && ngx_prof_is_stream(r)) {
-        owner = ngx_prof_context_owner((uintptr_t) r->connection);
+    /* what it has yet to do is not the response */
 
-        if (owner) {
-            owner->sent = 1;
-        }
+    if (ngx_prof_latest.request == (uintptr_t) r) {
+        ngx_prof_request_put_away();
     }
 
-    return ngx_http_next_header_filter(r);
+    end = ngx_prof_request_end(r);
+
+    if (end && *end == 0) {
+        *end = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+    }
+}
+
+
+uint64_t *
+ngx_prof_request_end(ngx_http_request_t *r)
+{
+    ngx_prof_stream_t   *stream;
+    ngx_prof_context_t  *context;
+
+    context = ngx_prof_context_find(r->connection);
+
+    if (context && context->request == (uintptr_t) r) {
+        return &context->end;
+    }
+
+    stream = ngx_prof_request_find_stream(r);
+
+    return stream ? &stream->end : NULL;
 }
 
 
@@ -495,97 +503,151 @@ ngx_prof_request_finish(ngx_prof_context_t *context, ngx_http_request_t *r)
 }
 
 
-/* every call comes before the clock is read: that reading ends the request */
+/*
+ * A request has ended, the latest one, right after its response, with what
+ * most have.  Nothing is called here, so that nothing has to be saved.
+ */
 
 static ngx_prof_always_inline ngx_int_t
 ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 {
     off_t                 in, out;
-    uint64_t              start, latency, *chunk;
-    ngx_uint_t            code, bucket;
-    ngx_prof_cell_t      *cell;
+    uint64_t              end, latency, *chunk;
+    ngx_uint_t            bucket;
+    ngx_time_t           *tp;
     ngx_prof_slot_t      *slot;
+    ngx_prof_counting_t  *counter;
+    ngx_prof_loc_conf_t  *lcf;
+
+    end = ngx_prof_latest.end;
+    tp = ngx_timeofday();
+
+    if (ngx_prof_unlikely(ngx_prof_latest.request != (uintptr_t) r
+                          || (ngx_prof_latest.counted & 1)
+                          || ngx_prof_loop_ticks(counted) - end
+                             >= ngx_prof_request_late
+                          || tp->msec != r->start_msec
+                          || tp->sec != r->start_sec
+                          || ((r->headers_out.status ^ NGX_HTTP_OK)
+                              | r->err_status
+                              | (uintptr_t) r->upstream_states)
+                          || r->headers_in.content_length_n != -1
+                          || !r->done))
+    {
+        return ngx_prof_log_any(r);
+    }
+
+    lcf = (ngx_prof_loc_conf_t *) ngx_prof_latest.counted;
+    counter = ngx_prof_counters[lcf->counter];
+
+    if (ngx_prof_unlikely(counter == NULL)) {
+        return ngx_prof_log_any(r);
+    }
+
+    latency = ngx_prof_loop_at(counted, end) - ngx_prof_latest.start;
+    bucket = ngx_prof_hist_bucket(latency);
+    chunk = ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY, bucket);
+
+    if (ngx_prof_unlikely(chunk == NULL)) {
+        return ngx_prof_log_any(r);
+    }
+
+    ngx_prof_latest.request = 0;
+
+    slot = ngx_prof_process.slot;
+    in = r->request_length;
+    out = r->connection->sent;
+
+    ngx_prof_cell_add_all(counter->cell, chunk, &slot->all, NGX_PROF_CODE_200,
+                          in, out, bucket, latency);
+
+    return NGX_OK;
+}
+
+
+/* any other */
+
+static ngx_int_t
+ngx_prof_log_any(ngx_http_request_t *r)
+{
+    uint64_t              now, end, after, start;
+    ngx_uint_t            clock;
     ngx_prof_context_t   *context;
-    ngx_prof_counting_t   *counter;
     ngx_prof_loc_conf_t  *lcf;
 
     if (r != r->main) {
         return NGX_OK;
     }
 
-    context = &ngx_prof_latest;
+    context = ngx_prof_request_context(r);
 
-    if (ngx_prof_unlikely(context->request != (uintptr_t) r)) {
-        context = ngx_prof_request_context(r);
-
-        if (context == NULL) {
-            return NGX_OK;
-        }
+    if (context == NULL) {
+        return NGX_OK;
     }
+
+    clock = ngx_prof_clock_counted();
+    now = ngx_prof_loop_ticks(clock);
+    end = (context->end && ngx_prof_request_whole(r)) ? context->end : now;
+    after = ngx_prof_loop_took(clock, now - end);
 
     lcf = ngx_prof_route_location(context->counted,
                                   ngx_prof_context_location(r));
     start = ngx_prof_request_finish(context, r);
-    code = ngx_prof_code_index(ngx_prof_request_status(r));
 
-    latency = ngx_prof_loop_clock(counted) - start;
-
-    if (ngx_prof_unlikely(!lcf->counted)) {
-        return NGX_OK;
+    if (lcf->counted) {
+        ngx_prof_request_count(r, lcf->place,
+                               ngx_prof_loop_at(clock, now) - after - start,
+                               after);
     }
-
-    bucket = ngx_prof_hist_bucket(latency);
-    counter = ngx_prof_counters[lcf->place];
-
-    if (ngx_prof_unlikely(counter == NULL || r->upstream_states != NULL)) {
-        return ngx_prof_request_count(r, lcf->place, code, bucket,
-                                      latency);
-    }
-
-    chunk = ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY, bucket);
-
-    if (ngx_prof_unlikely(chunk == NULL)) {
-        return ngx_prof_request_count(r, lcf->place, code, bucket,
-                                      latency);
-    }
-
-    slot = ngx_prof_process.slot;
-    cell = counter->cell;
-    in = r->request_length;
-    out = r->connection->sent;
-
-    ngx_prof_counts_add(&slot->all, code, in, out, bucket, latency);
-    ngx_prof_cell_add(cell, chunk, code, in, out, bucket, latency);
 
     return NGX_OK;
 }
 
 
-/* the same with what few requests need */
+/* nginx gave no part of the response up, and no other protocol followed it */
 
-static ngx_int_t
+static ngx_uint_t
+ngx_prof_request_whole(const ngx_http_request_t *r)
+{
+    if (r->post_action) {
+        return 1;
+    }
+
+    return r->done && (r->upstream == NULL || !r->upstream->upgrade);
+}
+
+
+static void
 ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
-    ngx_uint_t code, ngx_uint_t bucket, uint64_t latency)
+    uint64_t latency, uint64_t after)
 {
     off_t                 in, out;
+    ngx_uint_t            code, bucket;
+    ngx_prof_cell_t      *cell;
+    ngx_prof_counts_t    *all;
     ngx_prof_counting_t  *counter;
 
+    code = ngx_prof_code_index(ngx_prof_request_status(r));
+    bucket = ngx_prof_hist_bucket(latency);
     counter = ngx_prof_counter_open(place, NGX_PROF_LATENCY, bucket);
+    cell = counter->cell;
+    all = &ngx_prof_process.slot->all;
     in = r->request_length;
     out = r->connection->sent;
 
-    ngx_prof_counts_add(&ngx_prof_process.slot->all, code, in, out, bucket,
-                        latency);
-    ngx_prof_cell_add(counter->cell,
-                      ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY,
-                                              bucket),
-                      code, in, out, bucket, latency);
+    ngx_prof_cell_add_all(cell,
+                          ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY,
+                                                  bucket),
+                          all, code, in, out, bucket, latency);
+
+    if (after >= NGX_PROF_REQUEST_LATE) {
+        ngx_prof_plain_after(&all->plain, after);
+        ngx_prof_plain_after(&cell->plain[0], after);
+    }
 
     if (r->upstream_states) {
         ngx_prof_request_upstream(r, place);
     }
-
-    return NGX_OK;
 }
 
 
@@ -619,7 +681,7 @@ ngx_prof_request_context(ngx_http_request_t *r)
         return NULL;
     }
 
-    context = ngx_prof_context(r->connection);
+    context = ngx_prof_context_find(r->connection);
 
     if (context && context->request == (uintptr_t) r) {
         return context;
@@ -629,6 +691,7 @@ ngx_prof_request_context(ngx_http_request_t *r)
 
     if (stream) {
         unknown.start = stream->start;
+        unknown.end = stream->end;
         unknown.counted = stream->counted;
 
     } else {
@@ -636,6 +699,7 @@ ngx_prof_request_context(ngx_http_request_t *r)
         /* it ended before its headers were complete */
 
         unknown.start = ngx_prof_loop_pass_start();
+        unknown.end = 0;
         unknown.counted = (uintptr_t) ngx_prof_context_location(r);
     }
 

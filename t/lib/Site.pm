@@ -230,10 +230,12 @@ sub stop {
 }
 
 
+# without the processes that a cache has
+
 sub workers {
     my $self = shift;
 
-    return split ' ',
+    return grep { slurp("/proc/$_/cmdline") !~ /: cache / } split ' ',
            slurp("/proc/$self->{pid}/task/$self->{pid}/children");
 }
 
