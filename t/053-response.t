@@ -11,19 +11,20 @@ use IO::Select;
 use Test::More;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC sleep);
 use Http3;
-use Modules qw(built);
+use Modules;
 use Profile;
 use Site;
 
 my $hold = 0.5;
 my $http3 = !Http3::missing();
+my @lua = Modules::static() ? () : Profile::lua_modules();
 
 my $site = Site->new(
     workers  => 1,
-    modules  => [ Profile::lua_modules() ],
+    modules  => \@lua,
     handlers => $Profile::handlers,
-    noise    => qr/upstream prematurely closed/,
-    http     => <<'END' . ($http3 ? <<'END' : ''),
+    noise    => qr/upstream prematurely closed|directive is deprecated/,
+    http     => <<'END',
     proxy_cache_path DIR/cache keys_zone=cache:1m;
     client_max_body_size 1k;
     proxy_read_timeout 600s;
@@ -32,8 +33,8 @@ my $site = Site->new(
     ssl_certificate DIR/tls.crt;
     ssl_certificate_key DIR/tls.key;
 END
-END
-    server   => <<'END' . ($http3 ? "listen 127.0.0.1:PORT5 quic;\n" : ''));
+    server   => ($http3 ? "listen 127.0.0.1:PORT5 quic;\n" : '')
+                . <<'END' . (@lua ? <<'END' : ''));
         listen 127.0.0.1:PORT2 http2;
         listen 127.0.0.1:PORT3 ssl;
 
@@ -52,6 +53,10 @@ END
         location = /acts { post_action /held; alias DIR/html/page; }
         location = /discards { return 200 "here\n"; }
         location = /large { return 200 "never\n"; }
+        location = /part { proxy_pass http://127.0.0.1:PORT4;
+                           proxy_buffering off; }
+        location = /slow { alias DIR/html/big; }
+END
         location = /eof { content_by_lua_block {
             ngx.say("here"); ngx.eof(); ngx.location.capture("/held") } }
         location = /busy { content_by_lua_block {
@@ -65,9 +70,6 @@ END
             ngx.update_time()
             local till = now() + 0.5
             while now() < till do ngx.update_time() end } }
-        location = /part { proxy_pass http://127.0.0.1:PORT4;
-                           proxy_buffering off; }
-        location = /slow { alias DIR/html/big; }
 END
 
 spew($site->dir . '/html/page', "page\n");
@@ -96,7 +98,6 @@ after('a mirror of what is not modified', '/nothing/', asks => '/nothing/page',
       headers => 'If-Modified-Since: Fri, 31 Dec 2038 00:00:00 GMT');
 after('a mirror of what is not found', '/files/', asks => '/files/none');
 after('a post_action', '= /acts', asks => '/acts');
-after('work after ngx.eof()', '= /eof', asks => '/eof');
 
 # the cache is filled, and grows stale: nginx counts in whole seconds
 my $s = sent('/updated');
@@ -105,8 +106,13 @@ like(response($s), qr/old/, 'a cache is filled');
 sleep 3;
 after('an update in the background', '= /updated', asks => '/updated');
 
-after('a busy loop after ngx.eof()', '= /busy', asks => '/busy', alone => 1);
-after('log_by_lua', '= /logs', asks => '/logs', alone => 1);
+SKIP: {
+    skip('there is no Lua', 1) unless @lua;
+
+    after('work after ngx.eof()', '= /eof', asks => '/eof');
+    after('a busy loop after ngx.eof()', '= /busy', asks => '/busy', alone => 1);
+    after('log_by_lua', '= /logs', asks => '/logs', alone => 1);
+}
 
 # the client holds these
 
