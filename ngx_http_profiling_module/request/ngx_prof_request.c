@@ -11,6 +11,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_histogram.h"
+#include "ngx_prof_received.h"
 #include "ngx_prof_route.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_worker.h"
@@ -632,7 +633,7 @@ ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
     counter = ngx_prof_counter_open(place, NGX_PROF_LATENCY, bucket);
     cell = counter->cell;
     all = &ngx_prof_process.slot->all;
-    in = r->request_length;
+    in = ngx_prof_received(r);
     out = r->connection->sent;
 
     ngx_prof_cell_add_all(cell,
