@@ -7,7 +7,7 @@
 static ngx_uint_t ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
     const ngx_prof_claim_t *claim);
 static void ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
-    const ngx_prof_claim_t *claim);
+    const ngx_prof_claim_t *claim, ngx_uint_t killed);
 static void ngx_prof_slot_base(ngx_prof_slot_t *slot);
 
 
@@ -32,7 +32,7 @@ ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_claim_t *claim)
             owner = ngx_prof_load_acquire(&slot->owner);
 
             if (ngx_prof_slot_try(slot, owner, claim)) {
-                ngx_prof_slot_take(zone, slot, claim);
+                ngx_prof_slot_take(zone, slot, claim, owner != 0);
                 return slot;
             }
         }
@@ -59,9 +59,13 @@ ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
 
 static void
 ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
-    const ngx_prof_claim_t *claim)
+    const ngx_prof_claim_t *claim, ngx_uint_t killed)
 {
     ngx_prof_gauges_t  gauges;
+
+    if (killed) {
+        ngx_prof_slot_ended(zone, slot);
+    }
 
     ngx_prof_store(&slot->start, claim->start);
     ngx_prof_store(&slot->claimed, claim->clock);
@@ -91,6 +95,7 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
 
     ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_NONE);
     ngx_prof_store(&slot->sample_until, 0);
+    ngx_prof_store(&slot->usage_timed, 0);
 
     ngx_memzero(&gauges, sizeof(ngx_prof_gauges_t));
     ngx_prof_record_write(&slot->gauges_seq, &slot->gauges, &gauges,
@@ -121,6 +126,8 @@ ngx_prof_slot_renumber(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
         ngx_prof_store(&ring[i].tick, 0);
     }
 
+    ngx_prof_store(&slot->last_tick, 0);
+
     ngx_prof_store_release(&slot->interval, interval);
 }
 
@@ -135,6 +142,24 @@ ngx_prof_slot_base(ngx_prof_slot_t *slot)
                         sizeof(ngx_prof_hist_t));
     ngx_prof_copy_words(&slot->base_all, &slot->all,
                         sizeof(ngx_prof_counts_t));
+}
+
+
+void
+ngx_prof_slot_ended(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot)
+{
+    ngx_prof_sample_t  s;
+
+    if (slot->last_tick == 0) {
+        return;
+    }
+
+    ngx_prof_slot_sample(slot, &s);
+    s.tick = (uint32_t) slot->last_tick + 1;
+
+    if (s.tick) {
+        ngx_prof_ring_write(ngx_prof_zone_history(slot), zone->history, &s);
+    }
 }
 
 

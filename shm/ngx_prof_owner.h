@@ -50,6 +50,13 @@ ngx_prof_slot_t *ngx_prof_slot_claim(ngx_prof_zone_t *zone,
 void ngx_prof_slot_renumber(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     uint64_t interval, uint64_t tick);
 
+/*
+ * By the owner: the sample of the tick behind the last one, of a worker that
+ * has ended, with the counters as it left them.  By the next owner too, if it
+ * was killed.
+ */
+void ngx_prof_slot_ended(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot);
+
 /* by the owner, when it exits normally */
 void ngx_prof_slot_release(ngx_prof_slot_t *slot);
 

@@ -20,13 +20,14 @@
 
 
 /*
- * 96 bytes: 1000 samples are 94 KiB.  Gauges are those of the worker at that
+ * 136 bytes: 1000 samples are 133 KiB.  Gauges are those of the worker at that
  * tick; counters are the slot's, all its owners' together.
  */
 typedef struct {
     uint32_t  tick;             /* 0: none, or being written */
     uint32_t  tasks;            /* counter: tasks handed to thread pools */
-    uint64_t  clock;            /* ns, CLOCK_MONOTONIC */
+    uint64_t  clock;            /* ns, CLOCK_MONOTONIC; 0: its worker had
+                                   ended, it has counters alone */
     uint64_t  heap_alloc;       /* bytes handed out by the allocator */
     uint64_t  heap_sys;         /* bytes the allocator holds */
     uint64_t  total_alloc;      /* counter: bytes ever allocated */
@@ -39,6 +40,12 @@ typedef struct {
     uint32_t  last_pause;       /* us */
     uint32_t  connections;      /* the unit of CONTRACT's goroutines */
     uint32_t  stacks;           /* KiB resident (low 16), MiB reserved */
+    uint64_t  mallocs;          /* counters */
+    uint64_t  frees;
+    uint64_t  next_gc;          /* bytes, as in gauges */
+    uint32_t  shared;           /* KiB resident */
+    uint32_t  files;            /* KiB resident */
+    uint64_t  unavailable;      /* NGX_PROF_NO_* */
 } ngx_prof_sample_t;
 
 

@@ -75,6 +75,29 @@ ngx_prof_slot_pause_add(ngx_prof_slot_t *slot, uint64_t clock,
 }
 
 
+void
+ngx_prof_slot_sample(const ngx_prof_slot_t *slot, ngx_prof_sample_t *s)
+{
+    const ngx_prof_totals_t  *t;
+
+    t = &slot->totals;
+
+    ngx_memzero(s, sizeof(ngx_prof_sample_t));
+
+    s->tasks = (uint32_t) ngx_prof_load(&t->tasks);
+    s->total_alloc = ngx_prof_load(&t->total_alloc);
+    s->mallocs = ngx_prof_load(&t->mallocs);
+    s->frees = ngx_prof_load(&t->frees);
+    s->pause_total = ngx_prof_load(&t->pause_total);
+    s->requests = ngx_prof_counts_requests(&slot->all);
+    s->errors = ngx_prof_counts_class(&slot->all, 5);
+    s->cpu = ngx_prof_load(&t->user) + ngx_prof_load(&t->system);
+    s->pauses = (uint32_t) ngx_prof_load(&t->pauses);
+    s->last_pause = (uint32_t) ngx_min(ngx_prof_load(&slot->last_pause) / 1000,
+                                       0xffffffff);
+}
+
+
 ngx_int_t
 ngx_prof_pause_read(const ngx_prof_pause_t *from, ngx_prof_pause_t *to)
 {

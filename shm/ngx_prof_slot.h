@@ -53,7 +53,11 @@
 #define NGX_PROF_NO_TRIM    0x0040            /* next_gc */
 #define NGX_PROF_NO_TASKS   0x0080
 #define NGX_PROF_NO_ACCEPT  0x0100
-#define NGX_PROF_NO_COUNT   0x0200            /* total_alloc, not yet */
+#define NGX_PROF_NO_INTERVAL  0x0200          /* has not lived for one */
+#define NGX_PROF_NO_USAGE   0x0400            /* of one that hangs */
+#define NGX_PROF_NO_TICK    0x0800            /* gauges: none yet */
+#define NGX_PROF_NO_SAMPLE  0x1000            /* gauges: not of that tick */
+#define NGX_PROF_NO_COUNT   0x2000            /* total_alloc, not yet */
 
 
 /* requests that have ended, of a worker or of one place of it */
@@ -169,6 +173,17 @@ typedef struct {
 } ngx_prof_totals_t;
 
 
+/* what rates are of: counters of a worker at a time, or what was added since */
+
+typedef struct {
+    uint64_t  clock;            /* ns */
+    uint64_t  requests;
+    uint64_t  errors;
+    uint64_t  busy;             /* ns */
+    uint64_t  cpu;              /* us */
+} ngx_prof_rated_t;
+
+
 /* what a worker found at its latest tick; valid while it lives */
 
 typedef struct {
@@ -202,11 +217,8 @@ typedef struct {
     uint64_t  streams;          /* of HTTP/2, being served */
     uint64_t  free;
 
-    uint64_t  interval;         /* ns since the tick before; 0: the first */
-    uint64_t  requests;         /* in that interval */
-    uint64_t  errors;
-    uint64_t  busy;             /* ns in that interval */
-    uint64_t  cpu;              /* us in that interval */
+    ngx_prof_rated_t  interval; /* in the latest one; clock 0: none yet */
+    ngx_prof_rated_t  since;    /* when the present one began */
 
     uint64_t  collect;          /* ns that the latest tick took */
 } ngx_prof_gauges_t;
@@ -337,7 +349,10 @@ typedef struct {
                                                    ticks since the machine's
                                                    start, 0: not known */
     uint64_t           claimed;                 /* ns, CLOCK_MONOTONIC */
-    uint64_t           tick;                    /* the first of this owner */
+    uint64_t           tick;                    /* when this owner began: its
+                                                   samples are of later ones */
+    uint64_t           last_tick;               /* of the latest sample, 0:
+                                                   none */
     uint64_t           generation;
     uint64_t           process_slot; /* ngx_process_slot */
     uint64_t           worker;                  /* ngx_worker */
@@ -365,6 +380,8 @@ typedef struct {
     uint64_t           sample_truncated;
     uint64_t           sampler;                 /* ngx_..._sampler_e */
 
+    uint64_t           usage_timed;             /* 1: CPU time is known while
+                                                   the loop does not run */
     uint64_t           interval;                /* ms from tick to tick, by
                                                    which they are numbered */
 
@@ -493,6 +510,10 @@ ngx_prof_counts_add(ngx_prof_counts_t *counts, ngx_uint_t code, uint64_t in,
     ngx_prof_hist_count(&counts->latency, bucket, latency);
 }
 
+
+/* the counters of a slot in a sample that has no gauges */
+void ngx_prof_slot_sample(const ngx_prof_slot_t *slot,
+    ngx_prof_sample_t *s);
 
 /* number of requests, and of those of a class: 5 is status 500 and more */
 uint64_t ngx_prof_plain_requests(const ngx_prof_plain_t *plain);

@@ -5,7 +5,38 @@
 #include "ngx_prof_figures.h"
 
 
+#define NGX_PROF_GAUGES                                                       \
+    "memory.alloc memory.sys memory.heap_alloc memory.heap_sys "              \
+    "memory.heap_inuse memory.heap_idle memory.stack_inuse "                  \
+    "memory.stack_sys memory.usage_percent memory.anonymous memory.shared "   \
+    "memory.files goroutines cpu.num_goroutine gc.next_gc"
+
+
+/* a field may have several reasons: the first one is told */
+
 const ngx_prof_reason_t  ngx_prof_reasons[] = {
+
+    { NGX_PROF_NO_TICK,
+      NGX_PROF_GAUGES " cpu.threads descriptors connections.active "
+      "connections.reading connections.writing connections.waiting "
+      "connections.upstream connections.upstream_idle connections.other "
+      "connections.free",
+      "not known yet: a worker has not collected its first figures" },
+
+    { NGX_PROF_NO_SAMPLE,
+      NGX_PROF_GAUGES " memory.total_alloc memory.mallocs memory.frees "
+      "cpu.seconds",
+      "a worker did not return to its event loop in time, what it would tell "
+      "of that tick is not known" },
+
+    { NGX_PROF_NO_INTERVAL,
+      "request_rate error_rate cpu.usage_percent event_loop.utilization",
+      "not known yet: a worker has not lived for an interval" },
+
+    { NGX_PROF_NO_USAGE,
+      "cpu.user_seconds cpu.system_seconds cpu.usage_percent",
+      "a worker does not return to its event loop, and has no timer of CPU "
+      "time" },
 
     { NGX_PROF_NO_HEAP,
       "memory.alloc memory.heap_alloc memory.heap_sys memory.heap_inuse "
@@ -56,7 +87,7 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
       "no request that is counted has ended" },
 
     { NGX_PROF_NO_PASS,
-      "event_loop.latency",
+      "event_loop.latency gc.pause_percent",
       "no pass of the event loop has ended" },
 
     { NGX_PROF_NO_UPSTREAM,
@@ -161,13 +192,13 @@ ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
     f->cpu_usage = 0;
     f->utilization = 0;
 
-    if (w->gauges.interval) {
-        seconds = (double) w->gauges.interval / 1e9;
+    if (w->rated.clock) {
+        seconds = (double) w->rated.clock / 1e9;
 
-        f->request_rate = (double) w->gauges.requests / seconds;
-        f->error_rate = (double) w->gauges.errors / seconds;
-        f->cpu_usage = (double) w->gauges.cpu / 1e4 / seconds;
-        f->utilization = (double) w->gauges.busy
-                         / (double) w->gauges.interval;
+        f->request_rate = (double) w->rated.requests / seconds;
+        f->error_rate = (double) w->rated.errors / seconds;
+        f->cpu_usage = (double) w->rated.cpu / 1e4 / seconds;
+        f->utilization = (double) w->rated.busy
+                         / (double) w->rated.clock;
     }
 }

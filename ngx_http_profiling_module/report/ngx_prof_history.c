@@ -34,7 +34,7 @@ static void ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_uint_t workers);
 static void ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_sample_t *sum);
-static void ngx_prof_history_pauses(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
+static void ngx_prof_history_pauses(ngx_prof_json_t *j,
     const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
     ngx_uint_t workers);
 static void ngx_prof_history_rates(ngx_prof_json_t *j,
@@ -77,6 +77,7 @@ ngx_prof_view_history(ngx_prof_work_t *w)
             && ngx_prof_zone_day(s->zone, sum.clock) > w->since)
         {
             ngx_prof_history_print(j, s, &sum, &h->before, workers);
+            w->unavailable |= sum.unavailable;
             h->printed++;
         }
 
@@ -93,7 +94,7 @@ ngx_prof_view_history(ngx_prof_work_t *w)
                          ngx_prof_snapshot_uptime(s));
     ngx_prof_json_uint(j, "interval_ms",
                               s->conf->setting[NGX_PROF_INTERVAL]);
-    ngx_prof_view_unavailable(j, s->gauges.unavailable);
+    ngx_prof_view_unavailable(j, w->unavailable);
     ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
@@ -149,6 +150,10 @@ ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
     ngx_uint_t workers)
 {
+    uint64_t  none;
+
+    none = sum->unavailable & NGX_PROF_NO_SAMPLE;
+
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_view_day(j, "timestamp", sum->clock);
 
@@ -156,19 +161,20 @@ ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 
     ngx_prof_json_open(j, "cpu", '{');
     ngx_prof_json_int(j, "num_cpu", ngx_ncpu);
-    ngx_prof_json_uint(j, "num_goroutine", sum->connections);
-    ngx_prof_json_uint(j, "num_cgo_call", sum->tasks);
-    ngx_prof_json_double(j, "seconds", (double) sum->cpu / 1e6);
+    ngx_prof_view_figure(j, "num_goroutine", sum->connections, none);
+    ngx_prof_view_figure(j, "num_cgo_call", sum->tasks,
+                         sum->unavailable & NGX_PROF_NO_TASKS);
+    ngx_prof_view_double(j, "seconds", (double) sum->cpu / 1e6, none);
     ngx_prof_json_close(j, '}');
 
-    ngx_prof_json_uint(j, "goroutines", sum->connections);
+    ngx_prof_view_figure(j, "goroutines", sum->connections, none);
 
     ngx_prof_json_open(j, "gc", '{');
     ngx_prof_json_uint(j, "num_gc", sum->pauses);
     ngx_prof_json_uint(j, "pause_total_ns", sum->pause_total);
     ngx_prof_json_uint(j, "last_pause_ns",
                        (uint64_t) sum->last_pause * 1000);
-    ngx_prof_history_pauses(j, s, sum, before, workers);
+    ngx_prof_history_pauses(j, sum, before, workers);
     ngx_prof_json_close(j, '}');
 
     ngx_prof_json_uint(j, "requests", sum->requests);
@@ -197,15 +203,15 @@ ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     g.stack_inuse = ngx_prof_sample_stack_inuse(sum);
     g.stack_sys = ngx_prof_sample_stack_sys(sum);
 
-    /* the history does not hold shared memory, which hardly changes */
-
-    g.shared = s->gauges.shared;
-    g.files = s->gauges.files;
+    g.shared = (uint64_t) sum->shared << 10;
+    g.files = (uint64_t) sum->files << 10;
     t.total_alloc = sum->total_alloc;
+    t.mallocs = sum->mallocs;
+    t.frees = sum->frees;
 
     f.gauges = &g;
     f.totals = &t;
-    f.unavailable = s->gauges.unavailable;
+    f.unavailable = sum->unavailable;
     f.sys = g.anonymous + g.shared;
     f.usage = 100.0 * (double) f.sys / (double) s->memory_limit;
 
@@ -213,40 +219,26 @@ ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 }
 
 
-/*
- * The share of pauses is of the time since the previous sample.  The trim
- * threshold is not in the history: it is what the workers have now.
- */
+/* the share of pauses is of the time since the previous sample */
 
 static void
-ngx_prof_history_pauses(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
-    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
-    ngx_uint_t workers)
+ngx_prof_history_pauses(ngx_prof_json_t *j, const ngx_prof_sample_t *sum,
+    const ngx_prof_sample_t *before, ngx_uint_t workers)
 {
-    double    lived;
-    uint64_t  threshold;
+    double  lived;
 
-    if ((s->gauges.unavailable & NGX_PROF_NO_LOOP)
-        || before->clock == 0)
-    {
-        ngx_prof_json_null(j, "pause_percent");
+    lived = (double) (sum->clock - before->clock) * (double) workers;
 
-    } else {
-        lived = (double) (sum->clock - before->clock) * (double) workers;
+    ngx_prof_view_double(j, "pause_percent",
+                         100.0 * (double) (int64_t)
+                                       (sum->pause_total - before->pause_total)
+                         / lived,
+                         (sum->unavailable & NGX_PROF_NO_LOOP)
+                         || before->clock == 0);
 
-        ngx_prof_json_double(j, "pause_percent",
-                             100.0 * (double) (int64_t)
-                                           (sum->pause_total
-                                            - before->pause_total) / lived);
-    }
-
-    if (s->gauges.unavailable & NGX_PROF_NO_TRIM) {
-        ngx_prof_json_null(j, "next_gc");
-        return;
-    }
-
-    threshold = s->gauges.next_gc - s->gauges.heap_alloc;
-    ngx_prof_json_uint(j, "next_gc", sum->heap_alloc + threshold);
+    ngx_prof_view_figure(j, "next_gc", sum->next_gc,
+                         sum->unavailable
+                         & (NGX_PROF_NO_TRIM|NGX_PROF_NO_SAMPLE));
 }
 
 

@@ -26,12 +26,20 @@ static void ngx_prof_snapshot_state(ngx_prof_snapshot_t *s,
     ngx_prof_worker_t *w);
 static void ngx_prof_snapshot_counts(ngx_prof_snapshot_t *s,
     ngx_prof_worker_t *w);
+static void ngx_prof_snapshot_killed(ngx_prof_snapshot_t *s,
+    ngx_prof_slot_t *slot);
+static void ngx_prof_snapshot_rated(ngx_prof_snapshot_t *s,
+    ngx_prof_worker_t *w);
+static uint64_t ngx_prof_snapshot_busy(ngx_prof_snapshot_t *s,
+    const ngx_prof_slot_t *slot);
 static void ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s,
-    ngx_prof_gauges_t *g);
+    ngx_prof_worker_t *w);
 static ngx_int_t ngx_prof_snapshot_read(ngx_prof_snapshot_t *s,
     ngx_prof_slot_t *slot, uint32_t tick, ngx_prof_sample_t *sample);
 static void ngx_prof_snapshot_live(ngx_prof_sample_t *sum,
-    const ngx_prof_sample_t *from);
+    const ngx_prof_sample_t *from, ngx_uint_t n);
+static uint64_t ngx_prof_snapshot_absent(ngx_prof_snapshot_t *s,
+    ngx_prof_slot_t *slot, uint32_t tick, ngx_prof_sample_t *carry);
 static void ngx_prof_snapshot_counters(ngx_prof_sample_t *sum,
     const ngx_prof_sample_t *from);
 static void ngx_prof_snapshot_less(ngx_prof_sample_t *sample,
@@ -125,9 +133,11 @@ ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
     if (w) {
         ngx_prof_snapshot_counts(s, w);
 
-        if (w->known) {
-            ngx_prof_snapshot_gauges(s, &w->gauges);
-        }
+        ngx_prof_snapshot_rated(s, w);
+        ngx_prof_snapshot_gauges(s, w);
+
+    } else if (s->filter == 0) {
+        ngx_prof_snapshot_killed(s, slot);
     }
 
     if (s->filter && w == NULL) {
@@ -279,15 +289,116 @@ ngx_prof_snapshot_counts(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
 }
 
 
+/*
+ * A worker was killed a moment ago: nobody tells what it did in the latest
+ * interval, until the one that replaces it has one
+ */
+
 static void
-ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_gauges_t *g)
+ngx_prof_snapshot_killed(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
+{
+    uint64_t           silence;
+    ngx_prof_gauges_t  gauges;
+
+    silence = 2 * s->conf->setting[NGX_PROF_INTERVAL]
+              * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
+
+    if (ngx_prof_load(&slot->owner) == 0) {
+        return;
+    }
+
+    if (ngx_prof_record_read(&slot->gauges_seq, &gauges, &slot->gauges,
+                             sizeof(ngx_prof_gauges_t))
+        != NGX_OK
+        || gauges.clock + silence > s->clock)
+    {
+        s->gauges.unavailable |= NGX_PROF_NO_INTERVAL;
+    }
+}
+
+
+/*
+ * Rates of the latest interval.  Where the next tick is overdue, since that
+ * interval: counters of requests and of CPU time are those of now.
+ */
+
+static void
+ngx_prof_snapshot_rated(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
+{
+    uint64_t           passed, interval;
+    ngx_prof_slot_t   *slot;
+    ngx_prof_rated_t  *rated, *since;
+
+    if (!w->known) {
+        w->gauges.unavailable |= NGX_PROF_NO_TICK|NGX_PROF_NO_INTERVAL;
+        return;
+    }
+
+    slot = w->slot;
+    rated = &w->rated;
+    since = &w->gauges.since;
+    *rated = w->gauges.interval;
+
+    interval = s->conf->setting[NGX_PROF_INTERVAL]
+               * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
+    passed = s->clock - ngx_min(s->clock, since->clock);
+
+    if (passed > interval + interval / 10) {
+        rated->clock = passed;
+        rated->requests = ngx_prof_counts_requests(&slot->all)
+                          - since->requests;
+        rated->errors = ngx_prof_counts_class(&slot->all, 5) - since->errors;
+        rated->cpu = ngx_prof_load(&slot->totals.user)
+                     + ngx_prof_load(&slot->totals.system) - since->cpu;
+
+        rated->busy = ngx_prof_snapshot_busy(s, slot);
+        rated->busy = (rated->busy > since->busy)
+                      ? ngx_min(rated->busy - since->busy, passed) : 0;
+
+        if (w->silent > interval && !ngx_prof_load(&slot->usage_timed)) {
+            w->gauges.unavailable |= NGX_PROF_NO_USAGE;
+        }
+    }
+
+    if (rated->clock == 0) {
+        w->gauges.unavailable |= NGX_PROF_NO_INTERVAL;
+    }
+}
+
+
+/* ns that the loop of a worker has been busy, with those of its pass */
+
+static uint64_t
+ngx_prof_snapshot_busy(ngx_prof_snapshot_t *s, const ngx_prof_slot_t *slot)
+{
+    uint64_t  busy, pass;
+
+    busy = ngx_prof_load(&slot->totals.busy);
+    pass = ngx_prof_load(&slot->pass_start);
+
+    if (ngx_prof_slot_waiting(slot) || pass == 0 || pass > s->clock) {
+        return busy;
+    }
+
+    return busy + (s->clock - pass);
+}
+
+
+static void
+ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
 {
     double              seconds;
-    ngx_prof_gauges_t  *sum;
+    ngx_prof_gauges_t  *sum, *g;
 
+    g = &w->gauges;
     sum = &s->gauges;
 
     sum->unavailable |= g->unavailable;
+
+    if (!w->known) {
+        return;
+    }
+
     sum->heap_alloc += g->heap_alloc;
     sum->heap_sys += g->heap_sys;
     sum->next_gc += g->next_gc;
@@ -313,19 +424,19 @@ ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_gauges_t *g)
     sum->collect = ngx_max(sum->collect, g->collect);
     sum->clock = ngx_max(sum->clock, g->clock);
 
-    if (g->interval == 0) {
+    if (w->rated.clock == 0) {
         return;
     }
 
-    sum->interval += g->interval;
-    sum->busy += g->busy;
+    s->rated += w->rated.clock;
+    s->busy += w->rated.busy;
 
-    seconds = (double) g->interval / 1e9;
+    seconds = (double) w->rated.clock / 1e9;
 
-    s->request_rate += (double) g->requests / seconds;
-    s->error_rate += (double) g->errors / seconds;
-    s->cpu_usage += (double) g->cpu / 1e4 / seconds;
-    s->utilization = (double) sum->busy / (double) sum->interval;
+    s->request_rate += (double) w->rated.requests / seconds;
+    s->error_rate += (double) w->rated.errors / seconds;
+    s->cpu_usage += (double) w->rated.cpu / 1e4 / seconds;
+    s->utilization = (double) s->busy / (double) s->rated;
 }
 
 
@@ -403,23 +514,25 @@ ngx_prof_snapshot_sample(ngx_prof_snapshot_t *s, uint32_t tick,
         slot = ngx_prof_zone_slot(s->zone, i);
 
         if (!ngx_prof_slot_of(slot, s->filter)
-            || (s->filter && tick < ngx_prof_load(&slot->tick)))
+            || (s->filter && tick <= ngx_prof_load(&slot->tick)))
         {
             continue;
         }
 
         if (ngx_prof_snapshot_read(s, slot, tick, &sample) == NGX_OK) {
-            ngx_prof_snapshot_live(sum, &sample);
+            if (sample.clock) {
+                ngx_prof_snapshot_live(sum, &sample, ++*workers);
+            }
 
             if (s->filter) {
                 ngx_prof_snapshot_less(&sample, slot);
             }
 
             carry[i] = sample;
-            (*workers)++;
 
-        } else if (carry[i].tick == 0 && s->filter == 0) {
-            ngx_prof_snapshot_missed(s, slot, tick, &carry[i]);
+        } else {
+            sum->unavailable |= ngx_prof_snapshot_absent(s, slot, tick,
+                                                         &carry[i]);
         }
 
         ngx_prof_snapshot_counters(sum, &carry[i]);
@@ -455,15 +568,23 @@ ngx_prof_snapshot_read(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
 }
 
 
+/* n: workers, this one included; the time of the sum is the mean of theirs */
+
 static void
-ngx_prof_snapshot_live(ngx_prof_sample_t *sum, const ngx_prof_sample_t *from)
+ngx_prof_snapshot_live(ngx_prof_sample_t *sum, const ngx_prof_sample_t *from,
+    ngx_uint_t n)
 {
     uint64_t  inuse, sys;
 
-    sum->clock = ngx_max(sum->clock, from->clock);
+    sum->clock += (uint64_t) ((int64_t) (from->clock - sum->clock)
+                              / (int64_t) n);
+    sum->unavailable |= from->unavailable;
     sum->heap_alloc += from->heap_alloc;
     sum->heap_sys += from->heap_sys;
+    sum->next_gc += from->next_gc;
     sum->anonymous += from->anonymous;
+    sum->shared = ngx_max(sum->shared, from->shared);
+    sum->files = ngx_max(sum->files, from->files);
     sum->connections += from->connections;
 
     inuse = ngx_prof_sample_stack_inuse(sum)
@@ -481,6 +602,8 @@ ngx_prof_snapshot_counters(ngx_prof_sample_t *sum,
 {
     sum->tasks += from->tasks;
     sum->total_alloc += from->total_alloc;
+    sum->mallocs += from->mallocs;
+    sum->frees += from->frees;
     sum->pause_total += from->pause_total;
     sum->requests += from->requests;
     sum->errors += from->errors;
@@ -497,6 +620,8 @@ ngx_prof_snapshot_less(ngx_prof_sample_t *sample, const ngx_prof_slot_t *slot)
 {
     sample->tasks -= (uint32_t) slot->base.tasks;
     sample->total_alloc -= slot->base.total_alloc;
+    sample->mallocs -= slot->base.mallocs;
+    sample->frees -= slot->base.frees;
     sample->pause_total -= slot->base.pause_total;
     sample->requests -= ngx_prof_counts_requests(&slot->base_all);
     sample->errors -= ngx_prof_counts_class(&slot->base_all, 5);
@@ -510,28 +635,75 @@ ngx_prof_snapshot_less(ngx_prof_sample_t *sample, const ngx_prof_slot_t *slot)
 
 
 /*
- * A slot without a sample of the first tick that is asked for.  Its counters
- * at that tick were at most those of its next sample.  If that sample is of an
- * owner that began later, or if there is none and the owner is alive, they are
- * known better: as the owner found them.  If its last owner ended before, they
- * did not change.
+ * A slot without a sample of the tick: its counters are those of the one
+ * before.  A worker that has ended left them as they are.
+ */
+
+static uint64_t
+ngx_prof_snapshot_absent(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
+    uint32_t tick, ngx_prof_sample_t *carry)
+{
+    if (s->filter) {
+        return 0;
+    }
+
+    if (carry->tick == 0) {
+        ngx_prof_snapshot_missed(s, slot, tick, carry);
+    }
+
+    if (tick <= ngx_prof_load(&slot->tick)) {
+        return 0;
+    }
+
+    if (ngx_prof_load(&slot->interval)
+        == (uint64_t) s->conf->setting[NGX_PROF_INTERVAL]
+        && ngx_prof_slot_alive(slot))
+    {
+        return NGX_PROF_NO_SAMPLE;
+    }
+
+    if (carry->clock && ngx_prof_load(&slot->last_tick) < tick) {
+        ngx_prof_snapshot_ended(&slot->totals, &slot->all, carry);
+    }
+
+    return 0;
+}
+
+
+/*
+ * A slot without a sample of the first tick that is asked for.  Without one
+ * before, its counters at that tick were at most those of its next sample.  If
+ * that sample is of an owner that began later, or if there is none and the
+ * owner is alive, they are known better: as the owner found them.  If its last
+ * owner ended before, they did not change.
  */
 
 static void
 ngx_prof_snapshot_missed(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
     uint32_t tick, ngx_prof_sample_t *sample)
 {
-    uint32_t    first, next;
-    ngx_int_t   rc;
-    ngx_uint_t  i;
+    uint32_t   first, next, last;
+    ngx_int_t  rc;
 
     first = (uint32_t) ngx_prof_load(&slot->tick);
+    last = (uint32_t) ngx_prof_load(&slot->last_tick);
     rc = NGX_DECLINED;
-    next = tick;
 
-    for (i = 1; i < s->zone->history && rc != NGX_OK; i++) {
-        next = tick + (uint32_t) i;
+    for (next = ngx_min(last, tick - 1);
+         next && tick - next < s->zone->history && rc != NGX_OK;
+         next--)
+    {
         rc = ngx_prof_snapshot_read(s, slot, next, sample);
+    }
+
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    for (next = tick;
+         next < last && next - tick < s->zone->history && rc != NGX_OK; )
+    {
+        rc = ngx_prof_snapshot_read(s, slot, ++next, sample);
     }
 
     if (rc == NGX_OK && (next <= first || tick >= first)) {
@@ -556,6 +728,8 @@ ngx_prof_snapshot_ended(const ngx_prof_totals_t *t, const ngx_prof_counts_t *c,
     sample->tick = 1;
     sample->tasks = (uint32_t) ngx_prof_load(&t->tasks);
     sample->total_alloc = ngx_prof_load(&t->total_alloc);
+    sample->mallocs = ngx_prof_load(&t->mallocs);
+    sample->frees = ngx_prof_load(&t->frees);
     sample->pause_total = ngx_prof_load(&t->pause_total);
     sample->requests = ngx_prof_counts_requests(c);
     sample->errors = ngx_prof_counts_class(c, 5);

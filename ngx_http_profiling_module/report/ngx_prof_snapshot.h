@@ -59,6 +59,7 @@ typedef struct {
     ngx_uint_t            known;                /* 1: the gauges could be
                                                    read */
     ngx_prof_gauges_t     gauges;
+    ngx_prof_rated_t      rated;                /* clock 0: not known */
     ngx_prof_totals_t     totals;
     uint64_t              last_pause;               /* ns */
     uint64_t              requests;
@@ -85,12 +86,15 @@ typedef struct {
     ngx_array_t            workers;
                                           /* ngx_prof_worker_t */
 
-    /* sums over living workers only */
+    /* sums over living workers only; with NGX_PROF_NO_INTERVAL the rates are
+       not those of all */
     ngx_prof_gauges_t      gauges;
     double                 request_rate;            /* per second */
     double                 error_rate;
     double                 cpu_usage;               /* percent of a core */
     double                 utilization;             /* of the loops, 0..1 */
+    uint64_t               rated;                   /* ns, of all loops */
+    uint64_t               busy;                    /* of them */
 
     /* sums over all slots, including workers that have ended */
     ngx_prof_totals_t      totals;
@@ -134,7 +138,8 @@ void ngx_prof_quantiles(const ngx_prof_hist_t *h, ngx_prof_quantiles_t *q);
  * wrote a sample at that tick, and all counters as they stood then.  carry is
  * an array of one sample per slot, zero at first, that keeps each slot's last
  * counters from tick to tick; ticks must be asked for in ascending order.
- * NGX_DECLINED: no worker has a sample of that tick.
+ * NGX_DECLINED: no worker has a sample of that tick.  If one that lived then
+ * has none, what it would tell is missing: NGX_PROF_NO_SAMPLE in unavailable.
  */
 ngx_int_t ngx_prof_snapshot_sample(ngx_prof_snapshot_t *s, uint32_t tick,
     ngx_prof_sample_t *carry, ngx_prof_sample_t *sum, ngx_uint_t *workers);

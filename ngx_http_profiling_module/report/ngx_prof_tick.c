@@ -19,12 +19,14 @@
 #include "ngx_prof_heap.h"
 #include "ngx_prof_heap_size.h"
 #include "ngx_prof_interpose.h"
+#include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_ring.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_proc.h"
 #include "ngx_prof_thread.h"
+#include "ngx_prof_usage.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -46,12 +48,7 @@ typedef struct {
                                                    again */
     ngx_prof_gauges_t  gauges;                  /* being filled */
 
-    /* at the tick before */
-    uint64_t           clock;
-    uint64_t           requests;
-    uint64_t           errors;
-    uint64_t           busy;
-    uint64_t           cpu;
+    ngx_prof_rated_t   since;                   /* when this interval began */
 } ngx_prof_tick_t;
 
 
@@ -63,7 +60,6 @@ static void ngx_prof_tick_begin(uint64_t clock);
 static void ngx_prof_tick_end(uint64_t clock);
 static void ngx_prof_tick_heap(uint64_t clock);
 static uint64_t ngx_prof_tick_part(uint64_t value, uint64_t inherited);
-static void ngx_prof_tick_usage(ngx_prof_slot_t *slot);
 static void ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock);
 static void ngx_prof_tick_sample(ngx_prof_slot_t *slot);
 
@@ -173,6 +169,8 @@ ngx_prof_tick_finish(void)
 
     ngx_prof_tick_begin(clock);
     ngx_prof_tick_end(clock);
+
+    ngx_prof_slot_ended(ngx_prof_process.zone, ngx_prof_process.slot);
 }
 
 
@@ -300,7 +298,7 @@ ngx_prof_tick_end(uint64_t clock)
     t = &ngx_prof_ticking;
     g = &t->gauges;
 
-    ngx_prof_tick_usage(slot);
+    ngx_prof_usage();
     ngx_prof_tick_rates(slot, clock);
 
     g->clock = clock;
@@ -370,92 +368,88 @@ ngx_prof_tick_part(uint64_t value, uint64_t inherited)
 }
 
 
-/* the slot's counters go on from where its earlier owners left them */
-
-static void
-ngx_prof_tick_usage(ngx_prof_slot_t *slot)
-{
-    ngx_prof_totals_t  t;
-
-    ngx_memzero(&t, sizeof(ngx_prof_totals_t));
-    ngx_prof_system_usage(&t);
-
-    ngx_prof_store(&slot->totals.user, slot->base.user + t.user);
-    ngx_prof_store(&slot->totals.system, slot->base.system + t.system);
-    ngx_prof_store(&slot->totals.voluntary,
-                   slot->base.voluntary + t.voluntary);
-    ngx_prof_store(&slot->totals.involuntary,
-                   slot->base.involuntary + t.involuntary);
-    ngx_prof_store(&slot->totals.minor_faults,
-                   slot->base.minor_faults + t.minor_faults);
-    ngx_prof_store(&slot->totals.major_faults,
-                   slot->base.major_faults + t.major_faults);
-}
-
+/*
+ * A worker begins between two ticks.  Where less than half an interval is left
+ * to the first one, the second ends its first interval.
+ */
 
 static void
 ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock)
 {
-    uint64_t            requests, errors, busy, cpu;
-    ngx_prof_gauges_t  *g;
-    ngx_prof_tick_t    *t;
+    uint64_t           half;
+    ngx_prof_tick_t   *t;
+    ngx_prof_rated_t   now, *since, *interval;
 
     t = &ngx_prof_ticking;
-    g = &t->gauges;
+    since = &t->since;
+    interval = &t->gauges.interval;
 
-    requests = ngx_prof_counts_requests(&slot->all);
-    errors = ngx_prof_counts_class(&slot->all, 5);
-    busy = ngx_prof_loop_busy(clock);
-    cpu = slot->totals.user + slot->totals.system;
+    now.clock = clock;
+    now.requests = ngx_prof_counts_requests(&slot->all);
+    now.errors = ngx_prof_counts_class(&slot->all, 5);
+    now.busy = ngx_prof_loop_busy(clock);
+    now.cpu = slot->totals.user + slot->totals.system;
 
-    if (t->clock) {
-        g->interval = clock - t->clock;
-        g->requests = requests - t->requests;
-        g->errors = errors - t->errors;
-        g->cpu = cpu - t->cpu;
+    half = (uint64_t) ngx_prof_setting(NGX_PROF_INTERVAL)
+           * NGX_PROF_NSEC_PER_MSEC / 2;
 
-        /*
-         * two clocks: passes are timed by the processor's counter, see clock.h
-         */
-        g->busy = (busy > t->busy) ? ngx_min(busy - t->busy, g->interval)
-                                   : 0;
+    if (since->clock == 0) {
+        *since = now;
+
+    } else if (clock - since->clock >= half) {
+        interval->clock = clock - since->clock;
+        interval->requests = now.requests - since->requests;
+        interval->errors = now.errors - since->errors;
+        interval->cpu = now.cpu - since->cpu;
+
+        /* two clocks: passes are timed by the processor's counter, clock.h */
+
+        interval->busy = (now.busy > since->busy)
+                         ? ngx_min(now.busy - since->busy, interval->clock)
+                         : 0;
+        *since = now;
     }
 
-    t->clock = clock;
-    t->requests = requests;
-    t->errors = errors;
-    t->busy = busy;
-    t->cpu = cpu;
+    t->gauges.since = *since;
 }
 
+
+/*
+ * Each tick has one sample: of what a worker finds when it begins or ends,
+ * between two of them, the history knows nothing.
+ */
 
 static void
 ngx_prof_tick_sample(ngx_prof_slot_t *slot)
 {
+    uint32_t            tick;
     ngx_prof_zone_t    *zone;
     ngx_prof_gauges_t  *g;
     ngx_prof_sample_t   s;
-    ngx_prof_tick_t    *t;
 
     zone = ngx_prof_process.zone;
-    t = &ngx_prof_ticking;
-    g = &t->gauges;
+    g = &ngx_prof_ticking.gauges;
 
-    s.tick = ngx_prof_tick(g->clock, ngx_prof_setting(NGX_PROF_INTERVAL));
-    s.tasks = (uint32_t) slot->totals.tasks;
+    tick = ngx_prof_tick(g->clock, ngx_prof_setting(NGX_PROF_INTERVAL));
+
+    if (tick == (uint32_t) slot->tick || tick == (uint32_t) slot->last_tick) {
+        return;
+    }
+
+    ngx_prof_slot_sample(slot, &s);
+
+    s.tick = tick;
     s.clock = g->clock;
+    s.unavailable = g->unavailable;
     s.heap_alloc = g->heap_alloc;
     s.heap_sys = g->heap_sys;
-    s.total_alloc = slot->totals.total_alloc;
+    s.next_gc = g->next_gc;
     s.anonymous = g->anonymous;
-    s.pause_total = slot->totals.pause_total;
-    s.requests = t->requests;
-    s.errors = t->errors;
-    s.cpu = t->cpu;
-    s.pauses = (uint32_t) slot->totals.pauses;
-    s.last_pause = (uint32_t) ngx_min(slot->last_pause / 1000, 0xffffffff);
+    s.shared = (uint32_t) (g->shared >> 10);
+    s.files = (uint32_t) (g->files >> 10);
     s.connections = (uint32_t) g->connections;
     s.stacks = ngx_prof_sample_stacks(g->stack_inuse, g->stack_sys);
 
     ngx_prof_ring_write(ngx_prof_zone_history(slot), zone->history, &s);
+    ngx_prof_store(&slot->last_tick, tick);
 }

@@ -9,8 +9,6 @@
 #include "ngx_prof_zone.h"
 
 
-static void ngx_prof_view_figure(ngx_prof_json_t *j, const char *key,
-    uint64_t value, uint64_t unavailable);
 static void ngx_prof_view_cpu(ngx_prof_json_t *j, const ngx_prof_figures_t *f);
 static void ngx_prof_view_pauses(ngx_prof_json_t *j,
     const ngx_prof_figures_t *f);
@@ -24,6 +22,8 @@ static void ngx_prof_view_classes(ngx_prof_json_t *j,
     const ngx_prof_counts_t *counts);
 static void ngx_prof_view_codes(ngx_prof_json_t *j,
     const ngx_prof_counts_t *counts);
+static ngx_uint_t ngx_prof_view_told(uint64_t unavailable,
+    const ngx_prof_reason_t *before, const char *name);
 
 
 void
@@ -32,19 +32,36 @@ ngx_prof_view_figures(ngx_prof_json_t *j, const ngx_prof_figures_t *f,
 {
     ngx_prof_view_memory_object(j, f);
     ngx_prof_view_cpu(j, f);
-    ngx_prof_json_uint(j, "goroutines", f->gauges->connections);
+    ngx_prof_view_figure(j, "goroutines", f->gauges->connections,
+                         f->unavailable & NGX_PROF_NO_TICK);
     ngx_prof_view_pauses(j, f);
-    ngx_prof_json_double(j, "request_rate", f->request_rate);
-    ngx_prof_json_double(j, "error_rate", f->error_rate);
+    ngx_prof_view_double(j, "request_rate", f->request_rate,
+                         f->unavailable & NGX_PROF_NO_INTERVAL);
+    ngx_prof_view_double(j, "error_rate", f->error_rate,
+                         f->unavailable & NGX_PROF_NO_INTERVAL);
     ngx_prof_view_connections(j, f);
     ngx_prof_view_requests(j, f, counts);
     ngx_prof_view_loop(j, f);
     ngx_prof_view_figure(j, "descriptors", f->gauges->descriptors,
-                           f->unavailable & NGX_PROF_NO_FDS);
+                           f->unavailable
+                           & (NGX_PROF_NO_FDS|NGX_PROF_NO_TICK));
 }
 
 
-static void
+void
+ngx_prof_view_double(ngx_prof_json_t *j, const char *key, double value,
+    uint64_t unavailable)
+{
+    if (unavailable) {
+        ngx_prof_json_null(j, key);
+        return;
+    }
+
+    ngx_prof_json_double(j, key, value);
+}
+
+
+void
 ngx_prof_view_figure(ngx_prof_json_t *j, const char *key, uint64_t value,
     uint64_t unavailable)
 {
@@ -60,15 +77,16 @@ ngx_prof_view_figure(ngx_prof_json_t *j, const char *key, uint64_t value,
 void
 ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    uint64_t                  heap, alloc, memory, stacks;
+    uint64_t                  none, heap, alloc, memory, stacks;
     const ngx_prof_gauges_t  *g;
 
     g = f->gauges;
-    heap = f->unavailable & NGX_PROF_NO_HEAP;
+    none = NGX_PROF_NO_TICK|NGX_PROF_NO_SAMPLE;
+    heap = f->unavailable & (none|NGX_PROF_NO_HEAP);
     alloc = f->unavailable
-                & (NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT);
-    memory = f->unavailable & NGX_PROF_NO_MEMORY;
-    stacks = f->unavailable & NGX_PROF_NO_STACKS;
+            & (NGX_PROF_NO_SAMPLE|NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT);
+    memory = f->unavailable & (none|NGX_PROF_NO_MEMORY);
+    stacks = f->unavailable & (none|NGX_PROF_NO_STACKS);
 
     ngx_prof_json_open(j, "memory", '{');
     ngx_prof_view_figure(j, "alloc", g->heap_alloc, heap);
@@ -85,13 +103,7 @@ ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_view_figure(j, "stack_inuse", g->stack_inuse, stacks);
     ngx_prof_view_figure(j, "stack_sys", g->stack_sys, stacks);
 
-    if (memory) {
-        ngx_prof_json_null(j, "usage_percent");
-
-    } else {
-        ngx_prof_json_double(j, "usage_percent", f->usage);
-    }
-
+    ngx_prof_view_double(j, "usage_percent", f->usage, memory);
     ngx_prof_view_figure(j, "anonymous", g->anonymous, memory);
     ngx_prof_view_figure(j, "inherited", g->inherited, memory);
     ngx_prof_json_bool(j, "inherited_estimated", g->estimated != 0);
@@ -104,21 +116,25 @@ ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 static void
 ngx_prof_view_cpu(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
+    uint64_t                  tick, usage;
     const ngx_prof_totals_t  *t;
 
     t = f->totals;
+    tick = f->unavailable & NGX_PROF_NO_TICK;
+    usage = f->unavailable & NGX_PROF_NO_USAGE;
 
     ngx_prof_json_open(j, "cpu", '{');
     ngx_prof_json_int(j, "num_cpu", ngx_ncpu);
-    ngx_prof_json_uint(j, "num_goroutine", f->gauges->connections);
+    ngx_prof_view_figure(j, "num_goroutine", f->gauges->connections, tick);
     ngx_prof_view_figure(j, "num_cgo_call", t->tasks,
                            f->unavailable & NGX_PROF_NO_TASKS);
-    ngx_prof_json_double(j, "user_seconds", (double) t->user / 1e6);
-    ngx_prof_json_double(j, "system_seconds",
-                         (double) t->system / 1e6);
-    ngx_prof_json_double(j, "usage_percent", f->cpu_usage);
+    ngx_prof_view_double(j, "user_seconds", (double) t->user / 1e6, usage);
+    ngx_prof_view_double(j, "system_seconds", (double) t->system / 1e6,
+                         usage);
+    ngx_prof_view_double(j, "usage_percent", f->cpu_usage,
+                         usage | (f->unavailable & NGX_PROF_NO_INTERVAL));
     ngx_prof_view_figure(j, "threads", f->gauges->threads,
-                           f->unavailable & NGX_PROF_NO_MEMORY);
+                         tick | (f->unavailable & NGX_PROF_NO_MEMORY));
     ngx_prof_json_uint(j, "voluntary_switches", t->voluntary);
     ngx_prof_json_uint(j, "involuntary_switches", t->involuntary);
     ngx_prof_json_uint(j, "minor_faults", t->minor_faults);
@@ -141,19 +157,13 @@ ngx_prof_view_pauses(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_view_figure(j, "pause_total_ns", t->pause_total, loop);
     ngx_prof_view_figure(j, "last_pause_ns", f->last_pause, loop);
 
-    if (loop) {
-        ngx_prof_json_null(j, "pause_percent");
-
-    } else {
-        ngx_prof_json_double(j, "pause_percent",
-                             f->lived ? 100.0
-                                                  * (double) t->pause_total
-                                                  / (double) f->lived
-                                                : 0);
-    }
-
+    ngx_prof_view_double(j, "pause_percent",
+                         100.0 * (double) t->pause_total
+                         / (double) ngx_max(f->lived, 1),
+                         loop || f->lived == 0);
     ngx_prof_view_figure(j, "next_gc", f->gauges->next_gc,
-                           f->unavailable & NGX_PROF_NO_TRIM);
+                         f->unavailable
+                         & (NGX_PROF_NO_TRIM|NGX_PROF_NO_TICK));
     ngx_prof_json_close(j, '}');
 }
 
@@ -161,21 +171,22 @@ ngx_prof_view_pauses(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 static void
 ngx_prof_view_connections(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
 {
-    uint64_t                  accept;
+    uint64_t                  accept, tick;
     const ngx_prof_gauges_t  *g;
 
     g = f->gauges;
     accept = f->unavailable & NGX_PROF_NO_ACCEPT;
+    tick = f->unavailable & NGX_PROF_NO_TICK;
 
     ngx_prof_json_open(j, "connections", '{');
-    ngx_prof_json_uint(j, "active", g->active);
-    ngx_prof_json_uint(j, "reading", g->reading);
-    ngx_prof_json_uint(j, "writing", g->writing);
-    ngx_prof_json_uint(j, "waiting", g->waiting);
-    ngx_prof_json_uint(j, "upstream", g->upstream);
-    ngx_prof_json_uint(j, "upstream_idle", g->keepalive);
-    ngx_prof_json_uint(j, "other", g->other);
-    ngx_prof_json_uint(j, "free", g->free);
+    ngx_prof_view_figure(j, "active", g->active, tick);
+    ngx_prof_view_figure(j, "reading", g->reading, tick);
+    ngx_prof_view_figure(j, "writing", g->writing, tick);
+    ngx_prof_view_figure(j, "waiting", g->waiting, tick);
+    ngx_prof_view_figure(j, "upstream", g->upstream, tick);
+    ngx_prof_view_figure(j, "upstream_idle", g->keepalive, tick);
+    ngx_prof_view_figure(j, "other", g->other, tick);
+    ngx_prof_view_figure(j, "free", g->free, tick);
     ngx_prof_view_figure(j, "accepted", f->totals->accepted,
                          accept);
     ngx_prof_view_figure(j, "handled",
@@ -220,7 +231,8 @@ ngx_prof_view_loop(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_json_open(j, "event_loop", '{');
     ngx_prof_json_uint(j, "iterations", t->iterations);
     ngx_prof_json_uint(j, "events", t->events);
-    ngx_prof_json_double(j, "utilization", f->utilization);
+    ngx_prof_view_double(j, "utilization", f->utilization,
+                         f->unavailable & NGX_PROF_NO_INTERVAL);
     ngx_prof_json_double(j, "wait_seconds", (double) t->wait / 1e9);
     ngx_prof_json_double(j, "busy_seconds", (double) t->busy / 1e9);
     ngx_prof_view_quantiles(j, "latency", &f->passes);
@@ -366,6 +378,35 @@ ngx_prof_view_place(ngx_prof_json_t *j, uint64_t label)
 }
 
 
+/* whether an earlier reason, of those that apply, names the field */
+
+static ngx_uint_t
+ngx_prof_view_told(uint64_t unavailable, const ngx_prof_reason_t *before,
+    const char *name)
+{
+    size_t                    n;
+    const char               *p;
+    const ngx_prof_reason_t  *reason;
+
+    for (reason = ngx_prof_reasons; reason != before; reason++) {
+
+        if (!(unavailable & reason->bit)) {
+            continue;
+        }
+
+        for (p = reason->fields; *p; p += n + (p[n] == ' ')) {
+            n = strcspn(p, " ");
+
+            if (strlen(name) == n && strncmp(p, name, n) == 0) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 /* { "memory.total_alloc": "reason", ... } */
 
 void
@@ -388,7 +429,10 @@ ngx_prof_view_unavailable(ngx_prof_json_t *j, uint64_t unavailable)
             n = strcspn(p, " ");
 
             (void) snprintf(name, sizeof(name), "%.*s", (int) n, p);
-            ngx_prof_json_cstring(j, name, reason->reason);
+
+            if (!ngx_prof_view_told(unavailable, reason, name)) {
+                ngx_prof_json_cstring(j, name, reason->reason);
+            }
         }
     }
 

@@ -16,6 +16,11 @@
 
 void ngx_prof_view_figures(ngx_prof_json_t *j, const ngx_prof_figures_t *f,
     const ngx_prof_counts_t *counts);
+/* null: unavailable is not 0 */
+void ngx_prof_view_figure(ngx_prof_json_t *j, const char *key, uint64_t value,
+    uint64_t unavailable);
+void ngx_prof_view_double(ngx_prof_json_t *j, const char *key, double value,
+    uint64_t unavailable);
 void ngx_prof_view_memory_object(ngx_prof_json_t *j,
     const ngx_prof_figures_t *f);
 void ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,

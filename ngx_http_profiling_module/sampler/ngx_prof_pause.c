@@ -11,6 +11,7 @@
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
 #include "ngx_prof_thread.h"
+#include "ngx_prof_usage.h"
 #include "ngx_prof_wait.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
@@ -21,6 +22,13 @@
 
 /* the longest: a worker that spins sees by it what others ask for */
 #define NGX_PROF_PAUSE_LONGEST  50000000
+
+
+/*
+ * ns of CPU time, beside the period of the timer, to which it is known what a
+ * worker has used that was killed, or does not return to its loop
+ */
+#define NGX_PROF_PAUSE_USAGE   25000000
 
 
 /* stacks that are kept of a pass, the latest ones */
@@ -63,6 +71,10 @@ typedef struct {
     uint64_t         answered;     /* the slot's ask that was */
     uint64_t             run;             /* the CPU clock then */
     uint64_t             from;            /* ... and when the pass began */
+
+    /* whether the slot's CPU time is set by ticks, and the CPU clock then */
+    ngx_uint_t           timed;
+    uint64_t             used;
 
     /* the CPU clock at the last tick, and at the last one before this pass */
     uint64_t             tick_pass;
@@ -135,6 +147,8 @@ ngx_prof_pause_init(ngx_cycle_t *cycle)
         ngx_prof_pause_id = -1;
         return;
     }
+
+    ngx_prof_stall.timed = (ngx_prof_usage_timed() == NGX_OK);
 
     ngx_prof_pause_configure();
 }
@@ -216,6 +230,11 @@ ngx_prof_pause_tick(const void *timer, const siginfo_t *info,
     }
 
     p->tick = ngx_prof_thread_cpu();
+
+    if (p->timed && p->tick - p->used >= NGX_PROF_PAUSE_USAGE) {
+        p->used = p->tick;
+        ngx_prof_usage();
+    }
 
     if (ngx_prof_slot_waiting(slot) || p->busy) {
         return;

@@ -208,6 +208,7 @@ fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
         sample.heap_alloc = 1000000;
         ngx_prof_ring_write(ngx_prof_zone_history(slot),
                             FUZZ_HISTORY, &sample);
+        slot->last_tick = ngx_max(slot->last_tick, sample.tick);
     }
 
     ngx_prof_hist_count(&slot->passes, ngx_prof_hist_bucket(5000), 5000);
@@ -217,7 +218,8 @@ fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
     fuzz_place(zone, slot, 1, 70000);
     slot->pass_start = now;
     slot->gauges.clock = now;
-    slot->gauges.interval = 2000000000;
+    slot->gauges.interval.clock = 2000000000;
+    slot->gauges.since.clock = now;
 
     ngx_prof_slot_pause(slot, now, 20000000, NGX_PROF_CAUSE_TRIM);
 

@@ -87,17 +87,18 @@ test('figures on the screen are those of the API', limits, async () => {
                                         / metrics.memory.heap_sys * 100)
                        : 'n/a',
     Uptime: format.uptime(uptime),
-    'Request rate': format.perSecond(metrics.request_rate),
+    'Request rate': format.perSecond(metrics.request_rate) ?? 'not known yet',
   });
 
   const rows = await cells(page, 'workers');
 
   assert.deepEqual(rows, list.sort((a, b) => a.worker - b.worker).map((w) => [
     String(w.pid), '● running', '1', format.percent(w.cpu.usage_percent)
-      ?? 'n/a', format.bytes(w.memory.sys), format.count(w.goroutines),
-    format.count(w.requests.total), format.perSecond(w.request_rate),
+      ?? 'not known yet', format.bytes(w.memory.sys), format.count(w.goroutines),
+    format.count(w.requests.total),
+    format.perSecond(w.request_rate) ?? 'not known yet',
     format.seconds(w.requests.latency.p99) ?? 'n/a',
-    format.fraction(w.event_loop.utilization),
+    format.fraction(w.event_loop.utilization) ?? 'not known yet',
     format.seconds(w.event_loop.latency.p99), format.count(w.gc.num_gc),
   ]));
 

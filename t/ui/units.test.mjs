@@ -84,6 +84,19 @@ test('a missing value is n/a, with its reason', () => {
     { text: 'n/a', title: 'no allocator' });
   assert.deepEqual(format.field(answer, 'a.b.c'),
                    { text: 'n/a', title: 'there is no value yet' });
+
+  // one that is going to be there
+
+  const title = 'not known yet: a worker has not lived for an interval';
+
+  const young = { metrics: { request_rate: null },
+                  unavailable: { request_rate: title } };
+
+  const shown = format.field(young, 'metrics.request_rate', format.perSecond);
+
+  assert.deepEqual(shown, { text: 'not known yet', title });
+  assert.ok(format.missing(shown.text));
+  assert.ok(!format.missing(format.perSecond(0)));
 });
 
 

@@ -150,6 +150,7 @@ test_tick(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot, uint32_t tick,
     s.cpu = t->user + t->system;
 
     ngx_prof_ring_write(ngx_prof_zone_history(slot), zone->history, &s);
+    slot->last_tick = tick;
 }
 
 
@@ -320,6 +321,92 @@ test_later_workers_begin_where_they_began(void **state)
 }
 
 
+/* what a worker did after its last sample belongs to the tick behind it */
+
+static void
+test_killed_worker_is_counted_to_its_end(void **state)
+{
+    ngx_uint_t            i;
+    ngx_prof_slot_t      *one, *two;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_snapshot_t  *s;
+
+    zone = *state;
+    one = test_claim(zone, 1);
+    two = test_claim(zone, 1);
+
+    for (i = 2; i < 8; i++) {
+        test_tick(zone, two, (uint32_t) i, 1);
+    }
+
+    test_work(zone, one, 50);
+    test_tick(zone, one, 2, 7);
+    test_work(zone, one, 30);
+    test_end(one);
+
+    /* nobody has its slot */
+
+    s = test_snapshot(0);
+    test_tick_is(s, 2, 50, 8, 2);
+    test_tick_is(s, 3, 80, 1, 1);
+    assert_int_equal(test_sum.unavailable, 0);
+
+    s = test_snapshot(0);
+    assert_int_equal(test_requests(s, 4), 80);
+
+    /* another one has it, later: its sums are the same */
+
+    assert_ptr_equal(test_claim(zone, 5), one);
+    test_work(zone, one, 20);
+    test_tick(zone, one, 6, 2);
+
+    s = test_snapshot(0);
+    test_tick_is(s, 2, 50, 8, 2);
+    test_tick_is(s, 3, 80, 1, 1);
+    test_tick_is(s, 5, 80, 1, 1);
+    test_tick_is(s, 6, 100, 3, 2);
+
+    s = test_snapshot(0);
+    assert_int_equal(test_requests(s, 4), 80);
+
+    /* it hangs: what it has is not known */
+
+    s = test_snapshot(0);
+    test_tick_is(s, 7, 100, 1, 1);
+    assert_int_equal(test_sum.unavailable, NGX_PROF_NO_SAMPLE);
+}
+
+
+/* samples of workers at work are not taken at the same time */
+
+static void
+test_time_is_the_mean_of_workers(void **state)
+{
+    ngx_uint_t            i;
+    ngx_prof_slot_t      *slot;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_sample_t    *sample;
+    ngx_prof_snapshot_t  *s;
+
+    zone = *state;
+
+    for (i = 0; i < 4; i++) {
+        slot = test_claim(zone, 1);
+        test_tick(zone, slot, 2, 1);
+
+        sample = &ngx_prof_zone_history(slot)[2];
+        sample->clock += 1000 * i;
+    }
+
+    s = test_snapshot(0);
+
+    assert_int_equal(ngx_prof_snapshot_sample(s, 2, test_carry, &test_sum,
+                                              &test_workers),
+                     NGX_OK);
+    assert_int_equal(test_sum.clock, 2 * TEST_TICK + 1500);
+}
+
+
 static void
 test_one_worker_alone(void **state)
 {
@@ -333,7 +420,7 @@ test_one_worker_alone(void **state)
     test_tick(zone, slot, 5, 9);
     test_end(slot);
 
-    assert_ptr_equal(test_claim(zone, 6), slot);
+    assert_ptr_equal(test_claim(zone, 5), slot);
     test_work(zone, slot, 30);
     test_tick(zone, slot, 6, 2);
     test_work(zone, slot, 4);
@@ -613,6 +700,11 @@ main(void)
         cmocka_unit_test_setup_teardown(
                                     test_later_workers_begin_where_they_began,
                                     test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(
+                                    test_killed_worker_is_counted_to_its_end,
+                                    test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(test_time_is_the_mean_of_workers,
+                                        test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_one_worker_alone, test_setup,
                                         test_teardown),
         cmocka_unit_test_setup_teardown(test_another_interval_has_other_ticks,

@@ -98,14 +98,27 @@ const parts = (path) => {
   return paths.get(path);
 };
 
+// a value that is going to be there, as the server says
+
+const later = 'not known yet';
+
+// whether this text stands for a value that is missing
+
+export const missing = (text) => text === 'n/a' || text === later;
+
 // What to show of a field: {text, title}.  "answer" tells why a value is
 // missing from "object", a part of it.
 
 export function field(object, path, format = text, answer = object) {
   const shown = format(parts(path).reduce((at, key) => at?.[key], object));
 
-  return shown === null ? { text: 'n/a', title: reason(answer, path) }
-                        : { text: shown };
+  if (shown !== null) {
+    return { text: shown };
+  }
+
+  const title = reason(answer, path);
+
+  return { text: title.startsWith(later) ? later : 'n/a', title };
 }
 
 // A difference of two values, with its sign

@@ -1,6 +1,7 @@
 // What is in the cells of tables, and beside figures.
 
 import { children, el, put, putToggle } from '../base/dom.mjs';
+import { missing } from '../base/format.mjs';
 
 // Parts of a text, each a text or what format.field() gives, as one of those
 
@@ -30,7 +31,7 @@ export function bar(cell, part, shown) {
   }
 
   put(kept.text, shown);
-  putToggle(cell, 'none', shown.text === 'n/a');
+  putToggle(cell, 'none', missing(shown.text));
 }
 
 // A list of lines that is shown when it is asked for

@@ -2,7 +2,7 @@
 // when the order changes.
 
 import { el, put, putToggle } from '../base/dom.mjs';
-import { field } from '../base/format.mjs';
+import { field, missing } from '../base/format.mjs';
 
 // columns: {title, path, format, hint, left, render(cell, item), sort}
 // options: {key(item), columns, order, onsort, row(tr, item)}
@@ -108,7 +108,7 @@ function fill(cells, columns, item, answer) {
 
     // a long name is cut short
     put(cells[i], left ? { title: shown.text, ...shown } : shown);
-    putToggle(cells[i], 'none', shown.text === 'n/a');
+    putToggle(cells[i], 'none', missing(shown.text));
   });
 }
 

@@ -1,0 +1,264 @@
+#!/usr/bin/perl
+
+# What is not known yet is null, with its reason: rates after a start and a
+# reload.  What a worker does that hangs, or has done that was killed, is what
+# the kernel has counted.
+
+use strict;
+use warnings;
+
+use Profile;
+use Test::More;
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+use Site;
+
+# the slot of a worker knows its CPU time to so many seconds, and a tick of
+# /proc/PID/stat
+my $most = 0.1 + 0.01;
+
+my @rates = qw(request_rate error_rate cpu.usage_percent
+               event_loop.utilization);
+
+rates_are_known_after_an_interval();
+hung_worker();
+killed_worker();
+
+done_testing;
+
+
+# No tick comes in this test's time: a worker has never lived for an interval.
+
+sub rates_are_known_after_an_interval {
+    my $site = Site->new(workers => 2, http => 'profiling_interval 3600s;',
+                         server => 'location = /ok { return 200; }')->start;
+
+    $site->request('/ok') for 1 .. 20;
+    is_null($site->json('metrics'), 'after a start');
+
+    my ($pid) = $site->workers;
+    my $one = $site->json("metrics?worker=$pid");
+
+    is_null($one, '... of one worker');
+    is(scalar(keys %{ $one->{workers}[0]{requests} }) > 0, 1,
+       '... whose counters are known');
+
+    reload($site, 2);
+    $site->request('/ok') for 1 .. 20;
+    is_null($site->json('metrics'), 'after a reload');
+    is($site->json('metrics')->{metrics}{requests}{total}, 40,
+       '... counters are known');
+    is_deeply($site->json('metrics/history')->{samples}, [],
+              '... the history has no sample between two ticks');
+    $site->stop;
+
+    # Under load a rate is never 0: it is known or not.
+
+    $site = Site->new(workers => 2, http => 'profiling_interval 200ms;',
+                      server => 'location = /ok { return 200; }')->start;
+
+    my $generation = 1;
+    my %seen = (null => 0, zero => 0, known => 0);
+
+    ok(until_true(60, sub {
+        $site->request('/ok') for 1 .. 20;
+
+        my $m = $site->json('metrics');
+        my $rate = $m->{metrics}{request_rate};
+
+        $seen{ defined $rate ? $rate > 0 ? 'known' : 'zero' : 'null' }++;
+
+        if (defined $rate && $generation < 4) {
+            reload($site, ++$generation);
+        }
+
+        return $generation == 4 && $seen{known} > 5;
+    }), 'rates become known after each of three reloads');
+
+    is($seen{zero}, 0, '... and are never 0 under load')
+        or diag(explain(\%seen));
+    cmp_ok($seen{null}, '>', 2, '... but null in between');
+    is(scalar(grep { my $r = $_; grep { $r =~ /^\Q$_/ } @rates }
+              keys %{ $site->json('metrics')->{unavailable} }), 0,
+       '... and then no reason is told');
+
+    $site->stop;
+}
+
+
+sub reload {
+    my ($site, $generation) = @_;
+
+    kill 'HUP', $site->{pid};
+
+    ok(until_true(60, sub {
+        my @workers = @{ $site->json('runtime')->{workers} };
+        return @workers == 2
+               && !grep { $_->{generation} != $generation } @workers;
+    }), "generation $generation");
+}
+
+
+sub is_null {
+    my ($m, $name) = @_;
+
+    for my $rate (@rates) {
+        my $value = $m->{metrics};
+        $value = $value->{$_} for split /\./, $rate;
+
+        is($value, undef, "$name: $rate is null");
+        like($m->{unavailable}{$rate}, qr/not known yet/, '... and says why');
+    }
+}
+
+
+# Its CPU time is that of the kernel, its share that of the time since its
+# latest tick: idle intervals before that do not hide what it does.
+
+sub hung_worker {
+    my $site = spinning('profiling_interval 500ms;');
+    my @workers = $site->workers;
+
+    ok(until_true(60, sub {
+        return defined $site->json('metrics')->{metrics}{request_rate};
+    }), 'two idle workers');
+
+    my ($pid, $before, $m, $w, $after) = spin($site, 2);
+
+    ok(until_true(60, sub {
+        $before = cpu($pid);
+        $m = $site->json('metrics');
+        $after = cpu($pid);
+        ($w) = grep { $_->{pid} == $pid } @{ $m->{workers} };
+
+        return $w && $w->{state} eq 'stuck';
+    }), 'a worker spins until it is stuck');
+
+    my $told = $w->{cpu}{user_seconds} + $w->{cpu}{system_seconds};
+
+    cmp_ok($told, '>=', $before - $most, 'its CPU time is known');
+    cmp_ok($told, '<=', $after + $most, '... and true');
+
+    my $start = $w->{cpu}{usage_percent};
+    my $passed = clock_gettime(CLOCK_MONOTONIC) - $site->{spun} + 0.5 * 1.5;
+
+    cmp_ok($start / 100 * $passed, '>=', $told - $site->{spent} - $most,
+           '... its share too');
+    cmp_ok($w->{event_loop}{utilization}, '<=', 1, '... its loop is busy');
+    cmp_ok($w->{event_loop}{utilization} * $passed, '>=',
+           $told - $site->{spent} - $most, '... all the time');
+    is_deeply([ grep { !defined $w->{$_} } qw(request_rate error_rate) ], [],
+              '... it is known that no request has ended');
+
+    # what its samples would tell is missing in the sums
+
+    my $h;
+
+    ok(until_true(60, sub {
+        $h = $site->json('metrics/history?count=3');
+        return $h->{count} == 3 && !grep { $_->{workers} != 1 }
+                                        @{ $h->{samples} };
+    }), 'samples of the history that one worker alone has written');
+
+    for my $sample (@{ $h->{samples} }) {
+        is_deeply([ map { defined } @{ $sample->{memory} }{ qw(sys heap_alloc
+                                                               mallocs) },
+                                    @$sample{ qw(goroutines requests) } ],
+                  [ '', '', '', '', 1 ], '... do not tell of both');
+    }
+
+    like($h->{unavailable}{'memory.sys'}, qr/did not return/,
+         '... and say why');
+
+    kill 'KILL', $pid;
+    $site->{noise} = qr/exited on signal 9/;
+    $site->stop;
+}
+
+
+# One that is killed before it has had a tick.
+
+sub killed_worker {
+    my $site = spinning('profiling_interval 3600s;');
+    my ($pid) = spin($site, 2);
+    my $before = $site->{all};
+    my $kernel;
+
+    ok(until_true(60, sub {
+        $kernel = cpu($pid);
+        return $kernel - $site->{spent} > 1;
+    }), 'a worker takes a second of CPU time');
+
+    kill 'KILL', $pid;
+
+    my $told;
+
+    ok(until_true(60, sub {
+        my $m = $site->json('metrics');
+
+        $told = seconds($m);
+        return 2 == @{ $m->{workers} }
+               && !grep { $_->{pid} == $pid } @{ $m->{workers} };
+    }), '... is killed and replaced');
+
+    cmp_ok($told - $before, '>=', $kernel - $site->{spent} - $most,
+           '... nothing but a tenth of a second is lost');
+
+    $site->{noise} = qr/exited on signal 9/;
+    $site->stop;
+}
+
+
+sub spinning {
+    return Site->new(
+        workers => 2,
+        modules => [ Profile::test_module() ],
+        http    => shift,
+        server  => 'location = /spin { profiling_test spin 0; }',
+    )->start;
+}
+
+
+# Makes a worker spin: its pid.  Notes the CPU time that it had before, what
+# all had by their own account, and when that was.
+
+sub spin {
+    my $site = shift;
+
+    my %had = map { $_ => cpu($_) } $site->workers;
+
+    $site->{all} = seconds($site->json('metrics'));
+    $site->{spun} = clock_gettime(CLOCK_MONOTONIC);
+
+    push @{ $site->{open} }, my $s = $site->connect;
+    print $s "GET /spin HTTP/1.1\r\nHost: main\r\n\r\n";
+    $s->flush;
+
+    my $pid;
+
+    until_true(60, sub {
+        ($pid) = grep { cpu($_) - $had{$_} > 0.3 } keys %had;
+        return $pid;
+    });
+
+    $site->{spent} = $had{$pid};
+
+    return $pid;
+}
+
+
+sub seconds {
+    my $cpu = $_[0]{metrics}{cpu};
+
+    return $cpu->{user_seconds} + $cpu->{system_seconds};
+}
+
+
+# seconds of CPU time, by the kernel, to a tick of 10 ms
+
+sub cpu {
+    my $pid = shift;
+
+    my @field = split ' ', slurp("/proc/$pid/stat") =~ s/.*\)//sr;
+
+    return ($field[11] + $field[12]) / 100;
+}
