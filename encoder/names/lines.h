@@ -20,6 +20,7 @@ typedef struct {
     const char      *file;           /* "" if not known */
     uint64_t         line;           /* 0 if not known */
     uint64_t         start_line;     /* of the function, 0 if not known */
+    const char      *module;         /* of nginx, NULL if not known */
 } profiling_frame_t;
 
 

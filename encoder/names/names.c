@@ -11,9 +11,14 @@
 #include "demangle.h"
 #include "memory.h"
 #include "names.h"
+#include "nginx.h"
 #include "symbols.h"
 
 
+static void profiling_names_owner(profiling_symbols_t *s, uint64_t address,
+    profiling_frame_t *frames, unsigned n);
+static void profiling_names_number(profiling_frame_t *frame, const char *name,
+    uint64_t number);
 static unsigned profiling_names_part(profiling_frame_t *frame,
     profiling_symbol_t *symbol);
 
@@ -31,6 +36,7 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
 
     if (object->symbols == NULL) {
         object->symbols = profiling_symbols_load(object);
+        object->symbols->nginx = profiling_nginx_load(object->symbols);
     }
 
     s = object->symbols;
@@ -40,9 +46,7 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
     frames[0].file = "";
 
     if (!profiling_symbols_address(s, offset, &address)) {
-        frames[0].name = profiling_printf("%s+0x%llx", object->name,
-                                          (unsigned long long) offset);
-        frames[0].system_name = frames[0].name;
+        profiling_names_number(frames, object->name, offset);
         return 1;
     }
 
@@ -60,22 +64,75 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
             frame->name = profiling_demangle(symbol->name);
         }
 
-        return n ? n : 1;
-    }
-
-    if (function != NULL) {
+    } else if (function != NULL) {
         *into = address - function->start;
     }
 
-    if (n != 0 && frame->name != NULL) {
-        return n;
+    n = n ? n : 1;
+
+    profiling_names_owner(s, address, frames, n);
+
+    if (frame->name == NULL) {
+        profiling_names_number(frame, object->name, address - *into);
     }
 
-    frame->name = profiling_printf("%s+0x%llx", object->name,
-                                   (unsigned long long) (address - *into));
-    frame->system_name = frame->name;
+    return n;
+}
 
-    return n ? n : 1;
+
+/* the module of nginx stands for what debug information does not tell */
+
+static void
+profiling_names_owner(profiling_symbols_t *s, uint64_t address,
+    profiling_frame_t *frames, unsigned n)
+{
+    int64_t             k;
+    unsigned            i;
+    const char         *owner, *role;
+    profiling_frame_t  *frame;
+    profiling_nginx_t  *x;
+
+    x = s->nginx;
+    k = x ? profiling_nginx_find(x, address) : -1;
+
+    if (k == -1 || x->owners[k] == NULL) {
+        return;
+    }
+
+    owner = x->owners[k];
+    role = x->roles[k];
+
+    for (i = 0; i < n; i++) {
+        frames[i].module = profiling_nginx_module(owner);
+
+        if (frames[i].file[0] == '\0') {
+            frames[i].file = owner;
+        }
+    }
+
+    frame = &frames[n - 1];
+
+    if (frame->name != NULL) {
+        return;
+    }
+
+    if (role == NULL || role[0] == '\0') {
+        profiling_names_number(frame, owner, x->functions[k].start);
+        return;
+    }
+
+    frame->name = profiling_printf("%s %s", owner, role);
+    frame->system_name = frame->name;
+}
+
+
+static void
+profiling_names_number(profiling_frame_t *frame, const char *name,
+    uint64_t number)
+{
+    frame->name = profiling_printf("%s+0x%llx", name,
+                                   (unsigned long long) number);
+    frame->system_name = frame->name;
 }
 
 

@@ -32,6 +32,7 @@ typedef struct {
 
 
 typedef struct profiling_lines_s  profiling_lines_t;
+typedef struct profiling_nginx_s  profiling_nginx_t;
 
 
 /* addresses are those of the file, as its program headers have them */
@@ -45,6 +46,8 @@ struct profiling_symbols_s {
     size_t                symbols_room;
 
     profiling_ranges_t    functions; /* of .eh_frame, sorted by start */
+
+    profiling_nginx_t    *nginx;     /* NULL: has no modules of nginx */
 
     Dwfl                 *dwfl;
     Dwfl_Module          *module;

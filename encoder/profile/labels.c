@@ -12,6 +12,13 @@ typedef struct {
 } profiling_pair_t;
 
 
+typedef struct {
+    profiling_tags_t  *from;
+    const char        *module;
+    profiling_tags_t  *to;
+} profiling_moduled_t;
+
+
 static void profiling_labels_add(profiling_labels_t *l,
     profiling_tags_t *tags, profiling_labelset_t *set);
 static uint32_t profiling_labels_key(profiling_labels_t *l,
@@ -22,6 +29,7 @@ static void profiling_labels_sort(profiling_labels_t *l,
     profiling_tags_t *tags);
 static int profiling_labels_equal(void *item, void *key);
 static int profiling_labels_pair_equal(void *item, void *key);
+static int profiling_labels_module_equal(void *item, void *key);
 
 
 profiling_tags_t *
@@ -64,6 +72,61 @@ profiling_labels_merge(profiling_labels_t *l, uint32_t process,
     pair->tags = profiling_labels_unique(l, &tags);
 
     return pair->tags;
+}
+
+
+profiling_tags_t *
+profiling_labels_module(profiling_labels_t *l, profiling_tags_t *tags,
+    const char *module)
+{
+    void                 **place;
+    uint32_t               i, key;
+    uint64_t               hash;
+    profiling_tag_t       *tag;
+    profiling_tags_t       more;
+    profiling_moduled_t    look, *known;
+
+    look.from = tags;
+    look.module = module;
+    look.to = tags;
+
+    hash = profiling_hash(PROFILING_HASH, &tags, sizeof(tags));
+    hash = profiling_hash(hash, &module, sizeof(module));
+
+    place = profiling_table_place(&l->modules, hash,
+                                  profiling_labels_module_equal, &look);
+
+    if (*place != NULL) {
+        known = *place;
+        return known->to;
+    }
+
+    known = profiling_alloc(sizeof(profiling_moduled_t));
+    *known = look;
+    *place = known;
+
+    key = profiling_strings_add(l->strings, "module", 6, PROFILING_MAX_LABEL);
+
+    for (i = 0; i < tags->ntags; i++) {
+        if (tags->tags[i].key == key) {
+            return tags;
+        }
+    }
+
+    more.ntags = tags->ntags;
+    more.tags = profiling_calloc(tags->ntags + 1, sizeof(profiling_tag_t));
+    memcpy(more.tags, tags->tags, tags->ntags * sizeof(profiling_tag_t));
+
+    tag = &more.tags[more.ntags++];
+    tag->key = key;
+    tag->str = profiling_strings_add(l->strings, module, strlen(module),
+                                     PROFILING_MAX_LABEL);
+
+    profiling_labels_sort(l, &more);
+
+    known->to = profiling_labels_unique(l, &more);
+
+    return known->to;
 }
 
 
@@ -248,4 +311,16 @@ profiling_labels_pair_equal(void *item, void *key)
     b = key;
 
     return a->process == b->process && a->sample == b->sample;
+}
+
+
+static int
+profiling_labels_module_equal(void *item, void *key)
+{
+    profiling_moduled_t  *a, *b;
+
+    a = item;
+    b = key;
+
+    return a->from == b->from && a->module == b->module;
 }

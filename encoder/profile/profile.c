@@ -25,6 +25,8 @@ static void profiling_profile_total(profiling_profile_t *p,
     profiling_total_t *total, profiling_sample_t *sample);
 static void profiling_profile_zeros(profiling_profile_t *p);
 static void profiling_profile_used(profiling_profile_t *p);
+static void profiling_profile_module(profiling_profile_t *p,
+    profiling_total_t *sample);
 static profiling_location_t *profiling_profile_synthetic(
     profiling_profile_t *p, uint64_t pc);
 static void profiling_profile_lines(profiling_profile_t *p,
@@ -240,6 +242,28 @@ profiling_profile_used(profiling_profile_t *p)
     }
 
     p->nlocations = n;
+
+    for (i = 0; i < p->nsamples; i++) {
+        profiling_profile_module(p, p->samples[i]);
+    }
+}
+
+
+/* the label says whose time it is: the innermost module's */
+
+static void
+profiling_profile_module(profiling_profile_t *p, profiling_total_t *sample)
+{
+    uint32_t  i;
+
+    for (i = 0; i < sample->nlocations; i++) {
+
+        if (sample->locations[i]->module != NULL) {
+            sample->tags = profiling_labels_module(&p->labels, sample->tags,
+                                             sample->locations[i]->module);
+            return;
+        }
+    }
 }
 
 
@@ -350,6 +374,8 @@ profiling_profile_lines(profiling_profile_t *p, profiling_location_t *location)
 
     location->lines = profiling_calloc(location->nlines,
                                        sizeof(profiling_line_t));
+
+    location->module = frames[0].module;
 
     for (i = 0; i < location->nlines; i++) {
         line = &location->lines[i];

@@ -39,6 +39,7 @@ typedef struct {
     uint64_t               offset;     /* in the file of the mapping */
     profiling_mapping_t   *mapping;    /* NULL: synthetic */
     const char            *name;       /* of a synthetic frame */
+    const char            *module;     /* of nginx, NULL: none */
     profiling_line_t      *lines;      /* innermost first */
     unsigned               nlines;
     unsigned               used;

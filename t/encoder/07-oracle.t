@@ -227,12 +227,15 @@ SKIP: {
 
     for my $d (@fde) {
         my $own = $symbol{$d->[0]};
-        my $plain = sprintf 'nginx+0x%x', $d->[0];
+        my $plain = sprintf '\+0x%x', $d->[0];
+
+        # by its module and its address, or by what it is for in the module
+        $plain = qr/^(?:nginx$plain|ngx_\w+(?:\.c)?(?:$plain| \w.*))$/;
 
         for my $a ($d->[0], $d->[1] - 1, int(($d->[0] + $d->[1]) / 2)) {
             my $have = $f->{$a}[0][0];
 
-            if ($own ? grep { $_->[0] eq $have } @$own : $have eq $plain) {
+            if ($own ? grep { $_->[0] eq $have } @$own : $have =~ $plain) {
                 $own ? $exported++ : $static++;
                 next;
             }

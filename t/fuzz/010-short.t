@@ -26,8 +26,9 @@ for my $name (@names) {
     my @inputs = glob "t/fuzz/corpus/$name/*";
     my $new = tempdir(CLEANUP => 1);
     my $n = @inputs + $runs;
+    my $long = $name eq "modules" ? 4500 : 1024;
 
-    my $out = `$dir/fuzz_$name -runs=$n -seed=1 -timeout=60 -max_len=1024 \\
+    my $out = `$dir/fuzz_$name -runs=$n -seed=1 -timeout=60 -max_len=$long \\
                    -print_final_stats=1 -artifact_prefix=$new/ $new \\
                    t/fuzz/corpus/$name 2>&1`;
 
