@@ -78,8 +78,8 @@ fuzz_worker(void)
         fuzz_conf.setting[i] = ngx_prof_settings[i].value;
     }
 
+    fuzz_conf.setting[NGX_PROF_MEMORY_LIMIT] = 1073741824;
     fuzz_conf.active = 1;
-    fuzz_conf.memory_limit = 1073741824;
     fuzz_conf.slot_n = FUZZ_SLOTS;
     fuzz_conf.shm_zone = &fuzz_shm_zone;
     fuzz_shm_zone.shm.size = fuzz_zone_size();
