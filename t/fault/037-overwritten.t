@@ -59,25 +59,30 @@ ok($n->reload, 'a reload');
 is($n->api('health')->{status}, 'healthy', '... mends the header');
 like($n->log, qr/\[crit\].*zone "w" is damaged/, '... and the log tells');
 
-# any word, of which 16K are the eventfds of workers, which are descriptors
+# any word, and while all is asked words of another process's choice, too
 
 @workers = sort $n->running;
 
 for my $round (1 .. 400) {
     my $at = $zone + 8 * int(rand($round % 2 ? 600 : ($end - $zone) / 8));
 
-    next if $at - $zone > 70000 && $at - $zone < 140000;
-
     word($at, $round % 3 ? int(rand(1 << 30)) << int(rand(34)) : ~0);
     $words++;
 
     next if $round % 8;
+
+    my $writer = $round % 32 ? 0 : meanwhile();
 
     $n->get("/p$_") for 1 .. 3;
     answered($_) for '/metrics', map({ "/api/profiling/$_" }
                                      qw(metrics health locations gc memory
                                         metrics/history runtime)),
                      map({ "/debug/pprof/$_" } qw(heap block goroutine));
+
+    if ($writer) {
+        kill 'KILL', $writer;
+        waitpid $writer, 0;
+    }
 }
 
 is_deeply([ sort $n->running ], \@workers, 'the workers are the same');
@@ -89,6 +94,22 @@ unlike($n->log, qr/exited on signal|\[alert\]/, 'no process has crashed');
 diag("$words words");
 
 done_testing();
+
+
+# A process that writes words all the time, more of them in the header.
+
+sub meanwhile {
+    my $pid = fork() // die "fork() failed: $!\n";
+
+    return $pid if $pid;
+
+    srand $$;
+
+    while (1) {
+        my $words = rand() < .5 ? 600 : ($end - $zone) / 8;
+        word($zone + 8 * int(rand($words)), int(rand(1 << 30)) << int(rand(34)));
+    }
+}
 
 
 sub answered {

@@ -101,6 +101,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in.last = data + size;
     pool = fuzz_pool();
 
+    ngx_memzero(&request, sizeof(request));
+
     request.handler = handlers[how & 3];
     request.method = methods[how >> 2 & 3];
     request.access = (how & 0x10) ? NGX_PROF_ANY

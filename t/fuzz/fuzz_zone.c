@@ -6,7 +6,8 @@
  * The first byte chooses the reader; then follow writes into the zone: what
  * part of it, where in that part, how many bytes, the bytes.  The header is no
  * exception: who reads a zone goes by sizes of its own.  Then a reload follows,
- * or not, which mends what it can.
+ * or not, which mends what it can.  A write whose part has the top bit set, and
+ * those behind it, come one by one while the reader is under way.
  */
 
 
@@ -15,6 +16,7 @@
 
 #define FUZZ_WRITES  64
 #define FUZZ_PARTS   32
+#define FUZZ_LATER   0x80
 
 
 typedef struct {
@@ -73,9 +75,10 @@ static void  (*const fuzz_writers[])(ngx_uint_t seed) = {
 
 static u_char           *fuzz_good;                /* the zone as it was */
 static fuzz_part_t       fuzz_parts[FUZZ_PARTS];
+static fuzz_input_t      fuzz_in;
 
 
-/* parts of the zone; not the eventfds, which are descriptors of this process */
+/* parts of the zone */
 
 static void
 fuzz_part(ngx_uint_t n, fuzz_part_t *part)
@@ -148,10 +151,17 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 
 static void
-fuzz_write(fuzz_input_t *in)
+fuzz_write(void)
 {
-    size_t        offset, len, i;
-    fuzz_part_t  *part;
+    size_t         offset, len, i;
+    fuzz_part_t   *part;
+    fuzz_input_t  *in;
+
+    in = &fuzz_in;
+
+    if (in->p == in->last) {
+        return;
+    }
 
     part = &fuzz_parts[fuzz_take(in, 1) % FUZZ_PARTS];
 
@@ -184,6 +194,7 @@ fuzz_read(const fuzz_reader_t *reader)
     request.method = reader->method;
     request.access = NGX_PROF_ANY;
     request.fd = -1;
+    request.between = fuzz_write;
 
     fuzz_request(&request, 64);
 }
@@ -373,7 +384,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ngx_uint_t            i, n, seed;
-    fuzz_input_t          in;
     ngx_prof_zone_t      *zone;
     ngx_prof_registry_t   registry;
 
@@ -383,14 +393,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     zone = ngx_prof_process.zone;
 
-    in.p = data;
-    in.last = data + size;
+    fuzz_in.p = data;
+    fuzz_in.last = data + size;
 
-    n = fuzz_take(&in, 1) % (FUZZ_READERS + FUZZ_WRITERS);
-    seed = fuzz_take(&in, 2);
+    n = fuzz_take(&fuzz_in, 1) % (FUZZ_READERS + FUZZ_WRITERS);
+    seed = fuzz_take(&fuzz_in, 2);
 
-    for (i = 0; i < FUZZ_WRITES && in.p < in.last; i++) {
-        fuzz_write(&in);
+    for (i = 0; i < FUZZ_WRITES && fuzz_in.p < fuzz_in.last; i++) {
+
+        if (*fuzz_in.p & FUZZ_LATER) {
+            break;
+        }
+
+        fuzz_write();
     }
 
     if (seed & 0x8000) {

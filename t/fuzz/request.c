@@ -12,7 +12,7 @@
 
 
 static void fuzz_headers(ngx_http_request_t *r, const ngx_str_t *text);
-static void fuzz_events(ngx_uint_t rounds);
+static void fuzz_events(const fuzz_request_t *request, ngx_uint_t rounds);
 static void fuzz_timers(void);
 
 
@@ -91,7 +91,7 @@ fuzz_request(const fuzz_request_t *request, ngx_uint_t rounds)
     rc = request->handler(&r);
 
     if (rc == NGX_DONE) {
-        fuzz_events(rounds);
+        fuzz_events(request, rounds);
 
     } else {
         ngx_http_finalize_request(&r, rc);
@@ -160,9 +160,13 @@ fuzz_headers(ngx_http_request_t *r, const ngx_str_t *text)
 
 
 static void
-fuzz_events(ngx_uint_t rounds)
+fuzz_events(const fuzz_request_t *request, ngx_uint_t rounds)
 {
     while (rounds-- && fuzz_answered == 0) {
+
+        if (request->between) {
+            request->between();
+        }
 
         if (ngx_queue_empty(&ngx_posted_events)
             && ngx_queue_empty(&ngx_posted_next_events))

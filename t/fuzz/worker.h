@@ -67,6 +67,7 @@ typedef struct {
     ngx_str_t            headers;       /* "name:value\n" each */
     ngx_uint_t           access;        /* NGX_PROF_ANY, .. */
     int                  fd;            /* of the connection */
+    void               (*between)(void);    /* before each round, or NULL */
 } fuzz_request_t;
 
 /*
