@@ -21,7 +21,8 @@
 # make fleet        what agents ask for, at their pace, for three minutes
 # make soak         an hour of load, reloads and kills: SOAK_SECONDS=3600
 # make neighbours   ten minutes beside all modules of the distribution, under
-#                   valgrind: NEIGHBOURS_SECONDS=600
+#                   valgrind: NEIGHBOURS_SECONDS=600; with
+#                   SANITIZE=address,undefined BUILD=build/sanitize under these
 # make style        the style checker alone
 # make bench        the README's table of costs, in build/bench.md; in about
 #                   twelve minutes, with BENCH_SECONDS=120 in fewer

@@ -2,9 +2,10 @@
 
 # make neighbours: every module that the distribution has here, in one nginx
 # under valgrind's memcheck, with each allocation and each millisecond of CPU
-# time looked at: load on all of them, a reload and a kill -9 in turn.  A
-# finding counts if a function of the module is in its stack; no worker dies
-# that was not killed.
+# time looked at: load on all of them, a reload and a kill -9 in turn, and
+# captures all the time.  A finding counts if a function of the module is in its
+# stack; no worker dies that was not killed.  With SANITIZE=address,undefined
+# and a BUILD of its own it is the module itself that is instrumented.
 #
 # NEIGHBOURS_SECONDS: how long, 600.  OTHER_MODULES: where the modules are.
 
@@ -14,6 +15,7 @@ use warnings;
 use Fault;
 use Memcheck qw(findings);
 use Modules;
+use Sanitized;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -180,7 +182,7 @@ END
 $n->{wrapper} = ['valgrind', '--tool=memcheck', '--leak-check=no',
                  '--num-callers=20', '--error-exitcode=0',
                  '--suppressions=t/fault/valgrind.supp',
-                 '--log-file=' . $n->dir . '/valgrind.%p'];
+                 '--log-file=' . $n->dir . '/valgrind.%p'] unless sanitized();
 
 $n->start(seconds => 120);
 
@@ -200,14 +202,21 @@ for my $to (map { 'http://127.0.0.1:' . $n->port($_) } 0, 2) {
     }
 }
 
+my @endpoints = ('/api/profiling/goroutines', '/api/profiling/memory',
+                 '/api/profiling/gc', '/metrics', '/debug/pprof/block',
+                 '/debug/pprof/mutex', '/debug/pprof/profile?seconds=3',
+                 '/debug/pprof/trace?seconds=1', '/debug/pprof/heap',
+                 '/debug/pprof/goroutine');
+my $answers = $n->dir . '/answers';
+
 Fault::background(sub {
-    for my $path ('/api/profiling/goroutines', '/api/profiling/memory',
-                  '/api/profiling/gc', '/metrics',
-                  '/debug/pprof/profile?seconds=3',
-                  '/debug/pprof/trace?seconds=1', '/debug/pprof/heap',
-                  '/debug/pprof/goroutine')
-    {
-        $n->get($path, timeout => 60) if time < $end;
+    while (time < $end) {
+        for my $path (@endpoints) {
+            my $r = $n->get($path, timeout => 60);
+
+            open my $fh, '>>', $answers or die "$answers: $!\n";
+            print $fh "$path ", $r->{status} // 'none', "\n";
+        }
     }
 }) for 1 .. 2;
 
@@ -235,12 +244,20 @@ ok($n->stop('TERM', 120), 'nginx ends') or diag($n->log);
 
 my $log = $n->log;
 my @died = $log =~ /^.*exited on signal (?!9\b|15\b)\d+.*$/mg;
-my @findings = map { findings($_) } glob $n->dir . '/valgrind.*';
+my @findings = sanitized()
+               ? grep { /ngx_prof_(?!test)|profiling_module\.so/ }
+                 map { slurp($_) } glob "$ENV{SANITIZER_REPORTS}/*"
+               : map { findings($_) } glob $n->dir . '/valgrind.*';
+my %got = map { my $p = $_; $p => scalar(() = slurp($answers)
+                                               =~ /^\Q$p\E 200$/mg) }
+          @endpoints;
 
 diag("$reloads reloads, $kills kills");
 cmp_ok($reloads, '>', 0, 'it was reloaded');
 is("@died", '', 'no worker has died but those that were killed');
-is_deeply(\@findings, [], 'valgrind has found nothing in the module')
+is(join(' ', grep { !$got{$_} } @endpoints), '', 'all endpoints have answered');
+diag("$_: $got{$_} answers") for @endpoints;
+is_deeply(\@findings, [], 'nothing is found in the module')
     or diag(join "\n", @findings);
 
 done_testing();
