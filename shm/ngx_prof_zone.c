@@ -16,8 +16,14 @@ static size_t ngx_prof_zone_names_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_states_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape);
-static void ngx_prof_zone_table_name(const ngx_prof_upstream_t *from,
-    ngx_str_t *name);
+static void ngx_prof_zone_text(const ngx_prof_zone_t *zone,
+    const ngx_prof_text_name_t *from, ngx_str_t *name);
+static ngx_uint_t ngx_prof_zone_register(ngx_prof_zone_t *zone,
+    ngx_prof_text_name_t *table, ngx_uint_t n, ngx_uint_t max,
+    const ngx_str_t *name);
+static ngx_int_t ngx_prof_zone_text_put(ngx_prof_zone_t *zone,
+    ngx_prof_text_name_t *to, const ngx_str_t *name);
+static uint16_t ngx_prof_zone_text_hash(const ngx_str_t *name);
 
 
 /* a wait is far rarer than a sample of the CPU */
@@ -146,6 +152,7 @@ ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
     const ngx_prof_shape_t *shape, uint64_t time, uint64_t clock)
 {
     ngx_prof_header_t  *h;
+    static ngx_str_t    other = ngx_string("(other)");
 
     ngx_memzero(zone, sizeof(ngx_prof_zone_t));
 
@@ -169,6 +176,8 @@ ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
     h->place_n = 1;
     h->upstream_n = 1;
     h->name_n = 1;
+    (void) ngx_prof_zone_text_put(zone, &h->upstream[NGX_PROF_UPSTREAMS - 1],
+                                  &other);
     h->epoch = time - clock / 1000000;
 
     ngx_prof_zone_mend(zone);
@@ -251,6 +260,7 @@ ngx_prof_zone_check(const ngx_prof_zone_t *zone)
         || ngx_prof_load(&h->upstream_n) > NGX_PROF_UPSTREAMS
         || ngx_prof_load(&h->name_n) == 0
         || ngx_prof_load(&h->name_n) > NGX_PROF_ZONES
+        || ngx_prof_load(&h->text_n) > NGX_PROF_TEXTS
         || ngx_prof_load(&h->page_n) > zone->shape.pages)
     {
         return "its counts were overwritten";
@@ -273,6 +283,7 @@ ngx_prof_zone_mend(ngx_prof_zone_t *zone)
     h->place_n = ngx_prof_zone_place_n(zone);
     h->upstream_n = ngx_prof_zone_upstream_n(zone);
     h->name_n = ngx_prof_zone_name_n(zone);
+    h->text_n = ngx_min(h->text_n, NGX_PROF_TEXTS);
     h->page_n = ngx_min(h->page_n, zone->shape.pages);
 
     ngx_prof_store_release(&h->magic, NGX_PROF_MAGIC);
@@ -524,7 +535,7 @@ ngx_prof_zone_upstream(const ngx_prof_zone_t *zone, ngx_uint_t i,
     ngx_str_null(name);
 
     if (i < ngx_prof_zone_upstream_n(zone)) {
-        ngx_prof_zone_table_name(&zone->header->upstream[i], name);
+        ngx_prof_zone_text(zone, &zone->header->upstream[i], name);
     }
 }
 
@@ -535,49 +546,43 @@ ngx_prof_zone_name(const ngx_prof_zone_t *zone, ngx_uint_t i, ngx_str_t *name)
     ngx_str_null(name);
 
     if (i < ngx_prof_zone_name_n(zone)) {
-        ngx_prof_zone_table_name(&zone->header->name[i], name);
+        ngx_prof_zone_text(zone, &zone->header->name[i], name);
     }
 }
 
 
 static void
-ngx_prof_zone_table_name(const ngx_prof_upstream_t *from, ngx_str_t *name)
+ngx_prof_zone_text(const ngx_prof_zone_t *zone,
+    const ngx_prof_text_name_t *from, ngx_str_t *name)
 {
-    name->data = (u_char *) from->name;
-    name->len = ngx_min(ngx_prof_load(&from->len), NGX_PROF_UPSTREAM_LEN);
+    uint32_t  start;
+
+    start = ngx_min(ngx_prof_load(&from->start), NGX_PROF_TEXTS);
+
+    name->data = zone->header->text + start;
+    name->len = ngx_min(ngx_prof_load(&from->len), NGX_PROF_TEXTS - start);
 }
 
 
 ngx_uint_t
 ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone, const ngx_str_t *name)
 {
-    ngx_uint_t            i, n;
-    ngx_prof_upstream_t  *upstream, cut;
+    ngx_uint_t          i, n;
+    ngx_prof_header_t  *h;
 
-    ngx_memzero(&cut, sizeof(ngx_prof_upstream_t));
-
-    cut.len = ngx_prof_zone_cut(cut.name, NGX_PROF_UPSTREAM_LEN, name);
+    h = zone->header;
     n = ngx_prof_zone_upstream_n(zone);
+    i = ngx_prof_zone_register(zone, h->upstream, n, NGX_PROF_UPSTREAMS - 1,
+                               name);
 
-    for (i = 1; i < n; i++) {
-        upstream = &zone->header->upstream[i];
-
-        if (ngx_memcmp(upstream, &cut, sizeof(ngx_prof_upstream_t)) == 0) {
-            return i;
-        }
+    if (i == 0 && name->len) {
+        ngx_prof_store(&h->unnamed, h->unnamed + 1);
+        i = NGX_PROF_UPSTREAMS - 1;
     }
 
-    if (i == NGX_PROF_UPSTREAMS) {
-        return i - 1;
+    if (i >= n) {
+        ngx_prof_store_release(&h->upstream_n, i + 1);
     }
-
-    if (i == NGX_PROF_UPSTREAMS - 1) {
-        cut.len = sizeof("(other)") - 1;
-        ngx_memcpy(cut.name, "(other)", cut.len);
-    }
-
-    zone->header->upstream[i] = cut;
-    ngx_prof_store_release(&zone->header->upstream_n, i + 1);
 
     return i;
 }
@@ -586,30 +591,92 @@ ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone, const ngx_str_t *name)
 ngx_uint_t
 ngx_prof_zone_register_name(ngx_prof_zone_t *zone, const ngx_str_t *name)
 {
-    ngx_uint_t            i, n;
-    ngx_prof_upstream_t  *known, cut;
+    ngx_uint_t          i, n;
+    ngx_prof_header_t  *h;
 
-    ngx_memzero(&cut, sizeof(ngx_prof_upstream_t));
-
-    cut.len = ngx_prof_zone_cut(cut.name, NGX_PROF_UPSTREAM_LEN, name);
+    h = zone->header;
     n = ngx_prof_zone_name_n(zone);
+    i = ngx_prof_zone_register(zone, h->name, n, NGX_PROF_ZONES, name);
+
+    if (i >= n) {
+        ngx_prof_store_release(&h->name_n, i + 1);
+    }
+
+    return i;
+}
+
+
+/* the index of a name in a table of n, or n: it was added; 0: it is full */
+
+static ngx_uint_t
+ngx_prof_zone_register(ngx_prof_zone_t *zone, ngx_prof_text_name_t *table,
+    ngx_uint_t n, ngx_uint_t max, const ngx_str_t *name)
+{
+    uint16_t    hash;
+    ngx_str_t   known;
+    ngx_uint_t  i;
+
+    hash = ngx_prof_zone_text_hash(name);
 
     for (i = 1; i < n; i++) {
-        known = &zone->header->name[i];
 
-        if (ngx_memcmp(known, &cut, sizeof(ngx_prof_upstream_t)) == 0) {
+        if (table[i].hash != hash || table[i].len != name->len) {
+            continue;
+        }
+
+        ngx_prof_zone_text(zone, &table[i], &known);
+
+        if (known.len == name->len
+            && ngx_memcmp(known.data, name->data, name->len) == 0)
+        {
             return i;
         }
     }
 
-    if (i == NGX_PROF_ZONES) {
-        return 0;
+    return (n < max
+            && ngx_prof_zone_text_put(zone, &table[n], name) == NGX_OK)
+           ? n : 0;
+}
+
+
+static ngx_int_t
+ngx_prof_zone_text_put(ngx_prof_zone_t *zone, ngx_prof_text_name_t *to,
+    const ngx_str_t *name)
+{
+    uint64_t            start;
+    ngx_prof_header_t  *h;
+
+    h = zone->header;
+    start = ngx_min(h->text_n, NGX_PROF_TEXTS);
+
+    if (name->len > 65535 || name->len > NGX_PROF_TEXTS - start) {
+        return NGX_DECLINED;
     }
 
-    zone->header->name[i] = cut;
-    ngx_prof_store_release(&zone->header->name_n, i + 1);
+    ngx_memcpy(h->text + start, name->data, name->len);
+    h->text_n = start + name->len;
 
-    return i;
+    to->start = (uint32_t) start;
+    to->len = (uint16_t) name->len;
+    to->hash = ngx_prof_zone_text_hash(name);
+
+    return NGX_OK;
+}
+
+
+static uint16_t
+ngx_prof_zone_text_hash(const ngx_str_t *name)
+{
+    size_t    i;
+    uint32_t  hash;
+
+    hash = 0;
+
+    for (i = 0; i < name->len; i++) {
+        hash = ngx_hash(hash, name->data[i]);
+    }
+
+    return (uint16_t) (hash ^ hash >> 16);
 }
 
 

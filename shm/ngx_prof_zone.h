@@ -98,20 +98,22 @@ typedef struct {
 #define ngx_prof_label_place(label)     ((label) >> 16)
 
 
-/* upstream 0 is none; the last one takes what found the table full */
+/*
+ * Names of upstreams, and of zones of shared memory for locks: index 0 is none.
+ * The last upstream takes what found the table full: labels have 12 bits.
+ */
 
-#define NGX_PROF_UPSTREAMS      1024
-#define NGX_PROF_UPSTREAM_LEN   62
+#define NGX_PROF_UPSTREAMS      4096
+#define NGX_PROF_ZONES          1024
+
+/* bytes for the texts of both */
+#define NGX_PROF_TEXTS          (128 * 1024)
 
 typedef struct {
+    uint32_t               start;         /* in the texts */
     uint16_t               len;
-    u_char                 name[NGX_PROF_UPSTREAM_LEN];
-} ngx_prof_upstream_t;
-
-
-/* zones of shared memory by name, for locks; as the upstreams */
-
-#define NGX_PROF_ZONES          256
+    uint16_t               hash;
+} ngx_prof_text_name_t;
 
 
 /*
@@ -208,12 +210,16 @@ typedef struct {
                            capture[NGX_PROF_CAPTURES];
     ngx_prof_trace_zone_t
                            trace;
-    ngx_prof_upstream_t
-                           upstream[NGX_PROF_UPSTREAMS];
+    ngx_prof_text_name_t   upstream[NGX_PROF_UPSTREAMS];
 
     uint64_t               name_n;        /* used ones, 0 included */
-    ngx_prof_upstream_t
-                           name[NGX_PROF_ZONES];
+    ngx_prof_text_name_t   name[NGX_PROF_ZONES];
+
+    uint64_t               unnamed;       /* of upstreams and zones that found
+                                             no room, since the latest start or
+                                             reload */
+    uint64_t               text_n;        /* bytes used */
+    u_char                 text[NGX_PROF_TEXTS];
 } ngx_prof_header_t;
 
 

@@ -835,9 +835,7 @@ ngx_prof_connection_place(ngx_http_request_t *r)
 static uint32_t
 ngx_prof_connection_number(const ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_str_t         upstream;
-    ngx_uint_t        i, n;
-    ngx_prof_zone_t  *zone;
+    ngx_uint_t  i;
 
     if (us == NULL) {
         return 0;
@@ -851,20 +849,8 @@ ngx_prof_connection_number(const ngx_http_upstream_srv_conf_t *us)
     }
 
     ngx_prof_connection_known[i].upstream = us;
-    ngx_prof_connection_known[i].number = 0;
-
-    zone = ngx_prof_process.zone;
-
-    for (n = 1; n < ngx_prof_zone_upstream_n(zone); n++) {
-        ngx_prof_zone_upstream(zone, n, &upstream);
-
-        if (upstream.len == ngx_min(us->host.len, NGX_PROF_UPSTREAM_LEN)
-            && ngx_memcmp(upstream.data, us->host.data, upstream.len) == 0)
-        {
-            ngx_prof_connection_known[i].number = (uint32_t) n;
-            break;
-        }
-    }
+    ngx_prof_connection_known[i].number =
+                                    (uint32_t) ngx_prof_context_upstream(us);
 
     return ngx_prof_connection_known[i].number;
 }

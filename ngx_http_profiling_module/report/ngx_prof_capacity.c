@@ -8,8 +8,11 @@
 #include "ngx_prof_record.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_zone.h"
+#include "ngx_prof_trace_ring.h"
 
 
+static uint64_t ngx_prof_capacity_events(const ngx_prof_zone_t *zone,
+    ngx_uint_t slot);
 static ngx_uint_t ngx_prof_capacity_alive(ngx_pid_t pid);
 
 
@@ -32,12 +35,36 @@ ngx_prof_capacity(const ngx_prof_snapshot_t *s, ngx_prof_capacity_t *c)
     c->pages = zone->shape.pages;
     c->pages_used = ngx_prof_cells_used(zone);
     c->uncounted = ngx_prof_load(&zone->header->uncounted);
+    c->unnamed = ngx_prof_load(&zone->header->unnamed);
     c->full = (ngx_prof_load(&zone->header->full) != 0);
     c->damage = ngx_prof_zone_check(zone);
 
     for (i = 0; i < s->workers.nelts; i++) {
         c->tables += ngx_prof_capacity_tables(zone, w[i].slot, &name);
+        c->events += ngx_prof_capacity_events(zone, w[i].index);
     }
+}
+
+
+/* once a trace has ended, nothing is missing any more */
+
+static uint64_t
+ngx_prof_capacity_events(const ngx_prof_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_prof_trace_zone_t        *trace;
+    const ngx_prof_trace_ring_t  *ring;
+
+    trace = &zone->header->trace;
+    ring = (ngx_prof_trace_ring_t *) ngx_prof_zone_ring(zone, slot);
+
+    if (ring == NULL
+        || ngx_prof_load(&trace->owner) == 0
+        || ngx_prof_load(&ring->seq) != ngx_prof_load(&trace->seq))
+    {
+        return 0;
+    }
+
+    return ngx_prof_load(&ring->lost);
 }
 
 

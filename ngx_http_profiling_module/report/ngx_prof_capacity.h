@@ -25,7 +25,11 @@ typedef struct {
                                                no place of their own */
     ngx_uint_t            full;             /* 1: of a place that has one,
                                                requests are counted elsewhere */
+    ngx_uint_t            unnamed;          /* upstreams and zones of shared
+                                               memory */
     ngx_uint_t            tables;           /* of living workers, full */
+    uint64_t              events;           /* that rings of the present trace
+                                               had no room for */
     const char           *damage;           /* of the zone, NULL: none */
 } ngx_prof_capacity_t;
 

@@ -276,6 +276,17 @@ ngx_prof_health_capacity(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
                               "locations are counted together");
     }
 
+    if (c.unnamed) {
+        ngx_prof_health_issue(h, "upstreams and zones of shared memory that "
+                              "the tables of names have no room for: %ui",
+                              c.unnamed);
+    }
+
+    if (c.events) {
+        ngx_prof_health_issue(h, "the trace in progress has lost %uL events: "
+                              "its rings are full", c.events);
+    }
+
     w = s->workers.elts;
 
     for (i = 0; c.tables && i < s->workers.nelts; i++) {

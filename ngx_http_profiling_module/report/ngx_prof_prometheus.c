@@ -328,6 +328,11 @@ ngx_prof_expose_capacity(ngx_prof_work_t *w)
                            "start or reload.");
     ngx_prof_expose_value(w, "zone_full", "", (double) c.full);
 
+    ngx_prof_expose_family(w, "names_lost", "gauge",
+                           "Upstreams and zones of shared memory without a "
+                           "name of their own, for want of room.");
+    ngx_prof_expose_value(w, "names_lost", "", (double) c.unnamed);
+
     ngx_prof_expose_family(w, "tables_full", "gauge",
                            "Tables of stacks that have no room left.");
     ngx_prof_expose_value(w, "tables_full", "", (double) c.tables);

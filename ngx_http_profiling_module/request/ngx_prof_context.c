@@ -25,8 +25,10 @@ typedef struct {
 
 static int ngx_libc_cdecl ngx_prof_context_compare(const void *one,
     const void *two);
-static ngx_prof_peer_t *ngx_prof_context_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us);
+static void ngx_prof_context_upstream_name(ngx_http_upstream_srv_conf_t *us,
+    u_char *buf, ngx_str_t *name);
+static ngx_prof_peer_t *ngx_prof_context_peer(ngx_prof_main_conf_t *mcf,
+    const ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_prof_context_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static void ngx_prof_context_listening(ngx_cycle_t *cycle);
@@ -130,6 +132,8 @@ ngx_prof_context_compare(const void *one, const void *two)
 void
 ngx_prof_context_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
+    u_char                 buf[NGX_MAX_PATH + 32];
+    ngx_str_t              name;
     ngx_uint_t             i;
     ngx_prof_peer_t       *peer;
     ngx_prof_main_conf_t  *mcf;
@@ -138,21 +142,49 @@ ngx_prof_context_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
                                               ngx_http_profiling_module);
     peer = mcf->peers.elts;
 
+    ngx_prof_store(&zone->header->unnamed, 0);
+
     for (i = 0; i < mcf->peers.nelts; i++) {
-        peer[i].index = ngx_prof_zone_register_upstream(zone,
-                                                    &peer[i].upstream->host);
+        ngx_prof_context_upstream_name(peer[i].upstream, buf, &name);
+        peer[i].index = ngx_prof_zone_register_upstream(zone, &name);
     }
 }
 
 
-static ngx_prof_peer_t *
-ngx_prof_context_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
-{
-    ngx_uint_t             low, high, middle;
-    ngx_prof_peer_t       *peer;
-    ngx_prof_main_conf_t  *mcf;
+/* two upstreams without a block may differ in their ports alone */
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_profiling_module);
+static void
+ngx_prof_context_upstream_name(ngx_http_upstream_srv_conf_t *us, u_char *buf,
+    ngx_str_t *name)
+{
+    *name = us->host;
+
+    if (us->port && us->host.len <= NGX_MAX_PATH) {
+        name->data = buf;
+        name->len = ngx_sprintf(buf, "%V:%ui", &us->host,
+                                (ngx_uint_t) us->port)
+                    - buf;
+    }
+}
+
+
+ngx_uint_t
+ngx_prof_context_upstream(const ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_prof_peer_t  *peer;
+
+    peer = ngx_prof_context_peer(ngx_prof_process.conf, us);
+
+    return peer ? peer->index : 0;
+}
+
+
+static ngx_prof_peer_t *
+ngx_prof_context_peer(ngx_prof_main_conf_t *mcf,
+    const ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_uint_t        low, high, middle;
+    ngx_prof_peer_t  *peer;
 
     peer = mcf->peers.elts;
     low = 0;
@@ -185,7 +217,8 @@ ngx_prof_context_init_peer(ngx_http_request_t *r,
     ngx_prof_context_t  *owner;
     ngx_prof_request_t  *request;
 
-    peer = ngx_prof_context_peer(r, us);
+    peer = ngx_prof_context_peer(
+               ngx_http_get_module_main_conf(r, ngx_http_profiling_module), us);
 
     if (peer == NULL) {
         return NGX_ERROR;

@@ -253,6 +253,9 @@ ngx_prof_context_t *ngx_prof_context_owner(uintptr_t client);
  */
 void ngx_prof_context_located(ngx_http_request_t *r);
 
+/* worker: the index of an upstream in the zone, 0: unknown */
+ngx_uint_t ngx_prof_context_upstream(const ngx_http_upstream_srv_conf_t *us);
+
 /* worker: makes a request findable by its own address */
 void ngx_prof_context_known(ngx_prof_context_t *owner);
 

@@ -233,7 +233,12 @@ ngx_prof_mutex_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
         shm_zone = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            (void) ngx_prof_zone_register_name(zone, &shm_zone[i].shm.name);
+
+            if (ngx_prof_zone_register_name(zone, &shm_zone[i].shm.name) == 0)
+            {
+                ngx_prof_store(&zone->header->unnamed,
+                               zone->header->unnamed + 1);
+            }
         }
     }
 }

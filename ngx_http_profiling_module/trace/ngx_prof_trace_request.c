@@ -804,10 +804,7 @@ ngx_prof_trace_upstream(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
 {
-    size_t            len;
-    ngx_str_t         name;
-    ngx_uint_t        i, at, n;
-    ngx_prof_zone_t  *zone;
+    ngx_uint_t  at;
 
     if (us == NULL) {
         return 0;
@@ -819,27 +816,8 @@ ngx_prof_trace_name(ngx_http_upstream_srv_conf_t *us)
         return ngx_prof_watch.names[at].index;
     }
 
-    zone = ngx_prof_process.zone;
-    len = ngx_min(us->host.len, NGX_PROF_UPSTREAM_LEN);
-    n = ngx_prof_zone_upstream_n(zone);
-
-    for (i = 1; i < n; i++) {
-
-        /* a name that was cut ends with dots */
-
-        ngx_prof_zone_upstream(zone, i, &name);
-
-        if (name.len == len
-            && ngx_memcmp(name.data, us->host.data,
-                          (us->host.len > len) ? len - 3 : len)
-               == 0)
-        {
-            break;
-        }
-    }
-
     ngx_prof_watch.names[at].upstream = us;
-    ngx_prof_watch.names[at].index = (i < n) ? i : 0;
+    ngx_prof_watch.names[at].index = ngx_prof_context_upstream(us);
 
     return ngx_prof_watch.names[at].index;
 }

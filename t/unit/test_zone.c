@@ -198,7 +198,7 @@ static void
 test_counts_of_the_header_are_bounded(void **state)
 {
     ngx_uint_t          i, k;
-    uint64_t           *count[4];
+    uint64_t           *count[5];
     ngx_str_t           name;
     ngx_prof_zone_t    *zone;
     ngx_prof_header_t  *h;
@@ -210,10 +210,11 @@ test_counts_of_the_header_are_bounded(void **state)
     count[1] = &h->upstream_n;
     count[2] = &h->name_n;
     count[3] = &h->page_n;
+    count[4] = &h->text_n;
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) {
 
-        for (k = 17; k < 64; k++) {
+        for (k = 18; k < 64; k++) {
             *count[i] = (uint64_t) 1 << k;
 
             assert_string_equal(ngx_prof_zone_check(zone),
@@ -231,7 +232,11 @@ test_counts_of_the_header_are_bounded(void **state)
     h->upstream_n = 2;
     h->upstream[1].len = 65535;
     ngx_prof_zone_upstream(zone, 1, &name);
-    assert_int_equal(name.len, NGX_PROF_UPSTREAM_LEN);
+    assert_true(name.data + name.len <= h->text + NGX_PROF_TEXTS);
+
+    h->upstream[1].start = 0xffffffff;
+    ngx_prof_zone_upstream(zone, 1, &name);
+    assert_int_equal(name.len, 0);
 
     ngx_prof_zone_upstream(zone, 2, &name);
     assert_int_equal(name.len, 0);
@@ -416,10 +421,10 @@ test_upstream(ngx_prof_zone_t *zone, const char *name)
 static void
 test_upstreams_keep_their_index(void **state)
 {
-    char                  name[100];
-    ngx_uint_t            i;
-    ngx_prof_zone_t      *zone;
-    ngx_prof_upstream_t  *last;
+    char              name[1000];
+    ngx_str_t         text;
+    ngx_uint_t        i;
+    ngx_prof_zone_t  *zone;
 
     zone = test_zone(1, 1, 1);
 
@@ -433,7 +438,9 @@ test_upstreams_keep_their_index(void **state)
 
     assert_int_equal(test_upstream(zone, name), 3);
     assert_int_equal(test_upstream(zone, name), 3);
-    assert_int_equal(zone->header->upstream[3].len, NGX_PROF_UPSTREAM_LEN);
+    ngx_prof_zone_upstream(zone, 3, &text);
+    assert_int_equal(text.len, sizeof(name) - 1);
+    assert_memory_equal(text.data, name, text.len);
 
     for (i = 4; i < NGX_PROF_UPSTREAMS + 20; i++) {
         (void) snprintf(name, sizeof(name), "u%u", (unsigned) i);
@@ -442,11 +449,12 @@ test_upstreams_keep_their_index(void **state)
                          ngx_min(i, NGX_PROF_UPSTREAMS - 1));
     }
 
-    last = &zone->header->upstream[NGX_PROF_UPSTREAMS - 1];
+    ngx_prof_zone_upstream(zone, NGX_PROF_UPSTREAMS - 1, &text);
 
     assert_int_equal(zone->header->upstream_n, NGX_PROF_UPSTREAMS);
-    assert_int_equal(last->len, 7);
-    assert_memory_equal(last->name, "(other)", 7);
+    assert_int_equal(text.len, 7);
+    assert_memory_equal(text.data, "(other)", 7);
+    assert_int_equal(zone->header->unnamed, 21);
     assert_int_equal(test_upstream(zone, "u500"), 500);
     assert_null(ngx_prof_zone_check(zone));
 
