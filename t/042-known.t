@@ -22,6 +22,7 @@ my @rates = qw(request_rate error_rate cpu.usage_percent
 rates_are_known_after_an_interval();
 hung_worker();
 killed_worker();
+means();
 
 done_testing;
 
@@ -204,6 +205,61 @@ sub killed_worker {
            '... nothing but a tenth of a second is lost');
 
     $site->{noise} = qr/exited on signal 9/;
+    $site->stop;
+}
+
+
+# Of the whole life, by one name everywhere; runtime has it by that of the
+# original too, which is the latest interval's in metrics.
+
+sub means {
+    my $site = Site->new(workers => 2, http => 'profiling_interval 100ms;',
+                         server => <<'END')->start;
+        location = /ok { return 200; }
+        location = /bad { return 500; }
+END
+
+    $site->request('/ok') for 1 .. 60;
+    $site->request('/bad') for 1 .. 20;
+
+    my ($m, $r);
+
+    ok(until_true(60, sub {
+        $m = $site->json('metrics');
+        $r = $site->json('runtime');
+
+        return ($m->{metrics}{request_rate} // -1) == 0;
+    }), 'an interval without requests');
+
+    my $runtime = $r->{uptime_seconds};
+
+    for ([$m->{metrics}, $m->{uptime}, 'metrics'], [$r, $runtime, 'runtime']) {
+        my ($answer, $uptime, $name) = @$_;
+
+        is(sprintf('%.1f', $answer->{request_rate_mean} * $uptime), '80.0',
+           "$name: request_rate_mean");
+        is(sprintf('%.1f', $answer->{error_rate_mean} * $uptime), '20.0',
+           "$name: error_rate_mean");
+    }
+
+    is($r->{request_rate}, $r->{request_rate_mean},
+       'runtime: request_rate is the mean');
+    is($r->{error_rate}, $r->{error_rate_mean}, '... so is error_rate');
+
+    my $sum = 0;
+
+    for my $w (@{ $m->{workers} }) {
+        my $lived = epoch($m->{timestamp}) - epoch($w->{started});
+        my $all = $w->{requests}{total};
+
+        # milliseconds of two timestamps, and of both clocks
+        cmp_ok(abs($w->{request_rate_mean} - $all / $lived), '<=',
+               $all / ($lived - 0.05) - $all / $lived + 0.001,
+               'a worker has its own');
+        $sum += $all;
+    }
+
+    is($sum, 80, '... of its own requests');
     $site->stop;
 }
 

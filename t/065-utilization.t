@@ -33,6 +33,17 @@ for (1 .. 3) {
     is($refused, 0, '... they are answered');
     is(scalar(grep { $_ > 1 } @seen), 0,
        '... no loop is busier than all the time');
+
+    my $most = $site->json('gc')->{gc_cpu_fraction};
+    cmp_ok($most, '<=', 1, '... nor pauses longer');
+
+    # each long pass is of several intervals, and counts in that of its end
+
+    my @percents = map { $_->{gc}{pause_percent} // 0 }
+                   @{ $site->json('metrics/history?count=1000')->{samples} };
+
+    is(scalar(grep { $_ > 100 } @percents), 0, '... in any interval');
+    cmp_ok(scalar(grep { $_ > 0 } @percents), '>', 0, '... and there were');
 }
 
 $site->stop;

@@ -149,6 +149,7 @@ ngx_prof_figures(ngx_prof_snapshot_t *s, ngx_prof_figures_t *f)
     f->sys = ngx_prof_snapshot_sys(s);
     f->usage = ngx_prof_snapshot_usage(s);
     f->lived = ngx_prof_snapshot_lived(s);
+    f->uptime = ngx_prof_snapshot_uptime(s);
     f->last_pause = s->last_pause;
     f->request_rate = s->request_rate;
     f->error_rate = s->error_rate;
@@ -178,6 +179,7 @@ ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
     f->sys = w->gauges.anonymous + w->gauges.shared;
     f->usage = 100.0 * (double) f->sys / (double) s->memory_limit;
     f->lived = w->totals.busy + w->totals.wait;
+    f->uptime = (double) (s->clock - ngx_min(s->clock, w->claimed)) / 1e9;
     f->last_pause = w->last_pause;
     f->requests = w->requests;
     f->errors = w->errors;

@@ -27,6 +27,7 @@ typedef struct {
     uint64_t                  last_pause;               /* ns */
     double                    request_rate;
     double                    error_rate;
+    double                    uptime;                   /* s */
     double                    cpu_usage;                /* percent */
     double                    utilization;              /* 0..1 */
     uint64_t                  requests;

@@ -225,14 +225,16 @@ static void
 ngx_prof_history_pauses(ngx_prof_json_t *j, const ngx_prof_sample_t *sum,
     const ngx_prof_sample_t *before, ngx_uint_t workers)
 {
-    double  lived;
+    uint64_t  paused, lived;
 
-    lived = (double) (sum->clock - before->clock) * (double) workers;
+    /* a pause counts when it ends, and may be of more than one interval */
+
+    paused = sum->pause_total
+             - ngx_min(sum->pause_total, before->pause_total);
+    lived = (sum->clock - before->clock) * workers;
 
     ngx_prof_view_double(j, "pause_percent",
-                         100.0 * (double) (int64_t)
-                                       (sum->pause_total - before->pause_total)
-                         / lived,
+                         100.0 * ngx_prof_share(paused, lived),
                          (sum->unavailable & NGX_PROF_NO_LOOP)
                          || before->clock == 0);
 

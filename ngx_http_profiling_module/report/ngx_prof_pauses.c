@@ -114,9 +114,8 @@ ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     }
 
     ngx_prof_json_double(j, "gc_cpu_fraction",
-                     ngx_prof_snapshot_lived(s)
-                     ? (double) t->pause_total
-                       / (double) ngx_prof_snapshot_lived(s) : 0);
+                         ngx_prof_share(t->pause_total,
+                                        ngx_prof_snapshot_lived(s)));
 
     ngx_prof_json_uint(j, "forced", t->trims);
     ngx_prof_json_uint(j, "threshold_ms",

@@ -68,10 +68,11 @@ ngx_prof_view_runtime(ngx_prof_work_t *w)
     ngx_prof_json_uint(j, "error_count", errors);
     ngx_prof_json_uint(j, "client_error_count",
                               ngx_prof_counts_class(&s->all, 4));
-    ngx_prof_json_double(j, "request_rate",
-                            uptime > 0 ? (double) requests / uptime : 0);
-    ngx_prof_json_double(j, "error_rate",
-                            uptime > 0 ? (double) errors / uptime : 0);
+    ngx_prof_view_double(j, "request_rate", (double) requests / uptime,
+                         uptime <= 0);
+    ngx_prof_view_double(j, "error_rate", (double) errors / uptime,
+                         uptime <= 0);
+    ngx_prof_view_means(j, requests, errors, uptime);
 
     none = ngx_prof_runtime_versions(j);
 

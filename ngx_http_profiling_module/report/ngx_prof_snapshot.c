@@ -447,6 +447,13 @@ ngx_prof_snapshot_lived(ngx_prof_snapshot_t *s)
 }
 
 
+double
+ngx_prof_share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double) ngx_min(part, whole) / (double) whole : 0;
+}
+
+
 uint64_t
 ngx_prof_snapshot_sys(ngx_prof_snapshot_t *s)
 {

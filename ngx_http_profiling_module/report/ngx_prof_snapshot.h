@@ -117,6 +117,9 @@ ngx_int_t ngx_prof_snapshot_next(ngx_prof_snapshot_t *s);
 /* ns that the workers of a snapshot have lived, summed */
 uint64_t ngx_prof_snapshot_lived(ngx_prof_snapshot_t *s);
 
+/* 0 to 1; pauses of a pass that has not ended may be more than what has */
+double ngx_prof_share(uint64_t part, uint64_t whole);
+
 /* memory held from the system in bytes, and in percent of the limit */
 uint64_t ngx_prof_snapshot_sys(ngx_prof_snapshot_t *s);
 double ngx_prof_snapshot_usage(ngx_prof_snapshot_t *s);

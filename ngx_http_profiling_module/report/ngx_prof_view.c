@@ -39,12 +39,24 @@ ngx_prof_view_figures(ngx_prof_json_t *j, const ngx_prof_figures_t *f,
                          f->unavailable & NGX_PROF_NO_INTERVAL);
     ngx_prof_view_double(j, "error_rate", f->error_rate,
                          f->unavailable & NGX_PROF_NO_INTERVAL);
+    ngx_prof_view_means(j, f->requests, f->errors, f->uptime);
     ngx_prof_view_connections(j, f);
     ngx_prof_view_requests(j, f, counts);
     ngx_prof_view_loop(j, f);
     ngx_prof_view_figure(j, "descriptors", f->gauges->descriptors,
                            f->unavailable
                            & (NGX_PROF_NO_FDS|NGX_PROF_NO_TICK));
+}
+
+
+void
+ngx_prof_view_means(ngx_prof_json_t *j, uint64_t requests, uint64_t errors,
+    double uptime)
+{
+    ngx_prof_view_double(j, "request_rate_mean", (double) requests / uptime,
+                         uptime <= 0);
+    ngx_prof_view_double(j, "error_rate_mean", (double) errors / uptime,
+                         uptime <= 0);
 }
 
 
@@ -158,8 +170,7 @@ ngx_prof_view_pauses(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_view_figure(j, "last_pause_ns", f->last_pause, loop);
 
     ngx_prof_view_double(j, "pause_percent",
-                         100.0 * (double) t->pause_total
-                         / (double) ngx_max(f->lived, 1),
+                         100.0 * ngx_prof_share(t->pause_total, f->lived),
                          loop || f->lived == 0);
     ngx_prof_view_figure(j, "next_gc", f->gauges->next_gc,
                          f->unavailable

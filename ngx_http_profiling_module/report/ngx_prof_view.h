@@ -21,6 +21,9 @@ void ngx_prof_view_figure(ngx_prof_json_t *j, const char *key, uint64_t value,
     uint64_t unavailable);
 void ngx_prof_view_double(ngx_prof_json_t *j, const char *key, double value,
     uint64_t unavailable);
+/* a second, over the uptime in s */
+void ngx_prof_view_means(ngx_prof_json_t *j, uint64_t requests,
+    uint64_t errors, double uptime);
 void ngx_prof_view_memory_object(ngx_prof_json_t *j,
     const ngx_prof_figures_t *f);
 void ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,
