@@ -27,7 +27,7 @@ unsigned
 profiling_names_frames(profiling_object_t *object, uint64_t offset,
     profiling_frame_t *frames, uint64_t *into)
 {
-    unsigned              n;
+    unsigned              n, i;
     uint64_t              address;
     profiling_range_t    *function;
     profiling_symbol_t   *symbol;
@@ -43,12 +43,14 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
     *into = 0;
 
     memset(frames, 0, sizeof(profiling_frame_t));
-    frames[0].file = "";
+    frames[0].file = object->path;
 
     if (!profiling_symbols_address(s, offset, &address)) {
         profiling_names_number(frames, object->name, offset);
         return 1;
     }
+
+    frames[0].file = "";
 
     n = profiling_lines_frames(s, address, frames);
     frame = &frames[n ? n - 1 : 0];
@@ -71,6 +73,12 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
     n = n ? n : 1;
 
     profiling_names_owner(s, address, frames, n);
+
+    for (i = 0; i < n; i++) {
+        if (frames[i].file[0] == '\0') {
+            frames[i].file = object->path;
+        }
+    }
 
     if (frame->name == NULL) {
         profiling_names_number(frame, object->name, address - *into);

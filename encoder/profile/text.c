@@ -347,12 +347,11 @@ profiling_text_frames(profiling_profile_t *p, profiling_total_t *sample,
             if (file[0] != '\0') {
                 profiling_buf_printf(out, "\t");
                 profiling_text_plain(file, out);
+            }
+
+            if (line->line != 0) {
                 profiling_buf_printf(out, ":%llu",
                                      (unsigned long long) line->line);
-
-            } else if (location->mapping != NULL) {
-                profiling_buf_printf(out, "\t");
-                profiling_text_plain(location->mapping->object->path, out);
             }
 
             profiling_buf_put(out, "\n", 1);
@@ -492,10 +491,6 @@ profiling_text_dump(profiling_profile_t *p, profiling_buf_t *out)
                 profiling_buf_printf(out, "(...)\n\t");
 
                 state = profiling_profile_string(p, line->function->file);
-
-                if (state[0] == '\0' && location->mapping != NULL) {
-                    state = location->mapping->object->path;
-                }
 
                 profiling_text_plain(state[0] ? state : "[synthetic]", out);
                 profiling_buf_printf(out, ":%llu +0x%llx\n",

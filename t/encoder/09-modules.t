@@ -294,6 +294,18 @@ SKIP: {
         'go tool pprof -files groups by module');
 }
 
+# what is of no module has its library for a file
+
+my $library = build_file('library.c', 'int sink; __attribute__((noinline)) static'
+    . ' int inner(int n) { return sink += n; } int outer(int n)'
+    . ' { return inner(n) + 1; }', 'cc -O2 -fPIC -shared -o %o %s');
+my $inner = elf($library)->{symbol}{inner}[0];
+system("strip -o $library.so $library") == 0 or die;
+$got = look("$library.so", $inner)->{$inner};
+is_deeply([@$got{qw(name file label)}],
+    [sprintf('library.so+0x%x', $inner), "$library.so", ''],
+    'a library that has no modules');
+
 # functions of all files mixed: only what tables say
 
 my ($mixed, $bare) = program('mixed', '-fPIC -pie -ffunction-sections',
@@ -307,7 +319,8 @@ for my $file (sort keys %files) {
 
     for (@{ $found->{$file} || [] }) {
         my $file = $seen->{ $_->[1] }{file};
-        push @lies, "$_->[0]: $file" if $file ne '' && $file ne $module;
+        push @lies, "$_->[0]: $file"
+            if $file ne $bare && $file ne $module;
         $known++ if $file eq $module;
     }
 }
@@ -334,7 +347,7 @@ SKIP: {
         map { / FDE .*pc=(\w+)\.\./ ? hex $1 : () }
         qx(readelf --debug-dump=frames $file);
     my $seen = look($file, @starts);
-    my @none = grep { $_->{file} eq '' } values %$seen;
+    my @none = grep { $_->{file} eq $file } values %$seen;
     my %names = map { $_->{name} => 1 } values %$seen;
 
     is(scalar @none, 0, 'nginx: each of ' . @starts . ' functions has a module')
