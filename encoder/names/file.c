@@ -23,6 +23,7 @@ static int profiling_file_linked(profiling_object_t *object, const char *link,
     uint32_t crc, const char **path);
 static int profiling_file_checked(const char *path,
     profiling_object_t *object, uint32_t crc);
+static const char *profiling_file_beside(const char *base, const char *name);
 static char *profiling_file_directory(const char *path);
 
 
@@ -391,14 +392,34 @@ profiling_file_alternate(const char *base, const char *name,
         return fd;
     }
 
-    *path = name;
-
-    if (name[0] != '/') {
-        *path = profiling_printf("%s/%s", profiling_file_directory(base),
-                                 name);
-    }
+    *path = profiling_file_beside(base, name);
 
     return profiling_file_with_id(*path, build_id);
+}
+
+
+int
+profiling_file_safe(const char *base, const char *name)
+{
+    struct stat  st;
+
+    if (stat(profiling_file_beside(base, name), &st) == -1) {
+        return 1;
+    }
+
+    return S_ISREG(st.st_mode)
+           && (uint64_t) st.st_size <= profiling_options.max_file;
+}
+
+
+static const char *
+profiling_file_beside(const char *base, const char *name)
+{
+    if (name[0] == '/') {
+        return name;
+    }
+
+    return profiling_printf("%s/%s", profiling_file_directory(base), name);
 }
 
 

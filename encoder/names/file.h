@@ -33,5 +33,8 @@ int profiling_file_debug(profiling_object_t *object, const char *link,
 int profiling_file_alternate(const char *base, const char *name,
     const char *build_id, const char **path);
 
+/* 0 if "name", from the directory of "base" on, is anything but a file */
+int profiling_file_safe(const char *base, const char *name);
+
 
 #endif /* _PROFILING_FILE_H_INCLUDED_ */

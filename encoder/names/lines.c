@@ -42,14 +42,15 @@ typedef struct {
 
 typedef struct {
     Dwarf_Off            offset;
+    Dwarf               *dwarf;      /* of its functions, set when listed */
     profiling_dies_t     functions;
-    unsigned             listed;
 } profiling_unit_t;
 
 
 struct profiling_lines_s {
     Dwarf               *dwarf;
     Dwarf_Addr           bias;
+    const char          *path;       /* of the file with the information */
     profiling_dies_t     ranges;     /* die.offset is an index of units */
     profiling_unit_t    *units;
     size_t               nunits;
@@ -60,11 +61,12 @@ struct profiling_lines_s {
 
 static profiling_unit_t *profiling_lines_unit(profiling_lines_t *l,
     uint64_t address, Dwarf_Die *unit);
+static void profiling_lines_split(profiling_lines_t *l, Dwarf_Die *unit);
 static void profiling_lines_innermost(Dwarf_Die *unit, uint64_t address,
     profiling_frame_t *frame);
 static void profiling_lines_file(profiling_frame_t *frame, const char *file);
 static profiling_lines_t *profiling_lines_open(profiling_symbols_t *s);
-static void profiling_lines_alternate(Dwarf *dwarf, Dwfl_Module *module);
+static void profiling_lines_alternate(Dwarf *dwarf, const char *base);
 static void profiling_lines_units(profiling_lines_t *l);
 static void profiling_lines_functions(profiling_lines_t *l, Dwarf_Die *parent,
     profiling_dies_t *functions, unsigned depth);
@@ -79,8 +81,8 @@ static unsigned profiling_lines_chain(profiling_lines_t *l,
 static int profiling_lines_inner(profiling_lines_t *l, Dwarf_Die *parent,
     uint64_t address, Dwarf_Die *inner);
 static void profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame);
-static void profiling_lines_call(Dwarf_Die *unit, Dwarf_Die *die,
-    profiling_frame_t *frame);
+static void profiling_lines_call(Dwarf_Die *die, profiling_frame_t *frame);
+static const char *profiling_lines_source(Dwarf_Attribute *attr);
 
 
 unsigned
@@ -126,7 +128,7 @@ profiling_lines_frames(profiling_symbols_t *s, uint64_t address,
     die = profiling_lines_find(&u->functions, address);
 
     if (die != NULL
-        && dwarf_offdie(l->dwarf, die->offset, &function) != NULL)
+        && dwarf_offdie(u->dwarf, die->offset, &function) != NULL)
     {
         count = profiling_lines_chain(l, &function, address, chain);
 
@@ -137,7 +139,7 @@ profiling_lines_frames(profiling_symbols_t *s, uint64_t address,
         /* the line of a frame is where it calls the frame before it */
 
         for (i = 1; i < count; i++) {
-            profiling_lines_call(&unit, &chain[i - 1], &frames[i]);
+            profiling_lines_call(&chain[i - 1], &frames[i]);
         }
     }
 
@@ -150,6 +152,7 @@ profiling_lines_frames(profiling_symbols_t *s, uint64_t address,
 static profiling_unit_t *
 profiling_lines_unit(profiling_lines_t *l, uint64_t address, Dwarf_Die *unit)
 {
+    Dwarf_Die          body;
     profiling_die_t   *die;
     profiling_unit_t  *u;
 
@@ -164,13 +167,54 @@ profiling_lines_unit(profiling_lines_t *l, uint64_t address, Dwarf_Die *unit)
         return NULL;
     }
 
-    if (!u->listed) {
-        u->listed = 1;
-        profiling_lines_functions(l, unit, &u->functions, 0);
+    if (u->dwarf == NULL) {
+        body = *unit;
+        profiling_lines_split(l, &body);
+
+        u->dwarf = dwarf_cu_getdwarf(body.cu);
+        profiling_lines_functions(l, &body, &u->functions, 0);
         profiling_lines_sort(&u->functions);
     }
 
     return u;
+}
+
+
+/*
+ * Functions of a unit may be in a file of their own (-gsplit-dwarf).  libdw
+ * opens it by its path, and does not check what kind of file it is.
+ */
+
+static void
+profiling_lines_split(profiling_lines_t *l, Dwarf_Die *unit)
+{
+    uint8_t           type;
+    Dwarf_Die         split;
+    const char       *name, *dir;
+    Dwarf_Attribute   attr;
+
+    if (dwarf_attr(unit, DW_AT_dwo_name, &attr) == NULL
+        && dwarf_attr(unit, DW_AT_GNU_dwo_name, &attr) == NULL)
+    {
+        return;
+    }
+
+    name = dwarf_formstring(&attr);
+    dir = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attr));
+
+    if (name == NULL || !profiling_file_safe(l->path, name)
+        || (dir != NULL
+            && !profiling_file_safe(profiling_printf("%s/", dir), name)))
+    {
+        return;
+    }
+
+    if (dwarf_cu_info(unit->cu, NULL, &type, NULL, &split, NULL, NULL, NULL)
+        == 0
+        && split.cu != NULL)
+    {
+        *unit = split;
+    }
 }
 
 
@@ -219,6 +263,7 @@ profiling_lines_file(profiling_frame_t *frame, const char *file)
 static profiling_lines_t *
 profiling_lines_open(profiling_symbols_t *s)
 {
+    const char         *file, *debug;
     profiling_lines_t  *l;
 
     l = profiling_alloc(sizeof(profiling_lines_t));
@@ -232,7 +277,11 @@ profiling_lines_open(profiling_symbols_t *s)
     l->dwarf = dwfl_module_getdwarf(s->module, &l->bias);
 
     if (l->dwarf != NULL) {
-        profiling_lines_alternate(l->dwarf, s->module);
+        dwfl_module_info(s->module, NULL, NULL, NULL, NULL, NULL, &file,
+                         &debug);
+        l->path = debug ? debug : file ? file : "";
+
+        profiling_lines_alternate(l->dwarf, l->path);
         profiling_lines_units(l);
     }
 
@@ -246,13 +295,13 @@ profiling_lines_open(profiling_symbols_t *s)
  */
 
 static void
-profiling_lines_alternate(Dwarf *dwarf, Dwfl_Module *module)
+profiling_lines_alternate(Dwarf *dwarf, const char *base)
 {
     int          fd;
     char        *hex;
     Dwarf       *alternate;
     ssize_t      n, i;
-    const char  *name, *path, *base;
+    const char  *name, *path;
     const void  *id;
 
     n = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id);
@@ -269,11 +318,9 @@ profiling_lines_alternate(Dwarf *dwarf, Dwfl_Module *module)
         hex[i * 2 + 1] = "0123456789abcdef"[((const uint8_t *) id)[i] & 15];
     }
 
-    dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, &base);
-
     alternate = NULL;
 
-    fd = profiling_file_alternate(base ? base : "", name, hex, &path);
+    fd = profiling_file_alternate(base, name, hex, &path);
     if (fd != -1) {
         alternate = dwarf_begin(fd, DWARF_C_READ);
     }
@@ -297,7 +344,9 @@ profiling_lines_units(profiling_lines_t *l)
             break;
         }
 
-        if (dwarf_tag(&die) != DW_TAG_compile_unit) {
+        if (dwarf_tag(&die) != DW_TAG_compile_unit
+            && dwarf_tag(&die) != DW_TAG_skeleton_unit)
+        {
             continue;
         }
 
@@ -540,7 +589,7 @@ static void
 profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame)
 {
     int              n;
-    const char      *name;
+    const char      *name, *file;
     Dwarf_Attribute  attr;
 
     memset(frame, 0, sizeof(profiling_frame_t));
@@ -564,11 +613,10 @@ profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame)
     frame->system_name = name;
     frame->name = profiling_demangle(name);
 
-    frame->file = dwarf_decl_file(die);
+    file = profiling_lines_source(dwarf_attr_integrate(die, DW_AT_decl_file,
+                                                       &attr));
 
-    if (frame->file == NULL) {
-        frame->file = "";
-    }
+    frame->file = file ? file : "";
 
     if (dwarf_decl_line(die, &n) == 0 && n > 0) {
         frame->start_line = n;
@@ -577,13 +625,10 @@ profiling_lines_frame(Dwarf_Die *die, profiling_frame_t *frame)
 
 
 static void
-profiling_lines_call(Dwarf_Die *unit, Dwarf_Die *die,
-    profiling_frame_t *frame)
+profiling_lines_call(Dwarf_Die *die, profiling_frame_t *frame)
 {
-    size_t            nfiles;
     const char       *file;
     Dwarf_Word        n;
-    Dwarf_Files      *files;
     Dwarf_Attribute   attr;
 
     if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &n) == 0
@@ -592,15 +637,35 @@ profiling_lines_call(Dwarf_Die *unit, Dwarf_Die *die,
         frame->line = n;
     }
 
-    if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &n) != 0
-        || dwarf_getsrcfiles(unit, &files, &nfiles) != 0 || n >= nfiles)
-    {
-        return;
-    }
-
-    file = dwarf_filesrc(files, n, NULL, NULL);
+    file = profiling_lines_source(dwarf_attr(die, DW_AT_call_file, &attr));
 
     if (file != NULL) {
         profiling_lines_file(frame, file);
     }
+}
+
+
+/*
+ * The file that an attribute has the number of, or NULL.  dwarf_decl_file() of
+ * libdw 0.188 aborts if the attribute is in a split unit.
+ */
+
+static const char *
+profiling_lines_source(Dwarf_Attribute *attr)
+{
+    size_t        nfiles;
+    Dwarf_Die     unit;
+    Dwarf_Word    n;
+    Dwarf_Files  *files;
+
+    if (dwarf_formudata(attr, &n) != 0
+        || dwarf_cu_die(attr->cu, &unit, NULL, NULL, NULL, NULL, NULL, NULL)
+           == NULL
+        || dwarf_getsrcfiles(&unit, &files, &nfiles) != 0
+        || n == 0 || n >= nfiles)
+    {
+        return NULL;
+    }
+
+    return dwarf_filesrc(files, n, NULL, NULL);
 }

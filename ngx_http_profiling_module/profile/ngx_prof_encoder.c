@@ -49,6 +49,7 @@ typedef struct {
 } ngx_prof_encoder_child_t;
 
 
+static void ngx_prof_encoder_environment(void);
 static void ngx_prof_encoder_reach(ngx_cycle_t *cycle);
 static int ngx_prof_encoder_reaches(void *data);
 static char *ngx_prof_encoder_part(ngx_uint_t n);
@@ -69,6 +70,18 @@ static void ngx_prof_encoder_signal(ngx_prof_encoder_t *e, int signo);
 
 
 static char                ngx_prof_encoder_path[NGX_MAX_PATH];
+
+/* where debuginfod's cache is; a worker does not have these variables */
+
+static const char *const   ngx_prof_encoder_variables[] = {
+    "DEBUGINFOD_CACHE_PATH", "XDG_CACHE_HOME", "HOME"
+};
+
+#define NGX_PROF_ENCODER_VARIABLES                                            \
+    (sizeof(ngx_prof_encoder_variables) / sizeof(char *))
+
+static char                ngx_prof_encoder_env[NGX_PROF_ENCODER_VARIABLES]
+                                               [NGX_MAX_PATH];
 static ngx_prof_encoder_t  ngx_prof_encoders[NGX_PROF_ENCODERS];
 
 
@@ -113,7 +126,30 @@ ngx_prof_encoder_init_module(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_prof_encoder_environment();
     ngx_prof_encoder_reach(cycle);
+}
+
+
+static void
+ngx_prof_encoder_environment(void)
+{
+    char        *text;
+    ngx_uint_t   i;
+    const char  *name, *value;
+
+    for (i = 0; i < NGX_PROF_ENCODER_VARIABLES; i++) {
+        name = ngx_prof_encoder_variables[i];
+        value = getenv(name);
+        text = ngx_prof_encoder_env[i];
+
+        if (value == NULL || value[0] != '/'
+            || snprintf(text, NGX_MAX_PATH, "%s=%s", name, value)
+               >= NGX_MAX_PATH)
+        {
+            text[0] = '\0';
+        }
+    }
 }
 
 
@@ -630,8 +666,8 @@ ngx_prof_encoder_exec(void *data)
 {
     ngx_prof_encoder_child_t *child = data;
 
-    int               i, signo;
-    char             *argv[3], *env[2];
+    int               i, n, signo;
+    char             *argv[3], *env[NGX_PROF_ENCODER_VARIABLES + 2];
     sigset_t          set;
     struct sigaction  sa;
 
@@ -645,8 +681,17 @@ ngx_prof_encoder_exec(void *data)
     argv[0] = ngx_prof_encoder_path;
     argv[1] = (char *) "--confirm";
     argv[2] = NULL;
-    env[0] = (char *) "LC_ALL=C";
-    env[1] = NULL;
+
+    n = 0;
+    env[n++] = (char *) "LC_ALL=C";
+
+    for (i = 0; i < (int) NGX_PROF_ENCODER_VARIABLES; i++) {
+        if (ngx_prof_encoder_env[i][0] != '\0') {
+            env[n++] = ngx_prof_encoder_env[i];
+        }
+    }
+
+    env[n] = NULL;
 
     /* a worker has 0 .. 2, so no end is one of them */
 

@@ -264,6 +264,34 @@ SKIP: {
     is(look($clang, $at, @no)->[-1]{start}, 17, 'has lines');
 }
 
+# functions in files of their own, and the forms of DWARF 5
+
+for my $flags ('-gdwarf-4 -gsplit-dwarf', '-gdwarf-5 -gsplit-dwarf',
+               '-gdwarf-5 -gz', '-gdwarf-5 -fdebug-types-section')
+{
+    chdir $Encoder::dir or die;
+    (my $name = $flags) =~ s/\W//g;
+    my $file = build_file("$name.c", $source, "cc -O2 -rdynamic $flags"
+        . ' -fno-reorder-functions -fno-toplevel-reorder -o %o %s');
+    my ($add) = qx(objdump -d --no-show-raw-insn $file)
+        =~ /<exported_one>:.*?([0-9a-f]+):\s+(?:mov|add)\s+\S*\(%rip\)/s;
+    my $l = look($file, sprintf('0x%x', $base + hex $add), @no);
+
+    is_deeply([map { "$_->{name} $_->{line}" } @$l],
+        ['inner 7', 'middle 13', 'exported_one 19'], "$flags: inlined calls");
+    is_deeply([map { $_->{file} } @$l], [("$Encoder::dir/$name.c") x 3],
+        "$flags: files");
+}
+
+# libdw opens the second file itself: what is no file is not given to it
+
+my ($dwo) = glob "$Encoder::dir/*gdwarf5gsplitdwarf*.dwo";
+unlink $dwo or die;
+system("mkfifo $dwo") == 0 or die;
+cmp_ok(look("$Encoder::dir/gdwarf5gsplitdwarf",
+    elf("$Encoder::dir/gdwarf5gsplitdwarf")->{pc}->($base, 'hidden_one', 2),
+    @no)->[0]{line}, '>', 20, 'a fifo in its place is left alone');
+
 # a library whose symbols have versions
 
 spew("$Encoder::dir/versions", "V1 { global: versioned; local: *; };\n");
