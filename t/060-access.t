@@ -45,6 +45,7 @@ END
     access => 'DIR/peers.log peer',
     server => "server_name *.wild.test .dot.test tail.* ~^regex;"
               . "listen [::1]:PORT2; listen unix:DIR/socket;"
+              . "listen 127.0.0.1:PORT4 http2;"
               . "listen [::]:PORT3 ipv6only=off; $listen")->start;
 
 my %to = (
@@ -297,6 +298,22 @@ is($site->request('/api/profiling/force-gc', method => 'POST',
                   headers => ['Sec-Fetch-Site: cross-site'])->{status}, 403,
    'a form of another site');
 is($site->json('gc')->{forced}, $forced, 'forces nothing');
+
+# HTTP/2, where a pseudo-header is the host in force
+
+my $h2 = '127.0.0.1:' . $site->port(4);
+
+for ([200], ["Origin: http://$h2", 200], ['Origin: http://evil', 403],
+     ['Host: evil.test', 403], ['Sec-Fetch-Site: cross-site', 403],
+     ['X-Forwarded-For: 8.8.8.8', 403], ['Forwarded: for=8.8.8.8', 403],
+     ['X-Forwarded-For: ::1', 200])
+{
+    my ($status, @header) = reverse @$_;
+
+    is(run('curl', '-s', '-m', 60, '--http2-prior-knowledge', '-o', '/dev/null',
+           '-w', '%{http_version} %{http_code}', map({ ('-H', $_) } @header),
+           "http://$h2/api/profiling/gc"), "2 $status", "HTTP/2: @header");
+}
 
 # with a password that the browser remembers
 
