@@ -376,7 +376,7 @@ ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_prof_main_conf_t *mcf = conf;
 
-    u_char      *colon;
+    u_char      *p, *colon;
     ssize_t      size;
     ngx_str_t   *value, text;
     ngx_uint_t   i;
@@ -398,6 +398,13 @@ ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             if (colon == NULL || colon == text.data || mcf->zone_name.len) {
                 goto invalid;
+            }
+
+            for (p = text.data; p < colon; p++) {
+
+                if (*p < 0x20 || *p >= 0x7f) {
+                    return "has a zone whose name is not of printable ASCII";
+                }
             }
 
             mcf->zone_name.data = text.data;

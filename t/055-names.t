@@ -9,6 +9,8 @@ use warnings;
 use JSON::PP;
 use Test::More;
 use Site;
+use Time::HiRes qw(sleep);
+use Profile;
 
 my @names = (
     q{quote"s}, q{back\\\\slash}, "tab\tand\nnewline", "\x01\x1f\x7f",
@@ -18,7 +20,11 @@ my @names = (
     ('l' x 380) . 1, ('l' x 380) . 2, ('m' x 372), "\xc3" x 200,
     # the cut falls into a sequence
     ('n' x 368) . "\xc3\xa9\xc3\xa9\xc3\xa9",
+    # controls of C1, and what comes after them
+    "\xc2\x80\xc2\x9b31m\xc2\x9f\xc2\xa0",
 );
+
+my $controls = qr/[\x00-\x1f\x7f]|\xc2[\x80-\x9f]/;
 
 
 # as nginx's parser reads them from a quoted parameter
@@ -49,14 +55,21 @@ my $servers = join "\n", map {
 
 my $zone = quoted("zone=z\"o\\\\n\xff\ne:64k");
 
-my $site = Site->new(http => <<"END", server => $locations)->start;
+# what the log tells of
+my $long = "/long\x1b[31m\t\xc2\x9b\xff\xc3\xa9";
+
+my $site = Site->new(http => <<"END", modules => [ Profile::test_module() ],
     profiling_interval 100ms;
+    profiling_pause_threshold 5ms;
     server_names_hash_bucket_size 1024;
     server_names_hash_max_size 4096;
     map_hash_bucket_size 256;
     limit_req_zone \$uri $zone rate=1r/s;
     $servers
 END
+                     handlers => $Profile::handlers,
+                     server => $locations . 'location ' . quoted($long)
+                               . ' { profiling_test three 20000000; }')->start;
 
 
 sub escaped {
@@ -90,14 +103,14 @@ my %expected = (
     1 => '/quote"s', 2 => '/back\\\\slash', 3 => "/tab\tand\nnewline",
     4 => "/\x01\x1f\x7f", 7 => "/\x{fffd}(", 9 => "/\x{fffd}" . "\x{fffd}" x 2,
     11 => "/caf\xe9", 12 => "/\x{1f600}", 13 => '/<script>alert(1)</script>',
-    16 => '/%n%s%x',
+    16 => '/%n%s%x', 24 => "/\x80\x9b31m\x9f\xa0",
 );
 
 for (sort { $a <=> $b } keys %expected) {
     is($counts{$_}{location}, $expected{$_}, "the name of location $_");
 }
 
-unlike($got->{body}, qr/[\x00-\x1f\x7f]/, 'no control character in it');
+unlike($got->{body}, $controls, 'no control character in it');
 
 my %servers = map { $_->{requests} => $_->{server} }
               grep { $_->{requests} && $_->{server} ne 'main' }
@@ -141,11 +154,44 @@ for my $accept ('text/plain',
     is_deeply(\%statuses, { '2xx' => scalar @names, '5xx' => scalar @names },
               "$accept: the series of each location") or diag(explain(\%statuses));
 
+    unlike($text =~ s/\n//gr, $controls, "$accept: no control character");
+
     next if $accept ne 'text/plain';
 
     spew($site->dir . '/metrics.txt', $text);
     is(run('sh', '-c', 'promtool check metrics < "$0"',
            $site->dir . '/metrics.txt'), '', 'promtool finds no fault');
+}
+
+# the log, which tells of some pauses a minute
+
+ok(until_true(60, sub {
+    $site->request(escaped($long) =~ s/^%2f/\//r);
+    return $site->log =~ m{the event loop was held up.*location /long};
+}), 'a pause is logged') or diag($site->log);
+
+my ($line) = $site->log =~ m{^(.*the event loop was held up.*location /long.*)$}m;
+
+unlike($line, $controls, '... without control characters');
+like($line, qr/location \/long\\x1b\[31m\\x09\\xc2\\x9b\\xff\xc3\xa9$/,
+     '... which are told');
+
+# texts and traces
+
+for my $path (qw(trace?seconds=2&format=perfetto block?debug=1
+                 goroutine?debug=1 goroutine?debug=2 mutex?debug=1))
+{
+    my $b = Profile::background(sub {
+        return $site->request("/debug/pprof/$path", seconds => 60)->{body};
+    });
+
+    for (1 .. 30) {
+        $site->request(escaped($long) =~ s/^%2f/\//r);
+        sleep 0.05 if $path =~ /trace/;
+    }
+
+    unlike(Profile::finish($b) =~ s/[\n\t]//gr, $controls,
+           "$path: no control character");
 }
 
 # requests of hostile bytes, served by the module itself and by others

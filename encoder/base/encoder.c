@@ -72,3 +72,24 @@ profiling_try(void (*run)(void *data), void *data)
 
     return code;
 }
+
+
+unsigned
+profiling_control(const char *s, size_t *len)
+{
+    const uint8_t  *p;
+
+    p = (const uint8_t *) s;
+    *len = 1;
+
+    if (*p < 0x20 || *p == 0x7f) {
+        return *p;
+    }
+
+    if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+        *len = 2;
+        return p[1];
+    }
+
+    return 0;
+}

@@ -76,5 +76,11 @@ void profiling_fail(int code, const char *fmt, ...)
     __attribute__ ((noreturn, format(printf, 2, 3)));
 int profiling_try(void (*run)(void *data), void *data);
 
+/*
+ * The code point of the control character, of C0 or C1, that UTF-8 begins
+ * with, and its length; 0: there is none.
+ */
+unsigned profiling_control(const char *s, size_t *len);
+
 
 #endif /* _PROFILING_ENCODER_H_INCLUDED_ */

@@ -397,34 +397,39 @@ profiling_text_labels(profiling_profile_t *p, profiling_total_t *sample,
 static void
 profiling_text_quoted(const char *s, profiling_buf_t *out)
 {
+    size_t    len;
+    unsigned  control;
+
     profiling_buf_put(out, "\"", 1);
 
-    for ( /* void */ ; *s; s++) {
+    for ( /* void */ ; *s; s += len) {
+        control = profiling_control(s, &len);
+
+        if (control) {
+            profiling_buf_printf(out, "\\u%04x", control);
+            continue;
+        }
 
         if (*s == '"' || *s == '\\') {
             profiling_buf_put(out, "\\", 1);
-            profiling_buf_put(out, s, 1);
-
-        } else if ((uint8_t) *s < 0x20 || *s == 0x7f) {
-            profiling_buf_printf(out, "\\u%04x", (uint8_t) *s);
-
-        } else {
-            profiling_buf_put(out, s, 1);
         }
+
+        profiling_buf_put(out, s, 1);
     }
 
     profiling_buf_put(out, "\"", 1);
 }
 
 
-/* replaces line breaks, so that one line stays one line */
+/* one line stays one line, and a terminal obeys no name */
 
 static void
 profiling_text_plain(const char *s, profiling_buf_t *out)
 {
-    for ( /* void */ ; *s; s++) {
-        profiling_buf_put(out, ((uint8_t) *s < 0x20 || *s == 0x7f) ? "?" : s,
-                          1);
+    size_t  len;
+
+    for ( /* void */ ; *s; s += len) {
+        profiling_buf_put(out, profiling_control(s, &len) ? "?" : s, 1);
     }
 }
 

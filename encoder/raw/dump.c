@@ -180,10 +180,13 @@ profiling_dump_sample(profiling_raw_t *raw, profiling_sample_t *sample,
 static void
 profiling_dump_text(const char *s, profiling_buf_t *out)
 {
-    for ( /* void */ ; *s; s++) {
+    size_t  len;
 
-        if ((uint8_t) *s < 0x20 || *s == 0x7f) {
-            profiling_buf_printf(out, "\\x%02x", (uint8_t) *s);
+    for ( /* void */ ; *s; s += len) {
+
+        if (profiling_control(s, &len)) {
+            profiling_buf_printf(out, (len == 1) ? "\\x%02x" : "\\u%04x",
+                                 profiling_control(s, &len));
 
         } else {
             profiling_buf_put(out, s, 1);

@@ -330,21 +330,26 @@ perfetto_time(profiling_buf_t *out, const char *key, uint64_t ns)
 static void
 perfetto_string(profiling_trace_t *t, profiling_buf_t *out, uint32_t string)
 {
+    size_t       len;
+    unsigned     escape;
     const char  *p, *from;
 
     profiling_buf_put(out, "\"", 1);
 
     from = profiling_trace_text(t, string);
 
-    for (p = from; *p; p++) {
+    for (p = from; *p; p += len) {
+        escape = profiling_control(p, &len);
 
-        if (*p != '"' && *p != '\\' && (unsigned char) *p >= 0x20) {
-            continue;
+        if (*p == '"' || *p == '\\') {
+            escape = (unsigned char) *p;
         }
 
-        profiling_buf_put(out, from, p - from);
-        profiling_buf_printf(out, "\\u%04x", (unsigned char) *p);
-        from = p + 1;
+        if (escape) {
+            profiling_buf_put(out, from, p - from);
+            profiling_buf_printf(out, "\\u%04x", escape);
+            from = p + len;
+        }
     }
 
     profiling_buf_put(out, from, p - from);

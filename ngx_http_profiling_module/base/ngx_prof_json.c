@@ -145,15 +145,15 @@ ngx_prof_json_escape(ngx_prof_text_t *t, u_char ch)
         pair[0] = '\\';
         pair[1] = ch;
         ngx_prof_text_write(t, pair, 2);
-        return 1;
+        return NGX_PROF_TEXT_ESCAPED;
     }
 
-    if (ch < 0x20 || ch == 0x7f) {
+    if (ngx_prof_text_control(ch)) {
         ngx_prof_text_printf(t, "\\u%04xi", (ngx_int_t) ch);
-        return 1;
+        return NGX_PROF_TEXT_ESCAPED;
     }
 
-    return 0;
+    return NGX_PROF_TEXT_SAME;
 }
 
 

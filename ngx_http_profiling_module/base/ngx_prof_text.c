@@ -134,35 +134,32 @@ ngx_prof_text_utf8(ngx_prof_text_t *t, const u_char *p, size_t len,
     ngx_uint_t (*escape)(ngx_prof_text_t *t, u_char ch))
 {
     size_t         n;
-    ngx_uint_t     replaced;
+    ngx_uint_t     replaced, how;
     const u_char  *last;
 
     last = p + len;
     replaced = 0;
 
-    while (p < last) {
-
-        if (*p < 0x80) {
-
-            if (!escape(t, *p)) {
-                ngx_prof_text_write(t, p, 1);
-            }
-
-            p++;
-            continue;
-        }
-
-        n = ngx_prof_utf8_length(p, last - p);
+    for ( /* void */ ; p < last; p += n) {
+        n = (*p < 0x80) ? 1 : ngx_prof_utf8_length(p, last - p);
 
         if (n == 0) {
             ngx_prof_text_write(t, "\xef\xbf\xbd", 3);
             replaced++;
-            p++;
+            n = 1;
             continue;
         }
 
-        ngx_prof_text_write(t, p, n);
-        p += n;
+        /* U+0080 to U+00BF have their last six bits in the second byte */
+
+        how = (n == 1) ? escape(t, *p)
+              : (*p == 0xc2) ? escape(t, p[1]) : NGX_PROF_TEXT_SAME;
+
+        replaced += (how == NGX_PROF_TEXT_OTHER);
+
+        if (how == NGX_PROF_TEXT_SAME) {
+            ngx_prof_text_write(t, p, n);
+        }
     }
 
     return replaced;

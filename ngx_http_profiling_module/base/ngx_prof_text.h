@@ -39,10 +39,22 @@ void ngx_prof_text_printf(ngx_prof_text_t *t, const char *format, ...);
 #define ngx_prof_text_puts(t, s)                                              \
     ngx_prof_text_write(t, s, ngx_strlen(s))
 
+/* escape() has written nothing, what reads as the same, or another text */
+
+enum {
+    NGX_PROF_TEXT_SAME = 0,
+    NGX_PROF_TEXT_ESCAPED,
+    NGX_PROF_TEXT_OTHER
+};
+
+/* whether a character below U+00C0 is a control character, of C0 or C1 */
+#define ngx_prof_text_control(ch)                                             \
+    ((ch) < 0x20 || ((ch) >= 0x7f && (ch) < 0xa0))
+
 /*
- * Writes bytes as UTF-8, replacing invalid ones by U+FFFD. escape() writes the
- * replacement of an ASCII character and returns 1, or returns 0.  Returns the
- * number of invalid bytes.
+ * Writes bytes as UTF-8; a byte that is not UTF-8 becomes U+FFFD.  escape() is
+ * asked for each character below U+00C0 and may write its replacement.
+ * Returns how many characters have become others.
  */
 ngx_uint_t ngx_prof_text_utf8(ngx_prof_text_t *t, const u_char *p, size_t len,
     ngx_uint_t (*escape)(ngx_prof_text_t *t, u_char ch));

@@ -822,19 +822,29 @@ ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch)
 
     case '\\':
         ngx_prof_text_puts(t, "\\\\");
-        return 1;
+        return NGX_PROF_TEXT_ESCAPED;
 
     case '"':
         ngx_prof_text_puts(t, "\\\"");
-        return 1;
+        return NGX_PROF_TEXT_ESCAPED;
 
     case '\n':
         ngx_prof_text_puts(t, "\\n");
-        return 1;
+        return NGX_PROF_TEXT_ESCAPED;
 
     default:
-        return 0;
+        break;
     }
+
+    if (ngx_prof_text_control(ch)) {
+
+        /* the format has no escape for it: it reads as text */
+
+        ngx_prof_text_printf(t, "\\\\u%04xi", (ngx_int_t) ch);
+        return NGX_PROF_TEXT_OTHER;
+    }
+
+    return NGX_PROF_TEXT_SAME;
 }
 
 

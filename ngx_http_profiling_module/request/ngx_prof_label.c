@@ -8,6 +8,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
+#include "ngx_prof_text.h"
 #include "ngx_prof_worker.h"
 
 
@@ -47,6 +48,8 @@ typedef struct {
 } ngx_prof_found_label_t;
 
 
+static u_char *ngx_prof_label_name(u_char *p, u_char *last,
+    const ngx_str_t *name);
 static uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
     const ngx_prof_spans_t *spans, uintptr_t otherwise);
 static uint32_t ngx_prof_context_place_of(const ngx_prof_context_t *owner,
@@ -729,11 +732,53 @@ ngx_prof_label_print(u_char *p, u_char *last, uint64_t label)
     ngx_prof_label_where(label, &place);
 
     if (place.server.len) {
-        p = ngx_slprintf(p, last, ", server %V", &place.server);
+        p = ngx_slprintf(p, last, ", server ");
+        p = ngx_prof_label_name(p, last, &place.server);
     }
 
     if (place.has_location) {
-        p = ngx_slprintf(p, last, ", location %V", &place.location);
+        p = ngx_slprintf(p, last, ", location ");
+        p = ngx_prof_label_name(p, last, &place.location);
+    }
+
+    return p;
+}
+
+
+/* a terminal that shows the log must not obey what a name holds */
+
+static u_char *
+ngx_prof_label_name(u_char *p, u_char *last, const ngx_str_t *name)
+{
+    u_char    *from, *next, *end;
+    uint32_t   ch;
+
+    from = name->data;
+    end = from + name->len;
+
+    while (from < end) {
+        next = from;
+        ch = (*from < 0x80) ? *next++ : ngx_utf8_decode(&next, end - from);
+
+        if (ch > 0x10ffff) {
+            next = from + 1;
+        }
+
+        if (ch > 0x10ffff || ngx_prof_text_control(ch)) {
+
+            for ( /* void */ ; from < next; from++) {
+                p = ngx_slprintf(p, last, "\\x%02xD", (uint32_t) *from);
+            }
+
+            continue;
+        }
+
+        if (last - p < next - from) {
+            break;
+        }
+
+        p = ngx_cpymem(p, from, next - from);
+        from = next;
     }
 
     return p;

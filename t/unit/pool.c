@@ -195,3 +195,23 @@ ngx_list_push(ngx_list_t *list)
 
     return (char *) last->elts + list->size * last->nelts++;
 }
+
+
+ngx_int_t
+ngx_pfree(ngx_pool_t *pool, void *p)
+{
+    test_block_t  *block, **prev;
+
+    prev = (test_block_t **) &pool->chain;
+
+    for (block = *prev; block; prev = &block->next, block = *prev) {
+
+        if ((void *) (block + 1) == p) {
+            *prev = block->next;
+            free(block);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}

@@ -124,8 +124,14 @@ json_escape(json_t *j)
 
     /* the writer has no reason to escape more */
 
-    if (code > 0x7f) {
+    if (code > 0x9f) {
         return 0;
+    }
+
+    byte = 0xc2;
+
+    if (code > 0x7f) {
+        json_put(j, &byte, 1);
     }
 
     byte = (unsigned char) code;

@@ -10,6 +10,7 @@
 /* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
 /* sources: shm/ngx_prof_zone.c shm/ngx_prof_cell.c shm/ngx_prof_stacks.c */
 /* sources: t/unit/pool.c t/unit/nginx_functions.c t/unit/shm_json.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_budget.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_text.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_json.c */
 /* libs: -ldl -lm */
@@ -362,7 +363,7 @@ test_bytes_that_are_no_utf8(void **state)
         const char  *json;
     } cases[] = {
         /* well-formed, the first and the last of each length */
-        { "\xc2\x80\xdf\xbf", "\"\xc2\x80\xdf\xbf\"" },
+        { "\xc2\xa0\xdf\xbf", "\"\xc2\xa0\xdf\xbf\"" },
         { "\xe0\xa0\x80\xef\xbf\xbf", "\"\xe0\xa0\x80\xef\xbf\xbf\"" },
         { "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
           "\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"" },
@@ -390,7 +391,9 @@ test_bytes_that_are_no_utf8(void **state)
         /* ASCII that JSON or a terminal would take for something else */
         { "\"\\/<>&'", "\"\\\"\\\\/<>&'\"" },
         { "\t\r\n\x01\x1f\x7f",
-          "\"\\u0009\\u000d\\u000a\\u0001\\u001f\\u007f\"" }
+          "\"\\u0009\\u000d\\u000a\\u0001\\u001f\\u007f\"" },
+        { "\xc2\x80\xc2\x9b" "A\xc2\x9f",
+          "\"\\u0080\\u009b" "A\\u009f\"" }
     };
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
