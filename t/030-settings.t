@@ -280,7 +280,9 @@ for my $pid (@pids) {
     skip_sanitized('memory that is freed is not used again, so that it grows '
                    . 'between two readings, and the heap has no figures', 2);
 
-    cmp_ok(abs($memory->{anonymous} / 1024 - $status), '<', 300,
+    my $all = ($memory->{anonymous} + $memory->{inherited}) / 1024;
+
+    cmp_ok(abs($all - $status), '<', 300,
            'its memory is what /proc says') or diag("$status KB");
     is($memory->{heap_sys}, $memory->{heap_inuse} + $memory->{heap_idle},
        'the heap is in use or idle');
