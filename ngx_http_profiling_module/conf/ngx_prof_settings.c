@@ -14,6 +14,7 @@ static u_char *ngx_prof_setting_range(u_char *p, u_char *last,
     const ngx_prof_setting_t *s);
 static u_char *ngx_prof_setting_print(u_char *p, u_char *last,
     ngx_prof_setting_kind_e kind, int64_t value);
+static char *ngx_prof_setting_environment(ngx_conf_t *cf, const char *name);
 static ngx_int_t ngx_prof_setting_variable(ngx_conf_t *cf,
     const ngx_prof_setting_t *s, int64_t *value);
 static ngx_int_t ngx_prof_settings_agree(ngx_conf_t *cf, const int64_t *values,
@@ -190,7 +191,7 @@ ngx_prof_settings_enabled(ngx_conf_t *cf, ngx_uint_t *failed)
 
     *failed = 0;
 
-    text = getenv("ENABLE_PROFILING");
+    text = ngx_prof_setting_environment(cf, "ENABLE_PROFILING");
 
     if (text == NULL || *text == '\0') {
         return NGX_CONF_UNSET;
@@ -405,6 +406,53 @@ ngx_prof_setting_print(u_char *p, u_char *last, ngx_prof_setting_kind_e kind,
 }
 
 
+/*
+ * What was read once is kept for the next binary, as if `env` named it: nginx
+ * hands on nothing else.
+ */
+
+static char *
+ngx_prof_setting_environment(ngx_conf_t *cf, const char *name)
+{
+    char             *text;
+    size_t            len;
+    ngx_str_t        *env;
+    ngx_uint_t        i;
+    ngx_core_conf_t  *ccf;
+
+    text = getenv(name);
+
+    if (text == NULL) {
+        return NULL;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+    env = ccf->env.elts;
+    len = ngx_strlen(name);
+
+    for (i = 0; i < ccf->env.nelts; i++) {
+
+        /* of "env NAME=value", the next binary has that value */
+
+        if (ngx_strncmp(env[i].data, name, len) == 0
+            && (env[i].data[len] == '\0' || env[i].data[len] == '='))
+        {
+            return text;
+        }
+    }
+
+    env = ngx_array_push(&ccf->env);
+
+    if (env) {
+        env->data = (u_char *) name;
+        env->len = len;
+    }
+
+    return text;
+}
+
+
 static ngx_int_t
 ngx_prof_setting_variable(ngx_conf_t *cf, const ngx_prof_setting_t *s,
     int64_t *value)
@@ -412,7 +460,7 @@ ngx_prof_setting_variable(ngx_conf_t *cf, const ngx_prof_setting_t *s,
     u_char     *p, range[128];
     ngx_str_t   text;
 
-    text.data = (u_char *) getenv(s->variable);
+    text.data = (u_char *) ngx_prof_setting_environment(cf, s->variable);
 
     if (text.data == NULL || *text.data == '\0') {
         return NGX_OK;
