@@ -8,30 +8,15 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_busy.h"
 #include "ngx_prof_capacity.h"
+#include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_histogram.h"
+#include "ngx_prof_master.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_text.h"
 #include "ngx_prof_zone.h"
-
-
-/*
- * Prometheus text 0.0.4 and OpenMetrics 1.0:
- * https://prometheus.io/docs/instrumenting/exposition_formats/
- * https://github.com/OpenObservability/OpenMetrics, specification 1.0
- *
- * Bounds of histograms are the ends of our own buckets, powers of two of
- * nanoseconds, so that every count is exact: 65 us to 69 s.
- */
-
-#define NGX_PROF_LE_FIRST  16
-#define NGX_PROF_LE_LAST   36
-#define NGX_PROF_LE_STEP   2
-
-/* numbers that nginx can print: the whole part must fit 64 bits */
-#define NGX_PROF_EXPOSE_MAX  9223372036854775808.0
 
 
 /* a family with one series per place; each step prints one place */
@@ -93,14 +78,6 @@ static void ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_after(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
-static void ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
-    ngx_int_t place, const ngx_prof_hist_t *h);
-static void ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place);
-static void ngx_prof_expose_family(ngx_prof_work_t *w, const char *name,
-    const char *type, const char *help);
-static void ngx_prof_expose_value(ngx_prof_work_t *w, const char *name,
-    const char *labels, double value);
-static ngx_uint_t ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch);
 
 
 static const ngx_prof_family_t  ngx_prof_families[] = {
@@ -157,6 +134,8 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
         if (e->busy == NULL) {
             return NGX_ERROR;
         }
+
+        w->master = ngx_prof_master_another() ? ngx_prof_master() : 0;
 
         ngx_prof_expose(w);
 
@@ -614,7 +593,7 @@ ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
             continue;
         }
 
-        ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+        ngx_prof_expose_open(w, name, "");
         ngx_prof_expose_labels(w, place);
 
         if (class) {
@@ -635,12 +614,12 @@ ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
 
     t = &w->json.text;
 
-    ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+    ngx_prof_expose_open(w, name, "");
     ngx_prof_expose_labels(w, place);
     ngx_prof_text_printf(t, ",direction=\"in\"} %uL\n",
                          counts->plain.bytes_in);
 
-    ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+    ngx_prof_expose_open(w, name, "");
     ngx_prof_expose_labels(w, place);
     ngx_prof_text_printf(t, ",direction=\"out\"} %uL\n",
                          counts->plain.bytes_out);
@@ -671,7 +650,7 @@ ngx_prof_expose_number(ngx_prof_work_t *w, const char *name,
         return;
     }
 
-    ngx_prof_text_printf(&w->json.text, "nginx_profiling_%s{", name);
+    ngx_prof_expose_open(w, name, "");
     ngx_prof_expose_labels(w, place);
     ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
 }
@@ -709,189 +688,9 @@ ngx_prof_expose_after(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
 
     t = &w->json.text;
 
-    ngx_prof_text_printf(t, "nginx_profiling_%s{", name);
+    ngx_prof_expose_open(w, name, "");
     ngx_prof_expose_labels(w, place);
     ngx_prof_text_printf(t, "} %uL.%09uL\n",
                          counts->plain.after_time / NGX_PROF_NSEC_PER_SEC,
                          counts->plain.after_time % NGX_PROF_NSEC_PER_SEC);
-}
-
-
-/* place is -1 for a histogram without labels */
-
-static void
-ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
-    ngx_int_t place, const ngx_prof_hist_t *h)
-{
-    uint64_t          bound, n, number;
-    ngx_uint_t        e, last;
-    ngx_prof_text_t  *t;
-
-    t = &w->json.text;
-    number = ngx_prof_hist_number(h);
-    last = NGX_PROF_LE_LAST + NGX_PROF_LE_STEP;
-
-    for (e = NGX_PROF_LE_FIRST;
-         e <= last;
-         e += NGX_PROF_LE_STEP)
-    {
-        ngx_prof_text_printf(t, "nginx_profiling_%s_bucket{", name);
-
-        if (place != -1) {
-            ngx_prof_expose_labels(w, place);
-            ngx_prof_text_puts(t, ",");
-        }
-
-        if (e == last) {
-            ngx_prof_text_printf(t, "le=\"+Inf\"} %uL\n", number);
-            break;
-        }
-
-        /* the bucket ends below its bound: "less or equal" is one ns less */
-
-        bound = ((uint64_t) 1 << e) - 1;
-        n = ngx_prof_hist_cumulative(h, ngx_prof_hist_bucket(bound));
-
-        ngx_prof_text_printf(t, "le=\"%uL.%09uL\"} %uL\n",
-                             bound / NGX_PROF_NSEC_PER_SEC,
-                             bound % NGX_PROF_NSEC_PER_SEC, n);
-    }
-
-    ngx_prof_text_printf(t, "nginx_profiling_%s_sum", name);
-
-    if (place != -1) {
-        ngx_prof_text_puts(t, "{");
-        ngx_prof_expose_labels(w, place);
-        ngx_prof_text_puts(t, "}");
-    }
-
-    ngx_prof_text_printf(t, " %.9f\nnginx_profiling_%s_count",
-                         (double) h->sum / 1e9, name);
-
-    if (place != -1) {
-        ngx_prof_text_puts(t, "{");
-        ngx_prof_expose_labels(w, place);
-        ngx_prof_text_puts(t, "}");
-    }
-
-    ngx_prof_text_printf(t, " %uL\n", number);
-}
-
-
-/* an empty location: the request ended before one was found */
-
-static void
-ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
-{
-    ngx_uint_t              changed;
-    ngx_prof_text_t        *t;
-    ngx_prof_place_name_t   p;
-
-    t = &w->json.text;
-
-    if (ngx_prof_zone_place_name(w->snapshot->zone, place, &p) != NGX_OK) {
-        ngx_prof_text_puts(t, "server=\"(other)\",location=\"(other)\"");
-        return;
-    }
-
-    changed = (p.server.len == NGX_PROF_SERVER_LEN
-               || p.location.len == NGX_PROF_LOCATION_LEN);
-
-    ngx_prof_text_puts(t, "server=\"");
-    changed |= ngx_prof_text_utf8(t, p.server.data, p.server.len,
-                                  ngx_prof_expose_escape);
-    ngx_prof_text_puts(t, "\",location=\"");
-    changed |= ngx_prof_text_utf8(t, p.location.data, p.location.len,
-                                  ngx_prof_expose_escape);
-    ngx_prof_text_puts(t, "\"");
-
-    /*
-     * shortened, or without bytes that are no UTF-8, two names may look alike
-     */
-
-    if (changed) {
-        ngx_prof_text_printf(t, ",hash=\"%08xD\"", p.hash);
-    }
-}
-
-
-static ngx_uint_t
-ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch)
-{
-    switch (ch) {
-
-    case '\\':
-        ngx_prof_text_puts(t, "\\\\");
-        return NGX_PROF_TEXT_ESCAPED;
-
-    case '"':
-        ngx_prof_text_puts(t, "\\\"");
-        return NGX_PROF_TEXT_ESCAPED;
-
-    case '\n':
-        ngx_prof_text_puts(t, "\\n");
-        return NGX_PROF_TEXT_ESCAPED;
-
-    default:
-        break;
-    }
-
-    if (ngx_prof_text_control(ch)) {
-
-        /* the format has no escape for it: it reads as text */
-
-        ngx_prof_text_printf(t, "\\\\u%04xi", (ngx_int_t) ch);
-        return NGX_PROF_TEXT_OTHER;
-    }
-
-    return NGX_PROF_TEXT_SAME;
-}
-
-
-/* OpenMetrics names a family of counters without _total */
-
-static void
-ngx_prof_expose_family(ngx_prof_work_t *w, const char *name, const char *type,
-    const char *help)
-{
-    size_t  len;
-
-    len = ngx_strlen(name);
-
-    if (w->open
-        && len > 6
-        && ngx_strcmp(type, "counter") == 0
-        && ngx_strcmp(name + len - 6, "_total") == 0)
-    {
-        len -= 6;
-    }
-
-    ngx_prof_text_printf(&w->json.text,
-                         "# HELP nginx_profiling_%*s %s\n"
-                         "# TYPE nginx_profiling_%*s %s\n",
-                         len, name, help, len, name, type);
-}
-
-
-static void
-ngx_prof_expose_value(ngx_prof_work_t *w, const char *name, const char *labels,
-    double value)
-{
-    ngx_prof_text_printf(&w->json.text, "nginx_profiling_%s%s ",
-                         name, labels);
-
-    /* an impossible value: something has overwritten the zone */
-
-    if (!(value > -NGX_PROF_EXPOSE_MAX && value < NGX_PROF_EXPOSE_MAX)) {
-        ngx_prof_text_puts(&w->json.text, "NaN\n");
-        return;
-    }
-
-    if (value >= 0 && value == (double) (uint64_t) value) {
-        ngx_prof_text_printf(&w->json.text, "%uL\n",
-                             (uint64_t) value);
-        return;
-    }
-
-    ngx_prof_text_printf(&w->json.text, "%.9f\n", value);
 }

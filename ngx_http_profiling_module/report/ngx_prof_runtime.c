@@ -13,6 +13,7 @@
 #include "ngx_prof_slot.h"
 #include "ngx_prof_version.h"
 #include "ngx_prof_view.h"
+#include "ngx_prof_master.h"
 
 
 typedef struct {
@@ -53,6 +54,7 @@ ngx_prof_view_runtime(ngx_prof_work_t *w)
     ngx_prof_json_double(j, "uptime_seconds", uptime);
     ngx_prof_json_string(j, "uptime", text, len);
     ngx_prof_json_time(j, "start_time", s->zone->start_time);
+    ngx_prof_json_int(j, "master", ngx_prof_master());
     ngx_prof_json_cstring(j, "go_version", "nginx/" NGINX_VERSION);
     ngx_prof_json_int(j, "num_cpu", ngx_ncpu);
     ngx_prof_json_uint(j, "num_goroutine", s->gauges.connections);
