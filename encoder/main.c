@@ -39,6 +39,7 @@
 #define PROFILING_NICE  5
 
 
+static void profiling_main_standard(void);
 static void profiling_main_descriptors(void);
 static void profiling_main_signals(void);
 static void profiling_main_limits(void);
@@ -55,10 +56,11 @@ main(int argc, char **argv)
     profiling_raw_t  *raw;
     profiling_buf_t   in, out;
 
+    profiling_main_standard();
+    profiling_options_read(argc, argv);
+
     profiling_main_descriptors();
     profiling_main_signals();
-
-    profiling_options_read(argc, argv);
 
     profiling_main_limits();
 
@@ -101,24 +103,35 @@ main(int argc, char **argv)
 
 /*
  * A closed standard descriptor would be reused for the next opened file, so
- * it is opened on /dev/null.  All other inherited descriptors are closed.
+ * it is opened on /dev/null.
  */
 
 static void
-profiling_main_descriptors(void)
+profiling_main_standard(void)
 {
-    int   fd;
-    long  max;
+    int  fd;
 
     for (fd = 0; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd) {
             _exit(PROFILING_SYSTEM);
         }
     }
+}
+
+
+/* all others that were inherited are closed */
+
+static void
+profiling_main_descriptors(void)
+{
+    int   fd, first;
+    long  max;
+
+    first = (profiling_options.program ? PROFILING_PROGRAM : STDERR_FILENO) + 1;
 
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
     if (profiling_allowed(PROFILING_CALL_CLOSE_RANGE)
-        && close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
+        && close_range(first, ~0U, 0) == 0)
     {
         return;
     }
@@ -130,7 +143,7 @@ profiling_main_descriptors(void)
         max = 65536;
     }
 
-    for (fd = STDERR_FILENO + 1; fd < max; fd++) {
+    for (fd = first; fd < max; fd++) {
         close(fd);
     }
 }

@@ -38,6 +38,7 @@ static const char  profiling_options_usage[] =
     "  --time=SECONDS              for all of it (default 8)\n"
     "  --memory=MIB                of address space, 0: no limit (1024)\n"
     "  --max-input=MIB             size of a capture (256)\n"
+    "  --program                   nginx's own file is open as descriptor 3\n"
     "  --single                    one process: no second attempt with fewer\n"
     "                              names when files are broken\n"
     "  --confirm                   write \"complete\" to standard error when\n"
@@ -90,6 +91,9 @@ profiling_options_set(const char *arg)
 
     } else if (strcmp(arg, "--single") == 0) {
         profiling_options.single = 1;
+
+    } else if (strcmp(arg, "--program") == 0) {
+        profiling_options.program = PROFILING_PROGRAM;
 
     } else if ((value = profiling_options_value(arg, "--names=")) != NULL) {
         profiling_options_names(value);

@@ -38,6 +38,9 @@
 
 #define PROFILING_MAX_DEBUG_DIRS  8
 
+/* where --program says that a file is open */
+#define PROFILING_PROGRAM  3
+
 #define PROFILING_MIB  ((uint64_t) 1024 * 1024)
 
 
@@ -52,6 +55,7 @@ typedef struct {
     unsigned     quiet;              /* errors are not printed */
     unsigned     confirm;            /* say so when the answer is complete */
     const char  *debug_dirs[PROFILING_MAX_DEBUG_DIRS + 1];
+    int          program;            /* descriptor of nginx's file, or 0 */
     const char  *debuginfod_cache;   /* NULL: from the environment */
     const char  *note;               /* comment to add to the profile */
     int64_t      lines_deadline;     /* CLOCK_MONOTONIC ns, 0: none */

@@ -17,6 +17,7 @@ static char *profiling_file_id(int fd);
 static int profiling_file_with_id(const char *path, const char *build_id);
 static int profiling_file_mapped(const char *path,
     profiling_object_t *object);
+static int profiling_file_given(profiling_object_t *object);
 static int profiling_file_by_id(const char *build_id, const char **path);
 static int profiling_file_cached(const char *build_id, const char **path);
 static int profiling_file_linked(profiling_object_t *object, const char *link,
@@ -68,6 +69,15 @@ profiling_file_open(profiling_object_t *object, const char **path)
         return fd;
     }
 
+    /* a file that only root may read was opened by nginx's master */
+
+    if (object->program && profiling_options.program) {
+        fd = profiling_file_given(object);
+        if (fd != -1) {
+            return fd;
+        }
+    }
+
     /* a deleted main program can still be opened through /proc */
 
     if (!object->program || object->pid == 0) {
@@ -110,6 +120,39 @@ profiling_file_mapped(const char *path, profiling_object_t *object)
     }
 
     return fd;
+}
+
+
+/* as the above, of the file that is open already */
+
+static int
+profiling_file_given(profiling_object_t *object)
+{
+    int          fd;
+    char        *id;
+    struct stat  st;
+
+    fd = fcntl(profiling_options.program, F_DUPFD_CLOEXEC, 0);
+
+    if (fd == -1) {
+        return -1;
+    }
+
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0
+        && (uint64_t) st.st_size <= profiling_options.max_file)
+    {
+        id = object->build_id[0] ? profiling_file_id(fd) : NULL;
+
+        if (id ? strcmp(id, object->build_id) == 0
+               : object->build_id[0] == '\0' && object->inode == st.st_ino)
+        {
+            return fd;
+        }
+    }
+
+    close(fd);
+
+    return -1;
 }
 
 

@@ -40,3 +40,19 @@ ngx_prof_child_run(int (*run)(void *data), void *data, int *status,
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_prof_child_as_worker(const ngx_core_conf_t *ccf)
+{
+    if (geteuid() == 0
+        && ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT
+        && (setgid(ccf->group) == -1
+            || initgroups(ccf->username, ccf->group) == -1
+            || setuid(ccf->user) == -1))
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -20,5 +20,8 @@
 ngx_int_t ngx_prof_child_run(int (*run)(void *data), void *data, int *status,
     ngx_log_t *log);
 
+/* in such a child: takes the user and groups of a worker */
+ngx_int_t ngx_prof_child_as_worker(const ngx_core_conf_t *ccf);
+
 
 #endif /* _NGX_PROF_CHILD_H_INCLUDED_ */

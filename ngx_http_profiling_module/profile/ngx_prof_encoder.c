@@ -13,6 +13,7 @@
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_objects.h"
+#include "ngx_prof_program.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_worker.h"
@@ -61,7 +62,7 @@ static ngx_uint_t ngx_prof_encoder_scarce(int p[2]);
 static int ngx_prof_encoder_start(ngx_prof_encoder_t *e, int ends[3]);
 static void *ngx_prof_encoder_stack(ngx_uint_t n);
 static int ngx_prof_encoder_between(void *data);
-static void ngx_prof_encoder_only_three(void);
+static void ngx_prof_encoder_only(long first);
 static int ngx_prof_encoder_exec(void *data);
 static void ngx_prof_encoder_ended(ngx_event_t *ev);
 static void ngx_prof_encoder_ignore(ngx_event_t *ev);
@@ -128,6 +129,7 @@ ngx_prof_encoder_init_module(ngx_cycle_t *cycle)
 
     ngx_prof_encoder_environment();
     ngx_prof_encoder_reach(cycle);
+    ngx_prof_program_init_module(cycle);
 }
 
 
@@ -193,12 +195,7 @@ ngx_prof_encoder_reaches(void *data)
     char        *p, path[NGX_MAX_PATH];
     ngx_uint_t   n;
 
-    if (geteuid() == 0
-        && ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT
-        && (setgid(ccf->group) == -1
-            || initgroups(ccf->username, ccf->group) == -1
-            || setuid(ccf->user) == -1))
-    {
+    if (ngx_prof_child_as_worker(ccf) != NGX_OK) {
         return 0;
     }
 
@@ -636,7 +633,7 @@ ngx_prof_encoder_between(void *data)
  */
 
 static void
-ngx_prof_encoder_only_three(void)
+ngx_prof_encoder_only(long first)
 {
     long           fd;
     struct rlimit  limit;
@@ -644,7 +641,7 @@ ngx_prof_encoder_only_three(void)
 #ifdef SYS_close_range
 
     if (!ngx_prof_barred(NGX_PROF_BARRED_RANGE)
-        && syscall(SYS_close_range, 3, ~0U, 0) == 0)
+        && syscall(SYS_close_range, first, ~0U, 0) == 0)
     {
         return;
     }
@@ -655,7 +652,7 @@ ngx_prof_encoder_only_three(void)
          ? (long) ngx_min(limit.rlim_cur, NGX_PROF_ENCODER_DESCRIPTORS)
          : NGX_PROF_ENCODER_DESCRIPTORS;
 
-    while (--fd > 2) {
+    while (--fd >= first) {
         (void) syscall(SYS_close, fd);
     }
 }
@@ -667,7 +664,7 @@ ngx_prof_encoder_exec(void *data)
     ngx_prof_encoder_child_t *child = data;
 
     int               i, n, signo;
-    char             *argv[3], *env[NGX_PROF_ENCODER_VARIABLES + 2];
+    char             *argv[4], *env[NGX_PROF_ENCODER_VARIABLES + 2];
     sigset_t          set;
     struct sigaction  sa;
 
@@ -680,7 +677,7 @@ ngx_prof_encoder_exec(void *data)
 
     argv[0] = ngx_prof_encoder_path;
     argv[1] = (char *) "--confirm";
-    argv[2] = NULL;
+    argv[3] = NULL;
 
     n = 0;
     env[n++] = (char *) "LC_ALL=C";
@@ -703,7 +700,9 @@ ngx_prof_encoder_exec(void *data)
         }
     }
 
-    ngx_prof_encoder_only_three();
+    argv[2] = ngx_prof_program_keep(3) ? (char *) "--program" : NULL;
+
+    ngx_prof_encoder_only(argv[2] ? 4 : 3);
 
     /* SIGTERM, which may come at once, waits until it has a handler */
 

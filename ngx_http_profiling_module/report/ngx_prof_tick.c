@@ -25,6 +25,7 @@
 #include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_proc.h"
+#include "ngx_prof_program.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_usage.h"
 #include "ngx_prof_worker.h"
@@ -75,7 +76,11 @@ ngx_prof_tick_init(ngx_cycle_t *cycle)
     t = &ngx_prof_ticking;
     ngx_memzero(t, sizeof(ngx_prof_tick_t));
 
-    ngx_prof_system_init(cycle->log);
+    /* of the two descriptors of a worker, nginx's own file is more useful */
+
+    if (!ngx_prof_program_held()) {
+        ngx_prof_system_init(cycle->log);
+    }
 
     ngx_prof_event_init(&t->event, &t->connection,
                         ngx_prof_tick_handler,

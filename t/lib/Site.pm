@@ -155,7 +155,7 @@ sub write {
 sub command {
     my $self = shift;
 
-    return (@{ $self->{wrapper} || [] }, $binary, '-p', $self->{dir},
+    return (@{ $self->{wrapper} || [] }, $self->{binary} || $binary, '-p', $self->{dir},
             '-e', "$self->{dir}/error.log", '-c', "$self->{dir}/nginx.conf", @_);
 }
 
