@@ -20,9 +20,18 @@
 #define NGX_PROF_FULL    2
 
 
+/* ms from the wish to the first reading: the workers sample by then */
+#define NGX_PROF_CPU_LEAD  20
+
+/* ms that they go on for, unless they are told that the last one is made */
+#define NGX_PROF_CPU_REST  1000
+
+
 typedef struct {
     ngx_prof_capture_t        capture;
     ngx_msec_t                duration;
+    uint64_t                  end;              /* ns, monotonic: of the last
+                                                   reading's begin */
     uint64_t                  until;            /* ns, monotonic: the samplers
                                                    stop */
     ngx_prof_capture_slot_t  *claim;            /* NULL: given back */
@@ -32,6 +41,10 @@ typedef struct {
 static ngx_prof_capture_slot_t *ngx_prof_capture_claim(ngx_pid_t worker);
 static ngx_uint_t ngx_prof_capture_others(void);
 static void ngx_prof_capture_empty(void);
+static ngx_int_t ngx_prof_cpu_begin(void *data);
+static ngx_int_t ngx_prof_cpu_wait(void *data);
+static void ngx_prof_cpu_sample_until(ngx_prof_cpu_capture_t *cpu,
+    ngx_msec_t ms);
 static ngx_int_t ngx_prof_cpu_start(void *data);
 static void ngx_prof_cpu_wake(ngx_pid_t worker);
 static ngx_int_t ngx_prof_cpu_last(void *data);
@@ -109,7 +122,17 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
         *number = cpu->claim - zone->header->capture;
     }
 
-    ngx_prof_capture_start(&cpu->capture, ngx_prof_capture_first, log);
+    if (number) {
+
+        /* a trace is of the time that its workers sample */
+
+        ngx_prof_capture_start(&cpu->capture, ngx_prof_capture_first, log);
+        return NGX_OK;
+    }
+
+    cpu->capture.between = ngx_prof_cpu_wait;
+
+    ngx_prof_capture_start(&cpu->capture, ngx_prof_cpu_begin, log);
 
     return NGX_OK;
 }
@@ -189,17 +212,64 @@ ngx_prof_capture_empty(void)
 }
 
 
+/*
+ * The workers sample before the first reading and until after the last one:
+ * the profile has the samples of all the time between them.
+ */
+
+static ngx_int_t
+ngx_prof_cpu_begin(void *data)
+{
+    ngx_prof_cpu_capture_t *cpu = data;
+
+    ngx_prof_cpu_sample_until(cpu, NGX_PROF_CPU_LEAD + cpu->duration
+                                   + NGX_PROF_CPU_REST);
+
+    cpu->capture.job.step = ngx_prof_capture_first;
+
+    return ngx_prof_job_pause(&cpu->capture.job, NGX_PROF_CPU_LEAD);
+}
+
+
+/* slots are read at the end as they were at the begin, each a duration later */
+
+static ngx_int_t
+ngx_prof_cpu_wait(void *data)
+{
+    ngx_prof_cpu_capture_t *cpu = data;
+
+    uint64_t  passed;
+
+    cpu->capture.job.step = ngx_prof_cpu_last;
+
+    passed = (ngx_prof_clock() - cpu->capture.begin) / NGX_PROF_NSEC_PER_MSEC;
+
+    if (passed >= cpu->duration) {
+        return NGX_AGAIN;
+    }
+
+    return ngx_prof_job_pause(&cpu->capture.job,
+                              cpu->duration - (ngx_msec_t) passed);
+}
+
+
+static void
+ngx_prof_cpu_sample_until(ngx_prof_cpu_capture_t *cpu, ngx_msec_t ms)
+{
+    cpu->until = ngx_prof_clock() + (uint64_t) ms * NGX_PROF_NSEC_PER_MSEC;
+
+    ngx_prof_store_release(&cpu->claim->until, cpu->until);
+
+    ngx_prof_cpu_wake(cpu->capture.worker);
+}
+
+
 static ngx_int_t
 ngx_prof_cpu_start(void *data)
 {
     ngx_prof_cpu_capture_t *cpu = data;
 
-    cpu->until = ngx_prof_clock()
-                 + (uint64_t) cpu->duration * NGX_PROF_NSEC_PER_MSEC;
-
-    ngx_prof_store_release(&cpu->claim->until, cpu->until);
-
-    ngx_prof_cpu_wake(cpu->capture.worker);
+    ngx_prof_cpu_sample_until(cpu, cpu->duration);
 
     cpu->capture.job.step = ngx_prof_cpu_last;
 
@@ -235,6 +305,8 @@ ngx_prof_cpu_last(void *data)
 
     (void) ngx_prof_hang_chase();
 
+    cpu->end = ngx_prof_clock();
+
     cpu->capture.job.step = ngx_prof_capture_last;
 
     return NGX_AGAIN;
@@ -251,6 +323,8 @@ ngx_prof_cpu_table(ngx_prof_capture_t *c, const ngx_prof_slot_t *slot)
 static void
 ngx_prof_cpu_types(ngx_prof_capture_t *c)
 {
+    ngx_prof_cpu_capture_t *cpu = (ngx_prof_cpu_capture_t *) c;
+
     ngx_prof_raw_header_t  *h;
 
     static const ngx_prof_raw_type_t  types[] = {
@@ -269,6 +343,11 @@ ngx_prof_cpu_types(ngx_prof_capture_t *c)
     /* as Go tells it: when the profile began */
 
     h->time_nanos -= h->duration_nanos;
+    h->duration_nanos = (int64_t) (cpu->end - c->begin);
+
+    if (ngx_prof_clock() < cpu->until) {
+        ngx_prof_cpu_sample_until(cpu, 0);
+    }
 
     ngx_prof_rawfile_types(c->raw, types, 2);
 }

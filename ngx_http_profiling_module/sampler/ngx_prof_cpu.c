@@ -157,7 +157,10 @@ ngx_prof_cpu_asked(const ucontext_t *uc)
     if (until) {
         ngx_prof_store_release(&ngx_prof_process.slot->sample_until, until);
         ngx_prof_thread_arm(ngx_prof_setting(NGX_PROF_CPU_RATE));
+        return;
     }
+
+    ngx_prof_store(&ngx_prof_process.slot->sample_until, 0);
 }
 
 

@@ -21,7 +21,10 @@
 #define NGX_PROF_PAUSE_PERIOD  2000000
 
 /* the longest: a worker that spins sees by it what others ask for */
-#define NGX_PROF_PAUSE_LONGEST  50000000
+#define NGX_PROF_PAUSE_LONGEST  10000000
+
+/* ns from which on a pass does not leave that to the loop, at most */
+#define NGX_PROF_PAUSE_HELD     5000000
 
 
 /*
@@ -244,11 +247,14 @@ ngx_prof_pause_tick(const void *timer, const siginfo_t *info,
 
     /* the loop's clock may be some us behind this one */
 
-    if (now < pass || now - pass < ngx_prof_process.pause_threshold / 2) {
+    if (now < pass
+        || now - pass < ngx_min(ngx_prof_process.pause_threshold / 2,
+                                NGX_PROF_PAUSE_HELD))
+    {
         return;
     }
 
-    if (pass) {
+    if (pass && now - pass >= ngx_prof_process.pause_threshold / 2) {
         ask = ngx_prof_load(&slot->ask);
 
         ngx_prof_pause_begin(pass);
