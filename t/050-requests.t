@@ -558,7 +558,9 @@ is_deeply([@$sum{qw(requests in out)}],
           'locations add up to the totals');
 
 is($requests->{total}, $log{requests}, 'requests are those of the log');
-is($requests->{bytes_in}, $log{in}, 'bytes_in are $request_length');
+# it lacks what nginx has discarded: t/054-received.t
+cmp_ok($requests->{bytes_in}, '>=', $log{in},
+       'bytes_in are $request_length at least');
 is($requests->{bytes_out}, $log{out}, 'bytes_out are $bytes_sent');
 
 for my $class (1 .. 5) {
