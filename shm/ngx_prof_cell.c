@@ -484,6 +484,23 @@ ngx_prof_cells_requests(ngx_prof_zone_t *zone, ngx_uint_t place)
 }
 
 
+ngx_uint_t
+ngx_prof_cells_upstreams(ngx_prof_zone_t *zone, ngx_uint_t place)
+{
+    ngx_uint_t        i;
+    ngx_prof_cell_t  *cell;
+
+    ngx_prof_cell_each(zone, place, cell, i) {
+
+        if (ngx_prof_load(&cell->head[0][NGX_PROF_UPSTREAM].top)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 void
 ngx_prof_cells_free(ngx_prof_zone_t *zone, ngx_uint_t place)
 {

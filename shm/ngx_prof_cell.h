@@ -143,6 +143,9 @@ void ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place,
 /* requests of a place over all slots; reads no histogram */
 uint64_t ngx_prof_cells_requests(ngx_prof_zone_t *zone, ngx_uint_t place);
 
+/* whether a place has had upstreams; reads no histogram */
+ngx_uint_t ngx_prof_cells_upstreams(ngx_prof_zone_t *zone, ngx_uint_t place);
+
 /* by the master: gives the pages of a place back, which nobody counts for */
 void ngx_prof_cells_free(ngx_prof_zone_t *zone, ngx_uint_t place);
 

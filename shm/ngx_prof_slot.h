@@ -69,6 +69,8 @@ typedef struct {
     uint64_t          after;                    /* of these requests, worked
                                                    for after their response */
     uint64_t          after_time;               /* ns of that */
+    uint64_t          no_live;                  /* tries of upstreams that had
+                                                   no live peer to ask */
     uint64_t          internal;                 /* error pages served for
                                                    requests of other places */
     uint64_t          handed_over;              /* requests that another place

@@ -15,6 +15,10 @@ my $site = Site->new(
     workers => 1,
     http    => <<'END',
     profiling_interval 100ms;
+    upstream dead {
+        server 127.0.0.1:PORT8 fail_timeout=600s;
+        server 127.0.0.1:PORT9 fail_timeout=600s;
+    }
 
     server {
         listen 127.0.0.1:PORT1;
@@ -29,6 +33,7 @@ END
     location = /late { mirror /silent; empty_gif; }
     location = /silent { proxy_pass http://127.0.0.1:PORT2;
                          proxy_read_timeout 10ms; }
+    location = /dead { proxy_pass http://dead; }
 END
 
 # says nothing, so that a mirror outlasts its response
@@ -36,7 +41,7 @@ my $silent = IO::Socket::INET->new(Listen => 1, ReuseAddr => 1,
                                    LocalAddr => '127.0.0.1:' . $site->port(2))
              or die "cannot listen: $!\n";
 
-$site->request($_) for qw(/up /moved /late);
+$site->request($_) for qw(/up /moved /late /dead /dead);
 
 my (%type, %labels);
 

@@ -41,6 +41,12 @@ ngx_prof_busy_next(ngx_prof_busy_t *b, ngx_prof_zone_t *zone)
     for ( /* void */ ; b->next < last; b->next++) {
         requests = ngx_prof_cells_requests(zone, b->next);
 
+        /* subrequests are no requests of a place, their upstreams are */
+
+        if (requests == 0) {
+            requests = ngx_prof_cells_upstreams(zone, b->next);
+        }
+
         if (requests) {
             ngx_prof_busy_add(b, requests, b->next);
         }

@@ -109,6 +109,7 @@ ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
     ngx_prof_json_open(j, "upstream", '{');
     ngx_prof_json_uint(j, "requests",
                          ngx_prof_hist_number(&counts->upstream));
+    ngx_prof_json_uint(j, "no_live", counts->plain.no_live);
     ngx_prof_json_double(j, "seconds",
                          (double) counts->upstream.sum / 1e9);
     ngx_prof_locations_latency(w, &counts->upstream, NGX_PROF_NO_UPSTREAM);

@@ -78,6 +78,8 @@ static void ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_after(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_no_live(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
 
 
 static const ngx_prof_family_t  ngx_prof_families[] = {
@@ -104,6 +106,10 @@ static const ngx_prof_family_t  ngx_prof_families[] = {
     { "upstream_duration_seconds", "histogram",
       "Time that upstreams took to answer, in steps of 1 ms.",
       ngx_prof_expose_upstream, NGX_PROF_HISTOGRAM },
+
+    { "upstream_no_live_total", "counter",
+      "Tries of upstreams that had no live peer.",
+      ngx_prof_expose_no_live, NGX_PROF_EACH },
 
     { "after_response_seconds_total", "counter",
       "Time that requests went on after their responses.",
@@ -639,6 +645,14 @@ ngx_prof_expose_handed_over(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts)
 {
     ngx_prof_expose_number(w, name, place, counts->plain.handed_over);
+}
+
+
+static void
+ngx_prof_expose_no_live(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
+    const ngx_prof_counts_t *counts)
+{
+    ngx_prof_expose_number(w, name, place, counts->plain.no_live);
 }
 
 

@@ -489,7 +489,8 @@ ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
 {
     ngx_prof_cells_sum(s->zone, place, s->filter, dst);
 
-    return (dst->latency.top || dst->plain.internal || dst->plain.handed_over)
+    return (dst->latency.top || dst->upstream.top || dst->plain.internal
+            || dst->plain.handed_over || dst->plain.no_live)
            ? NGX_OK : NGX_DECLINED;
 }
 

@@ -5,6 +5,7 @@
 #include <ngx_http.h>
 #include <sys/mman.h>
 #include "ngx_prof_context.h"
+#include "ngx_prof_upstream.h"
 
 
 /* entries of the table of requests by address, at least; a power of two */
@@ -229,6 +230,12 @@ ngx_prof_context_init_peer(ngx_http_request_t *r,
     if (owner && owner->request == (uintptr_t) r->main) {
         request = ngx_prof_context_entry((uintptr_t) r, owner);
         request->upstream = (uint32_t) peer->index;
+    }
+
+    /* of an update in the background, or a slice, no location is found */
+
+    if (r != r->main) {
+        ngx_prof_upstream_subrequest(r);
     }
 
     return peer->init(r, us);

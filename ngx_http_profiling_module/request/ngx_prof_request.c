@@ -14,6 +14,7 @@
 #include "ngx_prof_received.h"
 #include "ngx_prof_route.h"
 #include "ngx_prof_slot.h"
+#include "ngx_prof_upstream.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -82,8 +83,6 @@ static ngx_prof_context_t *ngx_prof_request_context(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
     uint64_t latency, uint64_t after);
-static void ngx_prof_request_upstream(ngx_http_request_t *r,
-    ngx_uint_t place);
 static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
@@ -357,6 +356,9 @@ ngx_prof_request_located(ngx_http_request_t *r)
 
     if (r == r->main) {
         ngx_prof_request_route(r);
+
+    } else if (ngx_prof_route_is_first(r)) {
+        ngx_prof_upstream_subrequest(r);
     }
 
     ngx_prof_context_located(r);
@@ -646,9 +648,7 @@ ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
         ngx_prof_plain_after(&cell->plain[0], after);
     }
 
-    if (r->upstream_states) {
-        ngx_prof_request_upstream(r, place);
-    }
+    ngx_prof_upstream_count(r, place);
 }
 
 
@@ -760,45 +760,6 @@ ngx_prof_request_status(ngx_http_request_t *r)
     }
 
     return r->headers_out.status;
-}
-
-
-static void
-ngx_prof_request_upstream(ngx_http_request_t *r, ngx_uint_t place)
-{
-    uint64_t                    ns;
-    ngx_uint_t                  i, bucket, known;
-    ngx_prof_counting_t        *counter;
-    ngx_http_upstream_state_t  *state;
-
-    ns = 0;
-    known = 0;
-    state = r->upstream_states->elts;
-
-    for (i = 0; i < r->upstream_states->nelts; i++) {
-
-        if (state[i].peer
-            && state[i].response_time != (ngx_msec_t) -1)
-        {
-            ns += (uint64_t) state[i].response_time * NGX_PROF_NSEC_PER_MSEC;
-            known = 1;
-        }
-    }
-
-    if (!known) {
-        return;
-    }
-
-    bucket = ngx_prof_hist_bucket(ns);
-
-    ngx_prof_hist_count(&ngx_prof_process.slot->all.upstream, bucket, ns);
-
-    counter = ngx_prof_counter_open(place, NGX_PROF_UPSTREAM, bucket);
-
-    ngx_prof_cell_time(counter->cell,
-                       ngx_prof_counting_chunk(counter, NGX_PROF_UPSTREAM,
-                                               bucket),
-                       NGX_PROF_UPSTREAM, bucket, ns);
 }
 
 
