@@ -373,9 +373,9 @@ sub h2_request {
     my $bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                 . frame(4, 0, 0, pack 'nN', 4, 0x7fffffff)
                 . frame(8, 0, 0, pack 'N', 0x7fff0000);
-    my ($streams, $gone) = (1 + int rand 5, 0);
+    my ($gone, %awaited);
 
-    for my $i (1 .. $streams) {
+    for my $i (1 .. 1 + int rand 5) {
         my ($path, $long) = path();
         my $method = one_of(('GET') x 6, qw(HEAD POST PUT), noise(6));
 
@@ -393,32 +393,37 @@ sub h2_request {
 
         if (rand() < 0.1) {
             $bytes .= frame(3, 0, 2 * $i - 1, pack 'N', 8);
-            $streams--;
+
+        } else {
+            $awaited{2 * $i - 1} = 1;
         }
     }
 
-    return { bytes => $bytes, streams => $streams,
+    return { bytes => $bytes, awaited => \%awaited,
              gone => $gone || rand() < 0.1 };
 }
 
 
-# Each stream has ended, or been reset, or the server has had enough.
+# Each stream that was not given up has ended, or the server has had enough.
 
 sub h2_ended {
     my $c = shift;
 
     while (length $c->{got} >= ($c->{at} ||= 0) + 9) {
-        my ($high, $low, $type, $flags) = unpack "x$c->{at}CnCC", $c->{got};
+        my ($high, $low, $type, $flags, $id) =
+            unpack "x$c->{at}CnCCN", $c->{got};
         my $length = $high << 16 | $low;
 
         last if length $c->{got} < $c->{at} + 9 + $length;
         $c->{at} += 9 + $length;
 
         return 1 if $type == 7;
-        $c->{ended}++ if $type == 3 || $type <= 1 && $flags & 1;
+
+        # one that has ended may be reset as well: its body was not read
+        delete $c->{awaited}{$id} if $type == 3 || $type <= 1 && $flags & 1;
     }
 
-    return ($c->{ended} || 0) >= $c->{streams};
+    return !%{ $c->{awaited} };
 }
 
 
