@@ -245,9 +245,12 @@ soak: all
 	    cat $(build)/soak.txt; exit $$status
 
 neighbours: all
+	@rm -f $(build)/neighbours.txt
 	@NEIGHBOURS_SECONDS=$(NEIGHBOURS_SECONDS) \
+	    NEIGHBOURS_REPORT=$(build)/neighbours.txt \
 	    TEST_TIMEOUT=$$(($(NEIGHBOURS_SECONDS) + 600)) BUILD=$(build) \
-	    BINARY=$(nginx) JOBS=1 t/run t/soak/neighbours.pl
+	    BINARY=$(nginx) JOBS=1 t/run t/soak/neighbours.pl; status=$$?; \
+	    cat $(build)/neighbours.txt; exit $$status
 
 # The module for other nginxes, and for other systems.
 

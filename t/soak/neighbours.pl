@@ -7,7 +7,8 @@
 # stack; no worker dies that was not killed.  With SANITIZE=address,undefined
 # and a BUILD of its own it is the module itself that is instrumented.
 #
-# NEIGHBOURS_SECONDS: how long, 600.  OTHER_MODULES: where the modules are.
+# NEIGHBOURS_SECONDS: how long, 600.  NEIGHBOURS_REPORT: a file for what was
+# done.  OTHER_MODULES: where the modules are.
 
 use strict;
 use warnings;
@@ -158,7 +159,7 @@ my @paths = ('/auth/page.txt', '/ssi/ssi.txt', '/added/page.txt',
              '/mirror/page.txt', '/behind/x', '/none',
              map { @{ $paths{$_} // [] } } @names);
 
-diag("beside @names");
+report("beside @names");
 
 Fault::spew($n->dir . '/html/page.txt', "line of a page\n" x 200);
 Fault::spew($n->dir . '/html/ssi.txt', <<'END');
@@ -240,6 +241,8 @@ while (time + $turn < $end) {
 
 sleep 1 while time < $end;
 
+report($n->api('metrics')->{metrics}{requests}{total} . ' requests');
+
 ok($n->stop('TERM', 120), 'nginx ends') or diag($n->log);
 
 my $log = $n->log;
@@ -252,12 +255,25 @@ my %got = map { my $p = $_; $p => scalar(() = slurp($answers)
                                                =~ /^\Q$p\E 200$/mg) }
           @endpoints;
 
-diag("$reloads reloads, $kills kills");
+report("$reloads reloads, $kills kills");
 cmp_ok($reloads, '>', 0, 'it was reloaded');
 is("@died", '', 'no worker has died but those that were killed');
 is(join(' ', grep { !$got{$_} } @endpoints), '', 'all endpoints have answered');
-diag("$_: $got{$_} answers") for @endpoints;
+report("$_: $got{$_} answers") for @endpoints;
+report(@findings . ' findings, ' . @died . ' workers have died');
 is_deeply(\@findings, [], 'nothing is found in the module')
     or diag(join "\n", @findings);
 
 done_testing();
+
+
+sub report {
+    my $line = shift;
+
+    diag($line);
+
+    if (my $path = $ENV{NEIGHBOURS_REPORT}) {
+        open my $fh, '>>', $path or die "open() \"$path\" failed: $!\n";
+        print $fh "$line\n";
+    }
+}
