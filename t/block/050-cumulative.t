@@ -134,6 +134,7 @@ sub grows {
 
         # who was started in another way has another stack
         my %labels = map { my $l = $_->{labels};
+                           delete $l->{module};
                            join(' ', map { "$_=$l->{$_}" } sort keys %$l) => 1 }
                      @own;
         is(join('; ', keys %labels),

@@ -78,7 +78,14 @@ sub views {
         is("$got->{status} " . ref $data, '200 HASH', "$view is JSON");
     }
 
-    my $metrics = $site->json('metrics');
+    my $metrics;
+
+    # a share is not known before the first interval has passed
+    until_true(60, sub {
+        $metrics = $site->json('metrics');
+        return @{ $metrics->{workers} } == @workers
+               && !grep { /event_loop/ } keys %{ $metrics->{unavailable} };
+    });
 
     is_deeply([ sort map { $_->{pid} } @{ $metrics->{workers} } ],
               [ sort @workers ], 'both workers tell of themselves');

@@ -166,7 +166,7 @@ for my $w (@workers) {
 
     my $status = proc_status($w->{pid});
 
-    close_to($w->{memory}{anonymous}, $status->{RssAnon} * 1024,
+    close_to($w->{memory}{anonymous} + $w->{memory}{inherited}, $status->{RssAnon} * 1024,
              "anonymous memory of worker $w->{pid}");
     close_to($w->{memory}{shared}, $status->{RssShmem} * 1024,
              "shared memory of worker $w->{pid}");

@@ -455,7 +455,7 @@ sub sockets {
     for (split /\n/, $table) {
         my ($local, $remote, $queues, $inode) = (split ' ')[1, 2, 4, 9];
 
-        next unless $local =~ /:(\w+)$/;
+        next unless defined $inode && $local =~ /:(\w+)$/;
         my $port = hex $1;
         my ($to) = $remote =~ /:(\w+)$/;
         my ($unread) = $queues =~ /:(\w+)$/;

@@ -224,7 +224,7 @@ async function byLabel(page, panel) {
   assert.equal(await fold.isChecked(), true);
   await page.keyboard.press('ArrowDown');
   assert.match(await detail.textContent(),
-               /^(\S+) … \S+ \(\d+ frames\) · .*all stacks share \1, /);
+               /^(\S+) … .+ \(\d+ frames\) · .*all stacks share \1, /);
 
   await fold.uncheck();
   await panel.locator('canvas').focus();

@@ -56,6 +56,17 @@ ngx_prof_system_state(ngx_pid_t pid)
 }
 
 
+/* profiling_memory_limit is set, so that of the machine is not asked for */
+
+uint64_t
+ngx_prof_memory_limit(void)
+{
+    fail();
+
+    return 0;
+}
+
+
 static int
 test_setup(void **state)
 {
@@ -66,7 +77,7 @@ test_setup(void **state)
     zone->header->generation = 1;
 
     test_conf.setting[NGX_PROF_INTERVAL] = TEST_INTERVAL;
-    test_conf.memory_limit = 1 << 30;
+    test_conf.setting[NGX_PROF_MEMORY_LIMIT] = 1 << 30;
 
     ngx_prof_process.zone = zone;
     ngx_prof_process.conf = &test_conf;
