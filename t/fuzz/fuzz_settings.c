@@ -52,8 +52,10 @@ fuzz_directive(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
     array.nelts = 2;
 
     cf.args = &array;
+    cf.cycle = (ngx_cycle_t *) ngx_cycle;
     cf.pool = pool;
     cf.log = pool->log;
+    fuzz_core.env.nelts = 0;
 
     rc = ngx_prof_settings_set(&cf, &cmd, mcf.setting);
 
@@ -82,8 +84,10 @@ fuzz_variable(ngx_pool_t *pool, ngx_uint_t n, ngx_str_t *text)
     const ngx_prof_setting_t  *s;
 
     ngx_memzero(&cf, sizeof(cf));
+    cf.cycle = (ngx_cycle_t *) ngx_cycle;
     cf.pool = pool;
     cf.log = pool->log;
+    fuzz_core.env.nelts = 0;
 
     s = &ngx_prof_settings[n];
 

@@ -16,11 +16,14 @@ static void fuzz_dump(ngx_prof_dump_area_t *area, uint64_t number);
 
 
 ngx_prof_main_conf_t  fuzz_conf;
+ngx_core_conf_t       fuzz_core;
 
 static ngx_log_t                fuzz_cycle_log;
 static ngx_cycle_t              fuzz_cycle;
 static ngx_shm_zone_t           fuzz_shm_zone;
 static ngx_prof_zone_t          fuzz_zone;
+static void                    *fuzz_conf_ctx[] = { &fuzz_core };
+static ngx_str_t                fuzz_env[64];
 
 static const ngx_prof_shape_t  fuzz_shape = {
     FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP,
@@ -57,7 +60,14 @@ fuzz_worker(void)
     fuzz_cycle_log.log_level = NGX_LOG_EMERG;
     fuzz_cycle.log = &fuzz_cycle_log;
     fuzz_cycle.shared_memory.part.elts = NULL;
+    fuzz_cycle.conf_ctx = (void ****) fuzz_conf_ctx;
     ngx_cycle = &fuzz_cycle;
+
+    ngx_core_module.index = 0;
+    ngx_str_set(&fuzz_core.oldpid, "/none");
+    fuzz_core.env.elts = fuzz_env;
+    fuzz_core.env.size = sizeof(ngx_str_t);
+    fuzz_core.env.nalloc = 64;
 
     /* nothing is to be written to the standard error */
     ngx_use_stderr = 0;

@@ -41,6 +41,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
  * Once: ngx_cycle with a log that says nothing, and a worker of this process
  * in a zone that has something of everything.
  */
+extern ngx_core_conf_t  fuzz_core;
+
 void fuzz_worker(void);
 
 /* bytes of the zone */
