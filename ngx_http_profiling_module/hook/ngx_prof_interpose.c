@@ -35,6 +35,7 @@
 typedef struct {
     ngx_prof_hook_t       *hook;
     ngx_prof_elf_symbol_t  symbol;
+    ngx_uint_t             foreign;           /* entries, as of the last scan */
     unsigned               drop:1;            /* being restored */
 } ngx_prof_interpose_slot_t;
 
@@ -201,6 +202,17 @@ ngx_prof_interpose_stat(ngx_prof_interpose_stat_t *stat)
 }
 
 
+ngx_uint_t
+ngx_prof_interpose_foreign(const char *name)
+{
+    ngx_prof_interpose_slot_t  *slot;
+
+    slot = ngx_prof_interpose_slot(name);
+
+    return slot ? slot->foreign : 0;
+}
+
+
 static ngx_prof_interpose_slot_t *
 ngx_prof_interpose_slot(const char *name)
 {
@@ -279,6 +291,8 @@ ngx_prof_interpose_scan(ngx_log_t *log)
         symbol->address = 0;
         symbol->canonical = 0;
         symbol->version = 0;
+
+        ngx_prof_interpose_slots[i].foreign = 0;
     }
 
     (void) dl_iterate_phdr(ngx_prof_interpose_changes, NULL);
@@ -575,6 +589,7 @@ ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
     }
 
     scan->stat.foreign++;
+    slot->foreign++;
 
     return value;
 }

@@ -100,5 +100,8 @@ void ngx_prof_interpose_restore(ngx_prof_hook_t *hooks, ngx_uint_t n,
     ngx_log_t *log);
 void ngx_prof_interpose_stat(ngx_prof_interpose_stat_t *stat);
 
+/* the foreign entries of one function that has a hook */
+ngx_uint_t ngx_prof_interpose_foreign(const char *name);
+
 
 #endif /* _NGX_PROF_INTERPOSE_H_INCLUDED_ */

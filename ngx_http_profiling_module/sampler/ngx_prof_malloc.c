@@ -37,7 +37,7 @@
 
 
 static void ngx_prof_heap_take(ngx_prof_slot_t *slot);
-static ngx_int_t ngx_prof_heap_hook(ngx_log_t *log);
+static ngx_int_t ngx_prof_heap_hook(ngx_log_t *log, ngx_str_t *unseen);
 static void *ngx_prof_heap_malloc(size_t size);
 static void *ngx_prof_heap_calloc(size_t n, size_t size);
 static void *ngx_prof_heap_realloc(void *p, size_t size);
@@ -89,8 +89,10 @@ static ngx_prof_hook_t  ngx_prof_heap_hooks[] = {
 void
 ngx_prof_malloc_init(ngx_cycle_t *cycle)
 {
+    u_char            names[128];
     uint64_t          rate, state;
     ngx_int_t         rc;
+    ngx_str_t         unseen;
     ngx_prof_slot_t  *slot;
 
     slot = ngx_prof_process.slot;
@@ -105,17 +107,25 @@ ngx_prof_malloc_init(ngx_cycle_t *cycle)
         rc = ngx_prof_heap_own_init(rate);
 
         if (rc == NGX_OK) {
-            rc = ngx_prof_heap_hook(cycle->log);
+            unseen.len = sizeof(names);
+            unseen.data = names;
+            rc = ngx_prof_heap_hook(cycle->log, &unseen);
         }
 
         state = (rc == NGX_OK) ? NGX_PROF_HEAP_ON
                 : (rc == NGX_DECLINED) ? NGX_PROF_HEAP_PART
                 : NGX_PROF_HEAP_FAILED;
 
-        if (rc != NGX_OK) {
+        if (rc == NGX_ERROR) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                          "profiling does not see %s calls to malloc()",
-                          (rc == NGX_ERROR) ? "the" : "all");
+                          "profiling does not see the calls to malloc()");
+
+        } else if (rc == NGX_DECLINED) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "profiling does not see all calls to malloc(): "
+                          "what some objects call as%V belongs to another "
+                          "tool, or is in pages that cannot be written to",
+                          &unseen);
         }
     }
 
@@ -171,17 +181,21 @@ ngx_prof_heap_take(ngx_prof_slot_t *slot)
 }
 
 
-/* interposes; NGX_DECLINED: not all calls would be seen */
+/*
+ * interposes; NGX_DECLINED: not all calls would be seen, and `unseen`, a
+ * buffer, becomes the names of the functions
+ */
 
 static ngx_int_t
-ngx_prof_heap_hook(ngx_log_t *log)
+ngx_prof_heap_hook(ngx_log_t *log, ngx_str_t *unseen)
 {
-    ngx_uint_t                 patched, foreign;
+    u_char                    *p, *last;
+    ngx_uint_t                 i, patched, failed;
     ngx_prof_interpose_stat_t  stat;
 
     ngx_prof_interpose_stat(&stat);
     patched = stat.patched;
-    foreign = stat.foreign + stat.failed;
+    failed = stat.failed;
 
     if (ngx_prof_interpose(ngx_prof_heap_hooks,
                            NGX_PROF_HEAP_HOOKS, log)
@@ -196,7 +210,25 @@ ngx_prof_heap_hook(ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    return (stat.foreign + stat.failed > foreign) ? NGX_DECLINED : NGX_OK;
+    p = unseen->data;
+    last = p + unseen->len;
+
+    for (i = 0; i < NGX_PROF_HEAP_HOOKS; i++) {
+
+        /* whoever has another one calls realloc() from it, as libbsd does */
+
+        if (ngx_prof_heap_hooks[i].hook == (void *) ngx_prof_heap_reallocarray
+            || ngx_prof_interpose_foreign(ngx_prof_heap_hooks[i].name) == 0)
+        {
+            continue;
+        }
+
+        p = ngx_slprintf(p, last, " %s()", ngx_prof_heap_hooks[i].name);
+    }
+
+    unseen->len = p - unseen->data;
+
+    return (unseen->len || stat.failed > failed) ? NGX_DECLINED : NGX_OK;
 }
 
 

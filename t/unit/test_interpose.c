@@ -307,6 +307,8 @@ test_foreign(void **state)
     ngx_prof_interpose_stat(&stat);
 
     assert_int_equal(stat.foreign, 2);
+    assert_true(ngx_prof_interpose_foreign("profiling_target") > 0);
+    assert_int_equal(ngx_prof_interpose_foreign("none"), 0);
     assert_ptr_equal(*caller.pointer, test_foreign_hook);
     assert_int_equal(caller.data(0), 5001);
     assert_int_equal(caller.plt(0), 1001);
