@@ -688,7 +688,7 @@ ngx_prof_request_context(ngx_http_request_t *r)
         return context;
     }
 
-    stream = context ? NULL : ngx_prof_request_find_stream(r);
+    stream = ngx_prof_is_stream(r) ? ngx_prof_request_find_stream(r) : NULL;
 
     if (stream) {
         unknown.start = stream->start;
