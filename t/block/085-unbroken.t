@@ -37,16 +37,30 @@ my $log = $site->log;
 like($log, qr/waited by \Q$_\E: whole$/m, "$_() lasts its time") for @ways;
 unlike($log, qr/waited by .*: (?!whole)/, 'none is broken off');
 
-my %told = map { ($_->{location} // '') => 1 }
-           grep { ($_->{blocked_ns} // 0) > 0.5 * $_->{duration_ns} }
-           @{ $site->json('gc')->{recent} };
+# One that no hook knows is seen from outside, after a second: where the other
+# workers had no time for that, it is called again.
 
-is_deeply([ grep { !$told{"= /$_"} } @ways ], [],
-          'each is told as a pause that was blocked');
+my @untold = untold();
+
+until_true(60, sub {
+    broken($_) for @untold;
+    return !(@untold = untold());
+});
+
+is("@untold", '', 'each is told as a pause that was blocked');
 
 $site->stop;
 
 done_testing();
+
+
+sub untold {
+    my %told = map { ($_->{location} // '') => 1 }
+               grep { ($_->{blocked_ns} // 0) > 0.5 * $_->{duration_ns} }
+               @{ $site->json('gc')->{recent} };
+
+    return grep { !$told{"= /$_"} } @ways;
+}
 
 
 # others may have connections of those who ask: these are given up
