@@ -119,6 +119,12 @@ sub heap {
 
     return 0 if !$n->{module};
 
+    # a tick reckons by samples, this asks the allocators; once a second
+    wait_for(60, sub {
+        my $got = $n->get('/api/profiling/force-gc', method => 'POST');
+        return ($got->{status} // 0) == 200;
+    }) or die "the allocators are not asked\n";
+
     my $heap = 0;
     $heap += $_->{memory}{heap_alloc} for @{ $n->ticked->{workers} };
 
