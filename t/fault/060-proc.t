@@ -133,7 +133,9 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
                        env => { $library ? (LD_PRELOAD => $path) : (),
                                 # jemalloc gives nothing back by itself
                                 MALLOC_CONF => 'dirty_decay_ms:-1' },
-                       http => 'connection_pool_size 64k;
+                       # glibc is not asked at each tick: samples fill in
+                       http => 'profiling_heap_rate 4k;
+                                connection_pool_size 64k;
                                 large_client_header_buffers 4 64k;
                                 client_header_timeout 600s;');
 

@@ -583,8 +583,15 @@ sub armed {
 sub sampler {
     my ($site, $worker) = @_;
 
-    return $site->json('metrics' . ($worker ? "?worker=$worker" : ''))
-                ->{overhead}{sampler};
+    my $got;
+
+    # a worker that has just begun is not known yet
+    until_true(60, sub {
+        $got = $site->json('metrics' . ($worker ? "?worker=$worker" : ''));
+        return $got->{overhead};
+    }) or die "the worker is not known\n";
+
+    return $got->{overhead}{sampler};
 }
 
 

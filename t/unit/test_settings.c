@@ -22,10 +22,18 @@
 #define BAD  ((int64_t) -12345)
 
 
-static ngx_log_t   test_log;
-static ngx_conf_t  test_cf;
-static char        test_logged[1024];
-static ngx_uint_t  test_logs;
+static ngx_log_t        test_log;
+static ngx_conf_t       test_cf;
+static ngx_cycle_t      test_cycle;
+static ngx_core_conf_t  test_core;
+static void            *test_conf_ctx[] = { &test_core };
+static ngx_str_t        test_env[NGX_PROF_SETTINGS];
+static char             test_logged[1024];
+static ngx_uint_t       test_logs;
+
+
+/* the first module of nginx, whose settings name what the next binary gets */
+ngx_module_t  ngx_core_module;
 
 
 static void
@@ -76,6 +84,12 @@ test_setup(void **state)
 
     test_log.log_level = NGX_LOG_DEBUG;
     test_cf.log = &test_log;
+    test_cf.cycle = &test_cycle;
+    test_cycle.conf_ctx = (void ****) test_conf_ctx;
+    test_core.env.elts = test_env;
+    test_core.env.nelts = 0;
+    test_core.env.size = sizeof(ngx_str_t);
+    test_core.env.nalloc = NGX_PROF_SETTINGS;
     test_logs = 0;
     test_logged[0] = '\0';
 
