@@ -53,8 +53,8 @@
 
 
 static void ngx_prof_configure(ngx_prof_main_conf_t *mcf);
-static ngx_int_t ngx_prof_claim(ngx_prof_main_conf_t *mcf);
-static void ngx_prof_claim_again(ngx_event_t *ev);
+static ngx_int_t ngx_prof_process_claim(ngx_prof_main_conf_t *mcf);
+static void ngx_prof_process_claim_again(ngx_event_t *ev);
 static void ngx_prof_begin(ngx_cycle_t *cycle);
 static ngx_int_t ngx_prof_keep_zone(ngx_log_t *log);
 static void ngx_prof_asked(void);
@@ -94,7 +94,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    ngx_prof_memory_grow(cycle, mcf);
+    ngx_prof_conf_zone_grow(cycle, mcf);
     ngx_prof_context_register(cycle, zone);
     ngx_prof_request_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
@@ -102,7 +102,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     ngx_prof_allocator_init();
     ngx_prof_heap_size_init_module();
-    ngx_prof_inherited_init_module(ngx_prof_memory_workers(cycle));
+    ngx_prof_inherited_init_module(ngx_prof_conf_zone_workers(cycle));
 
     /* workers inherit both; they share the unwind tables by copy-on-write */
 
@@ -168,7 +168,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
 
     ngx_prof_stack_base = (uintptr_t) __builtin_frame_address(0);
 
-    if (ngx_prof_claim(mcf) == NGX_OK) {
+    if (ngx_prof_process_claim(mcf) == NGX_OK) {
         ngx_prof_begin(cycle);
         return NGX_OK;
     }
@@ -181,7 +181,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     ngx_prof_slot_wait(ngx_prof_process.zone, ngx_pid);
 
     ngx_prof_event_init(&ngx_prof_retry, &ngx_prof_retry_connection,
-                        ngx_prof_claim_again, cycle->log);
+                        ngx_prof_process_claim_again, cycle->log);
     ngx_prof_retry.cancelable = 1;
     ngx_add_timer(&ngx_prof_retry, NGX_PROF_RETRY);
 
@@ -192,7 +192,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
 /* a worker without a slot: those of earlier generations go one by one */
 
 static void
-ngx_prof_claim_again(ngx_event_t *ev)
+ngx_prof_process_claim_again(ngx_event_t *ev)
 {
     ngx_prof_main_conf_t  *mcf;
 
@@ -208,7 +208,7 @@ ngx_prof_claim_again(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_prof_claim(mcf) != NGX_OK) {
+    if (ngx_prof_process_claim(mcf) != NGX_OK) {
         ngx_add_timer(ev, NGX_PROF_RETRY);
         return;
     }
@@ -303,9 +303,9 @@ ngx_prof_configure(ngx_prof_main_conf_t *mcf)
 
 
 static ngx_int_t
-ngx_prof_claim(ngx_prof_main_conf_t *mcf)
+ngx_prof_process_claim(ngx_prof_main_conf_t *mcf)
 {
-    ngx_prof_claim_t  claim;
+    ngx_prof_slot_claim_t  claim;
 
     claim.pid = ngx_pid;
     claim.start = ngx_prof_process_start(ngx_pid, NULL);

@@ -112,7 +112,7 @@ static ngx_prof_cell_t *
 ngx_prof_cell_next(const ngx_prof_zone_t *zone, const uint32_t *link,
     ngx_uint_t place)
 {
-    uint32_t           page;
+    uint32_t          page;
     ngx_prof_cell_t  *cell;
 
     page = ngx_prof_load_acquire(link);
@@ -137,7 +137,7 @@ ngx_int_t
 ngx_prof_cell_open(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_uint_t place, ngx_prof_counting_t *counter)
 {
-    ngx_uint_t         i, index;
+    ngx_uint_t        i, index;
     ngx_prof_cell_t  *cell;
 
     index = ngx_prof_zone_slot_index(zone, slot);
@@ -172,7 +172,7 @@ void
 ngx_prof_cell_open_other(const ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_prof_counting_t *counter)
 {
-    ngx_uint_t         i;
+    ngx_uint_t        i;
     ngx_prof_cell_t  *cell;
 
     cell = &slot->other.cell;
@@ -196,7 +196,7 @@ static ngx_prof_cell_t *
 ngx_prof_cell_new(ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot,
     ngx_uint_t place)
 {
-    uint32_t           page, *first;
+    uint32_t          page, *first;
     ngx_prof_cell_t  *cell;
 
     page = ngx_prof_cell_take(zone, slot);
@@ -256,7 +256,7 @@ static ngx_prof_chunk_t *
 ngx_prof_cell_chunk(const ngx_prof_zone_t *zone,
     const ngx_prof_cell_t *cell, ngx_uint_t n)
 {
-    uint32_t           page;
+    uint32_t          page;
     ngx_prof_cell_t  *start;
 
     if (n == 0 || n > NGX_PROF_CELL_CHUNKS) {
@@ -320,7 +320,7 @@ ngx_prof_cell_grow(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
 {
     uint32_t          *page;
     ngx_uint_t         n;
-    ngx_prof_cell_t  *cell;
+    ngx_prof_cell_t   *cell;
     ngx_prof_chunk_t  *chunk;
 
     cell = counter->cell;
@@ -361,8 +361,8 @@ void
 ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
     ngx_prof_counts_t *dst)
 {
-    ngx_uint_t         i;
-    ngx_prof_slot_t   *slot;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
     ngx_prof_cell_t  *cell;
 
     if (place == NGX_PROF_PLACE_OTHER) {
@@ -470,8 +470,8 @@ ngx_prof_cell_chunk_sum(uint64_t *bucket, ngx_uint_t i,
 uint64_t
 ngx_prof_cells_requests(ngx_prof_zone_t *zone, ngx_uint_t place)
 {
-    uint64_t           n;
-    ngx_uint_t         i;
+    uint64_t          n;
+    ngx_uint_t        i;
     ngx_prof_cell_t  *cell;
 
     n = 0;
@@ -504,8 +504,8 @@ ngx_prof_cells_upstreams(ngx_prof_zone_t *zone, ngx_uint_t place)
 void
 ngx_prof_cells_free(ngx_prof_zone_t *zone, ngx_uint_t place)
 {
-    uint32_t           page;
-    ngx_uint_t         i, k;
+    uint32_t          page;
+    ngx_uint_t        i, k;
     ngx_prof_cell_t  *cell;
 
     page = __atomic_exchange_n(&ngx_prof_zone_place(zone, place)->first, 0,
@@ -540,9 +540,9 @@ void
 ngx_prof_cells_sweep(ngx_prof_zone_t *zone, u_char *marks,
     ngx_uint_t (*alive)(const ngx_prof_slot_t *slot))
 {
-    uint32_t           state, *states;
-    ngx_uint_t         i, place, n, free;
-    ngx_prof_slot_t   *slot;
+    uint32_t          state, *states;
+    ngx_uint_t        i, place, n, free;
+    ngx_prof_slot_t  *slot;
     ngx_prof_cell_t  *cell;
 
     states = ngx_prof_zone_states(zone);

@@ -5,14 +5,14 @@
 
 
 static ngx_uint_t ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
-    const ngx_prof_claim_t *claim);
+    const ngx_prof_slot_claim_t *claim);
 static void ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
-    const ngx_prof_claim_t *claim, ngx_uint_t killed);
+    const ngx_prof_slot_claim_t *claim, ngx_uint_t killed);
 static void ngx_prof_slot_base(ngx_prof_slot_t *slot);
 
 
 ngx_prof_slot_t *
-ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_claim_t *claim)
+ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_slot_claim_t *claim)
 {
     uint64_t          owner;
     ngx_uint_t        i, fresh;
@@ -44,7 +44,7 @@ ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_claim_t *claim)
 
 static ngx_uint_t
 ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
-    const ngx_prof_claim_t *claim)
+    const ngx_prof_slot_claim_t *claim)
 {
     if (owner != 0 && claim->alive(slot)) {
         return 0;
@@ -59,7 +59,7 @@ ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
 
 static void
 ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
-    const ngx_prof_claim_t *claim, ngx_uint_t killed)
+    const ngx_prof_slot_claim_t *claim, ngx_uint_t killed)
 {
     ngx_prof_gauges_t  gauges;
 

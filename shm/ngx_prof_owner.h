@@ -33,7 +33,7 @@ typedef struct {
 
     /* whether the owner of a slot lives */
     ngx_uint_t                  (*alive)(const ngx_prof_slot_t *slot);
-} ngx_prof_claim_t;
+} ngx_prof_slot_claim_t;
 
 
 /*
@@ -41,7 +41,7 @@ typedef struct {
  * is any, else an unused one.  NULL: all slots belong to living processes.
  */
 ngx_prof_slot_t *ngx_prof_slot_claim(ngx_prof_zone_t *zone,
-    const ngx_prof_claim_t *claim);
+    const ngx_prof_slot_claim_t *claim);
 
 /*
  * By the owner: from "tick" on, ticks are numbered by another interval (ms).

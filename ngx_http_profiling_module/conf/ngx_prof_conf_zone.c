@@ -22,14 +22,14 @@ static ngx_shm_zone_t *ngx_prof_conf_zone_old(ngx_cycle_t *cycle,
 static ngx_uint_t ngx_prof_conf_zone_slots(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
 static ngx_int_t ngx_prof_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
-static void ngx_prof_memory_default(ngx_prof_main_conf_t *mcf,
+static void ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape);
-static void ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot);
+static void ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot);
 static ngx_int_t ngx_prof_conf_zone_attach(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, const ngx_prof_zone_t *old);
 static ngx_int_t ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape);
-static ngx_uint_t ngx_prof_memory_free_slots(ngx_prof_zone_t *zone);
+static ngx_uint_t ngx_prof_conf_zone_free_slots(ngx_prof_zone_t *zone);
 
 
 /*
@@ -175,7 +175,7 @@ ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
         return NGX_OK;
     }
 
-    ngx_prof_memory_default(mcf, &shape);
+    ngx_prof_conf_zone_default(mcf, &shape);
 
     mcf->shm_zone->shm.size =
         ngx_prof_conf_zone_with_slab(ngx_prof_zone_size(&shape));
@@ -185,7 +185,7 @@ ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 
 
 static void
-ngx_prof_memory_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
+ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
 {
     size_t      room, fixed;
     ngx_uint_t  n;
@@ -215,7 +215,7 @@ ngx_prof_memory_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
 
     shape->slots = mcf->slot_n;
 
-    ngx_prof_memory_tables(shape, room / shape->slots);
+    ngx_prof_conf_zone_tables(shape, room / shape->slots);
 }
 
 
@@ -225,7 +225,7 @@ ngx_prof_memory_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
  */
 
 static void
-ngx_prof_memory_tables(ngx_prof_shape_t *shape, size_t slot)
+ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot)
 {
     shape->dump = NGX_PROF_DUMP_MAX;
     shape->stacks = NGX_PROF_STACKS_MIN;
@@ -310,7 +310,7 @@ ngx_prof_conf_zone_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
     ngx_uint_t  workers;
 
-    workers = ngx_prof_memory_workers(cycle);
+    workers = ngx_prof_conf_zone_workers(cycle);
 
     if (mcf->slots == NGX_CONF_UNSET) {
         return ngx_min(mcf->zone_size ? ngx_max(4 * workers, 16)
@@ -331,7 +331,7 @@ ngx_prof_conf_zone_slots(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 
 
 ngx_uint_t
-ngx_prof_memory_workers(ngx_cycle_t *cycle)
+ngx_prof_conf_zone_workers(ngx_cycle_t *cycle)
 {
     ngx_core_conf_t  *ccf;
 
@@ -473,7 +473,7 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     ngx_slab_pool_t  *shpool;
 
     if (mcf->zone_size == 0) {
-        ngx_prof_memory_default(mcf, shape);
+        ngx_prof_conf_zone_default(mcf, shape);
         return NGX_OK;
     }
 
@@ -519,8 +519,8 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     }
 
     if (shape->slots) {
-        ngx_prof_memory_tables(shape, least
-                               + (room - shape->slots * least)
+        ngx_prof_conf_zone_tables(shape, least
+                                  + (room - shape->slots * least)
                                  / shape->slots * 3 / 4);
 
         room -= shape->slots * ngx_prof_zone_slot_size(shape);
@@ -535,7 +535,7 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
 
 
 void
-ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
+ngx_prof_conf_zone_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
     void             *memory;
     size_t            size;
@@ -550,8 +550,8 @@ ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
         return;
     }
 
-    workers = ngx_prof_memory_workers(cycle);
-    free = ngx_prof_memory_free_slots(zone);
+    workers = ngx_prof_conf_zone_workers(cycle);
+    free = ngx_prof_conf_zone_free_slots(zone);
 
     if (free >= workers) {
         return;
@@ -577,7 +577,7 @@ ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 
 
 static ngx_uint_t
-ngx_prof_memory_free_slots(ngx_prof_zone_t *zone)
+ngx_prof_conf_zone_free_slots(ngx_prof_zone_t *zone)
 {
     ngx_uint_t        i, n;
     ngx_prof_slot_t  *slot;

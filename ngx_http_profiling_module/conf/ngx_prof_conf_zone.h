@@ -30,10 +30,10 @@ ngx_int_t ngx_prof_conf_zone_size(ngx_cycle_t *cycle,
  * By the master, before it starts the workers of a configuration: if a zone
  * without a configured size has no slot for each of them, it gets more.
  */
-void ngx_prof_memory_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf);
+void ngx_prof_conf_zone_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf);
 
 /* the workers that a configuration starts */
-ngx_uint_t ngx_prof_memory_workers(ngx_cycle_t *cycle);
+ngx_uint_t ngx_prof_conf_zone_workers(ngx_cycle_t *cycle);
 
 
 #endif /* _NGX_PROF_CONF_ZONE_H_INCLUDED_ */

@@ -36,14 +36,14 @@ typedef struct {
 
 
 /* of one slot; NGX_AGAIN: it has more to do */
-typedef ngx_int_t (*ngx_prof_cpu_profile_slot_pt)(ngx_prof_capture_t *c,
+typedef ngx_int_t (*ngx_prof_capture_step_pt)(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
 
 
 static void ngx_prof_capture_done(void *data, ngx_int_t rc);
 static void ngx_prof_capture_cleanup(void *data);
 static ngx_int_t ngx_prof_capture_each(ngx_prof_capture_t *c,
-    ngx_prof_cpu_profile_slot_pt step);
+    ngx_prof_capture_step_pt step);
 static ngx_int_t ngx_prof_capture_begin(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
 static ngx_int_t ngx_prof_capture_first_slot(ngx_prof_capture_t *c,
@@ -150,7 +150,7 @@ ngx_prof_capture_cleanup(void *data)
 /* one step for the slot that is its turn; NGX_OK: all of them are done */
 
 static ngx_int_t
-ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_cpu_profile_slot_pt step)
+ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_capture_step_pt step)
 {
     ngx_int_t                 rc;
     ngx_prof_slot_reading_t  *reading;

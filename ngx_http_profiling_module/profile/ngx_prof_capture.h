@@ -42,7 +42,7 @@ typedef void (*ngx_prof_capture_pt)(void *data, ngx_int_t rc,
     ngx_prof_text_t *raw);
 
 /* adds to the raw capture before it is finished, until it is not NGX_AGAIN */
-typedef ngx_int_t (*ngx_prof_trace_more_pt)(void *data,
+typedef ngx_int_t (*ngx_prof_capture_more_pt)(void *data,
     ngx_prof_rawfile_t *raw);
 
 
@@ -135,7 +135,7 @@ struct ngx_prof_capture_s {
     uint32_t                        unnamed;    /* string, for stacks whose
                                                    root has no names */
     ngx_prof_step_pt                between;
-    ngx_prof_trace_more_pt          more;       /* NULL: none */
+    ngx_prof_capture_more_pt        more;       /* NULL: none */
     ngx_prof_capture_pt             done;
     void                           *data;       /* of both */
 

@@ -38,9 +38,9 @@ typedef struct {
 } ngx_prof_cpu_capture_t;
 
 
-static ngx_prof_capture_slot_t *ngx_prof_capture_claim(ngx_pid_t worker);
-static ngx_uint_t ngx_prof_capture_others(void);
-static void ngx_prof_capture_empty(void);
+static ngx_prof_capture_slot_t *ngx_prof_cpu_profile_claim(ngx_pid_t worker);
+static ngx_uint_t ngx_prof_cpu_profile_others(void);
+static void ngx_prof_cpu_profile_empty(void);
 static ngx_int_t ngx_prof_cpu_begin(void *data);
 static ngx_int_t ngx_prof_cpu_wait(void *data);
 static void ngx_prof_cpu_sample_until(ngx_prof_cpu_capture_t *cpu,
@@ -79,15 +79,15 @@ ngx_int_t
 ngx_prof_cpu_profile(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     ngx_pid_t worker, ngx_prof_capture_pt done, void *data)
 {
-    return ngx_prof_capture_trace(pool, log, duration, worker, done,
-                                  NULL, data, NULL);
+    return ngx_prof_cpu_profile_trace(pool, log, duration, worker, done,
+                                      NULL, data, NULL);
 }
 
 
 ngx_int_t
-ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
-    ngx_pid_t worker, ngx_prof_capture_pt done, ngx_prof_trace_more_pt more,
-    void *data, ngx_uint_t *number)
+ngx_prof_cpu_profile_trace(ngx_pool_t *pool, ngx_log_t *log,
+    ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
+    ngx_prof_capture_more_pt more, void *data, ngx_uint_t *number)
 {
     ngx_prof_zone_t         *zone;
     ngx_prof_cpu_capture_t  *cpu;
@@ -106,13 +106,13 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
     cpu->capture.between = ngx_prof_cpu_start;
     cpu->capture.more = more;
 
-    ngx_prof_capture_reap();
+    ngx_prof_cpu_profile_reap();
 
-    if (!ngx_prof_capture_others()) {
-        ngx_prof_capture_empty();
+    if (!ngx_prof_cpu_profile_others()) {
+        ngx_prof_cpu_profile_empty();
     }
 
-    cpu->claim = ngx_prof_capture_claim(worker);
+    cpu->claim = ngx_prof_cpu_profile_claim(worker);
 
     if (cpu->claim == NULL) {
         return NGX_BUSY;
@@ -139,7 +139,7 @@ ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log, ngx_msec_t duration,
 
 
 static ngx_prof_capture_slot_t *
-ngx_prof_capture_claim(ngx_pid_t worker)
+ngx_prof_cpu_profile_claim(ngx_pid_t worker)
 {
     ngx_uint_t                i;
     ngx_prof_capture_slot_t  *claim;
@@ -159,7 +159,7 @@ ngx_prof_capture_claim(ngx_pid_t worker)
 
 
 static ngx_uint_t
-ngx_prof_capture_others(void)
+ngx_prof_cpu_profile_others(void)
 {
     ngx_uint_t  i;
 
@@ -177,7 +177,7 @@ ngx_prof_capture_others(void)
 
 
 void
-ngx_prof_capture_reap(void)
+ngx_prof_cpu_profile_reap(void)
 {
     ngx_uint_t  i;
 
@@ -193,7 +193,7 @@ ngx_prof_capture_reap(void)
  */
 
 static void
-ngx_prof_capture_empty(void)
+ngx_prof_cpu_profile_empty(void)
 {
     ngx_prof_slot_t    *slot;
     ngx_prof_zone_t    *zone;

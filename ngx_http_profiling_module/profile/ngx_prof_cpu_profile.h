@@ -35,12 +35,12 @@ ngx_int_t ngx_prof_cpu_profile(ngx_pool_t *pool, ngx_log_t *log,
  * called with it until it returns something other than NGX_AGAIN. *number:
  * which of the zone's captures it is.
  */
-ngx_int_t ngx_prof_capture_trace(ngx_pool_t *pool, ngx_log_t *log,
+ngx_int_t ngx_prof_cpu_profile_trace(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
-    ngx_prof_trace_more_pt more, void *data, ngx_uint_t *number);
+    ngx_prof_capture_more_pt more, void *data, ngx_uint_t *number);
 
 /* worker, at each tick: frees captures whose owner has died */
-void ngx_prof_capture_reap(void);
+void ngx_prof_cpu_profile_reap(void);
 
 
 #endif /* _NGX_PROF_CPU_PROFILE_H_INCLUDED_ */

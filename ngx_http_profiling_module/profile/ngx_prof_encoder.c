@@ -565,9 +565,9 @@ ngx_prof_encoder_scarce(int p[2])
 static int
 ngx_prof_encoder_start(ngx_prof_encoder_t *e, int ends[3])
 {
-    int                      rc, status;
-    pid_t                    pid;
-    sigset_t                 set, old;
+    int                       rc, status;
+    pid_t                     pid;
+    sigset_t                  set, old;
     ngx_prof_encoder_child_t  child;
 
     child.ends = ends;

@@ -117,11 +117,9 @@ ngx_prof_trace_capture(ngx_pool_t *pool, ngx_log_t *log,
 
     cln->handler = ngx_prof_trace_cleanup;
 
-    rc = ngx_prof_capture_trace(pool, log, options->duration,
-                                options->worker,
-                                ngx_prof_trace_done,
-                                ngx_prof_trace_more, c,
-                                &number);
+    rc = ngx_prof_cpu_profile_trace(pool, log, options->duration,
+                                    options->worker, ngx_prof_trace_done,
+                                    ngx_prof_trace_more, c, &number);
     if (rc != NGX_OK) {
         ngx_prof_trace_release(c);
         return rc;

@@ -157,7 +157,7 @@ void
 ngx_prof_connections_detail(ngx_prof_json_t *j,
     const ngx_prof_dump_detail_t *d, const ngx_prof_dump_group_t *g)
 {
-    ngx_uint_t   i;
+    ngx_uint_t     i;
     const u_char  *p, *text[NGX_PROF_DUMP_TEXTS];
 
     p = (const u_char *) (d + 1);

@@ -276,7 +276,7 @@ ngx_prof_tick_begin(uint64_t clock)
 
     (void) ngx_prof_interpose_refresh(ngx_cycle->log);
 
-    ngx_prof_capture_reap();
+    ngx_prof_cpu_profile_reap();
     ngx_prof_cpu_update();
     ngx_prof_heap_tick();
 

@@ -136,8 +136,8 @@ static void
 ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
     uint64_t duration)
 {
-    ngx_uint_t             i, answered, failed;
-    ngx_prof_trim_t        sum;
+    ngx_uint_t               i, answered, failed;
+    ngx_prof_trim_t          sum;
     ngx_prof_trim_worker_t  *w;
 
     answered = ngx_prof_trim_sum(workers, &sum);
@@ -173,7 +173,7 @@ ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
 static ngx_uint_t
 ngx_prof_trim_sum(const ngx_array_t *workers, ngx_prof_trim_t *sum)
 {
-    ngx_uint_t                       i, answered;
+    ngx_uint_t               i, answered;
     ngx_prof_trim_worker_t  *w;
 
     ngx_memzero(sum, sizeof(ngx_prof_trim_t));
@@ -370,8 +370,8 @@ static void
 ngx_prof_trim_unavailable(ngx_prof_json_t *j, const ngx_prof_trim_heap_t *heap,
     ngx_uint_t answered)
 {
-    ngx_uint_t                             i;
-    const char                            *reason;
+    ngx_uint_t                     i;
+    const char                    *reason;
     const ngx_prof_trim_reason_t  *r;
 
     reason = answered ? NULL : "no worker has answered";

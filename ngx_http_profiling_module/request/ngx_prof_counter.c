@@ -50,7 +50,7 @@ ngx_prof_counter_open(ngx_uint_t place, ngx_uint_t hist, ngx_uint_t bucket)
 
     if (ngx_prof_counting_chunk(counter, hist, bucket)
         || ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
-                               counter, hist, bucket)
+                              counter, hist, bucket)
            == NGX_OK)
     {
         return counter;
@@ -79,7 +79,7 @@ ngx_prof_counter_of(ngx_uint_t place)
 
         if (counter
             && ngx_prof_cell_open(ngx_prof_process.zone,
-                                   ngx_prof_process.slot, place, counter)
+                                  ngx_prof_process.slot, place, counter)
                == NGX_OK)
         {
             ngx_prof_counters[place] = counter;
@@ -92,7 +92,7 @@ ngx_prof_counter_of(ngx_uint_t place)
 
     if (other.cell == NULL) {
         ngx_prof_cell_open_other(ngx_prof_process.zone,
-                                  ngx_prof_process.slot, &other);
+                                 ngx_prof_process.slot, &other);
     }
 
     ngx_prof_counters[place] = &other;

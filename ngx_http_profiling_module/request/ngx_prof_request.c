@@ -86,8 +86,6 @@ static void ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
 static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
-
-
 uint64_t  ngx_prof_request_late;
 
 
@@ -157,7 +155,7 @@ ngx_prof_request_init(ngx_conf_t *cf)
     }
 
     *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
-                                           : ngx_prof_log_clock;
+                                 : ngx_prof_log_clock;
 
     return ngx_prof_route_init(cf, ngx_prof_request_failed);
 }

@@ -260,12 +260,12 @@ fuzz_tables(ngx_uint_t seed)
 static void
 fuzz_slots(ngx_uint_t seed)
 {
-    ngx_uint_t         i;
-    ngx_prof_slot_t   *slot;
-    ngx_prof_zone_t   *zone;
-    ngx_prof_claim_t   claim;
-    ngx_prof_pause_t   pause;
-    ngx_prof_sample_t  sample;
+    ngx_uint_t             i;
+    ngx_prof_slot_t       *slot;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_slot_claim_t  claim;
+    ngx_prof_pause_t       pause;
+    ngx_prof_sample_t      sample;
 
     zone = ngx_prof_process.zone;
 

@@ -182,12 +182,12 @@ fuzz_zone_size(void)
 static void
 fuzz_slot(ngx_prof_zone_t *zone, ngx_uint_t worker)
 {
-    uint64_t           now, pcs[4], gauges[2];
-    uint32_t           tick;
-    ngx_uint_t         i;
-    ngx_prof_slot_t   *slot;
-    ngx_prof_claim_t   claim;
-    ngx_prof_sample_t  sample;
+    uint64_t               now, pcs[4], gauges[2];
+    uint32_t               tick;
+    ngx_uint_t             i;
+    ngx_prof_slot_t       *slot;
+    ngx_prof_slot_claim_t  claim;
+    ngx_prof_sample_t      sample;
 
     now = ngx_prof_clock();
 

@@ -170,9 +170,9 @@ test_place_count(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
 ngx_prof_slot_t *
 test_claim(ngx_prof_zone_t *zone, uint32_t tick)
 {
-    ngx_prof_claim_t  claim;
+    ngx_prof_slot_claim_t  claim;
 
-    ngx_memzero(&claim, sizeof(ngx_prof_claim_t));
+    ngx_memzero(&claim, sizeof(ngx_prof_slot_claim_t));
 
     claim.pid = getpid();
     claim.start = ngx_prof_process_start(claim.pid, NULL);

@@ -101,9 +101,9 @@ test_same_counters(ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot)
 static void
 test_claim_and_release(void **state)
 {
-    ngx_prof_slot_t  *slot, *other;
-    ngx_prof_zone_t  *zone;
-    ngx_prof_claim_t  claim;
+    ngx_prof_slot_t       *slot, *other;
+    ngx_prof_zone_t       *zone;
+    ngx_prof_slot_claim_t  claim;
 
     zone = test_slot_zone(2);
 
