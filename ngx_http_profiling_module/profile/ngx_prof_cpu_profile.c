@@ -103,7 +103,6 @@ ngx_prof_cpu_profile_trace(ngx_pool_t *pool, ngx_log_t *log,
     cpu->duration = duration;
     cpu->capture.raw_kind = NGX_PROF_RAW_CPU;
     cpu->capture.size = zone->stacks;
-    cpu->capture.between = ngx_prof_cpu_start;
     cpu->capture.more = more;
 
     ngx_prof_cpu_profile_reap();
@@ -119,19 +118,18 @@ ngx_prof_cpu_profile_trace(ngx_pool_t *pool, ngx_log_t *log,
     }
 
     if (number) {
-        *number = cpu->claim - zone->header->capture;
-    }
-
-    if (number) {
 
         /* a trace is of the time that its workers sample */
 
+        *number = cpu->claim - zone->header->capture;
+
+        cpu->capture.between = ngx_prof_cpu_start;
         ngx_prof_capture_start(&cpu->capture, ngx_prof_capture_first, log);
+
         return NGX_OK;
     }
 
     cpu->capture.between = ngx_prof_cpu_wait;
-
     ngx_prof_capture_start(&cpu->capture, ngx_prof_cpu_begin, log);
 
     return NGX_OK;
