@@ -23,12 +23,19 @@ ngx_prof_slot_alive(const ngx_prof_slot_t *slot)
 
 
 ngx_uint_t
+ngx_prof_process_exists(ngx_pid_t pid)
+{
+    return pid > 0 && (kill(pid, 0) == 0 || errno != ESRCH);
+}
+
+
+ngx_uint_t
 ngx_prof_process_alive(ngx_pid_t pid, uint64_t start)
 {
     u_char    state;
     uint64_t  now;
 
-    if (pid <= 0 || (kill(pid, 0) == -1 && errno == ESRCH)) {
+    if (!ngx_prof_process_exists(pid)) {
         return 0;
     }
 

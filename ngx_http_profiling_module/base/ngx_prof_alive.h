@@ -13,6 +13,9 @@
 #include "ngx_prof_slot.h"
 
 
+/* 1 if a process has this pid, one of another user or a zombie included */
+ngx_uint_t ngx_prof_process_exists(ngx_pid_t pid);
+
 /*
  * 1 if the process lives that was started then, see process_start().  A pid
  * that the system has given to another process meanwhile is told by its start

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_capacity.h"
+#include "ngx_prof_alive.h"
 #include "ngx_prof_cell.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
@@ -13,7 +14,6 @@
 
 static uint64_t ngx_prof_capacity_events(const ngx_prof_zone_t *zone,
     ngx_uint_t slot);
-static ngx_uint_t ngx_prof_capacity_alive(ngx_pid_t pid);
 
 
 void
@@ -31,7 +31,7 @@ ngx_prof_capacity(const ngx_prof_snapshot_t *s, ngx_prof_capacity_t *c)
 
     c->slots = zone->slots;
     c->slots_used = s->workers.nelts;
-    c->without_slot = ngx_prof_slot_waiters(zone, ngx_prof_capacity_alive);
+    c->without_slot = ngx_prof_slot_waiters(zone, ngx_prof_process_exists);
     c->pages = zone->shape.pages;
     c->pages_used = ngx_prof_cells_used(zone);
     c->uncounted = ngx_prof_load(&zone->header->uncounted);
@@ -65,13 +65,6 @@ ngx_prof_capacity_events(const ngx_prof_zone_t *zone, ngx_uint_t slot)
     }
 
     return ngx_prof_load(&ring->lost);
-}
-
-
-static ngx_uint_t
-ngx_prof_capacity_alive(ngx_pid_t pid)
-{
-    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
 }
 
 

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_master.h"
+#include "ngx_prof_alive.h"
 
 
 ngx_pid_t
@@ -38,5 +39,5 @@ ngx_prof_master_another(void)
 
     /* a file that a killed master left is none */
 
-    return pid > 0 && (kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH);
+    return ngx_prof_process_exists(pid);
 }

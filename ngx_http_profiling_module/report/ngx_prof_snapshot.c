@@ -189,7 +189,7 @@ ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
      * since: its start time need not be read
      */
 
-    if (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH) {
+    if (!ngx_prof_process_exists(pid)) {
         return NULL;
     }
 
