@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_accept.h"
+#include "ngx_prof_argument.h"
 
 
 /* the best range so far */
@@ -16,8 +17,7 @@ typedef struct {
 } ngx_prof_accepted_t;
 
 
-static void ngx_prof_accept_header(ngx_prof_accepted_t *a, u_char *p,
-    u_char *last);
+static ngx_uint_t ngx_prof_accept_header(void *data, ngx_str_t *value);
 static ngx_uint_t ngx_prof_accept_specific(const ngx_prof_accepted_t *a,
     u_char *p, u_char *last);
 static ngx_uint_t ngx_prof_accept_quality(u_char *p, u_char *last);
@@ -26,10 +26,7 @@ static ngx_uint_t ngx_prof_accept_quality(u_char *p, u_char *last);
 ngx_uint_t
 ngx_prof_accept(ngx_http_request_t *r, const char *type, ngx_uint_t named)
 {
-    ngx_uint_t            i;
-    ngx_list_part_t      *part;
-    ngx_table_elt_t      *h;
-    ngx_prof_accepted_t   a;
+    ngx_prof_accepted_t  a;
 
     ngx_memzero(&a, sizeof(ngx_prof_accepted_t));
 
@@ -38,31 +35,24 @@ ngx_prof_accept(ngx_http_request_t *r, const char *type, ngx_uint_t named)
     a.major = strcspn(type, "/") + 1;
     a.specific = named ? 3 : 0;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == sizeof("Accept") - 1
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "Accept",
-                                   sizeof("Accept") - 1)
-                   == 0)
-            {
-                ngx_prof_accept_header(&a, h[i].value.data,
-                                       h[i].value.data + h[i].value.len);
-            }
-        }
-    }
+    (void) ngx_prof_any_header(r, "accept", ngx_prof_accept_header, &a);
 
     return a.quality;
 }
 
 
-static void
-ngx_prof_accept_header(ngx_prof_accepted_t *a, u_char *p, u_char *last)
+/* all of them count: none is the one that is looked for */
+
+static ngx_uint_t
+ngx_prof_accept_header(void *data, ngx_str_t *value)
 {
-    u_char      *end, *parameters, *q;
+    ngx_prof_accepted_t *a = data;
+
+    u_char      *p, *last, *end, *parameters, *q;
     ngx_uint_t   specific, quality;
+
+    p = value->data;
+    last = p + value->len;
 
     for ( /* void */ ; p < last; p = end + 1) {
 
@@ -97,6 +87,8 @@ ngx_prof_accept_header(ngx_prof_accepted_t *a, u_char *p, u_char *last)
                      ? ngx_max(a->quality, quality) : quality;
         a->specific = specific;
     }
+
+    return 0;
 }
 
 

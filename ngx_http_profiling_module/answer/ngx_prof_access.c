@@ -18,14 +18,10 @@ static ngx_uint_t ngx_prof_access_named(ngx_http_request_t *r,
     ngx_str_t *host);
 static ngx_uint_t ngx_prof_access_match(const ngx_str_t *name,
     const ngx_str_t *host);
-static ngx_uint_t ngx_prof_access_other_site(ngx_http_request_t *r,
-    ngx_str_t *site);
-static ngx_uint_t ngx_prof_access_this_site(ngx_http_request_t *r,
-    ngx_str_t *site);
-static ngx_uint_t ngx_prof_access_other_origin(ngx_http_request_t *r,
-    ngx_str_t *origin);
-static ngx_uint_t ngx_prof_access_this_origin(ngx_http_request_t *r,
-    ngx_str_t *origin);
+static ngx_uint_t ngx_prof_access_other_site(void *data, ngx_str_t *site);
+static ngx_uint_t ngx_prof_access_this_site(void *data, ngx_str_t *site);
+static ngx_uint_t ngx_prof_access_other_origin(void *data, ngx_str_t *origin);
+static ngx_uint_t ngx_prof_access_this_origin(void *data, ngx_str_t *origin);
 static void ngx_prof_access_authority(ngx_http_request_t *r, ngx_str_t *host);
 
 
@@ -130,9 +126,9 @@ ngx_prof_access_check(ngx_http_request_t *r, const char **why)
         return NGX_HTTP_FORBIDDEN;
     }
 
-    if (ngx_prof_any_header(r, "sec-fetch-site",
-                            ngx_prof_access_other_site)
-        || ngx_prof_any_header(r, "origin", ngx_prof_access_other_origin))
+    if (ngx_prof_any_header(r, "sec-fetch-site", ngx_prof_access_other_site,
+                            NULL)
+        || ngx_prof_any_header(r, "origin", ngx_prof_access_other_origin, r))
     {
         *why = "pages of other sites may not ask";
         return NGX_HTTP_FORBIDDEN;
@@ -145,8 +141,9 @@ ngx_prof_access_check(ngx_http_request_t *r, const char **why)
 ngx_uint_t
 ngx_prof_access_same_origin(ngx_http_request_t *r)
 {
-    return ngx_prof_any_header(r, "sec-fetch-site", ngx_prof_access_this_site)
-           || ngx_prof_any_header(r, "origin", ngx_prof_access_this_origin);
+    return ngx_prof_any_header(r, "sec-fetch-site", ngx_prof_access_this_site,
+                               NULL)
+           || ngx_prof_any_header(r, "origin", ngx_prof_access_this_origin, r);
 }
 
 
@@ -295,9 +292,9 @@ ngx_prof_access_match(const ngx_str_t *name, const ngx_str_t *host)
  */
 
 static ngx_uint_t
-ngx_prof_access_other_site(ngx_http_request_t *r, ngx_str_t *site)
+ngx_prof_access_other_site(void *data, ngx_str_t *site)
 {
-    return !ngx_prof_access_this_site(r, site)
+    return !ngx_prof_access_this_site(data, site)
            && !(site->len == sizeof("none") - 1
                 && ngx_strncasecmp(site->data, (u_char *) "none", site->len)
                    == 0);
@@ -305,7 +302,7 @@ ngx_prof_access_other_site(ngx_http_request_t *r, ngx_str_t *site)
 
 
 static ngx_uint_t
-ngx_prof_access_this_site(ngx_http_request_t *r, ngx_str_t *site)
+ngx_prof_access_this_site(void *data, ngx_str_t *site)
 {
     return site->len == sizeof("same-origin") - 1
            && ngx_strncasecmp(site->data, (u_char *) "same-origin", site->len)
@@ -314,15 +311,17 @@ ngx_prof_access_this_site(ngx_http_request_t *r, ngx_str_t *site)
 
 
 static ngx_uint_t
-ngx_prof_access_other_origin(ngx_http_request_t *r, ngx_str_t *origin)
+ngx_prof_access_other_origin(void *data, ngx_str_t *origin)
 {
-    return !ngx_prof_access_this_origin(r, origin);
+    return !ngx_prof_access_this_origin(data, origin);
 }
 
 
 static ngx_uint_t
-ngx_prof_access_this_origin(ngx_http_request_t *r, ngx_str_t *origin)
+ngx_prof_access_this_origin(void *data, ngx_str_t *origin)
 {
+    ngx_http_request_t *r = data;
+
     u_char     *p;
     ngx_str_t   host;
 

@@ -117,7 +117,7 @@ ngx_prof_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
 
 ngx_uint_t
 ngx_prof_any_header(ngx_http_request_t *r, const char *name,
-    ngx_prof_header_pt test)
+    ngx_prof_header_pt test, void *data)
 {
     size_t            len;
     ngx_uint_t        i;
@@ -133,7 +133,7 @@ ngx_prof_any_header(ngx_http_request_t *r, const char *name,
 
             if (h[i].key.len == len
                 && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
-                && test(r, &h[i].value))
+                && test(data, &h[i].value))
             {
                 return 1;
             }

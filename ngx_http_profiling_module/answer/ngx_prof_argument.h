@@ -49,11 +49,10 @@ ngx_int_t ngx_prof_argument_seconds(ngx_http_request_t *r, ngx_int_t seconds,
 
 /* does a test hold for any header with this name? */
 
-typedef ngx_uint_t (*ngx_prof_header_pt)(ngx_http_request_t *r,
-    ngx_str_t *value);
+typedef ngx_uint_t (*ngx_prof_header_pt)(void *data, ngx_str_t *value);
 
 ngx_uint_t ngx_prof_any_header(ngx_http_request_t *r, const char *name,
-    ngx_prof_header_pt test);
+    ngx_prof_header_pt test, void *data);
 
 /*
  * The parameter "worker": the pid of a living worker, or 0 if it is not given.

@@ -6,10 +6,8 @@
 #include "ngx_prof_argument.h"
 
 
-static ngx_uint_t ngx_prof_forwarded_list(ngx_http_request_t *r,
-    ngx_str_t *value);
-static ngx_uint_t ngx_prof_forwarded_header(ngx_http_request_t *r,
-    ngx_str_t *value);
+static ngx_uint_t ngx_prof_forwarded_list(void *data, ngx_str_t *value);
+static ngx_uint_t ngx_prof_forwarded_header(void *data, ngx_str_t *header);
 static u_char *ngx_prof_forwarded_value(u_char *p, u_char *last,
     ngx_str_t *value);
 static ngx_uint_t ngx_prof_forwarded_address(u_char *data, size_t len);
@@ -36,9 +34,12 @@ ngx_prof_forwarded_foreign(ngx_http_request_t *r)
         return 1;
     }
 
-    return ngx_prof_any_header(r, "x-forwarded-for", ngx_prof_forwarded_list)
-           || ngx_prof_any_header(r, "x-real-ip", ngx_prof_forwarded_list)
-           || ngx_prof_any_header(r, "forwarded", ngx_prof_forwarded_header);
+    return ngx_prof_any_header(r, "x-forwarded-for", ngx_prof_forwarded_list,
+                               NULL)
+           || ngx_prof_any_header(r, "x-real-ip", ngx_prof_forwarded_list,
+                                  NULL)
+           || ngx_prof_any_header(r, "forwarded", ngx_prof_forwarded_header,
+                                  NULL);
 }
 
 
@@ -81,7 +82,7 @@ ngx_prof_forwarded_loopback(struct sockaddr *sa)
 /* addresses between commas */
 
 static ngx_uint_t
-ngx_prof_forwarded_list(ngx_http_request_t *r, ngx_str_t *value)
+ngx_prof_forwarded_list(void *data, ngx_str_t *value)
 {
     u_char  *p, *comma, *last;
 
@@ -109,7 +110,7 @@ ngx_prof_forwarded_list(ngx_http_request_t *r, ngx_str_t *value)
 /* RFC 7239: pairs "name=value" between commas and semicolons */
 
 static ngx_uint_t
-ngx_prof_forwarded_header(ngx_http_request_t *r, ngx_str_t *header)
+ngx_prof_forwarded_header(void *data, ngx_str_t *header)
 {
     u_char     *p, *name, *last;
     size_t      len;
