@@ -564,7 +564,7 @@ ngx_prof_cells_sweep(ngx_prof_zone_t *zone, u_char *marks,
             continue;
         }
 
-        if (marks[i / 8] & 1 << i % 8) {
+        if (ngx_prof_bit(marks, i)) {
             continue;
         }
 
@@ -597,13 +597,13 @@ ngx_prof_cell_mark(const ngx_prof_zone_t *zone, const ngx_prof_cell_t *cell,
     i = ((u_char *) cell - (u_char *) ngx_prof_zone_page(zone, 0))
         / NGX_PROF_PAGE_SIZE;
 
-    marks[i / 8] |= 1 << i % 8;
+    ngx_prof_set_bit(marks, i);
 
     for (k = 0; k < NGX_PROF_CELL_PAGES; k++) {
         i = cell->page[k] - 1;
 
         if (i < zone->shape.pages) {
-            marks[i / 8] |= 1 << i % 8;
+            ngx_prof_set_bit(marks, i);
         }
     }
 }

@@ -29,6 +29,11 @@
 #include "ngx_prof_zone.h"
 
 
+/* bits that mark pages, places and units of names */
+#define ngx_prof_bit(bits, i)      ((bits)[(i) / 8] & 1 << (i) % 8)
+#define ngx_prof_set_bit(bits, i)  (bits)[(i) / 8] |= (u_char) (1 << (i) % 8)
+
+
 /*
  * By the owner, in its own memory: where one place is counted.  Nothing that
  * the owner writes to is found through shared memory again.

@@ -25,9 +25,6 @@ static uint32_t ngx_prof_registry_hash(const ngx_str_t *server,
     const ngx_str_t *location);
 
 
-#define ngx_prof_bit(bits, i)      ((bits)[(i) / 8] & 1 << (i) % 8)
-#define ngx_prof_set_bit(bits, i)  (bits)[(i) / 8] |= (u_char) (1 << (i) % 8)
-
 #define ngx_prof_registry_units(bytes)                                        \
     (((bytes) + NGX_PROF_NAME_UNIT - 1) / NGX_PROF_NAME_UNIT)
 

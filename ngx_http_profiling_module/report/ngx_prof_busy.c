@@ -57,7 +57,7 @@ ngx_prof_busy_next(ngx_prof_busy_t *b, ngx_prof_zone_t *zone)
     }
 
     for (i = 0; i < b->n; i++) {
-        b->busy[b->heap[i].place / 8] |= 1 << b->heap[i].place % 8;
+        ngx_prof_set_bit(b->busy, b->heap[i].place);
     }
 
     return NGX_DONE;
@@ -114,5 +114,5 @@ ngx_prof_busy_add(ngx_prof_busy_t *b, uint64_t requests, ngx_uint_t place)
 ngx_uint_t
 ngx_prof_busy(const ngx_prof_busy_t *b, ngx_uint_t place)
 {
-    return place < b->places && (b->busy[place / 8] & 1 << place % 8) != 0;
+    return place < b->places && ngx_prof_bit(b->busy, place) != 0;
 }
