@@ -24,7 +24,6 @@ static void profiling_nginx_symbols(profiling_nginx_t *x, Elf *elf,
 static void profiling_nginx_relocations(profiling_nginx_t *x, Elf *elf,
     Elf_Scn *scn, GElf_Shdr *shdr);
 static int profiling_nginx_by_slot(const void *one, const void *two);
-static int profiling_nginx_by_start(const void *one, const void *two);
 
 
 int
@@ -318,7 +317,7 @@ profiling_nginx_by_slot(const void *one, const void *two)
 }
 
 
-static int
+int
 profiling_nginx_by_start(const void *one, const void *two)
 {
     const profiling_area_t  *a, *b;

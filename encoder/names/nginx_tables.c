@@ -54,7 +54,6 @@ static void profiling_nginx_rename(profiling_nginx_t *x, const char *from,
     const char *to);
 static unsigned profiling_nginx_ncommands(profiling_nginx_t *x,
     const char *name);
-static int profiling_nginx_by_area(const void *one, const void *two);
 
 
 static const char *const  profiling_nginx_hooks[] = {
@@ -231,7 +230,7 @@ profiling_nginx_areas(profiling_nginx_t *x)
     }
 
     qsort(x->areas, x->nareas, sizeof(profiling_area_t),
-          profiling_nginx_by_area);
+          profiling_nginx_by_start);
 
     profiling_nginx_join(x);
 
@@ -365,20 +364,4 @@ profiling_nginx_ncommands(profiling_nginx_t *x, const char *name)
     }
 
     return 0;
-}
-
-
-static int
-profiling_nginx_by_area(const void *one, const void *two)
-{
-    const profiling_area_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->start == b->start) {
-        return 0;
-    }
-
-    return (a->start < b->start) ? -1 : 1;
 }
