@@ -75,6 +75,7 @@ static void ngx_prof_request_located(ngx_http_request_t *r)
 static void ngx_prof_request_route(ngx_http_request_t *r);
 static void ngx_prof_request_failed(ngx_http_request_t *r);
 static uintptr_t *ngx_prof_request_counted(ngx_http_request_t *r);
+static ngx_prof_context_t *ngx_prof_request_find(ngx_http_request_t *r);
 static ngx_prof_stream_t *ngx_prof_request_find_stream(ngx_http_request_t *r)
     __attribute__((noinline));
 static uint64_t ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
@@ -430,15 +431,15 @@ ngx_prof_request_counted(ngx_http_request_t *r)
     ngx_prof_stream_t   *stream;
     ngx_prof_context_t  *context;
 
-    if (ngx_prof_is_stream(r)) {
-        stream = ngx_prof_request_find_stream(r);
-        return stream ? &stream->counted : NULL;
+    context = ngx_prof_request_find(r);
+
+    if (context) {
+        return &context->counted;
     }
 
-    context = ngx_prof_context_find(r->connection);
+    stream = ngx_prof_request_find_stream(r);
 
-    return (context && context->request == (uintptr_t) r) ? &context->counted
-                                                          : NULL;
+    return stream ? &stream->counted : NULL;
 }
 
 
@@ -469,9 +470,9 @@ ngx_prof_request_end(ngx_http_request_t *r)
     ngx_prof_stream_t   *stream;
     ngx_prof_context_t  *context;
 
-    context = ngx_prof_context_find(r->connection);
+    context = ngx_prof_request_find(r);
 
-    if (context && context->request == (uintptr_t) r) {
+    if (context) {
         return &context->end;
     }
 
@@ -680,13 +681,13 @@ ngx_prof_request_context(ngx_http_request_t *r)
         return NULL;
     }
 
-    context = ngx_prof_context_find(r->connection);
+    context = ngx_prof_request_find(r);
 
-    if (context && context->request == (uintptr_t) r) {
+    if (context) {
         return context;
     }
 
-    stream = ngx_prof_is_stream(r) ? ngx_prof_request_find_stream(r) : NULL;
+    stream = ngx_prof_request_find_stream(r);
 
     if (stream) {
         unknown.start = stream->start;
@@ -715,12 +716,31 @@ ngx_prof_request_earlier(ngx_http_request_t *r, uint64_t start)
 }
 
 
-/* NULL: not recorded */
+/*
+ * A request is recorded by its connection, a stream in its own pool: QUIC's
+ * streams have connections of nginx's table, too, where nothing is noted.
+ * NULL: it is not recorded so.
+ */
+
+static ngx_prof_context_t *
+ngx_prof_request_find(ngx_http_request_t *r)
+{
+    ngx_prof_context_t  *context;
+
+    context = ngx_prof_context_find(r->connection);
+
+    return (context && context->request == (uintptr_t) r) ? context : NULL;
+}
+
 
 static ngx_prof_stream_t *
 ngx_prof_request_find_stream(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t  *cln;
+
+    if (!ngx_prof_is_stream(r)) {
+        return NULL;
+    }
 
     for (cln = r->pool->cleanup; cln; cln = cln->next) {
 
