@@ -94,7 +94,9 @@
 #define NGX_PROF_RAW_JIT         3              /* [jit] */
 #define NGX_PROF_RAW_UNKNOWN     4              /* [unknown] */
 #define NGX_PROF_RAW_KERNEL      5              /* [kernel] */
-#define NGX_PROF_RAW_RESERVED    15             /* 5 < pc <= 15: [unknown] */
+#define NGX_PROF_RAW_LUAJIT      6              /* [luajit] */
+#define NGX_PROF_RAW_PCRE2_JIT   7              /* [pcre2-jit] */
+#define NGX_PROF_RAW_RESERVED    15             /* 7 < pc <= 15: [unknown] */
 #define NGX_PROF_RAW_NAMED       0x8000000000000000ULL
 
 

@@ -105,6 +105,15 @@ ngx_prof_arch_target(uint64_t addr, const u_char before[8])
 }
 
 
+/* see x86_64; here that takes several instructions, which are not read */
+
+static ngx_inline uint64_t
+ngx_prof_arch_slot(uint64_t addr, const u_char before[8])
+{
+    return 0;
+}
+
+
 /* whether it is an indirect call: blr, blraa, blrab, blraaz, blrabz */
 
 static ngx_inline ngx_uint_t

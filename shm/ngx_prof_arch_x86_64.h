@@ -123,6 +123,27 @@ ngx_prof_arch_target(uint64_t addr, const u_char before[8])
 }
 
 
+/*
+ * The place that the call or jump that ends before addr takes its target from,
+ * if that is relative to it: of a table that the loader has filled.  0: it is
+ * none.
+ */
+
+static ngx_inline uint64_t
+ngx_prof_arch_slot(uint64_t addr, const u_char before[8])
+{
+    int32_t  rel;
+
+    if (before[2] != 0xff || (before[3] != 0x15 && before[3] != 0x25)) {
+        return 0;
+    }
+
+    ngx_memcpy(&rel, before + 4, sizeof(rel));
+
+    return addr + (uint64_t) (int64_t) rel;
+}
+
+
 /* whether it is an indirect call: ff /2, of 2, 3, 4, 6 or 7 bytes */
 
 static ngx_inline ngx_uint_t

@@ -46,7 +46,9 @@ static const char  *profiling_profile_names[] = {
     "[broken]",
     "[jit]",
     "[unknown]",
-    "[kernel]"
+    "[kernel]",
+    "[luajit]",
+    "[pcre2-jit]"
 };
 
 
@@ -309,7 +311,7 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
 
     if (str == NULL) {
 
-        if (pc == 0 || pc > NGX_PROF_RAW_KERNEL) {
+        if (pc == 0 || pc > NGX_PROF_RAW_PCRE2_JIT) {
             pc = NGX_PROF_RAW_UNKNOWN;
         }
 

@@ -179,13 +179,17 @@ ngx_prof_frame_name(uint64_t frame, char *name)
     const ngx_prof_object_t   *object;
     const ngx_prof_objects_t  *objects;
 
+    static const char *const  fixed[NGX_PROF_FRAME_RESERVED + 1] = {
+        [NGX_PROF_FRAME_TRUNCATED] = "[truncated]",
+        [NGX_PROF_FRAME_BROKEN] = "[broken]",
+        [NGX_PROF_FRAME_JIT] = "[jit]",
+        [NGX_PROF_FRAME_LUAJIT] = "[luajit]",
+        [NGX_PROF_FRAME_PCRE2_JIT] = "[pcre2-jit]"
+    };
+
     if (frame <= NGX_PROF_FRAME_RESERVED) {
         (void) snprintf(name, NGX_PROF_NAME_LEN, "%s",
-                        frame == NGX_PROF_FRAME_JIT ? "[jit]"
-                        : frame == NGX_PROF_FRAME_TRUNCATED
-                        ? "[truncated]"
-                        : frame == NGX_PROF_FRAME_BROKEN
-                        ? "[broken]" : "[unknown]");
+                        fixed[frame] ? fixed[frame] : "[unknown]");
         return ngx_strlen(name);
     }
 

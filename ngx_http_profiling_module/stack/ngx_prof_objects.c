@@ -44,6 +44,7 @@ typedef struct {
 
 static int ngx_prof_objects_callback(struct dl_phdr_info *info, size_t size,
     void *data);
+static ngx_uint_t ngx_prof_objects_jit(const char *path);
 static void ngx_prof_objects_segment(ngx_prof_objects_ctx_t *ctx,
     struct dl_phdr_info *info, const ElfW(Phdr) *phdr,
     ngx_prof_object_t *found);
@@ -511,6 +512,29 @@ ngx_prof_objects_count(ngx_prof_objects_t *list,
 }
 
 
+/* by the name of the library: what it is linked into makes other code, too */
+
+static ngx_uint_t
+ngx_prof_objects_jit(const char *path)
+{
+    const char  *name;
+
+    if (path == NULL) {
+        return 0;
+    }
+
+    name = strrchr(path, '/');
+    name = name ? name + 1 : path;
+
+    if (ngx_strncmp(name, "libluajit", 9) == 0) {
+        return NGX_PROF_OBJECT_LUAJIT;
+    }
+
+    return (ngx_strncmp(name, "libpcre2-", 9) == 0)
+           ? NGX_PROF_OBJECT_PCRE2 : 0;
+}
+
+
 /* adds an executable segment of the current object */
 
 static void
@@ -538,6 +562,7 @@ ngx_prof_objects_segment(ngx_prof_objects_ctx_t *ctx,
     object.offset = phdr->p_offset;
     object.readable = (phdr->p_flags & PF_R) ? 1 : 0;
     object.vdso = (ctx->vdso >= object.start && ctx->vdso < object.end);
+    object.jit = ngx_prof_objects_jit(object.path);
 
     if (object.vdso) {
         object.sigreturn = ngx_prof_objects_sigreturn(&object);

@@ -28,6 +28,12 @@
 #define NGX_PROF_FNV_PRIME     0x100000001b3ULL
 
 
+/* ngx_prof_object_t.jit */
+
+#define NGX_PROF_OBJECT_LUAJIT      1
+#define NGX_PROF_OBJECT_PCRE2       2
+
+
 /* one executable segment; addresses are those of the running process */
 
 typedef struct {
@@ -51,6 +57,7 @@ typedef struct {
     unsigned                             vdso:1;
     unsigned                             main:1;    /* the program itself */
     unsigned                             later:1;   /* loaded after fork() */
+    unsigned                             jit:2;     /* code that it makes */
 } ngx_prof_object_t;
 
 

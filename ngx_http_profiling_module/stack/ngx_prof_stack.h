@@ -31,6 +31,9 @@
 #define NGX_PROF_FRAME_BROKEN     2             /* last: cannot go on */
 #define NGX_PROF_FRAME_JIT        3             /* code of no object; its
                                                    caller follows */
+                                             /* 5 is that of the format */
+#define NGX_PROF_FRAME_LUAJIT     6             /* the same; the caller is */
+#define NGX_PROF_FRAME_PCRE2_JIT  7             /* in that library */
 #define NGX_PROF_FRAME_RESERVED   15
 
 

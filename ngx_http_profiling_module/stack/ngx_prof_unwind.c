@@ -112,6 +112,23 @@ ngx_prof_unwind_next(ngx_prof_walk_t *walk)
 }
 
 
+/* code outside all objects is of the library that called it */
+
+ngx_prof_unwind_seldom
+static void
+ngx_prof_unwind_made(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t n)
+{
+    const ngx_prof_object_t  *object;
+
+    object = ngx_prof_unwind_maker(walk, walk->pc, walk->object);
+
+    while (object && n && pcs[n - 1] == NGX_PROF_FRAME_JIT) {
+        pcs[--n] = (object->jit == NGX_PROF_OBJECT_LUAJIT)
+                   ? NGX_PROF_FRAME_LUAJIT : NGX_PROF_FRAME_PCRE2_JIT;
+    }
+}
+
+
 static ngx_uint_t
 ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
     ngx_uint_t skip)
@@ -147,6 +164,9 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 
             pc = NGX_PROF_FRAME_JIT;
             walk->result->jit++;
+
+        } else if (n && pcs[n - 1] == NGX_PROF_FRAME_JIT) {
+            ngx_prof_unwind_made(walk, pcs, n);
         }
 
         if (skip) {

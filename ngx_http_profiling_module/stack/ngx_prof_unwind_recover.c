@@ -3,7 +3,8 @@
  * The caller of code that has no CFI: JIT code, hand-written assembly.
  *
  * Tried in this order: a return address whose direct call leads to the start
- * of this code, which proves it; the word at the stack pointer or the link
+ * of this code, which proves it; for code outside all objects, the first one of
+ * a library that makes code; the word at the stack pointer or the link
  * register (a leaf, a PLT stub); the frame pointer; the first word up the stack
  * that is a return address.  What is found has to follow a call instruction in
  * the text of a loaded object, and its own CFI has to lead to another such
@@ -152,6 +153,53 @@ ngx_prof_unwind_return(ngx_prof_walk_t *walk, uint64_t addr)
     }
 
     return object;
+}
+
+
+/*
+ * The library that the call before ra leads into, if it is one that makes code;
+ * else NULL.  Its functions may go on to that code by a jump (lua_resume() does
+ * to LuaJIT's), so the caller may be in another object: it calls by the table
+ * of its imports, or by a stub that jumps by it.
+ */
+
+const ngx_prof_object_t *
+ngx_prof_unwind_maker(ngx_prof_walk_t *walk, uint64_t ra,
+    const ngx_prof_object_t *object)
+{
+    u_char      b[8];
+    uint64_t    slot, target;
+    ngx_uint_t  i;
+
+    /* where the jump of a stub ends: with endbr64, with bnd as well */
+
+    static const uint8_t  ends[] = { 6, 10, 11 };
+
+    if (object->jit) {
+        return object;
+    }
+
+    if (ngx_prof_unwind_code(walk, ra, object, b) != NGX_OK) {
+        return NULL;
+    }
+
+    slot = ngx_prof_arch_slot(ra, b);
+    target = ngx_prof_arch_target(ra, b);
+
+    for (i = 0; slot == 0 && target && i < sizeof(ends); i++) {
+        if (ngx_prof_unwind_text(target + ends[i], b) == NGX_OK) {
+            slot = ngx_prof_arch_slot(target + ends[i], b);
+        }
+    }
+
+    if (slot == 0 || ngx_prof_unwind_text(slot + 8, b) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_memcpy(&target, b, sizeof(target));
+    object = ngx_prof_objects_find(walk->objects, (uintptr_t) target);
+
+    return (object && object->jit) ? object : NULL;
 }
 
 
@@ -363,7 +411,9 @@ ngx_prof_unwind_plausible(ngx_prof_walk_t *walk, uint64_t ra, uint64_t sp,
 
     from = ngx_prof_unwind_return(walk, ra);
 
-    if (from == NULL) {
+    if (from == NULL
+        || (walk->maker && ngx_prof_unwind_maker(walk, ra, from) == NULL))
+    {
         return 0;
     }
 
@@ -560,13 +610,12 @@ ngx_prof_unwind_proof(ngx_prof_walk_t *walk)
 /* the first return address up the stack; with a link register, of a record */
 
 static ngx_int_t
-ngx_prof_unwind_scan(ngx_prof_walk_t *walk)
+ngx_prof_unwind_scan(ngx_prof_walk_t *walk, uint64_t size)
 {
     uint64_t  at, ra, end;
 
     at = ngx_align(walk->reg[NGX_PROF_ARCH_SP], 8);
-    end = ngx_min(walk->top, walk->reg[NGX_PROF_ARCH_SP]
-                             + NGX_PROF_UNWIND_SCAN);
+    end = ngx_min(walk->top, walk->reg[NGX_PROF_ARCH_SP] + size);
 
     for ( /* void */ ; at < end; at += 8) {
 
@@ -675,11 +724,13 @@ ngx_prof_unwind_leaf(ngx_prof_walk_t *walk)
 ngx_int_t
 ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
 {
-    uint64_t  fp;
+    uint64_t   fp;
+    ngx_int_t  rc;
 
     /* the stack below a leaf holds only the call of its caller */
 
     walk->strict = 1;
+    walk->maker = 0;
 
     if (NGX_PROF_ARCH_LINKS
         && walk->exact
@@ -690,6 +741,21 @@ ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
 
     if (ngx_prof_unwind_proof(walk) == NGX_OK) {
         goto found;
+    }
+
+    /*
+     * Code that a library made has old return addresses of others on its
+     * stack, above the one of that library.
+     */
+
+    if (walk->object == NULL) {
+        walk->maker = 1;
+        rc = ngx_prof_unwind_scan(walk, NGX_PROF_UNWIND_MADE);
+        walk->maker = 0;
+
+        if (rc == NGX_OK) {
+            goto found;
+        }
     }
 
     /* tail calls and PLT stubs are why a second round takes any call */
@@ -711,7 +777,7 @@ ngx_prof_unwind_recover(ngx_prof_walk_t *walk)
     }
 
     for (walk->strict = 2; walk->strict--; /* void */) {
-        if (ngx_prof_unwind_scan(walk) == NGX_OK) {
+        if (ngx_prof_unwind_scan(walk, NGX_PROF_UNWIND_SCAN) == NGX_OK) {
             goto found;
         }
     }

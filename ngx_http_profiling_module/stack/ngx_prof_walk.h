@@ -18,6 +18,7 @@
 
 /* bytes of stack that are searched for a return address */
 #define NGX_PROF_UNWIND_SCAN   (64 * 1024)
+#define NGX_PROF_UNWIND_MADE   4096            /* frame of code made by one */
 
 /* bytes of a frame without CFI that are searched for a proof of its caller */
 #define NGX_PROF_UNWIND_FRAME  1024
@@ -74,6 +75,7 @@ typedef struct {
     uint64_t                    reg[NGX_PROF_CFI_REGS];
 
     ngx_uint_t                  strict;            /* see recover */
+    ngx_uint_t                  maker;             /* see recover */
     ngx_prof_unwind_t          *result;
 } ngx_prof_walk_t;
 
@@ -101,6 +103,8 @@ ngx_uint_t ngx_prof_unwind_holds(ngx_prof_walk_t *walk);
  * Whether a call instruction ends just before addr.  A direct call has to lead
  * into the text of the object that it is in (NULL: any place).
  */
+const ngx_prof_object_t *ngx_prof_unwind_maker(ngx_prof_walk_t *walk,
+    uint64_t ra, const ngx_prof_object_t *object);
 ngx_uint_t ngx_prof_unwind_called(ngx_prof_walk_t *walk, uint64_t addr,
     const ngx_prof_object_t *object);
 

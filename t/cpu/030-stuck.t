@@ -96,7 +96,7 @@ sub both {
               labelled(pid => $pid{'/c/spin'}),
               has('profiling_test_one_cfi'));
     is_mostly($p, 0.9, 'compiled Lua is shown as such',
-              labelled(pid => $pid{'/lua'}), has('[jit]'));
+              labelled(pid => $pid{'/lua'}), has('[luajit]'));
 }
 
 

@@ -194,7 +194,7 @@ sub figures {
                  . "in functions of one location alone %.1f%%: right %.2f%%\n"
                  . "handler %.1f us a sample",
                  $p->{count}, $p->{cpu} / 1e9, $p->{spent} / 1e9, 100 * $off,
-                 100 * $start, 100 * share($p, has('[jit]')),
+                 100 * $start, 100 * share($p, has(qr/^\[(?:luajit|pcre2-jit|jit)\]$/)),
                  100 * share($p, $served), 100 * share($p, $served, $place),
                  100 * $known / $p->{cpu}, 100 * $right / ($known || 1),
                  1e6 * ($after->{seconds} - $before->{seconds})
@@ -282,7 +282,7 @@ sub catastrophe {
     my $path = '/regex?' . 'a' x 40 . 'x=!';
     my $load = Profile::command('wrk', '-c', 2, '-t', 1, '-d', 280,
                                 'http://127.0.0.1:' . $site->port . $path);
-    my $jit = has('[jit]');
+    my $jit = has('[pcre2-jit]');
     my $p = Profile::take_until($site, sub { sum($_[0], $jit) > 1e9 },
                                 seconds => 2);
 

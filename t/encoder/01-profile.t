@@ -37,7 +37,7 @@ process 100 pid:100 worker:0
 $maps
 sample 1,10000000 0 server=a location=/x @ 0x400010 0x400020 0x7f1000000100
 sample 2,20000000 0 location=/x server=a @ 0x400010 0x400020 0x7f1000000100
-sample 4,40000000 0 @ 0x7f0000000500 0x12345 1
+sample 4,40000000 0 @ 0x7f0000000500 0x12345 6 7 8 1
 sample 5,50000000 0 @ =root =other =root
 sample 0,0 0 @ 0x400999
 process 101 pid:101 worker:1
@@ -72,12 +72,13 @@ is_deeply(\@a, [0x400010, 0x40001f, 0x7f10000000ff],
 is_deeply([sample_names($p, 0)],
     ['nginx+0x1010', 'nginx+0x101f', 'libx.so.1+0x20ff'],
     'files that cannot be opened give file and offset');
-is_deeply([sample_names($p, 1)], ['[jit]', '[unknown]', '[truncated]'],
+is_deeply([sample_names($p, 1)], ['[jit]', '[unknown]', '[luajit]',
+    '[pcre2-jit]', '[unknown]', '[truncated]'],
     'code of no file, no mapping, end of walk');
 is_deeply([sample_names($p, 2)], ['root', 'other', 'root'], 'named frames');
 is($p->{mappings}[1]{file}, '/nonexistent/libx.so.1', 'path without deleted');
 is($p->{mappings}[1]{build_id}, '0123456789abcdef', 'build id');
-is(scalar @{ $p->{locations} }, 8, 'locations of dropped samples are gone');
+is(scalar @{ $p->{locations} }, 10, 'locations of dropped samples are gone');
 
 ok(!(grep { $_->{address} >= 2 ** 53 } @{ $p->{locations} }),
     'addresses are exact in JavaScript');

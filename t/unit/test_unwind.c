@@ -46,6 +46,7 @@ static volatile unsigned           causes[NGX_PROF_UNWIND_CAUSES];
 static volatile unsigned           in_main;
 static volatile unsigned           recovered;
 static volatile unsigned           jit;
+static volatile unsigned           told;     /* of them by their library */
 static volatile unsigned           changed;      /* by the cache */
 static ngx_prof_unwind_cache_t  cache;
 static volatile uint64_t           walk_ns;
@@ -97,6 +98,10 @@ on_prof(int signo, siginfo_t *si, void *uc)
     /* unwind_profiled() is the root of what is profiled, beneath main() */
 
     for (i = 0; i < n; i++) {
+        told += (pcs[i] == NGX_PROF_FRAME_PCRE2_JIT);
+    }
+
+    for (i = 0; i < n; i++) {
         if (pcs[i] == unwind_profiled_return) {
             in_main++;
             break;
@@ -142,7 +147,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
     struct sigaction  sa;
     struct itimerval  it;
 
-    samples = in_main = recovered = jit = nexample = changed = 0;
+    samples = in_main = recovered = jit = told = nexample = changed = 0;
     walk_ns = walk_frames = 0;
 
     for (i = 0; i < NGX_PROF_UNWIND_CAUSES; i++) {
@@ -600,6 +605,10 @@ test_pcre2_jit(void **state)
 
     assert_true(profile("pcre2-jit", unwind_pcre2_jit, 500) >= 99.5);
     assert_true(jit > samples / 2);
+    assert_true(told > jit - jit / 100);
+
+    /* the caller of that code is in the library, none is before it */
+    assert_true(recovered <= jit + samples / 20);
 }
 
 
