@@ -67,6 +67,7 @@ struct profiling_nginx_s {
 
     profiling_range_t          *functions; /* of .text, sorted by start */
     uint32_t                    n;
+    uint32_t                   *index;     /* NULL: none; by start, from 1 */
     const char                **owners;    /* a module or file; NULL */
     const char                **roles;     /* "" if there are several */
     const char                **exports;

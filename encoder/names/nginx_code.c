@@ -228,12 +228,6 @@ profiling_nginx_target(profiling_nginx_t *x, uint32_t function,
 {
     int64_t  k;
 
-    if (target < x->functions[0].start
-        || target >= x->functions[x->n - 1].end)
-    {
-        return;
-    }
-
     k = profiling_nginx_start(x, target);
 
     if (k != -1 && x->exports[k] == NULL) {

@@ -14,11 +14,16 @@
 
 #define PROFILING_MAX_POINTERS  (1024 * 1024)
 #define PROFILING_MAX_STATIC    (256 * 1024)
+#define PROFILING_MAX_INDEXED   (64 * PROFILING_MIB)
+
+/* bytes in which hardly more than one function starts */
+#define PROFILING_PLACE         16
 
 
 static int profiling_nginx_sections(profiling_nginx_t *x, Elf *elf,
     size_t strings);
 static void profiling_nginx_functions(profiling_nginx_t *x, GElf_Shdr *text);
+static void profiling_nginx_index(profiling_nginx_t *x);
 static void profiling_nginx_symbols(profiling_nginx_t *x, Elf *elf,
     Elf_Scn *scn, GElf_Shdr *shdr, uint64_t *modules, uint64_t *names);
 static void profiling_nginx_relocations(profiling_nginx_t *x, Elf *elf,
@@ -158,9 +163,38 @@ profiling_nginx_functions(profiling_nginx_t *x, GElf_Shdr *text)
         *last = *r;
     }
 
+    profiling_nginx_index(x);
+
     x->owners = profiling_calloc(x->n, sizeof(char *));
     x->roles = profiling_calloc(x->n, sizeof(char *));
     x->exports = profiling_calloc(x->n, sizeof(char *));
+}
+
+
+/* calls are looked up by the thousand: functions by the place of their start */
+
+static void
+profiling_nginx_index(profiling_nginx_t *x)
+{
+    uint32_t  i;
+    uint64_t  size;
+
+    if (x->n == 0) {
+        return;
+    }
+
+    size = x->functions[x->n - 1].end - x->functions[0].start;
+
+    if (size > PROFILING_MAX_INDEXED) {
+        return;
+    }
+
+    x->index = profiling_calloc(size / PROFILING_PLACE + 1, sizeof(uint32_t));
+
+    for (i = 0; i < x->n; i++) {
+        x->index[(x->functions[i].start - x->functions[0].start)
+                 / PROFILING_PLACE] = i + 1;
+    }
 }
 
 
@@ -363,7 +397,22 @@ profiling_nginx_find(profiling_nginx_t *x, uint64_t address)
 int64_t
 profiling_nginx_start(profiling_nginx_t *x, uint64_t address)
 {
-    int64_t  i;
+    int64_t   i;
+    uint32_t  n;
+
+    if (x->n == 0 || address < x->functions[0].start
+        || address >= x->functions[x->n - 1].end)
+    {
+        return -1;
+    }
+
+    if (x->index != NULL) {
+        n = x->index[(address - x->functions[0].start) / PROFILING_PLACE];
+
+        if (n == 0 || x->functions[n - 1].start == address) {
+            return (int64_t) n - 1;
+        }
+    }
 
     i = profiling_nginx_find(x, address);
 

@@ -212,7 +212,11 @@ profiling_nginx_areas(profiling_nginx_t *x)
     int64_t                    k;
     uint64_t                   slot;
     profiling_area_t          *area;
+    profiling_pointer_t       *p, *last;
     profiling_nginx_module_t  *m;
+
+    p = x->pointers;
+    last = p + x->npointers;
 
     for (i = 0; i < x->nmodules; i++) {
         m = &x->modules[i];
@@ -241,7 +245,13 @@ profiling_nginx_areas(profiling_nginx_t *x)
              slot + 8 <= area->end;
              slot += 8)
         {
-            k = profiling_nginx_start(x, profiling_nginx_pointer(x, slot));
+            while (p < last && p->slot < slot) {
+                p++;
+            }
+
+            k = profiling_nginx_start(x, (p < last && p->slot == slot)
+                                         ? p->value
+                                         : profiling_nginx_number(x, slot));
 
             if (k != -1 && x->exports[k] == NULL && x->owners[k] == NULL) {
                 x->owners[k] = area->owner;
