@@ -37,6 +37,9 @@
 #define NGX_PROF_NEEDS_PLACES  2
 #define NGX_PROF_NEEDS_STACKS  4
 
+/* it is large, and its status is known from the beginning */
+#define NGX_PROF_IN_PARTS      8
+
 
 /* seconds of a CPU profile */
 #define NGX_PROF_DURATION      30
@@ -83,7 +86,7 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
       ngx_prof_view_metrics, NULL },
 
     { ngx_string("metrics/history"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_PROF_TAKES_COUNT, ngx_prof_view_history, NULL },
+      NGX_PROF_TAKES_COUNT|NGX_PROF_IN_PARTS, ngx_prof_view_history, NULL },
 
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_memory_request },
@@ -101,7 +104,7 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
       NGX_PROF_NEEDS_PLACES, ngx_prof_view_health,
       NULL },
 
-    { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+    { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_locations, NULL },
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
@@ -163,6 +166,8 @@ ngx_prof_api_handler(ngx_http_request_t *r)
     }
 
     w->step = endpoint->step;
+    w->parts = (endpoint->takes & NGX_PROF_IN_PARTS)
+               && ngx_prof_stream_able(r);
 
     if (endpoint->takes & (NGX_PROF_NEEDS_PLACES
                            |NGX_PROF_NEEDS_STACKS))
@@ -207,6 +212,7 @@ ngx_prof_prometheus_handler(ngx_http_request_t *r)
     }
 
     w->step = ngx_prof_view_prometheus;
+    w->parts = ngx_prof_stream_able(r);
 
     if (ngx_prof_argument(r, "histograms", &value) == NGX_OK) {
 

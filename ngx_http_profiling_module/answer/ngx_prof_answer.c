@@ -19,6 +19,8 @@ typedef struct {
 } ngx_prof_answer_limit_t;
 
 
+static ngx_int_t ngx_prof_answer_limit(ngx_http_request_t *r,
+    ngx_uint_t times);
 static void ngx_prof_answer_late(ngx_event_t *ev);
 static void ngx_prof_answer_cleanup(void *data);
 
@@ -88,7 +90,12 @@ ngx_prof_answer_status(ngx_http_request_t *r, ngx_int_t rc)
 }
 
 
-ngx_int_t
+/*
+ * The answer is ready: a client that has not taken it when so many times
+ * send_timeout are over loses it, however often it takes a little.
+ */
+
+static ngx_int_t
 ngx_prof_answer_limit(ngx_http_request_t *r, ngx_uint_t times)
 {
     ngx_pool_cleanup_t        *cln;
@@ -173,16 +180,33 @@ ngx_int_t
 ngx_prof_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
     ngx_prof_text_t *text)
 {
-    u_char       *semicolon;
     ngx_int_t     rc;
     ngx_chain_t  *out;
 
     out = ngx_prof_text_finish(text);
+    if (out == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    if (out == NULL
-        || ngx_prof_header(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_prof_header(r, "X-Content-Type-Options", "nosniff")
-           != NGX_OK)
+    rc = ngx_prof_answer_head(r, status, type, text->size, 1);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, out);
+}
+
+
+ngx_int_t
+ngx_prof_answer_head(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
+    off_t length, ngx_uint_t times)
+{
+    u_char  *semicolon;
+
+    if (ngx_prof_header(r, "Cache-Control", "no-store") != NGX_OK
+        || ngx_prof_header(r, "X-Content-Type-Options", "nosniff") != NGX_OK
+        || ngx_prof_answer_limit(r, times) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -190,26 +214,16 @@ ngx_prof_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
     r->headers_out.status = status;
     r->headers_out.content_type = *type;
 
-    /* gzip_types is matched against the type without its parameters */
+    /* the length without parameters is what gzip_types is matched with */
 
     semicolon = ngx_strlchr(type->data, type->data + type->len, ';');
     r->headers_out.content_type_len = semicolon
                                       ? (size_t) (semicolon - type->data)
                                       : type->len;
     r->headers_out.content_type_lowcase = NULL;
-    r->headers_out.content_length_n = text->size;
+    r->headers_out.content_length_n = length;
 
-    if (ngx_prof_answer_limit(r, 1) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, out);
+    return ngx_http_send_header(r);
 }
 
 

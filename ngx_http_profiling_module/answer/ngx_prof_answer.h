@@ -29,10 +29,13 @@ ngx_int_t ngx_prof_answer_open(ngx_http_request_t *r, ngx_prof_error_pt error);
 ngx_int_t ngx_prof_answer_status(ngx_http_request_t *r, ngx_int_t rc);
 
 /*
- * The answer is ready: a client that has not taken it when so many times
- * send_timeout are over loses it, however often it takes a little.
+ * Sends the header of an answer that is ready, or begins; length may be -1: it
+ * is not known.  A client that has not taken the whole when so many times
+ * send_timeout are over loses it, however often it takes a little.  Returns
+ * what ngx_http_send_header() does, or a status.
  */
-ngx_int_t ngx_prof_answer_limit(ngx_http_request_t *r, ngx_uint_t times);
+ngx_int_t ngx_prof_answer_head(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, off_t length, ngx_uint_t times);
 
 /* seconds, of an answer that is refused because there are too many */
 #define NGX_PROF_RETRY_AFTER  "5"

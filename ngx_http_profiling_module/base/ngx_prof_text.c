@@ -229,6 +229,10 @@ ngx_prof_text_finish(ngx_prof_text_t *t)
         return NULL;
     }
 
+    /* room that was asked for but not used: nginx takes no empty memory */
+
+    t->buf->temporary = (t->buf->pos != t->buf->last);
+
     t->buf->last_buf = 1;
     t->buf->last_in_chain = 1;
 

@@ -6,6 +6,7 @@
 #include "ngx_prof_budget.h"
 #include "ngx_prof_encode.h"
 #include "ngx_prof_raw.h"
+#include "ngx_prof_stream.h"
 
 
 /* an answer in progress */
@@ -17,6 +18,8 @@ struct ngx_prof_profile_s {
                                                    captured */
     ngx_prof_error_pt    error;
     ngx_msec_t           created;
+    ngx_prof_stream_t   *stream;                /* NULL: none has begun */
+    ngx_prof_text_t     *part;                  /* that is being sent */
 };
 
 
@@ -25,6 +28,10 @@ struct ngx_prof_profile_s {
 
 
 static void ngx_prof_pprof_output(ngx_prof_text_t *raw, uint32_t output);
+static ngx_int_t ngx_prof_pprof_part(ngx_prof_profile_t *p,
+    ngx_prof_text_t *out);
+static void ngx_prof_pprof_more(void *data);
+static void ngx_prof_pprof_type(ngx_prof_profile_t *p, ngx_str_t *type);
 static ngx_int_t ngx_prof_pprof_failed(ngx_prof_profile_t *p, ngx_int_t rc,
     ngx_str_t *why);
 static ngx_uint_t ngx_prof_pprof_whole(const ngx_prof_text_t *out);
@@ -46,6 +53,7 @@ ngx_prof_pprof_create(ngx_http_request_t *r, const char *disposition,
         p->output = 0;
         p->error = error;
         p->created = ngx_current_msec;
+        p->stream = NULL;
     }
 
     return p;
@@ -86,6 +94,7 @@ ngx_int_t
 ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
     ngx_prof_text_t *raw)
 {
+    size_t               part;
     ngx_str_t            error;
     ngx_uint_t           how;
     ngx_http_request_t  *r;
@@ -102,7 +111,9 @@ ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
         how = (ngx_current_msec - p->created >= NGX_PROF_PROFILE_LONG)
               ? NGX_PROF_ENCODE_CAPTURED : NGX_PROF_ENCODE_TURN;
 
-        rc = ngx_prof_encode(r->pool, r->connection->log, raw, how,
+        part = ngx_prof_stream_able(r) ? NGX_PROF_STREAM_PART : 0;
+
+        rc = ngx_prof_encode(r->pool, r->connection->log, raw, how, part,
                              ngx_prof_pprof_encoded, p, &error);
 
         if (rc == NGX_OK) {
@@ -122,22 +133,34 @@ void
 ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     ngx_str_t *error)
 {
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
     ngx_prof_profile_t  *p;
 
     p = data;
     r = p->request;
-    c = r->connection;
 
-    if (rc == NGX_OK && p->disposition && p->output == 0
+    if (p->stream == NULL && (rc == NGX_OK || rc == NGX_AGAIN)
+        && p->disposition && p->output == 0
         && !ngx_prof_pprof_whole(out))
     {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "profile not encoded: the encoder wrote no profile");
 
         rc = p->error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                       "profile not encoded: the encoder wrote no profile");
+
+    } else if (rc == NGX_AGAIN) {
+        rc = ngx_prof_pprof_part(p, out);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+    } else if (p->stream) {
+
+        /* what was cut has no end, by which the client knows */
+
+        rc = (rc == NGX_OK) ? ngx_prof_stream_last(p->stream, out) : NGX_ERROR;
 
     } else if (rc == NGX_OK) {
         rc = ngx_prof_pprof_send(p, out);
@@ -147,6 +170,67 @@ ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     }
 
     ngx_prof_answer(r, rc);
+}
+
+
+/* NGX_AGAIN, or NGX_ERROR */
+
+static ngx_int_t
+ngx_prof_pprof_part(ngx_prof_profile_t *p, ngx_prof_text_t *out)
+{
+    ngx_int_t            rc;
+    ngx_str_t            type;
+    ngx_http_request_t  *r;
+
+    r = p->request;
+    p->part = out;
+
+    if (p->stream == NULL) {
+        ngx_prof_pprof_type(p, &type);
+
+        if (p->disposition
+            && ngx_prof_header(r, "Content-Disposition", p->disposition)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        p->stream = ngx_prof_stream_begin(r, &type, ngx_prof_pprof_more, p);
+
+        if (p->stream == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_prof_stream_put(p->stream, out);
+
+    if (rc == NGX_OK) {
+        ngx_prof_pprof_more(p);
+        return NGX_AGAIN;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_prof_pprof_more(void *data)
+{
+    ngx_prof_profile_t *p = data;
+
+    ngx_prof_encode_more(p->part);
+}
+
+
+static void
+ngx_prof_pprof_type(ngx_prof_profile_t *p, ngx_str_t *type)
+{
+    if (p->disposition) {
+        ngx_str_set(type, "application/octet-stream");
+
+    } else {
+        ngx_str_set(type, "text/plain; charset=utf-8");
+    }
 }
 
 
@@ -200,18 +284,13 @@ ngx_prof_pprof_send(ngx_prof_profile_t *p, ngx_prof_text_t *out)
 
     r = p->request;
 
-    if (p->disposition == NULL) {
-        ngx_str_set(&type, "text/plain; charset=utf-8");
-        return ngx_prof_send(r, NGX_HTTP_OK, &type, out);
-    }
+    ngx_prof_pprof_type(p, &type);
 
-    if (ngx_prof_header(r, "Content-Disposition", p->disposition)
-        != NGX_OK)
+    if (p->disposition
+        && ngx_prof_header(r, "Content-Disposition", p->disposition) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_str_set(&type, "application/octet-stream");
 
     return ngx_prof_send(r, NGX_HTTP_OK, &type, out);
 }

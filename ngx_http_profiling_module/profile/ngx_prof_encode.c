@@ -42,7 +42,11 @@ typedef struct {
     void               *data;
     ngx_chain_t        *in;                     /* not yet written */
     ngx_prof_text_t     out;
-    off_t               most;                   /* bytes of it */
+    size_t              part;                   /* bytes of it that are given
+                                                   away, 0: only the whole */
+    ngx_uint_t          given;                  /* it is at someone's */
+    off_t               total;                  /* bytes of the answer */
+    off_t               most;
     u_char              error[NGX_PROF_ENCODE_ERROR];
     size_t              error_len;
     ngx_prof_encoder_t *encoder;                /* NULL: none runs for it */
@@ -65,6 +69,7 @@ static void ngx_prof_encode_write(ngx_event_t *ev);
 static ngx_int_t ngx_prof_encode_write_some(void *data);
 static void ngx_prof_encode_read(ngx_event_t *ev);
 static ngx_int_t ngx_prof_encode_read_some(void *data);
+static void ngx_prof_encode_give(ngx_prof_encode_t *e);
 static void ngx_prof_encode_ignore(ngx_event_t *ev);
 static void ngx_prof_encode_timeout(ngx_event_t *ev);
 static void ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc,
@@ -81,7 +86,8 @@ static ngx_connection_t  ngx_prof_encode_connection;
 
 ngx_int_t
 ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
-    ngx_uint_t how, ngx_prof_encode_pt done, void *data, ngx_str_t *error)
+    ngx_uint_t how, size_t part, ngx_prof_encode_pt done, void *data,
+    ngx_str_t *error)
 {
     ngx_int_t           rc;
     ngx_uint_t          most;
@@ -99,6 +105,7 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
     e->most = ngx_min(NGX_PROF_ENCODE_MOST,
                       NGX_PROF_ENCODE_LEAST
                       + NGX_PROF_ENCODE_RATIO * raw->size);
+    e->part = part;
     e->in = ngx_prof_text_finish(raw);
 
     if (e->in == NULL) {
@@ -410,6 +417,15 @@ ngx_prof_encode_read(ngx_event_t *ev)
     c = ev->data;
     e = c->data;
 
+    if (e->given && c == e->encoder->pipe[1]) {
+
+        if (ev->active && !(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
+            (void) ngx_del_event(ev, NGX_READ_EVENT, 0);
+        }
+
+        return;
+    }
+
     rc = ngx_prof_slice(ngx_prof_encode_read_some, c);
 
     if (e->out.failed) {
@@ -417,8 +433,13 @@ ngx_prof_encode_read(ngx_event_t *ev)
         return;
     }
 
-    if (e->out.size > e->most) {
+    if (e->total > e->most) {
         ngx_prof_encode_finish(e, NGX_ERROR, "it would be too large");
+        return;
+    }
+
+    if (e->part && e->out.size >= (off_t) e->part) {
+        ngx_prof_encode_give(e);
         return;
     }
 
@@ -464,7 +485,9 @@ ngx_prof_encode_read_some(void *data)
 
     if (c == e->encoder->pipe[1]) {
         ngx_prof_text_write(&e->out, buf, n);
-        return NGX_AGAIN;
+        e->total += n;
+
+        return (e->part && e->out.size >= (off_t) e->part) ? NGX_OK : NGX_AGAIN;
     }
 
     room = NGX_PROF_ENCODE_ERROR - e->error_len;
@@ -474,6 +497,36 @@ ngx_prof_encode_read_some(void *data)
     e->error_len += room;
 
     return NGX_AGAIN;
+}
+
+
+/* the encoder has ended its work: it writes as fast as the client reads */
+
+static void
+ngx_prof_encode_give(ngx_prof_encode_t *e)
+{
+    if (e->timer.timer_set) {
+        ngx_del_timer(&e->timer);
+        ngx_prof_encoder_writes(e->encoder);
+    }
+
+    e->given = 1;
+
+    e->done(e->data, NGX_AGAIN, &e->out, NULL);
+}
+
+
+void
+ngx_prof_encode_more(ngx_prof_text_t *out)
+{
+    ngx_prof_encode_t  *e;
+
+    e = (ngx_prof_encode_t *)
+            ((u_char *) out - offsetof(ngx_prof_encode_t, out));
+
+    e->given = 0;
+
+    ngx_post_event(e->encoder->pipe[1]->read, &ngx_posted_next_events);
 }
 
 
@@ -516,7 +569,7 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
     /* it may have been killed anywhere: its exit status is not ours */
 
     if (error == NULL
-        && e->out.size
+        && e->total
         && e->error_len == sizeof(NGX_PROF_ENCODE_WHOLE) - 1
         && ngx_memcmp(e->error, NGX_PROF_ENCODE_WHOLE, e->error_len)
            == 0)
@@ -530,7 +583,7 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
         text.data = e->error;
         text.len = end ? (size_t) (end - e->error) : e->error_len;
 
-    } else if (error == NULL && e->out.size == 0) {
+    } else if (error == NULL && e->total == 0) {
         ngx_str_set(&text, "the encoder ended without an answer");
 
     } else if (error == NULL) {

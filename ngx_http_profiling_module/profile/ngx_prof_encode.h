@@ -32,8 +32,9 @@ typedef enum {
 
 
 /*
- * NGX_OK and the output; NGX_BUSY: it was not its turn in time; NGX_ERROR and
- * a text for people.
+ * NGX_OK and the output, or its rest; NGX_AGAIN and a part: done is called
+ * again after ngx_prof_encode_more(); NGX_BUSY: it was not its turn in time;
+ * NGX_ERROR and a text for people.
  */
 typedef void (*ngx_prof_encode_pt)(void *data, ngx_int_t rc,
     ngx_prof_text_t *out, ngx_str_t *error);
@@ -43,11 +44,15 @@ typedef void (*ngx_prof_encode_pt)(void *data, ngx_int_t rc,
  * Starts the encoder on a raw capture, or queues it: few run at a time.  done
  * is called once, later, unless the pool is destroyed first, which ends the
  * encoder.  On NGX_ERROR, and on NGX_BUSY, which may be tried again, done is
- * not called, and *error gives the reason.
+ * not called, and *error gives the reason.  part: bytes that are given to done
+ * before the rest is there, 0: it has the whole at once.
  */
 ngx_int_t ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_prof_text_t *raw, ngx_uint_t how, ngx_prof_encode_pt done, void *data,
-    ngx_str_t *error);
+    ngx_prof_text_t *raw, ngx_uint_t how, size_t part,
+    ngx_prof_encode_pt done, void *data, ngx_str_t *error);
+
+/* whoever was given a part has taken it, and the text is empty */
+void ngx_prof_encode_more(ngx_prof_text_t *out);
 
 
 #endif /* _NGX_PROF_ENCODE_H_INCLUDED_ */

@@ -34,6 +34,9 @@
 #define NGX_PROF_ENCODERS             2
 #define NGX_PROF_ENCODERS_ZONE        4
 
+/* and those that have ended their work and write, of a worker */
+#define NGX_PROF_ENCODERS_WRITE       2
+
 /* one in so many connections and descriptors is left to requests */
 #define NGX_PROF_ENCODER_RESERVE      8
 
@@ -54,6 +57,8 @@ static void ngx_prof_encoder_environment(void);
 static void ngx_prof_encoder_reach(ngx_cycle_t *cycle);
 static int ngx_prof_encoder_reaches(void *data);
 static char *ngx_prof_encoder_part(ngx_uint_t n);
+static ngx_uint_t ngx_prof_encoder_number(ngx_uint_t writes);
+static void ngx_prof_encoder_uncount(ngx_prof_encoder_t *e);
 static ngx_uint_t ngx_prof_encoder_count(ngx_prof_encoder_t *e);
 static ngx_uint_t ngx_prof_encoder_spare(void);
 static ngx_int_t ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log,
@@ -83,7 +88,8 @@ static const char *const   ngx_prof_encoder_variables[] = {
 
 static char                ngx_prof_encoder_env[NGX_PROF_ENCODER_VARIABLES]
                                                [NGX_MAX_PATH];
-static ngx_prof_encoder_t  ngx_prof_encoders[NGX_PROF_ENCODERS];
+static ngx_prof_encoder_t  ngx_prof_encoders[NGX_PROF_ENCODERS
+                                             + NGX_PROF_ENCODERS_WRITE];
 
 
 void
@@ -247,16 +253,16 @@ ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     ngx_uint_t           i;
     ngx_prof_encoder_t  *e;
 
-    for (i = 0; i < NGX_PROF_ENCODERS && ngx_prof_encoders[i].taken; i++) {
-        /* void */
-    }
-
-    if (i == NGX_PROF_ENCODERS) {
+    if (ngx_prof_encoder_number(0) >= NGX_PROF_ENCODERS) {
         return NGX_AGAIN;
     }
 
     if (!ngx_prof_encoder_spare()) {
         return NGX_BUSY;
+    }
+
+    for (i = 0; ngx_prof_encoders[i].taken; i++) {
+        /* void */
     }
 
     e = &ngx_prof_encoders[i];
@@ -283,6 +289,37 @@ ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     *encoder = e;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_prof_encoder_number(ngx_uint_t writes)
+{
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < NGX_PROF_ENCODERS + NGX_PROF_ENCODERS_WRITE; i++) {
+        n += (ngx_prof_encoders[i].taken
+              && ngx_prof_encoders[i].writes == writes);
+    }
+
+    return n;
+}
+
+
+void
+ngx_prof_encoder_writes(ngx_prof_encoder_t *e)
+{
+    if (ngx_prof_encoder_number(1) >= NGX_PROF_ENCODERS_WRITE) {
+        return;
+    }
+
+    e->writes = 1;
+
+    ngx_prof_encoder_uncount(e);
+
+    e->freed();
 }
 
 
@@ -353,17 +390,24 @@ ngx_prof_encoder_free(ngx_prof_encoder_t *e)
         ngx_del_timer(&e->timer);
     }
 
+    ngx_prof_encoder_uncount(e);
+
+    if (e->taken) {
+        e->taken = 0;
+        e->freed();
+    }
+}
+
+
+static void
+ngx_prof_encoder_uncount(ngx_prof_encoder_t *e)
+{
     if (e->counted && ngx_prof_process.slot) {
         (void) __atomic_fetch_sub(&ngx_prof_process.slot->encoders, 1,
                                   __ATOMIC_RELEASE);
     }
 
     e->counted = 0;
-
-    if (e->taken) {
-        e->taken = 0;
-        e->freed();
-    }
 }
 
 

@@ -21,6 +21,7 @@ typedef struct {
     ngx_pid_t          pid;
     uint64_t           start;           /* of the process, 0: not known */
     ngx_uint_t         taken;
+    ngx_uint_t         writes;          /* it has ended its work */
     ngx_uint_t         counted;         /* in the slot */
     void             (*freed)(void);
     ngx_event_t        timer;           /* of its end */
@@ -41,6 +42,9 @@ ngx_int_t ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     void (*freed)(void), int fds[3]);
 
 void ngx_prof_encoder_close_pipe(ngx_prof_encoder_t *e, ngx_uint_t i);
+
+/* one that has ended its work: another one may begin, if few only write */
+void ngx_prof_encoder_writes(ngx_prof_encoder_t *e);
 
 /* one that has ended: frees its place */
 void ngx_prof_encoder_free(ngx_prof_encoder_t *e);

@@ -184,7 +184,7 @@ ngx_prof_names(ngx_pool_t *pool, ngx_log_t *log, const uint64_t *frames,
     ngx_prof_names_add(f, l->pcs, l->n);
 
     if (ngx_prof_rawfile_finish(f) != NGX_OK
-        || ngx_prof_encode(pool, log, &f->text, NGX_PROF_ENCODE_SOON,
+        || ngx_prof_encode(pool, log, &f->text, NGX_PROF_ENCODE_SOON, 0,
                            ngx_prof_names_looked, l,
                            &error)
            != NGX_OK)

@@ -155,6 +155,7 @@ ngx_prof_connections_run(ngx_prof_connections_t *ctx,
     }
 
     w->worker = ctx->worker;
+    w->parts = (finish == NULL) && ngx_prof_stream_able(ctx->request);
     w->step = step;
     w->finish = finish;
     w->data = ctx;
@@ -186,7 +187,7 @@ ngx_prof_connections_encode(ngx_prof_work_t *w)
     ctx = w->data;
 
     if (ngx_prof_encode(r->pool, r->connection->log,
-                        &ctx->raw->file->text, NGX_PROF_ENCODE_TURN,
+                        &ctx->raw->file->text, NGX_PROF_ENCODE_TURN, 0,
                         ngx_prof_connections_encoded, ctx,
                         &error)
         == NGX_OK)

@@ -11,6 +11,8 @@
 static ngx_int_t ngx_prof_work_slice(ngx_prof_work_t *w);
 static ngx_int_t ngx_prof_work_step(void *data);
 static void ngx_prof_work_handler(ngx_event_t *ev);
+static ngx_int_t ngx_prof_work_part(ngx_prof_work_t *w);
+static void ngx_prof_work_more(void *data);
 static void ngx_prof_work_cleanup(void *data);
 
 
@@ -87,8 +89,14 @@ ngx_prof_work_slice(ngx_prof_work_t *w)
         return w->finish(w);
     }
 
+    if (w->stream && rc == NGX_ERROR) {
+        return rc;
+    }
+
     if (rc == NGX_DONE) {
-        rc = ngx_prof_send(w->request, w->status, &w->type, &w->json.text);
+        rc = w->stream
+             ? ngx_prof_stream_last(w->stream, &w->json.text)
+             : ngx_prof_send(w->request, w->status, &w->type, &w->json.text);
 
         /* nginx sends what the client has not taken yet */
 
@@ -133,12 +141,51 @@ ngx_prof_work_handler(ngx_event_t *ev)
 
     rc = ngx_prof_work_slice(w);
 
+    if (rc == NGX_AGAIN
+        && w->parts
+        && w->json.text.size >= NGX_PROF_STREAM_PART)
+    {
+        rc = ngx_prof_work_part(w);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        rc = (rc == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
+    }
+
     if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
+        ngx_prof_work_more(w);
         return;
     }
 
     ngx_prof_answer(r, rc);
+}
+
+
+/* as ngx_prof_stream_put() */
+
+static ngx_int_t
+ngx_prof_work_part(ngx_prof_work_t *w)
+{
+    if (w->stream == NULL) {
+        w->stream = ngx_prof_stream_begin(w->request, &w->type,
+                                          ngx_prof_work_more, w);
+        if (w->stream == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_prof_stream_put(w->stream, &w->json.text);
+}
+
+
+static void
+ngx_prof_work_more(void *data)
+{
+    ngx_prof_work_t *w = data;
+
+    ngx_post_event(&w->event, &ngx_posted_next_events);
 }
 
 

@@ -15,6 +15,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_snapshot.h"
 #include "ngx_prof_json.h"
+#include "ngx_prof_stream.h"
 
 
 /* places that /metrics tells the histograms of */
@@ -52,6 +53,8 @@ struct ngx_prof_work_s {
     ngx_uint_t              status;             /* HTTP status */
     ngx_str_t               type;
     void                   *data;               /* for step() */
+    ngx_uint_t              parts;              /* may be sent in parts */
+    ngx_prof_stream_t      *stream;             /* NULL: none has begun */
 
     ngx_event_t             event;
     ngx_connection_t        connection;

@@ -193,7 +193,10 @@ sub endless {
     my ($site) = encoder('#!/bin/sh', "exec @zeros");
     my $before = peak($site);
 
-    is_error($site, 'an encoder without an end', qr/would be too large/);
+    is_error($site, 'an encoder without an end', qr/wrote no profile/);
+    like($site->raw("GET /debug/pprof/profile?seconds=1 HTTP/1.0\r\n"
+                    . "Host: main\r\n\r\n"), qr/would be too large\n\z/,
+         '... for a client that takes no parts: it is too large');
     cmp_ok(peak($site) - $before, '<', 64 * 1024, '... takes few MB');
 
     # a busy machine may make any pass long

@@ -216,13 +216,18 @@ sub quiet {
 
 # An HTTP/2 connection without TLS, with a request on each of so many streams
 # for this path, which may have a * for the number of the stream.  window: bytes
-# that it may be sent before it gives more.
+# that it may be sent before it gives more; buffer: of its socket.
 
 sub h2 {
     my ($to, $streams, $path, %o) = @_;
 
-    my $s = IO::Socket::INET->new(PeerAddr => $to)
-            or die "connect() failed: $!\n";
+    my $s = IO::Socket::INET->new(Proto => 'tcp');
+    my ($address, $port) = split /:/, $to;
+
+    setsockopt($s, Socket::SOL_SOCKET, Socket::SO_RCVBUF, pack 'i', $o{buffer})
+        if $o{buffer};
+    connect $s, Socket::pack_sockaddr_in($port, Socket::inet_aton($address))
+        or die "connect() failed: $!\n";
 
     # SETTINGS_INITIAL_WINDOW_SIZE is 4; the connection's has 65535 already
     my $bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
