@@ -72,6 +72,7 @@ static ngx_command_t  ngx_prof_commands[] = {
     ngx_prof_setting_command("profiling_trace_buffer"),
     ngx_prof_setting_command("profiling_anonymize"),
     ngx_prof_setting_command("profiling_answer_memory"),
+    ngx_prof_setting_command("profiling_crash"),
 
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

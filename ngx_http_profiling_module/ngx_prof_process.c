@@ -16,6 +16,8 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_cpu.h"
+#include "ngx_prof_crash.h"
+#include "ngx_prof_exits.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_ask.h"
@@ -29,6 +31,7 @@
 #include "ngx_prof_objects.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_place.h"
+#include "ngx_prof_reaper.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_request.h"
 #include "ngx_prof_response.h"
@@ -108,6 +111,8 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     ngx_prof_signal_init_module();
     ngx_prof_threads_init_module(cycle->log);
+    ngx_prof_exits_init_module(cycle, zone);
+    ngx_prof_crash_init_module(cycle, zone, mcf->setting[NGX_PROF_CRASH]);
 
     if (ngx_prof_objects_refresh() == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -158,6 +163,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_prof_configure(mcf);
+    ngx_prof_crash_init(cycle->log);
     ngx_prof_allocator_init();
 
     /* without a slot it can tell of the others all the same */
@@ -167,6 +173,8 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_prof_stack_base = (uintptr_t) __builtin_frame_address(0);
+
+    ngx_prof_reap_first(cycle->log);
 
     if (ngx_prof_process_claim(mcf) == NGX_OK) {
         ngx_prof_begin(cycle);

@@ -127,6 +127,33 @@ ngx_prof_arch_indirect(const u_char before[8])
 }
 
 
+/* see guard.c: *addr to *value, 0; if that faults: -1 */
+
+#define NGX_PROF_ARCH_GUARD                                                   \
+    ".pushsection .text\n\t"                                                  \
+    ".p2align 4\n\t"                                                          \
+    ".hidden ngx_prof_guard_word\n\t"                                         \
+    ".globl ngx_prof_guard_word\n\t"                                          \
+    ".type ngx_prof_guard_word, %function\n"                                  \
+    "ngx_prof_guard_word:\n\t"                                                \
+    ".cfi_startproc\n\t"                                                      \
+    ".hidden ngx_prof_guard_at\n\t"                                           \
+    ".globl ngx_prof_guard_at\n"                                              \
+    "ngx_prof_guard_at:\n\t"                                                  \
+    "ldr x2, [x0]\n\t"                                                        \
+    "str x2, [x1]\n\t"                                                        \
+    "mov x0, xzr\n\t"                                                         \
+    "ret\n\t"                                                                 \
+    ".hidden ngx_prof_guard_failed\n\t"                                       \
+    ".globl ngx_prof_guard_failed\n"                                          \
+    "ngx_prof_guard_failed:\n\t"                                              \
+    "mov x0, #-1\n\t"                                                         \
+    "ret\n\t"                                                                 \
+    ".cfi_endproc\n\t"                                                        \
+    ".size ngx_prof_guard_word, . - ngx_prof_guard_word\n\t"                  \
+    ".popsection"
+
+
 /* whether code can be at an address */
 #define ngx_prof_arch_aligned(addr)  (((addr) & 3) == 0)
 

@@ -166,6 +166,7 @@ ngx_prof_slot_ended(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot)
 void
 ngx_prof_slot_release(ngx_prof_slot_t *slot)
 {
+    ngx_prof_store(&slot->released, slot->owner);
     ngx_prof_store_release(&slot->owner, 0);
 }
 

@@ -21,6 +21,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_arch.h"
+#include "ngx_prof_deaths.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_ring.h"
@@ -430,6 +431,16 @@ typedef struct {
     ngx_prof_counts_t  base_all;
 
     ngx_prof_other_t   other;
+
+    /*
+     * For who finds that the owner has died.  released: the latest owner that
+     * gave the slot back; before: by the low bits of totals.iterations, the
+     * latest request of each pass that has ended.
+     */
+
+    uint64_t           released;
+    uint64_t           before[NGX_PROF_CRASH_PASSES];
+    ngx_prof_crash_t   crash;
 
 } ngx_prof_slot_t;
 

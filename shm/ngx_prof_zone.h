@@ -34,6 +34,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_deaths.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_dump_area.h"
@@ -220,6 +221,8 @@ typedef struct {
                                              reload */
     uint64_t               text_n;        /* bytes used */
     u_char                 text[NGX_PROF_TEXTS];
+
+    ngx_prof_deaths_t      deaths;
 } ngx_prof_header_t;
 
 

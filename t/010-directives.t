@@ -123,6 +123,9 @@ my @settings = (
 
     [ profiling_answer_memory => 'it must be a size from 1m to 1024g',
       [qw(1m 64m 1024k 2g)], [qw(1023k 0 off)] ],
+
+    [ profiling_crash => 'it must be "on" or "off"',
+      [qw(on off)], [qw(1 0 yes ON)] ],
 );
 
 for my $setting (@settings) {

@@ -27,6 +27,7 @@ my %defaults = (
     profiling_trace_buffer_bytes      => 4194304,
     profiling_anonymize               => JSON::PP::false,
     profiling_answer_memory_bytes     => 67108864,
+    profiling_crash                   => JSON::PP::true,
     profiling_zone                    => 'profiling',
 );
 
@@ -102,6 +103,7 @@ in_force('a directive beats the variable', {
     profiling_mutex_fraction          => 5,
     profiling_anonymize               => JSON::PP::true,
     profiling_answer_memory_bytes     => 2097152,
+    profiling_crash                   => JSON::PP::false,
     profiling_zone                    => 'mine',
     profiling_zone_bytes              => 16777216,
     profiling_zone_slots              => 3,
@@ -120,6 +122,7 @@ in_force('a directive beats the variable', {
     profiling_mutex_fraction 5;
     profiling_anonymize on;
     profiling_answer_memory 2m;
+    profiling_crash off;
     profiling_zone zone=mine:16m slots=3;
 END
 

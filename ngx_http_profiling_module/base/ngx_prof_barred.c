@@ -32,6 +32,7 @@ static void ngx_prof_barred_affinity(void);
 static void ngx_prof_barred_peer(void);
 static void ngx_prof_barred_advice(void);
 static void ngx_prof_barred_range(void);
+static void ngx_prof_barred_crash(void);
 
 
 static const ngx_prof_barred_call_t  ngx_prof_barred_calls[] = {
@@ -44,7 +45,8 @@ static const ngx_prof_barred_call_t  ngx_prof_barred_calls[] = {
       ngx_prof_barred_affinity },
     { NGX_PROF_BARRED_PEER, "getpeername", ngx_prof_barred_peer },
     { NGX_PROF_BARRED_ADVICE, "madvise", ngx_prof_barred_advice },
-    { NGX_PROF_BARRED_RANGE, "close_range", ngx_prof_barred_range }
+    { NGX_PROF_BARRED_RANGE, "close_range", ngx_prof_barred_range },
+    { NGX_PROF_BARRED_CRASH, "sigaltstack", ngx_prof_barred_crash }
 };
 
 
@@ -226,4 +228,17 @@ ngx_prof_barred_range(void)
 #ifdef SYS_close_range
     (void) syscall(SYS_close_range, ~0U, ~0U, 0);
 #endif
+}
+
+
+static void
+ngx_prof_barred_crash(void)
+{
+    stack_t    ss;
+    siginfo_t  info;
+
+    ngx_memzero(&info, sizeof(siginfo_t));
+
+    (void) sigaltstack(NULL, &ss);
+    (void) syscall(SYS_rt_tgsigqueueinfo, 0, 0, 0, &info);
 }

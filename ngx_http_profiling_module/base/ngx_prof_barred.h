@@ -22,6 +22,8 @@
 #define NGX_PROF_BARRED_PEER      0x20    /* getpeername() */
 #define NGX_PROF_BARRED_ADVICE    0x40    /* madvise(), in malloc_trim() */
 #define NGX_PROF_BARRED_RANGE     0x80    /* close_range() */
+#define NGX_PROF_BARRED_CRASH     0x100   /* sigaltstack(), and signals that
+                                             are sent again */
 
 
 /* master, before it forks; the first time only */

@@ -17,8 +17,11 @@ static ssize_t ngx_prof_system_file(const char *path, char *text,
     size_t size);
 static ngx_uint_t ngx_prof_cgroup_has(const char *line,
     const char *controller);
-static uint64_t ngx_prof_cgroup_limit(const char *root, const char *path,
-    const char *file);
+static uint64_t ngx_prof_cgroups(const char *v2, const char *v1,
+    uint64_t (*read)(const char *path), ngx_uint_t all);
+static uint64_t ngx_prof_cgroup(const char *root, const char *path,
+    const char *file, uint64_t (*read)(const char *path), ngx_uint_t all);
+static uint64_t ngx_prof_kills_file(const char *path);
 static uint64_t ngx_prof_number_file(const char *path);
 
 
@@ -393,21 +396,64 @@ ngx_prof_system_state(ngx_pid_t pid)
 uint64_t
 ngx_prof_memory_limit(void)
 {
-    char      *p, *line, *next, *path, text[8192];
-    FILE      *f;
-    size_t     n;
-    uint64_t   limit, found, high;
+    uint64_t    limit, found;
+    ngx_uint_t  i;
+
+    static const char *const  files[] = { "memory.max", "memory.high" };
 
     limit = (uint64_t) sysconf(_SC_PHYS_PAGES) * ngx_pagesize;
 
+    for (i = 0; i < 2; i++) {
+        found = ngx_prof_cgroups(files[i], "memory.limit_in_bytes",
+                                 ngx_prof_number_file, 1);
+
+        if (found) {
+            limit = ngx_min(limit, found);
+        }
+    }
+
+    return limit;
+}
+
+
+/* a cgroup counts its processes that any kind of shortage has killed */
+
+uint64_t
+ngx_prof_memory_kills(void)
+{
+    uint64_t  kills;
+
+    kills = ngx_prof_cgroups("memory.events", "memory.oom_control",
+                             ngx_prof_kills_file, 0);
+
+    return kills ? kills : ngx_prof_kills_file("/proc/vmstat");
+}
+
+
+/*
+ * What a file of this process's cgroups tells: the smallest number if all is
+ * 1, else that of the innermost cgroup which has the file; 0: none
+ */
+
+static uint64_t
+ngx_prof_cgroups(const char *v2, const char *v1,
+    uint64_t (*read)(const char *path), ngx_uint_t all)
+{
+    char      *p, *line, *next, *path, text[8192];
+    FILE      *f;
+    size_t     n;
+    uint64_t   least, found;
+
     f = fopen("/proc/self/cgroup", "re");
     if (f == NULL) {
-        return limit;
+        return 0;
     }
 
     n = fread(text, 1, sizeof(text) - 1, f);
     text[n] = '\0';
     (void) fclose(f);
+
+    least = 0;
 
     /* lines "0::/path" (v2) and "7:memory:/path" (v1), cgroups(7) */
 
@@ -428,26 +474,22 @@ ngx_prof_memory_limit(void)
         found = 0;
 
         if (ngx_strncmp(line, "0::", 3) == 0) {
-            found = ngx_prof_cgroup_limit(NGX_PROF_CGROUP,
-                                          path, "memory.max");
-            high = ngx_prof_cgroup_limit(NGX_PROF_CGROUP, path, "memory.high");
-
-            if (high && (found == 0 || high < found)) {
-                found = high;
-            }
+            found = ngx_prof_cgroup(NGX_PROF_CGROUP, path, v2, read, all);
 
         } else if (ngx_prof_cgroup_has(line, "memory")) {
-            found = ngx_prof_cgroup_limit(
-                                      NGX_PROF_CGROUP_V1,
-                                      path, "memory.limit_in_bytes");
+            found = ngx_prof_cgroup(NGX_PROF_CGROUP_V1, path, v1, read, all);
         }
 
-        if (found) {
-            limit = ngx_min(limit, found);
+        if (found && (least == 0 || found < least)) {
+            least = found;
+        }
+
+        if (least && !all) {
+            break;
         }
     }
 
-    return limit;
+    return least;
 }
 
 
@@ -477,16 +519,17 @@ ngx_prof_cgroup_has(const char *line, const char *controller)
 }
 
 
-/* the smallest limit of a cgroup and its ancestors; 0: none */
+/* the same of one hierarchy, from a cgroup up to the root */
 
 static uint64_t
-ngx_prof_cgroup_limit(const char *root, const char *path, const char *file)
+ngx_prof_cgroup(const char *root, const char *path, const char *file,
+    uint64_t (*read)(const char *path), ngx_uint_t all)
 {
     char      *p, dir[NGX_MAX_PATH], name[NGX_MAX_PATH];
     int        n;
-    uint64_t   limit, value;
+    uint64_t   least, value;
 
-    limit = 0;
+    least = 0;
 
     n = snprintf(dir, sizeof(dir), "%s", path);
 
@@ -506,24 +549,48 @@ ngx_prof_cgroup_limit(const char *root, const char *path, const char *file)
                      (p && p[1]) ? "/" : "", file);
 
         if (n > 0 && n < (int) sizeof(name)) {
-            value = ngx_prof_number_file(name);
+            value = read(name);
 
-            if (value && (limit == 0 || value < limit)) {
-                limit = value;
+            if (value && (least == 0 || value < least)) {
+                least = value;
             }
         }
 
-        if (p == NULL) {
-            return limit;
+        if (p == NULL || p[1] == '\0' || (least && !all)) {
+            return least;
         }
 
-        if (p[1]) {
-            p[p == dir ? 1 : 0] = '\0';
-            continue;
-        }
-
-        return limit;
+        p[p == dir ? 1 : 0] = '\0';
     }
+}
+
+
+/* the number behind "oom_kill", + 1; 0: no such file or line */
+
+static uint64_t
+ngx_prof_kills_file(const char *path)
+{
+    char      line[256];
+    FILE     *f;
+    uint64_t  kills;
+
+    f = fopen(path, "re");
+    if (f == NULL) {
+        return 0;
+    }
+
+    kills = 0;
+
+    while (kills == 0 && fgets(line, sizeof(line), f)) {
+
+        if (ngx_strncmp(line, "oom_kill ", 9) == 0) {
+            kills = strtoull(line + 9, NULL, 10) + 1;
+        }
+    }
+
+    (void) fclose(f);
+
+    return kills;
 }
 
 

@@ -63,5 +63,11 @@ u_char ngx_prof_system_state(ngx_pid_t pid);
  */
 uint64_t ngx_prof_memory_limit(void);
 
+/*
+ * Processes that the kernel has killed for want of memory so far, + 1: those
+ * of this process's cgroup, or of the machine.  0: it cannot be known.
+ */
+uint64_t ngx_prof_memory_kills(void);
+
 
 #endif /* _NGX_PROF_PROC_H_INCLUDED_ */

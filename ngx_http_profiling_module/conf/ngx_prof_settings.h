@@ -34,6 +34,7 @@ typedef enum {
     NGX_PROF_TRACE_BUFFER,                  /* bytes */
     NGX_PROF_ANONYMIZE,                     /* 1 or 0 */
     NGX_PROF_ANSWER_MEMORY,                 /* bytes, of a worker */
+    NGX_PROF_CRASH,                         /* 1 or 0 */
     NGX_PROF_SETTINGS
 } ngx_prof_setting_e;
 

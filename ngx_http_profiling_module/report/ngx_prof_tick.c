@@ -26,6 +26,7 @@
 #include "ngx_prof_slot.h"
 #include "ngx_prof_proc.h"
 #include "ngx_prof_program.h"
+#include "ngx_prof_reaper.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_usage.h"
 #include "ngx_prof_worker.h"
@@ -283,6 +284,8 @@ ngx_prof_tick_begin(uint64_t clock)
     /* ask stuck workers for their stacks, before any client asks */
 
     (void) ngx_prof_hang_chase();
+
+    ngx_prof_reap_tick(ngx_cycle->log);
 
     ngx_prof_system_memory(&t->gauges);
     ngx_prof_inherited(&t->gauges);

@@ -40,6 +40,8 @@ typedef struct {
 /* a request whose connection or stream is on the stack */
 
 typedef struct {
+    const ngx_prof_context_t
+                        *owner;
     uintptr_t            request;   /* main */
     uint64_t             subs;      /* the life that its subrequests have,
                                        0: none */
@@ -62,10 +64,12 @@ static ngx_uint_t ngx_prof_context_listed(ngx_uint_t i);
 static void ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp);
 static void ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
     const ngx_prof_unwind_cache_t *walk);
-static uint32_t ngx_prof_context_label_of(const ngx_prof_spans_t *spans);
+static uint32_t ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
+    const ngx_prof_context_t **owner);
 static ngx_int_t ngx_prof_context_outermost(const ngx_prof_spans_t *spans,
     ngx_uint_t listed);
-static uint32_t ngx_prof_context_elect(const ngx_prof_spans_t *spans);
+static uint32_t ngx_prof_context_elect(const ngx_prof_spans_t *spans,
+    const ngx_prof_context_t **owner);
 static ngx_uint_t ngx_prof_context_collect(const ngx_prof_spans_t *spans,
     ngx_prof_found_label_t *found);
 static ngx_uint_t ngx_prof_context_add(uintptr_t word,
@@ -293,8 +297,20 @@ ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
 uint32_t
 ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 {
+    const ngx_prof_context_t  *owner;
+
+    return ngx_prof_context_running_label(sp, walk, &owner);
+}
+
+
+uint32_t
+ngx_prof_context_running_label(uintptr_t sp,
+    const ngx_prof_unwind_cache_t *walk, const ngx_prof_context_t **owner)
+{
     uint32_t          label;
     ngx_prof_spans_t  spans;
+
+    *owner = NULL;
 
     if (ngx_prof_array_n == 0
         || sp >= ngx_prof_base
@@ -306,7 +322,7 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
     if (walk) {
         ngx_prof_context_saved(&spans, sp, walk);
 
-        label = ngx_prof_context_label_of(&spans);
+        label = ngx_prof_context_label_of(&spans, owner);
 
         /* the stream that runs, of several, may be in no saved register */
 
@@ -320,7 +336,7 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 
     ngx_prof_context_whole(&spans, sp);
 
-    return ngx_prof_context_label_of(&spans);
+    return ngx_prof_context_label_of(&spans, owner);
 }
 
 
@@ -334,7 +350,8 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
  */
 
 static uint32_t
-ngx_prof_context_label_of(const ngx_prof_spans_t *spans)
+ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
+    const ngx_prof_context_t **owner)
 {
     uint32_t    label, elected;
     ngx_int_t   i;
@@ -353,8 +370,11 @@ ngx_prof_context_label_of(const ngx_prof_spans_t *spans)
         i = ngx_prof_context_outermost(spans, 0);
     }
 
+    *owner = NULL;
+
     if (i != NGX_ERROR) {
         label = ngx_prof_context_connection(i, spans);
+        *owner = ngx_prof_context_served(i);
 
         if (ngx_prof_contexts[i].streams <= 1
             && (ngx_prof_label_place(label)
@@ -364,7 +384,7 @@ ngx_prof_context_label_of(const ngx_prof_spans_t *spans)
         }
     }
 
-    elected = ngx_prof_context_elect(spans);
+    elected = ngx_prof_context_elect(spans, owner);
 
     return elected ? ngx_prof_context_state_of(elected, label)
                    : label;
@@ -405,7 +425,8 @@ ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
 
 ngx_prof_unchecked
 static uint32_t
-ngx_prof_context_elect(const ngx_prof_spans_t *spans)
+ngx_prof_context_elect(const ngx_prof_spans_t *spans,
+    const ngx_prof_context_t **owner)
 {
     uint64_t                         subs;
     ngx_uint_t                       i, k, n;
@@ -444,7 +465,13 @@ ngx_prof_context_elect(const ngx_prof_spans_t *spans)
         }
     }
 
-    return best ? best->label : 0;
+    if (best == NULL) {
+        return 0;
+    }
+
+    *owner = best->owner;
+
+    return best->label;
 }
 
 
@@ -538,6 +565,7 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
     }
 
     found->n = 0;
+    found->owner = owner;
     found->request = owner->request;
     found->subs = (owner->life && owner->subs) ? owner->life : 0;
     found->label = (i == NGX_ERROR)

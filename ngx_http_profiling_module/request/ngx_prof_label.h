@@ -12,6 +12,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_context.h"
 #include "ngx_prof_unwind.h"
 #include "ngx_prof_zone.h"
 
@@ -49,6 +50,13 @@ typedef enum {
  */
 uint32_t ngx_prof_context_label(uintptr_t sp,
     const ngx_prof_unwind_cache_t *walk);
+
+/*
+ * The same, and what is known of the request that it is done for; NULL: it is
+ * for none, or for none that is known.
+ */
+uint32_t ngx_prof_context_running_label(uintptr_t sp,
+    const ngx_prof_unwind_cache_t *walk, const ngx_prof_context_t **owner);
 
 /* the place of a label; all zeros: it has none */
 void ngx_prof_label_where(uint64_t label, ngx_prof_place_name_t *place);

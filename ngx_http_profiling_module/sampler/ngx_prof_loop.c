@@ -121,9 +121,18 @@ ngx_prof_loop_init(ngx_cycle_t *cycle)
 static ngx_prof_always_inline void
 ngx_prof_loop_end(ngx_prof_slot_t *slot, uint64_t busy)
 {
+    uint64_t    n;
     ngx_uint_t  bucket;
 
     bucket = ngx_prof_hist_bucket(busy);
+
+    /* a crash report has the requests of the passes before it */
+
+    n = slot->totals.iterations % NGX_PROF_CRASH_PASSES;
+
+    ngx_prof_store(&slot->before[n],
+                   ngx_prof_crash_pass(ngx_prof_latest.place,
+                                       ngx_prof_latest.start));
 
     ngx_prof_add(&slot->totals.busy, busy);
     ngx_prof_hist_count(&slot->passes, bucket, busy);

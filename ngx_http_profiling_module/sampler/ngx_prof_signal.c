@@ -85,6 +85,13 @@ ngx_prof_signal_init(ngx_cycle_t *cycle)
     sa.sa_flags = SA_SIGINFO|SA_RESTART;
     (void) sigfillset(&sa.sa_mask);
 
+    /* faults of the samplers come to the handler of faults */
+
+    (void) sigdelset(&sa.sa_mask, SIGSEGV);
+    (void) sigdelset(&sa.sa_mask, SIGBUS);
+    (void) sigdelset(&sa.sa_mask, SIGILL);
+    (void) sigdelset(&sa.sa_mask, SIGFPE);
+
     if (sigaction(SIGPROF, &sa, NULL) == -1) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
                       "sigaction(SIGPROF) failed");

@@ -48,6 +48,8 @@ typedef struct {
     ngx_prof_stack_t      stack;
     uint64_t              reserved;                 /* bytes of stack */
     uintptr_t             end;                      /* of its mapping */
+    void                 *crash;                    /* stack of that handler,
+                                                       or NULL */
     int                   timer;                    /* of the kernel, -1 */
     uint32_t              armed;
     uint64_t              last;                     /* CPU ns at the last

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include "ngx_prof_threads.h"
+#include "ngx_prof_crash.h"
 #include "ngx_prof_heap.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_record.h"
@@ -195,6 +196,7 @@ ngx_prof_thread_start(void *arg)
     /* a thread that cannot be sampled still runs */
 
     (void) ngx_prof_thread_begin(t);
+    t->crash = ngx_prof_crash_stack();
 
     pthread_cleanup_push(ngx_prof_thread_end, t);
 
@@ -209,7 +211,14 @@ ngx_prof_thread_start(void *arg)
 static void
 ngx_prof_thread_end(void *arg)
 {
-    ngx_prof_thread_release(arg);
+    ngx_prof_thread_t *t = arg;
+
+    void  *crash;
+
+    crash = t->crash;
+
+    ngx_prof_thread_release(t);
+    ngx_prof_crash_stack_free(crash);
 }
 
 

@@ -202,6 +202,9 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 
 static ngx_uint_t ngx_prof_unwind_listed(ngx_prof_walk_t *walk,
     uint64_t *pcs, ngx_uint_t max, ngx_uint_t skip);
+static void ngx_prof_unwind_registers(ngx_prof_walk_t *walk,
+    const ucontext_t *uc, ngx_prof_unwind_cache_t *cache,
+    ngx_prof_unwind_t *result);
 
 
 /* not inlined: its frame has to lie below the first one of the walk */
@@ -294,25 +297,78 @@ ngx_prof_unwind_cached(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     ngx_prof_unwind_cache_t *cache, uint64_t *pcs, ngx_uint_t max,
     ngx_prof_unwind_t *result)
 {
-    ngx_uint_t       i;
     ngx_prof_walk_t  walk;
 
+    ngx_prof_unwind_registers(&walk, uc, cache, result);
+
+    return ngx_prof_unwind_start(&walk, stack, pcs, max, 0);
+}
+
+
+static void
+ngx_prof_unwind_registers(ngx_prof_walk_t *walk, const ucontext_t *uc,
+    ngx_prof_unwind_cache_t *cache, ngx_prof_unwind_t *result)
+{
+    ngx_uint_t  i;
+
     for (i = 0; i < NGX_PROF_ARCH_REGS; i++) {
-        walk.reg[i] = *(const uint64_t *) ((const u_char *) uc
-                                           + ngx_prof_arch_place(i));
+        walk->reg[i] = *(const uint64_t *) ((const u_char *) uc
+                                            + ngx_prof_arch_place(i));
     }
 
-    walk.pc = ngx_prof_arch_pc(uc);
-    walk.valid = NGX_PROF_ARCH_KNOWN;
-    walk.exact = 1;
-    walk.cache = cache;
-    walk.result = result;
+    walk->pc = ngx_prof_arch_pc(uc);
+    walk->valid = NGX_PROF_ARCH_KNOWN;
+    walk->exact = 1;
+    walk->cache = cache;
+    walk->result = result;
 
     if (cache) {
         cache->n = 0;
     }
+}
 
-    return ngx_prof_unwind_start(&walk, stack, pcs, max, 0);
+
+ngx_uint_t
+ngx_prof_unwind_fault(const ngx_prof_stack_t *stack, const ucontext_t *uc,
+    ngx_prof_unwind_cache_t *cache, ngx_uint_t jumped, uint64_t *pcs,
+    ngx_uint_t max, ngx_prof_unwind_t *result)
+{
+    uint64_t         pc, sp;
+    ngx_prof_walk_t  walk;
+
+    ngx_prof_unwind_registers(&walk, uc, cache, result);
+
+    walk.object = NULL;
+    walk.rule = NULL;
+    walk.guess = 0;
+    walk.shift = 0;
+    walk.top = stack->top & ~(uintptr_t) 7;
+    walk.lo = (stack->lo + 7) & ~(uintptr_t) 7;
+
+    result->jit = 0;
+    result->recovered = 0;
+
+    sp = walk.reg[NGX_PROF_ARCH_SP];
+    walk.objects = ngx_prof_objects_acquire();
+
+    if (jumped && NGX_PROF_ARCH_LINKS) {
+        walk.pc = ngx_prof_unwind_strip(walk.reg[NGX_PROF_ARCH_LR]);
+        walk.exact = 0;
+
+    } else if (jumped
+               && walk.objects
+               && ngx_prof_unwind_load(&walk, sp, &pc) == NGX_OK
+               && pc > NGX_PROF_UNWIND_LOWEST
+               && ngx_prof_unwind_called(&walk, pc, NULL))
+    {
+        walk.pc = pc;
+        walk.reg[NGX_PROF_ARCH_SP] = sp + sizeof(uint64_t);
+        walk.exact = 0;
+    }
+
+    ngx_prof_objects_release();
+
+    return ngx_prof_unwind_listed(&walk, pcs, max, 0);
 }
 
 

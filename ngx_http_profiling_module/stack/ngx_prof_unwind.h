@@ -42,6 +42,15 @@ ngx_uint_t ngx_prof_unwind_cached(const ngx_prof_stack_t *stack,
 void ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache);
 
 /*
+ * The same of a thread that has faulted, from a handler on another stack.
+ * stack->lo is the lowest address of its stack that may be loaded.  jumped:
+ * there is no code at its pc: the first frame is the caller that went there.
+ */
+ngx_uint_t ngx_prof_unwind_fault(const ngx_prof_stack_t *stack,
+    const ucontext_t *uc, ngx_prof_unwind_cache_t *cache, ngx_uint_t jumped,
+    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result);
+
+/*
  * The same from the place of the call on: pcs[0] is the return address into
  * the caller of this function if skip is 0, into its caller if it is 1, and
  * so on.  The number of frames may be 0 if skip is too large.

@@ -114,7 +114,8 @@ sub test_module {
 
     sh($cc, @flags, @includes, '-shared', '-o', $out,
        "$root/t/module/ngx_http_profiling_test_module.c",
-       "$root/t/module/block.c", "$root/t/module/foreign.c", @objects);
+       "$root/t/module/block.c", "$root/t/module/die.c",
+       "$root/t/module/foreign.c", @objects);
 
     return $out;
 }

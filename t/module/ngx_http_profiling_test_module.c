@@ -21,6 +21,10 @@
  *                                       no descriptors of their own
  *     profiling_test touch 100;         MiB that are allocated and kept
  *     profiling_test wait_read 0 file;  waits, see block.c
+ *     profiling_test die_null 0;        the worker dies, see die.c
+ *     profiling_test die_thread 0;      the same in a task of a thread pool
+ *     profiling_test die_init 0 file;   workers die as they start, as long as
+ *                                       the file is there
  *     profiling_test hold 0;            takes the mutexes of all zones, and
  *                                       never comes back
  *     profiling_test leak 1000000;      and the others of heap.h
@@ -35,6 +39,7 @@
 #include <time.h>
 #include "block.h"
 #include "burn.h"
+#include "die.h"
 #include "heap.h"
 
 
@@ -95,10 +100,15 @@ static void ngx_http_profiling_test_task(void *data, ngx_log_t *log);
 static void ngx_http_profiling_test_doze(uint64_t ms);
 static void ngx_http_profiling_test_task_done(ngx_event_t *ev);
 #endif
+static ngx_int_t ngx_http_profiling_test_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_profiling_test_send(ngx_http_request_t *r);
 static void *ngx_http_profiling_test_create_conf(ngx_conf_t *cf);
 static char *ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd,
     void *dummy);
+
+
+/* the file of die_init, or NULL */
+static char  *ngx_http_profiling_test_dies;
 
 
 static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
@@ -151,7 +161,9 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
     { ngx_string("small"), ngx_http_profiling_test_heap, NULL,
       profiling_test_small },
     { ngx_string("crowd"), ngx_http_profiling_test_crowd, NULL, NULL },
+    { ngx_string("die_init"), NULL, NULL, NULL },
 #if (NGX_THREADS)
+    { ngx_string("die_thread"), NULL, profiling_test_die_thread, NULL },
     { ngx_string("thread"), NULL, profiling_test_deep_cfi, NULL },
     { ngx_string("doze"), NULL, ngx_http_profiling_test_doze, NULL },
 #endif
@@ -194,7 +206,7 @@ ngx_module_t  ngx_http_profiling_test_module = {
     NGX_HTTP_MODULE,                         /* module type */
     NULL,                                    /* init master */
     NULL,                                    /* init module */
-    NULL,                                    /* init process */
+    ngx_http_profiling_test_init_process,    /* init process */
     NULL,                                    /* init thread */
     NULL,                                    /* exit thread */
     NULL,                                    /* exit process */
@@ -218,6 +230,17 @@ char *ngx_module_names[] = {
 char *ngx_module_order[] = {
     NULL
 };
+
+
+static ngx_int_t
+ngx_http_profiling_test_init_process(ngx_cycle_t *cycle)
+{
+    if (ngx_http_profiling_test_dies) {
+        profiling_test_die_init(ngx_http_profiling_test_dies);
+    }
+
+    return NGX_OK;
+}
 
 
 static ngx_int_t
@@ -704,6 +727,13 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         }
     }
 
+    for (w = profiling_test_deaths; w->name; w++) {
+
+        if (ngx_strcmp(w->name, value[1].data) == 0) {
+            conf->wait = w->wait;
+        }
+    }
+
     for (act = ngx_http_profiling_test_acts; act->name.len; act++) {
 
         if (act->name.len == value[1].len
@@ -727,6 +757,10 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 
     if (cf->args->nelts > 3) {
         conf->file = value[3];
+
+        if (ngx_strcmp(value[1].data, "die_init") == 0) {
+            ngx_http_profiling_test_dies = (char *) value[3].data;
+        }
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
