@@ -9,6 +9,7 @@
 #include "ngx_prof_conf.h"
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_connections.h"
+#include "ngx_prof_crashes.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_history.h"
 #include "ngx_prof_json.h"
@@ -21,6 +22,7 @@
 #include "ngx_prof_pprof_heap.h"
 #include "ngx_prof_prometheus.h"
 #include "ngx_prof_pauses.h"
+#include "ngx_prof_reaper.h"
 #include "ngx_prof_runtime.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_text.h"
@@ -33,9 +35,13 @@
 /* parameters that an endpoint takes, besides worker */
 #define NGX_PROF_TAKES_COUNT   1
 
+/* a number behind its name, of one of many */
+#define NGX_PROF_TAKES_ID      8
+
 /* names that the answer needs: of the causes of pauses, of whole stacks */
 #define NGX_PROF_NEEDS_PLACES  2
 #define NGX_PROF_NEEDS_STACKS  4
+#define NGX_PROF_NEEDS_DEATHS  16
 
 /* it is large, and its status is known from the beginning */
 #define NGX_PROF_IN_PARTS      8
@@ -62,7 +68,10 @@ static ngx_int_t ngx_prof_api_begin(ngx_http_request_t *r,
     ngx_prof_error_pt error);
 static ngx_int_t ngx_prof_api_enter(ngx_http_request_t *r,
     ngx_prof_error_pt error);
-static ngx_prof_endpoint_t *ngx_prof_api_find(ngx_http_request_t *r);
+static ngx_prof_endpoint_t *ngx_prof_api_find(ngx_http_request_t *r,
+    uint64_t *id);
+static uint64_t ngx_prof_api_id(ngx_str_t *rest);
+static ngx_int_t ngx_prof_api_report(ngx_prof_work_t *w);
 static ngx_int_t ngx_prof_api_allow(ngx_http_request_t *r, ngx_uint_t methods);
 static ngx_int_t ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes);
 static ngx_int_t ngx_prof_api_date(const ngx_str_t *text, uint64_t *ms);
@@ -104,6 +113,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
       NGX_PROF_NEEDS_PLACES, ngx_prof_view_health,
       NULL },
 
+    { ngx_string("crashes"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_PROF_TAKES_ID|NGX_PROF_NEEDS_DEATHS, ngx_prof_crashes_view, NULL },
+
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_locations, NULL },
 
@@ -129,6 +141,7 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 ngx_int_t
 ngx_prof_api_handler(ngx_http_request_t *r)
 {
+    uint64_t              id;
     ngx_int_t             rc;
     ngx_prof_work_t      *w;
     ngx_prof_endpoint_t  *endpoint;
@@ -139,7 +152,7 @@ ngx_prof_api_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    endpoint = ngx_prof_api_find(r);
+    endpoint = ngx_prof_api_find(r, &id);
 
     if (endpoint == NULL) {
         return ngx_prof_api_error(r, NGX_HTTP_NOT_FOUND,
@@ -168,11 +181,26 @@ ngx_prof_api_handler(ngx_http_request_t *r)
     w->step = endpoint->step;
     w->parts = (endpoint->takes & NGX_PROF_IN_PARTS)
                && ngx_prof_stream_able(r);
+    w->report = id;
 
-    if (endpoint->takes & (NGX_PROF_NEEDS_PLACES
-                           |NGX_PROF_NEEDS_STACKS))
-    {
-        return ngx_prof_names_run(w, endpoint->takes & NGX_PROF_NEEDS_STACKS);
+    if (id) {
+        rc = ngx_prof_api_report(w);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    if (endpoint->takes & NGX_PROF_NEEDS_PLACES) {
+        return ngx_prof_names_run(w, NGX_PROF_NAMES_PLACES);
+    }
+
+    if (endpoint->takes & NGX_PROF_NEEDS_STACKS) {
+        return ngx_prof_names_run(w, NGX_PROF_NAMES_STACKS);
+    }
+
+    if (endpoint->takes & NGX_PROF_NEEDS_DEATHS) {
+        return ngx_prof_names_run(w, NGX_PROF_NAMES_DEATHS);
     }
 
     return ngx_prof_work_run(w);
@@ -287,6 +315,8 @@ ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profiling is off");
     }
 
+    ngx_prof_reap(r->connection->log);
+
     if (ngx_prof_answer_open(r, error) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -301,10 +331,11 @@ ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
  */
 
 static ngx_prof_endpoint_t *
-ngx_prof_api_find(ngx_http_request_t *r)
+ngx_prof_api_find(ngx_http_request_t *r, uint64_t *id)
 {
     u_char                    *start;
     ngx_str_t                  rest, *name;
+    uint64_t                   number;
     ngx_uint_t                 i, prefix;
     ngx_http_core_loc_conf_t  *clcf;
     ngx_prof_endpoint_t       *found;
@@ -334,9 +365,15 @@ ngx_prof_api_find(ngx_http_request_t *r)
     }
 
     found = NULL;
+    number = ngx_prof_api_id(&rest);
+    *id = number;
 
     for (i = 0; i < NGX_PROF_ENDPOINTS; i++) {
         name = &ngx_prof_endpoints[i].name;
+
+        if (number && !(ngx_prof_endpoints[i].takes & NGX_PROF_TAKES_ID)) {
+            continue;
+        }
 
         if (name->len > rest.len || (prefix && name->len != rest.len)) {
             continue;
@@ -354,6 +391,61 @@ ngx_prof_api_find(ngx_http_request_t *r)
     }
 
     return found;
+}
+
+
+/* takes "/7" off the end of a path; 0: there is no such end */
+
+static uint64_t
+ngx_prof_api_id(ngx_str_t *rest)
+{
+    size_t     n;
+    ngx_int_t  id;
+
+    for (n = rest->len; n > 0 && rest->data[n - 1] != '/'; n--) { /* void */ }
+
+    if (n == 0) {
+        return 0;
+    }
+
+    id = ngx_atoi(rest->data + n, rest->len - n);
+
+    if (id <= 0) {
+        return 0;
+    }
+
+    rest->len = n - 1;
+
+    return (uint64_t) id;
+}
+
+
+/* one of them, and its format; NGX_DECLINED: nothing was sent */
+
+static ngx_int_t
+ngx_prof_api_report(ngx_prof_work_t *w)
+{
+    ngx_str_t  value;
+
+    if (ngx_prof_crashes_find(w->report) == NULL) {
+        return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,
+                                  "report %uL is not kept", w->report);
+    }
+
+    if (ngx_prof_argument(w->request, "format", &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (value.len == 4 && ngx_strncmp(value.data, "text", 4) == 0) {
+        w->step = ngx_prof_crashes_text;
+
+    } else if (value.len != 4 || ngx_strncmp(value.data, "json", 4) != 0) {
+        return ngx_prof_api_error(w->request, NGX_HTTP_BAD_REQUEST,
+                                  "format must be json or text, not \"%V\"",
+                                  &value);
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -21,6 +21,10 @@
 #define NGX_PROF_ARCH_PC       32
 
 /* those below PC, as bits; that stay known in a caller: x29, sp */
+#define NGX_PROF_ARCH_NAMES                                                   \
+    "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", \
+    "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",     \
+    "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"
 #define NGX_PROF_ARCH_REGS     32
 #define NGX_PROF_ARCH_KNOWN    0xffffffff
 #define NGX_PROF_ARCH_KEPT     0xa0000000

@@ -20,6 +20,11 @@
 #define NGX_PROF_ARCH_LR       0
 #define NGX_PROF_ARCH_PC       16
 
+/* their names, PC's behind them */
+#define NGX_PROF_ARCH_NAMES                                                   \
+    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9",       \
+    "r10", "r11", "r12", "r13", "r14", "r15", "rip"
+
 /* those below PC, as bits; that calls keep: rbx, rbp, rsp, r12..r15 */
 #define NGX_PROF_ARCH_REGS     16
 #define NGX_PROF_ARCH_KNOWN    0x0000ffff

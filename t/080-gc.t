@@ -16,7 +16,7 @@ use Site;
 
 my $site = Site->new(
     workers => 2,
-    noise => qr/exited on signal 9/,
+    noise => qr/exited on signal 9|was killed by SIGKILL/,
     modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so',
                 Profile::test_module()],
     http    => <<'END',

@@ -6,6 +6,7 @@
 #include "ngx_prof_connection_list.h"
 #include "ngx_prof_pprof_connections.h"
 #include "ngx_prof_pprof_cpu.h"
+#include "ngx_prof_pprof_death.h"
 #include "ngx_prof_pprof_heap.h"
 #include "ngx_prof_pprof_symbol.h"
 #include "ngx_prof_pprof_trace.h"
@@ -47,6 +48,10 @@ static ngx_prof_pprof_page_t  ngx_prof_pages[] = {
     { ngx_string("cmdline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "The command line of nginx, its arguments separated by NUL.",
       ngx_prof_pprof_cmdline },
+
+    { ngx_string("crash"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Stacks in which workers have died, by location and signal.",
+      ngx_prof_pprof_death },
 
     { ngx_string("goroutine"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Connections of all workers, with the handlers that come next. "

@@ -3,7 +3,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_health.h"
+#include "ngx_prof_base.h"
 #include "ngx_prof_capacity.h"
+#include "ngx_prof_death.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_frame.h"
 #include "ngx_prof_hang.h"
@@ -16,6 +18,12 @@
 #include "ngx_prof_zone.h"
 
 
+/* ns for which a death is told, and in which so many are a loop */
+#define NGX_PROF_HEALTH_DEATH   ((uint64_t) 300 * NGX_PROF_NSEC_PER_SEC)
+#define NGX_PROF_HEALTH_LOOP    ((uint64_t) 60 * NGX_PROF_NSEC_PER_SEC)
+#define NGX_PROF_HEALTH_DEATHS  3
+
+
 static ngx_uint_t ngx_prof_health_threshold(ngx_prof_health_t *h, double value,
     int64_t warning, int64_t critical, const char *degraded,
     const char *unhealthy);
@@ -26,6 +34,8 @@ static ngx_uint_t ngx_prof_health_pause(ngx_prof_health_t *h,
 static ngx_uint_t ngx_prof_health_over(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h, ngx_prof_slot_t *slot);
 static void ngx_prof_health_capacity(ngx_prof_snapshot_t *s,
+    ngx_prof_health_t *h);
+static void ngx_prof_health_deaths(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h);
 static void ngx_prof_health_issue(ngx_prof_health_t *h, const char *format,
     ...);
@@ -73,6 +83,7 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
     }
 
     ngx_prof_health_capacity(s, h);
+    ngx_prof_health_deaths(s, h);
 
     for (i = 0; i < s->zone->slots; i++) {
 
@@ -299,6 +310,75 @@ ngx_prof_health_capacity(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
 
     if (h->issues + h->more > before) {
         h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
+    }
+}
+
+
+/* the latest death of five minutes, and how many there were */
+
+static void
+ngx_prof_health_deaths(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
+{
+    u_char                   *p, *last, text[NGX_PROF_DEATH_TEXT];
+    uint64_t                  age, latest;
+    ngx_uint_t                i, n, lately;
+    const ngx_prof_deaths_t  *deaths;
+
+    static ngx_prof_report_t  report;
+
+    deaths = &s->zone->header->deaths;
+
+    n = 0;
+    lately = 0;
+    latest = 0;
+    p = text;
+
+    for (i = 0; i < NGX_PROF_CRASH_REPORTS; i++) {
+
+        if (ngx_prof_load(&deaths->report[i].number) == 0
+            || ngx_prof_report_read(deaths, i, &report) != NGX_OK
+            || (s->filter && (uint64_t) s->filter != report.pid))
+        {
+            continue;
+        }
+
+        age = s->clock - ngx_min(s->clock, report.clock);
+
+        if (age > NGX_PROF_HEALTH_DEATH) {
+            continue;
+        }
+
+        n++;
+        lately += (age <= NGX_PROF_HEALTH_LOOP);
+
+        if (report.number > latest) {
+            latest = report.number;
+            last = text + sizeof(text);
+
+            p = ngx_prof_death_head(text, last, &report);
+            p = ngx_prof_death_where(p, last, &report, 1, ngx_prof_names_get);
+            p = ngx_slprintf(p, last, ", %.0f s ago, report %uL",
+                             (double) age / 1e9, report.number);
+        }
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    if (lately >= NGX_PROF_HEALTH_DEATHS) {
+        h->status = NGX_PROF_UNHEALTHY;
+
+    } else {
+        h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
+    }
+
+    ngx_prof_health_issue(h, "%*s", (size_t) (p - text), text);
+
+    if (lately >= NGX_PROF_HEALTH_DEATHS) {
+        ngx_prof_health_issue(h, "workers that died in the last minute: %ui%s",
+                              lately, lately == NGX_PROF_CRASH_REPORTS
+                                      ? " or more" : "");
     }
 }
 

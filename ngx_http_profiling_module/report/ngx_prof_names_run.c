@@ -18,12 +18,15 @@
 /* ms that stuck workers have to write their stacks */
 #define NGX_PROF_NAMES_ANSWER  50
 
+/* functions of a worker that died, in a summary */
+#define NGX_PROF_NAMES_CAUSE   4
+
 
 /* an answer that is waiting for names */
 
 typedef struct {
     ngx_prof_work_t  *work;
-    ngx_uint_t        stacks;
+    ngx_uint_t        of;                       /* ngx_prof_names_of_e */
     ngx_uint_t        slot;                     /* to read next */
     ngx_uint_t        n;
     uint64_t         *frames;
@@ -38,12 +41,17 @@ static void ngx_prof_names_slot(ngx_prof_names_waiting_t *n,
     ngx_prof_slot_t *slot);
 static void ngx_prof_names_frames(ngx_prof_names_waiting_t *n,
     const uint64_t *frames, ngx_uint_t number);
+static void ngx_prof_names_cause(ngx_prof_names_waiting_t *n,
+    const uint64_t *frames, ngx_uint_t number, ngx_uint_t max);
+static void ngx_prof_names_all(ngx_prof_names_waiting_t *n,
+    const uint64_t *frames, ngx_uint_t number);
+static void ngx_prof_names_reports(ngx_prof_names_waiting_t *n);
 static void ngx_prof_names_ready(void *data);
 static void ngx_prof_names_cleanup(void *data);
 
 
 ngx_int_t
-ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
+ngx_prof_names_run(ngx_prof_work_t *w, ngx_prof_names_of_e of)
 {
     ngx_int_t                  rc;
     ngx_uint_t                 asked;
@@ -67,7 +75,7 @@ ngx_prof_names_run(ngx_prof_work_t *w, ngx_uint_t stacks)
     }
 
     n->work = w;
-    n->stacks = stacks;
+    n->of = of;
 
     ngx_prof_event_init(&n->event, &n->connection,
                         ngx_prof_names_handler,
@@ -142,7 +150,11 @@ ngx_prof_names_collect(ngx_prof_names_waiting_t *n)
     zone = ngx_prof_process.zone;
     end = ngx_prof_clock() + NGX_PROF_SLICE;
 
-    while (n->slot < zone->slots) {
+    if (n->slot == 0 && n->of != NGX_PROF_NAMES_STACKS) {
+        ngx_prof_names_reports(n);
+    }
+
+    while (n->of != NGX_PROF_NAMES_DEATHS && n->slot < zone->slots) {
         slot = ngx_prof_zone_slot(zone, n->slot++);
 
         if (ngx_prof_load(&slot->claims)) {
@@ -188,7 +200,8 @@ ngx_prof_names_slot(ngx_prof_names_waiting_t *n, ngx_prof_slot_t *slot)
         p = &slot->pause[i];
 
         if (ngx_prof_load(&p->n) == 0
-            || (!n->stacks && ngx_prof_load(&p->number) != last)
+            || (n->of == NGX_PROF_NAMES_PLACES
+                && ngx_prof_load(&p->number) != last)
             || ngx_prof_pause_read(p, &pause) != NGX_OK)
         {
             continue;
@@ -199,27 +212,79 @@ ngx_prof_names_slot(ngx_prof_names_waiting_t *n, ngx_prof_slot_t *slot)
 }
 
 
+/* of workers that died: of one all frames, or of each where it was */
+
+static void
+ngx_prof_names_reports(ngx_prof_names_waiting_t *n)
+{
+    ngx_uint_t                i, k;
+    const ngx_prof_deaths_t  *deaths;
+
+    static ngx_prof_report_t  report;
+
+    deaths = &ngx_prof_process.zone->header->deaths;
+
+    for (i = 0; i < NGX_PROF_CRASH_REPORTS; i++) {
+
+        if (ngx_prof_load(&deaths->report[i].number) == 0
+            || ngx_prof_report_read(deaths, i, &report) != NGX_OK)
+        {
+            continue;
+        }
+
+        if (n->work->report == 0) {
+            ngx_prof_names_cause(n, report.crash.frames, report.crash.n,
+                                 NGX_PROF_NAMES_CAUSE);
+
+        } else if (n->work->report == report.number) {
+            ngx_prof_names_all(n, report.crash.frames, report.crash.n);
+
+            for (k = 0; k < report.holder_n; k++) {
+                ngx_prof_names_all(n, &report.holder[k].frame, 1);
+            }
+        }
+    }
+}
+
+
 /* adds frames without a known name; many stacks are alike */
 
 static void
 ngx_prof_names_frames(ngx_prof_names_waiting_t *n, const uint64_t *frames,
     ngx_uint_t number)
 {
-    ngx_int_t   cause;
-    ngx_uint_t  i, j;
-
     number = ngx_min(number, NGX_PROF_PAUSE_FRAMES);
 
-    if (!n->stacks) {
-        cause = ngx_prof_frame_cause(frames, number);
+    if (n->of == NGX_PROF_NAMES_STACKS) {
+        ngx_prof_names_all(n, frames, number);
 
-        if (cause == NGX_ERROR) {
-            return;
-        }
-
-        frames += cause;
-        number = 1;
+    } else {
+        ngx_prof_names_cause(n, frames, number, 1);
     }
+}
+
+
+/* from the frame that says where it was, so many */
+
+static void
+ngx_prof_names_cause(ngx_prof_names_waiting_t *n, const uint64_t *frames,
+    ngx_uint_t number, ngx_uint_t max)
+{
+    ngx_int_t  cause;
+
+    cause = ngx_prof_frame_cause(frames, number);
+
+    if (cause != NGX_ERROR) {
+        ngx_prof_names_all(n, frames + cause, ngx_min(number - cause, max));
+    }
+}
+
+
+static void
+ngx_prof_names_all(ngx_prof_names_waiting_t *n, const uint64_t *frames,
+    ngx_uint_t number)
+{
+    ngx_uint_t  i, j;
 
     for (i = 0; i < number; i++) {
 
@@ -229,7 +294,8 @@ ngx_prof_names_frames(ngx_prof_names_waiting_t *n, const uint64_t *frames,
 
         /* clients of health do not wait for long */
 
-        if (ngx_prof_names_known(frames[i], !n->stacks)) {
+        if (ngx_prof_names_known(frames[i],
+                                 n->of == NGX_PROF_NAMES_PLACES)) {
             continue;
         }
 

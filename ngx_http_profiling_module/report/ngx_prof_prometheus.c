@@ -8,6 +8,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_busy.h"
 #include "ngx_prof_capacity.h"
+#include "ngx_prof_death.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_health.h"
@@ -55,6 +56,7 @@ static void ngx_prof_expose(ngx_prof_work_t *w);
 static void ngx_prof_expose_info(ngx_prof_work_t *w);
 static void ngx_prof_expose_capacity(ngx_prof_work_t *w);
 static void ngx_prof_expose_health(ngx_prof_work_t *w);
+static void ngx_prof_expose_deaths(ngx_prof_work_t *w);
 static void ngx_prof_expose_memory(ngx_prof_work_t *w);
 static void ngx_prof_expose_connections(ngx_prof_work_t *w);
 static void ngx_prof_expose_loop(ngx_prof_work_t *w);
@@ -211,6 +213,7 @@ ngx_prof_expose(ngx_prof_work_t *w)
     ngx_prof_expose_info(w);
     ngx_prof_expose_capacity(w);
     ngx_prof_expose_health(w);
+    ngx_prof_expose_deaths(w);
     ngx_prof_expose_memory(w);
     ngx_prof_expose_connections(w);
     ngx_prof_expose_loop(w);
@@ -355,6 +358,42 @@ ngx_prof_expose_health(ngx_prof_work_t *w)
         (void) snprintf(labels, sizeof(labels), "{state=\"%s\"}",
                         ngx_prof_state_name(state));
         ngx_prof_expose_value(w, "workers", labels, (double) n);
+    }
+}
+
+
+/* signals are many: the usual one, and those that there were */
+
+static void
+ngx_prof_expose_deaths(ngx_prof_work_t *w)
+{
+    char                      labels[64];
+    uint64_t                  n;
+    ngx_uint_t                reason, signo;
+    const ngx_prof_deaths_t  *deaths;
+
+    static const ngx_uint_t  usual[] = { SIGSEGV, SIGKILL, SIGKILL, 0, 0 };
+
+    deaths = &w->snapshot->zone->header->deaths;
+
+    ngx_prof_expose_family(w, "worker_exits_total", "counter",
+                           "Workers that ended otherwise than nginx ends "
+                           "them.");
+
+    for (reason = 0; reason < NGX_PROF_DEATHS; reason++) {
+
+        for (signo = 0; signo < NGX_PROF_DEATH_SIGNALS; signo++) {
+            n = ngx_prof_load(&deaths->deaths[reason][signo]);
+
+            if (n || signo == usual[reason]) {
+                (void) snprintf(labels, sizeof(labels),
+                                "{reason=\"%s\",signal=\"%s\"}",
+                                ngx_prof_death_reason(reason),
+                                signo ? ngx_prof_death_signal(signo) : "");
+                ngx_prof_expose_value(w, "worker_exits_total", labels,
+                                      (double) n);
+            }
+        }
     }
 }
 

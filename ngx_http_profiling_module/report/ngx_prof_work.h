@@ -45,6 +45,7 @@ struct ngx_prof_work_s {
     ngx_pid_t               worker;             /* 0: all */
     ngx_uint_t              count;
     uint64_t                since;              /* ms since the epoch */
+    uint64_t                report;             /* number of one, 0: all */
     ngx_uint_t              open;               /* OpenMetrics */
     ngx_pid_t               master;             /* 0: there is no other */
     ngx_uint_t              histograms;

@@ -216,6 +216,36 @@ ngx_prof_frame_name(uint64_t frame, char *name)
 }
 
 
+ngx_int_t
+ngx_prof_frame_origin(uint64_t frame, ngx_prof_frame_origin_t *origin)
+{
+    size_t                     n;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
+
+    if (frame <= NGX_PROF_FRAME_RESERVED) {
+        return NGX_DECLINED;
+    }
+
+    objects = ngx_prof_objects_acquire();
+    object = objects ? ngx_prof_frame_object(objects, frame) : NULL;
+
+    if (object) {
+        origin->offset = frame & NGX_PROF_FRAME_OFFSET;
+        origin->path = (object->path && object->path[0])
+                       ? object->path : ngx_prof_frame_file(object);
+
+        n = ngx_min(object->build_id_len, NGX_PROF_BUILD_ID_MAX);
+        *ngx_hex_dump((u_char *) origin->build_id,
+                      (u_char *) object->build_id, n) = '\0';
+    }
+
+    ngx_prof_objects_release();
+
+    return object ? NGX_OK : NGX_DECLINED;
+}
+
+
 ngx_uint_t
 ngx_prof_frame_exported(uint64_t frame, char *name)
 {

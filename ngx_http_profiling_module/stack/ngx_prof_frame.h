@@ -18,6 +18,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_objects.h"
 
 
 /* the longest name, with its zero */
@@ -50,6 +51,21 @@ size_t ngx_prof_frame_name(uint64_t frame, char *name);
 
 /* 1: name is an exported function's */
 ngx_uint_t ngx_prof_frame_exported(uint64_t frame, char *name);
+
+/*
+ * Where a frame is from: the file, as it was loaded, its build id in
+ * hexadecimal ("" if it has none), and the address less the file's base.
+ * Normal context.  NGX_DECLINED: its object is not loaded here.
+ */
+
+typedef struct {
+    const char  *path;
+    char         build_id[2 * NGX_PROF_BUILD_ID_MAX + 1];
+    uint64_t     offset;
+} ngx_prof_frame_origin_t;
+
+ngx_int_t ngx_prof_frame_origin(uint64_t frame,
+    ngx_prof_frame_origin_t *origin);
 
 /* hashes which objects are loaded and where.  Normal context */
 uint64_t ngx_prof_frame_image(void);

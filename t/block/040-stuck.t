@@ -19,7 +19,7 @@ my $site = Site->new(
     modules  => [ Profile::test_module(), Profile::lua_modules() ],
     handlers => $Profile::handlers,
     http     => 'profiling_interval 500ms;',
-    noise    => qr/exited on signal 9/,
+    noise    => qr/exited on signal 9|was killed by SIGKILL/,
     server   => <<'END',
         location = /lua {
             content_by_lua_block {

@@ -164,7 +164,7 @@ sub replaced {
     cmp_ok($site->json('metrics')->{metrics}{requests}{total}, '>=', $before,
            '... its requests are kept');
 
-    $site->{noise} = qr/worker process $workers[0] exited on signal 9/;
+    $site->{noise} = qr/worker process $workers[0] (?:exited on signal 9|was killed by SIGKILL)/;
 
     kill 'HUP', $site->{pid};
     ok(until_true(10, sub { $site->json('runtime')->{generation} == 2

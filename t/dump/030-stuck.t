@@ -16,7 +16,7 @@ my $site = Site->new(
     workers  => 4,
     modules  => [ Profile::test_module(), Profile::lua_modules() ],
     handlers => $Profile::handlers,
-    noise    => qr/exited on signal 9/,
+    noise    => qr/exited on signal 9|was killed by SIGKILL/,
     server   => <<'END',
         location = /lua {
             content_by_lua_block {

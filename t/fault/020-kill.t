@@ -91,8 +91,10 @@ sub after_kills {
     is_deeply([ sort map { $_->{slot} } @{ $m->{workers} } ], [ 0, 1 ],
               'slots of the killed are used again');
     is($m->{overhead}{unprofiled_workers}, 0, 'no worker was left without');
-    ok($n->until('health', 60, sub { $_[0]{status} eq 'healthy' })->{met},
-       'nothing is held against them');
+    ok($n->until('health', 60, sub {
+        return !grep { !/was killed by SIGKILL|died in the last minute/ }
+               @{ $_[0]{issues} };
+    })->{met}, 'health tells of the kills, and of nothing else');
 
     adds_up($n, $m->{metrics}{requests}{total});
 
@@ -101,6 +103,6 @@ sub after_kills {
 
     my $log = $n->log;
     unlike($log, qr/\[(?:emerg|crit|error)\]/, 'no error in the log');
-    my @alerts = grep { !/exited on signal 9/ } $log =~ /^.*\[alert\].*$/mg;
+    my @alerts = grep { !/exited on signal 9|was killed by SIGKILL/ } $log =~ /^.*\[alert\].*$/mg;
     is_deeply(\@alerts, [], '... and no alert but of the kills');
 }

@@ -179,7 +179,7 @@ ok($h->{met}, 'a stuck worker that is killed is gone')
     or diag(explain($h));
 
 ok($n->stop('QUIT'), 'nginx ends');
-unlike($n->log, qr/\[(?:alert|emerg|crit)\](?!.*exited on signal 9)/,
+unlike($n->log, qr/\[(?:alert|emerg|crit)\](?!.*(?:exited on signal 9|was killed by SIGKILL))/,
        'no alert');
 
 done_testing();

@@ -329,7 +329,7 @@ sub mounts {
 sub clean {
     my $n = shift;
 
-    my @bad = grep { !/exited on signal 9/ }
+    my @bad = grep { !/exited on signal 9|was killed by SIGKILL/ }
               $n->log =~ /^.*(?:\[(?:alert|emerg|crit)\]|signal 11).*$/mg;
     is_deeply(\@bad, [], "$n->{name}: no alert in the log");
 }

@@ -115,7 +115,7 @@ sub several {
 sub killed_meanwhile {
     my ($p, $pid, $had);
 
-    $site->{noise} = qr/exited on signal 9/;
+    $site->{noise} = qr/exited on signal 9|was killed by SIGKILL/;
 
     ok(until_true(120, sub {
         ($pid) = $site->workers;
@@ -169,7 +169,7 @@ sub killed {
     is(total($p, 'inuse_objects', $leak), $left,
        '... what it had in use does not');
 
-    $site->{noise} = qr/exited on signal 9/;
+    $site->{noise} = qr/exited on signal 9|was killed by SIGKILL/;
 }
 
 

@@ -31,12 +31,12 @@ my $json = JSON::PP->new->utf8;
 # what can be asked, in the quickest way
 our @endpoints = (
     map({ "/api/profiling/$_" }
-        qw(metrics metrics/history memory gc goroutines runtime health
+        qw(metrics metrics/history memory gc goroutines runtime health crashes
            locations heap-dump cpu-profile?duration=1)),
     '/metrics',
     map({ "/debug/pprof/$_" }
         '', qw(profile?seconds=1 heap allocs goroutine goroutine?debug=1
-               goroutine?debug=2 threadcreate block mutex
+               goroutine?debug=2 threadcreate block mutex crash
                trace?seconds=0.01 cmdline symbol)),
 );
 
@@ -133,7 +133,7 @@ sub complaints {
     my ($n, $expected) = @_;
 
     return grep { !defined $expected || $_ !~ $expected }
-           grep { /\[(?:alert|emerg|crit)\]/ && !/exited on signal/ }
+           grep { /\[(?:alert|emerg|crit)\]/ && !/exited on signal|was killed by SIG/ }
            $n->log =~ /^.*\n/mg;
 }
 

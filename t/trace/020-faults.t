@@ -18,7 +18,7 @@ my $site = Site->new(
     modules  => [ "$Profile::modules/ngx_http_echo_module.so" ],
     handlers => $Profile::handlers,
     access   => 'DIR/access.log timed',
-    noise    => qr/exited on signal 9|worker process \d+ exited/,
+    noise    => qr/exited on signal 9|was killed by SIGKILL|worker process \d+ exited/,
     http     => <<'END',
     log_format timed '$request_time $status $body_bytes_sent $request_uri';
     profiling_interval 100ms;
