@@ -400,7 +400,10 @@ ngx_prof_reap_before(ngx_prof_report_t *r, const ngx_prof_slot_t *slot)
 {
     uint64_t    i, n, pass, latest;
 
-    n = ngx_prof_load(&slot->totals.iterations);
+    /* a pass that goes on has been numbered already */
+
+    n = ngx_prof_load(&slot->totals.iterations)
+        + (ngx_prof_slot_waiting(slot) ? 1 : 0);
     latest = r->crash.request ? ngx_prof_crash_pass(0, r->crash.start) : 0;
 
     for (i = 1; i <= NGX_PROF_CRASH_PASSES; i++) {

@@ -22,11 +22,13 @@ profiling_test_touch_null(void)
 }
 
 
+/* n: the address */
+
 void
 profiling_test_die_null(long n, const char *file)
 {
     __asm__ volatile ("" : "=r" (profiling_test_nowhere)
-                      : "0" ((uintptr_t) 0x10));
+                      : "0" ((uintptr_t) (n ? n : 0x10)));
 
     *profiling_test_nowhere = 1;
 }

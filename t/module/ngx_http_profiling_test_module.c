@@ -487,6 +487,10 @@ ngx_http_profiling_test_touch(ngx_http_profiling_test_conf_t *conf)
     if (p) {
         ngx_memset(p, 1, (size_t) conf->n << 20);
     }
+
+    /* or the compiler leaves it all out */
+
+    __asm__ volatile ("" :: "r" (p) : "memory");
 }
 
 
