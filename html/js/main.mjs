@@ -2,6 +2,7 @@
 
 import { $ } from './base/dom.mjs';
 import { cancel } from './control/capture.mjs';
+import './control/crashes.mjs';
 import { forceGc } from './control/collect.mjs';
 import { state, update } from './control/page.mjs';
 import { poll, schedule } from './control/poll.mjs';

@@ -62,6 +62,38 @@ function clock(seconds) {
   return clocks.get(seconds);
 }
 
+// A line in all charts where a worker died
+
+let deaths = [];   // seconds since the epoch
+
+function mark({ ctx, bbox, scales, valToPos }) {
+  const { min, max } = scales.x;
+
+  ctx.save();
+  ctx.strokeStyle = colour('--bad');
+  ctx.lineWidth = devicePixelRatio;
+
+  for (const at of deaths.filter((t) => t >= min && t <= max)) {
+    const x = Math.round(valToPos(at, 'x', true));
+
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+
+  ctx.restore();
+}
+
+export function showMarks({ answers: { crashes } }) {
+  const now = (crashes.reports ?? []).map(({ time }) => Date.parse(time) / 1000);
+
+  if (now.join() !== deaths.join()) {
+    deaths = now;
+    plots.forEach(({ plot, visible }) => visible && plot.redraw(false));
+  }
+}
+
 function options(chart, width, moved) {
   const font = '11px system-ui, sans-serif';
 
@@ -83,7 +115,7 @@ function options(chart, width, moved) {
       y: false,
       points: { size: 7 },
     },
-    hooks: { setCursor: [(plot) => moved(plot.cursor.idx)] },
+    hooks: { setCursor: [(plot) => moved(plot.cursor.idx)], draw: [mark] },
     scales: {
       x: { range: (plot) => plot.span ?? [0, 1] },
       y: { range: (plot, low, high) => range(low, high, chart.floor) },

@@ -1,6 +1,7 @@
 // State to document.
 
-import { showCharts, showCurves } from './charts.mjs';
+import { showCharts, showCurves, showMarks } from './charts.mjs';
+import { showCrashes } from './crashes.mjs';
 import { showHealth } from './health.mjs';
 import { showLocations } from './locations.mjs';
 import { showPauses } from './pauses.mjs';
@@ -18,6 +19,8 @@ const views = [
   ['metrics', showWorkers],
   ['locations', showLocations],
   ['gc', showPauses],
+  ['crashes', showCrashes],
+  ['crashes', showMarks],
   ['runtime', showRuntime],
 ];
 
