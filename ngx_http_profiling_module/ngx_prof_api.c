@@ -44,7 +44,7 @@
 #define NGX_PROF_NEEDS_DEATHS  16
 
 /* it is large, and its status is known from the beginning */
-#define NGX_PROF_IN_PARTS      8
+#define NGX_PROF_IN_PARTS      32
 
 
 /* seconds of a CPU profile */
