@@ -175,19 +175,24 @@ ngx_prof_report_read(const ngx_prof_deaths_t *deaths, ngx_uint_t i,
         return NGX_DECLINED;
     }
 
-    /* what overwrote the zone may have hit lengths and ends of texts */
+    ngx_prof_crash_bound(&report->crash);
 
-    n = report->crash.n;
-    report->crash.n = ngx_min(n, NGX_PROF_CRASH_FRAMES);
     n = report->before_n;
     report->before_n = ngx_min(n, NGX_PROF_CRASH_BEFORE);
     n = report->holder_n;
     report->holder_n = ngx_min(n, NGX_PROF_CRASH_HOLDERS);
 
-    report->crash.method[NGX_PROF_CRASH_METHOD - 1] = '\0';
-    report->crash.client[NGX_PROF_CRASH_ADDR - 1] = '\0';
-    report->crash.peer[NGX_PROF_CRASH_ADDR - 1] = '\0';
-    report->crash.uri.text[NGX_PROF_CRASH_URI - 1] = '\0';
-
     return NGX_OK;
+}
+
+
+void
+ngx_prof_crash_bound(ngx_prof_crash_t *crash)
+{
+    crash->n = ngx_min(crash->n, NGX_PROF_CRASH_FRAMES);
+
+    crash->method[NGX_PROF_CRASH_METHOD - 1] = '\0';
+    crash->client[NGX_PROF_CRASH_ADDR - 1] = '\0';
+    crash->peer[NGX_PROF_CRASH_ADDR - 1] = '\0';
+    crash->uri.text[NGX_PROF_CRASH_URI - 1] = '\0';
 }

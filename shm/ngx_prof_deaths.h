@@ -210,6 +210,9 @@ ngx_int_t ngx_prof_exit_next(ngx_prof_deaths_t *deaths, ngx_prof_exit_t *to);
  */
 void ngx_prof_report_add(ngx_prof_deaths_t *deaths, ngx_prof_report_t *report);
 
+/* what overwrote the zone may have hit lengths, and ends of texts */
+void ngx_prof_crash_bound(ngx_prof_crash_t *crash);
+
 /* by anyone: NGX_DECLINED: there is none at this index */
 ngx_int_t ngx_prof_report_read(const ngx_prof_deaths_t *deaths, ngx_uint_t i,
     ngx_prof_report_t *report);

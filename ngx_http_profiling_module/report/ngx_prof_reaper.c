@@ -345,7 +345,7 @@ ngx_prof_reap_record(ngx_prof_deaths_t *deaths, ngx_prof_report_t *r,
     {
         r->recorded = 1;
         r->crash = *c;
-        r->crash.n = ngx_min(c->n, NGX_PROF_CRASH_FRAMES);
+        ngx_prof_crash_bound(&r->crash);
     }
 }
 

@@ -27,6 +27,9 @@
 #define NGX_PROF_CRASH_GAP     512
 #define NGX_PROF_CRASH_PAGES   16384
 
+/* bytes of another thread's stack that are searched for its request */
+#define NGX_PROF_CRASH_TASK    65536
+
 /* times of 10 ms that a thread waits for another one to end the process */
 #define NGX_PROF_CRASH_WAITS   100
 
@@ -65,6 +68,10 @@ static void ngx_prof_crash_registers(void);
 static void ngx_prof_crash_bounds(void);
 static void ngx_prof_crash_frames(void);
 static void ngx_prof_crash_request(void);
+#if (NGX_THREADS)
+static void ngx_prof_crash_task(void);
+static void ngx_prof_crash_task_of(uint64_t word);
+#endif
 static void ngx_prof_crash_texts(void);
 static void ngx_prof_crash_text(u_char *dst, size_t size,
     const ngx_str_t *text);
@@ -640,12 +647,97 @@ ngx_prof_crash_request(void)
 
     if (!r->main) {
         r->label = ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);
+
+#if (NGX_THREADS)
+
+        if (ngx_prof_array_n) {
+            ngx_prof_crash_task();
+        }
+
+#endif
+
         return;
     }
 
     r->label = ngx_prof_context_running_label(c->stack.lo, &c->cache,
                                               &c->owner);
 }
+
+
+#if (NGX_THREADS)
+
+/*
+ * Another thread: the request of the task that it has, which its registers or
+ * its stack point to, or one that they point to themselves
+ */
+
+static void
+ngx_prof_crash_task(void)
+{
+    uint64_t                 word;
+    uintptr_t                p, top;
+    ngx_uint_t               i;
+    ngx_prof_crash_state_t  *c;
+
+    c = &ngx_prof_crash;
+    top = ngx_min(c->stack.top, c->stack.lo + NGX_PROF_CRASH_TASK);
+
+    for (i = 0; c->owner == NULL && i < NGX_PROF_ARCH_REGS; i++) {
+        ngx_prof_crash_task_of(c->record->reg[i]);
+    }
+
+    for (p = c->stack.lo; c->owner == NULL && p < top; p += sizeof(uint64_t)) {
+
+        if (ngx_prof_guard_load(p, &word) != NGX_OK) {
+            return;
+        }
+
+        ngx_prof_crash_task_of(word);
+    }
+}
+
+
+static void
+ngx_prof_crash_task_of(uint64_t word)
+{
+    uint64_t                   r;
+    ngx_uint_t                 i;
+    ngx_prof_crash_state_t    *c;
+    const ngx_prof_request_t  *request;
+
+    c = &ngx_prof_crash;
+    r = word;
+
+    for (i = 0; i < 2 && r; i++) {
+
+        if (r == ngx_prof_latest.request) {
+            c->owner = &ngx_prof_latest;
+
+        } else {
+            request = ngx_prof_context_request((uintptr_t) r);
+            c->owner = request ? ngx_prof_context_owner(request->client)
+                               : NULL;
+        }
+
+        if (c->owner) {
+            c->record->label = ngx_prof_label(c->owner->place, 0,
+                                              NGX_PROF_STATE_THREAD);
+            return;
+        }
+
+        if ((word & 7) || word < NGX_PROF_FRAME_RESERVED
+            || ngx_prof_guard_load((uintptr_t) word
+                                   + offsetof(ngx_thread_task_t, event)
+                                   + offsetof(ngx_event_t, data), &r)
+               != NGX_OK)
+        {
+            return;
+        }
+    }
+}
+
+
+#endif
 
 
 static void

@@ -106,6 +106,8 @@ for my $death (@deaths) {
 
     if ($thread) {
         like($lines[0] // '', qr/while working in a thread/, '... in a thread');
+        like($lines[0] // '', qr{"GET /thread".*location: "/thread"},
+             '... for whom') if $way eq 'thread';
 
     } else {
         like($lines[0] // '', qr{while\ processing\ request\ "GET\ /$way",

@@ -33,8 +33,8 @@ export function showCrashes({ answers: { crashes } }) {
 
   put($('crashes-note'), {
     text: list.length
-      ? `${format.count(crashes.total)} workers have died; `
-        + `${list.length} reports are kept.`
+      ? `Workers that have died: ${format.count(crashes.total)}, `
+        + `reports that are kept: ${list.length}.`
       : 'No worker has died.',
   });
 
