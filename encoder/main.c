@@ -36,7 +36,10 @@
 #define PROFILING_SCORE  "1000"
 
 /* nice 5: a quarter of the processor when a worker competes for it */
-#define PROFILING_NICE  5
+#define PROFILING_NICE          5
+
+/* some that follow one another shall take a tenth together */
+#define PROFILING_NICE_CROWDED  15
 
 
 static void profiling_main_standard(void);
@@ -195,7 +198,9 @@ profiling_main_limits(void)
         own = getpriority(PRIO_PROCESS, 0);
 
         (void) setpriority(PRIO_PROCESS, 0,
-                           (own > 0 ? own : 0) + PROFILING_NICE);
+                           (own > 0 ? own : 0)
+                           + (profiling_options.crowded
+                              ? PROFILING_NICE_CROWDED : PROFILING_NICE));
     }
 
     /* one that is not dumpable may not open files of its own in /proc */

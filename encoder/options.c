@@ -43,6 +43,7 @@ static const char  profiling_options_usage[] =
     "                              names when files are broken\n"
     "  --confirm                   write \"complete\" to standard error when\n"
     "                              the answer is whole\n"
+    "  --crowded                   others wait: take little of the processor\n"
     "  --dump                      print the capture as text\n"
     "  --version                   print versions\n"
     "  --help                      print this\n"
@@ -88,6 +89,9 @@ profiling_options_set(const char *arg)
 
     } else if (strcmp(arg, "--confirm") == 0) {
         profiling_options.confirm = 1;
+
+    } else if (strcmp(arg, "--crowded") == 0) {
+        profiling_options.crowded = 1;
 
     } else if (strcmp(arg, "--single") == 0) {
         profiling_options.single = 1;

@@ -104,7 +104,7 @@ sub until_over {
 sub with_encoder {
     mkdir "$dir/modules" or die "mkdir() failed: $!\n";
 
-    system('cp', (map { "$build/ngx_prof_$_" }
+    system('cp', (map { "$build/ngx_http_profiling_$_" }
                   'module.so', 'encoder'), "$dir/modules") == 0 or exit 1;
 
     $ENV{TEST_NGINX_LOAD_MODULES} =

@@ -54,6 +54,7 @@ typedef struct {
     unsigned     single;             /* no child, no second attempt */
     unsigned     quiet;              /* errors are not printed */
     unsigned     confirm;            /* say so when the answer is complete */
+    unsigned     crowded;            /* others wait for their turn */
     const char  *debug_dirs[PROFILING_MAX_DEBUG_DIRS + 1];
     int          program;            /* descriptor of nginx's file, or 0 */
     const char  *debuginfod_cache;   /* NULL: from the environment */

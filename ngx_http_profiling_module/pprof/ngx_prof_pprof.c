@@ -3,11 +3,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_pprof.h"
+#include "ngx_prof_argument.h"
 #include "ngx_prof_connection_list.h"
 #include "ngx_prof_pprof_connections.h"
 #include "ngx_prof_pprof_cpu.h"
 #include "ngx_prof_pprof_death.h"
 #include "ngx_prof_pprof_heap.h"
+#include "ngx_prof_pprof_profile.h"
 #include "ngx_prof_pprof_symbol.h"
 #include "ngx_prof_pprof_trace.h"
 #include "ngx_prof_pprof_wait.h"
@@ -23,6 +25,8 @@ typedef struct {
 } ngx_prof_pprof_page_t;
 
 
+static ngx_uint_t ngx_prof_pprof_instant(ngx_http_request_t *r,
+    ngx_prof_pprof_page_t *page);
 static ngx_int_t ngx_prof_pprof_redirect(ngx_http_request_t *r);
 static ngx_prof_pprof_page_t *ngx_prof_pprof_find(ngx_http_request_t *r,
     ngx_uint_t *root);
@@ -137,7 +141,34 @@ ngx_prof_pprof_tree(ngx_http_request_t *r, ngx_prof_error_pt error)
                      &r->method_name);
     }
 
+    if (ngx_prof_pprof_instant(r, page)) {
+        rc = ngx_prof_pprof_enter(r, error);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     return page->handler(r, error);
+}
+
+
+/* captures, which have a number of their own, and differences take time */
+
+static ngx_uint_t
+ngx_prof_pprof_instant(ngx_http_request_t *r, ngx_prof_pprof_page_t *page)
+{
+    ngx_int_t  seconds;
+
+    if (page->handler == ngx_prof_pprof_symbol) {
+        return 1;
+    }
+
+    return page->handler != ngx_prof_pprof_index
+           && page->handler != ngx_prof_pprof_cmdline
+           && page->handler != ngx_prof_pprof_profile
+           && page->handler != ngx_prof_pprof_trace
+           && ngx_prof_argument_number(r, "seconds", &seconds) != NGX_OK;
 }
 
 

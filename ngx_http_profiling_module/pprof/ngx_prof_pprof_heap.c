@@ -59,7 +59,14 @@ ngx_int_t
 ngx_prof_pprof_dump(ngx_http_request_t *r, ngx_pid_t worker,
     const char *disposition, ngx_prof_error_pt error)
 {
+    ngx_int_t              rc;
     ngx_prof_heap_query_t  query;
+
+    rc = ngx_prof_pprof_enter(r, error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     ngx_memzero(&query, sizeof(ngx_prof_heap_query_t));
 

@@ -23,11 +23,16 @@ struct ngx_prof_profile_s {
 };
 
 
+/* that are made at once, of those that take no time; see encode.c */
+#define NGX_PROF_PROFILES      34
+
 /* ms; who has waited for longer has had a capture made */
 #define NGX_PROF_PROFILE_LONG  1000
 
 
 static void ngx_prof_pprof_output(ngx_prof_text_t *raw, uint32_t output);
+static void ngx_prof_pprof_leave(ngx_http_request_t *r);
+static void ngx_prof_pprof_cleanup(void *data);
 static ngx_int_t ngx_prof_pprof_part(ngx_prof_profile_t *p,
     ngx_prof_text_t *out);
 static void ngx_prof_pprof_more(void *data);
@@ -37,6 +42,68 @@ static ngx_int_t ngx_prof_pprof_failed(ngx_prof_profile_t *p, ngx_int_t rc,
 static ngx_uint_t ngx_prof_pprof_whole(const ngx_prof_text_t *out);
 static ngx_int_t ngx_prof_pprof_send(ngx_prof_profile_t *p,
     ngx_prof_text_t *out);
+
+
+static ngx_uint_t  ngx_prof_profiles;
+
+
+ngx_int_t
+ngx_prof_pprof_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    if (r->method == NGX_HTTP_HEAD) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_prof_profiles >= NGX_PROF_PROFILES) {
+
+        if (ngx_prof_header(r, "Retry-After", NGX_PROF_RETRY_AFTER) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profile not encoded: "
+                     "too many profiles are being encoded");
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_uint_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_prof_profiles++;
+    *(ngx_uint_t *) cln->data = 1;
+
+    cln->handler = ngx_prof_pprof_cleanup;
+
+    return NGX_DECLINED;
+}
+
+
+/* what is left is to be sent */
+
+static void
+ngx_prof_pprof_leave(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_prof_pprof_cleanup) {
+            ngx_prof_pprof_cleanup(cln->data);
+        }
+    }
+}
+
+
+static void
+ngx_prof_pprof_cleanup(void *data)
+{
+    ngx_uint_t *entered = data;
+
+    ngx_prof_profiles -= *entered;
+    *entered = 0;
+}
 
 
 ngx_prof_profile_t *
@@ -138,6 +205,8 @@ ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
 
     p = data;
     r = p->request;
+
+    ngx_prof_pprof_leave(r);
 
     if (p->stream == NULL && (rc == NGX_OK || rc == NGX_AGAIN)
         && p->disposition && p->output == 0

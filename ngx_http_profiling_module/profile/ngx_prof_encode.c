@@ -149,7 +149,9 @@ ngx_prof_encode_start(ngx_prof_encode_t *e)
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    rc = ngx_prof_encoder_take(&e->encoder, e->log, ngx_prof_encode_next, fds);
+    rc = ngx_prof_encoder_take(&e->encoder, e->log,
+                               ngx_prof_encode_waiting_n > 1,
+                               ngx_prof_encode_next, fds);
 
     if (rc != NGX_OK) {
         return rc;
@@ -166,6 +168,12 @@ ngx_prof_encode_start(ngx_prof_encode_t *e)
             ngx_prof_encode_close(e);
             return NGX_ERROR;
         }
+    }
+
+    /* until now it was that of its turn */
+
+    if (e->timer.timer_set) {
+        ngx_del_timer(&e->timer);
     }
 
     ngx_add_timer(&e->timer, NGX_PROF_ENCODE_TIME);
@@ -234,10 +242,6 @@ ngx_prof_encode_turn(ngx_event_t *ev)
     while (ngx_prof_encode_waiting_n) {
         q = ngx_queue_head(&ngx_prof_encode_waiting);
         e = ngx_queue_data(q, ngx_prof_encode_t, queue);
-
-        if (e->timer.timer_set) {
-            ngx_del_timer(&e->timer);
-        }
 
         rc = ngx_prof_encode_start(e);
 

@@ -48,6 +48,7 @@
 
 typedef struct {
     int           *ends;
+    int            crowded;
     volatile int   error;
     volatile int   pid;         /* of the encoder */
 } ngx_prof_encoder_child_t;
@@ -247,7 +248,7 @@ ngx_prof_encoder_part(ngx_uint_t n)
 
 ngx_int_t
 ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
-    void (*freed)(void), int fds[3])
+    ngx_uint_t crowded, void (*freed)(void), int fds[3])
 {
     ngx_int_t            rc;
     ngx_uint_t           i;
@@ -271,6 +272,8 @@ ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     if (!ngx_prof_encoder_count(e)) {
         return NGX_AGAIN;
     }
+
+    e->crowded = crowded;
 
     rc = ngx_prof_encoder_spawn(e, log, fds);
 
@@ -616,6 +619,7 @@ ngx_prof_encoder_start(ngx_prof_encoder_t *e, int ends[3])
 
     child.ends = ends;
     child.error = 0;
+    child.crowded = e->crowded;
     child.pid = 0;
 
     /* a handler of the worker must not run in a child */
@@ -708,7 +712,7 @@ ngx_prof_encoder_exec(void *data)
     ngx_prof_encoder_child_t *child = data;
 
     int               i, n, signo;
-    char             *argv[4], *env[NGX_PROF_ENCODER_VARIABLES + 2];
+    char             *argv[5], *env[NGX_PROF_ENCODER_VARIABLES + 2];
     sigset_t          set;
     struct sigaction  sa;
 
@@ -721,7 +725,9 @@ ngx_prof_encoder_exec(void *data)
 
     argv[0] = ngx_prof_encoder_path;
     argv[1] = (char *) "--confirm";
+    argv[2] = child->crowded ? (char *) "--crowded" : NULL;
     argv[3] = NULL;
+    argv[4] = NULL;
 
     n = 0;
     env[n++] = (char *) "LC_ALL=C";
@@ -744,9 +750,14 @@ ngx_prof_encoder_exec(void *data)
         }
     }
 
-    argv[2] = ngx_prof_program_keep(3) ? (char *) "--program" : NULL;
+    n = 3;
 
-    ngx_prof_encoder_only(argv[2] ? 4 : 3);
+    if (ngx_prof_program_keep(3)) {
+        argv[argv[2] ? 3 : 2] = (char *) "--program";
+        n = 4;
+    }
+
+    ngx_prof_encoder_only(n);
 
     /* SIGTERM, which may come at once, waits until it has a handler */
 

@@ -21,6 +21,7 @@ typedef struct {
     ngx_pid_t          pid;
     uint64_t           start;           /* of the process, 0: not known */
     ngx_uint_t         taken;
+    ngx_uint_t         crowded;         /* others waited when it began */
     ngx_uint_t         writes;          /* it has ended its work */
     ngx_uint_t         counted;         /* in the slot */
     void             (*freed)(void);
@@ -34,12 +35,13 @@ void ngx_prof_encoder_init_module(ngx_cycle_t *cycle);
 
 /*
  * Starts a process.  fds: our ends of its standard input, output and error,
- * which the caller makes connections in pipe; freed is called whenever a place
+ * which the caller makes connections in pipe; crowded: others wait, and it is
+ * to take less of the processor; freed is called whenever a place
  * becomes free.  NGX_OK; NGX_AGAIN: as many as may run do; NGX_BUSY: what is
  * left of descriptors or connections is for requests; NGX_ERROR, logged.
  */
 ngx_int_t ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
-    void (*freed)(void), int fds[3]);
+    ngx_uint_t crowded, void (*freed)(void), int fds[3]);
 
 void ngx_prof_encoder_close_pipe(ngx_prof_encoder_t *e, ngx_uint_t i);
 

@@ -72,6 +72,24 @@ for (1 .. 6000) {
 
 is($niceness, $nicer, 'workers come first');
 
+# more of them do not take more from the workers
+
+my $behind = open(my $crowded, '|-', $encoder, '--crowded')
+             or die "$encoder: $!";
+my $least = ($ours > 0 ? $ours : 0) + 15;
+$least = 19 if $least > 19;
+
+for (1 .. 6000) {
+    my @stat = split / /, slurp("/proc/$behind/stat") =~ s/^.*\) //sr;
+    $niceness = $stat[16];
+    last if $niceness == $least;
+    sleep 0.01;
+}
+
+is($niceness, $least, 'those behind which others wait take less');
+kill 'TERM', $behind;
+waitpid $behind, 0;
+
 my $score;
 
 for (1 .. 6000) {
@@ -322,9 +340,11 @@ is($x->{signal}, 11, '--single: no second attempt');
 
         close $to;
 
+        my $early;
+
         until (split ' ', eval { slurp("/proc/$pid/task/$pid/children") } // '')
         {
-            last if waitpid($pid, 1) > 0;
+            $early = $?, last if waitpid($pid, 1) > 0;
             sleep 0.01;
         }
 
@@ -336,7 +356,7 @@ is($x->{signal}, 11, '--single: no second attempt');
             $ended{ $n == $pid ? 'encoder' : "orphan $n" } = $?;
         }
 
-        my $own = delete $ended{encoder};
+        my $own = delete $ended{encoder} // "$early before its child was seen";
 
         is($own, $status, "$name: the encoder ends");
         is(scalar(grep { $_ & 0x7f } values %ended), 0,

@@ -128,6 +128,19 @@ sub queue {
               grep { !$refused{$_} } @asked), $own + $queue,
        '... who has waited has an answer');
 
+    # who waits for too long is told so, while those before it go on
+
+    unlink $n->dir . '/go', glob $n->dir . '/began.*';
+    @asked = map { asked($n, $instant[0]) } 1 .. $own + 2;
+
+    ok(wait_for(60, sub { ready(@asked) == @asked }), 'nobody waits for ever');
+    my %late;
+    $late{ answer($_) =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none' }++ for @asked;
+    is_deeply(\%late, { 500 => $own, 503 => 2 },
+              '... neither for an encoder nor for a place')
+        or diag(explain(\%late));
+    Fault::spew($n->dir . '/go', '');
+
     # who leaves is in no queue any more
 
     unlink $n->dir . '/go', glob $n->dir . '/began.*';

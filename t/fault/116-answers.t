@@ -202,7 +202,7 @@ sub readable {
 # Some bytes at a time: less than the whole in any time.
 
 sub sipped {
-    my $n = site('sipped', http => 'send_timeout 2s;');
+    my $n = site('sipped', http => 'send_timeout 4s;');
     my $size = length $n->get($large)->{body};
     my $before = usage($n);
     my $s = asked($n, $large);
@@ -340,7 +340,7 @@ sub sip {
     my $told = late($n);
 
     wait_for(60, sub {
-        $got += sysread($s, my $some, 256) || 0 if readable($s);
+        $got += sysread($s, my $some, 1024) || 0 if readable($s);
         return late($n) > $told;
     }) or return;
 
