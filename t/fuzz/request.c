@@ -293,7 +293,8 @@ ngx_http_read_client_request_body(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
-    ngx_uint_t how, ngx_prof_encode_pt done, void *data, ngx_str_t *error)
+    ngx_uint_t how, size_t part, ngx_prof_encode_pt done, void *data,
+    ngx_str_t *error)
 {
     ngx_chain_t  *out;
 
