@@ -178,7 +178,7 @@ sub hung_worker {
          '... and say why');
 
     kill 'KILL', $pid;
-    $site->{noise} = qr/exited on signal 9/;
+    $site->{noise} = qr/exited on signal 9|was killed by SIGKILL/;
     $site->stop;
 }
 
@@ -211,7 +211,7 @@ sub killed_worker {
     cmp_ok($told - $before, '>=', $kernel - $site->{spent} - $most,
            '... nothing but a tenth of a second is lost');
 
-    $site->{noise} = qr/exited on signal 9/;
+    $site->{noise} = qr/exited on signal 9|was killed by SIGKILL/;
     $site->stop;
 }
 

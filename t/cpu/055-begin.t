@@ -68,7 +68,7 @@ END
     }
 
     kill 'KILL', $pid;
-    $site->{noise} = qr/exited on signal 9/;
+    $site->{noise} = qr/exited on signal 9|was killed by SIGKILL/;
     $site->stop;
 }
 
