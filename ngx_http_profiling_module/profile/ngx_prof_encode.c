@@ -25,8 +25,11 @@
 #define NGX_PROF_ENCODE_RATIO  64
 
 
-/* that wait for their turn, and more of those that have taken seconds */
-#define NGX_PROF_ENCODE_QUEUE     32
+/*
+ * That wait for their turn, with those that could run but may not start yet,
+ * and more of those that have taken seconds.
+ */
+#define NGX_PROF_ENCODE_QUEUE     34
 #define NGX_PROF_ENCODE_CAPTURES  16
 
 /* ms from one look for a place to the next; the other workers tell nothing */

@@ -19,7 +19,7 @@
 #define NGX_PROF_ENCODE_TIME       20000
 
 /* ms to wait for its turn: as long as one may take, or not for long */
-#define NGX_PROF_ENCODE_SOON_TIME  1000
+#define NGX_PROF_ENCODE_SOON_TIME  2000
 
 
 /* which answers wait for their turn, and for how long */

@@ -40,6 +40,14 @@
 /* one in so many connections and descriptors is left to requests */
 #define NGX_PROF_ENCODER_RESERVE      8
 
+/*
+ * The worker stands still until the encoder's program runs, for as long as the
+ * system takes for that: one part in so many of its time, and ns of a gap at
+ * most.
+ */
+#define NGX_PROF_ENCODER_PART         20
+#define NGX_PROF_ENCODER_GAP          500000000
+
 /* ms in which one that has been told to end has ended */
 #define NGX_PROF_ENCODER_END          5000
 
@@ -89,6 +97,7 @@ static const char *const   ngx_prof_encoder_variables[] = {
 
 static char                ngx_prof_encoder_env[NGX_PROF_ENCODER_VARIABLES]
                                                [NGX_MAX_PATH];
+static uint64_t            ngx_prof_encoder_next;   /* ns, monotonic */
 static ngx_prof_encoder_t  ngx_prof_encoders[NGX_PROF_ENCODERS
                                              + NGX_PROF_ENCODERS_WRITE];
 
@@ -250,11 +259,16 @@ ngx_int_t
 ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     ngx_uint_t crowded, void (*freed)(void), int fds[3])
 {
+    uint64_t             began, now;
     ngx_int_t            rc;
     ngx_uint_t           i;
     ngx_prof_encoder_t  *e;
 
-    if (ngx_prof_encoder_number(0) >= NGX_PROF_ENCODERS) {
+    began = ngx_prof_clock();
+
+    if (began < ngx_prof_encoder_next
+        || ngx_prof_encoder_number(0) >= NGX_PROF_ENCODERS)
+    {
         return NGX_AGAIN;
     }
 
@@ -276,6 +290,11 @@ ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     e->crowded = crowded;
 
     rc = ngx_prof_encoder_spawn(e, log, fds);
+
+    now = ngx_prof_clock();
+
+    ngx_prof_encoder_next = now + ngx_min(NGX_PROF_ENCODER_PART * (now - began),
+                                          NGX_PROF_ENCODER_GAP);
 
     if (rc != NGX_OK) {
         ngx_prof_encoder_free(e);

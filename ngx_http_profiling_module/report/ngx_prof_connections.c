@@ -187,7 +187,7 @@ ngx_prof_connections_encode(ngx_prof_work_t *w)
     ctx = w->data;
 
     if (ngx_prof_encode(r->pool, r->connection->log,
-                        &ctx->raw->file->text, NGX_PROF_ENCODE_TURN, 0,
+                        &ctx->raw->file->text, NGX_PROF_ENCODE_SOON, 0,
                         ngx_prof_connections_encoded, ctx,
                         &error)
         == NGX_OK)

@@ -317,6 +317,7 @@ is($x->{signal}, 11, '--single: no second attempt');
 
 {
     syscall(157, 36, 1, 0, 0, 0) == 0 or die "prctl() failed: $!";
+    spew("$Encoder::dir/adopted", mkraw($large));
 
     for my $case (['SIGTERM', sub { kill 'TERM', $_[0] }, 0],
                   ['SIGKILL', sub { kill 'KILL', $_[0] }, 9],
@@ -329,7 +330,7 @@ is($x->{signal}, 11, '--single: no second attempt');
 
         if ($pid == 0) {
             close $from;
-            open STDIN, '<', "$Encoder::dir/in";
+            open STDIN, '<', "$Encoder::dir/adopted";
             open STDOUT, '>&', $to;
             open STDERR, '>', '/dev/null';
             close $to;

@@ -143,7 +143,9 @@ sub judge {
 
     # captures of the vanished may still be taken for running
     my $busy = ($status // 0) == 500
-               && $body =~ /already in use|already enabled/;
+               && $body =~ /already in use|already enabled/
+               || ($status // 0) == 503
+               && $body =~ /too many profiles are being encoded/;
 
     my $wrong = !defined $status || $short || !defined $body ? 'cut short'
               : $busy ? '' : $status != 200 ? "$status $body"

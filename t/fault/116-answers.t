@@ -340,7 +340,7 @@ sub sip {
     my $told = late($n);
 
     wait_for(60, sub {
-        $got += sysread($s, my $some, 1024) || 0 if readable($s);
+        $got += sysread($s, my $some, 256) || 0 if readable($s);
         return late($n) > $told;
     }) or return;
 
