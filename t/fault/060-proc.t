@@ -99,11 +99,12 @@ SKIP: {
 
     my $m = $n->until('metrics', 60, sub {
         return $_[0]{metrics}{requests}{total} == 3
-               && @{ $_[0]{workers} } == 2;
+               && @{ $_[0]{workers} } == 2
+               && defined $_[0]{metrics}{memory}{anonymous};
     });
-    ok($m->{met}, 'with hidepid=2: requests are counted');
+    ok($m->{met}, 'with hidepid=2: requests are counted, memory is known');
     cmp_ok($m->{metrics}{memory}{anonymous}, '>', 100000,
-           '... resident memory is known');
+           '... as resident pages');
     cmp_ok($m->{metrics}{memory}{stack_inuse}, '>', 4000, '... and stacks');
 
     ok($n->reload, '... reload');
