@@ -162,6 +162,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
         ngx_prof_objects_forked();
     }
 
+    ngx_prof_exits_init_process(cycle->log);
     ngx_prof_configure(mcf);
     ngx_prof_crash_init(cycle->log);
     ngx_prof_allocator_init();

@@ -50,6 +50,13 @@ ngx_prof_exits_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 }
 
 
+void
+ngx_prof_exits_init_process(ngx_log_t *log)
+{
+    ngx_prof_interpose_restore(ngx_prof_exits_hooks, 1, log);
+}
+
+
 static void
 ngx_prof_exits_cleanup(void *data)
 {

@@ -17,5 +17,11 @@
 /* master, at each start and reload.  cycle: as long as the zone is there */
 void ngx_prof_exits_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
+/*
+ * any process that the master has forked: the blocking calls of a worker have
+ * a hook of waitpid() of their own, and one name can have one hook
+ */
+void ngx_prof_exits_init_process(ngx_log_t *log);
+
 
 #endif /* _NGX_PROF_EXITS_H_INCLUDED_ */
