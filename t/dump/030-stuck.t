@@ -61,7 +61,7 @@ ask();
 
 is_dump($dump, 'workers that hang');
 
-for (['= /lua', qr/^\[jit\]$|lj_/], ['/c/spin', qr/profiling_test_one_cfi/],
+for (['= /lua', qr/^\[luajit\]$|lj_/], ['/c/spin', qr/profiling_test_one_cfi/],
      ['= /fifo', qr/read/])
 {
     my ($location, $function) = @$_;

@@ -54,6 +54,7 @@ for my $n ($with, $without) {
     nothing_left($n, $before, "$n->{name}: after the kills of holders");
 
     if ($n->{module}) {
+        $n->{killed} = 1;
         adds_up($n);
         all_answers_valid($n, 'after');
         ok($n->reload, '... and a reload');
