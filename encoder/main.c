@@ -39,7 +39,7 @@
 #define PROFILING_NICE          5
 
 /* some that follow one another shall take a tenth together */
-#define PROFILING_NICE_CROWDED  15
+#define PROFILING_NICE_CROWDED  10
 
 
 static void profiling_main_standard(void);

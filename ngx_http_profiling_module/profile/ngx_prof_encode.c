@@ -96,6 +96,12 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
     ngx_uint_t          most;
     ngx_prof_encode_t  *e;
 
+    static const ngx_msec_t  times[] = {
+        [NGX_PROF_ENCODE_SOON] = NGX_PROF_ENCODE_SOON_TIME,
+        [NGX_PROF_ENCODE_TURN] = NGX_PROF_ENCODE_TIME,
+        [NGX_PROF_ENCODE_CAPTURED] = NGX_PROF_ENCODE_CAPTURED_TIME
+    };
+
     ngx_str_set(error, "out of memory or descriptors");
 
     e = ngx_prof_encode_create(pool, log);
@@ -135,9 +141,7 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
         return NGX_BUSY;
     }
 
-    ngx_prof_encode_wait(e, (how == NGX_PROF_ENCODE_SOON)
-                            ? NGX_PROF_ENCODE_SOON_TIME
-                            : NGX_PROF_ENCODE_TIME);
+    ngx_prof_encode_wait(e, times[how]);
 
     return NGX_OK;
 }

@@ -16,10 +16,14 @@
 
 
 /* ms for the whole; the encoder's own limit is lower */
-#define NGX_PROF_ENCODE_TIME       20000
+#define NGX_PROF_ENCODE_TIME           20000
 
-/* ms to wait for its turn: as long as one may take, or not for long */
-#define NGX_PROF_ENCODE_SOON_TIME  2000
+/*
+ * ms to wait for its turn: as long as one may take, not for long, or nearly as
+ * long as clients wait, who would have to capture once more
+ */
+#define NGX_PROF_ENCODE_SOON_TIME      2000
+#define NGX_PROF_ENCODE_CAPTURED_TIME  50000
 
 
 /* which answers wait for their turn, and for how long */
