@@ -6,6 +6,7 @@
 #include "ngx_prof_access.h"
 #include "ngx_prof_answer.h"
 #include "ngx_prof_argument.h"
+#include "ngx_prof_capacity_view.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_connections.h"
@@ -112,6 +113,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
     { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_NEEDS_PLACES, ngx_prof_view_health,
       NULL },
+
+    { ngx_string("capacity"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
+      ngx_prof_view_capacity, NULL },
 
     { ngx_string("crashes"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_TAKES_ID|NGX_PROF_NEEDS_DEATHS, ngx_prof_crashes_view, NULL },

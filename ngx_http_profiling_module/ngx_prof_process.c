@@ -25,6 +25,7 @@
 #include "ngx_prof_inherited.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_listener.h"
 #include "ngx_prof_loop.h"
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_mutex.h"
@@ -102,6 +103,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_request_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
+    ngx_prof_listener_init_module(cycle);
 
     ngx_prof_allocator_init();
     ngx_prof_heap_size_init_module();

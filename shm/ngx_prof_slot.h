@@ -187,12 +187,31 @@ typedef struct {
 } ngx_prof_rated_t;
 
 
+/*
+ * What holds a worker that drains: its clients, those of them that have gone
+ * over to another protocol, and the place where most of them are.
+ */
+
+typedef struct {
+    uint64_t  since;            /* ns, CLOCK_MONOTONIC; 0: it does not drain */
+    uint64_t  clients;
+    uint64_t  upgraded;
+    uint64_t  place;            /* + 1; 0: no request of any is known */
+    uint64_t  held;             /* at that place */
+    uint64_t  held_upgraded;
+    uint64_t  oldest;           /* ns: when the oldest request began, 0: none */
+} ngx_prof_drain_t;
+
+
 /* what a worker found at its latest tick; valid while it lives */
 
 typedef struct {
     uint64_t  clock;            /* ns of CLOCK_MONOTONIC, 0: none yet */
     uint64_t  unavailable;      /* NGX_PROF_NO_* */
     uint64_t  draining;         /* 1: finishes its connections, then exits */
+    ngx_prof_drain_t  drain;
+    uint64_t  accept_wait;      /* ns that a connection has waited to be
+                                   accepted, at most, since the tick before */
 
     uint64_t  heap_alloc;       /* bytes, as all below but the counts */
     uint64_t  heap_sys;
@@ -207,7 +226,12 @@ typedef struct {
     uint64_t  stack_main;       /* mapped for the main thread's stack */
     uint64_t  threads;
     uint64_t  descriptors;
+    uint64_t  descriptor_limit;
+    uint64_t  descriptors_since;  /* ns: nearly all are open, 0: they are not */
 
+    uint64_t  connection_n;     /* worker_connections */
+    uint64_t  connections_since;  /* ns: nearly all are in use, 0: they are
+                                     not */
     uint64_t  connections;      /* client + upstream + idle ones + other,
                                    + streams */
     uint64_t  active;           /* client connections */

@@ -21,6 +21,8 @@ static void ngx_prof_zone_text(const ngx_prof_zone_t *zone,
 static ngx_uint_t ngx_prof_zone_register(ngx_prof_zone_t *zone,
     ngx_prof_text_name_t *table, ngx_uint_t n, ngx_uint_t max,
     const ngx_str_t *name);
+static ngx_uint_t ngx_prof_zone_find(const ngx_prof_zone_t *zone,
+    const ngx_prof_text_name_t *table, ngx_uint_t n, const ngx_str_t *name);
 static ngx_int_t ngx_prof_zone_text_put(ngx_prof_zone_t *zone,
     ngx_prof_text_name_t *to, const ngx_str_t *name);
 static uint16_t ngx_prof_zone_text_hash(const ngx_str_t *name);
@@ -606,11 +608,37 @@ ngx_prof_zone_register_name(ngx_prof_zone_t *zone, const ngx_str_t *name)
 }
 
 
+ngx_uint_t
+ngx_prof_zone_find_name(const ngx_prof_zone_t *zone, const ngx_str_t *name)
+{
+    return ngx_prof_zone_find(zone, zone->header->name,
+                              ngx_prof_zone_name_n(zone), name);
+}
+
+
 /* the index of a name in a table of n, or n: it was added; 0: it is full */
 
 static ngx_uint_t
 ngx_prof_zone_register(ngx_prof_zone_t *zone, ngx_prof_text_name_t *table,
     ngx_uint_t n, ngx_uint_t max, const ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    i = ngx_prof_zone_find(zone, table, n, name);
+
+    if (i) {
+        return i;
+    }
+
+    return (n < max
+            && ngx_prof_zone_text_put(zone, &table[n], name) == NGX_OK)
+           ? n : 0;
+}
+
+
+static ngx_uint_t
+ngx_prof_zone_find(const ngx_prof_zone_t *zone,
+    const ngx_prof_text_name_t *table, ngx_uint_t n, const ngx_str_t *name)
 {
     uint16_t    hash;
     ngx_str_t   known;
@@ -633,9 +661,7 @@ ngx_prof_zone_register(ngx_prof_zone_t *zone, ngx_prof_text_name_t *table,
         }
     }
 
-    return (n < max
-            && ngx_prof_zone_text_put(zone, &table[n], name) == NGX_OK)
-           ? n : 0;
+    return 0;
 }
 
 

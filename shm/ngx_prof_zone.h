@@ -43,7 +43,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         9
+#define NGX_PROF_LAYOUT         10
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
@@ -164,6 +164,19 @@ typedef struct {
 } ngx_prof_trace_zone_t;
 
 
+/* what of the module's own may be full */
+
+typedef enum {
+    NGX_PROF_OWN_SLOTS = 0,
+    NGX_PROF_OWN_PLACES,
+    NGX_PROF_OWN_PAGES,
+    NGX_PROF_OWN_NAMES,
+    NGX_PROF_OWN_TABLES,
+    NGX_PROF_OWN_EVENTS,
+    NGX_PROF_OWN
+} ngx_prof_own_e;
+
+
 /* sizes a zone is made with */
 
 typedef struct {
@@ -203,6 +216,12 @@ typedef struct {
     uint64_t               page_free;     /* of these, given back; signed */
     uint64_t               full;          /* 1: a place found no page since
                                              the latest start or reload */
+    uint64_t               full_since[NGX_PROF_OWN];
+                                          /* ns: when a worker found it so, 0:
+                                             it is not */
+    uint64_t               zone_since[NGX_PROF_ZONES];
+                                          /* the same of zones of shared memory
+                                             that are nearly full, by name */
     uint64_t               waiting[NGX_PROF_WAITING];
                                           /* pids of workers without a slot, 0:
                                              free */
@@ -386,6 +405,10 @@ ngx_uint_t ngx_prof_zone_register_upstream(ngx_prof_zone_t *zone,
 
 /* by the master: the same for a zone of shared memory; 0: the table is full */
 ngx_uint_t ngx_prof_zone_register_name(ngx_prof_zone_t *zone,
+    const ngx_str_t *name);
+
+/* by anyone: its index, 0: it is not there */
+ngx_uint_t ngx_prof_zone_find_name(const ngx_prof_zone_t *zone,
     const ngx_str_t *name);
 
 /* copies a name that is cut to max bytes; returns its length */

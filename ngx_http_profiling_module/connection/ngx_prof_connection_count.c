@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_connection_count.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_drain.h"
 #include "ngx_prof_request.h"
 #include "ngx_prof_connection_table.h"
 
@@ -56,9 +57,14 @@ ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     if (*from == 0) {
         count->next = 0;
         count->found = 0;
-        count->step = ngx_prof_connection_table()
+
+        /* what holds a worker that drains is told of each connection */
+
+        count->step = (ngx_prof_connection_table() && !g->draining)
                       ? ngx_prof_count_list
                       : ngx_prof_count_table;
+
+        ngx_prof_drain_begin();
     }
 
     rc = count->step(cycle, g);
@@ -69,6 +75,7 @@ ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
     }
 
     g->free = cycle->free_connection_n;
+    ngx_prof_drain_end(&g->drain);
 
     return NGX_OK;
 }
@@ -266,6 +273,10 @@ static void
 ngx_prof_client_count(ngx_connection_t *c, ngx_prof_gauges_t *g)
 {
     g->active++;
+
+    if (g->draining) {
+        ngx_prof_drain_count(ngx_prof_context_find(c));
+    }
 
     if (ngx_prof_request_active(c)) {
         g->writing++;

@@ -1,8 +1,8 @@
 
 /*
- * What of the module's own is full: slots, pages, tables.  For health and
- * /metrics, so that a figure that is missing is told as missing.  Worker,
- * normal context.
+ * What is full: slots, pages and tables of the module's own, so that a figure
+ * that is missing is told as missing; and zones of shared memory.  For health
+ * and /metrics.  Worker, normal context.
  */
 
 
@@ -30,11 +30,34 @@ typedef struct {
     ngx_uint_t            tables;           /* of living workers, full */
     uint64_t              events;           /* that rings of the present trace
                                                had no room for */
+    uint64_t              since[NGX_PROF_OWN];
+                                            /* ns, CLOCK_MONOTONIC; 0: it is not
+                                               full */
     const char           *damage;           /* of the zone, NULL: none */
 } ngx_prof_capacity_t;
 
 
+/* pages of a zone of shared memory */
+
+typedef struct {
+    ngx_str_t             name;
+    size_t                size;
+    uint64_t              pages;            /* 0: they are the module's own */
+    uint64_t              used;
+    uint64_t              failed;           /* small allocations that found no
+                                               room, so far */
+    uint64_t              since;            /* ns: nearly full; 0: it is not */
+} ngx_prof_pages_t;
+
+
 void ngx_prof_capacity(const ngx_prof_snapshot_t *s, ngx_prof_capacity_t *c);
+
+/* worker, at each tick: so that it is known since when */
+void ngx_prof_capacity_tick(uint64_t clock);
+
+/* the i-th zone of shared memory of this nginx; NGX_DECLINED: there is none */
+ngx_int_t ngx_prof_capacity_pages(ngx_uint_t i, uint64_t clock,
+    ngx_prof_pages_t *pages);
 
 /* full tables of a living worker, and the name of one of them */
 ngx_uint_t ngx_prof_capacity_tables(const ngx_prof_zone_t *zone,

@@ -115,6 +115,17 @@ ngx_prof_expose_series(ngx_prof_work_t *w, const char *name,
 }
 
 
+void
+ngx_prof_expose_label(ngx_prof_work_t *w, const char *name,
+    const ngx_str_t *value)
+{
+    ngx_prof_text_printf(&w->json.text, "%s=\"", name);
+    (void) ngx_prof_text_utf8(&w->json.text, value->data, value->len,
+                              ngx_prof_expose_escape);
+    ngx_prof_text_puts(&w->json.text, "\"");
+}
+
+
 /* an empty location: the request ended before one was found */
 
 void

@@ -28,6 +28,10 @@ void ngx_prof_expose_value(ngx_prof_work_t *w, const char *name,
 void ngx_prof_expose_open(ngx_prof_work_t *w, const char *name,
     const char *suffix);
 
+/* one label, with its value escaped */
+void ngx_prof_expose_label(ngx_prof_work_t *w, const char *name,
+    const ngx_str_t *value);
+
 /* the labels of a place */
 void ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place);
 

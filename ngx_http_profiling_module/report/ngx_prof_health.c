@@ -10,6 +10,7 @@
 #include "ngx_prof_frame.h"
 #include "ngx_prof_hang.h"
 #include "ngx_prof_json.h"
+#include "ngx_prof_limits.h"
 #include "ngx_prof_names.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
@@ -35,6 +36,9 @@ static ngx_uint_t ngx_prof_health_over(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h, ngx_prof_slot_t *slot);
 static void ngx_prof_health_capacity(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h);
+static void ngx_prof_health_limit(const ngx_prof_limit_t *limit, void *data);
+static void ngx_prof_health_own(ngx_prof_health_t *h, uint64_t since,
+    ngx_uint_t full, const char *format, ...);
 static void ngx_prof_health_deaths(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h);
 static void ngx_prof_health_issue(ngx_prof_health_t *h, const char *format,
@@ -82,6 +86,9 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
         }
     }
 
+    h->clock = s->clock;
+
+    ngx_prof_limits(s, ngx_prof_health_limit, h);
     ngx_prof_health_capacity(s, h);
     ngx_prof_health_deaths(s, h);
 
@@ -254,7 +261,36 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
 }
 
 
-/* what is not measured, because there is no room for it */
+/*
+ * A zone that is full may be as it should be: many throw out what is oldest.
+ * It makes nobody take the server out of service.
+ */
+
+static void
+ngx_prof_health_limit(const ngx_prof_limit_t *limit, void *data)
+{
+    ngx_prof_health_t *h = data;
+
+    u_char      *p, text[NGX_PROF_ISSUE_LEN];
+    ngx_uint_t   status;
+
+    if (limit->level == 0) {
+        return;
+    }
+
+    status = (limit->level == 1
+              || limit->kind == NGX_PROF_LIMIT_ZONE
+              || limit->kind == NGX_PROF_LIMIT_DRAIN)
+             ? NGX_PROF_DEGRADED : NGX_PROF_UNHEALTHY;
+
+    h->status = ngx_max(h->status, status);
+
+    p = ngx_prof_limit_print(text, text + sizeof(text), limit, h->clock);
+    ngx_prof_health_issue(h, "%*s", (size_t) (p - text), text);
+}
+
+
+/* what is not measured, because there is no room for it, and since when */
 
 static void
 ngx_prof_health_capacity(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
@@ -271,46 +307,65 @@ ngx_prof_health_capacity(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
         ngx_prof_health_issue(h, "the profiling zone is damaged: %s", c.damage);
     }
 
-    if (c.without_slot) {
-        ngx_prof_health_issue(h, "workers without a slot, which are not "
-                              "profiled: %ui; all %ui slots are taken",
-                              c.without_slot, c.slots);
-    }
+    ngx_prof_health_own(h, c.since[NGX_PROF_OWN_SLOTS], c.without_slot != 0,
+                        "workers without a slot, which are not profiled: %ui; "
+                        "all %ui slots are taken", c.without_slot, c.slots);
 
-    if (c.uncounted) {
-        ngx_prof_health_issue(h, "locations that the profiling zone has no "
-                              "room for, counted together: %ui", c.uncounted);
-    }
+    ngx_prof_health_own(h, c.since[NGX_PROF_OWN_PLACES], c.uncounted != 0,
+                        "locations that the profiling zone has no room for, "
+                        "counted together: %ui", c.uncounted);
 
-    if (c.full) {
-        ngx_prof_health_issue(h, "the profiling zone is full: further "
-                              "locations are counted together");
-    }
+    ngx_prof_health_own(h, c.since[NGX_PROF_OWN_PAGES], c.full,
+                        "the profiling zone is full: further locations are "
+                        "counted together");
 
-    if (c.unnamed) {
-        ngx_prof_health_issue(h, "upstreams and zones of shared memory that "
-                              "the tables of names have no room for: %ui",
-                              c.unnamed);
-    }
+    ngx_prof_health_own(h, c.since[NGX_PROF_OWN_NAMES], c.unnamed != 0,
+                        "upstreams and zones of shared memory that the tables "
+                        "of names have no room for: %ui", c.unnamed);
 
-    if (c.events) {
-        ngx_prof_health_issue(h, "the trace in progress has lost %uL events: "
-                              "its rings are full", c.events);
-    }
+    ngx_prof_health_own(h, c.since[NGX_PROF_OWN_EVENTS], c.events != 0,
+                        "the trace in progress has lost %uL events: its rings "
+                        "are full", c.events);
 
     w = s->workers.elts;
 
     for (i = 0; c.tables && i < s->workers.nelts; i++) {
 
         if (ngx_prof_capacity_tables(s->zone, w[i].slot, &name)) {
-            ngx_prof_health_issue(h, "worker %P: its table of %s is full",
-                                  w[i].pid, name);
+            ngx_prof_health_own(h, c.since[NGX_PROF_OWN_TABLES], 1,
+                                "worker %P: its table of %s is full",
+                                w[i].pid, name);
         }
     }
 
     if (h->issues + h->more > before) {
         h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
     }
+}
+
+
+static void
+ngx_prof_health_own(ngx_prof_health_t *h, uint64_t since, ngx_uint_t full,
+    const char *format, ...)
+{
+    u_char   *p, *last, text[NGX_PROF_ISSUE_LEN];
+    va_list   args;
+
+    if (!full) {
+        return;
+    }
+
+    last = text + sizeof(text);
+
+    va_start(args, format);
+    p = ngx_vslprintf(text, last, format, args);
+    va_end(args);
+
+    p = ngx_slprintf(p, last, ", for ");
+    p = ngx_prof_limit_duration(p, last, h->clock
+                                         - ngx_min(h->clock, since));
+
+    ngx_prof_health_issue(h, "%*s", (size_t) (p - text), text);
 }
 
 

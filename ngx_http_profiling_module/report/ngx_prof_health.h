@@ -33,6 +33,7 @@ typedef struct {
     ngx_uint_t  status;
     ngx_uint_t  issues;
     ngx_uint_t  more;       /* issues that did not fit */
+    uint64_t    clock;      /* ns, CLOCK_MONOTONIC, of the snapshot */
     u_char      issue[NGX_PROF_ISSUES]
                       [NGX_PROF_ISSUE_LEN];
 } ngx_prof_health_t;

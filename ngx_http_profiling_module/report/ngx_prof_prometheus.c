@@ -8,6 +8,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_busy.h"
 #include "ngx_prof_capacity.h"
+#include "ngx_prof_capacity_view.h"
 #include "ngx_prof_death.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
@@ -212,6 +213,7 @@ ngx_prof_expose(ngx_prof_work_t *w)
 
     ngx_prof_expose_info(w);
     ngx_prof_expose_capacity(w);
+    ngx_prof_expose_limits(w);
     ngx_prof_expose_health(w);
     ngx_prof_expose_deaths(w);
     ngx_prof_expose_memory(w);

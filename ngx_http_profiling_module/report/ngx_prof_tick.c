@@ -2,12 +2,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include "ngx_prof_tick.h"
 #include "ngx_prof_allocator.h"
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_begun.h"
+#include "ngx_prof_capacity.h"
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_connection_count.h"
@@ -15,7 +17,9 @@
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_inherited.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_loop.h"
 #include "ngx_prof_hang.h"
+#include "ngx_prof_listener.h"
 #include "ngx_prof_heap.h"
 #include "ngx_prof_heap_size.h"
 #include "ngx_prof_interpose.h"
@@ -51,6 +55,10 @@ typedef struct {
     ngx_prof_gauges_t  gauges;                  /* being filled */
 
     ngx_prof_rated_t   since;                   /* when this interval began */
+
+    uint64_t           connections_since;       /* as of the gauges */
+    uint64_t           descriptors_since;
+    uint64_t           drain_since;
 } ngx_prof_tick_t;
 
 
@@ -63,6 +71,7 @@ static void ngx_prof_tick_end(uint64_t clock);
 static void ngx_prof_tick_heap(uint64_t clock);
 static uint64_t ngx_prof_tick_part(uint64_t value, uint64_t inherited);
 static void ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock);
+static void ngx_prof_tick_limits(uint64_t clock);
 static void ngx_prof_tick_sample(ngx_prof_slot_t *slot);
 
 
@@ -271,6 +280,7 @@ ngx_prof_tick_begin(uint64_t clock)
     t->spent = 0;
 
     t->gauges.unavailable = ngx_prof_process.unavailable;
+    t->gauges.draining = ngx_exiting || ngx_quit;
 
     ngx_prof_clock_adjust();
     ngx_prof_begun_update();
@@ -310,7 +320,7 @@ ngx_prof_tick_end(uint64_t clock)
     ngx_prof_tick_rates(slot, clock);
 
     g->clock = clock;
-    g->draining = ngx_exiting || ngx_quit;
+    ngx_prof_tick_limits(clock);
 
     ngx_prof_tick_sample(slot);
 
@@ -419,6 +429,48 @@ ngx_prof_tick_rates(ngx_prof_slot_t *slot, uint64_t clock)
     }
 
     t->gauges.since = *since;
+}
+
+
+/* how near this worker is to what it may not pass, and since when */
+
+static void
+ngx_prof_tick_limits(uint64_t clock)
+{
+    ngx_uint_t          level;
+    struct rlimit       limit;
+    ngx_prof_tick_t    *t;
+    ngx_prof_gauges_t  *g;
+
+    t = &ngx_prof_ticking;
+    g = &t->gauges;
+
+    g->accept_wait = ngx_prof_loop_accept_wait();
+    g->connection_n = ngx_cycle->connection_n;
+
+    level = ngx_prof_full_level(g->connection_n - g->free, g->connection_n);
+    t->connections_since = ngx_prof_full_since(t->connections_since, clock,
+                                               level);
+    g->connections_since = t->connections_since;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0
+        && limit.rlim_cur != RLIM_INFINITY)
+    {
+        g->descriptor_limit = limit.rlim_cur;
+    }
+
+    level = (g->unavailable & NGX_PROF_NO_FDS) ? 0
+            : ngx_prof_full_level(g->descriptors, g->descriptor_limit);
+    t->descriptors_since = ngx_prof_full_since(t->descriptors_since, clock,
+                                               level);
+    g->descriptors_since = t->descriptors_since;
+
+    t->drain_since = g->draining ? ngx_prof_full_since(t->drain_since, clock, 1)
+                                 : 0;
+    g->drain.since = t->drain_since;
+
+    ngx_prof_listener_tick(clock);
+    ngx_prof_capacity_tick(clock);
 }
 
 

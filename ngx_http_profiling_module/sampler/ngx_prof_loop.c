@@ -11,12 +11,17 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_interpose.h"
+#include "ngx_prof_listener.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_pause.h"
 #include "ngx_prof_trace_control.h"
 #include "ngx_prof_trace_ring.h"
 #include "ngx_prof_worker.h"
+
+
+/* ns from one connection that is asked how long it waited to the next */
+#define NGX_PROF_LOOP_ASK  1000000
 
 
 static int ngx_prof_loop_wait_counted(int ep, struct epoll_event *events,
@@ -36,7 +41,7 @@ static void ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
 static int ngx_prof_loop_accept(int s, struct sockaddr *sa, socklen_t *len);
 static int ngx_prof_loop_accept4(int s, struct sockaddr *sa, socklen_t *len,
     int flags);
-static void ngx_prof_loop_accepted(void);
+static void ngx_prof_loop_accepted(int fd);
 static int ngx_prof_loop_signal(pthread_cond_t *cond);
 
 
@@ -44,6 +49,8 @@ static int (*ngx_prof_epoll_wait)(int, struct epoll_event *, int, int);
 static int (*ngx_prof_accept)(int, struct sockaddr *, socklen_t *);
 static int (*ngx_prof_accept4)(int, struct sockaddr *, socklen_t *, int);
 static int (*ngx_prof_cond_signal)(pthread_cond_t *);
+
+static uint64_t  ngx_prof_loop_waited;
 
 
 static ngx_prof_hook_t  ngx_prof_loop_hooks[] = {
@@ -373,7 +380,7 @@ ngx_prof_loop_accept4(int s, struct sockaddr *sa, socklen_t *len, int flags)
 
     if (fd != -1) {
         ngx_prof_block_socket(fd);
-        ngx_prof_loop_accepted();
+        ngx_prof_loop_accepted(fd);
     }
 
     return fd;
@@ -388,7 +395,7 @@ ngx_prof_loop_accept(int s, struct sockaddr *sa, socklen_t *len)
     fd = ngx_prof_accept(s, sa, len);
 
     if (fd != -1) {
-        ngx_prof_loop_accepted();
+        ngx_prof_loop_accepted(fd);
     }
 
     return fd;
@@ -396,9 +403,11 @@ ngx_prof_loop_accept(int s, struct sockaddr *sa, socklen_t *len)
 
 
 static void
-ngx_prof_loop_accepted(void)
+ngx_prof_loop_accepted(int fd)
 {
+    uint64_t          waited;
     ngx_prof_slot_t  *slot;
+    static uint64_t   asked;
 
     slot = ngx_prof_process.slot;
 
@@ -407,6 +416,12 @@ ngx_prof_loop_accepted(void)
     }
 
     ngx_prof_add(&slot->totals.accepted, 1);
+
+    if (slot->pass_start - asked >= NGX_PROF_LOOP_ASK) {
+        asked = slot->pass_start;
+        waited = ngx_prof_listener_waited(fd);
+        ngx_prof_loop_waited = ngx_max(ngx_prof_loop_waited, waited);
+    }
 
     /*
      * ngx_get_connection() will fail, and nginx will close the socket: no
@@ -418,6 +433,18 @@ ngx_prof_loop_accepted(void)
     {
         ngx_prof_add(&slot->totals.dropped, 1);
     }
+}
+
+
+uint64_t
+ngx_prof_loop_accept_wait(void)
+{
+    uint64_t  waited;
+
+    waited = ngx_prof_loop_waited;
+    ngx_prof_loop_waited = 0;
+
+    return waited;
 }
 
 

@@ -28,5 +28,11 @@ void ngx_prof_loop_init(ngx_cycle_t *cycle);
  */
 void ngx_prof_loop_pause(uint64_t duration, ngx_uint_t cause);
 
+/*
+ * ns that a connection waited in its accept queue, at most, since this was
+ * called last: of those that were asked, one a millisecond
+ */
+uint64_t ngx_prof_loop_accept_wait(void);
+
 
 #endif /* _NGX_PROF_LOOP_H_INCLUDED_ */

@@ -176,7 +176,8 @@ function replay(answers) {
 
 
 test(`${hours} hours of updates do not grow its memory`, limits, async () => {
-  const names = ['metrics', 'health', 'locations', 'gc', 'runtime', 'crashes'];
+  const names = ['metrics', 'health', 'locations', 'gc', 'runtime', 'crashes',
+                 'capacity'];
   const answers = Object.fromEntries(await Promise.all(names.map(
     async (name) => [name, await api(name)])));
 

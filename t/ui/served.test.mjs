@@ -179,6 +179,8 @@ test('what the page shows is in the answers', async () => {
   has(health.workers[0], 'pid silent_seconds');
   has(await api('gc'), 'num_gc pause_total threshold_ms gc_cpu_fraction '
       + 'recent.length');
+  has(await api('capacity'), 'full.length workers.length listeners.length '
+      + 'zones.length module.slots.used');
   has(await api('crashes'), 'total by_reason.crash unseen reports.length');
   has(await api('runtime'), 'nginx_version module_version pcre_version '
       + 'openssl_version zlib_version allocator num_cpu num_cgo_call '

@@ -1,5 +1,6 @@
 // State to document.
 
+import { showCapacity } from './capacity.mjs';
 import { showCharts, showCurves, showMarks } from './charts.mjs';
 import { showCrashes } from './crashes.mjs';
 import { showHealth } from './health.mjs';
@@ -16,6 +17,7 @@ const views = [
     showCurves(answers.metrics?.workers ?? [], history.at(-1));
   }],
   ['health', showHealth],
+  ['capacity', showCapacity],
   ['metrics', showWorkers],
   ['locations', showLocations],
   ['gc', showPauses],
