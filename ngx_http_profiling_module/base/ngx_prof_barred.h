@@ -20,7 +20,7 @@
 #define NGX_PROF_BARRED_USAGE     0x08    /* getrusage() */
 #define NGX_PROF_BARRED_AFFINITY  0x10    /* in pthread_getattr_np() */
 #define NGX_PROF_BARRED_PEER      0x20    /* getpeername() */
-#define NGX_PROF_BARRED_ADVICE    0x40    /* madvise(), in malloc_trim() */
+#define NGX_PROF_BARRED_ADVICE    0x40    /* madvise(), malloc_trim() too */
 #define NGX_PROF_BARRED_RANGE     0x80    /* close_range() */
 #define NGX_PROF_BARRED_CRASH     0x100   /* sigaltstack(), and signals that
                                              are sent again */

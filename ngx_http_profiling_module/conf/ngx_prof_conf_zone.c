@@ -2,7 +2,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include "ngx_prof_conf_zone.h"
 #include "ngx_prof_alive.h"
@@ -10,6 +9,7 @@
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_place.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_zone.h"
 
@@ -546,6 +546,9 @@ ngx_prof_conf_zone_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
     zone = mcf->zone;
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
+    ngx_prof_shared_not_dumped(mcf->shm_zone->shm.addr,
+                               mcf->shm_zone->shm.size);
+
     if (mcf->zone_size || mcf->slots != NGX_CONF_UNSET || !ccf->master) {
         return;
     }
@@ -563,10 +566,9 @@ ngx_prof_conf_zone_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
                 NGX_PROF_SLOTS_MAX - zone->slots);
     size = n * ngx_prof_zone_slot_size(&zone->shape);
 
-    memory = mmap(NULL, size, PROT_READ|PROT_WRITE,
-                  MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+    memory = ngx_prof_shared(size);
 
-    if (memory == MAP_FAILED || ngx_prof_zone_grow(zone, memory, n) != NGX_OK) {
+    if (memory == NULL || ngx_prof_zone_grow(zone, memory, n) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "%ui workers of %ui find no slot in profiling zone "
                       "\"%V\" until others have gone: mmap() of %uz bytes "

@@ -2,11 +2,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/mman.h>
 #include "ngx_prof_trace_ring.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_trace.h"
 
 
@@ -67,14 +67,13 @@ ngx_prof_trace_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
             continue;
         }
 
-        p = MAP_FAILED;
+        p = NULL;
 
         if (!__builtin_mul_overflow(zone->ring, (size_t) region->n, &total)) {
-            p = mmap(NULL, total, PROT_READ|PROT_WRITE,
-                     MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+            p = ngx_prof_shared(total);
         }
 
-        if (p == MAP_FAILED) {
+        if (p == NULL) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                           "there will be no execution traces: mmap() of %ui "
                           "buffers of %uz bytes failed",

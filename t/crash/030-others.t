@@ -295,7 +295,7 @@ SKIP: {
         if $pattern !~ /^core\b[^|]*$/ || system('which gdb >/dev/null 2>&1');
 
     for my $way (qw(null abort raise)) {
-        my %told;
+        my (%told, %room);
 
         for my $side (qw(with without)) {
             my $n = Fault->new(name => "core-$way-$side", workers => 1, @test,
@@ -318,6 +318,8 @@ END
             my ($core) = glob $n->dir . '/cores/core*';
 
             skip 'no core is written here', 1 if !$core;
+
+            $room{$side} = (stat $core)[12] * 512;
 
             my ($end) = $n->log =~ /worker process $pid (exited on .*)/;
             my $gdb = run_command('gdb', '-batch', '-nx',
@@ -343,6 +345,8 @@ END
         is_deeply($told{with}, $told{without},
                   "$way: the core and the end are those without the module");
         like($told{with}[0], qr/core dumped/, '... a core was dumped');
+        cmp_ok($room{with} - $room{without}, '<', 8 << 20,
+               '... and takes no room for what the workers share');
     }
 }
 
