@@ -10,6 +10,7 @@
 #include <sys/sendfile.h>
 #include <sys/wait.h>
 #include "ngx_prof_block.h"
+#include "ngx_prof_hook_code.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_signal.h"
 #include "ngx_prof_pause.h"

@@ -19,6 +19,7 @@
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_heap.h"
+#include "ngx_prof_hook_code.h"
 #include "ngx_prof_live.h"
 #include "ngx_prof_roots.h"
 #include "ngx_prof_interpose.h"
@@ -33,7 +34,7 @@
 
 #define ngx_prof_caller()  __builtin_return_address(0)
 
-#define ngx_prof_cold      __attribute__((noinline, cold))
+#define ngx_prof_cold      __attribute__((cold)) NGX_PROF_HOOK_CODE
 
 
 static void ngx_prof_heap_take(ngx_prof_slot_t *slot);

@@ -7,6 +7,7 @@
 #include "ngx_prof_mutex.h"
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
+#include "ngx_prof_hook_code.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_settings.h"

@@ -5,6 +5,7 @@
 #include "ngx_prof_wait.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_frame.h"
+#include "ngx_prof_hook_code.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
@@ -19,16 +20,7 @@
 
 static void ngx_prof_wait_take(ngx_uint_t wait);
 static const ngx_prof_stack_t *ngx_prof_wait_bounds(uintptr_t sp);
-static ngx_uint_t ngx_prof_wait_hook(uint64_t pc);
 static uint64_t ngx_prof_wait_random(void);
-
-
-/* set by the linker: the bounds of the hooks' section */
-
-extern const u_char  __start_profiling_hooks[]
-    __attribute__((visibility("hidden")));
-extern const u_char  __stop_profiling_hooks[]
-    __attribute__((visibility("hidden")));
 
 
 ngx_prof_waiter_t  ngx_prof_waiter;
@@ -133,15 +125,6 @@ ngx_prof_wait_bounds(uintptr_t sp)
 }
 
 
-static ngx_uint_t
-ngx_prof_wait_hook(uint64_t pc)
-{
-    return pc - (uintptr_t) __start_profiling_hooks
-           <= (uintptr_t) __stop_profiling_hooks
-              - (uintptr_t) __start_profiling_hooks;
-}
-
-
 ngx_uint_t
 ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
 {
@@ -172,13 +155,13 @@ ngx_prof_wait_below(uint64_t *pcs, ngx_uint_t n, const void *function)
 
     for (i = 1; i < n && i < NGX_PROF_WAIT_INNER; i++) {
 
-        if (ngx_prof_wait_hook(pcs[i])) {
+        if (ngx_prof_hook_code(pcs[i])) {
             last = i;
             break;
         }
     }
 
-    while (last && last < n && ngx_prof_wait_hook(pcs[last])) {
+    while (last && last < n && ngx_prof_hook_code(pcs[last])) {
         last++;
     }
 
@@ -212,7 +195,7 @@ ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
 
     for (i = 0; i < n && i < NGX_PROF_WAIT_INNER; i++) {
 
-        if (ngx_prof_wait_hook(pcs[i])) {
+        if (ngx_prof_hook_code(pcs[i])) {
             first = ngx_min(first, i);
             last = i;
         }

@@ -18,13 +18,6 @@
 #include "ngx_prof_unwind.h"
 
 
-/*
- * Hooks lie in a section of their own: stacks are cut below it, so that they
- * begin with the call and not with the hook.
- */
-#define NGX_PROF_HOOK_CODE                                                    \
-    __attribute__((noinline, section("profiling_hooks")))
-
 /* frames of a wait, with the function that waits and the root */
 #define NGX_PROF_WAIT_FRAMES  (NGX_PROF_FRAMES + 2)
 

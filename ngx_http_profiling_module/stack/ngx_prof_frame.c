@@ -5,6 +5,7 @@
 #include <link.h>
 #include "ngx_prof_frame.h"
 #include "ngx_prof_elf.h"
+#include "ngx_prof_hook_code.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_unwind.h"
 
@@ -148,7 +149,11 @@ ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
         object = (frames[i] > NGX_PROF_FRAME_RESERVED)
                  ? ngx_prof_frame_object(objects, frames[i]) : NULL;
 
-        if (object == NULL) {
+        if (object == NULL
+            || (i > 0
+                && ngx_prof_hook_code(object->base
+                                      + (frames[i] & NGX_PROF_FRAME_OFFSET))))
+        {
             continue;
         }
 
