@@ -42,6 +42,10 @@
 #define NGX_PROF_CRASH_ADDR     64
 
 
+/* of what could not be read: the slot but for the record */
+#define NGX_PROF_CRASH_SLOT     ((uint64_t) 1 << 63)
+
+
 /* a text of a request, cut to what fits; len is that of all */
 
 typedef struct {

@@ -78,7 +78,7 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
         ngx_prof_slot_base(slot);
     }
 
-    ngx_prof_store(&slot->claims, slot->claims + 1);
+    ngx_prof_store(&slot->claims, ngx_max(slot->claims + 1, 1));
     ngx_prof_store(&slot->pass_start, 0);
     ngx_prof_store(&slot->wait_start, 0);
     ngx_prof_store(&slot->awaiting, 0);

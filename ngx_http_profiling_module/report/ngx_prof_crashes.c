@@ -334,7 +334,7 @@ ngx_prof_crashes_details(ngx_prof_json_t *j, const ngx_prof_report_t *r)
 
     ngx_prof_json_uint(j, "generation", r->generation);
 
-    if (r->slot) {
+    if (r->lived) {
         ngx_prof_json_double(j, "lived_seconds", (double) r->lived / 1e9);
         ngx_prof_json_uint(j, "requests", r->requests);
 

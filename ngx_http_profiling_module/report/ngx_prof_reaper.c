@@ -38,6 +38,8 @@ static void ngx_prof_reap_one(ngx_prof_deaths_t *deaths,
     const ngx_prof_exit_t *e, ngx_log_t *log);
 static ngx_prof_slot_t *ngx_prof_reap_slot(uint64_t pid,
     ngx_uint_t *released);
+static ngx_uint_t ngx_prof_reap_whole(const ngx_prof_slot_t *slot,
+    const ngx_prof_exit_t *e);
 static ngx_uint_t ngx_prof_reap_waited(uint64_t pid);
 static ngx_uint_t ngx_prof_reap_kind(ngx_prof_deaths_t *deaths,
     const ngx_prof_report_t *r);
@@ -155,7 +157,7 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
     ngx_log_t *log)
 {
     int                 status;
-    ngx_uint_t          i, released;
+    ngx_uint_t          i, released, whole;
     ngx_prof_slot_t    *slot;
     ngx_prof_report_t  *r;
 
@@ -169,8 +171,10 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
     r->status = e->status;
     r->clock = e->clock;
 
-    if (slot) {
-        r->slot = 1;
+    r->slot = (slot != NULL);
+    whole = slot && ngx_prof_reap_whole(slot, e);
+
+    if (whole) {
         r->generation = ngx_prof_load(&slot->generation);
         r->lived = e->clock - ngx_min(e->clock,
                                       ngx_prof_load(&slot->claimed));
@@ -178,6 +182,10 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
     }
 
     ngx_prof_reap_record(deaths, r, slot);
+
+    if (slot && !whole) {
+        r->crash.damaged |= NGX_PROF_CRASH_SLOT;
+    }
 
     for (i = 0; i < NGX_PROF_CRASH_UNBORN; i++) {
 
@@ -194,11 +202,12 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
 
     r->kind = ngx_prof_reap_kind(deaths, r);
     r->reason = ((slot && (ngx_prof_load(&slot->pass_start) || r->requests))
+                 || (slot && !whole)
                  || released
                  || (slot == NULL && ngx_prof_reap_waited(e->pid)))
                 ? r->kind : NGX_PROF_DEATH_STARTUP;
 
-    if (slot) {
+    if (whole) {
         ngx_prof_reap_before(r, slot);
         ngx_prof_reap_heap(r, slot);
     }
@@ -239,7 +248,44 @@ ngx_prof_reap_slot(uint64_t pid, ngx_uint_t *released)
         *released |= (ngx_prof_load(&slot->released) == pid);
     }
 
+    /* what has damaged the slot may have hit its owner, but not the record */
+
+    for (i = 0; found == NULL && i < ngx_prof_process.zone->slots; i++) {
+        slot = ngx_prof_zone_slot(ngx_prof_process.zone, i);
+
+        if (ngx_prof_load(&slot->crash.pid) == pid
+            && !ngx_prof_slot_alive(slot))
+        {
+            found = slot;
+        }
+    }
+
     return found;
+}
+
+
+/* 0: it tells what cannot be: what has ended the worker has hit its slot */
+
+static ngx_uint_t
+ngx_prof_reap_whole(const ngx_prof_slot_t *slot, const ngx_prof_exit_t *e)
+{
+    uint64_t  owner, claimed;
+
+    owner = ngx_prof_load(&slot->owner);
+    claimed = ngx_prof_load(&slot->claimed);
+
+    if (owner & NGX_PROF_CLAIMING) {
+        return 1;
+    }
+
+    return owner == e->pid
+           && !(ngx_prof_load(&slot->crash.pid) == e->pid
+                && (slot->crash.damaged & NGX_PROF_CRASH_SLOT))
+           && ngx_prof_load(&slot->claims) != 0
+           && claimed != 0
+           && claimed <= e->clock
+           && ngx_prof_load(&slot->pass_start) <= e->clock
+           && ngx_prof_load(&slot->wait_start) <= e->clock;
 }
 
 

@@ -40,7 +40,9 @@
 
 typedef struct {
     pid_t                      tid;         /* 0: none */
-    pid_t                      called;      /* is in an older handler */
+    pid_t                      called;      /* is in an older handler, */
+    uintptr_t                  called_at;   /* or has left it by a jump: the
+                                               frame that has called it */
     volatile ngx_uint_t        reading;     /* 1: a fault leads back */
     sigjmp_buf                 back;
     volatile ngx_uint_t        part;
@@ -335,6 +337,7 @@ ngx_prof_crash_older(int signo, siginfo_t *info, ucontext_t *uc)
 {
     pid_t              tid, caller;
     sigset_t           mask, before;
+    uintptr_t          at, caller_at;
     ngx_uint_t         i;
     struct sigaction  *old, now;
 
@@ -347,8 +350,13 @@ ngx_prof_crash_older(int signo, siginfo_t *info, ucontext_t *uc)
     }
 
     tid = (pid_t) syscall(SYS_gettid);
+    at = (uintptr_t) __builtin_frame_address(0);
 
-    if (old->sa_handler == SIG_DFL || ngx_prof_crash.called == tid) {
+    /* what it has called lies below; after a jump the stack begins anew */
+
+    if (old->sa_handler == SIG_DFL
+        || (ngx_prof_crash.called == tid && at < ngx_prof_crash.called_at))
+    {
         return 0;
     }
 
@@ -363,6 +371,9 @@ ngx_prof_crash_older(int signo, siginfo_t *info, ucontext_t *uc)
     }
 
     caller = ngx_prof_crash.called;
+    caller_at = ngx_prof_crash.called_at;
+
+    ngx_prof_crash.called_at = at;
     ngx_prof_crash.called = tid;
 
     (void) pthread_sigmask(SIG_SETMASK, &uc->uc_sigmask, &before);
@@ -378,6 +389,7 @@ ngx_prof_crash_older(int signo, siginfo_t *info, ucontext_t *uc)
     (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
 
     ngx_prof_crash.called = caller;
+    ngx_prof_crash.called_at = caller_at;
 
     return sigaction(signo, NULL, &now) == 0
            && now.sa_sigaction == ngx_prof_crash_handler;
@@ -641,6 +653,14 @@ ngx_prof_crash_request(void)
 
     if (slot == NULL) {
         return;
+    }
+
+    /* a slot that was overwritten does not say what the worker does */
+
+    if (slot->wait_start > r->clock || slot->pass_start > r->clock) {
+        r->damaged |= NGX_PROF_CRASH_SLOT;
+        ngx_prof_store(&slot->pass_start, r->clock);
+        ngx_prof_store(&slot->wait_start, 0);
     }
 
     r->pass = ngx_prof_slot_waiting(slot) ? 0 : slot->pass_start;

@@ -112,6 +112,11 @@ sub test_module {
            '-o', $objects[-1]);
     }
 
+    # what it overwrites
+    push @objects, "$dir/damage.o";
+    sh($cc, @flags, @includes, map({ "-I$root/$_" } qw(shm format)), '-c',
+       "$root/t/module/damage.c", '-o', $objects[-1]);
+
     sh($cc, @flags, @includes, '-shared', '-o', $out,
        "$root/t/module/ngx_http_profiling_test_module.c",
        "$root/t/module/block.c", "$root/t/module/die.c",

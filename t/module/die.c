@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <sys/mman.h>
 #include "die.h"
 
@@ -287,6 +288,56 @@ profiling_test_die_init(const char *file)
 }
 
 
+static sigjmp_buf        profiling_test_back;
+static struct sigaction  profiling_test_before;
+
+
+static void
+profiling_test_goes_back(int signo, siginfo_t *info, void *context)
+{
+    if (info->si_code <= 0) {
+        return;
+    }
+
+    if (info->si_addr == (void *) 0x20) {
+        siglongjmp(profiling_test_back, 1);
+    }
+
+    (void) sigaction(signo, &profiling_test_before, NULL);
+}
+
+
+/* a handler that was there before that of the profiler, for good */
+
+void
+profiling_test_goes_init(void)
+{
+    struct sigaction  sa;
+
+    ngx_memzero(&sa, sizeof(struct sigaction));
+    sa.sa_sigaction = profiling_test_goes_back;
+    sa.sa_flags = SA_SIGINFO;
+
+    (void) sigaction(SIGSEGV, &sa, &profiling_test_before);
+}
+
+
+/* n times a fault from which its handler jumps out, and a signal to itself */
+
+void
+profiling_test_die_goes(long n, const char *file)
+{
+    while (n-- > 0) {
+
+        if (sigsetjmp(profiling_test_back, 1) == 0) {
+            profiling_test_die_null(0x20, NULL);
+        }
+
+        (void) raise(SIGSEGV);
+    }
+}
+
+
 const profiling_test_wait_t  profiling_test_deaths[] = {
     { "die_null", profiling_test_die_null },
     { "die_jump", profiling_test_die_jump },
@@ -304,5 +355,7 @@ const profiling_test_wait_t  profiling_test_deaths[] = {
     { "die_exit", profiling_test_die_exit },
     { "die_two", profiling_test_die_two },
     { "die_child", profiling_test_die_child },
+    { "die_goes", profiling_test_die_goes },
+    { "die_damaged", profiling_test_die_damaged },
     { NULL, NULL }
 };

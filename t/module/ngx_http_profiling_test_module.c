@@ -767,6 +767,10 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         }
     }
 
+    if (ngx_strcmp(value[1].data, "die_goes") == 0) {
+        profiling_test_goes_init();
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_profiling_test_handler;
 
