@@ -6,6 +6,7 @@
 #include "ngx_prof_listener.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_shared.h"
 
 
 /* linux/sock_diag.h, which other headers do not go with: Linux 4.12 */
@@ -50,14 +51,12 @@ ngx_prof_listener_init_module(ngx_cycle_t *cycle)
     ls = cycle->listening.elts;
     size = ngx_max(cycle->listening.nelts, 1) * sizeof(ngx_prof_listener_t);
 
-    row = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1,
-               0);
+    row = ngx_prof_shared(size);
 
-    if (row == MAP_FAILED) {
+    if (row == NULL) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "mmap() of %uz bytes failed, accept queues are not known",
                       size);
-        row = NULL;
     }
 
     for (i = 0; row && i < cycle->listening.nelts; i++) {
