@@ -730,7 +730,7 @@ ngx_prof_encoder_exec(void *data)
 {
     ngx_prof_encoder_child_t *child = data;
 
-    int               i, n, signo;
+    int               i, n, signo, keep;
     char             *argv[5], *env[NGX_PROF_ENCODER_VARIABLES + 2];
     sigset_t          set;
     struct sigaction  sa;
@@ -741,12 +741,6 @@ ngx_prof_encoder_exec(void *data)
     for (signo = 1; signo < NSIG; signo++) {
         (void) sigaction(signo, &sa, NULL);
     }
-
-    argv[0] = ngx_prof_encoder_path;
-    argv[1] = (char *) "--confirm";
-    argv[2] = child->crowded ? (char *) "--crowded" : NULL;
-    argv[3] = NULL;
-    argv[4] = NULL;
 
     n = 0;
     env[n++] = (char *) "LC_ALL=C";
@@ -769,14 +763,22 @@ ngx_prof_encoder_exec(void *data)
         }
     }
 
-    n = 3;
+    keep = ngx_prof_program_keep(3);
+    ngx_prof_encoder_only(keep ? 4 : 3);
 
-    if (ngx_prof_program_keep(3)) {
-        argv[argv[2] ? 3 : 2] = (char *) "--program";
-        n = 4;
+    n = 0;
+    argv[n++] = ngx_prof_encoder_path;
+    argv[n++] = (char *) "--confirm";
+
+    if (child->crowded) {
+        argv[n++] = (char *) "--crowded";
     }
 
-    ngx_prof_encoder_only(n);
+    if (keep) {
+        argv[n++] = (char *) "--program";
+    }
+
+    argv[n] = NULL;
 
     /* SIGTERM, which may come at once, waits until it has a handler */
 
