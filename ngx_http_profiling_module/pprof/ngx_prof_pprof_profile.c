@@ -36,7 +36,8 @@ static void ngx_prof_pprof_cleanup(void *data);
 static ngx_int_t ngx_prof_pprof_part(ngx_prof_profile_t *p,
     ngx_prof_text_t *out);
 static void ngx_prof_pprof_more(void *data);
-static void ngx_prof_pprof_type(ngx_prof_profile_t *p, ngx_str_t *type);
+static ngx_int_t ngx_prof_pprof_describe(ngx_http_request_t *r,
+    const char *disposition, ngx_str_t *type);
 static ngx_int_t ngx_prof_pprof_failed(ngx_prof_profile_t *p, ngx_int_t rc,
     ngx_str_t *why);
 static ngx_uint_t ngx_prof_pprof_whole(const ngx_prof_text_t *out);
@@ -255,12 +256,7 @@ ngx_prof_pprof_part(ngx_prof_profile_t *p, ngx_prof_text_t *out)
     p->part = out;
 
     if (p->stream == NULL) {
-        ngx_prof_pprof_type(p, &type);
-
-        if (p->disposition
-            && ngx_prof_header(r, "Content-Disposition", p->disposition)
-               != NGX_OK)
-        {
+        if (ngx_prof_pprof_describe(r, p->disposition, &type) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -291,15 +287,20 @@ ngx_prof_pprof_more(void *data)
 }
 
 
-static void
-ngx_prof_pprof_type(ngx_prof_profile_t *p, ngx_str_t *type)
-{
-    if (p->disposition) {
-        ngx_str_set(type, "application/octet-stream");
+/* a file for tools, or a text for people */
 
-    } else {
+static ngx_int_t
+ngx_prof_pprof_describe(ngx_http_request_t *r, const char *disposition,
+    ngx_str_t *type)
+{
+    if (disposition == NULL) {
         ngx_str_set(type, "text/plain; charset=utf-8");
+        return NGX_OK;
     }
+
+    ngx_str_set(type, "application/octet-stream");
+
+    return ngx_prof_header(r, "Content-Disposition", disposition);
 }
 
 
@@ -353,11 +354,7 @@ ngx_prof_pprof_send(ngx_prof_profile_t *p, ngx_prof_text_t *out)
 
     r = p->request;
 
-    ngx_prof_pprof_type(p, &type);
-
-    if (p->disposition
-        && ngx_prof_header(r, "Content-Disposition", p->disposition) != NGX_OK)
-    {
+    if (ngx_prof_pprof_describe(r, p->disposition, &type) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -370,22 +367,14 @@ ngx_prof_pprof_send(ngx_prof_profile_t *p, ngx_prof_text_t *out)
 ngx_int_t
 ngx_prof_pprof_head(ngx_http_request_t *r, const char *disposition)
 {
-    if ((disposition
-         && ngx_prof_header(r, "Content-Disposition", disposition)
-            != NGX_OK)
-        || ngx_prof_header(r, "X-Content-Type-Options", "nosniff")
-           != NGX_OK)
+    if (ngx_prof_pprof_describe(r, disposition, &r->headers_out.content_type)
+        != NGX_OK
+        || ngx_prof_header(r, "X-Content-Type-Options", "nosniff") != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     r->headers_out.status = NGX_HTTP_OK;
-    ngx_str_set(&r->headers_out.content_type, "application/octet-stream");
-
-    if (disposition == NULL) {
-        ngx_str_set(&r->headers_out.content_type, "text/plain; charset=utf-8");
-    }
-
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_length_n = -1;
 
