@@ -81,24 +81,8 @@ ngx_prof_pprof_death_write(ngx_prof_work_t *w)
 static ngx_int_t
 ngx_prof_pprof_death_encode(ngx_prof_work_t *w)
 {
-    ngx_int_t                rc;
-    ngx_prof_profile_t      *p;
-    ngx_prof_pprof_death_t  *ctx;
+    ngx_prof_pprof_death_t *ctx = w->data;
 
-    ctx = w->data;
-
-    p = ngx_prof_pprof_create(w->request, ctx->disposition, ctx->error);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    /* must not answer here: the caller does */
-
-    rc = ngx_prof_pprof_encode(p, NGX_OK, &ctx->raw->file->text);
-
-    if (rc == NGX_DONE) {
-        ngx_prof_answer_later(w->request);
-    }
-
-    return rc;
+    return ngx_prof_pprof_collected(w->request, ctx->disposition, ctx->error,
+                                    &ctx->raw->file->text);
 }

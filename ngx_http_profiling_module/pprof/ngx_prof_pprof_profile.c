@@ -197,6 +197,28 @@ ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
 }
 
 
+ngx_int_t
+ngx_prof_pprof_collected(ngx_http_request_t *r, const char *disposition,
+    ngx_prof_error_pt error, ngx_prof_text_t *raw)
+{
+    ngx_int_t            rc;
+    ngx_prof_profile_t  *p;
+
+    p = ngx_prof_pprof_create(r, disposition, error);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_prof_pprof_encode(p, NGX_OK, raw);
+
+    if (rc == NGX_DONE) {
+        ngx_prof_answer_later(r);
+    }
+
+    return rc;
+}
+
+
 void
 ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     ngx_str_t *error)
