@@ -45,6 +45,14 @@ ngx_prof_clock(void)
 }
 
 
+/* from one reading to another; 0 if another process took the later one first */
+static ngx_inline uint64_t
+ngx_prof_passed(uint64_t since, uint64_t now)
+{
+    return now - ngx_min(now, since);
+}
+
+
 /* ms since the epoch, UTC, as of now */
 static ngx_inline uint64_t
 ngx_prof_time(void)

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_capacity_view.h"
+#include "ngx_prof_base.h"
 #include "ngx_prof_capacity.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_json.h"
@@ -184,7 +185,7 @@ ngx_prof_view_drain(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_prof_json_open(j, "draining", '{');
     ngx_prof_view_day(j, "since", drain->since);
     ngx_prof_json_double(j, "seconds",
-                         (double) (s->clock - ngx_min(s->clock, drain->since))
+                         (double) ngx_prof_passed(drain->since, s->clock)
                          / 1e9);
     ngx_prof_json_uint(j, "connections", g->connections);
     ngx_prof_json_uint(j, "clients", drain->clients);
@@ -371,7 +372,8 @@ ngx_prof_expose_worker_limits(ngx_prof_work_t *w)
 
             } else if (at == offsetof(ngx_prof_gauges_t, drain)) {
                 value = g->drain.since
-                        ? (double) (w->snapshot->clock - g->drain.since) / 1e9
+                        ? (double) ngx_prof_passed(g->drain.since,
+                                                   w->snapshot->clock) / 1e9
                         : 0;
 
             } else if (at == offsetof(ngx_prof_gauges_t, descriptor_limit)

@@ -299,7 +299,7 @@ ngx_prof_crashes_request(ngx_prof_json_t *j, const ngx_prof_report_t *r)
     ngx_prof_json_uint(j, "connection", c->connection);
     ngx_prof_json_uint(j, "sent_bytes", c->sent);
     ngx_prof_json_double(j, "age_seconds",
-                         (double) (c->clock - ngx_min(c->clock, c->start))
+                         (double) ngx_prof_passed(c->start, c->clock)
                          / 1e9);
     ngx_prof_json_close(j, '}');
 }
@@ -345,7 +345,7 @@ ngx_prof_crashes_details(ngx_prof_json_t *j, const ngx_prof_report_t *r)
 
     if (c->pass && r->recorded) {
         ngx_prof_json_double(j, "pass_seconds",
-                             (double) (c->clock - ngx_min(c->clock, c->pass))
+                             (double) ngx_prof_passed(c->pass, c->clock)
                              / 1e9);
     } else {
         ngx_prof_json_null(j, "pass_seconds");
@@ -470,7 +470,7 @@ ngx_prof_crashes_before(ngx_prof_json_t *j, const ngx_prof_report_t *r)
                                    ngx_prof_crash_pass_place(r->before[i]), 0,
                                    NGX_PROF_STATE_PHASE));
         ngx_prof_json_double(j, "seconds_before",
-                             (double) (r->clock - ngx_min(r->clock, start))
+                             (double) ngx_prof_passed(start, r->clock)
                              / 1e9);
         ngx_prof_json_close(j, '}');
     }
@@ -491,7 +491,7 @@ ngx_prof_crashes_memory(ngx_prof_json_t *j, const ngx_prof_report_t *r)
     } else {
         ngx_prof_json_open(j, "memory", '{');
         ngx_prof_json_double(j, "seconds_before",
-                             (double) (r->clock - ngx_min(r->clock, r->tick))
+                             (double) ngx_prof_passed(r->tick, r->clock)
                              / 1e9);
         ngx_prof_json_uint(j, "anonymous_bytes", r->anonymous);
         ngx_prof_json_uint(j, "heap_alloc_bytes", r->heap_alloc);
@@ -692,7 +692,7 @@ ngx_prof_crashes_earlier(ngx_prof_text_t *t, const ngx_prof_report_t *r)
 
         p = ngx_slprintf(text, text + sizeof(text), "%s%.6f s before",
                          i ? "" : "\n",
-                         (double) (r->clock - ngx_min(r->clock, start)) / 1e9);
+                         (double) ngx_prof_passed(start, r->clock) / 1e9);
         p = ngx_prof_label_print(p, text + sizeof(text),
                                  ngx_prof_label(
                                  ngx_prof_crash_pass_place(r->before[i]), 0,

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_figures.h"
+#include "ngx_prof_base.h"
 
 
 #define NGX_PROF_GAUGES                                                       \
@@ -179,7 +180,7 @@ ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
     f->sys = w->gauges.anonymous + w->gauges.shared;
     f->usage = 100.0 * (double) f->sys / (double) s->memory_limit;
     f->lived = w->totals.busy + w->totals.wait;
-    f->uptime = (double) (s->clock - ngx_min(s->clock, w->claimed)) / 1e9;
+    f->uptime = (double) ngx_prof_passed(w->claimed, s->clock) / 1e9;
     f->last_pause = w->last_pause;
     f->requests = w->requests;
     f->errors = w->errors;

@@ -254,7 +254,7 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
                      ? "one pass of its event loop"
                      : ngx_prof_names_get(pause.frames[i]),
                      (size_t) (p - place), place,
-                     (double) (s->clock - ngx_min(s->clock, pause.clock))
+                     (double) ngx_prof_passed(pause.clock, s->clock)
                      / 1e9);
 
     return 1;
@@ -362,8 +362,7 @@ ngx_prof_health_own(ngx_prof_health_t *h, uint64_t since, ngx_uint_t full,
     va_end(args);
 
     p = ngx_slprintf(p, last, ", for ");
-    p = ngx_prof_limit_duration(p, last, h->clock
-                                         - ngx_min(h->clock, since));
+    p = ngx_prof_limit_duration(p, last, ngx_prof_passed(since, h->clock));
 
     ngx_prof_health_issue(h, "%*s", (size_t) (p - text), text);
 }
@@ -397,7 +396,7 @@ ngx_prof_health_deaths(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
             continue;
         }
 
-        age = s->clock - ngx_min(s->clock, report.clock);
+        age = ngx_prof_passed(report.clock, s->clock);
 
         if (age > NGX_PROF_HEALTH_DEATH) {
             continue;

@@ -187,7 +187,7 @@ ngx_prof_limit_print(u_char *p, u_char *last, const ngx_prof_limit_t *limit,
     size_t   len;
 
     end = ngx_prof_limit_duration(since, since + sizeof(since),
-                                  clock - ngx_min(clock, limit->since));
+                                  ngx_prof_passed(limit->since, clock));
     len = end - since;
 
     switch (limit->kind) {

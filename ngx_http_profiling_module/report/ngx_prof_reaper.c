@@ -176,8 +176,7 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
 
     if (whole) {
         r->generation = ngx_prof_load(&slot->generation);
-        r->lived = e->clock - ngx_min(e->clock,
-                                      ngx_prof_load(&slot->claimed));
+        r->lived = ngx_prof_passed(ngx_prof_load(&slot->claimed), e->clock);
         ngx_prof_reap_words(r, slot);
     }
 
@@ -691,7 +690,7 @@ ngx_prof_reap_unseen(ngx_prof_deaths_t *deaths)
         pid = ngx_prof_load(&c->pid);
 
         if (pid
-            && now - ngx_min(now, ngx_prof_load(&c->clock))
+            && ngx_prof_passed(ngx_prof_load(&c->clock), now)
                > NGX_PROF_REAP_UNSEEN
             && !ngx_prof_process_alive((ngx_pid_t) pid, 0))
         {

@@ -341,7 +341,7 @@ ngx_prof_snapshot_rated(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
 
     interval = s->conf->setting[NGX_PROF_INTERVAL]
                * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
-    passed = s->clock - ngx_min(s->clock, since->clock);
+    passed = ngx_prof_passed(since->clock, s->clock);
 
     if (passed > interval + interval / 10) {
         rated->clock = passed;
