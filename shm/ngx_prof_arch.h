@@ -24,4 +24,13 @@
 #include "ngx_prof_arch_x86_64.h"
 
 
+/* a register of a ucontext, by its DWARF number, and PC */
+
+static ngx_inline uint64_t
+ngx_prof_arch_reg(const ucontext_t *uc, ngx_uint_t reg)
+{
+    return *(const uint64_t *) ((const u_char *) uc + ngx_prof_arch_place(reg));
+}
+
+
 #endif /* _NGX_PROF_ARCH_H_INCLUDED_ */

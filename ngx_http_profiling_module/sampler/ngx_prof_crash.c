@@ -531,8 +531,7 @@ ngx_prof_crash_registers(void)
     }
 
     for (i = 0; i < NGX_PROF_ARCH_REGS; i++) {
-        r->reg[i] = *(const uint64_t *) ((const u_char *) c->uc
-                                         + ngx_prof_arch_place(i));
+        r->reg[i] = ngx_prof_arch_reg(c->uc, i);
     }
 
     r->reg[NGX_PROF_ARCH_REGS] = ngx_prof_arch_pc(c->uc);

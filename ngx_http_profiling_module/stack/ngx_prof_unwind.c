@@ -312,8 +312,7 @@ ngx_prof_unwind_registers(ngx_prof_walk_t *walk, const ucontext_t *uc,
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_PROF_ARCH_REGS; i++) {
-        walk->reg[i] = *(const uint64_t *) ((const u_char *) uc
-                                            + ngx_prof_arch_place(i));
+        walk->reg[i] = ngx_prof_arch_reg(uc, i);
     }
 
     walk->pc = ngx_prof_arch_pc(uc);
