@@ -183,7 +183,6 @@ static void
 ngx_prof_crashes_print(ngx_prof_json_t *j, const ngx_prof_report_t *r)
 {
     u_char                   text[NGX_PROF_DEATH_TEXT];
-    ngx_int_t                cause;
     ngx_str_t                upstream;
     const ngx_prof_crash_t  *c;
 
@@ -199,16 +198,7 @@ ngx_prof_crashes_print(ngx_prof_json_t *j, const ngx_prof_report_t *r)
     ngx_prof_crashes_summary(text, sizeof(text), r);
     ngx_prof_json_cstring(j, "summary", text);
 
-    cause = ngx_prof_frame_cause(c->frames, c->n);
-
-    if (cause == NGX_ERROR) {
-        ngx_prof_json_null(j, "function");
-
-    } else {
-        ngx_prof_json_cstring(j, "function",
-                              ngx_prof_names_get(c->frames[cause]));
-    }
-
+    ngx_prof_view_cause(j, "function", c->frames, c->n);
     ngx_prof_view_place(j, c->label);
     ngx_prof_zone_upstream(ngx_prof_process.zone,
                            ngx_prof_label_upstream((uint32_t) c->label),

@@ -4,7 +4,6 @@
 #include <ngx_http.h>
 #include "ngx_prof_pauses.h"
 #include "ngx_prof_snapshot.h"
-#include "ngx_prof_frame.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_names.h"
 #include "ngx_prof_record.h"
@@ -240,20 +239,11 @@ ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 static void
 ngx_prof_pauses_cause(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 {
-    ngx_int_t    i;
-    const char  *name;
-
     if (p->cause == NGX_PROF_CAUSE_TRIM) {
         ngx_prof_json_cstring(j, "cause", "force-gc");
         return;
     }
 
-    i = ngx_prof_frame_cause(p->frames, ngx_min(p->n, NGX_PROF_PAUSE_FRAMES));
-    if (i == NGX_ERROR) {
-        ngx_prof_json_null(j, "cause");
-        return;
-    }
-
-    name = ngx_prof_names_get(p->frames[i]);
-    ngx_prof_json_cstring(j, "cause", name);
+    ngx_prof_view_cause(j, "cause", p->frames,
+                        ngx_min(p->n, NGX_PROF_PAUSE_FRAMES));
 }

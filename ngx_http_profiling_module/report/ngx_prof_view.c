@@ -4,7 +4,9 @@
 #include <ngx_http.h>
 #include "ngx_prof_view.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_frame.h"
 #include "ngx_prof_label.h"
+#include "ngx_prof_names.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -419,6 +421,23 @@ ngx_prof_view_told(uint64_t unavailable, const ngx_prof_reason_t *before,
 
 
 /* { "memory.total_alloc": "reason", ... } */
+
+void
+ngx_prof_view_cause(ngx_prof_json_t *j, const char *key,
+    const uint64_t *frames, ngx_uint_t n)
+{
+    ngx_int_t  i;
+
+    i = ngx_prof_frame_cause(frames, n);
+
+    if (i == NGX_ERROR) {
+        ngx_prof_json_null(j, key);
+
+    } else {
+        ngx_prof_json_cstring(j, key, ngx_prof_names_get(frames[i]));
+    }
+}
+
 
 void
 ngx_prof_view_unavailable(ngx_prof_json_t *j, uint64_t unavailable)

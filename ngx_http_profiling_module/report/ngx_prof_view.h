@@ -35,6 +35,9 @@ void ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w);
 void ngx_prof_view_day(ngx_prof_json_t *j, const char *key, uint64_t clock);
 /* server and location of a label, or null */
 void ngx_prof_view_place(ngx_prof_json_t *j, uint64_t label);
+/* the function that tells where a worker was, see frame_cause(), or null */
+void ngx_prof_view_cause(ngx_prof_json_t *j, const char *key,
+    const uint64_t *frames, ngx_uint_t n);
 void ngx_prof_view_unavailable(ngx_prof_json_t *j, uint64_t unavailable);
 
 
