@@ -18,6 +18,16 @@
 #define NGX_PROF_CAPACITY_ALL   256
 
 
+/* of rows that have a name: the word that it tells of each */
+
+typedef struct {
+    const char  *name;
+    const char  *type;
+    const char  *help;
+    size_t       offset;
+} ngx_prof_named_family_t;
+
+
 static void ngx_prof_view_full(const ngx_prof_limit_t *limit, void *data);
 static void ngx_prof_view_workers(ngx_prof_json_t *j, ngx_prof_snapshot_t *s);
 static void ngx_prof_view_drain(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
@@ -35,6 +45,9 @@ static void ngx_prof_expose_listeners(ngx_prof_work_t *w);
 static ngx_uint_t ngx_prof_expose_listened(ngx_uint_t i, ngx_uint_t n,
     ngx_prof_listener_t *row);
 static void ngx_prof_expose_pages(ngx_prof_work_t *w);
+static void ngx_prof_expose_named(ngx_prof_work_t *w,
+    const ngx_prof_named_family_t *family, const char *label,
+    const ngx_str_t *name, const void *row);
 
 
 ngx_int_t
@@ -411,12 +424,7 @@ ngx_prof_expose_listeners(ngx_prof_work_t *w)
     ngx_uint_t           i, n, k;
     ngx_prof_listener_t  row;
 
-    static const struct {
-        const char  *name;
-        const char  *type;
-        const char  *help;
-        size_t       offset;
-    } families[] = {
+    static const ngx_prof_named_family_t  families[] = {
         { "listen_queue", "gauge", "Connections that wait to be accepted.",
           offsetof(ngx_prof_listener_t, waiting) },
         { "listen_queue_limit", "gauge",
@@ -444,11 +452,7 @@ ngx_prof_expose_listeners(ngx_prof_work_t *w)
 
             ngx_prof_limit_listen(i, buf, &name);
 
-            ngx_prof_expose_open(w, families[k].name, "");
-            ngx_prof_expose_label(w, "listen", &name);
-            ngx_prof_text_printf(&w->json.text, "} %uL\n",
-                                 *(uint64_t *) ((u_char *) &row
-                                                + families[k].offset));
+            ngx_prof_expose_named(w, &families[k], "listen", &name, &row);
         }
     }
 }
@@ -472,12 +476,7 @@ ngx_prof_expose_pages(ngx_prof_work_t *w)
     ngx_uint_t        i, k;
     ngx_prof_pages_t  pages;
 
-    static const struct {
-        const char  *name;
-        const char  *type;
-        const char  *help;
-        size_t       offset;
-    } families[] = {
+    static const ngx_prof_named_family_t  families[] = {
         { "shared_zone_pages", "gauge", "Pages of a zone of shared memory.",
           offsetof(ngx_prof_pages_t, pages) },
         { "shared_zone_pages_used", "gauge", "Pages of it that are in use.",
@@ -499,11 +498,20 @@ ngx_prof_expose_pages(ngx_prof_work_t *w)
                 continue;
             }
 
-            ngx_prof_expose_open(w, families[k].name, "");
-            ngx_prof_expose_label(w, "zone", &pages.name);
-            ngx_prof_text_printf(&w->json.text, "} %uL\n",
-                                 *(uint64_t *) ((u_char *) &pages
-                                                + families[k].offset));
+            ngx_prof_expose_named(w, &families[k], "zone", &pages.name, &pages);
         }
     }
+}
+
+
+static void
+ngx_prof_expose_named(ngx_prof_work_t *w,
+    const ngx_prof_named_family_t *family, const char *label,
+    const ngx_str_t *name, const void *row)
+{
+    ngx_prof_expose_open(w, family->name, "");
+    ngx_prof_expose_label(w, label, name);
+    ngx_prof_text_printf(&w->json.text, "} %uL\n",
+                         *(const uint64_t *) ((const u_char *) row
+                                              + family->offset));
 }
