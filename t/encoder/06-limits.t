@@ -76,7 +76,7 @@ is($niceness, $nicer, 'workers come first');
 
 my $behind = open(my $crowded, '|-', $encoder, '--crowded')
              or die "$encoder: $!";
-my $least = ($ours > 0 ? $ours : 0) + 15;
+my $least = ($ours > 0 ? $ours : 0) + 10;
 $least = 19 if $least > 19;
 
 for (1 .. 6000) {
