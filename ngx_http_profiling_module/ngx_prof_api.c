@@ -29,6 +29,7 @@
 #include "ngx_prof_text.h"
 #include "ngx_prof_trim.h"
 #include "ngx_prof_trim_view.h"
+#include "ngx_prof_upstreams.h"
 #include "ngx_prof_work.h"
 #include "ngx_prof_worker.h"
 
@@ -122,6 +123,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_locations, NULL },
+
+    { ngx_string("upstreams"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
+      ngx_prof_view_upstreams, NULL },
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_api_cpu },

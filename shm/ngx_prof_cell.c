@@ -5,6 +5,8 @@
 #include "ngx_prof_owner.h"
 
 
+static uint32_t *ngx_prof_cell_first(const ngx_prof_zone_t *zone,
+    ngx_uint_t place);
 static uint32_t ngx_prof_cell_take(ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot);
 static void ngx_prof_cell_give(ngx_prof_zone_t *zone, ngx_uint_t page);
@@ -20,7 +22,8 @@ static uint64_t *ngx_prof_cell_biased(ngx_prof_chunk_t *chunk, ngx_uint_t i);
 static void ngx_prof_cell_pointers(const ngx_prof_zone_t *zone,
     ngx_prof_counting_t *counter);
 static void ngx_prof_cell_sum(const ngx_prof_zone_t *zone,
-    const ngx_prof_cell_t *cell, ngx_uint_t based, ngx_prof_counts_t *dst);
+    const ngx_prof_cell_t *cell, ngx_uint_t based, ngx_prof_plain_t *plain,
+    ngx_prof_hist_t *const dst[NGX_PROF_HISTS]);
 static ngx_uint_t ngx_prof_cell_chunk_sum(uint64_t *bucket, ngx_uint_t i,
     const ngx_prof_chunk_t *chunk, ngx_uint_t based);
 static void ngx_prof_cell_mark(const ngx_prof_zone_t *zone,
@@ -122,13 +125,24 @@ ngx_prof_cell_next(const ngx_prof_zone_t *zone, const uint32_t *link,
 }
 
 
+/* where the list of cells of a place or a row begins */
+
+static uint32_t *
+ngx_prof_cell_first(const ngx_prof_zone_t *zone, ngx_uint_t place)
+{
+    return (place < zone->places)
+           ? &ngx_prof_zone_place(zone, place)->first
+           : &ngx_prof_zone_row(zone, place - zone->places)->first;
+}
+
+
 /*
  * Lists are read with a bound: what overwrote the zone may have made a circle.
  */
 
 #define ngx_prof_cell_each(zone, p, cell, i)                                \
-    for (i = 0, cell = ngx_prof_cell_next(zone,                             \
-                            &ngx_prof_zone_place(zone, p)->first, p);         \
+    for (i = 0,                                                              \
+         cell = ngx_prof_cell_next(zone, ngx_prof_cell_first(zone, p), p);    \
          cell && i < NGX_PROF_SLOTS_MAX;                                     \
          i++, cell = ngx_prof_cell_next(zone, &cell->next, p))
 
@@ -210,7 +224,7 @@ ngx_prof_cell_new(ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot,
     cell->slot = (uint32_t) ngx_prof_zone_slot_index(zone, slot);
     cell->claims = slot->claims;
 
-    first = &ngx_prof_zone_place(zone, place)->first;
+    first = ngx_prof_cell_first(zone, place);
     cell->next = ngx_prof_load(first);
 
     while (!__atomic_compare_exchange_n(first, &cell->next, page, 0,
@@ -361,6 +375,20 @@ void
 ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
     ngx_prof_counts_t *dst)
 {
+    ngx_prof_hist_t  *hist[NGX_PROF_HISTS];
+
+    ngx_memzero(hist, sizeof(hist));
+    hist[NGX_PROF_LATENCY] = &dst->latency;
+    hist[NGX_PROF_UPSTREAM] = &dst->upstream;
+
+    ngx_prof_cells_add(zone, place, pid, &dst->plain, hist);
+}
+
+
+void
+ngx_prof_cells_add(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
+    ngx_prof_plain_t *plain, ngx_prof_hist_t *const dst[NGX_PROF_HISTS])
+{
     ngx_uint_t        i;
     ngx_prof_slot_t  *slot;
     ngx_prof_cell_t  *cell;
@@ -377,7 +405,7 @@ ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
                     || ngx_prof_load_acquire(&cell->claims)
                        == ngx_prof_load(&slot->claims)))
             {
-                ngx_prof_cell_sum(zone, cell, pid != 0, dst);
+                ngx_prof_cell_sum(zone, cell, pid != 0, plain, dst);
             }
         }
 
@@ -387,7 +415,7 @@ ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
     ngx_prof_cell_each(zone, place, cell, i) {
 
         if (pid == 0) {
-            ngx_prof_cell_sum(zone, cell, 0, dst);
+            ngx_prof_cell_sum(zone, cell, 0, plain, dst);
             continue;
         }
 
@@ -401,7 +429,7 @@ ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
             && ngx_prof_load_acquire(&cell->claims)
                == ngx_prof_load(&slot->claims))
         {
-            ngx_prof_cell_sum(zone, cell, 1, dst);
+            ngx_prof_cell_sum(zone, cell, 1, plain, dst);
         }
     }
 }
@@ -409,18 +437,23 @@ ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place, ngx_pid_t pid,
 
 static void
 ngx_prof_cell_sum(const ngx_prof_zone_t *zone, const ngx_prof_cell_t *cell,
-    ngx_uint_t based, ngx_prof_counts_t *dst)
+    ngx_uint_t based, ngx_prof_plain_t *plain,
+    ngx_prof_hist_t *const dst[NGX_PROF_HISTS])
 {
     ngx_uint_t              hist, i, n, used, number;
     ngx_prof_hist_t        *h;
     const ngx_prof_head_t  *head;
 
-    ngx_prof_plain_sum(&dst->plain, &cell->plain[0],
+    ngx_prof_plain_sum(plain, &cell->plain[0],
                        based ? &cell->plain[1] : NULL);
 
     for (hist = 0; hist < NGX_PROF_HISTS; hist++) {
-        h = (hist == NGX_PROF_LATENCY) ? &dst->latency : &dst->upstream;
+        h = dst[hist];
         used = 0;
+
+        if (h == NULL) {
+            continue;
+        }
 
         for (i = 0; i < NGX_PROF_HIST_CHUNKS; i++) {
             number = ngx_prof_load_acquire(
@@ -467,6 +500,23 @@ ngx_prof_cell_chunk_sum(uint64_t *bucket, ngx_uint_t i,
 }
 
 
+ngx_prof_cell_t *
+ngx_prof_cells_at(const ngx_prof_zone_t *zone, ngx_uint_t place, ngx_uint_t n)
+{
+    ngx_uint_t        i;
+    ngx_prof_cell_t  *cell;
+
+    ngx_prof_cell_each(zone, place, cell, i) {
+
+        if (i == n) {
+            return cell;
+        }
+    }
+
+    return NULL;
+}
+
+
 uint64_t
 ngx_prof_cells_requests(ngx_prof_zone_t *zone, ngx_uint_t place)
 {
@@ -508,7 +558,7 @@ ngx_prof_cells_free(ngx_prof_zone_t *zone, ngx_uint_t place)
     ngx_uint_t        i, k;
     ngx_prof_cell_t  *cell;
 
-    page = __atomic_exchange_n(&ngx_prof_zone_place(zone, place)->first, 0,
+    page = __atomic_exchange_n(ngx_prof_cell_first(zone, place), 0,
                                __ATOMIC_ACQ_REL);
 
     for (i = 0; page && i < NGX_PROF_SLOTS_MAX; i++) {
@@ -546,7 +596,6 @@ ngx_prof_cells_sweep(ngx_prof_zone_t *zone, u_char *marks,
     ngx_prof_cell_t  *cell;
 
     states = ngx_prof_zone_states(zone);
-    n = ngx_min(ngx_prof_load(&zone->header->page_n), zone->shape.pages);
     free = 0;
 
     for (place = 1; place < ngx_prof_zone_place_n(zone); place++) {
@@ -555,6 +604,16 @@ ngx_prof_cells_sweep(ngx_prof_zone_t *zone, u_char *marks,
             ngx_prof_cell_mark(zone, cell, marks);
         }
     }
+
+    for (n = 0; n < zone->shape.rows; n++) {
+        place = zone->places + n;
+
+        ngx_prof_cell_each(zone, place, cell, i) {
+            ngx_prof_cell_mark(zone, cell, marks);
+        }
+    }
+
+    n = ngx_min(ngx_prof_load(&zone->header->page_n), zone->shape.pages);
 
     for (i = 0; i < n; i++) {
         state = ngx_prof_load(&states[i]);

@@ -14,6 +14,8 @@
  * Requests of places that found no page are counted in the slot's own cell,
  * as those of the place `other`.
  *
+ * A number behind those of all places is that of a row: see row.h.
+ *
  * A page is taken by one atomic step, filled, and then linked by another, so
  * that a worker killed at any instruction leaves at most one page that nobody
  * finds: see ngx_prof_cells_sweep().
@@ -144,6 +146,15 @@ ngx_prof_cell_add_all(ngx_prof_cell_t *cell, uint64_t *chunk,
  */
 void ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place,
     ngx_pid_t pid, ngx_prof_counts_t *dst);
+
+/* the same of a place or a row; hist[i] may be NULL */
+void ngx_prof_cells_add(ngx_prof_zone_t *zone, ngx_uint_t place,
+    ngx_pid_t pid, ngx_prof_plain_t *plain,
+    ngx_prof_hist_t *const hist[NGX_PROF_HISTS]);
+
+/* the n-th cell of a place or a row, NULL: there are no more */
+ngx_prof_cell_t *ngx_prof_cells_at(const ngx_prof_zone_t *zone,
+    ngx_uint_t place, ngx_uint_t n);
 
 /* requests of a place over all slots; reads no histogram */
 uint64_t ngx_prof_cells_requests(ngx_prof_zone_t *zone, ngx_uint_t place);

@@ -95,6 +95,7 @@ typedef struct {
 enum {
     NGX_PROF_LATENCY = 0,
     NGX_PROF_UPSTREAM,
+    NGX_PROF_CONNECT,                           /* of rows alone: row.h */
     NGX_PROF_HISTS
 };
 

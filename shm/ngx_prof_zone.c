@@ -14,6 +14,7 @@ static size_t ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_places_offset(void);
 static size_t ngx_prof_zone_names_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_states_offset(const ngx_prof_shape_t *shape);
+static size_t ngx_prof_zone_rows_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape);
 static void ngx_prof_zone_text(const ngx_prof_zone_t *zone,
@@ -101,10 +102,18 @@ ngx_prof_zone_states_offset(const ngx_prof_shape_t *shape)
 
 
 static size_t
-ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape)
+ngx_prof_zone_rows_offset(const ngx_prof_shape_t *shape)
 {
     return ngx_prof_zone_states_offset(shape)
            + ngx_prof_round(shape->pages * sizeof(uint32_t));
+}
+
+
+static size_t
+ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_rows_offset(shape)
+           + ngx_prof_round(shape->rows * sizeof(ngx_prof_row_t));
 }
 
 
@@ -129,6 +138,7 @@ ngx_prof_zone_size(const ngx_prof_shape_t *shape)
         || shape->places > NGX_PROF_PLACES_MAX
         || shape->names > NGX_PROF_PLACE_NAMES_MAX
         || shape->pages > NGX_PROF_PAGES_MAX
+        || (shape->rows && shape->rows != NGX_PROF_ROWS)
         || shape->stacks > NGX_PROF_STACKS_MAX
         || (shape->stacks & (shape->stacks - 1))
         || shape->dump > NGX_PROF_DUMP_MAX
@@ -436,6 +446,16 @@ ngx_prof_zone_states(const ngx_prof_zone_t *zone)
     return (uint32_t *)
                ((u_char *) zone->header
                 + ngx_prof_zone_states_offset(&zone->shape));
+}
+
+
+ngx_prof_row_t *
+ngx_prof_zone_row(const ngx_prof_zone_t *zone, ngx_uint_t row)
+{
+    return (ngx_prof_row_t *)
+               ((u_char *) zone->header
+                + ngx_prof_zone_rows_offset(&zone->shape))
+           + row;
 }
 
 

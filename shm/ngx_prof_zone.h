@@ -2,7 +2,7 @@
 /*
  * The layout of the shared-memory zone.
  *
- *     header | places | names | states of pages | pages
+ *     header | places | names | states of pages | rows | pages
  *            | slot 0 | slot 1 | ...
  *
  *     slot:  ngx_prof_slot_t | history
@@ -93,6 +93,28 @@ typedef struct {
     ngx_uint_t             counted;
     ngx_uint_t             configured;    /* in the present generation */
 } ngx_prof_place_name_t;
+
+
+/*
+ * A row, see row.h: number is what its kind makes of it, of a peer the index of
+ * the upstream.
+ */
+
+#define NGX_PROF_ROW_NAME  107
+
+typedef struct {
+    uint64_t               hash;          /* 0: it is free */
+    uint32_t               first;         /* page + 1 of the first of its cells,
+                                             0: none */
+    uint32_t               number;
+    uint16_t               len;
+    uint8_t                named;         /* 1: the rest is set */
+    u_char                 name[NGX_PROF_ROW_NAME];
+} ngx_prof_row_t;
+
+/* peers, and one for those that find no room */
+#define NGX_PROF_PEERS     257
+#define NGX_PROF_ROWS      NGX_PROF_PEERS
 
 
 /* a label: place + 1 (16 bits, 0: unknown), and below it what label.h tells */
@@ -188,6 +210,7 @@ typedef struct {
     ngx_uint_t             dump;          /* bytes of a dump, 0: none */
     ngx_uint_t             names;         /* bytes for names of places */
     ngx_uint_t             pages;         /* see cell.h */
+    ngx_uint_t             rows;          /* NGX_PROF_ROWS or 0 */
 } ngx_prof_shape_t;
 
 
@@ -216,6 +239,8 @@ typedef struct {
     uint64_t               page_free;     /* of these, given back; signed */
     uint64_t               full;          /* 1: a place found no page since
                                              the latest start or reload */
+    uint64_t               rows_lost;     /* counts that found no page, or no
+                                             rows, so far */
     uint64_t               full_since[NGX_PROF_OWN];
                                           /* ns: when a worker found it so, 0:
                                              it is not */
@@ -377,6 +402,9 @@ ngx_prof_dump_area_t *ngx_prof_zone_dump(const ngx_prof_zone_t *zone,
 ngx_prof_cell_t *ngx_prof_zone_page(const ngx_prof_zone_t *zone,
     ngx_uint_t i);
 uint32_t *ngx_prof_zone_states(const ngx_prof_zone_t *zone);
+
+/* row: below shape.rows */
+ngx_prof_row_t *ngx_prof_zone_row(const ngx_prof_zone_t *zone, ngx_uint_t row);
 
 
 /* entries of the tables that may be read, never more than there are */

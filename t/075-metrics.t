@@ -21,6 +21,11 @@ my $site = Site->new(
         server 127.0.0.1:PORT9 fail_timeout=600s;
     }
 
+    upstream again {
+        server 127.0.0.1:PORT8;
+        server 127.0.0.1:PORT1 backup;
+    }
+
     server {
         listen 127.0.0.1:PORT1;
         location / { return 200 "x"; }
@@ -28,6 +33,7 @@ my $site = Site->new(
 END
     server  => <<'END')->start;
     location = /up { proxy_pass http://127.0.0.1:PORT1; }
+    location = /again { proxy_pass http://again; }
     location = /moved { try_files /none /failed; }
     location = /failed { error_page 404 /page; return 404; }
     location = /page { return 200 "x"; }
@@ -42,7 +48,7 @@ my $silent = IO::Socket::INET->new(Listen => 1, ReuseAddr => 1,
                                    LocalAddr => '127.0.0.1:' . $site->port(2))
              or die "cannot listen: $!\n";
 
-$site->request($_) for qw(/up /moved /late /dead /dead);
+$site->request($_) for qw(/up /again /moved /late /dead /dead);
 
 my (%type, %labels);
 

@@ -198,6 +198,7 @@ ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
     shape->places = ngx_min(2 * n + NGX_PROF_MEMORY_PLACES,
                             NGX_PROF_PLACES_MAX);
     shape->names = shape->places * NGX_PROF_MEMORY_NAME;
+    shape->rows = NGX_PROF_ROWS;
 
     /* a block and a page of chunks for each */
 
@@ -506,6 +507,14 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     shape->names = shape->places * NGX_PROF_MEMORY_NAME;
 
     room -= ngx_prof_zone_size(shape) - fixed;
+
+    /* a zone that has little room counts no rows */
+
+    if (room / 8 > NGX_PROF_ROWS * sizeof(ngx_prof_row_t)) {
+        shape->rows = NGX_PROF_ROWS;
+        room -= ngx_prof_round(NGX_PROF_ROWS * sizeof(ngx_prof_row_t));
+    }
+
     least = ngx_prof_zone_slot_size(shape);
 
     shape->slots = ngx_min(mcf->slot_n, room / least);

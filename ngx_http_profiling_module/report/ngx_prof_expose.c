@@ -5,6 +5,7 @@
 #include "ngx_prof_expose.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_histogram.h"
+#include "ngx_prof_row.h"
 #include "ngx_prof_text.h"
 #include "ngx_prof_zone.h"
 
@@ -28,6 +29,7 @@
 
 static void ngx_prof_expose_series(ngx_prof_work_t *w, const char *name,
     const char *suffix, ngx_int_t place);
+static void ngx_prof_expose_row(ngx_prof_work_t *w, ngx_uint_t row);
 static ngx_uint_t ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch);
 
 
@@ -137,6 +139,11 @@ ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
 
     t = &w->json.text;
 
+    if (place >= w->snapshot->zone->places) {
+        ngx_prof_expose_row(w, place - w->snapshot->zone->places);
+        return;
+    }
+
     if (ngx_prof_zone_place_name(w->snapshot->zone, place, &p) != NGX_OK) {
         ngx_prof_text_puts(t, "server=\"(other)\",location=\"(other)\"");
         return;
@@ -160,6 +167,31 @@ ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
     if (changed) {
         ngx_prof_text_printf(t, ",hash=\"%08xD\"", p.hash);
     }
+}
+
+
+/* an empty upstream: its peers were found by name; an empty peer: none lived */
+
+static void
+ngx_prof_expose_row(ngx_prof_work_t *w, ngx_uint_t row)
+{
+    ngx_str_t         upstream, peer;
+    ngx_uint_t        number;
+    ngx_prof_zone_t  *zone;
+
+    zone = w->snapshot->zone;
+
+    if (ngx_prof_row_name(zone, row, &peer, &number) == NGX_OK) {
+        ngx_prof_zone_upstream(zone, number, &upstream);
+
+    } else {
+        ngx_str_set(&upstream, "(other)");
+        ngx_str_set(&peer, "(other)");
+    }
+
+    ngx_prof_expose_label(w, "upstream", &upstream);
+    ngx_prof_text_puts(&w->json.text, ",");
+    ngx_prof_expose_label(w, "peer", &peer);
 }
 
 

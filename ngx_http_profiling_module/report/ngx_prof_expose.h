@@ -32,7 +32,7 @@ void ngx_prof_expose_open(ngx_prof_work_t *w, const char *name,
 void ngx_prof_expose_label(ngx_prof_work_t *w, const char *name,
     const ngx_str_t *value);
 
-/* the labels of a place */
+/* the labels of a place, or of a row (row.h) */
 void ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place);
 
 /* place is -1 for a histogram without labels */

@@ -18,6 +18,7 @@
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_text.h"
+#include "ngx_prof_upstreams.h"
 #include "ngx_prof_zone.h"
 
 
@@ -50,6 +51,7 @@ typedef struct {
     ngx_uint_t        place;
     ngx_prof_busy_t  *busy;                 /* NULL: it is not known yet */
     ngx_uint_t        known;
+    ngx_uint_t        peers;                /* as of expose_upstreams() */
 } ngx_prof_exposition_t;
 
 
@@ -161,6 +163,10 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
     family = &ngx_prof_families[e->family];
 
     if (family->name == NULL) {
+
+        if (ngx_prof_expose_upstreams(w, &e->peers) == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
 
         if (w->open) {
             ngx_prof_text_puts(&w->json.text, "# EOF\n");

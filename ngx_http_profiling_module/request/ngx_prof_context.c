@@ -5,6 +5,7 @@
 #include <ngx_http.h>
 #include <sys/mman.h>
 #include "ngx_prof_context.h"
+#include "ngx_prof_try.h"
 #include "ngx_prof_upstream.h"
 
 
@@ -214,6 +215,7 @@ static ngx_int_t
 ngx_prof_context_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
+    ngx_int_t            rc;
     ngx_prof_peer_t     *peer;
     ngx_prof_context_t  *owner;
     ngx_prof_request_t  *request;
@@ -238,7 +240,13 @@ ngx_prof_context_init_peer(ngx_http_request_t *r,
         ngx_prof_upstream_subrequest(r);
     }
 
-    return peer->init(r, us);
+    rc = peer->init(r, us);
+
+    if (rc == NGX_OK) {
+        ngx_prof_try_begin(r, peer->index);
+    }
+
+    return rc;
 }
 
 

@@ -9,6 +9,7 @@
 #include "ngx_prof_counter.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_slot.h"
+#include "ngx_prof_try.h"
 #include "ngx_prof_worker.h"
 
 
@@ -31,6 +32,8 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
     if (r->upstream_states == NULL) {
         return;
     }
+
+    ngx_prof_try_resolved(r);
 
     ns = 0;
     asked = 0;

@@ -149,7 +149,7 @@ test_place_count(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
         ngx_prof_cell_open_other(zone, slot, &c);
     }
 
-    for (hist = 0; hist < NGX_PROF_HISTS; hist++) {
+    for (hist = 0; hist < NGX_PROF_CONNECT; hist++) {
 
         if (!ngx_prof_counting_chunk(&c, hist, bucket)
             && ngx_prof_cell_grow(zone, slot, &c, hist, bucket) != NGX_OK)

@@ -8,6 +8,7 @@ import { showLocations } from './locations.mjs';
 import { showPauses } from './pauses.mjs';
 import { showRuntime } from './runtime.mjs';
 import { showStats } from './stats.mjs';
+import { showUpstreams } from './upstreams.mjs';
 import { showWorkers } from './workers.mjs';
 
 const views = [
@@ -20,6 +21,7 @@ const views = [
   ['capacity', showCapacity],
   ['metrics', showWorkers],
   ['locations', showLocations],
+  ['upstreams', showUpstreams],
   ['gc', showPauses],
   ['crashes', showCrashes],
   ['crashes', showMarks],

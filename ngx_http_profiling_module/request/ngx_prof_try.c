@@ -1,0 +1,614 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_try.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_clock.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_counter.h"
+#include "ngx_prof_histogram.h"
+#include "ngx_prof_row.h"
+#include "ngx_prof_worker.h"
+
+
+/* one at a time of a request and an upstream; lives in the request's pool */
+
+typedef struct {
+    ngx_http_upstream_t                *u;
+    ngx_uint_t                          upstream;
+    ngx_prof_counting_t                *counter;    /* NULL: none is open */
+
+    uint64_t                            start;      /* ngx_prof_loop_ticks() */
+    uint64_t                            connected;  /* 0: not yet, as below */
+    uint64_t                            first;
+
+    ngx_prof_counting_t                *last;       /* of the try before, that
+                                                       ended by itself */
+    ngx_uint_t                          result;     /* of it */
+    ngx_uint_t                          status;
+    ngx_uint_t                          invalid;
+
+    /* of the balancer, and what stood where ours are */
+    void                               *data;
+    ngx_event_get_peer_pt               get;
+    ngx_event_free_peer_pt              free;
+    ngx_event_notify_peer_pt            notify;
+#if (NGX_SSL || NGX_COMPAT)
+    ngx_event_set_peer_session_pt       set_session;
+    ngx_event_save_peer_session_pt      save_session;
+#endif
+    ngx_output_chain_filter_pt          output;
+    void                               *output_data;
+    ngx_int_t                         (*header)(ngx_http_request_t *r);
+} ngx_prof_try_t;
+
+
+/* rows that this worker has found, by the low bits of their hashes */
+
+#define NGX_PROF_TRY_KNOWN  512
+
+typedef struct {
+    uint64_t                            hash;
+    ngx_prof_counting_t                *counter;
+} ngx_prof_try_known_t;
+
+
+static ngx_int_t ngx_prof_try_get(ngx_peer_connection_t *pc, void *data);
+static void ngx_prof_try_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+static void ngx_prof_try_notify(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type);
+#if (NGX_SSL || NGX_COMPAT)
+static ngx_int_t ngx_prof_try_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_prof_try_save_session(ngx_peer_connection_t *pc, void *data);
+#endif
+static ngx_int_t ngx_prof_try_output(void *data, ngx_chain_t *in);
+static ngx_int_t ngx_prof_try_header(ngx_http_request_t *r);
+static ngx_prof_try_t *ngx_prof_try_of(ngx_http_request_t *r);
+static void ngx_prof_try_cleanup(void *data);
+static ngx_uint_t ngx_prof_try_result(const ngx_prof_try_t *try,
+    const ngx_peer_connection_t *pc, ngx_uint_t state);
+static ngx_uint_t ngx_prof_try_class(ngx_uint_t status);
+static ngx_uint_t ngx_prof_try_retry(ngx_uint_t result, ngx_uint_t status);
+static void ngx_prof_try_end(ngx_prof_counting_t *counter,
+    const ngx_http_upstream_state_t *state, ngx_uint_t result);
+static void ngx_prof_try_time(ngx_prof_counting_t *counter, ngx_uint_t hist,
+    uint64_t ns);
+static ngx_prof_counting_t *ngx_prof_try_counter(ngx_uint_t upstream,
+    const ngx_str_t *name);
+static ngx_prof_counting_t *ngx_prof_try_find(ngx_uint_t upstream,
+    const ngx_str_t *name, uint64_t hash)
+    __attribute__((noinline));
+
+
+static ngx_prof_try_known_t  ngx_prof_try_known[NGX_PROF_TRY_KNOWN];
+static ngx_prof_counting_t   ngx_prof_try_counters[NGX_PROF_PEERS];
+
+
+void
+ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream)
+{
+    ngx_prof_try_t         *try;
+    ngx_pool_cleanup_t     *cln;
+    ngx_prof_loc_conf_t    *lcf;
+    ngx_peer_connection_t  *pc;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_profiling_module);
+
+    if (ngx_prof_process.slot == NULL || !lcf->counted) {
+        return;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_try_t));
+    if (cln == NULL) {
+        return;
+    }
+
+    cln->handler = ngx_prof_try_cleanup;
+    try = cln->data;
+    pc = &r->upstream->peer;
+
+    try->u = r->upstream;
+    try->upstream = upstream;
+    try->counter = NULL;
+    try->last = NULL;
+    try->output = NULL;
+    try->header = NULL;
+
+    try->data = pc->data;
+    try->get = pc->get;
+    try->free = pc->free;
+
+    pc->data = try;
+    pc->get = ngx_prof_try_get;
+    pc->free = ngx_prof_try_free;
+
+    try->notify = pc->notify;
+
+    if (pc->notify) {
+        pc->notify = ngx_prof_try_notify;
+    }
+
+#if (NGX_SSL || NGX_COMPAT)
+
+    try->set_session = pc->set_session;
+    try->save_session = pc->save_session;
+
+    if (pc->set_session) {
+        pc->set_session = ngx_prof_try_set_session;
+    }
+
+    if (pc->save_session) {
+        pc->save_session = ngx_prof_try_save_session;
+    }
+
+#endif
+}
+
+
+static ngx_int_t
+ngx_prof_try_get(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_prof_try_t *try = data;
+
+    ngx_int_t             rc;
+    ngx_str_t             none;
+    ngx_prof_tries_t     *tries;
+    ngx_prof_counting_t  *counter;
+
+    if (try->last) {
+        tries = ngx_prof_tries(try->last->cell->plain);
+        ngx_prof_add(&tries->retried[ngx_prof_try_retry(try->result,
+                                                        try->status)], 1);
+        try->last = NULL;
+    }
+
+    try->start = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+    try->connected = 0;
+    try->first = 0;
+    try->invalid = 0;
+
+    rc = try->get(pc, try->data);
+
+    if (ngx_prof_process.slot == NULL || rc == NGX_ERROR) {
+        return rc;
+    }
+
+    if (rc == NGX_BUSY || pc->name == NULL || pc->sockaddr == NULL) {
+        ngx_str_null(&none);
+        counter = ngx_prof_try_counter(try->upstream, &none);
+
+        if (counter) {
+            tries = ngx_prof_tries(counter->cell->plain);
+            ngx_prof_add(&tries->started, 1);
+            ngx_prof_add(&tries->ended, 1);
+            ngx_prof_add(&tries->result[NGX_PROF_TRY_NO_LIVE], 1);
+        }
+
+        return rc;
+    }
+
+    counter = ngx_prof_try_counter(try->upstream, pc->name);
+    try->counter = counter;
+
+    if (counter == NULL) {
+        return rc;
+    }
+
+    tries = ngx_prof_tries(counter->cell->plain);
+    ngx_prof_add(&tries->started, 1);
+    ngx_prof_add(&tries->reused, pc->cached);
+
+    if (try->u->output.output_filter != ngx_prof_try_output) {
+        try->output = try->u->output.output_filter;
+        try->output_data = try->u->output.filter_ctx;
+        try->u->output.output_filter = ngx_prof_try_output;
+        try->u->output.filter_ctx = try;
+    }
+
+    return rc;
+}
+
+
+/* what is sent first goes out when the peer is connected, its TLS included */
+
+static ngx_int_t
+ngx_prof_try_output(void *data, ngx_chain_t *in)
+{
+    ngx_prof_try_t *try = data;
+
+    ngx_http_upstream_t  *u;
+
+    u = try->u;
+
+    u->output.output_filter = try->output;
+    u->output.filter_ctx = try->output_data;
+
+    try->connected = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+
+    if (u->process_header != ngx_prof_try_header) {
+        try->header = u->process_header;
+        u->process_header = ngx_prof_try_header;
+    }
+
+    return try->output(try->output_data, in);
+}
+
+
+static ngx_int_t
+ngx_prof_try_header(ngx_http_request_t *r)
+{
+    ngx_int_t        rc;
+    ngx_prof_try_t  *try;
+
+    try = ngx_prof_try_of(r);
+
+    if (try == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (try->first == 0) {
+        try->first = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+    }
+
+    r->upstream->process_header = try->header;
+
+    rc = try->header(r);
+
+    if (rc == NGX_AGAIN) {
+
+        /* whether the rest is valid is to be seen, too */
+
+        try->header = r->upstream->process_header;
+        r->upstream->process_header = ngx_prof_try_header;
+
+    } else {
+        try->invalid = (rc == NGX_HTTP_UPSTREAM_INVALID_HEADER);
+    }
+
+    return rc;
+}
+
+
+/* another module may have wrapped the balancer after us */
+
+static ngx_prof_try_t *
+ngx_prof_try_of(ngx_http_request_t *r)
+{
+    ngx_prof_try_t      *try;
+    ngx_pool_cleanup_t  *cln;
+
+    if (ngx_prof_likely(r->upstream->peer.get == ngx_prof_try_get)) {
+        return r->upstream->peer.data;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        try = cln->data;
+
+        if (cln->handler == ngx_prof_try_cleanup && try->u == r->upstream) {
+            return try;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* there is nothing to do: it is how a try is found */
+
+static void
+ngx_prof_try_cleanup(void *data)
+{
+    (void) data;
+}
+
+
+static void
+ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
+{
+    ngx_prof_try_t *try = data;
+
+    uint64_t                    now;
+    ngx_uint_t                  clock, result;
+    ngx_http_upstream_state_t  *us;
+    ngx_prof_counting_t        *counter;
+
+    counter = try->counter;
+    us = try->u->state;
+
+    if (counter && us && ngx_prof_process.slot) {
+        try->counter = NULL;
+
+        clock = ngx_prof_clock_counted();
+        now = ngx_prof_loop_ticks(clock);
+        result = ngx_prof_try_result(try, pc, state);
+
+        if (try->connected && !pc->cached) {
+            ngx_prof_try_time(counter, NGX_PROF_CONNECT,
+                       ngx_prof_loop_took(clock, try->connected - try->start));
+        }
+
+        if (try->first) {
+            ngx_prof_try_time(counter, NGX_PROF_UPSTREAM,
+                       ngx_prof_loop_took(clock, try->first - try->start));
+            ngx_prof_try_time(counter, NGX_PROF_LATENCY,
+                       ngx_prof_loop_took(clock, now - try->start));
+        }
+
+        ngx_prof_try_end(counter, us, result);
+
+        if (try->u->pipe
+            && try->u->pipe->temp_file
+            && try->u->pipe->temp_file->offset)
+        {
+            ngx_prof_add(&ngx_prof_tries(counter->cell->plain)->files, 1);
+            ngx_prof_add(&ngx_prof_tries(counter->cell->plain)->file_bytes,
+                         try->u->pipe->temp_file->offset);
+        }
+
+        try->last = counter;
+        try->result = result;
+        try->status = us->status;
+    }
+
+    try->free(pc, try->data, state);
+}
+
+
+/* nginx notes the time of a header that is complete */
+
+static ngx_uint_t
+ngx_prof_try_result(const ngx_prof_try_t *try, const ngx_peer_connection_t *pc,
+    ngx_uint_t state)
+{
+    const ngx_connection_t           *c;
+    const ngx_http_upstream_state_t  *us;
+
+    us = try->u->state;
+
+    if (ngx_prof_likely(us->header_time != (ngx_msec_t) -1)) {
+        return ngx_prof_try_class(us->status);
+    }
+
+    c = pc->connection;
+
+    if (c && (c->read->timedout || c->write->timedout)) {
+        return NGX_PROF_TRY_TIMEOUT;
+    }
+
+    if (try->invalid) {
+        return NGX_PROF_TRY_INVALID;
+    }
+
+    return state ? NGX_PROF_TRY_ERROR : NGX_PROF_TRY_ABANDONED;
+}
+
+
+static ngx_uint_t
+ngx_prof_try_class(ngx_uint_t status)
+{
+    ngx_uint_t  class;
+
+    class = status / 100;
+
+    return (class >= 1 && class <= 5)
+           ? NGX_PROF_TRY_1XX + class - 1 : NGX_PROF_TRY_2XX;
+}
+
+
+static ngx_uint_t
+ngx_prof_try_retry(ngx_uint_t result, ngx_uint_t status)
+{
+    ngx_uint_t  i;
+
+    static const ngx_uint_t  known[] = { 403, 404, 429, 500, 502, 503, 504 };
+
+    switch (result) {
+
+    case NGX_PROF_TRY_ERROR:
+        return NGX_PROF_RETRY_ERROR;
+
+    case NGX_PROF_TRY_TIMEOUT:
+        return NGX_PROF_RETRY_TIMEOUT;
+
+    case NGX_PROF_TRY_INVALID:
+        return NGX_PROF_RETRY_INVALID;
+
+    case NGX_PROF_TRY_2XX:
+        return NGX_PROF_RETRY_OTHER;
+    }
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+
+        if (known[i] == status) {
+            return NGX_PROF_RETRY_403 + i;
+        }
+    }
+
+    return NGX_PROF_RETRY_OTHER;
+}
+
+
+static void
+ngx_prof_try_end(ngx_prof_counting_t *counter,
+    const ngx_http_upstream_state_t *state, ngx_uint_t result)
+{
+    ngx_prof_tries_t  *tries;
+
+    tries = ngx_prof_tries(counter->cell->plain);
+
+    ngx_prof_add(&tries->result[result], 1);
+    ngx_prof_add(&tries->sent, state->bytes_sent);
+    ngx_prof_add(&tries->received, state->bytes_received);
+    ngx_prof_add(&tries->ended, 1);
+}
+
+
+static void
+ngx_prof_try_time(ngx_prof_counting_t *counter, ngx_uint_t hist, uint64_t ns)
+{
+    uint64_t    *chunk;
+    ngx_uint_t   bucket;
+
+    bucket = ngx_prof_hist_bucket(ns);
+    chunk = ngx_prof_counting_chunk(counter, hist, bucket);
+
+    if (ngx_prof_unlikely(chunk == NULL)) {
+
+        if (ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
+                               counter, hist, bucket)
+            != NGX_OK)
+        {
+            (void) __atomic_fetch_add(&ngx_prof_process.zone->header->rows_lost,
+                                      1, __ATOMIC_RELAXED);
+            return;
+        }
+
+        chunk = ngx_prof_counting_chunk(counter, hist, bucket);
+    }
+
+    ngx_prof_cell_time(counter->cell, chunk, hist, bucket, ns);
+}
+
+
+/* NULL: there is no room for it */
+
+static ngx_prof_counting_t *
+ngx_prof_try_counter(ngx_uint_t upstream, const ngx_str_t *name)
+{
+    uint64_t               hash;
+    ngx_prof_try_known_t  *known;
+
+    hash = ngx_prof_row_hash(name, upstream);
+    known = &ngx_prof_try_known[(hash >> 8) % NGX_PROF_TRY_KNOWN];
+
+    if (ngx_prof_likely(known->hash == hash)) {
+        return known->counter;
+    }
+
+    known->counter = ngx_prof_try_find(upstream, name, hash);
+    known->hash = known->counter ? hash : 0;
+
+    return known->counter;
+}
+
+
+static ngx_prof_counting_t *
+ngx_prof_try_find(ngx_uint_t upstream, const ngx_str_t *name, uint64_t hash)
+{
+    ngx_uint_t            row;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_counting_t  *counter;
+
+    zone = ngx_prof_process.zone;
+
+    if (ngx_prof_row_open(zone, NGX_PROF_ROW_PEERS, hash, upstream, name, &row)
+        == NGX_OK)
+    {
+        counter = &ngx_prof_try_counters[row];
+
+        if (counter->cell
+            || ngx_prof_cell_open(zone, ngx_prof_process.slot,
+                                  zone->places + row, counter)
+               == NGX_OK)
+        {
+            return counter;
+        }
+    }
+
+    (void) __atomic_fetch_add(&zone->header->rows_lost, 1, __ATOMIC_RELAXED);
+
+    return NULL;
+}
+
+
+static void
+ngx_prof_try_notify(ngx_peer_connection_t *pc, void *data, ngx_uint_t type)
+{
+    ngx_prof_try_t *try = data;
+
+    try->notify(pc, try->data, type);
+}
+
+
+#if (NGX_SSL || NGX_COMPAT)
+
+static ngx_int_t
+ngx_prof_try_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_prof_try_t *try = data;
+
+    return try->set_session(pc, try->data);
+}
+
+
+static void
+ngx_prof_try_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_prof_try_t *try = data;
+
+    try->save_session(pc, try->data);
+}
+
+#endif
+
+
+void
+ngx_prof_try_resolved(ngx_http_request_t *r)
+{
+    uint64_t                    ns;
+    ngx_uint_t                  i, result;
+    ngx_prof_tries_t           *tries;
+    ngx_prof_counting_t        *counter;
+    ngx_http_upstream_state_t  *us;
+
+    if (r->upstream == NULL
+        || r->upstream->resolved == NULL
+        || r->upstream->peer.get == ngx_prof_try_get)
+    {
+        return;
+    }
+
+    us = r->upstream_states->elts;
+
+    for (i = 0; i < r->upstream_states->nelts; i++) {
+
+        if (us[i].peer == NULL || us[i].response_time == (ngx_msec_t) -1) {
+            continue;
+        }
+
+        counter = ngx_prof_try_counter(0, us[i].peer);
+
+        if (counter == NULL) {
+            continue;
+        }
+
+        tries = ngx_prof_tries(counter->cell->plain);
+        ngx_prof_add(&tries->started, 1);
+
+        if (us[i].header_time != (ngx_msec_t) -1) {
+            result = ngx_prof_try_class(us[i].status);
+
+        } else {
+            result = (us[i].status == NGX_HTTP_GATEWAY_TIME_OUT)
+                     ? NGX_PROF_TRY_TIMEOUT : NGX_PROF_TRY_ERROR;
+        }
+
+        if (us[i].connect_time != (ngx_msec_t) -1) {
+            ns = (uint64_t) us[i].connect_time * NGX_PROF_NSEC_PER_MSEC;
+            ngx_prof_try_time(counter, NGX_PROF_CONNECT, ns);
+        }
+
+        if (us[i].header_time != (ngx_msec_t) -1) {
+            ns = (uint64_t) us[i].header_time * NGX_PROF_NSEC_PER_MSEC;
+            ngx_prof_try_time(counter, NGX_PROF_UPSTREAM, ns);
+
+            ns = (uint64_t) us[i].response_time * NGX_PROF_NSEC_PER_MSEC;
+            ngx_prof_try_time(counter, NGX_PROF_LATENCY, ns);
+        }
+
+        ngx_prof_try_end(counter, &us[i], result);
+    }
+}

@@ -1,0 +1,34 @@
+
+/*
+ * Tries of upstreams, by peer: counted and timed as they go.
+ *
+ * A request's functions that choose a peer and give it back are wrapped in
+ * ours, as those of nginx's own balancers wrap each other.  The first bytes
+ * sent and received pass through functions of ours once a try.
+ */
+
+
+#ifndef _NGX_PROF_TRY_H_INCLUDED_
+#define _NGX_PROF_TRY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/*
+ * Worker: a request is about to try the peers of an upstream, by its index in
+ * the zone, whose balancer is ready.
+ */
+void ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream);
+
+/*
+ * Worker: a request that ends may have had peers that were found by name, of
+ * no upstream of the configuration: they are counted by nginx's own record,
+ * with its milliseconds.
+ */
+void ngx_prof_try_resolved(ngx_http_request_t *r);
+
+
+#endif /* _NGX_PROF_TRY_H_INCLUDED_ */
