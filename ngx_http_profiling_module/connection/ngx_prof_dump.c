@@ -642,6 +642,7 @@ ngx_prof_dump_native(const ucontext_t *uc)
     ngx_prof_slot_t          *slot;
     ngx_prof_unwind_t         result;
     ngx_prof_dump_area_t     *area;
+    ngx_prof_unwind_path_t    path;
     ngx_prof_dump_native_t    native;
     const ngx_prof_thread_t  *t;
 
@@ -672,11 +673,10 @@ ngx_prof_dump_native(const ucontext_t *uc)
         native.since = native.clock;
     }
 
-    native.label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
-
     native.depth = ngx_prof_unwind(&t->stack, uc, native.stack,
-                                   NGX_PROF_DUMP_NATIVE,
-                                   &result);
+                                   NGX_PROF_DUMP_NATIVE, &result, &path);
+
+    native.label = ngx_prof_context_label(ngx_prof_arch_sp(uc), &path);
 
     ngx_prof_record_write(&area->native.seq, &area->native.number,
                           &native.number,

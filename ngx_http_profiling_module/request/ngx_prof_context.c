@@ -16,6 +16,10 @@
 #define NGX_PROF_CONTEXT_CARRY  4096
 
 
+/* the largest frame whose words are believed, in words; 64 at most */
+#define NGX_PROF_CONTEXT_FRAME  32
+
+
 /* the upstreams of this configuration, sorted by address */
 
 typedef struct {
@@ -23,6 +27,16 @@ typedef struct {
     ngx_http_upstream_init_peer_pt  init;
     ngx_uint_t                      index;
 } ngx_prof_peer_t;
+
+
+/* which of a request and its subrequests runs */
+
+typedef struct {
+    const ngx_prof_context_t
+                    *owner;
+    uintptr_t        request;       /* found, 0: not yet */
+    uintptr_t        sp;            /* frames below it are ours */
+} ngx_prof_running_t;
 
 
 static int ngx_libc_cdecl ngx_prof_context_compare(const void *one,
@@ -39,6 +53,10 @@ static ngx_prof_request_t *ngx_prof_context_entry(uintptr_t r,
     ngx_prof_context_t *owner);
 static ngx_uint_t ngx_prof_context_alive(const ngx_prof_request_t *request);
 static ngx_prof_request_t *ngx_prof_context_bucket(uintptr_t r);
+static ngx_uint_t ngx_prof_context_frame(void *data,
+    const ngx_prof_unwind_frame_t *frame);
+static ngx_uint_t ngx_prof_context_serves(ngx_prof_running_t *running,
+    uintptr_t word);
 
 
 ngx_prof_context_t          ngx_prof_latest = {
@@ -608,4 +626,103 @@ ngx_prof_context_carried(uintptr_t c)
     }
 
     return stream;
+}
+
+
+/*
+ * Of a request and its subrequests, the one that runs: the innermost function
+ * that has any of them has that one.  Functions further out have those that
+ * called or woke it.
+ */
+
+uintptr_t
+ngx_prof_context_running(const ngx_prof_context_t *owner,
+    const ngx_prof_unwind_path_t *walk, uintptr_t sp, uintptr_t otherwise)
+{
+    ngx_prof_running_t  running;
+
+    if (owner->life == 0 || owner->subs == 0) {
+        return otherwise;
+    }
+
+    running.owner = owner;
+    running.request = 0;
+    running.sp = sp;
+
+    ngx_prof_unwind_frames(walk, ngx_prof_context_frame, &running);
+
+    return running.request ? running.request : otherwise;
+}
+
+
+/*
+ * A register of the function's own is sure.  Words of its frame may be those of
+ * an earlier one, unless it is small: such a function uses most of them.  A
+ * single one only aligns the stack.
+ */
+
+ngx_prof_unchecked
+static ngx_uint_t
+ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
+{
+    ngx_prof_running_t *running = data;
+
+    uintptr_t   word;
+    ngx_uint_t  i, n;
+
+    if (frame->lo < running->sp) {
+        return 0;
+    }
+
+    if (frame->lo >= ngx_prof_base) {
+        return 1;
+    }
+
+    for (i = 0; i < frame->n; i++) {
+        if (ngx_prof_context_serves(running, frame->own[i])) {
+            return 1;
+        }
+    }
+
+    n = (frame->hi - frame->lo) / sizeof(uintptr_t);
+
+    if (frame->saved == 0
+        || n > NGX_PROF_CONTEXT_FRAME
+        || n <= (ngx_uint_t) __builtin_popcountll(frame->saved) + 1)
+    {
+        return 0;
+    }
+
+    for (word = frame->lo; word < frame->hi; word += sizeof(uintptr_t)) {
+        i = (frame->hi - word) / sizeof(uintptr_t) - 1;
+
+        if (!(frame->saved & ((uint64_t) 1 << i))
+            && ngx_prof_context_serves(running, *(const uintptr_t *) word))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* whether it is the request or a subrequest of it */
+
+static ngx_uint_t
+ngx_prof_context_serves(ngx_prof_running_t *running, uintptr_t word)
+{
+    const ngx_prof_request_t  *request;
+
+    if (word != running->owner->request) {
+        request = ngx_prof_context_request(word);
+
+        if (request == NULL || request->life != running->owner->life) {
+            return 0;
+        }
+    }
+
+    running->request = word;
+
+    return 1;
 }

@@ -22,6 +22,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_base.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_unwind.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -305,6 +306,17 @@ extern uintptr_t                      ngx_prof_listening
 extern ngx_uint_t                     ngx_prof_listen_n
     NGX_PROF_HIDDEN;
 
+
+/* what reads parts of the stack that a sanitizer takes for unused */
+#define ngx_prof_unchecked                                                    \
+    __attribute__((no_sanitize("address", "thread")))
+
+/*
+ * Signal-safe: which of a request and its subrequests runs, from the walk up
+ * the stack, of which frames below sp are ours; otherwise: it is not known.
+ */
+uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
+    const ngx_prof_unwind_path_t *walk, uintptr_t sp, uintptr_t otherwise);
 
 /*
  * Signal-safe: the entry of a living request, or NULL; and the entry that a

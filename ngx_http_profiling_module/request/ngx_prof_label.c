@@ -18,11 +18,6 @@
 /* the longest that the function which waits for events may be, in bytes */
 #define NGX_PROF_CONTEXT_CODE   4096
 
-/* the scan reads parts of the stack that a sanitizer takes for unused */
-#define ngx_prof_unchecked                                                    \
-    __attribute__((no_sanitize("address", "thread")))
-
-
 /* the parts of a stack that are scanned, the outermost first */
 
 typedef struct {
@@ -32,6 +27,9 @@ typedef struct {
 
 
 typedef struct {
+    uintptr_t        sp;
+    const ngx_prof_unwind_path_t
+                    *walk;
     ngx_uint_t       n;
     ngx_prof_span_t  span[NGX_PROF_FRAMES + 2];
 } ngx_prof_spans_t;
@@ -52,8 +50,6 @@ typedef struct {
 
 static u_char *ngx_prof_label_name(u_char *p, u_char *last,
     const ngx_str_t *name);
-static uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
-    const ngx_prof_spans_t *spans, uintptr_t otherwise);
 static uint32_t ngx_prof_context_place_of(const ngx_prof_context_t *owner,
     uintptr_t r);
 static uint32_t ngx_prof_context_request_label(const ngx_prof_context_t *owner,
@@ -63,7 +59,7 @@ static ngx_uint_t ngx_prof_context_dispatched(void);
 static ngx_uint_t ngx_prof_context_listed(ngx_uint_t i);
 static void ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp);
 static void ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
-    const ngx_prof_unwind_cache_t *walk);
+    const ngx_prof_unwind_path_t *walk);
 static uint32_t ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
     const ngx_prof_context_t **owner);
 static ngx_int_t ngx_prof_context_outermost(const ngx_prof_spans_t *spans,
@@ -83,45 +79,6 @@ static uint32_t ngx_prof_context_connection(ngx_uint_t i,
 static uint32_t ngx_prof_context_client(ngx_uint_t i,
     const ngx_prof_spans_t *spans);
 static uint32_t ngx_prof_context_state(const ngx_connection_t *c);
-
-
-/*
- * Of a request and its subrequests, the one that runs: the innermost frame
- * that holds any of them holds that one.  Frames further out hold those that
- * called or woke it.
- */
-
-ngx_prof_unchecked
-static uintptr_t
-ngx_prof_context_running(const ngx_prof_context_t *owner,
-    const ngx_prof_spans_t *spans, uintptr_t otherwise)
-{
-    ngx_uint_t                 k;
-    const uintptr_t           *word;
-    const ngx_prof_request_t  *request;
-
-    if (owner->life == 0 || owner->subs == 0) {
-        return otherwise;
-    }
-
-    for (k = spans->n; k-- > 0; /* void */ ) {
-
-        for (word = spans->span[k].lo; word < spans->span[k].hi; word++) {
-
-            if (*word == owner->request) {
-                return owner->request;
-            }
-
-            request = ngx_prof_context_request(*word);
-
-            if (request && request->life == owner->life) {
-                return request->request;
-            }
-        }
-    }
-
-    return otherwise;
-}
 
 
 static uint32_t
@@ -146,7 +103,8 @@ ngx_prof_context_request_label(const ngx_prof_context_t *owner,
     ngx_uint_t               sent;
     const ngx_connection_t  *c;
 
-    r = ngx_prof_context_running(owner, spans, owner->request);
+    r = ngx_prof_context_running(owner, spans->walk, spans->sp,
+                                 owner->request);
 
     if (owner->start == ngx_prof_loop_pass_start()) {
         sent = 0;
@@ -262,7 +220,7 @@ ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp)
 
 static void
 ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
-    const ngx_prof_unwind_cache_t *walk)
+    const ngx_prof_unwind_path_t *walk)
 {
     ngx_uint_t        i;
     uintptr_t         lo, hi;
@@ -295,7 +253,7 @@ ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
 
 
 uint32_t
-ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
+ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_path_t *walk)
 {
     const ngx_prof_context_t  *owner;
 
@@ -305,7 +263,7 @@ ngx_prof_context_label(uintptr_t sp, const ngx_prof_unwind_cache_t *walk)
 
 uint32_t
 ngx_prof_context_running_label(uintptr_t sp,
-    const ngx_prof_unwind_cache_t *walk, const ngx_prof_context_t **owner)
+    const ngx_prof_unwind_path_t *walk, const ngx_prof_context_t **owner)
 {
     uint32_t          label;
     ngx_prof_spans_t  spans;
@@ -319,19 +277,20 @@ ngx_prof_context_running_label(uintptr_t sp,
         return ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE);
     }
 
-    if (walk) {
-        ngx_prof_context_saved(&spans, sp, walk);
+    spans.sp = sp;
+    spans.walk = walk;
 
-        label = ngx_prof_context_label_of(&spans, owner);
+    ngx_prof_context_saved(&spans, sp, walk);
 
-        /* the stream that runs, of several, may be in no saved register */
+    label = ngx_prof_context_label_of(&spans, owner);
 
-        if (label != ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE)
-            && (ngx_prof_label_place(label)
-                || ngx_prof_label_state(label) != NGX_PROF_STATE_PHASE))
-        {
-            return label;
-        }
+    /* the stream that runs, of several, may be in no saved register */
+
+    if (label != ngx_prof_label(0, 0, NGX_PROF_STATE_IDLE)
+        && (ngx_prof_label_place(label)
+            || ngx_prof_label_state(label) != NGX_PROF_STATE_PHASE))
+    {
+        return label;
     }
 
     ngx_prof_context_whole(&spans, sp);
@@ -648,7 +607,7 @@ ngx_prof_context_connection(ngx_uint_t i, const ngx_prof_spans_t *spans)
     }
 
     data = (uintptr_t) c->data;
-    r = ngx_prof_context_running(owner, spans, data);
+    r = ngx_prof_context_running(owner, spans->walk, spans->sp, data);
     request = ngx_prof_context_request(data);
 
     if (r != data || request == NULL) {

@@ -44,19 +44,18 @@ typedef enum {
 
 
 /*
- * The label of what the main thread is doing, from its stack. `walk` is a
- * cache whose last walk was of this stack, or NULL; with NULL, stale words in
- * unused parts of frames may mislead.  Signal-safe.
+ * The label of what the main thread is doing, from its stack and the walk up
+ * this stack.  Signal-safe.
  */
 uint32_t ngx_prof_context_label(uintptr_t sp,
-    const ngx_prof_unwind_cache_t *walk);
+    const ngx_prof_unwind_path_t *walk);
 
 /*
  * The same, and what is known of the request that it is done for; NULL: it is
  * for none, or for none that is known.
  */
 uint32_t ngx_prof_context_running_label(uintptr_t sp,
-    const ngx_prof_unwind_cache_t *walk, const ngx_prof_context_t **owner);
+    const ngx_prof_unwind_path_t *walk, const ngx_prof_context_t **owner);
 
 /* the place of a label; all zeros: it has none */
 void ngx_prof_label_where(uint64_t label, ngx_prof_place_name_t *place);

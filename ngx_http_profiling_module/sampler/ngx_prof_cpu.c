@@ -24,7 +24,7 @@ static void ngx_prof_cpu_asked(const ucontext_t *uc);
 static void ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     const ucontext_t *uc);
 static uint32_t ngx_prof_cpu_label(const ngx_prof_thread_t *t,
-    const ucontext_t *uc, const ngx_prof_unwind_cache_t *walk);
+    const ucontext_t *uc, const ngx_prof_unwind_path_t *walk);
 static void ngx_prof_cpu_trace(uint64_t now, const ngx_prof_thread_t *t);
 static void ngx_prof_cpu_count(ngx_prof_slot_t *slot,
     const ngx_prof_unwind_t *result);
@@ -215,7 +215,7 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
 
     (void) ngx_prof_stacks_add_path(stacks, zone->stacks,
                             &own->path, pcs, n,
-                            ngx_prof_cpu_label(t, uc, &own->cache),
+                            ngx_prof_cpu_label(t, uc, &own->cache.path),
                             1 + (uint64_t) ngx_max(info->si_overrun, 0),
                             value);
 
@@ -233,7 +233,7 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
 
 static uint32_t
 ngx_prof_cpu_label(const ngx_prof_thread_t *t, const ucontext_t *uc,
-    const ngx_prof_unwind_cache_t *walk)
+    const ngx_prof_unwind_path_t *walk)
 {
     if (!t->main) {
         return ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);

@@ -678,7 +678,7 @@ ngx_prof_crash_request(void)
         return;
     }
 
-    r->label = ngx_prof_context_running_label(c->stack.lo, &c->cache,
+    r->label = ngx_prof_context_running_label(c->stack.lo, &c->cache.path,
                                               &c->owner);
 }
 

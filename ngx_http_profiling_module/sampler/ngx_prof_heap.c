@@ -26,7 +26,7 @@ static void ngx_prof_heap_draw(ngx_prof_heap_thread_t *t);
 static void ngx_prof_heap_start(ngx_prof_heap_thread_t *t);
 static void ngx_prof_heap_sample(void *p, size_t size, void *caller);
 static ngx_uint_t ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
-    ngx_uint_t *main);
+    ngx_uint_t *main, ngx_prof_unwind_path_t *path);
 static ngx_uint_t ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack);
 static uint64_t ngx_prof_heap_class(uint64_t size);
 
@@ -312,14 +312,15 @@ ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
 static void
 ngx_prof_heap_sample(void *p, size_t size, void *caller)
 {
-    double                weight;
-    uint32_t              label;
-    uint64_t              pcs[NGX_PROF_HEAP_DEPTH];
-    ngx_uint_t            n, table, main;
-    ngx_prof_slot_t      *slot;
-    ngx_prof_zone_t      *zone;
-    ngx_prof_stacks_t    *stacks;
-    ngx_prof_heap_live_t  live;
+    double                  weight;
+    uint32_t                label;
+    uint64_t                pcs[NGX_PROF_HEAP_DEPTH];
+    ngx_uint_t              n, table, main;
+    ngx_prof_slot_t        *slot;
+    ngx_prof_zone_t        *zone;
+    ngx_prof_stacks_t      *stacks;
+    ngx_prof_heap_live_t    live;
+    ngx_prof_unwind_path_t  path;
 
     slot = ngx_prof_process.slot;
 
@@ -349,12 +350,12 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
     pcs[0] = ngx_prof_heap_class(size);
     n = 1 + ngx_prof_heap_walk(&pcs[1], caller,
                                      (uintptr_t) __builtin_frame_address(0),
-                                     &main);
+                                     &main, &path);
     pcs[n] = ngx_prof_heap_root(&pcs[1], n - 1);
     n++;
 
     label = main ? ngx_prof_context_label(
-                               (uintptr_t) __builtin_frame_address(0), NULL)
+                               (uintptr_t) __builtin_frame_address(0), &path)
                  : 0;
     label &= ~(uint32_t) 0xf;
 
@@ -388,7 +389,8 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
  */
 
 static ngx_uint_t
-ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main)
+ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main,
+    ngx_prof_unwind_path_t *path)
 {
     uint64_t           found[NGX_PROF_FRAMES];
     ngx_uint_t         i, n;
@@ -398,12 +400,14 @@ ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main)
     *main = ngx_prof_heap_stack(sp, &stack);
 
     if (stack.top == 0) {
+        path->n = 0;
         pcs[0] = (uint64_t) (uintptr_t) caller;
         pcs[1] = NGX_PROF_FRAME_BROKEN;
         return 2;
     }
 
-    n = ngx_prof_unwind_here(&stack, found, NGX_PROF_FRAMES, 0, &result);
+    n = ngx_prof_unwind_here(&stack, found, NGX_PROF_FRAMES, 0, &result,
+                             path);
 
     for (i = 0; i < n && i < NGX_PROF_HEAP_OWN; i++) {
 

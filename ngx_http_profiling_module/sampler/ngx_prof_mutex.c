@@ -51,7 +51,8 @@ static void ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b,
     uintptr_t lock, const void *function);
 static uint64_t ngx_prof_mutex_fraction(void);
 static uint32_t ngx_prof_mutex_zone(uintptr_t lock);
-static uint32_t ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock);
+static uint32_t ngx_prof_mutex_label(uintptr_t sp,
+    const ngx_prof_unwind_path_t *walk, uintptr_t lock);
 static void ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
     uintptr_t lock, const void *function);
 static void ngx_prof_mutex_begin(ngx_prof_long_wait_t *w, uintptr_t sp,
@@ -323,12 +324,13 @@ ngx_prof_mutex_zone(uintptr_t lock)
 /* the zone's number takes the upstream's place */
 
 static uint32_t
-ngx_prof_mutex_label(uintptr_t sp, uintptr_t lock)
+ngx_prof_mutex_label(uintptr_t sp, const ngx_prof_unwind_path_t *walk,
+    uintptr_t lock)
 {
     uint32_t  label;
 
     label = ngx_prof_wait_main(sp)
-            ? ngx_prof_context_label(sp, NULL)
+            ? ngx_prof_context_label(sp, walk)
             : ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);
 
     return ngx_prof_label(ngx_prof_label_place(label),
@@ -356,6 +358,8 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
     uintptr_t   sp;
     ngx_uint_t  depth;
 
+    ngx_prof_unwind_path_t  path;
+
     err = errno;
 
     ngx_prof_block_leave(b);
@@ -379,11 +383,11 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
                                     NGX_PROF_BLOCK_MIN,
                                     &count, &value))
     {
-        depth = ngx_prof_wait_stack(sp, function, pcs);
+        depth = ngx_prof_wait_stack(sp, function, pcs, &path);
 
         if (depth) {
             ngx_prof_wait_add(NGX_PROF_MUTEX, pcs, depth,
-                                   ngx_prof_mutex_label(sp, lock),
+                                   ngx_prof_mutex_label(sp, &path, lock),
                                    count * n, value * n);
         }
     }
@@ -461,13 +465,18 @@ static NGX_PROF_HOOK_CODE void
 ngx_prof_mutex_begin(ngx_prof_long_wait_t *w, uintptr_t sp, uintptr_t lock,
     const void *function)
 {
+    ngx_prof_unwind_path_t  path;
+
     w->sp = sp;
     w->lock = lock;
     w->weight = ngx_prof_mutex_fraction();
 
     if (w->weight) {
-        w->n = ngx_prof_wait_stack(sp, function, w->pcs);
-        w->label = ngx_prof_mutex_label(sp, lock);
+        w->n = ngx_prof_wait_stack(sp, function, w->pcs, &path);
+
+        if (w->n) {
+            w->label = ngx_prof_mutex_label(sp, &path, lock);
+        }
     }
 }
 

@@ -278,6 +278,7 @@ ngx_prof_pause_look(const ucontext_t *uc, uint64_t now)
 {
     uint64_t                gap;
     ngx_uint_t              hooked;
+    ngx_prof_unwind_path_t  path;
     ngx_prof_pause_stack_t  called, *look;
     ngx_prof_pass_t        *p;
 
@@ -291,7 +292,7 @@ ngx_prof_pause_look(const ucontext_t *uc, uint64_t now)
     p->next = p->tick + gap;
 
     look = &called;
-    look->n = ngx_prof_wait_interrupted(uc, look->pcs, &hooked);
+    look->n = ngx_prof_wait_interrupted(uc, look->pcs, &hooked, &path);
 
     /* an interrupted hook reports its own call when it returns */
 
@@ -299,7 +300,7 @@ ngx_prof_pause_look(const ucontext_t *uc, uint64_t now)
         return;
     }
 
-    look->label = ngx_prof_context_label(ngx_prof_arch_sp(uc), NULL);
+    look->label = ngx_prof_context_label(ngx_prof_arch_sp(uc), &path);
 
     ngx_prof_pause_keep(look);
 
@@ -425,9 +426,12 @@ ngx_prof_pause_call(const void *function, uint64_t d)
     uint64_t          now, pass, part, others, rate, count, value;
     uint64_t          pcs[NGX_PROF_WAIT_FRAMES];
     uint32_t          label;
+    uintptr_t         sp;
     ngx_uint_t        n, sampled;
     ngx_prof_slot_t  *slot;
     ngx_prof_pass_t  *p;
+
+    ngx_prof_unwind_path_t  path;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
@@ -467,11 +471,9 @@ ngx_prof_pause_call(const void *function, uint64_t d)
         || (d > p->longest
             && d > ngx_prof_process.pause_threshold / 4))
     {
-        n = ngx_prof_wait_stack(
-                          (uintptr_t) __builtin_frame_address(0), function,
-                          pcs);
-        label = ngx_prof_context_label(
-                          (uintptr_t) __builtin_frame_address(0), NULL);
+        sp = (uintptr_t) __builtin_frame_address(0);
+        n = ngx_prof_wait_stack(sp, function, pcs, &path);
+        label = n ? ngx_prof_context_label(sp, &path) : 0;
 
         if (n && d > p->longest) {
             p->longest = d;
@@ -722,7 +724,8 @@ ngx_prof_pause_loop(uint64_t *pcs)
 {
     ngx_uint_t  i, n;
 
-    n = ngx_prof_wait_stack((uintptr_t) __builtin_frame_address(0), NULL, pcs);
+    n = ngx_prof_wait_stack((uintptr_t) __builtin_frame_address(0), NULL, pcs,
+                            NULL);
 
     for (i = 1; i < n; i++) {
 

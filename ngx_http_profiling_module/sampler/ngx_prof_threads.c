@@ -160,7 +160,7 @@ ngx_prof_thread_maker(ngx_prof_thread_t *t)
 
     t->made_n = ngx_prof_unwind_here(&stack, t->made,
                                      NGX_PROF_MADE, 2,
-                                     &result);
+                                     &result, NULL);
 
     t->tally = ngx_prof_heap_thread_made(t->made, t->made_n);
 }

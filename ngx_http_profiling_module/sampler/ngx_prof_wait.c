@@ -126,7 +126,8 @@ ngx_prof_wait_bounds(uintptr_t sp)
 
 
 ngx_uint_t
-ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
+ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs,
+    ngx_prof_unwind_path_t *path)
 {
     ngx_uint_t               n;
     ngx_prof_unwind_t        result;
@@ -138,7 +139,7 @@ ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs)
         return 0;
     }
 
-    n = ngx_prof_unwind_here(stack, pcs + 1, NGX_PROF_FRAMES, 0, &result);
+    n = ngx_prof_unwind_here(stack, pcs + 1, NGX_PROF_FRAMES, 0, &result, path);
 
     return ngx_prof_wait_below(pcs, n + 1, function);
 }
@@ -179,13 +180,13 @@ ngx_prof_wait_below(uint64_t *pcs, ngx_uint_t n, const void *function)
 
 ngx_uint_t
 ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
-    ngx_uint_t *hooked)
+    ngx_uint_t *hooked, ngx_prof_unwind_path_t *path)
 {
     ngx_uint_t         i, n, first, last;
     ngx_prof_unwind_t  result;
 
     n = ngx_prof_unwind(&ngx_prof_waiter.stack, uc, pcs,
-                        NGX_PROF_FRAMES, &result);
+                        NGX_PROF_FRAMES, &result, path);
     first = n;
     last = n;
 

@@ -59,10 +59,10 @@ ngx_uint_t ngx_prof_wait_owner(void);
 /*
  * Writes the calling thread's stack below the hooks, under `function`, to
  * NGX_PROF_WAIT_FRAMES pcs; returns their number without the root. 0: the
- * stack of this thread is unknown.
+ * stack of this thread is unknown.  path may be NULL.
  */
 ngx_uint_t ngx_prof_wait_stack(uintptr_t sp, const void *function,
-    uint64_t *pcs);
+    uint64_t *pcs, ngx_prof_unwind_path_t *path);
 
 /*
  * The same of a stack that stands in pcs[1] .. pcs[n - 1], those of the hook
@@ -76,7 +76,7 @@ ngx_uint_t ngx_prof_wait_below(uint64_t *pcs, ngx_uint_t n,
  * return addresses.  *hooked: it was in a hooked call.
  */
 ngx_uint_t ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
-    ngx_uint_t *hooked);
+    ngx_uint_t *hooked, ngx_prof_unwind_path_t *path);
 
 
 /*

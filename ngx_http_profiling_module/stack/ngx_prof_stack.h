@@ -63,6 +63,30 @@ typedef struct {
 } ngx_prof_unwind_t;
 
 
+/* where a walk began, and its frames' stack pointers, the innermost first */
+
+typedef struct {
+    const ngx_prof_stack_t   *stack;
+    const void               *uc;                      /* NULL: at a call */
+    uint32_t                  n;
+    uint64_t                  sp[NGX_PROF_FRAMES];
+} ngx_prof_unwind_path_t;
+
+
+/* a frame, and what the function had in registers of its own */
+
+typedef struct {
+    uintptr_t                 lo;                      /* its part of the */
+    uintptr_t                 hi;                      /* stack */
+    uint64_t                  saved;                   /* bits: words below hi
+                                                          that are its
+                                                          caller's, or 0:
+                                                          unknown */
+    ngx_uint_t                n;
+    uint64_t                  own[NGX_PROF_CFI_REGS];
+} ngx_prof_unwind_frame_t;
+
+
 /*
  * What earlier walks found in the tables.  Object and rule of an address belong
  * to one list of objects and are valid while that list is in use.  One walk at
@@ -90,11 +114,10 @@ typedef struct {
                              __attribute__((aligned(64)));
     ngx_prof_unwind_text_t   text[NGX_PROF_UNWIND_TEXTS];
 
-    /* the last walk: entries and stack pointers */
+    /* the last walk, with the entry of each of its frames */
 
-    uint32_t                 n;
     uint16_t                 used[NGX_PROF_FRAMES];
-    uint64_t                 sp[NGX_PROF_FRAMES];
+    ngx_prof_unwind_path_t   path;
 } ngx_prof_unwind_cache_t;
 
 

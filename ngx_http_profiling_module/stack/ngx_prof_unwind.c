@@ -205,14 +205,40 @@ static ngx_uint_t ngx_prof_unwind_listed(ngx_prof_walk_t *walk,
 static void ngx_prof_unwind_registers(ngx_prof_walk_t *walk,
     const ucontext_t *uc, ngx_prof_unwind_cache_t *cache,
     ngx_prof_unwind_t *result);
+static void ngx_prof_unwind_follow(ngx_prof_walk_t *walk,
+    const ngx_prof_stack_t *stack, const ucontext_t *uc,
+    ngx_prof_unwind_path_t *path);
+static ngx_int_t ngx_prof_unwind_begin(ngx_prof_walk_t *walk,
+    const ngx_prof_stack_t *stack);
+static void ngx_prof_unwind_own(const ngx_prof_walk_t *walk,
+    ngx_prof_unwind_frame_t *frame);
+static uint64_t ngx_prof_unwind_below(int32_t how);
 
 
-/* not inlined: its frame has to lie below the first one of the walk */
-
-__attribute__((noinline))
 static ngx_uint_t
 ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
     uint64_t *pcs, ngx_uint_t max, ngx_uint_t skip)
+{
+    if (ngx_prof_unwind_begin(walk, stack) != NGX_OK) {
+        pcs[0] = walk->pc;
+        pcs[1] = NGX_PROF_FRAME_BROKEN;
+        walk->result->cause = NGX_PROF_UNWIND_FOREIGN;
+
+        return 2;
+    }
+
+    return ngx_prof_unwind_listed(walk, pcs, max, skip);
+}
+
+
+/*
+ * Not inlined: its frame has to lie below the first one of the walk.
+ * NGX_ERROR: the stack pointer is outside the stack.
+ */
+
+__attribute__((noinline))
+static ngx_int_t
+ngx_prof_unwind_begin(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack)
 {
     uint64_t    sp;
     uintptr_t   here;
@@ -232,17 +258,13 @@ ngx_prof_unwind_start(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
     if (sp < stack->lo || here < stack->lo || here >= sp
         || walk->top < 16 || sp > walk->top - 8)
     {
-        pcs[0] = walk->pc;
-        pcs[1] = NGX_PROF_FRAME_BROKEN;
-        walk->result->cause = NGX_PROF_UNWIND_FOREIGN;
-
-        return 2;
+        return NGX_ERROR;
     }
 
     walk->lo = ngx_max(here, sp - NGX_PROF_ARCH_RED);
     walk->shift = 0;
 
-    return ngx_prof_unwind_listed(walk, pcs, max, skip);
+    return NGX_OK;
 }
 
 
@@ -274,9 +296,15 @@ ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 
 ngx_uint_t
 ngx_prof_unwind(const ngx_prof_stack_t *stack, const ucontext_t *uc,
-    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result)
+    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result,
+    ngx_prof_unwind_path_t *path)
 {
-    return ngx_prof_unwind_cached(stack, uc, NULL, pcs, max, result);
+    ngx_prof_walk_t  walk;
+
+    ngx_prof_unwind_registers(&walk, uc, NULL, result);
+    ngx_prof_unwind_follow(&walk, stack, uc, path);
+
+    return ngx_prof_unwind_start(&walk, stack, pcs, max, 0);
 }
 
 
@@ -285,9 +313,9 @@ ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache)
 {
     uint32_t  i;
 
-    for (i = 0; i < cache->n; i++) {
+    for (i = 0; i < cache->path.n; i++) {
         __builtin_prefetch(&cache->entry[cache->used[i]]);
-        __builtin_prefetch((void *) (cache->sp[i] - sizeof(uint64_t)));
+        __builtin_prefetch((void *) (cache->path.sp[i] - sizeof(uint64_t)));
     }
 }
 
@@ -300,6 +328,7 @@ ngx_prof_unwind_cached(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     ngx_prof_walk_t  walk;
 
     ngx_prof_unwind_registers(&walk, uc, cache, result);
+    ngx_prof_unwind_follow(&walk, stack, uc, &cache->path);
 
     return ngx_prof_unwind_start(&walk, stack, pcs, max, 0);
 }
@@ -320,10 +349,121 @@ ngx_prof_unwind_registers(ngx_prof_walk_t *walk, const ucontext_t *uc,
     walk->exact = 1;
     walk->cache = cache;
     walk->result = result;
+}
 
-    if (cache) {
-        cache->n = 0;
+
+static void
+ngx_prof_unwind_follow(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack,
+    const ucontext_t *uc, ngx_prof_unwind_path_t *path)
+{
+    walk->path = path;
+
+    if (path) {
+        path->stack = stack;
+        path->uc = uc;
+        path->n = 0;
     }
+}
+
+
+__attribute__((noinline))
+void
+ngx_prof_unwind_frames(const ngx_prof_unwind_path_t *path,
+    ngx_prof_unwind_frame_pt fn, void *data)
+{
+    ngx_uint_t               i;
+    ngx_prof_walk_t          walk;
+    ngx_prof_unwind_t        result;
+    ngx_prof_unwind_frame_t  frame;
+
+    if (path->uc) {
+        ngx_prof_unwind_registers(&walk, path->uc, NULL, &result);
+
+    } else {
+        ngx_prof_arch_here(walk.pc, walk.reg);
+
+        walk.valid = NGX_PROF_ARCH_KEPT;
+        walk.exact = 1;
+        walk.cache = NULL;
+        walk.result = &result;
+    }
+
+    walk.path = NULL;
+
+    if (ngx_prof_unwind_begin(&walk, path->stack) != NGX_OK) {
+        return;
+    }
+
+    walk.objects = ngx_prof_objects_acquire();
+
+    for (i = 0; walk.objects && i < NGX_PROF_FRAMES; i++) {
+        ngx_prof_unwind_find(&walk, walk.pc - !walk.exact);
+        ngx_prof_unwind_own(&walk, &frame);
+
+        if (ngx_prof_unwind_next(&walk) != NGX_OK) {
+            break;
+        }
+
+        frame.hi = walk.reg[NGX_PROF_ARCH_SP];
+
+        if (fn(data, &frame)) {
+            break;
+        }
+    }
+
+    ngx_prof_objects_release();
+}
+
+
+/*
+ * Registers that a call keeps are a function's own once it has saved them: what
+ * it has not saved is still its caller's.
+ */
+
+static void
+ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
+{
+    uint32_t        own, changed;
+    ngx_uint_t      i;
+    const uint8_t  *slots;
+
+    frame->lo = walk->reg[NGX_PROF_ARCH_SP];
+    frame->saved = 0;
+    frame->n = 0;
+
+    if (walk->rule == NULL) {
+        return;
+    }
+
+    slots = ngx_prof_cfi_slots(NGX_PROF_CFI_NATIVE);
+    own = walk->exact ? ~(uint32_t) NGX_PROF_ARCH_KEPT : 0;
+
+    for (changed = walk->rule->changed; changed; changed &= changed - 1) {
+        i = (ngx_uint_t) __builtin_ctz(changed);
+        own |= (uint32_t) 1 << slots[i];
+        frame->saved |= ngx_prof_unwind_below(walk->rule->saved[i]);
+    }
+
+    frame->saved |= ngx_prof_unwind_below(walk->rule->ra);
+
+    for (own &= walk->valid; own; own &= own - 1) {
+        frame->own[frame->n++] = walk->reg[__builtin_ctz(own)];
+    }
+}
+
+
+/* the bit of a word at an offset from the CFA, 0: it is not near below it */
+
+static uint64_t
+ngx_prof_unwind_below(int32_t how)
+{
+    int64_t  word;
+
+    word = -(ngx_prof_cfi_arg(how) / (int64_t) sizeof(uint64_t)) - 1;
+
+    return (ngx_prof_cfi_kind(how) == NGX_PROF_CFI_AT
+            && word >= 0 && word < 64)
+           ? (uint64_t) 1 << word : 0;
 }
 
 
@@ -336,6 +476,7 @@ ngx_prof_unwind_fault(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     ngx_prof_walk_t  walk;
 
     ngx_prof_unwind_registers(&walk, uc, cache, result);
+    ngx_prof_unwind_follow(&walk, stack, uc, &cache->path);
 
     walk.object = NULL;
     walk.rule = NULL;
@@ -374,7 +515,8 @@ ngx_prof_unwind_fault(const ngx_prof_stack_t *stack, const ucontext_t *uc,
 __attribute__((noinline))
 ngx_uint_t
 ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
-    ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result)
+    ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result,
+    ngx_prof_unwind_path_t *path)
 {
     ngx_prof_walk_t  walk;
 
@@ -384,6 +526,8 @@ ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
     walk.exact = 1;
     walk.cache = NULL;
     walk.result = result;
+
+    ngx_prof_unwind_follow(&walk, stack, NULL, path);
 
     return ngx_prof_unwind_start(&walk, stack, pcs, max, skip + 1);
 }
@@ -399,6 +543,7 @@ ngx_prof_unwind_copy(const ngx_prof_registers_t *registers, const void *copy,
     walk.rule = NULL;
     walk.guess = 0;
     walk.cache = NULL;
+    walk.path = NULL;
     walk.exact = 1;
 
     walk.lo = registers->reg[NGX_PROF_ARCH_SP] & ~(uint64_t) 7;

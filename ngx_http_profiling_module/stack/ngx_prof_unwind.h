@@ -25,10 +25,11 @@
  * Writes at most max (2 or more) frames to pcs, the innermost first, and
  * returns their number, which is at least 1.  pcs[0] is the exact pc; all
  * others are return addresses, of which a reader subtracts 1 (not of
- * synthetic frames).  Signal handlers and normal context.
+ * synthetic frames).  path may be NULL.  Signal handlers and normal context.
  */
 ngx_uint_t ngx_prof_unwind(const ngx_prof_stack_t *stack, const ucontext_t *uc,
-    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result);
+    uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result,
+    ngx_prof_unwind_path_t *path);
 
 /* the same, with a cache that no other walk uses meanwhile */
 ngx_uint_t ngx_prof_unwind_cached(const ngx_prof_stack_t *stack,
@@ -40,6 +41,18 @@ ngx_uint_t ngx_prof_unwind_cached(const ngx_prof_stack_t *stack,
  * again.  Called some time before that walk.
  */
 void ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache);
+
+/*
+ * Walks where a walk has just begun, and calls `frame` for each frame, from the
+ * innermost on, until that returns other than 0.  Of the call at which the walk
+ * began, the callee's frames come first.
+ */
+
+typedef ngx_uint_t (*ngx_prof_unwind_frame_pt)(void *data,
+    const ngx_prof_unwind_frame_t *frame);
+
+void ngx_prof_unwind_frames(const ngx_prof_unwind_path_t *path,
+    ngx_prof_unwind_frame_pt frame, void *data);
 
 /*
  * The same of a thread that has faulted, from a handler on another stack.
@@ -56,7 +69,8 @@ ngx_uint_t ngx_prof_unwind_fault(const ngx_prof_stack_t *stack,
  * so on.  The number of frames may be 0 if skip is too large.
  */
 ngx_uint_t ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
-    ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result);
+    ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result,
+    ngx_prof_unwind_path_t *path);
 
 /*
  * The same for a stopped thread of another process that has the same objects:

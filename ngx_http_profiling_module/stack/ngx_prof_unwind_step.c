@@ -44,9 +44,11 @@ void
 ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
 {
     uint32_t                  slot;
+    ngx_prof_unwind_path_t   *path;
     ngx_prof_unwind_entry_t  *entry;
     ngx_prof_unwind_cache_t  *cache;
 
+    path = walk->path;
     cache = walk->cache;
     entry = NULL;
 
@@ -57,9 +59,9 @@ ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
                                     NGX_PROF_UNWIND_CACHE);
         entry = &cache->entry[slot];
 
-        if (cache->n < NGX_PROF_FRAMES) {
-            cache->used[cache->n] = (uint16_t) slot;
-            cache->sp[cache->n++] = walk->reg[NGX_PROF_ARCH_SP];
+        if (path->n < NGX_PROF_FRAMES) {
+            cache->used[path->n] = (uint16_t) slot;
+            path->sp[path->n++] = walk->reg[NGX_PROF_ARCH_SP];
         }
 
         if (addr - entry->addr < entry->len
@@ -69,6 +71,9 @@ ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
             walk->rule = &entry->rule;
             return;
         }
+
+    } else if (path && path->n < NGX_PROF_FRAMES) {
+        path->sp[path->n++] = walk->reg[NGX_PROF_ARCH_SP];
     }
 
     ngx_prof_unwind_search(walk, addr, entry);

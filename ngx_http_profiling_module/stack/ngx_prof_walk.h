@@ -58,6 +58,7 @@ typedef struct {
     const ngx_prof_object_t    *object;            /* that has pc, or NULL */
     const ngx_prof_cfi_rule_t  *rule;              /* of pc, NULL: none */
     ngx_prof_unwind_cache_t    *cache;             /* may be NULL */
+    ngx_prof_unwind_path_t     *path;              /* may be NULL */
 
     uintptr_t                   lo;                 /* what may be loaded */
     uintptr_t                   top;

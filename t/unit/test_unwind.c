@@ -87,7 +87,7 @@ on_prof(int signo, siginfo_t *si, void *uc)
     walk_ns += now() - t;
     walk_frames += n;
 
-    changed += (ngx_prof_unwind(&stack, uc, pcs, MAX, &result) != n
+    changed += (ngx_prof_unwind(&stack, uc, pcs, MAX, &result, NULL) != n
                 || memcmp(pcs, cached, n * sizeof(uint64_t)) != 0);
 
     samples++;
@@ -223,7 +223,7 @@ on_inner(int signo, siginfo_t *si, void *uc)
     (void) signo;
     (void) si;
 
-    n_nested = ngx_prof_unwind(&stack, uc, nested, MAX, &result);
+    n_nested = ngx_prof_unwind(&stack, uc, nested, MAX, &result, NULL);
     assert_int_equal(result.cause, NGX_PROF_UNWIND_COMPLETE);
 }
 
@@ -284,7 +284,7 @@ deep(unsigned n, ngx_prof_unwind_t *result, uint64_t *pcs)
     volatile unsigned  rc;
 
     if (n == 0) {
-        rc = (unsigned) ngx_prof_unwind_here(&stack, pcs, MAX, 0, result);
+        rc = (unsigned) ngx_prof_unwind_here(&stack, pcs, MAX, 0, result, NULL);
     } else {
         rc = deeper(n - 1, result, pcs);
     }
@@ -332,7 +332,7 @@ skipping(uint64_t *pcs, ngx_uint_t skip)
 {
     ngx_prof_unwind_t  result;
 
-    return ngx_prof_unwind_here(&stack, pcs, MAX, skip, &result);
+    return ngx_prof_unwind_here(&stack, pcs, MAX, skip, &result, NULL);
 }
 
 
@@ -517,7 +517,7 @@ test_last_call(void **state)
 
     (void) state;
 
-    m = ngx_prof_unwind_here(&stack, here, MAX, 0, &result);
+    m = ngx_prof_unwind_here(&stack, here, MAX, 0, &result, NULL);
     n = unwind_code_last_call(&stack, pcs, MAX, &result);
 
     assert_int_equal(result.cause, NGX_PROF_UNWIND_COMPLETE);
@@ -550,19 +550,19 @@ test_bounds(void **state)
     /* another stack's pointer */
 
     unwind_sp(&uc) = (uintptr_t) &snapshot;
-    n = ngx_prof_unwind(&stack, &uc, pcs, MAX, &result);
+    n = ngx_prof_unwind(&stack, &uc, pcs, MAX, &result, NULL);
     assert_int_equal(n, 2);
     assert_int_equal(result.cause, NGX_PROF_UNWIND_FOREIGN);
 
     unwind_sp(&uc) = stack.top;
-    n = ngx_prof_unwind(&stack, &uc, pcs, MAX, &result);
+    n = ngx_prof_unwind(&stack, &uc, pcs, MAX, &result, NULL);
     assert_int_equal(result.cause, NGX_PROF_UNWIND_FOREIGN);
 
     /* frames beyond the top that was given must not be looked at */
 
     narrow = stack;
     narrow.top = (uintptr_t) __builtin_frame_address(0) + 64;
-    n = ngx_prof_unwind_here(&narrow, pcs, MAX, 0, &result);
+    n = ngx_prof_unwind_here(&narrow, pcs, MAX, 0, &result, NULL);
     assert_true(result.cause == NGX_PROF_UNWIND_BAD_CFA
                 || result.cause == NGX_PROF_UNWIND_BAD_RA);
     assert_int_equal(pcs[n - 1], NGX_PROF_FRAME_BROKEN);
@@ -626,7 +626,7 @@ thread(void *data)
         return NULL;
     }
 
-    n = ngx_prof_unwind_here(&own, pcs, MAX, 0, &result);
+    n = ngx_prof_unwind_here(&own, pcs, MAX, 0, &result, NULL);
 
     return (n > 1 && result.cause == NGX_PROF_UNWIND_COMPLETE)
            ? &stack : NULL;

@@ -125,6 +125,7 @@ unwind_code_walk_with_return:
     movq    %rdx, %rsi
     movq    %rcx, %rdx
     xorl    %ecx, %ecx
+    xorl    %r9d, %r9d
     call    ngx_prof_unwind_here
     movq    %rbx, 8(%rsp)
     popq    %rbx
@@ -161,6 +162,7 @@ unwind_code_callee:
     .cfi_def_cfa_offset 16
     movq    %rcx, %r8
     xorl    %ecx, %ecx
+    xorl    %r9d, %r9d
     call    ngx_prof_unwind_here
     addq    $56, %rsp
     .cfi_def_cfa_offset 8
@@ -310,6 +312,7 @@ unwind_code_walk_with_return:
     mov     x1, x2
     mov     x2, x3
     mov     x3, xzr
+    mov     x5, xzr
     bl      ngx_prof_unwind_here
     mov     x30, x19
     .cfi_register x30, x19
@@ -357,6 +360,7 @@ unwind_code_callee:
     mov     x29, sp
     mov     x4, x3
     mov     x3, xzr
+    mov     x5, xzr
     bl      ngx_prof_unwind_here
     ldp     x29, x30, [sp], #16
     .cfi_restore x29

@@ -45,7 +45,7 @@ check(const ucontext_t *uc, uint64_t pc)
     ngx_uint_t         n, nwant;
     ngx_prof_unwind_t  result, cached;
 
-    n = ngx_prof_unwind(bounds, uc, pcs, NGX_PROF_FRAMES, &result);
+    n = ngx_prof_unwind(bounds, uc, pcs, NGX_PROF_FRAMES, &result, NULL);
 
     /* what is remembered of other walks changes none */
 
@@ -124,7 +124,7 @@ begin(const ucontext_t *uc)
 {
     ngx_prof_unwind_t  result;
 
-    nbase = ngx_prof_unwind(bounds, uc, base, NGX_PROF_FRAMES, &result);
+    nbase = ngx_prof_unwind(bounds, uc, base, NGX_PROF_FRAMES, &result, NULL);
     begun = 1;
 }
 

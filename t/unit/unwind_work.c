@@ -402,7 +402,8 @@ static struct {
 static void
 on_copy(void)
 {
-    job.n = ngx_prof_unwind(&job.stack, job.uc, job.pcs, job.max, job.result);
+    job.n = ngx_prof_unwind(&job.stack, job.uc, job.pcs, job.max, job.result,
+                            NULL);
 }
 
 
