@@ -5,6 +5,7 @@
 #include "ngx_prof_access.h"
 #include "ngx_prof_api.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_conf_cost.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_hold.h"
 #include "ngx_prof_conf_zone.h"
@@ -13,6 +14,7 @@
 #include "ngx_prof_request.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_proc.h"
+#include "ngx_prof_variable.h"
 #include "ngx_prof_zone.h"
 
 
@@ -22,6 +24,7 @@ static void *ngx_prof_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_prof_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_uint_t ngx_prof_is_prefix(ngx_http_core_loc_conf_t *clcf);
+static ngx_int_t ngx_prof_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_prof_postconfiguration(ngx_conf_t *cf);
 
 static char *ngx_prof_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -74,6 +77,13 @@ static ngx_command_t  ngx_prof_commands[] = {
     ngx_prof_setting_command("profiling_answer_memory"),
     ngx_prof_setting_command("profiling_crash"),
 
+    { ngx_string("profiling_expensive"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_prof_conf_cost_expensive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_prof_access_slot,
@@ -107,7 +117,7 @@ static ngx_command_t  ngx_prof_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_profiling_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_prof_preconfiguration,             /* preconfiguration */
     ngx_prof_postconfiguration,            /* postconfiguration */
 
     ngx_prof_create_main_conf,             /* create main configuration */
@@ -170,6 +180,11 @@ ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t            failed;
     ngx_prof_loc_conf_t  *lcf;
 
+    if (ngx_prof_conf_cost_used(cf)) {
+        mcf->used = 1;
+        mcf->cost = 1;
+    }
+
     /*
      * environment variables with these names may be meant for other programs
      */
@@ -214,6 +229,7 @@ ngx_prof_create_loc_conf(ngx_conf_t *cf)
 
     lcf->enable = NGX_CONF_UNSET;
     lcf->access = NGX_CONF_UNSET_UINT;
+    lcf->expensive = NGX_CONF_UNSET_PTR;
 
     if (ngx_prof_place_name(cf, lcf) != NGX_OK) {
         return NULL;
@@ -235,6 +251,7 @@ ngx_prof_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->enable, prev->enable, 1);
     ngx_conf_merge_uint_value(conf->access, prev->access, NGX_PROF_LOCAL);
+    ngx_conf_merge_ptr_value(conf->expensive, prev->expensive, NULL);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -282,6 +299,13 @@ ngx_prof_is_prefix(ngx_http_core_loc_conf_t *clcf)
 #endif
 
     return !clcf->exact_match && !clcf->named;
+}
+
+
+static ngx_int_t
+ngx_prof_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_prof_conf_cost_variables(cf, ngx_prof_variable);
 }
 
 

@@ -14,6 +14,7 @@
 #include "ngx_prof_conf.h"
 #include "ngx_prof_conf_zone.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_cost.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_crash.h"
@@ -28,6 +29,7 @@
 #include "ngx_prof_listener.h"
 #include "ngx_prof_loop.h"
 #include "ngx_prof_malloc.h"
+#include "ngx_prof_mark.h"
 #include "ngx_prof_mutex.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_owner.h"
@@ -39,6 +41,7 @@
 #include "ngx_prof_connection_table.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
+#include "ngx_prof_slice.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_pause.h"
 #include "ngx_prof_threads.h"
@@ -130,6 +133,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
         ngx_prof_trace_stop();
         ngx_prof_configure(mcf);
         ngx_prof_pause_configure();
+        ngx_prof_cost_init(mcf->cost);
     }
 
     return NGX_OK;
@@ -251,6 +255,8 @@ ngx_prof_begin(ngx_cycle_t *cycle)
     }
 
     ngx_prof_malloc_init(cycle);
+    ngx_prof_mark_init(cycle);
+    ngx_prof_cost_init(ngx_prof_process.conf->cost);
     ngx_prof_dump_init();
     ngx_prof_wake_init(cycle, ngx_prof_asked);
     ngx_prof_trace_heap_by(ngx_prof_heap_size);
@@ -280,6 +286,7 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
     ngx_prof_trace_stop();
 
     ngx_prof_process.slot = NULL;
+    ngx_prof_slicing.on = 0;
     ngx_prof_interpose_restore(NULL, 0, cycle->log);
 
     ngx_prof_slot_release(slot);

@@ -76,6 +76,17 @@ typedef struct {
                                                    requests of other places */
     uint64_t          handed_over;              /* requests that another place
                                                    counts */
+
+    /*
+     * of slices: see slice.h; ns, and bytes.  Those of a whole worker are of
+     * slices that belong to no location
+     */
+
+    uint64_t          cpu;
+    uint64_t          loop;
+    uint64_t          wait;
+    uint64_t          blocked;
+    uint64_t          alloc;
 } ngx_prof_plain_t;
 
 

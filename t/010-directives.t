@@ -220,6 +220,30 @@ refused("profiling_zone zone=p:8m;\nprofiling_zone zone=p:8m;",
 refused('profiling_zone;',
         'invalid number of arguments in "profiling_zone" directive');
 
+# bounds of what is expensive
+
+accepted("profiling_expensive $_;")
+    for 'cpu=10ms', 'cpu=10ms loop=20ms wait=50ms alloc=8m', 'alloc=1',
+        'wait=1h cpu=1s';
+accepted("server { profiling_expensive cpu=1s;\n"
+         . "location / { profiling_expensive loop=1s; } }");
+
+for my $bad (qw(cpu=0 cpu=x cpu= loop=-1 wait=1x alloc=0 alloc=x time=1s off),
+             '1s') {
+    refused("profiling_expensive $bad;",
+            "invalid parameter \"$bad\", \"profiling_expensive\" takes "
+            . '[cpu=time] [loop=time] [wait=time] [alloc=size], each once and '
+            . 'more than 0');
+}
+
+refused('profiling_expensive cpu=1s cpu=2s;',
+        'invalid parameter "cpu=2s", "profiling_expensive" takes [cpu=time] '
+        . '[loop=time] [wait=time] [alloc=size], each once and more than 0');
+refused("profiling_expensive cpu=1s;\nprofiling_expensive cpu=1s;",
+        '"profiling_expensive" directive is duplicate', 5);
+refused('profiling_expensive;',
+        'invalid number of arguments in "profiling_expensive" directive');
+
 # handlers
 
 for my $name (qw(profiling_api profiling_pprof profiling_prometheus)) {

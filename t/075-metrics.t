@@ -16,6 +16,7 @@ my $site = Site->new(
     http    => <<'END',
     profiling_interval 100ms;
     limit_req_zone $uri zone=limit:64k rate=1000r/s;
+    profiling_expensive cpu=1s;
     upstream dead {
         server 127.0.0.1:PORT8 fail_timeout=600s;
         server 127.0.0.1:PORT9 fail_timeout=600s;

@@ -130,6 +130,17 @@ ngx_prof_loop_took(ngx_uint_t counted, uint64_t ticks)
 }
 
 
+/* the difference of two readings that so many ns are */
+
+static ngx_inline uint64_t
+ngx_prof_loop_span(ngx_uint_t counted, uint64_t ns)
+{
+    return counted ? (uint64_t) (((ngx_prof_wide_t) ns << NGX_PROF_CLOCK_BITS)
+                                 / ngx_prof_counter.rate)
+                   : ns;
+}
+
+
 static ngx_inline uint64_t
 ngx_prof_loop_clock(ngx_uint_t counted)
 {

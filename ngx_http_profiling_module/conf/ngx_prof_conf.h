@@ -32,11 +32,22 @@ typedef enum {
 } ngx_prof_context_e;
 
 
+/* of profiling_expensive: ns and bytes, 0: none */
+
+typedef struct {
+    uint64_t                   cpu;
+    uint64_t                   loop;
+    uint64_t                   wait;
+    uint64_t                   alloc;
+} ngx_prof_bounds_t;
+
+
 typedef struct ngx_prof_loc_conf_s  ngx_prof_loc_conf_t;
 
 struct ngx_prof_loc_conf_s {
     ngx_flag_t                 enable;
     ngx_uint_t                 access;            /* LOCAL, ANY */
+    ngx_prof_bounds_t         *expensive;         /* NULL: not set */
     ngx_uint_t                 place;             /* index in the zone */
     ngx_uint_t                 counted;           /* 1: its requests are
                                                      counted */
@@ -62,6 +73,8 @@ typedef struct {
     ngx_flag_t             active;
     ngx_uint_t             used;                  /* 1: any directive of
                                                      ours is used */
+    ngx_uint_t             cost;                  /* 1: of requests, is asked
+                                                     for */
     int64_t                setting[NGX_PROF_SETTINGS];
 
     ngx_shm_zone_t        *shm_zone;

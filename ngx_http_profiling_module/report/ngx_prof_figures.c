@@ -99,6 +99,10 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
       "latency",
       "no request of the location has ended" },
 
+    { NGX_PROF_NO_COST,
+      "cost",
+      "no variable of the module nor profiling_expensive is used" },
+
     { NGX_PROF_NO_PCRE,
       "pcre_version",
       "nginx runs without the library" },

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_locations.h"
+#include "ngx_prof_costs.h"
 #include "ngx_prof_snapshot.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_histogram.h"
@@ -17,6 +18,7 @@ static ngx_uint_t ngx_prof_locations_listed(ngx_prof_snapshot_t *s,
     ngx_uint_t i);
 static void ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
     const ngx_prof_counts_t *counts);
+static void ngx_prof_locations_rest(ngx_prof_work_t *w);
 static void ngx_prof_locations_latency(ngx_prof_work_t *w,
     const ngx_prof_hist_t *h, uint64_t none);
 static void ngx_prof_locations_name(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
@@ -37,6 +39,13 @@ ngx_prof_view_locations(ngx_prof_work_t *w)
     s = w->snapshot;
 
     if (w->next == 0) {
+        w->data = ngx_pcalloc(s->pool, sizeof(ngx_prof_plain_t));
+        if (w->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        w->unavailable |= ngx_prof_costs_unavailable(s);
+
         ngx_prof_json_open(j, NULL, '{');
         ngx_prof_json_time(j, "timestamp", s->time);
         ngx_prof_json_double(j, "uptime",
@@ -53,10 +62,15 @@ ngx_prof_view_locations(ngx_prof_work_t *w)
         if (ngx_prof_snapshot_place(s, i, counts) == NGX_OK
             || ngx_prof_locations_listed(s, i))
         {
+            ngx_prof_costs_add(w->data, &counts->plain);
             ngx_prof_locations_print(w, i, counts);
         }
 
         return NGX_AGAIN;
+    }
+
+    if (!(w->unavailable & (NGX_PROF_NO_COST|NGX_PROF_NO_LOOP))) {
+        ngx_prof_locations_rest(w);
     }
 
     ngx_prof_json_close(j, ']');
@@ -120,6 +134,28 @@ ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
     ngx_prof_json_double(j, "seconds", (double) counts->plain.after_time / 1e9);
     ngx_prof_json_close(j, '}');
 
+    ngx_prof_costs_print(j, &counts->plain, w->unavailable);
+
+    ngx_prof_json_close(j, '}');
+}
+
+
+/* the row of no location */
+
+static void
+ngx_prof_locations_rest(ngx_prof_work_t *w)
+{
+    ngx_prof_json_t   *j;
+    ngx_prof_plain_t   rest;
+
+    j = &w->json;
+
+    ngx_prof_costs_rest(w->snapshot, w->data, &rest);
+
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_json_null(j, "server");
+    ngx_prof_json_null(j, "location");
+    ngx_prof_costs_print(j, &rest, w->unavailable);
     ngx_prof_json_close(j, '}');
 }
 

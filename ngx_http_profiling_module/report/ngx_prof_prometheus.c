@@ -9,6 +9,7 @@
 #include "ngx_prof_busy.h"
 #include "ngx_prof_capacity.h"
 #include "ngx_prof_capacity_view.h"
+#include "ngx_prof_costs.h"
 #include "ngx_prof_death.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
@@ -41,6 +42,8 @@ typedef struct {
         NGX_PROF_BUSIEST,
         NGX_PROF_HISTOGRAM
     }            scope;
+
+    size_t       cost;                      /* in a plain, if it tells of it */
 } ngx_prof_family_t;
 
 
@@ -52,6 +55,7 @@ typedef struct {
     ngx_prof_busy_t  *busy;                 /* NULL: it is not known yet */
     ngx_uint_t        known;
     ngx_uint_t        peers;                /* as of expose_upstreams() */
+    ngx_prof_plain_t  costs;                /* of the places until now */
 } ngx_prof_exposition_t;
 
 
@@ -85,42 +89,69 @@ static void ngx_prof_expose_after(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_no_live(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
+static ngx_uint_t ngx_prof_expose_costs(const ngx_prof_work_t *w,
+    const ngx_prof_family_t *family);
+static void ngx_prof_expose_cost(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
+static void ngx_prof_expose_rest(ngx_prof_work_t *w, const char *name);
+static void ngx_prof_expose_sum(ngx_prof_work_t *w, const ngx_prof_plain_t *p);
 
 
 static const ngx_prof_family_t  ngx_prof_families[] = {
 
     { "requests_total", "counter", "Requests by server, location and status.",
-      ngx_prof_expose_requests, NGX_PROF_EACH },
+      ngx_prof_expose_requests, NGX_PROF_EACH, 0 },
 
     { "request_bytes_total", "counter",
       "Bytes received from and sent to clients.",
-      ngx_prof_expose_bytes, NGX_PROF_BUSIEST },
+      ngx_prof_expose_bytes, NGX_PROF_BUSIEST, 0 },
 
     { "requests_internal_total", "counter",
       "Error pages served for requests that another location counts.",
-      ngx_prof_expose_internal, NGX_PROF_EACH },
+      ngx_prof_expose_internal, NGX_PROF_EACH, 0 },
 
     { "requests_handed_over_total", "counter",
       "Requests handed to another location, which counts them.",
-      ngx_prof_expose_handed_over, NGX_PROF_EACH },
+      ngx_prof_expose_handed_over, NGX_PROF_EACH, 0 },
 
     { "request_duration_seconds", "histogram",
       "Time from a request's first byte to its response's last.",
-      ngx_prof_expose_latency, NGX_PROF_HISTOGRAM },
+      ngx_prof_expose_latency, NGX_PROF_HISTOGRAM, 0 },
 
     { "upstream_duration_seconds", "histogram",
       "Time that upstreams took to answer, in steps of 1 ms.",
-      ngx_prof_expose_upstream, NGX_PROF_HISTOGRAM },
+      ngx_prof_expose_upstream, NGX_PROF_HISTOGRAM, 0 },
 
     { "upstream_no_live_total", "counter",
       "Tries of upstreams that had no live peer.",
-      ngx_prof_expose_no_live, NGX_PROF_EACH },
+      ngx_prof_expose_no_live, NGX_PROF_EACH, 0 },
 
     { "after_response_seconds_total", "counter",
       "Time that requests went on after their responses.",
-      ngx_prof_expose_after, NGX_PROF_BUSIEST },
+      ngx_prof_expose_after, NGX_PROF_BUSIEST, 0 },
 
-    { NULL, NULL, NULL, NULL, NGX_PROF_EACH }
+    { "request_cpu_seconds_total", "counter",
+      "CPU time of requests; without location: the rest of the workers'.",
+      ngx_prof_expose_cost, NGX_PROF_EACH, offsetof(ngx_prof_plain_t, cpu) },
+
+    { "request_loop_seconds_total", "counter",
+      "Time that requests held event loops.",
+      ngx_prof_expose_cost, NGX_PROF_EACH, offsetof(ngx_prof_plain_t, loop) },
+
+    { "request_wait_seconds_total", "counter",
+      "Time that requests were ready and event loops served others.",
+      ngx_prof_expose_cost, NGX_PROF_EACH, offsetof(ngx_prof_plain_t, wait) },
+
+    { "request_blocked_seconds_total", "counter",
+      "Time that requests held event loops in blocking calls.",
+      ngx_prof_expose_cost, NGX_PROF_EACH,
+      offsetof(ngx_prof_plain_t, blocked) },
+
+    { "request_alloc_bytes_total", "counter",
+      "Bytes allocated for requests.",
+      ngx_prof_expose_cost, NGX_PROF_EACH, offsetof(ngx_prof_plain_t, alloc) },
+
+    { NULL, NULL, NULL, NULL, NGX_PROF_EACH, 0 }
 };
 
 
@@ -182,13 +213,25 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
         return NGX_AGAIN;
     }
 
+    if (family->print == ngx_prof_expose_cost
+        && !ngx_prof_expose_costs(w, family))
+    {
+        e->family++;
+        return NGX_AGAIN;
+    }
+
     if (e->place == 0) {
+        ngx_memzero(&e->costs, sizeof(ngx_prof_plain_t));
         ngx_prof_expose_family(w, family->name, family->type, family->help);
     }
 
     if (e->place < ngx_prof_zone_place_n(s->zone)) {
         ngx_prof_expose_place(w, family, e->place++);
         return NGX_AGAIN;
+    }
+
+    if (family->print == ngx_prof_expose_cost) {
+        ngx_prof_expose_rest(w, family->name);
     }
 
     e->family++;
@@ -754,4 +797,81 @@ ngx_prof_expose_after(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_text_printf(t, "} %uL.%09uL\n",
                          counts->plain.after_time / NGX_PROF_NSEC_PER_SEC,
                          counts->plain.after_time % NGX_PROF_NSEC_PER_SEC);
+}
+
+
+/* whether the costs that a family tells of are known */
+
+static ngx_uint_t
+ngx_prof_expose_costs(const ngx_prof_work_t *w,
+    const ngx_prof_family_t *family)
+{
+    uint64_t  none;
+
+    none = NGX_PROF_NO_COST|NGX_PROF_NO_LOOP;
+
+    if (family->cost == offsetof(ngx_prof_plain_t, alloc)) {
+        none |= NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT;
+    }
+
+    return !(ngx_prof_costs_unavailable(w->snapshot) & none);
+}
+
+
+static void
+ngx_prof_expose_cost(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
+    const ngx_prof_counts_t *counts)
+{
+    ngx_prof_exposition_t  *e;
+
+    e = w->data;
+
+    if (counts->plain.loop == 0) {
+        return;
+    }
+
+    ngx_prof_costs_add(&e->costs, &counts->plain);
+
+    ngx_prof_expose_open(w, name, "");
+    ngx_prof_expose_labels(w, place);
+    ngx_prof_expose_sum(w, &counts->plain);
+}
+
+
+static void
+ngx_prof_expose_rest(ngx_prof_work_t *w, const char *name)
+{
+    ngx_prof_plain_t        rest;
+    ngx_prof_exposition_t  *e;
+
+    e = w->data;
+
+    ngx_prof_costs_rest(w->snapshot, &e->costs, &rest);
+
+    ngx_prof_expose_open(w, name, "");
+    ngx_prof_text_puts(&w->json.text, "server=\"\",location=\"\"");
+    ngx_prof_expose_sum(w, &rest);
+}
+
+
+/* seconds, or bytes, by the family that is being told */
+
+static void
+ngx_prof_expose_sum(ngx_prof_work_t *w, const ngx_prof_plain_t *p)
+{
+    size_t                  offset;
+    uint64_t                n;
+    ngx_prof_exposition_t  *e;
+
+    e = w->data;
+    offset = ngx_prof_families[e->family].cost;
+    n = *(const uint64_t *) ((const u_char *) p + offset);
+
+    if (offset == offsetof(ngx_prof_plain_t, alloc)) {
+        ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
+        return;
+    }
+
+    ngx_prof_text_printf(&w->json.text, "} %uL.%09uL\n",
+                         n / NGX_PROF_NSEC_PER_SEC, n % NGX_PROF_NSEC_PER_SEC);
 }

@@ -490,7 +490,7 @@ ngx_prof_snapshot_place(ngx_prof_snapshot_t *s, ngx_uint_t place,
     ngx_prof_cells_sum(s->zone, place, s->filter, dst);
 
     return (dst->latency.top || dst->upstream.top || dst->plain.internal
-            || dst->plain.handed_over || dst->plain.no_live)
+            || dst->plain.handed_over || dst->plain.no_live || dst->plain.loop)
            ? NGX_OK : NGX_DECLINED;
 }
 

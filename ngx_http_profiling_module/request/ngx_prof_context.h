@@ -95,24 +95,37 @@ typedef struct {
 
     /*
      * own is the epoll descriptor of the worker's event loop, -1 until its
-     * first pass.  ep is what each pass compares with: own, or -1 while a trace
-     * is on
+     * first pass.  ep is what each pass compares with: own, or -1 while passes
+     * are diverted
      */
     int                        own;
     int                        ep;
+    ngx_uint_t                 diverted;        /* bits: who asks for it */
 } ngx_prof_dispatch_t;
+
+
+#define NGX_PROF_DIVERT_TRACE   1
+#define NGX_PROF_DIVERT_SLICES  2
 
 
 extern ngx_prof_dispatch_t  ngx_prof_dispatch
     NGX_PROF_HIDDEN;
 
 
-/* 1: passes go through the trace; 0: they no longer do */
+/* 1: passes leave the short way; 0: they no longer do, for whom asked */
 
 static ngx_inline void
-ngx_prof_dispatch_divert(ngx_uint_t on)
+ngx_prof_dispatch_divert(ngx_uint_t who, ngx_uint_t on)
 {
-    ngx_prof_dispatch.ep = on ? -1 : ngx_prof_dispatch.own;
+    if (on) {
+        ngx_prof_dispatch.diverted |= who;
+
+    } else {
+        ngx_prof_dispatch.diverted &= ~who;
+    }
+
+    ngx_prof_dispatch.ep = ngx_prof_dispatch.diverted ? -1
+                                                      : ngx_prof_dispatch.own;
 }
 
 

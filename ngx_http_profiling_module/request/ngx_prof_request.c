@@ -13,6 +13,7 @@
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_received.h"
 #include "ngx_prof_route.h"
+#include "ngx_prof_slice.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_upstream.h"
 #include "ngx_prof_worker.h"
@@ -32,6 +33,21 @@ ngx_prof_##note##_##checker(ngx_http_request_t *r,                            \
     ngx_http_phase_handler_t *ph)                                             \
 {                                                                             \
     ngx_prof_request_##note(r);                                               \
+                                                                              \
+    return ngx_http_core_##checker##_phase(r, ph);                            \
+}
+
+
+/* the same, where what requests cost is asked for */
+
+#define ngx_prof_charged_checker(checker)                                     \
+                                                                              \
+static ngx_int_t                                                              \
+ngx_prof_charged_##checker(ngx_http_request_t *r,                             \
+    ngx_http_phase_handler_t *ph)                                             \
+{                                                                             \
+    ngx_prof_slice_for(r);                                                    \
+    ngx_prof_request_begin(r);                                                \
                                                                               \
     return ngx_http_core_##checker##_phase(r, ph);                            \
 }
@@ -57,6 +73,7 @@ typedef struct {
 
 static ngx_int_t ngx_prof_log_counted(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_charged(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_any(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf);
@@ -115,6 +132,10 @@ ngx_prof_checker(begin, generic)
 ngx_prof_checker(begin, rewrite)
 ngx_prof_checker(begin, find_config)
 
+ngx_prof_charged_checker(generic)
+ngx_prof_charged_checker(rewrite)
+ngx_prof_charged_checker(find_config)
+
 ngx_prof_checker(locate, generic)
 ngx_prof_checker(locate, rewrite)
 ngx_prof_checker(locate, access)
@@ -133,6 +154,13 @@ static const ngx_prof_checker_t  ngx_prof_begins[] = {
     { NULL, NULL }
 };
 
+static const ngx_prof_checker_t  ngx_prof_charged[] = {
+    { ngx_http_core_generic_phase, ngx_prof_charged_generic },
+    { ngx_http_core_rewrite_phase, ngx_prof_charged_rewrite },
+    { ngx_http_core_find_config_phase, ngx_prof_charged_find_config },
+    { NULL, NULL }
+};
+
 static const ngx_prof_checker_t  ngx_prof_locates[] = {
     { ngx_http_core_generic_phase, ngx_prof_locate_generic },
     { ngx_http_core_rewrite_phase, ngx_prof_locate_rewrite },
@@ -146,8 +174,10 @@ ngx_int_t
 ngx_prof_request_init(ngx_conf_t *cf)
 {
     ngx_http_handler_pt        *h;
+    ngx_prof_main_conf_t       *mcf;
     ngx_http_core_main_conf_t  *cmcf;
 
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
@@ -158,6 +188,10 @@ ngx_prof_request_init(ngx_conf_t *cf)
     *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
                                  : ngx_prof_log_clock;
 
+    if (mcf->cost) {
+        *h = ngx_prof_log_charged;
+    }
+
     return ngx_prof_route_init(cf, ngx_prof_request_failed);
 }
 
@@ -165,9 +199,12 @@ ngx_prof_request_init(ngx_conf_t *cf)
 void
 ngx_prof_request_init_module(ngx_cycle_t *cycle)
 {
+    ngx_prof_main_conf_t       *mcf;
     ngx_http_phase_engine_t    *engine;
     ngx_http_core_main_conf_t  *cmcf;
 
+    mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_profiling_module);
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
 
     if (cmcf == NULL) {
@@ -179,7 +216,7 @@ ngx_prof_request_init_module(ngx_cycle_t *cycle)
     engine = &cmcf->phase_engine;
 
     if (ngx_prof_request_wrap(&engine->handlers[0],
-                              ngx_prof_begins,
+                              mcf->cost ? ngx_prof_charged : ngx_prof_begins,
                               cycle->log)
         != NGX_OK)
     {
@@ -205,7 +242,10 @@ ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf)
 
     for (i = 0; i + 1 < n; i++) {
 
-        if (h[i] == ngx_prof_log_counted || h[i] == ngx_prof_log_clock) {
+        if (h[i] == ngx_prof_log_counted
+            || h[i] == ngx_prof_log_clock
+            || h[i] == ngx_prof_log_charged)
+        {
             ours = h[i];
             h[i] = h[i + 1];
             h[i + 1] = ours;
@@ -662,6 +702,19 @@ static ngx_int_t
 ngx_prof_log_clock(ngx_http_request_t *r)
 {
     return ngx_prof_log_handler(r, 0);
+}
+
+
+static ngx_int_t
+ngx_prof_log_charged(ngx_http_request_t *r)
+{
+    if (r == r->main && ngx_prof_slicing.on) {
+        ngx_prof_slice_for(r);
+        ngx_prof_slice_logged(r);
+    }
+
+    return ngx_prof_clock_counted() ? ngx_prof_log_handler(r, 1)
+                                    : ngx_prof_log_handler(r, 0);
 }
 
 

@@ -4,8 +4,10 @@
 #include <ngx_http.h>
 #include "ngx_prof_response.h"
 #include "ngx_prof_clock.h"
+#include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_request.h"
+#include "ngx_prof_slice.h"
 
 
 static ngx_int_t ngx_prof_response_header(ngx_http_request_t *r);
@@ -14,6 +16,8 @@ static ngx_int_t ngx_prof_response_alone(ngx_http_request_t *r, ngx_int_t rc)
 static ngx_int_t ngx_prof_response_counted(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_prof_response_clock(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static ngx_int_t ngx_prof_response_charged(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_prof_response_any(ngx_http_request_t *r, ngx_chain_t *in)
     __attribute__((noinline));
@@ -33,10 +37,7 @@ ngx_prof_response_init_process(void)
 
     counted = ngx_prof_clock_counted();
 
-    ngx_prof_request_late = counted
-                             ? ((uint64_t) NGX_PROF_REQUEST_LATE
-                                << NGX_PROF_CLOCK_BITS) / ngx_prof_counter.rate
-                             : NGX_PROF_REQUEST_LATE;
+    ngx_prof_request_late = ngx_prof_loop_span(counted, NGX_PROF_REQUEST_LATE);
 
     if (ngx_http_top_header_filter == ngx_prof_response_header) {
         return;
@@ -48,6 +49,10 @@ ngx_prof_response_init_process(void)
     ngx_prof_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = counted ? ngx_prof_response_counted
                                        : ngx_prof_response_clock;
+
+    if (ngx_prof_process.conf->cost) {
+        ngx_http_top_body_filter = ngx_prof_response_charged;
+    }
 }
 
 
@@ -107,6 +112,18 @@ static ngx_int_t
 ngx_prof_response_clock(ngx_http_request_t *r, ngx_chain_t *in)
 {
     return ngx_prof_response_body(r, in, 0);
+}
+
+
+/* a thread's task that ends does not tell whose it was, nor do Lua's timers */
+
+static ngx_int_t
+ngx_prof_response_charged(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_prof_slice_for(r);
+
+    return ngx_prof_clock_counted() ? ngx_prof_response_body(r, in, 1)
+                                    : ngx_prof_response_body(r, in, 0);
 }
 
 

@@ -9,10 +9,13 @@
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_cost.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_listener.h"
+#include "ngx_prof_mark.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_slice.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_pause.h"
 #include "ngx_prof_trace_control.h"
@@ -34,6 +37,8 @@ static int ngx_prof_loop_other(int ep, struct epoll_event *events, int n,
 static int ngx_prof_loop_long(int ep, struct epoll_event *events, int n,
     int timeout, uint64_t then, uint64_t busy)
     __attribute__((noinline));
+static int ngx_prof_loop_ask(int ep, struct epoll_event *events, int n,
+    int timeout);
 static void ngx_prof_loop_begin(int ep, const struct epoll_event *events,
     uintptr_t caller, uintptr_t cfa);
 static void ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
@@ -245,16 +250,17 @@ ngx_prof_loop_long(int ep, struct epoll_event *events, int n, int timeout,
 
 
 /*
- * The rare cases: the worker's first pass, whose descriptor is that of its
- * event loop; a pass during a trace; another descriptor; no slot.
+ * The other cases: the worker's first pass, whose descriptor is that of its
+ * event loop; a pass during a trace, or with slices; another descriptor; no
+ * slot.
  */
 
 static int
 ngx_prof_loop_other(int ep, struct epoll_event *events, int n, int timeout,
     uintptr_t caller, uintptr_t cfa)
 {
-    int               rc;
-    uint64_t          then, now, busy;
+    int               rc, room;
+    uint64_t          then, now, busy, began, ticks;
     ngx_uint_t        counted;
     ngx_prof_slot_t  *slot;
 
@@ -272,8 +278,15 @@ ngx_prof_loop_other(int ep, struct epoll_event *events, int n, int timeout,
     }
 
     counted = ngx_prof_clock_counted();
-    then = ngx_prof_loop_clock(counted);
+    began = ngx_prof_loop_ticks(counted);
+    then = ngx_prof_loop_at(counted, began);
     busy = then - slot->pass_start;
+    room = n;
+
+    if (ngx_prof_slicing.on) {
+        ngx_prof_mark_end(began);
+        room = ngx_prof_mark_room(n);
+    }
 
     ngx_prof_loop_end(slot, busy);
 
@@ -283,20 +296,22 @@ ngx_prof_loop_other(int ep, struct epoll_event *events, int n, int timeout,
 
     ngx_prof_store(&slot->wait_start, then);
 
-    now = then;
+    ticks = began;
 
     if (ngx_prof_tracing.polls) {
-        rc = ngx_prof_trace_poll(then, ep, events, n, timeout,
+        rc = ngx_prof_trace_poll(then, ep, events, room, timeout,
                                  ngx_prof_epoll_wait);
 
         if (ngx_prof_tracing.asked) {
-            now = ngx_prof_loop_clock(counted);
+            ticks = ngx_prof_loop_ticks(counted);
         }
 
     } else {
-        rc = ngx_prof_epoll_wait(ep, events, n, timeout);
-        now = ngx_prof_loop_clock(counted);
+        rc = ngx_prof_loop_ask(ep, events, room, timeout);
+        ticks = ngx_prof_loop_ticks(counted);
     }
+
+    now = ngx_prof_loop_at(counted, ticks);
 
     ngx_prof_loop_next(slot, then, now, rc);
 
@@ -304,7 +319,36 @@ ngx_prof_loop_other(int ep, struct epoll_event *events, int n, int timeout,
         ngx_prof_trace_pass(now, events, rc);
     }
 
+    if (ngx_prof_slicing.on) {
+        rc = ngx_prof_mark_pass(events, rc, n, began, ticks);
+        ngx_prof_dispatch.n = rc;
+    }
+
     return rc;
+}
+
+
+/*
+ * After a slice that held the loop up, the kernel is asked without waiting,
+ * until it tells that nothing is left that was ready meanwhile.
+ */
+
+static int
+ngx_prof_loop_ask(int ep, struct epoll_event *events, int n, int timeout)
+{
+    int  rc;
+
+    if (ngx_prof_slicing.on && ngx_prof_cost_late()) {
+        rc = ngx_prof_epoll_wait(ep, events, n, 0);
+
+        if (rc) {
+            return rc;
+        }
+
+        ngx_prof_cost_idle();
+    }
+
+    return ngx_prof_epoll_wait(ep, events, n, timeout);
 }
 
 
@@ -330,7 +374,7 @@ ngx_prof_loop_begin(int ep, const struct epoll_event *events, uintptr_t caller,
 
     ngx_prof_dispatch.own = ep;
 
-    ngx_prof_dispatch_divert(ngx_prof_tracing.polls);
+    ngx_prof_dispatch_divert(NGX_PROF_DIVERT_TRACE, ngx_prof_tracing.polls);
 }
 
 

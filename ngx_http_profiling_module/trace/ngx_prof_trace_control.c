@@ -164,7 +164,7 @@ ngx_prof_trace_start(uint64_t now, uint64_t until)
     ngx_prof_tracing.goroutine = 0;
     ngx_prof_tracing.on = 1;
     ngx_prof_tracing.polls = 1;
-    ngx_prof_dispatch_divert(1);
+    ngx_prof_dispatch_divert(NGX_PROF_DIVERT_TRACE, 1);
 }
 
 
@@ -218,7 +218,7 @@ ngx_prof_trace_poll(uint64_t now, int ep, struct epoll_event *events, int n,
 
         if (!ngx_prof_tracing.on) {
             ngx_prof_tracing.polls = 0;
-            ngx_prof_dispatch_divert(0);
+            ngx_prof_dispatch_divert(NGX_PROF_DIVERT_TRACE, 0);
             return wait(ep, events, n, timeout);
         }
 

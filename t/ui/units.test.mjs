@@ -169,6 +169,21 @@ test('locations: rates, shares, and what was not used', () => {
   assert.equal(store.locationRates(now, undefined).size, 0);
 });
 
+test('locations: the bill, in which no location has a share, too', () => {
+  const cost = (cpu_seconds) => ({ cost: { cpu_seconds, loop_seconds: 9 } });
+  const { rows, unused } = store.locations([
+    { ...location('a', 10, 1), ...cost(2) },
+    { ...location('b', 0, 0), ...cost(1) },
+    { server: null, location: null, ...cost(5) },
+  ], new Map(), null);
+
+  assert.equal(unused, 1);
+  assert.deepEqual(rows.map((r) => [r.location, r.cpu, r.cost.thousand]),
+                   [['a', .25, 200]]);
+  assert.equal(store.locations([{ ...location('a', 1, 1), cost: null }],
+                               new Map(), null).rows[0].cost, null);
+});
+
 test('tables are sorted, and what has no value comes last', () => {
   const rows = [{ a: { b: 2 } }, { a: { b: null } }, { a: { b: 10 } }];
   const by = (down) => store.sorted(rows, { path: 'a.b', down })

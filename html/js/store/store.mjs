@@ -170,14 +170,20 @@ export function locations(list, rates, cpu) {
   const used = list.filter((l) => l.requests > 0);
   const all = used.reduce((sum, l) => sum + l.seconds, 0);
 
+  // with the row of no location: what the workers took
+  const bill = list.reduce((sum, l) => sum + (l.cost?.cpu_seconds ?? 0), 0);
+
   return {
     rows: used.map((l) => ({
       ...l,
       rate: rates.get(keyOf(l)) ?? null,
       share: all ? l.seconds / all : null,
-      cpu: cpu ? (cpu.values.get(keyOf(l)) ?? 0) / cpu.total : null,
+      cpu: cpu ? (cpu.values.get(keyOf(l)) ?? 0) / cpu.total
+        : l.cost && bill ? l.cost.cpu_seconds / bill : null,
+      cost: l.cost && { ...l.cost,
+                        thousand: l.cost.cpu_seconds / l.requests * 1000 },
     })),
-    unused: list.length - used.length,
+    unused: list.filter((l) => l.requests === 0).length,
   };
 }
 

@@ -19,9 +19,10 @@ const locationColumns = [
   { title: 'Location', path: 'location', left: true },
   { title: 'Server', path: 'server', left: true },
   { title: 'Share of CPU', path: 'cpu',
-    hint: 'Share of the CPU time in the last CPU profile',
+    hint: 'Share of the CPU time of the workers, or of the last CPU profile',
     render: (cell, item) => bar(cell, item.cpu, item.cpu === null
-      ? { text: 'n/a', title: 'Press "Measure CPU" to fill this in' }
+      ? { text: 'n/a', title: 'Press "Measure CPU" to fill this in, or use '
+                              + '$profiling_cpu_time in the configuration' }
       : { text: format.fraction(item.cpu) }) },
   { title: 'Share of time', path: 'seconds',
     hint: 'Share of the time that all requests took, waiting included',
@@ -38,6 +39,12 @@ const locationColumns = [
   { title: 'p99', path: 'latency.p99', format: format.seconds },
   { title: 'Upstream p99', path: 'upstream.latency.p99',
     format: format.seconds, hint: 'Only of requests that went to an upstream' },
+  { title: 'Loop', path: 'cost.loop_seconds', format: format.seconds,
+    hint: 'How long requests held event loops' },
+  { title: 'Memory', path: 'cost.alloc_bytes', format: format.bytes,
+    hint: 'Allocated for requests, freed since or not' },
+  { title: 'CPU of 1,000', path: 'cost.thousand', format: format.seconds,
+    hint: 'CPU time of a thousand requests, on average' },
 ];
 
 export function showLocations(state) {

@@ -1,0 +1,45 @@
+
+/*
+ * What is configured about the cost of requests: profiling_expensive, and
+ * whether any of it is asked for at all.
+ */
+
+
+#ifndef _NGX_PROF_CONF_COST_H_INCLUDED_
+#define _NGX_PROF_CONF_COST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_conf.h"
+
+
+/* the variables, by the data of each */
+
+typedef enum {
+    NGX_PROF_VAR_CPU = 0,
+    NGX_PROF_VAR_LOOP,
+    NGX_PROF_VAR_LONGEST,
+    NGX_PROF_VAR_BLOCKED,
+    NGX_PROF_VAR_WAIT,
+    NGX_PROF_VAR_WAIT_FOR,
+    NGX_PROF_VAR_ALLOC,
+    NGX_PROF_VAR_EXPENSIVE,
+    NGX_PROF_VARS
+} ngx_prof_var_e;
+
+
+/* master, in preconfiguration: adds the variables, all with this handler */
+ngx_int_t ngx_prof_conf_cost_variables(ngx_conf_t *cf,
+    ngx_http_get_variable_pt get);
+
+/* master: whether the configuration names one of them by what is read so far */
+ngx_uint_t ngx_prof_conf_cost_used(ngx_conf_t *cf);
+
+/* the handler of profiling_expensive */
+char *ngx_prof_conf_cost_expensive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+#endif /* _NGX_PROF_CONF_COST_H_INCLUDED_ */

@@ -1,0 +1,85 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_costs.h"
+#include "ngx_prof_conf.h"
+#include "ngx_prof_figures.h"
+#include "ngx_prof_view.h"
+
+
+static uint64_t ngx_prof_costs_left(uint64_t all, uint64_t part);
+
+
+uint64_t
+ngx_prof_costs_unavailable(const ngx_prof_snapshot_t *s)
+{
+    if (!s->conf->cost) {
+        return NGX_PROF_NO_COST;
+    }
+
+    return s->gauges.unavailable
+           & (NGX_PROF_NO_LOOP|NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT);
+}
+
+
+void
+ngx_prof_costs_add(ngx_prof_plain_t *sum, const ngx_prof_plain_t *place)
+{
+    sum->cpu += place->cpu;
+    sum->loop += place->loop;
+    sum->wait += place->wait;
+    sum->blocked += place->blocked;
+    sum->alloc += place->alloc;
+}
+
+
+/*
+ * What no slice is of: waits in the kernel, other threads, what a worker does
+ * before its first event.
+ */
+
+void
+ngx_prof_costs_rest(const ngx_prof_snapshot_t *s, const ngx_prof_plain_t *sum,
+    ngx_prof_plain_t *rest)
+{
+    const ngx_prof_totals_t  *t;
+
+    t = &s->totals;
+
+    ngx_memzero(rest, sizeof(ngx_prof_plain_t));
+
+    rest->cpu = ngx_prof_costs_left((t->user + t->system) * 1000, sum->cpu);
+    rest->loop = ngx_prof_costs_left(t->busy, sum->loop);
+    rest->alloc = ngx_prof_costs_left(t->total_alloc, sum->alloc);
+    rest->wait = s->all.plain.wait;
+    rest->blocked = s->all.plain.blocked;
+}
+
+
+/* totals are of the latest tick, costs of now */
+
+static uint64_t
+ngx_prof_costs_left(uint64_t all, uint64_t part)
+{
+    return all - ngx_min(all, part);
+}
+
+
+void
+ngx_prof_costs_print(ngx_prof_json_t *j, const ngx_prof_plain_t *plain,
+    uint64_t unavailable)
+{
+    if (unavailable & (NGX_PROF_NO_COST|NGX_PROF_NO_LOOP)) {
+        ngx_prof_json_null(j, "cost");
+        return;
+    }
+
+    ngx_prof_json_open(j, "cost", '{');
+    ngx_prof_json_double(j, "cpu_seconds", (double) plain->cpu / 1e9);
+    ngx_prof_json_double(j, "loop_seconds", (double) plain->loop / 1e9);
+    ngx_prof_json_double(j, "wait_seconds", (double) plain->wait / 1e9);
+    ngx_prof_json_double(j, "blocked_seconds", (double) plain->blocked / 1e9);
+    ngx_prof_view_figure(j, "alloc_bytes", plain->alloc,
+                         unavailable & (NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT));
+    ngx_prof_json_close(j, '}');
+}

@@ -1,0 +1,152 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_slice.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_conf.h"
+
+
+static ngx_prof_cost_t *ngx_prof_slice_cost(const ngx_http_request_t *r);
+static void ngx_prof_slice_cleanup(void *data);
+
+
+ngx_prof_slice_t  ngx_prof_slicing;
+
+void (*ngx_prof_slice_cut)(void);
+
+/* most requests end in the slice in which they began, and need no memory */
+static ngx_prof_cost_t  ngx_prof_slice_first;
+
+/* what nginx sets for the logs of its clients' connections */
+static ngx_log_handler_pt  ngx_prof_slice_handler;
+
+
+void
+ngx_prof_slice_take(ngx_http_request_t *r)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (!s->on) {
+        return;
+    }
+
+    if (s->request || s->counter != NGX_PROF_NO_COUNTER) {
+        ngx_prof_slice_cut();
+    }
+
+    ngx_prof_slice_own(r);
+}
+
+
+void
+ngx_prof_slice_own(ngx_http_request_t *r)
+{
+    ngx_prof_cost_t   *cost;
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    cost = ngx_prof_slice_cost(r);
+
+    if (cost == NULL) {
+        cost = &ngx_prof_slice_first;
+        ngx_memzero(cost, sizeof(ngx_prof_cost_t));
+        ngx_prof_slice_handler = r->connection->log->handler;
+    }
+
+    cost->wait += s->wait;
+
+    if (s->held > cost->held) {
+        cost->held = s->held;
+        cost->holder = s->holder;
+    }
+
+    s->request = r;
+    s->cost = cost;
+}
+
+
+/* NULL: the request has had no slice that is over */
+
+static ngx_prof_cost_t *
+ngx_prof_slice_cost(const ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_prof_slice_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_prof_slice_keep(void)
+{
+    ngx_prof_slice_t    *s;
+    ngx_pool_cleanup_t  *cln;
+
+    s = &ngx_prof_slicing;
+
+    if (s->cost != &ngx_prof_slice_first) {
+        return;
+    }
+
+    cln = ngx_pool_cleanup_add(s->request->pool, sizeof(ngx_prof_cost_t));
+
+    if (cln) {
+        cln->handler = ngx_prof_slice_cleanup;
+        ngx_memcpy(cln->data, s->cost, sizeof(ngx_prof_cost_t));
+    }
+}
+
+
+/* it tells where the cost of a request is; it lies in the pool itself */
+
+static void
+ngx_prof_slice_cleanup(void *data)
+{
+}
+
+
+void
+ngx_prof_slice_logged(ngx_http_request_t *r)
+{
+    ngx_prof_slice_t     *s;
+    ngx_prof_loc_conf_t  *lcf;
+
+    s = &ngx_prof_slicing;
+    lcf = ngx_prof_context_location(r);
+
+    s->request = NULL;
+    s->cost = NULL;
+    s->counter = lcf->counter;
+    s->marked = (uint32_t) lcf->marked;
+}
+
+
+ngx_http_request_t *
+ngx_prof_slice_logs(const ngx_log_t *log)
+{
+    ngx_http_request_t  *r;
+    ngx_http_log_ctx_t  *ctx;
+
+    if (log == NULL
+        || log->handler == NULL
+        || log->handler != ngx_prof_slice_handler)
+    {
+        return NULL;
+    }
+
+    ctx = log->data;
+    r = ctx->request;
+
+    return (r && r->connection->log == log) ? r->main : NULL;
+}

@@ -1,0 +1,103 @@
+
+/*
+ * Slices: the time from one event of the loop to the next, and the request
+ * that each was for.
+ *
+ * A slice begins with the request that its event belongs to, or with none: a
+ * connection that has none yet, the module's own timer.  A request that is
+ * then seen to be worked for takes the slice over; where another one had it,
+ * the slice ends there and the next one begins.  What goes on after a request
+ * has been logged is still charged to its location.
+ *
+ * Worker's main thread, normal context.
+ */
+
+
+#ifndef _NGX_PROF_SLICE_H_INCLUDED_
+#define _NGX_PROF_SLICE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_base.h"
+
+
+/* of a main request, its subrequests included; ns and bytes */
+
+typedef struct {
+    uint64_t             cpu;
+    uint64_t             loop;
+    uint64_t             longest;       /* of the slices */
+    uint64_t             blocked;       /* of loop */
+    uint64_t             wait;          /* ready, the loop served others */
+    uint64_t             held;          /* by whom it waited longest */
+    uint64_t             alloc;
+    uint32_t             holder;        /* that one's place + 1, 0: none */
+} ngx_prof_cost_t;
+
+
+typedef struct {
+    ngx_uint_t           on;
+    ngx_http_request_t  *request;       /* main, not logged yet; NULL: none */
+    ngx_prof_cost_t     *cost;          /* its */
+    ngx_uint_t           counter;       /* of a request that was logged in it,
+                                           see conf.h; NGX_PROF_NO_COUNTER:
+                                           none was */
+    uint32_t             marked;        /* place + 1 of that request */
+    uint32_t             holder;        /* as of a cost, of the wait */
+
+    uint64_t             start;         /* ngx_prof_loop_ticks() */
+    uint64_t             blocked;       /* ns, as it was then */
+    uint64_t             alloc;         /* bytes, likewise */
+    uint64_t             wait;          /* ns that the event had to wait; 0 once
+                                           a request has it */
+    uint64_t             held;
+} ngx_prof_slice_t;
+
+
+#define NGX_PROF_NO_COUNTER  ((ngx_uint_t) -1)
+
+
+extern ngx_prof_slice_t  ngx_prof_slicing
+    NGX_PROF_HIDDEN;
+
+
+/*
+ * Ends the slice and begins another one, of nobody: what measures stands on a
+ * floor above.
+ */
+extern void (*ngx_prof_slice_cut)(void)
+    NGX_PROF_HIDDEN;
+
+
+/* slow path of slice_for() */
+void ngx_prof_slice_take(ngx_http_request_t *r);
+
+/* the present slice is for a main request, that has its wait, too */
+void ngx_prof_slice_own(ngx_http_request_t *r);
+
+/* the present slice ends: keeps the cost of a request that goes on */
+void ngx_prof_slice_keep(void);
+
+/* a main request is being logged */
+void ngx_prof_slice_logged(ngx_http_request_t *r);
+
+
+/* a request is being worked for; slices are on */
+
+static ngx_inline void
+ngx_prof_slice_for(ngx_http_request_t *r)
+{
+    if (ngx_prof_slicing.request != r->main) {
+        ngx_prof_slice_take(r->main);
+    }
+}
+
+
+/* the request that a log tells of, NULL: none */
+
+ngx_http_request_t *ngx_prof_slice_logs(const ngx_log_t *log);
+
+
+#endif /* _NGX_PROF_SLICE_H_INCLUDED_ */

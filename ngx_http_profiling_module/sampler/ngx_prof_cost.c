@@ -1,0 +1,446 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_cost.h"
+#include "ngx_prof_block.h"
+#include "ngx_prof_clock.h"
+#include "ngx_prof_context.h"
+#include "ngx_prof_counter.h"
+#include "ngx_prof_heap.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_thread.h"
+#include "ngx_prof_worker.h"
+
+
+/* slices that are remembered as ones that held the loop up */
+#define NGX_PROF_COST_HOLDS  32
+
+/* ns from one reading of the CPU clock where a pass begins to the next */
+#define NGX_PROF_COST_EVERY  250000
+
+/* ns of CPU time that a wait takes that sleeps, at most */
+#define NGX_PROF_COST_SLEEP  4000
+
+
+typedef struct {
+    uint64_t    start;          /* ticks */
+    uint64_t    end;
+    uint64_t    place;          /* + 1, 0: nobody's */
+} ngx_prof_hold_slice_t;
+
+
+typedef struct {
+    ngx_uint_t             counted;     /* see clock.h */
+    ngx_uint_t             cpus;        /* the CPU clock can be read */
+    ngx_uint_t             allocs;      /* they are counted */
+
+    uint64_t               pass;        /* ticks: when the present one began */
+    uint64_t               longest;     /* ns, of the pass's slices until now */
+    uint64_t               holder;      /* its place + 1 */
+
+    uint64_t               since;       /* ticks: when nothing was ready, or
+                                           a wait began last */
+    ngx_uint_t             late;        /* since then, a slice held it up */
+    uint64_t               hold_n;      /* slices in the table below, so far */
+    ngx_prof_hold_slice_t  hold[NGX_PROF_COST_HOLDS];
+
+    /* the CPU clock when it was read last, and what was not CPU time since */
+
+    uint64_t               read;        /* ticks; 0: never */
+    uint64_t               cpu;         /* ns */
+    uint64_t               blocked;     /* ns, as block_told was */
+    uint64_t               off;         /* ns slept since */
+} ngx_prof_costing_t;
+
+
+static void ngx_prof_cost_cut(void);
+static void ngx_prof_cost_slice(uint64_t ticks, ngx_prof_cost_t *part);
+static uint64_t ngx_prof_cost_cpu(uint64_t start, uint64_t loop)
+    __attribute__((noinline));
+static void ngx_prof_cost_read(uint64_t ticks) __attribute__((noinline));
+static void ngx_prof_cost_add(ngx_prof_cost_t *cost,
+    const ngx_prof_cost_t *part);
+static ngx_prof_always_inline void ngx_prof_cost_sum(ngx_prof_plain_t *plain,
+    const ngx_prof_cost_t *part);
+static void ngx_prof_cost_charge(ngx_uint_t place,
+    const ngx_prof_cost_t *part);
+static void ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
+    __attribute__((noinline));
+
+
+static ngx_prof_costing_t  ngx_prof_costing;
+
+
+void
+ngx_prof_cost_init(ngx_uint_t on)
+{
+    ngx_prof_slicing.on = on;
+    ngx_prof_slicing.counter = NGX_PROF_NO_COUNTER;
+    ngx_prof_slice_cut = ngx_prof_cost_cut;
+
+    ngx_prof_costing.counted = ngx_prof_clock_counted();
+    ngx_prof_costing.cpus = (ngx_prof_thread_cpu() != 0);
+    ngx_prof_costing.allocs = ngx_prof_heap_seen();
+
+    ngx_prof_costing.since = ngx_prof_loop_ticks(ngx_prof_costing.counted);
+
+    ngx_prof_dispatch_divert(NGX_PROF_DIVERT_SLICES, on);
+    ngx_prof_cost_begin(ngx_prof_costing.since);
+}
+
+
+ngx_uint_t
+ngx_prof_cost_cpus(void)
+{
+    return ngx_prof_costing.cpus;
+}
+
+
+ngx_uint_t
+ngx_prof_cost_allocs(void)
+{
+    return ngx_prof_costing.allocs;
+}
+
+
+/* bytes that the main thread has allocated so far */
+
+static ngx_inline uint64_t
+ngx_prof_cost_bytes(void)
+{
+    ngx_prof_heap_thread_t  *t;
+
+    t = &ngx_prof_heap_own;
+
+    return t->bytes + t->drawn - t->gap;
+}
+
+
+static void
+ngx_prof_cost_cut(void)
+{
+    uint64_t  now;
+
+    now = ngx_prof_loop_ticks(ngx_prof_costing.counted);
+
+    ngx_prof_cost_end(now);
+    ngx_prof_cost_begin(now);
+}
+
+
+void
+ngx_prof_cost_begin(uint64_t ticks)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    s->start = ticks;
+    s->blocked = ngx_prof_block_told;
+    s->alloc = ngx_prof_cost_bytes();
+    s->counter = NGX_PROF_NO_COUNTER;
+    s->wait = 0;
+    s->held = 0;
+    s->request = NULL;
+    s->cost = NULL;
+}
+
+
+void
+ngx_prof_cost_end(uint64_t ticks)
+{
+    uint64_t              place;
+    ngx_uint_t            counter;
+    ngx_prof_cost_t       part;
+    ngx_prof_slice_t     *s;
+    ngx_prof_costing_t   *c;
+    ngx_prof_loc_conf_t  *lcf;
+
+    s = &ngx_prof_slicing;
+    c = &ngx_prof_costing;
+
+    ngx_prof_cost_slice(ticks, &part);
+
+    if (s->request) {
+        lcf = ngx_prof_context_location(s->request);
+        counter = lcf->counter;
+        place = lcf->marked;
+
+        ngx_prof_cost_add(s->cost, &part);
+        ngx_prof_slice_keep();
+
+    } else {
+        counter = s->counter;
+        place = s->marked;
+    }
+
+    if (counter != NGX_PROF_NO_COUNTER) {
+        ngx_prof_cost_charge(counter, &part);
+
+    } else {
+        place = 0;
+        ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, &part);
+    }
+
+    if (part.loop > c->longest) {
+        c->longest = part.loop;
+        c->holder = place;
+    }
+
+    if (ngx_prof_unlikely(part.loop >= NGX_PROF_COST_SURE)) {
+        ngx_prof_cost_hold(ticks, place);
+    }
+}
+
+
+/* the present slice, if it ended now; the wait is what no request has yet */
+
+static ngx_prof_always_inline void
+ngx_prof_cost_part(uint64_t ticks, ngx_prof_cost_t *part)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    part->loop = ngx_prof_loop_took(ngx_prof_costing.counted,
+                                    ticks - s->start);
+    part->blocked = ngx_min(ngx_prof_block_told - s->blocked, part->loop);
+    part->alloc = ngx_prof_cost_bytes() - s->alloc;
+    part->cpu = part->loop - part->blocked;
+}
+
+
+static void
+ngx_prof_cost_slice(uint64_t ticks, ngx_prof_cost_t *part)
+{
+    ngx_prof_cost_part(ticks, part);
+
+    if (ngx_prof_unlikely(part->loop >= NGX_PROF_COST_SURE)) {
+        part->cpu = ngx_prof_cost_cpu(ngx_prof_slicing.start, part->loop);
+    }
+
+    part->wait = ngx_prof_slicing.wait;
+}
+
+
+/*
+ * CPU time of a slice that ends now.  It was not read at the slice's start:
+ * until then, since it was read last, time went into slices and waits that did
+ * not sleep.
+ */
+
+static uint64_t
+ngx_prof_cost_cpu(uint64_t start, uint64_t loop)
+{
+    uint64_t             since, off, cpu;
+    ngx_prof_costing_t  *c;
+
+    c = &ngx_prof_costing;
+
+    cpu = ngx_prof_thread_cpu();
+
+    if (c->read == 0 || cpu == 0) {
+        return loop;
+    }
+
+    since = ngx_prof_loop_took(c->counted, start - c->read);
+    off = c->off + ngx_prof_slicing.blocked - c->blocked;
+
+    cpu -= c->cpu;
+    cpu -= ngx_min(cpu, since - ngx_min(since, off));
+
+    return ngx_min(cpu, loop);
+}
+
+
+static void
+ngx_prof_cost_read(uint64_t ticks)
+{
+    ngx_prof_costing_t  *c;
+
+    c = &ngx_prof_costing;
+
+    c->cpu = ngx_prof_thread_cpu();
+    c->read = ticks;
+    c->blocked = ngx_prof_block_told;
+    c->off = 0;
+}
+
+
+static void
+ngx_prof_cost_add(ngx_prof_cost_t *cost, const ngx_prof_cost_t *part)
+{
+    cost->cpu += part->cpu;
+    cost->loop += part->loop;
+    cost->blocked += part->blocked;
+    cost->alloc += part->alloc;
+    cost->longest = ngx_max(cost->longest, part->loop);
+}
+
+
+static ngx_prof_always_inline void
+ngx_prof_cost_sum(ngx_prof_plain_t *plain, const ngx_prof_cost_t *part)
+{
+    ngx_prof_add(&plain->cpu, part->cpu);
+    ngx_prof_add(&plain->loop, part->loop);
+    ngx_prof_add(&plain->blocked, part->blocked);
+    ngx_prof_add(&plain->wait, part->wait);
+    ngx_prof_add(&plain->alloc, part->alloc);
+}
+
+
+static void
+ngx_prof_cost_charge(ngx_uint_t place, const ngx_prof_cost_t *part)
+{
+    ngx_prof_counting_t  *counter;
+
+    counter = ngx_prof_counters[place];
+
+    if (ngx_prof_unlikely(counter == NULL)) {
+
+        if (place == ngx_prof_process.zone->places) {
+
+            /* the location's requests are not counted */
+
+            return;
+        }
+
+        counter = ngx_prof_counter_of(place);
+    }
+
+    ngx_prof_cost_sum(&counter->cell->plain[0], part);
+}
+
+
+static void
+ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
+{
+    ngx_prof_costing_t     *c;
+    ngx_prof_hold_slice_t  *hold;
+
+    c = &ngx_prof_costing;
+
+    ngx_prof_cost_read(ticks);
+
+    if (ngx_prof_loop_took(c->counted, ticks - ngx_prof_slicing.start)
+        < NGX_PROF_COST_HOLD)
+    {
+        return;
+    }
+
+    hold = &c->hold[c->hold_n++ % NGX_PROF_COST_HOLDS];
+
+    hold->start = ngx_prof_slicing.start;
+    hold->end = ticks;
+    hold->place = place;
+
+    c->late = 1;
+}
+
+
+void
+ngx_prof_cost_pass(uint64_t then, uint64_t now)
+{
+    uint64_t             wait;
+    ngx_prof_costing_t  *c;
+
+    c = &ngx_prof_costing;
+
+    c->pass = now;
+    c->longest = 0;
+    c->holder = 0;
+
+    wait = ngx_prof_loop_took(c->counted, now - then);
+
+    if (wait > NGX_PROF_COST_SLEEP) {
+        c->off += wait - NGX_PROF_COST_SLEEP;
+    }
+
+    if (!c->late) {
+        c->since = then;
+    }
+
+    if (ngx_prof_unlikely(ngx_prof_loop_took(c->counted, now - c->read)
+                          >= NGX_PROF_COST_EVERY))
+    {
+        ngx_prof_cost_read(now);
+    }
+}
+
+
+uint64_t
+ngx_prof_cost_late(void)
+{
+    return ngx_prof_costing.late ? ngx_prof_costing.since : 0;
+}
+
+
+void
+ngx_prof_cost_idle(void)
+{
+    ngx_prof_costing.late = 0;
+}
+
+
+void
+ngx_prof_cost_waited(uint64_t since)
+{
+    uint64_t                from, until, time;
+    ngx_uint_t              i, n;
+    ngx_prof_slice_t       *s;
+    ngx_prof_costing_t     *c;
+    ngx_prof_hold_slice_t  *hold;
+
+    s = &ngx_prof_slicing;
+    c = &ngx_prof_costing;
+
+    s->wait = ngx_prof_loop_took(c->counted, s->start - since);
+    s->held = c->longest;
+    s->holder = (uint32_t) c->holder;
+
+    if ((int64_t) (since - c->pass) >= 0) {
+        return;
+    }
+
+    n = ngx_min(c->hold_n, NGX_PROF_COST_HOLDS);
+
+    for (i = 0; i < n; i++) {
+        hold = &c->hold[i];
+
+        from = ngx_max(hold->start, since);
+        until = ngx_min(hold->end, s->start);
+        time = (until > from) ? ngx_prof_loop_took(c->counted, until - from)
+                              : 0;
+
+        if (time > s->held) {
+            s->held = time;
+            s->holder = (uint32_t) hold->place;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
+{
+    uint64_t         now;
+    ngx_prof_cost_t  *known, part;
+
+    if (!ngx_prof_slicing.on) {
+        return NGX_DECLINED;
+    }
+
+    ngx_prof_slice_for(r);
+
+    known = ngx_prof_slicing.cost;
+
+    now = ngx_prof_loop_ticks(ngx_prof_costing.counted);
+
+    ngx_prof_cost_slice(now, &part);
+
+    *cost = *known;
+    ngx_prof_cost_add(cost, &part);
+
+    return NGX_OK;
+}

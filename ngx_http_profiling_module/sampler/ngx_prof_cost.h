@@ -1,0 +1,67 @@
+
+/*
+ * What a slice of the event loop costs: its time by the processor's counter,
+ * less what the hooks know to be blocked, less what the CPU clock tells to have
+ * been taken by others of the machine.  Charged to the request that the slice
+ * was for, and to its location.
+ *
+ * The CPU clock of a thread is a system call, too dear for each slice: it is
+ * read where a pass begins, four times a millisecond at most, and at the end of
+ * a slice that was long enough to have been preempted.
+ *
+ * Worker's main thread, normal context.
+ */
+
+
+#ifndef _NGX_PROF_COST_H_INCLUDED_
+#define _NGX_PROF_COST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_slice.h"
+
+
+/* ns; a shorter slice is taken for one that was not preempted */
+#define NGX_PROF_COST_SURE   100000
+
+/* ns from which on a slice is remembered as one that held others up */
+#define NGX_PROF_COST_HOLD   1000000
+
+
+
+
+/* worker, behind the hooks of calls and of the heap; on: as configured */
+void ngx_prof_cost_init(ngx_uint_t on);
+
+/* a slice ends, or begins, of nobody yet; ticks of the clock */
+void ngx_prof_cost_end(uint64_t ticks);
+void ngx_prof_cost_begin(uint64_t ticks);
+
+/* a pass begins: the loop waited from `then` to `now`, ticks of the clock */
+void ngx_prof_cost_pass(uint64_t then, uint64_t now);
+
+/*
+ * Since when something may have been ready that the loop has not come to,
+ * because of a slice that held it up; ticks, 0: nothing.  idle(): the kernel
+ * has told that nothing is.
+ */
+uint64_t ngx_prof_cost_late(void);
+void ngx_prof_cost_idle(void);
+
+/* the event of the slice that has begun was ready since then; ticks */
+void ngx_prof_cost_waited(uint64_t since);
+
+/*
+ * The cost of a request until now.  NGX_DECLINED: it is not known.  *alloc is
+ * 0 if allocations are not counted.
+ */
+ngx_int_t ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost);
+
+/* whether CPU time, and bytes that are allocated, can be told */
+ngx_uint_t ngx_prof_cost_cpus(void);
+ngx_uint_t ngx_prof_cost_allocs(void);
+
+
+#endif /* _NGX_PROF_COST_H_INCLUDED_ */

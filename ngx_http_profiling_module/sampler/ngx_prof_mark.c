@@ -1,0 +1,388 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include "ngx_prof_mark.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_clock.h"
+#include "ngx_prof_cost.h"
+#include "ngx_prof_slice.h"
+
+
+typedef struct {
+    ngx_uint_t                 counted;     /* see clock.h */
+
+    const struct epoll_event  *events;      /* of the pass, with marks */
+    int                        n;
+    int                        at;          /* the one that comes next */
+    uint64_t                   pass;        /* ticks */
+
+    /* marks among events of the kernel, timers and posted events */
+
+    ngx_connection_t           connection;
+    ngx_event_t                event;
+    ngx_event_t                write;
+    ngx_event_t                timer;
+    ngx_event_t                posted;
+} ngx_prof_marks_t;
+
+
+static void ngx_prof_mark_event(ngx_event_t *ev);
+static void ngx_prof_mark_timer(ngx_event_t *ev);
+static void ngx_prof_mark_posted(ngx_event_t *ev);
+static uint64_t ngx_prof_mark_next(void);
+static void ngx_prof_mark_kernel(uint64_t now);
+static uint64_t ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now,
+    uint64_t late) __attribute__((noinline));
+static void ngx_prof_mark_timers(uint64_t now);
+static void ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
+    __attribute__((noinline));
+static void ngx_prof_mark_post(void);
+static void ngx_prof_mark_own(const ngx_log_t *log);
+
+
+static ngx_prof_marks_t  ngx_prof_marks;
+
+
+void
+ngx_prof_mark_init(ngx_cycle_t *cycle)
+{
+    ngx_uint_t         i;
+    ngx_event_t       *ev[4];
+    ngx_prof_marks_t  *m;
+
+    m = &ngx_prof_marks;
+
+    ngx_memzero(m, sizeof(ngx_prof_marks_t));
+
+    m->counted = ngx_prof_clock_counted();
+
+    ev[0] = &m->event;
+    ev[1] = &m->write;
+    ev[2] = &m->timer;
+    ev[3] = &m->posted;
+
+    for (i = 0; i < 4; i++) {
+        ev[i]->data = &m->connection;
+        ev[i]->log = cycle->log;
+        ev[i]->handler = ngx_prof_mark_event;
+        ev[i]->cancelable = 1;
+    }
+
+    m->event.active = 1;
+    m->timer.handler = ngx_prof_mark_timer;
+    m->posted.handler = ngx_prof_mark_posted;
+
+    m->connection.read = &m->event;
+    m->connection.write = &m->write;
+    m->connection.log = cycle->log;
+}
+
+
+int
+ngx_prof_mark_room(int n)
+{
+    return (n > 1) ? n / 2 : n;
+}
+
+
+int
+ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
+    uint64_t now)
+{
+    int                 i;
+    struct epoll_event  mark;
+    ngx_prof_marks_t   *m;
+
+    m = &ngx_prof_marks;
+
+    m->pass = now;
+    m->events = events;
+    m->n = 0;
+    m->at = 0;
+
+    ngx_prof_cost_pass(then, now);
+    ngx_prof_cost_begin(now);
+
+    if (rc < 0) {
+        return rc;
+    }
+
+    if (n < 2 || ngx_accept_mutex_held) {
+
+        /* events are posted, behind this one */
+
+        if (ngx_accept_mutex_held) {
+            ngx_prof_mark_post();
+        }
+
+        return rc;
+    }
+
+    mark.events = EPOLLIN;
+    mark.data.ptr = &m->connection;
+
+    if (rc == 0) {
+        events[0] = mark;
+        m->n = 1;
+        m->at = 1;
+        return 1;
+    }
+
+    for (i = rc; i-- > 0; /* void */ ) {
+        events[2 * i + 1] = mark;
+        events[2 * i] = events[i];
+    }
+
+    m->n = 2 * rc;
+
+    ngx_prof_mark_kernel(now);
+
+    return m->n;
+}
+
+
+void
+ngx_prof_mark_end(uint64_t now)
+{
+    ngx_prof_marks_t  *m;
+
+    m = &ngx_prof_marks;
+
+    ngx_prof_cost_end(now);
+
+    /* nginx has not come to them */
+
+    if (m->timer.timer_set) {
+        ngx_rbtree_delete(&ngx_event_timer_rbtree, &m->timer.timer);
+        m->timer.timer_set = 0;
+    }
+
+    if (m->posted.posted) {
+        ngx_delete_posted_event(&m->posted);
+    }
+}
+
+
+/* a slice has ended, and the next one begins, of nobody yet */
+
+static uint64_t
+ngx_prof_mark_next(void)
+{
+    uint64_t  now;
+
+    now = ngx_prof_loop_ticks(ngx_prof_marks.counted);
+
+    ngx_prof_cost_end(now);
+    ngx_prof_cost_begin(now);
+
+    return now;
+}
+
+
+/* behind an event of the kernel */
+
+static void
+ngx_prof_mark_event(ngx_event_t *ev)
+{
+    uint64_t  now;
+
+    now = ngx_prof_mark_next();
+
+    if (ngx_prof_marks.at < ngx_prof_marks.n) {
+        ngx_prof_mark_kernel(now);
+        return;
+    }
+
+    ngx_prof_mark_timers(now);
+}
+
+
+/* the slice is that of the next event of the kernel */
+
+static void
+ngx_prof_mark_kernel(uint64_t now)
+{
+    uint64_t           late, since;
+    ngx_uint_t         instance;
+    ngx_connection_t  *c;
+    ngx_prof_marks_t  *m;
+
+    m = &ngx_prof_marks;
+
+    c = m->events[m->at].data.ptr;
+    m->at += 2;
+
+    instance = (uintptr_t) c & 1;
+    c = (ngx_connection_t *) ((uintptr_t) c & ~(uintptr_t) 1);
+
+    if (c->fd == (ngx_socket_t) -1 || c->read->instance != instance) {
+        return;
+    }
+
+    late = ngx_prof_cost_late();
+    since = m->pass;
+
+    if (ngx_prof_unlikely(late)) {
+        since = ngx_prof_mark_ready(c, now, late);
+    }
+
+    ngx_prof_cost_waited(since);
+    ngx_prof_mark_own(c->log);
+}
+
+
+static void
+ngx_prof_mark_own(const ngx_log_t *log)
+{
+    ngx_http_request_t  *r;
+
+    r = ngx_prof_slice_logs(log);
+
+    if (r) {
+        ngx_prof_slice_own(r);
+    }
+}
+
+
+/*
+ * The kernel tells when a connection had data last, to its own tick: after
+ * `late`, or it would have been told of at once, and before this pass.
+ */
+
+static uint64_t
+ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now, uint64_t late)
+{
+    uint64_t           age, ns;
+    socklen_t          len;
+    struct tcp_info    ti;
+    ngx_prof_marks_t  *m;
+
+    m = &ngx_prof_marks;
+
+    len = sizeof(struct tcp_info);
+
+    if (c->read->accept
+        || !c->read->active
+        || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == -1)
+    {
+        return m->pass;
+    }
+
+    ns = (uint64_t) ti.tcpi_last_data_recv * NGX_PROF_NSEC_PER_MSEC;
+    age = ngx_prof_loop_took(m->counted, now - m->pass);
+
+    if (ns <= age) {
+        return m->pass;
+    }
+
+    age = ngx_prof_loop_took(m->counted, now - late);
+
+    return (ns >= age) ? late
+                       : now - (uint64_t) ((double) (now - late) * ns / age);
+}
+
+
+/* behind the events of the kernel: timers that are due, then what is posted */
+
+static void
+ngx_prof_mark_timers(uint64_t now)
+{
+    ngx_event_t        *ev;
+    ngx_rbtree_node_t  *node, *sentinel;
+
+    sentinel = ngx_event_timer_rbtree.sentinel;
+
+    if (ngx_event_timer_rbtree.root != sentinel) {
+        node = ngx_rbtree_min(ngx_event_timer_rbtree.root, sentinel);
+
+        if ((ngx_msec_int_t) (node->key - ngx_current_msec) <= 0) {
+            ev = ngx_rbtree_data(node, ngx_event_t, timer);
+            ngx_prof_mark_due(ev, now);
+            return;
+        }
+    }
+
+    if (!ngx_queue_empty(&ngx_posted_events)) {
+        ngx_prof_mark_post();
+    }
+}
+
+
+/*
+ * The slice is that of the timer that comes next.  Its key is made less, which
+ * leaves the tree in order, so that ours, with the same key, comes behind it
+ * and before all others.
+ */
+
+static void
+ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
+{
+    uint64_t           late, ticks;
+    ngx_event_t       *mark;
+    ngx_prof_marks_t  *m;
+
+    m = &ngx_prof_marks;
+    mark = &m->timer;
+
+    late = ngx_prof_cost_late();
+    ticks = ngx_prof_loop_span(m->counted,
+                               (uint64_t) (ngx_current_msec - ev->timer.key)
+                               * NGX_PROF_NSEC_PER_MSEC);
+
+    ngx_prof_cost_waited(now - ngx_min(ticks, now - (late ? late : m->pass)));
+    ngx_prof_mark_own(ev->log);
+
+    ev->timer.key--;
+
+    mark->timer.key = ev->timer.key;
+    mark->timer_set = 1;
+
+    ngx_rbtree_insert(&ngx_event_timer_rbtree, &mark->timer);
+}
+
+
+static void
+ngx_prof_mark_timer(ngx_event_t *ev)
+{
+    ngx_prof_mark_timers(ngx_prof_mark_next());
+}
+
+
+/* before all that is posted */
+
+static void
+ngx_prof_mark_post(void)
+{
+    ngx_event_t  *mark;
+
+    mark = &ngx_prof_marks.posted;
+
+    mark->posted = 1;
+    ngx_queue_insert_head(&ngx_posted_events, &mark->queue);
+}
+
+
+static void
+ngx_prof_mark_posted(ngx_event_t *mark)
+{
+    ngx_queue_t  *q;
+    ngx_event_t  *ev;
+
+    (void) ngx_prof_mark_next();
+
+    if (ngx_queue_empty(&ngx_posted_events)) {
+        return;
+    }
+
+    q = ngx_queue_head(&ngx_posted_events);
+    ev = ngx_queue_data(q, ngx_event_t, queue);
+
+    ngx_prof_mark_own(ev->log);
+
+    mark->posted = 1;
+    ngx_queue_insert_after(q, &mark->queue);
+}
