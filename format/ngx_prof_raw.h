@@ -63,6 +63,8 @@
 #define NGX_PROF_RAW_LABELSETS   6
 #define NGX_PROF_RAW_STACKS      7
 #define NGX_PROF_RAW_SAMPLES     8
+                                 /* 9 to 11 are those of traces */
+#define NGX_PROF_RAW_FUNCTIONS   12
 #define NGX_PROF_RAW_OPTIONAL    0x80000000
 
 
@@ -98,6 +100,15 @@
 #define NGX_PROF_RAW_PCRE2_JIT   7              /* [pcre2-jit] */
 #define NGX_PROF_RAW_RESERVED    15             /* 7 < pc <= 15: [unknown] */
 #define NGX_PROF_RAW_NAMED       0x8000000000000000ULL
+
+/*
+ * Frames of scripts have the bits of _SCRIPT above, and below them the index of
+ * one of the FUNCTIONS, and the line that runs, or 0.  One whose function is
+ * not given is [lua].
+ */
+#define NGX_PROF_RAW_SCRIPT       0x7c0001ULL   /* bits 40 .. 63 */
+#define NGX_PROF_RAW_SCRIPT_INDEX 0xfffff       /* bits 20 .. 39 */
+#define NGX_PROF_RAW_SCRIPT_LINE  0xfffff       /* bits 0 .. 19 */
 
 
 #define NGX_PROF_RAW_MAX_TYPES   8
@@ -220,6 +231,16 @@ typedef struct {
 #define NGX_PROF_RAW_LABEL_ID     "goroutine"
 #define NGX_PROF_RAW_LABEL_STATE  "state"
 #define NGX_PROF_RAW_LABEL_WAIT   "wait"
+
+
+/* FUNCTIONS: of scripts, each index at most once */
+
+typedef struct {
+    uint32_t  index;              /* up to _RAW_SCRIPT_INDEX */
+    uint32_t  file;               /* string */
+    uint32_t  name;               /* string, may be empty */
+    uint32_t  line;               /* of the definition, or 0 */
+} ngx_prof_raw_function_t;
 
 
 /* STACKS: this header, then depth frames of uint64_t.  Numbered from 0 */

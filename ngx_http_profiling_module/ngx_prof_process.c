@@ -19,6 +19,7 @@
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_crash.h"
 #include "ngx_prof_exits.h"
+#include "ngx_prof_frame.h"
 #include "ngx_prof_dump.h"
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_ask.h"
@@ -28,6 +29,7 @@
 #include "ngx_prof_job.h"
 #include "ngx_prof_listener.h"
 #include "ngx_prof_loop.h"
+#include "ngx_prof_lua.h"
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_mark.h"
 #include "ngx_prof_mutex.h"
@@ -171,6 +173,8 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     ngx_prof_exits_init_process(cycle->log);
     ngx_prof_configure(mcf);
     ngx_prof_crash_init(cycle->log);
+    ngx_prof_frame_scripts(ngx_prof_zone_functions(ngx_prof_process.zone),
+                           ngx_prof_process.zone->shape.functions);
     ngx_prof_allocator_init();
 
     /* without a slot it can tell of the others all the same */
@@ -243,6 +247,8 @@ static void
 ngx_prof_begin(ngx_cycle_t *cycle)
 {
     ngx_prof_clock_init();
+    ngx_prof_lua_init(ngx_prof_zone_functions(ngx_prof_process.zone),
+                      ngx_prof_process.zone->shape.functions, cycle->log);
     ngx_prof_response_init_process();
     ngx_prof_loop_init(cycle);
     ngx_prof_context_init_process(cycle, ngx_prof_stack_base);

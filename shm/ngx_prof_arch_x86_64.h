@@ -33,6 +33,9 @@
 /* how many of them a function has to save before it uses them */
 #define NGX_PROF_ARCH_SAVES    6
 
+/* whether the frames of LuaJIT's machine are known (lua_vm.h) */
+#define NGX_PROF_ARCH_LUAJIT   1
+
 /* bytes below the stack pointer that are in use */
 #define NGX_PROF_ARCH_RED      128
 

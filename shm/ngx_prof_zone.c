@@ -16,6 +16,7 @@ static size_t ngx_prof_zone_names_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_states_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_rows_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape);
+static size_t ngx_prof_zone_functions_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape);
 static void ngx_prof_zone_text(const ngx_prof_zone_t *zone,
     const ngx_prof_text_name_t *from, ngx_str_t *name);
@@ -118,10 +119,18 @@ ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape)
 
 
 static size_t
-ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape)
+ngx_prof_zone_functions_offset(const ngx_prof_shape_t *shape)
 {
     return ngx_prof_zone_pages_offset(shape)
            + shape->pages * NGX_PROF_PAGE_SIZE;
+}
+
+
+static size_t
+ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_functions_offset(shape)
+           + ngx_prof_round(shape->functions * sizeof(ngx_prof_function_t));
 }
 
 
@@ -139,6 +148,7 @@ ngx_prof_zone_size(const ngx_prof_shape_t *shape)
         || shape->names > NGX_PROF_PLACE_NAMES_MAX
         || shape->pages > NGX_PROF_PAGES_MAX
         || (shape->rows && shape->rows != NGX_PROF_ROWS)
+        || shape->functions > NGX_PROF_FUNCTIONS_MAX
         || shape->stacks > NGX_PROF_STACKS_MAX
         || (shape->stacks & (shape->stacks - 1))
         || shape->dump > NGX_PROF_DUMP_MAX
@@ -313,6 +323,15 @@ ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i)
 
     return (ngx_prof_slot_t *)
                (region->start + i * ngx_prof_zone_slot_size(&zone->shape));
+}
+
+
+ngx_prof_function_t *
+ngx_prof_zone_functions(const ngx_prof_zone_t *zone)
+{
+    return (ngx_prof_function_t *)
+               ((u_char *) zone->header
+                + ngx_prof_zone_functions_offset(&zone->shape));
 }
 
 

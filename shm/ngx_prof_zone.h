@@ -3,7 +3,7 @@
  * The layout of the shared-memory zone.
  *
  *     header | places | names | states of pages | rows | pages
- *            | slot 0 | slot 1 | ...
+ *            | functions of scripts | slot 0 | slot 1 | ...
  *
  *     slot:  ngx_prof_slot_t | history
  *            | stacks of the CPU sampler
@@ -35,6 +35,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_deaths.h"
+#include "ngx_prof_functions.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_dump_area.h"
@@ -211,6 +212,7 @@ typedef struct {
     ngx_uint_t             names;         /* bytes for names of places */
     ngx_uint_t             pages;         /* see cell.h */
     ngx_uint_t             rows;          /* NGX_PROF_ROWS or 0 */
+    ngx_uint_t             functions;     /* of scripts, 0: none */
 } ngx_prof_shape_t;
 
 
@@ -397,6 +399,9 @@ ngx_prof_freed_t *ngx_prof_zone_freed(const ngx_prof_zone_t *zone,
 /* of the slot with this index; NULL: the zone has no room for dumps */
 ngx_prof_dump_area_t *ngx_prof_zone_dump(const ngx_prof_zone_t *zone,
     ngx_uint_t i);
+
+/* shape.functions of them */
+ngx_prof_function_t *ngx_prof_zone_functions(const ngx_prof_zone_t *zone);
 
 /* a page; NULL: there is none with this index */
 ngx_prof_cell_t *ngx_prof_zone_page(const ngx_prof_zone_t *zone,

@@ -4,6 +4,7 @@
  */
 
 
+#include <stdio.h>
 #include <string.h>
 
 #include "names.h"
@@ -29,6 +30,11 @@ static void profiling_profile_module(profiling_profile_t *p,
     profiling_total_t *sample);
 static profiling_location_t *profiling_profile_synthetic(
     profiling_profile_t *p, uint64_t pc);
+static profiling_location_t *profiling_profile_named(profiling_profile_t *p,
+    const char *name, const char *file);
+static void profiling_profile_scripts(profiling_profile_t *p);
+static profiling_location_t *profiling_profile_script(profiling_profile_t *p,
+    uint64_t pc);
 static void profiling_profile_lines(profiling_profile_t *p,
     profiling_location_t *location);
 static profiling_location_t *profiling_profile_at(profiling_profile_t *p,
@@ -70,6 +76,8 @@ profiling_profile_make(profiling_raw_t *raw)
 
     /* string 0 is empty */
     profiling_strings_add(&p->strings, "", 0, 0);
+
+    profiling_profile_scripts(p);
 
     for (i = 0; i < raw->nsamples; i++) {
         profiling_profile_sample(p, &raw->samples[i]);
@@ -280,6 +288,10 @@ profiling_profile_location(profiling_profile_t *p, uint32_t process,
         return profiling_profile_synthetic(p, pc);
     }
 
+    if (pc >> 40 == NGX_PROF_RAW_SCRIPT) {
+        return profiling_profile_script(p, pc);
+    }
+
     profiling_maps_place(p->maps, process, exact ? pc : pc - 1, &place);
 
     if (place.anonymous) {
@@ -302,7 +314,6 @@ profiling_profile_location(profiling_profile_t *p, uint32_t process,
 static profiling_location_t *
 profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
 {
-    uint64_t               i, hash;
     const char            *name;
     profiling_str_t       *str;
     profiling_location_t  *location;
@@ -327,12 +338,27 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
         name = profiling_profile_names[NGX_PROF_RAW_UNKNOWN];
     }
 
-    /*
-     * The address depends only on the name, so the next profile has the same
-     * one, unless two names of one profile collide.
-     */
+    return profiling_profile_named(p, name, NULL);
+}
+
+
+/*
+ * The address depends only on the names, so the next profile has the same one,
+ * unless two names of one profile collide.
+ */
+
+static profiling_location_t *
+profiling_profile_named(profiling_profile_t *p, const char *name,
+    const char *file)
+{
+    uint64_t               i, hash;
+    profiling_location_t  *location;
 
     hash = profiling_hash(PROFILING_HASH, name, strlen(name));
+
+    if (file != NULL) {
+        hash = profiling_hash(hash, file, strlen(file));
+    }
 
     for (i = 0; /* void */ ; i++) {
         location = profiling_profile_at(p, PROFILING_NAMED
@@ -341,13 +367,84 @@ profiling_profile_synthetic(profiling_profile_t *p, uint64_t pc)
 
         if (location->name == NULL) {
             location->name = name;
+            location->file = file;
             return location;
         }
 
-        if (strcmp(location->name, name) == 0) {
+        if (strcmp(location->name, name) == 0
+            && (location->file == NULL) == (file == NULL)
+            && (file == NULL || strcmp(location->file, file) == 0))
+        {
             return location;
         }
     }
+}
+
+
+static void
+profiling_profile_scripts(profiling_profile_t *p)
+{
+    size_t           i;
+    profiling_raw_t  *raw;
+
+    raw = p->raw;
+
+    for (i = 0; i < raw->nscripts; i++) {
+        if (raw->scripts[i].index >= p->nscripts) {
+            p->nscripts = raw->scripts[i].index + 1;
+        }
+    }
+
+    p->scripts = profiling_calloc(p->nscripts, sizeof(profiling_script_t *));
+
+    for (i = 0; i < raw->nscripts; i++) {
+        p->scripts[raw->scripts[i].index] = &raw->scripts[i];
+    }
+}
+
+
+/* "access.lua:42 check", of the last part of the file's path */
+
+static profiling_location_t *
+profiling_profile_script(profiling_profile_t *p, uint64_t pc)
+{
+    char                  *name;
+    size_t                 size, i;
+    uint32_t               line;
+    const char            *file, *slash;
+    profiling_script_t    *script;
+    profiling_location_t  *location;
+
+    i = pc >> 20 & NGX_PROF_RAW_SCRIPT_INDEX;
+    script = (i < p->nscripts) ? p->scripts[i] : NULL;
+
+    if (script == NULL) {
+        return profiling_profile_named(p, "[lua]", NULL);
+    }
+
+    line = pc & NGX_PROF_RAW_SCRIPT_LINE;
+    file = script->file.data;
+    slash = (file[0] == '[') ? NULL : strrchr(file, '/');
+    file = (slash != NULL) ? slash + 1 : file;
+
+    size = strlen(file) + strlen(script->name.data) + sizeof(":1048575 ");
+    name = profiling_alloc(size);
+
+    i = snprintf(name, size, "%s", file);
+
+    if (line != 0 && i != 0) {
+        i += snprintf(name + i, size - i, ":%u", line);
+    }
+
+    (void) snprintf(name + i, size - i, "%s%s",
+                    (i != 0 && script->name.len != 0) ? " " : "",
+                    script->name.data);
+
+    location = profiling_profile_named(p, name, script->file.data);
+    location->line = line;
+    location->start_line = script->line;
+
+    return location;
 }
 
 
@@ -363,7 +460,9 @@ profiling_profile_lines(profiling_profile_t *p, profiling_location_t *location)
 
         frames[0].name = location->name;
         frames[0].system_name = location->name;
-        frames[0].file = "";
+        frames[0].file = (location->file != NULL) ? location->file : "";
+        frames[0].line = location->line;
+        frames[0].start_line = location->start_line;
 
         location->nlines = 1;
         p->synthetic = 1;

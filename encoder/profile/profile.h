@@ -39,6 +39,9 @@ typedef struct {
     uint64_t               offset;     /* in the file of the mapping */
     profiling_mapping_t   *mapping;    /* NULL: synthetic */
     const char            *name;       /* of a synthetic frame */
+    const char            *file;       /* of a script, else NULL */
+    uint32_t               line;       /* the same: that runs, 0: not known */
+    uint32_t               start_line;
     const char            *module;     /* of nginx, NULL: none */
     profiling_line_t      *lines;      /* innermost first */
     unsigned               nlines;
@@ -77,6 +80,9 @@ typedef struct {
     profiling_table_t      sample_table;
 
     profiling_location_t **frames;     /* of the sample that is read */
+
+    profiling_script_t   **scripts;    /* by their index, NULL: none */
+    size_t                 nscripts;
 
     unsigned               synthetic;  /* there are synthetic locations */
 } profiling_profile_t;

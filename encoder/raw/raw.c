@@ -37,6 +37,8 @@ static void profiling_raw_processes(profiling_raw_t *raw,
 static void profiling_raw_labelsets(profiling_raw_t *raw,
     profiling_section_t *s);
 static void profiling_raw_stacks(profiling_raw_t *raw, profiling_section_t *s);
+static void profiling_raw_scripts(profiling_raw_t *raw,
+    profiling_section_t *s);
 static void profiling_raw_samples(profiling_raw_t *raw,
     profiling_section_t *s);
 static void profiling_raw_mapping(profiling_raw_t *raw, const uint8_t *p,
@@ -63,7 +65,8 @@ static const profiling_section_pt  profiling_raw_readers[] = {
     profiling_raw_samples,
     profiling_raw_trace_info,
     profiling_raw_trace_chunks,
-    profiling_raw_trace_samples
+    profiling_raw_trace_samples,
+    profiling_raw_scripts
 };
 
 #define PROFILING_NSECTIONS                                                   \
@@ -499,6 +502,36 @@ profiling_raw_stacks(profiling_raw_t *raw, profiling_section_t *s)
         }
 
         stack[i].pcs = profiling_raw_take(s, (uint64_t) stack[i].depth * 8);
+    }
+}
+
+
+static void
+profiling_raw_scripts(profiling_raw_t *raw, profiling_section_t *s)
+{
+    uint32_t             i;
+    const uint8_t       *p;
+    profiling_script_t  *script;
+
+    if (s->count > (s->last - s->pos) / sizeof(ngx_prof_raw_function_t)) {
+        profiling_raw_invalid("too many functions for the section");
+    }
+
+    raw->scripts = profiling_raw_append(raw->scripts, &raw->nscripts, s->count,
+                                        sizeof(profiling_script_t));
+    script = raw->scripts + raw->nscripts - s->count;
+
+    for (i = 0; i < s->count; i++) {
+        p = profiling_raw_take(s, sizeof(ngx_prof_raw_function_t));
+
+        script[i].index = profiling_raw_u32(p);
+        script[i].file = profiling_raw_string(raw, profiling_raw_u32(p + 4));
+        script[i].name = profiling_raw_string(raw, profiling_raw_u32(p + 8));
+        script[i].line = profiling_raw_u32(p + 12);
+
+        if (script[i].index > NGX_PROF_RAW_SCRIPT_INDEX) {
+            profiling_raw_invalid("function out of range");
+        }
     }
 }
 

@@ -64,6 +64,14 @@ typedef struct {
 
 
 typedef struct {
+    profiling_str_t  file;
+    profiling_str_t  name;
+    uint32_t         index;
+    uint32_t         line;            /* of the definition, 0: not known */
+} profiling_script_t;
+
+
+typedef struct {
     const uint8_t  *values;           /* unaligned, little-endian */
     uint32_t        process;          /* or NGX_PROF_RAW_NONE */
     uint32_t        stack;
@@ -102,6 +110,7 @@ typedef struct {
     profiling_mapset_t    *mapsets;
     profiling_process_t   *processes;
     profiling_labelset_t  *labelsets;             /* [0] is empty */
+    profiling_script_t    *scripts;
     profiling_stack_t     *stacks;
     profiling_sample_t    *samples;
     ngx_prof_raw_trace_t  *trace;                 /* NULL: none */
@@ -115,6 +124,7 @@ typedef struct {
     size_t                 nrows;
     size_t                 nprocesses;
     size_t                 nlabelsets;
+    size_t                 nscripts;
     size_t                 nstacks;
     size_t                 nsamples;
     size_t                 nchunks;

@@ -7,6 +7,7 @@
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_dump_area.h"
+#include "ngx_prof_lua.h"
 #include "ngx_prof_place.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_shared.h"
@@ -205,6 +206,8 @@ ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
     shape->pages = ngx_min(2 * mcf->slot_n
                            * ngx_max(n, NGX_PROF_MEMORY_COUNTED),
                            NGX_PROF_MEMORY_PAGES / NGX_PROF_PAGE_SIZE);
+
+    shape->functions = NGX_PROF_FUNCTIONS_MAX;
 
     room = ngx_min(ngx_max(mcf->slot_n / 2, 2) * NGX_PROF_MEMORY_WORKER,
                    NGX_PROF_MEMORY_SLOTS);

@@ -431,7 +431,7 @@ ngx_prof_dumps_outside(ngx_prof_worker_dump_t *w)
 
     /* the innermost one is an exact address */
 
-    if (native->stack[0] > NGX_PROF_FRAME_RESERVED) {
+    if (!ngx_prof_frame_is_synthetic(native->stack[0])) {
         native->stack[0]--;
     }
 

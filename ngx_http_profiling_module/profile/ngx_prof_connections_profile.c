@@ -353,33 +353,26 @@ ngx_prof_connections_raw_stack(ngx_prof_connections_raw_t *raw,
     const uint64_t *frames, ngx_uint_t n, uint32_t outer, uint32_t root,
     uint32_t flags)
 {
-    uint64_t              named;
-    ngx_prof_text_t      *text;
-    ngx_prof_raw_stack_t  stack;
+    uint32_t  stack;
+    uint64_t  pcs[NGX_PROF_FRAMES + 2];
 
-    text = &raw->file->text;
-
-    stack.depth = (uint32_t) n + (outer ? 2 : 1);
-    stack.flags = flags;
-
-    ngx_prof_rawfile_section(raw->file, NGX_PROF_RAW_STACKS);
-    ngx_prof_text_write(text, &stack, sizeof(stack));
+    n = ngx_min(n, NGX_PROF_FRAMES);
 
     if (n) {
-        ngx_prof_text_write(text, frames, n * sizeof(uint64_t));
+        ngx_memcpy(pcs, frames, n * sizeof(uint64_t));
     }
 
     if (outer) {
-        named = NGX_PROF_RAW_NAMED | outer;
-        ngx_prof_text_write(text, &named, sizeof(named));
+        pcs[n++] = NGX_PROF_RAW_NAMED | outer;
     }
 
-    named = NGX_PROF_RAW_NAMED | root;
-    ngx_prof_text_write(text, &named, sizeof(named));
+    pcs[n++] = NGX_PROF_RAW_NAMED | root;
 
+    ngx_prof_rawfile_section(raw->file, NGX_PROF_RAW_STACKS);
+    stack = ngx_prof_rawfile_stack(raw->file, pcs, n, flags);
     ngx_prof_rawfile_close(raw->file, 1);
 
-    return raw->file->stacks++;
+    return stack;
 }
 
 

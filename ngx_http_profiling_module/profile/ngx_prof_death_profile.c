@@ -148,7 +148,7 @@ ngx_prof_death_raw_write(ngx_prof_death_raw_t *raw,
     for (i = 0; i < c->n; i++) {
         pcs[i] = c->frames[i];
 
-        if (pcs[i] > NGX_PROF_FRAME_RESERVED) {
+        if (!ngx_prof_frame_is_synthetic(pcs[i])) {
             pcs[i] = ngx_prof_frame_address(pcs[i]);
         }
 

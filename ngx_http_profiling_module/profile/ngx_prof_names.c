@@ -89,7 +89,7 @@ ngx_prof_names_known(uint64_t frame, ngx_uint_t quick)
     char                    name[NGX_PROF_NAME_LEN];
     ngx_prof_known_name_t  *known;
 
-    if (frame <= NGX_PROF_FRAME_RESERVED) {
+    if (ngx_prof_frame_is_synthetic(frame)) {
         return 1;
     }
 
@@ -117,7 +117,7 @@ ngx_prof_names_get(uint64_t frame)
 
     static char  name[NGX_PROF_NAME_LEN];
 
-    if (frame <= NGX_PROF_FRAME_RESERVED) {
+    if (ngx_prof_frame_is_synthetic(frame)) {
         (void) ngx_prof_frame_name(frame, name);
         return name;
     }

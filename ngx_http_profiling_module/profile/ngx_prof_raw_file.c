@@ -5,6 +5,7 @@
 #include "ngx_prof_anonymous.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_label.h"
+#include "ngx_prof_lua.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_worker.h"
 
@@ -25,6 +26,7 @@ static const char *const  ngx_prof_strings[] = {
 static void ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data,
     size_t len);
 static void ngx_prof_rawfile_words(ngx_prof_rawfile_t *f);
+static void ngx_prof_rawfile_scripts(ngx_prof_rawfile_t *f);
 
 
 ngx_prof_rawfile_t *
@@ -345,7 +347,20 @@ uint32_t
 ngx_prof_rawfile_stack(ngx_prof_rawfile_t *f, const uint64_t *pcs,
     ngx_uint_t depth, uint32_t flags)
 {
+    ngx_uint_t            i, k;
     ngx_prof_raw_stack_t  stack;
+
+    for (i = 0; i < depth; i++) {
+
+        if (ngx_prof_frame_is_lua(pcs[i])) {
+            k = ngx_prof_frame_lua_index(pcs[i]) % NGX_PROF_FUNCTIONS_MAX;
+            f->scripts[k / 8] |= 1 << k % 8;
+            f->scripted = 1;
+
+        } else if (pcs[i] == NGX_PROF_FRAME_LUAJIT) {
+            f->luajit = 1;
+        }
+    }
 
     stack.depth = (uint32_t) depth;
     stack.flags = flags;
@@ -395,9 +410,79 @@ ngx_prof_rawfile_comment(ngx_prof_rawfile_t *f, const char *format, ...)
 }
 
 
+/* the functions that stacks have named, with their strings before them */
+
+static void
+ngx_prof_rawfile_scripts(ngx_prof_rawfile_t *f)
+{
+    uint32_t                 n;
+    ngx_uint_t               i;
+    ngx_prof_function_t      function;
+    ngx_prof_raw_function_t  raw;
+
+    ngx_prof_function_t  *table;
+
+    table = ngx_prof_zone_functions(f->zone);
+    n = f->strings;
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
+
+    for (i = 0; i < NGX_PROF_FUNCTIONS_MAX; i++) {
+
+        if (!(f->scripts[i / 8] & 1 << i % 8)) {
+            continue;
+        }
+
+        if (ngx_prof_functions_get(table, f->zone->shape.functions, i,
+                                   &function)
+            != NGX_OK)
+        {
+            f->scripts[i / 8] &= ~(1 << i % 8);
+            continue;
+        }
+
+        ngx_prof_rawfile_string(f, function.file, function.file_len);
+        ngx_prof_rawfile_string(f, function.name, function.name_len);
+    }
+
+    ngx_prof_rawfile_close(f, f->strings - n);
+
+    raw.name = n;
+    n = 0;
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_FUNCTIONS);
+
+    for (i = 0; i < NGX_PROF_FUNCTIONS_MAX; i++) {
+
+        if (f->scripts[i / 8] & 1 << i % 8) {
+            raw.index = (uint32_t) i;
+            raw.file = raw.name + 1;
+            raw.name += 2;
+            raw.line = table[i].line;
+
+            ngx_prof_text_write(&f->text, &raw, sizeof(raw));
+            n++;
+        }
+    }
+
+    ngx_prof_rawfile_close(f, n);
+}
+
+
 ngx_int_t
 ngx_prof_rawfile_finish(ngx_prof_rawfile_t *f)
 {
+    const char  *reason;
+
+    if (f->scripted) {
+        ngx_prof_rawfile_scripts(f);
+    }
+
+    reason = ngx_prof_lua_reason();
+
+    if (f->luajit && reason) {
+        ngx_prof_rawfile_comment(f, "[luajit] has no frames of Lua: %s",
+                                 reason);
+    }
+
     if (f->dropped) {
         ngx_prof_rawfile_comment(f,
                         "%uL samples were dropped: the table of stacks in "

@@ -81,6 +81,9 @@ typedef struct {
     ngx_pid_t                  mapped;          /* of the latest mapset */
     ngx_str_t                  maps;            /* the same */
     uint64_t                   dropped;
+    ngx_uint_t                 luajit;          /* stacks have [luajit] */
+    ngx_uint_t                 scripted;        /* and have named these: */
+    u_char                     scripts[NGX_PROF_FUNCTIONS_MAX / 8];
     ngx_array_t                comments;        /* uint32_t, strings */
     ngx_prof_known_labels_t    known[NGX_PROF_LABELS];
 

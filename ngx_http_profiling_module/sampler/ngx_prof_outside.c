@@ -266,7 +266,7 @@ ngx_prof_outside_walk(const ngx_prof_memory_t *m, const ngx_prof_call_t *call,
                                 ngx_prof_waiter.stack.top, o->pcs + 1,
                                 NGX_PROF_FRAMES, &result);
 
-    if (o->pcs[1] > NGX_PROF_FRAME_RESERVED) {
+    if (!ngx_prof_frame_is_synthetic(o->pcs[1])) {
         o->pcs[1]++;
     }
 

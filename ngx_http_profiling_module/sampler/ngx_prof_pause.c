@@ -577,10 +577,11 @@ ngx_prof_pause_outside(void)
     look->n = ngx_min(seen.n, NGX_PROF_PAUSE_FRAMES);
 
     for (i = 0; i < look->n; i++) {
-        look->pcs[i] = ngx_prof_frame_address(seen.frames[i]);
+        look->pcs[i] = seen.frames[i];
 
-        if (look->pcs[i] > NGX_PROF_FRAME_RESERVED) {
-            look->pcs[i]++;
+        if (!ngx_prof_frame_is_synthetic(look->pcs[i])) {
+            look->pcs[i] = ngx_prof_frame_address(look->pcs[i]);
+            look->pcs[i] += (look->pcs[i] != 0);
         }
     }
 

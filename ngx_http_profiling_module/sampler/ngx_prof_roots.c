@@ -102,7 +102,7 @@ ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n)
 
     for (i = 0; i < n && objects && objects->later; i++) {
 
-        if (pcs[i] <= NGX_PROF_FRAME_RESERVED) {
+        if (ngx_prof_frame_is_synthetic(pcs[i])) {
             continue;
         }
 

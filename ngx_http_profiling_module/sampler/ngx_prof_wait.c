@@ -190,7 +190,7 @@ ngx_prof_wait_interrupted(const ucontext_t *uc, uint64_t *pcs,
     first = n;
     last = n;
 
-    if (n && pcs[0] > NGX_PROF_FRAME_RESERVED) {
+    if (n && !ngx_prof_frame_is_synthetic(pcs[0])) {
         pcs[0]++;
     }
 

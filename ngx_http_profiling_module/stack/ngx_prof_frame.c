@@ -22,6 +22,19 @@ static const ngx_prof_object_t *ngx_prof_frame_object(
     const ngx_prof_objects_t *objects, uint64_t frame);
 static const char *ngx_prof_frame_file(const ngx_prof_object_t *object);
 static ngx_uint_t ngx_prof_frame_symbol(uint64_t address, char *name);
+static void ngx_prof_frame_script(uint64_t frame, char *name);
+
+
+static const ngx_prof_function_t  *ngx_prof_frame_functions;
+static ngx_uint_t                  ngx_prof_frame_function_n;
+
+
+void
+ngx_prof_frame_scripts(const ngx_prof_function_t *functions, ngx_uint_t n)
+{
+    ngx_prof_frame_functions = functions;
+    ngx_prof_frame_function_n = n;
+}
 
 
 ngx_uint_t
@@ -37,7 +50,7 @@ ngx_prof_frame_pack(uint64_t *frames, ngx_uint_t max, const uint64_t *pcs,
 
     for (i = 0; i < n; i++) {
 
-        if (pcs[i] <= NGX_PROF_FRAME_RESERVED) {
+        if (ngx_prof_frame_is_synthetic(pcs[i])) {
             frames[i] = pcs[i];
             continue;
         }
@@ -94,7 +107,7 @@ ngx_prof_frame_address(uint64_t frame)
     const ngx_prof_object_t   *object;
     const ngx_prof_objects_t  *objects;
 
-    if (frame <= NGX_PROF_FRAME_RESERVED) {
+    if (ngx_prof_frame_is_synthetic(frame)) {
         return 0;
     }
 
@@ -132,7 +145,7 @@ ngx_int_t
 ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
 {
     const char                *file;
-    ngx_int_t                  rc;
+    ngx_int_t                  rc, machine;
     ngx_uint_t                 i, j;
     const ngx_prof_object_t   *object;
     const ngx_prof_objects_t  *objects;
@@ -143,17 +156,30 @@ ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
     };
 
     rc = NGX_ERROR;
+    machine = NGX_ERROR;
     objects = ngx_prof_objects_acquire();
 
     for (i = 0; objects && rc == NGX_ERROR && i < n; i++) {
-        object = (frames[i] > NGX_PROF_FRAME_RESERVED)
-                 ? ngx_prof_frame_object(objects, frames[i]) : NULL;
+        if (ngx_prof_frame_is_lua(frames[i])) {
+            rc = i;
+            break;
+        }
+
+        object = ngx_prof_frame_is_synthetic(frames[i])
+                 ? NULL : ngx_prof_frame_object(objects, frames[i]);
 
         if (object == NULL
             || (i > 0
                 && ngx_prof_hook_code(object->base
                                       + (frames[i] & NGX_PROF_FRAME_OFFSET))))
         {
+            continue;
+        }
+
+        /* what LuaJIT calls is told by the line of Lua, if that is known */
+
+        if (object->jit == NGX_PROF_OBJECT_LUAJIT) {
+            machine = (machine == NGX_ERROR) ? (ngx_int_t) i : machine;
             continue;
         }
 
@@ -167,13 +193,13 @@ ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
         }
 
         if (system[j] == NULL) {
-            rc = i;
+            rc = (machine == NGX_ERROR) ? (ngx_int_t) i : machine;
         }
     }
 
     ngx_prof_objects_release();
 
-    return rc;
+    return (rc == NGX_ERROR) ? machine : rc;
 }
 
 
@@ -195,6 +221,11 @@ ngx_prof_frame_name(uint64_t frame, char *name)
     if (frame <= NGX_PROF_FRAME_RESERVED) {
         (void) snprintf(name, NGX_PROF_NAME_LEN, "%s",
                         fixed[frame] ? fixed[frame] : "[unknown]");
+        return ngx_strlen(name);
+    }
+
+    if (ngx_prof_frame_is_lua(frame)) {
+        ngx_prof_frame_script(frame, name);
         return ngx_strlen(name);
     }
 
@@ -221,6 +252,59 @@ ngx_prof_frame_name(uint64_t frame, char *name)
 }
 
 
+/* "access.lua:42 check" */
+
+static void
+ngx_prof_frame_script(uint64_t frame, char *name)
+{
+    char                *last;
+    size_t               len;
+    u_char              *file;
+    uint32_t             line;
+    ngx_prof_function_t  f;
+
+    if (ngx_prof_functions_get(ngx_prof_frame_functions,
+                               ngx_prof_frame_function_n,
+                               ngx_prof_frame_lua_index(frame), &f)
+        != NGX_OK)
+    {
+        (void) snprintf(name, NGX_PROF_NAME_LEN, "[lua]");
+        return;
+    }
+
+    last = name + NGX_PROF_NAME_LEN - 1;
+    line = ngx_prof_frame_lua_line(frame);
+    file = f.file;
+    len = f.file_len;
+
+    if (len && f.file[0] != '[') {
+        for (file += len;
+             file > f.file && file[-1] != '/';
+             file--)
+        { /* void */ }
+
+        len -= file - f.file;
+    }
+
+    name = (char *) ngx_cpymem(name, file, len);
+
+    if (line && len) {
+        name += sprintf(name, ":%u", (unsigned) line);
+    }
+
+    if (f.name_len) {
+        if (len) {
+            *name++ = ' ';
+        }
+
+        len = ngx_min((size_t) f.name_len, (size_t) (last - name));
+        name = (char *) ngx_cpymem(name, f.name, len);
+    }
+
+    *name = '\0';
+}
+
+
 ngx_int_t
 ngx_prof_frame_origin(uint64_t frame, ngx_prof_frame_origin_t *origin)
 {
@@ -228,7 +312,7 @@ ngx_prof_frame_origin(uint64_t frame, ngx_prof_frame_origin_t *origin)
     const ngx_prof_object_t   *object;
     const ngx_prof_objects_t  *objects;
 
-    if (frame <= NGX_PROF_FRAME_RESERVED) {
+    if (ngx_prof_frame_is_synthetic(frame)) {
         return NGX_DECLINED;
     }
 

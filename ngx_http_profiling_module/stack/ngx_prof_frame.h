@@ -18,7 +18,9 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_functions.h"
 #include "ngx_prof_objects.h"
+#include "ngx_prof_stack.h"
 
 
 /* the longest name, with its zero */
@@ -32,13 +34,18 @@
 ngx_uint_t ngx_prof_frame_pack(uint64_t *frames, ngx_uint_t max,
     const uint64_t *pcs, ngx_uint_t n);
 
+/* where names of frames of scripts are looked up, before the first name */
+void ngx_prof_frame_scripts(const ngx_prof_function_t *functions,
+    ngx_uint_t n);
+
 /* the address in this process, 0: its object is not loaded here */
 uint64_t ngx_prof_frame_address(uint64_t frame);
 
 /*
  * Finds the frame that tells where a worker is: the first one that is not of
  * the C library, the loader, the vDSO, code outside all objects or a hook that
- * has called on.  NGX_ERROR: there is none.
+ * has called on; of what LuaJIT calls, the line of Lua.  NGX_ERROR: there is
+ * none.
  */
 ngx_int_t ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n);
 

@@ -36,6 +36,32 @@
 #define NGX_PROF_FRAME_PCRE2_JIT  7             /* in that library */
 #define NGX_PROF_FRAME_RESERVED   15
 
+/*
+ * Frames of scripts: a function in the zone's table of them, and the line that
+ * runs, 0: not known.  No address and no packed frame (frame.h) has the bits
+ * above.
+ */
+
+#define NGX_PROF_FRAME_LUA        0x7c0001ull
+#define NGX_PROF_FRAME_LINES      20
+
+#define ngx_prof_frame_lua(i, line)                                           \
+    (NGX_PROF_FRAME_LUA << 40                                                 \
+     | (uint64_t) (i) << NGX_PROF_FRAME_LINES                                 \
+     | ((line) >> NGX_PROF_FRAME_LINES ? 0 : (uint64_t) (line)))
+
+#define ngx_prof_frame_is_lua(frame)  ((frame) >> 40 == NGX_PROF_FRAME_LUA)
+
+/* frames that are no addresses */
+#define ngx_prof_frame_is_synthetic(frame)                                    \
+    ((frame) <= NGX_PROF_FRAME_RESERVED || ngx_prof_frame_is_lua(frame))
+
+#define ngx_prof_frame_lua_index(frame)                                       \
+    ((ngx_uint_t) ((frame) >> NGX_PROF_FRAME_LINES & 0xfffff))
+
+#define ngx_prof_frame_lua_line(frame)                                        \
+    ((uint32_t) ((frame) & ((1 << NGX_PROF_FRAME_LINES) - 1)))
+
 
 /* why a walk ended; all but the first two end in FRAME_BROKEN */
 

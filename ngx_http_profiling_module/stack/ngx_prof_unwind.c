@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "ngx_prof_unwind.h"
+#include "ngx_prof_lua_vm.h"
 #include "ngx_prof_walk.h"
 
 
@@ -131,17 +132,40 @@ ngx_prof_unwind_made(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t n)
 
 static ngx_uint_t
 ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
-    ngx_uint_t skip)
+    ngx_uint_t skip, ngx_prof_lua_walk_t *lua)
 {
     uint64_t    pc;
     ngx_int_t   rc;
-    ngx_uint_t  n;
+    ngx_uint_t  n, scripts;
 
     n = 0;
 
     for ( ;; ) {
         pc = walk->pc;
         ngx_prof_unwind_find(walk, pc - !walk->exact);
+
+        lua->cframe = 0;
+        scripts = 0;
+
+        if (skip == 0 && ngx_prof_lua_may(walk)) {
+            scripts = ngx_prof_lua_frames(walk, lua, &pcs[n], max - n);
+        }
+
+        if (scripts) {
+
+            /* they stand for the machine's own frame */
+
+            n += scripts;
+            lua->outer = n;
+
+            if (n == max) {
+                pcs[n - 1] = NGX_PROF_FRAME_TRUNCATED;
+                walk->result->cause = NGX_PROF_UNWIND_TRUNCATED;
+                return n;
+            }
+
+            goto next;
+        }
 
         if (walk->object == NULL) {
 
@@ -181,7 +205,10 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
             pcs[n++] = pc;
         }
 
-        rc = ngx_prof_unwind_next(walk);
+    next:
+
+        rc = lua->cframe ? ngx_prof_lua_step(walk, lua)
+                         : ngx_prof_unwind_next(walk);
 
         if (rc == NGX_DONE) {
             walk->result->cause = NGX_PROF_UNWIND_COMPLETE;
@@ -274,7 +301,12 @@ static ngx_uint_t
 ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
     ngx_uint_t skip)
 {
-    ngx_uint_t  n;
+    uint64_t             phase;
+    ngx_uint_t           n;
+    ngx_prof_lua_walk_t  lua;
+
+    lua.l = 0;
+    lua.outer = 0;
 
     walk->objects = ngx_prof_objects_acquire();
 
@@ -285,10 +317,20 @@ ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
         n = 2;
 
     } else {
-        n = ngx_prof_unwind_run(walk, pcs, max, skip);
+        n = ngx_prof_unwind_run(walk, pcs, max, skip, &lua);
     }
 
     ngx_prof_objects_release();
+
+    if (lua.outer && n < max) {
+        phase = ngx_prof_lua_phase(&lua, &pcs[lua.outer], n - lua.outer);
+
+        if (phase) {
+            ngx_memmove(&pcs[lua.outer + 1], &pcs[lua.outer],
+                        (n++ - lua.outer) * sizeof(uint64_t));
+            pcs[lua.outer] = phase;
+        }
+    }
 
     return n;
 }

@@ -40,7 +40,7 @@ chmod 0666, $site->dir . '/fifo';
 $site->start;
 
 hangs('/read', qr/profiling_test_read/, qr/read/);
-hangs('/lua', qr/(?:ngx_http_)?lua\w+/i, undef);
+hangs('/lua', qr/content_by_lua\(nginx\.conf:\d+\):3 main chunk/, undef);
 over();
 
 for my $name (qw(sleep poll raw)) {

@@ -95,8 +95,9 @@ sub both {
     is_mostly($p, 0.98, 'the function that spins is named',
               labelled(pid => $pid{'/c/spin'}),
               has('profiling_test_one_cfi'));
-    is_mostly($p, 0.9, 'compiled Lua is shown as such',
-              labelled(pid => $pid{'/lua'}), has('[luajit]'));
+    is_mostly($p, 0.9, 'compiled Lua is shown with the line of its loop',
+              labelled(pid => $pid{'/lua'}),
+              has(qr/^content_by_lua\(nginx\.conf:\d+\):3 main chunk$/));
 }
 
 

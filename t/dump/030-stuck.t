@@ -61,8 +61,8 @@ ask();
 
 is_dump($dump, 'workers that hang');
 
-for (['= /lua', qr/^\[luajit\]$|lj_/], ['/c/spin', qr/profiling_test_one_cfi/],
-     ['= /fifo', qr/read/])
+for (['= /lua', qr/^content_by_lua\(nginx\.conf:\d+\):3 main chunk$/],
+     ['/c/spin', qr/profiling_test_one_cfi/], ['= /fifo', qr/read/])
 {
     my ($location, $function) = @$_;
     my $name = $location =~ s/^= //r;

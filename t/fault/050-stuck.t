@@ -85,6 +85,10 @@ for my $case (['a loop that burns the processor', '/spin', 'on the processor'],
     like($issue, qr/worker $victim is stuck: .* (\d+\.\d) s, .*\Q$doing\E/,
          '... an issue names it, how long and what it does');
 
+    like($issue, qr/ in content_by_lua\(nginx\.conf:\d+\):3 main chunk for /,
+         '... and its line of Lua')
+        if $doing eq 'on the processor';
+
     my ($for) = ($issue // '') =~ /(\d+\.\d) s/;
     cmp_ok($for // 0, '>=', 0.6, '... at least three intervals');
     cmp_ok($for // 99, '<=', time - $begin + 0.1, '... no longer than it is');

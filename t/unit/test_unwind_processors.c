@@ -17,6 +17,11 @@
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_step.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_expr.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_recover.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_lua_frames.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_lua_name.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_lua_phase.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_guard.c */
+/* sources: shm/ngx_prof_functions.c */
 /* libs: -lcrypto -lpcre2-8 -lz -lm -ldl -lpthread */
 
 
