@@ -11,6 +11,7 @@
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_connections.h"
 #include "ngx_prof_crashes.h"
+#include "ngx_prof_handshakes.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_history.h"
 #include "ngx_prof_json.h"
@@ -126,6 +127,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("upstreams"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_upstreams, NULL },
+
+    { ngx_string("tls"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
+      ngx_prof_view_handshakes, NULL },
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_api_cpu },

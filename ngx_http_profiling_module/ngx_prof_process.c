@@ -47,6 +47,7 @@
 #include "ngx_prof_slot.h"
 #include "ngx_prof_pause.h"
 #include "ngx_prof_threads.h"
+#include "ngx_prof_tls.h"
 #include "ngx_prof_trace_control.h"
 #include "ngx_prof_trace_ring.h"
 #include "ngx_prof_trim.h"
@@ -260,6 +261,7 @@ ngx_prof_begin(ngx_cycle_t *cycle)
         ngx_prof_pause_init(cycle);
     }
 
+    ngx_prof_tls_init(cycle);
     ngx_prof_malloc_init(cycle);
     ngx_prof_mark_init(cycle);
     ngx_prof_cost_init(ngx_prof_process.conf->cost);

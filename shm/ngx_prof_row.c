@@ -7,6 +7,7 @@
 
 static const ngx_uint_t  ngx_prof_row_start[] = {
     0,
+    NGX_PROF_PEERS,
     NGX_PROF_ROWS
 };
 
@@ -122,6 +123,43 @@ ngx_prof_row_name(const ngx_prof_zone_t *zone, ngx_uint_t row, ngx_str_t *name,
     *number = ngx_prof_load(&r->number);
 
     return NGX_OK;
+}
+
+
+void
+ngx_prof_row_handshake(const ngx_prof_zone_t *zone, ngx_uint_t row,
+    ngx_prof_handshake_t *h)
+{
+    u_char      *p, *last;
+    ngx_str_t    name;
+    ngx_uint_t   number;
+
+    ngx_memzero(h, sizeof(ngx_prof_handshake_t));
+
+    if (ngx_prof_row_name(zone, row, &name, &number) != NGX_OK) {
+        ngx_str_set(&h->protocol, "(other)");
+        ngx_str_set(&h->key, "(other)");
+        ngx_str_set(&h->result, "(other)");
+        return;
+    }
+
+    h->resumed = number & NGX_PROF_TLS_RESUMED;
+    h->upstream = number & NGX_PROF_TLS_UPSTREAM;
+
+    last = name.data + name.len;
+
+    h->protocol.data = name.data;
+    p = ngx_strlchr(name.data, last, '|');
+    p = p ? p : last;
+    h->protocol.len = p - name.data;
+
+    h->key.data = ngx_min(p + 1, last);
+    p = ngx_strlchr(h->key.data, last, '|');
+    p = p ? p : last;
+    h->key.len = p - h->key.data;
+
+    h->result.data = ngx_min(p + 1, last);
+    h->result.len = last - h->result.data;
 }
 
 

@@ -28,8 +28,18 @@
 
 typedef enum {
     NGX_PROF_ROW_PEERS = 0,
+    NGX_PROF_ROW_TLS,
     NGX_PROF_ROW_KINDS
 } ngx_prof_row_kind_e;
+
+
+/*
+ * Of handshakes: bits of the number; the name is "protocol|key|result".  Each
+ * is in `ended`; its time is in LATENCY, its CPU time in UPSTREAM.
+ */
+
+#define NGX_PROF_TLS_RESUMED   1
+#define NGX_PROF_TLS_UPSTREAM  2
 
 
 /*
@@ -119,6 +129,20 @@ ngx_int_t ngx_prof_row_open(ngx_prof_zone_t *zone, ngx_uint_t kind,
  */
 ngx_int_t ngx_prof_row_name(const ngx_prof_zone_t *zone, ngx_uint_t row,
     ngx_str_t *name, ngx_uint_t *number);
+
+/* what the name and the number of a handshake have in them */
+
+typedef struct {
+    ngx_str_t   protocol;
+    ngx_str_t   key;
+    ngx_str_t   result;
+    ngx_uint_t  resumed;
+    ngx_uint_t  upstream;
+} ngx_prof_handshake_t;
+
+
+void ngx_prof_row_handshake(const ngx_prof_zone_t *zone, ngx_uint_t row,
+    ngx_prof_handshake_t *h);
 
 /* the first row of a kind, and the one behind its last */
 ngx_uint_t ngx_prof_row_first(ngx_uint_t kind);

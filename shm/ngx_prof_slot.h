@@ -59,6 +59,7 @@
 #define NGX_PROF_NO_TICK    0x0800            /* gauges: none yet */
 #define NGX_PROF_NO_SAMPLE  0x1000            /* gauges: not of that tick */
 #define NGX_PROF_NO_COUNT   0x2000            /* total_alloc, not yet */
+#define NGX_PROF_NO_TLS     0x4000            /* OpenSSL is not interposed */
 
 
 /* requests that have ended, of a worker or of one place of it */

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Test::More;
+use Profile;
 use Site;
 
 my %documented = rows('docs/METRICS.md');
@@ -22,6 +23,13 @@ my $site = Site->new(
         server 127.0.0.1:PORT9 fail_timeout=600s;
     }
 
+    server {
+        listen 127.0.0.1:PORT3 ssl;
+        ssl_certificate DIR/tls.crt;
+        ssl_certificate_key DIR/tls.key;
+        location / { return 200 "x"; }
+    }
+
     upstream again {
         server 127.0.0.1:PORT8;
         server 127.0.0.1:PORT1 backup;
@@ -32,7 +40,8 @@ my $site = Site->new(
         location / { return 200 "x"; }
     }
 END
-    server  => <<'END')->start;
+    server  => <<'END');
+    location = /secure { proxy_pass https://127.0.0.1:PORT3; }
     location = /up { proxy_pass http://127.0.0.1:PORT1; }
     location = /again { proxy_pass http://again; }
     location = /moved { try_files /none /failed; }
@@ -44,12 +53,15 @@ END
     location = /dead { proxy_pass http://dead; }
 END
 
+Profile::certificate($site);
+$site->start;
+
 # says nothing, so that a mirror outlasts its response
 my $silent = IO::Socket::INET->new(Listen => 1, ReuseAddr => 1,
                                    LocalAddr => '127.0.0.1:' . $site->port(2))
              or die "cannot listen: $!\n";
 
-$site->request($_) for qw(/up /again /moved /late /dead /dead);
+$site->request($_) for qw(/up /secure /again /moved /late /dead /dead);
 
 my (%type, %labels);
 

@@ -30,6 +30,7 @@
 static void ngx_prof_expose_series(ngx_prof_work_t *w, const char *name,
     const char *suffix, ngx_int_t place);
 static void ngx_prof_expose_row(ngx_prof_work_t *w, ngx_uint_t row);
+static void ngx_prof_expose_handshake(ngx_prof_work_t *w, ngx_uint_t row);
 static ngx_uint_t ngx_prof_expose_escape(ngx_prof_text_t *t, u_char ch);
 
 
@@ -181,6 +182,11 @@ ngx_prof_expose_row(ngx_prof_work_t *w, ngx_uint_t row)
 
     zone = w->snapshot->zone;
 
+    if (row >= ngx_prof_row_first(NGX_PROF_ROW_TLS)) {
+        ngx_prof_expose_handshake(w, row);
+        return;
+    }
+
     if (ngx_prof_row_name(zone, row, &peer, &number) == NGX_OK) {
         ngx_prof_zone_upstream(zone, number, &upstream);
 
@@ -192,6 +198,32 @@ ngx_prof_expose_row(ngx_prof_work_t *w, ngx_uint_t row)
     ngx_prof_expose_label(w, "upstream", &upstream);
     ngx_prof_text_puts(&w->json.text, ",");
     ngx_prof_expose_label(w, "peer", &peer);
+}
+
+
+static void
+ngx_prof_expose_handshake(ngx_prof_work_t *w, ngx_uint_t row)
+{
+    ngx_uint_t            i;
+    ngx_str_t             part[3];
+    ngx_prof_handshake_t  h;
+
+    static const char *const  names[] = { "protocol", "key", "result" };
+
+    ngx_prof_row_handshake(w->snapshot->zone, row, &h);
+
+    part[0] = h.protocol;
+    part[1] = h.key;
+    part[2] = h.result;
+
+    ngx_prof_text_printf(&w->json.text, "side=\"%s\",resumed=\"%s\"",
+                         h.upstream ? "upstream" : "client",
+                         h.resumed ? "yes" : "no");
+
+    for (i = 0; i < 3; i++) {
+        ngx_prof_text_puts(&w->json.text, ",");
+        ngx_prof_expose_label(w, names[i], &part[i]);
+    }
 }
 
 

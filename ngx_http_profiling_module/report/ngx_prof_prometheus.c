@@ -13,6 +13,7 @@
 #include "ngx_prof_death.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
+#include "ngx_prof_handshakes.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_master.h"
@@ -56,6 +57,7 @@ typedef struct {
     ngx_uint_t        known;
     ngx_uint_t        peers;                /* as of expose_upstreams() */
     ngx_prof_plain_t  costs;                /* of the places until now */
+    ngx_uint_t        handshakes;           /* and expose_handshakes() */
 } ngx_prof_exposition_t;
 
 
@@ -195,7 +197,9 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
 
     if (family->name == NULL) {
 
-        if (ngx_prof_expose_upstreams(w, &e->peers) == NGX_AGAIN) {
+        if (ngx_prof_expose_upstreams(w, &e->peers) == NGX_AGAIN
+            || ngx_prof_expose_handshakes(w, &e->handshakes) == NGX_AGAIN)
+        {
             return NGX_AGAIN;
         }
 

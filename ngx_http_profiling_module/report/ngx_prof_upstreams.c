@@ -8,6 +8,7 @@
 #include "ngx_prof_json.h"
 #include "ngx_prof_row.h"
 #include "ngx_prof_snapshot.h"
+#include "ngx_prof_times.h"
 #include "ngx_prof_view.h"
 #include "ngx_prof_zone.h"
 
@@ -25,8 +26,6 @@ static ngx_int_t ngx_prof_upstreams_known(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts);
 static void ngx_prof_view_peer(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts);
-static void ngx_prof_view_times(ngx_prof_json_t *j, const char *key,
-    const ngx_prof_hist_t *h);
 static void ngx_prof_view_counts(ngx_prof_json_t *j, const char *key,
     const uint64_t *n, const char *const *names);
 static void ngx_prof_expose_tries(ngx_prof_work_t *w, const char *name,
@@ -221,42 +220,6 @@ ngx_prof_view_peer(ngx_prof_work_t *w, ngx_uint_t row,
 
 
 static void
-ngx_prof_view_times(ngx_prof_json_t *j, const char *key,
-    const ngx_prof_hist_t *h)
-{
-    ngx_uint_t            i;
-    ngx_prof_quantiles_t  q;
-
-    static const struct {
-        const char  *name;
-        size_t       offset;
-    } values[] = {
-        { "p50", offsetof(ngx_prof_quantiles_t, p50) },
-        { "p90", offsetof(ngx_prof_quantiles_t, p90) },
-        { "p99", offsetof(ngx_prof_quantiles_t, p99) },
-        { "p999", offsetof(ngx_prof_quantiles_t, p999) },
-        { "max", offsetof(ngx_prof_quantiles_t, max) },
-    };
-
-    ngx_prof_quantiles(h, &q);
-
-    ngx_prof_json_open(j, key, '{');
-    ngx_prof_json_cstring(j, "unit", "microseconds");
-    ngx_prof_json_uint(j, "count", q.number);
-    ngx_prof_json_double(j, "sum", (double) h->sum / 1e3);
-
-    for (i = 0; i < 5; i++) {
-        ngx_prof_view_double(j, values[i].name,
-                             (double) *(uint64_t *) ((u_char *) &q
-                                                     + values[i].offset)
-                             / 1e3, q.number == 0);
-    }
-
-    ngx_prof_json_close(j, '}');
-}
-
-
-static void
 ngx_prof_view_counts(ngx_prof_json_t *j, const char *key, const uint64_t *n,
     const char *const *names)
 {
@@ -282,7 +245,7 @@ ngx_prof_expose_upstreams(ngx_prof_work_t *w, ngx_uint_t *next)
     const ngx_prof_upstream_family_t  *family;
     static ngx_prof_row_counts_t       counts;
 
-    rows = ngx_prof_row_first(NGX_PROF_ROW_PEERS + 1);
+    rows = NGX_PROF_PEERS;
 
     if (*next == rows * NGX_PROF_UPSTREAM_FAMILIES) {
         return NGX_DONE;

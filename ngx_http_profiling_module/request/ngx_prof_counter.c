@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include "ngx_prof_counter.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_histogram.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -98,6 +99,54 @@ ngx_prof_counter_of(ngx_uint_t place)
     ngx_prof_counters[place] = &other;
 
     return &other;
+}
+
+
+ngx_prof_counting_t *
+ngx_prof_counter_row(ngx_uint_t row)
+{
+    ngx_prof_counting_t         *counter;
+    static ngx_prof_counting_t   counters[NGX_PROF_ROWS];
+
+    counter = &counters[row];
+
+    if (counter->cell
+        || ngx_prof_cell_open(ngx_prof_process.zone, ngx_prof_process.slot,
+                              ngx_prof_process.zone->places + row, counter)
+           == NGX_OK)
+    {
+        return counter;
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_prof_counter_time(ngx_prof_counting_t *counter, ngx_uint_t hist,
+    uint64_t ns)
+{
+    uint64_t    *chunk;
+    ngx_uint_t   bucket;
+
+    bucket = ngx_prof_hist_bucket(ns);
+    chunk = ngx_prof_counting_chunk(counter, hist, bucket);
+
+    if (ngx_prof_unlikely(chunk == NULL)) {
+
+        if (ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
+                               counter, hist, bucket)
+            != NGX_OK)
+        {
+            (void) __atomic_fetch_add(&ngx_prof_process.zone->header->rows_lost,
+                                      1, __ATOMIC_RELAXED);
+            return;
+        }
+
+        chunk = ngx_prof_counting_chunk(counter, hist, bucket);
+    }
+
+    ngx_prof_cell_time(counter->cell, chunk, hist, bucket, ns);
 }
 
 

@@ -29,6 +29,13 @@ ngx_int_t ngx_prof_counter_init_process(ngx_cycle_t *cycle);
 ngx_prof_counting_t *ngx_prof_counter_open(ngx_uint_t place, ngx_uint_t hist,
     ngx_uint_t bucket);
 
+/* worker: the counter of a row, see row.h; NULL: there is no room for it */
+ngx_prof_counting_t *ngx_prof_counter_row(ngx_uint_t row);
+
+/* worker: a duration of a row, in ns; without room it is lost, and told so */
+void ngx_prof_counter_time(ngx_prof_counting_t *counter, ngx_uint_t hist,
+    uint64_t ns);
+
 /* worker: the counter of a place, or that of the place `other` */
 ngx_prof_counting_t *ngx_prof_counter_of(ngx_uint_t place);
 

@@ -7,7 +7,6 @@
 #include "ngx_prof_clock.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_counter.h"
-#include "ngx_prof_histogram.h"
 #include "ngx_prof_row.h"
 #include "ngx_prof_worker.h"
 
@@ -74,8 +73,6 @@ static ngx_uint_t ngx_prof_try_class(ngx_uint_t status);
 static ngx_uint_t ngx_prof_try_retry(ngx_uint_t result, ngx_uint_t status);
 static void ngx_prof_try_end(ngx_prof_counting_t *counter,
     const ngx_http_upstream_state_t *state, ngx_uint_t result);
-static void ngx_prof_try_time(ngx_prof_counting_t *counter, ngx_uint_t hist,
-    uint64_t ns);
 static ngx_prof_counting_t *ngx_prof_try_counter(ngx_uint_t upstream,
     const ngx_str_t *name);
 static ngx_prof_counting_t *ngx_prof_try_find(ngx_uint_t upstream,
@@ -84,7 +81,6 @@ static ngx_prof_counting_t *ngx_prof_try_find(ngx_uint_t upstream,
 
 
 static ngx_prof_try_known_t  ngx_prof_try_known[NGX_PROF_TRY_KNOWN];
-static ngx_prof_counting_t   ngx_prof_try_counters[NGX_PROF_PEERS];
 
 
 void
@@ -326,14 +322,14 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
         result = ngx_prof_try_result(try, pc, state);
 
         if (try->connected && !pc->cached) {
-            ngx_prof_try_time(counter, NGX_PROF_CONNECT,
+            ngx_prof_counter_time(counter, NGX_PROF_CONNECT,
                        ngx_prof_loop_took(clock, try->connected - try->start));
         }
 
         if (try->first) {
-            ngx_prof_try_time(counter, NGX_PROF_UPSTREAM,
+            ngx_prof_counter_time(counter, NGX_PROF_UPSTREAM,
                        ngx_prof_loop_took(clock, try->first - try->start));
-            ngx_prof_try_time(counter, NGX_PROF_LATENCY,
+            ngx_prof_counter_time(counter, NGX_PROF_LATENCY,
                        ngx_prof_loop_took(clock, now - try->start));
         }
 
@@ -446,33 +442,6 @@ ngx_prof_try_end(ngx_prof_counting_t *counter,
 }
 
 
-static void
-ngx_prof_try_time(ngx_prof_counting_t *counter, ngx_uint_t hist, uint64_t ns)
-{
-    uint64_t    *chunk;
-    ngx_uint_t   bucket;
-
-    bucket = ngx_prof_hist_bucket(ns);
-    chunk = ngx_prof_counting_chunk(counter, hist, bucket);
-
-    if (ngx_prof_unlikely(chunk == NULL)) {
-
-        if (ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
-                               counter, hist, bucket)
-            != NGX_OK)
-        {
-            (void) __atomic_fetch_add(&ngx_prof_process.zone->header->rows_lost,
-                                      1, __ATOMIC_RELAXED);
-            return;
-        }
-
-        chunk = ngx_prof_counting_chunk(counter, hist, bucket);
-    }
-
-    ngx_prof_cell_time(counter->cell, chunk, hist, bucket, ns);
-}
-
-
 /* NULL: there is no room for it */
 
 static ngx_prof_counting_t *
@@ -507,13 +476,9 @@ ngx_prof_try_find(ngx_uint_t upstream, const ngx_str_t *name, uint64_t hash)
     if (ngx_prof_row_open(zone, NGX_PROF_ROW_PEERS, hash, upstream, name, &row)
         == NGX_OK)
     {
-        counter = &ngx_prof_try_counters[row];
+        counter = ngx_prof_counter_row(row);
 
-        if (counter->cell
-            || ngx_prof_cell_open(zone, ngx_prof_process.slot,
-                                  zone->places + row, counter)
-               == NGX_OK)
-        {
+        if (counter) {
             return counter;
         }
     }
@@ -598,15 +563,15 @@ ngx_prof_try_resolved(ngx_http_request_t *r)
 
         if (us[i].connect_time != (ngx_msec_t) -1) {
             ns = (uint64_t) us[i].connect_time * NGX_PROF_NSEC_PER_MSEC;
-            ngx_prof_try_time(counter, NGX_PROF_CONNECT, ns);
+            ngx_prof_counter_time(counter, NGX_PROF_CONNECT, ns);
         }
 
         if (us[i].header_time != (ngx_msec_t) -1) {
             ns = (uint64_t) us[i].header_time * NGX_PROF_NSEC_PER_MSEC;
-            ngx_prof_try_time(counter, NGX_PROF_UPSTREAM, ns);
+            ngx_prof_counter_time(counter, NGX_PROF_UPSTREAM, ns);
 
             ns = (uint64_t) us[i].response_time * NGX_PROF_NSEC_PER_MSEC;
-            ngx_prof_try_time(counter, NGX_PROF_LATENCY, ns);
+            ngx_prof_counter_time(counter, NGX_PROF_LATENCY, ns);
         }
 
         ngx_prof_try_end(counter, &us[i], result);

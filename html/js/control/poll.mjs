@@ -18,7 +18,8 @@ export const whenGone = (f) => {
 // The first answers fill the figures and the charts, the others follow.
 
 const waves = [['metrics', 'history'], ['health', 'locations', 'gc'],
-               ['runtime', 'crashes', 'capacity', 'upstreams']];
+               ['runtime', 'crashes', 'capacity', 'upstreams',
+                'tls']];
 
 const known = new Set();   // names of answers of this view
 
@@ -125,7 +126,8 @@ export async function poll() {
 
 let turns = 0;
 
-const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4 };
+const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4,
+             tls: 2 };
 
 const wanted = {
   capacity: () => state.answers.health?.issues.length

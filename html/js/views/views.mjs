@@ -8,6 +8,7 @@ import { showLocations } from './locations.mjs';
 import { showPauses } from './pauses.mjs';
 import { showRuntime } from './runtime.mjs';
 import { showStats } from './stats.mjs';
+import { showTls } from './tls.mjs';
 import { showUpstreams } from './upstreams.mjs';
 import { showWorkers } from './workers.mjs';
 
@@ -22,6 +23,7 @@ const views = [
   ['metrics', showWorkers],
   ['locations', showLocations],
   ['upstreams', showUpstreams],
+  ['tls', showTls],
   ['gc', showPauses],
   ['crashes', showCrashes],
   ['crashes', showMarks],

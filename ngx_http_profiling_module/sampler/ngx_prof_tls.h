@@ -1,0 +1,21 @@
+
+/*
+ * TLS handshakes of a worker's main thread: their number, time and CPU time,
+ * by protocol, key and result.  The functions of OpenSSL that nginx calls are
+ * interposed; of an nginx that OpenSSL is linked into, nothing is known.
+ */
+
+
+#ifndef _NGX_PROF_TLS_H_INCLUDED_
+#define _NGX_PROF_TLS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* worker, when it has its slot */
+void ngx_prof_tls_init(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_PROF_TLS_H_INCLUDED_ */
