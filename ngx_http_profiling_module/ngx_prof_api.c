@@ -6,6 +6,7 @@
 #include "ngx_prof_access.h"
 #include "ngx_prof_answer.h"
 #include "ngx_prof_argument.h"
+#include "ngx_prof_caches.h"
 #include "ngx_prof_capacity_view.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_dump_area.h"
@@ -130,6 +131,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("tls"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_handshakes, NULL },
+
+    { ngx_string("caches"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
+      ngx_prof_view_caches, NULL },
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_api_cpu },

@@ -98,6 +98,7 @@ typedef enum {
     NGX_PROF_DUMP_READING,                  /* request line and headers */
     NGX_PROF_DUMP_BODY,                     /* of the request */
     NGX_PROF_DUMP_PROCESSING,               /* phases */
+    NGX_PROF_DUMP_LOCK,                     /* another one fills a cache */
     NGX_PROF_DUMP_RESOLVING,                /* the upstream's name */
     NGX_PROF_DUMP_CONNECTING,               /* to the upstream */
     NGX_PROF_DUMP_REQUEST,                  /* being sent to the upstream */

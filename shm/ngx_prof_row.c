@@ -8,6 +8,7 @@
 static const ngx_uint_t  ngx_prof_row_start[] = {
     0,
     NGX_PROF_PEERS,
+    NGX_PROF_PEERS + NGX_PROF_TLS_ROWS,
     NGX_PROF_ROWS
 };
 
@@ -127,39 +128,53 @@ ngx_prof_row_name(const ngx_prof_zone_t *zone, ngx_uint_t row, ngx_str_t *name,
 
 
 void
-ngx_prof_row_handshake(const ngx_prof_zone_t *zone, ngx_uint_t row,
-    ngx_prof_handshake_t *h)
+ngx_prof_row_parts(const ngx_prof_zone_t *zone, ngx_uint_t row,
+    ngx_str_t part[3])
 {
     u_char      *p, *last;
     ngx_str_t    name;
-    ngx_uint_t   number;
+    ngx_uint_t   i, number;
 
-    ngx_memzero(h, sizeof(ngx_prof_handshake_t));
+    static ngx_str_t  other = ngx_string("(other)");
 
     if (ngx_prof_row_name(zone, row, &name, &number) != NGX_OK) {
-        ngx_str_set(&h->protocol, "(other)");
-        ngx_str_set(&h->key, "(other)");
-        ngx_str_set(&h->result, "(other)");
+        part[0] = part[1] = part[2] = other;
         return;
+    }
+
+    last = name.data + name.len;
+
+    for (i = 0; i < 3; i++) {
+        part[i].data = name.data;
+
+        p = (i < 2) ? ngx_strlchr(name.data, last, '|') : last;
+        p = p ? p : last;
+
+        part[i].len = p - name.data;
+        name.data = ngx_min(p + 1, last);
+    }
+}
+
+
+void
+ngx_prof_row_handshake(const ngx_prof_zone_t *zone, ngx_uint_t row,
+    ngx_prof_handshake_t *h)
+{
+    ngx_str_t   part[3];
+    ngx_uint_t  number;
+
+    ngx_prof_row_parts(zone, row, part);
+
+    h->protocol = part[0];
+    h->key = part[1];
+    h->result = part[2];
+
+    if (ngx_prof_row_name(zone, row, &part[0], &number) != NGX_OK) {
+        number = 0;
     }
 
     h->resumed = number & NGX_PROF_TLS_RESUMED;
     h->upstream = number & NGX_PROF_TLS_UPSTREAM;
-
-    last = name.data + name.len;
-
-    h->protocol.data = name.data;
-    p = ngx_strlchr(name.data, last, '|');
-    p = p ? p : last;
-    h->protocol.len = p - name.data;
-
-    h->key.data = ngx_min(p + 1, last);
-    p = ngx_strlchr(h->key.data, last, '|');
-    p = p ? p : last;
-    h->key.len = p - h->key.data;
-
-    h->result.data = ngx_min(p + 1, last);
-    h->result.len = last - h->result.data;
 }
 
 

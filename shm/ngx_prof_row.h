@@ -29,6 +29,7 @@
 typedef enum {
     NGX_PROF_ROW_PEERS = 0,
     NGX_PROF_ROW_TLS,
+    NGX_PROF_ROW_CACHES,
     NGX_PROF_ROW_KINDS
 } ngx_prof_row_kind_e;
 
@@ -102,12 +103,31 @@ typedef struct {
     uint64_t               retried[NGX_PROF_RETRIES];
 } ngx_prof_tries_t;
 
+/*
+ * Of a zone and a location, the name is "zone|server|location"; status is
+ * nginx's cache_status
+ */
+
+#define NGX_PROF_CACHE_STATUSES  8
+
+typedef struct {
+    uint64_t               status[NGX_PROF_CACHE_STATUSES];
+    uint64_t               locked;        /* waited for another request */
+} ngx_prof_cache_t;
+
 typedef char  ngx_prof_tries_fit_t[sizeof(ngx_prof_tries_t)
                                    <= sizeof(ngx_prof_plain_t) ? 1 : -1];
 
 
 static ngx_inline ngx_prof_tries_t *
 ngx_prof_tries(void *plain)
+{
+    return plain;
+}
+
+
+static ngx_inline ngx_prof_cache_t *
+ngx_prof_caches(void *plain)
 {
     return plain;
 }
@@ -140,6 +160,10 @@ typedef struct {
     ngx_uint_t  upstream;
 } ngx_prof_handshake_t;
 
+
+/* the three parts of a name; "(other)" each: it takes what found no room */
+void ngx_prof_row_parts(const ngx_prof_zone_t *zone, ngx_uint_t row,
+    ngx_str_t part[3]);
 
 void ngx_prof_row_handshake(const ngx_prof_zone_t *zone, ngx_uint_t row,
     ngx_prof_handshake_t *h);

@@ -113,10 +113,16 @@ typedef struct {
     u_char                 name[NGX_PROF_ROW_NAME];
 } ngx_prof_row_t;
 
-/* peers, and kinds of handshakes, each with one for those that find no room */
-#define NGX_PROF_PEERS     257
-#define NGX_PROF_TLS_ROWS  65
-#define NGX_PROF_ROWS      (NGX_PROF_PEERS + NGX_PROF_TLS_ROWS)
+/*
+ * Peers, kinds of handshakes, and locations with a cache: each with one for
+ * those that find no room
+ */
+
+#define NGX_PROF_PEERS       257
+#define NGX_PROF_TLS_ROWS    65
+#define NGX_PROF_CACHE_ROWS  257
+#define NGX_PROF_ROWS                                                         \
+    (NGX_PROF_PEERS + NGX_PROF_TLS_ROWS + NGX_PROF_CACHE_ROWS)
 
 
 /* a label: place + 1 (16 bits, 0: unknown), and below it what label.h tells */

@@ -16,6 +16,7 @@ my $site = Site->new(
     workers => 1,
     http    => <<'END',
     profiling_interval 100ms;
+    proxy_cache_path DIR/cache keys_zone=cached:64k max_size=1m;
     limit_req_zone $uri zone=limit:64k rate=1000r/s;
     profiling_expensive cpu=1s;
     upstream dead {
@@ -42,6 +43,7 @@ my $site = Site->new(
 END
     server  => <<'END');
     location = /secure { proxy_pass https://127.0.0.1:PORT3; }
+    location = /cached { proxy_cache cached; proxy_pass http://127.0.0.1:PORT1; }
     location = /up { proxy_pass http://127.0.0.1:PORT1; }
     location = /again { proxy_pass http://again; }
     location = /moved { try_files /none /failed; }
@@ -61,7 +63,7 @@ my $silent = IO::Socket::INET->new(Listen => 1, ReuseAddr => 1,
                                    LocalAddr => '127.0.0.1:' . $site->port(2))
              or die "cannot listen: $!\n";
 
-$site->request($_) for qw(/up /secure /again /moved /late /dead /dead);
+$site->request($_) for qw(/up /cached /secure /again /moved /late /dead /dead);
 
 my (%type, %labels);
 

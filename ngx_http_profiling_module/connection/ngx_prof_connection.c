@@ -591,6 +591,14 @@ ngx_prof_connection_state(ngx_connection_t *c, ngx_http_request_t *r)
 
     m = r->main;
 
+#if (NGX_HTTP_CACHE)
+
+    if ((r->cache && r->cache->waiting) || (m->cache && m->cache->waiting)) {
+        return NGX_PROF_DUMP_LOCK;
+    }
+
+#endif
+
     if (m->blocked || m->aio || r->aio) {
         return NGX_PROF_DUMP_TASK;
     }

@@ -701,7 +701,7 @@ ngx_prof_dump_state_name(ngx_uint_t state)
 {
     static const char *const  names[] = {
         "other", "tls", "waiting", "keepalive", "reading header",
-        "reading body", "processing", "resolving", "connecting",
+        "reading body", "processing", "cache-lock", "resolving", "connecting",
         "sending request", "waiting for response", "reading response",
         "sending", "delayed", "thread-pool", "upgraded", "streams",
         "lingering", "closing", "idle", "stuck"

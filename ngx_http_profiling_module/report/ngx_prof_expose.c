@@ -176,11 +176,21 @@ ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place)
 static void
 ngx_prof_expose_row(ngx_prof_work_t *w, ngx_uint_t row)
 {
-    ngx_str_t         upstream, peer;
+    ngx_str_t         upstream, peer, part[3];
     ngx_uint_t        number;
     ngx_prof_zone_t  *zone;
 
     zone = w->snapshot->zone;
+
+    if (row >= ngx_prof_row_first(NGX_PROF_ROW_CACHES)) {
+        ngx_prof_row_parts(zone, row, part);
+        ngx_prof_expose_label(w, "zone", &part[0]);
+        ngx_prof_text_puts(&w->json.text, ",");
+        ngx_prof_expose_label(w, "server", &part[1]);
+        ngx_prof_text_puts(&w->json.text, ",");
+        ngx_prof_expose_label(w, "location", &part[2]);
+        return;
+    }
 
     if (row >= ngx_prof_row_first(NGX_PROF_ROW_TLS)) {
         ngx_prof_expose_handshake(w, row);

@@ -10,6 +10,7 @@
 #include "ngx_prof_capacity.h"
 #include "ngx_prof_capacity_view.h"
 #include "ngx_prof_costs.h"
+#include "ngx_prof_caches.h"
 #include "ngx_prof_death.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
@@ -57,7 +58,8 @@ typedef struct {
     ngx_uint_t        known;
     ngx_uint_t        peers;                /* as of expose_upstreams() */
     ngx_prof_plain_t  costs;                /* of the places until now */
-    ngx_uint_t        handshakes;           /* and expose_handshakes() */
+    ngx_uint_t        handshakes;           /* of expose_handshakes(), */
+    ngx_uint_t        caches;               /* and of expose_caches() */
 } ngx_prof_exposition_t;
 
 
@@ -198,7 +200,8 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
     if (family->name == NULL) {
 
         if (ngx_prof_expose_upstreams(w, &e->peers) == NGX_AGAIN
-            || ngx_prof_expose_handshakes(w, &e->handshakes) == NGX_AGAIN)
+            || ngx_prof_expose_handshakes(w, &e->handshakes) == NGX_AGAIN
+            || ngx_prof_expose_caches(w, &e->caches) == NGX_AGAIN)
         {
             return NGX_AGAIN;
         }

@@ -572,7 +572,7 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
                           || tp->sec != r->start_sec
                           || ((r->headers_out.status ^ NGX_HTTP_OK)
                               | r->err_status
-                              | (uintptr_t) r->upstream_states)
+                              | (uintptr_t) r->upstream)
                           || r->headers_in.content_length_n != -1
                           || !r->done))
     {

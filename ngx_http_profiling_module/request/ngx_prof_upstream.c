@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_upstream.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_cache.h"
 #include "ngx_prof_cell.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_counter.h"
@@ -28,6 +29,10 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
     ngx_prof_slot_t            *slot;
     ngx_prof_counting_t        *counter;
     ngx_http_upstream_state_t  *state;
+
+    if (r->upstream) {
+        ngx_prof_cache_count(r, place);
+    }
 
     if (r->upstream_states == NULL) {
         return;
@@ -153,4 +158,12 @@ ngx_prof_upstream_cleanup(void *data)
     /* once, of all that were added for it */
 
     r->upstream_states = NULL;
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->upstream) {
+        r->upstream->cache_status = 0;
+    }
+
+#endif
 }

@@ -177,7 +177,7 @@ function replay(answers) {
 
 test(`${hours} hours of updates do not grow its memory`, limits, async () => {
   const names = ['metrics', 'health', 'locations', 'gc', 'runtime', 'crashes',
-                 'capacity', 'upstreams', 'tls'];
+                 'capacity', 'upstreams', 'tls', 'caches'];
   const answers = Object.fromEntries(await Promise.all(names.map(
     async (name) => [name, await api(name)])));
 

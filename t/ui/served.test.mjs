@@ -184,6 +184,7 @@ test('what the page shows is in the answers', async () => {
   has((await api('upstreams')).peers[0], 'upstream peer tries results reused '
       + 'in_flight first_byte.p99 last_byte.sum');
   has(await api('tls'), 'handshakes.length client_handshakes failed');
+  has(await api('caches'), 'zones.length locations.length');
   has(await api('crashes'), 'total by_reason.crash unseen reports.length');
   has(await api('runtime'), 'nginx_version module_version pcre_version '
       + 'openssl_version zlib_version allocator num_cpu num_cgo_call '

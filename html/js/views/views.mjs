@@ -1,5 +1,6 @@
 // State to document.
 
+import { showCaches } from './caches.mjs';
 import { showCapacity } from './capacity.mjs';
 import { showCharts, showCurves, showMarks } from './charts.mjs';
 import { showCrashes } from './crashes.mjs';
@@ -24,6 +25,7 @@ const views = [
   ['locations', showLocations],
   ['upstreams', showUpstreams],
   ['tls', showTls],
+  ['caches', showCaches],
   ['gc', showPauses],
   ['crashes', showCrashes],
   ['crashes', showMarks],

@@ -1,0 +1,18 @@
+
+/* Caches: what became of requests that a cache was asked for. */
+
+
+#ifndef _NGX_PROF_CACHE_H_INCLUDED_
+#define _NGX_PROF_CACHE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/* worker: a request, or a subrequest, of a place has ended */
+void ngx_prof_cache_count(ngx_http_request_t *r, ngx_uint_t place);
+
+
+#endif /* _NGX_PROF_CACHE_H_INCLUDED_ */
