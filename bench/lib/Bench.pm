@@ -15,6 +15,7 @@ use Cwd qw(abs_path);
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
+use List::Util qw(max);
 use Time::HiRes ();
 
 our @EXPORT = qw($build $dir parts row barred middle until_over with_encoder callgrind
@@ -154,7 +155,12 @@ sub functions {
             $line =~ /^\s*([\d,]+)\s.*?[^\s:]*:(ngx_prof_\w+)/
             or next;
 
-        $count{$name} += $number =~ tr/,//dr;
+        $number =~ tr/,//d;
+
+        # what is inlined of another file has a line of its own, with all
+
+        $count{$name} = $inclusive ? max($count{$name} // 0, $number)
+                                   : ($count{$name} // 0) + $number;
     }
 
     return \%count;

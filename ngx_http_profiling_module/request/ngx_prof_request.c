@@ -74,6 +74,7 @@ typedef struct {
 static ngx_int_t ngx_prof_log_counted(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_charged(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_charged_clock(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_any(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf);
@@ -185,11 +186,13 @@ ngx_prof_request_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
-                                 : ngx_prof_log_clock;
-
     if (mcf->cost) {
-        *h = ngx_prof_log_charged;
+        *h = ngx_prof_clock_choose() ? ngx_prof_log_charged
+                                     : ngx_prof_log_charged_clock;
+
+    } else {
+        *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
+                                     : ngx_prof_log_clock;
     }
 
     return ngx_prof_route_init(cf, ngx_prof_request_failed);
@@ -244,7 +247,8 @@ ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf)
 
         if (h[i] == ngx_prof_log_counted
             || h[i] == ngx_prof_log_clock
-            || h[i] == ngx_prof_log_charged)
+            || h[i] == ngx_prof_log_charged
+            || h[i] == ngx_prof_log_charged_clock)
         {
             ours = h[i];
             h[i] = h[i + 1];
@@ -708,13 +712,18 @@ ngx_prof_log_clock(ngx_http_request_t *r)
 static ngx_int_t
 ngx_prof_log_charged(ngx_http_request_t *r)
 {
-    if (r == r->main && ngx_prof_slicing.on) {
-        ngx_prof_slice_for(r);
-        ngx_prof_slice_logged(r);
-    }
+    ngx_prof_slice_logged(r);
 
-    return ngx_prof_clock_counted() ? ngx_prof_log_handler(r, 1)
-                                    : ngx_prof_log_handler(r, 0);
+    return ngx_prof_log_handler(r, 1);
+}
+
+
+static ngx_int_t
+ngx_prof_log_charged_clock(ngx_http_request_t *r)
+{
+    ngx_prof_slice_logged(r);
+
+    return ngx_prof_log_handler(r, 0);
 }
 
 

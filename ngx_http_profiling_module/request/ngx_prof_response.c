@@ -4,7 +4,6 @@
 #include <ngx_http.h>
 #include "ngx_prof_response.h"
 #include "ngx_prof_clock.h"
-#include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_request.h"
 #include "ngx_prof_slice.h"
@@ -16,8 +15,6 @@ static ngx_int_t ngx_prof_response_alone(ngx_http_request_t *r, ngx_int_t rc)
 static ngx_int_t ngx_prof_response_counted(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_prof_response_clock(ngx_http_request_t *r,
-    ngx_chain_t *in);
-static ngx_int_t ngx_prof_response_charged(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_prof_response_any(ngx_http_request_t *r, ngx_chain_t *in)
     __attribute__((noinline));
@@ -49,10 +46,6 @@ ngx_prof_response_init_process(void)
     ngx_prof_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = counted ? ngx_prof_response_counted
                                        : ngx_prof_response_clock;
-
-    if (ngx_prof_process.conf->cost) {
-        ngx_http_top_body_filter = ngx_prof_response_charged;
-    }
 }
 
 
@@ -115,22 +108,16 @@ ngx_prof_response_clock(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
-/* a thread's task that ends does not tell whose it was, nor do Lua's timers */
-
-static ngx_int_t
-ngx_prof_response_charged(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    ngx_prof_slice_for(r);
-
-    return ngx_prof_clock_counted() ? ngx_prof_response_body(r, in, 1)
-                                    : ngx_prof_response_body(r, in, 0);
-}
-
-
 static ngx_int_t
 ngx_prof_response_any(ngx_http_request_t *r, ngx_chain_t *in)
 {
     ngx_int_t  rc;
+
+    /* a thread's task that ends does not tell whose it was */
+
+    if (ngx_prof_slicing.on) {
+        ngx_prof_slice_for(r);
+    }
 
     rc = ngx_prof_next_body_filter(r, in);
 

@@ -15,11 +15,10 @@ ngx_prof_slice_t  ngx_prof_slicing;
 
 void (*ngx_prof_slice_cut)(void);
 
+ngx_log_handler_pt  ngx_prof_slice_handler;
+
 /* most requests end in the slice in which they began, and need no memory */
 static ngx_prof_cost_t  ngx_prof_slice_first;
-
-/* what nginx sets for the logs of its clients' connections */
-static ngx_log_handler_pt  ngx_prof_slice_handler;
 
 
 void
@@ -54,7 +53,17 @@ ngx_prof_slice_own(ngx_http_request_t *r)
     if (cost == NULL) {
         cost = &ngx_prof_slice_first;
         ngx_memzero(cost, sizeof(ngx_prof_cost_t));
-        ngx_prof_slice_handler = r->connection->log->handler;
+
+        if (ngx_prof_slice_handler == NULL) {
+            ngx_prof_slice_handler = r->connection->log->handler;
+        }
+    }
+
+    s->request = r;
+    s->cost = cost;
+
+    if (s->wait == 0) {
+        return;
     }
 
     cost->wait += s->wait;
@@ -63,9 +72,6 @@ ngx_prof_slice_own(ngx_http_request_t *r)
         cost->held = s->held;
         cost->holder = s->holder;
     }
-
-    s->request = r;
-    s->cost = cost;
 }
 
 
@@ -123,30 +129,17 @@ ngx_prof_slice_logged(ngx_http_request_t *r)
     ngx_prof_loc_conf_t  *lcf;
 
     s = &ngx_prof_slicing;
+
+    if (r != r->main || !s->on) {
+        return;
+    }
+
+    ngx_prof_slice_for(r);
+
     lcf = ngx_prof_context_location(r);
 
     s->request = NULL;
     s->cost = NULL;
     s->counter = lcf->counter;
     s->marked = (uint32_t) lcf->marked;
-}
-
-
-ngx_http_request_t *
-ngx_prof_slice_logs(const ngx_log_t *log)
-{
-    ngx_http_request_t  *r;
-    ngx_http_log_ctx_t  *ctx;
-
-    if (log == NULL
-        || log->handler == NULL
-        || log->handler != ngx_prof_slice_handler)
-    {
-        return NULL;
-    }
-
-    ctx = log->data;
-    r = ctx->request;
-
-    return (r && r->connection->log == log) ? r->main : NULL;
 }

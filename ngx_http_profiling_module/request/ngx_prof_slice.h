@@ -53,6 +53,13 @@ typedef struct {
     uint64_t             wait;          /* ns that the event had to wait; 0 once
                                            a request has it */
     uint64_t             held;
+    uint64_t             pass;          /* ticks: when the pass began */
+    uint64_t             longest;       /* ns, of its slices that are over, and
+                                           its place + 1 */
+    uint32_t             longest_by;
+
+    ngx_uint_t           late;          /* a slice before has held others up,
+                                           that the loop has not come to */
 } ngx_prof_slice_t;
 
 
@@ -71,6 +78,11 @@ extern void (*ngx_prof_slice_cut)(void)
     NGX_PROF_HIDDEN;
 
 
+/* what nginx sets for the logs of its clients' connections */
+extern ngx_log_handler_pt  ngx_prof_slice_handler
+    NGX_PROF_HIDDEN;
+
+
 /* slow path of slice_for() */
 void ngx_prof_slice_take(ngx_http_request_t *r);
 
@@ -80,7 +92,7 @@ void ngx_prof_slice_own(ngx_http_request_t *r);
 /* the present slice ends: keeps the cost of a request that goes on */
 void ngx_prof_slice_keep(void);
 
-/* a main request is being logged */
+/* a request is being logged */
 void ngx_prof_slice_logged(ngx_http_request_t *r);
 
 
@@ -97,7 +109,24 @@ ngx_prof_slice_for(ngx_http_request_t *r)
 
 /* the request that a log tells of, NULL: none */
 
-ngx_http_request_t *ngx_prof_slice_logs(const ngx_log_t *log);
+static ngx_inline ngx_http_request_t *
+ngx_prof_slice_logs(const ngx_log_t *log)
+{
+    ngx_http_request_t  *r;
+    ngx_http_log_ctx_t  *ctx;
+
+    if (log == NULL
+        || log->handler == NULL
+        || log->handler != ngx_prof_slice_handler)
+    {
+        return NULL;
+    }
+
+    ctx = log->data;
+    r = ctx->request;
+
+    return (r && r->connection->log == log) ? r->main : NULL;
+}
 
 
 #endif /* _NGX_PROF_SLICE_H_INCLUDED_ */

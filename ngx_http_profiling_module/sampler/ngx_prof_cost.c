@@ -35,13 +35,8 @@ typedef struct {
     ngx_uint_t             cpus;        /* the CPU clock can be read */
     ngx_uint_t             allocs;      /* they are counted */
 
-    uint64_t               pass;        /* ticks: when the present one began */
-    uint64_t               longest;     /* ns, of the pass's slices until now */
-    uint64_t               holder;      /* its place + 1 */
-
     uint64_t               since;       /* ticks: when nothing was ready, or
                                            a wait began last */
-    ngx_uint_t             late;        /* since then, a slice held it up */
     uint64_t               hold_n;      /* slices in the table below, so far */
     ngx_prof_hold_slice_t  hold[NGX_PROF_COST_HOLDS];
 
@@ -55,7 +50,9 @@ typedef struct {
 
 
 static void ngx_prof_cost_cut(void);
-static void ngx_prof_cost_slice(uint64_t ticks, ngx_prof_cost_t *part);
+static ngx_prof_always_inline void ngx_prof_cost_begin(uint64_t ticks);
+static ngx_prof_always_inline void ngx_prof_cost_part(uint64_t ticks,
+    ngx_prof_cost_t *part);
 static uint64_t ngx_prof_cost_cpu(uint64_t start, uint64_t loop)
     __attribute__((noinline));
 static void ngx_prof_cost_read(uint64_t ticks) __attribute__((noinline));
@@ -76,6 +73,7 @@ void
 ngx_prof_cost_init(ngx_uint_t on)
 {
     ngx_prof_slicing.on = on;
+    ngx_prof_slicing.late = 0;
     ngx_prof_slicing.counter = NGX_PROF_NO_COUNTER;
     ngx_prof_slice_cut = ngx_prof_cost_cut;
 
@@ -120,16 +118,11 @@ ngx_prof_cost_bytes(void)
 static void
 ngx_prof_cost_cut(void)
 {
-    uint64_t  now;
-
-    now = ngx_prof_loop_ticks(ngx_prof_costing.counted);
-
-    ngx_prof_cost_end(now);
-    ngx_prof_cost_begin(now);
+    ngx_prof_cost_next(ngx_prof_loop_ticks(ngx_prof_costing.counted));
 }
 
 
-void
+static ngx_prof_always_inline void
 ngx_prof_cost_begin(uint64_t ticks)
 {
     ngx_prof_slice_t  *s;
@@ -148,19 +141,17 @@ ngx_prof_cost_begin(uint64_t ticks)
 
 
 void
-ngx_prof_cost_end(uint64_t ticks)
+ngx_prof_cost_next(uint64_t ticks)
 {
     uint64_t              place;
     ngx_uint_t            counter;
     ngx_prof_cost_t       part;
     ngx_prof_slice_t     *s;
-    ngx_prof_costing_t   *c;
     ngx_prof_loc_conf_t  *lcf;
 
     s = &ngx_prof_slicing;
-    c = &ngx_prof_costing;
 
-    ngx_prof_cost_slice(ticks, &part);
+    ngx_prof_cost_part(ticks, &part);
 
     if (s->request) {
         lcf = ngx_prof_context_location(s->request);
@@ -183,18 +174,20 @@ ngx_prof_cost_end(uint64_t ticks)
         ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, &part);
     }
 
-    if (part.loop > c->longest) {
-        c->longest = part.loop;
-        c->holder = place;
+    if (part.loop > s->longest) {
+        s->longest = part.loop;
+        s->longest_by = (uint32_t) place;
     }
 
     if (ngx_prof_unlikely(part.loop >= NGX_PROF_COST_SURE)) {
         ngx_prof_cost_hold(ticks, place);
     }
+
+    ngx_prof_cost_begin(ticks);
 }
 
 
-/* the present slice, if it ended now; the wait is what no request has yet */
+/* the present slice, if it ended now */
 
 static ngx_prof_always_inline void
 ngx_prof_cost_part(uint64_t ticks, ngx_prof_cost_t *part)
@@ -208,19 +201,11 @@ ngx_prof_cost_part(uint64_t ticks, ngx_prof_cost_t *part)
     part->blocked = ngx_min(ngx_prof_block_told - s->blocked, part->loop);
     part->alloc = ngx_prof_cost_bytes() - s->alloc;
     part->cpu = part->loop - part->blocked;
-}
-
-
-static void
-ngx_prof_cost_slice(uint64_t ticks, ngx_prof_cost_t *part)
-{
-    ngx_prof_cost_part(ticks, part);
+    part->wait = s->wait;
 
     if (ngx_prof_unlikely(part->loop >= NGX_PROF_COST_SURE)) {
-        part->cpu = ngx_prof_cost_cpu(ngx_prof_slicing.start, part->loop);
+        part->cpu = ngx_prof_cost_cpu(s->start, part->loop);
     }
-
-    part->wait = ngx_prof_slicing.wait;
 }
 
 
@@ -335,7 +320,7 @@ ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
     hold->end = ticks;
     hold->place = place;
 
-    c->late = 1;
+    ngx_prof_slicing.late = 1;
 }
 
 
@@ -347,9 +332,9 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
 
     c = &ngx_prof_costing;
 
-    c->pass = now;
-    c->longest = 0;
-    c->holder = 0;
+    ngx_prof_slicing.pass = now;
+    ngx_prof_slicing.longest = 0;
+    ngx_prof_slicing.longest_by = 0;
 
     wait = ngx_prof_loop_took(c->counted, now - then);
 
@@ -357,9 +342,11 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
         c->off += wait - NGX_PROF_COST_SLEEP;
     }
 
-    if (!c->late) {
+    if (!ngx_prof_slicing.late) {
         c->since = then;
     }
+
+    ngx_prof_cost_begin(now);
 
     if (ngx_prof_unlikely(ngx_prof_loop_took(c->counted, now - c->read)
                           >= NGX_PROF_COST_EVERY))
@@ -372,14 +359,7 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
 uint64_t
 ngx_prof_cost_late(void)
 {
-    return ngx_prof_costing.late ? ngx_prof_costing.since : 0;
-}
-
-
-void
-ngx_prof_cost_idle(void)
-{
-    ngx_prof_costing.late = 0;
+    return ngx_prof_costing.since;
 }
 
 
@@ -396,12 +376,8 @@ ngx_prof_cost_waited(uint64_t since)
     c = &ngx_prof_costing;
 
     s->wait = ngx_prof_loop_took(c->counted, s->start - since);
-    s->held = c->longest;
-    s->holder = (uint32_t) c->holder;
-
-    if ((int64_t) (since - c->pass) >= 0) {
-        return;
-    }
+    s->held = s->longest;
+    s->holder = s->longest_by;
 
     n = ngx_min(c->hold_n, NGX_PROF_COST_HOLDS);
 
@@ -437,7 +413,7 @@ ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
 
     now = ngx_prof_loop_ticks(ngx_prof_costing.counted);
 
-    ngx_prof_cost_slice(now, &part);
+    ngx_prof_cost_part(now, &part);
 
     *cost = *known;
     ngx_prof_cost_add(cost, &part);

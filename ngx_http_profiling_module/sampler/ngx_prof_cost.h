@@ -35,20 +35,17 @@
 /* worker, behind the hooks of calls and of the heap; on: as configured */
 void ngx_prof_cost_init(ngx_uint_t on);
 
-/* a slice ends, or begins, of nobody yet; ticks of the clock */
-void ngx_prof_cost_end(uint64_t ticks);
-void ngx_prof_cost_begin(uint64_t ticks);
+/* a slice ends, and the next one begins, of nobody yet; ticks of the clock */
+void ngx_prof_cost_next(uint64_t ticks);
 
 /* a pass begins: the loop waited from `then` to `now`, ticks of the clock */
 void ngx_prof_cost_pass(uint64_t then, uint64_t now);
 
 /*
- * Since when something may have been ready that the loop has not come to,
- * because of a slice that held it up; ticks, 0: nothing.  idle(): the kernel
- * has told that nothing is.
+ * While slicing.late is set: since when something may have been ready that the
+ * loop has not come to, ticks.  The kernel telling that nothing is clears it.
  */
 uint64_t ngx_prof_cost_late(void);
-void ngx_prof_cost_idle(void);
 
 /* the event of the slice that has begun was ready since then; ticks */
 void ngx_prof_cost_waited(uint64_t since);

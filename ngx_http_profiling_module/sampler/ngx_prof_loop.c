@@ -9,7 +9,6 @@
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_context.h"
-#include "ngx_prof_cost.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_listener.h"
@@ -338,14 +337,14 @@ ngx_prof_loop_ask(int ep, struct epoll_event *events, int n, int timeout)
 {
     int  rc;
 
-    if (ngx_prof_slicing.on && ngx_prof_cost_late()) {
+    if (ngx_prof_unlikely(ngx_prof_slicing.late)) {
         rc = ngx_prof_epoll_wait(ep, events, n, 0);
 
         if (rc) {
             return rc;
         }
 
-        ngx_prof_cost_idle();
+        ngx_prof_slicing.late = 0;
     }
 
     return ngx_prof_epoll_wait(ep, events, n, timeout);

@@ -8,7 +8,9 @@
 #include "ngx_prof_mark.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_clock.h"
+#include "ngx_prof_context.h"
 #include "ngx_prof_cost.h"
+#include "ngx_prof_request.h"
 #include "ngx_prof_slice.h"
 
 
@@ -18,7 +20,6 @@ typedef struct {
     const struct epoll_event  *events;      /* of the pass, with marks */
     int                        n;
     int                        at;          /* the one that comes next */
-    uint64_t                   pass;        /* ticks */
 
     /* marks among events of the kernel, timers and posted events */
 
@@ -35,8 +36,8 @@ static void ngx_prof_mark_timer(ngx_event_t *ev);
 static void ngx_prof_mark_posted(ngx_event_t *ev);
 static uint64_t ngx_prof_mark_next(void);
 static void ngx_prof_mark_kernel(uint64_t now);
-static uint64_t ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now,
-    uint64_t late) __attribute__((noinline));
+static uint64_t ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now)
+    __attribute__((noinline));
 static void ngx_prof_mark_timers(uint64_t now);
 static void ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
     __attribute__((noinline));
@@ -99,13 +100,11 @@ ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
 
     m = &ngx_prof_marks;
 
-    m->pass = now;
     m->events = events;
     m->n = 0;
     m->at = 0;
 
     ngx_prof_cost_pass(then, now);
-    ngx_prof_cost_begin(now);
 
     if (rc < 0) {
         return rc;
@@ -152,7 +151,7 @@ ngx_prof_mark_end(uint64_t now)
 
     m = &ngx_prof_marks;
 
-    ngx_prof_cost_end(now);
+    ngx_prof_cost_next(now);
 
     /* nginx has not come to them */
 
@@ -176,8 +175,7 @@ ngx_prof_mark_next(void)
 
     now = ngx_prof_loop_ticks(ngx_prof_marks.counted);
 
-    ngx_prof_cost_end(now);
-    ngx_prof_cost_begin(now);
+    ngx_prof_cost_next(now);
 
     return now;
 }
@@ -206,10 +204,10 @@ ngx_prof_mark_event(ngx_event_t *ev)
 static void
 ngx_prof_mark_kernel(uint64_t now)
 {
-    uint64_t           late, since;
     ngx_uint_t         instance;
     ngx_connection_t  *c;
     ngx_prof_marks_t  *m;
+    ngx_prof_slice_t  *s;
 
     m = &ngx_prof_marks;
 
@@ -223,14 +221,33 @@ ngx_prof_mark_kernel(uint64_t now)
         return;
     }
 
-    late = ngx_prof_cost_late();
-    since = m->pass;
+    if (ngx_prof_unlikely(ngx_prof_context(c) == NULL)) {
 
-    if (ngx_prof_unlikely(late)) {
-        since = ngx_prof_mark_ready(c, now, late);
+        /*
+         * tasks of thread pools have ended: the next part of a response tells
+         * whose, if its request is not taken for the latest one
+         */
+
+        if (ngx_prof_latest.request
+            && ngx_prof_latest.request != NGX_PROF_NO_REQUEST)
+        {
+            ngx_prof_request_put_away();
+        }
+
+        return;
     }
 
-    ngx_prof_cost_waited(since);
+    s = &ngx_prof_slicing;
+
+    if (ngx_prof_unlikely(s->late)) {
+        ngx_prof_cost_waited(ngx_prof_mark_ready(c, now));
+
+    } else {
+        s->wait = ngx_prof_loop_took(m->counted, now - s->pass);
+        s->held = s->longest;
+        s->holder = s->longest_by;
+    }
+
     ngx_prof_mark_own(c->log);
 }
 
@@ -249,14 +266,14 @@ ngx_prof_mark_own(const ngx_log_t *log)
 
 
 /*
- * The kernel tells when a connection had data last, to its own tick: after
- * `late`, or it would have been told of at once, and before this pass.
+ * The kernel tells when a connection had data last, to its own tick: since the
+ * loop is late, or it would have been told of at once, and before this pass.
  */
 
 static uint64_t
-ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now, uint64_t late)
+ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now)
 {
-    uint64_t           age, ns;
+    uint64_t           age, late, ns;
     socklen_t          len;
     struct tcp_info    ti;
     ngx_prof_marks_t  *m;
@@ -269,16 +286,17 @@ ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now, uint64_t late)
         || !c->read->active
         || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &ti, &len) == -1)
     {
-        return m->pass;
+        return ngx_prof_slicing.pass;
     }
 
     ns = (uint64_t) ti.tcpi_last_data_recv * NGX_PROF_NSEC_PER_MSEC;
-    age = ngx_prof_loop_took(m->counted, now - m->pass);
+    age = ngx_prof_loop_took(m->counted, now - ngx_prof_slicing.pass);
 
     if (ns <= age) {
-        return m->pass;
+        return ngx_prof_slicing.pass;
     }
 
+    late = ngx_prof_cost_late();
     age = ngx_prof_loop_took(m->counted, now - late);
 
     return (ns >= age) ? late
@@ -321,19 +339,20 @@ ngx_prof_mark_timers(uint64_t now)
 static void
 ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
 {
-    uint64_t           late, ticks;
+    uint64_t           since, ticks;
     ngx_event_t       *mark;
     ngx_prof_marks_t  *m;
 
     m = &ngx_prof_marks;
     mark = &m->timer;
 
-    late = ngx_prof_cost_late();
+    since = ngx_prof_slicing.late ? ngx_prof_cost_late()
+                                  : ngx_prof_slicing.pass;
     ticks = ngx_prof_loop_span(m->counted,
                                (uint64_t) (ngx_current_msec - ev->timer.key)
                                * NGX_PROF_NSEC_PER_MSEC);
 
-    ngx_prof_cost_waited(now - ngx_min(ticks, now - (late ? late : m->pass)));
+    ngx_prof_cost_waited(now - ngx_min(ticks, now - since));
     ngx_prof_mark_own(ev->log);
 
     ev->timer.key--;
