@@ -657,8 +657,8 @@ ngx_prof_context_running(const ngx_prof_context_t *owner,
 
 /*
  * A register of the function's own is sure.  Words of its frame may be those of
- * an earlier one, unless it is small: such a function uses most of them.  A
- * single one only aligns the stack.
+ * an earlier one, unless it is one of nginx's and small: such a function uses
+ * most of them.  A single one only aligns the stack.
  */
 
 ngx_prof_unchecked
@@ -686,7 +686,8 @@ ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
 
     n = (frame->hi - frame->lo) / sizeof(uintptr_t);
 
-    if (frame->saved == 0
+    if (!frame->main
+        || frame->saved == 0
         || n > NGX_PROF_CONTEXT_FRAME
         || n <= (ngx_uint_t) __builtin_popcountll(frame->saved) + 1)
     {

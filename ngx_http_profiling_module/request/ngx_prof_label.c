@@ -495,6 +495,7 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
 {
     ngx_int_t                  i;
     const ngx_prof_context_t  *owner;
+    const ngx_prof_request_t  *request;
 
     i = ngx_prof_context_index(word);
 
@@ -503,8 +504,13 @@ ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
             return 0;
         }
 
+        request = ngx_prof_context_request(word);
+
         if (word == ngx_prof_latest.request) {
             word = ngx_prof_latest.connection;
+
+        } else if (request) {
+            word = request->client;
         }
 
         owner = ngx_prof_context_owner(word);

@@ -108,6 +108,7 @@ typedef struct {
                                                           that are its
                                                           caller's, or 0:
                                                           unknown */
+    ngx_uint_t                main;                    /* of the program */
     ngx_uint_t                n;
     uint64_t                  own[NGX_PROF_CFI_REGS];
 } ngx_prof_unwind_frame_t;

@@ -471,6 +471,7 @@ ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
 
     frame->lo = walk->reg[NGX_PROF_ARCH_SP];
     frame->saved = 0;
+    frame->main = walk->object && walk->object->main;
     frame->n = 0;
 
     if (walk->rule == NULL) {

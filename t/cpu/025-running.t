@@ -34,9 +34,11 @@ my %of = (
     'an update in the background' => ['/updated/stale', '/updated/'],
 );
 
+my @lua = Modules::static() ? () : Profile::lua_modules();
+
 my $site = Site->new(
     workers  => 1,
-    modules  => [ Profile::lua_modules() ],
+    modules  => \@lua,
     handlers => $Profile::handlers,
     http     => <<'END',
     profiling_cpu_rate 1000;
@@ -58,7 +60,7 @@ my $site = Site->new(
                           add_header X-Accel-Expires @1; }
     }
 END
-    server   => <<'END',
+    server   => <<'END' . (@lua ? <<'END' : ''));
         listen 127.0.0.1:PORT2 http2;
         gzip_proxied any;
         location = /authorized { internal; proxy_pass http://127.0.0.1:PORT1; }
@@ -87,10 +89,10 @@ END
         location /slices/ { gzip on; gzip_comp_level 9; slice 64k;
                             proxy_set_header Range $slice_range;
                             proxy_pass http://127.0.0.1:PORT1/; }
+END
         location /lua/ { gzip on; alias DIR/html/;
             access_by_lua_block { ngx.location.capture("/behind/lua") } }
 END
-);
 
 srand 1;
 my $text = join '', map { sprintf "%x\n", rand 1 << 30 } 1 .. 20000;
@@ -103,6 +105,7 @@ spew($site->dir . '/html/empty', "\n");
 $site->start;
 
 for my $name (sort keys %of) {
+    next if $name =~ /Lua/ && !@lua;
     running("$name, HTTP/1.1", @{ $of{$name} }, 0, '--h1', '-c', 2);
 
     # Lua has no subrequests of a stream
