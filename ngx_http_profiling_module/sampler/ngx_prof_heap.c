@@ -26,7 +26,7 @@ static void ngx_prof_heap_draw(ngx_prof_heap_thread_t *t);
 static void ngx_prof_heap_start(ngx_prof_heap_thread_t *t);
 static void ngx_prof_heap_sample(void *p, size_t size, void *caller);
 static ngx_uint_t ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
-    ngx_uint_t *main, ngx_prof_unwind_path_t *path);
+    ngx_uint_t *main, ngx_uint_t *later, ngx_prof_unwind_path_t *path);
 static ngx_uint_t ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack);
 static uint64_t ngx_prof_heap_class(uint64_t size);
 
@@ -315,7 +315,7 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
     double                  weight;
     uint32_t                label;
     uint64_t                pcs[NGX_PROF_HEAP_DEPTH];
-    ngx_uint_t              n, table, main;
+    ngx_uint_t              n, table, main, later;
     ngx_prof_slot_t        *slot;
     ngx_prof_zone_t        *zone;
     ngx_prof_stacks_t      *stacks;
@@ -350,9 +350,8 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
     pcs[0] = ngx_prof_heap_class(size);
     n = 1 + ngx_prof_heap_walk(&pcs[1], caller,
                                      (uintptr_t) __builtin_frame_address(0),
-                                     &main, &path);
-    pcs[n] = ngx_prof_heap_root(&pcs[1], n - 1);
-    n++;
+                                     &main, &later, &path);
+    pcs[n++] = ngx_prof_heap_root(later);
 
     label = main ? ngx_prof_context_label(
                                (uintptr_t) __builtin_frame_address(0), &path)
@@ -390,7 +389,7 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
 
 static ngx_uint_t
 ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main,
-    ngx_prof_unwind_path_t *path)
+    ngx_uint_t *later, ngx_prof_unwind_path_t *path)
 {
     uint64_t           found[NGX_PROF_FRAMES];
     ngx_uint_t         i, n;
@@ -398,6 +397,7 @@ ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main,
     ngx_prof_unwind_t  result;
 
     *main = ngx_prof_heap_stack(sp, &stack);
+    *later = 1;
 
     if (stack.top == 0) {
         path->n = 0;
@@ -406,6 +406,8 @@ ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main,
         return 2;
     }
 
+    path->cache = *main ? &ngx_prof_thread_walks : NULL;
+
     n = ngx_prof_unwind_here(&stack, found, NGX_PROF_FRAMES, 0, &result,
                              path);
 
@@ -413,6 +415,7 @@ ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp, ngx_uint_t *main,
 
         if (found[i] == (uint64_t) (uintptr_t) caller) {
             ngx_memcpy(pcs, &found[i], (n - i) * sizeof(uint64_t));
+            *later = result.later;
             return n - i;
         }
     }
@@ -500,7 +503,8 @@ ngx_prof_heap_freed(const ngx_prof_heap_live_t *live)
 
 
 ngx_uint_t
-ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
+ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n,
+    ngx_uint_t later)
 {
     uint64_t            pcs[NGX_PROF_HEAP_DEPTH];
     ngx_uint_t          tally, table;
@@ -519,7 +523,7 @@ ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n)
 
     pcs[0] = NGX_PROF_HEAP_THREAD;
     ngx_memcpy(&pcs[1], frames, n * sizeof(uint64_t));
-    pcs[n + 1] = ngx_prof_heap_root(frames, n);
+    pcs[n + 1] = ngx_prof_heap_root(later);
 
     table = ngx_prof_zone_heap_n(zone->stacks);
     stacks = ngx_prof_zone_heap(zone, slot);

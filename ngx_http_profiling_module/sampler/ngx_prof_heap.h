@@ -119,10 +119,12 @@ void ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
 void ngx_prof_heap_freed(const ngx_prof_heap_live_t *live);
 
 /*
- * Counts a thread that begins, under the n frames that created it.  Returns
+ * Counts a thread that begins, under the n frames that created it; later: some
+ * of them are of objects that were loaded after the fork.  Returns
  * its tally for thread_gone(), 0: not counted.  Normal context, any thread.
  */
-ngx_uint_t ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n);
+ngx_uint_t ngx_prof_heap_thread_made(const uint64_t *frames, ngx_uint_t n,
+    ngx_uint_t later);
 void ngx_prof_heap_thread_gone(ngx_uint_t tally);
 
 

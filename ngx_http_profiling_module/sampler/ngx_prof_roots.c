@@ -4,7 +4,6 @@
 #include "ngx_prof_roots.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_record.h"
-#include "ngx_prof_unwind.h"
 
 
 static void ngx_prof_heap_root_add(ngx_prof_slot_t *slot, uint64_t *current,
@@ -90,33 +89,8 @@ ngx_prof_heap_root_hash(ngx_uint_t later)
 
 
 uint64_t
-ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n)
+ngx_prof_heap_root(ngx_uint_t later)
 {
-    uint64_t                   root;
-    ngx_uint_t                 i;
-    const ngx_prof_object_t   *o;
-    const ngx_prof_objects_t  *objects;
-
-    root = ngx_prof_load(&ngx_prof_heap_root_forked);
-    objects = ngx_prof_objects_acquire();
-
-    for (i = 0; i < n && objects && objects->later; i++) {
-
-        if (ngx_prof_frame_is_synthetic(pcs[i])) {
-            continue;
-        }
-
-        /* an address in no known object: it was loaded a moment ago */
-
-        o = ngx_prof_objects_find(objects, (uintptr_t) pcs[i]);
-
-        if (o == NULL || o->later) {
-            root = ngx_prof_load(&ngx_prof_heap_root_all);
-            break;
-        }
-    }
-
-    ngx_prof_objects_release();
-
-    return root;
+    return ngx_prof_load(later ? &ngx_prof_heap_root_all
+                               : &ngx_prof_heap_root_forked);
 }

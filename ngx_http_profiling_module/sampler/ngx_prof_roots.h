@@ -24,8 +24,11 @@
 /* when the slot is claimed, and when the list of loaded objects changes */
 void ngx_prof_heap_root_set(ngx_prof_slot_t *slot);
 
-/* the set that a stack of n frames needs; any thread */
-uint64_t ngx_prof_heap_root(const uint64_t *pcs, ngx_uint_t n);
+/*
+ * the set that a stack needs; later: some of its frames are of objects that
+ * were loaded after the fork.  Any thread.
+ */
+uint64_t ngx_prof_heap_root(ngx_uint_t later);
 
 
 #endif /* _NGX_PROF_ROOTS_H_INCLUDED_ */

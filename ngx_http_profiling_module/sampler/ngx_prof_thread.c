@@ -26,6 +26,8 @@ static void ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period);
 ngx_prof_thread_t
     ngx_prof_threads[NGX_PROF_THREADS];
 
+ngx_prof_unwind_cache_t  ngx_prof_thread_walks;
+
 static uint64_t    ngx_prof_thread_measured[
                        NGX_PROF_THREADS];
 static ngx_uint_t  ngx_prof_thread_next;
@@ -58,6 +60,7 @@ ngx_prof_thread_claim(void)
             t->timer = -1;
             t->tally = 0;
             t->made_n = 0;
+            t->made_later = 0;
             return t;
         }
     }

@@ -59,6 +59,7 @@ typedef struct {
     ngx_uint_t                      tally;          /* of the stack that
                                                        created it, 0: not
                                                        counted */
+    ngx_uint_t                      made_later;     /* see ngx_prof_unwind_t */
     ngx_uint_t                      made_n;
     uint64_t                        made[NGX_PROF_MADE];
 } ngx_prof_thread_t;
@@ -66,6 +67,9 @@ typedef struct {
 
 extern ngx_prof_thread_t
     ngx_prof_threads[NGX_PROF_THREADS];
+
+/* what walks of the main thread have found that no timer's signal began */
+extern ngx_prof_unwind_cache_t  ngx_prof_thread_walks;
 
 
 /*

@@ -135,6 +135,7 @@ ngx_prof_thread_maker(ngx_prof_thread_t *t)
     ngx_prof_thread_t  *self;
 
     t->made_n = 0;
+    t->made_later = 0;
     sp = (uintptr_t) __builtin_frame_address(0);
 
     for (i = 0; i < NGX_PROF_THREADS; i++) {
@@ -161,8 +162,9 @@ ngx_prof_thread_maker(ngx_prof_thread_t *t)
     t->made_n = ngx_prof_unwind_here(&stack, t->made,
                                      NGX_PROF_MADE, 2,
                                      &result, NULL);
+    t->made_later = result.later;
 
-    t->tally = ngx_prof_heap_thread_made(t->made, t->made_n);
+    t->tally = ngx_prof_heap_thread_made(t->made, t->made_n, t->made_later);
 }
 
 
@@ -179,7 +181,8 @@ ngx_prof_threads_made(void)
             != NGX_PROF_THREAD_FREE
             && t->pid == ngx_pid)
         {
-            t->tally = ngx_prof_heap_thread_made(t->made, t->made_n);
+            t->tally = ngx_prof_heap_thread_made(t->made, t->made_n,
+                                                 t->made_later);
         }
     }
 }

@@ -33,6 +33,9 @@
 /* registers whose rules are kept, see ngx_prof_cfi_slots() */
 #define NGX_PROF_CFI_SAVED     6
 
+/* the first of them is the frame pointer: a bit of `changed` */
+#define NGX_PROF_CFI_FP        1
+
 /* DWARF registers a rule may name: 0..31 */
 #define NGX_PROF_CFI_REGS      32
 

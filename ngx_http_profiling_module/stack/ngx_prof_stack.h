@@ -86,6 +86,8 @@ typedef struct {
     ngx_uint_t  jit;             /* FRAME_JIT among the frames */
     ngx_uint_t  recovered;       /* callers found without CFI: by a frame
                                     pointer or by a scan of the stack */
+    ngx_uint_t  later;           /* frames of objects that were loaded after
+                                    the fork */
 } ngx_prof_unwind_t;
 
 
@@ -94,6 +96,8 @@ typedef struct {
 typedef struct {
     const ngx_prof_stack_t   *stack;
     const void               *uc;                      /* NULL: at a call */
+    struct ngx_prof_unwind_cache_s  *cache;            /* for walks from a
+                                                          call, or NULL */
     uint32_t                  n;
     uint64_t                  sp[NGX_PROF_FRAMES];
 } ngx_prof_unwind_path_t;
@@ -116,9 +120,22 @@ typedef struct {
 
 /*
  * What earlier walks found in the tables.  Object and rule of an address belong
- * to one list of objects and are valid while that list is in use.  One walk at
- * a time may use a cache, so each thread's sampler has its own.  Zeroed: empty.
+ * to one list of objects and are valid while that list is in use.  One thread
+ * has a cache for itself; a walk in a signal's handler that interrupts another
+ * walk does without.  Zeroed: empty.
  */
+
+/*
+ * Steps of rules that nearly all callers have: the CFA is an offset from the
+ * stack or frame pointer, and both the return address and the frame pointer are
+ * in whole words below it.  START: the thread begins here.
+ */
+
+#define NGX_PROF_UNWIND_RULE  0                        /* none of these */
+#define NGX_PROF_UNWIND_BY_SP 1
+#define NGX_PROF_UNWIND_BY_FP 2
+#define NGX_PROF_UNWIND_START 3
+
 
 typedef struct {
     uint64_t                  addr;                    /* the first one */
@@ -126,6 +143,11 @@ typedef struct {
     uint32_t                  generation;              /* of the list */
     const ngx_prof_object_t  *object;
     ngx_prof_cfi_rule_t       rule;
+    uint8_t                   quick;                   /* UNWIND_* */
+    uint8_t                   later;                   /* object->later */
+    uint16_t                  depth;                   /* bytes below the CFA
+                                                          that a quick step
+                                                          loads from */
 } ngx_prof_unwind_entry_t;
 
 
@@ -136,10 +158,14 @@ typedef struct {
 } ngx_prof_unwind_text_t;
 
 
-typedef struct {
+typedef struct ngx_prof_unwind_cache_s {
     ngx_prof_unwind_entry_t  entry[NGX_PROF_UNWIND_CACHE]
                              __attribute__((aligned(64)));
     ngx_prof_unwind_text_t   text[NGX_PROF_UNWIND_TEXTS];
+
+    uint32_t                 busy;                     /* a walk uses it */
+    uint32_t                 turn;                     /* which of two entries
+                                                          is replaced next */
 
     /* the last walk, with the entry of each of its frames */
 

@@ -189,8 +189,12 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
             pc = NGX_PROF_FRAME_JIT;
             walk->result->jit++;
 
-        } else if (n && pcs[n - 1] == NGX_PROF_FRAME_JIT) {
-            ngx_prof_unwind_made(walk, pcs, n);
+        } else {
+            walk->result->later += walk->object->later;
+
+            if (n && pcs[n - 1] == NGX_PROF_FRAME_JIT) {
+                ngx_prof_unwind_made(walk, pcs, n);
+            }
         }
 
         if (skip) {
@@ -209,6 +213,16 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
 
         rc = lua->cframe ? ngx_prof_lua_step(walk, lua)
                          : ngx_prof_unwind_next(walk);
+
+        if (rc == NGX_OK
+            && walk->cache
+            && skip == 0
+            && !walk->exact
+            && (walk->guess & NGX_PROF_ARCH_KEPT) == 0
+            && pc != NGX_PROF_FRAME_JIT)
+        {
+            n += ngx_prof_unwind_quick(walk, &pcs[n], max - n, &rc);
+        }
 
         if (rc == NGX_DONE) {
             walk->result->cause = NGX_PROF_UNWIND_COMPLETE;
@@ -240,6 +254,8 @@ static ngx_int_t ngx_prof_unwind_begin(ngx_prof_walk_t *walk,
 static void ngx_prof_unwind_own(const ngx_prof_walk_t *walk,
     ngx_prof_unwind_frame_t *frame);
 static uint64_t ngx_prof_unwind_below(int32_t how);
+static void ngx_prof_unwind_remember(ngx_prof_walk_t *walk,
+    ngx_prof_unwind_cache_t *cache);
 
 
 static ngx_uint_t
@@ -274,8 +290,7 @@ ngx_prof_unwind_begin(ngx_prof_walk_t *walk, const ngx_prof_stack_t *stack)
     walk->rule = NULL;
     walk->guess = 0;
     walk->top = stack->top & ~(uintptr_t) 7;
-    walk->result->jit = 0;
-    walk->result->recovered = 0;
+    ngx_memzero(walk->result, sizeof(ngx_prof_unwind_t));
 
     sp = walk->reg[NGX_PROF_ARCH_SP];
     here = (uintptr_t) __builtin_frame_address(0);
@@ -301,12 +316,19 @@ static ngx_uint_t
 ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
     ngx_uint_t skip)
 {
-    uint64_t             phase;
-    ngx_uint_t           n;
-    ngx_prof_lua_walk_t  lua;
+    uint64_t                  phase;
+    ngx_uint_t                n;
+    ngx_prof_lua_walk_t       lua;
+    ngx_prof_unwind_cache_t  *cache;
 
     lua.l = 0;
     lua.outer = 0;
+    cache = walk->cache;
+
+    if (cache) {
+        cache->busy = 1;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    }
 
     walk->objects = ngx_prof_objects_acquire();
 
@@ -330,6 +352,11 @@ ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
                         (n++ - lua.outer) * sizeof(uint64_t));
             pcs[lua.outer] = phase;
         }
+    }
+
+    if (cache) {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        cache->busy = 0;
     }
 
     return n;
@@ -370,7 +397,8 @@ ngx_prof_unwind_cached(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     ngx_prof_walk_t  walk;
 
     ngx_prof_unwind_registers(&walk, uc, cache, result);
-    ngx_prof_unwind_follow(&walk, stack, uc, &cache->path);
+    ngx_prof_unwind_follow(&walk, stack, uc,
+                           walk.cache ? &cache->path : NULL);
 
     return ngx_prof_unwind_start(&walk, stack, pcs, max, 0);
 }
@@ -389,8 +417,18 @@ ngx_prof_unwind_registers(ngx_prof_walk_t *walk, const ucontext_t *uc,
     walk->pc = ngx_prof_arch_pc(uc);
     walk->valid = NGX_PROF_ARCH_KNOWN;
     walk->exact = 1;
-    walk->cache = cache;
     walk->result = result;
+
+    ngx_prof_unwind_remember(walk, cache);
+}
+
+
+/* the walk uses the cache, unless it has interrupted one that does */
+
+static void
+ngx_prof_unwind_remember(ngx_prof_walk_t *walk, ngx_prof_unwind_cache_t *cache)
+{
+    walk->cache = (cache && !cache->busy) ? cache : NULL;
 }
 
 
@@ -519,7 +557,8 @@ ngx_prof_unwind_fault(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     ngx_prof_walk_t  walk;
 
     ngx_prof_unwind_registers(&walk, uc, cache, result);
-    ngx_prof_unwind_follow(&walk, stack, uc, &cache->path);
+    ngx_prof_unwind_follow(&walk, stack, uc,
+                           walk.cache ? &cache->path : NULL);
 
     walk.object = NULL;
     walk.rule = NULL;
@@ -528,8 +567,7 @@ ngx_prof_unwind_fault(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     walk.top = stack->top & ~(uintptr_t) 7;
     walk.lo = (stack->lo + 7) & ~(uintptr_t) 7;
 
-    result->jit = 0;
-    result->recovered = 0;
+    ngx_memzero(result, sizeof(ngx_prof_unwind_t));
 
     sp = walk.reg[NGX_PROF_ARCH_SP];
     walk.objects = ngx_prof_objects_acquire();
@@ -567,10 +605,11 @@ ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
 
     walk.valid = NGX_PROF_ARCH_KEPT;
     walk.exact = 1;
-    walk.cache = NULL;
     walk.result = result;
 
     ngx_prof_unwind_follow(&walk, stack, NULL, path);
+
+    ngx_prof_unwind_remember(&walk, path ? path->cache : NULL);
 
     return ngx_prof_unwind_start(&walk, stack, pcs, max, skip + 1);
 }
@@ -600,8 +639,7 @@ ngx_prof_unwind_copy(const ngx_prof_registers_t *registers, const void *copy,
                                  : (uint32_t) 1 << NGX_PROF_ARCH_SP;
 
     walk.result = result;
-    result->jit = 0;
-    result->recovered = 0;
+    ngx_memzero(result, sizeof(ngx_prof_unwind_t));
 
     return ngx_prof_unwind_listed(&walk, pcs, max, 0);
 }

@@ -31,7 +31,7 @@ ngx_uint_t ngx_prof_unwind(const ngx_prof_stack_t *stack, const ucontext_t *uc,
     uint64_t *pcs, ngx_uint_t max, ngx_prof_unwind_t *result,
     ngx_prof_unwind_path_t *path);
 
-/* the same, with a cache that no other walk uses meanwhile */
+/* the same, with the thread's cache */
 ngx_uint_t ngx_prof_unwind_cached(const ngx_prof_stack_t *stack,
     const ucontext_t *uc, ngx_prof_unwind_cache_t *cache, uint64_t *pcs,
     ngx_uint_t max, ngx_prof_unwind_t *result);
@@ -66,7 +66,8 @@ ngx_uint_t ngx_prof_unwind_fault(const ngx_prof_stack_t *stack,
 /*
  * The same from the place of the call on: pcs[0] is the return address into
  * the caller of this function if skip is 0, into its caller if it is 1, and
- * so on.  The number of frames may be 0 if skip is too large.
+ * so on.  The number of frames may be 0 if skip is too large.  path may be NULL;
+ * path->cache, which the caller sets, is the thread's cache or NULL.
  */
 ngx_uint_t ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
     ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result,

@@ -12,6 +12,131 @@
 #include "ngx_prof_walk.h"
 
 
+/* bytes from a register's place to the CFA; 0: it is at no whole word there */
+
+static uint16_t
+ngx_prof_unwind_depth(int32_t how)
+{
+    int64_t  below;
+
+    below = -(int64_t) ngx_prof_cfi_arg(how);
+
+    return (ngx_prof_cfi_kind(how) == NGX_PROF_CFI_AT
+            && below > 0
+            && below <= UINT16_MAX
+            && below % (int64_t) sizeof(uint64_t) == 0) ? (uint16_t) below : 0;
+}
+
+
+/* which of the steps of the header the rule of an entry asks for */
+
+static void
+ngx_prof_unwind_quicken(ngx_prof_unwind_entry_t *entry)
+{
+    uint16_t                    ra, fp;
+    const ngx_prof_cfi_rule_t  *rule;
+
+    rule = &entry->rule;
+
+    entry->quick = NGX_PROF_UNWIND_RULE;
+    entry->later = entry->object->later;
+
+    /* a frame of LuaJIT's machine may stand for functions of Lua */
+
+    if (rule->cfa_kind == NGX_PROF_CFI_NONE
+        || entry->object->sigreturn
+        || entry->object->jit == NGX_PROF_OBJECT_LUAJIT)
+    {
+        return;
+    }
+
+    if (rule->ra == ngx_prof_cfi_how(NGX_PROF_CFI_UNDEF, 0)) {
+        entry->quick = NGX_PROF_UNWIND_START;
+        return;
+    }
+
+    ra = ngx_prof_unwind_depth(rule->ra);
+    fp = (rule->changed & NGX_PROF_CFI_FP)
+         ? ngx_prof_unwind_depth(rule->saved[0]) : ra;
+
+    if (rule->cfa_kind != NGX_PROF_CFI_CFA_REG
+        || (rule->flags & NGX_PROF_CFI_SIGNAL)
+        || ra == 0
+        || fp == 0)
+    {
+        return;
+    }
+
+    entry->depth = ngx_max(ra, fp);
+
+    if (rule->cfa_reg == NGX_PROF_ARCH_SP) {
+        entry->quick = NGX_PROF_UNWIND_BY_SP;
+
+    } else if (rule->cfa_reg == NGX_PROF_ARCH_FP) {
+        entry->quick = NGX_PROF_UNWIND_BY_FP;
+    }
+}
+
+
+/* the entry that has an address, at one of two places; NULL: there is none */
+
+static ngx_inline ngx_prof_unwind_entry_t *
+ngx_prof_unwind_entry(ngx_prof_unwind_cache_t *cache, uint64_t addr,
+    uint32_t generation, uint32_t *slot)
+{
+    ngx_uint_t                i;
+    ngx_prof_unwind_entry_t  *entry;
+
+    for (i = 0; i < 2; i++) {
+        entry = &cache->entry[*slot];
+
+        if (addr - entry->addr < entry->len && entry->generation == generation)
+        {
+            return entry;
+        }
+
+        *slot ^= 1;
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Which of the two places a new entry takes: one of an old list of objects, or
+ * in turn one that none of the n frames so far has.  NULL: both are in use.
+ */
+
+static ngx_prof_unwind_entry_t *
+ngx_prof_unwind_victim(ngx_prof_unwind_cache_t *cache, uint32_t generation,
+    ngx_uint_t n, uint32_t *slot)
+{
+    ngx_uint_t  i, k;
+
+    for (i = 0; i < 2; i++) {
+        if (cache->entry[*slot].generation != generation) {
+            return &cache->entry[*slot];
+        }
+
+        *slot ^= 1;
+    }
+
+    *slot ^= cache->turn++ & 1;
+
+    for (i = 0; i < 2; i++) {
+        for (k = 0; k < n && cache->used[k] != *slot; k++) { /* void */ }
+
+        if (k == n) {
+            return &cache->entry[*slot];
+        }
+
+        *slot ^= 1;
+    }
+
+    return NULL;
+}
+
+
 /* not found in the cache, or there is none: see the header */
 
 ngx_prof_unwind_seldom
@@ -34,6 +159,7 @@ ngx_prof_unwind_search(ngx_prof_walk_t *walk, uint64_t addr,
         entry->generation = walk->objects->generation;
         entry->object = walk->object;
         entry->rule = *walk->rule;
+        ngx_prof_unwind_quicken(entry);
 
         walk->rule = &entry->rule;
     }
@@ -43,7 +169,8 @@ ngx_prof_unwind_search(ngx_prof_walk_t *walk, uint64_t addr,
 void
 ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
 {
-    uint32_t                  slot;
+    uint32_t                  slot, generation;
+    ngx_uint_t                found;
     ngx_prof_unwind_path_t   *path;
     ngx_prof_unwind_entry_t  *entry;
     ngx_prof_unwind_cache_t  *cache;
@@ -57,16 +184,20 @@ ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr)
 
         slot = ngx_prof_unwind_slot(walk->exact ? addr >> 6 : addr,
                                     NGX_PROF_UNWIND_CACHE);
-        entry = &cache->entry[slot];
+        generation = walk->objects->generation;
+        entry = ngx_prof_unwind_entry(cache, addr, generation, &slot);
+        found = (entry != NULL);
+
+        if (!found) {
+            entry = ngx_prof_unwind_victim(cache, generation, 0, &slot);
+        }
 
         if (path->n < NGX_PROF_FRAMES) {
             cache->used[path->n] = (uint16_t) slot;
             path->sp[path->n++] = walk->reg[NGX_PROF_ARCH_SP];
         }
 
-        if (addr - entry->addr < entry->len
-            && entry->generation == walk->objects->generation)
-        {
+        if (found) {
             walk->object = entry->object;
             walk->rule = &entry->rule;
             return;
@@ -347,4 +478,159 @@ ngx_prof_unwind_step(ngx_prof_walk_t *walk, const ngx_prof_cfi_rule_t *rule)
     walk->exact = rule->flags & NGX_PROF_CFI_SIGNAL;
 
     return NGX_OK;
+}
+
+
+/*
+ * The registers after quick steps, whose CFAs are the stack pointers that the
+ * cache has noted, and sp: the frame after the last one may need any of them.
+ */
+
+ngx_prof_unwind_seldom
+static void
+ngx_prof_unwind_caught(ngx_prof_walk_t *walk, ngx_uint_t first, uint64_t sp)
+{
+    uint64_t                        cfa;
+    ngx_uint_t                      i;
+    const ngx_prof_unwind_path_t   *path;
+    const ngx_prof_unwind_cache_t  *cache;
+
+    path = walk->path;
+    cache = walk->cache;
+
+    for (i = first; i < path->n; i++) {
+        cfa = (i + 1 < path->n) ? path->sp[i + 1] : sp;
+
+        ngx_prof_unwind_registers(walk, &cache->entry[cache->used[i]].rule,
+                                  cfa);
+        walk->lo = cfa;
+    }
+}
+
+
+/* fills an entry for an address behind n frames; NULL: it has no rule */
+
+ngx_prof_unwind_seldom
+static ngx_prof_unwind_entry_t *
+ngx_prof_unwind_miss(ngx_prof_walk_t *walk, uint64_t addr, ngx_uint_t n,
+    uint32_t *slot)
+{
+    ngx_prof_unwind_entry_t  *entry;
+
+    entry = ngx_prof_unwind_victim(walk->cache, walk->objects->generation, n,
+                                   slot);
+
+    if (entry) {
+        ngx_prof_unwind_search(walk, addr, entry);
+    }
+
+    return (entry && walk->rule) ? entry : NULL;
+}
+
+
+/* the word at an offset from the CFA: the caller has checked where it lies */
+
+ngx_prof_unwind_unchecked
+static ngx_inline uint64_t
+ngx_prof_unwind_word(uint64_t cfa, int32_t how)
+{
+    return *(const volatile uint64_t *) (uintptr_t)
+               (cfa + (uint64_t) (int64_t) ngx_prof_cfi_arg(how));
+}
+
+
+/* a walk with a cache is of a stack in its place: walk->shift is 0 */
+
+ngx_prof_unwind_unchecked
+ngx_uint_t
+ngx_prof_unwind_quick(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
+    ngx_int_t *rc)
+{
+    uint32_t                        slot, generation;
+    uint64_t                        pc, sp, fp, cfa, known;
+    uintptr_t                       top;
+    ngx_uint_t                      n, first;
+    ngx_prof_unwind_path_t         *path;
+    ngx_prof_unwind_cache_t        *cache;
+    const ngx_prof_unwind_entry_t  *entry;
+
+    path = walk->path;
+    cache = walk->cache;
+    first = path->n;
+    max = ngx_min(max, NGX_PROF_FRAMES - first);
+    generation = walk->objects->generation;
+
+    pc = walk->pc;
+    top = walk->top;
+    sp = walk->reg[NGX_PROF_ARCH_SP];
+    fp = walk->reg[NGX_PROF_ARCH_FP];
+    known = ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP);
+
+    if (sp < walk->lo) {
+        return 0;
+    }
+
+    for (n = 0; n < max; n++) {
+        slot = ngx_prof_unwind_slot(pc - 1, NGX_PROF_UNWIND_CACHE);
+        entry = ngx_prof_unwind_entry(cache, pc - 1, generation, &slot);
+
+        if (entry == NULL) {
+            entry = ngx_prof_unwind_miss(walk, pc - 1, first + n, &slot);
+        }
+
+        if (entry == NULL || entry->quick == NGX_PROF_UNWIND_RULE) {
+            break;
+        }
+
+        cache->used[first + n] = (uint16_t) slot;
+        path->sp[first + n] = sp;
+        pcs[n] = pc;
+
+        if (entry->quick == NGX_PROF_UNWIND_START) {
+            walk->result->later += entry->later;
+            *rc = NGX_DONE;
+            n++;
+            break;
+        }
+
+        cfa = (uint64_t) (int64_t) entry->rule.cfa;
+
+        if (entry->quick == NGX_PROF_UNWIND_BY_SP) {
+            cfa += sp;
+
+        } else if (known) {
+            cfa += fp;
+
+        } else {
+            break;
+        }
+
+        if (cfa > top
+            || cfa < sp + entry->depth
+            || (cfa & (sizeof(uint64_t) - 1)))
+        {
+            break;
+        }
+
+        if (entry->rule.changed & NGX_PROF_CFI_FP) {
+            fp = ngx_prof_unwind_word(cfa, entry->rule.saved[0]);
+            known = 1;
+        }
+
+        pc = ngx_prof_unwind_strip(ngx_prof_unwind_word(cfa, entry->rule.ra));
+        sp = cfa;
+
+        if (entry->later) {
+            walk->result->later++;
+        }
+    }
+
+    path->n = (uint32_t) (first + n);
+
+    if (*rc != NGX_DONE) {
+        walk->pc = pc;
+        ngx_prof_unwind_caught(walk, first, sp);
+    }
+
+    return n;
 }

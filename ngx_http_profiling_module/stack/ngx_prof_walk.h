@@ -120,6 +120,15 @@ void ngx_prof_unwind_find(ngx_prof_walk_t *walk, uint64_t addr);
 ngx_int_t ngx_prof_unwind_step(ngx_prof_walk_t *walk,
     const ngx_prof_cfi_rule_t *rule);
 
+/*
+ * Takes callers whose rules are in the cache and simple, as nearly all are, and
+ * writes at most max of their frames to pcs.  For callers whose stack and frame
+ * pointers are no guesses, in a walk with a cache.  Returns their number; *rc
+ * is NGX_DONE if the outermost function was reached.
+ */
+ngx_uint_t ngx_prof_unwind_quick(ngx_prof_walk_t *walk, uint64_t *pcs,
+    ngx_uint_t max, ngx_int_t *rc);
+
 /* out of a signal handler whose frame lies at sp; NGX_ERROR: there is none */
 ngx_int_t ngx_prof_unwind_signal(ngx_prof_walk_t *walk, uint64_t sp);
 
