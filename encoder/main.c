@@ -42,6 +42,7 @@
 #define PROFILING_NICE_CROWDED  10
 
 
+static void profiling_main_confirm(void);
 static void profiling_main_standard(void);
 static void profiling_main_descriptors(void);
 static void profiling_main_signals(void);
@@ -103,10 +104,34 @@ main(int argc, char **argv)
     }
 
     if (profiling_options.confirm) {
-        fputs("complete\n", stderr);
+        profiling_main_confirm();
     }
 
     _exit(PROFILING_OK);
+}
+
+
+/* with the CPU time that it took in us, children included, if it is known */
+
+static void
+profiling_main_confirm(void)
+{
+    struct rusage  own, children;
+
+    if (profiling_allowed(PROFILING_CALL_USAGE)
+        && getrusage(RUSAGE_SELF, &own) == 0
+        && getrusage(RUSAGE_CHILDREN, &children) == 0)
+    {
+        fprintf(stderr, "complete %lld\n",
+                (long long) (own.ru_utime.tv_sec + own.ru_stime.tv_sec
+                             + children.ru_utime.tv_sec
+                             + children.ru_stime.tv_sec) * 1000000
+                + own.ru_utime.tv_usec + own.ru_stime.tv_usec
+                + children.ru_utime.tv_usec + children.ru_stime.tv_usec);
+        return;
+    }
+
+    fputs("complete\n", stderr);
 }
 
 

@@ -76,6 +76,7 @@ static ngx_command_t  ngx_prof_commands[] = {
     ngx_prof_setting_command("profiling_anonymize"),
     ngx_prof_setting_command("profiling_answer_memory"),
     ngx_prof_setting_command("profiling_crash"),
+    ngx_prof_setting_command("profiling_budget"),
 
     { ngx_string("profiling_expensive"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,

@@ -32,6 +32,7 @@
 #include "ngx_prof_lua.h"
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_mark.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_mutex.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_owner.h"
@@ -250,6 +251,7 @@ ngx_prof_begin(ngx_cycle_t *cycle)
     ngx_prof_clock_init();
     ngx_prof_lua_init(ngx_prof_zone_functions(ngx_prof_process.zone),
                       ngx_prof_process.zone->shape.functions, cycle->log);
+    ngx_prof_meter_init(ngx_prof_process.slot);
     ngx_prof_response_init_process();
     ngx_prof_loop_init(cycle);
     ngx_prof_context_init_process(cycle, ngx_prof_stack_base);
@@ -295,6 +297,7 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
 
     ngx_prof_process.slot = NULL;
     ngx_prof_slicing.on = 0;
+    ngx_prof_meter_init(NULL);
     ngx_prof_interpose_restore(NULL, 0, cycle->log);
 
     ngx_prof_slot_release(slot);

@@ -162,6 +162,21 @@ typedef struct {
 } ngx_prof_other_t;
 
 
+/* parts of what the module itself takes of a processor */
+
+typedef enum {
+    NGX_PROF_METER_CPU = 0,              /* samples of CPU time for captures */
+    NGX_PROF_METER_HEAP,                 /* hooks of malloc() and samples */
+    NGX_PROF_METER_WAIT,                 /* the same of blocking and locks */
+    NGX_PROF_METER_TICK,
+    NGX_PROF_METER_RECORD,               /* samples of CPU time, if no capture
+                                           wants them */
+    NGX_PROF_METER_ANSWERS,
+    NGX_PROF_METER_ENCODER,
+    NGX_PROF_METERS
+} ngx_prof_meter_e;
+
+
 /* counters of a worker; all only grow */
 
 typedef struct {
@@ -186,6 +201,10 @@ typedef struct {
     uint64_t  trims;            /* forced collections */
     uint64_t  ticks;
     uint64_t  tick_time;        /* ns spent in ticks */
+    uint64_t  meter[NGX_PROF_METERS];
+                                /* ns of CPU time, by ngx_prof_meter_e; any
+                                   thread adds */
+    uint64_t  unmeasured;       /* encoders whose CPU time is not known */
 } ngx_prof_totals_t;
 
 
@@ -261,6 +280,8 @@ typedef struct {
     ngx_prof_rated_t  since;    /* when the present one began */
 
     uint64_t  collect;          /* ns that the latest tick took */
+    uint64_t  throttle[NGX_PROF_METERS];
+                                /* how often the rate of a part is halved */
 } ngx_prof_gauges_t;
 
 

@@ -126,6 +126,10 @@ my @settings = (
 
     [ profiling_crash => 'it must be "on" or "off"',
       [qw(on off)], [qw(1 0 yes ON)] ],
+
+    [ profiling_budget => 'it must be a percentage from 1% to 100%, '
+                          . 'or "off"',
+      [qw(1 1% 100% off)], [qw(0 101 0.5% none)] ],
 );
 
 for my $setting (@settings) {

@@ -28,6 +28,7 @@ my %defaults = (
     profiling_anonymize               => JSON::PP::false,
     profiling_answer_memory_bytes     => 67108864,
     profiling_crash                   => JSON::PP::true,
+    profiling_budget_percent          => 1,
     profiling_zone                    => 'profiling',
 );
 
@@ -104,6 +105,7 @@ in_force('a directive beats the variable', {
     profiling_anonymize               => JSON::PP::true,
     profiling_answer_memory_bytes     => 2097152,
     profiling_crash                   => JSON::PP::false,
+    profiling_budget_percent          => 5,
     profiling_zone                    => 'mine',
     profiling_zone_bytes              => 16777216,
     profiling_zone_slots              => 3,
@@ -123,6 +125,7 @@ in_force('a directive beats the variable', {
     profiling_anonymize on;
     profiling_answer_memory 2m;
     profiling_crash off;
+    profiling_budget 5%;
     profiling_zone zone=mine:16m slots=3;
 END
 

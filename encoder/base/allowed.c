@@ -103,6 +103,7 @@ profiling_allowed_try(profiling_call_t call)
 static void
 profiling_allowed_make(profiling_call_t call)
 {
+    struct rusage     ru;
     struct pollfd     pfd;
     struct itimerval  it;
 
@@ -132,6 +133,10 @@ profiling_allowed_make(profiling_call_t call)
         memset(&pfd, 0, sizeof(struct pollfd));
         pfd.fd = -1;
         (void) poll(&pfd, 1, 0);
+        return;
+
+    case PROFILING_CALL_USAGE:
+        (void) getrusage(RUSAGE_SELF, &ru);
         return;
 
     case PROFILING_CALLS:

@@ -15,6 +15,7 @@ typedef enum {
     PROFILING_CALL_ALARM,
     PROFILING_CALL_ITIMER,
     PROFILING_CALL_POLL,
+    PROFILING_CALL_USAGE,
     PROFILING_CALLS
 } profiling_call_t;
 

@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_prof_job.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_meter.h"
 
 
 /* ms after which a worker that pauses sees that it shall exit */
@@ -57,8 +58,11 @@ ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 ngx_int_t
 ngx_prof_slice(ngx_prof_step_pt step, void *data)
 {
-    uint64_t   end;
-    ngx_int_t  rc;
+    uint64_t         end;
+    ngx_int_t        rc;
+    ngx_prof_meter_t  cost;
+
+    ngx_prof_meter_begin_long(&cost);
 
     end = ngx_prof_clock() + NGX_PROF_SLICE;
 
@@ -66,6 +70,8 @@ ngx_prof_slice(ngx_prof_step_pt step, void *data)
         rc = step(data);
 
     } while (rc == NGX_AGAIN && ngx_prof_clock() < end);
+
+    ngx_prof_meter_end_long(&cost, NGX_PROF_METER_ANSWERS);
 
     return rc;
 }

@@ -74,7 +74,10 @@ const ngx_prof_setting_t
       NGX_PROF_SIZE, NULL, 1048576, 1099511627776, 67108864 },
 
     { "profiling_crash", NULL,
-      NGX_PROF_FLAG, "off", 0, 1, 1 }
+      NGX_PROF_FLAG, "off", 0, 1, 1 },
+
+    { "profiling_budget", NULL,
+      NGX_PROF_PERCENT, "off", 1, 100, 1 }
 };
 
 

@@ -35,6 +35,8 @@ typedef enum {
     NGX_PROF_ANONYMIZE,                     /* 1 or 0 */
     NGX_PROF_ANSWER_MEMORY,                 /* bytes, of a worker */
     NGX_PROF_CRASH,                         /* 1 or 0 */
+    NGX_PROF_BUDGET,                        /* percent of a processor, 0: no
+                                               limit */
     NGX_PROF_SETTINGS
 } ngx_prof_setting_e;
 

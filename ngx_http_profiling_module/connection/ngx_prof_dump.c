@@ -94,6 +94,7 @@ static const ngx_prof_signal_t  ngx_prof_dump_signal = {
     0,
     0,
     NULL,
+    NULL,
     ngx_prof_dump_native
 };
 

@@ -546,6 +546,49 @@ ngx_prof_capture_labels(ngx_prof_capture_t *c, uint32_t label, uint64_t size)
 }
 
 
+/* the budget has lowered rates: of how many workers, and how far */
+
+static void
+ngx_prof_capture_throttled(ngx_prof_rawfile_t *f)
+{
+    uint64_t          throttle, most;
+    ngx_uint_t        i, k, n;
+    ngx_prof_zone_t  *zone;
+    ngx_prof_slot_t  *slot;
+
+    static const char *const  parts[NGX_PROF_METERS] = {
+        [NGX_PROF_METER_CPU] = "CPU time",
+        [NGX_PROF_METER_HEAP] = "the heap",
+        [NGX_PROF_METER_WAIT] = "blocking",
+        [NGX_PROF_METER_RECORD] = "CPU time for the recording"
+    };
+
+    zone = ngx_prof_process.zone;
+
+    for (i = 0; i < NGX_PROF_METERS; i++) {
+        n = 0;
+        most = 0;
+
+        for (k = 0; parts[i] && k < zone->slots; k++) {
+            slot = ngx_prof_zone_slot(zone, k);
+            throttle = ngx_prof_load(&slot->owner)
+                       ? ngx_prof_load(&slot->gauges.throttle[i]) : 0;
+
+            n += (throttle != 0);
+            most = ngx_max(most, throttle);
+        }
+
+        if (n) {
+            ngx_prof_rawfile_comment(f,
+                            "to keep profiling_budget, %s is sampled less "
+                            "often by %ui of the workers: one in %uL at the "
+                            "least", parts[i], n,
+                            (uint64_t) 1 << (most & 63));
+        }
+    }
+}
+
+
 static ngx_int_t
 ngx_prof_capture_finish(void *data)
 {
@@ -560,6 +603,8 @@ ngx_prof_capture_finish(void *data)
             return rc;
         }
     }
+
+    ngx_prof_capture_throttled(c->raw);
 
     return ngx_prof_rawfile_finish(c->raw);
 }

@@ -3,17 +3,25 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_encode.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_slot.h"
+#include "ngx_prof_worker.h"
 
 
 /* bytes read at once, and bytes kept of the encoder's error messages */
 #define NGX_PROF_ENCODE_BUF    65536
 #define NGX_PROF_ENCODE_ERROR  256
 
-/* the encoder's last words after a complete answer */
-#define NGX_PROF_ENCODE_WHOLE  "complete\n"
+/*
+ * The encoder's last words after a complete answer; between them, the us of
+ * CPU time that it took, unless it cannot know.
+ */
+#define NGX_PROF_ENCODE_WHOLE  "complete"
 
 /*
  * The answer stays in memory until it is complete.  Its limit is LEAST bytes
@@ -77,6 +85,7 @@ static void ngx_prof_encode_ignore(ngx_event_t *ev);
 static void ngx_prof_encode_timeout(ngx_event_t *ev);
 static void ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc,
     const char *error);
+static ngx_int_t ngx_prof_encode_whole(const ngx_prof_encode_t *e);
 static void ngx_prof_encode_close(ngx_prof_encode_t *e);
 static void ngx_prof_encode_cleanup(void *data);
 
@@ -579,12 +588,7 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
 
     /* it may have been killed anywhere: its exit status is not ours */
 
-    if (error == NULL
-        && e->total
-        && e->error_len == sizeof(NGX_PROF_ENCODE_WHOLE) - 1
-        && ngx_memcmp(e->error, NGX_PROF_ENCODE_WHOLE, e->error_len)
-           == 0)
-    {
+    if (error == NULL && e->total && ngx_prof_encode_whole(e) == NGX_OK) {
         e->done(e->data, NGX_OK, &e->out, NULL);
         return;
     }
@@ -607,6 +611,48 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
     }
 
     e->done(e->data, rc, NULL, &text);
+}
+
+
+/* NGX_OK: those are its last words */
+
+static ngx_int_t
+ngx_prof_encode_whole(const ngx_prof_encode_t *e)
+{
+    size_t           n;
+    ngx_int_t        us;
+    ngx_prof_slot_t  *slot;
+
+    n = sizeof(NGX_PROF_ENCODE_WHOLE) - 1;
+
+    if (e->error_len <= n
+        || ngx_memcmp(e->error, NGX_PROF_ENCODE_WHOLE, n) != 0
+        || e->error[e->error_len - 1] != '\n')
+    {
+        return NGX_DECLINED;
+    }
+
+    slot = ngx_prof_process.slot;
+
+    if (e->error_len == n + 1) {
+
+        if (slot) {
+            ngx_prof_add(&slot->totals.unmeasured, 1);
+        }
+
+        return NGX_OK;
+    }
+
+    us = ngx_atoi((u_char *) e->error + n + 1, e->error_len - n - 2);
+
+    if (e->error[n] != ' ' || us == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    ngx_prof_meter_add(NGX_PROF_METER_ENCODER,
+                      us * (uint64_t) NGX_PROF_NSEC_PER_MSEC / 1000);
+
+    return NGX_OK;
 }
 
 

@@ -115,6 +115,11 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
       "zlib_version",
       "nginx runs without the library" },
 
+    { NGX_PROF_NO_ENCODER,
+      "overhead.encoder overhead.total",
+      "a filter of system calls keeps encoders from asking for their CPU "
+      "time" },
+
     { 0, NULL, NULL }
 };
 

@@ -53,6 +53,7 @@ typedef struct {
 #define NGX_PROF_NO_OPENSSL   ((uint64_t) 1 << 53)
 #define NGX_PROF_NO_ZLIB      ((uint64_t) 1 << 54)
 #define NGX_PROF_NO_COST      ((uint64_t) 1 << 55)
+#define NGX_PROF_NO_ENCODER   ((uint64_t) 1 << 56)
 
 typedef struct {
     uint64_t                             bit;

@@ -8,6 +8,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_json.h"
+#include "ngx_prof_overhead.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
@@ -93,6 +94,7 @@ ngx_prof_view_runtime(ngx_prof_work_t *w)
     }
 
     ngx_prof_json_close(j, ']');
+    none |= ngx_prof_overhead_view(j, s);
     ngx_prof_runtime_settings(j, s);
     ngx_prof_view_unavailable(j, s->gauges.unavailable | none);
     ngx_prof_json_close(j, '}');

@@ -9,9 +9,11 @@
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_begun.h"
+#include "ngx_prof_block.h"
 #include "ngx_prof_capacity.h"
 #include "ngx_prof_cpu_profile.h"
 #include "ngx_prof_clock.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_connection_count.h"
 #include "ngx_prof_cpu.h"
 #include "ngx_prof_descriptor.h"
@@ -23,6 +25,7 @@
 #include "ngx_prof_heap.h"
 #include "ngx_prof_heap_size.h"
 #include "ngx_prof_interpose.h"
+#include "ngx_prof_malloc.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_ring.h"
@@ -32,6 +35,7 @@
 #include "ngx_prof_program.h"
 #include "ngx_prof_reaper.h"
 #include "ngx_prof_thread.h"
+#include "ngx_prof_throttle.h"
 #include "ngx_prof_usage.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
@@ -194,11 +198,14 @@ ngx_prof_tick_handler(ngx_event_t *ev)
 {
     uint64_t          clock;
     ngx_int_t         rc;
+    ngx_prof_meter_t   cost;
     ngx_prof_tick_t  *t;
 
     if (ngx_prof_process.slot == NULL) {
         return;
     }
+
+    ngx_prof_meter_begin_long(&cost);
 
     t = &ngx_prof_ticking;
     clock = ngx_prof_clock();
@@ -217,13 +224,15 @@ ngx_prof_tick_handler(ngx_event_t *ev)
     if (rc == NGX_AGAIN) {
         t->spent += ngx_prof_clock() - clock;
         ngx_post_event(ev, &ngx_posted_next_events);
-        return;
+
+    } else {
+        t->from = 0;
+
+        ngx_prof_tick_end(clock);
+        ngx_prof_tick_arm();
     }
 
-    t->from = 0;
-
-    ngx_prof_tick_end(clock);
-    ngx_prof_tick_arm();
+    ngx_prof_meter_end_long(&cost, NGX_PROF_METER_TICK);
 }
 
 
@@ -290,6 +299,8 @@ ngx_prof_tick_begin(uint64_t clock)
     ngx_prof_cpu_profile_reap();
     ngx_prof_cpu_update();
     ngx_prof_heap_tick();
+    ngx_prof_malloc_tick();
+    ngx_prof_block_tick();
 
     /* ask stuck workers for their stacks, before any client asks */
 
@@ -321,6 +332,8 @@ ngx_prof_tick_end(uint64_t clock)
 
     g->clock = clock;
     ngx_prof_tick_limits(clock);
+
+    ngx_prof_throttle_tick(clock, g, ngx_cycle->log);
 
     ngx_prof_tick_sample(slot);
 

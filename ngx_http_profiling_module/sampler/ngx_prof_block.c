@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include "ngx_prof_block.h"
 #include "ngx_prof_hook_code.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_signal.h"
 #include "ngx_prof_pause.h"
@@ -26,10 +27,21 @@
 #define NGX_PROF_BLOCK_MAY          2
 
 
+/* calls of a measurement, and how many measurements there are */
+#define NGX_PROF_BLOCK_MEASURED     256
+#define NGX_PROF_BLOCK_TRIES        8
+
+
+static void ngx_prof_block_measure(void);
 static ngx_uint_t ngx_prof_block_look(int fd);
 
 
 ngx_prof_call_t  *ngx_prof_block_note;
+
+uint64_t  ngx_prof_block_calls;
+
+static uint64_t  ngx_prof_block_counted;        /* calls at the latest tick */
+static uint64_t  ngx_prof_block_cost;           /* ps of a hook */
 
 uint64_t  ngx_prof_block_told;
 uint64_t  ngx_prof_block_ticks = (uint64_t) -1;
@@ -361,6 +373,8 @@ ngx_prof_block_init(ngx_cycle_t *cycle)
         ngx_prof_block_note = &ngx_prof_process.slot->call;
     }
 
+    ngx_prof_block_measure();
+
     n = sizeof(ngx_prof_block_hooks)
         / sizeof(ngx_prof_hook_t);
 
@@ -372,6 +386,51 @@ ngx_prof_block_init(ngx_cycle_t *cycle)
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "blocking calls of this worker are not profiled");
     }
+}
+
+
+/* what surrounds a call in its hook; the quickest of some measurements */
+
+static void
+ngx_prof_block_measure(void)
+{
+    uint64_t            ticks, least;
+    ngx_uint_t          i, k;
+    ngx_prof_blocked_t  b;
+
+    least = (uint64_t) -1;
+
+    for (i = 0; i < NGX_PROF_BLOCK_TRIES; i++) {
+        ticks = ngx_prof_counter_read();
+
+        for (k = 0; k < NGX_PROF_BLOCK_MEASURED; k++) {
+            ngx_prof_block_begin(&b, NULL);
+            ngx_prof_block_leave(&b);
+            (void) ngx_prof_counter_read();
+        }
+
+        ticks = ngx_prof_counter_read() - ticks;
+        least = ngx_min(least, ticks);
+    }
+
+    ngx_prof_block_cost = ngx_prof_counter_took(least * 1000)
+                          / NGX_PROF_BLOCK_MEASURED;
+    ngx_prof_block_counted = ngx_prof_block_calls;
+}
+
+
+void
+ngx_prof_block_tick(void)
+{
+    uint64_t  calls;
+
+    calls = ngx_prof_block_calls;
+
+    ngx_prof_meter_add(NGX_PROF_METER_WAIT,
+                      (calls - ngx_prof_block_counted) * ngx_prof_block_cost
+                      / 1000);
+
+    ngx_prof_block_counted = calls;
 }
 
 
@@ -449,12 +508,15 @@ ngx_prof_block_name(const void *function)
 NGX_PROF_HOOK_CODE void
 ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function)
 {
-    int       err;
-    uint64_t  d, inner;
+    int              err;
+    uint64_t         d, inner;
+    ngx_prof_meter_t  cost;
 
     err = errno;
 
     if (ngx_prof_process.slot && ngx_prof_wait_owner()) {
+        ngx_prof_meter_begin(&cost);
+
         d = ngx_prof_counter_took(ticks);
         inner = ngx_prof_block_told - told;
 
@@ -465,6 +527,8 @@ ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function)
             ngx_prof_pause_call(function, d);
             ngx_prof_trace_blocked(ngx_prof_block_name(function), d);
         }
+
+        ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, 1);
     }
 
     errno = err;

@@ -34,6 +34,11 @@ extern uint64_t  ngx_prof_block_told;
 extern uint64_t  ngx_prof_block_ticks;
 
 
+/* calls that were noted, of which each hook's own cost is measured once */
+extern uint64_t  ngx_prof_block_calls
+    NGX_PROF_HIDDEN;
+
+
 /* a call in the main thread that took long has ended; errno is kept */
 void ngx_prof_block_ended(uint64_t ticks, uint64_t told,
     const void *function);
@@ -106,6 +111,8 @@ ngx_prof_block_begin(ngx_prof_blocked_t *b, const void *function)
 
     ngx_prof_store_release(&call->start, b->start);
     b->call = call;
+
+    ngx_prof_add(&ngx_prof_block_calls, 1);
 }
 
 
@@ -135,6 +142,9 @@ ngx_prof_block_end(const ngx_prof_blocked_t *b, const void *function)
 
 /* worker, when its slot is claimed, behind wait_init() */
 void ngx_prof_block_init(ngx_cycle_t *cycle);
+
+/* worker, at each tick: counts what the hooks themselves took */
+void ngx_prof_block_tick(void);
 
 /* the hook of accept4(): a socket that does not block */
 void ngx_prof_block_socket(int fd);

@@ -14,12 +14,14 @@
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_threads.h"
+#include "ngx_prof_throttle.h"
 #include "ngx_prof_trace_ring.h"
 #include "ngx_prof_unwind.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
 
+static ngx_uint_t ngx_prof_cpu_rate(void);
 static void ngx_prof_cpu_asked(const ucontext_t *uc);
 static void ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     const ucontext_t *uc);
@@ -45,11 +47,14 @@ static ngx_prof_cpu_thread_t
     ngx_prof_cpu_threads[NGX_PROF_THREADS];
 
 
+static ngx_prof_meter_e  ngx_prof_cpu_cost = NGX_PROF_METER_CPU;
+
 static const ngx_prof_signal_t  ngx_prof_cpu_signal = {
     ngx_prof_threads,
     sizeof(ngx_prof_thread_t),
     NGX_PROF_THREADS,
     ngx_prof_cpu_sample,
+    &ngx_prof_cpu_cost,
     ngx_prof_cpu_asked
 };
 
@@ -111,7 +116,21 @@ ngx_prof_cpu_update(void)
     (void) ngx_prof_objects_refresh();
 
     ngx_prof_store_release(&slot->sample_until, until);
-    ngx_prof_thread_arm(ngx_prof_setting(NGX_PROF_CPU_RATE));
+    ngx_prof_thread_arm(ngx_prof_cpu_rate());
+}
+
+
+/* hertz, less where the budget asks for it */
+
+static ngx_uint_t
+ngx_prof_cpu_rate(void)
+{
+    ngx_uint_t  rate;
+
+    rate = ngx_prof_setting(NGX_PROF_CPU_RATE)
+           >> ngx_prof_throttle(NGX_PROF_METER_CPU);
+
+    return ngx_max(rate, 1);
 }
 
 
@@ -156,7 +175,7 @@ ngx_prof_cpu_asked(const ucontext_t *uc)
 
     if (until) {
         ngx_prof_store_release(&ngx_prof_process.slot->sample_until, until);
-        ngx_prof_thread_arm(ngx_prof_setting(NGX_PROF_CPU_RATE));
+        ngx_prof_thread_arm(ngx_prof_cpu_rate());
         return;
     }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <sys/syscall.h>
 #include "ngx_prof_heap.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_roots.h"
 #include "ngx_prof_objects.h"
@@ -11,6 +12,7 @@
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_thread.h"
+#include "ngx_prof_throttle.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -21,10 +23,15 @@
 /* frames of the module and the hook that a walk begins with, at most */
 #define NGX_PROF_HEAP_OWN      8
 
+/* as of profiling_heap_rate */
+#define NGX_PROF_HEAP_RATE_MAX 1073741824
 
+
+static uint64_t ngx_prof_heap_mean(void);
 static void ngx_prof_heap_draw(ngx_prof_heap_thread_t *t);
 static void ngx_prof_heap_start(ngx_prof_heap_thread_t *t);
-static void ngx_prof_heap_sample(void *p, size_t size, void *caller);
+static void ngx_prof_heap_sample(void *p, size_t size, uint64_t rate,
+    void *caller);
 static ngx_uint_t ngx_prof_heap_walk(uint64_t *pcs, void *caller, uintptr_t sp,
     ngx_uint_t *main, ngx_uint_t *later, ngx_prof_unwind_path_t *path);
 static ngx_uint_t ngx_prof_heap_stack(uintptr_t sp, ngx_prof_stack_t *stack);
@@ -104,12 +111,24 @@ ngx_prof_heap_random(ngx_prof_heap_thread_t *t)
 }
 
 
+static uint64_t
+ngx_prof_heap_mean(void)
+{
+    return ngx_min(ngx_prof_heap_rate << ngx_prof_throttle(NGX_PROF_METER_HEAP),
+                   NGX_PROF_HEAP_RATE_MAX);
+}
+
+
 static void
 ngx_prof_heap_draw(ngx_prof_heap_thread_t *t)
 {
-    double  gap;
+    double    gap;
+    uint64_t  rate;
 
-    if (ngx_prof_heap_rate == 1) {
+    rate = ngx_prof_heap_mean();
+    t->rate = rate;
+
+    if (rate == 1) {
         t->drawn = 1;
         t->gap = 1;
         return;
@@ -119,7 +138,7 @@ ngx_prof_heap_draw(ngx_prof_heap_thread_t *t)
 
     gap = (double) ((ngx_prof_heap_random(t) >> 11) + 1)
           * (1.0 / 9007199254740992.0);
-    gap = ceil(-log(gap) * (double) ngx_prof_heap_rate);
+    gap = ceil(-log(gap) * (double) rate);
 
     t->drawn = (gap < 1) ? 1
                : (gap > 1e18) ? (uint64_t) 1e18 : (uint64_t) gap;
@@ -197,6 +216,13 @@ ngx_prof_heap_tick(void)
     }
 
     t = &ngx_prof_heap_own;
+
+    /* what is left of a gap is as long as a new one: they are exponential */
+
+    if (t->self && t->rate != ngx_prof_heap_mean()) {
+        t->bytes += t->drawn - t->gap;
+        ngx_prof_heap_draw(t);
+    }
 
     mallocs = t->mallocs;
 
@@ -280,7 +306,8 @@ void
 ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
     const ngx_prof_heap_thread_t *before, void *p, size_t size, void *caller)
 {
-    ngx_err_t  err;
+    ngx_err_t        err;
+    ngx_prof_meter_t  cost;
 
     t->mallocs = before->mallocs;
     t->frees = before->frees;
@@ -293,6 +320,8 @@ ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
 
     err = errno;
 
+    ngx_prof_meter_begin(&cost);
+
     t->mallocs++;
     t->bytes += size;
 
@@ -300,17 +329,19 @@ ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
         t->bytes += before->drawn - before->gap;
     }
 
-    ngx_prof_heap_sample(p, size, caller);
+    ngx_prof_heap_sample(p, size, before->rate, caller);
 
     t->mallocs = before->mallocs + 1;
     ngx_prof_heap_draw(t);
+
+    ngx_prof_meter_end(&cost, NGX_PROF_METER_HEAP, t == &ngx_prof_heap_own);
 
     errno = err;
 }
 
 
 static void
-ngx_prof_heap_sample(void *p, size_t size, void *caller)
+ngx_prof_heap_sample(void *p, size_t size, uint64_t rate, void *caller)
 {
     double                  weight;
     uint32_t                label;
@@ -330,8 +361,7 @@ ngx_prof_heap_sample(void *p, size_t size, void *caller)
         return;
     }
 
-    weight = (ngx_prof_heap_rate == 1) ? 1
-             : -1 / expm1(-(double) size / (double) ngx_prof_heap_rate);
+    weight = (rate == 1) ? 1 : -1 / expm1(-(double) size / (double) rate);
 
     /*
      * an entry with this address is stale: the block was freed past the hooks

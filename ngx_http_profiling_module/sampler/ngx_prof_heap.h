@@ -55,6 +55,7 @@ typedef struct {
     uint64_t       bytes;
     uint64_t       drawn;       /* the gap, as it was drawn */
     uint64_t       random;
+    uint64_t       rate;        /* mean of the gap, as it was drawn */
 } ngx_prof_heap_thread_t;
 
 
@@ -78,7 +79,11 @@ ngx_prof_heap_self(void)
 }
 
 
-/* worker: starts sampling in the main thread; rate is the mean gap in bytes */
+/*
+ * Worker: starts sampling in the main thread.  rate is the mean gap in bytes;
+ * where the budget asks for it gaps are drawn with a larger one, and a sample
+ * has the weight of the one that its gap was drawn with.
+ */
 ngx_int_t ngx_prof_heap_own_init(uint64_t rate);
 
 /*

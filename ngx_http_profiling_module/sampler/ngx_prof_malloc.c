@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_heap.h"
 #include "ngx_prof_hook_code.h"
 #include "ngx_prof_live.h"
@@ -37,6 +38,14 @@
 #define ngx_prof_cold      __attribute__((cold)) NGX_PROF_HOOK_CODE
 
 
+/* calls of a measurement, and how many measurements there are */
+#define NGX_PROF_MALLOC_MEASURED  256
+#define NGX_PROF_MALLOC_TRIES     8
+
+
+static void ngx_prof_malloc_measure(void);
+static void *ngx_prof_malloc_none(size_t size);
+static void ngx_prof_free_none(void *p);
 static void ngx_prof_heap_take(ngx_prof_slot_t *slot);
 static ngx_int_t ngx_prof_heap_hook(ngx_log_t *log, ngx_str_t *unseen);
 static void *ngx_prof_heap_malloc(size_t size);
@@ -50,6 +59,9 @@ static void *ngx_prof_heap_memalign(size_t align, size_t size);
 static void *ngx_prof_heap_valloc(size_t size);
 static void *ngx_prof_heap_pvalloc(size_t size);
 
+
+static uint64_t  ngx_prof_malloc_calls;         /* at the latest tick */
+static uint64_t  ngx_prof_malloc_cost;          /* ps of a hook */
 
 static void *(*ngx_prof_malloc)(size_t);
 static void *(*ngx_prof_calloc)(size_t, size_t);
@@ -107,6 +119,10 @@ ngx_prof_malloc_init(ngx_cycle_t *cycle)
     if (rate) {
         rc = ngx_prof_heap_own_init(rate);
 
+        if (rc == NGX_OK && ngx_prof_malloc == NULL) {
+            ngx_prof_malloc_measure();
+        }
+
         if (rc == NGX_OK) {
             unseen.len = sizeof(names);
             unseen.data = names;
@@ -135,6 +151,95 @@ ngx_prof_malloc_init(ngx_cycle_t *cycle)
     }
 
     ngx_prof_store(&slot->heap_state, state);
+}
+
+
+/*
+ * The way of a malloc() and a free() through their hooks, less the calls: the
+ * quickest of some measurements.  Before anything is hooked.
+ */
+
+static void
+ngx_prof_malloc_measure(void)
+{
+    void        *p;
+    uint64_t     begin, end, took, least;
+    ngx_uint_t   i, k;
+
+    void *(*volatile hooked)(size_t) = ngx_prof_heap_malloc;
+    void (*volatile freed)(void *) = ngx_prof_heap_free;
+    void *(*volatile none)(size_t) = ngx_prof_malloc_none;
+    void (*volatile left)(void *) = ngx_prof_free_none;
+
+    ngx_prof_malloc = ngx_prof_malloc_none;
+    ngx_prof_free = ngx_prof_free_none;
+
+    /* an address that no sample has */
+
+    p = &least;
+    least = (uint64_t) -1;
+
+    for (i = 0; i < NGX_PROF_MALLOC_TRIES; i++) {
+        begin = ngx_prof_counter_read();
+
+        for (k = 0; k < NGX_PROF_MALLOC_MEASURED; k++) {
+            (void) hooked(0);
+            freed(p);
+        }
+
+        took = ngx_prof_counter_read() - begin;
+        begin = ngx_prof_counter_read();
+
+        for (k = 0; k < NGX_PROF_MALLOC_MEASURED; k++) {
+            (void) none(0);
+            left(p);
+        }
+
+        end = ngx_prof_counter_read();
+        took -= ngx_min(took, end - begin);
+        least = ngx_min(least, took);
+    }
+
+    ngx_prof_malloc = NULL;
+    ngx_prof_free = NULL;
+
+    ngx_prof_heap_own.mallocs = 0;
+    ngx_prof_heap_own.frees = 0;
+
+    ngx_prof_malloc_cost = ngx_prof_counter_took(least * 1000)
+                           / (2 * NGX_PROF_MALLOC_MEASURED);
+}
+
+
+static void *
+ngx_prof_malloc_none(size_t size)
+{
+    return NULL;
+}
+
+
+static void
+ngx_prof_free_none(void *p)
+{
+    /* measured */
+}
+
+
+void
+ngx_prof_malloc_tick(void)
+{
+    uint64_t          calls;
+    ngx_prof_slot_t  *slot;
+
+    slot = ngx_prof_process.slot;
+    calls = slot->totals.mallocs - slot->base.mallocs
+            + slot->totals.frees - slot->base.frees;
+
+    ngx_prof_meter_add(NGX_PROF_METER_HEAP,
+                      (calls - ngx_prof_malloc_calls) * ngx_prof_malloc_cost
+                      / 1000);
+
+    ngx_prof_malloc_calls = calls;
 }
 
 

@@ -18,5 +18,8 @@
  */
 void ngx_prof_malloc_init(ngx_cycle_t *cycle);
 
+/* worker, at each tick behind heap_tick(): counts what the hooks took */
+void ngx_prof_malloc_tick(void);
+
 
 #endif /* _NGX_PROF_MALLOC_H_INCLUDED_ */

@@ -8,10 +8,12 @@
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_hook_code.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
+#include "ngx_prof_throttle.h"
 #include "ngx_prof_wait.h"
 #include "ngx_prof_worker.h"
 
@@ -297,7 +299,8 @@ ngx_prof_mutex_fraction(void)
 {
     uint64_t  n;
 
-    n = (uint64_t) ngx_prof_setting(NGX_PROF_MUTEX_FRACTION);
+    n = (uint64_t) ngx_prof_setting(NGX_PROF_MUTEX_FRACTION)
+        << ngx_prof_throttle(NGX_PROF_METER_WAIT);
 
     return (n && ngx_prof_wait_one_of(n)) ? n : 0;
 }
@@ -358,6 +361,7 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
     uintptr_t   sp;
     ngx_uint_t  depth;
 
+    ngx_prof_meter_t  cost;
     ngx_prof_unwind_path_t  path;
 
     err = errno;
@@ -383,6 +387,8 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
                                     NGX_PROF_BLOCK_MIN,
                                     &count, &value))
     {
+        ngx_prof_meter_begin(&cost);
+
         depth = ngx_prof_wait_stack(sp, function, pcs, &path);
 
         if (depth) {
@@ -390,6 +396,8 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
                                    ngx_prof_mutex_label(sp, &path, lock),
                                    count * n, value * n);
         }
+
+        ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, ngx_prof_wait_main(sp));
     }
 
     if (ngx_prof_wait_main(sp) && ticks >= ngx_prof_block_ticks) {
@@ -414,6 +422,7 @@ ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
     int                    err;
     uint64_t               now, pass, ticks;
     ngx_uint_t             again;
+    ngx_prof_meter_t        cost;
     ngx_prof_long_wait_t  *w;
 
     err = errno;
@@ -425,6 +434,8 @@ ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
         errno = err;
         return;
     }
+
+    ngx_prof_meter_begin(&cost);
 
     now = ngx_prof_counter_read();
     pass = ngx_prof_process.slot->pass_start;
@@ -456,6 +467,8 @@ ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
 
     w->last = ngx_prof_counter_read();
     w->open = lock ? ngx_prof_mutex_held(lock) : 1;
+
+    ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, 1);
 
     errno = err;
 }

@@ -111,11 +111,14 @@ static int              ngx_prof_pause_id = -1;
 static pthread_t        ngx_prof_pause_thread;
 
 
+static const ngx_prof_meter_e  ngx_prof_pause_cost = NGX_PROF_METER_WAIT;
+
 static const ngx_prof_signal_t  ngx_prof_pause_signal = {
     &ngx_prof_stall,
     sizeof(ngx_prof_stall),
     1,
     ngx_prof_pause_tick,
+    &ngx_prof_pause_cost,
     NULL
 };
 
@@ -438,8 +441,7 @@ ngx_prof_pause_call(const void *function, uint64_t d)
 
     pass = slot->pass_start;
     now = ngx_prof_clock();
-    rate = (uint64_t) ngx_prof_setting(NGX_PROF_BLOCK_RATE)
-           * NGX_PROF_NSEC_PER_MSEC;
+    rate = ngx_prof_wait_rate();
 
     p->busy = 1;
     ngx_prof_pause_begin(pass);
@@ -688,8 +690,7 @@ ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
 
     told = p->blocked + p->ticked;
     rest = busy - ngx_min(busy, told);
-    rate = (uint64_t) ngx_prof_setting(NGX_PROF_BLOCK_RATE)
-           * NGX_PROF_NSEC_PER_MSEC;
+    rate = ngx_prof_wait_rate();
 
     if (p->ticked && rate) {
         count = 0;

@@ -17,6 +17,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ucontext.h>
+#include "ngx_prof_slot.h"
 
 
 /* samplers at most */
@@ -33,6 +34,9 @@ typedef struct {
     /* in the handler: one of these timers has expired; or NULL */
     void       (*expired)(const void *timer, const siginfo_t *info,
                      const ucontext_t *uc);
+
+    /* the part that it counts for, as the handler says, see ngx_prof_meter.h */
+    const ngx_prof_meter_e  *cost;
 
     /* the same of the main thread: does what was asked for; or NULL */
     void       (*asked)(const ucontext_t *uc);

@@ -7,9 +7,11 @@
 #include "ngx_prof_frame.h"
 #include "ngx_prof_hook_code.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_thread.h"
+#include "ngx_prof_throttle.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -240,6 +242,15 @@ ngx_uint_t
 ngx_prof_wait_one_of(uint64_t n)
 {
     return n <= 1 || ngx_prof_wait_random() % n == 0;
+}
+
+
+uint64_t
+ngx_prof_wait_rate(void)
+{
+    return ((uint64_t) ngx_prof_setting(NGX_PROF_BLOCK_RATE)
+            * NGX_PROF_NSEC_PER_MSEC)
+           << ngx_prof_throttle(NGX_PROF_METER_WAIT);
 }
 
 

@@ -103,6 +103,9 @@ ngx_prof_wait_cut(uint64_t *pcs, ngx_uint_t n, ngx_uint_t from, ngx_uint_t to)
 ngx_uint_t ngx_prof_wait_sample(uint64_t d, uint64_t rate, uint64_t *count,
     uint64_t *value);
 
+/* profiling_block_rate in ns, more where the budget asks for it; 0: off */
+uint64_t ngx_prof_wait_rate(void);
+
 /* 1 with probability 1 / n */
 ngx_uint_t ngx_prof_wait_one_of(uint64_t n);
 

@@ -1,0 +1,59 @@
+
+/*
+ * What the module itself takes of a processor, by part, in ns.
+ *
+ * The processor's counter is read where a part begins and ends: some 40
+ * instructions, where the shortest part, a sample of the heap, has more than a
+ * thousand.  What is too short for that, a hook's own instructions, is measured
+ * once and counted by the call.  Parts within each other are told apart: a
+ * sample that interrupts an answer is not the answer's.  Worker; any thread and
+ * signal handlers.
+ */
+
+
+#ifndef _NGX_PROF_METER_H_INCLUDED_
+#define _NGX_PROF_METER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_clock.h"
+#include "ngx_prof_slot.h"
+
+
+typedef struct {
+    uint64_t  start;            /* of ngx_prof_loop_ticks(), or ns of CPU
+                                   time */
+    uint64_t  inner;            /* ns that parts within others took so far */
+} ngx_prof_meter_t;
+
+
+extern uint64_t  ngx_prof_meter_inner
+    NGX_PROF_HIDDEN;
+
+
+/* worker, when it has a slot: counts there from now on; NULL: nowhere */
+void ngx_prof_meter_init(ngx_prof_slot_t *slot);
+
+/* adds to a part what was measured elsewhere */
+void ngx_prof_meter_add(ngx_prof_meter_e part, uint64_t ns);
+
+/* ends what begin() has begun in the same thread; main: in the main one */
+void ngx_prof_meter_end(const ngx_prof_meter_t *cost, ngx_prof_meter_e part,
+    ngx_uint_t main);
+
+/* the same for what may be put off the processor: begun by begin_long() */
+void ngx_prof_meter_end_long(const ngx_prof_meter_t *cost,
+    ngx_prof_meter_e part);
+void ngx_prof_meter_begin_long(ngx_prof_meter_t *cost);
+
+
+static ngx_inline void
+ngx_prof_meter_begin(ngx_prof_meter_t *cost)
+{
+    cost->inner = __atomic_load_n(&ngx_prof_meter_inner, __ATOMIC_RELAXED);
+    cost->start = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+}
+
+
+#endif /* _NGX_PROF_METER_H_INCLUDED_ */

@@ -1,0 +1,102 @@
+#!/usr/bin/perl
+
+# profiling_budget: samplers that take more are slowed down, and what they
+# count stays right; when there is room again, they are as fast as they were.
+
+use strict;
+use warnings;
+
+use Heap;
+use List::Util qw(max);
+use Profile;
+use Sampled;
+use Site;
+use Test::More;
+
+my $site = Site->new(
+    workers  => 1,
+    level    => 'notice',
+    modules  => [ Profile::test_module() ],
+    handlers => $Profile::handlers,
+    http     => 'profiling_interval 100ms; profiling_heap_rate 64; '
+                . 'profiling_budget 1%;',
+    server   => <<'END')->start;
+    location = /pairs { profiling_test pairs 20000; }
+    location = /none { return 200 "none"; }
+END
+
+is(rate(), 64, 'at first, the rate that was asked for');
+
+my $before = Heap::counted($site);
+my $first = Heap::take($site, of => 'allocs');
+
+ok(!grep({ /less often/ } comments($first)), 'and a profile without comment');
+
+# a storm: all allocations of 64 bytes and more are samples
+
+my $lowest = 0;
+my $p;
+
+until_true(120, sub {
+    $site->request('/pairs', seconds => 60);
+    $lowest = max($lowest, rate());
+    return $lowest > 64;
+});
+
+cmp_ok($lowest, '>', 64, 'the heap is sampled less often');
+
+until_true(120, sub {
+    $site->request('/pairs', seconds => 60) for 1 .. 3;
+    $p = Heap::take($site, of => 'allocs');
+    return grep { /less often/ } comments($p);
+});
+
+like(join("\n", comments($p)),
+     qr/^to keep profiling_budget, the heap is sampled less often by 1 of the workers/m,
+     'a profile says so');
+
+$site->request('/pairs', seconds => 60) for 1 .. 20;
+
+my @said = $site->log =~ /\[notice\].*more than "profiling_budget"/g;
+is(scalar @said, 1, 'the log says so, once');
+
+# sums are those of the exact counters: the weight of a sample is of its rate
+
+my $after = Heap::counted($site);
+my $last = Heap::take($site, of => 'allocs');
+
+my %exact = (alloc_space => $after->{total_alloc} - $before->{total_alloc},
+             alloc_objects => $after->{mallocs} - $before->{mallocs});
+
+for my $type (sort keys %exact) {
+    my $told = Heap::total($last, $type) - Heap::total($first, $type);
+
+    cmp_ok(abs($told / $exact{$type} - 1), '<', 0.2,
+           "$type: $told of $exact{$type}");
+}
+
+# and back
+
+until_true(240, sub {
+    $site->request('/none');
+    return rate() == 64;
+});
+
+is(rate(), 64, 'as fast as before when there is room');
+ok(!grep({ /less often/ } comments(Heap::take($site))), 'no comment any more');
+
+$site->stop;
+
+done_testing();
+
+
+sub rate {
+    return $site->json('runtime')->{overhead}{rates}{heap};
+}
+
+
+sub comments {
+    my $p = shift;
+
+    return @{ $p->{decoded}{comments} || [] };
+}
