@@ -724,10 +724,11 @@ ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
 static ngx_uint_t
 ngx_prof_pause_loop(uint64_t *pcs)
 {
-    ngx_uint_t  i, n;
+    ngx_uint_t              i, n;
+    ngx_prof_unwind_path_t  path;
 
     n = ngx_prof_wait_stack((uintptr_t) __builtin_frame_address(0), NULL, pcs,
-                            NULL);
+                            &path);
 
     for (i = 1; i < n; i++) {
 

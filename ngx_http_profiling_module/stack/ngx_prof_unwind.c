@@ -145,11 +145,8 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
         ngx_prof_unwind_find(walk, pc - !walk->exact);
 
         lua->cframe = 0;
-        scripts = 0;
-
-        if (skip == 0 && ngx_prof_lua_may(walk)) {
-            scripts = ngx_prof_lua_frames(walk, lua, &pcs[n], max - n);
-        }
+        scripts = (skip == 0 && ngx_prof_lua_may(walk))
+                  ? ngx_prof_lua_frames(walk, lua, &pcs[n], max - n) : 0;
 
         if (scripts) {
 
@@ -215,9 +212,8 @@ ngx_prof_unwind_run(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
                          : ngx_prof_unwind_next(walk);
 
         if (rc == NGX_OK
-            && walk->cache
+            && walk->cache && !walk->exact
             && skip == 0
-            && !walk->exact
             && (walk->guess & NGX_PROF_ARCH_KEPT) == 0
             && pc != NGX_PROF_FRAME_JIT)
         {

@@ -66,8 +66,8 @@ ngx_uint_t ngx_prof_unwind_fault(const ngx_prof_stack_t *stack,
 /*
  * The same from the place of the call on: pcs[0] is the return address into
  * the caller of this function if skip is 0, into its caller if it is 1, and
- * so on.  The number of frames may be 0 if skip is too large.  path may be NULL;
- * path->cache, which the caller sets, is the thread's cache or NULL.
+ * so on.  The number of frames may be 0 if skip is too large.  path may be
+ * NULL; path->cache, which the caller sets, is the thread's cache or NULL.
  */
 ngx_uint_t ngx_prof_unwind_here(const ngx_prof_stack_t *stack, uint64_t *pcs,
     ngx_uint_t max, ngx_uint_t skip, ngx_prof_unwind_t *result,
