@@ -49,6 +49,7 @@ static ngx_int_t ngx_prof_context_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static void ngx_prof_context_listening(ngx_cycle_t *cycle);
 static uint32_t ngx_prof_context_server(const ngx_listening_t *ls);
+static ngx_prof_context_t *ngx_prof_context_stream(uintptr_t client);
 static ngx_prof_request_t *ngx_prof_context_entry(uintptr_t r,
     ngx_prof_context_t *owner);
 static ngx_uint_t ngx_prof_context_alive(const ngx_prof_request_t *request);
@@ -450,13 +451,12 @@ ngx_prof_context_owner(uintptr_t client)
 
     c = (const ngx_connection_t *) client;
 
-    if (client - (uintptr_t) ngx_prof_array >= ngx_prof_array_size) {
-        context = ngx_prof_context_is_latest(c)
-                  ? &ngx_prof_latest
-                  : ngx_prof_context_carried(client);
+    if (ngx_prof_context_is_latest(c)) {
+        return &ngx_prof_latest;
+    }
 
-        return (context->request && context->connection == client) ? context
-                                                                   : NULL;
+    if (client - (uintptr_t) ngx_prof_array >= ngx_prof_array_size) {
+        return ngx_prof_context_stream(client);
     }
 
     /*
@@ -470,14 +470,29 @@ ngx_prof_context_owner(uintptr_t client)
         return NULL;
     }
 
-    if (ngx_prof_context_is_latest(c)) {
-        return &ngx_prof_latest;
+#if (NGX_HTTP_V3)
+
+    if (c->quic) {
+        return ngx_prof_context_stream(client);
     }
+
+#endif
 
     context = ngx_prof_context(c);
 
     return (context->request && context->number == c->number) ? context
                                                               : NULL;
+}
+
+
+static ngx_prof_context_t *
+ngx_prof_context_stream(uintptr_t client)
+{
+    ngx_prof_context_t  *stream;
+
+    stream = ngx_prof_context_carried(client);
+
+    return (stream->request && stream->connection == client) ? stream : NULL;
 }
 
 

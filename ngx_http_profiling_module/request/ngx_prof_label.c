@@ -350,15 +350,20 @@ ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
 }
 
 
-/* the connection that the outermost such word points to */
+/*
+ * The connection that the outermost such word points to.  A socket of datagrams
+ * stands for no client if there is any other: QUIC's are served below it.
+ */
 
 ngx_prof_unchecked
 static ngx_int_t
 ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
 {
-    ngx_int_t         i;
+    ngx_int_t         i, socket;
     ngx_uint_t        k;
     const uintptr_t  *word;
+
+    socket = NGX_ERROR;
 
     for (k = 0; k < spans->n; k++) {
         word = spans->span[k].hi;
@@ -366,13 +371,24 @@ ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
         while (--word >= spans->span[k].lo) {
             i = ngx_prof_context_index(*word);
 
-            if (i != NGX_ERROR && (!listed || ngx_prof_context_listed(i))) {
+            if (i == NGX_ERROR) {
+                continue;
+            }
+
+            if (ngx_prof_reads[i].accept
+                && ngx_prof_array[i].type == SOCK_DGRAM)
+            {
+                socket = i;
+                continue;
+            }
+
+            if (!listed || ngx_prof_context_listed(i)) {
                 return i;
             }
         }
     }
 
-    return NGX_ERROR;
+    return listed ? NGX_ERROR : socket;
 }
 
 

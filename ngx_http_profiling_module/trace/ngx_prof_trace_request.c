@@ -129,7 +129,7 @@ ngx_prof_trace_requests_existing(uint64_t now)
 
         if (context == NULL
             || context->connection != (uintptr_t) c
-            || ngx_prof_context_owner((uintptr_t) c) == NULL)
+            || ngx_prof_context_owner((uintptr_t) c) != context)
         {
             continue;
         }
