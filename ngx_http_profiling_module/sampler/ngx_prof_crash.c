@@ -618,8 +618,12 @@ ngx_prof_crash_frames(void)
 
     objects = ngx_prof_objects_acquire();
 
+    /* it is no code, either, if to fetch it was the fault */
+
     r->jump = (objects == NULL || ngx_prof_objects_find(objects, pc) == NULL)
-              && ngx_prof_guard_load(pc & ~(uintptr_t) 7, &word) != NGX_OK;
+              && (ngx_prof_guard_load(pc & ~(uintptr_t) 7, &word) != NGX_OK
+                  || ((r->signal == SIGSEGV || r->signal == SIGBUS)
+                      && r->address == pc));
 
     ngx_prof_objects_release();
 

@@ -160,9 +160,15 @@ ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
     objects = ngx_prof_objects_acquire();
 
     for (i = 0; objects && rc == NGX_ERROR && i < n; i++) {
-        if (ngx_prof_frame_is_lua(frames[i])) {
+        if (ngx_prof_frame_is_lua(frames[i])
+            || frames[i] == NGX_PROF_FRAME_PCRE2_JIT)
+        {
             rc = i;
             break;
+        }
+
+        if (frames[i] == NGX_PROF_FRAME_LUAJIT && machine == NGX_ERROR) {
+            machine = i;
         }
 
         object = ngx_prof_frame_is_synthetic(frames[i])

@@ -43,9 +43,9 @@ uint64_t ngx_prof_frame_address(uint64_t frame);
 
 /*
  * Finds the frame that tells where a worker is: the first one that is not of
- * the C library, the loader, the vDSO, code outside all objects or a hook that
- * has called on; of what LuaJIT calls, the line of Lua.  NGX_ERROR: there is
- * none.
+ * the C library, the loader, the vDSO, code of nobody knows whom or a hook that
+ * has called on; of what LuaJIT calls, the line of Lua.
+ * NGX_ERROR: there is none.
  */
 ngx_int_t ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n);
 

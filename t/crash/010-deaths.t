@@ -21,6 +21,8 @@ my @deaths = (
     [null    => 11, qr/SIGSEGV \(address 0x10\)/, qr/profiling_test_die_null/],
     [jump    => 11, qr/SIGSEGV \(address 0x10, which is no code\)/,
                     qr/profiling_test_die_jump/],
+    [wild    => 11, qr/SIGSEGV \(address 0x\w+, which is no code\)/,
+                    qr/profiling_test_die_wild/],
     [stack   => 11, qr/SIGSEGV \(address 0x\w+\)/,
                     qr/profiling_test_die_stack < profiling_test_die_stack/],
     [abort   => 6,  qr/SIGABRT/, qr/profiling_test_die_abort/],
@@ -40,13 +42,20 @@ my @deaths = (
     [two     => 11, qr/SIGSEGV \(address 0x10\)/, qr/\S+/, 'thread'],
     [thread  => 11, qr/SIGSEGV \(address 0x10\)/,
                     qr/profiling_test_die_thread/, 'thread'],
+    [lua     => 11, qr/SIGSEGV \(address 0x10\)/, qr/libluajit\S+/],
+    [trace   => 11, qr/SIGSEGV \(address 0x\w+\)/, qr/\[luajit\] </],
 );
 
 my $main = thread_pool(4);
 @deaths = grep { $_->[0] ne 'thread' } @deaths if $main eq '';
 
+my @lua = grep { -e } Profile::lua_modules();
+@deaths = grep { $_->[0] !~ /^(?:lua|trace)$/ } @deaths if @lua < 2;
+
 my $server = join '', map { "location /$_ { profiling_test die_$_ 0; }\n" }
-                      (map { $_->[0] } @deaths), 'exit', 'child';
+                      grep({ !/^(?:lua|trace)$/ } map { $_->[0] } @deaths),
+                      'exit', 'child';
+$server .= $Profile::lua_deaths if @lua == 2;
 $server .= <<'END';
         location /vfork { profiling_test die_child 1; }
         location /kill { profiling_test die_raise 9; }
@@ -54,7 +63,7 @@ $server .= <<'END';
         location /ok { return 200 ok; }
 END
 
-my %site = (workers => 1, modules => [ Profile::test_module() ],
+my %site = (workers => 1, modules => [ Profile::test_module(), @lua ],
             main => $main, server => $server);
 
 # each allocation is a sample of the heap: the hook of malloc() stays on the

@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use Cores;
 use Fault;
 use Profile;
 use Sanitized;
@@ -289,65 +290,30 @@ END
 # --- the core ----------------------------------------------------------------
 
 SKIP: {
-    my $pattern = Fault::slurp('/proc/sys/kernel/core_pattern');
+    skip 'no core goes to a file here, or there is no debugger', 1
+        if !Cores::possible();
 
-    skip 'cores do not go to a file here', 1
-        if $pattern !~ /^core\b[^|]*$/ || system('which gdb >/dev/null 2>&1');
+    my @ways = qw(null jump abort raise divide);
+    my %site = map { ($_ => Cores::site($_, 'core', join '', map {
+        "location /$_ { profiling_test die_$_ 0; }\n" } @ways)) }
+        qw(with without);
 
-    for my $way (qw(null abort raise)) {
-        my (%told, %room);
+    for my $way (@ways) {
+        my %told = map { ($_ => Cores::told($site{$_}, "/$way")) } keys %site;
 
-        for my $side (qw(with without)) {
-            my $n = Fault->new(name => "core-$way-$side", workers => 1, @test,
-                               profiling => $side eq 'with'
-                                            ? '' : 'profiling off;',
-                               main => 'worker_rlimit_core 1g; '
-                                       . 'working_directory DIR/cores; user root;',
-                               server => <<"END");
-        location /die { profiling_test die_$way 0; }
-        location /ok { return 200 ok; }
-END
+        skip 'no core is written here', 1 if !$told{without};
 
-            mkdir $n->dir . '/cores';
-            $n->start;
-
-            my ($pid) = $n->workers;
-            $n->get('/die', timeout => 20);
-            goes_on($n, $pid) or fail("$way, $side: goes on");
-
-            my ($core) = glob $n->dir . '/cores/core*';
-
-            skip 'no core is written here', 1 if !$core;
-
-            $room{$side} = (stat $core)[12] * 512;
-
-            my ($end) = $n->log =~ /worker process $pid (exited on .*)/;
-            my $gdb = run_command('gdb', '-batch', '-nx',
-                                  '-ex', 'bt', '-ex', 'p $_siginfo.si_signo',
-                                  '-ex', 'p $_siginfo.si_code',
-                                  '-ex', 'p $_siginfo._sifields.'
-                                  . ($way eq 'null' ? '_sigfault' : '_kill'),
-                                  ($ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx'),
-                                  $core);
-
-            # addresses and pids are others in each process
-            my @lines = grep { /^#|^\$/ } split /\n/, $gdb;
-            s/0x[0-9a-f]{6,}/ADDRESS/g for @lines;
-            s/\b$pid\b/PID/g for @lines;
-            s/=ADDRESS|=\d+|=0x\w+//g for grep { /^#/ } @lines;
-
-            $told{$side} = [ $end, map { /^#\d+\s+(?:ADDRESS in )?(\S+)/ ? $1 : $_ }
-                             grep { !/ngx_prof_|\?\? / } @lines ];
-            $n->stop;
-        }
-
-        cmp_ok(scalar @{ $told{with} }, '>', 5, "$way: the core has a stack");
-        is_deeply($told{with}, $told{without},
-                  "$way: the core and the end are those without the module");
-        like($told{with}[0], qr/core dumped/, '... a core was dumped');
-        cmp_ok($room{with} - $room{without}, '<', 8 << 20,
+        cmp_ok(scalar @{ $told{with}{lines} }, '>', 8,
+               "$way: the core has a stack");
+        is_deeply($told{with}{lines}, $told{without}{lines},
+                  '... it is that of a worker without the module');
+        is($told{with}{end}, $told{without}{end}, '... so is the end');
+        like($told{with}{end}, qr/core dumped/, '... a core was dumped');
+        cmp_ok($told{with}{room} - $told{without}{room}, '<', 8 << 20,
                '... and takes no room for what the workers share');
     }
+
+    $_->stop for values %site;
 }
 
 done_testing;

@@ -47,6 +47,17 @@ our $handlers = $Site::handlers . <<'CONF';
         location ^~ /debug/pprof/ { profiling_pprof; }
 CONF
 
+# a fault in the library, and one in a trace that it has made
+our $lua_deaths = <<'CONF';
+        location /lua { content_by_lua_block {
+            require("ffi").cast("int *", 16)[0] = 1 } }
+        location /trace { content_by_lua_block {
+            local ffi = require "ffi"
+            local p, sum = ffi.cast("int *", ffi.new("int[100]")), 0
+            for i = 0, 1e9 do sum = sum + p[i] end
+            ngx.say(sum) } }
+CONF
+
 # relocation of a shared object against a function that another one may have
 my @flags = qw(-std=gnu11 -O2 -g -fPIC -Wall -Wextra -Wno-unused-parameter
                -Werror -fno-optimize-sibling-calls -fno-stack-protector

@@ -47,6 +47,20 @@ profiling_test_die_jump(long n, const char *file)
 }
 
 
+/* where there is memory, but no code */
+
+void
+profiling_test_die_wild(long n, const char *file)
+{
+    void  (*volatile go)(void);
+
+    go = (void (*)(void)) (uintptr_t) calloc(1, 4096);
+    go();
+
+    __asm__ volatile ("" ::: "memory");
+}
+
+
 void
 profiling_test_die_stack(long n, const char *file)
 {
@@ -341,6 +355,7 @@ profiling_test_die_goes(long n, const char *file)
 const profiling_test_wait_t  profiling_test_deaths[] = {
     { "die_null", profiling_test_die_null },
     { "die_jump", profiling_test_die_jump },
+    { "die_wild", profiling_test_die_wild },
     { "die_stack", profiling_test_die_stack },
     { "die_abort", profiling_test_die_abort },
     { "die_malloc", profiling_test_die_malloc },
