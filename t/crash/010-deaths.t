@@ -42,8 +42,10 @@ my @deaths = (
     [two     => 11, qr/SIGSEGV \(address 0x10\)/, qr/\S+/, 'thread'],
     [thread  => 11, qr/SIGSEGV \(address 0x10\)/,
                     qr/profiling_test_die_thread/, 'thread'],
-    [lua     => 11, qr/SIGSEGV \(address 0x10\)/, qr/libluajit\S+/],
-    [trace   => 11, qr/SIGSEGV \(address 0x\w+\)/, qr/\[luajit\] </],
+    [lua     => 11, qr/SIGSEGV \(address 0x10\)/,
+                    qr/content_by_lua\(nginx\.conf:\d+\):2 main chunk < /],
+    [trace   => 11, qr/SIGSEGV \(address 0x\w+\)/,
+                    qr/content_by_lua\(nginx\.conf:\d+\):4 main chunk < /],
 );
 
 my $main = thread_pool(4);
