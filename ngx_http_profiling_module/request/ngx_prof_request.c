@@ -91,6 +91,7 @@ static void ngx_prof_request_stream(ngx_http_request_t *r);
 static void ngx_prof_request_located(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_prof_request_route(ngx_http_request_t *r);
+static void ngx_prof_request_passed(ngx_http_request_t *r);
 static void ngx_prof_request_failed(ngx_http_request_t *r);
 static uintptr_t *ngx_prof_request_counted(ngx_http_request_t *r);
 static ngx_prof_context_t *ngx_prof_request_find(ngx_http_request_t *r);
@@ -405,6 +406,25 @@ ngx_prof_request_located(ngx_http_request_t *r)
     }
 
     ngx_prof_context_located(r);
+
+    if (r == r->main && ngx_prof_is_stream(r)) {
+        ngx_prof_request_passed(r);
+    }
+}
+
+
+/*
+ * A report of a death has the latest request of each pass.  A stream is none
+ * that has begun in this pass for whoever asks: it may not be the one served.
+ */
+
+static void
+ngx_prof_request_passed(ngx_http_request_t *r)
+{
+    if (ngx_prof_latest.request == 0) {
+        ngx_prof_latest.place = ngx_prof_context_place(r);
+        ngx_prof_latest.start = ngx_prof_loop_pass_start() - 1;
+    }
 }
 
 

@@ -8,6 +8,7 @@ use warnings;
 
 use Fault;
 use JSON::PP;
+use Modules qw(skip_unbuilt);
 use Profile;
 use Sanitized;
 use Test::More;
@@ -205,6 +206,48 @@ is(substr($n->get('/pprof/crash')->{body} // '', 0, 2), "\x1f\x8b",
 $n->reload;
 is($n->api('crashes')->{total}, 4, 'a reload keeps the reports');
 is($n->api('crashes/1')->{function}, 'profiling_test_die_null', '... whole');
+
+# one of several streams of a connection, in a pass that serves some of them
+
+SKIP: {
+    skip_unbuilt('http2', 1);
+
+    my $h2 = Fault->new(name => 'streams', workers => 1, ports => 2,
+                        modules => [ Profile::test_module() ],
+                        server => <<'END_OF_SERVER');
+        listen 127.0.0.1:PORT1 http2;
+        location /dies/ { profiling_test die_null 0; }
+        location /slow { limit_rate 1k; }
+        location /before { return 200 ok; }
+        location /else { return 200 ok; }
+END_OF_SERVER
+
+    Fault::spew($h2->dir . '/html/slow', 'a' x 60000);
+    $h2->start;
+    ($pid) = $h2->workers;
+
+    my $to = 'http://127.0.0.1:' . $h2->port(1);
+
+    run_command('h2load', '-c', 1, '-m', 8, '-n', 200, "$to/before");
+    run_command('h2load', '-c', 1, '-m', 8, '-n', 8,
+                map({ "$to/slow?$_" } 1 .. 7), "$to/dies/one?secret");
+
+    ok(wait_for(60, sub {
+        return ($h2->get('/else')->{body} // '') eq 'ok'
+               && $h2->log =~ /died of/;
+    }), 'HTTP/2: another worker comes');
+
+    $r = $h2->api('crashes/1');
+    is($r->{request}{uri}, '/dies/one', '... the URI of the stream');
+    is($r->{request}{method}, 'GET', '... its method');
+    is($r->{request}{client}, '127.0.0.1', '... its client');
+    is($r->{location}, '/dies/', '... its location');
+    cmp_ok($r->{request}{connection}, '>', 0, '... its connection');
+    cmp_ok(scalar(grep { ($_->{location} // '') =~ m{^/before} }
+                  @{ $r->{before} }), '>', 10, '... those before it');
+
+    $h2->stop;
+}
 
 # no addresses and no URIs, if none are wanted
 
