@@ -27,7 +27,7 @@ static ngx_str_t                fuzz_env[64];
 
 static const ngx_prof_shape_t  fuzz_shape = {
     FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP,
-    FUZZ_PLACES * 64, FUZZ_PLACES * FUZZ_SLOTS * 2
+    FUZZ_PLACES * 64, FUZZ_PLACES * FUZZ_SLOTS * 2, FUZZ_FUNCTIONS
 };
 
 

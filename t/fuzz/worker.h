@@ -29,6 +29,7 @@
 #define FUZZ_SLOTS    2
 #define FUZZ_HISTORY  8
 #define FUZZ_PLACES   4
+#define FUZZ_FUNCTIONS 32
 #define FUZZ_STACKS   64
 #define FUZZ_DUMP     4096
 
