@@ -6,12 +6,16 @@
 #include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_label.h"
+#include "ngx_prof_lua.h"
 #include "ngx_prof_pool.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_connection_table.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
+
+/* frames of Lua that are told, with their phase */
+#define NGX_PROF_CONNECTION_LUA       12
 
 /* blocks of one pool that are read at most: bounds the time */
 #define NGX_PROF_CONNECTION_BLOCKS    512
@@ -541,11 +545,16 @@ ngx_prof_connection_next(ngx_http_request_t *r, ngx_uint_t *n)
 }
 
 
-/* adds the handlers that nginx will call for the request's next events */
+/*
+ * Adds the handlers that nginx will call for the request's next events, and
+ * where its Lua waits for them
+ */
 
 static void
 ngx_prof_connection_handlers(ngx_prof_connection_t *e, ngx_http_request_t *r)
 {
+    uint64_t                    pcs[NGX_PROF_CONNECTION_LUA];
+    ngx_uint_t                  n;
     ngx_http_upstream_t        *u;
     ngx_http_core_main_conf_t  *cmcf;
 
@@ -565,6 +574,10 @@ ngx_prof_connection_handlers(ngx_prof_connection_t *e, ngx_http_request_t *r)
     if (u && u->peer.connection) {
         ngx_prof_connection_handle(e, u->read_event_handler);
         ngx_prof_connection_handle(e, u->write_event_handler);
+    }
+
+    for (n = ngx_prof_lua_waits(r, pcs, NGX_PROF_CONNECTION_LUA); n; n--) {
+        ngx_prof_connection_push(e, (uintptr_t) pcs[n - 1]);
     }
 }
 

@@ -33,6 +33,14 @@ ngx_uint_t ngx_prof_lua_loaded(void);
 void ngx_prof_lua_init(ngx_prof_function_t *table, ngx_uint_t n,
     ngx_log_t *log);
 
+/*
+ * Writes the frames of the coroutine that a request of HTTP has yielded in,
+ * innermost first, its phase the last; their number, at most max.  0: it has
+ * none, or none that is known.  Worker, normal context.
+ */
+ngx_uint_t ngx_prof_lua_waits(const void *request, uint64_t *pcs,
+    ngx_uint_t max);
+
 /* why Lua has no frames; NULL: it has, or there is no LuaJIT */
 const char *ngx_prof_lua_reason(void);
 

@@ -98,6 +98,36 @@ ngx_prof_lua_frames(ngx_prof_walk_t *walk, ngx_prof_lua_walk_t *lua,
 }
 
 
+ngx_uint_t
+ngx_prof_lua_yielded(uintptr_t l, uint64_t *pcs, ngx_uint_t max)
+{
+    ngx_prof_lua_stack_t  s;
+
+    if (!ngx_prof_lua_thread(l)
+        || ngx_prof_lua_load8(l + NGX_PROF_LUA_STATUS) != NGX_PROF_LUA_YIELDED)
+    {
+        return 0;
+    }
+
+    s.l = l;
+    s.pcs = pcs;
+    s.n = 0;
+    s.max = max;
+    s.proto = 0;
+    s.pc = 0;
+    s.skip = 0;
+    s.lo = ngx_prof_lua_load(l + NGX_PROF_LUA_STACK);
+    s.hi = ngx_prof_lua_load(l + NGX_PROF_LUA_MAXSTACK);
+    s.floor = s.lo;
+    s.base = ngx_prof_lua_load(l + NGX_PROF_LUA_BASE);
+
+    ngx_prof_lua_run(&s);
+    ngx_prof_lua_put(&s, 0, 0);
+
+    return s.n;
+}
+
+
 /*
  * The frame of the machine that the walk's frame is part of, and its coroutine;
  * 0: none.  lua->cframe is set if the machine's caller has to be found by it.

@@ -25,6 +25,8 @@
 #define NGX_PROF_LUA_TRACE       9
 
 /* of a coroutine */
+#define NGX_PROF_LUA_STATUS      11
+#define NGX_PROF_LUA_YIELDED     1
 #define NGX_PROF_LUA_GLOBAL      16
 #define NGX_PROF_LUA_BASE        32
 #define NGX_PROF_LUA_MAXSTACK    48
@@ -142,6 +144,9 @@ typedef struct {
  */
 ngx_uint_t ngx_prof_lua_frames(ngx_prof_walk_t *walk,
     ngx_prof_lua_walk_t *lua, uint64_t *pcs, ngx_uint_t max);
+
+/* the same of a coroutine that has yielded; 0: it has not */
+ngx_uint_t ngx_prof_lua_yielded(uintptr_t l, uint64_t *pcs, ngx_uint_t max);
 
 /* to the machine's caller, if the walk knows the machine's frame */
 ngx_int_t ngx_prof_lua_step(ngx_prof_walk_t *walk,

@@ -43,6 +43,16 @@ END
                 ngx.print('done')
             }
         }
+        location = /wait {
+            access_by_lua_block {
+                local function wait()
+                    ngx.sleep(60)
+                    return 1
+                end
+                local x = wait()
+            }
+            content_by_lua_block { ngx.print('done') }
+        }
         location = /die {
             content_by_lua_block {
                 local ffi = require('ffi')
@@ -60,6 +70,7 @@ $site->start;
 heap();
 blocking();
 burning();
+waiting();
 death();
 
 $site->stop;
@@ -129,6 +140,29 @@ sub burning {
          'a pause that burns has the line of its loop');
     ok(scalar grep({ $_ eq 'content_by_lua' } @{ $pause->{stack} }),
        '... under its phase');
+}
+
+
+# a request that has yielded is told by the line that it goes on in
+
+sub waiting {
+    my $s = $site->connect;
+    my $text;
+
+    print $s "GET /wait HTTP/1.1\r\nHost: main\r\n\r\n";
+    $s->flush;
+
+    ok(until_true(60, sub {
+        $text = $site->request('/debug/pprof/goroutine?debug=2')->{body};
+        return $text =~ /access_by_lua\(nginx\.conf:\d+\):3 wait/;
+    }), 'a connection has the line that its request waits in') or diag($text);
+
+    my ($block) = grep { /:3 wait/ } split /\n\n/, $text;
+
+    like($block // '', qr/:3\ wait.*:6\ main\ chunk.*
+                         ^access_by_lua\b.*
+                         ngx_http/smx, '... its caller and its phase');
+    close $s;
 }
 
 
