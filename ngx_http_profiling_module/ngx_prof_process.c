@@ -298,6 +298,7 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
     ngx_prof_process.slot = NULL;
     ngx_prof_slicing.on = 0;
     ngx_prof_meter_init(NULL);
+    ngx_prof_slicing.charged = 0;
     ngx_prof_interpose_restore(NULL, 0, cycle->log);
 
     ngx_prof_slot_release(slot);

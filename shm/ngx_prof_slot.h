@@ -305,6 +305,9 @@ typedef struct {
     uint64_t  cpu;              /* ns on the processor, at most duration */
     uint64_t  blocked;          /* ns in calls that waited */
     uint64_t  label;            /* ngx_prof_label() */
+    uint64_t  connection;       /* number of the one whose request held the
+                                   loop longest, 0: not known */
+    uint64_t  method;           /* NGX_HTTP_GET .., 0: not known */
     uint64_t  n;                /* of frames, 0: no stack was taken */
     uint64_t  frames[NGX_PROF_PAUSE_FRAMES];
                                 /* innermost first, see frame.h */

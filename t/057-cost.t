@@ -23,7 +23,7 @@ my $names = join ' ', map { "$_=\$profiling_$_" }
 
 my $http = <<"END";
     profiling_interval 100ms;
-    profiling_pause_threshold 60s;
+    profiling_pause_threshold 100ms;
     log_format cost '\$uri status=\$status $names wait_for="\$profiling_wait_for"';
 
     server {
@@ -273,6 +273,13 @@ sub held {
               'each victim names the one that held it up');
     is(scalar(grep { $_->{wait_time} >= .28 } @told), 10,
        'and how long it was ready: to the tick of the kernel');
+
+    my ($pause) = grep { ($_->{location} // '') eq '= /culprit' }
+                  @{ $site->json('/api/profiling/gc')->{recent} };
+
+    ok($pause, 'the pause is that of its location');
+    is($pause->{method}, 'GET', '... by its method');
+    cmp_ok($pause->{connection}, '>', 0, '... and its connection');
 }
 
 

@@ -157,6 +157,10 @@ for my $n (1 .. 3) {
     ok($last >= $start - 0.001 && $last <= time(), 'just now') or diag($last);
 }
 
+# the first pause has the passes marked that follow
+ok(scalar(grep { ($_->{location} // '') eq '= /block' && $_->{connection} }
+          @{ gc()->{recent} }), 'the connection is known');
+
 # another one may come between the answers
 
 my %workers = map { $_ => 1 } $site->workers;

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_pauses.h"
 #include "ngx_prof_snapshot.h"
+#include "ngx_prof_holder.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_names.h"
 #include "ngx_prof_record.h"
@@ -32,6 +33,8 @@ static int ngx_libc_cdecl ngx_prof_pauses_later(const void *one,
 static void ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_recent_pause_t *recent);
 static void ngx_prof_pauses_print(ngx_prof_json_t *j,
+    const ngx_prof_pause_t *p);
+static void ngx_prof_pauses_request(ngx_prof_json_t *j,
     const ngx_prof_pause_t *p);
 static void ngx_prof_pauses_cause(ngx_prof_json_t *j,
     const ngx_prof_pause_t *p);
@@ -206,6 +209,7 @@ ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 
     ngx_prof_pauses_cause(j, p);
     ngx_prof_view_place(j, p->label);
+    ngx_prof_pauses_request(j, p);
 
     /* a trim runs on the processor, but its CPU time is not measured */
 
@@ -233,6 +237,31 @@ ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 
     ngx_prof_json_close(j, ']');
     ngx_prof_json_close(j, '}');
+}
+
+
+/* whose event held the loop longest, as the error log numbers it */
+
+static void
+ngx_prof_pauses_request(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
+{
+    const char  *method;
+
+    if (p->connection) {
+        ngx_prof_json_uint(j, "connection", p->connection);
+
+    } else {
+        ngx_prof_json_null(j, "connection");
+    }
+
+    method = ngx_prof_holder_method(p->method);
+
+    if (method) {
+        ngx_prof_json_cstring(j, "method", method);
+
+    } else {
+        ngx_prof_json_null(j, "method");
+    }
 }
 
 

@@ -115,7 +115,7 @@ ngx_prof_response_any(ngx_http_request_t *r, ngx_chain_t *in)
 
     /* a thread's task that ends does not tell whose it was */
 
-    if (ngx_prof_slicing.on) {
+    if (ngx_prof_slicing.charged) {
         ngx_prof_slice_for(r);
     }
 

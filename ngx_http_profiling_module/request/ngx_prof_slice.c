@@ -28,7 +28,7 @@ ngx_prof_slice_take(ngx_http_request_t *r)
 
     s = &ngx_prof_slicing;
 
-    if (!s->on) {
+    if (!s->charged) {
         return;
     }
 
@@ -47,6 +47,14 @@ ngx_prof_slice_own(ngx_http_request_t *r)
     ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
+
+    if (!s->charged) {
+
+        /* nothing tells when the request ends */
+
+        ngx_prof_slice_note(r);
+        return;
+    }
 
     cost = ngx_prof_slice_cost(r);
 
@@ -125,21 +133,41 @@ ngx_prof_slice_cleanup(void *data)
 void
 ngx_prof_slice_logged(ngx_http_request_t *r)
 {
-    ngx_prof_slice_t     *s;
-    ngx_prof_loc_conf_t  *lcf;
+    ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
 
-    if (r != r->main || !s->on) {
+    if (r != r->main || !s->charged) {
         return;
     }
 
     ngx_prof_slice_for(r);
-
-    lcf = ngx_prof_context_location(r);
+    ngx_prof_slice_note(r);
 
     s->request = NULL;
     s->cost = NULL;
-    s->counter = lcf->counter;
-    s->marked = (uint32_t) lcf->marked;
+    s->counter = ngx_prof_context_location(r)->counter;
+}
+
+
+void
+ngx_prof_slice_latest(void)
+{
+    ngx_prof_slice_t    *s;
+    ngx_prof_context_t  *latest;
+
+    s = &ngx_prof_slicing;
+    latest = &ngx_prof_latest;
+
+    if (s->connection == NULL) {
+        return;
+    }
+
+    s->number = s->connection->number;
+
+    if (latest->connection == (uintptr_t) s->connection
+        && latest->start == ngx_prof_loop_pass_start())
+    {
+        s->marked = (uint32_t) latest->place;
+    }
 }

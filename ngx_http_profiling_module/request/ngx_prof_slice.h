@@ -21,6 +21,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_base.h"
+#include "ngx_prof_context.h"
 
 
 /* of a main request, its subrequests included; ns and bytes */
@@ -38,13 +39,22 @@ typedef struct {
 
 
 typedef struct {
-    ngx_uint_t           on;
-    ngx_http_request_t  *request;       /* main, not logged yet; NULL: none */
+    ngx_uint_t           on;            /* events are told apart */
+    ngx_uint_t           charged;       /* and what they cost is measured */
+
+    ngx_connection_t    *connection;    /* of nginx's, that the event is of;
+                                           NULL: none */
+    ngx_http_request_t  *request;       /* main, not logged yet; NULL: none, or
+                                           nothing is measured */
     ngx_prof_cost_t     *cost;          /* its */
     ngx_uint_t           counter;       /* of a request that was logged in it,
                                            see conf.h; NGX_PROF_NO_COUNTER:
                                            none was */
-    uint32_t             marked;        /* place + 1 of that request */
+    uint32_t             marked;        /* place + 1 of that request, or of the
+                                           one that it is for if nothing is
+                                           measured; as the rest: 0: none */
+    uint32_t             method;        /* NGX_HTTP_GET .. */
+    uint64_t             number;        /* of its connection */
     uint32_t             holder;        /* as of a cost, of the wait */
 
     uint64_t             start;         /* ngx_prof_loop_ticks() */
@@ -54,9 +64,10 @@ typedef struct {
                                            a request has it */
     uint64_t             held;
     uint64_t             pass;          /* ticks: when the pass began */
-    uint64_t             longest;       /* ns, of its slices that are over, and
-                                           its place + 1 */
-    uint32_t             longest_by;
+    uint64_t             longest;       /* ns, of its slices that are over */
+    uint32_t             longest_by;    /* place + 1, number and method */
+    uint32_t             longest_method;
+    uint64_t             longest_number;
 
     ngx_uint_t           late;          /* a slice before has held others up,
                                            that the loop has not come to */
@@ -92,11 +103,17 @@ void ngx_prof_slice_own(ngx_http_request_t *r);
 /* the present slice ends: keeps the cost of a request that goes on */
 void ngx_prof_slice_keep(void);
 
+/*
+ * The slice's event has no request that is known: it may be the latest one,
+ * that has begun in it.
+ */
+void ngx_prof_slice_latest(void);
+
 /* a request is being logged */
 void ngx_prof_slice_logged(ngx_http_request_t *r);
 
 
-/* a request is being worked for; slices are on */
+/* a request is being worked for, and what it costs is measured */
 
 static ngx_inline void
 ngx_prof_slice_for(ngx_http_request_t *r)
@@ -104,6 +121,21 @@ ngx_prof_slice_for(ngx_http_request_t *r)
     if (ngx_prof_slicing.request != r->main) {
         ngx_prof_slice_take(r->main);
     }
+}
+
+
+/* who the slice is for: once the request has ended nothing else tells it */
+
+static ngx_inline void
+ngx_prof_slice_note(const ngx_http_request_t *r)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    s->marked = (uint32_t) ngx_prof_context_location(r)->marked;
+    s->number = r->connection->number;
+    s->method = (uint32_t) r->method;
 }
 
 

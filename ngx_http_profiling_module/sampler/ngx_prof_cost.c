@@ -19,6 +19,9 @@
 /* ns from one reading of the CPU clock where a pass begins to the next */
 #define NGX_PROF_COST_EVERY  250000
 
+/* ns for which passes are marked that follow a pause */
+#define NGX_PROF_COST_WATCHED  ((uint64_t) 60 * NGX_PROF_NSEC_PER_SEC)
+
 /* ns of CPU time that a wait takes that sleeps, at most */
 #define NGX_PROF_COST_SLEEP  4000
 
@@ -35,6 +38,8 @@ typedef struct {
     ngx_uint_t             cpus;        /* the CPU clock can be read */
     ngx_uint_t             allocs;      /* they are counted */
 
+    uint64_t               until;       /* ticks: passes are marked after a
+                                           pause */
     uint64_t               since;       /* ticks: when nothing was ready, or
                                            a wait began last */
     uint64_t               hold_n;      /* slices in the table below, so far */
@@ -49,7 +54,10 @@ typedef struct {
 } ngx_prof_costing_t;
 
 
+static void ngx_prof_cost_watch(ngx_uint_t on);
 static void ngx_prof_cost_cut(void);
+static ngx_prof_always_inline void ngx_prof_cost_end(
+    const ngx_prof_cost_t *part);
 static ngx_prof_always_inline void ngx_prof_cost_begin(uint64_t ticks);
 static ngx_prof_always_inline void ngx_prof_cost_part(uint64_t ticks,
     ngx_prof_cost_t *part);
@@ -72,8 +80,7 @@ static ngx_prof_costing_t  ngx_prof_costing;
 void
 ngx_prof_cost_init(ngx_uint_t on)
 {
-    ngx_prof_slicing.on = on;
-    ngx_prof_slicing.late = 0;
+    ngx_prof_slicing.charged = on;
     ngx_prof_slicing.counter = NGX_PROF_NO_COUNTER;
     ngx_prof_slice_cut = ngx_prof_cost_cut;
 
@@ -81,10 +88,63 @@ ngx_prof_cost_init(ngx_uint_t on)
     ngx_prof_costing.cpus = (ngx_prof_thread_cpu() != 0);
     ngx_prof_costing.allocs = ngx_prof_heap_seen();
 
+    ngx_prof_cost_watch(on);
+}
+
+
+/* events are told apart from now on, or no longer */
+
+static void
+ngx_prof_cost_watch(ngx_uint_t on)
+{
+    ngx_prof_slicing.on = on;
+    ngx_prof_slicing.late = 0;
+    ngx_prof_slicing.longest = 0;
+
     ngx_prof_costing.since = ngx_prof_loop_ticks(ngx_prof_costing.counted);
 
     ngx_prof_dispatch_divert(NGX_PROF_DIVERT_SLICES, on);
     ngx_prof_cost_begin(ngx_prof_costing.since);
+}
+
+
+void
+ngx_prof_cost_paused(void)
+{
+    uint64_t    now;
+    ngx_uint_t  counted;
+
+    if (ngx_prof_slicing.charged) {
+        return;
+    }
+
+    counted = ngx_prof_clock_counted();
+    now = ngx_prof_loop_ticks(counted);
+
+    ngx_prof_costing.until = now + ngx_prof_loop_span(counted,
+                                                      NGX_PROF_COST_WATCHED);
+
+    if (!ngx_prof_slicing.on) {
+        ngx_prof_cost_watch(1);
+    }
+}
+
+
+ngx_uint_t
+ngx_prof_cost_marked(void)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (s->on
+        && !s->charged
+        && (int64_t) (s->pass - ngx_prof_costing.until) > 0)
+    {
+        ngx_prof_cost_watch(0);
+    }
+
+    return s->on;
 }
 
 
@@ -135,55 +195,76 @@ ngx_prof_cost_begin(uint64_t ticks)
     s->counter = NGX_PROF_NO_COUNTER;
     s->wait = 0;
     s->held = 0;
+    s->connection = NULL;
     s->request = NULL;
     s->cost = NULL;
+    s->marked = 0;
+    s->number = 0;
+    s->method = 0;
 }
 
 
 void
 ngx_prof_cost_next(uint64_t ticks)
 {
-    uint64_t              place;
-    ngx_uint_t            counter;
-    ngx_prof_cost_t       part;
-    ngx_prof_slice_t     *s;
-    ngx_prof_loc_conf_t  *lcf;
+    uint64_t           loop;
+    ngx_prof_cost_t    part;
+    ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
 
-    ngx_prof_cost_part(ticks, &part);
-
-    if (s->request) {
-        lcf = ngx_prof_context_location(s->request);
-        counter = lcf->counter;
-        place = lcf->marked;
-
-        ngx_prof_cost_add(s->cost, &part);
-        ngx_prof_slice_keep();
+    if (ngx_prof_likely(s->charged)) {
+        ngx_prof_cost_part(ticks, &part);
+        ngx_prof_cost_end(&part);
+        loop = part.loop;
 
     } else {
-        counter = s->counter;
-        place = s->marked;
+        loop = ngx_prof_loop_took(ngx_prof_costing.counted, ticks - s->start);
     }
 
-    if (counter != NGX_PROF_NO_COUNTER) {
-        ngx_prof_cost_charge(counter, &part);
+    if (loop > s->longest) {
 
-    } else {
-        place = 0;
-        ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, &part);
+        if (s->number == 0) {
+            ngx_prof_slice_latest();
+        }
+
+        s->longest = loop;
+        s->longest_by = s->marked;
+        s->longest_number = s->number;
+        s->longest_method = s->method;
     }
 
-    if (part.loop > s->longest) {
-        s->longest = part.loop;
-        s->longest_by = (uint32_t) place;
-    }
-
-    if (ngx_prof_unlikely(part.loop >= NGX_PROF_COST_SURE)) {
-        ngx_prof_cost_hold(ticks, place);
+    if (ngx_prof_unlikely(loop >= NGX_PROF_COST_SURE && s->charged)) {
+        ngx_prof_cost_hold(ticks, s->marked);
     }
 
     ngx_prof_cost_begin(ticks);
+}
+
+
+static ngx_prof_always_inline void
+ngx_prof_cost_end(const ngx_prof_cost_t *part)
+{
+    ngx_uint_t         counter;
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+    counter = s->counter;
+
+    if (s->request) {
+        counter = ngx_prof_context_location(s->request)->counter;
+
+        ngx_prof_cost_add(s->cost, part);
+        ngx_prof_slice_note(s->request);
+        ngx_prof_slice_keep();
+    }
+
+    if (counter != NGX_PROF_NO_COUNTER) {
+        ngx_prof_cost_charge(counter, part);
+
+    } else {
+        ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, part);
+    }
 }
 
 
@@ -349,7 +430,8 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
     ngx_prof_cost_begin(now);
 
     if (ngx_prof_unlikely(ngx_prof_loop_took(c->counted, now - c->read)
-                          >= NGX_PROF_COST_EVERY))
+                          >= NGX_PROF_COST_EVERY)
+        && ngx_prof_slicing.charged)
     {
         ngx_prof_cost_read(now);
     }
@@ -403,7 +485,7 @@ ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
     uint64_t         now;
     ngx_prof_cost_t  *known, part;
 
-    if (!ngx_prof_slicing.on) {
+    if (!ngx_prof_slicing.charged) {
         return NGX_DECLINED;
     }
 

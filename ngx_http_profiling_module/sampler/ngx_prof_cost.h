@@ -35,6 +35,12 @@
 /* worker, behind the hooks of calls and of the heap; on: as configured */
 void ngx_prof_cost_init(ngx_uint_t on);
 
+/* a pass was a pause: the events of those of the next minute are told apart */
+void ngx_prof_cost_paused(void);
+
+/* at the end of each pass that leaves the short way: whether they are */
+ngx_uint_t ngx_prof_cost_marked(void);
+
 /* a slice ends, and the next one begins, of nobody yet; ticks of the clock */
 void ngx_prof_cost_next(uint64_t ticks);
 

@@ -9,6 +9,7 @@
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_cost.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_listener.h"
@@ -282,7 +283,7 @@ ngx_prof_loop_other(int ep, struct epoll_event *events, int n, int timeout,
     busy = then - slot->pass_start;
     room = n;
 
-    if (ngx_prof_slicing.on) {
+    if (ngx_prof_cost_marked()) {
         ngx_prof_mark_end(began);
         room = ngx_prof_mark_room(n);
     }
@@ -392,6 +393,7 @@ ngx_prof_loop_paused(ngx_prof_slot_t *slot, uint64_t busy)
 
     if (rest >= ngx_prof_process.pause_threshold) {
         ngx_prof_pause_end(slot, busy, rest);
+        ngx_prof_cost_paused();
     }
 }
 

@@ -248,6 +248,8 @@ ngx_prof_mark_kernel(uint64_t now)
         s->holder = s->longest_by;
     }
 
+    s->connection = c;
+
     ngx_prof_mark_own(c->log);
 }
 

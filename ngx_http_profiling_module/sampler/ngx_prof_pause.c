@@ -7,6 +7,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_frame.h"
+#include "ngx_prof_holder.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
@@ -498,6 +499,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 {
     uint64_t                       cpu;
     ngx_prof_pause_t               pause;
+    ngx_prof_holder_t              holder;
     ngx_prof_pass_t               *p;
     const ngx_prof_pause_stack_t  *look;
 
@@ -540,6 +542,17 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
                                             NGX_PROF_PAUSE_FRAMES,
                                             look->pcs, look->n);
     }
+
+    ngx_prof_holder(&holder);
+
+    if (holder.place) {
+        pause.label = ngx_prof_label(holder.place,
+                                     ngx_prof_label_upstream(pause.label),
+                                     ngx_prof_label_state(pause.label));
+    }
+
+    pause.connection = holder.number;
+    pause.method = holder.method;
 
     ngx_prof_slot_pause_add(slot, ngx_prof_clock(), &pause);
     ngx_prof_pause_count(rest, p->outside ? look : ngx_prof_pause_latest());

@@ -1,0 +1,35 @@
+
+/*
+ * Who held the event loop longest in a pass.
+ *
+ * Slices tell it.  Where nothing asks for what requests cost, a pass of one
+ * event tells by itself, and a pause has the passes of the next minute marked:
+ * where one is, others follow.
+ *
+ * Worker's main thread, normal context, unless told otherwise.
+ */
+
+
+#ifndef _NGX_PROF_HOLDER_H_INCLUDED_
+#define _NGX_PROF_HOLDER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+typedef struct {
+    uint64_t    place;          /* + 1, 0: of none that is known */
+    uint64_t    number;         /* of nginx's connection, 0: not known */
+    uint64_t    method;         /* NGX_HTTP_GET .., 0: not known */
+} ngx_prof_holder_t;
+
+
+/* of the pass that ends */
+void ngx_prof_holder(ngx_prof_holder_t *holder);
+
+/* anywhere: the method's name, NULL: not known */
+const char *ngx_prof_holder_method(uint64_t method);
+
+
+#endif /* _NGX_PROF_HOLDER_H_INCLUDED_ */
