@@ -25,6 +25,8 @@ static const char *const  ngx_prof_strings[] = {
 
 static void ngx_prof_rawfile_string(ngx_prof_rawfile_t *f, const void *data,
     size_t len);
+static void ngx_prof_rawfile_place_names(ngx_prof_rawfile_t *f);
+static ngx_uint_t ngx_prof_rawfile_upstream_names(ngx_prof_rawfile_t *f);
 static void ngx_prof_rawfile_words(ngx_prof_rawfile_t *f);
 static void ngx_prof_rawfile_scripts(ngx_prof_rawfile_t *f);
 
@@ -174,13 +176,9 @@ ngx_prof_rawfile_words(ngx_prof_rawfile_t *f)
 ngx_int_t
 ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
 {
-    uint32_t               before;
-    ngx_str_t              name;
-    ngx_uint_t             i, n;
-    ngx_prof_place_name_t  place;
-    u_char                 hidden[NGX_PROF_ANONYMOUS_LEN];
+    uint32_t  before;
 
-    if (f->upstream_n) {
+    if (f->named) {
         return NGX_OK;
     }
 
@@ -191,6 +189,25 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
 
     before = f->strings;
     ngx_prof_rawfile_section(f, NGX_PROF_RAW_STRINGS);
+
+    if (f->place < f->place_n) {
+        ngx_prof_rawfile_place_names(f);
+
+    } else {
+        f->named = ngx_prof_rawfile_upstream_names(f);
+    }
+
+    ngx_prof_rawfile_close(f, f->strings - before);
+
+    return f->named ? NGX_OK : NGX_AGAIN;
+}
+
+
+static void
+ngx_prof_rawfile_place_names(ngx_prof_rawfile_t *f)
+{
+    ngx_uint_t             n;
+    ngx_prof_place_name_t  place;
 
     for (n = ngx_min(f->place + NGX_PROF_RAW_NAMES, f->place_n);
          f->place < n;
@@ -203,17 +220,28 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
         ngx_prof_rawfile_string(f, place.server.data, place.server.len);
         ngx_prof_rawfile_string(f, place.location.data, place.location.len);
     }
+}
 
-    if (f->place < f->place_n) {
-        ngx_prof_rawfile_close(f, f->strings - before);
-        return NGX_AGAIN;
+
+/* 1: all of them are written */
+
+static ngx_uint_t
+ngx_prof_rawfile_upstream_names(ngx_prof_rawfile_t *f)
+{
+    ngx_str_t   name;
+    ngx_uint_t  n;
+    u_char      hidden[NGX_PROF_ANONYMOUS_LEN];
+
+    if (f->upstream == 0) {
+        f->upstreams = f->strings;
+        f->upstream_n = (uint32_t) ngx_prof_zone_upstream_n(f->zone);
     }
 
-    f->upstreams = f->strings;
-    f->upstream_n = (uint32_t) ngx_prof_zone_upstream_n(f->zone);
-
-    for (i = 0; i < f->upstream_n; i++) {
-        ngx_prof_zone_upstream(f->zone, i, &name);
+    for (n = ngx_min(f->upstream + NGX_PROF_RAW_NAMES, f->upstream_n);
+         f->upstream < n;
+         f->upstream++)
+    {
+        ngx_prof_zone_upstream(f->zone, f->upstream, &name);
 
         /* an upstream without a name of its own appears by its address */
 
@@ -228,9 +256,7 @@ ngx_prof_rawfile_names(ngx_prof_rawfile_t *f)
         ngx_prof_rawfile_string(f, name.data, name.len);
     }
 
-    ngx_prof_rawfile_close(f, f->strings - before);
-
-    return NGX_OK;
+    return f->upstream == f->upstream_n;
 }
 
 

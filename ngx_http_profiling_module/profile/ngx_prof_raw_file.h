@@ -68,8 +68,10 @@ typedef struct {
     uint32_t                   places;          /* number of the string
                                                    before the first */
     uint32_t                   upstreams;
-    uint32_t                   upstream_n;      /* names behind it, 0: they
-                                                   are not written yet */
+    uint32_t                   upstream_n;
+    ngx_uint_t                 upstream;        /* whose name is the next */
+    ngx_uint_t                 named;           /* all names are written */
+
     ngx_uint_t                 place;           /* whose name is the next */
     ngx_uint_t                 place_n;
     uint32_t                   strings;         /* written so far */
