@@ -139,10 +139,38 @@ ngx_module_t  ngx_http_profiling_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     ngx_prof_init_module,                  /* init module */
-    ngx_prof_init_process,                 /* init process */
+    NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_prof_exit_process,                 /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/*
+ * Its place is behind nginx's event modules and before all that are not
+ * nginx's own: what these do when a worker begins is profiled.
+ */
+
+static ngx_core_module_t  ngx_http_profiling_core_module_ctx = {
+    ngx_string("http_profiling"),
+    ngx_prof_conf_zone_create_conf,
+    ngx_prof_conf_zone_init_conf
+};
+
+
+ngx_module_t  ngx_http_profiling_core_module = {
+    NGX_MODULE_V1,
+    &ngx_http_profiling_core_module_ctx,   /* module context */
+    NULL,                                  /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_prof_init_process,                 /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };

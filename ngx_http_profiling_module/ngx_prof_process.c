@@ -295,6 +295,8 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
     ngx_prof_tick_finish();
     ngx_prof_trace_stop();
 
+    ngx_prof_cpu_exit();
+
     ngx_prof_process.slot = NULL;
     ngx_prof_slicing.on = 0;
     ngx_prof_meter_init(NULL);

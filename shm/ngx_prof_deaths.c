@@ -5,6 +5,13 @@
 #include "ngx_prof_record.h"
 
 
+/* bytes of an exit behind its number */
+#define NGX_PROF_EXIT_BODY                                                    \
+    (sizeof(ngx_prof_exit_t) - offsetof(ngx_prof_exit_t, pid))
+
+
+static ngx_int_t ngx_prof_exit_read(const ngx_prof_exit_t *e,
+    ngx_prof_exit_t *to);
 static ngx_prof_report_t *ngx_prof_report_place(ngx_prof_deaths_t *deaths,
     const ngx_prof_report_t *report);
 static ngx_uint_t ngx_prof_report_worth(const ngx_prof_deaths_t *deaths,
@@ -12,8 +19,7 @@ static ngx_uint_t ngx_prof_report_worth(const ngx_prof_deaths_t *deaths,
 
 
 void
-ngx_prof_exit_note(ngx_prof_deaths_t *deaths, uint64_t pid, uint64_t status,
-    uint64_t clock)
+ngx_prof_exit_note(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *exit)
 {
     uint64_t          n;
     ngx_prof_exit_t  *e;
@@ -24,9 +30,7 @@ ngx_prof_exit_note(ngx_prof_deaths_t *deaths, uint64_t pid, uint64_t status,
     ngx_prof_store_release(&e->number, 0);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 
-    ngx_prof_store(&e->pid, pid);
-    ngx_prof_store(&e->status, status);
-    ngx_prof_store(&e->clock, clock);
+    ngx_prof_copy_words(&e->pid, &exit->pid, NGX_PROF_EXIT_BODY);
 
     ngx_prof_store_release(&e->number, n);
     ngx_prof_store_release(&deaths->exit_n, n);
@@ -52,15 +56,8 @@ ngx_prof_exit_next(ngx_prof_deaths_t *deaths, ngx_prof_exit_t *to)
 
         e = &deaths->exits[deaths->seen % NGX_PROF_CRASH_EXITS];
 
-        to->number = ngx_prof_load_acquire(&e->number);
-        to->pid = ngx_prof_load(&e->pid);
-        to->status = ngx_prof_load(&e->status);
-        to->clock = ngx_prof_load(&e->clock);
-
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-
-        if (to->number == deaths->seen
-            && ngx_prof_load(&e->number) == to->number)
+        if (ngx_prof_exit_read(e, to) == NGX_OK
+            && to->number == deaths->seen)
         {
             return NGX_OK;
         }
@@ -69,6 +66,43 @@ ngx_prof_exit_next(ngx_prof_deaths_t *deaths, ngx_prof_exit_t *to)
     }
 
     return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_prof_exit_read(const ngx_prof_exit_t *e, ngx_prof_exit_t *to)
+{
+    to->number = ngx_prof_load_acquire(&e->number);
+    ngx_prof_copy_words(&to->pid, &e->pid, NGX_PROF_EXIT_BODY);
+
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+    return (to->number && ngx_prof_load(&e->number) == to->number)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_prof_exit_find(const ngx_prof_deaths_t *deaths, ngx_pid_t pid,
+    ngx_prof_exit_t *to)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = ngx_prof_load_acquire(&deaths->exit_n);
+
+    for (i = 0; i < ngx_min(n, NGX_PROF_CRASH_EXITS); i++) {
+
+        if (ngx_prof_exit_read(&deaths->exits[(n - i) % NGX_PROF_CRASH_EXITS],
+                               to)
+            == NGX_OK
+            && to->pid == (uint64_t) pid)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -107,6 +107,9 @@ typedef struct {
     uint64_t  pid;
     uint64_t  status;           /* of waitpid() */
     uint64_t  clock;            /* ns, CLOCK_MONOTONIC */
+    uint64_t  user;             /* us of CPU time, with the processes that it
+                                   has waited for */
+    uint64_t  system;
 } ngx_prof_exit_t;
 
 
@@ -184,6 +187,9 @@ typedef struct {
     uint64_t           owner;
     uint64_t           seen;    /* exits that were looked at */
     uint64_t           lost;    /* of these, too late */
+    uint64_t           user;    /* us of CPU time that ended workers have spent
+                                   after they told of it last */
+    uint64_t           system;
     uint64_t           logged;  /* ns, CLOCK_MONOTONIC: the latest line */
     uint64_t           quiet;   /* reports without a line since */
     uint64_t           oom;     /* kills that the kernel has counted, + 1 */
@@ -198,14 +204,18 @@ typedef struct {
 
 
 /* by the master, in its signal handler */
-void ngx_prof_exit_note(ngx_prof_deaths_t *deaths, uint64_t pid,
-    uint64_t status, uint64_t clock);
+void ngx_prof_exit_note(ngx_prof_deaths_t *deaths,
+    const ngx_prof_exit_t *exit);
 
 /*
  * By the one with the claim: the next end that was not looked at.  NGX_DONE:
  * there is none.
  */
 ngx_int_t ngx_prof_exit_next(ngx_prof_deaths_t *deaths, ngx_prof_exit_t *to);
+
+/* by anyone: the latest end of a pid; NGX_DECLINED: it is not among them */
+ngx_int_t ngx_prof_exit_find(const ngx_prof_deaths_t *deaths, ngx_pid_t pid,
+    ngx_prof_exit_t *to);
 
 /*
  * By the one with the claim: numbers a report and puts it where an older one

@@ -32,13 +32,23 @@ ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_slot_claim_t *claim)
             owner = ngx_prof_load_acquire(&slot->owner);
 
             if (ngx_prof_slot_try(slot, owner, claim)) {
-                ngx_prof_slot_take(zone, slot, claim, owner != 0);
+                ngx_prof_slot_take(zone, slot, claim,
+                                   !ngx_prof_slot_given(slot, owner));
                 return slot;
             }
         }
     }
 
     return NULL;
+}
+
+
+/* nobody has it, or its owner has given it back */
+
+ngx_uint_t
+ngx_prof_slot_given(const ngx_prof_slot_t *slot, uint64_t owner)
+{
+    return owner == 0 || owner == ngx_prof_load(&slot->released);
 }
 
 
@@ -96,6 +106,17 @@ ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_NONE);
     ngx_prof_store(&slot->sample_until, 0);
     ngx_prof_store(&slot->usage_timed, 0);
+
+    ngx_prof_copy_words(&slot->left, &slot->spent, sizeof(ngx_prof_spent_t));
+    ngx_prof_store(&slot->spent.pid, (uint64_t) claim->pid);
+    ngx_prof_store(&slot->spent.unsampled, 0);
+    ngx_prof_store(&slot->spent.sampled, 0);
+
+    /* a pid may come again */
+
+    if (slot->released == (uint64_t) claim->pid) {
+        ngx_prof_store(&slot->released, 0);
+    }
 
     ngx_memzero(&gauges, sizeof(ngx_prof_gauges_t));
     ngx_prof_record_write(&slot->gauges_seq, &slot->gauges, &gauges,
@@ -166,8 +187,21 @@ ngx_prof_slot_ended(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot)
 void
 ngx_prof_slot_release(ngx_prof_slot_t *slot)
 {
-    ngx_prof_store(&slot->released, slot->owner);
-    ngx_prof_store_release(&slot->owner, 0);
+    ngx_prof_store_release(&slot->released, slot->owner);
+}
+
+
+ngx_int_t
+ngx_prof_slot_spent(const ngx_prof_slot_t *slot, ngx_pid_t pid,
+    ngx_prof_spent_t *spent)
+{
+    const ngx_prof_spent_t  *from;
+
+    from = (ngx_prof_load(&slot->spent.pid) == (uint64_t) pid) ? &slot->spent
+                                                               : &slot->left;
+    ngx_prof_copy_words(spent, from, sizeof(ngx_prof_spent_t));
+
+    return (spent->pid == (uint64_t) pid) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -231,7 +265,11 @@ ngx_prof_slot_pid(const ngx_prof_slot_t *slot)
 
     owner = ngx_prof_load_acquire(&slot->owner);
 
-    return (owner & NGX_PROF_CLAIMING) ? 0 : (ngx_pid_t) owner;
+    if ((owner & NGX_PROF_CLAIMING) || ngx_prof_slot_given(slot, owner)) {
+        return 0;
+    }
+
+    return (ngx_pid_t) owner;
 }
 
 

@@ -1,8 +1,10 @@
 
 /*
  * Who owns a slot.  A worker claims a slot when it starts and releases it when
- * it exits normally.  The slot of a killed worker goes to the next claim.  The
- * caller of a claim decides whether an owner is alive, by pid and start time.
+ * it exits normally: nobody asks it for anything from then on, but its sampler
+ * works until the process is gone.  Then the slot goes to the next claim, as
+ * that of a killed worker.  The caller of a claim decides whether an owner is
+ * alive, by pid and start time.
  */
 
 
@@ -69,7 +71,20 @@ void ngx_prof_slot_waited(ngx_prof_zone_t *zone, ngx_pid_t pid);
 ngx_uint_t ngx_prof_slot_waiters(const ngx_prof_zone_t *zone,
     ngx_uint_t (*alive)(ngx_pid_t pid));
 
-/* the owner's pid, alive or not; 0 if the slot is free or being claimed */
+/* whether nobody has the slot whose word "owner" is this, or it was released */
+ngx_uint_t ngx_prof_slot_given(const ngx_prof_slot_t *slot, uint64_t owner);
+
+/*
+ * What the owner of that pid, or the one before, has told of its CPU time.
+ * NGX_DECLINED: the slot has had others since.
+ */
+ngx_int_t ngx_prof_slot_spent(const ngx_prof_slot_t *slot, ngx_pid_t pid,
+    ngx_prof_spent_t *spent);
+
+/*
+ * The owner's pid, alive or not; 0 if the slot is free, released or being
+ * claimed
+ */
 ngx_pid_t ngx_prof_slot_pid(const ngx_prof_slot_t *slot);
 
 /*

@@ -400,6 +400,24 @@ typedef enum {
 } ngx_prof_heap_state_e;
 
 
+/*
+ * CPU time of an owner since its process began, all its threads together:
+ * what it told last.  The master knows the rest when it has ended.
+ */
+
+typedef struct {
+    uint64_t  pid;
+    uint64_t  user;             /* us */
+    uint64_t  system;
+    uint64_t  child_user;       /* us, of processes that it has waited for */
+    uint64_t  child_system;
+    uint64_t  unsampled;        /* ns: before its sampler could begin, if a
+                                   capture was in progress; else 0 */
+    uint64_t  sampled;          /* ns: when it was last told to sample, and
+                                   what its samples have counted since */
+} ngx_prof_spent_t;
+
+
 /* sets of loaded objects that the addresses of one owner may belong to */
 #define NGX_PROF_ROOTS  12
 
@@ -493,10 +511,14 @@ typedef struct {
 
     ngx_prof_other_t   other;
 
+    ngx_prof_spent_t   spent;
+    ngx_prof_spent_t   left;            /* of the owner before */
+
     /*
      * For who finds that the owner has died.  released: the latest owner that
-     * gave the slot back; before: by the low bits of totals.iterations, the
-     * latest request of each pass that has ended.
+     * gave the slot back, and may be its owner until it is gone; before: by
+     * the low bits of totals.iterations, the latest request of each pass that
+     * has ended.
      */
 
     uint64_t           released;

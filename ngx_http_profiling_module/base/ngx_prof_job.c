@@ -10,8 +10,12 @@
 /* ms after which a worker that pauses sees that it shall exit */
 #define NGX_PROF_JOB_LOOK  1000
 
+/* ns that pauses may go on for since then */
+#define NGX_PROF_JOB_GRACE  (5 * (uint64_t) NGX_PROF_NSEC_PER_SEC)
+
 
 static ngx_int_t ngx_prof_job_look(ngx_prof_job_t *job);
+static ngx_uint_t ngx_prof_job_late(uint64_t now);
 static void ngx_prof_job_handler(ngx_event_t *ev);
 static ngx_int_t ngx_prof_job_step(void *data);
 
@@ -121,14 +125,37 @@ ngx_prof_job_look(ngx_prof_job_t *job)
 
     now = ngx_prof_clock();
 
-    if (now < job->until && !ngx_exiting && !ngx_quit) {
+    if (now < job->until && !ngx_prof_job_late(now)) {
         rest = (ngx_msec_t) ((job->until - now) / NGX_PROF_NSEC_PER_MSEC);
         return ngx_prof_job_wait(job, ngx_min(rest, NGX_PROF_JOB_LOOK));
     }
 
+    job->cut = job->until - ngx_min(job->until, now);
     job->until = 0;
 
     return NGX_OK;
+}
+
+
+/*
+ * nginx has told the worker to exit.  The workers that take its place begin
+ * just then: a capture sees that, and then the worker waits no more.
+ */
+
+static ngx_uint_t
+ngx_prof_job_late(uint64_t now)
+{
+    static uint64_t  told;
+
+    if (!ngx_exiting && !ngx_quit) {
+        return 0;
+    }
+
+    if (told == 0) {
+        told = now;
+    }
+
+    return now - told > NGX_PROF_JOB_GRACE;
 }
 
 

@@ -43,6 +43,7 @@ typedef struct {
     ngx_event_t         event;
     ngx_connection_t    connection;
     uint64_t            until;              /* of a pause: ns, monotonic */
+    uint64_t            cut;                /* ns that the latest one lacked */
 } ngx_prof_job_t;
 
 
@@ -73,7 +74,7 @@ ngx_int_t ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer);
 
 /*
  * for a step: as job_wait(), for a time that somebody asked for; it is over
- * soon after the worker has been told to exit
+ * some seconds after the worker has been told to exit
  */
 ngx_int_t ngx_prof_job_pause(ngx_prof_job_t *job, ngx_msec_t timer);
 

@@ -13,6 +13,7 @@ static void ngx_prof_system_status(ngx_prof_gauges_t *g);
 static ngx_int_t ngx_prof_system_statm(uint64_t *resident, uint64_t *shared);
 static uint64_t ngx_prof_system_descriptors(void);
 static void ngx_prof_system_usage_proc(ngx_prof_totals_t *t);
+static uint64_t ngx_prof_system_usec(const struct timeval *tv);
 static ssize_t ngx_prof_system_file(const char *path, char *text,
     size_t size);
 static ngx_uint_t ngx_prof_cgroup_has(const char *line,
@@ -240,14 +241,38 @@ ngx_prof_system_usage(ngx_prof_totals_t *t)
         return;
     }
 
-    t->user = (uint64_t) ru.ru_utime.tv_sec * NGX_PROF_USEC_PER_SEC
-              + ru.ru_utime.tv_usec;
-    t->system = (uint64_t) ru.ru_stime.tv_sec * NGX_PROF_USEC_PER_SEC
-                + ru.ru_stime.tv_usec;
+    t->user = ngx_prof_system_usec(&ru.ru_utime);
+    t->system = ngx_prof_system_usec(&ru.ru_stime);
     t->voluntary = ru.ru_nvcsw;
     t->involuntary = ru.ru_nivcsw;
     t->minor_faults = ru.ru_minflt;
     t->major_faults = ru.ru_majflt;
+}
+
+
+void
+ngx_prof_system_children(uint64_t *user, uint64_t *system)
+{
+    struct rusage  ru;
+
+    *user = 0;
+    *system = 0;
+
+    if (ngx_prof_barred(NGX_PROF_BARRED_USAGE)
+        || getrusage(RUSAGE_CHILDREN, &ru) == -1)
+    {
+        return;
+    }
+
+    *user = ngx_prof_system_usec(&ru.ru_utime);
+    *system = ngx_prof_system_usec(&ru.ru_stime);
+}
+
+
+static uint64_t
+ngx_prof_system_usec(const struct timeval *tv)
+{
+    return (uint64_t) tv->tv_sec * NGX_PROF_USEC_PER_SEC + tv->tv_usec;
 }
 
 

@@ -41,6 +41,12 @@ ngx_int_t ngx_prof_system_part(uint64_t *part);
 void ngx_prof_system_usage(ngx_prof_totals_t *t);
 
 /*
+ * CPU time in us of the processes that this one has waited for, and that these
+ * have.  Any process, signal handlers as well; 0 where a filter bars the call.
+ */
+void ngx_prof_system_children(uint64_t *user, uint64_t *system);
+
+/*
  * The mapping that has an address, from /proc/self/maps.  NGX_ERROR: there is
  * none, or it cannot be known.
  */

@@ -15,8 +15,6 @@
 #include "ngx_prof_zone.h"
 
 
-static void *ngx_prof_core_create_conf(ngx_cycle_t *cycle);
-static char *ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf);
 static size_t ngx_prof_conf_zone_with_slab(size_t size);
 static ngx_shm_zone_t *ngx_prof_conf_zone_old(ngx_cycle_t *cycle,
     ngx_str_t *name);
@@ -60,48 +58,20 @@ static ngx_uint_t ngx_prof_conf_zone_free_slots(ngx_prof_zone_t *zone);
 #define NGX_PROF_MEMORY_COUNTED 250
 
 
-/*
- * The number of workers is known only after all of nginx.conf is read, when
- * the core modules complete their configuration, in order.
- */
-
 typedef struct {
     ngx_prof_main_conf_t  *main_conf;
 } ngx_prof_core_conf_t;
 
 
-static ngx_core_module_t  ngx_http_profiling_core_module_ctx = {
-    ngx_string("http_profiling"),
-    ngx_prof_core_create_conf,
-    ngx_prof_core_init_conf
-};
-
-
-ngx_module_t  ngx_http_profiling_core_module = {
-    NGX_MODULE_V1,
-    &ngx_http_profiling_core_module_ctx,   /* module context */
-    NULL,                                  /* module directives */
-    NGX_CORE_MODULE,                       /* module type */
-    NULL,                                  /* init master */
-    NULL,                                  /* init module */
-    NULL,                                  /* init process */
-    NULL,                                  /* init thread */
-    NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
-};
-
-
-static void *
-ngx_prof_core_create_conf(ngx_cycle_t *cycle)
+void *
+ngx_prof_conf_zone_create_conf(ngx_cycle_t *cycle)
 {
     return ngx_pcalloc(cycle->pool, sizeof(ngx_prof_core_conf_t));
 }
 
 
-static char *
-ngx_prof_core_init_conf(ngx_cycle_t *cycle, void *conf)
+char *
+ngx_prof_conf_zone_init_conf(ngx_cycle_t *cycle, void *conf)
 {
     ngx_prof_core_conf_t *pcf = conf;
 

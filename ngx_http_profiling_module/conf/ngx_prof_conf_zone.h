@@ -15,6 +15,13 @@
 #include "ngx_prof_conf.h"
 
 
+/*
+ * The core module's configuration.  The number of workers is known only after
+ * all of nginx.conf is read, when the core modules complete theirs, in order.
+ */
+void *ngx_prof_conf_zone_create_conf(ngx_cycle_t *cycle);
+char *ngx_prof_conf_zone_init_conf(ngx_cycle_t *cycle, void *conf);
+
 /* in postconfiguration: adds the zone, with a size that is set later */
 ngx_int_t ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 

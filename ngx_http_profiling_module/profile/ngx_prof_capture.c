@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_capture.h"
+#include "ngx_prof_alive.h"
 #include "ngx_prof_budget.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_owner.h"
@@ -55,6 +56,8 @@ static ngx_uint_t ngx_prof_capture_less(ngx_prof_capture_t *c,
 static ngx_int_t ngx_prof_capture_open(ngx_prof_capture_t *c);
 static ngx_int_t ngx_prof_capture_write(void *data);
 static ngx_int_t ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading);
+static void ngx_prof_capture_lives(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
 static void ngx_prof_capture_rows(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading, ngx_uint_t last);
@@ -288,6 +291,8 @@ ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
             reading->n = 0;
         }
 
+        reading->came = ngx_prof_load(&reading->slot->claims)
+                        - reading->claims;
         reading->dropped = ngx_prof_load(&reading->stacks->dropped)
                            - reading->dropped;
         reading->last = ngx_prof_stacks_tallies(reading->stacks, c->size);
@@ -372,6 +377,12 @@ ngx_prof_capture_open(ngx_prof_capture_t *c)
                                      (int64_t) (ngx_prof_clock() - c->begin);
     }
 
+    if (c->job.cut) {
+        ngx_prof_rawfile_comment(c->raw, "the capture ended %.3f s early: "
+                                 "nginx told the worker that took it to exit",
+                                 (double) c->job.cut / NGX_PROF_NSEC_PER_SEC);
+    }
+
     c->kind->types(c);
 
     c->job.step = ngx_prof_capture_write;
@@ -420,6 +431,11 @@ ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
     }
 
     if (c->entry == 0) {
+
+        if (c->begin) {
+            ngx_prof_capture_lives(c, reading);
+        }
+
         c->kind->slot(c, reading);
     }
 
@@ -432,6 +448,42 @@ ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
     c->entry = last;
 
     return (last < reading->nrows) ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* what workers did before they began, or after their end, is not seen */
+
+static void
+ngx_prof_capture_lives(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+{
+    reading->begun = 0;
+    reading->ended = 0;
+
+    if (reading->came) {
+        reading->begun = (ngx_pid_t) ngx_prof_load(&reading->slot->spent.pid);
+
+        ngx_prof_rawfile_comment(c->raw,
+                                 "worker %P began during the capture",
+                                 reading->begun);
+    }
+
+    if (reading->came > 1) {
+        ngx_prof_rawfile_comment(c->raw,
+                                 "%uL more began and ended during the capture",
+                                 reading->came - 1);
+    }
+
+    if (reading->taken
+        && reading->pid
+        && (reading->owner != reading->pid
+            || !ngx_prof_process_exists(reading->pid)))
+    {
+        reading->ended = reading->pid;
+
+        ngx_prof_rawfile_comment(c->raw,
+                                 "worker %P ended during the capture",
+                                 reading->ended);
+    }
 }
 
 

@@ -62,6 +62,12 @@ typedef struct {
     ngx_uint_t          n;                      /* tallies in base */
     int64_t            *base;                   /* their values */
 
+    /* owners that came until the last one, and of these the latest; who has
+       ended; 0: none */
+    uint64_t            came;
+    ngx_pid_t           begun;
+    ngx_pid_t           ended;
+
     uint64_t            dropped;                /* first, then the difference */
     ngx_uint_t          last;                   /* tallies at the last one */
     ngx_uint_t          nrows;

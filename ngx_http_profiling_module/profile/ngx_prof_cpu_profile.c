@@ -53,6 +53,8 @@ static ngx_prof_stacks_t *ngx_prof_cpu_table(ngx_prof_capture_t *c,
 static void ngx_prof_cpu_types(ngx_prof_capture_t *c);
 static void ngx_prof_cpu_slot(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
+static void ngx_prof_cpu_unseen(ngx_prof_capture_t *c,
+    const ngx_prof_slot_reading_t *reading);
 static ngx_uint_t ngx_prof_cpu_labels(ngx_prof_capture_t *c, uint32_t label,
     uint64_t size, ngx_prof_raw_label_t *labels);
 static uint32_t ngx_prof_cpu_process(ngx_prof_capture_t *c,
@@ -371,9 +373,58 @@ ngx_prof_cpu_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
                         : "its timers could not be made");
     }
 
+    ngx_prof_cpu_unseen(c, reading);
+
     if (ngx_prof_hang_waits(reading->slot, waits, sizeof(waits))) {
         ngx_prof_rawfile_comment(c->raw, "%s", waits);
     }
+}
+
+
+/* of workers that began or ended meanwhile: CPU time without samples */
+
+static void
+ngx_prof_cpu_unseen(ngx_prof_capture_t *c,
+    const ngx_prof_slot_reading_t *reading)
+{
+    uint64_t            spent;
+    ngx_prof_exit_t     e;
+    ngx_prof_spent_t    told;
+    ngx_prof_deaths_t  *deaths;
+
+    if (reading->begun
+        && ngx_prof_slot_spent(reading->slot, reading->begun, &told) == NGX_OK)
+    {
+        ngx_prof_rawfile_comment(c->raw,
+                        "worker %P: %.6f s of CPU time before it could be "
+                        "sampled are not in the profile", reading->begun,
+                        (double) told.unsampled / NGX_PROF_NSEC_PER_SEC);
+    }
+
+    if (reading->ended == 0) {
+        return;
+    }
+
+    deaths = &ngx_prof_process.zone->header->deaths;
+
+    if (ngx_prof_exit_find(deaths, reading->ended, &e) != NGX_OK
+        || ngx_prof_slot_spent(reading->slot, reading->ended, &told) != NGX_OK
+        || told.sampled == 0)
+    {
+        ngx_prof_rawfile_comment(c->raw,
+                        "worker %P: CPU time after its last sample is not in "
+                        "the profile, and not known yet", reading->ended);
+        return;
+    }
+
+    spent = (e.user + e.system - told.child_user - told.child_system)
+            * (NGX_PROF_NSEC_PER_SEC / NGX_PROF_USEC_PER_SEC);
+
+    ngx_prof_rawfile_comment(c->raw,
+                    "worker %P: %.6f s of CPU time after its last sample are "
+                    "not in the profile", reading->ended,
+                    (double) (spent - ngx_min(spent, told.sampled))
+                    / NGX_PROF_NSEC_PER_SEC);
 }
 
 

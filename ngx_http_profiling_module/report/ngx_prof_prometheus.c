@@ -74,6 +74,7 @@ static void ngx_prof_expose_connections(ngx_prof_work_t *w);
 static void ngx_prof_expose_loop(ngx_prof_work_t *w);
 static void ngx_prof_expose_slots(ngx_prof_work_t *w, const char *name,
     const char *help, const char *label, size_t offset, double unit);
+static void ngx_prof_expose_ended(ngx_prof_work_t *w);
 static void ngx_prof_expose_place(ngx_prof_work_t *w,
     const ngx_prof_family_t *family, ngx_uint_t i);
 static void ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
@@ -287,6 +288,7 @@ ngx_prof_expose(ngx_prof_work_t *w)
                                 ",mode=\"system\"",
                                 offsetof(ngx_prof_totals_t, system),
                                 1e6);
+    ngx_prof_expose_ended(w);
     ngx_prof_expose_slots(w, "collector_seconds_total",
                           "Time that the module's own collector took.", "",
                           offsetof(ngx_prof_totals_t, tick_time),
@@ -641,6 +643,24 @@ ngx_prof_expose_slots(ngx_prof_work_t *w, const char *name, const char *help,
         ngx_prof_expose_value(w, name, labels,
                         (double) ngx_prof_load(value) / unit);
     }
+}
+
+
+/* CPU time that no slot has: workers had ended when it was known */
+
+static void
+ngx_prof_expose_ended(ngx_prof_work_t *w)
+{
+    const ngx_prof_deaths_t  *deaths;
+
+    deaths = &w->snapshot->zone->header->deaths;
+
+    ngx_prof_expose_value(w, "cpu_seconds_total",
+                          "{slot=\"ended\",mode=\"user\"}",
+                          (double) ngx_prof_load(&deaths->user) / 1e6);
+    ngx_prof_expose_value(w, "cpu_seconds_total",
+                          "{slot=\"ended\",mode=\"system\"}",
+                          (double) ngx_prof_load(&deaths->system) / 1e6);
 }
 
 

@@ -36,6 +36,8 @@
 static void ngx_prof_reap_all(ngx_prof_deaths_t *deaths, ngx_log_t *log);
 static void ngx_prof_reap_one(ngx_prof_deaths_t *deaths,
     const ngx_prof_exit_t *e, ngx_log_t *log);
+static void ngx_prof_reap_spent(ngx_prof_deaths_t *deaths,
+    const ngx_prof_exit_t *e);
 static ngx_prof_slot_t *ngx_prof_reap_slot(uint64_t pid,
     ngx_uint_t *released);
 static ngx_uint_t ngx_prof_reap_whole(const ngx_prof_slot_t *slot,
@@ -164,6 +166,8 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
     status = (int) e->status;
     slot = ngx_prof_reap_slot(e->pid, &released);
 
+    ngx_prof_reap_spent(deaths, e);
+
     r = &ngx_prof_reaped;
     ngx_memzero(r, sizeof(ngx_prof_report_t));
 
@@ -220,6 +224,37 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
 }
 
 
+/*
+ * The CPU time of its end: what the kernel counted for the process, and nobody
+ * was there to tell
+ */
+
+static void
+ngx_prof_reap_spent(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e)
+{
+    uint64_t          told;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_spent_t  spent;
+
+    for (i = 0; i < ngx_prof_process.zone->slots; i++) {
+        slot = ngx_prof_zone_slot(ngx_prof_process.zone, i);
+
+        if (ngx_prof_load(&slot->claims)
+            && ngx_prof_slot_spent(slot, (ngx_pid_t) e->pid, &spent) == NGX_OK)
+        {
+            told = spent.user + spent.child_user;
+            ngx_prof_add(&deaths->user, e->user - ngx_min(e->user, told));
+
+            told = spent.system + spent.child_system;
+            ngx_prof_add(&deaths->system, e->system - ngx_min(e->system, told));
+
+            return;
+        }
+    }
+}
+
+
 /* of workers of one pid the latest; *released: it has given its slot back */
 
 static ngx_prof_slot_t *
@@ -238,13 +273,16 @@ ngx_prof_reap_slot(uint64_t pid, ngx_uint_t *released)
             continue;
         }
 
+        if (ngx_prof_load(&slot->released) == pid) {
+            *released = 1;
+            continue;
+        }
+
         if ((ngx_prof_load(&slot->owner) & ~NGX_PROF_CLAIMING) == pid
             && (found == NULL || slot->claimed > found->claimed))
         {
             found = slot;
         }
-
-        *released |= (ngx_prof_load(&slot->released) == pid);
     }
 
     /* what has damaged the slot may have hit its owner, but not the record */

@@ -75,6 +75,11 @@ ngx_prof_snapshot_create(ngx_pool_t *pool, ngx_pid_t filter)
     s->clock = ngx_prof_clock();
     s->memory_limit = ngx_prof_snapshot_limit(s);
 
+    if (filter == 0) {
+        s->totals.user = ngx_prof_load(&s->zone->header->deaths.user);
+        s->totals.system = ngx_prof_load(&s->zone->header->deaths.system);
+    }
+
     ngx_prof_zone_set_day(s->zone, s->time, s->clock);
 
     return s;
@@ -303,7 +308,7 @@ ngx_prof_snapshot_killed(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
     silence = 2 * s->conf->setting[NGX_PROF_INTERVAL]
               * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
 
-    if (ngx_prof_load(&slot->owner) == 0) {
+    if (ngx_prof_slot_pid(slot) == 0) {
         return;
     }
 

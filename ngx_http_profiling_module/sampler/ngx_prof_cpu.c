@@ -22,6 +22,7 @@
 
 
 static ngx_uint_t ngx_prof_cpu_rate(void);
+static void ngx_prof_cpu_arm(ngx_prof_slot_t *slot, uint64_t until);
 static void ngx_prof_cpu_asked(const ucontext_t *uc);
 static void ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     const ucontext_t *uc);
@@ -45,6 +46,11 @@ typedef struct {
 
 static ngx_prof_cpu_thread_t
     ngx_prof_cpu_threads[NGX_PROF_THREADS];
+
+/* they outlive the worker's configuration */
+static ngx_prof_slot_t    *ngx_prof_cpu_slot;
+static ngx_prof_stacks_t  *ngx_prof_cpu_stacks;
+static ngx_uint_t          ngx_prof_cpu_size;
 
 
 static ngx_prof_meter_e  ngx_prof_cpu_cost = NGX_PROF_METER_CPU;
@@ -77,9 +83,11 @@ ngx_prof_cpu_init(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_prof_stacks_take(
-              ngx_prof_zone_stacks(ngx_prof_process.zone, slot),
-              ngx_prof_process.zone->stacks);
+    ngx_prof_cpu_slot = slot;
+    ngx_prof_cpu_stacks = ngx_prof_zone_stacks(ngx_prof_process.zone, slot);
+    ngx_prof_cpu_size = ngx_prof_process.zone->stacks;
+
+    ngx_prof_stacks_take(ngx_prof_cpu_stacks, ngx_prof_cpu_size);
 
     ngx_prof_signal_register(&ngx_prof_cpu_signal);
 
@@ -88,6 +96,15 @@ ngx_prof_cpu_init(ngx_cycle_t *cycle)
     /* a capture may be in progress */
 
     ngx_prof_cpu_update();
+
+    ngx_prof_store(&slot->spent.unsampled, slot->spent.sampled);
+}
+
+
+void
+ngx_prof_cpu_exit(void)
+{
+    ngx_prof_signal_last(ngx_prof_cpu_slot ? &ngx_prof_cpu_signal : NULL);
 }
 
 
@@ -114,6 +131,25 @@ ngx_prof_cpu_update(void)
     }
 
     (void) ngx_prof_objects_refresh();
+
+    ngx_prof_cpu_arm(slot, until);
+}
+
+
+/* any context */
+
+static void
+ngx_prof_cpu_arm(ngx_prof_slot_t *slot, uint64_t until)
+{
+    struct timespec  ts;
+
+    if (ngx_prof_load(&slot->sample_until) < ngx_prof_clock()) {
+        (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+
+        ngx_prof_store(&slot->spent.sampled,
+                       (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC
+                       + ts.tv_nsec);
+    }
 
     ngx_prof_store_release(&slot->sample_until, until);
     ngx_prof_thread_arm(ngx_prof_cpu_rate());
@@ -174,8 +210,7 @@ ngx_prof_cpu_asked(const ucontext_t *uc)
     until = ngx_prof_cpu_until();
 
     if (until) {
-        ngx_prof_store_release(&ngx_prof_process.slot->sample_until, until);
-        ngx_prof_thread_arm(ngx_prof_cpu_rate());
+        ngx_prof_cpu_arm(ngx_prof_process.slot, until);
         return;
     }
 
@@ -191,7 +226,6 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     uint64_t                pcs[NGX_PROF_FRAMES + 1];
     ngx_uint_t              n;
     ngx_prof_slot_t        *slot;
-    ngx_prof_zone_t        *zone;
     ngx_prof_thread_t      *t;
     ngx_prof_unwind_t       result;
     ngx_prof_stacks_t      *stacks;
@@ -205,9 +239,8 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
 
     own = &ngx_prof_cpu_threads[t - ngx_prof_threads];
 
-    slot = ngx_prof_process.slot;
-    zone = ngx_prof_process.zone;
-    stacks = ngx_prof_zone_stacks(zone, slot);
+    slot = ngx_prof_cpu_slot;
+    stacks = ngx_prof_cpu_stacks;
 
     /* load it into the cache while the clocks are read */
 
@@ -232,7 +265,9 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
 
     pcs[n++] = (uint64_t) ngx_pid;
 
-    (void) ngx_prof_stacks_add_path(stacks, zone->stacks,
+    (void) __atomic_add_fetch(&slot->spent.sampled, value, __ATOMIC_RELAXED);
+
+    (void) ngx_prof_stacks_add_path(stacks, ngx_prof_cpu_size,
                             &own->path, pcs, n,
                             ngx_prof_cpu_label(t, uc, &own->cache.path),
                             1 + (uint64_t) ngx_max(info->si_overrun, 0),
@@ -256,6 +291,12 @@ ngx_prof_cpu_label(const ngx_prof_thread_t *t, const ucontext_t *uc,
 {
     if (!t->main) {
         return ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);
+    }
+
+    /* about to exit: it serves nobody */
+
+    if (ngx_prof_process.slot == NULL) {
+        return ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);
     }
 
     return ngx_prof_context_label(ngx_prof_arch_sp(uc), walk);

@@ -191,6 +191,18 @@ ngx_prof_signal_register(const ngx_prof_signal_t *sampler)
 }
 
 
+void
+ngx_prof_signal_last(const ngx_prof_signal_t *sampler)
+{
+    ngx_prof_signal_n = 0;
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+
+    if (sampler) {
+        ngx_prof_signal_register(sampler);
+    }
+}
+
+
 /* signal handler: makes system calls only, and keeps errno */
 
 static void
@@ -200,7 +212,7 @@ ngx_prof_signal_handler(int signo, siginfo_t *info, void *context)
 
     err = errno;
 
-    if (ngx_prof_process.slot && info->si_code == SI_TIMER) {
+    if (info->si_code == SI_TIMER) {
         ngx_prof_signal_expired(info, context);
     }
 

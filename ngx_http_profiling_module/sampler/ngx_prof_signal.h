@@ -65,5 +65,11 @@ ngx_int_t ngx_prof_signal_init(ngx_cycle_t *cycle);
 /* worker: the structure must not change from now on */
 void ngx_prof_signal_register(const ngx_prof_signal_t *sampler);
 
+/*
+ * Worker that releases its slot: this sampler is the only one that is called
+ * from now on; NULL: none is
+ */
+void ngx_prof_signal_last(const ngx_prof_signal_t *sampler);
+
 
 #endif /* _NGX_PROF_SIGNAL_H_INCLUDED_ */

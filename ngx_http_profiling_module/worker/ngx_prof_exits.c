@@ -6,6 +6,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_deaths.h"
 #include "ngx_prof_interpose.h"
+#include "ngx_prof_proc.h"
 
 
 static pid_t ngx_prof_exits_waitpid(pid_t pid, int *status, int options);
@@ -72,8 +73,14 @@ ngx_prof_exits_cleanup(void *data)
 static pid_t
 ngx_prof_exits_waitpid(pid_t pid, int *status, int options)
 {
-    int    err;
-    pid_t  rc;
+    int              err;
+    pid_t            rc;
+    uint64_t         user, system;
+    ngx_prof_exit_t  e;
+
+    if (ngx_prof_exits_deaths && ngx_process == NGX_PROCESS_MASTER) {
+        ngx_prof_system_children(&user, &system);
+    }
 
     rc = ngx_prof_waitpid(pid, status, options);
 
@@ -84,9 +91,17 @@ ngx_prof_exits_waitpid(pid_t pid, int *status, int options)
     {
         err = errno;
 
-        ngx_prof_exit_note(ngx_prof_exits_deaths, (uint64_t) rc,
-                           (uint64_t) (unsigned int) *status,
-                           ngx_prof_clock());
+        e.pid = (uint64_t) rc;
+        e.status = (uint64_t) (unsigned int) *status;
+        e.clock = ngx_prof_clock();
+
+        /* what it has added to the master's children */
+
+        ngx_prof_system_children(&e.user, &e.system);
+        e.user -= user;
+        e.system -= system;
+
+        ngx_prof_exit_note(ngx_prof_exits_deaths, &e);
         errno = err;
     }
 

@@ -16,6 +16,7 @@ static volatile sig_atomic_t  ngx_prof_usage_busy;
 void
 ngx_prof_usage(void)
 {
+    uint64_t            child_user, child_system;
     ngx_prof_slot_t    *slot;
     ngx_prof_totals_t   t;
 
@@ -40,6 +41,13 @@ ngx_prof_usage(void)
                    slot->base.minor_faults + t.minor_faults);
     ngx_prof_store(&slot->totals.major_faults,
                    slot->base.major_faults + t.major_faults);
+
+    ngx_prof_system_children(&child_user, &child_system);
+
+    ngx_prof_store(&slot->spent.user, t.user);
+    ngx_prof_store(&slot->spent.system, t.system);
+    ngx_prof_store(&slot->spent.child_user, child_user);
+    ngx_prof_store(&slot->spent.child_system, child_system);
 
     ngx_prof_usage_busy = 0;
 }

@@ -280,6 +280,7 @@ fuzz_slots(ngx_uint_t seed)
     if (slot == NULL) {
         slot = ngx_prof_zone_slot(zone, seed & 1);
         ngx_prof_slot_release(slot);
+        slot->owner = 0;
 
         slot = ngx_prof_slot_claim(zone, &claim);
     }

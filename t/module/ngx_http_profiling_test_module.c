@@ -25,6 +25,9 @@
  *     profiling_test die_thread 0;      the same in a task of a thread pool
  *     profiling_test die_init 0 file;   workers die as they start, as long as
  *                                       the file is there
+ *     profiling_test edges 300;         each worker burns so many ms as it
+ *                                       begins, in ..._one_cfi(), and as it
+ *                                       exits, in ..._deep_cfi()
  *     profiling_test hold 0;            takes the mutexes of all zones, and
  *                                       never comes back
  *     profiling_test leak 1000000;      and the others of heap.h
@@ -103,12 +106,17 @@ static void ngx_http_profiling_test_task_done(ngx_event_t *ev);
 static ngx_int_t ngx_http_profiling_test_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_profiling_test_send(ngx_http_request_t *r);
 static void *ngx_http_profiling_test_create_conf(ngx_conf_t *cf);
+static void ngx_http_profiling_test_exit_process(ngx_cycle_t *cycle);
+static void ngx_http_profiling_test_edge(profiling_test_burn_pt burn);
 static char *ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd,
     void *dummy);
 
 
 /* the file of die_init, or NULL */
 static char  *ngx_http_profiling_test_dies;
+
+/* ms of edges */
+static ngx_int_t  ngx_http_profiling_test_edges;
 
 
 static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
@@ -162,6 +170,7 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
       profiling_test_small },
     { ngx_string("crowd"), ngx_http_profiling_test_crowd, NULL, NULL },
     { ngx_string("die_init"), NULL, NULL, NULL },
+    { ngx_string("edges"), NULL, NULL, NULL },
 #if (NGX_THREADS)
     { ngx_string("die_thread"), NULL, profiling_test_die_thread, NULL },
     { ngx_string("thread"), NULL, profiling_test_deep_cfi, NULL },
@@ -209,7 +218,7 @@ ngx_module_t  ngx_http_profiling_test_module = {
     ngx_http_profiling_test_init_process,    /* init process */
     NULL,                                    /* init thread */
     NULL,                                    /* exit thread */
-    NULL,                                    /* exit process */
+    ngx_http_profiling_test_exit_process,    /* exit process */
     NULL,                                    /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -239,7 +248,34 @@ ngx_http_profiling_test_init_process(ngx_cycle_t *cycle)
         profiling_test_die_init(ngx_http_profiling_test_dies);
     }
 
+    ngx_http_profiling_test_edge(profiling_test_one_cfi);
+
     return NGX_OK;
+}
+
+
+static void
+ngx_http_profiling_test_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_profiling_test_edge(profiling_test_deep_cfi);
+}
+
+
+static void
+ngx_http_profiling_test_edge(profiling_test_burn_pt burn)
+{
+    ngx_int_t        ms;
+    struct timespec  begin, now;
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+
+    do {
+        burn(100000);
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+
+        ms = (now.tv_sec - begin.tv_sec) * 1000
+             + (now.tv_nsec - begin.tv_nsec) / 1000000;
+    } while (ms < ngx_http_profiling_test_edges);
 }
 
 
@@ -757,6 +793,10 @@ ngx_http_profiling_test(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 
     if (cf->args->nelts > 2) {
         conf->n = ngx_atoi(value[2].data, value[2].len);
+
+        if (ngx_strcmp(value[1].data, "edges") == 0) {
+            ngx_http_profiling_test_edges = conf->n;
+        }
     }
 
     if (cf->args->nelts > 3) {

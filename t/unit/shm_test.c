@@ -185,6 +185,14 @@ test_claim(ngx_prof_zone_t *zone, uint32_t tick)
 }
 
 
+void
+test_release(ngx_prof_slot_t *slot)
+{
+    ngx_prof_slot_release(slot);
+    ngx_prof_store(&slot->owner, 0);
+}
+
+
 pid_t
 test_fork(void (*fn)(void *), void *data)
 {

@@ -63,6 +63,9 @@ void test_zone_free(ngx_prof_zone_t *zone);
 /* claims as this process would */
 ngx_prof_slot_t *test_claim(ngx_prof_zone_t *zone, uint32_t tick);
 
+/* gives a slot back, as a process that is gone by now */
+void test_release(ngx_prof_slot_t *slot);
+
 /*
  * Counts one request of a place, with an upstream that took as long, as a
  * worker does: in the place `other` where there is no room.

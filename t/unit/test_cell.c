@@ -132,7 +132,7 @@ test_next_owner_goes_on(void **state)
     assert_int_equal(ngx_prof_counts_requests(test_read(zone, 1, getpid())),
                      2);
 
-    ngx_prof_slot_release(slot);
+    test_release(slot);
     assert_ptr_equal(test_claim(zone, 1), slot);
 
     assert_int_equal(ngx_prof_counts_requests(test_read(zone, 1, getpid())),
@@ -277,7 +277,7 @@ test_killed_after_each_instruction(void **state)
     test_place_count(t->zone, t->other, 2, 0, 1, 1, 1000);
     t->seen = 2;
 
-    ngx_prof_slot_release(t->slot);
+    test_release(t->slot);
     assert_ptr_equal(test_claim(t->zone, 1), t->slot);
 
     t->steps = test_below(7);
@@ -344,7 +344,7 @@ test_pages_of_killed_workers_come_back(void **state)
         test_spin(test_below(3000));
         kill(pid, SIGKILL);
         assert_int_equal(test_wait(pid), 128 + SIGKILL);
-        ngx_prof_slot_release(t->slot);
+        test_release(t->slot);
 
         before = n = 0;
 

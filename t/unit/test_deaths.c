@@ -62,6 +62,21 @@ test_kept(uint64_t number)
 
 
 static void
+test_exit(uint64_t pid, uint64_t status, uint64_t clock)
+{
+    ngx_prof_exit_t  e;
+
+    e.pid = pid;
+    e.status = status;
+    e.clock = clock;
+    e.user = pid + 1;
+    e.system = pid + 2;
+
+    ngx_prof_exit_note(&deaths, &e);
+}
+
+
+static void
 test_ends_come_in_order(void **state)
 {
     uint64_t         i;
@@ -70,7 +85,7 @@ test_ends_come_in_order(void **state)
     assert_int_equal(ngx_prof_exit_next(&deaths, &e), NGX_DONE);
 
     for (i = 1; i <= 10; i++) {
-        ngx_prof_exit_note(&deaths, 100 + i, i << 8, 1000 * i);
+        test_exit(100 + i, i << 8, 1000 * i);
     }
 
     for (i = 1; i <= 10; i++) {
@@ -79,7 +94,22 @@ test_ends_come_in_order(void **state)
         assert_int_equal(e.pid, 100 + i);
         assert_int_equal(e.status, i << 8);
         assert_int_equal(e.clock, 1000 * i);
+        assert_int_equal(e.user, 100 + i + 1);
+        assert_int_equal(e.system, 100 + i + 2);
     }
+
+    /* and are found */
+
+    assert_int_equal(ngx_prof_exit_find(&deaths, 103, &e), NGX_OK);
+    assert_int_equal(e.number, 3);
+    assert_int_equal(ngx_prof_exit_find(&deaths, 111, &e), NGX_DECLINED);
+
+    /* the latest of a pid */
+
+    test_exit(103, 0, 0);
+    assert_int_equal(ngx_prof_exit_find(&deaths, 103, &e), NGX_OK);
+    assert_int_equal(e.number, 11);
+    assert_int_equal(ngx_prof_exit_next(&deaths, &e), NGX_OK);
 
     assert_int_equal(ngx_prof_exit_next(&deaths, &e), NGX_DONE);
     assert_int_equal(deaths.lost, 0);
@@ -95,7 +125,7 @@ test_ends_that_are_too_many_are_lost_and_counted(void **state)
     n = NGX_PROF_CRASH_EXITS + 100;
 
     for (i = 1; i <= n; i++) {
-        ngx_prof_exit_note(&deaths, i, 0, 0);
+        test_exit(i, 0, 0);
     }
 
     for (i = 101; i <= n; i++) {
@@ -113,17 +143,17 @@ test_damaged_number_of_ends(void **state)
 {
     ngx_prof_exit_t  e;
 
-    ngx_prof_exit_note(&deaths, 7, 0, 0);
+    test_exit(7, 0, 0);
 
     deaths.seen = 1000000;
     assert_int_equal(ngx_prof_exit_next(&deaths, &e), NGX_DONE);
 
-    ngx_prof_exit_note(&deaths, 8, 0, 0);
+    test_exit(8, 0, 0);
     assert_int_equal(ngx_prof_exit_next(&deaths, &e), NGX_OK);
     assert_int_equal(e.pid, 8);
 
     deaths.exits[3].number = 17;
-    ngx_prof_exit_note(&deaths, 9, 0, 0);
+    test_exit(9, 0, 0);
     deaths.exits[3].number = 17;
     assert_int_equal(ngx_prof_exit_next(&deaths, &e), NGX_DONE);
     assert_int_equal(deaths.lost, 1);

@@ -99,7 +99,7 @@ test_writer(void *data)
         if (n % 1000 == 1) {
 
             if (slot) {
-                ngx_prof_slot_release(slot);
+                test_release(slot);
             }
 
             slot = test_claim(shared.zone, n);

@@ -252,7 +252,7 @@ test_names_that_come_and_go(void **state)
             last = place;
         }
 
-        ngx_prof_slot_release(slot);
+        test_release(slot);
     }
 
     assert_int_equal(zone->header->place_lost, 0);
@@ -290,7 +290,7 @@ test_places_of_a_draining_worker_stay(void **state)
         assert_int_equal(ngx_prof_cells_requests(zone, place), 1);
     }
 
-    ngx_prof_slot_release(slot);
+    test_release(slot);
     test_reload(zone);
 
     assert_int_equal(ngx_prof_cells_requests(zone, place), 0);
@@ -320,7 +320,7 @@ test_entry_that_a_label_names_stays(void **state)
     pc = 1;
     (void) ngx_prof_stacks_add(ngx_prof_zone_stacks(zone, slot), zone->stacks,
                                &pc, 1, (uint32_t) (place + 1) << 16, 1, 1);
-    ngx_prof_slot_release(slot);
+    test_release(slot);
 
     for (deploy = 0; deploy < 20; deploy++) {
         test_reload(zone);

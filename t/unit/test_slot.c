@@ -101,8 +101,10 @@ test_same_counters(ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot)
 static void
 test_claim_and_release(void **state)
 {
+    ngx_pid_t              dead;
     ngx_prof_slot_t       *slot, *other;
     ngx_prof_zone_t       *zone;
+    ngx_prof_spent_t       spent;
     ngx_prof_slot_claim_t  claim;
 
     zone = test_slot_zone(2);
@@ -135,12 +137,38 @@ test_claim_and_release(void **state)
     other = ngx_prof_slot_claim(zone, &claim);
     assert_ptr_equal(other, ngx_prof_zone_slot(zone, 1));
 
+    /* one that was given back, when its owner is gone */
+
     ngx_prof_slot_release(slot);
     assert_int_equal(ngx_prof_slot_pid(slot), 0);
-    assert_int_equal(ngx_prof_slot_alive(slot), 0);
+    assert_null(ngx_prof_slot_claim(zone, &claim));
 
+    slot->owner = test_dead_pid();
+    slot->released = slot->owner;
+    slot->spent.pid = slot->owner;
+    slot->spent.user = 17;
+    dead = (ngx_pid_t) slot->owner;
+
+    assert_int_equal(ngx_prof_slot_pid(slot), 0);
     assert_ptr_equal(ngx_prof_slot_claim(zone, &claim), slot);
     assert_int_equal(slot->claims, 2);
+    assert_int_equal(ngx_prof_slot_pid(slot), getpid());
+
+    /* what both have spent is known */
+
+    assert_int_equal(ngx_prof_slot_spent(slot, dead, &spent), NGX_OK);
+    assert_int_equal(spent.user, 17);
+    assert_int_equal(ngx_prof_slot_spent(slot, getpid(), &spent), NGX_OK);
+    assert_int_equal(spent.pid, getpid());
+    assert_int_equal(ngx_prof_slot_spent(slot, 1, &spent), NGX_DECLINED);
+
+    /* a pid that comes again has not given back what it has now */
+
+    assert_int_equal(slot->released, dead);
+    ngx_prof_slot_release(slot);
+    slot->owner = 0;
+    assert_ptr_equal(ngx_prof_slot_claim(zone, &claim), slot);
+    assert_int_equal(ngx_prof_slot_pid(slot), getpid());
 
     test_zone_free(zone);
 }
@@ -156,7 +184,7 @@ test_used_slots_are_claimed_before_fresh_ones(void **state)
 
     (void) test_claim(zone, 1);
     slot = test_claim(zone, 1);
-    ngx_prof_slot_release(slot);
+    test_release(slot);
 
     assert_ptr_equal(test_claim(zone, 1), slot);
     assert_ptr_equal(test_claim(zone, 1), ngx_prof_zone_slot(zone, 2));
@@ -180,7 +208,7 @@ test_no_slot_is_left(void **state)
     assert_null(test_claim(zone, 1));
     assert_null(test_claim(zone, 1));
 
-    ngx_prof_slot_release(slot);
+    test_release(slot);
 
     assert_ptr_equal(test_claim(zone, 1), slot);
 
@@ -464,7 +492,7 @@ test_claimer_killed_at_random(void **state)
 
         t->totals = t->slot->totals;
         t->counts = t->slot->all;
-        ngx_prof_slot_release(t->slot);
+        test_release(t->slot);
 
         pid = test_spawn(test_claiming, t);
 
@@ -536,7 +564,7 @@ test_claimer_killed_at_each_page(void **state)
 
         t->totals = t->slot->totals;
         t->counts = t->slot->all;
-        ngx_prof_slot_release(t->slot);
+        test_release(t->slot);
 
         code = test_wait(test_fork(test_claiming_up_to_a_page, t));
 
