@@ -24,11 +24,13 @@
 #include "ngx_prof_pprof_cpu.h"
 #include "ngx_prof_pprof_heap.h"
 #include "ngx_prof_prometheus.h"
+#include "ngx_prof_range.h"
 #include "ngx_prof_pauses.h"
 #include "ngx_prof_reaper.h"
 #include "ngx_prof_runtime.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_text.h"
+#include "ngx_prof_timeline.h"
 #include "ngx_prof_trim.h"
 #include "ngx_prof_trim_view.h"
 #include "ngx_prof_upstreams.h"
@@ -38,6 +40,7 @@
 
 /* parameters that an endpoint takes, besides worker */
 #define NGX_PROF_TAKES_COUNT   1
+#define NGX_PROF_TAKES_RANGE   64
 
 /* a number behind its name, of one of many */
 #define NGX_PROF_TAKES_ID      8
@@ -78,7 +81,6 @@ static uint64_t ngx_prof_api_id(ngx_str_t *rest);
 static ngx_int_t ngx_prof_api_report(ngx_prof_work_t *w);
 static ngx_int_t ngx_prof_api_allow(ngx_http_request_t *r, ngx_uint_t methods);
 static ngx_int_t ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes);
-static ngx_int_t ngx_prof_api_date(const ngx_str_t *text, uint64_t *ms);
 static ngx_int_t ngx_prof_api_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *format, ...);
 static ngx_int_t ngx_prof_text_error(ngx_http_request_t *r, ngx_uint_t status,
@@ -135,6 +137,8 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
     { ngx_string("caches"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_caches, NULL },
 
+    { ngx_string("timeline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_PROF_TAKES_RANGE|NGX_PROF_IN_PARTS, ngx_prof_timeline_view, NULL },
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_api_cpu },
 
@@ -201,6 +205,14 @@ ngx_prof_api_handler(ngx_http_request_t *r)
 
     if (id) {
         rc = ngx_prof_api_report(w);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    if (endpoint->takes & NGX_PROF_TAKES_RANGE) {
+        rc = ngx_prof_timeline_arguments(w, ngx_prof_api_error);
 
         if (rc != NGX_DECLINED) {
             return rc;
@@ -508,7 +520,7 @@ ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes)
     if (ngx_prof_argument(r, "since", &value) == NGX_OK) {
         w->count = max;
 
-        if (ngx_prof_api_date(&value, &w->since) != NGX_OK) {
+        if (ngx_prof_range_date(&value, &w->since) != NGX_OK) {
             return ngx_prof_api_error(r, NGX_HTTP_BAD_REQUEST,
                                      "since must be a time such as "
                                      "2026-02-10T09:59:58Z, not \"%V\"",
@@ -529,87 +541,6 @@ ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes)
     }
 
     return NGX_DECLINED;
-}
-
-
-/* RFC 3339 in UTC, with or without a fraction: 2026-02-10T09:59:58.25Z */
-
-static ngx_int_t
-ngx_prof_api_date(const ngx_str_t *text, uint64_t *ms)
-{
-    int         day, leap;
-    u_char     *p, *last;
-    time_t      time;
-    uint64_t    fraction, scale;
-    ngx_uint_t  i;
-    struct tm   tm;
-
-    static const u_char  pattern[] = "0000-00-00T00:00:00";
-
-    if (text->len < sizeof(pattern)) {
-        return NGX_ERROR;
-    }
-
-    p = text->data;
-    last = p + text->len;
-
-    for (i = 0; i < sizeof(pattern) - 1; i++) {
-
-        if ((pattern[i] == '0') ? (p[i] < '0' || p[i] > '9')
-                                : (p[i] != pattern[i]))
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_memzero(&tm, sizeof(struct tm));
-
-    tm.tm_year = (int) ngx_atoi(p, 4) - 1900;
-    tm.tm_mon = (int) ngx_atoi(p + 5, 2) - 1;
-    tm.tm_mday = (int) ngx_atoi(p + 8, 2);
-    tm.tm_hour = (int) ngx_atoi(p + 11, 2);
-    tm.tm_min = (int) ngx_atoi(p + 14, 2);
-    tm.tm_sec = (int) ngx_atoi(p + 17, 2);
-
-    p += sizeof(pattern) - 1;
-    fraction = 0;
-
-    if (*p == '.') {
-
-        for (p++, scale = 100;
-             p < last && *p >= '0' && *p <= '9';
-             p++, scale /= 10)
-        {
-            fraction += (*p - '0') * scale;
-        }
-
-        if (p[-1] == '.') {
-            return NGX_ERROR;
-        }
-    }
-
-    if (p != last - 1 || *p != 'Z'
-        || tm.tm_mon < 0 || tm.tm_mon > 11
-        || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
-    {
-        return NGX_ERROR;
-    }
-
-    leap = (tm.tm_sec == 60);
-    tm.tm_sec -= leap;
-
-    day = tm.tm_mday;
-    time = timegm(&tm) + leap;
-
-    /* timegm() turns a day that the month lacks into another day */
-
-    if (time < 0 || tm.tm_mday != day) {
-        return NGX_ERROR;
-    }
-
-    *ms = (uint64_t) time * 1000 + fraction;
-
-    return NGX_OK;
 }
 
 
@@ -708,9 +639,10 @@ ngx_prof_body_error(ngx_http_request_t *r, ngx_uint_t status,
 static ngx_int_t
 ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
 {
-    u_char     *p;
-    ngx_int_t   duration;
-    ngx_str_t   value;
+    u_char           *p;
+    ngx_int_t         rc, duration;
+    ngx_str_t         value;
+    ngx_prof_span_t   span;
 
     duration = NGX_PROF_DURATION;
 
@@ -725,6 +657,12 @@ ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
         }
     }
 
+    rc = ngx_prof_range(r, &span, "duration", ngx_prof_api_error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     p = ngx_pnalloc(r->pool, sizeof("attachment; filename=cpu-.prof")
                              + NGX_TIME_T_LEN);
     if (p == NULL) {
@@ -733,7 +671,7 @@ ngx_prof_api_cpu(ngx_http_request_t *r, ngx_pid_t worker)
 
     (void) ngx_sprintf(p, "attachment; filename=cpu-%T.prof%Z", ngx_time());
 
-    return ngx_prof_pprof_cpu(r, duration, worker,
+    return ngx_prof_pprof_cpu(r, duration, &span, worker,
                               (const char *) p,
                               ngx_prof_api_error);
 }

@@ -175,9 +175,10 @@ ngx_prof_registry_give(ngx_prof_registry_t *reg, uint64_t oldest)
 static void
 ngx_prof_registry_mark(ngx_prof_registry_t *reg)
 {
-    ngx_uint_t         i, k;
-    ngx_prof_slot_t   *slot;
-    ngx_prof_zone_t   *zone;
+    ngx_uint_t           i, k;
+    ngx_prof_slot_t     *slot;
+    ngx_prof_zone_t     *zone;
+    ngx_prof_recorded_slot_t  rec;
 
     zone = reg->zone;
 
@@ -197,6 +198,13 @@ ngx_prof_registry_mark(ngx_prof_registry_t *reg)
             ngx_prof_registry_mark_stacks(reg,
                                       ngx_prof_zone_waits(zone, slot, k),
                                       ngx_prof_zone_wait_size(zone->stacks));
+        }
+
+        ngx_prof_zone_recorder(zone, slot, &rec);
+
+        for (k = 0; rec.recording && k < NGX_PROF_RECORDED_CPUS; k++) {
+            ngx_prof_registry_mark_stacks(reg, rec.table[k].stacks,
+                                          rec.table[k].size);
         }
 
         for (k = 0; k < NGX_PROF_PAUSES; k++) {

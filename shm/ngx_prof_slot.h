@@ -455,7 +455,8 @@ typedef struct {
     /* CPU sampler: written by the owner's threads */
 
     uint64_t           sample_until; /* ns, CLOCK_MONOTONIC */
-    uint64_t           samples;
+    uint64_t           samples;                 /* of captures, as all but
+                                                   the time */
     uint64_t           sample_time;             /* ns spent in the handler */
     uint64_t           sample_jit;              /* with code of no object */
     uint64_t           sample_broken;

@@ -10,6 +10,7 @@
 
 static size_t ngx_prof_zone_wait_bytes(ngx_uint_t stacks);
 static size_t ngx_prof_zone_stacks_offset(ngx_uint_t history);
+static size_t ngx_prof_zone_record_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_places_offset(void);
 static size_t ngx_prof_zone_names_offset(const ngx_prof_shape_t *shape);
@@ -60,7 +61,7 @@ ngx_prof_zone_stacks_offset(ngx_uint_t history)
 
 
 static size_t
-ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape)
+ngx_prof_zone_record_offset(const ngx_prof_shape_t *shape)
 {
     return ngx_prof_zone_stacks_offset(shape->history)
            + ngx_prof_stacks_size(shape->stacks)
@@ -68,6 +69,17 @@ ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape)
            + ngx_prof_stacks_size(ngx_prof_zone_heap_n(shape->stacks))
            + ngx_prof_round(ngx_prof_zone_heap_n(shape->stacks)
                             * sizeof(ngx_prof_freed_t));
+}
+
+
+static size_t
+ngx_prof_zone_dump_offset(const ngx_prof_shape_t *shape)
+{
+    return ngx_prof_zone_record_offset(shape)
+           + ngx_prof_recording_size(ngx_prof_recorded_cpu_n(shape->stacks),
+                                     ngx_prof_zone_wait_size(shape->stacks),
+                                     ngx_prof_zone_heap_n(shape->stacks),
+                                     shape->record);
 }
 
 
@@ -152,7 +164,8 @@ ngx_prof_zone_size(const ngx_prof_shape_t *shape)
         || shape->stacks > NGX_PROF_STACKS_MAX
         || (shape->stacks & (shape->stacks - 1))
         || shape->dump > NGX_PROF_DUMP_MAX
-        || shape->dump % NGX_PROF_LINE)
+        || shape->dump % NGX_PROF_LINE
+        || shape->record > NGX_PROF_RECORDED_MAX)
     {
         return 0;
     }
@@ -427,6 +440,30 @@ ngx_prof_zone_freed(const ngx_prof_zone_t *zone, const ngx_prof_slot_t *slot)
                ((u_char *) ngx_prof_zone_heap(zone, slot)
                 + ngx_prof_stacks_size(
                                ngx_prof_zone_heap_n(zone->stacks)));
+}
+
+
+void
+ngx_prof_zone_recorder(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, ngx_prof_recorded_slot_t *rec)
+{
+    ngx_uint_t  i;
+
+    ngx_prof_recording_open(rec,
+                            (u_char *) slot
+                            + ngx_prof_zone_record_offset(&zone->shape),
+                            ngx_prof_recorded_cpu_n(zone->stacks),
+                            ngx_prof_zone_wait_size(zone->stacks),
+                            ngx_prof_zone_heap_n(zone->stacks),
+                            zone->shape.record);
+
+    for (i = 0; i < NGX_PROF_WAITS; i++) {
+        rec->table[NGX_PROF_RECORDED_BLOCK + i].stacks =
+                                          ngx_prof_zone_waits(zone, slot, i);
+    }
+
+    rec->table[NGX_PROF_RECORDED_ALLOCS].stacks = ngx_prof_zone_heap(zone,
+                                                                     slot);
 }
 
 

@@ -9,6 +9,7 @@
  *            | stacks of the CPU sampler
  *            | stacks and their base: of blocking, of locks
  *            | stacks of the heap, with what was freed
+ *            | recording, with its stacks of CPU time
  *            | dump area
  *
  * Anything can stand in shared memory: each process goes by its own copy of
@@ -36,6 +37,7 @@
 #include <ngx_core.h>
 #include "ngx_prof_deaths.h"
 #include "ngx_prof_functions.h"
+#include "ngx_prof_recording.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_dump_area.h"
@@ -44,7 +46,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         11
+#define NGX_PROF_LAYOUT         12
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
@@ -220,6 +222,7 @@ typedef struct {
     ngx_uint_t             pages;         /* see cell.h */
     ngx_uint_t             rows;          /* NGX_PROF_ROWS or 0 */
     ngx_uint_t             functions;     /* of scripts, 0: none */
+    ngx_uint_t             record;        /* bytes of a ring, 0: none */
 } ngx_prof_shape_t;
 
 
@@ -402,6 +405,10 @@ ngx_prof_stacks_t *ngx_prof_zone_heap(const ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot);
 ngx_prof_freed_t *ngx_prof_zone_freed(const ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot);
+
+/* where the recording of a slot is, if the zone has room for one */
+void ngx_prof_zone_recorder(const ngx_prof_zone_t *zone,
+    const ngx_prof_slot_t *slot, ngx_prof_recorded_slot_t *rec);
 
 /* of the slot with this index; NULL: the zone has no room for dumps */
 ngx_prof_dump_area_t *ngx_prof_zone_dump(const ngx_prof_zone_t *zone,

@@ -130,6 +130,10 @@ my @settings = (
     [ profiling_budget => 'it must be a percentage from 1% to 100%, '
                           . 'or "off"',
       [qw(1 1% 100% off)], [qw(0 101 0.5% none)] ],
+    [ profiling_record => 'it must be a time from 1m to 24h, or "off"',
+      [qw(1m 15m 90s 24h off)], [qw(0 59s 25h on)] ],
+    [ profiling_record_rate => 'it must be a number from 1 to 1000',
+      [qw(1 49 1000)], [qw(0 1001 off 49.5)] ],
 );
 
 for my $setting (@settings) {

@@ -29,6 +29,8 @@ my %defaults = (
     profiling_answer_memory_bytes     => 67108864,
     profiling_crash                   => JSON::PP::true,
     profiling_budget_percent          => 1,
+    profiling_record_ms               => 900000,
+    profiling_record_rate             => 49,
     profiling_zone                    => 'profiling',
 );
 
@@ -106,6 +108,8 @@ in_force('a directive beats the variable', {
     profiling_answer_memory_bytes     => 2097152,
     profiling_crash                   => JSON::PP::false,
     profiling_budget_percent          => 5,
+    profiling_record_ms               => 300000,
+    profiling_record_rate             => 19,
     profiling_zone                    => 'mine',
     profiling_zone_bytes              => 16777216,
     profiling_zone_slots              => 3,
@@ -126,6 +130,8 @@ in_force('a directive beats the variable', {
     profiling_answer_memory 2m;
     profiling_crash off;
     profiling_budget 5%;
+    profiling_record 5m;
+    profiling_record_rate 19;
     profiling_zone zone=mine:16m slots=3;
 END
 
@@ -133,10 +139,12 @@ in_force('off is null', {
     profiling_heap_rate_bytes => undef,
     profiling_block_rate_ms   => undef,
     profiling_mutex_fraction  => undef,
+    profiling_record_ms       => undef,
 }, http => <<'END');
     profiling_heap_rate off;
     profiling_block_rate off;
     profiling_mutex_fraction off;
+    profiling_record off;
 END
 
 # the variables of the master are read again by a reload

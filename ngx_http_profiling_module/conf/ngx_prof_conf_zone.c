@@ -23,7 +23,9 @@ static ngx_uint_t ngx_prof_conf_zone_slots(ngx_cycle_t *cycle,
 static ngx_int_t ngx_prof_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static void ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape);
-static void ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot);
+static ngx_uint_t ngx_prof_conf_zone_record(ngx_prof_main_conf_t *mcf);
+static void ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot,
+    ngx_uint_t record);
 static ngx_int_t ngx_prof_conf_zone_attach(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, const ngx_prof_zone_t *old);
 static ngx_int_t ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone,
@@ -46,8 +48,8 @@ static ngx_uint_t ngx_prof_conf_zone_free_slots(ngx_prof_zone_t *zone);
  * what the workers of a configuration of that size take by themselves.
  */
 
-#define NGX_PROF_MEMORY_WORKER  (8 * 1024 * 1024)
-#define NGX_PROF_MEMORY_SLOTS   (128 * 1024 * 1024)
+#define NGX_PROF_MEMORY_WORKER  (14 * 1024 * 1024)
+#define NGX_PROF_MEMORY_SLOTS   (224 * 1024 * 1024)
 #define NGX_PROF_MEMORY_PAGES   (48 * 1024 * 1024)
 
 /* places that a reload may bring onto a start with a few, and their names */
@@ -189,17 +191,35 @@ ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
 
     shape->slots = mcf->slot_n;
 
-    ngx_prof_conf_zone_tables(shape, room / shape->slots);
+    ngx_prof_conf_zone_tables(shape, room / shape->slots,
+                              ngx_prof_conf_zone_record(mcf));
+}
+
+
+/* bytes of a ring that holds what profiling_record asks for */
+
+static ngx_uint_t
+ngx_prof_conf_zone_record(ngx_prof_main_conf_t *mcf)
+{
+    ngx_uint_t  size;
+
+    size = mcf->setting[NGX_PROF_RECORD] / 60000 * NGX_PROF_RECORDED_MINUTE;
+
+    return size ? ngx_min(ngx_max(size, NGX_PROF_RECORDED_MIN),
+                          NGX_PROF_RECORDED_MAX)
+                : 0;
 }
 
 
 /*
  * The largest tables with which a slot takes at most so many bytes: a quarter
- * may be for dumps, most of the rest is for stacks.
+ * may be for dumps, a quarter for the ring of the recording, most of the rest
+ * is for stacks.
  */
 
 static void
-ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot)
+ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot,
+    ngx_uint_t record)
 {
     shape->dump = NGX_PROF_DUMP_MAX;
     shape->stacks = NGX_PROF_STACKS_MIN;
@@ -209,6 +229,17 @@ ngx_prof_conf_zone_tables(ngx_prof_shape_t *shape, size_t slot)
                || ngx_prof_zone_slot_size(shape) > slot))
     {
         shape->dump = (shape->dump > NGX_PROF_DUMP_MIN) ? shape->dump / 2 : 0;
+    }
+
+    shape->record = record;
+
+    while (shape->record
+           && (shape->record > slot / 4
+               || ngx_prof_zone_slot_size(shape) > slot))
+    {
+        shape->record = (shape->record > NGX_PROF_RECORDED_MIN)
+                        ? shape->record / 2 & ~(ngx_uint_t) (NGX_PROF_LINE - 1)
+                        : 0;
     }
 
     while (shape->stacks < NGX_PROF_STACKS_MAX) {
@@ -503,7 +534,8 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     if (shape->slots) {
         ngx_prof_conf_zone_tables(shape, least
                                   + (room - shape->slots * least)
-                                 / shape->slots * 3 / 4);
+                                 / shape->slots * 3 / 4,
+                                  ngx_prof_conf_zone_record(mcf));
 
         room -= shape->slots * ngx_prof_zone_slot_size(shape);
     }

@@ -77,7 +77,13 @@ const ngx_prof_setting_t
       NGX_PROF_FLAG, "off", 0, 1, 1 },
 
     { "profiling_budget", NULL,
-      NGX_PROF_PERCENT, "off", 1, 100, 1 }
+      NGX_PROF_PERCENT, "off", 1, 100, 1 },
+
+    { "profiling_record", NULL,
+      NGX_PROF_TIME, "off", 60000, 86400000, 900000 },
+
+    { "profiling_record_rate", NULL,
+      NGX_PROF_NUMBER, NULL, 1, 1000, 49 }
 };
 
 

@@ -37,6 +37,8 @@ typedef enum {
     NGX_PROF_CRASH,                         /* 1 or 0 */
     NGX_PROF_BUDGET,                        /* percent of a processor, 0: no
                                                limit */
+    NGX_PROF_RECORD,                        /* ms, 0: off */
+    NGX_PROF_RECORD_RATE,                   /* hertz */
     NGX_PROF_SETTINGS
 } ngx_prof_setting_e;
 

@@ -20,9 +20,10 @@
 ngx_int_t
 ngx_prof_pprof_profile(ngx_http_request_t *r, ngx_prof_error_pt error)
 {
-    ngx_int_t    seconds, rc;
-    ngx_pid_t    worker;
-    ngx_str_t    value;
+    ngx_int_t        seconds, rc;
+    ngx_pid_t        worker;
+    ngx_str_t        value;
+    ngx_prof_span_t  span;
 
     seconds = NGX_PROF_SECONDS;
 
@@ -48,21 +49,28 @@ ngx_prof_pprof_profile(ngx_http_request_t *r, ngx_prof_error_pt error)
                      "not \"%V\"", &value);
     }
 
+    rc = ngx_prof_range(r, &span, "seconds", error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     rc = ngx_prof_argument_worker(r, &worker, error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    return ngx_prof_pprof_cpu(r, seconds, worker,
+    return ngx_prof_pprof_cpu(r, seconds, &span, worker,
                                      "attachment; filename=\"profile\"",
                                      error);
 }
 
 
 ngx_int_t
-ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds, ngx_pid_t worker,
-    const char *disposition, ngx_prof_error_pt error)
+ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds,
+    const ngx_prof_span_t *span, ngx_pid_t worker, const char *disposition,
+    ngx_prof_error_pt error)
 {
     ngx_int_t            rc;
     ngx_prof_profile_t  *p;
@@ -76,14 +84,25 @@ ngx_prof_pprof_cpu(ngx_http_request_t *r, ngx_uint_t seconds, ngx_pid_t worker,
                      "this worker has no slot in the profiling zone");
     }
 
+    if (span->until) {
+        rc = ngx_prof_pprof_enter(r, error);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     p = ngx_prof_pprof_create(r, disposition, error);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_prof_cpu_profile(r->pool, r->connection->log,
-                              seconds * 1000, worker,
-                              ngx_prof_pprof_captured, p);
+    rc = span->until
+         ? ngx_prof_cpu_profile_past(r->pool, r->connection->log, span, worker,
+                                     ngx_prof_pprof_captured, p)
+         : ngx_prof_cpu_profile(r->pool, r->connection->log,
+                                seconds * 1000, worker,
+                                ngx_prof_pprof_captured, p);
     if (rc == NGX_BUSY) {
         return error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
                      "Could not enable CPU profiling: "

@@ -7,6 +7,7 @@
 #include "ngx_prof_argument.h"
 #include "ngx_prof_heap_profile.h"
 #include "ngx_prof_pprof_profile.h"
+#include "ngx_prof_range.h"
 #include "ngx_prof_worker.h"
 
 
@@ -96,7 +97,8 @@ ngx_prof_pprof_named(ngx_http_request_t *r, ngx_uint_t kind,
     }
 
     disposition = query.text ? NULL
-                  : ngx_prof_dispositions[kind][query.delta != 0];
+                  : ngx_prof_dispositions[kind][query.delta
+                                                || query.span.until];
 
     return ngx_prof_pprof_heap_send(r, &query, disposition, error);
 }
@@ -114,6 +116,14 @@ ngx_prof_pprof_query(ngx_http_request_t *r, ngx_prof_heap_query_t *query,
 
     if (rc != NGX_DECLINED) {
         return rc;
+    }
+
+    if (query->kind == NGX_PROF_OF_ALLOCS) {
+        rc = ngx_prof_range(r, &query->span, "seconds", error);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     query->text = (debug != 0);

@@ -6,6 +6,7 @@
 #include "ngx_prof_argument.h"
 #include "ngx_prof_wait_profile.h"
 #include "ngx_prof_pprof_profile.h"
+#include "ngx_prof_range.h"
 #include "ngx_prof_zone.h"
 
 
@@ -31,10 +32,10 @@ static ngx_int_t
 ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
     ngx_prof_error_pt error)
 {
-    ngx_int_t            rc, seconds, debug;
-    ngx_pid_t            worker;
-    const char          *disposition;
-    ngx_prof_profile_t  *p;
+    ngx_int_t               rc, seconds, debug;
+    const char             *disposition;
+    ngx_prof_profile_t     *p;
+    ngx_prof_wait_query_t   query;
 
     static const char *const  names[][2] = {
         { "attachment; filename=\"block\"",
@@ -49,13 +50,23 @@ ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
         return rc;
     }
 
-    rc = ngx_prof_argument_worker(r, &worker, error);
+    rc = ngx_prof_range(r, &query.span, "seconds", error);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    disposition = debug ? NULL : names[wait][seconds != 0];
+    rc = ngx_prof_argument_worker(r, &query.worker, error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    query.wait = wait;
+    query.seconds = seconds;
+    query.text = (debug != 0);
+
+    disposition = debug ? NULL : names[wait][seconds || query.span.until];
 
     if (r->method == NGX_HTTP_HEAD) {
         return ngx_prof_pprof_head(r, disposition);
@@ -66,8 +77,7 @@ ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_prof_wait_profile(r->pool, r->connection->log, wait,
-                              seconds, worker, debug != 0,
+    if (ngx_prof_wait_profile(r->pool, r->connection->log, &query,
                               ngx_prof_pprof_captured, p)
         != NGX_OK)
     {

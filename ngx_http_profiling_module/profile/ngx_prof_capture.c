@@ -18,13 +18,6 @@
 /* entries of a stack: frames, what stands before them, and the root */
 #define NGX_PROF_CAPTURE_FRAMES  (NGX_PROF_FRAMES + 2)
 
-#define ngx_prof_capture_row(c, reading, i)                                   \
-    ((ngx_prof_capture_row_t *) ((reading)->rows                              \
-                                 + (i) * ngx_prof_capture_row_size(c)))
-
-#define ngx_prof_capture_row_size(c)                                          \
-    (sizeof(ngx_prof_capture_row_t) + (c)->values * sizeof(int64_t))
-
 
 /* what a row is written with, besides its values */
 
@@ -53,7 +46,6 @@ static ngx_int_t ngx_prof_capture_last_slot(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
 static ngx_uint_t ngx_prof_capture_less(ngx_prof_capture_t *c,
     const ngx_prof_slot_reading_t *reading, int64_t *values);
-static ngx_int_t ngx_prof_capture_open(ngx_prof_capture_t *c);
 static ngx_int_t ngx_prof_capture_write(void *data);
 static ngx_int_t ngx_prof_capture_write_slot(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
@@ -95,6 +87,7 @@ ngx_prof_capture_create(ngx_pool_t *pool, size_t size,
         return NULL;
     }
 
+    c->nreadings = zone->slots;
     c->kind = kind;
     c->pool = pool;
     c->worker = worker;
@@ -158,7 +151,7 @@ ngx_prof_capture_each(ngx_prof_capture_t *c, ngx_prof_capture_step_pt step)
     ngx_int_t                 rc;
     ngx_prof_slot_reading_t  *reading;
 
-    if (c->slot == ngx_prof_process.zone->slots) {
+    if (c->slot == c->nreadings) {
         c->slot = 0;
         return NGX_OK;
     }
@@ -360,7 +353,7 @@ ngx_prof_capture_less(ngx_prof_capture_t *c,
 
 /* the time of the profile ends with the last reading */
 
-static ngx_int_t
+ngx_int_t
 ngx_prof_capture_open(ngx_prof_capture_t *c)
 {
     c->raw = ngx_prof_rawfile_open(c->pool, c->raw_kind);
@@ -384,6 +377,16 @@ ngx_prof_capture_open(ngx_prof_capture_t *c)
     }
 
     c->kind->types(c);
+
+    if (c->ranged) {
+        c->raw->header->time_nanos =
+            (int64_t) ngx_prof_zone_day(ngx_prof_process.zone,
+                                        c->from * NGX_PROF_NSEC_PER_MSEC)
+            * NGX_PROF_NSEC_PER_MSEC;
+        c->raw->header->duration_nanos = (int64_t) (c->until - c->from)
+                                         * NGX_PROF_NSEC_PER_MSEC;
+        c->ranged(c);
+    }
 
     c->job.step = ngx_prof_capture_write;
 
@@ -539,19 +542,31 @@ ngx_prof_capture_stacks(ngx_prof_capture_t *c,
     ngx_prof_capture_names_t *names)
 {
     uint64_t    pcs[NGX_PROF_CAPTURE_FRAMES];
-    ngx_uint_t  i, n, head;
+    ngx_uint_t  i, n, head, known;
 
     head = c->kind->head;
 
     ngx_prof_rawfile_section(c->raw, NGX_PROF_RAW_STACKS);
 
+    known = (!c->ranged
+             || reading->epoch == ngx_prof_load(&reading->stacks->epoch));
+
     for (i = c->entry; i < last; i++, names++) {
-        n = ngx_prof_stacks_frames(reading->stacks, c->size,
+        n = !known ? 0
+            : ngx_prof_stacks_frames(reading->stacks, c->size,
                               ngx_prof_capture_row(c, reading, i)->node,
                               pcs, NGX_PROF_CAPTURE_FRAMES);
 
         names->root = n ? pcs[n - 1] : 0;
         names->size = (n && head) ? pcs[0] : 0;
+
+        /* what was recorded without its stack, or is overwritten by now */
+
+        if (n == 0 && c->ranged) {
+            pcs[0] = NGX_PROF_RAW_TRUNCATED;
+            (void) ngx_prof_rawfile_stack(c->raw, pcs, 1, 0);
+            continue;
+        }
 
         /* a table that is broken may have less than head and root */
 

@@ -68,6 +68,8 @@ typedef struct {
     ngx_pid_t           begun;
     ngx_pid_t           ended;
 
+    ngx_uint_t          room;                   /* of a range: rows that there
+                                                   is room for */
     uint64_t            dropped;                /* first, then the difference */
     ngx_uint_t          last;                   /* tallies at the last one */
     ngx_uint_t          nrows;
@@ -82,6 +84,14 @@ typedef struct {
     uint32_t            label;
     int64_t             values[];
 } ngx_prof_capture_row_t;
+
+
+#define ngx_prof_capture_row_size(c)                                          \
+    (sizeof(ngx_prof_capture_row_t) + (c)->values * sizeof(int64_t))
+
+#define ngx_prof_capture_row(c, reading, i)                                   \
+    ((ngx_prof_capture_row_t *) ((reading)->rows                              \
+                                 + (i) * ngx_prof_capture_row_size(c)))
 
 
 typedef struct {
@@ -145,11 +155,21 @@ struct ngx_prof_capture_s {
     ngx_prof_capture_pt             done;
     void                           *data;       /* of both */
 
+    /* of a range of what was recorded, see past_profile.h */
+    uint64_t                        from;       /* ms, CLOCK_MONOTONIC */
+    uint64_t                        until;
+    void                           *past;
+    void                          (*ranged)(ngx_prof_capture_t *c);
+                                                /* adds comments; NULL: it is
+                                                   no range */
+
     ngx_uint_t                      slot;       /* being read or written */
     ngx_uint_t                      entry;      /* next one of it */
     uint64_t                        begin;      /* ns, monotonic: of the first
                                                    reading; 0: there is none */
-    ngx_prof_slot_reading_t             *readings;  /* one a slot */
+    ngx_prof_slot_reading_t             *readings;  /* one a slot, or, of a
+                                                       range, a table of one */
+    ngx_uint_t                           nreadings;
     ngx_prof_rawfile_t                  *raw;
 
     ngx_prof_job_t                       job;
@@ -170,6 +190,9 @@ void ngx_prof_capture_start(ngx_prof_capture_t *c, ngx_prof_step_pt step,
     ngx_log_t *log);
 ngx_int_t ngx_prof_capture_first(void *data);
 ngx_int_t ngx_prof_capture_last(void *data);
+
+/* for what fills the readings by itself: they are written next */
+ngx_int_t ngx_prof_capture_open(ngx_prof_capture_t *c);
 
 /* for kinds: a tally whose values are its count and its value */
 ngx_int_t ngx_prof_capture_tally(ngx_prof_capture_t *c,

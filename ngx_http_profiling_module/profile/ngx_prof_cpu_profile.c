@@ -51,15 +51,23 @@ static ngx_int_t ngx_prof_cpu_last(void *data);
 static ngx_prof_stacks_t *ngx_prof_cpu_table(ngx_prof_capture_t *c,
     const ngx_prof_slot_t *slot);
 static void ngx_prof_cpu_types(ngx_prof_capture_t *c);
+static void ngx_prof_cpu_header(ngx_prof_capture_t *c, ngx_uint_t rate);
 static void ngx_prof_cpu_slot(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading);
 static void ngx_prof_cpu_unseen(ngx_prof_capture_t *c,
     const ngx_prof_slot_reading_t *reading);
+static void ngx_prof_cpu_unsampled(ngx_prof_capture_t *c,
+    const ngx_prof_slot_t *slot);
 static ngx_uint_t ngx_prof_cpu_labels(ngx_prof_capture_t *c, uint32_t label,
     uint64_t size, ngx_prof_raw_label_t *labels);
 static uint32_t ngx_prof_cpu_process(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading, uint64_t root);
 static void ngx_prof_cpu_end(ngx_prof_capture_t *c);
+static void ngx_prof_cpu_past_types(ngx_prof_capture_t *c);
+static void ngx_prof_cpu_past_slot(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading);
+static uint32_t ngx_prof_cpu_past_process(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading, uint64_t image);
 
 
 static const ngx_prof_capture_kind_t  ngx_prof_cpu_kind = {
@@ -74,6 +82,27 @@ static const ngx_prof_capture_kind_t  ngx_prof_cpu_kind = {
     ngx_prof_cpu_process,
     NULL,
     ngx_prof_cpu_end
+};
+
+
+static const ngx_prof_capture_kind_t  ngx_prof_cpu_past_kind = {
+    0, 0, 0,
+    NULL,
+    NULL,
+    NULL,
+    ngx_prof_cpu_past_types,
+    ngx_prof_cpu_past_slot,
+    NULL,
+    ngx_prof_cpu_labels,
+    ngx_prof_cpu_past_process,
+    NULL,
+    NULL
+};
+
+
+static const ngx_prof_raw_type_t  ngx_prof_cpu_value_types[] = {
+    { NGX_PROF_S_SAMPLES, NGX_PROF_S_COUNT },
+    { NGX_PROF_S_CPU, NGX_PROF_S_NANOSECONDS }
 };
 
 
@@ -133,6 +162,35 @@ ngx_prof_cpu_profile_trace(ngx_pool_t *pool, ngx_log_t *log,
 
     cpu->capture.between = ngx_prof_cpu_wait;
     ngx_prof_capture_start(&cpu->capture, ngx_prof_cpu_begin, log);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_prof_cpu_profile_past(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_span_t *span, ngx_pid_t worker, ngx_prof_capture_pt done,
+    void *data)
+{
+    ngx_prof_step_pt     step;
+    ngx_prof_capture_t  *c;
+
+    c = ngx_prof_capture_create(pool, sizeof(ngx_prof_capture_t),
+                                &ngx_prof_cpu_past_kind, worker, done, data);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->raw_kind = NGX_PROF_RAW_CPU;
+    c->size = ngx_prof_recorded_cpu_n(ngx_prof_process.zone->stacks);
+
+    step = ngx_prof_past_profile(c, NGX_PROF_RECORDED_CPU, span);
+
+    if (step == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_prof_capture_start(c, step, log);
 
     return NGX_OK;
 }
@@ -327,18 +385,9 @@ ngx_prof_cpu_types(ngx_prof_capture_t *c)
 
     ngx_prof_raw_header_t  *h;
 
-    static const ngx_prof_raw_type_t  types[] = {
-        { NGX_PROF_S_SAMPLES, NGX_PROF_S_COUNT },
-        { NGX_PROF_S_CPU, NGX_PROF_S_NANOSECONDS }
-    };
-
     h = c->raw->header;
 
-    h->flags |= NGX_PROF_RAW_LEAF_EXACT;
-    h->period_type = NGX_PROF_S_CPU;
-    h->period_unit = NGX_PROF_S_NANOSECONDS;
-    h->period = NGX_PROF_NSEC_PER_SEC
-                / ngx_prof_setting(NGX_PROF_CPU_RATE);
+    ngx_prof_cpu_header(c, ngx_prof_setting(NGX_PROF_CPU_RATE));
 
     /* as Go tells it: when the profile began */
 
@@ -348,22 +397,49 @@ ngx_prof_cpu_types(ngx_prof_capture_t *c)
     if (ngx_prof_clock() < cpu->until) {
         ngx_prof_cpu_sample_until(cpu, 0);
     }
+}
 
-    ngx_prof_rawfile_types(c->raw, types, 2);
+
+static void
+ngx_prof_cpu_header(ngx_prof_capture_t *c, ngx_uint_t rate)
+{
+    ngx_prof_raw_header_t  *h;
+
+    h = c->raw->header;
+
+    h->flags |= NGX_PROF_RAW_LEAF_EXACT;
+    h->period_type = NGX_PROF_S_CPU;
+    h->period_unit = NGX_PROF_S_NANOSECONDS;
+    h->period = NGX_PROF_NSEC_PER_SEC / rate;
+
+    ngx_prof_rawfile_types(c->raw, ngx_prof_cpu_value_types, 2);
 }
 
 
 static void
 ngx_prof_cpu_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
 {
-    char       waits[256];
-    uint64_t   sampler;
-    ngx_pid_t  pid;
+    char  waits[256];
 
     c->raw->dropped += reading->dropped;
 
-    sampler = ngx_prof_load(&reading->slot->sampler);
-    pid = ngx_prof_slot_pid(reading->slot);
+    ngx_prof_cpu_unsampled(c, reading->slot);
+    ngx_prof_cpu_unseen(c, reading);
+
+    if (ngx_prof_hang_waits(reading->slot, waits, sizeof(waits))) {
+        ngx_prof_rawfile_comment(c->raw, "%s", waits);
+    }
+}
+
+
+static void
+ngx_prof_cpu_unsampled(ngx_prof_capture_t *c, const ngx_prof_slot_t *slot)
+{
+    uint64_t   sampler;
+    ngx_pid_t  pid;
+
+    sampler = ngx_prof_load(&slot->sampler);
+    pid = ngx_prof_slot_pid(slot);
 
     if (sampler > NGX_PROF_SAMPLER_READY && pid) {
         ngx_prof_rawfile_comment(c->raw,
@@ -371,12 +447,6 @@ ngx_prof_cpu_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
                         sampler == NGX_PROF_SAMPLER_TAKEN
                         ? "SIGPROF has a handler of another tool"
                         : "its timers could not be made");
-    }
-
-    ngx_prof_cpu_unseen(c, reading);
-
-    if (ngx_prof_hang_waits(reading->slot, waits, sizeof(waits))) {
-        ngx_prof_rawfile_comment(c->raw, "%s", waits);
     }
 }
 
@@ -473,4 +543,36 @@ ngx_prof_cpu_end(ngx_prof_capture_t *c)
     if (ngx_prof_process.slot && ngx_prof_clock() < cpu->until) {
         ngx_prof_cpu_wake(c->worker);
     }
+}
+
+
+static void
+ngx_prof_cpu_past_types(ngx_prof_capture_t *c)
+{
+    ngx_uint_t        i;
+    ngx_prof_zone_t  *zone;
+
+    zone = ngx_prof_process.zone;
+
+    ngx_prof_cpu_header(c, ngx_prof_setting(NGX_PROF_RECORD_RATE));
+
+    for (i = 0; i < zone->slots; i++) {
+        ngx_prof_cpu_unsampled(c, ngx_prof_zone_slot(zone, i));
+    }
+}
+
+
+static void
+ngx_prof_cpu_past_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
+{
+    /* what there is to tell is told once, by the comments of the range */
+}
+
+
+static uint32_t
+ngx_prof_cpu_past_process(ngx_prof_capture_t *c,
+    ngx_prof_slot_reading_t *reading, uint64_t image)
+{
+    return ngx_prof_rawfile_image(c->raw, reading->slot, image, reading->pid,
+                                  reading->worker);
 }

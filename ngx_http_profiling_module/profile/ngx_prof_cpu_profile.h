@@ -18,7 +18,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_capture.h"
+#include "ngx_prof_past_profile.h"
 
 
 /*
@@ -28,6 +28,11 @@
  */
 ngx_int_t ngx_prof_cpu_profile(ngx_pool_t *pool, ngx_log_t *log,
     ngx_msec_t duration, ngx_pid_t worker, ngx_prof_capture_pt done,
+    void *data);
+
+/* the same of a range of what was recorded, which takes no time */
+ngx_int_t ngx_prof_cpu_profile_past(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_span_t *span, ngx_pid_t worker, ngx_prof_capture_pt done,
     void *data);
 
 /*

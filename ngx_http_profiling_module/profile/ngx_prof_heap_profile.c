@@ -89,6 +89,7 @@ ngx_int_t
 ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
     const ngx_prof_heap_query_t *query, ngx_prof_capture_pt done, void *data)
 {
+    ngx_prof_step_pt          step;
     ngx_prof_heap_profile_t  *h;
 
     h = ngx_prof_capture_create(pool, sizeof(ngx_prof_heap_profile_t),
@@ -107,11 +108,18 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
                                      : NGX_PROF_HEAP_VALUES;
     h->capture.between = ngx_prof_heap_between;
 
-    ngx_prof_capture_start(&h->capture,
-                           query->trim ? ngx_prof_heap_trim
-                           : query->delta ? ngx_prof_capture_first
-                                          : ngx_prof_capture_last,
-                           log);
+    step = query->trim ? ngx_prof_heap_trim
+           : query->delta ? ngx_prof_capture_first : ngx_prof_capture_last;
+
+    if (query->span.until) {
+        step = ngx_prof_past_profile(&h->capture, NGX_PROF_RECORDED_ALLOCS,
+                                     &query->span);
+        if (step == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_prof_capture_start(&h->capture, step, log);
 
     return NGX_OK;
 }
@@ -346,6 +354,12 @@ ngx_prof_heap_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
 
     ngx_prof_heap_profile_t *h = (ngx_prof_heap_profile_t *) c;
 
+    /* of a range, the addresses are those of the worker if it still lives */
+
+    if (c->ranged) {
+        reading->owner = ngx_prof_slot_worker(reading->slot, reading->pid);
+    }
+
     pid = reading->owner;
 
     /* stacks of ended workers are named as in this process */
@@ -359,7 +373,7 @@ ngx_prof_heap_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
         h->roots[i] = ngx_prof_load(&from->heap_root[i]);
     }
 
-    if (ngx_prof_heap_left(reading)) {
+    if (ngx_prof_heap_left(reading) && !c->ranged) {
         h->gone = ngx_prof_rawfile_process(c->raw, reading->pid,
                                            reading->worker);
     }
@@ -499,6 +513,7 @@ static ngx_uint_t
 ngx_prof_heap_samples(ngx_prof_capture_t *c, const ngx_prof_capture_row_t *row,
     uint32_t stack, uint32_t labels)
 {
+    int64_t         past[2];
     ngx_uint_t      n;
     const int64_t  *v, *none;
 
@@ -506,6 +521,17 @@ ngx_prof_heap_samples(ngx_prof_capture_t *c, const ngx_prof_capture_row_t *row,
 
     v = row->values;
     none = ngx_prof_heap_none;
+
+    /* threads have no bytes; what allocations are counted in are parts */
+
+    if (c->ranged) {
+        past[0] = ngx_prof_heap_objects((uint64_t) v[0]);
+        past[1] = v[1];
+
+        return v[1] ? ngx_prof_heap_sample(h, h->plain, stack, labels, past,
+                                           none)
+                    : 0;
+    }
 
     n = ngx_prof_heap_sample(h, h->plain, stack, labels, v, none)
         + ngx_prof_heap_sample(h, h->labelled, stack, labels, none, &v[2]);

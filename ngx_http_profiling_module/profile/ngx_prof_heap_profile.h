@@ -18,7 +18,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_capture.h"
+#include "ngx_prof_past_profile.h"
 
 
 typedef enum {
@@ -34,6 +34,8 @@ typedef struct {
     ngx_uint_t                     text;        /* Go's debug=1 */
     ngx_uint_t                     trim;        /* the allocators first */
     ngx_msec_t                     delta;       /* 0: none */
+    ngx_prof_span_t                span;        /* of allocations of the past,
+                                                   or none */
 } ngx_prof_heap_query_t;
 
 

@@ -86,6 +86,8 @@ typedef struct {
     ngx_uint_t                 luajit;          /* stacks have [luajit] */
     ngx_uint_t                 scripted;        /* and have named these: */
     u_char                     scripts[NGX_PROF_FUNCTIONS_MAX / 8];
+    ngx_uint_t                 ended;           /* that was told: some had
+                                                   other objects */
     ngx_array_t                comments;        /* uint32_t, strings */
     ngx_prof_known_labels_t    known[NGX_PROF_LABELS];
 

@@ -2,8 +2,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_raw_maps.h"
+#include "ngx_prof_alive.h"
 #include "ngx_prof_budget.h"
+#include "ngx_prof_owner.h"
 #include "ngx_prof_raw.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_worker.h"
 
 
 /* bytes of /proc/<pid>/maps that are read at most */
@@ -16,6 +20,7 @@ static void ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid);
 static ngx_int_t ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f,
     ngx_pid_t pid, ngx_str_t *maps);
 static void ngx_prof_rawfile_executable(ngx_str_t *maps);
+static ngx_pid_t ngx_prof_rawfile_mapped(uint64_t image);
 
 
 uint32_t
@@ -47,6 +52,76 @@ ngx_prof_rawfile_find(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid)
     }
 
     return NGX_DECLINED;
+}
+
+
+uint32_t
+ngx_prof_rawfile_image(ngx_prof_rawfile_t *f, const ngx_prof_slot_t *slot,
+    uint64_t image, ngx_pid_t pid, uint64_t worker)
+{
+    ngx_int_t  i;
+    ngx_pid_t  mapped;
+
+    i = ngx_prof_rawfile_find(f, image, pid);
+
+    if (i != NGX_DECLINED) {
+        return (uint32_t) i;
+    }
+
+    mapped = (pid
+              && ngx_prof_load(&slot->image) == image
+              && ngx_prof_slot_worker(slot, pid))
+             ? pid : ngx_prof_rawfile_mapped(image);
+
+    if (mapped == 0) {
+
+        /* usually a reload has loaded one more object, and all others stay */
+
+        if (!f->ended) {
+            f->ended = 1;
+            ngx_prof_rawfile_comment(f,
+                        "some stacks are of workers that had other objects "
+                        "loaded: they are named by what is loaded now");
+        }
+
+        mapped = ngx_pid;
+    }
+
+    return ngx_prof_rawfile_add(f, image, pid, worker, mapped);
+}
+
+
+/* a worker that has this image mapped, 0: none */
+
+static ngx_pid_t
+ngx_prof_rawfile_mapped(uint64_t image)
+{
+    ngx_pid_t         pid;
+    ngx_uint_t        i;
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
+
+    if (ngx_prof_process.slot
+        && ngx_prof_load(&ngx_prof_process.slot->image) == image)
+    {
+        return ngx_pid;
+    }
+
+    zone = ngx_prof_process.zone;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_prof_zone_slot(zone, i);
+        pid = ngx_prof_slot_pid(slot);
+
+        if (pid
+            && ngx_prof_load_acquire(&slot->image) == image
+            && ngx_prof_slot_alive(slot))
+        {
+            return pid;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -32,4 +32,13 @@ uint32_t ngx_prof_rawfile_add(ngx_prof_rawfile_t *f, uint64_t image,
     ngx_pid_t pid, uint64_t worker, ngx_pid_t mapped);
 
 
+/*
+ * The number of a process that had an image (slot->image) mapped and the labels
+ * of a pid, or none if that is 0; slot: where it was.
+ */
+uint32_t ngx_prof_rawfile_image(ngx_prof_rawfile_t *f,
+    const ngx_prof_slot_t *slot, uint64_t image, ngx_pid_t pid,
+    uint64_t worker);
+
+
 #endif /* _NGX_PROF_RAW_MAPS_H_INCLUDED_ */

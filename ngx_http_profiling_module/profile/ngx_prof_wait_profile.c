@@ -3,10 +3,8 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_prof_wait_profile.h"
-#include "ngx_prof_alive.h"
 #include "ngx_prof_hang.h"
 #include "ngx_prof_label.h"
-#include "ngx_prof_owner.h"
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_wait.h"
@@ -26,7 +24,6 @@ typedef struct {
     uint32_t            key;                    /* string: "zone" */
     uint32_t            zones;                  /* string of the first name */
     ngx_uint_t          nzones;
-    ngx_uint_t          ended;                  /* that was told */
 } ngx_prof_wait_capture_t;
 
 
@@ -46,9 +43,6 @@ static ngx_uint_t ngx_prof_wait_labels(ngx_prof_capture_t *c, uint32_t label,
     uint64_t size, ngx_prof_raw_label_t *labels);
 static uint32_t ngx_prof_wait_process(ngx_prof_capture_t *c,
     ngx_prof_slot_reading_t *reading, uint64_t image);
-static uint32_t ngx_prof_wait_image(ngx_prof_wait_capture_t *w,
-    const ngx_prof_slot_t *slot, uint64_t image, ngx_pid_t pid);
-static ngx_pid_t ngx_prof_wait_pid(uint64_t image);
 
 
 static const ngx_prof_capture_kind_t  ngx_prof_wait_kind = {
@@ -67,30 +61,39 @@ static const ngx_prof_capture_kind_t  ngx_prof_wait_kind = {
 
 
 ngx_int_t
-ngx_prof_wait_profile(ngx_pool_t *pool, ngx_log_t *log, ngx_uint_t wait,
-    ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
-    ngx_prof_capture_pt done, void *data)
+ngx_prof_wait_profile(ngx_pool_t *pool, ngx_log_t *log,
+    const ngx_prof_wait_query_t *query, ngx_prof_capture_pt done, void *data)
 {
+    ngx_prof_step_pt          step;
     ngx_prof_wait_capture_t  *w;
 
     w = ngx_prof_capture_create(pool, sizeof(ngx_prof_wait_capture_t),
-                                &ngx_prof_wait_kind, worker, done, data);
+                                &ngx_prof_wait_kind, query->worker, done,
+                                data);
     if (w == NULL) {
         return NGX_ERROR;
     }
 
-    w->wait = wait;
-    w->duration = (ngx_msec_t) seconds * 1000;
-    w->text = text;
-    w->capture.raw_kind = (wait == NGX_PROF_BLOCK) ? NGX_PROF_RAW_BLOCK
-                                                   : NGX_PROF_RAW_MUTEX;
+    w->wait = query->wait;
+    w->duration = (ngx_msec_t) query->seconds * 1000;
+    w->text = query->text;
+    w->capture.raw_kind = (w->wait == NGX_PROF_BLOCK) ? NGX_PROF_RAW_BLOCK
+                                                      : NGX_PROF_RAW_MUTEX;
     w->capture.size = ngx_prof_zone_wait_size(ngx_prof_process.zone->stacks);
     w->capture.between = ngx_prof_wait_between;
 
-    ngx_prof_capture_start(&w->capture,
-                           seconds ? ngx_prof_capture_first
-                                   : ngx_prof_wait_chase,
-                           log);
+    step = query->seconds ? ngx_prof_capture_first : ngx_prof_wait_chase;
+
+    if (query->span.until) {
+        step = ngx_prof_past_profile(&w->capture,
+                                     NGX_PROF_RECORDED_BLOCK + w->wait,
+                                     &query->span);
+        if (step == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_prof_capture_start(&w->capture, step, log);
 
     return NGX_OK;
 }
@@ -271,83 +274,13 @@ ngx_prof_wait_process(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading,
 
     if (pid == 0
         && reading->taken
-        && reading->claims == ngx_prof_load(&reading->slot->claims))
+        && (c->ranged
+            || reading->claims == ngx_prof_load(&reading->slot->claims)))
     {
         pid = reading->pid;
     }
 
-    return ngx_prof_wait_image((ngx_prof_wait_capture_t *) c, reading->slot,
-                               image, pid);
-}
-
-
-/* the number of a process, which is written at its first use */
-
-static uint32_t
-ngx_prof_wait_image(ngx_prof_wait_capture_t *w, const ngx_prof_slot_t *slot,
-    uint64_t image, ngx_pid_t pid)
-{
-    ngx_int_t            i;
-    ngx_pid_t            mapped;
-    ngx_prof_rawfile_t  *f;
-
-    f = w->capture.raw;
-
-    i = ngx_prof_rawfile_find(f, image, pid);
-
-    if (i != NGX_DECLINED) {
-        return (uint32_t) i;
-    }
-
-    mapped = (pid && ngx_prof_load(&slot->image) == image)
-             ? pid : ngx_prof_wait_pid(image);
-
-    if (mapped == 0) {
-
-        /* usually a reload has loaded one more object, and all others stay */
-
-        if (!w->ended) {
-            w->ended = 1;
-            ngx_prof_rawfile_comment(f,
-                        "some stacks are of workers that had other objects "
-                        "loaded: they are named by what is loaded now");
-        }
-
-        return ngx_prof_wait_image(w, slot, ngx_prof_waiter.image, pid);
-    }
-
-    return ngx_prof_rawfile_add(f, image, pid, ngx_prof_load(&slot->worker),
-                                mapped);
-}
-
-
-/* a worker that has this image mapped, 0: none */
-
-static ngx_pid_t
-ngx_prof_wait_pid(uint64_t image)
-{
-    ngx_pid_t         pid;
-    ngx_uint_t        i;
-    ngx_prof_slot_t  *slot;
-    ngx_prof_zone_t  *zone;
-
-    if (image == ngx_prof_waiter.image) {
-        return ngx_pid;
-    }
-
-    zone = ngx_prof_process.zone;
-
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
-        pid = ngx_prof_slot_pid(slot);
-
-        if (pid
-            && ngx_prof_load_acquire(&slot->image) == image
-            && ngx_prof_slot_alive(slot))
-        {
-            return pid;
-        }
-    }
-
-    return 0;
+    return ngx_prof_rawfile_image(c->raw, reading->slot, image, pid,
+                                  c->ranged ? reading->worker
+                                  : ngx_prof_load(&reading->slot->worker));
 }

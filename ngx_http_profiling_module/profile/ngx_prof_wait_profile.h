@@ -15,17 +15,24 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_capture.h"
+#include "ngx_prof_past_profile.h"
+
+
+typedef struct {
+    ngx_uint_t       wait;                      /* NGX_PROF_BLOCK, _MUTEX */
+    ngx_uint_t       seconds;                   /* 0: since the start */
+    ngx_prof_span_t  span;                      /* of the past, or none */
+    ngx_pid_t        worker;                    /* 0: all */
+    ngx_uint_t       text;                      /* Go's debug=1 */
+} ngx_prof_wait_query_t;
 
 
 /*
- * Begins a capture of a table (NGX_PROF_BLOCK or _MUTEX).  seconds: 0 for the
- * counts since the start; worker: 0 for all; text: 1 for Go's debug=1.  done
- * is called once, later, unless the pool is destroyed first.
+ * Begins a capture of a table.  done is called once, later, unless the pool is
+ * destroyed first.
  */
 ngx_int_t ngx_prof_wait_profile(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_uint_t wait, ngx_uint_t seconds, ngx_pid_t worker, ngx_uint_t text,
-    ngx_prof_capture_pt done, void *data);
+    const ngx_prof_wait_query_t *query, ngx_prof_capture_pt done, void *data);
 
 
 #endif /* _NGX_PROF_WAIT_PROFILE_H_INCLUDED_ */

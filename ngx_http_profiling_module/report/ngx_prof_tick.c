@@ -28,6 +28,7 @@
 #include "ngx_prof_malloc.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_recorder.h"
 #include "ngx_prof_ring.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
@@ -189,6 +190,8 @@ ngx_prof_tick_finish(void)
     ngx_prof_tick_begin(clock);
     ngx_prof_tick_end(clock);
 
+    ngx_prof_recorder_finish();
+
     ngx_prof_slot_ended(ngx_prof_process.zone, ngx_prof_process.slot);
 }
 
@@ -336,6 +339,7 @@ ngx_prof_tick_end(uint64_t clock)
     ngx_prof_throttle_tick(clock, g, ngx_cycle->log);
 
     ngx_prof_tick_sample(slot);
+    ngx_prof_recorder_tick();
 
     spent = t->spent + ngx_prof_clock() - clock;
 

@@ -8,6 +8,7 @@
 #include "ngx_prof_label.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_recorder.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
 #include "ngx_prof_slot.h"
@@ -41,6 +42,7 @@ static void ngx_prof_cpu_count(ngx_prof_slot_t *slot,
 typedef struct {
     ngx_prof_unwind_cache_t  cache;
     ngx_prof_path_t          path;
+    ngx_prof_path_t          recorded;
 } ngx_prof_cpu_thread_t;
 
 
@@ -89,6 +91,7 @@ ngx_prof_cpu_init(ngx_cycle_t *cycle)
 
     ngx_prof_stacks_take(ngx_prof_cpu_stacks, ngx_prof_cpu_size);
 
+    ngx_prof_recorder_init();
     ngx_prof_signal_register(&ngx_prof_cpu_signal);
 
     ngx_prof_store(&slot->sampler, NGX_PROF_SAMPLER_READY);
@@ -122,28 +125,23 @@ ngx_prof_cpu_update(void)
 
     until = ngx_prof_cpu_until();
 
-    if (until == 0) {
-
-        /* the timers stop with their next expiry */
-
-        ngx_prof_store(&slot->sample_until, 0);
-        return;
+    if (until || ngx_prof_recorder_rate()) {
+        (void) ngx_prof_objects_refresh();
     }
-
-    (void) ngx_prof_objects_refresh();
 
     ngx_prof_cpu_arm(slot, until);
 }
 
 
-/* any context */
+/* any context; one timer serves captures and the recorder */
 
 static void
 ngx_prof_cpu_arm(ngx_prof_slot_t *slot, uint64_t until)
 {
+    ngx_uint_t       rate;
     struct timespec  ts;
 
-    if (ngx_prof_load(&slot->sample_until) < ngx_prof_clock()) {
+    if (until && ngx_prof_load(&slot->sample_until) < ngx_prof_clock()) {
         (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 
         ngx_prof_store(&slot->spent.sampled,
@@ -152,7 +150,10 @@ ngx_prof_cpu_arm(ngx_prof_slot_t *slot, uint64_t until)
     }
 
     ngx_prof_store_release(&slot->sample_until, until);
-    ngx_prof_thread_arm(ngx_prof_cpu_rate());
+
+    rate = ngx_prof_recorder_rate();
+
+    ngx_prof_thread_arm(until ? ngx_max(rate, ngx_prof_cpu_rate()) : rate);
 }
 
 
@@ -205,16 +206,7 @@ ngx_prof_cpu_until(void)
 static void
 ngx_prof_cpu_asked(const ucontext_t *uc)
 {
-    uint64_t  until;
-
-    until = ngx_prof_cpu_until();
-
-    if (until) {
-        ngx_prof_cpu_arm(ngx_prof_process.slot, until);
-        return;
-    }
-
-    ngx_prof_store(&ngx_prof_process.slot->sample_until, 0);
+    ngx_prof_cpu_arm(ngx_prof_process.slot, ngx_prof_cpu_until());
 }
 
 
@@ -222,9 +214,10 @@ static void
 ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     const ucontext_t *uc)
 {
-    uint64_t                now, cpu, value;
+    uint32_t                label;
+    uint64_t                now, cpu, last, count, value;
     uint64_t                pcs[NGX_PROF_FRAMES + 1];
-    ngx_uint_t              n;
+    ngx_uint_t              n, rate, captured;
     ngx_prof_slot_t        *slot;
     ngx_prof_thread_t      *t;
     ngx_prof_unwind_t       result;
@@ -250,34 +243,51 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     now = ngx_prof_clock();
     cpu = ngx_prof_thread_cpu();
 
-    value = cpu - t->last;
+    last = t->last;
     t->last = cpu;
 
-    if (now >= ngx_prof_load_acquire(&slot->sample_until)) {
-        ngx_prof_thread_disarm(t);
-        return;
+    rate = ngx_prof_recorder_rate();
+    captured = (now < ngx_prof_load_acquire(&slot->sample_until));
+    ngx_prof_cpu_cost = captured ? NGX_PROF_METER_CPU : NGX_PROF_METER_RECORD;
+
+    if (!captured) {
+        ngx_prof_thread_rate(t, rate);
+
+        if (rate == 0) {
+            return;
+        }
     }
 
     n = ngx_prof_unwind_cached(&t->stack, uc, &own->cache, pcs,
                                NGX_PROF_FRAMES, &result);
 
-    /* the root is the pid: slot and table may pass to another worker */
+    label = ngx_prof_cpu_label(t, uc, &own->cache.path);
+    count = 1 + (uint64_t) ngx_max(info->si_overrun, 0);
 
-    pcs[n++] = (uint64_t) ngx_pid;
-
-    (void) __atomic_add_fetch(&slot->spent.sampled, value, __ATOMIC_RELAXED);
-
-    (void) ngx_prof_stacks_add_path(stacks, ngx_prof_cpu_size,
-                            &own->path, pcs, n,
-                            ngx_prof_cpu_label(t, uc, &own->cache.path),
-                            1 + (uint64_t) ngx_max(info->si_overrun, 0),
-                            value);
-
-    if (ngx_prof_tracing.on) {
-        ngx_prof_cpu_trace(now, t);
+    if (rate) {
+        ngx_prof_recorder_sample(&own->recorded, pcs, n, label, count,
+                                 cpu - last, now, t->main);
     }
 
-    ngx_prof_cpu_count(slot, &result);
+    if (captured) {
+
+        /* the root is the pid: slot and table may pass to another worker */
+
+        pcs[n++] = (uint64_t) ngx_pid;
+
+        value = cpu - ngx_max(last, t->changed);
+
+        (void) __atomic_add_fetch(&slot->spent.sampled, value,
+                                  __ATOMIC_RELAXED);
+        (void) ngx_prof_stacks_add_path(stacks, ngx_prof_cpu_size, &own->path,
+                                        pcs, n, label, count, value);
+
+        if (ngx_prof_tracing.on) {
+            ngx_prof_cpu_trace(now, t);
+        }
+
+        ngx_prof_cpu_count(slot, &result);
+    }
 
     (void) __atomic_add_fetch(&slot->sample_time,
                               ngx_prof_clock() - now,

@@ -2,10 +2,14 @@
 /*
  * The CPU sampler.
  *
- * Workers sample while a capture in the zone asks for it.  A worker arms its
- * threads' timers when it is woken, or in a signal handler if it does not
- * answer in time.  The handler disarms them when the time is up: nothing keeps
- * running if the process that asked has died.
+ * Workers sample for the recorder all the time, at its rate, and faster while
+ * a capture in the zone asks for it.  A worker sets its threads' timers when it
+ * is woken, or in a signal handler if it does not answer in time.  The handler
+ * sets them back when the time is up: nothing goes on if the process that
+ * asked has died.
+ *
+ * The value of a sample is the CPU time since the one before, so sums do not
+ * depend on the rate, nor on a change of it.
  */
 
 

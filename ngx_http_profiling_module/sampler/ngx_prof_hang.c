@@ -137,14 +137,11 @@ static void
 ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o, uint64_t now,
     ngx_uint_t count)
 {
-    uint64_t          old, told, from;
-    ngx_prof_zone_t  *zone;
+    uint64_t  old, told, from;
 
     if (ngx_prof_setting(NGX_PROF_BLOCK_RATE) == 0) {
         return;
     }
-
-    zone = ngx_prof_process.zone;
 
     old = ngx_prof_load(&slot->told);
     told = ngx_max(old, o->pass);
@@ -162,10 +159,8 @@ ngx_prof_hang_tell(ngx_prof_slot_t *slot, ngx_prof_outside_t *o, uint64_t now,
 
     o->pcs[o->n] = ngx_prof_waiter.image;
 
-    (void) ngx_prof_stacks_add(
-              ngx_prof_zone_waits(zone, slot, NGX_PROF_BLOCK),
-              ngx_prof_zone_wait_size(zone->stacks), o->pcs, o->n + 1,
-              o->label, count, now - from);
+    ngx_prof_wait_count(slot, NGX_PROF_BLOCK, o->pcs, o->n + 1, o->label,
+                        count, now - from);
 }
 
 

@@ -9,6 +9,7 @@
 #include "ngx_prof_roots.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_recorder.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_thread.h"
@@ -407,6 +408,7 @@ ngx_prof_heap_sample(void *p, size_t size, uint64_t rate, void *caller)
     }
 
     ngx_prof_stacks_count(stacks, table, live.tally, live.count, live.bytes);
+    ngx_prof_recorder_touch(slot, NGX_PROF_RECORDED_ALLOCS, live.tally);
     (void) __atomic_add_fetch(&ngx_prof_heap_inuse, (int64_t) live.bytes,
                               __ATOMIC_RELAXED);
 }

@@ -20,7 +20,6 @@
 
 static ngx_int_t ngx_prof_thread_resident(const ngx_prof_thread_t *t,
     uint64_t size, uint64_t *resident);
-static void ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period);
 
 
 ngx_prof_thread_t
@@ -31,6 +30,9 @@ ngx_prof_unwind_cache_t  ngx_prof_thread_walks;
 static uint64_t    ngx_prof_thread_measured[
                        NGX_PROF_THREADS];
 static ngx_uint_t  ngx_prof_thread_next;
+
+/* hertz, of threads that start; 0: their timers stay disarmed */
+static ngx_uint_t  ngx_prof_thread_hertz;
 
 
 /* entries of another pid were inherited by fork(), which copies no threads */
@@ -103,6 +105,14 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
     }
 
     ngx_prof_store_release(&t->state, NGX_PROF_THREAD_RUNNING);
+
+    /* a child that was forked has no slot of its own */
+
+    if (t->pid == ngx_pid && ngx_prof_load(&ngx_prof_thread_hertz)) {
+        ngx_prof_thread_rate(t, ngx_prof_load(&ngx_prof_thread_hertz));
+        t->last = 0;
+    }
+
     return NGX_OK;
 }
 
@@ -191,6 +201,7 @@ ngx_prof_thread_arm(ngx_uint_t rate)
     ngx_prof_thread_t  *t;
 
     pid = (pid_t) syscall(SYS_getpid);
+    ngx_prof_store(&ngx_prof_thread_hertz, rate);
 
     for (i = 0; i < NGX_PROF_THREADS; i++) {
         t = &ngx_prof_threads[i];
@@ -199,36 +210,53 @@ ngx_prof_thread_arm(ngx_uint_t rate)
             == NGX_PROF_THREAD_RUNNING
             && t->pid == pid)
         {
-            ngx_prof_thread_arm_one(t, NGX_PROF_NSEC_PER_SEC / rate);
+            ngx_prof_thread_rate(t, rate);
         }
     }
 }
 
 
-static void
-ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
+void
+ngx_prof_thread_rate(ngx_prof_thread_t *t, ngx_uint_t rate)
 {
-    uint64_t           first;
+    uint32_t           old;
+    uint64_t           first, period;
     struct timespec    ts;
     struct itimerspec  its;
 
-    if (t->timer == -1
-        || __atomic_exchange_n(&t->armed, 1, __ATOMIC_ACQ_REL))
-    {
+    if (t->timer == -1 || ngx_prof_load(&t->armed) == rate) {
+        return;
+    }
+
+    ngx_memzero(&its, sizeof(struct itimerspec));
+
+    if (rate == 0) {
+        (void) syscall(SYS_timer_settime, t->timer, 0, &its, NULL);
+        ngx_prof_store_release(&t->armed, 0);
         return;
     }
 
     if (clock_gettime(ngx_prof_thread_clock(t->tid), &ts) == -1) {
-        t->armed = 0;
         return;
     }
 
-    t->last = (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
+    t->changed = (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
+
+    old = __atomic_exchange_n(&t->armed, (uint32_t) rate, __ATOMIC_ACQ_REL);
+
+    if (old == rate) {
+        return;
+    }
+
+    if (old == 0) {
+        t->last = t->changed;
+    }
 
     /* random, or threads that start together would be sampled together */
 
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
+    period = NGX_PROF_NSEC_PER_SEC / rate;
     first = ((uint64_t) ts.tv_nsec * 0x9e3779b97f4a7c15ULL
              ^ (uint64_t) t->tid * 0xff51afd7ed558ccdULL) >> 16;
     first = 1 + first % period;
@@ -239,7 +267,7 @@ ngx_prof_thread_arm_one(ngx_prof_thread_t *t, uint64_t period)
     its.it_interval.tv_nsec = period % NGX_PROF_NSEC_PER_SEC;
 
     if (syscall(SYS_timer_settime, t->timer, 0, &its, NULL) == -1) {
-        t->armed = 0;
+        ngx_prof_store(&t->armed, 0);
     }
 }
 
@@ -263,19 +291,6 @@ ngx_prof_thread_main(void)
     }
 
     return NULL;
-}
-
-
-void
-ngx_prof_thread_disarm(ngx_prof_thread_t *t)
-{
-    struct itimerspec  its;
-
-    ngx_memzero(&its, sizeof(struct itimerspec));
-
-    (void) syscall(SYS_timer_settime, t->timer, 0, &its, NULL);
-
-    ngx_prof_store_release(&t->armed, 0);
 }
 
 

@@ -51,9 +51,11 @@ typedef struct {
     void                 *crash;                    /* stack of that handler,
                                                        or NULL */
     int                   timer;                    /* of the kernel, -1 */
-    uint32_t              armed;
+    uint32_t              armed;                    /* hertz, 0: not */
     uint64_t              last;                     /* CPU ns at the last
                                                        sample */
+    uint64_t              changed;                  /* the same when the rate
+                                                       was changed last */
     void                         *(*start)(void *arg);
     void                           *arg;
     ngx_uint_t                      tally;          /* of the stack that
@@ -90,13 +92,14 @@ ngx_int_t ngx_prof_thread_bounds(ngx_prof_stack_t *stack);
 void ngx_prof_thread_stacks(ngx_prof_gauges_t *g);
 
 /*
- * Arms the timers of all threads, at a rate in hertz; armed timers keep
- * running.  The first expiry is random within the period.  Signal-safe.
+ * Arms the timers of all threads, and of those that start later, at a rate in
+ * hertz; timers that have this rate keep running.  The first expiry is random
+ * within the period.  Signal-safe.
  */
 void ngx_prof_thread_arm(ngx_uint_t rate);
 
-/* disarms the timer of one thread, by that thread or its sampler */
-void ngx_prof_thread_disarm(ngx_prof_thread_t *t);
+/* the same of one thread, by that thread or its sampler; 0: disarms it */
+void ngx_prof_thread_rate(ngx_prof_thread_t *t, ngx_uint_t rate);
 
 /*
  * Signal handler: is the calling thread the one of this entry, and is its timer

@@ -8,6 +8,7 @@
 #include "ngx_prof_hook_code.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_recorder.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_thread.h"
@@ -285,16 +286,32 @@ void
 ngx_prof_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n, uint32_t label,
     uint64_t count, uint64_t value)
 {
-    ngx_prof_zone_t  *zone;
-
-    zone = ngx_prof_process.zone;
-
     /* the root says in which image the addresses are valid */
 
     pcs[n] = ngx_prof_waiter.image;
 
-    (void) ngx_prof_stacks_add(
-              ngx_prof_zone_waits(zone, ngx_prof_process.slot, wait),
-              ngx_prof_zone_wait_size(zone->stacks), pcs, n + 1,
-              label, count, value);
+    ngx_prof_wait_count(ngx_prof_process.slot, wait, pcs, n + 1, label, count,
+                        value);
+}
+
+
+void
+ngx_prof_wait_count(const ngx_prof_slot_t *slot, ngx_uint_t wait,
+    const uint64_t *pcs, ngx_uint_t n, uint32_t label, uint64_t count,
+    uint64_t value)
+{
+    ngx_uint_t          i, size;
+    ngx_prof_zone_t    *zone;
+    ngx_prof_stacks_t  *stacks;
+
+    zone = ngx_prof_process.zone;
+    size = ngx_prof_zone_wait_size(zone->stacks);
+    stacks = ngx_prof_zone_waits(zone, slot, wait);
+
+    i = ngx_prof_stacks_put(stacks, size, NULL, pcs, n, label, count, value);
+
+    if (i) {
+        ngx_prof_stacks_count(stacks, size, i, count, value);
+        ngx_prof_recorder_touch(slot, NGX_PROF_RECORDED_BLOCK + wait, i);
+    }
 }

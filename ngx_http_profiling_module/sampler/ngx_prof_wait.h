@@ -15,6 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_slot.h"
 #include "ngx_prof_unwind.h"
 
 
@@ -108,6 +109,11 @@ uint64_t ngx_prof_wait_rate(void);
 
 /* 1 with probability 1 / n */
 ngx_uint_t ngx_prof_wait_one_of(uint64_t n);
+
+/* adds to a table of a slot; the last one of n pcs is the root */
+void ngx_prof_wait_count(const ngx_prof_slot_t *slot, ngx_uint_t wait,
+    const uint64_t *pcs, ngx_uint_t n, uint32_t label, uint64_t count,
+    uint64_t value);
 
 /* adds to a table of this slot; pcs has room for the root */
 void ngx_prof_wait_add(ngx_uint_t wait, uint64_t *pcs, ngx_uint_t n,

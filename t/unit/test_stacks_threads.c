@@ -8,6 +8,7 @@
 /* sources: shm/ngx_prof_owner.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
 /* sources: shm/ngx_prof_slot.c shm/ngx_prof_zone.c shm/ngx_prof_cell.c */
+/* sources: shm/ngx_prof_recording.c */
 /* sanitize: thread */
 
 /*

@@ -9,6 +9,7 @@
 /* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
 /* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
 /* sources: shm/ngx_prof_zone.c shm/ngx_prof_cell.c shm/ngx_prof_stacks.c */
+/* sources: shm/ngx_prof_recording.c */
 
 #include "shm_test.h"
 
