@@ -86,6 +86,7 @@ static ngx_command_t  ngx_prof_commands[] = {
       NULL },
     ngx_prof_setting_command("profiling_record"),
     ngx_prof_setting_command("profiling_record_rate"),
+    ngx_prof_setting_command("profiling_incidents"),
 
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

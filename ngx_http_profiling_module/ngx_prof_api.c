@@ -15,6 +15,7 @@
 #include "ngx_prof_handshakes.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_history.h"
+#include "ngx_prof_incident_view.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_locations.h"
 #include "ngx_prof_metrics.h"
@@ -41,6 +42,9 @@
 /* parameters that an endpoint takes, besides worker */
 #define NGX_PROF_TAKES_COUNT   1
 #define NGX_PROF_TAKES_RANGE   64
+
+/* the number is that of an incident, which has a profile behind it */
+#define NGX_PROF_IS_INCIDENT   128
 
 /* a number behind its name, of one of many */
 #define NGX_PROF_TAKES_ID      8
@@ -76,9 +80,11 @@ static ngx_int_t ngx_prof_api_begin(ngx_http_request_t *r,
 static ngx_int_t ngx_prof_api_enter(ngx_http_request_t *r,
     ngx_prof_error_pt error);
 static ngx_prof_endpoint_t *ngx_prof_api_find(ngx_http_request_t *r,
-    uint64_t *id);
-static uint64_t ngx_prof_api_id(ngx_str_t *rest);
+    uint64_t *id, ngx_uint_t *profile);
+static uint64_t ngx_prof_api_id(ngx_str_t *rest, ngx_uint_t *profile);
 static ngx_int_t ngx_prof_api_report(ngx_prof_work_t *w);
+static ngx_int_t ngx_prof_api_incident(ngx_prof_work_t *w,
+    ngx_uint_t profile);
 static ngx_int_t ngx_prof_api_allow(ngx_http_request_t *r, ngx_uint_t methods);
 static ngx_int_t ngx_prof_api_arguments(ngx_prof_work_t *w, ngx_uint_t takes);
 static ngx_int_t ngx_prof_api_error(ngx_http_request_t *r, ngx_uint_t status,
@@ -137,8 +143,12 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
     { ngx_string("caches"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_caches, NULL },
 
+    { ngx_string("incidents"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      NGX_PROF_TAKES_ID|NGX_PROF_IS_INCIDENT|NGX_PROF_NEEDS_STACKS,
+      ngx_prof_incidents_view, NULL },
     { ngx_string("timeline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_TAKES_RANGE|NGX_PROF_IN_PARTS, ngx_prof_timeline_view, NULL },
+
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_api_cpu },
 
@@ -163,6 +173,7 @@ ngx_prof_api_handler(ngx_http_request_t *r)
 {
     uint64_t              id;
     ngx_int_t             rc;
+    ngx_uint_t            profile;
     ngx_prof_work_t      *w;
     ngx_prof_endpoint_t  *endpoint;
 
@@ -172,7 +183,7 @@ ngx_prof_api_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    endpoint = ngx_prof_api_find(r, &id);
+    endpoint = ngx_prof_api_find(r, &id, &profile);
 
     if (endpoint == NULL) {
         return ngx_prof_api_error(r, NGX_HTTP_NOT_FOUND,
@@ -204,7 +215,9 @@ ngx_prof_api_handler(ngx_http_request_t *r)
     w->report = id;
 
     if (id) {
-        rc = ngx_prof_api_report(w);
+        rc = (endpoint->takes & NGX_PROF_IS_INCIDENT)
+             ? ngx_prof_api_incident(w, profile)
+             : ngx_prof_api_report(w);
 
         if (rc != NGX_DECLINED) {
             return rc;
@@ -359,7 +372,7 @@ ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
  */
 
 static ngx_prof_endpoint_t *
-ngx_prof_api_find(ngx_http_request_t *r, uint64_t *id)
+ngx_prof_api_find(ngx_http_request_t *r, uint64_t *id, ngx_uint_t *profile)
 {
     u_char                    *start;
     ngx_str_t                  rest, *name;
@@ -393,13 +406,16 @@ ngx_prof_api_find(ngx_http_request_t *r, uint64_t *id)
     }
 
     found = NULL;
-    number = ngx_prof_api_id(&rest);
+    number = ngx_prof_api_id(&rest, profile);
     *id = number;
 
     for (i = 0; i < NGX_PROF_ENDPOINTS; i++) {
         name = &ngx_prof_endpoints[i].name;
 
-        if (number && !(ngx_prof_endpoints[i].takes & NGX_PROF_TAKES_ID)) {
+        if ((number && !(ngx_prof_endpoints[i].takes & NGX_PROF_TAKES_ID))
+            || (*profile
+                && !(ngx_prof_endpoints[i].takes & NGX_PROF_IS_INCIDENT)))
+        {
             continue;
         }
 
@@ -422,23 +438,35 @@ ngx_prof_api_find(ngx_http_request_t *r, uint64_t *id)
 }
 
 
-/* takes "/7" off the end of a path; 0: there is no such end */
+/* takes "/7" or "/7/profile" off the end of a path; 0: there is no such end */
 
 static uint64_t
-ngx_prof_api_id(ngx_str_t *rest)
+ngx_prof_api_id(ngx_str_t *rest, ngx_uint_t *profile)
 {
-    size_t     n;
+    size_t     n, len;
     ngx_int_t  id;
 
-    for (n = rest->len; n > 0 && rest->data[n - 1] != '/'; n--) { /* void */ }
+    len = rest->len;
+    n = sizeof("/profile") - 1;
+
+    *profile = (len > n
+                && ngx_strncmp(rest->data + len - n, "/profile", n) == 0);
+
+    if (*profile) {
+        len -= n;
+    }
+
+    for (n = len; n > 0 && rest->data[n - 1] != '/'; n--) { /* void */ }
 
     if (n == 0) {
+        *profile = 0;
         return 0;
     }
 
-    id = ngx_atoi(rest->data + n, rest->len - n);
+    id = ngx_atoi(rest->data + n, len - n);
 
     if (id <= 0) {
+        *profile = 0;
         return 0;
     }
 
@@ -474,6 +502,68 @@ ngx_prof_api_report(ngx_prof_work_t *w)
     }
 
     return NGX_DECLINED;
+}
+
+
+/* the same of an incident, or its profile, which may be still recorded */
+
+static ngx_int_t
+ngx_prof_api_incident(ngx_prof_work_t *w, ngx_uint_t profile)
+{
+    u_char               *p;
+    ngx_int_t             rc;
+    ngx_str_t             type;
+    ngx_prof_span_t       span;
+    ngx_prof_zone_t      *zone;
+    ngx_prof_incident_t  *incident;
+
+    zone = ngx_prof_process.zone;
+
+    incident = ngx_prof_incident_find(zone->incidents, zone->incident_n,
+                                      w->report);
+    if (incident == NULL) {
+        return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,
+                                  "incident %uL is not kept", w->report);
+    }
+
+    if (!profile) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(w->request->pool,
+                    sizeof("attachment; filename=incident-.prof")
+                    + NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "attachment; filename=incident-%uL.prof%Z",
+                       w->report);
+
+    rc = ngx_prof_incident_profile(w->report, &w->json.text);
+
+    if (rc == NGX_AGAIN) {
+        span.from = ngx_prof_load(&incident->begin) / NGX_PROF_NSEC_PER_MSEC;
+        span.until = ngx_prof_clock() / NGX_PROF_NSEC_PER_MSEC;
+
+        return ngx_prof_pprof_cpu(w->request, 0, &span, 0, (const char *) p,
+                                  ngx_prof_api_error);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,
+                                  "incident %uL has no profile", w->report);
+    }
+
+    if (ngx_prof_header(w->request, "Content-Disposition", (const char *) p)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&type, "application/octet-stream");
+
+    return ngx_prof_send(w->request, NGX_HTTP_OK, &type, &w->json.text);
 }
 
 

@@ -55,6 +55,7 @@
 #include "ngx_prof_trim_view.h"
 #include "ngx_prof_wait.h"
 #include "ngx_prof_wake.h"
+#include "ngx_prof_watch.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -111,6 +112,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
     ngx_prof_listener_init_module(cycle);
+    ngx_prof_watch_init_module(cycle, zone);
 
     ngx_prof_allocator_init();
     ngx_prof_heap_size_init_module();

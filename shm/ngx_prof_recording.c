@@ -576,6 +576,31 @@ ngx_prof_recording_turn(ngx_prof_recorded_slot_t *rec)
 }
 
 
+uint64_t
+ngx_prof_recording_since(const ngx_prof_recorded_slot_t *rec)
+{
+    u_char         buf[NGX_PROF_RECORDED_HEAD];
+    uint64_t       tail, end, time;
+    const u_char  *p;
+
+    tail = ngx_prof_load_acquire(&rec->recording->tail);
+
+    if (tail == ngx_prof_load_acquire(&rec->recording->head)) {
+        return 0;
+    }
+
+    ngx_prof_recording_bytes(rec, tail, buf, sizeof(buf));
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+    p = ngx_prof_number(buf + 3, buf + sizeof(buf), &end);
+    p = ngx_prof_number(p, buf + sizeof(buf), &time);
+
+    return (p && time <= end
+            && ngx_prof_load(&rec->recording->tail) == tail) ? end - time : 0;
+}
+
+
 size_t
 ngx_prof_recording_copy(const ngx_prof_recorded_slot_t *rec, u_char *buf,
     ngx_uint_t *lost)

@@ -204,6 +204,9 @@ typedef struct {
     uint64_t               units;
 } ngx_prof_gain_t;
 
+/* the begin of the oldest interval that is kept, in ms; 0: there is none */
+uint64_t ngx_prof_recording_since(const ngx_prof_recorded_slot_t *rec);
+
 /*
  * Copies what the ring holds, at most rec->size bytes; returns their number.
  * What was overwritten meanwhile is left out, and *lost is set.

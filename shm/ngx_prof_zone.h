@@ -37,6 +37,7 @@
 #include <ngx_core.h>
 #include "ngx_prof_deaths.h"
 #include "ngx_prof_functions.h"
+#include "ngx_prof_incidents.h"
 #include "ngx_prof_recording.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_stacks.h"
@@ -46,7 +47,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         12
+#define NGX_PROF_LAYOUT         13
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
@@ -313,6 +314,9 @@ typedef struct {
     uint64_t               start_time;    /* ms since the epoch, UTC */
     uint64_t               start_clock;   /* ns, CLOCK_MONOTONIC */
     uint64_t               cookie;        /* random: in anonymous names */
+
+    ngx_prof_incidents_t  *incidents;     /* NULL: there are none */
+    ngx_uint_t             incident_n;
 
     ngx_uint_t             region_n;
     ngx_prof_region_t      region[NGX_PROF_REGIONS];

@@ -134,6 +134,9 @@ my @settings = (
       [qw(1m 15m 90s 24h off)], [qw(0 59s 25h on)] ],
     [ profiling_record_rate => 'it must be a number from 1 to 1000',
       [qw(1 49 1000)], [qw(0 1001 off 49.5)] ],
+
+    [ profiling_incidents => 'it must be a number from 1 to 256, or "off"',
+      [qw(1 16 256 off)], [qw(0 257 on)] ],
 );
 
 for my $setting (@settings) {

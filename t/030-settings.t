@@ -31,6 +31,7 @@ my %defaults = (
     profiling_budget_percent          => 1,
     profiling_record_ms               => 900000,
     profiling_record_rate             => 49,
+    profiling_incidents               => 16,
     profiling_zone                    => 'profiling',
 );
 
@@ -110,6 +111,7 @@ in_force('a directive beats the variable', {
     profiling_budget_percent          => 5,
     profiling_record_ms               => 300000,
     profiling_record_rate             => 19,
+    profiling_incidents               => 3,
     profiling_zone                    => 'mine',
     profiling_zone_bytes              => 16777216,
     profiling_zone_slots              => 3,
@@ -132,6 +134,7 @@ in_force('a directive beats the variable', {
     profiling_budget 5%;
     profiling_record 5m;
     profiling_record_rate 19;
+    profiling_incidents 3;
     profiling_zone zone=mine:16m slots=3;
 END
 
@@ -140,11 +143,13 @@ in_force('off is null', {
     profiling_block_rate_ms   => undef,
     profiling_mutex_fraction  => undef,
     profiling_record_ms       => undef,
+    profiling_incidents       => undef,
 }, http => <<'END');
     profiling_heap_rate off;
     profiling_block_rate off;
     profiling_mutex_fraction off;
     profiling_record off;
+    profiling_incidents off;
 END
 
 # the variables of the master are read again by a reload

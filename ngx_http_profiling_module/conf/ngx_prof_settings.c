@@ -83,7 +83,10 @@ const ngx_prof_setting_t
       NGX_PROF_TIME, "off", 60000, 86400000, 900000 },
 
     { "profiling_record_rate", NULL,
-      NGX_PROF_NUMBER, NULL, 1, 1000, 49 }
+      NGX_PROF_NUMBER, NULL, 1, 1000, 49 },
+
+    { "profiling_incidents", NULL,
+      NGX_PROF_NUMBER, "off", 1, NGX_PROF_INCIDENTS_MAX, 16 }
 };
 
 

@@ -39,6 +39,7 @@ typedef enum {
                                                limit */
     NGX_PROF_RECORD,                        /* ms, 0: off */
     NGX_PROF_RECORD_RATE,                   /* hertz */
+    NGX_PROF_INCIDENTS,                     /* 0: off */
     NGX_PROF_SETTINGS
 } ngx_prof_setting_e;
 

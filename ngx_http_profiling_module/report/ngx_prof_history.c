@@ -29,9 +29,6 @@ typedef struct {
 
 
 static ngx_prof_history_t *ngx_prof_history_begin(ngx_prof_work_t *w);
-static void ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
-    const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
-    ngx_uint_t workers);
 static void ngx_prof_history_memory(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_sample_t *sum);
 static void ngx_prof_history_pauses(ngx_prof_json_t *j,
@@ -145,7 +142,7 @@ ngx_prof_history_begin(ngx_prof_work_t *w)
 }
 
 
-static void
+void
 ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_sample_t *sum, const ngx_prof_sample_t *before,
     ngx_uint_t workers)

@@ -32,8 +32,6 @@ static int ngx_libc_cdecl ngx_prof_pauses_later(const void *one,
     const void *two);
 static void ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     const ngx_prof_recent_pause_t *recent);
-static void ngx_prof_pauses_print(ngx_prof_json_t *j,
-    const ngx_prof_pause_t *p);
 static void ngx_prof_pauses_request(ngx_prof_json_t *j,
     const ngx_prof_pause_t *p);
 static void ngx_prof_pauses_cause(ngx_prof_json_t *j,
@@ -195,7 +193,7 @@ ngx_prof_pauses_later(const void *one, const void *two)
 }
 
 
-static void
+void
 ngx_prof_pauses_print(ngx_prof_json_t *j, const ngx_prof_pause_t *p)
 {
     uint64_t     n;

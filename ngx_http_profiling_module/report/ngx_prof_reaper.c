@@ -13,6 +13,7 @@
 #include "ngx_prof_objects.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_proc.h"
+#include "ngx_prof_incident.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_stacks.h"
@@ -62,6 +63,7 @@ static void ngx_prof_reap_log(ngx_prof_deaths_t *deaths,
     const ngx_prof_report_t *r, ngx_log_t *log);
 static const char *ngx_prof_reap_name(uint64_t frame);
 static void ngx_prof_reap_unseen(ngx_prof_deaths_t *deaths);
+static void ngx_prof_reap_incident(const ngx_prof_report_t *r);
 
 
 /* by who has the claim */
@@ -221,6 +223,32 @@ ngx_prof_reap_one(ngx_prof_deaths_t *deaths, const ngx_prof_exit_t *e,
     ngx_prof_reap_hash(deaths, r);
     ngx_prof_report_add(deaths, r);
     ngx_prof_reap_log(deaths, r, log);
+    ngx_prof_reap_incident(r);
+}
+
+
+static void
+ngx_prof_reap_incident(const ngx_prof_report_t *r)
+{
+    ngx_uint_t        i;
+    ngx_prof_pause_t  where;
+
+    ngx_memzero(&where, sizeof(ngx_prof_pause_t));
+
+    where.pid = r->pid;
+    where.clock = r->clock;
+
+    if (r->recorded) {
+        where.label = r->crash.label;
+        where.n = ngx_min(r->crash.n, NGX_PROF_PAUSE_FRAMES);
+
+        for (i = 0; i < where.n; i++) {
+            where.frames[i] = r->crash.frames[i];
+        }
+    }
+
+    ngx_prof_incident(NGX_PROF_INCIDENT_CRASH, 0, r->pid,
+                      ngx_prof_death_signo(r), &where);
 }
 
 

@@ -38,6 +38,7 @@
 #include "ngx_prof_thread.h"
 #include "ngx_prof_throttle.h"
 #include "ngx_prof_usage.h"
+#include "ngx_prof_watch.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -191,6 +192,7 @@ ngx_prof_tick_finish(void)
     ngx_prof_tick_end(clock);
 
     ngx_prof_recorder_finish();
+    ngx_prof_watch_finish();
 
     ngx_prof_slot_ended(ngx_prof_process.zone, ngx_prof_process.slot);
 }
@@ -340,6 +342,7 @@ ngx_prof_tick_end(uint64_t clock)
 
     ngx_prof_tick_sample(slot);
     ngx_prof_recorder_tick();
+    ngx_prof_watch_tick(ngx_cycle->log);
 
     spent = t->spent + ngx_prof_clock() - clock;
 

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <pthread.h>
 #include "ngx_prof_loop.h"
+#include "ngx_prof_incident.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_block.h"
 #include "ngx_prof_clock.h"
@@ -413,6 +414,7 @@ ngx_prof_loop_pause(uint64_t duration, ngx_uint_t cause)
     ngx_prof_loop_known += duration;
 
     ngx_prof_slot_pause(slot, ngx_prof_clock(), duration, cause);
+    ngx_prof_incident_stall(duration, NULL);
 }
 
 

@@ -8,6 +8,7 @@
 #include "ngx_prof_label.h"
 #include "ngx_prof_frame.h"
 #include "ngx_prof_holder.h"
+#include "ngx_prof_incident.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
@@ -555,6 +556,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     pause.method = holder.method;
 
     ngx_prof_slot_pause_add(slot, ngx_prof_clock(), &pause);
+    ngx_prof_incident_stall(rest, &pause);
     ngx_prof_pause_count(rest, p->outside ? look : ngx_prof_pause_latest());
 
     p->next = NGX_PROF_PAUSE_OVER;
