@@ -37,6 +37,7 @@
 #include "ngx_prof_objects.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_place.h"
+#include "ngx_prof_raw_maps.h"
 #include "ngx_prof_reaper.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_request.h"
@@ -130,6 +131,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
                       "unwind tables cannot be built, profiles have no stacks");
     }
 
+    ngx_prof_rawfile_remember(cycle, zone);
     ngx_prof_encoder_init_module(cycle);
 
     if (ngx_prof_process.slot) {

@@ -450,7 +450,8 @@ typedef struct {
                                                    of NGX_..._STALL, 0: none */
     uint64_t           image;                   /* hash of what is mapped */
     uint64_t           encoders;                /* that run for the owner */
-    uint64_t           pad0[1];
+    uint64_t           forked;                  /* as image, of what the master
+                                                   had loaded */
 
     /* CPU sampler: written by the owner's threads */
 

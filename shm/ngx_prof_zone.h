@@ -37,6 +37,7 @@
 #include <ngx_core.h>
 #include "ngx_prof_deaths.h"
 #include "ngx_prof_functions.h"
+#include "ngx_prof_images.h"
 #include "ngx_prof_incidents.h"
 #include "ngx_prof_recording.h"
 #include "ngx_prof_slot.h"
@@ -47,7 +48,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         13
+#define NGX_PROF_LAYOUT         14
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
@@ -317,6 +318,7 @@ typedef struct {
 
     ngx_prof_incidents_t  *incidents;     /* NULL: there are none */
     ngx_uint_t             incident_n;
+    ngx_prof_image_t      *images;        /* NULL: there are none */
 
     ngx_uint_t             region_n;
     ngx_prof_region_t      region[NGX_PROF_REGIONS];

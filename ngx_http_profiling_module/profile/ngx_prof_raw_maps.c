@@ -1,9 +1,13 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <sys/mman.h>
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_budget.h"
+#include "ngx_prof_frame.h"
+#include "ngx_prof_images.h"
+#include "ngx_prof_objects.h"
 #include "ngx_prof_owner.h"
 #include "ngx_prof_raw.h"
 #include "ngx_prof_record.h"
@@ -17,9 +21,16 @@
 static uint32_t ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid,
     uint64_t worker);
 static void ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid);
-static ngx_int_t ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f,
-    ngx_pid_t pid, ngx_str_t *maps);
+static void ngx_prof_rawfile_kept(ngx_prof_rawfile_t *f,
+    const ngx_prof_image_t *kept);
+static uint32_t ngx_prof_rawfile_add_set(ngx_prof_rawfile_t *f,
+    uint64_t image, ngx_pid_t pid, uint64_t worker, ngx_pid_t mapped);
+static ngx_int_t ngx_prof_rawfile_read_maps(ngx_pool_t *pool, ngx_pid_t pid,
+    ngx_str_t *maps);
 static void ngx_prof_rawfile_executable(ngx_str_t *maps);
+static void ngx_prof_rawfile_objects(ngx_prof_image_t *image);
+static ngx_uint_t ngx_prof_rawfile_has(const ngx_prof_slot_t *slot,
+    uint64_t image);
 static ngx_pid_t ngx_prof_rawfile_mapped(uint64_t image);
 
 
@@ -59,8 +70,9 @@ uint32_t
 ngx_prof_rawfile_image(ngx_prof_rawfile_t *f, const ngx_prof_slot_t *slot,
     uint64_t image, ngx_pid_t pid, uint64_t worker)
 {
-    ngx_int_t  i;
-    ngx_pid_t  mapped;
+    ngx_int_t                i;
+    ngx_pid_t                mapped;
+    const ngx_prof_image_t  *kept;
 
     i = ngx_prof_rawfile_find(f, image, pid);
 
@@ -69,9 +81,17 @@ ngx_prof_rawfile_image(ngx_prof_rawfile_t *f, const ngx_prof_slot_t *slot,
     }
 
     mapped = (pid
-              && ngx_prof_load(&slot->image) == image
+              && ngx_prof_rawfile_has(slot, image)
               && ngx_prof_slot_worker(slot, pid))
              ? pid : ngx_prof_rawfile_mapped(image);
+
+    kept = ngx_prof_image_find(f->zone->images, image);
+
+    if (mapped == 0 && kept) {
+        ngx_prof_rawfile_kept(f, kept);
+        return ngx_prof_rawfile_add_set(f, image, pid, worker,
+                                        pid ? pid : ngx_pid);
+    }
 
     if (mapped == 0) {
 
@@ -91,6 +111,16 @@ ngx_prof_rawfile_image(ngx_prof_rawfile_t *f, const ngx_prof_slot_t *slot,
 }
 
 
+/* with what its owner has loaded, or without what it did by itself */
+
+static ngx_uint_t
+ngx_prof_rawfile_has(const ngx_prof_slot_t *slot, uint64_t image)
+{
+    return ngx_prof_load_acquire(&slot->image) == image
+           || ngx_prof_load_acquire(&slot->forked) == image;
+}
+
+
 /* a worker that has this image mapped, 0: none */
 
 static ngx_pid_t
@@ -102,7 +132,7 @@ ngx_prof_rawfile_mapped(uint64_t image)
     ngx_prof_zone_t  *zone;
 
     if (ngx_prof_process.slot
-        && ngx_prof_load(&ngx_prof_process.slot->image) == image)
+        && ngx_prof_rawfile_has(ngx_prof_process.slot, image))
     {
         return ngx_pid;
     }
@@ -114,7 +144,7 @@ ngx_prof_rawfile_mapped(uint64_t image)
         pid = ngx_prof_slot_pid(slot);
 
         if (pid
-            && ngx_prof_load_acquire(&slot->image) == image
+            && ngx_prof_rawfile_has(slot, image)
             && ngx_prof_slot_alive(slot))
         {
             return pid;
@@ -125,8 +155,62 @@ ngx_prof_rawfile_mapped(uint64_t image)
 }
 
 
+/* what no worker has loaded any more, as the master had it */
+
+static void
+ngx_prof_rawfile_kept(ngx_prof_rawfile_t *f, const ngx_prof_image_t *kept)
+{
+    ngx_uint_t                      i, n;
+    ngx_prof_raw_mapset_t           mapset;
+    ngx_prof_raw_mapping_t          mapping[NGX_PROF_IMAGE_OBJECTS];
+    const ngx_prof_image_object_t  *object;
+
+    n = ngx_min(ngx_prof_load(&kept->n), NGX_PROF_IMAGE_OBJECTS);
+
+    ngx_memzero(mapping, sizeof(mapping));
+
+    for (i = 0; i < n; i++) {
+        object = &kept->object[i];
+
+        mapping[i].start = object->start;
+        mapping[i].limit = object->start + 1;
+        mapping[i].build_id = ngx_prof_rawfile_one(f, object->build_id,
+                                  strnlen(object->build_id,
+                                          NGX_PROF_IMAGE_ID));
+    }
+
+    mapset.nmappings = (uint32_t) n;
+    mapset.maps = ngx_prof_rawfile_one(f, kept->maps,
+                             ngx_min(ngx_prof_load(&kept->len),
+                                     NGX_PROF_IMAGE_MAPS));
+
+    ngx_prof_rawfile_section(f, NGX_PROF_RAW_MAPSETS);
+    ngx_prof_text_write(&f->text, &mapset, sizeof(mapset));
+    ngx_prof_text_write(&f->text, mapping, n * sizeof(mapping[0]));
+    ngx_prof_rawfile_close(f, 1);
+
+    /* the set of no process that lives */
+
+    f->mapped = 0;
+    ngx_str_null(&f->maps);
+    f->mapsets++;
+}
+
+
 uint32_t
 ngx_prof_rawfile_add(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid,
+    uint64_t worker, ngx_pid_t mapped)
+{
+    ngx_prof_rawfile_maps(f, mapped);
+
+    return ngx_prof_rawfile_add_set(f, image, pid, worker, mapped);
+}
+
+
+/* the latest set of mappings is the one of the process */
+
+static uint32_t
+ngx_prof_rawfile_add_set(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid,
     uint64_t worker, ngx_pid_t mapped)
 {
     ngx_prof_raw_process_t       process;
@@ -141,8 +225,6 @@ ngx_prof_rawfile_add(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid,
 
     known->image = image;
     known->pid = pid;
-
-    ngx_prof_rawfile_maps(f, mapped);
 
     process.pid = (uint32_t) mapped;
     process.mapset = f->mapsets - 1;
@@ -190,8 +272,8 @@ ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
 
     /* a worker that has ended had the mappings of its siblings */
 
-    if (ngx_prof_rawfile_read_maps(f, pid, &maps) != NGX_OK
-        && ngx_prof_rawfile_read_maps(f, ngx_pid, &maps) != NGX_OK)
+    if (ngx_prof_rawfile_read_maps(f->pool, pid, &maps) != NGX_OK
+        && ngx_prof_rawfile_read_maps(f->pool, ngx_pid, &maps) != NGX_OK)
     {
         ngx_str_null(&maps);
     }
@@ -215,8 +297,7 @@ ngx_prof_rawfile_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid)
 
 
 static ngx_int_t
-ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid,
-    ngx_str_t *maps)
+ngx_prof_rawfile_read_maps(ngx_pool_t *pool, ngx_pid_t pid, ngx_str_t *maps)
 {
     int      fd;
     char     path[sizeof("/proc//maps") + NGX_INT64_LEN];
@@ -233,7 +314,7 @@ ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid,
 
     size = 65536;
     maps->len = 0;
-    maps->data = ngx_prof_budget_alloc(f->pool, size);
+    maps->data = ngx_prof_budget_alloc(pool, size);
 
     while (maps->data) {
         n = read(fd, maps->data + maps->len, size - maps->len);
@@ -252,13 +333,13 @@ ngx_prof_rawfile_read_maps(ngx_prof_rawfile_t *f, ngx_pid_t pid,
             break;
         }
 
-        buf = ngx_prof_budget_alloc(f->pool, 2 * size);
+        buf = ngx_prof_budget_alloc(pool, 2 * size);
 
         if (buf) {
             ngx_memcpy(buf, maps->data, size);
         }
 
-        ngx_prof_budget_free(f->pool, maps->data);
+        ngx_prof_budget_free(pool, maps->data);
 
         maps->data = buf;
         size *= 2;
@@ -298,4 +379,79 @@ ngx_prof_rawfile_executable(ngx_str_t *maps)
     }
 
     maps->len = to - maps->data;
+}
+
+
+void
+ngx_prof_rawfile_remember(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
+{
+    ngx_str_t          maps;
+    ngx_pool_t        *pool;
+    ngx_prof_image_t  *image;
+
+    if (zone->images == NULL) {
+        image = mmap(NULL, NGX_PROF_IMAGES * sizeof(ngx_prof_image_t),
+                     PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+
+        if (image == MAP_FAILED) {
+            return;
+        }
+
+        zone->images = image;
+    }
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cycle->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    if (ngx_prof_rawfile_read_maps(pool, getpid(), &maps) == NGX_OK) {
+        image = ngx_prof_image_place(zone->images, ngx_prof_frame_image(0));
+
+        /* a last row that is cut is none */
+
+        image->len = (uint32_t) ngx_min(maps.len, NGX_PROF_IMAGE_MAPS);
+        ngx_memcpy(image->maps, maps.data, image->len);
+
+        ngx_prof_rawfile_objects(image);
+
+        ngx_prof_store_release(&image->image, ngx_prof_frame_image(0));
+    }
+
+    ngx_destroy_pool(pool);
+}
+
+
+static void
+ngx_prof_rawfile_objects(ngx_prof_image_t *image)
+{
+    u_char                    *p;
+    ngx_uint_t                 i, n;
+    ngx_prof_image_object_t   *to;
+    const ngx_prof_object_t   *from;
+    const ngx_prof_objects_t  *objects;
+
+    n = 0;
+    objects = ngx_prof_objects_acquire();
+
+    for (i = 0; objects && i < objects->n && n < NGX_PROF_IMAGE_OBJECTS; i++) {
+        from = &objects->object[i];
+
+        if (from->build_id_len == 0
+            || 2 * from->build_id_len >= NGX_PROF_IMAGE_ID)
+        {
+            continue;
+        }
+
+        to = &image->object[n++];
+        to->start = from->start;
+
+        p = ngx_hex_dump((u_char *) to->build_id, (u_char *) from->build_id,
+                         from->build_id_len);
+        *p = '\0';
+    }
+
+    image->n = (uint32_t) n;
+
+    ngx_prof_objects_release();
 }

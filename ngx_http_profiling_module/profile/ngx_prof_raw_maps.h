@@ -41,4 +41,11 @@ uint32_t ngx_prof_rawfile_image(ngx_prof_rawfile_t *f,
     uint64_t worker);
 
 
+/*
+ * Master, before it forks: keeps what it has loaded, for stacks of workers that
+ * have gone.
+ */
+void ngx_prof_rawfile_remember(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
+
+
 #endif /* _NGX_PROF_RAW_MAPS_H_INCLUDED_ */

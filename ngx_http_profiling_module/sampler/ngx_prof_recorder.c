@@ -34,7 +34,11 @@ ngx_prof_recorder_init(void)
         return;
     }
 
-    ngx_prof_recorder_image = ngx_prof_frame_image();
+    /* of objects that the worker loads by itself no other knows names */
+
+    ngx_prof_recorder_image = ngx_prof_frame_image(0);
+    ngx_prof_store_release(&ngx_prof_process.slot->forked,
+                           ngx_prof_recorder_image);
 
     ngx_prof_recording_take(rec, ngx_pid, ngx_prof_process.slot->worker,
                             ngx_prof_clock() / NGX_PROF_NSEC_PER_MSEC,

@@ -49,7 +49,7 @@ ngx_prof_wait_init(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    w->image = ngx_prof_frame_image();
+    w->image = ngx_prof_frame_image(1);
     w->pid = ngx_pid;
 
     ngx_prof_wait_seed = ngx_prof_clock()

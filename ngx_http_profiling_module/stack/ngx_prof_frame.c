@@ -398,7 +398,7 @@ ngx_prof_frame_symbol(uint64_t address, char *name)
 
 
 uint64_t
-ngx_prof_frame_image(void)
+ngx_prof_frame_image(ngx_uint_t later)
 {
     uint64_t                   hash;
     ngx_uint_t                 i;
@@ -410,6 +410,10 @@ ngx_prof_frame_image(void)
     objects = ngx_prof_objects_acquire();
 
     for (i = 0; objects && i < objects->n; i++) {
+
+        if (objects->object[i].later && !later) {
+            continue;
+        }
 
         /* the kernel's page lies elsewhere after an exec only */
 

@@ -74,8 +74,11 @@ typedef struct {
 ngx_int_t ngx_prof_frame_origin(uint64_t frame,
     ngx_prof_frame_origin_t *origin);
 
-/* hashes which objects are loaded and where.  Normal context */
-uint64_t ngx_prof_frame_image(void);
+/*
+ * Hashes which objects are loaded and where; later: with those that this worker
+ * has loaded since it was forked.  Normal context
+ */
+uint64_t ngx_prof_frame_image(ngx_uint_t later);
 
 
 #endif /* _NGX_PROF_FRAME_H_INCLUDED_ */

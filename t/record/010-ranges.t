@@ -49,6 +49,7 @@ allocations();
 gone();
 tool();
 errors();
+dropped();
 
 $site->stop;
 done_testing();
@@ -300,6 +301,30 @@ sub gone {
        'all workers were replaced by a reload');
     is_deeply(by_key(past($from, $until)), $before,
               '... the range before is the same');
+}
+
+
+# a reload drops the module: its code is mapped nowhere any more
+sub dropped {
+    my ($from, $until) = @times[0, 3];
+    my $p = past($from, $until);
+    my $burnt = sum($p, has(qr/^profiling_test_(?:one|three)_cfi/));
+
+    cmp_ok($burnt, '>', 0, 'a module has used CPU time');
+
+    my %old = map { $_ => 1 } $site->workers;
+
+    $site->write(modules => [], server => '');
+    kill 'HUP', $site->{pid};
+
+    ok(until_true(60, sub { my @w = $site->workers;
+                            @w == 2 && !grep { $old{$_} } @w }),
+       '... a reload has dropped it');
+    ok(!(grep { slurp("/proc/$_/maps") =~ /profiling_test_module/ }
+         $site->workers), '... and no worker has it');
+    is(sum(past($from, $until),
+           has(qr/^profiling_test_(?:one|three)_cfi/)), $burnt,
+       '... its names are there all the same');
 }
 
 
