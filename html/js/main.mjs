@@ -3,6 +3,7 @@
 import { $ } from './base/dom.mjs';
 import { cancel } from './control/capture.mjs';
 import './control/crashes.mjs';
+import { compare, pick } from './control/past.mjs';
 import { forceGc } from './control/collect.mjs';
 import { state, update } from './control/page.mjs';
 import { poll, schedule } from './control/poll.mjs';
@@ -25,6 +26,8 @@ on('heap', 'click', heapDump);
 on('cpu', 'click', () => profile('profile', 30, { keep: true }));
 on('measure', 'click', () => profile('profile', 5, { go: false }));
 on('take', 'click', takeProfile);
+on('pick', 'click', pick);
+on('before', 'click', compare);
 on('kind', 'change', kindChanged);
 on('over', 'change', kindChanged);
 on('list', 'click', () => listConnections());

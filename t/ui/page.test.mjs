@@ -5,6 +5,8 @@ import http from 'node:http';
 import { after, before, test } from 'node:test';
 
 import * as format from '../../html/js/base/format.mjs';
+import { recorded } from '../../html/js/store/past.mjs';
+import { keyOf } from '../../html/js/store/store.mjs';
 import { cells, hasten, pairsOf, press } from './lib/page.mjs';
 import { api, below, direct, heapTold, hostile, launch, load, open, port, start,
          stop, until }
@@ -27,6 +29,17 @@ after(async () => {
   await browser?.close();
   await stop();
 });
+
+
+// of the CPU time that is recorded
+
+function shareOf(timeline, location) {
+  const cpu = recorded(timeline, format.fraction);
+
+  return cpu
+    ? format.fraction((cpu.values.get(keyOf(location)) ?? 0) / cpu.total)
+    : 'n/a';
+}
 
 
 test('the first figures and curves need six requests', limits, async () => {
@@ -60,7 +73,8 @@ test('figures on the screen are those of the API', limits, async () => {
   const { page, context, shows, complaints, asked, settled } =
     await open(browser, below, {
       init: (p) => p.on('response', async (response) => {
-        const name = /api\/profiling\/(\w+)$/.exec(response.url())?.[1];
+        const name = /api\/profiling\/(\w+)(?:\?from.*)?$/
+          .exec(response.url())?.[1];
 
         if (name) {
           answers[name] = await response.json();
@@ -111,7 +125,7 @@ test('figures on the screen are those of the API', limits, async () => {
     format.bytes(fail.bytes_out), format.seconds(fail.latency.p50),
     format.seconds(fail.latency.p99),
   ]);
-  assert.equal(shown[2], 'n/a');
+  assert.equal(shown[2], shareOf(answers.timeline, fail));
 
   const facts = await pairsOf(page, 'runtime');
 

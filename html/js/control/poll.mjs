@@ -19,14 +19,15 @@ export const whenGone = (f) => {
 
 const waves = [['metrics', 'history'], ['health', 'locations', 'gc'],
                ['runtime', 'crashes', 'capacity', 'upstreams',
-                'tls', 'caches']];
+                'tls', 'caches', 'timeline', 'incidents']];
 
 const known = new Set();   // names of answers of this view
 
 function path(name) {
   const last = state.history.at(-1)?.timestamp;
 
-  return name !== 'history' ? name
+  return name === 'timeline' ? 'timeline?from=-15m&step=10s'
+    : name !== 'history' ? name
     : `metrics/history?count=${points}`
       + (last ? `&since=${encodeURIComponent(last)}` : '');
 }
@@ -127,7 +128,7 @@ export async function poll() {
 let turns = 0;
 
 const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4,
-             tls: 2, caches: 3 };
+             tls: 2, caches: 3, timeline: 1, incidents: 4 };
 
 const wanted = {
   capacity: () => state.answers.health?.issues.length

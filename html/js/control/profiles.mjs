@@ -57,19 +57,37 @@ export async function profile(kind, seconds, { keep = false, go = true } = {}) {
     say(`${label}: saved as ${file.name}`);
   }
 
+  await add({ kind, label, worker, seconds, bytes: file.bytes,
+              time: Date.now() }, go);
+}
+
+// null: it cannot be shown
+
+async function add(taken, go) {
   try {
     const { panel } = await more();
 
-    await panel.add({ kind, label, worker, seconds, bytes: file.bytes,
-                      time: Date.now() });
+    await panel.add(taken);
 
     if (go) {
       $('profiles-part').scrollIntoView();
     }
 
+    return taken;
+
   } catch (error) {
-    say(`${label} cannot be shown: ${error.message}`);
+    say(`${taken.label} cannot be shown: ${error.message}`);
+    return null;
   }
+}
+
+// A profile that the server has already; "than": one that it is compared with
+
+export async function showFile({ path, label, go = true, ...rest }) {
+  const file = await capture(api, { path, label }, say);
+
+  return file && add({ label, worker: state.worker, past: true, ...rest,
+                       bytes: file.bytes, time: Date.now() }, go);
 }
 
 export async function heapDump() {

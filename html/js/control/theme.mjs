@@ -2,6 +2,7 @@
 
 import { $, forgetColours } from '../base/dom.mjs';
 import { repaint } from '../views/charts.mjs';
+import { repaintHeat } from '../views/heat.mjs';
 import { repaintProfiles } from './profiles.mjs';
 
 const themes = ['Auto', 'Light', 'Dark'];
@@ -12,6 +13,7 @@ export function paint(theme) {
   $('theme').value = theme;
   forgetColours();
   repaint();
+  repaintHeat();
   repaintProfiles();
 }
 

@@ -43,6 +43,10 @@ export function createChoices(onchange) {
       type.node.value = String(index);
     },
 
+    compareWith: (index) => {
+      other.node.value = String(index);
+    },
+
     compareWithNothing: () => {
       other.node.value = '';
     },

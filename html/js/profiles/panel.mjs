@@ -41,7 +41,8 @@ export function createPanel(root, { say, measured }) {
   layOut(panel);
 
   return {
-    // {kind, label, worker, seconds, time, bytes}
+    // {kind, label, worker, seconds, time, bytes}; "past": of what is over,
+    // "than": another one that it is compared with
     async add(capture) {
       const { captures } = panel;
 
@@ -55,11 +56,16 @@ export function createPanel(root, { say, measured }) {
 
       root.hidden = false;
 
-      if (capture.kind === 'profile') {
+      if (capture.kind === 'profile' && !capture.past) {
         measured(locationsOf(capture));
       }
 
       choose(panel, capture);
+
+      if (capture.than) {
+        panel.choices.compareWith(captures.indexOf(capture.than));
+        render(panel);
+      }
     },
 
     repaint() {

@@ -65,15 +65,36 @@ function clock(seconds) {
 // A line in all charts where a worker died
 
 let deaths = [];   // seconds since the epoch
+let incidents = [];   // [seconds since the epoch, id]
+
+// A range that is dragged over, in seconds; an incident whose mark is clicked
+
+let selected = () => {};
+let opened = () => {};
+
+export const whenSelected = (f) => {
+  selected = f;
+};
+
+export const whenMark = (f) => {
+  opened = f;
+};
+
+const near = 6;   // px
 
 function mark({ ctx, bbox, scales, valToPos }) {
   const { min, max } = scales.x;
+
+  const lines = [...deaths.map((at) => [at, []]),
+                 ...incidents.map(([at]) => [at, [4, 3]])];
 
   ctx.save();
   ctx.strokeStyle = colour('--bad');
   ctx.lineWidth = devicePixelRatio;
 
-  for (const at of deaths.filter((t) => t >= min && t <= max)) {
+  for (const [at, dash] of lines.filter(([t]) => t >= min && t <= max)) {
+    ctx.setLineDash(dash.map((n) => n * devicePixelRatio));
+
     const x = Math.round(valToPos(at, 'x', true));
 
     ctx.beginPath();
@@ -94,6 +115,38 @@ export function showMarks({ answers: { crashes } }) {
   }
 }
 
+export function showIncidentMarks({ answers: { incidents: answer } }) {
+  const now = (answer.incidents ?? []).map(({ time, id }) =>
+    [Date.parse(time) / 1000, id]);
+
+  if (now.join() !== incidents.join()) {
+    incidents = now;
+    plots.forEach(({ plot, visible }) => visible && plot.redraw(false));
+  }
+}
+
+// a drag ends, or a click on a mark
+
+function dragged(plot) {
+  const { left, width } = plot.select;
+
+  if (width >= near) {
+    selected(plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x'));
+  }
+
+  plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+}
+
+function clicked(plot, { clientX }) {
+  const x = clientX - plot.over.getBoundingClientRect().left;
+  const mark = incidents.find(([at]) =>
+    Math.abs(plot.valToPos(at, 'x') - x) <= near);
+
+  if (mark) {
+    opened(mark[1]);
+  }
+}
+
 function options(chart, width, moved) {
   const font = '11px system-ui, sans-serif';
 
@@ -111,11 +164,14 @@ function options(chart, width, moved) {
     legend: { show: false },
     cursor: {
       sync: { key: 'time', setSeries: false },
-      drag: { x: false, y: false },
+      drag: { x: true, y: false, setScale: false, dist: near },
       y: false,
       points: { size: 7 },
     },
-    hooks: { setCursor: [(plot) => moved(plot.cursor.idx)], draw: [mark] },
+    hooks: { setCursor: [(plot) => moved(plot.cursor.idx)], draw: [mark],
+             setSelect: [dragged],
+             ready: [(plot) => plot.over.addEventListener('click', (event) =>
+               clicked(plot, event))] },
     scales: {
       x: { range: (plot) => plot.span ?? [0, 1] },
       y: { range: (plot, low, high) => range(low, high, chart.floor) },

@@ -2,6 +2,7 @@
 
 import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
+import { recorded } from '../store/past.mjs';
 import { keyOf, locations, sorted } from '../store/store.mjs';
 import { bar } from './cells.mjs';
 import { createTable } from './table.mjs';
@@ -19,10 +20,9 @@ const locationColumns = [
   { title: 'Location', path: 'location', left: true },
   { title: 'Server', path: 'server', left: true },
   { title: 'Share of CPU', path: 'cpu',
-    hint: 'Share of the CPU time of the workers, or of the last CPU profile',
+    hint: 'Share of the CPU time that is recorded, or of the last CPU profile',
     render: (cell, item) => bar(cell, item.cpu, item.cpu === null
-      ? { text: 'n/a', title: 'Press "Measure CPU" to fill this in, or use '
-                              + '$profiling_cpu_time in the configuration' }
+      ? { text: 'n/a', title: 'No CPU time is recorded yet' }
       : { text: format.fraction(item.cpu) }) },
   { title: 'Share of time', path: 'seconds',
     hint: 'Share of the time that all requests took, waiting included',
@@ -65,8 +65,13 @@ export function showLocations(state) {
     places.sort(measured ? 'cpu' : 'seconds');
   }
 
+  // what was measured; else what requests cost, if that is counted; else what
+  // is recorded
+  const billed = answer.locations?.some(({ cost }) => cost?.cpu_seconds > 0);
+  const cpu = state.cpu ?? (billed ? null
+    : recorded(state.answers.timeline, format.fraction));
   const { rows, unused } =
-    locations(answer.locations ?? [], state.rates, state.cpu);
+    locations(answer.locations ?? [], state.rates, cpu);
 
   const wanted = $('locations-filter').value.toLowerCase();
 
@@ -87,8 +92,8 @@ export function showLocations(state) {
   put($('locations-note'), {
     text: [
       'Since nginx started.',
-      state.cpu && `CPU: ${state.cpu.title}, ${state.cpu.outside} of it `
-                   + 'outside of all locations.',
+      cpu && `CPU: ${cpu.title}, ${cpu.outside} of it outside of all `
+             + 'locations.',
       wanted && `${found.length} of ${rows.length} match.`,
       unused && `${unused} without requests ${unused > 1 ? 'are' : 'is'} not shown.`,
       lost !== '0' && `${lost} are counted together: profiling_zone is too small for them.`,

@@ -2,9 +2,12 @@
 
 import { showCaches } from './caches.mjs';
 import { showCapacity } from './capacity.mjs';
-import { showCharts, showCurves, showMarks } from './charts.mjs';
+import { showCharts, showCurves, showIncidentMarks, showMarks }
+  from './charts.mjs';
 import { showCrashes } from './crashes.mjs';
 import { showHealth } from './health.mjs';
+import { showHeat } from './heat.mjs';
+import { showIncidents } from './incidents.mjs';
 import { showLocations } from './locations.mjs';
 import { showPauses } from './pauses.mjs';
 import { showRuntime } from './runtime.mjs';
@@ -26,6 +29,10 @@ const views = [
   ['upstreams', showUpstreams],
   ['tls', showTls],
   ['caches', showCaches],
+  ['timeline', showHeat],
+  ['timeline', (state) => state.answers.locations && showLocations(state)],
+  ['incidents', showIncidents],
+  ['incidents', showIncidentMarks],
   ['gc', showPauses],
   ['crashes', showCrashes],
   ['crashes', showMarks],
