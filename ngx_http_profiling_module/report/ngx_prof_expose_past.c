@@ -1,0 +1,109 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_expose_past.h"
+#include "ngx_prof_base.h"
+#include "ngx_prof_death.h"
+#include "ngx_prof_expose.h"
+#include "ngx_prof_incident_view.h"
+#include "ngx_prof_record.h"
+#include "ngx_prof_zone.h"
+
+
+/* signals are many: the usual one, and those that there were */
+
+void
+ngx_prof_expose_deaths(ngx_prof_work_t *w)
+{
+    char                      labels[64];
+    uint64_t                  n;
+    ngx_uint_t                reason, signo;
+    const ngx_prof_deaths_t  *deaths;
+
+    static const ngx_uint_t  usual[] = { SIGSEGV, SIGKILL, SIGKILL, 0, 0 };
+
+    deaths = &w->snapshot->zone->header->deaths;
+
+    ngx_prof_expose_family(w, "worker_exits_total", "counter",
+                           "Workers that ended otherwise than nginx ends "
+                           "them.");
+
+    for (reason = 0; reason < NGX_PROF_DEATHS; reason++) {
+
+        for (signo = 0; signo < NGX_PROF_DEATH_SIGNALS; signo++) {
+            n = ngx_prof_load(&deaths->deaths[reason][signo]);
+
+            if (n || signo == usual[reason]) {
+                (void) snprintf(labels, sizeof(labels),
+                                "{reason=\"%s\",signal=\"%s\"}",
+                                ngx_prof_death_reason(reason),
+                                signo ? ngx_prof_death_signal(signo) : "");
+                ngx_prof_expose_value(w, "worker_exits_total", labels,
+                                      (double) n);
+            }
+        }
+    }
+}
+
+
+void
+ngx_prof_expose_past(ngx_prof_work_t *w)
+{
+    char                       labels[64];
+    uint64_t                   since, oldest, folded;
+    ngx_uint_t                 i;
+    ngx_prof_slot_t           *slot;
+    ngx_prof_zone_t           *zone;
+    ngx_prof_recorded_slot_t   rec;
+
+    zone = w->snapshot->zone;
+    oldest = 0;
+    folded = 0;
+
+    for (i = 0; i < zone->slots; i++) {
+        slot = ngx_prof_zone_slot(zone, i);
+        ngx_prof_zone_recorder(zone, slot, &rec);
+
+        if (rec.recording == NULL || ngx_prof_load(&slot->claims) == 0) {
+            continue;
+        }
+
+        folded += ngx_prof_load(&rec.recording->folded);
+        since = ngx_prof_recording_since(&rec);
+
+        if (since && (oldest == 0 || since < oldest)) {
+            oldest = since;
+        }
+    }
+
+    oldest *= NGX_PROF_NSEC_PER_MSEC;
+
+    ngx_prof_expose_family(w, "record_seconds", "gauge",
+                           "How far back the recording goes.");
+    ngx_prof_expose_value(w, "record_seconds", "",
+                          oldest ? (double) (w->snapshot->clock
+                                             - ngx_min(oldest,
+                                                       w->snapshot->clock))
+                                   / 1e9
+                                 : 0);
+
+    ngx_prof_expose_family(w, "record_dropped_total", "counter",
+                           "Stacks that the recording had no room for, of "
+                           "which sums alone were kept.");
+    ngx_prof_expose_value(w, "record_dropped_total", "", (double) folded);
+
+    ngx_prof_expose_family(w, "incidents_total", "counter",
+                           "Incidents that were kept, at most one a reason "
+                           "and minute.");
+
+    for (i = 0; i < NGX_PROF_INCIDENT_REASONS; i++) {
+        (void) snprintf(labels, sizeof(labels), "{reason=\"%s\"}",
+                        ngx_prof_incident_name(i));
+        ngx_prof_expose_value(w, "incidents_total", labels,
+                              zone->incidents
+                              ? (double) ngx_prof_load(
+                                                 &zone->incidents->total[i])
+                              : 0);
+    }
+}
