@@ -16,7 +16,7 @@ use Site;
 my $site = Site->new(
     workers  => 2,
     handlers => $Profile::handlers,
-    http     => 'profiling_interval 100ms; profiling_heap_rate 1;',
+    http     => 'profiling_interval 100ms; profiling_heap_rate 1; profiling_budget off;',
     server   => <<'END');
         location = /two { return 200 "two"; }
         location = /five { return 503; }

@@ -21,7 +21,7 @@ my $dir = tempdir(CLEANUP => 1);
 
 my $site = Site->new(
     workers  => 2,
-    http     => 'profiling_heap_rate 4k;',
+    http     => 'profiling_heap_rate 4k; profiling_budget off;',
     handlers => "include $ENV{TEST_PROFILING_DIR}/conf/snippets/profiling.conf;",
     server   => <<'END')->start;
         location = /backend/assets/catalog.json {

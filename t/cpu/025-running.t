@@ -42,7 +42,7 @@ my $site = Site->new(
     handlers => $Profile::handlers,
     http     => <<'END',
     profiling_cpu_rate 1000;
-    profiling_heap_rate 16k;
+    profiling_heap_rate 16k; profiling_budget off;
     profiling_pause_threshold 2ms;
     keepalive_requests 1000000;
     gzip_types *;

@@ -19,7 +19,7 @@ my %site = (
     noise    => qr/exited on signal 11|died of SIGSEGV/,
     http     => <<'END',
     profiling_interval 100ms;
-    profiling_heap_rate 4096;
+    profiling_heap_rate 4096; profiling_budget off;
     profiling_cpu_rate 1000;
     keepalive_requests 1000000;
 END

@@ -71,7 +71,7 @@ my %site = (workers => 1, modules => [ Profile::test_module(), @lua ],
 # each allocation is a sample of the heap: the hook of malloc() stays on the
 # stack, and is never told for who called it
 my $n = Fault->new(name => 'deaths', %site,
-                   profiling => 'profiling_heap_rate 1k;');
+                   profiling => 'profiling_heap_rate 1k; profiling_budget off;');
 my $off = Fault->new(name => 'off', %site,
                      profiling => 'profiling_crash off;');
 

@@ -179,7 +179,7 @@ sub anonymous {
     my $hidden = Site->new(%conf, port => $site->port,
                            noise => qr/open socket|aborting/,
                            http => "profiling_anonymize on; "
-                                   . "profiling_heap_rate 512; $conf{http}");
+                                   . "profiling_heap_rate 512; profiling_budget off; $conf{http}");
 
     $hidden->start;
 

@@ -59,7 +59,7 @@ my $site = Site->new(
     handlers => $Profile::handlers,
     http     => <<'END' . (built('http2') ? <<'TWO' : ''),
     profiling_interval 100ms;
-    profiling_heap_rate 1;
+    profiling_heap_rate 1; profiling_budget off;
     client_header_timeout 600s;
     keepalive_timeout 600s;
     proxy_read_timeout 600s;

@@ -135,7 +135,7 @@ for my $case (['jemalloc', 'libjemalloc.so.2'],
                                 # jemalloc gives nothing back by itself
                                 MALLOC_CONF => 'dirty_decay_ms:-1' },
                        # glibc is not asked at each tick: samples fill in
-                       http => 'profiling_heap_rate 4k;
+                       http => 'profiling_heap_rate 4k; profiling_budget off;
                                 connection_pool_size 64k;
                                 large_client_header_buffers 4 64k;
                                 client_header_timeout 600s;');

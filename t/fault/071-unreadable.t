@@ -20,7 +20,7 @@ for my $mode (0755, 0711) {
     my $name = sprintf '%o', $mode;
     my $site = Site->new(
         main     => 'user nobody nogroup;',
-        http     => 'profiling_interval 100ms; profiling_heap_rate 1;',
+        http     => 'profiling_interval 100ms; profiling_heap_rate 1; profiling_budget off;',
         handlers => $Site::handlers
                     . 'location /debug/pprof/ { profiling_pprof; }',
     );

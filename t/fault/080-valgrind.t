@@ -22,7 +22,7 @@ told_apart();
     my $n = Fault->new(name => 'memcheck', workers => 1, ports => 3,
                        timeout => 60,
                        profiling => 'profiling_interval 100ms; '
-                                    . 'profiling_heap_rate 4k;',
+                                    . 'profiling_heap_rate 4k; profiling_budget off;',
                        http => <<'END', server => <<'END2');
     server {
         listen 127.0.0.1:PORT1;

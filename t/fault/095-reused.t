@@ -25,7 +25,7 @@ my $site = Site->new(
     modules  => [ $njs ],
     handlers => $Profile::handlers,
     http     => <<'END',
-    profiling_heap_rate 1;
+    profiling_heap_rate 1; profiling_budget off;
     profiling_cpu_rate 1000;
     keepalive_requests 1000000;
     js_path DIR/;

@@ -154,7 +154,7 @@ sub unread {
 
 sub open_deltas {
     my $n = site('deltas', profiling => 'profiling_interval 100ms;'
-                                        . 'profiling_heap_rate 1k;'
+                                        . 'profiling_heap_rate 1k; profiling_budget off;'
                                         . 'profiling_answer_memory 1m;');
     my $before = usage($n);
     my @open;

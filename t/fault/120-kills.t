@@ -30,7 +30,7 @@ END
         location = /hold { profiling_test hold 0; }
 END2
          profiling => 'profiling_interval 100ms; profiling_cpu_rate 1000;
-                       profiling_heap_rate 1; profiling_block_rate 1ms;
+                       profiling_heap_rate 1; profiling_budget off; profiling_block_rate 1ms;
                        profiling_trace_buffer 1m;');
 
 my $with = Fault->new(name => 'with', %o, server => "$o{server}\n"

@@ -45,7 +45,7 @@ my %refused = (
 );
 
 flooded('roomy', 'profiling_interval 100ms;');
-flooded('full', 'profiling_interval 100ms; profiling_heap_rate 64;
+flooded('full', 'profiling_interval 100ms; profiling_heap_rate 64; profiling_budget off;
                  profiling_block_rate 1ms; profiling_history 10;
                  profiling_trace_buffer 256k;
                  profiling_zone zone=prof:' . smallest() . ' slots=3;');

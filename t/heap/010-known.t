@@ -22,7 +22,7 @@ my $site = Site->new(
     handlers => $Profile::handlers,
     env      => { ASAN_OPTIONS => 'allocator_may_return_null=1' },
     main     => thread_pool(2),
-    http     => 'profiling_interval 100ms; profiling_heap_rate 16k;',
+    http     => 'profiling_interval 100ms; profiling_heap_rate 16k; profiling_budget off;',
     server   => <<'END',
         location = /leak { profiling_test leak 65536; }
         location = /keep { profiling_test keep 2000; }
@@ -79,7 +79,7 @@ sub reload {
     my @old = $site->workers;
 
     $site->write(http => "profiling_interval 100ms; "
-                         . "profiling_heap_rate $rate;");
+                         . "profiling_heap_rate $rate; profiling_budget off;");
     kill 'HUP', $site->{pid};
 
     until_true(60, sub { my @now = $site->workers;

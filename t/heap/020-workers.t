@@ -13,7 +13,7 @@ use Profile;
 use Heap;
 
 my $test_module = Profile::test_module();
-my $rate = 'profiling_interval 100ms; profiling_heap_rate 1;';
+my $rate = 'profiling_interval 100ms; profiling_heap_rate 1; profiling_budget off;';
 
 my $server = <<'END';
         location = /leak { profiling_test leak 65536; }
@@ -203,7 +203,7 @@ sub reloaded {
              total($p, 'alloc_space', has('profiling_test_family')));
     my $memory = counted($site);
 
-    reload(http => "profiling_heap_rate 4k; profiling_interval 100ms;");
+    reload(http => "profiling_heap_rate 4k; profiling_budget off; profiling_interval 100ms;");
 
     $p = Heap::take($site);
 

@@ -47,7 +47,7 @@ sub allocator {
         modules  => [ Profile::test_module() ],
         handlers => $Profile::handlers,
         env      => { $path ? (LD_PRELOAD => $path) : () },
-        http     => 'profiling_interval 100ms; profiling_heap_rate 1;',
+        http     => 'profiling_interval 100ms; profiling_heap_rate 1; profiling_budget off;',
         server   => <<'END',
         location = /keep { profiling_test keep 2000; }
         location = /drop { profiling_test drop; }

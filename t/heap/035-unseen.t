@@ -19,7 +19,7 @@ Modules::need($filter);
 
 my $site = Site->new(workers => 1, modules => [$filter],
                      handlers => $Profile::handlers,
-                     http => 'profiling_heap_rate 16k;');
+                     http => 'profiling_heap_rate 16k; profiling_budget off;');
 
 $site->start;
 

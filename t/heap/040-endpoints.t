@@ -19,7 +19,7 @@ my $site = Site->new(
     handlers => $Profile::handlers,
     # an encoder whose client went away
     noise    => qr/unknown process \d+ exited on signal 9/,
-    http     => 'profiling_interval 200ms; profiling_heap_rate 8k;',
+    http     => 'profiling_interval 200ms; profiling_heap_rate 8k; profiling_budget off;',
     server   => <<'END',
         location = /leak { profiling_test leak 65536; }
         location = /mixed { profiling_test mixed 1; }

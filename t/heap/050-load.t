@@ -37,7 +37,7 @@ my $site = Site->new(
     noise    => qr/unknown process \d+ exited on signal 9/,
     http     => <<'END',
     profiling_interval 100ms;
-    profiling_heap_rate 2k;
+    profiling_heap_rate 2k; profiling_budget off;
     keepalive_requests 1000;
     ssl_certificate DIR/tls.crt;
     ssl_certificate_key DIR/tls.key;

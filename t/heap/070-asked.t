@@ -20,7 +20,7 @@ my $site = Site->new(
     handlers => $Site::handlers,
     http     => <<'END',
     profiling_interval 100ms;
-    profiling_heap_rate 4k;
+    profiling_heap_rate 4k; profiling_budget off;
     init_by_lua_block {
         ffi = require "ffi"
         ffi.cdef[[ void *malloc(size_t n); ]]
