@@ -42,6 +42,7 @@ static const char *const  ngx_prof_overhead_parts[NGX_PROF_METERS] = {
 
 static const ngx_prof_overhead_rate_t  ngx_prof_overhead_rates[] = {
     { "cpu", NGX_PROF_CPU_RATE, NGX_PROF_METER_CPU, 1 },
+    { "record", NGX_PROF_RECORD_RATE, NGX_PROF_METER_RECORD, 1 },
     { "heap", NGX_PROF_HEAP_RATE, NGX_PROF_METER_HEAP, 0 },
     { "block", NGX_PROF_BLOCK_RATE, NGX_PROF_METER_WAIT, 0 },
     { "mutex", NGX_PROF_MUTEX_FRACTION, NGX_PROF_METER_WAIT, 0 },

@@ -31,6 +31,8 @@ typedef struct {
     const ngx_prof_unwind_path_t
                     *walk;
     ngx_uint_t       n;
+    ngx_uint_t       left;          /* frames of the walk that are not yet
+                                       looked at */
     ngx_prof_span_t  span[NGX_PROF_FRAMES + 2];
 } ngx_prof_spans_t;
 
@@ -53,31 +55,30 @@ static u_char *ngx_prof_label_name(u_char *p, u_char *last,
 static uint32_t ngx_prof_context_place_of(const ngx_prof_context_t *owner,
     uintptr_t r);
 static uint32_t ngx_prof_context_request_label(const ngx_prof_context_t *owner,
-    const ngx_prof_spans_t *spans);
+    ngx_prof_spans_t *spans);
 static ngx_int_t ngx_prof_context_index(uintptr_t word);
 static ngx_uint_t ngx_prof_context_dispatched(void);
 static ngx_uint_t ngx_prof_context_listed(ngx_uint_t i);
 static void ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp);
-static void ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
-    const ngx_prof_unwind_path_t *walk);
-static uint32_t ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
+static ngx_uint_t ngx_prof_context_saved(ngx_prof_spans_t *spans);
+static uint32_t ngx_prof_context_label_of(ngx_prof_spans_t *spans,
     const ngx_prof_context_t **owner);
-static ngx_int_t ngx_prof_context_outermost(const ngx_prof_spans_t *spans,
+static ngx_int_t ngx_prof_context_outermost(ngx_prof_spans_t *spans,
     ngx_uint_t listed);
-static uint32_t ngx_prof_context_elect(const ngx_prof_spans_t *spans,
+static uint32_t ngx_prof_context_elect(ngx_prof_spans_t *spans,
     const ngx_prof_context_t **owner);
-static ngx_uint_t ngx_prof_context_collect(const ngx_prof_spans_t *spans,
+static ngx_uint_t ngx_prof_context_collect(ngx_prof_spans_t *spans,
     ngx_prof_found_label_t *found);
 static ngx_uint_t ngx_prof_context_add(uintptr_t word,
-    const ngx_prof_spans_t *spans, ngx_prof_found_label_t *found, ngx_uint_t n);
+    ngx_prof_spans_t *spans, ngx_prof_found_label_t *found, ngx_uint_t n);
 static ngx_uint_t ngx_prof_context_found(uintptr_t word,
-    const ngx_prof_spans_t *spans, ngx_prof_found_label_t *found);
+    ngx_prof_spans_t *spans, ngx_prof_found_label_t *found);
 static uint32_t ngx_prof_context_state_of(uint32_t label, uint32_t first);
 static const ngx_prof_context_t *ngx_prof_context_served(ngx_uint_t i);
 static uint32_t ngx_prof_context_connection(ngx_uint_t i,
-    const ngx_prof_spans_t *spans);
+    ngx_prof_spans_t *spans);
 static uint32_t ngx_prof_context_client(ngx_uint_t i,
-    const ngx_prof_spans_t *spans);
+    ngx_prof_spans_t *spans);
 static uint32_t ngx_prof_context_state(const ngx_connection_t *c);
 
 
@@ -97,7 +98,7 @@ ngx_prof_context_place_of(const ngx_prof_context_t *owner, uintptr_t r)
 
 static uint32_t
 ngx_prof_context_request_label(const ngx_prof_context_t *owner,
-    const ngx_prof_spans_t *spans)
+    ngx_prof_spans_t *spans)
 {
     uintptr_t                r;
     ngx_uint_t               sent;
@@ -206,35 +207,36 @@ static void
 ngx_prof_context_whole(ngx_prof_spans_t *spans, uintptr_t sp)
 {
     spans->n = 1;
+    spans->left = 0;
     spans->span[0].lo = (const uintptr_t *) ((sp + 7) & ~(uintptr_t) 7);
     spans->span[0].hi = (const uintptr_t *) ngx_prof_base;
 }
 
 
 /*
- * Takes only the registers that each function has saved for its caller: they
- * lie next to the return address, below it on x86_64, above the stack pointer
- * on aarch64.  The rest of a frame may be unwritten. `walk` has the stack
- * pointer of each frame, which is where the frame of its callee began.
+ * Adds the registers that the next function has saved for its caller, the
+ * outermost first; 0: there is none.  They lie next to the return address,
+ * below it on x86_64, above the stack pointer on aarch64.  The rest of a frame
+ * may be unwritten.  The path has the stack pointer of each frame, which is
+ * where the frame of its callee began.
  */
 
-static void
-ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
-    const ngx_prof_unwind_path_t *walk)
+static ngx_uint_t
+ngx_prof_context_saved(ngx_prof_spans_t *spans)
 {
     ngx_uint_t        i;
     uintptr_t         lo, hi;
     ngx_prof_span_t  *span;
 
-    spans->n = 0;
+    while (spans->left) {
+        i = --spans->left;
 
-    for (i = walk->n; i-- > 0; /* void */ ) {
-        hi = (uintptr_t) walk->sp[i];
-        lo = i ? (uintptr_t) walk->sp[i - 1] : sp;
+        hi = (uintptr_t) spans->walk->sp[i];
+        lo = i ? (uintptr_t) spans->walk->sp[i - 1] : spans->sp;
 
         /* the walk may have looked ahead to check a caller */
 
-        if (hi > ngx_prof_base || hi <= lo || lo < sp) {
+        if (hi > ngx_prof_base || hi <= lo || lo < spans->sp) {
             continue;
         }
 
@@ -248,7 +250,11 @@ ngx_prof_context_saved(ngx_prof_spans_t *spans, uintptr_t sp,
         span = &spans->span[spans->n++];
         span->lo = (const uintptr_t *) ((lo + 7) & ~(uintptr_t) 7);
         span->hi = (const uintptr_t *) (hi & ~(uintptr_t) 7);
+
+        return 1;
     }
+
+    return 0;
 }
 
 
@@ -280,7 +286,8 @@ ngx_prof_context_running_label(uintptr_t sp,
     spans.sp = sp;
     spans.walk = walk;
 
-    ngx_prof_context_saved(&spans, sp, walk);
+    spans.n = 0;
+    spans.left = walk->n;
 
     label = ngx_prof_context_label_of(&spans, owner);
 
@@ -309,7 +316,7 @@ ngx_prof_context_running_label(uintptr_t sp,
  */
 
 static uint32_t
-ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
+ngx_prof_context_label_of(ngx_prof_spans_t *spans,
     const ngx_prof_context_t **owner)
 {
     uint32_t    label, elected;
@@ -357,7 +364,7 @@ ngx_prof_context_label_of(const ngx_prof_spans_t *spans,
 
 ngx_prof_unchecked
 static ngx_int_t
-ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
+ngx_prof_context_outermost(ngx_prof_spans_t *spans, ngx_uint_t listed)
 {
     ngx_int_t         i, socket;
     ngx_uint_t        k;
@@ -365,7 +372,7 @@ ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
 
     socket = NGX_ERROR;
 
-    for (k = 0; k < spans->n; k++) {
+    for (k = 0; k < spans->n || ngx_prof_context_saved(spans); k++) {
         word = spans->span[k].hi;
 
         while (--word >= spans->span[k].lo) {
@@ -400,7 +407,7 @@ ngx_prof_context_outermost(const ngx_prof_spans_t *spans, ngx_uint_t listed)
 
 ngx_prof_unchecked
 static uint32_t
-ngx_prof_context_elect(const ngx_prof_spans_t *spans,
+ngx_prof_context_elect(ngx_prof_spans_t *spans,
     const ngx_prof_context_t **owner)
 {
     uint64_t                         subs;
@@ -418,7 +425,7 @@ ngx_prof_context_elect(const ngx_prof_spans_t *spans,
         subs |= found[i].subs;
     }
 
-    for (k = 0; k < spans->n; k++) {
+    for (k = 0; k < spans->n || ngx_prof_context_saved(spans); k++) {
         word = spans->span[k].hi;
 
         while (--word >= spans->span[k].lo) {
@@ -452,7 +459,7 @@ ngx_prof_context_elect(const ngx_prof_spans_t *spans,
 
 ngx_prof_unchecked
 static ngx_uint_t
-ngx_prof_context_collect(const ngx_prof_spans_t *spans,
+ngx_prof_context_collect(ngx_prof_spans_t *spans,
     ngx_prof_found_label_t *found)
 {
     uintptr_t         seen;
@@ -462,7 +469,7 @@ ngx_prof_context_collect(const ngx_prof_spans_t *spans,
     n = 0;
     seen = 0;
 
-    for (k = 0; k < spans->n; k++) {
+    for (k = 0; k < spans->n || ngx_prof_context_saved(spans); k++) {
         word = spans->span[k].hi;
 
         while (--word >= spans->span[k].lo && n < NGX_PROF_CONTEXT_FOUND) {
@@ -480,7 +487,7 @@ ngx_prof_context_collect(const ngx_prof_spans_t *spans,
 /* adds a request once; there is room for one more than the limit */
 
 static ngx_uint_t
-ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
+ngx_prof_context_add(uintptr_t word, ngx_prof_spans_t *spans,
     ngx_prof_found_label_t *found, ngx_uint_t n)
 {
     ngx_uint_t  i;
@@ -506,7 +513,7 @@ ngx_prof_context_add(uintptr_t word, const ngx_prof_spans_t *spans,
  */
 
 static ngx_uint_t
-ngx_prof_context_found(uintptr_t word, const ngx_prof_spans_t *spans,
+ngx_prof_context_found(uintptr_t word, ngx_prof_spans_t *spans,
     ngx_prof_found_label_t *found)
 {
     ngx_int_t                  i;
@@ -609,7 +616,7 @@ ngx_prof_context_served(ngx_uint_t i)
 
 
 static uint32_t
-ngx_prof_context_connection(ngx_uint_t i, const ngx_prof_spans_t *spans)
+ngx_prof_context_connection(ngx_uint_t i, ngx_prof_spans_t *spans)
 {
     uintptr_t                  r, data;
     const ngx_connection_t    *c;
@@ -644,7 +651,7 @@ ngx_prof_context_connection(ngx_uint_t i, const ngx_prof_spans_t *spans)
 
 
 static uint32_t
-ngx_prof_context_client(ngx_uint_t i, const ngx_prof_spans_t *spans)
+ngx_prof_context_client(ngx_uint_t i, ngx_prof_spans_t *spans)
 {
     uint32_t                   label;
     const ngx_prof_context_t  *owner;

@@ -508,15 +508,12 @@ ngx_prof_block_name(const void *function)
 NGX_PROF_HOOK_CODE void
 ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function)
 {
-    int              err;
-    uint64_t         d, inner;
-    ngx_prof_meter_t  cost;
+    int       err;
+    uint64_t  d, inner;
 
     err = errno;
 
     if (ngx_prof_process.slot && ngx_prof_wait_owner()) {
-        ngx_prof_meter_begin(&cost);
-
         d = ngx_prof_counter_took(ticks);
         inner = ngx_prof_block_told - told;
 
@@ -525,10 +522,11 @@ ngx_prof_block_ended(uint64_t ticks, uint64_t told, const void *function)
             ngx_prof_block_told += d;
 
             ngx_prof_pause_call(function, d);
-            ngx_prof_trace_blocked(ngx_prof_block_name(function), d);
-        }
 
-        ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, 1);
+            if (ngx_prof_tracing.on) {
+                ngx_prof_trace_blocked(ngx_prof_block_name(function), d);
+            }
+        }
     }
 
     errno = err;

@@ -6,6 +6,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_label.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_frame.h"
 #include "ngx_prof_holder.h"
 #include "ngx_prof_incident.h"
@@ -436,13 +437,14 @@ ngx_prof_pause_call(const void *function, uint64_t d)
     ngx_prof_slot_t  *slot;
     ngx_prof_pass_t  *p;
 
+    ngx_prof_meter_t        meter;
     ngx_prof_unwind_path_t  path;
 
     p = &ngx_prof_stall;
     slot = ngx_prof_process.slot;
 
     pass = slot->pass_start;
-    now = ngx_prof_clock();
+    now = ngx_prof_loop_clock(ngx_prof_clock_counted());
     rate = ngx_prof_wait_rate();
 
     p->busy = 1;
@@ -469,12 +471,12 @@ ngx_prof_pause_call(const void *function, uint64_t d)
         sampled = ngx_prof_wait_sample(d, rate, &count, &value);
     }
 
-    n = 0;
-
     if (sampled
         || (d > p->longest
             && d > ngx_prof_process.pause_threshold / 4))
     {
+        ngx_prof_meter_begin(&meter);
+
         sp = (uintptr_t) __builtin_frame_address(0);
         n = ngx_prof_wait_stack(sp, function, pcs, &path);
         label = n ? ngx_prof_context_label(sp, &path) : 0;
@@ -485,10 +487,12 @@ ngx_prof_pause_call(const void *function, uint64_t d)
             p->call.n = n;
             ngx_memcpy(p->call.pcs, pcs, n * sizeof(uint64_t));
         }
-    }
 
-    if (sampled && n) {
-        ngx_prof_wait_add(NGX_PROF_BLOCK, pcs, n, label, count, value);
+        if (sampled && n) {
+            ngx_prof_wait_add(NGX_PROF_BLOCK, pcs, n, label, count, value);
+        }
+
+        ngx_prof_meter_end(&meter, NGX_PROF_METER_WAIT, 1);
     }
 
     p->busy = 0;

@@ -142,8 +142,10 @@ ngx_prof_wait_stack(uintptr_t sp, const void *function, uint64_t *pcs,
         return 0;
     }
 
-    path->cache = (stack == &ngx_prof_waiter.stack) ? &ngx_prof_thread_walks
-                                                    : NULL;
+    if (path) {
+        path->cache = (stack == &ngx_prof_waiter.stack)
+                      ? &ngx_prof_thread_walks : NULL;
+    }
 
     n = ngx_prof_unwind_here(stack, pcs + 1, NGX_PROF_FRAMES, 0, &result, path);
 
