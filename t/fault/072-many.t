@@ -1,0 +1,182 @@
+#!/usr/bin/perl
+
+# Answers with 20,000 places: bounded in size, no series twice, and made in
+# steps.  The worker's instructions are written down every so many basic
+# blocks: whatever pass of the event loop is longer leaves a part in which the
+# loop has not waited.
+
+use strict;
+use warnings;
+
+use Fault;
+use IO::Socket::INET;
+use Sanitized;
+use Test::More;
+
+plan(skip_all => 'a sanitizer has instructions of its own') if sanitized();
+
+run_command('valgrind', '--version');
+plan(skip_all => 'there is no valgrind') if $?;
+
+large();
+stepped();
+
+done_testing();
+
+
+# 20,000 that were all asked for
+
+sub large {
+    my $n = site('large', 20_000);
+
+    $n->start(seconds => 300);
+    used($n);
+
+    my $text = $n->get('/metrics')->{body};
+    my %seen;
+
+    is(scalar(() = $text =~ /^nginx_profiling_requests_total\{server="s\d+\.test",
+                             location="\/",status="2xx"\}\ 1$/mgx),
+       $n->{places}, 'each of 20,000 places has its requests');
+    is(join(' ', grep { $seen{$_}++ } $text =~ /^(nginx_\S+?(?:\{.*\})?) /mg),
+       '', 'no series comes twice');
+    cmp_ok(length $text, '<=', 3e6, '/metrics has 3 MB at most');
+
+    ok($n->stop('QUIT'), 'nginx ends');
+}
+
+
+# As far as steps go by places, 5,000 in a quarter of a millisecond are 20,000
+# in one, which is some 4 million instructions.
+
+sub stepped {
+    my $n = site('stepped', 5_000);
+    my $out = $n->dir . '/temp';
+
+    $n->{wrapper} = ['valgrind', '-q', '--tool=callgrind',
+                     '--dump-every-bb=100000',
+                     "--callgrind-out-file=$out/callgrind.%p"];
+
+    $n->start(seconds => 600);
+    used($n);
+
+    my ($worker) = $n->running;
+    my $file = "$out/callgrind.$worker";
+
+    for my $path ('/metrics', '/metrics?histograms=all',
+                  map({ "/api/profiling/$_" }
+                      qw(metrics memory health locations)),
+                  map({ "/debug/pprof/$_" }
+                      qw(goroutine profile?seconds=1 heap block)))
+    {
+        my $first = latest($file);
+        my $status = $n->get($path)->{status} // 0;
+        my $last = latest($file);
+
+        is($status, 200, "$path is answered");
+
+        my @long = grep { !waited("$file.$_") } $first + 1 .. $last;
+
+        is(scalar @long, 0, '... in passes of few instructions')
+            or diag(scalar(@long) . ' of ' . ($last - $first) . ' parts: '
+                    . join ', ', map { most("$file.$_") }
+                                 @long[0 .. ($#long < 3 ? $#long : 3)]);
+
+        unlink map { "$file.$_" } 1 .. $last - 1;
+    }
+
+    ok($n->stop('QUIT'), 'nginx ends');
+}
+
+
+sub site {
+    my ($name, $places) = @_;
+
+    return Fault->new(
+        name => $name, workers => 1, ports => 2, level => 'error',
+        timeout => 300, places => $places,
+        profiling => 'profiling_interval 1s; profiling_pause_threshold 60s;
+                      profiling_zone zone=m:256m slots=2;',
+        server => 'location /debug/pprof/ { profiling_pprof; }',
+        http => 'server_names_hash_max_size 262144;
+                 keepalive_requests 1000000;'
+                . join('', map {
+            "server { listen 127.0.0.1:PORT1; server_name s$_.test;
+                      location / { return 200 x; } }\n"
+        } 1 .. $places));
+}
+
+
+# a request of each, on one connection
+
+sub used {
+    my $n = shift;
+
+    my $places = $n->{places};
+    my $s = IO::Socket::INET->new('127.0.0.1:' . $n->port(1))
+        or die "connect() failed: $!\n";
+    my $i = 0;
+
+    while ($i < $places) {
+        my $to = $i + 100 > $places ? $places : $i + 100;
+        my ($got, $want) = ('', $to - $i);
+
+        print $s map { "GET / HTTP/1.1\r\nHost: s$_.test\r\n\r\n" }
+                     $i + 1 .. $to;
+        $s->flush;
+
+        while ((() = $got =~ m{HTTP/1\.1 200}g) < $want
+               || $got !~ /\r\n\r\nx\z/)
+        {
+            sysread($s, $got, 65536, length $got) or die "read() failed: $!\n";
+        }
+
+        $i = $to;
+    }
+}
+
+
+# the number of the latest part
+
+sub latest {
+    my $file = shift;
+
+    my ($latest) = sort { $b <=> $a } map { /\.(\d+)$/ ? $1 : () }
+                   glob "$file.*";
+
+    return $latest // 0;
+}
+
+
+sub waited {
+    my $file = shift;
+
+    return slurp($file) =~ /\(\d+\) ngx_prof_loop_wait\S*$/m;
+}
+
+
+# the function that took most of a part by itself
+
+sub most {
+    my $file = shift;
+
+    my (%name, %cost, $in, $called);
+
+    for (split /\n/, slurp($file)) {
+        if (/^c?fn=(\(\d+\))(?: (\S+))?/) {
+            $name{$1} = $2 if $2;
+            $in = $1 if /^fn=/;
+
+        } elsif (/^calls=/) {
+            $called = 1;
+
+        } elsif (/^[+*\d-]\S* (\d+)$/) {
+            $cost{$in} += $1 unless $called;
+            $called = 0;
+        }
+    }
+
+    my ($top) = sort { $cost{$b} <=> $cost{$a} } keys %cost;
+
+    return "$name{$top} $cost{$top}";
+}
