@@ -39,6 +39,50 @@ ngx_prof_argument(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 
 
 ngx_int_t
+ngx_prof_argument_fields(ngx_http_request_t *r, ngx_prof_fields_t *fields)
+{
+    u_char     *dst, *src, *p, *last;
+    ngx_str_t   value;
+
+    if (ngx_http_arg(r, (u_char *) "fields", 6, &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    src = value.data;
+    dst = ngx_pnalloc(r->pool, value.len + 1);
+
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = dst;
+    ngx_unescape_uri(&dst, &src, value.len, 0);
+    last = dst;
+
+    ngx_memzero(fields, sizeof(ngx_prof_fields_t));
+
+    while (p < last) {
+        dst = ngx_strlchr(p, last, ',');
+        dst = dst ? dst : last;
+
+        if (dst == p
+            || dst - p > NGX_PROF_FIELDS_PATH
+            || fields->n == NGX_PROF_FIELDS)
+        {
+            return NGX_ERROR;
+        }
+
+        fields->field[fields->n].data = p;
+        fields->field[fields->n++].len = dst - p;
+
+        p = dst + 1;
+    }
+
+    return fields->n ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
 ngx_prof_argument_number(ngx_http_request_t *r, const char *name, ngx_int_t *n)
 {
     ngx_str_t   value;

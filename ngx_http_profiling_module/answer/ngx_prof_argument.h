@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_answer.h"
+#include "ngx_prof_json.h"
 
 
 /* the longest capture that is taken, in seconds */
@@ -34,6 +35,13 @@ ngx_int_t ngx_prof_argument(ngx_http_request_t *r, const char *name,
  */
 ngx_int_t ngx_prof_argument_number(ngx_http_request_t *r, const char *name,
     ngx_int_t *n);
+
+/*
+ * The parameter "fields": names of members with commas between them.
+ * NGX_DECLINED: not given; NGX_ERROR: it names none, or too many.
+ */
+ngx_int_t ngx_prof_argument_fields(ngx_http_request_t *r,
+    ngx_prof_fields_t *fields);
 
 /*
  * "debug" and "seconds" of a named profile, 0 if not given; checked in the

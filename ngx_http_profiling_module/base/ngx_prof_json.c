@@ -4,13 +4,24 @@
 #include "ngx_prof_json.h"
 
 
-static void ngx_prof_json_key(ngx_prof_json_t *j, const char *key);
+static ngx_int_t ngx_prof_json_key(ngx_prof_json_t *j, const char *key,
+    ngx_uint_t container);
+static ngx_int_t ngx_prof_json_wanted(ngx_prof_fields_t *fields,
+    const char *key, ngx_uint_t container);
 static ngx_uint_t ngx_prof_json_escape(ngx_prof_text_t *t, u_char ch);
 
 
-static void
-ngx_prof_json_key(ngx_prof_json_t *j, const char *key)
+/* NGX_DECLINED: nobody asked for this member */
+
+static ngx_int_t
+ngx_prof_json_key(ngx_prof_json_t *j, const char *key, ngx_uint_t container)
 {
+    if (j->fields
+        && ngx_prof_json_wanted(j->fields, key, container) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
     if (j->comma) {
         ngx_prof_text_write(&j->text, ",", 1);
     }
@@ -22,13 +33,81 @@ ngx_prof_json_key(ngx_prof_json_t *j, const char *key)
         ngx_prof_text_puts(&j->text, key);
         ngx_prof_text_write(&j->text, "\":", 2);
     }
+
+    return NGX_OK;
+}
+
+
+/* a container on the way to a field is written, with that field alone */
+
+static ngx_int_t
+ngx_prof_json_wanted(ngx_prof_fields_t *fields, const char *key,
+    ngx_uint_t container)
+{
+    size_t      len, n;
+    ngx_str_t  *field;
+    ngx_uint_t  i;
+
+    if (fields->skipped
+        || (container && fields->depth == NGX_PROF_FIELDS_DEPTH))
+    {
+        return NGX_DECLINED;
+    }
+
+    len = fields->at;
+
+    if (key) {
+        n = ngx_strlen(key);
+
+        if (len + 1 + n > NGX_PROF_FIELDS_PATH) {
+            return NGX_DECLINED;
+        }
+
+        if (len) {
+            fields->path[len++] = '.';
+        }
+
+        ngx_memcpy(fields->path + len, key, n);
+        len += n;
+    }
+
+    for (i = 0; i < fields->n; i++) {
+        field = &fields->field[i];
+        n = ngx_min(len, field->len);
+
+        if (ngx_memcmp(fields->path, field->data, n) != 0) {
+            continue;
+        }
+
+        if (len >= field->len
+            ? (len == field->len || fields->path[n] == '.')
+            : (container && (n == 0 || field->data[n] == '.')))
+        {
+            if (container) {
+                fields->len[fields->depth] = fields->at;
+                fields->at = len;
+            }
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
 void
 ngx_prof_json_open(ngx_prof_json_t *j, const char *key, char bracket)
 {
-    ngx_prof_json_key(j, key);
+    if (ngx_prof_json_key(j, key, 1) != NGX_OK) {
+        j->fields->skipped++;
+        return;
+    }
+
+    if (j->fields) {
+        j->fields->depth++;
+    }
+
     ngx_prof_text_write(&j->text, &bracket, 1);
     j->comma = 0;
 }
@@ -37,6 +116,16 @@ ngx_prof_json_open(ngx_prof_json_t *j, const char *key, char bracket)
 void
 ngx_prof_json_close(ngx_prof_json_t *j, char bracket)
 {
+    if (j->fields && j->fields->skipped) {
+        j->fields->skipped--;
+        return;
+    }
+
+    if (j->fields) {
+        j->fields->depth--;
+        j->fields->at = j->fields->len[j->fields->depth];
+    }
+
     ngx_prof_text_write(&j->text, &bracket, 1);
     j->comma = 1;
 }
@@ -45,32 +134,36 @@ ngx_prof_json_close(ngx_prof_json_t *j, char bracket)
 void
 ngx_prof_json_uint(ngx_prof_json_t *j, const char *key, uint64_t n)
 {
-    ngx_prof_json_key(j, key);
-    ngx_prof_text_printf(&j->text, "%uL", n);
+    if (ngx_prof_json_key(j, key, 0) == NGX_OK) {
+        ngx_prof_text_printf(&j->text, "%uL", n);
+    }
 }
 
 
 void
 ngx_prof_json_int(ngx_prof_json_t *j, const char *key, int64_t n)
 {
-    ngx_prof_json_key(j, key);
-    ngx_prof_text_printf(&j->text, "%L", n);
+    if (ngx_prof_json_key(j, key, 0) == NGX_OK) {
+        ngx_prof_text_printf(&j->text, "%L", n);
+    }
 }
 
 
 void
 ngx_prof_json_bool(ngx_prof_json_t *j, const char *key, ngx_uint_t n)
 {
-    ngx_prof_json_key(j, key);
-    ngx_prof_text_puts(&j->text, n ? "true" : "false");
+    if (ngx_prof_json_key(j, key, 0) == NGX_OK) {
+        ngx_prof_text_puts(&j->text, n ? "true" : "false");
+    }
 }
 
 
 void
 ngx_prof_json_null(ngx_prof_json_t *j, const char *key)
 {
-    ngx_prof_json_key(j, key);
-    ngx_prof_text_write(&j->text, "null", 4);
+    if (ngx_prof_json_key(j, key, 0) == NGX_OK) {
+        ngx_prof_text_write(&j->text, "null", 4);
+    }
 }
 
 
@@ -87,7 +180,9 @@ ngx_prof_json_double(ngx_prof_json_t *j, const char *key, double n)
         return;
     }
 
-    ngx_prof_json_key(j, key);
+    if (ngx_prof_json_key(j, key, 0) != NGX_OK) {
+        return;
+    }
 
     p = ngx_snprintf(text, sizeof(text), "%s%.6f", n < 0 ? "-" : "",
                      n < 0 ? -n : n);
@@ -117,22 +212,29 @@ ngx_prof_json_string(ngx_prof_json_t *j, const char *key, const u_char *data,
 void
 ngx_prof_json_begin(ngx_prof_json_t *j, const char *key)
 {
-    ngx_prof_json_key(j, key);
-    ngx_prof_text_write(&j->text, "\"", 1);
+    j->mute = (ngx_prof_json_key(j, key, 0) != NGX_OK);
+
+    if (!j->mute) {
+        ngx_prof_text_write(&j->text, "\"", 1);
+    }
 }
 
 
 void
 ngx_prof_json_part(ngx_prof_json_t *j, const u_char *data, size_t len)
 {
-    (void) ngx_prof_text_utf8(&j->text, data, len, ngx_prof_json_escape);
+    if (!j->mute) {
+        (void) ngx_prof_text_utf8(&j->text, data, len, ngx_prof_json_escape);
+    }
 }
 
 
 void
 ngx_prof_json_end(ngx_prof_json_t *j)
 {
-    ngx_prof_text_write(&j->text, "\"", 1);
+    if (!j->mute) {
+        ngx_prof_text_write(&j->text, "\"", 1);
+    }
 }
 
 
@@ -169,7 +271,10 @@ ngx_prof_json_time(ngx_prof_json_t *j, const char *key, uint64_t ms)
 
     ngx_gmtime((time_t) (ms / 1000), &tm);
 
-    ngx_prof_json_key(j, key);
+    if (ngx_prof_json_key(j, key, 0) != NGX_OK) {
+        return;
+    }
+
     ngx_prof_text_printf(&j->text,
                              "\"%4d-%02d-%02dT%02d:%02d:%02d.%03uLZ\"",
                              tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,

@@ -14,9 +14,35 @@
 #include "ngx_prof_text.h"
 
 
+/*
+ * Members that are written, and no others: "a.b" is the member b of a, with all
+ * that is in it; elements of an array count as the array.
+ */
+
+#define NGX_PROF_FIELDS       16
+#define NGX_PROF_FIELDS_PATH  256
+#define NGX_PROF_FIELDS_DEPTH 16
+
 typedef struct {
-    ngx_prof_text_t  text;
-    ngx_uint_t       comma;                 /* before the next value */
+    ngx_uint_t       n;
+    ngx_str_t        field[NGX_PROF_FIELDS];
+
+    ngx_uint_t       skipped;               /* open containers that are not
+                                               written */
+    ngx_uint_t       depth;                 /* those that are */
+    size_t           len[NGX_PROF_FIELDS_DEPTH];
+                                            /* of the path at each depth */
+    size_t           at;                    /* and now */
+    u_char           path[NGX_PROF_FIELDS_PATH];
+} ngx_prof_fields_t;
+
+
+typedef struct {
+    ngx_prof_text_t     text;
+    ngx_uint_t          comma;              /* before the next value */
+    ngx_uint_t          mute;               /* the string in parts is not
+                                               written */
+    ngx_prof_fields_t  *fields;             /* NULL: all */
 } ngx_prof_json_t;
 
 

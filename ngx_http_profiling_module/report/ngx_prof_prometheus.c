@@ -58,9 +58,9 @@ typedef struct {
     ngx_prof_busy_t  *busy;                 /* NULL: it is not known yet */
     ngx_uint_t        known;
     ngx_uint_t        peers;                /* as of expose_upstreams() */
-    ngx_prof_plain_t  costs;                /* of the places until now */
     ngx_uint_t        handshakes;           /* of expose_handshakes(), */
     ngx_uint_t        caches;               /* and of expose_caches() */
+    ngx_prof_plain_t  costs;                /* of the places until now */
 } ngx_prof_exposition_t;
 
 

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_trim_view.h"
 #include "ngx_prof_answer.h"
+#include "ngx_prof_argument.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_record.h"
@@ -117,11 +118,16 @@ ngx_prof_trim_done(void *data)
 static ngx_int_t
 ngx_prof_trim_send(ngx_prof_trims_t *t)
 {
-    ngx_str_t        type;
-    ngx_prof_json_t  j;
+    ngx_str_t          type;
+    ngx_prof_json_t    j;
+    ngx_prof_fields_t  fields;
 
     ngx_memzero(&j, sizeof(ngx_prof_json_t));
     ngx_prof_text_init(&j.text, t->request->pool);
+
+    if (ngx_prof_argument_fields(t->request, &fields) == NGX_OK) {
+        j.fields = &fields;
+    }
 
     ngx_prof_trim_view(&j, &t->ask->workers,
                        ngx_prof_clock() - t->ask->start);

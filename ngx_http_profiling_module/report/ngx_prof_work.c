@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_work.h"
 #include "ngx_prof_answer.h"
+#include "ngx_prof_argument.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_text.h"
 
@@ -31,6 +32,12 @@ ngx_prof_work_create(ngx_http_request_t *r)
     ngx_str_set(&w->type, "application/json; charset=utf-8");
 
     ngx_prof_text_init(&w->json.text, r->pool);
+
+    /* the API has refused what is wrong before */
+
+    if (ngx_prof_argument_fields(r, &w->fields) == NGX_OK) {
+        w->json.fields = &w->fields;
+    }
 
     return w;
 }

@@ -33,6 +33,7 @@ struct ngx_prof_work_s {
     ngx_http_request_t     *request;
     ngx_prof_snapshot_t    *snapshot;
     ngx_prof_json_t         json;               /* or only its text */
+    ngx_prof_fields_t       fields;             /* that json is narrowed to */
 
     /* one step of at most some 100 us: NGX_AGAIN, NGX_DONE or NGX_ERROR */
     ngx_int_t             (*step)(ngx_prof_work_t *w);
