@@ -9,6 +9,7 @@ use warnings;
 
 use JSON::PP;
 use Test::More;
+use Profile;
 use Site;
 
 my $fleet = 'conf/fleet';
@@ -22,10 +23,22 @@ for my $check (['check config', 'prometheus.yml'],
     is($?, 0, "promtool $what") or diag($said);
 }
 
-my $site = Site->new(workers => 2, server => <<'END')->start;
+my $site = Site->new(workers => 2, http => $Site::fast . <<'END',
+    proxy_cache_path DIR/cache keys_zone=cache:1m max_size=1m;
+    server {
+        listen 127.0.0.1:PORT1 ssl;
+        ssl_certificate DIR/tls.crt;
+        ssl_certificate_key DIR/tls.key;
+        location / { return 200; }
+    }
+END
+    server => <<'END');
         location = /ok { return 200; }
         location = /upstream { proxy_pass http://127.0.0.1:PORT/ok; }
+        location = /cached { proxy_cache cache; proxy_pass https://127.0.0.1:PORT1; }
 END
+Profile::certificate($site);
+$site->start;
 my $dir = $site->dir . '/prometheus';
 
 mkdir $dir;
@@ -52,7 +65,7 @@ if (!$server) {
 
 END { kill 'KILL', $server if $server }
 
-$site->request('/upstream') for 1 .. 5;
+$site->request($_) for ('/upstream', '/cached') x 5;
 
 ok(until_true(60, sub { value('up{job="nginx"}') }), 'Prometheus scrapes')
     or diag(slurp("$dir/output"));
@@ -117,7 +130,7 @@ ok((grep { my $q = $_->{targets}[0]{expr};
            $q =~ m{status="5xx".* / .*requests_total} } values %panel),
    'there is a ratio of errors');
 
-my ($memory) = grep { $_->{targets}[1] } values %panel;
+my ($memory) = grep { $_->{title} =~ /its limit/ } values %panel;
 my ($other) = @{ $memory->{fieldConfig}{overrides} };
 my ($pattern) = $other->{matcher}{options} =~ m{^/(.*)/$};
 my %set = map { $_->{id} => $_->{value} } @{ $other->{properties} };
