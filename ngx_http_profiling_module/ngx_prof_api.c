@@ -29,6 +29,7 @@
 #include "ngx_prof_range.h"
 #include "ngx_prof_pauses.h"
 #include "ngx_prof_reaper.h"
+#include "ngx_prof_reloads.h"
 #include "ngx_prof_runtime.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_text.h"
@@ -197,13 +198,19 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("timeline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_TAKES_RANGE|NGX_PROF_IN_PARTS, ngx_prof_timeline_view, NULL,
-      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_RANGE,
+      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_RANGE|NGX_PROF_PARAM_STEP,
       "seconds of CPU time",
       "CPU time by server, location and state, step by step" },
 
+    { ngx_string("reloads"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      ngx_prof_view_reloads, NULL,
+      NGX_PROF_PARAM_JSON,
+      "seconds, bytes",
+      "the start and the latest reloads by stage, with names waited for" },
+
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       NULL, ngx_prof_api_cpu,
-      NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_DURATION,
+      NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_DURATION|NGX_PROF_PARAM_RANGE,
       "ns of CPU time",
       "CPU profile for go tool pprof, as a file" },
 

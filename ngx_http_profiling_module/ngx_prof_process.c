@@ -39,6 +39,7 @@
 #include "ngx_prof_place.h"
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_reaper.h"
+#include "ngx_prof_reload.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_request.h"
 #include "ngx_prof_response.h"
@@ -133,6 +134,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
 
     ngx_prof_rawfile_remember(cycle, zone);
     ngx_prof_encoder_init_module(cycle);
+    ngx_prof_reload_ready(cycle, zone->header->generation);
 
     if (ngx_prof_process.slot) {
 
@@ -178,6 +180,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
 
     ngx_prof_exits_init_process(cycle->log);
     ngx_prof_configure(mcf);
+    ngx_prof_reload_init_process(ngx_prof_process.generation, cycle->log);
     ngx_prof_crash_init(cycle->log);
     ngx_prof_frame_scripts(ngx_prof_zone_functions(ngx_prof_process.zone),
                            ngx_prof_process.zone->shape.functions);

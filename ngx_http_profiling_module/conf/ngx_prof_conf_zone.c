@@ -9,6 +9,7 @@
 #include "ngx_prof_dump_area.h"
 #include "ngx_prof_lua.h"
 #include "ngx_prof_place.h"
+#include "ngx_prof_reload.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_shared.h"
 #include "ngx_prof_stacks.h"
@@ -68,6 +69,8 @@ typedef struct {
 void *
 ngx_prof_conf_zone_create_conf(ngx_cycle_t *cycle)
 {
+    ngx_prof_reload_begin();
+
     return ngx_pcalloc(cycle->pool, sizeof(ngx_prof_core_conf_t));
 }
 
@@ -80,6 +83,8 @@ ngx_prof_conf_zone_init_conf(ngx_cycle_t *cycle, void *conf)
     if (pcf->main_conf == NULL) {
         return NGX_CONF_OK;
     }
+
+    ngx_prof_reload_read();
 
     if (ngx_prof_conf_zone_size(cycle, pcf->main_conf) != NGX_OK)
     {

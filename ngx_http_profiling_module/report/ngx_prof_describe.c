@@ -54,7 +54,7 @@ static const ngx_prof_param_t  ngx_prof_params[] = {
     { NGX_PROF_PARAM_RANGE, "until", "time", "RFC 3339, Unix time or -90s",
       "where it ends: now, if it is not given", -1, -1, 0 },
 
-    { NGX_PROF_PARAM_RANGE, "step", "time", "seconds",
+    { NGX_PROF_PARAM_STEP, "step", "time", "seconds",
       "how long each step of the answer is", -1, -1, 0 },
 
     { NGX_PROF_PARAM_FORMAT, "format", "string", "json or text",

@@ -23,7 +23,8 @@
 #define NGX_PROF_PARAM_LIMIT     0x10
 #define NGX_PROF_PARAM_DURATION  0x20
 #define NGX_PROF_PARAM_FORMAT    0x40
-#define NGX_PROF_PARAM_RANGE     0x80    /* from, until and step */
+#define NGX_PROF_PARAM_RANGE     0x80    /* from and until */
+#define NGX_PROF_PARAM_STEP      0x100
 
 /* of all that answer in JSON */
 #define NGX_PROF_PARAM_JSON  (NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_FIELDS)

@@ -20,6 +20,7 @@
 #include "ngx_prof_master.h"
 #include "ngx_prof_overhead.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_reloads.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_text.h"
 #include "ngx_prof_upstreams.h"
@@ -271,6 +272,7 @@ ngx_prof_expose(ngx_prof_work_t *w)
     ngx_prof_expose_info(w);
     ngx_prof_expose_capacity(w);
     ngx_prof_expose_limits(w);
+    ngx_prof_expose_reload(w);
     ngx_prof_expose_health(w);
     ngx_prof_expose_deaths(w);
     ngx_prof_expose_past(w);

@@ -35,6 +35,7 @@
 #include "ngx_prof_proc.h"
 #include "ngx_prof_program.h"
 #include "ngx_prof_reaper.h"
+#include "ngx_prof_reloads.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_throttle.h"
 #include "ngx_prof_usage.h"
@@ -491,6 +492,7 @@ ngx_prof_tick_limits(uint64_t clock)
 
     ngx_prof_listener_tick(clock);
     ngx_prof_capacity_tick(clock);
+    ngx_prof_reloads_tick(clock);
 }
 
 
