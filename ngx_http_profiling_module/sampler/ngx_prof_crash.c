@@ -27,7 +27,7 @@
 #define NGX_PROF_CRASH_GAP     512
 #define NGX_PROF_CRASH_PAGES   16384
 
-/* bytes of another thread's stack that are searched for its request */
+/* bytes at each end of another thread's stack that are searched for a task */
 #define NGX_PROF_CRASH_TASK    65536
 
 /* times of 10 ms that a thread waits for another one to end the process */
@@ -709,7 +709,15 @@ ngx_prof_crash_task(void)
         ngx_prof_crash_task_of(c->record->reg[i]);
     }
 
-    for (p = c->stack.lo; c->owner == NULL && p < top; p += sizeof(uint64_t)) {
+    for (p = c->stack.lo; c->owner == NULL && p < c->stack.top;
+         p += sizeof(uint64_t))
+    {
+        /* a stack that has overflowed has the pool's frame at its other end */
+
+        if (p == top) {
+            p = (c->stack.top - NGX_PROF_CRASH_TASK) & ~(uintptr_t) 7;
+            p = ngx_max(p, top);
+        }
 
         if (ngx_prof_guard_load(p, &word) != NGX_OK) {
             return;

@@ -42,6 +42,9 @@ my @deaths = (
     [two     => 11, qr/SIGSEGV \(address 0x10\)/, qr/\S+/, 'thread'],
     [thread  => 11, qr/SIGSEGV \(address 0x10\)/,
                     qr/profiling_test_die_thread/, 'thread'],
+    [deep    => 11, qr/SIGSEGV \(address 0x\w+\)/,
+                    qr/profiling_test_die_stack < profiling_test_die_stack/,
+                    'thread'],
     [lua     => 11, qr/SIGSEGV \(address 0x10\)/,
                     qr/content_by_lua\(nginx\.conf:\d+\):2 main chunk < /],
     [trace   => 11, qr/SIGSEGV \(address 0x\w+\)/,
@@ -120,8 +123,8 @@ for my $death (@deaths) {
 
     if ($thread) {
         like($lines[0] // '', qr/while working in a thread/, '... in a thread');
-        like($lines[0] // '', qr{"GET /thread".*location: "/thread"},
-             '... for whom') if $way eq 'thread';
+        like($lines[0] // '', qr{"GET /$way".*location: "/$way"},
+             '... for whom') if $way ne 'two';
 
     } else {
         like($lines[0] // '', qr{while\ processing\ request\ "GET\ /$way",

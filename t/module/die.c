@@ -293,6 +293,22 @@ profiling_test_die_thread(uint64_t n)
 }
 
 
+/* what the pool keeps in registers is on the stack alone, at its far end */
+
+void
+profiling_test_die_deep(uint64_t n)
+{
+#if (__x86_64__)
+    __asm__ volatile ("xor %%ebx, %%ebx; xor %%r12d, %%r12d;"
+                      "xor %%r13d, %%r13d; xor %%r14d, %%r14d;"
+                      "xor %%r15d, %%r15d; xor %%ebp, %%ebp"
+                      ::: "rbx", "rbp", "r12", "r13", "r14", "r15");
+#endif
+
+    profiling_test_die_stack(n, NULL);
+}
+
+
 void
 profiling_test_die_init(const char *file)
 {

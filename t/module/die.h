@@ -18,6 +18,7 @@ extern const profiling_test_wait_t  profiling_test_deaths[];
 
 /* in a thread of a pool */
 void profiling_test_die_thread(uint64_t n);
+void profiling_test_die_deep(uint64_t n);
 
 /* with the slot overwritten, see damage.c */
 void profiling_test_die_damaged(long n, const char *file);

@@ -23,6 +23,7 @@
  *     profiling_test wait_read 0 file;  waits, see block.c
  *     profiling_test die_null 0;        the worker dies, see die.c
  *     profiling_test die_thread 0;      the same in a task of a thread pool
+ *     profiling_test die_deep 0;        of its stack, which overflows there
  *     profiling_test die_init 0 file;   workers die as they start, as long as
  *                                       the file is there
  *     profiling_test edges 300;         each worker burns so many ms as it
@@ -173,6 +174,7 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
     { ngx_string("edges"), NULL, NULL, NULL },
 #if (NGX_THREADS)
     { ngx_string("die_thread"), NULL, profiling_test_die_thread, NULL },
+    { ngx_string("die_deep"), NULL, profiling_test_die_deep, NULL },
     { ngx_string("thread"), NULL, profiling_test_deep_cfi, NULL },
     { ngx_string("doze"), NULL, ngx_http_profiling_test_doze, NULL },
 #endif
