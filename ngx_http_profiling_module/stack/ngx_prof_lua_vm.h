@@ -182,12 +182,17 @@ size_t ngx_prof_lua_name(uintptr_t proto, uintptr_t call, u_char *name,
 uintptr_t ngx_prof_lua_proto(uint64_t value);
 
 
+/* a word, 0 if there is none; a load that faults costs a signal */
+
 static ngx_inline uint64_t
 ngx_prof_lua_load(uintptr_t addr)
 {
     uint64_t  value;
 
-    return (addr & 7) == 0 && ngx_prof_guard_load(addr, &value) == NGX_OK
+    return ((addr & 7) == 0
+            && addr > NGX_PROF_UNWIND_LOWEST
+            && ngx_prof_lua_pointer(addr) == addr
+            && ngx_prof_guard_load(addr, &value) == NGX_OK)
            ? value : 0;
 }
 
