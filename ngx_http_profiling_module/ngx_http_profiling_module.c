@@ -88,6 +88,13 @@ static ngx_command_t  ngx_prof_commands[] = {
     ngx_prof_setting_command("profiling_record_rate"),
     ngx_prof_setting_command("profiling_incidents"),
 
+    { ngx_string("profiling_slow"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_prof_conf_cost_slow,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("profiling_access"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_prof_access_slot,
@@ -243,6 +250,15 @@ ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(lcf->enable, 1);
     ngx_conf_init_uint_value(lcf->access, NGX_PROF_LOCAL);
 
+    if (lcf->slow == NGX_PROF_SLOW_UNSET) {
+        lcf->slow = NGX_PROF_SLOW_TIME;
+        lcf->slow_rate = NGX_PROF_SLOW_RATE;
+    }
+
+    if (mcf->slow_keep == 0) {
+        mcf->slow_keep = NGX_PROF_SLOW_KEEP;
+    }
+
     mcf->active = mcf->used && lcf->enable;
 
     return NGX_CONF_OK;
@@ -262,6 +278,7 @@ ngx_prof_create_loc_conf(ngx_conf_t *cf)
     lcf->enable = NGX_CONF_UNSET;
     lcf->access = NGX_CONF_UNSET_UINT;
     lcf->expensive = NGX_CONF_UNSET_PTR;
+    lcf->slow = NGX_PROF_SLOW_UNSET;
 
     if (ngx_prof_place_name(cf, lcf) != NGX_OK) {
         return NULL;
@@ -284,6 +301,11 @@ ngx_prof_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->enable, prev->enable, 1);
     ngx_conf_merge_uint_value(conf->access, prev->access, NGX_PROF_LOCAL);
     ngx_conf_merge_ptr_value(conf->expensive, prev->expensive, NULL);
+
+    if (conf->slow == NGX_PROF_SLOW_UNSET) {
+        conf->slow = prev->slow;
+        conf->slow_rate = prev->slow_rate;
+    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 

@@ -14,6 +14,7 @@
 #include "ngx_prof_connections.h"
 #include "ngx_prof_crashes.h"
 #include "ngx_prof_handshakes.h"
+#include "ngx_prof_slow_view.h"
 #include "ngx_prof_health.h"
 #include "ngx_prof_history.h"
 #include "ngx_prof_incident_view.h"
@@ -164,6 +165,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
       NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_FORMAT,
       "bytes, seconds",
       "workers that died, the latest first, and each with all that is known" },
+
+    { ngx_string("slow"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_TAKES_ID,
+      ngx_prof_slow_view, NULL },
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_locations, NULL,
@@ -550,6 +554,16 @@ static ngx_int_t
 ngx_prof_api_report(ngx_prof_work_t *w)
 {
     ngx_str_t  value;
+
+    if (w->step == ngx_prof_slow_view) {
+
+        if (ngx_prof_slow_find(w->report)) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,
+                                  "request %uL is not kept", w->report);
+    }
 
     if (ngx_prof_crashes_find(w->report) == NULL) {
         return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,

@@ -48,6 +48,7 @@
 #include "ngx_prof_signal.h"
 #include "ngx_prof_slice.h"
 #include "ngx_prof_slot.h"
+#include "ngx_prof_slowness.h"
 #include "ngx_prof_pause.h"
 #include "ngx_prof_threads.h"
 #include "ngx_prof_tls.h"
@@ -113,6 +114,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_request_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
+    ngx_prof_slowness_init_module(cycle, zone);
     ngx_prof_listener_init_module(cycle);
     ngx_prof_watch_init_module(cycle, zone);
 
@@ -144,6 +146,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
         ngx_prof_configure(mcf);
         ngx_prof_pause_configure();
         ngx_prof_cost_init(mcf->cost);
+        ngx_prof_slowness_init();
     }
 
     return NGX_OK;
@@ -274,6 +277,7 @@ ngx_prof_begin(ngx_cycle_t *cycle)
     ngx_prof_malloc_init(cycle);
     ngx_prof_mark_init(cycle);
     ngx_prof_cost_init(ngx_prof_process.conf->cost);
+    ngx_prof_slowness_init();
     ngx_prof_dump_init();
     ngx_prof_wake_init(cycle, ngx_prof_asked);
     ngx_prof_trace_heap_by(ngx_prof_heap_size);

@@ -41,6 +41,7 @@
 #include "ngx_prof_incidents.h"
 #include "ngx_prof_recording.h"
 #include "ngx_prof_slot.h"
+#include "ngx_prof_slow.h"
 #include "ngx_prof_stacks.h"
 #include "ngx_prof_dump_area.h"
 
@@ -319,6 +320,8 @@ typedef struct {
     ngx_prof_incidents_t  *incidents;     /* NULL: there are none */
     ngx_uint_t             incident_n;
     ngx_prof_image_t      *images;        /* NULL: there are none */
+
+    ngx_prof_slow_table_t *slow;          /* NULL: none; memory of its own */
 
     ngx_uint_t             region_n;
     ngx_prof_region_t      region[NGX_PROF_REGIONS];

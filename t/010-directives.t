@@ -255,6 +255,25 @@ refused("profiling_expensive cpu=1s;\nprofiling_expensive cpu=1s;",
 refused('profiling_expensive;',
         'invalid number of arguments in "profiling_expensive" directive');
 
+# what is slow
+
+accepted("profiling_slow $_;") for 'off', '1s', '50ms rate=1 keep=1',
+                                   '1h keep=65536 rate=65536';
+accepted("profiling_slow 1s;\nserver { profiling_slow off;\n"
+         . "location / { profiling_slow 2s; } }");
+
+for ([x => 'x'], [0 => 0], ['1s rate=0' => 'rate=0'], ['off rate=1' => 'off'],
+     ['1s keep=x' => 'keep=x'], ['1s keep=65537' => 'keep=65537'],
+     ['1s rate=' => 'rate='], ['1s many=1' => 'many=1'],
+     ['1s rate=1 rate=2' => 'rate=2']) {
+    refused("profiling_slow $_->[0];",
+            "invalid parameter \"$_->[1]\", \"profiling_slow\" takes time | "
+            . 'off [rate=number] [keep=number], numbers from 1 to 65536');
+}
+
+refused("profiling_slow 1s;\nprofiling_slow off;",
+        '"profiling_slow" directive is duplicate', 5);
+
 # handlers
 
 for my $name (qw(profiling_api profiling_pprof profiling_prometheus)) {

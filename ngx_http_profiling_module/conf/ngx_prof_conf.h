@@ -48,6 +48,8 @@ struct ngx_prof_loc_conf_s {
     ngx_flag_t                 enable;
     ngx_uint_t                 access;            /* LOCAL, ANY */
     ngx_prof_bounds_t         *expensive;         /* NULL: not set */
+    uint64_t                   slow;              /* ns, 0: off */
+    ngx_uint_t                 slow_rate;         /* a second */
     ngx_uint_t                 place;             /* index in the zone */
     ngx_uint_t                 counted;           /* 1: its requests are
                                                      counted */
@@ -75,6 +77,8 @@ typedef struct {
                                                      ours is used */
     ngx_uint_t             cost;                  /* 1: of requests, is asked
                                                      for */
+    ngx_uint_t             slow_keep;             /* slow requests, 0: not
+                                                     set */
     int64_t                setting[NGX_PROF_SETTINGS];
 
     ngx_shm_zone_t        *shm_zone;

@@ -27,7 +27,8 @@ static const ngx_str_t  ngx_prof_vars[NGX_PROF_VARS] = {
     ngx_string("profiling_wait_time"),
     ngx_string("profiling_wait_for"),
     ngx_string("profiling_alloc_bytes"),
-    ngx_string("profiling_expensive")
+    ngx_string("profiling_expensive"),
+    ngx_string("profiling_slow_id")
 };
 
 
@@ -191,4 +192,82 @@ ngx_prof_conf_cost_bound(const ngx_prof_bound_t *bound, ngx_str_t *value,
     *to = (uint64_t) ms * NGX_PROF_NSEC_PER_MSEC;
 
     return NGX_OK;
+}
+
+
+/* profiling_slow time | off [rate=N] [keep=N]; */
+
+char *
+ngx_prof_conf_cost_slow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_prof_loc_conf_t *lcf = conf;
+
+    ngx_int_t              ms, n;
+    ngx_str_t             *value;
+    ngx_uint_t             i, rate;
+    ngx_prof_main_conf_t  *mcf;
+
+    if (lcf->slow != NGX_PROF_SLOW_UNSET) {
+        return "is duplicate";
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_profiling_module);
+    mcf->used = 1;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0 && cf->args->nelts == 2) {
+        lcf->slow = 0;
+        return NGX_CONF_OK;
+    }
+
+    i = 1;
+    ms = ngx_parse_time(&value[1], 0);
+
+    if (ms == NGX_ERROR || ms == 0) {
+        goto invalid;
+    }
+
+    lcf->slow = (uint64_t) ms * NGX_PROF_NSEC_PER_MSEC;
+    mcf->cost = 1;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (value[i].len <= 5) {
+            goto invalid;
+        }
+
+        rate = (ngx_strncmp(value[i].data, "rate=", 5) == 0);
+        n = ngx_atoi(value[i].data + 5, value[i].len - 5);
+
+        if ((!rate && ngx_strncmp(value[i].data, "keep=", 5) != 0)
+            || n < 1
+            || n > NGX_PROF_SLOW_MAX
+            || (rate && lcf->slow_rate))
+        {
+            goto invalid;
+        }
+
+        if (rate) {
+            lcf->slow_rate = n;
+
+        } else {
+            mcf->slow_keep = ngx_max(mcf->slow_keep, (ngx_uint_t) n);
+        }
+    }
+
+    if (lcf->slow_rate == 0) {
+        lcf->slow_rate = NGX_PROF_SLOW_RATE;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\", \"%V\" takes time | off "
+                       "[rate=number] [keep=number], numbers from 1 to %d",
+                       &value[i], &cmd->name, NGX_PROF_SLOW_MAX);
+
+    return NGX_CONF_ERROR;
 }

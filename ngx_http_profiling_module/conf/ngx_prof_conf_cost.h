@@ -15,6 +15,14 @@
 #include "ngx_prof_conf.h"
 
 
+/* what profiling_slow is without being set: ns, a second, requests */
+#define NGX_PROF_SLOW_TIME   ((uint64_t) 1000 * 1000000)
+#define NGX_PROF_SLOW_RATE   10
+#define NGX_PROF_SLOW_KEEP   256
+
+#define NGX_PROF_SLOW_UNSET  ((uint64_t) -1)
+
+
 /* the variables, by the data of each */
 
 typedef enum {
@@ -26,6 +34,7 @@ typedef enum {
     NGX_PROF_VAR_WAIT_FOR,
     NGX_PROF_VAR_ALLOC,
     NGX_PROF_VAR_EXPENSIVE,
+    NGX_PROF_VAR_SLOW_ID,
     NGX_PROF_VARS
 } ngx_prof_var_e;
 
@@ -40,6 +49,10 @@ ngx_uint_t ngx_prof_conf_cost_used(ngx_conf_t *cf);
 /* the handler of profiling_expensive */
 char *ngx_prof_conf_cost_expensive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+
+/* the handler of profiling_slow */
+char *ngx_prof_conf_cost_slow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 #endif /* _NGX_PROF_CONF_COST_H_INCLUDED_ */

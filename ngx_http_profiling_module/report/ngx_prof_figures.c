@@ -101,7 +101,8 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
 
     { NGX_PROF_NO_COST,
       "cost",
-      "no variable of the module nor profiling_expensive is used" },
+      "no variable of the module, profiling_expensive or profiling_slow is "
+      "used" },
 
     { NGX_PROF_NO_PCRE,
       "pcre_version",

@@ -3,10 +3,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_slice.h"
+#include "ngx_prof_clock.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_conf.h"
 
 
+static void ngx_prof_slice_again(ngx_prof_cost_t *cost);
 static ngx_prof_cost_t *ngx_prof_slice_cost(const ngx_http_request_t *r);
 static void ngx_prof_slice_cleanup(void *data);
 
@@ -14,6 +16,7 @@ static void ngx_prof_slice_cleanup(void *data);
 ngx_prof_slice_t  ngx_prof_slicing;
 
 void (*ngx_prof_slice_cut)(void);
+void (*ngx_prof_slice_slow)(ngx_http_request_t *r);
 
 ngx_log_handler_pt  ngx_prof_slice_handler;
 
@@ -58,17 +61,22 @@ ngx_prof_slice_own(ngx_http_request_t *r)
 
     cost = ngx_prof_slice_cost(r);
 
+    s->request = r;
+
     if (cost == NULL) {
         cost = &ngx_prof_slice_first;
-        ngx_memzero(cost, sizeof(ngx_prof_cost_t));
+        ngx_memzero(cost, offsetof(ngx_prof_cost_t, part));
+        cost->begun = s->since;
+        s->cost = cost;
 
         if (ngx_prof_slice_handler == NULL) {
             ngx_prof_slice_handler = r->connection->log->handler;
         }
-    }
 
-    s->request = r;
-    s->cost = cost;
+    } else {
+        s->cost = cost;
+        ngx_prof_slice_again(cost);
+    }
 
     if (s->wait == 0) {
         return;
@@ -80,6 +88,61 @@ ngx_prof_slice_own(ngx_http_request_t *r)
         cost->held = s->held;
         cost->holder = s->holder;
     }
+
+    ngx_prof_slice_part(cost, NGX_PROF_PART_WAIT, s->since, s->start);
+}
+
+
+/* since its latest slice it has waited for something, then for the loop */
+
+static void
+ngx_prof_slice_again(ngx_prof_cost_t *cost)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if ((int64_t) (cost->left - s->since) > 0) {
+
+        /* the event came while it held the loop itself */
+
+        s->since = cost->left;
+        s->wait = ngx_prof_loop_took(ngx_prof_clock_counted(),
+                                     s->start - s->since);
+    }
+
+    ngx_prof_slice_part(cost, s->kind, cost->left, s->since);
+}
+
+
+void
+ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind, uint64_t from,
+    uint64_t until)
+{
+    uint64_t          ns;
+    ngx_uint_t        counted;
+    ngx_prof_part_t  *part;
+
+    counted = ngx_prof_clock_counted();
+    ns = ngx_prof_loop_took(counted, until - from);
+
+    cost->sum[kind] += ns;
+    part = &cost->part[cost->parts];
+
+    if (cost->parts && (part[-1].kind == kind
+                        || cost->parts == NGX_PROF_SLOW_PARTS))
+    {
+        cost->joined |= (part[-1].kind != kind);
+        part[-1].duration += ns;
+        return;
+    }
+
+    part->start = ngx_prof_loop_took(counted, from - cost->begun);
+    part->duration = ns;
+    part->kind = (uint32_t) kind;
+    part->holder = ngx_prof_slicing.holder;
+
+    cost->parts++;
 }
 
 
@@ -143,6 +206,10 @@ ngx_prof_slice_logged(ngx_http_request_t *r)
 
     ngx_prof_slice_for(r);
     ngx_prof_slice_note(r);
+
+    if (ngx_prof_slice_slow) {
+        ngx_prof_slice_slow(r);
+    }
 
     s->request = NULL;
     s->cost = NULL;

@@ -22,6 +22,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_base.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_slow.h"
 
 
 /* of a main request, its subrequests included; ns and bytes */
@@ -35,6 +36,17 @@ typedef struct {
     uint64_t             held;          /* by whom it waited longest */
     uint64_t             alloc;
     uint32_t             holder;        /* that one's place + 1, 0: none */
+
+    /* its life until now, from part to part: what slow.h keeps of it */
+
+    uint64_t             begun;         /* ticks of the clock */
+    uint64_t             left;          /* ticks: its latest slice ended */
+    uint64_t             slow;          /* its number, 0: none */
+    uint64_t             sum[NGX_PROF_PART_KINDS];
+    uint64_t             parts;
+    uint64_t             joined;
+    ngx_prof_part_t      part[NGX_PROF_SLOW_PARTS];
+                                        /* as many as parts are set */
 } ngx_prof_cost_t;
 
 
@@ -60,8 +72,9 @@ typedef struct {
     uint64_t             start;         /* ngx_prof_loop_ticks() */
     uint64_t             blocked;       /* ns, as it was then */
     uint64_t             alloc;         /* bytes, likewise */
-    uint64_t             wait;          /* ns that the event had to wait; 0 once
-                                           a request has it */
+    uint64_t             since;         /* ticks: the event was ready */
+    uint64_t             wait;          /* ns from then to the start */
+    ngx_uint_t           kind;          /* of the part that ended then */
     uint64_t             held;
     uint64_t             pass;          /* ticks: when the pass began */
     uint64_t             longest;       /* ns, of its slices that are over */
@@ -88,6 +101,10 @@ extern ngx_prof_slice_t  ngx_prof_slicing
 extern void (*ngx_prof_slice_cut)(void)
     NGX_PROF_HIDDEN;
 
+/* keeps a request that is being logged if it was slow; from above, too */
+extern void (*ngx_prof_slice_slow)(ngx_http_request_t *r)
+    NGX_PROF_HIDDEN;
+
 
 /* what nginx sets for the logs of its clients' connections */
 extern ngx_log_handler_pt  ngx_prof_slice_handler
@@ -102,6 +119,10 @@ void ngx_prof_slice_own(ngx_http_request_t *r);
 
 /* the present slice ends: keeps the cost of a request that goes on */
 void ngx_prof_slice_keep(void);
+
+/* a part of a request's life, from and until in ticks of the clock */
+void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
+    uint64_t from, uint64_t until);
 
 /*
  * The slice's event has no request that is known: it may be the latest one,

@@ -57,7 +57,7 @@ typedef struct {
 static void ngx_prof_cost_watch(ngx_uint_t on);
 static void ngx_prof_cost_cut(void);
 static ngx_prof_always_inline void ngx_prof_cost_end(
-    const ngx_prof_cost_t *part);
+    uint64_t ticks, const ngx_prof_cost_t *part);
 static ngx_prof_always_inline void ngx_prof_cost_begin(uint64_t ticks);
 static ngx_prof_always_inline void ngx_prof_cost_part(uint64_t ticks,
     ngx_prof_cost_t *part);
@@ -193,7 +193,9 @@ ngx_prof_cost_begin(uint64_t ticks)
     s->blocked = ngx_prof_block_told;
     s->alloc = ngx_prof_cost_bytes();
     s->counter = NGX_PROF_NO_COUNTER;
+    s->since = ticks;
     s->wait = 0;
+    s->kind = NGX_PROF_PART_OTHER;
     s->held = 0;
     s->connection = NULL;
     s->request = NULL;
@@ -215,7 +217,7 @@ ngx_prof_cost_next(uint64_t ticks)
 
     if (ngx_prof_likely(s->charged)) {
         ngx_prof_cost_part(ticks, &part);
-        ngx_prof_cost_end(&part);
+        ngx_prof_cost_end(ticks, &part);
         loop = part.loop;
 
     } else {
@@ -243,7 +245,7 @@ ngx_prof_cost_next(uint64_t ticks)
 
 
 static ngx_prof_always_inline void
-ngx_prof_cost_end(const ngx_prof_cost_t *part)
+ngx_prof_cost_end(uint64_t ticks, const ngx_prof_cost_t *part)
 {
     ngx_uint_t         counter;
     ngx_prof_slice_t  *s;
@@ -255,6 +257,9 @@ ngx_prof_cost_end(const ngx_prof_cost_t *part)
         counter = ngx_prof_context_location(s->request)->counter;
 
         ngx_prof_cost_add(s->cost, part);
+        ngx_prof_slice_part(s->cost, NGX_PROF_PART_LOOP, s->start, ticks);
+        s->cost->left = ticks;
+
         ngx_prof_slice_note(s->request);
         ngx_prof_slice_keep();
     }
@@ -457,6 +462,7 @@ ngx_prof_cost_waited(uint64_t since)
     s = &ngx_prof_slicing;
     c = &ngx_prof_costing;
 
+    s->since = since;
     s->wait = ngx_prof_loop_took(c->counted, s->start - since);
     s->held = s->longest;
     s->holder = s->longest_by;
@@ -499,6 +505,8 @@ ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
 
     *cost = *known;
     ngx_prof_cost_add(cost, &part);
+    ngx_prof_slice_part(cost, NGX_PROF_PART_LOOP, ngx_prof_slicing.start, now);
+    cost->left = now;
 
     return NGX_OK;
 }

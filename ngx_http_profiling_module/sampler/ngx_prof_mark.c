@@ -243,12 +243,16 @@ ngx_prof_mark_kernel(uint64_t now)
         ngx_prof_cost_waited(ngx_prof_mark_ready(c, now));
 
     } else {
+        s->since = s->pass;
         s->wait = ngx_prof_loop_took(m->counted, now - s->pass);
         s->held = s->longest;
         s->holder = s->longest_by;
     }
 
     s->connection = c;
+    s->kind = (c->listening == NULL) ? NGX_PROF_PART_UPSTREAM
+              : c->read->active && (m->events[m->at - 2].events & EPOLLIN)
+              ? NGX_PROF_PART_CLIENT : NGX_PROF_PART_SENDING;
 
     ngx_prof_mark_own(c->log);
 }
@@ -355,6 +359,7 @@ ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
                                * NGX_PROF_NSEC_PER_MSEC);
 
     ngx_prof_cost_waited(now - ngx_min(ticks, now - since));
+    ngx_prof_slicing.kind = NGX_PROF_PART_TIMER;
     ngx_prof_mark_own(ev->log);
 
     ev->timer.key--;

@@ -7,12 +7,16 @@
 #include "ngx_prof_conf_cost.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_cost.h"
+#include "ngx_prof_slowness.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
 
 static ngx_int_t ngx_prof_variable_cost(ngx_http_request_t *r,
     ngx_prof_cost_t *cost);
+static ngx_int_t ngx_prof_variable_slow(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v);
+static ngx_uint_t ngx_prof_variable_logging(const ngx_http_request_t *r);
 static ngx_uint_t ngx_prof_variable_expensive(ngx_http_request_t *r,
     const ngx_prof_cost_t *cost);
 static ngx_int_t ngx_prof_variable_holder(ngx_http_request_t *r,
@@ -28,6 +32,10 @@ ngx_prof_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ngx_prof_cost_t  cost;
 
     v->not_found = 1;
+
+    if (data == NGX_PROF_VAR_SLOW_ID) {
+        return ngx_prof_variable_slow(r->main, v);
+    }
 
     if (!ngx_prof_context_location(r->main)->enable
         || ngx_prof_variable_cost(r->main, &cost) != NGX_OK)
@@ -80,14 +88,11 @@ ngx_prof_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 static ngx_int_t
 ngx_prof_variable_cost(ngx_http_request_t *r, ngx_prof_cost_t *cost)
 {
-    const char                 *action;
     static uint64_t             start;
     static ngx_prof_cost_t      logged;
     static ngx_http_request_t  *of;
 
-    action = r->connection->log->action;
-
-    if (action == NULL || ngx_strcmp(action, "logging request") != 0) {
+    if (!ngx_prof_variable_logging(r)) {
         return ngx_prof_cost_now(r, cost);
     }
 
@@ -104,6 +109,30 @@ ngx_prof_variable_cost(ngx_http_request_t *r, ngx_prof_cost_t *cost)
     *cost = logged;
 
     return NGX_OK;
+}
+
+
+/* whether a request was slow is known when it is logged */
+
+static ngx_int_t
+ngx_prof_variable_slow(ngx_http_request_t *r, ngx_http_variable_value_t *v)
+{
+    uint64_t  number;
+
+    number = ngx_prof_variable_logging(r) ? ngx_prof_slowness(r) : 0;
+
+    return number ? ngx_prof_variable_number(r, v, number, 0) : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_prof_variable_logging(const ngx_http_request_t *r)
+{
+    const char  *action;
+
+    action = r->connection->log->action;
+
+    return action && ngx_strcmp(action, "logging request") == 0;
 }
 
 

@@ -1,0 +1,28 @@
+
+/*
+ * Slow requests: kept with what they were in and waited for when they are
+ * logged.
+ */
+
+
+#ifndef _NGX_PROF_SLOWNESS_H_INCLUDED_
+#define _NGX_PROF_SLOWNESS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_prof_zone.h"
+
+
+/* master: the table, once for a zone, if what requests cost is asked for */
+void ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
+
+/* worker, behind cost_init() */
+void ngx_prof_slowness_init(void);
+
+/* worker: a main request that is being logged: its number, 0: it has none */
+uint64_t ngx_prof_slowness(ngx_http_request_t *r);
+
+
+#endif /* _NGX_PROF_SLOWNESS_H_INCLUDED_ */
