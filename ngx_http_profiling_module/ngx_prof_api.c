@@ -18,6 +18,7 @@
 #include "ngx_prof_health.h"
 #include "ngx_prof_history.h"
 #include "ngx_prof_incident_view.h"
+#include "ngx_prof_job.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_locations.h"
 #include "ngx_prof_metrics.h"
@@ -426,6 +427,11 @@ ngx_prof_api_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
 
     if (ngx_prof_process.zone == NULL) {
         return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profiling is off");
+    }
+
+    if (ngx_prof_turn_full()) {
+        return ngx_prof_answer_busy(r, error,
+                                    "too many answers are being made");
     }
 
     ngx_prof_reap(r->connection->log);

@@ -79,14 +79,21 @@ ngx_prof_answer_status(ngx_http_request_t *r, ngx_int_t rc)
 
     a = ngx_prof_budget_exceeded(r->pool);
 
-    if (a == NULL
-        || ngx_prof_header(r, "Retry-After", NGX_PROF_RETRY_AFTER) != NGX_OK)
-    {
-        return rc;
+    return a ? ngx_prof_answer_busy(r, a->error, "answers hold all of "
+                                                 "profiling_answer_memory")
+             : rc;
+}
+
+
+ngx_int_t
+ngx_prof_answer_busy(ngx_http_request_t *r, ngx_prof_error_pt error,
+    const char *why)
+{
+    if (ngx_prof_header(r, "Retry-After", NGX_PROF_RETRY_AFTER) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return a->error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                    "answers hold all of profiling_answer_memory");
+    return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "%s", why);
 }
 
 

@@ -25,6 +25,10 @@ typedef ngx_int_t (*ngx_prof_error_pt)(ngx_http_request_t *r,
  */
 ngx_int_t ngx_prof_answer_open(ngx_http_request_t *r, ngx_prof_error_pt error);
 
+/* answers 503 with Retry-After; returns as error() */
+ngx_int_t ngx_prof_answer_busy(ngx_http_request_t *r, ngx_prof_error_pt error,
+    const char *why);
+
 /* what a content handler returns instead of rc, if memory was refused */
 ngx_int_t ngx_prof_answer_status(ngx_http_request_t *r, ngx_int_t rc);
 

@@ -13,11 +13,27 @@
 /* ns that pauses may go on for since then */
 #define NGX_PROF_JOB_GRACE  (5 * (uint64_t) NGX_PROF_NSEC_PER_SEC)
 
+/* the time of a busy worker to that of all slices, ns that are owed at most */
+#define NGX_PROF_TURN_PART  20
+#define NGX_PROF_TURN_OWED  50000000
+/* ns of a pass in which there was nothing else to do */
+#define NGX_PROF_TURN_IDLE  10000
 
 static ngx_int_t ngx_prof_job_look(ngx_prof_job_t *job);
 static ngx_uint_t ngx_prof_job_late(uint64_t now);
 static void ngx_prof_job_handler(ngx_event_t *ev);
 static ngx_int_t ngx_prof_job_step(void *data);
+static void ngx_prof_turn_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_prof_turn_free(void);
+static void ngx_prof_turn_took(uint64_t began);
+
+
+static ngx_queue_t       ngx_prof_turns;
+static ngx_event_t       ngx_prof_turn_event;
+static ngx_connection_t  ngx_prof_turn_connection;
+static uint64_t          ngx_prof_turn_next;    /* ns, monotonic */
+static uint64_t          ngx_prof_turn_seen;    /* in the last pass */
+static ngx_uint_t        ngx_prof_turn_runs;
 
 
 void
@@ -60,24 +76,137 @@ ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 
 
 ngx_int_t
+ngx_prof_turn_slice(ngx_prof_step_pt step, void *data)
+{
+    if (!ngx_prof_turn_runs && !ngx_prof_turn_free()) {
+        return NGX_AGAIN;
+    }
+
+    return ngx_prof_slice(step, data);
+}
+
+
+ngx_int_t
 ngx_prof_slice(ngx_prof_step_pt step, void *data)
 {
-    uint64_t         end;
-    ngx_int_t        rc;
+    uint64_t          began;
+    ngx_int_t         rc;
     ngx_prof_meter_t  cost;
 
     ngx_prof_meter_begin_long(&cost);
 
-    end = ngx_prof_clock() + NGX_PROF_SLICE;
+    began = ngx_prof_clock();
 
     do {
         rc = step(data);
 
-    } while (rc == NGX_AGAIN && ngx_prof_clock() < end);
+    } while (rc == NGX_AGAIN && ngx_prof_clock() < began + NGX_PROF_SLICE);
+
+    ngx_prof_turn_took(began);
 
     ngx_prof_meter_end_long(&cost, NGX_PROF_METER_ANSWERS);
 
     return rc;
+}
+
+
+void
+ngx_prof_turn(ngx_event_t *ev)
+{
+    if (ngx_prof_turns.next == NULL) {
+        ngx_queue_init(&ngx_prof_turns);
+
+        ngx_prof_event_init(&ngx_prof_turn_event, &ngx_prof_turn_connection,
+                            ngx_prof_turn_handler, ngx_cycle->log);
+    }
+
+    ngx_post_event(ev, &ngx_prof_turns);
+
+    if (!ngx_prof_turn_event.posted) {
+        ngx_prof_turn_seen = ngx_prof_clock();
+        ngx_post_event(&ngx_prof_turn_event, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_prof_turn_handler(ngx_event_t *ev)
+{
+    uint64_t      now;
+    ngx_queue_t  *q;
+    ngx_event_t  *next;
+
+    if (ngx_queue_empty(&ngx_prof_turns)) {
+        return;
+    }
+
+    now = ngx_prof_clock();
+
+    if (now >= ngx_prof_turn_next
+        || now - ngx_prof_turn_seen < NGX_PROF_TURN_IDLE)
+    {
+        q = ngx_queue_head(&ngx_prof_turns);
+        next = ngx_queue_data(q, ngx_event_t, queue);
+
+        ngx_delete_posted_event(next);
+
+        ngx_prof_turn_runs = 1;
+        next->handler(next);
+        ngx_prof_turn_runs = 0;
+
+        now = ngx_prof_clock();
+    }
+
+    ngx_prof_turn_seen = now;
+
+    if (!ngx_queue_empty(&ngx_prof_turns) && !ev->posted) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+    }
+}
+
+
+static ngx_uint_t
+ngx_prof_turn_free(void)
+{
+    return (ngx_prof_turns.next == NULL || ngx_queue_empty(&ngx_prof_turns))
+           && ngx_prof_clock() >= ngx_prof_turn_next;
+}
+
+
+ngx_uint_t
+ngx_prof_turn_full(void)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q;
+
+    if (ngx_prof_turns.next == NULL) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(&ngx_prof_turns);
+         q != ngx_queue_sentinel(&ngx_prof_turns) && n < NGX_PROF_TURNS;
+         q = ngx_queue_next(q))
+    {
+        n++;
+    }
+
+    return n == NGX_PROF_TURNS;
+}
+
+
+static void
+ngx_prof_turn_took(uint64_t began)
+{
+    uint64_t  now, next;
+
+    now = ngx_prof_clock();
+
+    next = ngx_max(ngx_prof_turn_next, began)
+           + NGX_PROF_TURN_PART * (now - began);
+
+    ngx_prof_turn_next = ngx_min(next, now + NGX_PROF_TURN_OWED);
 }
 
 

@@ -24,6 +24,10 @@
 #define NGX_PROF_SLICE  300000
 
 
+/* events that may wait for their turn before answers are refused */
+#define NGX_PROF_TURNS  64
+
+
 /* one step of at most some 100 us; NGX_AGAIN: more can be done now */
 typedef ngx_int_t (*ngx_prof_step_pt)(void *data);
 
@@ -62,6 +66,22 @@ void ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer);
  * what the last one returned
  */
 ngx_int_t ngx_prof_slice(ngx_prof_step_pt step, void *data);
+
+/*
+ * The same, of an answer.  If others have to come first, it runs none and
+ * returns NGX_AGAIN: the caller's event waits for its turn then.
+ */
+ngx_int_t ngx_prof_turn_slice(ngx_prof_step_pt step, void *data);
+
+/*
+ * Calls the event's handler, for one more slice, in a later pass: events take
+ * turns, one a pass.  While the worker has other work they take a twentieth of
+ * its time.  ngx_prof_event_stop() is for these events, too.
+ */
+void ngx_prof_turn(ngx_event_t *ev);
+
+/* whether NGX_PROF_TURNS events wait */
+ngx_uint_t ngx_prof_turn_full(void);
 
 /*
  * the caller has set step, done and data and zeroed the rest; the first step

@@ -5,6 +5,7 @@
 #include "ngx_prof_pprof_profile.h"
 #include "ngx_prof_budget.h"
 #include "ngx_prof_encode.h"
+#include "ngx_prof_encoder.h"
 #include "ngx_prof_raw.h"
 #include "ngx_prof_stream.h"
 
@@ -58,13 +59,13 @@ ngx_prof_pprof_enter(ngx_http_request_t *r, ngx_prof_error_pt error)
     }
 
     if (ngx_prof_profiles >= NGX_PROF_PROFILES) {
+        return ngx_prof_answer_busy(r, error, "profile not encoded: too many "
+                                              "profiles are being encoded");
+    }
 
-        if (ngx_prof_header(r, "Retry-After", NGX_PROF_RETRY_AFTER) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return error(r, NGX_HTTP_SERVICE_UNAVAILABLE, "profile not encoded: "
-                     "too many profiles are being encoded");
+    if (!ngx_prof_encoder_spare()) {
+        return ngx_prof_answer_busy(r, error, "profile not encoded: "
+                                              "connections are scarce");
     }
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_uint_t));

@@ -69,7 +69,6 @@ static char *ngx_prof_encoder_part(ngx_uint_t n);
 static ngx_uint_t ngx_prof_encoder_number(ngx_uint_t writes);
 static void ngx_prof_encoder_uncount(ngx_prof_encoder_t *e);
 static ngx_uint_t ngx_prof_encoder_count(ngx_prof_encoder_t *e);
-static ngx_uint_t ngx_prof_encoder_spare(void);
 static ngx_int_t ngx_prof_encoder_spawn(ngx_prof_encoder_t *e, ngx_log_t *log,
     int fds[3]);
 static ngx_uint_t ngx_prof_encoder_scarce(int p[2]);
@@ -388,14 +387,20 @@ ngx_prof_encoder_count(ngx_prof_encoder_t *e)
 }
 
 
-/* with other methods than epoll its pipes are connections of nginx's */
+/*
+ * Clients wait for profiles, and with other methods than epoll the encoder's
+ * pipes are connections of nginx's.  nginx closes idle clients if it has to.
+ */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_prof_encoder_spare(void)
 {
-    return (ngx_event_flags & NGX_USE_EPOLL_EVENT)
-           || ngx_cycle->free_connection_n
-              >= ngx_cycle->connection_n / NGX_PROF_ENCODER_RESERVE + 3;
+    ngx_uint_t  pipes;
+
+    pipes = (ngx_event_flags & NGX_USE_EPOLL_EVENT) ? 0 : 3;
+
+    return ngx_cycle->free_connection_n + ngx_cycle->reusable_connections_n
+           >= ngx_cycle->connection_n / NGX_PROF_ENCODER_RESERVE + pipes;
 }
 
 

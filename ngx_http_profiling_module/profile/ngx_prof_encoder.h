@@ -33,6 +33,9 @@ typedef struct {
 /* master, at start and reload: finds the program; logs if it is missing */
 void ngx_prof_encoder_init_module(ngx_cycle_t *cycle);
 
+/* whether more than what is left to requests of worker_connections is free */
+ngx_uint_t ngx_prof_encoder_spare(void);
+
 /*
  * Starts a process.  fds: our ends of its standard input, output and error,
  * which the caller makes connections in pipe; crowded: others wait, and it is

@@ -37,6 +37,7 @@ typedef struct {
 
 static void ngx_prof_names_handler(ngx_event_t *ev);
 static ngx_int_t ngx_prof_names_collect(ngx_prof_names_waiting_t *n);
+static ngx_int_t ngx_prof_names_look(void *data);
 static void ngx_prof_names_slot(ngx_prof_names_waiting_t *n,
     ngx_prof_slot_t *slot);
 static void ngx_prof_names_frames(ngx_prof_names_waiting_t *n,
@@ -95,7 +96,7 @@ ngx_prof_names_run(ngx_prof_work_t *w, ngx_prof_names_of_e of)
         }
 
         if (rc == NGX_AGAIN) {
-            ngx_post_event(&n->event, &ngx_posted_next_events);
+            ngx_prof_turn(&n->event);
         }
 
     } else {
@@ -124,7 +125,7 @@ ngx_prof_names_handler(ngx_event_t *ev)
     rc = ngx_prof_names_collect(n);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
+        ngx_prof_turn(ev);
         return;
     }
 
@@ -141,33 +142,13 @@ ngx_prof_names_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_prof_names_collect(ngx_prof_names_waiting_t *n)
 {
-    uint64_t             end;
     ngx_int_t            rc;
     ngx_http_request_t  *r;
-    ngx_prof_slot_t     *slot;
-    ngx_prof_zone_t     *zone;
 
-    zone = ngx_prof_process.zone;
-    end = ngx_prof_clock() + NGX_PROF_SLICE;
+    rc = ngx_prof_turn_slice(ngx_prof_names_look, n);
 
-    if (n->slot == 0 && n->of != NGX_PROF_NAMES_STACKS) {
-        ngx_prof_names_reports(n);
-    }
-
-    while (n->of != NGX_PROF_NAMES_DEATHS && n->slot < zone->slots) {
-        slot = ngx_prof_zone_slot(zone, n->slot++);
-
-        if (ngx_prof_load(&slot->claims)) {
-            ngx_prof_names_slot(n, slot);
-        }
-
-        if (ngx_prof_clock() > end) {
-            return NGX_AGAIN;
-        }
-    }
-
-    if (n->n == 0) {
-        return NGX_OK;
+    if (rc == NGX_AGAIN || n->n == 0) {
+        return rc;
     }
 
     r = n->work->request;
@@ -176,6 +157,36 @@ ngx_prof_names_collect(ngx_prof_names_waiting_t *n)
                         n->n, ngx_prof_names_ready, n);
 
     return (rc == NGX_AGAIN) ? NGX_DONE : NGX_OK;
+}
+
+
+/* at one slot; NGX_OK: there was none any more */
+
+static ngx_int_t
+ngx_prof_names_look(void *data)
+{
+    ngx_prof_names_waiting_t *n = data;
+
+    ngx_prof_slot_t  *slot;
+    ngx_prof_zone_t  *zone;
+
+    zone = ngx_prof_process.zone;
+
+    if (n->slot == 0 && n->of != NGX_PROF_NAMES_STACKS) {
+        ngx_prof_names_reports(n);
+    }
+
+    if (n->of == NGX_PROF_NAMES_DEATHS || n->slot == zone->slots) {
+        return NGX_OK;
+    }
+
+    slot = ngx_prof_zone_slot(zone, n->slot++);
+
+    if (ngx_prof_load(&slot->claims)) {
+        ngx_prof_names_slot(n, slot);
+    }
+
+    return NGX_AGAIN;
 }
 
 

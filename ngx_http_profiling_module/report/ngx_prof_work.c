@@ -77,7 +77,7 @@ ngx_prof_work_run(ngx_prof_work_t *w)
 
     ngx_prof_answer_later(r);
 
-    ngx_post_event(&w->event, &ngx_posted_next_events);
+    ngx_prof_turn(&w->event);
 
     return NGX_DONE;
 }
@@ -90,7 +90,7 @@ ngx_prof_work_slice(ngx_prof_work_t *w)
 {
     ngx_int_t  rc;
 
-    rc = ngx_prof_slice(ngx_prof_work_step, w);
+    rc = ngx_prof_turn_slice(ngx_prof_work_step, w);
 
     if (rc == NGX_DONE && w->finish) {
         return w->finish(w);
@@ -192,7 +192,7 @@ ngx_prof_work_more(void *data)
 {
     ngx_prof_work_t *w = data;
 
-    ngx_post_event(&w->event, &ngx_posted_next_events);
+    ngx_prof_turn(&w->event);
 }
 
 
