@@ -191,7 +191,7 @@ sub reason {
                              '/burn');
     my $p;
 
-    until_true(60, sub {
+    until_true(240, sub {
         $p = Profile::take($where, seconds => 1);
         return grep { has('[luajit]')->($_) } @{ $p->{samples} };
     });
