@@ -168,7 +168,10 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
       "workers that died, the latest first, and each with all that is known" },
 
     { ngx_string("slow"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_TAKES_ID,
-      ngx_prof_slow_view, NULL },
+      ngx_prof_slow_view, NULL,
+      NGX_PROF_PARAM_JSON,
+      "seconds",
+      "slow requests, the latest first, and each part by part" },
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
       ngx_prof_view_locations, NULL,
