@@ -76,6 +76,8 @@ test('a range of the past', limits, async () => {
     return used > 0.5;
   });
 
+  // what is dragged over stays where it is
+  await page.emulateMedia({ reducedMotion: 'reduce' });
   await shows('#heat-note', /of CPU time\. Drag over a part/);
 
   // the share of CPU is there, and nobody has measured it

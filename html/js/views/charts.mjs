@@ -163,7 +163,9 @@ function options(chart, width, moved) {
     padding: [6, 8, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: 'time', setSeries: false },
+      // a drag is of one chart, the cursor of all
+      sync: { key: 'time', setSeries: false,
+              filters: { pub: (type) => /^mouse(move|leave)$/.test(type) } },
       drag: { x: true, y: false, setScale: false, dist: near },
       y: false,
       points: { size: 7 },
