@@ -466,8 +466,9 @@ sub watch {
 
 
 # {spent}: ns of CPU time of all workers; {range}: what it is at least and at
-# most, of each by its pid; {had}: clocks of each at the ends; {gap}: ns of CPU
-# time from one signal to the next; {each}: periods of a signal.
+# most, of each by its pid; {had}: clocks of each at the ends; {told}: at the
+# latest, when it told its samples; {gap}: ns of CPU time from one signal to the
+# next; {each}: periods of a signal.
 
 sub measure {
     my ($p, $workers, $read, $signals, %o) = @_;
@@ -491,6 +492,7 @@ sub measure {
         $p->{range}{$pid} = [ max(0, $least), $most ];
         $p->{spent} += ($least + $most) / 2;
         $p->{had}{$pid} = [ ($from[0]{$pid} + $from[1]{$pid}) / 2, $end / 2 ];
+        $p->{told}{$pid} = $told_most->{$pid};
     }
 
     # the timers were armed for longer than the capture

@@ -84,15 +84,15 @@ sub told {
 
 
 # What profiling_test has written: ns of CPU time of each location during the
-# capture, {ns}, and in how many calls, {calls}.  A worker that has to arm its
-# timers does so after the call that it is in: {late}, ns of all of them.  To
-# be asked while the load goes on.
+# capture, {ns}, until it was told, {most}, and in how many calls, {calls}.  A
+# worker that has to arm its timers does so after the call that it is in:
+# {late}, ns of all of them.  To be asked while the load goes on.
 
 sub burnt {
     my ($p, $file) = @_;
 
     my @lines = lines($p, $file);
-    my (%ns, %calls);
+    my (%ns, %most, %calls);
     my $late = 0;
 
     for my $pid (keys %{ $p->{had} }) {
@@ -109,7 +109,9 @@ sub burnt {
         for (@own) {
             my (undef, $begin, $end, $what) = @$_;
             my $in = min($end, $to) - max($begin, $from);
+            my $told = min($end, $p->{told}{$pid}) - max($begin, $from);
 
+            $most{$what} += max(0, $told);
             next if $in <= 0;
 
             $ns{$what} += $in;
@@ -117,7 +119,7 @@ sub burnt {
         }
     }
 
-    return { ns => \%ns, calls => \%calls, late => $late };
+    return { ns => \%ns, most => \%most, calls => \%calls, late => $late };
 }
 
 
@@ -137,7 +139,7 @@ sub lines {
         @lines = map { [ split ' ', $_, 4 ] } split /\n/, slurp($file);
         $last{ $_->[0] } = $_->[2] for @lines;
 
-        return !grep { !$waits{$_} && ($last{$_} // 0) < $p->{had}{$_}[1] }
+        return !grep { !$waits{$_} && ($last{$_} // 0) < $p->{told}{$_} }
                 keys %waits;
     });
 
@@ -161,10 +163,15 @@ sub is_burnt {
     my @locations = split ' ', $what;
     my $is = sum($p, @conditions);
     my $should = sum0(map { $_ // 0 } @{ $burnt->{ns} }{@locations});
+    my $more = sum0(map { $_ // 0 } @{ $burnt->{most} }{@locations}) - $should;
     my $calls = sum0(map { $_ // 0 } @{ $burnt->{calls} }{@locations});
     my $sigma = $p->{gap} * sqrt($calls / 2);
 
     Test::More::ok($should > 0, "$what was called");
+
+    # a worker that is late to tell has samples until then
+
+    $is -= min(max($is - $should, 0), $more);
 
     return is_near($is / 1e6, $should / 1e6, $sigma / 1e6,
                    "$what: the samples have its CPU time, ms", part => 0.005);
