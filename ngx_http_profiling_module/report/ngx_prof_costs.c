@@ -2,7 +2,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_costs.h"
+#include "ngx_prof_base.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_expose.h"
 #include "ngx_prof_figures.h"
 #include "ngx_prof_view.h"
 
@@ -62,6 +64,50 @@ static uint64_t
 ngx_prof_costs_left(uint64_t all, uint64_t part)
 {
     return all - ngx_min(all, part);
+}
+
+
+ngx_uint_t
+ngx_prof_costs_known(const ngx_prof_snapshot_t *s, size_t offset)
+{
+    uint64_t  none;
+
+    none = NGX_PROF_NO_COST|NGX_PROF_NO_LOOP;
+
+    if (offset == offsetof(ngx_prof_plain_t, alloc)) {
+        none |= NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT;
+    }
+
+    return !(ngx_prof_costs_unavailable(s) & none);
+}
+
+
+void
+ngx_prof_costs_expose(ngx_prof_work_t *w, const char *name, ngx_int_t place,
+    const ngx_prof_plain_t *plain, size_t offset)
+{
+    uint64_t          n;
+    ngx_prof_text_t  *t;
+
+    t = &w->json.text;
+    n = *(const uint64_t *) ((const u_char *) plain + offset);
+
+    ngx_prof_expose_open(w, name, "");
+
+    if (place == -1) {
+        ngx_prof_text_puts(t, "server=\"\",location=\"\"");
+
+    } else {
+        ngx_prof_expose_labels(w, place);
+    }
+
+    if (offset == offsetof(ngx_prof_plain_t, alloc)) {
+        ngx_prof_text_printf(t, "} %uL\n", n);
+        return;
+    }
+
+    ngx_prof_text_printf(t, "} %uL.%09uL\n", n / NGX_PROF_NSEC_PER_SEC,
+                         n % NGX_PROF_NSEC_PER_SEC);
 }
 
 

@@ -47,7 +47,8 @@ typedef struct {
         NGX_PROF_HISTOGRAM
     }            scope;
 
-    size_t       cost;                      /* in a plain, if it tells of it */
+    size_t       offset;                    /* in a plain, if it tells of one
+                                               figure of it */
 } ngx_prof_family_t;
 
 
@@ -81,26 +82,16 @@ static void ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
-static void ngx_prof_expose_internal(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, const ngx_prof_counts_t *counts);
-static void ngx_prof_expose_handed_over(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_number(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, uint64_t n);
+    ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_latency(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_upstream(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
 static void ngx_prof_expose_after(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
-static void ngx_prof_expose_no_live(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, const ngx_prof_counts_t *counts);
-static ngx_uint_t ngx_prof_expose_costs(const ngx_prof_work_t *w,
-    const ngx_prof_family_t *family);
 static void ngx_prof_expose_cost(ngx_prof_work_t *w, const char *name,
     ngx_uint_t place, const ngx_prof_counts_t *counts);
-static void ngx_prof_expose_rest(ngx_prof_work_t *w, const char *name);
-static void ngx_prof_expose_sum(ngx_prof_work_t *w, const ngx_prof_plain_t *p);
 
 
 static const ngx_prof_family_t  ngx_prof_families[] = {
@@ -114,11 +105,13 @@ static const ngx_prof_family_t  ngx_prof_families[] = {
 
     { "requests_internal_total", "counter",
       "Error pages served for requests that another location counts.",
-      ngx_prof_expose_internal, NGX_PROF_EACH, 0 },
+      ngx_prof_expose_number, NGX_PROF_EACH,
+      offsetof(ngx_prof_plain_t, internal) },
 
     { "requests_handed_over_total", "counter",
       "Requests handed to another location, which counts them.",
-      ngx_prof_expose_handed_over, NGX_PROF_EACH, 0 },
+      ngx_prof_expose_number, NGX_PROF_EACH,
+      offsetof(ngx_prof_plain_t, handed_over) },
 
     { "request_duration_seconds", "histogram",
       "Time from a request's first byte to its response's last.",
@@ -130,7 +123,8 @@ static const ngx_prof_family_t  ngx_prof_families[] = {
 
     { "upstream_no_live_total", "counter",
       "Tries of upstreams that had no live peer.",
-      ngx_prof_expose_no_live, NGX_PROF_EACH, 0 },
+      ngx_prof_expose_number, NGX_PROF_EACH,
+      offsetof(ngx_prof_plain_t, no_live) },
 
     { "after_response_seconds_total", "counter",
       "Time that requests went on after their responses.",
@@ -164,6 +158,7 @@ static const ngx_prof_family_t  ngx_prof_families[] = {
 ngx_int_t
 ngx_prof_view_prometheus(ngx_prof_work_t *w)
 {
+    ngx_prof_plain_t          rest;
     ngx_prof_snapshot_t      *s;
     ngx_prof_exposition_t    *e;
     const ngx_prof_family_t  *family;
@@ -223,7 +218,7 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
     }
 
     if (family->print == ngx_prof_expose_cost
-        && !ngx_prof_expose_costs(w, family))
+        && !ngx_prof_costs_known(s, family->offset))
     {
         e->family++;
         return NGX_AGAIN;
@@ -240,7 +235,8 @@ ngx_prof_view_prometheus(ngx_prof_work_t *w)
     }
 
     if (family->print == ngx_prof_expose_cost) {
-        ngx_prof_expose_rest(w, family->name);
+        ngx_prof_costs_rest(s, &e->costs, &rest);
+        ngx_prof_costs_expose(w, family->name, -1, &rest, family->offset);
     }
 
     e->family++;
@@ -718,33 +714,16 @@ ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
 
 
 static void
-ngx_prof_expose_internal(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, const ngx_prof_counts_t *counts)
-{
-    ngx_prof_expose_number(w, name, place, counts->plain.internal);
-}
-
-
-static void
-ngx_prof_expose_handed_over(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, const ngx_prof_counts_t *counts)
-{
-    ngx_prof_expose_number(w, name, place, counts->plain.handed_over);
-}
-
-
-static void
-ngx_prof_expose_no_live(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
-    const ngx_prof_counts_t *counts)
-{
-    ngx_prof_expose_number(w, name, place, counts->plain.no_live);
-}
-
-
-static void
 ngx_prof_expose_number(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t place, uint64_t n)
+    ngx_uint_t place, const ngx_prof_counts_t *counts)
 {
+    uint64_t                n;
+    ngx_prof_exposition_t  *e;
+
+    e = w->data;
+    n = *(const uint64_t *) ((const u_char *) &counts->plain
+                             + ngx_prof_families[e->family].offset);
+
     if (n == 0) {
         return;
     }
@@ -795,24 +774,6 @@ ngx_prof_expose_after(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
 }
 
 
-/* whether the costs that a family tells of are known */
-
-static ngx_uint_t
-ngx_prof_expose_costs(const ngx_prof_work_t *w,
-    const ngx_prof_family_t *family)
-{
-    uint64_t  none;
-
-    none = NGX_PROF_NO_COST|NGX_PROF_NO_LOOP;
-
-    if (family->cost == offsetof(ngx_prof_plain_t, alloc)) {
-        none |= NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT;
-    }
-
-    return !(ngx_prof_costs_unavailable(w->snapshot) & none);
-}
-
-
 static void
 ngx_prof_expose_cost(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     const ngx_prof_counts_t *counts)
@@ -821,52 +782,9 @@ ngx_prof_expose_cost(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
 
     e = w->data;
 
-    if (counts->plain.loop == 0) {
-        return;
+    if (counts->plain.loop) {
+        ngx_prof_costs_add(&e->costs, &counts->plain);
+        ngx_prof_costs_expose(w, name, place, &counts->plain,
+                              ngx_prof_families[e->family].offset);
     }
-
-    ngx_prof_costs_add(&e->costs, &counts->plain);
-
-    ngx_prof_expose_open(w, name, "");
-    ngx_prof_expose_labels(w, place);
-    ngx_prof_expose_sum(w, &counts->plain);
-}
-
-
-static void
-ngx_prof_expose_rest(ngx_prof_work_t *w, const char *name)
-{
-    ngx_prof_plain_t        rest;
-    ngx_prof_exposition_t  *e;
-
-    e = w->data;
-
-    ngx_prof_costs_rest(w->snapshot, &e->costs, &rest);
-
-    ngx_prof_expose_open(w, name, "");
-    ngx_prof_text_puts(&w->json.text, "server=\"\",location=\"\"");
-    ngx_prof_expose_sum(w, &rest);
-}
-
-
-/* seconds, or bytes, by the family that is being told */
-
-static void
-ngx_prof_expose_sum(ngx_prof_work_t *w, const ngx_prof_plain_t *p)
-{
-    size_t                  offset;
-    uint64_t                n;
-    ngx_prof_exposition_t  *e;
-
-    e = w->data;
-    offset = ngx_prof_families[e->family].cost;
-    n = *(const uint64_t *) ((const u_char *) p + offset);
-
-    if (offset == offsetof(ngx_prof_plain_t, alloc)) {
-        ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
-        return;
-    }
-
-    ngx_prof_text_printf(&w->json.text, "} %uL.%09uL\n",
-                         n / NGX_PROF_NSEC_PER_SEC, n % NGX_PROF_NSEC_PER_SEC);
 }
