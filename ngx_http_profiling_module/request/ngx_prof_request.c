@@ -732,7 +732,7 @@ ngx_prof_log_clock(ngx_http_request_t *r)
 static ngx_int_t
 ngx_prof_log_charged(ngx_http_request_t *r)
 {
-    ngx_prof_slice_logged(r);
+    ngx_prof_slice_logged(r, ngx_prof_loop_ticks(1));
 
     return ngx_prof_log_handler(r, 1);
 }
@@ -741,7 +741,7 @@ ngx_prof_log_charged(ngx_http_request_t *r)
 static ngx_int_t
 ngx_prof_log_charged_clock(ngx_http_request_t *r)
 {
-    ngx_prof_slice_logged(r);
+    ngx_prof_slice_logged(r, ngx_prof_loop_ticks(0));
 
     return ngx_prof_log_handler(r, 0);
 }

@@ -9,6 +9,8 @@
 
 
 static void ngx_prof_slice_again(ngx_prof_cost_t *cost);
+static void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
+    uint64_t from, uint64_t until);
 static ngx_prof_cost_t *ngx_prof_slice_cost(const ngx_http_request_t *r);
 static void ngx_prof_slice_cleanup(void *data);
 
@@ -17,6 +19,7 @@ ngx_prof_slice_t  ngx_prof_slicing;
 
 void (*ngx_prof_slice_cut)(void);
 void (*ngx_prof_slice_slow)(ngx_http_request_t *r);
+uint64_t  ngx_prof_slice_least = (uint64_t) -1;
 
 ngx_log_handler_pt  ngx_prof_slice_handler;
 
@@ -65,7 +68,7 @@ ngx_prof_slice_own(ngx_http_request_t *r)
 
     if (cost == NULL) {
         cost = &ngx_prof_slice_first;
-        ngx_memzero(cost, offsetof(ngx_prof_cost_t, part));
+        ngx_memzero(cost, offsetof(ngx_prof_cost_t, joined));
         cost->begun = s->since;
         s->cost = cost;
 
@@ -88,8 +91,6 @@ ngx_prof_slice_own(ngx_http_request_t *r)
         cost->held = s->held;
         cost->holder = s->holder;
     }
-
-    ngx_prof_slice_part(cost, NGX_PROF_PART_WAIT, s->since, s->start);
 }
 
 
@@ -116,6 +117,23 @@ ngx_prof_slice_again(ngx_prof_cost_t *cost)
 
 
 void
+ngx_prof_slice_ran(ngx_prof_cost_t *cost, uint64_t until)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (s->since != s->start) {
+        ngx_prof_slice_part(cost, NGX_PROF_PART_WAIT, s->since, s->start);
+    }
+
+    ngx_prof_slice_part(cost, NGX_PROF_PART_LOOP, s->start, until);
+
+    cost->left = until;
+}
+
+
+static void
 ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind, uint64_t from,
     uint64_t until)
 {
@@ -125,6 +143,11 @@ ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind, uint64_t from,
 
     counted = ngx_prof_clock_counted();
     ns = ngx_prof_loop_took(counted, until - from);
+
+    if (cost->parts == 0) {
+        cost->joined = 0;
+        ngx_memzero(cost->sum, sizeof(cost->sum));
+    }
 
     cost->sum[kind] += ns;
     part = &cost->part[cost->parts];
@@ -194,7 +217,7 @@ ngx_prof_slice_cleanup(void *data)
 
 
 void
-ngx_prof_slice_logged(ngx_http_request_t *r)
+ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
 {
     ngx_prof_slice_t  *s;
 
@@ -207,7 +230,7 @@ ngx_prof_slice_logged(ngx_http_request_t *r)
     ngx_prof_slice_for(r);
     ngx_prof_slice_note(r);
 
-    if (ngx_prof_slice_slow) {
+    if (ngx_prof_unlikely(now - s->cost->begun >= ngx_prof_slice_least)) {
         ngx_prof_slice_slow(r);
     }
 

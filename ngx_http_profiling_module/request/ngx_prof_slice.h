@@ -42,9 +42,12 @@ typedef struct {
     uint64_t             begun;         /* ticks of the clock */
     uint64_t             left;          /* ticks: its latest slice ended */
     uint64_t             slow;          /* its number, 0: none */
-    uint64_t             sum[NGX_PROF_PART_KINDS];
     uint64_t             parts;
+
+    /* not set while there are no parts */
+
     uint64_t             joined;
+    uint64_t             sum[NGX_PROF_PART_KINDS];
     ngx_prof_part_t      part[NGX_PROF_SLOW_PARTS];
                                         /* as many as parts are set */
 } ngx_prof_cost_t;
@@ -101,8 +104,13 @@ extern ngx_prof_slice_t  ngx_prof_slicing
 extern void (*ngx_prof_slice_cut)(void)
     NGX_PROF_HIDDEN;
 
-/* keeps a request that is being logged if it was slow; from above, too */
+/*
+ * Keeps a request that is being logged if it was slow; from above, too.  The
+ * least time that is slow anywhere, in ticks: a shorter one is not asked for.
+ */
 extern void (*ngx_prof_slice_slow)(ngx_http_request_t *r)
+    NGX_PROF_HIDDEN;
+extern uint64_t  ngx_prof_slice_least
     NGX_PROF_HIDDEN;
 
 
@@ -120,9 +128,8 @@ void ngx_prof_slice_own(ngx_http_request_t *r);
 /* the present slice ends: keeps the cost of a request that goes on */
 void ngx_prof_slice_keep(void);
 
-/* a part of a request's life, from and until in ticks of the clock */
-void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
-    uint64_t from, uint64_t until);
+/* the parts that the slice is: its wait, and the loop until then, in ticks */
+void ngx_prof_slice_ran(ngx_prof_cost_t *cost, uint64_t until);
 
 /*
  * The slice's event has no request that is known: it may be the latest one,
@@ -130,8 +137,8 @@ void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
  */
 void ngx_prof_slice_latest(void);
 
-/* a request is being logged */
-void ngx_prof_slice_logged(ngx_http_request_t *r);
+/* a request is being logged; now: ticks of the clock */
+void ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now);
 
 
 /* a request is being worked for, and what it costs is measured */

@@ -257,9 +257,7 @@ ngx_prof_cost_end(uint64_t ticks, const ngx_prof_cost_t *part)
         counter = ngx_prof_context_location(s->request)->counter;
 
         ngx_prof_cost_add(s->cost, part);
-        ngx_prof_slice_part(s->cost, NGX_PROF_PART_LOOP, s->start, ticks);
-        s->cost->left = ticks;
-
+        ngx_prof_slice_ran(s->cost, ticks);
         ngx_prof_slice_note(s->request);
         ngx_prof_slice_keep();
     }
@@ -505,8 +503,7 @@ ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
 
     *cost = *known;
     ngx_prof_cost_add(cost, &part);
-    ngx_prof_slice_part(cost, NGX_PROF_PART_LOOP, ngx_prof_slicing.start, now);
-    cost->left = now;
+    ngx_prof_slice_ran(cost, now);
 
     return NGX_OK;
 }

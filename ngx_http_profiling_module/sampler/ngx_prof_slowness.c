@@ -61,9 +61,34 @@ ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 void
 ngx_prof_slowness_init(void)
 {
-    ngx_prof_slice_slow = (ngx_prof_slicing.charged
-                           && ngx_prof_process.zone->slow)
-                          ? ngx_prof_slowness_logged : NULL;
+    uint64_t               ticks;
+    ngx_uint_t             i;
+    ngx_prof_main_conf_t  *mcf;
+    ngx_prof_loc_conf_t  **lcf;
+
+    ngx_prof_slice_slow = NULL;
+    ngx_prof_slice_least = (uint64_t) -1;
+
+    if (!ngx_prof_slicing.charged || ngx_prof_process.zone->slow == NULL) {
+        return;
+    }
+
+    ngx_prof_slice_slow = ngx_prof_slowness_logged;
+
+    mcf = ngx_prof_process.conf;
+    lcf = mcf->locations.elts;
+
+    for (i = 0; i < mcf->locations.nelts; i++) {
+        ticks = ngx_prof_loop_span(ngx_prof_clock_counted(), lcf[i]->slow);
+
+        if (ticks) {
+            ngx_prof_slice_least = ngx_min(ngx_prof_slice_least, ticks);
+        }
+    }
+
+    /* the rate of the counter may be set by some millionths meanwhile */
+
+    ngx_prof_slice_least -= ngx_prof_slice_least / 1000;
 }
 
 
