@@ -26,8 +26,15 @@ static void                    *fuzz_conf_ctx[] = { &fuzz_core };
 static ngx_str_t                fuzz_env[64];
 
 static const ngx_prof_shape_t  fuzz_shape = {
-    FUZZ_SLOTS, FUZZ_HISTORY, FUZZ_PLACES, FUZZ_STACKS, FUZZ_DUMP,
-    FUZZ_PLACES * 64, FUZZ_PLACES * FUZZ_SLOTS * 2, FUZZ_FUNCTIONS
+    .slots = FUZZ_SLOTS,
+    .history = FUZZ_HISTORY,
+    .places = FUZZ_PLACES,
+    .stacks = FUZZ_STACKS,
+    .dump = FUZZ_DUMP,
+    .names = FUZZ_PLACES * 64,
+    .pages = FUZZ_PLACES * FUZZ_SLOTS * 2,
+    .rows = NGX_PROF_ROWS,
+    .functions = FUZZ_FUNCTIONS
 };
 
 
