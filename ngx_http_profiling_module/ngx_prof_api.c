@@ -76,11 +76,6 @@ typedef struct {
     /* either a text made in steps, or a handler of its own */
     ngx_int_t  (*step)(ngx_prof_work_t *w);
     ngx_int_t  (*handler)(ngx_http_request_t *r, ngx_pid_t worker);
-
-    /* for the tree's description of itself */
-    ngx_uint_t   params;
-    const char  *units;
-    const char  *meaning;
 } ngx_prof_endpoint_t;
 
 
@@ -113,129 +108,69 @@ static ngx_int_t ngx_prof_api_index(ngx_prof_work_t *w);
 static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("metrics"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_prof_view_metrics, NULL,
-      NGX_PROF_PARAM_JSON,
-      "bytes, seconds, ns where the name says so",
-      "all figures, of all workers and of each" },
+      ngx_prof_view_metrics, NULL },
 
     { ngx_string("metrics/history"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_PROF_TAKES_COUNT|NGX_PROF_IN_PARTS, ngx_prof_view_history, NULL,
-      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_COUNT|NGX_PROF_PARAM_SINCE,
-      "as of metrics",
-      "samples of the figures, oldest first" },
+      NGX_PROF_TAKES_COUNT|NGX_PROF_IN_PARTS, ngx_prof_view_history, NULL },
 
     { ngx_string("memory"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_prof_memory_request,
-      NGX_PROF_PARAM_JSON,
-      "bytes, MB where the name says so",
-      "heap, resident and shared memory, stacks, pools, zones" },
+      NULL, ngx_prof_memory_request },
 
     { ngx_string("gc"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_PROF_NEEDS_STACKS, ngx_prof_pauses_view, NULL,
-      NGX_PROF_PARAM_JSON,
-      "ns, ms where the name says so",
-      "pauses of the event loops, with cause, place and stack" },
+      NGX_PROF_NEEDS_STACKS, ngx_prof_pauses_view, NULL },
 
     { ngx_string("goroutines"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_prof_api_connections,
-      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_LIMIT,
-      "seconds, bytes",
-      "connections by kind and state, and one by one" },
+      NULL, ngx_prof_api_connections },
 
     { ngx_string("runtime"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_prof_view_runtime, NULL,
-      NGX_PROF_PARAM_JSON,
-      "seconds",
-      "uptime, versions, settings in force" },
+      ngx_prof_view_runtime, NULL },
 
     { ngx_string("health"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_NEEDS_PLACES, ngx_prof_view_health,
-      NULL,
-      NGX_PROF_PARAM_JSON,
-      "seconds, percent",
-      "healthy, degraded or unhealthy (503), with the issues" },
+      NULL },
 
     { ngx_string("capacity"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
-      ngx_prof_view_capacity, NULL,
-      NGX_PROF_PARAM_JSON,
-      "connections, descriptors, pages, seconds, percent",
-      "what may soon be full, by name and since when" },
+      ngx_prof_view_capacity, NULL },
 
     { ngx_string("crashes"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_PROF_TAKES_ID|NGX_PROF_NEEDS_DEATHS, ngx_prof_crashes_view, NULL,
-      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_FORMAT,
-      "bytes, seconds",
-      "workers that died, the latest first, and each with all that is known" },
+      NGX_PROF_TAKES_ID|NGX_PROF_NEEDS_DEATHS, ngx_prof_crashes_view, NULL },
 
     { ngx_string("slow"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_TAKES_ID,
-      ngx_prof_slow_view, NULL,
-      NGX_PROF_PARAM_JSON,
-      "seconds",
-      "slow requests, the latest first, and each part by part" },
+      ngx_prof_slow_view, NULL },
 
     { ngx_string("locations"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
-      ngx_prof_view_locations, NULL,
-      NGX_PROF_PARAM_JSON,
-      "seconds, bytes",
-      "requests, status, bytes, latency and cost by server and location" },
+      ngx_prof_view_locations, NULL },
 
     { ngx_string("upstreams"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
-      ngx_prof_view_upstreams, NULL,
-      NGX_PROF_PARAM_JSON,
-      "microseconds, bytes",
-      "upstreams by peer: results, retries, times, reuse" },
+      ngx_prof_view_upstreams, NULL },
 
     { ngx_string("tls"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
-      ngx_prof_view_handshakes, NULL,
-      NGX_PROF_PARAM_JSON,
-      "microseconds, seconds",
-      "TLS handshakes by protocol, key, resumption and result" },
+      ngx_prof_view_handshakes, NULL },
 
     { ngx_string("caches"), NGX_HTTP_GET|NGX_HTTP_HEAD, NGX_PROF_IN_PARTS,
-      ngx_prof_view_caches, NULL,
-      NGX_PROF_PARAM_JSON,
-      "bytes, requests",
-      "caches: results and lock waits by location, size and limit" },
+      ngx_prof_view_caches, NULL },
 
     { ngx_string("incidents"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_TAKES_ID|NGX_PROF_IS_INCIDENT|NGX_PROF_NEEDS_STACKS,
-      ngx_prof_incidents_view, NULL,
-      NGX_PROF_PARAM_JSON,
-      "seconds, bytes",
-      "what was recorded around what went wrong, and each with its profile" },
+      ngx_prof_incidents_view, NULL },
 
     { ngx_string("timeline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      NGX_PROF_TAKES_RANGE|NGX_PROF_IN_PARTS, ngx_prof_timeline_view, NULL,
-      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_RANGE|NGX_PROF_PARAM_STEP,
-      "seconds of CPU time",
-      "CPU time by server, location and state, step by step" },
+      NGX_PROF_TAKES_RANGE|NGX_PROF_IN_PARTS, ngx_prof_timeline_view, NULL },
 
     { ngx_string("reloads"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_prof_view_reloads, NULL,
-      NGX_PROF_PARAM_JSON,
-      "seconds, bytes",
-      "the start and the latest reloads by stage, with names waited for" },
+      ngx_prof_view_reloads, NULL },
 
     { ngx_string("cpu-profile"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_prof_api_cpu,
-      NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_DURATION|NGX_PROF_PARAM_RANGE,
-      "ns of CPU time",
-      "CPU profile for go tool pprof, as a file" },
+      NULL, ngx_prof_api_cpu },
 
     { ngx_string("heap-dump"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      NULL, ngx_prof_api_heap,
-      NGX_PROF_PARAM_WORKER,
-      "bytes",
-      "profile of the heap for go tool pprof, as a file" },
+      NULL, ngx_prof_api_heap },
 
     { ngx_string("force-gc"), NGX_HTTP_POST, 0,
-      NULL, ngx_prof_api_force,
-      NGX_PROF_PARAM_JSON,
-      "ms, MB",
-      "every worker returns free memory to the system" },
+      NULL, ngx_prof_api_force },
 
     { ngx_null_string, NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
-      ngx_prof_api_index, NULL, NGX_PROF_PARAM_JSON, NULL, NULL }
+      ngx_prof_api_index, NULL }
 };
 
 
@@ -936,7 +871,6 @@ ngx_prof_api_index(ngx_prof_work_t *w)
 {
     ngx_uint_t                  i;
     ngx_prof_json_t            *j;
-    ngx_prof_description_t      d;
     const ngx_prof_endpoint_t  *e;
 
     j = &w->json;
@@ -947,14 +881,9 @@ ngx_prof_api_index(ngx_prof_work_t *w)
     for (i = 0; i < NGX_PROF_ENDPOINTS - 1; i++) {
         e = &ngx_prof_endpoints[i];
 
-        d.name = e->name;
-        d.method = (e->methods & NGX_HTTP_POST) ? "POST" : "GET";
-        d.params = e->params;
-        d.units = e->units;
-        d.meaning = e->meaning;
-        d.reports = (e->takes & NGX_PROF_TAKES_ID) != 0;
-
-        ngx_prof_describe(j, &d);
+        ngx_prof_describe(j, &e->name,
+                          (e->methods & NGX_HTTP_POST) ? "POST" : "GET",
+                          (e->takes & NGX_PROF_TAKES_ID) != 0);
     }
 
     ngx_prof_json_close(j, ']');

@@ -38,6 +38,7 @@ static void ngx_prof_view_listener(ngx_prof_json_t *j, ngx_uint_t i,
     uint64_t clock);
 static void ngx_prof_view_pages(ngx_prof_json_t *j, uint64_t clock);
 static void ngx_prof_view_own(ngx_prof_json_t *j, ngx_prof_snapshot_t *s);
+static void ngx_prof_expose_capacity(ngx_prof_work_t *w);
 static void ngx_prof_expose_worker_limits(ngx_prof_work_t *w);
 static void ngx_prof_expose_worker(ngx_prof_work_t *w, const char *name,
     const ngx_prof_worker_t *worker, double value);
@@ -324,9 +325,58 @@ ngx_prof_view_own(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
 }
 
 
+static void
+ngx_prof_expose_capacity(ngx_prof_work_t *w)
+{
+    ngx_prof_capacity_t  c;
+
+    ngx_prof_capacity(w->snapshot, &c);
+
+    ngx_prof_expose_family(w, "workers_without_slot", "gauge",
+                           "Living workers that are not profiled.");
+    ngx_prof_expose_value(w, "workers_without_slot", "",
+                          (double) c.without_slot);
+
+    ngx_prof_expose_family(w, "slots", "gauge", "Slots for workers.");
+    ngx_prof_expose_value(w, "slots", "{state=\"used\"}",
+                          (double) c.slots_used);
+    ngx_prof_expose_value(w, "slots", "{state=\"free\"}",
+                          (double) (c.slots - ngx_min(c.slots, c.slots_used)));
+
+    ngx_prof_expose_family(w, "locations_uncounted", "gauge",
+                           "Configured locations that are counted together, "
+                           "for want of room.");
+    ngx_prof_expose_value(w, "locations_uncounted", "",
+                          (double) c.uncounted);
+
+    ngx_prof_expose_family(w, "zone_pages", "gauge",
+                           "Pages of the zone for what is counted by "
+                           "location.");
+    ngx_prof_expose_value(w, "zone_pages", "{state=\"used\"}",
+                          (double) c.pages_used);
+    ngx_prof_expose_value(w, "zone_pages", "{state=\"free\"}",
+                          (double) (c.pages - c.pages_used));
+
+    ngx_prof_expose_family(w, "zone_full", "gauge",
+                           "1 if a location found no page since the latest "
+                           "start or reload.");
+    ngx_prof_expose_value(w, "zone_full", "", (double) c.full);
+
+    ngx_prof_expose_family(w, "names_lost", "gauge",
+                           "Upstreams and zones of shared memory without a "
+                           "name of their own, for want of room.");
+    ngx_prof_expose_value(w, "names_lost", "", (double) c.unnamed);
+
+    ngx_prof_expose_family(w, "tables_full", "gauge",
+                           "Tables of stacks that have no room left.");
+    ngx_prof_expose_value(w, "tables_full", "", (double) c.tables);
+}
+
+
 void
 ngx_prof_expose_limits(ngx_prof_work_t *w)
 {
+    ngx_prof_expose_capacity(w);
     ngx_prof_expose_worker_limits(w);
     ngx_prof_expose_listeners(w);
     ngx_prof_expose_pages(w);

@@ -15,7 +15,10 @@
 
 ngx_int_t ngx_prof_view_capacity(ngx_prof_work_t *w);
 
-/* gauges of workers, listening sockets and zones, for Prometheus */
+/*
+ * For Prometheus: gauges of the module's own, of workers, of listening sockets
+ * and of zones
+ */
 void ngx_prof_expose_limits(ngx_prof_work_t *w);
 
 

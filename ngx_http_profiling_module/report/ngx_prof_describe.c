@@ -10,6 +10,30 @@
 #include "ngx_prof_worker.h"
 
 
+/* parameters: bits */
+
+#define NGX_PROF_PARAM_WORKER    0x01
+#define NGX_PROF_PARAM_FIELDS    0x02
+#define NGX_PROF_PARAM_COUNT     0x04
+#define NGX_PROF_PARAM_SINCE     0x08
+#define NGX_PROF_PARAM_LIMIT     0x10
+#define NGX_PROF_PARAM_DURATION  0x20
+#define NGX_PROF_PARAM_FORMAT    0x40
+#define NGX_PROF_PARAM_RANGE     0x80    /* from and until */
+#define NGX_PROF_PARAM_STEP      0x100
+
+/* of all that answer in JSON */
+#define NGX_PROF_PARAM_JSON  (NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_FIELDS)
+
+
+typedef struct {
+    const char  *name;
+    ngx_uint_t   params;
+    const char  *units;
+    const char  *meaning;
+} ngx_prof_description_t;
+
+
 typedef struct {
     ngx_uint_t   bit;
     const char  *name;
@@ -62,15 +86,114 @@ static const ngx_prof_param_t  ngx_prof_params[] = {
 };
 
 
+static const ngx_prof_description_t  ngx_prof_descriptions[] = {
+
+    { "metrics", NGX_PROF_PARAM_JSON,
+      "bytes, seconds, ns where the name says so",
+      "all figures, of all workers and of each" },
+
+    { "metrics/history",
+      NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_COUNT|NGX_PROF_PARAM_SINCE,
+      "as of metrics",
+      "samples of the figures, oldest first" },
+
+    { "memory", NGX_PROF_PARAM_JSON,
+      "bytes, MB where the name says so",
+      "heap, resident and shared memory, stacks, pools, zones" },
+
+    { "gc", NGX_PROF_PARAM_JSON,
+      "ns, ms where the name says so",
+      "pauses of the event loops, with cause, place and stack" },
+
+    { "goroutines", NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_LIMIT,
+      "seconds, bytes",
+      "connections by kind and state, and one by one" },
+
+    { "runtime", NGX_PROF_PARAM_JSON,
+      "seconds",
+      "uptime, versions, settings in force" },
+
+    { "health", NGX_PROF_PARAM_JSON,
+      "seconds, percent",
+      "healthy, degraded or unhealthy (503), with the issues" },
+
+    { "capacity", NGX_PROF_PARAM_JSON,
+      "connections, descriptors, pages, seconds, percent",
+      "what may soon be full, by name and since when" },
+
+    { "crashes", NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_FORMAT,
+      "bytes, seconds",
+      "workers that died, the latest first, and each with all that is known" },
+
+    { "slow", NGX_PROF_PARAM_JSON,
+      "seconds",
+      "slow requests, the latest first, and each part by part" },
+
+    { "locations", NGX_PROF_PARAM_JSON,
+      "seconds, bytes",
+      "requests, status, bytes, latency and cost by server and location" },
+
+    { "upstreams", NGX_PROF_PARAM_JSON,
+      "microseconds, bytes",
+      "upstreams by peer: results, retries, times, reuse" },
+
+    { "tls", NGX_PROF_PARAM_JSON,
+      "microseconds, seconds",
+      "TLS handshakes by protocol, key, resumption and result" },
+
+    { "caches", NGX_PROF_PARAM_JSON,
+      "bytes, requests",
+      "caches: results and lock waits by location, size and limit" },
+
+    { "incidents", NGX_PROF_PARAM_JSON,
+      "seconds, bytes",
+      "what was recorded around what went wrong, and each with its profile" },
+
+    { "timeline", NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_RANGE|NGX_PROF_PARAM_STEP,
+      "seconds of CPU time",
+      "CPU time by server, location and state, step by step" },
+
+    { "reloads", NGX_PROF_PARAM_JSON,
+      "seconds, bytes",
+      "the start and the latest reloads by stage, with names waited for" },
+
+    { "cpu-profile",
+      NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_DURATION|NGX_PROF_PARAM_RANGE,
+      "ns of CPU time",
+      "CPU profile for go tool pprof, as a file" },
+
+    { "heap-dump", NGX_PROF_PARAM_WORKER,
+      "bytes",
+      "profile of the heap for go tool pprof, as a file" },
+
+    { "force-gc", NGX_PROF_PARAM_JSON,
+      "ms, MB",
+      "every worker returns free memory to the system" },
+
+    { NULL, 0, "", "" }
+};
+
+
 void
-ngx_prof_describe(ngx_prof_json_t *j, const ngx_prof_description_t *d)
+ngx_prof_describe(ngx_prof_json_t *j, const ngx_str_t *name,
+    const char *method, ngx_uint_t by_number)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                     i;
+    const ngx_prof_description_t  *d;
+
+    for (d = ngx_prof_descriptions; d->name; d++) {
+
+        if (ngx_strlen(d->name) == name->len
+            && ngx_strncmp(d->name, name->data, name->len) == 0)
+        {
+            break;
+        }
+    }
 
     ngx_prof_json_open(j, NULL, '{');
-    ngx_prof_json_string(j, "name", d->name.data, d->name.len);
-    ngx_prof_json_cstring(j, "method", d->method);
-    ngx_prof_json_bool(j, "by_number", d->reports);
+    ngx_prof_json_string(j, "name", name->data, name->len);
+    ngx_prof_json_cstring(j, "method", method);
+    ngx_prof_json_bool(j, "by_number", by_number);
     ngx_prof_json_cstring(j, "meaning", d->meaning);
     ngx_prof_json_cstring(j, "units", d->units);
     ngx_prof_json_open(j, "parameters", '[');

@@ -7,7 +7,6 @@
 #include "ngx_prof_accept.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_busy.h"
-#include "ngx_prof_capacity.h"
 #include "ngx_prof_capacity_view.h"
 #include "ngx_prof_costs.h"
 #include "ngx_prof_caches.h"
@@ -68,7 +67,6 @@ typedef struct {
 
 static void ngx_prof_expose(ngx_prof_work_t *w);
 static void ngx_prof_expose_info(ngx_prof_work_t *w);
-static void ngx_prof_expose_capacity(ngx_prof_work_t *w);
 static void ngx_prof_expose_health(ngx_prof_work_t *w);
 static void ngx_prof_expose_memory(ngx_prof_work_t *w);
 static void ngx_prof_expose_connections(ngx_prof_work_t *w);
@@ -266,7 +264,6 @@ ngx_prof_expose(ngx_prof_work_t *w)
     }
 
     ngx_prof_expose_info(w);
-    ngx_prof_expose_capacity(w);
     ngx_prof_expose_limits(w);
     ngx_prof_expose_reload(w);
     ngx_prof_expose_health(w);
@@ -336,54 +333,6 @@ ngx_prof_expose_info(ngx_prof_work_t *w)
                            "for.");
     ngx_prof_expose_value(w, "locations_lost_total", "",
                  (double) ngx_prof_load(&zone->header->place_lost));
-}
-
-
-static void
-ngx_prof_expose_capacity(ngx_prof_work_t *w)
-{
-    ngx_prof_capacity_t  c;
-
-    ngx_prof_capacity(w->snapshot, &c);
-
-    ngx_prof_expose_family(w, "workers_without_slot", "gauge",
-                           "Living workers that are not profiled.");
-    ngx_prof_expose_value(w, "workers_without_slot", "",
-                          (double) c.without_slot);
-
-    ngx_prof_expose_family(w, "slots", "gauge", "Slots for workers.");
-    ngx_prof_expose_value(w, "slots", "{state=\"used\"}",
-                          (double) c.slots_used);
-    ngx_prof_expose_value(w, "slots", "{state=\"free\"}",
-                          (double) (c.slots - ngx_min(c.slots, c.slots_used)));
-
-    ngx_prof_expose_family(w, "locations_uncounted", "gauge",
-                           "Configured locations that are counted together, "
-                           "for want of room.");
-    ngx_prof_expose_value(w, "locations_uncounted", "",
-                          (double) c.uncounted);
-
-    ngx_prof_expose_family(w, "zone_pages", "gauge",
-                           "Pages of the zone for what is counted by "
-                           "location.");
-    ngx_prof_expose_value(w, "zone_pages", "{state=\"used\"}",
-                          (double) c.pages_used);
-    ngx_prof_expose_value(w, "zone_pages", "{state=\"free\"}",
-                          (double) (c.pages - c.pages_used));
-
-    ngx_prof_expose_family(w, "zone_full", "gauge",
-                           "1 if a location found no page since the latest "
-                           "start or reload.");
-    ngx_prof_expose_value(w, "zone_full", "", (double) c.full);
-
-    ngx_prof_expose_family(w, "names_lost", "gauge",
-                           "Upstreams and zones of shared memory without a "
-                           "name of their own, for want of room.");
-    ngx_prof_expose_value(w, "names_lost", "", (double) c.unnamed);
-
-    ngx_prof_expose_family(w, "tables_full", "gauge",
-                           "Tables of stacks that have no room left.");
-    ngx_prof_expose_value(w, "tables_full", "", (double) c.tables);
 }
 
 
