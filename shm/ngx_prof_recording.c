@@ -539,7 +539,10 @@ ngx_prof_recording_turn(ngx_prof_recorded_slot_t *rec)
     u_char                 buf[NGX_PROF_RECORDED_HEAD];
 
     r = rec->recording;
-    table = &rec->table[r->cpu];
+
+    /* any word of the zone may be wild */
+
+    table = &rec->table[r->cpu != 0];
 
     if (table->stacks->node_n < table->size / 4 * 3
         && table->stacks->tally_n < table->size / 4 * 3)

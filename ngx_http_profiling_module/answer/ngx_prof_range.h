@@ -31,7 +31,7 @@ ngx_int_t ngx_prof_range(ngx_http_request_t *r, ngx_prof_span_t *span,
     const char *alone, ngx_prof_error_pt error);
 
 /*
- * RFC 3339, with or without a fraction: 2026-02-10T09:59:58.25Z, in ms since
+ * RFC 3339, with any offset and fraction: 2026-02-10T09:59:58.25Z, in ms since
  * the epoch.
  */
 ngx_int_t ngx_prof_range_date(const ngx_str_t *text, uint64_t *ms);

@@ -53,10 +53,12 @@ ngx_prof_recorder_init(void)
 static void
 ngx_prof_recorder_rest(void)
 {
-    uint64_t              pcs[2];
-    ngx_prof_recorded_t  *table;
+    uint64_t               pcs[2];
+    ngx_prof_recorded_t   *table;
+    ngx_prof_recording_t  *r;
 
-    table = &ngx_prof_recorder_own.table[ngx_prof_recorder_own.recording->cpu];
+    r = ngx_prof_recorder_own.recording;
+    table = &ngx_prof_recorder_own.table[ngx_prof_load(&r->cpu) != 0];
 
     pcs[0] = NGX_PROF_FRAME_TRUNCATED;
     pcs[1] = ngx_prof_recorder_image;
