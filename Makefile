@@ -223,9 +223,10 @@ test: all html $(build)/npm/ui.installed
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
 
 test-release: all html $(build)/npm/ui.installed
-	@UI_HOURS=8 TRACE_RANDOM=1000 FLEET=180 TEST_TIMEOUT=1200 \
+	@UI_HOURS=8 TRACE_RANDOM=1000 FLEET=180 MANY_STEPS=1 TEST_TIMEOUT=1200 \
 	    BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run \
-	    t/ui/long.test.mjs t/encoder/08-trace.t t/fleet/020-agents.t
+	    t/ui/long.test.mjs t/encoder/08-trace.t t/fleet/020-agents.t \
+	    t/fault/072-many.t
 	@$(MAKE) --no-print-directory FUZZ_RUNS=100000 fuzz
 	@$(MAKE) --no-print-directory T="same-static next" matrix
 	@$(MAKE) --no-print-directory package
