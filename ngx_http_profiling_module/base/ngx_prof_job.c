@@ -16,8 +16,10 @@
 /* the time of a busy worker to that of all slices, ns that are owed at most */
 #define NGX_PROF_TURN_PART  20
 #define NGX_PROF_TURN_OWED  50000000
+
 /* ns of a pass in which there was nothing else to do */
 #define NGX_PROF_TURN_IDLE  10000
+
 
 static ngx_int_t ngx_prof_job_look(ngx_prof_job_t *job);
 static ngx_uint_t ngx_prof_job_late(uint64_t now);
