@@ -118,6 +118,10 @@ ngx_prof_recorder_finish(void)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 
     ngx_prof_recorder_end(ngx_prof_clock() / NGX_PROF_NSEC_PER_MSEC, 0);
+
+    /* samples that are still taken outlive what is configured */
+
+    ngx_prof_recorder_own.recording = NULL;
 }
 
 
