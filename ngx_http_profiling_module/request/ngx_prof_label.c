@@ -33,6 +33,8 @@ typedef struct {
     ngx_uint_t       n;
     ngx_uint_t       left;          /* frames of the walk that are not yet
                                        looked at */
+    ngx_uint_t       alone;         /* a request is known by its own address,
+                                       without its connection */
     ngx_prof_span_t  span[NGX_PROF_FRAMES + 2];
 } ngx_prof_spans_t;
 
@@ -337,6 +339,7 @@ ngx_prof_context_label_of(ngx_prof_spans_t *spans,
     }
 
     *owner = NULL;
+    spans->alone = (i == NGX_ERROR || ngx_prof_array[i].listening == NULL);
 
     if (i != NGX_ERROR) {
         label = ngx_prof_context_connection(i, spans);
@@ -532,7 +535,7 @@ ngx_prof_context_found(uintptr_t word, ngx_prof_spans_t *spans,
         if (word == ngx_prof_latest.request) {
             word = ngx_prof_latest.connection;
 
-        } else if (request) {
+        } else if (request && spans->alone) {
             word = request->client;
         }
 
