@@ -19,13 +19,32 @@ my @ways = map { ($_, "raw-$_") } @calls;
 
 my $ms = 1300;
 
+# LuaJIT calls the library by itself
+my @lua = Modules::static() ? () : Profile::lua_modules();
+my %ffi = @lua ? ('ffi-poll' => "ffi.C.poll(nil, 0, $ms)",
+                  'ffi-usleep' => "ffi.C.usleep(${ms}000)") : ();
+
+push @ways, sort keys %ffi;
+
 my $site = Site->new(
     workers  => 3,
-    modules  => [ Profile::test_module() ],
+    modules  => [ Profile::test_module(), @lua ],
     handlers => $Profile::handlers,
-    http     => 'profiling_interval 100ms;',
+    http     => 'profiling_interval 100ms;' . (@lua ? <<'END' : ''),
+    init_by_lua_block {
+        ffi = require "ffi"
+        ffi.cdef[[int poll(void *p, unsigned long n, int ms);
+                  int usleep(unsigned us);]]
+    }
+END
     server   => join('', map {
-        "location = /$_ { profiling_test wait_timed $ms $_; }\n" } @ways),
+        $ffi{$_} ? "location = /$_ { content_by_lua_block {
+                        local whole = $ffi{$_} == 0
+                        ngx.log(ngx.INFO, 'waited by $_: ',
+                                whole and 'whole' or 'broken', '\\n')
+                        ngx.say('done') } }\n"
+                 : "location = /$_ { profiling_test wait_timed $ms $_; }\n"
+    } @ways),
 );
 
 $site->start;
