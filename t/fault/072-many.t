@@ -76,10 +76,13 @@ sub stepped {
         $parts += $last - $first;
         is($status, 200, "$path is answered");
 
-        my @long = grep { !waited("$file.$_") } $first + 1 .. $last;
+        # a spawn, or the mappings of valgrind itself, may fill one part
 
-        is(scalar @long, 0, '... in passes of few instructions')
-            or diag(scalar(@long) . ' of ' . ($last - $first) . ' parts');
+        my %long = map { $_ => 1 } grep { !waited("$file.$_") }
+                   $first + 1 .. $last;
+
+        is(join(' ', grep { $long{$_ + 1} } sort keys %long), '',
+           '... in passes of few instructions');
 
         unlink map { "$file.$_" } 1 .. $last - 1;
     }
