@@ -49,7 +49,7 @@ static ngx_uint_t ngx_prof_conf_zone_free_slots(ngx_prof_zone_t *zone);
  * what the workers of a configuration of that size take by themselves.
  */
 
-#define NGX_PROF_MEMORY_WORKER  (14 * 1024 * 1024)
+#define NGX_PROF_MEMORY_WORKER  (8 * 1024 * 1024)
 #define NGX_PROF_MEMORY_SLOTS   (224 * 1024 * 1024)
 #define NGX_PROF_MEMORY_PAGES   (48 * 1024 * 1024)
 
