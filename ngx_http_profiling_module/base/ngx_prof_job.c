@@ -17,7 +17,7 @@
 #define NGX_PROF_TURN_PART  20
 #define NGX_PROF_TURN_OWED  50000000
 
-/* ns of a pass in which there was nothing else to do */
+/* ns of CPU time of a pass in which there was nothing else to do */
 #define NGX_PROF_TURN_IDLE  10000
 
 
@@ -33,9 +33,10 @@ static void ngx_prof_turn_took(uint64_t began);
 static ngx_queue_t       ngx_prof_turns;
 static ngx_event_t       ngx_prof_turn_event;
 static ngx_connection_t  ngx_prof_turn_connection;
-static uint64_t          ngx_prof_turn_next;    /* ns, monotonic */
+static uint64_t          ngx_prof_turn_next;    /* ns, of CPU time */
 static uint64_t          ngx_prof_turn_seen;    /* in the last pass */
 static ngx_uint_t        ngx_prof_turn_runs;
+static const ngx_int_t  *ngx_prof_turn_events;
 
 
 void
@@ -104,7 +105,7 @@ ngx_prof_slice(ngx_prof_step_pt step, void *data)
 
     } while (rc == NGX_AGAIN && ngx_prof_clock() < began + NGX_PROF_SLICE);
 
-    ngx_prof_turn_took(began);
+    ngx_prof_turn_took(cost.start);
 
     ngx_prof_meter_end_long(&cost, NGX_PROF_METER_ANSWERS);
 
@@ -125,9 +126,16 @@ ngx_prof_turn(ngx_event_t *ev)
     ngx_post_event(ev, &ngx_prof_turns);
 
     if (!ngx_prof_turn_event.posted) {
-        ngx_prof_turn_seen = ngx_prof_clock();
+        ngx_prof_turn_seen = ngx_prof_meter_cpu();
         ngx_post_event(&ngx_prof_turn_event, &ngx_posted_next_events);
     }
+}
+
+
+void
+ngx_prof_turn_init(const ngx_int_t *events)
+{
+    ngx_prof_turn_events = events;
 }
 
 
@@ -142,10 +150,11 @@ ngx_prof_turn_handler(ngx_event_t *ev)
         return;
     }
 
-    now = ngx_prof_clock();
+    now = ngx_prof_meter_cpu();
 
     if (now >= ngx_prof_turn_next
-        || now - ngx_prof_turn_seen < NGX_PROF_TURN_IDLE)
+        || now - ngx_prof_turn_seen < NGX_PROF_TURN_IDLE
+        || (ngx_prof_turn_events && *ngx_prof_turn_events == 0))
     {
         q = ngx_queue_head(&ngx_prof_turns);
         next = ngx_queue_data(q, ngx_event_t, queue);
@@ -156,7 +165,7 @@ ngx_prof_turn_handler(ngx_event_t *ev)
         next->handler(next);
         ngx_prof_turn_runs = 0;
 
-        now = ngx_prof_clock();
+        now = ngx_prof_meter_cpu();
     }
 
     ngx_prof_turn_seen = now;
@@ -171,7 +180,7 @@ static ngx_uint_t
 ngx_prof_turn_free(void)
 {
     return (ngx_prof_turns.next == NULL || ngx_queue_empty(&ngx_prof_turns))
-           && ngx_prof_clock() >= ngx_prof_turn_next;
+           && ngx_prof_meter_cpu() >= ngx_prof_turn_next;
 }
 
 
@@ -203,7 +212,7 @@ ngx_prof_turn_took(uint64_t began)
 {
     uint64_t  now, next;
 
-    now = ngx_prof_clock();
+    now = ngx_prof_meter_cpu();
 
     next = ngx_max(ngx_prof_turn_next, began)
            + NGX_PROF_TURN_PART * (now - began);

@@ -76,9 +76,12 @@ ngx_int_t ngx_prof_turn_slice(ngx_prof_step_pt step, void *data);
 /*
  * Calls the event's handler, for one more slice, in a later pass: events take
  * turns, one a pass.  While the worker has other work they take a twentieth of
- * its time.  ngx_prof_event_stop() is for these events, too.
+ * its CPU time.  ngx_prof_event_stop() is for these events, too.
  */
 void ngx_prof_turn(ngx_event_t *ev);
+
+/* worker, once: where it stands how many events the latest pass has had */
+void ngx_prof_turn_init(const ngx_int_t *events);
 
 /* whether NGX_PROF_TURNS events wait */
 ngx_uint_t ngx_prof_turn_full(void);

@@ -19,7 +19,6 @@ typedef struct {
 } ngx_prof_meter_mean_t;
 
 
-static uint64_t ngx_prof_meter_cpu(void);
 static void ngx_prof_meter_took(uint64_t inner, ngx_prof_meter_e part,
     uint64_t ns, ngx_uint_t main);
 
@@ -90,7 +89,7 @@ ngx_prof_meter_end_long(const ngx_prof_meter_t *cost, ngx_prof_meter_e part)
 }
 
 
-static uint64_t
+uint64_t
 ngx_prof_meter_cpu(void)
 {
     struct timespec  ts;

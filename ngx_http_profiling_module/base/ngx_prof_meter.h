@@ -38,6 +38,9 @@ void ngx_prof_meter_init(ngx_prof_slot_t *slot);
 /* adds to a part what was measured elsewhere */
 void ngx_prof_meter_add(ngx_prof_meter_e part, uint64_t ns);
 
+/* ns of CPU time of this thread; of the clock, where that may not be asked */
+uint64_t ngx_prof_meter_cpu(void);
+
 /* ends what begin() has begun in the same thread; main: in the main one */
 void ngx_prof_meter_end(const ngx_prof_meter_t *cost, ngx_prof_meter_e part,
     ngx_uint_t main);
