@@ -51,6 +51,7 @@ ngx_prof_incident_raise(ngx_prof_incidents_t *incidents, ngx_uint_t n,
     ngx_prof_store(&incident->value, value);
     ngx_prof_store(&incident->owner, 0);
     ngx_prof_store(&incident->state, NGX_PROF_INCIDENT_RECORDING);
+    ngx_prof_store(&incident->tries, 0);
     ngx_prof_store(&incident->sample_n, 0);
     ngx_prof_store(&incident->pause_n, 0);
     ngx_prof_store(&incident->profile_len, 0);

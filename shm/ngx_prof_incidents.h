@@ -89,6 +89,7 @@ typedef struct {
     /* by who has claimed it */
     uint64_t            owner;      /* claim.h */
     uint64_t            state;      /* ngx_prof_incident_state_e */
+    uint64_t            tries;      /* that have failed */
     uint64_t            sample_n;
     ngx_prof_incident_sample_t
                         sample[NGX_PROF_INCIDENT_SAMPLES];

@@ -35,6 +35,11 @@
 #define NGX_PROF_WATCH_LIMIT     10000000000ULL
 
 
+/* attempts to freeze one, and ns from the first to the second */
+#define NGX_PROF_WATCH_TRIES     10
+#define NGX_PROF_WATCH_AGAIN     2000000000ULL
+
+
 /* what all workers have, at their latest ticks */
 
 typedef struct {
@@ -65,6 +70,7 @@ typedef struct {
 } ngx_prof_freeze_t;
 
 
+static uint64_t ngx_prof_watch_due(const ngx_prof_incident_t *incident);
 static void ngx_prof_watch_all(void);
 static void ngx_prof_watch_slot(ngx_prof_watched_t *w, ngx_prof_slot_t *slot,
     ngx_pid_t pid, ngx_uint_t *stuck);
@@ -173,8 +179,7 @@ ngx_prof_watch_tick(ngx_log_t *log)
 
         if (ngx_prof_load_acquire(&incident->number)
             && ngx_prof_load(&incident->state) == NGX_PROF_INCIDENT_RECORDING
-            && now >= ngx_prof_load(&incident->clock)
-                      + NGX_PROF_INCIDENT_AFTER)
+            && now >= ngx_prof_watch_due(incident))
         {
             ngx_prof_claim_reap(&incident->owner);
 
@@ -184,6 +189,20 @@ ngx_prof_watch_tick(ngx_log_t *log)
             }
         }
     }
+}
+
+
+/* an encoder that had no time may have some later, while it is recorded */
+
+static uint64_t
+ngx_prof_watch_due(const ngx_prof_incident_t *incident)
+{
+    uint64_t  tries;
+
+    tries = ngx_min(ngx_prof_load(&incident->tries), NGX_PROF_WATCH_TRIES);
+
+    return ngx_prof_load(&incident->clock) + NGX_PROF_INCIDENT_AFTER
+           + tries * tries * NGX_PROF_WATCH_AGAIN;
 }
 
 
@@ -542,7 +561,7 @@ ngx_prof_freeze_profile(void *data, ngx_int_t rc)
                                      ngx_prof_freeze_captured, f)
            != NGX_OK)
     {
-        ngx_prof_freeze_end(1);
+        ngx_prof_freeze_end(0);
     }
 }
 
@@ -560,10 +579,8 @@ ngx_prof_freeze_captured(void *data, ngx_int_t rc, ngx_prof_text_t *raw)
                              ngx_prof_freeze_encoded, f, &error);
     }
 
-    /* another worker may try it, or this one, at a later tick */
-
     if (rc != NGX_OK) {
-        ngx_prof_freeze_end(rc != NGX_BUSY);
+        ngx_prof_freeze_end(0);
     }
 }
 
@@ -578,7 +595,7 @@ ngx_prof_freeze_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
         ngx_prof_freeze_keep(f->incident, out);
     }
 
-    ngx_prof_freeze_end(rc != NGX_BUSY);
+    ngx_prof_freeze_end(rc == NGX_OK);
 }
 
 
@@ -605,7 +622,7 @@ ngx_prof_freeze_keep(ngx_prof_incident_t *incident, const ngx_prof_text_t *out)
 }
 
 
-/* 0: it is to be tried again while the recording still has it */
+/* 0: another worker may try it, or this one, at a later tick */
 
 static void
 ngx_prof_freeze_end(ngx_uint_t frozen)
@@ -620,7 +637,14 @@ ngx_prof_freeze_end(ngx_uint_t frozen)
     kept = (uint64_t) ngx_prof_setting(NGX_PROF_RECORD)
            * NGX_PROF_NSEC_PER_MSEC;
 
-    if (frozen || ngx_prof_clock() > f->incident->clock + kept) {
+    if (!frozen && f->pool) {
+        ngx_prof_store(&f->incident->tries, f->incident->tries + 1);
+    }
+
+    if (frozen
+        || f->incident->tries >= NGX_PROF_WATCH_TRIES
+        || ngx_prof_clock() > f->incident->clock + kept)
+    {
         ngx_prof_store_release(&f->incident->state, NGX_PROF_INCIDENT_FROZEN);
     }
 
