@@ -7,11 +7,16 @@
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_parse.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_rules.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_cfi_table.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_lua_frames.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_lua_name.c */
+/* sources: ngx_http_profiling_module/stack/ngx_prof_lua_phase.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_objects.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_step.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_expr.c */
 /* sources: ngx_http_profiling_module/stack/ngx_prof_unwind_recover.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_guard.c */
+/* sources: shm/ngx_prof_functions.c */
 /* libs: -ldl */
 
 
