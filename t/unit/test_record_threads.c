@@ -12,15 +12,6 @@
 /* sources: shm/ngx_prof_stacks.c */
 /* sanitize: thread */
 
-/*
- * The sanitizer knows no fences, and compilers warn of that.  It misses
- * nothing by it here: each word is read and written atomically.
- */
-
-#if (__GNUC__ && !__clang__)
-#pragma GCC diagnostic ignored "-Wtsan"
-#endif
-
 #include "shm_test.h"
 
 #include <pthread.h>

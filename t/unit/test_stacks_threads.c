@@ -11,15 +11,6 @@
 /* sources: shm/ngx_prof_recording.c */
 /* sanitize: thread */
 
-/*
- * The sanitizer knows no fences, and compilers warn of that.  The table has
- * none.
- */
-
-#if (__GNUC__ && !__clang__)
-#pragma GCC diagnostic ignored "-Wtsan"
-#endif
-
 #include "test_stacks.h"
 
 #include "ngx_prof_record.c"
