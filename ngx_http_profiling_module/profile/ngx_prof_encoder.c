@@ -37,8 +37,12 @@
 /* and those that have ended their work and write, of a worker */
 #define NGX_PROF_ENCODERS_WRITE       2
 
-/* one in so many connections and descriptors is left to requests */
+/*
+ * one in so many connections and descriptors is left to requests; of
+ * connections, not more than that
+ */
 #define NGX_PROF_ENCODER_RESERVE      8
+#define NGX_PROF_ENCODER_CONNECTIONS  64
 
 /*
  * The worker stands still until the encoder's program runs, for as long as the
@@ -388,19 +392,22 @@ ngx_prof_encoder_count(ngx_prof_encoder_t *e)
 
 
 /*
- * Clients wait for profiles, and with other methods than epoll the encoder's
- * pipes are connections of nginx's.  nginx closes idle clients if it has to.
+ * Clients wait for profiles, a bounded number of them, and with other methods
+ * than epoll the encoder's pipes are connections of nginx's.  nginx closes idle
+ * clients if it has to.
  */
 
 ngx_uint_t
 ngx_prof_encoder_spare(void)
 {
-    ngx_uint_t  pipes;
+    ngx_uint_t  pipes, reserve;
 
     pipes = (ngx_event_flags & NGX_USE_EPOLL_EVENT) ? 0 : 3;
+    reserve = ngx_min(ngx_cycle->connection_n / NGX_PROF_ENCODER_RESERVE,
+                      NGX_PROF_ENCODER_CONNECTIONS);
 
     return ngx_cycle->free_connection_n + ngx_cycle->reusable_connections_n
-           >= ngx_cycle->connection_n / NGX_PROF_ENCODER_RESERVE + pipes;
+           >= reserve + pipes;
 }
 
 
