@@ -148,6 +148,14 @@ function replay(answers) {
       });
     },
 
+    timeline(answer, now) {
+      answer.from = stamp(now - 900000);
+      answer.until = stamp(now);
+      answer.series.forEach((row, i) => {
+        row.cpu_seconds = row.cpu_seconds.map((_, k) => (now / 1e4 + i + k) % 7);
+      });
+    },
+
     gc(answer, now) {
       answer.recent = Array.from({ length: 64 }, (_, i) => ({
         worker: 1000 + i % 16,
@@ -177,7 +185,8 @@ function replay(answers) {
 
 test(`${hours} hours of updates do not grow its memory`, limits, async () => {
   const names = ['metrics', 'health', 'locations', 'gc', 'runtime', 'crashes',
-                 'capacity', 'upstreams', 'tls', 'caches'];
+                 'capacity', 'upstreams', 'tls', 'caches', 'timeline',
+                 'incidents'];
   const answers = Object.fromEntries(await Promise.all(names.map(
     async (name) => [name, await api(name)])));
 
