@@ -43,6 +43,9 @@ typedef struct {
     ngx_prof_unwind_cache_t  cache;
     ngx_prof_path_t          path;
     ngx_prof_path_t          recorded;
+    uint64_t                 ended;     /* ns, the latest sample */
+    uint64_t                 took;      /* ns, the same */
+    uint64_t                 missed;    /* expirations since then */
 } ngx_prof_cpu_thread_t;
 
 
@@ -243,6 +246,16 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     now = ngx_prof_clock();
     cpu = ngx_prof_thread_cpu();
 
+    count = 1 + (uint64_t) ngx_max(info->si_overrun, 0) + own->missed;
+
+    /* below an emulator, samples may take all the time: the thread goes on */
+
+    if (now - own->ended < own->took) {
+        own->missed = count;
+        return;
+    }
+
+    own->missed = 0;
     last = t->last;
     t->last = cpu;
 
@@ -262,7 +275,6 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
                                NGX_PROF_FRAMES, &result);
 
     label = ngx_prof_cpu_label(t, uc, &own->cache.path);
-    count = 1 + (uint64_t) ngx_max(info->si_overrun, 0);
 
     if (rate) {
         ngx_prof_recorder_sample(&own->recorded, pcs, n, label, count,
@@ -289,9 +301,10 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
         ngx_prof_cpu_count(slot, &result);
     }
 
-    (void) __atomic_add_fetch(&slot->sample_time,
-                              ngx_prof_clock() - now,
-                              __ATOMIC_RELAXED);
+    own->ended = ngx_prof_clock();
+    own->took = own->ended - now;
+
+    (void) __atomic_add_fetch(&slot->sample_time, own->took, __ATOMIC_RELAXED);
 }
 
 

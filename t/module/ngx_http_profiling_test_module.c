@@ -659,10 +659,15 @@ ngx_http_profiling_test_thread(ngx_http_request_t *r,
     task->handler = ngx_http_profiling_test_task;
     task->event.handler = ngx_http_profiling_test_task_done;
     task->event.data = r;
+    task->event.log = r->connection->log;
 
     if (ngx_thread_task_post(pool, task) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    /* a worker that exits waits for timers only */
+
+    ngx_add_timer(&task->event, 60000);
 
     r->main->blocked++;
     r->main->count++;
@@ -695,6 +700,10 @@ ngx_http_profiling_test_task_done(ngx_event_t *ev)
 
     r = ev->data;
     c = r->connection;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
 
     r->main->blocked--;
 
