@@ -40,6 +40,8 @@ static void ngx_prof_expose_peer_bytes(ngx_prof_work_t *w, const char *name,
     ngx_uint_t row, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_files(ngx_prof_work_t *w, const char *name,
     ngx_uint_t row, ngx_prof_row_counts_t *counts);
+static void ngx_prof_expose_time(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t row, const ngx_prof_hist_t *hist);
 static void ngx_prof_expose_connect(ngx_prof_work_t *w, const char *name,
     ngx_uint_t row, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_first(ngx_prof_work_t *w, const char *name,
@@ -357,14 +359,24 @@ ngx_prof_expose_files(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
 }
 
 
+/* nothing of a peer that was never waited for */
+
+static void
+ngx_prof_expose_time(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+    const ngx_prof_hist_t *hist)
+{
+    if (hist->top) {
+        ngx_prof_expose_histogram(w, name, w->snapshot->zone->places + row,
+                                  hist);
+    }
+}
+
+
 static void
 ngx_prof_expose_connect(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
     ngx_prof_row_counts_t *counts)
 {
-    if (counts->hist[NGX_PROF_CONNECT].top) {
-        ngx_prof_expose_histogram(w, name, w->snapshot->zone->places + row,
-                                  &counts->hist[NGX_PROF_CONNECT]);
-    }
+    ngx_prof_expose_time(w, name, row, &counts->hist[NGX_PROF_CONNECT]);
 }
 
 
@@ -372,10 +384,7 @@ static void
 ngx_prof_expose_first(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
     ngx_prof_row_counts_t *counts)
 {
-    if (counts->hist[NGX_PROF_UPSTREAM].top) {
-        ngx_prof_expose_histogram(w, name, w->snapshot->zone->places + row,
-                                  &counts->hist[NGX_PROF_UPSTREAM]);
-    }
+    ngx_prof_expose_time(w, name, row, &counts->hist[NGX_PROF_UPSTREAM]);
 }
 
 
@@ -383,10 +392,7 @@ static void
 ngx_prof_expose_last(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
     ngx_prof_row_counts_t *counts)
 {
-    if (counts->hist[NGX_PROF_LATENCY].top) {
-        ngx_prof_expose_histogram(w, name, w->snapshot->zone->places + row,
-                                  &counts->hist[NGX_PROF_LATENCY]);
-    }
+    ngx_prof_expose_time(w, name, row, &counts->hist[NGX_PROF_LATENCY]);
 }
 
 
