@@ -16,7 +16,8 @@ my $page = 2112;
 # sites that nobody asks for
 
 my $idle = Fault->new(name => 'idle', workers => 2,
-                      profiling => 'profiling_interval 100ms;',
+                      profiling => 'profiling_interval 100ms; '
+                                   . 'profiling_record off;',
                       http => 'server_names_hash_max_size 65536;'
                               . sites(1 .. 5000));
 
