@@ -138,8 +138,8 @@ sub total {
 }
 
 
-# the same of the module's functions, each alone; with a true second argument
-# with all that they call
+# the same of the functions of the module and of the encoder, each alone; with a
+# true second argument with all that they call
 
 sub functions {
     my ($file, $inclusive) = @_;
@@ -152,7 +152,7 @@ sub functions {
 
     while (my $line = <$fh>) {
         my ($number, $name) =
-            $line =~ /^\s*([\d,]+)\s.*?[^\s:]*:(ngx_prof_\w+)/
+            $line =~ /^\s*([\d,]+)\s.*?[^\s:]*:((?:ngx_prof|profiling)_\w+)/
             or next;
 
         $number =~ tr/,//d;

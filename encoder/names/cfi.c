@@ -16,6 +16,7 @@
 
 #include "cfi.h"
 #include "memory.h"
+#include "sort.h"
 
 
 #define PROFILING_MAX_FUNCTIONS  (4 * 1024 * 1024)
@@ -38,6 +39,8 @@ typedef struct {
 } profiling_eh_frame_t;
 
 
+static Dwarf_Off profiling_cfi_plain(profiling_eh_frame_t *f,
+    Dwarf_Off offset, Dwarf_FDE *fde);
 static void profiling_cfi_add(profiling_ranges_t *functions,
     profiling_eh_frame_t *f, Dwarf_FDE *fde);
 static int profiling_cfi_section(Elf *elf, profiling_eh_frame_t *f);
@@ -49,7 +52,6 @@ static int profiling_cfi_fde(profiling_eh_frame_t *f, Dwarf_FDE *fde,
     profiling_range_t *range);
 static uint64_t profiling_cfi_value(const uint8_t *p, unsigned encoding,
     unsigned width);
-static int profiling_cfi_compare(const void *one, const void *two);
 
 
 void
@@ -77,7 +79,12 @@ profiling_cfi_functions(profiling_ranges_t *functions, Elf *elf)
 
     for (offset = 0; offset < f.size; offset = next) {
 
-        next = offset;
+        next = profiling_cfi_plain(&f, offset, &entry.fde);
+
+        if (next != offset) {
+            profiling_cfi_add(functions, &f, &entry.fde);
+            continue;
+        }
 
         rc = dwarf_next_cfi((unsigned char *) ident, &data, true, offset,
                             &next, &entry);
@@ -98,10 +105,37 @@ profiling_cfi_functions(profiling_ranges_t *functions, Elf *elf)
         }
     }
 
-    if (functions->n != 0) {
-        qsort(functions->ranges, functions->n, sizeof(profiling_range_t),
-              profiling_cfi_compare);
+    profiling_sort(functions->ranges, functions->n, sizeof(profiling_range_t));
+}
+
+
+/* nearly all entries; the offset itself: it is another one, or broken */
+
+static Dwarf_Off
+profiling_cfi_plain(profiling_eh_frame_t *f, Dwarf_Off offset, Dwarf_FDE *fde)
+{
+    uint32_t        length, id;
+    const uint8_t  *p;
+
+    if (f->size - offset < 8) {
+        return offset;
     }
+
+    p = f->data + offset;
+    length = profiling_cfi_value(p, DW_EH_PE_udata4, 4);
+    id = profiling_cfi_value(p + 4, DW_EH_PE_udata4, 4);
+
+    if (id == 0 || id > offset + 4 || length < 4
+        || length > f->size - offset - 4)
+    {
+        return offset;
+    }
+
+    fde->CIE_pointer = offset + 4 - id;
+    fde->start = p + 8;
+    fde->end = p + 4 + length;
+
+    return offset + 4 + length;
 }
 
 
@@ -348,20 +382,4 @@ profiling_cfi_value(const uint8_t *p, unsigned encoding, unsigned width)
         memcpy(&eight, p, 8);
         return eight;
     }
-}
-
-
-static int
-profiling_cfi_compare(const void *one, const void *two)
-{
-    const profiling_range_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->start != b->start) {
-        return (a->start < b->start) ? -1 : 1;
-    }
-
-    return 0;
 }

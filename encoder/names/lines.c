@@ -19,6 +19,7 @@
 #include "file.h"
 #include "lines.h"
 #include "memory.h"
+#include "sort.h"
 
 
 #define PROFILING_MAX_UNITS   (1024 * 1024)
@@ -72,8 +73,6 @@ static void profiling_lines_functions(profiling_lines_t *l, Dwarf_Die *parent,
     profiling_dies_t *functions, unsigned depth);
 static void profiling_lines_ranges(Dwarf_Die *die, profiling_dies_t *dies,
     Dwarf_Off offset);
-static void profiling_lines_sort(profiling_dies_t *dies);
-static int profiling_lines_compare(const void *one, const void *two);
 static profiling_die_t *profiling_lines_find(profiling_dies_t *dies,
     uint64_t address);
 static unsigned profiling_lines_chain(profiling_lines_t *l,
@@ -173,7 +172,8 @@ profiling_lines_unit(profiling_lines_t *l, uint64_t address, Dwarf_Die *unit)
 
         u->dwarf = dwarf_cu_getdwarf(body.cu);
         profiling_lines_functions(l, &body, &u->functions, 0);
-        profiling_lines_sort(&u->functions);
+        profiling_sort(u->functions.dies, u->functions.ndies,
+                       sizeof(profiling_die_t));
     }
 
     return u;
@@ -363,7 +363,7 @@ profiling_lines_units(profiling_lines_t *l)
         l->nunits++;
     }
 
-    profiling_lines_sort(&l->ranges);
+    profiling_sort(l->ranges.dies, l->ranges.ndies, sizeof(profiling_die_t));
 }
 
 
@@ -447,36 +447,6 @@ profiling_lines_ranges(Dwarf_Die *die, profiling_dies_t *dies,
         d->end = end;
         d->offset = offset;
     }
-}
-
-
-static void
-profiling_lines_sort(profiling_dies_t *dies)
-{
-    if (dies->ndies != 0) {
-        qsort(dies->dies, dies->ndies, sizeof(profiling_die_t),
-              profiling_lines_compare);
-    }
-}
-
-
-static int
-profiling_lines_compare(const void *one, const void *two)
-{
-    const profiling_die_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->start != b->start) {
-        return (a->start < b->start) ? -1 : 1;
-    }
-
-    if (a->offset != b->offset) {
-        return (a->offset < b->offset) ? -1 : 1;
-    }
-
-    return 0;
 }
 
 

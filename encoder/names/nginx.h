@@ -124,9 +124,6 @@ uint64_t profiling_nginx_pointer(profiling_nginx_t *x, uint64_t slot);
 profiling_area_t *profiling_nginx_area(profiling_area_t *areas, size_t n,
     uint64_t address);
 
-/* areas by start, for qsort() */
-int profiling_nginx_by_start(const void *one, const void *two);
-
 /* addresses of ngx_modules and ngx_module_names; 0 if there are none */
 int profiling_nginx_image(profiling_nginx_t *x, Elf *elf, uint64_t *modules,
     uint64_t *names);

@@ -15,13 +15,21 @@
 
 #include "memory.h"
 #include "nginx.h"
+#include "sort.h"
 
 
 #define PROFILING_MAX_BONDS  (1024 * 1024)
 
 
+typedef uint8_t  profiling_bytes_t __attribute__((vector_size(16)));
+
+
 static void profiling_nginx_x86_64(profiling_nginx_t *x, uint32_t function,
     const uint8_t *p, size_t size);
+static uint64_t profiling_nginx_candidates(profiling_nginx_t *x,
+    const uint8_t *p);
+static void profiling_nginx_operand(profiling_nginx_t *x, uint32_t function,
+    const uint8_t *p, size_t size, size_t i);
 static void profiling_nginx_aarch64(profiling_nginx_t *x, uint32_t function,
     const uint8_t *p, size_t size);
 static void profiling_nginx_page(profiling_nginx_t *x, uint32_t function,
@@ -33,7 +41,6 @@ static void profiling_nginx_data(profiling_nginx_t *x, uint32_t function,
 static void profiling_nginx_bond(profiling_nginx_t *x, uint32_t one,
     uint32_t two);
 static int32_t profiling_nginx_signed(const uint8_t *p);
-static int profiling_nginx_by_use(const void *one, const void *two);
 
 
 void
@@ -59,11 +66,9 @@ profiling_nginx_code(profiling_nginx_t *x)
         }
     }
 
-    if (x->nuses == 0) {
-        return;
-    }
+    /* of one address, they come by function */
 
-    qsort(x->uses, x->nuses, sizeof(profiling_use_t), profiling_nginx_by_use);
+    profiling_sort(x->uses, x->nuses, sizeof(profiling_use_t));
 
     for (i = 0; i < x->nuses; i++) {
         k = x->uses[i].function;
@@ -87,7 +92,68 @@ static void
 profiling_nginx_x86_64(profiling_nginx_t *x, uint32_t function,
     const uint8_t *p, size_t size)
 {
-    size_t    i;
+    size_t    i, at;
+    uint64_t  found;
+    unsigned  bit;
+
+    for (i = 0; i + 5 <= size; i += sizeof(profiling_bytes_t)) {
+
+        found = profiling_nginx_candidates(x, p + i);
+
+        while (found != 0) {
+            bit = __builtin_ctzll(found);
+            found &= found - 1;
+
+            at = i + bit / 8 + ((bit & 4) ? 0 : 8);
+
+            if (at + 5 <= size) {
+                profiling_nginx_operand(x, function, p, size, at);
+            }
+        }
+    }
+}
+
+
+/*
+ * Most bytes begin nothing that is looked for, so 16 are told at once: the
+ * highest bit of a byte for each that may of the first 8, bit 3 of the others.
+ */
+
+static uint64_t
+profiling_nginx_candidates(profiling_nginx_t *x, const uint8_t *p)
+{
+    size_t             left;
+    uint64_t           found[2];
+    uint8_t            copy[sizeof(profiling_bytes_t) + 1];
+    profiling_bytes_t  one, next, is;
+
+    left = x->file + x->size - p;
+
+    if (left < sizeof(copy)) {
+        memset(copy, 0, sizeof(copy));
+        p = memcpy(copy, p, left);
+    }
+
+    memcpy(&one, p, sizeof(profiling_bytes_t));
+    memcpy(&next, p + 1, sizeof(profiling_bytes_t));
+
+    is = (profiling_bytes_t) ((one & 0xfe) == 0xe8)
+         | (profiling_bytes_t) ((next & 0xc7) == 0x05)
+         | ((profiling_bytes_t) (one == 0x0f)
+            & (profiling_bytes_t) ((next & 0xf0) == 0x80));
+
+    is &= 0x80;
+
+    memcpy(found, &is, sizeof(profiling_bytes_t));
+
+    return found[0] | found[1] >> 4;
+}
+
+
+static void
+profiling_nginx_operand(profiling_nginx_t *x, uint32_t function,
+    const uint8_t *p, size_t size, size_t i)
+{
     uint64_t  next;
     unsigned  kind;
 
@@ -109,40 +175,36 @@ profiling_nginx_x86_64(profiling_nginx_t *x, uint32_t function,
         [0xc7] = DATA_LONG
     };
 
-    for (i = 0; i + 5 <= size; i++) {
+    kind = kinds[p[i]];
 
-        kind = kinds[p[i]];
+    if (kind == NONE) {
+        return;
+    }
 
-        if (kind == NONE) {
-            continue;
-        }
+    next = x->functions[function].start + i;
 
-        next = x->functions[function].start + i;
+    if (kind == CALL) {
+        profiling_nginx_target(x, function,
+                               next + 5 + profiling_nginx_signed(p + i + 1));
+        return;
+    }
 
-        if (kind == CALL) {
-            profiling_nginx_target(x, function,
-                                   next + 5
-                                   + profiling_nginx_signed(p + i + 1));
-            continue;
-        }
+    if (i + 6 > size
+        || (p[i + 1] & (kind == JCC ? 0xf0 : 0xc7))
+           != (kind == JCC ? 0x80 : 0x05))
+    {
+        return;
+    }
 
-        if (i + 6 > size
-            || (p[i + 1] & (kind == JCC ? 0xf0 : 0xc7))
-               != (kind == JCC ? 0x80 : 0x05))
-        {
-            continue;
-        }
+    next += 6 + (int64_t) profiling_nginx_signed(p + i + 2);
 
-        next += 6 + (int64_t) profiling_nginx_signed(p + i + 2);
+    if (kind == JCC || kind == LEA) {
+        profiling_nginx_target(x, function, next);
+    }
 
-        if (kind == JCC || kind == LEA) {
-            profiling_nginx_target(x, function, next);
-        }
-
-        if (kind != JCC) {
-            next += (kind == DATA_BYTE) ? 1 : (kind == DATA_LONG) ? 4 : 0;
-            profiling_nginx_data(x, function, next);
-        }
+    if (kind != JCC) {
+        next += (kind == DATA_BYTE) ? 1 : (kind == DATA_LONG) ? 4 : 0;
+        profiling_nginx_data(x, function, next);
     }
 }
 
@@ -288,24 +350,4 @@ profiling_nginx_signed(const uint8_t *p)
     memcpy(&value, p, 4);
 
     return value;
-}
-
-
-static int
-profiling_nginx_by_use(const void *one, const void *two)
-{
-    const profiling_use_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->address != b->address) {
-        return (a->address < b->address) ? -1 : 1;
-    }
-
-    if (a->function == b->function) {
-        return 0;
-    }
-
-    return (a->function < b->function) ? -1 : 1;
 }

@@ -10,11 +10,13 @@
 
 #include "memory.h"
 #include "nginx.h"
+#include "sort.h"
 
 
 #define PROFILING_MAX_POINTERS  (1024 * 1024)
 #define PROFILING_MAX_STATIC    (256 * 1024)
 #define PROFILING_MAX_INDEXED   (64 * PROFILING_MIB)
+#define PROFILING_MAX_NAME      128
 
 /* bytes in which hardly more than one function starts */
 #define PROFILING_PLACE         16
@@ -28,6 +30,8 @@ static void profiling_nginx_symbols(profiling_nginx_t *x, Elf *elf,
     Elf_Scn *scn, GElf_Shdr *shdr, uint64_t *modules, uint64_t *names);
 static void profiling_nginx_relocations(profiling_nginx_t *x, Elf *elf,
     Elf_Scn *scn, GElf_Shdr *shdr);
+static const uint8_t *profiling_nginx_bytes(profiling_nginx_t *x,
+    uint64_t address, size_t *left);
 static int profiling_nginx_by_slot(const void *one, const void *two);
 
 
@@ -80,15 +84,8 @@ profiling_nginx_image(profiling_nginx_t *x, Elf *elf, uint64_t *modules,
         }
     }
 
-    if (x->npointers != 0) {
-        qsort(x->pointers, x->npointers, sizeof(profiling_pointer_t),
-              profiling_nginx_by_slot);
-    }
-
-    if (x->nobjects != 0) {
-        qsort(x->objects, x->nobjects, sizeof(profiling_area_t),
-              profiling_nginx_by_start);
-    }
+    profiling_sort(x->pointers, x->npointers, sizeof(profiling_pointer_t));
+    profiling_sort(x->objects, x->nobjects, sizeof(profiling_area_t));
 
     return 1;
 }
@@ -125,8 +122,7 @@ profiling_nginx_sections(profiling_nginx_t *x, Elf *elf, size_t strings)
         }
     }
 
-    qsort(x->sections, x->nsections, sizeof(profiling_area_t),
-          profiling_nginx_by_start);
+    profiling_sort(x->sections, x->nsections, sizeof(profiling_area_t));
 
     return x->n != 0;
 }
@@ -351,22 +347,6 @@ profiling_nginx_by_slot(const void *one, const void *two)
 }
 
 
-int
-profiling_nginx_by_start(const void *one, const void *two)
-{
-    const profiling_area_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->start == b->start) {
-        return 0;
-    }
-
-    return (a->start < b->start) ? -1 : 1;
-}
-
-
 int64_t
 profiling_nginx_find(profiling_nginx_t *x, uint64_t address)
 {
@@ -423,6 +403,20 @@ profiling_nginx_start(profiling_nginx_t *x, uint64_t address)
 const uint8_t *
 profiling_nginx_at(profiling_nginx_t *x, uint64_t address, size_t len)
 {
+    size_t          left;
+    const uint8_t  *p;
+
+    p = profiling_nginx_bytes(x, address, &left);
+
+    return (len <= left) ? p : NULL;
+}
+
+
+/* what the file has from an address on; NULL: nothing */
+
+static const uint8_t *
+profiling_nginx_bytes(profiling_nginx_t *x, uint64_t address, size_t *left)
+{
     size_t                i;
     uint64_t              into;
     profiling_segment_t  *segment;
@@ -432,13 +426,20 @@ profiling_nginx_at(profiling_nginx_t *x, uint64_t address, size_t len)
         into = address - segment->address;
 
         if (address >= segment->address && into < segment->size
-            && len <= segment->size - into
             && segment->offset <= x->size
-            && into + len <= x->size - segment->offset)
+            && into < x->size - segment->offset)
         {
+            *left = x->size - segment->offset - into;
+
+            if (*left > segment->size - into) {
+                *left = segment->size - into;
+            }
+
             return x->file + segment->offset + into;
         }
     }
+
+    *left = 0;
 
     return NULL;
 }
@@ -449,21 +450,18 @@ profiling_nginx_at(profiling_nginx_t *x, uint64_t address, size_t len)
 const char *
 profiling_nginx_string(profiling_nginx_t *x, uint64_t address)
 {
-    size_t          i;
+    size_t          i, left;
     const uint8_t  *p;
 
-    for (i = 0; i < 128; i++) {
-        p = profiling_nginx_at(x, address + i, 1);
+    p = profiling_nginx_bytes(x, address, &left);
 
-        if (p == NULL) {
-            return NULL;
+    for (i = 0; i < left && i < PROFILING_MAX_NAME; i++) {
+
+        if (p[i] == '\0') {
+            return (i == 0) ? NULL : (const char *) p;
         }
 
-        if (*p == '\0') {
-            return (i == 0) ? NULL : (const char *) p - i;
-        }
-
-        if (*p <= ' ' || *p >= 0x7f) {
+        if (p[i] <= ' ' || p[i] >= 0x7f) {
             return NULL;
         }
     }

@@ -59,7 +59,7 @@ profiling_nginx_load(profiling_symbols_t *s)
     Dwarf_Addr          bias;
     profiling_nginx_t  *x;
 
-    elf = s->module ? dwfl_module_getelf(s->module, &bias) : NULL;
+    elf = s->modules ? dwfl_module_getelf(s->module, &bias) : NULL;
 
     if (elf == NULL) {
         return NULL;

@@ -10,6 +10,7 @@
 
 #include "memory.h"
 #include "nginx.h"
+#include "sort.h"
 
 
 #define PROFILING_MAX_MODULES   1024
@@ -45,7 +46,8 @@ static void profiling_nginx_read(profiling_nginx_t *x,
 static void profiling_nginx_list(profiling_nginx_t *x,
     profiling_nginx_module_t *m, uint64_t slot, const char *const *roles);
 static void profiling_nginx_role(profiling_nginx_t *x,
-    profiling_nginx_module_t *m, uint64_t slot, const char *role);
+    profiling_nginx_module_t *m, uint64_t slot, const char *kind,
+    const char *role);
 static void profiling_nginx_areas(profiling_nginx_t *x);
 static void profiling_nginx_area_add(profiling_nginx_t *x, uint64_t start,
     uint64_t size, const char *owner);
@@ -162,7 +164,7 @@ profiling_nginx_read(profiling_nginx_t *x, profiling_nginx_module_t *m)
         m->ncommands++;
 
         profiling_nginx_role(x, m, command + PROFILING_COMMAND_SET,
-                             profiling_printf("directive %s", directive));
+                             "directive ", directive);
     }
 }
 
@@ -172,7 +174,7 @@ profiling_nginx_list(profiling_nginx_t *x, profiling_nginx_module_t *m,
     uint64_t slot, const char *const *roles)
 {
     for ( /* void */ ; *roles; roles++, slot += 8) {
-        profiling_nginx_role(x, m, slot, *roles);
+        profiling_nginx_role(x, m, slot, "", *roles);
     }
 }
 
@@ -184,7 +186,7 @@ profiling_nginx_list(profiling_nginx_t *x, profiling_nginx_module_t *m,
 
 static void
 profiling_nginx_role(profiling_nginx_t *x, profiling_nginx_module_t *m,
-    uint64_t slot, const char *role)
+    uint64_t slot, const char *kind, const char *role)
 {
     int64_t  i;
 
@@ -194,7 +196,8 @@ profiling_nginx_role(profiling_nginx_t *x, profiling_nginx_module_t *m,
         return;
     }
 
-    x->roles[i] = (x->roles[i] == NULL) ? role : "";
+    x->roles[i] = (x->roles[i] == NULL)
+                  ? profiling_printf("%s%s", kind, role) : "";
     x->owners[i] = m->name;
 }
 
@@ -233,8 +236,7 @@ profiling_nginx_areas(profiling_nginx_t *x)
         return;
     }
 
-    qsort(x->areas, x->nareas, sizeof(profiling_area_t),
-          profiling_nginx_by_start);
+    profiling_sort(x->areas, x->nareas, sizeof(profiling_area_t));
 
     profiling_nginx_join(x);
 

@@ -16,6 +16,7 @@
 
 #include "file.h"
 #include "memory.h"
+#include "sort.h"
 #include "symbols.h"
 
 
@@ -39,7 +40,8 @@ static profiling_segment_t *profiling_symbols_segment(profiling_symbols_t *s,
     uint64_t address);
 static unsigned profiling_symbols_rank(const char *name, GElf_Sym *sym);
 static void profiling_symbols_sort(profiling_symbols_t *s);
-static int profiling_symbols_compare(const void *one, const void *two);
+static unsigned profiling_symbols_better(const profiling_symbol_t *one,
+    const profiling_symbol_t *two);
 static profiling_symbol_t *profiling_symbols_sizeless(profiling_symbols_t *s,
     size_t n, uint64_t address);
 static size_t profiling_symbols_below(profiling_symbols_t *s,
@@ -245,6 +247,11 @@ profiling_symbols_module(profiling_symbols_t *s)
         n = PROFILING_MAX_SYMBOLS;
     }
 
+    if (n > 0) {
+        s->symbols = profiling_calloc(n, sizeof(profiling_symbol_t));
+        s->symbols_room = n;
+    }
+
     for (i = 1; i < n; i++) {
         name = dwfl_module_getsym_info(s->module, i, &sym, &address, &shndx,
                                        &elf, NULL);
@@ -306,6 +313,10 @@ profiling_symbols_add(profiling_symbols_t *s, const char *name,
     profiling_segment_t  *segment;
 
     type = GELF_ST_TYPE(sym->st_info);
+
+    if (type == STT_OBJECT && strcmp(name, "ngx_modules") == 0) {
+        s->modules = 1;
+    }
 
     if (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE) {
         return;
@@ -420,14 +431,16 @@ profiling_symbols_sort(profiling_symbols_t *s)
         return;
     }
 
-    qsort(s->symbols, s->nsymbols, sizeof(profiling_symbol_t),
-          profiling_symbols_compare);
+    profiling_sort(s->symbols, s->nsymbols, sizeof(profiling_symbol_t));
 
     for (n = 0, i = 1; i < s->nsymbols; i++) {
         symbol = &s->symbols[i];
 
         if (symbol->start != s->symbols[n].start) {
             s->symbols[++n] = *symbol;
+
+        } else if (profiling_symbols_better(symbol, &s->symbols[n])) {
+            s->symbols[n] = *symbol;
         }
     }
 
@@ -435,23 +448,15 @@ profiling_symbols_sort(profiling_symbols_t *s)
 }
 
 
-static int
-profiling_symbols_compare(const void *one, const void *two)
+static unsigned
+profiling_symbols_better(const profiling_symbol_t *one,
+    const profiling_symbol_t *two)
 {
-    const profiling_symbol_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->start != b->start) {
-        return (a->start < b->start) ? -1 : 1;
+    if (one->rank != two->rank) {
+        return one->rank < two->rank;
     }
 
-    if (a->rank != b->rank) {
-        return (a->rank < b->rank) ? -1 : 1;
-    }
-
-    return strcmp(a->name, b->name);
+    return strcmp(one->name, two->name) < 0;
 }
 
 

@@ -47,6 +47,7 @@ struct profiling_symbols_s {
 
     profiling_ranges_t    functions; /* of .eh_frame, sorted by start */
 
+    unsigned              modules;   /* has a list of nginx's */
     profiling_nginx_t    *nginx;     /* NULL: has no modules of nginx */
 
     Dwfl                 *dwfl;
