@@ -12,6 +12,36 @@ ngx_prof_incidents_size(ngx_uint_t n)
 }
 
 
+ngx_uint_t
+ngx_prof_incident_due(ngx_prof_incidents_t *incidents, ngx_uint_t reason,
+    uint64_t key, uint64_t clock)
+{
+    uint64_t  latest;
+
+    latest = ngx_prof_load(&incidents->latest[reason]);
+
+    if (key && ngx_prof_load(&incidents->key[reason]) == key) {
+        return 0;
+    }
+
+    if (latest == 0 || clock >= latest + NGX_PROF_INCIDENT_QUIET) {
+        return 1;
+    }
+
+    /* what lasts is seen at each tick, and counts once */
+
+    if (key == 0 || ngx_prof_load(&incidents->refused[reason]) != key) {
+        ngx_prof_store(&incidents->refused[reason], key);
+        (void) __atomic_add_fetch(&incidents->further[reason], 1,
+                                  __ATOMIC_RELAXED);
+        (void) __atomic_add_fetch(&incidents->suppressed[reason], 1,
+                                  __ATOMIC_RELAXED);
+    }
+
+    return 0;
+}
+
+
 uint64_t
 ngx_prof_incident_raise(ngx_prof_incidents_t *incidents, ngx_uint_t n,
     ngx_uint_t reason, uint64_t key, uint64_t clock, uint64_t pid,
@@ -25,18 +55,18 @@ ngx_prof_incident_raise(ngx_prof_incidents_t *incidents, ngx_uint_t n,
         return 0;
     }
 
-    latest = ngx_prof_load(&incidents->latest[reason]);
+    do {
+        latest = ngx_prof_load(&incidents->latest[reason]);
 
-    if ((latest && clock < latest + NGX_PROF_INCIDENT_QUIET)
-        || (key && ngx_prof_load(&incidents->key[reason]) == key)
-        || !__atomic_compare_exchange_n(&incidents->latest[reason], &latest,
-                                        clock, 0, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-    {
-        return 0;
-    }
+        if (!ngx_prof_incident_due(incidents, reason, key, clock)) {
+            return 0;
+        }
+    } while (!__atomic_compare_exchange_n(&incidents->latest[reason], &latest,
+                                          clock, 0, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
 
     ngx_prof_store(&incidents->key[reason], key);
+    ngx_prof_store(&incidents->further[reason], 0);
     (void) __atomic_add_fetch(&incidents->total[reason], 1, __ATOMIC_RELAXED);
 
     number = __atomic_add_fetch(&incidents->number, 1, __ATOMIC_ACQ_REL);
@@ -85,6 +115,10 @@ ngx_prof_incident_over(ngx_prof_incidents_t *incidents, ngx_uint_t reason)
 {
     if (ngx_prof_load(&incidents->key[reason])) {
         ngx_prof_store(&incidents->key[reason], 0);
+    }
+
+    if (ngx_prof_load(&incidents->refused[reason])) {
+        ngx_prof_store(&incidents->refused[reason], 0);
     }
 }
 

@@ -108,6 +108,13 @@ typedef struct {
     uint64_t            key[NGX_PROF_INCIDENT_REASONS];
                                     /* of the latest, see raise() */
     uint64_t            total[NGX_PROF_INCIDENT_REASONS];
+    uint64_t            further[NGX_PROF_INCIDENT_REASONS];
+                                    /* since the latest one, which are not
+                                       kept */
+    uint64_t            refused[NGX_PROF_INCIDENT_REASONS];
+                                    /* key of the latest of these */
+    uint64_t            suppressed[NGX_PROF_INCIDENT_REASONS];
+                                    /* all that were not kept */
     ngx_prof_incident_t incident[];
 } ngx_prof_incidents_t;
 
@@ -118,11 +125,16 @@ size_t ngx_prof_incidents_size(ngx_uint_t n);
  * Any worker, normal context.  key: what makes it the same as the latest one of
  * its reason, of which no other is made; 0: nothing does.  connections are
  * those of now; where may be NULL.  Returns its number, 0: there is no new one.
+ * What comes too soon after the latest one is counted.
  */
 uint64_t ngx_prof_incident_raise(ngx_prof_incidents_t *incidents, ngx_uint_t n,
     ngx_uint_t reason, uint64_t key, uint64_t clock, uint64_t pid,
     uint64_t value, const ngx_prof_incident_connections_t *connections,
     const ngx_prof_pause_t *where);
+
+/* 1: one of this reason would be kept; else it is counted */
+ngx_uint_t ngx_prof_incident_due(ngx_prof_incidents_t *incidents,
+    ngx_uint_t reason, uint64_t key, uint64_t clock);
 
 /* what the key said is over: the next one is new */
 void ngx_prof_incident_over(ngx_prof_incidents_t *incidents,

@@ -11,6 +11,10 @@
 #include "ngx_prof_zone.h"
 
 
+static void ngx_prof_expose_incidents(ngx_prof_work_t *w, const char *name,
+    const char *help, const uint64_t *count);
+
+
 /* signals are many: the usual one, and those that there were */
 
 void
@@ -50,7 +54,6 @@ ngx_prof_expose_deaths(ngx_prof_work_t *w)
 void
 ngx_prof_expose_past(ngx_prof_work_t *w)
 {
-    char                       labels[64];
     uint64_t                   since, oldest, folded;
     ngx_uint_t                 i;
     ngx_prof_slot_t           *slot;
@@ -93,17 +96,32 @@ ngx_prof_expose_past(ngx_prof_work_t *w)
                            "which sums alone were kept.");
     ngx_prof_expose_value(w, "record_dropped_total", "", (double) folded);
 
-    ngx_prof_expose_family(w, "incidents_total", "counter",
-                           "Incidents that were kept, at most one a reason "
-                           "and minute.");
+    ngx_prof_expose_incidents(w, "incidents_total",
+                              "Incidents that were kept, at most one a reason "
+                              "and minute.",
+                              zone->incidents ? zone->incidents->total : NULL);
+
+    ngx_prof_expose_incidents(w, "incidents_suppressed_total",
+                              "Incidents that came within a minute of the one "
+                              "before, and were not kept.",
+                              zone->incidents ? zone->incidents->suppressed
+                                              : NULL);
+}
+
+
+static void
+ngx_prof_expose_incidents(ngx_prof_work_t *w, const char *name,
+    const char *help, const uint64_t *count)
+{
+    char        labels[64];
+    ngx_uint_t  i;
+
+    ngx_prof_expose_family(w, name, "counter", help);
 
     for (i = 0; i < NGX_PROF_INCIDENT_REASONS; i++) {
         (void) snprintf(labels, sizeof(labels), "{reason=\"%s\"}",
                         ngx_prof_incident_name(i));
-        ngx_prof_expose_value(w, "incidents_total", labels,
-                              zone->incidents
-                              ? (double) ngx_prof_load(
-                                                 &zone->incidents->total[i])
-                              : 0);
+        ngx_prof_expose_value(w, name, labels,
+                              count ? (double) ngx_prof_load(&count[i]) : 0);
     }
 }

@@ -9,6 +9,7 @@
 #include "ngx_prof_label.h"
 #include "ngx_prof_frame.h"
 #include "ngx_prof_hang.h"
+#include "ngx_prof_incident_view.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_limits.h"
 #include "ngx_prof_names.h"
@@ -40,6 +41,8 @@ static void ngx_prof_health_limit(const ngx_prof_limit_t *limit, void *data);
 static void ngx_prof_health_own(ngx_prof_health_t *h, uint64_t since,
     ngx_uint_t full, const char *format, ...);
 static void ngx_prof_health_deaths(ngx_prof_snapshot_t *s,
+    ngx_prof_health_t *h);
+static void ngx_prof_health_storms(ngx_prof_snapshot_t *s,
     ngx_prof_health_t *h);
 static void ngx_prof_health_issue(ngx_prof_health_t *h, const char *format,
     ...);
@@ -91,6 +94,7 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
     ngx_prof_limits(s, ngx_prof_health_limit, h);
     ngx_prof_health_capacity(s, h);
     ngx_prof_health_deaths(s, h);
+    ngx_prof_health_storms(s, h);
 
     for (i = 0; i < s->zone->slots; i++) {
 
@@ -433,6 +437,33 @@ ngx_prof_health_deaths(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
         ngx_prof_health_issue(h, "workers that died in the last minute: %ui%s",
                               lately, lately == NGX_PROF_CRASH_REPORTS
                                       ? " or more" : "");
+    }
+}
+
+
+/* incidents of the last minute beyond the one that is kept */
+
+static void
+ngx_prof_health_storms(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
+{
+    uint64_t                     further, age;
+    ngx_uint_t                   i;
+    const ngx_prof_incidents_t  *incidents;
+
+    incidents = s->zone->incidents;
+
+    for (i = 0; incidents && i < NGX_PROF_INCIDENT_REASONS; i++) {
+        further = ngx_prof_load(&incidents->further[i]);
+        age = ngx_prof_passed(ngx_prof_load(&incidents->latest[i]), s->clock);
+
+        if (further && age <= NGX_PROF_INCIDENT_QUIET) {
+            h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
+
+            ngx_prof_health_issue(h, "%uL further incidents (%s) since the "
+                                  "one of %.0f s ago: one a minute is kept",
+                                  further, ngx_prof_incident_name(i),
+                                  (double) age / 1e9);
+        }
     }
 }
 

@@ -20,6 +20,8 @@ static const char *const  ngx_prof_incident_names[] = {
 };
 
 
+static void ngx_prof_incidents_count(ngx_prof_json_t *j, const char *key,
+    const uint64_t *count);
 static ngx_int_t ngx_prof_incidents_one(ngx_prof_work_t *w,
     ngx_prof_incident_t *incident);
 static void ngx_prof_incidents_head(ngx_prof_json_t *j,
@@ -34,7 +36,6 @@ ngx_int_t
 ngx_prof_incidents_view(ngx_prof_work_t *w)
 {
     uint64_t               number;
-    ngx_uint_t             i;
     ngx_prof_zone_t       *zone;
     ngx_prof_json_t       *j;
     ngx_prof_incident_t   *incident;
@@ -56,15 +57,10 @@ ngx_prof_incidents_view(ngx_prof_work_t *w)
         ngx_prof_json_open(j, NULL, '{');
         ngx_prof_json_time(j, "timestamp", w->snapshot->time);
         ngx_prof_json_uint(j, "keep", zone->incident_n);
-        ngx_prof_json_open(j, "total", '{');
-
-        for (i = 0; i < NGX_PROF_INCIDENT_REASONS; i++) {
-            ngx_prof_json_uint(j, ngx_prof_incident_names[i],
-                               incidents ? ngx_prof_load(&incidents->total[i])
-                                         : 0);
-        }
-
-        ngx_prof_json_close(j, '}');
+        ngx_prof_incidents_count(j, "total",
+                                 incidents ? incidents->total : NULL);
+        ngx_prof_incidents_count(j, "suppressed",
+                                 incidents ? incidents->suppressed : NULL);
         ngx_prof_json_open(j, "incidents", '[');
     }
 
@@ -88,6 +84,23 @@ ngx_prof_incidents_view(ngx_prof_work_t *w)
     ngx_prof_json_close(j, '}');
 
     return NGX_DONE;
+}
+
+
+static void
+ngx_prof_incidents_count(ngx_prof_json_t *j, const char *key,
+    const uint64_t *count)
+{
+    ngx_uint_t  i;
+
+    ngx_prof_json_open(j, key, '{');
+
+    for (i = 0; i < NGX_PROF_INCIDENT_REASONS; i++) {
+        ngx_prof_json_uint(j, ngx_prof_incident_names[i],
+                           count ? ngx_prof_load(&count[i]) : 0);
+    }
+
+    ngx_prof_json_close(j, '}');
 }
 
 

@@ -23,9 +23,7 @@ ngx_prof_incident(ngx_uint_t reason, uint64_t key, uint64_t pid,
     now = ngx_prof_clock();
 
     if (zone->incidents == NULL
-        || now < ngx_prof_load(&zone->incidents->latest[reason])
-                 + NGX_PROF_INCIDENT_QUIET * (zone->incidents->latest[reason]
-                                              != 0))
+        || !ngx_prof_incident_due(zone->incidents, reason, key, now))
     {
         return;
     }

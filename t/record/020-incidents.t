@@ -72,7 +72,12 @@ cmp_ok(share($early, labelled(location => '= /one')), '>', 0,
 $site->request('/stall') for 1 .. 2;
 is(scalar(grep { $_->{reason} eq 'stall' } @{ incidents() }), 1,
    'further stalls of the same minute are not kept');
-is($site->json('incidents')->{total}{stall}, 1, '... nor counted');
+is($site->json('incidents')->{total}{stall}, 1, '... nor counted with it');
+cmp_ok($site->json('incidents')->{suppressed}{stall}, '>=', 2,
+       '... but by themselves');
+like(join("\n", @{ $site->json('health')->{issues} }),
+     qr/^\d+ further incidents \(stall\) since the one of /m,
+     '... and health says so');
 
 # a worker that does not return is seen by another one
 my $busy = Profile::background(sub { $site->request('/stuck', seconds => 60);
