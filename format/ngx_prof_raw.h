@@ -41,6 +41,7 @@
 #define NGX_PROF_RAW_DUMP        3              /* Go's debug=2: goroutine */
 #define NGX_PROF_RAW_SYMBOL      4              /* answer of /symbol */
 #define NGX_PROF_RAW_TRACE       5              /* see ngx_prof_trace.h */
+#define NGX_PROF_RAW_MODULES     6              /* of objects, by an address */
 
 
 /* header.kind; values[] of a sample are as in header types */

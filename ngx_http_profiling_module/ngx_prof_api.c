@@ -18,6 +18,7 @@
 #include "ngx_prof_health.h"
 #include "ngx_prof_history.h"
 #include "ngx_prof_incident_view.h"
+#include "ngx_prof_modules_view.h"
 #include "ngx_prof_job.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_locations.h"
@@ -156,6 +157,9 @@ static ngx_prof_endpoint_t  ngx_prof_endpoints[] = {
 
     { ngx_string("timeline"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       NGX_PROF_TAKES_RANGE|NGX_PROF_IN_PARTS, ngx_prof_timeline_view, NULL },
+
+    { ngx_string("modules"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
+      ngx_prof_modules_view, NULL },
 
     { ngx_string("reloads"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0,
       ngx_prof_view_reloads, NULL },

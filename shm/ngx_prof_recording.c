@@ -342,6 +342,10 @@ ngx_prof_recording_table(const ngx_prof_recorded_slot_t *rec,
 
     while (ngx_prof_recording_gain(t, &i, keep, &gain) == NGX_OK) {
 
+        if (keep && rec->gained && table < NGX_PROF_RECORDED_CPUS) {
+            rec->gained(t, &gain);
+        }
+
         if (start + NGX_PROF_RECORDED_SECTION + (list - entries)
             + NGX_PROF_RECORDED_ENTRY > last)
         {

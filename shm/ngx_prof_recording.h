@@ -119,7 +119,20 @@ typedef struct {
 /* where all parts of a recording are, in this process */
 
 typedef struct {
+    uint64_t               entry;
+    uint64_t               count;
+    uint64_t               units;
+} ngx_prof_gain_t;
+
+
+/* what an entry of a table of CPU time has gained in the interval that ends */
+typedef void (*ngx_prof_gained_pt)(const ngx_prof_recorded_t *table,
+    const ngx_prof_gain_t *gain);
+
+
+typedef struct {
     ngx_prof_recording_t  *recording;       /* NULL: there is none */
+    ngx_prof_gained_pt     gained;          /* the owner's, may be NULL */
     u_char                *ring;
     size_t                 size;            /* of the ring */
     ngx_prof_recorded_t    table[NGX_PROF_RECORDED_TABLES];
@@ -197,12 +210,6 @@ typedef struct {
     const u_char          *p;
     const u_char          *last;
 } ngx_prof_section_t;
-
-typedef struct {
-    uint64_t               entry;
-    uint64_t               count;
-    uint64_t               units;
-} ngx_prof_gain_t;
 
 /* the begin of the oldest interval that is kept, in ms; 0: there is none */
 uint64_t ngx_prof_recording_since(const ngx_prof_recorded_slot_t *rec);

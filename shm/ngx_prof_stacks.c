@@ -304,6 +304,7 @@ ngx_prof_stacks_node(ngx_prof_stacks_t *stacks, ngx_uint_t size, uint64_t pc,
 
                 ngx_prof_store(&nodes[fresh].pc, pc);
                 ngx_prof_store(&nodes[fresh].parent, parent);
+                ngx_prof_store(&nodes[fresh].note, 0);
             }
 
             if (__atomic_compare_exchange_n(&hash[at], &is, tag | fresh, 0,
@@ -469,4 +470,23 @@ ngx_prof_stacks_frames(const ngx_prof_stacks_t *stacks, ngx_uint_t size,
     }
 
     return n;
+}
+
+
+uint32_t
+ngx_prof_stacks_noted(const ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    uint32_t node)
+{
+    return (node < size)
+           ? ngx_prof_load(&ngx_prof_stacks_nodes(stacks)[node].note) : 0;
+}
+
+
+void
+ngx_prof_stacks_note(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    uint32_t node, uint32_t note)
+{
+    if (node < size) {
+        ngx_prof_store(&ngx_prof_stacks_nodes(stacks)[node].note, note);
+    }
 }

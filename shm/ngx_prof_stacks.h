@@ -42,7 +42,7 @@
 typedef struct {
     uint64_t  pc;
     uint32_t  parent;           /* a node, 0: this one is the root */
-    uint32_t  unused;
+    uint32_t  note;             /* the owner's, of the stack that ends here */
 } ngx_prof_node_t;
 
 
@@ -145,6 +145,15 @@ ngx_uint_t ngx_prof_stacks_tallies(const ngx_prof_stacks_t *stacks,
 /* copies tally i; NGX_DECLINED: it was not filled */
 ngx_int_t ngx_prof_stacks_tally(const ngx_prof_stacks_t *stacks,
     ngx_uint_t size, ngx_uint_t i, ngx_prof_tally_t *tally);
+
+/*
+ * What the owner has noted of the stack that ends in a node, 0: nothing yet.
+ * It is gone when the table is emptied.
+ */
+uint32_t ngx_prof_stacks_noted(const ngx_prof_stacks_t *stacks,
+    ngx_uint_t size, uint32_t node);
+void ngx_prof_stacks_note(ngx_prof_stacks_t *stacks, ngx_uint_t size,
+    uint32_t node, uint32_t note);
 
 /* whether no further stack finds room */
 ngx_uint_t ngx_prof_stacks_full(const ngx_prof_stacks_t *stacks,

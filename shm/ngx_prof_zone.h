@@ -38,6 +38,7 @@
 #include "ngx_prof_deaths.h"
 #include "ngx_prof_functions.h"
 #include "ngx_prof_images.h"
+#include "ngx_prof_modules.h"
 #include "ngx_prof_incidents.h"
 #include "ngx_prof_recording.h"
 #include "ngx_prof_slot.h"
@@ -49,7 +50,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         16
+#define NGX_PROF_LAYOUT         17
 
 #define NGX_PROF_SLOTS_MAX      4096
 #define NGX_PROF_HISTORY_MAX    100000
@@ -320,6 +321,8 @@ typedef struct {
     ngx_prof_incidents_t  *incidents;     /* NULL: there are none */
     ngx_uint_t             incident_n;
     ngx_prof_image_t      *images;        /* NULL: there are none */
+    ngx_prof_modules_t    *modules;       /* NULL: CPU time is not told by them;
+                                             memory of its own */
 
     ngx_prof_slow_table_t *slow;          /* NULL: none; memory of its own */
 

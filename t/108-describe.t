@@ -111,6 +111,7 @@ sub narrowed {
         upstreams => [ 'lost', 'peers.peer' ],
         tls => [ 'lost,handshakes', 'client_handshakes' ],
         caches => [ 'zones', 'locations.zone' ],
+        modules => [ 'hertz', 'modules.module' ],
     );
 
     for my $name (sort keys %of) {

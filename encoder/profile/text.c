@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nginx.h"
 #include "raw.h"
 #include "text.h"
 
@@ -41,6 +42,9 @@ static profiling_tag_t *profiling_text_tag(profiling_profile_t *p,
     profiling_total_t *sample, const char *key);
 static void profiling_text_symbols(profiling_profile_t *p,
     profiling_buf_t *out);
+static void profiling_text_modules(profiling_profile_t *p,
+    profiling_buf_t *out);
+static void profiling_text_areas(profiling_nginx_t *x, profiling_buf_t *out);
 
 
 static unsigned  profiling_text_order;
@@ -55,6 +59,11 @@ profiling_text_put(profiling_profile_t *p, profiling_buf_t *out)
 
     if (p->raw->header.output == NGX_PROF_RAW_SYMBOL) {
         profiling_text_symbols(p, out);
+        return;
+    }
+
+    if (p->raw->header.output == NGX_PROF_RAW_MODULES) {
+        profiling_text_modules(p, out);
         return;
     }
 
@@ -576,5 +585,65 @@ profiling_text_symbols(profiling_profile_t *p, profiling_buf_t *out)
                                      location->lines[0].function->name), out);
             profiling_buf_printf(out, "\n");
         }
+    }
+}
+
+
+/* of each object that an address is of, where its functions have modules */
+
+static void
+profiling_text_modules(profiling_profile_t *p, profiling_buf_t *out)
+{
+    size_t                 i;
+    uint64_t               pc;
+    profiling_sample_t    *sample;
+    profiling_location_t  *location;
+
+    for (i = 0; i < p->raw->nsamples; i++) {
+        sample = &p->raw->samples[i];
+
+        if (p->raw->stacks[sample->stack].depth == 0) {
+            continue;
+        }
+
+        pc = profiling_raw_pc(&p->raw->stacks[sample->stack], 0);
+        location = profiling_profile_location(p, sample->process, pc, 1);
+
+        if (location->mapping == NULL
+            || location->mapping->object->symbols == NULL
+            || location->mapping->object->symbols->nginx == NULL)
+        {
+            continue;
+        }
+
+        profiling_buf_printf(out, "0x%llx\n", (unsigned long long) pc);
+        profiling_text_areas(location->mapping->object->symbols->nginx, out);
+    }
+}
+
+
+static void
+profiling_text_areas(profiling_nginx_t *x, profiling_buf_t *out)
+{
+    uint32_t     i, last;
+    const char  *module;
+
+    for (i = 0; i < x->n; i = last + 1) {
+        last = i;
+        module = x->owners[i] ? profiling_nginx_module(x->owners[i]) : NULL;
+
+        if (module == NULL) {
+            continue;
+        }
+
+        while (last + 1 < x->n && x->owners[last + 1] == x->owners[i]) {
+            last++;
+        }
+
+        profiling_buf_printf(out, "0x%llx 0x%llx %s\n",
+                             (unsigned long long) x->functions[i].start,
+                             (unsigned long long) (x->functions[last].end
+                                                   - x->functions[i].start),
+                             module);
     }
 }

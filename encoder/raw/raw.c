@@ -143,7 +143,7 @@ profiling_raw_header(profiling_raw_t *raw, const uint8_t *data, size_t len)
         profiling_raw_invalid("wrong header size");
     }
 
-    if (h->output < NGX_PROF_RAW_PPROF || h->output > NGX_PROF_RAW_TRACE) {
+    if (h->output < NGX_PROF_RAW_PPROF || h->output > NGX_PROF_RAW_MODULES) {
         profiling_raw_invalid("unknown output");
     }
 

@@ -153,6 +153,10 @@ static const ngx_prof_description_t  ngx_prof_descriptions[] = {
       "seconds of CPU time",
       "CPU time by server, location and state, step by step" },
 
+    { "modules", NGX_PROF_PARAM_JSON,
+      "seconds of CPU time",
+      "CPU time by module of nginx, from what is recorded" },
+
     { "reloads", NGX_PROF_PARAM_JSON,
       "seconds, bytes",
       "the start and the latest reloads by stage, with names waited for" },

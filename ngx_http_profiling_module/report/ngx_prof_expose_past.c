@@ -11,6 +11,7 @@
 #include "ngx_prof_zone.h"
 
 
+static void ngx_prof_expose_modules(ngx_prof_work_t *w);
 static void ngx_prof_expose_incidents(ngx_prof_work_t *w, const char *name,
     const char *help, const uint64_t *count);
 
@@ -96,6 +97,8 @@ ngx_prof_expose_past(ngx_prof_work_t *w)
                            "which sums alone were kept.");
     ngx_prof_expose_value(w, "record_dropped_total", "", (double) folded);
 
+    ngx_prof_expose_modules(w);
+
     ngx_prof_expose_incidents(w, "incidents_total",
                               "Incidents that were kept, at most one a reason "
                               "and minute.",
@@ -106,6 +109,34 @@ ngx_prof_expose_past(ngx_prof_work_t *w)
                               "before, and were not kept.",
                               zone->incidents ? zone->incidents->suppressed
                                               : NULL);
+}
+
+
+static void
+ngx_prof_expose_modules(ngx_prof_work_t *w)
+{
+    char                 labels[NGX_PROF_MODULE_NAME + 16];
+    uint64_t             ns;
+    ngx_uint_t           i, n;
+    ngx_prof_modules_t  *modules;
+
+    ngx_prof_expose_family(w, "module_cpu_seconds_total", "counter",
+                           "CPU time of nginx's modules, by what is recorded; "
+                           "without a name: of none of them.");
+
+    modules = w->snapshot->zone->modules;
+    n = modules ? ngx_max(ngx_prof_modules_n(modules), 1) : 0;
+
+    for (i = 0; i < n; i++) {
+        ns = ngx_prof_load(&modules->ns[i]);
+
+        if (ns || i == 0) {
+            (void) snprintf(labels, sizeof(labels), "{module=\"%s\"}",
+                            ngx_prof_modules_name(modules, i));
+            ngx_prof_expose_value(w, "module_cpu_seconds_total", labels,
+                                  (double) ns / 1e9);
+        }
+    }
 }
 
 

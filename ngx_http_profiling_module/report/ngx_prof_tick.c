@@ -21,6 +21,7 @@
 #include "ngx_prof_job.h"
 #include "ngx_prof_loop.h"
 #include "ngx_prof_hang.h"
+#include "ngx_prof_learn.h"
 #include "ngx_prof_listener.h"
 #include "ngx_prof_heap.h"
 #include "ngx_prof_heap_size.h"
@@ -194,6 +195,7 @@ ngx_prof_tick_finish(void)
 
     ngx_prof_recorder_finish();
     ngx_prof_watch_finish();
+    ngx_prof_learn_finish();
 
     ngx_prof_slot_ended(ngx_prof_process.zone, ngx_prof_process.slot);
 }
@@ -344,6 +346,7 @@ ngx_prof_tick_end(uint64_t clock)
     ngx_prof_tick_sample(slot);
     ngx_prof_recorder_tick();
     ngx_prof_watch_tick(ngx_cycle->log);
+    ngx_prof_learn_tick(ngx_cycle->log);
 
     spent = t->spent + ngx_prof_clock() - clock;
 

@@ -4,6 +4,7 @@
 #include "ngx_prof_recorder.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_frame.h"
+#include "ngx_prof_objects.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_throttle.h"
 #include "ngx_prof_unwind.h"
@@ -12,10 +13,15 @@
 
 static void ngx_prof_recorder_rest(void);
 static void ngx_prof_recorder_end(uint64_t now, uint64_t step);
+static void ngx_prof_recorder_gained(const ngx_prof_recorded_t *table,
+    const ngx_prof_gain_t *gain);
+static uint32_t ngx_prof_recorder_module(const ngx_prof_recorded_t *table,
+    uint32_t node);
 
 
 static ngx_prof_recorded_slot_t  ngx_prof_recorder_own;
 static uint64_t             ngx_prof_recorder_image;
+static ngx_uint_t           ngx_prof_recorder_all;
 
 /* 1: the main thread is inside; its handler stays out */
 static volatile ngx_uint_t  ngx_prof_recorder_busy;
@@ -32,6 +38,10 @@ ngx_prof_recorder_init(void)
 
     if (rec->recording == NULL) {
         return;
+    }
+
+    if (ngx_prof_process.zone->modules) {
+        rec->gained = ngx_prof_recorder_gained;
     }
 
     /* of objects that the worker loads by itself no other knows names */
@@ -161,6 +171,87 @@ ngx_prof_recorder_end(uint64_t now, uint64_t step)
     }
 
     ngx_prof_store(&r->seen, now);
+}
+
+
+void
+ngx_prof_recorder_learnt(ngx_uint_t all)
+{
+    ngx_prof_recorder_all = all;
+}
+
+
+/* the time is the innermost module's: callers of what all use */
+
+static void
+ngx_prof_recorder_gained(const ngx_prof_recorded_t *table,
+    const ngx_prof_gain_t *gain)
+{
+    uint32_t             note;
+    ngx_prof_tally_t     tally;
+    ngx_prof_modules_t  *modules;
+
+    modules = ngx_prof_process.zone->modules;
+
+    if (ngx_prof_stacks_tally(table->stacks, table->size, gain->entry, &tally)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    note = ngx_prof_stacks_noted(table->stacks, table->size, tally.node);
+
+    if (note == 0) {
+        note = ngx_prof_recorder_module(table, tally.node) + 1;
+
+        if (note > 1 || ngx_prof_recorder_all) {
+            ngx_prof_stacks_note(table->stacks, table->size, tally.node,
+                                 note);
+        }
+    }
+
+    (void) __atomic_add_fetch(&modules->ns[(note - 1) % NGX_PROF_MODULES],
+                              gain->units << table->shift, __ATOMIC_RELAXED);
+}
+
+
+static uint32_t
+ngx_prof_recorder_module(const ngx_prof_recorded_t *table, uint32_t node)
+{
+    uint64_t                   pc, pcs[NGX_PROF_FRAMES + 1];
+    ngx_uint_t                 i, n, module;
+    const ngx_prof_object_t   *object;
+    const ngx_prof_objects_t  *objects;
+
+    n = ngx_prof_stacks_frames(table->stacks, table->size, node, pcs,
+                               NGX_PROF_FRAMES + 1);
+
+    /* the owner before may have had other objects at these addresses */
+
+    if (n == 0 || pcs[n - 1] != ngx_prof_recorder_image) {
+        return 0;
+    }
+
+    module = 0;
+    objects = ngx_prof_objects_acquire();
+
+    for (i = 0; objects && module == 0 && i < n - 1; i++) {
+
+        /* the innermost is where it was, the others are return addresses */
+
+        pc = pcs[i] - (i != 0);
+        object = ngx_prof_objects_find(objects, pc);
+
+        if (object) {
+            module = ngx_prof_modules_find(ngx_prof_process.zone->modules,
+                                           object->identity,
+                                           pc - object->base);
+        }
+    }
+
+    ngx_prof_objects_release();
+
+    return (uint32_t) module;
 }
 
 

@@ -185,6 +185,7 @@ test('what the page shows is in the answers', async () => {
       + 'in_flight first_byte.p99 last_byte.sum');
   has(await api('tls'), 'handshakes.length client_handshakes failed');
   has(await api('caches'), 'zones.length locations.length');
+  has(await api('modules'), 'hertz cpu_seconds modules.length');
   has(await api('crashes'), 'total by_reason.crash unseen reports.length');
   has(await api('runtime'), 'nginx_version module_version pcre_version '
       + 'openssl_version zlib_version allocator num_cpu num_cgo_call '

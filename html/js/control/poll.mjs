@@ -19,7 +19,7 @@ export const whenGone = (f) => {
 
 const waves = [['metrics', 'history'], ['health', 'locations', 'gc'],
                ['runtime', 'crashes', 'capacity', 'upstreams',
-                'tls', 'caches', 'timeline', 'incidents']];
+                'tls', 'caches', 'modules', 'timeline', 'incidents']];
 
 const known = new Set();   // names of answers of this view
 
@@ -128,7 +128,7 @@ export async function poll() {
 let turns = 0;
 
 const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4,
-             tls: 2, caches: 3, timeline: 1, incidents: 4 };
+             tls: 2, caches: 3, modules: 0, timeline: 1, incidents: 4 };
 
 const wanted = {
   capacity: () => state.answers.health?.issues.length

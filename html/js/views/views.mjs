@@ -9,6 +9,7 @@ import { showHealth } from './health.mjs';
 import { showHeat } from './heat.mjs';
 import { showIncidents } from './incidents.mjs';
 import { showLocations } from './locations.mjs';
+import { showModules } from './modules.mjs';
 import { showPauses } from './pauses.mjs';
 import { showRuntime } from './runtime.mjs';
 import { showStats } from './stats.mjs';
@@ -29,6 +30,7 @@ const views = [
   ['upstreams', showUpstreams],
   ['tls', showTls],
   ['caches', showCaches],
+  ['modules', showModules],
   ['timeline', showHeat],
   ['timeline', (state) => state.answers.locations && showLocations(state)],
   ['incidents', showIncidents],
