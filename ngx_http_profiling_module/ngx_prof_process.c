@@ -27,6 +27,7 @@
 #include "ngx_prof_inherited.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_latency.h"
 #include "ngx_prof_learn.h"
 #include "ngx_prof_listener.h"
 #include "ngx_prof_loop.h"
@@ -116,6 +117,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
     ngx_prof_slowness_init_module(cycle, zone);
+    ngx_prof_latency_init_module(cycle, zone);
     ngx_prof_listener_init_module(cycle);
     ngx_prof_watch_init_module(cycle, zone);
     ngx_prof_learn_init_module(cycle, zone);

@@ -176,6 +176,7 @@ ngx_prof_cell_open(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     }
 
     counter->cell = cell;
+    counter->elapsed = NULL;
     ngx_prof_cell_pointers(zone, counter);
 
     return NGX_OK;
@@ -202,6 +203,7 @@ ngx_prof_cell_open_other(const ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
     }
 
     counter->cell = cell;
+    counter->elapsed = NULL;
     ngx_prof_cell_pointers(zone, counter);
 }
 

@@ -44,6 +44,9 @@
 typedef struct {
     ngx_prof_cell_t   *cell;
 
+    ngx_prof_elapsed_row_t
+                      *elapsed;         /* NULL: not looked for yet */
+
     /*
      * Of each chunk: where the first bucket of the histogram would be, so that
      * a bucket is found by its own index.  NULL: there is no chunk.

@@ -136,6 +136,7 @@ ngx_prof_registry_give(ngx_prof_registry_t *reg, uint64_t oldest)
 
         if (place->generation < oldest && place->first) {
             ngx_prof_cells_free(zone, i);
+            ngx_prof_elapsed_free(zone->elapsed, i);
         }
 
         if (ngx_prof_zone_place_name(zone, i, &name) == NGX_OK) {

@@ -36,6 +36,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_deaths.h"
+#include "ngx_prof_elapsed.h"
 #include "ngx_prof_functions.h"
 #include "ngx_prof_images.h"
 #include "ngx_prof_modules.h"
@@ -324,7 +325,9 @@ typedef struct {
     ngx_prof_modules_t    *modules;       /* NULL: CPU time is not told by them;
                                              memory of its own */
 
-    ngx_prof_slow_table_t *slow;          /* NULL: none; memory of its own */
+    ngx_prof_slow_table_t *slow;          /* NULL: none; memory of its own, as
+                                             the next */
+    ngx_prof_elapsed_t    *elapsed;
 
     ngx_uint_t             region_n;
     ngx_prof_region_t      region[NGX_PROF_REGIONS];

@@ -9,6 +9,7 @@
 #include "ngx_prof_pprof_cpu.h"
 #include "ngx_prof_pprof_death.h"
 #include "ngx_prof_pprof_heap.h"
+#include "ngx_prof_pprof_latency.h"
 #include "ngx_prof_pprof_profile.h"
 #include "ngx_prof_pprof_symbol.h"
 #include "ngx_prof_pprof_trace.h"
@@ -67,6 +68,12 @@ static ngx_prof_pprof_page_t  ngx_prof_pages[] = {
       "origin, makes the allocators give free memory back before; "
       "\"seconds\" makes it the difference over that time.",
       ngx_prof_pprof_heap },
+
+    { ngx_string("latency"), NGX_HTTP_GET|NGX_HTTP_HEAD,
+      "Wall-clock time of requests by location and by what they waited for, "
+      "where what requests cost is measured. \"seconds\" makes it that of "
+      "the requests that end in that time.",
+      ngx_prof_pprof_latency },
 
     { ngx_string("mutex"), NGX_HTTP_GET|NGX_HTTP_HEAD,
       "Stacks that waited for locks: of zones in shared memory, with the "

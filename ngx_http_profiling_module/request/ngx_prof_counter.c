@@ -13,6 +13,8 @@
 static void ngx_prof_counter_full(void);
 
 
+static ngx_prof_counting_t  ngx_prof_counter_rows[NGX_PROF_ROWS];
+
 ngx_prof_counting_t  **ngx_prof_counters;
 
 
@@ -105,10 +107,9 @@ ngx_prof_counter_of(ngx_uint_t place)
 ngx_prof_counting_t *
 ngx_prof_counter_row(ngx_uint_t row)
 {
-    ngx_prof_counting_t         *counter;
-    static ngx_prof_counting_t   counters[NGX_PROF_ROWS];
+    ngx_prof_counting_t  *counter;
 
-    counter = &counters[row];
+    counter = &ngx_prof_counter_rows[row];
 
     if (counter->cell
         || ngx_prof_cell_open(ngx_prof_process.zone, ngx_prof_process.slot,
@@ -119,6 +120,13 @@ ngx_prof_counter_row(ngx_uint_t row)
     }
 
     return NULL;
+}
+
+
+ngx_uint_t
+ngx_prof_counter_row_of(const ngx_prof_counting_t *counter)
+{
+    return counter - ngx_prof_counter_rows;
 }
 
 

@@ -32,6 +32,9 @@ ngx_prof_counting_t *ngx_prof_counter_open(ngx_uint_t place, ngx_uint_t hist,
 /* worker: the counter of a row, see row.h; NULL: there is no room for it */
 ngx_prof_counting_t *ngx_prof_counter_row(ngx_uint_t row);
 
+/* the row of a counter that it has returned */
+ngx_uint_t ngx_prof_counter_row_of(const ngx_prof_counting_t *counter);
+
 /* worker: a duration of a row, in ns; without room it is lost, and told so */
 void ngx_prof_counter_time(ngx_prof_counting_t *counter, ngx_uint_t hist,
     uint64_t ns);

@@ -6,9 +6,11 @@
 #include "ngx_prof_clock.h"
 #include "ngx_prof_context.h"
 #include "ngx_prof_conf.h"
+#include "ngx_prof_try.h"
 
 
 static void ngx_prof_slice_again(ngx_prof_cost_t *cost);
+static void ngx_prof_slice_peer(ngx_prof_cost_t *cost, uint64_t ns);
 static void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
     uint64_t from, uint64_t until);
 static ngx_prof_cost_t *ngx_prof_slice_cost(const ngx_http_request_t *r);
@@ -19,6 +21,7 @@ ngx_prof_slice_t  ngx_prof_slicing;
 
 void (*ngx_prof_slice_cut)(void);
 void (*ngx_prof_slice_slow)(ngx_http_request_t *r);
+void (*ngx_prof_slice_over)(ngx_http_request_t *r);
 uint64_t  ngx_prof_slice_least = (uint64_t) -1;
 
 ngx_log_handler_pt  ngx_prof_slice_handler;
@@ -99,6 +102,7 @@ ngx_prof_slice_own(ngx_http_request_t *r)
 static void
 ngx_prof_slice_again(ngx_prof_cost_t *cost)
 {
+    uint64_t           known;
     ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
@@ -112,7 +116,36 @@ ngx_prof_slice_again(ngx_prof_cost_t *cost)
                                      s->start - s->since);
     }
 
+    known = cost->sum[NGX_PROF_PART_UPSTREAM];
+
     ngx_prof_slice_part(cost, s->kind, cost->left, s->since);
+
+    if (s->kind == NGX_PROF_PART_UPSTREAM) {
+        ngx_prof_slice_peer(cost, cost->sum[NGX_PROF_PART_UPSTREAM] - known);
+    }
+}
+
+
+/* which peer it has waited for; a fifth one of a request is not told */
+
+static void
+ngx_prof_slice_peer(ngx_prof_cost_t *cost, uint64_t ns)
+{
+    ngx_uint_t         i, peer, step;
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    peer = ngx_prof_try_peer(s->request, s->connection, &step);
+
+    for (i = 0; peer && i < NGX_PROF_SLICE_PEERS; i++) {
+
+        if (cost->waited[i].peer == 0 || cost->waited[i].peer == peer) {
+            cost->waited[i].peer = peer;
+            cost->waited[i].ns[step] += ns;
+            return;
+        }
+    }
 }
 
 
@@ -147,6 +180,7 @@ ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind, uint64_t from,
     if (cost->parts == 0) {
         cost->joined = 0;
         ngx_memzero(cost->sum, sizeof(cost->sum));
+        ngx_memzero(cost->waited, sizeof(cost->waited));
     }
 
     cost->sum[kind] += ns;
@@ -232,6 +266,13 @@ ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
 
     if (ngx_prof_unlikely(now - s->cost->begun >= ngx_prof_slice_least)) {
         ngx_prof_slice_slow(r);
+    }
+
+    s->logged = now;
+
+    if (s->cost->parts) {
+        ngx_prof_slice_over(r);
+        s->logged = 0;
     }
 
     s->request = NULL;

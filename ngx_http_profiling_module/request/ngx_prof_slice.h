@@ -22,7 +22,20 @@
 #include <ngx_http.h>
 #include "ngx_prof_base.h"
 #include "ngx_prof_context.h"
+#include "ngx_prof_elapsed.h"
 #include "ngx_prof_slow.h"
+
+
+/* peers of upstreams that a request's waits are told apart by */
+#define NGX_PROF_SLICE_PEERS  4
+
+
+/* a peer, its row + 1, and the time that was waited for it: ns by step */
+
+typedef struct {
+    uint64_t             peer;
+    uint64_t             ns[NGX_PROF_PEER_STEPS];
+} ngx_prof_waited_t;
 
 
 /* of a main request, its subrequests included; ns and bytes */
@@ -48,6 +61,7 @@ typedef struct {
 
     uint64_t             joined;
     uint64_t             sum[NGX_PROF_PART_KINDS];
+    ngx_prof_waited_t    waited[NGX_PROF_SLICE_PEERS];
     ngx_prof_part_t      part[NGX_PROF_SLOW_PARTS];
                                         /* as many as parts are set */
 } ngx_prof_cost_t;
@@ -71,6 +85,8 @@ typedef struct {
     uint32_t             method;        /* NGX_HTTP_GET .. */
     uint64_t             number;        /* of its connection */
     uint32_t             holder;        /* as of a cost, of the wait */
+    uint64_t             logged;        /* ticks: that request was, and has had
+                                           no slice before; 0: it has */
 
     uint64_t             start;         /* ngx_prof_loop_ticks() */
     uint64_t             blocked;       /* ns, as it was then */
@@ -111,6 +127,10 @@ extern void (*ngx_prof_slice_cut)(void)
 extern void (*ngx_prof_slice_slow)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 extern uint64_t  ngx_prof_slice_least
+    NGX_PROF_HIDDEN;
+
+/* a request is being logged that has had slices before; from above, too */
+extern void (*ngx_prof_slice_over)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 
 

@@ -489,6 +489,53 @@ ngx_prof_try_find(ngx_uint_t upstream, const ngx_str_t *name, uint64_t hash)
 }
 
 
+/* one that was found by name has no try of ours */
+
+ngx_uint_t
+ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
+    ngx_uint_t *step)
+{
+    ngx_prof_try_t       *try;
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_upstream_t  *u;
+    ngx_prof_counting_t  *counter;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        try = cln->data;
+
+        if (cln->handler == ngx_prof_try_cleanup
+            && try->counter
+            && try->u->peer.connection == c)
+        {
+            *step = try->first ? NGX_PROF_PEER_BODY
+                    : try->connected ? NGX_PROF_PEER_FIRST_BYTE
+                    : NGX_PROF_PEER_CONNECT;
+
+            return ngx_prof_counter_row_of(try->counter) + 1;
+        }
+    }
+
+    u = r->upstream;
+
+    if (u == NULL
+        || u->resolved == NULL
+        || u->peer.connection != c
+        || u->peer.name == NULL
+        || u->state == NULL)
+    {
+        return 0;
+    }
+
+    *step = (u->state->header_time != (ngx_msec_t) -1) ? NGX_PROF_PEER_BODY
+            : u->request_sent ? NGX_PROF_PEER_FIRST_BYTE
+            : NGX_PROF_PEER_CONNECT;
+
+    counter = ngx_prof_try_counter(0, u->peer.name);
+
+    return counter ? ngx_prof_counter_row_of(counter) + 1 : 0;
+}
+
+
 static void
 ngx_prof_try_notify(ngx_peer_connection_t *pc, void *data, ngx_uint_t type)
 {

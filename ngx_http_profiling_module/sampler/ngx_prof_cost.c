@@ -8,6 +8,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_heap.h"
+#include "ngx_prof_latency.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_worker.h"
@@ -68,8 +69,9 @@ static void ngx_prof_cost_add(ngx_prof_cost_t *cost,
     const ngx_prof_cost_t *part);
 static ngx_prof_always_inline void ngx_prof_cost_sum(ngx_prof_plain_t *plain,
     const ngx_prof_cost_t *part);
-static void ngx_prof_cost_charge(ngx_uint_t place,
-    const ngx_prof_cost_t *part);
+static ngx_prof_always_inline ngx_prof_counting_t *ngx_prof_cost_charge(
+    ngx_uint_t place, const ngx_prof_cost_t *part);
+static void ngx_prof_cost_over(ngx_http_request_t *r);
 static void ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
     __attribute__((noinline));
 
@@ -83,6 +85,7 @@ ngx_prof_cost_init(ngx_uint_t on)
     ngx_prof_slicing.charged = on;
     ngx_prof_slicing.counter = NGX_PROF_NO_COUNTER;
     ngx_prof_slice_cut = ngx_prof_cost_cut;
+    ngx_prof_slice_over = ngx_prof_cost_over;
 
     ngx_prof_costing.counted = ngx_prof_clock_counted();
     ngx_prof_costing.cpus = (ngx_prof_thread_cpu() != 0);
@@ -247,27 +250,32 @@ ngx_prof_cost_next(uint64_t ticks)
 static ngx_prof_always_inline void
 ngx_prof_cost_end(uint64_t ticks, const ngx_prof_cost_t *part)
 {
-    ngx_uint_t         counter;
-    ngx_prof_slice_t  *s;
+    ngx_prof_slice_t     *s;
+    ngx_prof_counting_t  *counter;
 
     s = &ngx_prof_slicing;
-    counter = s->counter;
 
-    if (s->request) {
-        counter = ngx_prof_context_location(s->request)->counter;
+    if (ngx_prof_likely(s->counter != NGX_PROF_NO_COUNTER)) {
+        counter = ngx_prof_cost_charge(s->counter, part);
 
-        ngx_prof_cost_add(s->cost, part);
-        ngx_prof_slice_ran(s->cost, ticks);
-        ngx_prof_slice_note(s->request);
-        ngx_prof_slice_keep();
+        if (ngx_prof_likely(counter && s->logged)) {
+            ngx_prof_latency_first(counter, part);
+        }
+
+        return;
     }
 
-    if (counter != NGX_PROF_NO_COUNTER) {
-        ngx_prof_cost_charge(counter, part);
-
-    } else {
+    if (s->request == NULL) {
         ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, part);
+        return;
     }
+
+    ngx_prof_cost_charge(ngx_prof_context_location(s->request)->counter, part);
+
+    ngx_prof_cost_add(s->cost, part);
+    ngx_prof_slice_ran(s->cost, ticks);
+    ngx_prof_slice_note(s->request);
+    ngx_prof_slice_keep();
 }
 
 
@@ -359,7 +367,9 @@ ngx_prof_cost_sum(ngx_prof_plain_t *plain, const ngx_prof_cost_t *part)
 }
 
 
-static void
+/* NULL: the location's requests are not counted */
+
+static ngx_prof_always_inline ngx_prof_counting_t *
 ngx_prof_cost_charge(ngx_uint_t place, const ngx_prof_cost_t *part)
 {
     ngx_prof_counting_t  *counter;
@@ -369,16 +379,15 @@ ngx_prof_cost_charge(ngx_uint_t place, const ngx_prof_cost_t *part)
     if (ngx_prof_unlikely(counter == NULL)) {
 
         if (place == ngx_prof_process.zone->places) {
-
-            /* the location's requests are not counted */
-
-            return;
+            return NULL;
         }
 
         counter = ngx_prof_counter_of(place);
     }
 
     ngx_prof_cost_sum(&counter->cell->plain[0], part);
+
+    return counter;
 }
 
 
@@ -506,4 +515,20 @@ ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
     ngx_prof_slice_ran(cost, now);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_prof_cost_over(ngx_http_request_t *r)
+{
+    ngx_uint_t       place;
+    ngx_prof_cost_t  cost;
+
+    place = ngx_prof_context_location(r)->counter;
+
+    if (place != ngx_prof_process.zone->places
+        && ngx_prof_cost_now(r, &cost) == NGX_OK)
+    {
+        ngx_prof_latency_over(place, &cost);
+    }
 }

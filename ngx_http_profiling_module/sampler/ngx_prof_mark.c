@@ -36,6 +36,7 @@ static void ngx_prof_mark_timer(ngx_event_t *ev);
 static void ngx_prof_mark_posted(ngx_event_t *ev);
 static uint64_t ngx_prof_mark_next(void);
 static void ngx_prof_mark_kernel(uint64_t now);
+static void ngx_prof_mark_waited(ngx_connection_t *c, ngx_uint_t reads);
 static uint64_t ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now)
     __attribute__((noinline));
 static void ngx_prof_mark_timers(uint64_t now);
@@ -249,12 +250,21 @@ ngx_prof_mark_kernel(uint64_t now)
         s->holder = s->longest_by;
     }
 
-    s->connection = c;
-    s->kind = (c->listening == NULL) ? NGX_PROF_PART_UPSTREAM
-              : c->read->active && (m->events[m->at - 2].events & EPOLLIN)
-              ? NGX_PROF_PART_CLIENT : NGX_PROF_PART_SENDING;
-
+    ngx_prof_mark_waited(c, c->read->active
+                            && (m->events[m->at - 2].events & EPOLLIN));
     ngx_prof_mark_own(c->log);
+}
+
+
+/* what the event of a connection tells its request to have waited for */
+
+static void
+ngx_prof_mark_waited(ngx_connection_t *c, ngx_uint_t reads)
+{
+    ngx_prof_slicing.connection = c;
+    ngx_prof_slicing.kind = (c->listening == NULL) ? NGX_PROF_PART_UPSTREAM
+                            : reads ? NGX_PROF_PART_CLIENT
+                            : NGX_PROF_PART_SENDING;
 }
 
 
@@ -347,6 +357,7 @@ ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
 {
     uint64_t           since, ticks;
     ngx_event_t       *mark;
+    ngx_connection_t  *c;
     ngx_prof_marks_t  *m;
 
     m = &ngx_prof_marks;
@@ -360,6 +371,18 @@ ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
 
     ngx_prof_cost_waited(now - ngx_min(ticks, now - since));
     ngx_prof_slicing.kind = NGX_PROF_PART_TIMER;
+
+    /* one that was to guard against a peer that does nothing tells of it */
+
+    c = ev->data;
+
+    if (!ev->delayed
+        && ngx_prof_context(c)
+        && (c->read == ev || c->write == ev))
+    {
+        ngx_prof_mark_waited(c, c->read == ev);
+    }
+
     ngx_prof_mark_own(ev->log);
 
     ev->timer.key--;

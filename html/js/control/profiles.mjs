@@ -30,6 +30,7 @@ const labels = {
   allocs: 'Allocation profile',
   block: 'Block profile',
   mutex: 'Mutex profile',
+  latency: 'Latency profile',
   goroutine: 'Goroutine profile',
 };
 

@@ -5,7 +5,7 @@
 export function firstType(profile, kind) {
   const wanted = {
     profile: 'cpu', heap: 'inuse_space', allocs: 'alloc_space',
-    block: 'delay', mutex: 'delay',
+    block: 'delay', mutex: 'delay', latency: 'time',
   }[kind] ?? profile.defaultType;
 
   const found = profile.types.findIndex(({ type }) => type === wanted);

@@ -10,6 +10,7 @@ const spans = {
   allocs: 'since nginx started',
   block: 'since nginx started',
   mutex: 'since nginx started',
+  latency: 'since nginx started',
 };
 
 const rates = { heap: 'allocated, on average', allocs: 'on average' };
