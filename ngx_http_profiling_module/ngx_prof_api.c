@@ -229,7 +229,14 @@ ngx_prof_api_handler(ngx_http_request_t *r)
                && ngx_prof_stream_able(r);
     w->report = id;
 
-    if (id) {
+    if (w->step == ngx_prof_slow_view) {
+        rc = ngx_prof_slow_arguments(w, ngx_prof_api_error);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+    } else if (id) {
         rc = (endpoint->takes & NGX_PROF_IS_INCIDENT)
              ? ngx_prof_api_incident(w, profile)
              : ngx_prof_api_report(w);
@@ -502,16 +509,6 @@ static ngx_int_t
 ngx_prof_api_report(ngx_prof_work_t *w)
 {
     ngx_str_t  value;
-
-    if (w->step == ngx_prof_slow_view) {
-
-        if (ngx_prof_slow_find(w->report)) {
-            return NGX_DECLINED;
-        }
-
-        return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,
-                                  "request %uL is not kept", w->report);
-    }
 
     if (ngx_prof_crashes_find(w->report) == NULL) {
         return ngx_prof_api_error(w->request, NGX_HTTP_NOT_FOUND,

@@ -98,19 +98,81 @@ ngx_prof_slow_fastest(ngx_prof_slow_table_t *table)
 
 
 ngx_int_t
+ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t pid,
+    ngx_uint_t (*alive)(uint64_t pid))
+{
+    uint64_t    owner;
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_PROF_SLOW_LIVE; i++) {
+        owner = ngx_prof_load(&table->owner[i]);
+
+        if ((owner == 0 || !alive(owner))
+            && __atomic_compare_exchange_n(&table->owner[i], &owner, pid, 0,
+                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        {
+            return i;
+        }
+    }
+
+    return -1;
+}
+
+
+void
+ngx_prof_slow_live(ngx_prof_slow_table_t *table, ngx_uint_t i,
+    const ngx_prof_slow_t *slow)
+{
+    ngx_prof_slow_write(&table->live[i], slow);
+}
+
+
+void
+ngx_prof_slow_release(ngx_prof_slow_table_t *table, ngx_uint_t i)
+{
+    ngx_prof_store_release(&table->owner[i], 0);
+}
+
+
+ngx_int_t
 ngx_prof_slow_read(const ngx_prof_slow_table_t *table, ngx_uint_t i,
     ngx_prof_slow_t *slow)
 {
+    uint64_t                owner;
+    ngx_uint_t              live;
     const ngx_prof_slow_t  *entry;
 
-    entry = &table->entry[i];
+    live = (i >= table->keep);
+
+    if (live) {
+        i -= table->keep;
+
+        if (i >= NGX_PROF_SLOW_LIVE) {
+            return NGX_DECLINED;
+        }
+
+        owner = ngx_prof_load(&table->owner[i]);
+        entry = &table->live[i];
+
+    } else {
+        owner = 0;
+        entry = &table->entry[i];
+    }
 
     if (ngx_prof_record_read(&entry->seq, &slow->number, &entry->number,
                              NGX_PROF_SLOW_BODY)
         != NGX_OK
-        || slow->number == 0
         || slow->parts > NGX_PROF_SLOW_PARTS
+        || slow->tries > NGX_PROF_SLOW_TRIES
         || slow->uri_len > NGX_PROF_SLOW_URI)
+    {
+        return NGX_DECLINED;
+    }
+
+    /* who has just claimed it has not written it yet */
+
+    if (live ? (owner == 0 || slow->pid != owner || slow->number)
+             : slow->number == 0)
     {
         return NGX_DECLINED;
     }

@@ -1,10 +1,11 @@
 
 /*
- * Slow requests, in memory that all workers share: the latest, and of those
- * before them the slowest.
+ * Slow requests, in memory that all workers share: the latest, of those before
+ * them the slowest, and those that go on.
  *
  * A worker that finds the table locked drops its request and counts it: nobody
- * waits.  A worker that was killed while it wrote loses its lock to the next.
+ * waits.  A worker that was killed while it wrote loses its lock to the next,
+ * and so its entries of requests that went on.
  */
 
 
@@ -21,6 +22,13 @@
 #define NGX_PROF_SLOW_URI    128
 #define NGX_PROF_SLOW_PARTS  24
 #define NGX_PROF_SLOW_MAX    65536
+
+/* tries of upstreams of a request, and bytes of a peer's name */
+#define NGX_PROF_SLOW_TRIES  4
+#define NGX_PROF_SLOW_PEER   48
+
+/* requests that go on, of all workers together */
+#define NGX_PROF_SLOW_LIVE   64
 
 
 /* what a request waited for, or was in */
@@ -45,12 +53,25 @@ typedef struct {
 } ngx_prof_part_t;
 
 
+/* a try of an upstream, as nginx notes it: ms, -1: it has not come to that */
+
+typedef struct {
+    int64_t   connect;
+    int64_t   header;
+    int64_t   response;
+    uint64_t  status;
+    uint64_t  peer_len;
+    u_char    peer[NGX_PROF_SLOW_PEER];
+} ngx_prof_slow_try_t;
+
+
 /* a request; seq guards the rest; times in ns */
 
 typedef struct {
     uint64_t         seq;
     uint64_t         number;    /* from 1; 0: none */
-    uint64_t         clock;     /* CLOCK_MONOTONIC: its end */
+    uint64_t         clock;     /* CLOCK_MONOTONIC: its end, or when it was
+                                   seen to go on */
     uint64_t         total;
     uint64_t         pid;
     uint64_t         label;     /* as of label.h */
@@ -60,10 +81,19 @@ typedef struct {
     uint64_t         cpu;
     uint64_t         blocked;
     uint64_t         alloc;     /* bytes */
+    uint64_t         in;        /* the same */
+    uint64_t         out;
+    uint64_t         temporary;
+    uint64_t         redirects;
+    uint64_t         age;       /* of its connection when it began; 0: it was
+                                   not its first request */
     uint64_t         sum[NGX_PROF_PART_KINDS];
     uint64_t         parts;
     uint64_t         joined;    /* 1: later parts are joined in the last one */
     ngx_prof_part_t  part[NGX_PROF_SLOW_PARTS];
+    uint64_t         tries;     /* that are told */
+    ngx_prof_slow_try_t
+                     try[NGX_PROF_SLOW_TRIES];
     uint64_t         uri_len;
     u_char           uri[NGX_PROF_SLOW_URI];
 } ngx_prof_slow_t;
@@ -79,6 +109,9 @@ typedef struct {
     uint64_t         second;    /* of CLOCK_MONOTONIC, and kept in it */
     uint64_t         kept;
     uint64_t         keep;      /* entries */
+    uint64_t         owner[NGX_PROF_SLOW_LIVE];
+                                /* pid whose request it is, 0: free */
+    ngx_prof_slow_t  live[NGX_PROF_SLOW_LIVE];
     ngx_prof_slow_t  entry[1];
 } ngx_prof_slow_table_t;
 
@@ -93,7 +126,19 @@ size_t ngx_prof_slow_size(ngx_uint_t keep);
 uint64_t ngx_prof_slow_add(ngx_prof_slow_table_t *table, ngx_prof_slow_t *slow,
     uint64_t rate, ngx_uint_t (*alive)(uint64_t pid));
 
-/* by anyone: an entry; NGX_DECLINED: there is none, or it is being written */
+/* by any worker: an entry for a request that goes on; -1: there is none */
+ngx_int_t ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t pid,
+    ngx_uint_t (*alive)(uint64_t pid));
+
+/* by the worker that claimed it: writes it, or gives it back */
+void ngx_prof_slow_live(ngx_prof_slow_table_t *table, ngx_uint_t i,
+    const ngx_prof_slow_t *slow);
+void ngx_prof_slow_release(ngx_prof_slow_table_t *table, ngx_uint_t i);
+
+/*
+ * By anyone: an entry, behind the last one those that go on, which have number
+ * 0.  NGX_DECLINED: there is none, or it is being written.
+ */
 ngx_int_t ngx_prof_slow_read(const ngx_prof_slow_table_t *table,
     ngx_uint_t i, ngx_prof_slow_t *slow);
 

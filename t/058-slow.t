@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Slow requests: which are kept, by what they waited for, and that their parts
-# are all of their time.
+# Slow requests: which are kept, by what they waited for, that their parts are
+# all of their time; those that go on; the list narrowed, sorted, as a trace.
 
 use strict;
 use warnings;
@@ -14,7 +14,8 @@ use Site;
 
 my $site = Site->new(
     workers => 2,
-    modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so'],
+    modules => [Profile::lua_modules(),
+                '/usr/lib/nginx/modules/ngx_http_echo_module.so'],
     handlers => $Profile::handlers,
     access  => 'DIR/slow.log slow',
     http    => <<'END',
@@ -26,9 +27,13 @@ my $site = Site->new(
         listen 127.0.0.1:PORT1;
         profiling_slow off;
         location / { echo_sleep 0.15; echo x; }
+        location = /hung { content_by_lua_block {
+            while not io.open("DIR/go") do ngx.sleep(0.02) end
+            ngx.say("x") } }
     }
 END
     server  => <<'END')->start;
+        location = /hung { proxy_pass http://127.0.0.1:PORT1; }
         location = /fast { return 200 "x"; }
         location = /doze { echo_sleep 0.15; echo x; }
         location = /long { echo_sleep 0.6; echo x; }
@@ -93,6 +98,92 @@ is_deeply(\%logged, { map { $_->{id} => $_->{uri} } @list },
 is($site->request('/api/profiling/slow/4711')->{status}, 404,
    'another number is not there');
 
+# the list, narrowed and sorted
+
+is_deeply(uris('?location=%3D%20/up'), ['/up', '/up'], 'of one location');
+is_deeply(uris('?server=other'), [], '... of another server');
+is_deeply(uris('?server=main&limit=2'), ['/up', '/two'],
+          '... of one server, two of them');
+is_deeply(uris('?sort=client&limit=1'), ['/up'], 'sorted by what it waited for');
+is_deeply([sort @{ uris('?sort=blocked&limit=2') }], ['/block', '/two'],
+          '... by what blocked');
+
+my @seconds = map { $_->{seconds} }
+              @{ $site->json('/api/profiling/slow?sort=seconds')->{requests} };
+is_deeply(\@seconds, [sort { $b <=> $a } @seconds], '... by their times');
+
+for (['sort=age' => qr/^sort must be time, seconds,.*, not "age"$/],
+     ['limit=0' => qr/^limit must be an integer from 1 to 1000, not "0"$/],
+     ['limit=x' => qr/^limit must be/],
+     ['format=go' => qr/^format must be json or perfetto, not "go"$/])
+{
+    my ($query, $message) = @$_;
+    my $got = $site->json("/api/profiling/slow?$query");
+
+    is($got->{error}{status}, 400, "$query: 400");
+    like($got->{error}{message}, $message, '... and why');
+}
+
+# what nginx has noted of its upstreams
+
+my ($try) = @{ $site->json("/api/profiling/slow/$up->{id}")->{tries} };
+
+is($try->{peer}, '127.0.0.1:' . $site->port(1), 'a try has its peer');
+is($try->{status}, 200, '... its status');
+cmp_ok($try->{response_seconds}, '>=', .14, '... and its times');
+cmp_ok($up->{bytes_out}, '>', 0, 'it has sent bytes');
+
+# as a trace: each request above its parts
+
+for my $path ("slow/$late->{id}", 'slow') {
+    my $trace = $site->json("/api/profiling/$path?format=perfetto");
+    my @events = @{ $trace->{traceEvents} };
+    my ($whole) = grep { ($_->{args}{id} // 0) == $late->{id} } @events;
+    my @parts = grep { $_->{tid} == $late->{id} && !$_->{args}{id} } @events;
+
+    is($whole->{pid}, $late->{worker}, "$path: a request in its worker");
+    is($whole->{name}, '= /up', '... by its location');
+    cmp_ok(abs($whole->{dur} - 1e6 * $late->{seconds}), '<', 1,
+           '... with its time');
+    cmp_ok(abs($whole->{dur} - sum0(map { $_->{dur} } @parts)), '<', 1000,
+           '... which is that of its parts');
+    is(scalar(grep { $_->{ts} < $whole->{ts} - 1
+                     || $_->{ts} + $_->{dur} > $whole->{ts} + $whole->{dur} + 1 }
+              @parts), 0, '... that lie in it');
+}
+
+# those that go on
+
+my $hung = background(sub { $site->request('/hung')->{body} });
+my $live;
+
+until_true(60, sub {
+    ($live) = grep { $_->{live} }
+              @{ $site->json('/api/profiling/slow')->{requests} };
+    return $live && $live->{seconds} >= .3;
+});
+
+is($live->{uri}, '/hung', 'one that goes on is listed');
+is($live->{id}, undef, '... without a number');
+cmp_ok($live->{by}{upstream}, '>=', .29, '... with what it waits for');
+cmp_ok(abs(sum0(map { $_->{seconds} } @{ $live->{parts} }) - $live->{seconds}),
+       '<', .001, '... part by part');
+is($live->{tries}[0]{response_seconds}, undef, '... and its upstream so far');
+
+spew($site->dir . '/go', '');
+finish($hung);
+
+until_true(60, sub {
+    ($live) = grep { $_->{uri} eq '/hung' }
+              @{ $site->json('/api/profiling/slow')->{requests} };
+    return $live && !$live->{live};
+});
+
+ok($live->{id}, 'then it has ended, with a number');
+is(scalar(grep { $_->{uri} eq '/hung' }
+          @{ $site->json('/api/profiling/slow')->{requests} }), 1,
+   '... and is listed once');
+
 # the slowest stays when many others come
 
 $site->request('/long');
@@ -101,7 +192,7 @@ background(sub { $site->request('/doze') for 1 .. 8; '' }) for 1 .. 3;
 my $answer;
 until_true(60, sub {
     $answer = $site->json('/api/profiling/slow');
-    return $answer->{total} >= 6 + 24;
+    return $answer->{total} >= 7 + 24;
 });
 
 cmp_ok(scalar(@{ $answer->{requests} }), '<=', 16, 'no more than are kept');
@@ -114,7 +205,7 @@ is(max(map { $_->{id} } @{ $answer->{requests} }), $answer->{total},
 
 $site->request('/once') for 1 .. 20;
 $answer = $site->json('/api/profiling/slow');
-is($answer->{total} + $answer->{dropped}, 6 + 24 + 20, 'all are counted');
+is($answer->{total} + $answer->{dropped}, 7 + 24 + 20, 'all are counted');
 cmp_ok($answer->{dropped}, '>', 0, 'some are not kept');
 
 $site->stop;
@@ -131,6 +222,12 @@ sub list {
     });
 
     return @all;
+}
+
+
+sub uris {
+    return [map { $_->{uri} }
+            @{ $site->json("/api/profiling/slow$_[0]")->{requests} }];
 }
 
 

@@ -21,6 +21,7 @@
 #define NGX_PROF_PARAM_FORMAT    0x40
 #define NGX_PROF_PARAM_RANGE     0x80    /* from and until */
 #define NGX_PROF_PARAM_STEP      0x100
+#define NGX_PROF_PARAM_SLOW      0x200   /* of slow requests */
 
 /* of all that answer in JSON */
 #define NGX_PROF_PARAM_JSON  (NGX_PROF_PARAM_WORKER|NGX_PROF_PARAM_FIELDS)
@@ -81,6 +82,22 @@ static const ngx_prof_param_t  ngx_prof_params[] = {
     { NGX_PROF_PARAM_STEP, "step", "time", "seconds",
       "how long each step of the answer is", -1, -1, 0 },
 
+    { NGX_PROF_PARAM_SLOW, "location", "string", "name",
+      "requests of this location alone", -1, -1, 0 },
+
+    { NGX_PROF_PARAM_SLOW, "server", "string", "name",
+      "requests of this server alone", -1, -1, 0 },
+
+    { NGX_PROF_PARAM_SLOW, "sort", "string", "time, seconds, cpu, blocked, "
+      "alloc, client, sending, upstream, timer, other, loop or wait",
+      "what comes first: the latest, or the most of it", -1, -1, 0 },
+
+    { NGX_PROF_PARAM_SLOW, "limit", "integer", "requests",
+      "how many are told", 256, 1, 1000 },
+
+    { NGX_PROF_PARAM_SLOW, "format", "string", "json or perfetto",
+      "perfetto: for Perfetto and Chrome", -1, -1, 0 },
+
     { NGX_PROF_PARAM_FORMAT, "format", "string", "json or text",
       "of one report, by its number behind the name", -1, -1, 0 },
 };
@@ -125,9 +142,9 @@ static const ngx_prof_description_t  ngx_prof_descriptions[] = {
       "bytes, seconds",
       "workers that died, the latest first, and each with all that is known" },
 
-    { "slow", NGX_PROF_PARAM_JSON,
-      "seconds",
-      "slow requests, the latest first, and each part by part" },
+    { "slow", NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_SLOW,
+      "seconds, bytes",
+      "slow requests, those that go on too, and each part by part" },
 
     { "locations", NGX_PROF_PARAM_JSON,
       "seconds, bytes",

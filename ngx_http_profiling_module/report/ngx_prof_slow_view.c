@@ -4,18 +4,76 @@
 #include <ngx_http.h>
 #include "ngx_prof_slow_view.h"
 #include "ngx_prof_anonymous.h"
+#include "ngx_prof_argument.h"
 #include "ngx_prof_holder.h"
 #include "ngx_prof_json.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_slow.h"
 #include "ngx_prof_view.h"
 #include "ngx_prof_worker.h"
 
 
-static const ngx_prof_slow_t *ngx_prof_slow_before(uint64_t number);
+/* requests in an answer, and of these at most */
+#define NGX_PROF_SLOW_LIMIT      256
+#define NGX_PROF_SLOW_LIMIT_MAX  1000
+
+/* entries that are looked at in one step */
+#define NGX_PROF_SLOW_CHUNK      32
+
+
+/* an entry of the table that is told, in order */
+
+typedef struct {
+    uint64_t    order;
+    uint64_t    clock;
+    ngx_uint_t  entry;
+} ngx_prof_slow_listed_t;
+
+
+typedef struct {
+    ngx_str_t                location;      /* data NULL: any */
+    ngx_str_t                server;
+    ngx_uint_t               sort;          /* index */
+    ngx_uint_t               limit;
+    ngx_uint_t               perfetto;
+
+    ngx_uint_t               entry;         /* to look at next */
+    ngx_uint_t               n;
+    ngx_uint_t               told;
+    ngx_prof_slow_listed_t  *listed;        /* n of them, of limit */
+} ngx_prof_slow_list_t;
+
+
+/* what requests are sorted by: the largest first */
+
+typedef struct {
+    ngx_str_t   name;
+    size_t      offset;                     /* in ngx_prof_slow_t */
+} ngx_prof_slow_sort_t;
+
+
+static ngx_int_t ngx_prof_slow_argument(ngx_prof_work_t *w,
+    const char *name, ngx_str_t *to);
+static ngx_int_t ngx_prof_slow_collect(ngx_prof_work_t *w);
+static ngx_uint_t ngx_prof_slow_wanted(const ngx_prof_work_t *w,
+    const ngx_prof_slow_t *slow);
+static ngx_uint_t ngx_prof_slow_is(const ngx_str_t *wanted,
+    const ngx_str_t *name);
+static void ngx_prof_slow_insert(ngx_prof_slow_list_t *list,
+    const ngx_prof_slow_t *slow, ngx_uint_t entry);
+static ngx_int_t ngx_prof_slow_next(ngx_prof_work_t *w);
 static void ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
+static void ngx_prof_slow_place(ngx_prof_json_t *j, const char *key,
+    uint64_t place);
+static void ngx_prof_slow_by(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 static void ngx_prof_slow_uri(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 static void ngx_prof_slow_parts(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
+static void ngx_prof_slow_tries(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
+static void ngx_prof_slow_after(ngx_prof_json_t *j, const char *key,
+    int64_t ms);
+static void ngx_prof_slow_trace(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
+static void ngx_prof_slow_named(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 
 
 static const char *const  ngx_prof_slow_kinds[NGX_PROF_PART_KINDS] = {
@@ -23,110 +81,336 @@ static const char *const  ngx_prof_slow_kinds[NGX_PROF_PART_KINDS] = {
 };
 
 
-const ngx_prof_slow_t *
-ngx_prof_slow_find(uint64_t number)
+#define ngx_prof_slow_sum(kind)                                               \
+    (offsetof(ngx_prof_slow_t, sum) + (kind) * sizeof(uint64_t))
+
+static const ngx_prof_slow_sort_t  ngx_prof_slow_sorts[] = {
+    { ngx_string("time"), offsetof(ngx_prof_slow_t, clock) },
+    { ngx_string("seconds"), offsetof(ngx_prof_slow_t, total) },
+    { ngx_string("cpu"), offsetof(ngx_prof_slow_t, cpu) },
+    { ngx_string("blocked"), offsetof(ngx_prof_slow_t, blocked) },
+    { ngx_string("alloc"), offsetof(ngx_prof_slow_t, alloc) },
+    { ngx_string("client"), ngx_prof_slow_sum(NGX_PROF_PART_CLIENT) },
+    { ngx_string("sending"), ngx_prof_slow_sum(NGX_PROF_PART_SENDING) },
+    { ngx_string("upstream"), ngx_prof_slow_sum(NGX_PROF_PART_UPSTREAM) },
+    { ngx_string("timer"), ngx_prof_slow_sum(NGX_PROF_PART_TIMER) },
+    { ngx_string("other"), ngx_prof_slow_sum(NGX_PROF_PART_OTHER) },
+    { ngx_string("loop"), ngx_prof_slow_sum(NGX_PROF_PART_LOOP) },
+    { ngx_string("wait"), ngx_prof_slow_sum(NGX_PROF_PART_WAIT) }
+};
+
+#define NGX_PROF_SLOW_SORTS                                                   \
+    (sizeof(ngx_prof_slow_sorts) / sizeof(ngx_prof_slow_sort_t))
+
+
+ngx_int_t
+ngx_prof_slow_arguments(ngx_prof_work_t *w, ngx_prof_error_pt error)
 {
-    const ngx_prof_slow_t  *slow;
+    ngx_int_t              n;
+    ngx_str_t              value;
+    ngx_http_request_t    *r;
+    ngx_prof_slow_list_t  *list;
 
-    slow = ngx_prof_slow_before(number + 1);
+    r = w->request;
 
-    return (slow && slow->number == number) ? slow : NULL;
-}
+    list = ngx_pcalloc(r->pool, sizeof(ngx_prof_slow_list_t));
+    if (list == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
+    w->data = list;
+    list->limit = w->report ? 1 : NGX_PROF_SLOW_LIMIT;
 
-/* the one with the largest number below this one */
+    if (ngx_prof_slow_argument(w, "location", &list->location) != NGX_OK
+        || ngx_prof_slow_argument(w, "server", &list->server) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-static const ngx_prof_slow_t *
-ngx_prof_slow_before(uint64_t number)
-{
-    ngx_uint_t               i;
-    ngx_prof_slow_t          slow;
-    ngx_prof_slow_table_t   *table;
-    static ngx_prof_slow_t   found;
+    if (ngx_prof_argument(r, "sort", &value) == NGX_OK) {
 
-    table = ngx_prof_process.zone->slow;
-    found.number = 0;
-
-    for (i = 0; table && i < table->keep; i++) {
-
-        if (ngx_prof_slow_read(table, i, &slow) == NGX_OK
-            && slow.number < number
-            && slow.number > found.number)
+        while (!ngx_prof_slow_is(&ngx_prof_slow_sorts[list->sort].name,
+                                 &value))
         {
-            found = slow;
+            if (++list->sort == NGX_PROF_SLOW_SORTS) {
+                return error(r, NGX_HTTP_BAD_REQUEST,
+                             "sort must be time, seconds, cpu, blocked, "
+                             "alloc, client, sending, upstream, timer, "
+                             "other, loop or wait, not \"%V\"", &value);
+            }
         }
     }
 
-    return found.number ? &found : NULL;
+    if (ngx_prof_argument(r, "limit", &value) == NGX_OK) {
+        n = ngx_atoi(value.data, value.len);
+
+        if (n < 1 || n > NGX_PROF_SLOW_LIMIT_MAX) {
+            return error(r, NGX_HTTP_BAD_REQUEST, "limit must be an integer "
+                         "from 1 to %d, not \"%V\"", NGX_PROF_SLOW_LIMIT_MAX,
+                         &value);
+        }
+
+        list->limit = n;
+    }
+
+    if (ngx_prof_argument(r, "format", &value) == NGX_OK) {
+        list->perfetto = (value.len == 8
+                          && ngx_strncmp(value.data, "perfetto", 8) == 0);
+
+        if (!list->perfetto
+            && (value.len != 4 || ngx_strncmp(value.data, "json", 4) != 0))
+        {
+            return error(r, NGX_HTTP_BAD_REQUEST,
+                         "format must be json or perfetto, not \"%V\"",
+                         &value);
+        }
+    }
+
+    list->listed = ngx_palloc(r->pool, list->limit
+                                       * sizeof(ngx_prof_slow_listed_t));
+    if (list->listed == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (w->report) {
+        while (ngx_prof_slow_collect(w) == NGX_AGAIN) { /* void */ }
+
+        if (list->n == 0) {
+            return error(r, NGX_HTTP_NOT_FOUND, "request %uL is not kept",
+                         w->report);
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
-/* one a step: they are looked for in all that are kept */
+/* a name, which may be long */
+
+static ngx_int_t
+ngx_prof_slow_argument(ngx_prof_work_t *w, const char *name, ngx_str_t *to)
+{
+    u_char     *dst, *src;
+    ngx_str_t   value;
+
+    if (ngx_http_arg(w->request, (u_char *) name, ngx_strlen(name), &value)
+        != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    src = value.data;
+    dst = ngx_pnalloc(w->request->pool, value.len + 1);
+
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    to->data = dst;
+    ngx_unescape_uri(&dst, &src, value.len, 0);
+    to->len = dst - to->data;
+
+    return NGX_OK;
+}
+
+
+/* those that are wanted, in their order; NGX_AGAIN: there are more entries */
+
+static ngx_int_t
+ngx_prof_slow_collect(ngx_prof_work_t *w)
+{
+    ngx_uint_t              n, last;
+    ngx_prof_slow_t         slow;
+    ngx_prof_slow_list_t   *list;
+    ngx_prof_slow_table_t  *table;
+
+    list = w->data;
+    table = ngx_prof_process.zone->slow;
+
+    if (table == NULL) {
+        return NGX_OK;
+    }
+
+    last = table->keep + NGX_PROF_SLOW_LIVE;
+    n = ngx_min(list->entry + NGX_PROF_SLOW_CHUNK, last);
+
+    for ( /* void */ ; list->entry < n; list->entry++) {
+
+        if (ngx_prof_slow_read(table, list->entry, &slow) == NGX_OK
+            && ngx_prof_slow_wanted(w, &slow))
+        {
+            ngx_prof_slow_insert(list, &slow, list->entry);
+        }
+    }
+
+    return (n < last) ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_prof_slow_wanted(const ngx_prof_work_t *w, const ngx_prof_slow_t *slow)
+{
+    ngx_prof_place_name_t        place;
+    const ngx_prof_slow_list_t  *list;
+
+    list = w->data;
+
+    if (w->report) {
+        return slow->number == w->report;
+    }
+
+    ngx_prof_label_where(slow->label, &place);
+
+    return (w->worker == 0 || (uint64_t) w->worker == slow->pid)
+           && ngx_prof_slow_is(&list->location, &place.location)
+           && ngx_prof_slow_is(&list->server, &place.server);
+}
+
+
+static ngx_uint_t
+ngx_prof_slow_is(const ngx_str_t *wanted, const ngx_str_t *name)
+{
+    return wanted->data == NULL
+           || (wanted->len == name->len
+               && ngx_memcmp(wanted->data, name->data, name->len) == 0);
+}
+
+
+static void
+ngx_prof_slow_insert(ngx_prof_slow_list_t *list, const ngx_prof_slow_t *slow,
+    ngx_uint_t entry)
+{
+    uint64_t                 order;
+    ngx_uint_t               i;
+    ngx_prof_slow_listed_t  *l;
+
+    l = list->listed;
+    order = *(const uint64_t *) ((const u_char *) slow
+                               + ngx_prof_slow_sorts[list->sort].offset);
+
+    for (i = list->n;
+         i > 0
+         && (l[i - 1].order < order
+             || (l[i - 1].order == order && l[i - 1].clock < slow->clock));
+         i--)
+    {
+        if (i < list->limit) {
+            l[i] = l[i - 1];
+        }
+    }
+
+    if (i < list->limit) {
+        l[i].order = order;
+        l[i].clock = slow->clock;
+        l[i].entry = entry;
+
+        list->n += (list->n < list->limit);
+    }
+}
+
+
+/* one a step */
 
 ngx_int_t
 ngx_prof_slow_view(ngx_prof_work_t *w)
 {
-    ngx_prof_json_t         *j;
-    ngx_prof_slow_table_t   *table;
-    const ngx_prof_slow_t   *slow;
+    ngx_prof_json_t        *j;
+    ngx_prof_slow_list_t   *list;
+    ngx_prof_slow_table_t  *table;
 
     j = &w->json;
+    list = w->data;
     table = ngx_prof_process.zone->slow;
 
-    if (w->report) {
-        slow = ngx_prof_slow_find(w->report);
-
-        if (slow == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_prof_json_open(j, NULL, '{');
-        ngx_prof_slow_print(j, slow);
-        ngx_prof_slow_parts(j, slow);
-        ngx_prof_json_close(j, '}');
-
-        return NGX_DONE;
-    }
-
-    if (w->next == 0) {
-        ngx_prof_json_open(j, NULL, '{');
-        ngx_prof_json_uint(j, "total",
-                           table ? ngx_prof_load(&table->number) : 0);
-        ngx_prof_json_uint(j, "dropped",
-                           table ? ngx_prof_load(&table->dropped) : 0);
-        ngx_prof_json_uint(j, "keep", table ? table->keep : 0);
-        ngx_prof_json_open(j, "requests", '[');
-        w->since = (uint64_t) -1;
-    }
-
-    slow = ngx_prof_slow_before(w->since);
-
-    if (slow && w->next++ < table->keep) {
-        w->since = slow->number;
-
-        if (w->worker == 0 || (uint64_t) w->worker == slow->pid) {
-            ngx_prof_json_open(j, NULL, '{');
-            ngx_prof_slow_print(j, slow);
-            ngx_prof_json_close(j, '}');
-        }
-
+    if (list->told == 0 && ngx_prof_slow_collect(w) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
-    ngx_prof_json_close(j, ']');
-    ngx_prof_json_close(j, '}');
+    if (w->next++ == 0 && (w->report == 0 || list->perfetto)) {
+        ngx_prof_json_open(j, NULL, '{');
+
+        if (list->perfetto) {
+            ngx_prof_json_cstring(j, "displayTimeUnit", "ms");
+            ngx_prof_json_open(j, "traceEvents", '[');
+
+        } else {
+            ngx_prof_json_uint(j, "total",
+                               table ? ngx_prof_load(&table->number) : 0);
+            ngx_prof_json_uint(j, "dropped",
+                               table ? ngx_prof_load(&table->dropped) : 0);
+            ngx_prof_json_uint(j, "keep", table ? table->keep : 0);
+            ngx_prof_json_open(j, "requests", '[');
+        }
+    }
+
+    if (ngx_prof_slow_next(w) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (w->report == 0 || list->perfetto) {
+        ngx_prof_json_close(j, ']');
+        ngx_prof_json_close(j, '}');
+    }
 
     return NGX_DONE;
+}
+
+
+/* another request may stand there by now, which is told as well */
+
+static ngx_int_t
+ngx_prof_slow_next(ngx_prof_work_t *w)
+{
+    ngx_prof_json_t       *j;
+    ngx_prof_slow_t        slow;
+    ngx_prof_slow_list_t  *list;
+
+    j = &w->json;
+    list = w->data;
+
+    if (list->told == list->n) {
+        return NGX_DONE;
+    }
+
+    if (ngx_prof_slow_read(ngx_prof_process.zone->slow,
+                           list->listed[list->told++].entry, &slow)
+        != NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    if (list->perfetto) {
+        ngx_prof_slow_trace(j, &slow);
+        return NGX_AGAIN;
+    }
+
+    ngx_prof_json_open(j, NULL, '{');
+    ngx_prof_slow_print(j, &slow);
+
+    if (w->report || slow.number == 0) {
+        ngx_prof_slow_parts(j, &slow);
+        ngx_prof_slow_tries(j, &slow);
+    }
+
+    ngx_prof_json_close(j, '}');
+
+    return NGX_AGAIN;
 }
 
 
 static void
 ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
 {
-    ngx_uint_t   i;
     const char  *method;
 
-    ngx_prof_json_uint(j, "id", s->number);
+    if (s->number) {
+        ngx_prof_json_uint(j, "id", s->number);
+
+    } else {
+        ngx_prof_json_null(j, "id");
+    }
+
+    ngx_prof_json_bool(j, "live", s->number == 0);
     ngx_prof_view_day(j, "time", s->clock);
     ngx_prof_json_uint(j, "worker", s->pid);
     ngx_prof_json_uint(j, "connection", s->connection);
@@ -147,6 +431,26 @@ ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
     ngx_prof_json_double(j, "cpu_seconds", (double) s->cpu / 1e9);
     ngx_prof_json_double(j, "blocked_seconds", (double) s->blocked / 1e9);
     ngx_prof_json_uint(j, "alloc_bytes", s->alloc);
+    ngx_prof_json_uint(j, "bytes_in", s->in);
+    ngx_prof_json_uint(j, "bytes_out", s->out);
+    ngx_prof_json_uint(j, "temporary_bytes", s->temporary);
+    ngx_prof_json_uint(j, "redirects", s->redirects);
+
+    if (s->age) {
+        ngx_prof_json_double(j, "connection_seconds", (double) s->age / 1e9);
+
+    } else {
+        ngx_prof_json_null(j, "connection_seconds");
+    }
+
+    ngx_prof_slow_by(j, s);
+}
+
+
+static void
+ngx_prof_slow_by(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
+{
+    ngx_uint_t  i;
 
     ngx_prof_json_open(j, "by", '{');
 
@@ -196,14 +500,129 @@ ngx_prof_slow_parts(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
         ngx_prof_json_double(j, "seconds", (double) p->duration / 1e9);
 
         if (p->kind == NGX_PROF_PART_WAIT) {
-            ngx_prof_json_open(j, "for", '{');
-            ngx_prof_view_place(j, ngx_prof_label(p->holder, 0,
-                                                  NGX_PROF_STATE_OTHER));
-            ngx_prof_json_close(j, '}');
+            ngx_prof_slow_place(j, "for", p->holder);
         }
 
         ngx_prof_json_close(j, '}');
     }
 
     ngx_prof_json_close(j, ']');
+}
+
+
+static void
+ngx_prof_slow_place(ngx_prof_json_t *j, const char *key, uint64_t place)
+{
+    ngx_prof_json_open(j, key, '{');
+    ngx_prof_view_place(j, ngx_prof_label(place, 0, NGX_PROF_STATE_OTHER));
+    ngx_prof_json_close(j, '}');
+}
+
+
+/* as nginx has noted them, in its ms */
+
+static void
+ngx_prof_slow_tries(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
+{
+    u_char                      name[NGX_PROF_ANONYMOUS_LEN], *end;
+    ngx_uint_t                  i;
+    const ngx_prof_slow_try_t  *t;
+
+    ngx_prof_json_open(j, "tries", '[');
+
+    for (i = 0; i < s->tries; i++) {
+        t = &s->try[i];
+
+        ngx_prof_json_open(j, NULL, '{');
+
+        if (ngx_prof_setting(NGX_PROF_ANONYMIZE)) {
+            end = ngx_prof_anonymous(name, "addr", t->peer,
+                                     ngx_min(t->peer_len, NGX_PROF_SLOW_PEER));
+            ngx_prof_json_string(j, "peer", name, end - name);
+
+        } else {
+            ngx_prof_json_string(j, "peer", t->peer,
+                                 ngx_min(t->peer_len, NGX_PROF_SLOW_PEER));
+        }
+
+        ngx_prof_json_uint(j, "status", t->status);
+        ngx_prof_slow_after(j, "connect_seconds", t->connect);
+        ngx_prof_slow_after(j, "header_seconds", t->header);
+        ngx_prof_slow_after(j, "response_seconds", t->response);
+        ngx_prof_json_close(j, '}');
+    }
+
+    ngx_prof_json_close(j, ']');
+}
+
+
+static void
+ngx_prof_slow_after(ngx_prof_json_t *j, const char *key, int64_t ms)
+{
+    if (ms < 0) {
+        ngx_prof_json_null(j, key);
+
+    } else {
+        ngx_prof_json_double(j, key, (double) ms / 1e3);
+    }
+}
+
+
+/*
+ * Chrome's form of a trace: a worker is a process, each request a thread with
+ * its parts below it.  Times are microseconds of CLOCK_MONOTONIC.
+ */
+
+static void
+ngx_prof_slow_trace(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
+{
+    double                  begin;
+    ngx_uint_t              i;
+    const ngx_prof_part_t  *p;
+
+    begin = ((double) s->clock - (double) s->total) / 1e3;
+
+    for (i = 0; i <= s->parts; i++) {
+        p = &s->part[i - (i > 0)];
+
+        if (i && p->kind >= NGX_PROF_PART_KINDS) {
+            continue;
+        }
+
+        ngx_prof_json_open(j, NULL, '{');
+        ngx_prof_json_cstring(j, "ph", "X");
+        ngx_prof_json_uint(j, "pid", s->pid);
+        ngx_prof_json_uint(j, "tid", s->number ? s->number : s->connection);
+        ngx_prof_json_double(j, "ts", begin
+                                      + (i ? (double) p->start / 1e3 : 0));
+        ngx_prof_json_double(j, "dur", (double) (i ? p->duration : s->total)
+                                       / 1e3);
+
+        if (i) {
+            ngx_prof_json_cstring(j, "name", ngx_prof_slow_kinds[p->kind]);
+
+            if (p->kind == NGX_PROF_PART_WAIT) {
+                ngx_prof_slow_place(j, "args", p->holder);
+            }
+
+        } else {
+            ngx_prof_slow_named(j, s);
+        }
+
+        ngx_prof_json_close(j, '}');
+    }
+}
+
+
+static void
+ngx_prof_slow_named(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
+{
+    ngx_prof_place_name_t  place;
+
+    ngx_prof_label_where(s->label, &place);
+
+    ngx_prof_json_string(j, "name", place.location.data, place.location.len);
+    ngx_prof_json_open(j, "args", '{');
+    ngx_prof_slow_print(j, s);
+    ngx_prof_json_close(j, '}');
 }

@@ -8,15 +8,19 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_prof_slow.h"
+#include "ngx_prof_answer.h"
 #include "ngx_prof_work.h"
 
 
-/* w->report: the number of one, which is there; 0: all */
-ngx_int_t ngx_prof_slow_view(ngx_prof_work_t *w);
+/*
+ * Reads the parameters of the list, or of w->report.  NGX_DECLINED: they are
+ * valid, and nothing was sent.
+ */
+ngx_int_t ngx_prof_slow_arguments(ngx_prof_work_t *w,
+    ngx_prof_error_pt error);
 
-/* the one with this number, until the next call; NULL: it is not kept */
-const ngx_prof_slow_t *ngx_prof_slow_find(uint64_t number);
+/* w->report: the number of one; 0: all */
+ngx_int_t ngx_prof_slow_view(ngx_prof_work_t *w);
 
 
 #endif /* _NGX_PROF_SLOW_VIEW_H_INCLUDED_ */

@@ -33,6 +33,7 @@
 #include "ngx_prof_ring.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_slot.h"
+#include "ngx_prof_slowness.h"
 #include "ngx_prof_proc.h"
 #include "ngx_prof_program.h"
 #include "ngx_prof_reaper.h"
@@ -347,6 +348,7 @@ ngx_prof_tick_end(uint64_t clock)
     ngx_prof_recorder_tick();
     ngx_prof_watch_tick(ngx_cycle->log);
     ngx_prof_learn_tick(ngx_cycle->log);
+    ngx_prof_slowness_tick();
 
     spent = t->spent + ngx_prof_clock() - clock;
 

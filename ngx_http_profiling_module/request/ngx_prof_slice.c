@@ -26,8 +26,21 @@ uint64_t  ngx_prof_slice_least = (uint64_t) -1;
 
 ngx_log_handler_pt  ngx_prof_slice_handler;
 
+ngx_queue_t  ngx_prof_slice_living;
+
 /* most requests end in the slice in which they began, and need no memory */
 static ngx_prof_cost_t  ngx_prof_slice_first;
+
+
+/* a single process that is configured anew has its requests still */
+
+void
+ngx_prof_slice_init(void)
+{
+    if (ngx_prof_slice_living.next == NULL) {
+        ngx_queue_init(&ngx_prof_slice_living);
+    }
+}
 
 
 void
@@ -150,6 +163,15 @@ ngx_prof_slice_peer(ngx_prof_cost_t *cost, uint64_t ns)
 
 
 void
+ngx_prof_slice_waits(ngx_prof_cost_t *cost, ngx_uint_t kind, uint64_t until)
+{
+    ngx_prof_slice_part(cost, kind, cost->left, until);
+
+    cost->left = until;
+}
+
+
+void
 ngx_prof_slice_ran(ngx_prof_cost_t *cost, uint64_t until)
 {
     ngx_prof_slice_t  *s;
@@ -224,6 +246,7 @@ ngx_prof_slice_cost(const ngx_http_request_t *r)
 void
 ngx_prof_slice_keep(void)
 {
+    ngx_prof_cost_t     *cost;
     ngx_prof_slice_t    *s;
     ngx_pool_cleanup_t  *cln;
 
@@ -237,16 +260,24 @@ ngx_prof_slice_keep(void)
 
     if (cln) {
         cln->handler = ngx_prof_slice_cleanup;
-        ngx_memcpy(cln->data, s->cost, sizeof(ngx_prof_cost_t));
+
+        cost = cln->data;
+        ngx_memcpy(cost, s->cost, sizeof(ngx_prof_cost_t));
+
+        cost->request = s->request;
+        ngx_queue_insert_tail(&ngx_prof_slice_living, &cost->queue);
     }
 }
 
 
-/* it tells where the cost of a request is; it lies in the pool itself */
+/* it tells where the cost of a request is, too; it lies in the pool itself */
 
 static void
 ngx_prof_slice_cleanup(void *data)
 {
+    ngx_prof_cost_t *cost = data;
+
+    ngx_queue_remove(&cost->queue);
 }
 
 

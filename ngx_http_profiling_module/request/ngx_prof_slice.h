@@ -57,6 +57,11 @@ typedef struct {
     uint64_t             slow;          /* its number, 0: none */
     uint64_t             parts;
 
+    /* of one that goes on: the oldest is the first in the list */
+
+    ngx_queue_t          queue;
+    ngx_http_request_t  *request;
+
     /* not set while there are no parts */
 
     uint64_t             joined;
@@ -134,10 +139,17 @@ extern void (*ngx_prof_slice_over)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 
 
+/* costs of the main requests that go on, by their queues */
+extern ngx_queue_t  ngx_prof_slice_living
+    NGX_PROF_HIDDEN;
+
 /* what nginx sets for the logs of its clients' connections */
 extern ngx_log_handler_pt  ngx_prof_slice_handler
     NGX_PROF_HIDDEN;
 
+
+/* worker, before its first slice */
+void ngx_prof_slice_init(void);
 
 /* slow path of slice_for() */
 void ngx_prof_slice_take(ngx_http_request_t *r);
@@ -147,6 +159,10 @@ void ngx_prof_slice_own(ngx_http_request_t *r);
 
 /* the present slice ends: keeps the cost of a request that goes on */
 void ngx_prof_slice_keep(void);
+
+/* since its latest slice a request waits for something of a kind: until then */
+void ngx_prof_slice_waits(ngx_prof_cost_t *cost, ngx_uint_t kind,
+    uint64_t until);
 
 /* the parts that the slice is: its wait, and the loop until then, in ticks */
 void ngx_prof_slice_ran(ngx_prof_cost_t *cost, uint64_t until);

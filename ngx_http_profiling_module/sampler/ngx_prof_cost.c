@@ -82,6 +82,8 @@ static ngx_prof_costing_t  ngx_prof_costing;
 void
 ngx_prof_cost_init(ngx_uint_t on)
 {
+    ngx_prof_slice_init();
+
     ngx_prof_slicing.charged = on;
     ngx_prof_slicing.counter = NGX_PROF_NO_COUNTER;
     ngx_prof_slice_cut = ngx_prof_cost_cut;

@@ -10,6 +10,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_cost.h"
 #include "ngx_prof_label.h"
+#include "ngx_prof_request.h"
 #include "ngx_prof_slice.h"
 #include "ngx_prof_slow.h"
 #include "ngx_prof_worker.h"
@@ -18,11 +19,35 @@
 /* the number of a request that was dropped, so that it is dropped once */
 #define NGX_PROF_SLOWNESS_DROPPED  ((uint64_t) -1)
 
+/* requests that a tick looks at, the oldest first */
+#define NGX_PROF_SLOWNESS_LOOKS    256
+
 
 static void ngx_prof_slowness_logged(ngx_http_request_t *r);
 static uint64_t ngx_prof_slowness_keep(ngx_http_request_t *r,
     ngx_prof_loc_conf_t *lcf) __attribute__((noinline));
+static void ngx_prof_slowness_fill(ngx_prof_slow_t *slow,
+    ngx_http_request_t *r, ngx_prof_loc_conf_t *lcf,
+    const ngx_prof_cost_t *cost);
+static void ngx_prof_slowness_tries(ngx_prof_slow_t *slow,
+    const ngx_http_request_t *r);
+static void ngx_prof_slowness_goes_on(ngx_uint_t i,
+    const ngx_prof_cost_t *cost, ngx_prof_loc_conf_t *lcf, uint64_t now);
+static ngx_uint_t ngx_prof_slowness_for(const ngx_http_request_t *r);
+static void ngx_prof_slowness_ended(const ngx_http_request_t *r);
+static ngx_uint_t ngx_prof_slowness_is(const ngx_http_request_t *r,
+    const ngx_prof_loc_conf_t *lcf, uint64_t age);
 static ngx_uint_t ngx_prof_slowness_alive(uint64_t pid);
+
+
+/* entries of this worker's requests that go on */
+
+static struct {
+    uintptr_t   request;
+    ngx_uint_t  entry;
+} ngx_prof_slowness_live[NGX_PROF_SLOW_LIVE];
+
+static ngx_uint_t  ngx_prof_slowness_n;
 
 
 /* the kernel gives pages of it as they are written */
@@ -117,7 +142,7 @@ ngx_prof_slowness(ngx_http_request_t *r)
     age = ngx_prof_loop_took(counted, ngx_prof_loop_ticks(counted)
                                       - ngx_prof_slicing.cost->begun);
 
-    if (ngx_prof_likely(age < lcf->slow || lcf->slow == 0 || !lcf->counted)) {
+    if (ngx_prof_likely(!ngx_prof_slowness_is(r, lcf, age))) {
         return 0;
     }
 
@@ -136,7 +161,6 @@ ngx_prof_slowness(ngx_http_request_t *r)
 static uint64_t
 ngx_prof_slowness_keep(ngx_http_request_t *r, ngx_prof_loc_conf_t *lcf)
 {
-    ngx_uint_t              counted;
     ngx_prof_cost_t         cost;
     static ngx_prof_slow_t  slow;
 
@@ -144,30 +168,234 @@ ngx_prof_slowness_keep(ngx_http_request_t *r, ngx_prof_loc_conf_t *lcf)
         return 0;
     }
 
-    counted = ngx_prof_clock_counted();
-
-    ngx_memzero(&slow, sizeof(ngx_prof_slow_t));
-
-    slow.clock = ngx_prof_loop_at(counted, cost.left);
-    slow.total = ngx_prof_loop_took(counted, cost.left - cost.begun);
-    slow.pid = ngx_pid;
-    slow.label = ngx_prof_label(lcf->marked, 0, NGX_PROF_STATE_OTHER);
-    slow.connection = r->connection->number;
-    slow.method = r->method;
-    slow.status = r->err_status ? r->err_status : r->headers_out.status;
-    slow.cpu = cost.cpu;
-    slow.blocked = cost.blocked;
-    slow.alloc = cost.alloc;
-    slow.parts = cost.parts;
-    slow.joined = cost.joined;
-    slow.uri_len = ngx_min(r->uri.len, NGX_PROF_SLOW_URI);
-
-    ngx_memcpy(slow.sum, cost.sum, sizeof(slow.sum));
-    ngx_memcpy(slow.part, cost.part, cost.parts * sizeof(ngx_prof_part_t));
-    ngx_memcpy(slow.uri, r->uri.data, slow.uri_len);
+    ngx_prof_slowness_fill(&slow, r, lcf, &cost);
+    ngx_prof_slowness_ended(r);
 
     return ngx_prof_slow_add(ngx_prof_process.zone->slow, &slow,
                              lcf->slow_rate, ngx_prof_slowness_alive);
+}
+
+
+static void
+ngx_prof_slowness_fill(ngx_prof_slow_t *slow, ngx_http_request_t *r,
+    ngx_prof_loc_conf_t *lcf, const ngx_prof_cost_t *cost)
+{
+    ngx_uint_t  counted;
+
+    counted = ngx_prof_clock_counted();
+
+    ngx_memzero(slow, sizeof(ngx_prof_slow_t));
+
+    slow->clock = ngx_prof_loop_at(counted, cost->left);
+    slow->total = ngx_prof_loop_took(counted, cost->left - cost->begun);
+    slow->pid = ngx_pid;
+    slow->label = ngx_prof_label(lcf->marked, 0, NGX_PROF_STATE_OTHER);
+    slow->connection = r->connection->number;
+    slow->method = r->method;
+    slow->status = r->err_status ? r->err_status : r->headers_out.status;
+    slow->cpu = cost->cpu;
+    slow->blocked = cost->blocked;
+    slow->alloc = cost->alloc;
+    slow->in = r->request_length;
+    slow->out = r->connection->sent;
+    slow->redirects = NGX_HTTP_MAX_URI_CHANGES + 1 - r->uri_changes;
+    slow->parts = cost->parts;
+    slow->joined = cost->joined;
+    slow->uri_len = ngx_min(r->uri.len, NGX_PROF_SLOW_URI);
+
+    if (r->request_body && r->request_body->temp_file) {
+        slow->temporary += r->request_body->temp_file->file.offset;
+    }
+
+    if (r->connection->requests == 1
+        && !ngx_prof_is_stream(r)
+        && ngx_current_msec - r->connection->start_time
+           > slow->total / NGX_PROF_NSEC_PER_MSEC)
+    {
+        slow->age = (ngx_current_msec - r->connection->start_time)
+                    * NGX_PROF_NSEC_PER_MSEC - slow->total;
+    }
+
+    ngx_prof_slowness_tries(slow, r);
+
+    ngx_memcpy(slow->sum, cost->sum, sizeof(slow->sum));
+    ngx_memcpy(slow->part, cost->part, cost->parts * sizeof(ngx_prof_part_t));
+    ngx_memcpy(slow->uri, r->uri.data, slow->uri_len);
+}
+
+
+/* of the main request itself, the latest ones */
+
+static void
+ngx_prof_slowness_tries(ngx_prof_slow_t *slow, const ngx_http_request_t *r)
+{
+    ngx_uint_t                        i, n;
+    ngx_prof_slow_try_t              *try;
+    const ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL) {
+        return;
+    }
+
+    if (r->upstream && r->upstream->pipe && r->upstream->pipe->temp_file) {
+        slow->temporary += r->upstream->pipe->temp_file->offset;
+    }
+
+    n = r->upstream_states->nelts;
+    state = r->upstream_states->elts;
+
+    for (i = n - ngx_min(n, NGX_PROF_SLOW_TRIES); i < n; i++) {
+
+        if (state[i].peer == NULL) {
+            continue;
+        }
+
+        try = &slow->try[slow->tries++];
+
+        try->connect = (ngx_msec_int_t) state[i].connect_time;
+        try->header = (ngx_msec_int_t) state[i].header_time;
+        try->response = (ngx_msec_int_t) state[i].response_time;
+        try->status = state[i].status;
+        try->peer_len = ngx_min(state[i].peer->len, NGX_PROF_SLOW_PEER);
+
+        ngx_memcpy(try->peer, state[i].peer->data, try->peer_len);
+    }
+}
+
+
+/*
+ * Requests that go on are told anew at each tick: those that began first, for
+ * there may be many.
+ */
+
+void
+ngx_prof_slowness_tick(void)
+{
+    uint64_t              now;
+    ngx_int_t             i;
+    ngx_uint_t            looked, counted;
+    ngx_queue_t          *q;
+    ngx_prof_cost_t      *cost;
+    ngx_prof_loc_conf_t  *lcf;
+
+    while (ngx_prof_slowness_n) {
+        ngx_prof_slow_release(ngx_prof_process.zone->slow,
+                          ngx_prof_slowness_live[--ngx_prof_slowness_n].entry);
+    }
+
+    if (ngx_prof_slice_slow == NULL) {
+        return;
+    }
+
+    looked = 0;
+    counted = ngx_prof_clock_counted();
+    now = ngx_prof_loop_ticks(counted);
+
+    for (q = ngx_queue_head(&ngx_prof_slice_living);
+         q != ngx_queue_sentinel(&ngx_prof_slice_living)
+         && looked++ < NGX_PROF_SLOWNESS_LOOKS;
+         q = ngx_queue_next(q))
+    {
+        cost = ngx_queue_data(q, ngx_prof_cost_t, queue);
+        lcf = ngx_prof_context_location(cost->request);
+
+        if (now - cost->begun < ngx_prof_slice_least) {
+            return;
+        }
+
+        if (!ngx_prof_slowness_is(cost->request, lcf,
+                              ngx_prof_loop_took(counted, now - cost->begun)))
+        {
+            continue;
+        }
+
+        i = ngx_prof_slow_claim(ngx_prof_process.zone->slow, ngx_pid,
+                                ngx_prof_slowness_alive);
+
+        if (i == -1) {
+            return;
+        }
+
+        ngx_prof_slowness_goes_on(i, cost, lcf, now);
+    }
+}
+
+
+static void
+ngx_prof_slowness_goes_on(ngx_uint_t i, const ngx_prof_cost_t *cost,
+    ngx_prof_loc_conf_t *lcf, uint64_t now)
+{
+    ngx_prof_cost_t         known;
+    static ngx_prof_slow_t  slow;
+
+    known = *cost;
+
+    ngx_prof_slice_waits(&known, ngx_prof_slowness_for(cost->request), now);
+    ngx_prof_slowness_fill(&slow, cost->request, lcf, &known);
+    ngx_prof_slow_live(ngx_prof_process.zone->slow, i, &slow);
+
+    ngx_prof_slowness_live[ngx_prof_slowness_n].request =
+                                                   (uintptr_t) cost->request;
+    ngx_prof_slowness_live[ngx_prof_slowness_n++].entry = i;
+}
+
+
+/* no event has told yet what it waits for */
+
+static ngx_uint_t
+ngx_prof_slowness_for(const ngx_http_request_t *r)
+{
+    const ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (r->upstream && r->upstream->peer.connection) {
+        return NGX_PROF_PART_UPSTREAM;
+    }
+
+    if (c->buffered && !c->write->ready) {
+        return NGX_PROF_PART_SENDING;
+    }
+
+    if (r->reading_body) {
+        return NGX_PROF_PART_CLIENT;
+    }
+
+    return c->write->delayed ? NGX_PROF_PART_TIMER : NGX_PROF_PART_OTHER;
+}
+
+
+/* a request that is kept does not go on any more */
+
+static void
+ngx_prof_slowness_ended(const ngx_http_request_t *r)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_prof_slowness_n; i++) {
+
+        if (ngx_prof_slowness_live[i].request == (uintptr_t) r) {
+            ngx_prof_slow_release(ngx_prof_process.zone->slow,
+                                  ngx_prof_slowness_live[i].entry);
+
+            ngx_prof_slowness_live[i] =
+                                ngx_prof_slowness_live[--ngx_prof_slowness_n];
+            return;
+        }
+    }
+}
+
+
+/* what goes over to another protocol is not meant to end soon */
+
+static ngx_uint_t
+ngx_prof_slowness_is(const ngx_http_request_t *r,
+    const ngx_prof_loc_conf_t *lcf, uint64_t age)
+{
+    return lcf->slow
+           && age >= lcf->slow
+           && lcf->counted
+           && !(r->upstream && r->upstream->upgrade);
 }
 
 
