@@ -10,6 +10,7 @@ import { poll, schedule } from './control/poll.mjs';
 import { heapDump, kindChanged, listConnections, profile, takeProfile }
   from './control/profiles.mjs';
 import { asked, scope } from './control/scope.mjs';
+import './control/slow.mjs';
 import { nextTheme, startTheme } from './control/theme.mjs';
 import { showAge } from './views/age.mjs';
 import { whenChosen } from './views/workers.mjs';

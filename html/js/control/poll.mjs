@@ -3,6 +3,7 @@
 import { $ } from '../base/dom.mjs';
 import { delay, endedWorkers, locationRates, merge, points }
   from '../store/store.mjs';
+import { slowSort } from '../views/slow.mjs';
 import { api, state, update } from './page.mjs';
 
 let timer;
@@ -19,11 +20,19 @@ export const whenGone = (f) => {
 
 const waves = [['metrics', 'history'], ['health', 'locations', 'gc'],
                ['runtime', 'crashes', 'capacity', 'upstreams',
-                'tls', 'caches', 'modules', 'timeline', 'incidents']];
+                'tls', 'caches', 'modules', 'timeline', 'incidents',
+                'slow']];
 
 const known = new Set();   // names of answers of this view
+let asked;                 // what slow requests were sorted by
 
 function path(name) {
+  if (name === 'slow') {
+    asked = slowSort();
+
+    return `slow?limit=100&sort=${asked}`;
+  }
+
   const last = state.history.at(-1)?.timestamp;
 
   return name === 'timeline' ? 'timeline?from=-15m&step=10s'
@@ -128,29 +137,33 @@ export async function poll() {
 let turns = 0;
 
 const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4,
-             tls: 2, caches: 3, modules: 0, timeline: 1, incidents: 4 };
+             tls: 2, caches: 3, modules: 0, timeline: 1, incidents: 4,
+             slow: 0 };
 
 const wanted = {
   capacity: () => state.answers.health?.issues.length
                   || state.answers.capacity?.full.length,
-  locations: () => seen,
+  locations: () => seen.locations,
+  slow: () => seen.slow || asked !== slowSort(),
   gc: () => state.answers.gc.num_gc !== state.answers.metrics?.metrics.gc.num_gc,
 };
 
 const due = (name) => !(name in at) || !known.has(name)
                       || turns % 5 === at[name] || wanted[name]?.();
 
-let seen = false;
+const seen = {};
 
-new IntersectionObserver((entries) => {
-  const before = seen;
+for (const name of ['locations', 'slow']) {
+  new IntersectionObserver((entries) => {
+    const before = seen[name];
 
-  seen = entries.at(-1).isIntersecting;
+    seen[name] = entries.at(-1).isIntersecting;
 
-  if (seen && !before && state.answers.locations) {
-    schedule(0);
-  }
-}).observe($('locations-part'));
+    if (seen[name] && !before && state.answers[name]) {
+      schedule(0);
+    }
+  }).observe($(`${name}-part`));
+}
 
 export function schedule(ms) {
   clearTimeout(timer);

@@ -12,6 +12,7 @@ import { showLocations } from './locations.mjs';
 import { showModules } from './modules.mjs';
 import { showPauses } from './pauses.mjs';
 import { showRuntime } from './runtime.mjs';
+import { showSlow } from './slow.mjs';
 import { showStats } from './stats.mjs';
 import { showTls } from './tls.mjs';
 import { showUpstreams } from './upstreams.mjs';
@@ -36,6 +37,7 @@ const views = [
   ['incidents', showIncidents],
   ['incidents', showIncidentMarks],
   ['gc', showPauses],
+  ['slow', showSlow],
   ['crashes', showCrashes],
   ['crashes', showMarks],
   ['runtime', showRuntime],

@@ -52,7 +52,7 @@ export async function until(what, seconds, f) {
 
 // The types are those of nginx 1.22, and the file's own must do.
 
-const conf = ({ workers, interval, http = '' }) => `
+const conf = ({ workers, interval, http = '', held = '' }) => `
 daemon off;
 worker_processes ${workers};
 pid ${root}/logs/nginx.pid;
@@ -98,6 +98,7 @@ http {
 
         # a server of the test's own, which answers when it likes to
         location = /held {
+            ${held}
             proxy_pass http://127.0.0.1:${port + 4};
         }
     }
