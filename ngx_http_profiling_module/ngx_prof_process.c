@@ -70,11 +70,16 @@
 
 
 static void ngx_prof_configure(ngx_prof_main_conf_t *mcf);
-static ngx_int_t ngx_prof_process_claim(ngx_prof_main_conf_t *mcf);
+static ngx_int_t ngx_prof_process_claim(ngx_prof_main_conf_t *mcf,
+    ngx_uint_t worker);
 static void ngx_prof_process_claim_again(ngx_event_t *ev);
 static void ngx_prof_begin(ngx_cycle_t *cycle);
 static ngx_int_t ngx_prof_keep_zone(ngx_log_t *log);
 static void ngx_prof_asked(void);
+static void ngx_prof_process_help(ngx_cycle_t *cycle,
+    ngx_prof_main_conf_t *mcf);
+static void ngx_prof_process_helps(ngx_event_t *ev);
+static void ngx_prof_helper_asked(void);
 
 
 static ngx_event_t       ngx_prof_retry;
@@ -168,12 +173,18 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
     if (mcf == NULL
         || !mcf->active
         || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_HELPER
             && ngx_process != NGX_PROCESS_SINGLE))
     {
         return NGX_OK;
     }
 
     ngx_prof_process.zone = mcf->zone;
+
+    if (ngx_process == NGX_PROCESS_HELPER) {
+        ngx_prof_process_help(cycle, mcf);
+        return NGX_OK;
+    }
 
     if (ngx_process == NGX_PROCESS_SINGLE
         && ngx_prof_keep_zone(cycle->log) != NGX_OK)
@@ -203,7 +214,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
 
     ngx_prof_reap_first(cycle->log);
 
-    if (ngx_prof_process_claim(mcf) == NGX_OK) {
+    if (ngx_prof_process_claim(mcf, ngx_worker) == NGX_OK) {
         ngx_prof_begin(cycle);
         return NGX_OK;
     }
@@ -243,7 +254,7 @@ ngx_prof_process_claim_again(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_prof_process_claim(mcf) != NGX_OK) {
+    if (ngx_prof_process_claim(mcf, ngx_worker) != NGX_OK) {
         ngx_add_timer(ev, NGX_PROF_RETRY);
         return;
     }
@@ -254,6 +265,80 @@ ngx_prof_process_claim_again(ngx_event_t *ev)
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "a slot of profiling zone \"%V\" is free, this worker is "
                   "profiled from now on", &mcf->shm_zone->shm.name);
+}
+
+
+/*
+ * A helper: what kind it is nginx says when its modules have begun, by its
+ * title.  It has hooks and timers, and no part of what serves clients.
+ */
+
+static void
+ngx_prof_process_help(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
+{
+    if (mcf->zone->helper.n == 0) {
+        return;
+    }
+
+    ngx_prof_process.helper = 1;
+    ngx_prof_process.unavailable = NGX_PROF_NO_ALLOC|NGX_PROF_NO_TLS;
+
+    ngx_prof_objects_forked();
+    ngx_prof_exits_init_process(cycle->log);
+    ngx_prof_reload_init_process(0, cycle->log);
+    ngx_prof_configure(mcf);
+    ngx_prof_allocator_init();
+
+    ngx_prof_event_init(&ngx_prof_retry, &ngx_prof_retry_connection,
+                        ngx_prof_process_helps, cycle->log);
+    ngx_prof_retry.cancelable = 1;
+    ngx_post_event(&ngx_prof_retry, &ngx_posted_next_events);
+}
+
+
+static void
+ngx_prof_process_helps(ngx_event_t *ev)
+{
+    ngx_uint_t    kind;
+    ngx_cycle_t  *cycle;
+
+    cycle = (ngx_cycle_t *) ngx_cycle;
+
+    kind = ngx_strstr(ngx_os_argv[0], "cache manager")
+           ? NGX_PROF_HELPER_MANAGER
+           : ngx_strstr(ngx_os_argv[0], "cache loader")
+           ? NGX_PROF_HELPER_LOADER : NGX_PROF_HELPER_OTHER;
+
+    /* the one of an earlier generation has not gone */
+
+    if (ngx_prof_process_claim(ngx_prof_process.conf,
+                               ngx_prof_helper_worker(kind))
+        != NGX_OK)
+    {
+        ngx_add_timer(ev, NGX_PROF_RETRY);
+        return;
+    }
+
+    ngx_prof_clock_init();
+    ngx_prof_meter_init(ngx_prof_process.slot);
+    ngx_prof_loop_init(cycle);
+    ngx_prof_cpu_init(cycle);
+
+    if (ngx_prof_wait_init(cycle) == NGX_OK) {
+        ngx_prof_block_init(cycle);
+        ngx_prof_mutex_init(cycle);
+        ngx_prof_pause_init(cycle);
+    }
+
+    ngx_prof_wake_init(cycle, ngx_prof_helper_asked);
+    ngx_prof_tick_init(cycle);
+}
+
+
+static void
+ngx_prof_helper_asked(void)
+{
+    ngx_prof_cpu_update();
 }
 
 
@@ -350,7 +435,7 @@ ngx_prof_configure(ngx_prof_main_conf_t *mcf)
 
 
 static ngx_int_t
-ngx_prof_process_claim(ngx_prof_main_conf_t *mcf)
+ngx_prof_process_claim(ngx_prof_main_conf_t *mcf, ngx_uint_t worker)
 {
     ngx_prof_slot_claim_t  claim;
 
@@ -362,7 +447,7 @@ ngx_prof_process_claim(ngx_prof_main_conf_t *mcf)
                                mcf->setting[NGX_PROF_INTERVAL]);
     claim.generation = ngx_prof_process.generation;
     claim.process_slot = ngx_process_slot;
-    claim.worker = ngx_worker;
+    claim.worker = worker;
     claim.interval = mcf->setting[NGX_PROF_INTERVAL];
 
     ngx_prof_process.slot =

@@ -15,14 +15,23 @@ ngx_prof_slot_t *
 ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_slot_claim_t *claim)
 {
     uint64_t          owner;
-    ngx_uint_t        i, fresh;
+    ngx_uint_t        i, fresh, first, last;
     ngx_prof_slot_t  *slot;
+
+    first = 0;
+    last = zone->slots;
+
+    if (claim->worker >= NGX_PROF_SLOTS_MAX) {
+        first = NGX_PROF_SLOTS_MAX
+                + ngx_prof_helper_kind(claim->worker) * NGX_PROF_HELPER_SLOTS;
+        last = zone->helper.n ? first + NGX_PROF_HELPER_SLOTS : first;
+    }
 
     /* prefer slots that were used before, whose pages already exist */
 
     for (fresh = 0; fresh < 2; fresh++) {
 
-        for (i = 0; i < zone->slots; i++) {
+        for (i = first; i < last; i++) {
             slot = ngx_prof_zone_slot(zone, i);
 
             if ((ngx_prof_load(&slot->claims) == 0) != fresh) {

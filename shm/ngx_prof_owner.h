@@ -39,8 +39,9 @@ typedef struct {
 
 
 /*
- * Claims a slot for the calling process: one that an ended worker had if there
- * is any, else an unused one.  NULL: all slots belong to living processes.
+ * Claims a slot for the calling process, of those for its worker number: one
+ * that an ended process had if there is any, else an unused one.  NULL: all of
+ * them belong to living processes.
  */
 ngx_prof_slot_t *ngx_prof_slot_claim(ngx_prof_zone_t *zone,
     const ngx_prof_slot_claim_t *claim);

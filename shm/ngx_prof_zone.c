@@ -19,6 +19,8 @@ static size_t ngx_prof_zone_rows_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_pages_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_functions_offset(const ngx_prof_shape_t *shape);
 static size_t ngx_prof_zone_slots_offset(const ngx_prof_shape_t *shape);
+static const ngx_prof_region_t *ngx_prof_zone_region(
+    const ngx_prof_zone_t *zone, ngx_uint_t *i);
 static void ngx_prof_zone_text(const ngx_prof_zone_t *zone,
     const ngx_prof_text_name_t *from, ngx_str_t *name);
 static ngx_uint_t ngx_prof_zone_register(ngx_prof_zone_t *zone,
@@ -241,6 +243,30 @@ ngx_prof_zone_grow(ngx_prof_zone_t *zone, void *memory, ngx_uint_t n)
 }
 
 
+const char *
+ngx_prof_process_name(uint64_t worker)
+{
+    static const char *const  names[NGX_PROF_HELPER_KINDS] = {
+        "cache manager", "cache loader", "helper"
+    };
+
+    if (worker < NGX_PROF_SLOTS_MAX) {
+        return "worker";
+    }
+
+    return names[ngx_min(ngx_prof_helper_kind(worker), NGX_PROF_HELPER_OTHER)];
+}
+
+
+void
+ngx_prof_zone_add_helpers(ngx_prof_zone_t *zone, void *memory)
+{
+    zone->helper.start = memory;
+    zone->helper.n = NGX_PROF_HELPERS;
+    zone->helper.rings = NULL;
+}
+
+
 /* a slow change is followed in steps: the same event has the same time */
 
 void
@@ -330,12 +356,46 @@ ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i)
 {
     const ngx_prof_region_t  *region;
 
-    for (region = zone->region; i >= region->n; region++) {
-        i -= region->n;
-    }
+    region = ngx_prof_zone_region(zone, &i);
 
     return (ngx_prof_slot_t *)
                (region->start + i * ngx_prof_zone_slot_size(&zone->shape));
+}
+
+
+/* the region of a slot, and its index there */
+
+static const ngx_prof_region_t *
+ngx_prof_zone_region(const ngx_prof_zone_t *zone, ngx_uint_t *i)
+{
+    const ngx_prof_region_t  *region;
+
+    if (*i >= NGX_PROF_SLOTS_MAX) {
+        *i -= NGX_PROF_SLOTS_MAX;
+        return &zone->helper;
+    }
+
+    for (region = zone->region; *i >= region->n; region++) {
+        *i -= region->n;
+    }
+
+    return region;
+}
+
+
+ngx_uint_t
+ngx_prof_zone_process_n(const ngx_prof_zone_t *zone)
+{
+    return zone->slots + zone->helper.n;
+}
+
+
+ngx_prof_slot_t *
+ngx_prof_zone_process(const ngx_prof_zone_t *zone, ngx_uint_t i)
+{
+    return ngx_prof_zone_slot(zone, i < zone->slots
+                                    ? i
+                                    : NGX_PROF_SLOTS_MAX + i - zone->slots);
 }
 
 
@@ -370,7 +430,10 @@ ngx_prof_zone_slot_index(const ngx_prof_zone_t *zone,
         first += region->n;
     }
 
-    return zone->slots;
+    offset = (uintptr_t) slot - (uintptr_t) zone->helper.start;
+
+    return (offset < zone->helper.n * size)
+           ? NGX_PROF_SLOTS_MAX + offset / size : zone->slots;
 }
 
 
@@ -387,9 +450,7 @@ ngx_prof_zone_ring(const ngx_prof_zone_t *zone, ngx_uint_t i)
 {
     const ngx_prof_region_t  *region;
 
-    for (region = zone->region; i >= region->n; region++) {
-        i -= region->n;
-    }
+    region = ngx_prof_zone_region(zone, &i);
 
     return region->rings ? region->rings + i * zone->ring : NULL;
 }

@@ -22,6 +22,9 @@
  * zone lives as long as the master.  A reload that needs more slots adds a
  * region of them, which workers of earlier generations do not see.
  *
+ * Processes that serve nobody, helpers, have slots of the same shape in a
+ * region of their own: nothing that is summed over slots is of them.
+ *
  * A place is a location of a server, known by the names that stand in the
  * configuration.  An index means the same place to the workers of all
  * generations: it is given to another place after the last worker that knew
@@ -51,9 +54,28 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         17
+#define NGX_PROF_LAYOUT         18
 
 #define NGX_PROF_SLOTS_MAX      4096
+
+/*
+ * Helpers by kind.  The worker number of a helper, and the index of its slot,
+ * go on where those of workers end: a kind has two slots, for that of the next
+ * generation begins before the present one ends.
+ */
+
+typedef enum {
+    NGX_PROF_HELPER_MANAGER = 0,                /* of caches */
+    NGX_PROF_HELPER_LOADER,
+    NGX_PROF_HELPER_OTHER,
+    NGX_PROF_HELPER_KINDS
+} ngx_prof_helper_kind_e;
+
+#define NGX_PROF_HELPER_SLOTS   2
+#define NGX_PROF_HELPERS        (NGX_PROF_HELPER_KINDS * NGX_PROF_HELPER_SLOTS)
+
+#define ngx_prof_helper_worker(kind)    (NGX_PROF_SLOTS_MAX + (kind))
+#define ngx_prof_helper_kind(worker)    ((worker) - NGX_PROF_SLOTS_MAX)
 #define NGX_PROF_HISTORY_MAX    100000
 /* labels have 16 bits for a place + 1 */
 #define NGX_PROF_PLACES_MAX     65534
@@ -331,6 +353,7 @@ typedef struct {
 
     ngx_uint_t             region_n;
     ngx_prof_region_t      region[NGX_PROF_REGIONS];
+    ngx_prof_region_t      helper;        /* n 0: none */
 } ngx_prof_zone_t;
 
 
@@ -361,6 +384,12 @@ void ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
 ngx_int_t ngx_prof_zone_grow(ngx_prof_zone_t *zone, void *memory,
     ngx_uint_t n);
 
+/* "worker", or what a helper is called, by its worker number */
+const char *ngx_prof_process_name(uint64_t worker);
+
+/* by the master: memory as of grow(), for NGX_PROF_HELPERS slots */
+void ngx_prof_zone_add_helpers(ngx_prof_zone_t *zone, void *memory);
+
 /*
  * Clocks of the zone are CLOCK_MONOTONIC, which nobody sets.  By any worker
  * that has read both clocks, ms since the epoch and ns: what the day's clock
@@ -387,6 +416,12 @@ void ngx_prof_zone_mend(ngx_prof_zone_t *zone);
 ngx_prof_slot_t *ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i);
 ngx_uint_t ngx_prof_zone_slot_index(const ngx_prof_zone_t *zone,
     const ngx_prof_slot_t *slot);
+
+/* slots of all processes, those of helpers behind those of workers */
+ngx_uint_t ngx_prof_zone_process_n(const ngx_prof_zone_t *zone);
+ngx_prof_slot_t *ngx_prof_zone_process(const ngx_prof_zone_t *zone,
+    ngx_uint_t i);
+
 ngx_prof_sample_t *ngx_prof_zone_history(const ngx_prof_slot_t *slot);
 
 /* the ring of a trace of the slot with this index, NULL: there is none */

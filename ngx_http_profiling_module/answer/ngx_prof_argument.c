@@ -9,7 +9,9 @@
 #include "ngx_prof_zone.h"
 
 
-static ngx_uint_t ngx_prof_argument_alive(ngx_pid_t pid);
+static ngx_int_t ngx_prof_argument_pid(ngx_http_request_t *r,
+    ngx_pid_t *worker, ngx_uint_t helpers, ngx_prof_error_pt error);
+static ngx_uint_t ngx_prof_argument_alive(ngx_pid_t pid, ngx_uint_t helpers);
 
 
 ngx_int_t
@@ -192,6 +194,22 @@ ngx_int_t
 ngx_prof_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
     ngx_prof_error_pt error)
 {
+    return ngx_prof_argument_pid(r, worker, 0, error);
+}
+
+
+ngx_int_t
+ngx_prof_argument_process(ngx_http_request_t *r, ngx_pid_t *process,
+    ngx_prof_error_pt error)
+{
+    return ngx_prof_argument_pid(r, process, 1, error);
+}
+
+
+static ngx_int_t
+ngx_prof_argument_pid(ngx_http_request_t *r, ngx_pid_t *worker,
+    ngx_uint_t helpers, ngx_prof_error_pt error)
+{
     ngx_int_t  pid;
     ngx_str_t  value;
 
@@ -208,7 +226,7 @@ ngx_prof_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
                      "worker must be the pid of a worker, not \"%V\"", &value);
     }
 
-    if (!ngx_prof_argument_alive((ngx_pid_t) pid)) {
+    if (!ngx_prof_argument_alive((ngx_pid_t) pid, helpers)) {
         return error(r, NGX_HTTP_NOT_FOUND, "there is no worker %i", pid);
     }
 
@@ -219,16 +237,17 @@ ngx_prof_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
 
 
 static ngx_uint_t
-ngx_prof_argument_alive(ngx_pid_t pid)
+ngx_prof_argument_alive(ngx_pid_t pid, ngx_uint_t helpers)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, n;
     ngx_prof_slot_t  *slot;
     ngx_prof_zone_t  *zone;
 
     zone = ngx_prof_process.zone;
+    n = helpers ? ngx_prof_zone_process_n(zone) : zone->slots;
 
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
+    for (i = 0; i < n; i++) {
+        slot = ngx_prof_zone_process(zone, i);
 
         if (ngx_prof_slot_worker(slot, pid)) {
             return 1;

@@ -69,5 +69,9 @@ ngx_uint_t ngx_prof_any_header(ngx_http_request_t *r, const char *name,
 ngx_int_t ngx_prof_argument_worker(ngx_http_request_t *r, ngx_pid_t *worker,
     ngx_prof_error_pt error);
 
+/* the same, of a worker or a helper */
+ngx_int_t ngx_prof_argument_process(ngx_http_request_t *r, ngx_pid_t *process,
+    ngx_prof_error_pt error);
+
 
 #endif /* _NGX_PROF_ARGUMENT_H_INCLUDED_ */

@@ -11,8 +11,11 @@
 static int64_t ngx_prof_system_field(const char *text, const char *name);
 static void ngx_prof_system_status(ngx_prof_gauges_t *g);
 static ngx_int_t ngx_prof_system_statm(uint64_t *resident, uint64_t *shared);
+static void ngx_prof_system_pages(const char *text, uint64_t *resident,
+    uint64_t *shared);
 static uint64_t ngx_prof_system_descriptors(void);
 static void ngx_prof_system_usage_proc(ngx_prof_totals_t *t);
+static ngx_int_t ngx_prof_system_stat(const char *path, ngx_prof_totals_t *t);
 static uint64_t ngx_prof_system_usec(const struct timeval *tv);
 static ssize_t ngx_prof_system_file(const char *path, char *text,
     size_t size);
@@ -181,8 +184,8 @@ ngx_prof_system_status(ngx_prof_gauges_t *g)
 static ngx_int_t
 ngx_prof_system_statm(uint64_t *resident, uint64_t *shared)
 {
-    char     *p, text[128];
-    ssize_t   n;
+    char     text[128];
+    ssize_t  n;
 
     /* the master keeps no descriptor */
 
@@ -196,11 +199,20 @@ ngx_prof_system_statm(uint64_t *resident, uint64_t *shared)
 
     text[n] = '\0';
 
+    ngx_prof_system_pages(text, resident, shared);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_prof_system_pages(const char *text, uint64_t *resident, uint64_t *shared)
+{
+    char  *p;
+
     (void) strtoull(text, &p, 10);
     *resident = strtoull(p, &p, 10) * ngx_pagesize;
     *shared = strtoull(p, &p, 10) * ngx_pagesize;
-
-    return NGX_OK;
 }
 
 
@@ -276,31 +288,12 @@ ngx_prof_system_usec(const struct timeval *tv)
 }
 
 
-/* the same in clock ticks, from fields 10, 12, 14 and 15 of stat, proc(5) */
-
 static void
 ngx_prof_system_usage_proc(ngx_prof_totals_t *t)
 {
-    char        *p, text[4096];
-    uint64_t     field[16], tick;
-    ngx_uint_t   i;
+    char  text[4096];
 
-    if (ngx_prof_system_file("/proc/self/stat", text, sizeof(text)) > 0) {
-
-        p = strrchr(text, ')');
-        p = p ? p + 3 : text + ngx_strlen(text);
-
-        for (i = 4; i < 16; i++) {
-            field[i] = strtoull(p, &p, 10);
-        }
-
-        tick = 1000000 / (uint64_t) sysconf(_SC_CLK_TCK);
-
-        t->minor_faults = field[10];
-        t->major_faults = field[12];
-        t->user = field[14] * tick;
-        t->system = field[15] * tick;
-    }
+    (void) ngx_prof_system_stat("/proc/self/stat", t);
 
     if (ngx_prof_system_file("/proc/self/status", text, sizeof(text)) > 0) {
         t->voluntary = (uint64_t) ngx_max(
@@ -310,6 +303,75 @@ ngx_prof_system_usage_proc(ngx_prof_totals_t *t)
                            ngx_prof_system_field(text,
                                        "\nnonvoluntary_ctxt_switches:"), 0);
     }
+}
+
+
+/* CPU time in clock ticks: fields 10, 12, 14 and 15 of stat, proc(5) */
+
+static ngx_int_t
+ngx_prof_system_stat(const char *path, ngx_prof_totals_t *t)
+{
+    char        *p, text[4096];
+    uint64_t     field[16], tick;
+    ngx_uint_t   i;
+
+    if (ngx_prof_system_file(path, text, sizeof(text)) <= 0) {
+        return NGX_ERROR;
+    }
+
+    p = strrchr(text, ')');
+    p = p ? p + 3 : text + ngx_strlen(text);
+
+    for (i = 4; i < 16; i++) {
+        field[i] = strtoull(p, &p, 10);
+    }
+
+    tick = 1000000 / (uint64_t) sysconf(_SC_CLK_TCK);
+
+    t->minor_faults = field[10];
+    t->major_faults = field[12];
+    t->user = field[14] * tick;
+    t->system = field[15] * tick;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_prof_proc_spent(ngx_pid_t pid, uint64_t *user, uint64_t *system)
+{
+    char               path[sizeof("/proc//stat") + NGX_INT64_LEN];
+    ngx_prof_totals_t  t;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+
+    if (ngx_prof_system_stat(path, &t) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *user = t.user;
+    *system = t.system;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_prof_proc_held(ngx_pid_t pid, uint64_t *bytes)
+{
+    char      path[sizeof("/proc//statm") + NGX_INT64_LEN], text[128];
+    uint64_t  resident, shared;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/statm", (int) pid);
+
+    if (ngx_prof_system_file(path, text, sizeof(text)) <= 0) {
+        return NGX_ERROR;
+    }
+
+    ngx_prof_system_pages(text, &resident, &shared);
+    *bytes = resident - shared;
+
+    return NGX_OK;
 }
 
 

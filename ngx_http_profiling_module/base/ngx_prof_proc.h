@@ -47,6 +47,13 @@ void ngx_prof_system_usage(ngx_prof_totals_t *t);
 void ngx_prof_system_children(uint64_t *user, uint64_t *system);
 
 /*
+ * What anyone may know of a process: CPU time in us, and resident bytes that
+ * it shares with no file.  NGX_ERROR: it cannot be known.
+ */
+ngx_int_t ngx_prof_proc_spent(ngx_pid_t pid, uint64_t *user, uint64_t *system);
+ngx_int_t ngx_prof_proc_held(ngx_pid_t pid, uint64_t *bytes);
+
+/*
  * The mapping that has an address, from /proc/self/maps.  NGX_ERROR: there is
  * none, or it cannot be known.
  */

@@ -31,6 +31,9 @@ static ngx_int_t ngx_prof_conf_zone_attach(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, const ngx_prof_zone_t *old);
 static ngx_int_t ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone,
     ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape);
+static void ngx_prof_conf_zone_helpers(ngx_cycle_t *cycle,
+    ngx_prof_zone_t *zone);
+static ngx_uint_t ngx_prof_conf_zone_helped(ngx_cycle_t *cycle);
 static ngx_uint_t ngx_prof_conf_zone_free_slots(ngx_prof_zone_t *zone);
 
 
@@ -568,6 +571,8 @@ ngx_prof_conf_zone_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
     ngx_prof_shared_not_dumped(mcf->shm_zone->shm.addr,
                                mcf->shm_zone->shm.size);
 
+    ngx_prof_conf_zone_helpers(cycle, zone);
+
     if (mcf->zone_size || mcf->slots != NGX_CONF_UNSET || !ccf->master) {
         return;
     }
@@ -594,6 +599,71 @@ ngx_prof_conf_zone_grow(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
                       "failed", workers - free, workers,
                       &mcf->shm_zone->shm.name, size);
     }
+}
+
+
+/* the first configuration that has helpers adds slots for them */
+
+static void
+ngx_prof_conf_zone_helpers(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
+{
+    void    *memory;
+    size_t   size;
+
+    if (zone->helper.n
+        || zone->slots == 0
+        || !ngx_prof_conf_zone_helped(cycle))
+    {
+        return;
+    }
+
+    size = NGX_PROF_HELPERS * ngx_prof_zone_slot_size(&zone->shape);
+    memory = ngx_prof_shared(size);
+
+    if (memory == NULL) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                      "mmap() of %uz bytes failed, processes that serve "
+                      "nobody are not profiled", size);
+        return;
+    }
+
+    ngx_prof_zone_add_helpers(zone, memory);
+}
+
+
+static ngx_uint_t
+ngx_prof_conf_zone_helped(ngx_cycle_t *cycle)
+{
+    ngx_uint_t        i;
+    ngx_path_t      **path;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (!ccf->master) {
+        return 0;
+    }
+
+#ifdef HAVE_PRIVILEGED_PROCESS_PATCH
+
+    /* OpenResty's */
+
+    if (ccf->privileged_agent) {
+        return 1;
+    }
+
+#endif
+
+    path = cycle->paths.elts;
+
+    for (i = 0; i < cycle->paths.nelts; i++) {
+
+        if (path[i]->manager || path[i]->loader) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

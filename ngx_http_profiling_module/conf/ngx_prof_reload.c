@@ -6,6 +6,7 @@
 #include "ngx_prof_reload.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_interpose.h"
+#include "ngx_prof_proc.h"
 #include "ngx_prof_record.h"
 
 
@@ -250,34 +251,12 @@ ngx_prof_reload_use_key(void *ctx, void *key)
 }
 
 
-/* resident bytes of this process that are not shared with files, 0: unknown */
+/* 0: it is not known */
 
 static uint64_t
 ngx_prof_reload_memory(void)
 {
-    int            fd;
-    char           text[128];
-    ssize_t        n;
-    unsigned long  size, resident, shared;
+    uint64_t  bytes;
 
-    fd = open("/proc/self/statm", O_RDONLY|O_CLOEXEC);
-
-    if (fd == -1) {
-        return 0;
-    }
-
-    n = read(fd, text, sizeof(text) - 1);
-    (void) close(fd);
-
-    if (n <= 0) {
-        return 0;
-    }
-
-    text[n] = '\0';
-
-    if (sscanf(text, "%lu %lu %lu", &size, &resident, &shared) != 3) {
-        return 0;
-    }
-
-    return (uint64_t) (resident - shared) * ngx_pagesize;
+    return (ngx_prof_proc_held(ngx_pid, &bytes) == NGX_OK) ? bytes : 0;
 }

@@ -55,7 +55,7 @@ ngx_prof_pprof_profile(ngx_http_request_t *r, ngx_prof_error_pt error)
         return rc;
     }
 
-    rc = ngx_prof_argument_worker(r, &worker, error);
+    rc = ngx_prof_argument_process(r, &worker, error);
 
     if (rc != NGX_DECLINED) {
         return rc;

@@ -56,7 +56,7 @@ ngx_prof_pprof_waits(ngx_http_request_t *r, ngx_uint_t wait,
         return rc;
     }
 
-    rc = ngx_prof_argument_worker(r, &query.worker, error);
+    rc = ngx_prof_argument_process(r, &query.worker, error);
 
     if (rc != NGX_DECLINED) {
         return rc;

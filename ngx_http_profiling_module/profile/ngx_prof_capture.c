@@ -82,12 +82,13 @@ ngx_prof_capture_create(ngx_pool_t *pool, size_t size,
     ngx_memzero(c, size);
 
     c->readings = ngx_pcalloc(pool,
-                              zone->slots * sizeof(ngx_prof_slot_reading_t));
+                              ngx_prof_zone_process_n(zone)
+                              * sizeof(ngx_prof_slot_reading_t));
     if (c->readings == NULL) {
         return NULL;
     }
 
-    c->nreadings = zone->slots;
+    c->nreadings = ngx_prof_zone_process_n(zone);
     c->kind = kind;
     c->pool = pool;
     c->worker = worker;
@@ -97,8 +98,8 @@ ngx_prof_capture_create(ngx_pool_t *pool, size_t size,
     c->job.done = ngx_prof_capture_done;
     c->job.data = c;
 
-    for (i = 0; i < zone->slots; i++) {
-        c->readings[i].slot = ngx_prof_zone_slot(zone, i);
+    for (i = 0; i < c->nreadings; i++) {
+        c->readings[i].slot = ngx_prof_zone_process(zone, i);
     }
 
     cln->handler = ngx_prof_capture_cleanup;

@@ -344,8 +344,8 @@ ngx_prof_cpu_wake(ngx_pid_t worker)
 
     zone = ngx_prof_process.zone;
 
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
+    for (i = 0; i < ngx_prof_zone_process_n(zone); i++) {
+        slot = ngx_prof_zone_process(zone, i);
 
         if (ngx_prof_slot_of(slot, worker) && ngx_prof_slot_pid(slot)) {
             (void) ngx_prof_wake(slot);
@@ -556,8 +556,8 @@ ngx_prof_cpu_past_types(ngx_prof_capture_t *c)
 
     ngx_prof_cpu_header(c, ngx_prof_setting(NGX_PROF_RECORD_RATE));
 
-    for (i = 0; i < zone->slots; i++) {
-        ngx_prof_cpu_unsampled(c, ngx_prof_zone_slot(zone, i));
+    for (i = 0; i < ngx_prof_zone_process_n(zone); i++) {
+        ngx_prof_cpu_unsampled(c, ngx_prof_zone_process(zone, i));
     }
 }
 

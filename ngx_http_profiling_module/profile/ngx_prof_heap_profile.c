@@ -99,6 +99,10 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
         return NGX_ERROR;
     }
 
+    /* helpers have no hooks of the allocator */
+
+    h->capture.nreadings = ngx_prof_process.zone->slots;
+
     h->query = *query;
     h->capture.raw_kind = (query->kind == NGX_PROF_OF_THREADS)
                           ? NGX_PROF_RAW_THREADCREATE

@@ -42,7 +42,7 @@ ngx_prof_past_step(ngx_prof_past_t *past)
     ngx_uint_t           n;
     ngx_prof_interval_t  interval;
 
-    if (past->slot == ngx_prof_process.zone->slots) {
+    if (past->slot == past->slots) {
         return NGX_OK;
     }
 
@@ -83,7 +83,7 @@ ngx_prof_past_open(ngx_prof_past_t *past)
     ngx_uint_t        try, group;
     ngx_prof_slot_t  *slot;
 
-    slot = ngx_prof_zone_slot(ngx_prof_process.zone, past->slot);
+    slot = ngx_prof_zone_process(ngx_prof_process.zone, past->slot);
 
     if (ngx_prof_load(&slot->claims) == 0) {
         return NGX_DECLINED;

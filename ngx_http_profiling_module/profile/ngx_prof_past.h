@@ -48,6 +48,8 @@ struct ngx_prof_past_s {
     ngx_uint_t                     unrecorded;  /* slots without a recording */
     uint64_t                       without;     /* units without a stack */
 
+    ngx_uint_t                     slots;       /* to read, of processes */
+
     /* the slot that is read */
     ngx_uint_t                     slot;
     ngx_prof_recorded_slot_t       rec;

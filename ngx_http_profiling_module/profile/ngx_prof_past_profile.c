@@ -84,6 +84,7 @@ ngx_prof_past_profile(ngx_prof_capture_t *c, ngx_uint_t table,
     pp->past.last = (table == NGX_PROF_RECORDED_CPU)
                     ? NGX_PROF_RECORDED_CPU_NEXT : table;
     pp->past.worker = c->worker;
+    pp->past.slots = c->nreadings;
     pp->past.gain = ngx_prof_past_gain;
     pp->past.data = pp;
 
@@ -211,7 +212,8 @@ ngx_prof_past_reading(ngx_prof_past_profile_t *pp,
 
     ngx_memzero(reading, sizeof(ngx_prof_slot_reading_t));
 
-    reading->slot = ngx_prof_zone_slot(ngx_prof_process.zone, past->slot);
+    reading->slot = ngx_prof_zone_process(ngx_prof_process.zone,
+                                          past->slot);
     reading->stacks = past->rec.table[section->table].stacks;
     reading->epoch = section->epoch;
     reading->taken = 1;

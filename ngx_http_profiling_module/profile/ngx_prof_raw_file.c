@@ -19,7 +19,7 @@
 
 static const char *const  ngx_prof_strings[] = {
     "samples", "count", "cpu", "nanoseconds", "server", "location",
-    "upstream", "state", "pid", "worker"
+    "upstream", "state", "pid", "worker", "process"
 };
 
 

@@ -39,6 +39,7 @@ typedef enum {
     NGX_PROF_S_STATE,
     NGX_PROF_S_PID,
     NGX_PROF_S_WORKER,
+    NGX_PROF_S_PROCESS,
     NGX_PROF_S_STATES                    /* the first of the states' names */
 } ngx_prof_string_e;
 

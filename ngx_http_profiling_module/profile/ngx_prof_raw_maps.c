@@ -139,8 +139,8 @@ ngx_prof_rawfile_mapped(uint64_t image)
 
     zone = ngx_prof_process.zone;
 
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
+    for (i = 0; i < ngx_prof_zone_process_n(zone); i++) {
+        slot = ngx_prof_zone_process(zone, i);
         pid = ngx_prof_slot_pid(slot);
 
         if (pid
@@ -241,13 +241,24 @@ ngx_prof_rawfile_add_set(ngx_prof_rawfile_t *f, uint64_t image, ngx_pid_t pid,
 static uint32_t
 ngx_prof_rawfile_worker(ngx_prof_rawfile_t *f, ngx_pid_t pid, uint64_t worker)
 {
-    ngx_prof_raw_label_t  labels[2];
+    const char            *name;
+    ngx_prof_raw_label_t   labels[2];
 
     ngx_memzero(labels, sizeof(labels));
 
     labels[0].key = NGX_PROF_S_PID;
     labels[0].str = NGX_PROF_RAW_NONE;
     labels[0].num = pid;
+
+    if (worker >= NGX_PROF_SLOTS_MAX) {
+        name = ngx_prof_process_name(worker);
+
+        labels[1].key = NGX_PROF_S_PROCESS;
+        labels[1].str = ngx_prof_rawfile_one(f, name, ngx_strlen(name));
+
+        return ngx_prof_rawfile_labelset(f, labels, 2);
+    }
+
     labels[1].key = NGX_PROF_S_WORKER;
     labels[1].str = NGX_PROF_RAW_NONE;
     labels[1].num = (int64_t) worker;

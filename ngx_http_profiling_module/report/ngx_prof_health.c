@@ -89,6 +89,18 @@ ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
         }
     }
 
+    /* nobody is served by a helper */
+
+    w = s->helpers.elts;
+
+    for (i = 0; i < s->helpers.nelts; i++) {
+
+        if (w[i].state == NGX_PROF_STUCK) {
+            h->status = ngx_max(h->status, NGX_PROF_DEGRADED);
+            ngx_prof_health_stuck(h, &w[i]);
+        }
+    }
+
     h->clock = s->clock;
 
     ngx_prof_limits(s, ngx_prof_health_limit, h);
@@ -129,8 +141,10 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
     u_char                *p, place[512];
     uint64_t               duration;
     ngx_int_t              i;
-    const char            *doing;
+    const char            *name, *doing;
     ngx_prof_pause_seen_t  seen;
+
+    name = ngx_prof_process_name(w->worker);
 
     switch (w->letter) {
 
@@ -163,16 +177,17 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
 
     if (i == NGX_ERROR) {
         ngx_prof_health_issue(h,
-                     "worker %P is stuck: its event loop has not run for "
-                     "%.1f s, %s", w->pid, (double) w->silent / 1e9, doing);
+                     "%s %P is stuck: its event loop has not run for "
+                     "%.1f s, %s", name, w->pid, (double) w->silent / 1e9,
+                     doing);
         return;
     }
 
     p = ngx_prof_label_print(place, place + sizeof(place), seen.label);
 
     ngx_prof_health_issue(h,
-                     "worker %P is stuck: it has been in %s for %.1f s%*s, "
-                     "%s", w->pid,
+                     "%s %P is stuck: it has been in %s for %.1f s%*s, %s",
+                     name, w->pid,
                      ngx_prof_names_get(seen.frames[i]),
                      (double) duration / 1e9, (size_t) (p - place), place,
                      doing);

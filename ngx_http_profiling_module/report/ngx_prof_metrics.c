@@ -8,6 +8,7 @@
 #include "ngx_prof_figures.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_json.h"
+#include "ngx_prof_processes.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_view.h"
@@ -66,6 +67,7 @@ ngx_prof_view_metrics(ngx_prof_work_t *w)
     }
 
     ngx_prof_json_close(j, ']');
+    ngx_prof_view_processes(j, s);
     ngx_prof_view_overhead(j, s);
     ngx_prof_view_unavailable(j, s->gauges.unavailable
                                            | ngx_prof_view_empty(s));

@@ -18,6 +18,7 @@
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_master.h"
 #include "ngx_prof_overhead.h"
+#include "ngx_prof_processes.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_reloads.h"
 #include "ngx_prof_slot.h"
@@ -288,6 +289,7 @@ ngx_prof_expose(ngx_prof_work_t *w)
                           "Time that the module's own collector took.", "",
                           offsetof(ngx_prof_totals_t, tick_time),
                           1e9);
+    ngx_prof_expose_processes(w);
     ngx_prof_overhead_expose(w);
 }
 

@@ -21,7 +21,7 @@ static uint64_t ngx_prof_snapshot_limit(const ngx_prof_snapshot_t *s);
 static void ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s,
     ngx_prof_slot_t *slot);
 static ngx_prof_worker_t *ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s,
-    ngx_prof_slot_t *slot);
+    ngx_array_t *to, ngx_prof_slot_t *slot);
 static void ngx_prof_snapshot_state(ngx_prof_snapshot_t *s,
     ngx_prof_worker_t *w);
 static void ngx_prof_snapshot_counts(ngx_prof_snapshot_t *s,
@@ -62,7 +62,9 @@ ngx_prof_snapshot_create(ngx_pool_t *pool, ngx_pid_t filter)
 
     if (ngx_array_init(&s->workers, pool, 4,
                        sizeof(ngx_prof_worker_t))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&s->helpers, pool, 2, sizeof(ngx_prof_worker_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -109,18 +111,30 @@ ngx_prof_snapshot_limit(const ngx_prof_snapshot_t *s)
 ngx_int_t
 ngx_prof_snapshot_next(ngx_prof_snapshot_t *s)
 {
-    ngx_prof_slot_t  *slot;
+    ngx_prof_slot_t    *slot;
+    ngx_prof_worker_t  *w;
 
-    if (s->next == s->zone->slots) {
+    if (s->next == ngx_prof_zone_process_n(s->zone)) {
         return NGX_DONE;
     }
 
-    slot = ngx_prof_zone_slot(s->zone, s->next++);
+    slot = ngx_prof_zone_process(s->zone, s->next++);
 
     /* pages of unused slots do not exist, and must not come to exist */
 
-    if (ngx_prof_load(&slot->claims)) {
+    if (ngx_prof_load(&slot->claims) == 0) {
+        return NGX_AGAIN;
+    }
+
+    if (s->next <= s->zone->slots) {
         ngx_prof_snapshot_slot(s, slot);
+
+    } else {
+        w = ngx_prof_snapshot_worker(s, &s->helpers, slot);
+
+        if (w) {
+            ngx_prof_snapshot_counts(s, w);
+        }
     }
 
     return NGX_AGAIN;
@@ -133,7 +147,7 @@ ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
     uint64_t            clock;
     ngx_prof_worker_t  *w;
 
-    w = ngx_prof_snapshot_worker(s, slot);
+    w = ngx_prof_snapshot_worker(s, &s->workers, slot);
 
     if (w) {
         ngx_prof_snapshot_counts(s, w);
@@ -170,7 +184,8 @@ ngx_prof_snapshot_slot(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
 /* NULL: the slot has no living owner, or not the wanted one */
 
 static ngx_prof_worker_t *
-ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
+ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_array_t *to,
+    ngx_prof_slot_t *slot)
 {
     uint64_t            pass, wait, seen, silence;
     ngx_pid_t           pid;
@@ -203,7 +218,7 @@ ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
         return NULL;
     }
 
-    w = ngx_array_push(&s->workers);
+    w = ngx_array_push(to);
     if (w == NULL) {
         return NULL;
     }

@@ -85,6 +85,7 @@ typedef struct {
 
     ngx_array_t            workers;
                                           /* ngx_prof_worker_t */
+    ngx_array_t            helpers;       /* the same; in no sum */
 
     /* sums over living workers only; with NGX_PROF_NO_INTERVAL the rates are
        not those of all */

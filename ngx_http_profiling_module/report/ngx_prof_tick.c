@@ -227,8 +227,10 @@ ngx_prof_tick_handler(ngx_event_t *ev)
         ngx_prof_tick_begin(clock);
     }
 
-    rc = ngx_prof_connections_count((ngx_cycle_t *) ngx_cycle,
-                                    &t->from, &t->gauges);
+    rc = ngx_prof_process.helper
+         ? NGX_OK
+         : ngx_prof_connections_count((ngx_cycle_t *) ngx_cycle,
+                                      &t->from, &t->gauges);
 
     if (rc == NGX_AGAIN) {
         t->spent += ngx_prof_clock() - clock;
@@ -307,15 +309,18 @@ ngx_prof_tick_begin(uint64_t clock)
 
     ngx_prof_cpu_profile_reap();
     ngx_prof_cpu_update();
-    ngx_prof_heap_tick();
-    ngx_prof_malloc_tick();
     ngx_prof_block_tick();
 
-    /* ask stuck workers for their stacks, before any client asks */
+    if (!ngx_prof_process.helper) {
+        ngx_prof_heap_tick();
+        ngx_prof_malloc_tick();
 
-    (void) ngx_prof_hang_chase();
+        /* ask those that are stuck for their stacks, before any client asks */
 
-    ngx_prof_reap_tick(ngx_cycle->log);
+        (void) ngx_prof_hang_chase();
+
+        ngx_prof_reap_tick(ngx_cycle->log);
+    }
 
     ngx_prof_system_memory(&t->gauges);
     ngx_prof_inherited(&t->gauges);
@@ -340,15 +345,21 @@ ngx_prof_tick_end(uint64_t clock)
     ngx_prof_tick_rates(slot, clock);
 
     g->clock = clock;
-    ngx_prof_tick_limits(clock);
+
+    if (!ngx_prof_process.helper) {
+        ngx_prof_tick_limits(clock);
+    }
 
     ngx_prof_throttle_tick(clock, g, ngx_cycle->log);
 
     ngx_prof_tick_sample(slot);
     ngx_prof_recorder_tick();
-    ngx_prof_watch_tick(ngx_cycle->log);
-    ngx_prof_learn_tick(ngx_cycle->log);
-    ngx_prof_slowness_tick();
+
+    if (!ngx_prof_process.helper) {
+        ngx_prof_watch_tick(ngx_cycle->log);
+        ngx_prof_learn_tick(ngx_cycle->log);
+        ngx_prof_slowness_tick();
+    }
 
     spent = t->spent + ngx_prof_clock() - clock;
 

@@ -121,6 +121,7 @@ ngx_prof_timeline_arguments(ngx_prof_work_t *w, ngx_prof_error_pt error)
     t->past.first = NGX_PROF_RECORDED_CPU;
     t->past.last = NGX_PROF_RECORDED_CPU_NEXT;
     t->past.worker = w->worker;
+    t->past.slots = ngx_prof_process.zone->slots;
     t->past.gain = ngx_prof_timeline_gain;
     t->past.data = t;
 

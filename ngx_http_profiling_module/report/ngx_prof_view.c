@@ -346,7 +346,14 @@ void
 ngx_prof_view_worker(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
 {
     ngx_prof_json_int(j, "pid", w->pid);
-    ngx_prof_json_uint(j, "worker", w->worker);
+
+    if (w->worker < NGX_PROF_SLOTS_MAX) {
+        ngx_prof_json_uint(j, "worker", w->worker);
+
+    } else {
+        ngx_prof_json_cstring(j, "process", ngx_prof_process_name(w->worker));
+    }
+
     ngx_prof_json_uint(j, "slot", w->index);
     ngx_prof_json_uint(j, "generation", w->generation);
     ngx_prof_json_cstring(j, "state",

@@ -278,6 +278,12 @@ ngx_prof_context_running_label(uintptr_t sp,
 
     *owner = NULL;
 
+    if (ngx_prof_process.helper
+        && !ngx_prof_slot_waiting(ngx_prof_process.slot))
+    {
+        return ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);
+    }
+
     if (ngx_prof_array_n == 0
         || sp >= ngx_prof_base
         || ngx_prof_slot_waiting(ngx_prof_process.slot))

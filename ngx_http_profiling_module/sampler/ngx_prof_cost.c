@@ -119,7 +119,7 @@ ngx_prof_cost_paused(void)
     uint64_t    now;
     ngx_uint_t  counted;
 
-    if (ngx_prof_slicing.charged) {
+    if (ngx_prof_slicing.charged || ngx_prof_process.helper) {
         return;
     }
 

@@ -68,8 +68,8 @@ ngx_prof_hang_chase(void)
     zone = ngx_prof_process.zone;
     now = ngx_prof_clock();
 
-    for (i = 0; i < zone->slots; i++) {
-        slot = ngx_prof_zone_slot(zone, i);
+    for (i = 0; i < ngx_prof_zone_process_n(zone); i++) {
+        slot = ngx_prof_zone_process(zone, i);
 
         if (ngx_prof_load(&slot->claims) == 0 || slot == ngx_prof_process.slot)
         {

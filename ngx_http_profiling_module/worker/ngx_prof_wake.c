@@ -54,7 +54,7 @@ ngx_prof_wake_first(ngx_event_t *ev)
 
     ngx_prof_wake_rung();
 
-    if (ngx_prof_wake_nginx || ngx_process != NGX_PROCESS_WORKER) {
+    if (ngx_prof_wake_nginx || ngx_process == NGX_PROCESS_SINGLE) {
         return;
     }
 

@@ -17,8 +17,8 @@
 
 
 /*
- * This process, if it is a worker or the single process.  Written when it
- * starts, and when a single process is reloaded.
+ * This process, if it is a worker, a helper or the single process.  Written
+ * when it starts, and when a single process is reloaded.
  */
 
 typedef struct {
@@ -28,6 +28,7 @@ typedef struct {
     uint64_t               generation;            /* of conf */
     uint64_t               pause_threshold;             /* ns */
     uint64_t               unavailable; /* bits that never change */
+    ngx_uint_t             helper;                /* 1: it serves nobody */
 } ngx_prof_process_t;
 
 
