@@ -114,7 +114,7 @@ test('all of it works below another path', async () => {
   const links = [...html.matchAll(/<a [^>]*?href="(\.\.[^"]*)"/gs)]
     .map(([, link]) => link).filter((link) => !link.includes('goroutine'));
 
-  assert.equal(links.length, 3);
+  assert.equal(links.length, 4);
 
   for (const link of [...links, ...files()]) {
     assert.equal((await fetch(new URL(link, below))).status, 200, link);

@@ -131,14 +131,14 @@ export async function poll() {
 }
 
 // To ask is the larger part of an update.  What is not in sight, or changes with
-// a reload only, is asked for in every fifth, each in another one; the list of
+// a reload only, is asked for in every sixth, each in another one; the list of
 // pauses also when there is a new one.
 
 let turns = 0;
 
 const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4,
              tls: 2, caches: 3, modules: 0, timeline: 1, incidents: 4,
-             slow: 0 };
+             slow: 5 };
 
 const wanted = {
   capacity: () => state.answers.health?.issues.length
@@ -149,7 +149,7 @@ const wanted = {
 };
 
 const due = (name) => !(name in at) || !known.has(name)
-                      || turns % 5 === at[name] || wanted[name]?.();
+                      || turns % 6 === at[name] || wanted[name]?.();
 
 const seen = {};
 
