@@ -44,6 +44,7 @@ typedef struct {
 
 typedef struct {
     uint64_t                 owner;         /* claim.h: it learns */
+    uint64_t                 asked;         /* someone reads the figures */
     uint64_t                 tries;         /* that have failed */
     uint64_t                 next;          /* ns: of the next one */
     uint64_t                 module_n;      /* names, 0 included */

@@ -7,6 +7,7 @@
 #include "ngx_prof_death.h"
 #include "ngx_prof_expose.h"
 #include "ngx_prof_incident_view.h"
+#include "ngx_prof_learn.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_zone.h"
 
@@ -125,6 +126,8 @@ ngx_prof_expose_modules(ngx_prof_work_t *w)
                            "without a name: of none of them.");
 
     modules = w->snapshot->zone->modules;
+    ngx_prof_learn_for(modules);
+
     n = modules ? ngx_max(ngx_prof_modules_n(modules), 1) : 0;
 
     for (i = 0; i < n; i++) {

@@ -49,6 +49,7 @@ static void ngx_prof_learn_end(ngx_prof_learn_t *l, ngx_uint_t failed);
 
 
 static ngx_prof_learn_t  ngx_prof_learning;
+static ngx_log_t         ngx_prof_learn_log;
 
 /* of the list of objects whose modules are all known */
 static uint32_t          ngx_prof_learnt;
@@ -91,6 +92,7 @@ ngx_prof_learn_tick(ngx_log_t *log)
     modules = ngx_prof_process.zone->modules;
 
     if (modules == NULL || l->pool || ngx_exiting || ngx_quit
+        || ngx_prof_load(&modules->asked) == 0
         || ngx_prof_recorder_rate() == 0
         || !ngx_prof_learn_wanted(l)
         || ngx_prof_load(&modules->tries) >= NGX_PROF_LEARN_TRIES
@@ -111,6 +113,15 @@ ngx_prof_learn_tick(ngx_log_t *log)
         } else {
             ngx_prof_claim_give(&modules->owner);
         }
+    }
+}
+
+
+void
+ngx_prof_learn_for(ngx_prof_modules_t *modules)
+{
+    if (modules && ngx_prof_load(&modules->asked) == 0) {
+        ngx_prof_store(&modules->asked, 1);
     }
 }
 
@@ -193,6 +204,13 @@ ngx_prof_learn_ask(ngx_prof_learn_t *l, ngx_log_t *log)
 {
     ngx_str_t            error;
     ngx_prof_rawfile_t  *f;
+
+    /* nobody has asked for what fails here */
+
+    ngx_prof_learn_log = *log;
+    ngx_prof_learn_log.log_level = ngx_min(log->log_level, NGX_LOG_CRIT);
+
+    log = &ngx_prof_learn_log;
 
     l->object = l->n;
     l->got = 0;

@@ -1,8 +1,8 @@
 
 /*
  * Learns which modules the functions of nginx and of its loaded modules are of:
- * the encoder is asked once for each object, by one of the workers.  Worker,
- * normal context; the first by the master.
+ * the encoder is asked once for each object, by one of the workers, as soon as
+ * somebody reads the figures.  Worker, normal context; the first by the master.
  */
 
 
@@ -16,6 +16,9 @@
 
 
 void ngx_prof_learn_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
+
+/* a reader of the figures; modules may be NULL */
+void ngx_prof_learn_for(ngx_prof_modules_t *modules);
 
 /* at each tick, and when the worker ends */
 void ngx_prof_learn_tick(ngx_log_t *log);

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_modules_view.h"
 #include "ngx_prof_json.h"
+#include "ngx_prof_learn.h"
 #include "ngx_prof_modules.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
@@ -21,6 +22,8 @@ ngx_prof_modules_view(ngx_prof_work_t *w)
 
     j = &w->json;
     modules = w->snapshot->zone->modules;
+    ngx_prof_learn_for(modules);
+
     n = modules ? ngx_max(ngx_prof_modules_n(modules), 1) : 0;
     sum = 0;
 

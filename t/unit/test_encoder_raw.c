@@ -8,6 +8,7 @@
 /* sources: encoder/base/allowed.c */
 /* sources: encoder/base/encoder.c */
 /* sources: encoder/base/memory.c */
+/* sources: encoder/base/sort.c */
 /* sources: encoder/base/table.c */
 /* sources: encoder/encode.c */
 /* sources: encoder/names/cfi.c */
