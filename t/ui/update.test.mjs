@@ -69,14 +69,15 @@ function instruments() {
     for (const { type, target, addedNodes, removedNodes, attributeName, oldValue }
       of records)
     {
+      // their rows come, go and change places
       const list = target.id === 'pauses'
-        || target.parentElement?.closest('#pauses');
+        || target.parentElement?.closest('#pauses, #modules');
 
       if (type === 'childList') {
         const nodes = [...addedNodes, ...removedNodes];
 
         count(nodes.some(({ nodeType }) => nodeType === Node.ELEMENT_NODE)
-          ? (list ? 'pauses' : 'elements') : 'figures');
+          ? (list ? 'rows' : 'elements') : 'figures');
         count('same', texts(addedNodes) === texts(removedNodes) ? 1 : 0);
 
       } else {
