@@ -69,7 +69,7 @@ my $site = Site->new(http => <<"END", modules => [ Profile::test_module() ],
 END
                      handlers => $Profile::handlers,
                      server => $locations . 'location ' . quoted($long)
-                               . ' { profiling_test three 20000000; }')->start;
+                               . ' { profiling_test three 3000000; }')->start;
 
 
 sub escaped {
