@@ -19,7 +19,9 @@ use warnings;
 
 use Compress::Zlib ();
 use Cwd qw(abs_path);
+use Digest::MD5 qw(md5_hex);
 use Exporter qw(import);
+use Fcntl qw(LOCK_EX);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
@@ -85,17 +87,44 @@ sub sh {
 
 
 # The module of t/module, built against the tree of the build; shifted: with
-# its functions at other addresses.
+# its functions at other addresses.  It is built once for all files, and workers
+# get it where they can go.
 
 sub test_module {
     my %o = @_;
 
-    my $tree = "$build/nginx";
-    my $out = "$dir/ngx_http_profiling_test_module"
-              . ($o{shifted} ? '_shifted' : '') . '.so';
+    my $name = 'ngx_http_profiling_test_module'
+               . ($o{shifted} ? '_shifted' : '') . '.so';
+    my $out = "$dir/$name";
 
     return $out if -e $out;
 
+    # whoever may not write there builds one of his own
+    open my $lock, '>', "$build/test_module.lock"
+        or return build_test_module($out, %o);
+    flock $lock, LOCK_EX or die "flock() failed: $!\n";
+
+    my $kept = "$build/$name";
+    my $of = md5_hex($cc, @flags, map { Encoder::slurp($_) }
+                     glob("$root/t/module/* $root/{shm,format}/*.h"),
+                     "$build/nginx/objs/ngx_auto_config.h",
+                     "$build/nginx/src/core/nginx.h");
+
+    if (!-e $kept || !-e "$kept.of" || Encoder::slurp("$kept.of") ne $of) {
+        build_test_module($kept, %o);
+        Encoder::spew("$kept.of", $of);
+    }
+
+    sh('cp', $kept, $out);
+
+    return $out;
+}
+
+
+sub build_test_module {
+    my ($out, %o) = @_;
+
+    my $tree = "$build/nginx";
     my @objects;
 
     # frame pointers where there is nothing else: no code of this machine's
