@@ -47,15 +47,15 @@ my $began = time();
 my $p = Profile::take_measured($site, \@workers, seconds => 8, armed => 1);
 my $took = time() - $began;
 
+Profile::end($_) for @$loads;
+close $armed;
+
 is_valid($p, 'known answer');
 
 known_shares();
 known_sum();
 known_stacks();
 tools();
-
-Profile::end($_) for @$loads;
-close $armed;
 
 SKIP: {
     skip_unbuilt('threads', 4);

@@ -92,7 +92,7 @@ sub hardened {
         noise    => qr/./,
         server   => <<'END',
         location = /x { return 200; }
-        location = /burn { profiling_test one 1000000000; }
+        location = /burn { profiling_test one 300000000; }
         location = /sleep { profiling_test wait_raw 2500; }
 END
     );
