@@ -2,15 +2,19 @@
 
 # Bytes that came for a request, against what this client has sent: also those
 # that nginx discards, drops, cannot parse, or hands to an upstream after an
-# upgrade.
+# upgrade.  Of a stream of HTTP/2 or 3, what comes until its request ends.
 
 use strict;
 use warnings;
 
 use IO::Select;
 use Test::More;
+use Dump qw(frame send_to);
+use Http3;
 use Profile;
 use Site;
+
+my $http3 = !Http3::missing();
 
 my $site = Site->new(
     workers => 1,
@@ -22,11 +26,13 @@ my $site = Site->new(
     ssl_certificate DIR/tls.crt;
     ssl_certificate_key DIR/tls.key;
 END
-    server  => <<'END');
+    server  => ($http3 ? "listen 127.0.0.1:PORT3 quic;\n" : '') . <<'END');
+        listen 127.0.0.1:PORT2 http2;
         listen 127.0.0.1:PORT3 ssl;
         keepalive_timeout 600s;
         location = /returns { return 200 "here\n"; }
         location = /fails { return 403; }
+        location = /slowly { limit_rate 2; return 200 "here\n"; }
         location = /file { alias DIR/html/file; }
         location = /reads { proxy_pass http://127.0.0.1:PORT5/; }
         location = /socket {
@@ -76,6 +82,34 @@ came('chunks that are read', '= /reads', 0, post('/reads', $chunked) . $chunks);
 came('a URI that is much too long', undef, 0, 'GET /' . 'u' x 30000);
 came('a body that is too large', '= /reads', 0,
      post('/reads', "Content-Length: 1000000\r\n") . 'x' x 200000);
+
+# streams
+
+for my $path ('/returns', '/fails', '/file', '/reads') {
+    stream("HTTP/2: a body for $path", $path, $body,
+           "\x0f\x0d\x043000");
+    stream("HTTP/2: a body of no known length for $path", $path, $body);
+}
+
+stream('HTTP/2: no body', '/returns', '');
+stream('HTTP/2: a body that is too large', '/reads', 'x' x 60000,
+       "\x0f\x0d\x06200000");
+
+SKIP: {
+    skip('there is no HTTP/3', 1) unless $http3;
+
+    spew($site->dir . '/body', $body);
+
+    for my $path ('/slowly', '/reads') {
+        my $before = bytes("= $path");
+        my $client = Http3::posted($site->port(3), $site->dir . '/body', $path);
+        my $told = told("= $path", $before);
+
+        cmp_ok($client->sent, '>', 3000, "HTTP/3: a body for $path is sent");
+        is($told, $client->sent, "HTTP/3: ... and comes");
+        $client->end('INT');
+    }
+}
 
 # an upgrade
 
@@ -143,6 +177,39 @@ sub told {
     });
 
     return $now->{in} - $before->{in};
+}
+
+
+# A stream with a body in frames, whose response waits for the client until all
+# of it has come, as the answer to a PING says.
+
+sub stream {
+    my ($name, $path, $body, $header) = @_;
+
+    # :method POST, :scheme http, :path, :authority: RFC 7541, A
+    my $block = "\x83\x86\x04" . chr(length $path) . $path . "\x01\x04main"
+                . ($header // '');
+    my @parts = $body =~ /.{1,1000}/gs;
+    my $last = pop @parts;
+    my $before = bytes("= $path");
+    my $s = $site->connect("127.0.0.1:" . $site->port(2));
+
+    send_to($s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                . frame(4, 0, 0, pack 'nN', 4, 0)
+                . frame(1, defined $last ? 4 : 5, 1, $block)
+                . join('', map { frame(0, 0, 1, $_) } @parts)
+                . (defined $last ? frame(0, 1, 1, $last) : '')
+                . frame(6, 0, 0, 'received'));
+
+    my $got = '';
+    until_true(60, sub {
+        sysread $s, $got, 65536, length $got;
+        return $got =~ /\0\0\x08\x06\x01\0\0\0\0received/;
+    }) or diag("no answer to a PING");
+
+    send_to($s, frame(8, 0, 1, pack 'N', 100000));
+    is(told("= $path", $before), length($block) + length($body), $name);
+    close $s;
 }
 
 

@@ -6,6 +6,10 @@
 #include <sys/ioctl.h>
 #include "ngx_prof_received.h"
 
+#if (NGX_HTTP_V2)
+#include <ngx_http_v2_module.h>
+#endif
+
 
 /*
  * tcpi_bytes_received in struct tcp_info as the kernel has it, in words: the
@@ -14,6 +18,7 @@
 #define NGX_PROF_TCP_RECEIVED  16
 
 
+static off_t ngx_prof_received_stream(ngx_http_request_t *r);
 static off_t ngx_prof_received_unparsed(const ngx_http_request_t *r);
 static off_t ngx_prof_received_discarded(const ngx_http_request_t *r);
 static off_t ngx_prof_received_upgraded(const ngx_http_request_t *r);
@@ -33,7 +38,7 @@ ngx_prof_received(ngx_http_request_t *r)
     }
 
     if (r->http_version >= NGX_HTTP_VERSION_20) {
-        return in;
+        return in + ngx_prof_received_stream(r);
     }
 
     parsed = (r->http_state == NGX_HTTP_PROCESS_REQUEST_STATE);
@@ -48,6 +53,44 @@ ngx_prof_received(ngx_http_request_t *r)
     return ngx_max(in + (parsed ? ngx_prof_received_discarded(r)
                                 : ngx_prof_received_unparsed(r)),
                    ngx_prof_received_alone(r));
+}
+
+
+/* of a stream what nginx has not read until its request ends */
+
+static off_t
+ngx_prof_received_stream(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_V2)
+    ngx_http_v2_srv_conf_t    *h2scf;
+    ngx_http_v2_connection_t  *h2c;
+#endif
+
+#if (NGX_HTTP_V3)
+
+    if (r->connection->quic) {
+        return ngx_max((off_t) r->connection->quic->recv_last
+                       - r->request_length, 0);
+    }
+
+#endif
+
+#if (NGX_HTTP_V2)
+
+    /* no window is opened further for a body that nobody reads */
+
+    if (r->stream && r->request_body == NULL) {
+        h2c = r->stream->connection;
+        h2scf = ngx_http_get_module_srv_conf(h2c->http_connection->conf_ctx,
+                                             ngx_http_v2_module);
+
+        return ngx_max((off_t) h2scf->preread_size
+                       - (off_t) r->stream->recv_window, 0);
+    }
+
+#endif
+
+    return 0;
 }
 
 

@@ -20,6 +20,7 @@ use Site;
 
 our @EXPORT = qw(dump_of find one is_dump opened send_to read_head ask quiet h2
                  within);
+our @EXPORT_OK = qw(frame);
 
 
 # The answer, which has to be whole.

@@ -5,6 +5,9 @@ package Http3;
 #
 #   my $client = Http3::opened($port);                    # no request
 #   my $client = Http3::opened($port, '/slow', '/fast');  # two of them
+#   my $client = Http3::named($port, 'one.test');         # as SNI
+#   my $client = Http3::posted($port, $file, '/form');    # its body
+#   $client->sent;          # bytes of its first stream
 #   $client->answers;       # how many have come
 #   $client->end('INT');    # says goodbye; KILL: leaves without it
 
@@ -37,6 +40,29 @@ sub missing {
 sub opened {
     my ($port, @paths) = @_;
 
+    return client($port, map { "https://127.0.0.1:$port$_" } @paths);
+}
+
+
+sub posted {
+    my ($port, $file, $path) = @_;
+
+    return client($port, "--data=$file", "https://127.0.0.1:$port$path");
+}
+
+
+# without a name the client sends none
+
+sub named {
+    my ($port, $name) = @_;
+
+    return client($port, defined $name ? "--sni=$name" : ());
+}
+
+
+sub client {
+    my ($port, @arguments) = @_;
+
     my $self = bless { log => "$dir/" . ++$number };
 
     $self->{pid} = fork() // die "fork() failed: $!\n";
@@ -44,8 +70,8 @@ sub opened {
     if (!$self->{pid}) {
         open STDOUT, '>', $self->{log};
         open STDERR, '>&', \*STDOUT;
-        exec($tool, '--timeout=600s', '127.0.0.1', $port,
-             map { "https://127.0.0.1:$port$_" } @paths)
+        exec($tool, '--timeout=600s', grep({ /^--/ } @arguments), '127.0.0.1',
+             $port, grep { !/^--/ } @arguments)
             or POSIX::_exit(127);
     }
 
@@ -61,6 +87,20 @@ sub opened {
 sub said { return slurp($_[0]{log}) }
 
 sub answers { return scalar(() = $_[0]->said =~ /\[:status: \d+\]/g) }
+
+
+# The stream of a client's first request has the number 0: to where it reaches.
+
+sub sent {
+    my $end = 0;
+
+    for ($_[0]->said =~ /^.* tx .* STREAM\(.*$/mg) {
+        my ($id, $offset, $length) = /id=0x(\w+) .*offset=(\d+) len=(\d+)/;
+        $end = $offset + $length if !hex $id && $offset + $length > $end;
+    }
+
+    return $end;
+}
 
 
 sub end {
