@@ -442,6 +442,19 @@ ngx_prof_context_drop(const ngx_connection_t *c)
 }
 
 
+void
+ngx_prof_context_answered(const ngx_connection_t *c)
+{
+    ngx_prof_context_t  *context;
+
+    context = ngx_prof_context(c);
+
+    if (context && context->request == 0) {
+        context->number = c->number;
+    }
+}
+
+
 ngx_prof_context_t *
 ngx_prof_context_owner(uintptr_t client)
 {

@@ -9,7 +9,9 @@
  * for a word on the live stack that points into nginx's arrays of connections
  * or events, and reads only those arrays and these tables.  It compares
  * addresses that lie in nginx's pools and never follows them: requests and
- * connections end without notice, and others get their addresses.
+ * connections end without notice, and others get their addresses.  Only of a
+ * connection whose TLS handshake goes on it reads what nginx keeps in its pool:
+ * that lives as long as it has a descriptor.
  */
 
 
@@ -37,7 +39,8 @@ typedef struct {
     uintptr_t                     request;  /* main, alive; 0: none */
     uintptr_t                     connection;   /* of the request */
     uint64_t                      number;   /* of nginx's connection, unless
-                                               it is the latest */
+                                               it is the latest.  Without a
+                                               request: its server is chosen */
     uint64_t                      life;     /* see below; 0: none yet */
     uint64_t                      start;    /* ns, when the pass in which it
                                                began started */
@@ -253,6 +256,12 @@ ngx_prof_context_note(ngx_prof_context_t *context, ngx_http_request_t *r)
 void ngx_prof_context_carry(ngx_http_request_t *r);
 void ngx_prof_context_drop(const ngx_connection_t *c);
 
+
+/*
+ * Worker: a TLS handshake has come to where nginx chooses the server that
+ * answers, by its name.
+ */
+void ngx_prof_context_answered(const ngx_connection_t *c);
 
 /*
  * Worker and its signal handlers: what is known of the request that a client's

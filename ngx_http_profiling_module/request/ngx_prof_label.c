@@ -82,6 +82,10 @@ static uint32_t ngx_prof_context_connection(ngx_uint_t i,
 static uint32_t ngx_prof_context_client(ngx_uint_t i,
     ngx_prof_spans_t *spans);
 static uint32_t ngx_prof_context_state(const ngx_connection_t *c);
+#if (NGX_SSL)
+static uint32_t ngx_prof_context_handshake(const ngx_connection_t *c,
+    const ngx_prof_listen_t *listen);
+#endif
 
 
 static uint32_t
@@ -718,10 +722,10 @@ ngx_prof_context_state(const ngx_connection_t *c)
 
     listen = &ngx_prof_listens[offset];
 
-#if (NGX_SSL || NGX_COMPAT)
+#if (NGX_SSL)
 
-    if (c->requests == 0 && c->ssl != NULL) {
-        return ngx_prof_label(listen->place, 0, NGX_PROF_STATE_TLS);
+    if (c->ssl && !c->ssl->handshaked) {
+        return ngx_prof_context_handshake(c, listen);
     }
 
 #endif
@@ -731,6 +735,37 @@ ngx_prof_context_state(const ngx_connection_t *c)
 
     return ngx_prof_label(0, 0, state);
 }
+
+
+#if (NGX_SSL)
+
+/*
+ * A handshake has the server that answers it.  Of several on a socket it is
+ * known as soon as the client has told a name, or that it tells none.
+ */
+
+static uint32_t
+ngx_prof_context_handshake(const ngx_connection_t *c,
+    const ngx_prof_listen_t *listen)
+{
+    uint32_t                      place;
+    const ngx_prof_context_t     *context;
+    const ngx_prof_loc_conf_t    *lcf;
+    const ngx_http_connection_t  *hc;
+
+    place = listen->place;
+    context = ngx_prof_context(c);
+
+    if (context->request == 0 && context->number == c->number) {
+        hc = c->data;
+        lcf = hc->conf_ctx->loc_conf[ngx_prof_context_conf];
+        place = (uint32_t) lcf->marked;
+    }
+
+    return ngx_prof_label(place, 0, NGX_PROF_STATE_TLS);
+}
+
+#endif
 
 
 void

@@ -22,7 +22,7 @@
 typedef enum {
     NGX_PROF_STATE_IDLE = 0,                /* the event loop itself */
     NGX_PROF_STATE_ACCEPT,
-    NGX_PROF_STATE_TLS,                     /* first bytes of a connection */
+    NGX_PROF_STATE_TLS,                     /* a handshake of a client */
     NGX_PROF_STATE_READ,                    /* request line and headers */
     NGX_PROF_STATE_PHASE,                   /* phases, up to the response */
     NGX_PROF_STATE_UPSTREAM,

@@ -7,6 +7,7 @@
 #include "ngx_prof_barred.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_cell.h"
+#include "ngx_prof_context.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_interpose.h"
@@ -24,6 +25,9 @@
 #define NGX_PROF_SSL_ERROR_SSL      1
 #define NGX_PROF_SSL_ERROR_SYSCALL  5
 #define NGX_PROF_SSL_ERROR_ZERO     6
+
+/* of a ClientHello: the name of the server */
+#define NGX_PROF_EXTENSION_NAME     0
 
 #define NGX_PROF_KEY_RSA            6
 #define NGX_PROF_KEY_EC             408
@@ -44,6 +48,10 @@ typedef struct {
 
 static int ngx_prof_tls_handshake(void *ssl);
 static void ngx_prof_tls_free(void *ssl);
+static const char *ngx_prof_tls_name(const void *ssl, int type);
+static int ngx_prof_tls_extension(void *ssl, unsigned type,
+    const u_char **data, size_t *size);
+static void ngx_prof_tls_asked(const void *ssl);
 static ngx_prof_tls_t *ngx_prof_tls_find(void *ssl, ngx_uint_t add);
 static void ngx_prof_tls_done(ngx_prof_tls_t *entry, const char *result);
 static const char *ngx_prof_tls_error(void);
@@ -54,6 +62,11 @@ static void ngx_prof_tls_count(ngx_uint_t number, const ngx_str_t *name,
 
 static int (*ngx_prof_ssl_handshake)(void *ssl);
 static void (*ngx_prof_ssl_free)(void *ssl);
+static const char *(*ngx_prof_ssl_name)(const void *ssl, int type);
+static int (*ngx_prof_ssl_extension)(void *ssl, unsigned type,
+    const u_char **data, size_t *size);
+static void *(*ngx_prof_ssl_data)(const void *ssl, int index);
+static const int *ngx_prof_ssl_connection;
 static int (*ngx_prof_ssl_error)(const void *ssl, int rc);
 static const char *(*ngx_prof_ssl_version)(const void *ssl);
 static int (*ngx_prof_ssl_reused)(const void *ssl);
@@ -75,8 +88,19 @@ static ngx_prof_hook_t  ngx_prof_tls_hooks[] = {
 
     { "SSL_free", (void *) ngx_prof_tls_free,
       (void **) &ngx_prof_ssl_free,
+      NGX_PROF_HOOK_MAIN },
+
+    { "SSL_get_servername", (void *) ngx_prof_tls_name,
+      (void **) &ngx_prof_ssl_name,
+      NGX_PROF_HOOK_MAIN },
+
+    { "SSL_client_hello_get0_ext", (void *) ngx_prof_tls_extension,
+      (void **) &ngx_prof_ssl_extension,
       NGX_PROF_HOOK_MAIN }
 };
+
+#define NGX_PROF_TLS_HOOKS                                                    \
+    (sizeof(ngx_prof_tls_hooks) / sizeof(ngx_prof_hook_t))
 
 
 /* what else is called; the second name is that of earlier versions */
@@ -95,6 +119,8 @@ static const struct {
     { &ngx_prof_ssl_public_key, "X509_get0_pubkey", NULL },
     { &ngx_prof_ssl_key_id, "EVP_PKEY_get_base_id", "EVP_PKEY_base_id" },
     { &ngx_prof_ssl_key_bits, "EVP_PKEY_get_bits", "EVP_PKEY_bits" },
+    { &ngx_prof_ssl_data, "SSL_get_ex_data", NULL },
+    { &ngx_prof_ssl_connection, "ngx_ssl_connection_index", NULL },
     { &ngx_prof_ssl_peek, "ERR_peek_last_error", NULL },
     { &ngx_prof_ssl_reason, "ERR_reason_error_string", NULL },
 };
@@ -149,7 +175,9 @@ ngx_prof_tls_init(ngx_cycle_t *cycle)
         return;
     }
 
-    if (ngx_prof_interpose(ngx_prof_tls_hooks, 2, cycle->log) == NGX_OK) {
+    if (ngx_prof_interpose(ngx_prof_tls_hooks, NGX_PROF_TLS_HOOKS, cycle->log)
+        == NGX_OK)
+    {
         ngx_prof_process.unavailable &= ~(uint64_t) NGX_PROF_NO_TLS;
     }
 }
@@ -223,6 +251,49 @@ ngx_prof_tls_free(void *ssl)
     }
 
     ngx_prof_ssl_free(ssl);
+}
+
+
+/* nginx asks for the name, or for its extension, to choose the server */
+
+static const char *
+ngx_prof_tls_name(const void *ssl, int type)
+{
+    ngx_prof_tls_asked(ssl);
+
+    return ngx_prof_ssl_name(ssl, type);
+}
+
+
+static int
+ngx_prof_tls_extension(void *ssl, unsigned type, const u_char **data,
+    size_t *size)
+{
+    if (type == NGX_PROF_EXTENSION_NAME) {
+        ngx_prof_tls_asked(ssl);
+    }
+
+    return ngx_prof_ssl_extension(ssl, type, data, size);
+}
+
+
+static void
+ngx_prof_tls_asked(const void *ssl)
+{
+    ngx_connection_t  *c;
+
+    if (ngx_prof_process.slot == NULL
+        || !ngx_prof_ssl_server(ssl)
+        || ngx_prof_ssl_finished(ssl))
+    {
+        return;
+    }
+
+    c = ngx_prof_ssl_data(ssl, *ngx_prof_ssl_connection);
+
+    if (c) {
+        ngx_prof_context_answered(c);
+    }
 }
 
 

@@ -186,10 +186,10 @@ sub lua_modules {
 # DIR/tls.crt and DIR/tls.key of a site
 
 sub certificate {
-    my $site = shift;
+    my ($site, $bits) = @_;
 
-    my $said = run(qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2
-                      -subj /CN=main -keyout), $site->dir . '/tls.key',
+    my $said = run(qw(openssl req -x509 -nodes -days 2 -subj /CN=main -newkey),
+                   'rsa:' . ($bits // 2048), '-keyout', $site->dir . '/tls.key',
                    '-out', $site->dir . '/tls.crt');
 
     die $said if $?;
