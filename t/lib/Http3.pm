@@ -7,6 +7,8 @@ package Http3;
 #   my $client = Http3::opened($port, '/slow', '/fast');  # two of them
 #   my $client = Http3::named($port, 'one.test');         # as SNI
 #   my $client = Http3::posted($port, $file, '/form');    # its body
+#   my $client = Http3::asked($port, '/form', 'Origin: http://a');
+#   $client->status;        # of the answer to the first request
 #   $client->sent;          # bytes of its first stream
 #   $client->answers;       # how many have come
 #   $client->end('INT');    # says goodbye; KILL: leaves without it
@@ -14,6 +16,8 @@ package Http3;
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use Test::More ();
 use Modules ();
@@ -40,7 +44,8 @@ sub missing {
 sub opened {
     my ($port, @paths) = @_;
 
-    return client($port, map { "https://127.0.0.1:$port$_" } @paths);
+    return client($port, map { m{^/} ? "https://127.0.0.1:$port$_" : $_ }
+                             @paths);
 }
 
 
@@ -48,6 +53,26 @@ sub posted {
     my ($port, $file, $path) = @_;
 
     return client($port, "--data=$file", "https://127.0.0.1:$port$path");
+}
+
+
+# With headers: the client has no option for them.  The path may be a whole URI,
+# whose host is the request's.
+
+sub asked {
+    my ($port, $path, @headers) = @_;
+
+    my $library = "$dir/headers.so";
+
+    -e $library
+        || system('cc', '-shared', '-fPIC', '-Wall', '-Werror', '-o', $library,
+                  dirname(abs_path(__FILE__)) . '/headers.c') == 0
+        || die "no library for headers\n";
+
+    local $ENV{LD_PRELOAD} = $library;
+    local $ENV{HTTP3_HEADERS} = join "\n", map { s/^[^:]+/\L$&/r } @headers;
+
+    return opened($port, $path);
 }
 
 
@@ -85,6 +110,15 @@ sub client {
 
 
 sub said { return slurp($_[0]{log}) }
+
+sub status {
+    my $self = shift;
+
+    until_true(60, sub { $self->answers });
+
+    return $self->said =~ /\[:status: (\d+)\]/ ? $1 : undef;
+}
+
 
 sub answers { return scalar(() = $_[0]->said =~ /\[:status: \d+\]/g) }
 
