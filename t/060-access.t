@@ -25,13 +25,11 @@ my $handlers = <<'END';
     location /debug/pprof/ { profiling_pprof; }
     location /any/ { profiling_access any; profiling_api; }
     location /any/local/ { profiling_access local; profiling_api; }
-    location /sub { echo_location /api/profiling/gc; }
     location /basic/ { auth_basic x; auth_basic_user_file DIR/users;
                        profiling_access any; profiling_api; }
 END
 
 my $site = Site->new(
-    modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so'],
     handlers => $handlers,
     http => $Site::fast . <<'END',
     set_real_ip_from 0.0.0.0/0;
@@ -41,6 +39,7 @@ my $site = Site->new(
     real_ip_recursive on;
     log_format peer '$remote_addr';
     access_log DIR/peers.log peer;
+    server { listen 127.0.0.1:PORT5; root DIR/html; }
 END
     access => 'DIR/peers.log peer',
     server => "server_name *.wild.test .dot.test tail.* ~^regex;"
@@ -63,6 +62,14 @@ sub status {
     return $site->request($path, to => $to, headers => \@headers)->{status};
 }
 
+
+# nothing is reachable where no location has it
+
+for my $path (qw(/api/profiling/ /api/profiling/metrics /api/profiling/gc
+                 /metrics /debug/pprof/ /debug/pprof/heap /profiling/))
+{
+    is(status('127.0.0.1:' . $site->port(5), $path), 404, "no location: $path");
+}
 
 # loopback, with whatever a header makes of it
 

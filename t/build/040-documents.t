@@ -3,8 +3,7 @@
 # What the documents say works: each command of README.md and docs/ runs
 # against a live nginx or, if it builds something, is an existing target of
 # make with existing variables and files.  The configurations that they show
-# are valid, and their links lead somewhere.  Each promise of SECURITY.md names
-# its tests.
+# are valid, and their links lead somewhere.
 
 use strict;
 use warnings;
@@ -42,32 +41,11 @@ for my $document (@documents) {
 }
 
 cmp_ok(scalar keys %seen, '>', 25, 'there are commands in the documents');
-promises(slurp('SECURITY.md'));
 configuration(slurp('README.md') =~ /^```nginx\n(.*?)^```/ms);
 
 $site->stop;
 
 done_testing;
-
-
-# Rows of the tables "statement, test".
-
-sub promises {
-    my $text = shift;
-
-    my @rows = grep { !/^\| (?:statement|---) / } $text =~ /^(\|.*)$/mg;
-    my @bad;
-
-    for my $row (@rows) {
-        my ($tests) = $row =~ /\| ([^|]*) \|$/;
-        my @named = ($tests // '') =~ /`(t\/[^`]+)`/g;
-
-        push @bad, $row if !@named || grep { !-e } @named;
-    }
-
-    cmp_ok(scalar @rows, '>', 40, 'SECURITY.md: ' . @rows . ' promises');
-    is(join("\n", @bad), '', '... each with tests that are there');
-}
 
 
 # Lines of blocks that are for a shell, and what is set as code in the text

@@ -18,6 +18,7 @@ use Sanitized;
 use Test::More;
 
 files();
+signals();
 strangers();
 secrets();
 rules();
@@ -169,6 +170,58 @@ sub inherited {
 # plain, queued, like thread signals, like those of timers.  The values are
 # addresses of entries, in and between them, as they are and as timers have them.
 
+# What workers signal, while profiles of both are made: themselves, and their
+# encoders.
+
+sub signals {
+  SKIP: {
+    run_command('strace', '-o', '/dev/null', 'true');
+    skip('no strace that may trace: install it, allow ptrace', 1) if $?;
+    skip_sanitized('its leak checker traces too', 1);
+
+    my $n = Fault->new(name => 'signals', workers => 2, server => <<'END');
+        location ^~ /debug/pprof/ { profiling_pprof; }
+END
+    my $file = $n->dir . '/signals';
+
+    $n->{wrapper} = ['strace', '-f', '-qq', '--seccomp-bpf', '-e',
+                     'signal=none', '-e', 'trace=execve,kill,tkill,tgkill,'
+                     . 'rt_sigqueueinfo,rt_tgsigqueueinfo', '-o', $file];
+    $n->start;
+
+    my @workers = $n->running;
+
+    for my $path (qw(heap profile?seconds=1 goroutine block?seconds=1)) {
+        is($n->get("/debug/pprof/$path", timeout => 120)->{status}, 200,
+           "$path of workers whose signals are seen");
+    }
+
+    # its client leaves
+    my $s = IO::Socket::INET->new('127.0.0.1:' . $n->port);
+    syswrite $s, "GET /debug/pprof/heap HTTP/1.1\r\nHost: main\r\n\r\n";
+    close $s;
+    is($n->get('/debug/pprof/heap', timeout => 120)->{status}, 200, 'one more');
+
+    my @lines = split /\n/, slurp($file);
+    my %ours = map { /^(\d+) +execve\(.*encoder"/ ? ($1 => 1) : () } @lines;
+    my @odd;
+
+    for (@lines) {
+        my ($from, $to, $signal) = /^(\d+) +\w*(?:kill|queueinfo)\((\d+), .*?(\w+)[,)]/
+            or next;
+
+        push @odd, $_ if (grep { $_ == $from } @workers) && $to != $from
+                         && !$ours{$to} && $signal ne '0';
+    }
+
+    cmp_ok(scalar keys %ours, '>', 0, 'encoders are seen');
+    is_deeply(\@odd, [], 'workers signal none but themselves and encoders');
+
+    $n->stop;
+  }
+}
+
+
 sub strangers {
     no warnings 'portable';
 
@@ -224,7 +277,7 @@ END
             for my $value (@at) {
                 my $info = pack 'iiix4iix![8]q x80', 27, 0, $code, 0, 50, $value;
 
-                for (1 .. $value == $threads ? 100 : 5) {
+                for (1 .. ($value == $threads ? 100 : 5)) {
                     $sent += 0 == syscall(129, $pid, 27, $info);
                     select undef, undef, undef, 0.001;
                 }
