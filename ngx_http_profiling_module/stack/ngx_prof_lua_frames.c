@@ -321,6 +321,18 @@ ngx_prof_lua_inner(ngx_prof_walk_t *walk, ngx_prof_lua_stack_t *s,
         return NGX_OK;
     }
 
+    /* it returns, and results lie where that was kept */
+
+    if (walk->exact && base > s->lo && base <= s->hi && pc) {
+        base -= 8 * (2 + (ngx_prof_lua_load32(pc - 4) >> 8 & 0xff));
+
+        if (ngx_prof_lua_fits(s, base, pc)) {
+            s->base = base;
+            s->pc = pc;
+            return NGX_OK;
+        }
+    }
+
     if (walk->exact && kept != s->l) {
         return NGX_DECLINED;
     }
@@ -353,7 +365,11 @@ ngx_prof_lua_fits(const ngx_prof_lua_stack_t *s, uintptr_t base, uintptr_t pc)
     proto = ngx_prof_lua_proto(value);
 
     if (proto) {
-        return ngx_prof_lua_within(proto, pc);
+
+        /* at its code: it is entered, and runs nothing yet */
+
+        return pc == proto + NGX_PROF_LUA_CODES
+               || ngx_prof_lua_within(proto, pc);
     }
 
     return ngx_prof_lua_tag(value) == NGX_PROF_LUA_TAG_FUNC

@@ -121,6 +121,10 @@ ngx_prof_lua_line(uintptr_t proto, uintptr_t pc)
     uint32_t   first, lines, pos;
     uintptr_t  info;
 
+    if (pc == proto + NGX_PROF_LUA_CODES) {
+        pc += sizeof(uint32_t);
+    }
+
     if (!ngx_prof_lua_within(proto, pc)) {
         return 0;
     }
