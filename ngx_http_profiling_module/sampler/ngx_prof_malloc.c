@@ -577,6 +577,7 @@ ngx_prof_cold
 static void
 ngx_prof_heap_free_taken(void *p)
 {
+    ngx_prof_meter_t         cost;
     ngx_prof_heap_live_t     live;
     ngx_prof_heap_thread_t  *t;
 
@@ -586,11 +587,15 @@ ngx_prof_heap_free_taken(void *p)
         t->frees++;
     }
 
-    if (p
-        && ngx_prof_heap_live_may(p)
-        && ngx_prof_heap_live_take(p, &live) == NGX_OK)
-    {
-        ngx_prof_heap_freed(&live);
+    if (p && ngx_prof_heap_live_may(p)) {
+        ngx_prof_meter_begin(&cost);
+
+        if (ngx_prof_heap_live_take(p, &live) == NGX_OK) {
+            ngx_prof_heap_freed(&live);
+        }
+
+        ngx_prof_meter_end(&cost, NGX_PROF_METER_HEAP,
+                           t == &ngx_prof_heap_own);
     }
 
     ngx_prof_free(p);
