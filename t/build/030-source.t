@@ -24,7 +24,8 @@ delete @ENV{grep { /^(?:TEST_|LINK$|INSTALLED$|BINARY$|MODULES_|OTHER_)/ }
 
 $ENV{MATRIX_TESTS} = join ' ', qw(t/build/010-endpoints.t t/046-http3.t
                                   t/053-response.t
-                                  t/cpu/027-http3.t t/dump/070-protocols.t);
+                                  t/cpu/027-http3.t t/crash/050-http3.t
+                                  t/dump/070-protocols.t);
 
 # half of the time goes into optimising
 $ENV{MODULE_CFLAGS} = '-O1 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';

@@ -42,6 +42,18 @@ sub missing {
 
 
 sub opened {
+    my $self = begun(@_);
+
+    until_true(60, sub { $self->said =~ /QUIC handshake has been confirmed/ })
+        or die "no HTTP/3 client: ", $self->said;
+
+    return $self;
+}
+
+
+# the same without a look at what becomes of it
+
+sub begun {
     my ($port, @paths) = @_;
 
     return client($port, map { m{^/} ? "https://127.0.0.1:$port$_" : $_ }
@@ -101,9 +113,6 @@ sub client {
     }
 
     push @clients, $self;
-
-    until_true(60, sub { $self->said =~ /QUIC handshake has been confirmed/ })
-        or die "no HTTP/3 client: ", $self->said;
 
     return $self;
 }
