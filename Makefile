@@ -256,7 +256,7 @@ neighbours: all
 # The module for other nginxes, and for other systems.
 
 matrix: all html $(build)/npm/ui.installed
-	@JOBS=$(JOBS) tools/matrix $(build) $(T)
+	@JOBS=$(JOBS) MATRIX_SRC=$(MATRIX_SRC) tools/matrix $(build) $(T)
 
 musl arm64: | deps
 	@mkdir -p $(build)
