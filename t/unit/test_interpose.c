@@ -18,7 +18,7 @@
 #if (__SANITIZE_THREAD__)
 #define TEST_ROUNDS  300
 #else
-#define TEST_ROUNDS  10000
+#define TEST_ROUNDS  3000
 #endif
 
 
