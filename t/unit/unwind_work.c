@@ -28,6 +28,9 @@
 
 #define SCRATCH  (256 * 1024)
 
+/* ciphers have code for so much at once, and for what is left */
+#define MESSAGE  (1024 + 64)
+
 
 volatile uint64_t      unwind_profiled_return;
 volatile sig_atomic_t  unwind_inside;
@@ -73,7 +76,7 @@ digest(const EVP_MD *md)
     unsigned int   n;
     unsigned char  out[EVP_MAX_MD_SIZE];
 
-    EVP_Digest(data, sizeof(data), out, &n, md, NULL);
+    EVP_Digest(data, MESSAGE, out, &n, md, NULL);
 }
 
 
@@ -109,7 +112,7 @@ encrypt(const EVP_CIPHER *c)
     EVP_EncryptInit_ex(ctx, c, NULL, (unsigned char *) "0123456789abcdef"
                        "0123456789abcdef", (unsigned char *) "0123456789ab"
                        "cdef");
-    EVP_EncryptUpdate(ctx, cipher, &n, data, sizeof(data));
+    EVP_EncryptUpdate(ctx, cipher, &n, data, MESSAGE);
     EVP_EncryptFinal_ex(ctx, cipher + n, &n);
     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, tag);
     EVP_CIPHER_CTX_free(ctx);
@@ -210,7 +213,7 @@ modexp(void)
         m = BN_new();
         r = BN_new();
         BN_rand(a, 512, 0, 0);
-        BN_rand(p, 512, 0, 1);
+        BN_rand(p, 320, 0, 1);
         BN_rand(m, 512, 0, 1);
     }
 
