@@ -8,6 +8,8 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
+use File::Temp qw(tempdir);
 use Sanitized;
 use Test::More;
 
@@ -29,6 +31,8 @@ $ENV{MATRIX_TESTS} = join ' ', qw(t/build/010-endpoints.t t/046-http3.t
 
 # half of the time goes into optimising
 $ENV{MODULE_CFLAGS} = '-O1 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';
+$ENV{CC} = abs_path('t/lib/cc');
+$ENV{CC_HEADERS} = tempdir(CLEANUP => 1);
 
 my $said = `tools/matrix '$build' source 2>&1`;
 my $status = $?;

@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use File::Temp qw(tempdir);
 use Sanitized;
 use Test::More;
@@ -78,7 +79,11 @@ for my $goal (qw(all html)) {
 }
 
 # without what optimising and symbols take
+$ENV{CC_HEADERS} = "$dir/headers";
+mkdir $ENV{CC_HEADERS};
+
 my @make = (qw(env -C), "$dir/$name", qw(make -s DEPS=no optimise=-O0),
+            'CC=' . abs_path('t/lib/cc'),
             "BUILD=$dir/build", map { "${_}_DIR=$dir/root/\L$_" }
                                     qw(MODULES SHARE CONF MAN));
 my $made = run_quietly(@make, 'install');
