@@ -15,11 +15,11 @@ use Cwd qw(abs_path);
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
-use List::Util qw(max);
+use List::Util qw(max sum0);
 use Time::HiRes ();
 
 our @EXPORT = qw($build $dir parts row barred middle until_over with_encoder callgrind
-                 total functions median quartiles);
+                 total functions slow median quartiles);
 
 our $build = abs_path($ENV{BUILD} || 'build');
 our $dir = tempdir('bench.XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -120,6 +120,20 @@ sub callgrind {
 
     return ['valgrind', '-q', '--tool=callgrind',
             "--callgrind-out-file=$dir/temp/callgrind.%p"];
+}
+
+
+# Of a worker's functions with all that they call: what it does since callgrind
+# makes it slow.  Marks between events are of events, of which a pass has some.
+# Each slice takes so long that it ends with a look at the CPU clock, and that
+# those behind it are asked since when they wait.
+
+sub slow {
+    my $called = shift;
+
+    return sum0(map { $_ // 0 }
+                @$called{qw(ngx_prof_cost_cpu ngx_prof_cost_read
+                            ngx_prof_cost_waited ngx_prof_mark_ready)});
 }
 
 
