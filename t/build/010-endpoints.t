@@ -97,7 +97,10 @@ sub views {
 
     my ($said) = run($ENV{TEST_NGINX_BINARY}, '-v') =~ m{(nginx/\S+)};
     is($site->json('runtime')->{go_version}, $said, 'nginx is named');
-    is($site->json('health')->{status}, 'healthy', 'all is well');
+
+    # others may have kept the workers from the processor
+    ok(until_true(240, sub { $site->json('health')->{status} eq 'healthy' }),
+       'all is well') or diag(explain($site->json('health')));
 
 
   SKIP: {
@@ -115,7 +118,7 @@ sub profiles {
     my $p;
 
     # a machine that is busy gives the workers little of a second
-    until_true(60, sub {
+    until_true(240, sub {
         $p = Profile::take($site, seconds => 1);
         return @{ $p->{samples} } >= 20;
     });
@@ -158,7 +161,7 @@ sub replaced {
     my $before = $site->json('metrics')->{metrics}{requests}{total};
 
     kill 'KILL', $workers[0];
-    ok(until_true(10, sub { my @now = $site->workers;
+    ok(until_true(60, sub { my @now = $site->workers;
                             @now == 2 && !grep { $_ == $workers[0] } @now }),
        'a killed worker is replaced');
     cmp_ok($site->json('metrics')->{metrics}{requests}{total}, '>=', $before,
@@ -167,11 +170,11 @@ sub replaced {
     $site->{noise} = qr/worker process $workers[0] (?:exited on signal 9|was killed by SIGKILL)/;
 
     kill 'HUP', $site->{pid};
-    ok(until_true(10, sub { $site->json('runtime')->{generation} == 2
+    ok(until_true(60, sub { $site->json('runtime')->{generation} == 2
                             && @{ [ $site->workers ] } == 2 }),
        'a reload');
     cmp_ok($site->json('metrics')->{metrics}{requests}{total}, '>=', $before,
            '... nor does it forget');
-    is($site->request('/debug/pprof/heap')->{status}, 200,
-       '... and it still finds its encoder');
+    ok(eval { Profile::bytes($site, path => '/debug/pprof/heap') },
+       '... and it still finds its encoder') or diag($@);
 }
