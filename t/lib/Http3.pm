@@ -68,32 +68,40 @@ sub posted {
 }
 
 
-# With headers: the client has no option for them.  The path may be a whole URI,
-# whose host is the request's.
+# With headers, or with the name of a server in its handshake, or without one:
+# the client has no options for them.  A path may be a whole URI, whose host is
+# the request's.
 
 sub asked {
     my ($port, $path, @headers) = @_;
 
-    my $library = "$dir/headers.so";
-
-    -e $library
-        || system('cc', '-shared', '-fPIC', '-Wall', '-Werror', '-o', $library,
-                  dirname(abs_path(__FILE__)) . '/headers.c') == 0
-        || die "no library for headers\n";
-
-    local $ENV{LD_PRELOAD} = $library;
-    local $ENV{HTTP3_HEADERS} = join "\n", map { s/^[^:]+/\L$&/r } @headers;
-
-    return opened($port, $path);
+    return within({ headers => \@headers }, $port, $path);
 }
 
-
-# without a name the client sends none
 
 sub named {
     my ($port, $name) = @_;
 
-    return client($port, defined $name ? "--sni=$name" : ());
+    return within({ name => $name }, $port);
+}
+
+
+sub within {
+    my ($o, $port, @paths) = @_;
+
+    my $library = "$dir/http3.so";
+
+    -e $library
+        || system('cc', '-shared', '-fPIC', '-Wall', '-Werror', '-o', $library,
+                  dirname(abs_path(__FILE__)) . '/http3.c') == 0
+        || die "no library for the client\n";
+
+    local $ENV{LD_PRELOAD} = $library;
+    local $ENV{HTTP3_NAME} = $o->{name} // '';
+    local $ENV{HTTP3_HEADERS} = join "\n", map { s/^[^:]+/\L$&/r }
+                                           @{ $o->{headers} || [] };
+
+    return opened($port, @paths);
 }
 
 

@@ -1,7 +1,8 @@
 
 /*
- * Loaded into a client of HTTP/3 that sends no headers of its user's: adds
- * those that HTTP3_HEADERS has, a line each, to its requests.
+ * Loaded into a client of HTTP/3 that has no options for it: adds the headers
+ * that HTTP3_HEADERS has, a line each, to its requests, and names the server
+ * HTTP3_NAME in its handshake, or none.
  */
 
 #define _GNU_SOURCE
@@ -24,6 +25,25 @@ typedef struct {
 
 
 #define FIELDS  64
+
+
+int
+gnutls_server_name_set(void *session, int type, const void *name, size_t len)
+{
+    int        (*original)(void *, int, const void *, size_t);
+    const char  *own;
+
+    original = (int (*)(void *, int, const void *, size_t))
+               dlsym(RTLD_NEXT, "gnutls_server_name_set");
+
+    own = getenv("HTTP3_NAME");
+
+    if (own == NULL || original == NULL) {
+        abort();
+    }
+
+    return *own ? original(session, type, own, strlen(own)) : 0;
+}
 
 
 int
