@@ -37,6 +37,9 @@ ngx_prof_modules_view(ngx_prof_work_t *w)
     ngx_prof_json_uint(j, "hertz", ngx_prof_setting(NGX_PROF_RECORD)
                                    ? ngx_prof_setting(NGX_PROF_RECORD_RATE)
                                    : 0);
+    ngx_prof_json_bool(j, "known", modules != NULL
+                       && ngx_prof_load(&modules->object_n)
+                       && ngx_prof_load(&modules->owner) == 0);
     ngx_prof_json_double(j, "cpu_seconds", (double) sum / 1e9);
     ngx_prof_json_open(j, "modules", '[');
 

@@ -47,6 +47,13 @@ our @endpoints = (
 sub usage {
     my $n = shift;
 
+    # an encoder tells at the start what is of which module
+
+    $n->{learnt} //= wait_for(10, sub {
+        my $m = eval { $n->api('modules') };
+        return !$m || $m->{known};
+    }) || 0;
+
     my @workers = sort { $a <=> $b } $n->workers;
     my %usage = (workers => scalar @workers,
                  processes => scalar Fault::children($n->{pid}));

@@ -46,6 +46,8 @@ my @load = (Profile::load($site, '/one'),
 ok(until_true(240, sub { seconds($own) && seconds($gzip) }),
    'modules have CPU time') or diag(explain modules());
 
+ok(modules()->{known}, '... of which the encoder has told them');
+
 my %before = all();
 
 until_true(240, sub { seconds($own) - ($before{$own} // 0) > 2
