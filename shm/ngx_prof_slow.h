@@ -34,11 +34,11 @@
 /* what a request waited for, or was in */
 
 typedef enum {
-    NGX_PROF_PART_CLIENT = 0,       /* the client was to send */
+    NGX_PROF_PART_OTHER = 0,        /* threads, other events */
+    NGX_PROF_PART_CLIENT,           /* the client was to send */
     NGX_PROF_PART_SENDING,          /* the client was to read */
     NGX_PROF_PART_UPSTREAM,
     NGX_PROF_PART_TIMER,
-    NGX_PROF_PART_OTHER,            /* threads, other events */
     NGX_PROF_PART_LOOP,             /* it held the event loop */
     NGX_PROF_PART_WAIT,             /* ready: the loop served others */
     NGX_PROF_PART_KINDS

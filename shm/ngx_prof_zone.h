@@ -54,7 +54,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         18
+#define NGX_PROF_LAYOUT         19
 
 #define NGX_PROF_SLOTS_MAX      4096
 

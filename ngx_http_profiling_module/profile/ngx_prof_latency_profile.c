@@ -216,7 +216,7 @@ ngx_prof_latency_names(ngx_prof_latency_raw_t *raw)
     ngx_uint_t  i;
 
     static const char *const  parts[NGX_PROF_ELAPSED_KINDS] = {
-        "client", "sending", "upstream", "timer", "other", "cpu", "wait",
+        "other", "client", "sending", "upstream", "timer", "cpu", "wait",
         "blocked", "preempted"
     };
 

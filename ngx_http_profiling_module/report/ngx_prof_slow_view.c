@@ -77,7 +77,7 @@ static void ngx_prof_slow_named(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 
 
 static const char *const  ngx_prof_slow_kinds[NGX_PROF_PART_KINDS] = {
-    "client", "sending", "upstream", "timer", "other", "loop", "wait"
+    "other", "client", "sending", "upstream", "timer", "loop", "wait"
 };
 
 

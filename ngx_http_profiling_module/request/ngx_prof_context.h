@@ -150,6 +150,15 @@ void ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base);
 void ngx_prof_context_base(uintptr_t base);
 
 
+/* worker: whether a connection is in nginx's table */
+
+static ngx_inline ngx_uint_t
+ngx_prof_context_has(const ngx_connection_t *c)
+{
+    return (uintptr_t) c - (uintptr_t) ngx_prof_array < ngx_prof_array_size;
+}
+
+
 /* worker: the entry of a connection of nginx's table, else NULL */
 
 static ngx_inline ngx_prof_context_t *

@@ -46,7 +46,7 @@ static ngx_int_t                                                              \
 ngx_prof_charged_##checker(ngx_http_request_t *r,                             \
     ngx_http_phase_handler_t *ph)                                             \
 {                                                                             \
-    ngx_prof_slice_for(r);                                                    \
+    ngx_prof_slice_begins(r);                                                 \
     ngx_prof_request_begin(r);                                                \
                                                                               \
     return ngx_http_core_##checker##_phase(r, ph);                            \

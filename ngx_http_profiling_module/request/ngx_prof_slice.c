@@ -13,7 +13,7 @@ static void ngx_prof_slice_again(ngx_prof_cost_t *cost);
 static void ngx_prof_slice_peer(ngx_prof_cost_t *cost, uint64_t ns);
 static void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
     uint64_t from, uint64_t until);
-static ngx_prof_cost_t *ngx_prof_slice_cost(const ngx_http_request_t *r);
+static ngx_prof_cost_t *ngx_prof_slice_find(const ngx_http_request_t *r);
 static void ngx_prof_slice_cleanup(void *data);
 
 
@@ -28,7 +28,7 @@ ngx_log_handler_pt  ngx_prof_slice_handler;
 
 ngx_queue_t  ngx_prof_slice_living;
 
-/* most requests end in the slice in which they began, and need no memory */
+/* until the slice in which a request began is over */
 static ngx_prof_cost_t  ngx_prof_slice_first;
 
 
@@ -78,24 +78,21 @@ ngx_prof_slice_own(ngx_http_request_t *r)
         return;
     }
 
-    cost = ngx_prof_slice_cost(r);
+    cost = ngx_prof_slice_find(r);
 
     s->request = r;
+    s->cost = cost;
 
-    if (cost == NULL) {
-        cost = &ngx_prof_slice_first;
-        ngx_memzero(cost, offsetof(ngx_prof_cost_t, joined));
-        cost->begun = s->since;
-        s->cost = cost;
+    if (ngx_prof_likely(cost == NULL)) {
 
-        if (ngx_prof_slice_handler == NULL) {
+        if (ngx_prof_unlikely(ngx_prof_slice_handler == NULL)) {
             ngx_prof_slice_handler = r->connection->log->handler;
         }
 
-    } else {
-        s->cost = cost;
-        ngx_prof_slice_again(cost);
+        return;
     }
+
+    ngx_prof_slice_again(cost);
 
     if (s->wait == 0) {
         return;
@@ -107,6 +104,28 @@ ngx_prof_slice_own(ngx_http_request_t *r)
         cost->held = s->held;
         cost->holder = s->holder;
     }
+}
+
+
+ngx_prof_cost_t *
+ngx_prof_slice_begin(void)
+{
+    ngx_prof_cost_t   *cost;
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+    cost = &ngx_prof_slice_first;
+
+    ngx_memzero(cost, offsetof(ngx_prof_cost_t, queue));
+
+    cost->begun = s->since;
+    cost->wait = s->wait;
+    cost->held = s->held;
+    cost->holder = s->held ? s->holder : 0;
+
+    s->cost = cost;
+
+    return cost;
 }
 
 
@@ -228,7 +247,7 @@ ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind, uint64_t from,
 /* NULL: the request has had no slice that is over */
 
 static ngx_prof_cost_t *
-ngx_prof_slice_cost(const ngx_http_request_t *r)
+ngx_prof_slice_find(const ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t  *cln;
 
@@ -262,7 +281,8 @@ ngx_prof_slice_keep(void)
         cln->handler = ngx_prof_slice_cleanup;
 
         cost = cln->data;
-        ngx_memcpy(cost, s->cost, sizeof(ngx_prof_cost_t));
+        ngx_memcpy(cost, s->cost, offsetof(ngx_prof_cost_t, part)
+                                  + s->cost->parts * sizeof(ngx_prof_part_t));
 
         cost->request = s->request;
         ngx_queue_insert_tail(&ngx_prof_slice_living, &cost->queue);
@@ -278,37 +298,6 @@ ngx_prof_slice_cleanup(void *data)
     ngx_prof_cost_t *cost = data;
 
     ngx_queue_remove(&cost->queue);
-}
-
-
-void
-ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
-{
-    ngx_prof_slice_t  *s;
-
-    s = &ngx_prof_slicing;
-
-    if (r != r->main || !s->charged) {
-        return;
-    }
-
-    ngx_prof_slice_for(r);
-    ngx_prof_slice_note(r);
-
-    if (ngx_prof_unlikely(now - s->cost->begun >= ngx_prof_slice_least)) {
-        ngx_prof_slice_slow(r);
-    }
-
-    s->logged = now;
-
-    if (s->cost->parts) {
-        ngx_prof_slice_over(r);
-        s->logged = 0;
-    }
-
-    s->request = NULL;
-    s->cost = NULL;
-    s->counter = ngx_prof_context_location(r)->counter;
 }
 
 

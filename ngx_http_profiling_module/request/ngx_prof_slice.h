@@ -72,24 +72,42 @@ typedef struct {
 } ngx_prof_cost_t;
 
 
+/* of a slice; ns and bytes */
+
+typedef struct {
+    uint64_t             cpu;
+    uint64_t             loop;
+    uint64_t             blocked;       /* of loop */
+    uint64_t             wait;          /* before it, ready */
+    uint64_t             alloc;
+} ngx_prof_charge_t;
+
+
 typedef struct {
     ngx_uint_t           on;            /* events are told apart */
     ngx_uint_t           charged;       /* and what they cost is measured */
+
+    /* zero as a slice begins */
 
     ngx_connection_t    *connection;    /* of nginx's, that the event is of;
                                            NULL: none */
     ngx_http_request_t  *request;       /* main, not logged yet; NULL: none, or
                                            nothing is measured */
-    ngx_prof_cost_t     *cost;          /* its */
-    ngx_uint_t           counter;       /* of a request that was logged in it,
-                                           see conf.h; NGX_PROF_NO_COUNTER:
-                                           none was */
+    ngx_prof_cost_t     *cost;          /* its; NULL: this is its first slice,
+                                           see slice_cost() */
     uint32_t             marked;        /* place + 1 of that request, or of the
                                            one that it is for if nothing is
                                            measured; as the rest: 0: none */
     uint32_t             method;        /* NGX_HTTP_GET .. */
     uint64_t             number;        /* of its connection */
+    uint64_t             wait;          /* ns from since to the start */
+    uint64_t             held;          /* of these by one slice, at most */
+    uint64_t             kind;          /* of the part that ended then */
+
     uint32_t             holder;        /* as of a cost, of the wait */
+    ngx_uint_t           counter;       /* of a request that was logged in it,
+                                           see conf.h; NGX_PROF_NO_COUNTER:
+                                           none was */
     uint64_t             logged;        /* ticks: that request was, and has had
                                            no slice before; 0: it has */
 
@@ -97,9 +115,6 @@ typedef struct {
     uint64_t             blocked;       /* ns, as it was then */
     uint64_t             alloc;         /* bytes, likewise */
     uint64_t             since;         /* ticks: the event was ready */
-    uint64_t             wait;          /* ns from then to the start */
-    ngx_uint_t           kind;          /* of the part that ended then */
-    uint64_t             held;
     uint64_t             pass;          /* ticks: when the pass began */
     uint64_t             longest;       /* ns, of its slices that are over */
     uint32_t             longest_by;    /* place + 1, number and method */
@@ -173,8 +188,8 @@ void ngx_prof_slice_ran(ngx_prof_cost_t *cost, uint64_t until);
  */
 void ngx_prof_slice_latest(void);
 
-/* a request is being logged; now: ticks of the clock */
-void ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now);
+/* slow path of slice_cost() */
+ngx_prof_cost_t *ngx_prof_slice_begin(void);
 
 
 /* a request is being worked for, and what it costs is measured */
@@ -184,6 +199,30 @@ ngx_prof_slice_for(ngx_http_request_t *r)
 {
     if (ngx_prof_slicing.request != r->main) {
         ngx_prof_slice_take(r->main);
+    }
+}
+
+
+/* the same, of one that most probably has just begun */
+
+static ngx_inline void
+ngx_prof_slice_begins(ngx_http_request_t *r)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (ngx_prof_likely(s->request == NULL
+                        && s->charged
+                        && s->counter == NGX_PROF_NO_COUNTER
+                        && r == r->main
+                        && r->pool->cleanup == NULL
+                        && ngx_prof_slice_handler))
+    {
+        s->request = r;
+
+    } else {
+        ngx_prof_slice_for(r);
     }
 }
 
@@ -200,6 +239,51 @@ ngx_prof_slice_note(const ngx_http_request_t *r)
     s->marked = (uint32_t) ngx_prof_context_location(r)->marked;
     s->number = r->connection->number;
     s->method = (uint32_t) r->method;
+}
+
+
+/* what the request of the slice has cost before it; most have no slice more */
+
+static ngx_inline ngx_prof_cost_t *
+ngx_prof_slice_cost(void)
+{
+    return ngx_prof_slicing.cost ? ngx_prof_slicing.cost
+                                 : ngx_prof_slice_begin();
+}
+
+
+/* a request is being logged; now: ticks of the clock */
+
+static ngx_inline void
+ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (r != r->main || !s->charged) {
+        return;
+    }
+
+    ngx_prof_slice_for(r);
+    ngx_prof_slice_note(r);
+
+    if (ngx_prof_unlikely(now - (s->cost ? s->cost->begun : s->since)
+                          >= ngx_prof_slice_least))
+    {
+        ngx_prof_slice_slow(r);
+    }
+
+    s->logged = now;
+
+    if (s->cost && s->cost->parts) {
+        ngx_prof_slice_over(r);
+        s->logged = 0;
+    }
+
+    s->request = NULL;
+    s->cost = NULL;
+    s->counter = ngx_prof_context_location(r)->counter;
 }
 
 

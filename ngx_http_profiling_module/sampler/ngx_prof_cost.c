@@ -57,20 +57,22 @@ typedef struct {
 
 static void ngx_prof_cost_watch(ngx_uint_t on);
 static void ngx_prof_cost_cut(void);
-static ngx_prof_always_inline void ngx_prof_cost_end(
-    uint64_t ticks, const ngx_prof_cost_t *part);
-static ngx_prof_always_inline void ngx_prof_cost_begin(uint64_t ticks);
-static ngx_prof_always_inline void ngx_prof_cost_part(uint64_t ticks,
-    ngx_prof_cost_t *part);
+static ngx_inline uint64_t ngx_prof_cost_bytes(void);
+static void ngx_prof_cost_next_any(uint64_t ticks) __attribute__((noinline));
+static ngx_prof_always_inline void ngx_prof_cost_longest(uint64_t loop);
+static void ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part);
+static ngx_prof_always_inline void ngx_prof_cost_begin(uint64_t ticks,
+    uint64_t blocked, uint64_t bytes);
+static void ngx_prof_cost_keep(uint64_t ticks, ngx_prof_charge_t part);
+static ngx_prof_counting_t *ngx_prof_cost_counter(ngx_uint_t place);
+static ngx_prof_always_inline ngx_prof_charge_t ngx_prof_cost_part(
+    uint64_t loop, uint64_t blocked, uint64_t bytes);
 static uint64_t ngx_prof_cost_cpu(uint64_t start, uint64_t loop)
     __attribute__((noinline));
 static void ngx_prof_cost_read(uint64_t ticks) __attribute__((noinline));
-static void ngx_prof_cost_add(ngx_prof_cost_t *cost,
-    const ngx_prof_cost_t *part);
+static void ngx_prof_cost_add(ngx_prof_cost_t *cost, ngx_prof_charge_t part);
 static ngx_prof_always_inline void ngx_prof_cost_sum(ngx_prof_plain_t *plain,
-    const ngx_prof_cost_t *part);
-static ngx_prof_always_inline ngx_prof_counting_t *ngx_prof_cost_charge(
-    ngx_uint_t place, const ngx_prof_cost_t *part);
+    ngx_prof_charge_t part);
 static void ngx_prof_cost_over(ngx_http_request_t *r);
 static void ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
     __attribute__((noinline));
@@ -109,7 +111,8 @@ ngx_prof_cost_watch(ngx_uint_t on)
     ngx_prof_costing.since = ngx_prof_loop_ticks(ngx_prof_costing.counted);
 
     ngx_prof_dispatch_divert(NGX_PROF_DIVERT_SLICES, on);
-    ngx_prof_cost_begin(ngx_prof_costing.since);
+    ngx_prof_cost_begin(ngx_prof_costing.since, ngx_prof_block_told,
+                        ngx_prof_cost_bytes());
 }
 
 
@@ -188,45 +191,94 @@ ngx_prof_cost_cut(void)
 
 
 static ngx_prof_always_inline void
-ngx_prof_cost_begin(uint64_t ticks)
+ngx_prof_cost_begin(uint64_t ticks, uint64_t blocked, uint64_t bytes)
 {
     ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
 
-    s->start = ticks;
-    s->blocked = ngx_prof_block_told;
-    s->alloc = ngx_prof_cost_bytes();
+    ngx_memzero(&s->connection, offsetof(ngx_prof_slice_t, holder)
+                                - offsetof(ngx_prof_slice_t, connection));
+
     s->counter = NGX_PROF_NO_COUNTER;
+    s->start = ticks;
+    s->blocked = blocked;
+    s->alloc = bytes;
     s->since = ticks;
-    s->wait = 0;
-    s->kind = NGX_PROF_PART_OTHER;
-    s->held = 0;
-    s->connection = NULL;
-    s->request = NULL;
-    s->cost = NULL;
-    s->marked = 0;
-    s->number = 0;
-    s->method = 0;
 }
 
+
+/*
+ * Most slices are short, and a request began and was logged in them: these
+ * call nothing, so that nothing has to be saved.
+ */
 
 void
 ngx_prof_cost_next(uint64_t ticks)
 {
-    uint64_t           loop;
-    ngx_prof_cost_t    part;
+    uint64_t              loop, blocked, bytes;
+    ngx_prof_slice_t     *s;
+    ngx_prof_charge_t     part;
+    ngx_prof_counting_t  *counter;
+
+    s = &ngx_prof_slicing;
+
+    if (ngx_prof_unlikely(s->counter == NGX_PROF_NO_COUNTER
+                          || !s->logged
+                          || !ngx_prof_costing.counted))
+    {
+        ngx_prof_cost_next_any(ticks);
+        return;
+    }
+
+    loop = ngx_prof_counter_took(ticks - s->start);
+    blocked = ngx_prof_block_told;
+    counter = ngx_prof_counters[s->counter];
+
+    if (ngx_prof_unlikely(loop >= NGX_PROF_COST_SURE
+                          || blocked != s->blocked
+                          || counter == NULL
+                          || counter->elapsed == NULL))
+    {
+        ngx_prof_cost_next_any(ticks);
+        return;
+    }
+
+    bytes = ngx_prof_cost_bytes();
+
+    part.cpu = loop;
+    part.loop = loop;
+    part.blocked = 0;
+    part.wait = s->wait;
+    part.alloc = bytes - s->alloc;
+
+    ngx_prof_cost_sum(&counter->cell->plain[0], part);
+    ngx_prof_latency_plain(&counter->elapsed->counts,
+                           ngx_prof_counter_took(s->logged - s->start),
+                           part.wait);
+
+    if (loop > s->longest) {
+        ngx_prof_cost_longest(loop);
+    }
+
+    ngx_prof_cost_begin(ticks, blocked, bytes);
+}
+
+
+static void
+ngx_prof_cost_next_any(uint64_t ticks)
+{
+    uint64_t           loop, blocked, bytes;
     ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
 
-    if (ngx_prof_likely(s->charged)) {
-        ngx_prof_cost_part(ticks, &part);
-        ngx_prof_cost_end(ticks, &part);
-        loop = part.loop;
+    loop = ngx_prof_loop_took(ngx_prof_costing.counted, ticks - s->start);
+    blocked = ngx_prof_block_told;
+    bytes = ngx_prof_cost_bytes();
 
-    } else {
-        loop = ngx_prof_loop_took(ngx_prof_costing.counted, ticks - s->start);
+    if (s->charged) {
+        ngx_prof_cost_end(ticks, ngx_prof_cost_part(loop, blocked, bytes));
     }
 
     if (loop > s->longest) {
@@ -235,71 +287,122 @@ ngx_prof_cost_next(uint64_t ticks)
             ngx_prof_slice_latest();
         }
 
-        s->longest = loop;
-        s->longest_by = s->marked;
-        s->longest_number = s->number;
-        s->longest_method = s->method;
+        ngx_prof_cost_longest(loop);
     }
 
-    if (ngx_prof_unlikely(loop >= NGX_PROF_COST_SURE && s->charged)) {
+    if (loop >= NGX_PROF_COST_SURE && s->charged) {
         ngx_prof_cost_hold(ticks, s->marked);
     }
 
-    ngx_prof_cost_begin(ticks);
+    ngx_prof_cost_begin(ticks, blocked, bytes);
 }
 
 
 static ngx_prof_always_inline void
-ngx_prof_cost_end(uint64_t ticks, const ngx_prof_cost_t *part)
+ngx_prof_cost_longest(uint64_t loop)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    s->longest = loop;
+    s->longest_by = s->marked;
+    s->longest_number = s->number;
+    s->longest_method = s->method;
+}
+
+
+static void
+ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part)
 {
     ngx_prof_slice_t     *s;
     ngx_prof_counting_t  *counter;
 
     s = &ngx_prof_slicing;
 
-    if (ngx_prof_likely(s->counter != NGX_PROF_NO_COUNTER)) {
-        counter = ngx_prof_cost_charge(s->counter, part);
+    if (s->counter != NGX_PROF_NO_COUNTER) {
+        counter = ngx_prof_cost_counter(s->counter);
 
-        if (ngx_prof_likely(counter && s->logged)) {
-            ngx_prof_latency_first(counter, part);
+        if (counter == NULL) {
+            return;
         }
 
-        return;
-    }
+        ngx_prof_cost_sum(&counter->cell->plain[0], part);
 
-    if (s->request == NULL) {
+        if (s->logged) {
+            ngx_prof_latency_only(counter,
+                                  ngx_prof_loop_took(ngx_prof_costing.counted,
+                                                     s->logged - s->start),
+                                  part.cpu, part.blocked, part.wait);
+        }
+
+    } else if (s->request) {
+        ngx_prof_cost_keep(ticks, part);
+
+    } else {
         ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, part);
-        return;
+    }
+}
+
+
+/* the request goes on */
+
+static void
+ngx_prof_cost_keep(uint64_t ticks, ngx_prof_charge_t part)
+{
+    ngx_prof_cost_t      *cost;
+    ngx_prof_slice_t     *s;
+    ngx_prof_counting_t  *counter;
+
+    s = &ngx_prof_slicing;
+
+    counter = ngx_prof_cost_counter(
+                              ngx_prof_context_location(s->request)->counter);
+
+    if (counter) {
+        ngx_prof_cost_sum(&counter->cell->plain[0], part);
     }
 
-    ngx_prof_cost_charge(ngx_prof_context_location(s->request)->counter, part);
+    cost = ngx_prof_slice_cost();
 
-    ngx_prof_cost_add(s->cost, part);
-    ngx_prof_slice_ran(s->cost, ticks);
+    ngx_prof_cost_add(cost, part);
+    ngx_prof_slice_ran(cost, ticks);
     ngx_prof_slice_note(s->request);
     ngx_prof_slice_keep();
 }
 
 
+/* NULL: the location's requests are not counted */
+
+static ngx_prof_counting_t *
+ngx_prof_cost_counter(ngx_uint_t place)
+{
+    return (place == ngx_prof_process.zone->places)
+           ? NULL : ngx_prof_counter_of(place);
+}
+
+
 /* the present slice, if it ended now */
 
-static ngx_prof_always_inline void
-ngx_prof_cost_part(uint64_t ticks, ngx_prof_cost_t *part)
+static ngx_prof_always_inline ngx_prof_charge_t
+ngx_prof_cost_part(uint64_t loop, uint64_t blocked, uint64_t bytes)
 {
-    ngx_prof_slice_t  *s;
+    ngx_prof_slice_t   *s;
+    ngx_prof_charge_t   part;
 
     s = &ngx_prof_slicing;
 
-    part->loop = ngx_prof_loop_took(ngx_prof_costing.counted,
-                                    ticks - s->start);
-    part->blocked = ngx_min(ngx_prof_block_told - s->blocked, part->loop);
-    part->alloc = ngx_prof_cost_bytes() - s->alloc;
-    part->cpu = part->loop - part->blocked;
-    part->wait = s->wait;
+    part.loop = loop;
+    part.blocked = ngx_min(blocked - s->blocked, loop);
+    part.alloc = bytes - s->alloc;
+    part.cpu = loop - part.blocked;
+    part.wait = s->wait;
 
-    if (ngx_prof_unlikely(part->loop >= NGX_PROF_COST_SURE)) {
-        part->cpu = ngx_prof_cost_cpu(s->start, part->loop);
+    if (ngx_prof_unlikely(loop >= NGX_PROF_COST_SURE)) {
+        part.cpu = ngx_prof_cost_cpu(s->start, loop);
     }
+
+    return part;
 }
 
 
@@ -348,48 +451,24 @@ ngx_prof_cost_read(uint64_t ticks)
 
 
 static void
-ngx_prof_cost_add(ngx_prof_cost_t *cost, const ngx_prof_cost_t *part)
+ngx_prof_cost_add(ngx_prof_cost_t *cost, ngx_prof_charge_t part)
 {
-    cost->cpu += part->cpu;
-    cost->loop += part->loop;
-    cost->blocked += part->blocked;
-    cost->alloc += part->alloc;
-    cost->longest = ngx_max(cost->longest, part->loop);
+    cost->cpu += part.cpu;
+    cost->loop += part.loop;
+    cost->blocked += part.blocked;
+    cost->alloc += part.alloc;
+    cost->longest = ngx_max(cost->longest, part.loop);
 }
 
 
 static ngx_prof_always_inline void
-ngx_prof_cost_sum(ngx_prof_plain_t *plain, const ngx_prof_cost_t *part)
+ngx_prof_cost_sum(ngx_prof_plain_t *plain, ngx_prof_charge_t part)
 {
-    ngx_prof_add(&plain->cpu, part->cpu);
-    ngx_prof_add(&plain->loop, part->loop);
-    ngx_prof_add(&plain->blocked, part->blocked);
-    ngx_prof_add(&plain->wait, part->wait);
-    ngx_prof_add(&plain->alloc, part->alloc);
-}
-
-
-/* NULL: the location's requests are not counted */
-
-static ngx_prof_always_inline ngx_prof_counting_t *
-ngx_prof_cost_charge(ngx_uint_t place, const ngx_prof_cost_t *part)
-{
-    ngx_prof_counting_t  *counter;
-
-    counter = ngx_prof_counters[place];
-
-    if (ngx_prof_unlikely(counter == NULL)) {
-
-        if (place == ngx_prof_process.zone->places) {
-            return NULL;
-        }
-
-        counter = ngx_prof_counter_of(place);
-    }
-
-    ngx_prof_cost_sum(&counter->cell->plain[0], part);
-
-    return counter;
+    ngx_prof_add(&plain->cpu, part.cpu);
+    ngx_prof_add(&plain->loop, part.loop);
+    ngx_prof_add(&plain->blocked, part.blocked);
+    ngx_prof_add(&plain->wait, part.wait);
+    ngx_prof_add(&plain->alloc, part.alloc);
 }
 
 
@@ -441,7 +520,7 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
         c->since = then;
     }
 
-    ngx_prof_cost_begin(now);
+    ngx_prof_cost_begin(now, ngx_prof_block_told, ngx_prof_cost_bytes());
 
     if (ngx_prof_unlikely(ngx_prof_loop_took(c->counted, now - c->read)
                           >= NGX_PROF_COST_EVERY)
@@ -498,7 +577,7 @@ ngx_int_t
 ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
 {
     uint64_t         now;
-    ngx_prof_cost_t  *known, part;
+    ngx_prof_cost_t  *known;
 
     if (!ngx_prof_slicing.charged) {
         return NGX_DECLINED;
@@ -506,14 +585,19 @@ ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost)
 
     ngx_prof_slice_for(r);
 
-    known = ngx_prof_slicing.cost;
+    known = ngx_prof_slice_cost();
 
     now = ngx_prof_loop_ticks(ngx_prof_costing.counted);
 
-    ngx_prof_cost_part(now, &part);
+    /* the parts behind those that there are have no meaning */
 
-    *cost = *known;
-    ngx_prof_cost_add(cost, &part);
+    ngx_memcpy(cost, known, offsetof(ngx_prof_cost_t, part)
+                            + known->parts * sizeof(ngx_prof_part_t));
+
+    ngx_prof_cost_add(cost,
+        ngx_prof_cost_part(ngx_prof_loop_took(ngx_prof_costing.counted,
+                                              now - ngx_prof_slicing.start),
+                           ngx_prof_block_told, ngx_prof_cost_bytes()));
     ngx_prof_slice_ran(cost, now);
 
     return NGX_OK;

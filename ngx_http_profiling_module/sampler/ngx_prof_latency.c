@@ -49,8 +49,8 @@ ngx_prof_latency_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 
 
 void
-ngx_prof_latency_only(ngx_prof_counting_t *counter,
-    const ngx_prof_cost_t *part, uint64_t loop)
+ngx_prof_latency_only(ngx_prof_counting_t *counter, uint64_t loop,
+    uint64_t cpu, uint64_t blocked, uint64_t wait)
 {
     uint64_t  ns[NGX_PROF_ELAPSED_KINDS];
 
@@ -60,8 +60,8 @@ ngx_prof_latency_only(ngx_prof_counting_t *counter,
 
     ngx_memzero(ns, sizeof(ns));
 
-    ns[NGX_PROF_ELAPSED_WAIT] = part->wait;
-    ngx_prof_latency_loop(ns, loop, part->cpu, part->blocked);
+    ns[NGX_PROF_ELAPSED_WAIT] = wait;
+    ngx_prof_latency_loop(ns, loop, cpu, blocked);
 
     ngx_prof_latency_add(counter, ns);
 }

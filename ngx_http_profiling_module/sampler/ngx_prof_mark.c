@@ -17,9 +17,9 @@
 typedef struct {
     ngx_uint_t                 counted;     /* see clock.h */
 
-    const struct epoll_event  *events;      /* of the pass, with marks */
-    int                        n;
-    int                        at;          /* the one that comes next */
+    /* of the pass, with marks: the one that comes next, and behind the last */
+    const struct epoll_event  *next;
+    const struct epoll_event  *last;
 
     /* marks among events of the kernel, timers and posted events */
 
@@ -35,6 +35,7 @@ static void ngx_prof_mark_event(ngx_event_t *ev);
 static void ngx_prof_mark_timer(ngx_event_t *ev);
 static void ngx_prof_mark_posted(ngx_event_t *ev);
 static uint64_t ngx_prof_mark_next(void);
+static uint64_t ngx_prof_mark_clock(void) __attribute__((noinline));
 static void ngx_prof_mark_kernel(uint64_t now);
 static void ngx_prof_mark_waited(ngx_connection_t *c, ngx_uint_t reads);
 static uint64_t ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now)
@@ -43,7 +44,7 @@ static void ngx_prof_mark_timers(uint64_t now);
 static void ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
     __attribute__((noinline));
 static void ngx_prof_mark_post(void);
-static void ngx_prof_mark_own(const ngx_log_t *log);
+static ngx_inline void ngx_prof_mark_own(const ngx_log_t *log);
 
 
 static ngx_prof_marks_t  ngx_prof_marks;
@@ -101,9 +102,8 @@ ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
 
     m = &ngx_prof_marks;
 
-    m->events = events;
-    m->n = 0;
-    m->at = 0;
+    m->next = events;
+    m->last = events;
 
     ngx_prof_cost_pass(then, now);
 
@@ -127,8 +127,6 @@ ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
 
     if (rc == 0) {
         events[0] = mark;
-        m->n = 1;
-        m->at = 1;
         return 1;
     }
 
@@ -137,11 +135,11 @@ ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
         events[2 * i] = events[i];
     }
 
-    m->n = 2 * rc;
+    m->last = events + 2 * rc;
 
     ngx_prof_mark_kernel(now);
 
-    return m->n;
+    return 2 * rc;
 }
 
 
@@ -174,11 +172,20 @@ ngx_prof_mark_next(void)
 {
     uint64_t  now;
 
-    now = ngx_prof_loop_ticks(ngx_prof_marks.counted);
-
+    now = ngx_prof_likely(ngx_prof_marks.counted) ? ngx_prof_counter_read()
+                                                  : ngx_prof_mark_clock();
     ngx_prof_cost_next(now);
 
     return now;
+}
+
+
+/* kept apart, for it needs a stack */
+
+static uint64_t
+ngx_prof_mark_clock(void)
+{
+    return ngx_prof_clock();
 }
 
 
@@ -191,7 +198,7 @@ ngx_prof_mark_event(ngx_event_t *ev)
 
     now = ngx_prof_mark_next();
 
-    if (ngx_prof_marks.at < ngx_prof_marks.n) {
+    if (ngx_prof_marks.next < ngx_prof_marks.last) {
         ngx_prof_mark_kernel(now);
         return;
     }
@@ -205,15 +212,16 @@ ngx_prof_mark_event(ngx_event_t *ev)
 static void
 ngx_prof_mark_kernel(uint64_t now)
 {
-    ngx_uint_t         instance;
+    ngx_uint_t         instance, events;
     ngx_connection_t  *c;
     ngx_prof_marks_t  *m;
     ngx_prof_slice_t  *s;
 
     m = &ngx_prof_marks;
 
-    c = m->events[m->at].data.ptr;
-    m->at += 2;
+    events = m->next->events;
+    c = m->next->data.ptr;
+    m->next += 2;
 
     instance = (uintptr_t) c & 1;
     c = (ngx_connection_t *) ((uintptr_t) c & ~(uintptr_t) 1);
@@ -222,7 +230,7 @@ ngx_prof_mark_kernel(uint64_t now)
         return;
     }
 
-    if (ngx_prof_unlikely(ngx_prof_context(c) == NULL)) {
+    if (ngx_prof_unlikely(!ngx_prof_context_has(c))) {
 
         /*
          * tasks of thread pools have ended: the next part of a response tells
@@ -250,8 +258,7 @@ ngx_prof_mark_kernel(uint64_t now)
         s->holder = s->longest_by;
     }
 
-    ngx_prof_mark_waited(c, c->read->active
-                            && (m->events[m->at - 2].events & EPOLLIN));
+    ngx_prof_mark_waited(c, c->read->active && (events & EPOLLIN));
     ngx_prof_mark_own(c->log);
 }
 
@@ -268,7 +275,7 @@ ngx_prof_mark_waited(ngx_connection_t *c, ngx_uint_t reads)
 }
 
 
-static void
+static ngx_inline void
 ngx_prof_mark_own(const ngx_log_t *log)
 {
     ngx_http_request_t  *r;
@@ -377,7 +384,7 @@ ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
     c = ev->data;
 
     if (!ev->delayed
-        && ngx_prof_context(c)
+        && ngx_prof_context_has(c)
         && (c->read == ev || c->write == ev))
     {
         ngx_prof_mark_waited(c, c->read == ev);

@@ -140,7 +140,7 @@ ngx_prof_slowness(ngx_http_request_t *r)
     lcf = ngx_prof_context_location(r);
     counted = ngx_prof_clock_counted();
     age = ngx_prof_loop_took(counted, ngx_prof_loop_ticks(counted)
-                                      - ngx_prof_slicing.cost->begun);
+                                      - ngx_prof_slice_cost()->begun);
 
     if (ngx_prof_likely(!ngx_prof_slowness_is(r, lcf, age))) {
         return 0;

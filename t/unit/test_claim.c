@@ -7,6 +7,7 @@
 /* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
 /* sources: shm/ngx_prof_elapsed.c */
 /* sources: shm/ngx_prof_owner.c shm/ngx_prof_registry.c shm/ngx_prof_cell.c */
+/* sources: shm/ngx_prof_elapsed.c */
 /* sources: shm/ngx_prof_ring.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_claim.c */
