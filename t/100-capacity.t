@@ -24,6 +24,8 @@ descriptors();
 zones();
 drains();
 waits();
+at_once();
+next_tick();
 
 done_testing;
 
@@ -368,6 +370,91 @@ sub waits {
 
     cmp_ok($waited, '<', time - $begun, 'how long a client waited to be accepted');
     $site->stop;
+}
+
+
+# A queue that overflows is in the first answer after it, long before the next
+# tick.
+
+sub at_once {
+    my $site = Site->new(
+        workers => 2,
+        noise   => qr/stuck/,
+        http    => <<'END')->start;
+    profiling_interval 60s;
+    server {
+        listen 127.0.0.1:PORT1 reuseport backlog=8;
+        location / { return 200 "here"; }
+    }
+END
+
+    my $to = '127.0.0.1:' . $site->port(1);
+
+    settled($site, $to);
+    is_deeply(ask($site, 'health')->{issues}, [], 'all is well');
+
+    my ($still) = map { $_->{pid} } grep { $_->{worker} == 1 }
+                  @{ ask($site, 'capacity')->{workers} };
+    my $before = overflows();
+
+    kill 'STOP', $still;
+    push @held, map { unanswered($site->port(1)) } 1 .. 64;
+    until_true(60, sub { overflows() > $before });
+
+    like("@{ ask($site, 'health')->{issues} }",
+         qr/accept queue of listener \Q$to\E of worker 1/,
+         'the first answer after it names a queue that overflows');
+
+    @held = ();
+    kill 'CONT', $still;
+    $site->stop;
+}
+
+
+# What a worker finds at a tick is told by every answer from then on.
+
+sub next_tick {
+    my $site = Site->new(workers => 1, connections => 64,
+                         http  => 'profiling_interval 2s;',
+                         main  => 'worker_rlimit_nofile 80;',
+                         noise => qr/worker_connections/)->start;
+
+    my ($pid) = $site->workers;
+    my $before = accepted($site);
+
+    push @held, map { $site->connect } 1 .. 58;
+    until_true(60, sub { accepted($site) >= $before + 58 });
+
+    my $open = time;
+    my $health = until_true(60, sub {
+        my $h = $site->json('health');
+        return epoch($h->{workers}[0]{collected}) > $open && $h;
+    });
+
+    like("@{ $health->{issues} }", qr/worker $pid has used \d+ of its 64/,
+         'slots that are nearly used up: from the first tick on');
+    like("@{ $health->{issues} }", qr/worker $pid has opened \d+ of its 80/,
+         '... as are descriptors') if -s "/proc/$pid/fd";
+
+    @held = ();
+    $site->stop;
+}
+
+
+sub accepted {
+    return $_[0]->json('metrics')->{metrics}{connections}{accepted};
+}
+
+
+# queues that have overflowed, by the kernel's count of all
+
+sub overflows {
+    my ($names, $values) = slurp('/proc/net/netstat') =~ /^TcpExt: (.*)/mg;
+    my %of;
+
+    @of{ split ' ', $names } = split ' ', $values;
+
+    return $of{ListenOverflows};
 }
 
 
