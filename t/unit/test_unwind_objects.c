@@ -78,11 +78,25 @@ first_frame(uintptr_t pc)
 static void *
 test_open(void)
 {
-    void  *handle;
+    void        *handle;
+    ngx_uint_t   i;
 
-    handle = dlopen("libexpat.so.1", RTLD_NOW);
+    static const char *const  names[] = { "libexpat.so.1", "libbz2.so.1.0" };
 
-    return handle ? handle : dlopen("libbz2.so.1.0", RTLD_NOW);
+    /* one that is a part of what runs here does not come */
+
+    for (i = 0; i < 2; i++) {
+
+        if (dlopen(names[i], RTLD_NOW|RTLD_NOLOAD) == NULL) {
+            handle = dlopen(names[i], RTLD_NOW);
+
+            if (handle) {
+                return handle;
+            }
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -100,6 +114,11 @@ test_gone_callers(void **state)
     ngx_uint_t   i, n, round;
 
     (void) state;
+
+    if (NGX_PROF_ARCH_LINKS) {
+        printf("# a call leaves its return address in a register here\n");
+        skip();
+    }
 
     for (round = 0; round < 4; round++) {
         handle = test_open();
