@@ -27,7 +27,7 @@ END
 
 # which functions are of which module is asked for once, at the start
 
-ok(until_true(60, sub { parts()->{encoder}{seconds} > 0 }),
+ok(until_true(240, sub { $site->json('modules')->{known} }),
    'an encoder has told of modules');
 
 my $first = parts();
