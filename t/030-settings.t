@@ -328,15 +328,21 @@ my $health;
 
 ok(until_true(60, sub {
     $health = $site->json('health');
-    return $health->{status} eq 'degraded' && $health->{num_goroutines} >= 3;
-}), 'above the warning it is degraded') or diag(explain($health));
+    my $got = $site->request('/api/profiling/health');
 
-is_deeply($health->{issues}, ['high goroutine count'], 'the issue is told');
-is($site->request('/api/profiling/health')->{status}, 200, 'and is a 200');
+    $health = JSON::PP::decode_json($got->{body});
+
+    # where others keep the workers from the processor, that is told as well
+    return $health->{num_goroutines} >= 3 && $got->{status} == 200
+           && "@{ $health->{issues} }" eq 'high goroutine count';
+}), 'above the warning the issue is told, and is a 200')
+    or diag(explain($health));
+
+is($health->{status}, 'degraded', '... which is degraded');
 
 close $_ for @clients;
 
-ok(until_true(60, sub { $site->json('health')->{status} eq 'healthy' }),
+ok(until_true(240, sub { $site->json('health')->{status} eq 'healthy' }),
    'it gets better');
 
 $site->stop;

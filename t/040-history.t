@@ -111,6 +111,9 @@ SKIP: {
 
 # count
 
+ok(until_true(60, sub { history('?count=7')->{count} == 7 }),
+   'there are seven samples');
+
 for my $count (1, 2, 7) {
     my $h = history("?count=$count");
     is("$h->{count} " . @{ $h->{samples} }, "$count $count", "count=$count");
