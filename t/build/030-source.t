@@ -25,8 +25,10 @@ delete @ENV{grep { /^(?:TEST_|LINK$|INSTALLED$|BINARY$|MODULES_|OTHER_)/ }
             keys %ENV};
 
 $ENV{MATRIX_TESTS} = join ' ', qw(t/build/010-endpoints.t t/046-http3.t
-                                  t/053-response.t
-                                  t/cpu/027-http3.t t/crash/050-http3.t
+                                  t/053-response.t t/054-received.t
+                                  t/056-upstreams.t t/062-access-http3.t
+                                  t/cpu/027-http3.t t/cpu/028-handshakes.t
+                                  t/crash/050-http3.t
                                   t/dump/070-protocols.t);
 
 # half of the time goes into optimising
