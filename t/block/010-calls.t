@@ -48,7 +48,7 @@ my $site = Site->new(
     workers  => 2,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
-    http     => 'profiling_interval 100ms;',
+    http     => 'profiling_interval 100ms; profiling_budget off;',
     server   => join('', map { "location /of/$_ { profiling_test wait_$_ "
                                . file($_) . "; }\n" }
                      sort keys %function)

@@ -19,7 +19,8 @@ my $site = Site->new(
     workers  => 1,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
-    http     => 'profiling_interval 100ms; profiling_pause_threshold 5ms;',
+    http     => 'profiling_interval 100ms; profiling_pause_threshold 5ms; '
+                . 'profiling_budget off;',
     server   => <<'END',
         location = /burn { profiling_test one 30000000; }
         location = /tail { profiling_test wait_tail 30000000; }

@@ -16,7 +16,7 @@ my $site = Site->new(
     workers  => 2,
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
-    http     => 'profiling_interval 100ms;'
+    http     => 'profiling_interval 100ms; profiling_budget off;'
                 . 'limit_req_zone $uri zone=held:64k rate=1r/s;',
     server   => <<"END",
         location = /hold { profiling_test wait_hold $ms held; }

@@ -30,7 +30,8 @@ sub site {
     my $http = shift;
 
     my $site = Site->new(workers => 1, modules => [ Profile::test_module() ],
-                         handlers => $Profile::handlers, http => $http,
+                         handlers => $Profile::handlers,
+                         http => "$http profiling_budget off;",
                          server => $server);
 
     return $site->start;

@@ -17,7 +17,7 @@ my $site = Site->new(
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
     main     => 'thread_pool default threads=2;',
-    http     => 'profiling_interval 200ms;',
+    http     => 'profiling_interval 200ms; profiling_budget off;',
     server   => 'location = /masked { profiling_test wait_masked 3000; }',
 );
 

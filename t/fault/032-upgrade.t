@@ -232,7 +232,7 @@ for my $case (['without the module', 0, 0],
     chomp(my $cpus = `nproc --all`);
     my $m = $n->until('metrics', 60, sub { @{ $_[0]{workers} } == $cpus });
     ok($m->{met}, "worker_processes auto: $cpus workers");
-    is(scalar @{ $m->{workers} }, scalar(() = $n->workers), '... no others');
+    ok(wait_for(60, sub { $cpus == (() = $n->workers) }), '... no others');
 
     for my $workers (1, 5) {
         $n->reload(workers => $workers);
