@@ -2,12 +2,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <netdb.h>
-#include <sys/mman.h>
 #include "ngx_prof_reload.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_proc.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_shared.h"
 
 
 static int ngx_prof_reload_getaddrinfo(const char *node, const char *service,
@@ -81,16 +81,14 @@ ngx_prof_reload_ready(ngx_cycle_t *cycle, uint64_t generation)
     ngx_prof_reload_t  *to;
 
     if (ngx_prof_reload_kept == NULL) {
-        to = mmap(NULL, NGX_PROF_RELOADS * sizeof(ngx_prof_reload_t),
-                  PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+        ngx_prof_reload_kept = ngx_prof_shared(NGX_PROF_RELOADS
+                                               * sizeof(ngx_prof_reload_t));
 
-        if (to == MAP_FAILED) {
+        if (ngx_prof_reload_kept == NULL) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                           "mmap() failed, reloads are not told of");
             return;
         }
-
-        ngx_prof_reload_kept = to;
 
         if (ngx_prof_interpose(ngx_prof_reload_hooks, NGX_PROF_RELOAD_HOOKS,
                                cycle->log)

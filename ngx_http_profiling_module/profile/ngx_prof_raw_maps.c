@@ -1,7 +1,6 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <sys/mman.h>
 #include "ngx_prof_raw_maps.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_budget.h"
@@ -11,6 +10,7 @@
 #include "ngx_prof_owner.h"
 #include "ngx_prof_raw.h"
 #include "ngx_prof_record.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_worker.h"
 
 
@@ -401,14 +401,12 @@ ngx_prof_rawfile_remember(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
     ngx_prof_image_t  *image;
 
     if (zone->images == NULL) {
-        image = mmap(NULL, NGX_PROF_IMAGES * sizeof(ngx_prof_image_t),
-                     PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+        zone->images = ngx_prof_shared(NGX_PROF_IMAGES
+                                       * sizeof(ngx_prof_image_t));
 
-        if (image == MAP_FAILED) {
+        if (zone->images == NULL) {
             return;
         }
-
-        zone->images = image;
     }
 
     pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cycle->log);

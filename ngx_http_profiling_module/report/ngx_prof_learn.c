@@ -2,7 +2,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <dlfcn.h>
-#include <sys/mman.h>
 #include "ngx_prof_learn.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_claim.h"
@@ -13,6 +12,7 @@
 #include "ngx_prof_record.h"
 #include "ngx_prof_recorder.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_text.h"
 #include "ngx_prof_worker.h"
 
@@ -58,8 +58,6 @@ static uint32_t          ngx_prof_learnt;
 void
 ngx_prof_learn_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
-    void  *p;
-
     if (zone->modules) {
 
         /* what this configuration has loaded may be readable now */
@@ -68,17 +66,13 @@ ngx_prof_learn_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
         return;
     }
 
-    p = mmap(NULL, sizeof(ngx_prof_modules_t), PROT_READ|PROT_WRITE,
-             MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+    zone->modules = ngx_prof_shared(sizeof(ngx_prof_modules_t));
 
-    if (p == MAP_FAILED) {
+    if (zone->modules == NULL) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "CPU time is not told by module: mmap() of %uz bytes "
                       "failed", sizeof(ngx_prof_modules_t));
-        return;
     }
-
-    zone->modules = p;
 }
 
 

@@ -2,7 +2,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/mman.h>
 #include "ngx_prof_watch.h"
 #include "ngx_prof_alive.h"
 #include "ngx_prof_base.h"
@@ -17,6 +16,7 @@
 #include "ngx_prof_proc.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_snapshot.h"
 #include "ngx_prof_worker.h"
 
@@ -101,7 +101,6 @@ static ngx_prof_freeze_t  ngx_prof_freezing;
 void
 ngx_prof_watch_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
-    void                  *p;
     ngx_uint_t             n;
     ngx_prof_main_conf_t  *mcf;
 
@@ -125,17 +124,15 @@ ngx_prof_watch_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
         return;
     }
 
-    p = mmap(NULL, ngx_prof_incidents_size(n), PROT_READ|PROT_WRITE,
-             MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+    zone->incidents = ngx_prof_shared(ngx_prof_incidents_size(n));
 
-    if (p == MAP_FAILED) {
+    if (zone->incidents == NULL) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "no incidents are kept: mmap() of %uz bytes failed",
                       ngx_prof_incidents_size(n));
         return;
     }
 
-    zone->incidents = p;
     zone->incident_n = n;
 }
 

@@ -2,10 +2,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/mman.h>
 #include "ngx_prof_latency.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_counter.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_worker.h"
 
 
@@ -19,12 +19,9 @@ static ngx_prof_elapsed_row_t *ngx_prof_latency_row(
     const ngx_prof_counting_t *counter, ngx_uint_t peer);
 
 
-/* the kernel gives pages of it as they are written */
-
 void
 ngx_prof_latency_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
-    void                  *p;
     ngx_prof_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
@@ -34,17 +31,13 @@ ngx_prof_latency_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
         return;
     }
 
-    p = mmap(NULL, sizeof(ngx_prof_elapsed_t), PROT_READ|PROT_WRITE,
-             MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+    zone->elapsed = ngx_prof_shared(sizeof(ngx_prof_elapsed_t));
 
-    if (p == MAP_FAILED) {
+    if (zone->elapsed == NULL) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "what requests wait for will not be counted: mmap() of "
                       "%uz bytes failed", sizeof(ngx_prof_elapsed_t));
-        return;
     }
-
-    zone->elapsed = p;
 }
 
 

@@ -2,7 +2,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/mman.h>
 #include "ngx_prof_slowness.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_clock.h"
@@ -11,6 +10,7 @@
 #include "ngx_prof_cost.h"
 #include "ngx_prof_label.h"
 #include "ngx_prof_request.h"
+#include "ngx_prof_shared.h"
 #include "ngx_prof_slice.h"
 #include "ngx_prof_slow.h"
 #include "ngx_prof_worker.h"
@@ -50,12 +50,9 @@ static struct {
 static ngx_uint_t  ngx_prof_slowness_n;
 
 
-/* the kernel gives pages of it as they are written */
-
 void
 ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 {
-    void                  *p;
     size_t                 size;
     ngx_prof_main_conf_t  *mcf;
 
@@ -68,17 +65,15 @@ ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
 
     size = ngx_prof_slow_size(mcf->slow_keep);
 
-    p = mmap(NULL, size, PROT_READ|PROT_WRITE,
-             MAP_SHARED|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0);
+    zone->slow = ngx_prof_shared(size);
 
-    if (p == MAP_FAILED) {
+    if (zone->slow == NULL) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "slow requests will not be kept: mmap() of %uz bytes "
                       "failed", size);
         return;
     }
 
-    zone->slow = p;
     zone->slow->keep = mcf->slow_keep;
 }
 
