@@ -223,6 +223,12 @@ ngx_prof_recorder_module(const ngx_prof_recorded_t *table, uint32_t node)
     const ngx_prof_object_t   *object;
     const ngx_prof_objects_t  *objects;
 
+    /* nobody has asked yet: none is known */
+
+    if (ngx_prof_load(&ngx_prof_process.zone->modules->object_n) == 0) {
+        return 0;
+    }
+
     n = ngx_prof_stacks_frames(table->stacks, table->size, node, pcs,
                                NGX_PROF_FRAMES + 1);
 
