@@ -20,6 +20,13 @@ ngx_prof_row_first(ngx_uint_t kind)
 }
 
 
+ngx_uint_t
+ngx_prof_row_end(const ngx_prof_zone_t *zone, ngx_uint_t kind)
+{
+    return ngx_min(ngx_prof_row_start[kind + 1], zone->shape.rows);
+}
+
+
 /* eight bytes at a time, the last ones over those before: for each try */
 
 uint64_t
@@ -184,6 +191,8 @@ ngx_prof_row_sum(ngx_prof_zone_t *zone, ngx_uint_t row, ngx_pid_t pid,
 {
     ngx_uint_t        i;
     ngx_prof_hist_t  *hist[NGX_PROF_HISTS];
+
+    ngx_memzero(dst, sizeof(ngx_prof_row_counts_t));
 
     for (i = 0; i < NGX_PROF_HISTS; i++) {
         hist[i] = &dst->hist[i];

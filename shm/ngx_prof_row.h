@@ -168,10 +168,11 @@ void ngx_prof_row_parts(const ngx_prof_zone_t *zone, ngx_uint_t row,
 void ngx_prof_row_handshake(const ngx_prof_zone_t *zone, ngx_uint_t row,
     ngx_prof_handshake_t *h);
 
-/* the first row of a kind, and the one behind its last */
+/* the first row of a kind, and the one behind the last that the zone has */
 ngx_uint_t ngx_prof_row_first(ngx_uint_t kind);
+ngx_uint_t ngx_prof_row_end(const ngx_prof_zone_t *zone, ngx_uint_t kind);
 
-/* as ngx_prof_cells_sum() */
+/* sets dst to the sum of all slots; pid: of its slot alone, if it is not 0 */
 void ngx_prof_row_sum(ngx_prof_zone_t *zone, ngx_uint_t row, ngx_pid_t pid,
     ngx_prof_row_counts_t *dst);
 

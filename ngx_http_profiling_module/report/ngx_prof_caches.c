@@ -24,7 +24,6 @@ typedef struct {
 } ngx_prof_file_cache_t;
 
 
-static ngx_uint_t ngx_prof_caches_rows(const ngx_prof_zone_t *zone);
 static ngx_int_t ngx_prof_caches_known(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts);
 static ngx_int_t ngx_prof_file_cache(ngx_uint_t n, ngx_prof_file_cache_t *c);
@@ -64,7 +63,7 @@ ngx_prof_view_caches(ngx_prof_work_t *w)
 
     row = ngx_prof_row_first(NGX_PROF_ROW_CACHES) + w->next++;
 
-    if (row < ngx_prof_caches_rows(w->snapshot->zone)) {
+    if (row < ngx_prof_row_end(w->snapshot->zone, NGX_PROF_ROW_CACHES)) {
 
         if (ngx_prof_caches_known(w, row, w->data) == NGX_OK) {
             ngx_prof_view_cached(w, row, w->data);
@@ -82,14 +81,6 @@ ngx_prof_view_caches(ngx_prof_work_t *w)
 }
 
 
-static ngx_uint_t
-ngx_prof_caches_rows(const ngx_prof_zone_t *zone)
-{
-    return ngx_min(ngx_prof_row_first(NGX_PROF_ROW_CACHES + 1),
-                   zone->shape.rows);
-}
-
-
 static ngx_int_t
 ngx_prof_caches_known(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts)
@@ -97,8 +88,6 @@ ngx_prof_caches_known(ngx_prof_work_t *w, ngx_uint_t row,
     uint64_t           n;
     ngx_uint_t         i;
     ngx_prof_cache_t  *cache;
-
-    ngx_memzero(counts, sizeof(ngx_prof_row_counts_t));
 
     ngx_prof_row_sum(w->snapshot->zone, row, w->snapshot->filter, counts);
 
@@ -258,7 +247,7 @@ ngx_prof_module_is(const void *module, const char *name)
 ngx_int_t
 ngx_prof_expose_caches(ngx_prof_work_t *w, ngx_uint_t *next)
 {
-    ngx_uint_t                    row, first, i;
+    ngx_uint_t                    row, first, place, i;
     ngx_prof_cache_t             *cache;
     static ngx_prof_row_counts_t  counts;
 
@@ -290,25 +279,20 @@ ngx_prof_expose_caches(ngx_prof_work_t *w, ngx_uint_t *next)
     }
 
     cache = ngx_prof_caches(&counts.plain);
+    place = w->snapshot->zone->places + row;
 
     if (i == 1) {
-        ngx_prof_expose_open(w, "cache_lock_waits_total", "");
-        ngx_prof_expose_labels(w, w->snapshot->zone->places + row);
-        ngx_prof_text_printf(&w->json.text, "} %uL\n", cache->locked);
-
+        ngx_prof_expose_count(w, "cache_lock_waits_total", place, NULL, NULL,
+                              cache->locked);
         return NGX_AGAIN;
     }
 
     for (i = 1; i < NGX_PROF_CACHE_STATUSES; i++) {
 
-        if (cache->status[i] == 0) {
-            continue;
+        if (cache->status[i]) {
+            ngx_prof_expose_count(w, "cache_requests_total", place, "result",
+                                  ngx_prof_cache_names[i], cache->status[i]);
         }
-
-        ngx_prof_expose_open(w, "cache_requests_total", "");
-        ngx_prof_expose_labels(w, w->snapshot->zone->places + row);
-        ngx_prof_text_printf(&w->json.text, ",result=\"%s\"} %uL\n",
-                             ngx_prof_cache_names[i], cache->status[i]);
     }
 
     return NGX_AGAIN;

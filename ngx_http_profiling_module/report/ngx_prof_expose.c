@@ -82,6 +82,21 @@ ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
 }
 
 
+void
+ngx_prof_expose_count(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
+    const char *label, const char *value, uint64_t n)
+{
+    ngx_prof_expose_open(w, name, "");
+    ngx_prof_expose_labels(w, place);
+
+    if (label) {
+        ngx_prof_text_printf(&w->json.text, ",%s=\"%s\"", label, value);
+    }
+
+    ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
+}
+
+
 /* up to the first label, if there is any */
 
 void

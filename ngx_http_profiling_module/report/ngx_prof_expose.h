@@ -35,6 +35,10 @@ void ngx_prof_expose_label(ngx_prof_work_t *w, const char *name,
 /* the labels of a place, or of a row (row.h) */
 void ngx_prof_expose_labels(ngx_prof_work_t *w, ngx_uint_t place);
 
+/* a count of a place or row, with one more label unless label is NULL */
+void ngx_prof_expose_count(ngx_prof_work_t *w, const char *name,
+    ngx_uint_t place, const char *label, const char *value, uint64_t n);
+
 /* place is -1 for a histogram without labels */
 void ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
     ngx_int_t place, const ngx_prof_hist_t *h);

@@ -23,7 +23,6 @@ typedef struct {
 } ngx_prof_handshakes_t;
 
 
-static ngx_uint_t ngx_prof_handshakes_rows(const ngx_prof_zone_t *zone);
 static ngx_int_t ngx_prof_handshakes_known(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts);
 static void ngx_prof_view_handshake(ngx_prof_work_t *w, ngx_uint_t row);
@@ -53,7 +52,7 @@ ngx_prof_view_handshakes(ngx_prof_work_t *w)
     sum = w->data;
     row = ngx_prof_row_first(NGX_PROF_ROW_TLS) + w->next++;
 
-    if (row < ngx_prof_handshakes_rows(w->snapshot->zone)) {
+    if (row < ngx_prof_row_end(w->snapshot->zone, NGX_PROF_ROW_TLS)) {
 
         if (ngx_prof_handshakes_known(w, row, &sum->counts) == NGX_OK) {
             ngx_prof_view_handshake(w, row);
@@ -70,19 +69,10 @@ ngx_prof_view_handshakes(ngx_prof_work_t *w)
 }
 
 
-static ngx_uint_t
-ngx_prof_handshakes_rows(const ngx_prof_zone_t *zone)
-{
-    return ngx_min(ngx_prof_row_first(NGX_PROF_ROW_TLS + 1), zone->shape.rows);
-}
-
-
 static ngx_int_t
 ngx_prof_handshakes_known(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts)
 {
-    ngx_memzero(counts, sizeof(ngx_prof_row_counts_t));
-
     ngx_prof_row_sum(w->snapshot->zone, row, w->snapshot->filter, counts);
 
     return ngx_prof_tries(&counts->plain)->ended ? NGX_OK : NGX_DECLINED;
@@ -169,7 +159,6 @@ ngx_prof_view_sum(ngx_prof_work_t *w)
 ngx_int_t
 ngx_prof_expose_handshakes(ngx_prof_work_t *w, ngx_uint_t *next)
 {
-    uint64_t                      n;
     ngx_uint_t                    row, first, k;
     ngx_prof_zone_t              *zone;
     static ngx_prof_row_counts_t  counts;
@@ -217,11 +206,8 @@ ngx_prof_expose_handshakes(ngx_prof_work_t *w, ngx_uint_t *next)
         return NGX_AGAIN;
     }
 
-    n = ngx_prof_tries(&counts.plain)->ended;
-
-    ngx_prof_expose_open(w, families[k].name, "");
-    ngx_prof_expose_labels(w, zone->places + row);
-    ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
+    ngx_prof_expose_count(w, families[k].name, zone->places + row, NULL, NULL,
+                          ngx_prof_tries(&counts.plain)->ended);
 
     return NGX_AGAIN;
 }

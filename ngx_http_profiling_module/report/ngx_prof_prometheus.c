@@ -609,10 +609,12 @@ ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
 {
     uint64_t                n;
     ngx_uint_t              class, errors;
-    ngx_prof_text_t        *t;
     ngx_prof_exposition_t  *e;
 
-    t = &w->json.text;
+    static const char *const  names[] = {
+        "none", "1xx", "2xx", "3xx", "4xx", "5xx"
+    };
+
     e = w->data;
 
     errors = w->histograms != NGX_PROF_HISTOGRAMS_BUSY
@@ -631,15 +633,7 @@ ngx_prof_expose_requests(ngx_prof_work_t *w, const char *name,
             continue;
         }
 
-        ngx_prof_expose_open(w, name, "");
-        ngx_prof_expose_labels(w, place);
-
-        if (class) {
-            ngx_prof_text_printf(t, ",status=\"%uixx\"} %uL\n",
-                                 class, n);
-        } else {
-            ngx_prof_text_printf(t, ",status=\"none\"} %uL\n", n);
-        }
+        ngx_prof_expose_count(w, name, place, "status", names[class], n);
     }
 }
 
@@ -648,19 +642,10 @@ static void
 ngx_prof_expose_bytes(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     const ngx_prof_counts_t *counts)
 {
-    ngx_prof_text_t  *t;
-
-    t = &w->json.text;
-
-    ngx_prof_expose_open(w, name, "");
-    ngx_prof_expose_labels(w, place);
-    ngx_prof_text_printf(t, ",direction=\"in\"} %uL\n",
-                         counts->plain.bytes_in);
-
-    ngx_prof_expose_open(w, name, "");
-    ngx_prof_expose_labels(w, place);
-    ngx_prof_text_printf(t, ",direction=\"out\"} %uL\n",
-                         counts->plain.bytes_out);
+    ngx_prof_expose_count(w, name, place, "direction", "in",
+                          counts->plain.bytes_in);
+    ngx_prof_expose_count(w, name, place, "direction", "out",
+                          counts->plain.bytes_out);
 }
 
 
@@ -675,13 +660,9 @@ ngx_prof_expose_number(ngx_prof_work_t *w, const char *name,
     n = *(const uint64_t *) ((const u_char *) &counts->plain
                              + ngx_prof_families[e->family].offset);
 
-    if (n == 0) {
-        return;
+    if (n) {
+        ngx_prof_expose_count(w, name, place, NULL, NULL, n);
     }
-
-    ngx_prof_expose_open(w, name, "");
-    ngx_prof_expose_labels(w, place);
-    ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
 }
 
 

@@ -17,7 +17,7 @@ typedef struct {
     const char  *name;
     const char  *type;
     const char  *help;
-    void       (*print)(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+    void       (*print)(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
                         ngx_prof_row_counts_t *counts);
 } ngx_prof_upstream_family_t;
 
@@ -29,27 +29,25 @@ static void ngx_prof_view_peer(ngx_prof_work_t *w, ngx_uint_t row,
 static void ngx_prof_view_counts(ngx_prof_json_t *j, const char *key,
     const uint64_t *n, const char *const *names);
 static void ngx_prof_expose_tries(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_retries(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_reused(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_in_flight(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_peer_bytes(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_files(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_time(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, const ngx_prof_hist_t *hist);
+    ngx_uint_t place, const ngx_prof_hist_t *hist);
 static void ngx_prof_expose_connect(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_first(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 static void ngx_prof_expose_last(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts);
-static void ngx_prof_expose_peer(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, const char *label, const char *value, uint64_t n);
+    ngx_uint_t place, ngx_prof_row_counts_t *counts);
 
 
 static const char *const  ngx_prof_try_names[] = {
@@ -128,9 +126,8 @@ ngx_prof_view_upstreams(ngx_prof_work_t *w)
     row = ngx_prof_row_first(NGX_PROF_ROW_PEERS) + w->next++;
     counts = w->data;
 
-    if (row < ngx_min(ngx_prof_row_first(NGX_PROF_ROW_PEERS + 1),
-                      zone->shape.rows))
-    {
+    if (row < ngx_prof_row_end(zone, NGX_PROF_ROW_PEERS)) {
+
         if (ngx_prof_upstreams_known(w, row, counts) == NGX_OK) {
             ngx_prof_view_peer(w, row, counts);
         }
@@ -153,8 +150,6 @@ static ngx_int_t
 ngx_prof_upstreams_known(ngx_prof_work_t *w, ngx_uint_t row,
     ngx_prof_row_counts_t *counts)
 {
-    ngx_memzero(counts, sizeof(ngx_prof_row_counts_t));
-
     ngx_prof_row_sum(w->snapshot->zone, row, w->snapshot->filter, counts);
 
     return ngx_prof_tries(&counts->plain)->started ? NGX_OK : NGX_DECLINED;
@@ -267,7 +262,8 @@ ngx_prof_expose_upstreams(ngx_prof_work_t *w, ngx_uint_t *next)
     if (row < w->snapshot->zone->shape.rows
         && ngx_prof_upstreams_known(w, row, &counts) == NGX_OK)
     {
-        family->print(w, family->name, row, &counts);
+        family->print(w, family->name, w->snapshot->zone->places + row,
+                      &counts);
     }
 
     return NGX_AGAIN;
@@ -275,7 +271,7 @@ ngx_prof_expose_upstreams(ngx_prof_work_t *w, ngx_uint_t *next)
 
 
 static void
-ngx_prof_expose_tries(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_tries(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
     ngx_uint_t         i;
@@ -288,15 +284,15 @@ ngx_prof_expose_tries(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
         /* so that alerts see the first error, too */
 
         if (t->result[i] || i == NGX_PROF_TRY_ERROR || i == NGX_PROF_TRY_5XX) {
-            ngx_prof_expose_peer(w, name, row, "result", ngx_prof_try_names[i],
-                                 t->result[i]);
+            ngx_prof_expose_count(w, name, place, "result",
+                                  ngx_prof_try_names[i], t->result[i]);
         }
     }
 }
 
 
 static void
-ngx_prof_expose_retries(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_retries(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
     ngx_uint_t         i;
@@ -307,105 +303,94 @@ ngx_prof_expose_retries(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
     for (i = 0; i < NGX_PROF_RETRIES; i++) {
 
         if (t->retried[i]) {
-            ngx_prof_expose_peer(w, name, row, "reason",
-                                 ngx_prof_retry_names[i], t->retried[i]);
+            ngx_prof_expose_count(w, name, place, "reason",
+                                  ngx_prof_retry_names[i], t->retried[i]);
         }
     }
 }
 
 
 static void
-ngx_prof_expose_reused(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_reused(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
     ngx_prof_tries_t  *t;
 
     t = ngx_prof_tries(&counts->plain);
 
-    ngx_prof_expose_peer(w, name, row, "reused", "yes", t->reused);
-    ngx_prof_expose_peer(w, name, row, "reused", "no", t->started - t->reused);
+    ngx_prof_expose_count(w, name, place, "reused", "yes", t->reused);
+    ngx_prof_expose_count(w, name, place, "reused", "no",
+                          t->started - t->reused);
 }
 
 
 static void
 ngx_prof_expose_in_flight(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts)
+    ngx_uint_t place, ngx_prof_row_counts_t *counts)
 {
-    ngx_prof_expose_peer(w, name, row, NULL, NULL,
-                         ngx_prof_row_in_flight(w->snapshot->zone, row, 0,
-                                                ngx_prof_slot_alive));
+    ngx_prof_zone_t  *zone;
+
+    zone = w->snapshot->zone;
+
+    ngx_prof_expose_count(w, name, place, NULL, NULL,
+                          ngx_prof_row_in_flight(zone, place - zone->places, 0,
+                                                 ngx_prof_slot_alive));
 }
 
 
 static void
 ngx_prof_expose_peer_bytes(ngx_prof_work_t *w, const char *name,
-    ngx_uint_t row, ngx_prof_row_counts_t *counts)
+    ngx_uint_t place, ngx_prof_row_counts_t *counts)
 {
     ngx_prof_tries_t  *t;
 
     t = ngx_prof_tries(&counts->plain);
 
-    ngx_prof_expose_peer(w, name, row, "direction", "sent", t->sent);
-    ngx_prof_expose_peer(w, name, row, "direction", "received", t->received);
+    ngx_prof_expose_count(w, name, place, "direction", "sent", t->sent);
+    ngx_prof_expose_count(w, name, place, "direction", "received", t->received);
 }
 
 
 static void
-ngx_prof_expose_files(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_files(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
-    ngx_prof_expose_peer(w, name, row, NULL, NULL,
-                         ngx_prof_tries(&counts->plain)->file_bytes);
+    ngx_prof_expose_count(w, name, place, NULL, NULL,
+                          ngx_prof_tries(&counts->plain)->file_bytes);
 }
 
 
 /* nothing of a peer that was never waited for */
 
 static void
-ngx_prof_expose_time(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_time(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     const ngx_prof_hist_t *hist)
 {
     if (hist->top) {
-        ngx_prof_expose_histogram(w, name, w->snapshot->zone->places + row,
-                                  hist);
+        ngx_prof_expose_histogram(w, name, place, hist);
     }
 }
 
 
 static void
-ngx_prof_expose_connect(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_connect(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
-    ngx_prof_expose_time(w, name, row, &counts->hist[NGX_PROF_CONNECT]);
+    ngx_prof_expose_time(w, name, place, &counts->hist[NGX_PROF_CONNECT]);
 }
 
 
 static void
-ngx_prof_expose_first(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_first(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
-    ngx_prof_expose_time(w, name, row, &counts->hist[NGX_PROF_UPSTREAM]);
+    ngx_prof_expose_time(w, name, place, &counts->hist[NGX_PROF_UPSTREAM]);
 }
 
 
 static void
-ngx_prof_expose_last(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
+ngx_prof_expose_last(ngx_prof_work_t *w, const char *name, ngx_uint_t place,
     ngx_prof_row_counts_t *counts)
 {
-    ngx_prof_expose_time(w, name, row, &counts->hist[NGX_PROF_LATENCY]);
-}
-
-
-static void
-ngx_prof_expose_peer(ngx_prof_work_t *w, const char *name, ngx_uint_t row,
-    const char *label, const char *value, uint64_t n)
-{
-    ngx_prof_expose_open(w, name, "");
-    ngx_prof_expose_labels(w, w->snapshot->zone->places + row);
-
-    if (label) {
-        ngx_prof_text_printf(&w->json.text, ",%s=\"%s\"", label, value);
-    }
-
-    ngx_prof_text_printf(&w->json.text, "} %uL\n", n);
+    ngx_prof_expose_time(w, name, place, &counts->hist[NGX_PROF_LATENCY]);
 }
