@@ -2,10 +2,8 @@
 
 import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
-import { sorted } from '../store/store.mjs';
-import { createTable } from './table.mjs';
+import { sortedTable } from './table.mjs';
 
-let current;
 let table;
 const order = { path: 'requests', down: true };
 
@@ -31,8 +29,6 @@ const zone = ({ name, size, limit, loader }) =>
                                                         : 'not read yet'}`);
 
 export function showCaches(state) {
-  current = state;
-
   const answer = state.answers.caches;
 
   const rows = (answer.locations ?? []).map((item) => {
@@ -41,15 +37,14 @@ export function showCaches(state) {
     return { ...item, requests, ratio: item.hit / requests };
   });
 
-  table ??= createTable($('caches'), {
+  table ??= sortedTable($('caches'), {
     columns,
     key: (item) => `${item.zone} ${item.server} ${item.location}`,
     order,
-    onsort: () => showCaches(current),
   });
 
   putHidden($('caches-part'), !(answer.zones ?? []).length);
-  table.show(sorted(rows, order), { ...answer, unavailable: {} });
+  table.show(rows, answer);
 
   put($('caches-note'), { text: (answer.zones ?? []).map(zone).join('; ') });
 }

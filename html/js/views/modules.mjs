@@ -2,10 +2,8 @@
 
 import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
-import { sorted } from '../store/store.mjs';
-import { createTable } from './table.mjs';
+import { sortedTable } from './table.mjs';
 
-let current;
 let table;
 const order = { path: 'cpu_seconds', down: true };
 
@@ -17,21 +15,18 @@ const columns = [
 ];
 
 export function showModules(state) {
-  current = state;
-
   const answer = state.answers.modules;
   const rows = (answer.modules ?? []).map((item) =>
     ({ ...item, module: item.module ?? '(none)' }));
 
-  table ??= createTable($('modules'), {
+  table ??= sortedTable($('modules'), {
     columns,
     key: (item) => item.module,
     order,
-    onsort: () => showModules(current),
   });
 
   putHidden($('modules-part'), !rows.length);
-  table.show(sorted(rows, order), { ...answer, unavailable: {} });
+  table.show(rows, answer);
 
   put($('modules-note'), {
     text: `Since nginx started, by ${answer.hertz} samples of each second of `

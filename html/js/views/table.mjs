@@ -3,6 +3,7 @@
 
 import { el, put, putToggle } from '../base/dom.mjs';
 import { field, missing } from '../base/format.mjs';
+import { sorted } from '../store/store.mjs';
 
 // columns: {title, path, format, hint, left, render(cell, item), sort}
 // options: {key(item), columns, order, onsort, row(tr, item)}
@@ -54,6 +55,21 @@ export function createTable(node, { columns, key, order, onsort, row }) {
       });
     },
   };
+}
+
+// A table of all rows there are, which sorts them by itself
+
+export function sortedTable(node, options) {
+  let latest;
+
+  const table = createTable(node, { ...options, onsort: () => show(...latest) });
+
+  function show(items, answer) {
+    latest = [items, answer];
+    table.show(sorted(items, options.order), { ...answer, unavailable: {} });
+  }
+
+  return { show };
 }
 
 // "sortBy" is called with a column; without it the order is what it is

@@ -2,10 +2,8 @@
 
 import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
-import { sorted } from '../store/store.mjs';
-import { createTable } from './table.mjs';
+import { sortedTable } from './table.mjs';
 
-let current;
 let table;
 const order = { path: 'cpu.sum', down: true };
 
@@ -26,8 +24,6 @@ const columns = [
 ];
 
 export function showTls(state) {
-  current = state;
-
   const answer = state.answers.tls;
 
   const rows = (answer.handshakes ?? []).map((item) => ({
@@ -35,16 +31,15 @@ export function showTls(state) {
     result: item.resumed ? `${item.result}, resumed` : item.result,
   }));
 
-  table ??= createTable($('tls'), {
+  table ??= sortedTable($('tls'), {
     columns,
     key: ({ side, protocol, key, result }) =>
       [side, protocol, key, result].join('|'),
     order,
-    onsort: () => showTls(current),
   });
 
   putHidden($('tls-part'), !rows.length);
-  table.show(sorted(rows, order), { ...answer, unavailable: {} });
+  table.show(rows, answer);
 
   put($('tls-note'), {
     text: `Since nginx started. ${format.fraction(answer.cpu_share ?? 0)} of the `

@@ -2,10 +2,8 @@
 
 import { $, put, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';
-import { sorted } from '../store/store.mjs';
-import { createTable } from './table.mjs';
+import { sortedTable } from './table.mjs';
 
-let current;
 let peers;
 const order = { path: 'last_byte.sum', down: true };
 
@@ -33,8 +31,6 @@ const columns = [
 ];
 
 export function showUpstreams(state) {
-  current = state;
-
   const answer = state.answers.upstreams;
 
   const rows = (answer.peers ?? []).map((item) => ({
@@ -45,15 +41,14 @@ export function showUpstreams(state) {
     retried: sum(item.retries),
   }));
 
-  peers ??= createTable($('upstreams'), {
+  peers ??= sortedTable($('upstreams'), {
     columns,
     key: ({ name, peer }) => `${name} ${peer}`,
     order,
-    onsort: () => showUpstreams(current),
   });
 
   putHidden($('upstreams-part'), !rows.length);
-  peers.show(sorted(rows, order), { ...answer, unavailable: {} });
+  peers.show(rows, answer);
 
   put($('upstreams-note'), {
     text: 'Since nginx started.'
