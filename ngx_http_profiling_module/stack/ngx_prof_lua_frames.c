@@ -40,6 +40,8 @@ static uintptr_t ngx_prof_lua_cframe(ngx_prof_walk_t *walk,
     ngx_prof_lua_walk_t *lua, uintptr_t *coroutine);
 static uintptr_t ngx_prof_lua_chain(ngx_prof_walk_t *walk, uintptr_t l,
     uintptr_t sp);
+static void ngx_prof_lua_stack_init(ngx_prof_lua_stack_t *s, uintptr_t l,
+    uint64_t *pcs, ngx_uint_t max);
 static ngx_uint_t ngx_prof_lua_thread(uintptr_t l);
 static ngx_int_t ngx_prof_lua_begin(ngx_prof_walk_t *walk,
     const ngx_prof_lua_walk_t *lua, ngx_prof_lua_stack_t *s,
@@ -72,13 +74,7 @@ ngx_prof_lua_frames(ngx_prof_walk_t *walk, ngx_prof_lua_walk_t *lua,
         return 0;
     }
 
-    s.l = l;
-    s.pcs = pcs;
-    s.n = 0;
-    s.max = max;
-    s.proto = 0;
-    s.pc = 0;
-    s.skip = 0;
+    ngx_prof_lua_stack_init(&s, l, pcs, max);
 
     if (ngx_prof_lua_begin(walk, lua, &s, cframe) != NGX_OK) {
         return 0;
@@ -98,6 +94,20 @@ ngx_prof_lua_frames(ngx_prof_walk_t *walk, ngx_prof_lua_walk_t *lua,
 }
 
 
+static void
+ngx_prof_lua_stack_init(ngx_prof_lua_stack_t *s, uintptr_t l, uint64_t *pcs,
+    ngx_uint_t max)
+{
+    s->l = l;
+    s->pcs = pcs;
+    s->n = 0;
+    s->max = max;
+    s->proto = 0;
+    s->pc = 0;
+    s->skip = 0;
+}
+
+
 ngx_uint_t
 ngx_prof_lua_yielded(uintptr_t l, uint64_t *pcs, ngx_uint_t max)
 {
@@ -109,13 +119,8 @@ ngx_prof_lua_yielded(uintptr_t l, uint64_t *pcs, ngx_uint_t max)
         return 0;
     }
 
-    s.l = l;
-    s.pcs = pcs;
-    s.n = 0;
-    s.max = max;
-    s.proto = 0;
-    s.pc = 0;
-    s.skip = 0;
+    ngx_prof_lua_stack_init(&s, l, pcs, max);
+
     s.lo = ngx_prof_lua_load(l + NGX_PROF_LUA_STACK);
     s.hi = ngx_prof_lua_load(l + NGX_PROF_LUA_MAXSTACK);
     s.floor = s.lo;
