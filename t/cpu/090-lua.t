@@ -12,34 +12,28 @@ use Site;
 use Profile;
 use Sampled;
 
+my $burn = <<'LUA';
+local function burn(n)
+    local x = 0
+    for i = 1, n do x = (x + i) % 1000003 end -- HERE
+    return x
+end
+LUA
+
+my $outer = <<'LUA';
+local function outer(n)
+    local x = burn(n)
+    return x
+end
+return outer
+LUA
+
 # Each burns in a line that is known, called from others that are.  A function
 # is compiled unless the second word says that it is not.
 
 my %burns = (
-    plain => [ 'interpreted', <<'LUA', qw(burn run) ],
-local function burn(n)
-    local x = 0
-    for i = 1, n do x = (x + i) % 1000003 end -- HERE
-    return x
-end
-local function outer(n)
-    local x = burn(n)
-    return x
-end
-return outer
-LUA
-    traced => [ 'compiled', <<'LUA', qw(burn run) ],
-local function burn(n)
-    local x = 0
-    for i = 1, n do x = (x + i) % 1000003 end -- HERE
-    return x
-end
-local function outer(n)
-    local x = burn(n)
-    return x
-end
-return outer
-LUA
+    plain => [ 'interpreted', $burn . $outer, qw(burn run) ],
+    traced => [ 'compiled', $burn . $outer, qw(burn run) ],
     field => [ 'interpreted', <<'LUA', qw(burn method) ],
 local t = {}
 function t.burn(n)
@@ -53,13 +47,8 @@ function t:method(n, ...)
 end
 return function(n) return (t:method(n, 1, 2)) end
 LUA
-    coroutine => [ 'interpreted', <<'LUA', 'burn', '' ],
+    coroutine => [ 'interpreted', $burn . <<'LUA', 'burn', '' ],
 local wrap = coroutine._wrap or coroutine.wrap
-local function burn(n)
-    local x = 0
-    for i = 1, n do x = (x + i) % 1000003 end -- HERE
-    return x
-end
 local function inside(n)
     local x = burn(n)
     return x
@@ -92,12 +81,7 @@ local function outer(n)
 end
 return outer
 LUA
-    protected => [ 'interpreted', <<'LUA', '', 'run' ],
-local function burn(n)
-    local x = 0
-    for i = 1, n do x = (x + i) % 1000003 end -- HERE
-    return x
-end
+    protected => [ 'interpreted', $burn . <<'LUA', '', 'run' ],
 local function outer(n)
     local ok, x = pcall(burn, n)
     return x
@@ -121,30 +105,20 @@ local function outer(rounds)
 end
 return outer
 LUA
-    strings => [ 'interpreted', <<'LUA', qw(burn run) ],
+    strings => [ 'interpreted', <<'LUA' . $outer, qw(burn run) ],
 local s = string.rep('abc ', 200)
 local function burn(n)
     local x
     for i = 1, n / 3000 do x = s:gsub('(%w+) (%w+)', '%2 %1') end -- HERE
     return 0
 end
-local function outer(n)
-    local x = burn(n)
-    return x
-end
-return outer
 LUA
-    collector => [ 'interpreted', <<'LUA', qw(burn run) ],
+    collector => [ 'interpreted', <<'LUA' . $outer, qw(burn run) ],
 local keep = {}
 local function burn(n)
     for i = 1, n / 40 do keep[i % 5000 + 1] = { i, {} } end -- HERE
     return 0
 end
-local function outer(n)
-    local x = burn(n)
-    return x
-end
-return outer
 LUA
 );
 
