@@ -215,17 +215,21 @@ sub pages {
 }
 
 
-# KB of shared memory that all workers have touched, each page once
+# KB of shared memory that master and workers have touched, each page once:
+# pages that another process has touched already, and this one reads, add none
 
 sub zone_resident {
     my ($n) = @_;
 
-    my ($worker) = $n->running;
-    my ($kb) = slurp("/proc/$n->{pid}/status") =~ /^RssShmem:\s+(\d+)/m;
+    my $kb = 0;
 
-    for my $pid ($n->running) {
-        my ($own) = slurp("/proc/$pid/status") =~ /^RssShmem:\s+(\d+)/m;
-        $kb += $own;
+    for my $pid ($n->{pid}, $n->running) {
+        my $shared = 0;
+
+        for (split /\n/, slurp("/proc/$pid/smaps")) {
+            $shared = $1 eq 's' if /^[0-9a-f]+-[0-9a-f]+ ...([sp]) /;
+            $kb += $1 if $shared && /^Pss:\s+(\d+)/;
+        }
     }
 
     return $kb;
