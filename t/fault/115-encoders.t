@@ -54,6 +54,9 @@ sub gated {
     chmod 0755, $encoder;
 
     $n->{module} = "$dir/module.so";
+
+    # an encoder that usage() had asked for would wait as well
+    $n->{learnt} = 0;
     $n->start;
 
     return $n;
