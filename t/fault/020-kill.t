@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use Fault;
+use Health;
 use Load;
 use Test::More;
 
@@ -93,7 +94,7 @@ sub after_kills {
     is($m->{overhead}{unprofiled_workers}, 0, 'no worker was left without');
     ok($n->until('health', 60, sub {
         return !grep { !/was killed by SIGKILL|died in the last minute/ }
-               @{ $_[0]{issues} };
+               @{ ailments($_[0]) };
     })->{met}, 'health tells of the kills, and of nothing else');
 
     adds_up($n, $m->{metrics}{requests}{total});

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Fault;
+use Health;
 use IO::Socket::INET;
 use Load;
 use Test::More;
@@ -126,7 +127,7 @@ $m = $with->until('metrics', 60, sub {
 });
 
 ok($m->{met}, 'its worker is shown as draining, beside the two new ones');
-ok($with->until('health', 60, sub { $_[0]{status} eq 'healthy' })->{met},
+ok($with->until('health', 60, sub { !@{ ailments($_[0]) } })->{met},
    '... which is healthy');
 
 # it goes on ticking

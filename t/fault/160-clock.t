@@ -13,6 +13,7 @@ use strict;
 use warnings;
 
 use Fault;
+use Health;
 use IO::Socket::INET;
 use Profile;
 use Sound;
@@ -169,7 +170,7 @@ sub stepped {
 
     is_deeply([ monotonic_errors($m, $now) ], [], '... no counter fell');
     cmp_ok($now->{uptime} - $m->{uptime}, '<', 120, '... nor leapt the uptime');
-    ok($n->until('health', 60, sub { $_[0]{status} eq 'healthy' })->{met},
+    ok($n->until('health', 60, sub { !@{ ailments($_[0]) } })->{met},
        '... all are healthy');
 
     ok(wait_for(60, sub {
