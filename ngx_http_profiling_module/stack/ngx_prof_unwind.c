@@ -247,7 +247,9 @@ static void ngx_prof_unwind_follow(ngx_prof_walk_t *walk,
     ngx_prof_unwind_path_t *path);
 static ngx_int_t ngx_prof_unwind_begin(ngx_prof_walk_t *walk,
     const ngx_prof_stack_t *stack);
-static void ngx_prof_unwind_own(const ngx_prof_walk_t *walk,
+static uint32_t ngx_prof_unwind_own(const ngx_prof_walk_t *walk,
+    ngx_prof_unwind_frame_t *frame);
+static void ngx_prof_unwind_written(const ngx_prof_walk_t *walk, uint32_t own,
     ngx_prof_unwind_frame_t *frame);
 static uint64_t ngx_prof_unwind_below(int32_t how);
 static void ngx_prof_unwind_remember(ngx_prof_walk_t *walk,
@@ -447,6 +449,7 @@ void
 ngx_prof_unwind_frames(const ngx_prof_unwind_path_t *path,
     ngx_prof_unwind_frame_pt fn, void *data)
 {
+    uint32_t                 own;
     ngx_uint_t               i;
     ngx_prof_walk_t          walk;
     ngx_prof_unwind_t        result;
@@ -474,12 +477,13 @@ ngx_prof_unwind_frames(const ngx_prof_unwind_path_t *path,
 
     for (i = 0; walk.objects && i < NGX_PROF_FRAMES; i++) {
         ngx_prof_unwind_find(&walk, walk.pc - !walk.exact);
-        ngx_prof_unwind_own(&walk, &frame);
+        own = ngx_prof_unwind_own(&walk, &frame);
 
         if (ngx_prof_unwind_next(&walk) != NGX_OK) {
             break;
         }
 
+        ngx_prof_unwind_written(&walk, own, &frame);
         frame.hi = walk.reg[NGX_PROF_ARCH_SP];
 
         if (fn(data, &frame)) {
@@ -492,14 +496,17 @@ ngx_prof_unwind_frames(const ngx_prof_unwind_path_t *path,
 
 
 /*
- * Registers that a call keeps are a function's own once it has saved them: what
- * it has not saved is still its caller's.
+ * Registers that a call keeps may be a function's own once it has saved them:
+ * what it has not saved is still its caller's.  What calls do not keep are
+ * arguments in the program; a library may have what is left of earlier
+ * functions there, as none of them is given a request.  Returns which registers
+ * they are.
  */
 
-static void
+static uint32_t
 ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
 {
-    uint32_t        own, changed;
+    uint32_t        own, changed, rest;
     ngx_uint_t      i;
     const uint8_t  *slots;
 
@@ -509,11 +516,11 @@ ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
     frame->n = 0;
 
     if (walk->rule == NULL) {
-        return;
+        return 0;
     }
 
     slots = ngx_prof_cfi_slots(NGX_PROF_CFI_NATIVE);
-    own = walk->exact ? ~(uint32_t) NGX_PROF_ARCH_KEPT : 0;
+    own = (walk->exact && frame->main) ? ~(uint32_t) NGX_PROF_ARCH_KEPT : 0;
 
     for (changed = walk->rule->changed; changed; changed &= changed - 1) {
         i = (ngx_uint_t) __builtin_ctz(changed);
@@ -523,9 +530,41 @@ ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
 
     frame->saved |= ngx_prof_unwind_below(walk->rule->ra);
 
-    for (own &= walk->valid; own; own &= own - 1) {
-        frame->own[frame->n++] = walk->reg[__builtin_ctz(own)];
+    own &= walk->valid;
+
+    for (rest = own; rest; rest &= rest - 1) {
+        frame->own[frame->n++] = walk->reg[__builtin_ctz(rest)];
     }
+
+    return own;
+}
+
+
+/*
+ * A function saves all registers where it begins, and writes to some of them
+ * later: until then they have what its caller has there.
+ */
+
+static void
+ngx_prof_unwind_written(const ngx_prof_walk_t *walk, uint32_t own,
+    ngx_prof_unwind_frame_t *frame)
+{
+    uint32_t    bit;
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; own; own &= own - 1, i++) {
+        bit = own & -own;
+
+        if (!(bit & NGX_PROF_ARCH_KEPT)
+            || walk->reg[__builtin_ctz(own)] != frame->own[i])
+        {
+            frame->own[n++] = frame->own[i];
+        }
+    }
+
+    frame->n = n;
 }
 
 

@@ -31,6 +31,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <cmocka.h>
 
@@ -533,6 +534,101 @@ test_last_call(void **state)
 }
 
 
+/* which frame has each of three values in a register of its own, from 1 on */
+
+#define VALUE  0x5eed0
+
+static volatile unsigned  frames;
+static volatile unsigned  frames_of[3];
+
+
+static ngx_uint_t
+on_frame(void *data, const ngx_prof_unwind_frame_t *frame)
+{
+    uint64_t    value;
+    ngx_uint_t  i;
+
+    (void) data;
+
+    frames++;
+
+    for (i = 0; i < frame->n; i++) {
+        value = frame->own[i] - VALUE;
+
+        if (value < 3 && frames_of[value] == 0) {
+            frames_of[value] = frames;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+on_frames(int signo, siginfo_t *si, void *uc)
+{
+    ngx_prof_unwind_path_t  path;
+
+    (void) signo;
+    (void) si;
+
+    memset(&path, 0, sizeof(path));
+    path.stack = &stack;
+    path.uc = uc;
+
+    frames = 0;
+    frames_of[0] = frames_of[1] = frames_of[2] = 0;
+
+    ngx_prof_unwind_frames(&path, on_frame, NULL);
+}
+
+
+static void
+on_call(void)
+{
+    on_frames(0, NULL, NULL);
+}
+
+
+/* what a function has saved and not written to yet is still its caller's */
+
+static void
+test_saved(void **state)
+{
+    (void) state;
+
+    unwind_code_holds(VALUE, VALUE + 1, VALUE + 2, on_call);
+
+    assert_int_not_equal(frames_of[2], 0);
+    assert_int_equal(frames_of[0], frames_of[2] + 1);
+    assert_int_equal(frames_of[1], frames_of[2] + 1);
+}
+
+
+/* a library that is interrupted has what is left in registers of others */
+
+static void
+test_left(void **state)
+{
+    struct sigaction  sa;
+
+    (void) state;
+
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_flags = SA_SIGINFO;
+    sa.sa_sigaction = on_frames;
+    sigaction(SIGURG, &sa, NULL);
+
+    frames = 0;
+    (void) syscall(SYS_kill, getpid(), SIGURG, 0, (uint64_t) VALUE,
+                   (uint64_t) VALUE + 1);
+
+    assert_true(frames > 1);
+    assert_int_not_equal(frames_of[0], 1);
+    assert_int_not_equal(frames_of[1], 1);
+}
+
+
 static void
 test_bounds(void **state)
 {
@@ -676,6 +772,8 @@ main(void)
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_bad_return),
         cmocka_unit_test(test_last_call),
+        cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_left),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_no_cfi),
         cmocka_unit_test(test_pcre2_jit),

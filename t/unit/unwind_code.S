@@ -110,6 +110,60 @@ unwind_code_scratch_cfa:
     .cfi_endproc
     .size   unwind_code_scratch_cfa, . - unwind_code_scratch_cfa
 
+    /* (a, b, c, call): has a and b where the callee saves registers */
+
+    .globl  unwind_code_holds
+    .type   unwind_code_holds, @function
+unwind_code_holds:
+    .cfi_startproc
+    pushq   %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    pushq   %r12
+    .cfi_def_cfa_offset 24
+    .cfi_offset %r12, -24
+    subq    $8, %rsp
+    .cfi_def_cfa_offset 32
+    movq    %rdi, %rbx
+    movq    %rsi, %r12
+    movq    %rdx, %rdi
+    movq    %rcx, %rsi
+    call    unwind_code_saves
+    addq    $8, %rsp
+    .cfi_def_cfa_offset 24
+    popq    %r12
+    .cfi_def_cfa_offset 16
+    popq    %rbx
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size   unwind_code_holds, . - unwind_code_holds
+
+    /* (c, call): saves both registers, and writes to the second one alone */
+
+    .type   unwind_code_saves, @function
+unwind_code_saves:
+    .cfi_startproc
+    pushq   %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    pushq   %r12
+    .cfi_def_cfa_offset 24
+    .cfi_offset %r12, -24
+    subq    $8, %rsp
+    .cfi_def_cfa_offset 32
+    movq    %rdi, %r12
+    call    *%rsi
+    addq    $8, %rsp
+    .cfi_def_cfa_offset 24
+    popq    %r12
+    .cfi_def_cfa_offset 16
+    popq    %rbx
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size   unwind_code_saves, . - unwind_code_saves
+
     /* (ra, stack, pcs, max, result): walks while ra is its return address */
 
     .globl  unwind_code_walk_with_return
@@ -294,6 +348,62 @@ unwind_code_scratch_cfa:
     .size   unwind_code_scratch_cfa, . - unwind_code_scratch_cfa
 
     /* (ra, stack, pcs, max, result): walks while ra is its return address */
+
+    /* (a, b, c, call): has a and b where the callee saves registers */
+
+    .globl  unwind_code_holds
+    .type   unwind_code_holds, @function
+unwind_code_holds:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-32]!
+    .cfi_def_cfa_offset 32
+    .cfi_offset x29, -32
+    .cfi_offset x30, -24
+    stp     x19, x20, [sp, #16]
+    .cfi_offset x19, -16
+    .cfi_offset x20, -8
+    mov     x29, sp
+    mov     x19, x0
+    mov     x20, x1
+    mov     x0, x2
+    mov     x1, x3
+    bl      unwind_code_saves
+    ldp     x19, x20, [sp, #16]
+    .cfi_restore x19
+    .cfi_restore x20
+    ldp     x29, x30, [sp], #32
+    .cfi_restore x29
+    .cfi_restore x30
+    .cfi_def_cfa_offset 0
+    ret
+    .cfi_endproc
+    .size   unwind_code_holds, . - unwind_code_holds
+
+    /* (c, call): saves both registers, and writes to the second one alone */
+
+    .type   unwind_code_saves, @function
+unwind_code_saves:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-32]!
+    .cfi_def_cfa_offset 32
+    .cfi_offset x29, -32
+    .cfi_offset x30, -24
+    stp     x19, x20, [sp, #16]
+    .cfi_offset x19, -16
+    .cfi_offset x20, -8
+    mov     x29, sp
+    mov     x20, x0
+    blr     x1
+    ldp     x19, x20, [sp, #16]
+    .cfi_restore x19
+    .cfi_restore x20
+    ldp     x29, x30, [sp], #32
+    .cfi_restore x29
+    .cfi_restore x30
+    .cfi_def_cfa_offset 0
+    ret
+    .cfi_endproc
+    .size   unwind_code_saves, . - unwind_code_saves
 
     .globl  unwind_code_walk_with_return
     .type   unwind_code_walk_with_return, %function

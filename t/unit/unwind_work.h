@@ -92,6 +92,12 @@ void unwind_code_nothing(void);
 void unwind_code_scratch_cfa(void);
 extern uint64_t  unwind_code_scratch_return;
 
+/*
+ * Calls in a function that has saved the registers in which its caller has a
+ * and b, and has written c to the second one.
+ */
+void unwind_code_holds(uint64_t a, uint64_t b, uint64_t c, void (*call)(void));
+
 void unwind_code_after(void);
 ngx_uint_t unwind_code_last_call(const ngx_prof_stack_t *stack, uint64_t *pcs,
     ngx_uint_t max, ngx_prof_unwind_t *result);
