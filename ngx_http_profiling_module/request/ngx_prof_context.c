@@ -57,7 +57,7 @@ static ngx_uint_t ngx_prof_context_alive(const ngx_prof_request_t *request);
 static ngx_prof_request_t *ngx_prof_context_bucket(uintptr_t r);
 static ngx_uint_t ngx_prof_context_frame(void *data,
     const ngx_prof_unwind_frame_t *frame);
-static ngx_uint_t ngx_prof_context_serves(ngx_prof_running_t *running,
+static ngx_uint_t ngx_prof_context_serves(const ngx_prof_running_t *running,
     uintptr_t word);
 
 
@@ -687,9 +687,11 @@ ngx_prof_context_running(const ngx_prof_context_t *owner,
 
 
 /*
- * A register of the function's own is sure.  Words of its frame may be those of
- * an earlier one, unless it is one of nginx's and small: such a function uses
- * most of them.  A single one only aligns the stack.
+ * A register that the function has written to is sure.  One that has what its
+ * caller has there may be the function's own as well: its caller tells.  Words
+ * of its frame may be those of an earlier one, unless it is one of nginx's and
+ * small: such a function uses most of them.  A single one only aligns the
+ * stack.
  */
 
 ngx_prof_unchecked
@@ -709,9 +711,15 @@ ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
         return 1;
     }
 
-    for (i = 0; i < frame->n; i++) {
+    for (i = 0; i < frame->all; i++) {
+
         if (ngx_prof_context_serves(running, frame->own[i])) {
-            return 1;
+            if (i < frame->n) {
+                running->request = frame->own[i];
+                return 1;
+            }
+
+            return 0;
         }
     }
 
@@ -731,6 +739,7 @@ ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
         if (!(frame->saved & ((uint64_t) 1 << i))
             && ngx_prof_context_serves(running, *(const uintptr_t *) word))
         {
+            running->request = *(const uintptr_t *) word;
             return 1;
         }
     }
@@ -742,7 +751,7 @@ ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
 /* whether it is the request or a subrequest of it */
 
 static ngx_uint_t
-ngx_prof_context_serves(ngx_prof_running_t *running, uintptr_t word)
+ngx_prof_context_serves(const ngx_prof_running_t *running, uintptr_t word)
 {
     const ngx_prof_request_t  *request;
 
@@ -753,8 +762,6 @@ ngx_prof_context_serves(ngx_prof_running_t *running, uintptr_t word)
             return 0;
         }
     }
-
-    running->request = word;
 
     return 1;
 }

@@ -113,7 +113,10 @@ typedef struct {
                                                           caller's, or 0:
                                                           unknown */
     ngx_uint_t                main;                    /* of the program */
-    ngx_uint_t                n;
+    ngx_uint_t                n;                       /* written to */
+    ngx_uint_t                all;                     /* with those that have
+                                                          what its caller has
+                                                          there, the last */
     uint64_t                  own[NGX_PROF_CFI_REGS];
 } ngx_prof_unwind_frame_t;
 

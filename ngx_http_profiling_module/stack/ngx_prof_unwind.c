@@ -514,6 +514,7 @@ ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
     frame->saved = 0;
     frame->main = walk->object && walk->object->main;
     frame->n = 0;
+    frame->all = 0;
 
     if (walk->rule == NULL) {
         return 0;
@@ -533,7 +534,7 @@ ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
     own &= walk->valid;
 
     for (rest = own; rest; rest &= rest - 1) {
-        frame->own[frame->n++] = walk->reg[__builtin_ctz(rest)];
+        frame->own[frame->all++] = walk->reg[__builtin_ctz(rest)];
     }
 
     return own;
@@ -542,7 +543,8 @@ ngx_prof_unwind_own(const ngx_prof_walk_t *walk, ngx_prof_unwind_frame_t *frame)
 
 /*
  * A function saves all registers where it begins, and writes to some of them
- * later: until then they have what its caller has there.
+ * later: until then they have what its caller has there.  So has one that it
+ * has written the same to.
  */
 
 static void
@@ -550,21 +552,20 @@ ngx_prof_unwind_written(const ngx_prof_walk_t *walk, uint32_t own,
     ngx_prof_unwind_frame_t *frame)
 {
     uint32_t    bit;
-    ngx_uint_t  i, n;
-
-    n = 0;
+    uint64_t    value;
+    ngx_uint_t  i;
 
     for (i = 0; own; own &= own - 1, i++) {
         bit = own & -own;
+        value = frame->own[i];
 
         if (!(bit & NGX_PROF_ARCH_KEPT)
-            || walk->reg[__builtin_ctz(own)] != frame->own[i])
+            || walk->reg[__builtin_ctz(own)] != value)
         {
-            frame->own[n++] = frame->own[i];
+            frame->own[i] = frame->own[frame->n];
+            frame->own[frame->n++] = value;
         }
     }
-
-    frame->n = n;
 }
 
 

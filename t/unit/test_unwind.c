@@ -540,6 +540,7 @@ test_last_call(void **state)
 
 static volatile unsigned  frames;
 static volatile unsigned  frames_of[3];
+static volatile unsigned  frames_with[3];        /* still, or again */
 
 
 static ngx_uint_t
@@ -557,6 +558,14 @@ on_frame(void *data, const ngx_prof_unwind_frame_t *frame)
 
         if (value < 3 && frames_of[value] == 0) {
             frames_of[value] = frames;
+        }
+    }
+
+    for (i = frame->n; i < frame->all; i++) {
+        value = frame->own[i] - VALUE;
+
+        if (value < 3 && frames_with[value] == 0) {
+            frames_with[value] = frames;
         }
     }
 
@@ -578,6 +587,7 @@ on_frames(int signo, siginfo_t *si, void *uc)
 
     frames = 0;
     frames_of[0] = frames_of[1] = frames_of[2] = 0;
+    frames_with[0] = frames_with[1] = frames_with[2] = 0;
 
     ngx_prof_unwind_frames(&path, on_frame, NULL);
 }
@@ -602,6 +612,9 @@ test_saved(void **state)
     assert_int_not_equal(frames_of[2], 0);
     assert_int_equal(frames_of[0], frames_of[2] + 1);
     assert_int_equal(frames_of[1], frames_of[2] + 1);
+    assert_int_equal(frames_with[0], frames_of[2]);
+    assert_int_equal(frames_with[1], 0);
+    assert_int_equal(frames_with[2], 0);
 }
 
 
