@@ -5,11 +5,6 @@
  * So an unloaded object is never touched, and no memory is needed, which
  * matters since malloc() itself is hooked.
  *
- * An entry is changed only if it holds the original, or the object's own stub
- * for lazy binding.  Any other value belongs to another tool: it is neither
- * overwritten nor called from our hook.  A tool that hooks the same function
- * calls on through its own import table, where our hook is.
- *
  * R_*_64 is patched too: libxml2's "xmlFree = free" in data is a call site
  * like any other, and a heap profile that sees the malloc() but not the free()
  * reports a leak.  A program may change such a word at any time; the
@@ -21,36 +16,9 @@
 #include <ngx_core.h>
 #include "ngx_prof_interpose.h"
 #include "ngx_prof_elf.h"
+#include "ngx_prof_import.h"
 
-#include <linux/futex.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-
-
-/* tries at an entry that others keep changing */
-#define NGX_PROF_SWAP_MAX  8
-
-
-typedef struct {
-    ngx_prof_hook_t       *hook;
-    ngx_prof_elf_symbol_t  symbol;
-    ngx_uint_t             foreign;           /* entries, as of the last scan */
-    unsigned               drop:1;            /* being restored */
-} ngx_prof_interpose_slot_t;
-
-
-typedef struct {
-    ngx_prof_interpose_stat_t  stat;
-    uintptr_t                  page;               /* open for writing */
-    ngx_err_t                  err;                /* of the last failure */
-    unsigned                   protect:1;              /* page, when done */
-    unsigned                   restore:1;
-    unsigned                   main:1;             /* in the main program */
-    unsigned                   main_seen:1;            /* it comes first */
-    unsigned                   lazy:1;             /* stubs were replaced */
-    unsigned                   libc:1;             /* in the C library */
-} ngx_prof_interpose_scan_t;
 
 
 static ngx_prof_interpose_slot_t *ngx_prof_interpose_slot(const char *name);
@@ -68,20 +36,8 @@ static int ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size,
     void *data);
 static void ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
     ngx_prof_elf_object_t *obj, const ElfW(Rela) *rela, ngx_uint_t index);
-static uintptr_t ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
-    ngx_prof_elf_object_t *obj, ngx_prof_interpose_slot_t *slot,
-    const ElfW(Rela) *rela, ngx_uint_t index, uintptr_t value);
 static ngx_prof_interpose_slot_t *ngx_prof_interpose_match(
     ngx_prof_elf_object_t *obj, ngx_uint_t sym);
-static ngx_uint_t ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
-    ngx_prof_interpose_slot_t *slot, const ElfW(Rela) *rela, ngx_uint_t index,
-    uintptr_t value);
-static ngx_uint_t ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj,
-    uintptr_t value, ngx_uint_t index);
-static ngx_int_t ngx_prof_interpose_open(ngx_prof_interpose_scan_t *scan,
-    ngx_prof_elf_object_t *obj, uintptr_t addr);
-static void ngx_prof_interpose_close(ngx_prof_interpose_scan_t *scan);
-static ngx_int_t ngx_prof_interpose_writable(uintptr_t addr);
 
 
 static ngx_prof_interpose_slot_t
@@ -99,8 +55,6 @@ static unsigned long long  ngx_prof_interpose_subs;
  * 1: the last scan replaced stubs, and a thread may have been in one of them
  */
 static ngx_uint_t  ngx_prof_interpose_again;
-
-static uintptr_t  ngx_prof_interpose_pagesize;
 
 static ngx_prof_interpose_stat_t  ngx_prof_interpose_last;
 
@@ -127,8 +81,6 @@ ngx_prof_interpose(ngx_prof_hook_t *hooks, ngx_uint_t n, ngx_log_t *log)
     if (fresh > NGX_PROF_HOOKS_MAX - ngx_prof_interpose_nslots) {
         return NGX_ERROR;
     }
-
-    ngx_prof_interpose_pagesize = sysconf(_SC_PAGESIZE);
 
     for (i = 0; i < n; i++) {
         if (ngx_prof_interpose_slot(hooks[i].name) == NULL) {
@@ -483,7 +435,7 @@ ngx_prof_interpose_patch(struct dl_phdr_info *info, size_t size, void *data)
         }
     }
 
-    ngx_prof_interpose_close(scan);
+    ngx_prof_import_close(scan);
 
     return 0;
 }
@@ -495,8 +447,6 @@ static void
 ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
     ngx_prof_elf_object_t *obj, const ElfW(Rela) *rela, ngx_uint_t index)
 {
-    uintptr_t                   addr, value, next;
-    ngx_uint_t                  i;
     ngx_prof_interpose_slot_t  *slot;
 
     slot = ngx_prof_interpose_match(obj, ELF64_R_SYM(rela->r_info));
@@ -513,85 +463,7 @@ ngx_prof_interpose_entry(ngx_prof_interpose_scan_t *scan,
         return;
     }
 
-    addr = obj->base + rela->r_offset;
-
-    if (addr % sizeof(uintptr_t)
-        || ngx_prof_elf_room(obj, addr, PF_R|PF_W)
-           < sizeof(uintptr_t))
-    {
-        scan->err = NGX_EINVAL;
-        scan->stat.failed++;
-        return;
-    }
-
-    for (i = 0; i < NGX_PROF_SWAP_MAX; i++) {
-        value = __atomic_load_n((uintptr_t *) addr, __ATOMIC_ACQUIRE);
-
-        next = ngx_prof_interpose_next(scan, obj, slot, rela, index, value);
-        if (next == value) {
-            return;
-        }
-
-        if (ngx_prof_interpose_open(scan, obj, addr) != NGX_OK) {
-            break;
-        }
-
-        if (__atomic_compare_exchange_n((uintptr_t *) addr, &value, next, 0,
-                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-        {
-            scan->stat.patched += !scan->restore;
-            return;
-        }
-    }
-
-    scan->stat.failed++;
-}
-
-
-/* the value that an entry should have; the same if it is not ours to change */
-
-static uintptr_t
-ngx_prof_interpose_next(ngx_prof_interpose_scan_t *scan,
-    ngx_prof_elf_object_t *obj, ngx_prof_interpose_slot_t *slot,
-    const ElfW(Rela) *rela, ngx_uint_t index, uintptr_t value)
-{
-    uintptr_t  hook;
-
-    hook = (uintptr_t) slot->hook->hook;
-
-    if (scan->restore) {
-        return (value == hook) ? (uintptr_t) *slot->hook->original : value;
-    }
-
-    if (value == hook) {
-        scan->stat.patched++;
-        return value;
-    }
-
-    /* 0: a weak symbol that no object defines */
-
-    if (value == 0 || slot->symbol.address == 0) {
-        return value;
-    }
-
-    if (value == slot->symbol.address) {
-        return hook;
-    }
-
-    if (value == slot->symbol.canonical) {
-        scan->stat.forwarded++;
-        return value;
-    }
-
-    if (ngx_prof_interpose_lazy(obj, slot, rela, index, value)) {
-        scan->lazy = 1;
-        return hook;
-    }
-
-    scan->stat.foreign++;
-    slot->foreign++;
-
-    return value;
+    ngx_prof_import_direct(scan, obj, slot, rela, index);
 }
 
 
@@ -628,145 +500,4 @@ ngx_prof_interpose_match(ngx_prof_elf_object_t *obj, ngx_uint_t sym)
     }
 
     return NULL;
-}
-
-
-/*
- * Is the entry still unbound, and would it be bound to the original? Not if it
- * asks for another version, or if its object prefers a definition of its own.
- */
-
-static ngx_uint_t
-ngx_prof_interpose_lazy(ngx_prof_elf_object_t *obj,
-    ngx_prof_interpose_slot_t *slot, const ElfW(Rela) *rela, ngx_uint_t index,
-    uintptr_t value)
-{
-    uint32_t    version;
-    ngx_uint_t  sym;
-
-    if (ELF64_R_TYPE(rela->r_info) != NGX_PROF_ARCH_JUMP_SLOT
-        || !ngx_prof_interpose_stub(obj, value, index))
-    {
-        return 0;
-    }
-
-    sym = ELF64_R_SYM(rela->r_info);
-
-    if (obj->symbolic && obj->symtab[sym].st_shndx != SHN_UNDEF) {
-        return 0;
-    }
-
-    version = ngx_prof_elf_version(obj, sym);
-
-    return version == 0 || slot->symbol.version == 0
-           || version == slot->symbol.version;
-}
-
-
-/* is an entry still lazy, pointing to the code of the PLT? */
-
-static ngx_uint_t
-ngx_prof_interpose_stub(ngx_prof_elf_object_t *obj, uintptr_t value,
-    ngx_uint_t index)
-{
-    if (ngx_prof_elf_room(obj, value, PF_R|PF_X) < 16) {
-        return 0;
-    }
-
-    return ngx_prof_arch_lazy((const u_char *) value, index, obj->pltgot);
-}
-
-
-/*
- * Makes the page of an entry writable, unless it is.  The page itself is
- * tested, not only PT_GNU_RELRO: its protection must be the same afterwards,
- * whatever the loader and others did to it.
- */
-
-static ngx_int_t
-ngx_prof_interpose_open(ngx_prof_interpose_scan_t *scan,
-    ngx_prof_elf_object_t *obj, uintptr_t addr)
-{
-    uintptr_t   page;
-    ngx_int_t   rc;
-    ngx_uint_t  relro;
-
-    page = addr & ~(ngx_prof_interpose_pagesize - 1);
-
-    if (scan->page == page) {
-        return NGX_OK;
-    }
-
-    ngx_prof_interpose_close(scan);
-
-    rc = ngx_prof_interpose_writable(addr);
-
-    relro = ngx_prof_elf_relro(obj, page, ngx_prof_interpose_pagesize);
-
-    if (rc == NGX_DECLINED && !relro) {
-
-        /* its protection is unknown and could not be restored */
-
-        scan->err = NGX_EACCES;
-        return NGX_ERROR;
-    }
-
-    if (rc != NGX_OK && relro) {
-
-        if (mprotect((void *) page, ngx_prof_interpose_pagesize,
-                     PROT_READ|PROT_WRITE)
-            == -1)
-        {
-            scan->err = ngx_errno;
-            return NGX_ERROR;
-        }
-
-        scan->protect = 1;
-    }
-
-    scan->page = page;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_prof_interpose_close(ngx_prof_interpose_scan_t *scan)
-{
-    if (scan->page && scan->protect
-        && mprotect((void *) scan->page, ngx_prof_interpose_pagesize,
-                    PROT_READ)
-           == -1)
-    {
-        scan->err = ngx_errno;
-        scan->stat.failed++;
-    }
-
-    scan->page = 0;
-    scan->protect = 0;
-}
-
-
-/*
- * NGX_OK: writable; NGX_DECLINED: read-only; NGX_ERROR: the kernel does not
- * tell.  The futex operation adds 0 to the word, atomically: the only system
- * call that tries a write and leaves the word unchanged.  No thread waits on
- * either word.
- */
-
-static ngx_int_t
-ngx_prof_interpose_writable(uintptr_t addr)
-{
-    uint32_t  word;
-
-    word = 0;
-
-    if (syscall(SYS_futex, &word, FUTEX_WAKE_OP|FUTEX_PRIVATE_FLAG, 0, NULL,
-                (void *) addr, FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0))
-        != -1)
-    {
-        return NGX_OK;
-    }
-
-    return (ngx_errno == EFAULT) ? NGX_DECLINED : NGX_ERROR;
 }

@@ -6,6 +6,7 @@
  */
 
 /* sources: ngx_http_profiling_module/hook/ngx_prof_interpose.c */
+/* sources: ngx_http_profiling_module/hook/ngx_prof_import.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_elf.c */
 /* libs: -ldl -lpthread */
 /* needs: ifunc */
@@ -806,6 +807,7 @@ test_program(void **state)
                               "-I%s -I. -I../../shm -I$m/base -I$m/hook "
                               "-o %s/own.so "
                               "interpose_own.c $m/hook/ngx_prof_interpose.c "
+                              "$m/hook/ngx_prof_import.c "
                               "$m/base/ngx_prof_elf.c %s/target.so",
                               test_source, test_dir, test_dir, test_dir), 0);
     assert_int_equal(test_run("${CC:-cc} -shared -fPIC -o %s/preload.so "

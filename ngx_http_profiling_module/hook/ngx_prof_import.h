@@ -1,0 +1,52 @@
+
+/*
+ * An entry of an import table: to direct it to a hook, or back.  For
+ * ngx_prof_interpose.c, in a callback of dl_iterate_phdr(), where its object
+ * cannot go away.
+ */
+
+
+#ifndef _NGX_PROF_IMPORT_H_INCLUDED_
+#define _NGX_PROF_IMPORT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_elf.h"
+#include "ngx_prof_hook.h"
+
+
+typedef struct {
+    ngx_prof_hook_t       *hook;
+    ngx_prof_elf_symbol_t  symbol;
+    ngx_uint_t             foreign;           /* entries, as of the last scan */
+    unsigned               drop:1;            /* being restored */
+} ngx_prof_interpose_slot_t;
+
+
+typedef struct {
+    ngx_prof_interpose_stat_t  stat;
+    uintptr_t                  page;               /* open for writing */
+    ngx_err_t                  err;                /* of the last failure */
+    unsigned                   protect:1;              /* page, when done */
+    unsigned                   restore:1;
+    unsigned                   main:1;             /* in the main program */
+    unsigned                   main_seen:1;            /* it comes first */
+    unsigned                   lazy:1;             /* stubs were replaced */
+    unsigned                   libc:1;             /* in the C library */
+} ngx_prof_interpose_scan_t;
+
+
+/*
+ * direct()  writes what the scan is for into the entry of a relocation, whose
+ *           number in its table is index, and counts it
+ * close()   at the end of an object: its pages are protected as before
+ */
+
+void ngx_prof_import_direct(ngx_prof_interpose_scan_t *scan,
+    ngx_prof_elf_object_t *obj, ngx_prof_interpose_slot_t *slot,
+    const ElfW(Rela) *rela, ngx_uint_t index);
+void ngx_prof_import_close(ngx_prof_interpose_scan_t *scan);
+
+
+#endif /* _NGX_PROF_IMPORT_H_INCLUDED_ */
