@@ -48,6 +48,8 @@ static ngx_prof_hook_t  ngx_prof_reload_hooks[] = {
       (void **) &ngx_prof_use_key, NGX_PROF_HOOK_MAIN }
 };
 
+ngx_prof_hooks_expected(ngx_prof_reload_hooks)
+
 #define NGX_PROF_RELOAD_HOOKS                                                 \
     (sizeof(ngx_prof_reload_hooks) / sizeof(ngx_prof_hook_t))
 

@@ -20,7 +20,10 @@ typedef struct {
     ngx_prof_hook_t       *hook;
     ngx_prof_elf_symbol_t  symbol;
     ngx_uint_t             foreign;           /* entries, as of the last scan */
+    ngx_uint_t             next;              /* of the same name */
+    unsigned               on:1;              /* at most one of a name */
     unsigned               drop:1;            /* being restored */
+    unsigned               expected:1;        /* stays when it is restored */
 } ngx_prof_interpose_slot_t;
 
 
@@ -28,10 +31,12 @@ typedef struct {
     ngx_prof_interpose_stat_t  stat;
     uintptr_t                  page;               /* open for writing */
     ngx_err_t                  err;                /* of the last failure */
+    ngx_uint_t                 object;             /* its number */
+    ngx_uint_t                 looked;             /* objects, for symbols */
     unsigned                   protect:1;              /* page, when done */
     unsigned                   restore:1;
     unsigned                   main:1;             /* in the main program */
-    unsigned                   main_seen:1;            /* it comes first */
+    unsigned                   keep:1;             /* the object's entries */
     unsigned                   lazy:1;             /* stubs were replaced */
     unsigned                   libc:1;             /* in the C library */
 } ngx_prof_interpose_scan_t;

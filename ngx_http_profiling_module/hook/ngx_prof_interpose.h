@@ -30,6 +30,11 @@
 /*
  * In all functions log may be NULL.
  *
+ * expect() announces a table, which must stay in memory for ever.  Whoever
+ * scans then looks for its names as well, so that adding the table walks only
+ * objects that were loaded since.  What is not announced makes all objects be
+ * walked.
+ *
  * interpose() adds a table of n hooks, which must stay in memory, and patches
  * the entries of all loaded objects.  Adding a table again only looks for new
  * entries.  NGX_OK; NGX_DECLINED if a hook has no original or an entry failed,
@@ -42,15 +47,26 @@
  * was nothing to do.
  *
  * restore() puts the originals back where our hooks are still in place, and
- * drops the table; hooks == NULL means all tables.
+ * drops the table, unless it was announced; hooks == NULL means all tables.
  */
 
+void ngx_prof_interpose_expect(ngx_prof_hook_t *hooks, ngx_uint_t n);
 ngx_int_t ngx_prof_interpose(ngx_prof_hook_t *hooks, ngx_uint_t n,
     ngx_log_t *log);
 ngx_int_t ngx_prof_interpose_refresh(ngx_log_t *log);
 void ngx_prof_interpose_restore(ngx_prof_hook_t *hooks, ngx_uint_t n,
     ngx_log_t *log);
 void ngx_prof_interpose_stat(ngx_prof_interpose_stat_t *stat);
+
+/* to be written behind a table: announces it as its object is loaded */
+
+#define ngx_prof_hooks_expected(hooks)                                        \
+    static void __attribute__((constructor))                                  \
+    hooks ## _expected(void)                                                  \
+    {                                                                         \
+        ngx_prof_interpose_expect(hooks,                                      \
+                                  sizeof(hooks) / sizeof(ngx_prof_hook_t));   \
+    }
 
 /* the foreign entries of one function that has a hook */
 ngx_uint_t ngx_prof_interpose_foreign(const char *name);

@@ -354,6 +354,8 @@ static ngx_prof_hook_t  ngx_prof_block_hooks[] = {
     ngx_prof_block_hook(ioctl)
 };
 
+ngx_prof_hooks_expected(ngx_prof_block_hooks)
+
 
 /* a child that a library forks shares the slot, and is not its owner */
 

@@ -80,6 +80,8 @@ static ngx_prof_hook_t  ngx_prof_loop_hooks[] = {
       NGX_PROF_HOOK_MAIN }
 };
 
+ngx_prof_hooks_expected(ngx_prof_loop_hooks)
+
 
 /* ns already counted as a pause of known cause, and the pass they belong to */
 

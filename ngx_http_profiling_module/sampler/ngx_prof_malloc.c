@@ -94,6 +94,8 @@ static ngx_prof_hook_t  ngx_prof_heap_hooks[] = {
     ngx_prof_heap_hook_of(pvalloc)
 };
 
+ngx_prof_hooks_expected(ngx_prof_heap_hooks)
+
 #define NGX_PROF_HEAP_HOOKS                                                   \
     (sizeof(ngx_prof_heap_hooks)                                              \
      / sizeof(ngx_prof_hook_t))

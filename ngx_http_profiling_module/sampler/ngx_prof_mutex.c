@@ -225,6 +225,8 @@ static ngx_prof_hook_t  ngx_prof_mutex_hooks[] = {
       NGX_PROF_HOOK_ALL }
 };
 
+ngx_prof_hooks_expected(ngx_prof_mutex_hooks)
+
 
 void
 ngx_prof_mutex_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)

@@ -40,6 +40,8 @@ static ngx_prof_hook_t  ngx_prof_thread_hooks[] = {
       NGX_PROF_HOOK_MAIN }
 };
 
+ngx_prof_hooks_expected(ngx_prof_thread_hooks)
+
 
 void
 ngx_prof_threads_init_module(ngx_log_t *log)

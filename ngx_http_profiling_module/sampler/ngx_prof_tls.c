@@ -99,6 +99,8 @@ static ngx_prof_hook_t  ngx_prof_tls_hooks[] = {
       NGX_PROF_HOOK_MAIN }
 };
 
+ngx_prof_hooks_expected(ngx_prof_tls_hooks)
+
 #define NGX_PROF_TLS_HOOKS                                                    \
     (sizeof(ngx_prof_tls_hooks) / sizeof(ngx_prof_hook_t))
 

@@ -44,6 +44,8 @@ static ngx_prof_hook_t  ngx_prof_lua_hooks[] = {
       (void **) &ngx_prof_lua_pcall_original, NGX_PROF_HOOK_CALLERS }
 };
 
+ngx_prof_hooks_expected(ngx_prof_lua_hooks)
+
 
 ngx_uint_t
 ngx_prof_lua_loaded(void)

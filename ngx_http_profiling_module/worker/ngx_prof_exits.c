@@ -23,6 +23,8 @@ static ngx_prof_hook_t  ngx_prof_exits_hooks[] = {
       NGX_PROF_HOOK_MAIN }
 };
 
+ngx_prof_hooks_expected(ngx_prof_exits_hooks)
+
 
 static ngx_prof_deaths_t  *ngx_prof_exits_deaths;
 static ngx_cycle_t        *ngx_prof_exits_cycle;

@@ -835,40 +835,6 @@ test_program(void **state)
 }
 
 
-static int
-test_group_setup(void **state)
-{
-    char         file[512];
-    const char  *script;
-
-    (void) state;
-
-    (void) snprintf(file, sizeof(file), "%s", __FILE__);
-    (void) snprintf(test_source, sizeof(test_source), "%s", dirname(file));
-
-    if (mkdtemp(test_dir) == NULL) {
-        return -1;
-    }
-
-    script = "PROFILING_1 { }; PROFILING_2 { } PROFILING_1;";
-
-    return test_run("echo '%s' > %s/target.map && ${CC:-cc} -shared -fPIC "
-                    "-O1 "
-                    "-Wl,--version-script=%s/target.map -Wl,--hash-style=both "
-                    "-o %s/target.so %s/interpose_target.c",
-                    script, test_dir, test_dir, test_dir, test_source);
-}
-
-
-static int
-test_group_teardown(void **state)
-{
-    (void) state;
-
-    return test_run("rm -r %s", test_dir);
-}
-
-
 int
 main(void)
 {
