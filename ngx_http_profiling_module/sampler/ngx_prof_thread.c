@@ -120,6 +120,25 @@ ngx_prof_thread_begin(ngx_prof_thread_t *t)
 ngx_int_t
 ngx_prof_thread_bounds(ngx_prof_stack_t *stack)
 {
+    pid_t               tid;
+    ngx_uint_t          i;
+    ngx_prof_thread_t  *t;
+
+    tid = (pid_t) syscall(SYS_gettid);
+
+    /* the library reads all of /proc/self/maps for the main thread's */
+
+    for (i = 0; i < NGX_PROF_THREADS; i++) {
+        t = &ngx_prof_threads[i];
+
+        if (ngx_prof_load_acquire(&t->state) == NGX_PROF_THREAD_RUNNING
+            && t->pid == ngx_pid && t->tid == tid)
+        {
+            *stack = t->stack;
+            return NGX_OK;
+        }
+    }
+
     if (!ngx_prof_barred(NGX_PROF_BARRED_AFFINITY)) {
         return ngx_prof_unwind_stack(stack);
     }
