@@ -29,39 +29,6 @@ ngx_prof_row_end(const ngx_prof_zone_t *zone, ngx_uint_t kind)
 
 /* eight bytes at a time, the last ones over those before: for each try */
 
-uint64_t
-ngx_prof_row_hash(const ngx_str_t *name, uint64_t number)
-{
-    uint64_t       hash, word;
-    const u_char  *p, *last;
-
-    hash = (number + name->len) * 0x9e3779b97f4a7c15ULL;
-    p = name->data;
-    last = p + name->len;
-
-    if (name->len < sizeof(uint64_t)) {
-
-        for (word = 0; p < last; p++) {
-            word = word << 8 | *p;
-        }
-
-    } else {
-
-        for ( /* void */ ; last - p > 8; p += sizeof(uint64_t)) {
-            ngx_memcpy(&word, p, sizeof(uint64_t));
-            hash = (hash ^ word) * 0xff51afd7ed558ccdULL;
-            hash ^= hash >> 32;
-        }
-
-        ngx_memcpy(&word, last - sizeof(uint64_t), sizeof(uint64_t));
-    }
-
-    hash = (hash ^ word) * 0xc4ceb9fe1a85ec53ULL;
-    hash ^= hash >> 29;
-
-    return hash | 1;
-}
-
 
 ngx_int_t
 ngx_prof_row_open(ngx_prof_zone_t *zone, ngx_uint_t kind, uint64_t hash,

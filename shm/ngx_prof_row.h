@@ -134,7 +134,40 @@ ngx_prof_caches(void *plain)
 
 
 /* a hash of a name that is never 0, and of a number beside it */
-uint64_t ngx_prof_row_hash(const ngx_str_t *name, uint64_t number);
+
+static ngx_inline uint64_t
+ngx_prof_row_hash(const ngx_str_t *name, uint64_t number)
+{
+    uint64_t       hash, word;
+    const u_char  *p, *last;
+
+    hash = (number + name->len) * 0x9e3779b97f4a7c15ULL;
+    p = name->data;
+    last = p + name->len;
+
+    if (name->len < sizeof(uint64_t)) {
+
+        for (word = 0; p < last; p++) {
+            word = word << 8 | *p;
+        }
+
+    } else {
+
+        for ( /* void */ ; last - p > 8; p += sizeof(uint64_t)) {
+            ngx_memcpy(&word, p, sizeof(uint64_t));
+            hash = (hash ^ word) * 0xff51afd7ed558ccdULL;
+            hash ^= hash >> 32;
+        }
+
+        ngx_memcpy(&word, last - sizeof(uint64_t), sizeof(uint64_t));
+    }
+
+    hash = (hash ^ word) * 0xc4ceb9fe1a85ec53ULL;
+    hash ^= hash >> 29;
+
+    return hash | 1;
+}
+
 
 /*
  * By any worker: the row of a kind with this hash, which is added if it is not

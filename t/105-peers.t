@@ -52,6 +52,7 @@ my $site = Site->new(
         server 127.0.0.1:$garbage->[1] max_fails=0;
         server 127.0.0.1:PORT1 backup;
     }
+    upstream big { server 127.0.0.1:PORT1 max_fails=0; }
     upstream local { server unix:DIR/peer; }
     upstream dead {
         server 127.0.0.1:PORT8 fail_timeout=600s;
@@ -71,6 +72,7 @@ my $site = Site->new(
         listen 127.0.0.1:PORT1; listen 127.0.0.1:PORT2; listen unix:DIR/peer;
         access_log DIR/peer.log peer;
         location / { return 200 "here"; }
+        location /big { add_header X "@{[ 'x' x 1500 ]}"; return 200 "here"; }
         location /sleep { echo_sleep 0.2; echo here; }
         location /large { alias DIR/html/large; }
     }
@@ -95,6 +97,7 @@ END
         location /held { proxy_pass http://silent; proxy_read_timeout 1h;
                          proxy_ignore_client_abort on; }
         location /garbage { proxy_pass http://garbage; }
+        location /big { proxy_pass http://big; proxy_buffer_size 1k; }
         location /local { proxy_pass http://local; }
         location /dead { proxy_pass http://dead; }
         location /lua { proxy_pass http://lua; }
@@ -129,7 +132,7 @@ done_testing;
 
 sub counts {
     my %want = ('/pair' => 40, '/half' => 5, '/failing' => 5, '/silent' => 3,
-                '/garbage' => 4, '/local' => 5, '/lua' => 5, '/variable' => 5,
+                '/garbage' => 4, '/big' => 3, '/local' => 5, '/lua' => 5, '/variable' => 5,
                 '/dead' => 3, '/uncounted' => 4);
 
     for my $path (sort keys %want) {
@@ -153,6 +156,8 @@ sub counts {
        '... of a timeout');
     is(row('garbage', "127.0.0.1:$garbage->[1]")->{retries}{invalid_header}, 4,
        '... of a header that is none');
+    is(row('big', $p1)->{results}{invalid_header}, 3,
+       'results: a header that is too big for nginx');
     ok(row('local', 'unix:' . $site->dir . '/peer'), 'a unix socket is a peer');
     is(row('lua', $p1)->{tries}, 5, "Lua's choice is a peer");
     is(row(undef, $p2)->{tries}, 5, 'a peer that was found by name');

@@ -25,8 +25,7 @@ static void ngx_prof_clock_pair(uint64_t *ticks, uint64_t *ns);
 
 
 ngx_prof_counter_t  ngx_prof_counter;
-
-static ngx_uint_t             ngx_prof_clock_chosen;
+ngx_uint_t          ngx_prof_clock_chosen;
 
 
 ngx_uint_t
@@ -34,13 +33,6 @@ ngx_prof_clock_choose(void)
 {
     ngx_prof_clock_chosen = ngx_prof_clock_trusted();
 
-    return ngx_prof_clock_chosen;
-}
-
-
-ngx_uint_t
-ngx_prof_clock_counted(void)
-{
     return ngx_prof_clock_chosen;
 }
 

@@ -48,6 +48,8 @@ __extension__ typedef __int128           ngx_prof_wide_int_t;
 
 extern ngx_prof_counter_t  ngx_prof_counter
     NGX_PROF_HIDDEN;
+extern ngx_uint_t  ngx_prof_clock_chosen
+    NGX_PROF_HIDDEN;
 
 
 /*
@@ -55,7 +57,6 @@ extern ngx_prof_counter_t  ngx_prof_counter
  * be used.  The workers inherit the answer, see clock_counted().
  */
 ngx_uint_t ngx_prof_clock_choose(void);
-ngx_uint_t ngx_prof_clock_counted(void);
 
 /* worker, at its start; takes 0.2 ms: the counter is measured */
 void ngx_prof_clock_init(void);
@@ -69,6 +70,13 @@ void ngx_prof_clock_adjust(void);
  */
 void ngx_prof_counter_adjust(ngx_prof_counter_t *counter, uint64_t ticks,
     uint64_t ns);
+
+
+static ngx_inline ngx_uint_t
+ngx_prof_clock_counted(void)
+{
+    return ngx_prof_clock_chosen;
+}
 
 
 static ngx_inline uint64_t

@@ -133,15 +133,4 @@ ngx_prof_cache_find(const ngx_shm_zone_t *zone, ngx_uint_t place)
 }
 
 
-#else
-
-
-void
-ngx_prof_cache_count(ngx_http_request_t *r, ngx_uint_t place)
-{
-    (void) r;
-    (void) place;
-}
-
-
 #endif

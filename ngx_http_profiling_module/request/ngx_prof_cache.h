@@ -11,7 +11,7 @@
 #include <ngx_http.h>
 
 
-/* worker: a request, or a subrequest, of a place has ended */
+/* worker: a request, or a subrequest, that a cache was asked for has ended */
 void ngx_prof_cache_count(ngx_http_request_t *r, ngx_uint_t place);
 
 

@@ -53,6 +53,8 @@ static uint32_t ngx_prof_context_server(const ngx_listening_t *ls);
 static ngx_prof_context_t *ngx_prof_context_stream(uintptr_t client);
 static ngx_prof_request_t *ngx_prof_context_entry(uintptr_t r,
     ngx_prof_context_t *owner);
+static ngx_prof_request_t *ngx_prof_context_free(ngx_prof_request_t *bucket,
+    ngx_uint_t preferred) __attribute__((noinline));
 static ngx_uint_t ngx_prof_context_alive(const ngx_prof_request_t *request);
 static ngx_prof_request_t *ngx_prof_context_bucket(uintptr_t r);
 static ngx_uint_t ngx_prof_context_frame(void *data,
@@ -542,8 +544,6 @@ ngx_prof_context_known(ngx_prof_context_t *owner)
 }
 
 
-/* 4 places to choose from: its own, or one that holds nothing any more */
-
 static ngx_prof_request_t *
 ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
 {
@@ -556,19 +556,15 @@ ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
     }
 
     bucket = ngx_prof_context_bucket(r);
-    request = &bucket[r >> 8 & 3];
 
     for (i = 0; i < 4; i++) {
 
         if (bucket[i].request == r) {
-            request = &bucket[i];
             break;
         }
-
-        if (!ngx_prof_context_alive(&bucket[i])) {
-            request = &bucket[i];
-        }
     }
+
+    request = (i < 4) ? &bucket[i] : ngx_prof_context_free(bucket, r >> 8 & 3);
 
     if (request->request == r && request->life == owner->life) {
         return request;
@@ -586,6 +582,24 @@ ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
     request->request = r;
 
     return request;
+}
+
+
+/* of 4 places one that holds nothing any more, or the one that is preferred */
+
+static ngx_prof_request_t *
+ngx_prof_context_free(ngx_prof_request_t *bucket, ngx_uint_t preferred)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 4; i++) {
+
+        if (!ngx_prof_context_alive(&bucket[i])) {
+            return &bucket[i];
+        }
+    }
+
+    return &bucket[preferred];
 }
 
 

@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include "ngx_prof_counter.h"
 #include "ngx_prof_conf.h"
-#include "ngx_prof_histogram.h"
 #include "ngx_prof_worker.h"
 #include "ngx_prof_zone.h"
 
@@ -45,7 +44,7 @@ ngx_prof_counter_init_process(ngx_cycle_t *cycle)
 
 
 ngx_prof_counting_t *
-ngx_prof_counter_open(ngx_uint_t place, ngx_uint_t hist, ngx_uint_t bucket)
+ngx_prof_counter_make(ngx_uint_t place, ngx_uint_t hist, ngx_uint_t bucket)
 {
     ngx_prof_counting_t  *counter;
 
@@ -130,31 +129,21 @@ ngx_prof_counter_row_of(const ngx_prof_counting_t *counter)
 }
 
 
-void
-ngx_prof_counter_time(ngx_prof_counting_t *counter, ngx_uint_t hist,
-    uint64_t ns)
+ngx_int_t
+ngx_prof_counter_grow(ngx_prof_counting_t *counter, ngx_uint_t hist,
+    ngx_uint_t bucket)
 {
-    uint64_t    *chunk;
-    ngx_uint_t   bucket;
-
-    bucket = ngx_prof_hist_bucket(ns);
-    chunk = ngx_prof_counting_chunk(counter, hist, bucket);
-
-    if (ngx_prof_unlikely(chunk == NULL)) {
-
-        if (ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
-                               counter, hist, bucket)
-            != NGX_OK)
-        {
-            (void) __atomic_fetch_add(&ngx_prof_process.zone->header->rows_lost,
-                                      1, __ATOMIC_RELAXED);
-            return;
-        }
-
-        chunk = ngx_prof_counting_chunk(counter, hist, bucket);
+    if (ngx_prof_cell_grow(ngx_prof_process.zone, ngx_prof_process.slot,
+                           counter, hist, bucket)
+        == NGX_OK)
+    {
+        return NGX_OK;
     }
 
-    ngx_prof_cell_time(counter->cell, chunk, hist, bucket, ns);
+    (void) __atomic_fetch_add(&ngx_prof_process.zone->header->rows_lost, 1,
+                              __ATOMIC_RELAXED);
+
+    return NGX_DECLINED;
 }
 
 

@@ -137,6 +137,15 @@ ngx_prof_response_handed(ngx_http_request_t *r)
         return;
     }
 
+    owner = ngx_prof_context_find(r->connection);
+
+    if (ngx_prof_likely(owner && owner->request == (uintptr_t) r)) {
+        owner->end = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+        return;
+    }
+
+    /* a stream, or one of which nothing is recorded yet */
+
     end = ngx_prof_request_end(r);
 
     if (end == NULL) {

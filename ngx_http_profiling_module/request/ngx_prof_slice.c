@@ -163,12 +163,28 @@ ngx_prof_slice_again(ngx_prof_cost_t *cost)
 static void
 ngx_prof_slice_peer(ngx_prof_cost_t *cost, uint64_t ns)
 {
-    ngx_uint_t         i, peer, step;
-    ngx_prof_slice_t  *s;
+    ngx_uint_t           i, peer, step;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
-    s = &ngx_prof_slicing;
+    r = ngx_prof_slicing.request;
+    c = ngx_prof_slicing.connection;
 
-    peer = ngx_prof_try_peer(s->request, s->connection, &step);
+    if (r->upstream == NULL || r->upstream->peer.connection != c) {
+
+        /*
+         * A subrequest's, if it is any: c->data may be of another sort, which
+         * is looked up, not followed.
+         */
+
+        if (ngx_prof_context_request((uintptr_t) c->data) == NULL) {
+            return;
+        }
+
+        r = c->data;
+    }
+
+    peer = ngx_prof_try_peer(r, c, &step);
 
     for (i = 0; peer && i < NGX_PROF_SLICE_PEERS; i++) {
 

@@ -11,7 +11,10 @@
 #include "ngx_prof_worker.h"
 
 
-/* one at a time of a request and an upstream; lives in the request's pool */
+/*
+ * One at a time of a request and an upstream: the request's context of our
+ * module.
+ */
 
 typedef struct {
     ngx_http_upstream_t                *u;
@@ -26,7 +29,6 @@ typedef struct {
                                                        ended by itself */
     ngx_uint_t                          result;     /* of it */
     ngx_uint_t                          status;
-    ngx_uint_t                          invalid;
 
     /* of the balancer, and what stood where ours are */
     void                               *data;
@@ -65,16 +67,18 @@ static void ngx_prof_try_save_session(ngx_peer_connection_t *pc, void *data);
 #endif
 static ngx_int_t ngx_prof_try_output(void *data, ngx_chain_t *in);
 static ngx_int_t ngx_prof_try_header(ngx_http_request_t *r);
-static ngx_prof_try_t *ngx_prof_try_of(ngx_http_request_t *r);
-static void ngx_prof_try_cleanup(void *data);
-static ngx_uint_t ngx_prof_try_result(const ngx_prof_try_t *try,
+static ngx_inline ngx_prof_try_t *ngx_prof_try_of(const ngx_http_request_t *r);
+static void ngx_prof_try_again(ngx_prof_try_t *try);
+static void ngx_prof_try_no_live(const ngx_prof_try_t *try);
+static ngx_inline void ngx_prof_try_first(ngx_prof_try_t *try);
+static ngx_uint_t ngx_prof_try_failed(const ngx_http_upstream_state_t *us,
     const ngx_peer_connection_t *pc, ngx_uint_t state);
-static ngx_uint_t ngx_prof_try_class(ngx_uint_t status);
+static ngx_inline ngx_uint_t ngx_prof_try_class(ngx_uint_t status);
 static ngx_uint_t ngx_prof_try_retry(ngx_uint_t result, ngx_uint_t status);
-static void ngx_prof_try_end(ngx_prof_counting_t *counter,
+static ngx_inline void ngx_prof_try_end(ngx_prof_counting_t *counter,
     const ngx_http_upstream_state_t *state, ngx_uint_t result);
-static ngx_prof_counting_t *ngx_prof_try_counter(ngx_uint_t upstream,
-    const ngx_str_t *name);
+static ngx_inline ngx_prof_counting_t *ngx_prof_try_counter(
+    ngx_uint_t upstream, const ngx_str_t *name);
 static ngx_prof_counting_t *ngx_prof_try_find(ngx_uint_t upstream,
     const ngx_str_t *name, uint64_t hash)
     __attribute__((noinline));
@@ -87,7 +91,6 @@ void
 ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream)
 {
     ngx_prof_try_t         *try;
-    ngx_pool_cleanup_t     *cln;
     ngx_prof_loc_conf_t    *lcf;
     ngx_peer_connection_t  *pc;
 
@@ -97,13 +100,13 @@ ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream)
         return;
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_prof_try_t));
-    if (cln == NULL) {
+    try = ngx_palloc(r->pool, sizeof(ngx_prof_try_t));
+    if (try == NULL) {
         return;
     }
 
-    cln->handler = ngx_prof_try_cleanup;
-    try = cln->data;
+    ngx_http_set_ctx(r, try, ngx_http_profiling_module);
+
     pc = &r->upstream->peer;
 
     try->u = r->upstream;
@@ -150,21 +153,16 @@ ngx_prof_try_get(ngx_peer_connection_t *pc, void *data)
     ngx_prof_try_t *try = data;
 
     ngx_int_t             rc;
-    ngx_str_t             none;
     ngx_prof_tries_t     *tries;
-    ngx_prof_counting_t  *counter;
+    ngx_http_upstream_t  *u;
 
-    if (try->last) {
-        tries = ngx_prof_tries(try->last->cell->plain);
-        ngx_prof_add(&tries->retried[ngx_prof_try_retry(try->result,
-                                                        try->status)], 1);
-        try->last = NULL;
+    if (ngx_prof_unlikely(try->last != NULL)) {
+        ngx_prof_try_again(try);
     }
 
     try->start = ngx_prof_loop_ticks(ngx_prof_clock_counted());
     try->connected = 0;
     try->first = 0;
-    try->invalid = 0;
 
     rc = try->get(pc, try->data);
 
@@ -173,38 +171,73 @@ ngx_prof_try_get(ngx_peer_connection_t *pc, void *data)
     }
 
     if (rc == NGX_BUSY || pc->name == NULL || pc->sockaddr == NULL) {
-        ngx_str_null(&none);
-        counter = ngx_prof_try_counter(try->upstream, &none);
+        ngx_prof_try_no_live(try);
+        return rc;
+    }
 
-        if (counter) {
-            tries = ngx_prof_tries(counter->cell->plain);
-            ngx_prof_add(&tries->started, 1);
-            ngx_prof_add(&tries->ended, 1);
-            ngx_prof_add(&tries->result[NGX_PROF_TRY_NO_LIVE], 1);
+    try->counter = ngx_prof_try_counter(try->upstream, pc->name);
+
+    if (try->counter == NULL) {
+        return rc;
+    }
+
+    tries = ngx_prof_tries(try->counter->cell->plain);
+    ngx_prof_add(&tries->started, 1);
+
+    u = try->u;
+
+    if (pc->cached) {
+        ngx_prof_add(&tries->reused, 1);
+
+        if (ngx_prof_likely(!u->request_sent)) {
+            ngx_prof_try_first(try);
+            return rc;
         }
 
-        return rc;
+        /* nginx is going to set the parser of headers anew */
     }
 
-    counter = ngx_prof_try_counter(try->upstream, pc->name);
-    try->counter = counter;
-
-    if (counter == NULL) {
-        return rc;
-    }
-
-    tries = ngx_prof_tries(counter->cell->plain);
-    ngx_prof_add(&tries->started, 1);
-    ngx_prof_add(&tries->reused, pc->cached);
-
-    if (try->u->output.output_filter != ngx_prof_try_output) {
-        try->output = try->u->output.output_filter;
-        try->output_data = try->u->output.filter_ctx;
-        try->u->output.output_filter = ngx_prof_try_output;
-        try->u->output.filter_ctx = try;
+    if (u->output.output_filter != ngx_prof_try_output) {
+        try->output = u->output.output_filter;
+        try->output_data = u->output.filter_ctx;
+        u->output.output_filter = ngx_prof_try_output;
+        u->output.filter_ctx = try;
     }
 
     return rc;
+}
+
+
+/* another peer is tried, after one that failed */
+
+static void
+ngx_prof_try_again(ngx_prof_try_t *try)
+{
+    ngx_prof_tries_t  *tries;
+
+    tries = ngx_prof_tries(try->last->cell->plain);
+    ngx_prof_add(&tries->retried[ngx_prof_try_retry(try->result,
+                                                    try->status)], 1);
+    try->last = NULL;
+}
+
+
+static void
+ngx_prof_try_no_live(const ngx_prof_try_t *try)
+{
+    ngx_str_t             none;
+    ngx_prof_tries_t     *tries;
+    ngx_prof_counting_t  *counter;
+
+    ngx_str_null(&none);
+    counter = ngx_prof_try_counter(try->upstream, &none);
+
+    if (counter) {
+        tries = ngx_prof_tries(counter->cell->plain);
+        ngx_prof_add(&tries->started, 1);
+        ngx_prof_add(&tries->ended, 1);
+        ngx_prof_add(&tries->result[NGX_PROF_TRY_NO_LIVE], 1);
+    }
 }
 
 
@@ -224,19 +257,31 @@ ngx_prof_try_output(void *data, ngx_chain_t *in)
 
     try->connected = ngx_prof_loop_ticks(ngx_prof_clock_counted());
 
+    ngx_prof_try_first(try);
+
+    return try->output(try->output_data, in);
+}
+
+
+/* the first bytes that come are told of by the parser of headers */
+
+static ngx_inline void
+ngx_prof_try_first(ngx_prof_try_t *try)
+{
+    ngx_http_upstream_t  *u;
+
+    u = try->u;
+
     if (u->process_header != ngx_prof_try_header) {
         try->header = u->process_header;
         u->process_header = ngx_prof_try_header;
     }
-
-    return try->output(try->output_data, in);
 }
 
 
 static ngx_int_t
 ngx_prof_try_header(ngx_http_request_t *r)
 {
-    ngx_int_t        rc;
     ngx_prof_try_t  *try;
 
     try = ngx_prof_try_of(r);
@@ -251,53 +296,14 @@ ngx_prof_try_header(ngx_http_request_t *r)
 
     r->upstream->process_header = try->header;
 
-    rc = try->header(r);
-
-    if (rc == NGX_AGAIN) {
-
-        /* whether the rest is valid is to be seen, too */
-
-        try->header = r->upstream->process_header;
-        r->upstream->process_header = ngx_prof_try_header;
-
-    } else {
-        try->invalid = (rc == NGX_HTTP_UPSTREAM_INVALID_HEADER);
-    }
-
-    return rc;
+    return try->header(r);
 }
 
 
-/* another module may have wrapped the balancer after us */
-
-static ngx_prof_try_t *
-ngx_prof_try_of(ngx_http_request_t *r)
+static ngx_inline ngx_prof_try_t *
+ngx_prof_try_of(const ngx_http_request_t *r)
 {
-    ngx_prof_try_t      *try;
-    ngx_pool_cleanup_t  *cln;
-
-    if (ngx_prof_likely(r->upstream->peer.get == ngx_prof_try_get)) {
-        return r->upstream->peer.data;
-    }
-
-    for (cln = r->pool->cleanup; cln; cln = cln->next) {
-        try = cln->data;
-
-        if (cln->handler == ngx_prof_try_cleanup && try->u == r->upstream) {
-            return try;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* there is nothing to do: it is how a try is found */
-
-static void
-ngx_prof_try_cleanup(void *data)
-{
-    (void) data;
+    return ngx_http_get_module_ctx(r, ngx_http_profiling_module);
 }
 
 
@@ -307,7 +313,7 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
     ngx_prof_try_t *try = data;
 
     uint64_t                    now;
-    ngx_uint_t                  clock, result;
+    ngx_uint_t                  clock;
     ngx_http_upstream_state_t  *us;
     ngx_prof_counting_t        *counter;
 
@@ -319,7 +325,12 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 
         clock = ngx_prof_clock_counted();
         now = ngx_prof_loop_ticks(clock);
-        result = ngx_prof_try_result(try, pc, state);
+
+        /* nginx notes the time of a header that is complete */
+
+        try->result = ngx_prof_likely(us->header_time != (ngx_msec_t) -1)
+                      ? ngx_prof_try_class(us->status)
+                      : ngx_prof_try_failed(us, pc, state);
 
         if (try->connected && !pc->cached) {
             ngx_prof_counter_time(counter, NGX_PROF_CONNECT,
@@ -333,7 +344,7 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
                        ngx_prof_loop_took(clock, now - try->start));
         }
 
-        ngx_prof_try_end(counter, us, result);
+        ngx_prof_try_end(counter, us, try->result);
 
         if (try->u->pipe
             && try->u->pipe->temp_file
@@ -345,7 +356,6 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
         }
 
         try->last = counter;
-        try->result = result;
         try->status = us->status;
     }
 
@@ -353,20 +363,13 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 }
 
 
-/* nginx notes the time of a header that is complete */
+/* before its header was complete; what is wrong with that comes to no end */
 
 static ngx_uint_t
-ngx_prof_try_result(const ngx_prof_try_t *try, const ngx_peer_connection_t *pc,
-    ngx_uint_t state)
+ngx_prof_try_failed(const ngx_http_upstream_state_t *us,
+    const ngx_peer_connection_t *pc, ngx_uint_t state)
 {
-    const ngx_connection_t           *c;
-    const ngx_http_upstream_state_t  *us;
-
-    us = try->u->state;
-
-    if (ngx_prof_likely(us->header_time != (ngx_msec_t) -1)) {
-        return ngx_prof_try_class(us->status);
-    }
+    const ngx_connection_t  *c;
 
     c = pc->connection;
 
@@ -374,23 +377,23 @@ ngx_prof_try_result(const ngx_prof_try_t *try, const ngx_peer_connection_t *pc,
         return NGX_PROF_TRY_TIMEOUT;
     }
 
-    if (try->invalid) {
-        return NGX_PROF_TRY_INVALID;
+    if (state == 0) {
+        return NGX_PROF_TRY_ABANDONED;
     }
 
-    return state ? NGX_PROF_TRY_ERROR : NGX_PROF_TRY_ABANDONED;
+    return (c && us->bytes_received && !c->read->eof && !c->read->error)
+           ? NGX_PROF_TRY_INVALID : NGX_PROF_TRY_ERROR;
 }
 
 
-static ngx_uint_t
+static ngx_inline ngx_uint_t
 ngx_prof_try_class(ngx_uint_t status)
 {
     ngx_uint_t  class;
 
-    class = status / 100;
+    class = (uint32_t) status / 100 - 1;
 
-    return (class >= 1 && class <= 5)
-           ? NGX_PROF_TRY_1XX + class - 1 : NGX_PROF_TRY_2XX;
+    return (class < 5) ? NGX_PROF_TRY_1XX + class : NGX_PROF_TRY_2XX;
 }
 
 
@@ -427,7 +430,7 @@ ngx_prof_try_retry(ngx_uint_t result, ngx_uint_t status)
 }
 
 
-static void
+static ngx_inline void
 ngx_prof_try_end(ngx_prof_counting_t *counter,
     const ngx_http_upstream_state_t *state, ngx_uint_t result)
 {
@@ -444,7 +447,7 @@ ngx_prof_try_end(ngx_prof_counting_t *counter,
 
 /* NULL: there is no room for it */
 
-static ngx_prof_counting_t *
+static ngx_inline ngx_prof_counting_t *
 ngx_prof_try_counter(ngx_uint_t upstream, const ngx_str_t *name)
 {
     uint64_t               hash;
@@ -495,24 +498,19 @@ ngx_uint_t
 ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
     ngx_uint_t *step)
 {
-    ngx_prof_try_t       *try;
-    ngx_pool_cleanup_t   *cln;
-    ngx_http_upstream_t  *u;
-    ngx_prof_counting_t  *counter;
+    ngx_http_upstream_t   *u;
+    ngx_prof_counting_t   *counter;
+    const ngx_prof_try_t  *try;
 
-    for (cln = r->pool->cleanup; cln; cln = cln->next) {
-        try = cln->data;
+    try = ngx_prof_try_of(r);
 
-        if (cln->handler == ngx_prof_try_cleanup
-            && try->counter
-            && try->u->peer.connection == c)
-        {
-            *step = try->first ? NGX_PROF_PEER_BODY
-                    : try->connected ? NGX_PROF_PEER_FIRST_BYTE
-                    : NGX_PROF_PEER_CONNECT;
+    if (try && try->counter && try->u->peer.connection == c) {
+        *step = try->first ? NGX_PROF_PEER_BODY
+                : (try->connected || try->u->peer.cached)
+                  ? NGX_PROF_PEER_FIRST_BYTE
+                  : NGX_PROF_PEER_CONNECT;
 
-            return ngx_prof_counter_row_of(try->counter) + 1;
-        }
+        return ngx_prof_counter_row_of(try->counter) + 1;
     }
 
     u = r->upstream;
@@ -576,10 +574,7 @@ ngx_prof_try_resolved(ngx_http_request_t *r)
     ngx_prof_counting_t        *counter;
     ngx_http_upstream_state_t  *us;
 
-    if (r->upstream == NULL
-        || r->upstream->resolved == NULL
-        || r->upstream->peer.get == ngx_prof_try_get)
-    {
+    if (r->upstream->peer.get == ngx_prof_try_get) {
         return;
     }
 

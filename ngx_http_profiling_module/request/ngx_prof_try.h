@@ -24,16 +24,16 @@
 void ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream);
 
 /*
- * Worker: the row of the peer that a connection of a main request is to + 1,
- * and what it has come to.  0: it is none of an upstream, or has no row.
+ * Worker: the row of the peer that a connection of a request is to + 1, and
+ * what it has come to.  0: it is none of an upstream, or has no row.
  */
 ngx_uint_t ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
     ngx_uint_t *step);
 
 /*
- * Worker: a request that ends may have had peers that were found by name, of
- * no upstream of the configuration: they are counted by nginx's own record,
- * with its milliseconds.
+ * Worker: a request that ends has a name for its upstream, and may have had
+ * peers that were found by it, of no upstream of the configuration: they are
+ * counted by nginx's own record, with its milliseconds.
  */
 void ngx_prof_try_resolved(ngx_http_request_t *r);
 

@@ -15,7 +15,7 @@
 
 
 static ngx_uint_t ngx_prof_upstream_asked(ngx_http_request_t *r,
-    const ngx_http_upstream_state_t *state);
+    const ngx_http_upstream_state_t *state) __attribute__((noinline));
 static ngx_uint_t ngx_prof_upstream_is(const ngx_str_t *name,
     const ngx_str_t *peer);
 static void ngx_prof_upstream_cleanup(void *data);
@@ -30,15 +30,21 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
     ngx_prof_counting_t        *counter;
     ngx_http_upstream_state_t  *state;
 
-    if (r->upstream) {
+#if (NGX_HTTP_CACHE)
+
+    if (r->upstream && r->upstream->cache_status) {
         ngx_prof_cache_count(r, place);
     }
+
+#endif
 
     if (r->upstream_states == NULL) {
         return;
     }
 
-    ngx_prof_try_resolved(r);
+    if (r->upstream && r->upstream->resolved) {
+        ngx_prof_try_resolved(r);
+    }
 
     ns = 0;
     asked = 0;
@@ -54,7 +60,10 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
             continue;
         }
 
-        if (ngx_prof_upstream_asked(r, &state[i])) {
+        if (ngx_prof_likely(state[i].connect_time != (ngx_msec_t) -1
+                            || state[i].bytes_sent)
+            || ngx_prof_upstream_asked(r, &state[i]))
+        {
             ns += (uint64_t) state[i].response_time * NGX_PROF_NSEC_PER_MSEC;
             asked = 1;
 
@@ -85,7 +94,10 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
 }
 
 
-/* a try for which no peer was alive has the upstream's name for its peer */
+/*
+ * Of a try that has not come to be connected: one for which no peer was alive
+ * has the upstream's name for its peer.
+ */
 
 static ngx_uint_t
 ngx_prof_upstream_asked(ngx_http_request_t *r,
@@ -94,10 +106,6 @@ ngx_prof_upstream_asked(ngx_http_request_t *r,
     ngx_uint_t                      i;
     ngx_http_upstream_srv_conf_t  **us;
     ngx_http_upstream_main_conf_t  *umcf;
-
-    if (state->connect_time != (ngx_msec_t) -1 || state->bytes_sent) {
-        return 1;
-    }
 
     if (r->upstream
         && r->upstream->resolved
