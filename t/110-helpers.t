@@ -107,6 +107,15 @@ my ($used) = spent($site->{pid});
 cmp_ok($master->{user_seconds} + $master->{system_seconds}, '<=', $used,
        '... has used as much as /proc says');
 
+SKIP: {
+    (stat '/proc/self/fd')[7]
+        or skip('before Linux 6.2 the number of descriptors is not told', 1);
+
+    my @open = glob "/proc/$site->{pid}/fd/*";
+
+    is($master->{descriptors}, scalar @open, '... and has as many descriptors');
+}
+
 sums();
 profiles();
 stuck();

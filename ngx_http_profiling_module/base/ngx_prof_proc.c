@@ -13,7 +13,7 @@ static void ngx_prof_system_status(ngx_prof_gauges_t *g);
 static ngx_int_t ngx_prof_system_statm(uint64_t *resident, uint64_t *shared);
 static void ngx_prof_system_pages(const char *text, uint64_t *resident,
     uint64_t *shared);
-static uint64_t ngx_prof_system_descriptors(void);
+static uint64_t ngx_prof_system_descriptors(const char *path);
 static void ngx_prof_system_usage_proc(ngx_prof_totals_t *t);
 static ngx_int_t ngx_prof_system_stat(const char *path, ngx_prof_totals_t *t);
 static uint64_t ngx_prof_system_usec(const struct timeval *tv);
@@ -84,7 +84,7 @@ ngx_prof_system_memory(ngx_prof_gauges_t *g)
         g->anonymous = anonymous;
     }
 
-    g->descriptors = ngx_prof_system_descriptors();
+    g->descriptors = ngx_prof_system_descriptors("/proc/self/fd");
 
     if (g->descriptors == 0) {
         g->unavailable |= NGX_PROF_NO_FDS;
@@ -233,11 +233,11 @@ ngx_prof_system_field(const char *text, const char *name)
  */
 
 static uint64_t
-ngx_prof_system_descriptors(void)
+ngx_prof_system_descriptors(const char *path)
 {
     struct stat  sb;
 
-    return (stat("/proc/self/fd", &sb) == -1) ? 0 : sb.st_size;
+    return (stat(path, &sb) == -1) ? 0 : sb.st_size;
 }
 
 
@@ -372,6 +372,17 @@ ngx_prof_proc_held(ngx_pid_t pid, uint64_t *bytes)
     *bytes = resident - shared;
 
     return NGX_OK;
+}
+
+
+uint64_t
+ngx_prof_proc_descriptors(ngx_pid_t pid)
+{
+    char  path[sizeof("/proc//fd") + NGX_INT64_LEN];
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) pid);
+
+    return ngx_prof_system_descriptors(path);
 }
 
 

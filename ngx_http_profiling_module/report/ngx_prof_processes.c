@@ -85,7 +85,7 @@ ngx_prof_view_processes(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
 static void
 ngx_prof_view_master(ngx_prof_json_t *j)
 {
-    uint64_t   user, system, bytes;
+    uint64_t   user, system, bytes, descriptors;
     ngx_int_t  none;
     ngx_pid_t  pid;
 
@@ -106,6 +106,9 @@ ngx_prof_view_master(ngx_prof_json_t *j)
     } else {
         ngx_prof_json_null(j, "anonymous");
     }
+
+    descriptors = ngx_prof_proc_descriptors(pid);
+    ngx_prof_view_figure(j, "descriptors", descriptors, descriptors == 0);
 
     ngx_prof_json_close(j, '}');
 }

@@ -185,8 +185,8 @@ function replay(answers) {
 
 test(`${hours} hours of updates do not grow its memory`, limits, async () => {
   const names = ['metrics', 'health', 'locations', 'gc', 'runtime', 'crashes',
-                 'capacity', 'upstreams', 'tls', 'caches', 'modules', 'timeline',
-                 'incidents', 'slow'];
+                 'capacity', 'upstreams', 'tls', 'caches', 'modules', 'reloads',
+                 'timeline', 'incidents', 'slow'];
   const answers = Object.fromEntries(await Promise.all(names.map(
     async (name) => [name, await api(name)])));
 

@@ -186,6 +186,9 @@ test('what the page shows is in the answers', async () => {
   has(await api('tls'), 'handshakes.length client_handshakes failed');
   has(await api('caches'), 'zones.length locations.length');
   has(await api('modules'), 'hertz cpu_seconds modules.length');
+  has(metrics.processes[0], 'process pid user_seconds system_seconds anonymous');
+  has((await api('reloads')).reloads[0], 'generation begun seconds names.length '
+      + 'stages.configuration stages.zones unavailable');
   has(await api('crashes'), 'total by_reason.crash unseen reports.length');
   has(await api('runtime'), 'nginx_version module_version pcre_version '
       + 'openssl_version zlib_version allocator num_cpu num_cgo_call '

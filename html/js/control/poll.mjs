@@ -20,8 +20,8 @@ export const whenGone = (f) => {
 
 const waves = [['metrics', 'history'], ['health', 'locations', 'gc'],
                ['runtime', 'crashes', 'capacity', 'upstreams',
-                'tls', 'caches', 'modules', 'timeline', 'incidents',
-                'slow']];
+                'tls', 'caches', 'modules', 'reloads', 'timeline',
+                'incidents', 'slow']];
 
 const known = new Set();   // names of answers of this view
 let asked;                 // what slow requests were sorted by
@@ -136,9 +136,9 @@ export async function poll() {
 
 let turns = 0;
 
-const at = { capacity: 0, upstreams: 0, locations: 1, gc: 2, runtime: 3, crashes: 4,
-             tls: 2, caches: 3, modules: 0, timeline: 1, incidents: 4,
-             slow: 5 };
+const at = { upstreams: 0, tls: 0, locations: 1, timeline: 1, capacity: 2, gc: 2,
+             modules: 2, runtime: 3, caches: 3, crashes: 4, incidents: 4,
+             slow: 5, reloads: 5 };
 
 const wanted = {
   capacity: () => state.answers.health?.issues.length

@@ -11,6 +11,8 @@ import { showIncidents } from './incidents.mjs';
 import { showLocations } from './locations.mjs';
 import { showModules } from './modules.mjs';
 import { showPauses } from './pauses.mjs';
+import { showProcesses } from './processes.mjs';
+import { showReloads } from './reloads.mjs';
 import { showRuntime } from './runtime.mjs';
 import { showSlow } from './slow.mjs';
 import { showStats } from './stats.mjs';
@@ -27,11 +29,13 @@ const views = [
   ['health', showHealth],
   ['capacity', showCapacity],
   ['metrics', showWorkers],
+  ['metrics', showProcesses],
   ['locations', showLocations],
   ['upstreams', showUpstreams],
   ['tls', showTls],
   ['caches', showCaches],
   ['modules', showModules],
+  ['reloads', showReloads],
   ['timeline', showHeat],
   ['timeline', (state) => state.answers.locations && showLocations(state)],
   ['incidents', showIncidents],
