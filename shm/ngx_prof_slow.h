@@ -53,9 +53,28 @@ typedef struct {
 } ngx_prof_part_t;
 
 
-/* a try of an upstream, as nginx notes it: ms, -1: it has not come to that */
+/* what a request, or its connection, has come to */
+
+typedef enum {
+    NGX_PROF_STAMP_ACCEPTED = 0,    /* of the connection's first request */
+    NGX_PROF_STAMP_SECURED,         /* the same: its TLS handshake ended */
+    NGX_PROF_STAMP_HEADER,          /* of the request, complete */
+    NGX_PROF_STAMP_SENT_FIRST,      /* bytes of the response */
+    NGX_PROF_STAMP_SENT_LAST,
+    NGX_PROF_STAMPS
+} ngx_prof_stamp_e;
+
+/* a time that is not known, or that did not come */
+#define NGX_PROF_NO_STAMP  INT64_MIN
+
+
+/*
+ * A try of an upstream, as nginx notes it: ms from its start, -1: it has not
+ * come to that; start in ns from the request's begin.
+ */
 
 typedef struct {
+    int64_t   start;
     int64_t   connect;
     int64_t   header;
     int64_t   response;
@@ -85,8 +104,8 @@ typedef struct {
     uint64_t         out;
     uint64_t         temporary;
     uint64_t         redirects;
-    uint64_t         age;       /* of its connection when it began; 0: it was
-                                   not its first request */
+    int64_t          stamp[NGX_PROF_STAMPS];
+                                /* ns from its begin */
     uint64_t         sum[NGX_PROF_PART_KINDS];
     uint64_t         parts;
     uint64_t         joined;    /* 1: later parts are joined in the last one */

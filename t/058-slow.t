@@ -133,13 +133,41 @@ is($try->{status}, 200, '... its status');
 cmp_ok($try->{response_seconds}, '>=', .14, '... and its times');
 cmp_ok($up->{bytes_out}, '>', 0, 'it has sent bytes');
 
+is($try->{connect_seconds} <= $try->{header_seconds}, 1, '... in their order');
+cmp_ok($try->{start_seconds}, '>=', 0, '... from where it began');
+cmp_ok($try->{start_seconds} + $try->{response_seconds}, '<=',
+       $up->{seconds} + .002, '... in the time of the request');
+
+# what each has come to, in that order; a body that comes late is none of it
+
+for my $slow ($late, $up, $doze) {
+    my $at = $site->json("/api/profiling/slow/$slow->{id}")->{at};
+    my @order = map { $at->{$_} } qw(accepted header first_sent last_sent);
+
+    is(scalar(grep { !defined } @order), 0, "$slow->{uri}: all are known");
+    is_deeply(\@order, [sort { $a <=> $b } @order], '... one after the other');
+    cmp_ok($at->{accepted}, '<=', 0, '... accepted before it began');
+    cmp_ok($at->{last_sent}, '<=', $slow->{seconds}, '... and sent in its time');
+    is($at->{tls}, undef, '... without TLS');
+}
+
+my $came = $site->json("/api/profiling/slow/$late->{id}")->{at};
+
+cmp_ok($came->{first_sent} - $came->{header}, '>=', .28,
+       'the body came later than the header');
+
+my $later = $site->json("/api/profiling/slow/$doze->{id}");
+
+cmp_ok($later->{at}{first_sent} , '>=', .14, 'nothing is sent until a timer is due');
+
 # as a trace: each request above its parts
 
 for my $path ("slow/$late->{id}", 'slow') {
     my $trace = $site->json("/api/profiling/$path?format=perfetto");
     my @events = @{ $trace->{traceEvents} };
     my ($whole) = grep { ($_->{args}{id} // 0) == $late->{id} } @events;
-    my @parts = grep { $_->{tid} == $late->{id} && !$_->{args}{id} } @events;
+    my @parts = grep { $_->{tid} == $late->{id} && $_->{ph} eq 'X'
+                       && !$_->{args}{id} } @events;
 
     is($whole->{pid}, $late->{worker}, "$path: a request in its worker");
     is($whole->{name}, '= /up', '... by its location');

@@ -72,12 +72,37 @@ static void ngx_prof_slow_parts(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 static void ngx_prof_slow_tries(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 static void ngx_prof_slow_after(ngx_prof_json_t *j, const char *key,
     int64_t ms);
+static void ngx_prof_slow_stamps(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
+static void ngx_prof_slow_stamp(ngx_prof_json_t *j, const char *key,
+    int64_t ns);
 static void ngx_prof_slow_trace(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
+static void ngx_prof_slow_instants(ngx_prof_json_t *j,
+    const ngx_prof_slow_t *s, double begin);
 static void ngx_prof_slow_named(ngx_prof_json_t *j, const ngx_prof_slow_t *s);
 
 
 static const char *const  ngx_prof_slow_kinds[NGX_PROF_PART_KINDS] = {
     "other", "client", "sending", "upstream", "timer", "loop", "wait"
+};
+
+
+/* and why there is none */
+
+static const struct {
+    const char  *name;
+    const char  *path;
+    const char  *without;
+} ngx_prof_slow_stamped[NGX_PROF_STAMPS] = {
+
+    { "accepted", "at.accepted",
+      "its connection has had requests before, or has streams" },
+
+    { "tls", "at.tls",
+      "its connection has no TLS that is seen, or has had requests before" },
+
+    { "header", "at.header", "it ended before, or is not recorded" },
+    { "first_sent", "at.first_sent", "nothing has been sent" },
+    { "last_sent", "at.last_sent", "nothing has been sent" }
 };
 
 
@@ -388,6 +413,7 @@ ngx_prof_slow_next(ngx_prof_work_t *w)
     ngx_prof_slow_print(j, &slow);
 
     if (w->report || slow.number == 0) {
+        ngx_prof_slow_stamps(j, &slow);
         ngx_prof_slow_parts(j, &slow);
         ngx_prof_slow_tries(j, &slow);
     }
@@ -436,14 +462,56 @@ ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
     ngx_prof_json_uint(j, "temporary_bytes", s->temporary);
     ngx_prof_json_uint(j, "redirects", s->redirects);
 
-    if (s->age) {
-        ngx_prof_json_double(j, "connection_seconds", (double) s->age / 1e9);
+    if (s->stamp[NGX_PROF_STAMP_ACCEPTED] == NGX_PROF_NO_STAMP) {
+        ngx_prof_json_null(j, "connection_seconds");
 
     } else {
-        ngx_prof_json_null(j, "connection_seconds");
+        ngx_prof_json_double(j, "connection_seconds",
+                             (double) -s->stamp[NGX_PROF_STAMP_ACCEPTED]
+                             / 1e9);
     }
 
     ngx_prof_slow_by(j, s);
+}
+
+
+/* what it has come to, from its begin on; before that, if it is negative */
+
+static void
+ngx_prof_slow_stamps(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
+{
+    ngx_uint_t  i;
+
+    ngx_prof_json_open(j, "at", '{');
+
+    for (i = 0; i < NGX_PROF_STAMPS; i++) {
+        ngx_prof_slow_stamp(j, ngx_prof_slow_stamped[i].name, s->stamp[i]);
+    }
+
+    ngx_prof_json_close(j, '}');
+    ngx_prof_json_open(j, "unavailable", '{');
+
+    for (i = 0; i < NGX_PROF_STAMPS; i++) {
+
+        if (s->stamp[i] == NGX_PROF_NO_STAMP) {
+            ngx_prof_json_cstring(j, ngx_prof_slow_stamped[i].path,
+                                  ngx_prof_slow_stamped[i].without);
+        }
+    }
+
+    ngx_prof_json_close(j, '}');
+}
+
+
+static void
+ngx_prof_slow_stamp(ngx_prof_json_t *j, const char *key, int64_t ns)
+{
+    if (ns == NGX_PROF_NO_STAMP) {
+        ngx_prof_json_null(j, key);
+
+    } else {
+        ngx_prof_json_double(j, key, (double) ns / 1e9);
+    }
 }
 
 
@@ -546,6 +614,7 @@ ngx_prof_slow_tries(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
         }
 
         ngx_prof_json_uint(j, "status", t->status);
+        ngx_prof_slow_stamp(j, "start_seconds", t->start);
         ngx_prof_slow_after(j, "connect_seconds", t->connect);
         ngx_prof_slow_after(j, "header_seconds", t->header);
         ngx_prof_slow_after(j, "response_seconds", t->response);
@@ -609,6 +678,32 @@ ngx_prof_slow_trace(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
             ngx_prof_slow_named(j, s);
         }
 
+        ngx_prof_json_close(j, '}');
+    }
+
+    ngx_prof_slow_instants(j, s, begin);
+}
+
+
+static void
+ngx_prof_slow_instants(ngx_prof_json_t *j, const ngx_prof_slow_t *s,
+    double begin)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_PROF_STAMPS; i++) {
+
+        if (s->stamp[i] == NGX_PROF_NO_STAMP) {
+            continue;
+        }
+
+        ngx_prof_json_open(j, NULL, '{');
+        ngx_prof_json_cstring(j, "ph", "i");
+        ngx_prof_json_cstring(j, "s", "t");
+        ngx_prof_json_uint(j, "pid", s->pid);
+        ngx_prof_json_uint(j, "tid", s->number ? s->number : s->connection);
+        ngx_prof_json_double(j, "ts", begin + (double) s->stamp[i] / 1e3);
+        ngx_prof_json_cstring(j, "name", ngx_prof_slow_stamped[i].name);
         ngx_prof_json_close(j, '}');
     }
 }

@@ -54,6 +54,8 @@ typedef struct {
 
     uint64_t             begun;         /* ticks of the clock */
     uint64_t             left;          /* ticks: its latest slice ended */
+    uint64_t             sent;          /* ticks: the slice had ended in which
+                                           bytes went first; 0: none has */
     uint64_t             slow;          /* its number, 0: none */
     uint64_t             parts;
 

@@ -534,6 +534,17 @@ ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
 }
 
 
+uint64_t
+ngx_prof_try_start(const ngx_http_request_t *r)
+{
+    const ngx_prof_try_t  *try;
+
+    try = ngx_prof_try_of(r);
+
+    return (try && try->u == r->upstream) ? try->start : 0;
+}
+
+
 static void
 ngx_prof_try_notify(ngx_peer_connection_t *pc, void *data, ngx_uint_t type)
 {

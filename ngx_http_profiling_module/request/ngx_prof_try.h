@@ -30,6 +30,9 @@ void ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream);
 ngx_uint_t ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
     ngx_uint_t *step);
 
+/* worker: when the latest try of a request began, ticks; 0: not known */
+uint64_t ngx_prof_try_start(const ngx_http_request_t *r);
+
 /*
  * Worker: a request that ends has a name for its upstream, and may have had
  * peers that were found by it, of no upstream of the configuration: they are

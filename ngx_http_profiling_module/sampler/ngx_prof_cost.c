@@ -368,6 +368,11 @@ ngx_prof_cost_keep(uint64_t ticks, ngx_prof_charge_t part)
     ngx_prof_cost_add(cost, part);
     ngx_prof_slice_ran(cost, ticks);
     ngx_prof_slice_note(s->request);
+
+    if (cost->sent == 0 && s->request->connection->sent) {
+        cost->sent = ticks;
+    }
+
     ngx_prof_slice_keep();
 }
 

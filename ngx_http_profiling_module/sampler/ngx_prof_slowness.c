@@ -13,6 +13,8 @@
 #include "ngx_prof_shared.h"
 #include "ngx_prof_slice.h"
 #include "ngx_prof_slow.h"
+#include "ngx_prof_tls.h"
+#include "ngx_prof_try.h"
 #include "ngx_prof_worker.h"
 
 
@@ -29,8 +31,10 @@ static uint64_t ngx_prof_slowness_keep(ngx_http_request_t *r,
 static void ngx_prof_slowness_fill(ngx_prof_slow_t *slow,
     ngx_http_request_t *r, ngx_prof_loc_conf_t *lcf,
     const ngx_prof_cost_t *cost);
+static void ngx_prof_slowness_stamps(ngx_prof_slow_t *slow,
+    ngx_http_request_t *r, const ngx_prof_cost_t *cost);
 static void ngx_prof_slowness_tries(ngx_prof_slow_t *slow,
-    const ngx_http_request_t *r);
+    ngx_http_request_t *r, const ngx_prof_cost_t *cost);
 static void ngx_prof_slowness_goes_on(ngx_uint_t i,
     const ngx_prof_cost_t *cost, ngx_prof_loc_conf_t *lcf, uint64_t now);
 static ngx_uint_t ngx_prof_slowness_for(const ngx_http_request_t *r);
@@ -202,16 +206,8 @@ ngx_prof_slowness_fill(ngx_prof_slow_t *slow, ngx_http_request_t *r,
         slow->temporary += r->request_body->temp_file->file.offset;
     }
 
-    if (r->connection->requests == 1
-        && !ngx_prof_is_stream(r)
-        && ngx_current_msec - r->connection->start_time
-           > slow->total / NGX_PROF_NSEC_PER_MSEC)
-    {
-        slow->age = (ngx_current_msec - r->connection->start_time)
-                    * NGX_PROF_NSEC_PER_MSEC - slow->total;
-    }
-
-    ngx_prof_slowness_tries(slow, r);
+    ngx_prof_slowness_stamps(slow, r, cost);
+    ngx_prof_slowness_tries(slow, r, cost);
 
     ngx_memcpy(slow->sum, cost->sum, sizeof(slow->sum));
     ngx_memcpy(slow->part, cost->part, cost->parts * sizeof(ngx_prof_part_t));
@@ -219,11 +215,83 @@ ngx_prof_slowness_fill(ngx_prof_slow_t *slow, ngx_http_request_t *r,
 }
 
 
-/* of the main request itself, the latest ones */
+/*
+ * What is known of a request anyway.  nginx has the accept in its milliseconds,
+ * and it is no later than what came after it.
+ */
 
 static void
-ngx_prof_slowness_tries(ngx_prof_slow_t *slow, const ngx_http_request_t *r)
+ngx_prof_slowness_stamps(ngx_prof_slow_t *slow, ngx_http_request_t *r,
+    const ngx_prof_cost_t *cost)
 {
+    int64_t              begun, secured, *stamp;
+    ngx_uint_t           i, counted;
+    ngx_connection_t    *c;
+    ngx_prof_context_t  *context;
+
+    c = r->connection;
+    stamp = slow->stamp;
+    begun = (int64_t) (slow->clock - slow->total);
+    counted = ngx_prof_clock_counted();
+
+    for (i = 0; i < NGX_PROF_STAMPS; i++) {
+        stamp[i] = NGX_PROF_NO_STAMP;
+    }
+
+    if (c->requests == 1 && !ngx_prof_is_stream(r)) {
+        secured = (int64_t) ngx_prof_tls_secured(c);
+
+        if (secured) {
+            stamp[NGX_PROF_STAMP_SECURED] = ngx_min(secured - begun, 0);
+        }
+
+        stamp[NGX_PROF_STAMP_ACCEPTED] =
+            ngx_min((int64_t) slow->total
+                    - (int64_t) ((ngx_current_msec - c->start_time)
+                                 * NGX_PROF_NSEC_PER_MSEC),
+                    secured ? stamp[NGX_PROF_STAMP_SECURED] : 0);
+    }
+
+    context = ngx_prof_context_owner((uintptr_t) c);
+
+    if (context && context->request == (uintptr_t) r) {
+        stamp[NGX_PROF_STAMP_HEADER] = ngx_max((int64_t) context->start - begun,
+                                               0);
+        if (context->end) {
+            stamp[NGX_PROF_STAMP_SENT_LAST] = (int64_t)
+                ngx_prof_loop_took(counted, context->end - cost->begun);
+        }
+    }
+
+    if (cost->sent) {
+        stamp[NGX_PROF_STAMP_SENT_FIRST] = (int64_t)
+            ngx_prof_loop_took(counted, cost->sent - cost->begun);
+
+    } else if (c->sent) {
+        stamp[NGX_PROF_STAMP_SENT_FIRST] = (int64_t) slow->total;
+    }
+
+    /* the slice that has sent the first bytes may have sent the last ones */
+
+    if (stamp[NGX_PROF_STAMP_SENT_LAST] != NGX_PROF_NO_STAMP) {
+        stamp[NGX_PROF_STAMP_SENT_FIRST] =
+                                    ngx_min(stamp[NGX_PROF_STAMP_SENT_FIRST],
+                                            stamp[NGX_PROF_STAMP_SENT_LAST]);
+    }
+}
+
+
+/*
+ * Of the main request itself, the latest ones.  The start of the last one is
+ * known, and each before it ended where the next one began.
+ */
+
+static void
+ngx_prof_slowness_tries(ngx_prof_slow_t *slow, ngx_http_request_t *r,
+    const ngx_prof_cost_t *cost)
+{
+    int64_t                           start;
+    uint64_t                          ticks;
     ngx_uint_t                        i, n;
     ngx_prof_slow_try_t              *try;
     const ngx_http_upstream_state_t  *state;
@@ -254,6 +322,22 @@ ngx_prof_slowness_tries(ngx_prof_slow_t *slow, const ngx_http_request_t *r)
         try->peer_len = ngx_min(state[i].peer->len, NGX_PROF_SLOW_PEER);
 
         ngx_memcpy(try->peer, state[i].peer->data, try->peer_len);
+    }
+
+    ticks = ngx_prof_try_start(r);
+    start = ticks ? (int64_t) ngx_prof_loop_took(ngx_prof_clock_counted(),
+                                                 ticks - cost->begun)
+                  : NGX_PROF_NO_STAMP;
+
+    for (i = slow->tries; i-- > 0; /* void */ ) {
+        slow->try[i].start = start;
+
+        if (i && start != NGX_PROF_NO_STAMP) {
+            start = (slow->try[i - 1].response == -1)
+                    ? NGX_PROF_NO_STAMP
+                    : ngx_max(start - slow->try[i - 1].response
+                                      * (int64_t) NGX_PROF_NSEC_PER_MSEC, 0);
+        }
     }
 }
 

@@ -37,6 +37,9 @@
 #define NGX_PROF_TLS_WAYS  8
 
 
+/* handshakes that have ended, by numbers of connections; a power of two */
+#define NGX_PROF_TLS_ENDED  1024
+
 /* a handshake in progress */
 
 typedef struct {
@@ -44,6 +47,12 @@ typedef struct {
     uint64_t   start;           /* ns, CLOCK_MONOTONIC */
     uint64_t   cpu;             /* ns */
 } ngx_prof_tls_t;
+
+
+typedef struct {
+    ngx_atomic_uint_t  number;  /* of the connection */
+    uint64_t           clock;   /* ns, as above */
+} ngx_prof_tls_end_t;
 
 
 static int ngx_prof_tls_handshake(void *ssl);
@@ -78,6 +87,9 @@ static int (*ngx_prof_ssl_key_id)(const void *key);
 static int (*ngx_prof_ssl_key_bits)(const void *key);
 static unsigned long (*ngx_prof_ssl_peek)(void);
 static const char *(*ngx_prof_ssl_reason)(unsigned long error);
+
+
+static ngx_prof_tls_end_t  ngx_prof_tls_ends[NGX_PROF_TLS_ENDED];
 
 
 static ngx_prof_hook_t  ngx_prof_tls_hooks[] = {
@@ -342,12 +354,24 @@ ngx_prof_tls_find(void *ssl, ngx_uint_t add)
 static void
 ngx_prof_tls_done(ngx_prof_tls_t *entry, const char *result)
 {
-    void       *ssl;
-    u_char     *p, *last, text[NGX_PROF_ROW_NAME];
-    ngx_str_t   name;
-    ngx_uint_t  number;
+    void                *ssl;
+    u_char              *p, *last, text[NGX_PROF_ROW_NAME];
+    uint64_t             now;
+    ngx_str_t            name;
+    ngx_uint_t           number;
+    ngx_connection_t    *c;
+    ngx_prof_tls_end_t  *end;
 
     ssl = entry->ssl;
+    now = ngx_prof_clock();
+    c = ngx_prof_ssl_data(ssl, *ngx_prof_ssl_connection);
+
+    if (c) {
+        end = &ngx_prof_tls_ends[c->number % NGX_PROF_TLS_ENDED];
+
+        end->number = c->number;
+        end->clock = now;
+    }
 
     number = (ngx_prof_ssl_server(ssl) ? 0 : NGX_PROF_TLS_UPSTREAM)
              | (ngx_prof_ssl_reused(ssl) ? NGX_PROF_TLS_RESUMED : 0);
@@ -360,9 +384,19 @@ ngx_prof_tls_done(ngx_prof_tls_t *entry, const char *result)
     name.data = text;
     name.len = p - text;
 
-    ngx_prof_tls_count(number, &name, ngx_prof_clock() - entry->start,
-                       entry->cpu);
+    ngx_prof_tls_count(number, &name, now - entry->start, entry->cpu);
     entry->ssl = NULL;
+}
+
+
+uint64_t
+ngx_prof_tls_secured(const ngx_connection_t *c)
+{
+    const ngx_prof_tls_end_t  *end;
+
+    end = &ngx_prof_tls_ends[c->number % NGX_PROF_TLS_ENDED];
+
+    return (end->number == c->number) ? end->clock : 0;
 }
 
 

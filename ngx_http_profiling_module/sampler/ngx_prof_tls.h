@@ -17,5 +17,11 @@
 /* worker, when it has its slot */
 void ngx_prof_tls_init(ngx_cycle_t *cycle);
 
+/*
+ * Worker: when the handshake of a connection ended, CLOCK_MONOTONIC in ns; of
+ * the latest ones.  0: not known.
+ */
+uint64_t ngx_prof_tls_secured(const ngx_connection_t *c);
+
 
 #endif /* _NGX_PROF_TLS_H_INCLUDED_ */

@@ -66,6 +66,7 @@ test('slow requests', limits, async () => {
 
   await row.locator('summary').click();
   await shows('#slow .box', /waited for an upstream, .*: 200, connected/);
+  await shows('#slow .box', /header complete .* after it began, .*last byte sent/);
 
   // the bar is as wide as the parts
   const widths = await row.locator('.parts.whole i').evaluateAll((list) =>

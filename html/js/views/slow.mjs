@@ -69,13 +69,24 @@ function describePart({ what, start_seconds: start, seconds, for: holder }) {
 }
 
 const describeTry = ({ peer, status, connect_seconds: connected,
-                       header_seconds: header, response_seconds: response }) =>
-  `${peer}: ${status || 'no status yet'}, `
+                       header_seconds: header, response_seconds: response,
+                       start_seconds: start }) =>
+  `${start === null ? '' : `${format.seconds(start)}: `}${peer}: `
+  + `${status || 'no status yet'}, `
   + [['connected', connected], ['header', header], ['all', response]]
     .map(([name, s]) => `${name} ${s === null ? 'not yet' : format.seconds(s)}`)
     .join(', ');
 
-export function showParts(box, { seconds, parts, tries, joined }) {
+const stamps = { accepted: 'accepted', tls: 'TLS handshake ended',
+                 header: 'header complete', first_sent: 'first byte sent',
+                 last_sent: 'last byte sent' };
+
+const describeStamps = (at) => Object.entries(stamps)
+  .filter(([name]) => at[name] != null)
+  .map(([name, what]) => `${what} ${format.seconds(Math.abs(at[name]))} `
+    + (at[name] < 0 ? 'before' : 'after') + ' it began').join(', ');
+
+export function showParts(box, { seconds, parts, tries, joined, at }) {
   const line = el('span', { class: 'parts whole' });
 
   segments(line, parts.map((part) =>
@@ -84,6 +95,7 @@ export function showParts(box, { seconds, parts, tries, joined }) {
   box.replaceChildren(line,
     el('ol', { class: 'stack' }, ...parts.map((part) =>
       el('li', {}, describePart(part)))),
+    el('p', { class: 'quiet' }, describeStamps(at)),
     ...joined ? [el('p', { class: 'quiet' }, 'The last part has all that follow.')]
       : [],
     ...tries.length ? [el('ul', { class: 'stack' }, ...tries.map((t) =>
