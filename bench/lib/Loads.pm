@@ -25,7 +25,7 @@ Test::More->builder->no_ending(1);
 
 
 # One worker, started.  Options are those of Site; profiling: directives of
-# http, left out without the module.
+# http, left out without the module; tls: it has a certificate.
 
 sub site {
     my %o = @_;
@@ -73,6 +73,8 @@ request = function()
     return wrk.format("GET", paths[i])
 end
 END
+
+    Profile::certificate($site) if $site->{tls};
 
     $site->{wrapper} = [ map { s/DIR/$site->dir/er }
                          @{ $site->{wrapper} || [] } ];

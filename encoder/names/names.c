@@ -17,6 +17,8 @@
 
 static void profiling_names_owner(profiling_symbols_t *s, uint64_t address,
     profiling_frame_t *frames, unsigned n);
+static void profiling_names_library(profiling_frame_t *frame,
+    profiling_nginx_t *x, int64_t k);
 static void profiling_names_number(profiling_frame_t *frame, const char *name,
     uint64_t number);
 static unsigned profiling_names_part(profiling_frame_t *frame,
@@ -72,6 +74,13 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
 
     n = n ? n : 1;
 
+    if (s->nginx == NULL && frame->name == NULL && function != NULL
+        && !s->library)
+    {
+        s->library = 1;
+        s->nginx = profiling_library_load(s);
+    }
+
     profiling_names_owner(s, address, frames, n);
 
     for (i = 0; i < n; i++) {
@@ -107,8 +116,14 @@ profiling_names_owner(profiling_symbols_t *s, uint64_t address,
         return;
     }
 
+    frame = &frames[n - 1];
     owner = x->owners[k];
     role = x->roles[k];
+
+    if (x->refers) {
+        profiling_names_library(frame, x, k);
+        return;
+    }
 
     for (i = 0; i < n; i++) {
         frames[i].module = profiling_nginx_module(owner);
@@ -117,8 +132,6 @@ profiling_names_owner(profiling_symbols_t *s, uint64_t address,
             frames[i].file = owner;
         }
     }
-
-    frame = &frames[n - 1];
 
     if (frame->name != NULL) {
         return;
@@ -131,6 +144,30 @@ profiling_names_owner(profiling_symbols_t *s, uint64_t address,
 
     frame->name = profiling_printf("%s %s", owner, role);
     frame->system_name = frame->name;
+}
+
+
+static void
+profiling_names_library(profiling_frame_t *frame, profiling_nginx_t *x,
+    int64_t k)
+{
+    size_t       len;
+    const char  *owner, *name;
+
+    owner = x->owners[k];
+    len = strlen(owner);
+    name = owner;
+
+    if (frame->name != NULL) {
+        return;
+    }
+
+    if (len > 2 && strcmp(owner + len - 2, ".c") == 0) {
+        frame->file = owner;
+        name = strrchr(owner, '/') ? strrchr(owner, '/') + 1 : owner;
+    }
+
+    profiling_names_number(frame, name, x->functions[k].start);
 }
 
 

@@ -38,11 +38,11 @@ typedef struct {
 } profiling_use_t;
 
 
-/* two functions of one file */
+/* two functions of one file: one refers to the other, or both to the same */
 
 typedef struct {
-    uint32_t                low;
-    uint32_t                high;
+    uint32_t                from;
+    uint32_t                to;
 } profiling_bond_t;
 
 
@@ -57,6 +57,11 @@ typedef struct {
 } profiling_nginx_module_t;
 
 
+/* a function refers to an address */
+typedef void (*profiling_refers_pt)(profiling_nginx_t *x, uint32_t function,
+    uint64_t address);
+
+
 /* the arrays of owners, roles and exports have an item for each function */
 
 struct profiling_nginx_s {
@@ -64,6 +69,7 @@ struct profiling_nginx_s {
     const uint8_t              *file;
     size_t                      size;
     unsigned                    machine;
+    profiling_refers_pt         refers;    /* of a library, else NULL */
 
     profiling_range_t          *functions; /* of .text, sorted by start */
     uint32_t                    n;
@@ -71,10 +77,15 @@ struct profiling_nginx_s {
     const char                **owners;    /* a module or file; NULL */
     const char                **roles;     /* "" if there are several */
     const char                **exports;
+    const char                **resolvers; /* exported IFUNCs */
 
     /* .data, .data.rel.ro and .bss, sorted */
     profiling_area_t            sections[PROFILING_NGINX_SECTIONS];
     size_t                      nsections;
+    profiling_area_t            text;
+    profiling_area_t            strings;   /* .rodata */
+    uint64_t                    last_text; /* that was a file's name */
+    const char                 *last_file;
 
     profiling_pointer_t        *pointers;  /* sorted by slot */
     size_t                      npointers;
@@ -104,8 +115,17 @@ struct profiling_nginx_s {
 /* NULL if the file exports no modules */
 profiling_nginx_t *profiling_nginx_load(profiling_symbols_t *s);
 
+/*
+ * The same of a library: its functions are of source files, of parts that are
+ * known, or of one exported function.
+ */
+profiling_nginx_t *profiling_library_load(profiling_symbols_t *s);
+
 /* index of the function with an address in it, or -1 */
 int64_t profiling_nginx_find(profiling_nginx_t *x, uint64_t address);
+
+/* number of functions that start at or below an address */
+uint32_t profiling_nginx_below(profiling_nginx_t *x, uint64_t address);
 
 /* the module whose time it is that a function of an owner takes, or NULL */
 const char *profiling_nginx_module(const char *owner);
@@ -124,7 +144,7 @@ uint64_t profiling_nginx_pointer(profiling_nginx_t *x, uint64_t slot);
 profiling_area_t *profiling_nginx_area(profiling_area_t *areas, size_t n,
     uint64_t address);
 
-/* addresses of ngx_modules and ngx_module_names; 0 if there are none */
+/* *modules, *names: addresses of ngx_modules and ngx_module_names; 0: none */
 int profiling_nginx_image(profiling_nginx_t *x, Elf *elf, uint64_t *modules,
     uint64_t *names);
 
@@ -132,6 +152,8 @@ void profiling_nginx_tables(profiling_nginx_t *x, uint64_t modules,
     uint64_t names);
 void profiling_nginx_exports(profiling_nginx_t *x);
 void profiling_nginx_code(profiling_nginx_t *x);
+void profiling_nginx_bond(profiling_nginx_t *x, uint32_t from, uint32_t to);
+unsigned profiling_nginx_ordered(profiling_nginx_t *x);
 void profiling_nginx_owners(profiling_nginx_t *x);
 
 

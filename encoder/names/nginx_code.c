@@ -38,8 +38,6 @@ static void profiling_nginx_target(profiling_nginx_t *x, uint32_t function,
     uint64_t target);
 static void profiling_nginx_data(profiling_nginx_t *x, uint32_t function,
     uint64_t address);
-static void profiling_nginx_bond(profiling_nginx_t *x, uint32_t one,
-    uint32_t two);
 static int32_t profiling_nginx_signed(const uint8_t *p);
 
 
@@ -70,7 +68,7 @@ profiling_nginx_code(profiling_nginx_t *x)
 
     profiling_sort(x->uses, x->nuses, sizeof(profiling_use_t));
 
-    for (i = 0; i < x->nuses; i++) {
+    for (i = 0; i < x->nuses && !x->refers; i++) {
         k = x->uses[i].function;
 
         area = profiling_nginx_area(x->areas, x->nareas, x->uses[i].address);
@@ -202,6 +200,10 @@ profiling_nginx_operand(profiling_nginx_t *x, uint32_t function,
         profiling_nginx_target(x, function, next);
     }
 
+    if (kind == LEA && x->refers) {
+        x->refers(x, function, next);
+    }
+
     if (kind != JCC) {
         next += (kind == DATA_BYTE) ? 1 : (kind == DATA_LONG) ? 4 : 0;
         profiling_nginx_data(x, function, next);
@@ -275,6 +277,11 @@ profiling_nginx_page(profiling_nginx_t *x, uint32_t function,
 
         if ((w & 0xffc00000) == 0x91000000) {           /* add */
             profiling_nginx_target(x, function, page + add);
+
+            if (x->refers) {
+                x->refers(x, function, page + add);
+            }
+
             profiling_nginx_data(x, function, page + add);
 
         } else if ((w & 0x3f000000) == 0x39000000) {    /* ldr, str */
@@ -322,12 +329,15 @@ profiling_nginx_data(profiling_nginx_t *x, uint32_t function,
 }
 
 
-static void
-profiling_nginx_bond(profiling_nginx_t *x, uint32_t one, uint32_t two)
+void
+profiling_nginx_bond(profiling_nginx_t *x, uint32_t from, uint32_t to)
 {
     profiling_bond_t  *bond;
 
-    if (one == two || x->nbonds == PROFILING_MAX_BONDS) {
+    if (from == to || x->nbonds == PROFILING_MAX_BONDS
+        || (x->refers && x->nbonds && x->bonds[x->nbonds - 1].from == from
+            && x->bonds[x->nbonds - 1].to == to))
+    {
         return;
     }
 
@@ -337,8 +347,8 @@ profiling_nginx_bond(profiling_nginx_t *x, uint32_t one, uint32_t two)
     }
 
     bond = &x->bonds[x->nbonds++];
-    bond->low = (one < two) ? one : two;
-    bond->high = (one < two) ? two : one;
+    bond->from = from;
+    bond->to = to;
 }
 
 

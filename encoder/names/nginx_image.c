@@ -30,6 +30,9 @@ static void profiling_nginx_symbols(profiling_nginx_t *x, Elf *elf,
     Elf_Scn *scn, GElf_Shdr *shdr, uint64_t *modules, uint64_t *names);
 static void profiling_nginx_relocations(profiling_nginx_t *x, Elf *elf,
     Elf_Scn *scn, GElf_Shdr *shdr);
+static void profiling_nginx_packed(profiling_nginx_t *x, Elf_Data *data);
+static void profiling_nginx_pointer_add(profiling_nginx_t *x, uint64_t slot,
+    uint64_t value);
 static const uint8_t *profiling_nginx_bytes(profiling_nginx_t *x,
     uint64_t address, size_t *left);
 static int profiling_nginx_by_slot(const void *one, const void *two);
@@ -73,18 +76,27 @@ profiling_nginx_image(profiling_nginx_t *x, Elf *elf, uint64_t *modules,
         }
     }
 
-    if (*modules == 0 || *names == 0) {
-        return 0;
-    }
-
     for (scn = elf_nextscn(elf, NULL); scn; scn = elf_nextscn(elf, scn)) {
 
-        if (gelf_getshdr(scn, &shdr) != NULL && shdr.sh_type == SHT_RELA) {
+        if (gelf_getshdr(scn, &shdr) == NULL) {
+            continue;
+        }
+
+        if (shdr.sh_type == SHT_RELA) {
             profiling_nginx_relocations(x, elf, scn, &shdr);
+        }
+
+        if (shdr.sh_type == SHT_RELR && x->refers) {
+            profiling_nginx_packed(x, elf_getdata(scn, NULL));
         }
     }
 
-    profiling_sort(x->pointers, x->npointers, sizeof(profiling_pointer_t));
+    /* those of a library are not looked up */
+
+    if (x->refers == NULL) {
+        profiling_sort(x->pointers, x->npointers, sizeof(profiling_pointer_t));
+    }
+
     profiling_sort(x->objects, x->nobjects, sizeof(profiling_area_t));
 
     return 1;
@@ -109,7 +121,14 @@ profiling_nginx_sections(profiling_nginx_t *x, Elf *elf, size_t strings)
         }
 
         if (strcmp(name, ".text") == 0 && x->n == 0) {
+            x->text.start = shdr.sh_addr;
+            x->text.end = shdr.sh_addr + shdr.sh_size;
             profiling_nginx_functions(x, &shdr);
+        }
+
+        if (strcmp(name, ".rodata") == 0) {
+            x->strings.start = shdr.sh_addr;
+            x->strings.end = shdr.sh_addr + shdr.sh_size;
         }
 
         if (x->nsections < PROFILING_NGINX_SECTIONS
@@ -164,6 +183,7 @@ profiling_nginx_functions(profiling_nginx_t *x, GElf_Shdr *text)
     x->owners = profiling_calloc(x->n, sizeof(char *));
     x->roles = profiling_calloc(x->n, sizeof(char *));
     x->exports = profiling_calloc(x->n, sizeof(char *));
+    x->resolvers = profiling_calloc(x->n, sizeof(char *));
 }
 
 
@@ -231,6 +251,13 @@ profiling_nginx_symbols(profiling_nginx_t *x, Elf *elf, Elf_Scn *scn,
 
         if (k != -1) {
             x->exports[k] = name;
+
+            if (GELF_ST_TYPE(sym.st_info) == STT_GNU_IFUNC
+                && (x->resolvers[k] == NULL || name[0] != '_'))
+            {
+                x->resolvers[k] = name;
+            }
+
             continue;
         }
 
@@ -278,7 +305,6 @@ profiling_nginx_relocations(profiling_nginx_t *x, Elf *elf, Elf_Scn *scn,
     Elf_Data             *data, *symdata;
     GElf_Sym              sym;
     GElf_Rela             rela;
-    profiling_pointer_t  *p;
 
     data = elf_getdata(scn, NULL);
 
@@ -318,16 +344,66 @@ profiling_nginx_relocations(profiling_nginx_t *x, Elf *elf, Elf_Scn *scn,
             continue;
         }
 
-        if (x->npointers == x->pointers_room) {
-            x->pointers = profiling_grow(x->pointers, x->npointers,
-                                         sizeof(profiling_pointer_t),
-                                         &x->pointers_room);
+        profiling_nginx_pointer_add(x, rela.r_offset, value);
+    }
+}
+
+
+/*
+ * Words of SHT_RELR: an address, then bits of the 63 words behind the last one
+ * of before.  The pointers are in their place.
+ */
+
+static void
+profiling_nginx_packed(profiling_nginx_t *x, Elf_Data *data)
+{
+    size_t    i;
+    uint64_t  word, slot, bit;
+
+    slot = 0;
+
+    for (i = 0; data != NULL && i + 8 <= data->d_size; i += 8) {
+
+        memcpy(&word, (uint8_t *) data->d_buf + i, 8);
+
+        if (!(word & 1)) {
+            profiling_nginx_pointer_add(x, word,
+                                        profiling_nginx_number(x, word));
+            slot = word + 8;
+            continue;
         }
 
-        p = &x->pointers[x->npointers++];
-        p->slot = rela.r_offset;
-        p->value = value;
+        for (bit = 0; bit < 63; bit++) {
+            if (word >> (bit + 1) & 1) {
+                profiling_nginx_pointer_add(x, slot + bit * 8,
+                           profiling_nginx_number(x, slot + bit * 8));
+            }
+        }
+
+        slot += 63 * 8;
     }
+}
+
+
+static void
+profiling_nginx_pointer_add(profiling_nginx_t *x, uint64_t slot,
+    uint64_t value)
+{
+    profiling_pointer_t  *p;
+
+    if (x->npointers == PROFILING_MAX_POINTERS) {
+        return;
+    }
+
+    if (x->npointers == x->pointers_room) {
+        x->pointers = profiling_grow(x->pointers, x->npointers,
+                                     sizeof(profiling_pointer_t),
+                                     &x->pointers_room);
+    }
+
+    p = &x->pointers[x->npointers++];
+    p->slot = slot;
+    p->value = value;
 }
 
 
@@ -350,6 +426,21 @@ profiling_nginx_by_slot(const void *one, const void *two)
 int64_t
 profiling_nginx_find(profiling_nginx_t *x, uint64_t address)
 {
+    uint32_t  n;
+
+    n = profiling_nginx_below(x, address);
+
+    if (n == 0 || address >= x->functions[n - 1].end) {
+        return -1;
+    }
+
+    return n - 1;
+}
+
+
+uint32_t
+profiling_nginx_below(profiling_nginx_t *x, uint64_t address)
+{
     uint32_t  low, high, mid;
 
     low = 0;
@@ -366,11 +457,7 @@ profiling_nginx_find(profiling_nginx_t *x, uint64_t address)
         }
     }
 
-    if (low == 0 || address >= x->functions[low - 1].end) {
-        return -1;
-    }
-
-    return low - 1;
+    return low;
 }
 
 

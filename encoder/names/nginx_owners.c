@@ -23,6 +23,11 @@
 #define PROFILING_PADDED    2
 #define PROFILING_NEVER     100000
 
+#define profiling_nginx_low(bond)                                             \
+    ((bond)->from < (bond)->to ? (bond)->from : (bond)->to)
+#define profiling_nginx_high(bond)                                            \
+    ((bond)->from < (bond)->to ? (bond)->to : (bond)->from)
+
 
 typedef struct {
     const char  *name;
@@ -37,7 +42,6 @@ static void profiling_nginx_known(profiling_nginx_t *x,
 static const char *profiling_nginx_prefix(profiling_nginx_t *x,
     const char *name);
 static int profiling_nginx_equal(void *item, void *key);
-static unsigned profiling_nginx_ordered(profiling_nginx_t *x);
 static int profiling_nginx_same(void *item, void *key);
 static void profiling_nginx_fill(profiling_nginx_t *x, uint32_t *crossings);
 static uint32_t profiling_nginx_border(profiling_nginx_t *x,
@@ -68,7 +72,9 @@ profiling_nginx_load(profiling_symbols_t *s)
     x = profiling_alloc(sizeof(profiling_nginx_t));
     x->symbols = s;
 
-    if (!profiling_nginx_image(x, elf, &modules, &names)) {
+    if (!profiling_nginx_image(x, elf, &modules, &names)
+        || modules == 0 || names == 0)
+    {
         return NULL;
     }
 
@@ -262,8 +268,8 @@ profiling_nginx_owners(profiling_nginx_t *x)
 
     for (i = 0; i < x->nbonds; i++) {
         bond = &x->bonds[i];
-        crossings[bond->low + 1]++;
-        crossings[bond->high + 1]--;
+        crossings[profiling_nginx_low(bond) + 1]++;
+        crossings[profiling_nginx_high(bond) + 1]--;
     }
 
     for (k = 1; k <= x->n; k++) {
@@ -277,7 +283,7 @@ profiling_nginx_owners(profiling_nginx_t *x)
 
 /* files may be mixed, if the linker was told so or optimised all of them */
 
-static unsigned
+unsigned
 profiling_nginx_ordered(profiling_nginx_t *x)
 {
     uint32_t           i, runs, owners;
@@ -436,8 +442,8 @@ profiling_nginx_callers(profiling_nginx_t *x, const char **certain)
     for (i = 0; i < x->nbonds; i++) {
         bond = &x->bonds[i];
 
-        profiling_nginx_caller(&callers[bond->low], x->owners[bond->high]);
-        profiling_nginx_caller(&callers[bond->high], x->owners[bond->low]);
+        profiling_nginx_caller(&callers[bond->from], x->owners[bond->to]);
+        profiling_nginx_caller(&callers[bond->to], x->owners[bond->from]);
     }
 
     for (k = 0; k < x->n; k++) {

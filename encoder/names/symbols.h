@@ -48,7 +48,8 @@ struct profiling_symbols_s {
     profiling_ranges_t    functions; /* of .eh_frame, sorted by start */
 
     unsigned              modules;   /* has a list of nginx's */
-    profiling_nginx_t    *nginx;     /* NULL: has no modules of nginx */
+    profiling_nginx_t    *nginx;     /* NULL: nothing is known of functions */
+    unsigned              library;   /* it was looked at as one */
 
     Dwfl                 *dwfl;
     Dwfl_Module          *module;

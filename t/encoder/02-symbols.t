@@ -152,7 +152,10 @@ is_deeply(names($full, pc('hidden_one', 3), @no), ['hidden_one'],
 is_deeply(names($full, pc('no_size', 1), @no), ['no_size'],
     'a symbol without a size');
 
-# stripped: what is exported has its name, what is static has its own
+# stripped: what is exported has its name, what is static has its own, or that of
+# the only function that calls it
+
+my %local = (hidden_one => 'exported_two local', hidden_three => 'main local');
 
 my $stripped = copy('stripped', 'strip -o %o %f');
 
@@ -162,7 +165,7 @@ for my $name (qw(hidden_one hidden_two hidden_three)) {
     my $size = $e->{symbol}{$name}[1];
     for my $add (0, 1, $size - 1) {
         is_deeply(names($stripped, pc($name, $add), @no),
-            [plus($name, 'stripped')],
+            [plus($name, $local{$name} || 'stripped')],
             "stripped: $name+$add has no neighbour's name");
     }
 }

@@ -303,7 +303,7 @@ my $inner = elf($library)->{symbol}{inner}[0];
 system("strip -o $library.so $library") == 0 or die;
 $got = look("$library.so", $inner)->{$inner};
 is_deeply([@$got{qw(name file label)}],
-    [sprintf('library.so+0x%x', $inner), "$library.so", ''],
+    [sprintf('outer local+0x%x', $inner), "$library.so", ''],
     'a library that has no modules');
 
 # functions of all files mixed: only what tables say

@@ -14,6 +14,7 @@
 /* sources: encoder/names/cfi.c */
 /* sources: encoder/names/demangle.c */
 /* sources: encoder/names/file.c */
+/* sources: encoder/names/library.c */
 /* sources: encoder/names/lines.c */
 /* sources: encoder/names/maps.c */
 /* sources: encoder/names/names.c */
