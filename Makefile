@@ -23,6 +23,8 @@
 # make neighbours   ten minutes beside all modules of the distribution, under
 #                   valgrind: NEIGHBOURS_SECONDS=600; with
 #                   SANITIZE=address,undefined BUILD=build/sanitize under these
+# make storm        ten million walks in LuaJIT: STORM=10000000
+# make luajit       an hour beside LuaJIT at 1000 Hz: LUAJIT_SECONDS=3600
 # make style        the style checker alone
 # make bench        the README's table of costs, in build/bench.md; in about
 #                   twelve minutes, with BENCH_SECONDS=120 in fewer
@@ -59,6 +61,8 @@ JOBS      = 2
 
 SOAK_SECONDS = 3600
 NEIGHBOURS_SECONDS = 600
+STORM = 10000000
+LUAJIT_SECONDS = 3600
 BENCH_SECONDS ?= 600
 
 MODULES_DIR = /usr/lib/nginx/modules
@@ -92,7 +96,7 @@ groups  := build $(if $(filter html run test test-release sanitize coverage scre
                        matrix dist packaging,$(MAKECMDGOALS)),html) \
                  $(if $(filter run,$(MAKECMDGOALS)),run) \
                  $(if $(filter test test-release bench screenshots fleet soak fuzz \
-                       neighbours sanitize tsan coverage,\
+                       neighbours storm luajit sanitize tsan coverage,\
                        $(MAKECMDGOALS)),run test) \
                  $(if $(filter analyze,$(MAKECMDGOALS)),analyze) \
                  $(filter package packaging bench fresh neighbours,\
@@ -131,7 +135,7 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
 
 
 .PHONY: all html deps run test test-release sanitize tsan coverage analyze \
-        fleet soak neighbours style bench screenshots install uninstall dist package \
+        fleet soak neighbours storm luajit style bench screenshots install uninstall dist package \
         packaging fresh matrix musl arm64 clean FORCE
 .DELETE_ON_ERROR:
 
@@ -252,6 +256,17 @@ neighbours: all
 	    TEST_TIMEOUT=$$(($(NEIGHBOURS_SECONDS) + 600)) BUILD=$(build) \
 	    BINARY=$(nginx) JOBS=1 t/run t/soak/neighbours.pl; status=$$?; \
 	    cat $(build)/neighbours.txt; exit $$status
+
+storm: all
+	@SAMPLES=$(STORM) CROSS_RUN=env CROSS_FLAGS=-O2 \
+	    t/lib/unit t/unit/test_lua_storm.c $(build)/unit $(build)/nginx
+
+luajit: all
+	@rm -f $(build)/luajit.txt
+	@LUAJIT_SECONDS=$(LUAJIT_SECONDS) LUAJIT_REPORT=$(build)/luajit.txt \
+	    TEST_TIMEOUT=$$(($(LUAJIT_SECONDS) + 600)) BUILD=$(build) \
+	    BINARY=$(nginx) JOBS=1 t/run t/soak/luajit.pl; status=$$?; \
+	    cat $(build)/luajit.txt; exit $$status
 
 # The module for other nginxes, and for other systems.
 
