@@ -170,7 +170,7 @@ walk(int signo, siginfo_t *info, void *data)
 
     for (i = 0; i < n && !ngx_prof_frame_is_lua(pcs[i]); i++) { /* void */ }
 
-    pc = uc->uc_mcontext.gregs[REG_RIP];
+    pc = ngx_prof_arch_pc(uc);
     walks++;
 
     /* of a state that opens its libraries, nothing is known yet */
