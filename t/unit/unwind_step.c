@@ -8,6 +8,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "unwind_trap_arm64.h"
@@ -16,7 +17,12 @@
 
 #define DEEP    4096
 #define SEEN    65536            /* places, by a hash of the address */
-#define VISITS  6
+#define VISITS  4                /* of a place, calls of a function */
+
+#define HASH(pc)  (((pc) * 0x9e3779b97f4a7c15ull) >> 48)
+
+#define INT3       0xcc
+#define TRAP_FLAG  ((greg_t) 0x100)
 
 
 static struct {
@@ -34,6 +40,21 @@ static ngx_uint_t                      nbase;
 static const ngx_prof_stack_t  *bounds;
 static unwind_step_t                  *out;
 static ngx_prof_unwind_cache_t  cache;
+
+#if !defined(__aarch64__)
+
+static unsigned char                   called[SEEN];
+static int                             memory;
+
+static struct {
+    uint64_t                           ra;        /* of the call that is
+                                                     stepped over, or 0 */
+    uint64_t                           slot;
+    unsigned char                      byte;      /* of code, at ra */
+    unsigned                           inner;
+} over;
+
+#endif
 
 
 static void
@@ -99,7 +120,7 @@ visit(const ucontext_t *uc, uint64_t pc)
         return;
     }
 
-    s = &seen[(pc * 0x9e3779b97f4a7c15ull) >> 48];
+    s = &seen[HASH(pc)];
 
     if (*s < VISITS) {
         (*s)++;
@@ -172,6 +193,71 @@ on_trap(int signo, siginfo_t *si, void *data)
 #else
 
 
+/* code cannot be written to, but as memory of the process */
+
+static int
+poke(uint64_t pc, unsigned char byte)
+{
+    return pwrite(memory, &byte, 1, (off_t) pc) == 1;
+}
+
+
+/* what was called so often has shown all: it runs to its return address */
+
+static int
+step_over(uint64_t entry, uint64_t ra)
+{
+    unsigned char  *n;
+
+    n = &called[HASH(entry)];
+
+    if (*n < VISITS) {
+        (*n)++;
+        return 0;
+    }
+
+    over.byte = *(unsigned char *) (uintptr_t) ra;
+
+    if (!poke(ra, INT3)) {
+        return 0;
+    }
+
+    over.ra = ra;
+    over.slot = shadow[depth - 1].slot;
+
+    return 1;
+}
+
+
+/* returns whether the call that is stepped over has come to its end */
+
+static int
+stepped_over(ucontext_t *uc)
+{
+    if (over.inner) {
+        over.inner = 0;
+        poke(over.ra, INT3);
+        uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+        return 0;
+    }
+
+    poke(over.ra, over.byte);
+    uc->uc_mcontext.gregs[REG_RIP] = (greg_t) over.ra;
+    uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+
+    /* or one within it has, with the same return address */
+
+    if ((uint64_t) unwind_sp(uc) <= over.slot) {
+        over.inner = 1;
+        return 0;
+    }
+
+    over.ra = 0;
+
+    return 1;
+}
+
+
 static void
 on_trap(int signo, siginfo_t *si, void *data)
 {
@@ -181,6 +267,10 @@ on_trap(int signo, siginfo_t *si, void *data)
 
     (void) signo;
     (void) si;
+
+    if (over.ra && !stepped_over(uc)) {
+        return;
+    }
 
     pc = (uint64_t) unwind_pc(uc);
     sp = (uint64_t) unwind_sp(uc);
@@ -193,14 +283,17 @@ on_trap(int signo, siginfo_t *si, void *data)
             depth--;
         }
 
-        v = *(uint64_t *) (uintptr_t) sp;
-
         /* a call leaves the address behind it at the stack pointer */
 
-        if (sp == last_sp - 8 && v - last_pc >= 2 && v - last_pc <= 8
-            && pc != v)
-        {
+        v = (sp == last_sp - 8) ? *(uint64_t *) (uintptr_t) sp : 0;
+
+        if (v - last_pc >= 2 && v - last_pc <= 8 && pc != v) {
             call(sp, v);
+
+            if (step_over(pc, v)) {
+                uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+                return;
+            }
         }
     }
 
@@ -210,7 +303,7 @@ on_trap(int signo, siginfo_t *si, void *data)
     visit(uc, pc);
 
     if (--left == 0) {
-        uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t) 0x100;
+        uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
     }
 }
 
@@ -250,6 +343,9 @@ unwind_step(const ngx_prof_stack_t *stack, void (*work)(void), unsigned limit,
 
 #else
 
+    memset(called, 0, sizeof(called));
+    memory = open("/proc/self/mem", O_RDWR|O_CLOEXEC);
+
     __asm__ volatile ("subq $128, %%rsp\n\t"
                       "pushfq\n\t"
                       "orq $0x100, (%%rsp)\n\t"
@@ -263,6 +359,8 @@ unwind_step(const ngx_prof_stack_t *stack, void (*work)(void), unsigned limit,
                       "andq $~0x100, (%%rsp)\n\t"
                       "popfq\n\t"
                       "addq $128, %%rsp" : : : "memory", "cc");
+
+    close(memory);
 
 #endif
 

@@ -229,7 +229,7 @@ deflate_data(void)
     uLongf  n;
 
     n = sizeof(cipher);
-    compress2(cipher, &n, data, sizeof(data) / 2, 6);
+    compress2(cipher, &n, data, sizeof(data) / 8, 6);
 }
 
 
@@ -337,7 +337,7 @@ const unwind_work_t  unwind_works[] = {
     { "chacha20", chacha20, 60000, UNWIND_WORK_CIPHER },
     { "rsa", rsa, 200000, UNWIND_WORK_BIGNUM },
     { "ecdsa", ecdsa, 150000, UNWIND_WORK_BIGNUM },
-    { "x25519", x25519, 60000, UNWIND_WORK_BIGNUM },
+    { "x25519", x25519, 40000, UNWIND_WORK_BIGNUM },
     { "modexp", modexp, 120000, UNWIND_WORK_BIGNUM },
     { "strings", strings, 30000, UNWIND_WORK_LIBC },
     { "deflate", deflate_data, 150000, UNWIND_WORK_PLAIN },

@@ -70,7 +70,8 @@ extern volatile sig_atomic_t      unwind_inside;
 
 /*
  * Runs work instruction by instruction, at most limit of them, and walks at
- * each of the first visits of a place.
+ * each of the first visits of a place.  Functions of x86_64 run through after
+ * as many calls, so that work comes to its end.
  */
 void unwind_step(const ngx_prof_stack_t *stack, void (*work)(void),
     unsigned limit, unwind_step_t *result);
