@@ -134,6 +134,10 @@ encoder_settings := $(CC) $(ENCODER_CFLAGS) $(ENCODER_LDFLAGS) \
                     $(encoder_sources)
 
 
+# of a make in this one
+parallel = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+
+
 .PHONY: all html deps run test test-release sanitize tsan coverage analyze \
         fleet soak neighbours storm luajit style bench screenshots install uninstall dist package \
         packaging fresh matrix musl arm64 clean FORCE
@@ -165,8 +169,8 @@ $(objs)/Makefile: config tools/configure $(build)/settings \
 	tools/configure $(CURDIR) $(farm) $(NGINX_SRC) $(NGINX_BIN)
 
 $(module): $(objs)/Makefile $(sources) $(headers)
-	+$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
-	    -C $(farm) -f objs/Makefile modules
+	+$(MAKE) --no-print-directory $(parallel) -C $(farm) -f objs/Makefile \
+	    modules
 	@# a new file: a running nginx may have the old one mapped
 	install -m 644 $(objs)/$(@F) $@
 
@@ -222,7 +226,9 @@ run: all html
 
 # The same holds for the tests.
 
-test: all html $(build)/npm/ui.installed
+test: | deps
+	+@$(MAKE) --no-print-directory $(parallel) DEPS=no all html \
+	    $(build)/npm/ui.installed
 	@$(fuzz_for_test)
 	@BUILD=$(build) BINARY=$(nginx) JOBS=$(JOBS) t/run $(T)
 
