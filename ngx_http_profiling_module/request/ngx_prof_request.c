@@ -610,7 +610,8 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
         return ngx_prof_log_any(r);
     }
 
-    latency = ngx_prof_loop_at(counted, end) - ngx_prof_latest.start;
+    latency = ngx_prof_passed(ngx_prof_latest.start,
+                              ngx_prof_loop_at(counted, end));
     bucket = ngx_prof_hist_bucket(latency);
     chunk = ngx_prof_counting_chunk(counter, NGX_PROF_LATENCY, bucket);
 
@@ -636,7 +637,7 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 static ngx_int_t
 ngx_prof_log_any(ngx_http_request_t *r)
 {
-    uint64_t              now, end, after, start;
+    uint64_t              now, end, after, start, latency;
     ngx_uint_t            clock;
     ngx_prof_context_t   *context;
     ngx_prof_loc_conf_t  *lcf;
@@ -660,10 +661,12 @@ ngx_prof_log_any(ngx_http_request_t *r)
                                   ngx_prof_context_location(r));
     start = ngx_prof_request_finish(context, r);
 
+    /* the clock may have been set right since: by what it is off, at most */
+
+    latency = ngx_prof_passed(start, ngx_prof_loop_at(clock, now) - after);
+
     if (lcf->counted) {
-        ngx_prof_request_count(r, lcf->place,
-                               ngx_prof_loop_at(clock, now) - after - start,
-                               after);
+        ngx_prof_request_count(r, lcf->place, latency, after);
     }
 
     return NGX_OK;
