@@ -181,6 +181,8 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
 
     ngx_prof_process.zone = mcf->zone;
 
+    ngx_prof_clock_begin();
+
     if (ngx_process == NGX_PROCESS_HELPER) {
         ngx_prof_process_help(cycle, mcf);
         return NGX_OK;
@@ -260,6 +262,7 @@ ngx_prof_process_claim_again(ngx_event_t *ev)
     }
 
     ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+    ngx_prof_clock_begin();
     ngx_prof_begin((ngx_cycle_t *) ngx_cycle);
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
@@ -319,6 +322,7 @@ ngx_prof_process_helps(ngx_event_t *ev)
         return;
     }
 
+    ngx_prof_clock_begin();
     ngx_prof_clock_init();
     ngx_prof_meter_init(ngx_prof_process.slot);
     ngx_prof_loop_init(cycle);

@@ -77,14 +77,19 @@ ngx_prof_clock_trusted(void)
 
 
 void
+ngx_prof_clock_begin(void)
+{
+    ngx_prof_clock_pair(&ngx_prof_counter.ticks, &ngx_prof_counter.ns);
+}
+
+
+void
 ngx_prof_clock_init(void)
 {
     uint64_t             ticks, ns;
     ngx_prof_counter_t  *counter;
 
     counter = &ngx_prof_counter;
-
-    ngx_prof_clock_pair(&counter->ticks, &counter->ns);
 
     do {
         ngx_prof_clock_pair(&ticks, &ns);

@@ -58,7 +58,12 @@ extern ngx_uint_t  ngx_prof_clock_chosen
  */
 ngx_uint_t ngx_prof_clock_choose(void);
 
-/* worker, at its start; takes 0.2 ms: the counter is measured */
+/*
+ * Worker, at its start: the counter is measured from begin() to init(), which
+ * waits until this is 0.2 ms.  Later than a second behind it begin() is due
+ * again: the machine may have slept.
+ */
+void ngx_prof_clock_begin(void);
 void ngx_prof_clock_init(void);
 
 /* worker, at every tick */

@@ -186,6 +186,7 @@ test_real(void **state)
         skip();
     }
 
+    ngx_prof_clock_begin();
     ngx_prof_clock_init();
 
     for (i = 0; i < 2000; i++) {
