@@ -6,11 +6,19 @@
 use strict;
 use warnings;
 
+use File::Temp qw(tempdir);
 use List::Util qw(max sum0);
 use Test::More;
 use Time::HiRes qw(sleep);
 use Profile;
 use Site;
+
+my $keys = tempdir(CLEANUP => 1);
+
+system('openssl req -x509 -nodes -days 2 -subj /CN=main -newkey ec -pkeyopt '
+       . "ec_paramgen_curve:P-256 -keyout $keys/key -out $keys/crt "
+       . '2>/dev/null') == 0
+    or die "openssl failed\n";
 
 my $site = Site->new(
     workers => 2,
@@ -18,10 +26,10 @@ my $site = Site->new(
                 '/usr/lib/nginx/modules/ngx_http_echo_module.so'],
     handlers => $Profile::handlers,
     access  => 'DIR/slow.log slow',
-    http    => <<'END',
+    http    => <<"END",
     profiling_interval 100ms;
     profiling_slow 100ms rate=65536 keep=16;
-    log_format slow '$uri $profiling_slow_id';
+    log_format slow '\$uri \$profiling_slow_id';
 
     server {
         listen 127.0.0.1:PORT1;
@@ -31,10 +39,16 @@ my $site = Site->new(
             while not io.open("DIR/go") do ngx.sleep(0.02) end
             ngx.say("x") } }
     }
+    server {
+        listen 127.0.0.1:PORT2 ssl;
+        ssl_certificate $keys/crt;
+        ssl_certificate_key $keys/key;
+        location / { echo x; echo_flush; echo_sleep 0.15; echo y; }
+    }
 END
     server  => <<'END')->start;
         location = /hung { proxy_pass http://127.0.0.1:PORT1; }
-        location = /fast { return 200 "x"; }
+        location = /fast { profiling_slow 1h; return 200 "x"; }
         location = /doze { echo_sleep 0.15; echo x; }
         location = /long { echo_sleep 0.6; echo x; }
         location = /block { echo_blocking_sleep 0.15; echo x; }
@@ -235,6 +249,34 @@ $site->request('/once') for 1 .. 20;
 $answer = $site->json('/api/profiling/slow');
 is($answer->{total} + $answer->{dropped}, 7 + 24 + 20, 'all are counted');
 cmp_ok($answer->{dropped}, '>', 0, 'some are not kept');
+
+# the first request after a handshake, and the next one over the connection
+
+my $url = 'https://127.0.0.1:' . $site->port(2);
+
+run('curl', '-sk', '-m', 60, "$url/first", "$url/next");
+
+my %secure;
+
+until_true(60, sub {
+    %secure = map { $_->{uri} => $_ }
+              @{ $site->json('/api/profiling/slow')->{requests} };
+    return $secure{'/first'} && $secure{'/next'};
+});
+
+my ($first, $next) = map { $site->json("/api/profiling/slow/$_->{id}") }
+                     @secure{qw(/first /next)};
+
+ok(defined $first->{at}{tls}, 'when the handshake had ended is known');
+cmp_ok($first->{at}{accepted}, '<=', $first->{at}{tls},
+       '... after the accept');
+cmp_ok($first->{at}{tls}, '<=', 0, '... and before the request began');
+cmp_ok($first->{at}{last_sent} - $first->{at}{first_sent}, '>=', .14,
+       '... whose response was sent in two parts');
+is_deeply([@{ $next->{at} }{qw(accepted tls)}], [undef, undef],
+          'a later request has neither');
+like($next->{unavailable}{"at.$_"}, qr/has had requests before/, "... $_: why")
+    for qw(accepted tls);
 
 $site->stop;
 done_testing;
