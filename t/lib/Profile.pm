@@ -394,7 +394,8 @@ sub thread_start {
     return $frames[-1] =~ /^(?:_start|clone3?|__clone3?|main|start_thread)$/
            # Debian's nginx has no symbol for it
            || $frames[-1] =~ m{^nginx\+0x[0-9a-f]+$}
-           || $frames[-1] =~ m{^libc\.so\.6\+0x[0-9a-f]+$};
+           || $frames[-1] =~ m{^(?:libc\.so\.6|pthread_create local)
+                               \+0x[0-9a-f]+$}x;
 }
 
 
