@@ -50,7 +50,11 @@ static ngx_uint_t ngx_prof_crashes_origin(const ngx_prof_report_t *r,
     ngx_uint_t i, ngx_prof_frame_origin_t *origin);
 static void ngx_prof_crashes_title(ngx_prof_text_t *t,
     const ngx_prof_report_t *r);
+static void ngx_prof_crashes_facts(ngx_prof_text_t *t,
+    const ngx_prof_report_t *r);
 static void ngx_prof_crashes_earlier(ngx_prof_text_t *t,
+    const ngx_prof_report_t *r);
+static void ngx_prof_crashes_held(ngx_prof_text_t *t,
     const ngx_prof_report_t *r);
 
 
@@ -603,6 +607,7 @@ ngx_prof_crashes_text(ngx_prof_work_t *w)
 
     c = &report->crash;
     ngx_prof_crashes_title(t, report);
+    ngx_prof_crashes_facts(t, report);
 
     for (i = 0; i < c->n; i++) {
         ngx_prof_text_printf(t, "#%ui  %s", i,
@@ -639,6 +644,7 @@ ngx_prof_crashes_text(ngx_prof_work_t *w)
     }
 
     ngx_prof_crashes_earlier(t, report);
+    ngx_prof_crashes_held(t, report);
 
     return NGX_DONE;
 }
@@ -666,7 +672,51 @@ ngx_prof_crashes_title(ngx_prof_text_t *t, const ngx_prof_report_t *r)
         ngx_prof_text_printf(t, ", Linux %s %s", name.release, name.machine);
     }
 
-    ngx_prof_text_puts(t, "\n\n");
+    if (ngx_prof_version_openssl()) {
+        ngx_prof_text_printf(t, ", %s", ngx_prof_version_openssl());
+    }
+
+    if (ngx_prof_version_pcre()) {
+        ngx_prof_text_printf(t, ", PCRE %s", ngx_prof_version_pcre());
+    }
+
+    if (ngx_prof_version_zlib()) {
+        ngx_prof_text_printf(t, ", zlib %s", ngx_prof_version_zlib());
+    }
+
+    ngx_prof_text_puts(t, "\n");
+}
+
+
+/* what the JSON has and the summary has not */
+
+static void
+ngx_prof_crashes_facts(ngx_prof_text_t *t, const ngx_prof_report_t *r)
+{
+    const ngx_prof_crash_t  *c;
+
+    c = &r->crash;
+
+    if (r->recorded) {
+        ngx_prof_text_printf(t, "code %L, thread %uL%s\n", (int64_t) c->code,
+                             c->tid, c->main ? ", the main one" : "");
+    }
+
+    if (c->request) {
+        ngx_prof_text_printf(t, "request: %.6f s old, %uL bytes sent, "
+                             "state \"%s\"\n",
+                             (double) ngx_prof_passed(c->start, c->clock)
+                             / 1e9, c->sent,
+                             ngx_prof_request_state_name(
+                                  ngx_prof_label_state((uint32_t) c->label)));
+    }
+
+    if (r->lived) {
+        ngx_prof_text_printf(t, "worker: lived %.3f s, %uL requests\n",
+                             (double) r->lived / 1e9, r->requests);
+    }
+
+    ngx_prof_text_puts(t, "\n");
 }
 
 
@@ -689,6 +739,39 @@ ngx_prof_crashes_earlier(ngx_prof_text_t *t, const ngx_prof_report_t *r)
                                  NGX_PROF_STATE_PHASE));
 
         ngx_prof_text_write(t, text, p - text);
+        ngx_prof_text_puts(t, "\n");
+    }
+}
+
+
+static void
+ngx_prof_crashes_held(ngx_prof_text_t *t, const ngx_prof_report_t *r)
+{
+    u_char                         *p, text[NGX_PROF_DEATH_TEXT];
+    ngx_uint_t                      i;
+    const ngx_prof_crash_holder_t  *h;
+
+    if (r->tick) {
+        ngx_prof_text_printf(t, "\nmemory %.3f s before: anonymous %uLK, heap "
+                             "%uLK of %uLK, %uL connections\n",
+                             (double) ngx_prof_passed(r->tick, r->clock) / 1e9,
+                             r->anonymous / 1024, r->heap_alloc / 1024,
+                             r->heap_sys / 1024, r->connections);
+    }
+
+    for (i = 0; i < r->holder_n; i++) {
+        h = &r->holder[i];
+
+        p = ngx_slprintf(text, text + sizeof(text), "held: %uLK",
+                         h->bytes / 1024);
+        p = ngx_prof_label_print(p, text + sizeof(text), h->label);
+
+        ngx_prof_text_write(t, text, p - text);
+
+        if (h->frame) {
+            ngx_prof_text_printf(t, ", by %s", ngx_prof_names_get(h->frame));
+        }
+
         ngx_prof_text_puts(t, "\n");
     }
 }

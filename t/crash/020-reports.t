@@ -128,6 +128,20 @@ like($text->{body}, qr/test_module\.so build id [0-9a-f]+$/m,
      '... build ids');
 like($text->{body}, qr/^\d+\.\d+ s before, server main, location \/before$/m,
      '... the requests before');
+like($text->{body}, qr/^code $one->{code}, thread $pid, the main one$/m,
+     '... the thread');
+like($text->{body},
+     qr/^request: \d+\.\d{6} s old, \d+ bytes sent, state "$one->{state}"$/m,
+     '... the request');
+like($text->{body}, qr/^worker: lived \d+\.\d+ s, $one->{requests} requests$/m,
+     '... the worker');
+
+my $kb = int $one->{memory}{anonymous_bytes} / 1024;
+
+like($text->{body}, qr/^memory \d+\.\d+ s before: anonymous ${kb}K,/m,
+     '... its memory');
+is(scalar(() = $text->{body} =~ /^held: \d+K/mg), @{ $one->{held} },
+   '... who held it');
 
 my $all = join '', map { $n->get("/api/profiling/$_")->{body} }
                    qw(crashes crashes/1 crashes/1?format=text);
