@@ -196,7 +196,9 @@ sub undisturbed {
         my $s = ask("/$name");
 
         was_read($s);
-        $issue = until_true(2.5, sub { issue(qr/location = \/$name\b/) });
+        $issue = until_true(2.5, sub {
+            issue(qr/ has been in .*location = \/$name\b/);
+        });
 
         like(Site::read_all($s, 60), qr/done/, "$name: the client is answered");
         $least = time() - $began if time() - $began < $least;

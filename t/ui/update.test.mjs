@@ -69,9 +69,9 @@ function instruments() {
     for (const { type, target, addedNodes, removedNodes, attributeName, oldValue }
       of records)
     {
-      // their rows come, go and change places
-      const list = target.id === 'pauses'
-        || target.parentElement?.closest('#pauses, #modules');
+      // their rows come, go and change places; a busy machine has some, too
+      const list = target.closest?.('ul, #pauses, #modules, #incidents, #slow, '
+        + '#crashes, #reloads, #processes');
 
       if (type === 'childList') {
         const nodes = [...addedNodes, ...removedNodes];
