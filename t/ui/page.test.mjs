@@ -445,7 +445,8 @@ test('the other profiles, and connections', limits, async () => {
 
 test('goroutines: client, location and waiting time of each', limits,
      async () => {
-  const { page, context, shows, complaints } = await open(browser, below);
+  const { page, context, shows, complaints, settled } =
+    await open(browser, below);
 
   // a request that waits for its upstream
   const answers = [];
@@ -454,10 +455,14 @@ test('goroutines: client, location and waiting time of each', limits,
 
   await new Promise((resolve) =>
     upstream.listen(port + 4, '127.0.0.1', resolve));
+  upstream.unref();
 
   const held = fetch(new URL('/held', direct));
 
   await until('it waits', 60, () => answers.length);
+
+  // tables that come later move what is below them
+  await settled();
   await press(page, 'View goroutines');
   await shows('#connections [role=status]', /^\d+ connections at /);
 
