@@ -705,7 +705,8 @@ ngx_prof_context_running(const ngx_prof_context_t *owner,
  * caller has there may be the function's own as well: its caller tells.  Words
  * of its frame may be those of an earlier one, unless it is one of nginx's and
  * small: such a function uses most of them.  A single one only aligns the
- * stack.
+ * stack.  Handlers of posted events may lie where the loop's frame was when the
+ * pass began: words there are those of earlier events.
  */
 
 ngx_prof_unchecked
@@ -719,10 +720,6 @@ ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
 
     if (frame->lo < running->sp) {
         return 0;
-    }
-
-    if (frame->lo >= ngx_prof_base) {
-        return 1;
     }
 
     for (i = 0; i < frame->all; i++) {
@@ -740,6 +737,7 @@ ngx_prof_context_frame(void *data, const ngx_prof_unwind_frame_t *frame)
     n = (frame->hi - frame->lo) / sizeof(uintptr_t);
 
     if (!frame->main
+        || frame->lo >= ngx_prof_base
         || frame->saved == 0
         || n > NGX_PROF_CONTEXT_FRAME
         || n <= (ngx_uint_t) __builtin_popcountll(frame->saved) + 1)
