@@ -35,18 +35,14 @@ my @workers = $site->workers;
 nothing_yet();
 
 my $load = load($site, '/one', '/three');
-my @whole = spent(sub { settled(3e9) });
-my @times = (time(), map { settled(1e9); time() } 1 .. 3);
-my $capture;
-my @captured = spent(sub { $capture = Profile::take($site, seconds => 3) });
+my @times = map { settled($_); time() } 1 .. 4;
+my %cpu;
 
-# what ends within an interval is shared out evenly: the load is the same in it
-written($captured[1]);
-Profile::end($load);
-
-whole(@whole);
+whole();
 parts();
-capture_beside(@captured);
+capture_beside();
+
+Profile::end($load);
 
 waits();
 allocations();
@@ -61,23 +57,10 @@ done_testing();
 
 # some intervals of the load have ended
 sub settled {
-    my $ns = shift;
     my $before = cpu_ns(@workers);
 
-    until_true(240, sub { cpu_ns(@workers) - $before > $ns })
+    until_true(240, sub { cpu_ns(@workers) - $before > 3e9 })
         or die "the workers have no CPU time\n";
-}
-
-
-# from when until when something runs, and what /proc says of the workers
-sub spent {
-    my $code = shift;
-
-    my ($from, $before) = (time(), cpu_ns(@workers));
-
-    $code->();
-
-    return ($from, time(), cpu_ns(@workers) - $before);
 }
 
 
@@ -111,8 +94,17 @@ sub nothing_yet {
 }
 
 
+# what /proc says of the workers, from before to after
 sub whole {
-    my ($from, $until, $spent) = @_;
+    my ($from, $until) = (time(), undef);
+    my $before = cpu_ns(@workers);
+
+    settled();
+
+    $until = time();
+    my $spent = cpu_ns(@workers) - $before;
+
+    written($until);
 
     my $p = past($from, $until);
 
@@ -172,6 +164,8 @@ sub by_key {
 
 
 sub parts {
+    written($times[3]);
+
     my $all = past($times[0], $times[3]);
     my @parts = map { past($times[$_], $times[$_ + 1]) } 0 .. 2;
 
@@ -184,13 +178,21 @@ sub parts {
 
 # a capture at a higher rate changes no sum
 sub capture_beside {
-    my ($from, $until, $spent) = @_;
+    my $from = time();
+    my $before = cpu_ns(@workers);
+
+    my $c = Profile::take($site, seconds => 3);
+
+    my $until = time();
+    my $spent = cpu_ns(@workers) - $before;
+
+    written($until);
 
     my $p = past($from, $until);
 
     cmp_ok(abs($p->{cpu} - $spent), '<', 0.05 * $spent + 0.1e9,
            'while a capture runs a range has the CPU time of the workers');
-    cmp_ok($p->{count}, '>', 0.8 * $capture->{count},
+    cmp_ok($p->{count}, '>', 0.8 * $c->{count},
            '... by the samples of the capture');
 }
 
