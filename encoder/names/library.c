@@ -326,8 +326,7 @@ static void
 profiling_library_signed(profiling_nginx_t *x, uint64_t start, uint64_t end,
     const uint8_t *p)
 {
-    size_t             len;
-    profiling_area_t  *area;
+    size_t  len;
 
     for (len = 0; len < end - start && isprint(p[-1 - (int) len]); len++) {
         /* void */
@@ -337,15 +336,8 @@ profiling_library_signed(profiling_nginx_t *x, uint64_t start, uint64_t end,
         return;
     }
 
-    if (x->nareas == x->areas_room) {
-        x->areas = profiling_grow(x->areas, x->nareas,
-                                  sizeof(profiling_area_t), &x->areas_room);
-    }
-
-    area = &x->areas[x->nareas++];
-    area->start = start;
-    area->end = end;
-    area->owner = profiling_strdup((const char *) p - len, len);
+    profiling_nginx_area_push(x, start, end,
+                              profiling_strdup((const char *) p - len, len));
 }
 
 

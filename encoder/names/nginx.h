@@ -143,6 +143,8 @@ uint64_t profiling_nginx_number(profiling_nginx_t *x, uint64_t address);
 uint64_t profiling_nginx_pointer(profiling_nginx_t *x, uint64_t slot);
 profiling_area_t *profiling_nginx_area(profiling_area_t *areas, size_t n,
     uint64_t address);
+void profiling_nginx_area_push(profiling_nginx_t *x, uint64_t start,
+    uint64_t end, const char *owner);
 
 /* *modules, *names: addresses of ngx_modules and ngx_module_names; 0: none */
 int profiling_nginx_image(profiling_nginx_t *x, Elf *elf, uint64_t *modules,

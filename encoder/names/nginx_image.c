@@ -590,6 +590,26 @@ profiling_nginx_pointer(profiling_nginx_t *x, uint64_t slot)
 }
 
 
+/* one more of x->areas, which are sorted when all are there */
+
+void
+profiling_nginx_area_push(profiling_nginx_t *x, uint64_t start, uint64_t end,
+    const char *owner)
+{
+    profiling_area_t  *area;
+
+    if (x->nareas == x->areas_room) {
+        x->areas = profiling_grow(x->areas, x->nareas,
+                                  sizeof(profiling_area_t), &x->areas_room);
+    }
+
+    area = &x->areas[x->nareas++];
+    area->start = start;
+    area->end = end;
+    area->owner = owner;
+}
+
+
 /* of areas that do not overlap, the one with an address in it, or NULL */
 
 profiling_area_t *

@@ -267,21 +267,11 @@ static void
 profiling_nginx_area_add(profiling_nginx_t *x, uint64_t start, uint64_t size,
     const char *owner)
 {
-    profiling_area_t  *area;
-
     if (start == 0 || size == 0 || size > UINT64_MAX - start) {
         return;
     }
 
-    if (x->nareas == x->areas_room) {
-        x->areas = profiling_grow(x->areas, x->nareas,
-                                  sizeof(profiling_area_t), &x->areas_room);
-    }
-
-    area = &x->areas[x->nareas++];
-    area->start = start;
-    area->end = start + size;
-    area->owner = owner;
+    profiling_nginx_area_push(x, start, start + size, owner);
 }
 
 

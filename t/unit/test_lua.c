@@ -30,7 +30,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "ngx_prof_guard.h"
+#include "lua_guard.h"
 #include "ngx_prof_lua_check.h"
 #include "ngx_prof_lua_vm.h"
 #include "ngx_prof_objects.h"
@@ -43,46 +43,8 @@
 
 static ngx_prof_function_t    functions[N];
 static ngx_prof_stack_t       stack;
-static volatile sig_atomic_t  faults;
 static uint64_t               pcs[NGX_PROF_FRAMES];
 static ngx_uint_t             n;
-
-
-/* instead of nginx's */
-
-void *
-ngx_calloc(size_t size, ngx_log_t *log)
-{
-    return calloc(1, size);
-}
-
-
-static void
-fault(int signo, siginfo_t *info, void *uc)
-{
-    faults++;
-
-    if (!ngx_prof_guard_fault(uc)) {
-        _exit(1);
-    }
-}
-
-
-/* cmocka has handlers of its own */
-
-static void
-guard(void)
-{
-    struct sigaction  sa;
-
-    ngx_memzero(&sa, sizeof(struct sigaction));
-    sa.sa_sigaction = fault;
-    sa.sa_flags = SA_SIGINFO|SA_NODEFER;
-    sigaction(SIGSEGV, &sa, NULL);
-    sigaction(SIGBUS, &sa, NULL);
-
-    ngx_prof_guard_set(1);
-}
 
 
 static int

@@ -30,7 +30,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "ngx_prof_guard.h"
+#include "lua_guard.h"
 #include "ngx_prof_lua_check.h"
 #include "ngx_prof_lua_vm.h"
 #include "ngx_prof_objects.h"
@@ -58,24 +58,6 @@ static uint64_t             state[2][WORDS];
 static uint64_t             values[WORDS];
 static int                (*pushed)(void *l);
 static uint64_t             seed = 1;
-
-
-/* instead of nginx's */
-
-void *
-ngx_calloc(size_t size, ngx_log_t *log)
-{
-    return calloc(1, size);
-}
-
-
-static void
-fault(int signo, siginfo_t *info, void *uc)
-{
-    if (!ngx_prof_guard_fault(uc)) {
-        _exit(1);
-    }
-}
 
 
 static void *
@@ -204,15 +186,7 @@ check(test_library_e of)
 static int
 test_begin(void **data)
 {
-    struct sigaction  sa;
-
-    ngx_memzero(&sa, sizeof(struct sigaction));
-    sa.sa_sigaction = fault;
-    sa.sa_flags = SA_SIGINFO|SA_NODEFER;
-    sigaction(SIGSEGV, &sa, NULL);
-    sigaction(SIGBUS, &sa, NULL);
-
-    ngx_prof_guard_set(1);
+    guard();
     (void) ngx_prof_objects_refresh();
 
     ngx_memzero(state, sizeof(state));

@@ -34,7 +34,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "ngx_prof_guard.h"
+#include "lua_guard.h"
 #include "ngx_prof_lua_check.h"
 #include "ngx_prof_lua_vm.h"
 #include "ngx_prof_objects.h"
@@ -108,7 +108,7 @@ static ngx_prof_stack_t         stack;
 static ngx_prof_unwind_cache_t  cache;
 static timer_t                  timer;
 static ngx_uint_t               walks, ours, told, whole;
-static volatile sig_atomic_t    faults, stormy, running;
+static volatile sig_atomic_t    stormy, running;
 
 static void  *(*newstate)(void);
 static void   (*libraries)(void *l);
@@ -116,26 +116,6 @@ static void   (*closed)(void *l);
 static int    (*load)(void *l, const char *text, size_t len, const char *name);
 static int    (*pcall)(void *l, int args, int results, int handler);
 static const char *(*tostring)(void *l, int index, size_t *len);
-
-
-/* instead of nginx's */
-
-void *
-ngx_calloc(size_t size, ngx_log_t *log)
-{
-    return calloc(1, size);
-}
-
-
-static void
-fault(int signo, siginfo_t *info, void *uc)
-{
-    faults++;
-
-    if (!ngx_prof_guard_fault(uc)) {
-        _exit(1);
-    }
-}
 
 
 /* the next signal comes so long after a walk, however long that took */
@@ -244,14 +224,7 @@ test_storm(void **state)
     most = getenv("SAMPLES") ? (ngx_uint_t) atoll(getenv("SAMPLES")) : 40000;
     most /= sizeof(storms) / sizeof(storms[0]);
 
-    /* cmocka has handlers of its own */
-
-    ngx_memzero(&sa, sizeof(struct sigaction));
-    sa.sa_sigaction = fault;
-    sa.sa_flags = SA_SIGINFO|SA_NODEFER;
-    sigaction(SIGSEGV, &sa, NULL);
-    sigaction(SIGBUS, &sa, NULL);
-    ngx_prof_guard_set(1);
+    guard();
 
     assert_int_equal(ngx_prof_objects_refresh(), NGX_OK);
     assert_int_equal(ngx_prof_unwind_stack(&stack), NGX_OK);
