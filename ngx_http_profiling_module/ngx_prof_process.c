@@ -9,6 +9,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_block.h"
 #include "ngx_prof_budget.h"
+#include "ngx_prof_claim.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_tick.h"
 #include "ngx_prof_conf.h"
@@ -226,7 +227,7 @@ ngx_prof_init_process(ngx_cycle_t *cycle)
                   "worker is not profiled until one is free; more can be set "
                   "by slots=", mcf->zone->slots, &mcf->shm_zone->shm.name);
 
-    ngx_prof_slot_wait(ngx_prof_process.zone, ngx_pid);
+    ngx_prof_slot_wait(ngx_prof_process.zone, ngx_prof_claim_own());
 
     ngx_prof_event_init(&ngx_prof_retry, &ngx_prof_retry_connection,
                         ngx_prof_process_claim_again, cycle->log);
@@ -252,7 +253,7 @@ ngx_prof_process_claim_again(ngx_event_t *ev)
         || ngx_prof_load(&mcf->zone->header->generation)
            != ngx_prof_process.generation)
     {
-        ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+        ngx_prof_slot_waited(ngx_prof_process.zone, ngx_prof_claim_own());
         return;
     }
 
@@ -261,7 +262,7 @@ ngx_prof_process_claim_again(ngx_event_t *ev)
         return;
     }
 
-    ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+    ngx_prof_slot_waited(ngx_prof_process.zone, ngx_prof_claim_own());
     ngx_prof_clock_begin();
     ngx_prof_begin((ngx_cycle_t *) ngx_cycle);
 
@@ -390,7 +391,7 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
     if (slot == NULL) {
 
         if (ngx_prof_process.zone) {
-            ngx_prof_slot_waited(ngx_prof_process.zone, ngx_pid);
+            ngx_prof_slot_waited(ngx_prof_process.zone, ngx_prof_claim_own());
         }
 
         return;

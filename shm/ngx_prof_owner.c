@@ -215,7 +215,7 @@ ngx_prof_slot_spent(const ngx_prof_slot_t *slot, ngx_pid_t pid,
 
 
 void
-ngx_prof_slot_wait(ngx_prof_zone_t *zone, ngx_pid_t pid)
+ngx_prof_slot_wait(ngx_prof_zone_t *zone, uint64_t claim)
 {
     uint64_t    nobody;
     ngx_uint_t  i;
@@ -226,7 +226,7 @@ ngx_prof_slot_wait(ngx_prof_zone_t *zone, ngx_pid_t pid)
         nobody = 0;
 
         if (__atomic_compare_exchange_n(&zone->header->waiting[i], &nobody,
-                                        (uint64_t) pid, 0, __ATOMIC_RELAXED,
+                                        claim, 0, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED))
         {
             return;
@@ -236,13 +236,13 @@ ngx_prof_slot_wait(ngx_prof_zone_t *zone, ngx_pid_t pid)
 
 
 void
-ngx_prof_slot_waited(ngx_prof_zone_t *zone, ngx_pid_t pid)
+ngx_prof_slot_waited(ngx_prof_zone_t *zone, uint64_t claim)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_PROF_WAITING; i++) {
 
-        if (ngx_prof_load(&zone->header->waiting[i]) == (uint64_t) pid) {
+        if (ngx_prof_load(&zone->header->waiting[i]) == claim) {
             ngx_prof_store(&zone->header->waiting[i], 0);
         }
     }
@@ -251,16 +251,16 @@ ngx_prof_slot_waited(ngx_prof_zone_t *zone, ngx_pid_t pid)
 
 ngx_uint_t
 ngx_prof_slot_waiters(const ngx_prof_zone_t *zone,
-    ngx_uint_t (*alive)(ngx_pid_t pid))
+    ngx_uint_t (*alive)(uint64_t claim))
 {
-    uint64_t    pid;
+    uint64_t    claim;
     ngx_uint_t  i, n;
 
     n = 0;
 
     for (i = 0; i < NGX_PROF_WAITING; i++) {
-        pid = ngx_prof_load(&zone->header->waiting[i]);
-        n += (pid && pid <= NGX_MAX_INT32_VALUE && alive((ngx_pid_t) pid));
+        claim = ngx_prof_load(&zone->header->waiting[i]);
+        n += (claim && alive(claim));
     }
 
     return n;

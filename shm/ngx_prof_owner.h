@@ -64,13 +64,13 @@ void ngx_prof_slot_ended(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot);
 void ngx_prof_slot_release(ngx_prof_slot_t *slot);
 
 /*
- * By a worker that found no slot, and when it has one or goes: its pid is noted
- * in the zone.  ngx_prof_slot_waiters() counts those that are alive.
+ * By a worker that found no slot, and when it has one or goes: its claim is
+ * noted in the zone.  ngx_prof_slot_waiters() counts those that are alive.
  */
-void ngx_prof_slot_wait(ngx_prof_zone_t *zone, ngx_pid_t pid);
-void ngx_prof_slot_waited(ngx_prof_zone_t *zone, ngx_pid_t pid);
+void ngx_prof_slot_wait(ngx_prof_zone_t *zone, uint64_t claim);
+void ngx_prof_slot_waited(ngx_prof_zone_t *zone, uint64_t claim);
 ngx_uint_t ngx_prof_slot_waiters(const ngx_prof_zone_t *zone,
-    ngx_uint_t (*alive)(ngx_pid_t pid));
+    ngx_uint_t (*alive)(uint64_t claim));
 
 /* whether nobody has the slot whose word "owner" is this, or it was released */
 ngx_uint_t ngx_prof_slot_given(const ngx_prof_slot_t *slot, uint64_t owner);

@@ -25,6 +25,16 @@
 /* attempts of a reader before it gives up */
 #define NGX_PROF_RECORD_TRIES  16
 
+/*
+ * A claim is a word that says which process has something: its pid in these
+ * bits, enough for PID_MAX_LIMIT of Linux, and above them when it was started.
+ * 0: free.  A pid that the system has given to another process keeps no claim.
+ */
+#define NGX_PROF_CLAIM_PID     22
+
+#define ngx_prof_claim_pid(claim)                                             \
+    ((claim) & (((uint64_t) 1 << NGX_PROF_CLAIM_PID) - 1))
+
 
 #define ngx_prof_load(p)                                                      \
     __atomic_load_n(p, __ATOMIC_RELAXED)

@@ -19,7 +19,7 @@ ngx_prof_slow_size(ngx_uint_t keep)
 
 uint64_t
 ngx_prof_slow_add(ngx_prof_slow_table_t *table, ngx_prof_slow_t *slow,
-    uint64_t rate, ngx_uint_t (*alive)(uint64_t pid))
+    uint64_t rate, ngx_uint_t (*alive)(uint64_t claim))
 {
     uint64_t          owner, second;
     ngx_prof_slow_t  *entry, *old;
@@ -27,7 +27,7 @@ ngx_prof_slow_add(ngx_prof_slow_table_t *table, ngx_prof_slow_t *slow,
     owner = ngx_prof_load(&table->lock);
 
     if ((owner && alive(owner))
-        || !__atomic_compare_exchange_n(&table->lock, &owner, slow->pid, 0,
+        || !__atomic_compare_exchange_n(&table->lock, &owner, slow->owner, 0,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
     {
         (void) __atomic_fetch_add(&table->dropped, 1, __ATOMIC_RELAXED);
@@ -98,18 +98,28 @@ ngx_prof_slow_fastest(ngx_prof_slow_table_t *table)
 
 
 ngx_int_t
-ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t pid,
-    ngx_uint_t (*alive)(uint64_t pid))
+ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t claim,
+    ngx_uint_t (*alive)(uint64_t claim))
 {
-    uint64_t    owner;
+    uint64_t    owner, living;
     ngx_uint_t  i;
+
+    living = claim;
 
     for (i = 0; i < NGX_PROF_SLOW_LIVE; i++) {
         owner = ngx_prof_load(&table->owner[i]);
 
-        if ((owner == 0 || !alive(owner))
-            && __atomic_compare_exchange_n(&table->owner[i], &owner, pid, 0,
-                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        if (owner == living) {
+            continue;
+        }
+
+        if (owner && alive(owner)) {
+            living = owner;
+            continue;
+        }
+
+        if (__atomic_compare_exchange_n(&table->owner[i], &owner, claim, 0,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         {
             return i;
         }
@@ -171,7 +181,7 @@ ngx_prof_slow_read(const ngx_prof_slow_table_t *table, ngx_uint_t i,
 
     /* who has just claimed it has not written it yet */
 
-    if (live ? (owner == 0 || slow->pid != owner || slow->number)
+    if (live ? (owner == 0 || slow->owner != owner || slow->number)
              : slow->number == 0)
     {
         return NGX_DECLINED;

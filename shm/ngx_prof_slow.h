@@ -92,7 +92,7 @@ typedef struct {
     uint64_t         clock;     /* CLOCK_MONOTONIC: its end, or when it was
                                    seen to go on */
     uint64_t         total;
-    uint64_t         pid;
+    uint64_t         owner;     /* the claim of its worker */
     uint64_t         label;     /* as of label.h */
     uint64_t         connection;
     uint64_t         method;    /* NGX_HTTP_GET .. */
@@ -122,14 +122,14 @@ typedef struct {
 
 
 typedef struct {
-    uint64_t         lock;      /* pid that writes, 0: nobody */
+    uint64_t         lock;      /* the claim of who writes, 0: nobody */
     uint64_t         number;    /* requests that were kept, so far */
     uint64_t         dropped;   /* beyond the rate, or the table was locked */
     uint64_t         second;    /* of CLOCK_MONOTONIC, and kept in it */
     uint64_t         kept;
     uint64_t         keep;      /* entries */
     uint64_t         owner[NGX_PROF_SLOW_LIVE];
-                                /* pid whose request it is, 0: free */
+                                /* the claim of its worker, 0: free */
     ngx_prof_slow_t  live[NGX_PROF_SLOW_LIVE];
     ngx_prof_slow_t  entry[1];
 } ngx_prof_slow_table_t;
@@ -143,11 +143,11 @@ size_t ngx_prof_slow_size(ngx_uint_t keep);
  * dropped.
  */
 uint64_t ngx_prof_slow_add(ngx_prof_slow_table_t *table, ngx_prof_slow_t *slow,
-    uint64_t rate, ngx_uint_t (*alive)(uint64_t pid));
+    uint64_t rate, ngx_uint_t (*alive)(uint64_t claim));
 
 /* by any worker: an entry for a request that goes on; -1: there is none */
-ngx_int_t ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t pid,
-    ngx_uint_t (*alive)(uint64_t pid));
+ngx_int_t ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t claim,
+    ngx_uint_t (*alive)(uint64_t claim));
 
 /* by the worker that claimed it: writes it, or gives it back */
 void ngx_prof_slow_live(ngx_prof_slow_table_t *table, ngx_uint_t i,

@@ -54,7 +54,7 @@
 #define NGX_PROF_MAGIC          0x676e696c69666f72ULL
 
 /* to be raised with every change of a structure in shared memory */
-#define NGX_PROF_LAYOUT         19
+#define NGX_PROF_LAYOUT         20
 
 #define NGX_PROF_SLOTS_MAX      4096
 
@@ -287,8 +287,8 @@ typedef struct {
                                           /* the same of zones of shared memory
                                              that are nearly full, by name */
     uint64_t               waiting[NGX_PROF_WAITING];
-                                          /* pids of workers without a slot, 0:
-                                             free */
+                                          /* claims of workers without a slot,
+                                             0: free */
 
     ngx_prof_capture_slot_t
                            capture[NGX_PROF_CAPTURES];

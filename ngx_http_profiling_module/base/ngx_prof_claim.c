@@ -3,10 +3,6 @@
 #include <ngx_core.h>
 #include "ngx_prof_claim.h"
 #include "ngx_prof_alive.h"
-#include "ngx_prof_record.h"
-
-
-static uint64_t ngx_prof_claim_own(void);
 
 
 ngx_int_t
@@ -30,7 +26,7 @@ ngx_prof_claim_take(uint64_t *claim)
 
 /* the same in all claims of a process, even if /proc cannot be read later */
 
-static uint64_t
+uint64_t
 ngx_prof_claim_own(void)
 {
     static uint64_t   own;
@@ -56,20 +52,22 @@ ngx_prof_claim_give(uint64_t *claim)
 void
 ngx_prof_claim_reap(uint64_t *claim)
 {
-    uint64_t   owner;
-    ngx_pid_t  pid;
+    uint64_t  owner;
 
     owner = ngx_prof_load_acquire(claim);
 
-    if (owner == 0) {
-        return;
-    }
-
-    pid = (ngx_pid_t) (owner & (((uint64_t) 1 << NGX_PROF_CLAIM_PID) - 1));
-
-    if (!ngx_prof_process_alive(pid, owner >> NGX_PROF_CLAIM_PID)) {
+    if (owner && !ngx_prof_claim_alive(owner)) {
         (void) __atomic_compare_exchange_n(claim, &owner, 0, 0,
                                            __ATOMIC_ACQ_REL,
                                            __ATOMIC_RELAXED);
     }
+}
+
+
+ngx_uint_t
+ngx_prof_claim_alive(uint64_t claim)
+{
+    return claim == ngx_prof_claim_own()
+           || ngx_prof_process_alive((ngx_pid_t) ngx_prof_claim_pid(claim),
+                                     claim >> NGX_PROF_CLAIM_PID);
 }

@@ -1,9 +1,7 @@
 
 /*
  * Who waits for what: a word of shared memory that one process claims, until
- * it gives it back or dies.  The word holds the owner's pid and when that one
- * was started, so that a pid which the system has given to another process
- * keeps no claim.  0: free.
+ * it gives it back or dies.  ngx_prof_record.h says what the word holds.
  */
 
 
@@ -13,10 +11,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
-
-/* bits of a pid: PID_MAX_LIMIT of Linux; the start time is above them */
-#define NGX_PROF_CLAIM_PID  22
+#include "ngx_prof_record.h"
 
 
 /* NGX_BUSY: another process that lives, or this one, has it */
@@ -27,6 +22,10 @@ void ngx_prof_claim_give(uint64_t *claim);
 
 /* by anyone: frees a claim whose owner has died */
 void ngx_prof_claim_reap(uint64_t *claim);
+
+/* this process, and whether the one that has claimed something lives */
+uint64_t ngx_prof_claim_own(void);
+ngx_uint_t ngx_prof_claim_alive(uint64_t claim);
 
 
 #endif /* _NGX_PROF_CLAIM_H_INCLUDED_ */

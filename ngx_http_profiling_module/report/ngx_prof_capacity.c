@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_prof_capacity.h"
-#include "ngx_prof_alive.h"
+#include "ngx_prof_claim.h"
 #include "ngx_prof_cell.h"
 #include "ngx_prof_listener.h"
 #include "ngx_prof_owner.h"
@@ -83,7 +83,7 @@ ngx_prof_capacity_own(ngx_prof_zone_t *zone, uint64_t clock,
 
     h = zone->header;
 
-    c->without_slot = ngx_prof_slot_waiters(zone, ngx_prof_process_exists);
+    c->without_slot = ngx_prof_slot_waiters(zone, ngx_prof_claim_alive);
     c->uncounted = ngx_prof_load(&h->uncounted);
     c->unnamed = ngx_prof_load(&h->unnamed);
     c->full = (ngx_prof_load(&h->full) != 0);

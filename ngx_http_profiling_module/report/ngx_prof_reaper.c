@@ -366,7 +366,7 @@ ngx_prof_reap_waited(uint64_t pid)
 
     for (i = 0; i < NGX_PROF_WAITING; i++) {
 
-        if (ngx_prof_load(&h->waiting[i]) == pid) {
+        if (ngx_prof_claim_pid(ngx_prof_load(&h->waiting[i])) == pid) {
             return 1;
         }
     }

@@ -286,7 +286,8 @@ ngx_prof_slow_wanted(const ngx_prof_work_t *w, const ngx_prof_slow_t *slow)
 
     ngx_prof_label_where(slow->label, &place);
 
-    return (w->worker == 0 || (uint64_t) w->worker == slow->pid)
+    return (w->worker == 0 || (uint64_t) w->worker
+                                == ngx_prof_claim_pid(slow->owner))
            && ngx_prof_slow_is(&list->location, &place.location)
            && ngx_prof_slow_is(&list->server, &place.server);
 }
@@ -438,7 +439,7 @@ ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
 
     ngx_prof_json_bool(j, "live", s->number == 0);
     ngx_prof_view_day(j, "time", s->clock);
-    ngx_prof_json_uint(j, "worker", s->pid);
+    ngx_prof_json_uint(j, "worker", ngx_prof_claim_pid(s->owner));
     ngx_prof_json_uint(j, "connection", s->connection);
 
     method = ngx_prof_holder_method(s->method);
@@ -660,7 +661,7 @@ ngx_prof_slow_trace(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
 
         ngx_prof_json_open(j, NULL, '{');
         ngx_prof_json_cstring(j, "ph", "X");
-        ngx_prof_json_uint(j, "pid", s->pid);
+        ngx_prof_json_uint(j, "pid", ngx_prof_claim_pid(s->owner));
         ngx_prof_json_uint(j, "tid", s->number ? s->number : s->connection);
         ngx_prof_json_double(j, "ts", begin
                                       + (i ? (double) p->start / 1e3 : 0));
@@ -700,7 +701,7 @@ ngx_prof_slow_instants(ngx_prof_json_t *j, const ngx_prof_slow_t *s,
         ngx_prof_json_open(j, NULL, '{');
         ngx_prof_json_cstring(j, "ph", "i");
         ngx_prof_json_cstring(j, "s", "t");
-        ngx_prof_json_uint(j, "pid", s->pid);
+        ngx_prof_json_uint(j, "pid", ngx_prof_claim_pid(s->owner));
         ngx_prof_json_uint(j, "tid", s->number ? s->number : s->connection);
         ngx_prof_json_double(j, "ts", begin + (double) s->stamp[i] / 1e3);
         ngx_prof_json_cstring(j, "name", ngx_prof_slow_stamped[i].name);

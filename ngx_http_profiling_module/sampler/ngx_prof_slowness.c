@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_prof_slowness.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_claim.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_conf.h"
 #include "ngx_prof_context.h"
@@ -41,7 +42,6 @@ static ngx_uint_t ngx_prof_slowness_for(const ngx_http_request_t *r);
 static void ngx_prof_slowness_ended(const ngx_http_request_t *r);
 static ngx_uint_t ngx_prof_slowness_is(const ngx_http_request_t *r,
     const ngx_prof_loc_conf_t *lcf, uint64_t age);
-static ngx_uint_t ngx_prof_slowness_alive(uint64_t pid);
 
 
 /* entries of this worker's requests that go on */
@@ -171,7 +171,7 @@ ngx_prof_slowness_keep(ngx_http_request_t *r, ngx_prof_loc_conf_t *lcf)
     ngx_prof_slowness_ended(r);
 
     return ngx_prof_slow_add(ngx_prof_process.zone->slow, &slow,
-                             lcf->slow_rate, ngx_prof_slowness_alive);
+                             lcf->slow_rate, ngx_prof_claim_alive);
 }
 
 
@@ -187,7 +187,7 @@ ngx_prof_slowness_fill(ngx_prof_slow_t *slow, ngx_http_request_t *r,
 
     slow->clock = ngx_prof_loop_at(counted, cost->left);
     slow->total = ngx_prof_loop_took(counted, cost->left - cost->begun);
-    slow->pid = ngx_pid;
+    slow->owner = ngx_prof_claim_own();
     slow->label = ngx_prof_label(lcf->marked, 0, NGX_PROF_STATE_OTHER);
     slow->connection = r->connection->number;
     slow->method = r->method;
@@ -388,8 +388,8 @@ ngx_prof_slowness_tick(void)
             continue;
         }
 
-        i = ngx_prof_slow_claim(ngx_prof_process.zone->slow, ngx_pid,
-                                ngx_prof_slowness_alive);
+        i = ngx_prof_slow_claim(ngx_prof_process.zone->slow,
+                                ngx_prof_claim_own(), ngx_prof_claim_alive);
 
         if (i == -1) {
             return;
@@ -475,11 +475,4 @@ ngx_prof_slowness_is(const ngx_http_request_t *r,
            && age >= lcf->slow
            && lcf->counted
            && !(r->upstream && r->upstream->upgrade);
-}
-
-
-static ngx_uint_t
-ngx_prof_slowness_alive(uint64_t pid)
-{
-    return kill((pid_t) pid, 0) == 0 || ngx_errno == NGX_EPERM;
 }

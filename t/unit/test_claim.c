@@ -17,6 +17,7 @@
 
 #include "shm_test.h"
 #include "ngx_prof_claim.h"
+#include "ngx_prof_owner.h"
 
 
 #define TEST_CLAIMERS  8
@@ -33,13 +34,6 @@ typedef struct {
     uint64_t  inside;
     uint64_t  go;
 } test_claims_t;
-
-
-static uint64_t
-test_claim_pid(uint64_t claim)
-{
-    return claim & (((uint64_t) 1 << NGX_PROF_CLAIM_PID) - 1);
-}
 
 
 /* takes it, and dies with it */
@@ -63,7 +57,7 @@ test_one_owner(void **state)
     claim = 0;
 
     assert_int_equal(ngx_prof_claim_take(&claim), NGX_OK);
-    assert_int_equal(test_claim_pid(claim), getpid());
+    assert_int_equal(ngx_prof_claim_pid(claim), getpid());
     assert_int_equal(test_claim_start(claim),
                      ngx_prof_process_start(getpid(), NULL));
     assert_int_not_equal(test_claim_start(claim), 0);
@@ -126,16 +120,16 @@ test_dead_owner_keeps_none(void **state)
 
     /* a zombie, to which kill() tells nothing else */
 
-    assert_int_equal(test_claim_pid(*claim), pid);
+    assert_int_equal(ngx_prof_claim_pid(*claim), pid);
     ngx_prof_claim_reap(claim);
     assert_int_equal(*claim, 0);
     assert_int_equal(test_wait(pid), 0);
 
     pid = test_fork(test_take, claim);
     assert_int_equal(test_wait(pid), 0);
-    assert_int_equal(test_claim_pid(*claim), pid);
+    assert_int_equal(ngx_prof_claim_pid(*claim), pid);
     assert_int_equal(ngx_prof_claim_take(claim), NGX_OK);
-    assert_int_equal(test_claim_pid(*claim), getpid());
+    assert_int_equal(ngx_prof_claim_pid(*claim), getpid());
 }
 
 
@@ -193,6 +187,31 @@ test_many_want_it(void **state)
 }
 
 
+/* a worker without a slot that died is no longer counted */
+
+static void
+test_waiters(void **state)
+{
+    uint64_t          own, before;
+    ngx_prof_zone_t  *zone;
+
+    zone = test_zone(1, 1, 1);
+    own = ngx_prof_claim_own();
+    before = own - ((uint64_t) 1 << NGX_PROF_CLAIM_PID);
+
+    ngx_prof_slot_wait(zone, before);
+    assert_int_equal(ngx_prof_slot_waiters(zone, ngx_prof_claim_alive), 0);
+
+    ngx_prof_slot_wait(zone, own);
+    assert_int_equal(ngx_prof_slot_waiters(zone, ngx_prof_claim_alive), 1);
+
+    ngx_prof_slot_waited(zone, own);
+    assert_int_equal(ngx_prof_slot_waiters(zone, ngx_prof_claim_alive), 0);
+
+    test_zone_free(zone);
+}
+
+
 int
 main(void)
 {
@@ -200,6 +219,7 @@ main(void)
         cmocka_unit_test(test_one_owner),
         cmocka_unit_test(test_pid_of_another_process_keeps_none),
         cmocka_unit_test(test_dead_owner_keeps_none),
+        cmocka_unit_test(test_waiters),
         cmocka_unit_test(test_many_want_it)
     };
 

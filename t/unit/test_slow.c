@@ -8,12 +8,14 @@
 /* sources: t/unit/shm_test.c shm/ngx_prof_histogram.c */
 /* sources: shm/ngx_prof_owner.c shm/ngx_prof_ring.c */
 /* sources: ngx_http_profiling_module/base/ngx_prof_alive.c */
+/* sources: ngx_http_profiling_module/base/ngx_prof_claim.c */
 /* sources: shm/ngx_prof_record.c shm/ngx_prof_slot.c */
 /* sources: shm/ngx_prof_zone.c shm/ngx_prof_cell.c shm/ngx_prof_stacks.c */
 /* sources: shm/ngx_prof_recording.c shm/ngx_prof_slow.c */
 /* sources: shm/ngx_prof_elapsed.c */
 
 #include "shm_test.h"
+#include "ngx_prof_claim.h"
 #include "ngx_prof_elapsed.h"
 #include "ngx_prof_slow.h"
 
@@ -24,13 +26,15 @@
 #define TEST_WRITERS  4
 
 
-static uint64_t  test_dead;                 /* pid, 0: all live */
+ngx_pid_t  ngx_pid;
+
+static uint64_t  test_dead;                 /* claim, 0: all live */
 
 
 static ngx_uint_t
-test_alive(uint64_t pid)
+test_alive(uint64_t claim)
 {
-    return pid != test_dead;
+    return claim != test_dead;
 }
 
 
@@ -55,7 +59,7 @@ test_add(ngx_prof_slow_table_t *table, uint64_t second, uint64_t total,
 
     ngx_memzero(&slow, sizeof(ngx_prof_slow_t));
 
-    slow.pid = getpid();
+    slow.owner = getpid();
     slow.clock = second * 1000000000;
     slow.total = total;
 
@@ -149,7 +153,7 @@ test_goes_on(void **state)
                      NGX_DECLINED);
 
     ngx_memzero(&slow, sizeof(ngx_prof_slow_t));
-    slow.pid = 7;
+    slow.owner = 7;
     slow.total = 11;
 
     ngx_prof_slow_live(table, i, &slow);
@@ -173,6 +177,44 @@ test_goes_on(void **state)
 
     ngx_prof_slow_release(table, 3);
     assert_int_equal(ngx_prof_slow_claim(table, 9, test_alive), 3);
+}
+
+
+/* a worker was killed, and its pid is another process's by now: here, ours */
+
+static void
+test_same_pid(void **state)
+{
+    uint64_t                own, before;
+    ngx_prof_slow_t         slow, read;
+    ngx_prof_slow_table_t  *table;
+
+    table = test_table();
+
+    ngx_pid = getpid();
+    own = ngx_prof_claim_own();
+    before = own - ((uint64_t) 1 << NGX_PROF_CLAIM_PID);
+
+    table->lock = before;
+
+    ngx_memzero(&slow, sizeof(ngx_prof_slow_t));
+    slow.owner = own;
+    slow.clock = 1;
+    slow.total = 1;
+
+    assert_int_equal(ngx_prof_slow_add(table, &slow, 1, ngx_prof_claim_alive),
+                     1);
+    assert_int_equal(table->lock, 0);
+
+    assert_int_equal(ngx_prof_slow_claim(table, before, test_alive), 0);
+
+    slow.owner = before;
+    slow.number = 0;
+    ngx_prof_slow_live(table, 0, &slow);
+
+    assert_int_equal(ngx_prof_slow_claim(table, own, ngx_prof_claim_alive), 0);
+    assert_int_equal(ngx_prof_slow_read(table, TEST_KEEP, &read),
+                     NGX_DECLINED);
 }
 
 
@@ -259,6 +301,7 @@ main(void)
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_same_pid),
         cmocka_unit_test(test_owners),
         cmocka_unit_test(test_full)
     };
