@@ -137,7 +137,8 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_signal_init_module();
     ngx_prof_threads_init_module(cycle->log);
     ngx_prof_exits_init_module(cycle, zone);
-    ngx_prof_crash_init_module(cycle, zone, mcf->setting[NGX_PROF_CRASH]);
+    ngx_prof_crash_init_module(cycle, zone,
+                               ngx_prof_conf_setting(mcf, NGX_PROF_CRASH));
 
     if (ngx_prof_objects_refresh() == NGX_ERROR) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -415,27 +416,25 @@ ngx_prof_exit_process(ngx_cycle_t *cycle)
 static void
 ngx_prof_configure(ngx_prof_main_conf_t *mcf)
 {
-    int64_t           interval;
+    uint64_t          interval;
     ngx_prof_slot_t  *slot;
 
     slot = ngx_prof_process.slot;
-    interval = mcf->setting[NGX_PROF_INTERVAL];
+    interval = ngx_prof_conf_ms(mcf, NGX_PROF_INTERVAL);
 
-    if (slot && slot->interval != (uint64_t) interval) {
-        ngx_prof_slot_renumber(ngx_prof_process.zone,
-                       slot, interval,
-                       ngx_prof_tick(ngx_prof_clock(),
-                                     interval));
+    if (slot && slot->interval != interval) {
+        ngx_prof_slot_renumber(ngx_prof_process.zone, slot, interval,
+                               ngx_prof_tick(ngx_prof_clock(), interval));
     }
 
-    ngx_prof_budget_limit((size_t) mcf->setting[NGX_PROF_ANSWER_MEMORY]);
+    ngx_prof_budget_limit((size_t) ngx_prof_conf_setting(mcf,
+                                                    NGX_PROF_ANSWER_MEMORY));
 
     ngx_prof_process.conf = mcf;
     ngx_prof_process.generation = ngx_prof_load(
                                               &mcf->zone->header->generation);
     ngx_prof_process.pause_threshold =
-        mcf->setting[NGX_PROF_PAUSE_THRESHOLD]
-        * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
+                             ngx_prof_conf_ns(mcf, NGX_PROF_PAUSE_THRESHOLD);
 }
 
 
@@ -448,12 +447,11 @@ ngx_prof_process_claim(ngx_prof_main_conf_t *mcf, ngx_uint_t worker)
     claim.start = ngx_prof_process_start(ngx_pid, NULL);
     claim.alive = ngx_prof_slot_alive;
     claim.clock = ngx_prof_clock();
-    claim.tick = ngx_prof_tick(claim.clock,
-                               mcf->setting[NGX_PROF_INTERVAL]);
+    claim.interval = ngx_prof_conf_ms(mcf, NGX_PROF_INTERVAL);
+    claim.tick = ngx_prof_tick(claim.clock, claim.interval);
     claim.generation = ngx_prof_process.generation;
     claim.process_slot = ngx_process_slot;
     claim.worker = worker;
-    claim.interval = mcf->setting[NGX_PROF_INTERVAL];
 
     ngx_prof_process.slot =
         ngx_prof_slot_claim(ngx_prof_process.zone, &claim);

@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_prof_base.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_zone.h"
 
@@ -97,6 +98,30 @@ typedef struct {
 
 extern ngx_module_t  ngx_http_profiling_core_module;
 extern ngx_module_t  ngx_http_profiling_module;
+
+
+/* a setting in force; a time in ms or ns */
+
+static ngx_inline int64_t
+ngx_prof_conf_setting(const ngx_prof_main_conf_t *mcf,
+    ngx_prof_setting_e setting)
+{
+    return mcf->setting[setting];
+}
+
+
+static ngx_inline uint64_t
+ngx_prof_conf_ms(const ngx_prof_main_conf_t *mcf, ngx_prof_setting_e setting)
+{
+    return mcf->setting[setting];
+}
+
+
+static ngx_inline uint64_t
+ngx_prof_conf_ns(const ngx_prof_main_conf_t *mcf, ngx_prof_setting_e setting)
+{
+    return (uint64_t) mcf->setting[setting] * NGX_PROF_NSEC_PER_MSEC;
+}
 
 
 #endif /* _NGX_PROF_CONF_H_INCLUDED_ */

@@ -175,7 +175,7 @@ ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf, ngx_prof_shape_t *shape)
 
     ngx_memzero(shape, sizeof(ngx_prof_shape_t));
 
-    shape->history = mcf->setting[NGX_PROF_HISTORY];
+    shape->history = ngx_prof_conf_setting(mcf, NGX_PROF_HISTORY);
     shape->places = ngx_min(2 * n + NGX_PROF_MEMORY_PLACES,
                             NGX_PROF_PLACES_MAX);
     shape->names = shape->places * NGX_PROF_MEMORY_NAME;
@@ -211,7 +211,8 @@ ngx_prof_conf_zone_record(ngx_prof_main_conf_t *mcf)
 {
     ngx_uint_t  size;
 
-    size = mcf->setting[NGX_PROF_RECORD] / 60000 * NGX_PROF_RECORDED_MINUTE;
+    size = ngx_prof_conf_ms(mcf, NGX_PROF_RECORD) / 60000
+           * NGX_PROF_RECORDED_MINUTE;
 
     return size ? ngx_min(ngx_max(size, NGX_PROF_RECORDED_MIN),
                           NGX_PROF_RECORDED_MAX)
@@ -457,7 +458,7 @@ ngx_prof_conf_zone_attach(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
         return NGX_ERROR;
     }
 
-    history = mcf->setting[NGX_PROF_HISTORY];
+    history = ngx_prof_conf_setting(mcf, NGX_PROF_HISTORY);
 
     if ((ngx_uint_t) history != mcf->zone->history) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
@@ -495,7 +496,7 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
 
     ngx_memzero(shape, sizeof(ngx_prof_shape_t));
 
-    shape->history = mcf->setting[NGX_PROF_HISTORY];
+    shape->history = ngx_prof_conf_setting(mcf, NGX_PROF_HISTORY);
     shape->places = 1;
     shape->stacks = NGX_PROF_STACKS_MIN;
 

@@ -52,27 +52,21 @@ void
 ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
 {
     ngx_uint_t          i;
-    const int64_t      *setting;
     ngx_prof_worker_t  *w;
 
     ngx_memzero(h, sizeof(ngx_prof_health_t));
 
-    setting = s->conf->setting;
-
     if (!(s->gauges.unavailable & NGX_PROF_NO_MEMORY)) {
-        h->status = ngx_prof_health_threshold(h,
-                              ngx_prof_snapshot_usage(s),
-                              setting[NGX_PROF_MEMORY_WARNING],
-                              setting[NGX_PROF_MEMORY_CRITICAL],
-                              "elevated memory usage", "high memory usage");
+        h->status = ngx_prof_health_threshold(h, ngx_prof_snapshot_usage(s),
+                   ngx_prof_conf_setting(s->conf, NGX_PROF_MEMORY_WARNING),
+                   ngx_prof_conf_setting(s->conf, NGX_PROF_MEMORY_CRITICAL),
+                   "elevated memory usage", "high memory usage");
     }
 
-    i = ngx_prof_health_threshold(h,
-                              (double) s->gauges.connections,
-                              setting[NGX_PROF_CONNECTIONS_WARNING],
-                              setting[NGX_PROF_CONNECTIONS_CRITICAL],
-                              "high goroutine count",
-                              "excessive goroutine count");
+    i = ngx_prof_health_threshold(h, (double) s->gauges.connections,
+                ngx_prof_conf_setting(s->conf, NGX_PROF_CONNECTIONS_WARNING),
+                ngx_prof_conf_setting(s->conf, NGX_PROF_CONNECTIONS_CRITICAL),
+                "high goroutine count", "excessive goroutine count");
 
     h->status = ngx_max(h->status, i);
 

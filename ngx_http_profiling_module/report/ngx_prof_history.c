@@ -90,7 +90,7 @@ ngx_prof_view_history(ngx_prof_work_t *w)
     ngx_prof_json_double(j, "uptime",
                          ngx_prof_snapshot_uptime(s));
     ngx_prof_json_uint(j, "interval_ms",
-                              s->conf->setting[NGX_PROF_INTERVAL]);
+                       ngx_prof_conf_ms(s->conf, NGX_PROF_INTERVAL));
     ngx_prof_view_unavailable(j, w->unavailable);
     ngx_prof_json_close(j, '}');
 
@@ -123,8 +123,8 @@ ngx_prof_history_begin(ngx_prof_work_t *w)
         return NULL;
     }
 
-    h->last = ngx_prof_tick(s->clock, s->conf->setting[NGX_PROF_INTERVAL])
-              - 1;
+    h->last = ngx_prof_tick(s->clock,
+                            ngx_prof_conf_ms(s->conf, NGX_PROF_INTERVAL)) - 1;
 
     /* one tick before those printed: rates need it */
 

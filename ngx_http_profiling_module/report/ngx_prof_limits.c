@@ -99,8 +99,7 @@ ngx_prof_limits_listeners(ngx_prof_snapshot_t *s, ngx_prof_limit_pt handler,
     ngx_prof_limit_t     limit;
     ngx_prof_listener_t  row;
 
-    lately = 2 * (uint64_t) s->conf->setting[NGX_PROF_INTERVAL]
-             * NGX_PROF_NSEC_PER_MSEC;
+    lately = 2 * ngx_prof_conf_ns(s->conf, NGX_PROF_INTERVAL);
     n = ngx_prof_listener_n();
 
     for (i = 0; i < n; i++) {

@@ -127,7 +127,7 @@ ngx_prof_overhead_rate(const ngx_prof_overhead_rate_t *rate,
         }
     }
 
-    value = s->conf->setting[rate->setting];
+    value = ngx_prof_conf_setting(s->conf, rate->setting);
 
     if (rate->hertz) {
         return ngx_max(value >> (most & 63), 1);

@@ -119,7 +119,7 @@ ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
 
     ngx_prof_json_uint(j, "forced", t->trims);
     ngx_prof_json_uint(j, "threshold_ms",
-                       s->conf->setting[NGX_PROF_PAUSE_THRESHOLD]);
+                       ngx_prof_conf_ms(s->conf, NGX_PROF_PAUSE_THRESHOLD));
     ngx_prof_json_uint(j, "avg_pause_ns",
                        t->pauses ? t->pause_total / t->pauses : 0);
 

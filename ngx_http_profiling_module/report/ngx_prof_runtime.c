@@ -172,16 +172,16 @@ ngx_prof_runtime_settings(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
         }
 
         if (setting->kind == NGX_PROF_FLAG) {
-            ngx_prof_json_bool(j, name, s->conf->setting[i]);
+            ngx_prof_json_bool(j, name, ngx_prof_conf_setting(s->conf, i));
             continue;
         }
 
-        if (s->conf->setting[i] == 0 && setting->zero) {
+        if (ngx_prof_conf_setting(s->conf, i) == 0 && setting->zero) {
             ngx_prof_json_null(j, name);
             continue;
         }
 
-        ngx_prof_json_int(j, name, s->conf->setting[i]);
+        ngx_prof_json_int(j, name, ngx_prof_conf_setting(s->conf, i));
     }
 
     ngx_prof_json_string(j, "profiling_zone",

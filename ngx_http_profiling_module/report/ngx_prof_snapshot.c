@@ -95,8 +95,8 @@ ngx_prof_snapshot_limit(const ngx_prof_snapshot_t *s)
 {
     static uint64_t  limit, until;
 
-    if (s->conf->setting[NGX_PROF_MEMORY_LIMIT]) {
-        return s->conf->setting[NGX_PROF_MEMORY_LIMIT];
+    if (ngx_prof_conf_setting(s->conf, NGX_PROF_MEMORY_LIMIT)) {
+        return ngx_prof_conf_setting(s->conf, NGX_PROF_MEMORY_LIMIT);
     }
 
     if (s->clock >= until) {
@@ -201,8 +201,8 @@ ngx_prof_snapshot_worker(ngx_prof_snapshot_t *s, ngx_array_t *to,
     wait = ngx_prof_load(&slot->wait_start);
     seen = ngx_max(pass, wait);
 
-    silence = s->conf->setting[NGX_PROF_INTERVAL]
-              * (uint64_t) NGX_PROF_NSEC_PER_MSEC * NGX_PROF_STUCK_INTERVALS;
+    silence = NGX_PROF_STUCK_INTERVALS
+              * ngx_prof_conf_ns(s->conf, NGX_PROF_INTERVAL);
 
     /*
      * A pid whose loop ran a moment ago has not passed to another process
@@ -256,8 +256,7 @@ ngx_prof_snapshot_state(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
 {
     uint64_t  interval;
 
-    interval = s->conf->setting[NGX_PROF_INTERVAL]
-               * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
+    interval = ngx_prof_conf_ns(s->conf, NGX_PROF_INTERVAL);
 
     if (w->silent > NGX_PROF_STUCK_INTERVALS * interval) {
         w->state = NGX_PROF_STUCK;
@@ -320,8 +319,7 @@ ngx_prof_snapshot_killed(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot)
     uint64_t           silence;
     ngx_prof_gauges_t  gauges;
 
-    silence = 2 * s->conf->setting[NGX_PROF_INTERVAL]
-              * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
+    silence = 2 * ngx_prof_conf_ns(s->conf, NGX_PROF_INTERVAL);
 
     if (ngx_prof_slot_pid(slot) == 0) {
         return;
@@ -359,8 +357,7 @@ ngx_prof_snapshot_rated(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
     since = &w->gauges.since;
     *rated = w->gauges.interval;
 
-    interval = s->conf->setting[NGX_PROF_INTERVAL]
-               * (uint64_t) NGX_PROF_NSEC_PER_MSEC;
+    interval = ngx_prof_conf_ns(s->conf, NGX_PROF_INTERVAL);
     passed = ngx_prof_passed(since->clock, s->clock);
 
     if (passed > interval + interval / 10) {
@@ -586,7 +583,7 @@ ngx_prof_snapshot_read(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
     uint32_t tick, ngx_prof_sample_t *sample)
 {
     if (ngx_prof_load_acquire(&slot->interval)
-        != (uint64_t) s->conf->setting[NGX_PROF_INTERVAL])
+        != ngx_prof_conf_ms(s->conf, NGX_PROF_INTERVAL))
     {
         return NGX_DECLINED;
     }
@@ -684,7 +681,7 @@ ngx_prof_snapshot_absent(ngx_prof_snapshot_t *s, ngx_prof_slot_t *slot,
     }
 
     if (ngx_prof_load(&slot->interval)
-        == (uint64_t) s->conf->setting[NGX_PROF_INTERVAL]
+        == ngx_prof_conf_ms(s->conf, NGX_PROF_INTERVAL)
         && ngx_prof_slot_alive(slot))
     {
         return NGX_PROF_NO_SAMPLE;

@@ -107,7 +107,7 @@ ngx_prof_watch_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
 
-    n = mcf->setting[NGX_PROF_INCIDENTS];
+    n = ngx_prof_conf_setting(mcf, NGX_PROF_INCIDENTS);
 
     if (zone->incidents) {
 

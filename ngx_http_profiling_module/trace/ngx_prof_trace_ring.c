@@ -47,8 +47,8 @@ ngx_prof_trace_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
 
-    size = ngx_align((size_t) mcf->setting[NGX_PROF_TRACE_BUFFER],
-                     ngx_pagesize);
+    size = ngx_prof_conf_setting(mcf, NGX_PROF_TRACE_BUFFER);
+    size = ngx_align(size, ngx_pagesize);
 
     if (zone->ring == 0) {
         zone->ring = size;

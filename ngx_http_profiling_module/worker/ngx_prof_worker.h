@@ -40,7 +40,7 @@ extern ngx_prof_process_t  ngx_prof_process
 static ngx_inline int64_t
 ngx_prof_setting(ngx_prof_setting_e setting)
 {
-    return ngx_prof_process.conf->setting[setting];
+    return ngx_prof_conf_setting(ngx_prof_process.conf, setting);
 }
 
 
