@@ -125,7 +125,8 @@ profiling_main_confirm(void)
         fprintf(stderr, "complete %lld\n",
                 (long long) (own.ru_utime.tv_sec + own.ru_stime.tv_sec
                              + children.ru_utime.tv_sec
-                             + children.ru_stime.tv_sec) * 1000000
+                             + children.ru_stime.tv_sec)
+                            * PROFILING_USEC_PER_SEC
                 + own.ru_utime.tv_usec + own.ru_stime.tv_usec
                 + children.ru_utime.tv_usec + children.ru_stime.tv_usec);
         return;

@@ -164,8 +164,8 @@ profiling_supervise_child(profiling_raw_t *raw, unsigned level, pid_t parent,
     time = profiling_supervise_time(level);
 
     memset(&it, 0, sizeof(struct itimerval));
-    it.it_value.tv_sec = time / 1000000000;
-    it.it_value.tv_usec = time % 1000000000 / 1000;
+    it.it_value.tv_sec = time / PROFILING_NSEC_PER_SEC;
+    it.it_value.tv_usec = time % PROFILING_NSEC_PER_SEC / 1000;
 
     signal(SIGALRM, SIG_DFL);
 
@@ -276,7 +276,7 @@ profiling_supervise_time(unsigned level)
 {
     int64_t  time;
 
-    time = (int64_t) profiling_options.time * 1000000000;
+    time = (int64_t) profiling_options.time * PROFILING_NSEC_PER_SEC;
 
     return (level == PROFILING_NAMES_LINES) ? time / 2 : time / 4;
 }

@@ -25,6 +25,7 @@
 #include "ngx_prof_record.h"
 #include "ngx_prof_histogram.h"
 #include "ngx_prof_ring.h"
+#include "ngx_prof_units.h"
 
 
 #define NGX_PROF_LINE       64
@@ -42,7 +43,7 @@
 #define NGX_PROF_PAUSE_FRAMES  24
 
 /* health reports pauses from this length on, ns */
-#define NGX_PROF_PAUSE_LONG      1000000000
+#define NGX_PROF_PAUSE_LONG      NGX_PROF_NSEC_PER_SEC
 
 /* figures that a worker may be unable to get: bits of gauges.unavailable */
 #define NGX_PROF_NO_HEAP    0x0001

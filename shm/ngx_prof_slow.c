@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_slow.h"
+#include "ngx_prof_units.h"
 
 
 static void ngx_prof_slow_write(ngx_prof_slow_t *entry,
@@ -34,7 +35,7 @@ ngx_prof_slow_add(ngx_prof_slow_table_t *table, ngx_prof_slow_t *slow,
         return 0;
     }
 
-    second = slow->clock / 1000000000;
+    second = slow->clock / NGX_PROF_NSEC_PER_SEC;
 
     if (table->second != second) {
         table->second = second;

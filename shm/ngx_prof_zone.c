@@ -215,7 +215,7 @@ ngx_prof_zone_init(ngx_prof_zone_t *zone, void *memory,
     h->name_n = 1;
     (void) ngx_prof_zone_text_put(zone, &h->upstream[NGX_PROF_UPSTREAMS - 1],
                                   &other);
-    h->epoch = time - clock / 1000000;
+    h->epoch = time - clock / NGX_PROF_NSEC_PER_MSEC;
 
     ngx_prof_zone_mend(zone);
 }
@@ -275,7 +275,7 @@ ngx_prof_zone_set_day(ngx_prof_zone_t *zone, uint64_t time, uint64_t clock)
     int64_t   change;
     uint64_t  epoch;
 
-    epoch = time - clock / 1000000;
+    epoch = time - clock / NGX_PROF_NSEC_PER_MSEC;
     change = (int64_t) (epoch - ngx_prof_load(&zone->header->epoch));
 
     if (change > NGX_PROF_DAY_STEP || change < -NGX_PROF_DAY_STEP) {
@@ -287,7 +287,9 @@ ngx_prof_zone_set_day(ngx_prof_zone_t *zone, uint64_t time, uint64_t clock)
 uint64_t
 ngx_prof_zone_day(const ngx_prof_zone_t *zone, uint64_t clock)
 {
-    return clock ? ngx_prof_load(&zone->header->epoch) + clock / 1000000 : 0;
+    return clock ? ngx_prof_load(&zone->header->epoch)
+                   + clock / NGX_PROF_NSEC_PER_MSEC
+                 : 0;
 }
 
 

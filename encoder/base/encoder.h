@@ -41,7 +41,9 @@
 /* where --program says that a file is open */
 #define PROFILING_PROGRAM  3
 
-#define PROFILING_MIB  ((uint64_t) 1024 * 1024)
+#define PROFILING_MIB           ((uint64_t) 1024 * 1024)
+#define PROFILING_NSEC_PER_SEC  1000000000
+#define PROFILING_USEC_PER_SEC  1000000
 
 
 typedef struct {

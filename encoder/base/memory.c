@@ -271,5 +271,5 @@ profiling_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
 
-    return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+    return (int64_t) ts.tv_sec * PROFILING_NSEC_PER_SEC + ts.tv_nsec;
 }

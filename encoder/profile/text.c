@@ -210,7 +210,7 @@ profiling_text_contention(profiling_profile_t *p, profiling_buf_t *out)
 
     /* the delay is in nanoseconds; both values are already scaled */
 
-    profiling_buf_printf(out, "cycles/second=1000000000\n");
+    profiling_buf_printf(out, "cycles/second=%d\n", PROFILING_NSEC_PER_SEC);
 
     if (p->raw->header.kind == NGX_PROF_RAW_MUTEX) {
         profiling_buf_printf(out, "sampling period=1\n");

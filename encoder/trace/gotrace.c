@@ -417,7 +417,7 @@ gotrace_generation_end(profiling_trace_t *t, profiling_buf_t *out)
 
     byte = GOTRACE_FREQUENCY;
     profiling_buf_put(&gotrace.batch, &byte, 1);
-    profiling_leb(&gotrace.batch, 1000000000);
+    profiling_leb(&gotrace.batch, PROFILING_NSEC_PER_SEC);
     gotrace_flush(out);
 }
 

@@ -15,7 +15,7 @@
 
 
 /* length of a generation, and of a trace with only one, ns */
-#define PROFILING_TRACE_GENERATION  1000000000ULL
+#define PROFILING_TRACE_GENERATION  ((uint64_t) PROFILING_NSEC_PER_SEC)
 #define PROFILING_TRACE_SHORT       1500000000ULL
 
 /* a broken stream may span centuries */

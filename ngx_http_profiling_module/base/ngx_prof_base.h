@@ -10,6 +10,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_prof_units.h"
 
 
 #define NGX_PROF_VERSION  "0.1.0"
@@ -26,11 +27,6 @@
 
 #define ngx_prof_likely(e)    __builtin_expect(e, 1)
 #define ngx_prof_unlikely(e)  __builtin_expect(e, 0)
-
-
-#define NGX_PROF_NSEC_PER_SEC   1000000000
-#define NGX_PROF_NSEC_PER_MSEC  1000000
-#define NGX_PROF_USEC_PER_SEC   1000000
 
 
 /* ns of CLOCK_MONOTONIC, which all processes of the machine share */

@@ -326,7 +326,7 @@ ngx_prof_system_stat(const char *path, ngx_prof_totals_t *t)
         field[i] = strtoull(p, &p, 10);
     }
 
-    tick = 1000000 / (uint64_t) sysconf(_SC_CLK_TCK);
+    tick = NGX_PROF_USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
 
     t->minor_faults = field[10];
     t->major_faults = field[12];

@@ -16,7 +16,7 @@
 
 
 /* what profiling_slow is without being set: ns, a second, requests */
-#define NGX_PROF_SLOW_TIME   ((uint64_t) 1000 * 1000000)
+#define NGX_PROF_SLOW_TIME   ((uint64_t) NGX_PROF_NSEC_PER_SEC)
 #define NGX_PROF_SLOW_RATE   10
 #define NGX_PROF_SLOW_KEEP   256
 

@@ -159,7 +159,7 @@ ngx_prof_view_workers(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
                             g->descriptor_limit, g->descriptors_since,
                             none | (g->unavailable & NGX_PROF_NO_FDS));
         ngx_prof_view_double(j, "accept_wait_seconds",
-                             (double) g->accept_wait / 1e9,
+                             ngx_prof_seconds(g->accept_wait),
                              none | (g->unavailable & NGX_PROF_NO_ACCEPT));
 
         if (none || g->drain.since == 0) {
@@ -199,8 +199,7 @@ ngx_prof_view_drain(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_prof_json_open(j, "draining", '{');
     ngx_prof_view_day(j, "since", drain->since);
     ngx_prof_json_double(j, "seconds",
-                         (double) ngx_prof_passed(drain->since, s->clock)
-                         / 1e9);
+                   ngx_prof_seconds(ngx_prof_passed(drain->since, s->clock)));
     ngx_prof_json_uint(j, "connections", g->connections);
     ngx_prof_json_uint(j, "clients", drain->clients);
     ngx_prof_json_uint(j, "upgraded", drain->upgraded);
@@ -431,12 +430,12 @@ ngx_prof_expose_worker_limits(ngx_prof_work_t *w)
             value = (double) *(uint64_t *) ((u_char *) g + at);
 
             if (at == offsetof(ngx_prof_gauges_t, accept_wait)) {
-                value /= 1e9;
+                value /= NGX_PROF_NSEC_PER_SEC;
 
             } else if (at == offsetof(ngx_prof_gauges_t, drain)) {
                 value = g->drain.since
-                        ? (double) ngx_prof_passed(g->drain.since,
-                                                   w->snapshot->clock) / 1e9
+                        ? ngx_prof_seconds(ngx_prof_passed(g->drain.since,
+                                                   w->snapshot->clock))
                         : 0;
 
             } else if (at == offsetof(ngx_prof_gauges_t, descriptor_limit)

@@ -118,11 +118,11 @@ ngx_prof_connections_workers(ngx_prof_json_t *j, const ngx_prof_dumps_t *g)
         if (w[i].asked.state == NGX_PROF_ASKED_ANSWERED) {
             ngx_prof_json_time(j, "time", w[i].head.time);
             ngx_prof_json_double(j, "collect_ms",
-                                 (double) w[i].head.spent / 1e6);
+                                 ngx_prof_ms(w[i].head.spent));
 
         } else if (w[i].asked.state == NGX_PROF_ASKED_STUCK) {
             ngx_prof_json_double(j, "stuck_seconds",
-                                 (double) w[i].since / 1e9);
+                                 ngx_prof_seconds(w[i].since));
         }
 
         ngx_prof_json_close(j, '}');
@@ -137,7 +137,7 @@ ngx_prof_connections_stuck(ngx_prof_json_t *j, const ngx_prof_worker_dump_t *w)
 {
     ngx_prof_json_cstring(j, "state", "stuck");
     ngx_prof_json_double(j, "wait_seconds",
-                         (double) w->since / 1e9);
+                         ngx_prof_seconds(w->since));
     ngx_prof_json_cstring(j, "kind", "client");
     ngx_prof_json_null(j, "client");
     ngx_prof_connections_where(j, (uint32_t) w->native.label);

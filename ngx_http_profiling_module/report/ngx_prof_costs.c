@@ -121,10 +121,11 @@ ngx_prof_costs_print(ngx_prof_json_t *j, const ngx_prof_plain_t *plain,
     }
 
     ngx_prof_json_open(j, "cost", '{');
-    ngx_prof_json_double(j, "cpu_seconds", (double) plain->cpu / 1e9);
-    ngx_prof_json_double(j, "loop_seconds", (double) plain->loop / 1e9);
-    ngx_prof_json_double(j, "wait_seconds", (double) plain->wait / 1e9);
-    ngx_prof_json_double(j, "blocked_seconds", (double) plain->blocked / 1e9);
+    ngx_prof_json_double(j, "cpu_seconds", ngx_prof_seconds(plain->cpu));
+    ngx_prof_json_double(j, "loop_seconds", ngx_prof_seconds(plain->loop));
+    ngx_prof_json_double(j, "wait_seconds", ngx_prof_seconds(plain->wait));
+    ngx_prof_json_double(j, "blocked_seconds",
+                         ngx_prof_seconds(plain->blocked));
     ngx_prof_view_figure(j, "alloc_bytes", plain->alloc,
                          unavailable & (NGX_PROF_NO_ALLOC|NGX_PROF_NO_COUNT));
     ngx_prof_json_close(j, '}');

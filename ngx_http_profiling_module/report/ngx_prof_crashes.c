@@ -293,8 +293,7 @@ ngx_prof_crashes_request(ngx_prof_json_t *j, const ngx_prof_report_t *r)
     ngx_prof_json_uint(j, "connection", c->connection);
     ngx_prof_json_uint(j, "sent_bytes", c->sent);
     ngx_prof_json_double(j, "age_seconds",
-                         (double) ngx_prof_passed(c->start, c->clock)
-                         / 1e9);
+                         ngx_prof_seconds(ngx_prof_passed(c->start, c->clock)));
     ngx_prof_json_close(j, '}');
 }
 
@@ -329,7 +328,7 @@ ngx_prof_crashes_details(ngx_prof_json_t *j, const ngx_prof_report_t *r)
     ngx_prof_json_uint(j, "generation", r->generation);
 
     if (r->lived) {
-        ngx_prof_json_double(j, "lived_seconds", (double) r->lived / 1e9);
+        ngx_prof_json_double(j, "lived_seconds", ngx_prof_seconds(r->lived));
         ngx_prof_json_uint(j, "requests", r->requests);
 
     } else {
@@ -339,8 +338,7 @@ ngx_prof_crashes_details(ngx_prof_json_t *j, const ngx_prof_report_t *r)
 
     if (c->pass && r->recorded) {
         ngx_prof_json_double(j, "pass_seconds",
-                             (double) ngx_prof_passed(c->pass, c->clock)
-                             / 1e9);
+                        ngx_prof_seconds(ngx_prof_passed(c->pass, c->clock)));
     } else {
         ngx_prof_json_null(j, "pass_seconds");
     }
@@ -464,8 +462,7 @@ ngx_prof_crashes_before(ngx_prof_json_t *j, const ngx_prof_report_t *r)
                                    ngx_prof_crash_pass_place(r->before[i]), 0,
                                    NGX_PROF_STATE_PHASE));
         ngx_prof_json_double(j, "seconds_before",
-                             (double) ngx_prof_passed(start, r->clock)
-                             / 1e9);
+                          ngx_prof_seconds(ngx_prof_passed(start, r->clock)));
         ngx_prof_json_close(j, '}');
     }
 
@@ -485,8 +482,7 @@ ngx_prof_crashes_memory(ngx_prof_json_t *j, const ngx_prof_report_t *r)
     } else {
         ngx_prof_json_open(j, "memory", '{');
         ngx_prof_json_double(j, "seconds_before",
-                             (double) ngx_prof_passed(r->tick, r->clock)
-                             / 1e9);
+                        ngx_prof_seconds(ngx_prof_passed(r->tick, r->clock)));
         ngx_prof_json_uint(j, "anonymous_bytes", r->anonymous);
         ngx_prof_json_uint(j, "heap_alloc_bytes", r->heap_alloc);
         ngx_prof_json_uint(j, "heap_sys_bytes", r->heap_sys);
@@ -705,15 +701,14 @@ ngx_prof_crashes_facts(ngx_prof_text_t *t, const ngx_prof_report_t *r)
     if (c->request) {
         ngx_prof_text_printf(t, "request: %.6f s old, %uL bytes sent, "
                              "state \"%s\"\n",
-                             (double) ngx_prof_passed(c->start, c->clock)
-                             / 1e9, c->sent,
+               ngx_prof_seconds(ngx_prof_passed(c->start, c->clock)), c->sent,
                              ngx_prof_request_state_name(
                                   ngx_prof_label_state((uint32_t) c->label)));
     }
 
     if (r->lived) {
         ngx_prof_text_printf(t, "worker: lived %.3f s, %uL requests\n",
-                             (double) r->lived / 1e9, r->requests);
+                             ngx_prof_seconds(r->lived), r->requests);
     }
 
     ngx_prof_text_puts(t, "\n");
@@ -732,7 +727,7 @@ ngx_prof_crashes_earlier(ngx_prof_text_t *t, const ngx_prof_report_t *r)
 
         p = ngx_slprintf(text, text + sizeof(text), "%s%.6f s before",
                          i ? "" : "\n",
-                         (double) ngx_prof_passed(start, r->clock) / 1e9);
+                         ngx_prof_seconds(ngx_prof_passed(start, r->clock)));
         p = ngx_prof_label_print(p, text + sizeof(text),
                                  ngx_prof_label(
                                  ngx_prof_crash_pass_place(r->before[i]), 0,
@@ -754,7 +749,7 @@ ngx_prof_crashes_held(ngx_prof_text_t *t, const ngx_prof_report_t *r)
     if (r->tick) {
         ngx_prof_text_printf(t, "\nmemory %.3f s before: anonymous %uLK, heap "
                              "%uLK of %uLK, %uL connections\n",
-                             (double) ngx_prof_passed(r->tick, r->clock) / 1e9,
+                         ngx_prof_seconds(ngx_prof_passed(r->tick, r->clock)),
                              r->anonymous / 1024, r->heap_alloc / 1024,
                              r->heap_sys / 1024, r->connections);
     }

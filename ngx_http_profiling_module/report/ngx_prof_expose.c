@@ -75,7 +75,7 @@ ngx_prof_expose_histogram(ngx_prof_work_t *w, const char *name,
     }
 
     ngx_prof_expose_series(w, name, "_sum", place);
-    ngx_prof_text_printf(t, " %.9f\n", (double) h->sum / 1e9);
+    ngx_prof_text_printf(t, " %.9f\n", ngx_prof_seconds(h->sum));
 
     ngx_prof_expose_series(w, name, "_count", place);
     ngx_prof_text_printf(t, " %uL\n", number);

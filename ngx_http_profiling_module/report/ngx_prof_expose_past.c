@@ -87,10 +87,9 @@ ngx_prof_expose_past(ngx_prof_work_t *w)
     ngx_prof_expose_family(w, "record_seconds", "gauge",
                            "How far back the recording goes.");
     ngx_prof_expose_value(w, "record_seconds", "",
-                          oldest ? (double) (w->snapshot->clock
+                          oldest ? ngx_prof_seconds((w->snapshot->clock
                                              - ngx_min(oldest,
-                                                       w->snapshot->clock))
-                                   / 1e9
+                                                       w->snapshot->clock)))
                                  : 0);
 
     ngx_prof_expose_family(w, "record_dropped_total", "counter",
@@ -137,7 +136,7 @@ ngx_prof_expose_modules(ngx_prof_work_t *w)
             (void) snprintf(labels, sizeof(labels), "{module=\"%s\"}",
                             ngx_prof_modules_name(modules, i));
             ngx_prof_expose_value(w, "module_cpu_seconds_total", labels,
-                                  (double) ns / 1e9);
+                                  ngx_prof_seconds(ns));
         }
     }
 }

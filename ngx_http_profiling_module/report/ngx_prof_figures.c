@@ -190,7 +190,7 @@ ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
     f->sys = w->gauges.anonymous + w->gauges.shared;
     f->usage = 100.0 * (double) f->sys / (double) s->memory_limit;
     f->lived = w->totals.busy + w->totals.wait;
-    f->uptime = (double) ngx_prof_passed(w->claimed, s->clock) / 1e9;
+    f->uptime = ngx_prof_seconds(ngx_prof_passed(w->claimed, s->clock));
     f->last_pause = w->last_pause;
     f->requests = w->requests;
     f->errors = w->errors;
@@ -206,7 +206,7 @@ ngx_prof_worker_figures(ngx_prof_snapshot_t *s, const ngx_prof_worker_t *w,
     f->utilization = 0;
 
     if (w->rated.clock) {
-        seconds = (double) w->rated.clock / 1e9;
+        seconds = ngx_prof_seconds(w->rated.clock);
 
         f->request_rate = (double) w->rated.requests / seconds;
         f->error_rate = (double) w->rated.errors / seconds;

@@ -138,7 +138,7 @@ ngx_prof_view_sum(ngx_prof_work_t *w)
     ngx_prof_view_double(j, "resumed_ratio",
                          (double) sum->resumed / (double) sum->ended,
                          none || sum->ended == 0);
-    ngx_prof_view_double(j, "cpu_seconds", (double) sum->cpu / 1e9, none);
+    ngx_prof_view_double(j, "cpu_seconds", ngx_prof_seconds(sum->cpu), none);
     ngx_prof_view_double(j, "cpu_share", (double) sum->cpu / used,
                          none || used <= 0);
     ngx_prof_json_uint(j, "lost",

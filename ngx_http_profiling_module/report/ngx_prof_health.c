@@ -172,7 +172,7 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
     if (i == NGX_ERROR) {
         ngx_prof_health_issue(h,
                      "%s %P is stuck: its event loop has not run for "
-                     "%.1f s, %s", name, w->pid, (double) w->silent / 1e9,
+                     "%.1f s, %s", name, w->pid, ngx_prof_seconds(w->silent),
                      doing);
         return;
     }
@@ -183,7 +183,7 @@ ngx_prof_health_stuck(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
                      "%s %P is stuck: it has been in %s for %.1f s%*s, %s",
                      name, w->pid,
                      ngx_prof_names_get(seen.frames[i]),
-                     (double) duration / 1e9, (size_t) (p - place), place,
+                     ngx_prof_seconds(duration), (size_t) (p - place), place,
                      doing);
 }
 
@@ -215,7 +215,7 @@ ngx_prof_health_pause(ngx_prof_health_t *h, const ngx_prof_worker_t *w)
                      i == NGX_ERROR
                      ? "one pass of its event loop"
                      : ngx_prof_names_get(seen.frames[i]),
-                     (double) duration / 1e9, (size_t) (p - place), place);
+                     ngx_prof_seconds(duration), (size_t) (p - place), place);
 
     return 1;
 }
@@ -260,15 +260,14 @@ ngx_prof_health_over(ngx_prof_snapshot_t *s, ngx_prof_health_t *h,
 
     ngx_prof_health_issue(h, "worker %P was held up for %.1f s in "
                      "%s%*s, %.0f s ago", (ngx_pid_t) pause.pid,
-                     (double) pause.duration / 1e9,
+                     ngx_prof_seconds(pause.duration),
                      pause.cause == NGX_PROF_CAUSE_TRIM
                      ? "a forced collection"
                      : i == NGX_ERROR
                      ? "one pass of its event loop"
                      : ngx_prof_names_get(pause.frames[i]),
                      (size_t) (p - place), place,
-                     (double) ngx_prof_passed(pause.clock, s->clock)
-                     / 1e9);
+                     ngx_prof_seconds(ngx_prof_passed(pause.clock, s->clock)));
 
     return 1;
 }
@@ -425,7 +424,7 @@ ngx_prof_health_deaths(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
             p = ngx_prof_death_head(text, last, &report);
             p = ngx_prof_death_where(p, last, &report, 1, ngx_prof_names_get);
             p = ngx_slprintf(p, last, ", %.0f s ago, report %uL",
-                             (double) age / 1e9, report.number);
+                             ngx_prof_seconds(age), report.number);
         }
     }
 
@@ -471,7 +470,7 @@ ngx_prof_health_storms(ngx_prof_snapshot_t *s, ngx_prof_health_t *h)
             ngx_prof_health_issue(h, "%uL further incidents (%s) since the "
                                   "one of %.0f s ago: one a minute is kept",
                                   further, ngx_prof_incident_name(i),
-                                  (double) age / 1e9);
+                                  ngx_prof_seconds(age));
         }
     }
 }
@@ -559,7 +558,7 @@ ngx_prof_view_health(ngx_prof_work_t *w)
         ngx_prof_json_open(j, NULL, '{');
         ngx_prof_view_worker(j, &worker[i]);
         ngx_prof_json_double(j, "silent_seconds",
-                             (double) worker[i].silent / 1e9);
+                             ngx_prof_seconds(worker[i].silent));
         ngx_prof_json_close(j, '}');
     }
 

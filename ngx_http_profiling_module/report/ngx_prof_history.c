@@ -161,7 +161,7 @@ ngx_prof_history_print(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_prof_view_figure(j, "num_goroutine", sum->connections, none);
     ngx_prof_view_figure(j, "num_cgo_call", sum->tasks,
                          sum->unavailable & NGX_PROF_NO_TASKS);
-    ngx_prof_view_double(j, "seconds", (double) sum->cpu / 1e6, none);
+    ngx_prof_view_double(j, "seconds", ngx_prof_us_seconds(sum->cpu), none);
     ngx_prof_json_close(j, '}');
 
     ngx_prof_view_figure(j, "goroutines", sum->connections, none);

@@ -198,7 +198,7 @@ ngx_prof_incidents_text(u_char *p, u_char *last,
     ngx_int_t    i;
     const char  *in;
 
-    seconds = (double) incident->value / 1e9;
+    seconds = ngx_prof_seconds(incident->value);
     in = "one pass of its event loop";
 
     i = ngx_prof_frame_cause(incident->where.frames,

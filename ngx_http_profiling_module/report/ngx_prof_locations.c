@@ -118,20 +118,21 @@ ngx_prof_locations_print(ngx_prof_work_t *w, ngx_uint_t i,
 
     ngx_prof_locations_latency(w, &counts->latency, NGX_PROF_NO_PLACE);
     ngx_prof_json_double(j, "seconds",
-                         (double) counts->latency.sum / 1e9);
+                         ngx_prof_seconds(counts->latency.sum));
 
     ngx_prof_json_open(j, "upstream", '{');
     ngx_prof_json_uint(j, "requests",
                          ngx_prof_hist_number(&counts->upstream));
     ngx_prof_json_uint(j, "no_live", counts->plain.no_live);
     ngx_prof_json_double(j, "seconds",
-                         (double) counts->upstream.sum / 1e9);
+                         ngx_prof_seconds(counts->upstream.sum));
     ngx_prof_locations_latency(w, &counts->upstream, NGX_PROF_NO_UPSTREAM);
     ngx_prof_json_close(j, '}');
 
     ngx_prof_json_open(j, "after_response", '{');
     ngx_prof_json_uint(j, "requests", counts->plain.after);
-    ngx_prof_json_double(j, "seconds", (double) counts->plain.after_time / 1e9);
+    ngx_prof_json_double(j, "seconds",
+                         ngx_prof_seconds(counts->plain.after_time));
     ngx_prof_json_close(j, '}');
 
     ngx_prof_costs_print(j, &counts->plain, w->unavailable);

@@ -160,7 +160,7 @@ ngx_prof_view_sampler(ngx_prof_json_t *j)
 
     ngx_prof_json_open(j, "sampler", '{');
     ngx_prof_json_uint(j, "samples", samples);
-    ngx_prof_json_double(j, "seconds", (double) ns / 1e9);
+    ngx_prof_json_double(j, "seconds", ngx_prof_seconds(ns));
     ngx_prof_json_uint(j, "jit", jit);
     ngx_prof_json_uint(j, "broken", broken);
     ngx_prof_json_uint(j, "truncated", truncated);

@@ -40,7 +40,7 @@ ngx_prof_modules_view(ngx_prof_work_t *w)
     ngx_prof_json_bool(j, "known", modules != NULL
                        && ngx_prof_load(&modules->object_n)
                        && ngx_prof_load(&modules->owner) == 0);
-    ngx_prof_json_double(j, "cpu_seconds", (double) sum / 1e9);
+    ngx_prof_json_double(j, "cpu_seconds", ngx_prof_seconds(sum));
     ngx_prof_json_open(j, "modules", '[');
 
     for (i = 0; i < n; i++) {
@@ -60,7 +60,7 @@ ngx_prof_modules_view(ngx_prof_work_t *w)
             ngx_prof_json_null(j, "module");
         }
 
-        ngx_prof_json_double(j, "cpu_seconds", (double) ns / 1e9);
+        ngx_prof_json_double(j, "cpu_seconds", ngx_prof_seconds(ns));
         ngx_prof_json_double(j, "share", (double) ns / (double) sum);
         ngx_prof_json_close(j, '}');
     }

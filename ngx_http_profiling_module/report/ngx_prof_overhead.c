@@ -99,7 +99,7 @@ ngx_prof_overhead_part(ngx_prof_json_t *j, const char *name, uint64_t ns,
     uint64_t us, uint64_t unknown)
 {
     ngx_prof_json_open(j, name, '{');
-    ngx_prof_view_double(j, "seconds", (double) ns / 1e9, unknown);
+    ngx_prof_view_double(j, "seconds", ngx_prof_seconds(ns), unknown);
     ngx_prof_view_double(j, "share", us ? (double) ns / 1e3 / (double) us : 0,
                          unknown || us == 0);
     ngx_prof_json_close(j, '}');
@@ -160,7 +160,7 @@ ngx_prof_overhead_expose(ngx_prof_work_t *w)
         (void) snprintf(labels, sizeof(labels), "{part=\"%s\"}",
                         ngx_prof_overhead_parts[i]);
         ngx_prof_expose_value(w, "overhead_seconds_total", labels,
-                              (double) s->totals.meter[i] / 1e9);
+                              ngx_prof_seconds(s->totals.meter[i]));
     }
 
     ngx_prof_expose_family(w, "rate", "gauge",

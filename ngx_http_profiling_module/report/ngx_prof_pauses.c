@@ -102,7 +102,7 @@ ngx_prof_pauses_begin(ngx_prof_json_t *j, ngx_prof_snapshot_t *s,
     ngx_prof_json_uint(j, "num_gc", t->pauses);
     ngx_prof_json_uint(j, "pause_total", t->pause_total);
     ngx_prof_json_double(j, "pause_total_ms",
-                         (double) t->pause_total / 1e6);
+                         ngx_prof_ms(t->pause_total));
     ngx_prof_view_day(j, "last_gc", s->last_pause_clock);
 
     if (s->gauges.unavailable & NGX_PROF_NO_TRIM) {

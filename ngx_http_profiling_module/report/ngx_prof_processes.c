@@ -37,10 +37,10 @@ static const ngx_prof_helper_family_t  ngx_prof_helper_families[] = {
 
     { "process_cpu_seconds_total", ",mode=\"user\"",
       "CPU time of processes that serve nobody.",
-      offsetof(ngx_prof_totals_t, user), 1e6 },
+      offsetof(ngx_prof_totals_t, user), NGX_PROF_USEC_PER_SEC },
 
     { "process_cpu_seconds_total", ",mode=\"system\"", NULL,
-      offsetof(ngx_prof_totals_t, system), 1e6 },
+      offsetof(ngx_prof_totals_t, system), NGX_PROF_USEC_PER_SEC },
 
     { "process_passes_total", "",
       "Passes of their event loops.",
@@ -48,7 +48,7 @@ static const ngx_prof_helper_family_t  ngx_prof_helper_families[] = {
 
     { "process_busy_seconds_total", "",
       "Time that their event loops worked.",
-      offsetof(ngx_prof_totals_t, busy), 1e9 },
+      offsetof(ngx_prof_totals_t, busy), NGX_PROF_NSEC_PER_SEC },
 
     { "process_pauses_total", "",
       "Passes of theirs above profiling_pause_threshold.",
@@ -96,8 +96,9 @@ ngx_prof_view_master(ngx_prof_json_t *j)
     ngx_prof_json_cstring(j, "process", "master");
     ngx_prof_json_int(j, "pid", pid);
 
-    ngx_prof_view_double(j, "user_seconds", (double) user / 1e6, none != 0);
-    ngx_prof_view_double(j, "system_seconds", (double) system / 1e6,
+    ngx_prof_view_double(j, "user_seconds", ngx_prof_us_seconds(user),
+                         none != 0);
+    ngx_prof_view_double(j, "system_seconds", ngx_prof_us_seconds(system),
                          none != 0);
 
     if (ngx_prof_proc_held(pid, &bytes) == NGX_OK) {
@@ -127,8 +128,8 @@ ngx_prof_view_helper(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_view_worker(j, w);
 
-    ngx_prof_json_double(j, "user_seconds", (double) t->user / 1e6);
-    ngx_prof_json_double(j, "system_seconds", (double) t->system / 1e6);
+    ngx_prof_json_double(j, "user_seconds", ngx_prof_us_seconds(t->user));
+    ngx_prof_json_double(j, "system_seconds", ngx_prof_us_seconds(t->system));
     ngx_prof_view_figure(j, "anonymous",
                          w->gauges.anonymous + w->gauges.inherited,
                          !w->known
@@ -137,9 +138,9 @@ ngx_prof_view_helper(ngx_prof_json_t *j, const ngx_prof_worker_t *w)
                          !w->known
                          || (w->gauges.unavailable & NGX_PROF_NO_FDS));
     ngx_prof_view_figure(j, "passes", t->iterations, loop);
-    ngx_prof_view_double(j, "busy_seconds", (double) t->busy / 1e9, loop);
+    ngx_prof_view_double(j, "busy_seconds", ngx_prof_seconds(t->busy), loop);
     ngx_prof_view_double(j, "longest_pass_seconds",
-                         (double) w->passes.max / 1e9, pass);
+                         ngx_prof_seconds(w->passes.max), pass);
     ngx_prof_view_figure(j, "pauses", t->pauses, loop);
     ngx_prof_json_close(j, '}');
 }
@@ -163,10 +164,10 @@ ngx_prof_expose_processes(ngx_prof_work_t *w)
                == NGX_OK)
         {
             ngx_prof_expose_process(w, family->name, "master",
-                                    ",mode=\"user\"", (double) user / 1e6);
+                                 ",mode=\"user\"", ngx_prof_us_seconds(user));
             ngx_prof_expose_process(w, family->name, "master",
                                     ",mode=\"system\"",
-                                    (double) system / 1e6);
+                                    ngx_prof_us_seconds(system));
         }
     }
 

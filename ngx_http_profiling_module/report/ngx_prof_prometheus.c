@@ -279,16 +279,16 @@ ngx_prof_expose(ngx_prof_work_t *w)
     ngx_prof_expose_slots(w, "cpu_seconds_total", NULL,
                                 ",mode=\"user\"",
                                 offsetof(ngx_prof_totals_t, user),
-                                1e6);
+                                NGX_PROF_USEC_PER_SEC);
     ngx_prof_expose_slots(w, "cpu_seconds_total", NULL,
                                 ",mode=\"system\"",
                                 offsetof(ngx_prof_totals_t, system),
-                                1e6);
+                                NGX_PROF_USEC_PER_SEC);
     ngx_prof_expose_ended(w);
     ngx_prof_expose_slots(w, "collector_seconds_total",
                           "Time that the module's own collector took.", "",
                           offsetof(ngx_prof_totals_t, tick_time),
-                          1e9);
+                          NGX_PROF_NSEC_PER_SEC);
     ngx_prof_expose_processes(w);
     ngx_prof_overhead_expose(w);
 }
@@ -493,7 +493,7 @@ ngx_prof_expose_loop(ngx_prof_work_t *w)
     ngx_prof_expose_family(w, "pause_seconds_total", "counter",
                            "Time spent in pauses.");
     ngx_prof_expose_value(w, "pause_seconds_total", "",
-                          (double) t->pause_total / 1e9);
+                          ngx_prof_seconds(t->pause_total));
 
     ngx_prof_expose_slots(w, "event_loop_passes_total",
                            "Passes of the event loops.", "",
@@ -506,11 +506,11 @@ ngx_prof_expose_loop(ngx_prof_work_t *w)
     ngx_prof_expose_slots(w, "event_loop_busy_seconds_total",
                                 "Time that event loops worked.", "",
                                 offsetof(ngx_prof_totals_t, busy),
-                                1e9);
+                                NGX_PROF_NSEC_PER_SEC);
     ngx_prof_expose_slots(w, "event_loop_wait_seconds_total",
                                 "Time that event loops waited.", "",
                                 offsetof(ngx_prof_totals_t, wait),
-                                1e9);
+                                NGX_PROF_NSEC_PER_SEC);
 
     ngx_prof_expose_family(w, "event_loop_pass_seconds",
                            "histogram",
@@ -570,10 +570,10 @@ ngx_prof_expose_ended(ngx_prof_work_t *w)
 
     ngx_prof_expose_value(w, "cpu_seconds_total",
                           "{slot=\"ended\",mode=\"user\"}",
-                          (double) ngx_prof_load(&deaths->user) / 1e6);
+                          ngx_prof_us_seconds(ngx_prof_load(&deaths->user)));
     ngx_prof_expose_value(w, "cpu_seconds_total",
                           "{slot=\"ended\",mode=\"system\"}",
-                          (double) ngx_prof_load(&deaths->system) / 1e6);
+                          ngx_prof_us_seconds(ngx_prof_load(&deaths->system)));
 }
 
 

@@ -143,7 +143,7 @@ ngx_prof_view_reload(ngx_prof_json_t *j, const ngx_prof_reload_t *r)
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_json_uint(j, "generation", r->generation);
     ngx_prof_view_day(j, "begun", r->begun);
-    ngx_prof_view_double(j, "seconds", (double) (r->forked - r->begun) / 1e9,
+    ngx_prof_view_double(j, "seconds", ngx_prof_seconds(r->forked - r->begun),
                          r->forked == 0);
 
     ngx_prof_json_open(j, "stages", '{');
@@ -203,7 +203,7 @@ ngx_prof_view_names(ngx_prof_json_t *j, const ngx_prof_reload_t *r)
         ngx_prof_json_string(j, "host", name->name,
                              strnlen((const char *) name->name,
                                      NGX_PROF_RELOAD_NAME));
-        ngx_prof_json_double(j, "seconds", (double) name->took / 1e9);
+        ngx_prof_json_double(j, "seconds", ngx_prof_seconds(name->took));
         ngx_prof_json_bool(j, "failed", name->failed);
         ngx_prof_json_close(j, '}');
     }
@@ -223,7 +223,7 @@ ngx_prof_reloads_took(const ngx_prof_reload_t *r,
     from = stage->part ? 0 : *(uint64_t *) ((u_char *) r + stage->from);
     to = *(uint64_t *) ((u_char *) r + stage->to);
 
-    *seconds = (double) (to - from) / 1e9;
+    *seconds = ngx_prof_seconds(to - from);
 
     return (stage->part ? r->generation > 1 : (to && from))
            ? NGX_OK : NGX_DECLINED;

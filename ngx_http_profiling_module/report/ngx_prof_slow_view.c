@@ -454,9 +454,9 @@ ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
     ngx_prof_slow_uri(j, s);
     ngx_prof_view_place(j, s->label);
     ngx_prof_json_uint(j, "status", s->status);
-    ngx_prof_json_double(j, "seconds", (double) s->total / 1e9);
-    ngx_prof_json_double(j, "cpu_seconds", (double) s->cpu / 1e9);
-    ngx_prof_json_double(j, "blocked_seconds", (double) s->blocked / 1e9);
+    ngx_prof_json_double(j, "seconds", ngx_prof_seconds(s->total));
+    ngx_prof_json_double(j, "cpu_seconds", ngx_prof_seconds(s->cpu));
+    ngx_prof_json_double(j, "blocked_seconds", ngx_prof_seconds(s->blocked));
     ngx_prof_json_uint(j, "alloc_bytes", s->alloc);
     ngx_prof_json_uint(j, "bytes_in", s->in);
     ngx_prof_json_uint(j, "bytes_out", s->out);
@@ -468,8 +468,7 @@ ngx_prof_slow_print(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
 
     } else {
         ngx_prof_json_double(j, "connection_seconds",
-                             (double) -s->stamp[NGX_PROF_STAMP_ACCEPTED]
-                             / 1e9);
+                     ngx_prof_seconds(-s->stamp[NGX_PROF_STAMP_ACCEPTED]));
     }
 
     ngx_prof_slow_by(j, s);
@@ -511,7 +510,7 @@ ngx_prof_slow_stamp(ngx_prof_json_t *j, const char *key, int64_t ns)
         ngx_prof_json_null(j, key);
 
     } else {
-        ngx_prof_json_double(j, key, (double) ns / 1e9);
+        ngx_prof_json_double(j, key, ngx_prof_seconds(ns));
     }
 }
 
@@ -525,7 +524,7 @@ ngx_prof_slow_by(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
 
     for (i = 0; i < NGX_PROF_PART_KINDS; i++) {
         ngx_prof_json_double(j, ngx_prof_slow_kinds[i],
-                             (double) s->sum[i] / 1e9);
+                             ngx_prof_seconds(s->sum[i]));
     }
 
     ngx_prof_json_close(j, '}');
@@ -565,8 +564,8 @@ ngx_prof_slow_parts(ngx_prof_json_t *j, const ngx_prof_slow_t *s)
 
         ngx_prof_json_open(j, NULL, '{');
         ngx_prof_json_cstring(j, "what", ngx_prof_slow_kinds[p->kind]);
-        ngx_prof_json_double(j, "start_seconds", (double) p->start / 1e9);
-        ngx_prof_json_double(j, "seconds", (double) p->duration / 1e9);
+        ngx_prof_json_double(j, "start_seconds", ngx_prof_seconds(p->start));
+        ngx_prof_json_double(j, "seconds", ngx_prof_seconds(p->duration));
 
         if (p->kind == NGX_PROF_PART_WAIT) {
             ngx_prof_slow_place(j, "for", p->holder);

@@ -448,7 +448,7 @@ ngx_prof_snapshot_gauges(ngx_prof_snapshot_t *s, ngx_prof_worker_t *w)
     s->rated += w->rated.clock;
     s->busy += w->rated.busy;
 
-    seconds = (double) w->rated.clock / 1e9;
+    seconds = ngx_prof_seconds(w->rated.clock);
 
     s->request_rate += (double) w->rated.requests / seconds;
     s->error_rate += (double) w->rated.errors / seconds;
@@ -493,10 +493,10 @@ ngx_prof_snapshot_uptime(ngx_prof_snapshot_t *s)
 
     if (s->filter && s->workers.nelts) {
         w = s->workers.elts;
-        return (double) (s->clock - w->claimed) / 1e9;
+        return ngx_prof_seconds(s->clock - w->claimed);
     }
 
-    return (double) (s->clock - s->zone->start_clock) / 1e9;
+    return ngx_prof_seconds(s->clock - s->zone->start_clock);
 }
 
 

@@ -333,7 +333,7 @@ ngx_prof_timeline_print(ngx_prof_work_t *w, const ngx_prof_timeline_row_t *row)
             ngx_prof_json_null(j, NULL);
 
         } else {
-            ngx_prof_json_double(j, NULL, (double) row->ns[i] / 1e9);
+            ngx_prof_json_double(j, NULL, ngx_prof_seconds(row->ns[i]));
         }
     }
 

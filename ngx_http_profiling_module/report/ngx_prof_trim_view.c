@@ -157,7 +157,7 @@ ngx_prof_trim_view(ngx_prof_json_t *j, const ngx_array_t *workers,
     ngx_prof_json_open(j, NULL, '{');
     ngx_prof_json_bool(j, "success", failed == 0);
     ngx_prof_json_double(j, "gc_duration_ms",
-                         (double) duration / 1e6);
+                         ngx_prof_ms(duration));
     ngx_prof_json_uint(j, "num_gc", ngx_prof_trim_pauses());
 
     ngx_prof_trim_figures(j, &sum);
@@ -342,7 +342,7 @@ ngx_prof_trim_worker(ngx_prof_json_t *j, const ngx_prof_trim_worker_t *w)
 
     if (w->asked.state == NGX_PROF_ASKED_ANSWERED) {
         ngx_prof_json_double(j, "duration_ms",
-                             (double) w->trim.duration / 1e6);
+                             ngx_prof_ms(w->trim.duration));
         ngx_prof_trim_figures(j, &w->trim);
     }
 

@@ -142,8 +142,9 @@ ngx_prof_view_cpu(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_view_figure(j, "num_goroutine", f->gauges->connections, tick);
     ngx_prof_view_figure(j, "num_cgo_call", t->tasks,
                            f->unavailable & NGX_PROF_NO_TASKS);
-    ngx_prof_view_double(j, "user_seconds", (double) t->user / 1e6, usage);
-    ngx_prof_view_double(j, "system_seconds", (double) t->system / 1e6,
+    ngx_prof_view_double(j, "user_seconds", ngx_prof_us_seconds(t->user),
+                         usage);
+    ngx_prof_view_double(j, "system_seconds", ngx_prof_us_seconds(t->system),
                          usage);
     ngx_prof_view_double(j, "usage_percent", f->cpu_usage,
                          usage | (f->unavailable & NGX_PROF_NO_INTERVAL));
@@ -246,8 +247,8 @@ ngx_prof_view_loop(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_json_uint(j, "events", t->events);
     ngx_prof_view_double(j, "utilization", f->utilization,
                          f->unavailable & NGX_PROF_NO_INTERVAL);
-    ngx_prof_json_double(j, "wait_seconds", (double) t->wait / 1e9);
-    ngx_prof_json_double(j, "busy_seconds", (double) t->busy / 1e9);
+    ngx_prof_json_double(j, "wait_seconds", ngx_prof_seconds(t->wait));
+    ngx_prof_json_double(j, "busy_seconds", ngx_prof_seconds(t->busy));
     ngx_prof_view_quantiles(j, "latency", &f->passes);
     ngx_prof_json_close(j, '}');
 }
@@ -278,7 +279,7 @@ ngx_prof_view_quantiles(ngx_prof_json_t *j, const char *key,
             continue;
         }
 
-        ngx_prof_json_double(j, names[i], (double) ns[i] / 1e9);
+        ngx_prof_json_double(j, names[i], ngx_prof_seconds(ns[i]));
     }
 
     ngx_prof_json_close(j, '}');

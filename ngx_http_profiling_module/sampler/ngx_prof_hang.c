@@ -194,7 +194,7 @@ ngx_prof_hang_waits(const ngx_prof_slot_t *slot, char *text, size_t size)
 
     p = ngx_slprintf(p, last, "worker %P takes no CPU time: it has been in %s "
                      "for %.1f s", ngx_prof_slot_pid(slot), name,
-                     (double) duration / 1e9);
+                     ngx_prof_seconds(duration));
     p = ngx_prof_label_print(p, last, seen.label);
     *p = '\0';
 

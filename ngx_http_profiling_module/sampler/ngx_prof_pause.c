@@ -796,7 +796,7 @@ ngx_prof_pause_log(const ngx_prof_pause_t *pause)
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                   "the event loop was held up for %.1f ms in %s "
                   "(%.1f ms on the processor, %.1f ms in blocking calls)%*s",
-                  (double) pause->duration / 1e6, name,
-                  (double) pause->cpu / 1e6, (double) pause->blocked / 1e6,
+                  ngx_prof_ms(pause->duration), name,
+                  ngx_prof_ms(pause->cpu), ngx_prof_ms(pause->blocked),
                   (size_t) (p - place), place);
 }
