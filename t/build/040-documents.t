@@ -42,6 +42,7 @@ for my $document (@documents) {
 
 cmp_ok(scalar keys %seen, '>', 25, 'there are commands in the documents');
 configuration(slurp('README.md') =~ /^```nginx\n(.*?)^```/ms);
+tools_are_installed(slurp('README.md'));
 
 $site->stop;
 
@@ -65,7 +66,7 @@ sub commands {
     }gmse;
 
     # with arguments: the name of a tool alone is no command
-    push @found, grep { /^(?:make|curl|go tool \w+|wrk) \S/ }
+    push @found, grep { m{^(?:make|curl|(?:/\S+/)?go tool \w+|wrk) \S} }
                  map { s/\s+/ /gr } $text =~ /`([^`]+)`/g;
 
     return map { s/\s+#.*//r =~ s/^\s+|\s+$//gr =~ s/\\\|/|/gr } @found;
@@ -78,6 +79,7 @@ sub do_as_said {
     my $name = "$document: $command";
 
     return make($name, $1) if $command =~ /^make\b *(.*)/;
+    return packages($name, $1) if $command =~ /^apt install (.*)/;
 
     # what it would take, and whom it would ask
     $command =~ s{http://127\.0\.0\.1:8151}{$url}g;
@@ -86,7 +88,7 @@ sub do_as_said {
     $command =~ s/-d60s/-d1s/g;
     $command =~ s/^curl /curl -f /;
 
-    if ($command =~ s{go tool trace}{GO tool trace -pprof=net}) {
+    if ($command =~ s{(?:/\S+/)?go tool trace}{GO tool trace -pprof=net}) {
         my $go = Trace::have_go();
 
         SKIP: { skip("no go 1.22: install golang-1.22-go of backports", 1) if !$go }
@@ -95,7 +97,7 @@ sub do_as_said {
         $command =~ s/GO/$go/;
     }
 
-    if ($command !~ m{^(?:curl|go tool pprof|wrk)\b}) {
+    if ($command !~ m{^(?:curl|(?:/\S+/)?go tool \w+|wrk)\b}) {
         fail("$name: not known to this test");
         return;
     }
@@ -114,7 +116,7 @@ sub do_as_said {
 
     # what a reader looks for stands at the top
     my ($top) = $said =~ /\A((?:.*\n){0,10})/;
-    like($top, qr/^ *location: Total \S+\n.*: /m, '... and its location')
+    like($top, qr/^ *location: Total [1-9]\S*\n.*: /m, '... and its location')
         if $command =~ / -tags /;
 }
 
@@ -166,6 +168,40 @@ sub make {
     }
 
     is("@wrong", '', $name);
+}
+
+
+# Nothing is installed here either: packages that the tests themselves need.
+
+sub packages {
+    my ($name, $words) = @_;
+
+    my $known = slurp('tools/install-deps');
+    my @unknown = grep { $known !~ /(?<![\w-])\Q$_\E(?![\w-])/ }
+                  grep { length } split / /, $words =~ s/-t \S+//r;
+
+    is("@unknown", '', $name);
+}
+
+
+# What a command needs and "make run" does not install is named before it.
+
+sub tools_are_installed {
+    my $text = shift;
+
+    my %package = (wrk => 'wrk', curl => 'curl', jq => 'jq',
+                   'go tool pprof' => 'golang-go',
+                   'go tool trace' => 'golang-1.22-go');
+
+    for my $tool (sort keys %package) {
+        next if $text !~ /^\Q$tool\E |`(?:\S+\/)?\Q$tool\E |\| \Q$tool\E /m;
+
+        my ($begin, $used) = ($text, $-[0]);
+
+        like(substr($begin, 0, $used),
+             qr/^apt install .*(?<![\w-])\Q$package{$tool}\E(?![\w-])/m,
+             "README.md says where $tool comes from, before it is used");
+    }
 }
 
 
