@@ -97,6 +97,19 @@ sub faults_of {
 }
 
 
+# of any file; undef: there is none
+
+sub of {
+    my $file = shift;
+
+    my ($top) = $file =~ m{^([^/]+)/};
+    my ($program) = grep { $_->{root} eq $top || exists $_->{shared}{$top} }
+                    @programs;
+
+    return $program && floor($program, $file);
+}
+
+
 sub floor {
     my ($program, $file) = @_;
 
