@@ -498,15 +498,13 @@ ngx_prof_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                 goto invalid;
             }
 
-            if (size < (ssize_t) (8 * ngx_pagesize)) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "zone \"%V\" is too small, it must have "
-                                   "at least %uzk", &value[i],
-                                   8 * ngx_pagesize / 1024);
-                return NGX_CONF_ERROR;
+            if (size == 0) {
+                goto invalid;
             }
 
             mcf->zone_size = size;
+            mcf->zone_file = cf->conf_file->file.name;
+            mcf->zone_line = cf->conf_file->line;
             continue;
         }
 

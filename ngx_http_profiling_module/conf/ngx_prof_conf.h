@@ -85,6 +85,8 @@ typedef struct {
     ngx_shm_zone_t        *shm_zone;
     ngx_str_t              zone_name;
     size_t                 zone_size;             /* 0: by itself */
+    ngx_str_t              zone_file;             /* where the size stands */
+    ngx_uint_t             zone_line;
     ngx_int_t              slots;                 /* NGX_CONF_UNSET: same */
     ngx_uint_t             slot_n;                /* as it came out */
     ngx_prof_zone_t        memory;                /* shm_zone->data */

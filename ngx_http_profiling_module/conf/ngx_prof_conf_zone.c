@@ -22,6 +22,8 @@ static ngx_shm_zone_t *ngx_prof_conf_zone_old(ngx_cycle_t *cycle,
 static ngx_uint_t ngx_prof_conf_zone_slots(ngx_cycle_t *cycle,
     ngx_prof_main_conf_t *mcf);
 static ngx_int_t ngx_prof_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static void ngx_prof_conf_zone_least(const ngx_prof_main_conf_t *mcf,
+    ngx_prof_shape_t *shape);
 static void ngx_prof_conf_zone_default(ngx_prof_main_conf_t *mcf,
     ngx_prof_shape_t *shape);
 static ngx_uint_t ngx_prof_conf_zone_record(ngx_prof_main_conf_t *mcf);
@@ -129,6 +131,7 @@ ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 ngx_int_t
 ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
+    size_t            least;
     ngx_shm_zone_t   *old;
     ngx_prof_shape_t  shape;
 
@@ -153,6 +156,19 @@ ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
     }
 
     if (mcf->zone_size) {
+        ngx_prof_conf_zone_least(mcf, &shape);
+
+        least = ngx_prof_conf_zone_with_slab(ngx_prof_zone_size(&shape));
+
+        if (mcf->zone_size < least) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                          "profiling zone \"%V\" of %uzk is too small, it must "
+                          "have at least %uzk in %V:%ui",
+                          &mcf->zone_name, mcf->zone_size / 1024, least / 1024,
+                          &mcf->zone_file, mcf->zone_line);
+            return NGX_ERROR;
+        }
+
         return NGX_OK;
     }
 
@@ -162,6 +178,20 @@ ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
         ngx_prof_conf_zone_with_slab(ngx_prof_zone_size(&shape));
 
     return NGX_OK;
+}
+
+
+/* a header, and no slot */
+
+static void
+ngx_prof_conf_zone_least(const ngx_prof_main_conf_t *mcf,
+    ngx_prof_shape_t *shape)
+{
+    ngx_memzero(shape, sizeof(ngx_prof_shape_t));
+
+    shape->history = ngx_prof_conf_setting(mcf, NGX_PROF_HISTORY);
+    shape->places = 1;
+    shape->stacks = NGX_PROF_STACKS_MIN;
 }
 
 
@@ -494,23 +524,9 @@ ngx_prof_conf_zone_shape(ngx_shm_zone_t *shm_zone, ngx_prof_main_conf_t *mcf,
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     room = shpool->pfree * ngx_pagesize;
 
-    ngx_memzero(shape, sizeof(ngx_prof_shape_t));
-
-    shape->history = ngx_prof_conf_setting(mcf, NGX_PROF_HISTORY);
-    shape->places = 1;
-    shape->stacks = NGX_PROF_STACKS_MIN;
+    ngx_prof_conf_zone_least(mcf, shape);
 
     fixed = ngx_prof_zone_size(shape);
-
-    if (fixed > room) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "profiling zone \"%V\" of %uz bytes is too small: "
-                      "its header takes %uz bytes",
-                      &shm_zone->shm.name, shm_zone->shm.size,
-                      ngx_prof_conf_zone_with_slab(fixed));
-        return NGX_ERROR;
-    }
-
     room -= fixed;
 
     needed = ngx_min(2 * ngx_prof_place_number(mcf) + 64, NGX_PROF_PLACES_MAX);
