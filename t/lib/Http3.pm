@@ -108,11 +108,15 @@ sub within {
 sub client {
     my ($port, @arguments) = @_;
 
-    my $self = bless { log => "$dir/" . ++$number };
+    # a process that is forked for a load has the numbers of the one before
+    my $self = bless { log => "$dir/$$-" . ++$number };
 
     $self->{pid} = fork() // die "fork() failed: $!\n";
 
     if (!$self->{pid}) {
+        # perl defers signals that it handles, and exec() forgets them
+        $SIG{INT} = $SIG{TERM} = 'DEFAULT';
+
         open STDOUT, '>', $self->{log};
         open STDERR, '>&', \*STDOUT;
         exec($tool, '--timeout=600s', grep({ /^--/ } @arguments), '127.0.0.1',
