@@ -55,10 +55,24 @@ fuzz: fuzz-build
 	@BUILD=$(build) JOBS=$(JOBS) RUNS=$(FUZZ_RUNS) t/fuzz/run $(FUZZ)
 
 
+fuzz_compile = $(FUZZ_CC) $(fuzz_flags) $(fuzz_coverage) $(fuzz_includes) \
+                   $(fuzz_first) -MMD -MP -c -o $@
+
 $(fuzz_dir)/%.o: %.c $(objs)/Makefile t/fuzz/rules.mk
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(fuzz_flags) $(fuzz_coverage) $(fuzz_includes) \
-	    -MMD -MP -c -o $@ $<
+	$(fuzz_compile) $<
+
+# nginx's headers are compiled once
+
+fuzz_headers := $(fuzz_dir)/nginx.h
+
+$(fuzz_module_objects): private fuzz_first = -include $(fuzz_headers)
+$(fuzz_module_objects): $(fuzz_headers).pch
+
+$(fuzz_headers).pch: $(objs)/Makefile t/fuzz/rules.mk
+	@mkdir -p $(@D)
+	@printf '#include <ngx_%s.h>\n' config core event http > $(fuzz_headers)
+	$(fuzz_compile) $(fuzz_headers)
 
 $(fuzz_dir)/encoder.a: $(fuzz_encoder_objects)
 $(fuzz_dir)/module.a: $(fuzz_module_objects)
@@ -84,4 +98,5 @@ $(fuzz_dir)/fuzz_%: $(fuzz_dir)/t/fuzz/fuzz_%.o $(fuzz_dir)/t/fuzz/worker.o \
 	    -Wl,--allow-multiple-definition -Wl,--allow-shlib-undefined \
 	    -ldl -lm -lpthread
 
--include $(wildcard $(fuzz_dir)/*/*.d $(fuzz_dir)/*/*/*.d)
+-include $(fuzz_headers).d \
+         $(wildcard $(fuzz_dir)/*/*.d $(fuzz_dir)/*/*/*.d)
