@@ -8,6 +8,7 @@
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_encoder.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_pace.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_worker.h"
@@ -43,10 +44,18 @@
 /* ms from one look for a place to the next; the other workers tell nothing */
 #define NGX_PROF_ENCODE_LOOK      20
 
+/* while so many wait, encoders of a busy worker keep their pace */
+#define NGX_PROF_ENCODE_CROWD     3
+
+/* ms that one that has taken seconds waits for that: its client soon leaves */
+#define NGX_PROF_ENCODE_HELD      4000
+
 
 typedef struct {
     ngx_queue_t         queue;
     ngx_uint_t          queued;
+    ngx_uint_t          captured;               /* it took seconds */
+    ngx_msec_t          since;                  /* when it was queued */
     ngx_pool_t         *pool;
     ngx_log_t          *log;
     ngx_prof_encode_pt  done;
@@ -71,7 +80,10 @@ static ngx_prof_encode_t *ngx_prof_encode_create(ngx_pool_t *pool,
     ngx_log_t *log);
 static ngx_int_t ngx_prof_encode_start(ngx_prof_encode_t *e);
 static void ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer);
+static ngx_queue_t *ngx_prof_encode_before(const ngx_prof_encode_t *e);
 static void ngx_prof_encode_leave(ngx_prof_encode_t *e);
+static ngx_uint_t ngx_prof_encode_may(const ngx_prof_encode_t *e);
+static void ngx_prof_encode_took(const ngx_prof_encoder_t *encoder);
 static void ngx_prof_encode_next(void);
 static void ngx_prof_encode_turn(ngx_event_t *ev);
 static ngx_int_t ngx_prof_encode_connect(ngx_prof_encode_t *e, ngx_uint_t i,
@@ -85,7 +97,7 @@ static void ngx_prof_encode_ignore(ngx_event_t *ev);
 static void ngx_prof_encode_timeout(ngx_event_t *ev);
 static void ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc,
     const char *error);
-static ngx_int_t ngx_prof_encode_whole(const ngx_prof_encode_t *e);
+static ngx_int_t ngx_prof_encode_whole(ngx_prof_encode_t *e);
 static void ngx_prof_encode_close(ngx_prof_encode_t *e);
 static void ngx_prof_encode_cleanup(void *data);
 
@@ -94,6 +106,7 @@ static ngx_queue_t       ngx_prof_encode_waiting;
 static ngx_uint_t        ngx_prof_encode_waiting_n;
 static ngx_event_t       ngx_prof_encode_event;
 static ngx_connection_t  ngx_prof_encode_connection;
+static ngx_prof_pace_t   ngx_prof_encode_pace;
 
 
 ngx_int_t
@@ -124,6 +137,7 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
                       NGX_PROF_ENCODE_LEAST
                       + NGX_PROF_ENCODE_RATIO * raw->size);
     e->part = part;
+    e->captured = (how == NGX_PROF_ENCODE_CAPTURED);
     e->in = ngx_prof_text_finish(raw);
 
     if (e->in == NULL) {
@@ -143,7 +157,7 @@ ngx_prof_encode(ngx_pool_t *pool, ngx_log_t *log, ngx_prof_text_t *raw,
     }
 
     most = NGX_PROF_ENCODE_QUEUE
-           + ((how == NGX_PROF_ENCODE_CAPTURED) ? NGX_PROF_ENCODE_CAPTURES : 0);
+           + (e->captured ? NGX_PROF_ENCODE_CAPTURES : 0);
 
     if (ngx_prof_encode_waiting_n >= most) {
         ngx_str_set(error, "too many profiles are being encoded");
@@ -164,6 +178,10 @@ ngx_prof_encode_start(ngx_prof_encode_t *e)
     int         fds[3];
     ngx_int_t   rc;
     ngx_uint_t  i;
+
+    if (!ngx_prof_encode_may(e)) {
+        return NGX_AGAIN;
+    }
 
     rc = ngx_prof_encoder_take(&e->encoder, e->log,
                                ngx_prof_encode_waiting_n > 1,
@@ -201,6 +219,8 @@ ngx_prof_encode_start(ngx_prof_encode_t *e)
 static void
 ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer)
 {
+    ngx_queue_t  *before;
+
     if (ngx_prof_encode_waiting_n++ == 0) {
         ngx_queue_init(&ngx_prof_encode_waiting);
 
@@ -213,9 +233,54 @@ ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer)
     }
 
     e->queued = 1;
-    ngx_queue_insert_tail(&ngx_prof_encode_waiting, &e->queue);
+    e->since = ngx_current_msec;
+
+    /* a macro, which looks at it more than once */
+
+    before = ngx_prof_encode_before(e);
+    ngx_queue_insert_tail(before, &e->queue);
 
     ngx_add_timer(&e->timer, timer);
+}
+
+
+/* whether it may begin if there is a place for it */
+
+static ngx_uint_t
+ngx_prof_encode_may(const ngx_prof_encode_t *e)
+{
+    if (ngx_prof_encode_waiting_n < NGX_PROF_ENCODE_CROWD
+        || (e->captured && ngx_current_msec - e->since >= NGX_PROF_ENCODE_HELD))
+    {
+        return 1;
+    }
+
+    return ngx_prof_pace_may(&ngx_prof_encode_pace, ngx_prof_clock(),
+                             ngx_prof_meter_cpu());
+}
+
+
+/* those that are captured come first */
+
+static ngx_queue_t *
+ngx_prof_encode_before(const ngx_prof_encode_t *e)
+{
+    ngx_queue_t        *q;
+    ngx_prof_encode_t  *other;
+
+    q = ngx_queue_head(&ngx_prof_encode_waiting);
+
+    while (q != ngx_queue_sentinel(&ngx_prof_encode_waiting)) {
+        other = ngx_queue_data(q, ngx_prof_encode_t, queue);
+
+        if (e->captured && !other->captured) {
+            break;
+        }
+
+        q = ngx_queue_next(q);
+    }
+
+    return q;
 }
 
 
@@ -572,8 +637,14 @@ ngx_prof_encode_timeout(ngx_event_t *ev)
 static void
 ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
 {
-    u_char     *end;
-    ngx_str_t   text;
+    u_char      *end;
+    ngx_str_t    text;
+    ngx_uint_t   whole;
+
+    /* it may have been killed anywhere: its exit status is not ours */
+
+    whole = error == NULL && e->total && !e->finished
+            && ngx_prof_encode_whole(e) == NGX_OK;
 
     ngx_prof_encode_close(e);
 
@@ -586,9 +657,7 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
     text.data = (u_char *) error;
     text.len = error ? ngx_strlen(error) : 0;
 
-    /* it may have been killed anywhere: its exit status is not ours */
-
-    if (error == NULL && e->total && ngx_prof_encode_whole(e) == NGX_OK) {
+    if (whole) {
         e->done(e->data, NGX_OK, &e->out, NULL);
         return;
     }
@@ -617,7 +686,7 @@ ngx_prof_encode_finish(ngx_prof_encode_t *e, ngx_int_t rc, const char *error)
 /* NGX_OK: those are its last words */
 
 static ngx_int_t
-ngx_prof_encode_whole(const ngx_prof_encode_t *e)
+ngx_prof_encode_whole(ngx_prof_encode_t *e)
 {
     size_t           n;
     ngx_int_t        us;
@@ -649,8 +718,9 @@ ngx_prof_encode_whole(const ngx_prof_encode_t *e)
         return NGX_DECLINED;
     }
 
-    ngx_prof_meter_add(NGX_PROF_METER_ENCODER,
-                      us * (uint64_t) NGX_PROF_NSEC_PER_MSEC / 1000);
+    e->encoder->took = us * (uint64_t) NGX_PROF_NSEC_PER_MSEC / 1000;
+
+    ngx_prof_meter_add(NGX_PROF_METER_ENCODER, e->encoder->took);
 
     return NGX_OK;
 }
@@ -675,12 +745,38 @@ ngx_prof_encode_close(ngx_prof_encode_t *e)
 
     e->encoder = NULL;
 
+    ngx_prof_encode_took(encoder);
+
     if (encoder->pipe[1] || encoder->pipe[2]) {
         ngx_prof_encoder_stop(encoder);
 
     } else {
         ngx_prof_encoder_free(encoder);
     }
+}
+
+
+/* one that was ended before its time has told nothing, others have */
+
+static void
+ngx_prof_encode_took(const ngx_prof_encoder_t *encoder)
+{
+    uint64_t  now, took;
+
+    static uint64_t  usual;
+
+    now = ngx_prof_clock();
+    took = encoder->took;
+
+    if (took) {
+        usual = took;
+
+    } else {
+        took = now - encoder->began;
+        took = usual ? ngx_min(usual, took) : took;
+    }
+
+    ngx_prof_pace_took(&ngx_prof_encode_pace, took, now, ngx_prof_meter_cpu());
 }
 
 

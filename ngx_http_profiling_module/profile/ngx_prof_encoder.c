@@ -306,6 +306,7 @@ ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
 
     e->taken = 1;
     e->freed = freed;
+    e->began = began;
 
     ngx_prof_event_init(&e->timer, &e->connection, ngx_prof_encoder_late,
                         ngx_cycle->log);

@@ -20,6 +20,8 @@ typedef struct {
                                            closed */
     ngx_pid_t          pid;
     uint64_t           start;           /* of the process, 0: not known */
+    uint64_t           began;           /* ns, monotonic */
+    uint64_t           took;            /* ns of a processor, 0: not known */
     ngx_uint_t         taken;
     ngx_uint_t         crowded;         /* others waited when it began */
     ngx_uint_t         writes;          /* it has ended its work */
@@ -39,9 +41,9 @@ ngx_uint_t ngx_prof_encoder_spare(void);
 /*
  * Starts a process.  fds: our ends of its standard input, output and error,
  * which the caller makes connections in pipe; crowded: others wait, and it is
- * to take less of the processor; freed is called whenever a place
- * becomes free.  NGX_OK; NGX_AGAIN: as many as may run do; NGX_BUSY: what is
- * left of descriptors or connections is for requests; NGX_ERROR, logged.
+ * to take less of the processor; freed is called whenever a place becomes free.
+ * NGX_OK; NGX_AGAIN: as many as may run do; NGX_BUSY: what is left of
+ * descriptors or connections is for requests; NGX_ERROR, logged.
  */
 ngx_int_t ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
     ngx_uint_t crowded, void (*freed)(void), int fds[3]);

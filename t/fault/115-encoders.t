@@ -23,6 +23,7 @@ my @instant = map { "/debug/pprof/$_" }
 my ($own, $zone, $queue) = (2, 4, 32);
 
 queue();
+first();
 zone();
 low();
 few();
@@ -32,7 +33,8 @@ adopted();
 done_testing();
 
 
-# An encoder that tells of itself, and waits until there is a file "go".
+# An encoder that tells of itself and of what it reads, and waits until there is
+# a file "go".
 
 sub gated {
     my %o = @_;
@@ -48,9 +50,11 @@ sub gated {
     my $encoder = "$dir/ngx_http_profiling_encoder";
 
     Fault::spew($encoder, join "\n", '#!/bin/sh',
+        'cat > ' . $n->dir . '/raw.$$',
+        'echo $$ >> ' . $n->dir . '/order',
         'echo > ' . $n->dir . '/began.$$',
         'until [ -e ' . $n->dir . '/go ]; do sleep 0.02; done',
-        "exec $ENV{ENCODER} \"\$@\"", '');
+        "exec $ENV{ENCODER} \"\$@\" < " . $n->dir . '/raw.$$', '');
     chmod 0755, $encoder;
 
     $n->{module} = "$dir/module.so";
@@ -183,6 +187,48 @@ sub queue {
     is($n->get('/debug/pprof/heap', timeout => 60)->{status}, 200,
        'those who leave make room');
     nothing_left($n, $before, 'after both');
+    is_sound($n);
+    ok($n->stop('QUIT'), 'nginx ends');
+}
+
+
+# A capture follows those that run, whatever waits before it.
+
+sub first {
+    my $n = gated(name => 'first', workers => 1, server => $handlers);
+    my ($order, @asked) = ($n->dir . '/order');
+
+    # on a machine that stands still the capture is too late
+
+    my $at = 0;
+
+    for my $wait (1 .. 5) {
+        unlink $order, $n->dir . '/go', glob $n->dir . '/{began,raw}.*';
+
+        push @asked, asked($n, '/debug/pprof/heap') for 1 .. $own + 8;
+        wait_for(60, sub { began($n) == $own });
+        push @asked, asked($n, '/debug/pprof/profile?seconds=1');
+
+        select undef, undef, undef, 1 + $wait;
+        Fault::spew($n->dir . '/go', '');
+
+        answer($_) for splice @asked;
+
+        # 1 is CPU time
+
+        my @kinds = map { `$ENV{ENCODER} --dump < ${\$n->dir}/raw.$_`
+                          =~ / kind (\d)/ ? $1 : 0 }
+                    split ' ', slurp($order);
+
+        ($at) = (grep({ $kinds[$_ - 1] == 1 } 1 .. @kinds), 0);
+
+        last if $at && $at <= $own + 2;
+    }
+
+    # two begin at once
+    cmp_ok($at, '<=', $own + 2, 'a capture is encoded before what waits')
+        and isnt($at, 0, '... and encoded');
+
     is_sound($n);
     ok($n->stop('QUIT'), 'nginx ends');
 }

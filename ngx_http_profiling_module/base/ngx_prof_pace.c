@@ -1,0 +1,55 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_prof_pace.h"
+
+
+/* ns that may be owed while one begins */
+#define NGX_PROF_PACE_LENT  ((uint64_t) NGX_PROF_PACE_PART                    \
+                             * NGX_PROF_PACE_BURST)
+
+
+void
+ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now,
+    uint64_t busy)
+{
+    uint64_t  most;
+
+    most = NGX_PROF_PACE_LENT + NGX_PROF_PACE_WAIT;
+
+    pace->owes = ngx_max(pace->owes, now)
+                 + NGX_PROF_PACE_PART * ngx_min(ns, most);
+
+    pace->owes = ngx_min(pace->owes, now + most);
+    pace->seen = now;
+    pace->busy = busy;
+}
+
+
+ngx_uint_t
+ngx_prof_pace_may(ngx_prof_pace_t *pace, uint64_t now, uint64_t busy)
+{
+    uint64_t  was, seen;
+
+    if (pace->owes <= now + NGX_PROF_PACE_LENT) {
+        return 1;
+    }
+
+    seen = pace->seen;
+    was = pace->busy;
+
+    if (now - seen < NGX_PROF_PACE_LOOK) {
+        return 0;
+    }
+
+    pace->seen = now;
+    pace->busy = busy;
+
+    if (NGX_PROF_PACE_BUSY * (busy - was) >= now - seen) {
+        return 0;
+    }
+
+    pace->owes = now;
+
+    return 1;
+}
