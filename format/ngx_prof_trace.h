@@ -77,7 +77,7 @@
 #define NGX_PROF_TRACE_SUB            14
 #define NGX_PROF_TRACE_SUB_END        15
 
-/* the current request begins its phases anew */
+/* the current request begins its phases again */
 #define NGX_PROF_TRACE_REDIRECT       16
 
 /* stage (..._UPSTREAM_*), upstream: of the current request */

@@ -532,7 +532,7 @@ ngx_prof_api_report(ngx_prof_work_t *w)
 }
 
 
-/* the same of an incident, or its profile, which may be still recorded */
+/* likewise an incident, or its profile, which may be in progress */
 
 static ngx_int_t
 ngx_prof_api_incident(ngx_prof_work_t *w, ngx_uint_t profile)

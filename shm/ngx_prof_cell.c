@@ -570,7 +570,7 @@ ngx_prof_cells_free(ngx_prof_zone_t *zone, ngx_uint_t place)
             break;
         }
 
-        /* it is not the place's any more before it is another's */
+        /* the place gives it up before another takes it */
 
         ngx_prof_store_release(&cell->place, 0);
 

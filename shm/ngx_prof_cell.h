@@ -7,7 +7,7 @@
  * of one place, one a slot, are a list that begins at the place: who reads a
  * place touches what was counted for it, and nothing else.
  *
- * As the counters of a slot, those of a cell go on through all owners.  The
+ * As the counters of a slot, those of a cell continue through all owners.  The
  * base, the counters as the present owner found them, is copied at that
  * owner's first request, and is valid if `claims` is the slot's.
  *
@@ -150,7 +150,7 @@ ngx_prof_cell_add_all(ngx_prof_cell_t *cell, uint64_t *chunk,
 void ngx_prof_cells_sum(ngx_prof_zone_t *zone, ngx_uint_t place,
     ngx_pid_t pid, ngx_prof_counts_t *dst);
 
-/* the same of a place or a row; hist[i] may be NULL */
+/* likewise of a place or a row; hist[i] may be NULL */
 void ngx_prof_cells_add(ngx_prof_zone_t *zone, ngx_uint_t place,
     ngx_pid_t pid, ngx_prof_plain_t *plain,
     ngx_prof_hist_t *const hist[NGX_PROF_HISTS]);

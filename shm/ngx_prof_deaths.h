@@ -4,7 +4,7 @@
  * seen of its end, and the reports that are made of both.
  *
  * A record lies in the worker's slot, or in the header while the worker has
- * none.  It tells of a death only if the master has seen the process of that
+ * none.  It reports a death only if the master has seen the process of that
  * pid end by that signal: a worker may have survived what was recorded.
  */
 
@@ -188,14 +188,14 @@ typedef struct {
     uint64_t           seen;    /* exits that were looked at */
     uint64_t           lost;    /* of these, too late */
     uint64_t           user;    /* us of CPU time that ended workers have spent
-                                   after they told of it last */
+                                   after their last report */
     uint64_t           system;
     uint64_t           logged;  /* ns, CLOCK_MONOTONIC: the latest line */
     uint64_t           quiet;   /* reports without a line since */
     uint64_t           oom;     /* kills that the kernel has counted, + 1 */
     uint64_t           oom_read;    /* ns: when they were counted */
     uint64_t           oom_clock;   /* ns: when they were found to be more */
-    uint64_t           oom_left;    /* of them, not yet told of */
+    uint64_t           oom_left;    /* of them, not yet reported */
     uint64_t           deaths[NGX_PROF_DEATHS][NGX_PROF_DEATH_SIGNALS];
                                 /* by signal, 0: none */
     uint64_t           number;  /* reports so far */

@@ -109,7 +109,7 @@ ngx_prof_dump_ask_part(ngx_prof_dump_area_t *area, uint64_t cursor,
 
     asked = ngx_prof_load(&area->lease);
 
-    /* another's clock may be a little ahead */
+    /* the other process's clock may be a little ahead */
 
     if ((asked
          && now + NGX_PROF_DUMP_LEASE - asked < 2 * NGX_PROF_DUMP_LEASE)

@@ -30,7 +30,7 @@
 #define NGX_PROF_DUMP_MIN      65536
 #define NGX_PROF_DUMP_MAX      2097152
 
-/* handlers of a connection that are told */
+/* handlers of a connection that are listed */
 #define NGX_PROF_DUMP_STACK    24
 
 /* frames of a stack taken by signal: as many as the walk gives */

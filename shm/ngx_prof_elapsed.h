@@ -5,7 +5,7 @@
  *
  * A row is what one slot has counted for one location, or for one location and
  * one peer of an upstream.  Its owner finds it by a hash and adds it by one
- * atomic step.  Rows are never given to another key.  Their counters go on
+ * atomic step.  Rows are never given to another key.  Their counters continue
  * through all owners of the slot; the base, the counters as the present owner
  * found them, is valid if `claims` is the slot's.
  */

@@ -15,7 +15,7 @@
 /* the ring's bytes in so many parts, by group */
 #define NGX_PROF_RECORDED_PARTS    5
 
-/* bits of a value that are no unit: 4 us, 1 us; bytes are told exactly */
+/* bits of a value that are no unit: 4 us, 1 us; bytes are exact */
 #define NGX_PROF_RECORDED_CPU_BITS   12
 #define NGX_PROF_RECORDED_WAIT_BITS  10
 
@@ -483,7 +483,7 @@ ngx_prof_recording_write(ngx_prof_recorded_slot_t *rec, const u_char *buf,
 }
 
 
-/* the oldest intervals go, for want of room, or because of their age */
+/* the oldest intervals go, for lack of room or because of their age */
 
 static void
 ngx_prof_recording_forget(ngx_prof_recorded_slot_t *rec, size_t len,

@@ -103,7 +103,7 @@ typedef struct {
     uint64_t  epoch[NGX_PROF_RECORDED_TABLES];
                                 /* of the table that kept and touched are of */
     uint64_t  folded;           /* entries that were written without their
-                                   stacks, for want of room */
+                                   stacks, for lack of room */
 } ngx_prof_recording_t;
 
 
@@ -167,7 +167,7 @@ void ngx_prof_recording_close(ngx_prof_recorded_slot_t *rec, ngx_uint_t group,
     uint64_t now, uint64_t keep);
 
 /*
- * Owner: goes on in the other table of CPU time, emptied, if the present one
+ * Owner: continues in the other table of CPU time, emptied, if the present one
  * is nearly full and nothing that is kept names the other's entries.
  */
 void ngx_prof_recording_turn(ngx_prof_recorded_slot_t *rec);

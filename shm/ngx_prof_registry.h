@@ -30,7 +30,7 @@ typedef struct {
     u_char            *marks;           /* of places or pages */
     ngx_uint_t         mask;
     ngx_uint_t         unit_n;
-    ngx_uint_t         unit;            /* where the search goes on */
+    ngx_uint_t         unit;            /* where the search continues */
     ngx_uint_t         refused;         /* so many found no room, 0: none */
     ngx_uint_t         place;
 } ngx_prof_registry_t;

@@ -168,7 +168,7 @@ typedef struct {
 typedef enum {
     NGX_PROF_METER_CPU = 0,              /* samples of CPU time for captures */
     NGX_PROF_METER_HEAP,                 /* hooks of malloc() and samples */
-    NGX_PROF_METER_WAIT,                 /* the same of blocking and locks */
+    NGX_PROF_METER_WAIT,                 /* likewise of blocking and locks */
     NGX_PROF_METER_TICK,
     NGX_PROF_METER_RECORD,               /* samples of CPU time, if no capture
                                            wants them */
@@ -188,7 +188,7 @@ typedef struct {
     uint64_t  pauses;
     uint64_t  pause_total;      /* ns */
     uint64_t  accepted;         /* connections */
-    uint64_t  dropped;          /* of these, for want of a free connection */
+    uint64_t  dropped;          /* of these, no connection was free */
     uint64_t  tasks;            /* handed to thread pools */
     uint64_t  total_alloc;      /* bytes */
     uint64_t  mallocs;          /* allocations, of these bytes */
@@ -385,7 +385,7 @@ typedef struct {
 typedef enum {
     NGX_PROF_SAMPLER_NONE = 0,              /* not tried yet */
     NGX_PROF_SAMPLER_READY,
-    NGX_PROF_SAMPLER_TAKEN,                 /* SIGPROF is another's */
+    NGX_PROF_SAMPLER_TAKEN,                 /* SIGPROF is taken */
     NGX_PROF_SAMPLER_FAILED
 } ngx_prof_sampler_e;
 

@@ -1,7 +1,7 @@
 
 /*
  * Slow requests, in memory that all workers share: the latest, of those before
- * them the slowest, and those that go on.
+ * them the slowest, and those in progress.
  *
  * A worker that finds the table locked drops its request and counts it: nobody
  * waits.  A worker that was killed while it wrote loses its lock to the next,
@@ -27,7 +27,7 @@
 #define NGX_PROF_SLOW_TRIES  4
 #define NGX_PROF_SLOW_PEER   48
 
-/* requests that go on, of all workers together */
+/* requests in progress, of all workers together */
 #define NGX_PROF_SLOW_LIVE   64
 
 
@@ -90,7 +90,7 @@ typedef struct {
     uint64_t         seq;
     uint64_t         number;    /* from 1; 0: none */
     uint64_t         clock;     /* CLOCK_MONOTONIC: its end, or when it was
-                                   seen to go on */
+                                   seen in progress */
     uint64_t         total;
     uint64_t         owner;     /* the claim of its worker */
     uint64_t         label;     /* as of label.h */
@@ -110,7 +110,7 @@ typedef struct {
     uint64_t         parts;
     uint64_t         joined;    /* 1: later parts are joined in the last one */
     ngx_prof_part_t  part[NGX_PROF_SLOW_PARTS];
-    uint64_t         tries;     /* that are told */
+    uint64_t         tries;     /* that are kept */
     ngx_prof_slow_try_t
                      try[NGX_PROF_SLOW_TRIES];
     uint64_t         uri_len;
@@ -145,7 +145,7 @@ size_t ngx_prof_slow_size(ngx_uint_t keep);
 uint64_t ngx_prof_slow_add(ngx_prof_slow_table_t *table, ngx_prof_slow_t *slow,
     uint64_t rate, ngx_uint_t (*alive)(uint64_t claim));
 
-/* by any worker: an entry for a request that goes on; -1: there is none */
+/* by any worker: an entry for a request in progress; -1: there is none */
 ngx_int_t ngx_prof_slow_claim(ngx_prof_slow_table_t *table, uint64_t claim,
     ngx_uint_t (*alive)(uint64_t claim));
 
@@ -155,7 +155,7 @@ void ngx_prof_slow_live(ngx_prof_slow_table_t *table, ngx_uint_t i,
 void ngx_prof_slow_release(ngx_prof_slow_table_t *table, ngx_uint_t i);
 
 /*
- * By anyone: an entry, behind the last one those that go on, which have number
+ * By anyone: an entry, behind the last one those in progress, which have number
  * 0.  NGX_DECLINED: there is none, or it is being written.
  */
 ngx_int_t ngx_prof_slow_read(const ngx_prof_slow_table_t *table,

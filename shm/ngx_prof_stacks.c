@@ -314,7 +314,7 @@ ngx_prof_stacks_node(ngx_prof_stacks_t *stacks, ngx_uint_t size, uint64_t pc,
                 return fresh;
             }
 
-            /* another thread was faster: it is that one's entry */
+            /* another thread was faster: the entry is that thread's */
         }
 
         i = is & NGX_PROF_STACKS_INDEX;

@@ -853,7 +853,7 @@ ngx_prof_zone_cut(u_char *dst, size_t max, const ngx_str_t *name)
         return name->len;
     }
 
-    /* names that differ behind the cut are told apart by the hash */
+    /* the hash distinguishes names that differ behind the cut */
 
     ngx_memcpy(dst, name->data, max - 3);
     ngx_memcpy(dst + max - 3, "...", 3);

@@ -22,7 +22,7 @@
  * zone lives as long as the master.  A reload that needs more slots adds a
  * region of them, which workers of earlier generations do not see.
  *
- * Processes that serve nobody, helpers, have slots of the same shape in a
+ * Processes that serve no requests, helpers, have slots of the same shape in a
  * region of their own: nothing that is summed over slots is of them.
  *
  * A place is a location of a server, known by the names that stand in the
@@ -410,7 +410,7 @@ void ngx_prof_zone_move(ngx_prof_zone_t *zone, void *memory);
  */
 const char *ngx_prof_zone_check(const ngx_prof_zone_t *zone);
 
-/* by the master: writes the header's sizes anew, and counts that cannot be */
+/* by the master: writes the header's sizes again, and counts that cannot be */
 void ngx_prof_zone_mend(ngx_prof_zone_t *zone);
 
 ngx_prof_slot_t *ngx_prof_zone_slot(const ngx_prof_zone_t *zone, ngx_uint_t i);

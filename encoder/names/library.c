@@ -28,7 +28,7 @@
 #define PROFILING_MAX_ROLES   4
 
 
-/* parts of libraries that are told from what they export */
+/* parts of libraries that are recognized by what they export */
 
 typedef struct {
     const char  *library;              /* exported by it alone */

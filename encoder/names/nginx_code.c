@@ -113,7 +113,7 @@ profiling_nginx_x86_64(profiling_nginx_t *x, uint32_t function,
 
 
 /*
- * Most bytes begin nothing that is looked for, so 16 are told at once: the
+ * Most bytes begin nothing that is looked for, so 16 are checked at once: the
  * highest bit of a byte for each that may of the first 8, bit 3 of the others.
  */
 

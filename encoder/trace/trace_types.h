@@ -93,7 +93,7 @@ typedef struct {
     size_t                    next;        /* event */
     uint64_t                  time;        /* of the latest step */
     uint32_t                  running;     /* index + 1, 0: none */
-    uint32_t                  resume;      /* index + 1: goes on running */
+    uint32_t                  resume;      /* index + 1: continues */
     uint8_t                   began;       /* its first generation has */
     uint8_t                   started;
     uint8_t                   stopped;     /* it waits for events */
@@ -204,7 +204,7 @@ typedef struct {
     void  (*generation)(profiling_trace_t *t, unsigned number,
                         uint64_t time, uint64_t until, profiling_buf_t *out);
 
-    /* a worker begins or goes on in this generation */
+    /* a worker begins or continues in this generation */
     void  (*worker)(profiling_trace_t *t, profiling_trace_worker_t *w,
                     uint64_t time, profiling_buf_t *out);
     void  (*step)(profiling_trace_t *t, const profiling_trace_step_t *s,

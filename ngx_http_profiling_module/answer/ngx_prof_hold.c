@@ -7,7 +7,7 @@
 #include "ngx_prof_conf.h"
 
 
-/* ms; when it expires, the timer is set anew */
+/* ms; when it expires, the timer is set again */
 #define NGX_PROF_HOLD  60000
 
 

@@ -18,7 +18,7 @@
 
 /*
  * The content handler of all the module's locations: calls the location's own
- * handler.  If that one answers later, a timer runs until the request ends.
+ * handler.  If that handler answers later, a timer runs until the request ends.
  */
 ngx_int_t ngx_prof_hold_handler(ngx_http_request_t *r);
 

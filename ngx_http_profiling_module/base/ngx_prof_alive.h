@@ -23,7 +23,7 @@ ngx_uint_t ngx_prof_process_exists(ngx_pid_t pid);
  */
 ngx_uint_t ngx_prof_process_alive(ngx_pid_t pid, uint64_t start);
 
-/* the same of the slot's owner */
+/* likewise of the slot's owner */
 ngx_uint_t ngx_prof_slot_alive(const ngx_prof_slot_t *slot);
 
 /*

@@ -71,7 +71,7 @@ ngx_prof_descriptor_open(int fd, ngx_log_t *log)
     d->write.channel = 1;
     d->write.index = NGX_INVALID_INDEX;
 
-    /* events of the one before are told by this bit: they are stale */
+    /* this bit marks events of the one before, which are stale */
 
     d->read.instance = instance;
     d->write.instance = instance;

@@ -5,7 +5,7 @@
 #include "ngx_prof_arch.h"
 
 
-/* a load at a known instruction, and where it goes on if that faults */
+/* a load at a known instruction, and where it continues if that faults */
 
 __asm__ (NGX_PROF_ARCH_GUARD);
 

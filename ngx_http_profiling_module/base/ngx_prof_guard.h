@@ -27,7 +27,7 @@ ngx_uint_t ngx_prof_guard_fault(ucontext_t *uc);
 /* a word, at a multiple of 8.  NGX_ERROR: it cannot be read */
 ngx_int_t ngx_prof_guard_load(uintptr_t addr, uint64_t *value);
 
-/* the same of n bytes; nothing but these is read */
+/* n bytes; nothing but these is read */
 ngx_int_t ngx_prof_guard_copy(void *dst, const void *src, size_t n);
 
 

@@ -10,7 +10,7 @@
 /* ms after which a worker that pauses sees that it shall exit */
 #define NGX_PROF_JOB_LOOK  1000
 
-/* ns that pauses may go on for since then */
+/* ns that pauses may last since then */
 #define NGX_PROF_JOB_GRACE  (5 * (uint64_t) NGX_PROF_NSEC_PER_SEC)
 
 /* the time of a busy worker to that of all slices, ns that are owed at most */

@@ -101,7 +101,7 @@ ngx_int_t ngx_prof_job_wait(ngx_prof_job_t *job, ngx_msec_t timer);
  */
 ngx_int_t ngx_prof_job_pause(ngx_prof_job_t *job, ngx_msec_t timer);
 
-/* a job whose step has returned NGX_DONE without job_wait() goes on */
+/* continues a job whose step returned NGX_DONE without job_wait() */
 void ngx_prof_job_resume(ngx_prof_job_t *job);
 
 /* no more steps, and done is not called; may be called at any time */

@@ -5,7 +5,7 @@
  * The processor's counter is read where a part begins and ends: some 40
  * instructions, where the shortest part, a sample of the heap, has more than a
  * thousand.  What is too short for that, a hook's own instructions, is measured
- * once and counted by the call.  Parts within each other are told apart: a
+ * once and counted by the call.  Parts within each other are counted apart: a
  * sample that interrupts an answer is not the answer's.  Worker; any thread and
  * signal handlers.
  */

@@ -617,7 +617,7 @@ ngx_prof_cgroup_has(const char *line, const char *controller)
 }
 
 
-/* the same of one hierarchy, from a cgroup up to the root */
+/* likewise of one hierarchy, from a cgroup up to the root */
 
 static uint64_t
 ngx_prof_cgroup(const char *root, const char *path, const char *file,

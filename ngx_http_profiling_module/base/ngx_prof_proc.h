@@ -53,7 +53,7 @@ void ngx_prof_system_children(uint64_t *user, uint64_t *system);
 ngx_int_t ngx_prof_proc_spent(ngx_pid_t pid, uint64_t *user, uint64_t *system);
 ngx_int_t ngx_prof_proc_held(ngx_pid_t pid, uint64_t *bytes);
 
-/* the same of its descriptors; 0: it cannot be known, as before Linux 6.2 */
+/* its descriptors; 0: they cannot be known, as before Linux 6.2 */
 uint64_t ngx_prof_proc_descriptors(ngx_pid_t pid);
 
 /*

@@ -88,7 +88,7 @@ ngx_prof_reload_ready(ngx_cycle_t *cycle, uint64_t generation)
 
         if (ngx_prof_reload_kept == NULL) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
-                          "mmap() failed, reloads are not told of");
+                          "mmap() failed, reloads are not recorded");
             return;
         }
 

@@ -14,7 +14,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* frames of Lua that are told, with their phase */
+/* frames of Lua that are listed, with their phase */
 #define NGX_PROF_CONNECTION_LUA       12
 
 /* blocks of one pool that are read at most: bounds the time */

@@ -58,7 +58,7 @@ ngx_prof_connections_count(ngx_cycle_t *cycle, ngx_uint_t *from,
         count->next = 0;
         count->found = 0;
 
-        /* what holds a worker that drains is told of each connection */
+        /* a worker that drains: what each connection holds it for */
 
         count->step = (ngx_prof_connection_table() && !g->draining)
                       ? ngx_prof_count_list

@@ -54,7 +54,7 @@ typedef struct {
                                                        dump_area.h */
     ngx_atomic_uint_t       number;                 /* of that connection */
 
-    /* where the unit began, for it is told as a whole */
+    /* where the unit began: it is reported as a whole */
     uint64_t                cursor;
     uint64_t                details_before;
     uint64_t                used_before;

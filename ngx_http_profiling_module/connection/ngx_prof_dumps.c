@@ -324,7 +324,7 @@ ngx_prof_dumps_add_groups(ngx_prof_dumps_t *g, ngx_prof_worker_dump_t *w)
 }
 
 
-/* what is there is told all the same */
+/* what is there is reported all the same */
 
 static ngx_int_t
 ngx_prof_dumps_failed(ngx_prof_worker_dump_t *w)

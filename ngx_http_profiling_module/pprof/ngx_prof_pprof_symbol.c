@@ -208,7 +208,7 @@ ngx_prof_symbol_step(void *data)
 }
 
 
-/* NGX_DONE: the next event of the client goes on */
+/* NGX_DONE: the next event of the client continues */
 
 static ngx_int_t
 ngx_prof_symbol_more(ngx_prof_symbol_t *s)

@@ -23,7 +23,7 @@
 /* ms from the wish to the first reading: the workers sample by then */
 #define NGX_PROF_CPU_LEAD  20
 
-/* ms that they go on for, unless they are told that the last one is made */
+/* ms that they last, unless the end of the last one is announced */
 #define NGX_PROF_CPU_REST  1000
 
 
@@ -354,7 +354,7 @@ ngx_prof_cpu_wake(ngx_pid_t worker)
 }
 
 
-/* what takes no CPU time is told by a comment */
+/* a comment names workers that take no CPU time */
 
 static ngx_int_t
 ngx_prof_cpu_last(void *data)
@@ -565,7 +565,7 @@ ngx_prof_cpu_past_types(ngx_prof_capture_t *c)
 static void
 ngx_prof_cpu_past_slot(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
 {
-    /* what there is to tell is told once, by the comments of the range */
+    /* the comments of the range say it once */
 }
 
 

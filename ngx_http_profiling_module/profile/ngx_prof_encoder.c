@@ -636,7 +636,7 @@ ngx_prof_encoder_scarce(int p[2])
  * The end of a child is a signal, and the worker may wait in a call of another
  * module by then, which would be broken off.  So the encoder is the child of a
  * child that has ended, and ends with no signal to this worker.  Both share
- * its memory, as of vfork(): the worker goes on when the encoder runs.
+ * its memory, as of vfork(): the worker continues when the encoder runs.
  *
  * Returns 0 or an errno.
  */
@@ -668,7 +668,7 @@ ngx_prof_encoder_start(ngx_prof_encoder_t *e, int ends[3])
         (void) waitpid(pid, &status, __WCLONE);
     }
 
-    /* who reaps it is another process: the pid may then be another's */
+    /* another process reaps it: the pid may be reused then */
 
     e->pid = child.pid;
     e->start = (rc == 0) ? ngx_prof_process_start(e->pid, NULL) : 0;

@@ -196,7 +196,7 @@ ngx_prof_heap_owner(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading)
         reading->owner = 0;
     }
 
-    /* a worker that has ended meanwhile is told of while it is the latest */
+    /* a worker that has ended meanwhile is reported while it is the latest */
 
     return (c->worker
             && reading->owner == 0
@@ -269,12 +269,12 @@ ngx_prof_heap_tally(ngx_prof_capture_t *c, ngx_prof_slot_reading_t *reading,
         value = tally->value;
     }
 
-    /* of threads those that live are told alone */
+    /* only threads that live are reported */
 
     values[0] = threads ? 0 : ngx_prof_heap_objects(count);
     values[1] = values[0] ? (int64_t) value : 0;
 
-    /* what the owner that has left had in use is told apart */
+    /* what the former owner had in use is reported apart */
 
     if (i < reading->n && ngx_prof_heap_left(reading)) {
         base = &reading->base[i * c->values];

@@ -44,7 +44,7 @@ static ngx_prof_known_name_t
     ngx_prof_known_names[NGX_PROF_NAMES];
 
 
-/* claim: take an entry without a name yet, which may replace another's */
+/* claim: take an entry that has no name yet, or replace an old one */
 
 static ngx_prof_known_name_t *
 ngx_prof_names_find(uint64_t frame, ngx_uint_t claim)

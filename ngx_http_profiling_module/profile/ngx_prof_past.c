@@ -181,7 +181,7 @@ ngx_prof_past_interval(ngx_prof_past_t *past, ngx_prof_interval_t *interval)
         return NGX_OK;
     }
 
-    /* what is older than the ring is to be is told by nobody */
+    /* what is older than the ring may be is not reported */
 
     if (interval->end
         < ngx_prof_clock() / NGX_PROF_NSEC_PER_MSEC

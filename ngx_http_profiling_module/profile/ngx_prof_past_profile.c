@@ -13,7 +13,7 @@
 /* rows of a reading, at first */
 #define NGX_PROF_PAST_ROWS  256
 
-/* gaps that are told */
+/* gaps that are reported */
 #define NGX_PROF_PAST_GAPS  4
 
 /* "2026-02-10T09:59:58Z" */

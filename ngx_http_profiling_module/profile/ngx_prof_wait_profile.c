@@ -110,7 +110,7 @@ ngx_prof_wait_between(void *data)
 }
 
 
-/* a wait that goes on is counted up to now */
+/* a wait in progress is counted up to now */
 
 static ngx_int_t
 ngx_prof_wait_chase(void *data)

@@ -149,7 +149,7 @@ ngx_prof_capacity_pages(ngx_uint_t i, uint64_t clock, ngx_prof_pages_t *pages)
 
     if (shm_zone == ngx_prof_process.conf->shm_zone) {
 
-        /* one allocation, whose pages are told of by themselves */
+        /* one allocation, whose pages are reported apart */
 
         return NGX_OK;
     }

@@ -1,8 +1,8 @@
 
 /*
  * What is full: slots, pages and tables of the module's own, so that a figure
- * that is missing is told as missing; and zones of shared memory.  For health
- * and /metrics.  Worker, normal context.
+ * that is missing is reported as missing; and zones of shared memory.  For
+ * health and /metrics.  Worker, normal context.
  */
 
 

@@ -18,7 +18,7 @@
 #define NGX_PROF_CAPACITY_ALL   256
 
 
-/* of rows that have a name: the word that it tells of each */
+/* of rows that have a name: the word for each */
 
 typedef struct {
     const char  *name;
@@ -399,7 +399,8 @@ ngx_prof_expose_worker_limits(ngx_prof_work_t *w)
     } families[] = {
         { "connection_slots", "worker_connections of a worker.", 0,
           offsetof(ngx_prof_gauges_t, connection_n) },
-        { "connection_slots_free", "Connections that a worker has left.", 0,
+        { "connection_slots_free",
+          "worker_connections that a worker has left.", 0,
           offsetof(ngx_prof_gauges_t, free) },
         { "descriptors", "Descriptors that a worker has opened.",
           NGX_PROF_NO_FDS, offsetof(ngx_prof_gauges_t, descriptors) },
@@ -528,10 +529,10 @@ ngx_prof_expose_pages(ngx_prof_work_t *w)
     static const ngx_prof_named_family_t  families[] = {
         { "shared_zone_pages", "gauge", "Pages of a zone of shared memory.",
           offsetof(ngx_prof_pages_t, pages) },
-        { "shared_zone_pages_used", "gauge", "Pages of it that are in use.",
+        { "shared_zone_pages_used", "gauge", "Pages of a zone that are in use.",
           offsetof(ngx_prof_pages_t, used) },
         { "shared_zone_failed_total", "counter",
-          "Small allocations in it that found no room.",
+          "Small allocations in a zone that found no room.",
           offsetof(ngx_prof_pages_t, failed) },
     };
 

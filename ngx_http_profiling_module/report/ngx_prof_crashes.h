@@ -17,7 +17,7 @@
 /* w->report: the number of one, which is there; 0: all */
 ngx_int_t ngx_prof_crashes_view(ngx_prof_work_t *w);
 
-/* the same of one, as a text for a bug report */
+/* one report, as a text for a bug report */
 ngx_int_t ngx_prof_crashes_text(ngx_prof_work_t *w);
 
 /* the report with this number, until the next call; NULL: it is not kept */

@@ -67,7 +67,7 @@ static const ngx_prof_param_t  ngx_prof_params[] = {
       "samples after it", -1, -1, 0 },
 
     { NGX_PROF_PARAM_LIMIT, "limit", "integer", "connections",
-      "how many are told one by one", NGX_PROF_DUMP_LIMIT, 0,
+      "how many are listed one by one", NGX_PROF_DUMP_LIMIT, 0,
       NGX_PROF_DUMP_LIMIT_MAX },
 
     { NGX_PROF_PARAM_DURATION, "duration", "integer", "seconds",
@@ -93,7 +93,7 @@ static const ngx_prof_param_t  ngx_prof_params[] = {
       "what comes first: the latest, or the most of it", -1, -1, 0 },
 
     { NGX_PROF_PARAM_SLOW, "limit", "integer", "requests",
-      "how many are told", 256, 1, 1000 },
+      "how many are listed", 256, 1, 1000 },
 
     { NGX_PROF_PARAM_SLOW, "format", "string", "json or perfetto",
       "perfetto: for Perfetto and Chrome", -1, -1, 0 },
@@ -144,7 +144,7 @@ static const ngx_prof_description_t  ngx_prof_descriptions[] = {
 
     { "slow", NGX_PROF_PARAM_JSON|NGX_PROF_PARAM_SLOW,
       "seconds, bytes",
-      "slow requests, those that go on too, and each part by part" },
+      "slow requests, finished and in progress, each part by part" },
 
     { "locations", NGX_PROF_PARAM_JSON,
       "seconds, bytes",

@@ -13,7 +13,7 @@
     "memory.files goroutines cpu.num_goroutine gc.next_gc"
 
 
-/* a field may have several reasons: the first one is told */
+/* a field may have several reasons: the first one is given */
 
 const ngx_prof_reason_t  ngx_prof_reasons[] = {
 

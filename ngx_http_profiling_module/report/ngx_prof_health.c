@@ -20,7 +20,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* ns for which a death is told, and in which so many are a loop */
+/* ns: a death is reported for so long; so many within it are a loop */
 #define NGX_PROF_HEALTH_DEATH   ((uint64_t) 300 * NGX_PROF_NSEC_PER_SEC)
 #define NGX_PROF_HEALTH_LOOP    ((uint64_t) 60 * NGX_PROF_NSEC_PER_SEC)
 #define NGX_PROF_HEALTH_DEATHS  3

@@ -10,7 +10,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* ns for which drops are told, and after which a worker drains for long */
+/* ns: drops are reported for so long; a worker drains for long */
 #define NGX_PROF_LIMIT_TOLD  ((uint64_t) 60 * NGX_PROF_NSEC_PER_SEC)
 #define NGX_PROF_LIMIT_LONG  ((uint64_t) 300 * NGX_PROF_NSEC_PER_SEC)
 

@@ -36,22 +36,22 @@ static void ngx_prof_expose_process(ngx_prof_work_t *w, const char *name,
 static const ngx_prof_helper_family_t  ngx_prof_helper_families[] = {
 
     { "process_cpu_seconds_total", ",mode=\"user\"",
-      "CPU time of processes that serve nobody.",
+      "CPU time of processes that serve no requests.",
       offsetof(ngx_prof_totals_t, user), NGX_PROF_USEC_PER_SEC },
 
     { "process_cpu_seconds_total", ",mode=\"system\"", NULL,
       offsetof(ngx_prof_totals_t, system), NGX_PROF_USEC_PER_SEC },
 
     { "process_passes_total", "",
-      "Passes of their event loops.",
+      "Event-loop passes of these processes.",
       offsetof(ngx_prof_totals_t, iterations), 1 },
 
     { "process_busy_seconds_total", "",
-      "Time that their event loops worked.",
+      "Time that event loops of these processes worked.",
       offsetof(ngx_prof_totals_t, busy), NGX_PROF_NSEC_PER_SEC },
 
     { "process_pauses_total", "",
-      "Passes of theirs above profiling_pause_threshold.",
+      "Their passes above profiling_pause_threshold.",
       offsetof(ngx_prof_totals_t, pauses), 1 },
 
     { NULL, NULL, NULL, 0, 0 }
@@ -80,7 +80,7 @@ ngx_prof_view_processes(ngx_prof_json_t *j, ngx_prof_snapshot_t *s)
 }
 
 
-/* it runs no loop, and nothing in it tells of itself: the system does */
+/* it runs no loop and reports nothing: the figures are the kernel's */
 
 static void
 ngx_prof_view_master(ngx_prof_json_t *j)
@@ -197,7 +197,8 @@ ngx_prof_expose_memory_of(ngx_prof_work_t *w)
     }
 
     ngx_prof_expose_family(w, "process_memory_bytes", "gauge",
-                           "Their resident memory, without files.");
+                           "Resident memory of these processes, without "
+                           "files.");
 
     if (ngx_prof_proc_held(ngx_prof_master(), &bytes) == NGX_OK) {
         ngx_prof_expose_process(w, "process_memory_bytes", "master", "",

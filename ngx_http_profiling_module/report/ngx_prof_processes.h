@@ -1,7 +1,7 @@
 
 /*
- * Processes that serve nobody: the master and the helpers, whose figures are
- * in no sum of the workers'.
+ * Processes that serve no requests: the master and the helpers, whose figures
+ * are in no sum of the workers'.
  */
 
 

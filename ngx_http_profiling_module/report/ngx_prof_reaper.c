@@ -511,7 +511,7 @@ ngx_prof_reap_before(ngx_prof_report_t *r, const ngx_prof_slot_t *slot)
 {
     uint64_t    i, n, pass, latest;
 
-    /* a pass that goes on has been numbered already */
+    /* a pass in progress has been numbered already */
 
     n = ngx_prof_load(&slot->totals.iterations)
         + (ngx_prof_slot_waiting(slot) ? 1 : 0);
@@ -740,7 +740,7 @@ ngx_prof_reap_name(uint64_t frame)
 }
 
 
-/* records of workers whose end the master has not told of */
+/* records of workers whose end the master has not reported */
 
 static void
 ngx_prof_reap_unseen(ngx_prof_deaths_t *deaths)

@@ -22,7 +22,7 @@
 #define NGX_PROF_SLOW_CHUNK      32
 
 
-/* an entry of the table that is told, in order */
+/* an entry of the table that is reported, in order */
 
 typedef struct {
     uint64_t    order;
@@ -382,7 +382,7 @@ ngx_prof_slow_view(ngx_prof_work_t *w)
 }
 
 
-/* another request may stand there by now, which is told as well */
+/* another request may be there by now: it is reported as well */
 
 static ngx_int_t
 ngx_prof_slow_next(ngx_prof_work_t *w)

@@ -3,8 +3,8 @@
  * When a request began, by the monotonic clock.
  *
  * nginx notes the begin of a request in milliseconds of the day's clock, which
- * may be set while the request goes on.  The worker follows how far that clock
- * is from nginx's monotonic one, and since when.  Worker, normal context.
+ * may be set while the request is in progress.  The worker follows how far that
+ * clock is from nginx's monotonic one, and since when.  Worker, normal context.
  */
 
 

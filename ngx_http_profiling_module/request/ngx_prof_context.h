@@ -9,9 +9,9 @@
  * for a word on the live stack that points into nginx's arrays of connections
  * or events, and reads only those arrays and these tables.  It compares
  * addresses that lie in nginx's pools and never follows them: requests and
- * connections end without notice, and others get their addresses.  Only of a
- * connection whose TLS handshake goes on it reads what nginx keeps in its pool:
- * that lives as long as it has a descriptor.
+ * connections end without notice, and others get their addresses.  The one
+ * exception is a connection with a TLS handshake in progress: what nginx keeps
+ * in its pool is read, which lives as long as the connection has a descriptor.
  */
 
 

@@ -33,7 +33,7 @@ ngx_prof_counting_t *ngx_prof_counter_row(ngx_uint_t row);
 /* the row of a counter that it has returned */
 ngx_uint_t ngx_prof_counter_row_of(const ngx_prof_counting_t *counter);
 
-/* slow path of counter_time(); NGX_DECLINED: there is no room, which is told */
+/* slow path of counter_time(); NGX_DECLINED: no room, which is counted */
 ngx_int_t ngx_prof_counter_grow(ngx_prof_counting_t *counter, ngx_uint_t hist,
     ngx_uint_t bucket);
 

@@ -13,7 +13,7 @@
 #include "ngx_prof_context.h"
 
 
-/* ns from which on what a request does after its response is told */
+/* ns: shorter work of a request after its response is not reported */
 #define NGX_PROF_REQUEST_LATE  100000
 
 

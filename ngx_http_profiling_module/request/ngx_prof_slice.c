@@ -32,7 +32,7 @@ ngx_queue_t  ngx_prof_slice_living;
 static ngx_prof_cost_t  ngx_prof_slice_first;
 
 
-/* a single process that is configured anew has its requests still */
+/* a single process that reloads has its requests still */
 
 void
 ngx_prof_slice_init(void)

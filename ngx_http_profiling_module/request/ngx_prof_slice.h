@@ -6,7 +6,7 @@
  * A slice begins with the request that its event belongs to, or with none: a
  * connection that has none yet, the module's own timer.  A request that is
  * then seen to be worked for takes the slice over; where another one had it,
- * the slice ends there and the next one begins.  What goes on after a request
+ * the slice ends there and the next one begins.  What continues after a request
  * has been logged is still charged to its location.
  *
  * Worker's main thread, normal context.
@@ -26,7 +26,7 @@
 #include "ngx_prof_slow.h"
 
 
-/* peers of upstreams that a request's waits are told apart by */
+/* peers by which a request's waits are distinguished */
 #define NGX_PROF_SLICE_PEERS  4
 
 
@@ -59,7 +59,7 @@ typedef struct {
     uint64_t             slow;          /* its number, 0: none */
     uint64_t             parts;
 
-    /* of one that goes on: the oldest is the first in the list */
+    /* of one in progress: the oldest is the first in the list */
 
     ngx_queue_t          queue;
     ngx_http_request_t  *request;
@@ -86,7 +86,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_uint_t           on;            /* events are told apart */
+    ngx_uint_t           on;            /* events are distinguished */
     ngx_uint_t           charged;       /* and what they cost is measured */
 
     /* zero as a slice begins */
@@ -156,7 +156,7 @@ extern void (*ngx_prof_slice_over)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 
 
-/* costs of the main requests that go on, by their queues */
+/* costs of the main requests in progress, by their queues */
 extern ngx_queue_t  ngx_prof_slice_living
     NGX_PROF_HIDDEN;
 
@@ -174,7 +174,7 @@ void ngx_prof_slice_take(ngx_http_request_t *r);
 /* the present slice is for a main request, that has its wait, too */
 void ngx_prof_slice_own(ngx_http_request_t *r);
 
-/* the present slice ends: keeps the cost of a request that goes on */
+/* the present slice ends: keeps the cost of a request in progress */
 void ngx_prof_slice_keep(void);
 
 /* since its latest slice a request waits for something of a kind: until then */

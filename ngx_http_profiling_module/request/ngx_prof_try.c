@@ -194,7 +194,7 @@ ngx_prof_try_get(ngx_peer_connection_t *pc, void *data)
             return rc;
         }
 
-        /* nginx is going to set the parser of headers anew */
+        /* nginx is going to set the parser of headers again */
     }
 
     if (u->output.output_filter != ngx_prof_try_output) {
@@ -263,7 +263,7 @@ ngx_prof_try_output(void *data, ngx_chain_t *in)
 }
 
 
-/* the first bytes that come are told of by the parser of headers */
+/* the parser of headers reports the first bytes that come */
 
 static ngx_inline void
 ngx_prof_try_first(ngx_prof_try_t *try)

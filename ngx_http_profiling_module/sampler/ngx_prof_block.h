@@ -64,7 +64,7 @@ ngx_prof_block_place(void)
     ngx_prof_wait_main((uintptr_t) __builtin_frame_address(0))
 
 
-/* the slot's note of the call that goes on; NULL: this process has none */
+/* the slot's note of the call in progress; NULL: this process has none */
 extern ngx_prof_call_t  *ngx_prof_block_note
     NGX_PROF_HIDDEN;
 

@@ -99,7 +99,7 @@ ngx_prof_cost_init(ngx_uint_t on)
 }
 
 
-/* events are told apart from now on, or no longer */
+/* events are distinguished from now on, or no longer */
 
 static void
 ngx_prof_cost_watch(ngx_uint_t on)
@@ -345,7 +345,7 @@ ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part)
 }
 
 
-/* the request goes on */
+/* the request continues */
 
 static void
 ngx_prof_cost_keep(uint64_t ticks, ngx_prof_charge_t part)

@@ -35,7 +35,7 @@
 /* worker, behind the hooks of calls and of the heap; on: as configured */
 void ngx_prof_cost_init(ngx_uint_t on);
 
-/* a pass was a pause: the events of those of the next minute are told apart */
+/* a pass was a pause: events of the next minute's passes are distinguished */
 void ngx_prof_cost_paused(void);
 
 /* at the end of each pass that leaves the short way: whether they are */

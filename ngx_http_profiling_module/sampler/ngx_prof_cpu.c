@@ -248,7 +248,7 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
 
     count = 1 + (uint64_t) ngx_max(info->si_overrun, 0) + own->missed;
 
-    /* below an emulator, samples may take all the time: the thread goes on */
+    /* below an emulator, samples may take all the time: the thread continues */
 
     if (now - own->ended < own->took) {
         own->missed = count;
@@ -316,7 +316,7 @@ ngx_prof_cpu_label(const ngx_prof_thread_t *t, const ucontext_t *uc,
         return ngx_prof_label(0, 0, NGX_PROF_STATE_THREAD);
     }
 
-    /* about to exit: it serves nobody */
+    /* about to exit: it serves no request */
 
     if (ngx_prof_process.slot == NULL) {
         return ngx_prof_label(0, 0, NGX_PROF_STATE_OTHER);

@@ -29,7 +29,7 @@ void ngx_prof_cpu_init(ngx_cycle_t *cycle);
  */
 void ngx_prof_cpu_update(void);
 
-/* worker that exits: samples go on, as long as the process runs */
+/* worker that exits: samples continue as long as the process runs */
 void ngx_prof_cpu_exit(void);
 
 /* ns, CLOCK_MONOTONIC, until which this worker is to sample; signal-safe */

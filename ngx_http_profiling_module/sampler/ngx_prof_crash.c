@@ -195,7 +195,7 @@ ngx_prof_crash_install(ngx_log_t *log)
 }
 
 
-/* who has come after the handler, and calls it, goes on calling it */
+/* whoever came after the handler, and calls it, continues to */
 
 static void
 ngx_prof_crash_cleanup(void *data)
@@ -352,7 +352,7 @@ ngx_prof_crash_older(int signo, siginfo_t *info, ucontext_t *uc)
     tid = (pid_t) syscall(SYS_gettid);
     at = (uintptr_t) __builtin_frame_address(0);
 
-    /* what it has called lies below; after a jump the stack begins anew */
+    /* what it has called lies below; after a jump the stack begins again */
 
     if (old->sa_handler == SIG_DFL
         || (ngx_prof_crash.called == tid && at < ngx_prof_crash.called_at))
@@ -396,7 +396,7 @@ ngx_prof_crash_older(int signo, siginfo_t *info, ucontext_t *uc)
 }
 
 
-/* one thread tells of the death; others wait for it, and not for ever */
+/* one thread reports the death; others wait for it, but not for ever */
 
 static ngx_uint_t
 ngx_prof_crash_first(void)

@@ -5,7 +5,7 @@
  * glibc counts its free chunks one by one when it is asked, some 200 ns each.
  * It is asked only where that is known to be cheap: the heap is small, and each
  * call to free() since the latest answer added one free chunk at most.
- * Otherwise the figures go on from the latest answer, by what the heap's
+ * Otherwise the figures follow from the latest answer, by what the heap's
  * sampler knows of blocks that were allocated and freed since.  Calls past the
  * hooks, as through LuaJIT's FFI, make the heap grow more than the hooks have
  * seen: then nothing is known until somebody asks.

@@ -290,7 +290,7 @@ ngx_prof_mark_own(const ngx_log_t *log)
 
 /*
  * The kernel tells when a connection had data last, to its own tick: since the
- * loop is late, or it would have been told of at once, and before this pass.
+ * loop is late, or it would have been reported at once, before this pass.
  */
 
 static uint64_t
@@ -379,7 +379,7 @@ ngx_prof_mark_due(ngx_event_t *ev, uint64_t now)
     ngx_prof_cost_waited(now - ngx_min(ticks, now - since));
     ngx_prof_slicing.kind = NGX_PROF_PART_TIMER;
 
-    /* one that was to guard against a peer that does nothing tells of it */
+    /* a timer that guards against an idle peer: the wait was for that peer */
 
     c = ev->data;
 

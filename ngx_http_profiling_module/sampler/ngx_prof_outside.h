@@ -1,7 +1,7 @@
 
 /*
  * Where another worker sleeps, read from outside: a signal would break its
- * call off, and many calls do not go on by themselves.
+ * call off, and many calls do not restart by themselves.
  *
  * The hook of a call has noted its registers in the slot; of another call
  * /proc/<pid>/syscall has the stack pointer and the program counter.  The

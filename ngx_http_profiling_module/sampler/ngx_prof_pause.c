@@ -450,7 +450,7 @@ ngx_prof_pause_call(const void *function, uint64_t d)
     p->busy = 1;
     ngx_prof_pause_begin(pass);
 
-    /* what a handler, or another worker, has told of it while it went on */
+    /* what a handler, or another worker, reported while it lasted */
 
     others = ngx_prof_pause_told(0);
     part = (pass && p->until > now - d) ? p->until - (now - d) : 0;

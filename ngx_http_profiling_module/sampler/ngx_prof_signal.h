@@ -38,7 +38,7 @@ typedef struct {
     /* the part that it counts for, as the handler says, see ngx_prof_meter.h */
     const ngx_prof_meter_e  *cost;
 
-    /* the same of the main thread: does what was asked for; or NULL */
+    /* likewise of the main thread: does what was asked for; or NULL */
     void       (*asked)(const ucontext_t *uc);
 } ngx_prof_signal_t;
 

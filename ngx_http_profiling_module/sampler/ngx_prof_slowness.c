@@ -44,7 +44,7 @@ static ngx_uint_t ngx_prof_slowness_is(const ngx_http_request_t *r,
     const ngx_prof_loc_conf_t *lcf, uint64_t age);
 
 
-/* entries of this worker's requests that go on */
+/* entries of this worker's requests in progress */
 
 static struct {
     uintptr_t   request;
@@ -343,7 +343,7 @@ ngx_prof_slowness_tries(ngx_prof_slow_t *slow, ngx_http_request_t *r,
 
 
 /*
- * Requests that go on are told anew at each tick: those that began first, for
+ * Requests in progress are written at each tick: those that began first, for
  * there may be many.
  */
 
@@ -444,7 +444,7 @@ ngx_prof_slowness_for(const ngx_http_request_t *r)
 }
 
 
-/* a request that is kept does not go on any more */
+/* a request that is kept is no longer in progress */
 
 static void
 ngx_prof_slowness_ended(const ngx_http_request_t *r)

@@ -21,7 +21,7 @@ void ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 /* worker, behind cost_init() */
 void ngx_prof_slowness_init(void);
 
-/* worker, at each tick: requests that are slow already and go on */
+/* worker, at each tick: requests in progress that are slow already */
 void ngx_prof_slowness_tick(void);
 
 /* worker: a main request that is being logged: its number, 0: it has none */

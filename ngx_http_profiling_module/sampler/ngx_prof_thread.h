@@ -98,7 +98,7 @@ void ngx_prof_thread_stacks(ngx_prof_gauges_t *g);
  */
 void ngx_prof_thread_arm(ngx_uint_t rate);
 
-/* the same of one thread, by that thread or its sampler; 0: disarms it */
+/* one thread, by that thread or its sampler; 0: disarms it */
 void ngx_prof_thread_rate(ngx_prof_thread_t *t, ngx_uint_t rate);
 
 /*

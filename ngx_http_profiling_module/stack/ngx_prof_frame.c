@@ -182,7 +182,7 @@ ngx_prof_frame_cause(const uint64_t *frames, ngx_uint_t n)
             continue;
         }
 
-        /* what LuaJIT calls is told by the line of Lua, if that is known */
+        /* what LuaJIT calls is named by the line of Lua, if that is known */
 
         if (object->jit == NGX_PROF_OBJECT_LUAJIT) {
             machine = (machine == NGX_ERROR) ? (ngx_int_t) i : machine;

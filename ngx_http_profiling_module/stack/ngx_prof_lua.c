@@ -93,7 +93,7 @@ ngx_prof_lua_reason(void)
 }
 
 
-/* both go on by a jump: they have no frame on the stack */
+/* both continue by a jump: they have no frame on the stack */
 
 static int
 ngx_prof_lua_resume(void *l, int n)

@@ -18,7 +18,7 @@
 /* bytes of source text that a chunk without a file is called by */
 #define NGX_PROF_LUA_SOURCE  40
 
-/* names of local variables are told by this many bytes, and up to this many */
+/* names of local variables: bytes at first, and at most */
 #define NGX_PROF_LUA_DEBUG   4096
 
 /* instructions before a call that are looked at */

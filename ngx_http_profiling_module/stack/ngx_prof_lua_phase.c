@@ -3,7 +3,7 @@
  * What Lua is run for: the phase, as lua-nginx-module calls it.
  *
  * Filters and the like call Lua from a function of the module that is on the
- * stack.  Coroutines go on later, called by a timer or a socket: a coroutine
+ * stack.  Coroutines continue later, called by a timer or a socket: a coroutine
  * has its request, and the module tells of a request in which phase it is.
  */
 

@@ -119,7 +119,7 @@ extern uintptr_t          ngx_prof_lua_global
     NGX_PROF_HIDDEN;
 
 
-/* a walk's place on Lua's stacks; zeroed: nothing is told yet */
+/* a walk's place on Lua's stacks; zeroed: no frame yet */
 
 typedef struct {
     uintptr_t             l;                    /* the coroutine, 0: none */
@@ -145,7 +145,7 @@ typedef struct {
 ngx_uint_t ngx_prof_lua_frames(ngx_prof_walk_t *walk,
     ngx_prof_lua_walk_t *lua, uint64_t *pcs, ngx_uint_t max);
 
-/* the same of a coroutine that has yielded; 0: it has not */
+/* likewise of a coroutine that has yielded; 0: it has not */
 ngx_uint_t ngx_prof_lua_yielded(uintptr_t l, uint64_t *pcs, ngx_uint_t max);
 
 /* to the machine's caller, if the walk knows the machine's frame */

@@ -638,7 +638,7 @@ ngx_prof_unwind_scan(ngx_prof_walk_t *walk, uint64_t size)
 
 /*
  * By the link register: a leaf, a PLT stub, code that has not saved it yet or
- * has it again.  What such code keeps on the stack is told by its caller's
+ * has it again.  What such code keeps on the stack follows from its caller's
  * frame pointer, else there is nothing.
  */
 

@@ -17,7 +17,7 @@
 #include <ngx_core.h>
 
 
-/* percent of a limit from which on it is told, and from which on urgently */
+/* percent of a limit: a warning from the first on, urgent from the second */
 #define NGX_PROF_FULL_WARNING   75
 #define NGX_PROF_FULL_CRITICAL  90
 

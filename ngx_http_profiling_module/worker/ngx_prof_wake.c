@@ -142,7 +142,7 @@ ngx_prof_wake_ring(ngx_pid_t pid, ngx_int_t slot)
 {
     ngx_channel_t  ch;
 
-    /* the master has told of it, and not of its end */
+    /* the master has announced it, and not its end */
 
     if (slot < 0
         || slot >= NGX_MAX_PROCESSES

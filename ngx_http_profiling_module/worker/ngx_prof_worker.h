@@ -28,7 +28,7 @@ typedef struct {
     uint64_t               generation;            /* of conf */
     uint64_t               pause_threshold;             /* ns */
     uint64_t               unavailable; /* bits that never change */
-    ngx_uint_t             helper;                /* 1: it serves nobody */
+    ngx_uint_t             helper;                /* 1: no requests */
 } ngx_prof_process_t;
 
 
