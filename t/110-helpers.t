@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Processes that serve nobody: the cache manager and the loader have slots, their
+# Processes that serve no requests: the cache manager and the loader have slots, their
 # CPU time and what they block in is in profiles under the name of the process,
 # and in no sum of the workers'; against /proc, and against what a library of
 # the test's own has spent in each unlink(2).

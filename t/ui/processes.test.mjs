@@ -1,4 +1,4 @@
-// Processes that serve nobody, and the reloads by stage with the names that were
+// Processes that serve no requests, and the reloads by stage with the names that were
 // looked up, are on the page.
 
 import assert from 'node:assert/strict';

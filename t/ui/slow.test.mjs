@@ -1,5 +1,5 @@
 // Slow requests are on the page: what each waited for, part by part, those that
-// go on too; and what requests cost, by location.
+// in progress; and what requests cost, by location.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -38,11 +38,11 @@ test('slow requests', limits, async () => {
 
   await shows('#slow-note', /^No request was slow/);
 
-  // one that is slow already and goes on
+  // one that is slow already and in progress
   const answer = fetch(new URL('/held?secret=1', direct));
 
-  await shows('#slow tbody tr.live td >> nth=0', /goes on/);
-  await shows('#slow-note', /going on: 1\.$/);
+  await shows('#slow tbody tr.live td >> nth=0', /in progress/);
+  await shows('#slow-note', /in progress: 1\.$/);
 
   const row = page.locator('#slow tbody tr').first();
   const texts = () => row.locator('th, td').allTextContents();
@@ -59,8 +59,8 @@ test('slow requests', limits, async () => {
   release();
   await (await answer).text();
 
-  await shows('#slow-note', /started: 1, beyond the rate: 0, going on: 0\.$/);
-  await until('it does not go on', 60, async () =>
+  await shows('#slow-note', /started: 1, beyond the rate: 0, in progress: 0\.$/);
+  await until('it is not in progress', 60, async () =>
     await page.locator('#slow tbody tr').count() === 1
     && !await page.locator('#slow tr.live').count());
 

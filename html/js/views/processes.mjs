@@ -1,4 +1,4 @@
-// Processes that serve nobody: the master, and helpers such as those of caches.
+// Processes that serve no requests: the master, and helpers such as those of caches.
 
 import { $, putHidden } from '../base/dom.mjs';
 import * as format from '../base/format.mjs';

@@ -1,4 +1,4 @@
-// Slow requests, and those that are slow already and go on: what each waited
+// Slow requests, finished and in progress: what each waited
 // for, as a bar, and part by part where it is asked for.
 
 import { $, children, el, put, putClass, putHidden, putToggle }
@@ -148,7 +148,7 @@ const columns = [
   { title: 'Time', path: 'time', left: true, format: (t) => format.clock(t) },
   { title: 'Took', path: 'seconds', render: (cell, item) =>
     bar(cell, item.part, {
-      text: format.seconds(item.seconds) + (item.live ? ', goes on' : ''),
+      text: format.seconds(item.seconds) + (item.live ? ', in progress' : ''),
     }) },
   { title: 'Location', path: 'where', left: true, sort: false },
   { title: 'Request', path: 'request', left: true, sort: false },
@@ -203,7 +203,7 @@ export function showSlow(state) {
   put($('slow-note'), {
     text: list.length
       ? `Kept since nginx started: ${format.count(answer.total)}, beyond the `
-        + `rate: ${format.count(answer.dropped)}, going on: ${live}.`
+        + `rate: ${format.count(answer.dropped)}, in progress: ${live}.`
       : 'No request was slow.',
   });
 }
