@@ -59,8 +59,7 @@ END
     is($unix->{queue}, undef, 'a unix socket: null');
     like($unix->{unavailable}{queue}, qr/unix socket/, '... with the reason');
 
-    my @workers = @{ ask($site, 'capacity')->{workers} };
-    my ($still) = map { $_->{pid} } grep { $_->{worker} == 1 } @workers;
+    my $still = second($site);
 
     kill 'STOP', $still;
 
@@ -394,8 +393,7 @@ END
     settled($site, $to);
     is_deeply(ailments(ask($site, 'health')), [], 'all is well');
 
-    my ($still) = map { $_->{pid} } grep { $_->{worker} == 1 }
-                  @{ ask($site, 'capacity')->{workers} };
+    my $still = second($site);
     my $before = overflows();
 
     kill 'STOP', $still;
@@ -501,6 +499,19 @@ sub settled {
     return until_true(60, sub {
         my $rows = rows($site, $to);
         return !grep({ !$_->{queue} } @$rows) && $rows;
+    });
+}
+
+
+# pid of the second worker, which may begin later than the first one answers
+
+sub second {
+    my $site = shift;
+
+    return until_true(60, sub {
+        my ($row) = grep { $_->{worker} == 1 }
+                    @{ ask($site, 'capacity')->{workers} };
+        return $row && $row->{pid};
     });
 }
 
