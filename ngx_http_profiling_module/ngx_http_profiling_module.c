@@ -1,4 +1,10 @@
 
+/*
+ * The module as nginx sees it: directives, phases, and the life of the master
+ * and its workers.  It only wires; what is done stands on the lower floors.
+ */
+
+
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
