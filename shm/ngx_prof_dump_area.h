@@ -207,7 +207,7 @@ typedef struct {
 
 typedef struct {
     uint64_t                asked;                /* by any, atomically */
-    uint64_t                signalled;            /* the same: + 1 each */
+    uint64_t                stack_asked;          /* the same: + 1 each */
     uint64_t                part;                 /* the same: a question */
     uint64_t                lease;                /* the same: clock, 0: free */
     uint64_t                pad0[4];

@@ -12,7 +12,7 @@
 
 ngx_int_t
 ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
-    ngx_prof_list_cursor_t *cursor, ngx_prof_listed_t *item)
+    ngx_prof_list_cursor_t *cursor, ngx_prof_listed_t *listed)
 {
     ngx_prof_dump_page_t    *page;
     ngx_prof_worker_dump_t  *w;
@@ -37,14 +37,14 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
         w = g->ask.workers.elts;
         w += cursor->worker;
 
-        item->worker = w;
+        listed->worker = w;
 
         if (!cursor->listed) {
             cursor->worker++;
 
             if (w->asked.state == NGX_PROF_ASKED_STUCK) {
-                item->detail = NULL;
-                item->id = NGX_PROF_ID_WORKER | (uint64_t) w->asked.pid;
+                listed->detail = NULL;
+                listed->id = NGX_PROF_ID_WORKER | (uint64_t) w->asked.pid;
                 break;
             }
 
@@ -58,11 +58,11 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
         }
 
         if (page) {
-            item->detail = ngx_prof_dump_next((u_char *) (page + 1),
+            listed->detail = ngx_prof_dump_next((u_char *) (page + 1),
                                               page->used, w->head.groups,
                                               &cursor->offset);
-            if (item->detail) {
-                item->id = item->detail->id;
+            if (listed->detail) {
+                listed->id = listed->detail->id;
                 break;
             }
         }
@@ -81,12 +81,12 @@ ngx_prof_connections_next(const ngx_prof_dumps_t *g, ngx_uint_t limit,
 ngx_uint_t
 ngx_prof_connections_none(const ngx_prof_dumps_t *g, ngx_uint_t limit)
 {
-    ngx_prof_listed_t       item;
+    ngx_prof_listed_t       listed;
     ngx_prof_list_cursor_t  cursor;
 
     ngx_memzero(&cursor, sizeof(ngx_prof_list_cursor_t));
 
-    return ngx_prof_connections_next(g, limit, &cursor, &item)
+    return ngx_prof_connections_next(g, limit, &cursor, &listed)
            == NGX_DONE;
 }
 

@@ -45,7 +45,8 @@ typedef struct {
 
 /* NGX_OK, or NGX_DONE: no more */
 ngx_int_t ngx_prof_connections_next(const ngx_prof_dumps_t *g,
-    ngx_uint_t limit, ngx_prof_list_cursor_t *cursor, ngx_prof_listed_t *item);
+    ngx_uint_t limit, ngx_prof_list_cursor_t *cursor,
+    ngx_prof_listed_t *listed);
 
 /* 1: there is nothing to list */
 ngx_uint_t ngx_prof_connections_none(const ngx_prof_dumps_t *g,

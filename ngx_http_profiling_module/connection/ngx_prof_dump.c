@@ -655,7 +655,7 @@ ngx_prof_dump_native(const ucontext_t *uc)
         return;
     }
 
-    number = ngx_prof_load_acquire(&area->signalled);
+    number = ngx_prof_load_acquire(&area->stack_asked);
 
     if (number == ngx_prof_load(&area->native.number)) {
         return;

@@ -347,7 +347,7 @@ ngx_prof_dumps_chase(ngx_prof_ask_t *a, ngx_prof_asked_t *to, ngx_msec_t ms)
     ngx_prof_worker_dump_t  *w;
 
     w = (ngx_prof_worker_dump_t *) to;
-    limit = NGX_PROF_DUMPS_SIGNAL;
+    limit = NGX_PROF_DUMPS_STACK;
 
     if (ngx_prof_load_acquire(&w->area->begun) >= to->number) {
 
@@ -358,8 +358,8 @@ ngx_prof_dumps_chase(ngx_prof_ask_t *a, ngx_prof_asked_t *to, ngx_msec_t ms)
         return;
     }
 
-    if (w->signalled == 0) {
-        w->signalled = __atomic_add_fetch(&w->area->signalled, 1,
+    if (w->stack_asked == 0) {
+        w->stack_asked = __atomic_add_fetch(&w->area->stack_asked, 1,
                                           __ATOMIC_SEQ_CST);
         return;
     }
@@ -395,7 +395,7 @@ ngx_prof_dumps_native(ngx_prof_worker_dump_t *w)
                              &w->area->native.number,
                              NGX_PROF_DUMP_NATIVE_BODY)
         != NGX_OK
-        || native->number < w->signalled
+        || native->number < w->stack_asked
         || native->pid != (uint64_t) w->asked.pid
         || native->since == 0)
     {

@@ -2,9 +2,10 @@
 /*
  * Dumps of all workers, collected by the worker that asks: it wakes every
  * worker, each writes its connections to the zone, and they are copied from
- * there.  A worker that does not begin within 200 ms is stuck in a handler; it
- * gets a signal, and its native stack is reported in place of its
- * connections.  Every wait has a deadline.  Worker, normal context.
+ * there.  A worker that does not begin within 200 ms is stuck in a handler: its
+ * native stack is reported in place of its connections, as the worker left it
+ * at a tick of its timer, or as it is read from outside.  Every wait has a
+ * deadline.  Worker, normal context.
  */
 
 
@@ -20,11 +21,11 @@
 
 
 /*
- * ms from the request on: to begin; to answer the signal as well; to begin,
- * for a worker that is not in a handler; to end a dump that was begun
+ * ms from the request on: to begin; to leave the stack as well; to begin, for
+ * a worker that is not in a handler; to end a dump that was begun
  */
 #define NGX_PROF_DUMPS_BEGIN   200
-#define NGX_PROF_DUMPS_SIGNAL  600
+#define NGX_PROF_DUMPS_STACK   600
 #define NGX_PROF_DUMPS_TURN    2000
 #define NGX_PROF_DUMPS_END     10000
 
@@ -48,7 +49,7 @@ typedef struct {
     ngx_prof_dump_area_t   *area;
     uint64_t                worker;                 /* ngx_worker */
     uint64_t                generation;
-    uint64_t                signalled;              /* 0: it was not */
+    uint64_t                stack_asked;            /* 0: it was not */
 
     /* answered; groups of parts count nothing */
     ngx_prof_dump_copy_t    head;
@@ -73,7 +74,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_prof_ask_t           ask;                   /* of gathered_t */
+    ngx_prof_ask_t           ask;                   /* of worker_dump_t */
     uint64_t                 time;                  /* ms since the epoch */
     ngx_uint_t               limit;                 /* details */
     ngx_uint_t               details;               /* copied so far */

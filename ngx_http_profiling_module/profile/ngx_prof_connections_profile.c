@@ -30,7 +30,7 @@ static void ngx_prof_connections_raw_groups(ngx_prof_connections_raw_t *raw,
 static void ngx_prof_connections_raw_rest(ngx_prof_connections_raw_t *raw,
     ngx_prof_worker_dump_t *w, int64_t sign);
 static void ngx_prof_connections_raw_single(ngx_prof_connections_raw_t *raw,
-    const ngx_prof_listed_t *item);
+    const ngx_prof_listed_t *listed);
 static uint32_t ngx_prof_connections_raw_native(
     ngx_prof_connections_raw_t *raw, const ngx_prof_worker_dump_t *w);
 static uint32_t ngx_prof_connections_raw_stack(ngx_prof_connections_raw_t *raw,
@@ -40,7 +40,7 @@ static void ngx_prof_connections_raw_sample(ngx_prof_connections_raw_t *raw,
     uint32_t stack, uint32_t labels, int64_t value);
 static uint32_t ngx_prof_connections_raw_labels(
     ngx_prof_connections_raw_t *raw, uint32_t label, uint32_t kind,
-    uint32_t state, const ngx_prof_listed_t *item);
+    uint32_t state, const ngx_prof_listed_t *listed);
 
 
 ngx_prof_connections_raw_t *
@@ -145,7 +145,7 @@ ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
     int64_t                  sign;
     ngx_int_t                rc;
     ngx_uint_t               i, n, workers;
-    ngx_prof_listed_t        item;
+    ngx_prof_listed_t        listed;
     ngx_prof_worker_dump_t  *w;
 
     if (ngx_prof_rawfile_names(raw->file) != NGX_OK) {
@@ -195,12 +195,12 @@ ngx_prof_connections_raw_step(ngx_prof_connections_raw_t *raw)
 
     for (i = 0; raw->single && i < NGX_PROF_CONNECTIONS_CHUNK; i++) {
         rc = ngx_prof_connections_next(raw->dumps, raw->limit,
-                                       &raw->cursor, &item);
+                                       &raw->cursor, &listed);
         if (rc == NGX_DONE) {
             break;
         }
 
-        ngx_prof_connections_raw_single(raw, &item);
+        ngx_prof_connections_raw_single(raw, &listed);
     }
 
     if (i == NGX_PROF_CONNECTIONS_CHUNK) {
@@ -305,30 +305,30 @@ ngx_prof_connections_raw_rest(ngx_prof_connections_raw_t *raw,
 
 static void
 ngx_prof_connections_raw_single(ngx_prof_connections_raw_t *raw,
-    const ngx_prof_listed_t *item)
+    const ngx_prof_listed_t *listed)
 {
     uint32_t                 stack, labels;
     ngx_uint_t               i;
     ngx_prof_dump_group_t   *g;
     ngx_prof_worker_dump_t  *w;
 
-    w = item->worker;
+    w = listed->worker;
 
     raw->process = ngx_prof_rawfile_process(raw->file, w->asked.pid, w->worker);
 
-    if (item->detail == NULL) {
+    if (listed->detail == NULL) {
         stack = ngx_prof_connections_raw_native(raw, w);
         labels = ngx_prof_connections_raw_labels(raw,
                               w->native.label, 0,
                               raw->state[NGX_PROF_DUMP_STUCK],
-                              item);
+                              listed);
 
     } else {
         i = w - (ngx_prof_worker_dump_t *) raw->dumps->ask.workers.elts;
-        g = &w->groups[item->detail->group];
-        stack = raw->stacks[i] + item->detail->group;
+        g = &w->groups[listed->detail->group];
+        stack = raw->stacks[i] + listed->detail->group;
         labels = ngx_prof_connections_raw_labels(raw, g->label,
-                              raw->kind[g->kind], raw->state[g->state], item);
+                              raw->kind[g->kind], raw->state[g->state], listed);
     }
 
     ngx_prof_connections_raw_sample(raw, stack, labels, 1);
@@ -386,12 +386,12 @@ ngx_prof_connections_raw_sample(ngx_prof_connections_raw_t *raw,
 }
 
 
-/* kind, state: strings, kind may be 0; item: NULL for a group */
+/* kind, state: strings, kind may be 0; listed: NULL for a group */
 
 static uint32_t
 ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
     uint32_t label, uint32_t kind, uint32_t state,
-    const ngx_prof_listed_t *item)
+    const ngx_prof_listed_t *listed)
 {
     uint32_t                         n;
     ngx_prof_raw_label_t
@@ -410,16 +410,17 @@ ngx_prof_connections_raw_labels(ngx_prof_connections_raw_t *raw,
 
     n += ngx_prof_rawfile_place(raw->file, label, &labels[n]);
 
-    if (item) {
+    if (listed) {
         labels[n].key = raw->key_id;
         labels[n].str = NGX_PROF_RAW_NONE;
-        labels[n++].num = (int64_t) item->id;
+        labels[n++].num = (int64_t) listed->id;
 
         labels[n].key = raw->key_wait;
         labels[n].str = NGX_PROF_RAW_NONE;
         labels[n].unit = raw->unit_wait;
-        labels[n++].num = item->detail ? ngx_max(item->detail->wait, 0) / 1000
-                          : (int64_t) (item->worker->since
+        labels[n++].num = listed->detail
+                          ? ngx_max(listed->detail->wait, 0) / 1000
+                          : (int64_t) (listed->worker->since
                                        / NGX_PROF_NSEC_PER_SEC);
     }
 

@@ -24,7 +24,7 @@ typedef struct {
 
 static void ngx_prof_capacity_own(ngx_prof_zone_t *zone, uint64_t clock,
     ngx_prof_capacity_t *c);
-static void ngx_prof_capacity_since(ngx_prof_zone_t *zone, ngx_uint_t item,
+static void ngx_prof_capacity_since(ngx_prof_zone_t *zone, ngx_uint_t what,
     uint64_t n, uint64_t clock);
 static ngx_uint_t ngx_prof_capacity_zones(void);
 static uint64_t ngx_prof_capacity_events(const ngx_prof_zone_t *zone,
@@ -96,12 +96,12 @@ ngx_prof_capacity_own(ngx_prof_zone_t *zone, uint64_t clock,
 
 
 static void
-ngx_prof_capacity_since(ngx_prof_zone_t *zone, ngx_uint_t item, uint64_t n,
+ngx_prof_capacity_since(ngx_prof_zone_t *zone, ngx_uint_t what, uint64_t n,
     uint64_t clock)
 {
     uint64_t  *since;
 
-    since = &zone->header->full_since[item];
+    since = &zone->header->full_since[what];
 
     ngx_prof_store(since, ngx_prof_full_since(ngx_prof_load(since), clock,
                                               n != 0));

@@ -27,7 +27,7 @@
 typedef enum {
     NGX_PROF_CONNECTIONS_JOIN = 0,              /* the text, in one piece */
     NGX_PROF_CONNECTIONS_HEAD,
-    NGX_PROF_CONNECTIONS_ITEMS,
+    NGX_PROF_CONNECTIONS_LISTED,
     NGX_PROF_CONNECTIONS_TRACE,
     NGX_PROF_CONNECTIONS_TAIL
 } ngx_prof_connections_phase_e;
@@ -63,9 +63,9 @@ static ngx_int_t ngx_prof_connections_step(ngx_prof_work_t *w);
 static ngx_int_t ngx_prof_connections_join(ngx_prof_connections_t *ctx);
 static void ngx_prof_connections_head(ngx_prof_work_t *w);
 static void ngx_prof_connections_listed(ngx_prof_work_t *w,
-    const ngx_prof_listed_t *item);
+    const ngx_prof_listed_t *listed);
 static void ngx_prof_connections_stack(ngx_prof_connections_t *ctx,
-    ngx_prof_json_t *j, const ngx_prof_listed_t *item);
+    ngx_prof_json_t *j, const ngx_prof_listed_t *listed);
 static u_char *ngx_prof_connections_block(ngx_prof_connections_t *ctx,
     uint64_t id);
 static ngx_uint_t ngx_prof_connections_truncated(
@@ -243,7 +243,7 @@ ngx_prof_connections_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
 static ngx_int_t
 ngx_prof_connections_step(ngx_prof_work_t *w)
 {
-    ngx_prof_listed_t        item;
+    ngx_prof_listed_t        listed;
     ngx_prof_connections_t  *ctx;
 
     ctx = w->data;
@@ -263,14 +263,14 @@ ngx_prof_connections_step(ngx_prof_work_t *w)
         ngx_prof_connections_head(w);
         break;
 
-    case NGX_PROF_CONNECTIONS_ITEMS:
+    case NGX_PROF_CONNECTIONS_LISTED:
 
         if (ctx->dumps
             && ngx_prof_connections_next(ctx->dumps, ctx->limit,
-                                         &ctx->cursor, &item)
+                                         &ctx->cursor, &listed)
                == NGX_OK)
         {
-            ngx_prof_connections_listed(w, &item);
+            ngx_prof_connections_listed(w, &listed);
             return NGX_AGAIN;
         }
 
@@ -363,25 +363,25 @@ ngx_prof_connections_head(ngx_prof_work_t *w)
 
 
 static void
-ngx_prof_connections_listed(ngx_prof_work_t *w, const ngx_prof_listed_t *item)
+ngx_prof_connections_listed(ngx_prof_work_t *w, const ngx_prof_listed_t *listed)
 {
     ngx_prof_json_t  *j;
 
     j = &w->json;
 
     ngx_prof_json_open(j, NULL, '{');
-    ngx_prof_json_uint(j, "id", item->id);
-    ngx_prof_json_uint(j, "worker", item->worker->asked.pid);
+    ngx_prof_json_uint(j, "id", listed->id);
+    ngx_prof_json_uint(j, "worker", listed->worker->asked.pid);
 
-    if (item->detail) {
-        ngx_prof_connections_detail(j, item->detail,
-                               &item->worker->groups[item->detail->group]);
+    if (listed->detail) {
+        ngx_prof_connections_detail(j, listed->detail,
+                               &listed->worker->groups[listed->detail->group]);
 
     } else {
-        ngx_prof_connections_stuck(j, item->worker);
+        ngx_prof_connections_stuck(j, listed->worker);
     }
 
-    ngx_prof_connections_stack(w->data, j, item);
+    ngx_prof_connections_stack(w->data, j, listed);
     ngx_prof_json_close(j, '}');
 }
 
@@ -393,7 +393,7 @@ ngx_prof_connections_listed(ngx_prof_work_t *w, const ngx_prof_listed_t *item)
 
 static void
 ngx_prof_connections_stack(ngx_prof_connections_t *ctx, ngx_prof_json_t *j,
-    const ngx_prof_listed_t *item)
+    const ngx_prof_listed_t *listed)
 {
     u_char                 *p, *end, *last;
     ngx_uint_t              i;
@@ -403,7 +403,7 @@ ngx_prof_connections_stack(ngx_prof_connections_t *ctx, ngx_prof_json_t *j,
 
     ngx_prof_json_open(j, "stack", '[');
 
-    p = ngx_prof_connections_block(ctx, item->id);
+    p = ngx_prof_connections_block(ctx, listed->id);
     last = ctx->text.data + ctx->text.len;
 
     while (p && p < last && *p != '\n') {
@@ -421,8 +421,8 @@ ngx_prof_connections_stack(ngx_prof_connections_t *ctx, ngx_prof_json_t *j,
     if (p) {
         ctx->pos = p;
 
-    } else if (item->detail) {
-        g = &item->worker->groups[item->detail->group];
+    } else if (listed->detail) {
+        g = &listed->worker->groups[listed->detail->group];
 
         for (i = 0; i < g->depth; i++) {
             end = ngx_prof_setting(NGX_PROF_ANONYMIZE)
