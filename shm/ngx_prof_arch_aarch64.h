@@ -242,6 +242,11 @@ ngx_prof_arch_counter(void)
 }
 
 
+/* until all instructions before it have ended */
+
+#define ngx_prof_arch_wait()  __asm__ volatile ("isb" : : : "memory")
+
+
 /* by the only writer, without a lock */
 
 #define ngx_prof_arch_add(p, n)                                               \

@@ -265,6 +265,11 @@ ngx_prof_arch_thread(void)
 #define ngx_prof_arch_counter()  __builtin_ia32_rdtsc()
 
 
+/* until all instructions before it have ended */
+
+#define ngx_prof_arch_wait()  __asm__ volatile ("lfence" : : : "memory")
+
+
 /*
  * By the only writer, one instruction instead of a load, an addition and a
  * store; TSan sees no assembly.

@@ -126,14 +126,17 @@ sub callgrind {
 # Of a worker's functions with all that they call: what it does since callgrind
 # makes it slow.  Marks between events are of events, of which a pass has some.
 # Each slice takes so long that it ends with a look at the CPU clock, and that
-# those behind it are asked since when they wait.
+# those behind it are asked since when they wait.  Each open() takes more than
+# the 10 us from which on it counts as one that waited.  The recorder's samples
+# come by CPU time.
 
 sub slow {
     my $called = shift;
 
     return sum0(map { $_ // 0 }
                 @$called{qw(ngx_prof_cost_cpu ngx_prof_cost_read
-                            ngx_prof_cost_waited ngx_prof_mark_ready)});
+                            ngx_prof_cost_waited ngx_prof_mark_ready
+                            ngx_prof_block_ended ngx_prof_signal_handler)});
 }
 
 

@@ -3,11 +3,12 @@
  * What the module itself takes of a processor, by part, in ns.
  *
  * The processor's counter is read where a part begins and ends: some 40
- * instructions, where the shortest part, a sample of the heap, has more than a
- * thousand.  What is too short for that, a hook's own instructions, is measured
- * once and counted by the call.  Parts within each other are counted apart: a
- * sample that interrupts an answer is not the answer's.  Worker; any thread and
- * signal handlers.
+ * instructions, where a sample has more than a thousand.  What they take beside
+ * what they see is measured once and added.  Of parts that are shorter, samples
+ * of the heap that are freed, one in some is measured, and a hook's own
+ * instructions are measured once and counted by the call.  Parts within each
+ * other are counted apart: a sample that interrupts an answer is not the answer's.
+ * Worker; any thread and signal handlers.
  */
 
 
@@ -18,6 +19,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_prof_clock.h"
+#include "ngx_prof_record.h"
 #include "ngx_prof_slot.h"
 
 
@@ -41,9 +43,12 @@ void ngx_prof_meter_add(ngx_prof_meter_e part, uint64_t ns);
 /* ns of CPU time of this thread; of the clock, where that may not be asked */
 uint64_t ngx_prof_meter_cpu(void);
 
-/* ends what begin() has begun in the same thread; main: in the main one */
+/*
+ * Ends what begin() has begun in the same thread.  times: how many such parts
+ * it stands for; main: in the main thread.
+ */
 void ngx_prof_meter_end(const ngx_prof_meter_t *cost, ngx_prof_meter_e part,
-    ngx_uint_t main);
+    ngx_uint_t times, ngx_uint_t main);
 
 /* the same for what may be put off the processor: begun by begin_long() */
 void ngx_prof_meter_end_long(const ngx_prof_meter_t *cost,
@@ -54,7 +59,7 @@ void ngx_prof_meter_begin_long(ngx_prof_meter_t *cost);
 static ngx_inline void
 ngx_prof_meter_begin(ngx_prof_meter_t *cost)
 {
-    cost->inner = __atomic_load_n(&ngx_prof_meter_inner, __ATOMIC_RELAXED);
+    cost->inner = ngx_prof_load(&ngx_prof_meter_inner);
     cost->start = ngx_prof_loop_ticks(ngx_prof_clock_counted());
 }
 

@@ -335,7 +335,8 @@ ngx_prof_heap_end(ngx_prof_heap_thread_t *t,
     t->mallocs = before->mallocs + 1;
     ngx_prof_heap_draw(t);
 
-    ngx_prof_meter_end(&cost, NGX_PROF_METER_HEAP, t == &ngx_prof_heap_own);
+    ngx_prof_meter_end(&cost, NGX_PROF_METER_HEAP, 1,
+                       t == &ngx_prof_heap_own);
 
     errno = err;
 }

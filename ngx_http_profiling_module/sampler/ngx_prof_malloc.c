@@ -42,6 +42,10 @@
 #define NGX_PROF_MALLOC_MEASURED  256
 #define NGX_PROF_MALLOC_TRIES     8
 
+/* of so many samples that are freed one is measured; in no pattern */
+#define NGX_PROF_MALLOC_FREES     16
+#define NGX_PROF_MALLOC_STEP      0x9e3779b97f4a7c15ULL
+
 
 static void ngx_prof_malloc_measure(void);
 static void *ngx_prof_malloc_none(size_t size);
@@ -62,6 +66,7 @@ static void *ngx_prof_heap_pvalloc(size_t size);
 
 static uint64_t  ngx_prof_malloc_calls;         /* at the latest tick */
 static uint64_t  ngx_prof_malloc_cost;          /* ps of a hook */
+static uint64_t  ngx_prof_malloc_turn;
 
 static void *(*ngx_prof_malloc)(size_t);
 static void *(*ngx_prof_calloc)(size_t, size_t);
@@ -579,6 +584,7 @@ ngx_prof_cold
 static void
 ngx_prof_heap_free_taken(void *p)
 {
+    ngx_uint_t               measured;
     ngx_prof_meter_t         cost;
     ngx_prof_heap_live_t     live;
     ngx_prof_heap_thread_t  *t;
@@ -590,14 +596,23 @@ ngx_prof_heap_free_taken(void *p)
     }
 
     if (p && ngx_prof_heap_live_may(p)) {
-        ngx_prof_meter_begin(&cost);
+        ngx_prof_add(&ngx_prof_malloc_turn, NGX_PROF_MALLOC_STEP);
+
+        measured = (ngx_prof_load(&ngx_prof_malloc_turn)
+                    < (uint64_t) -1 / NGX_PROF_MALLOC_FREES);
+
+        if (measured) {
+            ngx_prof_meter_begin(&cost);
+        }
 
         if (ngx_prof_heap_live_take(p, &live) == NGX_OK) {
             ngx_prof_heap_freed(&live);
         }
 
-        ngx_prof_meter_end(&cost, NGX_PROF_METER_HEAP,
-                           t == &ngx_prof_heap_own);
+        if (measured) {
+            ngx_prof_meter_end(&cost, NGX_PROF_METER_HEAP,
+                               NGX_PROF_MALLOC_FREES, t == &ngx_prof_heap_own);
+        }
     }
 
     ngx_prof_free(p);

@@ -399,7 +399,8 @@ ngx_prof_mutex_waited(int rc, const ngx_prof_blocked_t *b, uintptr_t lock,
                                    count * n, value * n);
         }
 
-        ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, ngx_prof_wait_main(sp));
+        ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, 1,
+                           ngx_prof_wait_main(sp));
     }
 
     if (ngx_prof_wait_main(sp) && ticks >= ngx_prof_block_ticks) {
@@ -470,7 +471,7 @@ ngx_prof_mutex_step(const ngx_prof_blocked_t *b, uintptr_t sp,
     w->last = ngx_prof_counter_read();
     w->open = lock ? ngx_prof_mutex_held(lock) : 1;
 
-    ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, 1);
+    ngx_prof_meter_end(&cost, NGX_PROF_METER_WAIT, 1, 1);
 
     errno = err;
 }

@@ -492,7 +492,7 @@ ngx_prof_pause_call(const void *function, uint64_t d)
             ngx_prof_wait_add(NGX_PROF_BLOCK, pcs, n, label, count, value);
         }
 
-        ngx_prof_meter_end(&meter, NGX_PROF_METER_WAIT, 1);
+        ngx_prof_meter_end(&meter, NGX_PROF_METER_WAIT, 1, 1);
     }
 
     p->busy = 0;

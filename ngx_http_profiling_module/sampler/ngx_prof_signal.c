@@ -248,9 +248,9 @@ ngx_prof_signal_expired(const siginfo_t *info, const ucontext_t *uc)
             if (offset % sampler->size == 0) {
                 sampler->expired((const void *) timer, info, uc);
 
-                ngx_prof_meter_end(&cost, *sampler->cost,
-                                  ngx_prof_arch_thread()
-                                  == ngx_prof_signal_main);
+                ngx_prof_meter_end(&cost, *sampler->cost, 1,
+                                   ngx_prof_arch_thread()
+                                   == ngx_prof_signal_main);
             }
 
             return;
