@@ -34,6 +34,7 @@ uint64_t  ngx_prof_meter_inner;
 static uint64_t                ngx_prof_meter_nowhere[NGX_PROF_METERS];
 static uint64_t               *ngx_prof_meter_sums = ngx_prof_meter_nowhere;
 static ngx_prof_meter_mean_t   ngx_prof_meter_means[NGX_PROF_METERS];
+static uint64_t                ngx_prof_meter_hooked[NGX_PROF_METERS];
 
 /* ns of a begin() and an end() that they do not see themselves */
 static uint64_t                ngx_prof_meter_own;
@@ -90,6 +91,22 @@ ngx_prof_meter_add(ngx_prof_meter_e part, uint64_t ns)
 {
     (void) __atomic_add_fetch(&ngx_prof_meter_sums[part], ns,
                               __ATOMIC_RELAXED);
+}
+
+
+void
+ngx_prof_meter_add_hooks(ngx_prof_meter_e part, uint64_t ns)
+{
+    ngx_prof_meter_hooked[part] += ns;
+
+    ngx_prof_meter_add(part, ns);
+}
+
+
+uint64_t
+ngx_prof_meter_hooks(ngx_prof_meter_e part)
+{
+    return ngx_prof_meter_hooked[part];
 }
 
 

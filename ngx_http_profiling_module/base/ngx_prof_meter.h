@@ -40,6 +40,12 @@ void ngx_prof_meter_init(ngx_prof_slot_t *slot);
 /* adds to a part what was measured elsewhere */
 void ngx_prof_meter_add(ngx_prof_meter_e part, uint64_t ns);
 
+/* the same, by the main thread, of what no rate changes: hooks that count */
+void ngx_prof_meter_add_hooks(ngx_prof_meter_e part, uint64_t ns);
+
+/* ns of a part that add_hooks() has added since this worker has begun */
+uint64_t ngx_prof_meter_hooks(ngx_prof_meter_e part);
+
 /* ns of CPU time of this thread; of the clock, where that may not be asked */
 uint64_t ngx_prof_meter_cpu(void);
 

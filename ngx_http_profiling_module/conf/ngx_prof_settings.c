@@ -56,7 +56,7 @@ const ngx_prof_setting_t
       NGX_PROF_NUMBER, NULL, 1, 1000, 100 },
 
     { "profiling_heap_rate", NULL,
-      NGX_PROF_SIZE, "off", 1, 1073741824, 524288 },
+      NGX_PROF_SIZE, "off", 1, 1073741824, 2097152 },
 
     { "profiling_block_rate", NULL,
       NGX_PROF_TIME, "off", 1, 3600000, 1 },

@@ -428,9 +428,9 @@ ngx_prof_block_tick(void)
 
     calls = ngx_prof_block_calls;
 
-    ngx_prof_meter_add(NGX_PROF_METER_WAIT,
-                      (calls - ngx_prof_block_counted) * ngx_prof_block_cost
-                      / 1000);
+    ngx_prof_meter_add_hooks(NGX_PROF_METER_WAIT,
+                             (calls - ngx_prof_block_counted)
+                             * ngx_prof_block_cost / 1000);
 
     ngx_prof_block_counted = calls;
 }

@@ -242,9 +242,9 @@ ngx_prof_malloc_tick(void)
     calls = slot->totals.mallocs - slot->base.mallocs
             + slot->totals.frees - slot->base.frees;
 
-    ngx_prof_meter_add(NGX_PROF_METER_HEAP,
-                      (calls - ngx_prof_malloc_calls) * ngx_prof_malloc_cost
-                      / 1000);
+    ngx_prof_meter_add_hooks(NGX_PROF_METER_HEAP,
+                             (calls - ngx_prof_malloc_calls)
+                             * ngx_prof_malloc_cost / 1000);
 
     ngx_prof_malloc_calls = calls;
 }

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include "ngx_prof_throttle.h"
 #include "ngx_prof_base.h"
+#include "ngx_prof_meter.h"
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_worker.h"
@@ -16,8 +17,8 @@
 
 
 static uint64_t ngx_prof_throttle_sum(const uint64_t *ns);
-static void ngx_prof_throttle_raise(const uint64_t *ns, uint64_t most,
-    uint64_t took);
+static void ngx_prof_throttle_raise(const uint64_t *ns, const uint64_t *hooks,
+    uint64_t most, uint64_t took);
 
 
 /* parts whose rates can change */
@@ -34,6 +35,7 @@ static struct {
     uint64_t    clock;                          /* ns, of the latest tick */
     uint64_t    calm;                           /* ns so far */
     uint64_t    seen[NGX_PROF_METERS];           /* of it */
+    uint64_t    hooked[NGX_PROF_METERS];         /* the same of hooks */
     uint64_t    throttle[NGX_PROF_METERS];
     ngx_uint_t  told;
 } ngx_prof_throttling;
@@ -51,6 +53,7 @@ ngx_prof_throttle_tick(uint64_t clock, ngx_prof_gauges_t *gauges,
     ngx_log_t *log)
 {
     uint64_t    now, took, most, sum, ns[NGX_PROF_METERS];
+    uint64_t    hooked, hooks[NGX_PROF_METERS];
     ngx_uint_t  i;
 
     took = clock - ngx_prof_throttling.clock;
@@ -60,6 +63,10 @@ ngx_prof_throttle_tick(uint64_t clock, ngx_prof_gauges_t *gauges,
 
         ns[i] = ngx_prof_throttled[i] ? now - ngx_prof_throttling.seen[i] : 0;
         ngx_prof_throttling.seen[i] = now;
+
+        hooked = ngx_prof_meter_hooks(i);
+        hooks[i] = hooked - ngx_prof_throttling.hooked[i];
+        ngx_prof_throttling.hooked[i] = hooked;
     }
 
     most = took / 100 * ngx_prof_setting(NGX_PROF_BUDGET);
@@ -73,7 +80,7 @@ ngx_prof_throttle_tick(uint64_t clock, ngx_prof_gauges_t *gauges,
         ngx_memzero(ngx_prof_throttling.throttle,
                     sizeof(ngx_prof_throttling.throttle));
 
-    } else if (ngx_prof_throttle_lower(ns, most,
+    } else if (ngx_prof_throttle_lower(ns, hooks, most,
                                        ngx_prof_throttling.throttle))
     {
         ngx_prof_throttling.calm = 0;
@@ -89,7 +96,7 @@ ngx_prof_throttle_tick(uint64_t clock, ngx_prof_gauges_t *gauges,
         }
 
     } else {
-        ngx_prof_throttle_raise(ns, most, took);
+        ngx_prof_throttle_raise(ns, hooks, most, took);
     }
 
     ngx_prof_throttling.clock = clock;
@@ -117,21 +124,24 @@ ngx_prof_throttle_sum(const uint64_t *ns)
 
 
 ngx_uint_t
-ngx_prof_throttle_lower(uint64_t *ns, uint64_t most, uint64_t *throttle)
+ngx_prof_throttle_lower(uint64_t *ns, const uint64_t *hooks, uint64_t most,
+    uint64_t *throttle)
 {
+    uint64_t    samples, highest;
     ngx_uint_t  i, costliest, lowered;
 
     lowered = 0;
 
     while (ngx_prof_throttle_sum(ns) > most) {
         costliest = NGX_PROF_METERS;
+        highest = 0;
 
         for (i = 0; i < NGX_PROF_METERS; i++) {
-            if (throttle[i] < NGX_PROF_THROTTLE_MOST
-                && ns[i]
-                && (costliest == NGX_PROF_METERS || ns[i] > ns[costliest]))
-            {
+            samples = ns[i] - ngx_min(ns[i], hooks[i]);
+
+            if (throttle[i] < NGX_PROF_THROTTLE_MOST && samples > highest) {
                 costliest = i;
+                highest = samples;
             }
         }
 
@@ -139,7 +149,7 @@ ngx_prof_throttle_lower(uint64_t *ns, uint64_t most, uint64_t *throttle)
             break;
         }
 
-        ns[costliest] /= 2;
+        ns[costliest] -= highest - highest / 2;
         ngx_prof_store(&throttle[costliest], throttle[costliest] + 1);
         lowered = 1;
     }
@@ -151,9 +161,10 @@ ngx_prof_throttle_lower(uint64_t *ns, uint64_t most, uint64_t *throttle)
 /* doubles the rate that was halved most, if all will take 3/4 of the budget */
 
 static void
-ngx_prof_throttle_raise(const uint64_t *ns, uint64_t most, uint64_t took)
+ngx_prof_throttle_raise(const uint64_t *ns, const uint64_t *hooks,
+    uint64_t most, uint64_t took)
 {
-    uint64_t    *throttle;
+    uint64_t    *throttle, more;
     ngx_uint_t   i, lowest;
 
     throttle = ngx_prof_throttling.throttle;
@@ -165,8 +176,10 @@ ngx_prof_throttle_raise(const uint64_t *ns, uint64_t most, uint64_t took)
         }
     }
 
+    more = ns[lowest] - ngx_min(ns[lowest], hooks[lowest]);
+
     if (throttle[lowest] == 0
-        || ngx_prof_throttle_sum(ns) + ns[lowest] > most / 4 * 3)
+        || ngx_prof_throttle_sum(ns) + more > most / 4 * 3)
     {
         ngx_prof_throttling.calm = 0;
         return;

@@ -383,7 +383,7 @@ sub confidence {
     my @large = grep { $_ >= 4096 } @sizes;
     my $p = Heap::take($site);
 
-    is_heap($p, 'rate 512k');
+    is_heap($p, 'rate 512k', rate => 524288);
     is_near(total($p, 'inuse_space', $kept), sum0(@sizes), sigma(524288, @sizes),
             'rate 512k: in use within its bounds');
     is_near(total($p, 'inuse_objects', $kept, $large), scalar @large,

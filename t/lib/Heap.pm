@@ -64,7 +64,7 @@ sub is_heap {
                                  . 'inuse_objects/count inuse_space/bytes';
     push @bad, "period $d->{period} $d->{period_type}"
         if $d->{period_type} ne 'space/bytes'
-           || $d->{period} != ($o{rate} || 524288);
+           || $d->{period} != ($o{rate} || 2097152);
     push @bad, 'default type ' . ($d->{default} // 'none')
         if ($d->{default} // '') ne ($o{default} || 'inuse_space');
     push @bad, "duration $d->{duration}"

@@ -294,6 +294,54 @@ profiling_test_failures(void)
 }
 
 
+/* which of two calls leads to each of 20 frames, its bits say */
+
+profiling_test_noinline
+static long
+profiling_test_branch(unsigned long bits, long depth)
+{
+    long   r, i;
+    void  *p;
+
+    if (depth == 0) {
+        for (i = 0; i < 64; i++) {
+            p = malloc(32);
+            profiling_test_hide(p);
+            free(p);
+        }
+
+        return 1;
+    }
+
+    if (bits & 1) {
+        r = profiling_test_branch(bits >> 1, depth - 1) + 1;
+
+    } else {
+        r = profiling_test_branch(bits >> 1, depth - 1) * 3;
+    }
+
+    profiling_test_hide(r);
+
+    return r;
+}
+
+
+/* the next n of 2^20 stacks, with 64 allocations in each */
+
+profiling_test_noinline
+const char *
+profiling_test_storm(long n)
+{
+    static unsigned long  number;
+
+    while (n-- > 0) {
+        (void) profiling_test_branch(number++ * 0x9e3779b1, 20);
+    }
+
+    return NULL;
+}
+
+
 profiling_test_noinline
 const char *
 profiling_test_family(long n)

@@ -35,6 +35,9 @@ const char *profiling_test_grow(long n);
 /* n times each function that allocates, with what it fails for; all freed */
 const char *profiling_test_family(long n);
 
+/* n of 2^20 stacks, with 64 malloc() and free() of 32 bytes in each */
+const char *profiling_test_storm(long n);
+
 /* n blocks each that are allocated in one thread and freed in another */
 const char *profiling_test_cross(long n);
 

@@ -163,6 +163,9 @@ static ngx_http_profiling_test_act_t  ngx_http_profiling_test_acts[] = {
       profiling_test_grow },
     { ngx_string("family"), ngx_http_profiling_test_heap, NULL,
       profiling_test_family },
+
+    { ngx_string("storm"), ngx_http_profiling_test_heap, NULL,
+      profiling_test_storm },
     { ngx_string("cross"), ngx_http_profiling_test_heap, NULL,
       profiling_test_cross },
     { ngx_string("pairs"), ngx_http_profiling_test_heap, NULL,

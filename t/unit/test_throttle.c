@@ -23,8 +23,19 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
 }
 
 
+uint64_t
+ngx_prof_meter_hooks(ngx_prof_meter_e part)
+{
+    return 0;
+}
+
+
+static const uint64_t  none[NGX_PROF_METERS];
+
+
 static void
-lowered(const uint64_t *took, uint64_t most, const uint64_t *want)
+lowered(const uint64_t *took, const uint64_t *hooks, uint64_t most,
+    const uint64_t *want)
 {
     uint64_t    ns[NGX_PROF_METERS], throttle[NGX_PROF_METERS];
     ngx_uint_t  i, any;
@@ -37,7 +48,8 @@ lowered(const uint64_t *took, uint64_t most, const uint64_t *want)
         any |= (want[i] != 0);
     }
 
-    assert_int_equal(ngx_prof_throttle_lower(ns, most, throttle), any);
+    assert_int_equal(ngx_prof_throttle_lower(ns, hooks, most, throttle),
+                     any);
     assert_memory_equal(throttle, want, sizeof(throttle));
 }
 
@@ -51,7 +63,7 @@ test_below(void **state)
 
     (void) state;
 
-    lowered(took, 100, want);
+    lowered(took, none, 100, want);
 }
 
 
@@ -68,7 +80,7 @@ test_costliest(void **state)
 
     /* 840, 440, 240, 140, 90 */
 
-    lowered(took, 100, want);
+    lowered(took, none, 100, want);
 }
 
 
@@ -85,7 +97,26 @@ test_turns(void **state)
 
     /* 710, 510, 360, 260, 185, 135, 97 */
 
-    lowered(took, 100, want);
+    lowered(took, none, 100, want);
+}
+
+
+/* what hooks take is not had by fewer samples: those of others pay */
+
+static void
+test_hooks(void **state)
+{
+    const uint64_t  took[NGX_PROF_METERS] = { [NGX_PROF_METER_HEAP] = 80,
+                                             [NGX_PROF_METER_CPU] = 60 };
+    const uint64_t  hooks[NGX_PROF_METERS] = { [NGX_PROF_METER_HEAP] = 60 };
+    const uint64_t  want[NGX_PROF_METERS] = { [NGX_PROF_METER_HEAP] = 1,
+                                             [NGX_PROF_METER_CPU] = 2 };
+
+    (void) state;
+
+    /* 20 and 60, 20 and 30, 20 and 15, 10 and 15 beside the 60 */
+
+    lowered(took, hooks, 85, want);
 }
 
 
@@ -99,7 +130,7 @@ test_hopeless(void **state)
 
     (void) state;
 
-    lowered(took, 100, want);
+    lowered(took, none, 100, want);
 }
 
 
@@ -110,6 +141,7 @@ main(void)
         cmocka_unit_test(test_below),
         cmocka_unit_test(test_costliest),
         cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_hooks),
         cmocka_unit_test(test_hopeless)
     };
 
