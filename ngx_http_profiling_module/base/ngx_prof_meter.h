@@ -7,8 +7,8 @@
  * what they see is measured once and added.  Of parts that are shorter, samples
  * of the heap that are freed, one in some is measured, and a hook's own
  * instructions are measured once and counted by the call.  Parts within each
- * other are counted apart: a sample that interrupts an answer is not the answer's.
- * Worker; any thread and signal handlers.
+ * other are counted apart: a sample that interrupts an answer is not the
+ * answer's.  Worker; any thread and signal handlers.
  */
 
 
