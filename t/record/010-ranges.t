@@ -3,6 +3,8 @@
 # Profiles of a range of the past: the CPU time of the workers in it, by
 # location, with nobody capturing; ranges that follow each other add up; waits,
 # locks and allocations; times and their errors; workers that have gone.
+#
+# RECORD_DEATHS: how often one is killed, and all are reloaded; 1.
 
 use strict;
 use warnings;
@@ -31,6 +33,7 @@ END
 )->start;
 
 my @workers = $site->workers;
+my $deaths = $ENV{RECORD_DEATHS} || 1;
 
 nothing_yet();
 
@@ -282,23 +285,29 @@ sub gone {
     my ($from, $until) = @times[0, 3];
     my $before = by_key(past($from, $until));
 
-    my ($victim) = @workers;
+    for (1 .. $deaths) {
+        my ($victim) = $site->workers;
 
-    kill 'KILL', $victim;
+        kill 'KILL', $victim;
 
-    ok(until_true(60, sub { my @w = $site->workers;
-                            @w == 2 && !grep { $_ == $victim } @w }),
-       'a worker was killed and replaced');
+        ok(until_true(60, sub { my @w = $site->workers;
+                                @w == 2 && !grep { $_ == $victim } @w }),
+           'a worker was killed and replaced');
+    }
+
     is_deeply(by_key(past($from, $until)), $before,
               '... the range before is the same');
 
-    my %old = map { $_ => 1 } $site->workers;
+    for (1 .. $deaths) {
+        my %old = map { $_ => 1 } $site->workers;
 
-    kill 'HUP', $site->{pid};
+        kill 'HUP', $site->{pid};
 
-    ok(until_true(60, sub { my @w = $site->workers;
-                            @w == 2 && !grep { $old{$_} } @w }),
-       'all workers were replaced by a reload');
+        ok(until_true(60, sub { my @w = $site->workers;
+                                @w == 2 && !grep { $old{$_} } @w }),
+           'all workers were replaced by a reload');
+    }
+
     is_deeply(by_key(past($from, $until)), $before,
               '... the range before is the same');
 }
