@@ -5,8 +5,8 @@
  * means the same function to all processes for as long as the zone lives.
  *
  * Added from signal handlers of any process, read by any process, all without
- * locks.  An entry is found by the hash of what it holds.  Who is killed while
- * he fills an entry leaves one without texts.
+ * locks.  An entry is found by the hash of what it holds.  A process that is
+ * killed while it fills an entry leaves one without texts.
  */
 
 

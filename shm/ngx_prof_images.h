@@ -1,10 +1,10 @@
 
 /*
- * What masters have had loaded when they forked: addresses of stacks that are
- * kept belong to it, when the objects have gone.
+ * The objects that masters had loaded when they forked: stacks that are kept
+ * have addresses in them, also when the objects have gone.
  *
- * In memory of its own that the master maps; written by it alone, before it
- * forks, read by any worker.
+ * In memory of its own that the master maps; the master alone writes, before it
+ * forks, and any worker reads.
  */
 
 

@@ -1,7 +1,7 @@
 
 /*
- * Rows of the zone: what is counted by a name that only workers come upon, as
- * the peers of upstreams.
+ * Rows of the zone: counts by a name that is found at run time only, such as
+ * that of an upstream's peer.
  *
  * Any worker adds a row, by one atomic step: it writes the hash of the name
  * into the first free row of those where the name may stand.  The name itself

@@ -1,7 +1,7 @@
 
 /*
- * Who finds that a worker has died: a report is made of what is left in its
- * slot, and one line is written to the error log.  Any worker, normal context.
+ * Finds workers that have died: makes a report from what is left in the slot,
+ * and writes one line to the error log.  Any worker, normal context.
  */
 
 
@@ -17,12 +17,12 @@
 void ngx_prof_reap(ngx_log_t *log);
 
 /*
- * By a worker that starts, before it claims a slot: waits for another one that
+ * By a worker that starts, before it claims a slot: waits while another worker
  * reaps.
  */
 void ngx_prof_reap_first(ngx_log_t *log);
 
-/* at each tick: as above, and knows kills by the kernel of others */
+/* at each tick: likewise, and counts what else the kernel has killed */
 void ngx_prof_reap_tick(ngx_log_t *log);
 
 

@@ -1,5 +1,5 @@
 
-/* Caches: what became of requests that a cache was asked for. */
+/* Caches: counts requests by what the cache had for them. */
 
 
 #ifndef _NGX_PROF_CACHE_H_INCLUDED_

@@ -3,11 +3,12 @@
  * Slices: the time from one event of the loop to the next, and the request
  * that each was for.
  *
- * A slice begins with the request that its event belongs to, or with none: a
- * connection that has none yet, the module's own timer.  A request that is
- * then seen to be worked for takes the slice over; where another one had it,
- * the slice ends there and the next one begins.  What continues after a request
- * has been logged is still charged to its location.
+ * A slice begins with the request of its event, or with none: on a connection
+ * without a request yet, for the module's own timer.  When the worker turns out
+ * to work for a request, that request takes the slice over; if another request
+ * has the slice already, it ends there and the next one begins.
+ *
+ * What continues after a request has been logged is charged to its location.
  *
  * Worker's main thread, normal context.
  */
@@ -30,7 +31,7 @@
 #define NGX_PROF_SLICE_PEERS  4
 
 
-/* a peer, its row + 1, and the time that was waited for it: ns by step */
+/* a peer, by its row + 1, and the time waited for it: ns by step */
 
 typedef struct {
     uint64_t             peer;
@@ -46,9 +47,10 @@ typedef struct {
     uint64_t             longest;       /* of the slices */
     uint64_t             blocked;       /* of loop */
     uint64_t             wait;          /* ready, the loop served others */
-    uint64_t             held;          /* by whom it waited longest */
+    uint64_t             held;          /* of wait, by the holder */
     uint64_t             alloc;
-    uint32_t             holder;        /* that one's place + 1, 0: none */
+    uint32_t             holder;        /* held it up longest: place + 1, 0:
+                                           none */
 
     /* its life until now, from part to part: what slow.h keeps of it */
 
@@ -135,23 +137,21 @@ extern ngx_prof_slice_t  ngx_prof_slicing
     NGX_PROF_HIDDEN;
 
 
-/*
- * Ends the slice and begins another one, of nobody: what measures stands on a
- * floor above.
- */
+/* ends the slice and begins one of nobody; set by the sampler, a floor above */
 extern void (*ngx_prof_slice_cut)(void)
     NGX_PROF_HIDDEN;
 
 /*
- * Keeps a request that is being logged if it was slow; from above, too.  The
- * least time that is slow anywhere, in ticks: a shorter one is not asked for.
+ * Keeps a request that is being logged if it was slow; set by the sampler, too.
+ * It is not called for a request shorter than slice_least, the lowest bound of
+ * any location, in ticks.
  */
 extern void (*ngx_prof_slice_slow)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 extern uint64_t  ngx_prof_slice_least
     NGX_PROF_HIDDEN;
 
-/* a request is being logged that has had slices before; from above, too */
+/* a request that has had slices before is being logged; likewise */
 extern void (*ngx_prof_slice_over)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 

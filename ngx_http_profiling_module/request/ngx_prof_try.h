@@ -24,8 +24,8 @@
 void ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream);
 
 /*
- * Worker: the row of the peer that a connection of a request is to + 1, and
- * what it has come to.  0: it is none of an upstream, or has no row.
+ * Worker: the row + 1 of the peer that a connection of a request leads to, and
+ * its step.  0: the connection is not to an upstream, or has no row.
  */
 ngx_uint_t ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
     ngx_uint_t *step);
@@ -34,9 +34,9 @@ ngx_uint_t ngx_prof_try_peer(ngx_http_request_t *r, const ngx_connection_t *c,
 uint64_t ngx_prof_try_start(const ngx_http_request_t *r);
 
 /*
- * Worker: a request that ends has a name for its upstream, and may have had
- * peers that were found by it, of no upstream of the configuration: they are
- * counted by nginx's own record, with its milliseconds.
+ * Worker: a request that ends may have had peers that were found by name and
+ * belong to no upstream of the configuration: they are counted from nginx's own
+ * record, in its milliseconds.
  */
 void ngx_prof_try_resolved(ngx_http_request_t *r);
 

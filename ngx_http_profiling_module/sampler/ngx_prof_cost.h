@@ -1,8 +1,8 @@
 
 /*
  * What a slice of the event loop costs: its time by the processor's counter,
- * less what the hooks know to be blocked, less what the CPU clock tells to have
- * been taken by others of the machine.  Charged to the request that the slice
+ * less what it was blocked, by the hooks, less what it was preempted, by the
+ * CPU clock.  Charged to the request that the slice
  * was for, and to its location.
  *
  * The CPU clock of a thread is a system call, too dear for each slice: it is
@@ -26,7 +26,7 @@
 /* ns; a shorter slice is taken for one that was not preempted */
 #define NGX_PROF_COST_SURE   100000
 
-/* ns from which on a slice is remembered as one that held others up */
+/* ns: a slice that takes so long has held others up */
 #define NGX_PROF_COST_HOLD   1000000
 
 
@@ -38,7 +38,7 @@ void ngx_prof_cost_init(ngx_uint_t on);
 /* a pass was a pause: events of the next minute's passes are distinguished */
 void ngx_prof_cost_paused(void);
 
-/* at the end of each pass that leaves the short way: whether they are */
+/* at the end of a pass that is not the short one: whether they are */
 ngx_uint_t ngx_prof_cost_marked(void);
 
 /* a slice ends, and the next one begins, of nobody yet; ticks of the clock */
@@ -48,8 +48,8 @@ void ngx_prof_cost_next(uint64_t ticks);
 void ngx_prof_cost_pass(uint64_t then, uint64_t now);
 
 /*
- * While slicing.late is set: since when something may have been ready that the
- * loop has not come to, ticks.  The kernel telling that nothing is clears it.
+ * While slicing.late is set: since when, in ticks, an event may have been ready
+ * that the loop has not handled.  It is cleared when the kernel has no event.
  */
 uint64_t ngx_prof_cost_late(void);
 
@@ -62,7 +62,7 @@ void ngx_prof_cost_waited(uint64_t since);
  */
 ngx_int_t ngx_prof_cost_now(ngx_http_request_t *r, ngx_prof_cost_t *cost);
 
-/* whether CPU time, and bytes that are allocated, can be told */
+/* whether CPU time, and allocated bytes, are known */
 ngx_uint_t ngx_prof_cost_cpus(void);
 ngx_uint_t ngx_prof_cost_allocs(void);
 

@@ -2,9 +2,9 @@
 /*
  * Who held the event loop longest in a pass.
  *
- * Slices tell it.  Where nothing asks for what requests cost, a pass of one
- * event tells by itself, and a pause has the passes of the next minute marked:
- * where one is, others follow.
+ * Slices know it.  Where nothing asks for what requests cost, a pass of one
+ * event needs no slices, and after a pause the passes of the next minute are
+ * marked: a pause is often followed by others.
  *
  * Worker's main thread, normal context, unless told otherwise.
  */

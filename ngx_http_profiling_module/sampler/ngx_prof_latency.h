@@ -1,7 +1,7 @@
 
 /*
- * Where the time of requests went, by location: counted as each is logged,
- * from what is known of its slices.
+ * Where the time of requests went, by location: counted from a request's slices
+ * when it is logged.
  */
 
 

@@ -109,7 +109,7 @@ static ngx_uint_t ngx_prof_pause_loop(uint64_t *pcs);
 static void ngx_prof_pause_log(const ngx_prof_pause_t *pause);
 
 
-static ngx_prof_pass_t  ngx_prof_stall;
+static ngx_prof_pass_t  ngx_prof_pause_pass;
 static int              ngx_prof_pause_id = -1;
 static pthread_t        ngx_prof_pause_thread;
 
@@ -117,8 +117,8 @@ static pthread_t        ngx_prof_pause_thread;
 static const ngx_prof_meter_e  ngx_prof_pause_cost = NGX_PROF_METER_WAIT;
 
 static const ngx_prof_signal_t  ngx_prof_pause_signal = {
-    &ngx_prof_stall,
-    sizeof(ngx_prof_stall),
+    &ngx_prof_pause_pass,
+    sizeof(ngx_prof_pause_pass),
     1,
     ngx_prof_pause_tick,
     &ngx_prof_pause_cost,
@@ -143,7 +143,7 @@ ngx_prof_pause_init(ngx_cycle_t *cycle)
 
     sev.sigev_notify = SIGEV_THREAD_ID;
     sev.sigev_signo = SIGPROF;
-    sev.sigev_value.sival_ptr = ngx_prof_signal_value(&ngx_prof_stall);
+    sev.sigev_value.sival_ptr = ngx_prof_signal_value(&ngx_prof_pause_pass);
     sev.sigev_notify_thread_id = (pid_t) syscall(SYS_gettid);
 
     if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &sev,
@@ -157,7 +157,7 @@ ngx_prof_pause_init(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_prof_stall.timed = (ngx_prof_usage_timed() == NGX_OK);
+    ngx_prof_pause_pass.timed = (ngx_prof_usage_timed() == NGX_OK);
 
     ngx_prof_pause_configure();
 }
@@ -195,7 +195,7 @@ ngx_prof_pause_begin(uint64_t pass)
 {
     ngx_prof_pass_t  *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
 
     if (p->pass == pass) {
         return;
@@ -224,7 +224,7 @@ ngx_prof_pause_tick(const void *timer, const siginfo_t *info,
     ngx_prof_slot_t  *slot;
     ngx_prof_pass_t  *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
     slot = ngx_prof_process.slot;
 
     if (!pthread_equal(ngx_prof_pause_thread, pthread_self())) {
@@ -288,7 +288,7 @@ ngx_prof_pause_look(const ucontext_t *uc, uint64_t now)
     ngx_prof_pause_stack_t  called, *look;
     ngx_prof_pass_t        *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
 
     /* space the looks by CPU time: the worker may be off the processor long */
 
@@ -324,7 +324,7 @@ ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look)
     ngx_prof_pause_stack_t  *kept;
     ngx_prof_pass_t         *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
     kept = &p->looks[p->seen % NGX_PROF_PAUSE_LOOKS];
 
     /* the time of a stack that is dropped is added to the next one */
@@ -356,7 +356,7 @@ ngx_prof_pause_tell(const ngx_prof_pause_stack_t *look, uint64_t now)
     ngx_prof_pause_seen_t  seen;
     ngx_prof_pass_t       *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
     slot = ngx_prof_process.slot;
 
     seen.pass = p->pass;
@@ -404,7 +404,7 @@ ngx_prof_pause_told(uint64_t more)
     ngx_prof_slot_t  *slot;
     ngx_prof_pass_t  *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
     slot = ngx_prof_process.slot;
 
     old = ngx_prof_load(&slot->told);
@@ -440,7 +440,7 @@ ngx_prof_pause_call(const void *function, uint64_t d)
     ngx_prof_meter_t        meter;
     ngx_prof_unwind_path_t  path;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
     slot = ngx_prof_process.slot;
 
     pass = slot->pass_start;
@@ -508,7 +508,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     ngx_prof_pass_t               *p;
     const ngx_prof_pause_stack_t  *look;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
 
     p->busy = 1;
     ngx_prof_pause_begin(slot->pass_start);
@@ -581,7 +581,7 @@ ngx_prof_pause_outside(void)
     ngx_prof_pause_seen_t    seen;
     ngx_prof_pass_t         *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
     slot = ngx_prof_process.slot;
 
     if (ngx_prof_record_read(&slot->seen.seq, &seen.pass, &slot->seen.pass,
@@ -615,7 +615,7 @@ ngx_prof_pause_latest(void)
 {
     ngx_prof_pass_t  *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
 
     return p->seen ? &p->looks[(p->seen - 1) % NGX_PROF_PAUSE_LOOKS]
                    : NULL;
@@ -636,7 +636,7 @@ ngx_prof_pause_choose(const ngx_prof_pause_t *pause)
     ngx_prof_pass_t               *p;
     const ngx_prof_pause_stack_t  *best;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
 
     if (p->seen == 1
         && pause->cpu < (pause->duration - pause->blocked) / 2)
@@ -705,7 +705,7 @@ ngx_prof_pause_count(uint64_t busy, const ngx_prof_pause_stack_t *look)
     ngx_uint_t           n;
     ngx_prof_pass_t     *p;
 
-    p = &ngx_prof_stall;
+    p = &ngx_prof_pause_pass;
 
     told = p->blocked + p->ticked;
     rest = busy - ngx_min(busy, told);

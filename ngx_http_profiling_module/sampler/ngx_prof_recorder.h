@@ -27,12 +27,12 @@ void ngx_prof_recorder_tick(void);
 void ngx_prof_recorder_finish(void);
 
 /*
- * 1: of all objects with modules of nginx these are known; so what has no
- * module now will never have one
+ * 1: the modules of all objects are known, so a function that has none now
+ * will never have one
  */
 void ngx_prof_recorder_learnt(ngx_uint_t all);
 
-/* hertz of CPU time that the recorder wants samples at, 0: none */
+/* the rate that the recorder wants, in hertz of CPU time; 0: none */
 ngx_uint_t ngx_prof_recorder_rate(void);
 
 /*

@@ -1,7 +1,6 @@
 
 /*
- * Slow requests: kept with what they were in and waited for when they are
- * logged.
+ * Slow requests: kept when they are logged, with what they did and waited for.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * TLS handshakes of a worker's main thread: their number, time and CPU time,
  * by protocol, key and result.  The functions of OpenSSL that nginx calls are
- * interposed; of an nginx that OpenSSL is linked into, nothing is known.
+ * interposed; nothing is known if OpenSSL is linked into nginx.
  */
 
 
