@@ -4,6 +4,8 @@
 #include "ngx_prof_owner.h"
 
 
+static ngx_uint_t ngx_prof_slot_given(const ngx_prof_slot_t *slot,
+    uint64_t owner);
 static ngx_uint_t ngx_prof_slot_try(ngx_prof_slot_t *slot, uint64_t owner,
     const ngx_prof_slot_claim_t *claim);
 static void ngx_prof_slot_take(ngx_prof_zone_t *zone, ngx_prof_slot_t *slot,
@@ -54,7 +56,7 @@ ngx_prof_slot_claim(ngx_prof_zone_t *zone, const ngx_prof_slot_claim_t *claim)
 
 /* nobody has it, or its owner has given it back */
 
-ngx_uint_t
+static ngx_uint_t
 ngx_prof_slot_given(const ngx_prof_slot_t *slot, uint64_t owner)
 {
     return owner == 0 || owner == ngx_prof_load(&slot->released);

@@ -72,9 +72,6 @@ void ngx_prof_slot_waited(ngx_prof_zone_t *zone, uint64_t claim);
 ngx_uint_t ngx_prof_slot_waiters(const ngx_prof_zone_t *zone,
     ngx_uint_t (*alive)(uint64_t claim));
 
-/* whether nobody has the slot whose word "owner" is this, or it was released */
-ngx_uint_t ngx_prof_slot_given(const ngx_prof_slot_t *slot, uint64_t owner);
-
 /*
  * What the owner of that pid, or the one before, has told of its CPU time.
  * NGX_DECLINED: the slot has had others since.

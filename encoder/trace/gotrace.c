@@ -12,7 +12,6 @@
 #include "trace_name.h"
 
 
-#define GOTRACE_EVENTS            1
 #define GOTRACE_STACKS            2
 #define GOTRACE_STACK             3
 #define GOTRACE_STRINGS           4

@@ -65,7 +65,9 @@ ngx_prof_event_stop(ngx_event_t *ev)
 }
 
 
-void
+/* sets a timer of so many ms from now, which never expires early */
+
+static void
 ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer)
 {
     /*

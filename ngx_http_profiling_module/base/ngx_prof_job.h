@@ -58,9 +58,6 @@ void ngx_prof_event_init(ngx_event_t *ev, ngx_connection_t *c,
 /* afterwards the event is neither a timer nor posted */
 void ngx_prof_event_stop(ngx_event_t *ev);
 
-/* sets a timer of so many ms from now, which never expires early */
-void ngx_prof_event_timer(ngx_event_t *ev, ngx_msec_t timer);
-
 /*
  * runs steps until one does not return NGX_AGAIN, or for one slice; returns
  * what the last one returned

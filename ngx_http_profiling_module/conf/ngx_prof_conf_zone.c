@@ -16,6 +16,8 @@
 #include "ngx_prof_zone.h"
 
 
+static ngx_int_t ngx_prof_conf_zone_size(ngx_cycle_t *cycle,
+    ngx_prof_main_conf_t *mcf);
 static size_t ngx_prof_conf_zone_with_slab(size_t size);
 static ngx_shm_zone_t *ngx_prof_conf_zone_old(ngx_cycle_t *cycle,
     ngx_str_t *name);
@@ -128,7 +130,13 @@ ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 }
 
 
-ngx_int_t
+/*
+ * Called when the whole configuration has been read, so that the number of
+ * workers is known: sets the zone's size.  A reload keeps the size of the
+ * existing zone, and fails if the configuration asks for another one.
+ */
+
+static ngx_int_t
 ngx_prof_conf_zone_size(ngx_cycle_t *cycle, ngx_prof_main_conf_t *mcf)
 {
     size_t            least;

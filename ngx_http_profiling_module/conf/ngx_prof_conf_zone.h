@@ -26,14 +26,6 @@ char *ngx_prof_conf_zone_init_conf(ngx_cycle_t *cycle, void *conf);
 ngx_int_t ngx_prof_conf_zone_add(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /*
- * Called when the whole configuration has been read, so that the number of
- * workers is known: sets the zone's size.  A reload keeps the size of the
- * existing zone, and fails if the configuration asks for another one.
- */
-ngx_int_t ngx_prof_conf_zone_size(ngx_cycle_t *cycle,
-    ngx_prof_main_conf_t *mcf);
-
-/*
  * By the master, before it starts the workers of a configuration: if a zone
  * without a configured size has no slot for each of them, it gets more.
  */

@@ -207,7 +207,7 @@ ngx_prof_connection_init(ngx_prof_connection_t *e, ngx_connection_t *c,
  * with it.
  */
 
-ngx_uint_t
+static ngx_uint_t
 ngx_prof_connection_closing(const ngx_connection_t *c)
 {
 #if (NGX_HTTP_SSL)

@@ -73,8 +73,4 @@ void ngx_prof_connection_stream(ngx_prof_connection_t *e,
 #endif
 
 
-/* has nginx already freed c->data of this client's connection? */
-ngx_uint_t ngx_prof_connection_closing(const ngx_connection_t *c);
-
-
 #endif /* _NGX_PROF_CONNECTION_H_INCLUDED_ */

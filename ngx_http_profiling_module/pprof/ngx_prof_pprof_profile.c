@@ -31,6 +31,8 @@ struct ngx_prof_profile_s {
 #define NGX_PROF_PROFILE_LONG  1000
 
 
+static void ngx_prof_pprof_encoded(void *data, ngx_int_t rc,
+    ngx_prof_text_t *out, ngx_str_t *error);
 static void ngx_prof_pprof_output(ngx_prof_text_t *raw, uint32_t output);
 static void ngx_prof_pprof_leave(ngx_http_request_t *r);
 static void ngx_prof_pprof_cleanup(void *data);
@@ -220,7 +222,9 @@ ngx_prof_pprof_collected(ngx_http_request_t *r, const char *disposition,
 }
 
 
-void
+/* ends a profile that was given to the encoder by other means */
+
+static void
 ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
     ngx_str_t *error)
 {

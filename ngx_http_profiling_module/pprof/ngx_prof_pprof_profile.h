@@ -42,10 +42,6 @@ ngx_int_t ngx_prof_pprof_encode(ngx_prof_profile_t *p, ngx_int_t rc,
 ngx_int_t ngx_prof_pprof_collected(ngx_http_request_t *r,
     const char *disposition, ngx_prof_error_pt error, ngx_prof_text_t *raw);
 
-/* ends a profile that was given to the encoder by other means */
-void ngx_prof_pprof_encoded(void *data, ngx_int_t rc, ngx_prof_text_t *out,
-    ngx_str_t *error);
-
 /*
  * Before anything is done for a profile that takes no time: NGX_DECLINED, or
  * what to answer with if there are too many.

@@ -10,6 +10,7 @@
 #include "ngx_prof_worker.h"
 
 
+static const char *ngx_prof_death_doing(uint64_t label);
 static u_char *ngx_prof_death_end(u_char *p, u_char *last,
     const ngx_prof_report_t *r);
 static u_char *ngx_prof_death_killer(u_char *p, u_char *last,
@@ -261,7 +262,9 @@ ngx_prof_death_text(u_char *p, u_char *last, const u_char *text)
 }
 
 
-const char *
+/* "processing request" */
+
+static const char *
 ngx_prof_death_doing(uint64_t label)
 {
     static const char *const  doing[] = {

@@ -47,8 +47,5 @@ u_char *ngx_prof_death_while(u_char *p, u_char *last,
 u_char *ngx_prof_death_name(u_char *p, u_char *last, const char *prefix,
     const u_char *text);
 
-/* "processing request" */
-const char *ngx_prof_death_doing(uint64_t label);
-
 
 #endif /* _NGX_PROF_DEATH_H_INCLUDED_ */

@@ -498,7 +498,9 @@ ngx_prof_health_issue(ngx_prof_health_t *h, const char *format, ...)
 }
 
 
-const char *
+/* "healthy", "degraded", "unhealthy" */
+
+static const char *
 ngx_prof_health_name(ngx_uint_t status)
 {
     static const char *const  names[] = { "healthy", "degraded", "unhealthy" };

@@ -41,9 +41,6 @@ typedef struct {
 
 void ngx_prof_health(ngx_prof_snapshot_t *s, ngx_prof_health_t *h);
 
-/* "healthy", "degraded", "unhealthy" */
-const char *ngx_prof_health_name(ngx_uint_t status);
-
 /* /api/profiling/health */
 ngx_int_t ngx_prof_view_health(ngx_prof_work_t *w);
 

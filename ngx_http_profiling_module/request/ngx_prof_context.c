@@ -40,6 +40,7 @@ typedef struct {
 } ngx_prof_running_t;
 
 
+static ngx_prof_context_t *ngx_prof_context_carried(uintptr_t c);
 static int ngx_libc_cdecl ngx_prof_context_compare(const void *one,
     const void *two);
 static void ngx_prof_context_upstream_name(ngx_http_upstream_srv_conf_t *us,
@@ -648,7 +649,7 @@ ngx_prof_context_bucket(uintptr_t r)
 
 /* 4 places to choose from: its own, or one that holds nothing any more */
 
-ngx_prof_context_t *
+static ngx_prof_context_t *
 ngx_prof_context_carried(uintptr_t c)
 {
     ngx_uint_t           i;

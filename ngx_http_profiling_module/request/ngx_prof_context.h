@@ -349,12 +349,8 @@ extern ngx_uint_t                     ngx_prof_listen_n
 uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
     const ngx_prof_unwind_path_t *walk, uintptr_t sp, uintptr_t otherwise);
 
-/*
- * Signal-safe: the entry of a living request, or NULL; and the entry that a
- * stream has, or would take, by the address of its connection.
- */
+/* signal-safe: the entry of a living request, or NULL */
 const ngx_prof_request_t *ngx_prof_context_request(uintptr_t r);
-ngx_prof_context_t *ngx_prof_context_carried(uintptr_t c);
 
 
 #endif /* _NGX_PROF_CONTEXT_H_INCLUDED_ */

@@ -22,6 +22,7 @@
 #include "ngx_prof_zone.h"
 
 
+static uint64_t ngx_prof_cpu_until(void);
 static ngx_uint_t ngx_prof_cpu_rate(void);
 static void ngx_prof_cpu_arm(ngx_prof_slot_t *slot, uint64_t until);
 static void ngx_prof_cpu_asked(const ucontext_t *uc);
@@ -174,7 +175,9 @@ ngx_prof_cpu_rate(void)
 }
 
 
-uint64_t
+/* ns, CLOCK_MONOTONIC, until which this worker is to sample; signal-safe */
+
+static uint64_t
 ngx_prof_cpu_until(void)
 {
     uint64_t                  now, until, latest, owner, worker;

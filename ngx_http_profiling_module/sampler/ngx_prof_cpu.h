@@ -32,8 +32,5 @@ void ngx_prof_cpu_update(void);
 /* worker that exits: samples continue as long as the process runs */
 void ngx_prof_cpu_exit(void);
 
-/* ns, CLOCK_MONOTONIC, until which this worker is to sample; signal-safe */
-uint64_t ngx_prof_cpu_until(void);
-
 
 #endif /* _NGX_PROF_CPU_H_INCLUDED_ */

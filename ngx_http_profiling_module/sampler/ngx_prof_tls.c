@@ -21,7 +21,6 @@
  * has none, too.  Numbers are those of its headers, the same in all versions.
  */
 
-#define NGX_PROF_SSL_ERROR_NONE     0
 #define NGX_PROF_SSL_ERROR_SSL      1
 #define NGX_PROF_SSL_ERROR_SYSCALL  5
 #define NGX_PROF_SSL_ERROR_ZERO     6

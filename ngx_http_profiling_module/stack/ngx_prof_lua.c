@@ -47,7 +47,9 @@ static ngx_prof_hook_t  ngx_prof_lua_hooks[] = {
 ngx_prof_hooks_expected(ngx_prof_lua_hooks)
 
 
-ngx_uint_t
+/* whether there is a Lua of any kind */
+
+static ngx_uint_t
 ngx_prof_lua_loaded(void)
 {
     return dlsym(RTLD_DEFAULT, "lua_resume") != NULL;

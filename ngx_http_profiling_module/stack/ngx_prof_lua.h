@@ -22,9 +22,6 @@
 #include "ngx_prof_stack.h"
 
 
-/* whether there is a Lua of any kind */
-ngx_uint_t ngx_prof_lua_loaded(void);
-
 /*
  * Worker: looks whether the loaded LuaJIT is one that is known, and hooks what
  * enters it.  Functions are entered in a table of n entries.  Again: nothing

@@ -27,7 +27,6 @@
 #define ngx_prof_lua_op(ins)  ((ins) & 0xff)
 #define ngx_prof_lua_a(ins)   ((ins) >> 8 & 0xff)
 #define ngx_prof_lua_c(ins)   ((ins) >> 16 & 0xff)
-#define ngx_prof_lua_b(ins)   ((ins) >> 24)
 #define ngx_prof_lua_d(ins)   ((ins) >> 16)
 
 /* instructions: those from MOV up to TGETR set register A, but for SETs */

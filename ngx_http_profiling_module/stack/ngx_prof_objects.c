@@ -174,23 +174,6 @@ ngx_prof_objects_reap(void)
 }
 
 
-void
-ngx_prof_objects_done(void)
-{
-    ngx_prof_objects_t  *list;
-
-    ngx_prof_objects_reap();
-
-    list = ngx_prof_objects;
-
-    __atomic_store_n(&ngx_prof_objects, NULL, __ATOMIC_SEQ_CST);
-
-    if (list) {
-        ngx_prof_objects_free(list, NULL);
-    }
-}
-
-
 /* the readable segment that holds [addr, addr + len), or NULL */
 
 static const ElfW(Phdr) *

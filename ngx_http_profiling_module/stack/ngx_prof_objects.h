@@ -98,9 +98,6 @@ ngx_int_t ngx_prof_objects_refresh(void);
  */
 void ngx_prof_objects_forked(void);
 
-/* unmaps everything, for an owner that no handler can interrupt any more */
-void ngx_prof_objects_done(void);
-
 /*
  * The current list, NULL before the first refresh.  acquire and release
  * bracket its use in handlers and in other threads than the refresh's.

@@ -142,6 +142,20 @@ fuzz_headers(fuzz_input_t *in)
 }
 
 
+/* lists are kept for the next one, which there is none of here */
+
+static void
+fuzz_unmap(void)
+{
+    ngx_prof_objects_reap();
+
+    if (ngx_prof_objects) {
+        ngx_prof_objects_free(ngx_prof_objects, NULL);
+        ngx_prof_objects = NULL;
+    }
+}
+
+
 static void
 fuzz_symbols(ngx_uint_t canonical)
 {
@@ -213,7 +227,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void) ngx_prof_objects_refresh();
     }
 
-    ngx_prof_objects_done();
+    fuzz_unmap();
 
     return 0;
 }
