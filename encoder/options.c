@@ -44,6 +44,8 @@ static const char  profiling_options_usage[] =
     "  --confirm                   write \"complete\" to standard error when\n"
     "                              the answer is whole\n"
     "  --crowded                   others wait: take little of the processor\n"
+    "  --brief                     many wait: no lines and inlined calls, and\n"
+    "                              the answer says so\n"
     "  --dump                      print the capture as text\n"
     "  --version                   print versions\n"
     "  --help                      print this\n"
@@ -92,6 +94,11 @@ profiling_options_set(const char *arg)
 
     } else if (strcmp(arg, "--crowded") == 0) {
         profiling_options.crowded = 1;
+
+    } else if (strcmp(arg, "--brief") == 0) {
+        profiling_options.level = PROFILING_NAMES_SYMBOLS;
+        profiling_options.note = "encoder: lines and inlined calls left out: "
+                                 "others wait for profiles";
 
     } else if (strcmp(arg, "--single") == 0) {
         profiling_options.single = 1;

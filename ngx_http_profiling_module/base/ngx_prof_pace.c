@@ -10,8 +10,7 @@
 
 
 void
-ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now,
-    uint64_t busy)
+ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now)
 {
     uint64_t  most;
 
@@ -21,31 +20,34 @@ ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now,
                  + NGX_PROF_PACE_PART * ngx_min(ns, most);
 
     pace->owes = ngx_min(pace->owes, now + most);
-    pace->seen = now;
-    pace->busy = busy;
 }
 
 
 ngx_uint_t
 ngx_prof_pace_may(ngx_prof_pace_t *pace, uint64_t now, uint64_t busy)
 {
-    uint64_t  was, seen;
+    uint64_t  passed, worked;
 
     if (pace->owes <= now + NGX_PROF_PACE_LENT) {
         return 1;
     }
 
-    seen = pace->seen;
-    was = pace->busy;
+    passed = now - pace->seen;
 
-    if (now - seen < NGX_PROF_PACE_LOOK) {
+    if (passed < NGX_PROF_PACE_LOOK) {
         return 0;
     }
+
+    worked = busy - pace->busy;
 
     pace->seen = now;
     pace->busy = busy;
 
-    if (NGX_PROF_PACE_BUSY * (busy - was) >= now - seen) {
+    /* what it did long ago tells nothing */
+
+    if (passed >= 10 * NGX_PROF_PACE_LOOK
+        || NGX_PROF_PACE_BUSY * worked >= passed)
+    {
         return 0;
     }
 

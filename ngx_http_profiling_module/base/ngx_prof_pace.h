@@ -18,7 +18,7 @@
 #define NGX_PROF_PACE_PART   30
 
 /* ns of a processor that some may take at once */
-#define NGX_PROF_PACE_BURST  250000000
+#define NGX_PROF_PACE_BURST  100000000
 
 /* ns that one waits for those before it, at most */
 #define NGX_PROF_PACE_WAIT   10000000000
@@ -26,8 +26,8 @@
 /* a worker is busy that is so for one part in so many of its time */
 #define NGX_PROF_PACE_BUSY   10
 
-/* ns after which it can be told whether it was */
-#define NGX_PROF_PACE_LOOK   10000000
+/* ns after which that can be told: for less, others may have its processor */
+#define NGX_PROF_PACE_LOOK   200000000
 
 
 /* all are ns; zeroed at first */
@@ -40,8 +40,7 @@ typedef struct {
 
 
 /* one that has ended took so many ns of a processor */
-void ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now,
-    uint64_t busy);
+void ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now);
 
 /* whether one may begin; a worker that is not busy owes nothing any more */
 ngx_uint_t ngx_prof_pace_may(ngx_prof_pace_t *pace, uint64_t now,

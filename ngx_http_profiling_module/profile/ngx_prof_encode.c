@@ -55,6 +55,7 @@ typedef struct {
     ngx_queue_t         queue;
     ngx_uint_t          queued;
     ngx_uint_t          captured;               /* it took seconds */
+    ngx_uint_t          held;                   /* by the pace */
     ngx_msec_t          since;                  /* when it was queued */
     ngx_pool_t         *pool;
     ngx_log_t          *log;
@@ -177,14 +178,18 @@ ngx_prof_encode_start(ngx_prof_encode_t *e)
 {
     int         fds[3];
     ngx_int_t   rc;
-    ngx_uint_t  i;
+    ngx_uint_t  i, crowd;
 
     if (!ngx_prof_encode_may(e)) {
+        e->held = 1;
         return NGX_AGAIN;
     }
 
-    rc = ngx_prof_encoder_take(&e->encoder, e->log,
-                               ngx_prof_encode_waiting_n > 1,
+    crowd = e->held ? NGX_PROF_CROWD_HELD
+            : (ngx_prof_encode_waiting_n > 1) ? NGX_PROF_CROWD_WAITS
+            : NGX_PROF_CROWD_NONE;
+
+    rc = ngx_prof_encoder_take(&e->encoder, e->log, crowd,
                                ngx_prof_encode_next, fds);
 
     if (rc != NGX_OK) {
@@ -776,7 +781,7 @@ ngx_prof_encode_took(const ngx_prof_encoder_t *encoder)
         took = usual ? ngx_min(usual, took) : took;
     }
 
-    ngx_prof_pace_took(&ngx_prof_encode_pace, took, now, ngx_prof_meter_cpu());
+    ngx_prof_pace_took(&ngx_prof_encode_pace, took, now);
 }
 
 

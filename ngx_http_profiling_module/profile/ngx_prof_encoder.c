@@ -60,7 +60,7 @@
 
 typedef struct {
     int           *ends;
-    int            crowded;
+    ngx_uint_t     crowd;
     volatile int   error;
     volatile int   pid;         /* of the encoder */
 } ngx_prof_encoder_child_t;
@@ -260,7 +260,7 @@ ngx_prof_encoder_part(ngx_uint_t n)
 
 ngx_int_t
 ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
-    ngx_uint_t crowded, void (*freed)(void), int fds[3])
+    ngx_uint_t crowd, void (*freed)(void), int fds[3])
 {
     uint64_t             began, now;
     ngx_int_t            rc;
@@ -290,7 +290,7 @@ ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
         return NGX_AGAIN;
     }
 
-    e->crowded = crowded;
+    e->crowd = crowd;
 
     rc = ngx_prof_encoder_spawn(e, log, fds);
 
@@ -651,7 +651,7 @@ ngx_prof_encoder_start(ngx_prof_encoder_t *e, int ends[3])
 
     child.ends = ends;
     child.error = 0;
-    child.crowded = e->crowded;
+    child.crowd = e->crowd;
     child.pid = 0;
 
     /* a handler of the worker must not run in a child */
@@ -744,7 +744,7 @@ ngx_prof_encoder_exec(void *data)
     ngx_prof_encoder_child_t *child = data;
 
     int               i, n, signo, keep;
-    char             *argv[5], *env[NGX_PROF_ENCODER_VARIABLES + 2];
+    char             *argv[6], *env[NGX_PROF_ENCODER_VARIABLES + 2];
     sigset_t          set;
     struct sigaction  sa;
 
@@ -783,8 +783,12 @@ ngx_prof_encoder_exec(void *data)
     argv[n++] = ngx_prof_encoder_path;
     argv[n++] = (char *) "--confirm";
 
-    if (child->crowded) {
+    if (child->crowd) {
         argv[n++] = (char *) "--crowded";
+    }
+
+    if (child->crowd == NGX_PROF_CROWD_HELD) {
+        argv[n++] = (char *) "--brief";
     }
 
     if (keep) {

@@ -15,6 +15,15 @@
 #include <ngx_event.h>
 
 
+/* what an encoder is to save while others wait */
+
+typedef enum {
+    NGX_PROF_CROWD_NONE = 0,
+    NGX_PROF_CROWD_WAITS,               /* it takes less of the processor */
+    NGX_PROF_CROWD_HELD                 /* ... and looks for no lines */
+} ngx_prof_crowd_e;
+
+
 typedef struct {
     ngx_connection_t  *pipe[3];         /* as its descriptors, or NULL:
                                            closed */
@@ -23,7 +32,7 @@ typedef struct {
     uint64_t           began;           /* ns, monotonic */
     uint64_t           took;            /* ns of a processor, 0: not known */
     ngx_uint_t         taken;
-    ngx_uint_t         crowded;         /* others waited when it began */
+    ngx_uint_t         crowd;           /* others waited when it began */
     ngx_uint_t         writes;          /* it has ended its work */
     ngx_uint_t         counted;         /* in the slot */
     void             (*freed)(void);
@@ -40,13 +49,13 @@ ngx_uint_t ngx_prof_encoder_spare(void);
 
 /*
  * Starts a process.  fds: our ends of its standard input, output and error,
- * which the caller makes connections in pipe; crowded: others wait, and it is
- * to take less of the processor; freed is called whenever a place becomes free.
+ * which the caller makes connections in pipe; crowd: others wait, see above;
+ * freed is called whenever a place becomes free.
  * NGX_OK; NGX_AGAIN: as many as may run do; NGX_BUSY: what is left of
  * descriptors or connections is for requests; NGX_ERROR, logged.
  */
 ngx_int_t ngx_prof_encoder_take(ngx_prof_encoder_t **encoder, ngx_log_t *log,
-    ngx_uint_t crowded, void (*freed)(void), int fds[3]);
+    ngx_uint_t crowd, void (*freed)(void), int fds[3]);
 
 void ngx_prof_encoder_close_pipe(ngx_prof_encoder_t *e, ngx_uint_t i);
 

@@ -194,6 +194,13 @@ is_deeply(names($stripped, pc('hidden_two', 2),
 is(look($stripped, pc('hidden_two', 2),
     args => ["--debug-dir=$debug", '--names=symbols'])->[0]{line}, undef,
     '--names=symbols: no lines');
+is(look($stripped, pc('hidden_two', 2),
+    args => ["--debug-dir=$debug", '--brief'])->[0]{line}, undef,
+    '--brief: no lines');
+is_deeply(encode("${header}process 1\nsample 1 0 \@ 1000\n",
+    args => ['--brief'])->{comments},
+    ['encoder: lines and inlined calls left out: others wait for profiles'],
+    '... and a comment says so');
 is_deeply(names($stripped, pc('exported_two', 2), args => ['--names=none']),
     [sprintf 'stripped+0x%x', $s->[0] + 2 - $e->{vaddr} + $e->{offset}],
     '--names=none: file and offset');

@@ -33,7 +33,7 @@ begun(unsigned seconds, unsigned ms, unsigned percent)
 
     n = 0;
     busy = 0;
-    now = 1000 * MS;
+    now = 100000 * MS;
     end = now + seconds * 1000 * MS;
 
     while (now < end) {
@@ -42,7 +42,7 @@ begun(unsigned seconds, unsigned ms, unsigned percent)
             n++;
             now += ms * MS;
             busy += ms * MS * percent / 100;
-            ngx_prof_pace_took(&pace, ms * MS, now, busy);
+            ngx_prof_pace_took(&pace, ms * MS, now);
             continue;
         }
 
@@ -69,7 +69,7 @@ test_busy(void **state)
 
     /* the first ones wait for nobody */
 
-    assert_in_range(begun(1, 50, 100), 5, 7);
+    assert_in_range(begun(1, 50, 100), 2, 4);
 }
 
 
@@ -78,10 +78,10 @@ test_idle(void **state)
 {
     (void) state;
 
-    /* those that wait do so for one look at a time */
+    /* those that wait do so for one look at a time, three go at once */
 
-    assert_true(begun(60, 50, 5) > 60000 / 70 - 2);
-    assert_true(begun(60, 50, 0) > 60000 / 70 - 2);
+    assert_true(begun(60, 50, 5) > 2 * 60000 / 350);
+    assert_true(begun(60, 50, 0) > 2 * 60000 / 350);
 }
 
 
@@ -96,7 +96,7 @@ test_longest(void **state)
     (void) state;
 
     for (i = 0; i < 10; i++) {
-        ngx_prof_pace_took(&pace, UINT64_MAX / 2, 5 * MS, 0);
+        ngx_prof_pace_took(&pace, UINT64_MAX / 2, 5 * MS);
     }
 
     assert_false(ngx_prof_pace_may(&pace, 9000 * MS, 8000 * MS));
@@ -104,42 +104,59 @@ test_longest(void **state)
 }
 
 
-/* a look after another one is at what the worker did between them */
+/* a look is at what the worker did since the one before */
 
 static void
 test_looks(void **state)
 {
-    ngx_prof_pace_t  pace = { 0, 0, 0 };
+    ngx_prof_pace_t  pace = { 0, 1000 * MS, 500 * MS };
 
     (void) state;
 
-    ngx_prof_pace_took(&pace, 1000 * MS, 1000 * MS, 500 * MS);
+    ngx_prof_pace_took(&pace, 1000 * MS, 1000 * MS);
 
-    assert_false(ngx_prof_pace_may(&pace, 1020 * MS, 520 * MS));
-    assert_false(ngx_prof_pace_may(&pace, 1040 * MS, 522 * MS));
-    assert_true(ngx_prof_pace_may(&pace, 1060 * MS, 523 * MS));
+    assert_false(ngx_prof_pace_may(&pace, 1200 * MS, 520 * MS));
+    assert_false(ngx_prof_pace_may(&pace, 1400 * MS, 541 * MS));
+    assert_true(ngx_prof_pace_may(&pace, 1600 * MS, 543 * MS));
 
     /* and then nothing is owed */
 
-    ngx_prof_pace_took(&pace, 200 * MS, 1080 * MS, 543 * MS);
-    assert_true(ngx_prof_pace_may(&pace, 1081 * MS, 544 * MS));
+    ngx_prof_pace_took(&pace, 90 * MS, 1620 * MS);
+    assert_true(ngx_prof_pace_may(&pace, 1621 * MS, 544 * MS));
 }
 
 
-/* a busy worker sleeps at times, too */
+/* a busy worker sleeps at times, or others have its processor */
 
 static void
 test_short(void **state)
+{
+    ngx_prof_pace_t  pace = { 0, 1000 * MS, 500 * MS };
+
+    (void) state;
+
+    ngx_prof_pace_took(&pace, 1000 * MS, 1000 * MS);
+
+    assert_false(ngx_prof_pace_may(&pace, 1001 * MS, 500 * MS));
+    assert_false(ngx_prof_pace_may(&pace, 1199 * MS, 501 * MS));
+    assert_false(ngx_prof_pace_may(&pace, 1201 * MS, 521 * MS));
+}
+
+
+/* nobody has looked for long: what it did then is not what it does */
+
+static void
+test_long(void **state)
 {
     ngx_prof_pace_t  pace = { 0, 0, 0 };
 
     (void) state;
 
-    ngx_prof_pace_took(&pace, 1000 * MS, 1000 * MS, 500 * MS);
+    ngx_prof_pace_took(&pace, 1000 * MS, 9000 * MS);
 
-    assert_false(ngx_prof_pace_may(&pace, 1001 * MS, 500 * MS));
-    assert_false(ngx_prof_pace_may(&pace, 1009 * MS, 501 * MS));
-    assert_false(ngx_prof_pace_may(&pace, 1020 * MS, 511 * MS));
+    assert_false(ngx_prof_pace_may(&pace, 9001 * MS, 500 * MS));
+    assert_false(ngx_prof_pace_may(&pace, 9202 * MS, 521 * MS));
+    assert_true(ngx_prof_pace_may(&pace, 9403 * MS, 522 * MS));
 }
 
 
@@ -151,7 +168,8 @@ main(void)
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_longest),
         cmocka_unit_test(test_looks),
-        cmocka_unit_test(test_short)
+        cmocka_unit_test(test_short),
+        cmocka_unit_test(test_long)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
