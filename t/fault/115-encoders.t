@@ -11,6 +11,8 @@ use warnings;
 use Fault;
 use File::Copy qw(copy);
 use IO::Socket::INET;
+use IO::Uncompress::Gunzip qw(gunzip);
+use POSIX qw(EPERM uname);
 use Sound;
 use Test::More;
 
@@ -24,6 +26,7 @@ my ($own, $zone, $queue) = (2, 4, 32);
 
 queue();
 first();
+held();
 zone();
 low();
 few();
@@ -231,6 +234,44 @@ sub first {
 
     is_sound($n);
     ok($n->stop('QUIT'), 'nginx ends');
+}
+
+
+# A worker that cannot tell how long it has worked counts as busy: a few take no
+# notice of the others, the rest keeps the pace, and says what that costs.
+
+sub held {
+  SKIP: {
+    skip('the number of the call is that of x86_64', 1)
+        if (uname())[4] ne 'x86_64';
+
+    # 228 is clock_gettime(), which is called for CPU time alone
+    my $n = gated(name => 'held', workers => 1, server => $handlers,
+                  wrapper => [ 't/lib/filtered', EPERM, 228 ]);
+
+    my @asked = map { asked($n, '/debug/pprof/heap') } 1 .. $own + $queue;
+
+    Fault::spew($n->dir . '/go', '');
+
+    my ($said, %got) = (qr/lines and inlined calls left out: others wait/);
+
+    for (map { answer($_) } @asked) {
+        my ($head, $body) = split /\r\n\r\n/, $_, 2;
+        my $profile = '';
+
+        gunzip(\$body, \$profile) if $head =~ m{^HTTP/1\.1 200 };
+
+        $got{ !$profile ? 'none' : $profile =~ $said ? 'brief' : 'full' }++;
+    }
+
+    cmp_ok($got{full} // 0, '>=', $own, 'some profiles have all there is')
+        or diag(explain(\%got));
+    cmp_ok($got{brief} // 0, '>', 0, '... those that were held say that not')
+        or diag(explain(\%got));
+
+    is_sound($n);
+    ok($n->stop('QUIT'), 'nginx ends');
+  }
 }
 
 
