@@ -20,14 +20,17 @@
 #define NGX_PROF_ARCH_LR       30
 #define NGX_PROF_ARCH_PC       32
 
-/* those below PC, as bits; that stay known in a caller: x29, sp */
+/*
+ * those below PC, as bits; that stay known in a caller: x29, sp, and of those
+ * that calls keep the five that compilers take first, x19..x23
+ */
 #define NGX_PROF_ARCH_NAMES                                                   \
     "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", \
     "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",     \
     "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"
 #define NGX_PROF_ARCH_REGS     32
 #define NGX_PROF_ARCH_KNOWN    0xffffffff
-#define NGX_PROF_ARCH_KEPT     0xa0000000
+#define NGX_PROF_ARCH_KEPT     0xa0f80000
 
 /* how many of them a function has to save before it uses them */
 #define NGX_PROF_ARCH_SAVES    12
@@ -70,6 +73,9 @@
 #define ngx_prof_arch_here(pc, reg)                                           \
     __asm__ volatile ("adr x9, .\n\t"                                         \
                       "str x9, [%2]\n\t"                                      \
+                      "stp x19, x20, [%3, #152]\n\t"                          \
+                      "stp x21, x22, [%3, #168]\n\t"                          \
+                      "str x23, [%3, #184]\n\t"                               \
                       "str x29, [%3, #232]\n\t"                               \
                       "mov x9, sp\n\t"                                        \
                       "str x9, [%3, #248]"                                    \

@@ -24,10 +24,10 @@ static const uint8_t  ngx_prof_cfi_x86_64[] = {
     6, 3, 12, 13, 14, 15, 7, 16
 };
 
-/* aarch64: x29 (frame pointer), sp 31, x30 (link register) */
+/* aarch64: x29 (frame pointer), x19..x23, sp 31, x30 (link register) */
 
 static const uint8_t  ngx_prof_cfi_aarch64[] = {
-    29, 0xff, 0xff, 0xff, 0xff, 0xff, 31, 30
+    29, 19, 20, 21, 22, 23, 31, 30
 };
 
 
@@ -37,7 +37,7 @@ static const uint8_t
     ngx_prof_cfi_places[][NGX_PROF_CFI_REGS] =
 {
     { [6] = 1, [3] = 2, [12] = 3, [13] = 4, [14] = 5, [15] = 6 },
-    { [29] = 1 }
+    { [29] = 1, [19] = 2, [20] = 3, [21] = 4, [22] = 5, [23] = 6 }
 };
 
 
