@@ -13,8 +13,9 @@
 /* entries of the table of requests by address, at least; a power of two */
 #define NGX_PROF_CONTEXT_CACHE  16384
 
-/* entries of the table of streams */
+/* entries of the table of streams, and of that of them by their requests */
 #define NGX_PROF_CONTEXT_CARRY  4096
+#define NGX_PROF_CONTEXT_SERVED  (4 * NGX_PROF_CONTEXT_CARRY)
 
 
 /* the largest frame whose words are believed, in words; 64 at most */
@@ -52,6 +53,7 @@ static ngx_int_t ngx_prof_context_init_peer(ngx_http_request_t *r,
 static void ngx_prof_context_listening(ngx_cycle_t *cycle);
 static uint32_t ngx_prof_context_server(const ngx_listening_t *ls);
 static ngx_prof_context_t *ngx_prof_context_stream(uintptr_t client);
+static uint16_t *ngx_prof_context_serving(uintptr_t r);
 static ngx_prof_request_t *ngx_prof_context_entry(uintptr_t r,
     ngx_prof_context_t *owner);
 static ngx_prof_request_t *ngx_prof_context_free(ngx_prof_request_t *bucket,
@@ -86,6 +88,7 @@ ngx_prof_dispatch_t         ngx_prof_dispatch;
 static ngx_prof_request_t  *ngx_prof_requests;
 static ngx_uint_t           ngx_prof_requests_n;
 static ngx_prof_context_t  *ngx_prof_streams;
+static uint16_t            *ngx_prof_serving;
 static uint64_t             ngx_prof_lives;
 
 
@@ -279,7 +282,7 @@ void
 ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
 {
     u_char      *p;
-    size_t       contexts, requests, streams, listens;
+    size_t       contexts, requests, streams, serving, listens;
     ngx_uint_t   n;
 
     for (n = NGX_PROF_CONTEXT_CACHE;
@@ -293,9 +296,10 @@ ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
     requests = n * sizeof(ngx_prof_request_t);
     streams = NGX_PROF_CONTEXT_CARRY
               * sizeof(ngx_prof_context_t);
+    serving = NGX_PROF_CONTEXT_SERVED * sizeof(uint16_t);
     listens = cycle->listening.nelts * sizeof(ngx_prof_listen_t);
 
-    p = mmap(NULL, contexts + requests + streams + listens,
+    p = mmap(NULL, contexts + requests + streams + serving + listens,
              PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE,
              -1, 0);
 
@@ -303,14 +307,15 @@ ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
         ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
                       "mmap() of %uz bytes failed, profiles of this worker "
                       "have no labels",
-                      contexts + requests + streams + listens);
+                      contexts + requests + streams + serving + listens);
         return;
     }
 
     ngx_prof_contexts = (void *) p;
     ngx_prof_requests = (void *) (p + contexts);
     ngx_prof_streams = (void *) (p + contexts + requests);
-    ngx_prof_listens = (void *) (p + contexts + requests + streams);
+    ngx_prof_serving = (void *) (p + contexts + requests + streams);
+    ngx_prof_listens = (void *) (p + contexts + requests + streams + serving);
     ngx_prof_requests_n = n;
 
     ngx_prof_context_listening(cycle);
@@ -425,6 +430,32 @@ ngx_prof_context_carry(ngx_http_request_t *r)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     stream->sent = 0;
     ngx_prof_context_note(stream, r);
+
+    /* another one's place may be taken: that one is known by its connection */
+
+    *ngx_prof_context_serving((uintptr_t) r) =
+                                       (uint16_t) (stream - ngx_prof_streams);
+}
+
+
+/* where the index of the stream is that has this request */
+
+static uint16_t *
+ngx_prof_context_serving(uintptr_t r)
+{
+    return &ngx_prof_serving[(r >> 4) * 0x9e3779b97f4a7c15ULL >> 32
+                             & (NGX_PROF_CONTEXT_SERVED - 1)];
+}
+
+
+ngx_prof_context_t *
+ngx_prof_context_stream_of(uintptr_t r)
+{
+    ngx_prof_context_t  *stream;
+
+    stream = &ngx_prof_streams[*ngx_prof_context_serving(r)];
+
+    return (stream->request == r) ? stream : NULL;
 }
 
 

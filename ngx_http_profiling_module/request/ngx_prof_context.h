@@ -352,5 +352,8 @@ uintptr_t ngx_prof_context_running(const ngx_prof_context_t *owner,
 /* signal-safe: the entry of a living request, or NULL */
 const ngx_prof_request_t *ngx_prof_context_request(uintptr_t r);
 
+/* signal-safe: the entry of a stream by the address of its request, or NULL */
+ngx_prof_context_t *ngx_prof_context_stream_of(uintptr_t r);
+
 
 #endif /* _NGX_PROF_CONTEXT_H_INCLUDED_ */

@@ -551,6 +551,10 @@ ngx_prof_context_found(uintptr_t word, ngx_prof_spans_t *spans,
 
         owner = ngx_prof_context_owner(word);
 
+        if (owner == NULL && spans->alone) {
+            owner = ngx_prof_context_stream_of(word);
+        }
+
     } else if (ngx_prof_contexts[i].streams > 1) {
 
         /* of several streams, each is found by its own address */

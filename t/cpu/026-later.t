@@ -1,17 +1,19 @@
 #!/usr/bin/perl
 
 # The labels of what a script does later than in its request's phases: njs after
-# a fetch, a timeout, a promise or a subrequest has the location of its request;
-# a timer of Lua, which has no request, is no client's.  The worker does nothing
-# else that takes time.
+# a fetch, a timeout, a promise or a subrequest has the location of its request,
+# over HTTP/1.1 and HTTP/2; a timer of Lua, which has no request, is no client's.
+# The worker does nothing else that takes time.
 
 use strict;
 use warnings;
 
 use Test::More;
+use Heap qw(total);
 use Profile;
 use Sampled;
 use Site;
+use Time::HiRes qw(time);
 
 my $site = Site->new(
     workers  => 1,
@@ -20,6 +22,8 @@ my $site = Site->new(
     handlers => $Profile::handlers,
     http     => <<'END', server => <<'END');
     profiling_cpu_rate 1000;
+    profiling_heap_rate 16k; profiling_budget off;
+    profiling_pause_threshold 2ms;
     keepalive_requests 1000000;
     js_path DIR/html;
     js_import later from later.js;
@@ -47,6 +51,7 @@ my $site = Site->new(
         location / { return 200 "here\n"; }
     }
 END
+        listen 127.0.0.1:PORT2 http2;
         location = /fetch { js_content later.fetch; }
         location = /timeout { js_content later.timeout; }
         location = /promise { js_content later.promise; }
@@ -63,29 +68,26 @@ spew($site->dir . '/html/later.js', $site->expand(<<'END'));
 function burn() {
     var x = 0;
     for (var k = 0; k < 200000; k++) x += k % 7;
-    return x;
+    return 'x'.repeat(300000 + x % 2);
 }
 
 async function fetch(r) {
     await ngx.fetch('http://127.0.0.1:PORT1/');
-    burn();
-    r.return(200);
+    r.return(200, burn());
 }
 
 function timeout(r) {
-    setTimeout(function () { burn(); r.return(200); }, 1);
+    setTimeout(function () { r.return(200, burn()); }, 1);
 }
 
 async function promise(r) {
     await new Promise(function (resolve) { setTimeout(resolve, 1); });
-    burn();
-    r.return(200);
+    r.return(200, burn());
 }
 
 async function subrequest(r) {
     await r.subrequest('/within');
-    burn();
-    r.return(200);
+    r.return(200, burn());
 }
 
 export default { fetch, timeout, promise, subrequest };
@@ -96,13 +98,8 @@ $site->start;
 # one at a time: none comes while another one's script burns
 
 for my $name (qw(fetch timeout promise subrequest)) {
-    my $load = load($site, "/$name");
-    my $p = Profile::take_until($site, sub { sum($_[0]) > 0.5e9 }, seconds => 1);
-
-    Profile::end($load);
-    is_mostly($p, 0.98, "njs: after a $name it is its request's", sub { 1 },
-              labelled(server => 'main', location => "= /$name"))
-        or wrong($p);
+    later("$name, HTTP/1.1", "/$name", 0, '--h1');
+    later("$name, HTTP/2", "/$name", 2);
 }
 
 my $load = load($site, '/timer');
@@ -118,6 +115,61 @@ none($p, 'a timer of Lua that a worker has set');
 $site->stop;
 
 done_testing;
+
+
+sub later {
+    my ($name, $path, $port, @protocol) = @_;
+
+    my $is = labelled(server => 'main', location => "= $path");
+    my $before = Heap::take($site);
+    my $began = time();
+    my $load = Profile::command('h2load', @protocol, '-c', 1, '-m', 1,
+                                '-D', 280, 'http://127.0.0.1:'
+                                           . $site->port($port) . $path);
+    my $p = Profile::take_until($site, sub { sum($_[0]) > 0.5e9 }, seconds => 1);
+    my @pauses = pauses($began);
+    my $after = Heap::take($site);
+
+    Profile::end($load);
+    is_mostly($p, 0.98, "njs: after a $name it is its request's", sub { 1 }, $is)
+        or wrong($p);
+
+    my ($right, $all) = map { allocated($after, @$_) - allocated($before, @$_) }
+                            [$is], [];
+
+    cmp_ok($all, '>', 0, "njs: after a $name memory is taken");
+    cmp_ok($right, '>=', 0.98 * $all, '... by its location')
+        or wrong($after, \&large);
+
+    my @wrong = grep { ($_->{location} // '') ne "= $path" } @pauses;
+
+    cmp_ok(scalar @pauses, '>', 0, "njs: after a $name there are pauses");
+    cmp_ok(scalar @wrong, '<=', 0.02 * @pauses, '... each of its location')
+        or diag(explain(\@wrong));
+}
+
+
+sub large { return $_[0]{labels}{bytes} >= 300000 }
+
+sub allocated { return total(shift, 'alloc_space', \&large, @_) }
+
+
+# those since the load began in which njs ran
+
+sub pauses {
+    my $began = shift;
+
+    my @pauses;
+
+    until_true(60, sub {
+        @pauses = grep { epoch($_->{time}) >= $began
+                         && grep { /njs/ } @{ $_->{stack} } }
+                  @{ $site->json('gc')->{recent} };
+        return @pauses >= 10;
+    });
+
+    return @pauses;
+}
 
 
 sub none {
