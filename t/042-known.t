@@ -35,6 +35,9 @@ sub rates_are_known_after_an_interval {
     $site->request('/ok') for 1 .. 20;
     is_null($site->json('metrics'), 'after a start');
 
+    # the other worker may begin later than the first one answers
+    until_true(60, sub { @{ $site->json('metrics')->{workers} } == 2 });
+
     my ($pid) = $site->workers;
     my $one = $site->json("metrics?worker=$pid");
 
