@@ -225,10 +225,7 @@ ngx_prof_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t            failed;
     ngx_prof_loc_conf_t  *lcf;
 
-    if (ngx_prof_conf_cost_used(cf)) {
-        mcf->used = 1;
-        mcf->cost = 1;
-    }
+    ngx_prof_conf_cost_used(cf, mcf);
 
     /*
      * environment variables with these names may be meant for other programs

@@ -9,6 +9,7 @@
 #include "ngx_prof_base.h"
 #include "ngx_prof_block.h"
 #include "ngx_prof_budget.h"
+#include "ngx_prof_checker.h"
 #include "ngx_prof_claim.h"
 #include "ngx_prof_clock.h"
 #include "ngx_prof_tick.h"
@@ -120,6 +121,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
     ngx_prof_conf_zone_grow(cycle, mcf);
     ngx_prof_context_register(cycle, zone);
     ngx_prof_request_init_module(cycle);
+    ngx_prof_checker_init_module(cycle);
     ngx_prof_mutex_register(cycle, zone);
     ngx_prof_trace_init_module(cycle, zone);
     ngx_prof_slowness_init_module(cycle, zone);
@@ -156,7 +158,7 @@ ngx_prof_init_module(ngx_cycle_t *cycle)
         ngx_prof_trace_stop();
         ngx_prof_configure(mcf);
         ngx_prof_pause_configure();
-        ngx_prof_cost_init(mcf->cost);
+        ngx_prof_cost_init(mcf->cost, mcf->watch);
         ngx_prof_slowness_init();
     }
 
@@ -371,7 +373,8 @@ ngx_prof_begin(ngx_cycle_t *cycle)
     ngx_prof_tls_init(cycle);
     ngx_prof_malloc_init(cycle);
     ngx_prof_mark_init(cycle);
-    ngx_prof_cost_init(ngx_prof_process.conf->cost);
+    ngx_prof_cost_init(ngx_prof_process.conf->cost,
+                       ngx_prof_process.conf->watch);
     ngx_prof_slowness_init();
     ngx_prof_dump_init();
     ngx_prof_wake_init(cycle, ngx_prof_asked);

@@ -78,6 +78,7 @@ typedef struct {
                                                      ours is used */
     ngx_uint_t             cost;                  /* 1: of requests, is asked
                                                      for */
+    ngx_uint_t             watch;                 /* 1: for slow requests */
     ngx_uint_t             slow_keep;             /* slow requests, 0: not
                                                      set */
     int64_t                setting[NGX_PROF_SETTINGS];

@@ -63,8 +63,8 @@ ngx_prof_conf_cost_variables(ngx_conf_t *cf, ngx_http_get_variable_pt get)
 }
 
 
-ngx_uint_t
-ngx_prof_conf_cost_used(ngx_conf_t *cf)
+void
+ngx_prof_conf_cost_used(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf)
 {
     ngx_uint_t                  i, n;
     ngx_http_variable_t        *v;
@@ -82,12 +82,17 @@ ngx_prof_conf_cost_used(ngx_conf_t *cf)
                               v[i].name.len)
                    == 0)
             {
-                return 1;
+                mcf->used = 1;
+
+                if (n == NGX_PROF_VAR_SLOW_ID) {
+                    mcf->watch = 1;
+
+                } else {
+                    mcf->cost = 1;
+                }
             }
         }
     }
-
-    return 0;
 }
 
 
@@ -229,7 +234,7 @@ ngx_prof_conf_cost_slow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     lcf->slow = (uint64_t) ms * NGX_PROF_NSEC_PER_MSEC;
-    mcf->cost = 1;
+    mcf->watch = 1;
 
     for (i = 2; i < cf->args->nelts; i++) {
 

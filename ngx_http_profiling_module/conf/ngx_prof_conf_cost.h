@@ -43,8 +43,8 @@ typedef enum {
 ngx_int_t ngx_prof_conf_cost_variables(ngx_conf_t *cf,
     ngx_http_get_variable_pt get);
 
-/* master: whether the configuration names one of them by what is read so far */
-ngx_uint_t ngx_prof_conf_cost_used(ngx_conf_t *cf);
+/* master: what the variables ask for that are named by what is read so far */
+void ngx_prof_conf_cost_used(ngx_conf_t *cf, ngx_prof_main_conf_t *mcf);
 
 /* the handler of profiling_expensive */
 char *ngx_prof_conf_cost_expensive(ngx_conf_t *cf, ngx_command_t *cmd,

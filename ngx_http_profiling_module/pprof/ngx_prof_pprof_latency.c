@@ -32,8 +32,8 @@ ngx_prof_pprof_latency(ngx_http_request_t *r, ngx_prof_error_pt error)
     if (!ngx_prof_process.conf->cost || ngx_prof_process.zone->elapsed == NULL)
     {
         return error(r, NGX_HTTP_BAD_REQUEST,
-                     "nothing is measured: no variable of the module, "
-                     "profiling_expensive or profiling_slow is used");
+                     "nothing is measured: no variable of the module is used, "
+                     "nor profiling_expensive");
     }
 
     query.seconds = seconds;

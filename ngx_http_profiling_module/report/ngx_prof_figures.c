@@ -101,8 +101,8 @@ const ngx_prof_reason_t  ngx_prof_reasons[] = {
 
     { NGX_PROF_NO_COST,
       "cost",
-      "no variable of the module, profiling_expensive or profiling_slow is "
-      "used" },
+      "no variable of the module is used, nor profiling_expensive; "
+      "profiling_slow alone measures slow requests only" },
 
     { NGX_PROF_NO_PCRE,
       "pcre_version",

@@ -20,45 +20,6 @@
 #include "ngx_prof_zone.h"
 
 
-/*
- * Code that each request runs must cost few instructions: only the log phase
- * has a handler of ours.  For the rest, the checkers of two phases of nginx's
- * engine are wrapped in functions that record the request on its way.
- */
-
-#define ngx_prof_checker(note, checker)                                       \
-                                                                              \
-static ngx_int_t                                                              \
-ngx_prof_##note##_##checker(ngx_http_request_t *r,                            \
-    ngx_http_phase_handler_t *ph)                                             \
-{                                                                             \
-    ngx_prof_request_##note(r);                                               \
-                                                                              \
-    return ngx_http_core_##checker##_phase(r, ph);                            \
-}
-
-
-/* the same, where what requests cost is asked for */
-
-#define ngx_prof_charged_checker(checker)                                     \
-                                                                              \
-static ngx_int_t                                                              \
-ngx_prof_charged_##checker(ngx_http_request_t *r,                             \
-    ngx_http_phase_handler_t *ph)                                             \
-{                                                                             \
-    ngx_prof_slice_begins(r);                                                 \
-    ngx_prof_request_begin(r);                                                \
-                                                                              \
-    return ngx_http_core_##checker##_phase(r, ph);                            \
-}
-
-
-typedef struct {
-    ngx_http_phase_handler_pt      checker;     /* nginx's */
-    ngx_http_phase_handler_pt      wrapper;     /* ours, calls it */
-} ngx_prof_checker_t;
-
-
 /* streams of HTTP/2 and HTTP/3 have connections outside nginx's table */
 
 typedef struct {
@@ -75,6 +36,10 @@ static ngx_int_t ngx_prof_log_counted(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_charged(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_charged_clock(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_watched(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_watched_clock(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_long(ngx_http_request_t *r, uint64_t now)
+    __attribute__((noinline));
 static ngx_int_t ngx_prof_log_any(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf);
@@ -85,11 +50,7 @@ static void ngx_prof_stream_cleanup(void *data);
 
 /* rare cases stay out of the code that each request runs */
 
-static ngx_int_t ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
-    const ngx_prof_checker_t *checker, ngx_log_t *log);
 static void ngx_prof_request_stream(ngx_http_request_t *r);
-static void ngx_prof_request_located(ngx_http_request_t *r)
-    __attribute__((noinline));
 static void ngx_prof_request_route(ngx_http_request_t *r);
 static void ngx_prof_request_passed(ngx_http_request_t *r);
 static void ngx_prof_request_failed(ngx_http_request_t *r);
@@ -107,69 +68,6 @@ static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 
 uint64_t  ngx_prof_request_late;
-
-
-/* the location of a request has been found, the first time or again */
-
-static ngx_inline void
-ngx_prof_request_locate(ngx_http_request_t *r)
-{
-    ngx_prof_context_t  *latest;
-
-    latest = &ngx_prof_latest;
-
-    if (ngx_prof_likely(latest->request == (uintptr_t) r
-                        && ngx_prof_route_is_first(r)))
-    {
-        latest->counted = (uintptr_t) ngx_prof_context_location(r);
-        latest->place = ngx_prof_context_place(r);
-
-    } else {
-        ngx_prof_request_located(r);
-    }
-}
-
-
-ngx_prof_checker(begin, generic)
-ngx_prof_checker(begin, rewrite)
-ngx_prof_checker(begin, find_config)
-
-ngx_prof_charged_checker(generic)
-ngx_prof_charged_checker(rewrite)
-ngx_prof_charged_checker(find_config)
-
-ngx_prof_checker(locate, generic)
-ngx_prof_checker(locate, rewrite)
-ngx_prof_checker(locate, access)
-ngx_prof_checker(locate, content)
-
-
-/*
- * phases that may come first, and those that may follow the search for a
- * location
- */
-
-static const ngx_prof_checker_t  ngx_prof_begins[] = {
-    { ngx_http_core_generic_phase, ngx_prof_begin_generic },
-    { ngx_http_core_rewrite_phase, ngx_prof_begin_rewrite },
-    { ngx_http_core_find_config_phase, ngx_prof_begin_find_config },
-    { NULL, NULL }
-};
-
-static const ngx_prof_checker_t  ngx_prof_charged[] = {
-    { ngx_http_core_generic_phase, ngx_prof_charged_generic },
-    { ngx_http_core_rewrite_phase, ngx_prof_charged_rewrite },
-    { ngx_http_core_find_config_phase, ngx_prof_charged_find_config },
-    { NULL, NULL }
-};
-
-static const ngx_prof_checker_t  ngx_prof_locates[] = {
-    { ngx_http_core_generic_phase, ngx_prof_locate_generic },
-    { ngx_http_core_rewrite_phase, ngx_prof_locate_rewrite },
-    { ngx_http_core_access_phase, ngx_prof_locate_access },
-    { ngx_http_core_content_phase, ngx_prof_locate_content },
-    { NULL, NULL }
-};
 
 
 ngx_int_t
@@ -191,6 +89,10 @@ ngx_prof_request_init(ngx_conf_t *cf)
         *h = ngx_prof_clock_choose() ? ngx_prof_log_charged
                                      : ngx_prof_log_charged_clock;
 
+    } else if (mcf->watch) {
+        *h = ngx_prof_clock_choose() ? ngx_prof_log_watched
+                                     : ngx_prof_log_watched_clock;
+
     } else {
         *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
                                      : ngx_prof_log_clock;
@@ -203,33 +105,13 @@ ngx_prof_request_init(ngx_conf_t *cf)
 void
 ngx_prof_request_init_module(ngx_cycle_t *cycle)
 {
-    ngx_prof_main_conf_t       *mcf;
-    ngx_http_phase_engine_t    *engine;
     ngx_http_core_main_conf_t  *cmcf;
 
-    mcf = ngx_http_cycle_get_module_main_conf(cycle,
-                                              ngx_http_profiling_module);
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
 
-    if (cmcf == NULL) {
-        return;
+    if (cmcf) {
+        ngx_prof_log_last(cmcf);
     }
-
-    ngx_prof_log_last(cmcf);
-
-    engine = &cmcf->phase_engine;
-
-    if (ngx_prof_request_wrap(&engine->handlers[0],
-                              mcf->cost ? ngx_prof_charged : ngx_prof_begins,
-                              cycle->log)
-        != NGX_OK)
-    {
-        return;
-    }
-
-    (void) ngx_prof_request_wrap(
-                           &engine->handlers[engine->location_rewrite_index],
-                           ngx_prof_locates, cycle->log);
 }
 
 
@@ -249,33 +131,15 @@ ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf)
         if (h[i] == ngx_prof_log_counted
             || h[i] == ngx_prof_log_clock
             || h[i] == ngx_prof_log_charged
-            || h[i] == ngx_prof_log_charged_clock)
+            || h[i] == ngx_prof_log_charged_clock
+            || h[i] == ngx_prof_log_watched
+            || h[i] == ngx_prof_log_watched_clock)
         {
             ours = h[i];
             h[i] = h[i + 1];
             h[i + 1] = ours;
         }
     }
-}
-
-
-static ngx_int_t
-ngx_prof_request_wrap(ngx_http_phase_handler_t *ph,
-    const ngx_prof_checker_t *checker, ngx_log_t *log)
-{
-    for ( /* void */ ; checker->checker; checker++) {
-
-        if (ph->checker == checker->checker) {
-            ph->checker = checker->wrapper;
-            return NGX_OK;
-        }
-    }
-
-    ngx_log_error(NGX_LOG_WARN, log, 0,
-                  "profiling does not know a phase of this nginx, "
-                  "times and labels of requests are inexact");
-
-    return NGX_DECLINED;
 }
 
 
@@ -391,7 +255,7 @@ ngx_prof_request_stream(ngx_http_request_t *r)
 }
 
 
-static void
+void
 ngx_prof_request_located(ngx_http_request_t *r)
 {
     if (ngx_prof_process.slot == NULL) {
@@ -575,7 +439,7 @@ ngx_prof_request_finish(ngx_prof_context_t *context, ngx_http_request_t *r)
  */
 
 static ngx_prof_always_inline ngx_int_t
-ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
+ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted, uint64_t now)
 {
     off_t                 in, out;
     uint64_t              end, latency, *chunk;
@@ -590,8 +454,7 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted)
 
     if (ngx_prof_unlikely(ngx_prof_latest.request != (uintptr_t) r
                           || (ngx_prof_latest.counted & 1)
-                          || ngx_prof_loop_ticks(counted) - end
-                             >= ngx_prof_request_late
+                          || now - end >= ngx_prof_request_late
                           || tp->msec != r->start_msec
                           || tp->sec != r->start_sec
                           || ((r->headers_out.status ^ NGX_HTTP_OK)
@@ -721,14 +584,14 @@ ngx_prof_request_count(ngx_http_request_t *r, ngx_uint_t place,
 static ngx_int_t
 ngx_prof_log_counted(ngx_http_request_t *r)
 {
-    return ngx_prof_log_handler(r, 1);
+    return ngx_prof_log_handler(r, 1, ngx_prof_loop_ticks(1));
 }
 
 
 static ngx_int_t
 ngx_prof_log_clock(ngx_http_request_t *r)
 {
-    return ngx_prof_log_handler(r, 0);
+    return ngx_prof_log_handler(r, 0, ngx_prof_loop_ticks(0));
 }
 
 
@@ -737,7 +600,7 @@ ngx_prof_log_charged(ngx_http_request_t *r)
 {
     ngx_prof_slice_logged(r, ngx_prof_loop_ticks(1));
 
-    return ngx_prof_log_handler(r, 1);
+    return ngx_prof_log_handler(r, 1, ngx_prof_loop_ticks(1));
 }
 
 
@@ -746,7 +609,49 @@ ngx_prof_log_charged_clock(ngx_http_request_t *r)
 {
     ngx_prof_slice_logged(r, ngx_prof_loop_ticks(0));
 
-    return ngx_prof_log_handler(r, 0);
+    return ngx_prof_log_handler(r, 0, ngx_prof_loop_ticks(0));
+}
+
+
+static ngx_prof_always_inline ngx_int_t
+ngx_prof_log_watch(ngx_http_request_t *r, ngx_uint_t counted)
+{
+    uint64_t  now;
+
+    now = ngx_prof_loop_ticks(counted);
+
+    if (ngx_prof_unlikely(ngx_prof_latest.request != (uintptr_t) r
+                          || !ngx_prof_slice_is_short(now)))
+    {
+        return ngx_prof_log_long(r, now);
+    }
+
+    ngx_prof_slice_anew(now);
+
+    return ngx_prof_log_handler(r, counted, now);
+}
+
+
+static ngx_int_t
+ngx_prof_log_watched(ngx_http_request_t *r)
+{
+    return ngx_prof_log_watch(r, 1);
+}
+
+
+static ngx_int_t
+ngx_prof_log_watched_clock(ngx_http_request_t *r)
+{
+    return ngx_prof_log_watch(r, 0);
+}
+
+
+static ngx_int_t
+ngx_prof_log_long(ngx_http_request_t *r, uint64_t now)
+{
+    ngx_prof_slice_end(r, now);
+
+    return ngx_prof_log_any(r);
 }
 
 

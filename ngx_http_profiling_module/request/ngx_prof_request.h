@@ -25,7 +25,7 @@ extern uint64_t  ngx_prof_request_late
 /* master: the log handler, in postconfiguration */
 ngx_int_t ngx_prof_request_init(ngx_conf_t *cf);
 
-/* master, once nginx has built its phase engine: wraps two of its phases */
+/* master, once nginx has built its phase engine: that handler is the last */
 void ngx_prof_request_init_module(ngx_cycle_t *cycle);
 
 /*
@@ -36,6 +36,9 @@ uint64_t *ngx_prof_request_end(ngx_http_request_t *r);
 
 /* worker: the latest request becomes one of those that have not ended */
 void ngx_prof_request_put_away(void);
+
+/* worker: slow path of what follows the search for a request's location */
+void ngx_prof_request_located(ngx_http_request_t *r);
 
 /* worker: begin(), where the latest request has not ended, or for a stream */
 void ngx_prof_request_another(ngx_http_request_t *r);

@@ -9,6 +9,7 @@
 #include "ngx_prof_try.h"
 
 
+static void ngx_prof_slice_ready(void);
 static void ngx_prof_slice_again(ngx_prof_cost_t *cost);
 static void ngx_prof_slice_peer(ngx_prof_cost_t *cost, uint64_t ns);
 static void ngx_prof_slice_part(ngx_prof_cost_t *cost, ngx_uint_t kind,
@@ -23,6 +24,9 @@ void (*ngx_prof_slice_cut)(void);
 void (*ngx_prof_slice_slow)(ngx_http_request_t *r);
 void (*ngx_prof_slice_over)(ngx_http_request_t *r);
 uint64_t  ngx_prof_slice_least = (uint64_t) -1;
+uint64_t  ngx_prof_slice_long;
+
+ngx_prof_slice_counts_t  ngx_prof_slice_counts;
 
 ngx_log_handler_pt  ngx_prof_slice_handler;
 
@@ -82,6 +86,11 @@ ngx_prof_slice_own(ngx_http_request_t *r)
 
     s->request = r;
     s->cost = cost;
+    s->owned = 1;
+
+    if (!s->billed) {
+        ngx_prof_slice_ready();
+    }
 
     if (ngx_prof_likely(cost == NULL)) {
 
@@ -104,6 +113,83 @@ ngx_prof_slice_own(ngx_http_request_t *r)
         cost->held = s->held;
         cost->holder = s->holder;
     }
+}
+
+
+/* requests that were logged in the slice have made its start later */
+
+static void
+ngx_prof_slice_ready(void)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    s->wait = ngx_prof_loop_took(ngx_prof_clock_counted(),
+                                 s->start - s->since);
+
+    if (s->since == s->pass && s->longest > s->held) {
+        s->held = s->longest;
+        s->holder = s->longest_by;
+    }
+}
+
+
+void
+ngx_prof_slice_settle(void)
+{
+    uintptr_t          r;
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+    r = ngx_prof_latest.request;
+
+    if (r
+        && r != NGX_PROF_NO_REQUEST
+        && !s->owned)
+    {
+        ngx_prof_slice_own((ngx_http_request_t *) r);
+    }
+}
+
+
+void
+ngx_prof_slice_enter(ngx_http_request_t *r, ngx_uint_t stream)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (ngx_prof_latest.request == (uintptr_t) r || s->request == r->main) {
+        return;
+    }
+
+    if (r == r->main) {
+        ngx_prof_slice_settle();
+
+        if (s->owned) {
+
+            /* it was ready as the pass began, behind others */
+
+            ngx_prof_slice_cut();
+            s->since = s->pass;
+        }
+    }
+
+    if (r != r->main || stream) {
+        ngx_prof_slice_for(r);
+    }
+}
+
+
+void
+ngx_prof_slice_end(ngx_http_request_t *r, uint64_t now)
+{
+    ngx_prof_slice_logged(r, now);
+
+    /* no time of it is told by location */
+
+    ngx_prof_slicing.logged = 0;
 }
 
 

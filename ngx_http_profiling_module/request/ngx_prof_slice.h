@@ -89,7 +89,10 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t           on;            /* events are distinguished */
-    ngx_uint_t           charged;       /* and what they cost is measured */
+    ngx_uint_t           charged;       /* and requests have what they take */
+    ngx_uint_t           billed;        /* and locations; not set: requests that
+                                           begin and end in short slices of one
+                                           pass leave nothing */
 
     /* zero as a slice begins */
 
@@ -107,6 +110,7 @@ typedef struct {
     uint64_t             wait;          /* ns from since to the start */
     uint64_t             held;          /* of these by one slice, at most */
     uint64_t             kind;          /* of the part that ended then */
+    ngx_uint_t           owned;         /* it was for a request */
 
     uint32_t             holder;        /* as of a cost, of the wait */
     ngx_uint_t           counter;       /* of a request that was logged in it,
@@ -156,6 +160,24 @@ extern void (*ngx_prof_slice_over)(ngx_http_request_t *r)
     NGX_PROF_HIDDEN;
 
 
+/*
+ * Ticks from which on a slice is long where requests are watched only; what
+ * the samplers count of the main thread, see heap.h: bytes + drawn - gap.
+ */
+extern uint64_t  ngx_prof_slice_long
+    NGX_PROF_HIDDEN;
+
+typedef struct {
+    const uint64_t      *blocked;
+    const uint64_t      *bytes;
+    const uint64_t      *drawn;
+    const uint64_t      *gap;
+} ngx_prof_slice_counts_t;
+
+extern ngx_prof_slice_counts_t  ngx_prof_slice_counts
+    NGX_PROF_HIDDEN;
+
+
 /* costs of the main requests in progress, by their queues */
 extern ngx_queue_t  ngx_prof_slice_living
     NGX_PROF_HIDDEN;
@@ -189,6 +211,18 @@ void ngx_prof_slice_ran(ngx_prof_cost_t *cost, uint64_t until);
  * that has begun in it.
  */
 void ngx_prof_slice_latest(void);
+
+/*
+ * Where requests are watched only, a slice is of nobody until it matters: the
+ * request that has begun in it goes on, or it is long.
+ */
+void ngx_prof_slice_settle(void);
+
+/* a request begins where the slice is another's, or is a stream */
+void ngx_prof_slice_enter(ngx_http_request_t *r, ngx_uint_t stream);
+
+/* a request is being logged, which matters; now: ticks of the clock */
+void ngx_prof_slice_end(ngx_http_request_t *r, uint64_t now);
 
 /* slow path of slice_cost() */
 ngx_prof_cost_t *ngx_prof_slice_begin(void);
@@ -286,6 +320,48 @@ ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
     s->request = NULL;
     s->cost = NULL;
     s->counter = ngx_prof_context_location(r)->counter;
+}
+
+
+/* requests are watched only: most begin where the slice is nobody's */
+
+static ngx_inline ngx_uint_t
+ngx_prof_slice_is_free(void)
+{
+    return ngx_prof_latest.request == 0 && !ngx_prof_slicing.owned;
+}
+
+
+/*
+ * The same: most are logged in the short slice in which they began.  What
+ * follows is the next slice.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_prof_slice_is_short(uint64_t now)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    return now - s->start < ngx_prof_slice_long
+           && now - s->pass < ngx_prof_slice_least
+           && !s->owned;
+}
+
+
+static ngx_inline void
+ngx_prof_slice_anew(uint64_t now)
+{
+    ngx_prof_slice_t         *s;
+    ngx_prof_slice_counts_t  *counts;
+
+    s = &ngx_prof_slicing;
+    counts = &ngx_prof_slice_counts;
+
+    s->start = now;
+    s->blocked = *counts->blocked;
+    s->alloc = *counts->bytes + *counts->drawn - *counts->gap;
 }
 
 

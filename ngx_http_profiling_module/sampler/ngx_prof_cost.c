@@ -9,6 +9,7 @@
 #include "ngx_prof_counter.h"
 #include "ngx_prof_heap.h"
 #include "ngx_prof_latency.h"
+#include "ngx_prof_request.h"
 #include "ngx_prof_slot.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_worker.h"
@@ -19,6 +20,9 @@
 
 /* ns from one reading of the CPU clock where a pass begins to the next */
 #define NGX_PROF_COST_EVERY  250000
+
+/* the same where requests are watched only */
+#define NGX_PROF_COST_SELDOM  4000000
 
 /* ns for which passes are marked that follow a pause */
 #define NGX_PROF_COST_WATCHED  ((uint64_t) 60 * NGX_PROF_NSEC_PER_SEC)
@@ -38,6 +42,8 @@ typedef struct {
     ngx_uint_t             counted;     /* see clock.h */
     ngx_uint_t             cpus;        /* the CPU clock can be read */
     ngx_uint_t             allocs;      /* they are counted */
+    uint64_t               every;       /* ns from one reading of the CPU clock
+                                           to the next */
 
     uint64_t               until;       /* ticks: passes are marked after a
                                            pause */
@@ -59,6 +65,7 @@ static void ngx_prof_cost_watch(ngx_uint_t on);
 static void ngx_prof_cost_cut(void);
 static ngx_inline uint64_t ngx_prof_cost_bytes(void);
 static void ngx_prof_cost_next_any(uint64_t ticks) __attribute__((noinline));
+static ngx_inline ngx_uint_t ngx_prof_cost_nobodys(uint64_t ticks);
 static ngx_prof_always_inline void ngx_prof_cost_longest(uint64_t loop);
 static void ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part);
 static ngx_prof_always_inline void ngx_prof_cost_begin(uint64_t ticks,
@@ -82,11 +89,23 @@ static ngx_prof_costing_t  ngx_prof_costing;
 
 
 void
-ngx_prof_cost_init(ngx_uint_t on)
+ngx_prof_cost_init(ngx_uint_t billed, ngx_uint_t watched)
 {
+    ngx_uint_t               on;
+    ngx_prof_heap_thread_t  *t;
+
     ngx_prof_slice_init();
 
+    t = &ngx_prof_heap_own;
+    on = billed || watched;
+
+    ngx_prof_slice_counts.blocked = &ngx_prof_block_told;
+    ngx_prof_slice_counts.bytes = &t->bytes;
+    ngx_prof_slice_counts.drawn = &t->drawn;
+    ngx_prof_slice_counts.gap = &t->gap;
+
     ngx_prof_slicing.charged = on;
+    ngx_prof_slicing.billed = billed;
     ngx_prof_slicing.counter = NGX_PROF_NO_COUNTER;
     ngx_prof_slice_cut = ngx_prof_cost_cut;
     ngx_prof_slice_over = ngx_prof_cost_over;
@@ -94,6 +113,9 @@ ngx_prof_cost_init(ngx_uint_t on)
     ngx_prof_costing.counted = ngx_prof_clock_counted();
     ngx_prof_costing.cpus = (ngx_prof_thread_cpu() != 0);
     ngx_prof_costing.allocs = ngx_prof_heap_seen();
+    ngx_prof_costing.until = ngx_prof_loop_ticks(ngx_prof_costing.counted);
+    ngx_prof_costing.every = billed ? NGX_PROF_COST_EVERY
+                                    : NGX_PROF_COST_SELDOM;
 
     ngx_prof_cost_watch(on);
 }
@@ -122,7 +144,7 @@ ngx_prof_cost_paused(void)
     uint64_t    now;
     ngx_uint_t  counted;
 
-    if (ngx_prof_slicing.charged || ngx_prof_process.helper) {
+    if (ngx_prof_slicing.billed || ngx_prof_process.helper) {
         return;
     }
 
@@ -153,6 +175,24 @@ ngx_prof_cost_marked(void)
     }
 
     return s->on;
+}
+
+
+/*
+ * Where requests are watched only, and the kernel tells of nothing but clients
+ * that were idle, each of their slices begins and ends with a request.
+ */
+
+ngx_uint_t
+ngx_prof_cost_each(void)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    return s->billed
+           || s->late
+           || (int64_t) (s->pass - ngx_prof_costing.until) <= 0;
 }
 
 
@@ -273,6 +313,11 @@ ngx_prof_cost_next_any(uint64_t ticks)
 
     s = &ngx_prof_slicing;
 
+    if (s->charged && !s->billed && ngx_prof_cost_nobodys(ticks)) {
+        ngx_prof_cost_begin(ticks, ngx_prof_block_told, ngx_prof_cost_bytes());
+        return;
+    }
+
     loop = ngx_prof_loop_took(ngx_prof_costing.counted, ticks - s->start);
     blocked = ngx_prof_block_told;
     bytes = ngx_prof_cost_bytes();
@@ -298,6 +343,32 @@ ngx_prof_cost_next_any(uint64_t ticks)
 }
 
 
+/*
+ * Requests are watched only: most slices are short, and what began in them has
+ * ended.  A request that goes on has the slice.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_prof_cost_nobodys(uint64_t ticks)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (ngx_prof_likely(ngx_prof_slice_is_free())) {
+        return s->connection == NULL
+               && ticks - s->start < ngx_prof_slice_long;
+    }
+
+    if (ngx_prof_latest.request) {
+        ngx_prof_slice_settle();
+        ngx_prof_request_put_away();
+    }
+
+    return 0;
+}
+
+
 static ngx_prof_always_inline void
 ngx_prof_cost_longest(uint64_t loop)
 {
@@ -319,6 +390,15 @@ ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part)
     ngx_prof_counting_t  *counter;
 
     s = &ngx_prof_slicing;
+
+    if (!s->billed) {
+
+        if (s->counter == NGX_PROF_NO_COUNTER && s->request) {
+            ngx_prof_cost_keep(ticks, part);
+        }
+
+        return;
+    }
 
     if (s->counter != NGX_PROF_NO_COUNTER) {
         counter = ngx_prof_cost_counter(s->counter);
@@ -359,7 +439,7 @@ ngx_prof_cost_keep(uint64_t ticks, ngx_prof_charge_t part)
     counter = ngx_prof_cost_counter(
                               ngx_prof_context_location(s->request)->counter);
 
-    if (counter) {
+    if (counter && s->billed) {
         ngx_prof_cost_sum(&counter->cell->plain[0], part);
     }
 
@@ -488,7 +568,9 @@ ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
     ngx_prof_cost_read(ticks);
 
     if (ngx_prof_loop_took(c->counted, ticks - ngx_prof_slicing.start)
-        < NGX_PROF_COST_HOLD)
+        < NGX_PROF_COST_HOLD
+        || (!ngx_prof_slicing.billed
+            && ticks - ngx_prof_slicing.start < ngx_prof_slice_long))
     {
         return;
     }
@@ -528,7 +610,7 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
     ngx_prof_cost_begin(now, ngx_prof_block_told, ngx_prof_cost_bytes());
 
     if (ngx_prof_unlikely(ngx_prof_loop_took(c->counted, now - c->read)
-                          >= NGX_PROF_COST_EVERY)
+                          >= c->every)
         && ngx_prof_slicing.charged)
     {
         ngx_prof_cost_read(now);
@@ -617,7 +699,8 @@ ngx_prof_cost_over(ngx_http_request_t *r)
 
     place = ngx_prof_context_location(r)->counter;
 
-    if (place != ngx_prof_process.zone->places
+    if (ngx_prof_slicing.billed
+        && place != ngx_prof_process.zone->places
         && ngx_prof_cost_now(r, &cost) == NGX_OK)
     {
         ngx_prof_latency_over(place, &cost);

@@ -32,14 +32,20 @@
 
 
 
-/* worker, behind the hooks of calls and of the heap; on: as configured */
-void ngx_prof_cost_init(ngx_uint_t on);
+/*
+ * Worker, behind the hooks of calls and of the heap, as configured: what
+ * requests cost, slow requests.
+ */
+void ngx_prof_cost_init(ngx_uint_t billed, ngx_uint_t watched);
 
 /* a pass was a pause: events of the next minute's passes are distinguished */
 void ngx_prof_cost_paused(void);
 
 /* at the end of a pass that is not the short one: whether they are */
 ngx_uint_t ngx_prof_cost_marked(void);
+
+/* of a pass that has begun: all of its events are, whatever they are of */
+ngx_uint_t ngx_prof_cost_each(void);
 
 /* a slice ends, and the next one begins, of nobody yet; ticks of the clock */
 void ngx_prof_cost_next(uint64_t ticks);

@@ -31,6 +31,8 @@ typedef struct {
 } ngx_prof_marks_t;
 
 
+static ngx_uint_t ngx_prof_mark_idle(const struct epoll_event *events,
+    ngx_int_t n);
 static void ngx_prof_mark_event(ngx_event_t *ev);
 static void ngx_prof_mark_timer(ngx_event_t *ev);
 static void ngx_prof_mark_posted(ngx_event_t *ev);
@@ -130,6 +132,11 @@ ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
         return 1;
     }
 
+    if (!ngx_prof_cost_each() && ngx_prof_mark_idle(events, rc)) {
+        events[rc] = mark;
+        return rc + 1;
+    }
+
     for (i = rc; i-- > 0; /* void */ ) {
         events[2 * i + 1] = mark;
         events[2 * i] = events[i];
@@ -140,6 +147,27 @@ ngx_prof_mark_pass(struct epoll_event *events, int rc, int n, uint64_t then,
     ngx_prof_mark_kernel(now);
 
     return 2 * rc;
+}
+
+
+/* each is of a connection that has no request, and waits for its next one */
+
+static ngx_uint_t
+ngx_prof_mark_idle(const struct epoll_event *events, ngx_int_t n)
+{
+    ngx_int_t          i;
+    ngx_connection_t  *c;
+
+    for (i = 0; i < n; i++) {
+        c = (ngx_connection_t *) ((uintptr_t) events[i].data.ptr
+                                  & ~(uintptr_t) 1);
+
+        if (!c->idle) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -22,10 +22,14 @@
 /* the number of a request that was dropped, so that it is dropped once */
 #define NGX_PROF_SLOWNESS_DROPPED  ((uint64_t) -1)
 
+/* ns of a slice that is never long */
+#define NGX_PROF_SLOWNESS_SHORT    100000
+
 /* requests that a tick looks at, the oldest first */
 #define NGX_PROF_SLOWNESS_LOOKS    256
 
 
+static uint64_t ngx_prof_slowness_long(void);
 static void ngx_prof_slowness_logged(ngx_http_request_t *r);
 static uint64_t ngx_prof_slowness_keep(ngx_http_request_t *r,
     ngx_prof_loc_conf_t *lcf) __attribute__((noinline));
@@ -63,7 +67,7 @@ ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
 
-    if (zone->slow || !mcf->cost) {
+    if (zone->slow || !(mcf->cost || mcf->watch)) {
         return;
     }
 
@@ -92,6 +96,7 @@ ngx_prof_slowness_init(void)
 
     ngx_prof_slice_slow = NULL;
     ngx_prof_slice_least = (uint64_t) -1;
+    ngx_prof_slice_long = ngx_prof_slowness_long();
 
     if (!ngx_prof_slicing.charged || ngx_prof_process.zone->slow == NULL) {
         return;
@@ -113,6 +118,23 @@ ngx_prof_slowness_init(void)
     /* the rate of the counter may be set by some millionths meanwhile */
 
     ngx_prof_slice_least -= ngx_prof_slice_least / 1000;
+    ngx_prof_slice_long = ngx_prof_slowness_long();
+}
+
+
+/* who holds the loop up for less is not told: neither of requests nor pauses */
+
+static uint64_t
+ngx_prof_slowness_long(void)
+{
+    uint64_t    pause, shortest;
+    ngx_uint_t  counted;
+
+    counted = ngx_prof_clock_counted();
+    pause = ngx_prof_loop_span(counted, ngx_prof_process.pause_threshold);
+    shortest = ngx_prof_loop_span(counted, NGX_PROF_SLOWNESS_SHORT);
+
+    return ngx_max(shortest, ngx_min(ngx_prof_slice_least / 1000, pause / 10));
 }
 
 

@@ -14,7 +14,7 @@
 #include "ngx_prof_zone.h"
 
 
-/* master: the table, once for a zone, if what requests cost is asked for */
+/* master: the table, once for a zone, if any of it is asked for */
 void ngx_prof_slowness_init_module(ngx_cycle_t *cycle, ngx_prof_zone_t *zone);
 
 /* worker, behind cost_init() */

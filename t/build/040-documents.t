@@ -22,7 +22,7 @@ my $dir = tempdir(CLEANUP => 1);
 my $site = Site->new(
     workers  => 2,
     http     => 'profiling_heap_rate 4k; profiling_budget off; '
-                . 'profiling_slow 1s;',
+                . 'profiling_expensive cpu=1h;',
     handlers => "include $ENV{TEST_PROFILING_DIR}/conf/snippets/profiling.conf;",
     server   => <<'END')->start;
         location = /backend/assets/catalog.json {
