@@ -91,25 +91,27 @@ for my $uri (map { "/$_" } @uris) {
        $time{$uri}{n}, '... and of as many');
 }
 
-cmp_ok(part('/doze', 'timer'), '>=', .29, 'timers are told');
+# what a request waits for goes on while it has the loop itself, or waits for it
+
+cmp_ok(told('/doze', 'timer'), '>=', .29, 'timers are told');
 cmp_ok(part('/block', 'blocked'), '>=', .29, '... blocking calls');
-cmp_ok(part('/limited', 'timer'), '>=', .19, '... a limit of the rate');
+cmp_ok(told('/limited', 'timer'), '>=', .19, '... a limit of the rate');
 cmp_ok(part('/two', 'timer'), '>=', .29, "... subrequests' timers");
 cmp_ok(part('/two', 'blocked'), '>=', .29, '... and calls');
-cmp_ok(part('/up', 'client'), '>=', .28, '... a client that sends slowly');
-cmp_ok(part('/up', 'upstream'), '>=', .44, '... upstreams');
+cmp_ok(told('/up', 'client'), '>=', .28, '... a client that sends slowly');
+cmp_ok(told('/up', 'upstream'), '>=', .44, '... upstreams');
 cmp_ok(part('/nothing', 'cpu'), '>', 0, '... CPU time');
 
-cmp_ok(part('/up', 'upstream', peer => "127.0.0.1:$port", step => 'first byte'),
+cmp_ok(told('/up', 'upstream', peer => "127.0.0.1:$port", step => 'first byte'),
        '>=', .44, 'a peer is told, and that its first byte is waited for');
-cmp_ok(part('/parts', 'upstream', peer => "127.0.0.1:$port", step => 'body'),
+cmp_ok(told('/parts', 'upstream', peer => "127.0.0.1:$port", step => 'body'),
        '>=', .44, '... or the rest');
-cmp_ok(part('/named', 'upstream', peer => "127.0.0.1:$port"), '>=', .44,
+cmp_ok(told('/named', 'upstream', peer => "127.0.0.1:$port"), '>=', .44,
        '... of one that is found by name, too');
-cmp_ok(part('/pair', 'upstream', upstream => 'pair', peer => "127.0.0.1:$still",
+cmp_ok(told('/pair', 'upstream', upstream => 'pair', peer => "127.0.0.1:$still",
             step => 'first byte'), '>=', .58,
        '... of the peer that never answers');
-cmp_ok(part('/pair', 'upstream', upstream => 'pair', peer => "127.0.0.1:$port"),
+cmp_ok(told('/pair', 'upstream', upstream => 'pair', peer => "127.0.0.1:$port"),
        '>=', .44, '... and of the one that was tried next');
 
 my ($sample) = grep { $_->{labels}{location} eq '= /parts'
@@ -187,6 +189,14 @@ sub latency {
 
 
 # seconds of a location in a part
+
+sub told {
+    my ($uri, @what) = @_;
+
+    return part($uri, @what)
+           + sum0(map { part($uri, $_) } qw(cpu blocked preempted wait));
+}
+
 
 sub part {
     my ($uri, $part, %labels) = @_;
