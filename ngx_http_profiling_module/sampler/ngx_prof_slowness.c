@@ -271,7 +271,7 @@ ngx_prof_slowness_stamps(ngx_prof_slow_t *slow, ngx_http_request_t *r,
             ngx_min((int64_t) slow->total
                     - (int64_t) ((ngx_current_msec - c->start_time)
                                  * NGX_PROF_NSEC_PER_MSEC),
-                    secured ? stamp[NGX_PROF_STAMP_SECURED] : 0);
+                    (secured ? stamp[NGX_PROF_STAMP_SECURED] : 0));
     }
 
     context = ngx_prof_context_owner((uintptr_t) c);
