@@ -58,6 +58,15 @@ typedef struct {
     uint64_t               cpu;         /* ns */
     uint64_t               blocked;     /* ns, as block_told was */
     uint64_t               off;         /* ns slept since */
+    uint64_t               slept;       /* waits that slept since */
+
+    /*
+     * ns that locations were charged beyond it, by others that ran shortly in
+     * short slices: slices after that have so much less
+     */
+
+    uint64_t               debt;
+    ngx_uint_t             straight;    /* counted, and there is none */
 } ngx_prof_costing_t;
 
 
@@ -65,6 +74,8 @@ static void ngx_prof_cost_watch(ngx_uint_t on);
 static void ngx_prof_cost_cut(void);
 static ngx_inline uint64_t ngx_prof_cost_bytes(void);
 static void ngx_prof_cost_next_any(uint64_t ticks) __attribute__((noinline));
+static void ngx_prof_cost_bill(ngx_prof_plain_t *plain, ngx_prof_charge_t part);
+static void ngx_prof_cost_owe(uint64_t ticks, uint64_t cpu);
 static ngx_inline ngx_uint_t ngx_prof_cost_nobodys(uint64_t ticks);
 static ngx_prof_always_inline void ngx_prof_cost_longest(uint64_t loop);
 static void ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part);
@@ -76,7 +87,8 @@ static ngx_prof_always_inline ngx_prof_charge_t ngx_prof_cost_part(
     uint64_t loop, uint64_t blocked, uint64_t bytes);
 static uint64_t ngx_prof_cost_cpu(uint64_t start, uint64_t loop)
     __attribute__((noinline));
-static void ngx_prof_cost_read(uint64_t ticks) __attribute__((noinline));
+static void ngx_prof_cost_read(uint64_t ticks, ngx_uint_t shortly)
+    __attribute__((noinline));
 static void ngx_prof_cost_add(ngx_prof_cost_t *cost, ngx_prof_charge_t part);
 static ngx_prof_always_inline void ngx_prof_cost_sum(ngx_prof_plain_t *plain,
     ngx_prof_charge_t part);
@@ -111,6 +123,8 @@ ngx_prof_cost_init(ngx_uint_t billed, ngx_uint_t watched)
     ngx_prof_slice_over = ngx_prof_cost_over;
 
     ngx_prof_costing.counted = ngx_prof_clock_counted();
+    ngx_prof_costing.straight = ngx_prof_costing.counted;
+    ngx_prof_costing.debt = 0;
     ngx_prof_costing.cpus = (ngx_prof_thread_cpu() != 0);
     ngx_prof_costing.allocs = ngx_prof_heap_seen();
     ngx_prof_costing.until = ngx_prof_loop_ticks(ngx_prof_costing.counted);
@@ -265,7 +279,7 @@ ngx_prof_cost_next(uint64_t ticks)
 
     if (ngx_prof_unlikely(s->counter == NGX_PROF_NO_COUNTER
                           || !s->logged
-                          || !ngx_prof_costing.counted))
+                          || !ngx_prof_costing.straight))
     {
         ngx_prof_cost_next_any(ticks);
         return;
@@ -343,6 +357,49 @@ ngx_prof_cost_next_any(uint64_t ticks)
 }
 
 
+/* to a location, or to nobody: less what was too much before */
+
+static void
+ngx_prof_cost_bill(ngx_prof_plain_t *plain, ngx_prof_charge_t part)
+{
+    uint64_t             less;
+    ngx_prof_costing_t  *c;
+
+    c = &ngx_prof_costing;
+    less = ngx_min(c->debt, part.cpu);
+
+    part.cpu -= less;
+    c->debt -= less;
+    c->straight = c->counted && c->debt == 0;
+
+    ngx_prof_cost_sum(plain, part);
+}
+
+
+/* since the CPU clock was read last all slices were short */
+
+static void
+ngx_prof_cost_owe(uint64_t ticks, uint64_t cpu)
+{
+    uint64_t             charged;
+    ngx_prof_costing_t  *c;
+
+    c = &ngx_prof_costing;
+
+    charged = ngx_prof_loop_took(c->counted, ticks - c->read);
+    charged -= ngx_min(charged, c->off + ngx_prof_block_told - c->blocked);
+
+    /* what a sleep takes is known roughly */
+
+    cpu += c->slept * NGX_PROF_COST_SLEEP - c->cpu;
+
+    if (charged > cpu) {
+        c->debt += charged - cpu;
+        c->straight = 0;
+    }
+}
+
+
 /*
  * Requests are watched only: most slices are short, and what began in them has
  * ended.  A request that goes on has the slice.
@@ -407,7 +464,7 @@ ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part)
             return;
         }
 
-        ngx_prof_cost_sum(&counter->cell->plain[0], part);
+        ngx_prof_cost_bill(&counter->cell->plain[0], part);
 
         if (s->logged) {
             ngx_prof_latency_only(counter,
@@ -420,7 +477,7 @@ ngx_prof_cost_end(uint64_t ticks, ngx_prof_charge_t part)
         ngx_prof_cost_keep(ticks, part);
 
     } else {
-        ngx_prof_cost_sum(&ngx_prof_process.slot->all.plain, part);
+        ngx_prof_cost_bill(&ngx_prof_process.slot->all.plain, part);
     }
 }
 
@@ -440,7 +497,7 @@ ngx_prof_cost_keep(uint64_t ticks, ngx_prof_charge_t part)
                               ngx_prof_context_location(s->request)->counter);
 
     if (counter && s->billed) {
-        ngx_prof_cost_sum(&counter->cell->plain[0], part);
+        ngx_prof_cost_bill(&counter->cell->plain[0], part);
     }
 
     cost = ngx_prof_slice_cost();
@@ -521,17 +578,27 @@ ngx_prof_cost_cpu(uint64_t start, uint64_t loop)
 }
 
 
+/* shortly: all slices since it was read last were short, and are billed */
+
 static void
-ngx_prof_cost_read(uint64_t ticks)
+ngx_prof_cost_read(uint64_t ticks, ngx_uint_t shortly)
 {
+    uint64_t             cpu;
     ngx_prof_costing_t  *c;
 
     c = &ngx_prof_costing;
 
-    c->cpu = ngx_prof_thread_cpu();
+    cpu = ngx_prof_thread_cpu();
+
+    if (shortly && c->read && cpu) {
+        ngx_prof_cost_owe(ticks, cpu);
+    }
+
+    c->cpu = cpu;
     c->read = ticks;
     c->blocked = ngx_prof_block_told;
     c->off = 0;
+    c->slept = 0;
 }
 
 
@@ -565,7 +632,7 @@ ngx_prof_cost_hold(uint64_t ticks, uint64_t place)
 
     c = &ngx_prof_costing;
 
-    ngx_prof_cost_read(ticks);
+    ngx_prof_cost_read(ticks, 0);
 
     if (ngx_prof_loop_took(c->counted, ticks - ngx_prof_slicing.start)
         < NGX_PROF_COST_HOLD
@@ -601,6 +668,7 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
 
     if (wait > NGX_PROF_COST_SLEEP) {
         c->off += wait - NGX_PROF_COST_SLEEP;
+        c->slept++;
     }
 
     if (!ngx_prof_slicing.late) {
@@ -613,7 +681,7 @@ ngx_prof_cost_pass(uint64_t then, uint64_t now)
                           >= c->every)
         && ngx_prof_slicing.charged)
     {
-        ngx_prof_cost_read(now);
+        ngx_prof_cost_read(now, ngx_prof_slicing.billed);
     }
 }
 
