@@ -168,9 +168,21 @@ $(objs)/Makefile: config tools/configure $(build)/settings \
 		$(wildcard $(NGINX_SRC)/src/core/nginx.h) | deps
 	tools/configure $(CURDIR) $(farm) $(NGINX_SRC) $(NGINX_BIN)
 
-$(module): $(objs)/Makefile $(sources) $(headers)
+# What each source begins with takes half of the compiler's time: it is compiled
+# once.  A compiler that cannot use that reads the header itself.
+
+first := objs/first.h
+
+$(objs)/first.mk: $(objs)/Makefile
+	@printf '#include <ngx_%s.h>\n' config core > $(farm)/$(first)
+	@printf '%s\n' 'include objs/Makefile' \
+	    '$(first).gch: $$(CORE_DEPS)' \
+	    '	$$(CC) $$(CFLAGS) $$(ALL_INCS) -o $$@ $(first)' > $@
+
+$(module): $(objs)/first.mk $(sources) $(headers)
+	+$(MAKE) --no-print-directory -C $(farm) -f objs/first.mk $(first).gch
 	+$(MAKE) --no-print-directory $(parallel) -C $(farm) -f objs/Makefile \
-	    modules
+	    CC="$(CC) -include $(first)" modules
 	@# a new file: a running nginx may have the old one mapped
 	install -m 644 $(objs)/$(@F) $@
 
