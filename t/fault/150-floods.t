@@ -58,11 +58,19 @@ done_testing();
 sub smallest {
     my $n = Fault->new(name => 'smallest', %o);
 
-    for (my $bytes = 262144; $bytes < 16777216; $bytes += 4096) {
+    my ($low, $high) = (64, 4096);                  # of 4 Kbytes
+
+    while ($low < $high) {
+        my $middle = int(($low + $high) / 2);
+        my $bytes = 4096 * $middle;
         my (undef, $said) = $n->test(profiling =>
             "profiling_history 10; profiling_zone zone=prof:$bytes slots=3;");
-        return $bytes if $said !~ /has room for/;
+
+        ($low, $high) = $said =~ /has room for/ ? ($middle + 1, $high)
+                                                : ($low, $middle);
     }
+
+    return 4096 * $low if $low < 4096;
 
     die "no size is enough\n";
 }
