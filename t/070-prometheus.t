@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 
-use JSON::PP;
+use Json;
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
@@ -337,7 +337,7 @@ sub query {
 
     my $got = $site->request("/api/v1/query?query=$query",
                              to => '127.0.0.1:' . $site->port(8));
-    my $data = eval { JSON::PP->new->utf8->decode($got->{body}) } or return;
+    my $data = eval { decode_json($got->{body}) } or return;
     my @values = map { $_->{value}[1] } @{ $data->{data}{result} || [] };
 
     return $values[0];

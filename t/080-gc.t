@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 use IO::Select;
-use JSON::PP;
+use Json;
 use POSIX ();
 use Sanitized;
 use Test::More;
@@ -65,7 +65,7 @@ sub force {
                                  method => 'POST');
         return if $got->{status} == 429;
 
-        $forced = JSON::PP->new->utf8->decode($got->{body});
+        $forced = decode_json($got->{body});
         return !grep { ($_->{error} // '') =~ /in time/
                        && $_->{pid} != ($o{late} // 0) }
                      @{ $forced->{workers} };
@@ -276,7 +276,7 @@ ok(until_true(60, sub {
 }), 'a second one at once is 429, and of one worker, too');
 
 is($busy->{headers}{'retry-after'}, 1, 'with the time to wait');
-is_deeply(JSON::PP->new->utf8->decode($busy->{body}),
+is_deeply(decode_json($busy->{body}),
           { error => { status => 429, message =>
                        'force-gc may be requested once a second' } },
           'and says why');
@@ -392,7 +392,7 @@ SKIP: {
 
 my ($stuck, $got) = stuck();
 
-my $health = eval { JSON::PP->new->utf8->decode($got->{body}) }
+my $health = eval { decode_json($got->{body}) }
              || {};
 my ($victim) = grep { $_->{state} eq 'stuck' } @{ $health->{workers} };
 
@@ -446,7 +446,7 @@ ok(until_true(60, sub {
     ($stuck, $got) = stuck();
 
     ($victim) = grep { $_->{state} eq 'stuck' }
-                @{ JSON::PP->new->utf8->decode($got->{body})->{workers} };
+                @{ decode_json($got->{body})->{workers} };
 
     my $s = $site->connect;
 
@@ -459,7 +459,7 @@ ok(until_true(60, sub {
     kill 'KILL', $victim->{pid};
 
     $got = Site::parse(Site::read_all($s, 60));
-    $forced = JSON::PP->new->utf8->decode($got->{body});
+    $forced = decode_json($got->{body});
 
     @failed = grep { !$_->{success} && $_->{error} ne ($unable // '') }
               @{ $forced->{workers} };

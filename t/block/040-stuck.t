@@ -74,7 +74,7 @@ sub health {
 
     my $got = $site->request('/api/profiling/health', seconds => 2);
 
-    return $got->{status} ? JSON::PP::decode_json($got->{body}) : undef;
+    return $got->{status} ? Json::decode_json($got->{body}) : undef;
 }
 
 

@@ -70,7 +70,7 @@ sub told {
     $pending{pending($hangs)}++;
 
     my $got = $site->request('/api/profiling/health', seconds => 2);
-    my $h = $got->{status} ? JSON::PP::decode_json($got->{body}) : {};
+    my $h = $got->{status} ? Json::decode_json($got->{body}) : {};
 
     ($issue) = grep { /^worker $hangs .*has been in profiling_test_masked/ }
                @{ $h->{issues} || [] };

@@ -120,7 +120,7 @@ sub ask {
         next unless IO::Select->new($s)->can_read(10);
 
         my $got = Site::parse(Site::read_all($s, 60));
-        $dump = JSON::PP->new->utf8->decode($got->{body});
+        $dump = Json::decode_json($got->{body});
         return $dump;
     }
 

@@ -158,7 +158,7 @@ sub shared {
                   until_true(60, sub {
                       my $got = $site->request('/api/profiling/goroutines');
                       die "status $got->{status}" if $got->{status} != 200;
-                      my $d = JSON::PP->new->utf8->decode($got->{body});
+                      my $d = Json::decode_json($got->{body});
 
                       return if grep { $_->{answer} ne 'answered' }
                                      @{ $d->{workers} };

@@ -112,7 +112,7 @@ sub checked {
                              seconds => 60);
     my $took = time() - $began;
 
-    $dump = JSON::PP->new->utf8->decode($got->{body});
+    $dump = Json::decode_json($got->{body});
 
     my $after = $site->json('metrics')->{overhead}{dumps};
 

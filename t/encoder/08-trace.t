@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/lib", "$FindBin::Bin/../lib";
 
 no warnings qw(portable);
 
-use JSON::PP;
+use Json;
 use List::Util qw(sum0);
 use Test::More;
 use Encoder;

@@ -121,7 +121,7 @@ for my $case (['a loop that burns the processor', '/spin', 'on the processor'],
         my $r = $n->get('/api/profiling/force-gc', method => 'POST',
                         timeout => 10);
         return 0 if $r->{error} || $r->{status} == 429;
-        $gc = JSON::PP::decode_json($r->{body});
+        $gc = Json::decode_json($r->{body});
         return 1;
     });
 
@@ -163,7 +163,7 @@ for my $case (['a loop that burns the processor', '/spin', 'on the processor'],
     # once a second at most, and in time
     ok(wait_for(60, sub {
         my $late = $n->get('/api/profiling/force-gc', method => 'POST');
-        return JSON::PP::decode_json($late->{body} || '{}')->{success};
+        return Json::decode_json($late->{body} || '{}')->{success};
     }), '... and force-gc succeeds');
   }
 }
@@ -201,7 +201,7 @@ sub patient {
         my $r = $n->get('/api/profiling/' . ($endpoint || 'health'),
                         timeout => 3);
         return 0 if $r->{error};
-        $last = JSON::PP::decode_json($r->{body});
+        $last = Json::decode_json($r->{body});
         $last->{http} = $r->{status};
         return $condition->($last);
     });

@@ -149,7 +149,7 @@ sub works {
 
     my $told = until_true(2.3, sub {
         my $got = $site->request('/api/profiling/health', seconds => 1);
-        my $h = $got->{status} ? JSON::PP::decode_json($got->{body}) : {};
+        my $h = $got->{status} ? Json::decode_json($got->{body}) : {};
 
         return grep { /in profiling_test_raw for .*location = \/sleep/ }
                @{ $h->{issues} || [] };

@@ -11,7 +11,7 @@ use warnings;
 use Dump qw(h2);
 use Fault;
 use IO::Socket::INET;
-use JSON::PP;
+use Json;
 use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Sound;
 use Test::More;
@@ -280,7 +280,7 @@ MORE
     Fault::spew($stop, '');
     reap($load);
 
-    ok(eval { JSON::PP->new->utf8->decode($body) }, '... and whole')
+    ok(eval { decode_json($body) }, '... and whole')
         or diag($@);
     like($head, qr/^Content-Disposition: attachment; filename="trace.json"/m,
          '... with its headers');

@@ -13,6 +13,7 @@ use warnings;
 use Exporter qw(import);
 use IO::Select;
 use IO::Socket::INET;
+use Json;
 use Socket qw(SOL_SOCKET SO_REUSEADDR);
 use Test::More ();
 use Time::HiRes qw(sleep time);
@@ -199,7 +200,7 @@ sub ask {
             or die "read() failed: $!\n";
     }
 
-    return JSON::PP->new->utf8->decode($body);
+    return decode_json($body);
 }
 
 

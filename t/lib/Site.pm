@@ -22,7 +22,7 @@ use File::Temp qw(tempdir);
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
-use JSON::PP;
+use Json;
 use Modules ();
 use POSIX qw(:sys_wait_h);
 use Test::More ();
@@ -369,7 +369,7 @@ sub json {
     $path = "/api/profiling/$path" unless $path =~ m{^/};
 
     my $got = $self->request($path, %o);
-    my $data = eval { JSON::PP->new->utf8->decode($got->{body}) };
+    my $data = eval { decode_json($got->{body}) };
 
     Test::More::diag("$path: status $got->{status}, $@", $got->{body})
         unless defined $data;

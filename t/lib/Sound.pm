@@ -16,7 +16,7 @@ use Cwd qw(abs_path);
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use Fault;
-use JSON::PP;
+use Json;
 use Test::More;
 
 use lib dirname(abs_path(__FILE__)) . '/../encoder/lib';
@@ -26,7 +26,6 @@ use Trace ();
 our @EXPORT = qw(usage nothing_left is_sound complaints invalid
                  all_answers_valid @endpoints preload);
 
-my $json = JSON::PP->new->utf8;
 
 # what can be asked, in the quickest way
 our @endpoints = (
@@ -220,7 +219,7 @@ sub invalid {
 sub is_json {
     my ($status, $body) = @_;
 
-    my $data = $json->decode($body);
+    my $data = decode_json($body);
 
     return 'no object' if ref $data ne 'HASH';
 
@@ -241,7 +240,7 @@ sub is_profile {
     return 'empty' if $body eq '';
 
     if ($path =~ /perfetto/) {
-        $json->decode($body);
+        decode_json($body);
         return '';
     }
 

@@ -7,7 +7,7 @@
 use strict;
 use warnings;
 
-use JSON::PP;
+use Json;
 use List::Util qw(sum0 max min);
 use Sanitized;
 use Test::More;
