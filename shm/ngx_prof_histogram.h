@@ -46,13 +46,11 @@ typedef struct {
  * the power of two and the bucket in it; below 2^53 no duration is rounded.
  */
 static ngx_inline ngx_uint_t
-ngx_prof_hist_bucket(uint64_t ns)
+ngx_prof_hist_bucket_of(double ns)
 {
-    double      d;
-    uint64_t    i;
+    uint64_t  i;
 
-    d = (double) (int64_t) ns;
-    ngx_memcpy(&i, &d, sizeof(uint64_t));
+    ngx_memcpy(&i, &ns, sizeof(uint64_t));
 
     i = (i >> (52 - NGX_PROF_HIST_SUB_BITS))
         - ((1023 + NGX_PROF_HIST_MIN_BITS)
@@ -62,8 +60,15 @@ ngx_prof_hist_bucket(uint64_t ns)
         return i + 1;
     }
 
-    return (ns < ((uint64_t) 1 << NGX_PROF_HIST_MIN_BITS))
+    return (ns < (double) ((uint64_t) 1 << NGX_PROF_HIST_MIN_BITS))
            ? 0 : NGX_PROF_HIST_BUCKETS - 1;
+}
+
+
+static ngx_inline ngx_uint_t
+ngx_prof_hist_bucket(uint64_t ns)
+{
+    return ngx_prof_hist_bucket_of((double) (int64_t) ns);
 }
 
 

@@ -106,6 +106,13 @@ ngx_prof_clock_init(void)
 }
 
 
+uint64_t
+ngx_prof_clock_read(void)
+{
+    return ngx_prof_clock();
+}
+
+
 void
 ngx_prof_clock_adjust(void)
 {

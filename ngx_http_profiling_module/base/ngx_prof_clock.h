@@ -69,6 +69,9 @@ void ngx_prof_clock_init(void);
 /* worker, at every tick */
 void ngx_prof_clock_adjust(void);
 
+/* ngx_prof_clock(), which it is not inlined in */
+uint64_t ngx_prof_clock_read(void);
+
 /*
  * What adjust() does with one reading of the counter and of the clock in ns;
  * apart from it for tests.
@@ -102,6 +105,16 @@ ngx_prof_counter_took(uint64_t ticks)
 }
 
 
+/* the same by a factor, for what counts several */
+
+static ngx_inline double
+ngx_prof_counter_scale(void)
+{
+    return (double) (int64_t) ngx_prof_counter.rate
+           * (1.0 / ((uint64_t) 1 << NGX_PROF_CLOCK_BITS));
+}
+
+
 /* of a reading before the latest setting, too, if that is not long ago */
 
 static ngx_inline uint64_t
@@ -124,6 +137,16 @@ static ngx_inline uint64_t
 ngx_prof_loop_ticks(ngx_uint_t counted)
 {
     return counted ? ngx_prof_counter_read() : ngx_prof_clock();
+}
+
+
+/* the same; what few machines need is called, so that others save nothing */
+
+static ngx_inline uint64_t
+ngx_prof_loop_now(void)
+{
+    return ngx_prof_likely(ngx_prof_clock_chosen) ? ngx_prof_counter_read()
+                                                  : ngx_prof_clock_read();
 }
 
 

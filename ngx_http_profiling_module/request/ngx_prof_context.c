@@ -56,6 +56,8 @@ static ngx_prof_context_t *ngx_prof_context_stream(uintptr_t client);
 static uint16_t *ngx_prof_context_serving(uintptr_t r);
 static ngx_prof_request_t *ngx_prof_context_entry(uintptr_t r,
     ngx_prof_context_t *owner);
+static ngx_inline ngx_prof_request_t *ngx_prof_context_enter(
+    ngx_prof_request_t *request, uintptr_t r, const ngx_prof_context_t *owner);
 static ngx_prof_request_t *ngx_prof_context_free(ngx_prof_request_t *bucket,
     ngx_uint_t preferred) __attribute__((noinline));
 static ngx_uint_t ngx_prof_context_alive(const ngx_prof_request_t *request);
@@ -84,6 +86,9 @@ ngx_prof_listen_t          *ngx_prof_listens;
 uintptr_t                   ngx_prof_listening;
 ngx_uint_t                  ngx_prof_listen_n;
 ngx_prof_dispatch_t         ngx_prof_dispatch;
+
+/* a copy of what was found last, for a cycle may go before its requests do */
+static ngx_prof_peer_t      ngx_prof_latest_peer;
 
 static ngx_prof_request_t  *ngx_prof_requests;
 static ngx_uint_t           ngx_prof_requests_n;
@@ -169,6 +174,7 @@ ngx_prof_context_register(ngx_cycle_t *cycle, ngx_prof_zone_t *zone)
     mcf = ngx_http_cycle_get_module_main_conf(cycle,
                                               ngx_http_profiling_module);
     peer = mcf->peers.elts;
+    ngx_prof_latest_peer.upstream = NULL;
 
     ngx_prof_store(&zone->header->unnamed, 0);
 
@@ -242,15 +248,22 @@ ngx_prof_context_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
     ngx_int_t            rc;
-    ngx_prof_peer_t     *peer;
+    ngx_prof_peer_t     *peer, *found;
     ngx_prof_context_t  *owner;
     ngx_prof_request_t  *request;
 
-    peer = ngx_prof_context_peer(
-               ngx_http_get_module_main_conf(r, ngx_http_profiling_module), us);
+    peer = &ngx_prof_latest_peer;
 
-    if (peer == NULL) {
-        return NGX_ERROR;
+    if (ngx_prof_unlikely(peer->upstream != us)) {
+        found = ngx_prof_context_peer(
+                  ngx_http_get_module_main_conf(r, ngx_http_profiling_module),
+                  us);
+
+        if (found == NULL) {
+            return NGX_ERROR;
+        }
+
+        *peer = *found;
     }
 
     owner = ngx_prof_context_owner((uintptr_t) r->connection);
@@ -268,11 +281,7 @@ ngx_prof_context_init_peer(ngx_http_request_t *r,
 
     rc = peer->init(r, us);
 
-    if (rc == NGX_OK) {
-        ngx_prof_try_begin(r, peer->index);
-    }
-
-    return rc;
+    return (rc == NGX_OK) ? ngx_prof_try_begin(r, peer->index) : rc;
 }
 
 
@@ -580,7 +589,7 @@ static ngx_prof_request_t *
 ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
 {
     ngx_uint_t           i;
-    ngx_prof_request_t  *bucket, *request;
+    ngx_prof_request_t  *bucket;
 
     if (owner->life == 0) {
         owner->subs = 0;
@@ -592,16 +601,20 @@ ngx_prof_context_entry(uintptr_t r, ngx_prof_context_t *owner)
     for (i = 0; i < 4; i++) {
 
         if (bucket[i].request == r) {
-            break;
+            return (bucket[i].life == owner->life)
+                   ? &bucket[i] : ngx_prof_context_enter(&bucket[i], r, owner);
         }
     }
 
-    request = (i < 4) ? &bucket[i] : ngx_prof_context_free(bucket, r >> 8 & 3);
+    return ngx_prof_context_enter(ngx_prof_context_free(bucket, r >> 8 & 3), r,
+                                  owner);
+}
 
-    if (request->request == r && request->life == owner->life) {
-        return request;
-    }
 
+static ngx_inline ngx_prof_request_t *
+ngx_prof_context_enter(ngx_prof_request_t *request, uintptr_t r,
+    const ngx_prof_context_t *owner)
+{
     /* a signal handler sees no request, or all of it */
 
     request->request = 0;

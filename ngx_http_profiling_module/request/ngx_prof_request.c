@@ -11,6 +11,7 @@
 #include "ngx_prof_context.h"
 #include "ngx_prof_counter.h"
 #include "ngx_prof_histogram.h"
+#include "ngx_prof_proxied.h"
 #include "ngx_prof_received.h"
 #include "ngx_prof_route.h"
 #include "ngx_prof_slice.h"
@@ -387,7 +388,7 @@ ngx_prof_request_post(ngx_http_request_t *r)
     end = ngx_prof_request_end(r);
 
     if (end && *end == 0) {
-        *end = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+        *end = ngx_prof_loop_now();
     }
 }
 
@@ -463,7 +464,9 @@ ngx_prof_log_handler(ngx_http_request_t *r, ngx_uint_t counted, uint64_t now)
                           || r->headers_in.content_length_n != -1
                           || !r->done))
     {
-        return ngx_prof_log_any(r);
+        return (r->upstream
+                && ngx_prof_proxied_count(r, ngx_prof_request_late) == NGX_OK)
+               ? NGX_OK : ngx_prof_log_any(r);
     }
 
     lcf = (ngx_prof_loc_conf_t *) ngx_prof_latest.counted;

@@ -140,7 +140,7 @@ ngx_prof_response_handed(ngx_http_request_t *r)
     owner = ngx_prof_context_find(r->connection);
 
     if (ngx_prof_likely(owner && owner->request == (uintptr_t) r)) {
-        owner->end = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+        owner->end = ngx_prof_loop_now();
         return;
     }
 
@@ -157,7 +157,7 @@ ngx_prof_response_handed(ngx_http_request_t *r)
     }
 
     if (end) {
-        *end = ngx_prof_loop_ticks(ngx_prof_clock_counted());
+        *end = ngx_prof_loop_now();
     }
 
     /* the connection of a stream cannot be asked for it */

@@ -15,13 +15,32 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_prof_conf.h"
+
+
+/* what a request's try of a peer has come to, when it has ended */
+
+typedef struct {
+    ngx_http_upstream_t  *u;
+    uint64_t              took;     /* ns */
+    ngx_uint_t            bucket;   /* of that + 1; 0: it has not ended */
+} ngx_prof_try_told_t;
+
+
+/* worker: of the latest try of a request; NULL: it has had none of ours */
+
+static ngx_inline const ngx_prof_try_told_t *
+ngx_prof_try_told(const ngx_http_request_t *r)
+{
+    return ngx_http_get_module_ctx(r, ngx_http_profiling_module);
+}
 
 
 /*
  * Worker: a request is about to try the peers of an upstream, by its index in
- * the zone, whose balancer is ready.
+ * the zone, whose balancer is ready.  NGX_OK, always.
  */
-void ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream);
+ngx_int_t ngx_prof_try_begin(ngx_http_request_t *r, ngx_uint_t upstream);
 
 /*
  * Worker: the row + 1 of the peer that a connection of a request leads to, and

@@ -14,6 +14,10 @@
 #include "ngx_prof_worker.h"
 
 
+static void ngx_prof_upstream_sum(ngx_http_request_t *r, ngx_uint_t place)
+    __attribute__((noinline));
+static ngx_inline void ngx_prof_upstream_took(ngx_uint_t place, uint64_t ns,
+    ngx_uint_t bucket);
 static ngx_uint_t ngx_prof_upstream_asked(ngx_http_request_t *r,
     const ngx_http_upstream_state_t *state) __attribute__((noinline));
 static ngx_uint_t ngx_prof_upstream_is(const ngx_str_t *name,
@@ -24,11 +28,7 @@ static void ngx_prof_upstream_cleanup(void *data);
 void
 ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
 {
-    uint64_t                    ns;
-    ngx_uint_t                  i, bucket, asked, none;
-    ngx_prof_slot_t            *slot;
-    ngx_prof_counting_t        *counter;
-    ngx_http_upstream_state_t  *state;
+    const ngx_prof_try_told_t  *told;
 
 #if (NGX_HTTP_CACHE)
 
@@ -42,6 +42,32 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
         return;
     }
 
+    told = ngx_prof_try_told(r);
+
+    /* most have tried one peer, and its time is known better than nginx does */
+
+    if (ngx_prof_likely(r->upstream_states->nelts == 1
+                        && told
+                        && told->u == r->upstream
+                        && told->bucket))
+    {
+        ngx_prof_upstream_took(place, told->took, told->bucket - 1);
+        return;
+    }
+
+    ngx_prof_upstream_sum(r, place);
+}
+
+
+/* what nginx has recorded, in its milliseconds */
+
+static void
+ngx_prof_upstream_sum(ngx_http_request_t *r, ngx_uint_t place)
+{
+    uint64_t                    ns;
+    ngx_uint_t                  i, asked, none;
+    ngx_http_upstream_state_t  *state;
+
     if (r->upstream && r->upstream->resolved) {
         ngx_prof_try_resolved(r);
     }
@@ -49,7 +75,6 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
     ns = 0;
     asked = 0;
     none = 0;
-    slot = ngx_prof_process.slot;
     state = r->upstream_states->elts;
 
     for (i = 0; i < r->upstream_states->nelts; i++) {
@@ -73,17 +98,22 @@ ngx_prof_upstream_count(ngx_http_request_t *r, ngx_uint_t place)
     }
 
     if (none) {
-        ngx_prof_add(&slot->all.plain.no_live, none);
+        ngx_prof_add(&ngx_prof_process.slot->all.plain.no_live, none);
         ngx_prof_add(&ngx_prof_counter_of(place)->cell->plain[0].no_live, none);
     }
 
-    if (!asked) {
-        return;
+    if (asked) {
+        ngx_prof_upstream_took(place, ns, ngx_prof_hist_bucket(ns));
     }
+}
 
-    bucket = ngx_prof_hist_bucket(ns);
 
-    ngx_prof_hist_count(&slot->all.upstream, bucket, ns);
+static ngx_inline void
+ngx_prof_upstream_took(ngx_uint_t place, uint64_t ns, ngx_uint_t bucket)
+{
+    ngx_prof_counting_t  *counter;
+
+    ngx_prof_hist_count(&ngx_prof_process.slot->all.upstream, bucket, ns);
 
     counter = ngx_prof_counter_open(place, NGX_PROF_UPSTREAM, bucket);
 
