@@ -60,7 +60,7 @@ ngx_prof_hist_bucket_of(double ns)
         return i + 1;
     }
 
-    return (ns < (double) ((uint64_t) 1 << NGX_PROF_HIST_MIN_BITS))
+    return (ns >= 0 && ns < (double) ((uint64_t) 1 << NGX_PROF_HIST_MIN_BITS))
            ? 0 : NGX_PROF_HIST_BUCKETS - 1;
 }
 
