@@ -233,7 +233,7 @@ END
     $n->start;
 
     my @workers = $n->running;
-    my %symbol = reverse map { /^(\w+) \w (ngx_prof_(?:threads|stall))$/ }
+    my %symbol = reverse map { /^(\w+) \w (ngx_prof_(?:threads|pause_pass))$/ }
                          split /\n/, run_command('nm', $n->{module});
     is(keys %symbol, 2, 'the entries are found');
 
@@ -258,14 +258,14 @@ END
         my ($base) = slurp("/proc/$pid/maps")
                      =~ m{^(\w+)-\w+ r--p 0+ .*/\Qngx_http_profiling_module.so\E$}m
             or BAIL_OUT('the module is not mapped');
-        my ($threads, $stall) = map { hex($base) + hex $symbol{"ngx_prof_$_"} }
-                                    qw(threads stall);
+        my ($threads, $pass) = map { hex($base) + hex $symbol{"ngx_prof_$_"} }
+                                    qw(threads pause_pass);
         my @own = map { hex } slurp("/proc/$pid/timers")
                               =~ m{^signal: 27/(\w+)$}mg;
 
         $secret{$pid} = join ' ', @own;
 
-        my @at = (0, 1, -1, 4702111234474983745, $stall,
+        my @at = (0, 1, -1, 4702111234474983745, $pass,
                   map({ $threads + $_ } 0, 1, 8, 24, 4096, 100000),
                   map({ my $own = $_; map { $own ^ $_ } 1, 8, 16, 64, 1 << 12,
                                                         1 << 14, 1 << 40 }
