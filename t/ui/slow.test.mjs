@@ -19,7 +19,8 @@ before(async () => {
   held = [];
   upstream.listen(port + 4, '127.0.0.1');
   // all else may be slow on a busy machine
-  await start({ http: 'profiling_slow off;', held: 'profiling_slow 100ms;' });
+  await start({ http: 'profiling_slow off; profiling_expensive cpu=1s;',
+                held: 'profiling_slow 100ms;' });
   browser = await launch();
 });
 
