@@ -41,7 +41,7 @@ my $root = $ENV{TEST_NGINX_SERVROOT}
 my $base = $ENV{TEST_NGINX_PORT} || 21000 + $$ % 800 * 10;
 
 my $owner = $$;
-my $number = 0;
+my ($number, $port) = (0, 0);
 my @all;
 my %children;
 
@@ -86,9 +86,13 @@ sub new {
 
     Modules::need(@{ $self->{modules} });
 
-    $self->{dir} = "$root/" . $number . "-$self->{name}";
-    $self->{port} = $base + $number;
-    $number += $ports;
+    # a file has ten ports, and the next ten are another's: those of the first
+    # nginxes, which have ended, serve again
+    $port = 0 if $port + $ports > 10;
+
+    $self->{dir} = "$root/" . $number++ . "-$self->{name}";
+    $self->{port} = $base + $port;
+    $port += $ports;
 
     make_path("$self->{dir}/html", "$self->{dir}/temp");
     chmod 0777, "$self->{dir}/temp";
