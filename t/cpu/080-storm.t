@@ -109,8 +109,8 @@ diag(sprintf '%d samples (%d signals) in %d captures, %.2f s of CPU time; '
 is("@{ [ $site->workers ] }", "@workers", 'the workers are the same');
 is($site->request('/lua')->{status}, 200, '... and answer');
 ok($whole, 'all profiles are valid');
-# of what they have spent at least
-cmp_ok($samples * 1e6, '>', 0.8 * $spent, 'there are samples');
+# a signal that comes late stands for more than its period
+cmp_ok($ns, '>', 0.8 * $spent, 'samples stand for what the workers spent');
 cmp_ok($start / ($ns || 1), '>=', 0.995, '... that reach the start');
 is(scalar(grep { /dropped|not sampled/ } @comments), 0,
    '... and none was dropped') or diag(@comments);
