@@ -93,8 +93,7 @@ static ngx_int_t ngx_prof_try_output_of(ngx_prof_try_t *try, ngx_int_t rc)
 static ngx_inline void ngx_prof_try_first(ngx_prof_try_t *try);
 static void ngx_prof_try_free_any(ngx_peer_connection_t *pc,
     ngx_prof_try_t *try, ngx_uint_t state) __attribute__((noinline));
-static void ngx_prof_try_file(const ngx_prof_try_t *try,
-    ngx_prof_tries_t *tries);
+static ngx_inline off_t ngx_prof_try_file(const ngx_prof_try_t *try);
 static ngx_uint_t ngx_prof_try_failed(const ngx_http_upstream_state_t *us,
     const ngx_peer_connection_t *pc, ngx_uint_t state);
 static ngx_inline ngx_uint_t ngx_prof_try_class(ngx_uint_t status);
@@ -422,7 +421,6 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
     double                      scale, took, first;
     uint64_t                   *chunk, *first_chunk;
     ngx_uint_t                  bucket, first_bucket;
-    ngx_event_pipe_t           *p;
     ngx_prof_cell_t            *cell;
     ngx_prof_tries_t           *tries;
     ngx_prof_counting_t        *counter;
@@ -430,16 +428,17 @@ ngx_prof_try_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 
     counter = try->counter;
     us = try->told.u->state;
-    p = try->told.u->pipe;
 
     if (ngx_prof_unlikely(counter == NULL
+                          || us == NULL
+                          || ngx_prof_process.slot == NULL
                           || us->header_time == (ngx_msec_t) -1
                           || us->status - NGX_HTTP_OK >= 100
                           || state
                           || !pc->cached
                           || try->first == 0
                           || !ngx_prof_clock_counted()
-                          || (p && p->temp_file && p->temp_file->offset)))
+                          || ngx_prof_try_file(try)))
     {
         ngx_prof_try_free_any(pc, try, state);
         return;
@@ -484,8 +483,10 @@ static void
 ngx_prof_try_free_any(ngx_peer_connection_t *pc, ngx_prof_try_t *try,
     ngx_uint_t state)
 {
+    off_t                       file;
     uint64_t                    took;
     ngx_uint_t                  clock;
+    ngx_prof_tries_t           *tries;
     ngx_http_upstream_state_t  *us;
     ngx_prof_counting_t        *counter;
 
@@ -517,7 +518,14 @@ ngx_prof_try_free_any(ngx_peer_connection_t *pc, ngx_prof_try_t *try,
         }
 
         ngx_prof_try_end(counter, us, try->result);
-        ngx_prof_try_file(try, ngx_prof_tries(counter->cell->plain));
+
+        file = ngx_prof_try_file(try);
+
+        if (file) {
+            tries = ngx_prof_tries(counter->cell->plain);
+            ngx_prof_add(&tries->files, 1);
+            ngx_prof_add(&tries->file_bytes, file);
+        }
 
         try->last = counter;
         try->status = us->status;
@@ -527,17 +535,16 @@ ngx_prof_try_free_any(ngx_peer_connection_t *pc, ngx_prof_try_t *try,
 }
 
 
-static void
-ngx_prof_try_file(const ngx_prof_try_t *try, ngx_prof_tries_t *tries)
+/* bytes of the answer that went through a temporary file */
+
+static ngx_inline off_t
+ngx_prof_try_file(const ngx_prof_try_t *try)
 {
     ngx_event_pipe_t  *p;
 
     p = try->told.u->pipe;
 
-    if (p && p->temp_file && p->temp_file->offset) {
-        ngx_prof_add(&tries->files, 1);
-        ngx_prof_add(&tries->file_bytes, p->temp_file->offset);
-    }
+    return (p && p->temp_file) ? p->temp_file->offset : 0;
 }
 
 
