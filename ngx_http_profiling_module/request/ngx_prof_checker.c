@@ -29,22 +29,7 @@ ngx_prof_##note##_##checker(ngx_http_request_t *r,                            \
 }
 
 
-/* the same, where what requests cost is asked for */
-
-#define ngx_prof_charged_checker(checker)                                     \
-                                                                              \
-static ngx_int_t                                                              \
-ngx_prof_charged_##checker(ngx_http_request_t *r,                             \
-    ngx_http_phase_handler_t *ph)                                             \
-{                                                                             \
-    ngx_prof_slice_begins(r);                                                 \
-    ngx_prof_request_begin(r);                                                \
-                                                                              \
-    return ngx_http_core_##checker##_phase(r, ph);                            \
-}
-
-
-/* the same, where slow requests are watched only */
+/* the same, where slow requests are watched only: the rare case is apart */
 
 #define ngx_prof_watched_checker(checker)                                     \
                                                                               \
@@ -79,6 +64,16 @@ static ngx_int_t ngx_prof_checker_wrap(ngx_http_phase_handler_t *ph,
     const ngx_prof_checker_t *checker, ngx_log_t *log);
 
 
+/* a request begins where what requests cost is asked for */
+
+static ngx_inline void
+ngx_prof_request_charge(ngx_http_request_t *r)
+{
+    ngx_prof_slice_begins(r);
+    ngx_prof_request_begin(r);
+}
+
+
 /* the location of a request has been found, the first time or again */
 
 static ngx_inline void
@@ -104,9 +99,9 @@ ngx_prof_checker(begin, generic)
 ngx_prof_checker(begin, rewrite)
 ngx_prof_checker(begin, find_config)
 
-ngx_prof_charged_checker(generic)
-ngx_prof_charged_checker(rewrite)
-ngx_prof_charged_checker(find_config)
+ngx_prof_checker(charge, generic)
+ngx_prof_checker(charge, rewrite)
+ngx_prof_checker(charge, find_config)
 
 ngx_prof_watched_checker(generic)
 ngx_prof_watched_checker(rewrite)
@@ -142,9 +137,9 @@ static const ngx_prof_checker_t  ngx_prof_begins[] = {
 };
 
 static const ngx_prof_checker_t  ngx_prof_charged[] = {
-    { ngx_http_core_generic_phase, ngx_prof_charged_generic },
-    { ngx_http_core_rewrite_phase, ngx_prof_charged_rewrite },
-    { ngx_http_core_find_config_phase, ngx_prof_charged_find_config },
+    { ngx_http_core_generic_phase, ngx_prof_charge_generic },
+    { ngx_http_core_rewrite_phase, ngx_prof_charge_rewrite },
+    { ngx_http_core_find_config_phase, ngx_prof_charge_find_config },
     { NULL, NULL }
 };
 
