@@ -70,10 +70,14 @@ static ngx_connection_t *ngx_prof_request_parent(ngx_http_request_t *r);
 
 uint64_t  ngx_prof_request_late;
 
+/* of the configuration that was read last */
+static ngx_http_handler_pt  ngx_prof_log_chosen;
+
 
 ngx_int_t
 ngx_prof_request_init(ngx_conf_t *cf)
 {
+    ngx_uint_t                  counted;
     ngx_http_handler_pt        *h;
     ngx_prof_main_conf_t       *mcf;
     ngx_http_core_main_conf_t  *cmcf;
@@ -86,18 +90,16 @@ ngx_prof_request_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (mcf->cost) {
-        *h = ngx_prof_clock_choose() ? ngx_prof_log_charged
-                                     : ngx_prof_log_charged_clock;
+    counted = ngx_prof_clock_choose();
 
-    } else if (mcf->watch) {
-        *h = ngx_prof_clock_choose() ? ngx_prof_log_watched
-                                     : ngx_prof_log_watched_clock;
+    ngx_prof_log_chosen =
+        mcf->cost ? (counted ? ngx_prof_log_charged
+                             : ngx_prof_log_charged_clock)
+        : mcf->watch ? (counted ? ngx_prof_log_watched
+                                : ngx_prof_log_watched_clock)
+        : (counted ? ngx_prof_log_counted : ngx_prof_log_clock);
 
-    } else {
-        *h = ngx_prof_clock_choose() ? ngx_prof_log_counted
-                                     : ngx_prof_log_clock;
-    }
+    *h = ngx_prof_log_chosen;
 
     return ngx_prof_route_init(cf, ngx_prof_request_failed);
 }
@@ -122,23 +124,16 @@ static void
 ngx_prof_log_last(ngx_http_core_main_conf_t *cmcf)
 {
     ngx_uint_t            i, n;
-    ngx_http_handler_pt   ours, *h;
+    ngx_http_handler_pt  *h;
 
     h = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.elts;
     n = cmcf->phases[NGX_HTTP_LOG_PHASE].handlers.nelts;
 
     for (i = 0; i + 1 < n; i++) {
 
-        if (h[i] == ngx_prof_log_counted
-            || h[i] == ngx_prof_log_clock
-            || h[i] == ngx_prof_log_charged
-            || h[i] == ngx_prof_log_charged_clock
-            || h[i] == ngx_prof_log_watched
-            || h[i] == ngx_prof_log_watched_clock)
-        {
-            ours = h[i];
+        if (h[i] == ngx_prof_log_chosen) {
             h[i] = h[i + 1];
-            h[i + 1] = ours;
+            h[i + 1] = ngx_prof_log_chosen;
         }
     }
 }
