@@ -11,10 +11,11 @@ use warnings;
 
 use Test::More;
 use Time::HiRes qw(sleep time);
-use Heap qw(total);
+use Heap;
 use Modules;
 use Profile;
 use Site;
+use Whose;
 
 Modules::skip_unbuilt('auth_request', 1) unless Modules::built('auth_request');
 
@@ -130,7 +131,9 @@ sub running {
     my $p = Profile::take_until($site,
                                 sub { sum($_[0], has('deflate')) > 0.25e9 },
                                 seconds => 1);
-    my @pauses = pauses($began);
+    my @pauses = pauses_since($site, $began, 60, sub { @_ >= 10 }, sub {
+        grep { /deflate/ } @{ $_[0]{stack} };
+    });
     my $after = Heap::take($site);
     Profile::end($load);
 
@@ -138,53 +141,10 @@ sub running {
            0.98, "$name: what is compressed is the main request's")
         or wrong($p, has('deflate'));
 
-    memory($name, $place, $before, $after);
-
-    my @wrong = grep { ($_ // '') ne $place } map { $_->{location} } @pauses;
-
-    cmp_ok(scalar @pauses, '>', 0, "$name: there are pauses");
-    cmp_ok(scalar @wrong, '<=', 0.02 * @pauses, '... each of its location')
-        or diag("of @{[ scalar @pauses ]}: "
-                . join ', ', map { $_ // 'none' } @wrong);
-}
-
-
-sub memory {
-    my ($name, $place, $before, $after) = @_;
-
-    my ($right, $all) = map { allocated($after, @$_)
-                              - allocated($before, @$_) }
-                            [ labelled(location => $place) ], [];
-
-    cmp_ok($all, '>', 0, "$name: memory is taken");
-    cmp_ok($right, '>=', 0.98 * $all, '... by its location')
-        or wrong($after, sub { $_[0]{labels}{bytes} >= 200000 });
-}
-
-
-# Bytes that compressions have taken: nginx has them in one piece each, and
-# nothing else is as large.
-
-sub allocated {
-    return total(shift, 'alloc_space',
-                 sub { $_[0]{labels}{bytes} >= 200000 }, @_);
-}
-
-
-# The latest pauses in which something was compressed, since this load began: a
-# list that few pauses have reached holds those of earlier loads as well.
-
-sub pauses {
-    my $began = shift;
-
-    my @pauses;
-
-    until_true(60, sub {
-        @pauses = grep { epoch($_->{time}) >= $began
-                         && grep { /deflate/ } @{ $_->{stack} } }
-                  @{ $site->json('gc')->{recent} };
-        return @pauses >= 10;
-    });
-
-    return @pauses;
+    # nginx has the memory of a compression in one piece, and nothing else is as
+    # large
+    is_memory($name, $before, $after,
+              [ sub { $_[0]{labels}{bytes} >= 200000 } ],
+              labelled(location => $place));
+    are_pauses($name, $place, @pauses);
 }

@@ -9,11 +9,12 @@ use strict;
 use warnings;
 
 use Test::More;
-use Heap qw(total);
+use Heap;
 use Profile;
 use Sampled;
 use Site;
 use Time::HiRes qw(time);
+use Whose;
 
 my $site = Site->new(
     workers  => 1,
@@ -127,48 +128,18 @@ sub later {
                                 '-D', 280, 'http://127.0.0.1:'
                                            . $site->port($port) . $path);
     my $p = Profile::take_until($site, sub { sum($_[0]) > 0.5e9 }, seconds => 1);
-    my @pauses = pauses($began);
+    my @pauses = pauses_since($site, $began, 60, sub { @_ >= 10 }, sub {
+        grep { /njs/ } @{ $_[0]{stack} };
+    });
     my $after = Heap::take($site);
 
     Profile::end($load);
     is_mostly($p, 0.98, "njs: after a $name it is its request's", sub { 1 }, $is)
         or wrong($p);
 
-    my ($right, $all) = map { allocated($after, @$_) - allocated($before, @$_) }
-                            [$is], [];
-
-    cmp_ok($all, '>', 0, "njs: after a $name memory is taken");
-    cmp_ok($right, '>=', 0.98 * $all, '... by its location')
-        or wrong($after, \&large);
-
-    my @wrong = grep { ($_->{location} // '') ne "= $path" } @pauses;
-
-    cmp_ok(scalar @pauses, '>', 0, "njs: after a $name there are pauses");
-    cmp_ok(scalar @wrong, '<=', 0.02 * @pauses, '... each of its location')
-        or diag(explain(\@wrong));
-}
-
-
-sub large { return $_[0]{labels}{bytes} >= 300000 }
-
-sub allocated { return total(shift, 'alloc_space', \&large, @_) }
-
-
-# those since the load began in which njs ran
-
-sub pauses {
-    my $began = shift;
-
-    my @pauses;
-
-    until_true(60, sub {
-        @pauses = grep { epoch($_->{time}) >= $began
-                         && grep { /njs/ } @{ $_->{stack} } }
-                  @{ $site->json('gc')->{recent} };
-        return @pauses >= 10;
-    });
-
-    return @pauses;
+    is_memory("njs: after a $name", $before, $after,
+              [ sub { $_[0]{labels}{bytes} >= 300000 } ], $is);
+    are_pauses("njs: after a $name", "= $path", @pauses);
 }
 
 

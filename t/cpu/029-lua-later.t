@@ -9,13 +9,14 @@ use strict;
 use warnings;
 
 use Test::More;
-use Heap qw(total);
+use Heap;
 use Http3;
 use Modules;
 use Profile;
 use Sampled;
 use Site;
 use Time::HiRes qw(time);
+use Whose;
 
 my ($no_http3) = Http3::missing();
 
@@ -132,7 +133,7 @@ sub later {
         my $p = shift;
         return !grep { sum($p, in($_)) < 0.15e9 } @paths;
     }, seconds => 1);
-    my @pauses = pauses($began);
+    my @pauses = pauses_since($site, $began, 120, \&of_each);
     my $after = Heap::take($site);
 
     Profile::end($client);
@@ -148,9 +149,10 @@ sub later {
         # a timer sends nothing, and many of them share a pass
         next if $timer;
 
-        memory("$protocol, $path", $before, $after, in($path), $is);
-        stalled("$protocol, $path", "= $path",
-                grep { grep { /$path\b/ } names($_) } @pauses);
+        is_memory("$protocol, $path", $before, $after,
+                  [ sub { $_[0]{labels}{bytes} >= 300000 }, in($path) ], $is);
+        are_pauses("$protocol, $path", "= $path",
+                   grep { grep { /$path\b/ } names($_) } @pauses);
     }
 }
 
@@ -164,52 +166,17 @@ sub in {
 }
 
 
-sub memory {
-    my ($name, $before, $after, $in, $is) = @_;
-
-    my $large = sub { $_[0]{labels}{bytes} >= 300000 };
-    my ($right, $all) = map { total($after, 'alloc_space', $large, $in, @$_)
-                              - total($before, 'alloc_space', $large, $in, @$_) }
-                            [$is], [];
-
-    cmp_ok($all, '>', 0, "$name: memory is taken");
-    cmp_ok($right, '>=', 0.98 * $all, '... by its location')
-        or wrong($after, $large);
-}
-
-
-sub stalled {
-    my ($name, $place, @pauses) = @_;
-
-    my @wrong = grep { ($_->{location} // '') ne $place } @pauses;
-
-    cmp_ok(scalar @pauses, '>', 0, "$name: there are pauses");
-    cmp_ok(scalar @wrong, '<=', 0.02 * @pauses, '... each of its location')
-        or diag(explain(\@wrong));
-}
-
-
 # the paths of the functions on the stack of a pause
 
 sub names { return map { /\blater_(\w+)/ ? "/$1" : () } @{ $_[0]{stack} } }
 
 
-# those since the load began, of each request some
+# whether each request has had some
 
-sub pauses {
-    my $began = shift;
+sub of_each {
+    my %seen;
 
-    my @pauses;
+    $seen{$_}++ for map { names($_) } @_;
 
-    until_true(120, sub {
-        my %seen;
-
-        @pauses = grep { epoch($_->{time}) >= $began }
-                  @{ $site->json('gc')->{recent} };
-        $seen{$_}++ for map { names($_) } @pauses;
-
-        return !grep { !/timer/ && ($seen{$_} // 0) < 5 } @paths;
-    });
-
-    return @pauses;
+    return !grep { !/timer/ && ($seen{$_} // 0) < 5 } @paths;
 }
