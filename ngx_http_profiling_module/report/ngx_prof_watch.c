@@ -83,6 +83,8 @@ static void ngx_prof_freeze(ngx_prof_incident_t *incident, ngx_log_t *log);
 static ngx_int_t ngx_prof_freeze_begin(void *data);
 static ngx_int_t ngx_prof_freeze_samples(void *data);
 static ngx_int_t ngx_prof_freeze_pauses(void *data);
+static ngx_uint_t ngx_prof_freeze_same(const ngx_prof_incident_t *incident,
+    const ngx_prof_pause_t *pause);
 static void ngx_prof_freeze_pause(ngx_prof_incident_t *incident,
     const ngx_prof_pause_t *pause);
 static void ngx_prof_freeze_profile(void *data, ngx_int_t rc);
@@ -407,6 +409,12 @@ ngx_prof_freeze(ngx_prof_incident_t *incident, ngx_log_t *log)
     ngx_prof_store(&incident->sample_n, 0);
     ngx_prof_store(&incident->pause_n, 0);
 
+    /* a worker that pauses often has overwritten the one that was seen */
+
+    if (incident->reason == NGX_PROF_INCIDENT_STALL) {
+        ngx_prof_freeze_pause(incident, &incident->where);
+    }
+
     f->job.step = ngx_prof_freeze_begin;
     f->job.done = ngx_prof_freeze_profile;
     f->job.data = f;
@@ -500,13 +508,26 @@ ngx_prof_freeze_pauses(void *data)
         if (ngx_prof_load(&slot->pause[i].number)
             && ngx_prof_pause_read(&slot->pause[i], &pause) == NGX_OK
             && pause.clock >= f->incident->begin
-            && pause.clock <= until)
+            && pause.clock <= until
+            && !ngx_prof_freeze_same(f->incident, &pause))
         {
             ngx_prof_freeze_pause(f->incident, &pause);
         }
     }
 
     return NGX_AGAIN;
+}
+
+
+/* 1: the pause is the stall itself, which is kept already */
+
+static ngx_uint_t
+ngx_prof_freeze_same(const ngx_prof_incident_t *incident,
+    const ngx_prof_pause_t *pause)
+{
+    return incident->reason == NGX_PROF_INCIDENT_STALL
+           && pause->pid == incident->where.pid
+           && pause->number == incident->where.number;
 }
 
 

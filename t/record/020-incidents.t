@@ -18,11 +18,13 @@ my $site = Site->new(
     modules  => [ Profile::test_module() ],
     handlers => $Profile::handlers,
     noise    => qr/exited on signal|was killed by SIGKILL|died of SIG|held up/,
-    http     => 'profiling_interval 1s; profiling_incidents 4;',
+    http     => 'profiling_interval 1s; profiling_incidents 4; '
+                . 'profiling_pause_threshold 1ms;',
     server   => <<'END',
         location = /one { profiling_test one 4000000; }
         location = /stall { profiling_test wait_usleep 1500; }
         location = /stuck { profiling_test wait_usleep 6000; }
+        location = /short { profiling_test wait_usleep 2; }
         location = /bad { return 500; }
 END
 )->start;
@@ -78,6 +80,19 @@ cmp_ok($site->json('incidents')->{suppressed}{stall}, '>=', 2,
 like(join("\n", @{ $site->json('health')->{issues} }),
      qr/^\d+ further incidents \(stall\) since the one of /m,
      '... and health says so');
+
+# its worker has forgotten it before the half minute is over
+my $many = 256;
+my $then = pauses();
+
+until_true(120, sub {
+    $site->request('/short') for 1 .. 50;
+    return pauses() > $then + $many;
+});
+cmp_ok(pauses(), '>', $then + $many,
+       'the worker has had more pauses than it keeps');
+ok(!(grep { $_ > 1.4e9 } @{ gc()->{recent_pauses_ns} }),
+   '... and the long ones are not among them');
 
 # a worker that does not return is seen by another one
 my $busy = Profile::background(sub { $site->request('/stuck', seconds => 60);
@@ -153,10 +168,14 @@ cmp_ok(share($p, has('profiling_test_one_cfi'),
 
 $one = $site->json("incidents/$stall->{id}");
 
-is_deeply([ map { $_->{location} } grep { $_->{duration_ns} > 1.4e9
-                                          && $_->{duration_ns} < 3e9 }
-            @{ $one->{pauses} } ]->[0], '= /stall',
-          'the pauses of then are kept');
+my @itself = grep { $_->{worker} == $stall->{worker}
+                    && $_->{duration_ns} > 1.4e9
+                    && $_->{time} le $stall->{time} } @{ $one->{pauses} };
+
+is_deeply([ map { $_->{location} } @itself ], [ '= /stall' ],
+          'the pause itself is kept')
+    or diag(explain($one->{pauses}));
+cmp_ok(scalar @{ $one->{pauses} }, '>', 1, '... and others of then');
 
 Profile::end($load);
 
@@ -189,6 +208,12 @@ done_testing();
 
 
 sub incidents { return $site->json('incidents')->{incidents} }
+
+
+sub gc { return $site->json("gc?worker=$stall->{worker}") }
+
+
+sub pauses { return gc()->{num_gc} }
 
 
 sub wait_for {
