@@ -62,6 +62,10 @@
 #define NGX_PROF_NO_COUNT   0x2000            /* total_alloc, not yet */
 #define NGX_PROF_NO_TLS     0x4000            /* OpenSSL is not interposed */
 
+/* figures that are not measured: bits of gauges.estimated */
+#define NGX_PROF_ESTIMATED_INHERITED  0x0001
+#define NGX_PROF_ESTIMATED_HEAP       0x0002  /* heap_alloc, heap_sys */
+
 
 /* requests that have ended, of a worker or of one place of it */
 
@@ -251,7 +255,7 @@ typedef struct {
     uint64_t  next_gc;
     uint64_t  anonymous;        /* less what others count */
     uint64_t  inherited;        /* pages of the master's, counted by others */
-    uint64_t  estimated;        /* 1: inherited is */
+    uint64_t  estimated;        /* NGX_PROF_ESTIMATED_INHERITED .. */
     uint64_t  shared;           /* shared memory, resident */
     uint64_t  files;            /* mapped files, resident */
     uint64_t  stack_inuse;

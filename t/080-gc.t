@@ -23,6 +23,7 @@ my $site = Site->new(
     profiling_interval 100ms;
     profiling_pause_threshold 30ms;
     profiling_memory_limit 64g;
+    profiling_heap_rate 64k;
     client_body_buffer_size 100k;
 END
     server  => <<'END');

@@ -124,6 +124,8 @@ ngx_prof_allocator_read(ngx_prof_heap_t *heap)
         return NGX_DECLINED;
     }
 
+    heap->estimated = 0;
+
     return ngx_prof_allocator->read(heap);
 }
 

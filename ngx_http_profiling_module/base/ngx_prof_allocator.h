@@ -19,6 +19,8 @@ typedef struct {
     uint64_t  resident;     /* of these in memory, by its account; 0:
                                unknown */
     uint64_t  next_gc;      /* alloc at which a trim would begin, 0: unknown */
+    uint64_t  estimated;    /* 1: alloc goes by the heap's samples since the
+                               allocator's latest answer */
 } ngx_prof_heap_t;
 
 

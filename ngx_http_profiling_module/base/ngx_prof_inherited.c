@@ -67,7 +67,10 @@ ngx_prof_inherited(ngx_prof_gauges_t *g)
 
     g->inherited = ngx_min(in->shared, g->anonymous);
     g->anonymous -= g->inherited;
-    g->estimated = (!in->measured && g->inherited);
+
+    if (!in->measured && g->inherited) {
+        g->estimated |= NGX_PROF_ESTIMATED_INHERITED;
+    }
 }
 
 

@@ -21,7 +21,8 @@ void ngx_prof_inherited_init_module(ngx_uint_t n);
 
 /*
  * Worker, at each tick: takes what others count from g->anonymous, the
- * resident memory of the process, and sets g->inherited and g->estimated.
+ * resident memory of the process, and sets g->inherited and its bit of
+ * g->estimated.
  */
 void ngx_prof_inherited(ngx_prof_gauges_t *g);
 

@@ -402,6 +402,7 @@ ngx_prof_tick_heap(uint64_t clock)
 
     inherited = ngx_prof_heap_size_inherited();
 
+    g->estimated |= heap.estimated ? NGX_PROF_ESTIMATED_HEAP : 0;
     g->heap_alloc = ngx_prof_tick_part(heap.alloc, inherited->alloc);
     g->heap_sys = ngx_prof_tick_part(heap.sys, inherited->sys);
     g->next_gc = heap.next_gc ? g->heap_alloc + heap.next_gc - heap.alloc : 0;

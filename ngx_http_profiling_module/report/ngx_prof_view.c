@@ -114,13 +114,16 @@ ngx_prof_view_memory_object(ngx_prof_json_t *j, const ngx_prof_figures_t *f)
     ngx_prof_view_figure(j, "heap_inuse", g->heap_alloc, heap);
     ngx_prof_view_figure(j, "heap_idle",
                          g->heap_sys - g->heap_alloc, heap);
+    ngx_prof_json_bool(j, "heap_estimated",
+                       (g->estimated & NGX_PROF_ESTIMATED_HEAP) != 0);
     ngx_prof_view_figure(j, "stack_inuse", g->stack_inuse, stacks);
     ngx_prof_view_figure(j, "stack_sys", g->stack_sys, stacks);
 
     ngx_prof_view_double(j, "usage_percent", f->usage, memory);
     ngx_prof_view_figure(j, "anonymous", g->anonymous, memory);
     ngx_prof_view_figure(j, "inherited", g->inherited, memory);
-    ngx_prof_json_bool(j, "inherited_estimated", g->estimated != 0);
+    ngx_prof_json_bool(j, "inherited_estimated",
+                       (g->estimated & NGX_PROF_ESTIMATED_INHERITED) != 0);
     ngx_prof_view_figure(j, "shared", g->shared, memory);
     ngx_prof_view_figure(j, "files", g->files, memory);
     ngx_prof_json_close(j, '}');

@@ -155,6 +155,8 @@ ngx_prof_heap_estimate(const ngx_prof_heap_answer_t *a, ngx_prof_heap_t *heap)
     uintptr_t  end;
 
     *heap = a->heap;
+    heap->estimated = (ngx_prof_heap_bytes() != a->bytes
+                       || ngx_prof_heap_frees() != a->frees);
     threshold = heap->next_gc ? heap->next_gc - heap->alloc : 0;
 
     more = ngx_prof_heap_sampled() - a->sampled;

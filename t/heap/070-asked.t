@@ -102,6 +102,8 @@ about($kept->{alloc} - $trimmed->{alloc}, 200_000_000,
       'what was allocated is told');
 cmp_ok($kept->{heap_sys}, '>=', $kept->{alloc}, 'the heap has it');
 
+ok($kept->{heap_estimated}, '... as an estimate');
+
 $site->request('/drop');
 
 my $dropped = memory();

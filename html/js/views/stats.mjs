@@ -10,7 +10,8 @@ const { field } = format;
 export function showStats({ answers: { metrics } }) {
   const get = (path, f) => field(metrics, `metrics.${path}`, f);
 
-  const heap = format.percent(heapPercent(metrics.metrics?.memory));
+  const memory = metrics.metrics?.memory;
+  const heap = format.percent(heapPercent(memory));
   const inuse = get('memory.heap_inuse', format.bytes);
 
   pairs($('stats'), [
@@ -24,7 +25,8 @@ export function showStats({ answers: { metrics } }) {
      note(get('gc.pause_percent', format.percent), ' of time, last ',
           get('gc.last_pause_ns', format.nanoseconds))],
     ['Heap usage', heap ? { text: heap } : { ...inuse, text: 'n/a' },
-     note(inuse, ' of ', get('memory.heap_sys', format.bytes))],
+     note(memory?.heap_estimated ? 'about ' : '', inuse, ' of ',
+          get('memory.heap_sys', format.bytes))],
     ['Uptime', field(metrics, 'uptime', format.uptime),
      note(get('requests.total', format.count), ' requests')],
     ['Request rate', get('request_rate', format.perSecond),
