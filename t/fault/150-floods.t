@@ -162,10 +162,12 @@ sub judge {
         my $may = $refused{$name};
         my $slow = sanitized() && $status == 500
                    && $body =~ /time limit exceeded|took too long/;
+        my $crowd = $status == 503 && $head =~ /^Retry-After: \d+\r?$/mi
+                    && $body =~ /too many profiles are being encoded/;
         my $full = !$dumps && $status == 503 && $body =~ /no room for dumps/;
 
         push @{ $seen->{bad} }, "$path: $status $body"
-            if !$full && !$slow && (!$may || $body !~ $may);
+            if !$full && !$crowd && !$slow && (!$may || $body !~ $may);
 
         return $seen->{refused}++;
     }
