@@ -496,8 +496,9 @@ sub watch {
 
 
 # {spent}: ns of CPU time of all workers; {range}: what it is at least and at
-# most, of each by its pid; {had}: clocks of each at the ends; {told}: at the
-# latest, when it told its samples; {gap}: ns of CPU time from one signal to the
+# most, of each by its pid; {had}: clocks of each when it began, at least
+# and at most, and when it was over, at least; {told}: at the latest, when it
+# told its samples; {gap}: ns of CPU time from one signal to the
 # next; {each}: periods of a signal.
 
 sub measure {
@@ -516,12 +517,10 @@ sub measure {
     for my $pid (@$workers) {
         my $least = $over_least->{$pid} - $from[1]{$pid};
         my $most = $told_most->{$pid} - $from[0]{$pid};
-        my $end = $o{armed} ? $told_least->{$pid} + $told_most->{$pid}
-                            : $over_least->{$pid} + $over_most->{$pid};
-
         $p->{range}{$pid} = [ max(0, $least), $most ];
         $p->{spent} += ($least + $most) / 2;
-        $p->{had}{$pid} = [ ($from[0]{$pid} + $from[1]{$pid}) / 2, $end / 2 ];
+        $p->{had}{$pid} = [ map { $_->{$pid} } @from,
+                            $o{armed} ? $told_least : $over_least ];
         $p->{told}{$pid} = $told_most->{$pid};
     }
 
