@@ -32,7 +32,7 @@ $ENV{MATRIX_TESTS} = join ' ', qw(t/build/010-endpoints.t t/046-http3.t
                                   t/dump/070-protocols.t);
 
 # half of the time goes into optimising
-$ENV{MODULE_CFLAGS} = '-O1 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';
+$ENV{MODULE_CFLAGS} = '-O0 -fPIC -Wall -Wextra -Wno-unused-parameter -Werror';
 $ENV{CC} = abs_path('t/lib/cc');
 $ENV{CC_HEADERS} = tempdir(CLEANUP => 1);
 
