@@ -134,8 +134,8 @@ sub running {
     my @pauses = pauses_since($site, $began, 60, sub { @_ >= 10 }, sub {
         grep { /deflate/ } @{ $_[0]{stack} };
     });
-    my $after = Heap::take($site);
     Profile::end($load);
+    my $after = Heap::take($site);
 
     cmp_ok(share($p, has('deflate'), labelled(location => $place)) // 0, '>=',
            0.98, "$name: what is compressed is the main request's")

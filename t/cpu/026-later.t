@@ -131,9 +131,8 @@ sub later {
     my @pauses = pauses_since($site, $began, 60, sub { @_ >= 10 }, sub {
         grep { /njs/ } @{ $_[0]{stack} };
     });
-    my $after = Heap::take($site);
-
     Profile::end($load);
+    my $after = Heap::take($site);
     is_mostly($p, 0.98, "njs: after a $name it is its request's", sub { 1 }, $is)
         or wrong($p);
 

@@ -134,9 +134,8 @@ sub later {
         return !grep { sum($p, in($_)) < 0.15e9 } @paths;
     }, seconds => 1);
     my @pauses = pauses_since($site, $began, 120, \&of_each);
-    my $after = Heap::take($site);
-
     Profile::end($client);
+    my $after = Heap::take($site);
 
     for my $path (@paths) {
         my $timer = $path eq '/timer';
