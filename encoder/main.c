@@ -4,8 +4,8 @@
  * the finished profile to standard output.
  *
  * A worker of nginx starts the encoder for one answer, as the worker's user.
- * The encoder opens no connection, writes no file, and limits its own memory
- * and time.
+ * The encoder opens no connection, writes no file but the one in memory in
+ * which it keeps what it learns, and limits its own memory and time.
  */
 
 
@@ -159,14 +159,20 @@ profiling_main_standard(void)
 static void
 profiling_main_descriptors(void)
 {
-    int   fd, first;
+    int   fd;
     long  max;
 
-    first = (profiling_options.program ? PROFILING_PROGRAM : STDERR_FILENO) + 1;
+    if (!profiling_options.program) {
+        close(PROFILING_PROGRAM);
+    }
+
+    if (!profiling_options.kept) {
+        close(PROFILING_KEPT);
+    }
 
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
     if (profiling_allowed(PROFILING_CALL_CLOSE_RANGE)
-        && close_range(first, ~0U, 0) == 0)
+        && close_range(PROFILING_KEPT + 1, ~0U, 0) == 0)
     {
         return;
     }
@@ -178,7 +184,7 @@ profiling_main_descriptors(void)
         max = 65536;
     }
 
-    for (fd = first; fd < max; fd++) {
+    for (fd = PROFILING_KEPT + 1; fd < max; fd++) {
         close(fd);
     }
 }

@@ -39,6 +39,8 @@ static const char  profiling_options_usage[] =
     "  --memory=MIB                of address space, 0: no limit (1024)\n"
     "  --max-input=MIB             size of a capture (256)\n"
     "  --program                   nginx's own file is open as descriptor 3\n"
+    "  --kept                      what is learned of files is kept in the\n"
+    "                              file that is open as descriptor 4\n"
     "  --single                    one process: no second attempt with fewer\n"
     "                              names when files are broken\n"
     "  --confirm                   write \"complete\" to standard error when\n"
@@ -105,6 +107,9 @@ profiling_options_set(const char *arg)
 
     } else if (strcmp(arg, "--program") == 0) {
         profiling_options.program = PROFILING_PROGRAM;
+
+    } else if (strcmp(arg, "--kept") == 0) {
+        profiling_options.kept = 1;
 
     } else if ((value = profiling_options_value(arg, "--names=")) != NULL) {
         profiling_options_names(value);

@@ -38,8 +38,9 @@
 
 #define PROFILING_MAX_DEBUG_DIRS  8
 
-/* where --program says that a file is open */
+/* where --program and --kept say that a file is open */
 #define PROFILING_PROGRAM  3
+#define PROFILING_KEPT     4
 
 #define PROFILING_MIB           ((uint64_t) 1024 * 1024)
 #define PROFILING_NSEC_PER_SEC  1000000000
@@ -59,6 +60,7 @@ typedef struct {
     unsigned     crowded;            /* others wait for their turn */
     const char  *debug_dirs[PROFILING_MAX_DEBUG_DIRS + 1];
     int          program;            /* descriptor of nginx's file, or 0 */
+    unsigned     kept;               /* what was learned is kept */
     const char  *debuginfod_cache;   /* NULL: from the environment */
     const char  *note;               /* comment to add to the profile */
     int64_t      lines_deadline;     /* CLOCK_MONOTONIC ns, 0: none */

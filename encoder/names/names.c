@@ -9,16 +9,19 @@
 #include <string.h>
 
 #include "demangle.h"
+#include "kept.h"
 #include "memory.h"
 #include "names.h"
 #include "nginx.h"
 #include "symbols.h"
 
 
+static void profiling_names_learn(profiling_object_t *object,
+    unsigned library);
 static void profiling_names_owner(profiling_symbols_t *s, uint64_t address,
     profiling_frame_t *frames, unsigned n);
 static void profiling_names_library(profiling_frame_t *frame,
-    profiling_nginx_t *x, int64_t k);
+    const char *owner, uint64_t start);
 static void profiling_names_number(profiling_frame_t *frame, const char *name,
     uint64_t number);
 static unsigned profiling_names_part(profiling_frame_t *frame,
@@ -38,7 +41,7 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
 
     if (object->symbols == NULL) {
         object->symbols = profiling_symbols_load(object);
-        object->symbols->nginx = profiling_nginx_load(object->symbols);
+        profiling_names_learn(object, 0);
     }
 
     s = object->symbols;
@@ -74,11 +77,8 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
 
     n = n ? n : 1;
 
-    if (s->nginx == NULL && frame->name == NULL && function != NULL
-        && !s->library)
-    {
-        s->library = 1;
-        s->nginx = profiling_library_load(s);
+    if (s->learned == NULL && frame->name == NULL && function != NULL) {
+        profiling_names_learn(object, 1);
     }
 
     profiling_names_owner(s, address, frames, n);
@@ -97,31 +97,61 @@ profiling_names_frames(profiling_object_t *object, uint64_t offset,
 }
 
 
+/*
+ * To look at a file takes millions of instructions.  A library is looked at
+ * when one of its functions has no name.
+ */
+
+static void
+profiling_names_learn(profiling_object_t *object, unsigned library)
+{
+    profiling_nginx_t    *x;
+    profiling_symbols_t  *s;
+
+    s = object->symbols;
+
+    if (!s->modules && !library) {
+        return;
+    }
+
+    s->learned = profiling_kept_find(object->build_id);
+
+    if (s->learned != NULL) {
+        return;
+    }
+
+    x = library ? profiling_library_load(s) : profiling_nginx_load(s);
+
+    if (x != NULL || library) {
+        s->learned = profiling_learned_make(x, object->build_id);
+        profiling_kept_put(s->learned);
+    }
+}
+
+
 /* the module of nginx stands for what debug information does not tell */
 
 static void
 profiling_names_owner(profiling_symbols_t *s, uint64_t address,
     profiling_frame_t *frames, unsigned n)
 {
-    int64_t             k;
-    unsigned            i;
-    const char         *owner, *role;
-    profiling_frame_t  *frame;
-    profiling_nginx_t  *x;
+    unsigned                             i;
+    const char                          *owner, *role;
+    profiling_frame_t                   *frame;
+    const profiling_learned_function_t  *f;
 
-    x = s->nginx;
-    k = x ? profiling_nginx_find(x, address) : -1;
+    f = s->learned ? profiling_learned_find(s->learned, address) : NULL;
 
-    if (k == -1 || x->owners[k] == NULL) {
+    if (f == NULL) {
         return;
     }
 
     frame = &frames[n - 1];
-    owner = x->owners[k];
-    role = x->roles[k];
+    owner = s->learned->text + f->owner;
+    role = s->learned->text + f->role;
 
-    if (x->refers) {
-        profiling_names_library(frame, x, k);
+    if (s->learned->library) {
+        profiling_names_library(frame, owner, f->start);
         return;
     }
 
@@ -137,8 +167,8 @@ profiling_names_owner(profiling_symbols_t *s, uint64_t address,
         return;
     }
 
-    if (role == NULL || role[0] == '\0') {
-        profiling_names_number(frame, owner, x->functions[k].start);
+    if (role[0] == '\0') {
+        profiling_names_number(frame, owner, f->start);
         return;
     }
 
@@ -148,13 +178,12 @@ profiling_names_owner(profiling_symbols_t *s, uint64_t address,
 
 
 static void
-profiling_names_library(profiling_frame_t *frame, profiling_nginx_t *x,
-    int64_t k)
+profiling_names_library(profiling_frame_t *frame, const char *owner,
+    uint64_t start)
 {
     size_t       len;
-    const char  *owner, *name;
+    const char  *name;
 
-    owner = x->owners[k];
     len = strlen(owner);
     name = owner;
 
@@ -167,7 +196,7 @@ profiling_names_library(profiling_frame_t *frame, profiling_nginx_t *x,
         name = strrchr(owner, '/') ? strrchr(owner, '/') + 1 : owner;
     }
 
-    profiling_names_number(frame, name, x->functions[k].start);
+    profiling_names_number(frame, name, start);
 }
 
 

@@ -19,6 +19,9 @@
 #define PROFILING_NGINX_SECTIONS  3
 
 
+typedef struct profiling_nginx_s  profiling_nginx_t;
+
+
 typedef struct {
     uint64_t                slot;
     uint64_t                value;

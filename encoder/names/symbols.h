@@ -32,7 +32,7 @@ typedef struct {
 
 
 typedef struct profiling_lines_s  profiling_lines_t;
-typedef struct profiling_nginx_s  profiling_nginx_t;
+typedef struct profiling_learned_s  profiling_learned_t;
 
 
 /* addresses are those of the file, as its program headers have them */
@@ -48,8 +48,7 @@ struct profiling_symbols_s {
     profiling_ranges_t    functions; /* of .eh_frame, sorted by start */
 
     unsigned              modules;   /* has a list of nginx's */
-    profiling_nginx_t    *nginx;     /* NULL: nothing is known of functions */
-    unsigned              library;   /* it was looked at as one */
+    profiling_learned_t  *learned;   /* whose functions are; NULL: not known */
 
     Dwfl                 *dwfl;
     Dwfl_Module          *module;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nginx.h"
+#include "learned.h"
 #include "raw.h"
 #include "text.h"
 
@@ -44,7 +44,8 @@ static void profiling_text_symbols(profiling_profile_t *p,
     profiling_buf_t *out);
 static void profiling_text_modules(profiling_profile_t *p,
     profiling_buf_t *out);
-static void profiling_text_areas(profiling_nginx_t *x, profiling_buf_t *out);
+static void profiling_text_areas(profiling_learned_t *learned,
+    profiling_buf_t *out);
 
 
 static unsigned  profiling_text_order;
@@ -597,6 +598,7 @@ profiling_text_modules(profiling_profile_t *p, profiling_buf_t *out)
     size_t                 i;
     uint64_t               pc;
     profiling_sample_t    *sample;
+    profiling_learned_t   *learned;
     profiling_location_t  *location;
 
     for (i = 0; i < p->raw->nsamples; i++) {
@@ -610,40 +612,46 @@ profiling_text_modules(profiling_profile_t *p, profiling_buf_t *out)
         location = profiling_profile_location(p, sample->process, pc, 1);
 
         if (location->mapping == NULL
-            || location->mapping->object->symbols == NULL
-            || location->mapping->object->symbols->nginx == NULL)
+            || location->mapping->object->symbols == NULL)
         {
             continue;
         }
 
-        profiling_buf_printf(out, "0x%llx\n", (unsigned long long) pc);
-        profiling_text_areas(location->mapping->object->symbols->nginx, out);
+        learned = location->mapping->object->symbols->learned;
+
+        if (learned != NULL && !learned->library) {
+            profiling_buf_printf(out, "0x%llx\n", (unsigned long long) pc);
+            profiling_text_areas(learned, out);
+        }
     }
 }
 
 
 static void
-profiling_text_areas(profiling_nginx_t *x, profiling_buf_t *out)
+profiling_text_areas(profiling_learned_t *learned, profiling_buf_t *out)
 {
-    uint32_t     i, last;
-    const char  *module;
+    size_t                               i, last;
+    const char                          *owner, *module;
+    const profiling_learned_function_t  *f;
 
-    for (i = 0; i < x->n; i = last + 1) {
+    f = learned->functions;
+
+    for (i = 0; i < learned->n; i = last + 1) {
         last = i;
-        module = x->owners[i] ? profiling_nginx_module(x->owners[i]) : NULL;
+        owner = learned->text + f[i].owner;
+        module = (owner[0] != '\0') ? profiling_nginx_module(owner) : NULL;
 
         if (module == NULL) {
             continue;
         }
 
-        while (last + 1 < x->n && x->owners[last + 1] == x->owners[i]) {
+        while (last + 1 < learned->n && f[last + 1].owner == f[i].owner) {
             last++;
         }
 
         profiling_buf_printf(out, "0x%llx 0x%llx %s\n",
-                             (unsigned long long) x->functions[i].start,
-                             (unsigned long long) (x->functions[last].end
-                                                   - x->functions[i].start),
+                             (unsigned long long) f[i].start,
+                             (unsigned long long) (f[last].end - f[i].start),
                              module);
     }
 }

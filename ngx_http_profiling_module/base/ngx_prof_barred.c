@@ -33,6 +33,7 @@ static void ngx_prof_barred_peer(void);
 static void ngx_prof_barred_advice(void);
 static void ngx_prof_barred_range(void);
 static void ngx_prof_barred_crash(void);
+static void ngx_prof_barred_memory(void);
 
 
 static const ngx_prof_barred_call_t  ngx_prof_barred_calls[] = {
@@ -46,7 +47,8 @@ static const ngx_prof_barred_call_t  ngx_prof_barred_calls[] = {
     { NGX_PROF_BARRED_PEER, "getpeername", ngx_prof_barred_peer },
     { NGX_PROF_BARRED_ADVICE, "madvise", ngx_prof_barred_advice },
     { NGX_PROF_BARRED_RANGE, "close_range", ngx_prof_barred_range },
-    { NGX_PROF_BARRED_CRASH, "sigaltstack", ngx_prof_barred_crash }
+    { NGX_PROF_BARRED_CRASH, "sigaltstack", ngx_prof_barred_crash },
+    { NGX_PROF_BARRED_MEMORY, "memfd_create", ngx_prof_barred_memory }
 };
 
 
@@ -241,4 +243,21 @@ ngx_prof_barred_crash(void)
 
     (void) sigaltstack(NULL, &ss);
     (void) syscall(SYS_rt_tgsigqueueinfo, 0, 0, 0, &info);
+}
+
+
+static void
+ngx_prof_barred_memory(void)
+{
+#ifdef SYS_memfd_create
+
+    int  fd;
+
+    fd = syscall(SYS_memfd_create, "", 0);
+
+    if (ftruncate(fd, 0) == -1) {
+        /* what counts is whether it returns */
+    }
+
+#endif
 }

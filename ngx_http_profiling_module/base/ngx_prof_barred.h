@@ -24,6 +24,7 @@
 #define NGX_PROF_BARRED_RANGE     0x80    /* close_range() */
 #define NGX_PROF_BARRED_CRASH     0x100   /* sigaltstack(), and signals that
                                              are sent again */
+#define NGX_PROF_BARRED_MEMORY    0x200   /* memfd_create() */
 
 
 /* master, before it forks; the first time only */

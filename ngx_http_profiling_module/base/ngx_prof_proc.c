@@ -38,25 +38,8 @@ static uint64_t ngx_prof_number_file(const char *path);
 #define NGX_PROF_STATUS_EACH  8
 
 
-static int                ngx_prof_statm_fd = -1;
 static ngx_uint_t         ngx_prof_status_age;
 static ngx_prof_gauges_t  ngx_prof_status;
-
-
-void
-ngx_prof_system_init(ngx_log_t *log)
-{
-    ngx_prof_status_age = 0;
-
-    ngx_prof_statm_fd = open("/proc/self/statm",
-                             O_RDONLY|O_CLOEXEC);
-
-    if (ngx_prof_statm_fd == -1) {
-        ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno,
-                      "open() \"/proc/self/statm\" failed, "
-                      "resident memory is not known");
-    }
-}
 
 
 void
@@ -184,20 +167,11 @@ ngx_prof_system_status(ngx_prof_gauges_t *g)
 static ngx_int_t
 ngx_prof_system_statm(uint64_t *resident, uint64_t *shared)
 {
-    char     text[128];
-    ssize_t  n;
+    char  text[128];
 
-    /* the master keeps no descriptor */
-
-    n = (ngx_prof_statm_fd == -1)
-        ? ngx_prof_system_file("/proc/self/statm", text, sizeof(text))
-        : pread(ngx_prof_statm_fd, text, sizeof(text) - 1, 0);
-
-    if (n <= 0) {
+    if (ngx_prof_system_file("/proc/self/statm", text, sizeof(text)) <= 0) {
         return NGX_ERROR;
     }
-
-    text[n] = '\0';
 
     ngx_prof_system_pages(text, resident, shared);
 

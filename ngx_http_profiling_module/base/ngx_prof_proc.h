@@ -1,9 +1,7 @@
 
 /*
  * What the system says of this process: memory, threads and descriptors from
- * /proc, CPU time and faults from getrusage(2).  The file that each tick reads
- * is opened once: one of the two descriptors that the module takes.  Worker,
- * normal context.
+ * /proc, CPU time and faults from getrusage(2).  Worker, normal context.
  */
 
 
@@ -15,9 +13,6 @@
 #include <ngx_core.h>
 #include "ngx_prof_slot.h"
 
-
-/* worker, when it starts */
-void ngx_prof_system_init(ngx_log_t *log);
 
 /*
  * Fills anonymous, shared, files, stack_main, threads and descriptors of g,

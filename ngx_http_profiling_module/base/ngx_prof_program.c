@@ -57,13 +57,6 @@ ngx_prof_program_readable(void *data)
 
 
 ngx_uint_t
-ngx_prof_program_held(void)
-{
-    return ngx_prof_program != -1;
-}
-
-
-ngx_uint_t
 ngx_prof_program_keep(int fd)
 {
     if (ngx_prof_program == -1) {

@@ -16,9 +16,6 @@
 /* master, at start and reload, before it forks */
 void ngx_prof_program_init_module(ngx_cycle_t *cycle);
 
-/* worker: whether it has a descriptor of the file */
-ngx_uint_t ngx_prof_program_held(void);
-
 /*
  * In the child that becomes an encoder: puts the file at a descriptor that
  * execve() keeps; 0: there is none.  Only system calls.

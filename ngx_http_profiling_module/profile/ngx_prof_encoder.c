@@ -12,6 +12,7 @@
 #include "ngx_prof_child.h"
 #include "ngx_prof_descriptor.h"
 #include "ngx_prof_job.h"
+#include "ngx_prof_kept.h"
 #include "ngx_prof_objects.h"
 #include "ngx_prof_program.h"
 #include "ngx_prof_owner.h"
@@ -149,6 +150,7 @@ ngx_prof_encoder_init_module(ngx_cycle_t *cycle)
     ngx_prof_encoder_environment();
     ngx_prof_encoder_reach(cycle);
     ngx_prof_program_init_module(cycle);
+    ngx_prof_kept_init_module(cycle->log);
 }
 
 
@@ -743,8 +745,8 @@ ngx_prof_encoder_exec(void *data)
 {
     ngx_prof_encoder_child_t *child = data;
 
-    int               i, n, signo, keep;
-    char             *argv[6], *env[NGX_PROF_ENCODER_VARIABLES + 2];
+    int               i, n, signo;
+    char             *argv[7], *env[NGX_PROF_ENCODER_VARIABLES + 2];
     sigset_t          set;
     struct sigaction  sa;
 
@@ -776,9 +778,6 @@ ngx_prof_encoder_exec(void *data)
         }
     }
 
-    keep = ngx_prof_program_keep(3);
-    ngx_prof_encoder_only(keep ? 4 : 3);
-
     n = 0;
     argv[n++] = ngx_prof_encoder_path;
     argv[n++] = (char *) "--confirm";
@@ -791,11 +790,23 @@ ngx_prof_encoder_exec(void *data)
         argv[n++] = (char *) "--brief";
     }
 
-    if (keep) {
+    if (ngx_prof_program_keep(3)) {
         argv[n++] = (char *) "--program";
+
+    } else {
+        (void) syscall(SYS_close, 3);
+    }
+
+    if (ngx_prof_kept_keep(4)) {
+        argv[n++] = (char *) "--kept";
+
+    } else {
+        (void) syscall(SYS_close, 4);
     }
 
     argv[n] = NULL;
+
+    ngx_prof_encoder_only(5);
 
     /* SIGTERM, which may come at once, waits until it has a handler */
 

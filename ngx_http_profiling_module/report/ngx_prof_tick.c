@@ -35,7 +35,6 @@
 #include "ngx_prof_slot.h"
 #include "ngx_prof_slowness.h"
 #include "ngx_prof_proc.h"
-#include "ngx_prof_program.h"
 #include "ngx_prof_reaper.h"
 #include "ngx_prof_reloads.h"
 #include "ngx_prof_thread.h"
@@ -94,12 +93,6 @@ ngx_prof_tick_init(ngx_cycle_t *cycle)
 
     t = &ngx_prof_ticking;
     ngx_memzero(t, sizeof(ngx_prof_tick_t));
-
-    /* of the two descriptors of a worker, nginx's own file is more useful */
-
-    if (!ngx_prof_program_held()) {
-        ngx_prof_system_init(cycle->log);
-    }
 
     ngx_prof_event_init(&t->event, &t->connection,
                         ngx_prof_tick_handler,

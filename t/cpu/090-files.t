@@ -46,7 +46,20 @@ for my $what (sort keys %at) {
     my $burns = labelled(location => '= /burn');
     my $p = Profile::take_until($site, sub { sum($_[0], $burns) > 0.5e9 },
                                 seconds => 2);
+    my @kept = kept($site);
+
+    # ... through a reload, by new workers
+    my %old = map { $_ => 1 } $site->workers;
+
+    kill 'HUP', $site->{pid};
+    ok(until_true(60, sub { !grep { $old{$_} } $site->workers }),
+       "$what debug file: other workers");
+    Profile::take($site, seconds => 1);
     Profile::end($load);
+
+    cmp_ok(scalar @kept, '>', 0, 'what an encoder learns is kept');
+    is_deeply([ grep { my $k = $_; grep { $_ eq $k } @kept } kept($site) ],
+              \@kept, '... and stays, through a reload');
 
     my $name = 'ngx_http_profiling_test_module';
 
@@ -61,3 +74,17 @@ for my $what (sort keys %at) {
 }
 
 done_testing();
+
+
+# the records of what is kept, of which the master has the file
+
+sub kept {
+    my ($pid) = slurp(shift->dir . "/nginx.pid") =~ /(\d+)/;
+    my ($fd) = grep { (readlink // '') =~ m{^/memfd:nginx profiling names} }
+               glob "/proc/$pid/fd/*";
+
+    open my $f, '<:raw', $fd or die "no file of what is kept\n";
+    read $f, my $list, 32 + 128 * 24;
+
+    return grep { !/^\0*$/ } unpack '(a24)128', substr $list, 32;
+}

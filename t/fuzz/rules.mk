@@ -14,7 +14,7 @@ fuzz_names := $(patsubst t/fuzz/fuzz_%.c,%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
 
 # those of the encoder; the others are of the module
 
-fuzz_encoder := debug modules raw trace
+fuzz_encoder := debug learned modules raw trace
 
 # an empty string of nginx has no address, and 0 may be added to that
 

@@ -14,6 +14,7 @@ use Encode ();
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
+use POSIX qw(dup2);
 
 our @EXPORT = qw(
     $dir have run run_raw mkraw encode decode check_profile
@@ -142,6 +143,14 @@ sub run_raw {
         open STDIN, '<', "$dir/input" or die;
         open STDOUT, '>', "$dir/output" or die;
         open STDERR, '>', "$dir/error" or die;
+
+        # what encoders keep, as descriptor 4
+        if (defined $o{kept}) {
+            local $^F = 4;
+            open my $kept, $o{mode} || '+<', $o{kept} or die;
+            dup2(fileno $kept, 4) or die;
+        }
+
         %ENV = (%ENV, %{ $o{env} || {} });
         exec $encoder, @args or die "exec: $!";
     }
