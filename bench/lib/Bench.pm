@@ -19,7 +19,8 @@ use List::Util qw(max sum0);
 use Time::HiRes ();
 
 our @EXPORT = qw($build $dir parts row barred middle until_over with_encoder callgrind
-                 total functions slow median quartiles);
+                 total functions calls slow
+                 median quartiles);
 
 our $build = abs_path($ENV{BUILD} || 'build');
 our $dir = tempdir('bench.XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -113,30 +114,61 @@ sub with_encoder {
 }
 
 
-# the wrapper of an nginx whose instructions are counted; a file a process
+# The wrapper of an nginx whose instructions are counted; a file a process.  With
+# a true second argument its clocks are as much slower, so that it takes no more
+# time, by them, than it does without.
 
 sub callgrind {
-    my $dir = shift;
+    my ($dir, $slower) = @_;
 
-    return ['valgrind', '-q', '--tool=callgrind',
-            "--callgrind-out-file=$dir/temp/callgrind.%p"];
+    my @run = ('valgrind', '-q', '--tool=callgrind',
+               "--callgrind-out-file=$dir/temp/callgrind.%p");
+
+    return \@run if !$slower;
+
+    our $clocks //= do {
+        my $so = "$Bench::dir/clocks.so";
+
+        system('cc', '-O2', '-fPIC', '-shared', '-o', $so,
+               'bench/lib/clocks.c') == 0
+            or die "clocks.c does not compile\n";
+        $so;
+    };
+
+    return ['env', "LD_PRELOAD=$clocks", @run];
+}
+
+
+# how often a function was called
+
+sub calls {
+    my ($file, $function) = @_;
+
+    open my $fh, '<', $file or die "open() \"$file\" failed: $!\n";
+
+    my ($calls, $id, $to) = (0, '', '');
+
+    while (my $line = <$fh>) {
+        $id = $1 if $line =~ /fn=(\(\d+\)) \Q$function\E$/;
+        $to = $1 if $line =~ /^cfn=(\(\d+\))/;
+        $calls += $1 if $line =~ /^calls=(\d+)/ && $to eq $id;
+    }
+
+    return $calls;
 }
 
 
 # Of a worker's functions with all that they call: what it does since callgrind
-# makes it slow.  Marks between events are of events, of which a pass has some.
-# Each slice takes so long that it ends with a look at the CPU clock, and that
-# those behind it are asked since when they wait.  Each open() takes more than
-# the 10 us from which on it counts as one that waited.  The recorder's samples
-# come by CPU time.
+# makes it slow.  Each open() takes more than the 10 us from which on it counts
+# as one that waited.  The recorder's samples come by CPU time, and the counter is
+# measured for a time at the start.
 
 sub slow {
     my $called = shift;
 
     return sum0(map { $_ // 0 }
-                @$called{qw(ngx_prof_cost_cpu ngx_prof_cost_read
-                            ngx_prof_cost_waited ngx_prof_mark_ready
-                            ngx_prof_block_ended ngx_prof_signal_handler)});
+                @$called{qw(ngx_prof_block_ended ngx_prof_clock_init
+                            ngx_prof_signal_handler)});
 }
 
 
