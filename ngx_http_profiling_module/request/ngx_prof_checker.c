@@ -29,22 +29,19 @@ ngx_prof_##note##_##checker(ngx_http_request_t *r,                            \
 }
 
 
-/* the same, where slow requests are watched only: the rare case is apart */
+/*
+ * The same, where slices of the loop are for requests: what few of them need is
+ * apart.
+ */
 
-#define ngx_prof_watched_checker(checker)                                     \
+#define ngx_prof_slice_checker(note, checker)                                 \
                                                                               \
 static ngx_int_t                                                              \
-ngx_prof_watched_##checker(ngx_http_request_t *r,                             \
+ngx_prof_##note##_##checker(ngx_http_request_t *r,                            \
     ngx_http_phase_handler_t *ph)                                             \
 {                                                                             \
-    if (ngx_prof_unlikely(!ngx_prof_slice_is_free()                           \
-                          || ngx_prof_is_stream(r)))                          \
-    {                                                                         \
-        return ngx_prof_watched_any(r, ph, ngx_http_core_##checker##_phase);  \
-    }                                                                         \
-                                                                              \
-    if (ngx_prof_likely(r == r->main)) {                                      \
-        ngx_prof_context_note(&ngx_prof_latest, r);                           \
+    if (ngx_prof_unlikely(!ngx_prof_request_##note(r))) {                     \
+        return ngx_prof_##note##_any(r, ph, ngx_http_core_##checker##_phase); \
     }                                                                         \
                                                                               \
     return ngx_http_core_##checker##_phase(r, ph);                            \
@@ -57,20 +54,49 @@ typedef struct {
 } ngx_prof_checker_t;
 
 
-static ngx_int_t ngx_prof_watched_any(ngx_http_request_t *r,
+static ngx_int_t ngx_prof_charge_any(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph, ngx_http_phase_handler_pt checker)
+    __attribute__((noinline));
+static ngx_int_t ngx_prof_watch_any(ngx_http_request_t *r,
     ngx_http_phase_handler_t *ph, ngx_http_phase_handler_pt checker)
     __attribute__((noinline));
 static ngx_int_t ngx_prof_checker_wrap(ngx_http_phase_handler_t *ph,
     const ngx_prof_checker_t *checker, ngx_log_t *log);
 
 
-/* a request begins where what requests cost is asked for */
+/* a request begins where what requests cost is asked for: is that all? */
 
-static ngx_inline void
+static ngx_inline ngx_uint_t
 ngx_prof_request_charge(ngx_http_request_t *r)
 {
-    ngx_prof_slice_begins(r);
-    ngx_prof_request_begin(r);
+    if (!ngx_prof_slice_is_new(r)
+        || ngx_prof_latest.request != 0
+        || ngx_prof_is_stream(r))
+    {
+        return 0;
+    }
+
+    ngx_prof_slicing.request = r;
+    ngx_prof_context_note(&ngx_prof_latest, r);
+
+    return 1;
+}
+
+
+/* the same, where slow requests are watched only */
+
+static ngx_inline ngx_uint_t
+ngx_prof_request_watch(ngx_http_request_t *r)
+{
+    if (!ngx_prof_slice_is_free() || ngx_prof_is_stream(r)) {
+        return 0;
+    }
+
+    if (ngx_prof_likely(r == r->main)) {
+        ngx_prof_context_note(&ngx_prof_latest, r);
+    }
+
+    return 1;
 }
 
 
@@ -99,13 +125,13 @@ ngx_prof_checker(begin, generic)
 ngx_prof_checker(begin, rewrite)
 ngx_prof_checker(begin, find_config)
 
-ngx_prof_checker(charge, generic)
-ngx_prof_checker(charge, rewrite)
-ngx_prof_checker(charge, find_config)
+ngx_prof_slice_checker(charge, generic)
+ngx_prof_slice_checker(charge, rewrite)
+ngx_prof_slice_checker(charge, find_config)
 
-ngx_prof_watched_checker(generic)
-ngx_prof_watched_checker(rewrite)
-ngx_prof_watched_checker(find_config)
+ngx_prof_slice_checker(watch, generic)
+ngx_prof_slice_checker(watch, rewrite)
+ngx_prof_slice_checker(watch, find_config)
 
 ngx_prof_checker(locate, generic)
 ngx_prof_checker(locate, rewrite)
@@ -114,7 +140,18 @@ ngx_prof_checker(locate, content)
 
 
 static ngx_int_t
-ngx_prof_watched_any(ngx_http_request_t *r, ngx_http_phase_handler_t *ph,
+ngx_prof_charge_any(ngx_http_request_t *r, ngx_http_phase_handler_t *ph,
+    ngx_http_phase_handler_pt checker)
+{
+    ngx_prof_slice_for(r);
+    ngx_prof_request_begin(r);
+
+    return checker(r, ph);
+}
+
+
+static ngx_int_t
+ngx_prof_watch_any(ngx_http_request_t *r, ngx_http_phase_handler_t *ph,
     ngx_http_phase_handler_pt checker)
 {
     ngx_prof_slice_enter(r, ngx_prof_is_stream(r));
@@ -144,9 +181,9 @@ static const ngx_prof_checker_t  ngx_prof_charged[] = {
 };
 
 static const ngx_prof_checker_t  ngx_prof_watched[] = {
-    { ngx_http_core_generic_phase, ngx_prof_watched_generic },
-    { ngx_http_core_rewrite_phase, ngx_prof_watched_rewrite },
-    { ngx_http_core_find_config_phase, ngx_prof_watched_find_config },
+    { ngx_http_core_generic_phase, ngx_prof_watch_generic },
+    { ngx_http_core_rewrite_phase, ngx_prof_watch_rewrite },
+    { ngx_http_core_find_config_phase, ngx_prof_watch_find_config },
     { NULL, NULL }
 };
 

@@ -37,6 +37,8 @@ static ngx_int_t ngx_prof_log_counted(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_clock(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_charged(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_charged_clock(ngx_http_request_t *r);
+static ngx_int_t ngx_prof_log_sliced(ngx_http_request_t *r, uint64_t now)
+    __attribute__((noinline));
 static ngx_int_t ngx_prof_log_watched(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_watched_clock(ngx_http_request_t *r);
 static ngx_int_t ngx_prof_log_long(ngx_http_request_t *r, uint64_t now)
@@ -593,21 +595,45 @@ ngx_prof_log_clock(ngx_http_request_t *r)
 }
 
 
+static ngx_prof_always_inline ngx_int_t
+ngx_prof_log_charge(ngx_http_request_t *r, ngx_uint_t counted)
+{
+    uint64_t  now;
+
+    now = ngx_prof_loop_ticks(counted);
+
+    if (ngx_prof_unlikely(!ngx_prof_slice_at_once(r, now))) {
+        return ngx_prof_log_sliced(r, now);
+    }
+
+    ngx_prof_slice_leave(r, now);
+
+    return ngx_prof_log_handler(r, counted, now);
+}
+
+
 static ngx_int_t
 ngx_prof_log_charged(ngx_http_request_t *r)
 {
-    ngx_prof_slice_logged(r, ngx_prof_loop_ticks(1));
-
-    return ngx_prof_log_handler(r, 1, ngx_prof_loop_ticks(1));
+    return ngx_prof_log_charge(r, 1);
 }
 
 
 static ngx_int_t
 ngx_prof_log_charged_clock(ngx_http_request_t *r)
 {
-    ngx_prof_slice_logged(r, ngx_prof_loop_ticks(0));
+    return ngx_prof_log_charge(r, 0);
+}
 
-    return ngx_prof_log_handler(r, 0, ngx_prof_loop_ticks(0));
+
+/* a request that has had slices before, or is slow */
+
+static ngx_int_t
+ngx_prof_log_sliced(ngx_http_request_t *r, uint64_t now)
+{
+    ngx_prof_slice_logged(r, now);
+
+    return ngx_prof_log_handler(r, ngx_prof_clock_counted(), now);
 }
 
 

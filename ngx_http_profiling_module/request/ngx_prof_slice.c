@@ -183,6 +183,35 @@ ngx_prof_slice_enter(ngx_http_request_t *r, ngx_uint_t stream)
 
 
 void
+ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
+{
+    ngx_prof_slice_t  *s;
+
+    s = &ngx_prof_slicing;
+
+    if (r != r->main || !s->charged) {
+        return;
+    }
+
+    ngx_prof_slice_for(r);
+    ngx_prof_slice_note(r);
+
+    if (ngx_prof_unlikely(now - (s->cost ? s->cost->begun : s->since)
+                          >= ngx_prof_slice_least))
+    {
+        ngx_prof_slice_slow(r);
+    }
+
+    if (s->cost && s->cost->parts) {
+        ngx_prof_slice_over(r);
+        now = 0;
+    }
+
+    ngx_prof_slice_leave(r, now);
+}
+
+
+void
 ngx_prof_slice_end(ngx_http_request_t *r, uint64_t now)
 {
     ngx_prof_slice_logged(r, now);

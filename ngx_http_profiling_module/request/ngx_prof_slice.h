@@ -111,13 +111,13 @@ typedef struct {
     uint64_t             held;          /* of these by one slice, at most */
     uint64_t             kind;          /* of the part that ended then */
     ngx_uint_t           owned;         /* it was for a request */
+    uint64_t             logged;        /* ticks: when a request was that has
+                                           had no slice before; 0: none was */
 
     uint32_t             holder;        /* as of a cost, of the wait */
     ngx_uint_t           counter;       /* of a request that was logged in it,
                                            see conf.h; NGX_PROF_NO_COUNTER:
                                            none was */
-    uint64_t             logged;        /* ticks: that request was, and has had
-                                           no slice before; 0: it has */
 
     uint64_t             start;         /* ngx_prof_loop_ticks() */
     uint64_t             blocked;       /* ns, as it was then */
@@ -228,6 +228,10 @@ void ngx_prof_slice_end(ngx_http_request_t *r, uint64_t now);
 ngx_prof_cost_t *ngx_prof_slice_begin(void);
 
 
+/* a request is being logged, see slice_at_once(); now: ticks of the clock */
+void ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now);
+
+
 /* a request is being worked for, and what it costs is measured */
 
 static ngx_inline void
@@ -239,27 +243,22 @@ ngx_prof_slice_for(ngx_http_request_t *r)
 }
 
 
-/* the same, of one that most probably has just begun */
+/* a main request that has just begun, in a slice of nobody, as most do */
 
-static ngx_inline void
-ngx_prof_slice_begins(ngx_http_request_t *r)
+static ngx_inline ngx_uint_t
+ngx_prof_slice_is_new(const ngx_http_request_t *r)
 {
     ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
 
-    if (ngx_prof_likely(s->request == NULL
-                        && s->charged
-                        && s->counter == NGX_PROF_NO_COUNTER
-                        && r == r->main
-                        && r->pool->cleanup == NULL
-                        && ngx_prof_slice_handler))
-    {
-        s->request = r;
+    /* the handler is known only where it is charged */
 
-    } else {
-        ngx_prof_slice_for(r);
-    }
+    return s->request == NULL
+           && s->counter == NGX_PROF_NO_COUNTER
+           && r == r->main
+           && r->pool->cleanup == NULL
+           && ngx_prof_slice_handler;
 }
 
 
@@ -288,38 +287,40 @@ ngx_prof_slice_cost(void)
 }
 
 
-/* a request is being logged; now: ticks of the clock */
+/*
+ * A request is being logged in the slice in which it began, as most are, and is
+ * not slow; now: ticks of the clock.
+ */
 
-static ngx_inline void
-ngx_prof_slice_logged(ngx_http_request_t *r, uint64_t now)
+static ngx_inline ngx_uint_t
+ngx_prof_slice_at_once(const ngx_http_request_t *r, uint64_t now)
 {
     ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
 
-    if (r != r->main || !s->charged) {
-        return;
-    }
+    return s->request == r
+           && s->cost == NULL
+           && now - s->since < ngx_prof_slice_least;
+}
 
-    ngx_prof_slice_for(r);
-    ngx_prof_slice_note(r);
 
-    if (ngx_prof_unlikely(now - (s->cost ? s->cost->begun : s->since)
-                          >= ngx_prof_slice_least))
-    {
-        ngx_prof_slice_slow(r);
-    }
+static ngx_inline void
+ngx_prof_slice_leave(const ngx_http_request_t *r, uint64_t logged)
+{
+    ngx_prof_slice_t     *s;
+    ngx_prof_loc_conf_t  *lcf;
 
-    s->logged = now;
+    s = &ngx_prof_slicing;
+    lcf = ngx_prof_context_location(r);
 
-    if (s->cost && s->cost->parts) {
-        ngx_prof_slice_over(r);
-        s->logged = 0;
-    }
-
+    s->marked = (uint32_t) lcf->marked;
+    s->counter = lcf->counter;
+    s->number = r->connection->number;
+    s->method = (uint32_t) r->method;
+    s->logged = logged;
     s->request = NULL;
     s->cost = NULL;
-    s->counter = ngx_prof_context_location(r)->counter;
 }
 
 

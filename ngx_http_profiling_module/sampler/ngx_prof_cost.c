@@ -73,7 +73,8 @@ typedef struct {
 static void ngx_prof_cost_watch(ngx_uint_t on);
 static void ngx_prof_cost_cut(void);
 static ngx_inline uint64_t ngx_prof_cost_bytes(void);
-static void ngx_prof_cost_next_any(uint64_t ticks) __attribute__((noinline));
+static uint64_t ngx_prof_cost_next_any(uint64_t ticks)
+    __attribute__((noinline));
 static void ngx_prof_cost_bill(ngx_prof_plain_t *plain, ngx_prof_charge_t part);
 static void ngx_prof_cost_owe(uint64_t ticks, uint64_t cpu);
 static ngx_inline ngx_uint_t ngx_prof_cost_nobodys(uint64_t ticks);
@@ -240,7 +241,7 @@ ngx_prof_cost_bytes(void)
 static void
 ngx_prof_cost_cut(void)
 {
-    ngx_prof_cost_next(ngx_prof_loop_ticks(ngx_prof_costing.counted));
+    (void) ngx_prof_cost_next(ngx_prof_loop_ticks(ngx_prof_costing.counted));
 }
 
 
@@ -267,7 +268,7 @@ ngx_prof_cost_begin(uint64_t ticks, uint64_t blocked, uint64_t bytes)
  * call nothing, so that nothing has to be saved.
  */
 
-void
+uint64_t
 ngx_prof_cost_next(uint64_t ticks)
 {
     uint64_t              loop, blocked, bytes;
@@ -277,12 +278,8 @@ ngx_prof_cost_next(uint64_t ticks)
 
     s = &ngx_prof_slicing;
 
-    if (ngx_prof_unlikely(s->counter == NGX_PROF_NO_COUNTER
-                          || !s->logged
-                          || !ngx_prof_costing.straight))
-    {
-        ngx_prof_cost_next_any(ticks);
-        return;
+    if (ngx_prof_unlikely(!s->logged || !ngx_prof_costing.straight)) {
+        return ngx_prof_cost_next_any(ticks);
     }
 
     loop = ngx_prof_counter_took(ticks - s->start);
@@ -294,8 +291,7 @@ ngx_prof_cost_next(uint64_t ticks)
                           || counter == NULL
                           || counter->elapsed == NULL))
     {
-        ngx_prof_cost_next_any(ticks);
-        return;
+        return ngx_prof_cost_next_any(ticks);
     }
 
     bytes = ngx_prof_cost_bytes();
@@ -316,10 +312,12 @@ ngx_prof_cost_next(uint64_t ticks)
     }
 
     ngx_prof_cost_begin(ticks, blocked, bytes);
+
+    return ticks;
 }
 
 
-static void
+static uint64_t
 ngx_prof_cost_next_any(uint64_t ticks)
 {
     uint64_t           loop, blocked, bytes;
@@ -329,7 +327,7 @@ ngx_prof_cost_next_any(uint64_t ticks)
 
     if (s->charged && !s->billed && ngx_prof_cost_nobodys(ticks)) {
         ngx_prof_cost_begin(ticks, ngx_prof_block_told, ngx_prof_cost_bytes());
-        return;
+        return ticks;
     }
 
     loop = ngx_prof_loop_took(ngx_prof_costing.counted, ticks - s->start);
@@ -354,6 +352,8 @@ ngx_prof_cost_next_any(uint64_t ticks)
     }
 
     ngx_prof_cost_begin(ticks, blocked, bytes);
+
+    return ticks;
 }
 
 

@@ -47,8 +47,11 @@ ngx_uint_t ngx_prof_cost_marked(void);
 /* of a pass that has begun: all of its events are, whatever they are of */
 ngx_uint_t ngx_prof_cost_each(void);
 
-/* a slice ends, and the next one begins, of nobody yet; ticks of the clock */
-void ngx_prof_cost_next(uint64_t ticks);
+/*
+ * A slice ends, and the next one begins, of nobody yet.  Returns the ticks of
+ * the clock that it is given, so that the caller keeps nothing.
+ */
+uint64_t ngx_prof_cost_next(uint64_t ticks);
 
 /* a pass begins: the loop waited from `then` to `now`, ticks of the clock */
 void ngx_prof_cost_pass(uint64_t then, uint64_t now);

@@ -39,6 +39,10 @@ static void ngx_prof_mark_posted(ngx_event_t *ev);
 static uint64_t ngx_prof_mark_next(void);
 static uint64_t ngx_prof_mark_clock(void) __attribute__((noinline));
 static void ngx_prof_mark_kernel(uint64_t now);
+static void ngx_prof_mark_late(ngx_connection_t *c, ngx_uint_t events,
+    uint64_t now) __attribute__((noinline));
+static ngx_inline void ngx_prof_mark_of(ngx_connection_t *c,
+    ngx_uint_t events);
 static void ngx_prof_mark_waited(ngx_connection_t *c, ngx_uint_t reads);
 static uint64_t ngx_prof_mark_ready(const ngx_connection_t *c, uint64_t now)
     __attribute__((noinline));
@@ -178,7 +182,7 @@ ngx_prof_mark_end(uint64_t now)
 
     m = &ngx_prof_marks;
 
-    ngx_prof_cost_next(now);
+    (void) ngx_prof_cost_next(now);
 
     /* nginx has not come to them */
 
@@ -202,9 +206,7 @@ ngx_prof_mark_next(void)
 
     now = ngx_prof_likely(ngx_prof_marks.counted) ? ngx_prof_counter_read()
                                                   : ngx_prof_mark_clock();
-    ngx_prof_cost_next(now);
-
-    return now;
+    return ngx_prof_cost_next(now);
 }
 
 
@@ -277,13 +279,35 @@ ngx_prof_mark_kernel(uint64_t now)
     s = &ngx_prof_slicing;
 
     if (ngx_prof_unlikely(s->late)) {
-        ngx_prof_cost_waited(ngx_prof_mark_ready(c, now));
+        ngx_prof_mark_late(c, events, now);
+        return;
+    }
 
-    } else {
-        s->since = s->pass;
-        s->wait = ngx_prof_loop_took(m->counted, now - s->pass);
-        s->held = s->longest;
-        s->holder = s->longest_by;
+    s->since = s->pass;
+    s->wait = ngx_prof_loop_took(m->counted, now - s->pass);
+    s->held = s->longest;
+    s->holder = s->longest_by;
+
+    ngx_prof_mark_of(c, events);
+}
+
+
+static void
+ngx_prof_mark_late(ngx_connection_t *c, ngx_uint_t events, uint64_t now)
+{
+    ngx_prof_cost_waited(ngx_prof_mark_ready(c, now));
+    ngx_prof_mark_of(c, events);
+}
+
+
+/* no request waits for what an idle connection tells */
+
+static ngx_inline void
+ngx_prof_mark_of(ngx_connection_t *c, ngx_uint_t events)
+{
+    if (c->idle) {
+        ngx_prof_slicing.connection = c;
+        return;
     }
 
     ngx_prof_mark_waited(c, c->read->active && (events & EPOLLIN));
