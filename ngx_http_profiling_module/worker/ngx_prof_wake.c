@@ -142,10 +142,15 @@ ngx_prof_wake_ring(ngx_pid_t pid, ngx_int_t slot)
 {
     ngx_channel_t  ch;
 
-    /* the master has announced it, and not its end */
+    /*
+     * The master has announced it, and not its end.  Where this process came
+     * for one that was killed, its own entry has still that one's pid, and a
+     * descriptor that was closed: a client's by now.
+     */
 
     if (slot < 0
         || slot >= NGX_MAX_PROCESSES
+        || slot == ngx_process_slot
         || ngx_processes[slot].pid != pid
         || ngx_processes[slot].channel[0] == -1)
     {
