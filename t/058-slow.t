@@ -33,6 +33,7 @@ my $site = Site->new(
     profiling_interval 100ms;
     profiling_slow 100ms rate=65536 keep=16;
     $also
+    proxy_cache_path DIR/cache keys_zone=cache:1m;
     log_format slow '\$uri \$profiling_slow_id';
 
     server {
@@ -57,6 +58,14 @@ END
         location = /long { echo_sleep 0.6; echo x; }
         location = /block { echo_blocking_sleep 0.15; echo x; }
         location = /up { proxy_pass http://127.0.0.1:PORT1; }
+        location = /stale {
+            proxy_pass http://127.0.0.1:PORT1;
+            proxy_cache cache;
+            proxy_cache_valid 200 1s;
+            proxy_cache_use_stale updating;
+            proxy_cache_background_update on;
+            add_header X-Cache $upstream_cache_status;
+        }
         location = /two { echo_location /doze; echo_location /block; }
         location = /once { profiling_slow 1ms rate=1; echo_blocking_sleep 0.01; echo x; }
         location = /never { profiling_slow off; echo_sleep 0.15; echo x; }
@@ -282,6 +291,16 @@ is_deeply([@{ $next->{at} }{qw(accepted tls)}], [undef, undef],
 like($next->{unavailable}{"at.$_"}, qr/has had requests before/, "... $_: why")
     for qw(accepted tls);
 
+# what updates a cache behind an answer is the request's that began it
+
+my $filled = ($site->request('/stale'), updated(0));
+
+ok(until_true(60, sub {
+    ($site->request('/stale')->{headers}{'x-cache'} // '') eq 'STALE';
+}), 'an old answer is given');
+
+cmp_ok(updated($filled), '>', $filled, 'an update in the background is told');
+
 $site->stop;
 done_testing;
 
@@ -302,18 +321,42 @@ sub list {
 }
 
 
+# the number of a later request that has waited for the cache's upstream
+
+sub updated {
+    my $since = shift;
+    my $id = 0;
+
+    until_true(60, sub {
+        ($id) = map { $_->{id} }
+                grep { $_->{uri} eq '/stale' && !$_->{live} && $_->{id} > $since
+                       && $_->{by}{upstream} >= .14 }
+                @{ $site->json('/api/profiling/slow')->{requests} };
+    });
+
+    return $id // 0;
+}
+
+
 sub uris {
     return [map { $_->{uri} }
             @{ $site->json("/api/profiling/slow$_[0]")->{requests} }];
 }
 
 
-# a body in two parts
+# a body in two parts, the second after the worker has seen the first
 
 sub slowly {
+    my $uri = shift;
     my $s = $site->connect;
 
-    syswrite $s, "POST $_[0] HTTP/1.1\r\nHost: main\r\nContent-Length: 2\r\n\r\na";
+    syswrite $s, "POST $uri HTTP/1.1\r\nHost: main\r\nContent-Length: 2\r\n\r\na";
+
+    until_true(60, sub {
+        grep { $_->{live} && $_->{uri} eq $uri }
+        @{ $site->json('/api/profiling/slow')->{requests} };
+    });
+
     sleep .3;
     syswrite $s, 'b';
     Profile::receive($s);
