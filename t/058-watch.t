@@ -15,11 +15,11 @@ my $site = Site->new(
     modules => ['/usr/lib/nginx/modules/ngx_http_echo_module.so'],
     handlers => $Profile::handlers,
     http    => 'profiling_interval 100ms; profiling_pause_threshold 60s; '
-               . 'profiling_slow 100ms rate=65536 keep=256;',
+               . 'profiling_slow 500ms rate=65536 keep=256;',
     server  => <<'END')->start;
         location = /nothing { return 200 "x"; }
-        location = /block { echo_blocking_sleep 0.2; echo x; }
-        location = /later { echo_blocking_sleep 0.2; echo_sleep 0.2; echo x; }
+        location = /block { echo_blocking_sleep 1; echo x; }
+        location = /later { echo_blocking_sleep 1; echo_sleep 0.2; echo x; }
 END
 
 my ($pid) = $site->workers;
@@ -93,12 +93,12 @@ sub together {
     is_deeply([map { map { $_->{for}{location} }
                      grep { $_->{what} eq 'wait' } @{ $_->{parts} } } @victims],
               [("= $uri") x 4], '... which name it');
-    is(scalar(grep { $_->{by}{wait} < .19 } @victims), 0, '... and how long');
+    is(scalar(grep { $_->{by}{wait} < .9 } @victims), 0, '... and how long');
     is(scalar(grep { abs($_->{seconds} - sum($_)) > .001 } @victims, $culprit),
        0, '... with all of their times');
-    cmp_ok($culprit->{by}{loop}, '>=', .2, 'it has held the loop');
-    cmp_ok($culprit->{blocked_seconds}, '>=', .2, '... blocked');
-    cmp_ok($culprit->{cpu_seconds}, '<', .1, '... and did not run');
+    cmp_ok($culprit->{by}{loop}, '>=', 1, 'it has held the loop');
+    cmp_ok($culprit->{blocked_seconds}, '>=', 1, '... blocked');
+    cmp_ok($culprit->{cpu_seconds}, '<', .5, '... and did not run');
 
     push @{ $alloc{$uri} }, $culprit->{alloc_bytes};
 }
