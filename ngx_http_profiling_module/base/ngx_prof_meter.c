@@ -164,11 +164,11 @@ ngx_prof_meter_cpu(void)
 {
     struct timespec  ts;
 
-    if (ngx_prof_barred(NGX_PROF_BARRED_CLOCK)) {
+    if (ngx_prof_barred(NGX_PROF_BARRED_CLOCK)
+        || clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) == -1)
+    {
         return ngx_prof_clock();
     }
-
-    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 
     return (uint64_t) ts.tv_sec * NGX_PROF_NSEC_PER_SEC + ts.tv_nsec;
 }
