@@ -5,6 +5,7 @@
 #include "ngx_prof_job.h"
 #include "ngx_prof_base.h"
 #include "ngx_prof_meter.h"
+#include "ngx_prof_pace.h"
 
 
 /* ms after which a worker that pauses sees that it shall exit */
@@ -13,12 +14,14 @@
 /* ns that pauses may last since then */
 #define NGX_PROF_JOB_GRACE  (5 * (uint64_t) NGX_PROF_NSEC_PER_SEC)
 
-/* the time of a busy worker to that of all slices, ns that are owed at most */
-#define NGX_PROF_TURN_PART  20
+/*
+ * The CPU time of a busy worker to that of all slices; ns of it that slices
+ * may take before, and that are owed beyond that at most
+ */
+#define NGX_PROF_TURN_PART  40
+#define NGX_PROF_TURN_LENT  (20 * NGX_PROF_TURN_PART                          \
+                             * (uint64_t) NGX_PROF_NSEC_PER_MSEC)
 #define NGX_PROF_TURN_OWED  50000000
-
-/* ns of CPU time of a pass in which there was nothing else to do */
-#define NGX_PROF_TURN_IDLE  10000
 
 
 static ngx_int_t ngx_prof_job_look(ngx_prof_job_t *job);
@@ -26,6 +29,7 @@ static ngx_uint_t ngx_prof_job_late(uint64_t now);
 static void ngx_prof_job_handler(ngx_event_t *ev);
 static ngx_int_t ngx_prof_job_step(void *data);
 static void ngx_prof_turn_handler(ngx_event_t *ev);
+static ngx_msec_t ngx_prof_turn_wait(void);
 static ngx_uint_t ngx_prof_turn_free(void);
 static void ngx_prof_turn_took(uint64_t began);
 
@@ -34,9 +38,8 @@ static ngx_queue_t       ngx_prof_turns;
 static ngx_event_t       ngx_prof_turn_event;
 static ngx_connection_t  ngx_prof_turn_connection;
 static uint64_t          ngx_prof_turn_next;    /* ns, of CPU time */
-static uint64_t          ngx_prof_turn_seen;    /* in the last pass */
+static uint64_t          ngx_prof_turn_cpu;     /* ns, of all slices */
 static ngx_uint_t        ngx_prof_turn_runs;
-static const ngx_int_t  *ngx_prof_turn_events;
 
 
 void
@@ -123,28 +126,39 @@ ngx_prof_turn(ngx_event_t *ev)
 
         ngx_prof_event_init(&ngx_prof_turn_event, &ngx_prof_turn_connection,
                             ngx_prof_turn_handler, ngx_cycle->log);
+        ngx_prof_turn_event.cancelable = 1;
     }
 
     ngx_post_event(ev, &ngx_prof_turns);
 
-    if (!ngx_prof_turn_event.posted) {
-        ngx_prof_turn_seen = ngx_prof_meter_cpu();
+    if (!ngx_prof_turn_event.posted && !ngx_prof_turn_event.timer_set) {
         ngx_post_event(&ngx_prof_turn_event, &ngx_posted_next_events);
     }
 }
 
 
-void
-ngx_prof_turn_init(const ngx_int_t *events)
+ngx_uint_t
+ngx_prof_turn_idle(void)
 {
-    ngx_prof_turn_events = events;
+    uint64_t  now;
+
+    static ngx_prof_pace_look_t  look;
+
+    now = ngx_prof_clock();
+
+    if (now - look.seen >= NGX_PROF_PACE_LOOK) {
+        ngx_prof_pace_look(&look, now,
+                           ngx_prof_meter_cpu() - ngx_prof_turn_cpu);
+    }
+
+    return look.idle;
 }
 
 
 static void
 ngx_prof_turn_handler(ngx_event_t *ev)
 {
-    uint64_t      now;
+    ngx_msec_t    wait;
     ngx_queue_t  *q;
     ngx_event_t  *next;
 
@@ -152,29 +166,45 @@ ngx_prof_turn_handler(ngx_event_t *ev)
         return;
     }
 
-    now = ngx_prof_meter_cpu();
+    wait = ngx_prof_turn_wait();
 
-    if (now >= ngx_prof_turn_next
-        || now - ngx_prof_turn_seen < NGX_PROF_TURN_IDLE
-        || (ngx_prof_turn_events && *ngx_prof_turn_events == 0))
-    {
-        q = ngx_queue_head(&ngx_prof_turns);
-        next = ngx_queue_data(q, ngx_event_t, queue);
-
-        ngx_delete_posted_event(next);
-
-        ngx_prof_turn_runs = 1;
-        next->handler(next);
-        ngx_prof_turn_runs = 0;
-
-        now = ngx_prof_meter_cpu();
+    if (wait) {
+        ngx_add_timer(ev, wait);
+        return;
     }
 
-    ngx_prof_turn_seen = now;
+    q = ngx_queue_head(&ngx_prof_turns);
+    next = ngx_queue_data(q, ngx_event_t, queue);
+
+    ngx_delete_posted_event(next);
+
+    ngx_prof_turn_runs = 1;
+    next->handler(next);
+    ngx_prof_turn_runs = 0;
 
     if (!ngx_queue_empty(&ngx_prof_turns) && !ev->posted) {
         ngx_post_event(ev, &ngx_posted_next_events);
     }
+}
+
+
+/* ms after which the next one may run, if it may not do so now */
+
+static ngx_msec_t
+ngx_prof_turn_wait(void)
+{
+    uint64_t  may;
+
+    may = ngx_prof_meter_cpu() + NGX_PROF_TURN_LENT;
+
+    if (may >= ngx_prof_turn_next || ngx_prof_turn_idle()) {
+        return 0;
+    }
+
+    /* no process has more CPU time than time */
+
+    return (ngx_msec_t) ((ngx_prof_turn_next - may) / NGX_PROF_NSEC_PER_MSEC)
+           + 1;
 }
 
 
@@ -216,10 +246,13 @@ ngx_prof_turn_took(uint64_t began)
 
     now = ngx_prof_meter_cpu();
 
+    ngx_prof_turn_cpu += now - began;
+
     next = ngx_max(ngx_prof_turn_next, began)
            + NGX_PROF_TURN_PART * (now - began);
 
-    ngx_prof_turn_next = ngx_min(next, now + NGX_PROF_TURN_OWED);
+    ngx_prof_turn_next = ngx_min(next, now + NGX_PROF_TURN_LENT
+                                       + NGX_PROF_TURN_OWED);
 }
 
 
@@ -334,7 +367,13 @@ ngx_prof_job_handler(ngx_event_t *ev)
         return;
     }
 
-    rc = ngx_prof_slice(ngx_prof_job_step, job);
+    rc = job->turns ? ngx_prof_turn_slice(ngx_prof_job_step, job)
+                    : ngx_prof_slice(ngx_prof_job_step, job);
+
+    if (rc == NGX_AGAIN && job->turns) {
+        ngx_prof_turn(ev);
+        return;
+    }
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);

@@ -48,6 +48,8 @@ typedef struct {
     ngx_connection_t    connection;
     uint64_t            until;              /* of a pause: ns, monotonic */
     uint64_t            cut;                /* ns that the latest one lacked */
+    ngx_uint_t          turns;              /* its slices take turns with those
+                                               of answers */
 } ngx_prof_job_t;
 
 
@@ -72,13 +74,14 @@ ngx_int_t ngx_prof_turn_slice(ngx_prof_step_pt step, void *data);
 
 /*
  * Calls the event's handler, for one more slice, in a later pass: events take
- * turns, one a pass.  While the worker has other work they take a twentieth of
- * its CPU time.  ngx_prof_event_stop() is for these events, too.
+ * turns, one a pass.  While the worker is busy with other work they take a
+ * fortieth of its CPU time, but for the first 20 ms.  ngx_prof_event_stop() is
+ * for these events, too.
  */
 void ngx_prof_turn(ngx_event_t *ev);
 
-/* worker, once: where it stands how many events the latest pass has had */
-void ngx_prof_turn_init(const ngx_int_t *events);
+/* whether other work than slices took less than a fifth of a processor */
+ngx_uint_t ngx_prof_turn_idle(void);
 
 /* whether NGX_PROF_TURNS events wait */
 ngx_uint_t ngx_prof_turn_full(void);

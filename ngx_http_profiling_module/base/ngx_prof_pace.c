@@ -24,34 +24,21 @@ ngx_prof_pace_took(ngx_prof_pace_t *pace, uint64_t ns, uint64_t now)
 
 
 ngx_uint_t
-ngx_prof_pace_may(ngx_prof_pace_t *pace, uint64_t now, uint64_t busy)
+ngx_prof_pace_may(ngx_prof_pace_t *pace, uint64_t now, ngx_uint_t idle)
 {
-    uint64_t  passed, worked;
-
-    if (pace->owes <= now + NGX_PROF_PACE_LENT) {
-        return 1;
+    if (idle) {
+        pace->owes = ngx_min(pace->owes, now);
     }
 
-    passed = now - pace->seen;
+    return pace->owes <= now + NGX_PROF_PACE_LENT;
+}
 
-    if (passed < NGX_PROF_PACE_LOOK) {
-        return 0;
-    }
 
-    worked = busy - pace->busy;
+void
+ngx_prof_pace_look(ngx_prof_pace_look_t *look, uint64_t now, uint64_t busy)
+{
+    look->idle = (NGX_PROF_PACE_IDLE * (busy - look->busy) < now - look->seen);
 
-    pace->seen = now;
-    pace->busy = busy;
-
-    /* what it did long ago tells nothing */
-
-    if (passed >= 10 * NGX_PROF_PACE_LOOK
-        || NGX_PROF_PACE_BUSY * worked >= passed)
-    {
-        return 0;
-    }
-
-    pace->owes = now;
-
-    return 1;
+    look->seen = now;
+    look->busy = busy;
 }

@@ -44,8 +44,9 @@
 /* ms from one look for a place to the next; the other workers tell nothing */
 #define NGX_PROF_ENCODE_LOOK      20
 
-/* while so many wait, encoders of a busy worker keep their pace */
+/* since so many waited, and for some ms, those of a busy worker keep a pace */
 #define NGX_PROF_ENCODE_CROWD     3
+#define NGX_PROF_ENCODE_CROWDED   5000
 
 /* ms that one that has taken seconds waits for that: its client soon leaves */
 #define NGX_PROF_ENCODE_HELD      4000
@@ -83,7 +84,7 @@ static ngx_int_t ngx_prof_encode_start(ngx_prof_encode_t *e);
 static void ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer);
 static ngx_queue_t *ngx_prof_encode_before(const ngx_prof_encode_t *e);
 static void ngx_prof_encode_leave(ngx_prof_encode_t *e);
-static ngx_uint_t ngx_prof_encode_may(const ngx_prof_encode_t *e);
+static ngx_uint_t ngx_prof_encode_may(ngx_prof_encode_t *e);
 static void ngx_prof_encode_took(const ngx_prof_encoder_t *encoder);
 static void ngx_prof_encode_next(void);
 static void ngx_prof_encode_turn(ngx_event_t *ev);
@@ -181,7 +182,6 @@ ngx_prof_encode_start(ngx_prof_encode_t *e)
     ngx_uint_t  i, crowd;
 
     if (!ngx_prof_encode_may(e)) {
-        e->held = 1;
         return NGX_AGAIN;
     }
 
@@ -252,16 +252,25 @@ ngx_prof_encode_wait(ngx_prof_encode_t *e, ngx_msec_t timer)
 /* whether it may begin if there is a place for it */
 
 static ngx_uint_t
-ngx_prof_encode_may(const ngx_prof_encode_t *e)
+ngx_prof_encode_may(ngx_prof_encode_t *e)
 {
-    if (ngx_prof_encode_waiting_n < NGX_PROF_ENCODE_CROWD
-        || (e->captured && ngx_current_msec - e->since >= NGX_PROF_ENCODE_HELD))
+    static ngx_msec_t  until;
+
+    if (ngx_prof_encode_waiting_n >= NGX_PROF_ENCODE_CROWD) {
+        until = ngx_current_msec + NGX_PROF_ENCODE_CROWDED;
+    }
+
+    if ((ngx_msec_int_t) (until - ngx_current_msec) <= 0
+        || ngx_prof_pace_may(&ngx_prof_encode_pace, ngx_prof_clock(),
+                             ngx_prof_turn_idle()))
     {
         return 1;
     }
 
-    return ngx_prof_pace_may(&ngx_prof_encode_pace, ngx_prof_clock(),
-                             ngx_prof_meter_cpu());
+    e->held = 1;
+
+    return e->captured
+           && ngx_current_msec - e->since >= NGX_PROF_ENCODE_HELD;
 }
 
 

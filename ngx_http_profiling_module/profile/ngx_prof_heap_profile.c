@@ -123,6 +123,10 @@ ngx_prof_heap_profile(ngx_pool_t *pool, ngx_log_t *log,
         }
     }
 
+    /* one that takes no time is an answer like others */
+
+    h->capture.job.turns = (step == ngx_prof_capture_last);
+
     ngx_prof_capture_start(&h->capture, step, log);
 
     return NGX_OK;

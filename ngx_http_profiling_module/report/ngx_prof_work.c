@@ -52,11 +52,6 @@ ngx_prof_work_run(ngx_prof_work_t *w)
 
     r = w->request;
 
-    w->snapshot = ngx_prof_snapshot_create(r->pool, w->worker);
-    if (w->snapshot == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     rc = ngx_prof_work_slice(w);
 
     if (rc != NGX_AGAIN) {
@@ -120,6 +115,16 @@ ngx_prof_work_step(void *data)
     ngx_prof_work_t *w = data;
 
     ngx_int_t  rc;
+
+    /* not before its turn: a client that leaves meanwhile needs none */
+
+    if (w->snapshot == NULL) {
+        w->snapshot = ngx_prof_snapshot_create(w->request->pool, w->worker);
+
+        if (w->snapshot == NULL) {
+            return NGX_ERROR;
+        }
+    }
 
     if (ngx_prof_snapshot_next(w->snapshot) == NGX_AGAIN) {
         return NGX_AGAIN;

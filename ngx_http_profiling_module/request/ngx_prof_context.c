@@ -5,7 +5,6 @@
 #include <ngx_http.h>
 #include <sys/mman.h>
 #include "ngx_prof_context.h"
-#include "ngx_prof_job.h"
 #include "ngx_prof_try.h"
 #include "ngx_prof_upstream.h"
 
@@ -337,8 +336,6 @@ ngx_prof_context_init_process(ngx_cycle_t *cycle, uintptr_t base)
                                     * sizeof(ngx_connection_t);
     ngx_prof_base = base;
     ngx_prof_context_conf = ngx_http_profiling_module.ctx_index;
-
-    ngx_prof_turn_init(&ngx_prof_dispatch.n);
 
     ngx_prof_latest.request = 0;
 }
