@@ -175,6 +175,11 @@ ngx_prof_stacks_enter(ngx_prof_stacks_t *stacks, ngx_uint_t size,
             : ngx_prof_stacks_insert(stacks, size, path, pcs, n, label);
 
     if (tally == NULL) {
+
+        if (path) {
+            path->n = 0;
+        }
+
         (void) __atomic_add_fetch(&stacks->dropped, count, __ATOMIC_RELAXED);
         (void) __atomic_add_fetch(&stacks->dropped_value, value,
                                   __ATOMIC_RELAXED);
@@ -235,6 +240,12 @@ ngx_prof_stacks_walk(ngx_prof_stacks_t *stacks, ngx_uint_t size,
 
     if (path && path->stacks == stacks && path->epoch == epoch) {
 
+        if (path->same && path->n && n && path->pc[0] == pcs[n - 1]) {
+            depth = ngx_min(path->same + 1, ngx_min(path->n, n));
+            node = path->node[depth - 1];
+            n -= depth;
+        }
+
         while (n && depth < path->n && path->pc[depth] == pcs[n - 1]) {
             node = path->node[depth++];
             n--;
@@ -245,6 +256,7 @@ ngx_prof_stacks_walk(ngx_prof_stacks_t *stacks, ngx_uint_t size,
         path->stacks = stacks;
         path->epoch = epoch;
         path->n = depth;
+        path->same = 0;
     }
 
     while (n) {

@@ -84,6 +84,11 @@ typedef struct {
     const ngx_prof_stacks_t  *stacks;
     uint64_t                  epoch;
     ngx_uint_t                n;
+    uint64_t                  walk;            /* the caller's */
+    ngx_uint_t                same;            /* the same: frames behind the
+                                                  root that the next stack has,
+                                                  too, if its root is this one;
+                                                  0: they are compared */
     uint64_t                  pc[NGX_PROF_STACKS_PATH];
     uint32_t                  node[NGX_PROF_STACKS_PATH];
 } ngx_prof_path_t;

@@ -28,6 +28,8 @@ static void ngx_prof_cpu_arm(ngx_prof_slot_t *slot, uint64_t until);
 static void ngx_prof_cpu_asked(const ucontext_t *uc);
 static void ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     const ucontext_t *uc);
+static ngx_inline void ngx_prof_cpu_same(ngx_prof_path_t *path,
+    const ngx_prof_unwind_t *result);
 static uint32_t ngx_prof_cpu_label(const ngx_prof_thread_t *t,
     const ucontext_t *uc, const ngx_prof_unwind_path_t *walk);
 static void ngx_prof_cpu_trace(uint64_t now, const ngx_prof_thread_t *t);
@@ -280,6 +282,7 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     label = ngx_prof_cpu_label(t, uc, &own->cache.path);
 
     if (rate) {
+        ngx_prof_cpu_same(&own->recorded, &result);
         ngx_prof_recorder_sample(&own->recorded, pcs, n, label, count,
                                  cpu - last, now, t->main);
     }
@@ -294,6 +297,7 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
 
         (void) __atomic_add_fetch(&slot->spent.sampled, value,
                                   __ATOMIC_RELAXED);
+        ngx_prof_cpu_same(&own->path, &result);
         (void) ngx_prof_stacks_add_path(stacks, ngx_prof_cpu_size, &own->path,
                                         pcs, n, label, count, value);
 
@@ -308,6 +312,16 @@ ngx_prof_cpu_sample(const void *timer, const siginfo_t *info,
     own->took = own->ended - now;
 
     (void) __atomic_add_fetch(&slot->sample_time, own->took, __ATOMIC_RELAXED);
+}
+
+
+/* what a walk knows to be as before, if the path has the stack of that one */
+
+static ngx_inline void
+ngx_prof_cpu_same(ngx_prof_path_t *path, const ngx_prof_unwind_t *result)
+{
+    path->same = (path->walk + 1 == result->walk) ? result->same : 0;
+    path->walk = result->walk;
 }
 
 

@@ -88,6 +88,10 @@ typedef struct {
                                     pointer or by a scan of the stack */
     ngx_uint_t  later;           /* frames of objects that were loaded after
                                     the fork */
+    uint64_t    walk;            /* its number among those with the cache, 0:
+                                    it had none */
+    ngx_uint_t  same;            /* frames, from the outermost on, that the walk
+                                    with the number before has had */
 } ngx_prof_unwind_t;
 
 
@@ -161,6 +165,28 @@ typedef struct {
 } ngx_prof_unwind_text_t;
 
 
+/*
+ * A quick step that a walk has taken.  The frame and the words that it loads
+ * decide where it leads: while they are the same, so are all frames further
+ * out.  The frame pointer counts where a step further out needs it.
+ */
+
+#define NGX_PROF_UNWIND_UNSAVED  UINT16_MAX
+
+
+typedef struct {
+    uint64_t  sp;
+    uint64_t  pc;
+    uint64_t  fp;
+    uint16_t  ra;               /* words above sp */
+    uint16_t  fp_saved;         /* the same, or UNSAVED: the caller has fp, or
+                                   none needs it */
+    uint16_t  fp_needed;
+    uint16_t  later;            /* frames of objects that were loaded later,
+                                   from the outermost on */
+} ngx_prof_unwind_taken_t;
+
+
 typedef struct ngx_prof_unwind_cache_s {
     ngx_prof_unwind_entry_t  entry[NGX_PROF_UNWIND_CACHE]
                              __attribute__((aligned(64)));
@@ -174,6 +200,20 @@ typedef struct ngx_prof_unwind_cache_s {
 
     uint16_t                 used[NGX_PROF_FRAMES];
     ngx_prof_unwind_path_t   path;
+    uint32_t                 copied;                   /* of its frames, from
+                                                          an earlier walk */
+
+    /* the latest walk that reached the thread's start by quick steps */
+
+    uint32_t                 generation;               /* of the list */
+    ngx_uint_t               taken_n;
+    uintptr_t                top;                      /* of the stack */
+    uint64_t                 walk;                     /* its number */
+    uint64_t                 walks;
+    ngx_prof_unwind_taken_t  taken[NGX_PROF_FRAMES]    /* the outermost */
+                             __attribute__((aligned(64)));          /* first */
+    ngx_prof_unwind_taken_t  fresh[NGX_PROF_FRAMES];   /* of the present walk,
+                                                          the innermost first */
 } ngx_prof_unwind_cache_t;
 
 

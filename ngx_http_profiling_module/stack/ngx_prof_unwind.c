@@ -326,6 +326,9 @@ ngx_prof_unwind_listed(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
     if (cache) {
         cache->busy = 1;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
+
+        cache->copied = 0;
+        walk->result->walk = ++cache->walks;
     }
 
     walk->objects = ngx_prof_objects_acquire();
@@ -380,9 +383,13 @@ ngx_prof_unwind_prefetch(const ngx_prof_unwind_cache_t *cache)
 {
     uint32_t  i;
 
-    for (i = 0; i < cache->path.n; i++) {
+    for (i = 0; i + cache->copied < cache->path.n; i++) {
         __builtin_prefetch(&cache->entry[cache->used[i]]);
         __builtin_prefetch((void *) (cache->path.sp[i] - sizeof(uint64_t)));
+    }
+
+    for (i = 0; i < cache->taken_n; i += 2) {
+        __builtin_prefetch(&cache->taken[i]);
     }
 }
 

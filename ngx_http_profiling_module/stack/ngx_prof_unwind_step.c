@@ -539,6 +539,192 @@ ngx_prof_unwind_word(uint64_t cfa, int32_t how)
 }
 
 
+/* how many of the steps of an earlier walk lead where they did */
+
+ngx_prof_unwind_unchecked
+static ngx_uint_t
+ngx_prof_unwind_unchanged(const ngx_prof_walk_t *walk, uint64_t sp)
+{
+    uint64_t                        pc;
+    const volatile uint64_t        *word;
+    const ngx_prof_unwind_cache_t  *cache;
+    const ngx_prof_unwind_taken_t  *taken, *last;
+
+    cache = walk->cache;
+
+    if (cache->generation != walk->objects->generation
+        || cache->top != walk->top
+        || cache->taken_n == 0
+        || cache->taken[0].sp < sp)
+    {
+        return 0;
+    }
+
+    /* the thread's start loads nothing */
+
+    last = &cache->taken[cache->taken_n];
+    pc = cache->taken[0].pc;
+
+    for (taken = &cache->taken[1]; taken < last && taken->sp >= sp; taken++) {
+        word = (const volatile uint64_t *) (uintptr_t) taken->sp;
+
+        if (ngx_prof_unwind_strip(word[taken->ra]) != pc
+            || (taken->fp_saved != NGX_PROF_UNWIND_UNSAVED
+                && word[taken->fp_saved] != taken[-1].fp))
+        {
+            break;
+        }
+
+        pc = taken->pc;
+    }
+
+    return taken - cache->taken;
+}
+
+
+/* words from a frame's stack pointer to what is saved at an offset */
+
+static ngx_inline uint16_t
+ngx_prof_unwind_above(uint64_t sp, uint64_t cfa, int32_t how)
+{
+    uint64_t  n;
+
+    n = (cfa + (uint64_t) (int64_t) ngx_prof_cfi_arg(how) - sp)
+        / sizeof(uint64_t);
+
+    return (uint16_t) ngx_min(n, NGX_PROF_UNWIND_UNSAVED);
+}
+
+
+/*
+ * The thread's start was reached by n fresh steps and then by `same` of those
+ * that were taken before: writes the frames of these to pcs.
+ */
+
+static void
+ngx_prof_unwind_reached(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t n,
+    ngx_uint_t same)
+{
+    uint64_t                 *sp;
+    ngx_uint_t                i;
+    ngx_prof_unwind_path_t   *path;
+    ngx_prof_unwind_cache_t  *cache;
+    ngx_prof_unwind_taken_t  *taken;
+
+    path = walk->path;
+    cache = walk->cache;
+
+    if (same) {
+        walk->result->later += cache->taken[same - 1].later;
+    }
+
+    sp = &path->sp[path->n];
+
+    for (taken = &cache->taken[same]; taken > cache->taken; /* void */ ) {
+        taken--;
+        *pcs++ = taken->pc;
+        *sp++ = taken->sp;
+    }
+
+    path->n += (uint32_t) same;
+    cache->copied = (uint32_t) same;
+
+    if (cache->walk + 1 == cache->walks) {
+        walk->result->same = same;
+    }
+
+    for (i = same; n > 0; i++) {
+        taken = &cache->taken[i];
+        *taken = cache->fresh[--n];
+
+        if (i == 0) {
+            continue;
+        }
+
+        if (taken->ra == NGX_PROF_UNWIND_UNSAVED) {
+            break;
+        }
+
+        taken->later += taken[-1].later;
+
+        if (taken->fp_saved == NGX_PROF_UNWIND_UNSAVED) {
+            taken->fp_needed |= taken[-1].fp_needed;
+
+        } else if (!taken[-1].fp_needed) {
+            taken->fp_saved = NGX_PROF_UNWIND_UNSAVED;
+        }
+    }
+
+    cache->taken_n = i;
+    cache->generation = walk->objects->generation;
+    cache->top = walk->top;
+    cache->walk = cache->walks;
+}
+
+
+/* whether a walk is where an earlier one has been */
+
+static ngx_inline ngx_uint_t
+ngx_prof_unwind_meets(const ngx_prof_unwind_taken_t *taken, uint64_t sp,
+    uint64_t pc, uint64_t fp, uint64_t known)
+{
+    return taken->sp == sp
+           && taken->pc == pc
+           && (!taken->fp_needed || (known && taken->fp == fp));
+}
+
+
+/* the entry of the k-th frame; NULL: there is no quick step */
+
+static ngx_inline const ngx_prof_unwind_entry_t *
+ngx_prof_unwind_ready(ngx_prof_walk_t *walk, uint64_t pc, uint64_t sp,
+    ngx_uint_t k)
+{
+    uint32_t                        slot;
+    ngx_prof_unwind_cache_t        *cache;
+    const ngx_prof_unwind_entry_t  *entry;
+
+    cache = walk->cache;
+    slot = ngx_prof_unwind_slot(pc - 1, NGX_PROF_UNWIND_CACHE);
+    entry = ngx_prof_unwind_entry(cache, pc - 1, walk->objects->generation,
+                                  &slot);
+    if (entry == NULL) {
+        entry = ngx_prof_unwind_miss(walk, pc - 1, k, &slot);
+    }
+
+    if (entry == NULL || entry->quick == NGX_PROF_UNWIND_RULE) {
+        return NULL;
+    }
+
+    cache->used[k] = (uint16_t) slot;
+    walk->path->sp[k] = sp;
+
+    return entry;
+}
+
+
+/* notes what a step loads; of the thread's start there is nothing */
+
+static ngx_inline void
+ngx_prof_unwind_note(ngx_prof_unwind_taken_t *fresh,
+    const ngx_prof_unwind_entry_t *entry, uint64_t cfa)
+{
+    fresh->later = entry->later;
+    fresh->fp_needed = (entry->quick == NGX_PROF_UNWIND_BY_FP);
+    fresh->fp_saved = NGX_PROF_UNWIND_UNSAVED;
+    fresh->ra = ngx_prof_unwind_above(fresh->sp, cfa, entry->rule.ra);
+
+    if (entry->rule.changed & NGX_PROF_CFI_FP) {
+        fresh->fp_saved = ngx_prof_unwind_above(fresh->sp, cfa,
+                                                entry->rule.saved[0]);
+
+        if (fresh->fp_saved == NGX_PROF_UNWIND_UNSAVED) {
+            fresh->ra = NGX_PROF_UNWIND_UNSAVED;
+        }
+    }
+}
+
+
 /* a walk with a cache is of a stack in its place: walk->shift is 0 */
 
 ngx_prof_unwind_unchecked
@@ -546,71 +732,75 @@ ngx_uint_t
 ngx_prof_unwind_quick(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
     ngx_int_t *rc)
 {
-    uint32_t                        slot, generation;
     uint64_t                        pc, sp, fp, cfa, known;
-    uintptr_t                       top;
-    ngx_uint_t                      n, first;
+    ngx_uint_t                      n, first, same;
     ngx_prof_unwind_path_t         *path;
-    ngx_prof_unwind_cache_t        *cache;
+    ngx_prof_unwind_taken_t        *taken, *fresh;
     const ngx_prof_unwind_entry_t  *entry;
 
     path = walk->path;
-    cache = walk->cache;
     first = path->n;
     max = ngx_min(max, NGX_PROF_FRAMES - first);
-    generation = walk->objects->generation;
+    fresh = walk->cache->fresh;
+    taken = walk->cache->taken;
 
     pc = walk->pc;
-    top = walk->top;
     sp = walk->reg[NGX_PROF_ARCH_SP];
     fp = walk->reg[NGX_PROF_ARCH_FP];
     known = ngx_prof_unwind_knows(walk, NGX_PROF_ARCH_FP);
 
-    if (sp < walk->lo) {
+    if (sp < walk->lo || (sp & (sizeof(uint64_t) - 1))) {
         return 0;
     }
 
-    for (n = 0; n < max; n++) {
-        slot = ngx_prof_unwind_slot(pc - 1, NGX_PROF_UNWIND_CACHE);
-        entry = ngx_prof_unwind_entry(cache, pc - 1, generation, &slot);
+    same = ngx_prof_unwind_unchanged(walk, sp);
 
-        if (entry == NULL) {
-            entry = ngx_prof_unwind_miss(walk, pc - 1, first + n, &slot);
+    for (n = 0; n < max; n++, fresh++) {
+
+        while (same && taken[same - 1].sp < sp) {
+            same--;
         }
 
-        if (entry == NULL || entry->quick == NGX_PROF_UNWIND_RULE) {
+        if (same
+            && same <= max - n
+            && ngx_prof_unwind_meets(&taken[same - 1], sp, pc, fp, known))
+        {
+            *rc = NGX_DONE;
             break;
         }
 
-        cache->used[first + n] = (uint16_t) slot;
-        path->sp[first + n] = sp;
+        entry = ngx_prof_unwind_ready(walk, pc, sp, first + n);
+
+        if (entry == NULL) {
+            break;
+        }
+
         pcs[n] = pc;
+        fresh->pc = pc;
+        fresh->sp = sp;
+        fresh->fp = fp;
 
         if (entry->quick == NGX_PROF_UNWIND_START) {
+            ngx_prof_unwind_note(fresh, entry, sp);
             walk->result->later += entry->later;
             *rc = NGX_DONE;
+            same = 0;
             n++;
             break;
         }
 
-        cfa = (uint64_t) (int64_t) entry->rule.cfa;
+        cfa = (uint64_t) (int64_t) entry->rule.cfa
+              + (entry->quick == NGX_PROF_UNWIND_BY_SP ? sp : fp);
 
-        if (entry->quick == NGX_PROF_UNWIND_BY_SP) {
-            cfa += sp;
-
-        } else if (known) {
-            cfa += fp;
-
-        } else {
-            break;
-        }
-
-        if (cfa > top
+        if (cfa > walk->top
             || cfa < sp + entry->depth
-            || (cfa & (sizeof(uint64_t) - 1)))
+            || (cfa & (sizeof(uint64_t) - 1))
+            || (entry->quick == NGX_PROF_UNWIND_BY_FP && !known))
         {
             break;
         }
+
+        ngx_prof_unwind_note(fresh, entry, cfa);
 
         if (entry->rule.changed & NGX_PROF_CFI_FP) {
             fp = ngx_prof_unwind_word(cfa, entry->rule.saved[0]);
@@ -620,17 +810,18 @@ ngx_prof_unwind_quick(ngx_prof_walk_t *walk, uint64_t *pcs, ngx_uint_t max,
         pc = ngx_prof_unwind_strip(ngx_prof_unwind_word(cfa, entry->rule.ra));
         sp = cfa;
 
-        if (entry->later) {
-            walk->result->later++;
-        }
+        walk->result->later += entry->later;
     }
 
     path->n = (uint32_t) (first + n);
 
-    if (*rc != NGX_DONE) {
-        walk->pc = pc;
-        ngx_prof_unwind_caught(walk, first, sp);
+    if (*rc == NGX_DONE) {
+        ngx_prof_unwind_reached(walk, &pcs[n], n, same);
+        return n + same;
     }
+
+    walk->pc = pc;
+    ngx_prof_unwind_caught(walk, first, sp);
 
     return n;
 }

@@ -99,8 +99,8 @@ test_stacks_share_their_callers(void **state)
 static void
 test_a_path_finds_the_same_nodes(void **state)
 {
-    uint64_t         n, pcs[TEST_DEPTH];
-    ngx_uint_t       i, depth;
+    uint64_t         n, pcs[TEST_DEPTH], last[TEST_DEPTH];
+    ngx_uint_t       i, depth, before;
     test_stacks_t   *t, *u;
     ngx_prof_path_t  path;
 
@@ -108,6 +108,7 @@ test_a_path_finds_the_same_nodes(void **state)
     u = test_stacks_create(16384);
     ngx_memzero(&path, sizeof(path));
     ngx_memzero(pcs, sizeof(pcs));
+    before = 0;
 
     for (n = 0; n < 20000; n++) {
         depth = 1 + test_below(TEST_DEPTH);
@@ -119,6 +120,20 @@ test_a_path_finds_the_same_nodes(void **state)
         for ( /* void */ ; i < depth; i++) {
             pcs[i] = 100 + depth - i + (test_below(50) == 0);
         }
+
+        /* its caller may know what is in common */
+
+        for (i = 1;
+             n % 2
+             && i < ngx_min(depth, before)
+             && pcs[depth - i] == last[before - i];
+             i++)
+        {
+            path.same = i - 1;
+        }
+
+        memcpy(last, pcs, sizeof(pcs));
+        before = depth;
 
         assert_int_equal(ngx_prof_stacks_add_path(t->stacks,
                                   t->size, &path, pcs, depth, n % 3, 1, n),
@@ -138,6 +153,37 @@ test_a_path_finds_the_same_nodes(void **state)
 
     test_stacks_free(t);
     test_stacks_free(u);
+}
+
+
+/* a stack that is dropped leaves no path behind */
+
+static void
+test_a_path_of_a_closed_table(void **state)
+{
+    uint64_t         pcs[] = { 1, 2, 3, 4 };
+    ngx_uint_t       i;
+    test_stacks_t   *t;
+    ngx_prof_path_t  path;
+
+    t = test_stacks_create(1024);
+    ngx_memzero(&path, sizeof(path));
+
+    for (i = 0; i < 3; i++) {
+        t->stacks->closed = (i == 1);
+        pcs[2] = i ? 30 : 3;
+        path.same = i / 2 * 2;
+
+        assert_int_equal(ngx_prof_stacks_add_path(t->stacks, t->size, &path,
+                                                  pcs, 4, 0, 1, 1),
+                         i == 1 ? NGX_DECLINED : NGX_OK);
+    }
+
+    /* of the stack of the last turn two frames are those of the one before */
+
+    assert_int_equal(t->stacks->node_n, 7);
+
+    test_stacks_free(t);
 }
 
 
@@ -407,6 +453,7 @@ main(void)
         cmocka_unit_test(test_a_stack_is_counted_under_its_label),
         cmocka_unit_test(test_stacks_share_their_callers),
         cmocka_unit_test(test_a_path_finds_the_same_nodes),
+        cmocka_unit_test(test_a_path_of_a_closed_table),
         cmocka_unit_test(test_what_finds_no_room_is_counted),
         cmocka_unit_test(test_an_emptied_table_begins_anew),
         cmocka_unit_test(test_a_table_in_use_is_not_emptied),

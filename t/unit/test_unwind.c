@@ -55,6 +55,12 @@ static volatile unsigned           jit;
 static volatile unsigned           told;     /* of them by their library */
 static volatile unsigned           changed;      /* by the cache */
 static ngx_prof_unwind_cache_t  cache;
+
+/* what the walk before has found, its number, and walks that knew of it */
+static uint64_t                    last[MAX];
+static ngx_uint_t                  nlast;
+static uint64_t                    walk;
+static volatile unsigned           same;
 static volatile uint64_t           walk_ns;
 static volatile uint64_t           walk_frames;
 static uint64_t                    example[MAX];
@@ -92,6 +98,21 @@ on_prof(int signo, siginfo_t *si, void *uc)
     n = ngx_prof_unwind_cached(&stack, uc, &cache, cached, MAX, &result);
     walk_ns += now() - t;
     walk_frames += n;
+
+    /* what it says that the walk before had too */
+
+    if (result.walk != walk + 1
+        || result.same > ngx_min(n, nlast)
+        || memcmp(&cached[n - result.same], &last[nlast - result.same],
+                  result.same * sizeof(uint64_t)) != 0)
+    {
+        changed++;
+    }
+
+    same += (result.same != 0);
+    memcpy(last, cached, n * sizeof(uint64_t));
+    nlast = n;
+    walk = result.walk;
 
     changed += (ngx_prof_unwind(&stack, uc, pcs, MAX, &result, NULL) != n
                 || memcmp(pcs, cached, n * sizeof(uint64_t)) != 0);
@@ -154,6 +175,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
     struct itimerval  it;
 
     samples = in_main = recovered = jit = told = nexample = changed = 0;
+    same = 0;
     walk_ns = walk_frames = 0;
 
     for (i = 0; i < NGX_PROF_UNWIND_CAUSES; i++) {
@@ -177,6 +199,7 @@ profile(const char *name, void (*work)(void), unsigned ms)
 
     assert_true(samples > 10);
     assert_int_equal(changed, 0);
+    assert_true(same > samples / 2);
 
     share = 100.0 * ngx_min(in_main, causes[NGX_PROF_UNWIND_COMPLETE])
             / samples;

@@ -181,6 +181,137 @@ filled(void)
 }
 
 
+/*
+ * Frames that begin at the same places, of the same functions, below others:
+ * a frame pointer tells where the outer one is, and its old words are still on
+ * the stack.
+ */
+
+static struct {
+    uint64_t           pcs[MAX], want[MAX];
+    ngx_uint_t         n, wanted;
+    ngx_prof_unwind_t  result;
+} remembered[4];
+
+
+__attribute__((noinline))
+static void
+innermost(ngx_uint_t i)
+{
+    ngx_prof_unwind_t       result;
+    ngx_prof_unwind_path_t  path;
+
+    path.cache = &cache;
+
+    remembered[i].n = ngx_prof_unwind_here(&stack, remembered[i].pcs, MAX, 0,
+                                           &remembered[i].result, &path);
+    remembered[i].wanted = ngx_prof_unwind_here(&stack, remembered[i].want, MAX,
+                                                0, &result, NULL);
+}
+
+
+__attribute__((noinline, no_sanitize("address")))
+static void
+inner(ngx_uint_t i, size_t size)
+{
+    volatile char  *p;
+
+    p = __builtin_alloca(size);
+    innermost(i);
+    __asm__ volatile ("" : : "r" (p) : "memory");
+}
+
+
+__attribute__((noinline, no_sanitize("address")))
+static void
+outer(ngx_uint_t i, size_t size)
+{
+    volatile char  *p;
+
+    p = __builtin_alloca(size);
+    inner(i, 2048 - size);
+    __asm__ volatile ("" : : "r" (p) : "memory");
+}
+
+
+__attribute__((noinline, no_sanitize("address")))
+static void
+another(ngx_uint_t i, size_t size)
+{
+    volatile char  *p;
+
+    p = __builtin_alloca(size);
+    inner(i, 2048 - size);
+    __asm__ volatile ("" : : "r" (p) : "memory");
+}
+
+
+static const struct {
+    void    (*call)(ngx_uint_t i, size_t size);
+    size_t    size;
+} turns[] = {
+    { outer, 1024 }, { another, 512 }, { outer, 512 }, { outer, 512 }
+};
+
+
+__attribute__((noinline, no_sanitize("address")))
+static void
+in_turn(void)
+{
+    ngx_uint_t           i;
+    volatile ngx_uint_t  n;
+
+    /* called from one place: the loop is not unrolled */
+
+    n = 4;
+
+    for (i = 0; i < n; i++) {
+        turns[i].call(i, turns[i].size);
+    }
+}
+
+
+static void
+test_frames_at_the_same_places(void **state)
+{
+    ngx_uint_t  i, same;
+
+    (void) state;
+
+    memset(&cache, 0, sizeof(cache));
+    in_turn();
+
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(remembered[i].n, remembered[i].wanted);
+        assert_int_equal(remembered[i].result.walk, i + 1);
+
+        /* those of innermost() are of two calls */
+
+        assert_memory_equal(&remembered[i].pcs[1], &remembered[i].want[1],
+                            (remembered[i].n - 1) * sizeof(uint64_t));
+
+        if (i == 0) {
+            assert_int_equal(remembered[i].result.same, 0);
+            continue;
+        }
+
+        same = remembered[i].result.same;
+
+        assert_true(same > 0);
+        assert_true(same <= remembered[i].n);
+        assert_memory_equal(&remembered[i].pcs[remembered[i].n - same],
+                            &remembered[i - 1].pcs[remembered[i - 1].n - same],
+                            same * sizeof(uint64_t));
+    }
+
+    /* of the same calls, innermost()'s callers are */
+
+    assert_true(remembered[3].result.same > remembered[1].result.same);
+    assert_int_not_equal(memcmp(remembered[0].pcs, remembered[1].pcs,
+                                remembered[1].n * sizeof(uint64_t)), 0);
+}
+
+
 /* a walk that interrupts one with the same cache does without it */
 
 static void
@@ -343,6 +474,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_gone_callers),
         cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_frames_at_the_same_places),
         cmocka_unit_test(test_busy_cache),
         cmocka_unit_test(test_objects_in_use)
     };

@@ -9,6 +9,7 @@
 #include <ngx_core.h>
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "unwind_trap_arm64.h"
@@ -40,6 +41,11 @@ static ngx_uint_t                      nbase;
 static const ngx_prof_stack_t  *bounds;
 static unwind_step_t                  *out;
 static ngx_prof_unwind_cache_t  cache;
+
+/* what the walk before has found, and its number */
+static uint64_t                        last[NGX_PROF_FRAMES];
+static ngx_uint_t                      nlast;
+static uint64_t                        walk;
 
 #if !defined(__aarch64__)
 
@@ -76,10 +82,25 @@ check(const ucontext_t *uc, uint64_t pc)
 
     if (n != nwant
         || memcmp(pcs, want, n * sizeof(uint64_t)) != 0
-        || memcmp(&result, &cached, sizeof(result)) != 0)
+        || memcmp(&result, &cached, offsetof(ngx_prof_unwind_t, walk)) != 0)
     {
         out->changed++;
     }
+
+    /* what it says that the walk before had too */
+
+    if (cached.walk != walk + 1
+        || cached.same > ngx_min(n, nlast)
+        || memcmp(&pcs[n - cached.same], &last[nlast - cached.same],
+                  cached.same * sizeof(uint64_t)) != 0)
+    {
+        out->changed++;
+    }
+
+    out->same += (cached.same != 0);
+    memcpy(last, pcs, n * sizeof(uint64_t));
+    nlast = n;
+    walk = cached.walk;
 
     nwant = 0;
     want[nwant++] = pc;

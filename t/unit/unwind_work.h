@@ -51,6 +51,8 @@ typedef struct {
     unsigned      deepest;
     unsigned      recovered;     /* without CFI */
     unsigned      changed;       /* another walk with a cache */
+    unsigned      same;          /* walks that had frames in common with the one
+                                    before, and knew it */
 
     uint64_t      got[NGX_PROF_FRAMES];                  /* first wrong one */
     uint64_t      expected[NGX_PROF_FRAMES];
