@@ -125,6 +125,7 @@ typedef struct {
     uint64_t             since;         /* ticks: the event was ready */
     uint64_t             pass;          /* ticks: when the pass began */
     uint64_t             longest;       /* ns, of its slices that are over */
+    uint64_t             longest_start; /* when that one began */
     uint32_t             longest_by;    /* place + 1, number and method */
     uint32_t             longest_method;
     uint64_t             longest_number;

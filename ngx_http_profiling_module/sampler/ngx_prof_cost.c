@@ -434,6 +434,7 @@ ngx_prof_cost_longest(uint64_t loop)
     s = &ngx_prof_slicing;
 
     s->longest = loop;
+    s->longest_start = s->start;
     s->longest_by = s->marked;
     s->longest_number = s->number;
     s->longest_method = s->method;

@@ -36,7 +36,9 @@ ngx_prof_holder(ngx_prof_holder_t *holder)
         holder->number = s->number;
         holder->method = s->method;
 
-    } else if (s->on) {
+    } else if (s->on && s->longest) {
+        holder->loop = s->longest;
+        holder->slice = s->longest_start;
         holder->place = s->longest_by;
         holder->number = s->longest_number;
         holder->method = s->longest_method;

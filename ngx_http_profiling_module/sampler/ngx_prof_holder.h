@@ -22,6 +22,9 @@ typedef struct {
     uint64_t    place;          /* + 1, 0: of none that is known */
     uint64_t    number;         /* of nginx's connection, 0: not known */
     uint64_t    method;         /* NGX_HTTP_GET .., 0: not known */
+    uint64_t    loop;           /* ns that its slice took, and when that began;
+                                   0: slices were not told apart */
+    uint64_t    slice;
 } ngx_prof_holder_t;
 
 

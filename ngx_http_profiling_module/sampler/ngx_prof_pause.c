@@ -13,6 +13,7 @@
 #include "ngx_prof_record.h"
 #include "ngx_prof_settings.h"
 #include "ngx_prof_signal.h"
+#include "ngx_prof_slice.h"
 #include "ngx_prof_thread.h"
 #include "ngx_prof_usage.h"
 #include "ngx_prof_wait.h"
@@ -48,6 +49,7 @@
 
 typedef struct {
     uint64_t    label;
+    uint64_t    slice;     /* when the slice began that it was taken in */
     uint64_t    weight;    /* ns of CPU time since the one before */
     ngx_uint_t  n;
     uint64_t    pcs[NGX_PROF_WAIT_FRAMES];
@@ -100,7 +102,9 @@ static uint64_t ngx_prof_pause_told(uint64_t more);
 static const ngx_prof_pause_stack_t *ngx_prof_pause_outside(void);
 static const ngx_prof_pause_stack_t *ngx_prof_pause_latest(void);
 static const ngx_prof_pause_stack_t *ngx_prof_pause_choose(
-    const ngx_prof_pause_t *pause);
+    const ngx_prof_pause_t *pause, uint64_t slice);
+static void ngx_prof_pause_held(ngx_prof_pause_t *pause,
+    const ngx_prof_holder_t *holder, const ngx_prof_pause_stack_t *look);
 static uint64_t ngx_prof_pause_alike(const ngx_prof_pause_stack_t *one,
     const ngx_prof_pause_stack_t *two);
 static void ngx_prof_pause_count(uint64_t busy,
@@ -335,6 +339,7 @@ ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look)
     }
 
     kept->label = look->label;
+    kept->slice = ngx_prof_slicing.start;
     kept->n = look->n;
     ngx_memcpy(kept->pcs, look->pcs, look->n * sizeof(uint64_t));
 
@@ -484,6 +489,7 @@ ngx_prof_pause_call(const void *function, uint64_t d)
         if (n && d > p->longest) {
             p->longest = d;
             p->call.label = label;
+            p->call.slice = ngx_prof_slicing.start;
             p->call.n = n;
             ngx_memcpy(p->call.pcs, pcs, n * sizeof(uint64_t));
         }
@@ -502,7 +508,7 @@ ngx_prof_pause_call(const void *function, uint64_t d)
 void
 ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 {
-    uint64_t                       cpu;
+    uint64_t                       cpu, slice;
     ngx_prof_pause_t               pause;
     ngx_prof_holder_t              holder;
     ngx_prof_pass_t               *p;
@@ -515,6 +521,11 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     (void) ngx_prof_pause_told(0);
 
     ngx_memzero(&pause, sizeof(ngx_prof_pause_t));
+    ngx_prof_holder(&holder);
+
+    /* where one slice is most of the pass, no other one's stack tells why */
+
+    slice = (holder.loop >= rest / 2) ? holder.slice : 0;
 
     pause.duration = rest;
     pause.blocked = ngx_min(p->blocked + p->outside, rest);
@@ -527,14 +538,18 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 
     if (p->outside > p->longest && p->outside >= rest / 2) {
         look = ngx_prof_pause_outside();
+        p->call.slice = holder.slice;
         pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
-    } else if (p->call.n && pause.blocked >= rest / 2) {
+    } else if (p->call.n
+               && pause.blocked >= rest / 2
+               && (slice == 0 || p->call.slice == slice))
+    {
         look = &p->call;
         pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
     } else {
-        look = ngx_prof_pause_choose(&pause);
+        look = ngx_prof_pause_choose(&pause, slice);
     }
 
     if (look) {
@@ -548,16 +563,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
                                             look->pcs, look->n);
     }
 
-    ngx_prof_holder(&holder);
-
-    if (holder.place) {
-        pause.label = ngx_prof_label(holder.place,
-                                     ngx_prof_label_upstream(pause.label),
-                                     ngx_prof_label_state(pause.label));
-    }
-
-    pause.connection = holder.number;
-    pause.method = holder.method;
+    ngx_prof_pause_held(&pause, &holder, look);
 
     ngx_prof_slot_pause_add(slot, ngx_prof_clock(), &pause);
     ngx_prof_incident_stall(rest, &pause);
@@ -623,13 +629,49 @@ ngx_prof_pause_latest(void)
 
 
 /*
+ * Whose request held the loop.  A stack knows the subrequest that ran, slices
+ * know main requests: they tell where the stack does not, and where it is of
+ * their slice, the connection and the method.
+ */
+
+static void
+ngx_prof_pause_held(ngx_prof_pause_t *pause, const ngx_prof_holder_t *holder,
+    const ngx_prof_pause_stack_t *look)
+{
+    uint64_t  place;
+
+    place = ngx_prof_label_place((uint32_t) pause->label);
+
+    if (look && holder->slice && look->slice != holder->slice) {
+        return;
+    }
+
+    if (look && !holder->slice
+        && place && holder->place && place != holder->place)
+    {
+        return;
+    }
+
+    if (place == 0 && holder->place) {
+        pause->label = ngx_prof_label(holder->place,
+                                      ngx_prof_label_upstream(pause->label),
+                                      ngx_prof_label_state(pause->label));
+    }
+
+    pause->connection = holder->number;
+    pause->method = holder->method;
+}
+
+
+/*
  * Chooses the stack in which, or in calls close to which, most of the time was
  * spent: the latest stack may belong to what came after.  A single tick in a
- * pass that hardly ran proves only that it ran then.
+ * pass that hardly ran proves only that it ran then.  Of one slice, or of any
+ * if that is 0.
  */
 
 static const ngx_prof_pause_stack_t *
-ngx_prof_pause_choose(const ngx_prof_pause_t *pause)
+ngx_prof_pause_choose(const ngx_prof_pause_t *pause, uint64_t slice)
 {
     uint64_t                       score, most;
     ngx_uint_t                     i, j, n;
@@ -650,6 +692,10 @@ ngx_prof_pause_choose(const ngx_prof_pause_t *pause)
 
     for (i = 0; i < n; i++) {
         score = 0;
+
+        if (slice && p->looks[i].slice != slice) {
+            continue;
+        }
 
         for (j = 0; j < n; j++) {
             score += p->looks[j].weight / 1000
