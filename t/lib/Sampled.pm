@@ -86,7 +86,8 @@ sub told {
 # What profiling_test has written: ns of CPU time of each location during the
 # capture, {least} and {most} by the clocks that were read, and in how many
 # calls, {calls}.  A worker that has to arm its timers does so after the call
-# that it is in: {late}, ns of all of them.  To be asked while the load goes on.
+# that it is in, {late}, ns of all of them, or is seen to be stuck in it before.
+# To be asked while the load goes on.
 
 sub burnt {
     my ($p, $file) = @_;
@@ -103,7 +104,6 @@ sub burnt {
             my $armed = ended($from, @own);
 
             $late += $armed - $from;
-            $early = ended($early, @own);
             $from = $armed;
         }
 
