@@ -107,7 +107,7 @@ sleep 3;
 after('an update in the background', '= /updated', asks => '/updated');
 
 SKIP: {
-    skip('there is no Lua', 1) unless @lua;
+    skip('no Lua: install libnginx-mod-http-lua', 1) unless @lua;
 
     after('work after ngx.eof()', '= /eof', asks => '/eof');
     after('a busy loop after ngx.eof()', '= /busy', asks => '/busy', alone => 1);
@@ -139,7 +139,9 @@ streams('HTTP/2', sub {
 }, sub { return slurp($site->dir . '/nghttp') });
 
 SKIP: {
-    skip('there is no HTTP/3', 1) unless $http3;
+    skip(Http3::missing()
+         . '; t/build/030-source.t builds an nginx that has it', 1)
+        unless $http3;
 
     my $client;
     streams('HTTP/3', sub {

@@ -15,7 +15,7 @@ use Test::More;
 plan(skip_all => 'a sanitizer has instructions of its own') if sanitized();
 
 run_command('valgrind', '--version');
-plan(skip_all => 'there is no valgrind') if $?;
+plan(skip_all => 'no valgrind: install it') if $?;
 
 # some 1 ms of a processor
 my $most = 4e6;
