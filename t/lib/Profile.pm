@@ -24,7 +24,6 @@ use Exporter qw(import);
 use Fcntl qw(LOCK_EX);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
-use IO::Select;
 use IO::Socket::INET;
 use List::Util qw(max shuffle sum0);
 use POSIX qw(:sys_wait_h);
@@ -75,7 +74,6 @@ my %kinds = (
 
 my $number = 0;
 my %children;
-my %loads;
 my $owner = $$;
 
 chmod 0755, $dir;
@@ -217,10 +215,8 @@ sub bytes {
     my $got;
 
     until_true(240, sub {
-        my $rest = rest_after($seconds);
         $got = $site->request($path, to => $o{to}, seconds => $seconds + 60,
                               method => $o{method});
-        close $rest if $rest;
         return $o{once} || !late($got);
     });
 
@@ -230,42 +226,6 @@ sub bytes {
         unless $got->{status} == 200;
 
     return $got->{body};
-}
-
-
-# When the seconds of a capture are over the loads pause until what is returned
-# is closed: beside them an encoder, which gives way to everybody, takes many
-# times as long, and they burn as much.
-
-sub rest_after {
-    my $seconds = shift;
-
-    my @loads = keys %loads;
-
-    return unless @loads && $$ == $owner;
-
-    pipe my $over, my $answered or die "pipe() failed: $!\n";
-
-    # its parent waits for no child of its own, and may be gone before
-    my $pid = fork() // die "fork() failed: $!\n";
-
-    if ($pid) {
-        waitpid $pid, 0;
-        return $answered;
-    }
-
-    POSIX::_exit(0) if fork();
-
-    close $answered;
-    my $wait = IO::Select->new($over);
-
-    if (!$wait->can_read($seconds + 0.3)) {
-        kill 'STOP', @loads;
-        $wait->can_read;
-        kill 'CONT', @loads;
-    }
-
-    POSIX::_exit(0);
 }
 
 
@@ -499,14 +459,11 @@ sub take_measured {
 
     until_true(240, sub {
         my $before = sampled($site);
-        my $rest = rest_after($o{seconds});
         my $b;
 
         $read = watch($workers, sub {
             $b = background(sub { bytes($site, %o, once => 1) });
         });
-
-        close $rest if $rest;
 
         $signals = sampled($site) - $before;
         $bytes = Encoder::slurp($b->{file});
@@ -734,7 +691,7 @@ sub command {
         exec(@command) or POSIX::_exit(127);
     }
 
-    $children{$pid} = $loads{$pid} = 1;
+    $children{$pid} = 1;
 
     return { pid => $pid, file => "$dir/command.$pid" };
 }
@@ -764,10 +721,9 @@ sub finish {
     my $b = shift;
 
     waitpid $b->{pid}, 0;
-    my $status = $?;
-    delete $_->{$b->{pid}} for \%children, \%loads;
+    delete $children{$b->{pid}};
 
-    return $status ? undef : Encoder::slurp($b->{file});
+    return $? ? undef : Encoder::slurp($b->{file});
 }
 
 
@@ -776,7 +732,7 @@ sub end {
 
     kill 'KILL', $b->{pid};
     waitpid $b->{pid}, 0;
-    delete $_->{$b->{pid}} for \%children, \%loads;
+    delete $children{$b->{pid}};
 }
 
 
@@ -811,7 +767,7 @@ sub repeat {
     my $pid = fork() // die "fork() failed: $!\n";
 
     if ($pid) {
-        $children{$pid} = $loads{$pid} = 1;
+        $children{$pid} = 1;
         return { pid => $pid };
     }
 
