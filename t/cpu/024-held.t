@@ -23,9 +23,9 @@ my $site = Site->new(
                 . 'profiling_slow 1ms rate=65536 keep=256;',
     server   => <<'END')->start;
         location = /nothing { return 200 "x"; }
-        location = /one { profiling_test one 4000000; }
-        location = /deep { profiling_test deep 2400000; }
-        location = /checks { profiling_test deep_fp 2400000; }
+        location = /one { profiling_test one 6000000; }
+        location = /deep { profiling_test deep 3600000; }
+        location = /checks { profiling_test deep_fp 6000000; }
         location = /asks { auth_request /checks; alias DIR/html/x; }
 END
 
@@ -42,14 +42,14 @@ my %burns = (
 
 my @all;
 
-ok(until_true(60, sub {
+ok(until_true(300, sub {
     together('/one', ('/deep') x 5);
     together('/one');
     together('/asks', '/nothing');
 
     @all = @{ $site->json('/api/profiling/gc')->{recent} };
 
-    return !grep { my $of = $_->[1]; 5 > grep { $of->() } @all } values %burns;
+    return !grep { my $of = $_->[1]; 3 > grep { $of->() } @all } values %burns;
 }), 'pauses of each');
 
 for my $name (sort keys %burns) {
