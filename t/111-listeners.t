@@ -128,8 +128,12 @@ sub mine {
 sub row { return (grep { $_->{listen} =~ /^\Q$to\E/ } @{ $_[0] })[0] }
 
 
+# once each: a queue may be seen when it is full, too
+
 sub named {
-    return [ map { /listener ([^\s,]+)/ } @{ $_[0]{issues} } ];
+    my %once = map { ($_ => 1) } map { /listener ([^\s,]+)/ } @{ $_[0]{issues} };
+
+    return [ sort keys %once ];
 }
 
 
