@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Frames of Lua: function, file and line of what runs, interpreted and
-# compiled, in coroutines, callbacks, metamethods, pcall, the collector; under
-# the phase that it runs in.
+# compiled, in coroutines, callbacks, metamethods, pcall, the collector, a state
+# of its own for each request; under the phase that it runs in.
 
 use strict;
 use warnings;
@@ -138,6 +138,7 @@ my $site = Site->new(
     workers  => 1,
     modules  => [ Profile::lua_modules() ],
     handlers => $Profile::handlers,
+    noise    => qr/lua_code_cache is off/,
     http     => <<'END',
     profiling_interval 1s;
     profiling_cpu_rate 1000;
@@ -163,6 +164,22 @@ END
         location = /logged {
             log_by_lua_block { require('burn_traced')(200000) }
             return 200 "";
+        }
+        location = /anew {
+            lua_code_cache off;
+            content_by_lua_block {
+                local keep = {}
+                local burn = coroutine.wrap(function(n)
+                    local x = 0
+                    for i = 1, n do
+                        x = (x + i) % 1000003
+                        keep[i % 99] = { i }
+                    end
+                    return x
+                end)
+                ngx.say(burn(200000))
+                collectgarbage()
+            }
         }
         location = /text {
             content_by_lua_block {
@@ -196,7 +213,6 @@ LUA
 $site->start;
 
 my @workers = $site->workers;
-my %profile;
 
 for my $name (sort keys %burns) {
     my $p = while_busy("/$name");
@@ -232,6 +248,9 @@ for my $name (sort keys %burns) {
 fields();
 phases();
 text();
+anew();
+
+is("@{[ $site->workers ]}", "@workers", 'the worker is the same');
 
 $site->stop;
 
@@ -374,4 +393,24 @@ sub text {
          'source text is cut, and escaped')
         or diag("@names");
     is(scalar(grep { /[\0-\x1f\x7f]/ } @names), 0, 'no name has odd bytes');
+}
+
+
+# a state that is made for a request, and goes away with it
+
+sub anew {
+    my $p = while_busy('/anew');
+    my $mine = labelled(location => '= /anew');
+
+    is_mostly($p, 0.95, 'lua_code_cache off: a function, where its code ran',
+              machine($mine), \&named)
+        or diag(counts($p, sub { machine($mine)->($_[0])
+                                 && !named($_[0]) }));
+
+    # what makes the state is Lua too, before any phase
+    my $burns = has(qr/^content_by_lua\(/);
+
+    is_mostly($p, 0.95, '... under its phase', $burns,
+              sub { outermost($_[0]) eq 'content_by_lua' })
+        or diag(counts($p, $burns));
 }
