@@ -1,5 +1,5 @@
-// Processes that serve no requests, and the reloads by stage with the names that were
-// looked up, are on the page.
+// Processes that serve no requests, the CPU time of each module, and the reloads by
+// stage with the names that were looked up, are on the page.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -40,6 +40,27 @@ test('the master and the helpers', limits, async () => {
 
   assert.match(manager.join(), /running/);
   assert.doesNotMatch(manager.join(), /NaN|undefined/);
+
+  await clean(page);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+
+test('CPU time by module', limits, async () => {
+  await until('CPU time of a module', 240, async () => {
+    await Promise.all(Array.from({ length: 50 },
+                                 () => fetch(below).then((r) => r.text())));
+
+    return (await api('modules')).modules.some(({ module }) => module);
+  });
+
+  const { page, context, shows, complaints } = await open(browser, below);
+  const { modules, hertz } = await api('modules');
+  const { module } = modules.find((row) => row.module);
+
+  await shows('#modules', new RegExp(module));
+  await shows('#modules-note', new RegExp(`by ${hertz} samples`));
 
   await clean(page);
   assert.deepEqual(complaints, []);
