@@ -1,6 +1,6 @@
 
 /*
- * Sorting by addresses.
+ * Sorting by addresses, and searching.
  */
 
 
@@ -9,6 +9,7 @@
 
 
 #include <stddef.h>
+#include <stdint.h>
 
 
 /*
@@ -16,6 +17,31 @@
  * a multiple of its.  Items of one number stay in their order.
  */
 void profiling_sort(void *items, size_t n, size_t size);
+
+
+/* how many of such items have a number of at most so much */
+
+static inline size_t
+profiling_sorted(const void *items, size_t n, size_t size, uint64_t number)
+{
+    size_t  low, high, mid;
+
+    low = 0;
+    high = n;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+
+        if (*(const uint64_t *) ((const char *) items + mid * size) <= number) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
+        }
+    }
+
+    return low;
+}
 
 
 #endif /* _PROFILING_SORT_H_INCLUDED_ */

@@ -3,6 +3,7 @@
 
 #include "learned.h"
 #include "memory.h"
+#include "sort.h"
 #include "table.h"
 
 
@@ -175,28 +176,16 @@ profiling_learned_read(const uint8_t *data, size_t size)
 const profiling_learned_function_t *
 profiling_learned_find(profiling_learned_t *l, uint64_t address)
 {
-    size_t                               low, high, mid;
+    size_t                               n;
     const profiling_learned_function_t  *f;
 
-    low = 0;
-    high = l->n;
+    n = profiling_sorted(l->functions, l->n, sizeof(*f), address);
 
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (l->functions[mid].start <= address) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    if (low == 0) {
+    if (n == 0) {
         return NULL;
     }
 
-    f = &l->functions[low - 1];
+    f = &l->functions[n - 1];
 
     return (address < f->end && l->text[f->owner] != '\0') ? f : NULL;
 }

@@ -659,23 +659,9 @@ profiling_library_tables(profiling_library_t *l)
 static uint64_t
 profiling_library_last(const uint64_t *bounds, size_t n, uint64_t slot)
 {
-    size_t  low, high, mid;
+    n = profiling_sorted(bounds, n, sizeof(uint64_t), slot);
 
-    low = 0;
-    high = n;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (bounds[mid] <= slot) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    return low ? bounds[low - 1] : 0;
+    return n ? bounds[n - 1] : 0;
 }
 
 

@@ -453,27 +453,16 @@ profiling_lines_ranges(Dwarf_Die *die, profiling_dies_t *dies,
 static profiling_die_t *
 profiling_lines_find(profiling_dies_t *dies, uint64_t address)
 {
-    size_t  low, high, mid;
+    size_t  n;
 
-    low = 0;
-    high = dies->ndies;
+    n = profiling_sorted(dies->dies, dies->ndies, sizeof(profiling_die_t),
+                         address);
 
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (dies->dies[mid].start <= address) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    if (low == 0 || address >= dies->dies[low - 1].end) {
+    if (n == 0 || address >= dies->dies[n - 1].end) {
         return NULL;
     }
 
-    return &dies->dies[low - 1];
+    return &dies->dies[n - 1];
 }
 
 

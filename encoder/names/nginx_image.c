@@ -441,23 +441,7 @@ profiling_nginx_find(profiling_nginx_t *x, uint64_t address)
 uint32_t
 profiling_nginx_below(profiling_nginx_t *x, uint64_t address)
 {
-    uint32_t  low, high, mid;
-
-    low = 0;
-    high = x->n;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (x->functions[mid].start <= address) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    return low;
+    return profiling_sorted(x->functions, x->n, sizeof(*x->functions), address);
 }
 
 
@@ -615,25 +599,13 @@ profiling_nginx_area_push(profiling_nginx_t *x, uint64_t start, uint64_t end,
 profiling_area_t *
 profiling_nginx_area(profiling_area_t *areas, size_t n, uint64_t address)
 {
-    size_t  low, high, mid;
+    size_t  k;
 
-    low = 0;
-    high = n;
+    k = profiling_sorted(areas, n, sizeof(profiling_area_t), address);
 
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (areas[mid].start <= address) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    if (low == 0 || address >= areas[low - 1].end) {
+    if (k == 0 || address >= areas[k - 1].end) {
         return NULL;
     }
 
-    return &areas[low - 1];
+    return &areas[k - 1];
 }

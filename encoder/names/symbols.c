@@ -491,34 +491,23 @@ profiling_symbols_address(profiling_symbols_t *s, uint64_t offset,
 profiling_symbol_t *
 profiling_symbols_find(profiling_symbols_t *s, uint64_t address)
 {
-    size_t               low, high, mid, i;
+    size_t               i, n;
     profiling_symbol_t  *symbol;
 
-    low = 0;
-    high = s->nsymbols;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (s->symbols[mid].start <= address) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
+    n = profiling_sorted(s->symbols, s->nsymbols, sizeof(profiling_symbol_t),
+                         address);
 
     /* symbols may nest, mostly in assembly */
 
-    for (i = 0; i < PROFILING_MAX_NESTED && i < low; i++) {
-        symbol = &s->symbols[low - 1 - i];
+    for (i = 0; i < PROFILING_MAX_NESTED && i < n; i++) {
+        symbol = &s->symbols[n - 1 - i];
 
         if (address < symbol->end) {
             return symbol;
         }
     }
 
-    return profiling_symbols_sizeless(s, low, address);
+    return profiling_symbols_sizeless(s, n, address);
 }
 
 
@@ -582,21 +571,6 @@ profiling_symbols_function(profiling_symbols_t *s, uint64_t address)
 static size_t
 profiling_symbols_below(profiling_symbols_t *s, uint64_t address)
 {
-    size_t  low, high, mid;
-
-    low = 0;
-    high = s->functions.n;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-
-        if (s->functions.ranges[mid].start <= address) {
-            low = mid + 1;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    return low;
+    return profiling_sorted(s->functions.ranges, s->functions.n,
+                            sizeof(profiling_range_t), address);
 }
