@@ -309,16 +309,13 @@ ngx_prof_slice_at_once(const ngx_http_request_t *r, uint64_t now)
 static ngx_inline void
 ngx_prof_slice_leave(const ngx_http_request_t *r, uint64_t logged)
 {
-    ngx_prof_slice_t     *s;
-    ngx_prof_loc_conf_t  *lcf;
+    ngx_prof_slice_t  *s;
 
     s = &ngx_prof_slicing;
-    lcf = ngx_prof_context_location(r);
 
-    s->marked = (uint32_t) lcf->marked;
-    s->counter = lcf->counter;
-    s->number = r->connection->number;
-    s->method = (uint32_t) r->method;
+    ngx_prof_slice_note(r);
+
+    s->counter = ngx_prof_context_location(r)->counter;
     s->logged = logged;
     s->request = NULL;
     s->cost = NULL;
