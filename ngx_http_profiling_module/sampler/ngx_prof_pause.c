@@ -99,7 +99,7 @@ static void ngx_prof_pause_keep(const ngx_prof_pause_stack_t *look);
 static void ngx_prof_pause_tell(const ngx_prof_pause_stack_t *look,
     uint64_t now);
 static uint64_t ngx_prof_pause_told(uint64_t more);
-static const ngx_prof_pause_stack_t *ngx_prof_pause_outside(void);
+static const ngx_prof_pause_stack_t *ngx_prof_pause_outside(uint64_t slice);
 static const ngx_prof_pause_stack_t *ngx_prof_pause_latest(void);
 static const ngx_prof_pause_stack_t *ngx_prof_pause_choose(
     const ngx_prof_pause_t *pause, uint64_t slice);
@@ -537,8 +537,7 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
     pause.cpu = ngx_min(cpu, rest - pause.blocked);
 
     if (p->outside > p->longest && p->outside >= rest / 2) {
-        look = ngx_prof_pause_outside();
-        p->call.slice = holder.slice;
+        look = ngx_prof_pause_outside(holder.slice);
         pause.cause = NGX_PROF_CAUSE_BLOCKED;
 
     } else if (p->call.n
@@ -576,10 +575,13 @@ ngx_prof_pause_end(ngx_prof_slot_t *slot, uint64_t busy, uint64_t rest)
 }
 
 
-/* a sleep that no hook knows, as another worker has seen it last */
+/*
+ * A sleep that no hook knows, as another worker has seen it last, most probably
+ * in this slice.
+ */
 
 static const ngx_prof_pause_stack_t *
-ngx_prof_pause_outside(void)
+ngx_prof_pause_outside(uint64_t slice)
 {
     ngx_uint_t               i;
     ngx_prof_slot_t         *slot;
@@ -601,6 +603,7 @@ ngx_prof_pause_outside(void)
 
     look = &p->call;
     look->label = seen.label;
+    look->slice = slice;
     look->n = ngx_min(seen.n, NGX_PROF_PAUSE_FRAMES);
 
     for (i = 0; i < look->n; i++) {
