@@ -370,13 +370,15 @@ ngx_prof_job_handler(ngx_event_t *ev)
     rc = job->turns ? ngx_prof_turn_slice(ngx_prof_job_step, job)
                     : ngx_prof_slice(ngx_prof_job_step, job);
 
-    if (rc == NGX_AGAIN && job->turns) {
-        ngx_prof_turn(ev);
-        return;
-    }
-
     if (rc == NGX_AGAIN) {
-        ngx_post_event(ev, &ngx_posted_next_events);
+
+        if (job->turns) {
+            ngx_prof_turn(ev);
+
+        } else {
+            ngx_post_event(ev, &ngx_posted_next_events);
+        }
+
         return;
     }
 
