@@ -56,11 +56,8 @@ static volatile unsigned           told;     /* of them by their library */
 static volatile unsigned           changed;      /* by the cache */
 static ngx_prof_unwind_cache_t  cache;
 
-/* what the walk before has found, its number, and walks that knew of it */
-static uint64_t                    last[MAX];
-static ngx_uint_t                  nlast;
-static uint64_t                    walk;
-static volatile unsigned           same;
+static unwind_before_t             before;
+static volatile unsigned           same;     /* walks with frames as before */
 static volatile uint64_t           walk_ns;
 static volatile uint64_t           walk_frames;
 static uint64_t                    example[MAX];
@@ -99,20 +96,8 @@ on_prof(int signo, siginfo_t *si, void *uc)
     walk_ns += now() - t;
     walk_frames += n;
 
-    /* what it says that the walk before had too */
-
-    if (result.walk != walk + 1
-        || result.same > ngx_min(n, nlast)
-        || memcmp(&cached[n - result.same], &last[nlast - result.same],
-                  result.same * sizeof(uint64_t)) != 0)
-    {
-        changed++;
-    }
-
+    changed += !unwind_had(&before, cached, n, &result);
     same += (result.same != 0);
-    memcpy(last, cached, n * sizeof(uint64_t));
-    nlast = n;
-    walk = result.walk;
 
     changed += (ngx_prof_unwind(&stack, uc, pcs, MAX, &result, NULL) != n
                 || memcmp(pcs, cached, n * sizeof(uint64_t)) != 0);

@@ -222,28 +222,23 @@ inner(ngx_uint_t i, size_t size)
 }
 
 
-__attribute__((noinline, no_sanitize("address")))
-static void
-outer(ngx_uint_t i, size_t size)
-{
-    volatile char  *p;
+/* two functions with the same code */
 
-    p = __builtin_alloca(size);
-    inner(i, 2048 - size);
-    __asm__ volatile ("" : : "r" (p) : "memory");
+#define OUTER(name)                                                           \
+                                                                              \
+__attribute__((noinline, no_sanitize("address")))                             \
+static void                                                                   \
+name(ngx_uint_t i, size_t size)                                               \
+{                                                                             \
+    volatile char  *p;                                                        \
+                                                                              \
+    p = __builtin_alloca(size);                                               \
+    inner(i, 2048 - size);                                                    \
+    __asm__ volatile ("" : : "r" (p) : "memory");                             \
 }
 
-
-__attribute__((noinline, no_sanitize("address")))
-static void
-another(ngx_uint_t i, size_t size)
-{
-    volatile char  *p;
-
-    p = __builtin_alloca(size);
-    inner(i, 2048 - size);
-    __asm__ volatile ("" : : "r" (p) : "memory");
-}
+OUTER(outer)
+OUTER(another)
 
 
 static const struct {

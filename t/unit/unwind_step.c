@@ -42,10 +42,7 @@ static const ngx_prof_stack_t  *bounds;
 static unwind_step_t                  *out;
 static ngx_prof_unwind_cache_t  cache;
 
-/* what the walk before has found, and its number */
-static uint64_t                        last[NGX_PROF_FRAMES];
-static ngx_uint_t                      nlast;
-static uint64_t                        walk;
+static unwind_before_t                 before;
 
 #if !defined(__aarch64__)
 
@@ -87,20 +84,9 @@ check(const ucontext_t *uc, uint64_t pc)
         out->changed++;
     }
 
-    /* what it says that the walk before had too */
-
-    if (cached.walk != walk + 1
-        || cached.same > ngx_min(n, nlast)
-        || memcmp(&pcs[n - cached.same], &last[nlast - cached.same],
-                  cached.same * sizeof(uint64_t)) != 0)
-    {
+    if (!unwind_had(&before, pcs, n, &cached)) {
         out->changed++;
     }
-
-    out->same += (cached.same != 0);
-    memcpy(last, pcs, n * sizeof(uint64_t));
-    nlast = n;
-    walk = cached.walk;
 
     nwant = 0;
     want[nwant++] = pc;

@@ -39,6 +39,28 @@ volatile sig_atomic_t  unwind_inside;
 static unsigned char   data[4096], cipher[4096 + 64];
 
 
+ngx_uint_t
+unwind_had(unwind_before_t *before, const uint64_t *pcs, ngx_uint_t n,
+    const ngx_prof_unwind_t *result)
+{
+    ngx_uint_t  had, same;
+
+    same = result->same;
+
+    had = (result->walk == before->walk + 1
+           && same <= ngx_min(n, before->n)
+           && memcmp(&pcs[n - same], &before->pcs[before->n - same],
+                     same * sizeof(uint64_t))
+              == 0);
+
+    memcpy(before->pcs, pcs, n * sizeof(uint64_t));
+    before->n = n;
+    before->walk = result->walk;
+
+    return had;
+}
+
+
 /*
  * Not by its frame pointer: some of the work for x86_64 leaves that one wrong,
  * and says so to nobody.  On aarch64 every caller keeps one.

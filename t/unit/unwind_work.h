@@ -51,8 +51,6 @@ typedef struct {
     unsigned      deepest;
     unsigned      recovered;     /* without CFI */
     unsigned      changed;       /* another walk with a cache */
-    unsigned      same;          /* walks that had frames in common with the one
-                                    before, and knew it */
 
     uint64_t      got[NGX_PROF_FRAMES];                  /* first wrong one */
     uint64_t      expected[NGX_PROF_FRAMES];
@@ -77,6 +75,18 @@ extern volatile sig_atomic_t      unwind_inside;
  */
 void unwind_step(const ngx_prof_stack_t *stack, void (*work)(void),
     unsigned limit, unwind_step_t *result);
+
+/* frames that a walk says that the one before had, too, and that had them */
+
+typedef struct {
+    uint64_t      pcs[NGX_PROF_FRAMES];                  /* of that one */
+    ngx_uint_t    n;
+    uint64_t      walk;                                  /* its number */
+} unwind_before_t;
+
+/* 1: it had them; keeps what the walk has found, for the next one */
+ngx_uint_t unwind_had(unwind_before_t *before, const uint64_t *pcs,
+    ngx_uint_t n, const ngx_prof_unwind_t *result);
 
 /* a stack of its own whose upper part is a copy; uc is made to fit */
 char *unwind_copy_stack(const char *saved, uintptr_t low, size_t size,
