@@ -22,7 +22,6 @@ my $site = Site->new(
         location = /later { echo_blocking_sleep 1; echo_sleep 0.2; echo x; }
 END
 
-my ($pid) = $site->workers;
 my $kept = 0;
 
 # what a request left in the allocator's books is its own, not its neighbours'
@@ -56,21 +55,8 @@ done_testing;
 sub together {
     my ($uri, $before) = @_;
 
-    my @all = map { $site->connect } 0 .. $before + 4;
-
-    for my $s (@all) {
-        Profile::send_get($s, '/nothing');
-        Profile::receive($s);
-    }
-
-    kill 'STOP', $pid;
-    until_true(60, sub { slurp("/proc/$pid/stat") =~ /\) T / });
-
-    Profile::send_get($all[$_], $_ == $before ? $uri : '/nothing')
-        for 0 .. $#all;
-
-    kill 'CONT', $pid;
-    Profile::receive($_) for @all;
+    Profile::together($site, '/nothing', ('/nothing') x $before, $uri,
+                      ('/nothing') x 4);
 
     my @list;
 

@@ -31,8 +31,6 @@ END
 
 spew($site->dir . '/html/x', "x\n");
 
-my ($pid) = $site->workers;
-
 my %burns = (
     'one of several'    => ['= /one', sub { burns($_, 'mix_cfi')
                                             && !burns($_, 'descend_cfi') }],
@@ -43,9 +41,8 @@ my %burns = (
 my @all;
 
 ok(until_true(300, sub {
-    together('/one', ('/deep') x 5);
-    together('/one');
-    together('/asks', '/nothing');
+    Profile::together($site, '/nothing', @$_)
+        for ['/one', ('/deep') x 5], ['/one'], ['/asks', '/nothing'];
 
     @all = @{ $site->json('/api/profiling/gc')->{recent} };
 
@@ -68,25 +65,4 @@ sub burns {
     my ($pause, $name) = @_;
 
     return grep { $_ eq "profiling_test_$name" } @{ $pause->{stack} };
-}
-
-
-# Requests that the worker finds together when it goes on.
-
-sub together {
-    my @paths = @_;
-    my @all = map { $site->connect } @paths;
-
-    for my $s (@all) {
-        Profile::send_get($s, '/nothing');
-        Profile::receive($s);
-    }
-
-    kill 'STOP', $pid;
-    until_true(60, sub { slurp("/proc/$pid/stat") =~ /\) T / });
-
-    Profile::send_get($all[$_], $paths[$_]) for 0 .. $#all;
-
-    kill 'CONT', $pid;
-    Profile::receive($_) for @all;
 }

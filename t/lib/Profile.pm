@@ -793,6 +793,30 @@ sub ask {
 }
 
 
+# Requests that the only worker finds together when it goes on, each of a client of
+# its own that has been idle since it asked for something else.
+
+sub together {
+    my ($site, $else, @paths) = @_;
+
+    my ($pid) = $site->workers;
+    my @all = map { $site->connect } @paths;
+
+    for my $s (@all) {
+        send_get($s, $else);
+        receive($s);
+    }
+
+    kill 'STOP', $pid;
+    until_true(60, sub { slurp("/proc/$pid/stat") =~ /\) T / });
+
+    send_get($all[$_], $paths[$_]) for 0 .. $#all;
+
+    kill 'CONT', $pid;
+    receive($_) for @all;
+}
+
+
 sub send_get { return syswrite $_[0], "GET $_[1] HTTP/1.1\r\nHost: main\r\n\r\n" }
 
 
